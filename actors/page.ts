@@ -1,0 +1,315 @@
+import { answerRequests, follow, type FollowState, unfollow } from "../db/follows.ts";
+import { like, unlike } from "../db/likes.ts";
+import { blockPage, unblockPage } from "../db/moderation.ts";
+import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
+import { createPost, deletePost, type PostRow, updatePost } from "../db/posts.ts";
+import { blockOf } from "../routes/render.ts";
+import type { Role } from "../db/users.ts";
+import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
+import type { Refusal } from "./runtime/protocol.ts";
+
+/** Who acts: an account as it is now. */
+export interface Actor {
+  id: string;
+  role: Role;
+}
+
+export interface PagePatch {
+  name?: string;
+  uuid?: string;
+  description?: string;
+  is_private?: boolean;
+}
+
+export interface NewPost {
+  id: string;
+  text: string;
+  tagged: string[];
+  tagged_logins: string[];
+  place: string | null;
+  reply_to: string | null;
+}
+
+export type PageCommand =
+  | {
+    type: "create";
+    by: Actor;
+    page: { id: string; uuid: string; name: string; description: string; tags: string[]; is_private: boolean };
+  }
+  | { type: "update"; by: Actor; patch: PagePatch }
+  | { type: "add_tag" | "remove_tag"; by: Actor; tag: string }
+  | { type: "delete"; by: Actor }
+  | { type: "follow" | "unfollow"; by: Actor }
+  | { type: "remove_follower"; by: Actor; user_id: string }
+  | { type: "answer_requests"; by: Actor; accept: boolean; user_ids: string[] | null }
+  | { type: "create_post"; by: Actor; post: NewPost }
+  | {
+    type: "update_post";
+    by: Actor;
+    post_id: string;
+    text?: string;
+    tagged?: string[];
+    place?: string | null;
+  }
+  | { type: "delete_post"; by: Actor; post_id: string }
+  | { type: "like" | "unlike"; by: Actor; post_id: string }
+  | { type: "block"; by: Actor; reason: string; until: string; job: string }
+  | { type: "unblock"; by: Actor }
+  | { type: "lapse_block" };
+
+/** Null for a page that never was or is gone. */
+export type PageState = PageRow | null;
+
+/** Tags a page may have (`docs/limits.md`). */
+export const MOST_TAGS = 30;
+
+export const pageActor: ActorKind<PageState, PageCommand> = {
+  name: "page",
+  load: async (sql, id) => await loadPageActor(sql, id) ?? null,
+  decide,
+  // Likes of a hot post, and posts of a busy page, share a statement; none of them changes what is kept here.
+  batchKey: (command) => {
+    if (command.type === "like" || command.type === "unlike") return `${command.post_id}/${command.by.id}`;
+    if (command.type === "create_post") return command.post.id;
+    return undefined;
+  },
+  // Whatever hid or changed the page, here or by its owner's account: look again.
+  absorb: (state, event) => event.kind.startsWith("page.") || event.kind === "user.deleted" ? "drop" : state,
+};
+
+function decide(state: PageState, command: PageCommand, now: number): Decision<PageState> {
+  if (command.type === "create") return create(state, command, now);
+  if (!state) return refuse("not-found", "There is no such page");
+  const at = new Date(now).toISOString();
+  if (command.type === "lapse_block") {
+    if (state.blocked_until === null || Date.parse(state.blocked_until) > now || state.blocked_until === "infinity") {
+      return reply(null);
+    }
+    return commit(unblockPage, { id: state.id, at }, () => ({ value: null, state: "drop" }));
+  }
+  const { by } = command;
+  const staff = by.role !== "user";
+  if (command.type === "block" || command.type === "unblock") return moderate(state, command, at);
+  if (command.type === "delete_post" && staff) return removePost(state, command.post_id, at);
+  // Withdrawing what one gave is possible on a blocked page too; everything else there is closed to all but staff.
+  const block = blockOf(state, now);
+  if (block && command.type !== "unfollow" && (!staff || state.owner.id === by.id)) {
+    return { type: "refuse", refusal: blockedPage(block, state.owner.id === by.id) };
+  }
+  switch (command.type) {
+    case "follow":
+      return startFollowing(state, by, at);
+    case "unfollow":
+      return commit(
+        unfollow,
+        { page_id: state.id, user_id: by.id, loses_sight: false, at },
+        () => ({ value: { state: "none" } }),
+      );
+    case "like":
+    case "unlike": {
+      const row = { post_id: command.post_id, page_id: state.id, user_id: by.id, at };
+      const liked = command.type === "like";
+      return commit(
+        liked ? like : unlike,
+        row,
+        (result) =>
+          result
+            ? { value: { liked, like_count: result.like_count } }
+            : { refusal: { code: "not-found", detail: "There is no such post" } },
+      );
+    }
+  }
+  if (state.owner.id !== by.id) return refuse("forbidden", "Only the page's owner may do that");
+  switch (command.type) {
+    case "update":
+      return update(state, command.patch, at);
+    case "add_tag": {
+      const tag = command.tag.toLowerCase();
+      if (state.tags.includes(tag)) return reply(null);
+      if (state.tags.length >= MOST_TAGS) {
+        return refuse("validation", `A page has at most ${MOST_TAGS} tags`, [
+          { path: "tag", rule: "max_items", message: `Expected at most ${MOST_TAGS} tags, and there are as many` },
+        ]);
+      }
+      return change(state, { tags: [...state.tags, tag] }, at);
+    }
+    case "remove_tag": {
+      const tag = command.tag.toLowerCase();
+      return state.tags.includes(tag)
+        ? change(state, { tags: state.tags.filter((other) => other !== tag) }, at)
+        : reply(null);
+    }
+    case "delete":
+      if (state.is_personal) return refuse("personal-page");
+      return commit(deletePage, { id: state.id, at }, () => ({ value: null, state: "drop" }));
+    case "remove_follower":
+      return commit(
+        unfollow,
+        { page_id: state.id, user_id: command.user_id, loses_sight: state.is_private, at },
+        ({ had }) =>
+          had === "none" ? { refusal: { code: "not-found", detail: "They do not follow this page" } } : { value: null },
+      );
+    case "answer_requests":
+      return answer(state, command, at);
+    case "create_post":
+      return publish(state, command.post, at);
+    case "update_post": {
+      const { post_id: id, text = null, tagged = null, place = null } = command;
+      const row = { id, page_id: state.id, text, tagged, place, clear_place: command.place === null, at };
+      return commit(
+        updatePost,
+        row,
+        ({ found }) => found ? { value: null } : { refusal: { code: "not-found", detail: "There is no such post" } },
+      );
+    }
+    case "delete_post":
+      return removePost(state, command.post_id, at);
+  }
+}
+
+function create(
+  state: PageState,
+  { by, page }: Extract<PageCommand, { type: "create" }>,
+  now: number,
+): Decision<PageState> {
+  if (state) return refuse("uuid-taken");
+  const at = new Date(now).toISOString();
+  return commit(createPage, { ...page, owner_id: by.id, at }, ({ taken, owner }) => {
+    if (taken) return { refusal: { code: "uuid-taken", detail: `The handle "${page.uuid}" is taken` } };
+    if (!owner) return { refusal: { code: "token-invalid" } };
+    const created: PageRow = {
+      ...page,
+      is_personal: false,
+      blocked_until: null,
+      blocked_reason: null,
+      owner_blocked_until: null,
+      created_at: at,
+      owner,
+    };
+    return { value: { ...created, follower_count: 0, post_count: 0, follow_state: "none" }, state: created };
+  });
+}
+
+function update(state: PageRow, patch: PagePatch, at: string): Decision<PageState> {
+  return change(state, patch, at);
+}
+
+function change(state: PageRow, patch: PagePatch & { tags?: string[] }, at: string): Decision<PageState> {
+  const next = { ...state, ...patch };
+  const row = {
+    id: state.id,
+    owner_id: state.owner.id,
+    uuid: next.uuid,
+    old_uuid: state.uuid,
+    name: next.name,
+    description: next.description,
+    tags: next.tags,
+    is_private: next.is_private,
+    was_private: state.is_private,
+    at,
+  };
+  return commit(
+    updatePage,
+    row,
+    ({ taken }) =>
+      taken
+        ? { refusal: { code: "uuid-taken", detail: `The handle "${next.uuid}" is taken` } }
+        : { value: null, state: next },
+  );
+}
+
+function startFollowing(state: PageRow, by: Actor, at: string): Decision<PageState> {
+  if (state.owner.id === by.id) return refuse("own-page");
+  const wanted: FollowState = state.is_private ? "requested" : "following";
+  return commit(
+    follow,
+    { page_id: state.id, user_id: by.id, state: wanted, at },
+    ({ state: now }) => ({ value: { state: now } }),
+  );
+}
+
+function answer(
+  state: PageRow,
+  { accept, user_ids }: Extract<PageCommand, { type: "answer_requests" }>,
+  at: string,
+): Decision<PageState> {
+  const row = { page_id: state.id, user_ids: user_ids && [...new Set(user_ids)], accept, at };
+  return commit(answerRequests, row, ({ strangers, answered }) => {
+    if (strangers.length === 0) return { value: answered };
+    const errors = strangers.map((id) => ({
+      path: `user_ids.${user_ids?.indexOf(id) ?? 0}`,
+      rule: "requested",
+      message: `"${id}" did not ask to follow`,
+    }));
+    return { refusal: { code: "not-requested", detail: `Did not ask to follow: ${strangers.join(", ")}`, errors } };
+  });
+}
+
+function publish(state: PageRow, post: NewPost, at: string): Decision<PageState> {
+  const { id, text, tagged, place, reply_to } = post;
+  const row = { id, page_id: state.id, author_id: state.owner.id, text, tagged, place, reply_to, at };
+  return commit(createPost, row, ({ open, original, reply_page_id }) => {
+    if (!open) return { refusal: { code: "page-blocked" } };
+    if (!original) return { refusal: { code: "not-found", detail: `There is no post "${reply_to}" to reply to` } };
+    const published: PostRow = {
+      id,
+      page_id: state.id,
+      page_uuid: state.uuid,
+      page_name: state.name,
+      author: state.owner,
+      text,
+      tagged_users: post.tagged_logins,
+      place,
+      reply_to,
+      reply_page_id,
+      reply_visible: reply_to !== null,
+      like_count: 0,
+      reply_count: 0,
+      liked: false,
+      state: "ready",
+      published_at: at,
+      created_at: at,
+      updated_at: at,
+    };
+    return { value: published };
+  });
+}
+
+function removePost(state: PageRow, id: string, at: string): Decision<PageState> {
+  return commit(
+    deletePost,
+    { id, page_id: state.id, at },
+    ({ found }) => found ? { value: null } : { refusal: { code: "not-found", detail: "There is no such post" } },
+  );
+}
+
+/** Moderators block for a time only, and lift only timed blocks. */
+function moderate(
+  state: PageRow,
+  command: Extract<PageCommand, { type: "block" | "unblock" }>,
+  at: string,
+): Decision<PageState> {
+  const { role } = command.by;
+  if (role === "user") return refuse("forbidden");
+  if (command.type === "unblock") {
+    if (role === "moderator" && state.blocked_until === "infinity") {
+      return refuse("forbidden", "Only an administrator lifts a block for good");
+    }
+    return commit(unblockPage, { id: state.id, at }, () => ({ value: null, state: "drop" }));
+  }
+  const { until, reason, job } = command;
+  if (role === "moderator" && (until === "infinity" || state.blocked_until === "infinity")) {
+    return refuse("forbidden", "Only an administrator blocks for good");
+  }
+  return commit(
+    blockPage,
+    { id: state.id, until, reason, job, at },
+    () => ({ value: null, state: "drop", jobs: true }),
+  );
+}
+
+function blockedPage(block: { reason: string | null; until: string | null }, owner: boolean): Refusal {
+  if (!owner) return { code: "page-blocked" };
+  const until = block.until === null ? "for good" : `until ${block.until}`;
+  return { code: "page-blocked", detail: `The page is blocked ${until}: ${block.reason ?? "no reason given"}` };
+}

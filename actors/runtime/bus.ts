@@ -1,0 +1,36 @@
+/**
+ * Messages between the parts of a node and between nodes. Postgres is the ledger and the bus its doorbell: a lost message
+ * costs time, never truth. Two drivers, one contract (`tests/suites/bus_suite.ts`): in-process and NATS with JetStream.
+ */
+export interface Bus extends AsyncDisposable {
+  /** At most once, to whoever listens now. Subjects are dot-separated words. Resolves when handed over; rejects `BusUnavailable`. */
+  publish(subject: string, message: string): Promise<void>;
+  /** A subject may end in `.*` (one word) or `.>` (the rest). Handlers of one subscription run one after another. */
+  subscribe(
+    subject: string,
+    handler: (message: string, subject: string) => void | Promise<void>,
+  ): Promise<Subscription>;
+  /**
+   * Appends to a durable stream; a second message of the same `id` within two minutes is dropped. Resolves when stored.
+   * The in-process driver keeps the last 10,000 messages of a stream.
+   */
+  append(stream: StreamName, id: string, message: string): Promise<void>;
+  /**
+   * Delivers a stream's messages in order, at least once, to one of the consumers of that `name`; a handler that throws gets the
+   * message again after a pause. A new name begins at the oldest message kept.
+   */
+  consume(stream: StreamName, name: string, handler: (message: string) => Promise<void>): Promise<Subscription>;
+  /** False while messages may be missing, true again after a reconnect. */
+  readonly connected: boolean;
+  /** Called at each change of `connected`. */
+  onStatus(listener: (connected: boolean) => void): void;
+}
+
+export interface Subscription extends AsyncDisposable {}
+
+/** `events` feeds services, `jobs` carries job ids. */
+export type StreamName = "events" | "jobs";
+
+export class BusUnavailable extends Error {
+  override readonly name = "BusUnavailable";
+}

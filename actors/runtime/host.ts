@@ -1,0 +1,297 @@
+import { type Reader, type Sql, SqlError } from "../../db/sql.ts";
+import type { ActorKind, CommitDecision, Outcome } from "./actor.ts";
+import { Committer, Fenced } from "./commit.ts";
+import { type Mail, Mailbox } from "./mailbox.ts";
+import { partitionOf } from "./leases.ts";
+import type { Command, HostStats, KindName, Ref, Refusal, Reply, SequencedEvent } from "./protocol.ts";
+import { WatchIndex } from "./watch_index.ts";
+
+// deno-lint-ignore no-explicit-any -- the host runs kinds of every state and command
+export type AnyKind = ActorKind<any, any>;
+
+interface Activation {
+  ref: Ref;
+  kind: AnyKind;
+  partition: number;
+  state: unknown;
+  loaded: boolean;
+  facet: string | undefined;
+  mailbox: Mailbox;
+  running: boolean;
+  lastUsed: number;
+  faults: number;
+  /** Events that came during a turn; taken in after it, since the turn may have read before them. */
+  late: SequencedEvent[];
+}
+
+export interface HostPorts {
+  facet(ref: Ref, value: unknown): void;
+  fenced(partition: number): void;
+  fault(ref: Ref, error: unknown): void;
+}
+
+export interface HostLimits {
+  /** Milliseconds without a message after which an actor is passivated. */
+  idleMs: number;
+  /** Activations a worker holds before it passivates the longest unused. */
+  most: number;
+}
+
+export const HOST_LIMITS: HostLimits = { idleMs: 120_000, most: 20_000 };
+
+const BUSY: Refusal = { code: "overloaded", retryAfter: 1 };
+const BUSY_REPLY: Reply = { ok: false, refusal: BUSY };
+
+/**
+ * Runs the actors of the partitions it was granted: activation, mailbox, turn, commit, passivation. Nothing leaves a turn
+ * before its commit is durable; after any SQL error the cached state is dropped.
+ */
+export class Host {
+  #actors = new Map<string, Activation>();
+  #epochs = new Map<number, number>();
+  /** Actors that keep failing, until when they are paused. */
+  #paused = new Map<string, { until: number; faults: number }>();
+  #watchers = new WatchIndex<Activation>();
+  #committer: Committer;
+  #stats = { turns: 0, fenced: 0, faults: 0, mailboxMs: 0 };
+
+  constructor(
+    private readonly kinds: Record<KindName, AnyKind>,
+    private readonly sql: Sql,
+    private readonly ports: HostPorts,
+    private readonly limits: HostLimits = HOST_LIMITS,
+    private readonly now: () => number = Date.now,
+  ) {
+    this.#committer = new Committer(sql);
+  }
+
+  grant(partition: number, epoch: number): void {
+    this.#epochs.set(partition, epoch);
+    this.#dropPartition(partition);
+  }
+
+  ask(ref: Ref, mail: Mail): void {
+    const key = `${ref.kind}/${ref.id}`;
+    const pause = this.#paused.get(key);
+    if (pause && pause.until > this.now()) {
+      return mail.answer({ ok: false, refusal: { ...BUSY, retryAfter: Math.ceil((pause.until - this.now()) / 1000) } });
+    }
+    let actor = this.#actors.get(key);
+    if (!actor) this.#actors.set(key, actor = this.#activate(ref));
+    if (!actor.mailbox.offer(mail)) return mail.answer(BUSY_REPLY);
+    if (!actor.running) void this.#drain(key, actor);
+  }
+
+  /** Reaches an actor only where it is active: what is not in memory needs no telling. */
+  tell(ref: Ref, command: Command): void {
+    if (!this.#actors.has(`${ref.kind}/${ref.id}`)) return;
+    this.ask(ref, { command, deadline: Infinity, arrived: this.now(), answer: () => {} });
+  }
+
+  /** Lets every actor that watches take in what was committed, before any message that comes after. */
+  absorb(events: readonly SequencedEvent[]): void {
+    for (const event of events) {
+      if (event.kind === "user.deleted") {
+        for (const actor of this.#actors.values()) if (actor.ref.kind === "feed") this.#absorb(actor, event);
+      }
+      if (event.user_id) {
+        this.#absorb(this.#actors.get(`feed/${event.user_id}`), event);
+        this.#absorb(this.#actors.get(`user/${event.user_id}`), event);
+      }
+      if (event.page_id) {
+        this.#absorb(this.#actors.get(`page/${event.page_id}`), event);
+        for (const actor of this.#watchers.of(event.page_id)) this.#absorb(actor, event);
+      }
+    }
+  }
+
+  /** Passivates the idle and, over the limit, the longest unused. */
+  sweep(): void {
+    const oldest = this.now() - this.limits.idleMs;
+    let over = this.#actors.size - this.limits.most;
+    for (const [key, actor] of this.#actors) {
+      if (actor.running || actor.mailbox.size > 0) continue;
+      if (actor.lastUsed >= oldest && over <= 0) continue;
+      this.#watchers.forget(actor);
+      this.#actors.delete(key);
+      over--;
+    }
+    for (const [key, { until }] of this.#paused) if (until + 60_000 < this.now()) this.#paused.delete(key);
+  }
+
+  stats(): HostStats {
+    const activations: Record<KindName, number> = { user: 0, page: 0, feed: 0 };
+    let waiting = 0;
+    for (const actor of this.#actors.values()) {
+      activations[actor.ref.kind]++;
+      waiting += actor.mailbox.size;
+    }
+    const { commits, statements, ms } = this.#committer.stats;
+    return { activations, waiting, ...this.#stats, commits, statements, commitMs: ms };
+  }
+
+  #activate(ref: Ref): Activation {
+    if (this.#actors.size >= this.limits.most + 1_000) this.sweep();
+    const kind = this.kinds[ref.kind];
+    return {
+      ref,
+      kind,
+      partition: partitionOf(ref.id),
+      state: undefined,
+      loaded: false,
+      facet: undefined,
+      mailbox: new Mailbox(),
+      running: false,
+      lastUsed: this.now(),
+      faults: 0,
+      late: [],
+    };
+  }
+
+  async #drain(key: string, actor: Activation): Promise<void> {
+    actor.running = true;
+    const batchKey = (command: Command) => actor.kind.batchKey?.(command);
+    for (let turn = actor.mailbox.take(batchKey); turn.length > 0; turn = actor.mailbox.take(batchKey)) {
+      const start = this.now();
+      const live = turn.filter((mail) => {
+        this.#stats.mailboxMs += start - mail.arrived;
+        if (mail.deadline > start) return true;
+        mail.answer(BUSY_REPLY);
+        return false;
+      });
+      if (live.length === 0) continue;
+      this.#stats.turns++;
+      try {
+        if (!actor.loaded) await this.#load(actor);
+        await this.#turn(actor, live);
+        actor.faults = 0;
+        if (this.#paused.size > 0) this.#paused.delete(key);
+      } catch (error) {
+        this.#fail(key, actor, live, error);
+      }
+      for (const event of actor.late.splice(0)) this.#take(actor, event);
+    }
+    actor.running = false;
+    actor.lastUsed = this.now();
+    // Moved to the young end, so that a sweep meets the longest unused first.
+    if (this.#actors.get(key) === actor) {
+      this.#actors.delete(key);
+      this.#actors.set(key, actor);
+    }
+  }
+
+  async #load(actor: Activation): Promise<void> {
+    actor.state = await actor.kind.load(this.sql as Reader, actor.ref.id);
+    actor.loaded = true;
+    this.#settle(actor);
+    if (actor.kind.facet) actor.facet = JSON.stringify(actor.kind.facet(actor.state));
+  }
+
+  async #turn(actor: Activation, mails: Mail[]): Promise<void> {
+    const commits: { mail: Mail; decision: CommitDecision<unknown> }[] = [];
+    for (const mail of mails) {
+      const decision = actor.kind.decide(actor.state, mail.command, this.now());
+      if (decision.type === "refuse") mail.answer({ ok: false, refusal: decision.refusal });
+      else if (decision.type === "reply") mail.answer({ ok: true, value: decision.value });
+      else if (decision.type === "commit") commits.push({ mail, decision });
+      else {
+        const { state, value } = await decision.run(this.sql);
+        actor.state = state;
+        this.#settle(actor);
+        mail.answer({ ok: true, value });
+      }
+    }
+    if (commits.length === 0) return;
+    const answers = await Promise.allSettled(commits.map(({ mail, decision }) => this.#commit(actor, mail, decision)));
+    const failed = answers.find((answer) => answer.status === "rejected");
+    if (failed) throw failed.reason;
+  }
+
+  async #commit(actor: Activation, mail: Mail, decision: CommitDecision<unknown>): Promise<void> {
+    const epoch = this.#epochs.get(actor.partition) ?? -1;
+    let outcome: Outcome<unknown>;
+    let pos: number | null = null;
+    try {
+      const turn = { partition: actor.partition, epoch, row: decision.row };
+      const committed = await this.#committer.submit(
+        decision.commit,
+        mail.receipt === undefined ? turn : { ...turn, receipt: mail.receipt },
+      );
+      outcome = decision.then(committed.result);
+      pos = committed.pos;
+    } catch (error) {
+      const code = error instanceof SqlError && error.constraint
+        ? decision.commit.violations[error.constraint]
+        : undefined;
+      if (!code) throw error;
+      actor.loaded = false;
+      return mail.answer({ ok: false, refusal: { code } });
+    }
+    if (outcome.state === "drop") actor.loaded = false;
+    else if (outcome.state !== undefined) {
+      actor.state = outcome.state;
+      this.#settle(actor);
+    }
+    this.#tellFacet(actor, outcome.state);
+    if ("refusal" in outcome) return mail.answer({ ok: false, refusal: outcome.refusal });
+    mail.answer({ ok: true, value: outcome.value }, { pos, jobs: outcome.jobs ?? false });
+  }
+
+  #tellFacet(actor: Activation, state: unknown): void {
+    if (!actor.kind.facet || state === undefined) return;
+    const value = state === "drop" ? null : actor.kind.facet(state);
+    const facet = JSON.stringify(value);
+    if (facet === actor.facet) return;
+    actor.facet = facet;
+    this.ports.facet(actor.ref, value);
+  }
+
+  #settle(actor: Activation): void {
+    if (actor.kind.watches) this.#watchers.set(actor, actor.kind.watches(actor.state));
+  }
+
+  #absorb(actor: Activation | undefined, event: SequencedEvent): void {
+    if (!actor?.kind.absorb) return;
+    if (actor.running) actor.late.push(event);
+    else this.#take(actor, event);
+  }
+
+  #take(actor: Activation, event: SequencedEvent): void {
+    if (!actor.loaded || !actor.kind.absorb) return;
+    const next = actor.kind.absorb(actor.state, event);
+    if (next === "drop") actor.loaded = false;
+    else actor.state = next;
+  }
+
+  /** A fault costs the activation: its state is dropped, its callers are told, its mailbox goes on. */
+  #fail(key: string, actor: Activation, mails: Mail[], error: unknown): void {
+    actor.loaded = false;
+    let refusal: Refusal = { code: "internal" };
+    if (error instanceof Fenced) {
+      this.#stats.fenced++;
+      this.ports.fenced(actor.partition);
+      refusal = BUSY;
+    } else if (error instanceof SqlError && error.kind === "unavailable") {
+      refusal = { code: "database-unavailable", retryAfter: 1 };
+    } else if (error instanceof SqlError && error.kind === "lost") {
+      refusal = {
+        code: "database-unavailable",
+        detail: "The database went away; whether it was done is unknown, repeat with the same Idempotency-Key",
+        retryAfter: 1,
+      };
+    } else {
+      this.#stats.faults++;
+      actor.faults++;
+      this.ports.fault(actor.ref, error);
+      if (actor.faults >= 3) {
+        const pause = Math.min(60_000, 500 * 2 ** Math.min(actor.faults - 3, 7));
+        this.#paused.set(key, { until: this.now() + pause, faults: actor.faults });
+      }
+    }
+    for (const mail of mails) mail.answer({ ok: false, refusal });
+  }
+
+  #dropPartition(partition: number): void {
+    for (const actor of this.#actors.values()) if (actor.partition === partition) actor.loaded = false;
+  }
+}

@@ -1,0 +1,246 @@
+import { AppError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import { type Leases, partitionOf, PARTITIONS } from "./leases.ts";
+import type { Command, FromWorker, HostStats, Ref, Reply, SequencedEvent, ToWorker } from "./protocol.ts";
+
+/** A thread that hosts actors. The pool talks to it in batches. */
+export interface HostThread {
+  post(messages: ToWorker[]): void;
+  onMessages(listener: (messages: FromWorker[]) => void): void;
+  onDeath(listener: (reason: string) => void): void;
+  terminate(): void;
+}
+
+export interface PoolOptions {
+  threads: number;
+  start: () => Promise<HostThread>;
+  leases: Leases;
+  log: Log;
+  /** A turn committed events up to this one: resolves when this node's caches know them. */
+  applied: (pos: number) => Promise<void>;
+  onFacet: (ref: Ref, value: unknown) => void;
+  onJobs: () => void;
+  /** What the main thread remembers of these partitions' actors is void. */
+  onPartitionsMoved: (partitions: readonly number[]) => void;
+  /** Another node has taken a partition: this one is not the owner any more. */
+  onFenced: (partition: number) => void;
+}
+
+export interface AskOptions {
+  /** Milliseconds until the outcome counts as unknown (`docs/limits.md`). */
+  timeoutMs?: number;
+  receipt?: string | undefined;
+}
+
+interface Call {
+  slot: Slot;
+  deadline: number;
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+interface Slot {
+  partitions: number[];
+  thread: HostThread | undefined;
+  outgoing: ToWorker[];
+  scheduled: boolean;
+  failures: number;
+}
+
+export const ASK_TIMEOUT_MS = 10_000;
+/** Calls under way over all workers; over it a call is refused at once. */
+export const CALLS_BOUND = 20_000;
+
+/**
+ * The router of a node: partition → worker. Supervises the workers: a dead one is replaced under new epochs, so that
+ * whatever it still had under way writes nothing, and its callers are told.
+ */
+export class Pool implements AsyncDisposable {
+  #slots: Slot[] = [];
+  #slotOf: Slot[] = [];
+  #calls = new Map<number, Call>();
+  #inspections = new Map<number, (stats: HostStats) => void>();
+  #nextCall = 1;
+  #sweeper: ReturnType<typeof setInterval> | undefined;
+  #closed = false;
+
+  private constructor(private readonly options: PoolOptions) {}
+
+  static async start(options: PoolOptions): Promise<Pool> {
+    const pool = new Pool(options);
+    for (let i = 0; i < options.threads; i++) {
+      const partitions = Array.from({ length: PARTITIONS }, (_, p) => p).filter((p) => p % options.threads === i);
+      const slot: Slot = { partitions, thread: undefined, outgoing: [], scheduled: false, failures: 0 };
+      pool.#slots.push(slot);
+      for (const partition of partitions) pool.#slotOf[partition] = slot;
+    }
+    await Promise.all(pool.#slots.map((slot) => pool.#open(slot)));
+    pool.#sweeper = setInterval(() => pool.#expire(), 250);
+    return pool;
+  }
+
+  /** Asks an actor and waits until its reply, and every event it committed, is known on this node. Throws `AppError`. */
+  ask<Value>(ref: Ref, command: Command, { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {}): Promise<Value> {
+    if (this.#closed) return Promise.reject(new AppError("draining", undefined, { retryAfter: 1 }));
+    if (this.#calls.size >= CALLS_BOUND) {
+      return Promise.reject(new AppError("overloaded", undefined, { retryAfter: 1 }));
+    }
+    const slot = this.#slotOf[partitionOf(ref.id)]!;
+    if (!slot.thread) {
+      return Promise.reject(new AppError("overloaded", "A worker is being replaced", { retryAfter: 1 }));
+    }
+    const call = this.#nextCall++;
+    const deadline = Date.now() + timeoutMs;
+    return new Promise<Value>((resolve, reject) => {
+      this.#calls.set(call, { slot, deadline, resolve: resolve as (value: unknown) => void, reject });
+      this.#post(slot, { type: "ask", call, ref, command, deadline, ...(receipt === undefined ? {} : { receipt }) });
+    });
+  }
+
+  /** Reaches an actor only if it is active; before any later ask of the same actor. */
+  tell(ref: Ref, command: Command): void {
+    this.#post(this.#slotOf[partitionOf(ref.id)]!, { type: "tell", ref, command });
+  }
+
+  /** Hands committed events to every worker; an ask made later finds them taken in. */
+  events(events: SequencedEvent[]): void {
+    for (const slot of this.#slots) this.#post(slot, { type: "events", events });
+  }
+
+  async stats(): Promise<HostStats[]> {
+    return await Promise.all(
+      this.#slots.filter((slot) => slot.thread).map((slot) =>
+        new Promise<HostStats>((resolve) => {
+          const call = this.#nextCall++;
+          this.#inspections.set(call, resolve);
+          this.#post(slot, { type: "inspect", call });
+        })
+      ),
+    );
+  }
+
+  get waiting(): number {
+    return this.#calls.size;
+  }
+
+  /** Waits, at most so many milliseconds, until no call is under way. */
+  async drain(timeoutMs: number): Promise<void> {
+    const end = Date.now() + timeoutMs;
+    while (this.#calls.size > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    for (const slot of this.#slots) slot.thread?.terminate();
+    for (const call of this.#calls.values()) call.reject(new AppError("draining", undefined, { retryAfter: 1 }));
+    this.#calls.clear();
+    await Promise.resolve();
+  }
+
+  async #open(slot: Slot): Promise<void> {
+    const thread = await this.options.start();
+    if (this.#closed) return thread.terminate();
+    const grants = await this.options.leases.acquire(slot.partitions);
+    thread.onMessages((messages) => {
+      for (const message of messages) this.#receive(slot, message);
+    });
+    thread.onDeath((reason) => this.#replace(slot, thread, reason));
+    slot.outgoing = grants.map(({ partition, epoch }) => ({ type: "grant", partition, epoch }));
+    slot.scheduled = false;
+    slot.thread = thread;
+    this.#flush(slot);
+  }
+
+  #replace(slot: Slot, thread: HostThread, reason: string): void {
+    if (this.#closed || slot.thread !== thread) return;
+    slot.thread = undefined;
+    slot.outgoing = [];
+    slot.failures++;
+    this.options.log.error("a worker died and is replaced", { reason, failures: slot.failures });
+    this.options.onPartitionsMoved(slot.partitions);
+    for (const [id, call] of this.#calls) {
+      if (call.slot !== slot) continue;
+      this.#calls.delete(id);
+      call.reject(
+        new AppError("outcome-unknown", "The worker died; whether it was done is unknown", { retryAfter: 1 }),
+      );
+    }
+    const pause = slot.failures === 1 ? 0 : Math.min(10_000, 100 * 2 ** Math.min(slot.failures, 7));
+    const open = () =>
+      this.#open(slot).catch((error) => {
+        if (this.#closed) return;
+        this.options.log.error("a worker could not be replaced yet", { error });
+        setTimeout(open, 1_000);
+      });
+    setTimeout(open, pause);
+  }
+
+  #post(slot: Slot, message: ToWorker): void {
+    if (!slot.thread) return;
+    slot.outgoing.push(message);
+    if (slot.scheduled) return;
+    slot.scheduled = true;
+    queueMicrotask(() => this.#flush(slot));
+  }
+
+  #flush(slot: Slot): void {
+    slot.scheduled = false;
+    if (slot.outgoing.length === 0 || !slot.thread) return;
+    slot.thread.post(slot.outgoing);
+    slot.outgoing = [];
+  }
+
+  #receive(slot: Slot, message: FromWorker): void {
+    switch (message.type) {
+      case "reply":
+        return this.#reply(message);
+      case "facet":
+        return this.options.onFacet(message.ref, message.value);
+      case "stats":
+        this.#inspections.get(message.call)?.(message.stats);
+        this.#inspections.delete(message.call);
+        return;
+      case "fault":
+        return this.options.log.error("an actor failed", { ref: message.ref, error: message.error });
+      case "fenced":
+        return this.options.onFenced(message.partition);
+      case "ready":
+        slot.failures = 0;
+    }
+  }
+
+  #reply({ call: id, reply, pos, jobs }: Extract<FromWorker, { type: "reply" }>): void {
+    const call = this.#calls.get(id);
+    if (jobs) this.options.onJobs();
+    if (!call) return;
+    if (pos === undefined) {
+      this.#calls.delete(id);
+      return settle(call, reply);
+    }
+    void this.options.applied(pos).then(() => {
+      if (this.#calls.delete(id)) settle(call, reply);
+    });
+  }
+
+  /** Calls have one time limit but for few, so the oldest come first; a full look costs little at this pace. */
+  #expire(): void {
+    const now = Date.now();
+    for (const [id, call] of this.#calls) {
+      if (call.deadline + 500 > now) continue;
+      this.#calls.delete(id);
+      call.reject(new AppError("outcome-unknown", undefined, { retryAfter: 1 }));
+    }
+  }
+}
+
+function settle(call: Call, reply: Reply): void {
+  if (reply.ok) return call.resolve(reply.value);
+  const { code, detail, errors, retryAfter } = reply.refusal;
+  call.reject(
+    new AppError(code, detail, {
+      ...(errors === undefined ? {} : { errors }),
+      ...(retryAfter === undefined ? {} : { retryAfter }),
+    }),
+  );
+}

@@ -1,0 +1,84 @@
+import type { FieldError, ProblemCode } from "../../errors.ts";
+
+export type KindName = "user" | "page" | "feed";
+
+/** `user/<id>`, `page/<id>`, `feed/<user id>`. */
+export interface Ref {
+  kind: KindName;
+  id: string;
+}
+
+/** What an actor is asked to do: a word and plain data. */
+export interface Command {
+  type: string;
+}
+
+/** A decided no. It costs nothing and nothing was stored. */
+export interface Refusal {
+  code: ProblemCode;
+  detail?: string;
+  errors?: FieldError[];
+  retryAfter?: number;
+}
+
+export type Reply = { ok: true; value: unknown } | { ok: false; refusal: Refusal };
+
+/** A committed event as the sequencer tells it: lean, because content is read where it is shown. */
+export interface SequencedEvent {
+  /** Position in the one order, without gaps. */
+  seq: number;
+  /** The event's id; the same when it is repeated. */
+  pos: number;
+  kind: EventKind;
+  page_id: string | null;
+  post_id: string | null;
+  /** Whom alone it concerns; null where it concerns the page's audience. */
+  user_id: string | null;
+  data: Record<string, unknown> | null;
+  at: string;
+}
+
+/** The first six reach listeners; the others keep caches and subscriptions true. */
+export type EventKind =
+  | "post.created"
+  | "post.updated"
+  | "post.deleted"
+  | "post.likes"
+  | "page.hidden"
+  | "page.shown"
+  | "page.updated"
+  | "follow.changed"
+  | "user.changed"
+  | "user.deleted";
+
+/** From the pool to a worker. Batches, because a message costs more than what it carries. */
+export type ToWorker =
+  | { type: "ask"; call: number; ref: Ref; command: Command; deadline: number; receipt?: string }
+  | { type: "grant"; partition: number; epoch: number }
+  | { type: "events"; events: SequencedEvent[] }
+  | { type: "tell"; ref: Ref; command: Command }
+  | { type: "inspect"; call: number };
+
+/** From a worker to the pool. Order within a worker is the order of commits. */
+export type FromWorker =
+  | { type: "ready" }
+  /** `pos`: the last event the turn committed, to be waited for; `jobs`: whether it committed jobs. */
+  | { type: "reply"; call: number; reply: Reply; pos?: number; jobs?: boolean }
+  /** What the main thread may remember of an actor; sent before the reply that made it so. */
+  | { type: "facet"; ref: Ref; value: unknown }
+  | { type: "fenced"; partition: number }
+  | { type: "fault"; ref: Ref; error: string }
+  | { type: "stats"; call: number; stats: HostStats };
+
+/** Counters of one worker, for `/metrics`. */
+export interface HostStats {
+  activations: Record<KindName, number>;
+  waiting: number;
+  turns: number;
+  commits: number;
+  statements: number;
+  fenced: number;
+  faults: number;
+  commitMs: number;
+  mailboxMs: number;
+}

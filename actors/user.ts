@@ -1,0 +1,386 @@
+import { blockUser, deleteUser, lapseUserBlock, setRole, unblockUser } from "../db/moderation.ts";
+import { type EndReason, endSession, openSession, refreshSession } from "../db/sessions.ts";
+import {
+  changePassword,
+  countGuess,
+  loadUserActor,
+  type RegisterRow,
+  registerUser,
+  type Role,
+  sendCode,
+  type SentCode,
+  updateProfile,
+  type UserActorRow,
+  type UserRow,
+  verifyUser,
+} from "../db/users.ts";
+import { codeMatches } from "../security/codes.ts";
+import { isBlocked } from "../security/principals.ts";
+import {
+  type ActorKind,
+  commit,
+  type CommitDecision,
+  type Decision,
+  type Outcome,
+  refuse,
+  reply,
+} from "./runtime/actor.ts";
+
+export type { Role } from "../db/users.ts";
+
+export interface Session {
+  id: string;
+  /** How often it was refreshed. */
+  generation: number;
+  /** When its current pair was issued. */
+  issued_at: string;
+  /** The key that signed the pair, so that the same pair can be made again. */
+  kid: string;
+}
+
+export interface UserState extends UserRow {
+  verify: SentCode | null;
+  recover: SentCode | null;
+  session: Session | null;
+}
+
+/** What every node remembers of an account, to judge its requests. */
+export interface UserFacet {
+  role: Role;
+  verified: boolean;
+  blocked_until: string | null;
+  blocked_reason: string | null;
+  session: { id: string; generation: number } | null;
+}
+
+export type UserCommand =
+  | { type: "facet" }
+  | { type: "account" }
+  | { type: "register"; row: RegisterRow }
+  | { type: "sign_in"; sid: string; kid: string; password_version: number; expires_at: string }
+  | { type: "refresh"; sid: string; generation: number; kid: string; expires_at: string }
+  | { type: "sign_out"; sid: string }
+  | { type: "send_code"; nonce: string; expires_at: string; job: string }
+  | { type: "verify"; code: string }
+  | { type: "recover"; nonce: string; expires_at: string; job: string }
+  | { type: "check_recovery"; code: string }
+  | { type: "reset_password"; code: string; password_hash: string }
+  | { type: "change_password"; password_version: number; password_hash: string }
+  | {
+    type: "update_profile";
+    first_name?: string;
+    last_name?: string;
+    email?: string;
+    nonce: string;
+    expires_at: string;
+    job: string;
+  }
+  | { type: "set_role"; role: Role }
+  | { type: "block"; reason: string; until: string; job: string }
+  | { type: "unblock" }
+  | { type: "lapse_block" }
+  | { type: "delete" }
+  | { type: "expire" };
+
+/** Wrong guesses a code survives (`docs/limits.md`). */
+export const MOST_GUESSES = 5;
+/** How long a used refresh token still gets the pair it was exchanged for: a lost answer, two tabs. */
+export const REFRESH_GRACE_MS = 10_000;
+
+type State = UserState | null;
+
+export function userActor(codeKey: Uint8Array): ActorKind<State, UserCommand> {
+  return {
+    name: "user",
+    load: async (sql, id) => {
+      const row = await loadUserActor(sql, id);
+      return row ? fromRow(row) : null;
+    },
+    decide: (state, command, now) => decide(codeKey, state, command, now),
+    facet,
+  };
+}
+
+export function facet(state: State): UserFacet | null {
+  if (!state) return null;
+  const { role, blocked_until, blocked_reason, session } = state;
+  return {
+    role,
+    verified: state.email_verified_at !== null,
+    blocked_until,
+    blocked_reason,
+    session: session && { id: session.id, generation: session.generation },
+  };
+}
+
+function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: number): Decision<State> {
+  if (command.type === "facet") return reply(facet(state));
+  if (command.type === "register") return register(state, command.row);
+  if (!state) return refuse("not-found", "There is no such account");
+  const at = new Date(now).toISOString();
+  switch (command.type) {
+    case "account":
+      return reply(account(state));
+    case "sign_in": {
+      if (isBlocked(state, now)) return refuse("account-blocked");
+      if (command.password_version !== state.password_version) return refuse("credentials-invalid");
+      const session: Session = { id: command.sid, generation: 0, issued_at: at, kid: command.kid };
+      const row = { id: command.sid, user_id: state.id, kid: command.kid, expires_at: command.expires_at, at };
+      return commit(openSession, row, () => ({ value: session, state: { ...state, session } }));
+    }
+    case "refresh":
+      return refresh(state, command, now);
+    case "sign_out":
+      if (state.session?.id !== command.sid) return refuse("session-ended");
+      return end(state, "session-ended", at, { value: null, state: { ...state, session: null } });
+    case "send_code": {
+      const to = state.pending_email ?? (state.email_verified_at ? null : state.email);
+      if (!to) return refuse("already-verified");
+      return code(state, "verify", to, command, at);
+    }
+    case "recover":
+      return code(state, "recover", state.email, command, at);
+    case "verify": {
+      const email = state.pending_email ?? state.email;
+      if (!state.pending_email && state.email_verified_at) return refuse("already-verified");
+      return guess(
+        codeKey,
+        state,
+        "verify",
+        command.code,
+        now,
+        () =>
+          commit(verifyUser, { id: state.id, email, at }, () => ({
+            value: null,
+            state: {
+              ...state,
+              email,
+              pending_email: null,
+              email_verified_at: state.email_verified_at ?? at,
+              verify: null,
+            },
+          })),
+      );
+    }
+    case "check_recovery":
+      return guess(codeKey, state, "recover", command.code, now, () => reply(null));
+    case "reset_password":
+      return guess(codeKey, state, "recover", command.code, now, () => password(state, command.password_hash, at));
+    case "change_password":
+      if (command.password_version !== state.password_version) return refuse("credentials-invalid");
+      return password(state, command.password_hash, at);
+    case "update_profile":
+      return profile(state, command, at);
+    case "set_role":
+      return commit(
+        setRole,
+        { id: state.id, role: command.role },
+        ({ last_admin }) =>
+          last_admin
+            ? { refusal: { code: "last-admin" } }
+            : { value: account({ ...state, role: command.role }), state: { ...state, role: command.role } },
+      );
+    case "block": {
+      const { until, reason, job } = command;
+      return commit(blockUser, { id: state.id, until, reason, job, at }, ({ last_admin }) => {
+        if (last_admin) return { refusal: { code: "last-admin" } };
+        const blocked = { ...state, blocked_until: until, blocked_reason: reason, session: null };
+        return { value: account(blocked), state: blocked, jobs: true };
+      });
+    }
+    case "unblock": {
+      const free = { ...state, blocked_until: null, blocked_reason: null };
+      return commit(unblockUser, { id: state.id, at }, () => ({ value: account(free), state: free }));
+    }
+    case "lapse_block": {
+      // The block was lifted or made longer meanwhile.
+      if (state.blocked_until === null || isBlocked(state, now)) return reply(null);
+      const free = { ...state, blocked_until: null, blocked_reason: null };
+      return commit(lapseUserBlock, { id: state.id, at }, () => ({ value: null, state: free }));
+    }
+    case "delete":
+      return remove(state, at);
+    case "expire":
+      if (state.email_verified_at || state.role === "admin") return reply(null);
+      return remove(state, at);
+  }
+}
+
+function register(state: State, row: RegisterRow): Decision<State> {
+  // A repeated registration under one Idempotency-Key comes with a new id; the same id twice is a repeated message.
+  if (state) return reply(account(state));
+  return commit(registerUser, row, ({ login_taken, email_taken }) => {
+    if (login_taken) return { refusal: { code: "login-taken", detail: `The login "${row.login}" is taken` } };
+    if (email_taken) return { refusal: { code: "email-taken", detail: `The e-mail "${row.email}" is taken` } };
+    const verify = row.verify_nonce && row.verify_expires_at
+      ? { nonce: row.verify_nonce, expires_at: row.verify_expires_at, attempts: 0 }
+      : null;
+    const created: UserState = {
+      id: row.id,
+      login: row.login,
+      first_name: row.first_name,
+      last_name: row.last_name,
+      email: row.email,
+      email_verified_at: row.verified_at,
+      pending_email: null,
+      role: row.role,
+      page_id: row.page_id,
+      password_version: 1,
+      blocked_until: null,
+      blocked_reason: null,
+      created_at: row.at,
+      verify,
+      recover: null,
+      session: null,
+    };
+    return { value: account(created), state: created, jobs: true };
+  });
+}
+
+function refresh(state: UserState, command: Extract<UserCommand, { type: "refresh" }>, now: number): Decision<State> {
+  const { session } = state;
+  if (isBlocked(state, now)) return refuse("account-blocked");
+  // Whoever asks finds out why by the session's end reason.
+  if (session?.id !== command.sid) return reply({ ended: true });
+  if (command.generation > session.generation) return refuse("token-invalid");
+  const issued = Date.parse(session.issued_at);
+  if (command.generation === session.generation - 1 && now - issued <= REFRESH_GRACE_MS) return reply({ session });
+  const at = new Date(now).toISOString();
+  if (command.generation < session.generation) {
+    return end(state, "token-reused", at, { refusal: { code: "token-reused" }, state: { ...state, session: null } });
+  }
+  const next: Session = { id: session.id, generation: session.generation + 1, issued_at: at, kid: command.kid };
+  const row = { id: session.id, generation: next.generation, kid: next.kid, expires_at: command.expires_at, at };
+  return commit(refreshSession, row, () => ({ value: { session: next }, state: { ...state, session: next } }));
+}
+
+function end(state: UserState, reason: EndReason, at: string, outcome: Outcome<State>): Decision<State> {
+  if (!state.session) return refuse("session-ended");
+  return commit(endSession, { id: state.session.id, reason, at }, () => outcome);
+}
+
+function code(
+  state: UserState,
+  purpose: "verify" | "recover",
+  to: string,
+  { nonce, expires_at, job }: { nonce: string; expires_at: string; job: string },
+  at: string,
+): Decision<State> {
+  return commit(sendCode, { id: state.id, purpose, nonce, expires_at, to, job, at }, () => ({
+    value: null,
+    state: { ...state, [purpose]: { nonce, expires_at, attempts: 0 } },
+    jobs: true,
+  }));
+}
+
+function guess(
+  codeKey: Uint8Array,
+  state: UserState,
+  purpose: "verify" | "recover",
+  given: string,
+  now: number,
+  right: () => Decision<State>,
+): Decision<State> {
+  const sent = state[purpose];
+  if (!sent || Date.parse(sent.expires_at) <= now) return refuse("code-invalid");
+  if (sent.attempts >= MOST_GUESSES) return refuse("code-exhausted");
+  if (codeMatches(codeKey, purpose, state.id, sent.nonce, given)) return right();
+  return commit(countGuess, { id: state.id, purpose }, () => ({
+    refusal: { code: "code-invalid" },
+    state: { ...state, [purpose]: { ...sent, attempts: sent.attempts + 1 } },
+  }));
+}
+
+function password(state: UserState, password_hash: string, at: string): CommitDecision<State> {
+  return commit(changePassword, { id: state.id, password_hash, at }, () => ({
+    value: null,
+    state: { ...state, password_version: state.password_version + 1, session: null, recover: null },
+  }));
+}
+
+/** A changed e-mail stays pending, and the old one in force, until its own code is given; giving the old one again withdraws it. */
+function profile(
+  state: UserState,
+  command: Extract<UserCommand, { type: "update_profile" }>,
+  at: string,
+): Decision<State> {
+  const { first_name = state.first_name, last_name = state.last_name, email, nonce, expires_at, job } = command;
+  const same = email !== undefined && email.toLowerCase() === state.email.toLowerCase();
+  const pending_email = email === undefined ? state.pending_email : same ? null : email;
+  const changed = pending_email !== state.pending_email;
+  const to = !changed ? null : pending_email ?? (state.email_verified_at ? null : state.email);
+  const verify = !changed ? state.verify : to ? { nonce, expires_at, attempts: 0 } : null;
+  const row = {
+    id: state.id,
+    first_name,
+    last_name,
+    pending_email,
+    nonce: verify?.nonce ?? null,
+    expires_at: verify?.expires_at ?? null,
+    to,
+    job,
+    renamed: first_name !== state.first_name || last_name !== state.last_name,
+    at,
+  };
+  return commit(updateProfile, row, ({ email_taken }) => {
+    if (email_taken) return { refusal: { code: "email-taken", detail: `The e-mail "${pending_email}" is taken` } };
+    const next = { ...state, first_name, last_name, pending_email, verify };
+    return { value: account(next), state: next, jobs: to !== null };
+  });
+}
+
+function remove(state: UserState, at: string): Decision<State> {
+  return commit<State, { id: string; at: string }, { last_admin: boolean }>(
+    deleteUser,
+    { id: state.id, at },
+    ({ last_admin }) => last_admin ? { refusal: { code: "last-admin" } } : { value: null, state: "drop" },
+  );
+}
+
+function fromRow(row: UserActorRow): UserState {
+  const {
+    verify_nonce,
+    verify_expires_at,
+    verify_attempts,
+    recover_nonce,
+    recover_expires_at,
+    recover_attempts,
+    session_id,
+    generation,
+    issued_at,
+    kid,
+    ...user
+  } = row;
+  return {
+    ...user,
+    verify: sent(verify_nonce, verify_expires_at, verify_attempts),
+    recover: sent(recover_nonce, recover_expires_at, recover_attempts),
+    session: session_id && issued_at && kid && generation !== null
+      ? { id: session_id, generation, issued_at, kid }
+      : null,
+  };
+}
+
+function sent(nonce: string | null, expires_at: string | null, attempts: number): SentCode | null {
+  return nonce && expires_at ? { nonce, expires_at, attempts } : null;
+}
+
+/** The shape in which an account is shown to itself and to administrators. */
+export function account(user: UserRow): Record<string, unknown> {
+  return {
+    id: user.id,
+    login: user.login,
+    first_name: user.first_name,
+    last_name: user.last_name,
+    email: user.email,
+    email_verified: user.email_verified_at !== null,
+    pending_email: user.pending_email,
+    role: user.role,
+    avatar_url: null,
+    page_id: user.page_id,
+    blocked: user.blocked_until === null
+      ? null
+      : { reason: user.blocked_reason, until: user.blocked_until === "infinity" ? null : user.blocked_until },
+    created_at: user.created_at,
+  };
+}

@@ -1,0 +1,243 @@
+import { z } from "zod";
+import type { Level } from "./log.ts";
+import { email, login, password } from "./routes/schemas.ts";
+
+/** What a process may be; `api`, `actors` and `jobs` share one process for now, `mail` may stand alone or be left out. */
+export const ROLES = ["api", "actors", "jobs", "mail"] as const;
+export type Role = typeof ROLES[number];
+
+/** Every wrong setting, by name; `message` is for whoever starts the server and holds no value of a secret. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  constructor(readonly problems: readonly { setting: string; message: string }[]) {
+    super(
+      ["Some settings are wrong:", ...problems.map(({ setting, message }) => `  ${setting}: ${message}`)].join("\n"),
+    );
+  }
+}
+
+interface Setting {
+  /** From the text of the variable to its value; an empty one counts as unset. */
+  schema: z.ZodType;
+  /** As it is written in the environment; none is "unset". */
+  standard?: string;
+  /** Instead of the default, where it depends on the machine. */
+  standardIs?: string;
+  description: string;
+  /** Its value is never shown. */
+  secret?: true;
+}
+
+const MAX_WORKERS = 8;
+const SECRET_KEY_LENGTH = 32;
+const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** All settings: the source of `Config`, of `.env.example` and of the table in the README. */
+const SETTINGS = {
+  HOST: { schema: z.string(), standard: "127.0.0.1", description: "The address to listen at" },
+  PORT: { schema: port(), standard: "8000", description: "The port to listen at; 0 takes a free one" },
+  DATA_DIR: {
+    schema: z.string(),
+    standard: "./data",
+    description: "The folder for all that the embedded services keep",
+  },
+  PUBLIC_URL: {
+    schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
+    description: "Where callers reach the server, if not at the address it listens at",
+  },
+  ADMIN_LOGIN: { schema: login, standard: "admin", description: "The login of the first administrator" },
+  ADMIN_PASSWORD: {
+    schema: password.optional(),
+    description: "Their password, for the first start; without it one is made up",
+    secret: true,
+  },
+  ADMIN_EMAIL: { schema: email, standard: "admin@localhost.localdomain", description: "Their e-mail" },
+  DATABASE_URL: {
+    schema: url("postgres", "postgresql").optional(),
+    description: "Postgres; without it the embedded database in `DATA_DIR`",
+    secret: true,
+  },
+  REDIS_URL: {
+    schema: url("redis", "rediss").optional(),
+    description: "Redis; without it a cache in memory",
+    secret: true,
+  },
+  NATS_URL: {
+    schema: url("nats", "ws", "wss", "tls").optional(),
+    description: "NATS; without it a bus in memory",
+    secret: true,
+  },
+  ROLES: {
+    schema: roles(),
+    standard: "all",
+    description: "What this process does: `all`, or some of `api,actors,jobs,mail`; the first three go together",
+  },
+  REGISTRATION: {
+    schema: z.enum(["open", "admin"]),
+    standard: "open",
+    description: "Who makes accounts: anyone (`open`) or administrators only (`admin`)",
+  },
+  REQUIRE_VERIFIED_EMAIL: {
+    schema: flag("true", "false"),
+    standard: "true",
+    description: "Whether an account must verify its e-mail before it can write (`true` or `false`)",
+  },
+  UNVERIFIED_TTL: {
+    schema: duration(),
+    standard: "48h",
+    description: "How long an account that is never verified is kept",
+  },
+  ACCESS_TOKEN_TTL: { schema: duration(), standard: "30m", description: "How long an access token holds" },
+  REFRESH_TOKEN_TTL: { schema: duration(), standard: "30d", description: "How long a refresh token holds" },
+  SMTP_URL: {
+    schema: url("smtp", "smtps").optional(),
+    description: "The mail server that sends letters; without it the bundled one, which keeps them for `/mail/inbox`",
+    secret: true,
+  },
+  MAIL_FROM: {
+    schema: sender(),
+    standard: "Rookery <noreply@localhost.localdomain>",
+    description: "Who letters are from",
+  },
+  MAIL_PORT: { schema: port(), standard: "0", description: "The port of the bundled mail server; 0 takes a free one" },
+  SECRET_KEY: {
+    schema: z.string().min(SECRET_KEY_LENGTH, `Expected at least ${SECRET_KEY_LENGTH} characters`).optional(),
+    description:
+      "Seals the keys that are kept in the database; required with `DATABASE_URL`, otherwise made in `DATA_DIR`",
+    secret: true,
+  },
+  LOG_LEVEL: {
+    schema: z.enum(["debug", "info", "warn", "error"] satisfies Level[]),
+    standard: "info",
+    description: "The least that is logged: `debug`, `info`, `warn` or `error`",
+  },
+  RATE_LIMITS: {
+    schema: flag("on", "off"),
+    standard: "on",
+    description: "Rate limits, `on` or `off` (for load tests)",
+  },
+  EVENT_RETENTION: {
+    schema: duration(),
+    standard: "7d",
+    description: "How long events are kept, and so how long a live feed can resume",
+  },
+  WORKERS: {
+    schema: whole(1, 256),
+    standard: String(Math.min(navigator.hardwareConcurrency, MAX_WORKERS)),
+    standardIs: `as many as cores, at most ${MAX_WORKERS}`,
+    description: "Workers that run actors",
+  },
+} satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type Config = { readonly [Name in SettingName]: z.output<typeof SETTINGS[Name]["schema"]> };
+
+/** Throws `ConfigError`, which names every wrong setting at once. */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  const values: Record<string, unknown> = {};
+  const problems: { setting: string; message: string }[] = [];
+  for (const [setting, { schema, standard, secret }] of settings()) {
+    const given = env[setting] || undefined;
+    const parsed = schema.safeParse(given ?? standard);
+    if (parsed.success) values[setting] = parsed.data;
+    else {
+      const reasons = parsed.error.issues.map(({ message }) => message).join("; ");
+      problems.push({ setting, message: secret ? reasons : `${reasons}, got ${JSON.stringify(given)}` });
+    }
+  }
+  if (env["DATABASE_URL"] && !env["SECRET_KEY"]) {
+    problems.push({
+      setting: "SECRET_KEY",
+      message:
+        `Expected at least ${SECRET_KEY_LENGTH} characters, as DATABASE_URL is set: all nodes share the keys it seals`,
+    });
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(values) as Config;
+}
+
+/** The text of `.env.example`: every setting with its default, commented out. */
+export function exampleSettings(): string {
+  const parts = settings().map(([name, { standard, standardIs, description }]) =>
+    `# ${description.replaceAll("`", "")}${standardIs ? ` (${standardIs})` : ""}\n#${name}=${
+      standardIs ? "" : quoted(standard ?? "")
+    }\n`
+  );
+  const head =
+    "# Copy to .env and start with `deno run --env-file …`, or set these in the environment. What is unset has its default.\n" +
+    "# Durations are numbers with a unit: 500ms, 3s, 30m, 48h, 7d.\n";
+  return [head, ...parts].join("\n");
+}
+
+/** A Markdown table for the README. */
+export function settingsTable(): string {
+  const rows = settings().map(([name, { standard, standardIs, description }]) =>
+    `| \`${name}\` | ${standardIs ?? (standard === undefined ? "" : `\`${standard}\``)} | ${description} |`
+  );
+  return ["| Setting | Default | What it is |", "| --- | --- | --- |", ...rows].join("\n");
+}
+
+function settings(): [string, Setting][] {
+  return Object.entries(SETTINGS);
+}
+
+function quoted(value: string): string {
+  return /[\s<>#"]/.test(value) ? `"${value}"` : value;
+}
+
+function whole(least: number, most: number) {
+  const message = `Expected a whole number from ${least} to ${most}`;
+  return z.string().regex(/^\d{1,9}$/, message).transform(Number).refine(
+    (value) => value >= least && value <= most,
+    message,
+  );
+}
+
+function port() {
+  return whole(0, 65_535);
+}
+
+/** Milliseconds; longer than a hundred years is a slip. */
+function duration() {
+  const message = "Expected a duration above zero such as 30m, 48h or 7d";
+  return z.string().regex(/^\d{1,12}(ms|s|m|h|d)$/, message).transform((value) => {
+    const [, amount, unit] = /^(\d+)(\w+)$/.exec(value)!;
+    return Number(amount) * UNITS[unit as keyof typeof UNITS];
+  }).refine((ms) => ms > 0 && ms <= 36_525 * UNITS.d, message);
+}
+
+function flag(yes: string, no: string) {
+  return z.enum([yes, no], `Expected ${yes} or ${no}`).transform((value) => value === yes);
+}
+
+function url(...protocols: string[]) {
+  const message = `Expected a URL that begins with ${protocols.map((protocol) => `${protocol}://`).join(" or ")}`;
+  return z.string().refine((value) => {
+    const parsed = URL.parse(value);
+    return parsed !== null && value.includes("://") && parsed.host !== "" &&
+      protocols.includes(parsed.protocol.slice(0, -1));
+  }, message);
+}
+
+/** `Name <address>` or an address alone, on one line. */
+function sender() {
+  return z.string().refine((value) => {
+    if (/[\r\n]/.test(value)) return false;
+    return email.safeParse(/^[^<>]*<([^<>]+)>$/.exec(value)?.[1] ?? value).success;
+  }, "Expected an e-mail, or a name and an e-mail as in Rookery <noreply@example.org>");
+}
+
+function roles() {
+  const message = `Expected "all", or a list out of ${ROLES.join(",")}`;
+  return z.string().transform((value, context): readonly Role[] => {
+    const names = value === "all" ? [...ROLES] : value.split(",").map((name) => name.trim());
+    const chosen = ROLES.filter((role) => names.includes(role));
+    const together = chosen.filter((role) => role !== "mail").length;
+    if (!names.every((name) => (ROLES as readonly string[]).includes(name))) {
+      context.addIssue({ code: "custom", message });
+    } else if (together !== 0 && together !== 3) {
+      context.addIssue({ code: "custom", message: "Expected api, actors and jobs together, or mail alone" });
+    }
+    return Object.freeze(chosen);
+  });
+}

@@ -1,0 +1,34 @@
+import type { Pool } from "./actors/runtime/pool.ts";
+import type { Bus } from "./actors/runtime/bus.ts";
+import type { Config } from "./config.ts";
+import type { Cache } from "./db/cache.ts";
+import type { Sql } from "./db/sql.ts";
+import type { EventStream } from "./live/event_stream.ts";
+import type { Gateway } from "./live/gateway.ts";
+import type { Log } from "./log.ts";
+import type { Principals } from "./security/principals.ts";
+import type { Keys } from "./security/keys.ts";
+import type { Secret } from "./security/secret.ts";
+import type { Tokens } from "./security/tokens.ts";
+
+/** Everything a route may reach. Built once, in `main.ts`; a test may build it otherwise. */
+export interface AppContext {
+  readonly config: Config;
+  readonly log: Log;
+  readonly sql: Sql;
+  readonly cache: Cache;
+  readonly bus: Bus;
+  readonly actors: Pool;
+  readonly principals: Principals;
+  readonly secret: Secret;
+  readonly keys: Keys;
+  readonly tokens: Tokens;
+  readonly stream: EventStream;
+  readonly gateway: Gateway;
+  /** A like was committed: the sequencer tells of it at its next beat. */
+  likesChanged(): void;
+  /** Where a post is; remembered, since a post never moves. */
+  pageOfPost(postId: string): Promise<string | undefined>;
+  /** Set once the node is stopping: new work is refused. */
+  draining: boolean;
+}

@@ -1,0 +1,32 @@
+import { AppError } from "../errors.ts";
+
+/** A list's cursor is the sort key of its last item: opaque to callers, no secret, and never trusted. */
+export function encodeCursor(key: readonly string[]): string {
+  return btoa(JSON.stringify(key)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** The key again; each part must match its pattern. Throws `invalid-cursor`. */
+export function decodeCursor(cursor: string, patterns: readonly RegExp[]): string[] {
+  try {
+    const key: unknown = JSON.parse(atob(cursor.replaceAll("-", "+").replaceAll("_", "/")));
+    if (
+      Array.isArray(key) && key.length === patterns.length &&
+      key.every((part, i) => typeof part === "string" && patterns[i]!.test(part))
+    ) return key;
+  } catch {
+    // Not base64 or not JSON: the same answer.
+  }
+  throw new AppError("invalid-cursor");
+}
+
+const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
+const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** The most common key: a time and an id. */
+export function decodeTimeCursor(cursor: string): { at: string; id: string } {
+  const [at, id] = decodeCursor(cursor, [TIME, ID]);
+  const time = new Date(at!);
+  // Days that do not exist would be a database error later.
+  if (Number.isNaN(time.getTime()) || time.toISOString() !== at) throw new AppError("invalid-cursor");
+  return { at: at!, id: id! };
+}

@@ -1,0 +1,160 @@
+import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import { POST_COLUMNS, type PostRow } from "./posts.ts";
+import { FEED_PAGES } from "./feed.ts";
+import type { Reader, Sql } from "./sql.ts";
+
+const COLUMNS = "e.seq, e.pos, e.kind, e.page_id, e.post_id, e.user_id, e.data, e.at";
+
+export interface SequencerRow {
+  term: number;
+  epoch: string;
+  seq: number;
+  floor: number;
+}
+
+export async function sequencerState(sql: Reader): Promise<SequencerRow> {
+  const [row] = await sql.query<SequencerRow>("select term, epoch, seq, floor from sequencer", [], "sequencer.state");
+  if (!row) throw new Error("The sequencer's row is missing: the database was not migrated");
+  return row;
+}
+
+/** Becomes the leader; whoever was it before can number nothing any more. */
+export async function takeSequencer(sql: Sql): Promise<SequencerRow> {
+  const [row] = await sql.query<SequencerRow>("update sequencer set term = term + 1 returning term, epoch, seq, floor");
+  if (!row) throw new Error("The sequencer's row is missing: the database was not migrated");
+  return row;
+}
+
+/**
+ * Numbers what was committed and not numbered yet, causes before effects, without a gap. Returns null where another leader has
+ * taken over.
+ */
+export async function sequence(sql: Sql, term: number, most: number): Promise<SequencedEvent[] | null> {
+  const rows = await sql.query<SequencedEvent & { leads: boolean }>(
+    `with leader as materialized (select seq from sequencer where term = $1 for update),
+    fresh as materialized (
+      select o.pos, row_number() over (order by o.pos) as n from (
+        select pos from events where seq is null order by pos limit $2) o
+      where exists (select from leader)),
+    numbered as (
+      update events e set seq = l.seq + f.n from fresh f, leader l where e.pos = f.pos
+      returning ${COLUMNS}),
+    moved as (update sequencer set seq = seq + (select count(*) from fresh) where exists (select from fresh) and term = $1)
+    select true as leads, * from numbered
+    union all select true, null, null, null, null, null, null, null, null where exists (select from leader)
+    order by seq nulls last`,
+    [term, most],
+    "sequencer.sequence",
+  );
+  return rows.length === 0 ? null : rows.filter((row) => row.seq !== null);
+}
+
+/** Turns the likes that changed since the last call into one event a post; the count is read when it is shown. */
+export async function signalLikes(sql: Sql, most: number): Promise<number> {
+  const rows = await sql.query(
+    `with taken as (
+      delete from like_signals where post_id in (select post_id from like_signals limit $1) returning post_id, page_id)
+    insert into events (kind, page_id, post_id, at) select 'post.likes', page_id, post_id, now() from taken returning pos`,
+    [most],
+    "sequencer.signal_likes",
+  );
+  return rows.length;
+}
+
+/** Numbered events after a position, in order. */
+export async function eventsAfter(sql: Reader, seq: number, most: number): Promise<SequencedEvent[]> {
+  return await sql.query<SequencedEvent>(
+    `select ${COLUMNS} from events e where e.seq > $1 order by e.seq limit $2`,
+    [seq, most],
+    "event.after",
+  );
+}
+
+export interface ReplayFilter {
+  user: string;
+  after: number;
+  upTo: number;
+  limit: number;
+}
+
+/**
+ * What a listener missed, in order: events of the pages in their feed, and those meant for them alone. A page's posts only while
+ * they may see them; that it was hidden they learn in any case. Of likes only the latest.
+ */
+export async function replay(sql: Reader, { user, after, upTo, limit }: ReplayFilter): Promise<SequencedEvent[]> {
+  return await sql.query<SequencedEvent>(
+    `with audience as materialized (
+      select w.id, exists (select from visible_pages($1) v where v.id = w.id) as visible
+      from (${FEED_PAGES} union select p.id from follows f join pages p on p.id = f.page_id
+        where f.user_id = $1 and f.state = 'following' and p.deleted_at is not null) w)
+    select * from (
+      select ${COLUMNS} from audience w cross join lateral (
+        select * from events e where e.page_id = w.id and e.seq > $2 and e.seq <= $3 and e.user_id is null
+          and (e.kind in ('page.hidden', 'page.shown') or w.visible and e.kind like 'post.%'
+            and (e.kind <> 'post.likes' or not exists (
+              select from events l where l.kind = 'post.likes' and l.post_id = e.post_id and l.seq > e.seq and l.seq <= $3)))
+        order by e.seq limit $4) e
+      union all
+      select ${COLUMNS} from events e
+      where e.user_id = $1 and e.kind in ('page.hidden', 'page.shown') and e.seq > $2 and e.seq <= $3) e
+    order by e.seq limit $4`,
+    [user, after, upTo, limit],
+    "event.replay",
+  );
+}
+
+/** A post as every listener may be shown it: without what differs by viewer. */
+export interface LivePostRow extends Omit<PostRow, "reply_visible" | "liked"> {
+  /** Whether the original can be seen by everybody, only by some, or by nobody. */
+  reply_audience: "everybody" | "some" | "nobody" | null;
+}
+
+const NOBODY = "00000000-0000-0000-0000-000000000000";
+
+/** The posts that events are about, as they are now; those that are gone are missing. */
+export async function livePosts(sql: Reader, ids: readonly string[]): Promise<Map<string, LivePostRow>> {
+  const rows = await sql.query<PostRow & { reply_private: boolean | null }>(
+    `select ${POST_COLUMNS},
+      (select o.page_id is not null and g.is_private from posts o join pages g on g.id = o.page_id
+        where o.id = p.reply_to and g.deleted_at is null
+          and coalesce(greatest(g.blocked_until, g.owner_blocked_until), '-infinity') <= now()) as reply_private
+    from posts p join pages g on g.id = p.page_id join users u on u.id = g.owner_id
+    where p.id = any($2::uuid[]) and p.state = 'ready'`,
+    [NOBODY, [...ids]],
+    "event.live_posts",
+  );
+  return new Map(rows.map(({ reply_private, reply_visible, liked: _, ...row }) => {
+    const reply_audience = row.reply_to === null
+      ? null
+      : reply_visible
+      ? "everybody"
+      : reply_private
+      ? "some"
+      : "nobody";
+    return [row.id, { ...row, reply_audience }];
+  }));
+}
+
+/** Forgets history past keeping, in bounded bites; moves the floor below which a cursor is too old. */
+export async function forgetEvents(sql: Sql, retentionMs: number, most: number): Promise<number> {
+  const rows = await sql.query<{ seq: number }>(
+    `with old as (
+      delete from events where pos in (
+        select pos from events where seq is not null and at < now() - $1 * interval '1 millisecond' order by at limit $2)
+      returning seq),
+    moved as (update sequencer set floor = greatest(floor, (select max(seq) from old)) where exists (select from old))
+    select seq from old`,
+    [retentionMs, most],
+    "event.forget",
+  );
+  return rows.length;
+}
+
+/** Tombstones nobody needs to be told of any more. */
+export async function removeTombstones(sql: Sql, retentionMs: number): Promise<void> {
+  await sql.query(
+    "delete from pages where deleted_at < now() - $1 * interval '1 millisecond'",
+    [retentionMs],
+    "page.remove_tombstones",
+  );
+}

@@ -1,0 +1,126 @@
+import { defineCommit } from "../actors/runtime/commit.ts";
+import type { After } from "./pages.ts";
+import type { Reader } from "./sql.ts";
+import type { CardRow } from "./users.ts";
+
+export type FollowState = "following" | "requested" | "none";
+
+/** Who follows a page, or asks to, latest first. */
+export async function followersOf(
+  sql: Reader,
+  pageId: string,
+  { state, limit, after }: { state: "following" | "requested"; limit: number; after?: After | undefined },
+): Promise<(CardRow & { followed_at: string })[]> {
+  return await sql.query(
+    `select u.id, u.login, u.first_name, u.last_name, u.page_id, f.created_at as followed_at
+    from follows f join users u on u.id = f.user_id
+    where f.page_id = $1 and f.state = $2 and ($3::timestamptz is null or (f.created_at, f.user_id) < ($3::timestamptz, $4::uuid))
+    order by f.created_at desc, f.user_id desc limit $5`,
+    [pageId, state, after?.at ?? null, after?.id ?? null, limit],
+    "follow.of_page",
+  );
+}
+
+export interface FollowRow {
+  page_id: string;
+  user_id: string;
+  state: "following" | "requested";
+  at: string;
+}
+
+/** Follows or asks to; what is there already stays, and its state is the answer. */
+export const follow = defineCommit<FollowRow, { state: FollowState }>("page.follow", {
+  columns: "page_id uuid, user_id uuid, state text, at timestamptz",
+  body: `had as materialized (
+  select t.turn, f.state from turns t join follows f on f.page_id = t.page_id and f.user_id = t.user_id),
+followed as (
+  insert into follows (page_id, user_id, state, created_at) select page_id, user_id, state, at from turns
+  on conflict do nothing returning page_id, user_id, state, created_at),
+counted as (
+  update pages p set follower_count = p.follower_count + f.followers, request_count = p.request_count + f.requests
+  from (select page_id, count(*) filter (where state = 'following') as followers,
+      count(*) filter (where state = 'requested') as requests from followed group by page_id) f
+  where p.id = f.page_id),
+emitted as (
+  insert into events (kind, page_id, user_id, data, at)
+  select 'follow.changed', page_id, user_id, jsonb_build_object('state', state), created_at from followed returning pos)`,
+  select: `select t.turn, jsonb_build_object('state', coalesce(h.state, t.state)) as result
+    from turns t left join had h on h.turn = t.turn`,
+});
+
+export interface UnfollowRow {
+  page_id: string;
+  user_id: string;
+  /** Whether the page's owner did it, to somebody who loses sight of a private page by it. */
+  loses_sight: boolean;
+  at: string;
+}
+
+/** Ends following or withdraws a request. */
+export const unfollow = defineCommit<UnfollowRow, { had: FollowState }>("page.unfollow", {
+  columns: "page_id uuid, user_id uuid, loses_sight boolean, at timestamptz",
+  body: `ended as (
+  delete from follows f using turns t where f.page_id = t.page_id and f.user_id = t.user_id
+  returning f.page_id, f.user_id, f.state, t.turn, t.loses_sight, t.at),
+counted as (
+  update pages p set follower_count = p.follower_count - f.followers, request_count = p.request_count - f.requests
+  from (select page_id, count(*) filter (where state = 'following') as followers,
+      count(*) filter (where state = 'requested') as requests from ended group by page_id) f
+  where p.id = f.page_id),
+emitted as (
+  insert into events (kind, page_id, user_id, data, at)
+  select kind, page_id, user_id, data, at from (
+    select 1 as rank, 'page.hidden' as kind, page_id, user_id, '{"reason": "removed"}'::jsonb as data, at
+    from ended where loses_sight and state = 'following'
+    union all
+    select 2, 'follow.changed', page_id, user_id, '{"state": "none"}'::jsonb, at from ended) e
+  order by rank returning pos)`,
+  select: `select t.turn, jsonb_build_object('had', coalesce(e.state, 'none')) as result
+    from turns t left join ended e on e.turn = t.turn`,
+});
+
+export interface AnswerRequestsRow {
+  page_id: string;
+  /** Null means everybody who asks. */
+  user_ids: string[] | null;
+  accept: boolean;
+  at: string;
+}
+
+/** Accepts or rejects requests: all that are named or, if one of them did not ask, none; those are named in the answer. */
+export const answerRequests = defineCommit<AnswerRequestsRow, { strangers: string[]; answered: number }>(
+  "page.answer_requests",
+  {
+    columns: "page_id uuid, user_ids uuid[], accept boolean, at timestamptz",
+    body: `strangers as materialized (
+  select t.turn, array_agg(n.user_id) as ids from turns t cross join lateral unnest(t.user_ids) n (user_id)
+  where not exists (
+    select from follows f where f.page_id = t.page_id and f.user_id = n.user_id and f.state = 'requested')
+  group by t.turn),
+valid as materialized (
+  select t.* from turns t where not exists (select from strangers s where s.turn = t.turn)),
+accepted as (
+  update follows f set state = 'following', created_at = t.at from valid t
+  where t.accept and f.page_id = t.page_id and f.state = 'requested' and (t.user_ids is null or f.user_id = any(t.user_ids))
+  returning t.turn, f.page_id, f.user_id, t.at),
+rejected as (
+  delete from follows f using valid t
+  where not t.accept and f.page_id = t.page_id and f.state = 'requested' and (t.user_ids is null or f.user_id = any(t.user_ids))
+  returning t.turn, f.page_id, f.user_id, t.at),
+answered as materialized (
+  select turn, page_id, user_id, at, 'following' as state from accepted
+  union all select turn, page_id, user_id, at, 'none' from rejected),
+counted as (
+  update pages p set follower_count = p.follower_count + n.accepted, request_count = p.request_count - n.answered
+  from (select page_id, count(*) filter (where state = 'following') as accepted, count(*) as answered
+    from answered group by page_id) n
+  where p.id = n.page_id),
+emitted as (
+  insert into events (kind, page_id, user_id, data, at)
+  select 'follow.changed', page_id, user_id, jsonb_build_object('state', state), at from answered returning pos)`,
+    select:
+      `select t.turn, jsonb_build_object('strangers', coalesce((select to_jsonb(s.ids) from strangers s where s.turn = t.turn), '[]'),
+      'answered', (select count(*) from answered a where a.turn = t.turn)) as result
+    from turns t`,
+  },
+);

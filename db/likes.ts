@@ -1,0 +1,57 @@
+import { defineCommit } from "../actors/runtime/commit.ts";
+
+export interface LikeRow {
+  post_id: string;
+  page_id: string;
+  user_id: string;
+  at: string;
+}
+
+/** Null where the post is gone or the person may not see it. */
+export type LikeResult = { like_count: number } | null;
+
+const SEEN = `seen as materialized (
+  select t.* from turns t where exists (
+    select from posts p join visible_pages(t.user_id) v on v.id = p.page_id
+    where p.id = t.post_id and p.page_id = t.page_id and p.state = 'ready')
+    and exists (select from users u where u.id = t.user_id)),
+-- In one order everywhere, so that two statements never wait for each other.
+locked as materialized (
+  select p.id, p.page_id, p.like_count from posts p where p.id in (select post_id from seen) order by p.id for update)`;
+
+const SIGNALLED = `signalled as (
+  insert into like_signals (post_id, page_id) select id, page_id from counted
+  on conflict (post_id) do update set changes = like_signals.changes + 1)`;
+
+const RESULT = `select t.turn, case when k.id is not null and s.turn is not null
+    then jsonb_build_object('like_count', coalesce(c.like_count, k.like_count)) end as result
+  from turns t left join seen s on s.turn = t.turn left join locked k on k.id = s.post_id left join counted c on c.id = k.id`;
+
+/** Any number of likes, of one hot post or of many, in one statement; a repeated like changes nothing. */
+export const like = defineCommit<LikeRow, LikeResult>("post.like", {
+  columns: "post_id uuid, page_id uuid, user_id uuid, at timestamptz",
+  body: `${SEEN},
+liked as (
+  insert into likes (post_id, user_id, created_at) select s.post_id, s.user_id, s.at from seen s join locked k on k.id = s.post_id
+  on conflict do nothing returning post_id),
+counted as (
+  update posts p set like_count = p.like_count + n.likes
+  from (select post_id, count(*) as likes from liked group by post_id) n where p.id = n.post_id
+  returning p.id, p.page_id, p.like_count),
+${SIGNALLED}`,
+  select: RESULT,
+});
+
+export const unlike = defineCommit<LikeRow, LikeResult>("post.unlike", {
+  columns: "post_id uuid, page_id uuid, user_id uuid, at timestamptz",
+  body: `${SEEN},
+unliked as (
+  delete from likes l using seen s join locked k on k.id = s.post_id where l.post_id = s.post_id and l.user_id = s.user_id
+  returning l.post_id),
+counted as (
+  update posts p set like_count = p.like_count - n.likes
+  from (select post_id, count(*) as likes from unliked group by post_id) n where p.id = n.post_id
+  returning p.id, p.page_id, p.like_count),
+${SIGNALLED}`,
+  select: RESULT,
+});

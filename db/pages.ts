@@ -1,0 +1,218 @@
+import { defineCommit } from "../actors/runtime/commit.ts";
+import type { Reader } from "./sql.ts";
+import type { CardRow } from "./users.ts";
+
+export interface PageRow {
+  id: string;
+  uuid: string;
+  name: string;
+  description: string;
+  tags: string[];
+  is_private: boolean;
+  is_personal: boolean;
+  blocked_until: string | null;
+  blocked_reason: string | null;
+  owner_blocked_until: string | null;
+  created_at: string;
+  owner: CardRow;
+}
+
+export interface ShownPageRow extends PageRow {
+  follower_count: number;
+  post_count: number;
+  follow_state: "following" | "requested" | "none";
+}
+
+const OWNER = `jsonb_build_object('id', u.id, 'login', u.login, 'first_name', u.first_name, 'last_name', u.last_name,
+  'page_id', u.page_id) as owner`;
+const COLUMNS =
+  `p.id, p.uuid, p.name, p.description, p.tags, p.is_private, p.is_personal, p.blocked_until, p.blocked_reason,
+  p.owner_blocked_until, p.created_at, ${OWNER}`;
+const SHOWN = `${COLUMNS}, p.follower_count, p.post_count,
+  coalesce((select f.state from follows f where f.page_id = p.id and f.user_id = $1), 'none') as follow_state`;
+
+/** What a page actor is made of; undefined for a page that never was or is deleted. */
+export async function loadPageActor(sql: Reader, id: string): Promise<PageRow | undefined> {
+  const [row] = await sql.query<PageRow>(
+    `select ${COLUMNS} from pages p join users u on u.id = p.owner_id where p.id = $1 and p.deleted_at is null`,
+    [id],
+    "page.load",
+  );
+  return row;
+}
+
+export async function pageById(sql: Reader, viewer: string, id: string): Promise<ShownPageRow | undefined> {
+  const [row] = await sql.query<ShownPageRow>(
+    `select ${SHOWN} from pages p join users u on u.id = p.owner_id where p.id = $2 and p.deleted_at is null`,
+    [viewer, id],
+    "page.by_id",
+  );
+  return row;
+}
+
+/** Handles are unique without regard to case. */
+export async function pageIdByHandle(sql: Reader, handle: string): Promise<string | undefined> {
+  const [row] = await sql.query<{ id: string }>(
+    "select id from pages where lower(uuid) = lower($1) and deleted_at is null",
+    [handle],
+    "page.id_by_handle",
+  );
+  return row?.id;
+}
+
+export interface After {
+  at: string;
+  id: string;
+}
+
+/** A person's pages, newest first; the blocked ones only for those who may know them. */
+export async function pagesOf(
+  sql: Reader,
+  viewer: string,
+  { owner, withBlocked, limit, after }: {
+    owner: string;
+    withBlocked: boolean;
+    limit: number;
+    after?: After | undefined;
+  },
+): Promise<ShownPageRow[]> {
+  return await sql.query<ShownPageRow>(
+    `select ${SHOWN} from pages p join users u on u.id = p.owner_id
+    where p.owner_id = $2 and p.deleted_at is null
+      and ($3 or coalesce(greatest(p.blocked_until, p.owner_blocked_until), '-infinity') <= now())
+      and ($4::timestamptz is null or (p.created_at, p.id) < ($4::timestamptz, $5::uuid))
+    order by p.created_at desc, p.id desc limit $6`,
+    [viewer, owner, withBlocked, after?.at ?? null, after?.id ?? null, limit],
+    "page.of_owner",
+  );
+}
+
+/** Pages one follows, or asked to follow, latest first. */
+export async function followedPages(
+  sql: Reader,
+  viewer: string,
+  { state, limit, after }: { state: "following" | "requested"; limit: number; after?: After | undefined },
+): Promise<(ShownPageRow & { followed_at: string })[]> {
+  return await sql.query(
+    `select ${SHOWN}, w.created_at as followed_at from follows w join pages p on p.id = w.page_id join users u on u.id = p.owner_id
+    where w.user_id = $1 and w.state = $2 and p.deleted_at is null
+      and ($3::timestamptz is null or (w.created_at, w.page_id) < ($3::timestamptz, $4::uuid))
+    order by w.created_at desc, w.page_id desc limit $5`,
+    [viewer, state, after?.at ?? null, after?.id ?? null, limit],
+    "page.followed",
+  );
+}
+
+export async function maySeePosts(sql: Reader, viewer: string, pageId: string): Promise<boolean> {
+  return (await sql.query("select 1 from visible_pages($1) where id = $2", [viewer, pageId], "page.may_see_posts"))
+    .length > 0;
+}
+
+/** Logins stay reserved for their people, whatever their pages are called. */
+const IS_LOGIN = (handle: string) => `exists (select from users l where lower(l.login) = lower(${handle}))`;
+/** A handle is taken, unless it is the owner's own login and none of the owner's pages bears it. */
+const TAKEN = (owner: string) =>
+  `exists (select from handles h where h.handle = lower(t.uuid) and not (h.user_id = ${owner} and ${IS_LOGIN("t.uuid")}
+    and not exists (select from pages o where lower(o.uuid) = lower(t.uuid) and o.deleted_at is null)))`;
+
+export interface CreatePageRow {
+  id: string;
+  owner_id: string;
+  uuid: string;
+  name: string;
+  description: string;
+  tags: string[];
+  is_private: boolean;
+  at: string;
+}
+
+export const createPage = defineCommit<CreatePageRow, { taken: boolean; owner: CardRow | null }>("page.create", {
+  columns:
+    "id uuid, owner_id uuid, uuid text, name text, description text, tags text[], is_private boolean, at timestamptz",
+  body: `taken as materialized (
+  select t.turn, ${TAKEN("t.owner_id")} as taken,
+    (select jsonb_build_object('id', u.id, 'login', u.login, 'first_name', u.first_name, 'last_name', u.last_name,
+      'page_id', u.page_id) from users u where u.id = t.owner_id) as owner
+  from turns t),
+fresh as materialized (select t.* from turns t join taken k on k.turn = t.turn where not k.taken and k.owner is not null),
+named as (
+  insert into handles (handle, user_id) select lower(t.uuid), t.owner_id from fresh t where not ${IS_LOGIN("t.uuid")}),
+created as (
+  insert into pages (id, owner_id, uuid, name, description, tags, is_private, created_at)
+  select id, owner_id, uuid, name, description, tags, is_private, at from fresh),
+emitted as (
+  insert into events (kind, page_id, user_id, data, at)
+  select 'follow.changed', id, owner_id, '{"state": "own"}'::jsonb, at from fresh returning pos)`,
+  select: "select turn, jsonb_build_object('taken', taken, 'owner', owner) as result from taken",
+  violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken", pages_owner_id_fkey: "not-found" },
+});
+
+export interface UpdatePageRow {
+  id: string;
+  owner_id: string;
+  uuid: string;
+  old_uuid: string;
+  name: string;
+  description: string;
+  tags: string[];
+  is_private: boolean;
+  was_private: boolean;
+  at: string;
+}
+
+/** Private → public accepts the pending requests; public → private keeps the followers. */
+export const updatePage = defineCommit<UpdatePageRow, { taken: boolean }>("page.update", {
+  columns:
+    `id uuid, uuid text, old_uuid text, name text, description text, tags text[], is_private boolean, was_private boolean,
+    at timestamptz`,
+  body: `taken as materialized (
+  select t.turn, lower(t.uuid) <> lower(t.old_uuid) and ${TAKEN("t.owner_id")} as taken from turns t),
+free as materialized (select t.* from turns t join taken k on k.turn = t.turn where not k.taken),
+freed as (
+  delete from handles h using free t
+  where h.handle = lower(t.old_uuid) and lower(t.uuid) <> lower(t.old_uuid) and not ${IS_LOGIN("t.old_uuid")}),
+named as (
+  insert into handles (handle, user_id) select lower(t.uuid), t.owner_id from free t
+  where lower(t.uuid) <> lower(t.old_uuid) and not ${IS_LOGIN("t.uuid")}),
+accepted as (
+  update follows f set state = 'following', created_at = t.at from free t
+  where t.was_private and not t.is_private and f.page_id = t.id and f.state = 'requested'
+  returning f.page_id, f.user_id, t.at),
+changed as (
+  update pages p set uuid = t.uuid, name = t.name, description = t.description, tags = t.tags, is_private = t.is_private,
+    follower_count = p.follower_count + (select count(*) from accepted a where a.page_id = p.id),
+    request_count = p.request_count - (select count(*) from accepted a where a.page_id = p.id)
+  from free t where p.id = t.id),
+emitted as (
+  insert into events (kind, page_id, user_id, data, at)
+  select kind, page_id, user_id, data, at from (
+    select 1 as rank, 'follow.changed' as kind, page_id, user_id, '{"state": "following"}'::jsonb as data, at from accepted
+    union all
+    select 2, 'page.updated', id, null, null, at from free
+    union all
+    select 3, case when is_private then 'page.hidden' else 'page.shown' end, id, null,
+      case when is_private then '{"reason": "private"}'::jsonb end, at
+    from free where is_private <> was_private) e
+  order by rank returning pos)`,
+  select: "select turn, jsonb_build_object('taken', taken) as result from taken",
+  violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken" },
+});
+
+/** A tombstone with its followers stays, so that they can be told; posts and handle go. */
+export const deletePage = defineCommit<{ id: string; at: string }, Record<string, never>>("page.delete", {
+  columns: "id uuid, at timestamptz",
+  body: `answered as materialized (
+  select r.reply_to as post_id, count(*) as n from posts r join turns t on r.page_id = t.id
+  where r.reply_to is not null and r.state = 'ready' group by r.reply_to),
+locked as materialized (select p.id from posts p where p.id in (select post_id from answered) order by p.id for update),
+recounted as (
+  update posts p set reply_count = p.reply_count - a.n from answered a join locked k on k.id = a.post_id
+  where p.id = a.post_id and p.page_id not in (select id from turns)),
+emptied as (delete from posts p using turns t where p.page_id = t.id),
+buried as (update pages p set deleted_at = t.at from turns t where p.id = t.id returning p.uuid),
+freed as (delete from handles h using buried b where h.handle = lower(b.uuid) and not ${IS_LOGIN("b.uuid")}),
+emitted as (
+  insert into events (kind, page_id, data, at)
+  select 'page.hidden', id, '{"reason": "deleted"}'::jsonb, at from turns returning pos)`,
+  select: "select turn, '{}'::jsonb as result from turns",
+});

@@ -1,0 +1,138 @@
+/** The full installation's driver: a real Postgres through `pg`. */
+import pg from "pg";
+import { type Param, type Sql, SqlError } from "./sql.ts";
+import { encodeParam, parserOf } from "./values.ts";
+
+export interface PostgresOptions {
+  /** Most connections. A statement that finds none free for 3 s is `unavailable`. */
+  max: number;
+  applicationName?: string;
+  /** The server cancels what runs longer (`fault`, 57014). */
+  statementTimeoutMs?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 3000;
+
+/** Connects lazily: an unreachable server shows at the first statement. */
+export function connectPostgres(url: string, options: PostgresOptions): Sql {
+  return new PostgresSql(url, options);
+}
+
+class PostgresSql implements Sql {
+  private readonly pool: pg.Pool;
+
+  constructor(url: string, options: PostgresOptions) {
+    this.pool = new pg.Pool({
+      connectionString: url,
+      max: options.max,
+      application_name: options.applicationName ?? "rookery",
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      // No timer at every release; a connection lives until it breaks.
+      idleTimeoutMillis: 0,
+      keepAlive: true,
+      options: "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex",
+      types: { getTypeParser: parserOf } as pg.CustomTypesConfig,
+      ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
+    });
+    // Without these two a server that goes away ends the process. The statement that ran, if any, is told by its callback.
+    this.pool.on("error", () => {});
+    this.pool.on("connect", (client) => client.on("error", () => {}));
+  }
+
+  query<Row>(text: string, params: readonly Param[] = [], name?: string): Promise<Row[]> {
+    return new Promise((resolve, reject) => this.run(text, params, name, false, resolve as Resolve, reject));
+  }
+
+  // Callbacks, as each promise of `pg` would cost another turn of the microtask queue.
+  private run(
+    text: string,
+    params: readonly Param[],
+    name: string | undefined,
+    again: boolean,
+    done: Resolve,
+    fail: Fail,
+  ) {
+    this.pool.connect((refused, client, release) => {
+      if (refused || !client) return fail(unavailable(refused));
+      let values: unknown[];
+      try {
+        values = params.map(encodeParam);
+      } catch (error) {
+        release();
+        return fail(new SqlError(messageOf(error), "fault"));
+      }
+      client.query(name ? { text, values, name } : { text, values }, (error: unknown, result: pg.QueryResult) => {
+        if (!error) {
+          release();
+          return done(result.rows);
+        }
+        const mapped = failure(error);
+        // Such a prepared statement stays broken on its connection; it was refused before it ran.
+        const stale = name !== undefined && (mapped.code === "0A000" || mapped.code === "26000");
+        release(stale || mapped.kind === "lost");
+        if (stale && !again) this.run(text, params, name, true, done, fail);
+        else fail(mapped);
+      });
+    });
+  }
+
+  async script(text: string): Promise<void> {
+    const client = await this.pool.connect().catch((error) => {
+      throw unavailable(error);
+    });
+    let broken = false;
+    try {
+      // The line break ends a comment in the last line.
+      await client.query(`begin;\n${text}\n;commit`);
+    } catch (error) {
+      await client.query("rollback").catch(() => broken = true);
+      throw failure(error);
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.pool.ending) await this.pool.end();
+  }
+}
+
+type Resolve = (rows: unknown[]) => void;
+type Fail = (error: SqlError) => void;
+
+function unavailable(error: unknown): SqlError {
+  return new SqlError(messageOf(error), "unavailable", codeOf(error));
+}
+
+/** What went wrong with a statement that had a connection. */
+function failure(error: unknown): SqlError {
+  const message = messageOf(error);
+  if (error instanceof pg.DatabaseError) return new SqlError(message, kindOf(error), error.code, error.constraint);
+  // Mistakes found before anything was sent, or in reading the answer.
+  if (message.startsWith("Prepared statements must be unique") || isProgramError(error)) {
+    return new SqlError(message, "fault");
+  }
+  if (message.startsWith("Client has encountered a connection error")) return unavailable(error);
+  return new SqlError(message, "lost", codeOf(error));
+}
+
+function kindOf(error: pg.DatabaseError): SqlError["kind"] {
+  if (error.code?.startsWith("23")) return "constraint";
+  if (error.code === "57P03" || error.code === "53300") return "unavailable";
+  if (error.severity === "FATAL" || error.severity === "PANIC") return "lost";
+  return "fault";
+}
+
+function isProgramError(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof SyntaxError || error instanceof RangeError;
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+function messageOf(error: unknown): string {
+  // Deno's refused connections to several addresses come as one error without a message of its own.
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,203 @@
+import { defineCommit } from "../actors/runtime/commit.ts";
+import type { Reader } from "./sql.ts";
+import type { CardRow } from "./users.ts";
+
+export interface PostRow {
+  id: string;
+  page_id: string;
+  page_uuid: string;
+  page_name: string;
+  author: CardRow;
+  text: string;
+  tagged_users: string[];
+  place: string | null;
+  reply_to: string | null;
+  /** The page of the original, where there still is one. */
+  reply_page_id: string | null;
+  /** Whether the viewer may see the original. */
+  reply_visible: boolean;
+  like_count: number;
+  reply_count: number;
+  liked: boolean;
+  state: "ready" | "processing" | "failed";
+  published_at: string | null;
+  created_at: string;
+  updated_at: string;
+}
+
+/**
+ * The columns of a `PostRow`, of `posts p` on a page `g` by its owner `u`, as the viewer `$1` sees it. Whether the viewer may see
+ * it at all is asked of `visible_pages` where the query begins.
+ */
+export const POST_COLUMNS = `p.id, p.page_id, g.uuid as page_uuid, g.name as page_name,
+  json_build_object('id', u.id, 'login', u.login, 'first_name', u.first_name, 'last_name', u.last_name, 'page_id', u.page_id) as author,
+  p.text, case when p.tagged = '{}' then '{}'::text[] else array(
+    select t.login from unnest(p.tagged) with ordinality w (id, place) join users t on t.id = w.id order by w.place) end as tagged_users,
+  p.place, p.reply_to,
+  case when p.reply_to is not null then (select o.page_id from posts o where o.id = p.reply_to) end as reply_page_id,
+  p.reply_to is not null and exists (
+    select from posts o join visible_pages($1) v on v.id = o.page_id where o.id = p.reply_to and o.state = 'ready') as reply_visible,
+  p.like_count, p.reply_count, exists (select from likes l where l.post_id = p.id and l.user_id = $1) as liked,
+  p.state, p.published_at, p.created_at, p.updated_at`;
+
+/** A post the viewer may see; its author also sees it before it is ready. */
+export async function postById(sql: Reader, viewer: string, id: string): Promise<PostRow | undefined> {
+  const [row] = await sql.query<PostRow>(
+    `select ${POST_COLUMNS} from posts p join visible_pages($1) g on g.id = p.page_id join users u on u.id = g.owner_id
+    where p.id = $2 and (p.state = 'ready' or g.owner_id = $1)`,
+    [viewer, id],
+    "post.by_id",
+  );
+  return row;
+}
+
+/** Where a post is and whether its page is blocked, whoever asks; to find its actor and to explain a refusal. */
+export async function pageOfPost(sql: Reader, id: string): Promise<string | undefined> {
+  const [row] = await sql.query<{ page_id: string }>("select page_id from posts where id = $1", [id], "post.page_of");
+  return row?.page_id;
+}
+
+export interface PostAfter {
+  published_at: string;
+  id: string;
+}
+
+export async function postsOfPage(
+  sql: Reader,
+  viewer: string,
+  { page, limit, after }: { page: string; limit: number; after?: PostAfter | undefined },
+): Promise<PostRow[]> {
+  return await sql.query<PostRow>(
+    `select ${POST_COLUMNS} from posts p join visible_pages($1) g on g.id = p.page_id join users u on u.id = g.owner_id
+    where p.page_id = $2 and p.state = 'ready'
+      and ($3::timestamptz is null or (p.published_at, p.id) < ($3::timestamptz, $4::uuid))
+    order by p.published_at desc, p.id desc limit $5`,
+    [viewer, page, after?.published_at ?? null, after?.id ?? null, limit],
+    "post.of_page",
+  );
+}
+
+export async function repliesTo(
+  sql: Reader,
+  viewer: string,
+  { post, limit, after }: { post: string; limit: number; after?: PostAfter | undefined },
+): Promise<PostRow[]> {
+  return await sql.query<PostRow>(
+    `select ${POST_COLUMNS} from posts p join visible_pages($1) g on g.id = p.page_id join users u on u.id = g.owner_id
+    where p.reply_to = $2 and p.state = 'ready'
+      and ($3::timestamptz is null or (p.published_at, p.id) < ($3::timestamptz, $4::uuid))
+    order by p.published_at desc, p.id desc limit $5`,
+    [viewer, post, after?.published_at ?? null, after?.id ?? null, limit],
+    "post.replies",
+  );
+}
+
+/** Posts the viewer liked and still may see, latest like first. */
+export async function likedPosts(
+  sql: Reader,
+  viewer: string,
+  { limit, after }: { limit: number; after?: { at: string; id: string } | undefined },
+): Promise<(PostRow & { liked_at: string })[]> {
+  return await sql.query(
+    `select ${POST_COLUMNS}, k.created_at as liked_at
+    from likes k join posts p on p.id = k.post_id join visible_pages($1) g on g.id = p.page_id join users u on u.id = g.owner_id
+    where k.user_id = $1 and p.state = 'ready'
+      and ($2::timestamptz is null or (k.created_at, k.post_id) < ($2::timestamptz, $3::uuid))
+    order by k.created_at desc, k.post_id desc limit $4`,
+    [viewer, after?.at ?? null, after?.id ?? null, limit],
+    "post.liked",
+  );
+}
+
+export interface CreatePostRow {
+  id: string;
+  page_id: string;
+  author_id: string;
+  text: string;
+  tagged: string[];
+  place: string | null;
+  reply_to: string | null;
+  at: string;
+}
+
+export interface CreatePostResult {
+  /** False where the page is gone or blocked by now. */
+  open: boolean;
+  /** False where the author may not see the post replied to. */
+  original: boolean;
+  reply_page_id: string | null;
+}
+
+export const createPost = defineCommit<CreatePostRow, CreatePostResult>("post.create", {
+  columns: `id uuid, page_id uuid, author_id uuid, text text, tagged uuid[], place text, reply_to uuid, at timestamptz`,
+  body: `judged as materialized (
+  select t.*, exists (
+      select from pages p where p.id = t.page_id and p.deleted_at is null and p.owner_id = t.author_id
+        and coalesce(greatest(p.blocked_until, p.owner_blocked_until), '-infinity') <= now()) as open,
+    o.page_id as reply_page_id
+  from turns t left join lateral (
+    select q.page_id from posts q join visible_pages(t.author_id) v on v.id = q.page_id
+    where q.id = t.reply_to and q.state = 'ready') o on t.reply_to is not null),
+valid as materialized (select * from judged where open and (reply_to is null or reply_page_id is not null)),
+created as (
+  insert into posts (id, page_id, text, tagged, place, reply_to, published_at, created_at, updated_at)
+  select id, page_id, text, tagged, place, reply_to, at, at, at from valid),
+counted as (
+  update pages p set post_count = p.post_count + n.posts
+  from (select page_id, count(*) as posts from valid group by page_id) n where p.id = n.page_id),
+locked as materialized (
+  select p.id from posts p where p.id in (select reply_to from valid) order by p.id for update),
+answered as (
+  update posts p set reply_count = p.reply_count + n.replies
+  from (select v.reply_to, count(*) as replies from valid v join locked k on k.id = v.reply_to group by v.reply_to) n
+  where p.id = n.reply_to),
+emitted as (
+  insert into events (kind, page_id, post_id, at) select 'post.created', page_id, id, at from valid order by turn returning pos)`,
+  select: `select turn, jsonb_build_object('open', open, 'original', reply_to is null or reply_page_id is not null,
+    'reply_page_id', reply_page_id) as result from judged`,
+});
+
+export interface UpdatePostRow {
+  id: string;
+  page_id: string;
+  text: string | null;
+  tagged: string[] | null;
+  place: string | null;
+  clear_place: boolean;
+  at: string;
+}
+
+export const updatePost = defineCommit<UpdatePostRow, { found: boolean }>("post.update", {
+  columns: "id uuid, page_id uuid, text text, tagged uuid[], place text, clear_place boolean, at timestamptz",
+  body: `changed as (
+  update posts p set text = coalesce(t.text, p.text), tagged = coalesce(t.tagged, p.tagged),
+    place = case when t.clear_place then null else coalesce(t.place, p.place) end, updated_at = t.at
+  from turns t where p.id = t.id and p.page_id = t.page_id
+  returning t.turn, p.id, p.page_id, t.at),
+emitted as (
+  insert into events (kind, page_id, post_id, at) select 'post.updated', page_id, id, at from changed returning pos)`,
+  select:
+    `select t.turn, jsonb_build_object('found', exists (select from changed c where c.turn = t.turn)) as result from turns t`,
+});
+
+export const deletePost = defineCommit<{ id: string; page_id: string; at: string }, { found: boolean }>("post.delete", {
+  columns: "id uuid, page_id uuid, at timestamptz",
+  body: `removed as (
+  delete from posts p using turns t where p.id = t.id and p.page_id = t.page_id
+  returning t.turn, p.id, p.page_id, p.reply_to, p.state, t.at),
+counted as (
+  update pages p set post_count = p.post_count - n.posts
+  from (select page_id, count(*) as posts from removed where state = 'ready' group by page_id) n where p.id = n.page_id),
+locked as materialized (
+  select p.id from posts p where p.id in (select reply_to from removed where state = 'ready') order by p.id for update),
+answered as (
+  update posts p set reply_count = p.reply_count - n.replies
+  from (select r.reply_to, count(*) as replies from removed r join locked k on k.id = r.reply_to where r.state = 'ready'
+    group by r.reply_to) n
+  where p.id = n.reply_to),
+unsignalled as (delete from like_signals s using removed r where s.post_id = r.id),
+emitted as (
+  insert into events (kind, page_id, post_id, at) select 'post.deleted', page_id, id, at from removed returning pos)`,
+  select:
+    `select t.turn, jsonb_build_object('found', exists (select from removed r where r.turn = t.turn)) as result from turns t`,
+});

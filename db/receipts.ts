@@ -1,0 +1,100 @@
+import type { Sql } from "./sql.ts";
+
+/**
+ * Receipts of requests that came with an `Idempotency-Key`. They lie outside any actor, so these are the writes that no turn
+ * makes; each is one statement, and who holds a receipt is decided by the row alone.
+ */
+export interface ReceiptRow {
+  id: string;
+  body_mac: string;
+  state: "running" | "done";
+  status: number | null;
+  location: string | null;
+  body: string | null;
+}
+
+export interface Answered {
+  status: number;
+  location: string | null;
+  body: string | null;
+}
+
+/** Takes a free key for `leaseS` seconds; `false` where somebody has it already. */
+export async function claimReceipt(
+  sql: Sql,
+  { id, scope, key, bodyMac, leaseS }: { id: string; scope: string; key: string; bodyMac: string; leaseS: number },
+): Promise<boolean> {
+  const rows = await sql.query(
+    `insert into receipts (id, scope, key, body_mac, lease_until)
+    values ($1, $2, $3, $4, now() + make_interval(secs => $5))
+    on conflict (scope, key) do nothing returning id`,
+    [id, scope, key, bodyMac, leaseS],
+    "receipt.claim",
+  );
+  return rows.length > 0;
+}
+
+export async function receiptOf(sql: Sql, scope: string, key: string): Promise<ReceiptRow | undefined> {
+  const [row] = await sql.query<ReceiptRow>(
+    "select id, body_mac, state, status, location, body from receipts where scope = $1 and key = $2",
+    [scope, key],
+    "receipt.of",
+  );
+  return row;
+}
+
+/** Takes over a running receipt whose lease has ended: of many callers one gets it. `result` tells what had happened. */
+export async function takeOverReceipt(
+  sql: Sql,
+  id: string,
+  leaseS: number,
+): Promise<{ id: string; result: unknown } | undefined> {
+  const [row] = await sql.query<{ id: string; result: unknown }>(
+    `update receipts set lease_until = now() + make_interval(secs => $2)
+    where id = $1 and state = 'running' and lease_until <= now() returning id, result`,
+    [id, leaseS],
+    "receipt.take_over",
+  );
+  return row;
+}
+
+export async function finishReceipt(sql: Sql, id: string, { status, location, body }: Answered): Promise<void> {
+  await sql.query(
+    "update receipts set state = 'done', status = $2, location = $3, body = $4 where id = $1 and state = 'running'",
+    [id, status, location, body],
+    "receipt.finish",
+  );
+}
+
+/** Frees a key whose request had no effect. One with an effect stays: it may only be taken over. */
+export async function deleteReceipt(sql: Sql, id: string): Promise<void> {
+  await sql.query(
+    "delete from receipts where id = $1 and state = 'running' and result is null",
+    [id],
+    "receipt.delete",
+  );
+}
+
+/** Lets the next caller take a running receipt over at once. */
+export async function endReceiptLease(sql: Sql, id: string): Promise<void> {
+  await sql.query(
+    "update receipts set lease_until = now() where id = $1 and state = 'running'",
+    [id],
+    "receipt.end_lease",
+  );
+}
+
+/** How long an answer can be replayed (`docs/limits.md`). */
+export const RECEIPT_HOURS = 48;
+
+/** At most 10 000 at once, so that the statement stays short; tells how many went. */
+export async function deleteOldReceipts(sql: Sql): Promise<number> {
+  const rows = await sql.query(
+    `delete from receipts where id in (
+      select id from receipts where created_at < now() - make_interval(hours => $1) order by created_at limit 10000)
+    returning id`,
+    [RECEIPT_HOURS],
+    "receipt.delete_old",
+  );
+  return rows.length;
+}

@@ -1,0 +1,48 @@
+/**
+ * The door to Postgres. Two drivers keep one contract (`tests/suites/sql_suite.ts`): PGlite in a worker (`pglite.ts`) and
+ * a real server through `pg` (`postgres.ts`); `socket.ts` carries the same interface to child processes.
+ *
+ * Values are the same on every driver: `int2/4/8` → number, `numeric` → string, `timestamptz` → RFC 3339 in UTC with
+ * milliseconds (`2026-01-31T12:00:00.000Z`), `json/jsonb` → parsed, `uuid`/`text` → string, arrays of these → arrays,
+ * `bytea` → Uint8Array. Parameters: string, number, boolean, null, Date, Uint8Array, arrays of these; JSON is passed as text.
+ */
+export type Param =
+  | string
+  | number
+  | boolean
+  | null
+  | Date
+  | Uint8Array
+  | readonly (string | number | boolean | null)[];
+
+/** What a query module may hold: reading only, by convention of the type. */
+export interface Reader {
+  /**
+   * Runs one statement. `name` makes it a prepared statement, kept per connection; one name always means one text.
+   * Throws `SqlError`.
+   */
+  query<Row = Record<string, unknown>>(text: string, params?: readonly Param[], name?: string): Promise<Row[]>;
+}
+
+export interface Sql extends Reader, AsyncDisposable {
+  /** Runs several statements, all or nothing. For migrations and tests. */
+  script(text: string): Promise<void>;
+}
+
+/** A statement that did not succeed. */
+export class SqlError extends Error {
+  override readonly name = "SqlError";
+  constructor(
+    message: string,
+    /**
+     * `constraint`: the statement broke a rule and changed nothing; `unavailable`: no connection, nothing was sent;
+     * `lost`: the connection broke while it ran, so whether it took effect is unknown; `fault`: anything else.
+     */
+    readonly kind: "constraint" | "unavailable" | "lost" | "fault",
+    /** SQLSTATE, where the server gave one. */
+    readonly code?: string,
+    readonly constraint?: string,
+  ) {
+    super(message);
+  }
+}

@@ -1,0 +1,306 @@
+import { defineCommit } from "../actors/runtime/commit.ts";
+import type { Reader } from "./sql.ts";
+
+export type Role = "user" | "moderator" | "admin";
+
+/** A code that was sent: what it is derived from, until when it holds, how often it was guessed at. */
+export interface SentCode {
+  nonce: string;
+  expires_at: string;
+  attempts: number;
+}
+
+export interface UserRow {
+  id: string;
+  login: string;
+  first_name: string;
+  last_name: string;
+  email: string;
+  email_verified_at: string | null;
+  pending_email: string | null;
+  role: Role;
+  page_id: string;
+  password_version: number;
+  blocked_until: string | null;
+  blocked_reason: string | null;
+  created_at: string;
+}
+
+const COLUMNS =
+  `u.id, u.login, u.first_name, u.last_name, u.email, u.email_verified_at, u.pending_email, u.role, u.page_id,
+  u.password_version, u.blocked_until, u.blocked_reason, u.created_at`;
+
+/** All that a user actor is made of, in one read. */
+export interface UserActorRow extends UserRow {
+  verify_nonce: string | null;
+  verify_expires_at: string | null;
+  verify_attempts: number;
+  recover_nonce: string | null;
+  recover_expires_at: string | null;
+  recover_attempts: number;
+  session_id: string | null;
+  generation: number | null;
+  issued_at: string | null;
+  kid: string | null;
+}
+
+export async function loadUserActor(sql: Reader, id: string): Promise<UserActorRow | undefined> {
+  const [row] = await sql.query<UserActorRow>(
+    `select ${COLUMNS}, u.verify_nonce, u.verify_expires_at, u.verify_attempts, u.recover_nonce, u.recover_expires_at,
+      u.recover_attempts, s.id as session_id, s.generation, s.issued_at, s.kid
+    from users u left join sessions s on s.user_id = u.id and s.ended_at is null where u.id = $1`,
+    [id],
+    "user.load",
+  );
+  return row;
+}
+
+export async function userById(sql: Reader, id: string): Promise<UserRow | undefined> {
+  const [row] = await sql.query<UserRow>(`select ${COLUMNS} from users u where u.id = $1`, [id], "user.by_id");
+  return row;
+}
+
+/** For sign-in: by login or e-mail, without regard to case. */
+export async function credentials(
+  sql: Reader,
+  loginOrEmail: string,
+): Promise<{ id: string; password_hash: string; password_version: number; email: string } | undefined> {
+  const column = loginOrEmail.includes("@") ? "email" : "login";
+  const [row] = await sql.query<{ id: string; password_hash: string; password_version: number; email: string }>(
+    `select id, password_hash, password_version, email from users where lower(${column}) = lower($1)`,
+    [loginOrEmail],
+    `user.credentials_by_${column}`,
+  );
+  return row;
+}
+
+/** Accounts that wait for this address to become theirs; at most a few are looked at. */
+export async function pendingCredentials(sql: Reader, email: string): Promise<{ id: string; password_hash: string }[]> {
+  return await sql.query(
+    "select id, password_hash from users where lower(pending_email) = lower($1) order by id limit 3",
+    [email],
+    "user.pending_credentials",
+  );
+}
+
+export interface UserFilter {
+  limit: number;
+  /** Before this one, in the order of the list. */
+  after?: { created_at: string; id: string };
+  role?: Role;
+  /** A part of login, e-mail or name. */
+  q?: string;
+}
+
+/** Newest first. */
+export async function listUsers(sql: Reader, { limit, after, role, q }: UserFilter): Promise<UserRow[]> {
+  return await sql.query<UserRow>(
+    `select ${COLUMNS} from users u
+    where ($2::timestamptz is null or (u.created_at, u.id) < ($2::timestamptz, $3::uuid))
+      and ($4::text is null or u.role = $4)
+      and ($5::text is null or strpos(lower(u.login || ' ' || u.email || ' ' || u.first_name || ' ' || u.last_name), lower($5)) > 0)
+    order by u.created_at desc, u.id desc limit $1`,
+    [limit, after?.created_at ?? null, after?.id ?? null, role ?? null, q ?? null],
+    "user.list",
+  );
+}
+
+/** Logins to ids, for tagging; those that do not exist are missing. */
+export async function idsOfLogins(sql: Reader, logins: readonly string[]): Promise<Map<string, string>> {
+  const rows = await sql.query<{ login: string; id: string }>(
+    "select lower(login) as login, id from users where lower(login) = any($1::text[])",
+    [logins.map((login) => login.toLowerCase())],
+    "user.ids_of_logins",
+  );
+  return new Map(rows.map(({ login, id }) => [login, id]));
+}
+
+export async function hasUsers(sql: Reader): Promise<boolean> {
+  return (await sql.query("select 1 from users limit 1")).length > 0;
+}
+
+export interface CardRow {
+  id: string;
+  login: string;
+  first_name: string;
+  last_name: string;
+  page_id: string;
+}
+
+/** The public card, by login. Blocked people keep theirs. */
+export async function cardByLogin(sql: Reader, login: string): Promise<CardRow | undefined> {
+  const [row] = await sql.query<CardRow>(
+    "select id, login, first_name, last_name, page_id from users where lower(login) = lower($1)",
+    [login],
+    "user.card_by_login",
+  );
+  return row;
+}
+
+export interface RegisterRow {
+  id: string;
+  login: string;
+  password_hash: string;
+  first_name: string;
+  last_name: string;
+  email: string;
+  role: Role;
+  page_id: string;
+  verified_at: string | null;
+  verify_nonce: string | null;
+  verify_expires_at: string | null;
+  letter_job: string;
+  expire_job: string;
+  expire_at: string;
+  at: string;
+}
+
+/** An account with its personal page, the letter with its code, and the day it is deleted unless verified (S4-12). */
+export const registerUser = defineCommit<RegisterRow, { login_taken: boolean; email_taken: boolean }>("user.register", {
+  columns:
+    `id uuid, login text, password_hash text, first_name text, last_name text, email text, role text, page_id uuid,
+    verified_at timestamptz, verify_nonce text, verify_expires_at timestamptz, letter_job uuid, expire_job uuid,
+    expire_at timestamptz, at timestamptz`,
+  body: `taken as materialized (
+  select t.turn, exists (select from handles h where h.handle = lower(t.login)) as login_taken,
+    exists (select from users u where lower(u.email) = lower(t.email)) as email_taken
+  from turns t),
+fresh as materialized (select t.* from turns t join taken k on k.turn = t.turn where not k.login_taken and not k.email_taken),
+named as (insert into handles (handle, user_id) select lower(login), id from fresh),
+registered as (
+  insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, role, page_id, verify_nonce,
+    verify_expires_at, created_at)
+  select id, login, password_hash, first_name, last_name, email, verified_at, role, page_id, verify_nonce, verify_expires_at, at
+  from fresh),
+paged as (
+  insert into pages (id, owner_id, is_personal, uuid, name, created_at)
+  select page_id, id, true, login, first_name || ' ' || last_name, at from fresh),
+lettered as (
+  insert into jobs (id, kind, payload, run_at, user_id)
+  select letter_job, 'letter', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', verify_nonce, 'to', email), at, id
+  from fresh where verify_nonce is not null),
+expiring as (
+  insert into jobs (id, kind, payload, run_at, user_id)
+  select expire_job, 'user.expire', jsonb_build_object('user_id', id), expire_at, id from fresh where verified_at is null)`,
+  select:
+    "select turn, jsonb_build_object('login_taken', login_taken, 'email_taken', email_taken) as result from taken",
+  violations: {
+    handles_pkey: "login-taken",
+    users_login: "login-taken",
+    pages_uuid: "login-taken",
+    users_email: "email-taken",
+  },
+});
+
+export interface CodeRow {
+  id: string;
+  purpose: "verify" | "recover";
+  nonce: string;
+  expires_at: string;
+  to: string;
+  job: string;
+  at: string;
+}
+
+/** A new code of one purpose, with its letter; the older one is void. */
+export const sendCode = defineCommit<CodeRow, Record<string, never>>("user.send_code", {
+  columns: 'id uuid, purpose text, nonce text, expires_at timestamptz, "to" text, job uuid, at timestamptz',
+  body: `coded as (
+  update users u set
+    verify_nonce = case when t.purpose = 'verify' then t.nonce else u.verify_nonce end,
+    verify_expires_at = case when t.purpose = 'verify' then t.expires_at else u.verify_expires_at end,
+    verify_attempts = case when t.purpose = 'verify' then 0 else u.verify_attempts end,
+    recover_nonce = case when t.purpose = 'recover' then t.nonce else u.recover_nonce end,
+    recover_expires_at = case when t.purpose = 'recover' then t.expires_at else u.recover_expires_at end,
+    recover_attempts = case when t.purpose = 'recover' then 0 else u.recover_attempts end
+  from turns t where u.id = t.id),
+lettered as (
+  insert into jobs (id, kind, payload, run_at, user_id)
+  select job, 'letter', jsonb_build_object('letter', purpose, 'user_id', id, 'nonce', nonce, 'to', "to"), at, id from turns)`,
+  select: "select turn, '{}'::jsonb as result from turns",
+});
+
+/** A wrong guess is counted before it is answered. */
+export const countGuess = defineCommit<{ id: string; purpose: "verify" | "recover" }, Record<string, never>>(
+  "user.count_guess",
+  {
+    columns: "id uuid, purpose text",
+    body: `guessed as (
+  update users u set
+    verify_attempts = u.verify_attempts + (t.purpose = 'verify')::int,
+    recover_attempts = u.recover_attempts + (t.purpose = 'recover')::int
+  from turns t where u.id = t.id)`,
+    select: "select turn, '{}'::jsonb as result from turns",
+  },
+);
+
+/** The code was right: a pending e-mail comes into force, and the account is verified for good. */
+export const verifyUser = defineCommit<{ id: string; email: string; at: string }, Record<string, never>>(
+  "user.verify",
+  {
+    columns: "id uuid, email text, at timestamptz",
+    body: `verified as (
+  update users u set email = t.email, pending_email = null, email_verified_at = coalesce(u.email_verified_at, t.at),
+    verify_nonce = null, verify_expires_at = null, verify_attempts = 0
+  from turns t where u.id = t.id),
+unscheduled as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.expire')`,
+    select: "select turn, '{}'::jsonb as result from turns",
+    violations: { users_email: "email-taken" },
+  },
+);
+
+/** A new password ends the session (S1-4). */
+export const changePassword = defineCommit<{ id: string; password_hash: string; at: string }, Record<string, never>>(
+  "user.change_password",
+  {
+    columns: "id uuid, password_hash text, at timestamptz",
+    body: `changed as (
+  update users u set password_hash = t.password_hash, password_version = u.password_version + 1,
+    recover_nonce = null, recover_expires_at = null, recover_attempts = 0
+  from turns t where u.id = t.id),
+ended as (
+  update sessions s set ended_at = t.at, end_reason = 'session-ended' from turns t where s.user_id = t.id and s.ended_at is null)`,
+    select: "select turn, '{}'::jsonb as result from turns",
+  },
+);
+
+export interface ProfileRow {
+  id: string;
+  first_name: string;
+  last_name: string;
+  /** The e-mail waiting for its code, or null. */
+  pending_email: string | null;
+  /** Null keeps no code in force. */
+  nonce: string | null;
+  expires_at: string | null;
+  /** Where the code goes, and the job that brings it; null sends none. */
+  to: string | null;
+  job: string;
+  /** Whether the shown name changed, so that what shows it is told. */
+  renamed: boolean;
+  at: string;
+}
+
+export const updateProfile = defineCommit<ProfileRow, { email_taken: boolean }>("user.update_profile", {
+  columns:
+    `id uuid, first_name text, last_name text, pending_email text, nonce text, expires_at timestamptz, "to" text, job uuid,
+    renamed boolean, at timestamptz`,
+  body: `taken as materialized (
+  select t.turn, exists (
+    select from users u where lower(u.email) = lower(t.pending_email) and u.id <> t.id) as email_taken
+  from turns t),
+free as materialized (select t.* from turns t join taken k on k.turn = t.turn where not k.email_taken),
+changed as (
+  update users u set first_name = t.first_name, last_name = t.last_name, pending_email = t.pending_email,
+    verify_nonce = t.nonce, verify_expires_at = t.expires_at, verify_attempts = case
+      when u.verify_nonce is not distinct from t.nonce then u.verify_attempts else 0 end
+  from free t where u.id = t.id),
+lettered as (
+  insert into jobs (id, kind, payload, run_at, user_id)
+  select job, 'letter', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
+  from free where "to" is not null),
+emitted as (
+  insert into events (kind, page_id, at)
+  select 'page.updated', p.id, t.at from free t join pages p on p.owner_id = t.id where t.renamed returning pos)`,
+  select: "select turn, jsonb_build_object('email_taken', email_taken) as result from taken",
+});

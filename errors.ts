@@ -1,0 +1,71 @@
+/** Every problem a caller can meet, by its slug, with its HTTP status and title. The slug ends the problem's `type`. */
+export const PROBLEMS = {
+  "invalid-json": [400, "The body is not valid JSON"],
+  "invalid-cursor": [400, "The cursor is not one of this list"],
+  "validation": [422, "Some fields break their rules"],
+  "idempotency-key-reused": [422, "The Idempotency-Key was used with another body"],
+  "idempotency-key-running": [409, "A request with this Idempotency-Key is still running"],
+  "token-missing": [401, "A token is needed"],
+  "token-invalid": [401, "The token is not valid"],
+  "token-expired": [401, "The token has expired"],
+  "token-outdated": [401, "The token is outdated because the account signed in elsewhere"],
+  "token-refreshed": [401, "The token was replaced by a refresh"],
+  "token-reused": [401, "The session was ended because a used refresh token came again"],
+  "session-ended": [401, "The session has ended"],
+  "credentials-invalid": [401, "Login or password is wrong"],
+  "account-blocked": [403, "The account is blocked"],
+  "page-blocked": [403, "The page is blocked"],
+  "email-not-verified": [403, "The e-mail is not verified"],
+  "forbidden": [403, "This caller may not do that"],
+  "registration-closed": [403, "Only an administrator creates accounts"],
+  "not-found": [404, "There is no such thing, or none this caller may see"],
+  "method-not-allowed": [405, "The method is not allowed here"],
+  "login-taken": [409, "The login is taken"],
+  "email-taken": [409, "The e-mail is taken"],
+  "uuid-taken": [409, "The handle is taken"],
+  "personal-page": [409, "The personal page goes with its account only"],
+  "own-page": [409, "Nobody follows their own page"],
+  "last-admin": [409, "The last administrator cannot be removed"],
+  "not-requested": [409, "Somebody named did not ask to follow"],
+  "code-invalid": [422, "The code is wrong or has expired"],
+  "code-exhausted": [429, "Too many wrong codes; ask for a new one"],
+  "already-verified": [409, "The e-mail is verified already"],
+  "precondition-failed": [412, "The thing has changed"],
+  "body-too-large": [413, "The body is too large"],
+  "unsupported-media-type": [415, "The content type is not supported"],
+  "upgrade-required": [426, "This address speaks WebSocket"],
+  "rate-limited": [429, "Too many requests"],
+  "internal": [500, "Something went wrong here"],
+  "overloaded": [503, "The server is busy"],
+  "database-unavailable": [503, "The database is out of reach"],
+  "draining": [503, "This node is stopping"],
+  "outcome-unknown": [504, "Whether it was done is unknown; repeating with the same Idempotency-Key is safe"],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** One field of a validation problem; `path` is dotted (`photos.2.data`). */
+export interface FieldError {
+  path: string;
+  rule: string;
+  message: string;
+}
+
+/** The one error that reaches a caller. Anything else is a 500 that says nothing but its request id. */
+export class AppError extends Error {
+  override readonly name = "AppError";
+  readonly status: number;
+  readonly retryAfter: number | undefined;
+  readonly errors: FieldError[] | undefined;
+  constructor(
+    readonly code: ProblemCode,
+    detail?: string,
+    /** `retryAfter` in seconds. */
+    options: { retryAfter?: number; errors?: FieldError[]; cause?: unknown } = {},
+  ) {
+    super(detail ?? PROBLEMS[code][1], options.cause === undefined ? {} : { cause: options.cause });
+    this.status = PROBLEMS[code][0];
+    this.retryAfter = options.retryAfter;
+    this.errors = options.errors;
+  }
+}

@@ -1,0 +1,83 @@
+/** What a listener's socket may hold back, in bytes, before it counts as too slow (`docs/limits.md`). */
+export const QUEUE_BOUND = 1024 * 1024;
+/** Messages a listener may send: it has nothing to say, so a chatty one is a mistake or worse. */
+const CHATTER_BOUND = 64;
+
+/** The part of a WebSocket that is needed here. */
+export interface Socket {
+  readonly readyState: number;
+  readonly bufferedAmount: number;
+  send(text: string): void;
+  close(code: number, reason: string): void;
+}
+
+export const CLOSE = {
+  sessionEnded: 4401,
+  blocked: 4403,
+  tooSlow: 4408,
+  restarting: 1012,
+  policy: 1008,
+} as const;
+
+/** One open socket of one session, and what it listens to. */
+export class Connection {
+  /** Pages in the listener's feed. */
+  readonly pages = new Set<string>();
+  /** Those of them whose posts the listener may not see now. */
+  readonly hidden = new Set<string>();
+  /** Up to here everything was sent. */
+  from = 0;
+  /** Whether it has caught up and takes part in the live stream. */
+  live = false;
+  #closed = false;
+  #chatter = 0;
+
+  constructor(
+    private readonly socket: Socket,
+    readonly userId: string,
+    readonly sessionId: string,
+    readonly staff: boolean,
+  ) {}
+
+  get open(): boolean {
+    return !this.#closed && this.socket.readyState === WebSocket.OPEN;
+  }
+
+  /** False once the socket is closed or closes because it does not keep up. */
+  send(frame: string): boolean {
+    if (!this.open) return false;
+    if (this.socket.bufferedAmount > QUEUE_BOUND) {
+      this.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
+      return false;
+    }
+    this.socket.send(frame);
+    return true;
+  }
+
+  /** For long replays: waits until the socket has taken most of what it was given. False where it does not in time. */
+  async drained(timeoutMs = 15_000): Promise<boolean> {
+    const end = Date.now() + timeoutMs;
+    while (this.open && this.socket.bufferedAmount > QUEUE_BOUND / 4) {
+      if (Date.now() > end) {
+        this.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
+        return false;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return this.open;
+  }
+
+  heard(): void {
+    if (++this.#chatter > CHATTER_BOUND) this.close(CLOSE.policy, "listeners have nothing to say");
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.socket.close(code, reason);
+    } catch {
+      // Already closing: nothing more to say.
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import { AppError } from "../errors.ts";
+
+/** A place in the history of one database: opaque to callers. */
+export interface LiveCursor {
+  /** The history; another one after a restore. */
+  epoch: string;
+  seq: number;
+}
+
+export function encodeLiveCursor({ epoch, seq }: LiveCursor): string {
+  return btoa(`${epoch}:${seq}`).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** Throws `invalid-cursor` for what was never a cursor. */
+export function decodeLiveCursor(text: string): LiveCursor {
+  try {
+    const match = /^([0-9a-f-]{36}):(\d{1,15})$/.exec(atob(text.replaceAll("-", "+").replaceAll("_", "/")));
+    if (match?.[1] && match[2]) return { epoch: match[1], seq: Number(match[2]) };
+  } catch {
+    // Not base64 at all: the same answer.
+  }
+  throw new AppError("invalid-cursor", "The live cursor is not one this service gave out");
+}

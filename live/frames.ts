@@ -1,0 +1,78 @@
+import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { LivePostRow } from "../db/events.ts";
+import { renderLivePost } from "../routes/render.ts";
+import type { Connection } from "./connection.ts";
+import { encodeLiveCursor } from "./cursor.ts";
+
+/** Whether listeners are told of this event at all. */
+export function isTold(event: SequencedEvent): boolean {
+  return event.kind.startsWith("post.") || event.kind === "page.hidden" || event.kind === "page.shown";
+}
+
+/** Whether its frame shows a post, which has to be read first. */
+export function needsPost(event: SequencedEvent): boolean {
+  return event.kind === "post.created" || event.kind === "post.updated" || event.kind === "post.likes";
+}
+
+/** Whether this listener is to be told, as far as pages go. */
+export function concerns(connection: Connection, event: SequencedEvent): boolean {
+  if (event.user_id !== null) return event.user_id === connection.userId;
+  if (!event.page_id || !connection.pages.has(event.page_id)) return false;
+  return !event.kind.startsWith("post.") || !connection.hidden.has(event.page_id);
+}
+
+/**
+ * The frame of one event, serialised once for all who get the same. What differs: whether a reply's original on a private page is
+ * shown as available, and whether a hidden page stays visible to this listener.
+ */
+export class Frame {
+  #variants = new Map<boolean, string>();
+
+  constructor(
+    private readonly event: SequencedEvent,
+    private readonly post: LivePostRow | undefined,
+    private readonly epoch: string,
+  ) {}
+
+  /** Undefined where there is nothing to tell: the post is gone, and its deletion follows. */
+  for(connection: Connection): string | undefined {
+    if (needsPost(this.event) && !this.post) return undefined;
+    const variant = this.#variantOf(connection);
+    let text = this.#variants.get(variant);
+    if (text === undefined) this.#variants.set(variant, text = this.#render(variant));
+    return text;
+  }
+
+  #variantOf(connection: Connection): boolean {
+    const { event, post } = this;
+    if (event.kind === "page.hidden") {
+      const reason = event.data?.["reason"];
+      return reason === "private" || (reason === "blocked" && connection.staff);
+    }
+    if (post?.reply_audience !== "some") return post?.reply_audience === "everybody";
+    return connection.staff || (post.reply_page_id !== null && connection.pages.has(post.reply_page_id));
+  }
+
+  #render(variant: boolean): string {
+    const { event } = this;
+    const cursor = encodeLiveCursor({ epoch: this.epoch, seq: event.seq });
+    return JSON.stringify({ type: event.kind, id: String(event.pos), cursor, data: this.#data(variant) });
+  }
+
+  #data(variant: boolean): unknown {
+    const { event, post } = this;
+    switch (event.kind) {
+      case "post.created":
+      case "post.updated":
+        return post && renderLivePost(post, variant);
+      case "post.likes":
+        return { id: event.post_id, page_id: event.page_id, like_count: post?.like_count };
+      case "post.deleted":
+        return { id: event.post_id, page_id: event.page_id };
+      case "page.hidden":
+        return { page_id: event.page_id, reason: event.data?.["reason"] ?? null, visible: variant };
+      default:
+        return { page_id: event.page_id };
+    }
+  }
+}

@@ -1,0 +1,291 @@
+import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { UserFacet } from "../actors/user.ts";
+import { livePosts, replay, sequencerState } from "../db/events.ts";
+import { listenerSnapshot } from "../db/feed.ts";
+import type { Sql } from "../db/sql.ts";
+import type { Log } from "../log.ts";
+import { type Caller, isBlocked } from "../security/principals.ts";
+import { CLOSE, Connection, type Socket } from "./connection.ts";
+import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
+import type { EventStream } from "./event_stream.ts";
+import { concerns, Frame, isTold, needsPost } from "./frames.ts";
+
+/** Seconds between pings; told in `hello`. */
+export const HEARTBEAT_S = 30;
+/** Events a replay reads at once. */
+const REPLAY_PAGE = 500;
+/** Listeners that catch up from Postgres at the same time; the others wait their turn. */
+const JOINS_AT_ONCE = 16;
+
+type Item = { events: SequencedEvent[] } | { joins: Connection; done: (joined: boolean) => void };
+
+/**
+ * The node's open sockets. One loop takes in event batches and joining sockets, one after another, so a socket becomes live
+ * between two batches: what it replayed ends exactly where its live stream begins.
+ */
+export class Gateway implements AsyncDisposable {
+  #byUser = new Map<string, Set<Connection>>();
+  #byPage = new Map<string, Set<Connection>>();
+  #queue: Item[] = [];
+  #looping = false;
+  /** The last event the loop has dealt with. */
+  #position: number;
+  #joining = 0;
+  #turns: (() => void)[] = [];
+  #closed = false;
+  readonly stats = { sockets: 0, frames: 0, resets: 0, tooSlow: 0 };
+
+  constructor(private readonly sql: Sql, private readonly stream: EventStream, private readonly log: Log) {
+    this.#position = stream.position;
+    stream.consume((events) => this.#enqueue({ events }));
+  }
+
+  socketsOf(userId: string): number {
+    return this.#byUser.get(userId)?.size ?? 0;
+  }
+
+  /**
+   * Takes an open socket: `hello`, then what was missed since `cursor`, then what happens. `still` is asked once the socket is
+   * registered, since the session may have ended in between.
+   */
+  async join(
+    socket: Socket,
+    caller: Caller,
+    cursor: LiveCursor | undefined,
+    still: () => Promise<boolean>,
+  ): Promise<Connection> {
+    const connection = new Connection(socket, caller.id, caller.sid, caller.role !== "user");
+    if (this.#closed) {
+      connection.close(CLOSE.restarting, "the node is restarting");
+      return connection;
+    }
+    add(this.#byUser, caller.id, connection);
+    this.stats.sockets++;
+    if (!await still()) {
+      connection.close(CLOSE.sessionEnded, "session ended");
+      return connection;
+    }
+    await this.#turn();
+    try {
+      await this.#catchUp(connection, cursor);
+    } catch (error) {
+      this.log.warn("a listener could not join", { error });
+      connection.close(CLOSE.restarting, "try again");
+    } finally {
+      this.#joining--;
+      this.#turns.shift()?.();
+    }
+    return connection;
+  }
+
+  /** The socket is gone, for whatever reason; called once or more. */
+  leave(connection: Connection): void {
+    connection.close(1000, "");
+    if (!this.#byUser.get(connection.userId)?.has(connection)) return;
+    this.stats.sockets--;
+    remove(this.#byUser, connection.userId, connection);
+    for (const page of connection.pages) remove(this.#byPage, page, connection);
+    connection.pages.clear();
+  }
+
+  /** An account changed: its sockets close where its session is over, its role is another or it is blocked (S1-4). */
+  accountChanged(userId: string, facet: UserFacet | null): void {
+    for (const connection of this.#byUser.get(userId) ?? []) {
+      if (facet && isBlocked(facet, Date.now())) connection.close(CLOSE.blocked, "account blocked");
+      else if (facet?.session?.id !== connection.sessionId || (facet.role !== "user") !== connection.staff) {
+        connection.close(CLOSE.sessionEnded, "session ended");
+      }
+    }
+  }
+
+  /** Tells every listener to come back, to this node or another. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    for (const connections of this.#byUser.values()) {
+      for (const connection of connections) connection.close(CLOSE.restarting, "the node is restarting");
+    }
+    await Promise.resolve();
+  }
+
+  async #catchUp(connection: Connection, cursor: LiveCursor | undefined): Promise<void> {
+    let { seq: head, pages } = await listenerSnapshot(this.sql, connection.userId);
+    const reason = cursor && await this.#resetReason(cursor, head);
+    const start = cursor && !reason ? cursor.seq : head;
+    connection.send(JSON.stringify({ type: "hello", cursor: this.#cursor(start), heartbeat_s: HEARTBEAT_S }));
+    if (reason) {
+      this.stats.resets++;
+      connection.send(JSON.stringify({ type: "reset", reason }));
+    }
+    connection.from = start;
+    for (;;) {
+      // What the replay shows must be judged by the same pages that the live stream starts with.
+      connection.pages.clear();
+      connection.hidden.clear();
+      for (const { id, visible } of pages) {
+        connection.pages.add(id);
+        if (!visible) connection.hidden.add(id);
+      }
+      if (!await this.#replay(connection, head)) return;
+      if (await new Promise<boolean>((done) => this.#enqueue({ joins: connection, done }))) return;
+      ({ seq: head, pages } = await listenerSnapshot(this.sql, connection.userId));
+    }
+  }
+
+  async #resetReason(cursor: LiveCursor, head: number): Promise<string | undefined> {
+    const { epoch, floor } = await sequencerState(this.sql);
+    if (cursor.epoch !== epoch) return "foreign";
+    if (cursor.seq > Math.max(head, this.stream.position)) return "future";
+    if (cursor.seq < floor) return "too-old";
+  }
+
+  async #replay(connection: Connection, upTo: number): Promise<boolean> {
+    while (connection.from < upTo) {
+      const events = await replay(this.sql, {
+        user: connection.userId,
+        after: connection.from,
+        upTo,
+        limit: REPLAY_PAGE,
+      });
+      await this.#send(events, () => [connection]);
+      connection.from = events.length < REPLAY_PAGE ? upTo : events.at(-1)!.seq;
+      if (!await connection.drained()) return false;
+    }
+    return connection.open;
+  }
+
+  #enqueue(item: Item): void {
+    this.#queue.push(item);
+    if (this.#looping) return;
+    this.#looping = true;
+    void this.#loop().finally(() => this.#looping = false);
+  }
+
+  async #loop(): Promise<void> {
+    for (let item = this.#queue.shift(); item; item = this.#queue.shift()) {
+      if ("joins" in item) item.done(await this.#makeLive(item.joins));
+      else await this.#take(item.events);
+    }
+  }
+
+  /** Between two batches: brings a joiner to where the loop is. False where the way is too long; then it replays on. */
+  async #makeLive(connection: Connection): Promise<boolean> {
+    if (!connection.open) return true;
+    if (connection.from < this.#position) {
+      const missed = this.stream.since(connection.from)?.filter((event) => event.seq <= this.#position);
+      if (!missed) return false;
+      for (const event of missed) {
+        this.#subscribe(event, [connection]);
+        if (isTold(event) && concerns(connection, event)) await this.#send([event], () => [connection]);
+      }
+      connection.from = this.#position;
+    }
+    connection.live = true;
+    for (const page of connection.pages) add(this.#byPage, page, connection);
+    return true;
+  }
+
+  async #take(events: SequencedEvent[]): Promise<void> {
+    // A page somebody comes to listen to within this very batch has an audience for the rest of it.
+    const coming = new Set(
+      events.filter((event) => event.user_id && this.#byUser.has(event.user_id)).map((e) => e.page_id),
+    );
+    const posts = await this.#posts(
+      events.filter((event) => coming.has(event.page_id) || this.#audience(event).length > 0),
+    );
+    for (const event of events) {
+      const audience = this.#audience(event).filter((connection) => connection.live && event.seq > connection.from);
+      if (audience.length === 0) continue;
+      if (isTold(event)) this.#deliver(event, posts, audience);
+      this.#subscribe(event, audience);
+    }
+    this.#position = events.at(-1)!.seq;
+  }
+
+  async #send(events: SequencedEvent[], audience: () => Connection[]): Promise<void> {
+    const posts = await this.#posts(events);
+    for (const event of events) {
+      const frame = new Frame(event, posts.get(event.post_id ?? ""), this.stream.epoch);
+      for (const connection of audience()) this.#put(connection, frame);
+    }
+  }
+
+  #deliver(event: SequencedEvent, posts: Awaited<ReturnType<typeof livePosts>>, audience: Connection[]): void {
+    const frame = new Frame(event, posts.get(event.post_id ?? ""), this.stream.epoch);
+    for (const connection of audience) {
+      if (concerns(connection, event)) this.#put(connection, frame);
+    }
+  }
+
+  #put(connection: Connection, frame: Frame): void {
+    const text = frame.for(connection);
+    if (text === undefined) return;
+    this.stats.frames++;
+    const wasOpen = connection.open;
+    if (!connection.send(text) && wasOpen) this.stats.tooSlow++;
+  }
+
+  #audience(event: SequencedEvent): Connection[] {
+    if (event.user_id) return [...this.#byUser.get(event.user_id) ?? []];
+    return event.page_id ? [...this.#byPage.get(event.page_id) ?? []] : [];
+  }
+
+  async #posts(events: SequencedEvent[]): Promise<Awaited<ReturnType<typeof livePosts>>> {
+    const ids = new Set(events.filter(needsPost).map((event) => event.post_id!));
+    for (let pause = 50; ids.size > 0; pause = Math.min(2_000, pause * 2)) {
+      try {
+        return await livePosts(this.sql, [...ids]);
+      } catch (error) {
+        // Nothing may be skipped: while the database is away, live delivery waits for it.
+        if (this.#closed) break;
+        this.log.warn("posts for listeners could not be read yet", { error });
+        await new Promise((resolve) => setTimeout(resolve, pause));
+      }
+    }
+    return new Map();
+  }
+
+  /** Keeps what connections listen to true. */
+  #subscribe(event: SequencedEvent, connections: readonly Connection[]): void {
+    const page = event.page_id;
+    if (!page) return;
+    for (const connection of connections) {
+      if (event.kind === "follow.changed" && event.user_id === connection.userId) {
+        const state = event.data?.["state"];
+        if (state === "following" || state === "own") {
+          connection.pages.add(page);
+          if (connection.live) add(this.#byPage, page, connection);
+        } else this.#unsubscribe(connection, page);
+      } else if (event.kind === "page.hidden" && event.user_id === null) {
+        if (event.data?.["reason"] === "deleted") this.#unsubscribe(connection, page);
+        else if (event.data?.["reason"] === "blocked" && !connection.staff) connection.hidden.add(page);
+      } else if (event.kind === "page.shown") connection.hidden.delete(page);
+    }
+  }
+
+  #unsubscribe(connection: Connection, page: string): void {
+    connection.pages.delete(page);
+    connection.hidden.delete(page);
+    remove(this.#byPage, page, connection);
+  }
+
+  #cursor(seq: number): string {
+    return encodeLiveCursor({ epoch: this.stream.epoch, seq });
+  }
+
+  async #turn(): Promise<void> {
+    while (this.#joining >= JOINS_AT_ONCE) await new Promise<void>((resolve) => this.#turns.push(resolve));
+    this.#joining++;
+  }
+}
+
+function add(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
+  const set = index.get(key);
+  if (set) set.add(connection);
+  else index.set(key, new Set([connection]));
+}
+
+function remove(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
+  const set = index.get(key);
+  set?.delete(connection);
+  if (set?.size === 0) index.delete(key);
+}

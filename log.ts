@@ -1,0 +1,41 @@
+/** Structured logs: one JSON object a line on standard error. Never hand it a secret. */
+export type Level = "debug" | "info" | "warn" | "error";
+type Fields = Record<string, unknown>;
+
+const ENCODER = new TextEncoder();
+const ORDER: Record<Level, number> = { debug: 10, info: 20, warn: 30, error: 40 };
+
+export class Log {
+  constructor(private readonly least: Level, private readonly bound: Fields = {}) {}
+
+  /** A log whose every line carries `fields`. */
+  with(fields: Fields): Log {
+    return new Log(this.least, { ...this.bound, ...fields });
+  }
+  debug(message: string, fields?: Fields): void {
+    this.write("debug", message, fields);
+  }
+  info(message: string, fields?: Fields): void {
+    this.write("info", message, fields);
+  }
+  warn(message: string, fields?: Fields): void {
+    this.write("warn", message, fields);
+  }
+  error(message: string, fields?: Fields): void {
+    this.write("error", message, fields);
+  }
+
+  private write(level: Level, message: string, fields: Fields = {}): void {
+    if (ORDER[level] < ORDER[this.least]) return;
+    const line = { time: new Date().toISOString(), level, message, ...this.bound, ...plain(fields) };
+    Deno.stderr.writeSync(ENCODER.encode(JSON.stringify(line) + "\n"));
+  }
+}
+
+function plain(fields: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).map((
+      [key, value],
+    ) => [key, value instanceof Error ? `${value.name}: ${value.message}` : value]),
+  );
+}

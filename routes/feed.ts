@@ -1,0 +1,49 @@
+import { z } from "zod";
+import type { FeedCommand, FirstPage } from "../actors/feed.ts";
+import { decodeTimeCursor } from "../db/cursor.ts";
+import { feedPosts } from "../db/feed.ts";
+import { encodeLiveCursor } from "../live/cursor.ts";
+import { newTicket } from "../security/tickets.ts";
+import { answer, answerText, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { listed } from "./posts.ts";
+import * as schemas from "./schemas.ts";
+
+const tags = ["Feed"];
+
+export function feedRoutes(api: Api): void {
+  endpoint(api, {
+    method: "get",
+    path: "/feed",
+    access: "signed-in",
+    summary: "Posts of the pages one follows and of one's own, newest first",
+    tags,
+    query: z.strictObject(paging),
+    answers: {
+      200: {
+        description: "Posts; listening from live_cursor on misses nothing that came after this page was read",
+        schema: listOf(schemas.Post).extend({ live_cursor: z.string() }),
+      },
+    },
+  }, async ({ ctx, caller, query: { limit, cursor } }) => {
+    const { stream } = ctx;
+    if (cursor !== undefined) {
+      const { at, id } = decodeTimeCursor(cursor);
+      const live_cursor = encodeLiveCursor({ epoch: stream.epoch, seq: stream.position });
+      const rows = await feedPosts(ctx.sql, caller.id, { limit: limit + 1, after: { published_at: at, id } });
+      return answer(200, { ...listed(rows, limit), live_cursor });
+    }
+    const command: FeedCommand = { type: "first_page", limit, bypass: stream.stalled };
+    const { json, seq, next_cursor } = await ctx.actors.ask<FirstPage>({ kind: "feed", id: caller.id }, command);
+    const live = encodeLiveCursor({ epoch: stream.epoch, seq });
+    return answerText(200, `{${json},"live_cursor":"${live}"}`, next_cursor);
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/feed/ticket",
+    access: "signed-in",
+    summary: "A ticket for one WebSocket, for browsers: single use, 30 seconds",
+    tags,
+    answers: { 200: { description: "The ticket", schema: z.object({ ticket: z.string() }) } },
+  }, async ({ ctx, caller }) => answer(200, { ticket: await newTicket(ctx.cache, caller) }));
+}

@@ -1,0 +1,156 @@
+import { z } from "zod";
+import type { PageCommand } from "../actors/page.ts";
+import type { AppContext } from "../context.ts";
+import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import { followersOf } from "../db/follows.ts";
+import { followedPages } from "../db/pages.ts";
+import { AppError } from "../errors.ts";
+import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { openPage, openPosts, pageId, pageParams } from "./pages.ts";
+import { blockOf, renderCard, renderPage } from "./render.ts";
+import * as schemas from "./schemas.ts";
+
+const tags = ["Following"];
+const FollowAnswer = z.object({ state: z.enum(["following", "requested", "none"]) });
+
+export function followingRoutes(api: Api): void {
+  endpoint(api, {
+    method: "put",
+    path: "/pages/{id}/follow",
+    access: "verified",
+    summary: "Follow a public page, or ask to follow a private one",
+    tags,
+    params: pageParams,
+    answers: { 200: { description: "What one is to the page now", schema: FollowAnswer } },
+  }, async ({ ctx, caller, params }) => {
+    const id = await pageId(ctx, params.id);
+    return answer(200, await ctx.actors.ask({ kind: "page", id }, { type: "follow", by: caller } as PageCommand));
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/pages/{id}/follow",
+    access: "signed-in",
+    summary: "Unfollow, or withdraw a request",
+    tags,
+    params: pageParams,
+    answers: { 200: { description: "What one is to the page now", schema: FollowAnswer } },
+  }, async ({ ctx, caller, params }) => {
+    const id = await pageId(ctx, params.id);
+    return answer(200, await ctx.actors.ask({ kind: "page", id }, { type: "unfollow", by: caller } as PageCommand));
+  });
+
+  for (
+    const [path, state, summary] of [
+      ["/users/me/following", "following", "Pages one follows, latest first"],
+      ["/users/me/requests", "requested", "Pages one asked to follow, latest first"],
+    ] as const
+  ) {
+    endpoint(api, {
+      method: "get",
+      path,
+      access: "signed-in",
+      summary,
+      tags,
+      query: z.strictObject(paging),
+      answers: { 200: { description: "Pages", schema: listOf(schemas.Page) } },
+    }, async ({ ctx, caller, query: { limit, cursor } }) => {
+      const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
+      const rows = await followedPages(ctx.sql, caller.id, { state, limit: limit + 1, after });
+      const items = rows.slice(0, limit);
+      const last = items.at(-1);
+      return answer(200, {
+        items: items.map((page) => renderPage(page)),
+        next_cursor: rows.length > limit && last ? encodeCursor([last.followed_at, last.id]) : null,
+      });
+    });
+  }
+
+  endpoint(api, {
+    method: "get",
+    path: "/pages/{id}/followers",
+    access: "signed-in",
+    summary: "Who follows a page, for those who may see it",
+    tags,
+    params: pageParams,
+    query: z.strictObject(paging),
+    answers: { 200: { description: "Public cards", schema: listOf(schemas.Card) } },
+  }, async ({ ctx, caller, params, query }) => {
+    const id = await pageId(ctx, params.id);
+    await openPosts(ctx, caller, id);
+    return answer(200, await people(ctx, id, "following", query));
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/pages/{id}/followers/{user_id}",
+    access: "verified",
+    summary: "Remove a follower",
+    tags,
+    params: pageParams.extend({ user_id: schemas.id }),
+    answers: { 204: { description: "Removed" } },
+  }, async ({ ctx, caller, params }) => {
+    const id = await pageId(ctx, params.id);
+    const command: PageCommand = { type: "remove_follower", by: caller, user_id: params.user_id };
+    await ctx.actors.ask({ kind: "page", id }, command);
+    return answer(204);
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/pages/{id}/requests",
+    access: "signed-in",
+    summary: "Who asks to follow one's private page",
+    tags,
+    params: pageParams,
+    query: z.strictObject(paging),
+    answers: { 200: { description: "Public cards", schema: listOf(schemas.Card) } },
+  }, async ({ ctx, caller, params, query }) => {
+    const id = await pageId(ctx, params.id);
+    const page = await openPage(ctx, caller, id);
+    if (page.owner.id !== caller.id) throw new AppError("forbidden", "Only the page's owner sees its requests");
+    if (blockOf(page, Date.now()) && caller.role === "user") throw new AppError("page-blocked");
+    return answer(200, await people(ctx, id, "requested", query));
+  });
+
+  for (const [verb, done, accept] of [["accept", "accepted", true], ["reject", "rejected", false]] as const) {
+    endpoint(api, {
+      method: "post",
+      path: `/pages/{id}/requests/${verb}`,
+      access: "verified",
+      summary: `${accept ? "Accept" : "Reject"} requests: those named, or all; a stranger among them changes nothing`,
+      tags,
+      params: pageParams,
+      body: z.union([
+        z.strictObject({ user_ids: z.array(schemas.id).min(1).max(1_000) }),
+        z.strictObject({ all: z.literal(true) }),
+      ]),
+      answers: { 200: { description: "How many", schema: z.object({ [done]: z.int() }) } },
+    }, async ({ ctx, caller, params, body }) => {
+      const id = await pageId(ctx, params.id);
+      const command: PageCommand = {
+        type: "answer_requests",
+        by: caller,
+        accept,
+        user_ids: "user_ids" in body ? body.user_ids : null,
+      };
+      return answer(200, { [done]: await ctx.actors.ask<number>({ kind: "page", id }, command) });
+    });
+  }
+}
+
+async function people(
+  ctx: AppContext,
+  page: string,
+  state: "following" | "requested",
+  { limit, cursor }: { limit: number; cursor?: string | undefined },
+) {
+  const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
+  const rows = await followersOf(ctx.sql, page, { state, limit: limit + 1, after });
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return {
+    items: items.map(renderCard),
+    next_cursor: rows.length > limit && last ? encodeCursor([last.followed_at, last.id]) : null,
+  };
+}

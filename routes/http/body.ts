@@ -1,0 +1,77 @@
+import type { z } from "zod";
+import { AppError, type FieldError } from "../../errors.ts";
+
+/** A JSON body may be this long, in bytes, unless its route says otherwise (`docs/limits.md`). */
+export const BODY_BOUND = 64 * 1024;
+
+/** The text of a JSON body. Refused by its type, and by its length before it is read. */
+export async function readJsonText(request: Request, bound = BODY_BOUND): Promise<string> {
+  const type = request.headers.get("content-type");
+  if (!type || !/^application\/json *(;|$)/i.test(type)) {
+    throw new AppError(
+      "unsupported-media-type",
+      `Expected application/json, got ${type ? `"${type.slice(0, 100)}"` : "no content type"}`,
+    );
+  }
+  const announced = request.headers.get("content-length");
+  if (announced !== null) {
+    if (Number(announced) > bound) throw tooLarge(bound);
+    return await request.text();
+  }
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of request.body ?? []) {
+    size += chunk.byteLength;
+    if (size > bound) throw tooLarge(bound);
+    chunks.push(chunk);
+  }
+  return await new Blob(chunks as BlobPart[]).text();
+}
+
+export function parseJson(text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new AppError("invalid-json");
+  }
+  // Only an escape can bring what Postgres cannot store as text.
+  if (text.includes("\\u") && !storable(value)) throw unstorable("");
+  return value;
+}
+
+/** Parses by the schema; a refusal lists every offending field. */
+export function validated<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new AppError("validation", undefined, { errors: parsed.error.issues.flatMap(fieldErrors) });
+}
+
+function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.slice(0, 20).map((key) => ({
+      path: [...issue.path, key].join("."),
+      rule: "unknown_field",
+      message: "This field is not known here",
+    }));
+  }
+  const rule = issue.code === "invalid_format" ? String(issue.format) : issue.code === "custom" ? "custom" : issue.code;
+  return [{ path: issue.path.join("."), rule, message: issue.message }];
+}
+
+/** Whether every string in it is well-formed and without NUL. */
+export function storable(value: unknown): boolean {
+  if (typeof value === "string") return value.isWellFormed() && !value.includes("\0");
+  if (typeof value !== "object" || value === null) return true;
+  return Object.entries(value).every(([key, part]) => storable(key) && storable(part));
+}
+
+export function unstorable(path: string): AppError {
+  return new AppError("validation", "Text may hold neither NUL nor half a surrogate pair", {
+    errors: [{ path, rule: "well_formed", message: "Expected text without NUL and lone surrogates" }],
+  });
+}
+
+function tooLarge(bound: number): AppError {
+  return new AppError("body-too-large", `Expected at most ${bound} bytes`);
+}

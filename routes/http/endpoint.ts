@@ -1,0 +1,307 @@
+import type { Context, Hono } from "hono";
+import { z } from "zod";
+import type { AppContext } from "../../context.ts";
+import { AppError } from "../../errors.ts";
+import type { Caller } from "../../security/principals.ts";
+import { authenticate } from "./authenticate.ts";
+import { parseJson, readJsonText, storable, unstorable, validated } from "./body.ts";
+import { etagOf, matches } from "./etag.ts";
+import { type Idempotency, validKey } from "./idempotency.ts";
+import { problem } from "./problem.ts";
+import type { LimitName, RateLimiter, RateState } from "./rate_limit.ts";
+
+/**
+ * Who may call. `optional` knows its caller where there is one; `verified` needs a verified e-mail too; `staff` are moderators
+ * and administrators.
+ */
+export type Access = "anyone" | "optional" | "signed-in" | "verified" | "staff" | "admin";
+
+type Params = z.ZodObject;
+type CallerOf<A extends Access> = A extends "anyone" ? undefined : A extends "optional" ? Caller | undefined : Caller;
+
+export interface Definition<A extends Access, P extends Params, Q extends Params, B extends z.ZodType> {
+  method: "get" | "post" | "put" | "patch" | "delete";
+  /** As in OpenAPI: `/pages/{id}/posts`, under `/api/v1`. */
+  path: string;
+  access: A;
+  summary: string;
+  tags: string[];
+  /** A part that does not match is 404: there is no such thing. */
+  params?: P;
+  query?: Q;
+  body?: B;
+  /** Bytes. */
+  bodyBound?: number;
+  /** Besides the general ones. */
+  limit?: LimitName;
+  /** Takes an `Idempotency-Key`. */
+  creates?: boolean;
+  /** Cheap to validate: a GET with an ETag. */
+  etag?: boolean;
+  answers: Record<number, { description: string; schema?: z.ZodType }>;
+}
+
+export interface Input<A extends Access, P, Q, B> {
+  ctx: AppContext;
+  caller: CallerOf<A>;
+  params: P;
+  query: Q;
+  body: B;
+  request: Request;
+  /** The caller's network address. */
+  address: string;
+  /** With an Idempotency-Key: the receipt to commit with; `result` where the effect has happened before. */
+  receipt: { id: string; result?: unknown } | undefined;
+}
+
+export interface Answer {
+  status: number;
+  /** JSON to send, serialised or not. */
+  body?: unknown;
+  json?: string;
+  headers?: Record<string, string>;
+  next_cursor?: string | null;
+}
+
+/** Everything the endpoints share. */
+export interface Api {
+  app: Hono;
+  ctx: AppContext;
+  limiter: RateLimiter;
+  idempotency: Idempotency;
+  /** All that was declared: for the document and for the test that walks it. */
+  endpoints: Definition<Access, Params, Params, z.ZodType>[];
+  stats: { requests: Record<string, number>; underWay: number };
+}
+
+/** Requests under way; over it a new one is refused at once (`docs/limits.md`). */
+const UNDER_WAY_BOUND = 4_000;
+export const PREFIX = "/api/v1";
+
+export function answer(status: number, body?: unknown, headers?: Record<string, string>): Answer {
+  return { status, body, ...(headers && { headers }) };
+}
+
+export function answerText(status: number, json: string, next_cursor: string | null): Answer {
+  return { status, json, next_cursor };
+}
+
+/** The query of every list. */
+export const paging = {
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  cursor: z.string().min(1).max(512).optional(),
+};
+
+export function listOf<T extends z.ZodType>(item: T) {
+  return z.object({ items: z.array(item), next_cursor: z.string().nullable() });
+}
+
+/** Declares a route. There is no other way, so none is without its access word. */
+export function endpoint<
+  A extends Access,
+  P extends Params = z.ZodObject<Record<never, never>>,
+  Q extends Params = z.ZodObject<Record<never, never>>,
+  B extends z.ZodType = z.ZodUndefined,
+>(
+  api: Api,
+  definition: Definition<A, P, Q, B>,
+  handler: (input: Input<A, z.output<P>, z.output<Q>, z.output<B>>) => Promise<Answer> | Answer,
+): void {
+  api.endpoints.push(definition as unknown as Api["endpoints"][number]);
+  const path = PREFIX + definition.path.replaceAll(/\{(\w+)\}/g, ":$1");
+  api.app.on(definition.method.toUpperCase(), path, (c) => serve(api, definition, handler, c));
+}
+
+async function serve<A extends Access, P extends Params, Q extends Params, B extends z.ZodType>(
+  api: Api,
+  definition: Definition<A, P, Q, B>,
+  handler: (input: Input<A, z.output<P>, z.output<Q>, z.output<B>>) => Promise<Answer> | Answer,
+  c: Context,
+): Promise<Response> {
+  const { ctx, stats } = api;
+  const requestId = newRequestId();
+  const request = c.req.raw;
+  let response: Response;
+  stats.underWay++;
+  try {
+    if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
+    if (stats.underWay > UNDER_WAY_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });
+    const address = addressOf(c);
+    let rate = await api.limiter.check("general_address", address);
+    const caller = await callerOf(ctx, definition.access, request);
+    if (caller) rate = await api.limiter.check("general_account", caller.id) ?? rate;
+    const params = definition.params ? matched(definition.params, c.req.param()) : {};
+    const query = definition.query ? queried(definition.query, c.req.url) : {};
+    const text = definition.body ? await readJsonText(request, definition.bodyBound) : "";
+    const parsed = definition.body ? parseJson(text) : undefined;
+    if (definition.limit) rate = await limit(api, definition.limit, parsed, address, caller) ?? rate;
+    const body = definition.body ? validated(definition.body, parsed) : undefined;
+    const input = { ctx, caller, params, query, body, request, address, receipt: undefined } as unknown as Input<
+      A,
+      z.output<P>,
+      z.output<Q>,
+      z.output<B>
+    >;
+    const key = definition.creates ? request.headers.get("idempotency-key") : null;
+    const answered = key === null ? await handler(input) : await once(
+      api,
+      key,
+      `${definition.method} ${c.req.path}\n${text}`,
+      caller?.id ?? ctx.secret.mac("address", address),
+      input,
+      handler,
+    );
+    response = render(
+      api,
+      definition as unknown as Definition<Access, Params, Params, z.ZodType>,
+      answered,
+      request,
+      requestId,
+      rate,
+    );
+  } catch (error) {
+    response = problem(error, {
+      instance: c.req.path,
+      requestId,
+      publicUrl: ctx.config.PUBLIC_URL ?? "",
+      log: ctx.log,
+    });
+  } finally {
+    stats.underWay--;
+  }
+  const group = `${Math.floor(response.status / 100)}xx`;
+  stats.requests[group] = (stats.requests[group] ?? 0) + 1;
+  return response;
+}
+
+async function callerOf(ctx: AppContext, access: Access, request: Request): Promise<Caller | undefined> {
+  if (access === "anyone") return undefined;
+  const header = request.headers.get("authorization");
+  if (access === "optional" && header === null) return undefined;
+  const caller = await authenticate(ctx, header);
+  if (access === "admin" && caller.role !== "admin") {
+    throw new AppError("forbidden", "Only an administrator may do that");
+  }
+  if (access === "staff" && caller.role === "user") throw new AppError("forbidden", "Only staff may do that");
+  if (access === "verified" && !caller.verified && ctx.config.REQUIRE_VERIFIED_EMAIL) {
+    throw new AppError("email-not-verified");
+  }
+  return caller;
+}
+
+/** A route's own limit counts by address or account, and by the account that the body names, so that neither can be spread. */
+async function limit(
+  { limiter }: Api,
+  name: LimitName,
+  body: unknown,
+  address: string,
+  caller: Caller | undefined,
+): Promise<RateState | undefined> {
+  const state = await limiter.check(name, caller ? `account ${caller.id}` : `address ${address}`);
+  const { login, email } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
+  const named = typeof email === "string" ? email : typeof login === "string" ? login : undefined;
+  if (named !== undefined && !caller && name !== "register") {
+    await limiter.check(`${name}_named` as LimitName, named.toLowerCase());
+  }
+  return state;
+}
+
+function matched<P extends Params>(schema: P, params: Record<string, string>): z.output<P> {
+  const parsed = schema.safeParse(params);
+  if (parsed.success && storable(params)) return parsed.data;
+  throw new AppError("not-found");
+}
+
+function queried<Q extends Params>(schema: Q, url: string): z.output<Q> {
+  const at = url.indexOf("?");
+  if (at < 0) return validated(schema, {});
+  const query = Object.fromEntries(new URLSearchParams(url.slice(at + 1)));
+  for (const [name, value] of Object.entries(query)) if (!storable(value) || !storable(name)) throw unstorable(name);
+  return validated(schema, query);
+}
+
+/** Runs the handler once for one key and body, however often the request comes. */
+async function once<I extends { receipt: { id: string; result?: unknown } | undefined }>(
+  { idempotency, ctx }: Api,
+  key: string,
+  content: string,
+  scope: string,
+  input: I,
+  handler: (input: I) => Promise<Answer> | Answer,
+): Promise<Answer> {
+  if (!validKey(key)) {
+    throw new AppError("validation", undefined, {
+      errors: [{ path: "Idempotency-Key", rule: "format", message: "Expected 1 to 128 visible ASCII characters" }],
+    });
+  }
+  const begun = await idempotency.begin({ scope, key, bodyMac: ctx.secret.mac("idempotency", content) });
+  if ("replay" in begun) {
+    const { status, location, body } = begun.replay;
+    const headers = { "Idempotency-Replayed": "true", ...(location ? { Location: location } : {}) };
+    return { status, headers, ...(body === null ? {} : { json: body }) };
+  }
+  const { receipt } = begun;
+  try {
+    const answered = await handler({ ...input, receipt });
+    const json = answered.json ?? (answered.body === undefined ? null : JSON.stringify(answered.body));
+    await idempotency.finish(receipt.id, {
+      status: answered.status,
+      location: answered.headers?.["Location"] ?? null,
+      body: json,
+    });
+    return { ...answered, ...(json === null ? {} : { json }) };
+  } catch (error) {
+    await idempotency.release(receipt.id).catch(() => {});
+    throw error;
+  }
+}
+
+function render(
+  api: Api,
+  definition: Definition<Access, Params, Params, z.ZodType>,
+  { status, body, json, headers: extra, next_cursor }: Answer,
+  request: Request,
+  requestId: string,
+  rate: RateState | undefined,
+): Response {
+  const headers: Record<string, string> = {
+    "x-request-id": requestId,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    ...extra,
+  };
+  if (rate) Object.assign(headers, api.limiter.headers(rate));
+  const text = json ?? (body === undefined ? undefined : JSON.stringify(body));
+  if (text === undefined) return new Response(null, { status, headers });
+  headers["content-type"] = "application/json";
+  const next = next_cursor ??
+    (typeof body === "object" && body !== null ? (body as { next_cursor?: unknown }).next_cursor : null);
+  if (typeof next === "string") headers["link"] = `<${nextUrl(api.ctx, request.url, next)}>; rel="next"`;
+  if (definition.etag && status === 200) {
+    const etag = etagOf(text);
+    headers["etag"] = etag;
+    headers["cache-control"] = "private, no-cache";
+    if (matches(request.headers.get("if-none-match") ?? undefined, etag)) {
+      return new Response(null, { status: 304, headers });
+    }
+  }
+  return new Response(text, { status, headers });
+}
+
+function nextUrl({ config }: AppContext, current: string, cursor: string): string {
+  const url = new URL(current);
+  url.searchParams.set("cursor", cursor);
+  return `${config.PUBLIC_URL ?? ""}${url.pathname}${url.search}`;
+}
+
+const REQUEST_PREFIX = crypto.randomUUID().slice(0, 8);
+let requests = 0;
+
+export function newRequestId(): string {
+  return `${REQUEST_PREFIX}-${(++requests).toString(36)}`;
+}
+
+/** The peer's address, as the server saw it; no header is believed. */
+export function addressOf(c: Context): string {
+  return (c.env as { address?: string } | undefined)?.address ?? "unknown";
+}

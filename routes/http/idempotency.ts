@@ -1,0 +1,80 @@
+import {
+  type Answered,
+  claimReceipt,
+  deleteReceipt,
+  endReceiptLease,
+  finishReceipt,
+  receiptOf,
+  takeOverReceipt,
+} from "../../db/receipts.ts";
+import type { Sql } from "../../db/sql.ts";
+import { AppError } from "../../errors.ts";
+import { newId } from "../../security/ids.ts";
+
+/** A request that holds a key this long without an end is taken for dead (`docs/limits.md`). */
+const LEASE_S = 60;
+const ROUNDS = 5;
+
+export interface Asked {
+  /** Whose key it is: the account's id, or a keyed hash of the address. */
+  scope: string;
+  key: string;
+  /** A keyed hash of method, path and body. */
+  bodyMac: string;
+}
+
+export type Begun = { replay: Answered } | { receipt: { id: string; result?: unknown } };
+
+/** 1 to 128 visible ASCII characters. */
+export function validKey(key: string): boolean {
+  return /^[\x21-\x7e]{1,128}$/.test(key);
+}
+
+/**
+ * One key and body, one effect. A commit writes its result into the receipt together with its effect, so a request whose node
+ * died between the effect and the answer is answered by whoever takes the receipt over, from that result.
+ */
+export class Idempotency {
+  constructor(
+    private readonly sql: Sql,
+    private readonly secret: { mac(purpose: string, data: string | Uint8Array): string },
+  ) {}
+
+  /** Throws `idempotency-key-reused` for another body and `idempotency-key-running` while somebody else is at it. */
+  async begin({ scope, key, bodyMac }: Asked): Promise<Begun> {
+    // Keys may name things of the caller's; stored is only their keyed hash.
+    const stored = this.secret.mac("idempotency-key", key);
+    // More than one round only where the receipt is released between two statements.
+    for (let round = 0; round < ROUNDS; round++) {
+      const id = newId();
+      if (await claimReceipt(this.sql, { id, scope, key: stored, bodyMac, leaseS: LEASE_S })) {
+        return { receipt: { id } };
+      }
+      const known = await receiptOf(this.sql, scope, stored);
+      if (!known) continue;
+      if (known.body_mac !== bodyMac) throw new AppError("idempotency-key-reused");
+      if (known.state === "done") {
+        return { replay: { status: known.status!, location: known.location, body: known.body } };
+      }
+      const taken = await takeOverReceipt(this.sql, known.id, LEASE_S);
+      if (!taken) break;
+      return { receipt: taken.result === null ? { id: taken.id } : taken };
+    }
+    throw new AppError("idempotency-key-running", undefined, { retryAfter: 1 });
+  }
+
+  async finish(id: string, answered: Answered): Promise<void> {
+    await finishReceipt(this.sql, id, answered);
+  }
+
+  /**
+   * After a request that failed. Where `error` leaves open what happened, the receipt stays and can be taken over at once: a late
+   * commit still finds it, and a repetition runs under the same id. Otherwise the key is free again, for any body.
+   */
+  async release(id: string, error?: unknown): Promise<void> {
+    const refused = error === undefined || (error instanceof AppError && error.status < 500);
+    if (refused) await deleteReceipt(this.sql, id);
+    // Reaches what the first did not delete, too: a receipt whose effect has happened.
+    await endReceiptLease(this.sql, id);
+  }
+}

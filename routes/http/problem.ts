@@ -1,0 +1,59 @@
+import { SqlError } from "../../db/sql.ts";
+import { AppError, PROBLEMS } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+
+export interface ProblemPlace {
+  /** The request's path, without its query. */
+  instance: string;
+  requestId: string;
+  /** Where problem types are explained; empty for a relative reference. */
+  publicUrl: string;
+  log: Log;
+}
+
+/** The one renderer of errors: `application/problem+json` (RFC 9457). What is not an `AppError` says nothing but its request id. */
+export function problem(error: unknown, { instance, requestId, publicUrl, log }: ProblemPlace): Response {
+  const known = asAppError(error);
+  if (!known || known.code === "internal") {
+    log.error("a request failed", {
+      request_id: requestId,
+      path: instance,
+      error: error instanceof Error ? error.stack ?? error.message : String(error),
+    });
+  }
+  const shown = known ?? new AppError("internal");
+  const body = {
+    type: `${publicUrl}/problems/${shown.code}`,
+    title: PROBLEMS[shown.code][1],
+    status: shown.status,
+    ...(shown.code === "internal" ? {} : { detail: shown.message }),
+    instance,
+    request_id: requestId,
+    ...(shown.errors ? { errors: shown.errors } : {}),
+  };
+  const headers = new Headers({
+    "content-type": "application/problem+json",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "x-request-id": requestId,
+  });
+  if (shown.retryAfter !== undefined || shown.status === 503) headers.set("retry-after", String(shown.retryAfter ?? 1));
+  if (shown.status === 401) headers.set("www-authenticate", challenge(shown));
+  return new Response(JSON.stringify(body), { status: shown.status, headers });
+}
+
+/** RFC 6750 §3: without a token no error is named. */
+function challenge({ code }: AppError): string {
+  return code === "token-missing" || code === "credentials-invalid"
+    ? "Bearer"
+    : `Bearer error="invalid_token", error_description="${code}"`;
+}
+
+function asAppError(error: unknown): AppError | undefined {
+  if (error instanceof AppError) return error;
+  if (!(error instanceof SqlError)) return undefined;
+  if (error.kind === "unavailable" || error.kind === "lost") {
+    return new AppError("database-unavailable", undefined, { retryAfter: 1, cause: error });
+  }
+  return undefined;
+}

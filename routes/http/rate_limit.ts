@@ -1,0 +1,111 @@
+import { createHash } from "node:crypto";
+import type { Cache } from "../../db/cache.ts";
+import { AppError } from "../../errors.ts";
+
+interface Limit {
+  /** Requests within one window. */
+  limit: number;
+  windowS: number;
+  by: "account" | "address";
+  description: string;
+}
+
+/**
+ * How often a caller may ask (`docs/limits.md`). Those named `_named` count by the login or e-mail that the body gives, so that
+ * guessing at one account is not made cheaper by many addresses.
+ */
+export const LIMITS = {
+  general_account: { limit: 1_200, windowS: 60, by: "account", description: "All requests of one account" },
+  general_address: { limit: 2_400, windowS: 60, by: "address", description: "All requests from one address" },
+  signin: { limit: 20, windowS: 60, by: "address", description: "Passwords tried from one address" },
+  signin_named: { limit: 10, windowS: 60, by: "account", description: "Passwords tried for one login or e-mail" },
+  refresh: { limit: 60, windowS: 60, by: "address", description: "Pairs of tokens refreshed from one address" },
+  codes: { limit: 10, windowS: 60, by: "account", description: "Codes asked for or tried by one account or address" },
+  codes_named: { limit: 10, windowS: 60, by: "account", description: "Codes asked for or tried for one e-mail" },
+  register: { limit: 30, windowS: 60, by: "address", description: "Accounts registered from one address" },
+} as const satisfies Record<string, Limit>;
+
+export type LimitName = keyof typeof LIMITS;
+
+/** What is left of a limit after this request. */
+export interface RateState {
+  limit: number;
+  remaining: number;
+  /** Seconds until the window ends. */
+  resetS: number;
+  /** The limit's name and window, as `RateLimit-Policy` tells it. */
+  policy: { name: string; windowS: number };
+}
+
+interface Count {
+  value: number;
+  leftMs: number;
+}
+
+/** Local counters remembered at once; over it, the oldest go (`docs/limits.md`). */
+const MOST_LOCAL = 50_000;
+/** After the cache failed, how long this node counts alone before it asks again. */
+const ALONE_MS = 1_000;
+
+/**
+ * Counts requests in fixed windows over all nodes. Where the cache fails, each node goes on counting for itself: a limit that is
+ * looser for a while, but still there.
+ */
+export class RateLimiter {
+  #local = new Map<string, { value: number; end: number }>();
+  #aloneUntil = 0;
+
+  constructor(private readonly cache: Cache, private readonly enabled: boolean) {}
+
+  /** Counts one request of `key`; `undefined` where nothing is counted. Throws `rate-limited` over the limit. */
+  check(name: LimitName, key: string): Promise<RateState | undefined> | RateState | undefined {
+    if (!this.enabled) return undefined;
+    // A body may name an account where the route has no such limit; then there is nothing to count.
+    const limit: Limit | undefined = LIMITS[name];
+    if (limit === undefined) return undefined;
+    const id = cacheKey(name, key);
+    const windowMs = limit.windowS * 1000;
+    const now = Date.now();
+    if (now < this.#aloneUntil) return judge(name, limit, this.#countAlone(id, windowMs, now));
+    return this.cache.increment(id, 1, windowMs).catch(() => {
+      this.#aloneUntil = Date.now() + ALONE_MS;
+      return this.#countAlone(id, windowMs, Date.now());
+    }).then((count) => judge(name, limit, count));
+  }
+
+  /** `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers). */
+  headers({ limit, remaining, resetS, policy }: RateState): Record<string, string> {
+    return {
+      "ratelimit-policy": `"${policy.name}";q=${limit};w=${policy.windowS}`,
+      "ratelimit": `"${policy.name}";r=${remaining};t=${resetS}`,
+    };
+  }
+
+  #countAlone(id: string, windowMs: number, now: number): Count {
+    const known = this.#local.get(id);
+    if (known && known.end > now) return { value: ++known.value, leftMs: known.end - now };
+    // Set anew at its end, so that the map's order is the order of windows and its head is the oldest.
+    this.#local.delete(id);
+    this.#local.set(id, { value: 1, end: now + windowMs });
+    if (this.#local.size > MOST_LOCAL) {
+      const oldest = this.#local.keys().next();
+      if (!oldest.done) this.#local.delete(oldest.value);
+    }
+    return { value: 1, leftMs: windowMs };
+  }
+}
+
+function judge(name: LimitName, { limit, windowS }: Limit, { value, leftMs }: Count): RateState {
+  const resetS = Math.max(1, Math.ceil(leftMs / 1000));
+  if (value > limit) {
+    const detail = `At most ${limit} requests in ${windowS} seconds count towards "${name}"`;
+    throw new AppError("rate-limited", detail, { retryAfter: resetS });
+  }
+  return { limit, remaining: limit - value, resetS, policy: { name, windowS } };
+}
+
+/** An account's id is nobody's secret; an address, a login or an e-mail does not go into the cache as it is. */
+function cacheKey(name: LimitName, key: string): string {
+  const shown = name === "general_account" ? key : createHash("sha256").update(key).digest("base64url").slice(0, 27);
+  return `rate:${name}:${shown}`;
+}

@@ -1,0 +1,80 @@
+import type { AppContext } from "../context.ts";
+import { AppError } from "../errors.ts";
+import { decodeLiveCursor } from "../live/cursor.ts";
+import { HEARTBEAT_S } from "../live/gateway.ts";
+import type { Connection } from "../live/connection.ts";
+import type { Caller } from "../security/principals.ts";
+import { useTicket } from "../security/tickets.ts";
+import { authenticate } from "./http/authenticate.ts";
+import { addressOf, type Api, newRequestId, PREFIX } from "./http/endpoint.ts";
+import { problem } from "./http/problem.ts";
+
+/** Sockets one account may hold open (`docs/limits.md`). */
+const SOCKETS_BOUND = 16;
+
+/** `GET /feed/live`: what the feed would show, as it happens. Signed in by header or by a ticket of `POST /feed/ticket`. */
+export function liveRoute(api: Api): void {
+  const { app, ctx } = api;
+  app.get(`${PREFIX}/feed/live`, async (c) => {
+    try {
+      if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
+      await api.limiter.check("general_address", addressOf(c));
+      const url = new URL(c.req.url);
+      const caller = await callerOf(ctx, c.req.raw, url.searchParams.get("ticket"));
+      const text = url.searchParams.get("cursor");
+      const cursor = text === null ? undefined : decodeLiveCursor(text);
+      if (c.req.header("upgrade")?.toLowerCase() !== "websocket") throw new AppError("upgrade-required");
+      if (ctx.gateway.socketsOf(caller.id) >= SOCKETS_BOUND) {
+        throw new AppError("rate-limited", `Expected at most ${SOCKETS_BOUND} open sockets`, { retryAfter: 5 });
+      }
+      const { socket, response } = upgrade(c.req.raw);
+      let joined: Promise<Connection> | undefined;
+      const leave = () => void joined?.then((connection) => ctx.gateway.leave(connection));
+      socket.onopen = () => joined = ctx.gateway.join(socket, caller, cursor, () => stillValid(ctx, caller));
+      socket.onmessage = () => void joined?.then((connection) => connection.heard());
+      socket.onclose = leave;
+      socket.onerror = leave;
+      return response;
+    } catch (error) {
+      const place = {
+        instance: c.req.path,
+        requestId: newRequestId(),
+        publicUrl: ctx.config.PUBLIC_URL ?? "",
+        log: ctx.log,
+      };
+      return problem(error, place);
+    }
+  });
+}
+
+function upgrade(request: Request): ReturnType<typeof Deno.upgradeWebSocket> {
+  try {
+    // The server pings by itself and lets go of a peer that does not answer.
+    return Deno.upgradeWebSocket(request, { idleTimeout: HEARTBEAT_S });
+  } catch (cause) {
+    throw new AppError("upgrade-required", "The WebSocket handshake is not complete", { cause });
+  }
+}
+
+async function callerOf(ctx: AppContext, request: Request, ticket: string | null): Promise<Caller> {
+  if (ticket === null) return await authenticate(ctx, request.headers.get("authorization"));
+  const owner = await useTicket(ctx.cache, ticket);
+  if (!owner) throw new AppError("token-invalid", "The ticket was used, is too old, or never was");
+  // The ticket stands for its session, at most 30 seconds old; the session is judged as it is now.
+  const facet = await ctx.principals.facet(owner.id);
+  const claims = {
+    sub: owner.id,
+    sid: owner.sid,
+    gen: facet?.session?.generation ?? 0,
+    exp: Infinity,
+    iat: 0,
+    jti: "",
+    iss: "rookery" as const,
+  };
+  return await ctx.principals.authenticate(claims);
+}
+
+async function stillValid(ctx: AppContext, caller: Caller): Promise<boolean> {
+  const facet = await ctx.principals.facet(caller.id).catch(() => null);
+  return facet?.session?.id === caller.sid;
+}

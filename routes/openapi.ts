@@ -1,0 +1,142 @@
+import { z } from "zod";
+import { PROBLEMS } from "../errors.ts";
+import { type Access, type Api, PREFIX } from "./http/endpoint.ts";
+
+type Json = Record<string, unknown>;
+
+const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string().optional(),
+  instance: z.string(),
+  request_id: z.string(),
+  errors: z.array(z.object({ path: z.string(), rule: z.string(), message: z.string() })).optional(),
+}).meta({ id: "Problem" });
+
+/** The OpenAPI 3.1 document, from the very schemas the endpoints validate with. */
+export function openApiDocument({ endpoints, ctx }: Pick<Api, "endpoints" | "ctx">): Json {
+  const schemas: Json = {};
+  const paths: Record<string, Json> = {};
+  for (const endpoint of endpoints) {
+    const { method, path, access, summary, tags, params, query, body, creates, answers } = endpoint;
+    const responses: Json = {};
+    for (const [status, { description, schema }] of Object.entries(answers)) {
+      responses[status] = {
+        description,
+        headers: RESPONSE_HEADERS,
+        ...(schema && { content: { "application/json": { schema: convert(schema, "output", schemas) } } }),
+      };
+    }
+    if (endpoint.etag) responses["304"] = { description: "Not changed since the ETag given" };
+    for (const status of problemStatuses(endpoint)) {
+      responses[status] ??= {
+        description: describe(status),
+        content: { "application/problem+json": { schema: convert(Problem, "output", schemas) } },
+      };
+    }
+    (paths[PREFIX + path] ??= {})[method] = {
+      summary,
+      tags,
+      "x-access": access,
+      operationId: `${method}${path.replaceAll(/[^A-Za-z]+(\w)?/g, (_, letter = "") => letter.toUpperCase())}`,
+      ...(access === "anyone"
+        ? { security: [] }
+        : { security: access === "optional" ? [{}, { bearer: [] }] : [{ bearer: [] }] }),
+      parameters: [
+        ...parameters("path", params, schemas),
+        ...parameters("query", query, schemas),
+        ...(creates ? [IDEMPOTENCY_KEY] : []),
+      ],
+      ...(body &&
+        {
+          requestBody: { required: true, content: { "application/json": { schema: convert(body, "input", schemas) } } },
+        }),
+      responses,
+    };
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "Rookery", version: "1.0.0", description: "A real-time social backend made of actors." },
+    servers: [{ url: ctx.config.PUBLIC_URL ?? "/" }],
+    paths,
+    components: { schemas, securitySchemes: { bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" } } },
+  };
+}
+
+const IDEMPOTENCY_KEY = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  description: "The same key and body within 48 hours gets the first answer again",
+  schema: { type: "string", minLength: 1, maxLength: 128 },
+};
+
+const RESPONSE_HEADERS = {
+  "X-Request-Id": { schema: { type: "string" } },
+  "RateLimit": { description: "What is left of the tightest limit", schema: { type: "string" } },
+};
+
+function parameters(place: "path" | "query", schema: z.ZodObject | undefined, schemas: Json): Json[] {
+  if (!schema) return [];
+  const converted = convert(schema, "input", schemas) as { properties?: Record<string, Json>; required?: string[] };
+  return Object.entries(converted.properties ?? {}).map(([name, property]) => ({
+    name,
+    in: place,
+    required: place === "path" || (converted.required?.includes(name) ?? false),
+    schema: property,
+  }));
+}
+
+/** Named schemas move to the components; the rest stays in place. */
+function convert(schema: z.ZodType, io: "input" | "output", schemas: Json): Json {
+  const { $defs = {}, $schema: _, ...rest } = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: "any",
+    override: closeNothing,
+  }) as Json & {
+    $defs?: Json;
+  };
+  const moved = JSON.parse(JSON.stringify(rest).replaceAll('"#/$defs/', '"#/components/schemas/')) as Json;
+  for (const [name, definition] of Object.entries($defs)) {
+    schemas[name] ??= JSON.parse(JSON.stringify(definition).replaceAll('"#/$defs/', '"#/components/schemas/'));
+  }
+  const name = schema.meta()?.id;
+  if (typeof name !== "string") return moved;
+  schemas[name] ??= moved;
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+/** A dotted id inside a schema is no JSON Schema keyword. */
+function closeNothing({ jsonSchema }: { jsonSchema: Json }): void {
+  delete jsonSchema["id"];
+}
+
+function problemStatuses(
+  { access, params, query, body, creates }: {
+    access: Access;
+    params?: unknown;
+    query?: unknown;
+    body?: unknown;
+    creates?: boolean;
+  },
+): number[] {
+  return [
+    ...(query ? [400] : []),
+    ...(body ? [400, 413, 415] : []),
+    ...(query || body || params || creates ? [422] : []),
+    ...(access === "anyone" && !body ? [] : [401, 403]),
+    ...(params ? [404, 409] : []),
+    ...(creates || body ? [409] : []),
+    ...(params || body ? [404] : []),
+    429,
+    503,
+    504,
+  ];
+}
+
+/** The slugs a status may come with. */
+function describe(status: number): string {
+  const slugs = Object.entries(PROBLEMS).filter(([, [of]]) => of === status).map(([slug]) => slug);
+  return slugs.length > 0 ? `Problem: ${slugs.join(", ")}` : "Problem";
+}

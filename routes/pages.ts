@@ -1,0 +1,259 @@
+import { z } from "zod";
+import type { PageCommand } from "../actors/page.ts";
+import type { AppContext } from "../context.ts";
+import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import { maySeePosts, pageById, pageIdByHandle, pagesOf, type ShownPageRow } from "../db/pages.ts";
+import { cardByLogin } from "../db/users.ts";
+import { AppError } from "../errors.ts";
+import { newId } from "../security/ids.ts";
+import type { Caller } from "../security/principals.ts";
+import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { blockOf, renderCard, renderPage } from "./render.ts";
+import * as schemas from "./schemas.ts";
+import { blockUntil } from "./users.ts";
+
+const tags = ["Pages"];
+/** A page by its id or its handle. */
+export const pageParams = z.object({ id: z.string().min(2).max(64).regex(/^[A-Za-z0-9_-]+$/) });
+const description = z.string().max(2_000);
+const until = schemas.blockEnd.nullable();
+
+export function pageRoutes(api: Api): void {
+  endpoint(api, {
+    method: "post",
+    path: "/pages",
+    access: "verified",
+    summary: "Make a page; without a handle it gets one",
+    tags,
+    creates: true,
+    body: z.strictObject({
+      name: schemas.pageName,
+      uuid: schemas.handle.optional(),
+      description: description.optional(),
+      tags: z.array(schemas.tag).max(30).optional(),
+      is_private: z.boolean().optional(),
+    }),
+    answers: { 201: { description: "The page", schema: schemas.Page } },
+  }, async ({ ctx, caller, body, receipt }) => {
+    const id = receipt?.id ?? newId();
+    if (!receipt?.result) {
+      const command: PageCommand = {
+        type: "create",
+        by: caller,
+        page: {
+          id,
+          name: body.name,
+          // A handle of its own making: no id, since that is never a handle.
+          uuid: body.uuid ?? `page-${id.replaceAll("-", "").slice(8)}`,
+          description: body.description ?? "",
+          tags: [...new Set((body.tags ?? []).map((tag) => tag.toLowerCase()))],
+          is_private: body.is_private ?? false,
+        },
+      };
+      await ctx.actors.ask({ kind: "page", id }, command, { receipt: receipt?.id });
+    }
+    return answer(201, await shown(ctx, caller, id), { Location: `/api/v1/pages/${id}` });
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/pages",
+    access: "signed-in",
+    summary: "One's own pages, newest first",
+    tags,
+    query: z.strictObject({ ...paging, owner: z.literal("me") }),
+    answers: { 200: { description: "Pages", schema: listOf(schemas.Page) } },
+  }, async ({ ctx, caller, query }) => answer(200, await listPages(ctx, caller, caller.id, query)));
+
+  endpoint(api, {
+    method: "get",
+    path: "/people/{login}",
+    access: "signed-in",
+    summary: "Somebody's public card",
+    tags: ["People"],
+    params: z.object({ login: schemas.login }),
+    etag: true,
+    answers: { 200: { description: "The card", schema: schemas.Card } },
+  }, async ({ ctx, params: { login } }) => {
+    const card = await cardByLogin(ctx.sql, login);
+    if (!card) throw new AppError("not-found", `There is nobody with the login "${login}"`);
+    return answer(200, renderCard(card));
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/people/{login}/pages",
+    access: "signed-in",
+    summary: "Somebody's pages, newest first",
+    tags: ["People"],
+    params: z.object({ login: schemas.login }),
+    query: z.strictObject(paging),
+    answers: { 200: { description: "Pages", schema: listOf(schemas.Page) } },
+  }, async ({ ctx, caller, params: { login }, query }) => {
+    const card = await cardByLogin(ctx.sql, login);
+    if (!card) throw new AppError("not-found", `There is nobody with the login "${login}"`);
+    return answer(200, await listPages(ctx, caller, card.id, query));
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/pages/{id}",
+    access: "signed-in",
+    summary: "A page by its id or handle",
+    tags,
+    params: pageParams,
+    etag: true,
+    answers: { 200: { description: "The page", schema: schemas.Page } },
+  }, async ({ ctx, caller, params }) => answer(200, await shown(ctx, caller, await pageId(ctx, params.id))));
+
+  endpoint(api, {
+    method: "patch",
+    path: "/pages/{id}",
+    access: "verified",
+    summary: "Change a page; becoming public accepts the pending requests",
+    tags,
+    params: pageParams,
+    body: z.strictObject({
+      name: schemas.pageName.optional(),
+      uuid: schemas.handle.optional(),
+      description: description.optional(),
+      is_private: z.boolean().optional(),
+    }),
+    answers: { 200: { description: "The page", schema: schemas.Page } },
+  }, async ({ ctx, caller, params, body }) => {
+    const id = await pageId(ctx, params.id);
+    await ctx.actors.ask({ kind: "page", id }, { type: "update", by: caller, patch: body } as PageCommand);
+    return answer(200, await shown(ctx, caller, id));
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/pages/{id}",
+    access: "verified",
+    summary: "Delete a page with its posts",
+    tags,
+    params: pageParams,
+    answers: { 204: { description: "Deleted" } },
+  }, async ({ ctx, caller, params }) => {
+    const id = await pageId(ctx, params.id);
+    await ctx.actors.ask({ kind: "page", id }, { type: "delete", by: caller } as PageCommand);
+    return answer(204);
+  });
+
+  for (
+    const [method, type, summary] of [["put", "add_tag", "Add a tag"], [
+      "delete",
+      "remove_tag",
+      "Remove a tag",
+    ]] as const
+  ) {
+    endpoint(api, {
+      method,
+      path: "/pages/{id}/tags/{tag}",
+      access: "verified",
+      summary,
+      tags,
+      params: pageParams.extend({ tag: z.string().min(1).max(120) }),
+      answers: { 200: { description: "The page", schema: schemas.Page } },
+    }, async ({ ctx, caller, params }) => {
+      const tag = schemas.tag.safeParse(params.tag);
+      if (!tag.success) {
+        const errors = tag.error.issues.map(({ code, message }) => ({ path: "tag", rule: code, message }));
+        throw new AppError("validation", undefined, { errors });
+      }
+      const id = await pageId(ctx, params.id);
+      await ctx.actors.ask({ kind: "page", id }, { type, by: caller, tag: tag.data } as PageCommand);
+      return answer(200, await shown(ctx, caller, id));
+    });
+  }
+
+  endpoint(api, {
+    method: "post",
+    path: "/pages/{id}/block",
+    access: "staff",
+    summary: "Block a page; for good only administrators do",
+    tags: ["Moderation"],
+    params: pageParams,
+    body: z.strictObject({ reason: z.string().trim().min(1).max(500), until }),
+    answers: { 200: { description: "The page", schema: schemas.Page } },
+  }, async ({ ctx, caller, params, body }) => {
+    const id = await pageId(ctx, params.id);
+    const command: PageCommand = {
+      type: "block",
+      by: caller,
+      reason: body.reason,
+      until: blockUntil(body.until),
+      job: newId(),
+    };
+    await ctx.actors.ask({ kind: "page", id }, command);
+    return answer(200, await shown(ctx, caller, id));
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/pages/{id}/block",
+    access: "staff",
+    summary: "Lift a page's block",
+    tags: ["Moderation"],
+    params: pageParams,
+    answers: { 200: { description: "The page", schema: schemas.Page } },
+  }, async ({ ctx, caller, params }) => {
+    const id = await pageId(ctx, params.id);
+    await ctx.actors.ask({ kind: "page", id }, { type: "unblock", by: caller } as PageCommand);
+    return answer(200, await shown(ctx, caller, id));
+  });
+}
+
+/** A page's id from what stands in the path: an id itself, or a handle. */
+export async function pageId(ctx: AppContext, idOrHandle: string): Promise<string> {
+  if (schemas.isId(idOrHandle)) return idOrHandle.toLowerCase();
+  const id = await pageIdByHandle(ctx.sql, idOrHandle);
+  if (!id) throw new AppError("not-found", `There is no page "${idOrHandle}"`);
+  return id;
+}
+
+/** Anybody signed in sees that a page is there, unless it is blocked; its posts are another matter. */
+export async function openPage(ctx: AppContext, caller: Caller, id: string): Promise<ShownPageRow> {
+  const page = await pageById(ctx.sql, caller.id, id);
+  if (!page) throw new AppError("not-found", `There is no page "${id}"`);
+  const block = blockOf(page, Date.now());
+  if (!block || caller.role !== "user") return page;
+  if (page.owner.id !== caller.id) throw new AppError("page-blocked");
+  throw new AppError(
+    "page-blocked",
+    `The page is blocked ${block.until ? `until ${block.until}` : "for good"}: ${block.reason}`,
+  );
+}
+
+/** The page's posts and people may be shown to the caller; otherwise they are not there for them. */
+export async function openPosts(ctx: AppContext, caller: Caller, id: string): Promise<ShownPageRow> {
+  const page = await openPage(ctx, caller, id);
+  if (!await maySeePosts(ctx.sql, caller.id, id)) {
+    throw new AppError("not-found", "The page is private: only its followers see what is on it");
+  }
+  return page;
+}
+
+async function shown(ctx: AppContext, caller: Caller, id: string): Promise<Record<string, unknown>> {
+  return renderPage(await openPage(ctx, caller, id));
+}
+
+async function listPages(
+  ctx: AppContext,
+  caller: Caller,
+  owner: string,
+  { limit, cursor }: { limit: number; cursor?: string | undefined },
+) {
+  const rows = await pagesOf(ctx.sql, caller.id, {
+    owner,
+    withBlocked: owner === caller.id || caller.role !== "user",
+    limit: limit + 1,
+    after: cursor === undefined ? undefined : decodeTimeCursor(cursor),
+  });
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return {
+    items: items.map((page) => renderPage(page)),
+    next_cursor: rows.length > limit && last ? encodeCursor([last.created_at, last.id]) : null,
+  };
+}

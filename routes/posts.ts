@@ -1,0 +1,234 @@
+import { z } from "zod";
+import type { NewPost, PageCommand } from "../actors/page.ts";
+import type { AppContext } from "../context.ts";
+import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import { likedPosts, pageOfPost, postById, type PostRow, postsOfPage, repliesTo } from "../db/posts.ts";
+import { idsOfLogins } from "../db/users.ts";
+import { AppError } from "../errors.ts";
+import { newId } from "../security/ids.ts";
+import type { Caller } from "../security/principals.ts";
+import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { openPage, openPosts, pageId, pageParams } from "./pages.ts";
+import { renderPost } from "./render.ts";
+import * as schemas from "./schemas.ts";
+
+const tags = ["Posts"];
+const params = z.object({ id: schemas.id });
+const text = z.string().max(4_000).refine((value) => value.trim() !== "", "Expected more than white space");
+const place = z.string().trim().min(1).max(200);
+const tagged = z.array(schemas.login).max(50);
+const listQuery = z.strictObject(paging);
+const Posts = listOf(schemas.Post);
+const LikeAnswer = z.object({ liked: z.boolean(), like_count: z.int() });
+
+export function postRoutes(api: Api): void {
+  endpoint(api, {
+    method: "post",
+    path: "/pages/{id}/posts",
+    access: "verified",
+    summary: "Post on one's own page; a reply is a post with reply_to",
+    tags,
+    params: pageParams,
+    creates: true,
+    body: z.strictObject({
+      text,
+      tagged_users: tagged.optional(),
+      place: place.nullish(),
+      reply_to: schemas.id.nullish(),
+    }),
+    answers: { 201: { description: "The post", schema: schemas.Post } },
+  }, async ({ ctx, caller, params, body, receipt }) => {
+    const page = await pageId(ctx, params.id);
+    const id = receipt?.id ?? newId();
+    const post: NewPost = {
+      id,
+      text: body.text,
+      ...await taggedPeople(ctx, body.tagged_users ?? []),
+      place: body.place ?? null,
+      reply_to: body.reply_to ?? null,
+    };
+    const row = receipt?.result ? await visiblePost(ctx, caller, id) : await ctx.actors.ask<PostRow>(
+      { kind: "page", id: page },
+      { type: "create_post", by: caller, post } as PageCommand,
+      {
+        receipt: receipt?.id,
+      },
+    );
+    return answer(201, renderPost(row), { Location: `/api/v1/posts/${id}` });
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/pages/{id}/posts",
+    access: "signed-in",
+    summary: "A page's posts, newest first",
+    tags,
+    params: pageParams,
+    query: listQuery,
+    answers: { 200: { description: "Posts", schema: Posts } },
+  }, async ({ ctx, caller, params, query: { limit, cursor } }) => {
+    const page = await pageId(ctx, params.id);
+    await openPosts(ctx, caller, page);
+    return answer(
+      200,
+      listed(await postsOfPage(ctx.sql, caller.id, { page, limit: limit + 1, after: after(cursor) }), limit),
+    );
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/posts/{id}",
+    access: "signed-in",
+    summary: "A post",
+    tags,
+    params,
+    etag: true,
+    answers: { 200: { description: "The post", schema: schemas.Post } },
+  }, async ({ ctx, caller, params: { id } }) => answer(200, renderPost(await visiblePost(ctx, caller, id))));
+
+  endpoint(api, {
+    method: "get",
+    path: "/posts/{id}/replies",
+    access: "signed-in",
+    summary: "The replies to a post that one may see, newest first",
+    tags,
+    params,
+    query: listQuery,
+    answers: { 200: { description: "Posts", schema: Posts } },
+  }, async ({ ctx, caller, params: { id }, query: { limit, cursor } }) => {
+    await visiblePost(ctx, caller, id);
+    return answer(
+      200,
+      listed(await repliesTo(ctx.sql, caller.id, { post: id, limit: limit + 1, after: after(cursor) }), limit),
+    );
+  });
+
+  endpoint(api, {
+    method: "patch",
+    path: "/posts/{id}",
+    access: "verified",
+    summary: "Edit a post",
+    tags,
+    params,
+    body: z.strictObject({
+      text: text.optional(),
+      tagged_users: tagged.optional(),
+      place: place.nullable().optional(),
+    }),
+    answers: { 200: { description: "The post", schema: schemas.Post } },
+  }, async ({ ctx, caller, params: { id }, body }) => {
+    const { page_id } = await visiblePost(ctx, caller, id);
+    const command = {
+      type: "update_post",
+      by: caller,
+      post_id: id,
+      ...(body.text !== undefined && { text: body.text }),
+      ...(body.tagged_users && { tagged: (await taggedPeople(ctx, body.tagged_users)).tagged }),
+      ...(body.place !== undefined && { place: body.place }),
+    } as PageCommand;
+    await ctx.actors.ask({ kind: "page", id: page_id }, command);
+    return answer(200, renderPost(await visiblePost(ctx, caller, id)));
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/posts/{id}",
+    access: "signed-in",
+    summary: "Delete a post; its owner and staff do",
+    tags,
+    params,
+    answers: { 204: { description: "Deleted" } },
+  }, async ({ ctx, caller, params: { id } }) => {
+    const { page_id } = await visiblePost(ctx, caller, id);
+    await ctx.actors.ask(
+      { kind: "page", id: page_id },
+      { type: "delete_post", by: caller, post_id: id } as PageCommand,
+    );
+    return answer(204);
+  });
+
+  for (const [method, type, summary] of [["put", "like", "Like"], ["delete", "unlike", "Take a like back"]] as const) {
+    endpoint(api, {
+      method,
+      path: "/posts/{id}/like",
+      access: "verified",
+      summary,
+      tags,
+      params,
+      answers: { 200: { description: "The post's likes now", schema: LikeAnswer } },
+    }, async ({ ctx, caller, params: { id } }) => {
+      const page = await ctx.pageOfPost(id);
+      if (!page) throw new AppError("not-found", `There is no post "${id}"`);
+      const answered = await ctx.actors.ask<object>(
+        { kind: "page", id: page },
+        { type, by: caller, post_id: id } as PageCommand,
+      );
+      // Only the one who likes sees `liked` change at once; the count reaches everybody by an event.
+      ctx.actors.tell({ kind: "feed", id: caller.id }, { type: "refresh", post_id: id } as never);
+      ctx.likesChanged();
+      return answer(200, answered);
+    });
+  }
+
+  endpoint(api, {
+    method: "get",
+    path: "/users/me/likes",
+    access: "signed-in",
+    summary: "Posts I liked, latest like first",
+    tags,
+    query: listQuery,
+    answers: { 200: { description: "Posts", schema: Posts } },
+  }, async ({ ctx, caller, query: { limit, cursor } }) => {
+    const rows = await likedPosts(ctx.sql, caller.id, {
+      limit: limit + 1,
+      after: cursor === undefined ? undefined : decodeTimeCursor(cursor),
+    });
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    return answer(200, {
+      items: items.map(renderPost),
+      next_cursor: rows.length > limit && last ? encodeCursor([last.liked_at, last.id]) : null,
+    });
+  });
+}
+
+/** The post as the caller sees it; 403 where its page is blocked, 404 where they may not see it. */
+async function visiblePost(ctx: AppContext, caller: Caller, id: string): Promise<PostRow> {
+  const row = await postById(ctx.sql, caller.id, id);
+  if (row) return row;
+  const page = await pageOfPost(ctx.sql, id);
+  if (page) await openPage(ctx, caller, page);
+  throw new AppError("not-found", `There is no post "${id}"`);
+}
+
+/** Tagged people by their logins; an unknown one is named. */
+async function taggedPeople(ctx: AppContext, logins: string[]): Promise<{ tagged: string[]; tagged_logins: string[] }> {
+  if (logins.length === 0) return { tagged: [], tagged_logins: [] };
+  const ids = await idsOfLogins(ctx.sql, logins);
+  const errors = logins.flatMap((login, i) =>
+    ids.has(login.toLowerCase())
+      ? []
+      : [{ path: `tagged_users.${i}`, rule: "exists", message: `There is nobody with the login "${login}"` }]
+  );
+  if (errors.length > 0) throw new AppError("validation", undefined, { errors });
+  const once = [...new Map(logins.map((login) => [login.toLowerCase(), login])).entries()];
+  return { tagged: once.map(([folded]) => ids.get(folded)!), tagged_logins: once.map(([, login]) => login) };
+}
+
+function after(cursor: string | undefined): { published_at: string; id: string } | undefined {
+  if (cursor === undefined) return undefined;
+  const { at, id } = decodeTimeCursor(cursor);
+  return { published_at: at, id };
+}
+
+export function listed(
+  rows: PostRow[],
+  limit: number,
+): { items: Record<string, unknown>[]; next_cursor: string | null } {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return {
+    items: items.map(renderPost),
+    next_cursor: rows.length > limit && last ? encodeCursor([last.published_at!, last.id]) : null,
+  };
+}

@@ -1,0 +1,79 @@
+import type { LivePostRow } from "../db/events.ts";
+import type { PageRow, ShownPageRow } from "../db/pages.ts";
+import type { PostRow } from "../db/posts.ts";
+import type { CardRow } from "../db/users.ts";
+
+/** The public card: all that strangers learn of a person. */
+export function renderCard({ id, login, first_name, last_name, page_id }: CardRow): Record<string, unknown> {
+  return { id, login, first_name, last_name, avatar_url: null, page_id };
+}
+
+export function renderPage(page: ShownPageRow, now = Date.now()): Record<string, unknown> {
+  return {
+    id: page.id,
+    uuid: page.uuid,
+    name: page.name,
+    description: page.description,
+    tags: page.tags,
+    is_private: page.is_private,
+    avatar_url: null,
+    owner: renderCard(page.owner),
+    follower_count: page.follower_count,
+    post_count: page.post_count,
+    follow_state: page.follow_state,
+    blocked: blockOf(page, now),
+    created_at: page.created_at,
+  };
+}
+
+/** The block in force, its own or its owner's, whichever lasts longer; `until: null` is for good. */
+export function blockOf(
+  { blocked_until, blocked_reason, owner_blocked_until }: Pick<
+    PageRow,
+    "blocked_until" | "blocked_reason" | "owner_blocked_until"
+  >,
+  now: number,
+): { reason: string | null; until: string | null } | null {
+  const own = endOf(blocked_until);
+  const owners = endOf(owner_blocked_until);
+  if (Math.max(own, owners) <= now) return null;
+  const until = own >= owners ? blocked_until : owner_blocked_until;
+  const reason = own >= owners ? blocked_reason : "The owner's account is blocked";
+  return { reason, until: until === "infinity" ? null : until };
+}
+
+function endOf(until: string | null): number {
+  return until === null ? -Infinity : until === "infinity" ? Infinity : Date.parse(until);
+}
+
+/** A post as one viewer sees it. */
+export function renderPost(post: PostRow): Record<string, unknown> {
+  return { ...renderContent(post, post.reply_visible), liked: post.liked };
+}
+
+/** A post as it goes to many listeners in one frame: without `liked`, which differs by viewer. */
+export function renderLivePost(post: LivePostRow, originalVisible: boolean): Record<string, unknown> {
+  return renderContent(post, originalVisible);
+}
+
+function renderContent(
+  post: Omit<PostRow, "reply_visible" | "liked">,
+  originalVisible: boolean,
+): Record<string, unknown> {
+  return {
+    id: post.id,
+    page: { id: post.page_id, uuid: post.page_uuid, name: post.page_name, avatar_url: null },
+    author: renderCard(post.author),
+    text: post.text,
+    photos: [],
+    tagged_users: post.tagged_users,
+    place: post.place,
+    reply_to: post.reply_to && { id: post.reply_to, state: originalVisible ? "available" : "unavailable" },
+    like_count: post.like_count,
+    reply_count: post.reply_count,
+    state: post.state,
+    published_at: post.published_at,
+    created_at: post.created_at,
+    updated_at: post.updated_at,
+  };
+}

@@ -1,0 +1,111 @@
+import { z } from "zod";
+
+/** The shapes that more than one resource speaks in. Rules carry the id of where they come from. */
+
+export const id = z.uuid({ version: "v7" }).meta({ description: "An id" });
+const time = z.iso.datetime().meta({ description: "RFC 3339, UTC" });
+
+/** Latin letters and digits (S3). */
+export const login = z.string().min(2).max(64).regex(/^[A-Za-z0-9]+$/, "Expected Latin letters and digits only");
+/** A lower-case and an upper-case Latin letter, a digit and a special character (S3). */
+export const password = z.string().min(8).max(64)
+  .regex(/[a-z]/, "Expected a lower-case Latin letter")
+  .regex(/[A-Z]/, "Expected an upper-case Latin letter")
+  .regex(/[0-9]/, "Expected a digit")
+  .regex(/[^A-Za-z0-9\s]/, "Expected a special character");
+/** Latin letters and `-`, not hyphens alone (S3). */
+export const personName = z.string().min(2).max(32)
+  .regex(/^[A-Za-z-]+$/, "Expected Latin letters and hyphens only")
+  .regex(/[A-Za-z]/, "Expected more than hyphens");
+export const email = z.email().max(254);
+export const role = z.enum(["user", "moderator", "admin"]);
+/** A handle, which can be told from a page's id. */
+export const handle = z.string().min(2).max(64)
+  .regex(/^[A-Za-z0-9_-]+$/, "Expected Latin letters, digits, _ and - only")
+  .refine((value) => !isId(value), "Expected something that does not look like an id");
+export const tag = z.string().min(1).max(30).regex(/^[\p{L}\p{N}_-]+$/u, "Expected letters, digits, _ and - only");
+export const pageName = z.string().trim().min(1).max(80);
+export const blockEnd = z.iso.datetime({ offset: true });
+
+export function isId(value: string): boolean {
+  return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(value);
+}
+
+const block = z.object({
+  reason: z.string().nullable(),
+  until: time.nullable().meta({ description: "null is for good" }),
+}).nullable();
+
+export const Account = z.object({
+  id,
+  login: z.string(),
+  first_name: z.string(),
+  last_name: z.string(),
+  email: z.string(),
+  email_verified: z.boolean(),
+  pending_email: z.string().nullable(),
+  role,
+  avatar_url: z.string().nullable(),
+  page_id: id,
+  blocked: block,
+  created_at: time,
+}).meta({ id: "Account" });
+
+export const Card = z.object({
+  id,
+  login: z.string(),
+  first_name: z.string(),
+  last_name: z.string(),
+  avatar_url: z.string().nullable(),
+  page_id: id,
+}).meta({ id: "Card" });
+
+export const Page = z.object({
+  id,
+  uuid: z.string(),
+  name: z.string(),
+  description: z.string(),
+  tags: z.array(z.string()),
+  is_private: z.boolean(),
+  avatar_url: z.string().nullable(),
+  owner: Card,
+  follower_count: z.int(),
+  post_count: z.int(),
+  follow_state: z.enum(["following", "requested", "none"]),
+  blocked: block,
+  created_at: time,
+}).meta({ id: "Page" });
+
+export const Post = z.object({
+  id,
+  page: z.object({ id, uuid: z.string(), name: z.string(), avatar_url: z.string().nullable() }),
+  author: Card,
+  text: z.string(),
+  photos: z.array(z.object({})),
+  tagged_users: z.array(z.string()),
+  place: z.string().nullable(),
+  reply_to: z.object({ id, state: z.enum(["available", "unavailable"]) }).nullable(),
+  like_count: z.int(),
+  reply_count: z.int(),
+  liked: z.boolean(),
+  state: z.enum(["ready", "processing", "failed"]),
+  published_at: time.nullable(),
+  created_at: time,
+  updated_at: time,
+}).meta({ id: "Post" });
+
+export const TokenPair = z.object({
+  access_token: z.string(),
+  refresh_token: z.string(),
+  token_type: z.literal("Bearer"),
+  expires_in: z.int().meta({ description: "Seconds the access token lives" }),
+}).meta({ id: "TokenPair" });
+
+export const Letter = z.object({
+  from: z.string(),
+  to: z.string(),
+  subject: z.string(),
+  text: z.string(),
+  html: z.string().nullable(),
+  at: time,
+}).meta({ id: "Letter" });

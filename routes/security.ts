@@ -1,0 +1,193 @@
+import { z } from "zod";
+import { REFRESH_GRACE_MS, type Session, type UserCommand } from "../actors/user.ts";
+import type { AppContext } from "../context.ts";
+import { endReason } from "../db/sessions.ts";
+import { credentials } from "../db/users.ts";
+import { AppError } from "../errors.ts";
+import { newId } from "../security/ids.ts";
+import { hashPassword, verifyDummy, verifyPassword } from "../security/passwords.ts";
+import { isBlocked } from "../security/principals.ts";
+import { answer, type Api, endpoint } from "./http/endpoint.ts";
+import * as schemas from "./schemas.ts";
+import { newCode } from "./users.ts";
+
+const tags = ["Sessions"];
+/** A password as it is given at sign-in: judged by comparing, not by its form. */
+const givenPassword = z.string().min(1).max(256);
+const code = z.string().min(1).max(64);
+
+export function securityRoutes(api: Api): void {
+  endpoint(api, {
+    method: "post",
+    path: "/security/login",
+    access: "anyone",
+    summary: "Sign in; ends the account's earlier session",
+    tags,
+    limit: "signin",
+    body: z.strictObject({ login: z.string().min(1).max(254), password: givenPassword }),
+    answers: { 200: { description: "A pair of tokens", schema: schemas.TokenPair } },
+  }, async ({ ctx, body }) => {
+    const account = await checkPassword(ctx, body.login, body.password);
+    const command: UserCommand = {
+      type: "sign_in",
+      sid: newId(),
+      kid: ctx.keys.currentKid,
+      password_version: account.password_version,
+      expires_at: sessionEnd(ctx),
+    };
+    return answer(200, pair(ctx, account.id, await ctx.actors.ask<Session>({ kind: "user", id: account.id }, command)));
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/security/refresh",
+    access: "anyone",
+    summary: `A new pair for a refresh token; the same pair again within ${REFRESH_GRACE_MS / 1000} seconds`,
+    tags,
+    limit: "refresh",
+    body: z.strictObject({ refresh_token: z.string().min(1).max(4096) }),
+    answers: { 200: { description: "A pair of tokens", schema: schemas.TokenPair } },
+  }, async ({ ctx, body }) => {
+    const verified = ctx.tokens.verify(body.refresh_token, "refresh");
+    if (!verified.ok) throw new AppError("token-invalid");
+    const { sub, sid, gen, exp } = verified.claims;
+    const facet = await ctx.principals.facet(sub);
+    if (!facet) throw new AppError("token-invalid");
+    if (isBlocked(facet, Date.now())) throw new AppError("account-blocked");
+    if (facet.session?.id !== sid) throw new AppError(await endReason(ctx.sql, sub, sid));
+    if (exp * 1000 <= Date.now()) throw new AppError("token-expired");
+    const command: UserCommand = {
+      type: "refresh",
+      sid,
+      generation: gen,
+      kid: ctx.keys.currentKid,
+      expires_at: sessionEnd(ctx),
+    };
+    const { session } = await ctx.actors.ask<{ session?: Session }>({ kind: "user", id: sub }, command);
+    if (!session) throw new AppError(await endReason(ctx.sql, sub, sid));
+    return answer(200, pair(ctx, sub, session));
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/security/logout",
+    access: "signed-in",
+    summary: "Sign out",
+    tags,
+    answers: { 204: { description: "The session is over" } },
+  }, async ({ ctx, caller }) => {
+    await ctx.actors.ask({ kind: "user", id: caller.id }, { type: "sign_out", sid: caller.sid } as UserCommand);
+    return answer(204);
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/security/code",
+    access: "signed-in",
+    summary: "Send a new code to the e-mail that waits for one; the older one is void",
+    tags,
+    limit: "codes",
+    answers: { 204: { description: "The code is on its way" } },
+  }, async ({ ctx, caller }) => {
+    await ctx.actors.ask({ kind: "user", id: caller.id }, { type: "send_code", ...newCode() } as UserCommand);
+    return answer(204);
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/security/verify",
+    access: "signed-in",
+    summary: "Confirm the e-mail by its code",
+    tags,
+    limit: "codes",
+    body: z.strictObject({ code }),
+    answers: { 204: { description: "The e-mail is verified" } },
+  }, async ({ ctx, caller, body }) => {
+    await ctx.actors.ask({ kind: "user", id: caller.id }, { type: "verify", code: body.code } as UserCommand);
+    return answer(204);
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/security/password",
+    access: "signed-in",
+    summary: "Change the password; ends every session",
+    tags,
+    limit: "signin",
+    body: z.strictObject({ current: givenPassword, new: schemas.password }),
+    answers: { 204: { description: "Changed" } },
+  }, async ({ ctx, caller, body }) => {
+    const { login } = await ctx.actors.ask<{ login: string }>({ kind: "user", id: caller.id }, { type: "account" });
+    const { password_version } = await checkPassword(ctx, login, body.current);
+    const password_hash = await hashPassword(body.new);
+    const command: UserCommand = { type: "change_password", password_version, password_hash };
+    await ctx.actors.ask({ kind: "user", id: caller.id }, command);
+    return answer(204);
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/security/recover",
+    access: "anyone",
+    summary: "Send a recovery code; an unknown address gets the same answer",
+    tags,
+    limit: "codes",
+    body: z.strictObject({ email: schemas.email }),
+    answers: { 204: { description: "If there is such an account, a code is on its way" } },
+  }, async ({ ctx, body }) => {
+    const account = await credentials(ctx.sql, body.email);
+    if (account) {
+      // Not awaited, so that the time of the answer tells nothing; the outcome is a letter.
+      void ctx.actors.ask({ kind: "user", id: account.id }, { type: "recover", ...newCode() } as UserCommand)
+        .catch((error) => ctx.log.warn("a recovery code could not be sent", { error }));
+    }
+    return answer(204);
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/security/reset",
+    access: "anyone",
+    summary: "Set a new password by a recovery code",
+    tags,
+    limit: "codes",
+    body: z.strictObject({ email: schemas.email, code, new: schemas.password }),
+    answers: { 204: { description: "Changed; every session is over" } },
+  }, async ({ ctx, body }) => {
+    const account = await credentials(ctx.sql, body.email);
+    if (!account) throw new AppError("code-invalid");
+    const ref = { kind: "user", id: account.id } as const;
+    // The code first, so that nobody makes the server hash for nothing.
+    await ctx.actors.ask(ref, { type: "check_recovery", code: body.code } as UserCommand);
+    const password_hash = await hashPassword(body.new);
+    await ctx.actors.ask(ref, { type: "reset_password", code: body.code, password_hash } as UserCommand);
+    return answer(204);
+  });
+}
+
+/** One answer, in about the same time, whatever was wrong (S3-9). */
+export async function checkPassword(
+  ctx: AppContext,
+  loginOrEmail: string,
+  password: string,
+): Promise<{ id: string; password_version: number; email: string }> {
+  const account = await credentials(ctx.sql, loginOrEmail);
+  const right = account ? await verifyPassword(account.password_hash, password) : await verifyDummy(password);
+  if (!account || !right) throw new AppError("credentials-invalid");
+  return account;
+}
+
+function pair(ctx: AppContext, userId: string, session: Session): Record<string, unknown> {
+  const { access_token, refresh_token, expires_in } = ctx.tokens.mint({
+    user_id: userId,
+    sid: session.id,
+    gen: session.generation,
+    issued_at_s: Math.floor(Date.parse(session.issued_at) / 1000),
+    kid: session.kid,
+  });
+  return { access_token, refresh_token, token_type: "Bearer", expires_in };
+}
+
+function sessionEnd(ctx: AppContext): string {
+  return new Date(Date.now() + ctx.config.REFRESH_TOKEN_TTL).toISOString();
+}

@@ -1,0 +1,243 @@
+import { z } from "zod";
+import { account, type UserCommand } from "../actors/user.ts";
+import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import { listUsers, type RegisterRow, userById } from "../db/users.ts";
+import type { AppContext } from "../context.ts";
+import { AppError } from "../errors.ts";
+import { newNonce } from "../security/codes.ts";
+import { newId } from "../security/ids.ts";
+import { hashPassword } from "../security/passwords.ts";
+import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import * as schemas from "./schemas.ts";
+
+/** How long a code holds (`docs/limits.md`). */
+export const CODE_TTL_MS = 30 * 60_000;
+
+const params = z.object({ id: schemas.id });
+const tags = ["Accounts"];
+
+export function userRoutes(api: Api): void {
+  endpoint(api, {
+    method: "post",
+    path: "/users",
+    access: "optional",
+    summary: "Register an account",
+    tags,
+    limit: "register",
+    creates: true,
+    body: z.strictObject({
+      login: schemas.login,
+      password: schemas.password,
+      first_name: schemas.personName,
+      last_name: schemas.personName,
+      email: schemas.email,
+    }),
+    answers: { 201: { description: "The account; a code was sent to its e-mail", schema: schemas.Account } },
+  }, async ({ ctx, caller, body, receipt }) => {
+    const byAdmin = caller?.role === "admin";
+    if (ctx.config.REGISTRATION === "admin" && !byAdmin) throw new AppError("registration-closed");
+    const done = receipt?.result as { account?: unknown } | undefined;
+    if (done) {
+      const made = await userById(ctx.sql, receipt!.id);
+      if (made) return answer(201, account(made), { Location: `/api/v1/users/${made.id}` });
+    }
+    // The receipt's id doubles as the account's, so that a repeated registration finds what it made.
+    const row = await newAccount(
+      ctx,
+      { ...body, id: receipt?.id ?? newId() },
+      byAdmin && ctx.config.REGISTRATION === "admin",
+    );
+    const created = await ctx.actors.ask<Record<string, unknown>>(
+      { kind: "user", id: row.id },
+      { type: "register", row } as UserCommand,
+      {
+        receipt: receipt?.id,
+      },
+    );
+    return answer(201, created, { Location: `/api/v1/users/${row.id}` });
+  });
+
+  endpoint(
+    api,
+    {
+      method: "get",
+      path: "/users/me",
+      access: "signed-in",
+      summary: "One's own account",
+      tags,
+      answers: { 200: { description: "The account", schema: schemas.Account } },
+    },
+    async ({ ctx, caller }) =>
+      answer(200, await ctx.actors.ask<object>({ kind: "user", id: caller.id }, { type: "account" })),
+  );
+
+  endpoint(api, {
+    method: "get",
+    path: "/users",
+    access: "admin",
+    summary: "Accounts, newest first",
+    tags,
+    query: z.strictObject({ ...paging, role: schemas.role.optional(), q: z.string().min(1).max(100).optional() }),
+    answers: { 200: { description: "Accounts", schema: listOf(schemas.Account) } },
+  }, async ({ ctx, query: { limit, cursor, role, q } }) => {
+    const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
+    const rows = await listUsers(ctx.sql, {
+      limit: limit + 1,
+      ...(after && { after: { created_at: after.at, id: after.id } }),
+      ...(role && { role }),
+      ...(q && { q }),
+    });
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    return answer(200, {
+      items: items.map(account),
+      next_cursor: rows.length > limit && last ? encodeCursor([last.created_at, last.id]) : null,
+    });
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/users/{id}",
+    access: "admin",
+    summary: "Any account",
+    tags,
+    params,
+    etag: true,
+    answers: { 200: { description: "The account", schema: schemas.Account } },
+  }, async ({ ctx, params: { id } }) => {
+    const row = await userById(ctx.sql, id);
+    if (!row) throw new AppError("not-found", `There is no account "${id}"`);
+    return answer(200, account(row));
+  });
+
+  endpoint(api, {
+    method: "patch",
+    path: "/users/{id}",
+    access: "signed-in",
+    summary: "Change a profile; a new e-mail stays pending until its code is given",
+    tags,
+    params,
+    limit: "codes",
+    body: z.strictObject({
+      first_name: schemas.personName.optional(),
+      last_name: schemas.personName.optional(),
+      email: schemas.email.optional(),
+    }),
+    answers: { 200: { description: "The account", schema: schemas.Account } },
+  }, async ({ ctx, caller, params: { id }, body }) => {
+    if (caller.id !== id && caller.role !== "admin") {
+      throw new AppError("forbidden", "Only the owner or an administrator changes a profile");
+    }
+    const command = { type: "update_profile", ...body, ...newCode() } as UserCommand;
+    return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, command));
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/users/{id}",
+    access: "admin",
+    summary: "Delete an account with everything it owns",
+    tags,
+    params,
+    answers: { 204: { description: "Deleted" } },
+  }, async ({ ctx, params: { id } }) => {
+    await ctx.actors.ask({ kind: "user", id }, { type: "delete" });
+    return answer(204);
+  });
+
+  endpoint(
+    api,
+    {
+      method: "put",
+      path: "/users/{id}/role",
+      access: "admin",
+      summary: "Change a role",
+      tags,
+      params,
+      body: z.strictObject({ role: schemas.role }),
+      answers: { 200: { description: "The account", schema: schemas.Account } },
+    },
+    async ({ ctx, params: { id }, body: { role } }) =>
+      answer(200, await ctx.actors.ask<object>({ kind: "user", id }, { type: "set_role", role } as UserCommand)),
+  );
+
+  endpoint(api, {
+    method: "post",
+    path: "/users/{id}/block",
+    access: "admin",
+    summary: "Block an account and hide its pages",
+    tags,
+    params,
+    body: z.strictObject({ reason: z.string().trim().min(1).max(500), until: schemas.blockEnd.nullish() }),
+    answers: { 200: { description: "The account", schema: schemas.Account } },
+  }, async ({ ctx, params: { id }, body: { reason, until } }) => {
+    const command = { type: "block", reason, until: blockUntil(until ?? null), job: newId() } as UserCommand;
+    return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, command));
+  });
+
+  endpoint(
+    api,
+    {
+      method: "delete",
+      path: "/users/{id}/block",
+      access: "admin",
+      summary: "Lift an account's block",
+      tags,
+      params,
+      answers: { 200: { description: "The account", schema: schemas.Account } },
+    },
+    async ({ ctx, params: { id } }) =>
+      answer(200, await ctx.actors.ask<object>({ kind: "user", id }, { type: "unblock" })),
+  );
+}
+
+/** What a code's letter needs: where it comes from, until when it holds, and the job that brings it. */
+export function newCode(now = Date.now()): { nonce: string; expires_at: string; job: string } {
+  return { nonce: newNonce(), expires_at: new Date(now + CODE_TTL_MS).toISOString(), job: newId() };
+}
+
+/** Null is for good. An end that has passed already is no block. */
+export function blockUntil(until: string | null): string {
+  if (until === null) return "infinity";
+  if (Date.parse(until) > Date.now()) return new Date(until).toISOString();
+  throw new AppError("validation", "The end of a block lies in the future", {
+    errors: [{ path: "until", rule: "future", message: `Expected a time to come, got "${until}"` }],
+  });
+}
+
+interface NewAccount {
+  id: string;
+  login: string;
+  password: string;
+  first_name: string;
+  last_name: string;
+  email: string;
+}
+
+/** The row of a new account; one that an administrator makes counts as verified (S0-4). */
+export async function newAccount(
+  ctx: Pick<AppContext, "config">,
+  { id, login, password, first_name, last_name, email }: NewAccount,
+  verified: boolean,
+  role: RegisterRow["role"] = "user",
+): Promise<RegisterRow> {
+  const now = Date.now();
+  const code = newCode(now);
+  return {
+    id,
+    login,
+    password_hash: await hashPassword(password),
+    first_name,
+    last_name,
+    email,
+    role,
+    page_id: newId(),
+    verified_at: verified ? new Date(now).toISOString() : null,
+    verify_nonce: verified ? null : code.nonce,
+    verify_expires_at: verified ? null : code.expires_at,
+    letter_job: code.job,
+    expire_job: newId(),
+    expire_at: new Date(now + ctx.config.UNVERIFIED_TTL).toISOString(),
+    at: new Date(now).toISOString(),
+  };
+}

@@ -1,0 +1,125 @@
+import { Buffer } from "node:buffer";
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import type { Sql } from "../db/sql.ts";
+import type { Log } from "../log.ts";
+import type { Secret } from "./secret.ts";
+
+interface KeyRow {
+  kid: string;
+  public_jwk: Record<string, string>;
+  sealed_private: Uint8Array;
+  retired_at: string | null;
+}
+
+export interface SigningKey {
+  kid: string;
+  publicKey: KeyObject;
+  privateKey: KeyObject;
+  jwk: Record<string, string>;
+  retired: boolean;
+}
+
+const REFRESH_MS = 60_000;
+/** An unknown key id makes a node look at most this often, so that made-up ids cost nothing. */
+const LOOK_MS = 5_000;
+
+/**
+ * The Ed25519 keys that sign tokens, common to all nodes: sealed in Postgres. The newest that is not retired signs; a retired
+ * one stays in the JWKS until the last token it signed has expired.
+ */
+export class Keys implements AsyncDisposable {
+  #keys = new Map<string, SigningKey>();
+  #current!: SigningKey;
+  #timer: ReturnType<typeof setInterval>;
+  #lookedAt = 0;
+
+  private constructor(private readonly sql: Sql, private readonly secret: Secret, log: Log) {
+    this.#timer = setInterval(
+      () => void this.reload().catch((error) => log.warn("signing keys could not be looked at", { error })),
+      REFRESH_MS,
+    );
+  }
+
+  static async load(sql: Sql, secret: Secret, log: Log): Promise<Keys> {
+    const keys = new Keys(sql, secret, log);
+    await keys.reload();
+    if (keys.#keys.size === 0) {
+      // Of nodes that start together, each may bring a key; all of them are then valid, and the newest signs.
+      await keys.#add();
+      await keys.reload();
+    }
+    return keys;
+  }
+
+  get currentKid(): string {
+    return this.#current.kid;
+  }
+
+  get(kid: string): SigningKey | undefined {
+    const key = this.#keys.get(kid);
+    if (!key && Date.now() - this.#lookedAt > LOOK_MS) void this.reload().catch(() => {});
+    return key;
+  }
+
+  /** The document other services check tokens by (RFC 7517). */
+  jwks(): { keys: Record<string, string>[] } {
+    return { keys: [...this.#keys.values()].map(({ jwk, kid }) => ({ ...jwk, kid, use: "sig", alg: "EdDSA" })) };
+  }
+
+  list(): { kid: string; retired: boolean }[] {
+    return [...this.#keys.values()].map(({ kid, retired }) => ({ kid, retired }));
+  }
+
+  /** A new key signs from now on; those before it are retired, and forgotten when the last refresh token has expired. */
+  async rotate(refreshTtlMs: number): Promise<string> {
+    const kid = await this.#add();
+    await this.sql.query("update signing_keys set retired_at = coalesce(retired_at, now()) where kid <> $1", [kid]);
+    await this.sql.query("delete from signing_keys where retired_at < now() - $1 * interval '1 millisecond'", [
+      refreshTtlMs,
+    ]);
+    await this.reload();
+    return kid;
+  }
+
+  async reload(): Promise<void> {
+    this.#lookedAt = Date.now();
+    const rows = await this.sql.query<KeyRow>(
+      "select kid, public_jwk, sealed_private, retired_at from signing_keys order by retired_at is null, created_at, kid",
+    );
+    const keys = new Map<string, SigningKey>();
+    for (const row of rows) keys.set(row.kid, this.#open(row));
+    const current = [...keys.values()].at(-1);
+    this.#keys = keys;
+    if (current) this.#current = current;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.resolve();
+  }
+
+  #open({ kid, public_jwk, sealed_private, retired_at }: KeyRow): SigningKey {
+    const known = this.#keys.get(kid);
+    if (known) return { ...known, retired: retired_at !== null };
+    let der: Uint8Array;
+    try {
+      der = this.secret.open("signing-keys", sealed_private, kid);
+    } catch (cause) {
+      throw new Error("The signing keys cannot be opened: SECRET_KEY is not the one they were sealed with", { cause });
+    }
+    const privateKey = createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
+    return { kid, jwk: public_jwk, privateKey, publicKey: createPublicKey(privateKey), retired: retired_at !== null };
+  }
+
+  async #add(): Promise<string> {
+    const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+    const kid = crypto.randomUUID();
+    const { kty, crv, x } = publicKey.export({ format: "jwk" });
+    const sealed = this.secret.seal("signing-keys", privateKey.export({ format: "der", type: "pkcs8" }), kid);
+    await this.sql.query(
+      "insert into signing_keys (kid, public_jwk, sealed_private) values ($1, $2::jsonb, $3)",
+      [kid, JSON.stringify({ kty, crv, x }), sealed],
+    );
+    return kid;
+  }
+}

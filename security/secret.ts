@@ -1,0 +1,66 @@
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
+
+/** The file that holds the embedded installation's secret. */
+const FILE = "secret.key";
+
+/**
+ * The one secret of an installation. It wraps keys that are kept in Postgres and is the source of subkeys, each for one purpose;
+ * it never leaves this object.
+ */
+export class Secret {
+  readonly #key: Uint8Array;
+  #subkeys = new Map<string, Uint8Array>();
+
+  constructor(secret: string) {
+    this.#key = new TextEncoder().encode(secret);
+  }
+
+  /** From the setting or, when embedded, from `DATA_DIR`, where the first start makes it. */
+  static async load(setting: string | undefined, dataDir: string): Promise<Secret> {
+    if (setting !== undefined) return new Secret(setting);
+    const path = `${dataDir}/${FILE}`;
+    try {
+      return new Secret((await Deno.readTextFile(path)).trim());
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const made = randomBytes(32).toString("base64url");
+    const temporary = `${path}.${crypto.randomUUID()}`;
+    await Deno.writeTextFile(temporary, made + "\n", { mode: 0o600 });
+    await Deno.rename(temporary, path);
+    return new Secret(made);
+  }
+
+  /** 32 bytes for one purpose (HKDF-SHA-256, RFC 5869). */
+  subkey(purpose: string): Uint8Array {
+    let key = this.#subkeys.get(purpose);
+    if (!key) {
+      key = new Uint8Array(hkdfSync("sha256", this.#key, new Uint8Array(0), `rookery/${purpose}`, 32));
+      this.#subkeys.set(purpose, key);
+    }
+    return key;
+  }
+
+  /** A keyed hash, base64url. */
+  mac(purpose: string, data: string | Uint8Array): string {
+    return createHmac("sha256", this.subkey(purpose)).update(data).digest("base64url");
+  }
+
+  /** AES-256-GCM: nonce, tag, ciphertext. `context` must be the same to open it again. */
+  seal(purpose: string, plain: Uint8Array, context: string): Uint8Array {
+    const nonce = randomBytes(12);
+    const cipher = createCipheriv("aes-256-gcm", this.subkey(purpose), nonce).setAAD(new TextEncoder().encode(context));
+    const sealed = [cipher.update(plain), cipher.final()];
+    return new Uint8Array([...nonce, ...cipher.getAuthTag(), ...sealed[0]!, ...sealed[1]!]);
+  }
+
+  /** Throws where the key, the context or a byte is another. */
+  open(purpose: string, sealed: Uint8Array, context: string): Uint8Array {
+    const decipher = createDecipheriv("aes-256-gcm", this.subkey(purpose), sealed.subarray(0, 12))
+      .setAAD(new TextEncoder().encode(context));
+    decipher.setAuthTag(sealed.subarray(12, 28));
+    const plain = [decipher.update(sealed.subarray(28)), decipher.final()];
+    return new Uint8Array([...plain[0]!, ...plain[1]!]);
+  }
+}

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { type Cache, CacheUnavailable } from "../../db/cache.ts";
+import { MemoryCache } from "../../db/memory_cache.ts";
+import { AppError } from "../../errors.ts";
+import { type LimitName, LIMITS, RateLimiter } from "../../routes/http/rate_limit.ts";
+
+async function spend(limiter: RateLimiter, name: LimitName, key: string, times: number): Promise<void> {
+  for (let i = 0; i < times; i++) await limiter.check(name, key);
+}
+
+async function refusal(limiter: RateLimiter, name: LimitName, key: string): Promise<AppError> {
+  try {
+    await limiter.check(name, key);
+  } catch (error) {
+    assert.ok(error instanceof AppError);
+    return error;
+  }
+  assert.fail("Expected a refusal");
+}
+
+/** A cache that counts how often it is asked and fails while `broken`. */
+function flaky(inner: Cache): Cache & { broken: boolean; asked: string[] } {
+  const cache = {
+    broken: false,
+    asked: [] as string[],
+    get: (key: string) => inner.get(key),
+    set: (key: string, value: string, ttlMs: number) => inner.set(key, value, ttlMs),
+    take: (key: string) => inner.take(key),
+    delete: (key: string) => inner.delete(key),
+    increment(key: string, by: number, ttlMs: number) {
+      cache.asked.push(key);
+      return cache.broken ? Promise.reject(new CacheUnavailable()) : inner.increment(key, by, ttlMs);
+    },
+    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+  };
+  return cache;
+}
+
+Deno.test("RateLimiter lets exactly the limit through and says when to come back", async () => {
+  await using cache = new MemoryCache();
+  const limiter = new RateLimiter(cache, true);
+  await spend(limiter, "codes", "account a", LIMITS.codes.limit);
+  const error = await refusal(limiter, "codes", "account a");
+  assert.equal(error.code, "rate-limited");
+  assert.equal(error.status, 429);
+  assert.ok(error.retryAfter! >= 1 && error.retryAfter! <= 60, `retryAfter is ${error.retryAfter}`);
+});
+
+Deno.test("RateLimiter counts each key and each limit for itself", async () => {
+  await using cache = new MemoryCache();
+  const limiter = new RateLimiter(cache, true);
+  await spend(limiter, "codes", "account a", LIMITS.codes.limit);
+  const other = await limiter.check("codes", "account b");
+  const named = await limiter.check("codes_named", "account a");
+  assert.equal(other?.remaining, LIMITS.codes.limit - 1);
+  assert.equal(named?.remaining, LIMITS.codes_named.limit - 1);
+});
+
+Deno.test("RateLimiter counts together what two nodes with one cache see", async () => {
+  await using cache = new MemoryCache();
+  await spend(new RateLimiter(cache, true), "signin", "address 10.0.0.1", LIMITS.signin.limit);
+  assert.equal((await refusal(new RateLimiter(cache, true), "signin", "address 10.0.0.1")).code, "rate-limited");
+});
+
+Deno.test("RateLimiter that is off counts nothing and asks nobody", async () => {
+  await using cache = flaky(new MemoryCache());
+  const limiter = new RateLimiter(cache, false);
+  for (let i = 0; i < 50; i++) assert.equal(limiter.check("codes", "account a"), undefined);
+  assert.deepEqual(cache.asked, []);
+});
+
+Deno.test("RateLimiter goes on counting alone while the cache fails", async () => {
+  await using cache = flaky(new MemoryCache());
+  cache.broken = true;
+  const limiter = new RateLimiter(cache, true);
+  await spend(limiter, "codes", "account a", LIMITS.codes.limit);
+  assert.equal((await refusal(limiter, "codes", "account a")).code, "rate-limited");
+  assert.equal(cache.asked.length, 1, "a failing cache is not asked at every request");
+});
+
+Deno.test("RateLimiter puts no address and no e-mail into the cache as it is", async () => {
+  await using cache = flaky(new MemoryCache());
+  const limiter = new RateLimiter(cache, true);
+  await limiter.check("general_address", "203.0.113.9");
+  await limiter.check("signin_named", "ada@example.org");
+  assert.equal(cache.asked.length, 2);
+  for (const key of cache.asked) assert.doesNotMatch(key, /203\.0\.113\.9|ada@/);
+});
+
+Deno.test("RateLimiter writes its headers as the IETF draft has them", () => {
+  const limiter = new RateLimiter(undefined as unknown as Cache, false);
+  const state = { limit: 10, remaining: 7, resetS: 42, policy: { name: "codes", windowS: 60 } };
+  assert.deepEqual(limiter.headers(state), { "ratelimit-policy": '"codes";q=10;w=60', ratelimit: '"codes";r=7;t=42' });
+});

@@ -1,0 +1,127 @@
+/** What every `Bus` driver must do (`actors/runtime/bus.ts`). */
+import assert from "node:assert/strict";
+import type { Bus } from "../../actors/runtime/bus.ts";
+
+/** `open` gives a connected bus that pauses 50 ms before it repeats a message. Streams may hold messages of earlier tests. */
+export function busSuite(driver: string, open: () => Promise<Bus>): void {
+  const test = (name: string, run: (bus: Bus, word: string) => Promise<void>) =>
+    Deno.test({
+      name: `${driver}: ${name}`,
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: async () => {
+        await using bus = await open();
+        await run(bus, crypto.randomUUID());
+      },
+    });
+
+  test("delivers to those who listen now, in order", async (bus, word) => {
+    await bus.publish(`t.${word}`, "too early");
+    const [first, second]: string[][] = [[], []];
+    await using _first = await bus.subscribe(`t.${word}`, (message) => void first!.push(message));
+    const leaving = await bus.subscribe(`t.${word}`, (message) => void second!.push(message));
+    const sent = Array.from({ length: 200 }, (_, i) => `${i} ж`);
+    for (const message of sent) await bus.publish(`t.${word}`, message);
+    await until(() => first!.length === 200 && second!.length === 200);
+    assert.deepEqual(first, sent);
+    await leaving[Symbol.asyncDispose]();
+    await bus.publish(`t.${word}`, "after");
+    await until(() => first!.length === 201);
+    assert.equal(second!.length, 200);
+  });
+
+  test("matches one word with * and the rest with >", async (bus, word) => {
+    const got: Record<string, string[]> = { "*": [], ">": [], "*.x": [] };
+    for (const pattern of Object.keys(got)) {
+      await bus.subscribe(`${word}.${pattern}`, (_message, subject) => void got[pattern]!.push(subject.slice(37)));
+    }
+    for (const subject of ["a", "a.x", "a.y", "a.x.z"]) await bus.publish(`${word}.${subject}`, "");
+    await bus.publish(word, "");
+    await bus.publish(`${word}.end`, "");
+    await until(() => got[">"]!.at(-1) === "end");
+    assert.deepEqual(got, { "*": ["a", "end"], ">": ["a", "a.x", "a.y", "a.x.z", "end"], "*.x": ["a.x"] });
+  });
+
+  test("runs a subscription's handler one message after another, and goes on after a failure", async (bus, word) => {
+    let running = 0;
+    const done: string[] = [];
+    await using _subscription = await bus.subscribe(word, async (message) => {
+      assert.equal(++running, 1);
+      await pause(1);
+      running--;
+      done.push(message);
+      if (message === "3") throw new Error("expected");
+    });
+    for (let i = 0; i < 10; i++) await bus.publish(word, `${i}`);
+    await until(() => done.length === 10);
+  });
+
+  test("never runs a listener within publish", async (bus, word) => {
+    let ran = false;
+    await using _subscription = await bus.subscribe(word, () => void (ran = true));
+    const publishing = bus.publish(word, "");
+    assert.equal(ran, false);
+    await publishing;
+    await until(() => ran);
+  });
+
+  test("gives a new consumer all messages kept, in order, each id once", async (bus, word) => {
+    const sent = Array.from({ length: 50 }, (_, i) => `${word} ${i}`);
+    for (const [i, message] of sent.entries()) await bus.append("events", `${word}-${i}`, message);
+    await bus.append("events", `${word}-7`, `${word} twice`);
+    const got: string[] = [];
+    await using _consumer = await bus.consume("events", `n${word}`, async (message) => {
+      if (message.startsWith(word)) got.push(message);
+    });
+    await until(() => got.length >= 50);
+    await bus.append("events", `${word}-last`, `${word} last`);
+    await until(() => got.length >= 51);
+    assert.deepEqual(got, [...sent, `${word} last`]);
+  });
+
+  test("repeats a message whose handler threw before any later one", async (bus, word) => {
+    const got: string[] = [];
+    await using _consumer = await bus.consume("jobs", `n${word}`, async (message) => {
+      if (!message.startsWith(word)) return;
+      got.push(message.slice(37));
+      if (message.endsWith("b") && got.filter((each) => each === "b").length < 3) throw new Error("expected");
+    });
+    for (const each of ["a", "b", "c"]) await bus.append("jobs", `${word}-${each}`, `${word} ${each}`);
+    await until(() => got.includes("c"));
+    assert.deepEqual(got, ["a", "b", "b", "b", "c"]);
+  });
+
+  test("gives each message to one consumer of a name, and goes on where the last one stopped", async (bus, word) => {
+    const got: [consumer: number, message: string][] = [];
+    const consume = (consumer: number) =>
+      bus.consume("jobs", `n${word}`, async (message) => {
+        if (message.startsWith(word)) got.push([consumer, message.slice(37)]);
+      });
+    const both = [await consume(1), await consume(2)];
+    for (let i = 0; i < 20; i++) await bus.append("jobs", `${word}-${i}`, `${word} ${i}`);
+    await until(() => got.length >= 20);
+    for (const each of both) await each[Symbol.asyncDispose]();
+    await bus.append("jobs", `${word}-20`, `${word} 20`);
+    await pause(50);
+    assert.equal(got.length, 20);
+    await using _third = await consume(3);
+    await until(() => got.length >= 21);
+    assert.deepEqual(got.map(([, message]) => message), Array.from({ length: 21 }, (_, i) => `${i}`));
+    assert.equal(got.at(-1)![0], 3);
+  });
+
+  test("says that it is connected", async (bus) => {
+    assert.equal(bus.connected, true);
+  });
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+export async function until(condition: () => boolean, withinMs = 15_000): Promise<void> {
+  for (const end = Date.now() + withinMs; !condition();) {
+    if (Date.now() > end) throw new Error(`Not so within ${withinMs} ms: ${condition}`);
+    await pause(5);
+  }
+}

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { connectPostgres } from "../../db/postgres.ts";
+import { type Sql, SqlError } from "../../db/sql.ts";
+import { freePort, freshDatabase, startPostgres } from "../support/servers.ts";
+
+const url = Deno.env.get("TEST_POSTGRES_URL");
+// Sockets and timers of `pg` outlive the statement that made them.
+const options = { ignore: !url, sanitizeOps: false, sanitizeResources: false };
+
+Deno.test("Postgres out of reach makes statements unavailable", async () => {
+  await using sql = connectPostgres(`postgres://nobody@127.0.0.1:${await freePort()}/none`, { max: 2 });
+  assert.equal(await kindOf(sql.query("select 1")), "unavailable");
+  assert.equal(await kindOf(sql.script("select 1")), "unavailable");
+});
+
+Deno.test({
+  name: "Postgres that does not answer makes statements unavailable after three seconds",
+  ...options,
+  ignore: false,
+  fn: async () => {
+    const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    await using sql = connectPostgres(`postgres://nobody@127.0.0.1:${silent.addr.port}/none`, { max: 1 });
+    const start = Date.now();
+    assert.equal(await kindOf(sql.query("select 1")), "unavailable");
+    assert.ok(Date.now() - start < 4000);
+    silent.close();
+  },
+});
+
+Deno.test({
+  name: "Postgres statements are lost with their connection, and the next ones get another",
+  ...options,
+  fn: async () => {
+    await using sql = connectPostgres(await freshDatabase(url!), { max: 4, applicationName: "victim" });
+    await using other = connectPostgres(url!, { max: 1 });
+    for (let round = 0; round < 3; round++) {
+      const running = Array.from({ length: 3 }, () => kindOf(sql.query("select pg_sleep(20)")));
+      await waitFor(other, "select 1 from pg_stat_activity where application_name = 'victim' and state = 'active'", 3);
+      await other.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'");
+      assert.deepEqual(await Promise.all(running), ["lost", "lost", "lost"]);
+      assert.deepEqual(await sql.query("select 1 as one"), [{ one: 1 }]);
+    }
+    // Idle connections that break hurt nobody.
+    await other.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.deepEqual(await sql.query("select 1 as one"), [{ one: 1 }]);
+  },
+});
+
+Deno.test({
+  name: "Postgres cancels a statement over its time, and the connection stays",
+  ...options,
+  fn: async () => {
+    await using sql = connectPostgres(url!, { max: 1, statementTimeoutMs: 100 });
+    const [before] = await sql.query("select pg_backend_pid() as pid");
+    const error = await sql.query("select pg_sleep(5)").catch((error) => error);
+    assert.deepEqual([error.kind, error.code], ["fault", "57014"]);
+    assert.deepEqual(await sql.query("select pg_backend_pid() as pid"), [before]);
+  },
+});
+
+Deno.test({
+  name: "Postgres killed and started again is used again, with every acknowledged row",
+  ...options,
+  fn: async () => {
+    await using server = await startPostgres();
+    await using sql = connectPostgres(await server.createDatabase(), { max: 4 });
+    await sql.script("create table t (id int primary key)");
+    const acknowledged: number[] = [];
+    const kinds = new Set<string>();
+    let stop = false;
+    const writers = Array.from({ length: 4 }, async (_, writer) => {
+      for (let i = writer; !stop; i += 4) {
+        try {
+          await sql.query("insert into t values ($1)", [i], "insert");
+          acknowledged.push(i);
+        } catch (error) {
+          kinds.add((error as SqlError).kind);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+      }
+    });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const before = acknowledged.length;
+    await server.restart();
+    for (const reached = acknowledged.length + 50; acknowledged.length < reached;) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    stop = true;
+    await Promise.all(writers);
+    const stored = new Set((await sql.query<{ id: number }>("select id from t")).map((row) => row.id));
+    assert.ok(before > 0);
+    assert.deepEqual(acknowledged.filter((id) => !stored.has(id)), []);
+    assert.deepEqual([...kinds].filter((kind) => kind !== "lost" && kind !== "unavailable"), []);
+  },
+});
+
+async function kindOf(statement: Promise<unknown>): Promise<string> {
+  const error = await statement.then(() => undefined, (error) => error);
+  assert.ok(error instanceof SqlError, `expected an SqlError, got ${error}`);
+  return error.kind;
+}
+
+async function waitFor(sql: Sql, text: string, rows: number): Promise<void> {
+  while ((await sql.query(text)).length < rows) await new Promise((resolve) => setTimeout(resolve, 10));
+}

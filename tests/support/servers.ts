@@ -1,0 +1,301 @@
+/**
+ * Real servers for tests: each on a free port of 127.0.0.1, in a temporary folder of its own, gone with its test run. A
+ * server dies with the process that started it (`setpriv --pdeathsig`), however that one died.
+ */
+import { createServer } from "node:net";
+import pg from "pg";
+
+export interface Server extends AsyncDisposable {
+  readonly url: string;
+  readonly pid: number;
+  /** Ends it in order and removes its folder. */
+  stop(): Promise<void>;
+  /** SIGKILL; the data stays for `restart`. */
+  kill(): Promise<void>;
+  /** Kills it if it runs and starts it again on the same port; `wipe` empties its data first. */
+  restart(options?: { wipe?: boolean }): Promise<void>;
+  /** For SIGSTOP and SIGCONT. */
+  signal(name: Deno.Signal): void;
+}
+
+export interface PostgresServer extends Server {
+  /** Makes an empty database and tells its address. */
+  createDatabase(): Promise<string>;
+}
+
+export interface NatsServer extends Server {
+  /** The same server through a WebSocket, without TLS. */
+  readonly wsUrl: string;
+}
+
+/** With `fsync: false` it forgets on power loss, as tests may; unsafe settings change what a benchmark measures. */
+export async function startPostgres(
+  options: { fsync?: boolean; settings?: Record<string, string> } = {},
+): Promise<PostgresServer> {
+  const [postgres, initdb, ready] = ["postgres", "initdb", "pg_isready"].map((name) => find(name)) as [
+    string,
+    string,
+    string,
+  ];
+  const port = await freePort();
+  // A real Postgres refuses to run as root.
+  const user = Deno.uid() === 0 ? await firstUser(["postgres", "nobody"]) : undefined;
+  const home = await Deno.makeTempDir({ prefix: "rookery-postgres-" });
+  if (user) await output("chown", [user, home]);
+  const data = `${home}/data`;
+  const settings = Object.entries({
+    listen_addresses: "127.0.0.1",
+    port: String(port),
+    unix_socket_directories: "",
+    fsync: options.fsync === false ? "off" : "on",
+    max_connections: "200",
+    ...options.settings,
+  }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const server = await launch({
+    url,
+    home,
+    ...(user ? { user } : {}),
+    command: [postgres, "-D", data, ...settings],
+    // SIGQUIT ends its children as well; of SIGKILL they learn by themselves.
+    deathSignal: "QUIT",
+    stopSignal: "SIGINT",
+    prepare: async () => {
+      await Deno.remove(data, { recursive: true }).catch(() => {});
+      const args = ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"];
+      await output(...asUser(user, [initdb, ...args]));
+    },
+    isReady: () => succeeds(ready, ["-q", "-h", "127.0.0.1", "-p", String(port), "-U", "postgres"]),
+  });
+  return Object.assign(server, { createDatabase: () => freshDatabase(url) });
+}
+
+/** Makes an empty database on the server at `url` and tells its address, for a test file that shares the run's server. */
+export async function freshDatabase(url: string): Promise<string> {
+  const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
+  const client = new pg.Client({ connectionString: url });
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    await client.query(`create database ${name}`);
+  } finally {
+    await client.end();
+  }
+  const fresh = new URL(url);
+  fresh.pathname = `/${name}`;
+  return fresh.href;
+}
+
+export async function startRedis(): Promise<Server> {
+  const redis = find("redis-server");
+  const port = await freePort();
+  const home = await Deno.makeTempDir({ prefix: "rookery-redis-" });
+  const data = `${home}/data`;
+  return await launch({
+    url: `redis://127.0.0.1:${port}`,
+    home,
+    command: [redis, "--bind", "127.0.0.1", "--port", `${port}`, "--dir", data, "--save", "", "--appendonly", "yes"],
+    prepare: () => emptyFolder(data),
+    isReady: () => answers(port, "PING\r\n", "+PONG"),
+  });
+}
+
+export async function startNats(): Promise<NatsServer> {
+  const nats = find("nats-server");
+  const [port, wsPort] = [await freePort(), await freePort()];
+  const home = await Deno.makeTempDir({ prefix: "rookery-nats-" });
+  const data = `${home}/data`;
+  await Deno.writeTextFile(
+    `${home}/nats.conf`,
+    `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${data}" }\n` +
+      `websocket { listen: "127.0.0.1:${wsPort}", no_tls: true }\n`,
+  );
+  const server = await launch({
+    url: `nats://127.0.0.1:${port}`,
+    home,
+    command: [nats, "-c", `${home}/nats.conf`],
+    prepare: () => emptyFolder(data),
+    isReady: async () => await answers(port, "", "INFO") && await answers(wsPort, "GET / HTTP/1.1\r\n\r\n", "HTTP"),
+  });
+  return Object.assign(server, { wsUrl: `ws://127.0.0.1:${wsPort}` });
+}
+
+/** True where the program is installed, for suites that step aside when it is not. */
+export function isInstalled(program: "postgres" | "redis-server" | "nats-server"): boolean {
+  return locate(program) !== undefined;
+}
+
+interface Plan {
+  url: string;
+  home: string;
+  user?: string;
+  command: string[];
+  deathSignal?: string;
+  stopSignal?: Deno.Signal;
+  /** Makes the data folder anew. */
+  prepare: () => Promise<void>;
+  isReady: () => Promise<boolean>;
+}
+
+const running = new Set<Deno.ChildProcess>();
+globalThis.addEventListener("unload", () => running.forEach((child) => signal(child, "SIGKILL")));
+
+async function launch(plan: Plan): Promise<Server> {
+  await plan.prepare();
+  const log = `${plan.home}/log`;
+  const start = async () => {
+    const deadline = Date.now() + 20_000;
+    while (true) {
+      const [program, args] = asUser(plan.user, plan.command, plan.deathSignal ?? "KILL");
+      const child = new Deno.Command("sh", {
+        args: ["-c", 'exec "$@" >>"$0" 2>&1', log, program, ...args],
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      running.add(child);
+      let ended = false;
+      const end = child.status.then(() => {
+        ended = true;
+        running.delete(child);
+      });
+      while (!ended && Date.now() < deadline) {
+        if (await plan.isReady()) return { child, end };
+        await pause(25);
+      }
+      // Postgres refuses while children of a killed one still leave.
+      if (!ended || Date.now() > deadline) {
+        signal(child, "SIGKILL");
+        await end;
+        const told = (await Deno.readTextFile(log).catch(() => "")).slice(-2000);
+        throw new Error(`${plan.command[0]} did not start; its last words:\n${told}`);
+      }
+      await pause(100);
+    }
+  };
+  let now = await start();
+  const kill = async () => {
+    signal(now.child, "SIGKILL");
+    await now.end;
+  };
+  const stop = async () => {
+    signal(now.child, plan.stopSignal ?? "SIGTERM");
+    signal(now.child, "SIGCONT");
+    const timer = setTimeout(() => signal(now.child, "SIGKILL"), 5000);
+    await now.end;
+    clearTimeout(timer);
+    await Deno.remove(plan.home, { recursive: true }).catch(() => {});
+  };
+  return {
+    url: plan.url,
+    get pid() {
+      return now.child.pid;
+    },
+    kill,
+    stop,
+    async restart(options = {}) {
+      await kill();
+      if (options.wipe) await plan.prepare();
+      now = await start();
+    },
+    signal: (name) => signal(now.child, name),
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** A command that is killed when the process that spawns it ends, however that ends, where the system can. */
+export function boundToParent(command: string[]): [program: string, args: string[]] {
+  return asUser(undefined, command, "KILL");
+}
+
+/** The command as another user, told to die with its parent; plain where the system has no `setpriv`. */
+function asUser(user: string | undefined, command: string[], deathSignal?: string): [string, string[]] {
+  const setpriv = locate("setpriv");
+  if (!setpriv) return user ? ["su", [user, "-s", "/bin/sh", "-c", quote(command)]] : [command[0]!, command.slice(1)];
+  const as = user ? [`--reuid=${user}`, `--regid=${user}`, "--init-groups"] : [];
+  const death = deathSignal ? ["--pdeathsig", deathSignal] : [];
+  if (as.length + death.length === 0) return [command[0]!, command.slice(1)];
+  return [setpriv, [...as, ...death, "--", ...command]];
+}
+
+function quote(command: string[]): string {
+  return "exec " + command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+}
+
+function find(program: string): string {
+  const path = locate(program);
+  if (path) return path;
+  throw new Error(`${program} is not installed: looked through PATH, /usr/sbin and /usr/lib/postgresql/*/bin`);
+}
+
+function locate(program: string): string | undefined {
+  const folders = (Deno.env.get("PATH") ?? "").split(":").concat("/usr/bin", "/usr/sbin", "/usr/local/bin");
+  try {
+    const versions = [...Deno.readDirSync("/usr/lib/postgresql")].map((entry) => Number(entry.name));
+    folders.push(...versions.sort((a, b) => b - a).map((version) => `/usr/lib/postgresql/${version}/bin`));
+  } catch {
+    // No Debian, or no Postgres on it.
+  }
+  return folders.map((folder) => `${folder}/${program}`).find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function firstUser(names: string[]): Promise<string> {
+  for (const name of names) if (await succeeds("id", ["-u", name])) return name;
+  throw new Error(`Postgres refuses to run as root, and none of the users ${names.join(", ")} exists`);
+}
+
+/** A port nobody listens on, taken from the system. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}
+
+/** Connects, sends `request`, and tells whether the answer begins with `expected`. */
+async function answers(port: number, request: string, expected: string): Promise<boolean> {
+  try {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    if (request) await connection.write(new TextEncoder().encode(request));
+    const buffer = new Uint8Array(64);
+    const size = await connection.read(buffer) ?? 0;
+    return new TextDecoder().decode(buffer.subarray(0, size)).startsWith(expected);
+  } catch {
+    return false;
+  }
+}
+
+async function emptyFolder(path: string): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch(() => {});
+  await Deno.mkdir(path, { recursive: true });
+}
+
+async function succeeds(program: string, args: string[]): Promise<boolean> {
+  return (await new Deno.Command(program, { args, stdout: "null", stderr: "null" }).output()).success;
+}
+
+async function output(program: string, args: string[]): Promise<void> {
+  const result = await new Deno.Command(program, { args, cwd: "/" }).output();
+  if (!result.success) throw new Error(`${program} failed: ${new TextDecoder().decode(result.stderr)}`);
+}
+
+function signal(child: Deno.ChildProcess, name: Deno.Signal): void {
+  try {
+    child.kill(name);
+  } catch {
+    // It has ended already.
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

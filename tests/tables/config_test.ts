@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { ConfigError, exampleSettings, readConfig, settingsTable } from "../../config.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const HINT = "run: deno run -A tasks/settings.ts";
+
+Deno.test("An empty environment gives the defaults, and an empty variable is an unset one", () => {
+  const config = readConfig({});
+  assert.equal(config.PORT, 8000);
+  assert.equal(config.UNVERIFIED_TTL, 48 * 3_600_000);
+  assert.deepEqual(config.ROLES, ["api", "actors", "jobs", "mail"]);
+  assert.equal(config.REQUIRE_VERIFIED_EMAIL, true);
+  assert.equal(config.RATE_LIMITS, true);
+  assert.deepEqual(readConfig({ PORT: "", DATABASE_URL: "", ADMIN_PASSWORD: "" }), config);
+  assert.ok(Object.isFrozen(config));
+});
+
+Deno.test("Settings become typed values", () => {
+  const config = readConfig({
+    PORT: "0",
+    PUBLIC_URL: "https://example.org/rookery/",
+    ROLES: "mail",
+    ACCESS_TOKEN_TTL: "500ms",
+    EVENT_RETENTION: "3s",
+    REQUIRE_VERIFIED_EMAIL: "false",
+    RATE_LIMITS: "off",
+    DATABASE_URL: "postgresql://localhost/rookery",
+    SECRET_KEY: "x".repeat(32),
+  });
+  assert.equal(config.PORT, 0);
+  assert.equal(config.PUBLIC_URL, "https://example.org/rookery");
+  assert.deepEqual(config.ROLES, ["mail"]);
+  assert.equal(config.ACCESS_TOKEN_TTL, 500);
+  assert.equal(config.EVENT_RETENTION, 3_000);
+  assert.equal(config.REQUIRE_VERIFIED_EMAIL, false);
+  assert.equal(config.RATE_LIMITS, false);
+});
+
+/** Each wrong in its own way. */
+const WRONG: Record<string, string> = {
+  PORT: "65536",
+  PUBLIC_URL: "example.org",
+  ADMIN_LOGIN: "the admin",
+  ADMIN_PASSWORD: "hunter2hunter2",
+  ADMIN_EMAIL: "admin",
+  DATABASE_URL: "mysql://localhost/x",
+  REDIS_URL: "http://localhost",
+  NATS_URL: "localhost:4222",
+  ROLES: "api,mail",
+  REGISTRATION: "closed",
+  REQUIRE_VERIFIED_EMAIL: "yes",
+  UNVERIFIED_TTL: "48",
+  ACCESS_TOKEN_TTL: "0s",
+  REFRESH_TOKEN_TTL: "1y",
+  SMTP_URL: "mail.example.org",
+  MAIL_FROM: "Rookery",
+  MAIL_PORT: "-1",
+  SECRET_KEY: "short",
+  LOG_LEVEL: "verbose",
+  RATE_LIMITS: "true",
+  EVENT_RETENTION: "a week",
+  WORKERS: "0",
+};
+
+Deno.test("Wrong settings are all named at once, without the values of secrets", () => {
+  const error = failure(WRONG);
+  assert.deepEqual(new Set(error.problems.map(({ setting }) => setting)), new Set(Object.keys(WRONG)));
+  for (const name of Object.keys(WRONG)) assert.match(error.message, new RegExp(`^  ${name}: `, "m"));
+  assert.ok(!error.message.includes("hunter2"));
+});
+
+for (const [name, value] of Object.entries(WRONG)) {
+  Deno.test(`${name}=${value} is refused by itself`, () => {
+    assert.ok(failure({ [name]: value }).problems.some(({ setting }) => setting === name));
+  });
+}
+
+Deno.test("DATABASE_URL needs a SECRET_KEY, told once", () => {
+  const names = (env: Record<string, string>) => failure(env).problems.map(({ setting }) => setting);
+  assert.deepEqual(names({ DATABASE_URL: "postgres://localhost/x" }), ["SECRET_KEY"]);
+  assert.deepEqual(names({ DATABASE_URL: "postgres://localhost/x", SECRET_KEY: "short" }), ["SECRET_KEY"]);
+});
+
+Deno.test(".env.example is that of config.ts", async () => {
+  assert.equal(await Deno.readTextFile(new URL(".env.example", ROOT)), exampleSettings(), HINT);
+});
+
+Deno.test("README.md holds the table of config.ts", async () => {
+  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
+  const part = /<!-- settings -->([\s\S]*?)<!-- \/settings -->/.exec(readme)?.[1]?.trim();
+  assert.equal(part, settingsTable(), HINT);
+});
+
+function failure(env: Record<string, string>): ConfigError {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error(`${JSON.stringify(env)} was accepted`);
+}
