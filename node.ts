@@ -116,7 +116,6 @@ export async function startNode(
   const bundled = config.SMTP_URL === undefined;
   const smtpUrl = config.SMTP_URL ?? await bundledMail(config, log, stack, sqlSocket);
   const mailer = new Mailer({ url: smtpUrl, from: config.MAIL_FROM });
-  stack.defer(() => mailer.close());
   jobs = stack.use(
     new JobRunner(sql, { letter: letterJob({ mailer, codeKey, bundled, sql }), ...lapseJobs(ctx) }, log),
   );

@@ -1,7 +1,7 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import { POST_COLUMNS, type PostRow } from "./posts.ts";
-import { FEED_PAGES } from "./feed.ts";
-import type { Reader, Sql } from "./sql.ts";
+import { LISTENED_PAGES } from "./feed.ts";
+import { type Reader, type Sql, SqlError } from "./sql.ts";
 
 const COLUMNS = "e.seq, e.pos, e.kind, e.page_id, e.post_id, e.user_id, e.data, e.at";
 
@@ -30,24 +30,20 @@ export async function takeSequencer(sql: Sql): Promise<SequencerRow> {
  * taken over.
  */
 export async function sequence(sql: Sql, term: number, most: number): Promise<SequencedEvent[] | null> {
-  const rows = await sql.query<SequencedEvent & { leads: boolean }>(
-    `with leader as materialized (select seq from sequencer where term = $1 for update),
-    fresh as materialized (
-      select o.pos, row_number() over (order by o.pos) as n from (
-        select pos from events where seq is null order by pos limit $2) o
-      where exists (select from leader)),
-    numbered as (
-      update events e set seq = l.seq + f.n from fresh f, leader l where e.pos = f.pos
-      returning ${COLUMNS}),
-    moved as (update sequencer set seq = seq + (select count(*) from fresh) where exists (select from fresh) and term = $1)
-    select true as leads, * from numbered
-    union all select true, null, null, null, null, null, null, null, null where exists (select from leader)
-    order by seq nulls last`,
-    [term, most],
-    "sequencer.sequence",
-  );
-  return rows.length === 0 ? null : rows.filter((row) => row.seq !== null);
+  try {
+    return await sql.query<SequencedEvent>(
+      `select ${COLUMNS} from sequence_events($1, $2) e`,
+      [term, most],
+      "sequencer.sequence",
+    );
+  } catch (error) {
+    if (error instanceof SqlError && error.code === NOT_LEADING) return null;
+    throw error;
+  }
 }
+
+/** What `sequence_events` raises for a former leader. */
+const NOT_LEADING = "55000";
 
 /** Turns the likes that changed since the last call into one event a post; the count is read when it is shown. */
 export async function signalLikes(sql: Sql, most: number): Promise<number> {
@@ -85,8 +81,7 @@ export async function replay(sql: Reader, { user, after, upTo, limit }: ReplayFi
   return await sql.query<SequencedEvent>(
     `with audience as materialized (
       select w.id, exists (select from visible_pages($1) v where v.id = w.id) as visible
-      from (${FEED_PAGES} union select p.id from follows f join pages p on p.id = f.page_id
-        where f.user_id = $1 and f.state = 'following' and p.deleted_at is not null) w)
+      from (${LISTENED_PAGES}) w)
     select * from (
       select ${COLUMNS} from audience w cross join lateral (
         select * from events e where e.page_id = w.id and e.seq > $2 and e.seq <= $3 and e.user_id is null

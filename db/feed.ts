@@ -5,6 +5,10 @@ import type { Reader } from "./sql.ts";
 export const FEED_PAGES = `select f.page_id as id from follows f where f.user_id = $1 and f.state = 'following'
   union all select p.id from pages p where p.owner_id = $1 and p.deleted_at is null`;
 
+/** The same with one's own deleted pages; those followed stay followed: whoever listens is still to be told that they went. */
+export const LISTENED_PAGES = `select f.page_id as id from follows f where f.user_id = $1 and f.state = 'following'
+  union all select p.id from pages p where p.owner_id = $1`;
+
 export interface FeedHead {
   /** The sequencer's position this picture is not older than. */
   seq: number;
@@ -66,7 +70,7 @@ export async function listenerSnapshot(
     `select (select seq from sequencer) as seq, coalesce((
       select json_agg(json_build_object('id', w.id, 'visible', exists (
         select from visible_pages($1) v where v.id = w.id)))
-      from (${FEED_PAGES}) w), '[]') as pages`,
+      from (${LISTENED_PAGES}) w), '[]') as pages`,
     [user],
     "feed.listener_snapshot",
   );

@@ -163,8 +163,8 @@ export interface UpdatePageRow {
 /** Private → public accepts the pending requests; public → private keeps the followers. */
 export const updatePage = defineCommit<UpdatePageRow, { taken: boolean }>("page.update", {
   columns:
-    `id uuid, uuid text, old_uuid text, name text, description text, tags text[], is_private boolean, was_private boolean,
-    at timestamptz`,
+    `id uuid, owner_id uuid, uuid text, old_uuid text, name text, description text, tags text[], is_private boolean,
+    was_private boolean, at timestamptz`,
   body: `taken as materialized (
   select t.turn, lower(t.uuid) <> lower(t.old_uuid) and ${TAKEN("t.owner_id")} as taken from turns t),
 free as materialized (select t.* from turns t join taken k on k.turn = t.turn where not k.taken),

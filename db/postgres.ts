@@ -30,7 +30,7 @@ class PostgresSql implements Sql {
       // No timer at every release; a connection lives until it breaks.
       idleTimeoutMillis: 0,
       keepAlive: true,
-      options: "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex",
+      options: "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex -c jit=off",
       types: { getTypeParser: parserOf } as pg.CustomTypesConfig,
       ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
     });

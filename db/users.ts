@@ -105,14 +105,17 @@ export async function listUsers(sql: Reader, { limit, after, role, q }: UserFilt
   );
 }
 
-/** Logins to ids, for tagging; those that do not exist are missing. */
-export async function idsOfLogins(sql: Reader, logins: readonly string[]): Promise<Map<string, string>> {
+/** The accounts of these logins, by the login in lower case; those that do not exist are missing. */
+export async function accountsByLogin(
+  sql: Reader,
+  logins: readonly string[],
+): Promise<Map<string, { id: string; login: string }>> {
   const rows = await sql.query<{ login: string; id: string }>(
-    "select lower(login) as login, id from users where lower(login) = any($1::text[])",
+    "select login, id from users where lower(login) = any($1::text[])",
     [logins.map((login) => login.toLowerCase())],
-    "user.ids_of_logins",
+    "user.by_logins",
   );
-  return new Map(rows.map(({ login, id }) => [login, id]));
+  return new Map(rows.map((row) => [row.login.toLowerCase(), row]));
 }
 
 export async function hasUsers(sql: Reader): Promise<boolean> {

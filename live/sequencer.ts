@@ -20,6 +20,7 @@ export class Sequencer implements AsyncDisposable {
   #running: Promise<void> | undefined;
   #again = false;
   #likesAt = 0;
+  #signalling = false;
   #closed = false;
   #leading = true;
   #likesWaiting = true;
@@ -101,18 +102,23 @@ export class Sequencer implements AsyncDisposable {
 
   async #signalLikes(): Promise<void> {
     const now = performance.now();
-    if (!this.#leading || this.#closed || now - this.#likesAt < LIKES_EVERY_MS) return;
+    if (!this.#leading || this.#closed || this.#signalling || now - this.#likesAt < LIKES_EVERY_MS) return;
     // Without a hint from this node, a look now and then: signals survive a crash.
     if (!this.#likesWaiting && now - this.#likesAt < 4 * LIKES_EVERY_MS) return;
-    this.#likesAt = now;
+    this.#signalling = true;
     this.#likesWaiting = false;
     try {
       const told = await signalLikes(this.sql, MOST);
       if (told === MOST) this.#likesWaiting = true;
       if (told > 0) this.wake();
+      await this.#running;
     } catch (error) {
       this.#likesWaiting = true;
       if (!this.#closed) this.log.warn("likes could not be signalled; trying again", { error });
+    } finally {
+      // From when they were told, not from when that was asked for: a slow database must not bring two tellings together.
+      this.#likesAt = performance.now();
+      this.#signalling = false;
     }
   }
 }

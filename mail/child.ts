@@ -13,54 +13,81 @@ interface Options {
 }
 
 const ENTRY = new URL("../workers/mail.ts", import.meta.url).href;
+/** What Deno itself needs to find its cache; no secret of the parent goes along. */
+const PASSED_ON = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
+/** A child that lived this long counts as well. */
+const WELL_MS = 30_000;
+const LONGEST_PAUSE_MS = 10_000;
 
 /**
  * Runs the mail server as a process of its own: it ends when its standard input does, so it never outlives this process, however
  * that ends. If it dies, it is started anew on the same port.
  */
 export async function startMailChild({ log, port, databaseUrl, sqlSocket }: Options): Promise<MailChild> {
-  let closed = false;
-  let child: Deno.ChildProcess;
-  let failures = 0;
+  const closed = new AbortController();
+  let child = spawn(port, databaseUrl, sqlSocket);
+  const taken = await firstLine(child.stdout);
 
-  const start = async (wanted: number): Promise<number> => {
-    child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--allow-net", "--allow-env", "--allow-read", "--allow-write", "--allow-sys", ENTRY],
-      env: {
-        MAIL_PORT: String(wanted),
-        DATABASE_URL: databaseUrl ?? "",
-        SQL_SOCKET: sqlSocket ?? "",
-      },
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    const mine = child;
-    const taken = await firstLine(mine.stdout);
-    void mine.status.then(({ code }) => {
-      if (closed || child !== mine) return;
-      const pause = Math.min(10_000, 100 * 2 ** Math.min(failures++, 7));
+  const tending = (async () => {
+    for (let failures = 0; !closed.signal.aborted;) {
+      const startedAt = Date.now();
+      const { code } = await child.status;
+      if (closed.signal.aborted) return;
+      if (Date.now() - startedAt > WELL_MS) failures = 0;
+      const pause = Math.min(LONGEST_PAUSE_MS, 100 * 2 ** failures++);
       log.warn("the mail server ended and is started anew", { code, pause_ms: pause });
-      const again = () =>
-        void start(taken).catch((error) =>
-          closed || (log.error("the mail server does not start", { error }), setTimeout(again, 5_000))
-        );
-      setTimeout(again, pause);
-    });
-    return taken;
-  };
+      await sleep(pause, closed.signal);
+      if (closed.signal.aborted) return;
+      child = spawn(taken, databaseUrl, sqlSocket);
+      // One that fails to start ends, and is tended as any that ended.
+      void firstLine(child.stdout).catch(() => {});
+    }
+  })();
 
-  const taken = await start(port);
   return {
     smtpUrl: `smtp://127.0.0.1:${taken}`,
     async [Symbol.asyncDispose]() {
-      closed = true;
+      closed.abort();
       await child.stdin.close().catch(() => {});
       const timer = setTimeout(() => child.kill("SIGKILL"), 2_000);
       await child.status;
       clearTimeout(timer);
+      await tending;
     },
   };
+}
+
+function spawn(port: number, databaseUrl: string | undefined, sqlSocket: string | undefined): Deno.ChildProcess {
+  const net = ["127.0.0.1"];
+  if (databaseUrl) net.push(new URL(databaseUrl).hostname);
+  if (sqlSocket) net.push(`unix:${sqlSocket}`);
+  return new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-prompt", "--allow-env", "--allow-sys=hostname", `--allow-net=${net.join(",")}`],
+      ...sqlSocket ? [`--allow-read=${sqlSocket}`, `--allow-write=${sqlSocket}`] : [],
+      ENTRY,
+    ],
+    clearEnv: true,
+    env: {
+      ...Object.fromEntries(PASSED_ON.flatMap((name) => {
+        const value = Deno.env.get(name);
+        return value === undefined ? [] : [[name, value]];
+      })),
+      MAIL_PORT: String(port),
+      DATABASE_URL: databaseUrl ?? "",
+      SQL_SOCKET: sqlSocket ?? "",
+    },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
 }
 
 /** The child says its port in its first line. */

@@ -1,5 +1,10 @@
 import nodemailer from "nodemailer";
 
+type SMTPTransportOptions = Parameters<typeof nodemailer.createTransport>[0] & { host: string };
+/** One address and nothing that could be read as more (header and command injection). */
+// deno-lint-ignore no-control-regex
+const ADDRESS = /^[^\s\0-\x1f<>()\[\],;:"\\@]+@[^\s\0-\x1f<>()\[\],;:"\\@]+$/;
+
 /**
  * `temporary`: the server did not take it, and may later; `permanent`: it never will; `unclear`: the connection broke after the
  * letter was handed over, so it may have been taken.
@@ -24,12 +29,14 @@ export interface Outgoing {
 
 /** Hands letters to a mail server over SMTP, with bounded patience. Never logs what they say. */
 export class Mailer {
-  readonly #transport: ReturnType<typeof nodemailer.createTransport>;
+  readonly #options: SMTPTransportOptions;
+  readonly #from: string;
 
-  constructor(private readonly options: { url: string; from: string }) {
-    const { protocol, hostname, port, username, password } = new URL(options.url);
+  constructor({ url, from }: { url: string; from: string }) {
+    const { protocol, hostname, port, username, password } = new URL(url);
     const secure = protocol === "smtps:";
-    this.#transport = nodemailer.createTransport({
+    this.#from = from;
+    this.#options = {
       host: hostname.replace(/^\[|\]$/g, ""),
       port: port ? Number(port) : secure ? 465 : 587,
       secure,
@@ -39,37 +46,36 @@ export class Mailer {
       socketTimeout: 20_000,
       disableFileAccess: true,
       disableUrlAccess: true,
-    });
+    };
   }
 
   /** Resolves when the server has taken the letter. Throws `MailError`. */
   async send({ to, subject, text, html, messageId }: Outgoing): Promise<void> {
+    if (!ADDRESS.test(to)) throw new MailError("The recipient is not one plain address", "permanent");
+    let handedOver = false;
+    const transport = nodemailer.createTransport(this.#options);
+    // The library tells a connection lost after the last byte exactly as one lost before the first.
+    // What tells is whether the connection has read the letter to its end, which it begins after the server's 354.
+    transport.use("stream", (mail, done) => {
+      const read = mail.message.createReadStream.bind(mail.message);
+      mail.message.createReadStream = (...options) => read(...options).once("end", () => handedOver = true);
+      done();
+    });
     try {
-      await this.#transport.sendMail({
-        from: this.options.from,
-        to: { name: "", address: to },
-        subject,
-        text,
-        html,
-        messageId,
-      });
+      await transport.sendMail({ from: this.#from, to: { name: "", address: to }, subject, text, html, messageId });
     } catch (error) {
-      throw new MailError(error instanceof Error ? error.message : String(error), failureOf(error));
+      throw new MailError(error instanceof Error ? error.message : String(error), failureOf(error, handedOver));
+    } finally {
+      transport.close();
     }
-  }
-
-  close(): void {
-    this.#transport.close();
   }
 }
 
-function failureOf(error: unknown): MailFailure {
-  const { responseCode, command, code } = error as { responseCode?: number; command?: string; code?: string };
+function failureOf(error: unknown, handedOver: boolean): MailFailure {
+  const { responseCode, code } = error as { responseCode?: number; code?: string };
+  // A refused sign-in is a matter of settings; no letter is lost over it.
+  if (code === "EAUTH") return "temporary";
   if (responseCode !== undefined) return responseCode >= 500 ? "permanent" : "temporary";
-  if (code === "EENVELOPE") return "permanent";
-  // Until the data was sent nothing was handed over; an error without an answer after it leaves it open.
-  return command === "DATA" ||
-      (command === undefined && code !== "ECONNECTION" && code !== "ESOCKET" && code !== "EDNS")
-    ? "unclear"
-    : "temporary";
+  if (handedOver) return "unclear";
+  return code === "EENVELOPE" ? "permanent" : "temporary";
 }

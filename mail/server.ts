@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import PostalMime from "postal-mime";
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from "smtp-server";
 import type { Config } from "../config.ts";
@@ -90,7 +91,7 @@ async function receive(sql: Sql, stream: SMTPServerDataStream, session: SMTPServ
   for (const { address } of session.envelope.rcptTo) {
     await storeLetter(sql, {
       // Without a Message-ID nothing can be told from anything: each is its own letter.
-      message_id: letter.messageId ?? `<${crypto.randomUUID()}@unnamed>`,
+      message_id: letter.messageId ? messageId(letter.messageId) : `<${crypto.randomUUID()}@unnamed>`,
       sender: clean(letter.from?.address ?? sender),
       recipient: address,
       subject: clean(letter.subject ?? ""),
@@ -98,6 +99,12 @@ async function receive(sql: Sql, stream: SMTPServerDataStream, session: SMTPServ
       html: letter.html === undefined ? null : clean(letter.html),
     });
   }
+}
+
+/** As an index takes it; a longer one is told by its hash. */
+function messageId(given: string): string {
+  const id = clean(given);
+  return id.length <= 500 ? id : `<${createHash("sha256").update(id).digest("hex")}@long>`;
 }
 
 /** Postgres takes no NUL. */

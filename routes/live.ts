@@ -11,26 +11,36 @@ import { problem } from "./http/problem.ts";
 
 /** Sockets one account may hold open (`docs/limits.md`). */
 const SOCKETS_BOUND = 16;
+/** However a handshake ends, its place is free again after this time. */
+const HANDSHAKE_MS = 10_000;
 
 /** `GET /feed/live`: what the feed would show, as it happens. Signed in by header or by a ticket of `POST /feed/ticket`. */
 export function liveRoute(api: Api): void {
   const { app, ctx } = api;
+  /** Sockets on their way, by account: many may ask at once, before the first of them is open. */
+  const opening = new Map<string, number>();
   app.get(`${PREFIX}/feed/live`, async (c) => {
     try {
       if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
       await api.limiter.check("general_address", addressOf(c));
-      const url = new URL(c.req.url);
-      const caller = await callerOf(ctx, c.req.raw, url.searchParams.get("ticket"));
-      const text = url.searchParams.get("cursor");
-      const cursor = text === null ? undefined : decodeLiveCursor(text);
+      const caller = await callerOf(ctx, c.req.raw, c.req.query("ticket") ?? null);
+      const text = c.req.query("cursor");
+      const cursor = text === undefined ? undefined : decodeLiveCursor(text);
       if (c.req.header("upgrade")?.toLowerCase() !== "websocket") throw new AppError("upgrade-required");
-      if (ctx.gateway.socketsOf(caller.id) >= SOCKETS_BOUND) {
+      if (ctx.gateway.socketsOf(caller.id) + (opening.get(caller.id) ?? 0) >= SOCKETS_BOUND) {
         throw new AppError("rate-limited", `Expected at most ${SOCKETS_BOUND} open sockets`, { retryAfter: 5 });
       }
       const { socket, response } = upgrade(c.req.raw);
+      const opened = countUntilOpened(opening, caller.id);
       let joined: Promise<Connection> | undefined;
-      const leave = () => void joined?.then((connection) => ctx.gateway.leave(connection));
-      socket.onopen = () => joined = ctx.gateway.join(socket, caller, cursor, () => stillValid(ctx, caller));
+      const leave = () => {
+        opened();
+        void joined?.then((connection) => ctx.gateway.leave(connection));
+      };
+      socket.onopen = () => {
+        joined = ctx.gateway.join(socket, caller, cursor, () => stillValid(ctx, caller));
+        opened();
+      };
       socket.onmessage = () => void joined?.then((connection) => connection.heard());
       socket.onclose = leave;
       socket.onerror = leave;
@@ -45,6 +55,22 @@ export function liveRoute(api: Api): void {
       return problem(error, place);
     }
   });
+}
+
+/** Counts one more until the function it returns is called, once or more. */
+function countUntilOpened(opening: Map<string, number>, user: string): () => void {
+  opening.set(user, (opening.get(user) ?? 0) + 1);
+  const done = () => {
+    clearTimeout(timer);
+    if (!counted) return;
+    counted = false;
+    const left = opening.get(user)! - 1;
+    if (left > 0) opening.set(user, left);
+    else opening.delete(user);
+  };
+  let counted = true;
+  const timer = setTimeout(done, HANDSHAKE_MS);
+  return done;
 }
 
 function upgrade(request: Request): ReturnType<typeof Deno.upgradeWebSocket> {

@@ -113,7 +113,8 @@ function closeNothing({ jsonSchema }: { jsonSchema: Json }): void {
 }
 
 function problemStatuses(
-  { access, params, query, body, creates }: {
+  { method, access, params, query, body, creates }: {
+    method: string;
     access: Access;
     params?: unknown;
     query?: unknown;
@@ -126,9 +127,8 @@ function problemStatuses(
     ...(body ? [400, 413, 415] : []),
     ...(query || body || params || creates ? [422] : []),
     ...(access === "anyone" && !body ? [] : [401, 403]),
-    ...(params ? [404, 409] : []),
-    ...(creates || body ? [409] : []),
     ...(params || body ? [404] : []),
+    ...(method === "get" ? [] : [409]),
     429,
     503,
     504,

@@ -3,7 +3,7 @@ import type { NewPost, PageCommand } from "../actors/page.ts";
 import type { AppContext } from "../context.ts";
 import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
 import { likedPosts, pageOfPost, postById, type PostRow, postsOfPage, repliesTo } from "../db/posts.ts";
-import { idsOfLogins } from "../db/users.ts";
+import { accountsByLogin } from "../db/users.ts";
 import { AppError } from "../errors.ts";
 import { newId } from "../security/ids.ts";
 import type { Caller } from "../security/principals.ts";
@@ -204,15 +204,15 @@ async function visiblePost(ctx: AppContext, caller: Caller, id: string): Promise
 /** Tagged people by their logins; an unknown one is named. */
 async function taggedPeople(ctx: AppContext, logins: string[]): Promise<{ tagged: string[]; tagged_logins: string[] }> {
   if (logins.length === 0) return { tagged: [], tagged_logins: [] };
-  const ids = await idsOfLogins(ctx.sql, logins);
+  const known = await accountsByLogin(ctx.sql, logins);
   const errors = logins.flatMap((login, i) =>
-    ids.has(login.toLowerCase())
+    known.has(login.toLowerCase())
       ? []
       : [{ path: `tagged_users.${i}`, rule: "exists", message: `There is nobody with the login "${login}"` }]
   );
   if (errors.length > 0) throw new AppError("validation", undefined, { errors });
-  const once = [...new Map(logins.map((login) => [login.toLowerCase(), login])).entries()];
-  return { tagged: once.map(([folded]) => ids.get(folded)!), tagged_logins: once.map(([, login]) => login) };
+  const people = [...new Set(logins.map((login) => login.toLowerCase()))].map((login) => known.get(login)!);
+  return { tagged: people.map(({ id }) => id), tagged_logins: people.map(({ login }) => login) };
 }
 
 function after(cursor: string | undefined): { published_at: string; id: string } | undefined {

@@ -9,6 +9,7 @@ interface KeyRow {
   public_jwk: Record<string, string>;
   sealed_private: Uint8Array;
   retired_at: string | null;
+  usable: boolean;
 }
 
 export interface SigningKey {
@@ -20,6 +21,8 @@ export interface SigningKey {
 }
 
 const REFRESH_MS = 60_000;
+/** A new key is known before it is used, so that no node meets a token it cannot check, or a session it cannot sign for. */
+const UNUSED_MS = 2 * REFRESH_MS;
 /** An unknown key id makes a node look at most this often, so that made-up ids cost nothing. */
 const LOOK_MS = 5_000;
 
@@ -44,8 +47,8 @@ export class Keys implements AsyncDisposable {
     const keys = new Keys(sql, secret, log);
     await keys.reload();
     if (keys.#keys.size === 0) {
-      // Of nodes that start together, each may bring a key; all of them are then valid, and the newest signs.
-      await keys.#add();
+      // Its name is fixed, so of nodes that start together one makes it and all use it.
+      await keys.#add("first");
       await keys.reload();
     }
     return keys;
@@ -70,9 +73,10 @@ export class Keys implements AsyncDisposable {
     return [...this.#keys.values()].map(({ kid, retired }) => ({ kid, retired }));
   }
 
-  /** A new key signs from now on; those before it are retired, and forgotten when the last refresh token has expired. */
+  /** A new key signs once every node knows it (`UNUSED_MS`); those before it are retired, and forgotten when the last refresh token has expired. */
   async rotate(refreshTtlMs: number): Promise<string> {
-    const kid = await this.#add();
+    const kid = crypto.randomUUID();
+    await this.#add(kid);
     await this.sql.query("update signing_keys set retired_at = coalesce(retired_at, now()) where kid <> $1", [kid]);
     await this.sql.query("delete from signing_keys where retired_at < now() - $1 * interval '1 millisecond'", [
       refreshTtlMs,
@@ -84,11 +88,15 @@ export class Keys implements AsyncDisposable {
   async reload(): Promise<void> {
     this.#lookedAt = Date.now();
     const rows = await this.sql.query<KeyRow>(
-      "select kid, public_jwk, sealed_private, retired_at from signing_keys order by retired_at is null, created_at, kid",
+      `select kid, public_jwk, sealed_private, retired_at, created_at <= now() - $1 * interval '1 millisecond' as usable
+      from signing_keys order by created_at, kid`,
+      [UNUSED_MS],
     );
     const keys = new Map<string, SigningKey>();
     for (const row of rows) keys.set(row.kid, this.#open(row));
-    const current = [...keys.values()].at(-1);
+    // The first key has nobody to wait for.
+    const signs = rows.findLast(({ usable }) => usable) ?? rows[0];
+    const current = signs && keys.get(signs.kid);
     this.#keys = keys;
     if (current) this.#current = current;
   }
@@ -111,15 +119,13 @@ export class Keys implements AsyncDisposable {
     return { kid, jwk: public_jwk, privateKey, publicKey: createPublicKey(privateKey), retired: retired_at !== null };
   }
 
-  async #add(): Promise<string> {
+  async #add(kid: string): Promise<void> {
     const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-    const kid = crypto.randomUUID();
     const { kty, crv, x } = publicKey.export({ format: "jwk" });
     const sealed = this.secret.seal("signing-keys", privateKey.export({ format: "der", type: "pkcs8" }), kid);
     await this.sql.query(
-      "insert into signing_keys (kid, public_jwk, sealed_private) values ($1, $2::jsonb, $3)",
+      "insert into signing_keys (kid, public_jwk, sealed_private) values ($1, $2::jsonb, $3) on conflict (kid) do nothing",
       [kid, JSON.stringify({ kty, crv, x }), sealed],
     );
-    return kid;
   }
 }

@@ -20,14 +20,21 @@ export class Secret {
     if (setting !== undefined) return new Secret(setting);
     const path = `${dataDir}/${FILE}`;
     try {
-      return new Secret((await Deno.readTextFile(path)).trim());
+      const kept = (await Deno.readTextFile(path)).trim();
+      // An empty one, left by a crash of the machine, would seal with a key that everybody knows.
+      if (kept.length < 32) throw new Error(`"${path}" is damaged: restore it, or remove it to start with new keys`);
+      return new Secret(kept);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
     await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
     const made = randomBytes(32).toString("base64url");
     const temporary = `${path}.${crypto.randomUUID()}`;
-    await Deno.writeTextFile(temporary, made + "\n", { mode: 0o600 });
+    {
+      using file = await Deno.open(temporary, { createNew: true, write: true, mode: 0o600 });
+      await file.write(new TextEncoder().encode(made + "\n"));
+      await file.sync();
+    }
     await Deno.rename(temporary, path);
     return new Secret(made);
   }

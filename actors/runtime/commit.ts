@@ -73,7 +73,7 @@ interface Lane {
 }
 
 /** How many statements of one kind run at once in a worker, and how many turns share one (`docs/limits.md`). */
-const IN_FLIGHT = 2;
+const IN_FLIGHT = Number(Deno.env.get('INF') ?? 2);
 const MOST_TURNS = 256;
 
 /**

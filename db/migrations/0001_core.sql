@@ -141,7 +141,8 @@ create table events (
   data jsonb,
   at timestamptz not null
 );
-create index events_outbox on events (pos) where seq is null;
+-- On an expression, so that only this index gives the order the sequencer asks for: it must never walk the numbered ones.
+create index events_outbox on events ((pos + 0)) where seq is null;
 create unique index events_seq on events (seq) where seq is not null;
 create index events_page on events (page_id, seq) where seq is not null;
 create index events_user on events (user_id, seq) where seq is not null and user_id is not null;
@@ -158,6 +159,29 @@ create table sequencer (
   floor bigint not null default 0
 );
 insert into sequencer default values;
+
+-- Numbers the oldest unnumbered events. A loop, because each step is then planned by key, whatever the statistics of the moment
+-- say about a table that may have been empty a minute ago.
+create function sequence_events(leader_term bigint, most int) returns setof events
+  language plpgsql set enable_seqscan = off set jit = off as $$
+declare
+  last bigint;
+  event events;
+begin
+  select seq into last from sequencer where term = leader_term for update;
+  if not found then
+    raise exception 'not the leading sequencer any more' using errcode = '55000';
+  end if;
+  for event in select * from events where seq is null order by pos + 0 limit most loop
+    last := last + 1;
+    update events set seq = last where pos = event.pos;
+    event.seq := last;
+    return next event;
+  end loop;
+  if event.pos is not null then
+    update sequencer set seq = last;
+  end if;
+end $$;
 
 -- Posts whose likes changed since the sequencer last told of them.
 create table like_signals (

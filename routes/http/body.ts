@@ -13,6 +13,16 @@ export async function readJsonText(request: Request, bound = BODY_BOUND): Promis
       `Expected application/json, got ${type ? `"${type.slice(0, 100)}"` : "no content type"}`,
     );
   }
+  try {
+    return await read(request, bound);
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    // The caller went away, or broke the transfer coding: nobody may fill the log with that.
+    throw new AppError("invalid-json", "The body ended early", { cause: error });
+  }
+}
+
+async function read(request: Request, bound: number): Promise<string> {
   const announced = request.headers.get("content-length");
   if (announced !== null) {
     if (Number(announced) > bound) throw tooLarge(bound);
@@ -42,7 +52,16 @@ export function parseJson(text: string): unknown {
 
 /** Parses by the schema; a refusal lists every offending field. */
 export function validated<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
-  const parsed = schema.safeParse(value);
+  let parsed: z.ZodSafeParseResult<z.output<T>>;
+  try {
+    parsed = schema.safeParse(value);
+  } catch (error) {
+    // Schemas recurse; a value that nests deeper than the stack is the caller's fault.
+    if (!(error instanceof RangeError)) throw error;
+    throw new AppError("validation", undefined, {
+      errors: [{ path: "", rule: "too_deep", message: "Expected less nesting" }],
+    });
+  }
   if (parsed.success) return parsed.data;
   throw new AppError("validation", undefined, { errors: parsed.error.issues.flatMap(fieldErrors) });
 }
@@ -59,11 +78,20 @@ function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   return [{ path: issue.path.join("."), rule, message: issue.message }];
 }
 
-/** Whether every string in it is well-formed and without NUL. */
+/** Whether every string in it is well-formed and without NUL. Not recursive, because a body may nest deeper than the stack. */
 export function storable(value: unknown): boolean {
-  if (typeof value === "string") return value.isWellFormed() && !value.includes("\0");
-  if (typeof value !== "object" || value === null) return true;
-  return Object.entries(value).every(([key, part]) => storable(key) && storable(part));
+  const left: unknown[] = [value];
+  while (left.length > 0) {
+    const part = left.pop();
+    if (typeof part === "string") {
+      if (!part.isWellFormed() || part.includes("\0")) return false;
+    } else if (Array.isArray(part)) {
+      for (const item of part) left.push(item);
+    } else if (typeof part === "object" && part !== null) {
+      for (const [key, item] of Object.entries(part)) left.push(key, item);
+    }
+  }
+  return true;
 }
 
 export function unstorable(path: string): AppError {

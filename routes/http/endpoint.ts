@@ -251,7 +251,7 @@ async function once<I extends { receipt: { id: string; result?: unknown } | unde
     });
     return { ...answered, ...(json === null ? {} : { json }) };
   } catch (error) {
-    await idempotency.release(receipt.id).catch(() => {});
+    await idempotency.release(receipt.id, error).catch(() => {});
     throw error;
   }
 }
@@ -288,10 +288,13 @@ function render(
   return new Response(text, { status, headers });
 }
 
+/** By text, since a request with a malformed `Host` has no URL that can be parsed. */
 function nextUrl({ config }: AppContext, current: string, cursor: string): string {
-  const url = new URL(current);
-  url.searchParams.set("cursor", cursor);
-  return `${config.PUBLIC_URL ?? ""}${url.pathname}${url.search}`;
+  const target = current.slice(current.indexOf("/", current.indexOf("//") + 2));
+  const [path = ""] = target.split("?", 1);
+  const search = new URLSearchParams(target.slice(path.length + 1));
+  search.set("cursor", cursor);
+  return `${config.PUBLIC_URL ?? ""}${path}?${search}`;
 }
 
 const REQUEST_PREFIX = crypto.randomUUID().slice(0, 8);

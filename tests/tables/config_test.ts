@@ -81,6 +81,21 @@ Deno.test("DATABASE_URL needs a SECRET_KEY, told once", () => {
   assert.deepEqual(names({ DATABASE_URL: "postgres://localhost/x", SECRET_KEY: "short" }), ["SECRET_KEY"]);
 });
 
+Deno.test("A start with wrong settings names them on standard error and exits 2", async () => {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "main.ts"],
+    cwd: ROOT.pathname,
+    env: { PORT: "none", LOG_LEVEL: "loud", ADMIN_PASSWORD: "hunter2hunter2" },
+    stdin: "null",
+  });
+  const { code, stdout, stderr } = await command.output();
+  const told = new TextDecoder().decode(stderr);
+  assert.equal(code, 2, told);
+  for (const name of ["PORT", "LOG_LEVEL", "ADMIN_PASSWORD"]) assert.match(told, new RegExp(`^  ${name}: `, "m"));
+  assert.ok(!told.includes("hunter2"));
+  assert.equal(stdout.length, 0);
+});
+
 Deno.test(".env.example is that of config.ts", async () => {
   assert.equal(await Deno.readTextFile(new URL(".env.example", ROOT)), exampleSettings(), HINT);
 });

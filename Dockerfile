@@ -1,0 +1,25 @@
+# One image for all roles; docker/entrypoint.sh chooses. Deno comes from npm, as everywhere in this project.
+FROM node:20-bookworm-slim
+
+RUN npm install --global deno@2.9.6 && npm cache clean --force
+
+ENV DENO_DIR=/deno DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
+WORKDIR /app
+
+# Dependencies change less often than code: a layer of their own.
+COPY deno.json deno.lock ./
+RUN deno install --frozen
+
+COPY . .
+# What is not in here cannot be had at run time, so every entry is cached, workers included.
+RUN deno cache --frozen main.ts workers/*.ts tasks/*.ts \
+  && mkdir -p /data \
+  && chown -R node:node /data /deno
+
+USER node
+ENV HOST=0.0.0.0 PORT=8000 DATA_DIR=/data
+VOLUME /data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/app/docker/entrypoint.sh"]
+CMD ["server"]

@@ -1,0 +1,45 @@
+import { pgbench, ratioRow, type Row, say, signIn, startInstallation, wrk } from "./harness.ts";
+import { fillWorld, idOf } from "./world.ts";
+
+const LIKERS = 200;
+
+/** The usual transaction: the like, and the counter of the one post that everybody likes. */
+const REFERENCE = `\\set u random(1, 100000000)
+begin;
+insert into bench_likes (post_id, user_id) values (${idOf("post", "1")}, ${idOf("user", ":u")}) on conflict do nothing;
+update bench_posts set like_count = like_count + 1 where id = ${idOf("post", "1")};
+end;
+`;
+
+/** (c) Likes and unlikes of one hot post by many people. */
+export async function benchHotLikes({ seconds }: { seconds: number }): Promise<Row[]> {
+  await using installation = await startInstallation(async (sql) => {
+    await fillWorld(sql, { people: 1_000, posts: 20_000, follows: 20, readers: LIKERS });
+    await sql.script(`create table bench_likes (post_id uuid not null, user_id uuid not null, created_at timestamptz not null default now(),
+      primary key (post_id, user_id));
+      create index on bench_likes (user_id, created_at desc, post_id desc);
+      create table bench_posts as select * from posts; alter table bench_posts add primary key (id)`);
+  });
+  const tokens = await signIn(installation.url, LIKERS);
+  // Everybody likes, then everybody takes it back, and so on: each request changes something.
+  const script = `local tokens = { ${tokens.map((token) => `"Bearer ${token}"`).join(", ")} }
+local n, method = 0, "PUT"
+request = function()
+  n = n + 1
+  if n > #tokens then n = 1; method = method == "PUT" and "DELETE" or "PUT" end
+  return wrk.format(method, "/api/v1/posts/00000003-0000-7000-8000-000000000001/like", { ["Authorization"] = tokens[n] })
+end`;
+  const rows: Row[] = [];
+  for (const clients of [16, 64]) {
+    await wrk(installation.url, { connections: clients, seconds: 2, script });
+    const ours = await wrk(installation.url, { connections: clients, seconds, script });
+    const reference = await pgbench(installation.databaseUrl, { clients, seconds, script: REFERENCE });
+    const [row] = await installation.sql.query<{ counted: number; kept: number }>(
+      `select (select count(*) from likes where post_id = p.id) as counted, p.like_count as kept from posts p where p.id = ${idOf("post", "1")}`,
+    );
+    if (row?.counted !== row?.kept) throw new Error(`The counter says ${row?.kept}, and there are ${row?.counted} likes`);
+    say(`  ours p99 ${ours.p99Ms.toFixed(1)} ms`);
+    rows.push(ratioRow(`likes on one hot post, ${clients} clients`, ours.perSecond, reference, 3, "likes/s"));
+  }
+  return rows;
+}

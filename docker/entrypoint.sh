@@ -1,0 +1,24 @@
+#!/bin/sh
+# One image, several roles: `server` (ROLES says which), `mail`, `migrate`, or any task by its name.
+set -eu
+cd /app
+
+run() {
+  # --cached-only: whatever is not in the image must not be fetched when it starts.
+  exec deno run --cached-only --no-prompt -A "$@"
+}
+
+role=${1:-server}
+[ $# -gt 0 ] && shift
+case "$role" in
+  server) run main.ts "$@" ;;
+  mail)
+    export ROLES=mail
+    run main.ts "$@"
+    ;;
+  migrate | keys | listen | demo) run "tasks/$role.ts" "$@" ;;
+  *)
+    echo "Expected server, mail, migrate, keys, listen or demo, got \"$role\"" >&2
+    exit 2
+    ;;
+esac

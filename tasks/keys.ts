@@ -1,0 +1,39 @@
+/**
+ * Lists or rotates the keys that sign tokens. After a rotation the old key still checks what it signed, for as long as a
+ * refresh token lives; running nodes sign with the new one within a minute.
+ */
+import type { Sql } from "../db/sql.ts";
+import { Log } from "../log.ts";
+import { Keys } from "../security/keys.ts";
+import { Secret } from "../security/secret.ts";
+import { configOrExit, isMade, openDatabase } from "./database.ts";
+import { fail, say } from "./terminal.ts";
+
+const USAGE = `usage: deno task keys list      the signing keys, newest last
+       deno task keys rotate    a new key signs in two minutes, those before it only check`;
+
+const [verb, ...more] = Deno.args;
+if ((verb !== "list" && verb !== "rotate") || more.length > 0) fail(USAGE, 2);
+const config = configOrExit();
+try {
+  if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);
+  await using database = await openDatabase(config);
+  if (!await hasKeys(database.sql)) fail("There are no signing keys yet; start Rookery once");
+  const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR);
+  await using keys = await Keys.load(database.sql, secret, new Log("error"));
+  if (verb === "rotate") {
+    const kid = await keys.rotate(config.REFRESH_TOKEN_TTL);
+    say(`New key ${kid}${database.by === "files" ? "" : "; running nodes sign with it within a minute"}`);
+  }
+  for (const { kid, retired } of keys.list()) {
+    say(`${kid}  ${kid === keys.currentKid ? "signs" : retired ? "retired, still checks" : "checks"}`);
+  }
+} catch (error) {
+  fail(`The keys are out of reach: ${error instanceof Error ? error.message : error}`);
+}
+Deno.exit(0);
+
+async function hasKeys(sql: Sql): Promise<boolean> {
+  const [found] = await sql.query<{ made: boolean }>("select to_regclass('signing_keys') is not null as made");
+  return found?.made === true && (await sql.query("select 1 from signing_keys limit 1")).length > 0;
+}

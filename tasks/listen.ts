@@ -1,0 +1,107 @@
+/** Shows a person's live feed in the terminal, until Ctrl-C; a lost connection is resumed where it broke. */
+import { parseArgs } from "node:util";
+import { Client, Problem, Unreachable } from "./client.ts";
+import { type Frame, shown } from "./listen_frames.ts";
+import { fail, harmless, remark, say, styled } from "./terminal.ts";
+
+const USAGE =
+  `usage: deno task listen [--url http://127.0.0.1:8000] (--login <login> [--password <password>] | --token <token>)
+
+The password may stand in ROOKERY_PASSWORD instead, the token in ROOKERY_TOKEN: other users see a command line.
+Signing in ends the account's other session; with --token none ends, but the token is not renewed.
+Ends with 0 by Ctrl-C, 2 for a wrong command line, 3 when the session is over or refused, 4 when the account is blocked,
+1 for anything else.`;
+
+const EXIT = { failed: 1, usage: 2, session: 3, blocked: 4 } as const;
+const LONGEST_PAUSE_MS = 15_000;
+
+type Ended = { code: number; reason: string; heard: boolean };
+
+const stop = new AbortController();
+for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
+stop.signal.addEventListener("abort", () => Deno.exit(0));
+
+const { base, login, password, token } = readArguments();
+const client = new Client(base, {}, token === undefined ? undefined : { access_token: token });
+let cursor: string | undefined;
+if (login !== undefined) {
+  remark(dim(`Signing in as ${login}: this ends the account's other session`));
+  await client.signIn(login, password!).catch(judge);
+}
+for (let failures = 0;;) {
+  const ended = await listenOnce();
+  if (ended === "again") failures++;
+  else if (ended.code === 4403) fail("The account is blocked", EXIT.blocked);
+  else if (ended.code === 4401) await renew();
+  else failures = ended.heard ? 0 : failures + 1;
+  const pause = Math.min(LONGEST_PAUSE_MS, 250 * 2 ** Math.min(failures, 10)) * (0.75 + Math.random() / 2);
+  const why = ended === "again" ? "no connection" : `connection closed (${ended.code} ${harmless(ended.reason)})`;
+  remark(dim(`… ${why}; again in ${(pause / 1_000).toFixed(1)} s`));
+  await new Promise((resolve) => setTimeout(resolve, pause));
+}
+
+/** One connection, from ticket to close. A ticket, since a refused one says why, and a refused handshake does not. */
+async function listenOnce(): Promise<Ended | "again"> {
+  let ticket: string;
+  try {
+    ({ ticket } = await client.call<{ ticket: string }>("POST", "/feed/ticket"));
+  } catch (error) {
+    return judge(error);
+  }
+  const url = new URL(`${base.replace(/^http/, "ws")}/api/v1/feed/live`);
+  url.searchParams.set("ticket", ticket);
+  if (cursor !== undefined) url.searchParams.set("cursor", cursor);
+  const socket = new WebSocket(url);
+  let heard = false;
+  socket.onmessage = ({ data }) => {
+    heard = true;
+    const frame = JSON.parse(data) as Frame;
+    cursor = frame.cursor ?? cursor;
+    if (frame.type === "hello") remark(dim(`Listening at ${base}`));
+    else if (frame.type === "reset") {
+      // What was missed cannot be told any more; from the last hello on nothing is missing.
+      remark(styled("yellow", `Some events may be missing: the cursor is ${frame.reason}`, Deno.stderr));
+    } else for (const line of shown(frame)) say(line);
+  };
+  return await new Promise((resolve) => {
+    socket.onclose = ({ code, reason }) => resolve({ code, reason, heard });
+    socket.onerror = () => {};
+  });
+}
+
+/** The session is over, or only the token: where this signed in itself, a refresh tells. */
+async function renew(): Promise<void> {
+  if (!client.canRefresh) fail("The session has ended, or the token has", EXIT.session);
+  await client.refresh().catch(judge);
+}
+
+function judge(error: unknown): "again" {
+  if (error instanceof Unreachable) return "again";
+  if (!(error instanceof Problem)) fail(error instanceof Error ? error.message : String(error), EXIT.failed);
+  if (error.slug === "account-blocked") fail("The account is blocked", EXIT.blocked);
+  if (error.status === 401) fail(harmless(error.message), EXIT.session);
+  if (error.slug === "invalid-cursor") cursor = undefined;
+  else if (error.status !== 429 && error.status < 500) fail(harmless(error.message), EXIT.failed);
+  return "again";
+}
+
+function readArguments() {
+  let values;
+  try {
+    const text = { type: "string" } as const;
+    ({ values } = parseArgs({ args: Deno.args, options: { url: text, login: text, password: text, token: text } }));
+  } catch (error) {
+    fail(`${error instanceof Error ? error.message : error}\n${USAGE}`, EXIT.usage);
+  }
+  const base = (values.url ?? "http://127.0.0.1:8000").replace(/\/+$/, "");
+  if (!/^https?:$/.test(URL.parse(base)?.protocol ?? "")) fail(`--url: expected http:// or https://\n${USAGE}`, 2);
+  const { login } = values;
+  const password = values.password ?? Deno.env.get("ROOKERY_PASSWORD");
+  const token = login === undefined ? values.token ?? Deno.env.get("ROOKERY_TOKEN") : undefined;
+  if ((login === undefined || password === undefined) && token === undefined) fail(USAGE, EXIT.usage);
+  return { base, login, password, token };
+}
+
+function dim(text: string): string {
+  return styled("dim", text, Deno.stderr);
+}

@@ -1,0 +1,55 @@
+import { harmless, styled } from "./terminal.ts";
+
+export interface Frame {
+  type: string;
+  cursor?: string;
+  reason?: string;
+  data?: Record<string, unknown>;
+}
+
+interface PostData {
+  id: string;
+  page: { name: string };
+  author: { login: string; first_name: string; last_name: string };
+  text: string;
+  photos: unknown[];
+  place: string | null;
+  reply_to: { id: string } | null;
+  created_at: string;
+}
+
+/** The lines that tell of a frame; one that is not known here is told by its type, not swallowed. */
+export function shown({ type, data = {} }: Frame): string[] {
+  const time = styled("dim", new Date().toISOString().slice(11, 19));
+  switch (type) {
+    case "post.created":
+    case "post.updated":
+      return post(time, type === "post.updated" ? " edited" : "", data as unknown as PostData);
+    case "post.deleted":
+      return [`${time} ${styled("red", "deleted")} post ${data["id"]}`];
+    case "post.likes":
+      return [`${time} ${styled("yellow", `♥ ${data["like_count"]}`)} post ${data["id"]}`];
+    case "page.hidden":
+      return [`${time} ${styled("red", "hidden")} page ${data["page_id"]} (${data["reason"]})`];
+    case "page.shown":
+      return [`${time} ${styled("green", "shown")} page ${data["page_id"]}`];
+    default:
+      return [`${time} ${harmless(type)} ${harmless(JSON.stringify(data)).slice(0, 300)}`];
+  }
+}
+
+function post(time: string, edited: string, { author, page, text, photos, place, reply_to, id }: PostData): string[] {
+  const name = styled("bold", harmless(`${author.first_name} ${author.last_name}`));
+  const on = `@${harmless(author.login)} on “${harmless(page.name)}”`;
+  const about = [
+    ...(reply_to ? [`reply to ${reply_to.id}`] : []),
+    ...(place ? [`at ${harmless(place)}`] : []),
+    ...(photos.length > 0 ? [`${photos.length} photo${photos.length === 1 ? "" : "s"}`] : []),
+    `post ${id}`,
+  ].join(" · ");
+  return [
+    `${time} ${name} ${styled("cyan", on)}${edited}`,
+    ...harmless(text).split("\n").filter((line) => line !== "").map((line) => `         ${line}`),
+    styled("dim", `         ${about}`),
+  ];
+}

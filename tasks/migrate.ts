@@ -1,0 +1,20 @@
+/** Applies pending migrations: to `DATABASE_URL`, or to the embedded database while no server runs. */
+import { migrate } from "../db/migrate.ts";
+import { configOrExit, openDatabase } from "./database.ts";
+import { fail, say } from "./terminal.ts";
+
+const config = configOrExit();
+try {
+  await using database = await openDatabase(config);
+  if (database.by === "server") {
+    say(`A server is running on "${config.DATA_DIR}"; it has applied the migrations it knows at its start`);
+  } else {
+    const applied = await migrate(database.sql);
+    for (const name of applied) say(`applied ${name}`);
+    say(applied.length === 0 ? "Nothing to apply: the database is up to date" : `${applied.length} applied`);
+  }
+} catch (error) {
+  fail(`The migrations could not be applied: ${error instanceof Error ? error.message : error}`);
+}
+// The pool's idle connections must not keep a finished task waiting.
+Deno.exit(0);

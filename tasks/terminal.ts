@@ -1,0 +1,74 @@
+/** What tasks say: results on standard output, remarks on standard error; colours and bars only where a person looks. */
+const ENCODER = new TextEncoder();
+
+const STYLES = { bold: "1", dim: "2", red: "31", green: "32", yellow: "33", cyan: "36" } as const;
+export type Style = keyof typeof STYLES;
+
+export function say(line: string): void {
+  writeAll(Deno.stdout, `${line}\n`);
+}
+
+export function remark(line: string): void {
+  writeAll(Deno.stderr, `${line}\n`);
+}
+
+/** Styles only on a terminal, and never against `NO_COLOR`. */
+export function styled(style: Style, text: string, to: { isTerminal(): boolean } = Deno.stdout): string {
+  return to.isTerminal() && !Deno.noColor ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
+}
+
+/** Text that others wrote must not steer the terminal. */
+export function harmless(text: string): string {
+  // deno-lint-ignore no-control-regex -- these are what is taken out
+  return text.replaceAll(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "");
+}
+
+/** Ends a task with one line that says what to do. */
+export function fail(message: string, code = 1): never {
+  remark(styled("red", message, Deno.stderr));
+  Deno.exit(code);
+}
+
+/** A bar on a terminal; elsewhere a line when a step begins its work and one when it has ended. */
+export class Progress {
+  #done = 0;
+  #note = "";
+  readonly #shown = Deno.stdout.isTerminal();
+
+  constructor(private readonly name: string, private readonly total: number) {
+    if (this.#shown) this.#draw();
+    else say(`${name}: ${total} to do`);
+  }
+
+  step(): void {
+    this.#done++;
+    this.#note = "";
+    if (this.#shown) this.#draw();
+  }
+
+  /** Why it stands still. */
+  note(text: string): void {
+    if (text === this.#note) return;
+    this.#note = text;
+    if (this.#shown) this.#draw();
+    else say(`${this.name}: ${this.#done} of ${this.total}; ${text}`);
+  }
+
+  end(): void {
+    if (this.#shown) writeAll(Deno.stdout, `\r\x1b[K${this.name.padEnd(12)} ${this.#done} done\n`);
+    else say(`${this.name}: ${this.#done} done`);
+  }
+
+  #draw(): void {
+    const width = 30;
+    const filled = Math.round(width * this.#done / Math.max(1, this.total));
+    const bar = "█".repeat(filled) + "░".repeat(width - filled);
+    const note = this.#note === "" ? "" : `  ${styled("dim", this.#note)}`;
+    writeAll(Deno.stdout, `\r\x1b[K${this.name.padEnd(12)} ${bar} ${this.#done}/${this.total}${note}`);
+  }
+}
+
+function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = ENCODER.encode(text);
+  for (let sent = 0; sent < bytes.length;) sent += to.writeSync(bytes.subarray(sent));
+}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { ADMIN, eventually, freshServices, newLogin, registration, startApp } from "../support/app.ts";
+
+Deno.test("An account that is not verified in time is deleted with everything it owns; one that ever was never is", async () => {
+  await using app = await startApp({ UNVERIFIED_TTL: "3s" });
+  const { token } = await app.admin();
+  const fields = registration();
+  const lapsing = await app.ok("POST", "/users", { body: fields });
+  const tokens = await app.signIn(fields.login!);
+  await app.code(fields.email!);
+  const kept = await app.register();
+  // Ever verified, and waiting for a second address: still never touched.
+  await app.ok("PATCH", `/users/${kept.id}`, { token: kept.token, body: { email: `${newLogin()}@rookery.test` } });
+  await using socket = await app.listen(tokens.token);
+  await socket.next("hello");
+
+  await app.ok("GET", `/users/${lapsing.id}`, { token });
+  await eventually(async () => {
+    const { status } = await app.call("GET", `/users/${lapsing.id}`, { token });
+    return status === 404 ? true : undefined;
+  }, "the deletion");
+  assert.equal((await socket.ended()).code, 4401);
+  await app.refused("token-invalid", "GET", "/users/me", { token: tokens.token });
+  await app.refused("token-invalid", "POST", "/security/refresh", { body: { refresh_token: tokens.refresh_token } });
+  await app.refused("not-found", "GET", `/pages/${lapsing.page_id}`, { token });
+  const letters = "select 1 from letters where recipient = lower($1)";
+  assert.deepEqual(await app.ctx.sql.query(letters, [fields.email!]), []);
+  const again = await app.ok("POST", "/users", { body: fields });
+  assert.notEqual(again.id, lapsing.id);
+
+  const { created_at } = await app.ok("GET", "/users/me", { token: kept.token });
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, Date.parse(created_at) + 4_500 - Date.now())));
+  await app.ok("GET", "/users/me", { token: kept.token });
+  await app.ok("GET", "/users/me", { token });
+});
+
+Deno.test("With REQUIRE_VERIFIED_EMAIL=false nobody is deleted, and everybody writes", async () => {
+  await using app = await startApp({ UNVERIFIED_TTL: "500ms", REQUIRE_VERIFIED_EMAIL: "false" });
+  const person = await app.person({ verified: false });
+  await app.post(person);
+  await eventually(async () => {
+    const due = "select 1 from jobs where kind = 'user.expire'";
+    return (await app.ctx.sql.query(due)).length === 0 ? true : undefined;
+  }, "the expiry's job done");
+  assert.equal((await app.ok("GET", "/users/me", { token: person.token })).email_verified, false);
+});
+
+Deno.test("With REGISTRATION=admin only an administrator makes accounts, and those count as verified", async () => {
+  await using app = await startApp({ REGISTRATION: "admin" });
+  const user = await app.person();
+  await app.refused("registration-closed", "POST", "/users", { body: registration() });
+  await app.refused("registration-closed", "POST", "/users", { token: user.token, body: registration() });
+  const { token } = await app.admin();
+  const fields = registration();
+  const made = await app.ok("POST", "/users", { token, body: fields });
+  assert.equal(made.email_verified, true);
+  const signedIn = await app.signIn(fields.login!);
+  await app.ok("POST", "/pages", { token: signedIn.token, body: { name: "At once" } });
+});
+
+Deno.test("The first start makes one verified administrator; a second neither makes another nor resets the password", async () => {
+  await using stack = new AsyncDisposableStack();
+  const services = await freshServices(stack);
+  {
+    await using app = await startApp(services);
+    const admin = await app.admin();
+    const me = await app.ok("GET", "/users/me", { token: admin.token });
+    assert.deepEqual([me.login, me.email, me.role, me.email_verified], [ADMIN.login, ADMIN.email, "admin", true]);
+    await app.ok("POST", "/security/password", {
+      token: admin.token,
+      body: { current: ADMIN.password, new: "Changed-Horse2" },
+    });
+  }
+  await using app = await startApp({ ...services, ADMIN_LOGIN: "other", ADMIN_EMAIL: "other@rookery.test" });
+  await app.refused("credentials-invalid", "POST", "/security/login", {
+    body: { login: ADMIN.login, password: ADMIN.password },
+  });
+  await app.refused("credentials-invalid", "POST", "/security/login", {
+    body: { login: "other", password: ADMIN.password },
+  });
+  const { token } = await app.signIn(ADMIN.login, "Changed-Horse2");
+  const { items } = await app.ok("GET", "/users?role=admin", { token });
+  assert.deepEqual(items.map(({ login }: { login: string }) => login), [ADMIN.login]);
+});
+
+Deno.test("The last administrator can be neither demoted, blocked nor deleted", async () => {
+  await using app = await startApp();
+  const admin = await app.admin();
+  const { token, id } = admin;
+  const attempts: [string, string, unknown?][] = [
+    ["PUT", `/users/${id}/role`, { role: "user" }],
+    ["POST", `/users/${id}/block`, { reason: "myself" }],
+    ["DELETE", `/users/${id}`],
+  ];
+  for (const [method, path, body] of attempts) await app.refused("last-admin", method, path, { token, body });
+  assert.equal((await app.ok("GET", "/users/me", { token })).role, "admin");
+  await app.person({ role: "admin" });
+  await app.ok("DELETE", `/users/${id}`, { token });
+});

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { Hono } from "hono";
+import { z } from "zod";
+import type { AppContext } from "../../context.ts";
+import { MemoryCache } from "../../db/memory_cache.ts";
+import type { Sql } from "../../db/sql.ts";
+import { AppError } from "../../errors.ts";
+import { Log } from "../../log.ts";
+import { answer, answerText, type Api, endpoint, paging } from "../../routes/http/endpoint.ts";
+import { Idempotency } from "../../routes/http/idempotency.ts";
+import { RateLimiter } from "../../routes/http/rate_limit.ts";
+import { Secret } from "../../security/secret.ts";
+import { openTestDatabase } from "../support/pglite.ts";
+
+const secret = new Secret("a secret for tests only, long enough");
+
+/** What endpoints need and no more; no test here signs in. */
+function testApi(cache: MemoryCache, sql?: Sql): Api {
+  const config = { RATE_LIMITS: false, REQUIRE_VERIFIED_EMAIL: true };
+  const ctx = { config, log: new Log("error"), cache, secret, draining: false } as unknown as AppContext;
+  const idempotency = new Idempotency(sql as Sql, secret);
+  const stats = { requests: {}, underWay: 0 };
+  return { app: new Hono(), ctx, limiter: new RateLimiter(cache, false), idempotency, endpoints: [], stats };
+}
+
+const about = {
+  access: "anyone" as const,
+  summary: "A test",
+  tags: [] as string[],
+  answers: { 200: { description: "Done" } },
+};
+
+async function ask(api: Api, path: string, init: RequestInit = {}) {
+  const response = await api.app.fetch(new Request(`http://host/api/v1${path}`, init), { address: "192.0.2.1" });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: text === "" ? undefined : JSON.parse(text) };
+}
+
+function posted(body: string, headers: Record<string, string> = {}): RequestInit {
+  return { method: "POST", body, headers: { "content-type": "application/json", ...headers } };
+}
+
+async function withNote(test: (api: Api) => Promise<void>): Promise<void> {
+  await using cache = new MemoryCache();
+  const api = testApi(cache);
+  const body = z.strictObject({ text: z.string().max(10), size: z.int().optional() });
+  endpoint(api, { ...about, method: "post", path: "/notes", body }, ({ body }) => answer(200, body));
+  await test(api);
+}
+
+Deno.test("An endpoint names every offending field of a body", () =>
+  withNote(async (api) => {
+    const { status, body } = await ask(api, "/notes", posted('{"size":"big","colour":1,"shape":2}'));
+    assert.equal(status, 422);
+    assert.equal(body.type, "/problems/validation");
+    assert.deepEqual(body.errors.map(({ path }: { path: string }) => path).sort(), ["colour", "shape", "size", "text"]);
+  }));
+
+Deno.test("An endpoint refuses a body by its type, its length and its syntax", () =>
+  withNote(async (api) => {
+    assert.equal((await ask(api, "/notes", posted("{}", { "content-type": "text/plain" }))).status, 415);
+    assert.equal((await ask(api, "/notes", posted("{}", { "content-length": "99999999" }))).status, 413);
+    const endless = new ReadableStream({ pull: (stream) => stream.enqueue(new Uint8Array(16_384)) });
+    assert.equal((await ask(api, "/notes", { ...posted(""), body: endless })).status, 413);
+    assert.equal((await ask(api, "/notes", posted("{"))).body.type, "/problems/invalid-json");
+  }));
+
+Deno.test("An endpoint refuses text that Postgres cannot keep", () =>
+  withNote(async (api) => {
+    for (const text of ["a\\u0000", "a\\ud800"]) {
+      assert.equal((await ask(api, "/notes", posted(`{"text":"${text}"}`))).status, 422, text);
+    }
+  }));
+
+Deno.test("An endpoint answers a body that nests deeper than the stack with a 4xx", async () => {
+  await using cache = new MemoryCache();
+  const api = testApi(cache);
+  const body = z.strictObject({ value: z.json() });
+  endpoint(api, { ...about, method: "post", path: "/values", body }, () => answer(200, {}));
+  for (const text of ["", "\\u0041"]) {
+    const deep = `{"x":"${text}","value":${"[".repeat(30_000)}${"]".repeat(30_000)}}`;
+    assert.equal((await ask(api, "/values", posted(deep))).status, 422, `with text "${text}"`);
+  }
+});
+
+Deno.test("An endpoint answers a body that breaks off with a 4xx", () =>
+  withNote(async (api) => {
+    const broken = new ReadableStream({ start: (stream) => stream.error(new TypeError("the connection broke")) });
+    assert.equal((await ask(api, "/notes", { ...posted(""), body: broken })).status, 400);
+  }));
+
+Deno.test("An endpoint that lists takes limits of 1 to 100 and links to the next page", async () => {
+  await using cache = new MemoryCache();
+  const api = testApi(cache);
+  endpoint(
+    api,
+    { ...about, method: "get", path: "/notes", query: z.strictObject({ ...paging, q: z.string().optional() }) },
+    ({ query }) => answerText(200, JSON.stringify(query), "next one"),
+  );
+  const { body, headers } = await ask(api, "/notes?q=a%26b?&cursor=old");
+  assert.equal(body.limit, 20);
+  assert.equal(headers.get("link"), '</api/v1/notes?q=a%26b%3F&cursor=next+one>; rel="next"');
+  for (const limit of ["0", "101", "1.5", "x", ""]) assert.equal((await ask(api, `/notes?limit=${limit}`)).status, 422);
+  assert.equal((await ask(api, "/notes?unknown=1")).status, 422);
+});
+
+Deno.test("An endpoint for the signed-in asks for a token before it looks at anything else", async () => {
+  await using cache = new MemoryCache();
+  const api = testApi(cache);
+  const definition = {
+    ...about,
+    access: "signed-in",
+    method: "post",
+    path: "/notes",
+    body: z.strictObject({}),
+  } as const;
+  endpoint(api, definition, () => answer(204));
+  const { status, headers, body: told } = await ask(api, "/notes", posted("{", { "content-length": "99999999" }));
+  assert.equal(status, 401);
+  assert.equal(told.type, "/problems/token-missing");
+  assert.equal(headers.get("www-authenticate"), "Bearer");
+});
+
+Deno.test("A request repeated after an unknown outcome runs under the receipt of the first", async () => {
+  await using sql = await openTestDatabase();
+  await sql.script(await Deno.readTextFile(new URL("../../db/migrations/0001_core.sql", import.meta.url)));
+  await using cache = new MemoryCache();
+  const api = testApi(cache, sql);
+  const receipts: { id: string; result?: unknown }[] = [];
+  endpoint(
+    api,
+    { ...about, method: "post", path: "/notes", body: z.strictObject({}), creates: true },
+    ({ receipt }) => {
+      receipts.push(receipt!);
+      if (receipts.length === 1) throw new AppError("outcome-unknown");
+      return answer(201, { id: 1 }, { Location: "/notes/1" });
+    },
+  );
+  const again = () => ask(api, "/notes", posted("{}", { "idempotency-key": "key-1" }));
+  assert.equal((await again()).status, 504);
+  // The commit of the first request, late.
+  await sql.query("update receipts set result = '{\"note\":1}' where id = $1", [receipts[0]!.id]);
+  assert.equal((await again()).status, 201);
+  assert.deepEqual(receipts[1], { id: receipts[0]!.id, result: { note: 1 } });
+  const replayed = await again();
+  assert.deepEqual([replayed.status, replayed.headers.get("location"), replayed.headers.get("idempotency-replayed")], [
+    201,
+    "/notes/1",
+    "true",
+  ]);
+  assert.equal(receipts.length, 2);
+});

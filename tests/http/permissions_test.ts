@@ -1,0 +1,260 @@
+import assert from "node:assert/strict";
+import { type Answer, newLogin, PASSWORD, type Person, registration, sharedApp } from "../support/app.ts";
+
+const app = sharedApp();
+
+/** In the order of the table's columns. */
+const CALLERS = [
+  "anonymous",
+  "unverified",
+  "stranger",
+  "follower",
+  "owner",
+  "moderator",
+  "admin",
+  "blocked",
+  "old session",
+  "refresh token",
+] as const;
+type CallerName = typeof CALLERS[number];
+
+/** Whatever the endpoint, these callers hear this reason first. */
+const FIRST_REASON: Partial<Record<CallerName, string>> = {
+  anonymous: "token-missing",
+  blocked: "account-blocked",
+  "old session": "token-outdated",
+  "refresh token": "token-invalid",
+};
+
+interface World {
+  callers: Record<CallerName, Person | undefined>;
+  owner: Person;
+  follower: Person;
+  /** Pages of the owner: private with the follower, private without followers, public. */
+  page: string;
+  lonely: string;
+  open: string;
+  /** A post on the private page. */
+  post: string;
+  /** Somebody whose account may be used up. */
+  spare: () => Promise<Person>;
+}
+
+interface Row {
+  /** Of every caller, in their order. */
+  statuses: string;
+  /** From `{id}` to what stands there, where it is not this. */
+  path?: (world: World, caller: CallerName) => string | Promise<string>;
+  body?: (world: World, caller: CallerName) => unknown | Promise<unknown>;
+  /** The call uses up its caller. */
+  spends?: true;
+}
+
+const SIGNED_IN = "401 200 200 200 200 200 200 403 401 401";
+const ADMIN_ONLY = "401 403 403 403 403 403 200 403 401 401";
+const STAFF_ONLY = "401 403 403 403 403 200 200 403 401 401";
+const OWNER_ONLY = "401 403 403 403 200 403 403 403 401 401";
+const WHO_SEES = "401 404 404 200 200 200 200 403 401 401";
+const anyone = (status: number) => CALLERS.map(() => status).join(" ");
+const tomorrow = () => new Date(Date.now() + 86_400_000).toISOString();
+const account = ({ owner }: World) => `/users/${owner.id}`;
+const spareAccount = async ({ owner, spare }: World, caller: CallerName) =>
+  `/users/${caller === "admin" ? (await spare()).id : owner.id}`;
+const freshPage = async ({ owner }: World) => `/pages/${(await app.page(owner)).id}`;
+const freshPost = async ({ owner, page }: World) => `/posts/${(await app.post(owner, {}, page)).id}`;
+
+const TABLE: Record<string, Row> = {
+  "post /users": { statuses: "201 201 201 201 201 201 201 403 401 401", body: () => registration() },
+  "get /users/me": { statuses: SIGNED_IN },
+  "get /users": { statuses: ADMIN_ONLY },
+  "get /users/{id}": { statuses: ADMIN_ONLY, path: account },
+  "patch /users/{id}": {
+    statuses: "401 403 403 403 200 403 200 403 401 401",
+    path: account,
+    body: () => ({ first_name: "Grace" }),
+  },
+  "delete /users/{id}": { statuses: ADMIN_ONLY.replace("200", "204"), path: spareAccount },
+  "put /users/{id}/role": {
+    statuses: ADMIN_ONLY,
+    path: async (world) => `${account(world)}/role`,
+    body: () => ({ role: "user" }),
+  },
+  "post /users/{id}/block": {
+    statuses: ADMIN_ONLY,
+    path: async (world, caller) => `${await spareAccount(world, caller)}/block`,
+    body: () => ({ reason: "spam" }),
+  },
+  "delete /users/{id}/block": { statuses: ADMIN_ONLY, path: async (world) => `${account(world)}/block` },
+
+  "post /security/login": {
+    statuses: anyone(200),
+    body: async ({ spare }) => ({ login: (await spare()).login, password: PASSWORD }),
+  },
+  "post /security/refresh": {
+    statuses: anyone(200),
+    body: async ({ spare }) => ({ refresh_token: (await spare()).refresh_token }),
+  },
+  "post /security/logout": { statuses: SIGNED_IN.replaceAll("200", "204"), spends: true },
+  "post /security/code": { statuses: "401 204 409 409 409 409 409 403 401 401" },
+  "post /security/verify": {
+    statuses: "401 422 409 409 409 409 409 403 401 401",
+    body: () => ({ code: "NOTACODE" }),
+  },
+  "post /security/password": {
+    statuses: SIGNED_IN.replaceAll("200", "204"),
+    body: () => ({ current: PASSWORD, new: "Other-Horse2" }),
+    spends: true,
+  },
+  "post /security/recover": { statuses: anyone(204), body: () => ({ email: `${newLogin()}@nowhere.test` }) },
+  "post /security/reset": {
+    statuses: anyone(422),
+    body: () => ({ email: `${newLogin()}@nowhere.test`, code: "NOTACODE", new: "Other-Horse2" }),
+  },
+  "post /mail/inbox": {
+    statuses: anyone(200),
+    body: async ({ spare }) => ({ email: (await spare()).email, password: PASSWORD }),
+  },
+
+  "post /pages": { statuses: "401 403 201 201 201 201 201 403 401 401", body: () => ({ name: "A page" }) },
+  "get /pages": { statuses: SIGNED_IN, path: () => "/pages?owner=me" },
+  "get /pages/{id}": { statuses: SIGNED_IN },
+  "patch /pages/{id}": { statuses: OWNER_ONLY, body: () => ({ description: "New" }) },
+  "delete /pages/{id}": { statuses: OWNER_ONLY.replace("200", "204"), path: freshPage },
+  "put /pages/{id}/tags/{tag}": { statuses: OWNER_ONLY },
+  "delete /pages/{id}/tags/{tag}": { statuses: OWNER_ONLY },
+  "get /people/{login}": { statuses: SIGNED_IN },
+  "get /people/{login}/pages": { statuses: SIGNED_IN },
+  "post /pages/{id}/block": {
+    statuses: STAFF_ONLY,
+    path: async (world) => `${await freshPage(world)}/block`,
+    body: () => ({ reason: "spam", until: tomorrow() }),
+  },
+  "delete /pages/{id}/block": { statuses: STAFF_ONLY, path: async (world) => `${await freshPage(world)}/block` },
+
+  "put /pages/{id}/follow": { statuses: "401 403 200 200 409 200 200 403 401 401" },
+  "delete /pages/{id}/follow": { statuses: SIGNED_IN, path: ({ open }) => `/pages/${open}/follow` },
+  "get /users/me/following": { statuses: SIGNED_IN },
+  "get /users/me/requests": { statuses: SIGNED_IN },
+  "get /pages/{id}/followers": { statuses: WHO_SEES },
+  "delete /pages/{id}/followers/{user_id}": {
+    statuses: OWNER_ONLY.replace("200", "204"),
+    path: async ({ open, spare }) => {
+      const person = await spare();
+      await app.follow(person, open);
+      return `/pages/${open}/followers/${person.id}`;
+    },
+  },
+  "get /pages/{id}/requests": { statuses: OWNER_ONLY },
+  "post /pages/{id}/requests/accept": {
+    statuses: OWNER_ONLY,
+    path: ({ lonely }) => `/pages/${lonely}/requests/accept`,
+    body: () => ({ all: true }),
+  },
+  "post /pages/{id}/requests/reject": {
+    statuses: OWNER_ONLY,
+    path: ({ lonely }) => `/pages/${lonely}/requests/reject`,
+    body: () => ({ all: true }),
+  },
+
+  "post /pages/{id}/posts": { statuses: OWNER_ONLY.replace("200", "201"), body: () => ({ text: "Hello" }) },
+  "get /pages/{id}/posts": { statuses: WHO_SEES },
+  "get /posts/{id}": { statuses: WHO_SEES, path: ({ post }) => `/posts/${post}` },
+  "get /posts/{id}/replies": { statuses: WHO_SEES, path: ({ post }) => `/posts/${post}/replies` },
+  "patch /posts/{id}": {
+    statuses: "401 403 404 403 200 403 403 403 401 401",
+    path: ({ post }) => `/posts/${post}`,
+    body: () => ({ text: "Edited" }),
+  },
+  "delete /posts/{id}": { statuses: "401 404 404 403 204 204 204 403 401 401", path: freshPost },
+  "put /posts/{id}/like": {
+    statuses: "401 403 404 200 200 200 200 403 401 401",
+    path: ({ post }) => `/posts/${post}/like`,
+  },
+  "delete /posts/{id}/like": {
+    statuses: "401 403 404 200 200 200 200 403 401 401",
+    path: ({ post }) => `/posts/${post}/like`,
+  },
+  "get /users/me/likes": { statuses: SIGNED_IN },
+  "get /feed": { statuses: SIGNED_IN },
+  "post /feed/ticket": { statuses: SIGNED_IN },
+  // Without the handshake: whoever may listen is told what this address speaks.
+  "get /feed/live": { statuses: SIGNED_IN.replaceAll("200", "426") },
+};
+
+Deno.test("Every declared endpoint is in the table of permissions, and nothing else is", () => {
+  const declared = app.contract.operations().map(({ method, path }) => `${method} ${path.replace("/api/v1", "")}`);
+  assert.deepEqual(Object.keys(TABLE).sort(), [...new Set([...declared, "get /feed/live"])].sort());
+});
+
+for (const [call, row] of Object.entries(TABLE)) {
+  Deno.test(`${call.toUpperCase().replace(/ .*/, "")} ${call.split(" ")[1]} answers each caller as it should`, async () => {
+    const world = await theWorld();
+    const [method, template] = call.split(" ") as [string, string];
+    const got: Record<string, string> = {};
+    const expected: Record<string, string> = {};
+    const statuses = row.statuses.split(" ");
+    for (const [i, name] of CALLERS.entries()) {
+      const caller = row.spends ? await made(name) : world.callers[name];
+      const path = await row.path?.(world, name) ?? filled(template, world);
+      const body = await row.body?.(world, name);
+      const answer = await app.call(method.toUpperCase(), path, {
+        token: name === "refresh token" ? caller?.refresh_token : caller?.token,
+        body,
+        undeclared: call === "get /feed/live",
+      });
+      got[name] = shown(answer);
+      const refused = statuses[i] === "401" || statuses[i] === "403";
+      const reason = refused ? FIRST_REASON[name] : undefined;
+      expected[name] = reason ? `${statuses[i]} ${reason}` : `${statuses[i]} ${answer.slug ?? ""}`.trim();
+    }
+    assert.deepEqual(got, expected);
+  });
+}
+
+function shown({ status, slug }: Answer): string {
+  return slug === undefined ? String(status) : `${status} ${slug}`;
+}
+
+function filled(template: string, { page, owner }: World): string {
+  return template.replace("{id}", page).replace("{tag}", "birds").replace("{login}", owner.login);
+}
+
+/** A caller of this sort, who has to do with nobody. */
+async function made(name: CallerName): Promise<Person | undefined> {
+  if (name === "anonymous") return undefined;
+  if (name === "moderator" || name === "admin") return await app.person({ role: name });
+  const person = await app.person({ verified: name !== "unverified" });
+  if (name === "blocked") {
+    const { token } = await app.admin();
+    await app.ok("POST", `/users/${person.id}/block`, { token, body: { reason: "spam" } });
+  }
+  if (name === "old session") await app.signIn(person.login);
+  return person;
+}
+
+let world: Promise<World> | undefined;
+function theWorld(): Promise<World> {
+  return world ??= (async () => {
+    const people = await Promise.all(CALLERS.map(async (name) => [name, await made(name)] as const));
+    const callers = Object.fromEntries(people) as World["callers"];
+    const [owner, follower] = [callers.owner!, callers.follower!];
+    const [page, lonely, open] = await Promise.all([
+      app.page(owner, { is_private: true }),
+      app.page(owner, { is_private: true }),
+      app.page(owner),
+    ]);
+    await app.follow(follower, page.id);
+    await app.ok("POST", `/pages/${page.id}/requests/accept`, { token: owner.token, body: { all: true } });
+    const post = await app.post(owner, {}, page.id);
+    return {
+      callers,
+      owner,
+      follower,
+      page: page.id,
+      lonely: lonely.id,
+      open: open.id,
+      post: post.id,
+      spare: () => app.person(),
+    };
+  })();
+}

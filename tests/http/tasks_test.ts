@@ -1,0 +1,185 @@
+/** The tasks that act on a running installation, as the processes they are. */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { freshDataDir } from "../support/pglite.ts";
+import { administrator, call, makePeople, type Person } from "../support/person.ts";
+import { NodeProcess } from "../support/node_process.ts";
+import { until } from "../support/seeded.ts";
+import { TaskProcess } from "../support/task_process.ts";
+
+interface Census {
+  verified: number;
+  pages: number;
+  posts: number;
+  replies: number;
+  following: number;
+  requested: number;
+  likes: number;
+}
+
+const SECRET_KEY = "the secret key of the tasks test, 32 characters";
+
+Deno.test("deno task listen shows the feed, and misses nothing over a restart of the server", async () => {
+  // The same port again, as an installation has it.
+  await using node = await NodeProcess.start({ env: { PORT: String(freePort()) } });
+  const [reader, writer] = await makePeople(node, 2) as [Person, Person];
+  await reader.do("PUT", `/pages/${writer.page}/follow`);
+  await using task = new TaskProcess("listen", [
+    "--url",
+    node.url,
+    "--login",
+    reader.login,
+    "--password",
+    reader.password,
+  ]);
+  await task.says("ends the account's other session");
+  await task.says("Listening at");
+  assert.equal((await reader.call("GET", "/feed")).status, 401, "the other session goes on");
+  await writer.post("Before the restart \u001b[31m");
+  await task.says("Before the restart [31m");
+  assert.ok(!task.output.includes("\u001b"), "colours, or a steered terminal, where there is none");
+  await node.kill();
+  await task.says("again in");
+  await node.restart();
+  await writer.post("While nobody may be listening");
+  await writer.post("After the restart");
+  await task.says("After the restart");
+  const said = ["Before the restart", "While nobody may be listening", "After the restart"];
+  assert.deepEqual(said.map((text) => task.output.split(text).length - 1), [1, 1, 1], task.output);
+  assert.equal(await task.interrupt(), 0);
+});
+
+Deno.test("deno task listen renews its token while the server is away", async () => {
+  await using node = await NodeProcess.start({ env: { PORT: String(freePort()), ACCESS_TOKEN_TTL: "1s" } });
+  const [reader] = await makePeople(node, 1) as [Person];
+  await using task = new TaskProcess("listen", ["--url", node.url, "--login", reader.login], {
+    ROOKERY_PASSWORD: reader.password,
+  });
+  await task.says("Listening at");
+  await node.kill();
+  await task.says("again in");
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await node.restart();
+  await until("it listens again", () => task.output.split("Listening at").length === 3, { timeoutMs: 30_000 });
+});
+
+Deno.test("deno task listen tells apart by its exit code why it ended", async () => {
+  await using node = await NodeProcess.start();
+  const [reader] = await makePeople(node, 1) as [Person];
+  const run = (...args: string[]) => TaskProcess.run("listen", ["--url", node.url, ...args]);
+  assert.equal((await run()).code, 2);
+  assert.equal((await run("--login", reader.login, "--password", "wrong")).code, 3);
+  assert.equal((await run("--token", "nonsense")).code, 3);
+  await using elsewhere = new TaskProcess("listen", ["--url", node.url, "--token", reader.token]);
+  await elsewhere.says("Listening at");
+  await reader.signIn();
+  await elsewhere.says("The session has ended");
+  await using blocked = new TaskProcess("listen", ["--url", node.url, "--token", reader.token]);
+  await blocked.says("Listening at");
+  const admin = await administrator(node);
+  await admin.do("POST", `/users/${reader.id}/block`, { reason: "test" });
+  await blocked.says("The account is blocked");
+});
+
+Deno.test("deno task demo fills an empty installation, and a second run takes up what is there", async () => {
+  await using node = await NodeProcess.start({ env: { REQUIRE_VERIFIED_EMAIL: "true" } });
+  const args = ["--url", node.url, "--users", "12", "--posts", "40", "--seed", "7"];
+  const first = await TaskProcess.run("demo", args);
+  assert.equal(first.code, 0, first.output);
+  const before = await census(node);
+  assert.ok(before.verified >= 12 && before.posts === 40 && before.replies > 0, JSON.stringify(before));
+  assert.ok(before.following > 12 && before.requested > 0 && before.likes > 0, JSON.stringify(before));
+  const second = await TaskProcess.run("demo", args);
+  assert.equal(second.code, 0, second.output);
+  assert.deepEqual(await census(node), before);
+  const [, login, password] = /^ {2}(\w+) +(\S+) /m.exec(second.output)!;
+  assert.equal((await call(node.url, "POST", "/security/login", { body: { login, password } })).status, 200);
+  const other = await TaskProcess.run("demo", [...args, "--password", "An0ther-one"]);
+  assert.equal(other.code, 1);
+  assert.match(other.output, /is here already with another password/);
+});
+
+Deno.test("deno task demo lets an administrator make the people where nobody else may", async () => {
+  await using node = await NodeProcess.start({ env: { REGISTRATION: "admin", REQUIRE_VERIFIED_EMAIL: "true" } });
+  const args = ["--url", node.url, "--users", "4", "--posts", "6"];
+  const refused = await TaskProcess.run("demo", args);
+  assert.equal(refused.code, 1);
+  assert.match(refused.output, /Only an administrator creates accounts/);
+  const { login, password } = await administrator(node);
+  const done = await TaskProcess.run("demo", [...args, "--admin-login", login, "--admin-password", password]);
+  assert.equal(done.code, 0, done.output);
+  assert.equal((await census(node)).posts, 6);
+});
+
+Deno.test("deno task keys rotate: old tokens go on, new ones have the new key, the JWKS has both", async () => {
+  await using folder = await freshDataDir();
+  const env = { DATA_DIR: folder.path, SECRET_KEY };
+  const unowned = { path: folder.path, [Symbol.asyncDispose]: () => Promise.resolve() };
+  await using node = await NodeProcess.on(unowned, { SECRET_KEY });
+  const [old] = await makePeople(node, 1) as [Person];
+  const rotated = await TaskProcess.run("keys", ["rotate"], env);
+  assert.equal(rotated.code, 0, rotated.output);
+  const kid = /^New key (\S+?)[;\s]/m.exec(rotated.output)![1]!;
+  assert.notEqual(kidOf(old.token), kid);
+  const unknown = `${encode({ alg: "EdDSA", typ: "at+jwt", kid })}.${encode({})}.${
+    Buffer.alloc(64).toString("base64url")
+  }`;
+  await until("the node knows the new key", async () => {
+    // A key id that it does not know makes it look.
+    await call(node.url, "GET", "/users/me", { token: unknown });
+    return (await jwks(node)).includes(kid);
+  }, { timeoutMs: 20_000 });
+  assert.deepEqual(new Set(await jwks(node)), new Set([kidOf(old.token), kid]));
+  assert.equal((await old.call("GET", "/users/me")).status, 200, "an old token is not valid any more");
+  await old.signIn();
+  assert.equal(kidOf(old.token), kid);
+  await node.stop();
+  const listed = await TaskProcess.run("keys", ["list"], env);
+  assert.equal(listed.code, 0, listed.output);
+  assert.match(listed.output, new RegExp(`retired, still checks\n${kid}  signs\n`));
+});
+
+Deno.test("deno task migrate works on files without a server, and steps aside for a running one", async () => {
+  await using folder = await freshDataDir();
+  const env = { DATA_DIR: folder.path, SECRET_KEY };
+  assert.match((await TaskProcess.run("keys", ["list"], env)).output, /start Rookery once/);
+  const migrated = await TaskProcess.run("migrate", [], env);
+  assert.equal(migrated.code, 0, migrated.output);
+  assert.match(migrated.output, /up to date|\d+ applied/);
+  const unowned = { path: folder.path, [Symbol.asyncDispose]: () => Promise.resolve() };
+  await using _node = await NodeProcess.on(unowned, { SECRET_KEY });
+  const { code, output } = await TaskProcess.run("migrate", [], env);
+  assert.equal(code, 0, output);
+  assert.match(output, /A server is running/);
+});
+
+async function census(node: NodeProcess): Promise<Census> {
+  const [counts] = await node.sql.query<Census>(`select
+    (select count(*) from users where email_verified_at is not null) as verified,
+    (select count(*) from pages) as pages,
+    (select count(*) from posts) as posts,
+    (select count(*) from posts where reply_to is not null) as replies,
+    (select count(*) from follows where state = 'following') as following,
+    (select count(*) from follows where state = 'requested') as requested,
+    (select count(*) from likes) as likes`);
+  return counts!;
+}
+
+async function jwks(node: NodeProcess): Promise<string[]> {
+  const { keys } = await (await fetch(`${node.url}/.well-known/jwks.json`)).json() as { keys: { kid: string }[] };
+  return keys.map(({ kid }) => kid);
+}
+
+function kidOf(token: string): string {
+  return JSON.parse(Buffer.from(token.split(".")[0]!, "base64url").toString()).kid;
+}
+
+function encode(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString("base64url");
+}
+
+function freePort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  return listener.addr.port;
+}

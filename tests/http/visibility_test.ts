@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { NodeProcess } from "../support/node_process.ts";
+import { administrator, type Json, makePeople, type Person } from "../support/person.ts";
+import { type Seeded, seededTest, until } from "../support/seeded.ts";
+import { Acts } from "../support/visibility_acts.ts";
+import { type ModelPage, type Role, VisibilityModel } from "../support/visibility_model.ts";
+
+const ROUNDS = 26;
+const PEOPLE = 5;
+
+seededTest("Every endpoint that shows posts agrees with a model of who may see them", async (random) => {
+  await using node = await NodeProcess.start();
+  const admin = await administrator(node);
+  const people = await makePeople(node, PEOPLE);
+  const [moderator] = await makePeople(node, 1, "moderator");
+  await admin.do("PUT", `/users/${moderator!.id}/role`, { role: "moderator" });
+  await moderator!.signIn();
+  const everybody = [...people, moderator!];
+  const roles = new Map<string, Role>([[admin.id, "admin"], [moderator!.id, "moderator"]]);
+  for (const { id } of people) roles.set(id, "user");
+  const model = new VisibilityModel(roles);
+  for (const person of everybody) model.addPage(person.page, person.id, true);
+  const acts = new Acts(random, model, everybody, admin);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let i = random.whole(3, 14); i > 0; i--) {
+      const person = await acts.next();
+      // One's own write shows in the very next read; how many others like a post may come a moment later, by an event.
+      await feedAgrees(person, model, random.pick([1, 3, 20, 40, 60]), ({ like_count: _, ...rest }) => rest);
+    }
+    await settled(node, admin);
+    await Promise.all([...everybody, admin].map((viewer) => allAgrees(viewer, model, random)));
+  }
+  for (const refusal of ["POST 403", "POST 404", "PUT 403", "PUT 404", "PUT 409", "PATCH 403", "DELETE 403"]) {
+    assert.ok(acts.refused.has(refusal), `${refusal} never came up`);
+  }
+});
+
+/** Until every like was told, and everything told has reached what the node remembers. */
+async function settled(node: NodeProcess, admin: Person): Promise<void> {
+  await until("every event has its number", async () => {
+    const [row] = await node.sql.query<{ open: boolean }>(
+      "select exists (select from events where seq is null) or exists (select from like_signals) as open",
+    );
+    return !row!.open;
+  });
+  // A write is answered when the node knows it, and with it everything before.
+  await admin.do("PATCH", `/pages/${admin.page}`, { description: crypto.randomUUID() });
+}
+
+async function allAgrees(viewer: Person, model: VisibilityModel, random: Seeded): Promise<void> {
+  const limits = [random.whole(1, 8), 20, 100];
+  for (const limit of limits) await feedAgrees(viewer, model, limit);
+  await deepFeedAgrees(viewer, model, limits[0]!);
+  for (const page of model.pages.values()) {
+    const status = model.statusFor(viewer.id, page);
+    await listAgrees(viewer, model, `/pages/${page.id}/posts`, status, () => model.postsOf(page));
+    await followersAgree(viewer, page, status);
+  }
+  for (const { id, page, deleted } of model.posts.values()) {
+    const status = deleted ? 404 : model.statusFor(viewer.id, page);
+    const answer = await viewer.call("GET", `/posts/${id}`);
+    assert.equal(answer.status, status, `GET /posts/${id} of ${viewer.login}: ${JSON.stringify(answer.body)}`);
+    if (status === 200) assert.deepEqual(comparable(answer.body), model.shown(viewer.id, id));
+    if (random.chance(0.4)) {
+      await listAgrees(viewer, model, `/posts/${id}/replies`, status, () => model.repliesTo(viewer.id, id));
+    }
+  }
+  await listAgrees(viewer, model, "/users/me/likes", 200, () => model.likesOf(viewer.id));
+}
+
+/** A first page, from the actor's memory as a rule. */
+async function feedAgrees(
+  viewer: Person,
+  model: VisibilityModel,
+  limit: number,
+  judged: (post: Record<string, unknown>) => Record<string, unknown> = (post) => post,
+): Promise<void> {
+  const expected = model.feed(viewer.id);
+  const body = await viewer.do("GET", `/feed?limit=${limit}`);
+  const who = `the first ${limit} of the feed of ${viewer.login}`;
+  assert.deepEqual(body.items.map(({ id }: Json) => id), expected.slice(0, limit), who);
+  assert.deepEqual(
+    body.items.map((post: Json) => judged(comparable(post))),
+    expected.slice(0, limit).map((id) => judged(model.shown(viewer.id, id))),
+    who,
+  );
+  assert.equal(body.next_cursor !== null, expected.length > limit, `whether more follows ${who}`);
+}
+
+/** Page by page: the first from memory, the others from SQL; each post as both would show it. */
+async function deepFeedAgrees(viewer: Person, model: VisibilityModel, limit: number): Promise<void> {
+  const expected = model.feed(viewer.id).slice(0, 4 * limit);
+  const items: Json[] = [];
+  for (let cursor: string | null = ""; cursor !== null && items.length < expected.length;) {
+    const body: Json = await viewer.do("GET", `/feed?limit=${limit}${cursor ? `&cursor=${cursor}` : ""}`);
+    items.push(...body.items);
+    cursor = body.next_cursor;
+  }
+  assert.deepEqual(items.map(comparable), expected.map((id) => model.shown(viewer.id, id)));
+  const first = await viewer.do("GET", `/feed?limit=${Math.min(40, Math.max(1, items.length))}`);
+  assert.deepEqual(items.slice(0, 40), first.items.slice(0, items.length), "memory and SQL show the very same");
+}
+
+async function listAgrees(
+  viewer: Person,
+  model: VisibilityModel,
+  path: string,
+  status: number,
+  expected: () => string[],
+): Promise<void> {
+  const answer = await viewer.call("GET", `${path}?limit=100`);
+  assert.equal(answer.status, status, `GET ${path} of ${viewer.login}: ${JSON.stringify(answer.body)}`);
+  if (status !== 200) return;
+  const shown = expected().slice(0, 100).map((id) => model.shown(viewer.id, id));
+  assert.deepEqual(answer.body.items.map(comparable), shown, `GET ${path} of ${viewer.login}`);
+}
+
+async function followersAgree(viewer: Person, page: ModelPage, status: number): Promise<void> {
+  const answer = await viewer.call("GET", `/pages/${page.id}/followers?limit=100`);
+  assert.equal(answer.status, status, `followers of ${page.id} for ${viewer.login}: ${JSON.stringify(answer.body)}`);
+  if (status !== 200) return;
+  assert.deepEqual(answer.body.items.map(({ id }: Json) => id).sort(), [...page.following].sort(), "followers");
+  const { follower_count } = await viewer.do("GET", `/pages/${page.id}`);
+  assert.equal(follower_count, page.following.size, "follower_count");
+}
+
+function comparable(post: Json): Record<string, unknown> {
+  const { id, page, text, liked, like_count, reply_count, reply_to } = post;
+  return { id, page: page.id, text, liked, like_count, reply_count, reply_to };
+}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { LiveListener } from "../support/live_listener.ts";
+import { NodeProcess } from "../support/node_process.ts";
+import { administrator, inBatches, makePeople, type Person } from "../support/person.ts";
+import { RawSocket } from "../support/raw_socket.ts";
+import { until } from "../support/seeded.ts";
+
+Deno.test("A socket that does not read is closed with 4408, at a bounded price, and resumes without loss", async () => {
+  await using node = await NodeProcess.start();
+  const [ann, bob] = await makePeople(node, 2) as [Person, Person];
+  await bob.do("PUT", `/pages/${ann.page}/follow`);
+  const slow = await RawSocket.open(`${node.url}/api/v1/feed/live`, { Authorization: `Bearer ${bob.token}` });
+  const hello = await slow.next();
+  assert.ok(hello?.kind === "text");
+  const { cursor } = JSON.parse(hello.text);
+
+  const ids: string[] = [];
+  const text = "x".repeat(3_900);
+  await until("the slow socket is closed", async () => {
+    await inBatches(Array.from({ length: 200 }), 16, async () => void ids.push((await ann.post(text)).id));
+    return await metric(node, "sockets") === 0;
+  }, { everyMs: 1 });
+
+  const seen: string[] = [];
+  let last = cursor;
+  let code = 0;
+  for (let message = await slow.next(); message; message = await slow.next()) {
+    if (message.kind === "close") code = message.code;
+    if (message.kind !== "text") continue;
+    const frame = JSON.parse(message.text);
+    seen.push(frame.data.id);
+    last = frame.cursor;
+  }
+  assert.equal(code, 4408);
+  assert.ok(seen.length < ids.length, "not everything can have been sent");
+  // What was sent lies in the socket's queue, bounded at a mebibyte, and in the system's buffers.
+  assert.ok(slow.received < 12 * 1024 * 1024, `${slow.received} bytes were held for one socket`);
+
+  const listener = await LiveListener.open(bob, last);
+  const end = await ann.post("the end");
+  await listener.heard("the end", ({ data }) => data.id === end.id);
+  const heard = [...seen, ...listener.frames.map(({ data }) => data.id)];
+  assert.equal(new Set(heard).size, heard.length, "no frame came twice");
+  assert.deepEqual(heard.toSorted(), [...ids, end.id].sort(), "every post was heard");
+  listener.cut();
+});
+
+Deno.test("A node that is told to stop says 1012 to its sockets, which miss nothing at the next", async () => {
+  await using node = await NodeProcess.start();
+  const [ann, bob] = await makePeople(node, 2) as [Person, Person];
+  await bob.do("PUT", `/pages/${ann.page}/follow`);
+  const listener = await LiveListener.open(bob);
+  const first = await ann.post("before");
+  await listener.heard("the post", ({ data }) => data.id === first.id);
+  const writing = Promise.all(
+    Array.from(
+      { length: 30 },
+      (_, i) => ann.call("POST", `/pages/${ann.page}/posts`, { text: `at the end ${i}` }).catch(() => undefined),
+    ),
+  );
+  const { code, ms } = await node.stop();
+  assert.equal(code, 0, node.output);
+  assert.ok(ms < 10_000, `${ms} ms`);
+  assert.equal(listener.closed?.code, 1012);
+  const stored = (await writing).flatMap((answer) => answer?.status === 201 ? [answer.body.id as string] : []);
+  await node.restart();
+  await listener.connect();
+  const after = await ann.post("after");
+  await listener.heard("what came after", ({ data }) => data.id === after.id);
+  const heard = listener.frames.map(({ data }) => data.id);
+  for (const id of [first.id, ...stored]) {
+    assert.equal(heard.filter((other) => other === id).length, 1, `${id} was heard once`);
+  }
+  listener.cut();
+});
+
+Deno.test("A socket closes with 4401 at sign-out and with 4403 when its account is blocked", async () => {
+  await using node = await NodeProcess.start();
+  const admin = await administrator(node);
+  const [ann, bob, eve] = await makePeople(node, 3) as [Person, Person, Person];
+  const [first, second, third] = await Promise.all([ann, bob, eve].map((person) => LiveListener.open(person)));
+  await ann.do("POST", "/security/logout");
+  await until("the signed-out socket closes", () => first!.closed);
+  assert.equal(first!.closed!.code, 4401);
+  await admin.do("POST", `/users/${bob.id}/block`, { reason: "a test", until: null });
+  await until("the blocked one's socket closes", () => second!.closed);
+  assert.equal(second!.closed!.code, 4403);
+  await eve.signIn();
+  await until("the socket of the earlier session closes", () => third!.closed);
+  assert.equal(third!.closed!.code, 4401);
+});
+
+/** A number of `/metrics` whose name holds the word. */
+async function metric(node: NodeProcess, word: string): Promise<number> {
+  const text = await (await fetch(`${node.url}/metrics`)).text();
+  const line = text.split("\n").find((each) => !each.startsWith("#") && each.includes(word));
+  assert.ok(line, `no metric of ${word} in\n${text}`);
+  return Number(line.split(" ").at(-1));
+}

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { LiveListener } from "../support/live_listener.ts";
+import { NodeProcess } from "../support/node_process.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
+
+const UNTIL = () => new Date(Date.now() + 3_600_000).toISOString();
+
+Deno.test("The live feed of a page that hides and comes back", async (t) => {
+  await using node = await NodeProcess.start();
+  const admin = await administrator(node);
+  const [ann, bob, eve, moderator] = await makePeople(node, 4) as [Person, Person, Person, Person];
+  await admin.do("PUT", `/users/${moderator.id}/role`, { role: "moderator" });
+  await moderator.signIn();
+  const page = await ann.do("POST", "/pages", { name: "a page" });
+  const beacon = await ann.do("POST", "/pages", { name: "seen by all, always" });
+  for (const person of [bob, eve, moderator]) {
+    await person.do("PUT", `/pages/${page.id}/follow`);
+    await person.do("PUT", `/pages/${beacon.id}/follow`);
+  }
+  const listeners = await Promise.all([bob, eve, moderator].map((person) => LiveListener.open(person)));
+  const [ofBob, ofEve, ofModerator] = listeners as [LiveListener, LiveListener, LiveListener];
+
+  /** What everybody heard since the last time, up to a post that all of them hear. */
+  const heardSince = async (): Promise<string[][]> => {
+    const mark = await ann.post("mark", {}, beacon.id);
+    return await Promise.all(listeners.map(async (listener) => {
+      await listener.heard("the mark", ({ data }) => data.id === mark.id);
+      return listener.frames.splice(0).filter(({ data }) => data.id !== mark.id).map(({ type, data }) =>
+        type.startsWith("page.")
+          ? `${type} ${data.reason ?? ""} ${data.visible ?? ""}`.trim()
+          : `${type} ${data.text ?? data.id}`
+      );
+    }));
+  };
+
+  await t.step("tells of a block, then nothing of its posts but to staff, then that it is lifted", async () => {
+    const post = await ann.post("before", {}, page.id);
+    assert.deepEqual(await heardSince(), Array(3).fill(["post.created before"]));
+    await admin.do("POST", `/pages/${page.id}/block`, { reason: "a test", until: UNTIL() });
+    assert.equal((await ann.call("POST", `/pages/${page.id}/posts`, { text: "never" })).status, 403);
+    await moderator.do("DELETE", `/posts/${post.id}`);
+    assert.deepEqual(await heardSince(), [
+      ["page.hidden blocked false"],
+      ["page.hidden blocked false"],
+      ["page.hidden blocked true", `post.deleted ${post.id}`],
+    ]);
+    await admin.do("DELETE", `/pages/${page.id}/block`);
+    await ann.post("back", {}, page.id);
+    assert.deepEqual(await heardSince(), Array(3).fill(["page.shown", "post.created back"]));
+  });
+
+  await t.step("goes on for the followers of a page gone private, and ends for one who is removed", async () => {
+    await ann.do("PATCH", `/pages/${page.id}`, { is_private: true });
+    await ann.post("for followers", {}, page.id);
+    assert.deepEqual(await heardSince(), Array(3).fill(["page.hidden private true", "post.created for followers"]));
+    await ann.do("DELETE", `/pages/${page.id}/followers/${eve.id}`);
+    const secret = await ann.post("not for Eve", {}, page.id);
+    await bob.do("PUT", `/posts/${secret.id}/like`);
+    await ofBob.heard("the like", ({ type }) => type === "post.likes");
+    const [, toEve] = await heardSince();
+    assert.deepEqual(toEve, ["page.hidden removed false"]);
+    assert.equal((await eve.do("PUT", `/pages/${page.id}/follow`)).state, "requested");
+    await ann.post("still not for Eve", {}, page.id);
+    assert.deepEqual((await heardSince())[1], []);
+    const cursor = ofEve.cursor;
+    ofEve.cut();
+    await ann.post("nor while she is away", {}, page.id);
+    await ofEve.connect(cursor);
+    assert.deepEqual((await heardSince())[1], []);
+    await ann.do("POST", `/pages/${page.id}/requests/accept`, { user_ids: [eve.id] });
+    await ann.post("for Eve again", {}, page.id);
+    assert.deepEqual((await heardSince())[1], ["post.created for Eve again"]);
+  });
+
+  await t.step("shows a reply's original only to those who may see it", async () => {
+    const original = await ann.post("original", {}, page.id);
+    await ann.do("DELETE", `/pages/${page.id}/followers/${eve.id}`);
+    const reply = await ann.post("reply", { reply_to: original.id }, beacon.id);
+    const states = async (type: string) =>
+      await Promise.all(
+        listeners.map(async (listener) =>
+          (await listener.heard(`${type} of the reply`, (frame) => frame.type === type && frame.data.id === reply.id))
+            .data.reply_to
+        ),
+      );
+    const [available, unavailable] = ["available", "unavailable"].map((state) => ({ id: original.id, state }));
+    assert.deepEqual(await states("post.created"), [available, unavailable, available]);
+    for (const listener of listeners) {
+      listener.cut();
+      await listener.connect(listener.hellos[0]!.cursor);
+      listener.frames.length = 0;
+      listener.cut();
+      await listener.connect(listener.hellos[0]!.cursor);
+    }
+    assert.deepEqual(await states("post.created"), [available, unavailable, available], "replayed");
+    await moderator.do("DELETE", `/pages/${page.id}/follow`);
+    await ann.do("PATCH", `/posts/${reply.id}`, { text: "reply, edited" });
+    assert.deepEqual(await states("post.updated"), [available, unavailable, available], "staff see without following");
+    await ann.do("DELETE", `/posts/${original.id}`);
+    for (const listener of listeners) listener.frames.length = 0;
+    await ann.do("PATCH", `/posts/${reply.id}`, { text: "reply, edited again" });
+    assert.deepEqual(await states("post.updated"), [unavailable, unavailable, unavailable]);
+    await heardSince();
+    await moderator.do("PUT", `/pages/${page.id}/follow`);
+    await ann.do("POST", `/pages/${page.id}/requests/accept`, { all: true });
+    await heardSince();
+  });
+
+  await t.step("tells of a deleted page, and of pages hidden with their owner's account", async () => {
+    await ann.do("DELETE", `/pages/${page.id}`);
+    const [toBob, toEve, toModerator] = await heardSince();
+    assert.deepEqual([toBob, toModerator], Array(2).fill(["page.hidden deleted false"]));
+    assert.deepEqual(toEve, [], "she did not follow");
+    await bob.do("PUT", `/pages/${eve.page}/follow`);
+    await admin.do("POST", `/users/${eve.id}/block`, { reason: "a test", until: UNTIL() });
+    await ofBob.heard(
+      "that Eve's page is hidden",
+      ({ type, data }) => type === "page.hidden" && data.page_id === eve.page,
+    );
+    await admin.do("DELETE", `/users/${eve.id}/block`);
+    await ofBob.heard("that it is back", ({ type, data }) => type === "page.shown" && data.page_id === eve.page);
+  });
+  for (const listener of [ofBob, ofEve, ofModerator]) listener.cut();
+});

@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { LiveListener } from "../support/live_listener.ts";
+import { assertOrderly, type EventRow, LiveOracle, readEvents } from "../support/live_oracle.ts";
+import { NodeProcess } from "../support/node_process.ts";
+import { administrator, inBatches, makePeople, type Person } from "../support/person.ts";
+import { type Seeded, seededTest, until } from "../support/seeded.ts";
+import { Storm } from "../support/storm.ts";
+
+const STRETCHES = 16;
+const STEPS = 160;
+const AT_ONCE = 6;
+
+seededTest("Listeners that are cut at random hear every event their feed would show, in order", async (random) => {
+  await using node = await NodeProcess.start();
+  const world = await build(node, random);
+  for (let stretch = 0; stretch < STRETCHES; stretch++) {
+    await Promise.all([
+      inBatches(Array.from({ length: STEPS }), AT_ONCE, () => world.storm.step()),
+      ...world.listeners.map(({ listener }) => cutAndResume(listener, random, world)),
+    ]);
+    await catchUp(node, world);
+    await holdAgainstTable(node, world, stretch);
+  }
+  for (
+    const act of ["post", "edit", "remove_post", "like", "follow", "unfollow", "privacy", "block", "unblock"] as const
+  ) {
+    assert.ok(world.storm.done.get(act), `nobody ever succeeded with ${act}`);
+  }
+  await holdTablesAgainstEvents(node, world);
+  await assertLikesCoalesced(node);
+  for (const { listener } of world.listeners) listener.cut();
+});
+
+interface World {
+  storm: Storm;
+  admin: Person;
+  listeners: { listener: LiveListener; oracle: LiveOracle; checked: number }[];
+  /** Up to here everything was compared. */
+  seq: number;
+  events: Map<number, EventRow>;
+}
+
+async function build(node: NodeProcess, random: Seeded): Promise<World> {
+  const admin = await administrator(node);
+  const people = await makePeople(node, 6);
+  const [moderator] = await makePeople(node, 1, "moderator");
+  await admin.do("PUT", `/users/${moderator!.id}/role`, { role: "moderator" });
+  await moderator!.signIn();
+  const everybody = [...people, moderator!];
+  for (const person of everybody) await person.do("PUT", `/pages/${admin.page}/follow`);
+  const pages = everybody.map((owner) => ({ id: owner.page, owner }));
+  for (const owner of people.slice(0, 4)) {
+    pages.push({ id: (await owner.do("POST", "/pages", { name: "second page" })).id, owner });
+  }
+  const seq = await settled(node);
+  const events = await readEvents(node.sql, 0, seq);
+  const listeners = [];
+  for (const person of [people[0]!, ...everybody.slice(0, 5), moderator!]) {
+    const oracle = new LiveOracle(person.id, person === moderator, [person.page]);
+    oracle.take(events);
+    listeners.push({ listener: await LiveListener.open(person), oracle, checked: 0 });
+  }
+  const storm = new Storm(random, everybody, [admin, moderator!], pages);
+  const known = new Map(events.map((event) => [event.seq, event]));
+  return { storm, admin, listeners, seq, events: known };
+}
+
+/** Some cuts, at moments of the storm rather than of the clock; now and then from an older cursor, which repeats. */
+async function cutAndResume(listener: LiveListener, random: Seeded, { storm }: World): Promise<void> {
+  const cuts = random.whole(0, 3);
+  for (let i = 0; i < cuts; i++) {
+    const [wait, away] = [random.whole(1, 25), random.whole(0, 15)];
+    await progressed(storm, wait);
+    listener.cut();
+    await progressed(storm, away);
+    const older = random.chance(0.2) ? listener.frames.at(-random.whole(2, 5))?.cursor : undefined;
+    await listener.connect(older ?? listener.cursor);
+  }
+}
+
+/** Until so many posts more were acknowledged, or half a second went by without. */
+async function progressed({ acknowledged }: Storm, posts: number): Promise<void> {
+  const from = acknowledged.size;
+  const end = Date.now() + 500;
+  await until("the storm goes on", () => acknowledged.size >= from + posts / 4 || Date.now() > end);
+}
+
+/** The last number, when there is nothing without one. */
+async function settled(node: NodeProcess): Promise<number> {
+  return await until("every event has its number", async () => {
+    const [row] = await node.sql.query<{ seq: number; open: boolean }>(
+      `select (select seq from sequencer) as seq, exists (select from events where seq is null)
+        or exists (select from like_signals) as open`,
+    );
+    return row && !row.open && { seq: row.seq };
+  }).then(({ seq }) => seq);
+}
+
+async function catchUp(node: NodeProcess, { listeners, admin }: World): Promise<void> {
+  for (const { listener } of listeners) if (!listener.connected) await listener.connect();
+  await settled(node);
+  const beacon = await admin.post("did everybody hear this?");
+  await Promise.all(
+    listeners.map(({ listener }) =>
+      listener.heard("the beacon", ({ type, data }) => type === "post.created" && data.id === beacon.id)
+    ),
+  );
+}
+
+async function holdAgainstTable(node: NodeProcess, world: World, stretch: number): Promise<void> {
+  const upTo = await settled(node);
+  const events = await readEvents(node.sql, world.seq, upTo);
+  assert.deepEqual(events.map(({ seq }) => seq), events.map((_, i) => world.seq + 1 + i), "numbers without a gap");
+  world.seq = upTo;
+  for (const event of events) world.events.set(event.seq, event);
+  const posts = new Map(
+    (await node.sql.query<{ id: string; text: string; like_count: number }>("select id, text, like_count from posts"))
+      .map((post) => [post.id, post]),
+  );
+  for (const entry of world.listeners) {
+    const { listener, oracle } = entry;
+    const who = `${listener.person.login} in stretch ${stretch}`;
+    const { must, may } = oracle.take(events);
+    const frames = listener.frames.slice(entry.checked);
+    entry.checked = listener.frames.length;
+    assertOrderly(frames, world.events);
+    const heard = new Map(frames.map((frame) => [frame.seq, frame]));
+    const missing = must.filter(({ seq }) => !heard.has(seq));
+    assert.deepEqual(missing, [], `${who} missed what they should have heard`);
+    // What was repeated from before this stretch was judged in its own.
+    const extra = frames.filter(({ seq }) => seq >= events[0]!.seq && !may.has(seq));
+    assert.deepEqual(extra, [], `${who} heard what was not for them`);
+    const lastText = new Map<string, string>();
+    for (const { type, data } of frames) {
+      if (type === "post.created" || type === "post.updated") lastText.set(data.id, data.text);
+    }
+    for (const { kind, post_id, seq } of must) {
+      const post = posts.get(post_id ?? "");
+      if (kind === "post.likes") assert.equal(heard.get(seq)!.data.like_count, post!.like_count, `${who}: likes`);
+      if (kind === "post.updated") assert.equal(lastText.get(post_id!), post!.text, `${who}: the text`);
+    }
+  }
+}
+
+/** The events are themselves complete: what they say adds up to what is stored. */
+async function holdTablesAgainstEvents(node: NodeProcess, { listeners, events, storm }: World): Promise<void> {
+  const created = [...events.values()].filter(({ kind }) => kind === "post.created").map(({ post_id }) => post_id!);
+  assert.equal(new Set(created).size, created.length, "no post was created twice");
+  for (const id of storm.acknowledged) assert.ok(created.includes(id), `no event tells of the post ${id}`);
+  for (const { oracle } of listeners) {
+    const rows = await node.sql.query<{ id: string }>(
+      `select page_id as id from follows f join pages p on p.id = f.page_id
+        where f.user_id = $1 and f.state = 'following' and p.deleted_at is null
+      union select id from pages where owner_id = $1 and deleted_at is null`,
+      [oracle.user],
+    );
+    assert.deepEqual(
+      [...oracle.pages].sort(),
+      rows.map(({ id }) => id).sort(),
+      "followed pages by events and by table",
+    );
+  }
+}
+
+async function assertLikesCoalesced(node: NodeProcess): Promise<void> {
+  const close = await node.sql.query(
+    `select post_id, gap from (select post_id, extract(epoch from at - lag(at) over (partition by post_id order by seq)) as gap
+      from events where kind = 'post.likes') g where gap < 0.25`,
+  );
+  assert.deepEqual(close, [], "two tellings of one post's likes within 250 ms");
+}

@@ -1,0 +1,173 @@
+import assert from "node:assert/strict";
+import { LiveListener } from "../support/live_listener.ts";
+import { NodeProcess } from "../support/node_process.ts";
+import { makePeople, type Person } from "../support/person.ts";
+import { HandshakeRefused, RawSocket } from "../support/raw_socket.ts";
+import { until } from "../support/seeded.ts";
+
+/** One node for what does not need one of its own. */
+Deno.test("A live socket", async (t) => {
+  await using node = await NodeProcess.start();
+  const people = await makePeople(node, 5);
+  const [ann, bob, eve, silent, answering] = people as [Person, Person, Person, Person, Person];
+  for (const person of [bob, eve]) await person.do("PUT", `/pages/${ann.page}/follow`);
+  // Pings come after 15 quiet seconds, so these two begin at once and are judged in the end.
+  const heartbeats = await Promise.all([
+    RawSocket.open(liveUrl(node), bearer(answering)),
+    RawSocket.open(liveUrl(node), bearer(silent)),
+  ]);
+  heartbeats[1].answersPings = false;
+  const ends = heartbeats.map((socket) => pingsUntilEnd(socket));
+
+  await t.step("says hello first, with a cursor that resumes", async () => {
+    const socket = await RawSocket.open(liveUrl(node), bearer(bob));
+    const first = await textOf(socket);
+    assert.equal(first.type, "hello");
+    assert.ok(first.heartbeat_s > 0);
+    socket.cut();
+    const missed = await ann.post("missed");
+    const again = await RawSocket.open(liveUrl(node, `cursor=${first.cursor}`), bearer(bob));
+    assert.equal((await textOf(again)).type, "hello");
+    const frame = await textOf(again);
+    assert.deepEqual([frame.type, frame.data.id, frame.data.text], ["post.created", missed.id, "missed"]);
+    assert.ok(!("liked" in frame.data), "a frame goes to many, so nothing in it is about one viewer");
+    again.cut();
+  });
+
+  await t.step("opens with a ticket once", async () => {
+    const { ticket } = await bob.do("POST", "/feed/ticket");
+    const socket = await RawSocket.open(liveUrl(node, `ticket=${ticket}`));
+    assert.equal((await textOf(socket)).type, "hello");
+    await ann.post("by ticket");
+    assert.equal((await textOf(socket)).data.text, "by ticket");
+    socket.cut();
+    assert.deepEqual(await refusal(liveUrl(node, `ticket=${ticket}`)), [401, "token-invalid"]);
+    const parallel = (await bob.do("POST", "/feed/ticket")).ticket;
+    const tries = await Promise.allSettled(
+      Array.from({ length: 8 }, () => RawSocket.open(liveUrl(node, `ticket=${parallel}`))),
+    );
+    const opened = tries.flatMap((tried) => tried.status === "fulfilled" ? [tried.value] : []);
+    assert.equal(opened.length, 1, "of eight at once");
+    opened[0]!.cut();
+  });
+
+  await t.step("needs somebody signed in, and a cursor of this service", async () => {
+    assert.deepEqual(await refusal(liveUrl(node)), [401, "token-missing"]);
+    assert.deepEqual(await refusal(liveUrl(node, "ticket=nonsense")), [401, "token-invalid"]);
+    for (const garbage of ["nonsense", "%00", btoa("no:cursor"), ""]) {
+      assert.deepEqual(
+        await refusal(liveUrl(node, `cursor=${garbage}`), bearer(bob)),
+        [400, "invalid-cursor"],
+        garbage,
+      );
+    }
+    const plain = await bob.call("GET", "/feed/live");
+    assert.equal(plain.status, 426);
+  });
+
+  await t.step("resets a cursor of another history and one from the future", async () => {
+    const { live_cursor } = await bob.do("GET", "/feed");
+    const [epoch, seq] = atob(live_cursor).split(":") as [string, string];
+    for (
+      const [cursor, reason] of [
+        [`${crypto.randomUUID()}:${seq}`, "foreign"],
+        [`${epoch}:${Number(seq) + 1_000_000}`, "future"],
+      ] as const
+    ) {
+      const listener = await LiveListener.open(bob, btoa(cursor).replaceAll("=", ""));
+      await until(`a reset as ${reason}`, () => listener.resets.includes(reason));
+      const after = await ann.post(`after ${reason}`);
+      await listener.heard("what comes next", ({ data }) => data.id === after.id);
+      listener.cut();
+    }
+  });
+
+  await t.step("is refused to an account that has sixteen, until one of them closes", async () => {
+    const sockets = await Promise.all(Array.from({ length: 16 }, () => LiveListener.open(eve)));
+    assert.deepEqual(await refusal(liveUrl(node), bearer(eve)), [429, "rate-limited"]);
+    sockets.pop()!.cut();
+    const again = await until("a place is free", () => LiveListener.open(eve).catch(() => undefined));
+    for (const listener of [...sockets, again]) listener.cut();
+  });
+
+  await t.step("never opens more than sixteen, however many ask at once", async () => {
+    await until("the earlier ones are gone", async () => {
+      const free = await LiveListener.open(eve).catch(() => undefined);
+      free?.cut();
+      return free;
+    });
+    const tries = await Promise.allSettled(Array.from({ length: 40 }, () => LiveListener.open(eve)));
+    const opened = tries.flatMap((tried) => tried.status === "fulfilled" ? [tried.value] : []);
+    try {
+      assert.ok(opened.length <= 16, `${opened.length} sockets are open`);
+    } finally {
+      for (const listener of opened) listener.cut();
+    }
+  });
+
+  await t.step("tells likes at most once in 250 ms, the latest count in the end", async () => {
+    const post = await ann.post("much liked");
+    const listener = await LiveListener.open(bob);
+    for (let round = 0; round < 40; round++) {
+      await Promise.all(people.map((person) => person.do(round % 2 ? "DELETE" : "PUT", `/posts/${post.id}/like`)));
+    }
+    await Promise.all([ann, bob, eve].map((person) => person.do("PUT", `/posts/${post.id}/like`)));
+    const isTelling = ({ type, data }: { type: string; data: { id: string } }) =>
+      type === "post.likes" && data.id === post.id;
+    await until("the latest count", () => listener.frames.findLast(isTelling)?.data.like_count === 3);
+    const told = listener.frames.filter(isTelling);
+    const span = told.at(-1)!.at - told[0]!.at;
+    assert.ok(told.length > 1, "a long storm is told more than once");
+    assert.ok((told.length - 1) * 250 <= span + 100, `${told.length} tellings in ${Math.round(span)} ms`);
+    listener.cut();
+  });
+
+  await t.step("is pinged while it is quiet, and let go when it does not answer", async () => {
+    const pings = await Promise.race([
+      ends[1]!,
+      new Promise<never>((_, no) => setTimeout(no, 120_000, new Error("never let go"))),
+    ]);
+    assert.ok(pings >= 1, "a ping came first");
+    await until("whoever answers is pinged as well", () => heartbeats[0].pings > 0);
+    const listening = await Promise.race([ends[0]!.then(() => "gone"), Promise.resolve("open")]);
+    assert.equal(listening, "open", "and stays");
+    heartbeats[0].cut();
+  });
+});
+
+function liveUrl(node: NodeProcess, query = ""): string {
+  return `${node.url}/api/v1/feed/live${query ? `?${query}` : ""}`;
+}
+
+function bearer({ token }: Person): Record<string, string> {
+  return { Authorization: `Bearer ${token}` };
+}
+
+// deno-lint-ignore no-explicit-any -- a frame as it came
+async function textOf(socket: RawSocket): Promise<any> {
+  for (let message = await socket.next(); message; message = await socket.next()) {
+    if (message.kind === "text") return JSON.parse(message.text);
+    assert.notEqual(message.kind, "close", JSON.stringify(message));
+  }
+  throw new Error("The connection ended");
+}
+
+async function refusal(url: string, headers?: Record<string, string>): Promise<[status: number, slug: string]> {
+  try {
+    (await RawSocket.open(url, headers)).cut();
+  } catch (error) {
+    if (!(error instanceof HandshakeRefused)) throw error;
+    return [error.status, JSON.parse(error.body).type.split("/").at(-1)];
+  }
+  throw new Error("The handshake was accepted");
+}
+
+/** How many pings came before the connection ended. */
+async function pingsUntilEnd(socket: RawSocket): Promise<number> {
+  let pings = 0;
+  for (let message = await socket.next(); message; message = await socket.next()) {
+    if (message.kind === "ping") pings++;
+    if (message.kind === "close") break;
+  }
+  return pings;
+}

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { LiveListener } from "../support/live_listener.ts";
+import { NodeProcess } from "../support/node_process.ts";
+import { makePeople, type Person } from "../support/person.ts";
+import { until } from "../support/seeded.ts";
+
+/** Slow, since housekeeping keeps its minute. */
+Deno.test("A cursor older than the events that are kept is answered with a reset", async () => {
+  await using node = await NodeProcess.start({ env: { EVENT_RETENTION: "1s" } });
+  const [ann, bob] = await makePeople(node, 2) as [Person, Person];
+  await bob.do("PUT", `/pages/${ann.page}/follow`);
+  const listener = await LiveListener.open(bob);
+  const old = await ann.post("old");
+  await listener.heard("the post", ({ data }) => data.id === old.id);
+  const oldCursor = listener.hellos[0]!.cursor;
+  listener.cut();
+  await ann.post("forgotten as well");
+  await until("the events are forgotten", async () => {
+    const [row] = await node.sql.query<{ n: number }>("select count(*) as n from events where seq is not null");
+    return row!.n === 0;
+  }, { timeoutMs: 120_000, everyMs: 250 });
+  const late = await LiveListener.open(bob, oldCursor);
+  await until("a reset", () => late.resets.length > 0);
+  assert.deepEqual(late.resets, ["too-old"]);
+  const fresh = await ann.post("fresh");
+  await late.heard("what comes next", ({ data }) => data.id === fresh.id);
+  assert.deepEqual(late.frames.map(({ data }) => data.id), [fresh.id]);
+  late.cut();
+});

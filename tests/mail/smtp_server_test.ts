@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import nodemailer from "nodemailer";
+import { lettersFor } from "../../db/letters.ts";
+import { serveSql } from "../../db/socket.ts";
+import type { Sql } from "../../db/sql.ts";
+import { Log } from "../../log.ts";
+import { startMailChild } from "../../mail/child.ts";
+import { type MailServer, startMailServer } from "../../mail/server.ts";
+import { openTestDatabase } from "../support/pglite.ts";
+
+const log = new Log("error");
+
+async function withServer(work: (send: (letter: Sent) => Promise<string>, sql: Sql) => Promise<void>): Promise<void> {
+  await using sql = await database();
+  await using server: MailServer = await startMailServer(sql, { host: "127.0.0.1", port: 0, log: new Log("error") });
+  const transport = nodemailer.createTransport({ host: "127.0.0.1", port: server.port });
+  await work(async ({ to, messageId, raw, text }) => {
+    const content = raw ?? `Message-ID: ${messageId}\r\nSubject: Hello\r\n\r\n${text ?? "hello"}\r\n`;
+    try {
+      await transport.sendMail({ envelope: { from: "rook@example.org", to }, raw: content });
+      return "taken";
+    } catch (error) {
+      return String((error as { responseCode?: number }).responseCode);
+    }
+  }, sql);
+}
+
+interface Sent {
+  to: string | string[];
+  messageId?: string;
+  text?: string;
+  raw?: string;
+}
+
+async function database() {
+  const sql = await openTestDatabase();
+  await sql.script(await Deno.readTextFile(new URL("../../db/migrations/0001_core.sql", import.meta.url)));
+  return sql;
+}
+
+Deno.test("Two letters to one address both arrive, newest first, whatever the case (S4-11)", () =>
+  withServer(async (send, sql) => {
+    assert.equal(await send({ to: "Bob@Example.org", messageId: "<1@test>", text: "one" }), "taken");
+    assert.equal(await send({ to: "bob@example.org", messageId: "<2@test>", text: "two" }), "taken");
+    const letters = await lettersFor(sql, "BOB@example.org", 10, null);
+    assert.deepEqual(letters.map(({ text, to }) => [text.trim(), to]), [
+      ["two", "bob@example.org"],
+      ["one", "bob@example.org"],
+    ]);
+  }));
+
+Deno.test("A repeated Message-ID is taken and dropped; without one each letter is its own", () =>
+  withServer(async (send, sql) => {
+    for (let i = 0; i < 2; i++) assert.equal(await send({ to: "bob@example.org", messageId: "<1@test>" }), "taken");
+    assert.equal((await lettersFor(sql, "bob@example.org", 10, null)).length, 1);
+    for (let i = 0; i < 2; i++) {
+      assert.equal(await send({ to: "bob@example.org", raw: "Subject: x\r\n\r\nx\r\n" }), "taken");
+    }
+    assert.equal((await lettersFor(sql, "bob@example.org", 10, null)).length, 3);
+  }));
+
+Deno.test("One letter to two people is a letter of each, and one twice to one person is one", () =>
+  withServer(async (send, sql) => {
+    const to = ["bob@example.org", "BOB@example.org", "ann@example.org"];
+    assert.equal(await send({ to, messageId: "<1@test>" }), "taken");
+    assert.equal((await lettersFor(sql, "bob@example.org", 10, null)).length, 1);
+    assert.equal((await lettersFor(sql, "ann@example.org", 10, null)).length, 1);
+  }));
+
+Deno.test("A letter over 1 MiB is refused for good, and the server goes on", () =>
+  withServer(async (send, sql) => {
+    const text = `${"x".repeat(998)}\r\n`.repeat(1_100);
+    assert.equal(await send({ to: "bob@example.org", messageId: "<1@test>", text }), "552");
+    assert.equal(await send({ to: "bob@example.org", messageId: "<2@test>" }), "taken");
+    assert.equal((await lettersFor(sql, "bob@example.org", 10, null)).length, 1);
+  }));
+
+Deno.test("A letter with a NUL, with a Message-ID no index takes, or without sense does not come back for ever", () =>
+  withServer(async (send) => {
+    // Random, as Postgres would compress anything else below what an index takes.
+    const long = crypto.getRandomValues(new Uint8Array(6_000)).toHex();
+    const raws = [
+      "Message-ID: <a\0b@test>\r\n\r\nx\r\n",
+      `Message-ID: <${long}@test>\r\n\r\nx\r\n`,
+      "Message-ID: <1@test>\r\nSubject: a\0b\r\n\r\na\0b\r\n",
+      "no headers at all",
+      "\0\u00ff\u00fe",
+    ];
+    for (const raw of raws) assert.equal(await send({ to: "bob@example.org", raw }), "taken", raw.slice(0, 40));
+  }));
+
+Deno.test("With the database away a letter is not taken, and may be later", async () => {
+  const away: Sql = {
+    query: () => Promise.reject(new Error("away")),
+    script: () => Promise.reject(new Error("away")),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  await using server = await startMailServer(away, { host: "127.0.0.1", port: 0, log: new Log("error") });
+  const transport = nodemailer.createTransport({ host: "127.0.0.1", port: server.port });
+  await assert.rejects(
+    transport.sendMail({ envelope: { from: "a@example.org", to: "b@example.org" }, raw: "Subject: x\r\n\r\nx" }),
+    { responseCode: 451 },
+  );
+});
+
+Deno.test("The mail process comes back on its port, stays away once closed, and is told no secret of its parent", async () => {
+  await using sql = await database();
+  const folder = await Deno.makeTempDir({ prefix: "rookery-test-" });
+  Deno.env.set("ADMIN_PASSWORD", "Passw0rd!");
+  try {
+    await using socket = serveSql(sql, `${folder}/socket`);
+    assert.ok(socket);
+    const child = await startMailChild({ log, port: 0, sqlSocket: `${folder}/socket` });
+    const send = (messageId: string) =>
+      nodemailer.createTransport(child.smtpUrl).sendMail({
+        envelope: { from: "a@example.org", to: "b@example.org" },
+        raw: `Message-ID: ${messageId}\r\n\r\nhello\r\n`,
+      });
+    await send("<1@test>");
+    const [first] = mailProcesses(Deno.pid);
+    assert.ok(first);
+    assert.ok(!Deno.readTextFileSync(`/proc/${first}/environ`).includes("ADMIN_PASSWORD"));
+    Deno.kill(first, "SIGKILL");
+    await until(() => send("<2@test>").then(() => true, () => false));
+    assert.equal((await lettersFor(sql, "b@example.org", 10, null)).length, 2);
+    // Closed in the pause before a restart: nothing may start after that.
+    Deno.kill(mailProcesses(Deno.pid)[0]!, "SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await child[Symbol.asyncDispose]();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    assert.deepEqual(mailProcesses(Deno.pid), []);
+  } finally {
+    Deno.env.delete("ADMIN_PASSWORD");
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("A parent killed by SIGKILL leaves no mail process", async () => {
+  const program = `
+    import { startMailChild } from ${JSON.stringify(new URL("../../mail/child.ts", import.meta.url).href)};
+    import { Log } from ${JSON.stringify(new URL("../../log.ts", import.meta.url).href)};
+    await startMailChild({ log: new Log("error"), port: 0, sqlSocket: "/nowhere" });
+    console.log("up");
+    setInterval(() => {}, 1000);`;
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(file, program);
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const parent = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "--config", config, file],
+    stdout: "piped",
+    stdin: "null",
+  }).spawn();
+  const reader = parent.stdout.getReader();
+  await reader.read();
+  const [orphan] = mailProcesses(parent.pid);
+  assert.ok(orphan);
+  parent.kill("SIGKILL");
+  await parent.status;
+  await reader.cancel();
+  await until(() => Promise.resolve(!isAlive(orphan)));
+  await Deno.remove(file);
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch {
+    return false;
+  }
+}
+
+/** Children of a process that run the mail server. Linux only, as are the other tests that kill processes. */
+function mailProcesses(parent: number): number[] {
+  return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => {
+    try {
+      return pid > 0 && isAlive(pid) && Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("workers/mail.ts") &&
+        new RegExp(`^PPid:\\s+${parent}$`, "m").test(Deno.readTextFileSync(`/proc/${pid}/status`));
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 10_000; Date.now() < end;) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("It did not come about within 10 s");
+}

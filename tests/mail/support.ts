@@ -1,0 +1,83 @@
+import { migrate } from "../../db/migrate.ts";
+import { serveSql, socketPath } from "../../db/socket.ts";
+import type { Sql } from "../../db/sql.ts";
+import { openTestDatabase } from "../support/pglite.ts";
+
+export interface MailDatabase extends AsyncDisposable {
+  sql: Sql;
+  /** Where a child process reaches it. */
+  socket: string;
+}
+
+/** An embedded database with all tables, served to children. */
+export async function openMailDatabase(): Promise<MailDatabase> {
+  const folder = await Deno.makeTempDir({ prefix: "rookery-mail-" });
+  const sql = await openTestDatabase();
+  await migrate(sql);
+  const server = serveSql(sql, `${folder}/socket`);
+  return {
+    sql,
+    socket: await socketPath(folder),
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]();
+      await sql[Symbol.asyncDispose]();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}
+
+export async function countLetters(sql: Sql): Promise<number> {
+  return (await sql.query<{ n: number }>("select count(*)::int as n from letters"))[0]!.n;
+}
+
+/** SMTP by hand, for what no decent client sends. */
+export class RawSmtp implements AsyncDisposable {
+  #text = "";
+  readonly #decoder = new TextDecoder();
+
+  private constructor(private readonly connection: Deno.Conn) {}
+
+  static async connect(port: number): Promise<RawSmtp> {
+    const client = new RawSmtp(await Deno.connect({ hostname: "127.0.0.1", port }));
+    await client.reply();
+    await client.say("EHLO test");
+    return client;
+  }
+
+  /** Sends a line and returns the code of the answer. */
+  async say(line: string): Promise<number> {
+    await this.write(line + "\r\n");
+    return await this.reply();
+  }
+
+  /** Sends a letter as it is; returns the code of the last answer. */
+  async letter(to: string[], content: string): Promise<number> {
+    await this.say("MAIL FROM:<from@example.org>");
+    for (const address of to) await this.say(`RCPT TO:<${address}>`);
+    await this.say("DATA");
+    await this.write(content);
+    return await this.say("\r\n.");
+  }
+
+  async write(text: string): Promise<void> {
+    const bytes = new TextEncoder().encode(text);
+    for (let sent = 0; sent < bytes.length;) sent += await this.connection.write(bytes.subarray(sent));
+  }
+
+  /** The code of the next whole answer. */
+  async reply(): Promise<number> {
+    const buffer = new Uint8Array(4096);
+    let match;
+    while (!(match = /^(?:\d{3}-.*\r\n)*(\d{3})(?: .*)?\r\n/.exec(this.#text))) {
+      const size = await this.connection.read(buffer);
+      if (size === null) throw new Error(`The server hung up after ${JSON.stringify(this.#text)}`);
+      this.#text += this.#decoder.decode(buffer.subarray(0, size), { stream: true });
+    }
+    this.#text = this.#text.slice(match[0].length);
+    return Number(match[1]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.connection.close();
+  }
+}

@@ -1,0 +1,280 @@
+/**
+ * A whole node for tests, spoken to through a real port. Without `TEST_POSTGRES_URL` it is embedded, on a copy of the cached
+ * template; with it, it has a fresh database on that server, and Redis and NATS where the run has them. Every answer is held
+ * against the OpenAPI document.
+ */
+import assert from "node:assert/strict";
+import type { Session, UserCommand } from "../../actors/user.ts";
+import { readConfig } from "../../config.ts";
+import type { AppContext } from "../../context.ts";
+import type { Role } from "../../db/users.ts";
+import { Log } from "../../log.ts";
+import { type RunningNode, startNode } from "../../node.ts";
+import { newAccount } from "../../routes/users.ts";
+import { newId } from "../../security/ids.ts";
+import { Contract, slugOf } from "./contract.ts";
+import { Listener } from "./listener.ts";
+import { freshDataDir } from "./pglite.ts";
+import { freshDatabase } from "./servers.ts";
+
+type Env = Record<string, string | undefined>;
+// deno-lint-ignore no-explicit-any -- a test reads what it expects, and the contract has judged the shape
+type Body = any;
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  body: Body;
+  /** Of a problem. */
+  slug: string | undefined;
+}
+
+export interface Person {
+  id: string;
+  login: string;
+  email: string;
+  password: string;
+  page_id: string;
+  token: string;
+  refresh_token: string;
+}
+
+export interface CallOptions {
+  token?: string | undefined;
+  /** Sent as JSON; a string goes as it is. */
+  body?: unknown;
+  headers?: Record<string, string>;
+  /** The document knows nothing of this call, on purpose. */
+  undeclared?: boolean;
+}
+
+export const PASSWORD = "Correct-Horse1";
+export const ADMIN = { login: "admin", password: "Admin-Horse-1", email: "admin@rookery.test" };
+const PREFIX = "/api/v1";
+let logins = 0;
+
+/** One for all tests of a file. */
+export function sharedApp(overrides: Env = {}): TestApp {
+  const app = new TestApp(overrides);
+  Deno.test.beforeAll(() => app.start());
+  Deno.test.afterAll(() => app[Symbol.asyncDispose]());
+  return app;
+}
+
+export async function startApp(overrides: Env = {}): Promise<TestApp> {
+  const app = new TestApp(overrides);
+  await app.start();
+  return app;
+}
+
+/** Nobody else in this run has it. */
+export function newLogin(word = "p"): string {
+  return `${word}${(++logins).toString(36)}x${crypto.randomUUID().slice(0, 8)}`;
+}
+
+export function registration(login = newLogin()): Record<string, string> {
+  return { login, password: PASSWORD, first_name: "Ada", last_name: "Lovelace", email: `${login}@rookery.test` };
+}
+
+export class TestApp implements AsyncDisposable {
+  #node!: RunningNode;
+  #contract!: Contract;
+  #admin: Promise<Person> | undefined;
+  #stack = new AsyncDisposableStack();
+
+  constructor(private readonly overrides: Env) {}
+
+  get ctx(): AppContext {
+    return this.#node.ctx;
+  }
+  get url(): string {
+    return this.#node.url;
+  }
+  get contract(): Contract {
+    return this.#contract;
+  }
+
+  async start(): Promise<void> {
+    const config = readConfig({
+      PORT: "0",
+      WORKERS: "2",
+      RATE_LIMITS: "off",
+      SECRET_KEY: "a secret for tests only, long enough",
+      ADMIN_LOGIN: ADMIN.login,
+      ADMIN_PASSWORD: ADMIN.password,
+      ADMIN_EMAIL: ADMIN.email,
+      ...this.overrides.DATA_DIR === undefined ? await freshServices(this.#stack) : {},
+      ...this.overrides,
+    });
+    this.#node = await startNode(config, new Log("error"));
+    this.#stack.defer(() => this.#node.stop());
+    this.#contract = new Contract(await (await fetch(`${this.url}/openapi.json`)).json());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+
+  /** `path` is under `/api/v1` unless it names another root. */
+  async call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+    const { token, body, headers = {}, undeclared = false } = options;
+    const full = /^\/(\.well-known|healthz|readyz|metrics|openapi\.json|docs)/.test(path) ? path : PREFIX + path;
+    const response = await fetch(this.url + full, {
+      method,
+      redirect: "manual",
+      headers: {
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get("content-type") ?? "");
+    const parsed: Body = text === "" ? undefined : isJson ? JSON.parse(text) : text;
+    const answer = { status: response.status, headers: response.headers, body: parsed, slug: slugOf(parsed) };
+    if (full.startsWith(PREFIX) && !undeclared) {
+      this.#contract.check({ method, path: full.split("?")[0]!, ...answer });
+    }
+    return answer;
+  }
+
+  /** A call that is to succeed; its body. */
+  async ok(method: string, path: string, options: CallOptions = {}): Promise<Body> {
+    const { status, body } = await this.call(method, path, options);
+    assert.ok(status >= 200 && status < 300, `${method} ${path} is ${status}: ${JSON.stringify(body)}`);
+    return body;
+  }
+
+  /** A call that is to be refused for this reason; the problem. */
+  async refused(slug: string, method: string, path: string, options: CallOptions = {}): Promise<Body> {
+    const answer = await this.call(method, path, options);
+    assert.equal(answer.slug, slug, `${method} ${path} is ${answer.status}: ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  }
+
+  /** The long way, as a person goes it: registers, reads the code in the mailbox, verifies. */
+  async register(login = newLogin()): Promise<Person> {
+    const fields = registration(login);
+    const account = await this.ok("POST", "/users", { body: fields });
+    const tokens = await this.signIn(login);
+    await this.ok("POST", "/security/verify", {
+      token: tokens.token,
+      body: { code: await this.code(fields.email!) },
+    });
+    return { id: account.id, login, email: fields.email!, password: PASSWORD, page_id: account.page_id, ...tokens };
+  }
+
+  /** The short way, straight through the actor: for tests that are about something else. */
+  async person(options: { role?: Role; verified?: boolean; login?: string } = {}): Promise<Person> {
+    const { role = "user", verified = true, login = newLogin() } = options;
+    const fields = { id: newId(), ...registration(login) } as Parameters<typeof newAccount>[1];
+    const row = await newAccount(this.ctx, fields, verified, role);
+    const ref = { kind: "user", id: row.id } as const;
+    await this.ctx.actors.ask(ref, { type: "register", row } as UserCommand);
+    const session = await this.ctx.actors.ask<Session>(
+      ref,
+      {
+        type: "sign_in",
+        sid: newId(),
+        kid: this.ctx.keys.currentKid,
+        password_version: 1,
+        expires_at: new Date(Date.now() + this.ctx.config.REFRESH_TOKEN_TTL).toISOString(),
+      } as UserCommand,
+    );
+    const { access_token, refresh_token } = this.ctx.tokens.mint({
+      user_id: row.id,
+      sid: session.id,
+      gen: session.generation,
+      issued_at_s: Math.floor(Date.parse(session.issued_at) / 1000),
+      kid: session.kid,
+    });
+    const { id, email, page_id } = row;
+    return { id, login, email, password: PASSWORD, page_id, token: access_token, refresh_token };
+  }
+
+  people(count: number): Promise<Person[]> {
+    return Promise.all(Array.from({ length: count }, () => this.person()));
+  }
+
+  moderator(): Promise<Person> {
+    return this.person({ role: "moderator" });
+  }
+
+  /** The first administrator, signed in once for the file. */
+  admin(): Promise<Person> {
+    return this.#admin ??= (async () => {
+      const tokens = await this.signIn(ADMIN.login, ADMIN.password);
+      const { id, page_id } = await this.ok("GET", "/users/me", { token: tokens.token });
+      return { ...ADMIN, id, page_id, ...tokens };
+    })();
+  }
+
+  async signIn(login: string, password = PASSWORD): Promise<{ token: string; refresh_token: string }> {
+    const body = await this.ok("POST", "/security/login", { body: { login, password } });
+    return { token: body.access_token, refresh_token: body.refresh_token };
+  }
+
+  /** A page of theirs. */
+  page({ token }: Person, fields: Record<string, unknown> = {}): Promise<Body> {
+    return this.ok("POST", "/pages", { token, body: { name: "A page", ...fields } });
+  }
+
+  /** On their personal page unless told otherwise. */
+  post({ token, page_id }: Person, fields: Record<string, unknown> = {}, page = page_id): Promise<Body> {
+    return this.ok("POST", `/pages/${page}/posts`, { token, body: { text: "A post", ...fields } });
+  }
+
+  async follow({ token }: Person, page: string): Promise<string> {
+    return (await this.ok("PUT", `/pages/${page}/follow`, { token })).state;
+  }
+
+  async letters(email: string, password = PASSWORD): Promise<Body[]> {
+    return (await this.ok("POST", "/mail/inbox", { body: { email, password } })).letters;
+  }
+
+  /** The code of the newest of so many letters, waited for. */
+  async code(email: string, { letters: least = 1, password = PASSWORD } = {}): Promise<string> {
+    const letters = await eventually(async () => {
+      const found = await this.letters(email, password);
+      return found.length >= least ? found : undefined;
+    }, `${least} letters to ${email}`);
+    return codesIn(letters[0].text)[0]!;
+  }
+
+  /** By an access token, or with `{ ticket }` as a browser does. */
+  listen(by: string | { ticket: string }, cursor?: string): Promise<Listener> {
+    const url = new URL(`${this.url.replace("http", "ws")}${PREFIX}/feed/live`);
+    if (cursor !== undefined) url.searchParams.set("cursor", cursor);
+    if (typeof by === "object") url.searchParams.set("ticket", by.ticket);
+    return Listener.open(url.href, typeof by === "string" ? by : undefined);
+  }
+}
+
+/** Empty stores of one installation, gone with `stack`; given as settings, several nodes may use them one after another. */
+export async function freshServices(stack: AsyncDisposableStack): Promise<Env> {
+  const postgres = Deno.env.get("TEST_POSTGRES_URL");
+  const folder = stack.use(await freshDataDir());
+  if (!postgres) return { DATA_DIR: folder.path };
+  return {
+    DATA_DIR: folder.path,
+    DATABASE_URL: await freshDatabase(postgres),
+    REDIS_URL: Deno.env.get("TEST_REDIS_URL"),
+    NATS_URL: Deno.env.get("TEST_NATS_URL"),
+  };
+}
+
+/** Words of eight characters `A–Z0–9`. */
+export function codesIn(text: string): string[] {
+  return text.match(/(?<![A-Za-z0-9])[A-Z0-9]{8}(?![A-Za-z0-9])/g) ?? [];
+}
+
+/** Asks until there is an answer. */
+export async function eventually<T>(ask: () => Promise<T | undefined>, what: string, timeoutMs = 8_000): Promise<T> {
+  for (const end = Date.now() + timeoutMs; Date.now() < end;) {
+    const value = await ask();
+    if (value !== undefined) return value;
+    await new Promise((resolve) => setTimeout(resolve, 40));
+  }
+  assert.fail(`Still without ${what} after ${timeoutMs} ms`);
+}

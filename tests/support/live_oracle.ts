@@ -1,0 +1,115 @@
+/**
+ * What a listener has to have heard, told from the `events` table alone. Between two moments at which the listener had caught up,
+ * an event must be heard when its page was in their feed, and visible, from before the event to the end; it may be heard
+ * when that was so at any moment since, because a resumed stream is judged by what the feed shows then.
+ */
+import assert from "node:assert/strict";
+import type { Sql } from "../../db/sql.ts";
+import type { HeardFrame } from "./live_listener.ts";
+
+export interface EventRow {
+  seq: number;
+  pos: number;
+  kind: string;
+  page_id: string | null;
+  post_id: string | null;
+  user_id: string | null;
+  reason: string | null;
+  state: string | null;
+}
+
+export async function readEvents(sql: Sql, after: number, upTo: number): Promise<EventRow[]> {
+  return await sql.query<EventRow>(
+    `select seq, pos, kind, page_id, post_id, user_id, data->>'reason' as reason, data->>'state' as state
+    from events where seq > $1 and seq <= $2 order by seq`,
+    [after, upTo],
+  );
+}
+
+type Audience = "none" | "pages" | "posts";
+
+/** One listener's feed, moved along the events. */
+export class LiveOracle {
+  readonly pages = new Set<string>();
+  readonly #blocked = new Set<string>();
+
+  constructor(readonly user: string, private readonly staff: boolean, pages: Iterable<string>) {
+    for (const page of pages) this.pages.add(page);
+  }
+
+  /** The seqs of a stretch that must and that may be heard in it; moves to its end. */
+  take(events: readonly EventRow[]): { must: EventRow[]; may: Set<number> } {
+    const gone = new Map<string, number>();
+    const lastLikes = new Map<string, number>();
+    const changes = new Map<string, { seq: number; audience: Audience }[]>();
+    const buried = new Map<string, number>();
+    for (const event of events) {
+      const page = event.page_id;
+      if (event.kind === "post.deleted") gone.set(event.post_id!, event.seq);
+      if (event.kind === "post.likes") lastLikes.set(event.post_id!, event.seq);
+      if (page && event.reason === "deleted") buried.set(page, event.seq);
+      if (!page) continue;
+      if (!changes.has(page)) changes.set(page, [{ seq: 0, audience: this.#audience(page) }]);
+      this.#move(event, page);
+      changes.get(page)!.push({ seq: event.seq, audience: this.#audience(page) });
+    }
+    const must: EventRow[] = [];
+    const may = new Set<number>();
+    for (const event of events) {
+      const needed = neededFor(event, this.user);
+      if (!needed) continue;
+      const steps = changes.get(event.page_id!)!;
+      const before = steps.findLast(({ seq }) => seq < event.seq)!;
+      const after = steps.filter(({ seq }) => seq >= event.seq);
+      const suits = ({ audience }: { audience: Audience }) => audience === "posts" || audience === needed;
+      if (needed !== "none" && !suits(before) && !after.some(suits)) continue;
+      may.add(event.seq);
+      const farewell = event.reason === "deleted" || needed === "none";
+      if (!farewell && !(suits(before) && after.every(suits))) continue;
+      if (farewell && needed !== "none" && !suits(before)) continue;
+      const showsPost = event.kind.startsWith("post.") && event.kind !== "post.deleted";
+      if (showsPost && (gone.has(event.post_id!) || buried.has(event.page_id!))) continue;
+      if (event.kind === "post.likes" && lastLikes.get(event.post_id!) !== event.seq) continue;
+      must.push(event);
+    }
+    return { must, may };
+  }
+
+  #audience(page: string): Audience {
+    if (!this.pages.has(page)) return "none";
+    return this.#blocked.has(page) && !this.staff ? "pages" : "posts";
+  }
+
+  #move(event: EventRow, page: string): void {
+    if (event.kind === "follow.changed" && event.user_id === this.user) {
+      if (event.state === "following" || event.state === "own") this.pages.add(page);
+      else this.pages.delete(page);
+    }
+    if (event.user_id !== null) return;
+    if (event.kind === "page.hidden" && event.reason === "deleted") this.pages.delete(page);
+    if (event.kind === "page.hidden" && event.reason === "blocked") this.#blocked.add(page);
+    if (event.kind === "page.shown") this.#blocked.delete(page);
+  }
+}
+
+/** What the listener has to be to the event's page to be told; undefined for what is told to nobody. */
+function neededFor(event: EventRow, user: string): Audience | undefined {
+  const aboutPage = event.kind === "page.hidden" || event.kind === "page.shown";
+  if (event.user_id !== null) return aboutPage && event.user_id === user ? "none" : undefined;
+  if (aboutPage) return "pages";
+  return event.kind.startsWith("post.") ? "posts" : undefined;
+}
+
+/** Within a connection strictly in order; an event that came again came under the same id, which is the table's. */
+export function assertOrderly(frames: readonly HeardFrame[], events: ReadonlyMap<number, EventRow>): void {
+  const last = new Map<number, number>();
+  for (const frame of frames) {
+    const row = events.get(frame.seq);
+    assert.ok(row, `a frame at ${frame.seq}, where there is no event`);
+    assert.equal(frame.id, String(row.pos), `the id of ${frame.seq}`);
+    assert.equal(frame.type, row.kind, `the type of ${frame.seq}`);
+    const before = last.get(frame.connection) ?? 0;
+    assert.ok(frame.seq > before, `${frame.seq} came after ${before} in connection ${frame.connection}`);
+    last.set(frame.connection, frame.seq);
+  }
+}

@@ -1,0 +1,175 @@
+/** A whole node as a process of its own, which a test may kill, stop and start again on the same data. */
+import { connectPostgres } from "../../db/postgres.ts";
+import { connectSqlSocket } from "../../db/socket.ts";
+import type { Sql } from "../../db/sql.ts";
+import { freshDataDir } from "./pglite.ts";
+import { until } from "./seeded.ts";
+import { boundToParent, freshDatabase } from "./servers.ts";
+
+export const ADMIN_PASSWORD = "Adm1n-password!";
+const SECRET_KEY = "a secret key for tests, 32 characters or more";
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+export interface NodeProcessOptions {
+  /** Over the settings that every node of a test has. */
+  env?: Record<string, string>;
+  /** Where this run has a Postgres, use it; embedded otherwise. Off for what only the embedded database does. */
+  full?: boolean;
+}
+
+export class NodeProcess implements AsyncDisposable {
+  url = "";
+  /** What it said, for a failure's message. */
+  output = "";
+  #child: Deno.ChildProcess | undefined;
+  #ended: Promise<Deno.CommandStatus> | undefined;
+  #sql: Sql | undefined;
+
+  private constructor(
+    readonly dataDir: string,
+    private readonly env: Record<string, string>,
+    private readonly folder: AsyncDisposable,
+  ) {}
+
+  static async start({ env = {}, full = true }: NodeProcessOptions = {}): Promise<NodeProcess> {
+    const postgres = full ? Deno.env.get("TEST_POSTGRES_URL") : undefined;
+    const folder = postgres ? await emptyFolder() : await freshDataDir();
+    const services: Record<string, string> = {};
+    if (postgres) services.DATABASE_URL = await freshDatabase(postgres);
+    for (const name of full ? ["REDIS", "NATS"] : []) {
+      const url = Deno.env.get(`TEST_${name}_URL`);
+      if (url) services[`${name}_URL`] = url;
+    }
+    return await NodeProcess.on(folder, { ...services, ...env });
+  }
+
+  /** On servers and in a folder that the test has chosen. */
+  static async on(folder: { path: string } & AsyncDisposable, env: Record<string, string>): Promise<NodeProcess> {
+    const node = new NodeProcess(folder.path, settings(folder.path, env), folder);
+    try {
+      await node.restart();
+    } catch (error) {
+      await node[Symbol.asyncDispose]();
+      throw error;
+    }
+    return node;
+  }
+
+  get pid(): number {
+    return this.#child!.pid;
+  }
+
+  /** Past the node: for oracles, and to move its clocks. */
+  get sql(): Sql {
+    const url = this.env["DATABASE_URL"];
+    return this.#sql ??= url
+      ? connectPostgres(url, { max: 2, applicationName: "test" })
+      : connectSqlSocket(`${this.dataDir}/socket`);
+  }
+
+  /** Starts it on the data it has; resolves when it says that it is ready. */
+  async restart(): Promise<void> {
+    const [program, args] = boundToParent([Deno.execPath(), "run", "-A", "main.ts"]);
+    const child = new Deno.Command(program, {
+      args,
+      cwd: ROOT,
+      env: this.env,
+      clearEnv: true,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#child = child;
+    this.url = "";
+    let ended = false;
+    const reading = Promise.all([this.#read(child.stdout), this.#read(child.stderr)]);
+    this.#ended = child.status.then(async (status) => {
+      await reading;
+      ended = true;
+      return status;
+    });
+    await until("the node is ready", () => this.url !== "" || ended, { timeoutMs: 90_000 });
+    if (this.url === "") throw new Error(`The node did not start; its last words:\n${this.output.slice(-2_000)}`);
+  }
+
+  /** SIGKILL; the data stays for `restart`. */
+  async kill(): Promise<void> {
+    this.#signal("SIGKILL");
+    await this.#end();
+  }
+
+  /** SIGTERM; tells how it ended and in how many milliseconds. */
+  async stop(): Promise<{ code: number; ms: number }> {
+    const start = performance.now();
+    this.#signal("SIGTERM");
+    const { code } = await this.#end();
+    return { code, ms: performance.now() - start };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    await this.folder[Symbol.asyncDispose]();
+  }
+
+  async #end(): Promise<Deno.CommandStatus> {
+    await this.#sql?.[Symbol.asyncDispose]();
+    this.#sql = undefined;
+    return await this.#ended!;
+  }
+
+  #signal(name: Deno.Signal): void {
+    try {
+      this.#child?.kill(name);
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      this.output = (this.output + decoder.decode(chunk, { stream: true })).slice(-100_000);
+      if (this.url === "") this.url = /^Rookery is ready at (\S+)\n/m.exec(this.output)?.[1] ?? "";
+    }
+  }
+}
+
+/** Runs `main.ts` to its end, for starts that are refused. */
+export async function runToEnd(
+  dataDir: string,
+  env: Record<string, string> = {},
+): Promise<{ code: number; told: string }> {
+  const [program, args] = boundToParent([Deno.execPath(), "run", "-A", "main.ts"]);
+  const command = new Deno.Command(program, {
+    args,
+    cwd: ROOT,
+    env: settings(dataDir, env),
+    clearEnv: true,
+    stdin: "null",
+  });
+  const { code, stdout, stderr } = await command.output();
+  return { code, told: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
+}
+
+export async function emptyFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir({ prefix: "rookery-test-" });
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+function settings(dataDir: string, env: Record<string, string>): Record<string, string> {
+  const kept = ["PATH", "HOME", "DENO_DIR", "TMPDIR", "LANG"].flatMap((name) => {
+    const value = Deno.env.get(name);
+    return value === undefined ? [] : [[name, value]];
+  });
+  return {
+    ...Object.fromEntries(kept),
+    DATA_DIR: dataDir,
+    PORT: "0",
+    SECRET_KEY,
+    ADMIN_PASSWORD,
+    RATE_LIMITS: "off",
+    REQUIRE_VERIFIED_EMAIL: "false",
+    LOG_LEVEL: "warn",
+    ...env,
+  };
+}

@@ -1,0 +1,81 @@
+/** `compose.yaml` without its tool: what it names must be there, and what it sets must be a setting. */
+import assert from "node:assert/strict";
+import { parse } from "yaml";
+import { readConfig, settingsTable } from "../../config.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+interface Service {
+  image?: string;
+  build?: string;
+  command?: string[];
+  environment?: Record<string, string>;
+  env_file?: { path: string; required: boolean }[];
+  volumes?: string[];
+  healthcheck?: { test: string[]; interval: string; timeout: string; retries: number };
+  depends_on?: Record<string, { condition: string }>;
+}
+
+const text = await Deno.readTextFile(new URL("compose.yaml", ROOT));
+// Merge keys belong to YAML 1.1, which compose files are read as.
+const { services, volumes } = parse(text, { version: "1.1", merge: true }) as {
+  services: Record<string, Service>;
+  volumes: Record<string, unknown>;
+};
+const OURS = Object.entries(services).filter(([, { build }]) => build !== undefined);
+/** What `.env` is told to hold. */
+const SECRETS = { POSTGRES_PASSWORD: "secret", SECRET_KEY: "s".repeat(32) };
+
+Deno.test("compose.yaml has the services of a full installation", () => {
+  assert.deepEqual(Object.keys(services).sort(), ["api", "mail", "migrations", "nats", "postgres", "redis"]);
+});
+
+Deno.test("Every service that goes on has a health check, and everything waits for what it needs", () => {
+  for (const [name, { healthcheck }] of Object.entries(services)) {
+    if (name === "migrations") continue;
+    assert.ok(healthcheck && ["CMD", "CMD-SHELL"].includes(healthcheck.test[0]!), name);
+    for (const time of [healthcheck.interval, healthcheck.timeout]) assert.match(time, /^\d+s$/);
+  }
+  for (const [name, { depends_on = {} }] of Object.entries(services)) {
+    for (const [other, { condition }] of Object.entries(depends_on)) {
+      assert.ok(services[other], `${name} depends on "${other}", which is not there`);
+      if (condition === "service_healthy") assert.ok(services[other].healthcheck, other);
+      else assert.equal(condition, "service_completed_successfully");
+    }
+  }
+  for (const [name, { depends_on }] of OURS) assert.ok(Object.keys(depends_on ?? {}).length > 0, name);
+});
+
+Deno.test("Named volumes are declared, and used", () => {
+  const used = Object.values(services).flatMap(({ volumes = [] }) => volumes.map((volume) => volume.split(":")[0]!));
+  assert.deepEqual([...new Set(used)].sort(), Object.keys(volumes).sort());
+});
+
+Deno.test("Images have a version, and no secret stands in the file", () => {
+  for (const [name, { image }] of Object.entries(services)) assert.match(image ?? "", /^\w+:[\w.-]+$/, name);
+  for (const [, secret] of text.matchAll(/(?:PASSWORD|SECRET_KEY): (.*)/g)) assert.match(secret!, /^\$\{\w+:\?/);
+});
+
+Deno.test("Each of our services starts with settings that hold, from an entry that exists", async () => {
+  const known = [...settingsTable().matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name!);
+  const entry = await Deno.readTextFile(new URL("docker/entrypoint.sh", ROOT));
+  for (const [name, { command, environment = {}, env_file }] of OURS) {
+    assert.match(entry, new RegExp(`(^|\\| ?|  )${command![0]}( \\||\\))`, "m"), `${name}: "${command}" is no role`);
+    assert.equal(env_file?.[0]?.path, ".env");
+    const env = Object.fromEntries(Object.entries(environment).map(([key, value]) => [key, interpolated(value)]));
+    for (const key of Object.keys(env)) assert.ok(known.includes(key), `${name}: "${key}" is no setting`);
+    const config = readConfig(env);
+    for (const address of [config.DATABASE_URL, config.REDIS_URL, config.NATS_URL]) {
+      assert.ok(services[new URL(address!).hostname], `${name}: nobody is at ${address}`);
+    }
+  }
+});
+
+/** `${NAME:?why}` and `${NAME:-default}`. */
+function interpolated(value: string): string {
+  return value.replaceAll(/\$\{(\w+):([?-])([^}]*)\}/g, (_, name: string, kind: string, rest: string) => {
+    const set = (SECRETS as Record<string, string>)[name];
+    assert.ok(set !== undefined || kind === "-", `${name} is needed`);
+    return set ?? rest;
+  });
+}
