@@ -19,7 +19,8 @@ import { serveSql, socketPath } from "./db/socket.ts";
 import type { Sql } from "./db/sql.ts";
 import { EventStream } from "./live/event_stream.ts";
 import { Gateway } from "./live/gateway.ts";
-import { Sequencer } from "./live/sequencer.ts";
+import { LikeTeller } from "./live/like_teller.ts";
+import { publish, SEQUENCED } from "./live/publisher.ts";
 import type { Log } from "./log.ts";
 import { startMailChild } from "./mail/child.ts";
 import { letterJob } from "./mail/letter_job.ts";
@@ -70,7 +71,11 @@ export async function startNode(
   const keys = stack.use(await Keys.load(sql, secret, log));
 
   const stream = stack.use(await EventStream.open(sql, log));
-  const sequencer = stack.use(await Sequencer.lead(sql, bus, log, (events) => stream.offer(events)));
+  const committed = (events: SequencedEvent[]) => {
+    stream.offer(events);
+    publish(bus, events);
+  };
+  const likes = stack.use(new LikeTeller(sql, log, committed));
   const principals: Principals = new Principals(() => actors, sql);
   const codeKey = secret.subkey("codes");
   let jobs: JobRunner | undefined;
@@ -80,10 +85,8 @@ export async function startNode(
       start: () => startWorkerThread({ database: workerDatabase(), codeKey }),
       leases,
       log,
-      applied: (pos) => {
-        sequencer.wake();
-        return stream.applied(pos);
-      },
+      onCommitted: committed,
+      applied: (seq) => stream.applied(seq),
       onFacet: (ref, value) => principals.changed(ref.id, value as UserFacet | null),
       onJobs: () => jobs?.wake(),
       onPartitionsMoved: (partitions) => principals.forget(partitions),
@@ -91,7 +94,7 @@ export async function startNode(
     }),
   );
   stream.consume((events) => actors.events(events));
-  await bus.subscribe("rookery.sequenced", (message) => stream.offer(JSON.parse(message) as SequencedEvent[]));
+  await bus.subscribe(SEQUENCED, (message) => stream.offer(JSON.parse(message) as SequencedEvent[]));
   const gateway = stack.use(new Gateway(sql, stream, log));
   principals.onChange((userId, facet) => gateway.accountChanged(userId, facet));
 
@@ -108,7 +111,7 @@ export async function startNode(
     tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
     stream,
     gateway,
-    likesChanged: () => sequencer.likes(),
+    likesChanged: () => likes.hint(),
     pageOfPost: rememberingPages(sql),
     draining: false,
   };

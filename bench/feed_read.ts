@@ -18,7 +18,9 @@ with newest as materialized (
     order by p.published_at desc, p.id desc limit 21) n
   order by n.published_at desc, n.id desc limit 21)
 select p.id, p.page_id, g.uuid, g.name, u.id, u.login, u.first_name, u.last_name, u.page_id, p.text, p.tagged, p.place, p.reply_to,
-  p.like_count, p.reply_count, exists (select from likes l where l.post_id = p.id and l.user_id = ${idOf("user", ":r")}) as liked,
+  p.like_count, p.reply_count, exists (select from likes l where l.post_id = p.id and l.user_id = ${
+  idOf("user", ":r")
+}) as liked,
   p.state, p.published_at, p.created_at, p.updated_at
 from newest n join posts p on p.id = n.id join pages g on g.id = p.page_id join users u on u.id = g.owner_id
 order by p.published_at desc, p.id desc;
@@ -27,7 +29,9 @@ order by p.published_at desc, p.id desc;
 /** The other way: walk all posts by time and keep those of followed pages. Which is better depends on the world. */
 const SCAN = `\\set r random(1, ${READERS})
 select p.id, p.page_id, g.uuid, g.name, u.id, u.login, u.first_name, u.last_name, u.page_id, p.text, p.tagged, p.place, p.reply_to,
-  p.like_count, p.reply_count, exists (select from likes l where l.post_id = p.id and l.user_id = ${idOf("user", ":r")}) as liked,
+  p.like_count, p.reply_count, exists (select from likes l where l.post_id = p.id and l.user_id = ${
+  idOf("user", ":r")
+}) as liked,
   p.state, p.published_at, p.created_at, p.updated_at
 from posts p join pages g on g.id = p.page_id join users u on u.id = g.owner_id
 where p.state = 'ready' and p.page_id = any(array(
@@ -56,8 +60,14 @@ end`;
     const ours = await wrk(installation.url, { connections: clients, seconds, script });
     const merged = await pgbench(installation.databaseUrl, { clients, seconds, script: REFERENCE });
     const scanned = await pgbench(installation.databaseUrl, { clients, seconds, script: SCAN });
-    say(`  merge by page ${merged.toFixed(0)}/s, scan by time ${scanned.toFixed(0)}/s; ours p99 ${ours.p99Ms.toFixed(1)} ms`);
-    rows.push(ratioRow(`GET /feed first page, ${clients} clients`, ours.perSecond, Math.max(merged, scanned), 3, "req/s"));
+    say(
+      `  merge by page ${merged.toFixed(0)}/s, scan by time ${scanned.toFixed(0)}/s; ours p99 ${
+        ours.p99Ms.toFixed(1)
+      } ms`,
+    );
+    rows.push(
+      ratioRow(`GET /feed first page, ${clients} clients`, ours.perSecond, Math.max(merged, scanned), 3, "req/s"),
+    );
   }
   return rows;
 }

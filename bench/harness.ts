@@ -17,7 +17,16 @@ export interface Installation extends AsyncDisposable {
 /** A real Postgres with fsync and synchronous_commit on, and a node of its own process on it. */
 export async function startInstallation(prepare: (sql: Sql) => Promise<void> = async () => {}): Promise<Installation> {
   const stack = new AsyncDisposableStack();
-  const postgres = stack.use(await startPostgres({ settings: { shared_buffers: "1GB", max_wal_size: "4GB", checkpoint_timeout: "30min", ...(Deno.env.get("PROFILE") ? { shared_preload_libraries: "pg_stat_statements" } : {}) } }));
+  const postgres = stack.use(
+    await startPostgres({
+      settings: {
+        shared_buffers: "1GB",
+        max_wal_size: "4GB",
+        checkpoint_timeout: "30min",
+        ...(Deno.env.get("PROFILE") ? { shared_preload_libraries: "pg_stat_statements" } : {}),
+      },
+    }),
+  );
   const databaseUrl = await postgres.createDatabase();
   const sql = stack.use(connectPostgres(databaseUrl, { max: 4 }));
   await migrate(sql);
@@ -32,7 +41,7 @@ const SECRET = "a secret of the bench and of nothing else";
 async function startServer(stack: AsyncDisposableStack, databaseUrl: string): Promise<{ url: string; pid: number }> {
   const dataDir = await Deno.makeTempDir();
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "main.ts"],
+    args: ["run", ...(Deno.env.get("INSPECT") ? ["--inspect=127.0.0.1:9333"] : []), "-A", "main.ts"],
     env: {
       DATABASE_URL: databaseUrl,
       SECRET_KEY: SECRET,
@@ -84,21 +93,44 @@ export interface Load {
 }
 
 /** `wrk` from a process of its own: `script` is Lua. Every answer must be 2xx. */
-export async function wrk(url: string, { connections, seconds, script }: { connections: number; seconds: number; script: string }): Promise<Load> {
+export async function wrk(
+  url: string,
+  { connections, seconds, script }: { connections: number; seconds: number; script: string },
+): Promise<Load> {
   const file = await Deno.makeTempFile({ suffix: ".lua" });
   await Deno.writeTextFile(file, script);
   const output = await run(["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--latency", "-s", file, url]);
   await Deno.remove(file);
   const bad = /Non-2xx or 3xx responses: (\d+)/.exec(output)?.[1] ?? /Socket errors: (.*)/.exec(output)?.[1];
   if (bad) throw new Error(`The load met errors: ${bad}\n${output}`);
-  return { perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]), p99Ms: milliseconds(/99%\s+([\d.]+\w+)/.exec(output)?.[1] ?? "0ms") };
+  return {
+    perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]),
+    p99Ms: milliseconds(/99%\s+([\d.]+\w+)/.exec(output)?.[1] ?? "0ms"),
+  };
 }
 
 /** `pgbench -M prepared` with this script, as the reference. */
-export async function pgbench(databaseUrl: string, { clients, seconds, script }: { clients: number; seconds: number; script: string }): Promise<number> {
+export async function pgbench(
+  databaseUrl: string,
+  { clients, seconds, script }: { clients: number; seconds: number; script: string },
+): Promise<number> {
   const file = await Deno.makeTempFile({ suffix: ".sql" });
   await Deno.writeTextFile(file, script);
-  const output = await run(["pgbench", "-n", "-M", "prepared", "-c", String(clients), "-j", "2", "-T", String(seconds), "-f", file, databaseUrl]);
+  const output = await run([
+    "pgbench",
+    "-n",
+    "-M",
+    "prepared",
+    "-c",
+    String(clients),
+    "-j",
+    "2",
+    "-T",
+    String(seconds),
+    "-f",
+    file,
+    databaseUrl,
+  ]);
   await Deno.remove(file);
   if (/aborted|ERROR/.test(output)) throw new Error(output);
   return Number(/tps = ([\d.]+)/.exec(output)?.[1]);

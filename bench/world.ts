@@ -19,14 +19,23 @@ export async function fillWorld(sql: Sql, { people, posts, follows, readers }: W
   const hash = await hashPassword(PASSWORD);
   await sql.query(
     `insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, page_id, created_at)
-    select ${idOf("user", "n")}, 'bench' || n, $2, 'Bench', 'Person', 'bench' || n || '@example.org', now(), ${idOf("page", "n")}, now()
+    select ${idOf("user", "n")}, 'bench' || n, $2, 'Bench', 'Person', 'bench' || n || '@example.org', now(), ${
+      idOf("page", "n")
+    }, now()
     from generate_series(1, $1::int) n`,
     [people, hash],
   );
-  await sql.query(`insert into handles (handle, user_id) select 'bench' || n, ${idOf("user", "n")} from generate_series(1, $1::int) n`, [people]);
+  await sql.query(
+    `insert into handles (handle, user_id) select 'bench' || n, ${
+      idOf("user", "n")
+    } from generate_series(1, $1::int) n`,
+    [people],
+  );
   await sql.query(
     `insert into pages (id, owner_id, is_personal, uuid, name, created_at)
-    select ${idOf("page", "n")}, ${idOf("user", "n")}, true, 'bench' || n, 'Bench Person', now() from generate_series(1, $1::int) n`,
+    select ${idOf("page", "n")}, ${
+      idOf("user", "n")
+    }, true, 'bench' || n, 'Bench Person', now() from generate_series(1, $1::int) n`,
     [people],
   );
   await sql.query(
@@ -38,11 +47,17 @@ export async function fillWorld(sql: Sql, { people, posts, follows, readers }: W
   );
   await sql.query(
     `insert into posts (id, page_id, text, published_at, created_at, updated_at)
-    select ${idOf("post", "n")}, ${idOf("page", `(1 + (n::bigint * 7919 % $2::int)::int)`)}, 'Post number ' || n || ', some words that a person might have written about their day',
+    select ${idOf("post", "n")}, ${
+      idOf("page", `(1 + (n::bigint * 7919 % $2::int)::int)`)
+    }, 'Post number ' || n || ', some words that a person might have written about their day',
       t, t, t
     from (select n, date_trunc('milliseconds', now() - ($1::int - n) * interval '30 seconds') as t from generate_series(1, $1::int) n) s`,
     [posts, people],
   );
-  await sql.query("update pages p set post_count = n.posts from (select page_id, count(*) as posts from posts group by page_id) n where n.page_id = p.id");
-  await sql.query("update pages p set follower_count = n.f from (select page_id, count(*) as f from follows group by page_id) n where n.page_id = p.id");
+  await sql.query(
+    "update pages p set post_count = n.posts from (select page_id, count(*) as posts from posts group by page_id) n where n.page_id = p.id",
+  );
+  await sql.query(
+    "update pages p set follower_count = n.f from (select page_id, count(*) as f from follows group by page_id) n where n.page_id = p.id",
+  );
 }

@@ -1,60 +1,35 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import { POST_COLUMNS, type PostRow } from "./posts.ts";
 import { LISTENED_PAGES } from "./feed.ts";
-import { type Reader, type Sql, SqlError } from "./sql.ts";
+import { tell, telling, TOLD } from "../actors/runtime/commit.ts";
+import type { Reader, Sql } from "./sql.ts";
 
-const COLUMNS = "e.seq, e.pos, e.kind, e.page_id, e.post_id, e.user_id, e.data, e.at";
+const COLUMNS = "e.seq, e.kind, e.page_id, e.post_id, e.user_id, e.data";
 
 export interface SequencerRow {
-  term: number;
   epoch: string;
   seq: number;
   floor: number;
 }
 
 export async function sequencerState(sql: Reader): Promise<SequencerRow> {
-  const [row] = await sql.query<SequencerRow>("select term, epoch, seq, floor from sequencer", [], "sequencer.state");
+  const [row] = await sql.query<SequencerRow>("select epoch, seq, floor from sequencer", [], "sequencer.state");
   if (!row) throw new Error("The sequencer's row is missing: the database was not migrated");
   return row;
 }
-
-/** Becomes the leader; whoever was it before can number nothing any more. */
-export async function takeSequencer(sql: Sql): Promise<SequencerRow> {
-  const [row] = await sql.query<SequencerRow>("update sequencer set term = term + 1 returning term, epoch, seq, floor");
-  if (!row) throw new Error("The sequencer's row is missing: the database was not migrated");
-  return row;
-}
-
-/**
- * Numbers what was committed and not numbered yet, causes before effects, without a gap. Returns null where another leader has
- * taken over.
- */
-export async function sequence(sql: Sql, term: number, most: number): Promise<SequencedEvent[] | null> {
-  try {
-    return await sql.query<SequencedEvent>(
-      `select ${COLUMNS} from sequence_events($1, $2) e`,
-      [term, most],
-      "sequencer.sequence",
-    );
-  } catch (error) {
-    if (error instanceof SqlError && error.code === NOT_LEADING) return null;
-    throw error;
-  }
-}
-
-/** What `sequence_events` raises for a former leader. */
-const NOT_LEADING = "55000";
 
 /** Turns the likes that changed since the last call into one event a post; the count is read when it is shown. */
-export async function signalLikes(sql: Sql, most: number): Promise<number> {
-  const rows = await sql.query(
+export async function tellLikes(sql: Sql, most: number): Promise<SequencedEvent[]> {
+  const [row] = await sql.query<{ events: SequencedEvent[] | null }>(
     `with taken as (
-      delete from like_signals where post_id in (select post_id from like_signals limit $1) returning post_id, page_id)
-    insert into events (kind, page_id, post_id, at) select 'post.likes', page_id, post_id, now() from taken returning pos`,
+      delete from like_signals where post_id in (select post_id from like_signals order by post_id limit $1 for update)
+      returning post_id, page_id),
+    ${telling(tell("post.likes", { page: "page_id", post: "post_id", at: "now()", from: "taken" }))}
+    select ${TOLD} as events`,
     [most],
-    "sequencer.signal_likes",
+    "event.tell_likes",
   );
-  return rows.length;
+  return row?.events ?? [];
 }
 
 /** Numbered events after a position, in order. */
@@ -134,8 +109,9 @@ export async function livePosts(sql: Reader, ids: readonly string[]): Promise<Ma
 export async function forgetEvents(sql: Sql, retentionMs: number, most: number): Promise<number> {
   const rows = await sql.query<{ seq: number }>(
     `with old as (
-      delete from events where pos in (
-        select pos from events where seq is not null and at < now() - $1 * interval '1 millisecond' order by at limit $2)
+      -- The oldest few, as far as they are past keeping.
+      delete from events where seq in (
+        select seq from (select seq, at from events order by seq limit $2) e where e.at < now() - $1 * interval '1 millisecond')
       returning seq),
     moved as (update sequencer set floor = greatest(floor, (select max(seq) from old)) where exists (select from old))
     select seq from old`,
@@ -152,4 +128,9 @@ export async function removeTombstones(sql: Sql, retentionMs: number): Promise<v
     [retentionMs],
     "page.remove_tombstones",
   );
+}
+
+/** Committed events that this node, which knows them up to `position`, has not heard of yet. */
+export async function eventLag(sql: Reader, position: number): Promise<number> {
+  return (await sequencerState(sql)).seq - position;
 }

@@ -1,7 +1,10 @@
-import { defineCommit } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import type { After } from "./pages.ts";
 import type { Reader } from "./sql.ts";
 import type { CardRow } from "./users.ts";
+
+const REMOVED = `'{"reason": "removed"}'::jsonb`;
+const NONE = `'{"state": "none"}'::jsonb`;
 
 export type FollowState = "following" | "requested" | "none";
 
@@ -40,10 +43,14 @@ counted as (
   update pages p set follower_count = p.follower_count + f.followers, request_count = p.request_count + f.requests
   from (select page_id, count(*) filter (where state = 'following') as followers,
       count(*) filter (where state = 'requested') as requests from followed group by page_id) f
-  where p.id = f.page_id),
-emitted as (
-  insert into events (kind, page_id, user_id, data, at)
-  select 'follow.changed', page_id, user_id, jsonb_build_object('state', state), created_at from followed returning pos)`,
+  where p.id = f.page_id)`,
+  tells: tell("follow.changed", {
+    page: "page_id",
+    user: "user_id",
+    data: "jsonb_build_object('state', state)",
+    at: "created_at",
+    from: "followed",
+  }),
   select: `select t.turn, jsonb_build_object('state', coalesce(h.state, t.state)) as result
     from turns t left join had h on h.turn = t.turn`,
 });
@@ -66,15 +73,15 @@ counted as (
   update pages p set follower_count = p.follower_count - f.followers, request_count = p.request_count - f.requests
   from (select page_id, count(*) filter (where state = 'following') as followers,
       count(*) filter (where state = 'requested') as requests from ended group by page_id) f
-  where p.id = f.page_id),
-emitted as (
-  insert into events (kind, page_id, user_id, data, at)
-  select kind, page_id, user_id, data, at from (
-    select 1 as rank, 'page.hidden' as kind, page_id, user_id, '{"reason": "removed"}'::jsonb as data, at
-    from ended where loses_sight and state = 'following'
-    union all
-    select 2, 'follow.changed', page_id, user_id, '{"state": "none"}'::jsonb, at from ended) e
-  order by rank returning pos)`,
+  where p.id = f.page_id)`,
+  tells: `${
+    tell("page.hidden", {
+      page: "page_id",
+      user: "user_id",
+      data: REMOVED,
+      from: "ended where loses_sight and state = 'following'",
+    })
+  } union all ${tell("follow.changed", { rank: 2, page: "page_id", user: "user_id", data: NONE, from: "ended" })}`,
   select: `select t.turn, jsonb_build_object('had', coalesce(e.state, 'none')) as result
     from turns t left join ended e on e.turn = t.turn`,
 });
@@ -114,10 +121,13 @@ counted as (
   update pages p set follower_count = p.follower_count + n.accepted, request_count = p.request_count - n.answered
   from (select page_id, count(*) filter (where state = 'following') as accepted, count(*) as answered
     from answered group by page_id) n
-  where p.id = n.page_id),
-emitted as (
-  insert into events (kind, page_id, user_id, data, at)
-  select 'follow.changed', page_id, user_id, jsonb_build_object('state', state), at from answered returning pos)`,
+  where p.id = n.page_id)`,
+    tells: tell("follow.changed", {
+      page: "page_id",
+      user: "user_id",
+      data: "jsonb_build_object('state', state)",
+      from: "answered",
+    }),
     select:
       `select t.turn, jsonb_build_object('strangers', coalesce((select to_jsonb(s.ids) from strangers s where s.turn = t.turn), '[]'),
       'answered', (select count(*) from answered a where a.turn = t.turn)) as result

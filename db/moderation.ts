@@ -1,5 +1,8 @@
-import { defineCommit } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import type { Role } from "./users.ts";
+
+const BLOCKED = `'{"reason": "blocked"}'::jsonb`;
+const DELETED = `'{"reason": "deleted"}'::jsonb`;
 
 /** True where this act would leave the installation without an administrator who can sign in. */
 const LAST_ADMIN = `guarded as materialized (
@@ -12,9 +15,7 @@ export const setRole = defineCommit<{ id: string; role: Role }, { last_admin: bo
   columns: "id uuid, role text",
   body: `${LAST_ADMIN},
 changed as (
-  update users u set role = g.role from guarded g where u.id = g.id and (not g.last_admin or g.role = 'admin')),
-emitted as (
-  insert into events (kind, user_id, at) select 'user.changed', id, now() from guarded returning pos)`,
+  update users u set role = g.role from guarded g where u.id = g.id and (not g.last_admin or g.role = 'admin'))`,
   select: "select turn, jsonb_build_object('last_admin', last_admin and role <> 'admin') as result from guarded",
 });
 
@@ -42,10 +43,8 @@ scheduled as (
   select job, 'user.block_lapsed', jsonb_build_object('user_id', id), until, id from allowed where until < 'infinity'),
 hidden as (
   update pages p set owner_blocked_until = t.until from allowed t
-  where p.owner_id = t.id and p.deleted_at is null returning p.id, t.at),
-emitted as (
-  insert into events (kind, page_id, data, at)
-  select 'page.hidden', id, '{"reason": "blocked"}'::jsonb, at from hidden returning pos)`,
+  where p.owner_id = t.id and p.deleted_at is null returning p.id, t.at)`,
+  tells: tell("page.hidden", { page: "id", data: BLOCKED, from: "hidden" }),
   select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
 });
 
@@ -53,10 +52,11 @@ emitted as (
 const SHOW_PAGES = `shown as (
   update pages p set owner_blocked_until = null from turns t
   where p.owner_id = t.id and p.owner_blocked_until is not null and p.deleted_at is null
-  returning p.id, t.at, p.blocked_until),
-emitted as (
-  insert into events (kind, page_id, at)
-  select 'page.shown', id, at from shown where blocked_until is null or blocked_until <= now() returning pos)`;
+  returning p.id, t.at, p.blocked_until)`;
+const TELL_SHOWN = tell("page.shown", {
+  page: "id",
+  from: "shown where blocked_until is null or blocked_until <= now()",
+});
 
 export const unblockUser = defineCommit<{ id: string; at: string }, Record<string, never>>("user.unblock", {
   columns: "id uuid, at timestamptz",
@@ -64,6 +64,7 @@ export const unblockUser = defineCommit<{ id: string; at: string }, Record<strin
   update users u set blocked_at = null, blocked_until = null, blocked_reason = null from turns t where u.id = t.id),
 unscheduled as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.block_lapsed'),
 ${SHOW_PAGES}`,
+  tells: TELL_SHOWN,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
@@ -72,6 +73,7 @@ export const lapseUserBlock = defineCommit<{ id: string; at: string }, Record<st
   body: `freed as (
   update users u set blocked_at = null, blocked_until = null, blocked_reason = null from turns t where u.id = t.id),
 ${SHOW_PAGES}`,
+  tells: TELL_SHOWN,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
@@ -114,14 +116,10 @@ forgotten as (delete from receipts r using gone g where r.scope = g.id::text),
 unlettered as (
   delete from letters l using gone g join users u on u.id = g.id
   where l.recipient in (lower(u.email), lower(u.pending_email))),
-removed as (delete from users u using gone g where u.id = g.id),
-emitted as (
-  insert into events (kind, page_id, user_id, data, at)
-  select kind, page_id, user_id, data, at from (
-    select 'page.hidden' as kind, id as page_id, null::uuid as user_id, '{"reason": "deleted"}'::jsonb as data, at from own
-    union all
-    select 'user.deleted', null, id, null, at from gone) e
-  returning pos)`,
+removed as (delete from users u using gone g where u.id = g.id)`,
+  tells: `${tell("page.hidden", { page: "id", data: DELETED, from: "own" })} union all ${
+    tell("user.deleted", { rank: 2, user: "id", from: "gone" })
+  }`,
   select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
 });
 
@@ -139,10 +137,8 @@ export const blockPage = defineCommit<BlockPageRow, Record<string, never>>("page
   update pages p set blocked_at = t.at, blocked_until = t.until, blocked_reason = t.reason from turns t where p.id = t.id),
 scheduled as (
   insert into jobs (id, kind, payload, run_at)
-  select job, 'page.block_lapsed', jsonb_build_object('page_id', id), until from turns where until < 'infinity'),
-emitted as (
-  insert into events (kind, page_id, data, at)
-  select 'page.hidden', id, '{"reason": "blocked"}'::jsonb, at from turns returning pos)`,
+  select job, 'page.block_lapsed', jsonb_build_object('page_id', id), until from turns where until < 'infinity')`,
+  tells: tell("page.hidden", { page: "id", data: BLOCKED, from: "turns" }),
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
@@ -150,9 +146,10 @@ export const unblockPage = defineCommit<{ id: string; at: string }, Record<strin
   columns: "id uuid, at timestamptz",
   body: `freed as (
   update pages p set blocked_at = null, blocked_until = null, blocked_reason = null from turns t where p.id = t.id
-  returning p.id, t.at, p.owner_blocked_until),
-emitted as (
-  insert into events (kind, page_id, at)
-  select 'page.shown', id, at from freed where owner_blocked_until is null or owner_blocked_until <= now() returning pos)`,
+  returning p.id, t.at, p.owner_blocked_until)`,
+  tells: tell("page.shown", {
+    page: "id",
+    from: "freed where owner_blocked_until is null or owner_blocked_until <= now()",
+  }),
   select: "select turn, '{}'::jsonb as result from turns",
 });

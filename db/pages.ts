@@ -1,4 +1,4 @@
-import { defineCommit } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import type { Reader } from "./sql.ts";
 import type { CardRow } from "./users.ts";
 
@@ -139,10 +139,8 @@ named as (
   insert into handles (handle, user_id) select lower(t.uuid), t.owner_id from fresh t where not ${IS_LOGIN("t.uuid")}),
 created as (
   insert into pages (id, owner_id, uuid, name, description, tags, is_private, created_at)
-  select id, owner_id, uuid, name, description, tags, is_private, at from fresh),
-emitted as (
-  insert into events (kind, page_id, user_id, data, at)
-  select 'follow.changed', id, owner_id, '{"state": "own"}'::jsonb, at from fresh returning pos)`,
+  select id, owner_id, uuid, name, description, tags, is_private, at from fresh)`,
+  tells: tell("follow.changed", { page: "id", user: "owner_id", data: `'{"state": "own"}'::jsonb`, from: "fresh" }),
   select: "select turn, jsonb_build_object('taken', taken, 'owner', owner) as result from taken",
   violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken", pages_owner_id_fkey: "not-found" },
 });
@@ -182,18 +180,23 @@ changed as (
   update pages p set uuid = t.uuid, name = t.name, description = t.description, tags = t.tags, is_private = t.is_private,
     follower_count = p.follower_count + (select count(*) from accepted a where a.page_id = p.id),
     request_count = p.request_count - (select count(*) from accepted a where a.page_id = p.id)
-  from free t where p.id = t.id),
-emitted as (
-  insert into events (kind, page_id, user_id, data, at)
-  select kind, page_id, user_id, data, at from (
-    select 1 as rank, 'follow.changed' as kind, page_id, user_id, '{"state": "following"}'::jsonb as data, at from accepted
-    union all
-    select 2, 'page.updated', id, null, null, at from free
-    union all
-    select 3, case when is_private then 'page.hidden' else 'page.shown' end, id, null,
-      case when is_private then '{"reason": "private"}'::jsonb end, at
-    from free where is_private <> was_private) e
-  order by rank returning pos)`,
+  from free t where p.id = t.id)`,
+  tells: [
+    tell("follow.changed", {
+      page: "page_id",
+      user: "user_id",
+      data: `'{"state": "following"}'::jsonb`,
+      from: "accepted",
+    }),
+    tell("page.updated", { rank: 2, page: "id", from: "free" }),
+    tell("page.hidden", {
+      rank: 3,
+      page: "id",
+      data: `'{"reason": "private"}'::jsonb`,
+      from: "free where is_private and not was_private",
+    }),
+    tell("page.shown", { rank: 3, page: "id", from: "free where was_private and not is_private" }),
+  ].join(" union all "),
   select: "select turn, jsonb_build_object('taken', taken) as result from taken",
   violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken" },
 });
@@ -210,9 +213,7 @@ recounted as (
   where p.id = a.post_id and p.page_id not in (select id from turns)),
 emptied as (delete from posts p using turns t where p.page_id = t.id),
 buried as (update pages p set deleted_at = t.at from turns t where p.id = t.id returning p.uuid),
-freed as (delete from handles h using buried b where h.handle = lower(b.uuid) and not ${IS_LOGIN("b.uuid")}),
-emitted as (
-  insert into events (kind, page_id, data, at)
-  select 'page.hidden', id, '{"reason": "deleted"}'::jsonb, at from turns returning pos)`,
+freed as (delete from handles h using buried b where h.handle = lower(b.uuid) and not ${IS_LOGIN("b.uuid")})`,
+  tells: tell("page.hidden", { page: "id", data: `'{"reason": "deleted"}'::jsonb`, from: "turns" }),
   select: "select turn, '{}'::jsonb as result from turns",
 });

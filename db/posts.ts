@@ -1,4 +1,4 @@
-import { defineCommit } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import type { Reader } from "./sql.ts";
 import type { CardRow } from "./users.ts";
 
@@ -150,9 +150,8 @@ locked as materialized (
 answered as (
   update posts p set reply_count = p.reply_count + n.replies
   from (select v.reply_to, count(*) as replies from valid v join locked k on k.id = v.reply_to group by v.reply_to) n
-  where p.id = n.reply_to),
-emitted as (
-  insert into events (kind, page_id, post_id, at) select 'post.created', page_id, id, at from valid order by turn returning pos)`,
+  where p.id = n.reply_to)`,
+  tells: tell("post.created", { rank: "turn", page: "page_id", post: "id", from: "valid" }),
   select: `select turn, jsonb_build_object('open', open, 'original', reply_to is null or reply_page_id is not null,
     'reply_page_id', reply_page_id) as result from judged`,
 });
@@ -173,9 +172,8 @@ export const updatePost = defineCommit<UpdatePostRow, { found: boolean }>("post.
   update posts p set text = coalesce(t.text, p.text), tagged = coalesce(t.tagged, p.tagged),
     place = case when t.clear_place then null else coalesce(t.place, p.place) end, updated_at = t.at
   from turns t where p.id = t.id and p.page_id = t.page_id
-  returning t.turn, p.id, p.page_id, t.at),
-emitted as (
-  insert into events (kind, page_id, post_id, at) select 'post.updated', page_id, id, at from changed returning pos)`,
+  returning t.turn, p.id, p.page_id, t.at)`,
+  tells: tell("post.updated", { page: "page_id", post: "id", from: "changed" }),
   select:
     `select t.turn, jsonb_build_object('found', exists (select from changed c where c.turn = t.turn)) as result from turns t`,
 });
@@ -195,9 +193,8 @@ answered as (
   from (select r.reply_to, count(*) as replies from removed r join locked k on k.id = r.reply_to where r.state = 'ready'
     group by r.reply_to) n
   where p.id = n.reply_to),
-unsignalled as (delete from like_signals s using removed r where s.post_id = r.id),
-emitted as (
-  insert into events (kind, page_id, post_id, at) select 'post.deleted', page_id, id, at from removed returning pos)`,
+unsignalled as (delete from like_signals s using removed r where s.post_id = r.id)`,
+  tells: tell("post.deleted", { page: "page_id", post: "id", from: "removed" }),
   select:
     `select t.turn, jsonb_build_object('found', exists (select from removed r where r.turn = t.turn)) as result from turns t`,
 });

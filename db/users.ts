@@ -1,4 +1,4 @@
-import { defineCommit } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import type { Reader } from "./sql.ts";
 
 export type Role = "user" | "moderator" | "admin";
@@ -301,9 +301,11 @@ changed as (
 lettered as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, 'letter', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
-  from free where "to" is not null),
-emitted as (
-  insert into events (kind, page_id, at)
-  select 'page.updated', p.id, t.at from free t join pages p on p.owner_id = t.id where t.renamed returning pos)`,
+  from free where "to" is not null)`,
+  tells: tell("page.updated", {
+    page: "p.id",
+    at: "t.at",
+    from: "free t join pages p on p.owner_id = t.id where t.renamed",
+  }),
   select: "select turn, jsonb_build_object('email_taken', email_taken) as result from taken",
 });

@@ -7,9 +7,11 @@ import type { Log } from "../log.ts";
 const APPLIED_TIMEOUT_MS = 1_000;
 /** Recent events kept, for joiners and for those who ask whether one was applied. */
 const RING = 8_192;
-const BEAT_MS = 250;
+const BEAT_MS = 50;
+/** How long an event waits for those before it to be offered, until they are read from the ledger. */
+const GAP_MS = 50;
 /** Beats between looks into the ledger without a reason: a lost message of another node costs this much time. */
-const CATCH_UP_BEATS = 4;
+const CATCH_UP_BEATS = 20;
 
 /**
  * The node's one view of committed events: in order, each once. Batches may be offered doubled, delayed or with holes in
@@ -19,8 +21,10 @@ const CATCH_UP_BEATS = 4;
 export class EventStream implements AsyncDisposable {
   #position: number;
   #ring: SequencedEvent[] = [];
-  #recent = new Set<number>();
-  #waiters = new Map<number, { resolve: () => void; since: number }[]>();
+  /** Batches that came before those they follow, by their first number. */
+  #early = new Map<number, SequencedEvent[]>();
+  #earlySince = 0;
+  #waiters: { seq: number; resolve: () => void; since: number }[] = [];
   #consumers: ((events: SequencedEvent[]) => void)[] = [];
   #catchingUp: Promise<void> | undefined;
   #timer: ReturnType<typeof setInterval>;
@@ -59,21 +63,19 @@ export class EventStream implements AsyncDisposable {
   }
 
   offer(events: readonly SequencedEvent[]): void {
-    const fresh = events.filter((event) => event.seq > this.#position);
+    const fresh = events[0] && events[0].seq > this.#position
+      ? events
+      : events.filter((event) => event.seq > this.#position);
     if (fresh.length === 0 || this.#closed) return;
-    if (fresh[0]!.seq !== this.#position + 1) return void this.catchUp();
+    if (fresh[0]!.seq !== this.#position + 1) return this.#keepEarly(fresh);
     this.#apply(fresh);
+    if (this.#early.size > 0) this.#applyEarly();
   }
 
-  /** Resolves when the event of this id was given to the consumers, or after a second, from when on `stalled` says so. */
-  applied(pos: number): Promise<void> {
-    if (this.#recent.has(pos)) return Promise.resolve();
-    return new Promise((resolve) => {
-      const waiter = { resolve, since: Date.now() };
-      const waiters = this.#waiters.get(pos);
-      if (waiters) waiters.push(waiter);
-      else this.#waiters.set(pos, [waiter]);
-    });
+  /** Resolves when all events up to this one were given to the consumers, or after a second, from when on `stalled` says so. */
+  applied(seq: number): Promise<void> {
+    if (seq <= this.#position) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.push({ seq, resolve, since: Date.now() }));
   }
 
   /** The events after a position, if they are all still at hand. */
@@ -86,7 +88,10 @@ export class EventStream implements AsyncDisposable {
 
   /** Reads from Postgres what was not offered. */
   catchUp(): Promise<void> {
-    return this.#catchingUp ??= this.#readOn().catch((error) => {
+    return this.#catchingUp ??= this.#readOn().then(() => {
+      // What the ledger has is known now.
+      this.#stalled = false;
+    }, (error) => {
       if (!this.#closed) this.log.warn("the event stream could not catch up yet", { error });
     }).finally(() => this.#catchingUp = undefined);
   }
@@ -94,8 +99,7 @@ export class EventStream implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
-    for (const waiters of this.#waiters.values()) for (const { resolve } of waiters) resolve();
-    this.#waiters.clear();
+    for (const { resolve } of this.#waiters.splice(0)) resolve();
     await this.#catchingUp;
   }
 
@@ -108,52 +112,48 @@ export class EventStream implements AsyncDisposable {
     }
   }
 
-  #apply(events: SequencedEvent[]): void {
-    this.#position = events.at(-1)!.seq;
-    for (const event of events) {
-      this.#ring.push(event);
-      this.#recent.add(event.pos);
-    }
-    if (this.#ring.length > RING * 2) {
-      for (const old of this.#ring.splice(0, this.#ring.length - RING)) this.#recent.delete(old.pos);
-    }
-    for (const consume of this.#consumers) consume(events);
-    if (this.#waiters.size === 0) return;
-    for (const { pos } of events) {
-      const waiters = this.#waiters.get(pos);
-      if (!waiters) continue;
-      this.#waiters.delete(pos);
-      for (const { resolve } of waiters) resolve();
-    }
-    if (this.#stalled && this.#waiters.size === 0) this.#stalled = false;
+  #keepEarly(events: readonly SequencedEvent[]): void {
+    if (this.#early.size === 0) this.#earlySince = Date.now();
+    this.#early.set(events[0]!.seq, [...events]);
   }
 
-  /** Lets go of those who waited too long, and looks into the ledger itself when somebody waits at all. */
+  #applyEarly(): void {
+    for (let next = this.#early.get(this.#position + 1); next; next = this.#early.get(this.#position + 1)) {
+      this.#apply(next);
+    }
+    for (const seq of this.#early.keys()) if (seq <= this.#position) this.#early.delete(seq);
+  }
+
+  #apply(events: readonly SequencedEvent[]): void {
+    this.#position = events.at(-1)!.seq;
+    this.#ring.push(...events);
+    if (this.#ring.length > RING * 2) this.#ring.splice(0, this.#ring.length - RING);
+    for (const consume of this.#consumers) consume(events as SequencedEvent[]);
+    if (this.#waiters.length === 0) return;
+    const waiting = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiting) {
+      if (waiter.seq <= this.#position) waiter.resolve();
+      else this.#waiters.push(waiter);
+    }
+    if (this.#stalled && this.#waiters.length === 0) this.#stalled = false;
+  }
+
+  /** Lets go of those who waited too long, and looks into the ledger where something seems to be missing. */
   #check(): void {
     const now = Date.now();
-    let late = false;
-    for (const [pos, waiters] of this.#waiters) {
-      if (now - waiters[0]!.since < APPLIED_TIMEOUT_MS) continue;
-      late = true;
-      this.#waiters.delete(pos);
-      for (const { resolve } of waiters) resolve();
-    }
-    if (late && !this.#stalled) {
+    const late = this.#waiters.filter(({ since }) => now - since >= APPLIED_TIMEOUT_MS);
+    if (late.length > 0) {
+      this.#waiters = this.#waiters.filter((waiter) => !late.includes(waiter));
+      for (const { resolve } of late) resolve();
+      if (!this.#stalled) this.log.warn("committed events are not known in time; caches are bypassed");
       this.#stalled = true;
-      this.log.warn("committed events are not numbered in time; caches are bypassed");
     }
-    if (late || this.#stalled || ++this.#beats % CATCH_UP_BEATS === 0) {
-      void this.catchUp().then(() => this.#recovered());
-    }
-  }
-
-  /** A stall is over when the ledger has nothing unnumbered that anybody waits for. */
-  async #recovered(): Promise<void> {
-    if (!this.#stalled || this.#closed) return;
-    const [row] = await this.sql.query<{ open: boolean }>(
-      "select exists (select from events where seq is null) as open",
-    )
-      .catch(() => [{ open: true }]);
-    if (row && !row.open) this.#stalled = false;
+    const gap = this.#early.size > 0 && now - this.#earlySince >= GAP_MS;
+    if (!gap && !this.#stalled && ++this.#beats % CATCH_UP_BEATS !== 0) return;
+    void this.catchUp().then(() => {
+      this.#applyEarly();
+      this.#earlySince = Date.now();
+    });
   }
 }

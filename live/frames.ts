@@ -56,7 +56,7 @@ export class Frame {
   #render(variant: boolean): string {
     const { event } = this;
     const cursor = encodeLiveCursor({ epoch: this.epoch, seq: event.seq });
-    return JSON.stringify({ type: event.kind, id: String(event.pos), cursor, data: this.#data(variant) });
+    return JSON.stringify({ type: event.kind, id: String(event.seq), cursor, data: this.#data(variant) });
   }
 
   #data(variant: boolean): unknown {

@@ -1,7 +1,7 @@
 import type { HostStats } from "../actors/runtime/protocol.ts";
 import type { AppContext } from "../context.ts";
 import { countJobs } from "../db/jobs.ts";
-import { outboxLag } from "../db/outbox.ts";
+import { eventLag } from "../db/events.ts";
 
 type Sample = [labels: Record<string, string>, value: number];
 
@@ -40,7 +40,7 @@ export async function metricsText(
   const [hosts, jobs, outbox] = await Promise.all([
     bounded(ctx.actors.stats()),
     bounded(countJobs(ctx.sql)),
-    bounded(outboxLag(ctx.sql)),
+    bounded(eventLag(ctx.sql, ctx.stream.position)),
   ]);
   const { sockets, frames, resets, tooSlow } = ctx.gateway.stats;
   const memory = Deno.memoryUsage();

@@ -1,6 +1,6 @@
 /**
- * Lists or rotates the keys that sign tokens. After a rotation the old key still checks what it signed, for as long as a
- * refresh token lives; running nodes sign with the new one within a minute.
+ * Lists or rotates the keys that sign tokens. A new key is made known first and signs a few minutes later, so that no node
+ * meets a token it cannot check; the old one still checks what it signed, for as long as a refresh token lives.
  */
 import type { Sql } from "../db/sql.ts";
 import { Log } from "../log.ts";
@@ -23,10 +23,11 @@ try {
   await using keys = await Keys.load(database.sql, secret, new Log("error"));
   if (verb === "rotate") {
     const kid = await keys.rotate(config.REFRESH_TOKEN_TTL);
-    say(`New key ${kid}${database.by === "files" ? "" : "; running nodes sign with it within a minute"}`);
+    say(`New key ${kid}: every node knows it within a minute, and signs with it a few minutes from now`);
   }
   for (const { kid, retired } of keys.list()) {
-    say(`${kid}  ${kid === keys.currentKid ? "signs" : retired ? "retired, still checks" : "checks"}`);
+    const signs = kid === keys.currentKid;
+    say(`${kid}  ${signs ? (retired ? "signs, until the new one does" : "signs") : retired ? "checks" : "waits"}`);
   }
 } catch (error) {
   fail(`The keys are out of reach: ${error instanceof Error ? error.message : error}`);

@@ -33,6 +33,7 @@ function begin({ database, codeKey }: WorkerInit): void {
     ? connectPostgres(database.url, { max: CONNECTIONS, applicationName: "rookery-actors" })
     : connectPglitePort(database.port);
   const host = new Host({ user: userActor(codeKey), page: pageActor, feed: feedActor }, sql, {
+    committed: (events) => send({ type: "committed", events }),
     facet: (ref, value) => send({ type: "facet", ref, value }),
     fenced: (partition) => send({ type: "fenced", partition }),
     fault: (ref, error) =>
@@ -58,7 +59,7 @@ function handle(host: Host, message: ToWorker): void {
             type: "reply",
             call: message.call,
             reply,
-            ...(committed?.pos == null ? {} : { pos: committed.pos }),
+            ...(committed?.seq == null ? {} : { seq: committed.seq }),
             ...(committed?.jobs ? { jobs: true } : {}),
           }),
       });

@@ -1,5 +1,6 @@
 import { type Sql, SqlError } from "../../db/sql.ts";
 import type { ProblemCode } from "../../errors.ts";
+import type { EventKind, SequencedEvent } from "./protocol.ts";
 
 /**
  * One SQL statement that takes any number of turns, checks each turn's partition epoch and writes everything of a turn or
@@ -18,16 +19,17 @@ export interface Commit<Row extends object, Result> {
 interface Definition {
   /** `jsonb_to_recordset` columns of the row, e.g. `post_id uuid, text text`. */
   columns: string;
-  /** CTEs over `turns` (the rows whose epoch holds). One of them may be `emitted (pos)`: the events written. */
+  /** CTEs over `turns` (the rows whose epoch holds). */
   body: string;
+  /** The events, made by `tell` out of those CTEs. */
+  tells?: string;
   /** Yields `turn, result`. A turn without a row counts as fenced. */
   select: string;
   violations?: Record<string, ProblemCode>;
 }
 
 export function defineCommit<Row extends object, Result>(name: string, definition: Definition): Commit<Row, Result> {
-  const { columns, body, select, violations = {} } = definition;
-  const emits = /\bemitted as\b/.test(body);
+  const { columns, body, tells, select, violations = {} } = definition;
   // `for share` waits for whoever raises the epoch, and makes them wait for us; then the epoch is compared again.
   const text = `with input as materialized (
   select * from jsonb_to_recordset($1::jsonb) as i(turn int, part int, epoch bigint, receipt uuid, ${columns})),
@@ -35,12 +37,87 @@ fence as materialized (
   select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
 turns as materialized (
   select i.* from input i join fence f on f.id = i.part and f.epoch = i.epoch),
-${body.trim().replace(/,$/, "")},
+${returning(body)},
 answers as materialized (${select}),
 receipted as (
   update receipts r set result = a.result from turns t join answers a on a.turn = t.turn where r.id = t.receipt)
-select a.turn, a.result, ${emits ? "(select max(pos) from emitted)" : "null::bigint"} as pos from answers a`;
+${tells === undefined ? "" : `, ${telling(tells, writersOf(body))}`}
+select a.turn, a.result, ${
+    tells === undefined ? "null" : `case when row_number() over () = 1 then ${TOLD} end`
+  } as events
+from answers a`;
   return { name, text, violations };
+}
+
+/** A query for events of one kind. Columns are SQL; without `from`'s own `at` another is named. `rank` orders within a statement. */
+export function tell(
+  kind: EventKind,
+  { page = "null::uuid", post = "null::uuid", user = "null::uuid", data = "null::jsonb", at = "at", rank = 1, from }: {
+    page?: string;
+    post?: string;
+    user?: string;
+    data?: string;
+    at?: string;
+    rank?: number | string;
+    from: string;
+  },
+): string {
+  return `select ${rank} as rank, '${kind}' as kind, ${page} as page_id, ${post} as post_id, ${user} as user_id, ${data} as data, ${at} as at from ${from}`;
+}
+
+/**
+ * The CTEs that number and write the events a query yields. They wait for every other write of the statement, so that the
+ * sequencer's row is its last lock: no two statements can then wait for each other, and the row is held as shortly as can be.
+ */
+export function telling(tells: string, writers: readonly string[] = []): string {
+  const after = writers.map((writer) => `(select count(*) from ${writer}) >= 0`).join(" and ") || "true";
+  return `told as materialized (select * from (${tells}) t where ${after}),
+tally as materialized (select count(*) as n from told),
+numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+emitted as (
+  insert into events (seq, kind, page_id, post_id, user_id, data, at)
+  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id, user_id, data, at
+  from told where (select seq from numbered) is not null
+  returning seq, kind, page_id, post_id, user_id, data)`;
+}
+
+/** The written events as one JSON array, or null. */
+export const TOLD = "(select json_agg(e order by e.seq) from emitted e)";
+
+interface Cte {
+  name: string;
+  text: string;
+}
+
+/** Splits `a as (…), b as materialized (…)` at its outermost commas. */
+function ctesOf(commented: string): Cte[] {
+  const body = commented.replaceAll(/--[^\n]*\n/g, "");
+  const parts: string[] = [];
+  let depth = 0;
+  let start = 0;
+  for (let i = 0; i < body.length; i++) {
+    if (body[i] === "(") depth++;
+    else if (body[i] === ")") depth--;
+    else if (body[i] === "," && depth === 0) {
+      parts.push(body.slice(start, i));
+      start = i + 1;
+    }
+  }
+  parts.push(body.slice(start));
+  return parts.map((text) => ({ name: /^\s*(\w+) as/.exec(text)![1]!, text: text.trim() }));
+}
+
+const WRITES = /^[^(]*\(\s*(?:update|insert|delete)\b/;
+
+function writersOf(body: string): string[] {
+  return ctesOf(body).filter(({ text }) => WRITES.test(text)).map(({ name }) => name);
+}
+
+/** Every write returns something, so that it can be waited for. */
+function returning(body: string): string {
+  return ctesOf(body).map(({ text }) =>
+    WRITES.test(text) && !/\breturning\b/.test(text) ? text.replace(/\)$/, " returning 1)") : text
+  ).join(",\n");
 }
 
 /** The partition was taken by somebody else; nothing was written. */
@@ -58,7 +135,7 @@ export interface Turn {
 export interface Committed {
   result: unknown;
   /** The last event of the statement, if it wrote any. */
-  pos: number | null;
+  seq: number | null;
 }
 
 interface Waiting extends Turn {
@@ -73,7 +150,7 @@ interface Lane {
 }
 
 /** How many statements of one kind run at once in a worker, and how many turns share one (`docs/limits.md`). */
-const IN_FLIGHT = Number(Deno.env.get('INF') ?? 2);
+const IN_FLIGHT = 1;
 const MOST_TURNS = 256;
 
 /**
@@ -84,7 +161,7 @@ export class Committer {
   #lanes = new Map<string, Lane>();
   readonly stats = { commits: 0, statements: 0, ms: 0 };
 
-  constructor(private readonly sql: Sql) {}
+  constructor(private readonly sql: Sql, private readonly onEvents: (events: SequencedEvent[]) => void) {}
 
   submit(commit: Commit<object, unknown>, turn: Turn): Promise<Committed> {
     let lane = this.#lanes.get(commit.name);
@@ -139,11 +216,15 @@ export class Committer {
     const partitions = [...new Set(turns.map((turn) => turn.partition))];
     this.stats.statements++;
     this.stats.commits += turns.length;
-    const answers = await this.sql.query<{ turn: number; result: unknown; pos: number | null }>(
+    const answers = await this.sql.query<{ turn: number; result: unknown; events: SequencedEvent[] | null }>(
       commit.text,
       [JSON.stringify(rows), partitions],
       commit.name,
     );
-    return new Map(answers.map(({ turn, result, pos }) => [turn, { result, pos }]));
+    // On one of the rows: what the statement as a whole has told.
+    const events = answers.find((answer) => answer.events)?.events;
+    if (events) this.onEvents(events);
+    const seq = events?.at(-1)?.seq ?? null;
+    return new Map(answers.map(({ turn, result }) => [turn, { result, seq }]));
   }
 }

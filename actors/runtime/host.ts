@@ -25,6 +25,7 @@ interface Activation {
 }
 
 export interface HostPorts {
+  committed(events: SequencedEvent[]): void;
   facet(ref: Ref, value: unknown): void;
   fenced(partition: number): void;
   fault(ref: Ref, error: unknown): void;
@@ -62,7 +63,7 @@ export class Host {
     private readonly limits: HostLimits = HOST_LIMITS,
     private readonly now: () => number = Date.now,
   ) {
-    this.#committer = new Committer(sql);
+    this.#committer = new Committer(sql, (events) => ports.committed(events));
   }
 
   grant(partition: number, epoch: number): void {
@@ -210,7 +211,7 @@ export class Host {
   async #commit(actor: Activation, mail: Mail, decision: CommitDecision<unknown>): Promise<void> {
     const epoch = this.#epochs.get(actor.partition) ?? -1;
     let outcome: Outcome<unknown>;
-    let pos: number | null = null;
+    let seq: number | null = null;
     try {
       const turn = { partition: actor.partition, epoch, row: decision.row };
       const committed = await this.#committer.submit(
@@ -218,7 +219,7 @@ export class Host {
         mail.receipt === undefined ? turn : { ...turn, receipt: mail.receipt },
       );
       outcome = decision.then(committed.result);
-      pos = committed.pos;
+      seq = committed.seq;
     } catch (error) {
       const code = error instanceof SqlError && error.constraint
         ? decision.commit.violations[error.constraint]
@@ -234,7 +235,7 @@ export class Host {
     }
     this.#tellFacet(actor, outcome.state);
     if ("refusal" in outcome) return mail.answer({ ok: false, refusal: outcome.refusal });
-    mail.answer({ ok: true, value: outcome.value }, { pos, jobs: outcome.jobs ?? false });
+    mail.answer({ ok: true, value: outcome.value }, { seq, jobs: outcome.jobs ?? false });
   }
 
   #tellFacet(actor: Activation, state: unknown): void {

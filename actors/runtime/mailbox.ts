@@ -7,7 +7,7 @@ export interface Mail {
   deadline: number;
   receipt?: string;
   arrived: number;
-  answer(reply: Reply, committed?: { pos: number | null; jobs: boolean }): void;
+  answer(reply: Reply, committed?: { seq: number | null; jobs: boolean }): void;
 }
 
 /** How many messages may wait for one actor (`docs/limits.md`). */

@@ -16,8 +16,10 @@ export interface PoolOptions {
   start: () => Promise<HostThread>;
   leases: Leases;
   log: Log;
-  /** A turn committed events up to this one: resolves when this node's caches know them. */
-  applied: (pos: number) => Promise<void>;
+  /** A turn committed these, on this node. */
+  onCommitted: (events: SequencedEvent[]) => void;
+  /** Resolves when this node's caches know all events up to this one. */
+  applied: (seq: number) => Promise<void>;
   onFacet: (ref: Ref, value: unknown) => void;
   onJobs: () => void;
   /** What the main thread remembers of these partitions' actors is void. */
@@ -195,6 +197,8 @@ export class Pool implements AsyncDisposable {
     switch (message.type) {
       case "reply":
         return this.#reply(message);
+      case "committed":
+        return this.options.onCommitted(message.events);
       case "facet":
         return this.options.onFacet(message.ref, message.value);
       case "stats":
@@ -210,15 +214,15 @@ export class Pool implements AsyncDisposable {
     }
   }
 
-  #reply({ call: id, reply, pos, jobs }: Extract<FromWorker, { type: "reply" }>): void {
+  #reply({ call: id, reply, seq, jobs }: Extract<FromWorker, { type: "reply" }>): void {
     const call = this.#calls.get(id);
     if (jobs) this.options.onJobs();
     if (!call) return;
-    if (pos === undefined) {
+    if (seq === undefined) {
       this.#calls.delete(id);
       return settle(call, reply);
     }
-    void this.options.applied(pos).then(() => {
+    void this.options.applied(seq).then(() => {
       if (this.#calls.delete(id)) settle(call, reply);
     });
   }

@@ -23,19 +23,16 @@ export interface Refusal {
 
 export type Reply = { ok: true; value: unknown } | { ok: false; refusal: Refusal };
 
-/** A committed event as the sequencer tells it: lean, because content is read where it is shown. */
+/** A committed event: lean, because content is read where it is shown. */
 export interface SequencedEvent {
-  /** Position in the one order, without gaps. */
+  /** Position in the one order, without gaps; also the event's id. */
   seq: number;
-  /** The event's id; the same when it is repeated. */
-  pos: number;
   kind: EventKind;
   page_id: string | null;
   post_id: string | null;
   /** Whom alone it concerns; null where it concerns the page's audience. */
   user_id: string | null;
   data: Record<string, unknown> | null;
-  at: string;
 }
 
 /** The first six reach listeners; the others keep caches and subscriptions true. */
@@ -48,7 +45,6 @@ export type EventKind =
   | "page.shown"
   | "page.updated"
   | "follow.changed"
-  | "user.changed"
   | "user.deleted";
 
 /** From the pool to a worker. Batches, because a message costs more than what it carries. */
@@ -62,8 +58,10 @@ export type ToWorker =
 /** From a worker to the pool. Order within a worker is the order of commits. */
 export type FromWorker =
   | { type: "ready" }
-  /** `pos`: the last event the turn committed, to be waited for; `jobs`: whether it committed jobs. */
-  | { type: "reply"; call: number; reply: Reply; pos?: number; jobs?: boolean }
+  /** `seq`: the last event of the turn's statement, to be waited for; `jobs`: whether it committed jobs. */
+  | { type: "reply"; call: number; reply: Reply; seq?: number; jobs?: boolean }
+  /** What was just committed, in the order of its numbers; sent before the replies. */
+  | { type: "committed"; events: SequencedEvent[] }
   /** What the main thread may remember of an actor; sent before the reply that made it so. */
   | { type: "facet"; ref: Ref; value: unknown }
   | { type: "fenced"; partition: number }

@@ -130,10 +130,10 @@ create table likes (
 );
 create index likes_user on likes (user_id, created_at desc, post_id desc);
 
--- History and outbox in one. `pos` is given at insert, so causes come before effects; `seq` is given by the sequencer, without a gap.
+-- History and outbox in one. `seq` is the one order of everything that happened, without a gap: each commit takes its numbers from
+-- the sequencer's row, last of all its locks, and holds that row until it is durable.
 create table events (
-  pos bigint generated always as identity primary key,
-  seq bigint,
+  seq bigint primary key,
   kind text not null,
   page_id uuid,
   post_id uuid,
@@ -141,49 +141,21 @@ create table events (
   data jsonb,
   at timestamptz not null
 );
--- On an expression, so that only this index gives the order the sequencer asks for: it must never walk the numbered ones.
-create index events_outbox on events ((pos + 0)) where seq is null;
-create unique index events_seq on events (seq) where seq is not null;
-create index events_page on events (page_id, seq) where seq is not null;
-create index events_user on events (user_id, seq) where seq is not null and user_id is not null;
-create index events_post_likes on events (post_id, seq) where seq is not null and kind = 'post.likes';
-create index events_at on events (at);
+create index events_page on events (page_id, seq);
+create index events_user on events (user_id, seq) where user_id is not null;
+create index events_post_likes on events (post_id, seq) where kind = 'post.likes';
 
 create table sequencer (
   one boolean primary key default true check (one),
-  term bigint not null default 0,
-  -- Replaced after a restore, which makes every older cursor foreign.
+  -- Which history this is; replaced after a restore, which makes every older cursor foreign.
   epoch uuid not null default gen_random_uuid(),
   seq bigint not null default 0,
   -- Events up to here are past keeping.
   floor bigint not null default 0
-);
+) with (fillfactor = 10);
 insert into sequencer default values;
 
--- Numbers the oldest unnumbered events. A loop, because each step is then planned by key, whatever the statistics of the moment
--- say about a table that may have been empty a minute ago.
-create function sequence_events(leader_term bigint, most int) returns setof events
-  language plpgsql set enable_seqscan = off set jit = off as $$
-declare
-  last bigint;
-  event events;
-begin
-  select seq into last from sequencer where term = leader_term for update;
-  if not found then
-    raise exception 'not the leading sequencer any more' using errcode = '55000';
-  end if;
-  for event in select * from events where seq is null order by pos + 0 limit most loop
-    last := last + 1;
-    update events set seq = last where pos = event.pos;
-    event.seq := last;
-    return next event;
-  end loop;
-  if event.pos is not null then
-    update sequencer set seq = last;
-  end if;
-end $$;
-
--- Posts whose likes changed since the sequencer last told of them.
+-- Posts whose likes changed since that was last told.
 create table like_signals (
   post_id uuid primary key,
   page_id uuid not null,

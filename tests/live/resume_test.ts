@@ -28,6 +28,7 @@ seededTest("Listeners that are cut at random hear every event their feed would s
   }
   await holdTablesAgainstEvents(node, world);
   await assertLikesCoalesced(node);
+  assert.equal(new Set(world.seqOfId.values()).size, world.seqOfId.size, "an event came under two ids");
   for (const { listener } of world.listeners) listener.cut();
 });
 
@@ -38,6 +39,7 @@ interface World {
   /** Up to here everything was compared. */
   seq: number;
   events: Map<number, EventRow>;
+  seqOfId: Map<string, number>;
 }
 
 async function build(node: NodeProcess, random: Seeded): Promise<World> {
@@ -62,7 +64,7 @@ async function build(node: NodeProcess, random: Seeded): Promise<World> {
   }
   const storm = new Storm(random, everybody, [admin, moderator!], pages);
   const known = new Map(events.map((event) => [event.seq, event]));
-  return { storm, admin, listeners, seq, events: known };
+  return { storm, admin, listeners, seq, events: known, seqOfId: new Map() };
 }
 
 /** Some cuts, at moments of the storm rather than of the clock; now and then from an older cursor, which repeats. */
@@ -123,7 +125,7 @@ async function holdAgainstTable(node: NodeProcess, world: World, stretch: number
     const { must, may } = oracle.take(events);
     const frames = listener.frames.slice(entry.checked);
     entry.checked = listener.frames.length;
-    assertOrderly(frames, world.events);
+    assertOrderly(frames, world.events, world.seqOfId);
     const heard = new Map(frames.map((frame) => [frame.seq, frame]));
     const missing = must.filter(({ seq }) => !heard.has(seq));
     assert.deepEqual(missing, [], `${who} missed what they should have heard`);

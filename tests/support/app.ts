@@ -95,6 +95,15 @@ export class TestApp implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      await this.#stack.disposeAsync();
+      throw error;
+    }
+  }
+
+  async #start(): Promise<void> {
     const config = readConfig({
       PORT: "0",
       WORKERS: "2",

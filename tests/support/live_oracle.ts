@@ -9,7 +9,6 @@ import type { HeardFrame } from "./live_listener.ts";
 
 export interface EventRow {
   seq: number;
-  pos: number;
   kind: string;
   page_id: string | null;
   post_id: string | null;
@@ -20,7 +19,7 @@ export interface EventRow {
 
 export async function readEvents(sql: Sql, after: number, upTo: number): Promise<EventRow[]> {
   return await sql.query<EventRow>(
-    `select seq, pos, kind, page_id, post_id, user_id, data->>'reason' as reason, data->>'state' as state
+    `select seq, kind, page_id, post_id, user_id, data->>'reason' as reason, data->>'state' as state
     from events where seq > $1 and seq <= $2 order by seq`,
     [after, upTo],
   );
@@ -100,13 +99,18 @@ function neededFor(event: EventRow, user: string): Audience | undefined {
   return event.kind.startsWith("post.") ? "posts" : undefined;
 }
 
-/** Within a connection strictly in order; an event that came again came under the same id, which is the table's. */
-export function assertOrderly(frames: readonly HeardFrame[], events: ReadonlyMap<number, EventRow>): void {
+/** Within a connection strictly in order; an event that came again, to whomever, came under the same id, which no other has. */
+export function assertOrderly(
+  frames: readonly HeardFrame[],
+  events: ReadonlyMap<number, EventRow>,
+  seqOfId: Map<string, number>,
+): void {
   const last = new Map<number, number>();
   for (const frame of frames) {
     const row = events.get(frame.seq);
     assert.ok(row, `a frame at ${frame.seq}, where there is no event`);
-    assert.equal(frame.id, String(row.pos), `the id of ${frame.seq}`);
+    if (!seqOfId.has(frame.id)) seqOfId.set(frame.id, frame.seq);
+    assert.equal(frame.seq, seqOfId.get(frame.id), `the event of the id ${frame.id}`);
     assert.equal(frame.type, row.kind, `the type of ${frame.seq}`);
     const before = last.get(frame.connection) ?? 0;
     assert.ok(frame.seq > before, `${frame.seq} came after ${before} in connection ${frame.connection}`);

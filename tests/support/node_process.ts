@@ -81,6 +81,7 @@ export class NodeProcess implements AsyncDisposable {
     }).spawn();
     this.#child = child;
     this.url = "";
+    this.output = "";
     let ended = false;
     const reading = Promise.all([this.#read(child.stdout), this.#read(child.stderr)]);
     this.#ended = child.status.then(async (status) => {

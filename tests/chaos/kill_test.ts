@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { LiveListener } from "../support/live_listener.ts";
+import { type EventRow, LiveOracle, readEvents } from "../support/live_oracle.ts";
+import { NodeProcess, runToEnd } from "../support/node_process.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
+import { seededTest, until } from "../support/seeded.ts";
+import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+
+const ROUNDS = 4;
+
+seededTest("A node killed in a storm of writes keeps every acknowledged one, once", async (random) => {
+  await using node = await NodeProcess.start();
+  const admin = await administrator(node);
+  const people = await makePeople(node, 5);
+  const { id: hidden } = await admin.do("POST", "/pages", { name: "asks first", is_private: true });
+  const listening: { listener: LiveListener; followed: string[]; heardBefore: number }[] = [];
+  for (const person of people.slice(0, 2)) {
+    await person.do("PUT", `/pages/${admin.page}/follow`);
+    listening.push({ listener: await LiveListener.open(person), followed: [admin.page, person.page], heardBefore: 0 });
+  }
+  // The listeners' follows are not the storm's to change.
+  const storm = new WriteStorm(random, people, [hidden, ...people.map(({ page }) => page)], "w");
+  let seq = 0;
+  const oracles = listening.map(({ listener }) => new LiveOracle(listener.person.id, false, [listener.person.page]));
+  for (let round = 0; round < ROUNDS; round++) {
+    let stopped = false;
+    const wanted = storm.posts.size + random.whole(60, 200);
+    const storming = storm.run(16, () => stopped);
+    await until("the storm has grown", () => storm.posts.size >= wanted, { everyMs: 1 });
+    if (round === 1) listening[0]!.listener.cut();
+    await node.kill();
+    stopped = true;
+    await storming;
+    await node.restart();
+    // The clock of those who held a key when they died runs on.
+    await node.sql.query("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
+    await storm.retry();
+    await storm.holdAgainst(node.sql);
+    const events = await catchUp(node, admin, listening.map(({ listener }) => listener), seq);
+    seq = events.at(-1)!.seq;
+    await assertCountersTrue(node.sql);
+    await assertHistoryWhole(node.sql);
+    for (const [i, entry] of listening.entries()) {
+      const { must } = oracles[i]!.take(events);
+      const heard = entry.listener.frames.slice(entry.heardBefore);
+      entry.heardBefore = entry.listener.frames.length;
+      const seqs = new Set(heard.map((frame) => frame.seq));
+      const missed = must.filter((event) => event.seq > firstOf(entry.listener) && !seqs.has(event.seq));
+      assert.deepEqual(missed, [], `${entry.listener.person.login} missed something in round ${round}`);
+      assert.equal(seqs.size, heard.length, "nothing came twice");
+    }
+  }
+  for (const { listener } of listening) listener.cut();
+});
+
+/** Where the listener began. */
+function firstOf(listener: LiveListener): number {
+  return Number(atob(listener.hellos[0]!.cursor).split(":")[1]);
+}
+
+async function catchUp(
+  node: NodeProcess,
+  admin: Person,
+  listeners: LiveListener[],
+  after: number,
+): Promise<EventRow[]> {
+  for (const listener of listeners) {
+    await until("the cut is noticed", () => !listener.connected);
+    await listener.connect();
+  }
+  await settled(node);
+  const beacon = await admin.post("did everybody hear this?");
+  for (const listener of listeners) await listener.heard("the beacon", ({ data }) => data.id === beacon.id);
+  return await readEvents(node.sql, after, await settled(node));
+}
+
+async function settled(node: NodeProcess): Promise<number> {
+  const { seq } = await until("every event has its number", async () => {
+    const [row] = await node.sql.query<{ seq: number | null; open: boolean }>(
+      `select (select max(seq) from events) as seq, exists (select from events where seq is null)
+        or exists (select from like_signals) as open`,
+    );
+    return row?.open === false && { seq: row.seq ?? 0 };
+  });
+  return seq;
+}
+
+seededTest("SIGTERM under load lets what is under way end, and exits 0 within 10 seconds", async (random) => {
+  await using node = await NodeProcess.start();
+  const people = await makePeople(node, 4);
+  for (let round = 0; round < 2; round++) {
+    const storm = new WriteStorm(random, people, people.map(({ page }) => page), `t${round}`);
+    let stopped = false;
+    const storming = storm.run(16, () => stopped);
+    await until("the storm has grown", () => storm.posts.size >= 40, { everyMs: 1 });
+    const { code, ms } = await node.stop();
+    stopped = true;
+    await storming;
+    assert.equal(code, 0, node.output);
+    assert.ok(ms < 10_000, `it took ${Math.round(ms)} ms`);
+    await node.restart();
+    await node.sql.query("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
+    await storm.retry();
+    await storm.holdAgainst(node.sql);
+    await assertCountersTrue(node.sql);
+  }
+});
+
+Deno.test("A second node on the same data folder is refused, and says why", async () => {
+  await using node = await NodeProcess.start({ full: false });
+  const { code, told } = await runToEnd(node.dataDir);
+  assert.equal(code, 1, told);
+  assert.match(told, /in use|already|another|lock/i);
+  assert.ok(told.includes(node.dataDir), `the message names the folder: ${told}`);
+  const [ann] = await makePeople(node, 1);
+  await ann!.post("the first one goes on");
+});
+
+Deno.test("No child outlives a node that is killed", async () => {
+  await using node = await NodeProcess.start();
+  const children = await descendants(node.pid);
+  assert.ok(children.length > 0, "a node has children");
+  await node.kill();
+  await until(
+    "all children are gone",
+    async () => (await Promise.all(children.map(isAlive))).every((alive) => !alive),
+    {
+      timeoutMs: 10_000,
+    },
+  );
+});
+
+async function descendants(pid: number): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
+    const text = await Deno.readTextFile(`/proc/${pid}/task/${name}/children`).catch(() => "");
+    for (const child of text.split(" ").filter(Boolean).map(Number)) found.push(child, ...await descendants(child));
+  }
+  return found;
+}
+
+/** A zombie is dead: whoever adopts it will bury it. */
+async function isAlive(pid: number): Promise<boolean> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => undefined);
+  return stat !== undefined && !/\) [ZX] /.test(stat);
+}

@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { type Answer, type Person, sharedApp } from "../support/app.ts";
+
+const app = sharedApp();
+const NOBODY = "01890000-0000-7000-8000-000000000000";
+const SENTENCE = { name: "A page", text: "A post", reason: "spam", login: "ada", first_name: "Ada", code: "CODE0000" };
+
+interface Call {
+  method: string;
+  /** With everything filled in by things that exist. */
+  path: string;
+  template: string;
+  hasBody: boolean;
+  query: string[];
+}
+
+/** Everything declared, and an administrator's own page and post to call it with. */
+async function calls(): Promise<{ admin: Person; calls: Call[] }> {
+  const admin = await app.person({ role: "admin" });
+  const { id: post } = await app.post(admin);
+  const declared = Object.entries(app.contract.document.paths).flatMap(([full, methods]) =>
+    Object.entries(methods).map(([method, operation]) => {
+      const { requestBody, parameters = [] } = operation as unknown as {
+        requestBody?: unknown;
+        parameters?: { name: string; in: string }[];
+      };
+      const template = full.replace("/api/v1", "");
+      const own = template.startsWith("/posts") ? post : template.startsWith("/users") ? admin.id : admin.page_id;
+      return {
+        method: method.toUpperCase(),
+        template,
+        path: template.replace("{id}", own).replace("{user_id}", NOBODY).replace("{tag}", "birds")
+          .replace("{login}", admin.login),
+        hasBody: requestBody !== undefined,
+        query: parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name),
+      };
+    })
+  );
+  return { admin, calls: declared };
+}
+
+async function stored(): Promise<unknown> {
+  const counts = ["users", "handles", "pages", "posts", "follows", "likes", "jobs", "events"].map((table) =>
+    `(select count(*) from ${table}) as ${table}`
+  );
+  return await app.ctx.sql.query(`select ${counts.join(", ")}, (select count(*) from receipts) as receipts`);
+}
+
+function isRefusal(what: string, { status, slug, body }: Answer, ...statuses: number[]): void {
+  const fits = statuses.length > 0 ? statuses.includes(status) : status >= 400 && status < 500;
+  assert.ok(fits && slug !== undefined, `${what} is ${status}: ${JSON.stringify(body)}`);
+}
+
+Deno.test("A bad body is refused with a reason by every endpoint that takes one, and nothing is stored", async () => {
+  const { admin: { token }, calls: all } = await calls();
+  const before = await stored();
+  const deep = `${"[".repeat(30_000)}"\\u0041"${"]".repeat(30_000)}`;
+  const bodies: [string, number[]][] = [
+    ["", [400]],
+    ["{", [400]],
+    ["{'login': 1}", [400]],
+    [`{"text": "${"\0"}"}`, [400]],
+    ["nonsense", [400]],
+    ["null", [422]],
+    ["7", [422]],
+    ['"text"', [422]],
+    ["[]", [422]],
+    [deep, [400, 422]],
+    [deep.replace("\\u0041", ""), [400, 422]],
+    ['{"unknown_field": 1}', [422]],
+    [JSON.stringify({ ...SENTENCE, unknown_field: 1 }), [422]],
+    ['{"__proto__": {"login": "ada"}, "constructor": 1}', [422]],
+    [JSON.stringify(Object.fromEntries(Object.keys(SENTENCE).map((key) => [key, { deep: [] }]))), [422]],
+    ['{"text": "\\u0000"}', [422]],
+    ['{"text": "\\ud800"}', [422]],
+    ['{"\\udc00": 1}', [422]],
+  ];
+  for (const { method, path } of all.filter(({ hasBody }) => hasBody)) {
+    for (const [body, statuses] of bodies) {
+      isRefusal(`${method} ${path} ${body.slice(0, 60)}`, await app.call(method, path, { token, body }), ...statuses);
+    }
+    for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "image/png"]) {
+      const headers = { "content-type": type };
+      isRefusal(`${method} ${path} ${type}`, await app.call(method, path, { token, body: "{}", headers }), 415);
+    }
+    const large = JSON.stringify({ text: "x".repeat(70_000) });
+    isRefusal(`${method} ${path} too large`, await app.call(method, path, { token, body: large }), 413);
+  }
+  assert.deepEqual(await stored(), before);
+});
+
+Deno.test("A body over the limit is refused before it is read, with and without its length", async () => {
+  const { hostname, port } = new URL(app.url);
+  using connection = await Deno.connect({ hostname, port: Number(port) });
+  // The announced body never comes.
+  const head = "POST /api/v1/security/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" +
+    "Content-Length: 10000000\r\n\r\n";
+  await connection.write(new TextEncoder().encode(head));
+  const buffer = new Uint8Array(64);
+  const size = await connection.read(buffer);
+  assert.match(new TextDecoder().decode(buffer.subarray(0, size ?? 0)), /^HTTP\/1\.1 413 /);
+
+  let sent = 0;
+  const endless = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      sent += 16_384;
+      if (sent > 50_000_000) controller.close();
+      else controller.enqueue(new Uint8Array(16_384).fill(32));
+    },
+  });
+  const response = await fetch(`${app.url}/api/v1/security/login`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: endless,
+  });
+  assert.equal(response.status, 413);
+  await response.body?.cancel();
+  assert.ok(sent < 50_000_000, "all of it was read");
+});
+
+Deno.test("An id that is none is refused by every endpoint, however it is spelled", async () => {
+  const { admin: { token }, calls: all } = await calls();
+  const before = await stored();
+  const wrong = [
+    "x",
+    "not-an-id",
+    "0",
+    "00000000-0000-0000-0000-000000000000",
+    NOBODY,
+    NOBODY.toUpperCase(),
+    "%00",
+    "a%00b",
+    "%ED%A0%80",
+    "%FF",
+    "%",
+    "%2e%2e%2f",
+    "'%20or%201=1--",
+    "%F0%9F%A6%89",
+    "x".repeat(3_000),
+  ];
+  for (const { method, template, hasBody } of all.filter(({ template }) => template.includes("{"))) {
+    for (const id of wrong) {
+      // A wrong tag on a page that is there is another test's.
+      const path = template.replaceAll(/\{\w+\}/g, id);
+      const answer = await app.call(method, path, { token, ...(hasBody ? { body: SENTENCE } : {}) });
+      isRefusal(`${method} ${path.slice(0, 100)}`, answer, 404, 422);
+    }
+  }
+  assert.deepEqual(await stored(), before);
+});
+
+Deno.test("A bad cursor, limit or query is refused by every list", async () => {
+  const { admin: { token }, calls: all } = await calls();
+  const cursor = (...parts: unknown[]) =>
+    `cursor=${btoa(JSON.stringify(parts)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`;
+  const now = "2026-01-31T12:00:00.000Z";
+  const queries = [
+    "cursor=",
+    "cursor=x",
+    "cursor=%00",
+    "cursor=%F0%9F%A6%89",
+    "cursor=bnVsbA",
+    `cursor=${"x".repeat(513)}`,
+    cursor(),
+    cursor(now),
+    cursor(now, 7),
+    cursor(now, "' or 1=1"),
+    cursor("2026-02-30T12:00:00.000Z", NOBODY),
+    cursor("0000-01-01T00:00:00.000Z", NOBODY),
+    cursor("infinity", NOBODY),
+    cursor(now, NOBODY, "more"),
+    "limit=0",
+    "limit=101",
+    "limit=-1",
+    "limit=1.5",
+    "limit=x",
+    "limit=1e99",
+    "limit=NaN",
+    "unknown=1",
+    "%00=1",
+  ];
+  const lists = all.filter(({ query }) => query.includes("cursor"));
+  assert.ok(lists.length > 8);
+  for (const { method, path } of lists) {
+    const first = path === "/pages" ? `${path}?owner=me&` : `${path}?`;
+    assert.equal((await app.call(method, `${first}limit=100`, { token })).status, 200);
+    for (const query of queries) {
+      const answer = await app.call(method, first + query, { token });
+      isRefusal(`${method} ${first}${query.slice(0, 80)}`, answer, 400, 422);
+    }
+  }
+  for (const query of ["cursor=", "cursor=x", "cursor=%00", `cursor=${btoa("x:1")}`]) {
+    const answer = await app.call("GET", `/feed/live?${query}`, { token, undeclared: true });
+    assert.equal(answer.slug, "invalid-cursor", query);
+  }
+});
+
+Deno.test("What is not there is 404, another method 405 with what is allowed, both as problems", async () => {
+  for (const path of ["/nothing", "/users/me/nothing", "/pages/x/y/z"]) {
+    isRefusal(path, await app.call("GET", path, { undeclared: true }), 404);
+  }
+  const answer = await app.call("DELETE", "/users/me", { undeclared: true });
+  // `me` is no id, so that this address knows GET only as far as `/users/{id}` does not.
+  isRefusal("DELETE /users/me", answer, 401, 404, 405);
+  const { slug, headers } = await app.call("PUT", "/security/login", { undeclared: true });
+  assert.equal(slug, "method-not-allowed");
+  assert.equal(headers.get("allow"), "POST");
+});
+
+Deno.test("Every answer names its request and forbids sniffing, problems too", async () => {
+  const { token } = await app.person();
+  const ids = new Set<string>();
+  for (const path of ["/users/me", "/posts/x", "/feed?limit=x"]) {
+    const { headers, body, slug } = await app.call("GET", path, { token });
+    ids.add(headers.get("x-request-id")!);
+    assert.equal(headers.get("x-content-type-options"), "nosniff");
+    if (slug) assert.equal(body.request_id, headers.get("x-request-id"));
+  }
+  assert.equal(ids.size, 3);
+});
+
+Deno.test("An ETag saves what has not changed, and nothing else", async () => {
+  const person = await app.person();
+  const { token } = person;
+  const post = await app.post(person);
+  for (const path of [`/posts/${post.id}`, `/pages/${person.page_id}`, `/people/${person.login}`]) {
+    const etag = (await app.call("GET", path, { token })).headers.get("etag")!;
+    for (const value of [etag, "*", `"other", ${etag}`, etag.replace("W/", "")]) {
+      const { status, body, headers } = await app.call("GET", path, { token, headers: { "if-none-match": value } });
+      assert.deepEqual([status, body, headers.get("etag")], [304, undefined, etag], value);
+    }
+    const other = await app.call("GET", path, { token, headers: { "if-none-match": '"other"' } });
+    assert.equal(other.status, 200);
+  }
+  const path = `/posts/${post.id}`;
+  const { headers } = await app.call("GET", path, { token });
+  await app.ok("PATCH", path, { token, body: { text: "Edited" } });
+  const fresh = await app.call("GET", path, { token, headers: { "if-none-match": headers.get("etag")! } });
+  assert.deepEqual([fresh.status, fresh.body.text], [200, "Edited"]);
+});
+
+Deno.test("A list's Link header leads to its next page, and is not there on the last", async () => {
+  const person = await app.person();
+  const posts = [];
+  for (let i = 0; i < 3; i++) posts.unshift((await app.post(person)).id);
+  for (const path of [`/pages/${person.page_id}/posts?limit=2`, "/feed?limit=2"]) {
+    const { headers, body } = await app.call("GET", path, { token: person.token });
+    const link = /^<([^>]+)>; rel="next"$/.exec(headers.get("link")!)![1]!;
+    assert.equal(new URL(link, app.url).searchParams.get("cursor"), body.next_cursor);
+    const next = await app.call("GET", link.replace(/^.*\/api\/v1/, ""), { token: person.token });
+    assert.deepEqual([...body.items, ...next.body.items].map(({ id }) => id), posts);
+    assert.deepEqual([next.body.next_cursor, next.headers.get("link")], [null, null]);
+  }
+});

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { type Answer, newLogin, PASSWORD, registration, sharedApp, startApp } from "../support/app.ts";
+
+const app = sharedApp({ RATE_LIMITS: "on" });
+
+/** Asks so many times, then once more, which must be too often. */
+async function exhausted(times: number, ask: (i: number) => Promise<Answer>): Promise<void> {
+  for (let i = 0; i < times; i++) assert.notEqual((await ask(i)).status, 429, `request ${i + 1} of ${times}`);
+  const { slug, headers } = await ask(times);
+  assert.equal(slug, "rate-limited");
+  const wait = Number(headers.get("retry-after"));
+  assert.ok(wait >= 1 && wait <= 60, `Retry-After is ${wait}`);
+}
+
+Deno.test("Every answer tells what is left of the limit", async () => {
+  const { token } = await app.person();
+  const left = async () => {
+    const { headers } = await app.call("GET", "/users/me", { token });
+    assert.match(headers.get("ratelimit-policy")!, /^"general_account";q=\d+;w=60$/);
+    return Number(/^"general_account";r=(\d+);t=\d+$/.exec(headers.get("ratelimit")!)![1]);
+  };
+  assert.equal(await left() - await left(), 1);
+});
+
+Deno.test("Codes are tried at most 10 times a minute by one account", async () => {
+  const [one, other] = await Promise.all([app.person({ verified: false }), app.person({ verified: false })]);
+  const verify = (token: string) => app.call("POST", "/security/verify", { token, body: { code: "WRONG000" } });
+  await exhausted(10, () => verify(one.token));
+  assert.notEqual((await verify(other.token)).status, 429);
+});
+
+Deno.test("Passwords for one account are tried at most 10 times a minute, at sign-in and at the mailbox together", async () => {
+  await using limited = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
+  const { email } = await limited.person();
+  await exhausted(
+    10,
+    (i) =>
+      i % 2
+        ? limited.call("POST", "/mail/inbox", { body: { email, password: "Wrong-Horse1" } })
+        : limited.call("POST", "/security/login", { body: { login: email, password: "Wrong-Horse1" } }),
+  );
+  assert.equal(
+    (await limited.call("POST", "/security/login", { body: { login: email, password: PASSWORD } })).status,
+    429,
+    "the right password is no way round the limit",
+  );
+  const other = await limited.person();
+  await limited.signIn(other.login);
+});
+
+Deno.test("Recovery codes for one address are asked for at most 10 times a minute", async () => {
+  await using limited = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
+  const email = `${newLogin()}@rookery.test`;
+  await exhausted(10, () => limited.call("POST", "/security/recover", { body: { email } }));
+});
+
+Deno.test("Accounts are registered at most 30 times a minute from one address, the refused ones counted", async () => {
+  await using limited = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
+  await exhausted(30, () => limited.call("POST", "/users", { body: { ...registration(), password: "weak" } }));
+});

@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { newLogin, PASSWORD, type Person, registration, sharedApp } from "../support/app.ts";
+
+const app = sharedApp();
+
+/** Everything that creates: how to ask for it, and how many of it there are. */
+const CREATING: Record<string, (person: Person) => { path: string; body: Record<string, unknown>; other: unknown }> = {
+  "POST /users": () => {
+    const body = registration();
+    return { path: "/users", body, other: registration() };
+  },
+  "POST /pages": () => ({ path: "/pages", body: { name: "A page" }, other: { name: "Another" } }),
+  "POST /pages/{id}/posts": ({ page_id }) => ({
+    path: `/pages/${page_id}/posts`,
+    body: { text: "A post" },
+    other: { text: "Another" },
+  }),
+};
+
+const key = () => ({ "idempotency-key": crypto.randomUUID() });
+
+async function rows(): Promise<number> {
+  const [row] = await app.ctx.sql.query<{ n: number }>(
+    "select (select count(*) from users) + (select count(*) from pages) + (select count(*) from posts) as n",
+  );
+  return row!.n;
+}
+
+Deno.test("All that takes an Idempotency-Key is tested here", () => {
+  const declared = Object.entries(app.contract.document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, operation]) => {
+      const { parameters = [] } = operation as unknown as { parameters?: { name: string }[] };
+      const takes = parameters.some(({ name }) => name === "Idempotency-Key");
+      return takes ? [`${method.toUpperCase()} ${path.replace("/api/v1", "")}`] : [];
+    })
+  );
+  assert.deepEqual(declared.sort(), Object.keys(CREATING).sort());
+});
+
+for (const [call, make] of Object.entries(CREATING)) {
+  Deno.test(`${call} with the same key and body gives the first answer again, and has one effect`, async () => {
+    const person = await app.person();
+    const { path, body } = make(person);
+    const headers = key();
+    const first = await app.call("POST", path, { token: person.token, body, headers });
+    assert.equal(first.status, 201);
+    assert.equal(first.headers.get("idempotency-replayed"), null);
+    const before = await rows();
+    for (let i = 0; i < 2; i++) {
+      const again = await app.call("POST", path, { token: person.token, body, headers });
+      assert.deepEqual([again.status, again.body], [201, first.body]);
+      assert.equal(again.headers.get("location"), first.headers.get("location"));
+      assert.equal(again.headers.get("idempotency-replayed"), "true");
+    }
+    assert.equal(await rows(), before);
+  });
+
+  Deno.test(`${call} with the same key and another body is refused, and has no effect`, async () => {
+    const person = await app.person();
+    const { path, body, other } = make(person);
+    const headers = key();
+    await app.ok("POST", path, { token: person.token, body, headers });
+    const before = await rows();
+    await app.refused("idempotency-key-reused", "POST", path, { token: person.token, body: other, headers });
+    assert.equal(await rows(), before);
+  });
+
+  Deno.test(`${call} many times at once with one key has one effect`, async () => {
+    const person = await app.person();
+    const { path, body } = make(person);
+    const headers = key();
+    const before = await rows();
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => app.call("POST", path, { token: person.token, body, headers })),
+    );
+    const made = answers.filter(({ status }) => status === 201);
+    assert.ok(made.length >= 1);
+    for (const answer of answers) {
+      if (answer.status === 201) assert.deepEqual(answer.body, made[0]!.body);
+      else assert.equal(answer.slug, "idempotency-key-running");
+      if (answer.status === 409) assert.ok(Number(answer.headers.get("retry-after")) >= 1);
+    }
+    // An account comes with its page.
+    assert.equal(await rows(), before + (call === "POST /users" ? 2 : 1));
+  });
+
+  Deno.test(`${call} takes only a key of visible ASCII characters`, async () => {
+    const person = await app.person();
+    const { path, body } = make(person);
+    for (const value of ["", "two words", "x".repeat(129)]) {
+      const headers = { "idempotency-key": value };
+      const { errors } = await app.refused("validation", "POST", path, { token: person.token, body, headers });
+      assert.equal(errors[0].path, "Idempotency-Key");
+    }
+  });
+}
+
+Deno.test("A key belongs to its account and its address: the same one elsewhere is another", async () => {
+  const [one, other] = await app.people(2);
+  const headers = key();
+  const body = { name: "A page" };
+  const first = await app.ok("POST", "/pages", { token: one!.token, body, headers });
+  const second = await app.ok("POST", "/pages", { token: other!.token, body, headers });
+  assert.notEqual(first.id, second.id);
+  const path = `/pages/${one!.page_id}/posts`;
+  await app.refused("idempotency-key-reused", "POST", path, { token: one!.token, body: { text: "Hi" }, headers });
+});
+
+Deno.test("A refused request leaves its key free, for any body", async () => {
+  const { login } = await app.person();
+  const headers = key();
+  await app.refused("login-taken", "POST", "/users", { body: registration(login), headers });
+  await app.ok("POST", "/users", { body: registration(), headers });
+});
+
+Deno.test("A replayed registration does not tell the answer to whoever asks with another password", async () => {
+  const headers = key();
+  const body = registration(newLogin());
+  await app.ok("POST", "/users", { body, headers });
+  await app.refused("idempotency-key-reused", "POST", "/users", {
+    body: { ...body, password: `${PASSWORD}x` },
+    headers,
+  });
+});

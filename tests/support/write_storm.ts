@@ -1,0 +1,167 @@
+/** Writes under a node that dies: what was acknowledged is remembered, what was not is left open or, with a key, tried again. */
+import assert from "node:assert/strict";
+import type { Sql } from "../../db/sql.ts";
+import { type Answer, call, type Person, registration } from "./person.ts";
+import type { Seeded } from "./seeded.ts";
+
+interface Keyed {
+  send: () => Promise<Answer>;
+  done: (answer: Answer) => void;
+}
+
+export class WriteStorm {
+  /** Text of a post → the id it was acknowledged under. */
+  readonly posts = new Map<string, string>();
+  /** Texts and logins that may be there or not, never twice. */
+  readonly open = new Set<string>();
+  readonly accounts = new Map<string, string>();
+  /** `post/user` or `page/user` → whether it is there, as last acknowledged. */
+  readonly likes = new Map<string, boolean>();
+  readonly follows = new Map<string, boolean>();
+  #unanswered: Keyed[] = [];
+  #busy = new Set<string>();
+  #number = 0;
+
+  /** `prefix` keeps several storms on one database apart. */
+  constructor(
+    private readonly random: Seeded,
+    private readonly people: readonly Person[],
+    private readonly pages: readonly string[],
+    private readonly prefix: string,
+  ) {}
+
+  /** Goes on until `stopped`; a broken connection or a 5xx leaves open what happened. */
+  async run(atOnce: number, stopped: () => boolean): Promise<void> {
+    await Promise.all(Array.from({ length: atOnce }, async () => {
+      while (!stopped()) {
+        const done = await this.#step();
+        // A node that refuses or is gone is not asked without pause.
+        if (!done) await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }));
+  }
+
+  /** What has a key and no answer is sent again, as it was, until it has one. */
+  async retry(): Promise<number> {
+    const again = this.#unanswered.splice(0);
+    for (const keyed of again) {
+      const answer = await keyed.send();
+      assert.ok(answer.status < 300, `a repetition was answered ${answer.status} ${JSON.stringify(answer.body)}`);
+      keyed.done(answer);
+    }
+    return again.length;
+  }
+
+  /** Everything acknowledged is there once, and nothing else that was done is there twice. */
+  async holdAgainst(sql: Sql): Promise<void> {
+    const posts = await counted(
+      sql,
+      "select text as name, count(*) as n, min(id::text) as id from posts group by text",
+    );
+    for (const [text, id] of this.posts) assert.deepEqual(posts.get(text), { n: 1, id }, `the post "${text}"`);
+    for (const text of this.open) assert.ok((posts.get(text)?.n ?? 0) <= 1, `"${text}" is there twice`);
+    const users = await counted(
+      sql,
+      "select login as name, count(*) as n, min(id::text) as id from users group by login",
+    );
+    for (const [login, id] of this.accounts) assert.deepEqual(users.get(login), { n: 1, id }, `the account "${login}"`);
+    const likes = await counted(sql, "select post_id || '/' || user_id as name, 1 as n, '' as id from likes");
+    for (const [key, there] of this.likes) assert.equal(likes.has(key), there, `the like ${key}`);
+    const follows = await counted(sql, "select page_id || '/' || user_id as name, 1 as n, '' as id from follows");
+    for (const [key, there] of this.follows) assert.equal(follows.has(key), there, `the follow ${key}`);
+  }
+
+  /** False where the node did not do it, as far as anybody can tell. */
+  async #step(): Promise<boolean> {
+    const { random } = this;
+    const act = random.weighted({ post: 12, like: 12, follow: 5, register: 1 });
+    const person = random.pick(this.people);
+    const name = `${this.prefix}x${++this.#number}`;
+    const key = random.chance(0.5) ? crypto.randomUUID() : undefined;
+    if (act === "post") return await this.#post(person, name, key);
+    if (act === "register") return await this.#register(person, name, key);
+    const wanted = random.chance(0.7);
+    const target = act === "like" ? random.pick([...this.posts.values(), ""]) : random.pick(this.pages);
+    if (target === "" || (act === "follow" && target === person.page)) return true;
+    const [map, path] = act === "like"
+      ? [this.likes, `/posts/${target}/like`] as const
+      : [this.follows, `/pages/${target}/follow`] as const;
+    const pair = `${target}/${person.id}`;
+    if (this.#busy.has(pair)) return true;
+    this.#busy.add(pair);
+    map.delete(pair);
+    const answer = await attempt(() => person.call(wanted ? "PUT" : "DELETE", path));
+    this.#busy.delete(pair);
+    if (answer) map.set(pair, wanted);
+    return answer !== undefined;
+  }
+
+  async #post(person: Person, text: string, key: string | undefined): Promise<boolean> {
+    const original = this.random.chance(0.3) ? this.random.pick([...this.posts.values(), ""]) : "";
+    const body = { text, ...(original === "" ? {} : { reply_to: original }) };
+    const send = () => person.call("POST", `/pages/${person.page}/posts`, body, keyHeader(key));
+    return await this.#create(text, key, send, ({ body }) => this.posts.set(text, body.id));
+  }
+
+  async #register(person: Person, login: string, key: string | undefined): Promise<boolean> {
+    const send = () => call(person.node.url, "POST", "/users", { body: registration(login), headers: keyHeader(key) });
+    return await this.#create(login, key, send, ({ body }) => this.accounts.set(login, body.id));
+  }
+
+  async #create(
+    name: string,
+    key: string | undefined,
+    send: () => Promise<Answer>,
+    done: (answer: Answer) => void,
+  ): Promise<boolean> {
+    const answer = await attempt(send);
+    if (answer) done(answer);
+    else if (key) this.#unanswered.push({ send, done });
+    else this.open.add(name);
+    return answer !== undefined;
+  }
+}
+
+/** The counts that are kept beside what they count. */
+export async function assertCountersTrue(sql: Sql): Promise<void> {
+  const wrong = await sql.query(
+    `select 'like_count' as what, p.id from posts p
+      where like_count <> (select count(*) from likes l where l.post_id = p.id)
+    union all select 'reply_count', p.id from posts p
+      where reply_count <> (select count(*) from posts r where r.reply_to = p.id and r.state = 'ready')
+    union all select 'post_count', g.id from pages g
+      where post_count <> (select count(*) from posts p where p.page_id = g.id and p.state = 'ready')
+    union all select 'follower_count', g.id from pages g
+      where follower_count <> (select count(*) from follows f where f.page_id = g.id and f.state = 'following')
+    union all select 'request_count', g.id from pages g
+      where request_count <> (select count(*) from follows f where f.page_id = g.id and f.state = 'requested')`,
+  );
+  assert.deepEqual(wrong, [], "counters that tell another number than there is");
+}
+
+/** Numbers from 1 to the last without a gap, and one creation for each post. */
+export async function assertHistoryWhole(sql: Sql): Promise<void> {
+  const [row] = await sql.query(
+    `select (select count(*) from events where seq is not null) - coalesce((select max(seq) from events), 0) as gaps,
+      (select count(*) from posts p where 1 <> (
+        select count(*) from events e where e.post_id = p.id and e.kind = 'post.created')) as untold`,
+  );
+  assert.deepEqual(row, { gaps: 0, untold: 0 });
+}
+
+/** The answer, where it says that it was done; refusals other than of a loaded or leaving node are mistakes of the test. */
+async function attempt(send: () => Promise<Answer>): Promise<Answer | undefined> {
+  const answer = await send().catch(() => undefined);
+  if (answer && answer.status < 300) return answer;
+  if (answer) assert.ok([409, 503, 504].includes(answer.status), `${answer.status} ${JSON.stringify(answer.body)}`);
+  return undefined;
+}
+
+function keyHeader(key: string | undefined): Record<string, string> {
+  return key === undefined ? {} : { "idempotency-key": key };
+}
+
+async function counted(sql: Sql, text: string): Promise<Map<string, { n: number; id: string }>> {
+  const rows = await sql.query<{ name: string; n: number; id: string }>(text);
+  return new Map(rows.map(({ name, n, id }) => [name, { n, id }]));
+}

@@ -1,0 +1,262 @@
+import assert from "node:assert/strict";
+import { MOST_TAGS, pageActor, type PageCommand, type PageState } from "../../actors/page.ts";
+import type { EventKind, SequencedEvent } from "../../actors/runtime/protocol.ts";
+import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisions.ts";
+
+const NOW = Date.parse("2026-01-31T12:00:00.000Z");
+const at = (ms: number) => new Date(NOW + ms).toISOString();
+const decide = (state: PageState, command: PageCommand) => pageActor.decide(state, command, NOW);
+const OWNER = { id: "o", login: "ada", first_name: "Ada", last_name: "Lovelace", page_id: "p0" };
+
+const PEOPLE = {
+  owner: { id: "o", role: "user" },
+  "owning admin": { id: "o", role: "admin" },
+  stranger: { id: "s", role: "user" },
+  moderator: { id: "m", role: "moderator" },
+  admin: { id: "a", role: "admin" },
+} as const;
+type Person = keyof typeof PEOPLE;
+
+const OPEN = {
+  id: "p",
+  uuid: "birds",
+  name: "Birds",
+  description: "",
+  tags: ["owls"],
+  is_private: false,
+  is_personal: false,
+  blocked_until: null as string | null,
+  blocked_reason: null as string | null,
+  owner_blocked_until: null as string | null,
+  created_at: at(-1),
+  owner: OWNER,
+};
+const STATES = {
+  gone: null,
+  open: OPEN,
+  private: { ...OPEN, is_private: true },
+  personal: { ...OPEN, is_personal: true },
+  blocked: { ...OPEN, blocked_until: at(1), blocked_reason: "spam" },
+  "blocked for good": { ...OPEN, blocked_until: "infinity", blocked_reason: "spam" },
+  "blocked until now": { ...OPEN, blocked_until: at(0) },
+  "owner blocked": { ...OPEN, owner_blocked_until: "infinity" },
+  "full of tags": { ...OPEN, tags: Array.from({ length: MOST_TAGS }, (_, i) => `t${i}`) },
+} satisfies Record<string, PageState>;
+
+const post = { id: "x", text: "Hello", tagged: [], tagged_logins: [], place: null, reply_to: null };
+const COMMANDS = {
+  update: { type: "update", patch: { name: "Beasts" } },
+  "add a new tag": { type: "add_tag", tag: "LARKS" },
+  "add a tag it has": { type: "add_tag", tag: "OWLS" },
+  "remove a tag": { type: "remove_tag", tag: "OWLS" },
+  "remove a tag it lacks": { type: "remove_tag", tag: "larks" },
+  delete: { type: "delete" },
+  follow: { type: "follow" },
+  unfollow: { type: "unfollow" },
+  "remove a follower": { type: "remove_follower", user_id: "f" },
+  accept: { type: "answer_requests", accept: true, user_ids: ["f"] },
+  post: { type: "create_post", post },
+  "edit a post": { type: "update_post", post_id: "x", text: "Hi" },
+  "delete a post": { type: "delete_post", post_id: "x" },
+  like: { type: "like", post_id: "x" },
+  unlike: { type: "unlike", post_id: "x" },
+  "block a while": { type: "block", reason: "spam", until: at(5), job: "j" },
+  "block for good": { type: "block", reason: "spam", until: "infinity", job: "j" },
+  unblock: { type: "unblock" },
+} as const;
+type Word = keyof typeof COMMANDS;
+
+const OWNERS_WORK: [Word, string][] = [
+  ["update", "commit page.update"],
+  ["add a new tag", "commit page.update"],
+  ["add a tag it has", "reply"],
+  ["remove a tag", "commit page.update"],
+  ["remove a tag it lacks", "reply"],
+  ["delete", "commit page.delete"],
+  ["remove a follower", "commit page.unfollow"],
+  ["accept", "commit page.answer_requests"],
+  ["post", "commit post.create"],
+  ["edit a post", "commit post.update"],
+  ["delete a post", "commit post.delete"],
+];
+const STAFFS_WORK: Word[] = ["delete a post", "block a while", "block for good", "unblock"];
+
+/** By state and person, what each command comes to. */
+function* table(): Generator<[keyof typeof STATES, Person, Word, string]> {
+  for (const person of Object.keys(PEOPLE) as Person[]) {
+    for (const command of Object.keys(COMMANDS) as Word[]) yield ["gone", person, command, "refuse not-found"];
+  }
+  for (const [command, expected] of OWNERS_WORK) {
+    yield ["open", "owner", command, expected];
+    yield ["blocked until now", "owner", command, expected];
+    yield ["open", "stranger", command, "refuse forbidden"];
+    yield ["blocked", "stranger", command, "refuse page-blocked"];
+    for (const staff of ["moderator", "admin"] as const) {
+      const theirs = STAFFS_WORK.includes(command);
+      for (const state of ["open", "blocked", "owner blocked"] as const) {
+        yield [state, staff, command, theirs ? expected : "refuse forbidden"];
+      }
+    }
+    for (const state of ["blocked", "blocked for good", "owner blocked"] as const) {
+      yield [state, "owner", command, "refuse page-blocked"];
+    }
+  }
+  yield ["personal", "owner", "delete", "refuse personal-page"];
+  yield ["full of tags", "owner", "add a new tag", "refuse validation"];
+  // Whoever owns a blocked page is no staff to it, but for deleting posts, as everywhere.
+  yield ["blocked", "owning admin", "update", "refuse page-blocked"];
+  yield ["blocked", "owning admin", "post", "refuse page-blocked"];
+  yield ["blocked", "owning admin", "delete a post", "commit post.delete"];
+
+  yield ["open", "owner", "follow", "refuse own-page"];
+  for (const person of ["stranger", "moderator", "admin"] as const) {
+    yield ["open", person, "follow", "commit page.follow"];
+    yield ["private", person, "follow", "commit page.follow"];
+    yield ["open", person, "like", "commit post.like"];
+    yield ["open", person, "unlike", "commit post.unlike"];
+    yield ["blocked", person, "unfollow", "commit page.unfollow"];
+  }
+  for (const command of ["follow", "like"] as const) yield ["blocked", "stranger", command, "refuse page-blocked"];
+  yield ["owner blocked", "stranger", "follow", "refuse page-blocked"];
+  yield ["blocked", "moderator", "like", "commit post.like"];
+
+  for (const command of ["block a while", "block for good", "unblock"] as const) {
+    yield ["open", "stranger", command, "refuse forbidden"];
+    yield ["open", "owner", command, "refuse forbidden"];
+    const kind = `commit page.${command === "unblock" ? "unblock" : "block"}`;
+    for (const state of ["open", "blocked", "blocked for good"] as const) {
+      yield [state, "admin", command, kind];
+      const forGood = command === "block for good" || state === "blocked for good";
+      yield [state, "moderator", command, forGood ? "refuse forbidden" : kind];
+    }
+  }
+}
+
+for (const [state, person, command, expected] of table()) {
+  Deno.test(`PageActor, ${state}, asked by the ${person} to ${command}: ${expected}`, () => {
+    const before = structuredClone(STATES[state]);
+    assert.equal(word(decide(STATES[state], { ...COMMANDS[command], by: PEOPLE[person] } as PageCommand)), expected);
+    assert.deepEqual(STATES[state], before, "deciding changes nothing");
+  });
+}
+
+for (
+  const [state, expected] of [
+    ["gone", "refuse not-found"],
+    ["open", "reply"],
+    ["blocked", "reply"],
+    ["blocked for good", "reply"],
+    ["blocked until now", "commit page.unblock"],
+  ] as const
+) {
+  Deno.test(`PageActor, ${state}, when a block's end has come: ${expected}`, () => {
+    assert.equal(word(decide(STATES[state], { type: "lapse_block" })), expected);
+  });
+}
+
+const by = PEOPLE.owner;
+
+Deno.test("PageActor follows where the page is public and asks where it is private", () => {
+  const state = (page: PageState) => rowOf(decide(page, { type: "follow", by: PEOPLE.stranger })).state;
+  assert.deepEqual([state(STATES.open), state(STATES.private)], ["following", "requested"]);
+  // What was there already is the answer.
+  const again = outcomeOf(decide(STATES.private, { type: "follow", by: PEOPLE.stranger }), { state: "following" });
+  assert.deepEqual(again, { value: { state: "following" } });
+});
+
+Deno.test("PageActor tells a removed follower only where they lose sight of the page", () => {
+  const loses = (page: PageState) => rowOf(decide(page, { type: "remove_follower", by, user_id: "f" })).loses_sight;
+  assert.deepEqual([loses(STATES.open), loses(STATES.private)], [false, true]);
+  const decision = decide(STATES.open, { type: "remove_follower", by, user_id: "f" });
+  assert.equal(refusalOf(decision, { had: "none" }), "not-found");
+});
+
+Deno.test("PageActor names whoever did not ask, and where they stand in the list", () => {
+  const decision = decide(STATES.private, {
+    type: "answer_requests",
+    by,
+    accept: true,
+    user_ids: ["f", "f", "nobody"],
+  });
+  assert.deepEqual(rowOf(decision).user_ids, ["f", "nobody"]);
+  const outcome = outcomeOf(decision, { strangers: ["nobody"], answered: 0 });
+  assert.ok("refusal" in outcome && outcome.refusal.code === "not-requested");
+  assert.deepEqual(outcome.refusal.errors?.map(({ path }) => path), ["user_ids.2"]);
+  assert.match(outcome.refusal.detail!, /nobody/);
+  assert.deepEqual(outcomeOf(decision, { strangers: [], answered: 2 }), { value: 2 });
+});
+
+Deno.test("PageActor keeps the page as it was where its new handle is taken", () => {
+  const decision = decide(STATES.open, { type: "update", by, patch: { uuid: "beasts" } });
+  assert.equal(refusalOf(decision, { taken: true }), "uuid-taken");
+  assert.equal(outcomeOf(decision, { taken: true }).state, undefined);
+  assert.equal(stateAfter(decision, { taken: false })!.uuid, "beasts");
+  assert.deepEqual([rowOf(decision).old_uuid, rowOf(decision).uuid], ["birds", "beasts"]);
+});
+
+Deno.test("PageActor folds tags, each of which it has once", () => {
+  const added = decide(STATES.open, { type: "add_tag", by, tag: "LARKS" });
+  assert.deepEqual(stateAfter(added, { taken: false })!.tags, ["owls", "larks"]);
+  const removed = decide(STATES.open, { type: "remove_tag", by, tag: "Owls" });
+  assert.deepEqual(stateAfter(removed, { taken: false })!.tags, []);
+});
+
+Deno.test("PageActor makes a page once, under a free handle, for an account that is there", () => {
+  const page = { id: "p", uuid: "birds", name: "Birds", description: "", tags: [], is_private: false };
+  const decision = decide(null, { type: "create", by, page });
+  assert.equal(word(decision), "commit page.create");
+  assert.equal(refusalOf(decision, { taken: true, owner: OWNER }), "uuid-taken");
+  assert.equal(refusalOf(decision, { taken: false, owner: null }), "token-invalid");
+  assert.equal(stateAfter(decision, { taken: false, owner: OWNER })!.owner, OWNER);
+  assert.equal(word(decide(STATES.open, { type: "create", by, page })), "refuse uuid-taken");
+});
+
+Deno.test("PageActor believes the statement, not its memory, about a page that was blocked meanwhile", () => {
+  const decision = decide(STATES.open, { type: "create_post", by, post: { ...post, reply_to: "y" } });
+  const said = { open: true, original: true, reply_page_id: "q" };
+  assert.equal(refusalOf(decision, { ...said, open: false }), "page-blocked");
+  assert.equal(refusalOf(decision, { ...said, original: false }), "not-found");
+  const { value } = outcomeOf(decision, said) as { value: Record<string, unknown> };
+  assert.deepEqual([value.reply_to, value.reply_visible, value.published_at], ["y", true, at(0)]);
+});
+
+Deno.test("PageActor says that there is no such post where the statement found none", () => {
+  for (const command of ["edit a post", "delete a post"] as const) {
+    assert.equal(refusalOf(decide(STATES.open, { ...COMMANDS[command], by }), { found: false }), "not-found");
+  }
+  for (const type of ["like", "unlike"] as const) {
+    const decision = decide(STATES.open, { type, by: PEOPLE.stranger, post_id: "x" });
+    assert.equal(refusalOf(decision, null), "not-found");
+    const liked = { liked: type === "like", like_count: 4 };
+    assert.deepEqual(outcomeOf(decision, { like_count: 4 }), { value: liked });
+  }
+});
+
+Deno.test("PageActor clears a place only where it is told to", () => {
+  const row = (place?: string | null) =>
+    rowOf(decide(OPEN, { type: "update_post", by, post_id: "x", ...(place !== undefined && { place }) }));
+  assert.deepEqual([row().place, row().clear_place], [null, false]);
+  assert.deepEqual([row(null).place, row(null).clear_place], [null, true]);
+  assert.deepEqual([row("here").place, row("here").clear_place], ["here", false]);
+});
+
+Deno.test("PageActor looks again after a page event or a deleted account, and after nothing else", () => {
+  const after = (kind: EventKind) => pageActor.absorb!(OPEN, { kind } as SequencedEvent);
+  for (const kind of ["page.hidden", "page.shown", "page.updated", "user.deleted"] as const) {
+    assert.equal(after(kind), "drop", kind);
+  }
+  for (const kind of ["post.created", "post.likes", "follow.changed"] as const) {
+    assert.equal(after(kind), OPEN, kind);
+  }
+});
+
+Deno.test("PageActor lets likes and posts share a turn, one of each person or post, and nothing else", () => {
+  const key = (command: Word, person: Person = "stranger") =>
+    pageActor.batchKey!({ ...COMMANDS[command], by: PEOPLE[person] } as PageCommand);
+  assert.notEqual(key("like", "stranger"), key("like", "admin"));
+  // One person's like and unlike are decided in their order.
+  assert.equal(key("like"), key("unlike"));
+  assert.equal(key("post"), "x");
+  const alone = (Object.keys(COMMANDS) as Word[]).filter((command) => key(command) === undefined);
+  assert.equal(alone.length, Object.keys(COMMANDS).length - 3);
+});

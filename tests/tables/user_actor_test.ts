@@ -1,0 +1,245 @@
+import assert from "node:assert/strict";
+import {
+  facet,
+  MOST_GUESSES,
+  REFRESH_GRACE_MS,
+  userActor,
+  type UserCommand,
+  type UserState,
+} from "../../actors/user.ts";
+import { codeFor } from "../../security/codes.ts";
+import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisions.ts";
+
+const KEY = new Uint8Array(32).fill(7);
+const NOW = Date.parse("2026-01-31T12:00:00.000Z");
+const at = (ms: number) => new Date(NOW + ms).toISOString();
+const ID = "018f0000-0000-7000-8000-000000000001";
+const SESSION = { id: "018f0000-0000-7000-8000-000000000002", generation: 3, issued_at: at(-60_000), kid: "k1" };
+const CODE = { nonce: "nonce", expires_at: at(60_000), attempts: 0 };
+const RIGHT = { verify: codeFor(KEY, "verify", ID, "nonce"), recover: codeFor(KEY, "recover", ID, "nonce") };
+const actor = userActor(KEY);
+const decide = (state: UserState | null, command: UserCommand, now = NOW) => actor.decide(state, command, now);
+
+const ACTIVE: UserState = {
+  id: ID,
+  login: "ada",
+  first_name: "Ada",
+  last_name: "Lovelace",
+  email: "ada@example.org",
+  email_verified_at: at(-1_000_000),
+  pending_email: null,
+  role: "user",
+  page_id: "018f0000-0000-7000-8000-000000000003",
+  password_version: 2,
+  blocked_until: null,
+  blocked_reason: null,
+  created_at: at(-2_000_000),
+  verify: null,
+  recover: null,
+  session: SESSION,
+};
+
+const STATES = {
+  nobody: null,
+  active: ACTIVE,
+  "signed out": { ...ACTIVE, session: null },
+  unverified: { ...ACTIVE, email_verified_at: null, verify: CODE },
+  "unverified admin": { ...ACTIVE, email_verified_at: null, role: "admin" },
+  blocked: { ...ACTIVE, blocked_until: "infinity", blocked_reason: "spam", session: null },
+  "blocked until now": { ...ACTIVE, blocked_until: at(0) },
+  "blocked a while": { ...ACTIVE, blocked_until: at(1) },
+  "waiting for an e-mail": { ...ACTIVE, pending_email: "new@example.org", verify: CODE },
+  "code expired": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, expires_at: at(0) } },
+  "code guessed at": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MOST_GUESSES - 1 } },
+  "code exhausted": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MOST_GUESSES } },
+  recovering: { ...ACTIVE, recover: CODE },
+  "recovery exhausted": { ...ACTIVE, recover: { ...CODE, attempts: MOST_GUESSES } },
+} satisfies Record<string, UserState | null>;
+
+const letter = { nonce: "n2", expires_at: at(1_800_000), job: "j" };
+const signIn = { type: "sign_in", sid: "s2", kid: "k2", password_version: 2, expires_at: at(1) } as const;
+const refresh = { type: "refresh", sid: SESSION.id, generation: 3, kid: "k2", expires_at: at(1) } as const;
+const block = { type: "block", reason: "spam", until: "infinity", job: "j" } as const;
+const profile = { type: "update_profile", ...letter } as const;
+const reset = { type: "reset_password", password_hash: "h" } as const;
+
+const TABLE: [keyof typeof STATES, UserCommand, string][] = [
+  ["nobody", { type: "facet" }, "reply"],
+  ["nobody", { type: "account" }, "refuse not-found"],
+  ["nobody", signIn, "refuse not-found"],
+  ["nobody", { type: "delete" }, "refuse not-found"],
+  ["nobody", { type: "expire" }, "refuse not-found"],
+  ["active", { type: "facet" }, "reply"],
+  ["active", { type: "account" }, "reply"],
+
+  ["active", signIn, "commit session.open"],
+  ["signed out", signIn, "commit session.open"],
+  ["unverified", signIn, "commit session.open"],
+  ["blocked until now", signIn, "commit session.open"],
+  ["blocked", signIn, "refuse account-blocked"],
+  ["blocked a while", signIn, "refuse account-blocked"],
+  // The password was checked against the one before.
+  ["active", { ...signIn, password_version: 1 }, "refuse credentials-invalid"],
+
+  ["active", refresh, "commit session.refresh"],
+  ["active", { ...refresh, generation: 4 }, "refuse token-invalid"],
+  ["active", { ...refresh, generation: 2 }, "commit session.end"],
+  ["active", { ...refresh, sid: "other" }, "reply"],
+  ["signed out", refresh, "reply"],
+  ["blocked", refresh, "refuse account-blocked"],
+  ["active", { type: "sign_out", sid: SESSION.id }, "commit session.end"],
+  ["active", { type: "sign_out", sid: "other" }, "refuse session-ended"],
+  ["signed out", { type: "sign_out", sid: SESSION.id }, "refuse session-ended"],
+
+  ["unverified", { type: "send_code", ...letter }, "commit user.send_code"],
+  ["waiting for an e-mail", { type: "send_code", ...letter }, "commit user.send_code"],
+  ["active", { type: "send_code", ...letter }, "refuse already-verified"],
+  ["unverified", { type: "verify", code: RIGHT.verify }, "commit user.verify"],
+  ["unverified", { type: "verify", code: ` ${RIGHT.verify.toLowerCase()} ` }, "commit user.verify"],
+  ["unverified", { type: "verify", code: "WRONG000" }, "commit user.count_guess"],
+  ["unverified", { type: "verify", code: RIGHT.recover }, "commit user.count_guess"],
+  ["active", { type: "verify", code: RIGHT.verify }, "refuse already-verified"],
+  ["waiting for an e-mail", { type: "verify", code: RIGHT.verify }, "commit user.verify"],
+  ["code expired", { type: "verify", code: RIGHT.verify }, "refuse code-invalid"],
+  ["code guessed at", { type: "verify", code: RIGHT.verify }, "commit user.verify"],
+  ["code exhausted", { type: "verify", code: RIGHT.verify }, "refuse code-exhausted"],
+
+  ["active", { type: "recover", ...letter }, "commit user.send_code"],
+  ["blocked", { type: "recover", ...letter }, "commit user.send_code"],
+  ["recovering", { type: "check_recovery", code: RIGHT.recover }, "reply"],
+  ["recovering", { type: "check_recovery", code: RIGHT.verify }, "commit user.count_guess"],
+  ["recovery exhausted", { type: "check_recovery", code: RIGHT.recover }, "refuse code-exhausted"],
+  ["active", { type: "check_recovery", code: RIGHT.recover }, "refuse code-invalid"],
+  ["recovering", { ...reset, code: RIGHT.recover }, "commit user.change_password"],
+  ["recovering", { ...reset, code: "WRONG000" }, "commit user.count_guess"],
+  ["recovery exhausted", { ...reset, code: RIGHT.recover }, "refuse code-exhausted"],
+  ["active", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
+  ["active", { type: "change_password", password_version: 2, password_hash: "h" }, "commit user.change_password"],
+  ["active", { type: "change_password", password_version: 1, password_hash: "h" }, "refuse credentials-invalid"],
+
+  ["active", { ...profile, first_name: "Grace" }, "commit user.update_profile"],
+  ["active", { type: "set_role", role: "moderator" }, "commit user.set_role"],
+  ["active", block, "commit user.block"],
+  ["blocked", block, "commit user.block"],
+  ["blocked", { type: "unblock" }, "commit user.unblock"],
+  ["active", { type: "lapse_block" }, "reply"],
+  ["blocked", { type: "lapse_block" }, "reply"],
+  ["blocked a while", { type: "lapse_block" }, "reply"],
+  ["blocked until now", { type: "lapse_block" }, "commit user.lapse_block"],
+  ["active", { type: "delete" }, "commit user.delete"],
+  ["unverified", { type: "expire" }, "commit user.delete"],
+  ["active", { type: "expire" }, "reply"],
+  ["waiting for an e-mail", { type: "expire" }, "reply"],
+  ["unverified admin", { type: "expire" }, "reply"],
+];
+
+for (const [state, command, expected] of TABLE) {
+  Deno.test(`UserActor, ${state}, asked to ${JSON.stringify(command).slice(8, 90)}: ${expected}`, () => {
+    const before = structuredClone(STATES[state]);
+    assert.equal(word(decide(STATES[state], command)), expected);
+    assert.deepEqual(STATES[state], before, "deciding changes nothing");
+  });
+}
+
+Deno.test("UserActor gives a used refresh token its pair again for 10 seconds, and ends the session after", () => {
+  const refreshed = stateAfter(decide(ACTIVE, refresh))!;
+  assert.deepEqual(refreshed.session, { id: SESSION.id, generation: 4, issued_at: at(0), kid: "k2" });
+  assert.deepEqual(decide(refreshed, refresh, NOW + REFRESH_GRACE_MS), {
+    type: "reply",
+    value: { session: refreshed.session },
+  });
+  const late = decide(refreshed, refresh, NOW + REFRESH_GRACE_MS + 1);
+  assert.deepEqual([rowOf(late).reason, refusalOf(late, {})], ["token-reused", "token-reused"]);
+  assert.equal(stateAfter(late)!.session, null);
+  // Its pair was refreshed itself: at once.
+  const twice = stateAfter(decide(refreshed, { ...refresh, generation: 4 }))!;
+  assert.equal(rowOf(decide(twice, refresh)).reason, "token-reused");
+});
+
+Deno.test("UserActor keeps the clock of the first exchange, however often the token comes again", () => {
+  const refreshed = stateAfter(decide(ACTIVE, refresh))!;
+  decide(refreshed, refresh, NOW + 9_000);
+  assert.equal(word(decide(refreshed, refresh, NOW + 18_000)), "commit session.end");
+});
+
+Deno.test("UserActor counts wrong guesses until none is left, and a new code begins anew", () => {
+  let state = STATES.unverified as UserState;
+  for (let i = 0; i < MOST_GUESSES; i++) {
+    const guess = decide(state, { type: "verify", code: "WRONG000" });
+    assert.equal(refusalOf(guess, {}), "code-invalid");
+    state = stateAfter(guess)!;
+  }
+  assert.equal(word(decide(state, { type: "verify", code: RIGHT.verify })), "refuse code-exhausted");
+  const sent = decide(state, { type: "send_code", ...letter });
+  assert.equal(rowOf(sent).to, "ada@example.org");
+  state = stateAfter(sent)!;
+  assert.deepEqual(state.verify, { nonce: "n2", expires_at: letter.expires_at, attempts: 0 });
+  assert.equal(word(decide(state, { type: "verify", code: RIGHT.verify })), "commit user.count_guess");
+});
+
+Deno.test("UserActor keeps a changed e-mail pending until its own code, and forgets it when the old one is given again", () => {
+  const changed = decide(ACTIVE, { ...profile, email: "new@example.org" });
+  assert.deepEqual([rowOf(changed).pending_email, rowOf(changed).to], ["new@example.org", "new@example.org"]);
+  assert.equal(refusalOf(changed, { email_taken: true }), "email-taken");
+  const pending = stateAfter(changed, { email_taken: false })!;
+  assert.deepEqual([pending.email, pending.pending_email], ["ada@example.org", "new@example.org"]);
+  const verified = decide(pending, { type: "verify", code: codeFor(KEY, "verify", ID, "n2") });
+  const done = stateAfter(verified)!;
+  assert.deepEqual([done.email, done.pending_email, done.verify], ["new@example.org", null, null]);
+  assert.equal(done.email_verified_at, ACTIVE.email_verified_at);
+  const withdrawn = stateAfter(decide(pending, { ...profile, email: "ADA@example.org" }), { email_taken: false })!;
+  assert.deepEqual([withdrawn.pending_email, withdrawn.verify], [null, null]);
+});
+
+Deno.test("UserActor sends no code where a profile changes without its e-mail", () => {
+  const renamed = decide(STATES.unverified, { ...profile, first_name: "Grace" });
+  assert.deepEqual([rowOf(renamed).to, rowOf(renamed).renamed, rowOf(renamed).nonce], [null, true, CODE.nonce]);
+  assert.deepEqual(stateAfter(renamed, { email_taken: false })!.verify, CODE);
+  assert.equal(rowOf(decide(ACTIVE, { ...profile, first_name: "Ada" })).renamed, false);
+});
+
+for (
+  const command of [
+    signIn,
+    { type: "change_password", password_version: 2, password_hash: "h" },
+    block,
+    { type: "sign_out", sid: SESSION.id },
+  ] as UserCommand[]
+) {
+  Deno.test(`UserActor ends the session that was, on ${command.type}`, () => {
+    const after = stateAfter(decide(ACTIVE, command), { last_admin: false })!;
+    assert.notEqual(after.session?.id, SESSION.id);
+    assert.notDeepEqual(facet(after)?.session, facet(ACTIVE)?.session);
+  });
+}
+
+for (const command of [{ type: "set_role", role: "user" }, block, { type: "delete" }] as UserCommand[]) {
+  Deno.test(`UserActor spares the last administrator from ${command.type}, and stays as it was`, () => {
+    const decision = decide({ ...ACTIVE, role: "admin" }, command);
+    assert.equal(refusalOf(decision, { last_admin: true }), "last-admin");
+    assert.equal(outcomeOf(decision, { last_admin: true }).state, undefined);
+  });
+}
+
+Deno.test("UserActor registers once: what is taken is refused, a repeated message finds the account", () => {
+  const row = { id: ID, login: "ada", email: "ada@example.org", verify_nonce: "n", verify_expires_at: at(1) };
+  const command = { type: "register", row } as unknown as UserCommand;
+  const decision = decide(null, command);
+  assert.equal(word(decision), "commit user.register");
+  assert.equal(refusalOf(decision, { login_taken: true, email_taken: true }), "login-taken");
+  assert.equal(refusalOf(decision, { login_taken: false, email_taken: true }), "email-taken");
+  const created = stateAfter(decision, { login_taken: false, email_taken: false });
+  assert.deepEqual([created!.password_version, created!.session, created!.verify?.attempts], [1, null, 0]);
+  assert.equal(word(decide(created, command)), "reply");
+});
+
+Deno.test("UserActor tells other parts of an account only what judges requests", () => {
+  assert.deepEqual(facet(ACTIVE), {
+    role: "user",
+    verified: true,
+    blocked_until: null,
+    blocked_reason: null,
+    session: { id: SESSION.id, generation: 3 },
+  });
+  assert.equal(facet(null), null);
+});
