@@ -123,8 +123,8 @@ const SETTINGS = {
   },
   WORKERS: {
     schema: whole(1, 256),
-    standard: String(Math.min(navigator.hardwareConcurrency, MAX_WORKERS)),
-    standardIs: `as many as cores, at most ${MAX_WORKERS}`,
+    standard: String(Math.max(1, Math.min(navigator.hardwareConcurrency - 1, MAX_WORKERS))),
+    standardIs: `one less than cores, at least 1, at most ${MAX_WORKERS}`,
     description: "Workers that run actors",
   },
 } satisfies Record<string, Setting>;

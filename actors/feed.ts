@@ -104,6 +104,7 @@ function absorb(state: FeedState, event: SequencedEvent): FeedState {
       return post_id && page_id && kept.pages.has(page_id) ? { user, kept: outdated(kept, [post_id], seq) } : state;
     case "post.updated":
     case "post.likes":
+    case "replies.changed":
       return kept.items.some(({ id }) => id === post_id) ? { user, kept: outdated(kept, [post_id!], seq) } : state;
     case "post.deleted": {
       // A reply to it shows its original as unavailable from now on.

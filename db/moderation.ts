@@ -1,4 +1,5 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { tellReplies } from "./posts.ts";
 import type { Role } from "./users.ts";
 
 const BLOCKED = `'{"reason": "blocked"}'::jsonb`;
@@ -99,7 +100,7 @@ answered as (
 recounted as (
   update posts p set like_count = p.like_count - coalesce(u.n, 0), reply_count = p.reply_count - coalesce(a.n, 0)
   from locked k left join unliked u on u.post_id = k.id left join answered a on a.post_id = k.id
-  where p.id = k.id and p.page_id not in (select id from own) returning p.id, p.page_id, u.n),
+  where p.id = k.id and p.page_id not in (select id from own) returning p.id, p.page_id, u.n, a.n as replies),
 signalled as (
   insert into like_signals (post_id, page_id) select id, page_id from recounted where n is not null
   on conflict (post_id) do update set changes = like_signals.changes + 1),
@@ -119,7 +120,7 @@ unlettered as (
 removed as (delete from users u using gone g where u.id = g.id)`,
   tells: `${tell("page.hidden", { page: "id", data: DELETED, from: "own" })} union all ${
     tell("user.deleted", { rank: 2, user: "id", from: "gone" })
-  }`,
+  } union all ${tellReplies("recounted where replies is not null")}`,
   select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
 });
 

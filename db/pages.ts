@@ -1,4 +1,5 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { tellReplies } from "./posts.ts";
 import type { Reader } from "./sql.ts";
 import type { CardRow } from "./users.ts";
 
@@ -142,6 +143,7 @@ created as (
   select id, owner_id, uuid, name, description, tags, is_private, at from fresh)`,
   tells: tell("follow.changed", { page: "id", user: "owner_id", data: `'{"state": "own"}'::jsonb`, from: "fresh" }),
   select: "select turn, jsonb_build_object('taken', taken, 'owner', owner) as result from taken",
+  refused: "(a.result->>'taken')::boolean or a.result->>'owner' is null",
   violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken", pages_owner_id_fkey: "not-found" },
 });
 
@@ -210,10 +212,12 @@ export const deletePage = defineCommit<{ id: string; at: string }, Record<string
 locked as materialized (select p.id from posts p where p.id in (select post_id from answered) order by p.id for update),
 recounted as (
   update posts p set reply_count = p.reply_count - a.n from answered a join locked k on k.id = a.post_id
-  where p.id = a.post_id and p.page_id not in (select id from turns)),
+  where p.id = a.post_id and p.page_id not in (select id from turns) returning p.id, p.page_id),
 emptied as (delete from posts p using turns t where p.page_id = t.id),
 buried as (update pages p set deleted_at = t.at from turns t where p.id = t.id returning p.uuid),
 freed as (delete from handles h using buried b where h.handle = lower(b.uuid) and not ${IS_LOGIN("b.uuid")})`,
-  tells: tell("page.hidden", { page: "id", data: `'{"reason": "deleted"}'::jsonb`, from: "turns" }),
+  tells: `${tell("page.hidden", { page: "id", data: `'{"reason": "deleted"}'::jsonb`, from: "turns" })} union all ${
+    tellReplies("recounted")
+  }`,
   select: "select turn, '{}'::jsonb as result from turns",
 });

@@ -109,6 +109,11 @@ export async function likedPosts(
   );
 }
 
+/** That a post has another number of replies: for feeds that show it. After all else of its statement. */
+export function tellReplies(from: string): string {
+  return tell("replies.changed", { rank: 1_000_000, page: "page_id", post: "id", at: "now()", from });
+}
+
 export interface CreatePostRow {
   id: string;
   page_id: string;
@@ -150,10 +155,13 @@ locked as materialized (
 answered as (
   update posts p set reply_count = p.reply_count + n.replies
   from (select v.reply_to, count(*) as replies from valid v join locked k on k.id = v.reply_to group by v.reply_to) n
-  where p.id = n.reply_to)`,
-  tells: tell("post.created", { rank: "turn", page: "page_id", post: "id", from: "valid" }),
+  where p.id = n.reply_to returning p.id, p.page_id)`,
+  tells: `${tell("post.created", { rank: "turn", page: "page_id", post: "id", from: "valid" })} union all ${
+    tellReplies("answered")
+  }`,
   select: `select turn, jsonb_build_object('open', open, 'original', reply_to is null or reply_page_id is not null,
     'reply_page_id', reply_page_id) as result from judged`,
+  refused: "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean",
 });
 
 export interface UpdatePostRow {
@@ -192,9 +200,11 @@ answered as (
   update posts p set reply_count = p.reply_count - n.replies
   from (select r.reply_to, count(*) as replies from removed r join locked k on k.id = r.reply_to where r.state = 'ready'
     group by r.reply_to) n
-  where p.id = n.reply_to),
+  where p.id = n.reply_to returning p.id, p.page_id),
 unsignalled as (delete from like_signals s using removed r where s.post_id = r.id)`,
-  tells: tell("post.deleted", { page: "page_id", post: "id", from: "removed" }),
+  tells: `${tell("post.deleted", { page: "page_id", post: "id", from: "removed" })} union all ${
+    tellReplies("answered")
+  }`,
   select:
     `select t.turn, jsonb_build_object('found', exists (select from removed r where r.turn = t.turn)) as result from turns t`,
 });

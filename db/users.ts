@@ -187,6 +187,7 @@ expiring as (
   select expire_job, 'user.expire', jsonb_build_object('user_id', id), expire_at, id from fresh where verified_at is null)`,
   select:
     "select turn, jsonb_build_object('login_taken', login_taken, 'email_taken', email_taken) as result from taken",
+  refused: "(a.result->>'login_taken')::boolean or (a.result->>'email_taken')::boolean",
   violations: {
     handles_pkey: "login-taken",
     users_login: "login-taken",

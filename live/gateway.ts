@@ -221,7 +221,10 @@ export class Gateway implements AsyncDisposable {
     if (text === undefined) return;
     this.stats.frames++;
     const wasOpen = connection.open;
-    if (!connection.send(text) && wasOpen) this.stats.tooSlow++;
+    if (connection.send(text) || !wasOpen) return;
+    this.stats.tooSlow++;
+    // Whoever does not read does not close either: its place is free at once.
+    this.leave(connection);
   }
 
   #audience(event: SequencedEvent): Connection[] {

@@ -15,7 +15,8 @@ const MOST = 1_000;
  * told is kept in Postgres with the likes themselves, so a crash delays it and loses nothing.
  */
 export class LikeTeller implements AsyncDisposable {
-  #timer: ReturnType<typeof setInterval>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
   #running: Promise<void> | undefined;
   #hint = true;
   #idle = 0;
@@ -25,7 +26,7 @@ export class LikeTeller implements AsyncDisposable {
     private readonly log: Log,
     private readonly committed: (events: SequencedEvent[]) => void,
   ) {
-    this.#timer = setInterval(() => this.#beat(), BEAT_MS);
+    this.#wait();
   }
 
   /** A like was committed. */
@@ -34,18 +35,24 @@ export class LikeTeller implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
+    this.#closed = true;
+    clearTimeout(this.#timer);
     await this.#running;
   }
 
+  /** A beat is counted from the end of the last telling: a slow database must not bring two of them together. */
+  #wait(): void {
+    if (!this.#closed) this.#timer = setTimeout(() => this.#beat(), BEAT_MS);
+  }
+
   #beat(): void {
-    if (this.#running || (!this.#hint && ++this.#idle < IDLE_BEATS)) return;
+    if (!this.#hint && ++this.#idle < IDLE_BEATS) return this.#wait();
     this.#hint = false;
     this.#idle = 0;
     this.#running = this.#tell().catch((error) => {
       this.#hint = true;
       this.log.warn("likes could not be told; trying again", { error });
-    }).finally(() => this.#running = undefined);
+    }).finally(() => this.#wait());
   }
 
   async #tell(): Promise<void> {

@@ -196,10 +196,14 @@ export function newCode(now = Date.now()): { nonce: string; expires_at: string; 
   return { nonce: newNonce(), expires_at: new Date(now + CODE_TTL_MS).toISOString(), job: newId() };
 }
 
+/** Later than that an offset leads into a year of five digits, which no time on the wire has. */
+const LAST_MS = Date.UTC(9999, 11, 31);
+
 /** Null is for good. An end that has passed already is no block. */
 export function blockUntil(until: string | null): string {
   if (until === null) return "infinity";
-  if (Date.parse(until) > Date.now()) return new Date(until).toISOString();
+  const end = Date.parse(until);
+  if (end > Date.now() && end <= LAST_MS) return new Date(end).toISOString();
   throw new AppError("validation", "The end of a block lies in the future", {
     errors: [{ path: "until", rule: "future", message: `Expected a time to come, got "${until}"` }],
   });

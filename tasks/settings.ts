@@ -1,17 +1,18 @@
-/** Rewrites `.env.example` and the README's table of settings from `config.ts`; `tests/tables/config_test.ts` compares. */
+/** Rewrites what is told twice: the settings from `config.ts`, the problems from `errors.ts`. Tests compare. */
 import { exampleSettings, settingsTable } from "../config.ts";
+import { problemsTable } from "./problems_table.ts";
 
 const ROOT = new URL("../", import.meta.url);
-const TABLE = /(<!-- settings -->\n)[\s\S]*?(<!-- \/settings -->)/;
 
 await Deno.writeTextFile(new URL(".env.example", ROOT), exampleSettings());
-const readme = await Deno.readTextFile(new URL("README.md", ROOT)).catch((error) => {
-  if (error instanceof Deno.errors.NotFound) return "<!-- settings -->\n<!-- /settings -->\n";
-  throw error;
-});
-if (!TABLE.test(readme)) throw new Error("README.md has no part between <!-- settings --> and <!-- /settings -->");
-const table = settingsTable();
-await Deno.writeTextFile(
-  new URL("README.md", ROOT),
-  readme.replace(TABLE, (_, begin, end) => `${begin}\n${table}\n\n${end}`),
-);
+await rewrite("README.md", "settings", settingsTable());
+await rewrite("docs/api.md", "problems", problemsTable());
+
+/** Puts `table` between `<!-- mark -->` and `<!-- /mark -->`. */
+async function rewrite(file: string, mark: string, table: string): Promise<void> {
+  const path = new URL(file, ROOT);
+  const part = new RegExp(`(<!-- ${mark} -->\n)[\\s\\S]*?(<!-- /${mark} -->)`);
+  const text = await Deno.readTextFile(path);
+  if (!part.test(text)) throw new Error(`${file} has no part between <!-- ${mark} --> and <!-- /${mark} -->`);
+  await Deno.writeTextFile(path, text.replace(part, (_, begin, end) => `${begin}\n${table}\n\n${end}`));
+}

@@ -1,4 +1,5 @@
 /** The thread that hosts actors: connects its own SQL, then lives on batches of messages. */
+import { setImmediate } from "node:timers";
 import { feedActor } from "../actors/feed.ts";
 import { pageActor } from "../actors/page.ts";
 import { userActor } from "../actors/user.ts";
@@ -21,7 +22,7 @@ const self = globalThis as unknown as {
 let outgoing: FromWorker[] = [];
 function send(message: FromWorker): void {
   outgoing.push(message);
-  if (outgoing.length === 1) queueMicrotask(flush);
+  if (outgoing.length === 1) setImmediate(flush);
 }
 function flush(): void {
   self.postMessage(outgoing);

@@ -25,11 +25,13 @@ interface Definition {
   tells?: string;
   /** Yields `turn, result`. A turn without a row counts as fenced. */
   select: string;
+  /** SQL over `a.result`: whether the turn changed nothing, so that a request's receipt stays open for another try. */
+  refused?: string;
   violations?: Record<string, ProblemCode>;
 }
 
 export function defineCommit<Row extends object, Result>(name: string, definition: Definition): Commit<Row, Result> {
-  const { columns, body, tells, select, violations = {} } = definition;
+  const { columns, body, tells, select, refused = "false", violations = {} } = definition;
   // `for share` waits for whoever raises the epoch, and makes them wait for us; then the epoch is compared again.
   const text = `with input as materialized (
   select * from jsonb_to_recordset($1::jsonb) as i(turn int, part int, epoch bigint, receipt uuid, ${columns})),
@@ -40,7 +42,8 @@ turns as materialized (
 ${returning(body)},
 answers as materialized (${select}),
 receipted as (
-  update receipts r set result = a.result from turns t join answers a on a.turn = t.turn where r.id = t.receipt)
+  update receipts r set result = a.result from turns t join answers a on a.turn = t.turn
+  where r.id = t.receipt and not (${refused}))
 ${tells === undefined ? "" : `, ${telling(tells, writersOf(body))}`}
 select a.turn, a.result, ${
     tells === undefined ? "null" : `case when row_number() over () = 1 then ${TOLD} end`

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { type Leases, partitionOf, PARTITIONS } from "./leases.ts";
@@ -183,7 +184,7 @@ export class Pool implements AsyncDisposable {
     slot.outgoing.push(message);
     if (slot.scheduled) return;
     slot.scheduled = true;
-    queueMicrotask(() => this.#flush(slot));
+    setImmediate(() => this.#flush(slot));
   }
 
   #flush(slot: Slot): void {

@@ -45,6 +45,7 @@ export type EventKind =
   | "page.shown"
   | "page.updated"
   | "follow.changed"
+  | "replies.changed"
   | "user.deleted";
 
 /** From the pool to a worker. Batches, because a message costs more than what it carries. */

@@ -195,13 +195,31 @@ Deno.test("A bad cursor, limit or query is refused by every list", async () => {
   }
 });
 
+Deno.test("The end of a block is a time to come that a calendar knows", async () => {
+  const [admin, person] = await Promise.all([app.admin(), app.person()]);
+  const times = [
+    "2020-01-01T00:00:00Z",
+    "9999-12-31T23:59:59-12:00",
+    "2027-02-30T00:00:00Z",
+    "2027-01-01",
+    "tomorrow",
+    "infinity",
+    7,
+  ];
+  for (const path of [`/users/${person.id}/block`, `/pages/${person.page_id}/block`]) {
+    for (const until of times) {
+      const body = { reason: "spam", until };
+      const { errors } = await app.refused("validation", "POST", path, { token: admin.token, body });
+      assert.equal(errors[0].path, "until", String(until));
+    }
+  }
+  await app.ok("GET", "/users/me", { token: person.token });
+});
+
 Deno.test("What is not there is 404, another method 405 with what is allowed, both as problems", async () => {
   for (const path of ["/nothing", "/users/me/nothing", "/pages/x/y/z"]) {
     isRefusal(path, await app.call("GET", path, { undeclared: true }), 404);
   }
-  const answer = await app.call("DELETE", "/users/me", { undeclared: true });
-  // `me` is no id, so that this address knows GET only as far as `/users/{id}` does not.
-  isRefusal("DELETE /users/me", answer, 401, 404, 405);
   const { slug, headers } = await app.call("PUT", "/security/login", { undeclared: true });
   assert.equal(slug, "method-not-allowed");
   assert.equal(headers.get("allow"), "POST");

@@ -106,11 +106,26 @@ Deno.test("A key belongs to its account and its address: the same one elsewhere 
   await app.refused("idempotency-key-reused", "POST", path, { token: one!.token, body: { text: "Hi" }, headers });
 });
 
-Deno.test("A refused request leaves its key free, for any body", async () => {
-  const { login } = await app.person();
+Deno.test("A refused request leaves its key free: for any body, and for the same one once it is no more refused", async () => {
+  const [one, other] = await app.people(2);
   const headers = key();
-  await app.refused("login-taken", "POST", "/users", { body: registration(login), headers });
+  await app.refused("login-taken", "POST", "/users", { body: registration(one!.login), headers });
   await app.ok("POST", "/users", { body: registration(), headers });
+
+  const [body, uuidHeaders] = [{ name: "A page", uuid: newLogin("h") }, key()];
+  const taken = await app.page(one!, { uuid: body.uuid });
+  const again = { token: other!.token, body, headers: uuidHeaders };
+  for (let i = 0; i < 2; i++) await app.refused("uuid-taken", "POST", "/pages", again);
+  await app.ok("DELETE", `/pages/${taken.id}`, { token: one!.token });
+  assert.equal((await app.ok("POST", "/pages", again)).uuid, body.uuid);
+
+  const page = await app.page(one!, { is_private: true });
+  const secret = await app.post(one!, {}, page.id);
+  const reply = { token: other!.token, body: { text: "Hello", reply_to: secret.id }, headers: key() };
+  const path = `/pages/${other!.page_id}/posts`;
+  await app.refused("not-found", "POST", path, reply);
+  await app.ok("PATCH", `/pages/${page.id}`, { token: one!.token, body: { is_private: false } });
+  assert.equal((await app.ok("POST", path, reply)).reply_to.state, "available");
 });
 
 Deno.test("A replayed registration does not tell the answer to whoever asks with another password", async () => {

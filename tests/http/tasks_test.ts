@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { freshDataDir } from "../support/pglite.ts";
 import { administrator, call, makePeople, type Person } from "../support/person.ts";
-import { NodeProcess } from "../support/node_process.ts";
+import { emptyFolder, NodeProcess } from "../support/node_process.ts";
+import { boundToParent } from "../support/servers.ts";
 import { until } from "../support/seeded.ts";
 import { TaskProcess } from "../support/task_process.ts";
 
@@ -156,6 +157,39 @@ Deno.test("deno task migrate works on files without a server, and steps aside fo
   const { code, output } = await TaskProcess.run("migrate", [], env);
   assert.equal(code, 0, output);
   assert.match(output, /A server is running/);
+});
+
+Deno.test("deno task start needs no setting: its data is in ./data, and it ends in order", async () => {
+  await using folder = await emptyFolder();
+  const root = new URL("../../", import.meta.url).pathname;
+  const [program, args] = boundToParent([
+    Deno.execPath(),
+    "run",
+    "-A",
+    "--config",
+    `${root}deno.json`,
+    `${root}main.ts`,
+  ]);
+  const child = new Deno.Command(program, {
+    args,
+    cwd: folder.path,
+    env: { PORT: "0", DATA_DIR: "", LOG_LEVEL: "error" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  let output = "";
+  let ended = false;
+  const reading = (async () => {
+    for await (const chunk of child.stdout.pipeThrough(new TextDecoderStream())) output += chunk;
+    ended = true;
+  })();
+  await until("it is ready", () => ended || output.includes("Rookery is ready at"), { timeoutMs: 60_000 });
+  assert.match(output, /^The administrator is "admin" with the password \S+/m);
+  assert.match(output, /^Rookery is ready at http:\/\/127\.0\.0\.1:\d+$/m);
+  child.kill("SIGTERM");
+  assert.equal((await child.status).code, 0);
+  await reading;
 });
 
 async function census(node: NodeProcess): Promise<Census> {

@@ -90,10 +90,10 @@ Deno.test("A socket closes with 4401 at sign-out and with 4403 when its account 
   assert.equal(third!.closed!.code, 4401);
 });
 
-/** A number of `/metrics` whose name holds the word. */
+/** A number of `/metrics`. */
 async function metric(node: NodeProcess, word: string): Promise<number> {
   const text = await (await fetch(`${node.url}/metrics`)).text();
-  const line = text.split("\n").find((each) => !each.startsWith("#") && each.includes(word));
+  const line = text.split("\n").find((each) => each.startsWith(`rookery_live_${word} `));
   assert.ok(line, `no metric of ${word} in\n${text}`);
   return Number(line.split(" ").at(-1));
 }

@@ -70,7 +70,7 @@ export class LiveListener {
   async #listen(socket: RawSocket, connection: number, greeted: PromiseWithResolvers<void>): Promise<void> {
     for (let message = await socket.next(); message && this.#socket === socket; message = await socket.next()) {
       if (message.kind === "ping") this.pings++;
-      if (message.kind === "close") this.closed = message;
+      if (message.kind === "close") this.closed ??= message;
       if (message.kind === "text") this.#take(JSON.parse(message.text), connection, greeted);
     }
     if (this.#socket === socket) this.cut();

@@ -153,7 +153,10 @@ export async function assertHistoryWhole(sql: Sql): Promise<void> {
 async function attempt(send: () => Promise<Answer>): Promise<Answer | undefined> {
   const answer = await send().catch(() => undefined);
   if (answer && answer.status < 300) return answer;
-  if (answer) assert.ok([409, 503, 504].includes(answer.status), `${answer.status} ${JSON.stringify(answer.body)}`);
+  if (!answer) return undefined;
+  const told = `${answer.status} ${JSON.stringify(answer.body)}`;
+  assert.ok([409, 503, 504].includes(answer.status), told);
+  if (answer.status === 503) assert.ok(answer.headers.has("retry-after"), `${told} without Retry-After`);
   return undefined;
 }
 

@@ -1,0 +1,197 @@
+/** Epochs license writes: what a former owner of a partition still has under way changes nothing. */
+import assert from "node:assert/strict";
+import pg from "pg";
+import { LocalLeases } from "../../actors/runtime/local_leases.ts";
+import { partitionOf, PARTITIONS } from "../../actors/runtime/leases.ts";
+import { type HostThread, Pool, type PoolOptions } from "../../actors/runtime/pool.ts";
+import { startWorkerThread } from "../../actors/runtime/worker_thread.ts";
+import { connectPostgres } from "../../db/postgres.ts";
+import { createPost } from "../../db/posts.ts";
+import { migrate } from "../../db/migrate.ts";
+import type { Sql } from "../../db/sql.ts";
+import { AppError } from "../../errors.ts";
+import { Log } from "../../log.ts";
+import { newId } from "../../security/ids.ts";
+import { until } from "../support/seeded.ts";
+import { freshDatabase } from "../support/servers.ts";
+
+const server = Deno.env.get("TEST_POSTGRES_URL");
+
+fencingTest("A commit under an old epoch writes nothing", async ({ sql, page, owner }) => {
+  const partition = partitionOf(page);
+  const [first] = await new LocalLeases(sql).acquire([partition]);
+  assert.equal((await commitPost(sql, page, owner, first!.epoch)).length, 1);
+  const [second] = await new LocalLeases(sql).acquire([partition]);
+  assert.ok(second!.epoch > first!.epoch);
+  const before = await everything(sql);
+  assert.deepEqual(await commitPost(sql, page, owner, first!.epoch), []);
+  assert.deepEqual(await everything(sql), before);
+  assert.equal((await commitPost(sql, page, owner, second!.epoch)).length, 1);
+});
+
+fencingTest(
+  "Taking a partition waits for the statements in flight under its old epoch",
+  async ({ sql, url, page, owner }) => {
+    const partition = partitionOf(page);
+    const [grant] = await new LocalLeases(sql).acquire([partition]);
+    await using zombie = await transaction(url);
+    const rows = await zombie.query(...statement(page, owner, grant!.epoch));
+    assert.equal(rows.length, 1);
+    let taken = false;
+    const taking = new LocalLeases(sql).acquire([partition]).then((grants) => {
+      taken = true;
+      return grants;
+    });
+    await until("the taking waits for a lock", () => someoneWaits(sql));
+    assert.equal(taken, false);
+    await zombie.commit();
+    const [next] = await taking;
+    assert.equal(next!.epoch, grant!.epoch + 1);
+    assert.equal((await everything(sql)).posts, 1, "what was in flight has happened");
+  },
+);
+
+fencingTest(
+  "A statement that waited while its partition was taken writes nothing",
+  async ({ sql, url, page, owner }) => {
+    const partition = partitionOf(page);
+    const [grant] = await new LocalLeases(sql).acquire([partition]);
+    await using taker = await transaction(url);
+    await taker.query("update partitions set epoch = epoch + 1 where id = $1", [partition]);
+    const late = commitPost(sql, page, owner, grant!.epoch);
+    await until("the late statement waits for a lock", () => someoneWaits(sql));
+    await taker.commit();
+    assert.deepEqual(await late, []);
+    assert.deepEqual(await everything(sql), { posts: 0, events: 0, post_count: 0 });
+  },
+);
+
+fencingTest(
+  "A worker that dies with turns under way is replaced, and every call is answered",
+  async ({ sql, url, page, owner }) => {
+    const threads: { thread: HostThread; die: (reason: string) => void }[] = [];
+    const options: PoolOptions = {
+      threads: 1,
+      start: async () => {
+        const thread = await startWorkerThread({ database: { url }, codeKey: new Uint8Array(32) });
+        threads.push({ thread, die: () => {} });
+        const place = threads.at(-1)!;
+        return { ...thread, onDeath: (listen) => thread.onDeath(place.die = listen) };
+      },
+      leases: new LocalLeases(sql),
+      log: new Log("error"),
+      onCommitted: () => {},
+      applied: () => Promise.resolve(),
+      onFacet: () => {},
+      onJobs: () => {},
+      onPartitionsMoved: (partitions) => assert.equal(partitions.length, PARTITIONS),
+      onFenced: () => assert.fail("a replaced worker is no other node"),
+    };
+    await using pool = await Pool.start(options);
+    const post = async () => {
+      const id = newId();
+      const content = { id, text: id, tagged: [], tagged_logins: [], place: null, reply_to: null };
+      const command = { type: "create_post", by: { id: owner, role: "user" }, post: content };
+      await pool.ask({ kind: "page", id: page }, command);
+      return id;
+    };
+    const acknowledged = new Set<string>();
+    for (let round = 0; round < 3; round++) {
+      const dying = threads.at(-1)!;
+      const asked = Array.from({ length: 300 }, () => post());
+      await Promise.any(asked);
+      dying.thread.terminate();
+      dying.die("the test ended it");
+      let unknown = 0;
+      for (const outcome of await Promise.allSettled(asked)) {
+        if (outcome.status === "fulfilled") acknowledged.add(outcome.value);
+        else {
+          assert.ok(outcome.reason instanceof AppError, String(outcome.reason));
+          assert.ok(["outcome-unknown", "overloaded"].includes(outcome.reason.code), outcome.reason.code);
+          unknown++;
+        }
+      }
+      assert.ok(unknown > 0, "it died with calls under way");
+      acknowledged.add(await until("another worker answers", () => post().catch(() => undefined)));
+      assert.equal(threads.length, round + 2);
+    }
+    const stored = await sql.query<{ id: string }>("select id from posts");
+    const ids = new Set(stored.map(({ id }) => id));
+    for (const id of acknowledged) assert.ok(ids.has(id), `${id} was acknowledged and is lost`);
+    const { posts, events, post_count } = await everything(sql);
+    assert.deepEqual([events, post_count], [posts, posts], "each post with its event and counted");
+  },
+);
+
+interface Ground {
+  sql: Sql;
+  url: string;
+  page: string;
+  owner: string;
+}
+
+function fencingTest(name: string, body: (ground: Ground) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: server === undefined,
+    fn: async () => {
+      const url = await freshDatabase(server!);
+      await using sql = connectPostgres(url, { max: 4, applicationName: "test" });
+      await migrate(sql);
+      const [owner, page] = [newId(), newId()];
+      await sql.query(
+        `with u as (insert into users (id, login, password_hash, first_name, last_name, email, page_id, created_at)
+          values ($1, 'ann', '', 'Ann', 'Lee', 'ann@example.com', $2, now()))
+        insert into pages (id, owner_id, uuid, name, is_personal, created_at) values ($2, $1, 'ann', 'Ann', true, now())`,
+        [owner, page],
+      );
+      await body({ sql, url, page, owner });
+    },
+  });
+}
+
+function statement(page: string, owner: string, epoch: number): [text: string, params: (string | number[])[]] {
+  const part = partitionOf(page);
+  const row = {
+    id: newId(),
+    page_id: page,
+    author_id: owner,
+    text: "a post",
+    tagged: [],
+    at: new Date().toISOString(),
+  };
+  return [createPost.text, [JSON.stringify([{ turn: 0, part, epoch, ...row }]), [part]]];
+}
+
+function commitPost(sql: Sql, page: string, owner: string, epoch: number): Promise<unknown[]> {
+  const [text, params] = statement(page, owner, epoch);
+  return sql.query(text, params);
+}
+
+async function everything(sql: Sql): Promise<{ posts: number; events: number; post_count: number }> {
+  const [row] = await sql.query<{ posts: number; events: number; post_count: number }>(
+    `select (select count(*) from posts) as posts, (select count(*) from events) as events,
+      (select sum(post_count)::int from pages) as post_count`,
+  );
+  return row!;
+}
+
+async function someoneWaits(sql: Sql): Promise<boolean> {
+  const rows = await sql.query(
+    "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+  );
+  return rows.length > 0;
+}
+
+/** A connection of its own with an open transaction. */
+async function transaction(url: string) {
+  const client = new pg.Client({ connectionString: url });
+  client.on("error", () => {});
+  await client.connect();
+  await client.query("begin");
+  return {
+    query: async (text: string, params: unknown[]) => (await client.query(text, params)).rows,
+    commit: () => client.query("commit"),
+    [Symbol.asyncDispose]: () => client.end(),
+  };
+}

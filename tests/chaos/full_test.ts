@@ -1,0 +1,168 @@
+/** What becomes of a node whose Postgres, Redis or NATS is killed; servers of its own, which it may kill. */
+import assert from "node:assert/strict";
+import { LiveListener } from "../support/live_listener.ts";
+import { emptyFolder, NodeProcess } from "../support/node_process.ts";
+import { administrator, call, makePeople, type Person } from "../support/person.ts";
+import { type Seeded, seededTest, until } from "../support/seeded.ts";
+import { startNats, startPostgres, startRedis } from "../support/servers.ts";
+import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+
+const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
+
+fullTest(
+  "Postgres: backends terminated and the server restarted under load lose nothing, and the node stays",
+  async (random) => {
+    await using postgres = await startPostgres({ fsync: false });
+    const DATABASE_URL = await postgres.createDatabase();
+    await using node = await NodeProcess.on(await emptyFolder(), { DATABASE_URL });
+    const world = await build(node, random);
+    const { storm } = world;
+    const pid = node.pid;
+    await underLoad(storm, async (grown) => {
+      for (let i = 0; i < 4; i++) {
+        await grown(40);
+        await node.sql.query(
+          "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rookery%' and pid <> pg_backend_pid()",
+        );
+      }
+      await grown(40);
+      await postgres.kill();
+      const [person] = world.people;
+      const refused = await until("a write is refused", async () => {
+        const answer = await person!.call("POST", `/pages/${person!.page}/posts`, { text: "while it is away" });
+        return answer.status === 503 && answer;
+      });
+      assert.ok(Number(refused.headers.get("retry-after")) > 0, "a refusal says when to come again");
+      const read = await person!.call("GET", "/users/me/likes");
+      assert.deepEqual([read.status, read.headers.has("retry-after")], [503, true]);
+      const ready = await fetch(`${node.url}/readyz`);
+      assert.equal(ready.status, 503, await ready.text());
+      assert.equal((await fetch(`${node.url}/healthz`)).status, 200);
+      await postgres.restart();
+      await grown(80);
+    });
+    assert.equal(node.pid, pid, "the same process all along");
+    await holds(node, world);
+  },
+);
+
+fullTest("Redis and NATS: killed and wiped under load, they cost no write and no live event", async (random) => {
+  await using postgres = await startPostgres({ fsync: false });
+  await using redis = await startRedis();
+  await using nats = await startNats();
+  const DATABASE_URL = await postgres.createDatabase();
+  await using node = await NodeProcess.on(await emptyFolder(), {
+    DATABASE_URL,
+    REDIS_URL: redis.url,
+    NATS_URL: nats.url,
+  });
+  const world = await build(node, random);
+  const [person] = world.people as [Person, ...Person[]];
+  await underLoad(world.storm, async (grown) => {
+    await grown(40);
+    await redis.kill();
+    await grown(40);
+    const ticket = await person.call("POST", "/feed/ticket");
+    assert.deepEqual([ticket.status, ticket.headers.has("retry-after")], [503, true], "tickets live in Redis");
+    await redis.restart({ wipe: true });
+    await until("tickets are given again", async () => (await person.call("POST", "/feed/ticket")).status === 200);
+    await nats.kill();
+    await grown(40);
+    await nats.restart();
+    await grown(40);
+    await nats.restart({ wipe: true });
+    await grown(40);
+    await Promise.all([nats.kill(), redis.kill()]);
+    await grown(40);
+    await Promise.all([nats.restart({ wipe: true }), redis.restart({ wipe: true })]);
+    await grown(40);
+  });
+  await until("everything is ready again", async () => {
+    const ready = await fetch(`${node.url}/readyz`);
+    await ready.body?.cancel();
+    return ready.status === 200;
+  });
+  assert.ok(world.listener.connected, "the listener's socket was never closed");
+  await holds(node, world);
+});
+
+fullTest("Everything killed at once, the node as well, keeps what was acknowledged", async (random) => {
+  await using postgres = await startPostgres({ fsync: false });
+  await using redis = await startRedis();
+  await using nats = await startNats();
+  const DATABASE_URL = await postgres.createDatabase();
+  await using node = await NodeProcess.on(await emptyFolder(), {
+    DATABASE_URL,
+    REDIS_URL: redis.url,
+    NATS_URL: nats.url,
+  });
+  const world = await build(node, random);
+  await underLoad(world.storm, async (grown) => {
+    await grown(80);
+    await Promise.all([node.kill(), postgres.kill(), redis.kill(), nats.kill()]);
+    await Promise.all([postgres.restart(), redis.restart({ wipe: true }), nats.restart({ wipe: true })]);
+    await node.restart();
+    await grown(80);
+  });
+  await world.listener.connect();
+  await holds(node, world);
+});
+
+interface World {
+  storm: WriteStorm;
+  people: Person[];
+  admin: Person;
+  listener: LiveListener;
+}
+
+async function build(node: NodeProcess, random: Seeded): Promise<World> {
+  const admin = await administrator(node);
+  const people = await makePeople(node, 5);
+  // The administrator follows all, and the storm leaves that alone.
+  for (const { page } of people) await admin.do("PUT", `/pages/${page}/follow`);
+  const storm = new WriteStorm(random, people, people.map(({ page }) => page), "f");
+  return { storm, people, admin, listener: await LiveListener.open(admin) };
+}
+
+/** Runs the storm while `work` goes on; `grown` waits until so many posts more were acknowledged. */
+async function underLoad(
+  storm: WriteStorm,
+  work: (grown: (posts: number) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  let stopped = false;
+  const storming = storm.run(12, () => stopped);
+  try {
+    await work(async (posts) => {
+      const wanted = storm.posts.size + posts;
+      await until("the storm goes on", () => storm.posts.size >= wanted);
+    });
+  } finally {
+    stopped = true;
+    await storming;
+  }
+}
+
+async function holds(node: NodeProcess, { storm, admin, listener }: World): Promise<void> {
+  await until(
+    "writes are taken",
+    async () => (await call(node.url, "GET", "/users/me", { token: admin.token })).status === 200,
+  );
+  await node.sql.query("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
+  await storm.retry();
+  await storm.holdAgainst(node.sql);
+  await until("every event has its number", async () => {
+    const [row] = await node.sql.query<{ open: boolean }>(
+      "select exists (select from events where seq is null) or exists (select from like_signals) as open",
+    );
+    return !row!.open;
+  });
+  await assertCountersTrue(node.sql);
+  await assertHistoryWhole(node.sql);
+  const mark = await admin.post("did you hear it all?");
+  await listener.heard("the mark", ({ data }) => data.id === mark.id);
+  const heard = listener.frames.filter(({ type }) => type === "post.created").map(({ data }) => data.id).sort();
+  const posts = await node.sql.query<{ id: string }>("select id from posts order by id");
+  assert.deepEqual(heard, posts.map(({ id }) => id), "every post was heard once");
+  listener.cut();
+}

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { Committer, Fenced } from "../../actors/runtime/commit.ts";
+import { migrate } from "../../db/migrate.ts";
+import type { Sql } from "../../db/sql.ts";
+import { setRole } from "../../db/moderation.ts";
+import { openTestDatabase } from "../support/pglite.ts";
+
+interface Statement {
+  name: string;
+  text: string;
+  violations: Record<string, string>;
+}
+
+async function statements(): Promise<Statement[]> {
+  const found: Statement[] = [];
+  for await (const { name } of Deno.readDir(new URL("../../db/", import.meta.url))) {
+    if (!name.endsWith(".ts")) continue;
+    const exported: Record<string, unknown> = await import(`../../db/${name}`);
+    for (const value of Object.values(exported)) {
+      if (typeof value === "object" && value !== null && "text" in value && "violations" in value) {
+        found.push(value as Statement);
+      }
+    }
+  }
+  return found;
+}
+
+async function withDatabase(test: (sql: Sql) => Promise<void>): Promise<void> {
+  await using sql = await openTestDatabase();
+  await migrate(sql);
+  await test(sql);
+}
+
+Deno.test("Every commit is a statement the database understands, of a name of its own", () =>
+  withDatabase(async (sql) => {
+    const all = await statements();
+    assert.ok(all.length >= 20, `${all.length} commits were found`);
+    assert.equal(new Set(all.map(({ name }) => name)).size, all.length);
+    for (const { name, text } of all) {
+      const rows = await sql.query(text, ["[]", []]).catch((error) => assert.fail(`${name}: ${error.message}`));
+      assert.deepEqual(rows, [], name);
+    }
+  }));
+
+Deno.test("Every rule a commit gives a reason for is a rule of the database", () =>
+  withDatabase(async (sql) => {
+    const rows = await sql.query<{ name: string }>(
+      "select conname as name from pg_constraint union select relname from pg_class where relkind = 'i'",
+    );
+    const rules = new Set(rows.map(({ name }) => name));
+    const named = (await statements()).flatMap(({ violations }) => Object.keys(violations));
+    assert.ok(named.length > 0);
+    for (const name of named) assert.ok(rules.has(name), `there is no rule ${name}`);
+  }));
+
+Deno.test("A commit under another epoch than the partition's is fenced", () =>
+  withDatabase(async (sql) => {
+    const committer = new Committer(sql, () => {});
+    const row = { id: crypto.randomUUID(), role: "user" };
+    await sql.query("update partitions set epoch = 7 where id = 3");
+    const submit = (partition: number, epoch: number) => committer.submit(setRole, { partition, epoch, row });
+    await Promise.all([
+      assert.rejects(() => submit(3, 6), Fenced),
+      assert.rejects(() => submit(3, 8), Fenced),
+      assert.rejects(() => submit(999, 7), Fenced),
+      submit(3, 7),
+    ]);
+    assert.deepEqual([committer.stats.commits, committer.stats.statements < 4], [4, true]);
+  }));
