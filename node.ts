@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { LocalLeases } from "./actors/runtime/local_leases.ts";
 import { LocalBus } from "./actors/runtime/local_bus.ts";
 import type { Bus } from "./actors/runtime/bus.ts";
@@ -20,7 +21,7 @@ import type { Sql } from "./db/sql.ts";
 import { EventStream } from "./live/event_stream.ts";
 import { Gateway } from "./live/gateway.ts";
 import { LikeTeller } from "./live/like_teller.ts";
-import { publish, SEQUENCED } from "./live/publisher.ts";
+import { publish, subjectOf } from "./live/publisher.ts";
 import type { Log } from "./log.ts";
 import { startMailChild } from "./mail/child.ts";
 import { letterJob } from "./mail/letter_job.ts";
@@ -73,12 +74,12 @@ export async function startNode(
   const stream = stack.use(await EventStream.open(sql, log));
   const committed = (events: SequencedEvent[]) => {
     stream.offer(events);
-    publish(bus, events);
+    publish(bus, stream.epoch, events);
   };
   const likes = stack.use(new LikeTeller(sql, log, committed));
   const principals: Principals = new Principals(() => actors, sql);
   const codeKey = secret.subkey("codes");
-  let jobs: JobRunner | undefined;
+  let wakeJobs = () => {};
   const actors: Pool = stack.use(
     await Pool.start({
       threads: config.WORKERS,
@@ -88,13 +89,15 @@ export async function startNode(
       onCommitted: committed,
       applied: (seq) => stream.applied(seq),
       onFacet: (ref, value) => principals.changed(ref.id, value as UserFacet | null),
-      onJobs: () => jobs?.wake(),
+      onJobs: () => wakeJobs(),
       onPartitionsMoved: (partitions) => principals.forget(partitions),
       onFenced: (partition) => lost(`Partition ${partition} was taken by another node; this one stops`),
     }),
   );
   stream.consume((events) => actors.events(events));
-  await bus.subscribe(SEQUENCED, (message) => stream.offer(JSON.parse(message) as SequencedEvent[]));
+  if (config.NATS_URL) {
+    await bus.subscribe(subjectOf(stream.epoch), (message) => stream.offer(JSON.parse(message) as SequencedEvent[]));
+  }
   const gateway = stack.use(new Gateway(sql, stream, log));
   principals.onChange((userId, facet) => gateway.accountChanged(userId, facet));
 
@@ -119,9 +122,10 @@ export async function startNode(
   const bundled = config.SMTP_URL === undefined;
   const smtpUrl = config.SMTP_URL ?? await bundledMail(config, log, stack, sqlSocket);
   const mailer = new Mailer({ url: smtpUrl, from: config.MAIL_FROM });
-  jobs = stack.use(
+  const jobs = stack.use(
     new JobRunner(sql, { letter: letterJob({ mailer, codeKey, bundled, sql }), ...lapseJobs(ctx) }, log),
   );
+  wakeJobs = () => jobs.wake();
   stack.use(startHousekeeping(ctx));
 
   const api = buildApi(ctx);
@@ -171,7 +175,9 @@ async function openDatabase(
   const embedded = stack.use(await openPglite(dataDir));
   void embedded.ended.then((reason) => lost(`The embedded database ended: ${reason}`));
   stack.use(serveSql(embedded, `${dataDir}/socket`));
-  return { sql: embedded, workerDatabase: () => ({ port: embedded.port() }), sqlSocket: await socketPath(dataDir) };
+  // Absolute, since a child's permissions name it.
+  const sqlSocket = resolve(await socketPath(dataDir));
+  return { sql: embedded, workerDatabase: () => ({ port: embedded.port() }), sqlSocket };
 }
 
 async function bundledMail(

@@ -157,14 +157,17 @@ export class Gateway implements AsyncDisposable {
     this.#queue.push(item);
     if (this.#looping) return;
     this.#looping = true;
-    void this.#loop().finally(() => this.#looping = false);
+    void this.#loop();
   }
 
   async #loop(): Promise<void> {
     for (let item = this.#queue.shift(); item; item = this.#queue.shift()) {
       if ("joins" in item) item.done(await this.#makeLive(item.joins));
-      else await this.#take(item.events);
+      else if (this.#byUser.size > 0) await this.#take(item.events);
+      else this.#position = item.events.at(-1)!.seq;
     }
+    // In the same breath as the last look: what is enqueued from now on starts it anew.
+    this.#looping = false;
   }
 
   /** Between two batches: brings a joiner to where the loop is. False where the way is too long; then it replays on. */
@@ -174,8 +177,9 @@ export class Gateway implements AsyncDisposable {
       const missed = this.stream.since(connection.from)?.filter((event) => event.seq <= this.#position);
       if (!missed) return false;
       for (const event of missed) {
-        this.#subscribe(event, [connection]);
+        // Told first, as in the live stream: a page that goes is left with its farewell.
         if (isTold(event) && concerns(connection, event)) await this.#send([event], () => [connection]);
+        this.#subscribe(event, [connection]);
       }
       connection.from = this.#position;
     }

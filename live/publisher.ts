@@ -1,15 +1,17 @@
 import type { Bus } from "../actors/runtime/bus.ts";
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 
-/** Where other nodes hear of committed events. */
-export const SEQUENCED = "rookery.sequenced";
+/** Where the other nodes on the same database hear of committed events; installations may share a bus. */
+export function subjectOf(epoch: string): string {
+  return `rookery.sequenced.${epoch}`;
+}
 
 /**
  * Rings the doorbell for what was committed here: to the other nodes' event streams, and into the durable stream that services
  * read. Whoever misses it finds the events in the ledger, so a bus that is away is no error.
  */
-export function publish(bus: Bus, events: SequencedEvent[]): void {
+export function publish(bus: Bus, epoch: string, events: SequencedEvent[]): void {
   const message = JSON.stringify(events);
-  void bus.publish(SEQUENCED, message).catch(() => {});
+  void bus.publish(subjectOf(epoch), message).catch(() => {});
   void bus.append("events", String(events[0]!.seq), message).catch(() => {});
 }

@@ -22,7 +22,7 @@ export function systemRoutes({ app, ctx, stats }: Pick<Api, "app" | "ctx" | "sta
 
   app.get("/.well-known/jwks.json", (c) => {
     const text = JSON.stringify(ctx.keys.jwks());
-    const headers = { etag: etagOf(text), "cache-control": "public, max-age=300", "content-type": "application/json" };
+    const headers = { etag: etagOf(text), "cache-control": "public, max-age=60", "content-type": "application/json" };
     if (matches(c.req.header("if-none-match"), headers.etag)) return new Response(null, { status: 304, headers });
     return new Response(text, { headers });
   });

@@ -60,7 +60,7 @@ function handle(host: Host, message: ToWorker): void {
             type: "reply",
             call: message.call,
             reply,
-            ...(committed?.seq == null ? {} : { seq: committed.seq }),
+            ...(committed && committed.seq !== null ? { seq: committed.seq } : {}),
             ...(committed?.jobs ? { jobs: true } : {}),
           }),
       });
