@@ -3,6 +3,7 @@ import type { Bus } from "./actors/runtime/bus.ts";
 import type { Config } from "./config.ts";
 import type { Cache } from "./db/cache.ts";
 import type { Sql } from "./db/sql.ts";
+import type { ActiveFeeds } from "./live/active_feeds.ts";
 import type { EventStream } from "./live/event_stream.ts";
 import type { Gateway } from "./live/gateway.ts";
 import type { Log } from "./log.ts";
@@ -25,6 +26,7 @@ export interface AppContext {
   readonly tokens: Tokens;
   readonly stream: EventStream;
   readonly gateway: Gateway;
+  readonly feeds: ActiveFeeds;
   /** A like was committed: the sequencer tells of it at its next beat. */
   likesChanged(): void;
   /** Where a post is; remembered, since a post never moves. */

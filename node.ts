@@ -18,6 +18,7 @@ import { pageOfPost } from "./db/posts.ts";
 import { RedisCache } from "./db/redis_cache.ts";
 import { serveSql, socketPath } from "./db/socket.ts";
 import type { Sql } from "./db/sql.ts";
+import { ActiveFeeds } from "./live/active_feeds.ts";
 import { EventStream } from "./live/event_stream.ts";
 import { Gateway } from "./live/gateway.ts";
 import { LikeTeller } from "./live/like_teller.ts";
@@ -114,6 +115,7 @@ export async function startNode(
     tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
     stream,
     gateway,
+    feeds: new ActiveFeeds(() => actors),
     likesChanged: () => likes.hint(),
     pageOfPost: rememberingPages(sql),
     draining: false,

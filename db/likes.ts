@@ -10,14 +10,13 @@ export interface LikeRow {
 /** Null where the post is gone or the person may not see it. */
 export type LikeResult = { like_count: number } | null;
 
-const SEEN = `seen as materialized (
-  select t.* from turns t where exists (
-    select from posts p join visible_pages(t.user_id) v on v.id = p.page_id
-    where p.id = t.post_id and p.page_id = t.page_id and p.state = 'ready')
-    and exists (select from users u where u.id = t.user_id)),
--- In one order everywhere, so that two statements never wait for each other.
+const SEEN = `-- In one order everywhere, so that two statements never wait for each other.
 locked as materialized (
-  select p.id, p.page_id, p.like_count from posts p where p.id in (select post_id from seen) order by p.id for update)`;
+  select p.id, p.page_id, p.like_count from posts p where p.id in (select post_id from turns) and p.state = 'ready'
+  order by p.id for update),
+seen as materialized (
+  select t.* from turns t join locked k on k.id = t.post_id and k.page_id = t.page_id
+  where exists (select from visible_pages(t.user_id) v where v.id = t.page_id))`;
 
 const SIGNALLED = `signalled as (
   insert into like_signals (post_id, page_id) select id, page_id from counted
@@ -32,7 +31,7 @@ export const like = defineCommit<LikeRow, LikeResult>("post.like", {
   columns: "post_id uuid, page_id uuid, user_id uuid, at timestamptz",
   body: `${SEEN},
 liked as (
-  insert into likes (post_id, user_id, created_at) select s.post_id, s.user_id, s.at from seen s join locked k on k.id = s.post_id
+  insert into likes (post_id, user_id, created_at) select post_id, user_id, at from seen
   on conflict do nothing returning post_id),
 counted as (
   update posts p set like_count = p.like_count + n.likes
@@ -40,13 +39,14 @@ counted as (
   returning p.id, p.page_id, p.like_count),
 ${SIGNALLED}`,
   select: RESULT,
+  violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },
 });
 
 export const unlike = defineCommit<LikeRow, LikeResult>("post.unlike", {
   columns: "post_id uuid, page_id uuid, user_id uuid, at timestamptz",
   body: `${SEEN},
 unliked as (
-  delete from likes l using seen s join locked k on k.id = s.post_id where l.post_id = s.post_id and l.user_id = s.user_id
+  delete from likes l using seen s where l.post_id = s.post_id and l.user_id = s.user_id
   returning l.post_id),
 counted as (
   update posts p set like_count = p.like_count - n.likes
@@ -54,4 +54,5 @@ counted as (
   returning p.id, p.page_id, p.like_count),
 ${SIGNALLED}`,
   select: RESULT,
+  violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },
 });

@@ -164,7 +164,7 @@ export function postRoutes(api: Api): void {
         { type, by: caller, post_id: id } as PageCommand,
       );
       // Only the one who likes sees `liked` change at once; the count reaches everybody by an event.
-      ctx.actors.tell({ kind: "feed", id: caller.id }, { type: "refresh", post_id: id } as never);
+      ctx.feeds.refresh(caller.id, id);
       ctx.likesChanged();
       return answer(200, answered);
     });

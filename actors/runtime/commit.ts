@@ -31,7 +31,7 @@ interface Definition {
 }
 
 export function defineCommit<Row extends object, Result>(name: string, definition: Definition): Commit<Row, Result> {
-  const { columns, body, tells, select, refused = "false", violations = {} } = definition;
+  const { columns, body, tells, select, refused, violations = {} } = definition;
   // `for share` waits for whoever raises the epoch, and makes them wait for us; then the epoch is compared again.
   const text = `with input as materialized (
   select * from jsonb_to_recordset($1::jsonb) as i(turn int, part int, epoch bigint, receipt uuid, ${columns})),
@@ -40,16 +40,21 @@ fence as materialized (
 turns as materialized (
   select i.* from input i join fence f on f.id = i.part and f.epoch = i.epoch),
 ${returning(body)},
-answers as materialized (${select}),
-receipted as (
-  update receipts r set result = a.result from turns t join answers a on a.turn = t.turn
-  where r.id = t.receipt and not (${refused}))
+answers as materialized (${select})
+${refused === undefined ? "" : receipting(refused)}
 ${tells === undefined ? "" : `, ${telling(tells, writersOf(body))}`}
 select a.turn, a.result, ${
     tells === undefined ? "null" : `case when row_number() over () = 1 then ${TOLD} end`
   } as events
 from answers a`;
   return { name, text, violations };
+}
+
+/** What was answered goes into the turn's receipt, unless it was a refusal. */
+function receipting(refused: string): string {
+  return `, receipted as (
+  update receipts r set result = a.result from turns t join answers a on a.turn = t.turn
+  where r.id = t.receipt and not (${refused}))`;
 }
 
 /** A query for events of one kind. Columns are SQL; without `from`'s own `at` another is named. `rank` orders within a statement. */

@@ -125,10 +125,12 @@ async function holdAgainstTable(node: NodeProcess, world: World, stretch: number
     const { must, may } = oracle.take(events);
     const frames = listener.frames.slice(entry.checked);
     entry.checked = listener.frames.length;
+    assert.deepEqual(listener.resets, [], `${who} was reset`);
     assertOrderly(frames, world.events, world.seqOfId);
     const heard = new Map(frames.map((frame) => [frame.seq, frame]));
     const missing = must.filter(({ seq }) => !heard.has(seq));
-    assert.deepEqual(missing, [], `${who} missed what they should have heard`);
+    const came = frames.map(({ seq, connection }) => `${seq}@${connection}`);
+    assert.deepEqual(missing, [], `${who} missed what they should have heard, and heard ${came}`);
     // What was repeated from before this stretch was judged in its own.
     const extra = frames.filter(({ seq }) => seq >= events[0]!.seq && !may.has(seq));
     assert.deepEqual(extra, [], `${who} heard what was not for them`);

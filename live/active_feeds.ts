@@ -1,0 +1,35 @@
+import type { FeedCommand } from "../actors/feed.ts";
+import type { Pool } from "../actors/runtime/pool.ts";
+import { HOST_LIMITS } from "../actors/runtime/host.ts";
+
+/** People whose reading is remembered; over it the longest silent are forgotten, and told though nobody may listen. */
+const MOST = 50_000;
+
+/**
+ * Which feed actors may be active: those that were read within the time an idle actor is kept. What happens to other people's
+ * feeds needs no message, since it is read from Postgres when they come back.
+ */
+export class ActiveFeeds {
+  #readAt = new Map<string, number>();
+  #forgotten = 0;
+
+  constructor(private readonly actors: () => Pool) {}
+
+  read(userId: string): void {
+    this.#readAt.delete(userId);
+    this.#readAt.set(userId, Date.now());
+    if (this.#readAt.size <= MOST) return;
+    const [oldest, at] = this.#readAt.entries().next().value!;
+    this.#readAt.delete(oldest);
+    this.#forgotten = Math.max(this.#forgotten, at);
+  }
+
+  /** This person did something to a post that only they see, such as liking it: their next read shows it. */
+  refresh(userId: string, postId: string): void {
+    // Twice the time, since an actor is passivated by a sweep, not to the second.
+    const since = Date.now() - 2 * HOST_LIMITS.idleMs;
+    if ((this.#readAt.get(userId) ?? this.#forgotten) < since) return;
+    const command: FeedCommand = { type: "refresh", post_id: postId };
+    this.actors().tell({ kind: "feed", id: userId }, command);
+  }
+}
