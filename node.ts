@@ -75,7 +75,8 @@ export async function startNode(
   const stream = stack.use(await EventStream.open(sql, log));
   const committed = (events: SequencedEvent[]) => {
     stream.offer(events);
-    publish(bus, stream.epoch, events);
+    // In one process the stream itself is the bus.
+    if (config.NATS_URL) publish(bus, stream.epoch, events);
   };
   const likes = stack.use(new LikeTeller(sql, log, committed));
   const principals: Principals = new Principals(() => actors, sql);
@@ -95,7 +96,12 @@ export async function startNode(
       onFenced: (partition) => lost(`Partition ${partition} was taken by another node; this one stops`),
     }),
   );
-  stream.consume((events) => actors.events(events));
+  const feeds = new ActiveFeeds(() => actors);
+  stream.consume((events) => {
+    // What happens to posts concerns only feeds; the rest concerns pages and people too.
+    const wanted = feeds.any ? events : events.filter(({ kind }) => !kind.startsWith("post."));
+    if (wanted.length > 0) actors.events(wanted);
+  });
   if (config.NATS_URL) {
     await bus.subscribe(subjectOf(stream.epoch), (message) => stream.offer(JSON.parse(message) as SequencedEvent[]));
   }
@@ -115,7 +121,7 @@ export async function startNode(
     tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
     stream,
     gateway,
-    feeds: new ActiveFeeds(() => actors),
+    feeds,
     likesChanged: () => likes.hint(),
     pageOfPost: rememberingPages(sql),
     draining: false,

@@ -12,10 +12,18 @@ const MOST = 50_000;
 export class ActiveFeeds {
   #readAt = new Map<string, number>();
   #forgotten = 0;
+  #lastRead = 0;
 
   constructor(private readonly actors: () => Pool) {}
 
+  /** Whether anybody reads at all; if not, posts need not be told to the actors. */
+  get any(): boolean {
+    const last = this.#lastRead;
+    return last !== 0 && last >= Date.now() - 2 * HOST_LIMITS.idleMs;
+  }
+
   read(userId: string): void {
+    this.#lastRead = Date.now();
     this.#readAt.delete(userId);
     this.#readAt.set(userId, Date.now());
     if (this.#readAt.size <= MOST) return;
