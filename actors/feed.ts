@@ -2,7 +2,7 @@ import { feedHead, feedPosts, feedPostsById } from "../db/feed.ts";
 import { encodeCursor } from "../db/cursor.ts";
 import type { PostRow } from "../db/posts.ts";
 import type { Reader } from "../db/sql.ts";
-import { renderPost } from "../routes/render.ts";
+import { renderPost } from "../render.ts";
 import { type ActorKind, type Decision, reply } from "./runtime/actor.ts";
 import type { SequencedEvent } from "./runtime/protocol.ts";
 

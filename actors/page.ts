@@ -3,7 +3,7 @@ import { like, unlike } from "../db/likes.ts";
 import { blockPage, unblockPage } from "../db/moderation.ts";
 import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
 import { createPost, deletePost, type PostRow, updatePost } from "../db/posts.ts";
-import { blockOf } from "../routes/render.ts";
+import { blockOf } from "../render.ts";
 import type { Role } from "../db/users.ts";
 import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
 import type { Refusal } from "./runtime/protocol.ts";

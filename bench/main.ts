@@ -27,7 +27,9 @@ for (const [name, bench] of Object.entries(BENCHES)) {
   rows.push(...await bench());
 }
 say("\n| what | Rookery | reference | ratio | to reach |\n|---|---|---|---|---|");
-for (const { what, ours, reference, ratio, target } of rows) say(`| ${what} | ${ours} | ${reference} | ${ratio} | ${target} |`);
+for (const { what, ours, reference, ratio, target } of rows) {
+  say(`| ${what} | ${ours} | ${reference} | ${ratio} | ${target} |`);
+}
 Deno.exit(0);
 
 function numberAfter(option: string, fallback: number): number {

@@ -1,6 +1,6 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import type { LivePostRow } from "../db/events.ts";
-import { renderLivePost } from "../routes/render.ts";
+import { renderLivePost } from "../render.ts";
 import type { Connection } from "./connection.ts";
 import { encodeLiveCursor } from "./cursor.ts";
 

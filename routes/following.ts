@@ -7,7 +7,7 @@ import { followedPages } from "../db/pages.ts";
 import { AppError } from "../errors.ts";
 import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 import { openPage, openPosts, pageId, pageParams } from "./pages.ts";
-import { blockOf, renderCard, renderPage } from "./render.ts";
+import { blockOf, renderCard, renderPage } from "../render.ts";
 import * as schemas from "./schemas.ts";
 
 const tags = ["Following"];

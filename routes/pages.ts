@@ -8,7 +8,7 @@ import { AppError } from "../errors.ts";
 import { newId } from "../security/ids.ts";
 import type { Caller } from "../security/principals.ts";
 import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
-import { blockOf, renderCard, renderPage } from "./render.ts";
+import { blockOf, renderCard, renderPage } from "../render.ts";
 import * as schemas from "./schemas.ts";
 import { blockUntil } from "./users.ts";
 

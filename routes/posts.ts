@@ -9,7 +9,7 @@ import { newId } from "../security/ids.ts";
 import type { Caller } from "../security/principals.ts";
 import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 import { openPage, openPosts, pageId, pageParams } from "./pages.ts";
-import { renderPost } from "./render.ts";
+import { renderPost } from "../render.ts";
 import * as schemas from "./schemas.ts";
 
 const tags = ["Posts"];

@@ -1,7 +1,7 @@
-import type { LivePostRow } from "../db/events.ts";
-import type { PageRow, ShownPageRow } from "../db/pages.ts";
-import type { PostRow } from "../db/posts.ts";
-import type { CardRow } from "../db/users.ts";
+import type { LivePostRow } from "./db/events.ts";
+import type { PageRow, ShownPageRow } from "./db/pages.ts";
+import type { PostRow } from "./db/posts.ts";
+import type { CardRow } from "./db/users.ts";
 
 /** The public card: all that strangers learn of a person. */
 export function renderCard({ id, login, first_name, last_name, page_id }: CardRow): Record<string, unknown> {

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { newLogin, PASSWORD, sharedApp } from "../support/app.ts";
+import { chromiumPath, launchChromium } from "../support/browser.ts";
+
+const app = sharedApp();
+const executable = chromiumPath();
+/** Playwright keeps a connection to the browser between steps. */
+const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
+
+Deno.test({
+  name: "A person registers, confirms, posts and hears another person's post live, all in the browser",
+  ...options,
+  fn: async () => {
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    const complaints = watch(page);
+    const login = newLogin("web");
+    await page.goto(app.url);
+    const form = page.locator("#register");
+    await form.locator("[name=login]").fill(login);
+    await form.locator("[name=email]").fill(`${login}@rookery.test`);
+    await form.locator("[name=first_name]").fill("Wren");
+    await form.locator("[name=last_name]").fill("Webb");
+    await form.locator("[name=password]").fill(PASSWORD);
+    await form.getByRole("button", { name: "Register" }).click();
+
+    await page.locator("#verify").waitFor();
+    await page.locator("#verify [name=code]").fill(await app.code(`${login}@rookery.test`));
+    await page.getByRole("button", { name: "Confirm" }).click();
+    await page.locator("#verify").waitFor({ state: "hidden" });
+
+    await page.locator("#write textarea").fill("From the browser <b>itself</b>");
+    await page.getByRole("button", { name: "Post" }).click();
+    await page.locator("#posts .text", { hasText: "From the browser <b>itself</b>" }).waitFor();
+    assert.equal(await page.locator("#posts b").count(), 0, "text is never markup");
+
+    const other = await app.person();
+    await page.locator("#follow [name=handle]").fill(other.login);
+    await page.getByRole("button", { name: "Follow" }).click();
+    await page.locator("#live[data-state=on]").waitFor();
+    // Until the page is followed for sure, a post would come by no stream.
+    await page.locator("#notice", { hasText: other.login }).waitFor();
+    const text = "Heard without reloading";
+    await app.post(other, { text });
+    const heard = page.locator("#posts li", { hasText: text });
+    await heard.waitFor();
+    await heard.locator(".like").click();
+    await heard.locator(".like[aria-pressed=true]").waitFor();
+    if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/client.png` });
+    assert.deepEqual(complaints, []);
+  },
+});
+
+Deno.test({
+  name: "The API's document is drawn in the browser from this server alone",
+  ...options,
+  fn: async () => {
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    const complaints = watch(page);
+    await page.goto(`${app.url}/docs`);
+    await page.getByText("Register an account").first().waitFor();
+    assert.deepEqual(complaints, []);
+  },
+});
+
+/** Errors on the page, and requests to anywhere else. */
+function watch(page: Page): string[] {
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(message.text());
+  });
+  page.on("request", (request) => {
+    const url = request.url();
+    if (!url.startsWith(app.url) && !url.startsWith("data:") && !url.startsWith("blob:")) {
+      complaints.push(`asked ${url}`);
+    }
+  });
+  return complaints;
+}
