@@ -216,10 +216,11 @@ create function visible_pages(viewer uuid) returns setof pages
   language sql stable parallel safe as $$
   select p.* from pages p
   where p.deleted_at is null and (
-    exists (select from users u where u.id = viewer and u.role <> 'user')
-    or ((p.blocked_until is null or p.blocked_until <= now())
+    -- The usual case first: an open page needs no further look.
+    ((p.blocked_until is null or p.blocked_until <= now())
       and (p.owner_blocked_until is null or p.owner_blocked_until <= now())
       and (not p.is_private
         or p.owner_id = viewer
-        or exists (select from follows f where f.page_id = p.id and f.user_id = viewer and f.state = 'following'))))
+        or exists (select from follows f where f.page_id = p.id and f.user_id = viewer and f.state = 'following')))
+    or exists (select from users u where u.id = viewer and u.role <> 'user'))
 $$;
