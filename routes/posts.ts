@@ -159,10 +159,12 @@ export function postRoutes(api: Api): void {
     }, async ({ ctx, caller, params: { id } }) => {
       const page = await ctx.pageOfPost(id);
       if (!page) throw new AppError("not-found", `There is no post "${id}"`);
-      const answered = await ctx.actors.ask<object>(
-        { kind: "page", id: page },
-        { type, by: caller, post_id: id } as PageCommand,
-      );
+      const command = { type, by: caller, post_id: id } as PageCommand;
+      const answered = await ctx.actors.ask<object>({ kind: "page", id: page }, command).catch(async (error) => {
+        // A blocked page refuses whatever the post is; one that is gone meanwhile is 404 there too.
+        const gone = error instanceof AppError && error.code === "page-blocked" && !await pageOfPost(ctx.sql, id);
+        throw gone ? new AppError("not-found", `There is no post "${id}"`) : error;
+      });
       // Only the one who likes sees `liked` change at once; the count reaches everybody by an event.
       ctx.feeds.refresh(caller.id, id);
       ctx.likesChanged();

@@ -224,3 +224,14 @@ Deno.test("A post stays its author's: staff may delete it, not rewrite it", asyn
   await app.refused("forbidden", "PATCH", `/posts/${id}`, { token: admin.token, body: { text: "Rewritten" } });
   assert.equal((await app.ok("GET", `/posts/${id}`, { token: author.token })).text, "A post");
 });
+
+Deno.test("A like of a deleted post is 404 also where the page has been blocked since", async () => {
+  const [author, fan] = await Promise.all([app.person(), app.person()]);
+  const post = await app.post(author);
+  await app.ok("PUT", `/posts/${post.id}/like`, { token: fan.token });
+  await app.ok("DELETE", `/posts/${post.id}`, { token: author.token });
+  const { token } = await app.admin();
+  await app.ok("POST", `/pages/${author.page_id}/block`, { token, body: { reason: "spam", until: null } });
+  await app.refused("not-found", "PUT", `/posts/${post.id}/like`, { token: fan.token });
+  await app.refused("not-found", "DELETE", `/posts/${post.id}/like`, { token: fan.token });
+});
