@@ -23,7 +23,6 @@ export async function startInstallation(prepare: (sql: Sql) => Promise<void> = a
         shared_buffers: "1GB",
         max_wal_size: "4GB",
         checkpoint_timeout: "30min",
-        ...(Deno.env.get("PROFILE") ? { shared_preload_libraries: "pg_stat_statements" } : {}),
       },
     }),
   );
@@ -41,7 +40,7 @@ const SECRET = "a secret of the bench and of nothing else";
 async function startServer(stack: AsyncDisposableStack, databaseUrl: string): Promise<{ url: string; pid: number }> {
   const dataDir = await Deno.makeTempDir();
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", ...(Deno.env.get("INSPECT") ? ["--inspect=127.0.0.1:9333"] : []), "-A", "main.ts"],
+    args: ["run", "-A", "main.ts"],
     env: {
       DATABASE_URL: databaseUrl,
       SECRET_KEY: SECRET,
