@@ -17,6 +17,9 @@ const REPLAY_PAGE = 500;
 /** Listeners that catch up from Postgres at the same time; the others wait their turn. */
 const JOINS_AT_ONCE = 16;
 
+/** How long a stopping node waits for its sockets to have heard that it goes; one that does not read is not waited for longer. */
+const GOODBYE_MS = 1_000;
+
 type Item = { events: SequencedEvent[] } | { joins: Connection; done: (joined: boolean) => void };
 
 /**
@@ -100,11 +103,15 @@ export class Gateway implements AsyncDisposable {
 
   /** Tells every listener to come back, to this node or another. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
     this.#closed = true;
     for (const connections of this.#byUser.values()) {
       for (const connection of connections) connection.close(CLOSE.restarting, "the node is restarting");
     }
-    await Promise.resolve();
+    // The word must be out before the server goes, which says 1001 to whoever has not heard it.
+    for (const end = Date.now() + GOODBYE_MS; this.#byUser.size > 0 && Date.now() < end;) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
 
   async #catchUp(connection: Connection, cursor: LiveCursor | undefined): Promise<void> {
