@@ -14,6 +14,8 @@ import { concerns, Frame, isTold, needsPost } from "./frames.ts";
 export const HEARTBEAT_S = 30;
 /** Events a replay reads at once. */
 const REPLAY_PAGE = 500;
+/** Frames a catching-up socket is given before it is asked whether it keeps up: the longest posts of so many fit its queue. */
+const FRAMES_AT_ONCE = 32;
 /** Listeners that catch up from Postgres at the same time; the others wait their turn. */
 const JOINS_AT_ONCE = 16;
 
@@ -153,9 +155,11 @@ export class Gateway implements AsyncDisposable {
         upTo,
         limit: REPLAY_PAGE,
       });
-      await this.#send(events, () => [connection]);
+      for (let i = 0; i < events.length; i += FRAMES_AT_ONCE) {
+        await this.#send(events.slice(i, i + FRAMES_AT_ONCE), () => [connection]);
+        if (!await connection.drained()) return false;
+      }
       connection.from = events.length < REPLAY_PAGE ? upTo : events.at(-1)!.seq;
-      if (!await connection.drained()) return false;
     }
     return connection.open;
   }
@@ -182,7 +186,9 @@ export class Gateway implements AsyncDisposable {
     if (!connection.open) return true;
     if (connection.from < this.#position) {
       const missed = this.stream.since(connection.from)?.filter((event) => event.seq <= this.#position);
-      if (!missed) return false;
+      // A long way is gone by replay, where a joiner that takes its time keeps nobody waiting.
+      const told = missed?.filter((event) => isTold(event) && concerns(connection, event)).length ?? 0;
+      if (!missed || told > FRAMES_AT_ONCE) return false;
       for (const event of missed) {
         // Told first, as in the live stream: a page that goes is left with its farewell.
         if (isTold(event) && concerns(connection, event)) await this.#send([event], () => [connection]);

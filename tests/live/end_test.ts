@@ -97,3 +97,18 @@ async function metric(node: NodeProcess, word: string): Promise<number> {
   assert.ok(line, `no metric of ${word} in\n${text}`);
   return Number(line.split(" ").at(-1));
 }
+
+Deno.test("A long replay of the longest posts is not taken for a slow reader", async () => {
+  await using node = await NodeProcess.start();
+  const [ann, bob] = await makePeople(node, 2) as [Person, Person];
+  await bob.do("PUT", `/pages/${ann.page}/follow`);
+  const listener = await LiveListener.open(bob);
+  listener.cut();
+  // Two and a half megabytes in a replay, where a socket may hold back one.
+  for (let i = 0; i < 20; i++) await Promise.all(Array.from({ length: 16 }, () => ann.post("я".repeat(4_000))));
+  const last = await ann.post("the last");
+  await listener.connect();
+  await listener.heard("the last of all", ({ data }) => data.id === last.id);
+  assert.equal(listener.frames.filter(({ type }) => type === "post.created").length, 321);
+  listener.cut();
+});
