@@ -1,3 +1,5 @@
+import { type Clock, LikesPace } from "./likes_pace.ts";
+
 /** What a listener's socket may hold back, in bytes, before it counts as too slow (`docs/limits.md`). */
 export const QUEUE_BOUND = 1024 * 1024;
 /** Messages a listener may send: it has nothing to say, so a chatty one is a mistake or worse. */
@@ -25,39 +27,49 @@ export class Connection {
   readonly pages = new Set<string>();
   /** Those of them whose posts the listener may not see now. */
   readonly hidden = new Set<string>();
-  /** Up to here everything was sent. */
+  /** Up to here everything was sent, or is held by the pace of likes. */
   from = 0;
   /** Whether it has caught up and takes part in the live stream. */
   live = false;
   #closed = false;
   #chatter = 0;
+  readonly #pace: LikesPace;
 
   constructor(
     private readonly socket: Socket,
     readonly userId: string,
     readonly sessionId: string,
     readonly staff: boolean,
-  ) {}
+    clock?: Clock,
+  ) {
+    this.#pace = new LikesPace((frame) => {
+      if (this.open) socket.send(frame);
+    }, clock);
+  }
 
   get open(): boolean {
     return !this.#closed && this.socket.readyState === WebSocket.OPEN;
   }
 
-  /** False once the socket is closed or closes because it does not keep up. */
-  send(frame: string): boolean {
+  /**
+   * Sends a frame, or holds it and those after it where the likes of the post `likesOf` were told a moment ago. False once the
+   * socket is closed or closes because it does not keep up.
+   */
+  send(frame: string, likesOf?: string): boolean {
     if (!this.open) return false;
-    if (this.socket.bufferedAmount > QUEUE_BOUND) {
+    if (this.#waiting > QUEUE_BOUND) {
       this.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
       return false;
     }
-    this.socket.send(frame);
+    if (likesOf === undefined && !this.#pace.holds) this.socket.send(frame);
+    else this.#pace.send(frame, likesOf);
     return true;
   }
 
   /** For long replays: waits until the socket has taken most of what it was given. False where it does not in time. */
   async drained(timeoutMs = 15_000): Promise<boolean> {
     const end = Date.now() + timeoutMs;
-    while (this.open && this.socket.bufferedAmount > QUEUE_BOUND / 4) {
+    while (this.open && this.#waiting > QUEUE_BOUND / 4) {
       if (Date.now() > end) {
         this.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
         return false;
@@ -74,10 +86,16 @@ export class Connection {
   close(code: number, reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#pace.clear();
     try {
       this.socket.close(code, reason);
     } catch {
       // Already closing: nothing more to say.
     }
+  }
+
+  /** Bytes that the peer has yet to take. */
+  get #waiting(): number {
+    return this.socket.bufferedAmount + this.#pace.heldBytes;
   }
 }

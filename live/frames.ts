@@ -27,12 +27,16 @@ export function concerns(connection: Connection, event: SequencedEvent): boolean
  */
 export class Frame {
   #variants = new Map<boolean, string>();
+  /** The post whose likes it tells. */
+  readonly likesOf: string | undefined;
 
   constructor(
     private readonly event: SequencedEvent,
     private readonly post: LivePostRow | undefined,
     private readonly epoch: string,
-  ) {}
+  ) {
+    if (event.kind === "post.likes") this.likesOf = event.post_id ?? undefined;
+  }
 
   /** Undefined where there is nothing to tell: the post is gone, and its deletion follows. */
   for(connection: Connection): string | undefined {

@@ -238,7 +238,7 @@ export class Gateway implements AsyncDisposable {
     if (text === undefined) return;
     this.stats.frames++;
     const wasOpen = connection.open;
-    if (connection.send(text) || !wasOpen) return;
+    if (connection.send(text, frame.likesOf) || !wasOpen) return;
     this.stats.tooSlow++;
     // Whoever does not read does not close either: its place is free at once.
     this.leave(connection);

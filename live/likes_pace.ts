@@ -1,0 +1,127 @@
+import { Buffer } from "node:buffer";
+
+/**
+ * Likes of one post leave by one socket at least this many milliseconds apart: over the promise of 250 ms, and under the beat of
+ * the teller of likes, so that its usual rhythm is never held up.
+ */
+export const PACE_MS = 255;
+/** Posts remembered before the first look for those to forget. */
+const REMEMBERED = 16;
+
+/** What a pace measures time by; another one in tests. */
+export interface Clock {
+  /** Milliseconds that never go back. */
+  now(): number;
+  /** Runs something later, unless what it returns is called before. */
+  after(ms: number, run: () => void): () => void;
+}
+
+const CLOCK: Clock = {
+  now: () => performance.now(),
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+interface Held {
+  text: string;
+  likesOf: string | undefined;
+  bytes: number;
+}
+
+/**
+ * The pace of likes on one socket. A frame that comes too soon holds the frames after it as well, since a cursor promises that all
+ * before it was sent. A held one is dropped when a later one of its post comes, which has the latest value and a later cursor.
+ * Nothing is held for longer than the pace.
+ */
+export class LikesPace {
+  /** By post, when its likes were sent last. */
+  #sentAt = new Map<string, number>();
+  #forgetAt = REMEMBERED;
+  /** In order; frames of likes by their post. */
+  #held = new Map<string | symbol, Held>();
+  #heldBytes = 0;
+  #wakesAt = 0;
+  #cancel: (() => void) | undefined;
+
+  constructor(private readonly write: (text: string) => void, private readonly clock: Clock = CLOCK) {}
+
+  /** Whether frames wait, so that a next one has to wait behind them. */
+  get holds(): boolean {
+    return this.#held.size > 0;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Writes the frame as soon as it is due; `likesOf` is the post whose likes it tells. */
+  send(text: string, likesOf: string | undefined): void {
+    if (!this.holds && this.#dueAt(likesOf) <= this.clock.now()) return this.#write(text, likesOf);
+    const key = likesOf ?? Symbol();
+    this.#drop(key);
+    const bytes = Buffer.byteLength(text);
+    this.#held.set(key, { text, likesOf, bytes });
+    this.#heldBytes += bytes;
+    // What was dropped may have been all that the others waited for.
+    this.#flush();
+  }
+
+  /** Drops what is held. */
+  clear(): void {
+    this.#held.clear();
+    this.#heldBytes = 0;
+    this.#sleep();
+  }
+
+  #flush(): void {
+    for (const [key, { text, likesOf }] of this.#held) {
+      const due = this.#dueAt(likesOf);
+      if (due > this.clock.now()) return this.#wakeAt(due);
+      this.#drop(key);
+      this.#write(text, likesOf);
+    }
+    this.#sleep();
+  }
+
+  #write(text: string, likesOf: string | undefined): void {
+    this.write(text);
+    if (likesOf === undefined) return;
+    // After the write, which may take its time: the next one is measured from the end of this one.
+    const now = this.clock.now();
+    this.#sentAt.set(likesOf, now);
+    if (this.#sentAt.size > this.#forgetAt) this.#forget(now);
+  }
+
+  /** A look at all of them, rare enough to cost nothing for each. */
+  #forget(now: number): void {
+    for (const [post, at] of this.#sentAt) if (at + PACE_MS <= now) this.#sentAt.delete(post);
+    this.#forgetAt = Math.max(REMEMBERED, this.#sentAt.size * 2);
+  }
+
+  #dueAt(likesOf: string | undefined): number {
+    const at = likesOf === undefined ? undefined : this.#sentAt.get(likesOf);
+    return at === undefined ? -Infinity : at + PACE_MS;
+  }
+
+  #drop(key: string | symbol): void {
+    this.#heldBytes -= this.#held.get(key)?.bytes ?? 0;
+    this.#held.delete(key);
+  }
+
+  #wakeAt(due: number): void {
+    if (this.#cancel && this.#wakesAt === due) return;
+    this.#sleep();
+    this.#wakesAt = due;
+    this.#cancel = this.clock.after(Math.ceil(due - this.clock.now()), () => {
+      this.#cancel = undefined;
+      this.#flush();
+    });
+  }
+
+  #sleep(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+}

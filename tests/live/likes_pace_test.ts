@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import { CLOSE, Connection, QUEUE_BOUND, type Socket } from "../../live/connection.ts";
+import { type Clock, PACE_MS } from "../../live/likes_pace.ts";
+import { type Person, sharedApp } from "../support/app.ts";
+
+const LEAST_MS = 250;
+
+/** Stands still until it is moved on. */
+class StoppedClock implements Clock {
+  #now = 1_000;
+  #timers = new Set<{ at: number; run: () => void }>();
+
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, run: () => void): () => void {
+    const timer = { at: this.#now + ms, run };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  pass(ms: number): void {
+    for (const end = this.#now + ms; this.#now < end;) {
+      this.#now++;
+      for (const timer of [...this.#timers].filter(({ at }) => at <= this.#now)) {
+        this.#timers.delete(timer);
+        timer.run();
+      }
+    }
+  }
+}
+
+class PaperSocket implements Socket {
+  readyState: number = WebSocket.OPEN;
+  bufferedAmount = 0;
+  sent: string[] = [];
+  closedWith: number | undefined;
+
+  send(text: string): void {
+    this.sent.push(text);
+  }
+
+  close(code: number): void {
+    this.readyState = WebSocket.CLOSING;
+    this.closedWith = code;
+  }
+}
+
+function pacedTest(name: string, run: (connection: Connection, socket: PaperSocket, clock: StoppedClock) => unknown) {
+  Deno.test(`A connection ${name}`, async () => {
+    const [socket, clock] = [new PaperSocket(), new StoppedClock()];
+    await run(new Connection(socket, "user", "session", false, clock), socket, clock);
+  });
+}
+
+pacedTest("sends everything at once while no post's likes come too soon", (connection, { sent }, clock) => {
+  connection.send("likes of a", "a");
+  connection.send("likes of b", "b");
+  connection.send("post");
+  assert.deepEqual(sent, ["likes of a", "likes of b", "post"]);
+  assert.equal(clock.timers, 0);
+  clock.pass(PACE_MS);
+  connection.send("likes of a again", "a");
+  assert.equal(sent.length, 4);
+});
+
+pacedTest("holds likes that come too soon, and what comes behind them in its order", (connection, { sent }, clock) => {
+  connection.send("a1", "a");
+  clock.pass(100);
+  connection.send("a2", "a");
+  connection.send("post");
+  connection.send("b1", "b");
+  clock.pass(PACE_MS - 101);
+  assert.deepEqual(sent, ["a1"]);
+  clock.pass(1);
+  assert.deepEqual(sent, ["a1", "a2", "post", "b1"]);
+  assert.equal(clock.timers, 0);
+});
+
+pacedTest("measures the pace from when held likes were sent", (connection, { sent }, clock) => {
+  connection.send("a1", "a");
+  connection.send("a2", "a");
+  clock.pass(PACE_MS);
+  connection.send("a3", "a");
+  clock.pass(PACE_MS - 1);
+  assert.deepEqual(sent, ["a1", "a2"]);
+  clock.pass(1);
+  assert.deepEqual(sent, ["a1", "a2", "a3"]);
+});
+
+pacedTest("drops held likes for later ones, and lets go what only they held", (connection, { sent }, clock) => {
+  connection.send("a1", "a");
+  connection.send("a2", "a");
+  connection.send("post");
+  connection.send("a3", "a");
+  assert.deepEqual(sent, ["a1", "post"]);
+  clock.pass(PACE_MS);
+  assert.deepEqual(sent, ["a1", "post", "a3"]);
+});
+
+pacedTest("wakes for the first that is held, also when it changes", (connection, { sent }, clock) => {
+  connection.send("b1", "b");
+  clock.pass(100);
+  connection.send("a1", "a");
+  connection.send("a2", "a");
+  connection.send("b2", "b");
+  connection.send("a3", "a");
+  clock.pass(PACE_MS - 100);
+  assert.deepEqual(sent, ["b1", "a1", "b2"]);
+  clock.pass(100);
+  assert.deepEqual(sent, ["b1", "a1", "b2", "a3"]);
+});
+
+pacedTest("counts what is held towards what a socket may hold back", (connection, socket, clock) => {
+  const text = "ж".repeat(QUEUE_BOUND / 8);
+  connection.send("a1", "a");
+  connection.send("a2", "a");
+  for (let i = 0; i < 4; i++) assert.ok(connection.send(text));
+  assert.equal(connection.send("one too many"), false);
+  assert.equal(socket.closedWith, CLOSE.tooSlow);
+  clock.pass(PACE_MS);
+  assert.deepEqual(socket.sent, ["a1"]);
+});
+
+pacedTest("counts no longer what was dropped or sent", (connection, { sent }, clock) => {
+  const text = "x".repeat(QUEUE_BOUND / 2);
+  for (let i = 0; i < 10; i++) assert.ok(connection.send(text, "a"));
+  clock.pass(PACE_MS);
+  assert.equal(sent.length, 2);
+  for (let i = 0; i < 10; i++) assert.ok(connection.send(text));
+});
+
+pacedTest("has not drained while much is held", async (connection, _socket, clock) => {
+  connection.send("a1", "a");
+  connection.send("a2", "a");
+  connection.send("x".repeat(QUEUE_BOUND / 2));
+  let drained = false;
+  const done = connection.drained().then(() => drained = true);
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  assert.equal(drained, false);
+  clock.pass(PACE_MS);
+  await done;
+});
+
+pacedTest("closes at once, and sends nothing of what it held", (connection, socket, clock) => {
+  connection.send("a1", "a");
+  connection.send("a2", "a");
+  connection.close(CLOSE.sessionEnded, "session ended");
+  assert.equal(socket.closedWith, CLOSE.sessionEnded);
+  assert.equal(clock.timers, 0);
+  clock.pass(PACE_MS);
+  assert.deepEqual(socket.sent, ["a1"]);
+});
+
+pacedTest("sends nothing held to a peer that has gone", (connection, socket, clock) => {
+  connection.send("a1", "a");
+  connection.send("a2", "a");
+  socket.readyState = WebSocket.CLOSED;
+  clock.pass(PACE_MS);
+  assert.deepEqual(socket.sent, ["a1"]);
+  assert.equal(clock.timers, 0);
+});
+
+pacedTest("keeps the pace of many posts at once", (connection, { sent }, clock) => {
+  for (const round of [1, 2]) for (let i = 0; i < 1_000; i++) connection.send(`${round}`, `post ${i}`);
+  assert.equal(sent.length, 1_000);
+  clock.pass(PACE_MS);
+  assert.equal(sent.length, 2_000);
+  clock.pass(PACE_MS);
+  // Those of before may be forgotten by now; what was sent a moment ago may not.
+  for (let i = 1_000; i < 5_000; i++) connection.send("1", `post ${i}`);
+  for (let i = 1_000; i < 5_000; i++) connection.send("2", `post ${i}`);
+  assert.equal(sent.length, 6_000);
+});
+
+const app = sharedApp();
+
+Deno.test("A hot post's likes reach a listener who comes back again and again at most once in 250 ms", async () => {
+  using server = watchSending();
+  const [ann, bob, ...fans] = await app.people(8) as [Person, Person, ...Person[]];
+  await app.follow(bob, ann.page_id);
+  const post = await app.post(ann);
+  let storming = true;
+  const storm = Promise.all(fans.map(async ({ token }) => {
+    for (let round = 0; storming || round % 2; round++) {
+      await app.ok(round % 2 ? "DELETE" : "PUT", `/posts/${post.id}/like`, { token });
+    }
+  }));
+  let cursor: string | undefined;
+  const visit = async () => {
+    await using listener = await app.listen(bob.token, cursor);
+    for (let frames = 0; frames < 3; frames++) ({ cursor } = await listener.next("post.likes"));
+  };
+  for (let visits = 0; visits < 8; visits++) {
+    await visit();
+    // So long that a replay has something to tell, and until another moment of the beat each time.
+    await new Promise((resolve) => setTimeout(resolve, 300 + 30 * visits));
+  }
+  await using listener = await app.listen(bob.token, cursor);
+  storming = false;
+  await storm;
+  for (const { token } of fans.slice(0, 4)) await app.ok("PUT", `/posts/${post.id}/like`, { token });
+  await listener.next(({ type, data }) => type === "post.likes" && data.like_count === 4);
+  assert.ok(server.gaps.length >= 16, `only ${server.gaps.length} gaps were seen`);
+  assert.deepEqual(server.gaps.filter((gap) => gap < LEAST_MS), []);
+});
+
+/** Milliseconds between frames of likes on the same socket, as this process's server sends them. */
+function watchSending(): { gaps: number[] } & Disposable {
+  const gaps: number[] = [];
+  const sentAt = new WeakMap<WebSocket, number>();
+  const { send } = WebSocket.prototype;
+  WebSocket.prototype.send = function (this: WebSocket, data) {
+    if (typeof data === "string" && data.startsWith('{"type":"post.likes"')) {
+      const [before, now] = [sentAt.get(this), performance.now()];
+      if (before !== undefined) gaps.push(now - before);
+      sentAt.set(this, now);
+    }
+    send.call(this, data);
+  };
+  return { gaps, [Symbol.dispose]: () => WebSocket.prototype.send = send };
+}
