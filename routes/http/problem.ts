@@ -9,10 +9,15 @@ export interface ProblemPlace {
   /** Where problem types are explained; empty for a relative reference. */
   publicUrl: string;
   log: Log;
+  /** Besides its own. */
+  headers?: Record<string, string>;
 }
 
 /** The one renderer of errors: `application/problem+json` (RFC 9457). What is not an `AppError` says nothing but its request id. */
-export function problem(error: unknown, { instance, requestId, publicUrl, log }: ProblemPlace): Response {
+export function problem(
+  error: unknown,
+  { instance, requestId, publicUrl, log, headers: extra }: ProblemPlace,
+): Response {
   const known = asAppError(error);
   if (!known || known.code === "internal") {
     log.error("a request failed", {
@@ -32,6 +37,7 @@ export function problem(error: unknown, { instance, requestId, publicUrl, log }:
     ...(shown.errors ? { errors: shown.errors } : {}),
   };
   const headers = new Headers({
+    ...extra,
     "content-type": "application/problem+json",
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",

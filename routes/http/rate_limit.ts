@@ -37,6 +37,13 @@ export interface RateState {
   policy: { name: string; windowS: number };
 }
 
+/** A refusal that tells of the limit it is for. */
+export class RateLimited extends AppError {
+  constructor(detail: string, readonly state: RateState) {
+    super("rate-limited", detail, { retryAfter: state.resetS });
+  }
+}
+
 interface Count {
   value: number;
   leftMs: number;
@@ -97,11 +104,9 @@ export class RateLimiter {
 
 function judge(name: LimitName, { limit, windowS }: Limit, { value, leftMs }: Count): RateState {
   const resetS = Math.max(1, Math.ceil(leftMs / 1000));
-  if (value > limit) {
-    const detail = `At most ${limit} requests in ${windowS} seconds count towards "${name}"`;
-    throw new AppError("rate-limited", detail, { retryAfter: resetS });
-  }
-  return { limit, remaining: limit - value, resetS, policy: { name, windowS } };
+  const state = { limit, remaining: Math.max(0, limit - value), resetS, policy: { name, windowS } };
+  if (value <= limit) return state;
+  throw new RateLimited(`At most ${limit} requests in ${windowS} seconds count towards "${name}"`, state);
 }
 
 /** An account's id is nobody's secret; an address, a login or an e-mail does not go into the cache as it is. */

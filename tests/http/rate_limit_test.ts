@@ -3,6 +3,7 @@ import { type Cache, CacheUnavailable } from "../../db/cache.ts";
 import { MemoryCache } from "../../db/memory_cache.ts";
 import { AppError } from "../../errors.ts";
 import { type LimitName, LIMITS, RateLimiter } from "../../routes/http/rate_limit.ts";
+import { startApp } from "../support/app.ts";
 
 async function spend(limiter: RateLimiter, name: LimitName, key: string, times: number): Promise<void> {
   for (let i = 0; i < times; i++) await limiter.check(name, key);
@@ -91,4 +92,36 @@ Deno.test("RateLimiter writes its headers as the IETF draft has them", () => {
   const limiter = new RateLimiter(undefined as unknown as Cache, false);
   const state = { limit: 10, remaining: 7, resetS: 42, policy: { name: "codes", windowS: 60 } };
   assert.deepEqual(limiter.headers(state), { "ratelimit-policy": '"codes";q=10;w=60', ratelimit: '"codes";r=7;t=42' });
+});
+
+Deno.test("Problems tell what is left of the limit that was counted last", async () => {
+  await using app = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
+  const { token } = await app.person({ verified: false });
+  const told = async (...[method, path, options]: Parameters<typeof app.call>) => {
+    const { status, headers } = await app.call(method, path, options);
+    const [, name, left] = /^"(\w+)";r=(\d+);t=\d+$/.exec(headers.get("ratelimit") ?? "") ?? [];
+    assert.match(headers.get("ratelimit-policy") ?? "", new RegExp(`^"${name}";q=\\d+;w=60$`));
+    return { status, name, left: Number(left), retryAfter: headers.get("retry-after"), of: headers.get("ratelimit") };
+  };
+  const first = await told("GET", "/users/me");
+  assert.deepEqual([first.status, first.name], [401, "general_address"]);
+  const next = await told("GET", `/posts/${crypto.randomUUID()}`, { token });
+  assert.deepEqual([next.status, next.name], [404, "general_account"]);
+  assert.equal((await told("GET", "/users/me")).left, first.left - 2);
+  const invalid = await told("GET", "/feed?limit=0", { token });
+  assert.deepEqual([invalid.status, invalid.name], [422, "general_account"]);
+  const forbidden = await told("POST", "/pages", { token, body: { name: "A page" } });
+  assert.deepEqual([forbidden.status, forbidden.name], [403, "general_address"]);
+  const attempt = () => told("POST", "/security/verify", { token, body: { code: "WRONG000" } });
+  const tried = await attempt();
+  assert.deepEqual([tried.status, tried.name], [422, "codes"]);
+  for (let i = tried.left; i > 0; i--) await attempt();
+  const over = await attempt();
+  assert.deepEqual([over.status, over.of], [429, `"codes";r=0;t=${over.retryAfter}`]);
+});
+
+Deno.test("Problems tell of no limit where none is counted", async () => {
+  await using app = await startApp({ RATE_LIMITS: "off", NATS_URL: "", REDIS_URL: "" });
+  const { headers } = await app.call("GET", "/users/me");
+  assert.equal(headers.get("ratelimit"), null);
 });
