@@ -7,7 +7,7 @@ import { until } from "./seeded.ts";
 import { boundToParent, freshDatabase } from "./servers.ts";
 
 export const ADMIN_PASSWORD = "Adm1n-password!";
-const SECRET_KEY = "a secret key for tests, 32 characters or more";
+export const SECRET_KEY = "a secret key for tests, 32 characters or more";
 const ROOT = new URL("../../", import.meta.url).pathname;
 
 export interface NodeProcessOptions {

@@ -120,12 +120,7 @@ export async function startNats(): Promise<NatsServer> {
   return Object.assign(server, { wsUrl: `ws://127.0.0.1:${wsPort}` });
 }
 
-/** True where the program is installed, for suites that step aside when it is not. */
-export function isInstalled(program: "postgres" | "redis-server" | "nats-server"): boolean {
-  return locate(program) !== undefined;
-}
-
-interface Plan {
+export interface Plan {
   url: string;
   home: string;
   user?: string;
@@ -140,7 +135,8 @@ interface Plan {
 const running = new Set<Deno.ChildProcess>();
 globalThis.addEventListener("unload", () => running.forEach((child) => signal(child, "SIGKILL")));
 
-async function launch(plan: Plan): Promise<Server> {
+/** Starts a server as its plan says; it is ready when this resolves. */
+export async function launch(plan: Plan): Promise<Server> {
   await plan.prepare();
   const log = `${plan.home}/log`;
   const start = async () => {
@@ -222,7 +218,8 @@ function quote(command: string[]): string {
   return "exec " + command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
 }
 
-function find(program: string): string {
+/** The path of an installed program. Throws where there is none. */
+export function find(program: string): string {
   const path = locate(program);
   if (path) return path;
   throw new Error(`${program} is not installed: looked through PATH, /usr/sbin and /usr/lib/postgresql/*/bin`);

@@ -1,0 +1,55 @@
+import type { Log } from "../log.ts";
+import { FileStore } from "./file_store.ts";
+import { storageService } from "./service.ts";
+
+/** Callers that have not ended by then are cut off. */
+const STOP_MS = 5_000;
+/** The process before this one may still be ending. */
+const LOCK_WAIT_MS = 5_000;
+
+export interface StorageServerOptions {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  folder: string;
+  maxEntries: number;
+  /** Whoever shows it may read and change everything. */
+  token: string;
+  log: Log;
+}
+
+export interface StorageServer extends AsyncDisposable {
+  port: number;
+}
+
+/** Opens the folder and serves it. Throws `StorageError`, and what listening throws. */
+export async function startStorageServer(
+  { host, port, folder, maxEntries, token, log }: StorageServerOptions,
+): Promise<StorageServer> {
+  if (token === "") throw new Error("The storage needs a token");
+  const store = await FileStore.open(folder, { maxEntries, lockWaitMs: LOCK_WAIT_MS });
+  const cut = new AbortController();
+  const { fetch } = storageService(store, token, log);
+  const server = Deno.serve(
+    { hostname: host, port, signal: cut.signal, onListen: () => {} },
+    (request) => fetch(request),
+  );
+  return {
+    port: server.addr.port,
+    async [Symbol.asyncDispose]() {
+      const timer = setTimeout(() => cut.abort(), STOP_MS);
+      await server.shutdown().catch(() => {});
+      clearTimeout(timer);
+      await store[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** `ROLES=storage`: the storage of a full installation, until told to stop. */
+export async function runStorageServer(options: StorageServerOptions, stopped: Promise<void>): Promise<void> {
+  await using server = await startStorageServer(options);
+  Deno.stdout.writeSync(
+    new TextEncoder().encode(`Rookery's storage is ready at http://${options.host}:${server.port}\n`),
+  );
+  await stopped;
+}
