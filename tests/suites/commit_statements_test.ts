@@ -17,8 +17,11 @@ async function statements(): Promise<Statement[]> {
     if (!name.endsWith(".ts")) continue;
     const exported: Record<string, unknown> = await import(`../../db/${name}`);
     for (const value of Object.values(exported)) {
-      if (typeof value === "object" && value !== null && "text" in value && "violations" in value) {
-        found.push(value as Statement);
+      // Some come in groups, as those of a picture.
+      for (const one of [value, ...Object.values(value ?? {})]) {
+        if (typeof one === "object" && one !== null && "text" in one && "violations" in one) {
+          found.push(one as Statement);
+        }
       }
     }
   }

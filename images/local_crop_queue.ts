@@ -1,0 +1,59 @@
+import { type CropQueue, MOST_WAITING } from "./crop_queue.ts";
+
+interface Consumer extends AsyncDisposable {
+  takeMore(): void;
+}
+
+/** Within one process, which it does not outlive. Drops an id that waits or is worked on already. */
+export class LocalCropQueue implements CropQueue {
+  #waiting: string[] = [];
+  /** Those that wait, and those under way. */
+  #known = new Set<string>();
+  #consumers = new Set<Consumer>();
+
+  async push(ids: readonly string[]): Promise<boolean> {
+    for (const id of ids) {
+      if (this.#known.has(id)) continue;
+      if (this.#waiting.length >= MOST_WAITING) return false;
+      this.#known.add(id);
+      this.#waiting.push(id);
+      for (const consumer of this.#consumers) consumer.takeMore();
+    }
+    return true;
+  }
+
+  consume(work: (id: string) => Promise<void>, atOnce: number): AsyncDisposable {
+    const running = new Set<Promise<void>>();
+    const run = async (id: string) => {
+      try {
+        await work(id);
+      } catch {
+        // What went wrong is the worker's to tell; here the id is done with.
+      } finally {
+        this.#known.delete(id);
+      }
+    };
+    const takeMore = () => {
+      while (running.size < atOnce && this.#waiting.length > 0 && this.#consumers.has(consumer)) {
+        // Begun a moment later, when it counts as running: `work` may push.
+        const ended: Promise<void> = Promise.resolve(this.#waiting.shift()!).then(run).then(() => {
+          running.delete(ended);
+          takeMore();
+        });
+        running.add(ended);
+      }
+    };
+    const dispose = async () => {
+      this.#consumers.delete(consumer);
+      await Promise.all(running);
+    };
+    const consumer: Consumer = { takeMore, [Symbol.asyncDispose]: dispose };
+    this.#consumers.add(consumer);
+    takeMore();
+    return consumer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#consumers].map((consumer) => consumer[Symbol.asyncDispose]()));
+  }
+}

@@ -1,0 +1,32 @@
+import { constants, setPriority } from "node:os";
+
+const BELOW_NORMAL = constants.priority.PRIORITY_BELOW_NORMAL;
+
+/** What a process holds in memory; `undefined` where that cannot be told: it is gone, or there is no `/proc`. */
+export function residentBytes(pid: number): number | undefined {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Lets others go first. Linux counts priorities by thread: those that are there get it, later ones inherit it. */
+export function lowerPriority(pid: number): void {
+  for (const id of [pid, ...threadsOf(pid)]) {
+    try {
+      setPriority(id, BELOW_NORMAL);
+    } catch {
+      // Gone meanwhile, or not allowed here: it works all the same.
+    }
+  }
+}
+
+function threadsOf(pid: number): number[] {
+  try {
+    return [...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => Number(name));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,42 @@
+import { photoStates } from "../db/photos.ts";
+import type { Reader } from "../db/sql.ts";
+
+/** Between looks, for photos that another node settles. */
+const LOOK_MS = 250;
+
+/** Lets a request wait for its photos. */
+export class PhotoWaiting {
+  #wakers = new Set<() => void>();
+
+  constructor(private readonly sql: Reader) {}
+
+  /** Some photo was settled on this node. */
+  settled(): void {
+    for (const wake of this.#wakers) wake();
+  }
+
+  /** Resolves when none of these is under way any more, or after so many milliseconds; with why one failed, if one did. */
+  async until(ids: readonly string[], timeoutMs: number): Promise<{ done: boolean; problem: string | null }> {
+    const end = Date.now() + timeoutMs;
+    for (;;) {
+      const states = await photoStates(this.sql, ids);
+      const problem = states.find(({ state }) => state === "failed")?.problem ?? null;
+      if (!states.some(({ state }) => state === "processing")) return { done: true, problem };
+      const left = end - Date.now();
+      if (left <= 0) return { done: false, problem };
+      await this.#wakeOr(Math.min(left, LOOK_MS));
+    }
+  }
+
+  #wakeOr(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#wakers.delete(wake);
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      this.#wakers.add(wake);
+    });
+  }
+}
