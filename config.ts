@@ -1,9 +1,10 @@
 import { z } from "zod";
 import type { Level } from "./log.ts";
 import { email, login, password } from "./routes/schemas.ts";
+import { parseS3Url } from "./storage/s3_options.ts";
 
-/** What a process may be; `api`, `actors` and `jobs` share one process for now, `mail` may stand alone or be left out. */
-export const ROLES = ["api", "actors", "jobs", "mail"] as const;
+/** What a process may do; `api` and `actors` share one, the others may stand alone or be left out. */
+export const ROLES = ["api", "actors", "jobs", "storage", "mail"] as const;
 export type Role = typeof ROLES[number];
 
 /** Every wrong setting, by name; `message` is for whoever starts the server and holds no value of a secret. */
@@ -29,6 +30,7 @@ interface Setting {
 }
 
 const MAX_WORKERS = 8;
+const MAX_CROPS = 4;
 const SECRET_KEY_LENGTH = 32;
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -70,7 +72,7 @@ const SETTINGS = {
   ROLES: {
     schema: roles(),
     standard: "all",
-    description: "What this process does: `all`, or some of `api,actors,jobs,mail`; the first three go together",
+    description: "What this process does: `all`, or some of `api,actors,jobs,storage,mail`; the first two go together",
   },
   REGISTRATION: {
     schema: z.enum(["open", "admin"]),
@@ -99,7 +101,42 @@ const SETTINGS = {
     standard: "Rookery <noreply@localhost.localdomain>",
     description: "Who letters are from",
   },
+  MAIL_URL: {
+    schema: url("smtp").optional(),
+    description: "The bundled mail server, where it runs apart (`ROLES=mail`)",
+  },
   MAIL_PORT: { schema: port(), standard: "0", description: "The port of the bundled mail server; 0 takes a free one" },
+  STORAGE_URL: {
+    schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
+    description: "The storage service, where it runs apart (`ROLES=storage`)",
+  },
+  STORAGE_PORT: {
+    schema: port(),
+    standard: "0",
+    description: "The port of the storage service; 0 takes a free one",
+  },
+  STORAGE_MAX_ENTRIES: {
+    schema: whole(4, 1_000_000),
+    standard: "1000",
+    description: "Files and folders that a folder of the storage service holds at most",
+  },
+  S3_URL: {
+    schema: s3Url().optional(),
+    description:
+      "An S3 bucket for the photos, instead of the storage service: `s3://key:secret@host:port/bucket?region=…&prefix=…&tls=…`",
+    secret: true,
+  },
+  IMAGE_ENGINE: {
+    schema: z.enum(["sharp", "imagescript"]),
+    standard: "sharp",
+    description: "What crops photos: `sharp`, or `imagescript`, which reads no WebP",
+  },
+  CROP_PROCESSES: {
+    schema: whole(1, 64),
+    standard: String(Math.max(1, Math.min(navigator.hardwareConcurrency, MAX_CROPS))),
+    standardIs: `cores, at most ${MAX_CROPS}`,
+    description: "Processes that crop photos, each one at a time",
+  },
   SECRET_KEY: {
     schema: z.string().min(SECRET_KEY_LENGTH, `Expected at least ${SECRET_KEY_LENGTH} characters`).optional(),
     description:
@@ -145,15 +182,45 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       problems.push({ setting, message: secret ? reasons : `${reasons}, got ${JSON.stringify(given)}` });
     }
   }
-  if (env["DATABASE_URL"] && !env["SECRET_KEY"]) {
-    problems.push({
-      setting: "SECRET_KEY",
-      message:
-        `Expected at least ${SECRET_KEY_LENGTH} characters, as DATABASE_URL is set: all nodes share the keys it seals`,
-    });
-  }
+  // What is wrong by itself is not said again.
+  const said = new Set(problems.map(({ setting }) => setting));
+  problems.push(...contradictions(values as Partial<Config>).filter(({ setting }) => !said.has(setting)));
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(values) as Config;
+}
+
+/** What no setting shows by itself. */
+function contradictions(config: Partial<Config>): { setting: string; message: string }[] {
+  const { DATABASE_URL, SECRET_KEY, ROLES: roles = [], S3_URL, STORAGE_URL, MAIL_URL, SMTP_URL } = config;
+  const found: { setting: string; message: string }[] = [];
+  const alone = !roles.includes("api");
+  if (alone && DATABASE_URL === undefined && roles.some((role) => role !== "storage")) {
+    found.push({
+      setting: "DATABASE_URL",
+      message: "Expected Postgres: the embedded database belongs to the one process with `api`",
+    });
+  }
+  if (SECRET_KEY === undefined && (DATABASE_URL !== undefined || alone)) {
+    found.push({
+      setting: "SECRET_KEY",
+      message:
+        `Expected at least ${SECRET_KEY_LENGTH} characters: all processes of an installation share the keys it seals`,
+    });
+  }
+  const handlesPhotos = roles.includes("api") || roles.includes("jobs");
+  if (handlesPhotos && !roles.includes("storage") && S3_URL === undefined && STORAGE_URL === undefined) {
+    found.push({
+      setting: "STORAGE_URL",
+      message: "Expected where the storage service is, or S3_URL, as ROLES leaves `storage` out",
+    });
+  }
+  if (roles.includes("jobs") && !roles.includes("mail") && SMTP_URL === undefined && MAIL_URL === undefined) {
+    found.push({
+      setting: "MAIL_URL",
+      message: "Expected where the mail server is, or SMTP_URL, as ROLES leaves `mail` out",
+    });
+  }
+  return found;
 }
 
 /** The text of `.env.example`: every setting with its default, commented out. */
@@ -232,12 +299,21 @@ function roles() {
   return z.string().transform((value, context): readonly Role[] => {
     const names = value === "all" ? [...ROLES] : value.split(",").map((name) => name.trim());
     const chosen = ROLES.filter((role) => names.includes(role));
-    const together = chosen.filter((role) => role !== "mail").length;
     if (!names.every((name) => (ROLES as readonly string[]).includes(name))) {
       context.addIssue({ code: "custom", message });
-    } else if (together !== 0 && together !== 3) {
-      context.addIssue({ code: "custom", message: "Expected api, actors and jobs together, or mail alone" });
+    } else if (chosen.includes("api") !== chosen.includes("actors")) {
+      context.addIssue({ code: "custom", message: "Expected api and actors together, or neither" });
     }
     return Object.freeze(chosen);
+  });
+}
+
+function s3Url() {
+  return z.string().superRefine((value, context) => {
+    try {
+      parseS3Url(value);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+    }
   });
 }

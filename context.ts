@@ -3,6 +3,8 @@ import type { Bus } from "./actors/runtime/bus.ts";
 import type { Config } from "./config.ts";
 import type { Cache } from "./db/cache.ts";
 import type { Sql } from "./db/sql.ts";
+import type { Staging } from "./images/staging.ts";
+import type { PhotoWaiting } from "./images/waiting.ts";
 import type { ActiveFeeds } from "./live/active_feeds.ts";
 import type { EventStream } from "./live/event_stream.ts";
 import type { Gateway } from "./live/gateway.ts";
@@ -11,6 +13,7 @@ import type { Principals } from "./security/principals.ts";
 import type { Keys } from "./security/keys.ts";
 import type { Secret } from "./security/secret.ts";
 import type { Tokens } from "./security/tokens.ts";
+import type { Storage } from "./storage/storage.ts";
 
 /** Everything a route may reach. Built once, in `main.ts`; a test may build it otherwise. */
 export interface AppContext {
@@ -27,6 +30,8 @@ export interface AppContext {
   readonly stream: EventStream;
   readonly gateway: Gateway;
   readonly feeds: ActiveFeeds;
+  readonly storage: Storage;
+  readonly photos: { staging: Staging; waiting: PhotoWaiting };
   /** A like was committed: the sequencer tells of it at its next beat. */
   likesChanged(): void;
   /** Where a post is; remembered, since a post never moves. */

@@ -1,6 +1,7 @@
 /** Every problem a caller can meet, by its slug, with its HTTP status and title. The slug ends the problem's `type`. */
 export const PROBLEMS = {
   "invalid-json": [400, "The body is not valid JSON"],
+  "invalid-body": [400, "The body is not whole"],
   "invalid-cursor": [400, "The cursor is not one of this list"],
   "validation": [422, "Some fields break their rules"],
   "idempotency-key-reused": [422, "The Idempotency-Key was used with another body"],
@@ -30,6 +31,10 @@ export const PROBLEMS = {
   "code-invalid": [422, "The code is wrong or has expired"],
   "code-exhausted": [429, "Too many wrong codes; ask for a new one"],
   "already-verified": [409, "The e-mail is verified already"],
+  "nothing-to-retry": [409, "Nothing here can be tried again"],
+  "upload-expired": [409, "The upload took too long; send it again"],
+  "photo-unreadable": [422, "The photo could not be read"],
+  "storage-unavailable": [503, "The storage of photos cannot be reached"],
   "precondition-failed": [412, "The thing has changed"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],

@@ -1,8 +1,10 @@
 /** Starts a node: config → sql → cache → bus → leases → workers → routes → serve; stops it in reverse. */
-import { ConfigError, readConfig } from "./config.ts";
+import { type Config, ConfigError, readConfig } from "./config.ts";
 import { Log } from "./log.ts";
 import { startNode } from "./node.ts";
 import { runMailServer } from "./mail/server.ts";
+import { runJobs } from "./workers/jobs_process.ts";
+import { runStorage } from "./workers/services.ts";
 
 if (import.meta.main) await main();
 
@@ -12,7 +14,7 @@ async function main(): Promise<void> {
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stopped.resolve());
   try {
-    if (!config.ROLES.includes("api")) return await runMailServer(config, log, stopped.promise);
+    if (!config.ROLES.includes("api")) return await runServices(config, log, stopped.promise);
     const node = await startNode(config, log, { onLost: stopped.reject });
     say(`Rookery is ready at ${node.url}`);
     try {
@@ -26,6 +28,16 @@ async function main(): Promise<void> {
     if (error instanceof Error) Deno.stderr.writeSync(new TextEncoder().encode(`${error.message}\n`));
     Deno.exit(1);
   }
+}
+
+/** Roles that stand alone: what this process does without a node. */
+async function runServices(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
+  const run = { mail: runMailServer, storage: runStorage, jobs: runJobs };
+  // Jobs start the storage service that is theirs to start.
+  const roles = (["mail", "storage", "jobs"] as const).filter((role) =>
+    config.ROLES.includes(role) && !(role !== "jobs" && config.ROLES.includes("jobs"))
+  );
+  await Promise.all(roles.map((role) => run[role](config, log, stopped)));
 }
 
 function configOrExit() {

@@ -18,24 +18,29 @@ import { pageOfPost } from "./db/posts.ts";
 import { RedisCache } from "./db/redis_cache.ts";
 import { serveSql, socketPath } from "./db/socket.ts";
 import type { Sql } from "./db/sql.ts";
+import { READS } from "./images/engine.ts";
+import { Staging } from "./images/staging.ts";
+import { PhotoWaiting } from "./images/waiting.ts";
 import { ActiveFeeds } from "./live/active_feeds.ts";
 import { EventStream } from "./live/event_stream.ts";
 import { Gateway } from "./live/gateway.ts";
 import { LikeTeller } from "./live/like_teller.ts";
 import { publish, subjectOf } from "./live/publisher.ts";
 import type { Log } from "./log.ts";
-import { startMailChild } from "./mail/child.ts";
-import { letterJob } from "./mail/letter_job.ts";
-import { Mailer } from "./mail/sender.ts";
 import { buildApi } from "./routes/app.ts";
 import { createAdministrator } from "./security/administrator.ts";
 import { Keys } from "./security/keys.ts";
 import { Principals } from "./security/principals.ts";
 import { Secret } from "./security/secret.ts";
 import { Tokens } from "./security/tokens.ts";
+import { openStorage } from "./storage/open.ts";
+import { JobDoorbell } from "./workers/doorbell.ts";
+import { FileSweeper } from "./workers/file_sweeper.ts";
 import { startHousekeeping } from "./workers/housekeeping.ts";
 import { JobRunner } from "./workers/job_runner.ts";
 import { lapseJobs } from "./workers/lapse_jobs.ts";
+import { cropping, letters, photoStorage } from "./workers/services.ts";
+import { settleJobs } from "./workers/settle_jobs.ts";
 
 export interface RunningNode {
   url: string;
@@ -81,7 +86,7 @@ export async function startNode(
   const likes = stack.use(new LikeTeller(sql, log, committed));
   const principals: Principals = new Principals(() => actors, sql);
   const codeKey = secret.subkey("codes");
-  let wakeJobs = () => {};
+  const bell = await JobDoorbell.open(bus, stream.epoch);
   const actors: Pool = stack.use(
     await Pool.start({
       threads: config.WORKERS,
@@ -91,7 +96,7 @@ export async function startNode(
       onCommitted: committed,
       applied: (seq) => stream.applied(seq),
       onFacet: (ref, value) => principals.changed(ref.id, value as UserFacet | null),
-      onJobs: () => wakeJobs(),
+      onJobs: () => bell.ring(),
       onPartitionsMoved: (partitions) => principals.forget(partitions),
       onFenced: (partition) => lost(`Partition ${partition} was taken by another node; this one stops`),
     }),
@@ -108,6 +113,10 @@ export async function startNode(
   const gateway = stack.use(new Gateway(sql, stream, log));
   principals.onChange((userId, facet) => gateway.accountChanged(userId, facet));
 
+  const parts = { config, log, secret, sql, sqlSocket, stack };
+  const storageSpec = await photoStorage(parts);
+  const storage = stack.use(openStorage(storageSpec));
+
   const ctx: AppContext = {
     config,
     log,
@@ -122,18 +131,22 @@ export async function startNode(
     stream,
     gateway,
     feeds,
+    storage,
+    photos: { staging: new Staging(storage, sql, READS[config.IMAGE_ENGINE]), waiting: new PhotoWaiting(sql) },
     likesChanged: () => likes.hint(),
     pageOfPost: rememberingPages(sql),
     draining: false,
   };
 
-  const bundled = config.SMTP_URL === undefined;
-  const smtpUrl = config.SMTP_URL ?? await bundledMail(config, log, stack, sqlSocket);
-  const mailer = new Mailer({ url: smtpUrl, from: config.MAIL_FROM });
-  const jobs = stack.use(
-    new JobRunner(sql, { letter: letterJob({ mailer, codeKey, bundled, sql }), ...lapseJobs(ctx) }, log),
-  );
-  wakeJobs = () => jobs.wake();
+  const handlers = { ...lapseJobs(ctx), ...settleJobs(ctx) };
+  if (config.ROLES.includes("jobs")) {
+    Object.assign(handlers, await letters(parts));
+    const crop = await cropping({ ...parts, storage: storageSpec, onSettled: () => bell.ring() });
+    bell.onRing(() => crop.wake());
+    stack.use(new FileSweeper(sql, storage, log));
+  }
+  const jobs = stack.use(new JobRunner(sql, handlers, log));
+  bell.onRing(() => jobs.wake());
   stack.use(startHousekeeping(ctx));
 
   const api = buildApi(ctx);
@@ -186,23 +199,6 @@ async function openDatabase(
   // Absolute, since a child's permissions name it.
   const sqlSocket = resolve(await socketPath(dataDir));
   return { sql: embedded, workerDatabase: () => ({ port: embedded.port() }), sqlSocket };
-}
-
-async function bundledMail(
-  config: Config,
-  log: Log,
-  stack: AsyncDisposableStack,
-  sqlSocket: string | undefined,
-): Promise<string> {
-  const child = stack.use(
-    await startMailChild({
-      log,
-      port: config.MAIL_PORT,
-      ...(config.DATABASE_URL === undefined ? {} : { databaseUrl: config.DATABASE_URL }),
-      ...(sqlSocket === undefined ? {} : { sqlSocket }),
-    }),
-  );
-  return child.smtpUrl;
 }
 
 /** A post never moves to another page, so this is remembered for as long as there is room. */

@@ -1,11 +1,21 @@
 import type { LivePostRow } from "./db/events.ts";
 import type { PageRow, ShownPageRow } from "./db/pages.ts";
+import type { PhotoRow } from "./db/photos.ts";
 import type { PostRow } from "./db/posts.ts";
 import type { CardRow } from "./db/users.ts";
 
+/** Where a photo is read, relative to the server's address; without a variant the square at its full size. */
+export function photoUrl(key: string, variant?: number): string;
+export function photoUrl(key: string | null): string | null;
+export function photoUrl(key: string | null, variant?: number): string | null {
+  return key && `/api/v1/photos/${key}${variant === undefined ? "" : `/${variant}`}`;
+}
+
 /** The public card: all that strangers learn of a person. */
-export function renderCard({ id, login, first_name, last_name, page_id }: CardRow): Record<string, unknown> {
-  return { id, login, first_name, last_name, avatar_url: null, page_id };
+export function renderCard(
+  { id, login, first_name, last_name, avatar_key, page_id }: CardRow,
+): Record<string, unknown> {
+  return { id, login, first_name, last_name, avatar_url: photoUrl(avatar_key), page_id };
 }
 
 export function renderPage(page: ShownPageRow, now = Date.now()): Record<string, unknown> {
@@ -16,7 +26,7 @@ export function renderPage(page: ShownPageRow, now = Date.now()): Record<string,
     description: page.description,
     tags: page.tags,
     is_private: page.is_private,
-    avatar_url: null,
+    avatar_url: photoUrl(page.avatar_key),
     owner: renderCard(page.owner),
     follower_count: page.follower_count,
     post_count: page.post_count,
@@ -62,10 +72,10 @@ function renderContent(
 ): Record<string, unknown> {
   return {
     id: post.id,
-    page: { id: post.page_id, uuid: post.page_uuid, name: post.page_name, avatar_url: null },
+    page: { id: post.page_id, uuid: post.page_uuid, name: post.page_name, avatar_url: photoUrl(post.page_avatar_key) },
     author: renderCard(post.author),
     text: post.text,
-    photos: [],
+    photos: post.photos.map(renderPhoto),
     tagged_users: post.tagged_users,
     place: post.place,
     reply_to: post.reply_to && { id: post.reply_to, state: originalVisible ? "available" : "unavailable" },
@@ -75,5 +85,22 @@ function renderContent(
     published_at: post.published_at,
     created_at: post.created_at,
     updated_at: post.updated_at,
+  };
+}
+
+/** Until it is ready a photo has no address. */
+function renderPhoto(photo: PhotoRow): Record<string, unknown> {
+  const { id, key, alt, state, problem, side, variants, placeholder } = photo;
+  const ready = state === "ready";
+  return {
+    id,
+    url: ready ? photoUrl(key) : null,
+    width: side,
+    height: side,
+    variants: ready ? variants.map((width) => ({ url: photoUrl(key, width), width })) : [],
+    placeholder,
+    alt,
+    state,
+    problem,
   };
 }

@@ -2,10 +2,26 @@ import { answerRequests, follow, type FollowState, unfollow } from "../db/follow
 import { like, unlike } from "../db/likes.ts";
 import { blockPage, unblockPage } from "../db/moderation.ts";
 import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
-import { createPost, deletePost, type PostRow, updatePost } from "../db/posts.ts";
+import {
+  type NewPhoto,
+  pageAvatar,
+  type PhotoRow,
+  retryPhotos,
+  type Settled,
+  settlePhoto,
+  settleRow,
+} from "../db/photos.ts";
+import {
+  createPhotoPost,
+  createPost,
+  type CreatePostResult,
+  deletePost,
+  type PostRow,
+  updatePost,
+} from "../db/posts.ts";
 import { blockOf } from "../render.ts";
 import type { Role } from "../db/users.ts";
-import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
+import { type ActorKind, commit, type Decision, type Outcome, refuse, reply } from "./runtime/actor.ts";
 import type { Refusal } from "./runtime/protocol.ts";
 
 /** Who acts: an account as it is now. */
@@ -28,6 +44,7 @@ export interface NewPost {
   tagged_logins: string[];
   place: string | null;
   reply_to: string | null;
+  photos: readonly NewPhoto[];
 }
 
 export type PageCommand =
@@ -50,7 +67,14 @@ export type PageCommand =
     text?: string;
     tagged?: string[];
     place?: string | null;
+    /** Those that stay, in their order. */
+    photos?: string[];
   }
+  | { type: "retry_photos"; by: Actor; post_id: string }
+  | { type: "settle_photo"; photo: Settled }
+  | { type: "stage_avatar"; by: Actor; photo: NewPhoto }
+  | { type: "settle_avatar"; photo: Settled }
+  | { type: "remove_avatar"; by: Actor }
   | { type: "delete_post"; by: Actor; post_id: string }
   | { type: "like" | "unlike"; by: Actor; post_id: string }
   | { type: "block"; by: Actor; reason: string; until: string; job: string }
@@ -87,6 +111,11 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
     }
     return commit(unblockPage, { id: state.id, at }, () => ({ value: null, state: "drop" }));
   }
+  // What the crop made; a block changes nothing about it.
+  if (command.type === "settle_photo") {
+    return commit(settlePhoto, settleRow(command.photo, at), ({ found }) => ({ value: { found } }));
+  }
+  if (command.type === "settle_avatar") return settleAvatar(state, command.photo, at);
   const { by } = command;
   const staff = by.role !== "user";
   if (command.type === "block" || command.type === "unblock") return moderate(state, command, at);
@@ -153,15 +182,29 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
       return answer(state, command, at);
     case "create_post":
       return publish(state, command.post, at);
-    case "update_post": {
-      const { post_id: id, text = null, tagged = null, place = null } = command;
-      const row = { id, page_id: state.id, text, tagged, place, clear_place: command.place === null, at };
+    case "update_post":
+      return editPost(state, command, at);
+    case "retry_photos":
       return commit(
-        updatePost,
-        row,
-        ({ found }) => found ? { value: null } : { refusal: { code: "not-found", detail: "There is no such post" } },
+        retryPhotos,
+        { id: command.post_id, page_id: state.id, at },
+        ({ retried }) =>
+          retried > 0
+            ? { value: null, jobs: true }
+            : { refusal: { code: "nothing-to-retry", detail: "No photo of this post can be tried again" } },
       );
-    }
+    case "stage_avatar":
+      return commit(
+        pageAvatar.stage,
+        { id: state.id, photos: [command.photo], at },
+        ({ staged }) => staged ? { value: null, jobs: true } : { refusal: { code: "upload-expired" } },
+      );
+    case "remove_avatar":
+      return commit(
+        pageAvatar.remove,
+        { id: state.id, at },
+        () => ({ value: null, state: { ...state, avatar_key: null } }),
+      );
     case "delete_post":
       return removePost(state, command.post_id, at);
   }
@@ -184,6 +227,7 @@ function create(
       blocked_reason: null,
       owner_blocked_until: null,
       created_at: at,
+      avatar_key: null,
       owner,
     };
     return { value: { ...created, follower_count: 0, post_count: 0, follow_state: "none" }, state: created };
@@ -246,18 +290,21 @@ function answer(
 }
 
 function publish(state: PageRow, post: NewPost, at: string): Decision<PageState> {
-  const { id, text, tagged, place, reply_to } = post;
+  const { id, text, tagged, place, reply_to, photos } = post;
   const row = { id, page_id: state.id, author_id: state.owner.id, text, tagged, place, reply_to, at };
-  return commit(createPost, row, ({ open, original, reply_page_id }) => {
+  const outcome = ({ open, original, reply_page_id }: CreatePostResult): Outcome<PageState> => {
     if (!open) return { refusal: { code: "page-blocked" } };
     if (!original) return { refusal: { code: "not-found", detail: `There is no post "${reply_to}" to reply to` } };
-    const published: PostRow = {
+    const ready = photos.length === 0;
+    const created: PostRow = {
       id,
       page_id: state.id,
       page_uuid: state.uuid,
       page_name: state.name,
+      page_avatar_key: state.avatar_key,
       author: state.owner,
       text,
+      photos: photos.map(awaited),
       tagged_users: post.tagged_logins,
       place,
       reply_to,
@@ -266,13 +313,51 @@ function publish(state: PageRow, post: NewPost, at: string): Decision<PageState>
       like_count: 0,
       reply_count: 0,
       liked: false,
-      state: "ready",
-      published_at: at,
+      state: ready ? "ready" : "processing",
+      published_at: ready ? at : null,
       created_at: at,
       updated_at: at,
     };
-    return { value: published };
+    return { value: created, jobs: !ready };
+  };
+  if (photos.length === 0) return commit(createPost, row, outcome);
+  return commit(
+    createPhotoPost,
+    { ...row, photos },
+    (result) => result.staged ? outcome(result) : { refusal: { code: "upload-expired" } },
+  );
+}
+
+/** A photo as its author sees it until it is cropped. */
+function awaited({ id, key, alt }: NewPhoto): PhotoRow {
+  return { id, key, alt, state: "processing", problem: null, side: null, variants: [], placeholder: null };
+}
+
+function editPost(
+  state: PageRow,
+  command: Extract<PageCommand, { type: "update_post" }>,
+  at: string,
+): Decision<PageState> {
+  const { post_id: id, text = null, tagged = null, place = null, photos = null } = command;
+  const row = { id, page_id: state.id, text, tagged, place, clear_place: command.place === null, photos, at };
+  return commit(updatePost, row, ({ found, unknown, empty }) => {
+    if (!found) return { refusal: { code: "not-found", detail: "There is no such post" } };
+    const errors = unknown.map((photo) => ({
+      path: `photos.${photos?.indexOf(photo) ?? 0}`,
+      rule: "exists",
+      message: `The post has no photo "${photo}"`,
+    }));
+    if (empty) errors.push({ path: "text", rule: "required", message: "Expected words where there is no photo" });
+    return errors.length === 0 ? { value: null } : { refusal: { code: "validation", errors } };
   });
+}
+
+function settleAvatar(state: PageRow, photo: Settled, at: string): Decision<PageState> {
+  return commit(
+    pageAvatar.settle,
+    { ...settleRow(photo, at), owner: state.id },
+    ({ key }) => key === null ? { value: null } : { value: null, state: { ...state, avatar_key: key } },
+  );
 }
 
 function removePost(state: PageRow, id: string, at: string): Decision<PageState> {

@@ -1,3 +1,4 @@
+import { type NewPhoto, type Settled, settleRow, userAvatar } from "../db/photos.ts";
 import { blockUser, deleteUser, lapseUserBlock, setRole, unblockUser } from "../db/moderation.ts";
 import { type EndReason, endSession, openSession, refreshSession } from "../db/sessions.ts";
 import {
@@ -14,6 +15,7 @@ import {
   type UserRow,
   verifyUser,
 } from "../db/users.ts";
+import { photoUrl } from "../render.ts";
 import { codeMatches } from "../security/codes.ts";
 import { isBlocked } from "../security/principals.ts";
 import {
@@ -75,6 +77,9 @@ export type UserCommand =
     expires_at: string;
     job: string;
   }
+  | { type: "stage_avatar"; photo: NewPhoto }
+  | { type: "settle_avatar"; photo: Settled }
+  | { type: "remove_avatar" }
   | { type: "set_role"; role: Role }
   | { type: "block"; reason: string; until: string; job: string }
   | { type: "unblock" }
@@ -171,6 +176,22 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
       return password(state, command.password_hash, at);
     case "update_profile":
       return profile(state, command, at);
+    case "stage_avatar":
+      return commit(
+        userAvatar.stage,
+        { id: state.id, photos: [command.photo], at },
+        ({ staged }) => staged ? { value: null, jobs: true } : { refusal: { code: "upload-expired" } },
+      );
+    case "settle_avatar":
+      return commit(
+        userAvatar.settle,
+        { ...settleRow(command.photo, at), owner: state.id },
+        ({ key }) => key === null ? { value: null } : { value: null, state: { ...state, avatar_key: key } },
+      );
+    case "remove_avatar": {
+      const bare = { ...state, avatar_key: null };
+      return commit(userAvatar.remove, { id: state.id, at }, () => ({ value: account(bare), state: bare }));
+    }
     case "set_role":
       return commit(
         setRole,
@@ -225,6 +246,7 @@ function register(state: State, row: RegisterRow): Decision<State> {
       pending_email: null,
       role: row.role,
       page_id: row.page_id,
+      avatar_key: null,
       password_version: 1,
       blocked_until: null,
       blocked_reason: null,
@@ -376,7 +398,7 @@ export function account(user: UserRow): Record<string, unknown> {
     email_verified: user.email_verified_at !== null,
     pending_email: user.pending_email,
     role: user.role,
-    avatar_url: null,
+    avatar_url: photoUrl(user.avatar_key),
     page_id: user.page_id,
     blocked: user.blocked_until === null
       ? null

@@ -15,7 +15,10 @@ export interface Installation extends AsyncDisposable {
 }
 
 /** A real Postgres with fsync and synchronous_commit on, and a node of its own process on it. */
-export async function startInstallation(prepare: (sql: Sql) => Promise<void> = async () => {}): Promise<Installation> {
+export async function startInstallation(
+  prepare: (sql: Sql) => Promise<void> = async () => {},
+  settings: Record<string, string> = {},
+): Promise<Installation> {
   const stack = new AsyncDisposableStack();
   const postgres = stack.use(
     await startPostgres({
@@ -31,13 +34,17 @@ export async function startInstallation(prepare: (sql: Sql) => Promise<void> = a
   await migrate(sql);
   await prepare(sql);
   await sql.query("vacuum analyze");
-  const { url, pid } = await startServer(stack, databaseUrl);
+  const { url, pid } = await startServer(stack, databaseUrl, settings);
   return { databaseUrl, sql, url, pid, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 const SECRET = "a secret of the bench and of nothing else";
 
-async function startServer(stack: AsyncDisposableStack, databaseUrl: string): Promise<{ url: string; pid: number }> {
+async function startServer(
+  stack: AsyncDisposableStack,
+  databaseUrl: string,
+  settings: Record<string, string>,
+): Promise<{ url: string; pid: number }> {
   const dataDir = await Deno.makeTempDir();
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "main.ts"],
@@ -50,6 +57,7 @@ async function startServer(stack: AsyncDisposableStack, databaseUrl: string): Pr
       ADMIN_PASSWORD: PASSWORD,
       REQUIRE_VERIFIED_EMAIL: "false",
       LOG_LEVEL: "warn",
+      ...settings,
     },
     stdout: "piped",
     stderr: "inherit",

@@ -1,5 +1,5 @@
 /**
- * `deno task bench [feed|post|likes|fanout|memory …] [--seconds 10] [--posts 1000000]`: measures against the named references, in
+ * `deno task bench [feed|post|likes|fanout|photos|memory …] [--seconds 10] [--posts 1000000]`: measures against the named references, in
  * one run, on a real Postgres of its own, and prints the table of `bench/README.md`. Needs postgres with pgbench, and wrk.
  */
 import { benchFanout } from "./fanout.ts";
@@ -7,6 +7,7 @@ import { benchFeedRead } from "./feed_read.ts";
 import { type Row, say } from "./harness.ts";
 import { benchHotLikes } from "./hot_likes.ts";
 import { benchActorMemory } from "./memory.ts";
+import { benchPhotos } from "./photos.ts";
 import { benchPostWrite } from "./post_write.ts";
 
 const seconds = numberAfter("--seconds", 10);
@@ -16,6 +17,7 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   post: () => benchPostWrite({ seconds }),
   likes: () => benchHotLikes({ seconds }),
   fanout: () => benchFanout([1_000, 5_000]),
+  photos: () => benchPhotos({ seconds }),
   memory: benchActorMemory,
 };
 

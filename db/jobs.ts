@@ -10,17 +10,66 @@ export interface Job {
   state: "fresh" | "abandoned";
 }
 
-/** Claims due jobs for so many milliseconds; a claim that ran out counts as a failed try. */
-export async function claimJobs(sql: Sql, most: number, leaseMs: number): Promise<Job[]> {
+const CLAIMED =
+  "j.id, j.kind, j.payload, j.attempts, case due.state when 'running' then 'abandoned' else 'fresh' end as state";
+
+/** Claims due jobs of these kinds for so many milliseconds; a claim that ran out counts as a failed try. */
+export async function claimJobs(sql: Sql, kinds: readonly string[], most: number, leaseMs: number): Promise<Job[]> {
   return await sql.query<Job>(
     `with due as materialized (
-      select id, state from jobs where state = 'waiting' and run_at <= now() or state = 'running' and lease_until <= now()
+      select id, state from jobs where kind = any($3::text[])
+        and (state = 'waiting' and run_at <= now() or state = 'running' and lease_until <= now())
       order by run_at limit $1 for update skip locked)
     update jobs j set state = 'running', attempts = j.attempts + 1, lease_until = now() + $2 * interval '1 millisecond'
     from due where j.id = due.id
-    returning j.id, j.kind, j.payload, j.attempts, case due.state when 'running' then 'abandoned' else 'fresh' end as state`,
-    [most, leaseMs],
+    returning ${CLAIMED}`,
+    [most, leaseMs, [...kinds]],
     "job.claim",
+  );
+}
+
+/** Claims this one, due or not; undefined where it is done, parked or somebody else's. */
+export async function claimJob(sql: Sql, id: string, kind: string, leaseMs: number): Promise<Job | undefined> {
+  const [job] = await sql.query<Job>(
+    `with due as materialized (
+      select id, state from jobs where id = $1 and kind = $2
+        and (state = 'waiting' or state = 'running' and lease_until <= now()) for update skip locked)
+    update jobs j set state = 'running', attempts = j.attempts + 1, lease_until = now() + $3 * interval '1 millisecond'
+    from due where j.id = due.id
+    returning ${CLAIMED}`,
+    [id, kind, leaseMs],
+    "job.claim_one",
+  );
+  return job;
+}
+
+/** The ids of due jobs, each told once in so many milliseconds: for a queue that may lose them. */
+export async function ringJobs(sql: Sql, kind: string, most: number, againMs: number): Promise<string[]> {
+  const rows = await sql.query<{ id: string }>(
+    `update jobs j set state = 'waiting', run_at = now() + $3 * interval '1 millisecond', lease_until = null
+    from (select id from jobs where kind = $1
+        and (state = 'waiting' and run_at <= now() or state = 'running' and lease_until <= now())
+      order by run_at limit $2 for update skip locked) d
+    where j.id = d.id returning j.id`,
+    [kind, most, againMs],
+    "job.ring",
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** What a job came to is work for another kind of it, under the same id; nothing where it is not running any more. */
+export async function passJobOn(
+  sql: Sql,
+  id: string,
+  from: string,
+  kind: string,
+  payload: Record<string, unknown>,
+): Promise<void> {
+  await sql.query(
+    `update jobs set kind = $3, payload = payload || $4::jsonb, state = 'waiting', attempts = 0, run_at = now(), lease_until = null
+    where id = $1 and kind = $2 and state = 'running'`,
+    [id, from, kind, JSON.stringify(payload)],
+    "job.pass_on",
   );
 }
 
@@ -28,27 +77,28 @@ export async function finishJob(sql: Sql, id: string): Promise<void> {
   await sql.query("delete from jobs where id = $1", [id], "job.finish");
 }
 
-/** Puts a job back for later, or where it stays until somebody looks: `dead` after its last try, `unknown` when unclear. */
+/** Puts a job back for later, or where it stays until somebody looks: `dead` after its last try, `unknown` when unclear. Of a try that does not count none is left. */
 export async function returnJob(
   sql: Sql,
   id: string,
   state: "waiting" | "dead" | "unknown",
   pauseMs: number,
   error: string,
+  counts = true,
 ): Promise<void> {
   await sql.query(
-    `update jobs set state = $2, run_at = now() + $3 * interval '1 millisecond', lease_until = null, last_error = $4 where id = $1`,
-    [id, state, pauseMs, error.slice(0, 500)],
+    `update jobs set state = $2, attempts = attempts - case when $5 then 0 else 1 end, run_at = now() + $3 * interval '1 millisecond', lease_until = null, last_error = $4 where id = $1`,
+    [id, state, pauseMs, error.slice(0, 500), counts],
     "job.return",
   );
 }
 
-/** Milliseconds until the next job is due; null when none waits. */
-export async function nextJobInMs(sql: Sql): Promise<number | null> {
+/** Milliseconds until the next job of these kinds is due; null when none waits. */
+export async function nextJobInMs(sql: Sql, kinds: readonly string[]): Promise<number | null> {
   const [row] = await sql.query<{ ms: number | null }>(
     `select (extract(epoch from min(case state when 'running' then lease_until else run_at end) - now()) * 1000)::float8 as ms
-    from jobs where state in ('waiting', 'running')`,
-    [],
+    from jobs where state in ('waiting', 'running') and kind = any($1::text[])`,
+    [[...kinds]],
     "job.next",
   );
   return row?.ms ?? null;

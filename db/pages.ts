@@ -1,7 +1,7 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
-import { tellReplies } from "./posts.ts";
+import { tellReplies } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
-import type { CardRow } from "./users.ts";
+import { CARD, type CardRow } from "./users.ts";
 
 export interface PageRow {
   id: string;
@@ -15,6 +15,7 @@ export interface PageRow {
   blocked_reason: string | null;
   owner_blocked_until: string | null;
   created_at: string;
+  avatar_key: string | null;
   owner: CardRow;
 }
 
@@ -24,11 +25,9 @@ export interface ShownPageRow extends PageRow {
   follow_state: "following" | "requested" | "none";
 }
 
-const OWNER = `jsonb_build_object('id', u.id, 'login', u.login, 'first_name', u.first_name, 'last_name', u.last_name,
-  'page_id', u.page_id) as owner`;
 const COLUMNS =
   `p.id, p.uuid, p.name, p.description, p.tags, p.is_private, p.is_personal, p.blocked_until, p.blocked_reason,
-  p.owner_blocked_until, p.created_at, ${OWNER}`;
+  p.owner_blocked_until, p.created_at, p.avatar_key, ${CARD} as owner`;
 const SHOWN = `${COLUMNS}, p.follower_count, p.post_count,
   coalesce((select f.state from follows f where f.page_id = p.id and f.user_id = $1), 'none') as follow_state`;
 
@@ -132,8 +131,7 @@ export const createPage = defineCommit<CreatePageRow, { taken: boolean; owner: C
     "id uuid, owner_id uuid, uuid text, name text, description text, tags text[], is_private boolean, at timestamptz",
   body: `taken as materialized (
   select t.turn, ${TAKEN("t.owner_id")} as taken,
-    (select jsonb_build_object('id', u.id, 'login', u.login, 'first_name', u.first_name, 'last_name', u.last_name,
-      'page_id', u.page_id) from users u where u.id = t.owner_id) as owner
+    (select ${CARD} from users u where u.id = t.owner_id) as owner
   from turns t),
 fresh as materialized (select t.* from turns t join taken k on k.turn = t.turn where not k.taken and k.owner is not null),
 named as (
@@ -214,7 +212,8 @@ recounted as (
   update posts p set reply_count = p.reply_count - a.n from answered a join locked k on k.id = a.post_id
   where p.id = a.post_id and p.page_id not in (select id from turns) returning p.id, p.page_id),
 emptied as (delete from posts p using turns t where p.page_id = t.id),
-buried as (update pages p set deleted_at = t.at from turns t where p.id = t.id returning p.uuid),
+unpictured as (delete from photos f using turns t where f.page_id = t.id),
+buried as (update pages p set deleted_at = t.at, avatar_key = null from turns t where p.id = t.id returning p.uuid),
 freed as (delete from handles h using buried b where h.handle = lower(b.uuid) and not ${IS_LOGIN("b.uuid")})`,
   tells: `${tell("page.hidden", { page: "id", data: `'{"reason": "deleted"}'::jsonb`, from: "turns" })} union all ${
     tellReplies("recounted")

@@ -1,14 +1,18 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { HELD, type NewPhoto, type PhotoRow, PHOTOS, picturing, STAGED } from "./photos.ts";
+import { PUBLISHING, stateOf, TELL_PUBLISHED, tellReplies } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
-import type { CardRow } from "./users.ts";
+import { CARD, type CardRow } from "./users.ts";
 
 export interface PostRow {
   id: string;
   page_id: string;
   page_uuid: string;
   page_name: string;
+  page_avatar_key: string | null;
   author: CardRow;
   text: string;
+  photos: PhotoRow[];
   tagged_users: string[];
   place: string | null;
   reply_to: string | null;
@@ -29,9 +33,8 @@ export interface PostRow {
  * The columns of a `PostRow`, of `posts p` on a page `g` by its owner `u`, as the viewer `$1` sees it. Whether the viewer may see
  * it at all is asked of `visible_pages` where the query begins.
  */
-export const POST_COLUMNS = `p.id, p.page_id, g.uuid as page_uuid, g.name as page_name,
-  json_build_object('id', u.id, 'login', u.login, 'first_name', u.first_name, 'last_name', u.last_name, 'page_id', u.page_id) as author,
-  p.text, case when p.tagged = '{}' then '{}'::text[] else array(
+export const POST_COLUMNS = `p.id, p.page_id, g.uuid as page_uuid, g.name as page_name, g.avatar_key as page_avatar_key,
+  ${CARD} as author, p.text, ${PHOTOS}, case when p.tagged = '{}' then '{}'::text[] else array(
     select t.login from unnest(p.tagged) with ordinality w (id, place) join users t on t.id = w.id order by w.place) end as tagged_users,
   p.place, p.reply_to,
   case when p.reply_to is not null then (select o.page_id from posts o where o.id = p.reply_to) end as reply_page_id,
@@ -39,6 +42,27 @@ export const POST_COLUMNS = `p.id, p.page_id, g.uuid as page_uuid, g.name as pag
     select from posts o join visible_pages($1) v on v.id = o.page_id where o.id = p.reply_to and o.state = 'ready') as reply_visible,
   p.like_count, p.reply_count, exists (select from likes l where l.post_id = p.id and l.user_id = $1) as liked,
   p.state, p.published_at, p.created_at, p.updated_at`;
+
+/** Posts of a page that are not ready, latest first; for its owner. */
+export async function unreadyPosts(
+  sql: Reader,
+  owner: string,
+  { page, state, limit, after }: {
+    page: string;
+    state: "processing" | "failed";
+    limit: number;
+    after?: { at: string; id: string } | undefined;
+  },
+): Promise<PostRow[]> {
+  return await sql.query<PostRow>(
+    `select ${POST_COLUMNS} from posts p join pages g on g.id = p.page_id join users u on u.id = g.owner_id
+    where p.page_id = $2 and g.owner_id = $1 and p.state <> 'ready' and p.state = $3
+      and ($4::timestamptz is null or (p.created_at, p.id) < ($4::timestamptz, $5::uuid))
+    order by p.created_at desc, p.id desc limit $6`,
+    [owner, page, state, after?.at ?? null, after?.id ?? null, limit],
+    "post.unready",
+  );
+}
 
 /** A post the viewer may see; its author also sees it before it is ready. */
 export async function postById(sql: Reader, viewer: string, id: string): Promise<PostRow | undefined> {
@@ -109,11 +133,6 @@ export async function likedPosts(
   );
 }
 
-/** That a post has another number of replies: for feeds that show it. After all else of its statement. */
-export function tellReplies(from: string): string {
-  return tell("replies.changed", { rank: 1_000_000, page: "page_id", post: "id", at: "now()", from });
-}
-
 export interface CreatePostRow {
   id: string;
   page_id: string;
@@ -133,16 +152,18 @@ export interface CreatePostResult {
   reply_page_id: string | null;
 }
 
+/** Whether a new post `t` may be: its page is open to its author, and what it replies to can be seen. */
+const JUDGEMENT = `exists (
+    select from pages p where p.id = t.page_id and p.deleted_at is null and p.owner_id = t.author_id
+      and coalesce(greatest(p.blocked_until, p.owner_blocked_until), '-infinity') <= now()) as open,
+  o.page_id as reply_page_id`;
+const JUDGED_FROM = `from turns t left join lateral (
+    select q.page_id from posts q join visible_pages(t.author_id) v on v.id = q.page_id
+    where q.id = t.reply_to and q.state = 'ready') o on t.reply_to is not null`;
+
 export const createPost = defineCommit<CreatePostRow, CreatePostResult>("post.create", {
   columns: `id uuid, page_id uuid, author_id uuid, text text, tagged uuid[], place text, reply_to uuid, at timestamptz`,
-  body: `judged as materialized (
-  select t.*, exists (
-      select from pages p where p.id = t.page_id and p.deleted_at is null and p.owner_id = t.author_id
-        and coalesce(greatest(p.blocked_until, p.owner_blocked_until), '-infinity') <= now()) as open,
-    o.page_id as reply_page_id
-  from turns t left join lateral (
-    select q.page_id from posts q join visible_pages(t.author_id) v on v.id = q.page_id
-    where q.id = t.reply_to and q.state = 'ready') o on t.reply_to is not null),
+  body: `judged as materialized (select t.*, ${JUDGEMENT} ${JUDGED_FROM}),
 valid as materialized (select * from judged where open and (reply_to is null or reply_page_id is not null)),
 created as (
   insert into posts (id, page_id, text, tagged, place, reply_to, published_at, created_at, updated_at)
@@ -164,9 +185,34 @@ answered as (
   refused: "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean",
 });
 
+/** A post whose photos are still on their way: nobody but its author sees it, and it does not count, until they are ready. */
+export const createPhotoPost = defineCommit<
+  CreatePostRow & { photos: readonly NewPhoto[] },
+  CreatePostResult & { staged: boolean }
+>(
+  "post.create_with_photos",
+  {
+    columns:
+      `id uuid, page_id uuid, author_id uuid, text text, tagged uuid[], place text, reply_to uuid, photos jsonb, at timestamptz`,
+    body: `${HELD},
+judged as materialized (select t.*, ${JUDGEMENT}, ${STAGED} as staged ${JUDGED_FROM}),
+valid as materialized (select * from judged where open and staged and (reply_to is null or reply_page_id is not null)),
+created as (
+  insert into posts (id, page_id, text, tagged, place, reply_to, state, photo_count, created_at, updated_at)
+  select id, page_id, text, tagged, place, reply_to, 'processing', jsonb_array_length(photos), at, at from valid),
+${picturing("valid", "post_id")}`,
+    select: `select turn, jsonb_build_object('open', open, 'original', reply_to is null or reply_page_id is not null,
+    'reply_page_id', reply_page_id, 'staged', staged) as result from judged`,
+    refused:
+      "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean or not (a.result->>'staged')::boolean",
+  },
+);
+
 export interface UpdatePostRow {
   id: string;
   page_id: string;
+  /** The photos that stay, in their order; null leaves them. */
+  photos: string[] | null;
   text: string | null;
   tagged: string[] | null;
   place: string | null;
@@ -174,16 +220,51 @@ export interface UpdatePostRow {
   at: string;
 }
 
-export const updatePost = defineCommit<UpdatePostRow, { found: boolean }>("post.update", {
-  columns: "id uuid, page_id uuid, text text, tagged uuid[], place text, clear_place boolean, at timestamptz",
-  body: `changed as (
-  update posts p set text = coalesce(t.text, p.text), tagged = coalesce(t.tagged, p.tagged),
-    place = case when t.clear_place then null else coalesce(t.place, p.place) end, updated_at = t.at
-  from turns t where p.id = t.id and p.page_id = t.page_id
-  returning t.turn, p.id, p.page_id, t.at)`,
-  tells: tell("post.updated", { page: "page_id", post: "id", from: "changed" }),
-  select:
-    `select t.turn, jsonb_build_object('found', exists (select from changed c where c.turn = t.turn)) as result from turns t`,
+export interface UpdatePostResult {
+  found: boolean;
+  /** Photos that are not the post's. */
+  unknown: string[];
+  /** Neither words nor a photo would be left. */
+  empty: boolean;
+}
+
+/** Taking away what failed may make the rest of a post ready; then it is published. */
+export const updatePost = defineCommit<UpdatePostRow, UpdatePostResult>("post.update", {
+  columns:
+    "id uuid, page_id uuid, photos uuid[], text text, tagged uuid[], place text, clear_place boolean, at timestamptz",
+  body: `target as materialized (
+  select p.id, p.page_id, p.reply_to, p.state, coalesce(t.text, p.text) as text, coalesce(t.tagged, p.tagged) as tagged,
+    case when t.clear_place then null else coalesce(t.place, p.place) end as place, t.turn, t.photos, t.at,
+    coalesce(cardinality(t.photos), p.photo_count) as photo_count
+  from posts p join turns t on p.id = t.id and p.page_id = t.page_id order by p.id for update of p),
+judged as materialized (
+  select x.*, array(select k from unnest(x.photos) k where not exists (
+      select from photos f where f.id = k and f.post_id = x.id)) as unknown,
+    x.photo_count = 0 and x.text = '' as empty
+  from target x),
+valid as materialized (select * from judged where unknown = '{}' and not empty),
+removed as (delete from photos f using valid v where f.post_id = v.id and v.photos is not null and f.id <> all (v.photos)),
+moved as (
+  update photos f set position = k.place - 1 from valid v cross join lateral unnest(v.photos) with ordinality k (id, place)
+  where f.id = k.id and f.post_id = v.id),
+complete as materialized (
+  select v.*, ${
+    stateOf("select f.state from photos f where f.post_id = v.id and (v.photos is null or f.id = any (v.photos))")
+  } as next from valid v),
+restated as (
+  update posts p set text = c.text, tagged = c.tagged, place = c.place, photo_count = c.photo_count, updated_at = c.at,
+    state = c.next, published_at = case when c.state <> 'ready' and c.next = 'ready' then c.at else p.published_at end,
+    -- A row changes once in a statement, so a reply published by the same one is counted here.
+    reply_count = p.reply_count + (
+      select count(*) from complete r where r.reply_to = p.id and r.state <> 'ready' and r.next = 'ready')
+  from complete c where p.id = c.id
+  returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at),
+${PUBLISHING}`,
+  tells: `${
+    tell("post.updated", { page: "page_id", post: "id", from: "restated where was = 'ready'" })
+  } union all ${TELL_PUBLISHED}`,
+  select: `select t.turn, jsonb_build_object('found', j.turn is not null, 'unknown', coalesce(j.unknown, '{}'),
+    'empty', coalesce(j.empty, false)) as result from turns t left join judged j on j.turn = t.turn`,
 });
 
 export const deletePost = defineCommit<{ id: string; page_id: string; at: string }, { found: boolean }>("post.delete", {
@@ -202,7 +283,7 @@ answered as (
     group by r.reply_to) n
   where p.id = n.reply_to returning p.id, p.page_id),
 unsignalled as (delete from like_signals s using removed r where s.post_id = r.id)`,
-  tells: `${tell("post.deleted", { page: "page_id", post: "id", from: "removed" })} union all ${
+  tells: `${tell("post.deleted", { page: "page_id", post: "id", from: "removed where state = 'ready'" })} union all ${
     tellReplies("answered")
   }`,
   select:

@@ -20,6 +20,7 @@ export interface UserRow {
   pending_email: string | null;
   role: Role;
   page_id: string;
+  avatar_key: string | null;
   password_version: number;
   blocked_until: string | null;
   blocked_reason: string | null;
@@ -27,7 +28,7 @@ export interface UserRow {
 }
 
 const COLUMNS =
-  `u.id, u.login, u.first_name, u.last_name, u.email, u.email_verified_at, u.pending_email, u.role, u.page_id,
+  `u.id, u.login, u.first_name, u.last_name, u.email, u.email_verified_at, u.pending_email, u.role, u.page_id, u.avatar_key,
   u.password_version, u.blocked_until, u.blocked_reason, u.created_at`;
 
 /** All that a user actor is made of, in one read. */
@@ -128,12 +129,18 @@ export interface CardRow {
   first_name: string;
   last_name: string;
   page_id: string;
+  avatar_key: string | null;
 }
+
+/** The card of `users u`, as JSON. */
+export const CARD =
+  `json_build_object('id', u.id, 'login', u.login, 'first_name', u.first_name, 'last_name', u.last_name, 'page_id', u.page_id,
+    'avatar_key', u.avatar_key)`;
 
 /** The public card, by login. Blocked people keep theirs. */
 export async function cardByLogin(sql: Reader, login: string): Promise<CardRow | undefined> {
   const [row] = await sql.query<CardRow>(
-    "select id, login, first_name, last_name, page_id from users where lower(login) = lower($1)",
+    "select id, login, first_name, last_name, page_id, avatar_key from users where lower(login) = lower($1)",
     [login],
     "user.card_by_login",
   );

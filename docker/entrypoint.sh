@@ -1,5 +1,5 @@
 #!/bin/sh
-# One image, several roles: `server` (ROLES says which), `mail`, `migrate`, or any task by its name.
+# One image, several roles: `server` (ROLES says which), `jobs`, `storage`, `mail`, `migrate`, or any task by its name.
 set -eu
 cd /app
 
@@ -12,13 +12,14 @@ role=${1:-server}
 [ $# -gt 0 ] && shift
 case "$role" in
   server) run main.ts "$@" ;;
-  mail)
-    export ROLES=mail
+  jobs | storage | mail)
+    export ROLES="$role"
     run main.ts "$@"
     ;;
   migrate | keys | listen | demo) run "tasks/$role.ts" "$@" ;;
+  storage:scrub) run tasks/storage_scrub.ts "$@" ;;
   *)
-    echo "Expected server, mail, migrate, keys, listen or demo, got \"$role\"" >&2
+    echo "Expected server, jobs, storage, mail, migrate, keys, listen, demo or storage:scrub, got \"$role\"" >&2
     exit 2
     ;;
 esac

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../errors.ts";
+import { avatarRoutes } from "./avatars.ts";
 import { docsRoutes } from "./docs.ts";
 import { feedRoutes } from "./feed.ts";
 import { followingRoutes } from "./following.ts";
@@ -8,10 +9,12 @@ import { addressOf, type Api, newRequestId } from "./http/endpoint.ts";
 import { Idempotency } from "./http/idempotency.ts";
 import { problem } from "./http/problem.ts";
 import { RateLimiter } from "./http/rate_limit.ts";
+import { Uploads } from "./http/uploads.ts";
 import { liveRoute } from "./live.ts";
 import { mailRoutes } from "./mail.ts";
 import { openApiDocument } from "./openapi.ts";
 import { pageRoutes } from "./pages.ts";
+import { photoRoutes } from "./photos.ts";
 import { postRoutes } from "./posts.ts";
 import { securityRoutes } from "./security.ts";
 import { systemRoutes } from "./system.ts";
@@ -24,10 +27,23 @@ export function buildApi(ctx: AppContext): Api {
     ctx,
     limiter: new RateLimiter(ctx.cache, ctx.config.RATE_LIMITS),
     idempotency: new Idempotency(ctx.sql, ctx.secret),
+    uploads: new Uploads(ctx.photos.staging),
     endpoints: [],
     stats: { requests: {}, underWay: 0 },
   };
-  for (const routes of [userRoutes, securityRoutes, pageRoutes, followingRoutes, postRoutes, feedRoutes, mailRoutes]) {
+  for (
+    const routes of [
+      userRoutes,
+      securityRoutes,
+      pageRoutes,
+      avatarRoutes,
+      followingRoutes,
+      postRoutes,
+      photoRoutes,
+      feedRoutes,
+      mailRoutes,
+    ]
+  ) {
     routes(api);
   }
   liveRoute(api);

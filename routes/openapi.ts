@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { PROBLEMS } from "../errors.ts";
 import { type Access, type Api, PREFIX } from "./http/endpoint.ts";
+import type { UploadRules } from "./http/uploads.ts";
 
 type Json = Record<string, unknown>;
 
@@ -21,11 +22,12 @@ export function openApiDocument({ endpoints, ctx }: Pick<Api, "endpoints" | "ctx
   for (const endpoint of endpoints) {
     const { method, path, access, summary, tags, params, query, body, creates, answers } = endpoint;
     const responses: Json = {};
-    for (const [status, { description, schema }] of Object.entries(answers)) {
+    for (const [status, { description, schema, binary }] of Object.entries(answers)) {
       responses[status] = {
         description,
         headers: RESPONSE_HEADERS,
         ...(schema && { content: { "application/json": { schema: convert(schema, "output", schemas) } } }),
+        ...(binary && { content: Object.fromEntries(binary.map((type) => [type, {}])) }),
       };
     }
     if (endpoint.etag) responses["304"] = { description: "Not changed since the ETag given" };
@@ -50,7 +52,13 @@ export function openApiDocument({ endpoints, ctx }: Pick<Api, "endpoints" | "ctx
       ],
       ...(body &&
         {
-          requestBody: { required: true, content: { "application/json": { schema: convert(body, "input", schemas) } } },
+          requestBody: {
+            required: true,
+            content: {
+              "application/json": { schema: convert(body, "input", schemas) },
+              ...(endpoint.uploads && { "multipart/form-data": { schema: formOf(endpoint.uploads) } }),
+            },
+          },
         }),
       responses,
     };
@@ -61,6 +69,21 @@ export function openApiDocument({ endpoints, ctx }: Pick<Api, "endpoints" | "ctx
     servers: [{ url: ctx.config.PUBLIC_URL ?? "/" }],
     paths,
     components: { schemas, securitySchemes: { bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" } } },
+  };
+}
+
+/** Text fields that may come more than once are lists. */
+function formOf({ files, mostFiles, fields }: UploadRules): Json {
+  const file = { type: "string", contentMediaType: "application/octet-stream" };
+  const text = (most: number) =>
+    most === 1 ? { type: "string" } : { type: "array", items: { type: "string" }, maxItems: most };
+  return {
+    type: "object",
+    properties: {
+      ...Object.fromEntries(Object.entries(fields).map(([name, most]) => [name, text(most)])),
+      [files]: mostFiles === 1 ? file : { type: "array", items: file, maxItems: mostFiles },
+    },
+    additionalProperties: false,
   };
 }
 

@@ -52,7 +52,7 @@ export function pageRoutes(api: Api): void {
       };
       await ctx.actors.ask({ kind: "page", id }, command, { receipt: receipt?.id });
     }
-    return answer(201, await shown(ctx, caller, id), { Location: `/api/v1/pages/${id}` });
+    return answer(201, await shownPage(ctx, caller, id), { Location: `/api/v1/pages/${id}` });
   });
 
   endpoint(api, {
@@ -104,7 +104,7 @@ export function pageRoutes(api: Api): void {
     params: pageParams,
     etag: true,
     answers: { 200: { description: "The page", schema: schemas.Page } },
-  }, async ({ ctx, caller, params }) => answer(200, await shown(ctx, caller, await pageId(ctx, params.id))));
+  }, async ({ ctx, caller, params }) => answer(200, await shownPage(ctx, caller, await pageId(ctx, params.id))));
 
   endpoint(api, {
     method: "patch",
@@ -123,7 +123,7 @@ export function pageRoutes(api: Api): void {
   }, async ({ ctx, caller, params, body }) => {
     const id = await pageId(ctx, params.id);
     await ctx.actors.ask({ kind: "page", id }, { type: "update", by: caller, patch: body } as PageCommand);
-    return answer(200, await shown(ctx, caller, id));
+    return answer(200, await shownPage(ctx, caller, id));
   });
 
   endpoint(api, {
@@ -163,7 +163,7 @@ export function pageRoutes(api: Api): void {
       }
       const id = await pageId(ctx, params.id);
       await ctx.actors.ask({ kind: "page", id }, { type, by: caller, tag: tag.data } as PageCommand);
-      return answer(200, await shown(ctx, caller, id));
+      return answer(200, await shownPage(ctx, caller, id));
     });
   }
 
@@ -186,7 +186,7 @@ export function pageRoutes(api: Api): void {
       job: newId(),
     };
     await ctx.actors.ask({ kind: "page", id }, command);
-    return answer(200, await shown(ctx, caller, id));
+    return answer(200, await shownPage(ctx, caller, id));
   });
 
   endpoint(api, {
@@ -200,7 +200,7 @@ export function pageRoutes(api: Api): void {
   }, async ({ ctx, caller, params }) => {
     const id = await pageId(ctx, params.id);
     await ctx.actors.ask({ kind: "page", id }, { type: "unblock", by: caller } as PageCommand);
-    return answer(200, await shown(ctx, caller, id));
+    return answer(200, await shownPage(ctx, caller, id));
   });
 }
 
@@ -234,7 +234,7 @@ export async function openPosts(ctx: AppContext, caller: Caller, id: string): Pr
   return page;
 }
 
-async function shown(ctx: AppContext, caller: Caller, id: string): Promise<Record<string, unknown>> {
+export async function shownPage(ctx: AppContext, caller: Caller, id: string): Promise<Record<string, unknown>> {
   return renderPage(await openPage(ctx, caller, id));
 }
 

@@ -2,23 +2,56 @@ import { z } from "zod";
 import type { NewPost, PageCommand } from "../actors/page.ts";
 import type { AppContext } from "../context.ts";
 import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
-import { likedPosts, pageOfPost, postById, type PostRow, postsOfPage, repliesTo } from "../db/posts.ts";
+import { likedPosts, pageOfPost, postById, type PostRow, postsOfPage, repliesTo, unreadyPosts } from "../db/posts.ts";
 import { accountsByLogin } from "../db/users.ts";
 import { AppError } from "../errors.ts";
 import { newId } from "../security/ids.ts";
 import type { Caller } from "../security/principals.ts";
-import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { type Answer, answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import type { UploadRules } from "./http/uploads.ts";
 import { openPage, openPosts, pageId, pageParams } from "./pages.ts";
 import { renderPost } from "../render.ts";
 import * as schemas from "./schemas.ts";
 
 const tags = ["Posts"];
 const params = z.object({ id: schemas.id });
-const text = z.string().max(4_000).refine((value) => value.trim() !== "", "Expected more than white space");
+/** White space alone is no text. */
+const text = z.string().max(4_000).transform((value) => value.trim() === "" ? "" : value);
 const place = z.string().trim().min(1).max(200);
 const tagged = z.array(schemas.login).max(50);
 const listQuery = z.strictObject(paging);
 const Posts = listOf(schemas.Post);
+/** Photos a post may have (`docs/limits.md`). */
+const MOST_PHOTOS = 10;
+/** How long a request waits for its photos before it is answered 202. */
+const READY_WITHIN_MS = 5_000;
+const photo = z.strictObject({
+  name: z.string().min(1).max(200).meta({ description: "The file's name; its extension must fit its content" }),
+  data: z.string().meta({ description: "Base64", contentEncoding: "base64" }),
+  alt: z.string().max(1_000).nullish(),
+});
+const NewPostBody = z.strictObject({
+  text: text.optional(),
+  photos: z.array(photo).max(MOST_PHOTOS).optional(),
+  tagged_users: tagged.optional(),
+  place: place.nullish(),
+  reply_to: schemas.id.nullish(),
+}).refine(({ text, photos = [] }) => photos.length > 0 || (text ?? "") !== "", {
+  path: ["text"],
+  message: "Expected words or a photo",
+});
+const photoUploads: UploadRules = {
+  files: "photos",
+  mostFiles: MOST_PHOTOS,
+  fields: { text: 1, place: 1, reply_to: 1, tagged_users: 50, alt: MOST_PHOTOS },
+  value: ({ text, place, reply_to, tagged_users, alt }, files) => ({
+    ...(text && { text: text[0] }),
+    ...(place && { place: place[0] }),
+    ...(reply_to && { reply_to: reply_to[0] }),
+    ...(tagged_users && { tagged_users }),
+    photos: files.map((file, i) => ({ ...file, ...(alt?.[i] !== undefined && { alt: alt[i] }) })),
+  }),
+};
 const LikeAnswer = z.object({ liked: z.boolean(), like_count: z.int() });
 
 export function postRoutes(api: Api): void {
@@ -30,45 +63,57 @@ export function postRoutes(api: Api): void {
     tags,
     params: pageParams,
     creates: true,
-    body: z.strictObject({
-      text,
-      tagged_users: tagged.optional(),
-      place: place.nullish(),
-      reply_to: schemas.id.nullish(),
-    }),
-    answers: { 201: { description: "The post", schema: schemas.Post } },
-  }, async ({ ctx, caller, params, body, receipt }) => {
+    body: NewPostBody,
+    uploads: photoUploads,
+    before: async ({ ctx, caller, params }) => {
+      const page = await openPage(ctx, caller, await pageId(ctx, params.id));
+      if (page.owner.id !== caller.id) throw new AppError("forbidden", "Only the page's owner may do that");
+    },
+    answers: {
+      201: { description: "The post", schema: schemas.Post },
+      202: {
+        description: "The post, whose photos are still on their way; only its author sees it",
+        schema: schemas.Post,
+      },
+    },
+  }, async ({ ctx, caller, params, body, receipt, received }) => {
     const page = await pageId(ctx, params.id);
     const id = receipt?.id ?? newId();
+    if (receipt?.result) return await whenReady(ctx, caller, await visiblePost(ctx, caller, id));
     const post: NewPost = {
       id,
-      text: body.text,
+      text: body.text ?? "",
       ...await taggedPeople(ctx, body.tagged_users ?? []),
       place: body.place ?? null,
       reply_to: body.reply_to ?? null,
+      photos: await received!.photos(body.photos ?? []),
     };
-    const row = receipt?.result ? await visiblePost(ctx, caller, id) : await ctx.actors.ask<PostRow>(
+    const row = await ctx.actors.ask<PostRow>(
       { kind: "page", id: page },
       { type: "create_post", by: caller, post } as PageCommand,
-      {
-        receipt: receipt?.id,
-      },
+      { receipt: receipt?.id },
     );
-    return answer(201, renderPost(row), { Location: `/api/v1/posts/${id}` });
+    return await whenReady(ctx, caller, row);
   });
 
   endpoint(api, {
     method: "get",
     path: "/pages/{id}/posts",
     access: "signed-in",
-    summary: "A page's posts, newest first",
+    summary: "A page's posts, newest first; its owner may ask for those that are not ready",
     tags,
     params: pageParams,
-    query: listQuery,
+    query: z.strictObject({ ...paging, state: z.enum(["ready", "processing", "failed"]).default("ready") }),
     answers: { 200: { description: "Posts", schema: Posts } },
-  }, async ({ ctx, caller, params, query: { limit, cursor } }) => {
+  }, async ({ ctx, caller, params, query: { limit, cursor, state } }) => {
     const page = await pageId(ctx, params.id);
-    await openPosts(ctx, caller, page);
+    const { owner } = await openPosts(ctx, caller, page);
+    if (state !== "ready") {
+      if (owner.id !== caller.id) throw new AppError("forbidden", "Only the page's owner sees what is not ready");
+      const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
+      const rows = await unreadyPosts(ctx.sql, caller.id, { page, state, limit: limit + 1, after });
+      return answer(200, listed(rows, limit));
+    }
     return answer(
       200,
       listed(await postsOfPage(ctx.sql, caller.id, { page, limit: limit + 1, after: after(cursor) }), limit),
@@ -114,6 +159,11 @@ export function postRoutes(api: Api): void {
       text: text.optional(),
       tagged_users: tagged.optional(),
       place: place.nullable().optional(),
+      photos: z.array(schemas.id).max(MOST_PHOTOS).refine(
+        (ids) => new Set(ids).size === ids.length,
+        "Expected each once",
+      )
+        .optional().meta({ description: "Ids of the photos that stay, in their order" }),
     }),
     answers: { 200: { description: "The post", schema: schemas.Post } },
   }, async ({ ctx, caller, params: { id }, body }) => {
@@ -125,9 +175,31 @@ export function postRoutes(api: Api): void {
       ...(body.text !== undefined && { text: body.text }),
       ...(body.tagged_users && { tagged: (await taggedPeople(ctx, body.tagged_users)).tagged }),
       ...(body.place !== undefined && { place: body.place }),
+      ...(body.photos && { photos: body.photos }),
     } as PageCommand;
     await ctx.actors.ask({ kind: "page", id: page_id }, command);
     return answer(200, renderPost(await visiblePost(ctx, caller, id)));
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/posts/{id}/retry",
+    access: "verified",
+    summary: "Try the photos of a post again that failed",
+    tags,
+    params,
+    answers: {
+      200: { description: "The post, ready", schema: schemas.Post },
+      202: { description: "The post, whose photos are on their way again", schema: schemas.Post },
+    },
+  }, async ({ ctx, caller, params: { id } }) => {
+    const { page_id } = await visiblePost(ctx, caller, id);
+    await ctx.actors.ask(
+      { kind: "page", id: page_id },
+      { type: "retry_photos", by: caller, post_id: id } as PageCommand,
+    );
+    const answered = await whenReady(ctx, caller, await visiblePost(ctx, caller, id));
+    return answered.status === 201 ? { ...answered, status: 200 } : answered;
   });
 
   endpoint(api, {
@@ -203,6 +275,15 @@ async function visiblePost(ctx: AppContext, caller: Caller, id: string): Promise
   throw new AppError("not-found", `There is no post "${id}"`);
 }
 
+/** Waits a while for a post's photos: 201 when it is ready, 202 where it is not, or has failed. */
+async function whenReady(ctx: AppContext, caller: Caller, row: PostRow): Promise<Answer> {
+  const headers = { Location: `/api/v1/posts/${row.id}` };
+  if (row.state === "ready") return answer(201, renderPost(row), headers);
+  await ctx.photos.waiting.until(row.photos.map(({ id }) => id), READY_WITHIN_MS);
+  const now = await visiblePost(ctx, caller, row.id);
+  return answer(now.state === "ready" ? 201 : 202, renderPost(now), headers);
+}
+
 /** Tagged people by their logins; an unknown one is named. */
 async function taggedPeople(ctx: AppContext, logins: string[]): Promise<{ tagged: string[]; tagged_logins: string[] }> {
   if (logins.length === 0) return { tagged: [], tagged_logins: [] };
@@ -231,6 +312,6 @@ export function listed(
   const last = items.at(-1);
   return {
     items: items.map(renderPost),
-    next_cursor: rows.length > limit && last ? encodeCursor([last.published_at!, last.id]) : null,
+    next_cursor: rows.length > limit && last ? encodeCursor([last.published_at ?? last.created_at, last.id]) : null,
   };
 }

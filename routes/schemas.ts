@@ -76,12 +76,24 @@ export const Page = z.object({
   created_at: time,
 }).meta({ id: "Page" });
 
+export const Photo = z.object({
+  id,
+  url: z.string().nullable().meta({ description: "The square at full size; null until it is ready" }),
+  width: z.int().nullable(),
+  height: z.int().nullable(),
+  variants: z.array(z.object({ url: z.string(), width: z.int() })),
+  placeholder: z.string().nullable().meta({ description: "BlurHash" }),
+  alt: z.string().nullable(),
+  state: z.enum(["processing", "ready", "failed"]),
+  problem: z.string().nullable().meta({ description: "Why it failed" }),
+}).meta({ id: "Photo" });
+
 export const Post = z.object({
   id,
   page: z.object({ id, uuid: z.string(), name: z.string(), avatar_url: z.string().nullable() }),
   author: Card,
   text: z.string(),
-  photos: z.array(z.object({})),
+  photos: z.array(Photo),
   tagged_users: z.array(z.string()),
   place: z.string().nullable(),
   reply_to: z.object({ id, state: z.enum(["available", "unavailable"]) }).nullable(),

@@ -34,7 +34,13 @@ let refreshing;
 function refresh() {
   return refreshing ??= send("POST", "/security/refresh", { refresh_token: tokens()?.refresh_token }, { bare: true })
     .then(keepTokens)
+    .then(allowPictures)
     .finally(() => refreshing = undefined);
+}
+
+/** Pictures are asked for by the browser itself, which sends no token: a cookie stands for it, and goes with nothing else. */
+function allowPictures() {
+  return send("PUT", "/photos/cookie");
 }
 
 async function call(method, path, body, options) {
@@ -52,11 +58,16 @@ async function send(method, path, body, { key, bare } = {}) {
   const headers = { accept: "application/json" };
   const pair = tokens();
   if (pair && !bare) headers.authorization = `Bearer ${pair.access_token}`;
-  if (body !== undefined) headers["content-type"] = "application/json";
+  const form = body instanceof FormData;
+  if (body !== undefined && !form) headers["content-type"] = "application/json";
   if (key) headers["idempotency-key"] = key;
   let response;
   try {
-    response = await fetch(API + path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
+    response = await fetch(API + path, {
+      method,
+      headers,
+      ...(body !== undefined && { body: form ? body : JSON.stringify(body) }),
+    });
   } catch {
     throw new Problem({ detail: "The server is out of reach; try again in a moment" }, 0);
   }
@@ -99,6 +110,8 @@ function onSubmit(id, work) {
 
 async function enter() {
   account = await call("GET", "/users/me");
+  await allowPictures();
+  showPicture();
   $("door").hidden = true;
   $("home").hidden = false;
   $("who").hidden = false;
@@ -109,6 +122,7 @@ async function enter() {
 }
 
 function leave() {
+  if (account) void send("DELETE", "/photos/cookie", undefined, { bare: true }).catch(() => {});
   account = undefined;
   keepTokens(null);
   hangUp();
@@ -172,13 +186,36 @@ function keyOf(what, content) {
 }
 
 onSubmit("write", async ({ text }, form) => {
-  const key = keyOf("post", text);
-  const post = await call("POST", `/pages/${account.page_id}/posts`, { text }, { key });
+  const photos = [...form.elements.photos.files];
+  const key = keyOf("post", [text, ...photos.map(({ name, size, lastModified }) => [name, size, lastModified])]);
+  const body = photos.length > 0 ? new FormData() : { text };
+  if (photos.length > 0) {
+    if (text.trim() !== "") body.append("text", text);
+    for (const photo of photos) body.append("photos", photo);
+  }
+  const post = await call("POST", `/pages/${account.page_id}/posts`, body, { key });
   // The next post of the same words is another post.
   for (const [content, known] of keys) if (known === key) keys.delete(content);
   form.reset();
-  show(post, { first: true });
+  if (post.state === "ready") show(post, { first: true });
+  else if (post.state === "failed") say(`A photo could not be used: ${post.photos.find(({ problem }) => problem)?.problem}`, true);
+  else say("Your photos are being prepared; the post appears when they are ready.");
 });
+
+$("picture").addEventListener("change", ({ currentTarget }) =>
+  attempt(async () => {
+    const body = new FormData();
+    body.append("file", currentTarget.files[0]);
+    currentTarget.value = "";
+    account = await call("PUT", `/users/${account.id}/avatar`, body);
+    showPicture();
+  }));
+
+/** A person without a picture has an empty circle. */
+function showPicture() {
+  if (account.avatar_url) $("who-picture").src = account.avatar_url;
+  else $("who-picture").removeAttribute("src");
+}
 
 onSubmit("follow", async ({ handle }, form) => {
   const { state } = await call("PUT", `/pages/${encodeURIComponent(handle.trim())}/follow`);
@@ -249,8 +286,28 @@ function show(post, { first = false } = {}) {
   item.querySelector("time").textContent = at.toLocaleString();
   item.querySelector("time").dateTime = at.toISOString();
   item.querySelector(".text").textContent = post.text;
+  const picture = item.querySelector("img.picture");
+  picture.hidden = !post.author.avatar_url;
+  if (post.author.avatar_url) picture.src = post.author.avatar_url;
+  showPhotos(item.querySelector(".photos"), post.photos);
   showLikes(item, post);
   showEnds();
+}
+
+function showPhotos(list, photos) {
+  list.hidden = photos.length === 0;
+  list.replaceChildren(...photos.map(({ url, width, variants, alt }) => {
+    const img = document.createElement("img");
+    img.src = url;
+    img.srcset = [{ url, width }, ...variants].map((size) => `${size.url} ${size.width}w`).join(", ");
+    img.sizes = photos.length === 1 ? "22rem" : "11rem";
+    img.width = img.height = width;
+    img.alt = alt ?? "";
+    img.loading = "lazy";
+    const item = document.createElement("li");
+    item.append(img);
+    return item;
+  }));
 }
 
 /** What comes live is the same for all listeners, so it does not say whether this one likes it. */

@@ -20,20 +20,22 @@ const MOST_TRIES = 12;
 const SWEEP_MS = 1_000;
 
 /**
- * Runs jobs whose truth is their row in Postgres: claimed under a lease, tried again with growing, jittered pauses, parked in
- * the end. Woken when a job is committed; a lost signal costs a second.
+ * Runs jobs of the kinds it has handlers for. Their truth is their row in Postgres: claimed under a lease, tried again with
+ * growing, jittered pauses, parked in the end. Woken when a job is committed; a lost signal costs a second.
  */
 export class JobRunner implements AsyncDisposable {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | undefined;
   #again = false;
   #closed = false;
+  private readonly kinds: readonly string[];
 
   constructor(
     private readonly sql: Sql,
     private readonly handlers: Readonly<Record<string, JobHandler>>,
     private readonly log: Log,
   ) {
+    this.kinds = Object.keys(handlers);
     this.wake();
   }
 
@@ -58,11 +60,11 @@ export class JobRunner implements AsyncDisposable {
     try {
       while (this.#again && !this.#closed) {
         this.#again = false;
-        const jobs = await claimJobs(this.sql, AT_ONCE, LEASE_MS);
+        const jobs = await claimJobs(this.sql, this.kinds, AT_ONCE, LEASE_MS);
         if (jobs.length === AT_ONCE) this.#again = true;
         await Promise.all(jobs.map((job) => this.#do(job)));
       }
-      if (!this.#closed) pause = await nextJobInMs(this.sql);
+      if (!this.#closed) pause = await nextJobInMs(this.sql, this.kinds);
     } catch (error) {
       this.#again = false;
       if (!this.#closed) this.log.warn("jobs could not be looked at; trying again", { error });
@@ -72,10 +74,8 @@ export class JobRunner implements AsyncDisposable {
   }
 
   async #do(job: Job): Promise<void> {
-    const handler = this.handlers[job.kind];
     try {
-      if (!handler) throw new JobParked(`nobody knows how to do "${job.kind}"`, "dead");
-      await handler(job);
+      await this.handlers[job.kind]!(job);
       await finishJob(this.sql, job.id);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

@@ -3,12 +3,13 @@ import { z } from "zod";
 import type { AppContext } from "../../context.ts";
 import { AppError } from "../../errors.ts";
 import type { Caller } from "../../security/principals.ts";
-import { authenticate } from "./authenticate.ts";
+import { authenticate, callerByCookie } from "./authenticate.ts";
 import { parseJson, readJsonText, storable, unstorable, validated } from "./body.ts";
 import { etagOf, matches } from "./etag.ts";
 import { type Idempotency, validKey } from "./idempotency.ts";
 import { problem } from "./problem.ts";
-import type { LimitName, RateLimiter, RateState } from "./rate_limit.ts";
+import { type LimitName, RateLimited, type RateLimiter, type RateState } from "./rate_limit.ts";
+import { type Received, type UploadRules, Uploads } from "./uploads.ts";
 
 /**
  * Who may call. `optional` knows its caller where there is one; `verified` needs a verified e-mail too; `staff` are moderators
@@ -32,13 +33,20 @@ export interface Definition<A extends Access, P extends Params, Q extends Params
   body?: B;
   /** Bytes. */
   bodyBound?: number;
+  /** The body may bring photos, also as multipart/form-data. */
+  uploads?: UploadRules;
+  /** Asked before a long body is read, so that whoever may not send it hears so first. Throws the refusal. */
+  before?: (input: { ctx: AppContext; caller: CallerOf<A>; params: z.output<P> }) => Promise<void>;
+  /** A browser's pictures come without a header: the caller may be known by the photo cookie. */
+  cookie?: boolean;
   /** Besides the general ones. */
   limit?: LimitName;
   /** Takes an `Idempotency-Key`. */
   creates?: boolean;
   /** Cheap to validate: a GET with an ETag. */
   etag?: boolean;
-  answers: Record<number, { description: string; schema?: z.ZodType }>;
+  /** `binary`: content types, where the answer is no JSON. */
+  answers: Record<number, { description: string; schema?: z.ZodType; binary?: string[] }>;
 }
 
 export interface Input<A extends Access, P, Q, B> {
@@ -52,6 +60,8 @@ export interface Input<A extends Access, P, Q, B> {
   address: string;
   /** With an Idempotency-Key: the receipt to commit with; `result` where the effect has happened before. */
   receipt: { id: string; result?: unknown } | undefined;
+  /** With `uploads`: what came. */
+  received: Received | undefined;
 }
 
 export interface Answer {
@@ -59,6 +69,8 @@ export interface Answer {
   /** JSON to send, serialised or not. */
   body?: unknown;
   json?: string;
+  /** Bytes to send; its type and caching are in `headers`. */
+  stream?: ReadableStream<Uint8Array> | null;
   headers?: Record<string, string>;
   next_cursor?: string | null;
 }
@@ -69,6 +81,7 @@ export interface Api {
   ctx: AppContext;
   limiter: RateLimiter;
   idempotency: Idempotency;
+  uploads: Uploads;
   /** All that was declared: for the document and for the test that walks it. */
   endpoints: Definition<Access, Params, Params, z.ZodType>[];
   stats: { requests: Record<string, number>; underWay: number };
@@ -122,21 +135,37 @@ async function serve<A extends Access, P extends Params, Q extends Params, B ext
   const requestId = newRequestId();
   const request = c.req.raw;
   let response: Response;
+  let rate: RateState | undefined;
+  let received: Received | undefined;
   stats.underWay++;
   try {
     if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
     if (stats.underWay > UNDER_WAY_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const address = addressOf(c);
-    let rate = await api.limiter.check("general_address", address);
-    const caller = await callerOf(ctx, definition.access, request);
+    rate = await api.limiter.check("general_address", address);
+    const caller = await callerOf(ctx, definition, request);
     if (caller) rate = await api.limiter.check("general_account", caller.id) ?? rate;
     const params = definition.params ? matched(definition.params, c.req.param()) : {};
     const query = definition.query ? queried(definition.query, c.req.url) : {};
-    const text = definition.body ? await readJsonText(request, definition.bodyBound) : "";
-    const parsed = definition.body ? parseJson(text) : undefined;
+    if (definition.before && Uploads.heavy(request)) {
+      await definition.before({ ctx, caller: caller as CallerOf<A>, params: params as z.output<P> });
+    }
+    received = definition.uploads && await api.uploads.receive(request, definition.uploads);
+    const text = received?.content ?? (definition.body ? await readJsonText(request, definition.bodyBound) : "");
+    const parsed = received ? received.value : definition.body ? parseJson(text) : undefined;
     if (definition.limit) rate = await limit(api, definition.limit, parsed, address, caller) ?? rate;
     const body = definition.body ? validated(definition.body, parsed) : undefined;
-    const input = { ctx, caller, params, query, body, request, address, receipt: undefined } as unknown as Input<
+    const input = {
+      ctx,
+      caller,
+      params,
+      query,
+      body,
+      request,
+      address,
+      receipt: undefined,
+      received,
+    } as unknown as Input<
       A,
       z.output<P>,
       z.output<Q>,
@@ -160,24 +189,31 @@ async function serve<A extends Access, P extends Params, Q extends Params, B ext
       rate,
     );
   } catch (error) {
+    if (error instanceof RateLimited) rate = error.state;
     response = problem(error, {
       instance: c.req.path,
       requestId,
       publicUrl: ctx.config.PUBLIC_URL ?? "",
       log: ctx.log,
+      ...(rate && { headers: api.limiter.headers(rate) }),
     });
   } finally {
     stats.underWay--;
+    if (received) await received[Symbol.asyncDispose]();
   }
   const group = `${Math.floor(response.status / 100)}xx`;
   stats.requests[group] = (stats.requests[group] ?? 0) + 1;
   return response;
 }
 
-async function callerOf(ctx: AppContext, access: Access, request: Request): Promise<Caller | undefined> {
+async function callerOf(
+  ctx: AppContext,
+  { access, cookie = false }: { access: Access; cookie?: boolean },
+  request: Request,
+): Promise<Caller | undefined> {
   if (access === "anyone") return undefined;
   const header = request.headers.get("authorization");
-  if (access === "optional" && header === null) return undefined;
+  if (access === "optional" && header === null) return cookie ? await callerByCookie(ctx, request) : undefined;
   const caller = await authenticate(ctx, header);
   if (access === "admin" && caller.role !== "admin") {
     throw new AppError("forbidden", "Only an administrator may do that");
@@ -259,7 +295,7 @@ async function once<I extends { receipt: { id: string; result?: unknown } | unde
 function render(
   api: Api,
   definition: Definition<Access, Params, Params, z.ZodType>,
-  { status, body, json, headers: extra, next_cursor }: Answer,
+  { status, body, json, stream, headers: extra, next_cursor }: Answer,
   request: Request,
   requestId: string,
   rate: RateState | undefined,
@@ -271,6 +307,9 @@ function render(
     ...extra,
   };
   if (rate) Object.assign(headers, api.limiter.headers(rate));
+  if (stream !== undefined) {
+    return new Response(stream as ReadableStream<Uint8Array<ArrayBuffer>> | null, { status, headers });
+  }
   const text = json ?? (body === undefined ? undefined : JSON.stringify(body));
   if (text === undefined) return new Response(null, { status, headers });
   headers["content-type"] = "application/json";

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
-import { newLogin, PASSWORD, sharedApp } from "../support/app.ts";
+import { Buffer } from "node:buffer";
+import { eventually, newLogin, PASSWORD, sharedApp } from "../support/app.ts";
+import { jpegOf } from "../support/pictures.ts";
 import { chromiumPath, launchChromium } from "../support/browser.ts";
 
 const app = sharedApp();
@@ -48,6 +50,46 @@ Deno.test({
     await heard.locator(".like").click();
     await heard.locator(".like[aria-pressed=true]").waitFor();
     if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/client.png` });
+    assert.deepEqual(complaints, []);
+  },
+});
+
+Deno.test({
+  name: "A person posts photos on a private page of theirs and changes their picture; the browser shows both",
+  ...options,
+  fn: async () => {
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    const complaints = watch(page);
+    const person = await app.person();
+    await app.ok("PATCH", `/pages/${person.page_id}`, { token: person.token, body: { is_private: true } });
+    await page.goto(app.url);
+    await page.locator("#sign-in [name=login]").fill(person.login);
+    await page.locator("#sign-in [name=password]").fill(PASSWORD);
+    await page.locator("#sign-in").getByRole("button").click();
+    await page.locator("#live[data-state=on]").waitFor();
+
+    const files = await Promise.all(([[1600, 900], [500, 800]] as const).map(async ([width, height], i) => ({
+      name: `photo${i}.jpg`,
+      mimeType: "image/jpeg",
+      buffer: Buffer.from(await jpegOf(width, height)),
+    })));
+    await page.locator("#write [name=photos]").setInputFiles(files);
+    await page.getByRole("button", { name: "Post" }).click();
+    const photos = page.locator("#posts .photos img");
+    await photos.nth(1).waitFor();
+    await page.locator("#picture").setInputFiles(files[0]!);
+    await page.locator("#who-picture[src]").waitFor();
+    const drawn = () =>
+      page.evaluate(() =>
+        // deno-lint-ignore no-explicit-any -- this runs in the browser
+        [...(globalThis as any).document.querySelectorAll("#posts .photos img, #who-picture")].map((img: any) =>
+          img.complete && img.naturalWidth > 0
+        )
+      );
+    await eventually(async () => (await drawn()).every((whole: boolean) => whole) || undefined, "drawn pictures");
+    assert.deepEqual(await drawn(), [true, true, true]);
+    if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/photos.png` });
     assert.deepEqual(complaints, []);
   },
 });

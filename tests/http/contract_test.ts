@@ -11,6 +11,8 @@ interface Call {
   path: string;
   template: string;
   hasBody: boolean;
+  /** Bytes of a JSON body. */
+  bound: number;
   query: string[];
 }
 
@@ -21,7 +23,7 @@ async function calls(): Promise<{ admin: Person; calls: Call[] }> {
   const declared = Object.entries(app.contract.document.paths).flatMap(([full, methods]) =>
     Object.entries(methods).map(([method, operation]) => {
       const { requestBody, parameters = [] } = operation as unknown as {
-        requestBody?: unknown;
+        requestBody?: { content: Record<string, unknown> };
         parameters?: { name: string; in: string }[];
       };
       const template = full.replace("/api/v1", "");
@@ -32,6 +34,7 @@ async function calls(): Promise<{ admin: Person; calls: Call[] }> {
         path: template.replace("{id}", own).replace("{user_id}", NOBODY).replace("{tag}", "birds")
           .replace("{login}", admin.login),
         hasBody: requestBody !== undefined,
+        bound: requestBody?.content["multipart/form-data"] ? 32 * 1024 * 1024 : 64 * 1024,
         query: parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name),
       };
     })
@@ -75,7 +78,7 @@ Deno.test("A bad body is refused with a reason by every endpoint that takes one,
     ['{"text": "\\ud800"}', [422]],
     ['{"\\udc00": 1}', [422]],
   ];
-  for (const { method, path } of all.filter(({ hasBody }) => hasBody)) {
+  for (const { method, path, bound } of all.filter(({ hasBody }) => hasBody)) {
     for (const [body, statuses] of bodies) {
       isRefusal(`${method} ${path} ${body.slice(0, 60)}`, await app.call(method, path, { token, body }), ...statuses);
     }
@@ -83,7 +86,7 @@ Deno.test("A bad body is refused with a reason by every endpoint that takes one,
       const headers = { "content-type": type };
       isRefusal(`${method} ${path} ${type}`, await app.call(method, path, { token, body: "{}", headers }), 415);
     }
-    const large = JSON.stringify({ text: "x".repeat(70_000) });
+    const large = JSON.stringify({ text: "x".repeat(bound) });
     isRefusal(`${method} ${path} too large`, await app.call(method, path, { token, body: large }), 413);
   }
   assert.deepEqual(await stored(), before);

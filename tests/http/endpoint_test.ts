@@ -5,10 +5,12 @@ import type { AppContext } from "../../context.ts";
 import { MemoryCache } from "../../db/memory_cache.ts";
 import type { Sql } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
+import type { Staging } from "../../images/staging.ts";
 import { Log } from "../../log.ts";
 import { answer, answerText, type Api, endpoint, paging } from "../../routes/http/endpoint.ts";
 import { Idempotency } from "../../routes/http/idempotency.ts";
 import { RateLimiter } from "../../routes/http/rate_limit.ts";
+import { Uploads } from "../../routes/http/uploads.ts";
 import { Secret } from "../../security/secret.ts";
 import { openTestDatabase } from "../support/pglite.ts";
 
@@ -20,7 +22,8 @@ function testApi(cache: MemoryCache, sql?: Sql): Api {
   const ctx = { config, log: new Log("error"), cache, secret, draining: false } as unknown as AppContext;
   const idempotency = new Idempotency(sql as Sql, secret);
   const stats = { requests: {}, underWay: 0 };
-  return { app: new Hono(), ctx, limiter: new RateLimiter(cache, false), idempotency, endpoints: [], stats };
+  const uploads = new Uploads(undefined as unknown as Staging);
+  return { app: new Hono(), ctx, limiter: new RateLimiter(cache, false), idempotency, uploads, endpoints: [], stats };
 }
 
 const about = {

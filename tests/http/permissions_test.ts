@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Answer, newLogin, PASSWORD, type Person, registration, sharedApp } from "../support/app.ts";
+import { pngOf } from "../support/pictures.ts";
 
 const app = sharedApp();
 
@@ -36,6 +37,8 @@ interface World {
   open: string;
   /** A post on the private page. */
   post: string;
+  /** The key of a photo there. */
+  photo: string;
   /** Somebody whose account may be used up. */
   spare: () => Promise<Person>;
 }
@@ -57,6 +60,7 @@ const OWNER_ONLY = "401 403 403 403 200 403 403 403 401 401";
 const WHO_SEES = "401 404 404 200 200 200 200 403 401 401";
 const anyone = (status: number) => CALLERS.map(() => status).join(" ");
 const tomorrow = () => new Date(Date.now() + 86_400_000).toISOString();
+const PICTURE = { name: "square.png", data: (await pngOf(400, 400)).toBase64() };
 const account = ({ owner }: World) => `/users/${owner.id}`;
 const spareAccount = async ({ owner, spare }: World, caller: CallerName) =>
   `/users/${caller === "admin" ? (await spare()).id : owner.id}`;
@@ -85,6 +89,16 @@ const TABLE: Record<string, Row> = {
     body: () => ({ reason: "spam" }),
   },
   "delete /users/{id}/block": { statuses: ADMIN_ONLY, path: async (world) => `${account(world)}/block` },
+
+  "put /users/{id}/avatar": {
+    statuses: "401 403 403 403 200 403 200 403 401 401",
+    path: (world) => `${account(world)}/avatar`,
+    body: () => PICTURE,
+  },
+  "delete /users/{id}/avatar": {
+    statuses: "401 403 403 403 200 403 200 403 401 401",
+    path: (world) => `${account(world)}/avatar`,
+  },
 
   "post /security/login": {
     statuses: anyone(200),
@@ -120,6 +134,8 @@ const TABLE: Record<string, Row> = {
   "get /pages/{id}": { statuses: SIGNED_IN },
   "patch /pages/{id}": { statuses: OWNER_ONLY, body: () => ({ description: "New" }) },
   "delete /pages/{id}": { statuses: OWNER_ONLY.replace("200", "204"), path: freshPage },
+  "put /pages/{id}/avatar": { statuses: OWNER_ONLY, body: () => PICTURE },
+  "delete /pages/{id}/avatar": { statuses: OWNER_ONLY },
   "put /pages/{id}/tags/{tag}": { statuses: OWNER_ONLY },
   "delete /pages/{id}/tags/{tag}": { statuses: OWNER_ONLY },
   "get /people/{login}": { statuses: SIGNED_IN },
@@ -165,6 +181,10 @@ const TABLE: Record<string, Row> = {
     path: ({ post }) => `/posts/${post}`,
     body: () => ({ text: "Edited" }),
   },
+  "post /posts/{id}/retry": {
+    statuses: "401 403 404 403 409 403 403 403 401 401",
+    path: ({ post }) => `/posts/${post}/retry`,
+  },
   "delete /posts/{id}": { statuses: "401 404 404 403 204 204 204 403 401 401", path: freshPost },
   "put /posts/{id}/like": {
     statuses: "401 403 404 200 200 200 200 403 401 401",
@@ -174,6 +194,16 @@ const TABLE: Record<string, Row> = {
     statuses: "401 403 404 200 200 200 200 403 401 401",
     path: ({ post }) => `/posts/${post}/like`,
   },
+  "get /photos/{key}": {
+    statuses: "404 404 404 200 200 200 200 403 401 401",
+    path: ({ photo }) => `/photos/${photo}`,
+  },
+  "get /photos/{key}/{width}": {
+    statuses: "404 404 404 200 200 200 200 403 401 401",
+    path: ({ photo }) => `/photos/${photo}/320`,
+  },
+  "put /photos/cookie": { statuses: SIGNED_IN.replaceAll("200", "204") },
+  "delete /photos/cookie": { statuses: anyone(204) },
   "get /users/me/likes": { statuses: SIGNED_IN },
   "get /feed": { statuses: SIGNED_IN },
   "post /feed/ticket": { statuses: SIGNED_IN },
@@ -246,6 +276,8 @@ function theWorld(): Promise<World> {
     await app.follow(follower, page.id);
     await app.ok("POST", `/pages/${page.id}/requests/accept`, { token: owner.token, body: { all: true } });
     const post = await app.post(owner, {}, page.id);
+    const pictured = await app.post(owner, { photos: [PICTURE] }, page.id);
+    assert.equal(pictured.state, "ready");
     return {
       callers,
       owner,
@@ -254,6 +286,7 @@ function theWorld(): Promise<World> {
       lonely: lonely.id,
       open: open.id,
       post: post.id,
+      photo: pictured.photos[0].url.split("/").at(-1),
       spare: () => app.person(),
     };
   })();

@@ -27,7 +27,16 @@ const OURS = Object.entries(services).filter(([, { build }]) => build !== undefi
 const SECRETS = { POSTGRES_PASSWORD: "secret", SECRET_KEY: "s".repeat(32) };
 
 Deno.test("compose.yaml has the services of a full installation", () => {
-  assert.deepEqual(Object.keys(services).sort(), ["api", "mail", "migrations", "nats", "postgres", "redis"]);
+  assert.deepEqual(Object.keys(services).sort(), [
+    "api",
+    "jobs",
+    "mail",
+    "migrations",
+    "nats",
+    "postgres",
+    "redis",
+    "storage",
+  ]);
 });
 
 Deno.test("Every service that goes on has a health check, and everything waits for what it needs", () => {
@@ -59,14 +68,17 @@ Deno.test("Images have a version, and no secret stands in the file", () => {
 Deno.test("Each of our services starts with settings that hold, from an entry that exists", async () => {
   const known = [...settingsTable().matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name!);
   const entry = await Deno.readTextFile(new URL("docker/entrypoint.sh", ROOT));
-  for (const [name, { command, environment = {}, env_file }] of OURS) {
+  for (const [name, { command = [], environment = {}, env_file }] of OURS) {
     assert.match(entry, new RegExp(`(^|\\| ?|  )${command![0]}( \\||\\))`, "m"), `${name}: "${command}" is no role`);
     assert.equal(env_file?.[0]?.path, ".env");
     const env = Object.fromEntries(Object.entries(environment).map(([key, value]) => [key, interpolated(value)]));
     for (const key of Object.keys(env)) assert.ok(known.includes(key), `${name}: "${key}" is no setting`);
-    const config = readConfig(env);
-    for (const address of [config.DATABASE_URL, config.REDIS_URL, config.NATS_URL]) {
-      assert.ok(services[new URL(address!).hostname], `${name}: nobody is at ${address}`);
+    // What the entry sets for a role of that name.
+    const role = ["jobs", "storage", "mail"].includes(command[0]!) ? { ROLES: command[0] } : {};
+    const config = readConfig({ ...env, ...role });
+    const { DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, MAIL_URL } = config;
+    for (const address of [DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, MAIL_URL]) {
+      if (address !== undefined) assert.ok(services[new URL(address).hostname], `${name}: nobody is at ${address}`);
     }
   }
 });

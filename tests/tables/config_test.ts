@@ -8,7 +8,7 @@ Deno.test("An empty environment gives the defaults, and an empty variable is an 
   const config = readConfig({});
   assert.equal(config.PORT, 8000);
   assert.equal(config.UNVERIFIED_TTL, 48 * 3_600_000);
-  assert.deepEqual(config.ROLES, ["api", "actors", "jobs", "mail"]);
+  assert.deepEqual(config.ROLES, ["api", "actors", "jobs", "storage", "mail"]);
   assert.equal(config.REQUIRE_VERIFIED_EMAIL, true);
   assert.equal(config.RATE_LIMITS, true);
   assert.deepEqual(readConfig({ PORT: "", DATABASE_URL: "", ADMIN_PASSWORD: "" }), config);
@@ -55,6 +55,13 @@ const WRONG: Record<string, string> = {
   SMTP_URL: "mail.example.org",
   MAIL_FROM: "Rookery",
   MAIL_PORT: "-1",
+  MAIL_URL: "mail:2525",
+  STORAGE_URL: "storage",
+  STORAGE_PORT: "x",
+  STORAGE_MAX_ENTRIES: "3",
+  S3_URL: "s3://bucket",
+  IMAGE_ENGINE: "magick",
+  CROP_PROCESSES: "0",
   SECRET_KEY: "short",
   LOG_LEVEL: "verbose",
   RATE_LIMITS: "true",
@@ -79,6 +86,17 @@ Deno.test("DATABASE_URL needs a SECRET_KEY, told once", () => {
   const names = (env: Record<string, string>) => failure(env).problems.map(({ setting }) => setting);
   assert.deepEqual(names({ DATABASE_URL: "postgres://localhost/x" }), ["SECRET_KEY"]);
   assert.deepEqual(names({ DATABASE_URL: "postgres://localhost/x", SECRET_KEY: "short" }), ["SECRET_KEY"]);
+});
+
+Deno.test("Roles that stand alone need what they share with the others", () => {
+  const database = { DATABASE_URL: "postgres://localhost/x", SECRET_KEY: "x".repeat(32) };
+  const names = (env: Record<string, string>) => failure(env).problems.map(({ setting }) => setting);
+  assert.deepEqual(names({ ROLES: "mail" }), ["DATABASE_URL", "SECRET_KEY"]);
+  assert.deepEqual(names({ ROLES: "storage" }), ["SECRET_KEY"]);
+  assert.deepEqual(names({ ROLES: "jobs", ...database }), ["STORAGE_URL", "MAIL_URL"]);
+  assert.deepEqual(names({ ROLES: "api,actors", ...database }), ["STORAGE_URL"]);
+  readConfig({ ROLES: "storage", SECRET_KEY: "x".repeat(32) });
+  readConfig({ ROLES: "jobs", ...database, S3_URL: "s3://key:secret@host/bucket", SMTP_URL: "smtp://host" });
 });
 
 Deno.test("A start with wrong settings names them on standard error and exits 2", async () => {

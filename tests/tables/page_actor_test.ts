@@ -6,7 +6,7 @@ import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisi
 const NOW = Date.parse("2026-01-31T12:00:00.000Z");
 const at = (ms: number) => new Date(NOW + ms).toISOString();
 const decide = (state: PageState, command: PageCommand) => pageActor.decide(state, command, NOW);
-const OWNER = { id: "o", login: "ada", first_name: "Ada", last_name: "Lovelace", page_id: "p0" };
+const OWNER = { id: "o", login: "ada", first_name: "Ada", last_name: "Lovelace", page_id: "p0", avatar_key: null };
 
 const PEOPLE = {
   owner: { id: "o", role: "user" },
@@ -29,6 +29,7 @@ const OPEN = {
   blocked_reason: null as string | null,
   owner_blocked_until: null as string | null,
   created_at: at(-1),
+  avatar_key: null,
   owner: OWNER,
 };
 const STATES = {
@@ -43,7 +44,9 @@ const STATES = {
   "full of tags": { ...OPEN, tags: Array.from({ length: MOST_TAGS }, (_, i) => `t${i}`) },
 } satisfies Record<string, PageState>;
 
-const post = { id: "x", text: "Hello", tagged: [], tagged_logins: [], place: null, reply_to: null };
+const photo = { id: "f", key: "k", staged_key: "staged-k", name: "a.jpg", alt: null };
+const settled = { id: "f", ok: true, format: "jpeg", side: 400, variants: [320], placeholder: "L" } as const;
+const post = { id: "x", text: "Hello", tagged: [], tagged_logins: [], place: null, reply_to: null, photos: [] };
 const COMMANDS = {
   update: { type: "update", patch: { name: "Beasts" } },
   "add a new tag": { type: "add_tag", tag: "LARKS" },
@@ -56,6 +59,10 @@ const COMMANDS = {
   "remove a follower": { type: "remove_follower", user_id: "f" },
   accept: { type: "answer_requests", accept: true, user_ids: ["f"] },
   post: { type: "create_post", post },
+  "post a photo": { type: "create_post", post: { ...post, photos: [photo] } },
+  "retry photos": { type: "retry_photos", post_id: "x" },
+  "upload a picture": { type: "stage_avatar", photo },
+  "take the picture away": { type: "remove_avatar" },
   "edit a post": { type: "update_post", post_id: "x", text: "Hi" },
   "delete a post": { type: "delete_post", post_id: "x" },
   like: { type: "like", post_id: "x" },
@@ -76,6 +83,10 @@ const OWNERS_WORK: [Word, string][] = [
   ["remove a follower", "commit page.unfollow"],
   ["accept", "commit page.answer_requests"],
   ["post", "commit post.create"],
+  ["post a photo", "commit post.create_with_photos"],
+  ["retry photos", "commit photo.retry"],
+  ["upload a picture", "commit page.stage_avatar"],
+  ["take the picture away", "commit page.remove_avatar"],
   ["edit a post", "commit post.update"],
   ["delete a post", "commit post.delete"],
 ];
@@ -220,9 +231,39 @@ Deno.test("PageActor believes the statement, not its memory, about a page that w
   assert.deepEqual([value.reply_to, value.reply_visible, value.published_at], ["y", true, at(0)]);
 });
 
+Deno.test("PageActor takes what the crop made on a blocked page as on an open one, and tells when there is more to do", () => {
+  for (const state of [STATES.open, STATES.blocked]) {
+    assert.equal(word(decide(state, { type: "settle_photo", photo: settled })), "commit photo.settle");
+    const avatar = decide(state, { type: "settle_avatar", photo: settled });
+    assert.equal(word(avatar), "commit page.settle_avatar");
+    assert.equal(stateAfter(avatar, { key: "k" })!.avatar_key, "k");
+    assert.equal(outcomeOf(avatar, { key: null }).state, undefined, "one that was overtaken changes nothing");
+  }
+  const failed = decide(STATES.open, { type: "settle_photo", photo: { id: "f", ok: false, problem: "no-image" } });
+  assert.deepEqual([rowOf(failed).ok, rowOf(failed).problem, rowOf(failed).side], [false, "no-image", null]);
+});
+
+Deno.test("PageActor answers a post with photos as processing, and refuses one whose uploads are gone", () => {
+  const decision = decide(STATES.open, { ...COMMANDS["post a photo"], by });
+  const said = { open: true, original: true, reply_page_id: null, staged: true };
+  const outcome = outcomeOf(decision, said) as { value: Record<string, unknown>; jobs: boolean };
+  assert.deepEqual([outcome.value.state, outcome.value.published_at, outcome.jobs], ["processing", null, true]);
+  assert.equal(refusalOf(decision, { ...said, staged: false }), "upload-expired");
+  assert.equal(refusalOf(decide(STATES.open, { ...COMMANDS["retry photos"], by }), { retried: 0 }), "nothing-to-retry");
+});
+
+Deno.test("PageActor names photos that are not the post's, and keeps a post from being nothing", () => {
+  const decision = decide(STATES.open, { type: "update_post", by, post_id: "x", photos: ["a", "b"] });
+  const said = { found: true, unknown: [], empty: false };
+  const { refusal } = outcomeOf(decision, { ...said, unknown: ["b"] }) as { refusal: { errors: { path: string }[] } };
+  assert.deepEqual(refusal.errors.map(({ path }) => path), ["photos.1"]);
+  assert.equal(refusalOf(decision, { ...said, empty: true }), "validation");
+});
+
 Deno.test("PageActor says that there is no such post where the statement found none", () => {
   for (const command of ["edit a post", "delete a post"] as const) {
-    assert.equal(refusalOf(decide(STATES.open, { ...COMMANDS[command], by }), { found: false }), "not-found");
+    const said = { found: false, unknown: [], empty: false };
+    assert.equal(refusalOf(decide(STATES.open, { ...COMMANDS[command], by }), said), "not-found");
   }
   for (const type of ["like", "unlike"] as const) {
     const decision = decide(STATES.open, { type, by: PEOPLE.stranger, post_id: "x" });
@@ -256,7 +297,7 @@ Deno.test("PageActor lets likes and posts share a turn, one of each person or po
   assert.notEqual(key("like", "stranger"), key("like", "admin"));
   // One person's like and unlike are decided in their order.
   assert.equal(key("like"), key("unlike"));
-  assert.equal(key("post"), "x");
+  for (const command of ["post", "post a photo"] as const) assert.equal(key(command), "x");
   const alone = (Object.keys(COMMANDS) as Word[]).filter((command) => key(command) === undefined);
-  assert.equal(alone.length, Object.keys(COMMANDS).length - 3);
+  assert.equal(alone.length, Object.keys(COMMANDS).length - 4);
 });

@@ -30,6 +30,7 @@ const ACTIVE: UserState = {
   pending_email: null,
   role: "user",
   page_id: "018f0000-0000-7000-8000-000000000003",
+  avatar_key: null,
   password_version: 2,
   blocked_until: null,
   blocked_reason: null,

@@ -1,0 +1,135 @@
+import { claimJob, type Job, passJobOn, returnJob, ringJobs } from "../db/jobs.ts";
+import { CROP_JOB, SETTLE_JOB, type Settled } from "../db/photos.ts";
+import type { Sql } from "../db/sql.ts";
+import type { CropChild, CropOutcome } from "../images/crop_child.ts";
+import type { CropQueue } from "../images/crop_queue.ts";
+import type { Log } from "../log.ts";
+
+export interface ImageCropOptions {
+  sql: Sql;
+  queue: CropQueue;
+  /** The processes that crop, each one photo at a time; they end with this. */
+  children: readonly CropChild[];
+  log: Log;
+  /** A photo's crop has come to an end; its actor is to be told. */
+  onSettled: () => void;
+}
+
+/** Milliseconds one photo may take (`docs/limits.md`). */
+const TIME_LIMIT_MS = 30_000;
+/** Longer than a photo may take, with its ways to storage and back. */
+const LEASE_MS = 90_000;
+/** Tries that may end in a crash, a kill or a hang. */
+const MOST_TRIES = 4;
+/** Without a signal, due jobs are looked for this often; one that the queue lost is rung again so much later. */
+const SWEEP_MS = 1_000;
+const RING_AGAIN_MS = 20_000;
+const RING_AT_ONCE = 500;
+/** What is under way at a stop may end in this time; then it is broken off, and done anew elsewhere. */
+const GRACE_MS = 2_000;
+
+/**
+ * Takes photos to the processes that crop them. The job's row is the truth, the queue carries its id: rung when it is due, taken by
+ * whoever is free, claimed under a lease. What a photo comes to is passed on as another job, for the actor that owns it.
+ */
+export class ImageCrop implements AsyncDisposable {
+  readonly stats = { cropped: 0, failed: 0, retried: 0 };
+  #free: CropChild[];
+  #consumer: AsyncDisposable;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #sweeping: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+
+  constructor(private readonly options: ImageCropOptions) {
+    this.#free = [...options.children];
+    this.#consumer = options.queue.consume((id) => this.#crop(id), options.children.length);
+    this.wake();
+  }
+
+  /** A job was committed. */
+  wake(): void {
+    this.#again = true;
+    if (this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#sweeping ??= this.#sweep().finally(() => {
+      this.#sweeping = undefined;
+      if (this.#again) return this.wake();
+      if (!this.#closed) this.#timer = setTimeout(() => this.wake(), SWEEP_MS);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    const stopped = this.#consumer[Symbol.asyncDispose]();
+    const timer = setTimeout(() => void this.#endChildren(), GRACE_MS);
+    await stopped;
+    clearTimeout(timer);
+    await this.#endChildren();
+    await this.#sweeping;
+  }
+
+  async #endChildren(): Promise<void> {
+    await Promise.all(this.options.children.map((child) => child[Symbol.asyncDispose]()));
+  }
+
+  async #sweep(): Promise<void> {
+    const { sql, queue, log } = this.options;
+    try {
+      while (this.#again && !this.#closed) {
+        this.#again = false;
+        const ids = await ringJobs(sql, CROP_JOB, RING_AT_ONCE, RING_AGAIN_MS);
+        if (ids.length > 0) await queue.push(ids);
+        if (ids.length === RING_AT_ONCE) this.#again = true;
+      }
+    } catch (error) {
+      this.#again = false;
+      if (!this.#closed) log.warn("photos that wait could not be looked at; trying again", { error });
+    }
+  }
+
+  /** Never throws: what fails here is found again by the sweep, when the claim has run out. */
+  async #crop(id: string): Promise<void> {
+    const child = this.#free.pop();
+    if (!child) throw new Error("The queue gives more than was asked for");
+    try {
+      const job = await claimJob(this.options.sql, id, CROP_JOB, LEASE_MS);
+      if (job) await this.#settle(job, await child.run(taskOf(job), { timeoutMs: TIME_LIMIT_MS }));
+    } catch (error) {
+      if (!this.#closed) this.options.log.warn("a photo could not be cropped; trying again", { job: id, error });
+    } finally {
+      this.#free.push(child);
+    }
+  }
+
+  async #settle(job: Job, outcome: CropOutcome): Promise<void> {
+    const { sql, log, onSettled } = this.options;
+    if (outcome.ok) {
+      this.stats.cropped++;
+      const { format, side, variants, placeholder } = outcome.photo;
+      const result: Settled = { id: job.id, ok: true, format, side, variants, placeholder };
+      await passJobOn(sql, job.id, CROP_JOB, SETTLE_JOB, { result });
+      return onSettled();
+    }
+    const { permanent, reason, message } = outcome;
+    // Neither a storage that is away nor our own end is a fault of the photo's: it waits.
+    const counts = reason !== "storage-unavailable" && !this.#closed;
+    if (!this.#closed) {
+      log.warn("a photo could not be cropped", { job: job.id, attempts: job.attempts, reason, message });
+    }
+    if (permanent || (counts && job.attempts >= MOST_TRIES)) {
+      this.stats.failed++;
+      const result: Settled = { id: job.id, ok: false, problem: reason };
+      await passJobOn(sql, job.id, CROP_JOB, SETTLE_JOB, { result });
+      return onSettled();
+    }
+    this.stats.retried++;
+    const pause = counts ? Math.min(60_000, 500 * 4 ** job.attempts) : this.#closed ? 0 : 2_000;
+    await returnJob(sql, job.id, "waiting", pause * (0.5 + Math.random() / 2), `${reason}: ${message}`, counts);
+  }
+}
+
+function taskOf({ id, payload }: Job): { id: string; staged: string; key: string } {
+  return { id, staged: String(payload["staged"]), key: String(payload["key"]) };
+}

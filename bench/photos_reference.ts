@@ -1,0 +1,19 @@
+/** The reference of the photos: `photos_reference.ts <file> <at once> <seconds>` calls sharp for it and does nothing else; prints photos a second. */
+import process from "node:process";
+import { probe } from "../images/probe.ts";
+import { sharpEngine } from "../images/sharp_engine.ts";
+
+const [file, atOnce, seconds] = process.argv.slice(2);
+const bytes = await Deno.readFile(file!);
+const judged = probe(bytes);
+await Promise.all(Array.from({ length: Number(atOnce) }, () => sharpEngine.crop(bytes, judged)));
+let done = 0;
+const start = performance.now();
+await Promise.all(Array.from({ length: Number(atOnce) }, async () => {
+  while (performance.now() - start < Number(seconds) * 1_000) {
+    await sharpEngine.crop(bytes, judged);
+    done++;
+  }
+}));
+process.stdout.write(`${done / ((performance.now() - start) / 1_000)}\n`);
+process.exit(0);

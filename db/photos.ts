@@ -1,0 +1,268 @@
+import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { PUBLISHING, stateOf, TELL_PUBLISHED } from "./publishing.ts";
+import type { Reader } from "./sql.ts";
+
+/** A photo as a post shows it. */
+export interface PhotoRow {
+  id: string;
+  key: string;
+  alt: string | null;
+  state: "processing" | "ready" | "failed";
+  problem: string | null;
+  /** Pixels of the square; null until it is ready. */
+  side: number | null;
+  variants: number[];
+  placeholder: string | null;
+}
+
+/** An upload that lies in storage and waits for its commit. */
+export interface NewPhoto {
+  id: string;
+  key: string;
+  staged_key: string;
+  name: string;
+  alt: string | null;
+}
+
+/** What the crop made of an upload. */
+export type Settled =
+  | { id: string; ok: true; format: string; side: number; variants: readonly number[]; placeholder: string }
+  | { id: string; ok: false; problem: string };
+
+/** The kind of the job that crops a photo, and of the one that tells its actor; both under the photo's id. */
+export const CROP_JOB = "photo.crop";
+export const SETTLE_JOB = "photo.settle";
+
+/** The photos of `posts p`, as JSON; most posts have none and cost no look. */
+export const PHOTOS = `case when p.photo_count = 0 then '[]'::json else coalesce((
+    select json_agg(json_build_object('id', f.id, 'key', f.key, 'alt', f.alt, 'state', f.state, 'problem', f.problem,
+      'side', f.side, 'variants', f.variants, 'placeholder', f.placeholder) order by f.position, f.id)
+    from photos f where f.post_id = p.id), '[]') end as photos`;
+
+const NEW_PHOTO = "id uuid, key text, staged_key text, name text, alt text";
+
+/**
+ * Takes the uploads of `from` (rows with `turn` and `photos`) off the list of files that nobody owns. One that the sweeper has
+ * taken is not there any more: `held` lacks it, and the turn is to be refused.
+ */
+export const HELD = `held as materialized (
+  select u.key from unowned_files u where not u.taken and u.key in (
+    select f.staged_key from turns t cross join lateral jsonb_to_recordset(t.photos) as f(staged_key text))
+  order by u.key for update)`;
+/** Of a row `t` with photos. */
+export const STAGED = `not exists (select from jsonb_to_recordset(t.photos) as f(staged_key text)
+    where f.staged_key not in (select key from held))`;
+
+/** Stores the photos of `from` and their jobs. `owner` names the column of `photos` that the row's `id` goes to. */
+export function picturing(from: string, owner: "post_id" | "user_id" | "page_id"): string {
+  return `pictures as materialized (
+  select v.id as owner, f.*, f.place - 1 as position, v.at from ${from} v
+  cross join lateral rows from (jsonb_to_recordset(v.photos) as (${NEW_PHOTO})) with ordinality
+    as f(id, key, staged_key, name, alt, place)),
+pictured as (
+  insert into photos (id, key, ${owner}, position, name, alt, staged_key, created_at)
+  select id, key, owner, position, name, alt, staged_key, at from pictures),
+queued as (
+  insert into jobs (id, kind, payload, run_at)
+  select id, '${CROP_JOB}', jsonb_build_object('staged', staged_key, 'key', key), at from pictures),
+owned as (delete from unowned_files u using pictures f where u.key = f.staged_key)`;
+}
+
+export interface SettleRow {
+  id: string;
+  ok: boolean;
+  problem: string | null;
+  format: string | null;
+  side: number | null;
+  variants: readonly number[];
+  placeholder: string | null;
+  at: string;
+}
+
+export function settleRow(settled: Settled, at: string): SettleRow {
+  const { id, ok } = settled;
+  if (!ok) return { id, ok, problem: settled.problem, format: null, side: null, variants: [], placeholder: null, at };
+  const { format, side, variants, placeholder } = settled;
+  return { id, ok, problem: null, format, side, variants, placeholder, at };
+}
+
+const SETTLE_COLUMNS =
+  "id uuid, ok boolean, problem text, format text, side int, variants int[], placeholder text, at timestamptz";
+
+/** The upload of a photo that is ready is not needed any more; that of a post's that failed stays for another try. */
+const SETTLING = `settling as materialized (
+  select t.*, f.post_id, f.user_id, f.page_id as avatar_of, f.staged_key, f.created_at from photos f join turns t on t.id = f.id
+  -- After their owners, as whoever deletes them does.
+  where f.state = 'processing' and coalesce(f.post_id, f.user_id, f.page_id) in (select id from owners) order by f.id for update of f),
+unstaged as (
+  insert into unowned_files (key, due_at) select staged_key, at from settling where (ok or post_id is null) and staged_key is not null
+  on conflict (key) do update set due_at = excluded.due_at, taken = false)`;
+
+/** A post's photo is ready or has failed. The last one to be ready publishes the post. */
+export const settlePhoto = defineCommit<SettleRow, { found: boolean }>("photo.settle", {
+  columns: SETTLE_COLUMNS,
+  body: `owners as materialized (
+  select p.id, p.page_id, p.reply_to, p.state from posts p
+  where p.id in (select f.post_id from photos f join turns t on t.id = f.id) order by p.id for update),
+${SETTLING},
+settled as (
+  update photos f set state = case when s.ok then 'ready' else 'failed' end, problem = s.problem, format = s.format, side = s.side,
+    variants = s.variants, placeholder = s.placeholder, staged_key = case when s.ok then null else f.staged_key end
+  from settling s where f.id = s.id),
+complete as materialized (
+  select o.*, (select max(s.at) from settling s where s.post_id = o.id) as at, ${
+    stateOf(
+      `select coalesce((select case when s.ok then 'ready' else 'failed' end from settling s where s.id = f.id), f.state) as state
+      from photos f where f.post_id = o.id`,
+    )
+  } as next
+  from owners o where o.id in (select post_id from settling)),
+restated as (
+  update posts p set state = c.next, published_at = case when c.next = 'ready' then c.at else p.published_at end
+  from complete c where p.id = c.id returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at),
+${PUBLISHING}`,
+  tells: TELL_PUBLISHED,
+  select:
+    `select t.turn, jsonb_build_object('found', exists (select from settling s where s.turn = t.turn)) as result from turns t`,
+});
+
+/** Photos that failed are tried again, as far as their uploads are still kept. */
+export const retryPhotos = defineCommit<{ id: string; page_id: string; at: string }, { retried: number }>(
+  "photo.retry",
+  {
+    columns: "id uuid, page_id uuid, at timestamptz",
+    body: `owners as materialized (
+  select p.id, t.turn, t.at from posts p join turns t on p.id = t.id and p.page_id = t.page_id where p.state = 'failed'
+  order by p.id for update of p),
+again as materialized (
+  select f.id, f.key, f.staged_key, o.turn, o.at from photos f join owners o on o.id = f.post_id
+  where f.state = 'failed' and f.staged_key is not null
+    -- All or none: with one that cannot be had again the post stays what it is.
+    and not exists (select from photos g where g.post_id = f.post_id and g.state = 'failed' and g.staged_key is null)
+  order by f.id for update of f),
+restarted as (update photos f set state = 'processing', problem = null from again a where f.id = a.id),
+reopened as (
+  update posts p set state = 'processing' from owners o where p.id = o.id and exists (select from again a where a.turn = o.turn)),
+queued as (
+  insert into jobs (id, kind, payload, run_at)
+  select id, '${CROP_JOB}', jsonb_build_object('staged', staged_key, 'key', key), at from again
+  on conflict (id) do update set kind = excluded.kind, payload = excluded.payload, run_at = excluded.run_at, state = 'waiting',
+    attempts = 0, lease_until = null)`,
+    select:
+      `select t.turn, jsonb_build_object('retried', (select count(*) from again a where a.turn = t.turn)) as result from turns t`,
+  },
+);
+
+/** An upload that is to be the picture of a person (`user`) or of a page; until it is ready the old one stays. */
+function avatarCommits<Owner extends "user" | "page">(owner: Owner) {
+  const table = `${owner}s`;
+  const column = `${owner}_id` as const;
+  const told = (from: string) =>
+    owner === "page"
+      ? tell("page.updated", { page: "id", from })
+      : tell("page.updated", { page: "p.id", at: "t.at", from: `${from} t join pages p on p.owner_id = t.id` });
+  return {
+    stage: defineCommit<{ id: string; photos: NewPhoto[]; at: string }, { staged: boolean }>(`${owner}.stage_avatar`, {
+      columns: "id uuid, photos jsonb, at timestamptz",
+      body: `${HELD},
+valid as materialized (select t.* from turns t where ${STAGED}),
+${picturing("valid", column)}`,
+      select:
+        "select t.turn, jsonb_build_object('staged', exists (select from valid v where v.turn = t.turn)) as result from turns t",
+    }),
+    /** One that was overtaken by a later upload goes; otherwise the one that was in force does. One that failed stays to say so. */
+    settle: defineCommit<SettleRow & { owner: string }, { key: string | null }>(`${owner}.settle_avatar`, {
+      columns: `owner uuid, ${SETTLE_COLUMNS}`,
+      body: `owners as materialized (
+  select o.id from ${table} o where o.id in (select owner from turns) order by o.id for update),
+${SETTLING},
+latest as materialized (
+  select s.* from settling s where s.ok and not exists (
+    select from photos g where g.${column} = s.owner and g.id > s.id and g.state = 'ready')),
+removed as (
+  delete from photos f using settling s where s.ok and f.${column} = s.owner
+    and case when s.id in (select id from latest) then f.id < s.id and f.state <> 'processing' else f.id = s.id end),
+failed as (update photos f set state = 'failed', problem = s.problem, staged_key = null from settling s where f.id = s.id and not s.ok),
+settled as (
+  update photos f set state = 'ready', format = s.format, side = s.side, variants = s.variants, placeholder = s.placeholder,
+    staged_key = null
+  from latest s where f.id = s.id returning f.${column} as id, f.key, s.at),
+shown as (update ${table} o set avatar_key = s.key from settled s where o.id = s.id)`,
+      tells: told("settled"),
+      select:
+        `select t.turn, jsonb_build_object('key', (select s.key from settled s where s.id = t.owner)) as result from turns t`,
+    }),
+    remove: defineCommit<{ id: string; at: string }, Record<string, never>>(`${owner}.remove_avatar`, {
+      columns: "id uuid, at timestamptz",
+      body: `hidden as (
+  update ${table} o set avatar_key = null from turns t where o.id = t.id and o.avatar_key is not null returning o.id, t.at),
+removed as (delete from photos f using turns t where f.${column} = t.id)`,
+      tells: told("hidden"),
+      select: "select turn, '{}'::jsonb as result from turns",
+    }),
+  };
+}
+
+export const userAvatar = avatarCommits("user");
+export const pageAvatar = avatarCommits("page");
+
+export interface ShownPhoto {
+  id: string;
+  format: string;
+  side: number;
+  variants: number[];
+  /** Whether everybody may see it, signed in or not. */
+  open: boolean;
+}
+
+/** Nobody's id: what it sees, everybody sees. */
+const NOBODY = "'00000000-0000-0000-0000-000000000000'::uuid";
+
+/**
+ * A photo that is ready, by its key, as far as the viewer may see it at this moment: a post's with the post, a picture of a page
+ * unless the page is blocked, that of a person always. The key is no permission by itself.
+ */
+export async function photoByKey(sql: Reader, viewer: string | null, key: string): Promise<ShownPhoto | undefined> {
+  const [row] = await sql.query<ShownPhoto>(
+    `select f.id, f.format, f.side, f.variants,
+      f.post_id is null or p.state = 'ready' and exists (select from visible_pages(${NOBODY}) v where v.id = p.page_id) as open
+    from photos f left join posts p on p.id = f.post_id left join pages g on g.id = f.page_id
+    where f.key = $2 and f.state = 'ready' and (
+      f.user_id is not null
+      or f.page_id is not null and g.deleted_at is null and (
+        coalesce(greatest(g.blocked_until, g.owner_blocked_until), '-infinity') <= now()
+        or exists (select from users u where u.id = $1 and u.role <> 'user'))
+      or exists (
+        select from visible_pages(coalesce($1, ${NOBODY})) v where v.id = p.page_id and (p.state = 'ready' or v.owner_id = $1)))`,
+    [viewer, key],
+    "photo.by_key",
+  );
+  return row;
+}
+
+/** How far the photos of these ids are, for whoever waits for them; one that is gone is missing. */
+export async function photoStates(
+  sql: Reader,
+  ids: readonly string[],
+): Promise<{ id: string; state: PhotoRow["state"]; problem: string | null }[]> {
+  return await sql.query(
+    "select id, state, problem from photos where id = any($1::uuid[])",
+    [[...ids]],
+    "photo.states",
+  );
+}
+
+/** Whose photo it is, for the actor that is to be told; undefined where it is gone. */
+export async function ownerOfPhoto(
+  sql: Reader,
+  id: string,
+): Promise<{ kind: "post" | "user" | "page"; page_id: string | null; user_id: string | null } | undefined> {
+  const [row] = await sql.query<{ kind: "post" | "user" | "page"; page_id: string | null; user_id: string | null }>(
+    `select case when f.post_id is not null then 'post' when f.user_id is not null then 'user' else 'page' end as kind,
+      coalesce(f.page_id, p.page_id) as page_id, f.user_id
+    from photos f left join posts p on p.id = f.post_id where f.id = $1`,
+    [id],
+    "photo.owner",
+  );
+  return row;
+}

@@ -1,0 +1,32 @@
+import { tell } from "../actors/runtime/commit.ts";
+
+/** That a post has another number of replies: for feeds that show it. After all else of its statement. */
+export function tellReplies(from: string): string {
+  return tell("replies.changed", { rank: 1_000_000, page: "page_id", post: "id", at: "now()", from });
+}
+
+/**
+ * What else a post's becoming ready brings: it counts from then on. `restated` has the posts whose state was looked at anew:
+ * (id, page_id, reply_to, state, was, at).
+ */
+export const PUBLISHING = `published as materialized (select * from restated where state = 'ready' and was <> 'ready'),
+counted as (
+  update pages p set post_count = p.post_count + n.posts
+  from (select page_id, count(*) as posts from published group by page_id) n where p.id = n.page_id),
+originals as materialized (
+  select p.id from posts p where p.id in (select reply_to from published) and p.id not in (select id from restated)
+  order by p.id for update),
+answered as (
+  update posts p set reply_count = p.reply_count + n.replies
+  from (select v.reply_to, count(*) as replies from published v join originals o on o.id = v.reply_to group by v.reply_to) n
+  where p.id = n.reply_to returning p.id, p.page_id)`;
+
+export const TELL_PUBLISHED = `${
+  tell("post.created", { rank: 2, page: "page_id", post: "id", from: "published" })
+} union all ${tellReplies("answered")}`;
+
+/** The state of a post by its photos: one failed makes it failed, one under way processing. */
+export function stateOf(photos: string): string {
+  return `coalesce((select case when bool_or(s.state = 'failed') then 'failed' when bool_or(s.state = 'processing') then 'processing' end
+    from (${photos}) s), 'ready')`;
+}

@@ -1,0 +1,122 @@
+import { z } from "zod";
+import type { PageCommand } from "../actors/page.ts";
+import type { UserCommand } from "../actors/user.ts";
+import type { AppContext } from "../context.ts";
+import { AppError } from "../errors.ts";
+import type { Caller } from "../security/principals.ts";
+import { answer, type Api, endpoint } from "./http/endpoint.ts";
+import type { Received, UploadRules } from "./http/uploads.ts";
+import { openPage, pageId, pageParams, shownPage } from "./pages.ts";
+import * as schemas from "./schemas.ts";
+
+/** How long a request waits for the picture before it is answered 202. */
+const READY_WITHIN_MS = 5_000;
+
+const body = z.strictObject({
+  name: z.string().min(1).max(200),
+  data: z.string().meta({ description: "Base64", contentEncoding: "base64" }),
+});
+const uploads: UploadRules = {
+  files: "file",
+  mostFiles: 1,
+  fields: {},
+  value: (_, files) => files[0] ?? {},
+};
+const userParams = z.object({ id: schemas.id });
+
+export function avatarRoutes(api: Api): void {
+  endpoint(api, {
+    method: "put",
+    path: "/users/{id}/avatar",
+    access: "signed-in",
+    summary: "Upload a person's picture; the old one stays until the new one is ready",
+    tags: ["Accounts"],
+    params: userParams,
+    body,
+    uploads,
+    before: ({ caller, params }) => Promise.resolve(ownProfile(caller, params.id)),
+    answers: {
+      200: { description: "The account", schema: schemas.Account },
+      202: { description: "The account; its new picture is still on its way", schema: schemas.Account },
+    },
+  }, async ({ ctx, caller, params: { id }, body, received }) => {
+    ownProfile(caller, id);
+    const ref = { kind: "user", id } as const;
+    const done = await changed(ctx, received!, body, async (photo) => {
+      await ctx.actors.ask(ref, { type: "stage_avatar", photo } as UserCommand);
+    });
+    return answer(done ? 200 : 202, await ctx.actors.ask<object>(ref, { type: "account" }));
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/users/{id}/avatar",
+    access: "signed-in",
+    summary: "Take a person's picture away",
+    tags: ["Accounts"],
+    params: userParams,
+    answers: { 200: { description: "The account", schema: schemas.Account } },
+  }, async ({ ctx, caller, params: { id } }) => {
+    ownProfile(caller, id);
+    return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, { type: "remove_avatar" }));
+  });
+
+  endpoint(api, {
+    method: "put",
+    path: "/pages/{id}/avatar",
+    access: "verified",
+    summary: "Upload a page's picture; the old one stays until the new one is ready",
+    tags: ["Pages"],
+    params: pageParams,
+    body,
+    uploads,
+    before: async ({ ctx, caller, params }) => {
+      const page = await openPage(ctx, caller, await pageId(ctx, params.id));
+      if (page.owner.id !== caller.id) throw new AppError("forbidden", "Only the page's owner may do that");
+    },
+    answers: {
+      200: { description: "The page", schema: schemas.Page },
+      202: { description: "The page; its new picture is still on its way", schema: schemas.Page },
+    },
+  }, async ({ ctx, caller, params, body, received }) => {
+    const id = await pageId(ctx, params.id);
+    const done = await changed(ctx, received!, body, async (photo) => {
+      await ctx.actors.ask({ kind: "page", id }, { type: "stage_avatar", by: caller, photo } as PageCommand);
+    });
+    return answer(done ? 200 : 202, await shownPage(ctx, caller, id));
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/pages/{id}/avatar",
+    access: "verified",
+    summary: "Take a page's picture away",
+    tags: ["Pages"],
+    params: pageParams,
+    answers: { 200: { description: "The page", schema: schemas.Page } },
+  }, async ({ ctx, caller, params }) => {
+    const id = await pageId(ctx, params.id);
+    await ctx.actors.ask({ kind: "page", id }, { type: "remove_avatar", by: caller } as PageCommand);
+    return answer(200, await shownPage(ctx, caller, id));
+  });
+}
+
+/** Stages the picture and waits for it a while; false where it is still on its way. Throws `photo-unreadable`. */
+async function changed(
+  ctx: AppContext,
+  received: Received,
+  upload: { name: string; data: string },
+  stage: (photo: Awaited<ReturnType<Received["photos"]>>[number]) => Promise<void>,
+): Promise<boolean> {
+  const [photo] = await received.photos([upload]);
+  await stage(photo!);
+  const { done, problem } = await ctx.photos.waiting.until([photo!.id], READY_WITHIN_MS);
+  if (problem !== null) throw new AppError("photo-unreadable", `The photo could not be read: ${problem}`);
+  return done;
+}
+
+function ownProfile(caller: Caller, id: string): void {
+  if (caller.id !== id && caller.role !== "admin") {
+    throw new AppError("forbidden", "Only the owner or an administrator changes a profile");
+  }
+}

@@ -1,0 +1,108 @@
+import { Readable } from "node:stream";
+// @ts-types="@types/busboy"
+import busboy from "busboy";
+import { AppError } from "../../errors.ts";
+
+export interface MultipartRules {
+  /** The field that files come in. */
+  files: string;
+  mostFiles: number;
+  /** Text fields, and how often each may come. */
+  fields: Readonly<Record<string, number>>;
+}
+
+/** Bytes of a text field: 4,000 characters of the widest kind, and then some. */
+const FIELD_BOUND = 20_000;
+
+/**
+ * Reads multipart/form-data (RFC 7578) as it comes: a file's bytes go to `take` and nowhere else, one file after another. Resolves
+ * with the text fields when everything was taken in. Throws `validation`, `invalid-body` or what `take` threw.
+ */
+export async function readMultipart(
+  request: Request,
+  rules: MultipartRules,
+  take: (file: { name: string; index: number; body: ReadableStream<Uint8Array> }) => Promise<void>,
+  signal: AbortSignal,
+): Promise<Record<string, string[]>> {
+  if (!request.body) throw new AppError("invalid-body", "There is no body");
+  const parser = parserFor(request, rules);
+  const source = Readable.fromWeb(request.body as never, { signal });
+  const fields: Record<string, string[]> = {};
+  let index = 0;
+  let taken = Promise.resolve();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const broken = (error: unknown) => reject(error instanceof AppError ? error : malformed(error));
+      parser.on("field", (name, value, { nameTruncated, valueTruncated }) => {
+        if (nameTruncated || valueTruncated) {
+          return reject(field(name.slice(0, 100), "too_long", "Expected a shorter field"));
+        }
+        const most = Object.hasOwn(rules.fields, name) ? rules.fields[name]! : 0;
+        const values = fields[name] ??= [];
+        if (values.push(value) <= most) return;
+        reject(most === 0 ? unknownField(name) : field(name, "too_many", `Expected at most ${most}`));
+      });
+      parser.on("file", (name, stream, { filename }) => {
+        stream.on("error", broken);
+        if (name !== rules.files) return reject(unknownField(name));
+        const file = {
+          name: filename ?? "",
+          index: index++,
+          body: Readable.toWeb(stream) as ReadableStream<Uint8Array>,
+        };
+        taken = taken.then(() => take(file));
+        taken.catch(reject);
+      });
+      parser.on(
+        "filesLimit",
+        () => reject(field(rules.files, "too_many", `Expected at most ${rules.mostFiles} files`)),
+      );
+      for (const limit of ["partsLimit", "fieldsLimit"] as const) {
+        parser.on(limit, () => reject(new AppError("invalid-body", "The body has too many parts")));
+      }
+      parser.on("error", broken);
+      parser.on("close", () => resolve());
+      source.on("error", broken);
+      source.pipe(parser);
+    });
+    await taken;
+    return fields;
+  } catch (error) {
+    source.unpipe(parser);
+    parser.destroy();
+    source.destroy();
+    await taken.catch(() => {});
+    throw error;
+  }
+}
+
+function parserFor(request: Request, { mostFiles, fields }: MultipartRules): busboy.Busboy {
+  const most = Object.values(fields).reduce((sum, count) => sum + count, 0);
+  try {
+    return busboy({
+      headers: { "content-type": request.headers.get("content-type") ?? "" },
+      defParamCharset: "utf8",
+      limits: {
+        fieldNameSize: 100,
+        fieldSize: FIELD_BOUND,
+        fields: most + 1,
+        files: mostFiles + 1,
+        parts: most + mostFiles + 2,
+      },
+    });
+  } catch (error) {
+    throw malformed(error);
+  }
+}
+
+function malformed(cause: unknown): AppError {
+  return new AppError("invalid-body", "The body is no whole multipart/form-data", { cause });
+}
+
+function unknownField(name: string): AppError {
+  return field(name.slice(0, 100), "unknown_field", "This field is not known here");
+}
+
+function field(path: string, rule: string, message: string): AppError {
+  return new AppError("validation", undefined, { errors: [{ path, rule, message }] });
+}

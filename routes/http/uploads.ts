@@ -1,0 +1,119 @@
+import { AppError } from "../../errors.ts";
+import type { StagedPhoto, Staging } from "../../images/staging.ts";
+import { BODY_BOUND, parseJson, readJsonText } from "./body.ts";
+import { Gate } from "./gate.ts";
+import { type MultipartRules, readMultipart } from "./multipart.ts";
+
+/** How an endpoint takes photos: as multipart/form-data, or as base64 in its JSON. */
+export interface UploadRules extends MultipartRules {
+  /** Of a multipart body, the value that the body's schema judges. */
+  value: (fields: Record<string, string[]>, files: JsonPhoto[]) => unknown;
+}
+
+/** A photo as it stands in a body; one that came as a file has no `data`. */
+export interface JsonPhoto {
+  name: string;
+  data: string;
+  alt?: string | null | undefined;
+}
+
+/** A JSON body with photos in it, in bytes (`docs/limits.md`). */
+export const PHOTO_BODY_BOUND = 32 * 1024 * 1024;
+/** Long JSON bodies that are in memory at the same time; uploads that stream. */
+const LONG_AT_ONCE = 3;
+const STREAMS_AT_ONCE = 24;
+const MOST_WAITING = 100;
+const WAIT_MS = 20_000;
+/** Milliseconds a whole upload may take. */
+const UPLOAD_MS = 10 * 60_000;
+
+/** Reads the bodies of requests that may bring photos. */
+export class Uploads {
+  #long = new Gate(LONG_AT_ONCE, MOST_WAITING, WAIT_MS);
+  #streams = new Gate(STREAMS_AT_ONCE, MOST_WAITING, WAIT_MS);
+
+  constructor(private readonly staging: Staging) {}
+
+  /** Whether a body is, or may be, so long that whoever may not send it should hear so before it is read. */
+  static heavy(request: Request): boolean {
+    const length = request.headers.get("content-length");
+    return isMultipart(request) || length === null || Number(length) > BODY_BOUND;
+  }
+
+  /** The caller disposes of what came. */
+  async receive(request: Request, rules: UploadRules): Promise<Received> {
+    if (!Uploads.heavy(request)) return await this.#json(request, rules);
+    const multipart = isMultipart(request);
+    const place = await (multipart ? this.#streams : this.#long).enter();
+    try {
+      return multipart ? await this.#form(request, rules, place) : await this.#json(request, rules, place);
+    } catch (error) {
+      place[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  async #json(request: Request, { files }: UploadRules, place?: Disposable): Promise<Received> {
+    const text = await readJsonText(request, PHOTO_BODY_BOUND);
+    return new Received(parseJson(text), text, files, this.staging, [], place);
+  }
+
+  async #form(request: Request, rules: UploadRules, place: Disposable): Promise<Received> {
+    const staged: StagedPhoto[] = [];
+    try {
+      const fields = await readMultipart(request, rules, async ({ name, index, body }) => {
+        const path = rules.mostFiles === 1 ? rules.files : `${rules.files}.${index}.data`;
+        staged.push(await this.staging.stage({ name, alt: null, body, path }));
+      }, AbortSignal.timeout(UPLOAD_MS));
+      const value = rules.value(fields, staged.map(({ name }) => ({ name, data: "" })));
+      const content = JSON.stringify([fields, staged.map(({ name, digest }) => [name, digest])]);
+      return new Received(value, content, rules.files, this.staging, staged, place);
+    } catch (error) {
+      await this.staging.drop(staged);
+      throw error;
+    }
+  }
+}
+
+/** What a request has brought. When it is disposed of, uploads that no commit has made its own go. */
+export class Received implements AsyncDisposable {
+  constructor(
+    /** What the body's schema judges. */
+    readonly value: unknown,
+    /** What the same request has again: for its Idempotency-Key. */
+    readonly content: string,
+    private readonly files: string,
+    private readonly staging: Staging,
+    private readonly staged: StagedPhoto[],
+    private readonly place?: Disposable,
+  ) {}
+
+  /** The photos, in storage; those of a JSON body are put there now. Throws `validation` naming the field. */
+  async photos(listed: readonly JsonPhoto[]): Promise<StagedPhoto[]> {
+    for (let i = this.staged.length; i < listed.length; i++) {
+      const { name, data, alt = null } = listed[i]!;
+      const path = `${this.files}.${i}.data`;
+      this.staged.push(await this.staging.stage({ name, alt, body: decoded(data, path), path }));
+    }
+    return this.staged.map((photo, i) => ({ ...photo, alt: listed[i]?.alt ?? photo.alt }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.place?.[Symbol.dispose]();
+    await this.staging.drop(this.staged);
+  }
+}
+
+function isMultipart(request: Request): boolean {
+  return /^multipart\/form-data *;/i.test(request.headers.get("content-type") ?? "");
+}
+
+function decoded(data: string, path: string): Uint8Array {
+  try {
+    return Uint8Array.fromBase64(data);
+  } catch {
+    throw new AppError("validation", undefined, {
+      errors: [{ path, rule: "base64", message: "Expected base64 (RFC 4648 §4)" }],
+    });
+  }
+}

@@ -1,0 +1,118 @@
+import { z } from "zod";
+import { photoByKey, type ShownPhoto } from "../db/photos.ts";
+import type { AppContext } from "../context.ts";
+import { AppError } from "../errors.ts";
+import { type ByteRange, StorageError } from "../storage/storage.ts";
+import { photoCookie } from "./http/authenticate.ts";
+import { type Answer, answer, type Api, endpoint, PREFIX } from "./http/endpoint.ts";
+import { etagOf, matches } from "./http/etag.ts";
+
+const tags = ["Photos"];
+const TYPES: Record<string, string> = { jpeg: "image/jpeg", webp: "image/webp" };
+const key = z.string().regex(/^[A-Za-z0-9_-]{22}$/);
+/** How long a photo that everybody may see is kept by caches without a question (`docs/limits.md`). */
+const OPEN_FOR_S = 60;
+
+export function photoRoutes(api: Api): void {
+  for (const path of ["/photos/{key}", "/photos/{key}/{width}"] as const) {
+    const variant = path.endsWith("{width}");
+    endpoint(api, {
+      method: "get",
+      path,
+      access: "optional",
+      cookie: true,
+      summary: variant ? "A photo, smaller" : "A photo at its full size",
+      tags,
+      params: z.object({ key, ...(variant && { width: z.enum(["1080", "320"]) }) }) as z.ZodObject<{ key: typeof key }>,
+      answers: {
+        200: {
+          description: "The picture; of an open page it may be cached for a minute",
+          binary: Object.values(TYPES),
+        },
+        206: { description: "The part that was asked for", binary: Object.values(TYPES) },
+        304: { description: "Not changed since the ETag given" },
+        416: { description: "There is no such part" },
+      },
+    }, async ({ ctx, caller, params, request }) => {
+      const photo = await photoByKey(ctx.sql, caller?.id ?? null, params.key);
+      const width = (params as { width?: string }).width;
+      if (!photo || (width !== undefined && !photo.variants.includes(Number(width)))) {
+        throw new AppError("not-found", "There is no such photo");
+      }
+      return await shown(ctx, request, photo, width === undefined ? params.key : `${params.key}.${width}`);
+    });
+  }
+
+  endpoint(api, {
+    method: "put",
+    path: "/photos/cookie",
+    access: "signed-in",
+    summary: "For browsers: a cookie, good for pictures only, as long as the access token holds",
+    tags,
+    answers: { 204: { description: "The cookie is set" } },
+  }, ({ ctx, request }) => {
+    const token = request.headers.get("authorization")!.replace(/^bearer +/i, "").trim();
+    return answer(204, undefined, { "set-cookie": photoCookie(ctx, `${PREFIX}/photos`, token) });
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/photos/cookie",
+    access: "anyone",
+    summary: "Take the cookie for pictures away",
+    tags,
+    answers: { 204: { description: "The cookie is gone" } },
+  }, ({ ctx }) => answer(204, undefined, { "set-cookie": photoCookie(ctx, `${PREFIX}/photos`, null) }));
+}
+
+/** What a key names never changes, so its ETag needs no look at the file. */
+async function shown(ctx: AppContext, request: Request, photo: ShownPhoto, file: string): Promise<Answer> {
+  const etag = etagOf(file);
+  const headers: Record<string, string> = {
+    "content-type": TYPES[photo.format] ?? "application/octet-stream",
+    "cache-control": photo.open ? `public, max-age=${OPEN_FOR_S}` : "private, no-store",
+    "content-security-policy": "default-src 'none'; sandbox",
+    "accept-ranges": "bytes",
+    etag,
+    ...(photo.open ? {} : { vary: "Authorization, Cookie" }),
+  };
+  if (matches(request.headers.get("if-none-match") ?? undefined, etag)) return { status: 304, headers, stream: null };
+  try {
+    if (request.method === "HEAD") {
+      const object = await ctx.storage.head(file);
+      if (!object) throw missing(file);
+      return { status: 200, headers: { ...headers, "content-length": String(object.size) }, stream: null };
+    }
+    const wanted = request.headers.has("if-range") ? undefined : rangeOf(request.headers.get("range"));
+    const found = await ctx.storage.get(file, wanted);
+    if (!found) throw missing(file);
+    const { object, body, range } = found;
+    if (!range) return { status: 200, headers: { ...headers, "content-length": String(object.size) }, stream: body };
+    return { status: 206, headers: { ...headers, ...partOf(range, object.size) }, stream: body };
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    if (error.kind === "range") {
+      return { status: 416, headers: { ...headers, "content-type": "text/plain" }, stream: null };
+    }
+    throw new AppError("storage-unavailable", undefined, { retryAfter: 1, cause: error });
+  }
+}
+
+/** The database knows the file, so this is the storage's loss, which a scrub names. */
+function missing(file: string): AppError {
+  return new AppError("storage-unavailable", undefined, {
+    cause: new Error(`The file "${file}" is missing`),
+    retryAfter: 60,
+  });
+}
+
+function partOf({ start, end }: ByteRange, size: number): Record<string, string> {
+  return { "content-range": `bytes ${start}-${end}/${size}`, "content-length": String(end - start + 1) };
+}
+
+/** One part from its beginning; of other forms (RFC 9110 §14.1.2) the whole is sent, as it may be. */
+function rangeOf(header: string | null): { start: number; end?: number } | undefined {
+  const [, start, end] = /^bytes=(\d{1,15})-(\d{1,15})?$/.exec(header ?? "") ?? [];
+  if (start === undefined || (end !== undefined && Number(end) < Number(start))) return undefined;
+  return { start: Number(start), ...(end !== undefined && { end: Number(end) }) };
+}

@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { Secret } from "../../security/secret.ts";
+import { openStorage } from "../../storage/open.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { scrubFiles } from "../../storage/scrub_files.ts";
+import { storageToken } from "../../workers/services.ts";
+import { NodeProcess, SECRET_KEY } from "../support/node_process.ts";
+import { type Json, makePeople, type Person } from "../support/person.ts";
+import { jpegOf } from "../support/pictures.ts";
+import { type Seeded, seededTest, until } from "../support/seeded.ts";
+import { childrenOf, processesOf } from "../support/processes.ts";
+
+const photo = { name: "photo.jpg", data: (await jpegOf(900, 700)).toBase64() };
+const TIMEOUT = { timeoutMs: 60_000 };
+
+/** Posts with photos, one after another, until told to stop; those that were acknowledged, by their ids. */
+async function storm(person: Person, stopped: () => boolean, acknowledged: Set<string>): Promise<void> {
+  for (let n = 0; !stopped(); n++) {
+    try {
+      const photos = Array.from({ length: 1 + n % 3 }, () => photo);
+      const { status, body } = await person.call("POST", `/pages/${person.page}/posts`, { text: `${n}`, photos });
+      if (status === 201 || status === 202) acknowledged.add(body.id);
+    } catch {
+      // The node is gone: whether this one happened nobody promised.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
+async function allReady(node: NodeProcess, ids: Iterable<string>): Promise<void> {
+  for (const id of ids) {
+    await until(`the post ${id} is ready`, async () => {
+      const [row] = await node.sql.query<{ state: string }>("select state from posts where id = $1", [id]);
+      assert.ok(row, `the acknowledged post ${id} is lost`);
+      assert.notEqual(row.state, "failed", node.output.slice(-2_000));
+      return row.state === "ready";
+    }, TIMEOUT);
+  }
+}
+
+/** Every file that is expected is there, and when the sweeper is through, no other. */
+async function assertFilesTrue(node: NodeProcess): Promise<void> {
+  await using storage = await storageOf(node);
+  // Uploads that a crash cut off wait out their hour otherwise.
+  await node.sql.query("update unowned_files set due_at = now()");
+  await until("the sweeper is through", async () => {
+    const [row] = await node.sql.query<{ n: number }>("select count(*) as n from unowned_files");
+    return row!.n === 0;
+  }, TIMEOUT);
+  const { orphans, missing } = await scrubFiles(node.sql, storage, { olderThanMs: 0 });
+  assert.deepEqual({ orphans: orphans.map(({ key }) => key), missing }, { orphans: [], missing: [] });
+}
+
+async function storageOf(node: NodeProcess): Promise<Storage> {
+  const url = await Deno.readTextFile(`${node.dataDir}/storage.url`);
+  return openStorage({ kind: "rest", url, token: storageToken(new Secret(SECRET_KEY)) });
+}
+
+async function childOf(node: NodeProcess, entry: string): Promise<number> {
+  return await until(`a process of ${entry}`, async () => {
+    const found = (await childrenOf(node.pid)).filter(({ command }) => command.includes(entry));
+    return found[0]?.pid;
+  }, TIMEOUT);
+}
+
+seededTest("Crop processes killed amid their work cost an attempt, and no photo", async (random: Seeded) => {
+  await using node = await NodeProcess.start();
+  const people = await makePeople(node, 3);
+  const acknowledged = new Set<string>();
+  let stopped = false;
+  const storms = people.map((person) => storm(person, () => stopped, acknowledged));
+  for (let kills = 0; kills < 4; kills++) {
+    await new Promise((resolve) => setTimeout(resolve, random.whole(300, 900)));
+    Deno.kill(await childOf(node, "workers/crop.ts"), "SIGKILL");
+  }
+  stopped = true;
+  await Promise.all(storms);
+  assert.ok(acknowledged.size > 5, `${acknowledged.size} posts`);
+  await allReady(node, acknowledged);
+  await assertFilesTrue(node);
+});
+
+seededTest(
+  "A storage killed amid uploads and crops comes back, and nothing acknowledged is lost",
+  async (random: Seeded) => {
+    await using node = await NodeProcess.start();
+    const people = await makePeople(node, 3);
+    const acknowledged = new Set<string>();
+    let stopped = false;
+    const storms = people.map((person) => storm(person, () => stopped, acknowledged));
+    for (let kills = 0; kills < 3; kills++) {
+      await new Promise((resolve) => setTimeout(resolve, random.whole(500, 1_200)));
+      Deno.kill(await childOf(node, "workers/storage.ts"), "SIGKILL");
+    }
+    stopped = true;
+    await Promise.all(storms);
+    await allReady(node, acknowledged);
+    await assertFilesTrue(node);
+  },
+);
+
+seededTest(
+  "A node killed amid uploads leaves no process behind; restarted, it finishes every acknowledged post",
+  async (random: Seeded) => {
+    await using node = await NodeProcess.start();
+    const people = await makePeople(node, 3);
+    const acknowledged = new Set<string>();
+    for (let round = 0; round < 2; round++) {
+      let stopped = false;
+      const before = acknowledged.size;
+      const storms = people.map((person) => storm(person, () => stopped, acknowledged));
+      await until("some are acknowledged", () => acknowledged.size > before + 2, TIMEOUT);
+      await new Promise((resolve) => setTimeout(resolve, random.whole(0, 400)));
+      const children = await childrenOf(node.pid);
+      assert.ok(children.some(({ command }) => command.includes("workers/storage.ts")));
+      await node.kill();
+      stopped = true;
+      await Promise.all(storms);
+      await until("no process of it is left", async () => (await processesOf(children)).length === 0, TIMEOUT);
+      await node.restart();
+      // Claims of those who died run on.
+      await node.sql.query("update jobs set lease_until = now() where state = 'running'");
+    }
+    await allReady(node, acknowledged);
+    await assertFilesTrue(node);
+  },
+);
+
+Deno.test("Posts and accounts deleted while their photos are cropped leave no file", async () => {
+  await using node = await NodeProcess.start();
+  const [ada] = await makePeople(node, 1) as [Person];
+  const made: Promise<Json>[] = [];
+  for (let n = 0; n < 12; n++) {
+    const sent = ada.call("POST", `/pages/${ada.page}/posts`, { photos: [photo, photo] });
+    made.push(sent);
+    // Found as soon as it is committed, which is long before it is answered.
+    const id = await until("it is committed", async () => {
+      const [row] = await node.sql.query<{ id: string }>(
+        "select id from posts where page_id = $1 and state = 'processing' order by id desc limit 1",
+        [ada.page],
+      );
+      return row?.id;
+    }, { everyMs: 1 });
+    await new Promise((resolve) => setTimeout(resolve, n * 15));
+    assert.ok([204, 404].includes((await ada.call("DELETE", `/posts/${id}`)).status));
+  }
+  await Promise.allSettled(made);
+  await until("no job is left", async () => {
+    const [row] = await node.sql.query<{ n: number }>("select count(*) as n from jobs where kind like 'photo.%'");
+    return row!.n === 0;
+  }, TIMEOUT);
+  await assertFilesTrue(node);
+});

@@ -1,0 +1,117 @@
+import { ImageCrop } from "../actors/image_crop.ts";
+import type { Config } from "../config.ts";
+import { sequencerState } from "../db/events.ts";
+import type { Sql } from "../db/sql.ts";
+import { CropChild } from "../images/crop_child.ts";
+import type { CropQueue } from "../images/crop_queue.ts";
+import { LocalCropQueue } from "../images/local_crop_queue.ts";
+import { RedisCropQueue } from "../images/redis_crop_queue.ts";
+import type { Log } from "../log.ts";
+import { startMailChild } from "../mail/child.ts";
+import { letterJob } from "../mail/letter_job.ts";
+import { Mailer } from "../mail/sender.ts";
+import { Secret } from "../security/secret.ts";
+import { startStorageChild } from "../storage/child.ts";
+import type { StorageSpec } from "../storage/open.ts";
+import { runStorageServer } from "../storage/server.ts";
+import type { JobHandler } from "./job_runner.ts";
+
+/** What the services of a process are started from; they stop with `stack`. */
+export interface ServiceParts {
+  config: Config;
+  log: Log;
+  secret: Secret;
+  sql: Sql;
+  /** Where children reach the embedded database. */
+  sqlSocket?: string | undefined;
+  stack: AsyncDisposableStack;
+}
+
+export function storageFolder({ DATA_DIR }: Config): string {
+  return `${DATA_DIR}/storage`;
+}
+
+/** The word that the storage service knows its callers by. */
+export function storageToken(secret: Secret): string {
+  return secret.mac("storage", "token");
+}
+
+/** `ROLES=storage`: the storage service of a full installation, until told to stop. */
+export async function runStorage(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
+  const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR);
+  await runStorageServer({
+    host: config.HOST,
+    port: config.STORAGE_PORT,
+    folder: storageFolder(config),
+    maxEntries: config.STORAGE_MAX_ENTRIES,
+    token: storageToken(secret),
+    log,
+  }, stopped);
+}
+
+/** Where photos are kept: S3, a storage service elsewhere, or one of this process's own. */
+export async function photoStorage({ config, log, secret, stack }: Omit<ServiceParts, "sql">): Promise<StorageSpec> {
+  if (config.S3_URL !== undefined) return { kind: "s3", url: config.S3_URL };
+  const token = storageToken(secret);
+  if (!config.ROLES.includes("storage")) return { kind: "rest", url: config.STORAGE_URL!, token };
+  const child = stack.use(
+    await startStorageChild({
+      folder: storageFolder(config),
+      port: config.STORAGE_PORT,
+      maxEntries: config.STORAGE_MAX_ENTRIES,
+      token,
+      log,
+    }),
+  );
+  await Deno.writeTextFile(addressFile(config), child.url);
+  return { kind: "rest", url: child.url, token };
+}
+
+/** The same for a task: the service of the server that runs, or one of its own where none does. */
+export async function runningStorage(parts: Omit<ServiceParts, "sql">): Promise<StorageSpec> {
+  const { config, secret } = parts;
+  try {
+    return await photoStorage(parts);
+  } catch (error) {
+    const url = await Deno.readTextFile(addressFile(config)).catch(() => undefined);
+    if (url === undefined) throw error;
+    return { kind: "rest", url, token: storageToken(secret) };
+  }
+}
+
+/** Where the storage service of this folder listens, while it runs. */
+function addressFile({ DATA_DIR }: Config): string {
+  return `${DATA_DIR}/storage.url`;
+}
+
+/** Sends letters, through a server elsewhere or a bundled one of this process's own. */
+export async function letters(
+  { config, log, secret, sql, sqlSocket, stack }: ServiceParts,
+): Promise<Record<string, JobHandler>> {
+  const bundled = config.SMTP_URL === undefined;
+  const url = config.SMTP_URL ?? config.MAIL_URL ?? stack.use(
+    await startMailChild({
+      log,
+      port: config.MAIL_PORT,
+      ...(config.DATABASE_URL === undefined ? {} : { databaseUrl: config.DATABASE_URL }),
+      ...(sqlSocket === undefined ? {} : { sqlSocket }),
+    }),
+  ).smtpUrl;
+  const mailer = new Mailer({ url, from: config.MAIL_FROM });
+  return { letter: letterJob({ mailer, codeKey: secret.subkey("codes"), bundled, sql }) };
+}
+
+/** Crops photos in processes of their own, fed by the queue. */
+export async function cropping(
+  { config, log, sql, stack, storage, onSettled }: ServiceParts & { storage: StorageSpec; onSettled: () => void },
+): Promise<ImageCrop> {
+  const { epoch } = await sequencerState(sql);
+  const queue: CropQueue = stack.use(
+    config.REDIS_URL ? new RedisCropQueue(config.REDIS_URL, { stream: `rookery:crop:${epoch}` }) : new LocalCropQueue(),
+  );
+  const children = Array.from(
+    { length: config.CROP_PROCESSES },
+    () => new CropChild({ engine: config.IMAGE_ENGINE, storage, log }),
+  );
+  return stack.use(new ImageCrop({ sql, queue, children, log, onSettled }));
+}
