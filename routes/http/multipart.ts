@@ -30,9 +30,14 @@ export async function readMultipart(
   const fields: Record<string, string[]> = {};
   let index = 0;
   let taken = Promise.resolve();
+  /** Why the body itself came to no good end; then what its last file was refused for is a consequence. */
+  let broken: AppError | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      const broken = (error: unknown) => reject(error instanceof AppError ? error : malformed(error));
+      const breaks = (error: unknown) => {
+        broken ??= malformed(error);
+        void taken.then(() => reject(broken), () => {});
+      };
       parser.on("field", (name, value, { nameTruncated, valueTruncated }) => {
         if (nameTruncated || valueTruncated) {
           return reject(field(name.slice(0, 100), "too_long", "Expected a shorter field"));
@@ -43,15 +48,14 @@ export async function readMultipart(
         reject(most === 0 ? unknownField(name) : field(name, "too_many", `Expected at most ${most}`));
       });
       parser.on("file", (name, stream, { filename }) => {
-        stream.on("error", broken);
+        // Whoever takes it is told as well.
+        stream.on("error", () => {});
         if (name !== rules.files) return reject(unknownField(name));
-        const file = {
-          name: filename ?? "",
-          index: index++,
-          body: Readable.toWeb(stream) as ReadableStream<Uint8Array>,
-        };
+        // Not `Readable.toWeb`, which throws where nobody catches when a file comes on after it was given up.
+        const body = ReadableStream.from(stream as AsyncIterable<Uint8Array>);
+        const file = { name: filename ?? "", index: index++, body };
         taken = taken.then(() => take(file));
-        taken.catch(reject);
+        taken.catch((error) => reject(isValidation(error) ? error : broken ?? error));
       });
       parser.on(
         "filesLimit",
@@ -60,9 +64,12 @@ export async function readMultipart(
       for (const limit of ["partsLimit", "fieldsLimit"] as const) {
         parser.on(limit, () => reject(new AppError("invalid-body", "The body has too many parts")));
       }
-      parser.on("error", broken);
-      parser.on("close", () => resolve());
-      source.on("error", broken);
+      parser.on("error", breaks);
+      parser.on("close", () => broken ?? resolve());
+      source.on("error", (error) => {
+        breaks(error);
+        parser.destroy(error);
+      });
       source.pipe(parser);
     });
     await taken;
@@ -97,6 +104,10 @@ function parserFor(request: Request, { mostFiles, fields }: MultipartRules): bus
 
 function malformed(cause: unknown): AppError {
   return new AppError("invalid-body", "The body is no whole multipart/form-data", { cause });
+}
+
+function isValidation(error: unknown): boolean {
+  return error instanceof AppError && error.code === "validation";
 }
 
 function unknownField(name: string): AppError {

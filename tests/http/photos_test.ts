@@ -85,11 +85,16 @@ Deno.test("A photo that breaks a rule is refused by its field, and nothing of th
     });
     assert.deepEqual(errors.map((e: { path: string; rule: string }) => [e.path, e.rule]), [["photos.2.data", rule]]);
   }
-  const { errors } = await app.refused("validation", "POST", `/pages/${ada.page_id}/posts`, {
-    token: ada.token,
-    body: form([["a.png", wide], ["b.png", gif]]),
-  });
-  assert.equal(errors[0].path, "photos.1.data");
+  const long = new Uint8Array(16_000_000);
+  long.set(wide);
+  const noise = crypto.getRandomValues(new Uint8Array(60_000));
+  for (const [rule, bytes] of [["format", gif], ["too_large", long], ["no_image", noise]] as const) {
+    const { errors } = await app.refused("validation", "POST", `/pages/${ada.page_id}/posts`, {
+      token: ada.token,
+      body: form([["a.png", wide], ["b.png", bytes]]),
+    });
+    assert.deepEqual([errors[0].path, errors[0].rule], ["photos.1.data", rule]);
+  }
   assert.deepEqual((await app.ok("GET", `/pages/${ada.page_id}/posts`, { token: ada.token })).items, []);
   await eventually(async () => (await stored()).length <= before.length ? true : undefined, "an empty storage");
 });
@@ -125,6 +130,29 @@ Deno.test("Bodies that are no whole form, have too much in them or fields of the
     })
       .catch(async () => await app.refused("validation", "POST", path, { token: ada.token, body }));
   }
+});
+
+Deno.test("An upload that breaks off leaves nothing", async () => {
+  const ada = await app.person();
+  const before = await stored();
+  const head = `--x\r\nContent-Disposition: form-data; name="photos"; filename="a.png"\r\n\r\n`;
+  const parts = [new TextEncoder().encode(head), wide.slice(0, 600)];
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const part = parts.shift();
+      if (part) return controller.enqueue(part);
+      await eventually(async () => (await stored()).length > before.length || undefined, "nothing", 300).catch(
+        () => {},
+      );
+      controller.error(new Error("the caller is gone"));
+    },
+  });
+  const headers = { ...bearer(ada), "content-type": "multipart/form-data; boundary=x" };
+  await assert.rejects(fetch(`${app.url}/api/v1/pages/${ada.page_id}/posts`, { method: "POST", headers, body }));
+  await eventually(async () => {
+    const [row] = await app.ctx.sql.query<{ n: number }>("select count(*) as n from unowned_files");
+    return row!.n === 0 && (await stored()).length <= before.length ? true : undefined;
+  }, "nothing left");
 });
 
 Deno.test("Somebody else's page is refused before a long body is read", async () => {
