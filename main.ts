@@ -14,7 +14,10 @@ async function main(): Promise<void> {
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stopped.resolve());
   try {
-    if (!config.ROLES.includes("api")) return await runServices(config, log, stopped.promise);
+    if (!config.ROLES.includes("api")) {
+      await runServices(config, log, stopped.promise);
+      Deno.exit(0);
+    }
     const node = await startNode(config, log, { onLost: stopped.reject });
     say(`Rookery is ready at ${node.url}`);
     try {

@@ -1,4 +1,4 @@
-import { claimJob, type Job, passJobOn, returnJob, ringJobs } from "../db/jobs.ts";
+import { claimJob, type Job, passJobOn, renewJob, returnJob, ringJobs } from "../db/jobs.ts";
 import { CROP_JOB, SETTLE_JOB, type Settled } from "../db/photos.ts";
 import type { Sql } from "../db/sql.ts";
 import type { CropChild, CropOutcome } from "../images/crop_child.ts";
@@ -15,10 +15,11 @@ export interface ImageCropOptions {
   onSettled: () => void;
 }
 
-/** Milliseconds one photo may take (`docs/limits.md`). */
-const TIME_LIMIT_MS = 30_000;
-/** Longer than a photo may take, with its ways to storage and back. */
-const LEASE_MS = 90_000;
+/** Milliseconds one photo may take; long, since whoever crops stands back behind everybody else (`docs/limits.md`). */
+const TIME_LIMIT_MS = 120_000;
+/** A claim is renewed this often, and holds so long without. */
+const RENEW_MS = 10_000;
+const LEASE_MS = 30_000;
 /** Tries that may end in a crash, a kill or a hang. */
 const MOST_TRIES = 4;
 /** Without a signal, due jobs are looked for this often; one that the queue lost is rung again so much later. */
@@ -95,11 +96,20 @@ export class ImageCrop implements AsyncDisposable {
     if (!child) throw new Error("The queue gives more than was asked for");
     try {
       const job = await claimJob(this.options.sql, id, CROP_JOB, LEASE_MS);
-      if (job) await this.#settle(job, await child.run(taskOf(job), { timeoutMs: TIME_LIMIT_MS }));
+      if (job) await this.#settle(job, await this.#run(child, job));
     } catch (error) {
       if (!this.#closed) this.options.log.warn("a photo could not be cropped; trying again", { job: id, error });
     } finally {
       this.#free.push(child);
+    }
+  }
+
+  async #run(child: CropChild, job: Job): Promise<CropOutcome> {
+    const renewing = setInterval(() => void renewJob(this.options.sql, job.id, LEASE_MS).catch(() => {}), RENEW_MS);
+    try {
+      return await child.run(taskOf(job), { timeoutMs: TIME_LIMIT_MS });
+    } finally {
+      clearInterval(renewing);
     }
   }
 

@@ -43,6 +43,15 @@ export async function claimJob(sql: Sql, id: string, kind: string, leaseMs: numb
   return job;
 }
 
+/** Keeps a claim for so many milliseconds from now. */
+export async function renewJob(sql: Sql, id: string, leaseMs: number): Promise<void> {
+  await sql.query(
+    "update jobs set lease_until = now() + $2 * interval '1 millisecond' where id = $1 and state = 'running'",
+    [id, leaseMs],
+    "job.renew",
+  );
+}
+
 /** The ids of due jobs, each told once in so many milliseconds: for a queue that may lose them. */
 export async function ringJobs(sql: Sql, kind: string, most: number, againMs: number): Promise<string[]> {
   const rows = await sql.query<{ id: string }>(

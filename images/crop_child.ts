@@ -3,7 +3,7 @@ import type { StorageSpec } from "../storage/open.ts";
 import { type CropEnd, CropProcess, CropProcessEnded } from "./crop_process.ts";
 import type { CropAnswer, CropTask } from "./crop_task.ts";
 import type { ImageEngine } from "./engine.ts";
-import { residentBytes } from "./proc.ts";
+import { residentBytes } from "../workers/proc.ts";
 
 export type CropOutcome =
   | CropAnswer

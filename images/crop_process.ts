@@ -4,7 +4,7 @@ import { cropPermissions } from "./crop_permissions.ts";
 import { CROP_FAILURES, type CropAnswer, type CropTask } from "./crop_task.ts";
 import type { ImageEngine } from "./engine.ts";
 import { lines } from "./lines.ts";
-import { lowerPriority, residentBytes } from "./proc.ts";
+import { lowerPriority, residentBytes } from "../workers/proc.ts";
 
 const ENTRY = new URL("../workers/crop.ts", import.meta.url).href;
 /** What Deno itself needs to find its cache and to trust an https storage; the process cannot read any of them. */
@@ -122,7 +122,7 @@ export class CropProcess {
     await this.#within(START_MS, async () => {
       await this.#write(greeting);
       await this.#read();
-      lowerPriority(this.pid);
+      lowerPriority(this.pid, "lowest");
     });
   }
 

@@ -38,6 +38,8 @@ export async function startStorageChild(
       STORAGE_TOKEN: token,
     }),
     port,
+    // Photos may wait where answers would have to.
+    priority: "below",
     log,
   });
   return { url: `http://127.0.0.1:${child.port}`, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };

@@ -7,7 +7,7 @@ import { type ByteRange, chunksOf, type PutOptions, StorageError, type StoredObj
 
 /** Even the longest key leaves room in it. */
 export const HEADER_BYTES = 256;
-const READ_BYTES = 64 * 1024;
+const READ_BYTES = 256 * 1024;
 
 /** Writes an object into a new, empty file and syncs that; the file's folder is the caller's to sync. */
 export async function writeObject(

@@ -2,7 +2,7 @@ import type { Log } from "../log.ts";
 import { FileStore } from "./file_store.ts";
 import { storageService } from "./service.ts";
 
-/** Callers that have not ended by then are cut off. */
+/** Callers that have not ended by then are not waited for. */
 const STOP_MS = 5_000;
 /** The process before this one may still be ending. */
 const LOCK_WAIT_MS = 5_000;
@@ -28,18 +28,16 @@ export async function startStorageServer(
 ): Promise<StorageServer> {
   if (token === "") throw new Error("The storage needs a token");
   const store = await FileStore.open(folder, { maxEntries, lockWaitMs: LOCK_WAIT_MS });
-  const cut = new AbortController();
   const { fetch } = storageService(store, token, log);
   const server = Deno.serve(
-    { hostname: host, port, signal: cut.signal, onListen: () => {} },
+    { hostname: host, port, onListen: () => {} },
     (request) => fetch(request),
   );
   return {
     port: server.addr.port,
     async [Symbol.asyncDispose]() {
-      const timer = setTimeout(() => cut.abort(), STOP_MS);
-      await server.shutdown().catch(() => {});
-      clearTimeout(timer);
+      // Cutting them off by a signal would throw where nobody catches; they end with the process.
+      await Promise.race([server.shutdown(), new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, STOP_MS)))]);
       await store[Symbol.asyncDispose]();
     },
   };

@@ -1,4 +1,5 @@
 import type { Log } from "../log.ts";
+import { lowerPriority, type PRIORITY } from "./proc.ts";
 
 export interface ChildProcess extends AsyncDisposable {
   /** Where it listens, on 127.0.0.1. */
@@ -16,6 +17,8 @@ export interface ChildPlan {
   env: (port: number) => Record<string, string>;
   /** 0 takes a free one, and keeps it over restarts. */
   port: number;
+  /** Where it need not go as first as this process. */
+  priority?: keyof typeof PRIORITY;
   log: Log;
 }
 
@@ -34,6 +37,7 @@ export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> 
   const closed = new AbortController();
   let child = spawn(plan, plan.port);
   const port = await firstLine(child.stdout, plan.name);
+  settle(plan, child);
 
   const tending = (async () => {
     for (let failures = 0; !closed.signal.aborted;) {
@@ -47,7 +51,7 @@ export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> 
       if (closed.signal.aborted) return;
       child = spawn(plan, port);
       // One that fails to start ends, and is tended as any that ended.
-      void firstLine(child.stdout, plan.name).catch(() => {});
+      void firstLine(child.stdout, plan.name).then(() => settle(plan, child)).catch(() => {});
     }
   })();
 
@@ -77,6 +81,10 @@ function spawn({ entry, permissions, env }: ChildPlan, port: number): Deno.Child
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
+}
+
+function settle({ priority }: ChildPlan, { pid }: Deno.ChildProcess): void {
+  if (priority) lowerPriority(pid, priority);
 }
 
 function sleep(ms: number, signal: AbortSignal): Promise<void> {

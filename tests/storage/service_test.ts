@@ -6,6 +6,8 @@ import { until } from "../support/seeded.ts";
 import { countFiles } from "../support/storage_folder.ts";
 
 const TOKEN = "a token for tests";
+/** Whatever never ends is to fail by its test's name. */
+const MOST_MS = 30_000;
 
 interface Served {
   folder: string;
@@ -28,7 +30,7 @@ function test(name: string, run: (served: Served) => Promise<void>): void {
       log,
     });
     const { port } = server;
-    await run({
+    await inTime(run({
       folder,
       port,
       call: async (method, path, init = {}) => {
@@ -46,9 +48,19 @@ function test(name: string, run: (served: Served) => Promise<void>): void {
         await reader.cancel();
         return text;
       },
-    });
+    }));
     await Deno.remove(folder, { recursive: true });
   });
+}
+
+async function inTime(run: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`Not done after ${MOST_MS} ms`)), MOST_MS);
+  try {
+    await Promise.race([run, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 test("The storage service tells nothing without the token but that it lives", async ({ call, port }) => {

@@ -1,6 +1,9 @@
 import { constants, setPriority } from "node:os";
 
-const BELOW_NORMAL = constants.priority.PRIORITY_BELOW_NORMAL;
+const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority;
+
+/** How much a process stands back behind those that answer people. */
+export const PRIORITY = { below: PRIORITY_BELOW_NORMAL, lowest: PRIORITY_LOW } as const;
 
 /** What a process holds in memory; `undefined` where that cannot be told: it is gone, or there is no `/proc`. */
 export function residentBytes(pid: number): number | undefined {
@@ -13,10 +16,10 @@ export function residentBytes(pid: number): number | undefined {
 }
 
 /** Lets others go first. Linux counts priorities by thread: those that are there get it, later ones inherit it. */
-export function lowerPriority(pid: number): void {
+export function lowerPriority(pid: number, priority: keyof typeof PRIORITY): void {
   for (const id of [pid, ...threadsOf(pid)]) {
     try {
-      setPriority(id, BELOW_NORMAL);
+      setPriority(id, PRIORITY[priority]);
     } catch {
       // Gone meanwhile, or not allowed here: it works all the same.
     }
