@@ -6,12 +6,8 @@ RUN npm install --global deno@2.9.6 && npm cache clean --force
 ENV DENO_DIR=/deno DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
 WORKDIR /app
 
-# Dependencies change less often than code: a layer of their own.
-COPY deno.json deno.lock ./
-RUN deno install --frozen
-
 COPY . .
-# What is not in here cannot be had at run time, so every entry is cached, workers included.
+# What is not in here cannot be had at run time, so every entry is cached, workers included; what only tests need is not.
 RUN deno cache --frozen main.ts workers/*.ts tasks/*.ts \
   && mkdir -p /data \
   && chown -R node:node /data /deno

@@ -18,7 +18,7 @@ seededTest("Every endpoint that shows posts agrees with a model of who may see t
   await moderator!.signIn();
   const everybody = [...people, moderator!];
   const roles = new Map<string, Role>([[admin.id, "admin"], [moderator!.id, "moderator"]]);
-  for (const { id } of people) roles.set(id, "user");
+  for (const id of ["nobody", ...people.map(({ id }) => id)]) roles.set(id, "user");
   const model = new VisibilityModel(roles);
   for (const person of everybody) model.addPage(person.page, person.id, true);
   const acts = new Acts(random, model, everybody, admin);
@@ -31,7 +31,9 @@ seededTest("Every endpoint that shows posts agrees with a model of who may see t
       await feedAgrees(person, model, random.pick([1, 3, 20, 40, 60]), ({ like_count: _, ...rest }) => rest);
     }
     await settled(node, admin);
+    await givePhotos(node, model);
     await Promise.all([...everybody, admin].map((viewer) => allAgrees(viewer, model, random)));
+    await photosAgree(node, undefined, model);
   }
   assert.deepEqual(missing(), [], "refusals that never came up");
 });
@@ -67,6 +69,34 @@ async function allAgrees(viewer: Person, model: VisibilityModel, random: Seeded)
     }
   }
   await listAgrees(viewer, model, "/users/me/likes", 200, () => model.likesOf(viewer.id));
+  await photosAgree(viewer.node, viewer, model);
+}
+
+/** Each post a photo that no upload brought: for who may see it, what it shows is of no account. */
+async function givePhotos(node: NodeProcess, model: VisibilityModel): Promise<void> {
+  const posts = [...model.posts.values()].filter(({ deleted }) => !deleted).map(({ id }) => id);
+  await node.sql.query(
+    `insert into photos (id, key, post_id, name, state, format, side, created_at)
+    select p.id, k.key, p.id, 'a.jpg', 'ready', 'jpeg', 1, now() from unnest($1::uuid[], $2::text[]) k (id, key) join posts p on p.id = k.id
+    on conflict do nothing`,
+    [posts, posts.map(photoKey)],
+  );
+}
+
+function photoKey(post: string): string {
+  return Uint8Array.fromHex(post.replaceAll("-", "")).toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+/** Of a picture that one has already only whether one may see it is told. */
+async function photosAgree(node: NodeProcess, viewer: Person | undefined, model: VisibilityModel): Promise<void> {
+  for (const { id, page, deleted } of model.posts.values()) {
+    const seen = !deleted && model.statusFor(viewer?.id ?? "nobody", page) === 200;
+    const response = await fetch(`${node.url}/api/v1/photos/${photoKey(id)}`, {
+      headers: { "if-none-match": "*", ...(viewer && { authorization: `Bearer ${viewer.token}` }) },
+    });
+    await response.body?.cancel();
+    assert.equal(response.status, seen ? 304 : 404, `the photo of ${id} for ${viewer?.login ?? "nobody"}`);
+  }
 }
 
 /** A first page, from the actor's memory as a rule. */

@@ -130,7 +130,9 @@ export class NodeProcess implements AsyncDisposable {
     const decoder = new TextDecoder();
     for await (const chunk of stream) {
       this.output = (this.output + decoder.decode(chunk, { stream: true })).slice(-100_000);
-      if (this.url === "") this.url = /^Rookery is ready at (\S+)\n/m.exec(this.output)?.[1] ?? "";
+      // A process of another role may have no address to tell.
+      const ready = /^Rookery.* (?:is|are) ready(?: at (\S+))?\n/m.exec(this.output);
+      if (ready && this.url === "") this.url = ready[1] ?? "nowhere";
     }
   }
 }

@@ -1,0 +1,175 @@
+/** A full installation with a process for each role, on servers of its own. */
+import assert from "node:assert/strict";
+import { codesIn } from "../support/app.ts";
+import { LiveListener } from "../support/live_listener.ts";
+import { emptyFolder, NodeProcess } from "../support/node_process.ts";
+import { call, makePeople, type Person, registration } from "../support/person.ts";
+import { jpegOf } from "../support/pictures.ts";
+import { childrenOf } from "../support/processes.ts";
+import { startS3 } from "../support/s3_server.ts";
+import { until } from "../support/seeded.ts";
+import { startNats, startPostgres, startRedis } from "../support/servers.ts";
+
+const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const fullTest = isFull
+  ? (name: string, body: () => Promise<void>) => Deno.test(name, body)
+  : (name: string) => Deno.test.ignore(name, () => {});
+const photo = { name: "photo.jpg", data: (await jpegOf(900, 700)).toBase64() };
+
+async function stateOf(person: Person, id: string): Promise<string> {
+  return (await person.do("GET", `/posts/${id}`)).state;
+}
+
+fullTest(
+  "Each role in a process of its own: photos wait while nobody crops, and survive Redis wiped and jobs killed",
+  async () => {
+    await using postgres = await startPostgres({ fsync: false });
+    await using redis = await startRedis();
+    await using nats = await startNats();
+    const services = {
+      DATABASE_URL: await postgres.createDatabase(),
+      REDIS_URL: redis.url,
+      NATS_URL: nats.url,
+    };
+    await using storage = await NodeProcess.on(await emptyFolder(), { ROLES: "storage" });
+    await using mail = await NodeProcess.on(await emptyFolder(), { ...services, ROLES: "mail" });
+    const env = { ...services, STORAGE_URL: storage.url, MAIL_URL: mail.url };
+    await using api = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "api,actors" });
+    const [ada, fan, stranger] = await makePeople(api, 3) as [Person, Person, Person];
+    await fan.do("PUT", `/pages/${ada.page}/follow`);
+    const listener = await LiveListener.open(fan);
+
+    // Nobody crops: the post is accepted, and only its author knows.
+    const { status, body: waiting } = await ada.call("POST", `/pages/${ada.page}/posts`, {
+      text: "later",
+      photos: [photo],
+    });
+    assert.deepEqual([status, waiting.state, waiting.photos[0].url], [202, "processing", null]);
+    assert.equal(await stateOf(ada, waiting.id), "processing");
+    assert.equal((await stranger.call("GET", `/posts/${waiting.id}`)).status, 404);
+    assert.deepEqual((await fan.do("GET", "/feed")).items, []);
+    assert.deepEqual(
+      (await ada.do("GET", `/pages/${ada.page}/posts?state=processing`)).items.map(({ id }: { id: string }) => id),
+      [waiting.id],
+    );
+    assert.equal((await stranger.call("GET", `/pages/${ada.page}/posts?state=processing`)).status, 403);
+
+    {
+      await using jobs = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "jobs" });
+      await listener.heard(
+        "the post that waited",
+        ({ type, data }) => type === "post.created" && data.id === waiting.id,
+      );
+      assert.equal((await fan.do("GET", "/feed")).items[0].photos[0].state, "ready");
+      const beside = await ada.call("POST", `/pages/${ada.page}/posts`, { photos: [photo] });
+      assert.equal(beside.status, 201);
+      // Letters go through the mail server that runs apart.
+      const robin = registration("robin");
+      await call(api.url, "POST", "/users", { body: robin });
+      await until("the letter is there", async () => {
+        const inbox = await call(api.url, "POST", "/mail/inbox", {
+          body: { email: robin.email, password: robin.password },
+        });
+        return codesIn(inbox.body.letters[0]?.text ?? "").length === 1;
+      });
+      await jobs.kill();
+    }
+
+    const posts = await Promise.all(
+      Array.from(
+        { length: 4 },
+        (_, i) => ada.call("POST", `/pages/${ada.page}/posts`, { text: `wiped ${i}`, photos: [photo, photo] }),
+      ),
+    );
+    for (const { status } of posts) {
+      assert.equal(status, 202);
+    }
+    await redis.kill();
+    await redis.restart({ wipe: true });
+    await using jobs = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "jobs" });
+    for (const { body } of posts) {
+      await until(`${body.id} is ready`, async () => await stateOf(ada, body.id) === "ready");
+    }
+    for (const child of await childrenOf(jobs.pid)) assert.match(child.command, /workers\/crop\.ts/);
+    assert.equal((await jobs.stop()).code, 0);
+    assert.equal((await storage.stop()).code, 0);
+    // With the storage away a photo is a 503, and nothing else suffers.
+    const { url } = (await ada.do("GET", `/posts/${waiting.id}`)).photos[0];
+    assert.equal((await fetch(api.url + url)).status, 503);
+    const refused = await ada.call("POST", `/pages/${ada.page}/posts`, { photos: [photo] });
+    assert.deepEqual([refused.status, refused.headers.has("retry-after")], [503, true]);
+    assert.equal((await ada.call("POST", `/pages/${ada.page}/posts`, { text: "words go on" })).status, 201);
+    listener.cut();
+  },
+);
+
+Deno.test("A photo that failed tells its author why and may be tried again; one that cannot be read stays failed", async () => {
+  await using node = await NodeProcess.start({ env: { CROP_PROCESSES: "1" } });
+  const [ada] = await makePeople(node, 1) as [Person];
+  await ada.post("", { photos: [photo] });
+  const big = { name: "big.jpg", data: (await jpegOf(7_000, 7_000)).toBase64() };
+  const sent = ada.call("POST", `/pages/${ada.page}/posts`, { photos: [photo, big] });
+  let failed = false;
+  for (let kills = 0; !failed; kills++) {
+    assert.ok(kills < 12, "it fails in the end");
+    // The pauses between its tries are no concern of this test.
+    await until("it is tried", async () => {
+      await node.sql.query("update jobs set run_at = now() where kind = 'photo.crop' and state = 'waiting'");
+      const [row] = await node.sql.query<{ running: boolean; failed: boolean }>(
+        `select exists (select from jobs where kind = 'photo.crop' and state = 'running') as running,
+          exists (select from posts where state = 'failed') as failed`,
+      );
+      failed = row!.failed;
+      return row!.running || failed;
+    }, { everyMs: 5 });
+    const [crop] = (await childrenOf(node.pid)).filter(({ command }) => command.includes("workers/crop.ts"));
+    if (crop && !failed) Deno.kill(crop.pid, "SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const { body: post } = await sent;
+  const now = await ada.do("GET", `/posts/${post.id}`);
+  assert.equal(now.state, "failed");
+  assert.ok(
+    now.photos.some(({ problem }: { problem: string | null }) => problem === "crashed"),
+    JSON.stringify(now.photos),
+  );
+  await until("nothing is under way", async () => {
+    const [row] = await node.sql.query<{ n: number }>("select count(*) as n from jobs where kind like 'photo.%'");
+    return row!.n === 0;
+  });
+  await ada.call("POST", `/posts/${post.id}/retry`);
+  await until("it is ready", async () => await stateOf(ada, post.id) === "ready");
+  assert.equal((await ada.call("POST", `/posts/${post.id}/retry`)).status, 409);
+
+  const cut = { name: "cut.jpg", data: (await jpegOf(900, 700)).slice(0, 9_000).toBase64() };
+  const broken = await ada.call("POST", `/pages/${ada.page}/posts`, { text: "half", photos: [photo, cut] });
+  assert.deepEqual([broken.status, broken.body.state], [202, "failed"]);
+  assert.deepEqual(
+    broken.body.photos.map(({ state, problem }: { state: string; problem: string | null }) => [state, problem]),
+    [
+      ["ready", null],
+      ["failed", "no-image"],
+    ],
+  );
+  const again = await ada.call("POST", `/posts/${broken.body.id}/retry`);
+  assert.deepEqual([again.status, again.body.state], [202, "failed"]);
+  // Without what failed the rest is a post.
+  const [good] = broken.body.photos;
+  const rest = await ada.do("PATCH", `/posts/${broken.body.id}`, { photos: [good.id] });
+  assert.equal(rest.state, "ready");
+  assert.equal((await ada.do("GET", "/feed")).items[0].id, broken.body.id);
+});
+
+Deno.test("With S3_URL the photos lie in the bucket, and no storage process runs", async () => {
+  await using s3 = await startS3();
+  await using node = await NodeProcess.start({ env: { S3_URL: s3.url } });
+  const [ada] = await makePeople(node, 1) as [Person];
+  const post = await ada.post("in a bucket", { photos: [photo] });
+  assert.equal(post.state, "ready");
+  assert.ok(!(await childrenOf(node.pid)).some(({ command }) => command.includes("workers/storage.ts")));
+  const response = await fetch(node.url + post.photos[0].url);
+  assert.deepEqual([response.status, response.headers.get("content-type")], [200, "image/jpeg"]);
+  await response.body?.cancel();
+  await ada.do("DELETE", `/posts/${post.id}`);
+  assert.equal((await fetch(node.url + post.photos[0].url)).status, 404);
+});
