@@ -6,6 +6,9 @@ import { type CropTask, cropTask } from "../images/crop_task.ts";
 import { type ImageEngine, openEngine } from "../images/engine.ts";
 import { lines } from "../images/lines.ts";
 import { openStorage, type StorageSpec } from "../storage/open.ts";
+import { leaveSignalsToParent } from "./signals.ts";
+
+leaveSignalsToParent();
 
 const ENCODER = new TextEncoder();
 

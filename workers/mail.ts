@@ -3,6 +3,9 @@ import { connectPostgres } from "../db/postgres.ts";
 import { connectSqlSocket } from "../db/socket.ts";
 import { Log } from "../log.ts";
 import { startMailServer } from "../mail/server.ts";
+import { leaveSignalsToParent } from "./signals.ts";
+
+leaveSignalsToParent();
 
 const url = Deno.env.get("DATABASE_URL");
 const sql = url

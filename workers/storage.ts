@@ -1,6 +1,9 @@
 /** The process of the bundled storage; ends when its standard input does. */
 import { Log } from "../log.ts";
 import { startStorageServer } from "../storage/server.ts";
+import { leaveSignalsToParent } from "./signals.ts";
+
+leaveSignalsToParent();
 
 const server = await startStorageServer({
   host: "127.0.0.1",

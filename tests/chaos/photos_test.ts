@@ -80,9 +80,9 @@ seededTest("Crop processes killed amid their work cost an attempt, and no photo"
     await new Promise((resolve) => setTimeout(resolve, random.whole(300, 900)));
     await killOne(node, "workers/crop.ts");
   }
+  await until("some are acknowledged", () => acknowledged.size > 5, TIMEOUT);
   stopped = true;
   await Promise.all(storms);
-  assert.ok(acknowledged.size > 5, `${acknowledged.size} posts`);
   await allReady(node, acknowledged);
   await assertFilesTrue(node);
 });
@@ -157,4 +157,18 @@ Deno.test("Posts and accounts deleted while their photos are cropped leave no fi
     return row!.n === 0;
   }, TIMEOUT);
   await assertFilesTrue(node);
+});
+
+Deno.test("A Ctrl-C reaches every process, and the node stops in order all the same", async () => {
+  await using node = await NodeProcess.start();
+  const [ada] = await makePeople(node, 1) as [Person];
+  await ada.post("", { photos: [photo] });
+  const children = await childrenOf(node.pid);
+  assert.ok(children.length >= 3, JSON.stringify(children));
+  for (const { pid } of children) Deno.kill(pid, "SIGINT");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.equal((await processesOf(children)).length, children.length, "they wait for their parent");
+  assert.equal((await node.stop()).code, 0);
+  assert.ok(!node.output.includes("anew"), node.output);
+  assert.deepEqual(await processesOf(children), []);
 });
