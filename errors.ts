@@ -21,6 +21,7 @@ export const PROBLEMS = {
   "registration-closed": [403, "Only an administrator creates accounts"],
   "not-found": [404, "There is no such thing, or none this caller may see"],
   "method-not-allowed": [405, "The method is not allowed here"],
+  "request-timeout": [408, "The body came too slowly"],
   "login-taken": [409, "The login is taken"],
   "email-taken": [409, "The e-mail is taken"],
   "uuid-taken": [409, "The handle is taken"],

@@ -13,6 +13,11 @@ async function main(): Promise<void> {
   const log = new Log(config.LOG_LEVEL);
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stopped.resolve());
+  // A stray rejection of one request must not end what serves all others; what it was about has been answered or has timed out.
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    log.error("something failed that nobody waited for", { error: event.reason });
+  });
   try {
     if (!config.ROLES.includes("api")) {
       await runServices(config, log, stopped.promise);

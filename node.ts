@@ -138,15 +138,16 @@ export async function startNode(
     draining: false,
   };
 
-  const handlers = { ...lapseJobs(ctx), ...settleJobs(ctx) };
+  // Apart from the letters, which may wait for somebody else's server; and never given up, since only an actor is to be told.
+  const telling = stack.use(new JobRunner(sql, { ...lapseJobs(ctx), ...settleJobs(ctx) }, log, Infinity));
+  bell.onRing(() => telling.wake());
   if (config.ROLES.includes("jobs")) {
-    Object.assign(handlers, await letters(parts));
+    const sending = stack.use(new JobRunner(sql, await letters(parts), log));
+    bell.onRing(() => sending.wake());
     const crop = await cropping({ ...parts, storage: storageSpec, onSettled: () => bell.ring() });
     bell.onRing(() => crop.wake());
     stack.use(new FileSweeper(sql, storage, log));
   }
-  const jobs = stack.use(new JobRunner(sql, handlers, log));
-  bell.onRing(() => jobs.wake());
   stack.use(startHousekeeping(ctx));
 
   const api = buildApi(ctx);

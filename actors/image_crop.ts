@@ -1,7 +1,9 @@
 import { claimJob, type Job, passJobOn, renewJob, returnJob, ringJobs } from "../db/jobs.ts";
-import { CROP_JOB, SETTLE_JOB, type Settled } from "../db/photos.ts";
+import { disownFiles, filesOf } from "../db/files.ts";
+import { CROP_JOB, ownerOfPhoto, SETTLE_JOB, type Settled } from "../db/photos.ts";
 import type { Sql } from "../db/sql.ts";
 import type { CropChild, CropOutcome } from "../images/crop_child.ts";
+import type { CropResult } from "../images/crop_task.ts";
 import type { CropQueue } from "../images/crop_queue.ts";
 import type { Log } from "../log.ts";
 
@@ -28,6 +30,8 @@ const RING_AGAIN_MS = 20_000;
 const RING_AT_ONCE = 500;
 /** What is under way at a stop may end in this time; then it is broken off, and done anew elsewhere. */
 const GRACE_MS = 2_000;
+/** Pixels; no picture that is taken in is wider. */
+const MOST_SIDE = 50_000;
 
 /**
  * Takes photos to the processes that crop them. The job's row is the truth, the queue carries its id: rung when it is due, taken by
@@ -105,7 +109,7 @@ export class ImageCrop implements AsyncDisposable {
   }
 
   async #run(child: CropChild, job: Job): Promise<CropOutcome> {
-    const renewing = setInterval(() => void renewJob(this.options.sql, job.id, LEASE_MS).catch(() => {}), RENEW_MS);
+    const renewing = setInterval(() => void renewJob(this.options.sql, job, LEASE_MS).catch(() => {}), RENEW_MS);
     try {
       return await child.run(taskOf(job), { timeoutMs: TIME_LIMIT_MS });
     } finally {
@@ -113,14 +117,24 @@ export class ImageCrop implements AsyncDisposable {
     }
   }
 
+  /** Where the claim was lost, another is at it, or the photo is gone: then these files came after whoever removed it. */
+  async #passOn(job: Job, result: Settled): Promise<void> {
+    const { sql, onSettled } = this.options;
+    if (await passJobOn(sql, job, SETTLE_JOB, { result })) return onSettled();
+    const { staged, key } = taskOf(job);
+    if (!await ownerOfPhoto(sql, job.id)) await disownFiles(sql, filesOf(key, staged));
+  }
+
   async #settle(job: Job, outcome: CropOutcome): Promise<void> {
-    const { sql, log, onSettled } = this.options;
+    const { sql, log } = this.options;
+    if (outcome.ok && !isSane(outcome.photo)) {
+      outcome = { id: job.id, ok: false, permanent: false, reason: "engine-failed", message: "No such photo can be" };
+    }
     if (outcome.ok) {
       this.stats.cropped++;
       const { format, side, variants, placeholder } = outcome.photo;
       const result: Settled = { id: job.id, ok: true, format, side, variants, placeholder };
-      await passJobOn(sql, job.id, CROP_JOB, SETTLE_JOB, { result });
-      return onSettled();
+      return await this.#passOn(job, result);
     }
     const { permanent, reason, message } = outcome;
     // Neither a storage that is away nor our own end is a fault of the photo's: it waits.
@@ -131,13 +145,19 @@ export class ImageCrop implements AsyncDisposable {
     if (permanent || (counts && job.attempts >= MOST_TRIES)) {
       this.stats.failed++;
       const result: Settled = { id: job.id, ok: false, problem: reason };
-      await passJobOn(sql, job.id, CROP_JOB, SETTLE_JOB, { result });
-      return onSettled();
+      return await this.#passOn(job, result);
     }
     this.stats.retried++;
     const pause = counts ? Math.min(60_000, 500 * 4 ** job.attempts) : this.#closed ? 0 : 2_000;
-    await returnJob(sql, job.id, "waiting", pause * (0.5 + Math.random() / 2), `${reason}: ${message}`, counts);
+    await returnJob(sql, job, "waiting", pause * (0.5 + Math.random() / 2), `${reason}: ${message}`, counts);
   }
+}
+
+/** The decoder is fed by strangers, and its process may say anything. */
+function isSane({ format, side, variants, placeholder }: CropResult): boolean {
+  const sides = [side, ...variants];
+  return (format === "jpeg" || format === "webp") && placeholder.length <= 200 && variants.length <= 2 &&
+    sides.every((value) => Number.isInteger(value) && value > 0 && value <= MOST_SIDE);
 }
 
 function taskOf({ id, payload }: Job): { id: string; staged: string; key: string } {

@@ -121,8 +121,14 @@ export async function forgetEvents(sql: Sql, retentionMs: number, most: number):
   return rows.length;
 }
 
-/** Tombstones nobody needs to be told of any more. */
+/** Tombstones nobody needs to be told of any more, with what came to them in the moment they were made. */
 export async function removeTombstones(sql: Sql, retentionMs: number): Promise<void> {
+  await sql.query(
+    `with old as (select id from pages where deleted_at < now() - $1 * interval '1 millisecond')
+    delete from posts where page_id in (select id from old)`,
+    [retentionMs],
+    "page.empty_tombstones",
+  );
   await sql.query(
     "delete from pages where deleted_at < now() - $1 * interval '1 millisecond'",
     [retentionMs],

@@ -1,3 +1,4 @@
+import { CROP_JOB } from "./photos.ts";
 import type { Sql } from "./sql.ts";
 
 /**
@@ -15,6 +16,11 @@ export async function announceFiles(sql: Sql, keys: readonly string[], ttlMs: nu
   );
 }
 
+/** All that a photo may have left in storage. */
+export function filesOf(key: string, staged: string): string[] {
+  return [key, `${key}.1080`, `${key}.320`, staged];
+}
+
 /** Files that were made and are not wanted. */
 export async function disownFiles(sql: Sql, keys: readonly string[]): Promise<void> {
   await announceFiles(sql, keys, 0);
@@ -29,10 +35,10 @@ export async function dropUploads(sql: Sql, keys: readonly string[]): Promise<vo
   );
 }
 
-/** Takes due files for removal; from now on no commit may own them. */
+/** Takes due files for removal, for a minute; from now on no commit may own them. */
 export async function takeDueFiles(sql: Sql, most: number): Promise<string[]> {
   const rows = await sql.query<{ key: string }>(
-    `update unowned_files u set taken = true from (
+    `update unowned_files u set taken = true, due_at = now() + interval '1 minute' from (
       select key from unowned_files where due_at <= now() order by due_at limit $1 for update skip locked) d
     where u.key = d.key returning u.key`,
     [most],
@@ -54,12 +60,25 @@ export async function dropFailedUploads(sql: Sql, ttlMs: number): Promise<void> 
     old as (
       select id, staged_key from photos
       where staged_key is not null and state = 'failed' and created_at < now() - $1 * interval '1 millisecond'
-      order by created_at limit 1000 for update),
+      order by created_at limit 1000 for update skip locked),
     unstaged as (update photos f set staged_key = null from old where f.id = old.id)
     insert into unowned_files (key, due_at) select staged_key, now() from old
     on conflict (key) do update set due_at = excluded.due_at, taken = false`,
     [ttlMs],
     "file.drop_failed",
+  );
+}
+
+/** A photo under way without a job, as after a restore of one and not of the other, gets it again. */
+export async function cropForgotten(sql: Sql): Promise<void> {
+  await sql.query(
+    `insert into jobs (id, kind, payload, run_at)
+    select f.id, '${CROP_JOB}', jsonb_build_object('staged', f.staged_key, 'key', f.key), now() from photos f
+    where f.state = 'processing' and f.staged_key is not null and f.created_at < now() - interval '5 minutes'
+      and not exists (select from jobs j where j.id = f.id)
+    on conflict do nothing`,
+    [],
+    "file.crop_forgotten",
   );
 }
 

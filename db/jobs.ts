@@ -10,6 +10,10 @@ export interface Job {
   state: "fresh" | "abandoned";
 }
 
+/** What a claim is known by: whoever has lost it, or whose job is another's by now, changes nothing. */
+export type Claim = Pick<Job, "id" | "kind" | "attempts">;
+const HELD = "id = $1 and kind = $2 and attempts = $3 and state = 'running'";
+
 const CLAIMED =
   "j.id, j.kind, j.payload, j.attempts, case due.state when 'running' then 'abandoned' else 'fresh' end as state";
 
@@ -44,10 +48,10 @@ export async function claimJob(sql: Sql, id: string, kind: string, leaseMs: numb
 }
 
 /** Keeps a claim for so many milliseconds from now. */
-export async function renewJob(sql: Sql, id: string, leaseMs: number): Promise<void> {
+export async function renewJob(sql: Sql, { id, kind, attempts }: Claim, leaseMs: number): Promise<void> {
   await sql.query(
-    "update jobs set lease_until = now() + $2 * interval '1 millisecond' where id = $1 and state = 'running'",
-    [id, leaseMs],
+    `update jobs set lease_until = now() + $4 * interval '1 millisecond' where ${HELD}`,
+    [id, kind, attempts, leaseMs],
     "job.renew",
   );
 }
@@ -66,38 +70,40 @@ export async function ringJobs(sql: Sql, kind: string, most: number, againMs: nu
   return rows.map(({ id }) => id);
 }
 
-/** What a job came to is work for another kind of it, under the same id; nothing where it is not running any more. */
+/** What a job came to is work for another kind of it, under the same id; false where the claim was lost. */
 export async function passJobOn(
   sql: Sql,
-  id: string,
-  from: string,
-  kind: string,
+  { id, kind, attempts }: Claim,
+  to: string,
   payload: Record<string, unknown>,
-): Promise<void> {
-  await sql.query(
-    `update jobs set kind = $3, payload = payload || $4::jsonb, state = 'waiting', attempts = 0, run_at = now(), lease_until = null
-    where id = $1 and kind = $2 and state = 'running'`,
-    [id, from, kind, JSON.stringify(payload)],
+): Promise<boolean> {
+  const rows = await sql.query(
+    `update jobs set kind = $4, payload = payload || $5::jsonb, state = 'waiting', attempts = 0, run_at = now(), lease_until = null
+    where ${HELD} returning id`,
+    [id, kind, attempts, to, JSON.stringify(payload)],
     "job.pass_on",
   );
+  return rows.length > 0;
 }
 
-export async function finishJob(sql: Sql, id: string): Promise<void> {
-  await sql.query("delete from jobs where id = $1", [id], "job.finish");
+export async function finishJob(sql: Sql, { id, kind, attempts }: Claim): Promise<void> {
+  await sql.query(`delete from jobs where ${HELD}`, [id, kind, attempts], "job.finish");
 }
 
 /** Puts a job back for later, or where it stays until somebody looks: `dead` after its last try, `unknown` when unclear. Of a try that does not count none is left. */
 export async function returnJob(
   sql: Sql,
-  id: string,
+  { id, kind, attempts }: Claim,
   state: "waiting" | "dead" | "unknown",
   pauseMs: number,
   error: string,
   counts = true,
 ): Promise<void> {
   await sql.query(
-    `update jobs set state = $2, attempts = attempts - case when $5 then 0 else 1 end, run_at = now() + $3 * interval '1 millisecond', lease_until = null, last_error = $4 where id = $1`,
-    [id, state, pauseMs, error.slice(0, 500), counts],
+    `update jobs set state = $4, attempts = attempts - case when $7 then 0 else 1 end,
+      run_at = now() + $5 * interval '1 millisecond', lease_until = null, last_error = $6
+    where ${HELD}`,
+    [id, kind, attempts, state, pauseMs, error.slice(0, 500), counts],
     "job.return",
   );
 }

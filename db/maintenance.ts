@@ -12,6 +12,8 @@ const BUSY = [
   "follows",
   "likes",
   "receipts",
+  "photos",
+  "unowned_files",
   "events",
 ];
 

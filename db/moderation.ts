@@ -105,13 +105,13 @@ signalled as (
   insert into like_signals (post_id, page_id) select id, page_id from recounted where n is not null
   on conflict (post_id) do update set changes = like_signals.changes + 1),
 emptied as (delete from posts p using own where p.page_id = own.id),
-unpictured as (delete from photos f using own where f.page_id = own.id),
 left_pages as (
   update pages p set follower_count = p.follower_count - (f.state = 'following')::int,
     request_count = p.request_count - (f.state = 'requested')::int
   from follows f join gone g on f.user_id = g.id where p.id = f.page_id),
 buried as (
-  update pages p set deleted_at = own.at, avatar_key = null, owner_id = null, is_personal = false from own where p.id = own.id),
+  update pages p set deleted_at = own.at, avatar_key = null, owner_id = null, is_personal = false from own where p.id = own.id returning p.id),
+unpictured as (delete from photos f using buried b where f.page_id = b.id),
 freed as (delete from handles h using gone g where h.user_id = g.id),
 unscheduled as (delete from jobs j using gone g where j.user_id = g.id),
 forgotten as (delete from receipts r using gone g where r.scope = g.id::text),

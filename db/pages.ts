@@ -212,8 +212,8 @@ recounted as (
   update posts p set reply_count = p.reply_count - a.n from answered a join locked k on k.id = a.post_id
   where p.id = a.post_id and p.page_id not in (select id from turns) returning p.id, p.page_id),
 emptied as (delete from posts p using turns t where p.page_id = t.id),
-unpictured as (delete from photos f using turns t where f.page_id = t.id),
-buried as (update pages p set deleted_at = t.at, avatar_key = null from turns t where p.id = t.id returning p.uuid),
+buried as (update pages p set deleted_at = t.at, avatar_key = null from turns t where p.id = t.id returning p.id, p.uuid),
+unpictured as (delete from photos f using buried b where f.page_id = b.id),
 freed as (delete from handles h using buried b where h.handle = lower(b.uuid) and not ${IS_LOGIN("b.uuid")})`,
   tells: `${tell("page.hidden", { page: "id", data: `'{"reason": "deleted"}'::jsonb`, from: "turns" })} union all ${
     tellReplies("recounted")

@@ -225,7 +225,11 @@ const NOBODY = "'00000000-0000-0000-0000-000000000000'::uuid";
 export async function photoByKey(sql: Reader, viewer: string | null, key: string): Promise<ShownPhoto | undefined> {
   const [row] = await sql.query<ShownPhoto>(
     `select f.id, f.format, f.side, f.variants,
-      f.post_id is null or p.state = 'ready' and exists (select from visible_pages(${NOBODY}) v where v.id = p.page_id) as open
+      case when f.post_id is not null
+          then p.state = 'ready' and exists (select from visible_pages(${NOBODY}) v where v.id = p.page_id)
+        when f.page_id is not null
+          then coalesce(greatest(g.blocked_until, g.owner_blocked_until), '-infinity') <= now()
+        else true end as open
     from photos f left join posts p on p.id = f.post_id left join pages g on g.id = f.page_id
     where f.key = $2 and f.state = 'ready' and (
       f.user_id is not null

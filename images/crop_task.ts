@@ -31,6 +31,7 @@ export const CROP_FAILURES = [
   "too-many-pixels",
   "staged-missing",
   "storage-unavailable",
+  "storage-failed",
   "engine-failed",
 ] as const;
 export type CropFailure = typeof CROP_FAILURES[number];
@@ -76,8 +77,9 @@ async function stored<T>(call: () => Promise<T>): Promise<T> {
     return await call();
   } catch (error) {
     if (error instanceof Failure) throw error;
-    const tooLarge = error instanceof StorageError && error.kind === "too-large";
-    throw new Failure(tooLarge ? "engine-failed" : "storage-unavailable", tooLarge, messageOf(error));
+    const kind = error instanceof StorageError ? error.kind : "unavailable";
+    if (kind === "too-large") throw new Failure("engine-failed", true, messageOf(error));
+    throw new Failure(kind === "unavailable" ? "storage-unavailable" : "storage-failed", false, messageOf(error));
   }
 }
 

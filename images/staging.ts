@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { announceFiles, dropUploads } from "../db/files.ts";
 import type { NewPhoto } from "../db/photos.ts";
 import type { Sql } from "../db/sql.ts";
@@ -14,7 +14,7 @@ const UPLOAD_TTL_MS = 60 * 60_000;
 
 /** An upload that lies in storage, durably, and belongs to nobody yet. */
 export interface StagedPhoto extends NewPhoto {
-  /** The same for the same bytes: the storage's ETag. */
+  /** SHA-256 of its bytes. A storage's ETag would not do: in S3 it follows from how the bytes came, too. */
   digest: string;
 }
 
@@ -40,14 +40,16 @@ export class Staging {
   async stage({ name, alt, body, path }: Upload): Promise<StagedPhoto> {
     const staged_key = `staged-${randomBytes(16).toString("base64url")}`;
     const judge = new Judge(name, this.formats);
-    let digest: string;
     // Written down before its first byte, so that no crash leaves a file that nobody knows.
     await announceFiles(this.sql, [staged_key], UPLOAD_TTL_MS);
     try {
       const stream = body instanceof Uint8Array ? new Blob([body as BlobPart]).stream() : body;
-      ({ etag: digest } = await this.storage.put(staged_key, stream.pipeThrough(judge.stream)));
+      await this.storage.put(staged_key, stream.pipeThrough(judge.stream));
     } catch (error) {
-      await this.drop([{ staged_key }]);
+      // What is out of reach may yet have it: then it goes when its time is over.
+      if (!(error instanceof StorageError && error.kind === "unavailable") || judge.refusal) {
+        await this.drop([{ staged_key }]);
+      }
       // A refusal shows at the storage as a body that broke off.
       const refusal = judge.refusal ?? (error instanceof ImageRefused ? error : undefined);
       if (refusal) throw refused(path, refusal);
@@ -57,7 +59,7 @@ export class Staging {
       throw error;
     }
     const key = randomBytes(16).toString("base64url");
-    return { id: newId(), key, staged_key, name: name.slice(0, 200), alt, digest };
+    return { id: newId(), key, staged_key, name: shortened(name), alt, digest: judge.digest };
   }
 
   /** Of these, what no commit has made its own goes. */
@@ -72,10 +74,12 @@ export class Staging {
 /** Looks at what streams by: its length, its kind, its measures. */
 class Judge {
   refusal: ImageRefused | undefined;
+  digest = "";
   readonly stream: TransformStream<Uint8Array, Uint8Array>;
 
   constructor(name: string, formats: readonly Format[]) {
     const probe = new ImageProbe();
+    const hash = createHash("sha256");
     let size = 0;
     let judged = false;
     const judge = (found: { format: Format }) => {
@@ -96,12 +100,14 @@ class Judge {
             if (found) judge(found);
           }
         });
+        hash.update(chunk);
         controller.enqueue(chunk);
       },
       flush: () => {
         this.#guard(() => {
           if (!judged) judge(probe.finish());
         });
+        this.digest = hash.digest("hex");
       },
     });
   }
@@ -114,6 +120,11 @@ class Judge {
       throw error;
     }
   }
+}
+
+/** As Postgres takes it, and no longer than anybody reads. */
+function shortened(name: string): string {
+  return [...name.toWellFormed().replaceAll("\0", "")].slice(0, 200).join("");
 }
 
 export function refused(path: string, { rule, message }: ImageRefused): AppError {

@@ -15,7 +15,7 @@ export const HEARTBEAT_S = 30;
 /** Events a replay reads at once. */
 const REPLAY_PAGE = 500;
 /** Frames a catching-up socket is given before it is asked whether it keeps up: the longest posts of so many fit its queue. */
-const FRAMES_AT_ONCE = 32;
+const FRAMES_AT_ONCE = 16;
 /** Listeners that catch up from Postgres at the same time; the others wait their turn. */
 const JOINS_AT_ONCE = 16;
 

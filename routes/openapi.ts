@@ -31,7 +31,7 @@ export function openApiDocument({ endpoints, ctx }: Pick<Api, "endpoints" | "ctx
       };
     }
     if (endpoint.etag) responses["304"] = { description: "Not changed since the ETag given" };
-    for (const status of problemStatuses(endpoint)) {
+    for (const status of [...problemStatuses(endpoint), ...(endpoint.uploads ? [408] : [])]) {
       responses[status] ??= {
         description: describe(status),
         content: { "application/problem+json": { schema: convert(Problem, "output", schemas) } },

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { NewPost, PageCommand } from "../actors/page.ts";
 import type { AppContext } from "../context.ts";
 import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import { sequencerState } from "../db/events.ts";
 import { likedPosts, pageOfPost, postById, type PostRow, postsOfPage, repliesTo, unreadyPosts } from "../db/posts.ts";
 import { accountsByLogin } from "../db/users.ts";
 import { AppError } from "../errors.ts";
@@ -280,6 +281,8 @@ async function whenReady(ctx: AppContext, caller: Caller, row: PostRow): Promise
   const headers = { Location: `/api/v1/posts/${row.id}` };
   if (row.state === "ready") return answer(201, renderPost(row), headers);
   await ctx.photos.waiting.until(row.photos.map(({ id }) => id), READY_WITHIN_MS);
+  // As after any write: what is answered is known to this node's feeds.
+  await ctx.stream.applied((await sequencerState(ctx.sql)).seq);
   const now = await visiblePost(ctx, caller, row.id);
   return answer(now.state === "ready" ? 201 : 202, renderPost(now), headers);
 }

@@ -34,7 +34,7 @@ let refreshing;
 function refresh() {
   return refreshing ??= send("POST", "/security/refresh", { refresh_token: tokens()?.refresh_token }, { bare: true })
     .then(keepTokens)
-    .then(allowPictures)
+    .then(() => allowPictures().catch(() => {}))
     .finally(() => refreshing = undefined);
 }
 
@@ -42,6 +42,9 @@ function refresh() {
 function allowPictures() {
   return send("PUT", "/photos/cookie");
 }
+
+/** The cookie ends with the token it stands for; who only listens needs a new one all the same. */
+setInterval(() => account && void call("PUT", "/photos/cookie").catch(() => {}), 10 * 60_000);
 
 async function call(method, path, body, options) {
   try {
@@ -110,7 +113,7 @@ function onSubmit(id, work) {
 
 async function enter() {
   account = await call("GET", "/users/me");
-  await allowPictures();
+  await allowPictures().catch(() => {});
   showPicture();
   $("door").hidden = true;
   $("home").hidden = false;

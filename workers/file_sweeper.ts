@@ -35,10 +35,15 @@ export class FileSweeper implements AsyncDisposable {
 
   async #sweep(): Promise<void> {
     for (let keys = await takeDueFiles(this.sql, AT_ONCE); keys.length > 0;) {
+      const failures: unknown[] = [];
       for (let i = 0; i < keys.length; i += BESIDE) {
-        await Promise.all(keys.slice(i, i + BESIDE).map((key) => this.storage.delete(key)));
+        const some = keys.slice(i, i + BESIDE);
+        const ends = await Promise.allSettled(some.map((key) => this.storage.delete(key)));
+        // What could not be removed comes again in a minute, and keeps nothing else.
+        await forgetFiles(this.sql, some.filter((_, j) => ends[j]!.status === "fulfilled"));
+        failures.push(...ends.flatMap((end) => end.status === "rejected" ? [end.reason] : []));
       }
-      await forgetFiles(this.sql, keys);
+      if (failures.length > 0) throw failures[0];
       if (this.#closed || keys.length < AT_ONCE) return;
       keys = await takeDueFiles(this.sql, AT_ONCE);
     }

@@ -1,6 +1,6 @@
 import type { AppContext } from "../context.ts";
 import { vacuum } from "../db/maintenance.ts";
-import { dropFailedUploads } from "../db/files.ts";
+import { cropForgotten, dropFailedUploads } from "../db/files.ts";
 import { forgetEvents, removeTombstones } from "../db/events.ts";
 import { deleteOldReceipts } from "../db/receipts.ts";
 import { deleteExpiredSessions } from "../db/sessions.ts";
@@ -23,6 +23,7 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
       await removeTombstones(ctx.sql, ctx.config.EVENT_RETENTION);
       await deleteOldReceipts(ctx.sql);
       await deleteExpiredSessions(ctx.sql);
+      await cropForgotten(ctx.sql);
       await dropFailedUploads(ctx.sql, FAILED_UPLOADS_MS);
       if (ctx.config.DATABASE_URL === undefined && rounds++ % VACUUM_ROUNDS === 0) await vacuum(ctx.sql);
     } catch (error) {

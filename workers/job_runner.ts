@@ -15,7 +15,8 @@ export class JobParked extends Error {
 
 const AT_ONCE = 8;
 const LEASE_MS = 60_000;
-const MOST_TRIES = 12;
+/** Then a job is `dead`; one that only tells an actor never is. */
+export const MOST_TRIES = 12;
 /** Without a signal the runner looks by itself, at most this much later than due. */
 const SWEEP_MS = 1_000;
 
@@ -34,6 +35,7 @@ export class JobRunner implements AsyncDisposable {
     private readonly sql: Sql,
     private readonly handlers: Readonly<Record<string, JobHandler>>,
     private readonly log: Log,
+    private readonly mostTries = MOST_TRIES,
   ) {
     this.kinds = Object.keys(handlers);
     this.wake();
@@ -76,13 +78,13 @@ export class JobRunner implements AsyncDisposable {
   async #do(job: Job): Promise<void> {
     try {
       await this.handlers[job.kind]!(job);
-      await finishJob(this.sql, job.id);
+      await finishJob(this.sql, job);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      const state = error instanceof JobParked ? error.state : job.attempts >= MOST_TRIES ? "dead" : "waiting";
+      const state = error instanceof JobParked ? error.state : job.attempts >= this.mostTries ? "dead" : "waiting";
       const pause = Math.min(600_000, 500 * 2 ** job.attempts) * (0.5 + Math.random() / 2);
       this.log.warn("a job failed", { job: job.id, kind: job.kind, attempts: job.attempts, state, reason });
-      await returnJob(this.sql, job.id, state, pause, reason).catch(() => {});
+      await returnJob(this.sql, job, state, pause, reason).catch(() => {});
     }
   }
 }

@@ -64,6 +64,7 @@ export async function photoStorage({ config, log, secret, stack }: Omit<ServiceP
     }),
   );
   await Deno.writeTextFile(addressFile(config), child.url);
+  stack.defer(() => Deno.remove(addressFile(config)).catch(() => {}));
   return { kind: "rest", url: child.url, token };
 }
 

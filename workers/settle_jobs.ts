@@ -1,7 +1,7 @@
 import type { PageCommand } from "../actors/page.ts";
 import type { UserCommand } from "../actors/user.ts";
 import type { AppContext } from "../context.ts";
-import { disownFiles } from "../db/files.ts";
+import { disownFiles, filesOf } from "../db/files.ts";
 import { ownerOfPhoto, SETTLE_JOB, type Settled } from "../db/photos.ts";
 import { AppError } from "../errors.ts";
 import type { JobHandler } from "./job_runner.ts";
@@ -24,7 +24,7 @@ export function settleJobs(ctx: Pick<AppContext, "sql" | "actors" | "photos">): 
         if (!(error instanceof AppError && error.code === "not-found")) throw error;
       }
       // It may have gone while it was cropped: then its files came after whoever removed them.
-      if (!await ownerOfPhoto(ctx.sql, id)) await disownFiles(ctx.sql, [key, `${key}.1080`, `${key}.320`, staged]);
+      if (!await ownerOfPhoto(ctx.sql, id)) await disownFiles(ctx.sql, filesOf(key, staged));
       ctx.photos.waiting.settled();
     },
   };

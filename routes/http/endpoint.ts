@@ -144,17 +144,18 @@ async function serve<A extends Access, P extends Params, Q extends Params, B ext
     const address = addressOf(c);
     rate = await api.limiter.check("general_address", address);
     const caller = await callerOf(ctx, definition, request);
-    if (caller) rate = await api.limiter.check("general_account", caller.id) ?? rate;
+    // Pictures come many at a time, and must not use up what the rest needs.
+    if (caller && !definition.cookie) rate = await api.limiter.check("general_account", caller.id) ?? rate;
     const params = definition.params ? matched(definition.params, c.req.param()) : {};
     const query = definition.query ? queried(definition.query, c.req.url) : {};
     if (definition.before && Uploads.heavy(request)) {
       await definition.before({ ctx, caller: caller as CallerOf<A>, params: params as z.output<P> });
     }
-    received = definition.uploads && await api.uploads.receive(request, definition.uploads);
-    const text = received?.content ?? (definition.body ? await readJsonText(request, definition.bodyBound) : "");
-    const parsed = received ? received.value : definition.body ? parseJson(text) : undefined;
+    received = definition.uploads && await api.uploads.receive(request, definition.uploads, caller?.id ?? address);
+    const text = definition.body && !received ? await readJsonText(request, definition.bodyBound) : "";
+    const parsed = definition.body && !received ? parseJson(text) : undefined;
     if (definition.limit) rate = await limit(api, definition.limit, parsed, address, caller) ?? rate;
-    const body = definition.body ? validated(definition.body, parsed) : undefined;
+    const body = definition.body ? validated(definition.body, received ? received.value : parsed) : undefined;
     const input = {
       ctx,
       caller,
@@ -172,10 +173,15 @@ async function serve<A extends Access, P extends Params, Q extends Params, B ext
       z.output<B>
     >;
     const key = definition.creates ? request.headers.get("idempotency-key") : null;
+    const bodyMac = key === null
+      ? ""
+      : ctx.secret.mac("idempotency", `${definition.method} ${c.req.path}\n${received?.content ?? text}`);
+    // As long as photos are, nobody keeps their text.
+    if (received) received.value = received.content = "";
     const answered = key === null ? await handler(input) : await once(
       api,
       key,
-      `${definition.method} ${c.req.path}\n${text}`,
+      bodyMac,
       caller?.id ?? ctx.secret.mac("address", address),
       input,
       handler,
@@ -260,7 +266,7 @@ function queried<Q extends Params>(schema: Q, url: string): z.output<Q> {
 async function once<I extends { receipt: { id: string; result?: unknown } | undefined }>(
   { idempotency, ctx }: Api,
   key: string,
-  content: string,
+  bodyMac: string,
   scope: string,
   input: I,
   handler: (input: I) => Promise<Answer> | Answer,
@@ -270,7 +276,7 @@ async function once<I extends { receipt: { id: string; result?: unknown } | unde
       errors: [{ path: "Idempotency-Key", rule: "format", message: "Expected 1 to 128 visible ASCII characters" }],
     });
   }
-  const begun = await idempotency.begin({ scope, key, bodyMac: ctx.secret.mac("idempotency", content) });
+  const begun = await idempotency.begin({ scope, key, bodyMac });
   if ("replay" in begun) {
     const { status, location, body } = begun.replay;
     const headers = { "Idempotency-Replayed": "true", ...(location ? { Location: location } : {}) };

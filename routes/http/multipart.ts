@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 // @ts-types="@types/busboy"
 import busboy from "busboy";
 import { AppError } from "../../errors.ts";
+import { patient } from "./body.ts";
 
 export interface MultipartRules {
   /** The field that files come in. */
@@ -22,12 +23,11 @@ export async function readMultipart(
   request: Request,
   rules: MultipartRules,
   take: (file: { name: string; index: number; body: ReadableStream<Uint8Array> }) => Promise<void>,
-  signal: AbortSignal,
 ): Promise<Record<string, string[]>> {
   if (!request.body) throw new AppError("invalid-body", "There is no body");
   const parser = parserFor(request, rules);
-  const source = Readable.fromWeb(request.body as never, { signal });
-  const fields: Record<string, string[]> = {};
+  const source = Readable.from(patient(request.body), { objectMode: false });
+  const fields = new Map<string, string[]>();
   let index = 0;
   let taken = Promise.resolve();
   /** Why the body itself came to no good end; then what its last file was refused for is a consequence. */
@@ -35,17 +35,19 @@ export async function readMultipart(
   try {
     await new Promise<void>((resolve, reject) => {
       const breaks = (error: unknown) => {
-        broken ??= malformed(error);
+        broken ??= error instanceof AppError ? error : malformed(error);
         void taken.then(() => reject(broken), () => {});
       };
       parser.on("field", (name, value, { nameTruncated, valueTruncated }) => {
         if (nameTruncated || valueTruncated) {
           return reject(field(name.slice(0, 100), "too_long", "Expected a shorter field"));
         }
+        // By its own fields: what comes from strangers may be named as what every object has.
         const most = Object.hasOwn(rules.fields, name) ? rules.fields[name]! : 0;
-        const values = fields[name] ??= [];
-        if (values.push(value) <= most) return;
-        reject(most === 0 ? unknownField(name) : field(name, "too_many", `Expected at most ${most}`));
+        if (most === 0) return reject(unknownField(name));
+        const values = fields.get(name) ?? [];
+        fields.set(name, values);
+        if (values.push(value) > most) reject(field(name, "too_many", `Expected at most ${most}`));
       });
       parser.on("file", (name, stream, { filename }) => {
         // Whoever takes it is told as well.
@@ -73,7 +75,7 @@ export async function readMultipart(
       source.pipe(parser);
     });
     await taken;
-    return fields;
+    return Object.fromEntries(fields);
   } catch (error) {
     source.unpipe(parser);
     parser.destroy();

@@ -1,6 +1,6 @@
 import { AppError } from "../../errors.ts";
 import type { StagedPhoto, Staging } from "../../images/staging.ts";
-import { BODY_BOUND, parseJson, readJsonText } from "./body.ts";
+import { BODY_BOUND, parseJson, readJsonText, storable, unstorable } from "./body.ts";
 import { Gate } from "./gate.ts";
 import { type MultipartRules, readMultipart } from "./multipart.ts";
 
@@ -22,15 +22,15 @@ export const PHOTO_BODY_BOUND = 32 * 1024 * 1024;
 /** Long JSON bodies that are in memory at the same time; uploads that stream. */
 const LONG_AT_ONCE = 3;
 const STREAMS_AT_ONCE = 24;
+/** Of one account. */
+const EACH = 2;
 const MOST_WAITING = 100;
 const WAIT_MS = 20_000;
-/** Milliseconds a whole upload may take. */
-const UPLOAD_MS = 10 * 60_000;
 
 /** Reads the bodies of requests that may bring photos. */
 export class Uploads {
-  #long = new Gate(LONG_AT_ONCE, MOST_WAITING, WAIT_MS);
-  #streams = new Gate(STREAMS_AT_ONCE, MOST_WAITING, WAIT_MS);
+  #long = new Gate({ atOnce: LONG_AT_ONCE, each: EACH, mostWaiting: MOST_WAITING, waitMs: WAIT_MS });
+  #streams = new Gate({ atOnce: STREAMS_AT_ONCE, each: EACH, mostWaiting: MOST_WAITING, waitMs: WAIT_MS });
 
   constructor(private readonly staging: Staging) {}
 
@@ -40,11 +40,11 @@ export class Uploads {
     return isMultipart(request) || length === null || Number(length) > BODY_BOUND;
   }
 
-  /** The caller disposes of what came. */
-  async receive(request: Request, rules: UploadRules): Promise<Received> {
+  /** `who` is counted: nobody holds all places. The caller disposes of what came. */
+  async receive(request: Request, rules: UploadRules, who: string): Promise<Received> {
     if (!Uploads.heavy(request)) return await this.#json(request, rules);
     const multipart = isMultipart(request);
-    const place = await (multipart ? this.#streams : this.#long).enter();
+    const place = await (multipart ? this.#streams : this.#long).enter(who);
     try {
       return multipart ? await this.#form(request, rules, place) : await this.#json(request, rules, place);
     } catch (error) {
@@ -64,7 +64,8 @@ export class Uploads {
       const fields = await readMultipart(request, rules, async ({ name, index, body }) => {
         const path = rules.mostFiles === 1 ? rules.files : `${rules.files}.${index}.data`;
         staged.push(await this.staging.stage({ name, alt: null, body, path }));
-      }, AbortSignal.timeout(UPLOAD_MS));
+      });
+      if (!storable(fields)) throw unstorable("");
       const value = rules.value(fields, staged.map(({ name }) => ({ name, data: "" })));
       const content = JSON.stringify([fields, staged.map(({ name, digest }) => [name, digest])]);
       return new Received(value, content, rules.files, this.staging, staged, place);
@@ -78,23 +79,28 @@ export class Uploads {
 /** What a request has brought. When it is disposed of, uploads that no commit has made its own go. */
 export class Received implements AsyncDisposable {
   constructor(
-    /** What the body's schema judges. */
-    readonly value: unknown,
+    /** What the body's schema judges; whoever has judged it lets it go. */
+    public value: unknown,
     /** What the same request has again: for its Idempotency-Key. */
-    readonly content: string,
+    public content: string,
     private readonly files: string,
     private readonly staging: Staging,
     private readonly staged: StagedPhoto[],
     private readonly place?: Disposable,
   ) {}
 
-  /** The photos, in storage; those of a JSON body are put there now. Throws `validation` naming the field. */
+  /**
+   * The photos, in storage; those of a JSON body are put there now, and their text is let go, as is the place that was held for
+   * it: what follows may take its time. Throws `validation` naming the field.
+   */
   async photos(listed: readonly JsonPhoto[]): Promise<StagedPhoto[]> {
     for (let i = this.staged.length; i < listed.length; i++) {
       const { name, data, alt = null } = listed[i]!;
+      listed[i]!.data = "";
       const path = `${this.files}.${i}.data`;
       this.staged.push(await this.staging.stage({ name, alt, body: decoded(data, path), path }));
     }
+    this.place?.[Symbol.dispose]();
     return this.staged.map((photo, i) => ({ ...photo, alt: listed[i]?.alt ?? photo.alt }));
   }
 

@@ -117,6 +117,19 @@ Deno.test("Bodies that are no whole form, have too much in them or fields of the
     (await app.refused("validation", "POST", path, { token: ada.token, body: foreign })).errors[0].rule,
     "unknown_field",
   );
+  for (const name of ["constructor", "__proto__", "toString", "hasOwnProperty"]) {
+    const body = form([["a.png", wide]], { [name]: "x" });
+    assert.equal(
+      (await app.refused("validation", "POST", path, { token: ada.token, body })).errors[0].rule,
+      "unknown_field",
+    );
+  }
+  for (const fields of [{ text: "a\0b" }, { place: "a\0b" }, { alt: "a\0b" }]) {
+    await app.refused("validation", "POST", path, { token: ada.token, body: form([["a.png", wide]], fields) });
+  }
+  for (const name of [`${"a".repeat(199)}😀.png`, `${"ü".repeat(300)}.png`]) {
+    await app.ok("POST", path, { token: ada.token, body: form([[name, wide]]) });
+  }
   const twice = form([["a.png", wide]], { text: "one" });
   twice.append("text", "two");
   assert.equal(
@@ -161,6 +174,43 @@ Deno.test("Somebody else's page is refused before a long body is read", async ()
     token: bob!.token,
     body: form([["a.png", new Uint8Array(3_000_000)]]),
   });
+});
+
+Deno.test("Nobody holds more than two places for long uploads, and the places are free again", async () => {
+  const [ada, bob] = await app.people(2) as [Person, Person];
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  let begun = 0;
+  const slow = () => {
+    const parts = [new TextEncoder().encode(`--x\r\nContent-Disposition: form-data; name="text"\r\n\r\nslow`)];
+    return new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        const part = parts.shift();
+        if (part) {
+          if (++begun === 2) started.resolve();
+          return controller.enqueue(part);
+        }
+        await gate;
+        controller.enqueue(new TextEncoder().encode("\r\n--x--\r\n"));
+        controller.close();
+      },
+    });
+  };
+  const send = (body: ReadableStream<Uint8Array>) =>
+    fetch(`${app.url}/api/v1/pages/${ada.page_id}/posts`, {
+      method: "POST",
+      headers: { ...bearer(ada), "content-type": "multipart/form-data; boundary=x" },
+      body,
+    });
+  const held = [send(slow()), send(slow())];
+  await started.promise;
+  const third = () =>
+    app.call("POST", `/pages/${ada.page_id}/posts`, { token: ada.token, body: form([["a.png", wide]]) });
+  await eventually(async () => (await third()).status === 503 || undefined, "a refusal");
+  await app.ok("POST", `/pages/${bob.page_id}/posts`, { token: bob.token, body: form([["a.png", wide]]) });
+  open();
+  for (const response of await Promise.all(held)) assert.equal((await response.json()).text, "slow");
+  assert.equal((await third()).status, 201);
 });
 
 Deno.test("A photo of a private page is shown to those who may see the post at that moment, and to nobody else", async () => {
