@@ -90,7 +90,7 @@ fencingTest(
     await using pool = await Pool.start(options);
     const post = async () => {
       const id = newId();
-      const content = { id, text: id, tagged: [], tagged_logins: [], place: null, reply_to: null };
+      const content = { id, text: id, tagged: [], tagged_logins: [], place: null, reply_to: null, photos: [] };
       const command = { type: "create_post", by: { id: owner, role: "user" }, post: content };
       await pool.ask({ kind: "page", id: page }, command);
       return id;
