@@ -46,25 +46,30 @@ const SILENCE_MS = 20_000;
 const LONGEST_MS = 10 * 60_000;
 
 /** A body as it comes, from a caller who does not keep us waiting: throws `request-timeout`. */
-export async function* patient(
-  body: ReadableStream<Uint8Array>,
-  signal = AbortSignal.timeout(LONGEST_MS),
-): AsyncGenerator<Uint8Array> {
+export async function* patient(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const begun = Date.now();
+  let heard = begun;
+  let lost = false;
+  // One watch for all chunks: a timer for each would cost more than reading it.
+  const watch = setInterval(() => {
+    const now = Date.now();
+    if (now - heard < SILENCE_MS && now - begun < LONGEST_MS) return;
+    lost = true;
+    void reader.cancel().catch(() => {});
+  }, 1_000);
   try {
     for (;;) {
-      const silent = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new AppError("request-timeout")), SILENCE_MS);
-      });
-      const { value, done } = await Promise.race([reader.read(), silent]);
-      clearTimeout(timer);
+      const { value, done } = await reader.read();
+      if (lost) throw new AppError("request-timeout");
       if (done) return;
-      if (signal.aborted) throw new AppError("request-timeout");
+      // While it is taken in, nobody waits for the caller.
+      heard = Infinity;
       yield value;
+      heard = Date.now();
     }
   } finally {
-    clearTimeout(timer);
+    clearInterval(watch);
     void reader.cancel().catch(() => {});
   }
 }
