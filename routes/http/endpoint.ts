@@ -264,7 +264,7 @@ function queried<Q extends Params>(schema: Q, url: string): z.output<Q> {
 
 /** Runs the handler once for one key and body, however often the request comes. */
 async function once<I extends { receipt: { id: string; result?: unknown } | undefined }>(
-  { idempotency, ctx }: Api,
+  { idempotency }: Api,
   key: string,
   bodyMac: string,
   scope: string,
