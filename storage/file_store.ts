@@ -211,6 +211,13 @@ function nameOf(key: string): string {
   return createHash("sha256").update(key).digest("hex");
 }
 
+/** Whether some process has this folder open; one that was never made nobody has. */
+export async function isInUse(folder: string): Promise<boolean> {
+  using lock = await Deno.open(`${folder}/lock`, { read: true, write: true }).catch(ignoreMissing);
+  // Closing the file gives the lock back.
+  return lock !== undefined && !await lock.tryLock(true);
+}
+
 async function lockFolder(folder: string, waitMs: number): Promise<Deno.FsFile> {
   const lock = await Deno.open(`${folder}/lock`, { create: true, read: true, write: true, mode: 0o600 });
   for (const until = Date.now() + waitMs; !await lock.tryLock(true);) {

@@ -13,6 +13,7 @@ import { Mailer } from "../mail/sender.ts";
 import { Secret } from "../security/secret.ts";
 import { startStorageChild } from "../storage/child.ts";
 import type { StorageSpec } from "../storage/open.ts";
+import { isInUse } from "../storage/file_store.ts";
 import { runStorageServer } from "../storage/server.ts";
 import type { JobHandler } from "./job_runner.ts";
 
@@ -71,13 +72,10 @@ export async function photoStorage({ config, log, secret, stack }: Omit<ServiceP
 /** The same for a task: the service of the server that runs, or one of its own where none does. */
 export async function runningStorage(parts: Omit<ServiceParts, "sql">): Promise<StorageSpec> {
   const { config, secret } = parts;
-  try {
-    return await photoStorage(parts);
-  } catch (error) {
-    const url = await Deno.readTextFile(addressFile(config)).catch(() => undefined);
-    if (url === undefined) throw error;
-    return { kind: "rest", url, token: storageToken(secret) };
-  }
+  const own = config.S3_URL === undefined && config.ROLES.includes("storage");
+  // Only what holds the folder's lock is told the token: an address alone may be somebody else's by now.
+  if (!own || !await isInUse(storageFolder(config))) return await photoStorage(parts);
+  return { kind: "rest", url: await Deno.readTextFile(addressFile(config)), token: storageToken(secret) };
 }
 
 /** Where the storage service of this folder listens, while it runs. */
