@@ -46,7 +46,10 @@ const SILENCE_MS = 20_000;
 const LONGEST_MS = 10 * 60_000;
 
 /** A body as it comes, from a caller who does not keep us waiting: throws `request-timeout`. */
-export async function* patient(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* patient(
+  body: ReadableStream<Uint8Array>,
+  { silenceMs = SILENCE_MS, longestMs = LONGEST_MS } = {},
+): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   const begun = Date.now();
   let heard = begun;
@@ -54,10 +57,10 @@ export async function* patient(body: ReadableStream<Uint8Array>): AsyncGenerator
   // One watch for all chunks: a timer for each would cost more than reading it.
   const watch = setInterval(() => {
     const now = Date.now();
-    if (now - heard < SILENCE_MS && now - begun < LONGEST_MS) return;
+    if (now - heard < silenceMs && now - begun < longestMs) return;
     lost = true;
     void reader.cancel().catch(() => {});
-  }, 1_000);
+  }, Math.min(1_000, silenceMs / 4));
   try {
     for (;;) {
       const { value, done } = await reader.read();
