@@ -2,7 +2,7 @@ import type { LivePostRow } from "./db/events.ts";
 import type { PageRow, ShownPageRow } from "./db/pages.ts";
 import type { PhotoRow } from "./db/photos.ts";
 import type { PostRow } from "./db/posts.ts";
-import type { CardRow } from "./db/users.ts";
+import type { CardRow, UserRow } from "./db/users.ts";
 
 /** Where a photo is read, relative to the server's address; without a variant the square at its full size. */
 export function photoUrl(key: string, variant?: number): string;
@@ -16,6 +16,26 @@ export function renderCard(
   { id, login, first_name, last_name, avatar_key, page_id }: CardRow,
 ): Record<string, unknown> {
   return { id, login, first_name, last_name, avatar_url: photoUrl(avatar_key), page_id };
+}
+
+/** The shape in which an account is shown to itself and to administrators. */
+export function renderAccount(user: UserRow): Record<string, unknown> {
+  return {
+    id: user.id,
+    login: user.login,
+    first_name: user.first_name,
+    last_name: user.last_name,
+    email: user.email,
+    email_verified: user.email_verified_at !== null,
+    pending_email: user.pending_email,
+    role: user.role,
+    avatar_url: photoUrl(user.avatar_key),
+    page_id: user.page_id,
+    blocked: user.blocked_until === null
+      ? null
+      : { reason: user.blocked_reason, until: user.blocked_until === "infinity" ? null : user.blocked_until },
+    created_at: user.created_at,
+  };
 }
 
 export function renderPage(page: ShownPageRow, now = Date.now()): Record<string, unknown> {

@@ -38,7 +38,6 @@ const MOST_SIDE = 50_000;
  * whoever is free, claimed under a lease. What a photo comes to is passed on as another job, for the actor that owns it.
  */
 export class ImageCrop implements AsyncDisposable {
-  readonly stats = { cropped: 0, failed: 0, retried: 0 };
   #free: CropChild[];
   #consumer: AsyncDisposable;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -131,7 +130,6 @@ export class ImageCrop implements AsyncDisposable {
       outcome = { id: job.id, ok: false, permanent: false, reason: "engine-failed", message: "No such photo can be" };
     }
     if (outcome.ok) {
-      this.stats.cropped++;
       const { format, side, variants, placeholder } = outcome.photo;
       const result: Settled = { id: job.id, ok: true, format, side, variants, placeholder };
       return await this.#passOn(job, result);
@@ -143,11 +141,9 @@ export class ImageCrop implements AsyncDisposable {
       log.warn("a photo could not be cropped", { job: job.id, attempts: job.attempts, reason, message });
     }
     if (permanent || (counts && job.attempts >= MOST_TRIES)) {
-      this.stats.failed++;
       const result: Settled = { id: job.id, ok: false, problem: reason };
       return await this.#passOn(job, result);
     }
-    this.stats.retried++;
     const pause = counts ? Math.min(60_000, 500 * 4 ** job.attempts) : this.#closed ? 0 : 2_000;
     await returnJob(sql, job, "waiting", pause * (0.5 + Math.random() / 2), `${reason}: ${message}`, counts);
   }

@@ -15,7 +15,7 @@ import {
   type UserRow,
   verifyUser,
 } from "../db/users.ts";
-import { photoUrl } from "../render.ts";
+import { renderAccount } from "../render.ts";
 import { codeMatches } from "../security/codes.ts";
 import { isBlocked } from "../security/principals.ts";
 import {
@@ -125,7 +125,7 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
   const at = new Date(now).toISOString();
   switch (command.type) {
     case "account":
-      return reply(account(state));
+      return reply(renderAccount(state));
     case "sign_in": {
       if (isBlocked(state, now)) return refuse("account-blocked");
       if (command.password_version !== state.password_version) return refuse("credentials-invalid");
@@ -190,7 +190,7 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
       );
     case "remove_avatar": {
       const bare = { ...state, avatar_key: null };
-      return commit(userAvatar.remove, { id: state.id, at }, () => ({ value: account(bare), state: bare }));
+      return commit(userAvatar.remove, { id: state.id, at }, () => ({ value: renderAccount(bare), state: bare }));
     }
     case "set_role":
       return commit(
@@ -199,19 +199,19 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
         ({ last_admin }) =>
           last_admin
             ? { refusal: { code: "last-admin" } }
-            : { value: account({ ...state, role: command.role }), state: { ...state, role: command.role } },
+            : { value: renderAccount({ ...state, role: command.role }), state: { ...state, role: command.role } },
       );
     case "block": {
       const { until, reason, job } = command;
       return commit(blockUser, { id: state.id, until, reason, job, at }, ({ last_admin }) => {
         if (last_admin) return { refusal: { code: "last-admin" } };
         const blocked = { ...state, blocked_until: until, blocked_reason: reason, session: null };
-        return { value: account(blocked), state: blocked, jobs: true };
+        return { value: renderAccount(blocked), state: blocked, jobs: true };
       });
     }
     case "unblock": {
       const free = { ...state, blocked_until: null, blocked_reason: null };
-      return commit(unblockUser, { id: state.id, at }, () => ({ value: account(free), state: free }));
+      return commit(unblockUser, { id: state.id, at }, () => ({ value: renderAccount(free), state: free }));
     }
     case "lapse_block": {
       // The block was lifted or made longer meanwhile.
@@ -229,7 +229,7 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
 
 function register(state: State, row: RegisterRow): Decision<State> {
   // A repeated registration under one Idempotency-Key comes with a new id; the same id twice is a repeated message.
-  if (state) return reply(account(state));
+  if (state) return reply(renderAccount(state));
   return commit(registerUser, row, ({ login_taken, email_taken }) => {
     if (login_taken) return { refusal: { code: "login-taken", detail: `The login "${row.login}" is taken` } };
     if (email_taken) return { refusal: { code: "email-taken", detail: `The e-mail "${row.email}" is taken` } };
@@ -255,7 +255,7 @@ function register(state: State, row: RegisterRow): Decision<State> {
       recover: null,
       session: null,
     };
-    return { value: account(created), state: created, jobs: true };
+    return { value: renderAccount(created), state: created, jobs: true };
   });
 }
 
@@ -347,7 +347,7 @@ function profile(
   return commit(updateProfile, row, ({ email_taken }) => {
     if (email_taken) return { refusal: { code: "email-taken", detail: `The e-mail "${pending_email}" is taken` } };
     const next = { ...state, first_name, last_name, pending_email, verify };
-    return { value: account(next), state: next, jobs: to !== null };
+    return { value: renderAccount(next), state: next, jobs: to !== null };
   });
 }
 
@@ -385,24 +385,4 @@ function fromRow(row: UserActorRow): UserState {
 
 function sent(nonce: string | null, expires_at: string | null, attempts: number): SentCode | null {
   return nonce && expires_at ? { nonce, expires_at, attempts } : null;
-}
-
-/** The shape in which an account is shown to itself and to administrators. */
-export function account(user: UserRow): Record<string, unknown> {
-  return {
-    id: user.id,
-    login: user.login,
-    first_name: user.first_name,
-    last_name: user.last_name,
-    email: user.email,
-    email_verified: user.email_verified_at !== null,
-    pending_email: user.pending_email,
-    role: user.role,
-    avatar_url: photoUrl(user.avatar_key),
-    page_id: user.page_id,
-    blocked: user.blocked_until === null
-      ? null
-      : { reason: user.blocked_reason, until: user.blocked_until === "infinity" ? null : user.blocked_until },
-    created_at: user.created_at,
-  };
 }

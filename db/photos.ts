@@ -42,8 +42,8 @@ export const PHOTOS = `case when p.photo_count = 0 then '[]'::json else coalesce
 const NEW_PHOTO = "id uuid, key text, staged_key text, name text, alt text";
 
 /**
- * Takes the uploads of `from` (rows with `turn` and `photos`) off the list of files that nobody owns. One that the sweeper has
- * taken is not there any more: `held` lacks it, and the turn is to be refused.
+ * The uploads of all turns, held against the sweeper until they are somebody's. One that it has taken is lacking: its turn is to be
+ * refused (`STAGED`).
  */
 export const HELD = `held as materialized (
   select u.key from unowned_files u where not u.taken and u.key in (
@@ -91,7 +91,7 @@ const SETTLE_COLUMNS =
 
 /** The upload of a photo that is ready is not needed any more; that of a post's that failed stays for another try. */
 const SETTLING = `settling as materialized (
-  select t.*, f.post_id, f.user_id, f.page_id as avatar_of, f.staged_key, f.created_at from photos f join turns t on t.id = f.id
+  select t.*, f.post_id, f.staged_key from photos f join turns t on t.id = f.id
   -- After their owners, as whoever deletes them does.
   where f.state = 'processing' and coalesce(f.post_id, f.user_id, f.page_id) in (select id from owners) order by f.id for update of f),
 unstaged as (

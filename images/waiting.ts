@@ -1,6 +1,8 @@
 import { photoStates } from "../db/photos.ts";
 import type { Reader } from "../db/sql.ts";
 
+/** How long a request waits for its photos before it is answered 202 (`docs/limits.md`). */
+export const READY_WITHIN_MS = 5_000;
 /** Between looks, for photos that another node settles. */
 const LOOK_MS = 250;
 

@@ -3,14 +3,12 @@ import type { PageCommand } from "../actors/page.ts";
 import type { UserCommand } from "../actors/user.ts";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../errors.ts";
+import { READY_WITHIN_MS } from "../images/waiting.ts";
 import type { Caller } from "../security/principals.ts";
 import { answer, type Api, endpoint } from "./http/endpoint.ts";
 import type { Received, UploadRules } from "./http/uploads.ts";
-import { openPage, pageId, pageParams, shownPage } from "./pages.ts";
+import { ownPage, pageId, pageParams, shownPage } from "./pages.ts";
 import * as schemas from "./schemas.ts";
-
-/** How long a request waits for the picture before it is answered 202. */
-const READY_WITHIN_MS = 5_000;
 
 const body = z.strictObject({
   name: z.string().min(1).max(200),
@@ -70,10 +68,7 @@ export function avatarRoutes(api: Api): void {
     params: pageParams,
     body,
     uploads,
-    before: async ({ ctx, caller, params }) => {
-      const page = await openPage(ctx, caller, await pageId(ctx, params.id));
-      if (page.owner.id !== caller.id) throw new AppError("forbidden", "Only the page's owner may do that");
-    },
+    before: ({ ctx, caller, params }) => ownPage(ctx, caller, params.id),
     answers: {
       200: { description: "The page", schema: schemas.Page },
       202: { description: "The page; its new picture is still on its way", schema: schemas.Page },

@@ -225,6 +225,12 @@ export async function openPage(ctx: AppContext, caller: Caller, id: string): Pro
   );
 }
 
+/** Refuses whoever does not own the page, for what is dear to read before its actor could say so. */
+export async function ownPage(ctx: AppContext, caller: Caller, idOrHandle: string): Promise<void> {
+  const page = await openPage(ctx, caller, await pageId(ctx, idOrHandle));
+  if (page.owner.id !== caller.id) throw new AppError("forbidden", "Only the page's owner may do that");
+}
+
 /** The page's posts and people may be shown to the caller; otherwise they are not there for them. */
 export async function openPosts(ctx: AppContext, caller: Caller, id: string): Promise<ShownPageRow> {
   const page = await openPage(ctx, caller, id);

@@ -6,11 +6,12 @@ import { sequencerState } from "../db/events.ts";
 import { likedPosts, pageOfPost, postById, type PostRow, postsOfPage, repliesTo, unreadyPosts } from "../db/posts.ts";
 import { accountsByLogin } from "../db/users.ts";
 import { AppError } from "../errors.ts";
+import { READY_WITHIN_MS } from "../images/waiting.ts";
 import { newId } from "../security/ids.ts";
 import type { Caller } from "../security/principals.ts";
 import { type Answer, answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 import type { UploadRules } from "./http/uploads.ts";
-import { openPage, openPosts, pageId, pageParams } from "./pages.ts";
+import { openPage, openPosts, ownPage, pageId, pageParams } from "./pages.ts";
 import { renderPost } from "../render.ts";
 import * as schemas from "./schemas.ts";
 
@@ -24,8 +25,6 @@ const listQuery = z.strictObject(paging);
 const Posts = listOf(schemas.Post);
 /** Photos a post may have (`docs/limits.md`). */
 const MOST_PHOTOS = 10;
-/** How long a request waits for its photos before it is answered 202. */
-const READY_WITHIN_MS = 5_000;
 const photo = z.strictObject({
   name: z.string().min(1).max(200).meta({ description: "The file's name; its extension must fit its content" }),
   data: z.string().meta({ description: "Base64", contentEncoding: "base64" }),
@@ -66,10 +65,7 @@ export function postRoutes(api: Api): void {
     creates: true,
     body: NewPostBody,
     uploads: photoUploads,
-    before: async ({ ctx, caller, params }) => {
-      const page = await openPage(ctx, caller, await pageId(ctx, params.id));
-      if (page.owner.id !== caller.id) throw new AppError("forbidden", "Only the page's owner may do that");
-    },
+    before: ({ ctx, caller, params }) => ownPage(ctx, caller, params.id),
     answers: {
       201: { description: "The post", schema: schemas.Post },
       202: {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { account, type UserCommand } from "../actors/user.ts";
+import type { UserCommand } from "../actors/user.ts";
 import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
 import { listUsers, type RegisterRow, userById } from "../db/users.ts";
 import type { AppContext } from "../context.ts";
@@ -7,6 +7,7 @@ import { AppError } from "../errors.ts";
 import { newNonce } from "../security/codes.ts";
 import { newId } from "../security/ids.ts";
 import { hashPassword } from "../security/passwords.ts";
+import { renderAccount } from "../render.ts";
 import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 import * as schemas from "./schemas.ts";
 
@@ -39,7 +40,7 @@ export function userRoutes(api: Api): void {
     const done = receipt?.result as { account?: unknown } | undefined;
     if (done) {
       const made = await userById(ctx.sql, receipt!.id);
-      if (made) return answer(201, account(made), { Location: `/api/v1/users/${made.id}` });
+      if (made) return answer(201, renderAccount(made), { Location: `/api/v1/users/${made.id}` });
     }
     // The receipt's id doubles as the account's, so that a repeated registration finds what it made.
     const row = await newAccount(
@@ -90,7 +91,7 @@ export function userRoutes(api: Api): void {
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
-      items: items.map(account),
+      items: items.map(renderAccount),
       next_cursor: rows.length > limit && last ? encodeCursor([last.created_at, last.id]) : null,
     });
   });
@@ -107,7 +108,7 @@ export function userRoutes(api: Api): void {
   }, async ({ ctx, params: { id } }) => {
     const row = await userById(ctx.sql, id);
     if (!row) throw new AppError("not-found", `There is no account "${id}"`);
-    return answer(200, account(row));
+    return answer(200, renderAccount(row));
   });
 
   endpoint(api, {

@@ -53,22 +53,23 @@ export class Uploads {
     }
   }
 
-  async #json(request: Request, { files }: UploadRules, place?: Disposable): Promise<Received> {
+  async #json(request: Request, rules: UploadRules, place?: Disposable): Promise<Received> {
     const text = await readJsonText(request, PHOTO_BODY_BOUND);
-    return new Received(parseJson(text), text, files, this.staging, [], place);
+    // A body for one photo is the photo.
+    const pathOf = (index: number) => rules.mostFiles === 1 ? "data" : pathIn(rules, index);
+    return new Received(parseJson(text), text, pathOf, this.staging, [], place);
   }
 
   async #form(request: Request, rules: UploadRules, place: Disposable): Promise<Received> {
     const staged: StagedPhoto[] = [];
     try {
       const fields = await readMultipart(request, rules, async ({ name, index, body }) => {
-        const path = rules.mostFiles === 1 ? rules.files : `${rules.files}.${index}.data`;
-        staged.push(await this.staging.stage({ name, alt: null, body, path }));
+        staged.push(await this.staging.stage({ name, alt: null, body, path: pathIn(rules, index) }));
       });
       if (!storable(fields)) throw unstorable("");
       const value = rules.value(fields, staged.map(({ name }) => ({ name, data: "" })));
       const content = JSON.stringify([fields, staged.map(({ name, digest }) => [name, digest])]);
-      return new Received(value, content, rules.files, this.staging, staged, place);
+      return new Received(value, content, (index) => pathIn(rules, index), this.staging, staged, place);
     } catch (error) {
       await this.staging.drop(staged);
       throw error;
@@ -83,7 +84,7 @@ export class Received implements AsyncDisposable {
     public value: unknown,
     /** What the same request has again: for its Idempotency-Key. */
     public content: string,
-    private readonly files: string,
+    private readonly pathOf: (index: number) => string,
     private readonly staging: Staging,
     private readonly staged: StagedPhoto[],
     private readonly place?: Disposable,
@@ -97,7 +98,7 @@ export class Received implements AsyncDisposable {
     for (let i = this.staged.length; i < listed.length; i++) {
       const { name, data, alt = null } = listed[i]!;
       listed[i]!.data = "";
-      const path = `${this.files}.${i}.data`;
+      const path = this.pathOf(i);
       this.staged.push(await this.staging.stage({ name, alt, body: decoded(data, path), path }));
     }
     this.place?.[Symbol.dispose]();
@@ -108,6 +109,11 @@ export class Received implements AsyncDisposable {
     this.place?.[Symbol.dispose]();
     await this.staging.drop(this.staged);
   }
+}
+
+/** The field that a refusal of a file names. */
+function pathIn({ files, mostFiles }: UploadRules, index: number): string {
+  return mostFiles === 1 ? files : `${files}.${index}.data`;
 }
 
 function isMultipart(request: Request): boolean {

@@ -343,7 +343,18 @@ Deno.test("A person and a page have a picture, which replaces the one before and
     assert.notEqual(second, first);
     assert.equal((await read(first)).status, 404);
     assert.equal((await app.ok("GET", shownAt, { token: ada.token })).avatar_url, second);
-    await app.refused("validation", "PUT", path, { token: ada.token, body: { ...png, name: "me.jpg" } });
+    const misnamed = await app.refused("validation", "PUT", path, {
+      token: ada.token,
+      body: { ...png, name: "me.jpg" },
+    });
+    assert.equal(misnamed.errors[0].path, "data");
+    const misformed = new FormData();
+    misformed.append("file", new Blob([wide as BlobPart]), "me.jpg");
+    const refused = await app.refused("validation", "PUT", path, { token: ada.token, body: misformed });
+    assert.equal(refused.errors[0].path, "file");
+    // What only the crop can tell; the old picture stays.
+    const cut = { name: "cut.jpg", data: (await jpegOf(300, 200)).slice(0, -200).toBase64() };
+    await app.refused("photo-unreadable", "PUT", path, { token: ada.token, body: cut });
     if (shownAt === "/users/me") {
       await app.follow(bob, ada.page_id);
       await app.post(ada);
