@@ -153,6 +153,11 @@ const SETTINGS = {
     standard: "on",
     description: "Rate limits, `on` or `off` (for load tests)",
   },
+  DIGEST_EVERY: {
+    schema: duration(),
+    standard: "24h",
+    description: "How often those who want digests get one letter about new posts; by day, at 08:00 UTC",
+  },
   EVENT_RETENTION: {
     schema: duration(),
     standard: "7d",
@@ -191,7 +196,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
 
 /** What no setting shows by itself. */
 function contradictions(config: Partial<Config>): { setting: string; message: string }[] {
-  const { DATABASE_URL, SECRET_KEY, ROLES: roles = [], S3_URL, STORAGE_URL, MAIL_URL, SMTP_URL } = config;
+  const { DATABASE_URL, SECRET_KEY, ROLES: roles = [], S3_URL, STORAGE_URL, MAIL_URL, SMTP_URL, PUBLIC_URL } = config;
   const found: { setting: string; message: string }[] = [];
   const alone = !roles.includes("api");
   if (alone && DATABASE_URL === undefined && roles.some((role) => role !== "storage")) {
@@ -213,6 +218,9 @@ function contradictions(config: Partial<Config>): { setting: string; message: st
       setting: "STORAGE_URL",
       message: "Expected where the storage service is, or S3_URL, as ROLES leaves `storage` out",
     });
+  }
+  if (roles.includes("jobs") && alone && PUBLIC_URL === undefined) {
+    found.push({ setting: "PUBLIC_URL", message: "Expected where people reach the site, as letters link to it" });
   }
   if (roles.includes("jobs") && !roles.includes("mail") && SMTP_URL === undefined && MAIL_URL === undefined) {
     found.push({

@@ -2,6 +2,7 @@ import type { Pool } from "./actors/runtime/pool.ts";
 import type { Bus } from "./actors/runtime/bus.ts";
 import type { Config } from "./config.ts";
 import type { Cache } from "./db/cache.ts";
+import type { JobRef } from "./db/jobs.ts";
 import type { Sql } from "./db/sql.ts";
 import type { Staging } from "./images/staging.ts";
 import type { PhotoWaiting } from "./images/waiting.ts";
@@ -32,6 +33,8 @@ export interface AppContext {
   readonly feeds: ActiveFeeds;
   readonly storage: Storage;
   readonly photos: { staging: Staging; waiting: PhotoWaiting };
+  /** Jobs were committed that are due now. */
+  ring(jobs: readonly JobRef[]): void;
   /** A like was committed: the sequencer tells of it at its next beat. */
   likesChanged(): void;
   /** Where a post is; remembered, since a post never moves. */

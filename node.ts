@@ -34,12 +34,12 @@ import { Principals } from "./security/principals.ts";
 import { Secret } from "./security/secret.ts";
 import { Tokens } from "./security/tokens.ts";
 import { openStorage } from "./storage/open.ts";
-import { JobDoorbell } from "./workers/doorbell.ts";
-import { FileSweeper } from "./workers/file_sweeper.ts";
 import { startHousekeeping } from "./workers/housekeeping.ts";
+import { JobBell } from "./workers/job_bell.ts";
 import { JobRunner } from "./workers/job_runner.ts";
+import { startJobs } from "./workers/jobs_role.ts";
 import { lapseJobs } from "./workers/lapse_jobs.ts";
-import { cropping, letters, photoStorage } from "./workers/services.ts";
+import { photoStorage } from "./workers/services.ts";
 import { settleJobs } from "./workers/settle_jobs.ts";
 
 export interface RunningNode {
@@ -86,7 +86,7 @@ export async function startNode(
   const likes = stack.use(new LikeTeller(sql, log, committed));
   const principals: Principals = new Principals(() => actors, sql);
   const codeKey = secret.subkey("codes");
-  const bell = await JobDoorbell.open(bus, stream.epoch);
+  const bell = stack.use(new JobBell(bus, stream.epoch, log));
   const actors: Pool = stack.use(
     await Pool.start({
       threads: config.WORKERS,
@@ -96,15 +96,15 @@ export async function startNode(
       onCommitted: committed,
       applied: (seq) => stream.applied(seq),
       onFacet: (ref, value) => principals.changed(ref.id, value as UserFacet | null),
-      onJobs: () => bell.ring(),
+      onJobs: (jobs) => bell.ring(jobs),
       onPartitionsMoved: (partitions) => principals.forget(partitions),
       onFenced: (partition) => lost(`Partition ${partition} was taken by another node; this one stops`),
     }),
   );
   const feeds = new ActiveFeeds(() => actors);
   stream.consume((events) => {
-    // What happens to posts concerns only feeds; the rest concerns pages and people too.
-    const wanted = feeds.any ? events : events.filter(({ kind }) => !kind.startsWith("post."));
+    // What happens to posts concerns only feeds, and no actor what people are told; the rest concerns pages and people too.
+    const wanted = events.filter(({ kind }) => kind !== "notification" && (feeds.any || !kind.startsWith("post.")));
     if (wanted.length > 0) actors.events(wanted);
   });
   if (config.NATS_URL) {
@@ -133,20 +133,20 @@ export async function startNode(
     feeds,
     storage,
     photos: { staging: new Staging(storage, sql, READS[config.IMAGE_ENGINE]), waiting: new PhotoWaiting(sql) },
+    ring: (jobs) => bell.ring(jobs),
     likesChanged: () => likes.hint(),
     pageOfPost: rememberingPages(sql),
     draining: false,
   };
 
-  // Apart from the letters, which may wait for somebody else's server; and never given up, since only an actor is to be told.
-  const telling = stack.use(new JobRunner(sql, { ...lapseJobs(ctx), ...settleJobs(ctx) }, log, Infinity));
-  bell.onRing(() => telling.wake());
+  // What only tells an actor is done where the actors are.
+  const telling = stack.use(new JobRunner(sql, { ...lapseJobs(ctx), ...settleJobs(ctx) }, log));
+  await bell.onRing("actors", (jobs) => telling.offer(jobs));
+  const listening = Promise.withResolvers<string>();
   if (config.ROLES.includes("jobs")) {
-    const sending = stack.use(new JobRunner(sql, await letters(parts), log));
-    bell.onRing(() => sending.wake());
-    const crop = await cropping({ ...parts, storage: storageSpec, onSettled: () => bell.ring() });
-    bell.onRing(() => crop.wake());
-    stack.use(new FileSweeper(sql, storage, log));
+    const publicUrl = () => listening.promise;
+    const { heard } = await startJobs({ ...parts, bell, storageSpec, storage, publicUrl, onTold: committed });
+    stream.consume(heard);
   }
   stack.use(startHousekeeping(ctx));
 
@@ -161,6 +161,7 @@ export async function startNode(
     `http://${
       server.addr.hostname.includes(":") ? `[${server.addr.hostname}]` : server.addr.hostname
     }:${server.addr.port}`;
+  listening.resolve(url);
   const running = stack.move();
 
   return {

@@ -1,8 +1,10 @@
 import type { LivePostRow } from "./db/events.ts";
+import type { LiveNotificationRow, NotificationRow } from "./db/notifications.ts";
 import type { PageRow, ShownPageRow } from "./db/pages.ts";
 import type { PhotoRow } from "./db/photos.ts";
 import type { PostRow } from "./db/posts.ts";
 import type { CardRow, UserRow } from "./db/users.ts";
+import { encodeLiveCursor } from "./live/cursor.ts";
 
 /** Where a photo is read, relative to the server's address; without a variant the square at its full size. */
 export function photoUrl(key: string, variant?: number): string;
@@ -123,4 +125,25 @@ function renderPhoto(photo: PhotoRow): Record<string, unknown> {
     state,
     problem,
   };
+}
+
+/** What a person is told; `cursor` is that of the event that told it last. */
+export function renderNotification(notification: NotificationRow, epoch: string): Record<string, unknown> {
+  const { id, kind, at, position, unread, count, actors, page, post } = notification;
+  return {
+    id,
+    kind,
+    at,
+    unread,
+    count,
+    actors: actors.map(renderCard),
+    page: { id: page.id, uuid: page.uuid, name: page.name, avatar_url: photoUrl(page.avatar_key) },
+    post,
+    cursor: encodeLiveCursor({ epoch, seq: position }),
+  };
+}
+
+/** The same in a frame, which also says how many are unread. */
+export function renderLiveNotification(notification: LiveNotificationRow, epoch: string): Record<string, unknown> {
+  return { ...renderNotification(notification, epoch), unread_count: notification.unread_count };
 }

@@ -1,4 +1,4 @@
-import { claimJob, type Job, passJobOn, renewJob, returnJob, ringJobs } from "../db/jobs.ts";
+import { claimJobs, type Job, type JobRef, passJobOn, renewJob, returnJob, ringJobs } from "../db/jobs.ts";
 import { disownFiles, filesOf } from "../db/files.ts";
 import { CROP_JOB, ownerOfPhoto, SETTLE_JOB, type Settled } from "../db/photos.ts";
 import type { Sql } from "../db/sql.ts";
@@ -6,6 +6,7 @@ import type { CropChild, CropOutcome } from "../images/crop_child.ts";
 import type { CropResult } from "../images/crop_task.ts";
 import type { CropQueue } from "../images/crop_queue.ts";
 import type { Log } from "../log.ts";
+import { Wakeful } from "../workers/wakeful.ts";
 
 export interface ImageCropOptions {
   sql: Sql;
@@ -14,7 +15,7 @@ export interface ImageCropOptions {
   children: readonly CropChild[];
   log: Log;
   /** A photo's crop has come to an end; its actor is to be told. */
-  onSettled: () => void;
+  onSettled: (job: JobRef) => void;
 }
 
 /** Milliseconds one photo may take; long, since whoever crops stands back behind everybody else (`docs/limits.md`). */
@@ -40,57 +41,42 @@ const MOST_SIDE = 50_000;
 export class ImageCrop implements AsyncDisposable {
   #free: CropChild[];
   #consumer: AsyncDisposable;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #sweeping: Promise<void> | undefined;
-  #again = false;
-  #closed = false;
+  #sweep: Wakeful;
 
   constructor(private readonly options: ImageCropOptions) {
     this.#free = [...options.children];
     this.#consumer = options.queue.consume((id) => this.#crop(id), options.children.length);
-    this.wake();
+    this.#sweep = new Wakeful({
+      everyMs: SWEEP_MS,
+      step: () => this.#ring(),
+      onFailure: (error) => options.log.warn("photos that wait could not be looked at; trying again", { error }),
+    });
   }
 
   /** A job was committed. */
   wake(): void {
-    this.#again = true;
-    if (this.#closed) return;
-    clearTimeout(this.#timer);
-    this.#sweeping ??= this.#sweep().finally(() => {
-      this.#sweeping = undefined;
-      if (this.#again) return this.wake();
-      if (!this.#closed) this.#timer = setTimeout(() => this.wake(), SWEEP_MS);
-    });
+    this.#sweep.wake();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
+    const swept = this.#sweep[Symbol.asyncDispose]();
     const stopped = this.#consumer[Symbol.asyncDispose]();
     const timer = setTimeout(() => void this.#endChildren(), GRACE_MS);
     await stopped;
     clearTimeout(timer);
     await this.#endChildren();
-    await this.#sweeping;
+    await swept;
   }
 
   async #endChildren(): Promise<void> {
     await Promise.all(this.options.children.map((child) => child[Symbol.asyncDispose]()));
   }
 
-  async #sweep(): Promise<void> {
-    const { sql, queue, log } = this.options;
-    try {
-      while (this.#again && !this.#closed) {
-        this.#again = false;
-        const ids = await ringJobs(sql, CROP_JOB, RING_AT_ONCE, RING_AGAIN_MS);
-        if (ids.length > 0) await queue.push(ids);
-        if (ids.length === RING_AT_ONCE) this.#again = true;
-      }
-    } catch (error) {
-      this.#again = false;
-      if (!this.#closed) log.warn("photos that wait could not be looked at; trying again", { error });
-    }
+  async #ring(): Promise<boolean> {
+    const { sql, queue } = this.options;
+    const ids = await ringJobs(sql, CROP_JOB, RING_AT_ONCE, RING_AGAIN_MS);
+    if (ids.length > 0) await queue.push(ids);
+    return ids.length === RING_AT_ONCE;
   }
 
   /** Never throws: what fails here is found again by the sweep, when the claim has run out. */
@@ -98,10 +84,10 @@ export class ImageCrop implements AsyncDisposable {
     const child = this.#free.pop();
     if (!child) throw new Error("The queue gives more than was asked for");
     try {
-      const job = await claimJob(this.options.sql, id, CROP_JOB, LEASE_MS);
+      const [job] = await claimJobs(this.options.sql, CROP_JOB, [id], LEASE_MS);
       if (job) await this.#settle(job, await this.#run(child, job));
     } catch (error) {
-      if (!this.#closed) this.options.log.warn("a photo could not be cropped; trying again", { job: id, error });
+      if (!this.#sweep.closed) this.options.log.warn("a photo could not be cropped; trying again", { job: id, error });
     } finally {
       this.#free.push(child);
     }
@@ -119,7 +105,7 @@ export class ImageCrop implements AsyncDisposable {
   /** Where the claim was lost, another is at it, or the photo is gone: then these files came after whoever removed it. */
   async #passOn(job: Job, result: Settled): Promise<void> {
     const { sql, onSettled } = this.options;
-    if (await passJobOn(sql, job, SETTLE_JOB, { result })) return onSettled();
+    if (await passJobOn(sql, job, SETTLE_JOB, { result })) return onSettled({ kind: SETTLE_JOB, id: job.id });
     const { staged, key } = taskOf(job);
     if (!await ownerOfPhoto(sql, job.id)) await disownFiles(sql, filesOf(key, staged));
   }
@@ -136,15 +122,15 @@ export class ImageCrop implements AsyncDisposable {
     }
     const { permanent, reason, message } = outcome;
     // Neither a storage that is away nor our own end is a fault of the photo's: it waits.
-    const counts = reason !== "storage-unavailable" && !this.#closed;
-    if (!this.#closed) {
+    const counts = reason !== "storage-unavailable" && !this.#sweep.closed;
+    if (!this.#sweep.closed) {
       log.warn("a photo could not be cropped", { job: job.id, attempts: job.attempts, reason, message });
     }
     if (permanent || (counts && job.attempts >= MOST_TRIES)) {
       const result: Settled = { id: job.id, ok: false, problem: reason };
       return await this.#passOn(job, result);
     }
-    const pause = counts ? Math.min(60_000, 500 * 4 ** job.attempts) : this.#closed ? 0 : 2_000;
+    const pause = counts ? Math.min(60_000, 500 * 4 ** job.attempts) : this.#sweep.closed ? 0 : 2_000;
     await returnJob(sql, job, "waiting", pause * (0.5 + Math.random() / 2), `${reason}: ${message}`, counts);
   }
 }

@@ -3,6 +3,7 @@ import { like, unlike } from "../db/likes.ts";
 import { blockPage, unblockPage } from "../db/moderation.ts";
 import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
 import {
+  crops,
   type NewPhoto,
   pageAvatar,
   type PhotoRow,
@@ -189,15 +190,16 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
         retryPhotos,
         { id: command.post_id, page_id: state.id, at },
         ({ retried }) =>
-          retried > 0
-            ? { value: null, jobs: true }
+          retried.length > 0
+            ? { value: null, jobs: crops(retried) }
             : { refusal: { code: "nothing-to-retry", detail: "No photo of this post can be tried again" } },
       );
     case "stage_avatar":
       return commit(
         pageAvatar.stage,
         { id: state.id, photos: [command.photo], at },
-        ({ staged }) => staged ? { value: null, jobs: true } : { refusal: { code: "upload-expired" } },
+        ({ staged }) =>
+          staged ? { value: null, jobs: crops([command.photo.id]) } : { refusal: { code: "upload-expired" } },
       );
     case "remove_avatar":
       return commit(
@@ -318,7 +320,7 @@ function publish(state: PageRow, post: NewPost, at: string): Decision<PageState>
       created_at: at,
       updated_at: at,
     };
-    return { value: created, jobs: !ready };
+    return { value: created, jobs: crops(photos.map((photo) => photo.id)) };
   };
   if (photos.length === 0) return commit(createPost, row, outcome);
   return commit(
@@ -389,7 +391,7 @@ function moderate(
   return commit(
     blockPage,
     { id: state.id, until, reason, job, at },
-    () => ({ value: null, state: "drop", jobs: true }),
+    () => ({ value: null, state: "drop" }),
   );
 }
 

@@ -1,4 +1,11 @@
-import { type NewPhoto, type Settled, settleRow, userAvatar } from "../db/photos.ts";
+import { crops, type NewPhoto, type Settled, settleRow, userAvatar } from "../db/photos.ts";
+import { letter } from "../db/letters.ts";
+import {
+  changeNotificationSettings,
+  type LetterTime,
+  type NotificationKind,
+  readNotifications,
+} from "../db/notifications.ts";
 import { blockUser, deleteUser, lapseUserBlock, setRole, unblockUser } from "../db/moderation.ts";
 import { type EndReason, endSession, openSession, refreshSession } from "../db/sessions.ts";
 import {
@@ -59,15 +66,23 @@ export type UserCommand =
   | { type: "facet" }
   | { type: "account" }
   | { type: "register"; row: RegisterRow }
-  | { type: "sign_in"; sid: string; kid: string; password_version: number; expires_at: string }
+  | {
+    type: "sign_in";
+    sid: string;
+    kid: string;
+    password_version: number;
+    expires_at: string;
+    device: { mark: string; name: string };
+    job: string;
+  }
   | { type: "refresh"; sid: string; generation: number; kid: string; expires_at: string }
   | { type: "sign_out"; sid: string }
   | { type: "send_code"; nonce: string; expires_at: string; job: string }
-  | { type: "verify"; code: string }
+  | { type: "verify"; code: string; job: string }
   | { type: "recover"; nonce: string; expires_at: string; job: string }
   | { type: "check_recovery"; code: string }
-  | { type: "reset_password"; code: string; password_hash: string }
-  | { type: "change_password"; password_version: number; password_hash: string }
+  | { type: "reset_password"; code: string; password_hash: string; job: string }
+  | { type: "change_password"; password_version: number; password_hash: string; job: string }
   | {
     type: "update_profile";
     first_name?: string;
@@ -80,6 +95,8 @@ export type UserCommand =
   | { type: "stage_avatar"; photo: NewPhoto }
   | { type: "settle_avatar"; photo: Settled }
   | { type: "remove_avatar" }
+  | { type: "read_notifications"; up_to: number | null }
+  | { type: "change_notifications"; letters: LetterTime | null; mute: NotificationKind[]; unmute: NotificationKind[] }
   | { type: "set_role"; role: Role }
   | { type: "block"; reason: string; until: string; job: string }
   | { type: "unblock" }
@@ -130,8 +147,13 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
       if (isBlocked(state, now)) return refuse("account-blocked");
       if (command.password_version !== state.password_version) return refuse("credentials-invalid");
       const session: Session = { id: command.sid, generation: 0, issued_at: at, kid: command.kid };
-      const row = { id: command.sid, user_id: state.id, kid: command.kid, expires_at: command.expires_at, at };
-      return commit(openSession, row, () => ({ value: session, state: { ...state, session } }));
+      const { sid: id, kid, expires_at, device, job } = command;
+      const row = { id, user_id: state.id, kid, expires_at, device, to: noticeAddress(state), job, at };
+      return commit(openSession, row, ({ told }) => ({
+        value: session,
+        state: { ...state, session },
+        jobs: told ? letter(job) : [],
+      }));
     }
     case "refresh":
       return refresh(state, command, now);
@@ -154,8 +176,9 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
         "verify",
         command.code,
         now,
-        () =>
-          commit(verifyUser, { id: state.id, email, at }, () => ({
+        () => {
+          const to = noticeAddress(state);
+          return commit(verifyUser, { id: state.id, email, to, job: command.job, at }, () => ({
             value: null,
             state: {
               ...state,
@@ -164,23 +187,26 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
               email_verified_at: state.email_verified_at ?? at,
               verify: null,
             },
-          })),
+            jobs: to === null ? [] : letter(command.job),
+          }));
+        },
       );
     }
     case "check_recovery":
       return guess(codeKey, state, "recover", command.code, now, () => reply(null));
     case "reset_password":
-      return guess(codeKey, state, "recover", command.code, now, () => password(state, command.password_hash, at));
+      return guess(codeKey, state, "recover", command.code, now, () => password(state, command, at));
     case "change_password":
       if (command.password_version !== state.password_version) return refuse("credentials-invalid");
-      return password(state, command.password_hash, at);
+      return password(state, command, at);
     case "update_profile":
       return profile(state, command, at);
     case "stage_avatar":
       return commit(
         userAvatar.stage,
         { id: state.id, photos: [command.photo], at },
-        ({ staged }) => staged ? { value: null, jobs: true } : { refusal: { code: "upload-expired" } },
+        ({ staged }) =>
+          staged ? { value: null, jobs: crops([command.photo.id]) } : { refusal: { code: "upload-expired" } },
       );
     case "settle_avatar":
       return commit(
@@ -191,6 +217,13 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
     case "remove_avatar": {
       const bare = { ...state, avatar_key: null };
       return commit(userAvatar.remove, { id: state.id, at }, () => ({ value: renderAccount(bare), state: bare }));
+    }
+    case "read_notifications":
+      return commit(readNotifications, { user_id: state.id, up_to: command.up_to }, () => ({ value: null }));
+    case "change_notifications": {
+      const { letters, mute, unmute } = command;
+      const row = { user_id: state.id, letters, mute, unmute };
+      return commit(changeNotificationSettings, row, (settings) => ({ value: settings }));
     }
     case "set_role":
       return commit(
@@ -206,7 +239,7 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
       return commit(blockUser, { id: state.id, until, reason, job, at }, ({ last_admin }) => {
         if (last_admin) return { refusal: { code: "last-admin" } };
         const blocked = { ...state, blocked_until: until, blocked_reason: reason, session: null };
-        return { value: renderAccount(blocked), state: blocked, jobs: true };
+        return { value: renderAccount(blocked), state: blocked };
       });
     }
     case "unblock": {
@@ -255,7 +288,7 @@ function register(state: State, row: RegisterRow): Decision<State> {
       recover: null,
       session: null,
     };
-    return { value: renderAccount(created), state: created, jobs: true };
+    return { value: renderAccount(created), state: created, jobs: verify ? letter(row.letter_job) : [] };
   });
 }
 
@@ -291,7 +324,7 @@ function code(
   return commit(sendCode, { id: state.id, purpose, nonce, expires_at, to, job, at }, () => ({
     value: null,
     state: { ...state, [purpose]: { nonce, expires_at, attempts: 0 } },
-    jobs: true,
+    jobs: letter(job),
   }));
 }
 
@@ -313,11 +346,22 @@ function guess(
   }));
 }
 
-function password(state: UserState, password_hash: string, at: string): CommitDecision<State> {
-  return commit(changePassword, { id: state.id, password_hash, at }, () => ({
+function password(
+  state: UserState,
+  { password_hash, job }: { password_hash: string; job: string },
+  at: string,
+): CommitDecision<State> {
+  const to = noticeAddress(state);
+  return commit(changePassword, { id: state.id, password_hash, to, job, at }, () => ({
     value: null,
     state: { ...state, password_version: state.password_version + 1, session: null, recover: null },
+    jobs: to === null ? [] : letter(job),
   }));
+}
+
+/** Where letters about the account's security go; an address that nobody has proven is told nothing. */
+function noticeAddress({ email, email_verified_at }: UserState): string | null {
+  return email_verified_at === null ? null : email;
 }
 
 /** A changed e-mail stays pending, and the old one in force, until its own code is given; giving the old one again withdraws it. */
@@ -347,7 +391,7 @@ function profile(
   return commit(updateProfile, row, ({ email_taken }) => {
     if (email_taken) return { refusal: { code: "email-taken", detail: `The e-mail "${pending_email}" is taken` } };
     const next = { ...state, first_name, last_name, pending_email, verify };
-    return { value: renderAccount(next), state: next, jobs: to !== null };
+    return { value: renderAccount(next), state: next, jobs: to === null ? [] : letter(job) };
   });
 }
 

@@ -23,8 +23,18 @@ export async function tellLikes(sql: Sql, most: number): Promise<SequencedEvent[
   const [row] = await sql.query<{ events: SequencedEvent[] | null }>(
     `with taken as (
       delete from like_signals where post_id in (select post_id from like_signals order by post_id limit $1 for update)
-      returning post_id, page_id),
-    ${telling(tell("post.likes", { page: "page_id", post: "post_id", at: "now()", from: "taken" }))}
+      returning post_id, page_id, likers),
+    ${
+      telling(
+        tell("post.likes", {
+          page: "page_id",
+          post: "post_id",
+          data: "case when likers <> '{}' then jsonb_build_object('likers', likers) end",
+          at: "now()",
+          from: "taken",
+        }),
+      )
+    }
     select ${TOLD} as events`,
     [most],
     "event.tell_likes",
@@ -50,7 +60,7 @@ export interface ReplayFilter {
 
 /**
  * What a listener missed, in order: events of the pages in their feed, and those meant for them alone. A page's posts only while
- * they may see them; that it was hidden they learn in any case. Of likes only the latest.
+ * they may see them; that it was hidden they learn in any case. Of likes, and of a notification, only the latest.
  */
 export async function replay(sql: Reader, { user, after, upTo, limit }: ReplayFilter): Promise<SequencedEvent[]> {
   return await sql.query<SequencedEvent>(
@@ -66,7 +76,11 @@ export async function replay(sql: Reader, { user, after, upTo, limit }: ReplayFi
         order by e.seq limit $4) e
       union all
       select ${COLUMNS} from events e
-      where e.user_id = $1 and e.kind in ('page.hidden', 'page.shown') and e.seq > $2 and e.seq <= $3) e
+      where e.user_id = $1 and e.seq > $2 and e.seq <= $3 and (
+        e.kind in ('page.hidden', 'page.shown')
+        -- What was told anew since is told then.
+        or e.kind = 'notification' and exists (
+          select from notifications n where n.id = (e.data ->> 'id')::uuid and n.position = e.seq))) e
     order by e.seq limit $4`,
     [user, after, upTo, limit],
     "event.replay",
@@ -105,13 +119,14 @@ export async function livePosts(sql: Reader, ids: readonly string[]): Promise<Ma
   }));
 }
 
-/** Forgets history past keeping, in bounded bites; moves the floor below which a cursor is too old. */
+/** Forgets history past keeping that all consumers have read, in bounded bites; moves the floor below which a cursor is too old. */
 export async function forgetEvents(sql: Sql, retentionMs: number, most: number): Promise<number> {
   const rows = await sql.query<{ seq: number }>(
     `with old as (
       -- The oldest few, as far as they are past keeping.
       delete from events where seq in (
-        select seq from (select seq, at from events order by seq limit $2) e where e.at < now() - $1 * interval '1 millisecond')
+        select seq from (select seq, at from events order by seq limit $2) e
+        where e.seq <= (select coalesce(min(c.seq), e.seq) from consumers c) and e.at < now() - $1 * interval '1 millisecond')
       returning seq),
     moved as (update sequencer set floor = greatest(floor, (select max(seq) from old)) where exists (select from old))
     select seq from old`,

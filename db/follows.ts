@@ -5,6 +5,8 @@ import type { CardRow } from "./users.ts";
 
 const REMOVED = `'{"reason": "removed"}'::jsonb`;
 const NONE = `'{"state": "none"}'::jsonb`;
+/** Somebody follows because their request was accepted. */
+export const ACCEPTED = `'{"state": "following", "accepted": true}'::jsonb`;
 
 export type FollowState = "following" | "requested" | "none";
 
@@ -125,7 +127,7 @@ counted as (
     tells: tell("follow.changed", {
       page: "page_id",
       user: "user_id",
-      data: "jsonb_build_object('state', state)",
+      data: `case when state = 'following' then ${ACCEPTED} else ${NONE} end`,
       from: "answered",
     }),
     select:

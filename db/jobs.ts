@@ -1,50 +1,62 @@
-import type { Sql } from "./sql.ts";
+import type { Reader, Sql } from "./sql.ts";
 
-export interface Job {
-  id: string;
+/** What is known of a job wherever one is spoken of. */
+export interface JobRef {
   kind: string;
+  id: string;
+}
+
+export interface Job extends JobRef {
   payload: Record<string, unknown>;
   /** This try counted. */
   attempts: number;
-  /** `abandoned`: an earlier try ended without saying how, as by a crash. */
-  state: "fresh" | "abandoned";
+  /** An earlier try ended without saying how, as by a crash. */
+  abandoned: boolean;
 }
 
 /** What a claim is known by: whoever has lost it, or whose job is another's by now, changes nothing. */
 export type Claim = Pick<Job, "id" | "kind" | "attempts">;
 const HELD = "id = $1 and kind = $2 and attempts = $3 and state = 'running'";
 
-const CLAIMED =
-  "j.id, j.kind, j.payload, j.attempts, case due.state when 'running' then 'abandoned' else 'fresh' end as state";
+const CLAIM = (due: string) =>
+  `with due as materialized (${due} for update skip locked)
+    update jobs j set state = 'running', attempts = j.attempts + 1, abandoned = false,
+      lease_until = now() + $2 * interval '1 millisecond'
+    from (select d.id, b.abandoned from due d join jobs b on b.id = d.id) due where j.id = due.id
+    returning j.id, j.kind, j.payload, j.attempts, due.abandoned`;
 
-/** Claims due jobs of these kinds for so many milliseconds; a claim that ran out counts as a failed try. */
-export async function claimJobs(sql: Sql, kinds: readonly string[], most: number, leaseMs: number): Promise<Job[]> {
+/** Claims due jobs of a kind for so many milliseconds, the longest due first. */
+export async function claimDueJobs(sql: Sql, kind: string, most: number, leaseMs: number): Promise<Job[]> {
   return await sql.query<Job>(
-    `with due as materialized (
-      select id, state from jobs where kind = any($3::text[])
-        and (state = 'waiting' and run_at <= now() or state = 'running' and lease_until <= now())
-      order by run_at limit $1 for update skip locked)
-    update jobs j set state = 'running', attempts = j.attempts + 1, lease_until = now() + $2 * interval '1 millisecond'
-    from due where j.id = due.id
-    returning ${CLAIMED}`,
-    [most, leaseMs, [...kinds]],
+    CLAIM("select id from jobs where kind = $1 and state = 'waiting' and run_at <= now() order by run_at limit $3"),
+    [kind, leaseMs, most],
+    "job.claim_due",
+  );
+}
+
+/** Claims those of these that wait, due or not; what is done, parked or somebody else's is missing. */
+export async function claimJobs(sql: Sql, kind: string, ids: readonly string[], leaseMs: number): Promise<Job[]> {
+  return await sql.query<Job>(
+    CLAIM("select id from jobs where kind = $1 and id = any($3::uuid[]) and state = 'waiting'"),
+    [kind, leaseMs, [...ids]],
     "job.claim",
   );
 }
 
-/** Claims this one, due or not; undefined where it is done, parked or somebody else's. */
-export async function claimJob(sql: Sql, id: string, kind: string, leaseMs: number): Promise<Job | undefined> {
-  const [job] = await sql.query<Job>(
-    `with due as materialized (
-      select id, state from jobs where id = $1 and kind = $2
-        and (state = 'waiting' or state = 'running' and lease_until <= now()) for update skip locked)
-    update jobs j set state = 'running', attempts = j.attempts + 1, lease_until = now() + $3 * interval '1 millisecond'
-    from due where j.id = due.id
-    returning ${CLAIMED}`,
-    [id, kind, leaseMs],
-    "job.claim_one",
+/** Jobs whose claims ran out wait again: whoever had them is gone. Tells which of these kinds have jobs that are due. */
+export async function sweepJobs(sql: Sql, kinds: readonly string[]): Promise<string[]> {
+  const rows = await sql.query<{ kind: string }>(
+    `with reclaimed as (
+      update jobs set state = 'waiting', abandoned = true, run_at = least(run_at, now()), lease_until = null
+      where id in (select id from jobs where state = 'running' and lease_until <= now() for update skip locked)
+      returning kind)
+    select k.kind from unnest($1::text[]) k (kind)
+    where exists (select from jobs j where j.kind = k.kind and j.state = 'waiting' and j.run_at <= now())
+      or k.kind in (select kind from reclaimed)`,
+    [[...kinds]],
+    "job.sweep",
   );
-  return job;
+  return rows.map(({ kind }) => kind);
 }
 
 /** Keeps a claim for so many milliseconds from now. */
@@ -78,7 +90,8 @@ export async function passJobOn(
   payload: Record<string, unknown>,
 ): Promise<boolean> {
   const rows = await sql.query(
-    `update jobs set kind = $4, payload = payload || $5::jsonb, state = 'waiting', attempts = 0, run_at = now(), lease_until = null
+    `update jobs set kind = $4, payload = payload || $5::jsonb, state = 'waiting', attempts = 0, run_at = now(),
+      lease_until = null
     where ${HELD} returning id`,
     [id, kind, attempts, to, JSON.stringify(payload)],
     "job.pass_on",
@@ -108,17 +121,6 @@ export async function returnJob(
   );
 }
 
-/** Milliseconds until the next job of these kinds is due; null when none waits. */
-export async function nextJobInMs(sql: Sql, kinds: readonly string[]): Promise<number | null> {
-  const [row] = await sql.query<{ ms: number | null }>(
-    `select (extract(epoch from min(case state when 'running' then lease_until else run_at end) - now()) * 1000)::float8 as ms
-    from jobs where state in ('waiting', 'running') and kind = any($1::text[])`,
-    [[...kinds]],
-    "job.next",
-  );
-  return row?.ms ?? null;
-}
-
 export async function countJobs(sql: Sql): Promise<Record<string, number>> {
   const rows = await sql.query<{ state: string; n: number }>(
     "select state, count(*) as n from jobs group by state",
@@ -126,4 +128,69 @@ export async function countJobs(sql: Sql): Promise<Record<string, number>> {
     "job.count",
   );
   return Object.fromEntries(rows.map(({ state, n }) => [state, n]));
+}
+
+export type JobState = "waiting" | "running" | "dead" | "unknown";
+
+/** A job as administrators see it: nothing of its payload but what it is about. */
+export interface ListedJob extends JobRef {
+  state: JobState;
+  attempts: number;
+  run_at: string;
+  last_error: string | null;
+  /** The account and the post it is about. */
+  user_id: string | null;
+  post_id: string | null;
+  created_at: string;
+}
+
+const LISTED = "id, kind, state, attempts, run_at, last_error, user_id, payload ->> 'post_id' as post_id, created_at";
+
+export interface JobFilter {
+  limit: number;
+  state?: JobState | undefined;
+  kind?: string | undefined;
+  after?: { at: string; id: string } | undefined;
+}
+
+/** The newest first. */
+export async function listJobs(sql: Reader, { limit, state, kind, after }: JobFilter): Promise<ListedJob[]> {
+  return await sql.query<ListedJob>(
+    `select ${LISTED} from jobs
+    where ($1::text is null or state = $1) and ($2::text is null or kind = $2)
+      and ($3::timestamptz is null or (created_at, id) < ($3::timestamptz, $4::uuid))
+    order by created_at desc, id desc limit $5`,
+    [state ?? null, kind ?? null, after?.at ?? null, after?.id ?? null, limit],
+    "job.list",
+  );
+}
+
+/**
+ * A dead job is tried again, as if it were new; undefined where there is none. One that is `unknown` is not: nobody knows whether its
+ * letter arrived, and none is sent twice.
+ */
+export async function retryJob(sql: Sql, id: string): Promise<ListedJob | undefined> {
+  const [row] = await sql.query<ListedJob>(
+    `update jobs set state = 'waiting', attempts = 0, run_at = now(), lease_until = null where id = $1 and state = 'dead'
+    returning ${LISTED}`,
+    [id],
+    "job.retry",
+  );
+  return row;
+}
+
+/** Undefined where there is no such job, or none any more. */
+export async function jobState(sql: Reader, id: string): Promise<JobState | undefined> {
+  const [row] = await sql.query<{ state: JobState }>("select state from jobs where id = $1", [id], "job.state");
+  return row?.state;
+}
+
+/** Lets go of one that lies until somebody looks; false where none does. */
+export async function dropJob(sql: Sql, id: string): Promise<boolean> {
+  const rows = await sql.query(
+    "delete from jobs where id = $1 and state in ('dead', 'unknown') returning id",
+    [id],
+    "job.drop",
+  );
+  return rows.length > 0;
 }

@@ -1,5 +1,13 @@
 import { newId } from "../security/ids.ts";
+import type { JobRef } from "./jobs.ts";
 import type { Reader, Sql } from "./sql.ts";
+
+/** The kind of the jobs that bring one letter to one account. */
+export const LETTER_JOB = "letter";
+
+export function letter(job: string): JobRef[] {
+  return [{ kind: LETTER_JOB, id: job }];
+}
 
 export interface NewLetter {
   message_id: string;

@@ -10,6 +10,9 @@ export interface LikeRow {
 /** Null where the post is gone or the person may not see it. */
 export type LikeResult = { like_count: number } | null;
 
+/** People a signal names: the post's author, who is told of nothing of their own, and a few more. */
+const MOST_LIKERS = 4;
+
 const SEEN = `-- In one order everywhere, so that two statements never wait for each other.
 locked as materialized (
   select p.id, p.page_id, p.like_count from posts p where p.id in (select post_id from turns) and p.state = 'ready'
@@ -19,8 +22,9 @@ seen as materialized (
   where exists (select from visible_pages(t.user_id) v where v.id = t.page_id))`;
 
 const SIGNALLED = `signalled as (
-  insert into like_signals (post_id, page_id) select id, page_id from counted
-  on conflict (post_id) do update set changes = like_signals.changes + 1)`;
+  insert into like_signals (post_id, page_id, likers) select id, page_id, likers from counted
+  on conflict (post_id) do update set changes = like_signals.changes + 1,
+    likers = (excluded.likers || like_signals.likers)[1:${MOST_LIKERS}])`;
 
 const RESULT = `select t.turn, case when k.id is not null and s.turn is not null
     then jsonb_build_object('like_count', coalesce(c.like_count, k.like_count)) end as result
@@ -32,11 +36,11 @@ export const like = defineCommit<LikeRow, LikeResult>("post.like", {
   body: `${SEEN},
 liked as (
   insert into likes (post_id, user_id, created_at) select post_id, user_id, at from seen
-  on conflict do nothing returning post_id),
+  on conflict do nothing returning post_id, user_id),
 counted as (
   update posts p set like_count = p.like_count + n.likes
-  from (select post_id, count(*) as likes from liked group by post_id) n where p.id = n.post_id
-  returning p.id, p.page_id, p.like_count),
+  from (select post_id, count(*) as likes, (array_agg(user_id))[1:${MOST_LIKERS}] as likers from liked group by post_id) n
+  where p.id = n.post_id returning p.id, p.page_id, p.like_count, n.likers),
 ${SIGNALLED}`,
   select: RESULT,
   violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },
@@ -51,7 +55,7 @@ unliked as (
 counted as (
   update posts p set like_count = p.like_count - n.likes
   from (select post_id, count(*) as likes from unliked group by post_id) n where p.id = n.post_id
-  returning p.id, p.page_id, p.like_count),
+  returning p.id, p.page_id, p.like_count, '{}'::uuid[] as likers),
 ${SIGNALLED}`,
   select: RESULT,
   violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },

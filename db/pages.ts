@@ -1,4 +1,5 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { ACCEPTED } from "./follows.ts";
 import { tellReplies } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
@@ -185,7 +186,7 @@ changed as (
     tell("follow.changed", {
       page: "page_id",
       user: "user_id",
-      data: `'{"state": "following"}'::jsonb`,
+      data: ACCEPTED,
       from: "accepted",
     }),
     tell("page.updated", { rank: 2, page: "id", from: "free" }),

@@ -1,5 +1,6 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import { PUBLISHING, stateOf, TELL_PUBLISHED } from "./publishing.ts";
+import type { JobRef } from "./jobs.ts";
 import type { Reader } from "./sql.ts";
 
 /** A photo as a post shows it. */
@@ -32,6 +33,10 @@ export type Settled =
 /** The kind of the job that crops a photo, and of the one that tells its actor; both under the photo's id. */
 export const CROP_JOB = "photo.crop";
 export const SETTLE_JOB = "photo.settle";
+
+export function crops(photos: readonly string[]): JobRef[] {
+  return photos.map((id) => ({ kind: CROP_JOB, id }));
+}
 
 /** The photos of `posts p`, as JSON; most posts have none and cost no look. */
 export const PHOTOS = `case when p.photo_count = 0 then '[]'::json else coalesce((
@@ -127,7 +132,7 @@ ${PUBLISHING}`,
 });
 
 /** Photos that failed are tried again, as far as their uploads are still kept. */
-export const retryPhotos = defineCommit<{ id: string; page_id: string; at: string }, { retried: number }>(
+export const retryPhotos = defineCommit<{ id: string; page_id: string; at: string }, { retried: string[] }>(
   "photo.retry",
   {
     columns: "id uuid, page_id uuid, at timestamptz",
@@ -149,7 +154,7 @@ queued as (
   on conflict (id) do update set kind = excluded.kind, payload = excluded.payload, run_at = excluded.run_at, state = 'waiting',
     attempts = 0, lease_until = null)`,
     select:
-      `select t.turn, jsonb_build_object('retried', (select count(*) from again a where a.turn = t.turn)) as result from turns t`,
+      `select t.turn, jsonb_build_object('retried', array(select a.id from again a where a.turn = t.turn)) as result from turns t`,
   },
 );
 

@@ -1,5 +1,6 @@
 import { defineCommit } from "../actors/runtime/commit.ts";
 import type { ProblemCode } from "../errors.ts";
+import { LETTER_JOB } from "./letters.ts";
 import type { Reader } from "./sql.ts";
 
 export interface OpenSessionRow {
@@ -7,20 +8,52 @@ export interface OpenSessionRow {
   user_id: string;
   kid: string;
   expires_at: string;
+  /** What it is opened from: a keyed hash, and as its owner would know it. */
+  device: { mark: string; name: string };
+  /** Where the letter about a new device goes, if anywhere, and the job that brings it. */
+  to: string | null;
+  job: string;
   at: string;
 }
 
-/** Opens a session and ends the one before it (S1-4). */
-export const openSession = defineCommit<OpenSessionRow, Record<string, never>>("session.open", {
-  columns: "id uuid, user_id uuid, kid text, expires_at timestamptz, at timestamptz",
+/** Devices an account is remembered by; the longest unused are forgotten (`docs/limits.md`). */
+const MOST_DEVICES = 50;
+
+/**
+ * Opens a session and ends the one before it (S1-4). From a device that is not the account's first and was not used before, its
+ * owner gets a letter.
+ */
+export const openSession = defineCommit<OpenSessionRow, { told: boolean }>("session.open", {
+  columns: `id uuid, user_id uuid, kid text, expires_at timestamptz, device jsonb, "to" text, job uuid, at timestamptz`,
   body: `ended as (
   update sessions s set ended_at = t.at, end_reason = 'token-outdated' from turns t
   where s.user_id = t.user_id and s.ended_at is null returning s.id),
 opened as (
   insert into sessions (id, user_id, issued_at, kid, started_at, expires_at)
   -- Counting the ended makes them end first: an account has one live session at any moment.
-  select id, user_id, at, kid, at, expires_at from turns where (select count(*) from ended) >= 0)`,
-  select: "select turn, '{}'::jsonb as result from turns",
+  select id, user_id, at, kid, at, expires_at from turns where (select count(*) from ended) >= 0),
+known as materialized (
+  select t.*, d.mark is not null as known, exists (select from devices o where o.user_id = t.user_id) as used_before
+  from turns t left join devices d on d.user_id = t.user_id and d.mark = t.device->>'mark'),
+remembered as (
+  insert into devices (user_id, mark, seen_at) select user_id, device->>'mark', at from known
+  on conflict (user_id, mark) do update set seen_at = excluded.seen_at),
+forgotten as (
+  delete from devices d using (
+    select o.user_id, o.mark from known k cross join lateral (
+      select * from devices where user_id = k.user_id order by seen_at desc offset ${MOST_DEVICES}) o
+    where not k.known) o
+  where d.user_id = o.user_id and d.mark = o.mark),
+lettered as (
+  insert into jobs (id, kind, payload, run_at, user_id)
+  select job, '${LETTER_JOB}', jsonb_build_object('user_id', user_id, 'to', "to",
+    'notice', jsonb_build_object('notice', 'new_device', 'device', device->>'name', 'at', at)), at, user_id
+  from known where not known and used_before and "to" is not null
+  returning user_id)`,
+  select:
+    `select t.turn, jsonb_build_object('told', exists (select from lettered l where l.user_id = t.user_id)) as result
+    from turns t`,
+  violations: { sessions_user_id_fkey: "credentials-invalid", devices_user_id_fkey: "credentials-invalid" },
 });
 
 export interface RefreshSessionRow {

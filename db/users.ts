@@ -1,4 +1,5 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { LETTER_JOB } from "./letters.ts";
 import type { Reader } from "./sql.ts";
 
 export type Role = "user" | "moderator" | "admin";
@@ -187,7 +188,7 @@ paged as (
   select page_id, id, true, login, first_name || ' ' || last_name, at from fresh),
 lettered as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select letter_job, 'letter', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', verify_nonce, 'to', email), at, id
+  select letter_job, '${LETTER_JOB}', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', verify_nonce, 'to', email), at, id
   from fresh where verify_nonce is not null),
 expiring as (
   insert into jobs (id, kind, payload, run_at, user_id)
@@ -227,7 +228,7 @@ export const sendCode = defineCommit<CodeRow, Record<string, never>>("user.send_
   from turns t where u.id = t.id),
 lettered as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select job, 'letter', jsonb_build_object('letter', purpose, 'user_id', id, 'nonce', nonce, 'to', "to"), at, id from turns)`,
+  select job, '${LETTER_JOB}', jsonb_build_object('letter', purpose, 'user_id', id, 'nonce', nonce, 'to', "to"), at, id from turns)`,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
@@ -245,32 +246,49 @@ export const countGuess = defineCommit<{ id: string; purpose: "verify" | "recove
   },
 );
 
-/** The code was right: a pending e-mail comes into force, and the account is verified for good. */
-export const verifyUser = defineCommit<{ id: string; email: string; at: string }, Record<string, never>>(
+/** A letter about what was done to an account: where it goes, if anywhere, and the job that brings it. */
+interface NoticeRow {
+  to: string | null;
+  job: string;
+}
+const NOTICE_COLUMNS = `"to" text, job uuid`;
+const NOTICED = (notice: string) =>
+  `noticed as (
+  insert into jobs (id, kind, payload, run_at, user_id)
+  select job, '${LETTER_JOB}', jsonb_build_object('user_id', id, 'to', "to",
+    'notice', jsonb_build_object('notice', '${notice}', 'at', at)), at, id from turns where "to" is not null)`;
+
+/** The code was right: a pending e-mail comes into force, and the account is verified for good. The one before is told. */
+export const verifyUser = defineCommit<NoticeRow & { id: string; email: string; at: string }, Record<string, never>>(
   "user.verify",
   {
-    columns: "id uuid, email text, at timestamptz",
+    columns: `id uuid, email text, ${NOTICE_COLUMNS}, at timestamptz`,
     body: `verified as (
   update users u set email = t.email, pending_email = null, email_verified_at = coalesce(u.email_verified_at, t.at),
     verify_nonce = null, verify_expires_at = null, verify_attempts = 0
   from turns t where u.id = t.id),
-unscheduled as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.expire')`,
+unscheduled as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.expire'),
+${NOTICED("email_changed")}`,
     select: "select turn, '{}'::jsonb as result from turns",
     violations: { users_email: "email-taken" },
   },
 );
 
 /** A new password ends the session (S1-4). */
-export const changePassword = defineCommit<{ id: string; password_hash: string; at: string }, Record<string, never>>(
+export const changePassword = defineCommit<
+  NoticeRow & { id: string; password_hash: string; at: string },
+  Record<string, never>
+>(
   "user.change_password",
   {
-    columns: "id uuid, password_hash text, at timestamptz",
+    columns: `id uuid, password_hash text, ${NOTICE_COLUMNS}, at timestamptz`,
     body: `changed as (
   update users u set password_hash = t.password_hash, password_version = u.password_version + 1,
     recover_nonce = null, recover_expires_at = null, recover_attempts = 0
   from turns t where u.id = t.id),
 ended as (
-  update sessions s set ended_at = t.at, end_reason = 'session-ended' from turns t where s.user_id = t.id and s.ended_at is null)`,
+  update sessions s set ended_at = t.at, end_reason = 'session-ended' from turns t where s.user_id = t.id and s.ended_at is null),
+${NOTICED("password_changed")}`,
     select: "select turn, '{}'::jsonb as result from turns",
   },
 );
@@ -308,7 +326,7 @@ changed as (
   from free t where u.id = t.id),
 lettered as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select job, 'letter', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
+  select job, '${LETTER_JOB}', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
   from free where "to" is not null)`,
   tells: tell("page.updated", {
     page: "p.id",

@@ -1,12 +1,24 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import type { LivePostRow } from "../db/events.ts";
-import { renderLivePost } from "../render.ts";
+import type { LiveNotificationRow } from "../db/notifications.ts";
+import { renderLiveNotification, renderLivePost } from "../render.ts";
 import type { Connection } from "./connection.ts";
 import { encodeLiveCursor } from "./cursor.ts";
 
 /** Whether listeners are told of this event at all. */
-export function isTold(event: SequencedEvent): boolean {
-  return event.kind.startsWith("post.") || event.kind === "page.hidden" || event.kind === "page.shown";
+export function isTold({ kind }: SequencedEvent): boolean {
+  return kind.startsWith("post.") || kind === "page.hidden" || kind === "page.shown" || kind === "notification";
+}
+
+/** The notification that its frame shows, which has to be read first. */
+export function notificationOf({ kind, data }: SequencedEvent): string | undefined {
+  return kind === "notification" ? data?.["id"] as string : undefined;
+}
+
+/** What frames show, as it is now. */
+export interface Shown {
+  posts: ReadonlyMap<string, LivePostRow>;
+  notifications: ReadonlyMap<string, LiveNotificationRow>;
 }
 
 /** Whether its frame shows a post, which has to be read first. */
@@ -29,18 +41,23 @@ export class Frame {
   #variants = new Map<boolean, string>();
   /** The post whose likes it tells. */
   readonly likesOf: string | undefined;
+  private readonly post: LivePostRow | undefined;
+  private readonly notification: LiveNotificationRow | undefined;
 
   constructor(
     private readonly event: SequencedEvent,
-    private readonly post: LivePostRow | undefined,
+    { posts, notifications }: Shown,
     private readonly epoch: string,
   ) {
+    this.post = posts.get(event.post_id ?? "");
+    this.notification = notifications.get(notificationOf(event) ?? "");
     if (event.kind === "post.likes") this.likesOf = event.post_id ?? undefined;
   }
 
-  /** Undefined where there is nothing to tell: the post is gone, and its deletion follows. */
+  /** Undefined where there is nothing to tell: the post is gone, and its deletion follows; a notification is told anew later. */
   for(connection: Connection): string | undefined {
     if (needsPost(this.event) && !this.post) return undefined;
+    if (this.event.kind === "notification" && this.notification?.position !== this.event.seq) return undefined;
     const variant = this.#variantOf(connection);
     let text = this.#variants.get(variant);
     if (text === undefined) this.#variants.set(variant, text = this.#render(variant));
@@ -73,6 +90,8 @@ export class Frame {
         return { id: event.post_id, page_id: event.page_id, like_count: post?.like_count };
       case "post.deleted":
         return { id: event.post_id, page_id: event.page_id };
+      case "notification":
+        return this.notification && renderLiveNotification(this.notification, this.epoch);
       case "page.hidden":
         return { page_id: event.page_id, reason: event.data?.["reason"] ?? null, visible: variant };
       default:

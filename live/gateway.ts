@@ -2,13 +2,14 @@ import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import type { UserFacet } from "../actors/user.ts";
 import { livePosts, replay, sequencerState } from "../db/events.ts";
 import { listenerSnapshot } from "../db/feed.ts";
+import { liveNotifications } from "../db/notifications.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../log.ts";
 import { type Caller, isBlocked } from "../security/principals.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
-import { concerns, Frame, isTold, needsPost } from "./frames.ts";
+import { concerns, Frame, isTold, needsPost, notificationOf, type Shown } from "./frames.ts";
 
 /** Seconds between pings; told in `hello`. */
 export const HEARTBEAT_S = 30;
@@ -21,6 +22,8 @@ const JOINS_AT_ONCE = 16;
 
 /** How long a stopping node waits for its sockets to have heard that it goes; one that does not read is not waited for longer. */
 const GOODBYE_MS = 1_000;
+
+const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 
 type Item = { events: SequencedEvent[] } | { joins: Connection; done: (joined: boolean) => void };
 
@@ -206,28 +209,28 @@ export class Gateway implements AsyncDisposable {
     const coming = new Set(
       events.filter((event) => event.user_id && this.#byUser.has(event.user_id)).map((e) => e.page_id),
     );
-    const posts = await this.#posts(
+    const shown = await this.#shown(
       events.filter((event) => coming.has(event.page_id) || this.#audience(event).length > 0),
     );
     for (const event of events) {
       const audience = this.#audience(event).filter((connection) => connection.live && event.seq > connection.from);
       if (audience.length === 0) continue;
-      if (isTold(event)) this.#deliver(event, posts, audience);
+      if (isTold(event)) this.#deliver(event, shown, audience);
       this.#subscribe(event, audience);
     }
     this.#position = events.at(-1)!.seq;
   }
 
   async #send(events: SequencedEvent[], audience: () => Connection[]): Promise<void> {
-    const posts = await this.#posts(events);
+    const shown = await this.#shown(events);
     for (const event of events) {
-      const frame = new Frame(event, posts.get(event.post_id ?? ""), this.stream.epoch);
+      const frame = new Frame(event, shown, this.stream.epoch);
       for (const connection of audience()) this.#put(connection, frame);
     }
   }
 
-  #deliver(event: SequencedEvent, posts: Awaited<ReturnType<typeof livePosts>>, audience: Connection[]): void {
-    const frame = new Frame(event, posts.get(event.post_id ?? ""), this.stream.epoch);
+  #deliver(event: SequencedEvent, shown: Shown, audience: Connection[]): void {
+    const frame = new Frame(event, shown, this.stream.epoch);
     for (const connection of audience) {
       if (concerns(connection, event)) this.#put(connection, frame);
     }
@@ -249,19 +252,28 @@ export class Gateway implements AsyncDisposable {
     return event.page_id ? [...this.#byPage.get(event.page_id) ?? []] : [];
   }
 
-  async #posts(events: SequencedEvent[]): Promise<Awaited<ReturnType<typeof livePosts>>> {
-    const ids = new Set(events.filter(needsPost).map((event) => event.post_id!));
-    for (let pause = 50; ids.size > 0; pause = Math.min(2_000, pause * 2)) {
+  async #shown(events: SequencedEvent[]): Promise<Shown> {
+    const posts = new Set(events.filter(needsPost).map((event) => event.post_id!));
+    const notifications = new Set(events.flatMap((event) => notificationOf(event) ?? []));
+    return {
+      posts: posts.size > 0 ? await this.#read(() => livePosts(this.sql, [...posts])) : NONE,
+      notifications: notifications.size > 0
+        ? await this.#read(() => liveNotifications(this.sql, [...notifications]))
+        : NONE,
+    };
+  }
+
+  async #read<T>(read: () => Promise<Map<string, T>>): Promise<ReadonlyMap<string, T>> {
+    for (let pause = 50;; pause = Math.min(2_000, pause * 2)) {
       try {
-        return await livePosts(this.sql, [...ids]);
+        return await read();
       } catch (error) {
         // Nothing may be skipped: while the database is away, live delivery waits for it.
-        if (this.#closed) break;
-        this.log.warn("posts for listeners could not be read yet", { error });
+        if (this.#closed) return NONE;
+        this.log.warn("what listeners are to be told could not be read yet", { error });
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
-    return new Map();
   }
 
   /** Keeps what connections listen to true. */

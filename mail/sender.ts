@@ -6,10 +6,10 @@ type SMTPTransportOptions = Parameters<typeof nodemailer.createTransport>[0] & {
 const ADDRESS = /^[^\s\0-\x1f<>()\[\],;:"\\@]+@[^\s\0-\x1f<>()\[\],;:"\\@]+$/;
 
 /**
- * `temporary`: the server did not take it, and may later; `permanent`: it never will; `unclear`: the connection broke after the
- * letter was handed over, so it may have been taken.
+ * `temporary`: the server did not take it, and may later; `permanent`: it never will; `bounced`: nor any other letter to that
+ * address; `unclear`: the connection broke after the letter was handed over, so it may have been taken.
  */
-export type MailFailure = "temporary" | "permanent" | "unclear";
+export type MailFailure = "temporary" | "permanent" | "bounced" | "unclear";
 
 export class MailError extends Error {
   override readonly name = "MailError";
@@ -25,6 +25,7 @@ export interface Outgoing {
   html: string;
   /** `<…@…>`, the same for the same letter. */
   messageId: string;
+  headers?: Record<string, string>;
 }
 
 /** Hands letters to a mail server over SMTP, with bounded patience. Never logs what they say. */
@@ -50,7 +51,7 @@ export class Mailer {
   }
 
   /** Resolves when the server has taken the letter. Throws `MailError`. */
-  async send({ to, subject, text, html, messageId }: Outgoing): Promise<void> {
+  async send({ to, subject, text, html, messageId, headers = {} }: Outgoing): Promise<void> {
     if (!ADDRESS.test(to)) throw new MailError("The recipient is not one plain address", "permanent");
     let handedOver = false;
     const transport = nodemailer.createTransport(this.#options);
@@ -62,7 +63,8 @@ export class Mailer {
       done();
     });
     try {
-      await transport.sendMail({ from: this.#from, to: { name: "", address: to }, subject, text, html, messageId });
+      const recipient = { name: "", address: to };
+      await transport.sendMail({ from: this.#from, to: recipient, subject, text, html, messageId, headers });
     } catch (error) {
       throw new MailError(error instanceof Error ? error.message : String(error), failureOf(error, handedOver));
     } finally {
@@ -72,10 +74,29 @@ export class Mailer {
 }
 
 function failureOf(error: unknown, handedOver: boolean): MailFailure {
-  const { responseCode, code } = error as { responseCode?: number; code?: string };
+  const { responseCode, code, command, response } = error as SmtpFault;
   // A refused sign-in is a matter of settings; no letter is lost over it.
   if (code === "EAUTH") return "temporary";
-  if (responseCode !== undefined) return responseCode >= 500 ? "permanent" : "temporary";
+  if (responseCode !== undefined && responseCode < 500) return "temporary";
+  if (responseCode !== undefined) return command === "RCPT TO" && isBounce(response ?? "") ? "bounced" : "permanent";
   if (handedOver) return "unclear";
   return code === "EENVELOPE" ? "permanent" : "temporary";
+}
+
+/** What the library tells of a failure. */
+interface SmtpFault {
+  responseCode?: number;
+  code?: string;
+  command?: string;
+  response?: string;
+}
+
+/**
+ * Whether the mailbox is not there, rather than this letter or this sender unwelcome: by the enhanced code (RFC 3463 §3.2, §3.3),
+ * and by the basic one where the server says no other.
+ */
+function isBounce(response: string): boolean {
+  const enhanced = /^\d{3}[ -](5\.\d{1,3}\.\d{1,3})\b/.exec(response)?.[1];
+  if (enhanced !== undefined) return /^5\.(1\.(1|2|3|6|10)|2\.1)$/.test(enhanced);
+  return /^(550|551|553)\b/.test(response);
 }

@@ -10,8 +10,10 @@ import { Idempotency } from "./http/idempotency.ts";
 import { problem } from "./http/problem.ts";
 import { RateLimiter } from "./http/rate_limit.ts";
 import { Uploads } from "./http/uploads.ts";
+import { jobRoutes } from "./jobs.ts";
 import { liveRoute } from "./live.ts";
 import { mailRoutes } from "./mail.ts";
+import { notificationRoutes } from "./notifications.ts";
 import { openApiDocument } from "./openapi.ts";
 import { pageRoutes } from "./pages.ts";
 import { photoRoutes } from "./photos.ts";
@@ -41,7 +43,9 @@ export function buildApi(ctx: AppContext): Api {
       postRoutes,
       photoRoutes,
       feedRoutes,
+      notificationRoutes,
       mailRoutes,
+      jobRoutes,
     ]
   ) {
     routes(api);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { LETTER_TIMES, NOTIFICATION_KINDS } from "../db/notifications.ts";
 
 /** The shapes that more than one resource speaks in. Rules carry the id of where they come from. */
 
@@ -105,6 +106,37 @@ export const Post = z.object({
   created_at: time,
   updated_at: time,
 }).meta({ id: "Post" });
+
+export const Notification = z.object({
+  id: z.uuid(),
+  kind: z.enum(NOTIFICATION_KINDS),
+  at: time,
+  unread: z.boolean(),
+  count: z.int().meta({ description: "How many people did it; likes of a post are one notification" }),
+  actors: z.array(Card).meta({ description: "A few of them, latest first" }),
+  page: z.object({ id, uuid: z.string(), name: z.string(), avatar_url: z.string().nullable() }),
+  post: z.object({ id, text: z.string() }).nullable(),
+  cursor: z.string().meta({ description: "Up to here, for `POST /notifications/read`" }),
+}).meta({ id: "Notification" });
+
+export const NotificationSettings = z.object({
+  letters: z.enum(LETTER_TIMES).meta({ description: "When letters about new posts come" }),
+  bell: z.object(Object.fromEntries(NOTIFICATION_KINDS.map((kind) => [kind, z.boolean()]))).meta({
+    description: "Which kinds are told in the app",
+  }),
+}).meta({ id: "NotificationSettings" });
+
+export const Job = z.object({
+  id: z.uuid(),
+  kind: z.string(),
+  state: z.enum(["waiting", "running", "dead", "unknown"]),
+  attempts: z.int(),
+  run_at: time.meta({ description: "When it is due" }),
+  last_error: z.string().nullable(),
+  user_id: z.string().nullable().meta({ description: "The account it is about" }),
+  post_id: z.string().nullable().meta({ description: "The post it is about" }),
+  created_at: time,
+}).meta({ id: "Job" });
 
 export const TokenPair = z.object({
   access_token: z.string(),

@@ -4,6 +4,7 @@ import type { AppContext } from "../context.ts";
 import { endReason } from "../db/sessions.ts";
 import { credentials } from "../db/users.ts";
 import { AppError } from "../errors.ts";
+import { deviceOf } from "../security/devices.ts";
 import { newId } from "../security/ids.ts";
 import { hashPassword, verifyDummy, verifyPassword } from "../security/passwords.ts";
 import { isBlocked } from "../security/principals.ts";
@@ -26,7 +27,7 @@ export function securityRoutes(api: Api): void {
     limit: "signin",
     body: z.strictObject({ login: z.string().min(1).max(254), password: givenPassword }),
     answers: { 200: { description: "A pair of tokens", schema: schemas.TokenPair } },
-  }, async ({ ctx, body }) => {
+  }, async ({ ctx, body, request }) => {
     const account = await checkPassword(ctx, body.login, body.password);
     const command: UserCommand = {
       type: "sign_in",
@@ -34,6 +35,8 @@ export function securityRoutes(api: Api): void {
       kid: ctx.keys.currentKid,
       password_version: account.password_version,
       expires_at: sessionEnd(ctx),
+      device: deviceOf(ctx.secret, account.id, request.headers.get("user-agent")),
+      job: newId(),
     };
     return answer(200, pair(ctx, account.id, await ctx.actors.ask<Session>({ kind: "user", id: account.id }, command)));
   });
@@ -103,7 +106,10 @@ export function securityRoutes(api: Api): void {
     body: z.strictObject({ code }),
     answers: { 204: { description: "The e-mail is verified" } },
   }, async ({ ctx, caller, body }) => {
-    await ctx.actors.ask({ kind: "user", id: caller.id }, { type: "verify", code: body.code } as UserCommand);
+    await ctx.actors.ask(
+      { kind: "user", id: caller.id },
+      { type: "verify", code: body.code, job: newId() } as UserCommand,
+    );
     return answer(204);
   });
 
@@ -120,7 +126,7 @@ export function securityRoutes(api: Api): void {
     const { login } = await ctx.actors.ask<{ login: string }>({ kind: "user", id: caller.id }, { type: "account" });
     const { password_version } = await checkPassword(ctx, login, body.current);
     const password_hash = await hashPassword(body.new);
-    const command: UserCommand = { type: "change_password", password_version, password_hash };
+    const command: UserCommand = { type: "change_password", password_version, password_hash, job: newId() };
     await ctx.actors.ask({ kind: "user", id: caller.id }, command);
     return answer(204);
   });
@@ -160,7 +166,8 @@ export function securityRoutes(api: Api): void {
     // The code first, so that nobody makes the server hash for nothing.
     await ctx.actors.ask(ref, { type: "check_recovery", code: body.code } as UserCommand);
     const password_hash = await hashPassword(body.new);
-    await ctx.actors.ask(ref, { type: "reset_password", code: body.code, password_hash } as UserCommand);
+    const command: UserCommand = { type: "reset_password", code: body.code, password_hash, job: newId() };
+    await ctx.actors.ask(ref, command);
     return answer(204);
   });
 }

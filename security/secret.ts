@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
 
 /** The file that holds the embedded installation's secret. */
 const FILE = "secret.key";
@@ -52,6 +52,13 @@ export class Secret {
   /** A keyed hash, base64url. */
   mac(purpose: string, data: string | Uint8Array): string {
     return createHmac("sha256", this.subkey(purpose)).update(data).digest("base64url");
+  }
+
+  /** Compares in constant time. */
+  macMatches(purpose: string, data: string, given: string): boolean {
+    const right = new TextEncoder().encode(this.mac(purpose, data));
+    const other = new TextEncoder().encode(given);
+    return right.length === other.length && timingSafeEqual(right, other);
   }
 
   /** AES-256-GCM: nonce, tag, ciphertext. `context` must be the same to open it again. */

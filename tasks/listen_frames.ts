@@ -18,6 +18,14 @@ interface PostData {
   created_at: string;
 }
 
+interface NotificationData {
+  kind: string;
+  actors: { first_name: string; last_name: string }[];
+  count: number;
+  page: { name: string };
+  unread_count: number;
+}
+
 /** The lines that tell of a frame; one that is not known here is told by its type, not swallowed. */
 export function shown({ type, data = {} }: Frame): string[] {
   const time = styled("dim", new Date().toISOString().slice(11, 19));
@@ -33,9 +41,29 @@ export function shown({ type, data = {} }: Frame): string[] {
       return [`${time} ${styled("red", "hidden")} page ${data["page_id"]} (${data["reason"]})`];
     case "page.shown":
       return [`${time} ${styled("green", "shown")} page ${data["page_id"]}`];
+    case "notification":
+      return [notification(time, data as unknown as NotificationData)];
     default:
       return [`${time} ${harmless(type)} ${harmless(JSON.stringify(data)).slice(0, 300)}`];
   }
+}
+
+/** What is told of whom, with the page it is about. */
+const ACTS: Record<string, (page: string) => string> = {
+  follower: (page) => `follows ${page}`,
+  request: (page) => `asks to follow ${page}`,
+  accepted: (page) => `lets you follow ${page}`,
+  like: (page) => `liked your post on ${page}`,
+  reply: (page) => `answered you on ${page}`,
+  tag: (page) => `tagged you on ${page}`,
+};
+
+function notification(time: string, { kind, actors, count, page, unread_count }: NotificationData): string {
+  const [first] = actors;
+  const name = styled("bold", harmless(first ? `${first.first_name} ${first.last_name}` : "Somebody"));
+  const others = count > 1 ? ` and ${count - 1} ${count === 2 ? "other" : "others"}` : "";
+  const act = (ACTS[kind] ?? ((name) => `${harmless(kind)} ${name}`))(`“${harmless(page.name)}”`);
+  return `${time} ${styled("yellow", "◆")} ${name}${others} ${act} ${styled("dim", `(${unread_count} unread)`)}`;
 }
 
 function post(time: string, edited: string, { author, page, text, photos, place, reply_to, id }: PostData): string[] {

@@ -61,7 +61,7 @@ function handle(host: Host, message: ToWorker): void {
             call: message.call,
             reply,
             ...(committed && committed.seq !== null ? { seq: committed.seq } : {}),
-            ...(committed?.jobs ? { jobs: true } : {}),
+            ...(committed?.jobs.length ? { jobs: committed.jobs } : {}),
           }),
       });
     case "tell":

@@ -2,6 +2,8 @@ import type { AppContext } from "../context.ts";
 import { vacuum } from "../db/maintenance.ts";
 import { cropForgotten, dropFailedUploads } from "../db/files.ts";
 import { forgetEvents, removeTombstones } from "../db/events.ts";
+import { forgetDeliveries } from "../db/deliveries.ts";
+import { forgetNotifications } from "../db/notifications.ts";
 import { deleteOldReceipts } from "../db/receipts.ts";
 import { deleteExpiredSessions } from "../db/sessions.ts";
 
@@ -9,6 +11,10 @@ const EVERY_MS = 60_000;
 /** Rounds between cleanings of the embedded database; the first comes with the first round, when its tables are no longer empty. */
 const VACUUM_ROUNDS = 10;
 const EVENTS_AT_ONCE = 5_000;
+const ROWS_AT_ONCE = 2_000;
+/** How long people find what they were told, and how long the ledger of letters goes back (`docs/limits.md`). */
+const NOTIFICATIONS_MS = 90 * 86_400_000;
+const DELIVERIES_MS = 90 * 86_400_000;
 /** How long a photo that failed can be tried again (`docs/limits.md`). */
 const FAILED_UPLOADS_MS = 7 * 86_400_000;
 
@@ -23,6 +29,8 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
       await removeTombstones(ctx.sql, ctx.config.EVENT_RETENTION);
       await deleteOldReceipts(ctx.sql);
       await deleteExpiredSessions(ctx.sql);
+      while (!closed && await forgetNotifications(ctx.sql, NOTIFICATIONS_MS, ROWS_AT_ONCE) === ROWS_AT_ONCE);
+      while (!closed && await forgetDeliveries(ctx.sql, DELIVERIES_MS, ROWS_AT_ONCE) === ROWS_AT_ONCE);
       await cropForgotten(ctx.sql);
       await dropFailedUploads(ctx.sql, FAILED_UPLOADS_MS);
       if (ctx.config.DATABASE_URL === undefined && rounds++ % VACUUM_ROUNDS === 0) await vacuum(ctx.sql);

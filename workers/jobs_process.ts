@@ -1,38 +1,40 @@
 import { resolve } from "node:path";
 import { LocalBus } from "../actors/runtime/local_bus.ts";
+import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import { NatsBus } from "../actors/runtime/nats_bus.ts";
 import type { Config } from "../config.ts";
 import { sequencerState } from "../db/events.ts";
 import { migrate } from "../db/migrate.ts";
 import { connectPostgres } from "../db/postgres.ts";
+import { publish, subjectOf } from "../live/publisher.ts";
 import type { Log } from "../log.ts";
 import { Secret } from "../security/secret.ts";
 import { openStorage } from "../storage/open.ts";
-import { JobDoorbell } from "./doorbell.ts";
-import { FileSweeper } from "./file_sweeper.ts";
-import { JobRunner } from "./job_runner.ts";
-import { cropping, letters, photoStorage } from "./services.ts";
+import { JobBell } from "./job_bell.ts";
+import { startJobs } from "./jobs_role.ts";
+import { photoStorage } from "./services.ts";
 
 const CONNECTIONS = 6;
 
-/** `ROLES=jobs`: letters, crops and the sweeping of files, without any actor; until told to stop. */
+/** `ROLES=jobs`: that role alone, without any actor of a person or a page; until told to stop. */
 export async function runJobs(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const sql = stack.use(connectPostgres(config.DATABASE_URL!, { max: CONNECTIONS, applicationName: "rookery-jobs" }));
   await migrate(sql);
   const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR));
   const bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
-  const bell = await JobDoorbell.open(bus, (await sequencerState(sql)).epoch);
-  const parts = { config, log, secret, sql, stack };
-  const spec = await photoStorage(parts);
-  const storage = stack.use(openStorage(spec));
-  const crop = await cropping({ ...parts, storage: spec, onSettled: () => bell.ring() });
-  const jobs = stack.use(new JobRunner(sql, await letters(parts), log));
-  stack.use(new FileSweeper(sql, storage, log));
-  bell.onRing(() => {
-    crop.wake();
-    jobs.wake();
+  const { epoch } = await sequencerState(sql);
+  const bell = stack.use(new JobBell(bus, epoch, log));
+  const parts = { config, log, secret, sql, stack, bell, publicUrl: () => Promise.resolve(config.PUBLIC_URL!) };
+  const storageSpec = await photoStorage(parts);
+  const storage = stack.use(openStorage(storageSpec));
+  const { heard } = await startJobs({
+    ...parts,
+    storageSpec,
+    storage,
+    onTold: (events) => publish(bus, epoch, events),
   });
+  await bus.subscribe(subjectOf(epoch), (message) => heard(JSON.parse(message) as SequencedEvent[]));
   Deno.stdout.writeSync(new TextEncoder().encode("Rookery's jobs are ready\n"));
   await stopped;
 }

@@ -1,6 +1,7 @@
 import { ImageCrop } from "../actors/image_crop.ts";
 import type { Config } from "../config.ts";
 import { sequencerState } from "../db/events.ts";
+import type { JobRef } from "../db/jobs.ts";
 import type { Sql } from "../db/sql.ts";
 import { CropChild } from "../images/crop_child.ts";
 import type { CropQueue } from "../images/crop_queue.ts";
@@ -8,14 +9,16 @@ import { LocalCropQueue } from "../images/local_crop_queue.ts";
 import { RedisCropQueue } from "../images/redis_crop_queue.ts";
 import type { Log } from "../log.ts";
 import { startMailChild } from "../mail/child.ts";
-import { letterJob } from "../mail/letter_job.ts";
+import { letterJobs } from "../mail/letter_jobs.ts";
+import { postLetterJobs } from "../mail/post_letter_jobs.ts";
 import { Mailer } from "../mail/sender.ts";
 import { Secret } from "../security/secret.ts";
 import { startStorageChild } from "../storage/child.ts";
 import type { StorageSpec } from "../storage/open.ts";
 import { isInUse } from "../storage/file_store.ts";
 import { runStorageServer } from "../storage/server.ts";
-import type { JobHandler } from "./job_runner.ts";
+import type { JobBell } from "./job_bell.ts";
+import type { JobKind } from "./job_runner.ts";
 
 /** What the services of a process are started from; they stop with `stack`. */
 export interface ServiceParts {
@@ -26,6 +29,14 @@ export interface ServiceParts {
   /** Where children reach the embedded database. */
   sqlSocket?: string | undefined;
   stack: AsyncDisposableStack;
+}
+
+/** What the role `jobs` needs besides. */
+export interface JobParts extends ServiceParts {
+  bell: JobBell;
+  storageSpec: StorageSpec;
+  /** Where people reach the site; known once it listens. */
+  publicUrl: () => Promise<string>;
 }
 
 export function storageFolder({ DATA_DIR }: Config): string {
@@ -85,8 +96,8 @@ function addressFile({ DATA_DIR }: Config): string {
 
 /** Sends letters, through a server elsewhere or a bundled one of this process's own. */
 export async function letters(
-  { config, log, secret, sql, sqlSocket, stack }: ServiceParts,
-): Promise<Record<string, JobHandler>> {
+  { config, log, secret, sql, sqlSocket, stack, bell, publicUrl }: JobParts,
+): Promise<Record<string, JobKind>> {
   const bundled = config.SMTP_URL === undefined;
   const url = config.SMTP_URL ?? config.MAIL_URL ?? stack.use(
     await startMailChild({
@@ -97,12 +108,17 @@ export async function letters(
     }),
   ).smtpUrl;
   const mailer = new Mailer({ url, from: config.MAIL_FROM });
-  return { letter: letterJob({ mailer, codeKey: secret.subkey("codes"), bundled, sql }) };
+  const parts = { sql, mailer, bundled };
+  const ring = (jobs: readonly JobRef[]) => bell.ring(jobs);
+  return {
+    ...letterJobs({ ...parts, codeKey: secret.subkey("codes") }),
+    ...postLetterJobs({ ...parts, secret, publicUrl, digestEveryMs: config.DIGEST_EVERY, ring }),
+  };
 }
 
 /** Crops photos in processes of their own, fed by the queue. */
 export async function cropping(
-  { config, log, sql, stack, storage, onSettled }: ServiceParts & { storage: StorageSpec; onSettled: () => void },
+  { config, log, sql, stack, bell, storageSpec: storage }: JobParts,
 ): Promise<ImageCrop> {
   const { epoch } = await sequencerState(sql);
   const queue: CropQueue = stack.use(
@@ -112,5 +128,5 @@ export async function cropping(
     { length: config.CROP_PROCESSES },
     () => new CropChild({ engine: config.IMAGE_ENGINE, storage, log }),
   );
-  return stack.use(new ImageCrop({ sql, queue, children, log, onSettled }));
+  return stack.use(new ImageCrop({ sql, queue, children, log, onSettled: (job) => bell.ring([job]) }));
 }

@@ -4,28 +4,31 @@ import type { AppContext } from "../context.ts";
 import { disownFiles, filesOf } from "../db/files.ts";
 import { ownerOfPhoto, SETTLE_JOB, type Settled } from "../db/photos.ts";
 import { AppError } from "../errors.ts";
-import type { JobHandler } from "./job_runner.ts";
+import type { JobKind } from "./job_runner.ts";
 
 /** Tells the actor that owns a photo what the crop made of it. */
-export function settleJobs(ctx: Pick<AppContext, "sql" | "actors" | "photos">): Record<string, JobHandler> {
+export function settleJobs(ctx: Pick<AppContext, "sql" | "actors" | "photos">): Record<string, JobKind> {
   return {
-    [SETTLE_JOB]: async ({ id, payload }) => {
-      const { staged, key, result } = payload as { staged: string; key: string; result: Settled };
-      const owner = await ownerOfPhoto(ctx.sql, id);
-      try {
-        if (owner?.kind === "user") {
-          const command: UserCommand = { type: "settle_avatar", photo: result };
-          await ctx.actors.ask({ kind: "user", id: owner.user_id! }, command);
-        } else if (owner?.page_id) {
-          const type = owner.kind === "post" ? "settle_photo" : "settle_avatar";
-          await ctx.actors.ask({ kind: "page", id: owner.page_id }, { type, photo: result } as PageCommand);
+    [SETTLE_JOB]: {
+      mostTries: Infinity,
+      run: async ({ id, payload }) => {
+        const { staged, key, result } = payload as { staged: string; key: string; result: Settled };
+        const owner = await ownerOfPhoto(ctx.sql, id);
+        try {
+          if (owner?.kind === "user") {
+            const command: UserCommand = { type: "settle_avatar", photo: result };
+            await ctx.actors.ask({ kind: "user", id: owner.user_id! }, command);
+          } else if (owner?.page_id) {
+            const type = owner.kind === "post" ? "settle_photo" : "settle_avatar";
+            await ctx.actors.ask({ kind: "page", id: owner.page_id }, { type, photo: result } as PageCommand);
+          }
+        } catch (error) {
+          if (!(error instanceof AppError && error.code === "not-found")) throw error;
         }
-      } catch (error) {
-        if (!(error instanceof AppError && error.code === "not-found")) throw error;
-      }
-      // It may have gone while it was cropped: then its files came after whoever removed them.
-      if (!await ownerOfPhoto(ctx.sql, id)) await disownFiles(ctx.sql, filesOf(key, staged));
-      ctx.photos.waiting.settled();
+        // It may have gone while it was cropped: then its files came after whoever removed them.
+        if (!await ownerOfPhoto(ctx.sql, id)) await disownFiles(ctx.sql, filesOf(key, staged));
+        ctx.photos.waiting.settled();
+      },
     },
   };
 }

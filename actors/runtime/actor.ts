@@ -1,3 +1,4 @@
+import type { JobRef } from "../../db/jobs.ts";
 import type { Reader } from "../../db/sql.ts";
 import type { Commit } from "./commit.ts";
 import type { Command, KindName, Refusal, SequencedEvent } from "./protocol.ts";
@@ -41,10 +42,10 @@ export interface CommitDecision<State> {
   then: (result: any) => Outcome<State>;
 }
 
-/** A refusal may come with a state: a wrong guess is counted, and refused. */
+/** A refusal may come with a state: a wrong guess is counted, and refused. `jobs`: those committed that are due now. */
 export type Outcome<State> =
   | { refusal: Refusal; state?: State }
-  | { value: unknown; state?: State | "drop"; jobs?: boolean };
+  | { value: unknown; state?: State | "drop"; jobs?: readonly JobRef[] };
 
 export function refuse(
   code: Refusal["code"],

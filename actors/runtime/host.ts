@@ -235,7 +235,7 @@ export class Host {
     }
     this.#tellFacet(actor, outcome.state);
     if ("refusal" in outcome) return mail.answer({ ok: false, refusal: outcome.refusal });
-    mail.answer({ ok: true, value: outcome.value }, { seq, jobs: outcome.jobs ?? false });
+    mail.answer({ ok: true, value: outcome.value }, { seq, jobs: outcome.jobs ?? [] });
   }
 
   #tellFacet(actor: Activation, state: unknown): void {

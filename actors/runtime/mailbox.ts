@@ -1,3 +1,4 @@
+import type { JobRef } from "../../db/jobs.ts";
 import type { Command, Reply } from "./protocol.ts";
 
 /** A message with its way back. */
@@ -7,7 +8,7 @@ export interface Mail {
   deadline: number;
   receipt?: string;
   arrived: number;
-  answer(reply: Reply, committed?: { seq: number | null; jobs: boolean }): void;
+  answer(reply: Reply, committed?: { seq: number | null; jobs: readonly JobRef[] }): void;
 }
 
 /** How many messages may wait for one actor (`docs/limits.md`). */

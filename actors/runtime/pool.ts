@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers";
+import type { JobRef } from "../../db/jobs.ts";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 import { type Leases, partitionOf, PARTITIONS } from "./leases.ts";
@@ -22,7 +23,7 @@ export interface PoolOptions {
   /** Resolves when this node's caches know all events up to this one. */
   applied: (seq: number) => Promise<void>;
   onFacet: (ref: Ref, value: unknown) => void;
-  onJobs: () => void;
+  onJobs: (jobs: readonly JobRef[]) => void;
   /** What the main thread remembers of these partitions' actors is void. */
   onPartitionsMoved: (partitions: readonly number[]) => void;
   /** Another node has taken a partition: this one is not the owner any more. */
@@ -217,7 +218,7 @@ export class Pool implements AsyncDisposable {
 
   #reply({ call: id, reply, seq, jobs }: Extract<FromWorker, { type: "reply" }>): void {
     const call = this.#calls.get(id);
-    if (jobs) this.options.onJobs();
+    if (jobs) this.options.onJobs(jobs);
     if (!call) return;
     if (seq === undefined) {
       this.#calls.delete(id);

@@ -1,3 +1,4 @@
+import type { JobRef } from "../../db/jobs.ts";
 import type { FieldError, ProblemCode } from "../../errors.ts";
 
 export type KindName = "user" | "page" | "feed";
@@ -35,7 +36,7 @@ export interface SequencedEvent {
   data: Record<string, unknown> | null;
 }
 
-/** The first six reach listeners; the others keep caches and subscriptions true. */
+/** The first seven reach listeners; the others keep caches and subscriptions true. */
 export type EventKind =
   | "post.created"
   | "post.updated"
@@ -43,6 +44,7 @@ export type EventKind =
   | "post.likes"
   | "page.hidden"
   | "page.shown"
+  | "notification"
   | "page.updated"
   | "follow.changed"
   | "replies.changed"
@@ -59,8 +61,8 @@ export type ToWorker =
 /** From a worker to the pool. Order within a worker is the order of commits. */
 export type FromWorker =
   | { type: "ready" }
-  /** `seq`: the last event of the turn's statement, to be waited for; `jobs`: whether it committed jobs. */
-  | { type: "reply"; call: number; reply: Reply; seq?: number; jobs?: boolean }
+  /** `seq`: the last event of the turn's statement, to be waited for; `jobs`: those it committed that are due now. */
+  | { type: "reply"; call: number; reply: Reply; seq?: number; jobs?: readonly JobRef[] }
   /** What was just committed, in the order of its numbers; sent before the replies. */
   | { type: "committed"; events: SequencedEvent[] }
   /** What the main thread may remember of an actor; sent before the reply that made it so. */

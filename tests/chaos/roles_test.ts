@@ -55,7 +55,7 @@ fullTest(
     assert.equal((await stranger.call("GET", `/pages/${ada.page}/posts?state=processing`)).status, 403);
 
     {
-      await using jobs = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "jobs" });
+      await using jobs = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "jobs", PUBLIC_URL: api.url });
       await listener.heard(
         "the post that waited",
         ({ type, data }) => type === "post.created" && data.id === waiting.id,
@@ -86,7 +86,7 @@ fullTest(
     }
     await redis.kill();
     await redis.restart({ wipe: true });
-    await using jobs = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "jobs" });
+    await using jobs = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "jobs", PUBLIC_URL: api.url });
     for (const { body } of posts) {
       await until(`${body.id} is ready`, async () => await stateOf(ada, body.id) === "ready");
     }

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { type Answer, newLogin, PASSWORD, type Person, registration, sharedApp } from "../support/app.ts";
 import { pngOf } from "../support/pictures.ts";
+import { unsubscribeToken } from "../../mail/unsubscribe.ts";
+import { newId } from "../../security/ids.ts";
 
 const app = sharedApp();
 
@@ -67,6 +69,15 @@ const spareAccount = async ({ owner, spare }: World, caller: CallerName) =>
 const freshPage = async ({ owner }: World) => `/pages/${(await app.page(owner)).id}`;
 const freshPost = async ({ owner, page }: World) => `/posts/${(await app.post(owner, {}, page)).id}`;
 
+async function deadJob(): Promise<string> {
+  const id = newId();
+  await app.ctx.sql.query(
+    "insert into jobs (id, kind, payload, state, run_at) values ($1, 'test', '{}', 'dead', now())",
+    [id],
+  );
+  return id;
+}
+
 const TABLE: Record<string, Row> = {
   "post /users": { statuses: "201 201 201 201 201 201 201 403 401 401", body: () => registration() },
   "get /users/me": { statuses: SIGNED_IN },
@@ -124,6 +135,23 @@ const TABLE: Record<string, Row> = {
     statuses: anyone(422),
     body: () => ({ email: `${newLogin()}@nowhere.test`, code: "NOTACODE", new: "Other-Horse2" }),
   },
+  "get /notifications": { statuses: SIGNED_IN },
+  "post /notifications/read": { statuses: SIGNED_IN, body: () => ({ all: true }) },
+  "get /notifications/settings": { statuses: SIGNED_IN },
+  "put /notifications/settings": { statuses: SIGNED_IN, body: () => ({ bell: { like: true } }) },
+  "post /notifications/unsubscribe": {
+    statuses: anyone(200),
+    path: async ({ spare }) =>
+      `/notifications/unsubscribe?token=${unsubscribeToken(app.ctx.secret, (await spare()).id)}`,
+  },
+
+  "get /jobs": { statuses: ADMIN_ONLY },
+  "post /jobs/{id}/retry": { statuses: ADMIN_ONLY, path: async () => `/jobs/${await deadJob()}/retry` },
+  "delete /jobs/{id}": {
+    statuses: ADMIN_ONLY.replace("200", "204"),
+    path: async () => `/jobs/${await deadJob()}`,
+  },
+
   "post /mail/inbox": {
     statuses: anyone(200),
     body: async ({ spare }) => ({ email: (await spare()).email, password: PASSWORD }),

@@ -1,13 +1,26 @@
 import assert from "node:assert/strict";
+import type { DeliveryState } from "../../db/deliveries.ts";
 import type { Sql } from "../../db/sql.ts";
-import { letterJob } from "../../mail/letter_job.ts";
-import { codeLetter } from "../../mail/letters.ts";
-import { type Mailer, MailError, type MailFailure, type Outgoing } from "../../mail/sender.ts";
+import { codeLetter } from "../../mail/code_letter.ts";
+import { letterJobs } from "../../mail/letter_jobs.ts";
+import { type Notice, noticeLetter } from "../../mail/notice_letter.ts";
+import { Mailer } from "../../mail/sender.ts";
 import { codeFor } from "../../security/codes.ts";
+import { newId } from "../../security/ids.ts";
 import { JobParked } from "../../workers/job_runner.ts";
+import { type SmtpStep, SmtpTrap } from "../support/smtp_trap.ts";
+import { openMailDatabase } from "./support.ts";
 
 const KEY = new Uint8Array(32);
-const PAYLOAD = { letter: "verify", user_id: "u", nonce: "n", to: "a@example.org" };
+const USER = newId();
+const database = await openMailDatabase();
+const { sql } = database;
+Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
+await sql.query(
+  `insert into users (id, login, password_hash, first_name, last_name, email, page_id, created_at, verify_nonce)
+  values ($1, 'ann', '', 'Ann', 'Lee', 'ann@example.org', $1, now(), 'n')`,
+  [USER],
+);
 
 for (const purpose of ["verify", "recover"] as const) {
   Deno.test(`The code is the only word of its form in a ${purpose} letter, which says how long it holds`, () => {
@@ -19,58 +32,120 @@ for (const purpose of ["verify", "recover"] as const) {
   });
 }
 
-Deno.test("A letter's job sends the code that its nonce stands for", async () => {
-  const { sent, outcome } = await run({});
-  assert.equal(outcome, "done");
-  assert.equal(sent.length, 1);
-  assert.equal(sent[0]!.to, "a@example.org");
-  assert.ok(sent[0]!.text.includes(codeFor(KEY, "verify", "u", "n")));
+Deno.test("A notice says what happened and when, and lets nothing that a device says of itself into its HTML", () => {
+  const notices: Notice[] = [
+    { notice: "new_device", device: "<script>Firefox</script>", at: "2026-01-02T03:04:05.000Z" },
+    { notice: "password_changed", at: "2026-01-02T03:04:05.000Z" },
+    { notice: "email_changed", at: "2026-01-02T03:04:05.000Z" },
+  ];
+  const letters = notices.map(noticeLetter);
+  for (const { text, html } of letters) for (const part of [text, html]) assert.match(part, /2026-01-02 03:04 UTC/);
+  assert.equal(new Set(letters.map(({ subject }) => subject)).size, 3);
+  assert.ok(letters[0]!.text.includes("<script>Firefox</script>") && !letters[0]!.html.includes("<script>"));
+});
+
+Deno.test("A letter's job sends the code that its nonce stands for, once", async () => {
+  const { trap, outcome, state, repeat } = await run({});
+  assert.deepEqual([outcome, state, trap.taken.length], ["done", "sent", 1]);
+  const [letter] = trap.taken;
+  assert.equal(letter!.to, "ann@example.org");
+  assert.ok(letter!.content.includes(codeFor(KEY, "verify", USER, "n")));
+  assert.equal((await repeat()).outcome, "done", "a claim that was lost after the hand-over");
+  assert.equal(trap.taken.length, 1);
+  await trap[Symbol.asyncDispose]();
 });
 
 Deno.test("A letter's job sends no code that is void", async () => {
-  assert.deepEqual(await run({ inForce: false }), { sent: [], outcome: "done" });
+  await using _ = disposing(await run({ nonce: "old" }), ({ trap, outcome, state }) => {
+    assert.deepEqual([outcome, state, trap.taken.length], ["done", undefined, 0]);
+  });
 });
 
-const OUTCOMES: [failure: MailFailure, bundled: boolean, outcome: string][] = [
-  ["temporary", true, "again"],
-  ["temporary", false, "again"],
-  ["permanent", true, "dead"],
-  ["permanent", false, "dead"],
-  ["unclear", true, "again"],
-  ["unclear", false, "unknown"],
+const OUTCOMES: [at: SmtpStep, answer: string | null, bundled: boolean, outcome: string, state: DeliveryState][] = [
+  ["RCPT", "451 later", true, "again", "due"],
+  ["RCPT", "451 later", false, "again", "due"],
+  ["DATA", null, false, "again", "due"],
+  ["END", "451 later", false, "again", "due"],
+  ["END", "554 no", true, "dead", "failed"],
+  ["END", "554 no", false, "dead", "failed"],
+  ["RCPT", "550 nobody", false, "done", "failed"],
+  ["END", null, true, "again", "sending"],
+  ["END", null, false, "unknown", "unknown"],
 ];
-for (const [failure, bundled, outcome] of OUTCOMES) {
-  Deno.test(`A letter whose hand-over to ${bundled ? "the bundled" : "another"} server is ${failure}: ${outcome}`, async () => {
-    assert.equal((await run({ failure, bundled })).outcome, outcome);
+for (const [at, answer, bundled, outcome, state] of OUTCOMES) {
+  const server = bundled ? "the bundled server" : "another server";
+  Deno.test(`A letter that ${server} answers with ${answer ?? "a broken connection"} at ${at}: ${outcome}`, async () => {
+    await using _ = disposing(await run({ bundled, trick: [at, answer] }), (ended) => {
+      assert.deepEqual([ended.outcome, ended.state], [outcome, state]);
+    });
   });
 }
 
-Deno.test("A letter's job that a crash left running is repeated with the bundled server only", async () => {
-  assert.equal((await run({ state: "abandoned", bundled: true })).sent.length, 1);
-  assert.deepEqual(await run({ state: "abandoned", bundled: false }), { sent: [], outcome: "unknown" });
+Deno.test("A letter that a crash left in the middle of its hand-over is repeated with the bundled server only", async () => {
+  await using _ = disposing(await run({ left: "sending", bundled: true }), ({ trap, outcome, state }) => {
+    assert.deepEqual([outcome, state, trap.taken.length], ["done", "sent", 1]);
+  });
+  await using _other = disposing(await run({ left: "sending", bundled: false }), ({ trap, outcome, state }) => {
+    assert.deepEqual([outcome, state, trap.taken.length], ["unknown", "unknown", 0]);
+  });
+});
+
+Deno.test("A letter that a crash left before its hand-over is sent whatever the server", async () => {
+  await using _ = disposing(await run({ left: "due", bundled: false }), ({ outcome, state }) => {
+    assert.deepEqual([outcome, state], ["done", "sent"]);
+  });
+});
+
+Deno.test("A mailbox that is not there gets codes that were asked for, no notices, and both again once it takes one", async () => {
+  const notice: Notice = { notice: "password_changed", at: "2026-01-02T03:04:05.000Z" };
+  await using _bounced = disposing(await run({ trick: ["RCPT", "550 nobody"] }), () => {});
+  await using _notice = disposing(await run({ notice }), ({ trap, outcome }) => {
+    assert.deepEqual([outcome, trap.taken.length], ["done", 0]);
+  });
+  await using _code = disposing(await run({}), ({ trap }) => assert.equal(trap.taken.length, 1));
+  await using _again = disposing(await run({ notice }), ({ trap }) => assert.equal(trap.taken.length, 1));
 });
 
 interface Case {
-  failure?: MailFailure;
   bundled?: boolean;
-  inForce?: boolean;
-  state?: "fresh" | "abandoned";
+  nonce?: string;
+  notice?: Notice;
+  trick?: [at: SmtpStep, answer: string | null];
+  /** What an earlier try left in the ledger. */
+  left?: DeliveryState;
 }
 
-async function run({ failure, bundled = true, inForce = true, state = "fresh" }: Case) {
-  const sent: Outgoing[] = [];
-  const mailer = {
-    async send(letter: Outgoing) {
-      if (failure) throw new MailError("it failed", failure);
-      sent.push(letter);
-    },
-  } as Pick<Mailer, "send"> as Mailer;
-  const sql = { query: async () => inForce ? [{}] : [] } as Partial<Sql> as Sql;
-  const job = letterJob({ mailer, codeKey: KEY, bundled, sql });
-  try {
-    await job({ id: "j", kind: "letter", payload: PAYLOAD, attempts: 1, state });
-    return { sent, outcome: "done" };
-  } catch (error) {
-    return { sent, outcome: error instanceof JobParked ? error.state : "again" };
-  }
+async function run({ bundled = true, nonce = "n", notice, trick, left }: Case) {
+  const trap = await SmtpTrap.open(({ step }) => step === trick?.[0] ? trick[1] : undefined);
+  const parts = { sql, mailer: new Mailer({ url: trap.url, from: "rook@example.org" }), bundled, codeKey: KEY };
+  const id = newId();
+  if (left) await sql.query("insert into deliveries (event_id, user_id, state) values ($1, $2, $3)", [id, USER, left]);
+  const said = notice ? { notice } : { letter: "verify", nonce };
+  const job = {
+    id,
+    kind: "letter",
+    payload: { user_id: USER, to: "ann@example.org", ...said },
+    attempts: 1,
+    abandoned: false,
+  };
+  const attempt = async () => {
+    try {
+      await letterJobs(parts)["letter"]!.run(job, new AbortController().signal);
+      return { outcome: "done" };
+    } catch (error) {
+      return { outcome: error instanceof JobParked ? error.state : "again" };
+    }
+  };
+  const { outcome } = await attempt();
+  return { trap, outcome, state: await stateOf(sql, id), repeat: attempt };
+}
+
+async function stateOf(sql: Sql, event: string): Promise<string | undefined> {
+  const [row] = await sql.query<{ state: string }>("select state from deliveries where event_id = $1", [event]);
+  return row?.state;
+}
+
+function disposing<Ended extends { trap: SmtpTrap }>(ended: Ended, judge: (ended: Ended) => void): AsyncDisposable {
+  judge(ended);
+  return ended.trap;
 }

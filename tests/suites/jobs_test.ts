@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { claimJob, claimJobs, finishJob, passJobOn, renewJob, returnJob, ringJobs } from "../../db/jobs.ts";
+import {
+  claimDueJobs,
+  claimJobs,
+  finishJob,
+  passJobOn,
+  renewJob,
+  returnJob,
+  ringJobs,
+  sweepJobs,
+} from "../../db/jobs.ts";
 import { migrate } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../security/ids.ts";
@@ -19,23 +28,24 @@ async function row(sql: Sql, id: string): Promise<Record<string, unknown> | unde
 
 Deno.test("A job is claimed once, by whoever does its kind", () =>
   withJob(async (sql, id) => {
-    assert.deepEqual(await claimJobs(sql, ["b"], 8, 60_000), []);
-    const claims = await Promise.all([claimJob(sql, id, "a", 60_000), claimJobs(sql, ["a"], 8, 60_000)]);
-    assert.equal(claims.flat().filter((claim) => claim !== undefined).length, 1);
-    assert.equal(await claimJob(sql, id, "a", 60_000), undefined);
+    assert.deepEqual(await claimDueJobs(sql, "b", 8, 60_000), []);
+    const claims = await Promise.all([claimJobs(sql, "a", [id], 60_000), claimDueJobs(sql, "a", 8, 60_000)]);
+    assert.equal(claims.flat().length, 1);
+    assert.deepEqual(await claimJobs(sql, "a", [id], 60_000), []);
   }));
 
 Deno.test("Whoever has lost a claim changes nothing of what came after", () =>
   withJob(async (sql, id) => {
-    const first = (await claimJob(sql, id, "a", 0))!;
-    const second = (await claimJob(sql, id, "a", 60_000))!;
-    assert.deepEqual([first.attempts, second.attempts, second.state], [1, 2, "abandoned"]);
+    const first = (await claimJobs(sql, "a", [id], 0))[0]!;
+    assert.deepEqual(await sweepJobs(sql, ["a", "b"]), ["a"]);
+    const second = (await claimJobs(sql, "a", [id], 60_000))[0]!;
+    assert.deepEqual([first.attempts, first.abandoned, second.attempts, second.abandoned], [1, false, 2, true]);
     await finishJob(sql, first);
     await returnJob(sql, first, "dead", 0, "late");
     await renewJob(sql, first, 0);
     assert.equal(await passJobOn(sql, first, "b", {}), false);
     assert.deepEqual(await row(sql, id), { kind: "a", state: "running", attempts: 2 });
-    assert.equal(await claimJob(sql, id, "a", 60_000), undefined, "its lease is as it was");
+    assert.deepEqual(await sweepJobs(sql, ["a"]), [], "its lease is as it was");
     assert.equal(await passJobOn(sql, second, "b", { more: 1 }), true);
     await finishJob(sql, second);
     assert.deepEqual(await row(sql, id), { kind: "b", state: "waiting", attempts: 0 });
@@ -43,7 +53,7 @@ Deno.test("Whoever has lost a claim changes nothing of what came after", () =>
 
 Deno.test("A job that was begun anew under its id outlives the end of what it was before", () =>
   withJob(async (sql, id) => {
-    const settling = (await claimJob(sql, id, "a", 60_000))!;
+    const settling = (await claimJobs(sql, "a", [id], 60_000))[0]!;
     // As a retry does it.
     await sql.query("update jobs set kind = 'b', state = 'waiting', attempts = 0 where id = $1", [id]);
     await finishJob(sql, settling);
@@ -54,7 +64,7 @@ Deno.test("A due job is rung once in a while, and a try that does not count leav
   withJob(async (sql, id) => {
     assert.deepEqual(await ringJobs(sql, "a", 10, 60_000), [id]);
     assert.deepEqual(await ringJobs(sql, "a", 10, 60_000), []);
-    const claim = (await claimJob(sql, id, "a", 60_000))!;
+    const claim = (await claimJobs(sql, "a", [id], 60_000))[0]!;
     await returnJob(sql, claim, "waiting", 0, "storage is away", false);
     assert.deepEqual(await row(sql, id), { kind: "a", state: "waiting", attempts: 0 });
     assert.deepEqual(await ringJobs(sql, "a", 10, 60_000), [id]);

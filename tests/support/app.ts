@@ -11,6 +11,7 @@ import type { Role } from "../../db/users.ts";
 import { Log } from "../../log.ts";
 import { type RunningNode, startNode } from "../../node.ts";
 import { newAccount } from "../../routes/users.ts";
+import { deviceOf } from "../../security/devices.ts";
 import { newId } from "../../security/ids.ts";
 import { Contract, slugOf } from "./contract.ts";
 import { Listener } from "./listener.ts";
@@ -19,7 +20,7 @@ import { freshDatabase } from "./servers.ts";
 
 type Env = Record<string, string | undefined>;
 // deno-lint-ignore no-explicit-any -- a test reads what it expects, and the contract has judged the shape
-type Body = any;
+export type Body = any;
 
 export interface Answer {
   status: number;
@@ -191,6 +192,8 @@ export class TestApp implements AsyncDisposable {
         kid: this.ctx.keys.currentKid,
         password_version: 1,
         expires_at: new Date(Date.now() + this.ctx.config.REFRESH_TOKEN_TTL).toISOString(),
+        device: deviceOf(this.ctx.secret, row.id, "a test"),
+        job: newId(),
       } as UserCommand,
     );
     const { access_token, refresh_token } = this.ctx.tokens.mint({

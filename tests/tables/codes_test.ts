@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { codeLetter } from "../../mail/letters.ts";
+import { codeLetter } from "../../mail/code_letter.ts";
 import { codeFor, codeMatches, newNonce } from "../../security/codes.ts";
 
 const KEY = new Uint8Array(32).fill(7);

@@ -93,10 +93,17 @@ Deno.test("Roles that stand alone need what they share with the others", () => {
   const names = (env: Record<string, string>) => failure(env).problems.map(({ setting }) => setting);
   assert.deepEqual(names({ ROLES: "mail" }), ["DATABASE_URL", "SECRET_KEY"]);
   assert.deepEqual(names({ ROLES: "storage" }), ["SECRET_KEY"]);
-  assert.deepEqual(names({ ROLES: "jobs", ...database }), ["STORAGE_URL", "MAIL_URL"]);
+  assert.deepEqual(names({ ROLES: "jobs", ...database }), ["STORAGE_URL", "PUBLIC_URL", "MAIL_URL"]);
   assert.deepEqual(names({ ROLES: "api,actors", ...database }), ["STORAGE_URL"]);
   readConfig({ ROLES: "storage", SECRET_KEY: "x".repeat(32) });
-  readConfig({ ROLES: "jobs", ...database, S3_URL: "s3://key:secret@host/bucket", SMTP_URL: "smtp://host" });
+  const PUBLIC_URL = "https://example.org";
+  readConfig({
+    ROLES: "jobs",
+    ...database,
+    PUBLIC_URL,
+    S3_URL: "s3://key:secret@host/bucket",
+    SMTP_URL: "smtp://host",
+  });
 });
 
 Deno.test("A start with wrong settings names them on standard error and exits 2", async () => {

@@ -246,10 +246,14 @@ Deno.test("PageActor takes what the crop made on a blocked page as on an open on
 Deno.test("PageActor answers a post with photos as processing, and refuses one whose uploads are gone", () => {
   const decision = decide(STATES.open, { ...COMMANDS["post a photo"], by });
   const said = { open: true, original: true, reply_page_id: null, staged: true };
-  const outcome = outcomeOf(decision, said) as { value: Record<string, unknown>; jobs: boolean };
-  assert.deepEqual([outcome.value.state, outcome.value.published_at, outcome.jobs], ["processing", null, true]);
+  const outcome = outcomeOf(decision, said) as { value: Record<string, unknown>; jobs: readonly { kind: string }[] };
+  assert.deepEqual([outcome.value.state, outcome.value.published_at], ["processing", null]);
+  assert.deepEqual(outcome.jobs.map(({ kind }) => kind), ["photo.crop"]);
   assert.equal(refusalOf(decision, { ...said, staged: false }), "upload-expired");
-  assert.equal(refusalOf(decide(STATES.open, { ...COMMANDS["retry photos"], by }), { retried: 0 }), "nothing-to-retry");
+  assert.equal(
+    refusalOf(decide(STATES.open, { ...COMMANDS["retry photos"], by }), { retried: [] }),
+    "nothing-to-retry",
+  );
 });
 
 Deno.test("PageActor names photos that are not the post's, and keeps a post from being nothing", () => {

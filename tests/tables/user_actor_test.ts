@@ -58,11 +58,21 @@ const STATES = {
 } satisfies Record<string, UserState | null>;
 
 const letter = { nonce: "n2", expires_at: at(1_800_000), job: "j" };
-const signIn = { type: "sign_in", sid: "s2", kid: "k2", password_version: 2, expires_at: at(1) } as const;
+const signIn = {
+  type: "sign_in",
+  sid: "s2",
+  kid: "k2",
+  password_version: 2,
+  expires_at: at(1),
+  device: { mark: "m", name: "Firefox" },
+  job: "j",
+} as const;
 const refresh = { type: "refresh", sid: SESSION.id, generation: 3, kid: "k2", expires_at: at(1) } as const;
 const block = { type: "block", reason: "spam", until: "infinity", job: "j" } as const;
 const profile = { type: "update_profile", ...letter } as const;
-const reset = { type: "reset_password", password_hash: "h" } as const;
+const reset = { type: "reset_password", password_hash: "h", job: "j" } as const;
+const verify = { type: "verify", code: RIGHT.verify, job: "j" } as const;
+const change = { type: "change_password", password_version: 2, password_hash: "h", job: "j" } as const;
 
 const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["nobody", { type: "facet" }, "reply"],
@@ -95,15 +105,15 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["unverified", { type: "send_code", ...letter }, "commit user.send_code"],
   ["waiting for an e-mail", { type: "send_code", ...letter }, "commit user.send_code"],
   ["active", { type: "send_code", ...letter }, "refuse already-verified"],
-  ["unverified", { type: "verify", code: RIGHT.verify }, "commit user.verify"],
-  ["unverified", { type: "verify", code: ` ${RIGHT.verify.toLowerCase()} ` }, "commit user.verify"],
-  ["unverified", { type: "verify", code: "WRONG000" }, "commit user.count_guess"],
-  ["unverified", { type: "verify", code: RIGHT.recover }, "commit user.count_guess"],
-  ["active", { type: "verify", code: RIGHT.verify }, "refuse already-verified"],
-  ["waiting for an e-mail", { type: "verify", code: RIGHT.verify }, "commit user.verify"],
-  ["code expired", { type: "verify", code: RIGHT.verify }, "refuse code-invalid"],
-  ["code guessed at", { type: "verify", code: RIGHT.verify }, "commit user.verify"],
-  ["code exhausted", { type: "verify", code: RIGHT.verify }, "refuse code-exhausted"],
+  ["unverified", verify, "commit user.verify"],
+  ["unverified", { ...verify, code: ` ${RIGHT.verify.toLowerCase()} ` }, "commit user.verify"],
+  ["unverified", { ...verify, code: "WRONG000" }, "commit user.count_guess"],
+  ["unverified", { ...verify, code: RIGHT.recover }, "commit user.count_guess"],
+  ["active", verify, "refuse already-verified"],
+  ["waiting for an e-mail", verify, "commit user.verify"],
+  ["code expired", verify, "refuse code-invalid"],
+  ["code guessed at", verify, "commit user.verify"],
+  ["code exhausted", verify, "refuse code-exhausted"],
 
   ["active", { type: "recover", ...letter }, "commit user.send_code"],
   ["blocked", { type: "recover", ...letter }, "commit user.send_code"],
@@ -115,8 +125,8 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["recovering", { ...reset, code: "WRONG000" }, "commit user.count_guess"],
   ["recovery exhausted", { ...reset, code: RIGHT.recover }, "refuse code-exhausted"],
   ["active", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
-  ["active", { type: "change_password", password_version: 2, password_hash: "h" }, "commit user.change_password"],
-  ["active", { type: "change_password", password_version: 1, password_hash: "h" }, "refuse credentials-invalid"],
+  ["active", change, "commit user.change_password"],
+  ["active", { ...change, password_version: 1 }, "refuse credentials-invalid"],
 
   ["active", { ...profile, first_name: "Grace" }, "commit user.update_profile"],
   ["active", { type: "set_role", role: "moderator" }, "commit user.set_role"],
@@ -166,16 +176,16 @@ Deno.test("UserActor keeps the clock of the first exchange, however often the to
 Deno.test("UserActor counts wrong guesses until none is left, and a new code begins anew", () => {
   let state = STATES.unverified as UserState;
   for (let i = 0; i < MOST_GUESSES; i++) {
-    const guess = decide(state, { type: "verify", code: "WRONG000" });
+    const guess = decide(state, { ...verify, code: "WRONG000" });
     assert.equal(refusalOf(guess, {}), "code-invalid");
     state = stateAfter(guess)!;
   }
-  assert.equal(word(decide(state, { type: "verify", code: RIGHT.verify })), "refuse code-exhausted");
+  assert.equal(word(decide(state, verify)), "refuse code-exhausted");
   const sent = decide(state, { type: "send_code", ...letter });
   assert.equal(rowOf(sent).to, "ada@example.org");
   state = stateAfter(sent)!;
   assert.deepEqual(state.verify, { nonce: "n2", expires_at: letter.expires_at, attempts: 0 });
-  assert.equal(word(decide(state, { type: "verify", code: RIGHT.verify })), "commit user.count_guess");
+  assert.equal(word(decide(state, verify)), "commit user.count_guess");
 });
 
 Deno.test("UserActor keeps a changed e-mail pending until its own code, and forgets it when the old one is given again", () => {
@@ -184,7 +194,7 @@ Deno.test("UserActor keeps a changed e-mail pending until its own code, and forg
   assert.equal(refusalOf(changed, { email_taken: true }), "email-taken");
   const pending = stateAfter(changed, { email_taken: false })!;
   assert.deepEqual([pending.email, pending.pending_email], ["ada@example.org", "new@example.org"]);
-  const verified = decide(pending, { type: "verify", code: codeFor(KEY, "verify", ID, "n2") });
+  const verified = decide(pending, { ...verify, code: codeFor(KEY, "verify", ID, "n2") });
   const done = stateAfter(verified)!;
   assert.deepEqual([done.email, done.pending_email, done.verify], ["new@example.org", null, null]);
   assert.equal(done.email_verified_at, ACTIVE.email_verified_at);
@@ -202,7 +212,7 @@ Deno.test("UserActor sends no code where a profile changes without its e-mail", 
 for (
   const command of [
     signIn,
-    { type: "change_password", password_version: 2, password_hash: "h" },
+    change,
     block,
     { type: "sign_out", sid: SESSION.id },
   ] as UserCommand[]
@@ -221,6 +231,24 @@ for (const command of [{ type: "set_role", role: "user" }, block, { type: "delet
     assert.equal(outcomeOf(decision, { last_admin: true }).state, undefined);
   });
 }
+
+Deno.test("UserActor has security letters brought to the address that was in force, if anybody has proven it", () => {
+  for (const command of [signIn, change] as UserCommand[]) {
+    assert.equal(rowOf(decide(ACTIVE, command)).to, ACTIVE.email);
+    assert.equal(
+      rowOf(decide({ ...ACTIVE, email_verified_at: null }, command)).to,
+      null,
+      "to whom it may be is unknown",
+    );
+  }
+  assert.equal(rowOf(decide(STATES["waiting for an e-mail"], verify)).to, STATES["waiting for an e-mail"].email);
+  assert.equal(rowOf(decide(STATES.unverified, verify)).to, null, "a first address replaces none");
+  assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { told: true }) as { jobs: unknown }).jobs, [{
+    kind: "letter",
+    id: "j",
+  }]);
+  assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { told: false }) as { jobs: unknown }).jobs, []);
+});
 
 Deno.test("UserActor registers once: what is taken is refused, a repeated message finds the account", () => {
   const row = { id: ID, login: "ada", email: "ada@example.org", verify_nonce: "n", verify_expires_at: at(1) };

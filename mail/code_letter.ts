@@ -1,10 +1,5 @@
 import type { CodePurpose } from "../security/codes.ts";
-
-export interface LetterText {
-  subject: string;
-  text: string;
-  html: string;
-}
+import { layOut, type LetterText } from "./layout.ts";
 
 const WORDS: Record<CodePurpose, { subject: string; ask: string; ignore: string }> = {
   verify: {
@@ -22,12 +17,11 @@ const WORDS: Record<CodePurpose, { subject: string; ask: string; ignore: string 
 /** A code's letter. The code is its only word of eight characters `A–Z0–9` (S4), so no login, name or address stands in it. */
 export function codeLetter(purpose: CodePurpose, code: string): LetterText {
   const { subject, ask, ignore } = WORDS[purpose];
-  const validity = "It holds for 30 minutes, and only until you ask for another one.";
-  return {
-    subject,
-    text: `Hello,\n\n${ask}\n\n    ${code}\n\n${validity}\n\n${ignore}\n`,
-    html: `<!doctype html><html lang="en"><body style="font-family:sans-serif;max-width:32em">` +
-      `<p>Hello,</p><p>${ask}</p><p style="font-size:1.6em;letter-spacing:.15em"><strong>${code}</strong></p>` +
-      `<p>${validity}</p><p>${ignore}</p></body></html>`,
-  };
+  return layOut(subject, [
+    { paragraph: "Hello," },
+    { paragraph: ask },
+    { code },
+    { paragraph: "It holds for 30 minutes, and only until you ask for another one." },
+    { paragraph: ignore },
+  ]);
 }

@@ -1,0 +1,55 @@
+import { EXPAND_JOB } from "../db/deliveries.ts";
+import type { JobRef } from "../db/jobs.ts";
+import { stepNotifications } from "../db/notification_step.ts";
+import type { Sql } from "../db/sql.ts";
+import type { Log } from "../log.ts";
+import { Wakeful } from "../workers/wakeful.ts";
+import type { EventKind, SequencedEvent } from "./runtime/protocol.ts";
+
+export interface NotificationOptions {
+  sql: Sql;
+  log: Log;
+  /** Its own events were committed. */
+  onTold: (events: SequencedEvent[]) => void;
+  /** Jobs were committed that are due now. */
+  onJobs: (jobs: readonly JobRef[]) => void;
+}
+
+/** Events that one statement looks at, and the pause between two statements (`docs/limits.md`). */
+const AT_ONCE = 500;
+const PACE_MS = 25;
+/** Kinds of events from which something follows. */
+const READ: ReadonlySet<EventKind> = new Set(["follow.changed", "post.created", "post.updated", "post.likes"]);
+/** Events nobody rang for are found so late at most. */
+const SWEEP_MS = 1_000;
+
+/**
+ * Reads all events in their order and tells people of what concerns them: in the app, and by letters, whose jobs it begins. Its
+ * position is kept with what it writes, so any number of processes may run one: each event is dealt with once.
+ */
+export class Notification implements AsyncDisposable {
+  readonly #work: Wakeful;
+
+  constructor({ sql, log, onTold, onJobs }: NotificationOptions) {
+    this.#work = new Wakeful({
+      everyMs: SWEEP_MS,
+      paceMs: PACE_MS,
+      step: async () => {
+        const { seen, events, expanding } = await stepNotifications(sql, AT_ONCE);
+        if (events.length > 0) onTold(events);
+        onJobs(expanding.map((id) => ({ kind: EXPAND_JOB, id })));
+        return seen === AT_ONCE;
+      },
+      onFailure: (error) => log.warn("people could not be told yet; trying again", { error }),
+    });
+  }
+
+  /** These events were committed. */
+  heard(events: readonly SequencedEvent[]): void {
+    if (events.some(({ kind }) => READ.has(kind))) this.#work.wake();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#work[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,238 @@
+import type { Claim, JobRef } from "./jobs.ts";
+import type { Sql } from "./sql.ts";
+
+/** Brings a new post to the followers of its page, a bounded step at a time. */
+export const EXPAND_JOB = "post.letters";
+/** One letter about one post to one follower. */
+export const POST_LETTER_JOB = "post.letter";
+/** One letter about all posts of a day to one follower. */
+export const DIGEST_JOB = "post.digest";
+
+/** `due` and `digest`: not handed over; `sending`: perhaps; `failed`: the server will not have it; `skipped`: not to be sent any more. */
+export type DeliveryState = "due" | "digest" | "sending" | "sent" | "skipped" | "failed" | "unknown";
+
+/** A letter is known by what it is about and whom it goes to. */
+export interface DeliveryKey {
+  /** A post; of a digest or any other letter the job. */
+  event: string;
+  user: string;
+}
+
+/** A digest's job: the same for all that a person is to find in it. */
+const DIGEST_ID = (user: string, at: string) => `md5(${user}::text || ${at}::text)::uuid`;
+const DIGEST_OF = (rows: string, at: string) =>
+  `insert into jobs (id, kind, payload, run_at, user_id)
+  select distinct ${
+    DIGEST_ID("d.user_id", at)
+  }, '${DIGEST_JOB}', jsonb_build_object('user_id', d.user_id), ${at}::timestamptz, d.user_id
+  from ${rows} d on conflict (id) do nothing returning 1`;
+
+/** Who may get letters about posts: an address that is verified and takes letters, of an account that is not blocked. */
+const REACHABLE = `u.email_verified_at is not null and (u.blocked_until is null or u.blocked_until <= now())
+      and not exists (select from bounces b where b.email = lower(u.email))`;
+
+export interface Expansion {
+  /** Followers looked at; fewer than asked for were the last ones. */
+  seen: number;
+  /** Letters that can be sent now. */
+  letters: JobRef[];
+}
+
+/**
+ * One step: the next followers of a post's page, at most so many, get their rows in the ledger and their jobs, and the expansion's job
+ * remembers how far it came. Only followers of the time when the post came. All or nothing, and nothing where the claim was lost.
+ */
+export async function expandPost(sql: Sql, claim: Claim, most: number, digestAt: string): Promise<Expansion> {
+  const [row] = await sql.query<{ seen: number; letters: string[] }>(
+    `with job as materialized (
+      select id, payload from jobs where id = $1 and kind = $2 and attempts = $3 and state = 'running' for update),
+    post as materialized (
+      select p.id, p.page_id, p.published_at, coalesce(j.payload->>'after', '00000000-0000-0000-0000-000000000000')::uuid as after
+      from job j join posts p on p.id = (j.payload->>'post_id')::uuid join pages g on g.id = p.page_id
+      where p.state = 'ready' and g.deleted_at is null),
+    step as materialized (
+      select p.id as event_id, p.published_at, f.* from post p cross join lateral (
+        select user_id, created_at from follows where page_id = p.page_id and user_id > p.after and state = 'following'
+        order by user_id limit $4) f),
+    ledger as (
+      insert into deliveries (event_id, user_id, state, digest_id)
+      select s.event_id, s.user_id, case when n.letters = 'daily' then 'digest' else 'due' end,
+        case when n.letters = 'daily' then ${DIGEST_ID("s.user_id", "$5")} end
+      from step s join users u on u.id = s.user_id left join notification_settings n on n.user_id = s.user_id
+      where s.created_at <= s.published_at and coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}
+      on conflict do nothing returning event_id, user_id, state),
+    queued as (
+      insert into jobs (id, kind, payload, run_at, user_id)
+      select gen_random_uuid(), '${POST_LETTER_JOB}', jsonb_build_object('post_id', event_id, 'user_id', user_id), now(), user_id
+      from ledger where state = 'due' returning id),
+    digests as (${DIGEST_OF("(select * from ledger where state = 'digest')", "$5")}),
+    moved as (
+      update jobs set payload = payload || jsonb_build_object('after', (select user_id from step order by user_id desc limit 1))
+      where id in (select id from job) and exists (select from step))
+    select (select count(*) from step) as seen, array(select id::text from queued) as letters`,
+    [claim.id, claim.kind, claim.attempts, most, digestAt],
+    "delivery.expand",
+  );
+  return { seen: row?.seen ?? 0, letters: (row?.letters ?? []).map((id) => ({ kind: POST_LETTER_JOB, id })) };
+}
+
+/** What a letter tells of a post. */
+export interface ToldPost {
+  id: string;
+  text: string;
+  photos: number;
+  is_reply: boolean;
+  page: string;
+  author: string;
+  published_at: string;
+}
+
+const TOLD_POST =
+  `jsonb_build_object('id', p.id, 'text', p.text, 'photos', p.photo_count, 'is_reply', p.reply_to is not null,
+  'page', g.name, 'author', a.first_name || ' ' || a.last_name, 'published_at', p.published_at)`;
+/** Posts `p` that a follower `d.user_id` may see and still follows. */
+const STILL_TOLD = `join posts p on p.id = d.event_id and p.state = 'ready'
+      join visible_pages(d.user_id) g on g.id = p.page_id join users a on a.id = g.owner_id
+      join follows f on f.page_id = g.id and f.user_id = d.user_id and f.state = 'following'`;
+
+/**
+ * What becomes of a row before the hand-over. One that is `sending` was perhaps handed over by a try that ended without a word: only
+ * where the server drops what it has, and so `repeats`, is it sent again.
+ */
+const NEXT_STATE = (state: string, repeats: string, sends: string) =>
+  `case when ${state} = 'sending' and not ${repeats} then 'unknown' when ${state} in ('sent', 'unknown', 'skipped') then ${state}
+      when ${sends} then 'sending' else 'skipped' end`;
+
+export interface Begun {
+  /** `sending`: to be handed over now. */
+  state: DeliveryState;
+  email: string | null;
+}
+
+/** Takes down that a letter is about to be handed over, and judges once more whether it is to be. `digestAt`: the next digest. */
+export async function beginPostLetter(
+  sql: Sql,
+  { event, user }: DeliveryKey,
+  repeats: boolean,
+  digestAt: string,
+): Promise<Begun & { post: ToldPost | null }> {
+  const [row] = await sql.query<Begun & { post: ToldPost | null }>(
+    `with target as materialized (select * from deliveries where event_id = $1 and user_id = $2 for update),
+    letter as materialized (
+      select u.email, ${TOLD_POST} as post, coalesce(n.letters, 'at_once') as letters
+      from target d ${STILL_TOLD} join users u on u.id = d.user_id left join notification_settings n on n.user_id = u.id
+      where coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}),
+    -- Whoever has come to want a digest finds the post there.
+    next as materialized (
+      select t.*, case when t.state <> 'sending' and exists (select from letter where letters = 'daily') then 'digest'
+        else ${NEXT_STATE("t.state", "$3::boolean", "exists (select from letter)")} end as next from target t),
+    marked as (
+      update deliveries d set state = n.next, at = now(), digest_id = case when n.next = 'digest' then ${
+      DIGEST_ID("d.user_id", "$4")
+    } end
+      from next n where d.event_id = n.event_id and d.user_id = n.user_id returning d.state),
+    digests as (${DIGEST_OF("(select * from next where next = 'digest')", "$4")})
+    select m.state, l.email, l.post from marked m left join letter l on true`,
+    [event, user, repeats, digestAt],
+    "delivery.begin",
+  );
+  return row ?? { state: "skipped", email: null, post: null };
+}
+
+export interface DigestLetter extends Begun {
+  /** The newest, at most as many as asked for. */
+  posts: ToldPost[];
+  /** How many there are. */
+  total: number;
+}
+
+/** The same for a digest, whose job is its event. */
+export async function beginDigest(
+  sql: Sql,
+  { event, user }: DeliveryKey,
+  repeats: boolean,
+  most: number,
+): Promise<DigestLetter> {
+  await beginRow(sql, { event, user });
+  const [row] = await sql.query<DigestLetter>(
+    `with target as materialized (select * from deliveries where event_id = $1 and user_id = $2 for update),
+    person as materialized (
+      select u.email from users u left join notification_settings n on n.user_id = u.id
+      where u.id = $2 and coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}),
+    told as materialized (
+      select ${TOLD_POST} as post, row_number() over (order by p.published_at desc, p.id desc) as place, count(*) over () as total
+      from deliveries d ${STILL_TOLD} where d.digest_id = $1 and d.user_id = $2 and d.state = 'digest'),
+    marked as (
+      update deliveries d set state = ${
+      NEXT_STATE("t.state", "$3::boolean", "exists (select from person) and exists (select from told)")
+    }, at = now()
+      from target t where d.event_id = t.event_id and d.user_id = t.user_id returning d.state)
+    select m.state, (select email from person) as email, coalesce((select max(total) from told), 0) as total,
+      coalesce((select jsonb_agg(t.post order by t.place) from told t where t.place <= $4), '[]') as posts
+    from marked m`,
+    [event, user, repeats, most],
+    "delivery.begin_digest",
+  );
+  return row ?? { state: "skipped", email: null, posts: [], total: 0 };
+}
+
+/** The same for a letter that is sent in any case, to an address its job names. */
+export async function beginLetter(sql: Sql, { event, user }: DeliveryKey, repeats: boolean): Promise<DeliveryState> {
+  await beginRow(sql, { event, user });
+  const [row] = await sql.query<{ state: DeliveryState }>(
+    `update deliveries set state = ${NEXT_STATE("state", "$3::boolean", "true")}, at = now()
+    where event_id = $1 and user_id = $2 returning state`,
+    [event, user, repeats],
+    "delivery.begin_letter",
+  );
+  return row?.state ?? "skipped";
+}
+
+async function beginRow(sql: Sql, { event, user }: DeliveryKey): Promise<void> {
+  await sql.query(
+    "insert into deliveries (event_id, user_id, state) values ($1, $2, 'due') on conflict do nothing",
+    [event, user],
+    "delivery.enter",
+  );
+}
+
+/** How a hand-over ended; what a digest told of ends with it. */
+export async function settleDelivery(sql: Sql, { event, user }: DeliveryKey, state: DeliveryState): Promise<void> {
+  await sql.query(
+    `update deliveries set state = $3, at = now()
+    where event_id = $1 and user_id = $2 or digest_id = $1 and user_id = $2 and state = 'digest' and $3 in ('sent', 'unknown', 'skipped')`,
+    [event, user, state],
+    "delivery.settle",
+  );
+}
+
+/** A mail server said that there is no such mailbox. */
+export async function recordBounce(sql: Sql, email: string, reason: string): Promise<void> {
+  await sql.query(
+    `insert into bounces (email, reason) values (lower($1), $2)
+    on conflict (email) do update set reason = excluded.reason, at = now()`,
+    [email, reason.slice(0, 500)],
+    "delivery.bounce",
+  );
+}
+
+export async function isBounced(sql: Sql, email: string): Promise<boolean> {
+  return (await sql.query("select 1 from bounces where email = lower($1)", [email], "delivery.is_bounced")).length > 0;
+}
+
+/** It took a letter again. */
+export async function forgetBounce(sql: Sql, email: string): Promise<void> {
+  await sql.query("delete from bounces where email = lower($1)", [email], "delivery.forget_bounce");
+}
+
+/** Forgets letters of long ago, in bounded bites. */
+export async function forgetDeliveries(sql: Sql, keptMs: number, most: number): Promise<number> {
+  const rows = await sql.query(
+    `delete from deliveries where (event_id, user_id) in (
+      select event_id, user_id from deliveries where at < now() - $1 * interval '1 millisecond' order by at limit $2)
+    returning 1`,
+    [keptMs, most],
+    "delivery.forget",
+  );
+  return rows.length;
+}

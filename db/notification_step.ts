@@ -1,0 +1,116 @@
+import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import { tell, telling, TOLD } from "../actors/runtime/commit.ts";
+import { EXPAND_JOB } from "./deliveries.ts";
+import type { Sql } from "./sql.ts";
+
+/** People a notification of likes names at most. */
+const MOST_NAMED = 3;
+/** The same act of the same person, undone and done again, is told again after this time. */
+const AGAIN = "interval '1 day'";
+
+/** What an event means for whom: `(user_id, kind, page_id, post_id, about, who, actors, at, seq)`. */
+const ACTS = `
+  select g.owner_id as user_id, case e.data->>'state' when 'following' then 'follower' else 'request' end as kind,
+    e.page_id, null::uuid as post_id, e.page_id as about, e.user_id as who, array[e.user_id] as actors, e.at, e.seq
+  from batch e join pages g on g.id = e.page_id
+  where e.kind = 'follow.changed' and e.data->>'state' in ('following', 'requested') and e.data->'accepted' is null
+  union all
+  select e.user_id, 'accepted', e.page_id, null, e.page_id, g.owner_id, array[g.owner_id], e.at, e.seq
+  from batch e join pages g on g.id = e.page_id where e.kind = 'follow.changed' and (e.data->'accepted')::boolean
+  union all
+  select g.owner_id, 'like', e.page_id, e.post_id, e.post_id, e.post_id, l.likers, e.at, e.seq
+  from batch e join pages g on g.id = e.page_id
+  cross join lateral (
+    select array_agg(l.id::uuid order by l.place) as likers from jsonb_array_elements_text(e.data->'likers') with ordinality l (id, place)
+    where l.id::uuid <> g.owner_id) l
+  where e.kind = 'post.likes' and e.data is not null
+  union all
+  select o.owner_id, 'reply', e.page_id, e.post_id, e.post_id, e.post_id, array[g.owner_id], e.at, e.seq
+  from batch e join posts p on p.id = e.post_id join pages g on g.id = e.page_id
+  join posts original on original.id = p.reply_to join pages o on o.id = original.page_id
+  where e.kind = 'post.created'
+  union all
+  select t.id, 'tag', e.page_id, e.post_id, e.post_id, e.post_id, array[g.owner_id], e.at, e.seq
+  from batch e join posts p on p.id = e.post_id join pages g on g.id = e.page_id
+  cross join lateral unnest(p.tagged) t (id)
+  -- Whoever is answered hears of the answer.
+  where e.kind in ('post.created', 'post.updated') and not exists (
+    select from posts original join pages o on o.id = original.page_id where original.id = p.reply_to and o.owner_id = t.id)`;
+
+const COLUMNS = "user_id, kind, page_id, post_id, about, who, actors, at";
+
+const STEP = `with consumer as materialized (
+  select seq from consumers where name = 'notifications' for update skip locked),
+batch as materialized (
+  select e.* from consumer c cross join lateral (select * from events where seq > c.seq order by seq limit $1) e),
+acts as materialized (
+  select a.* from (${ACTS}) a
+  where a.user_id is not null and a.actors is not null and a.user_id <> all (a.actors)
+    and not exists (select from notification_settings s where s.user_id = a.user_id and a.kind = any (s.muted))),
+-- One of each, with those who did it, latest first.
+wanted as materialized (
+  select distinct on (user_id, kind, about, who) user_id, kind, page_id, post_id, about, who, at, (
+    select array_agg(n.id order by n.seq desc, n.place) from (
+      select distinct on (x.id) x.id, b.seq, x.place from acts b cross join lateral unnest(b.actors) with ordinality x (id, place)
+      where (b.user_id, b.kind, b.about, b.who) = (a.user_id, a.kind, a.about, a.who)
+      order by x.id, b.seq desc, x.place) n) as actors
+  from acts a order by user_id, kind, about, who, seq desc),
+-- Locked before the sequencer, as whoever deletes an account does.
+told_before as materialized (
+  select n.* from notifications n join wanted w on (n.user_id, n.kind, n.about, n.who) = (w.user_id, w.kind, w.about, w.who)
+  order by n.user_id, n.kind, n.about, n.who for update of n),
+news as materialized (
+  select coalesce(b.id, gen_random_uuid()) as id, w.user_id, w.kind, w.page_id, w.post_id, w.about, w.who, w.at,
+    (w.actors || array(select k.id from unnest(b.actors) with ordinality k (id, place) where k.id <> all (w.actors) order by k.place))
+      [1:${MOST_NAMED}] as actors
+  from wanted w left join told_before b on (b.user_id, b.kind, b.about, b.who) = (w.user_id, w.kind, w.about, w.who)
+  where b.id is null
+    -- Whoever takes a like back and gives it again is no news.
+    or w.kind = 'like' and not b.actors @> w.actors
+    or w.kind in ('follower', 'request', 'accepted') and b.at < w.at - ${AGAIN}),
+moved as (
+  update consumers set seq = (select max(seq) from batch) where name = 'notifications' and exists (select from batch) returning 1),
+expanding as (
+  insert into jobs (id, kind, payload, run_at)
+  select gen_random_uuid(), '${EXPAND_JOB}', jsonb_build_object('post_id', e.post_id, 'page_id', e.page_id), now()
+  from batch e join pages g on g.id = e.page_id where e.kind = 'post.created' and g.follower_count > 0 and g.deleted_at is null
+  returning id),
+${
+  telling(
+    tell("notification", {
+      user: "user_id",
+      data: "jsonb_build_object('id', id)",
+      from: "news",
+      rank: "row_number() over (order by at)",
+    }),
+    ["moved", "expanding"],
+  )
+},
+noted as (
+  insert into notifications (id, ${COLUMNS}, position)
+  select n.id, ${COLUMNS.split(", ").map((column) => `n.${column}`).join(", ")}, e.seq
+  from news n join emitted e on (e.data->>'id')::uuid = n.id
+  on conflict (user_id, kind, about, who) do update set actors = excluded.actors, at = excluded.at, position = excluded.position)
+select (select count(*) from batch) as seen, ${TOLD} as events, array(select id::text from expanding) as expanding`;
+
+export interface NotificationStep {
+  /** Events looked at. */
+  seen: number;
+  /** The new events that tell of notifications. */
+  events: SequencedEvent[];
+  /** The jobs that bring letters about new posts. */
+  expanding: string[];
+}
+
+/**
+ * Reads on in the events, at most so many: who is to be told of what, in the app and by letter. One statement moves the position and
+ * writes what follows from it, so that each event is dealt with once, whatever crashes and however many processes try.
+ */
+export async function stepNotifications(sql: Sql, most: number): Promise<NotificationStep> {
+  const [row] = await sql.query<{ seen: number; events: SequencedEvent[] | null; expanding: string[] }>(
+    STEP,
+    [most],
+    "notification.step",
+  );
+  return { seen: row?.seen ?? 0, events: row?.events ?? [], expanding: row?.expanding ?? [] };
+}

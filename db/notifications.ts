@@ -1,0 +1,168 @@
+import { defineCommit } from "../actors/runtime/commit.ts";
+import type { Reader } from "./sql.ts";
+import { CARD, type CardRow } from "./users.ts";
+
+/** What people are told in the app. */
+export const NOTIFICATION_KINDS = ["follower", "request", "accepted", "like", "reply", "tag"] as const;
+export type NotificationKind = typeof NOTIFICATION_KINDS[number];
+
+/** When letters about new posts come. */
+export const LETTER_TIMES = ["at_once", "daily", "never"] as const;
+export type LetterTime = typeof LETTER_TIMES[number];
+
+export interface NotificationRow {
+  id: string;
+  kind: NotificationKind;
+  at: string;
+  /** Of the event that told it last. */
+  position: number;
+  unread: boolean;
+  /** How many people did it: of a like all whose it is, of anything else one. */
+  count: number;
+  /** A few of them, latest first. */
+  actors: CardRow[];
+  page: { id: string; uuid: string; name: string; avatar_key: string | null };
+  post: { id: string; text: string } | null;
+}
+
+/** Characters of a post that a notification quotes. */
+const QUOTED = 200;
+/** More than so many are not counted: a thousand and a hundred thousand are the same to a reader (`docs/limits.md`). */
+export const MOST_COUNTED = 1_000;
+
+const UNBLOCKED = "(u.blocked_until is null or u.blocked_until <= now())";
+
+/** Of likes, those named who still like it or, where none of them does, somebody else. */
+const ACTORS = `case when n.kind = 'like' then coalesce(
+    (select json_agg(${CARD} order by array_position(n.actors, u.id)) from users u
+      where u.id = any (n.actors) and u.id <> n.user_id and ${UNBLOCKED}
+        and exists (select from likes l where l.post_id = n.post_id and l.user_id = u.id)),
+    (select json_agg(${CARD}) from (
+      select u.* from likes l join users u on u.id = l.user_id
+      where l.post_id = n.post_id and l.user_id <> n.user_id and ${UNBLOCKED} limit 1) u))
+  else (select json_agg(${CARD}) from users u where u.id = n.actors[1]) end`;
+
+/** The columns of a `NotificationRow`, of `visible_notifications n` with settings `s`. */
+const COLUMNS = `n.id, n.kind, n.at, n.position, n.position > coalesce(s.read_position, 0) as unread,
+  case when n.kind = 'like' then p.like_count - (select count(*) from likes l where l.post_id = p.id and l.user_id = n.user_id)
+    else 1 end as count, ${ACTORS} as actors,
+  json_build_object('id', g.id, 'uuid', g.uuid, 'name', g.name, 'avatar_key', g.avatar_key) as page,
+  case when p.id is not null then json_build_object('id', p.id, 'text', left(p.text, ${QUOTED})) end as post`;
+const JOINS = `join pages g on g.id = n.page_id left join posts p on p.id = n.post_id
+  left join notification_settings s on s.user_id = n.user_id`;
+
+/** Latest first. */
+export async function notificationsOf(
+  sql: Reader,
+  user: string,
+  { limit, before }: { limit: number; before?: number | undefined },
+): Promise<NotificationRow[]> {
+  return await sql.query<NotificationRow>(
+    `select ${COLUMNS} from visible_notifications($1) n ${JOINS}
+    where $2::bigint is null or n.position < $2 order by n.position desc limit $3`,
+    [user, before ?? null, limit],
+    "notification.list",
+  );
+}
+
+/** How many of them are unread, counted up to a bound. */
+export async function unreadNotifications(sql: Reader, user: string): Promise<number> {
+  const [row] = await sql.query<{ n: number }>(
+    `select count(*) as n from (
+      select from visible_notifications($1) n
+      where n.position > coalesce((select read_position from notification_settings where user_id = $1), 0)
+      order by n.position desc limit ${MOST_COUNTED}) n`,
+    [user],
+    "notification.unread",
+  );
+  return row?.n ?? 0;
+}
+
+/** A notification as its owner sees it, with how many are unread beside it. */
+export type LiveNotificationRow = NotificationRow & { unread_count: number };
+
+/** What events tell of, as it is now; what its owner cannot see is missing. */
+export async function liveNotifications(
+  sql: Reader,
+  ids: readonly string[],
+): Promise<Map<string, LiveNotificationRow>> {
+  const rows = await sql.query<LiveNotificationRow>(
+    `select ${COLUMNS}, (select count(*) from (
+        select from visible_notifications(n.user_id) o where o.position > coalesce(s.read_position, 0) limit ${MOST_COUNTED}) o)
+      as unread_count
+    from (select id, user_id from notifications where id = any($1::uuid[])) w
+    cross join lateral (select * from visible_notifications(w.user_id) v where v.id = w.id) n ${JOINS}`,
+    [[...ids]],
+    "notification.live",
+  );
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+export interface NotificationSettings {
+  letters: LetterTime;
+  /** Kinds that are not told. */
+  muted: NotificationKind[];
+}
+
+export async function notificationSettings(sql: Reader, user: string): Promise<NotificationSettings> {
+  const [row] = await sql.query<NotificationSettings>(
+    "select letters, muted from notification_settings where user_id = $1",
+    [user],
+    "notification.settings",
+  );
+  return row ?? { letters: "at_once", muted: [] };
+}
+
+export interface ChangeSettingsRow {
+  user_id: string;
+  /** Null leaves it. */
+  letters: LetterTime | null;
+  mute: readonly NotificationKind[];
+  unmute: readonly NotificationKind[];
+}
+
+/** Answers the settings as they are then. */
+export const changeNotificationSettings = defineCommit<ChangeSettingsRow, NotificationSettings>(
+  "notification.change_settings",
+  {
+    columns: "user_id uuid, letters text, mute text[], unmute text[]",
+    body: `changed as (
+  insert into notification_settings as s (user_id, letters, muted) select user_id, coalesce(letters, 'at_once'), mute from turns
+  on conflict (user_id) do update set
+    letters = coalesce((select t.letters from turns t where t.user_id = s.user_id), s.letters),
+    muted = array(
+      select k from unnest(s.muted || excluded.muted) k
+      where k <> all ((select t.unmute from turns t where t.user_id = s.user_id)::text[]) group by k order by k)
+  returning s.user_id, s.letters, s.muted)`,
+    select: `select t.turn, jsonb_build_object('letters', c.letters, 'muted', c.muted) as result
+    from turns t join changed c on c.user_id = t.user_id`,
+    violations: { notification_settings_user_id_fkey: "token-invalid" },
+  },
+);
+
+/** Everything up to a position is read, or everything there is; never less than before. */
+export const readNotifications = defineCommit<{ user_id: string; up_to: number | null }, Record<string, never>>(
+  "notification.read",
+  {
+    columns: "user_id uuid, up_to bigint",
+    body: `read as (
+  insert into notification_settings as s (user_id, read_position)
+  -- Without a position it is the null that least leaves out.
+  select t.user_id, least(t.up_to, (select seq from sequencer)) from turns t
+  on conflict (user_id) do update set read_position = greatest(s.read_position, excluded.read_position))`,
+    select: "select turn, '{}'::jsonb as result from turns",
+    violations: { notification_settings_user_id_fkey: "token-invalid" },
+  },
+);
+
+/** Forgets those of long ago, in bounded bites. */
+export async function forgetNotifications(sql: Reader, keptMs: number, most: number): Promise<number> {
+  const rows = await sql.query(
+    `delete from notifications where id in (
+      select id from notifications where at < now() - $1 * interval '1 millisecond' order by at limit $2 for update skip locked)
+    returning 1`,
+    [keptMs, most],
+    "notification.forget",
+  );
+  return rows.length;
+}

@@ -1,0 +1,56 @@
+import { type DeliveryKey, recordBounce, settleDelivery } from "../db/deliveries.ts";
+import type { Sql } from "../db/sql.ts";
+import { JobParked } from "../workers/job_runner.ts";
+import { type Mailer, MailError, type Outgoing } from "./sender.ts";
+
+/** What letters are sent with. */
+export interface LetterParts {
+  sql: Sql;
+  mailer: Mailer;
+  /** Whether the letters go to the bundled server, which drops a Message-ID it has: only then is an unclear hand-over repeated. */
+  bundled: boolean;
+}
+
+/** The same for the same letter. Its end says whose it is (`db/letters.ts`). */
+function messageId({ event, user }: DeliveryKey): string {
+  return `<${event}.${user}@rookery>`;
+}
+
+/**
+ * Hands over a letter whose row in the ledger says `sending`, and settles the row. Where that fails the row stays `sending`, and the
+ * next try treats it as perhaps handed over. False where the mailbox is not there. Throws to have the job tried again or parked.
+ */
+export async function handOver(
+  { sql, mailer, bundled }: LetterParts,
+  key: DeliveryKey,
+  letter: Omit<Outgoing, "messageId">,
+): Promise<boolean> {
+  try {
+    await mailer.send({ ...letter, messageId: messageId(key) });
+  } catch (error) {
+    if (!(error instanceof MailError)) throw error;
+    switch (error.kind) {
+      case "temporary":
+        await settleDelivery(sql, key, "due");
+        throw error;
+      case "bounced":
+        await recordBounce(sql, letter.to, error.message);
+        await settleDelivery(sql, key, "failed");
+        return false;
+      case "permanent":
+        await settleDelivery(sql, key, "failed");
+        throw new JobParked(error.message, "dead");
+      case "unclear":
+        if (bundled) throw error;
+        await settleDelivery(sql, key, "unknown");
+        throw new JobParked(error.message, "unknown");
+    }
+  }
+  await settleDelivery(sql, key, "sent");
+  return true;
+}
+
+/** A row left `sending` by a try that ended without a word, for a server that may have taken it. */
+export function leftUnknown(): JobParked {
+  return new JobParked("whether the letter was handed over before a crash is unknown", "unknown");
+}

@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import { dropJob, jobState, listJobs, retryJob } from "../db/jobs.ts";
+import { AppError } from "../errors.ts";
+import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import * as schemas from "./schemas.ts";
+
+const tags = ["Jobs"];
+const params = z.object({ id: z.uuid() });
+
+/** Work that is done in the background: letters, photos, and what happens because a time has come. */
+export function jobRoutes(api: Api): void {
+  endpoint(api, {
+    method: "get",
+    path: "/jobs",
+    access: "admin",
+    summary: "Jobs, newest first: those that wait or run, and those that lie until somebody looks",
+    tags,
+    query: z.strictObject({
+      ...paging,
+      state: z.enum(["waiting", "running", "dead", "unknown"]).optional(),
+      kind: z.string().min(1).max(64).optional(),
+    }),
+    answers: { 200: { description: "Jobs", schema: listOf(schemas.Job) } },
+  }, async ({ ctx, query: { limit, cursor, state, kind } }) => {
+    const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
+    const rows = await listJobs(ctx.sql, { limit: limit + 1, state, kind, after });
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    return answer(200, {
+      items,
+      next_cursor: rows.length > limit && last ? encodeCursor([last.created_at, last.id]) : null,
+    });
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/jobs/{id}/retry",
+    access: "admin",
+    summary: "Try a dead job again; one that is unknown is not, since nothing may be sent twice",
+    tags,
+    params,
+    answers: { 200: { description: "The job, which waits again", schema: schemas.Job } },
+  }, async ({ ctx, params: { id } }) => {
+    const job = await retryJob(ctx.sql, id);
+    if (!job) {
+      const state = await jobState(ctx.sql, id);
+      if (!state) throw new AppError("not-found", `There is no job "${id}"`);
+      throw new AppError("nothing-to-retry", `Expected a dead job, and this one is ${state}`);
+    }
+    ctx.ring([job]);
+    return answer(200, job);
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/jobs/{id}",
+    access: "admin",
+    summary: "Let go of a job that is dead or unknown",
+    tags,
+    params,
+    answers: { 204: { description: "It is gone" } },
+  }, async ({ ctx, params: { id } }) => {
+    if (!await dropJob(ctx.sql, id)) throw new AppError("not-found", `There is no dead or unknown job "${id}"`);
+    return answer(204);
+  });
+}

@@ -1,0 +1,130 @@
+import { z } from "zod";
+import type { UserCommand } from "../actors/user.ts";
+import type { AppContext } from "../context.ts";
+import { decodeCursor, encodeCursor } from "../db/cursor.ts";
+import {
+  LETTER_TIMES,
+  NOTIFICATION_KINDS,
+  type NotificationKind,
+  type NotificationSettings,
+  notificationSettings,
+  notificationsOf,
+  unreadNotifications,
+} from "../db/notifications.ts";
+import { AppError } from "../errors.ts";
+import { decodeLiveCursor } from "../live/cursor.ts";
+import { unsubscriber } from "../mail/unsubscribe.ts";
+import { renderNotification } from "../render.ts";
+import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import * as schemas from "./schemas.ts";
+
+const tags = ["Notifications"];
+const POSITION = /^\d{1,15}$/;
+const unread = z.int().meta({ description: "How many are unread; 1000 stands for as many or more" });
+
+const SettingsChange = z.strictObject({
+  letters: z.enum(LETTER_TIMES).optional(),
+  bell: z.strictObject(Object.fromEntries(NOTIFICATION_KINDS.map((kind) => [kind, z.boolean().optional()]))).optional(),
+});
+
+export function notificationRoutes(api: Api): void {
+  endpoint(api, {
+    method: "get",
+    path: "/notifications",
+    access: "signed-in",
+    summary: "What happened that concerns one, latest first",
+    tags,
+    query: z.strictObject(paging),
+    answers: { 200: { description: "Notifications", schema: listOf(schemas.Notification).extend({ unread }) } },
+  }, async ({ ctx, caller, query: { limit, cursor } }) => {
+    const before = cursor === undefined ? undefined : Number(decodeCursor(cursor, [POSITION])[0]);
+    const rows = await notificationsOf(ctx.sql, caller.id, { limit: limit + 1, before });
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    return answer(200, {
+      items: items.map((row) => renderNotification(row, ctx.stream.epoch)),
+      next_cursor: rows.length > limit && last ? encodeCursor([String(last.position)]) : null,
+      unread: await unreadNotifications(ctx.sql, caller.id),
+    });
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/notifications/read",
+    access: "signed-in",
+    summary: "All are read up to this one, as it was when its cursor was given; or all there are",
+    tags,
+    body: z.union([
+      z.strictObject({ up_to: z.string().min(1).max(512) }),
+      z.strictObject({ all: z.literal(true) }),
+    ]),
+    answers: { 200: { description: "How many are left", schema: z.object({ unread }) } },
+  }, async ({ ctx, caller, body }) => {
+    const up_to = "up_to" in body ? positionIn(ctx, body.up_to) : null;
+    await ctx.actors.ask({ kind: "user", id: caller.id }, { type: "read_notifications", up_to } as UserCommand);
+    return answer(200, { unread: await unreadNotifications(ctx.sql, caller.id) });
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/notifications/settings",
+    access: "signed-in",
+    summary: "What one wants to be told, and when letters come",
+    tags,
+    answers: { 200: { description: "The settings", schema: schemas.NotificationSettings } },
+  }, async ({ ctx, caller }) => answer(200, shown(await notificationSettings(ctx.sql, caller.id))));
+
+  endpoint(api, {
+    method: "put",
+    path: "/notifications/settings",
+    access: "signed-in",
+    summary: "Change some of these settings; what is not named stays",
+    tags,
+    body: SettingsChange,
+    answers: { 200: { description: "The settings", schema: schemas.NotificationSettings } },
+  }, async ({ ctx, caller, body: { letters = null, bell = {} } }) => {
+    const those = (told: boolean) => NOTIFICATION_KINDS.filter((kind) => bell[kind] === told);
+    const command: UserCommand = {
+      type: "change_notifications",
+      letters,
+      mute: those(false),
+      unmute: those(true),
+    };
+    const settings = await ctx.actors.ask<NotificationSettings>({ kind: "user", id: caller.id }, command);
+    return answer(200, shown(settings));
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/notifications/unsubscribe",
+    access: "anyone",
+    summary: "End the letters about posts, by the link in one of them (RFC 8058); any body is passed over",
+    tags,
+    limit: "codes",
+    query: z.strictObject({ token: z.string().min(1).max(256) }),
+    answers: { 200: { description: "None will come any more", schema: z.object({ letters: z.literal("never") }) } },
+  }, async ({ ctx, query: { token } }) => {
+    const id = unsubscriber(ctx.secret, token);
+    if (id === undefined) throw new AppError("token-invalid", "The link is not one of this installation");
+    const command: UserCommand = { type: "change_notifications", letters: "never", mute: [], unmute: [] };
+    try {
+      await ctx.actors.ask({ kind: "user", id }, command);
+    } catch (error) {
+      // An account that is gone gets none either.
+      if (!(error instanceof AppError && error.code === "not-found")) throw error;
+    }
+    return answer(200, { letters: "never" });
+  });
+}
+
+/** The position that a notification's cursor names. */
+function positionIn({ stream }: AppContext, cursor: string): number {
+  const { epoch, seq } = decodeLiveCursor(cursor);
+  if (epoch !== stream.epoch) throw new AppError("invalid-cursor", "The cursor is of another history");
+  return seq;
+}
+
+function shown({ letters, muted }: NotificationSettings): Record<string, unknown> {
+  const told = (kind: NotificationKind) => !muted.includes(kind);
+  return { letters, bell: Object.fromEntries(NOTIFICATION_KINDS.map((kind) => [kind, told(kind)])) };
+}

@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { type Body, eventually, type Person, sharedApp } from "../support/app.ts";
+
+const app = sharedApp();
+
+async function bell({ token }: Person, query = ""): Promise<Body> {
+  return await app.ok("GET", `/notifications${query}`, { token });
+}
+
+/** What stands in the bell, shortly: kind, who, count. */
+async function told(person: Person): Promise<string[]> {
+  const { items } = await bell(person);
+  return items.map(({ kind, actors, count }: Body) =>
+    `${kind} ${actors.map(({ login }: Body) => login).join("+")} ${count}`
+  );
+}
+
+/** Waits until the bell says exactly this. */
+async function says(person: Person, wanted: string[], what: string): Promise<void> {
+  let last: string[] = [];
+  await eventually(async () => {
+    last = await told(person);
+    return JSON.stringify(last) === JSON.stringify(wanted) ? true : undefined;
+  }, what).catch(() => assert.deepEqual(last, wanted, what));
+}
+
+/** All events so far have been dealt with. */
+async function settled(): Promise<void> {
+  await eventually(async () => {
+    const waiting = await app.ctx.sql.query(
+      `select 1 from events where kind <> 'notification' and seq > (select seq from consumers where name = 'notifications')
+      union all select 1 from like_signals`,
+    );
+    return waiting.length === 0 ? true : undefined;
+  }, "the notifications to have read all events");
+}
+
+const like = (person: Person, post: string, method = "PUT") =>
+  app.ok(method, `/posts/${post}/like`, { token: person.token });
+
+Deno.test("A person is told of followers, requests and what became of their own", async () => {
+  const [ann, bob] = await app.people(2) as [Person, Person];
+  await app.follow(bob, ann.page_id);
+  await says(ann, [`follower ${bob.login} 1`], "a new follower");
+  const closed = await app.page(ann, { is_private: true });
+  await app.follow(bob, closed.id);
+  await says(ann, [`request ${bob.login} 1`, `follower ${bob.login} 1`], "a request");
+  await app.ok("POST", `/pages/${closed.id}/requests/accept`, { token: ann.token, body: { all: true } });
+  await says(bob, [`accepted ${ann.login} 1`], "whoever asked is told");
+  await says(ann, [`follower ${bob.login} 1`], "a request that was answered asks for nothing any more");
+  await app.ok("DELETE", `/pages/${ann.page_id}/follow`, { token: bob.token });
+  await says(ann, [], "whoever left follows no more");
+});
+
+Deno.test("A page that becomes public tells those who asked that they follow it", async () => {
+  const [ann, bob] = await app.people(2) as [Person, Person];
+  const page = await app.page(ann, { is_private: true });
+  await app.follow(bob, page.id);
+  await app.ok("PATCH", `/pages/${page.id}`, { token: ann.token, body: { is_private: false } });
+  await says(bob, [`accepted ${ann.login} 1`], "accepted");
+});
+
+Deno.test("Likes of a post are one notification, which names a few and counts all", async () => {
+  const [ann, ...likers] = await app.people(6) as [Person, ...Person[]];
+  const post = await app.post(ann, { text: "Hello, world" });
+  for (const liker of likers) {
+    await like(liker, post.id);
+    await settled();
+  }
+  const names = likers.map(({ login }) => login).reverse();
+  await says(ann, [`like ${names.slice(0, 3).join("+")} 5`], "five likes");
+  const [item] = (await bell(ann)).items;
+  assert.deepEqual([item.post, item.page.id, item.unread], [{ id: post.id, text: "Hello, world" }, ann.page_id, true]);
+  await like(likers[4]!, post.id, "DELETE");
+  await says(ann, [`like ${names.slice(1, 3).join("+")} 4`], "one of the named took it back");
+  for (const liker of likers) await like(liker, post.id, "DELETE");
+  await says(ann, [], "nobody likes it any more");
+});
+
+Deno.test("One's own acts are told to nobody", async () => {
+  const [ann] = await app.people(1) as [Person];
+  const post = await app.post(ann);
+  await like(ann, post.id);
+  await app.post(ann, { text: "an answer to myself", reply_to: post.id, tagged_users: [ann.login] });
+  await settled();
+  assert.deepEqual(await told(ann), []);
+});
+
+Deno.test("An author who likes along is not counted among those who like their post", async () => {
+  const [ann, bob] = await app.people(2) as [Person, Person];
+  const post = await app.post(ann);
+  await Promise.all([like(bob, post.id), like(ann, post.id)]);
+  await says(ann, [`like ${bob.login} 1`], "the other one");
+});
+
+Deno.test("Replies and tags are told to whom they concern, and a reply that tags its addressee once", async () => {
+  const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
+  const post = await app.post(ann);
+  const reply = await app.post(bob, { text: "yes", reply_to: post.id, tagged_users: [ann.login, eve.login] });
+  await says(ann, [`reply ${bob.login} 1`], "the answer");
+  await says(eve, [`tag ${bob.login} 1`], "the tag");
+  assert.equal((await bell(eve)).items[0].post.id, reply.id);
+  await app.ok("PATCH", `/posts/${reply.id}`, { token: bob.token, body: { tagged_users: [] } });
+  await says(eve, [], "a tag that was taken away");
+  await app.ok("PATCH", `/posts/${reply.id}`, { token: bob.token, body: { tagged_users: [eve.login] } });
+  await says(eve, [`tag ${bob.login} 1`], "and given again");
+  await app.ok("DELETE", `/posts/${reply.id}`, { token: bob.token });
+  await says(eve, [], "the post is gone");
+  await says(ann, [], "the answer too");
+});
+
+Deno.test("Somebody who is tagged later is told then", async () => {
+  const [ann, bob] = await app.people(2) as [Person, Person];
+  const post = await app.post(ann);
+  await app.ok("PATCH", `/posts/${post.id}`, { token: ann.token, body: { tagged_users: [bob.login] } });
+  await says(bob, [`tag ${ann.login} 1`], "the tag");
+});
+
+Deno.test("Nothing is told of pages and people one may not see, and it comes back with them", async () => {
+  const [ann, bob] = await app.people(2) as [Person, Person];
+  const { token } = await app.admin();
+  const closed = await app.page(bob, { is_private: true });
+  const mine = await app.post(ann);
+  await app.post(bob, { text: "tags ann where she cannot see", tagged_users: [ann.login] }, closed.id);
+  await app.post(bob, { text: "answers her there", reply_to: mine.id }, closed.id);
+  await like(bob, mine.id);
+  await settled();
+  await says(ann, [`like ${bob.login} 1`], "only what she may see");
+  await app.ok("POST", `/users/${bob.id}/block`, { token, body: { reason: "spam" } });
+  await says(ann, [], "of a blocked person nothing");
+  assert.equal((await bell(ann)).unread, 0);
+  await app.ok("DELETE", `/users/${bob.id}/block`, { token });
+  await says(ann, [`like ${bob.login} 1`], "of whom is free again");
+  await app.ok("POST", `/pages/${ann.page_id}/block`, { token, body: { reason: "spam", until: null } });
+  await says(ann, [], "of a blocked page nothing");
+});
+
+Deno.test("What is read is read up to a point, and what comes after it is unread", async () => {
+  const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
+  const post = await app.post(ann);
+  await app.follow(bob, ann.page_id);
+  await settled();
+  await like(bob, post.id);
+  await says(ann, [`like ${bob.login} 1`, `follower ${bob.login} 1`], "two");
+  const before = await bell(ann);
+  assert.equal(before.unread, 2);
+  const read = (up_to: string) => app.ok("POST", "/notifications/read", { token: ann.token, body: { up_to } });
+  assert.deepEqual(await read(before.items[1].cursor), { unread: 1 });
+  // She saw Bob's like; Eve's came meanwhile.
+  await like(eve, post.id);
+  await says(ann, [`like ${eve.login}+${bob.login} 2`, `follower ${bob.login} 1`], "a like more");
+  assert.deepEqual(await read(before.items[0].cursor), { unread: 1 });
+  assert.deepEqual((await bell(ann)).items.map(({ unread }: Body) => unread), [true, false]);
+  assert.deepEqual(await read(before.items[1].cursor), { unread: 1 }, "never back");
+  const all = await app.ok("POST", "/notifications/read", { token: ann.token, body: { all: true } });
+  assert.deepEqual(all, { unread: 0 });
+  await like(eve, post.id, "DELETE");
+  await like(eve, post.id);
+  await settled();
+  assert.equal((await bell(ann)).unread, 0, "the same like again is no news");
+});
+
+Deno.test("A read mark is a cursor of this history", async () => {
+  const [ann] = await app.people(1) as [Person];
+  const { token } = ann;
+  const foreign = btoa(`${crypto.randomUUID()}:5`).replaceAll("=", "");
+  for (const up_to of ["nonsense", foreign]) {
+    await app.refused("invalid-cursor", "POST", "/notifications/read", { token, body: { up_to } });
+  }
+  for (const body of [{}, { all: false }, { up_to: 7 }, { all: true, up_to: "x" }]) {
+    await app.refused("validation", "POST", "/notifications/read", { token, body });
+  }
+  const future = btoa(`${app.ctx.stream.epoch}:${Number.MAX_SAFE_INTEGER}`.slice(0, 52)).replaceAll("=", "");
+  assert.deepEqual(await app.ok("POST", "/notifications/read", { token, body: { up_to: future } }), { unread: 0 });
+  const bob = await app.person();
+  await app.follow(bob, ann.page_id);
+  await says(ann, [`follower ${bob.login} 1`], "a follower");
+  assert.equal((await bell(ann)).unread, 1, "nobody has read what is yet to come");
+});
+
+Deno.test("The bell is read page by page, nothing twice and nothing skipped, whatever comes meanwhile", async () => {
+  const [ann, ...others] = await app.people(8) as [Person, ...Person[]];
+  for (const other of others) {
+    await app.follow(other, ann.page_id);
+    await settled();
+  }
+  const seen: string[] = [];
+  for (let cursor: string | null = ""; cursor !== null;) {
+    const page: Body = await bell(ann, `?limit=3${cursor && `&cursor=${cursor}`}`);
+    seen.push(...page.items.map(({ actors }: Body) => actors[0].login));
+    cursor = page.next_cursor;
+    await app.follow(await app.person(), ann.page_id);
+    await settled();
+  }
+  assert.deepEqual(seen, others.map(({ login }) => login).reverse());
+  for (const cursor of ["nonsense", btoa('["x"]'), btoa("[]")]) {
+    await app.refused("invalid-cursor", "GET", `/notifications?cursor=${encodeURIComponent(cursor)}`, {
+      token: ann.token,
+    });
+  }
+});
+
+Deno.test("What is muted is not told from then on, and each setting stays until it is named", async () => {
+  const [ann, bob] = await app.people(2) as [Person, Person];
+  const { token } = ann;
+  const all = { follower: true, request: true, accepted: true, like: true, reply: true, tag: true };
+  assert.deepEqual(await app.ok("GET", "/notifications/settings", { token }), { letters: "at_once", bell: all });
+  const set = (body: unknown) => app.ok("PUT", "/notifications/settings", { token, body });
+  assert.deepEqual(await set({ bell: { like: false } }), { letters: "at_once", bell: { ...all, like: false } });
+  assert.deepEqual(await set({ letters: "daily" }), { letters: "daily", bell: { ...all, like: false } });
+  const post = await app.post(ann);
+  await like(bob, post.id);
+  await app.follow(bob, ann.page_id);
+  await says(ann, [`follower ${bob.login} 1`], "no like");
+  assert.deepEqual(await set({ bell: { like: true, tag: false } }), { letters: "daily", bell: { ...all, tag: false } });
+  for (const body of [{ letters: "hourly" }, { bell: { nonsense: true } }, { bell: { like: "no" } }, { more: 1 }]) {
+    await app.refused("validation", "PUT", "/notifications/settings", { token, body });
+  }
+});
+
+Deno.test("Notifications are live, with a cursor that resumes, and only with whom they concern", async () => {
+  const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
+  const listener = await app.listen(ann.token);
+  const other = await app.listen(eve.token);
+  await app.follow(bob, ann.page_id);
+  const frame = await listener.next("notification");
+  assert.deepEqual([frame.data.kind, frame.data.actors[0].login, frame.data.unread_count], ["follower", bob.login, 1]);
+  assert.deepEqual(frame.data.cursor, frame.cursor);
+  const { unread_count: _, ...item } = frame.data;
+  assert.deepEqual(item, (await bell(ann)).items[0]);
+  await listener[Symbol.asyncDispose]();
+
+  // Two likes while she is away: one notification, told once, as it is then.
+  const post = await app.post(ann);
+  await like(bob, post.id);
+  await settled();
+  await like(eve, post.id);
+  await settled();
+  const again = await app.listen(ann.token, frame.cursor);
+  const replayed = await again.next("notification");
+  assert.deepEqual([replayed.data.kind, replayed.data.count, replayed.data.unread_count], ["like", 2, 2]);
+  await app.follow(eve, ann.page_id);
+  const live = await again.next("notification");
+  assert.deepEqual([live.data.kind, live.data.actors[0].login], ["follower", eve.login]);
+  await again[Symbol.asyncDispose]();
+
+  const probe = await app.post(eve, { text: "probe" });
+  const heard = await other.next("post.created");
+  assert.equal(heard.data.id, probe.id);
+  assert.ok(!other.frames.some(({ type }: Body) => type === "notification"), "others hear nothing of it");
+  await other[Symbol.asyncDispose]();
+});

@@ -1,0 +1,57 @@
+export interface WakefulOptions {
+  /** Does some of the work; true where there is more. */
+  step: () => Promise<boolean>;
+  onFailure: (error: unknown) => void;
+  /** Between looks without a reason. */
+  everyMs: number;
+  /** Between two steps, so that what comes in the meantime shares the next one. */
+  paceMs?: number;
+}
+
+/** Works when woken, and looks by itself every so often; one step at a time. */
+export class Wakeful implements AsyncDisposable {
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #closed = false;
+
+  constructor(private readonly options: WakefulOptions) {
+    this.wake();
+  }
+
+  wake(): void {
+    this.#again = true;
+    if (this.#closed || this.#running) return;
+    clearTimeout(this.#timer);
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#again) return this.wake();
+      if (!this.#closed) this.#timer = setTimeout(() => this.wake(), this.options.everyMs);
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { step, onFailure, paceMs } = this.options;
+    try {
+      while (this.#again && !this.#closed) {
+        this.#again = false;
+        if (await step()) this.#again = true;
+        if (paceMs !== undefined && this.#again) await new Promise((resolve) => setTimeout(resolve, paceMs));
+      }
+    } catch (error) {
+      // Not at once: the next look tries again.
+      this.#again = false;
+      if (!this.#closed) onFailure(error);
+    }
+  }
+}
