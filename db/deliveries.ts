@@ -196,13 +196,25 @@ async function beginRow(sql: Sql, { event, user }: DeliveryKey): Promise<void> {
   );
 }
 
-/** How a hand-over ended; what a digest told of ends with it. */
+/** How a hand-over ended that was not taken; what a digest told of ends with it. */
 export async function settleDelivery(sql: Sql, { event, user }: DeliveryKey, state: DeliveryState): Promise<void> {
   await sql.query(
     `update deliveries set state = $3, at = now()
-    where event_id = $1 and user_id = $2 or digest_id = $1 and user_id = $2 and state = 'digest' and $3 in ('sent', 'unknown', 'skipped')`,
+    where event_id = $1 and user_id = $2 or digest_id = $1 and user_id = $2 and state = 'digest' and $3 = 'unknown'`,
     [event, user, state],
     "delivery.settle",
+  );
+}
+
+/** The server took it: the row and, in the same breath, its job. */
+export async function finishDelivery(sql: Sql, { event, user }: DeliveryKey, job: Claim): Promise<void> {
+  await sql.query(
+    `with sent as (
+      update deliveries set state = 'sent', at = now()
+      where event_id = $1 and user_id = $2 or digest_id = $1 and user_id = $2 and state = 'digest')
+    delete from jobs where id = $3 and kind = $4 and attempts = $5 and state = 'running'`,
+    [event, user, job.id, job.kind, job.attempts],
+    "delivery.finish",
   );
 }
 

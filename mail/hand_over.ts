@@ -1,4 +1,5 @@
-import { type DeliveryKey, recordBounce, settleDelivery } from "../db/deliveries.ts";
+import { type DeliveryKey, finishDelivery, recordBounce, settleDelivery } from "../db/deliveries.ts";
+import type { Claim } from "../db/jobs.ts";
 import type { Sql } from "../db/sql.ts";
 import { JobParked } from "../workers/job_runner.ts";
 import { type Mailer, MailError, type Outgoing } from "./sender.ts";
@@ -11,6 +12,14 @@ export interface LetterParts {
   bundled: boolean;
 }
 
+export interface HandOver {
+  /** Ends with the hand-over. */
+  job: Claim;
+  key: DeliveryKey;
+  letter: Omit<Outgoing, "messageId">;
+  signal: AbortSignal;
+}
+
 /** The same for the same letter. Its end says whose it is (`db/letters.ts`). */
 function messageId({ event, user }: DeliveryKey): string {
   return `<${event}.${user}@rookery>`;
@@ -18,15 +27,15 @@ function messageId({ event, user }: DeliveryKey): string {
 
 /**
  * Hands over a letter whose row in the ledger says `sending`, and settles the row. Where that fails the row stays `sending`, and the
- * next try treats it as perhaps handed over. False where the mailbox is not there. Throws to have the job tried again or parked.
+ * next try treats it as perhaps handed over. `finished`: the server took it, and the job is gone with that; otherwise there is no such
+ * mailbox. Throws to have the job tried again or parked.
  */
 export async function handOver(
   { sql, mailer, bundled }: LetterParts,
-  key: DeliveryKey,
-  letter: Omit<Outgoing, "messageId">,
-): Promise<boolean> {
+  { job, key, letter, signal }: HandOver,
+): Promise<"finished" | void> {
   try {
-    await mailer.send({ ...letter, messageId: messageId(key) });
+    await mailer.send({ ...letter, messageId: messageId(key) }, signal);
   } catch (error) {
     if (!(error instanceof MailError)) throw error;
     switch (error.kind) {
@@ -35,8 +44,7 @@ export async function handOver(
         throw error;
       case "bounced":
         await recordBounce(sql, letter.to, error.message);
-        await settleDelivery(sql, key, "failed");
-        return false;
+        return await settleDelivery(sql, key, "failed");
       case "permanent":
         await settleDelivery(sql, key, "failed");
         throw new JobParked(error.message, "dead");
@@ -46,8 +54,8 @@ export async function handOver(
         throw new JobParked(error.message, "unknown");
     }
   }
-  await settleDelivery(sql, key, "sent");
-  return true;
+  await finishDelivery(sql, key, job);
+  return "finished";
 }
 
 /** A row left `sending` by a try that ended without a word, for a server that may have taken it. */

@@ -26,7 +26,7 @@ export function letterJobs(parts: LetterParts & { codeKey: Uint8Array }): Record
 
   return {
     [LETTER_JOB]: {
-      run: async (job) => {
+      run: async (job, signal) => {
         const payload = job.payload as Payload;
         const letter = await compose(payload);
         if (!letter) return;
@@ -34,7 +34,9 @@ export function letterJobs(parts: LetterParts & { codeKey: Uint8Array }): Record
         const state = await beginLetter(sql, key, bundled);
         if (state === "unknown") throw leftUnknown();
         if (state !== "sending") return;
-        if (await handOver(parts, key, { to: payload.to, ...letter })) await forgetBounce(sql, payload.to);
+        const ended = await handOver(parts, { job, key, letter: { to: payload.to, ...letter }, signal });
+        if (ended === "finished") await forgetBounce(sql, payload.to);
+        return ended;
       },
     },
   };

@@ -39,29 +39,27 @@ export function postLetterJobs(parts: PostLetterParts): Record<string, JobKind> 
       },
     },
     [POST_LETTER_JOB]: {
-      run: async ({ payload }) => {
-        const user = String(payload["user_id"]);
-        const key = { event: String(payload["post_id"]), user };
+      run: async (job, signal) => {
+        const user = String(job.payload["user_id"]);
+        const key = { event: String(job.payload["post_id"]), user };
         const { state, email, post } = await beginPostLetter(sql, key, bundled, digestAt());
         if (state === "unknown") throw leftUnknown();
         if (state !== "sending" || !email || !post) return;
         const links = letterLinks(secret, await publicUrl(), user);
-        await handOver(parts, key, { to: email, headers: unsubscribeHeaders(links), ...postLetter(post, links) });
+        const letter = { to: email, headers: unsubscribeHeaders(links), ...postLetter(post, links) };
+        return await handOver(parts, { job, key, letter, signal });
       },
     },
     [DIGEST_JOB]: {
-      run: async ({ id, payload }) => {
-        const user = String(payload["user_id"]);
-        const key = { event: id, user };
+      run: async (job, signal) => {
+        const user = String(job.payload["user_id"]);
+        const key = { event: job.id, user };
         const { state, email, posts, total } = await beginDigest(sql, key, bundled, SHOWN);
         if (state === "unknown") throw leftUnknown();
         if (state !== "sending" || !email || posts.length === 0) return;
         const links = letterLinks(secret, await publicUrl(), user);
-        await handOver(parts, key, {
-          to: email,
-          headers: unsubscribeHeaders(links),
-          ...digestLetter(posts, total, links),
-        });
+        const letter = { to: email, headers: unsubscribeHeaders(links), ...digestLetter(posts, total, links) };
+        return await handOver(parts, { job, key, letter, signal });
       },
     },
   };

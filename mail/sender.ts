@@ -1,6 +1,5 @@
-import nodemailer from "nodemailer";
+import nodemailer, { type Transporter } from "nodemailer";
 
-type SMTPTransportOptions = Parameters<typeof nodemailer.createTransport>[0] & { host: string };
 /** One address and nothing that could be read as more (header and command injection). */
 // deno-lint-ignore no-control-regex
 const ADDRESS = /^[^\s\0-\x1f<>()\[\],;:"\\@]+@[^\s\0-\x1f<>()\[\],;:"\\@]+$/;
@@ -28,48 +27,64 @@ export interface Outgoing {
   headers?: Record<string, string>;
 }
 
+/** Connections to the mail server, and letters one of them carries (`docs/limits.md`). */
+const CONNECTIONS = 8;
+const LETTERS_A_CONNECTION = 100;
+
 /** Hands letters to a mail server over SMTP, with bounded patience. Never logs what they say. */
-export class Mailer {
-  readonly #options: SMTPTransportOptions;
+export class Mailer implements Disposable {
+  readonly #transport: Transporter;
   readonly #from: string;
+  /** Letters under way whose connection has read them to their end, by Message-ID. */
+  readonly #handedOver = new Set<string>();
 
   constructor({ url, from }: { url: string; from: string }) {
     const { protocol, hostname, port, username, password } = new URL(url);
     const secure = protocol === "smtps:";
     this.#from = from;
-    this.#options = {
+    this.#transport = nodemailer.createTransport({
       host: hostname.replace(/^\[|\]$/g, ""),
       port: port ? Number(port) : secure ? 465 : 587,
       secure,
       ...(username ? { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } } : {}),
+      pool: true,
+      maxConnections: CONNECTIONS,
+      maxMessages: LETTERS_A_CONNECTION,
+      // A letter on a connection that breaks is ours to judge: it may have been taken.
+      maxRequeues: 0,
       connectionTimeout: 5_000,
       greetingTimeout: 5_000,
       socketTimeout: 20_000,
       disableFileAccess: true,
       disableUrlAccess: true,
-    };
-  }
-
-  /** Resolves when the server has taken the letter. Throws `MailError`. */
-  async send({ to, subject, text, html, messageId, headers = {} }: Outgoing): Promise<void> {
-    if (!ADDRESS.test(to)) throw new MailError("The recipient is not one plain address", "permanent");
-    let handedOver = false;
-    const transport = nodemailer.createTransport(this.#options);
+    });
     // The library tells a connection lost after the last byte exactly as one lost before the first.
     // What tells is whether the connection has read the letter to its end, which it begins after the server's 354.
-    transport.use("stream", (mail, done) => {
+    this.#transport.use("stream", (mail, done) => {
       const read = mail.message.createReadStream.bind(mail.message);
-      mail.message.createReadStream = (...options) => read(...options).once("end", () => handedOver = true);
+      const id = String(mail.data.messageId);
+      mail.message.createReadStream = (...options) => read(...options).once("end", () => this.#handedOver.add(id));
       done();
     });
+  }
+
+  /** Resolves when the server has taken the letter. Throws `MailError`, also where it was broken off by the signal. */
+  async send({ to, subject, text, html, messageId, headers = {} }: Outgoing, signal?: AbortSignal): Promise<void> {
+    if (!ADDRESS.test(to)) throw new MailError("The recipient is not one plain address", "permanent");
+    const recipient = { name: "", address: to };
     try {
-      const recipient = { name: "", address: to };
-      await transport.sendMail({ from: this.#from, to: recipient, subject, text, html, messageId, headers });
+      const letter = { from: this.#from, to: recipient, subject, text, html, messageId, headers };
+      await this.#transport.sendMail(signal ? { ...letter, signal } : letter);
     } catch (error) {
-      throw new MailError(error instanceof Error ? error.message : String(error), failureOf(error, handedOver));
+      const failure = failureOf(error, this.#handedOver.has(messageId));
+      throw new MailError(error instanceof Error ? error.message : String(error), failure);
     } finally {
-      transport.close();
+      this.#handedOver.delete(messageId);
     }
+  }
+
+  [Symbol.dispose](): void {
+    this.#transport.close();
   }
 }
 

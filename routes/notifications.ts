@@ -105,7 +105,10 @@ export function notificationRoutes(api: Api): void {
     answers: { 200: { description: "None will come any more", schema: z.object({ letters: z.literal("never") }) } },
   }, async ({ ctx, query: { token } }) => {
     const id = unsubscriber(ctx.secret, token);
-    if (id === undefined) throw new AppError("token-invalid", "The link is not one of this installation");
+    if (id === undefined) {
+      const error = { path: "token", rule: "known", message: "Expected the token of a letter of this installation" };
+      throw new AppError("validation", undefined, { errors: [error] });
+    }
     const command: UserCommand = { type: "change_notifications", letters: "never", mute: [], unmute: [] };
     try {
       await ctx.actors.ask({ kind: "user", id }, command);

@@ -13,8 +13,11 @@ import type { Log } from "../log.ts";
 
 /** How jobs of one kind are done. */
 export interface JobKind {
-  /** Throws to have it tried again, or `JobParked` to have it lie until somebody looks. `signal`: this process is stopping. */
-  run(job: Job, signal: AbortSignal): Promise<void>;
+  /**
+   * Throws to have it tried again, or `JobParked` to have it lie until somebody looks; `finished` says that its row went with its
+   * effect. `signal`: this process is stopping.
+   */
+  run(job: Job, signal: AbortSignal): Promise<void | "finished">;
   /** How many of them this process does beside each other. */
   atOnce?: number;
   /** Then a job is `dead`. `Infinity` for what only tells an actor. */
@@ -121,6 +124,8 @@ export class JobRunner implements AsyncDisposable {
   #pump(name: string, lane: Lane): void {
     const free = room(lane);
     if (this.#closed || lane.claiming || free <= 0 || (lane.offered.length === 0 && !lane.more)) return;
+    // With much to do one claim takes several.
+    if (lane.offered.length === 0 && lane.running > free) return;
     const ids = lane.offered.splice(0, free);
     const claim = ids.length > 0
       ? claimJobs(this.sql, name, ids, LEASE_MS)
@@ -151,8 +156,7 @@ export class JobRunner implements AsyncDisposable {
   async #do({ run, mostTries = MOST_TRIES }: JobKind, job: Job): Promise<void> {
     const renewing = setInterval(() => void renewJob(this.sql, job, LEASE_MS).catch(() => {}), RENEW_MS);
     try {
-      await run(job, this.#stopping.signal);
-      await finishJob(this.sql, job);
+      if (await run(job, this.#stopping.signal) !== "finished") await finishJob(this.sql, job);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const state = error instanceof JobParked ? error.state : job.attempts >= mostTries ? "dead" : "waiting";

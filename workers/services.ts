@@ -107,7 +107,7 @@ export async function letters(
       ...(sqlSocket === undefined ? {} : { sqlSocket }),
     }),
   ).smtpUrl;
-  const mailer = new Mailer({ url, from: config.MAIL_FROM });
+  const mailer = stack.use(new Mailer({ url, from: config.MAIL_FROM }));
   const parts = { sql, mailer, bundled };
   const ring = (jobs: readonly JobRef[]) => bell.ring(jobs);
   return {

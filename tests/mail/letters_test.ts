@@ -15,6 +15,8 @@ const KEY = new Uint8Array(32);
 const USER = newId();
 const database = await openMailDatabase();
 const { sql } = database;
+const mailers: Mailer[] = [];
+Deno.test.afterAll(() => mailers.forEach((mailer) => mailer[Symbol.dispose]()));
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
 await sql.query(
   `insert into users (id, login, password_hash, first_name, last_name, email, page_id, created_at, verify_nonce)
@@ -117,7 +119,9 @@ interface Case {
 
 async function run({ bundled = true, nonce = "n", notice, trick, left }: Case) {
   const trap = await SmtpTrap.open(({ step }) => step === trick?.[0] ? trick[1] : undefined);
-  const parts = { sql, mailer: new Mailer({ url: trap.url, from: "rook@example.org" }), bundled, codeKey: KEY };
+  const mailer = new Mailer({ url: trap.url, from: "rook@example.org" });
+  mailers.push(mailer);
+  const parts = { sql, mailer, bundled, codeKey: KEY };
   const id = newId();
   if (left) await sql.query("insert into deliveries (event_id, user_id, state) values ($1, $2, $3)", [id, USER, left]);
   const said = notice ? { notice } : { letter: "verify", nonce };

@@ -1,0 +1,153 @@
+/** Letters to followers while everything breaks: each follower gets one, or the ledger says that nobody knows. */
+import assert from "node:assert/strict";
+import { NodeProcess } from "../support/node_process.ts";
+import { makePeople, type Person } from "../support/person.ts";
+import { makeFollowers } from "../support/followers.ts";
+import { seededTest, until } from "../support/seeded.ts";
+import { type SmtpMoment, SmtpTrap } from "../support/smtp_trap.ts";
+
+interface Ledger {
+  user_id: string;
+  email: string;
+  state: string;
+}
+
+async function ledger(node: NodeProcess, post: string): Promise<Ledger[]> {
+  return await node.sql.query<Ledger>(
+    "select d.user_id, u.email, d.state from deliveries d join users u on u.id = d.user_id where d.event_id = $1",
+    [post],
+  );
+}
+
+/** Pauses between tries and leases of the dead take their time; a test moves the clock instead. */
+async function hurry(node: NodeProcess): Promise<void> {
+  await node.sql.query(
+    `update jobs set run_at = now() where state = 'waiting' and run_at > now() and kind in ('post.letter', 'post.letters')`,
+  );
+}
+
+/** Until nothing is under way any more. */
+async function finished(node: NodeProcess): Promise<void> {
+  await until("all letters are dealt with", async () => {
+    await hurry(node);
+    const [row] = await node.sql.query<{ left: number }>(
+      `select (select count(*) from jobs where kind in ('post.letter', 'post.letters') and state in ('waiting', 'running'))
+        + (select count(*) from events where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications'))
+        as left`,
+    );
+    return row!.left === 0;
+  }, { timeoutMs: 120_000, everyMs: 100 });
+}
+
+/** The promise, follower by follower. */
+async function judge(node: NodeProcess, trap: SmtpTrap, post: string, followers: readonly string[]): Promise<void> {
+  const states = new Map((await ledger(node, post)).map(({ email, user_id, state }) => [email, { user_id, state }]));
+  const counts = trap.counts();
+  assert.equal(states.size, followers.length, "everybody stands in the ledger");
+  let unknown = 0;
+  for (const email of followers) {
+    const { user_id, state } = states.get(email)!;
+    const got = counts.get(`<${post}.${user_id}@rookery>`) ?? 0;
+    if (state === "sent") assert.equal(got, 1, `${email} has one letter`);
+    else {
+      assert.equal(state, "unknown", email);
+      assert.ok(got <= 1, `${email} has ${got} letters`);
+      unknown++;
+    }
+  }
+  const [parked] = await node.sql.query<{ n: number }>("select count(*) as n from jobs where state = 'unknown'");
+  assert.equal(parked!.n, unknown, "whoever runs this sees each of them");
+  for (const { to } of trap.taken) assert.ok(!to.includes(","), "nobody sees another's address");
+}
+
+seededTest("A mail server that refuses, breaks and dawdles gets each letter once, or nobody knows", async (random) => {
+  const tricks: Record<string, string | null> = {
+    RCPT: "451 4.7.1 later",
+    DATA: null,
+    END: null,
+    MAIL: "421 4.3.2 closing",
+    CONNECT: "421 too many",
+  };
+  await using trap = await SmtpTrap.open();
+  await using node = await NodeProcess.start({ env: { SMTP_URL: trap.url } });
+  const [ann] = await makePeople(node, 1) as [Person];
+  const followers = await makeFollowers(node.sql, ann.page, 80);
+  trap.trick = async ({ step }) => {
+    const roll = random.next();
+    if (roll < 0.1) await new Promise((resolve) => setTimeout(resolve, roll * 2_000));
+    if (roll > 0.92 && step in tricks) return tricks[step];
+    // Taken or refused, as the connection breaks.
+    if (roll > 0.9 && step === "END") return "451 4.3.0 later";
+  };
+  const post = await ann.post("to everybody");
+  await finished(node);
+  await judge(node, trap, post.id, followers);
+});
+
+/** Kills the node at the so-many-th moment of a kind, then lets it go on. */
+const STEPS: [name: string, nth: number, fits: (moment: SmtpMoment) => boolean, answered: boolean][] = [
+  ["before a letter's recipient is said", 3, ({ step }) => step === "MAIL", false],
+  ["before a letter is sent", 5, ({ step }) => step === "DATA", false],
+  ["after a letter was sent, before the answer", 7, ({ step }) => step === "END", false],
+  ["as the answer comes", 6, ({ step }) => step === "END", true],
+  ["as a recipient is taken", 4, ({ step }) => step === "RCPT", true],
+];
+Deno.test("Killed at each step of a hand-over, each follower gets one letter, or nobody knows", async () => {
+  await using trap = await SmtpTrap.open();
+  await using node = await NodeProcess.start({ env: { SMTP_URL: trap.url } });
+  const [ann] = await makePeople(node, 1) as [Person];
+  const followers = await makeFollowers(node.sql, ann.page, 150);
+  let killed: Promise<void> | undefined;
+  const arm = ([, nth, fits, answered]: typeof STEPS[number]) => {
+    let seen = 0;
+    killed = undefined;
+    trap.trick = (moment) => {
+      if (killed || !fits(moment) || ++seen < nth) return undefined;
+      killed = node.kill();
+      return answered ? undefined : killed.then(() => null);
+    };
+  };
+  arm(STEPS[0]!);
+  const post = (await ann.post("to everybody")).id;
+  for (const [i, [name]] of STEPS.entries()) {
+    await until(`it was killed ${name}`, () => killed !== undefined);
+    await killed;
+    // Slowly, so that letters are left for the next step.
+    trap.trick = async ({ step }) => {
+      if (step === "MAIL") await new Promise((resolve) => setTimeout(resolve, 100));
+      return undefined;
+    };
+    await node.restart();
+    // Whoever died holds its claims; a test does not wait for their end.
+    await node.sql.query("update jobs set lease_until = now() where state = 'running'");
+    const next = STEPS[i + 1];
+    if (next) arm(next);
+    else trap.trick = () => undefined;
+  }
+  await finished(node);
+  await judge(node, trap, post, followers);
+  const unknown = (await ledger(node, post)).filter(({ state }) => state === "unknown").length;
+  assert.ok(unknown > 0, "a hand-over that nobody heard the end of is left unknown");
+});
+
+Deno.test("Killed between the steps of an expansion, the bundled server has one letter for each of a thousand followers", async () => {
+  await using node = await NodeProcess.start();
+  const [ann] = await makePeople(node, 1) as [Person];
+  const followers = await makeFollowers(node.sql, ann.page, 1_200);
+  const post = (await ann.post("to everybody")).id;
+  for (const part of [1, 400, 501, 900]) {
+    await until(`${part} stand in the ledger`, async () => (await ledger(node, post)).length >= part, { everyMs: 5 });
+    await node.kill();
+    await node.restart();
+    await node.sql.query("update jobs set lease_until = now() where state = 'running'");
+  }
+  await finished(node);
+  const states = await ledger(node, post);
+  assert.deepEqual([...new Set(states.map(({ state }) => state))], ["sent"]);
+  const letters = await node.sql.query<{ recipient: string; n: number }>(
+    "select recipient, count(*) as n from letters where message_id like $1 group by recipient",
+    [`<${post}.%`],
+  );
+  assert.deepEqual(letters.map(({ recipient }) => recipient).sort(), followers.sort());
+  assert.ok(letters.every(({ n }) => n === 1));
+});

@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { type Body, eventually, type Person, startApp, type TestApp } from "../support/app.ts";
+import { SmtpTrap } from "../support/smtp_trap.ts";
+
+const app = await startApp();
+Deno.test.afterAll(async () => await app[Symbol.asyncDispose]());
+
+async function inbox(person: Person, from: TestApp = app): Promise<Body[]> {
+  return (await from.letters(person.email)).filter(({ subject }) => !subject.startsWith("Confirm"));
+}
+
+/** Nothing is left to do that concerns letters about posts. */
+async function settled(from: TestApp = app): Promise<void> {
+  await eventually(async () => {
+    const left = await from.ctx.sql.query(
+      `select 1 from jobs where kind in ('post.letters', 'post.letter') and state in ('waiting', 'running')
+      union all select 1 from events where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications')`,
+    );
+    return left.length === 0 ? true : undefined;
+  }, "the letters to be dealt with");
+}
+
+async function states(post: string): Promise<string[]> {
+  const rows = await app.ctx.sql.query<{ state: string }>("select state from deliveries where event_id = $1", [post]);
+  return rows.map(({ state }) => state).sort();
+}
+
+const settings = (person: Person, body: unknown) =>
+  app.ok("PUT", "/notifications/settings", { token: person.token, body });
+
+Deno.test("A new post brings each follower one letter of their own, which reads well", async () => {
+  const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
+  const page = await app.page(ann, { name: "Birds & <b>bees</b>" });
+  for (const follower of [bob, eve]) await app.follow(follower, page.id);
+  const post = await app.post(ann, { text: "Look: 1 < 2 & more\nsecond line" }, page.id);
+  await settled();
+  for (const follower of [bob, eve]) {
+    const letters = await inbox(follower);
+    assert.equal(letters.length, 1);
+    const [{ to, subject, text, html }] = letters;
+    assert.deepEqual([to, subject], [follower.email, "Birds & <b>bees</b>: Look: 1 < 2 & more"]);
+    assert.ok(text.includes("Look: 1 < 2 & more\nsecond line"), text);
+    assert.ok(html.includes("Look: 1 &lt; 2 &amp; more") && !html.includes("<b>bees</b>"), html);
+    const other = follower === bob ? eve : bob;
+    for (const part of [text, html]) assert.ok(!part.includes(other.login), "nobody learns who else follows");
+  }
+  assert.deepEqual(await inbox(ann), [], "the author needs none");
+  assert.deepEqual(await states(post.id), ["sent", "sent"]);
+});
+
+Deno.test("Whoever follows later, or has not proven their address, gets none", async () => {
+  const [ann, bob] = await app.people(2) as [Person, Person];
+  const newcomer = await app.person({ verified: false });
+  await app.ctx.sql.query(
+    "insert into follows (page_id, user_id, state, created_at) values ($1, $2, 'following', now())",
+    [
+      ann.page_id,
+      newcomer.id,
+    ],
+  );
+  await app.post(ann);
+  await app.follow(bob, ann.page_id);
+  await settled();
+  assert.deepEqual([await inbox(bob), await inbox(newcomer)], [[], []]);
+});
+
+/** What happens between a post and its letters; each makes the follower get nothing. */
+const MEANWHILE: Record<string, (ann: Person, bob: Person, page: string, post: string) => Promise<unknown>> = {
+  "left": (_ann, bob, page) => app.ok("DELETE", `/pages/${page}/follow`, { token: bob.token }),
+  "was removed": (ann, bob, page) => app.ok("DELETE", `/pages/${page}/followers/${bob.id}`, { token: ann.token }),
+  "was blocked": async (_ann, bob) =>
+    app.ok("POST", `/users/${bob.id}/block`, { token: (await app.admin()).token, body: { reason: "spam" } }),
+  "wants no letters any more": (_ann, bob) => settings(bob, { letters: "never" }),
+  "cannot see the page, which was blocked": async (_ann, _bob, page) =>
+    app.ok("POST", `/pages/${page}/block`, { token: (await app.admin()).token, body: { reason: "spam", until: null } }),
+  "cannot see the post, which is gone": (ann, _bob, _page, post) =>
+    app.ok("DELETE", `/posts/${post}`, { token: ann.token }),
+};
+for (const [what, act] of Object.entries(MEANWHILE)) {
+  Deno.test(`A follower who ${what} meanwhile gets no letter`, async () => {
+    const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
+    const page = (await app.page(ann)).id;
+    await app.follow(bob, page);
+    // Held back until it has happened: the letter's job lies there, and nobody takes it.
+    await app.ctx.sql.script(
+      `create or replace function hold() returns trigger language plpgsql as $$ begin new.state = 'dead'; return new; end $$;
+      create or replace trigger hold before insert on jobs for each row when (new.kind = 'post.letter') execute function hold()`,
+    );
+    const post = (await app.post(ann, { text: "to be missed" }, page)).id;
+    await eventually(async () => (await states(post)).length === 1 ? true : undefined, "the ledger's row");
+    await app.ctx.sql.script("drop trigger hold on jobs");
+    await app.follow(eve, page);
+    await act(ann, bob, page, post);
+    await app.ctx.sql.query("update jobs set state = 'waiting' where kind = 'post.letter' and state = 'dead'");
+    await settled();
+    const [row] = await app.ctx.sql.query<{ n: number }>(
+      "select count(*) as n from letters where recipient = lower($1)",
+      [
+        bob.email,
+      ],
+    );
+    assert.equal(row!.n, 0);
+    assert.deepEqual(await states(post), ["skipped"]);
+  });
+}
+
+Deno.test("Whoever wants digests gets one letter a day with all of it, newest first, and nothing when there is nothing", async () => {
+  const [ann, bob] = await app.people(2) as [Person, Person];
+  await settings(bob, { letters: "daily" });
+  await app.follow(bob, ann.page_id);
+  const texts = ["first of the day", "second of the day", "taken back"];
+  const posts: Body[] = [];
+  for (const text of texts) posts.push(await app.post(ann, { text }));
+  await settled();
+  assert.deepEqual(await inbox(bob), [], "not yet");
+  const [job] = await app.ctx.sql.query<{ id: string; run_at: string }>(
+    "select id, run_at from jobs where kind = 'post.digest' and user_id = $1",
+    [bob.id],
+  );
+  assert.match(job!.run_at, /T08:00:00/);
+  const ahead = Date.parse(job!.run_at) - Date.now();
+  assert.ok(ahead > 0 && ahead <= 86_400_000 + 60_000, `${ahead} ms ahead`);
+  await app.ok("DELETE", `/posts/${posts[2]!.id}`, { token: ann.token });
+  // The clock strikes.
+  const strike = () =>
+    app.ctx.sql.query("update jobs set run_at = now() where kind = 'post.digest' and user_id = $1", [bob.id]);
+  await strike();
+  const [letter] = await eventually(async () => {
+    const letters = await inbox(bob);
+    return letters.length > 0 ? letters : undefined;
+  }, "the digest");
+  assert.equal(letter.subject, "2 new posts for you");
+  assert.ok(letter.text.indexOf(texts[1]!) < letter.text.indexOf(texts[0]!) && letter.text.indexOf(texts[1]!) > 0);
+  assert.ok(!letter.text.includes("taken back"));
+  for (const post of posts.slice(0, 2)) assert.deepEqual(await states(post.id), ["sent"]);
+  await app.post(ann, { text: "of the next day" });
+  await settled();
+  assert.equal((await inbox(bob)).length, 1);
+  await settings(bob, { letters: "never" });
+  await strike();
+  await eventually(async () => {
+    const left = await app.ctx.sql.query("select 1 from jobs where kind = 'post.digest' and user_id = $1", [bob.id]);
+    return left.length === 0 ? true : undefined;
+  }, "the digest's job to end");
+  assert.equal((await inbox(bob)).length, 1, "whoever wants none any more gets none");
+});
+
+Deno.test("Letters carry what mail programs need to end them with one click, and that needs no sign-in", async () => {
+  await using trap = await SmtpTrap.open();
+  await using other = await startApp({ SMTP_URL: trap.url });
+  const [ann, bob] = await other.people(2) as [Person, Person];
+  await other.follow(bob, ann.page_id);
+  await other.post(ann, { text: "a first" });
+  const { content } = await eventually(async () => trap.taken[0], "the letter");
+  const headers = content.split("\r\n\r\n", 1)[0]!.replaceAll(/\r\n\s+/g, " ");
+  assert.match(headers, /^List-Unsubscribe-Post: List-Unsubscribe=One-Click$/m);
+  const url = /^List-Unsubscribe: <(\S+)>$/m.exec(headers)?.[1] ?? "";
+  assert.ok(url.startsWith(`${other.url}/api/v1/`), headers);
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: "List-Unsubscribe=One-Click",
+  });
+  assert.deepEqual([response.status, await response.json()], [200, { letters: "never" }]);
+  await other.post(ann, { text: "a second" });
+  await settled(other);
+  assert.equal(trap.taken.length, 1);
+  const forged = url.slice(`${other.url}/api/v1`.length).replace(bob.id, ann.id);
+  assert.equal((await other.call("POST", forged)).slug, "validation");
+});
+
+Deno.test("An address that bounces gets no further letters about posts", async () => {
+  await using trap = await SmtpTrap.open(({ step }) => step === "RCPT" ? "550 5.1.1 nobody here" : undefined);
+  await using other = await startApp({ SMTP_URL: trap.url });
+  const [ann, bob] = await other.people(2) as [Person, Person];
+  await other.follow(bob, ann.page_id);
+  for (let i = 0; i < 2; i++) {
+    await other.post(ann, { text: `post ${i}` });
+    await settled(other);
+  }
+  assert.equal(trap.lines.filter((line) => line.startsWith("RCPT")).length, 1);
+  const [{ n }] = await other.ctx.sql.query<{ n: number }>("select count(*) as n from jobs where state = 'dead'") as [
+    { n: number },
+  ];
+  assert.equal(n, 0, "that is nobody's to look at");
+});
