@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { type Body, eventually, type Person, sharedApp } from "../support/app.ts";
+import { BellModel } from "../support/bell_model.ts";
+import { type Seeded, seededTest } from "../support/seeded.ts";
+
+const app = sharedApp();
+const PEOPLE = 6;
+const STEPS = 160;
+const KINDS = ["follower", "request", "accepted", "like", "reply", "tag"];
+
+const WEIGHTS = {
+  follow: 12,
+  unfollow: 5,
+  accept: 5,
+  private: 4,
+  post: 8,
+  reply: 10,
+  tag: 6,
+  remove: 3,
+  like: 20,
+  unlike: 8,
+  block: 2,
+  unblock: 3,
+  mute: 3,
+  read: 8,
+};
+
+seededTest(
+  "Whatever people did, each bell says what the rules say, and its unread are counted right",
+  async (random) => {
+    const people = await app.people(PEOPLE);
+    const { token: admin } = await app.admin();
+    const world = new World(random, people, admin);
+    for (const person of people) world.model.owners.set(person.page_id, person.id);
+    for (let step = 0; step < STEPS; step++) {
+      const act = random.weighted(WEIGHTS);
+      await world.act(act);
+      await settled();
+      if (step % 8 === 7) await world.judge(`after ${step + 1} steps, the last of them ${act}`);
+    }
+    for (const id of [...world.model.blocked]) await world.unblock(id);
+    await world.judge("in the end");
+  },
+);
+
+/** The acts of people, done to the server and to the model alike. */
+class World {
+  readonly model = new BellModel();
+
+  constructor(private readonly random: Seeded, private readonly people: Person[], private readonly admin: string) {}
+
+  async act(act: keyof typeof WEIGHTS): Promise<void> {
+    const { random, model } = this;
+    const who = this.#someone();
+    const page = random.pick(this.people).page_id;
+    const owner = this.people.find(({ page_id }) => page_id === page)!;
+    const posts = [...model.posts.values()];
+    const { token } = who;
+    switch (act) {
+      case "follow":
+        if (owner.id === who.id || model.blocked.has(owner.id)) return;
+        await app.follow(who, page);
+        return model.follow(page, who.id);
+      case "unfollow":
+        if (owner.id === who.id) return;
+        await app.ok("DELETE", `/pages/${page}/follow`, { token });
+        return model.unfollow(page, who.id);
+      case "accept":
+        await app.ok("POST", `/pages/${who.page_id}/requests/accept`, { token, body: { all: true } });
+        return model.accept(who.page_id);
+      case "private": {
+        const is_private = random.chance(0.5);
+        await app.ok("PATCH", `/pages/${who.page_id}`, { token, body: { is_private } });
+        return model.setPrivate(who.page_id, is_private);
+      }
+      case "post":
+      case "reply": {
+        const seen = posts.filter(({ page }) => model.sees(who.id, page));
+        if (act === "reply" && seen.length === 0) return;
+        const replyTo = act === "reply" ? random.pick(seen).id : null;
+        const tagged = this.#some();
+        const { id } = await app.post(who, {
+          tagged_users: tagged.map(({ login }) => login),
+          ...(replyTo === null ? {} : { reply_to: replyTo }),
+        });
+        return model.post({ id, page: who.page_id, replyTo, tagged: ids(tagged), likers: [] });
+      }
+      case "tag": {
+        const own = posts.filter(({ page }) => page === who.page_id);
+        if (own.length === 0) return;
+        const tagged = this.#some();
+        const { id } = random.pick(own);
+        await app.ok("PATCH", `/posts/${id}`, { token, body: { tagged_users: tagged.map(({ login }) => login) } });
+        return model.tag(id, ids(tagged));
+      }
+      case "remove": {
+        const own = posts.filter(({ page }) => page === who.page_id);
+        if (own.length === 0) return;
+        const { id } = random.pick(own);
+        await app.ok("DELETE", `/posts/${id}`, { token });
+        return void model.posts.delete(id);
+      }
+      case "like":
+      case "unlike": {
+        const seen = posts.filter(({ page }) => model.sees(who.id, page));
+        if (seen.length === 0) return;
+        const { id } = random.pick(seen);
+        await app.ok(act === "like" ? "PUT" : "DELETE", `/posts/${id}/like`, { token });
+        return act === "like" ? model.like(id, who.id) : model.unlike(id, who.id);
+      }
+      case "block":
+        if (model.blocked.size >= 2) return;
+        await app.ok("POST", `/users/${who.id}/block`, { token: this.admin, body: { reason: "spam" } });
+        return void model.blocked.add(who.id);
+      case "unblock": {
+        const [first] = model.blocked;
+        return first === undefined ? undefined : await this.unblock(first);
+      }
+      case "mute": {
+        const kind = random.pick(KINDS);
+        const told = random.chance(0.5);
+        await app.ok("PUT", "/notifications/settings", { token, body: { bell: { [kind]: told } } });
+        const muted = model.muted.get(who.id) ?? new Set();
+        model.muted.set(who.id, muted);
+        return void (told ? muted.delete(kind) : muted.add(kind));
+      }
+      case "read": {
+        const items = await bell(who);
+        if (items.length === 0) return;
+        const place = random.whole(0, items.length - 1);
+        const { order } = model.bell(who.id)[place]!;
+        await app.ok("POST", "/notifications/read", { token, body: { up_to: items[place].cursor } });
+        return model.readUpTo(who.id, order);
+      }
+    }
+  }
+
+  async unblock(id: string): Promise<void> {
+    await app.ok("DELETE", `/users/${id}/block`, { token: this.admin });
+    this.model.blocked.delete(id);
+    const person = this.people.find((each) => each.id === id)!;
+    // Their session went with the block.
+    Object.assign(person, await app.signIn(person.login));
+  }
+
+  async judge(when: string): Promise<void> {
+    for (const person of this.people.filter(({ id }) => !this.model.blocked.has(id))) {
+      const items = await bell(person);
+      const expected = this.model.bell(person.id);
+const got = items.map((item) => ({ line: lineOf(item, expected), unread: item.unread }));
+      assert.deepEqual(got, expected.map(({ line, unread }) => ({ line, unread })), `${person.login} ${when}`);
+      const { unread } = await app.ok("GET", "/notifications?limit=1", { token: person.token });
+      const [counted] = await app.ctx.sql.query<{ n: number }>(
+        `select count(*) as n from notifications n left join notification_settings s on s.user_id = n.user_id
+        where n.user_id = $1 and n.position > coalesce(s.read_position, 0) and n.id = any ($2::uuid[])`,
+        [person.id, items.map(({ id }) => id)],
+      );
+      assert.deepEqual([unread, counted!.n], Array(2).fill(expected.filter((each) => each.unread).length), when);
+    }
+  }
+
+  #someone(): Person {
+    return this.random.pick(this.people.filter(({ id }) => !this.model.blocked.has(id)));
+  }
+
+  #some(): Person[] {
+    return this.people.filter(() => this.random.chance(0.25));
+  }
+}
+
+function ids(people: Person[]): Set<string> {
+  return new Set(people.map(({ id }) => id));
+}
+
+/** The whole bell, read in pages. */
+async function bell({ token }: Person): Promise<Body[]> {
+  const items: Body[] = [];
+  for (let cursor: string | null = ""; cursor !== null;) {
+    const page: Body = await app.ok("GET", `/notifications?limit=7${cursor && `&cursor=${cursor}`}`, { token });
+    items.push(...page.items);
+    cursor = page.next_cursor;
+  }
+  return items;
+}
+
+function lineOf({ kind, actors, count, page, post }: Body, expected: { line: string }[]): string {
+  const names = actors.map(({ id }: Body) => id);
+  if (kind !== "like") return `${kind} ${kind === "reply" || kind === "tag" ? post.id : page.id} by ${names[0]}`;
+  const nameless = `like ${post.id} ${count} somebody`;
+  return expected.some(({ line }) => line === nameless) && names.length === 1
+    ? nameless
+    : `like ${post.id} ${count} ${names.join("+")}`;
+}
+
+/** All events so far have been dealt with. */
+async function settled(): Promise<void> {
+  await eventually(async () => {
+    const waiting = await app.ctx.sql.query(
+      `select 1 from events where kind <> 'notification' and seq > (select seq from consumers where name = 'notifications')
+      union all select 1 from like_signals`,
+    );
+    return waiting.length === 0 ? true : undefined;
+  }, "the notifications to have read all events");
+}

@@ -1,0 +1,155 @@
+/** What each person's bell must say, told by the rules alone: an independent second opinion, with nothing of the server's in it. */
+
+export interface ModelPost {
+  id: string;
+  page: string;
+  replyTo: string | null;
+  tagged: Set<string>;
+  /** In the order in which they liked it. */
+  likers: string[];
+}
+
+interface Told {
+  kind: string;
+  page: string;
+  post: string | null;
+  who: string;
+  /** Latest first; at most three. */
+  named: string[];
+  order: number;
+}
+
+const NAMED = 3;
+
+export class BellModel {
+  readonly owners = new Map<string, string>();
+  readonly privates = new Set<string>();
+  readonly follows = new Map<string, "following" | "requested">();
+  readonly posts = new Map<string, ModelPost>();
+  readonly blocked = new Set<string>();
+  readonly muted = new Map<string, Set<string>>();
+  readonly #told = new Map<string, Map<string, Told>>();
+  readonly #read = new Map<string, number>();
+  #order = 0;
+
+  follow(page: string, who: string): void {
+    const key = `${page} ${who}`;
+    if (this.follows.has(key)) return;
+    const state = this.privates.has(page) ? "requested" : "following";
+    this.follows.set(key, state);
+    this.#tell(this.owners.get(page)!, state === "following" ? "follower" : "request", page, null, who, page);
+  }
+
+  unfollow(page: string, who: string): void {
+    this.follows.delete(`${page} ${who}`);
+  }
+
+  accept(page: string): void {
+    for (const [key, state] of this.follows) {
+      const [of, who] = key.split(" ") as [string, string];
+      if (of !== page || state !== "requested") continue;
+      this.follows.set(key, "following");
+      this.#tell(who, "accepted", page, null, this.owners.get(page)!, page);
+    }
+  }
+
+  setPrivate(page: string, isPrivate: boolean): void {
+    if (isPrivate) this.privates.add(page);
+    else if (this.privates.delete(page)) this.accept(page);
+  }
+
+  post(post: ModelPost): void {
+    this.posts.set(post.id, post);
+    const author = this.owners.get(post.page)!;
+    const original = post.replyTo === null ? undefined : this.posts.get(post.replyTo);
+    const addressee = original && this.owners.get(original.page);
+    if (addressee) this.#tell(addressee, "reply", post.page, post.id, author, post.id);
+    this.#tellTags(post, addressee);
+  }
+
+  tag(id: string, tagged: Set<string>): void {
+    const post = this.posts.get(id)!;
+    post.tagged = tagged;
+    const original = post.replyTo === null ? undefined : this.posts.get(post.replyTo);
+    this.#tellTags(post, original && this.owners.get(original.page));
+  }
+
+  like(id: string, who: string): void {
+    const post = this.posts.get(id)!;
+    if (post.likers.includes(who)) return;
+    post.likers.push(who);
+    this.#tell(this.owners.get(post.page)!, "like", post.page, id, who, id);
+  }
+
+  unlike(id: string, who: string): void {
+    const post = this.posts.get(id)!;
+    post.likers = post.likers.filter((liker) => liker !== who);
+  }
+
+  readUpTo(who: string, order: number): void {
+    this.#read.set(who, Math.max(this.#read.get(who) ?? 0, order));
+  }
+
+  /** Whether they may see the posts of a page. */
+  sees(who: string, page: string): boolean {
+    const owner = this.owners.get(page)!;
+    if (this.blocked.has(owner)) return false;
+    return !this.privates.has(page) || owner === who || this.follows.get(`${page} ${who}`) === "following";
+  }
+
+  /** Latest first. */
+  bell(user: string): { line: string; unread: boolean; order: number }[] {
+    return [...this.#told.get(user)?.values() ?? []].filter((told) => this.#visible(user, told))
+      .sort((a, b) => b.order - a.order)
+      .map((told) => ({
+        line: this.#line(user, told),
+        unread: told.order > (this.#read.get(user) ?? 0),
+        order: told.order,
+      }));
+  }
+
+  #line(user: string, { kind, page, post, who, named }: Told): string {
+    if (kind !== "like") return `${kind} ${post ?? page} by ${who}`;
+    const others = this.posts.get(post!)!.likers.filter((liker) => liker !== user);
+    const still = named.filter((name) => others.includes(name) && !this.blocked.has(name));
+    // Whom it names where none of those who were told is left is not said.
+    return `like ${post} ${others.length} ${still.length > 0 ? still.join("+") : "somebody"}`;
+  }
+
+  #visible(user: string, { kind, page, post, who }: Told): boolean {
+    if (!this.sees(user, page)) return false;
+    if (kind !== "like" && this.blocked.has(who)) return false;
+    const shown = post === null ? undefined : this.posts.get(post);
+    switch (kind) {
+      case "follower":
+        return this.follows.get(`${page} ${who}`) === "following";
+      case "request":
+        return this.follows.get(`${page} ${who}`) === "requested";
+      case "accepted":
+        return this.follows.get(`${page} ${user}`) === "following";
+      case "like":
+        return shown !== undefined && shown.likers.some((liker) => liker !== user && !this.blocked.has(liker));
+      case "reply":
+        return shown !== undefined && shown.replyTo !== null && this.posts.has(shown.replyTo);
+      default:
+        return shown !== undefined && shown.tagged.has(user);
+    }
+  }
+
+  #tellTags(post: ModelPost, addressee: string | undefined): void {
+    const author = this.owners.get(post.page)!;
+    // Whoever is answered hears of the answer.
+    for (const who of post.tagged) if (who !== addressee) this.#tell(who, "tag", post.page, post.id, author, post.id);
+  }
+
+  #tell(user: string, kind: string, page: string, post: string | null, who: string, about: string): void {
+    if (user === who || this.muted.get(user)?.has(kind)) return;
+    const told = this.#told.get(user) ?? new Map<string, Told>();
+    this.#told.set(user, told);
+    const key = `${kind} ${about} ${kind === "like" ? "" : who}`;
+    const before = told.get(key);
+    if (before && (kind !== "like" || before.named.includes(who))) return;
+    const named = [who, ...before?.named ?? []].slice(0, NAMED);
+    told.set(key, { kind, page, post, who, named, order: ++this.#order });
+  }
+}
