@@ -25,7 +25,10 @@ Deno.test("The live feed of a page that hides and comes back", async (t) => {
     const mark = await ann.post("mark", {}, beacon.id);
     return await Promise.all(listeners.map(async (listener) => {
       await listener.heard("the mark", ({ data }) => data.id === mark.id);
-      return listener.frames.splice(0).filter(({ data }) => data.id !== mark.id).map(({ type, data }) =>
+      const frames = listener.frames.splice(0).filter(({ type, data }) =>
+        type !== "notification" && data.id !== mark.id
+      );
+      return frames.map(({ type, data }) =>
         type.startsWith("page.")
           ? `${type} ${data.reason ?? ""} ${data.visible ?? ""}`.trim()
           : `${type} ${data.text ?? data.id}`

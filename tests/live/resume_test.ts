@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { LiveListener } from "../support/live_listener.ts";
-import { assertOrderly, type EventRow, LiveOracle, readEvents } from "../support/live_oracle.ts";
+import { assertOrderly, type EventRow, LiveOracle, notificationsToHear, readEvents } from "../support/live_oracle.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, inBatches, makePeople, type Person } from "../support/person.ts";
 import { type Seeded, seededTest, until } from "../support/seeded.ts";
@@ -26,6 +26,7 @@ seededTest("Listeners that are cut at random hear every event their feed would s
   ) {
     assert.ok(world.storm.done.get(act), `nobody ever succeeded with ${act}`);
   }
+  assert.ok(world.notified > 0, "somebody was told of something");
   await holdTablesAgainstEvents(node, world);
   await assertLikesCoalesced(node);
   assert.equal(new Set(world.seqOfId.values()).size, world.seqOfId.size, "an event came under two ids");
@@ -40,6 +41,8 @@ interface World {
   seq: number;
   events: Map<number, EventRow>;
   seqOfId: Map<string, number>;
+  /** Notifications that had to be heard, and were. */
+  notified: number;
 }
 
 async function build(node: NodeProcess, random: Seeded): Promise<World> {
@@ -64,7 +67,7 @@ async function build(node: NodeProcess, random: Seeded): Promise<World> {
   }
   const storm = new Storm(random, everybody, [admin, moderator!], pages);
   const known = new Map(events.map((event) => [event.seq, event]));
-  return { storm, admin, listeners, seq, events: known, seqOfId: new Map() };
+  return { storm, admin, listeners, seq, events: known, seqOfId: new Map(), notified: 0 };
 }
 
 /** Some cuts, at moments of the storm rather than of the clock; now and then from an older cursor, which repeats. */
@@ -92,7 +95,8 @@ async function settled(node: NodeProcess): Promise<number> {
   return await until("every event has its number", async () => {
     const [row] = await node.sql.query<{ seq: number; open: boolean }>(
       `select (select seq from sequencer) as seq, exists (select from events where seq is null)
-        or exists (select from like_signals) as open`,
+        or exists (select from like_signals) or exists (select from events where kind <> 'notification'
+          and seq > (select seq from consumers where name = 'notifications')) as open`,
     );
     return row && !row.open && { seq: row.seq };
   }).then(({ seq }) => seq);
@@ -111,7 +115,8 @@ async function catchUp(node: NodeProcess, { listeners, admin }: World): Promise<
 
 async function holdAgainstTable(node: NodeProcess, world: World, stretch: number): Promise<void> {
   const upTo = await settled(node);
-  const events = await readEvents(node.sql, world.seq, upTo);
+  const from = world.seq;
+  const events = await readEvents(node.sql, from, upTo);
   assert.deepEqual(events.map(({ seq }) => seq), events.map((_, i) => world.seq + 1 + i), "numbers without a gap");
   world.seq = upTo;
   for (const event of events) world.events.set(event.seq, event);
@@ -131,6 +136,10 @@ async function holdAgainstTable(node: NodeProcess, world: World, stretch: number
     const missing = must.filter(({ seq }) => !heard.has(seq));
     const came = frames.map(({ seq, connection }) => `${seq}@${connection}`);
     assert.deepEqual(missing, [], `${who} missed what they should have heard, and heard ${came}`);
+    for (const position of await notificationsToHear(node.sql, listener.person.id, from, upTo)) {
+      assert.ok(heard.has(position), `${who} missed the notification at ${position}, and heard ${came}`);
+      world.notified++;
+    }
     // What was repeated from before this stretch was judged in its own.
     const extra = frames.filter(({ seq }) => seq >= events[0]!.seq && !may.has(seq));
     assert.deepEqual(extra, [], `${who} heard what was not for them`);

@@ -147,7 +147,7 @@ class World {
     for (const person of this.people.filter(({ id }) => !this.model.blocked.has(id))) {
       const items = await bell(person);
       const expected = this.model.bell(person.id);
-const got = items.map((item) => ({ line: lineOf(item, expected), unread: item.unread }));
+      const got = items.map((item) => ({ line: lineOf(item, expected), unread: item.unread }));
       assert.deepEqual(got, expected.map(({ line, unread }) => ({ line, unread })), `${person.login} ${when}`);
       const { unread } = await app.ok("GET", "/notifications?limit=1", { token: person.token });
       const [counted] = await app.ctx.sql.query<{ n: number }>(

@@ -25,6 +25,25 @@ export async function readEvents(sql: Sql, after: number, upTo: number): Promise
   );
 }
 
+/**
+ * Where the notifications of a stretch stand that a person must have heard of: those they see now and saw ever since, as what they
+ * tell of was neither undone nor hidden in between.
+ */
+export async function notificationsToHear(sql: Sql, user: string, after: number, upTo: number): Promise<number[]> {
+  const rows = await sql.query<{ position: number }>(
+    `select n.position from visible_notifications($1) n
+    where n.position > $2 and n.position <= $3
+      and (n.kind <> 'like' or exists (
+        select from likes l where l.post_id = n.post_id and l.user_id = n.actors[1] and l.created_at <= n.at))
+      and (n.kind not in ('follower', 'request') or exists (
+        select from follows f where f.page_id = n.about and f.user_id = n.who and f.created_at <= n.at))
+      and not exists (
+        select from events e where e.page_id = n.page_id and e.kind in ('page.hidden', 'page.shown') and e.seq > $2 and e.seq <= $3)`,
+    [user, after, upTo],
+  );
+  return rows.map(({ position }) => position);
+}
+
 type Audience = "none" | "pages" | "posts";
 
 /** One listener's feed, moved along the events. */
@@ -55,6 +74,8 @@ export class LiveOracle {
     const must: EventRow[] = [];
     const may = new Set<number>();
     for (const event of events) {
+      // What must be heard of these, the notifications themselves say.
+      if (event.kind === "notification" && event.user_id === this.user) may.add(event.seq);
       const needed = neededFor(event, this.user);
       if (!needed) continue;
       const steps = changes.get(event.page_id!)!;
