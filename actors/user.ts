@@ -7,15 +7,11 @@ import {
   readNotifications,
 } from "../db/notifications.ts";
 import { blockUser, deleteUser, lapseUserBlock, setRole, unblockUser } from "../db/moderation.ts";
-import { type EndReason, endSession, openSession, refreshSession } from "../db/sessions.ts";
 import {
-  changePassword,
-  countGuess,
   loadUserActor,
   type RegisterRow,
   registerUser,
   type Role,
-  sendCode,
   type SentCode,
   updateProfile,
   type UserActorRow,
@@ -23,17 +19,10 @@ import {
   verifyUser,
 } from "../db/users.ts";
 import { renderAccount } from "../render.ts";
-import { codeMatches } from "../security/codes.ts";
 import { isBlocked } from "../security/principals.ts";
-import {
-  type ActorKind,
-  commit,
-  type CommitDecision,
-  type Decision,
-  type Outcome,
-  refuse,
-  reply,
-} from "./runtime/actor.ts";
+import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
+import { code, guess, noticeAddress, password } from "./user_codes.ts";
+import { endOf, refresh, signIn } from "./user_sessions.ts";
 
 export type { Role } from "../db/users.ts";
 
@@ -104,11 +93,6 @@ export type UserCommand =
   | { type: "delete" }
   | { type: "expire" };
 
-/** Wrong guesses a code survives (`docs/limits.md`). */
-export const MOST_GUESSES = 5;
-/** How long a used refresh token still gets the pair it was exchanged for: a lost answer, two tabs. */
-export const REFRESH_GRACE_MS = 10_000;
-
 type State = UserState | null;
 
 export function userActor(codeKey: Uint8Array): ActorKind<State, UserCommand> {
@@ -143,23 +127,13 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
   switch (command.type) {
     case "account":
       return reply(renderAccount(state));
-    case "sign_in": {
-      if (isBlocked(state, now)) return refuse("account-blocked");
-      if (command.password_version !== state.password_version) return refuse("credentials-invalid");
-      const session: Session = { id: command.sid, generation: 0, issued_at: at, kid: command.kid };
-      const { sid: id, kid, expires_at, device, job } = command;
-      const row = { id, user_id: state.id, kid, expires_at, device, to: noticeAddress(state), job, at };
-      return commit(openSession, row, ({ told }) => ({
-        value: session,
-        state: { ...state, session },
-        jobs: told ? letter(job) : [],
-      }));
-    }
+    case "sign_in":
+      return signIn(state, command, now);
     case "refresh":
       return refresh(state, command, now);
     case "sign_out":
       if (state.session?.id !== command.sid) return refuse("session-ended");
-      return end(state, "session-ended", at, { value: null, state: { ...state, session: null } });
+      return endOf(state, "session-ended", at, { value: null, state: { ...state, session: null } });
     case "send_code": {
       const to = state.pending_email ?? (state.email_verified_at ? null : state.email);
       if (!to) return refuse("already-verified");
@@ -290,78 +264,6 @@ function register(state: State, row: RegisterRow): Decision<State> {
     };
     return { value: renderAccount(created), state: created, jobs: verify ? letter(row.letter_job) : [] };
   });
-}
-
-function refresh(state: UserState, command: Extract<UserCommand, { type: "refresh" }>, now: number): Decision<State> {
-  const { session } = state;
-  if (isBlocked(state, now)) return refuse("account-blocked");
-  // Whoever asks finds out why by the session's end reason.
-  if (session?.id !== command.sid) return reply({ ended: true });
-  if (command.generation > session.generation) return refuse("token-invalid");
-  const issued = Date.parse(session.issued_at);
-  if (command.generation === session.generation - 1 && now - issued <= REFRESH_GRACE_MS) return reply({ session });
-  const at = new Date(now).toISOString();
-  if (command.generation < session.generation) {
-    return end(state, "token-reused", at, { refusal: { code: "token-reused" }, state: { ...state, session: null } });
-  }
-  const next: Session = { id: session.id, generation: session.generation + 1, issued_at: at, kid: command.kid };
-  const row = { id: session.id, generation: next.generation, kid: next.kid, expires_at: command.expires_at, at };
-  return commit(refreshSession, row, () => ({ value: { session: next }, state: { ...state, session: next } }));
-}
-
-function end(state: UserState, reason: EndReason, at: string, outcome: Outcome<State>): Decision<State> {
-  if (!state.session) return refuse("session-ended");
-  return commit(endSession, { id: state.session.id, reason, at }, () => outcome);
-}
-
-function code(
-  state: UserState,
-  purpose: "verify" | "recover",
-  to: string,
-  { nonce, expires_at, job }: { nonce: string; expires_at: string; job: string },
-  at: string,
-): Decision<State> {
-  return commit(sendCode, { id: state.id, purpose, nonce, expires_at, to, job, at }, () => ({
-    value: null,
-    state: { ...state, [purpose]: { nonce, expires_at, attempts: 0 } },
-    jobs: letter(job),
-  }));
-}
-
-function guess(
-  codeKey: Uint8Array,
-  state: UserState,
-  purpose: "verify" | "recover",
-  given: string,
-  now: number,
-  right: () => Decision<State>,
-): Decision<State> {
-  const sent = state[purpose];
-  if (!sent || Date.parse(sent.expires_at) <= now) return refuse("code-invalid");
-  if (sent.attempts >= MOST_GUESSES) return refuse("code-exhausted");
-  if (codeMatches(codeKey, purpose, state.id, sent.nonce, given)) return right();
-  return commit(countGuess, { id: state.id, purpose }, () => ({
-    refusal: { code: "code-invalid" },
-    state: { ...state, [purpose]: { ...sent, attempts: sent.attempts + 1 } },
-  }));
-}
-
-function password(
-  state: UserState,
-  { password_hash, job }: { password_hash: string; job: string },
-  at: string,
-): CommitDecision<State> {
-  const to = noticeAddress(state);
-  return commit(changePassword, { id: state.id, password_hash, to, job, at }, () => ({
-    value: null,
-    state: { ...state, password_version: state.password_version + 1, session: null, recover: null },
-    jobs: to === null ? [] : letter(job),
-  }));
-}
-
-/** Where letters about the account's security go; an address that nobody has proven is told nothing. */
-function noticeAddress({ email, email_verified_at }: UserState): string | null {
-  return email_verified_at === null ? null : email;
 }
 
 /** A changed e-mail stays pending, and the old one in force, until its own code is given; giving the old one again withdraws it. */

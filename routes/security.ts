@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { REFRESH_GRACE_MS, type Session, type UserCommand } from "../actors/user.ts";
+import type { Session, UserCommand } from "../actors/user.ts";
+import { REFRESH_GRACE_MS } from "../actors/user_sessions.ts";
 import type { AppContext } from "../context.ts";
 import { endReason } from "../db/sessions.ts";
 import { credentials } from "../db/users.ts";

@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
-import {
-  facet,
-  MOST_GUESSES,
-  REFRESH_GRACE_MS,
-  userActor,
-  type UserCommand,
-  type UserState,
-} from "../../actors/user.ts";
+import { facet, userActor, type UserCommand, type UserState } from "../../actors/user.ts";
+import { MOST_GUESSES } from "../../actors/user_codes.ts";
+import { REFRESH_GRACE_MS } from "../../actors/user_sessions.ts";
 import { codeFor } from "../../security/codes.ts";
 import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisions.ts";
 

@@ -1,0 +1,56 @@
+import { letter } from "../db/letters.ts";
+import { type EndReason, endSession, openSession, refreshSession } from "../db/sessions.ts";
+import { isBlocked } from "../security/principals.ts";
+import { commit, type Decision, type Outcome, refuse, reply } from "./runtime/actor.ts";
+import type { Session, UserCommand, UserState } from "./user.ts";
+import { noticeAddress } from "./user_codes.ts";
+
+type State = UserState | null;
+
+/** How long a used refresh token still gets the pair it was exchanged for: a lost answer, two tabs. */
+export const REFRESH_GRACE_MS = 10_000;
+
+/** A new session, which ends the one before it (S1-4); from a device that was not used before the account's owner is told. */
+export function signIn(
+  state: UserState,
+  command: Extract<UserCommand, { type: "sign_in" }>,
+  now: number,
+): Decision<State> {
+  const { sid: id, kid, password_version, expires_at, device, job } = command;
+  if (isBlocked(state, now)) return refuse("account-blocked");
+  if (password_version !== state.password_version) return refuse("credentials-invalid");
+  const at = new Date(now).toISOString();
+  const session: Session = { id, generation: 0, issued_at: at, kid };
+  const row = { id, user_id: state.id, kid, expires_at, device, to: noticeAddress(state), job, at };
+  return commit(openSession, row, ({ told }) => ({
+    value: session,
+    state: { ...state, session },
+    jobs: told ? letter(job) : [],
+  }));
+}
+
+export function refresh(
+  state: UserState,
+  command: Extract<UserCommand, { type: "refresh" }>,
+  now: number,
+): Decision<State> {
+  const { session } = state;
+  if (isBlocked(state, now)) return refuse("account-blocked");
+  // Whoever asks finds out why by the session's end reason.
+  if (session?.id !== command.sid) return reply({ ended: true });
+  if (command.generation > session.generation) return refuse("token-invalid");
+  const issued = Date.parse(session.issued_at);
+  if (command.generation === session.generation - 1 && now - issued <= REFRESH_GRACE_MS) return reply({ session });
+  const at = new Date(now).toISOString();
+  if (command.generation < session.generation) {
+    return endOf(state, "token-reused", at, { refusal: { code: "token-reused" }, state: { ...state, session: null } });
+  }
+  const next: Session = { id: session.id, generation: session.generation + 1, issued_at: at, kid: command.kid };
+  const row = { id: session.id, generation: next.generation, kid: next.kid, expires_at: command.expires_at, at };
+  return commit(refreshSession, row, () => ({ value: { session: next }, state: { ...state, session: next } }));
+}
+
+export function endOf(state: UserState, reason: EndReason, at: string, outcome: Outcome<State>): Decision<State> {
+  if (!state.session) return refuse("session-ended");
+  return commit(endSession, { id: state.session.id, reason, at }, () => outcome);
+}
