@@ -125,7 +125,7 @@ export class JobRunner implements AsyncDisposable {
     const free = room(lane);
     if (this.#closed || lane.claiming || free <= 0 || (lane.offered.length === 0 && !lane.more)) return;
     // With much to do one claim takes several.
-    if (lane.offered.length === 0 && lane.running > free) return;
+    if (lane.offered.length === 0 && lane.running > 3 * free) return;
     const ids = lane.offered.splice(0, free);
     const claim = ids.length > 0
       ? claimJobs(this.sql, name, ids, LEASE_MS)

@@ -229,3 +229,28 @@ function freePort(): number {
   listener.close();
   return listener.addr.port;
 }
+
+Deno.test("deno task jobs: counts, lists, tries again and lets go, through a running server", async () => {
+  await using node = await NodeProcess.start({ full: false });
+  const env = { DATA_DIR: node.dataDir, SECRET_KEY };
+  const [dead, unknown] = [crypto.randomUUID(), crypto.randomUUID()];
+  await node.sql.query(
+    `insert into jobs (id, kind, payload, state, run_at, last_error)
+    values ($1, 'test.gone', '{}', 'dead', now(), E'no luck\\x1b[31m'), ($2, 'test.gone', '{}', 'unknown', now(), 'who knows')`,
+    [dead, unknown],
+  );
+  assert.match((await TaskProcess.run("jobs", [], env)).output, /^dead +1$/m);
+  const listed = (await TaskProcess.run("jobs", ["list"], env)).output;
+  assert.ok(
+    listed.includes(dead) && !listed.includes(unknown) && listed.includes("no luck") && !listed.includes("\x1b[31m"),
+  );
+  assert.ok((await TaskProcess.run("jobs", ["list", "unknown", "--kind", "test.gone"], env)).output.includes(unknown));
+  assert.equal((await TaskProcess.run("jobs", ["retry", unknown], env)).code, 1, "nothing is sent twice");
+  const retried = await TaskProcess.run("jobs", ["retry", "--all"], env);
+  assert.deepEqual([retried.code, retried.output], [0, `${dead} waits again\n`]);
+  assert.match((await TaskProcess.run("jobs", ["drop", unknown], env)).output, /is gone/);
+  assert.match((await TaskProcess.run("jobs", ["list", "unknown"], env)).output, /^No job is unknown$/m);
+  for (const wrong of [["fly"], ["list", "asleep"], ["retry"], ["drop"], ["retry", "--all", dead], ["--nonsense"]]) {
+    assert.equal((await TaskProcess.run("jobs", wrong, env)).code, 2, wrong.join(" "));
+  }
+});

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { type Body, eventually, type Person, startApp } from "../support/app.ts";
+import { SmtpTrap } from "../support/smtp_trap.ts";
+
+Deno.test("A letter that nobody takes is parked, seen by administrators without its secrets, and sent when they say so", async () => {
+  let refuses = true;
+  await using trap = await SmtpTrap.open(({ step }) => step === "END" && refuses ? "554 5.6.0 not that" : undefined);
+  await using app = await startApp({ SMTP_URL: trap.url });
+  const { token } = await app.admin();
+  const [ann, bob] = await app.people(2) as [Person, Person];
+  await app.follow(bob, ann.page_id);
+  const post = await app.post(ann);
+  const dead = await eventually(async () => {
+    const { items } = await app.ok("GET", "/jobs?state=dead", { token });
+    return items.length > 0 ? items as Body[] : undefined;
+  }, "the dead job");
+  assert.equal(dead.length, 1);
+  const [{ id, kind, attempts, last_error, user_id, post_id }] = dead as [Body];
+  assert.deepEqual([kind, attempts, user_id, post_id], ["post.letter", 1, bob.id, post.id]);
+  assert.match(last_error, /554 5\.6\.0 not that/);
+  assert.ok(!JSON.stringify(dead).includes("payload"));
+  assert.deepEqual((await app.ok("GET", "/jobs?state=dead&kind=other", { token })).items, []);
+
+  refuses = false;
+  const again = await app.ok("POST", `/jobs/${id}/retry`, { token });
+  assert.deepEqual([again.state, again.attempts], ["waiting", 0]);
+  await eventually(async () => trap.taken.length === 1 ? true : undefined, "the letter");
+  await eventually(async () => {
+    const answer = await app.call("POST", `/jobs/${id}/retry`, { token });
+    return answer.slug === "not-found" ? true : undefined;
+  }, "the job to be gone");
+});
+
+Deno.test("An unclear hand-over is left unknown: it cannot be tried again, and can be let go", async () => {
+  await using trap = await SmtpTrap.open(({ step }) => step === "END" ? null : undefined);
+  await using app = await startApp({ SMTP_URL: trap.url });
+  const { token } = await app.admin();
+  const [ann, bob] = await app.people(2) as [Person, Person];
+  await app.follow(bob, ann.page_id);
+  await app.post(ann);
+  const { id } = await eventually(
+    async () => (await app.ok("GET", "/jobs?state=unknown", { token })).items[0],
+    "the job",
+  );
+  await app.refused("nothing-to-retry", "POST", `/jobs/${id}/retry`, { token });
+  assert.equal((await app.call("DELETE", `/jobs/${id}`, { token })).status, 204);
+  await app.refused("not-found", "DELETE", `/jobs/${id}`, { token });
+  assert.equal(trap.taken.length, 1);
+});
+
+Deno.test("Jobs are listed page by page, each once, whatever they are called", async () => {
+  await using app = await startApp();
+  const { token } = await app.admin();
+  await app.ctx.sql.query(
+    `insert into jobs (id, kind, payload, state, run_at, created_at)
+    select gen_random_uuid(), 'test', '{}', 'dead', now(), now() - (i / 3) * interval '1 second' from generate_series(1, 25) i`,
+  );
+  const seen: string[] = [];
+  for (let cursor: string | null = ""; cursor !== null;) {
+    const page: Body = await app.ok("GET", `/jobs?state=dead&limit=4${cursor && `&cursor=${cursor}`}`, { token });
+    seen.push(...page.items.map(({ id }: Body) => id));
+    cursor = page.next_cursor;
+  }
+  assert.deepEqual([seen.length, new Set(seen).size], [25, 25]);
+  for (const query of ["state=asleep", "kind=", "limit=0", "cursor=nonsense"]) {
+    const { status } = await app.call("GET", `/jobs?${query}`, { token });
+    assert.ok(status === 422 || status === 400, query);
+  }
+});

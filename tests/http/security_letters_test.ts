@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { type Body, eventually, PASSWORD, type Person, sharedApp } from "../support/app.ts";
+
+const app = sharedApp();
+const NEW_PASSWORD = "Other-Horse2";
+
+/** Subjects of the letters that are no codes, oldest first; waits until there are so many. */
+async function notices(email: string, password: string, least: number): Promise<string[]> {
+  return await eventually(async () => {
+    const letters = await app.letters(email, password);
+    const subjects = letters.map(({ subject }: Body) => subject).filter((subject: string) =>
+      !/^(Confirm|Set)/.test(subject)
+    );
+    return subjects.length >= least ? subjects.reverse() : undefined;
+  }, `${least} notices to ${email}`);
+}
+
+async function signInFrom({ login }: Person, device: string, password = PASSWORD): Promise<string> {
+  const body = { login, password };
+  return (await app.ok("POST", "/security/login", { body, headers: { "user-agent": device } })).access_token;
+}
+
+Deno.test("A sign-in from a new device is told by letter, one from a known device or its next version is not", async () => {
+  const person = await app.register();
+  await signInFrom(person, "Deno/2.9.6");
+  await signInFrom(person, "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0");
+  const [subject] = await notices(person.email, PASSWORD, 1);
+  assert.match(subject!, /new device/);
+  await signInFrom(person, "Mozilla/5.0 (X11; Linux x86_64) Firefox/141.0");
+  await signInFrom(person, "Deno/3.0.0");
+  await signInFrom(person, "curl/8");
+  assert.equal((await notices(person.email, PASSWORD, 2)).length, 2);
+  const [{ text }] = await app.letters(person.email);
+  assert.match(text, /curl\/8/);
+});
+
+Deno.test("A new account's first sign-in is no news, nor is anything told to an address that nobody has proven", async () => {
+  const person = await app.person({ verified: false });
+  await signInFrom(person, "Firefox");
+  await signInFrom(person, "Chromium");
+  const known = await app.register();
+  assert.deepEqual(await notices(known.email, PASSWORD, 0), []);
+  assert.deepEqual(await notices(person.email, PASSWORD, 0), []);
+});
+
+Deno.test("A changed password is told, whoever changed it", async () => {
+  const person = await app.register();
+  const body = { current: PASSWORD, new: NEW_PASSWORD };
+  await app.ok("POST", "/security/password", { token: person.token, body });
+  assert.match((await notices(person.email, NEW_PASSWORD, 1))[0]!, /password was changed/);
+  await app.ok("POST", "/security/recover", { body: { email: person.email } });
+  const code = await eventually(async () => {
+    const letter = (await app.letters(person.email, NEW_PASSWORD)).find(({ subject }: Body) => /^Set/.test(subject));
+    return letter && /\b[A-Z0-9]{8}\b/.exec(letter.text)?.[0];
+  }, "the recovery code");
+  await app.ok("POST", "/security/reset", { body: { email: person.email, code, new: PASSWORD } });
+  assert.equal((await notices(person.email, PASSWORD, 2)).length, 2);
+});
+
+Deno.test("A changed e-mail is told to the address that was in force, once it is not any more", async () => {
+  const person = await app.register();
+  const fresh = `new-${person.email}`;
+  await app.ok("PATCH", `/users/${person.id}`, { token: person.token, body: { email: fresh } });
+  const code = await app.code(fresh);
+  const told = () =>
+    app.ctx.sql.query<{ subject: string }>(
+      "select subject from letters where recipient = lower($1) and subject not like 'Confirm%'",
+      [person.email],
+    );
+  assert.deepEqual(await told(), [], "as long as it is only pending");
+  await app.ok("POST", "/security/verify", { token: person.token, body: { code } });
+  const [{ subject }] = await eventually(async () => {
+    const letters = await told();
+    return letters.length > 0 ? letters as [{ subject: string }] : undefined;
+  }, "the notice");
+  assert.match(subject, /e-mail .* was changed/);
+});
