@@ -1,14 +1,16 @@
-import { EXPAND_JOB } from "../db/deliveries.ts";
 import type { JobRef } from "../db/jobs.ts";
 import { stepNotifications } from "../db/notification_step.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../log.ts";
+import { nextDigest } from "../mail/digest_time.ts";
 import { Wakeful } from "../workers/wakeful.ts";
 import type { EventKind, SequencedEvent } from "./runtime/protocol.ts";
 
 export interface NotificationOptions {
   sql: Sql;
   log: Log;
+  /** Between digests of letters. */
+  digestEveryMs: number;
   /** Its own events were committed. */
   onTold: (events: SequencedEvent[]) => void;
   /** Jobs were committed that are due now. */
@@ -30,14 +32,14 @@ const SWEEP_MS = 1_000;
 export class Notification implements AsyncDisposable {
   readonly #work: Wakeful;
 
-  constructor({ sql, log, onTold, onJobs }: NotificationOptions) {
+  constructor({ sql, log, digestEveryMs, onTold, onJobs }: NotificationOptions) {
     this.#work = new Wakeful({
       everyMs: SWEEP_MS,
       paceMs: PACE_MS,
       step: async () => {
-        const { seen, events, expanding } = await stepNotifications(sql, AT_ONCE);
+        const { seen, events, jobs } = await stepNotifications(sql, AT_ONCE, nextDigest(Date.now(), digestEveryMs));
         if (events.length > 0) onTold(events);
-        onJobs(expanding.map((id) => ({ kind: EXPAND_JOB, id })));
+        onJobs(jobs);
         return seen === AT_ONCE;
       },
       onFailure: (error) => log.warn("people could not be told yet; trying again", { error }),

@@ -25,6 +25,8 @@ export async function fillWorld(sql: Sql, { people, posts, follows, readers }: W
     from generate_series(1, $1::int) n`,
     [people, hash],
   );
+  // Letters about what the benches write would be sent beside them.
+  await sql.query("insert into notification_settings (user_id, letters) select id, 'never' from users");
   await sql.query(
     `insert into handles (handle, user_id) select 'bench' || n, ${
       idOf("user", "n")

@@ -31,6 +31,25 @@ const DIGEST_OF = (rows: string, at: string) =>
 const REACHABLE = `u.email_verified_at is not null and (u.blocked_until is null or u.blocked_until <= now())
       and not exists (select from bounces b where b.email = lower(u.email))`;
 
+/**
+ * CTEs that enter letters in the ledger, with their jobs, out of `step`: rows of (event_id, published_at, user_id, created_at), where
+ * `created_at` is when the person came to follow. `queued` has the jobs that are due now. `digestAt` is SQL.
+ */
+export function enteringLetters(digestAt: string): string {
+  return `ledger as (
+      insert into deliveries (event_id, user_id, state, digest_id)
+      select s.event_id, s.user_id, case when n.letters = 'daily' then 'digest' else 'due' end,
+        case when n.letters = 'daily' then ${DIGEST_ID("s.user_id", digestAt)} end
+      from step s join users u on u.id = s.user_id left join notification_settings n on n.user_id = s.user_id
+      where s.created_at <= s.published_at and coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}
+      on conflict do nothing returning event_id, user_id, state),
+    queued as (
+      insert into jobs (id, kind, payload, run_at, user_id)
+      select gen_random_uuid(), '${POST_LETTER_JOB}', jsonb_build_object('post_id', event_id, 'user_id', user_id), now(), user_id
+      from ledger where state = 'due' returning id),
+    digests as (${DIGEST_OF("(select * from ledger where state = 'digest')", digestAt)})`;
+}
+
 export interface Expansion {
   /** Followers looked at; fewer than asked for were the last ones. */
   seen: number;
@@ -54,18 +73,7 @@ export async function expandPost(sql: Sql, claim: Claim, most: number, digestAt:
       select p.id as event_id, p.published_at, f.* from post p cross join lateral (
         select user_id, created_at from follows where page_id = p.page_id and user_id > p.after and state = 'following'
         order by user_id limit $4) f),
-    ledger as (
-      insert into deliveries (event_id, user_id, state, digest_id)
-      select s.event_id, s.user_id, case when n.letters = 'daily' then 'digest' else 'due' end,
-        case when n.letters = 'daily' then ${DIGEST_ID("s.user_id", "$5")} end
-      from step s join users u on u.id = s.user_id left join notification_settings n on n.user_id = s.user_id
-      where s.created_at <= s.published_at and coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}
-      on conflict do nothing returning event_id, user_id, state),
-    queued as (
-      insert into jobs (id, kind, payload, run_at, user_id)
-      select gen_random_uuid(), '${POST_LETTER_JOB}', jsonb_build_object('post_id', event_id, 'user_id', user_id), now(), user_id
-      from ledger where state = 'due' returning id),
-    digests as (${DIGEST_OF("(select * from ledger where state = 'digest')", "$5")}),
+    ${enteringLetters("$5")},
     moved as (
       update jobs set payload = payload || jsonb_build_object('after', (select user_id from step order by user_id desc limit 1))
       where id in (select id from job) and exists (select from step))

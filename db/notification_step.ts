@@ -1,12 +1,16 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import { tell, telling, TOLD } from "../actors/runtime/commit.ts";
-import { EXPAND_JOB } from "./deliveries.ts";
+import { enteringLetters, EXPAND_JOB, POST_LETTER_JOB } from "./deliveries.ts";
+import type { JobRef } from "./jobs.ts";
 import type { Sql } from "./sql.ts";
 
 /** People a notification of likes names at most. */
 const MOST_NAMED = 3;
 /** The same act of the same person, undone and done again, is told again after this time. */
 const AGAIN = "interval '1 day'";
+
+/** Pages with no more followers than this need no job to bring their letters. */
+const FEW = 20;
 
 /** What an event means for whom: `(user_id, kind, page_id, post_id, about, who, actors, at, seq)`. */
 const ACTS = `
@@ -70,11 +74,18 @@ news as materialized (
     or w.kind in ('follower', 'request', 'accepted') and b.at < w.at - ${AGAIN}),
 moved as (
   update consumers set seq = (select max(seq) from batch) where name = 'notifications' and exists (select from batch) returning 1),
+published as materialized (
+  select p.id, p.page_id, p.published_at, g.follower_count from batch e
+  join posts p on p.id = e.post_id and p.state = 'ready' join pages g on g.id = p.page_id and g.deleted_at is null
+  where e.kind = 'post.created'),
+step as materialized (
+  select p.id as event_id, p.published_at, f.user_id, f.created_at
+  from published p join follows f on f.page_id = p.page_id and f.state = 'following' where p.follower_count between 1 and ${FEW}),
+${enteringLetters("$2")},
 expanding as (
   insert into jobs (id, kind, payload, run_at)
-  select gen_random_uuid(), '${EXPAND_JOB}', jsonb_build_object('post_id', e.post_id, 'page_id', e.page_id), now()
-  from batch e join pages g on g.id = e.page_id where e.kind = 'post.created' and g.follower_count > 0 and g.deleted_at is null
-  returning id),
+  select gen_random_uuid(), '${EXPAND_JOB}', jsonb_build_object('post_id', id, 'page_id', page_id), now()
+  from published where follower_count > ${FEW} returning id),
 ${
   telling(
     tell("notification", {
@@ -83,7 +94,7 @@ ${
       from: "news",
       rank: "row_number() over (order by at)",
     }),
-    ["moved", "expanding"],
+    ["moved", "ledger", "queued", "digests", "expanding"],
   )
 },
 noted as (
@@ -91,7 +102,8 @@ noted as (
   select n.id, ${COLUMNS.split(", ").map((column) => `n.${column}`).join(", ")}, e.seq
   from news n join emitted e on (e.data->>'id')::uuid = n.id
   on conflict (user_id, kind, about, who) do update set actors = excluded.actors, at = excluded.at, position = excluded.position)
-select (select count(*) from batch) as seen, ${TOLD} as events, array(select id::text from expanding) as expanding`;
+select (select count(*) from batch) as seen, ${TOLD} as events, array(select id::text from expanding) as expanding,
+  array(select id::text from queued) as queued`;
 
 export interface NotificationStep {
   /** Events looked at. */
@@ -99,18 +111,23 @@ export interface NotificationStep {
   /** The new events that tell of notifications. */
   events: SequencedEvent[];
   /** The jobs that bring letters about new posts. */
-  expanding: string[];
+  jobs: JobRef[];
 }
 
 /**
  * Reads on in the events, at most so many: who is to be told of what, in the app and by letter. One statement moves the position and
- * writes what follows from it, so that each event is dealt with once, whatever crashes and however many processes try.
+ * writes what follows from it, so that each event is dealt with once, whatever crashes and however many processes try. `digestAt`: when
+ * the next digest goes out.
  */
-export async function stepNotifications(sql: Sql, most: number): Promise<NotificationStep> {
-  const [row] = await sql.query<{ seen: number; events: SequencedEvent[] | null; expanding: string[] }>(
-    STEP,
-    [most],
-    "notification.step",
-  );
-  return { seen: row?.seen ?? 0, events: row?.events ?? [], expanding: row?.expanding ?? [] };
+export async function stepNotifications(sql: Sql, most: number, digestAt: string): Promise<NotificationStep> {
+  const [row] = await sql.query<{
+    seen: number;
+    events: SequencedEvent[] | null;
+    expanding: string[];
+    queued: string[];
+  }>(STEP, [most, digestAt], "notification.step");
+  if (!row) return { seen: 0, events: [], jobs: [] };
+  const refs = (kind: string, ids: readonly string[]) => ids.map((id) => ({ kind, id }));
+  const jobs = [...refs(EXPAND_JOB, row.expanding), ...refs(POST_LETTER_JOB, row.queued)];
+  return { seen: row.seen, events: row.events ?? [], jobs };
 }

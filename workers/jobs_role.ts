@@ -17,7 +17,7 @@ export async function startJobs(
   /** To be told of committed events, in any order. */
   heard: (events: readonly SequencedEvent[]) => void;
 }> {
-  const { log, sql, stack, bell, storage, onTold } = parts;
+  const { config, log, sql, stack, bell, storage, onTold } = parts;
   const runner = stack.use(new JobRunner(sql, await letters(parts), log));
   const crop = await cropping(parts);
   await bell.onRing("jobs", (jobs) => {
@@ -25,6 +25,8 @@ export async function startJobs(
     if (jobs.some(({ kind }) => kind === CROP_JOB)) crop.wake();
   });
   stack.use(new FileSweeper(sql, storage, log));
-  const notification = stack.use(new Notification({ sql, log, onTold, onJobs: (jobs) => bell.ring(jobs) }));
+  const notification = stack.use(
+    new Notification({ sql, log, digestEveryMs: config.DIGEST_EVERY, onTold, onJobs: (jobs) => bell.ring(jobs) }),
+  );
   return { heard: (events) => notification.heard(events) };
 }
