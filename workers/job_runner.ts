@@ -82,10 +82,6 @@ export class JobRunner implements AsyncDisposable {
     this.#timer = setTimeout(() => this.#sweep(), SWEEP_MS);
   }
 
-  get kinds(): string[] {
-    return [...this.#lanes.keys()];
-  }
-
   offer(refs: readonly JobRef[]): void {
     for (const { kind, id } of refs) {
       const lane = this.#lanes.get(kind);
@@ -106,7 +102,7 @@ export class JobRunner implements AsyncDisposable {
 
   #sweep(): void {
     this.#track(
-      sweepJobs(this.sql, this.kinds).then((due) => {
+      sweepJobs(this.sql, [...this.#lanes.keys()]).then((due) => {
         for (const name of due) {
           const lane = this.#lanes.get(name)!;
           lane.more = true;
@@ -136,6 +132,10 @@ export class JobRunner implements AsyncDisposable {
       claim.then((jobs) => {
         if (ids.length === 0 && jobs.length === free) lane.more = true;
         for (const job of jobs) {
+          if (this.#closed) {
+            this.#track(returnJob(this.sql, job, "waiting", 0, "the process was stopping", false).catch(() => {}));
+            continue;
+          }
           lane.running++;
           this.#track(
             this.#do(lane.kind, job).finally(() => {

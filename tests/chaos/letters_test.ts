@@ -130,6 +130,31 @@ Deno.test("Killed at each step of a hand-over, each follower gets one letter, or
   assert.ok(unknown > 0, "a hand-over that nobody heard the end of is left unknown");
 });
 
+Deno.test("A node that is stopped while a mail server hangs ends in time, and its letters are sent by the next one", async () => {
+  await using trap = await SmtpTrap.open();
+  await using node = await NodeProcess.start({ env: { SMTP_URL: trap.url } });
+  const [ann] = await makePeople(node, 1) as [Person];
+  const followers = await makeFollowers(node.sql, ann.page, 30);
+  const hanging = Promise.withResolvers<undefined>();
+  let begun = 0;
+  trap.trick = ({ step }) => {
+    if (step !== "RCPT") return undefined;
+    begun++;
+    return hanging.promise;
+  };
+  const post = await ann.post("to everybody");
+  await until("letters are under way", () => begun > 0);
+  const { code, ms } = await node.stop();
+  assert.ok(code === 0 && ms < 10_000, `it ended with ${code} after ${Math.round(ms)} ms`);
+  hanging.resolve(undefined);
+  trap.trick = () => undefined;
+  await node.restart();
+  await finished(node);
+  await judge(node, trap, post.id, followers);
+  const left = (await ledger(node, post.id)).filter(({ state }) => state !== "sent");
+  assert.deepEqual(left, [], "none of them had been handed over");
+});
+
 Deno.test("Killed between the steps of an expansion, the bundled server has one letter for each of a thousand followers", async () => {
   await using node = await NodeProcess.start();
   const [ann] = await makePeople(node, 1) as [Person];
