@@ -14,6 +14,7 @@ import type { Keys } from "./security/keys.ts";
 import type { Secret } from "./security/secret.ts";
 import type { Tokens } from "./security/tokens.ts";
 import type { Storage } from "./storage/storage.ts";
+import type { VkService } from "./vk/open.ts";
 
 /** Everything a route may reach. Built once, in `main.ts`; a test may build it otherwise. */
 export interface AppContext {
@@ -31,6 +32,8 @@ export interface AppContext {
   readonly gateway: Gateway;
   readonly feeds: ActiveFeeds;
   readonly storage: Storage;
+  /** Undefined where no VK is set up. */
+  readonly vk: VkService | undefined;
   readonly photos: { staging: Staging; waiting: PhotoWaiting };
   /** A like was committed: the sequencer tells of it at its next beat. */
   likesChanged(): void;
