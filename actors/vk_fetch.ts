@@ -41,6 +41,9 @@ const NAME_FRESH_MS = 3_600_000;
 /** A captcha that was answered waits so long for the request to come again. */
 const CAPTCHA_MS = 5 * 60_000;
 
+/** While VK is away the log says so this often, however many ask. */
+const TELL_MS = 10_000;
+
 /** Calls of one token go through one `Vk` while any is under way, so that they share requests. */
 interface Speaker {
   vk: Vk;
@@ -54,6 +57,7 @@ interface Speaker {
 export class VkFetch {
   #underWay = new Map<string, Promise<unknown>>();
   #speakers = new Map<string, Speaker>();
+  #toldAt = 0;
 
   constructor(private readonly options: VkFetchOptions) {}
 
@@ -177,7 +181,13 @@ export class VkFetch {
 
   async #kept<T>(key: string): Promise<{ value: T; fetched_at: string } | undefined> {
     const text = await this.#orWithout(this.options.cache.get(key));
-    return text ? JSON.parse(text) : undefined;
+    if (!text) return undefined;
+    try {
+      return JSON.parse(text);
+    } catch {
+      // Damaged is as good as lost.
+      return undefined;
+    }
   }
 
   async #keep(key: string, text: string): Promise<void> {
@@ -208,7 +218,10 @@ export class VkFetch {
   /** VK's own words stay out: nobody here wrote them. */
   #tell({ kind, code, message }: VkFailure): void {
     const { log } = this.options;
-    if (kind === "unreachable") log.warn("VK does not answer", { reason: message });
+    if (kind === "unreachable" && Date.now() - this.#toldAt > TELL_MS) {
+      this.#toldAt = Date.now();
+      log.warn("VK does not answer", { reason: message });
+    }
     if (kind === "bug" || kind === "app" || kind === "script") log.error("VK refuses what was asked", { kind, code });
   }
 }

@@ -36,8 +36,11 @@ type Results<C extends readonly Call<unknown>[]> = {
 /** VK has this long for one try, and a call for all of them, its turns and pauses included (`docs/limits.md`). */
 const ATTEMPT_MS = 4_000;
 const WITHIN_MS = 9_000;
+/** A try that is begun has this long, however near the deadline: else VK would be taken for down because we are late. */
+const LEAST_MS = 1_000;
 /** After these refusals a method rests for the token: its daily quota (29) is used up, or calls were too many alike (9). */
 const REST_MS = { quota: 30 * 60_000, flood: 60_000 } as const;
+const LEFT_ALONE = unreachable("VK did not answer a moment ago, and is left alone for now");
 /** Tokens remembered to be refused `execute`. */
 const MOST_ALONE = 10_000;
 
@@ -62,12 +65,10 @@ export class VkClient implements AsyncDisposable {
       perform: (prepare, deadline) => perform(token, holder, prepare, deadline),
       rests: (method) => restOf(limiter, holder, method),
       refused: (method, failure) => restAfter(limiter, holder, method, failure),
-      get alone() {
-        return alone.has(holder);
-      },
-      set alone(yes) {
+      isAlone: () => alone.has(holder),
+      leaveAlone: () => {
         if (alone.size >= MOST_ALONE) alone.clear();
-        if (yes) alone.add(holder);
+        alone.add(holder);
       },
     });
   }
@@ -99,9 +100,9 @@ export class VkClient implements AsyncDisposable {
     deadline: number,
   ): Promise<VkResult<Answered>> {
     const { limiter, attemptMs = ATTEMPT_MS } = this.options;
-    if (this.#breaker.open) return failed(unreachable("VK did not answer a moment ago, and is left alone for now"));
+    if (this.#breaker.open) return failed(LEFT_ALONE);
     try {
-      await limiter.take(holder);
+      await limiter.take(holder, deadline);
     } catch (error) {
       if (!(error instanceof TooBusy)) throw error;
       return failed({ kind: "busy", code: 0, message: "More calls wait than VK takes of one token" });
@@ -110,10 +111,10 @@ export class VkClient implements AsyncDisposable {
     const resting = await restOf(limiter, holder, method);
     if (resting) return failed(resting);
     // Others may have found out while this one waited.
-    if (this.#breaker.open) return failed(unreachable("VK did not answer a moment ago, and is left alone for now"));
+    if (this.#breaker.open) return failed(LEFT_ALONE);
     try {
       const form = formOf({ ...params, ...captcha });
-      const timeoutMs = Math.max(1, Math.min(attemptMs, deadline - Date.now()));
+      const timeoutMs = Math.min(attemptMs, Math.max(LEAST_MS, deadline - Date.now()));
       const envelope = await this.#breaker.run(() =>
         this.#transport.send({ method, form, token, repeatable }, timeoutMs)
       );

@@ -27,8 +27,9 @@ export interface Answered {
 export interface Sender {
   /** `prepare` is asked once, when the request's turn has come. */
   perform(prepare: () => Prepared, deadline: number): Promise<VkResult<Answered>>;
-  /** Whether VK has refused `execute` to this token. */
-  alone: boolean;
+  /** Whether VK has refused `execute` to this token, and that it has. */
+  isAlone(): boolean;
+  leaveAlone(): void;
   /** Why VK wants to hear nothing of a method for now. */
   rests(method: string): Promise<VkFailure | undefined>;
   /** An inner call was refused: what that means for later ones. */
@@ -60,7 +61,7 @@ export class Bundler {
   /** The results in the order of the calls, at most 25 of them. */
   ask(calls: readonly BareCall[], options: AskOptions): Promise<VkResult<unknown>[]> {
     if (calls.length > MOST_CALLS) throw new RangeError(`Expected at most ${MOST_CALLS} calls, got ${calls.length}`);
-    if (this.sender.alone) return Promise.all(calls.map((call) => this.#plainly(call, options)));
+    if (this.sender.isAlone()) return Promise.all(calls.map((call) => this.#plainly(call, options)));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ ...options, calls, resolve, reject });
       this.#turn();
@@ -109,7 +110,7 @@ export class Bundler {
     if (!result.ok) {
       if (!isAboutExecute(result.failure)) return calls.map(() => result);
       // An app's token may not bundle, by some of VK's documents; that holds for the next time, too.
-      if (result.failure.kind === "user-token-required") this.sender.alone = true;
+      if (result.failure.kind === "user-token-required") this.sender.leaveAlone();
       return await Promise.all(calls.map((call) => this.#plainly(call, options)));
     }
     const inner = unpacked(calls, result.value, this.sender.token);

@@ -58,9 +58,9 @@ export class CallLimiter implements AsyncDisposable {
     this.waitMs = waitMs;
   }
 
-  /** Resolves when one more call may go. Throws `TooBusy` when it would have to wait too long. */
-  async take(holder: string): Promise<void> {
-    const deadline = Date.now() + this.waitMs;
+  /** Resolves when one more call may go. Throws `TooBusy` when it would have to wait too long, or past `until`. */
+  async take(holder: string, until = Infinity): Promise<void> {
+    const deadline = Math.min(Date.now() + this.waitMs, until);
     const queue = this.#queues.get(holder) ?? { last: Promise.resolve(), waiting: 0 };
     this.#queues.set(holder, queue);
     // So many windows fit into the wait; who comes behind need not find that out by waiting.
@@ -90,6 +90,7 @@ export class CallLimiter implements AsyncDisposable {
 
   async #turn(holder: string, deadline: number): Promise<void> {
     for (;;) {
+      if (Date.now() > deadline) throw new TooBusy();
       const { value, leftMs } = await this.#shared((cache) => cache.increment(`vk:calls:${holder}`, 1, this.windowMs));
       if (value <= this.calls) return;
       if (Date.now() + leftMs > deadline) throw new TooBusy();

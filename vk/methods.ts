@@ -75,7 +75,7 @@ export const utils = {
   /** Undefined where nobody has the name. */
   resolveScreenName: (params: { screen_name: string }) => call("utils.resolveScreenName", params, Resolved),
   /** Seconds. */
-  getServerTime: () => call("utils.getServerTime", {}, z.int()),
+  getServerTime: (_params?: void) => call("utils.getServerTime", {}, z.int()),
 };
 
 function call<T>(method: string, params: VkParams, answer: z.ZodType<T>): Call<T> {
