@@ -271,6 +271,27 @@ Deno.test("An answer of another shape is no answer, and what VK leaves out is un
   assert.equal(valueOf(await as.utils.resolveScreenName({ screen_name: "x" })), undefined);
 });
 
+Deno.test("An answer without end is no answer", async () => {
+  await using server = answering({ "users.get": [{ id: 101, about: "x".repeat(7 * 1024 * 1024) }] });
+  await using vk = await startVk({ url: server.url, retry: { tries: 1 } });
+  assert.match(failureIn(await vk.as().users.get({})).message, /too long/);
+});
+
+Deno.test("A link that is no page is no link", async () => {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    const link = "javascript:alert(1)";
+    return Response.json({
+      error: { error_code: 14, error_msg: "Captcha needed", redirect_uri: link, captcha_img: link },
+    });
+  });
+  try {
+    await using vk = await startVk({ url: `http://127.0.0.1:${server.addr.port}` });
+    assert.deepEqual(failureIn(await vk.as().users.get({})).captcha, {});
+  } finally {
+    await server.shutdown();
+  }
+});
+
 Deno.test("A redirect takes the token nowhere", async () => {
   let followed = 0;
   const elsewhere = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {

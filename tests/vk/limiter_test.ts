@@ -88,6 +88,20 @@ Deno.test("Who came first goes first", async () => {
   assert.deepEqual(order, [0, 1, 2, 3, 4, 5]);
 });
 
+Deno.test("Of those who wait only the first asks the cache", async () => {
+  await using inner = new MemoryCache();
+  let asked = 0;
+  const counting = new Proxy(inner, {
+    get: (target, name) => (...args: [string, number, number]) => {
+      if (name === "increment") asked++;
+      return target.increment(...args);
+    },
+  });
+  await using limiter = new CallLimiter(counting, { calls: 3, windowMs: 100 });
+  await Promise.all(Array.from({ length: 12 }, () => limiter.take("holder")));
+  assert.ok(asked <= 12 + 4, `${asked} times`);
+});
+
 Deno.test("Nobody waits without end: who comes too late for the wait is told so", async () => {
   await using cache = new MemoryCache();
   await using limiter = new CallLimiter(cache, { calls: 1, windowMs: 200, waitMs: 500 });
