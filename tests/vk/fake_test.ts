@@ -334,14 +334,15 @@ Deno.test("The fake can be steered over HTTP, and its log holds no token", async
   assert.equal((await vk.ask("utils.getServerTime")).response, 1_700_000_005);
   await steer("PUT", "/fake/switches", { unknown_id: "error" });
   assert.equal((await vk.ask("users.get", { user_ids: "1000000000" })).error.error_code, 113);
-  for (
-    const [path, body] of [["switches", { nothing: 1 }], ["switches", { calls: "3" }], ["faults", {}], [
-      "faults",
-      null,
-    ]] as const
-  ) {
-    assert.equal((await steer(path === "faults" ? "POST" : "PUT", `/fake/${path}`, body)).status, 400);
-  }
+  const wrong: [string, string, unknown][] = [
+    ["PUT", "switches", { nothing: 1 }],
+    ["PUT", "switches", { calls: "3" }],
+    ["POST", "faults", {}],
+    ["POST", "faults", null],
+    ["POST", "faults", { fault: { kind: "nonsense" } }],
+    ["POST", "faults", { fault: { kind: "error" } }],
+  ];
+  for (const [http, path, body] of wrong) assert.equal((await steer(http, `/fake/${path}`, body)).status, 400);
   assert.equal((await steer("GET", "/fake/nothing")).status, 404);
   const log = (await steer("GET", "/fake/log")).body;
   assert.ok(log.length > 5 && !JSON.stringify(log).includes("fake-"), JSON.stringify(log[0]));

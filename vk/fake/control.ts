@@ -1,5 +1,5 @@
 import type { VkFake } from "./fake.ts";
-import type { FaultRule } from "./faults.ts";
+import type { Fault, FaultRule } from "./faults.ts";
 import type { Switches } from "./switches.ts";
 import { KINDS } from "./world.ts";
 
@@ -27,6 +27,7 @@ export function control(fake: VkFake, http: string, path: string, body: string):
         return done({
           help: HELP,
           switches: fake.switches,
+          kinds_of_faults: FAULTS,
           faults: fake.faults.list(),
           tokens: TOKENS,
           users: users(),
@@ -62,10 +63,32 @@ function users(): unknown[] {
   return KINDS.map(({ id, kind, screen_name }) => ({ id, kind, screen_name }));
 }
 
+/** What each kind of fault needs, and of which type. */
+const FAULTS: Readonly<Record<Fault["kind"], Readonly<Record<string, string>>>> = {
+  "error": { code: "number" },
+  "captcha": { form: "string" },
+  "validation": {},
+  "confirmation": {},
+  "latency": { ms: "number" },
+  "html": { status: "number" },
+  "reset": {},
+  "broken-off": {},
+  "no-answer": {},
+  "slow-body": {},
+  "truncated": {},
+  "no-response": {},
+};
+
 function ruleOf(body: string): FaultRule {
-  const rule = JSON.parse(body) as Partial<FaultRule> | null;
-  if (typeof rule?.fault?.kind !== "string") throw new Error('Expected {"fault": {"kind": …}}');
-  return rule as FaultRule;
+  const rule = JSON.parse(body) as { fault?: Record<string, unknown> } | null;
+  const { kind, ...given } = rule?.fault ?? {};
+  const needs = typeof kind === "string" && Object.hasOwn(FAULTS, kind) ? FAULTS[kind as Fault["kind"]] : undefined;
+  if (!needs) throw new Error(`Expected a fault of a kind out of ${Object.keys(FAULTS).join(", ")}`);
+  for (const [name, type] of Object.entries(needs)) {
+    const found = typeof given[name];
+    if (found !== type) throw new Error(`Expected a ${type} for "${name}" of "${kind}"`);
+  }
+  return rule as unknown as FaultRule;
 }
 
 function switchesOf(known: Switches, body: string): Partial<Switches> {
