@@ -1,6 +1,7 @@
 /**
- * Lists or rotates the keys that sign tokens, or seals anew what an earlier SECRET_KEY sealed. A new key is made known first and signs a few minutes later, so that no node
- * meets a token it cannot check; the old one still checks what it signed, for as long as a refresh token lives.
+ * Lists or rotates the keys that sign tokens, or seals anew what an earlier SECRET_KEY sealed. A new key is made known first and
+ * signs a few minutes later, so that no node meets a token it cannot check; the old one still checks what it signed, for as long as
+ * a refresh token lives.
  */
 import { MemoryCache } from "../db/memory_cache.ts";
 import type { Sql } from "../db/sql.ts";
@@ -43,7 +44,9 @@ async function reseal(sql: Sql, keys: Keys, secret: Secret): Promise<void> {
   // Copies of tokens are made anew when they do not open.
   await using copies = new MemoryCache();
   const { done, lost } = await new TokenVault({ sql, copies, secret, log: new Log("error") }).reseal();
-  say(`Sealed anew: ${signing} signing keys, ${done} VK tokens; without SECRET_KEY_PREVIOUS all of them open`);
+  say(
+    `Sealed anew: ${signing} signing keys, ${done} VK tokens; SECRET_KEY_PREVIOUS can go when every process has SECRET_KEY`,
+  );
   if (lost > 0) remark(`${lost} VK tokens open with neither key: who they belong to must store them again`);
 }
 
