@@ -143,6 +143,17 @@ const SETTINGS = {
       "Seals the keys that are kept in the database; required with `DATABASE_URL`, otherwise made in `DATA_DIR`",
     secret: true,
   },
+  SECRET_KEY_PREVIOUS: {
+    schema: z.string().min(SECRET_KEY_LENGTH, `Expected at least ${SECRET_KEY_LENGTH} characters`).optional(),
+    description:
+      "The `SECRET_KEY` before this one: what it sealed still opens, until `deno task keys reseal` has sealed it anew",
+    secret: true,
+  },
+  VK_API_URL: {
+    schema: vkUrl().optional(),
+    description:
+      "VK's API, as `https://api.vk.com`; without it the bundled fake where everything is embedded, otherwise none",
+  },
   LOG_LEVEL: {
     schema: z.enum(["debug", "info", "warn", "error"] satisfies Level[]),
     standard: "info",
@@ -292,6 +303,16 @@ function url(...protocols: string[]) {
     return parsed !== null && value.includes("://") && parsed.host !== "" &&
       protocols.includes(parsed.protocol.slice(0, -1));
   }, message);
+}
+
+/** Tokens go there, so in the open no further than this machine. The `/method` of VK's documents may be part of it. */
+function vkUrl() {
+  return url("http", "https").refine((value) => {
+    const { protocol, hostname, search, hash } = URL.parse(value) ?? new URL("https://none");
+    const near = ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
+    return (protocol === "https:" || near) && search === "" && hash === "";
+  }, "Expected https, or http at this machine, since tokens go there; and nothing behind the path")
+    .transform((value) => value.replace(/\/+$/, "").replace(/\/method$/, ""));
 }
 
 /** `Name <address>` or an address alone, on one line. */

@@ -15,6 +15,7 @@ import type { Keys } from "./security/keys.ts";
 import type { Secret } from "./security/secret.ts";
 import type { Tokens } from "./security/tokens.ts";
 import type { Storage } from "./storage/storage.ts";
+import type { VkService } from "./vk/open.ts";
 
 /** Everything a route may reach. Built once, in `main.ts`; a test may build it otherwise. */
 export interface AppContext {
@@ -32,6 +33,8 @@ export interface AppContext {
   readonly gateway: Gateway;
   readonly feeds: ActiveFeeds;
   readonly storage: Storage;
+  /** Undefined where no VK is set up. */
+  readonly vk: VkService | undefined;
   readonly photos: { staging: Staging; waiting: PhotoWaiting };
   /** Jobs were committed that are due now. */
   ring(jobs: readonly JobRef[]): void;

@@ -36,6 +36,14 @@ export const PROBLEMS = {
   "upload-expired": [409, "The upload took too long; send it again"],
   "photo-unreadable": [422, "The photo could not be read"],
   "storage-unavailable": [503, "The storage of photos cannot be reached"],
+  "vk-token-missing": [409, "No VK token is stored"],
+  "vk-token-invalid": [409, "VK refuses the stored token; store another"],
+  "vk-user-token-required": [409, "VK tells this to a person's token only"],
+  "vk-captcha-needed": [409, "VK wants to see that a person asks"],
+  "vk-validation-required": [409, "VK wants its user to confirm who they are"],
+  "vk-refused": [409, "VK refuses the request"],
+  "vk-unavailable": [503, "VK does not answer"],
+  "vk-not-configured": [503, "VK is not set up here"],
   "precondition-failed": [412, "The thing has changed"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],
@@ -57,21 +65,32 @@ export interface FieldError {
   message: string;
 }
 
+/** What a problem says beside its words (RFC 9457 §3.2): what to do about it, so that a program need not read. */
+export interface ProblemMembers {
+  /** The page to open. */
+  redirect_uri?: string;
+  captcha_sid?: string;
+  captcha_img?: string;
+  remixstlid?: string;
+}
+
 /** The one error that reaches a caller. Anything else is a 500 that says nothing but its request id. */
 export class AppError extends Error {
   override readonly name = "AppError";
   readonly status: number;
   readonly retryAfter: number | undefined;
   readonly errors: FieldError[] | undefined;
+  readonly members: ProblemMembers | undefined;
   constructor(
     readonly code: ProblemCode,
     detail?: string,
     /** `retryAfter` in seconds. */
-    options: { retryAfter?: number; errors?: FieldError[]; cause?: unknown } = {},
+    options: { retryAfter?: number; errors?: FieldError[]; members?: ProblemMembers; cause?: unknown } = {},
   ) {
     super(detail ?? PROBLEMS[code][1], options.cause === undefined ? {} : { cause: options.cause });
     this.status = PROBLEMS[code][0];
     this.retryAfter = options.retryAfter;
     this.errors = options.errors;
+    this.members = options.members;
   }
 }

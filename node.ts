@@ -34,6 +34,7 @@ import { Principals } from "./security/principals.ts";
 import { Secret } from "./security/secret.ts";
 import { Tokens } from "./security/tokens.ts";
 import { openStorage } from "./storage/open.ts";
+import { openVk } from "./vk/open.ts";
 import { startHousekeeping } from "./workers/housekeeping.ts";
 import { JobBell } from "./workers/job_bell.ts";
 import { JobRunner } from "./workers/job_runner.ts";
@@ -74,7 +75,7 @@ export async function startNode(
   const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());
   const bus: Bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
   const leases = stack.use(new LocalLeases(sql));
-  const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR);
+  const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);
   const keys = stack.use(await Keys.load(sql, secret, log));
 
   const stream = stack.use(await EventStream.open(sql, log));
@@ -116,6 +117,8 @@ export async function startNode(
   const parts = { config, log, secret, sql, sqlSocket, stack };
   const storageSpec = await photoStorage(parts);
   const storage = stack.use(openStorage(storageSpec));
+  const vk = await openVk({ ...parts, cache });
+  if (vk) stream.consume((events) => vk.fetch.absorb(events));
 
   const ctx: AppContext = {
     config,
@@ -132,6 +135,7 @@ export async function startNode(
     gateway,
     feeds,
     storage,
+    vk,
     photos: { staging: new Staging(storage, sql, READS[config.IMAGE_ENGINE]), waiting: new PhotoWaiting(sql) },
     ring: (jobs) => bell.ring(jobs),
     likesChanged: () => likes.hint(),

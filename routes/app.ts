@@ -21,6 +21,7 @@ import { postRoutes } from "./posts.ts";
 import { securityRoutes } from "./security.ts";
 import { systemRoutes } from "./system.ts";
 import { userRoutes } from "./users.ts";
+import { vkRoutes } from "./vk.ts";
 
 /** The whole HTTP surface. `app.fetch(request, { address })` serves it. */
 export function buildApi(ctx: AppContext): Api {
@@ -46,6 +47,7 @@ export function buildApi(ctx: AppContext): Api {
       notificationRoutes,
       mailRoutes,
       jobRoutes,
+      vkRoutes,
     ]
   ) {
     routes(api);

@@ -13,6 +13,10 @@ const Problem = z.object({
   instance: z.string(),
   request_id: z.string(),
   errors: z.array(z.object({ path: z.string(), rule: z.string(), message: z.string() })).optional(),
+  redirect_uri: z.string().optional().meta({ description: "The page to open" }),
+  captcha_sid: z.string().optional(),
+  captcha_img: z.string().optional(),
+  remixstlid: z.string().optional(),
 }).meta({ id: "Problem" });
 
 /** The OpenAPI 3.1 document, from the very schemas the endpoints validate with. */
@@ -31,7 +35,9 @@ export function openApiDocument({ endpoints, ctx }: Pick<Api, "endpoints" | "ctx
       };
     }
     if (endpoint.etag) responses["304"] = { description: "Not changed since the ETag given" };
-    for (const status of [...problemStatuses(endpoint), ...(endpoint.uploads ? [408] : [])]) {
+    for (
+      const status of [...problemStatuses(endpoint), ...(endpoint.uploads ? [408] : []), ...(endpoint.problems ?? [])]
+    ) {
       responses[status] ??= {
         description: describe(status),
         content: { "application/problem+json": { schema: convert(Problem, "output", schemas) } },

@@ -20,6 +20,7 @@ export interface SigningKey {
   retired: boolean;
 }
 
+const PURPOSE = "signing-keys";
 const REFRESH_MS = 60_000;
 /** A new key is known before it is used, so that no node meets a token it cannot check, or a session it cannot sign for. */
 const UNUSED_MS = 2 * REFRESH_MS;
@@ -85,6 +86,21 @@ export class Keys implements AsyncDisposable {
     return kid;
   }
 
+  /** Seals anew what is sealed under the previous SECRET_KEY; tells how many. */
+  async reseal(): Promise<number> {
+    const rows = await this.sql.query<Pick<KeyRow, "kid" | "sealed_private">>(
+      "select kid, sealed_private from signing_keys",
+    );
+    let done = 0;
+    for (const { kid, sealed_private } of rows) {
+      const sealed = this.secret.reseal(PURPOSE, sealed_private, kid);
+      if (!sealed) continue;
+      await this.sql.query("update signing_keys set sealed_private = $2 where kid = $1", [kid, sealed]);
+      done++;
+    }
+    return done;
+  }
+
   async reload(): Promise<void> {
     this.#lookedAt = Date.now();
     const rows = await this.sql.query<KeyRow>(
@@ -111,7 +127,7 @@ export class Keys implements AsyncDisposable {
     if (known) return { ...known, retired: retired_at !== null };
     let der: Uint8Array;
     try {
-      der = this.secret.open("signing-keys", sealed_private, kid);
+      der = this.secret.open(PURPOSE, sealed_private, kid);
     } catch (cause) {
       throw new Error("The signing keys cannot be opened: SECRET_KEY is not the one they were sealed with", { cause });
     }
@@ -122,7 +138,7 @@ export class Keys implements AsyncDisposable {
   async #add(kid: string): Promise<void> {
     const { publicKey, privateKey } = generateKeyPairSync("ed25519");
     const { kty, crv, x } = publicKey.export({ format: "jwk" });
-    const sealed = this.secret.seal("signing-keys", privateKey.export({ format: "der", type: "pkcs8" }), kid);
+    const sealed = this.secret.seal(PURPOSE, privateKey.export({ format: "der", type: "pkcs8" }), kid);
     await this.sql.query(
       "insert into signing_keys (kid, public_jwk, sealed_private) values ($1, $2::jsonb, $3) on conflict (kid) do nothing",
       [kid, JSON.stringify({ kty, crv, x }), sealed],

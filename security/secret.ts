@@ -9,21 +9,24 @@ const FILE = "secret.key";
  */
 export class Secret {
   readonly #key: Uint8Array;
+  readonly #previous: Secret | undefined;
   #subkeys = new Map<string, Uint8Array>();
 
-  constructor(secret: string) {
+  /** What was sealed under `previous` still opens; nothing is sealed or derived under it any more. */
+  constructor(secret: string, previous?: string) {
     this.#key = new TextEncoder().encode(secret);
+    this.#previous = previous === undefined ? undefined : new Secret(previous);
   }
 
   /** From the setting or, when embedded, from `DATA_DIR`, where the first start makes it. */
-  static async load(setting: string | undefined, dataDir: string): Promise<Secret> {
-    if (setting !== undefined) return new Secret(setting);
+  static async load(setting: string | undefined, dataDir: string, previous?: string): Promise<Secret> {
+    if (setting !== undefined) return new Secret(setting, previous);
     const path = `${dataDir}/${FILE}`;
     try {
       const kept = (await Deno.readTextFile(path)).trim();
       // An empty one, left by a crash of the machine, would seal with a key that everybody knows.
       if (kept.length < 32) throw new Error(`"${path}" is damaged: restore it, or remove it to start with new keys`);
-      return new Secret(kept);
+      return new Secret(kept, previous);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
@@ -36,7 +39,7 @@ export class Secret {
       await file.sync();
     }
     await Deno.rename(temporary, path);
-    return new Secret(made);
+    return new Secret(made, previous);
   }
 
   /** 32 bytes for one purpose (HKDF-SHA-256, RFC 5869). */
@@ -54,11 +57,12 @@ export class Secret {
     return createHmac("sha256", this.subkey(purpose)).update(data).digest("base64url");
   }
 
-  /** Compares in constant time. */
+  /** Whether it is the keyed hash, also that of an earlier secret; compared in constant time. */
   macMatches(purpose: string, data: string, given: string): boolean {
     const right = new TextEncoder().encode(this.mac(purpose, data));
     const other = new TextEncoder().encode(given);
-    return right.length === other.length && timingSafeEqual(right, other);
+    if (right.length === other.length && timingSafeEqual(right, other)) return true;
+    return this.#previous?.macMatches(purpose, data, given) ?? false;
   }
 
   /** AES-256-GCM: nonce, tag, ciphertext. `context` must be the same to open it again. */
@@ -71,6 +75,25 @@ export class Secret {
 
   /** Throws where the key, the context or a byte is another. */
   open(purpose: string, sealed: Uint8Array, context: string): Uint8Array {
+    try {
+      return this.#open(purpose, sealed, context);
+    } catch (error) {
+      if (this.#previous) return this.#previous.open(purpose, sealed, context);
+      throw error;
+    }
+  }
+
+  /** The same under the secret in force; undefined where it is already. Throws as `open` does. */
+  reseal(purpose: string, sealed: Uint8Array, context: string): Uint8Array | undefined {
+    try {
+      this.#open(purpose, sealed, context);
+      return undefined;
+    } catch {
+      return this.seal(purpose, this.open(purpose, sealed, context), context);
+    }
+  }
+
+  #open(purpose: string, sealed: Uint8Array, context: string): Uint8Array {
     const decipher = createDecipheriv("aes-256-gcm", this.subkey(purpose), sealed.subarray(0, 12))
       .setAAD(new TextEncoder().encode(context));
     decipher.setAuthTag(sealed.subarray(12, 28));

@@ -1,26 +1,31 @@
 /**
- * Lists or rotates the keys that sign tokens. A new key is made known first and signs a few minutes later, so that no node
- * meets a token it cannot check; the old one still checks what it signed, for as long as a refresh token lives.
+ * Lists or rotates the keys that sign tokens, or seals anew what an earlier SECRET_KEY sealed. A new key is made known first and
+ * signs a few minutes later, so that no node meets a token it cannot check; the old one still checks what it signed, for as long as
+ * a refresh token lives.
  */
+import { MemoryCache } from "../db/memory_cache.ts";
 import type { Sql } from "../db/sql.ts";
 import { Log } from "../log.ts";
 import { Keys } from "../security/keys.ts";
 import { Secret } from "../security/secret.ts";
+import { TokenVault } from "../vk/vault.ts";
 import { configOrExit, isMade, openDatabase } from "./database.ts";
-import { fail, say } from "./terminal.ts";
+import { fail, remark, say } from "./terminal.ts";
 
 const USAGE = `usage: deno task keys list      the signing keys, newest last
-       deno task keys rotate    a new key signs in two minutes, those before it only check`;
+       deno task keys rotate    a new key signs in two minutes, those before it only check
+       deno task keys reseal    seal under SECRET_KEY what SECRET_KEY_PREVIOUS has sealed`;
 
 const [verb, ...more] = Deno.args;
-if ((verb !== "list" && verb !== "rotate") || more.length > 0) fail(USAGE, 2);
+if ((verb !== "list" && verb !== "rotate" && verb !== "reseal") || more.length > 0) fail(USAGE, 2);
 const config = configOrExit();
 try {
   if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);
   await using database = await openDatabase(config);
   if (!await hasKeys(database.sql)) fail("There are no signing keys yet; start Rookery once");
-  const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR);
+  const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);
   await using keys = await Keys.load(database.sql, secret, new Log("error"));
+  if (verb === "reseal") await reseal(database.sql, keys, secret);
   if (verb === "rotate") {
     const kid = await keys.rotate(config.REFRESH_TOKEN_TTL);
     say(`New key ${kid}: every node knows it within a minute, and signs with it a few minutes from now`);
@@ -33,6 +38,17 @@ try {
   fail(`The keys are out of reach: ${error instanceof Error ? error.message : error}`);
 }
 Deno.exit(0);
+
+async function reseal(sql: Sql, keys: Keys, secret: Secret): Promise<void> {
+  const signing = await keys.reseal();
+  // Copies of tokens are made anew when they do not open.
+  await using copies = new MemoryCache();
+  const { done, lost } = await new TokenVault({ sql, copies, secret, log: new Log("error") }).reseal();
+  say(
+    `Sealed anew: ${signing} signing keys, ${done} VK tokens; SECRET_KEY_PREVIOUS can go when every process has SECRET_KEY`,
+  );
+  if (lost > 0) remark(`${lost} VK tokens open with neither key: who they belong to must store them again`);
+}
 
 async function hasKeys(sql: Sql): Promise<boolean> {
   const [found] = await sql.query<{ made: boolean }>("select to_regclass('signing_keys') is not null as made");

@@ -45,6 +45,8 @@ export interface Definition<A extends Access, P extends Params, Q extends Params
   creates?: boolean;
   /** Cheap to validate: a GET with an ETag. */
   etag?: boolean;
+  /** Statuses of problems beside the usual ones. */
+  problems?: number[];
   /** `binary`: content types, where the answer is no JSON. */
   answers: Record<number, { description: string; schema?: z.ZodType; binary?: string[] }>;
 }

@@ -35,6 +35,7 @@ export function problem(
     instance,
     request_id: requestId,
     ...(shown.errors ? { errors: shown.errors } : {}),
+    ...shown.members,
   };
   const headers = new Headers({
     ...extra,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { type Answer, type Person, sharedApp } from "../support/app.ts";
+import type { Answer, Person } from "../support/app.ts";
+import { sharedVkApp } from "../support/vk.ts";
 
-const app = sharedApp();
+const { app } = sharedVkApp();
 const NOBODY = "01890000-0000-7000-8000-000000000000";
 const SENTENCE = { name: "A page", text: "A post", reason: "spam", login: "ada", first_name: "Ada", code: "CODE0000" };
 
@@ -20,6 +21,7 @@ interface Call {
 async function calls(): Promise<{ admin: Person; calls: Call[] }> {
   const admin = await app.person({ role: "admin" });
   const { id: post } = await app.post(admin);
+  await app.ok("PUT", "/vk/token", { token: admin.token, body: { token: "fake-user-101", kind: "user" } });
   const declared = Object.entries(app.contract.document.paths).flatMap(([full, methods]) =>
     Object.entries(methods).map(([method, operation]) => {
       const { requestBody, parameters = [] } = operation as unknown as {
@@ -27,7 +29,13 @@ async function calls(): Promise<{ admin: Person; calls: Call[] }> {
         parameters?: { name: string; in: string }[];
       };
       const template = full.replace("/api/v1", "");
-      const own = template.startsWith("/posts") ? post : template.startsWith("/users") ? admin.id : admin.page_id;
+      const own = template.startsWith("/vk")
+        ? "me"
+        : template.startsWith("/posts")
+        ? post
+        : template.startsWith("/users")
+        ? admin.id
+        : admin.page_id;
       return {
         method: method.toUpperCase(),
         template,

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { type Answer, newLogin, PASSWORD, type Person, registration, sharedApp } from "../support/app.ts";
+import { type Answer, newLogin, PASSWORD, type Person, registration } from "../support/app.ts";
 import { pngOf } from "../support/pictures.ts";
 import { unsubscribeToken } from "../../mail/unsubscribe.ts";
 import { newId } from "../../security/ids.ts";
+import { sharedVkApp } from "../support/vk.ts";
 
-const app = sharedApp();
+const { app } = sharedVkApp();
 
 /** In the order of the table's columns. */
 const CALLERS = [
@@ -67,6 +68,13 @@ const account = ({ owner }: World) => `/users/${owner.id}`;
 const spareAccount = async ({ owner, spare }: World, caller: CallerName) =>
   `/users/${caller === "admin" ? (await spare()).id : owner.id}`;
 const freshPage = async ({ owner }: World) => `/pages/${(await app.page(owner)).id}`;
+/** A person's own token each, so that nobody waits for another's calls to VK. */
+let holders = 0;
+const vkToken = () => ({ token: `fake-user-${500 + holders++}`, kind: "user" });
+const withVkToken = (path: string) => async ({ callers }: World, caller: CallerName) => {
+  await app.call("PUT", "/vk/token", { token: callers[caller]?.token, body: vkToken() });
+  return path;
+};
 const freshPost = async ({ owner, page }: World) => `/posts/${(await app.post(owner, {}, page)).id}`;
 
 async function deadJob(): Promise<string> {
@@ -233,6 +241,14 @@ const TABLE: Record<string, Row> = {
   "put /photos/cookie": { statuses: SIGNED_IN.replaceAll("200", "204") },
   "delete /photos/cookie": { statuses: anyone(204) },
   "get /users/me/likes": { statuses: SIGNED_IN },
+  "put /vk/token": { statuses: SIGNED_IN.replaceAll("200", "204"), body: vkToken },
+  "delete /vk/token": { statuses: SIGNED_IN.replaceAll("200", "204") },
+  "post /vk/captcha": {
+    statuses: SIGNED_IN.replaceAll("200", "204"),
+    body: () => ({ captcha_sid: "1", captcha_key: "x" }),
+  },
+  "get /vk/users/{id}": { statuses: SIGNED_IN, path: withVkToken("/vk/users/me") },
+  "get /vk/users/{id}/videos": { statuses: SIGNED_IN, path: withVkToken("/vk/users/101/videos") },
   "get /feed": { statuses: SIGNED_IN },
   "post /feed/ticket": { statuses: SIGNED_IN },
   // Without the handshake: whoever may listen is told what this address speaks.

@@ -187,6 +187,11 @@ Deno.test("deno task start needs no setting: its data is in ./data, and it ends 
   await until("it is ready", () => ended || output.includes("Rookery is ready at"), { timeoutMs: 60_000 });
   assert.match(output, /^The administrator is "admin" with the password \S+/m);
   assert.match(output, /^Rookery is ready at http:\/\/127\.0\.0\.1:\d+$/m);
+  await until("it says what VK is", () => output.includes("VK_API_URL="), { timeoutMs: 10_000 });
+  assert.match(
+    output,
+    /^VK is a fake, at http:\/\/127\.0\.0\.1:\d+; for the real one set VK_API_URL=https:\/\/api\.vk\.com$/m,
+  );
   child.kill("SIGTERM");
   assert.equal((await child.status).code, 0);
   await reading;

@@ -55,6 +55,11 @@ export class NodeProcess implements AsyncDisposable {
     return node;
   }
 
+  /** Its environment, for tasks that act on it. */
+  get settings(): Readonly<Record<string, string>> {
+    return this.env;
+  }
+
   get pid(): number {
     return this.#child!.pid;
   }

@@ -11,7 +11,7 @@ export class TaskProcess implements AsyncDisposable {
   readonly #ended: Promise<number>;
 
   /** `name` is the file in `tasks/`. */
-  constructor(name: string, args: string[], env: Record<string, string> = {}) {
+  constructor(name: string, args: string[], env: Readonly<Record<string, string>> = {}) {
     const [program, more] = boundToParent([Deno.execPath(), "run", "-A", `tasks/${name}.ts`, ...args]);
     this.#child = new Deno.Command(program, {
       args: more,
@@ -32,7 +32,7 @@ export class TaskProcess implements AsyncDisposable {
   static async run(
     name: string,
     args: string[],
-    env: Record<string, string> = {},
+    env: Readonly<Record<string, string>> = {},
   ): Promise<{ code: number; output: string }> {
     const task = new TaskProcess(name, args, env);
     return { code: await task.#ended, output: task.output };

@@ -63,6 +63,8 @@ const WRONG: Record<string, string> = {
   IMAGE_ENGINE: "magick",
   CROP_PROCESSES: "0",
   SECRET_KEY: "short",
+  SECRET_KEY_PREVIOUS: "short, too",
+  VK_API_URL: "http://api.vk.com",
   LOG_LEVEL: "verbose",
   RATE_LIMITS: "true",
   EVENT_RETENTION: "a week",
@@ -81,6 +83,23 @@ for (const [name, value] of Object.entries(WRONG)) {
     assert.ok(failure({ [name]: value }).problems.some(({ setting }) => setting === name));
   });
 }
+
+Deno.test("VK is spoken to by https, or at this machine; the path of its methods may stand in the address", () => {
+  const url = (VK_API_URL: string) => readConfig({ VK_API_URL }).VK_API_URL;
+  assert.equal(url("https://api.vk.com"), "https://api.vk.com");
+  assert.equal(url("https://api.vk.ru/method/"), "https://api.vk.ru");
+  for (const near of ["http://127.0.0.1:8090", "http://localhost:8090", "http://[::1]:8090"]) {
+    assert.equal(url(near), near);
+  }
+  const wrong = [
+    "http://127.0.0.1.vk.test",
+    "http://10.0.0.1",
+    "https://api.vk.com?access_token=x",
+    "api.vk.com",
+    "ftp://localhost",
+  ];
+  for (const each of wrong) assert.throws(() => url(each), ConfigError, each);
+});
 
 Deno.test("DATABASE_URL needs a SECRET_KEY, told once", () => {
   const names = (env: Record<string, string>) => failure(env).problems.map(({ setting }) => setting);

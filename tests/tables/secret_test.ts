@@ -24,6 +24,19 @@ Deno.test("Another key, purpose or context, a changed byte and a short text do n
   for (const length of [0, 12, 20, 27]) assert.throws(() => secret.open("p", sealed.subarray(0, length), "row 1"));
 });
 
+Deno.test("What the secret before sealed opens, and is sealed anew once; nothing is sealed or derived under it", () => {
+  const [before, after] = [secret, new Secret("b".repeat(32), "a".repeat(32))];
+  const old = before.seal("p", plain, "row 1");
+  assert.deepEqual(after.open("p", old, "row 1"), plain);
+  assert.throws(() => after.open("p", old, "row 2"));
+  const anew = after.reseal("p", old, "row 1")!;
+  assert.equal(after.reseal("p", anew, "row 1"), undefined);
+  assert.deepEqual(new Secret("b".repeat(32)).open("p", anew, "row 1"), plain);
+  assert.throws(() => before.open("p", anew, "row 1"));
+  assert.throws(() => after.reseal("p", new Secret("c".repeat(32)).seal("p", plain, "row 1"), "row 1"));
+  assert.equal(after.mac("p", "data"), new Secret("b".repeat(32)).mac("p", "data"));
+});
+
 Deno.test("A subkey and a MAC belong to one purpose", () => {
   assert.deepEqual(new Secret("a".repeat(32)).subkey("p"), secret.subkey("p"));
   assert.notDeepEqual(secret.subkey("q"), secret.subkey("p"));

@@ -1,0 +1,163 @@
+import { z } from "zod";
+import type { AppContext } from "../context.ts";
+import { decodeCursor, encodeCursor } from "../db/cursor.ts";
+import { AppError } from "../errors.ts";
+import type { VkService } from "../vk/open.ts";
+import { REASONS } from "../vk/profile.ts";
+import { targetOf } from "../vk/target.ts";
+import { VkToken } from "../vk/token.ts";
+import { answer, type Api, endpoint, paging } from "./http/endpoint.ts";
+
+const tags = ["VK"];
+const problems = [409];
+/** What a header can carry. */
+const token = z.string().regex(/^[\x21-\x7e]{1,2048}$/, "Expected 1 to 2,048 visible ASCII characters");
+const word = z.string().min(1).max(2_048);
+const params = z.object({
+  id: z.string().transform((text, context) => {
+    const target = targetOf(text);
+    if (target) return target;
+    context.addIssue({ code: "custom", message: "Expected an id, a screen name or me" });
+    return z.NEVER;
+  }).meta({ description: "An id or a screen name of VK's, or `me`" }),
+});
+
+const count = z.int().nullable();
+const time = z.iso.datetime();
+const reason = z.enum(REASONS).optional();
+const age = {
+  fetched_at: time.meta({ description: "When VK said so" }),
+  stale: z.boolean().meta({ description: "An older answer, since VK does not answer now" }),
+};
+
+const VkUser = z.object({
+  id: z.string(),
+  first_name: z.string(),
+  last_name: z.string(),
+  status: z.enum(["online", "offline"]).nullable(),
+  status_text: z.string().nullable(),
+  videos: count,
+  followers: count,
+  posts: count,
+  unavailable: z.object({
+    status: reason,
+    status_text: reason,
+    videos: reason,
+    followers: reason,
+    posts: reason,
+  }).meta({ description: "Why something is null" }),
+  ...age,
+}).meta({ id: "VkUser" });
+
+const VkVideos = z.object({
+  items: z.array(z.object({
+    id: z.string(),
+    title: z.string(),
+    description: z.string(),
+    duration_s: count,
+    published_at: time.nullable(),
+    views: count,
+    preview_url: z.string().nullable(),
+    player_url: z.string().nullable(),
+  })),
+  next_cursor: z.string().nullable(),
+  count: count.meta({ description: "All there are; hidden ones among them are on no page" }),
+  unavailable: z.object({ videos: reason }),
+  ...age,
+}).meta({ id: "VkVideos" });
+
+export function vkRoutes(api: Api): void {
+  endpoint(api, {
+    method: "put",
+    path: "/vk/token",
+    access: "signed-in",
+    summary: "Store one's VK token, in place of an earlier one; it is tried when it is first used",
+    tags,
+    limit: "vk",
+    body: z.strictObject({ token, kind: z.enum(["user", "service"]) }),
+    answers: { 204: { description: "Stored" } },
+  }, async ({ ctx, caller, body: { kind, token } }) => {
+    await vkOf(ctx).vault.put(caller.id, kind, new VkToken(token));
+    return answer(204);
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/vk/token",
+    access: "signed-in",
+    summary: "Remove one's VK token",
+    tags,
+    answers: { 204: { description: "There is none any more" } },
+  }, async ({ ctx, caller }) => {
+    await vkOf(ctx).vault.remove(caller.id);
+    return answer(204);
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/vk/captcha",
+    access: "signed-in",
+    summary: "Answer the captcha that VK asked for; it goes with one's next request to VK, within five minutes",
+    tags,
+    limit: "vk",
+    body: z.union([
+      z.strictObject({ captcha_sid: word, captcha_key: word }),
+      z.strictObject({ success_token: word, remixstlid: z.string().regex(/^\d{1,20}$/).optional() }),
+    ]),
+    answers: { 204: { description: "Kept" } },
+  }, async ({ ctx, caller, body }) => {
+    await vkOf(ctx).fetch.captchaAnswered(caller.id, body);
+    return answer(204);
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/vk/users/{id}",
+    access: "signed-in",
+    summary: "A VK user as one's token sees them: by id, by screen name, or oneself (`me`)",
+    tags,
+    limit: "vk",
+    params,
+    etag: true,
+    problems,
+    answers: { 200: { description: "What VK tells; what it hides is null with a reason", schema: VkUser } },
+  }, async ({ ctx, caller, params: { id } }) => {
+    const { value, fetched_at, stale } = await vkOf(ctx).fetch.profile(caller.id, id);
+    return answer(200, { ...value, fetched_at, stale });
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/vk/users/{id}/videos",
+    access: "signed-in",
+    summary: "Videos of a VK user",
+    tags,
+    limit: "vk",
+    params,
+    query: z.strictObject(paging),
+    problems,
+    answers: {
+      200: { description: "A page; it may hold fewer than `limit`, as hidden ones are left out", schema: VkVideos },
+    },
+  }, async ({ ctx, caller, params: { id }, query: { limit, cursor } }) => {
+    const offset = cursor === undefined ? 0 : offsetOf(cursor);
+    const { value, fetched_at, stale } = await vkOf(ctx).fetch.videos(caller.id, id, { limit, offset });
+    // By what was asked for, not by what came: hidden ones count in VK's offsets.
+    const more = value.count !== null && offset + limit < value.count;
+    const next_cursor = more ? encodeCursor([CURSOR, String(offset + limit)]) : null;
+    return answer(200, { ...value, next_cursor, fetched_at, stale });
+  });
+}
+
+/** Throws where there is no VK to ask. */
+function vkOf({ vk }: AppContext): VkService {
+  if (vk) return vk;
+  throw new AppError("vk-not-configured", "VK is not set up here; VK_API_URL says where it is", { retryAfter: 3_600 });
+}
+
+/** VK's own pages are offsets. */
+const CURSOR = "vk-videos";
+
+function offsetOf(cursor: string): number {
+  return Number(decodeCursor(cursor, [/^vk-videos$/, /^\d{1,7}$/])[1]);
+}

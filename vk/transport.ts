@@ -1,0 +1,97 @@
+import type { VkToken } from "./token.ts";
+
+/** Nobody answered, or not in VK's way. Its message holds neither the token nor what was sent. */
+export class Unreachable extends Error {
+  override readonly name = "Unreachable";
+}
+
+/** What VK answers with: a response, of `execute` perhaps with errors of inner calls, or an error. */
+export type Envelope =
+  | { response: unknown; execute_errors?: unknown }
+  | { error: Readonly<Record<string, unknown>> };
+
+export interface Sent {
+  method: string;
+  form: URLSearchParams;
+  token: VkToken;
+  /** It may arrive twice. */
+  repeatable: boolean;
+}
+
+/** Bytes; more is no answer to anything asked here. */
+const BODY_BOUND = 6 * 1024 * 1024;
+
+/** One exchange with VK: a POST form, the token in its header and never anywhere else. */
+export class Transport implements Disposable {
+  private readonly pooled = Deno.createHttpClient({});
+  /** On a connection that was used before, the platform sends again by itself when it breaks: no way for what has an effect. */
+  private readonly fresh = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+  private readonly closed = new AbortController();
+
+  constructor(private readonly url: string) {}
+
+  /** Throws `Unreachable`. An envelope counts whatever its HTTP status is. */
+  async send(
+    { method, form, token, repeatable }: Sent,
+    timeoutMs: number,
+  ): Promise<Envelope> {
+    let status: number, text: string;
+    try {
+      const response = await fetch(`${this.url}/method/${method}`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${token.reveal()}` },
+        body: form,
+        // Elsewhere the token has no business.
+        redirect: "manual",
+        signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), this.closed.signal]),
+        client: repeatable ? this.pooled : this.fresh,
+      });
+      status = response.status;
+      text = await read(response);
+    } catch (error) {
+      if (error instanceof Unreachable) throw error;
+      const late = error instanceof DOMException && error.name === "TimeoutError";
+      throw new Unreachable(late ? `VK did not answer within ${timeoutMs} ms` : "The connection to VK broke");
+    }
+    const envelope = envelopeOf(text);
+    if (envelope) return envelope;
+    throw new Unreachable(status >= 500 ? `VK answered with status ${status}` : "What came is no answer of VK's");
+  }
+
+  [Symbol.dispose](): void {
+    this.closed.abort(new Unreachable("This process stops"));
+    this.pooled.close();
+    this.fresh.close();
+  }
+}
+
+async function read(response: Response): Promise<string> {
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength;
+    if (size > BODY_BOUND) throw new Unreachable("VK's answer is too long");
+    chunks.push(chunk);
+  }
+  return await new Blob(chunks).text();
+}
+
+function envelopeOf(text: string): Envelope | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text, exactly);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { error } = value as { error?: unknown };
+  if (typeof error === "object" && error !== null) return { error: error as Record<string, unknown> };
+  return Object.hasOwn(value, "response") ? value as { response: unknown } : undefined;
+}
+
+/** VK has whole numbers over 2⁵³; such a one stays as it is written. */
+function exactly(_key: string, value: unknown, context?: { source?: string }): unknown {
+  return typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)
+    ? context?.source ?? value
+    : value;
+}
