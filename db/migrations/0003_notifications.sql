@@ -3,6 +3,9 @@ drop index jobs_due;
 create index jobs_due on jobs (kind, run_at) where state = 'waiting';
 -- An earlier try ended without saying how, as by a crash.
 alter table jobs add column abandoned boolean not null default false;
+-- Listed by it, with cursors that know milliseconds.
+alter table jobs alter column created_at set default date_trunc('milliseconds', now());
+update jobs set created_at = date_trunc('milliseconds', created_at);
 create index jobs_listed on jobs (state, created_at desc, id desc);
 
 -- How far whoever reads all events, in their order, has come.
