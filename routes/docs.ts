@@ -3,11 +3,13 @@ import type { Api } from "./http/endpoint.ts";
 import { etagOf, matches } from "./http/etag.ts";
 import { escape, file, layout, page, STYLED_POLICY, webFile } from "./web.ts";
 
+/** What the site itself is made of, in `web/`. */
+const CLIENT = ["app.css", "app.js", ...["feed", "live", "page", "session", "writing"].map((part) => `app/${part}.js`)];
+
 /** Pages for people: the site itself, the API's `document` (JSON) with its reader, and what each problem means. */
 export function docsRoutes({ app }: Pick<Api, "app">, document: string): void {
   app.get("/", webFile("index.html"));
-  app.get("/app.js", webFile("app.js"));
-  app.get("/app.css", webFile("app.css"));
+  for (const name of CLIENT) app.get(`/${name}`, webFile(name));
 
   const etag = etagOf(document);
   app.get("/openapi.json", (c) => {

@@ -10,7 +10,7 @@ import { escape, layout, page } from "./web.ts";
 const BAD_LINK = "This link is not one of this installation";
 const BELL = `<a href="/">Sign in</a>, open the bell and choose under “Settings” when letters come`;
 const QUESTION =
-  `<p>You get letters about new posts on the pages you follow. Press the button, and none will come any more.</p>
+  `<p>Letters tell you of new posts on the pages you follow. Press the button, and none of them will come any more.</p>
 <p>Letters about the security of your account, such as codes, still come.</p>
 <form method="post"><button>No more of these letters</button></form>
 <p class="hint">Rather one letter a day? ${BELL}.</p>`;
