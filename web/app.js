@@ -1,4 +1,6 @@
 /** The site's own client, which speaks the public API only. Here is its door; behind it are the parts in `app/`. */
+import { clearBell, readBell, ring } from "./app/bell.js";
+import { closeSettings } from "./app/bell_settings.js";
 import { clearFeed, readFeed, takePost } from "./app/feed.js";
 import { hangUp, listen } from "./app/live.js";
 import { $, attempt, onSubmit, say, whenSessionEnds } from "./app/page.js";
@@ -13,6 +15,8 @@ async function enter() {
   $("who-name").textContent = account.login;
   showVerification();
   await readFeed();
+  // After the feed, which says from where on the socket tells of everything.
+  await readBell();
   listen(take, ended);
 }
 
@@ -22,6 +26,8 @@ function leave() {
   keepTokens(null);
   hangUp();
   clearFeed();
+  clearBell();
+  closeSettings();
   showDoor(true);
 }
 
@@ -33,14 +39,16 @@ function ended(code) {
 }
 
 function take(frame) {
-  const { type } = frame;
+  const { type, data } = frame;
+  if (type === "notification") return ring(data);
+  if (type === "reset") void attempt(readBell);
   if (type === "reset" || type === "page.hidden" || type === "page.shown") void attempt(readFeed);
   else takePost(frame);
 }
 
 function showDoor(shown) {
   $("door").hidden = !shown;
-  $("home").hidden = $("who").hidden = shown;
+  $("home").hidden = $("who").hidden = $("bell").hidden = shown;
 }
 
 function showVerification() {
@@ -88,6 +96,8 @@ $("new-code").addEventListener("click", (event) =>
 
 $("sign-out").addEventListener("click", (event) =>
   attempt(async () => {
+    // Otherwise the socket may be the first to say that the session has ended.
+    hangUp();
     await call("POST", "/security/logout").finally(leave);
   }, event.currentTarget));
 

@@ -8,6 +8,9 @@ let failures = 0;
 /** Up to here everything was shown. */
 let cursor;
 let handlers;
+/** How many lists are being read, and the frames that wait for them. */
+let readers = 0;
+let held = [];
 
 /** `onFrame` gets each frame, `onEnd` the code with which the session was ended. */
 export function listen(onFrame, onEnd) {
@@ -25,6 +28,7 @@ export function hangUp() {
   socket = undefined;
   if (!account) cursor = undefined;
   clearTimeout(retry);
+  held = [];
   open?.close();
   show(false);
 }
@@ -58,9 +62,6 @@ function show(on) {
   $("live").dataset.state = on ? "on" : "off";
   $("live").textContent = on ? "live" : "not live";
 }
-
-let readers = 0;
-let held = [];
 
 /** Runs `read`; what the socket brings meanwhile waits for it, as it may be newer. */
 export async function holding(read) {
