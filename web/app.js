@@ -15,8 +15,8 @@ async function enter() {
   $("who-name").textContent = account.login;
   showVerification();
   await readFeed();
-  // After the feed, which says from where on the socket tells of everything.
-  await readBell();
+  // After the feed, which says from where on the socket tells of everything; without the bell the rest still works.
+  await attempt(readBell);
   listen(take, ended);
 }
 

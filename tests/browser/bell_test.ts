@@ -183,6 +183,23 @@ Deno.test({
 });
 
 Deno.test({
+  name: "A bell that cannot be read is said, keeps nobody from what is live, and rings all the same",
+  ...options,
+  fn: async () => {
+    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    const json = { type: "/problems/overloaded", title: "The server is busy" };
+    await page.route("**/notifications?limit=10", (route) => route.fulfill({ status: 503, json }));
+    await page.goto(app.url);
+    await signIn(page, ann);
+    await page.locator("#notice.bad", { hasText: "The server is busy" }).waitFor();
+    await app.follow(bob, ann.page_id);
+    await counts(page, 1);
+  },
+});
+
+Deno.test({
   name: "After a reset the bell is read anew, and it shows no more digits than the API counts",
   ...options,
   fn: async () => {
