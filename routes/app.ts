@@ -20,6 +20,7 @@ import { photoRoutes } from "./photos.ts";
 import { postRoutes } from "./posts.ts";
 import { securityRoutes } from "./security.ts";
 import { systemRoutes } from "./system.ts";
+import { unsubscribePage } from "./unsubscribe.ts";
 import { userRoutes } from "./users.ts";
 import { vkRoutes } from "./vk.ts";
 
@@ -54,6 +55,7 @@ export function buildApi(ctx: AppContext): Api {
   }
   liveRoute(api);
   systemRoutes(api);
+  unsubscribePage(api);
   const document = JSON.stringify(openApiDocument(api));
   docsRoutes(api, document);
 

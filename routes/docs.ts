@@ -1,13 +1,16 @@
 import { type ProblemCode, PROBLEMS } from "../errors.ts";
 import type { Api } from "./http/endpoint.ts";
 import { etagOf, matches } from "./http/etag.ts";
-import { file, page, STYLED_POLICY, webFile } from "./web.ts";
+import { escape, file, layout, page, STYLED_POLICY, webFile } from "./web.ts";
+
+/** What the site itself is made of, in `web/`. */
+const PARTS = ["bell", "bell_line", "bell_settings", "feed", "live", "page", "session", "writing"];
+const CLIENT = ["app.css", "app.js", ...PARTS.map((part) => `app/${part}.js`)];
 
 /** Pages for people: the site itself, the API's `document` (JSON) with its reader, and what each problem means. */
 export function docsRoutes({ app }: Pick<Api, "app">, document: string): void {
   app.get("/", webFile("index.html"));
-  app.get("/app.js", webFile("app.js"));
-  app.get("/app.css", webFile("app.css"));
+  for (const name of CLIENT) app.get(`/${name}`, webFile(name));
 
   const etag = etagOf(document);
   app.get("/openapi.json", (c) => {
@@ -29,7 +32,7 @@ export function docsRoutes({ app }: Pick<Api, "app">, document: string): void {
     app.get(`/docs/${name}`, file(new URL(import.meta.resolve(`swagger-ui-dist/${name}`))));
   }
 
-  app.get("/problems.css", webFile("problems.css"));
+  app.get("/plain.css", webFile("plain.css"));
   app.get("/problems", () => page(problemList()));
   app.get("/problems/:slug", (c) => {
     const slug = c.req.param("slug");
@@ -77,18 +80,4 @@ function advice(slug: ProblemCode, status: number): string {
   if (status === 422 || status === 400) return "Correct the request; `errors` names the fields";
   if (status >= 500) return "Try again later, and tell the operator the request_id";
   return "Read the problem's `detail`; the same request will be refused again until something changes";
-}
-
-function layout(title: string, body: string): string {
-  return `<!doctype html>
-<html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)} · Rookery</title><link rel="stylesheet" href="/problems.css"></head>
-<body><main><h1>${escape(title)}</h1>${body}</main></body>
-</html>
-`;
-}
-
-function escape(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 }

@@ -13,10 +13,10 @@ import {
 } from "../db/notifications.ts";
 import { AppError } from "../errors.ts";
 import { decodeLiveCursor } from "../live/cursor.ts";
-import { unsubscriber } from "../mail/unsubscribe.ts";
 import { renderNotification } from "../render.ts";
 import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 import * as schemas from "./schemas.ts";
+import { endLetters } from "./unsubscribe.ts";
 
 const tags = ["Notifications"];
 const POSITION = /^\d{1,15}$/;
@@ -104,18 +104,7 @@ export function notificationRoutes(api: Api): void {
     query: z.strictObject({ token: z.string().min(1).max(256) }),
     answers: { 200: { description: "None will come any more", schema: z.object({ letters: z.literal("never") }) } },
   }, async ({ ctx, query: { token } }) => {
-    const id = unsubscriber(ctx.secret, token);
-    if (id === undefined) {
-      const error = { path: "token", rule: "known", message: "Expected the token of a letter of this installation" };
-      throw new AppError("validation", undefined, { errors: [error] });
-    }
-    const command: UserCommand = { type: "change_notifications", letters: "never", mute: [], unmute: [] };
-    try {
-      await ctx.actors.ask({ kind: "user", id }, command);
-    } catch (error) {
-      // An account that is gone gets none either.
-      if (!(error instanceof AppError && error.code === "not-found")) throw error;
-    }
+    await endLetters(ctx, token);
     return answer(200, { letters: "never" });
   });
 }

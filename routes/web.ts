@@ -28,6 +28,23 @@ export function page(
   return new Response(html, { status, headers: headers("html", policy) });
 }
 
+/** A page that needs no script: `title` is text, `body` is HTML. */
+export function layout(title: string, body: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escape(title)} · Rookery</title><link rel="icon" href="data:,"><link rel="stylesheet" href="/plain.css"></head>
+<body><p class="brand"><a href="/"><span aria-hidden="true">◖</span> Rookery</a></p>
+<main><h1>${escape(title)}</h1>${body}</main></body>
+</html>
+`;
+}
+
+/** Text, to stand in HTML or in an attribute between double quotes. */
+export function escape(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
+}
+
 /** Answers a file, which is read at the first request and kept from then on. */
 export function file(url: URL, policy = POLICY): () => Promise<Response> {
   const type = url.pathname.slice(url.pathname.lastIndexOf(".") + 1);

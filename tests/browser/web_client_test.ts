@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
 import { Buffer } from "node:buffer";
 import { eventually, newLogin, PASSWORD, sharedApp } from "../support/app.ts";
 import { jpegOf } from "../support/pictures.ts";
-import { chromiumPath, launchChromium } from "../support/browser.ts";
+import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
 
 const app = sharedApp();
 const executable = chromiumPath();
@@ -16,7 +15,7 @@ Deno.test({
   fn: async () => {
     await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
-    const complaints = watch(page);
+    const complaints = watch(page, app.url);
     const login = newLogin("web");
     await page.goto(app.url);
     const form = page.locator("#register");
@@ -60,7 +59,7 @@ Deno.test({
   fn: async () => {
     await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
-    const complaints = watch(page);
+    const complaints = watch(page, app.url);
     const person = await app.person();
     await app.ok("PATCH", `/pages/${person.page_id}`, { token: person.token, body: { is_private: true } });
     await page.goto(app.url);
@@ -100,25 +99,9 @@ Deno.test({
   fn: async () => {
     await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
-    const complaints = watch(page);
+    const complaints = watch(page, app.url);
     await page.goto(`${app.url}/docs`);
     await page.getByText("Register an account").first().waitFor();
     assert.deepEqual(complaints, []);
   },
 });
-
-/** Errors on the page, and requests to anywhere else. */
-function watch(page: Page): string[] {
-  const complaints: string[] = [];
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(message.text());
-  });
-  page.on("request", (request) => {
-    const url = request.url();
-    if (!url.startsWith(app.url) && !url.startsWith("data:") && !url.startsWith("blob:")) {
-      complaints.push(`asked ${url}`);
-    }
-  });
-  return complaints;
-}

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { letterLinks } from "../../mail/unsubscribe.ts";
+import { sharedApp } from "../support/app.ts";
+import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
+
+const app = sharedApp();
+const executable = chromiumPath();
+
+Deno.test({
+  name: "The page that letters link to ends them without JavaScript, and says so where the link is not whole",
+  ignore: executable === undefined,
+  // Playwright keeps a connection to the browser between steps.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const ann = await app.person();
+    await using browser = await launchChromium(executable!);
+    const context = await browser.newContext({ javaScriptEnabled: false });
+    const page = await context.newPage();
+    const lettersOf = async () => (await app.ok("GET", "/notifications/settings", { token: ann.token })).letters;
+    const link = letterLinks(app.ctx.secret, app.url, ann.id).unsubscribe;
+    await page.goto(link.slice(0, -1));
+    await page.getByRole("heading", { name: "This link is not one of this installation" }).waitFor();
+    assert.equal(await page.getByRole("button").count(), 0);
+    const complaints = watch(page, app.url);
+    await page.goto(link);
+    assert.equal(await lettersOf(), "at_once");
+    await page.getByRole("button", { name: "No more of these letters" }).click();
+    await page.getByRole("heading", { name: "No more letters about posts will come to you" }).waitFor();
+    assert.equal(await lettersOf(), "never");
+    assert.deepEqual(complaints, []);
+  },
+});

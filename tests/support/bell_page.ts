@@ -1,0 +1,54 @@
+/** The bell of the web client, as tests in a browser use and read it. */
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { eventually, PASSWORD, type Person, type TestApp } from "./app.ts";
+
+/** People of these first names; all are called Lovelace. */
+export async function people(app: TestApp, ...names: string[]): Promise<Person[]> {
+  const made = await app.people(names.length);
+  await Promise.all(
+    made.map(({ id, token }, i) => app.ok("PATCH", `/users/${id}`, { token, body: { first_name: names[i] } })),
+  );
+  return made;
+}
+
+export async function signIn(page: Page, { login }: Person): Promise<void> {
+  await page.locator("#sign-in [name=login]").fill(login);
+  await page.locator("#sign-in [name=password]").fill(PASSWORD);
+  await page.locator("#sign-in").getByRole("button").click();
+  await page.locator("#live[data-state=on]").waitFor();
+}
+
+export function like(app: TestApp, { token }: Person, post: string): Promise<unknown> {
+  return app.ok("PUT", `/posts/${post}/like`, { token });
+}
+
+/** Until the page's socket has brought a frame with this name in it. */
+export function heard(page: Page, name: string): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  page.on("websocket", (socket) =>
+    socket.on("framereceived", ({ payload }) => {
+      if (String(payload).includes(`"${name}"`)) resolve();
+    }));
+  return promise;
+}
+
+/** Waits until the bell counts so many; none is no number at all. */
+export async function counts(page: Page, unread: number): Promise<void> {
+  if (unread === 0) await page.locator("#bell-unread").waitFor({ state: "hidden" });
+  else await page.locator("#bell-count", { hasText: new RegExp(`^${unread}$`) }).waitFor();
+}
+
+/** Waits until the list says exactly this; `●` is before what is unread. */
+export async function says(page: Page, lines: string[]): Promise<void> {
+  let last: string[] = [];
+  await eventually(async () => {
+    const items = await page.locator("#bell-list li").all();
+    last = await Promise.all(items.map(async (item) => {
+      const unread = await item.locator(".mark").isVisible();
+      const text = await item.locator("p").innerText();
+      return `${unread ? "● " : ""}${text.replace(/^Unread:\s*/, "").replaceAll(/\s+/g, " ").trim()}`;
+    }));
+    return JSON.stringify(last) === JSON.stringify(lines) || undefined;
+  }, "the bell's lines").catch(() => assert.deepEqual(last, lines));
+}

@@ -1,0 +1,138 @@
+/** The bell: how many notifications are unread, and the list of them, latest first, kept true by the socket. */
+import { lineOf } from "./bell_line.js";
+import { holding } from "./live.js";
+import { $, attempt, sayIn } from "./page.js";
+import { account, call } from "./session.js";
+
+const AT_ONCE = 10;
+const tell = sayIn("bell-notice");
+/** What is shown, by id. */
+const items = new Map();
+let next = null;
+/** Frames so far. */
+let rung = 0;
+
+/** The first page anew, and the count. */
+export function readBell() {
+  return holding(async () => {
+    const page = await read("");
+    clearList();
+    showPage(page);
+    showCount(page.unread);
+  });
+}
+
+/** A page of the list; an empty one for whoever has signed out meanwhile. */
+async function read(query) {
+  const page = await call("GET", `/notifications?limit=${AT_ONCE}${query}`);
+  return account ? page : { items: [], next_cursor: null, unread: 0 };
+}
+
+/** What a frame tells: one that is shown already moves to the top. */
+export function ring({ unread_count, ...notification }) {
+  rung++;
+  $("bell-list").prepend(itemOf(notification));
+  showCount(unread_count);
+  showEnds();
+}
+
+export function clearBell() {
+  open(false);
+  clearList();
+  showCount(0);
+}
+
+function clearList() {
+  items.clear();
+  $("bell-list").replaceChildren();
+}
+
+$("bell").addEventListener("click", () => {
+  open($("bell-panel").hidden);
+  // What was taken back meanwhile is told by no frame.
+  if (!$("bell-panel").hidden) void attempt(readBell, undefined, tell);
+});
+
+$("bell-older").addEventListener("click", (event) => attempt(readOlder, event.currentTarget, tell));
+$("bell-read").addEventListener("click", (event) => attempt(markRead, event.currentTarget, tell));
+
+function readOlder() {
+  return holding(async () => {
+    const after = next;
+    const page = await read(`&cursor=${encodeURIComponent(after)}`);
+    // Where the list was read anew meanwhile, it may end elsewhere.
+    if (after === next) showPage(page);
+  });
+}
+
+/** Up to the newest that is shown, so that nothing is read that nobody saw. */
+async function markRead() {
+  const before = rung;
+  await holding(async () => {
+    const up_to = $("bell-list").firstElementChild.dataset.cursor;
+    const { unread } = await call("POST", "/notifications/read", { up_to });
+    for (const item of items.values()) showUnread(item, false);
+    showCount(unread);
+  });
+  // What rang meanwhile may have counted without this.
+  if (rung !== before) showCount((await call("GET", "/notifications?limit=1")).unread);
+}
+
+addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape" || $("bell-panel").hidden) return;
+  open(false);
+  $("bell").focus();
+});
+
+addEventListener("click", (event) => {
+  const path = event.composedPath();
+  if (!path.includes($("bell-panel")) && !path.includes($("bell"))) open(false);
+});
+
+function open(shown) {
+  $("bell-panel").hidden = !shown;
+  $("bell").setAttribute("aria-expanded", String(shown));
+}
+
+function showPage(page) {
+  for (const notification of page.items) $("bell-list").append(itemOf(notification));
+  next = page.next_cursor;
+  showEnds();
+}
+
+function showEnds() {
+  $("bell-older").hidden = next === null;
+  $("bell-empty").hidden = items.size > 0;
+}
+
+function showCount(unread) {
+  // The API counts no further.
+  $("bell-count").textContent = unread >= 1000 ? "999+" : String(unread);
+  $("bell-unread").hidden = unread === 0;
+  $("bell-read").hidden = unread === 0 || items.size === 0;
+}
+
+/** The item of a notification, as it is now. */
+function itemOf(notification) {
+  const { id, at, unread, actors, cursor } = notification;
+  let item = items.get(id);
+  if (!item) items.set(id, item = $("notification").content.firstElementChild.cloneNode(true));
+  const { who, what, quote } = lineOf(notification, account.page_id);
+  item.querySelector(".who").textContent = who;
+  item.querySelector(".what").textContent = what;
+  item.querySelector(".quote").textContent = quote;
+  const time = item.querySelector("time");
+  time.textContent = new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+  time.dateTime = at;
+  const picture = item.querySelector("img");
+  picture.hidden = !actors[0]?.avatar_url;
+  if (!picture.hidden) picture.src = actors[0].avatar_url;
+  item.dataset.cursor = cursor;
+  showUnread(item, unread);
+  return item;
+}
+
+function showUnread(item, unread) {
+  item.classList.toggle("unread", unread);
+  item.querySelector(".mark").hidden = !unread;
+}

@@ -1,0 +1,40 @@
+/** A notification in one line: who did it, what they did, and what it was done to in its own words. */
+
+/** Characters of a post that a line quotes. */
+const QUOTED = 80;
+
+const LINES = {
+  follower: ({ page }, own) => page.id === own ? ["follows you"] : ["follows your page", page.name],
+  request: ({ page }, own) => page.id === own ? ["asks to follow you"] : ["asks to follow your page", page.name],
+  accepted: ({ page }) => ["lets you follow", page.name],
+  like: ({ post }) => ["liked your post", post.text],
+  reply: ({ post }) => post.text === "" ? ["answered you with photos"] : ["answered you:", post.text],
+  tag: ({ post }) => post.text === "" ? ["tagged you in a post"] : ["tagged you in", post.text],
+};
+
+/** `own` is the reader's personal page: who follows it follows them. */
+export function lineOf(notification, own) {
+  const { kind, actors, count } = notification;
+  const [what, text = ""] = LINES[kind](notification, own);
+  return { who: namesOf(actors, count), what, quote: quoteOf(text) };
+}
+
+function namesOf([first, second], count) {
+  if (!first) return "Somebody";
+  if (count === 2 && second) return `${nameOf(first)} and ${nameOf(second)}`;
+  if (count === 1) return nameOf(first);
+  return `${nameOf(first)} and ${count - 1} ${count === 2 ? "other" : "others"}`;
+}
+
+function nameOf({ first_name, last_name }) {
+  return `${first_name} ${last_name}`;
+}
+
+/** One line of it, with no character in half. */
+function quoteOf(text) {
+  const line = text.replaceAll(/\s+/g, " ").trim();
+  const characters = [...line];
+  if (characters.length === 0) return "";
+  if (characters.length <= QUOTED) return `“${line}”`;
+  return `“${characters.slice(0, QUOTED - 1).join("").replace(/[\s\p{P}]+$/u, "")}…”`;
+}

@@ -1,0 +1,29 @@
+/** Writing on one's own page, and following others. */
+import { readFeed, showPost } from "./feed.js";
+import { onSubmit, say } from "./page.js";
+import { account, call, keyOf, spend } from "./session.js";
+
+onSubmit("write", async ({ text }, form) => {
+  const photos = [...form.elements.photos.files];
+  const key = keyOf("post", [text, ...photos.map(({ name, size, lastModified }) => [name, size, lastModified])]);
+  const body = photos.length > 0 ? new FormData() : { text };
+  if (photos.length > 0) {
+    if (text.trim() !== "") body.append("text", text);
+    for (const photo of photos) body.append("photos", photo);
+  }
+  const post = await call("POST", `/pages/${account.page_id}/posts`, body, { key });
+  // The next post of the same words is another post.
+  spend(key);
+  form.reset();
+  if (post.state === "ready") showPost(post, { first: true });
+  else if (post.state === "failed") say(`A photo could not be used: ${post.photos.find(({ problem }) => problem)?.problem}`, true);
+  else say("Your photos are being prepared; the post appears when they are ready.");
+});
+
+onSubmit("follow", async ({ handle }, form) => {
+  const { state } = await call("PUT", `/pages/${encodeURIComponent(handle.trim())}/follow`);
+  form.reset();
+  const asked = state === "requested";
+  say(asked ? `You asked to follow "${handle}".` : `You follow "${handle}".`);
+  if (!asked) await readFeed();
+});
