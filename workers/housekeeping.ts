@@ -4,6 +4,7 @@ import { cropForgotten, dropFailedUploads } from "../db/files.ts";
 import { forgetEvents, removeTombstones } from "../db/events.ts";
 import { deleteOldReceipts } from "../db/receipts.ts";
 import { deleteExpiredSessions } from "../db/sessions.ts";
+import { forgetSpellings } from "../db/spellings.ts";
 
 const EVERY_MS = 60_000;
 /** Rounds between cleanings of the embedded database; the first comes with the first round, when its tables are no longer empty. */
@@ -17,6 +18,7 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
   let running = Promise.resolve();
   let closed = false;
   let rounds = 0;
+  let spelling = "";
   const round = async () => {
     try {
       while (!closed && await forgetEvents(ctx.sql, ctx.config.EVENT_RETENTION, EVENTS_AT_ONCE) === EVENTS_AT_ONCE);
@@ -25,6 +27,7 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
       await deleteExpiredSessions(ctx.sql);
       await cropForgotten(ctx.sql);
       await dropFailedUploads(ctx.sql, FAILED_UPLOADS_MS);
+      spelling = await forgetSpellings(ctx.sql, spelling);
       if (ctx.config.DATABASE_URL === undefined && rounds++ % VACUUM_ROUNDS === 0) await vacuum(ctx.sql);
     } catch (error) {
       if (!closed) ctx.log.warn("housekeeping could not be done; trying again", { error });
