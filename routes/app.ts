@@ -16,6 +16,7 @@ import { openApiDocument } from "./openapi.ts";
 import { pageRoutes } from "./pages.ts";
 import { photoRoutes } from "./photos.ts";
 import { postRoutes } from "./posts.ts";
+import { searchRoutes } from "./search.ts";
 import { securityRoutes } from "./security.ts";
 import { systemRoutes } from "./system.ts";
 import { userRoutes } from "./users.ts";
@@ -41,6 +42,7 @@ export function buildApi(ctx: AppContext): Api {
       postRoutes,
       photoRoutes,
       feedRoutes,
+      searchRoutes,
       mailRoutes,
     ]
   ) {

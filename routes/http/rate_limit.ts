@@ -18,6 +18,7 @@ export const LIMITS = {
   general_account: { limit: 1_200, windowS: 60, by: "account", description: "All requests of one account" },
   general_address: { limit: 2_400, windowS: 60, by: "address", description: "All requests from one address" },
   photos: { limit: 12_000, windowS: 60, by: "address", description: "Photos read from one address" },
+  search: { limit: 600, windowS: 60, by: "account", description: "Searches of one account" },
   signin: { limit: 20, windowS: 60, by: "address", description: "Passwords tried from one address" },
   signin_named: { limit: 10, windowS: 60, by: "account", description: "Passwords tried for one login or e-mail" },
   refresh: { limit: 60, windowS: 60, by: "address", description: "Pairs of tokens refreshed from one address" },

@@ -206,6 +206,7 @@ const TABLE: Record<string, Row> = {
   "delete /photos/cookie": { statuses: anyone(204) },
   "get /users/me/likes": { statuses: SIGNED_IN },
   "get /feed": { statuses: SIGNED_IN },
+  "get /search": { statuses: SIGNED_IN, path: () => "/search?q=birds" },
   "post /feed/ticket": { statuses: SIGNED_IN },
   // Without the handshake: whoever may listen is told what this address speaks.
   "get /feed/live": { statuses: SIGNED_IN.replaceAll("200", "426") },
