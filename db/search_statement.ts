@@ -16,32 +16,37 @@ const MOST_MEANT = 6;
 /** What was typed, in the forms that indexes are asked by, and what goes with it. */
 const ASKED = `asked as materialized (
   select ltrim(lower($3), '@#') as handle, key, key || chr(1114111) as key_end, spelled || stemmed as words,
-    -- The last word may be the beginning of one, if there is enough of it.
-    case when length(key) > 2 and numnode(spelled) > 0 then (spelled::text || ':*')::tsquery end as begun,
+    -- The last word may be the beginning of one, if there is enough of it; after others, whatever form these have.
+    case when length(key) > 2 and numnode(spelled) > 0 then case
+      when numnode(stemmed) > 1 then (spelled::text || ':*')::tsquery || (stemmed::text || ':*')::tsquery
+      else (spelled::text || ':*')::tsquery end end as begun,
     $4::int as most, $5::int as after_rank, -$6::int as after_followers, $7::uuid as after_id, $8::text[] as seen
   from (select search_key($3) as key, plainto_tsquery('simple', search_fold($3)) as spelled,
     plainto_tsquery('russian', search_lower($3)) as stemmed) a)`;
 
 /**
- * The same with the longest words mended: each replaced by the nearest known word, and by any near one. A typing error is below the default
- * threshold, so it is set, for this statement alone, before the spellings are asked: the word they are asked for comes from the
- * same row. Two letters exchanged leave few trigrams in common and are tried by themselves.
+ * The same with the longest words mended: each replaced by the nearest known word, and by any near one. Most typing errors are below the
+ * default threshold, so it is set, for this statement alone, before the spellings are asked: the word they are asked for comes from
+ * the same row. Two letters exchanged leave few trigrams in common and are tried by themselves. Shorter words are left out.
  */
 const MENDED = `misspelled as materialized (
-  select word, place, set_config('pg_trgm.similarity_threshold', min(threshold) over (), true),
+  select word, place, place <= ${MOST_MISSPELLED} as mendable, least_like,
+    set_config('pg_trgm.similarity_threshold', (min(least_like) over ())::text, true),
     array(select overlay(word placing reverse(substr(word, i, 2)) from i for 2)
       from generate_series(1, length(word) - 1) i) as exchanged
   from (
-    select word, place, case length(word) when 4 then '0.25' when 5 then '0.3' else '0.4' end as threshold
-    from unnest(string_to_array(search_fold($3), ' ')) with ordinality w (word, place)
-    where length(word) between 4 and 40 order by length(word) desc, place limit ${MOST_MISSPELLED}) w),
+    select word, row_number() over (order by length(word) desc, word) as place,
+      case length(word) when 4 then 0.25 when 5 then 0.3 else 0.4 end::real as least_like
+    from unnest(string_to_array(search_fold($3), ' ')) w (word) where length(word) between 4 and 40) w),
 meant as (
   select w.place, quote_literal(n.word) as word, n.nearness, max(n.nearness) over (partition by w.place) as nearest
   from misspelled w cross join lateral (
     select word, max(nearness) as nearness from (
-      (select s.word, similarity(s.word, w.word) from spellings s where s.word % w.word
+      (select s.word, similarity(s.word, w.word) from spellings s
+        where w.mendable and s.word % w.word and similarity(s.word, w.word) >= w.least_like
         order by similarity(s.word, w.word) desc, s.word limit ${MOST_MEANT})
-      union all select s.word, 0.7 from spellings s where s.word = any(w.exchanged)) c (word, nearness)
+      union all select s.word, 0.7 from spellings s where w.mendable and s.word = any(w.exchanged)
+      union all select w.word, 0) c (word, nearness)
     group by word) n),
 mended as materialized (
   select string_agg(nearest, ' & ')::tsquery as nearest, string_agg(near, ' & ')::tsquery as near from (

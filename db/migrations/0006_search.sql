@@ -5,7 +5,7 @@ create extension if not exists pg_trgm;
 -- as a database with the locale C knows no other letters.
 create function search_lower(value text) returns text language sql immutable parallel safe as $$
   select regexp_replace(
-    lower(translate(normalize(value, NFKD), 'АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯІЄҐЎ', 'абвгдежзиклмнопрстуфхцчшщъыьэюяієґў')),
+    lower(translate(normalize(value, NFKD), 'АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯІЄҐ', 'абвгдежзиклмнопрстуфхцчшщъыьэюяієґ')),
     '[\u0300-\u036f\ufe0f''’ʼ`]+', '', 'g')
 $$;
 
@@ -16,7 +16,7 @@ create function search_fold(value text) returns text language sql immutable para
     translate(
       replace(replace(replace(replace(replace(replace(replace(replace(replace(search_lower(value),
         'щ', 'shch'), 'ш', 'sh'), 'ч', 'ch'), 'ж', 'zh'), 'ц', 'ts'), 'х', 'kh'), 'ю', 'iu'), 'я', 'ia'), 'x', 'ks'),
-      'абвгдезиклмнопрстуфыэіїєґўyjwъь', 'abvgdeziklmnoprstufieiiegviiv'),
+      'абвгдезиклмнопрстуфыэієґyjwøłđıßъь', 'abvgdeziklmnoprstufieiegiivoldis'),
     'ii+', 'i', 'g'),
     '[^a-z0-9\u00c0-\u1fff\u2600-\u27bf\u2c00-\u2dff\u3040-\U0010ffff]+', ' ', 'g'))
 $$;
