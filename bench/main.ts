@@ -1,5 +1,5 @@
 /**
- * `deno task bench [feed|post|likes|fanout|photos|memory …] [--seconds 10] [--posts 1000000]`: measures against the named references, in
+ * `deno task bench [feed|post|likes|fanout|photos|search|memory …] [--seconds 10] [--posts 1000000]`: measures against the named references, in
  * one run, on a real Postgres of its own, and prints the table of `bench/README.md`. Needs postgres with pgbench, and wrk.
  */
 import { benchFanout } from "./fanout.ts";
@@ -9,6 +9,7 @@ import { benchHotLikes } from "./hot_likes.ts";
 import { benchActorMemory } from "./memory.ts";
 import { benchPhotos } from "./photos.ts";
 import { benchPostWrite } from "./post_write.ts";
+import { benchSearch } from "./search.ts";
 
 const seconds = numberAfter("--seconds", 10);
 const posts = numberAfter("--posts", 1_000_000);
@@ -18,6 +19,7 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   likes: () => benchHotLikes({ seconds }),
   fanout: () => benchFanout([1_000, 5_000]),
   photos: () => benchPhotos({ seconds }),
+  search: benchSearch,
   memory: benchActorMemory,
 };
 

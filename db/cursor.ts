@@ -21,7 +21,7 @@ export function decodeCursor(cursor: string, patterns: readonly RegExp[]): strin
 
 // Postgres knows no year zero.
 const TIME = /^(?!0000)\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
-const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+export const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** The most common key: a time and an id. */
 export function decodeTimeCursor(cursor: string): { at: string; id: string } {

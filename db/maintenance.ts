@@ -11,9 +11,13 @@ const BUSY = [
   "posts",
   "follows",
   "likes",
+  "popular_pages",
   "receipts",
   "photos",
   "unowned_files",
+  "page_search",
+  "user_search",
+  "spellings",
   "events",
 ];
 

@@ -29,7 +29,8 @@ export interface ShownPageRow extends PageRow {
 const COLUMNS =
   `p.id, p.uuid, p.name, p.description, p.tags, p.is_private, p.is_personal, p.blocked_until, p.blocked_reason,
   p.owner_blocked_until, p.created_at, p.avatar_key, ${CARD} as owner`;
-const SHOWN = `${COLUMNS}, p.follower_count, p.post_count,
+/** A page as it is shown to the viewer $1, of `pages p` and its owner `users u`. */
+export const SHOWN = `${COLUMNS}, p.follower_count, p.post_count,
   coalesce((select f.state from follows f where f.page_id = p.id and f.user_id = $1), 'none') as follow_state`;
 
 /** What a page actor is made of; undefined for a page that never was or is deleted. */

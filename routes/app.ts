@@ -18,6 +18,7 @@ import { openApiDocument } from "./openapi.ts";
 import { pageRoutes } from "./pages.ts";
 import { photoRoutes } from "./photos.ts";
 import { postRoutes } from "./posts.ts";
+import { searchRoutes } from "./search.ts";
 import { securityRoutes } from "./security.ts";
 import { systemRoutes } from "./system.ts";
 import { unsubscribePage } from "./unsubscribe.ts";
@@ -46,6 +47,7 @@ export function buildApi(ctx: AppContext): Api {
       photoRoutes,
       feedRoutes,
       notificationRoutes,
+      searchRoutes,
       mailRoutes,
       jobRoutes,
       vkRoutes,

@@ -52,7 +52,7 @@ export function unsubscribePage(api: Api): void {
     }));
   app.post("/unsubscribe", (c) =>
     answered(api, c, async (token) => {
-      await api.limiter.check("codes", `address ${addressOf(c)}`);
+      await api.limiter.check("unsubscribe", `address ${addressOf(c)}`);
       // A body, whatever it is, is left unread.
       await endLetters(ctx, token);
       return layout("No more letters about posts will come to you", DONE);

@@ -2,6 +2,7 @@
 import { clearBell, readBell, ring } from "./app/bell.js";
 import { closeSettings } from "./app/bell_settings.js";
 import { clearFeed, readFeed, takePost } from "./app/feed.js";
+import { clearFound } from "./app/following.js";
 import { hangUp, listen } from "./app/live.js";
 import { $, attempt, onSubmit, say, whenSessionEnds } from "./app/page.js";
 import { account, allowPictures, call, keepTokens, keyOf, send, setAccount, tokens } from "./app/session.js";
@@ -26,6 +27,7 @@ function leave() {
   keepTokens(null);
   hangUp();
   clearFeed();
+  clearFound();
   clearBell();
   closeSettings();
   showDoor(true);

@@ -6,6 +6,7 @@ import { forgetDeliveries } from "../db/deliveries.ts";
 import { forgetNotifications } from "../db/notifications.ts";
 import { deleteOldReceipts } from "../db/receipts.ts";
 import { deleteExpiredSessions } from "../db/sessions.ts";
+import { forgetSpellings, SPELLINGS_AT_ONCE } from "../db/spellings.ts";
 
 const EVERY_MS = 60_000;
 /** Rounds between cleanings of the embedded database; the first comes with the first round, when its tables are no longer empty. */
@@ -23,6 +24,7 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
   let running = Promise.resolve();
   let closed = false;
   let rounds = 0;
+  let spelling = { last: "", forgotten: 0 };
   const round = async () => {
     try {
       while (!closed && await forgetEvents(ctx.sql, ctx.config.EVENT_RETENTION, EVENTS_AT_ONCE) === EVENTS_AT_ONCE);
@@ -33,6 +35,10 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
       while (!closed && await forgetDeliveries(ctx.sql, DELIVERIES_MS, ROWS_AT_ONCE) === ROWS_AT_ONCE);
       await cropForgotten(ctx.sql);
       await dropFailedUploads(ctx.sql, FAILED_UPLOADS_MS);
+      // On at once where much is to be forgotten: somebody may be making up words.
+      do spelling = await forgetSpellings(ctx.sql, spelling.last); while (
+        !closed && spelling.forgotten > SPELLINGS_AT_ONCE / 10
+      );
       if (ctx.config.DATABASE_URL === undefined && rounds++ % VACUUM_ROUNDS === 0) await vacuum(ctx.sql);
     } catch (error) {
       if (!closed) ctx.log.warn("housekeeping could not be done; trying again", { error });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { eventually, newLogin, PASSWORD, sharedApp } from "../support/app.ts";
+import { eventually, newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
 
@@ -36,9 +36,13 @@ Deno.test({
     await page.locator("#posts .text", { hasText: "From the browser <b>itself</b>" }).waitFor();
     assert.equal(await page.locator("#posts b").count(), 0, "text is never markup");
 
-    const other = await app.person();
-    await page.locator("#follow [name=handle]").fill(other.login);
-    await page.getByRole("button", { name: "Follow" }).click();
+    const [followed, other] = await app.people(2) as [Person, Person];
+    await page.locator("#follow [name=handle]").fill(followed.login);
+    await page.locator("#follow").getByRole("button").click();
+    await page.locator("#notice", { hasText: followed.login }).waitFor();
+    await page.locator("#search [name=q]").fill(other.login.toUpperCase());
+    await page.getByRole("button", { name: "Search" }).click();
+    await page.locator("#found li", { hasText: other.login }).getByRole("button", { name: "Follow" }).click();
     await page.locator("#live[data-state=on]").waitFor();
     // Until the page is followed for sure, a post would come by no stream.
     await page.locator("#notice", { hasText: other.login }).waitFor();

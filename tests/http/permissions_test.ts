@@ -250,6 +250,7 @@ const TABLE: Record<string, Row> = {
   "get /vk/users/{id}": { statuses: SIGNED_IN, path: withVkToken("/vk/users/me") },
   "get /vk/users/{id}/videos": { statuses: SIGNED_IN, path: withVkToken("/vk/users/101/videos") },
   "get /feed": { statuses: SIGNED_IN },
+  "get /search": { statuses: SIGNED_IN, path: () => "/search?q=birds" },
   "post /feed/ticket": { statuses: SIGNED_IN },
   // Without the handshake: whoever may listen is told what this address speaks.
   "get /feed/live": { statuses: SIGNED_IN.replaceAll("200", "426") },

@@ -69,7 +69,29 @@ async function allAgrees(viewer: Person, model: VisibilityModel, random: Seeded)
     }
   }
   await listAgrees(viewer, model, "/users/me/likes", 200, () => model.likesOf(viewer.id));
+  await searchAgrees(viewer, model);
   await photosAgree(viewer.node, viewer, model);
+}
+
+/** Everybody's own page is named after them, and every other one is a "page". */
+async function searchAgrees(viewer: Person, model: VisibilityModel): Promise<void> {
+  for (const [q, personal] of [["page", false], ["Ann Lee", true]] as const) {
+    const expected = [...model.pages.values()].filter((page) =>
+      page.personal === personal && model.mayFind(viewer.id, page)
+    );
+    const { pages } = await viewer.do("GET", `/search?q=${q}&type=pages&limit=100`);
+    const found = pages.items.map(({ id, follower_count, follow_state }: Json) => ({
+      id,
+      follower_count,
+      follow_state,
+    }));
+    const shown = expected.map(({ id, following, requested }) => ({
+      id,
+      follower_count: following.size,
+      follow_state: following.has(viewer.id) ? "following" : requested.has(viewer.id) ? "requested" : "none",
+    }));
+    assert.deepEqual(new Set(found), new Set(shown), `search for "${q}" of ${viewer.login}`);
+  }
 }
 
 /** Each post a photo that no upload brought: for who may see it, what it shows is of no account. */

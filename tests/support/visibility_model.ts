@@ -48,6 +48,11 @@ export class VisibilityModel {
     return !page.isPrivate || page.owner === user || page.following.has(user);
   }
 
+  /** The page itself, by its name: a private one is found by anybody, and shown without posts. */
+  mayFind(user: string, page: ModelPage): boolean {
+    return !page.deleted && (!page.blocked || this.isStaff(user));
+  }
+
   maySeePost(user: string, id: string): boolean {
     const post = this.posts.get(id);
     return post !== undefined && !post.deleted && this.maySee(user, post.page);

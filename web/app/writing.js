@@ -1,5 +1,5 @@
-/** Writing on one's own page, and following others. */
-import { readFeed, showPost } from "./feed.js";
+/** Writing on one's own page. */
+import { showPost } from "./feed.js";
 import { onSubmit, say } from "./page.js";
 import { account, call, keyOf, spend } from "./session.js";
 
@@ -18,12 +18,4 @@ onSubmit("write", async ({ text }, form) => {
   if (post.state === "ready") showPost(post, { first: true });
   else if (post.state === "failed") say(`A photo could not be used: ${post.photos.find(({ problem }) => problem)?.problem}`, true);
   else say("Your photos are being prepared; the post appears when they are ready.");
-});
-
-onSubmit("follow", async ({ handle }, form) => {
-  const { state } = await call("PUT", `/pages/${encodeURIComponent(handle.trim())}/follow`);
-  form.reset();
-  const asked = state === "requested";
-  say(asked ? `You asked to follow "${handle}".` : `You follow "${handle}".`);
-  if (!asked) await readFeed();
 });

@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { decodeCursor, encodeCursor, ID } from "../db/cursor.ts";
+import { type Hit, type Place, search, type Section } from "../db/search.ts";
+import { AppError } from "../errors.ts";
+import { renderCard, renderPage } from "../render.ts";
+import { type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import * as schemas from "./schemas.ts";
+
+/** Hits that a cursor remembers, so that they are not shown twice; as many as fit into one (`docs/limits.md`). */
+const MOST_SEEN = 32;
+const PATTERNS = [/^\d{1,2}$/, /^\d{1,9}$/, ID, new RegExp(`^(?:[0-9a-f]{8}){0,${MOST_SEEN}}$`)];
+
+export function searchRoutes(api: Api): void {
+  endpoint(api, {
+    method: "get",
+    path: "/search",
+    access: "signed-in",
+    summary: "Pages by handle, name, tag and description, and people by login and name; the best first",
+    tags: ["Search"],
+    limit: "search",
+    query: z.strictObject({
+      ...paging,
+      q: z.string().trim().min(1).max(200),
+      type: z.enum(["all", "pages", "users"]).default("all"),
+    }),
+    answers: {
+      200: {
+        description: "Both sections; the one that was not asked for is empty. A cursor goes on in one of them",
+        schema: z.object({ pages: listOf(schemas.Page), users: listOf(schemas.Card) }),
+      },
+    },
+  }, async ({ ctx, caller, query: { q, type, limit, cursor } }) => {
+    if (cursor !== undefined && type === "all") throw ambiguous();
+    const { after, seen } = cursor === undefined ? { after: undefined, seen: [] } : decoded(cursor, type as Section);
+    const hits = await search(ctx.sql, caller.id, {
+      q,
+      sections: type === "all" ? ["pages", "users"] : [type],
+      limit: limit + 1,
+      after,
+      seen,
+      verifiedOnly: ctx.config.REQUIRE_VERIFIED_EMAIL,
+    });
+    const section = (name: Section, render: (hit: Hit) => unknown) => {
+      const found = hits.filter((hit) => hit.section === name);
+      const shown = found.slice(0, limit);
+      return { items: shown.map(render), next_cursor: found.length > limit ? encoded(name, shown, seen) : null };
+    };
+    const pages = section("pages", (hit) => renderPage(hit as Hit & { section: "pages" }));
+    const users = section("users", (hit) => renderCard(hit.owner));
+    const next = { all: null, pages: pages.next_cursor, users: users.next_cursor }[type];
+    return { status: 200, body: { pages, users }, next_cursor: next };
+  });
+}
+
+function encoded(section: Section, shown: readonly Hit[], seen: readonly string[]): string {
+  const ids = shown.map((hit) => hit.section === "pages" ? hit.id : hit.owner.id);
+  const { rank, followers } = shown.at(-1)!;
+  const latest = [...seen, ...ids.map((id) => id.slice(-8))].slice(-MOST_SEEN);
+  return encodeCursor([section, String(rank), String(followers), ids.at(-1)!, latest.join("")]);
+}
+
+/** Throws `invalid-cursor`, also for a cursor of the other section. */
+function decoded(cursor: string, section: Section): { after: Place; seen: string[] } {
+  const [, rank, followers, id, seen] = decodeCursor(cursor, [new RegExp(`^${section}$`), ...PATTERNS]);
+  return {
+    after: { rank: Number(rank), followers: Number(followers), id: id! },
+    seen: seen!.match(/.{8}/g) ?? [],
+  };
+}
+
+function ambiguous(): AppError {
+  return new AppError("validation", undefined, {
+    errors: [{ path: "cursor", rule: "one_type", message: "Expected a type, as a cursor goes on in one section" }],
+  });
+}

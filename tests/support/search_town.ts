@@ -1,0 +1,68 @@
+/** People and pages put straight into a database, for tests of the search itself. */
+import { type Hit, type Search, search, type Section } from "../../db/search.ts";
+import type { Sql } from "../../db/sql.ts";
+import { newId } from "../../security/ids.ts";
+
+export interface Townsman {
+  login: string;
+  first?: string;
+  last?: string;
+  followers?: number;
+  verified?: boolean;
+  role?: "user" | "moderator";
+}
+
+export interface TownPage {
+  handle: string;
+  name?: string;
+  description?: string;
+  tags?: string[];
+  followers?: number;
+  owner?: string;
+}
+
+/** Adds somebody with their personal page; tells their id. */
+export async function addPerson(sql: Sql, { login, ...rest }: Townsman): Promise<string> {
+  const { first = "Ada", last = "Lovelace", followers = 0, verified = true, role = "user" } = rest;
+  const [id, page] = [newId(), newId()];
+  await sql.query(
+    `insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, role, page_id, created_at)
+    values ($1, $2, '', $3, $4, $2 || '@rookery.test', case when $5 then now() end, $6, $7, now())`,
+    [id, login, first, last, verified, role, page],
+  );
+  await addRow(sql, page, id, true, { handle: login, name: `${first} ${last}`, followers });
+  return id;
+}
+
+/** Adds a page of `owner`; tells its id. */
+export async function addPage(sql: Sql, owner: string, page: TownPage): Promise<string> {
+  const id = newId();
+  await addRow(sql, id, owner, false, page);
+  return id;
+}
+
+async function addRow(sql: Sql, id: string, owner: string, personal: boolean, page: TownPage): Promise<void> {
+  const { handle, name = "A page", description = "", tags = [], followers = 0 } = page;
+  await sql.query(
+    `insert into pages (id, owner_id, is_personal, uuid, name, description, tags, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7::text[], now())`,
+    [id, owner, personal, handle, name, description, tags],
+  );
+  if (followers > 0) await sql.query("update pages set follower_count = $2 where id = $1", [id, followers]);
+}
+
+/** What a search finds, by handle or login, in order. */
+export async function namesFound(
+  sql: Sql,
+  viewer: string,
+  section: Section,
+  q: string,
+  options: Partial<Search> = {},
+): Promise<string[]> {
+  const hits = await search(sql, viewer, { q, sections: [section], limit: 10, verifiedOnly: true, ...options });
+  return hits.map(nameOf);
+}
+
+export function nameOf(hit: Hit): string {
+  return hit.section === "pages" ? hit.uuid : hit.owner.login;
+}
