@@ -14,6 +14,7 @@ import type { Principals } from "./security/principals.ts";
 import type { Keys } from "./security/keys.ts";
 import type { Secret } from "./security/secret.ts";
 import type { Tokens } from "./security/tokens.ts";
+import type { StatsClient } from "./stats/client.ts";
 import type { Storage } from "./storage/storage.ts";
 
 /** Everything a route may reach. Built once, in `main.ts`; a test may build it otherwise. */
@@ -32,6 +33,7 @@ export interface AppContext {
   readonly gateway: Gateway;
   readonly feeds: ActiveFeeds;
   readonly storage: Storage;
+  readonly stats: StatsClient;
   readonly photos: { staging: Staging; waiting: PhotoWaiting };
   /** Jobs were committed that are due now. */
   ring(jobs: readonly JobRef[]): void;

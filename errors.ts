@@ -36,6 +36,7 @@ export const PROBLEMS = {
   "upload-expired": [409, "The upload took too long; send it again"],
   "photo-unreadable": [422, "The photo could not be read"],
   "storage-unavailable": [503, "The storage of photos cannot be reached"],
+  "stats-unavailable": [503, "The statistics cannot be reached"],
   "precondition-failed": [412, "The thing has changed"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],

@@ -15,6 +15,7 @@ const BUSY = [
   "photos",
   "unowned_files",
   "events",
+  "page_days",
 ];
 
 /**

@@ -19,6 +19,7 @@ import { pageRoutes } from "./pages.ts";
 import { photoRoutes } from "./photos.ts";
 import { postRoutes } from "./posts.ts";
 import { securityRoutes } from "./security.ts";
+import { statsRoutes } from "./stats.ts";
 import { systemRoutes } from "./system.ts";
 import { userRoutes } from "./users.ts";
 
@@ -39,6 +40,7 @@ export function buildApi(ctx: AppContext): Api {
       securityRoutes,
       pageRoutes,
       avatarRoutes,
+      statsRoutes,
       followingRoutes,
       postRoutes,
       photoRoutes,
