@@ -1,6 +1,7 @@
 import { daysAfter, holdDays, releaseDays } from "../db/page_days.ts";
 import { sequencerState } from "../db/events.ts";
 import type { Sql } from "../db/sql.ts";
+import type { PageDay } from "./numbers.ts";
 import type { Position, StatsStore } from "./store.ts";
 
 /** Days copied at once (`docs/limits.md`). */
@@ -14,12 +15,11 @@ export async function rebuild(store: StatsStore, ledger: Sql): Promise<Position>
   const { epoch } = await sequencerState(ledger);
   const seq = await holdDays(ledger);
   const build = crypto.randomUUID();
-  for (let after: { page_id: string; day: string } | undefined;;) {
-    const days = await daysAfter(ledger, after, AT_ONCE);
+  let days: PageDay[] = [];
+  do {
+    days = await daysAfter(ledger, days.at(-1), AT_ONCE);
     if (days.length > 0) await store.prepare(build, days);
-    after = days.at(-1);
-    if (days.length < AT_ONCE) break;
-  }
+  } while (days.length === AT_ONCE);
   if (await releaseDays(ledger) !== seq) throw new Error("The days moved while they were copied; try again");
   await store.replace(build, { epoch, seq });
   return { epoch, seq };
