@@ -4,7 +4,7 @@ import { email, login, password } from "./routes/schemas.ts";
 import { parseS3Url } from "./storage/s3_options.ts";
 
 /** What a process may do; `api` and `actors` share one, the others may stand alone or be left out. */
-export const ROLES = ["api", "actors", "jobs", "storage", "mail"] as const;
+export const ROLES = ["api", "actors", "jobs", "storage", "stats", "mail"] as const;
 export type Role = typeof ROLES[number];
 
 /** Every wrong setting, by name; `message` is for whoever starts the server and holds no value of a secret. */
@@ -72,7 +72,8 @@ const SETTINGS = {
   ROLES: {
     schema: roles(),
     standard: "all",
-    description: "What this process does: `all`, or some of `api,actors,jobs,storage,mail`; the first two go together",
+    description:
+      "What this process does: `all`, or some of `api,actors,jobs,storage,stats,mail`; the first two go together",
   },
   REGISTRATION: {
     schema: z.enum(["open", "admin"]),
@@ -119,6 +120,25 @@ const SETTINGS = {
     schema: whole(4, 1_000_000),
     standard: "1000",
     description: "Files and folders that a folder of the storage service holds at most",
+  },
+  STATS_URL: {
+    schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
+    description: "The statistics service, where it runs apart (`ROLES=stats`)",
+  },
+  STATS_PORT: {
+    schema: port(),
+    standard: "0",
+    description: "The port of the statistics service; 0 takes a free one",
+  },
+  STATS_DATABASE_URL: {
+    schema: url("postgres", "postgresql").optional(),
+    description:
+      "A Postgres for the tables of the statistics, if not the main database, where they have a schema of their own",
+    secret: true,
+  },
+  API_URL: {
+    schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
+    description: "Where `ROLES=stats`, alone, reads the public keys that it checks tokens with",
   },
   S3_URL: {
     schema: s3Url().optional(),
@@ -216,12 +236,17 @@ function contradictions(config: Partial<Config>): { setting: string; message: st
       message: "Expected Postgres: the embedded database belongs to the one process with `api`",
     });
   }
-  if (SECRET_KEY === undefined && (DATABASE_URL !== undefined || alone)) {
+  // The statistics check tokens by public keys; nothing else of theirs is secret.
+  const sealed = roles.some((role) => role !== "stats");
+  if (SECRET_KEY === undefined && sealed && (DATABASE_URL !== undefined || alone)) {
     found.push({
       setting: "SECRET_KEY",
       message:
         `Expected at least ${SECRET_KEY_LENGTH} characters: all processes of an installation share the keys it seals`,
     });
+  }
+  if (roles.includes("stats") && alone && config.API_URL === undefined) {
+    found.push({ setting: "API_URL", message: "Expected where the API is, which publishes the keys of tokens" });
   }
   const handlesPhotos = roles.includes("api") || roles.includes("jobs");
   if (handlesPhotos && !roles.includes("storage") && S3_URL === undefined && STORAGE_URL === undefined) {

@@ -14,6 +14,7 @@ import type { Principals } from "./security/principals.ts";
 import type { Keys } from "./security/keys.ts";
 import type { Secret } from "./security/secret.ts";
 import type { Tokens } from "./security/tokens.ts";
+import type { StatsClient } from "./stats/client.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { VkService } from "./vk/open.ts";
 
@@ -35,6 +36,7 @@ export interface AppContext {
   readonly storage: Storage;
   /** Undefined where no VK is set up. */
   readonly vk: VkService | undefined;
+  readonly stats: StatsClient;
   readonly photos: { staging: Staging; waiting: PhotoWaiting };
   /** Jobs were committed that are due now. */
   ring(jobs: readonly JobRef[]): void;

@@ -44,6 +44,7 @@ export const PROBLEMS = {
   "vk-refused": [409, "VK refuses the request"],
   "vk-unavailable": [503, "VK does not answer"],
   "vk-not-configured": [503, "VK is not set up here"],
+  "stats-unavailable": [503, "The statistics cannot be reached"],
   "precondition-failed": [412, "The thing has changed"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The content type is not supported"],

@@ -40,7 +40,7 @@ import { JobBell } from "./workers/job_bell.ts";
 import { JobRunner } from "./workers/job_runner.ts";
 import { startJobs } from "./workers/jobs_role.ts";
 import { lapseJobs } from "./workers/lapse_jobs.ts";
-import { photoStorage } from "./workers/services.ts";
+import { photoStorage, statistics } from "./workers/services.ts";
 import { settleJobs } from "./workers/settle_jobs.ts";
 
 export interface RunningNode {
@@ -119,6 +119,10 @@ export async function startNode(
   const storage = stack.use(openStorage(storageSpec));
   const vk = await openVk({ ...parts, cache });
   if (vk) stream.consume((events) => vk.fetch.absorb(events));
+  const here = Promise.withResolvers<string>();
+  const stats = statistics({ config, log, sqlSocket, stack, apiUrl: here.promise });
+  // A node that fails to start leaves nobody waiting for its address.
+  stack.defer(() => here.reject(new Error("The node stopped")));
 
   const ctx: AppContext = {
     config,
@@ -136,6 +140,7 @@ export async function startNode(
     feeds,
     storage,
     vk,
+    stats,
     photos: { staging: new Staging(storage, sql, READS[config.IMAGE_ENGINE]), waiting: new PhotoWaiting(sql) },
     ring: (jobs) => bell.ring(jobs),
     likesChanged: () => likes.hint(),
@@ -166,6 +171,7 @@ export async function startNode(
       server.addr.hostname.includes(":") ? `[${server.addr.hostname}]` : server.addr.hostname
     }:${server.addr.port}`;
   listening.resolve(url);
+  here.resolve(localUrl(server.addr));
   const running = stack.move();
 
   return {
@@ -205,6 +211,12 @@ async function openDatabase(
   // Absolute, since a child's permissions name it.
   const sqlSocket = resolve(await socketPath(dataDir));
   return { sql: embedded, workerDatabase: () => ({ port: embedded.port() }), sqlSocket };
+}
+
+/** Where this machine's own processes reach a server. */
+function localUrl({ hostname, port }: Deno.NetAddr): string {
+  const host = hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** A post never moves to another page, so this is remembered for as long as there is room. */

@@ -4,7 +4,7 @@ import { LISTENED_PAGES } from "./feed.ts";
 import { tell, telling, TOLD } from "../actors/runtime/commit.ts";
 import type { Reader, Sql } from "./sql.ts";
 
-const COLUMNS = "e.seq, e.kind, e.page_id, e.post_id, e.user_id, e.data";
+const COLUMNS = "e.seq, e.kind, e.page_id, e.post_id, e.user_id, e.data, e.at";
 
 export interface SequencerRow {
   epoch: string;
@@ -23,13 +23,14 @@ export async function tellLikes(sql: Sql, most: number): Promise<SequencedEvent[
   const [row] = await sql.query<{ events: SequencedEvent[] | null }>(
     `with taken as (
       delete from like_signals where post_id in (select post_id from like_signals order by post_id limit $1 for update)
-      returning post_id, page_id, likers),
+      returning post_id, page_id, likers, change),
     ${
       telling(
         tell("post.likes", {
           page: "page_id",
           post: "post_id",
-          data: "case when likers <> '{}' then jsonb_build_object('likers', likers) end",
+          data: `jsonb_build_object('counts', jsonb_build_object('likes', change))
+            || case when likers <> '{}' then jsonb_build_object('likers', likers) else '{}' end`,
           at: "now()",
           from: "taken",
         }),

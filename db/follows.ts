@@ -4,9 +4,17 @@ import type { Reader } from "./sql.ts";
 import type { CardRow } from "./users.ts";
 
 const REMOVED = `'{"reason": "removed"}'::jsonb`;
-const NONE = `'{"state": "none"}'::jsonb`;
+/** A request that was neither accepted nor is there any more. */
+const REJECTED = `'{"state": "none", "counts": {"requests": -1}}'::jsonb`;
 /** Somebody follows because their request was accepted. */
-export const ACCEPTED = `'{"state": "following", "accepted": true}'::jsonb`;
+export const ACCEPTED = `'{"state": "following", "accepted": true, "counts": {"followers": 1, "requests": -1}}'::jsonb`;
+/** Whoever followed, or asked to, does so no more: `state` is what was. */
+export const ENDED = `jsonb_build_object('state', 'none', 'counts', jsonb_build_object(${counted("state")}, -1))`;
+
+/** The number that a state of following counts for. */
+function counted(state: string): string {
+  return `case ${state} when 'following' then 'followers' else 'requests' end`;
+}
 
 export type FollowState = "following" | "requested" | "none";
 
@@ -49,7 +57,7 @@ counted as (
   tells: tell("follow.changed", {
     page: "page_id",
     user: "user_id",
-    data: "jsonb_build_object('state', state)",
+    data: `jsonb_build_object('state', state, 'counts', jsonb_build_object(${counted("state")}, 1))`,
     at: "created_at",
     from: "followed",
   }),
@@ -83,7 +91,7 @@ counted as (
       data: REMOVED,
       from: "ended where loses_sight and state = 'following'",
     })
-  } union all ${tell("follow.changed", { rank: 2, page: "page_id", user: "user_id", data: NONE, from: "ended" })}`,
+  } union all ${tell("follow.changed", { rank: 2, page: "page_id", user: "user_id", data: ENDED, from: "ended" })}`,
   select: `select t.turn, jsonb_build_object('had', coalesce(e.state, 'none')) as result
     from turns t left join ended e on e.turn = t.turn`,
 });
@@ -127,7 +135,7 @@ counted as (
     tells: tell("follow.changed", {
       page: "page_id",
       user: "user_id",
-      data: `case when state = 'following' then ${ACCEPTED} else ${NONE} end`,
+      data: `case when state = 'following' then ${ACCEPTED} else ${REJECTED} end`,
       from: "answered",
     }),
     select:

@@ -22,8 +22,8 @@ seen as materialized (
   where exists (select from visible_pages(t.user_id) v where v.id = t.page_id))`;
 
 const SIGNALLED = `signalled as (
-  insert into like_signals (post_id, page_id, likers) select id, page_id, likers from counted
-  on conflict (post_id) do update set changes = like_signals.changes + 1,
+  insert into like_signals (post_id, page_id, likers, change) select id, page_id, likers, change from counted
+  on conflict (post_id) do update set changes = like_signals.changes + 1, change = like_signals.change + excluded.change,
     likers = (excluded.likers || like_signals.likers)[1:${MOST_LIKERS}])`;
 
 const RESULT = `select t.turn, case when k.id is not null and s.turn is not null
@@ -40,7 +40,7 @@ liked as (
 counted as (
   update posts p set like_count = p.like_count + n.likes
   from (select post_id, count(*) as likes, (array_agg(user_id))[1:${MOST_LIKERS}] as likers from liked group by post_id) n
-  where p.id = n.post_id returning p.id, p.page_id, p.like_count, n.likers),
+  where p.id = n.post_id returning p.id, p.page_id, p.like_count, n.likers, n.likes as change),
 ${SIGNALLED}`,
   select: RESULT,
   violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },
@@ -55,7 +55,7 @@ unliked as (
 counted as (
   update posts p set like_count = p.like_count - n.likes
   from (select post_id, count(*) as likes from unliked group by post_id) n where p.id = n.post_id
-  returning p.id, p.page_id, p.like_count, '{}'::uuid[] as likers),
+  returning p.id, p.page_id, p.like_count, '{}'::uuid[] as likers, -n.likes as change),
 ${SIGNALLED}`,
   select: RESULT,
   violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },

@@ -19,6 +19,7 @@ const BUSY = [
   "user_search",
   "spellings",
   "events",
+  "page_days",
 ];
 
 /**

@@ -1,8 +1,19 @@
 import type { Sql } from "./sql.ts";
 
-const FOLDER = new URL("./migrations/", import.meta.url);
-/** Any number, the same everywhere: whoever migrates holds this lock. */
-const LOCK = 7_274_931;
+/** A set of migrations; a service of its own has one of its own. */
+export interface MigrationSet {
+  folder: URL;
+  /** Where it is written down which were applied. */
+  table: string;
+  /** Any number, the same everywhere: whoever migrates holds this lock. */
+  lock: number;
+}
+
+const MAIN: MigrationSet = {
+  folder: new URL("./migrations/", import.meta.url),
+  table: "migrations",
+  lock: 7_274_931,
+};
 
 interface Migration {
   number: number;
@@ -14,11 +25,11 @@ interface Migration {
  * Applies the numbered migrations that this database has not seen, each all or nothing, under a lock, so that any number of nodes
  * may start at once. Returns the names of those applied. Throws where the database is newer than this program.
  */
-export async function migrate(sql: Sql): Promise<string[]> {
-  await sql.script(`select pg_advisory_xact_lock(${LOCK});
-    create table if not exists migrations (number int primary key, name text not null, applied_at timestamptz not null default now())`);
-  const known = await readMigrations();
-  const seen = await sql.query<{ number: number; name: string }>("select number, name from migrations order by number");
+export async function migrate(sql: Sql, { folder, table, lock }: MigrationSet = MAIN): Promise<string[]> {
+  await sql.script(`select pg_advisory_xact_lock(${lock});
+    create table if not exists ${table} (number int primary key, name text not null, applied_at timestamptz not null default now())`);
+  const known = await readMigrations(folder);
+  const seen = await sql.query<{ number: number; name: string }>(`select number, name from ${table} order by number`);
   const foreign = seen.find(({ number }) => !known.some((migration) => migration.number === number));
   if (foreign) {
     throw new Error(`The database has migration "${foreign.name}", which this program does not know: it is older`);
@@ -28,23 +39,23 @@ export async function migrate(sql: Sql): Promise<string[]> {
     if (seen.some((migration) => migration.number === number)) continue;
     // Another node may have been faster: then the unique number turns this one back.
     const guard =
-      `select pg_advisory_xact_lock(${LOCK}); insert into migrations (number, name) values (${number}, '${name}');`;
+      `select pg_advisory_xact_lock(${lock}); insert into ${table} (number, name) values (${number}, '${name}');`;
     try {
       await sql.script(`${guard}\n${text}`);
       applied.push(name);
     } catch (error) {
-      const [done] = await sql.query("select 1 from migrations where number = $1", [number]);
+      const [done] = await sql.query(`select 1 from ${table} where number = $1`, [number]);
       if (!done) throw error;
     }
   }
   return applied;
 }
 
-async function readMigrations(): Promise<Migration[]> {
+async function readMigrations(folder: URL): Promise<Migration[]> {
   const found: Migration[] = [];
-  for await (const { name } of Deno.readDir(FOLDER)) {
+  for await (const { name } of Deno.readDir(folder)) {
     const number = /^(\d{4})_\w+\.sql$/.exec(name)?.[1];
-    if (number) found.push({ number: Number(number), name, text: await Deno.readTextFile(new URL(name, FOLDER)) });
+    if (number) found.push({ number: Number(number), name, text: await Deno.readTextFile(new URL(name, folder)) });
   }
   return found.sort((a, b) => a.number - b.number);
 }

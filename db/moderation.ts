@@ -1,4 +1,5 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { ENDED } from "./follows.ts";
 import { tellReplies } from "./publishing.ts";
 import type { Role } from "./users.ts";
 
@@ -100,15 +101,20 @@ answered as (
 recounted as (
   update posts p set like_count = p.like_count - coalesce(u.n, 0), reply_count = p.reply_count - coalesce(a.n, 0)
   from locked k left join unliked u on u.post_id = k.id left join answered a on a.post_id = k.id
-  where p.id = k.id and p.page_id not in (select id from own) returning p.id, p.page_id, u.n, a.n as replies),
+  where p.id = k.id and p.page_id not in (select id from own) returning p.id, p.page_id, u.n, -a.n as replies),
 signalled as (
-  insert into like_signals (post_id, page_id) select id, page_id from recounted where n is not null
-  on conflict (post_id) do update set changes = like_signals.changes + 1),
+  insert into like_signals (post_id, page_id, change) select id, page_id, -n from recounted where n is not null
+  on conflict (post_id) do update set changes = like_signals.changes + 1, change = like_signals.change + excluded.change),
 emptied as (delete from posts p using own where p.page_id = own.id),
+-- A row changes once in a statement: not a page that goes itself, and one that several leave by their sum.
+leaving as materialized (
+  select f.page_id, f.user_id, f.state, g.at from follows f join gone g on f.user_id = g.id join pages p on p.id = f.page_id
+  where p.deleted_at is null and p.id not in (select id from own)),
 left_pages as (
-  update pages p set follower_count = p.follower_count - (f.state = 'following')::int,
-    request_count = p.request_count - (f.state = 'requested')::int
-  from follows f join gone g on f.user_id = g.id where p.id = f.page_id),
+  update pages p set follower_count = p.follower_count - n.followers, request_count = p.request_count - n.requests
+  from (select page_id, count(*) filter (where state = 'following') as followers,
+      count(*) filter (where state = 'requested') as requests from leaving group by page_id) n
+  where p.id = n.page_id),
 buried as (
   update pages p set deleted_at = own.at, avatar_key = null, owner_id = null, is_personal = false from own where p.id = own.id returning p.id),
 unpictured as (delete from photos f using buried b where f.page_id = b.id),
@@ -120,8 +126,10 @@ unlettered as (
   where l.recipient in (lower(u.email), lower(u.pending_email))),
 removed as (delete from users u using gone g where u.id = g.id)`,
   tells: `${tell("page.hidden", { page: "id", data: DELETED, from: "own" })} union all ${
-    tell("user.deleted", { rank: 2, user: "id", from: "gone" })
-  } union all ${tellReplies("recounted where replies is not null")}`,
+    tell("follow.changed", { page: "page_id", user: "user_id", data: ENDED, from: "leaving" })
+  } union all ${tell("user.deleted", { rank: 2, user: "id", from: "gone" })} union all ${
+    tellReplies("recounted where replies is not null")
+  }`,
   select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
 });
 

@@ -27,7 +27,7 @@ const ACTS = `
   cross join lateral (
     select array_agg(l.id::uuid order by l.place) as likers from jsonb_array_elements_text(e.data->'likers') with ordinality l (id, place)
     where l.id::uuid <> g.owner_id) l
-  where e.kind = 'post.likes' and e.data is not null
+  where e.kind = 'post.likes' and e.data ? 'likers'
   union all
   select o.owner_id, 'reply', e.page_id, e.post_id, e.post_id, e.post_id, array[g.owner_id], e.at, e.seq
   from batch e join posts p on p.id = e.post_id join pages g on g.id = e.page_id

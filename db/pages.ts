@@ -212,7 +212,7 @@ export const deletePage = defineCommit<{ id: string; at: string }, Record<string
 locked as materialized (select p.id from posts p where p.id in (select post_id from answered) order by p.id for update),
 recounted as (
   update posts p set reply_count = p.reply_count - a.n from answered a join locked k on k.id = a.post_id
-  where p.id = a.post_id and p.page_id not in (select id from turns) returning p.id, p.page_id),
+  where p.id = a.post_id and p.page_id not in (select id from turns) returning p.id, p.page_id, -a.n as replies),
 emptied as (delete from posts p using turns t where p.page_id = t.id),
 buried as (update pages p set deleted_at = t.at, avatar_key = null from turns t where p.id = t.id returning p.id, p.uuid),
 unpictured as (delete from photos f using buried b where f.page_id = b.id),

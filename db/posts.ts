@@ -1,6 +1,6 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import { HELD, type NewPhoto, type PhotoRow, PHOTOS, picturing, STAGED } from "./photos.ts";
-import { PUBLISHING, stateOf, TELL_PUBLISHED, tellReplies } from "./publishing.ts";
+import { ONE_POST, PUBLISHING, stateOf, TELL_PUBLISHED, tellReplies } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 
@@ -176,10 +176,10 @@ locked as materialized (
 answered as (
   update posts p set reply_count = p.reply_count + n.replies
   from (select v.reply_to, count(*) as replies from valid v join locked k on k.id = v.reply_to group by v.reply_to) n
-  where p.id = n.reply_to returning p.id, p.page_id)`,
-  tells: `${tell("post.created", { rank: "turn", page: "page_id", post: "id", from: "valid" })} union all ${
-    tellReplies("answered")
-  }`,
+  where p.id = n.reply_to returning p.id, p.page_id, n.replies)`,
+  tells: `${
+    tell("post.created", { rank: "turn", page: "page_id", post: "id", data: ONE_POST, from: "valid" })
+  } union all ${tellReplies("answered")}`,
   select: `select turn, jsonb_build_object('open', open, 'original', reply_to is null or reply_page_id is not null,
     'reply_page_id', reply_page_id) as result from judged`,
   refused: "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean",
@@ -251,18 +251,20 @@ complete as materialized (
   select v.*, ${
     stateOf("select f.state from photos f where f.post_id = v.id and (v.photos is null or f.id = any (v.photos))")
   } as next from valid v),
+-- A row changes once in a statement, so a reply published by the same one is counted with its original.
+gaining as materialized (
+  select c.*, (select count(*) from complete r where r.reply_to = c.id and r.state <> 'ready' and r.next = 'ready') as replies
+  from complete c),
 restated as (
   update posts p set text = c.text, tagged = c.tagged, place = c.place, photo_count = c.photo_count, updated_at = c.at,
     state = c.next, published_at = case when c.state <> 'ready' and c.next = 'ready' then c.at else p.published_at end,
-    -- A row changes once in a statement, so a reply published by the same one is counted here.
-    reply_count = p.reply_count + (
-      select count(*) from complete r where r.reply_to = p.id and r.state <> 'ready' and r.next = 'ready')
-  from complete c where p.id = c.id
-  returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at),
+    reply_count = p.reply_count + c.replies
+  from gaining c where p.id = c.id
+  returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at, c.replies),
 ${PUBLISHING}`,
   tells: `${
     tell("post.updated", { page: "page_id", post: "id", from: "restated where was = 'ready'" })
-  } union all ${TELL_PUBLISHED}`,
+  } union all ${TELL_PUBLISHED} union all ${tellReplies("restated where replies > 0")}`,
   select: `select t.turn, jsonb_build_object('found', j.turn is not null, 'unknown', coalesce(j.unknown, '{}'),
     'empty', coalesce(j.empty, false)) as result from turns t left join judged j on j.turn = t.turn`,
 });
@@ -271,7 +273,7 @@ export const deletePost = defineCommit<{ id: string; page_id: string; at: string
   columns: "id uuid, page_id uuid, at timestamptz",
   body: `removed as (
   delete from posts p using turns t where p.id = t.id and p.page_id = t.page_id
-  returning t.turn, p.id, p.page_id, p.reply_to, p.state, t.at),
+  returning t.turn, p.id, p.page_id, p.reply_to, p.state, p.like_count, p.reply_count, t.at),
 counted as (
   update pages p set post_count = p.post_count - n.posts
   from (select page_id, count(*) as posts from removed where state = 'ready' group by page_id) n where p.id = n.page_id),
@@ -281,11 +283,18 @@ answered as (
   update posts p set reply_count = p.reply_count - n.replies
   from (select r.reply_to, count(*) as replies from removed r join locked k on k.id = r.reply_to where r.state = 'ready'
     group by r.reply_to) n
-  where p.id = n.reply_to returning p.id, p.page_id),
-unsignalled as (delete from like_signals s using removed r where s.post_id = r.id)`,
-  tells: `${tell("post.deleted", { page: "page_id", post: "id", from: "removed where state = 'ready'" })} union all ${
-    tellReplies("answered")
-  }`,
+  where p.id = n.reply_to returning p.id, p.page_id, -n.replies as replies),
+unsignalled as (delete from like_signals s using removed r where s.post_id = r.id returning s.post_id, s.change)`,
+  tells: `${
+    tell("post.deleted", {
+      page: "r.page_id",
+      post: "r.id",
+      // Likes that were never told need not be taken back.
+      data: `jsonb_build_object('counts', jsonb_build_object('posts', -1, 'replies', -r.reply_count,
+        'likes', coalesce(s.change, 0) - r.like_count))`,
+      from: "removed r left join unsignalled s on s.post_id = r.id where r.state = 'ready'",
+    })
+  } union all ${tellReplies("answered")}`,
   select:
     `select t.turn, jsonb_build_object('found', exists (select from removed r where r.turn = t.turn)) as result from turns t`,
 });

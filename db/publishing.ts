@@ -1,9 +1,19 @@
 import { tell } from "../actors/runtime/commit.ts";
 
-/** That a post has another number of replies: for feeds that show it. After all else of its statement. */
+/** That a post has another number of replies, by `replies`: for feeds that show it. After all else of its statement. */
 export function tellReplies(from: string): string {
-  return tell("replies.changed", { rank: 1_000_000, page: "page_id", post: "id", at: "now()", from });
+  return tell("replies.changed", {
+    rank: 1_000_000,
+    page: "page_id",
+    post: "id",
+    data: "jsonb_build_object('counts', jsonb_build_object('replies', replies))",
+    at: "now()",
+    from,
+  });
 }
+
+/** What `post.created` says of its page. */
+export const ONE_POST = `'{"counts": {"posts": 1}}'::jsonb`;
 
 /**
  * What else a post's becoming ready brings: it counts from then on. `restated` has the posts whose state was looked at anew:
@@ -19,10 +29,10 @@ originals as materialized (
 answered as (
   update posts p set reply_count = p.reply_count + n.replies
   from (select v.reply_to, count(*) as replies from published v join originals o on o.id = v.reply_to group by v.reply_to) n
-  where p.id = n.reply_to returning p.id, p.page_id)`;
+  where p.id = n.reply_to returning p.id, p.page_id, n.replies)`;
 
 export const TELL_PUBLISHED = `${
-  tell("post.created", { rank: 2, page: "page_id", post: "id", from: "published" })
+  tell("post.created", { rank: 2, page: "page_id", post: "id", data: ONE_POST, from: "published" })
 } union all ${tellReplies("answered")}`;
 
 /** The state of a post by its photos: one failed makes it failed, one under way processing. */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# One image, several roles: `server` (ROLES says which), `jobs`, `storage`, `mail`, `migrate`, or any task by its name.
+# One image, several roles: `server` (ROLES says which), `jobs`, `storage`, `stats`, `mail`, `migrate`, or any task by its name.
 set -eu
 cd /app
 
@@ -12,14 +12,15 @@ role=${1:-server}
 [ $# -gt 0 ] && shift
 case "$role" in
   server) run main.ts "$@" ;;
-  jobs | storage | mail)
+  jobs | storage | stats | mail)
     export ROLES="$role"
     run main.ts "$@"
     ;;
   migrate | keys | listen | demo) run "tasks/$role.ts" "$@" ;;
   storage:scrub) run tasks/storage_scrub.ts "$@" ;;
+  stats:rebuild) run tasks/stats_rebuild.ts "$@" ;;
   *)
-    echo "Expected server, jobs, storage, mail, migrate, keys, listen, demo or storage:scrub, got \"$role\"" >&2
+    echo "Expected server, jobs, storage, stats, mail, migrate, keys, listen, demo, storage:scrub or stats:rebuild, got \"$role\"" >&2
     exit 2
     ;;
 esac

@@ -13,5 +13,6 @@ export function subjectOf(epoch: string): string {
 export function publish(bus: Bus, epoch: string, events: SequencedEvent[]): void {
   const message = JSON.stringify(events);
   void bus.publish(subjectOf(epoch), message).catch(() => {});
-  void bus.append("events", String(events[0]!.seq), message).catch(() => {});
+  // That stream is one for all installations on the bus, so it says whose they are.
+  void bus.append("events", `${epoch}:${events[0]!.seq}`, `{"epoch":"${epoch}","events":${message}}`).catch(() => {});
 }

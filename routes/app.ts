@@ -20,6 +20,7 @@ import { photoRoutes } from "./photos.ts";
 import { postRoutes } from "./posts.ts";
 import { searchRoutes } from "./search.ts";
 import { securityRoutes } from "./security.ts";
+import { statsRoutes } from "./stats.ts";
 import { systemRoutes } from "./system.ts";
 import { unsubscribePage } from "./unsubscribe.ts";
 import { userRoutes } from "./users.ts";
@@ -42,6 +43,7 @@ export function buildApi(ctx: AppContext): Api {
       securityRoutes,
       pageRoutes,
       avatarRoutes,
+      statsRoutes,
       followingRoutes,
       postRoutes,
       photoRoutes,

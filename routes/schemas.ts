@@ -153,3 +153,19 @@ export const Letter = z.object({
   html: z.string().nullable(),
   at: time,
 }).meta({ id: "Letter" });
+
+const numbers = {
+  posts: z.int(),
+  followers: z.int(),
+  requests: z.int(),
+  likes: z.int(),
+  replies: z.int(),
+};
+
+export const PageStats = z.object({
+  from: z.iso.date(),
+  to: z.iso.date(),
+  totals: z.object(numbers).meta({ description: "Now" }),
+  growth: z.object(numbers).meta({ description: "At the end of the period, less those at its start" }),
+  daily: z.array(z.object({ date: z.iso.date(), ...numbers })).meta({ description: "At the end of each day" }),
+}).meta({ id: "PageStats" });

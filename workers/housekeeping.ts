@@ -4,6 +4,7 @@ import { cropForgotten, dropFailedUploads } from "../db/files.ts";
 import { forgetEvents, removeTombstones } from "../db/events.ts";
 import { forgetDeliveries } from "../db/deliveries.ts";
 import { forgetNotifications } from "../db/notifications.ts";
+import { foldEvents } from "../db/page_days.ts";
 import { deleteOldReceipts } from "../db/receipts.ts";
 import { deleteExpiredSessions } from "../db/sessions.ts";
 import { forgetSpellings, SPELLINGS_AT_ONCE } from "../db/spellings.ts";
@@ -27,6 +28,7 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
   let spelling = { last: "", forgotten: 0 };
   const round = async () => {
     try {
+      while (!closed && await foldEvents(ctx.sql, EVENTS_AT_ONCE) === EVENTS_AT_ONCE);
       while (!closed && await forgetEvents(ctx.sql, ctx.config.EVENT_RETENTION, EVENTS_AT_ONCE) === EVENTS_AT_ONCE);
       await removeTombstones(ctx.sql, ctx.config.EVENT_RETENTION);
       await deleteOldReceipts(ctx.sql);

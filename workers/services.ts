@@ -16,6 +16,8 @@ import { Secret } from "../security/secret.ts";
 import { startStorageChild } from "../storage/child.ts";
 import type { StorageSpec } from "../storage/open.ts";
 import { isInUse } from "../storage/file_store.ts";
+import { startStatsChild } from "../stats/child.ts";
+import { StatsClient } from "../stats/client.ts";
 import { runStorageServer } from "../storage/server.ts";
 import type { JobBell } from "./job_bell.ts";
 import type { JobKind } from "./job_runner.ts";
@@ -114,6 +116,28 @@ export async function letters(
     ...letterJobs({ ...parts, codeKey: secret.subkey("codes") }),
     ...postLetterJobs({ ...parts, secret, publicUrl, digestEveryMs: config.DIGEST_EVERY, ring }),
   };
+}
+
+/** The statistics: a service elsewhere, or one of this process's own, which begins once the API listens at `apiUrl`. */
+export function statistics(
+  { config, log, sqlSocket, stack, apiUrl }: Omit<ServiceParts, "sql" | "secret"> & { apiUrl: Promise<string> },
+): StatsClient {
+  if (!config.ROLES.includes("stats")) return stack.use(new StatsClient(() => Promise.resolve(config.STATS_URL)));
+  // Nobody waits for it: without statistics all else is well.
+  const child = apiUrl.then((apiUrl) =>
+    startStatsChild({
+      log,
+      port: config.STATS_PORT,
+      apiUrl,
+      databaseUrl: config.DATABASE_URL,
+      sqlSocket,
+      ownDatabaseUrl: config.STATS_DATABASE_URL,
+      natsUrl: config.NATS_URL,
+    })
+  );
+  child.catch((error) => log.error("the statistics did not start", { error }));
+  stack.defer(async () => await (await child.catch(() => undefined))?.[Symbol.asyncDispose]());
+  return stack.use(new StatsClient(async () => (await child).url));
 }
 
 /** Crops photos in processes of their own, fed by the queue. */

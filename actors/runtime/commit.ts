@@ -86,7 +86,7 @@ emitted as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
   select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id, user_id, data, at
   from told where (select seq from numbered) is not null
-  returning seq, kind, page_id, post_id, user_id, data)`;
+  returning seq, kind, page_id, post_id, user_id, data, at)`;
 }
 
 /** The written events as one JSON array, or null. */

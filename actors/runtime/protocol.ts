@@ -24,7 +24,10 @@ export interface Refusal {
 
 export type Reply = { ok: true; value: unknown } | { ok: false; refusal: Refusal };
 
-/** A committed event: lean, because content is read where it is shown. */
+/**
+ * A committed event: lean, because content is read where it is shown. What changes a page's numbers says by how much, in
+ * `data.counts`: of posts, followers, requests, likes, replies.
+ */
 export interface SequencedEvent {
   /** Position in the one order, without gaps; also the event's id. */
   seq: number;
@@ -34,6 +37,7 @@ export interface SequencedEvent {
   /** Whom alone it concerns; null where it concerns the page's audience. */
   user_id: string | null;
   data: Record<string, unknown> | null;
+  at: string;
 }
 
 /** The first seven reach listeners; the others keep caches and subscriptions true. */

@@ -168,6 +168,7 @@ const TABLE: Record<string, Row> = {
   "post /pages": { statuses: "401 403 201 201 201 201 201 403 401 401", body: () => ({ name: "A page" }) },
   "get /pages": { statuses: SIGNED_IN, path: () => "/pages?owner=me" },
   "get /pages/{id}": { statuses: SIGNED_IN },
+  "get /pages/{id}/stats": { statuses: OWNER_ONLY },
   "patch /pages/{id}": { statuses: OWNER_ONLY, body: () => ({ description: "New" }) },
   "delete /pages/{id}": { statuses: OWNER_ONLY.replace("200", "204"), path: freshPage },
   "put /pages/{id}/avatar": { statuses: OWNER_ONLY, body: () => PICTURE },

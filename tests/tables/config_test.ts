@@ -8,7 +8,7 @@ Deno.test("An empty environment gives the defaults, and an empty variable is an 
   const config = readConfig({});
   assert.equal(config.PORT, 8000);
   assert.equal(config.UNVERIFIED_TTL, 48 * 3_600_000);
-  assert.deepEqual(config.ROLES, ["api", "actors", "jobs", "storage", "mail"]);
+  assert.deepEqual(config.ROLES, ["api", "actors", "jobs", "storage", "stats", "mail"]);
   assert.equal(config.REQUIRE_VERIFIED_EMAIL, true);
   assert.equal(config.RATE_LIMITS, true);
   assert.deepEqual(readConfig({ PORT: "", DATABASE_URL: "", ADMIN_PASSWORD: "" }), config);
@@ -59,6 +59,10 @@ const WRONG: Record<string, string> = {
   STORAGE_URL: "storage",
   STORAGE_PORT: "x",
   STORAGE_MAX_ENTRIES: "3",
+  STATS_URL: "stats",
+  STATS_PORT: "x",
+  STATS_DATABASE_URL: "http://localhost",
+  API_URL: "api:8000",
   S3_URL: "s3://bucket",
   IMAGE_ENGINE: "magick",
   CROP_PROCESSES: "0",
@@ -115,6 +119,9 @@ Deno.test("Roles that stand alone need what they share with the others", () => {
   assert.deepEqual(names({ ROLES: "jobs", ...database }), ["STORAGE_URL", "PUBLIC_URL", "MAIL_URL"]);
   assert.deepEqual(names({ ROLES: "api,actors", ...database }), ["STORAGE_URL"]);
   readConfig({ ROLES: "storage", SECRET_KEY: "x".repeat(32) });
+  // The statistics need no secret.
+  assert.deepEqual(names({ ROLES: "stats" }), ["DATABASE_URL", "API_URL"]);
+  readConfig({ ROLES: "stats", DATABASE_URL: "postgres://localhost/x", API_URL: "http://localhost" });
   const PUBLIC_URL = "https://example.org";
   readConfig({
     ROLES: "jobs",

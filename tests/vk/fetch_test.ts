@@ -284,7 +284,7 @@ Deno.test("Without a cache every question goes to VK, and nothing else changes",
 
 Deno.test("The copy of a token goes when the event of its account's end comes", async () => {
   await using it = await fetching(ADA);
-  const event = { seq: 1, page_id: null, post_id: null, data: null };
+  const event = { seq: 1, page_id: null, post_id: null, data: null, at: new Date().toISOString() };
   it.fetch.absorb([{ ...event, kind: "post.created", user_id: "bob" }, {
     ...event,
     kind: "user.deleted",

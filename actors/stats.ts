@@ -1,0 +1,109 @@
+import { eventsAfter, sequencerState } from "../db/events.ts";
+import type { Sql } from "../db/sql.ts";
+import type { Log } from "../log.ts";
+import { rebuild } from "../stats/rebuild.ts";
+import type { Position, StatsStore } from "../stats/store.ts";
+import { Wakeful } from "../workers/wakeful.ts";
+import type { Bus, Subscription } from "./runtime/bus.ts";
+import type { SequencedEvent } from "./runtime/protocol.ts";
+
+export interface StatsOptions {
+  store: StatsStore;
+  /** The main database: what the bus did not bring is read there. */
+  ledger: Sql;
+  /** Without one, the ledger alone is read. */
+  bus?: Bus | undefined;
+  log: Log;
+}
+
+/** A message of the stream `events`. */
+interface Told {
+  epoch: string;
+  events: SequencedEvent[];
+}
+
+/** Events taken in by one statement, and how often the ledger is looked at without a reason (`docs/limits.md`). */
+const AT_ONCE = 1_000;
+const SWEEP_MS = 500;
+
+/**
+ * Takes in all events in their order, each once: the position moves with the numbers, in one statement. Where the bus brings what
+ * follows, that is taken; a hole — lost, expired, wiped — is filled from the ledger. What the ledger itself has forgotten by then, or
+ * has of another history, makes the numbers be built anew.
+ */
+export class Stats implements AsyncDisposable {
+  readonly #work: Wakeful;
+  #at: Position | undefined;
+  #subscription: Promise<Subscription> | undefined;
+
+  constructor(private readonly options: StatsOptions) {
+    const { bus, log } = options;
+    this.#work = new Wakeful({
+      everyMs: SWEEP_MS,
+      step: () => this.#readOn(),
+      onFailure: (error) => {
+        this.#at = undefined;
+        log.warn("events could not be taken in yet; trying again", { error });
+      },
+    });
+    if (bus) this.#subscription = this.#listen(bus);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const subscription = await this.#subscription?.catch(() => undefined);
+    await subscription?.[Symbol.asyncDispose]();
+    await this.#work[Symbol.asyncDispose]();
+  }
+
+  /** Consumers of one name share the stream, so each installation has its own. */
+  async #listen(bus: Bus): Promise<Subscription> {
+    const { epoch } = await this.#known(() => sequencerState(this.options.ledger));
+    return await bus.consume("events", `stats_${epoch}`, async (message) => {
+      const told = JSON.parse(message) as Told;
+      if (told.epoch !== this.#at?.epoch || !await this.#take(told.events)) this.#work.wake();
+    });
+  }
+
+  /** Asks until the database answers. */
+  async #known<Value>(ask: () => Promise<Value>): Promise<Value> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (this.#work.closed) throw error;
+        await new Promise((resolve) => setTimeout(resolve, SWEEP_MS));
+      }
+    }
+  }
+
+  /** Takes in what is new of some events in a row. False where those before them are missing. */
+  async #take(events: readonly SequencedEvent[]): Promise<boolean> {
+    const at = this.#at;
+    if (!at) return false;
+    const fresh = events.filter(({ seq }) => seq > at.seq);
+    if (fresh.length === 0) return true;
+    if (fresh[0]!.seq !== at.seq + 1) return false;
+    const moved = await this.options.store.apply(at, fresh);
+    // Another process, or the sweep, was faster: where the numbers are now, is looked at.
+    if (this.#at === at) this.#at = moved ? { epoch: at.epoch, seq: fresh.at(-1)!.seq } : undefined;
+    return moved;
+  }
+
+  /** Takes in some of what the ledger has; true where there may be more. */
+  async #readOn(): Promise<boolean> {
+    const { store, ledger, log } = this.options;
+    // Asked each time, as whoever wipes the numbers tells nobody.
+    const at = this.#at = await store.position();
+    const { epoch, seq, floor } = await sequencerState(ledger);
+    if (!at || at.epoch !== epoch || at.seq > seq || at.seq < floor) {
+      log.info("the numbers are built anew", { had: at });
+      this.#at = await rebuild(store, ledger);
+      return true;
+    }
+    if (at.seq === seq) return false;
+    const events = await eventsAfter(ledger, at.seq, AT_ONCE);
+    if (events.length === 0) return false;
+    await this.#take(events);
+    return true;
+  }
+}

@@ -1,0 +1,108 @@
+import { DAY_COLUMNS, folding, NUMBERS, type PageDay } from "../stats/numbers.ts";
+import type { Reader, Sql } from "./sql.ts";
+
+/** How long the days stay as they are for whoever copies them. */
+const HOLD = "interval '10 minutes'";
+
+const CONSUMER = "name = 'page_days' and (held_until is null or held_until < now())";
+
+const FOLD = `with consumer as materialized (select seq from consumers where ${CONSUMER} for update skip locked),
+batch as materialized (
+  select e.* from consumer c cross join lateral (select * from events where seq > c.seq order by seq limit $1) e),
+${folding("page_days")},
+moved as (update consumers set seq = (select max(seq) from batch) where name = 'page_days' and exists (select from batch))
+select count(*) as seen from batch`;
+
+/**
+ * Keeps what events say of the pages' numbers, at most so many at a time, so that the events themselves may be forgotten. One
+ * statement adds and moves the position, so that each counts once. Returns how many there were.
+ */
+export async function foldEvents(sql: Sql, most: number): Promise<number> {
+  const [row] = await sql.query<{ seen: number }>(FOLD, [most], "page_days.fold");
+  return row?.seen ?? 0;
+}
+
+/** The position of the days, which stay as they are until `releaseDays`, or for ten minutes. */
+export async function holdDays(sql: Sql): Promise<number> {
+  const [row] = await sql.query<{ seq: number }>(
+    `update consumers set held_until = now() + ${HOLD} where name = 'page_days' returning seq`,
+    [],
+    "page_days.hold",
+  );
+  if (!row) throw new Error("The position of the pages' days is missing: the database was not migrated");
+  return row.seq;
+}
+
+/** Their position again: if it is another one, they did not stay as they were. */
+export async function releaseDays(sql: Sql): Promise<number | undefined> {
+  const [row] = await sql.query<{ seq: number }>(
+    "update consumers set held_until = null where name = 'page_days' returning seq",
+    [],
+    "page_days.release",
+  );
+  return row?.seq;
+}
+
+/** Some of all days, in order. */
+export async function daysAfter(
+  sql: Reader,
+  after: Pick<PageDay, "page_id" | "day"> | undefined,
+  most: number,
+): Promise<PageDay[]> {
+  return await sql.query<PageDay>(
+    `select page_id, day::text as day, ${NUMBERS.join(", ")} from page_days
+    where $1::uuid is null or (page_id, day) > ($1::uuid, $2::date) order by page_id, page_days.day limit $3`,
+    [after?.page_id ?? null, after?.day ?? null, most],
+    "page_days.after",
+  );
+}
+
+/** A page's numbers as the tables have them, which is the truth. */
+const COUNTED = `
+  select n.page_id, ${NUMBERS.map((name) => `sum(n.${name})::int as ${name}`).join(", ")} from (
+    select page_id, 1 as posts, 0 as followers, 0 as requests, 0 as likes, 0 as replies from posts where state = 'ready'
+    union all
+    select page_id, 0, (state = 'following')::int, (state = 'requested')::int, 0, 0 from follows
+    union all
+    select p.page_id, 0, 0, 0, 1, 0 from likes l join posts p on p.id = l.post_id
+    union all
+    select o.page_id, 0, 0, 0, 0, 1 from posts r join posts o on o.id = r.reply_to where r.state = 'ready') n
+  join pages g on g.id = n.page_id and g.deleted_at is null group by n.page_id`;
+
+/** What the days and the events after them, with the likes that are not told yet, make of them. */
+const TOLD = `
+  select n.page_id, ${NUMBERS.map((name) => `sum(n.${name})::int as ${name}`).join(", ")} from (
+    select page_id, ${NUMBERS.join(", ")} from page_days
+    union all
+    select e.page_id, ${
+  NUMBERS.map((name) => `coalesce((e.data->'counts'->>'${name}')::int, 0)`).join(", ")
+} from events e
+    where e.seq > (select seq from consumers where name = 'page_days') and e.data ? 'counts'
+    union all
+    select page_id, 0, 0, 0, change, 0 from like_signals) n
+  join pages g on g.id = n.page_id and g.deleted_at is null group by n.page_id`;
+
+/**
+ * Compares the days with the tables, all in one view of the database, and sets right today what differs: somebody wrote past the
+ * program, or with an older one. Days of pages that are gone go. Returns the pages set right.
+ */
+export async function recountDays(sql: Sql): Promise<string[]> {
+  const differences = NUMBERS.map((name) => `coalesce(c.${name}, 0) - coalesce(t.${name}, 0) as ${name}`).join(", ");
+  const rows = await sql.query<{ page_id: string }>(
+    `with consumer as materialized (select seq from consumers where name = 'page_days' for update),
+    counted as materialized (${COUNTED}), told as materialized (${TOLD}),
+    wrong as materialized (
+      select * from (select coalesce(c.page_id, t.page_id) as page_id, (now() at time zone 'UTC')::date as day, ${differences}
+        from counted c full join told t on t.page_id = c.page_id) d
+      where (${NUMBERS.join(", ")}) is distinct from (${
+      NUMBERS.map(() => "0").join(", ")
+    }) and exists (select from consumer)),
+    gone as (delete from page_days d where not exists (select from pages g where g.id = d.page_id and g.deleted_at is null))
+    insert into page_days as d (${DAY_COLUMNS}) select ${DAY_COLUMNS} from wrong
+    on conflict (page_id, day) do update set ${
+      NUMBERS.map((name) => `${name} = d.${name} + excluded.${name}`).join(", ")
+    }
+    returning page_id`,
+  );
+  return rows.map(({ page_id }) => page_id);
+}

@@ -1,0 +1,102 @@
+import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import { migrate } from "../db/migrate.ts";
+import type { Sql } from "../db/sql.ts";
+import { DAY_COLUMNS, folding, NUMBERS, type Numbers, type PageDay } from "./numbers.ts";
+
+/** Any number, the same everywhere, and another than that of the main tables. */
+const LOCK = 7_274_932;
+/** What a rebuild that died left behind goes with the next one. */
+const LEFT_BEHIND = "interval '1 hour'";
+
+/** How far the numbers go: the last event in them, and of which history. */
+export interface Position {
+  epoch: string;
+  seq: number;
+}
+
+/** A page's changes: of the days asked for, each that has some; of those before and after, their sums. */
+export interface Changes {
+  before: Numbers;
+  days: Map<string, Numbers>;
+  after: Numbers;
+}
+
+const APPLY = `with moved as (
+  update stats.position set seq = $3 where epoch = $1::uuid and seq = $2 returning seq),
+batch as materialized (
+  select e.* from jsonb_to_recordset($4::jsonb) as e(seq bigint, kind text, page_id uuid, data jsonb, at timestamptz)
+  where exists (select from moved)),
+${folding("stats.days")}
+select seq from moved`;
+
+const DAY_RECORD = `page_id uuid, day date, ${NUMBERS.map((name) => `${name} int`).join(", ")}`;
+
+/** The service's own tables, in a schema of their own: in the main database or in one elsewhere. */
+export class StatsStore {
+  constructor(private readonly sql: Sql) {}
+
+  async migrate(): Promise<void> {
+    await this.sql.script(`select pg_advisory_xact_lock(${LOCK}); create schema if not exists stats`);
+    await migrate(this.sql, {
+      folder: new URL("./migrations/", import.meta.url),
+      table: "stats.migrations",
+      lock: LOCK,
+    });
+  }
+
+  /** Undefined where the numbers are to be built anew. */
+  async position(): Promise<Position | undefined> {
+    const [row] = await this.sql.query<Position>("select epoch, seq from stats.position", [], "stats.position");
+    return row;
+  }
+
+  /**
+   * Takes in the events that follow a position, all or none, and moves it. False where the numbers are at another one by now, as
+   * when a second process was faster: then nothing changed.
+   */
+  async apply({ epoch, seq }: Position, events: readonly SequencedEvent[]): Promise<boolean> {
+    const rows = await this.sql.query(
+      APPLY,
+      [epoch, seq, events.at(-1)!.seq, JSON.stringify(events)],
+      "stats.apply",
+    );
+    return rows.length > 0;
+  }
+
+  /** Puts aside some days of a build. */
+  async prepare(build: string, days: readonly PageDay[]): Promise<void> {
+    await this.sql.query(
+      `insert into stats.building (build, ${DAY_COLUMNS}) select $1::uuid, ${DAY_COLUMNS} from jsonb_to_recordset($2::jsonb) as r(${DAY_RECORD})`,
+      [build, JSON.stringify(days)],
+      "stats.prepare",
+    );
+  }
+
+  /** Puts a build in the place of all that was, at once. */
+  async replace(build: string, { epoch, seq }: Position): Promise<void> {
+    // A script takes no parameters; what is put in are ids and a number of ours.
+    await this.sql.script(`lock table stats.position;
+      delete from stats.days;
+      insert into stats.days (${DAY_COLUMNS}) select ${DAY_COLUMNS} from stats.building where build = '${build}';
+      delete from stats.building where build = '${build}' or begun_at < now() - ${LEFT_BEHIND};
+      insert into stats.position (epoch, seq) values ('${epoch}', ${seq})
+        on conflict (one) do update set epoch = excluded.epoch, seq = excluded.seq`);
+  }
+
+  async changes(pageId: string, from: string, to: string): Promise<Changes> {
+    const rows = await this.sql.query<Numbers & { part: string }>(
+      `select case when day < $2::date then 'before' when day > $3::date then 'after' else day::text end as part,
+        ${NUMBERS.map((name) => `sum(${name})::int as ${name}`).join(", ")}
+      from stats.days where page_id = $1 group by 1`,
+      [pageId, from, to],
+      "stats.changes",
+    );
+    const days = new Map(rows.map(({ part, ...numbers }) => [part, numbers]));
+    const sum = (part: string) => days.get(part) ?? nothing();
+    return { before: sum("before"), days, after: sum("after") };
+  }
+}
+
+export function nothing(): Numbers {
+  return { posts: 0, followers: 0, requests: 0, likes: 0, replies: 0 };
+}

@@ -1,0 +1,41 @@
+/**
+ * Builds the statistics anew. First what they come from is compared with the tables, and set right from today on where it differs.
+ * A service that runs goes on from there by itself.
+ */
+import { connectPostgres } from "../db/postgres.ts";
+import { migrate } from "../db/migrate.ts";
+import { recountDays } from "../db/page_days.ts";
+import { rebuild } from "../stats/rebuild.ts";
+import { StatsStore } from "../stats/store.ts";
+import { configOrExit, isMade, openDatabase } from "./database.ts";
+import { fail, say } from "./terminal.ts";
+
+const SHOWN = 50;
+
+if (Deno.args.length > 0) fail("usage: deno task stats:rebuild", 2);
+const config = configOrExit();
+try {
+  if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);
+  await using stack = new AsyncDisposableStack();
+  const { sql } = stack.use(await openDatabase(config));
+  await migrate(sql);
+  const url = config.STATS_DATABASE_URL;
+  const store = new StatsStore(
+    url === undefined ? sql : stack.use(connectPostgres(url, { max: 2, applicationName: "rookery-task" })),
+  );
+  await store.migrate();
+  const wrong = await recountDays(sql);
+  say(
+    wrong.length === 0
+      ? "All pages had the right numbers"
+      : `${wrong.length} pages had wrong numbers, right from today on`,
+  );
+  for (const page of wrong.slice(0, SHOWN)) say(`  ${page}`);
+  if (wrong.length > SHOWN) say(`  … and ${wrong.length - SHOWN} more`);
+  const { seq } = await rebuild(store, sql);
+  say(`The statistics are built anew, up to event ${seq}; those after it are taken in by the service`);
+  await stack.disposeAsync();
+  Deno.exit(0);
+} catch (error) {
+  fail(`The statistics could not be built: ${error instanceof Error ? error.message : error}`);
+}

@@ -1,0 +1,184 @@
+/** The statistics, their process and the node killed in the middle: in the end every number is what a count in SQL says. */
+import assert from "node:assert/strict";
+import type { Sql } from "../../db/sql.ts";
+import { connectPostgres } from "../../db/postgres.ts";
+import { nothing } from "../../stats/store.ts";
+import { emptyFolder, NodeProcess, SECRET_KEY } from "../support/node_process.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
+import { childrenOf } from "../support/processes.ts";
+import { seededTest, until } from "../support/seeded.ts";
+import { freePort, startNats, startPostgres } from "../support/servers.ts";
+import { countedPages, keptDays, statsSettled } from "../support/stats_oracle.ts";
+import { StatsStorm } from "../support/stats_storm.ts";
+import { TaskProcess } from "../support/task_process.ts";
+
+const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
+const ROUNDS = 4;
+const ACTS = 150;
+
+seededTest(
+  "Whatever people do, and whatever is killed, every page's numbers are those of a count; so they are built anew",
+  async (random) => {
+    await using node = await NodeProcess.start();
+    const people = await makePeople(node, 6);
+    const admin = await administrator(node);
+    const storm = new StatsStorm(random, people);
+    for (let round = 0; round < ROUNDS; round++) {
+      const storming = storm.run(ACTS);
+      for (let kills = random.whole(1, 3); kills > 0; kills--) {
+        const wanted = storm.done + random.whole(10, 40);
+        await until("something happened", () => storm.done >= wanted || storm.done % ACTS === 0, { everyMs: 5 });
+        await killStatistics(node);
+      }
+      if (round % 2 === 1) {
+        await node.kill();
+        await node.restart();
+      }
+      await storming;
+      if (round === 2) {
+        const gone = people.pop()!;
+        await admin.do("DELETE", `/users/${gone.id}`);
+      }
+      await compare(node, node.sql, storm, people);
+    }
+    const before = await keptDays(node.sql);
+    await node.sql.script("delete from stats.days; delete from stats.position; delete from stats.building");
+    const rebuilt = await rebuild(node);
+    assert.match(rebuilt, /All pages had the right numbers/);
+    await statsSettled(node.sql);
+    assert.deepEqual(await keptDays(node.sql), before, "built anew, they are what they were");
+    await compare(node, node.sql, storm, people);
+
+    // Somebody writes past the program: the rebuild finds it.
+    await node.sql.query(
+      "delete from follows where (page_id, user_id) in (select page_id, user_id from follows f where f.state = 'following' limit 1)",
+    );
+    await node.sql.query("delete from posts where id in (select id from posts limit 1)");
+    assert.match(await rebuild(node), /[12] pages had wrong numbers, right from today on/);
+    await compare(node, node.sql, storm, people);
+  },
+);
+
+fullTest(
+  "ROLES=stats alone, tables elsewhere: fed by the bus; NATS wiped, the service stopped or killed, it catches up",
+  async (random) => {
+    await using postgres = await startPostgres({ fsync: false });
+    await using nats = await startNats();
+    const services = { DATABASE_URL: await postgres.createDatabase(), NATS_URL: nats.url };
+    const STATS_DATABASE_URL = await postgres.createDatabase();
+    const PORT = String(await freePort());
+    const STATS_PORT = String(await freePort());
+    const env = {
+      ...services,
+      PORT,
+      STATS_URL: `http://127.0.0.1:${STATS_PORT}`,
+      ROLES: "api,actors,jobs,storage,mail",
+    };
+    await using node = await NodeProcess.on(await emptyFolder(), env);
+    assert.ok(!(await childrenOf(node.pid)).some(({ command }) => command.includes("workers/stats.ts")));
+    const people = await makePeople(node, 5);
+    const [ada] = people as [Person];
+    const refused = await ada.call("GET", `/pages/${ada.page}/stats`);
+    assert.deepEqual([refused.status, refused.headers.has("retry-after")], [503, true]);
+    const settings = { ...services, STATS_DATABASE_URL, STATS_PORT, ROLES: "stats", API_URL: node.url, SECRET_KEY: "" };
+    await using service = await NodeProcess.on(await emptyFolder(), settings);
+    await using own = connectPostgres(STATS_DATABASE_URL, { max: 1 });
+    const storm = new StatsStorm(random, people);
+    const settled = async () =>
+      await until("all is taken in", async () => {
+        const [position] = await own.query<{ seq: number }>("select seq from stats.position").catch(() => []);
+        const [row] = await node.sql.query<{ seq: number; open: boolean }>(
+          "select seq, exists (select from like_signals) as open from sequencer",
+        );
+        return position?.seq === row!.seq && !row!.open;
+      });
+    const holds = async (when: string) => {
+      await settled();
+      await compare(node, own, storm, people, when);
+    };
+    await storm.run(ACTS);
+    await holds("from the bus");
+
+    await service.kill();
+    await storm.run(ACTS);
+    await service.restart();
+    await holds("after a stop");
+
+    const storming = storm.run(2 * ACTS);
+    await nats.kill();
+    await until("it goes on without NATS", () => storm.done % 50 === 0 || storm.done > 2.5 * ACTS, { everyMs: 5 });
+    await nats.restart({ wipe: true });
+    await service.kill();
+    await service.restart();
+    await storming;
+    await holds("after NATS was wiped");
+
+    // Tables lost: the service builds them anew, without being told.
+    await service.kill();
+    await own.script("drop schema stats cascade");
+    await service.restart();
+    await holds("after its tables were lost");
+    assert.equal((await service.stop()).code, 0);
+  },
+);
+
+/** What the service shows the owners, and what it keeps, against a count. */
+async function compare(
+  node: NodeProcess,
+  own: Sql,
+  storm: StatsStorm,
+  people: readonly Person[],
+  when = "",
+): Promise<void> {
+  if (own === node.sql) await statsSettled(own);
+  const counted = await countedPages(node.sql);
+  const kept = await own.query<{ page_id: string; counts: number[] }>(
+    `select page_id, array[sum(posts), sum(followers), sum(requests), sum(likes), sum(replies)]::int[] as counts
+    from stats.days group by page_id`,
+  );
+  const sums = new Map(kept.map(({ page_id, counts }) => [page_id, counts]));
+  for (const [page, numbers] of counted) {
+    const { posts, followers, requests, likes, replies } = numbers;
+    assert.deepEqual(
+      sums.get(page) ?? [0, 0, 0, 0, 0],
+      [posts, followers, requests, likes, replies],
+      `${page} ${when}`,
+    );
+  }
+  let shown = 0;
+  for (const { id, owner } of storm.pages) {
+    if (!people.includes(owner)) continue;
+    const { status, body } = await until("the service answers", async () => {
+      const answer = await owner.call("GET", `/pages/${id}/stats`);
+      return answer.status !== 503 && answer;
+    });
+    const numbers = counted.get(id);
+    assert.equal(status, numbers ? 200 : 404);
+    if (!numbers) continue;
+    assert.deepEqual(body.totals, { ...nothing(), ...numbers }, `${id} ${when}`);
+    const { date: _, ...last } = body.daily.at(-1);
+    assert.deepEqual([last, body.growth], [body.totals, body.totals]);
+    shown++;
+  }
+  assert.ok(shown > 0);
+}
+
+async function killStatistics(node: NodeProcess): Promise<void> {
+  const child = (await childrenOf(node.pid)).find(({ command }) => command.includes("workers/stats.ts"));
+  if (child) Deno.kill(child.pid, "SIGKILL");
+}
+
+async function rebuild(node: NodeProcess): Promise<string> {
+  const url = Deno.env.get("TEST_POSTGRES_URL") === undefined ? {} : { DATABASE_URL: await databaseOf(node) };
+  const { code, output } = await TaskProcess.run("stats_rebuild", [], { DATA_DIR: node.dataDir, SECRET_KEY, ...url });
+  assert.equal(code, 0, output);
+  return output;
+}
+
+async function databaseOf(node: NodeProcess): Promise<string> {
+  const [row] = await node.sql.query<{ name: string }>("select current_database() as name");
+  const url = new URL(Deno.env.get("TEST_POSTGRES_URL")!);
+  url.pathname = `/${row!.name}`;
+  return url.href;
+}
