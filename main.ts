@@ -4,6 +4,7 @@ import { Log } from "./log.ts";
 import { startNode } from "./node.ts";
 import { runMailServer } from "./mail/server.ts";
 import { runJobs } from "./workers/jobs_process.ts";
+import { runKv } from "./workers/kv_process.ts";
 import { runStorage } from "./workers/services.ts";
 
 if (import.meta.main) await main();
@@ -40,11 +41,10 @@ async function main(): Promise<void> {
 
 /** Roles that stand alone: what this process does without a node. */
 async function runServices(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
-  const run = { mail: runMailServer, storage: runStorage, jobs: runJobs };
-  // Jobs start the storage service that is theirs to start.
-  const roles = (["mail", "storage", "jobs"] as const).filter((role) =>
-    config.ROLES.includes(role) && !(role !== "jobs" && config.ROLES.includes("jobs"))
-  );
+  const run = { mail: runMailServer, storage: runStorage, kv: runKv, jobs: runJobs };
+  // Jobs start the mail server and the storage service that are theirs to start.
+  const alone = config.ROLES.includes("jobs") ? ["kv", "jobs"] as const : ["mail", "storage", "kv"] as const;
+  const roles = alone.filter((role) => config.ROLES.includes(role));
   await Promise.all(roles.map((role) => run[role](config, log, stopped)));
 }
 
