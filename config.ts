@@ -4,7 +4,7 @@ import { email, login, password } from "./routes/schemas.ts";
 import { parseS3Url } from "./storage/s3_options.ts";
 
 /** What a process may do; `api` and `actors` share one, the others may stand alone or be left out. */
-export const ROLES = ["api", "actors", "jobs", "storage", "stats", "mail"] as const;
+export const ROLES = ["api", "actors", "jobs", "storage", "stats", "kv", "mail"] as const;
 export type Role = typeof ROLES[number];
 
 /** Every wrong setting, by name; `message` is for whoever starts the server and holds no value of a secret. */
@@ -73,7 +73,7 @@ const SETTINGS = {
     schema: roles(),
     standard: "all",
     description:
-      "What this process does: `all`, or some of `api,actors,jobs,storage,stats,mail`; the first two go together",
+      "What this process does: `all`, or some of `api,actors,jobs,storage,stats,kv,mail`; the first two go together",
   },
   REGISTRATION: {
     schema: z.enum(["open", "admin"]),
@@ -107,6 +107,10 @@ const SETTINGS = {
     description: "The bundled mail server, where it runs apart (`ROLES=mail`)",
   },
   MAIL_PORT: { schema: port(), standard: "0", description: "The port of the bundled mail server; 0 takes a free one" },
+  KV_URL: {
+    schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
+    description: "The key–value store, where it runs apart (`ROLES=kv`)",
+  },
   STORAGE_URL: {
     schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
     description: "The storage service, where it runs apart (`ROLES=storage`)",

@@ -18,16 +18,24 @@ import type { StatsClient } from "./stats/client.ts";
 import type { Storage } from "./storage/storage.ts";
 import type { VkService } from "./vk/open.ts";
 
-/** Everything a route may reach. Built once, in `main.ts`; a test may build it otherwise. */
-export interface AppContext {
+/** What every process has that answers calls; the key–value store alone has no more. */
+export interface ServiceContext {
   readonly config: Config;
   readonly log: Log;
   readonly sql: Sql;
   readonly cache: Cache;
+  readonly secret: Secret;
+  readonly tokens: Pick<Tokens, "verify">;
+  readonly principals: Pick<Principals, "authenticate">;
+  /** Set once the process is stopping: new work is refused. */
+  draining: boolean;
+}
+
+/** Everything a route may reach. Built once, in `main.ts`; a test may build it otherwise. */
+export interface AppContext extends ServiceContext {
   readonly bus: Bus;
   readonly actors: Pool;
   readonly principals: Principals;
-  readonly secret: Secret;
   readonly keys: Keys;
   readonly tokens: Tokens;
   readonly stream: EventStream;
@@ -44,6 +52,4 @@ export interface AppContext {
   likesChanged(): void;
   /** Where a post is; remembered, since a post never moves. */
   pageOfPost(postId: string): Promise<string | undefined>;
-  /** Set once the node is stopping: new work is refused. */
-  draining: boolean;
 }

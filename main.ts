@@ -5,6 +5,7 @@ import { startNode } from "./node.ts";
 import { runMailServer } from "./mail/server.ts";
 import { runJobs } from "./workers/jobs_process.ts";
 import { runStatsServer } from "./stats/server.ts";
+import { runKv } from "./workers/kv_process.ts";
 import { runStorage } from "./workers/services.ts";
 
 if (import.meta.main) await main();
@@ -43,9 +44,11 @@ async function main(): Promise<void> {
 
 /** Roles that stand alone: what this process does without a node. */
 async function runServices(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
-  const run = { mail: runMailServer, storage: runStorage, stats: runStatsServer, jobs: runJobs };
+  const run = { mail: runMailServer, storage: runStorage, stats: runStatsServer, kv: runKv, jobs: runJobs };
   // Jobs start the mail server and the storage service that are theirs to start.
-  const alone = config.ROLES.includes("jobs") ? ["stats", "jobs"] as const : ["mail", "storage", "stats"] as const;
+  const alone = config.ROLES.includes("jobs")
+    ? ["stats", "kv", "jobs"] as const
+    : ["mail", "storage", "stats", "kv"] as const;
   const roles = alone.filter((role) => config.ROLES.includes(role));
   await Promise.all(roles.map((role) => run[role](config, log, stopped)));
 }

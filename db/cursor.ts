@@ -2,19 +2,21 @@ import { AppError } from "../errors.ts";
 
 /** A list's cursor is the sort key of its last item: opaque to callers, no secret, and never trusted. */
 export function encodeCursor(key: readonly string[]): string {
-  return btoa(JSON.stringify(key)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return new TextEncoder().encode(JSON.stringify(key)).toBase64({ alphabet: "base64url", omitPadding: true });
 }
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
 /** The key again; each part must match its pattern. Throws `invalid-cursor`. */
 export function decodeCursor(cursor: string, patterns: readonly RegExp[]): string[] {
   try {
-    const key: unknown = JSON.parse(atob(cursor.replaceAll("-", "+").replaceAll("_", "/")));
+    const key: unknown = JSON.parse(UTF8.decode(Uint8Array.fromBase64(cursor, { alphabet: "base64url" })));
     if (
       Array.isArray(key) && key.length === patterns.length &&
       key.every((part, i) => typeof part === "string" && patterns[i]!.test(part))
     ) return key;
   } catch {
-    // Not base64 or not JSON: the same answer.
+    // Not base64, not UTF-8 or not JSON: the same answer.
   }
   throw new AppError("invalid-cursor");
 }

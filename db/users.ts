@@ -1,5 +1,6 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import { LETTER_JOB } from "./letters.ts";
+import type { UserFacet } from "../actors/user.ts";
 import type { Reader } from "./sql.ts";
 
 export type Role = "user" | "moderator" | "admin";
@@ -55,6 +56,18 @@ export async function loadUserActor(sql: Reader, id: string): Promise<UserActorR
     "user.load",
   );
   return row;
+}
+
+/** What the actor would tell of the account, as it stands in the tables. */
+export async function userFacet(sql: Reader, id: string): Promise<UserFacet | null> {
+  const [row] = await sql.query<UserFacet>(
+    `select u.role, u.email_verified_at is not null as verified, u.blocked_until, u.blocked_reason,
+      case when s.id is not null then json_build_object('id', s.id, 'generation', s.generation) end as session
+    from users u left join sessions s on s.user_id = u.id and s.ended_at is null where u.id = $1`,
+    [id],
+    "user.facet",
+  );
+  return row ?? null;
 }
 
 export async function userById(sql: Reader, id: string): Promise<UserRow | undefined> {

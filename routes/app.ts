@@ -1,16 +1,19 @@
 import { Hono } from "hono";
-import type { AppContext } from "../context.ts";
+import type { AppContext, ServiceContext } from "../context.ts";
 import { AppError } from "../errors.ts";
 import { avatarRoutes } from "./avatars.ts";
 import { docsRoutes } from "./docs.ts";
 import { feedRoutes } from "./feed.ts";
 import { followingRoutes } from "./following.ts";
 import { addressOf, type Api, newRequestId } from "./http/endpoint.ts";
+import { Gate } from "./http/gate.ts";
 import { Idempotency } from "./http/idempotency.ts";
 import { problem } from "./http/problem.ts";
 import { RateLimiter } from "./http/rate_limit.ts";
 import { Uploads } from "./http/uploads.ts";
 import { jobRoutes } from "./jobs.ts";
+import { kvRoutes } from "./kv.ts";
+import { forwardKv } from "./kv_forward.ts";
 import { liveRoute } from "./live.ts";
 import { mailRoutes } from "./mail.ts";
 import { notificationRoutes } from "./notifications.ts";
@@ -21,22 +24,22 @@ import { postRoutes } from "./posts.ts";
 import { searchRoutes } from "./search.ts";
 import { securityRoutes } from "./security.ts";
 import { statsRoutes } from "./stats.ts";
-import { systemRoutes } from "./system.ts";
+import { serviceRoutes, systemRoutes } from "./system.ts";
 import { unsubscribePage } from "./unsubscribe.ts";
 import { userRoutes } from "./users.ts";
 import { vkRoutes } from "./vk.ts";
 
+/** JSON bodies over the usual bound that are in memory at once, and of one account; the rest wait (`docs/limits.md`). */
+const LONG_AT_ONCE = 16;
+const LONG_EACH = 4;
+const LONG_WAITING = 100;
+const LONG_WAIT_MS = 20_000;
+
 /** The whole HTTP surface. `app.fetch(request, { address })` serves it. */
 export function buildApi(ctx: AppContext): Api {
-  const api: Api = {
-    app: new Hono(),
-    ctx,
-    limiter: new RateLimiter(ctx.cache, ctx.config.RATE_LIMITS),
-    idempotency: new Idempotency(ctx.sql, ctx.secret),
-    uploads: new Uploads(ctx.photos.staging),
-    endpoints: [],
-    stats: { requests: {}, underWay: 0 },
-  };
+  const api: Api = { ...emptyApi(ctx), uploads: new Uploads(ctx.photos.staging) };
+  // Before the routes themselves, which are then only told of in the document.
+  if (!ctx.config.ROLES.includes("kv")) forwardKv(api);
   for (
     const routes of [
       userRoutes,
@@ -50,6 +53,7 @@ export function buildApi(ctx: AppContext): Api {
       feedRoutes,
       notificationRoutes,
       searchRoutes,
+      kvRoutes,
       mailRoutes,
       jobRoutes,
       vkRoutes,
@@ -62,14 +66,40 @@ export function buildApi(ctx: AppContext): Api {
   unsubscribePage(api);
   const document = JSON.stringify(openApiDocument(api));
   docsRoutes(api, document);
+  answerTheRest(api);
+  return api;
+}
 
+/** The key–value store alone, for a process that has nothing else. */
+export function buildKvApi(ctx: ServiceContext): Api<ServiceContext> {
+  const api = emptyApi(ctx);
+  kvRoutes(api);
+  serviceRoutes(api);
+  answerTheRest(api);
+  return api;
+}
+
+function emptyApi<C extends ServiceContext>(ctx: C): Api<C> {
+  return {
+    app: new Hono(),
+    ctx,
+    limiter: new RateLimiter(ctx.cache, ctx.config.RATE_LIMITS),
+    idempotency: new Idempotency(ctx.sql, ctx.secret),
+    longBodies: new Gate({ atOnce: LONG_AT_ONCE, each: LONG_EACH, mostWaiting: LONG_WAITING, waitMs: LONG_WAIT_MS }),
+    endpoints: [],
+    stats: { requests: {}, underWay: 0 },
+  };
+}
+
+/** Problems for what no route answers. */
+function answerTheRest(api: Pick<Api<ServiceContext>, "app" | "ctx" | "limiter">): void {
+  const { app, ctx } = api;
   const place = (path: string) => ({
     instance: path,
     requestId: newRequestId(),
     publicUrl: ctx.config.PUBLIC_URL ?? "",
     log: ctx.log,
   });
-  const { app } = api;
   app.notFound(async (c) => {
     try {
       await api.limiter.check("general_address", addressOf(c));
@@ -88,10 +118,9 @@ export function buildApi(ctx: AppContext): Api {
     }
   });
   app.onError((error, c) => problem(error, place(c.req.path)));
-  return api;
 }
 
-function allowed({ app }: Api, path: string): string[] {
+function allowed({ app }: Pick<Api, "app">, path: string): string[] {
   const methods = new Set(
     ["GET", "POST", "PUT", "PATCH", "DELETE"].filter((method) => app.router.match(method, path)[0].length > 0),
   );

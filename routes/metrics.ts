@@ -3,6 +3,7 @@ import type { AppContext } from "../context.ts";
 import { countJobs } from "../db/jobs.ts";
 import { eventLag } from "../db/events.ts";
 
+type HttpStats = { requests: Record<string, number>; underWay: number };
 type Sample = [labels: Record<string, string>, value: number];
 
 /** How often the event loop is asked whether it is late. */
@@ -34,7 +35,7 @@ export class LoopLag {
 /** The Prometheus text format, version 0.0.4. A part that cannot be asked now is left out; the rest is still told. */
 export async function metricsText(
   ctx: AppContext,
-  http: { requests: Record<string, number>; underWay: number },
+  http: HttpStats,
   lag: LoopLag,
 ): Promise<string> {
   const [hosts, jobs, outbox] = await Promise.all([
@@ -43,7 +44,6 @@ export async function metricsText(
     bounded(eventLag(ctx.sql, ctx.stream.position)),
   ]);
   const { sockets, frames, resets, tooSlow } = ctx.gateway.stats;
-  const memory = Deno.memoryUsage();
   return [
     ...(hosts ? actorMetrics(hosts) : []),
     metric("gauge", "actor_calls_waiting", "Calls to actors under way", ctx.actors.waiting),
@@ -58,6 +58,14 @@ export async function metricsText(
       ? []
       : [metric("gauge", "outbox_events", "Committed events without a place in the order", outbox)]),
     metric("gauge", "bus_connected", "1 while the bus is connected", Number(ctx.bus.connected)),
+    processMetrics(http, lag),
+  ].join("");
+}
+
+/** What every process can tell that answers calls. */
+export function processMetrics(http: HttpStats, lag: LoopLag): string {
+  const memory = Deno.memoryUsage();
+  return [
     metric("counter", "http_requests_total", "Answers by class of status", labelled("status", http.requests)),
     metric("gauge", "http_requests_under_way", "Requests under way", http.underWay),
     metric("gauge", "process_memory_bytes", "Memory of the process", [

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { PROBLEMS } from "../errors.ts";
+import { BODY_BOUND } from "./http/body.ts";
 import { type Access, type Api, PREFIX } from "./http/endpoint.ts";
-import type { UploadRules } from "./http/uploads.ts";
+import { PHOTO_BODY_BOUND, type UploadRules } from "./http/uploads.ts";
 
 type Json = Record<string, unknown>;
 
@@ -60,6 +61,7 @@ export function openApiDocument({ endpoints, ctx }: Pick<Api, "endpoints" | "ctx
         {
           requestBody: {
             required: true,
+            "x-max-bytes": endpoint.uploads ? PHOTO_BODY_BOUND : endpoint.bodyBound ?? BODY_BOUND,
             content: {
               "application/json": { schema: convert(body, "input", schemas) },
               ...(endpoint.uploads && { "multipart/form-data": { schema: formOf(endpoint.uploads) } }),

@@ -1,7 +1,8 @@
-import type { AppContext } from "../context.ts";
+import type { Hono } from "hono";
+import type { AppContext, ServiceContext } from "../context.ts";
 import type { Api } from "./http/endpoint.ts";
 import { etagOf, matches } from "./http/etag.ts";
-import { LoopLag, metricsText } from "./metrics.ts";
+import { LoopLag, metricsText, processMetrics } from "./metrics.ts";
 
 /** A part that takes longer to answer counts as out of reach (`docs/limits.md`). */
 const CHECK_MS = 1_000;
@@ -10,15 +11,7 @@ type Check = "ok" | "failed";
 
 /** What machines ask a node: whether it lives, whether to send it work, how its tokens are checked, how it does. */
 export function systemRoutes({ app, ctx, stats }: Pick<Api, "app" | "ctx" | "stats">): void {
-  // Of the process only: a database that is away is no reason to restart it.
-  app.get("/healthz", () => json(200, { status: "ok" }));
-
-  app.get("/readyz", async () => {
-    const checks = await checkParts(ctx);
-    const ready = !ctx.draining && Object.values(checks).every((check) => check === "ok");
-    const status = ctx.draining ? "draining" : ready ? "ready" : "not-ready";
-    return json(ready ? 200 : 503, { status, checks }, ready ? {} : { "retry-after": "1" });
-  });
+  healthRoutes(app, ctx, () => checkParts(ctx));
 
   app.get("/.well-known/jwks.json", (c) => {
     const text = JSON.stringify(ctx.keys.jwks());
@@ -28,25 +21,47 @@ export function systemRoutes({ app, ctx, stats }: Pick<Api, "app" | "ctx" | "sta
   });
 
   const lag = new LoopLag();
-  app.get("/metrics", async () => {
-    const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" };
-    return new Response(await metricsText(ctx, stats, lag), { headers });
+  app.get("/metrics", async () => prometheus(await metricsText(ctx, stats, lag)));
+}
+
+/** The same of a process that has no more than a database and a cache. */
+export function serviceRoutes({ app, ctx, stats }: Pick<Api<ServiceContext>, "app" | "ctx" | "stats">): void {
+  healthRoutes(app, ctx, () => checkStores(ctx));
+  const lag = new LoopLag();
+  app.get("/metrics", () => prometheus(processMetrics(stats, lag)));
+}
+
+function healthRoutes(app: Hono, ctx: ServiceContext, look: () => Promise<Record<string, Check>>): void {
+  // Of the process only: a database that is away is no reason to restart it.
+  app.get("/healthz", () => json(200, { status: "ok" }));
+
+  app.get("/readyz", async () => {
+    const checks = await look();
+    const ready = !ctx.draining && Object.values(checks).every((check) => check === "ok");
+    const status = ctx.draining ? "draining" : ready ? "ready" : "not-ready";
+    return json(ready ? 200 : 503, { status, checks }, ready ? {} : { "retry-after": "1" });
   });
 }
 
-async function checkParts(
-  { sql, cache, bus, stream }: AppContext,
-): Promise<Record<"sql" | "cache" | "bus" | "stream", Check>> {
+function prometheus(text: string): Response {
+  const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" };
+  return new Response(text, { headers });
+}
+
+async function checkParts(ctx: AppContext): Promise<Record<"sql" | "cache" | "bus" | "stream", Check>> {
+  return {
+    ...await checkStores(ctx),
+    bus: ctx.bus.connected ? "ok" : "failed",
+    stream: ctx.stream.stalled ? "failed" : "ok",
+  };
+}
+
+async function checkStores({ sql, cache }: ServiceContext): Promise<Record<"sql" | "cache", Check>> {
   const [sqlCheck, cacheCheck] = await Promise.all([
     check(sql.query("select 1 as one", [], "ready")),
     check(cache.get("ready")),
   ]);
-  return {
-    sql: sqlCheck,
-    cache: cacheCheck,
-    bus: bus.connected ? "ok" : "failed",
-    stream: stream.stalled ? "failed" : "ok",
-  };
+  return { sql: sqlCheck, cache: cacheCheck };
 }
 
 async function check(work: Promise<unknown>): Promise<Check> {

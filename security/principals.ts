@@ -3,6 +3,7 @@ import { partitionOf } from "../actors/runtime/leases.ts";
 import type { Role, UserFacet } from "../actors/user.ts";
 import type { Reader } from "../db/sql.ts";
 import { endReason } from "../db/sessions.ts";
+import { userFacet } from "../db/users.ts";
 import { AppError } from "../errors.ts";
 import type { AccessClaims } from "./tokens.ts";
 
@@ -56,14 +57,7 @@ export class Principals {
 
   /** The caller of a verified access token, or the first reason why not: invalid, blocked, ended, refreshed, expired (S1-4). */
   async authenticate(claims: AccessClaims, now = Date.now()): Promise<Caller> {
-    const facet = this.#facets.get(claims.sub) ?? await this.facet(claims.sub);
-    if (!facet) throw new AppError("token-invalid");
-    if (isBlocked(facet, now)) throw new AppError("account-blocked", blockDetail(facet));
-    if (facet.session?.id !== claims.sid) throw new AppError(await endReason(this.sql, claims.sub, claims.sid));
-    if (claims.gen < facet.session.generation) throw new AppError("token-refreshed");
-    if (claims.gen > facet.session.generation) throw new AppError("token-invalid");
-    if (claims.exp * 1000 <= now) throw new AppError("token-expired");
-    return { id: claims.sub, role: facet.role, verified: facet.verified, sid: claims.sid };
+    return await judge(this.sql, this.#facets.get(claims.sub) ?? await this.facet(claims.sub), claims, now);
   }
 
   #remember(userId: string, facet: UserFacet | null): void {
@@ -73,6 +67,25 @@ export class Principals {
     const oldest = this.#facets.keys().next();
     if (!oldest.done) this.#facets.delete(oldest.value);
   }
+}
+
+/** The same for a process without actors, which remembers nobody: it asks Postgres at each request. */
+export class StoredPrincipals {
+  constructor(private readonly sql: Reader) {}
+
+  async authenticate(claims: AccessClaims, now = Date.now()): Promise<Caller> {
+    return await judge(this.sql, await userFacet(this.sql, claims.sub), claims, now);
+  }
+}
+
+async function judge(sql: Reader, facet: UserFacet | null, claims: AccessClaims, now: number): Promise<Caller> {
+  if (!facet) throw new AppError("token-invalid");
+  if (isBlocked(facet, now)) throw new AppError("account-blocked", blockDetail(facet));
+  if (facet.session?.id !== claims.sid) throw new AppError(await endReason(sql, claims.sub, claims.sid));
+  if (claims.gen < facet.session.generation) throw new AppError("token-refreshed");
+  if (claims.gen > facet.session.generation) throw new AppError("token-invalid");
+  if (claims.exp * 1000 <= now) throw new AppError("token-expired");
+  return { id: claims.sub, role: facet.role, verified: facet.verified, sid: claims.sid };
 }
 
 export function isBlocked({ blocked_until: until }: { blocked_until: string | null }, now: number): boolean {

@@ -5,6 +5,7 @@ import { forgetEvents, removeTombstones } from "../db/events.ts";
 import { forgetDeliveries } from "../db/deliveries.ts";
 import { forgetNotifications } from "../db/notifications.ts";
 import { foldEvents } from "../db/page_days.ts";
+import { sweepPairs } from "../db/kv.ts";
 import { deleteOldReceipts } from "../db/receipts.ts";
 import { deleteExpiredSessions } from "../db/sessions.ts";
 import { forgetSpellings, SPELLINGS_AT_ONCE } from "../db/spellings.ts";
@@ -17,6 +18,7 @@ const ROWS_AT_ONCE = 2_000;
 /** How long people find what they were told, and how long the ledger of letters goes back (`docs/limits.md`). */
 const NOTIFICATIONS_MS = 90 * 86_400_000;
 const DELIVERIES_MS = 90 * 86_400_000;
+const PAIRS_AT_ONCE = 5_000;
 /** How long a photo that failed can be tried again (`docs/limits.md`). */
 const FAILED_UPLOADS_MS = 7 * 86_400_000;
 
@@ -30,6 +32,7 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
     try {
       while (!closed && await foldEvents(ctx.sql, EVENTS_AT_ONCE) === EVENTS_AT_ONCE);
       while (!closed && await forgetEvents(ctx.sql, ctx.config.EVENT_RETENTION, EVENTS_AT_ONCE) === EVENTS_AT_ONCE);
+      while (!closed && await sweepPairs(ctx.sql, PAIRS_AT_ONCE) === PAIRS_AT_ONCE);
       await removeTombstones(ctx.sql, ctx.config.EVENT_RETENTION);
       await deleteOldReceipts(ctx.sql);
       await deleteExpiredSessions(ctx.sql);

@@ -1,9 +1,9 @@
-import type { AppContext } from "../../context.ts";
+import type { AppContext, ServiceContext } from "../../context.ts";
 import { AppError } from "../../errors.ts";
 import type { Caller } from "../../security/principals.ts";
 
 /** The caller of a request by its `Authorization` header. Throws a 401 or 403 `AppError`. */
-export function authenticate(ctx: AppContext, header: string | null): Promise<Caller> {
+export function authenticate(ctx: ServiceContext, header: string | null): Promise<Caller> {
   const token = bearer(header);
   if (token === undefined) throw new AppError("token-missing");
   const verified = ctx.tokens.verify(token, "access");
@@ -22,7 +22,7 @@ export function photoCookie({ config }: AppContext, path: string, token: string 
 }
 
 /** Who a browser's picture is for; nobody where the cookie is missing or does not hold any more. */
-export async function callerByCookie(ctx: AppContext, request: Request): Promise<Caller | undefined> {
+export async function callerByCookie(ctx: ServiceContext, request: Request): Promise<Caller | undefined> {
   const token = new RegExp(`(?:^|; ?)${PHOTO_COOKIE}=([^;]+)`).exec(request.headers.get("cookie") ?? "")?.[1];
   if (token === undefined) return undefined;
   try {

@@ -26,7 +26,7 @@ async function read(request: Request, bound: number): Promise<string> {
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > bound) throw tooLarge(bound);
   // The platform's own way is the fastest, and knows no patience; what is short is not worth it.
-  if (announced !== null && Number(announced) <= BODY_BOUND) return await request.text();
+  if (announced !== null && Number(announced) <= BODY_BOUND) return decoded(await request.bytes());
   return await readChunks(request.body ? patient(request.body) : [], bound);
 }
 
@@ -38,7 +38,18 @@ async function readChunks(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
     if (size > bound) throw tooLarge(bound);
     chunks.push(chunk);
   }
-  return await new Blob(chunks as BlobPart[]).text();
+  return decoded(await new Blob(chunks as BlobPart[]).bytes());
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
+/** JSON is UTF-8 (RFC 8259 §8.1); what is not would be kept as another text. */
+function decoded(bytes: Uint8Array): string {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    throw new AppError("invalid-json", "The body is not UTF-8");
+  }
 }
 
 /** A long body may be silent this long, and take this long altogether (`docs/limits.md`). */
@@ -77,13 +88,18 @@ export async function* patient(
   }
 }
 
-export function parseJson(text: string): unknown {
-  let value: unknown;
+/** JSON of any kind. Throws `invalid-json`. */
+export function parseText(text: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     throw new AppError("invalid-json");
   }
+}
+
+/** JSON that can be stored as text. */
+export function parseJson(text: string): unknown {
+  const value = parseText(text);
   // Only an escape can bring what Postgres cannot store as text.
   if (text.includes("\\u") && !storable(value)) throw unstorable("");
   return value;
@@ -113,8 +129,13 @@ function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
       message: "This field is not known here",
     }));
   }
-  const rule = issue.code === "invalid_format" ? String(issue.format) : issue.code === "custom" ? "custom" : issue.code;
-  return [{ path: issue.path.join("."), rule, message: issue.message }];
+  return [{ path: issue.path.join("."), rule: ruleOf(issue), message: issue.message }];
+}
+
+/** A rule of our own may have a name of its own. */
+function ruleOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_format") return String(issue.format);
+  return issue.code === "custom" ? String(issue.params?.["rule"] ?? "custom") : issue.code;
 }
 
 /** Whether every string in it is well-formed and without NUL. Not recursive, because a body may nest deeper than the stack. */

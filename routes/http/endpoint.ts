@@ -1,11 +1,12 @@
 import type { Context, Hono } from "hono";
 import { z } from "zod";
-import type { AppContext } from "../../context.ts";
+import type { AppContext, ServiceContext } from "../../context.ts";
 import { AppError } from "../../errors.ts";
 import type { Caller } from "../../security/principals.ts";
 import { authenticate, callerByCookie } from "./authenticate.ts";
-import { parseJson, readJsonText, storable, unstorable, validated } from "./body.ts";
+import { BODY_BOUND, parseJson, readJsonText, storable, unstorable, validated } from "./body.ts";
 import { etagOf, matches } from "./etag.ts";
+import type { Gate } from "./gate.ts";
 import { type Idempotency, validKey } from "./idempotency.ts";
 import { problem } from "./problem.ts";
 import { type LimitName, RateLimited, type RateLimiter, type RateState } from "./rate_limit.ts";
@@ -20,7 +21,7 @@ export type Access = "anyone" | "optional" | "signed-in" | "verified" | "staff" 
 type Params = z.ZodObject;
 type CallerOf<A extends Access> = A extends "anyone" ? undefined : A extends "optional" ? Caller | undefined : Caller;
 
-export interface Definition<A extends Access, P extends Params, Q extends Params, B extends z.ZodType> {
+export interface Definition<A extends Access, P extends Params, Q extends Params, B extends z.ZodType, C = AppContext> {
   method: "get" | "post" | "put" | "patch" | "delete";
   /** As in OpenAPI: `/pages/{id}/posts`, under `/api/v1`. */
   path: string;
@@ -33,10 +34,12 @@ export interface Definition<A extends Access, P extends Params, Q extends Params
   body?: B;
   /** Bytes. */
   bodyBound?: number;
+  /** In place of `JSON.parse`, where the text itself counts. Throws the refusal. */
+  parse?: (text: string) => unknown;
   /** The body may bring photos, also as multipart/form-data. */
   uploads?: UploadRules;
   /** Asked before a long body is read, so that whoever may not send it hears so first. Throws the refusal. */
-  before?: (input: { ctx: AppContext; caller: CallerOf<A>; params: z.output<P> }) => Promise<void>;
+  before?: (input: { ctx: C; caller: CallerOf<A>; params: z.output<P> }) => Promise<void>;
   /** A browser's pictures come without a header: the caller may be known by the photo cookie. */
   cookie?: boolean;
   /** Besides the general ones. */
@@ -51,8 +54,8 @@ export interface Definition<A extends Access, P extends Params, Q extends Params
   answers: Record<number, { description: string; schema?: z.ZodType; binary?: string[] }>;
 }
 
-export interface Input<A extends Access, P, Q, B> {
-  ctx: AppContext;
+export interface Input<A extends Access, P, Q, B, C = AppContext> {
+  ctx: C;
   caller: CallerOf<A>;
   params: P;
   query: Q;
@@ -78,14 +81,17 @@ export interface Answer {
 }
 
 /** Everything the endpoints share. */
-export interface Api {
+export interface Api<C extends ServiceContext = AppContext> {
   app: Hono;
-  ctx: AppContext;
+  ctx: C;
   limiter: RateLimiter;
   idempotency: Idempotency;
-  uploads: Uploads;
+  /** Bodies of endpoints with a bound of their own: they are in memory, so few are let in at once. */
+  longBodies: Gate;
+  /** Missing where no endpoint takes any. */
+  uploads?: Uploads;
   /** All that was declared: for the document and for the test that walks it. */
-  endpoints: Definition<Access, Params, Params, z.ZodType>[];
+  endpoints: Definition<Access, Params, Params, z.ZodType, C>[];
   stats: { requests: Record<string, number>; underWay: number };
 }
 
@@ -117,20 +123,27 @@ export function endpoint<
   P extends Params = z.ZodObject<Record<never, never>>,
   Q extends Params = z.ZodObject<Record<never, never>>,
   B extends z.ZodType = z.ZodUndefined,
+  C extends ServiceContext = AppContext,
 >(
-  api: Api,
-  definition: Definition<A, P, Q, B>,
-  handler: (input: Input<A, z.output<P>, z.output<Q>, z.output<B>>) => Promise<Answer> | Answer,
+  api: Api<C>,
+  definition: Definition<A, P, Q, B, C>,
+  handler: (input: Input<A, z.output<P>, z.output<Q>, z.output<B>, C>) => Promise<Answer> | Answer,
 ): void {
-  api.endpoints.push(definition as unknown as Api["endpoints"][number]);
+  api.endpoints.push(definition as unknown as Api<C>["endpoints"][number]);
   const path = PREFIX + definition.path.replaceAll(/\{(\w+)\}/g, ":$1");
   api.app.on(definition.method.toUpperCase(), path, (c) => serve(api, definition, handler, c));
 }
 
-async function serve<A extends Access, P extends Params, Q extends Params, B extends z.ZodType>(
-  api: Api,
-  definition: Definition<A, P, Q, B>,
-  handler: (input: Input<A, z.output<P>, z.output<Q>, z.output<B>>) => Promise<Answer> | Answer,
+async function serve<
+  A extends Access,
+  P extends Params,
+  Q extends Params,
+  B extends z.ZodType,
+  C extends ServiceContext,
+>(
+  api: Api<C>,
+  definition: Definition<A, P, Q, B, C>,
+  handler: (input: Input<A, z.output<P>, z.output<Q>, z.output<B>, C>) => Promise<Answer> | Answer,
   c: Context,
 ): Promise<Response> {
   const { ctx, stats } = api;
@@ -139,6 +152,7 @@ async function serve<A extends Access, P extends Params, Q extends Params, B ext
   let response: Response;
   let rate: RateState | undefined;
   let received: Received | undefined;
+  let place: Disposable | undefined;
   stats.underWay++;
   try {
     if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
@@ -153,9 +167,11 @@ async function serve<A extends Access, P extends Params, Q extends Params, B ext
     if (definition.before && Uploads.heavy(request)) {
       await definition.before({ ctx, caller: caller as CallerOf<A>, params: params as z.output<P> });
     }
-    received = definition.uploads && await api.uploads.receive(request, definition.uploads, caller?.id ?? address);
+    received = definition.uploads && await api.uploads!.receive(request, definition.uploads, caller?.id ?? address);
+    const long = definition.bodyBound !== undefined && definition.bodyBound > BODY_BOUND && Uploads.heavy(request);
+    if (long) place = await api.longBodies.enter(caller?.id ?? address);
     const text = definition.body && !received ? await readJsonText(request, definition.bodyBound) : "";
-    const parsed = definition.body && !received ? parseJson(text) : undefined;
+    const parsed = definition.body && !received ? (definition.parse ?? parseJson)(text) : undefined;
     if (definition.limit) rate = await limit(api, definition.limit, parsed, address, caller) ?? rate;
     const body = definition.body ? validated(definition.body, received ? received.value : parsed) : undefined;
     const input = {
@@ -172,7 +188,8 @@ async function serve<A extends Access, P extends Params, Q extends Params, B ext
       A,
       z.output<P>,
       z.output<Q>,
-      z.output<B>
+      z.output<B>,
+      C
     >;
     const key = definition.creates ? request.headers.get("idempotency-key") : null;
     const bodyMac = key === null
@@ -188,14 +205,7 @@ async function serve<A extends Access, P extends Params, Q extends Params, B ext
       input,
       handler,
     );
-    response = render(
-      api,
-      definition as unknown as Definition<Access, Params, Params, z.ZodType>,
-      answered,
-      request,
-      requestId,
-      rate,
-    );
+    response = render(api, definition, answered, request, requestId, rate);
   } catch (error) {
     if (error instanceof RateLimited) rate = error.state;
     response = problem(error, {
@@ -207,6 +217,7 @@ async function serve<A extends Access, P extends Params, Q extends Params, B ext
     });
   } finally {
     stats.underWay--;
+    place?.[Symbol.dispose]();
     if (received) await received[Symbol.asyncDispose]();
   }
   const group = `${Math.floor(response.status / 100)}xx`;
@@ -215,7 +226,7 @@ async function serve<A extends Access, P extends Params, Q extends Params, B ext
 }
 
 async function callerOf(
-  ctx: AppContext,
+  ctx: ServiceContext,
   { access, cookie = false }: { access: Access; cookie?: boolean },
   request: Request,
 ): Promise<Caller | undefined> {
@@ -235,7 +246,7 @@ async function callerOf(
 
 /** A route's own limit counts by address or account, and by the account that the body names, so that neither can be spread. */
 async function limit(
-  { limiter }: Api,
+  { limiter }: Pick<Api, "limiter">,
   name: LimitName,
   body: unknown,
   address: string,
@@ -266,7 +277,7 @@ function queried<Q extends Params>(schema: Q, url: string): z.output<Q> {
 
 /** Runs the handler once for one key and body, however often the request comes. */
 async function once<I extends { receipt: { id: string; result?: unknown } | undefined }>(
-  { idempotency }: Api,
+  { idempotency }: Pick<Api, "idempotency">,
   key: string,
   bodyMac: string,
   scope: string,
@@ -301,8 +312,8 @@ async function once<I extends { receipt: { id: string; result?: unknown } | unde
 }
 
 function render(
-  api: Api,
-  definition: Definition<Access, Params, Params, z.ZodType>,
+  api: Pick<Api<ServiceContext>, "ctx" | "limiter">,
+  definition: { etag?: boolean },
   { status, body, json, stream, headers: extra, next_cursor }: Answer,
   request: Request,
   requestId: string,
@@ -336,7 +347,7 @@ function render(
 }
 
 /** By text, since a request with a malformed `Host` has no URL that can be parsed. */
-function nextUrl({ config }: AppContext, current: string, cursor: string): string {
+function nextUrl({ config }: ServiceContext, current: string, cursor: string): string {
   const target = current.slice(current.indexOf("/", current.indexOf("//") + 2));
   const [path = ""] = target.split("?", 1);
   const search = new URLSearchParams(target.slice(path.length + 1));

@@ -17,7 +17,7 @@ export class Gate {
   async enter(who: string): Promise<Disposable> {
     const held = this.#held.get(who) ?? 0;
     if (held >= this.limits.each) {
-      throw new AppError("overloaded", "Some of your uploads are still under way", { retryAfter: 2 });
+      throw new AppError("overloaded", "Some of your long requests are still under way", { retryAfter: 2 });
     }
     this.#held.set(who, held + 1);
     try {

@@ -25,7 +25,7 @@ async function calls(): Promise<{ admin: Person; calls: Call[] }> {
   const declared = Object.entries(app.contract.document.paths).flatMap(([full, methods]) =>
     Object.entries(methods).map(([method, operation]) => {
       const { requestBody, parameters = [] } = operation as unknown as {
-        requestBody?: { content: Record<string, unknown> };
+        requestBody?: { "x-max-bytes": number };
         parameters?: { name: string; in: string }[];
       };
       const template = full.replace("/api/v1", "");
@@ -42,7 +42,7 @@ async function calls(): Promise<{ admin: Person; calls: Call[] }> {
         path: template.replace("{id}", own).replace("{user_id}", NOBODY).replace("{tag}", "birds")
           .replace("{login}", admin.login),
         hasBody: requestBody !== undefined,
-        bound: requestBody?.content["multipart/form-data"] ? 32 * 1024 * 1024 : 64 * 1024,
+        bound: requestBody?.["x-max-bytes"] ?? 0,
         query: parameters.filter((parameter) => parameter.in === "query").map(({ name }) => name),
       };
     })
@@ -51,7 +51,7 @@ async function calls(): Promise<{ admin: Person; calls: Call[] }> {
 }
 
 async function stored(): Promise<unknown> {
-  const counts = ["users", "handles", "pages", "posts", "follows", "likes", "jobs", "events"].map((table) =>
+  const counts = ["users", "handles", "pages", "posts", "follows", "likes", "jobs", "events", "kv"].map((table) =>
     `(select count(*) from ${table}) as ${table}`
   );
   return await app.ctx.sql.query(`select ${counts.join(", ")}, (select count(*) from receipts) as receipts`);

@@ -8,6 +8,7 @@ import { AppError } from "../../errors.ts";
 import type { Staging } from "../../images/staging.ts";
 import { Log } from "../../log.ts";
 import { answer, answerText, type Api, endpoint, paging } from "../../routes/http/endpoint.ts";
+import { Gate } from "../../routes/http/gate.ts";
 import { Idempotency } from "../../routes/http/idempotency.ts";
 import { RateLimiter } from "../../routes/http/rate_limit.ts";
 import { Uploads } from "../../routes/http/uploads.ts";
@@ -23,7 +24,9 @@ function testApi(cache: MemoryCache, sql?: Sql): Api {
   const idempotency = new Idempotency(sql as Sql, secret);
   const stats = { requests: {}, underWay: 0 };
   const uploads = new Uploads(undefined as unknown as Staging);
-  return { app: new Hono(), ctx, limiter: new RateLimiter(cache, false), idempotency, uploads, endpoints: [], stats };
+  const limiter = new RateLimiter(cache, false);
+  const longBodies = new Gate({ atOnce: 2, each: 1, mostWaiting: 1, waitMs: 100 });
+  return { app: new Hono(), ctx, limiter, idempotency, longBodies, uploads, endpoints: [], stats };
 }
 
 const about = {

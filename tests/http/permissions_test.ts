@@ -253,6 +253,10 @@ const TABLE: Record<string, Row> = {
   "get /feed": { statuses: SIGNED_IN },
   "get /search": { statuses: SIGNED_IN, path: () => "/search?q=birds" },
   "post /feed/ticket": { statuses: SIGNED_IN },
+  "post /kv/write": { statuses: SIGNED_IN.replaceAll("200", "201"), body: () => ({ data: { a: 1 } }) },
+  "post /kv/read": { statuses: SIGNED_IN.replaceAll("200", "404"), body: () => ({ keys: [crypto.randomUUID()] }) },
+  "post /kv/delete": { statuses: SIGNED_IN, body: () => ({ keys: ["a"] }) },
+  "get /kv/keys": { statuses: SIGNED_IN },
   // Without the handshake: whoever may listen is told what this address speaks.
   "get /feed/live": { statuses: SIGNED_IN.replaceAll("200", "426") },
 };

@@ -15,13 +15,14 @@ const CREATING: Record<string, (person: Person) => { path: string; body: Record<
     body: { text: "A post" },
     other: { text: "Another" },
   }),
+  "POST /kv/write": () => ({ path: "/kv/write", body: { data: { a: 1 } }, other: { data: { b: 1 } } }),
 };
 
 const key = () => ({ "idempotency-key": crypto.randomUUID() });
 
 async function rows(): Promise<number> {
   const [row] = await app.ctx.sql.query<{ n: number }>(
-    "select (select count(*) from users) + (select count(*) from pages) + (select count(*) from posts) as n",
+    "select (select count(*) from users) + (select count(*) from pages) + (select count(*) from posts) + (select count(*) from kv) as n",
   );
   return row!.n;
 }

@@ -8,7 +8,7 @@ Deno.test("An empty environment gives the defaults, and an empty variable is an 
   const config = readConfig({});
   assert.equal(config.PORT, 8000);
   assert.equal(config.UNVERIFIED_TTL, 48 * 3_600_000);
-  assert.deepEqual(config.ROLES, ["api", "actors", "jobs", "storage", "stats", "mail"]);
+  assert.deepEqual(config.ROLES, ["api", "actors", "jobs", "storage", "stats", "kv", "mail"]);
   assert.equal(config.REQUIRE_VERIFIED_EMAIL, true);
   assert.equal(config.RATE_LIMITS, true);
   assert.deepEqual(readConfig({ PORT: "", DATABASE_URL: "", ADMIN_PASSWORD: "" }), config);
@@ -56,6 +56,7 @@ const WRONG: Record<string, string> = {
   MAIL_FROM: "Rookery",
   MAIL_PORT: "-1",
   MAIL_URL: "mail:2525",
+  KV_URL: "kv:8000",
   STORAGE_URL: "storage",
   STORAGE_PORT: "x",
   STORAGE_MAX_ENTRIES: "3",
@@ -115,9 +116,11 @@ Deno.test("Roles that stand alone need what they share with the others", () => {
   const database = { DATABASE_URL: "postgres://localhost/x", SECRET_KEY: "x".repeat(32) };
   const names = (env: Record<string, string>) => failure(env).problems.map(({ setting }) => setting);
   assert.deepEqual(names({ ROLES: "mail" }), ["DATABASE_URL", "SECRET_KEY"]);
+  assert.deepEqual(names({ ROLES: "kv" }), ["DATABASE_URL", "SECRET_KEY"]);
   assert.deepEqual(names({ ROLES: "storage" }), ["SECRET_KEY"]);
   assert.deepEqual(names({ ROLES: "jobs", ...database }), ["STORAGE_URL", "PUBLIC_URL", "MAIL_URL"]);
   assert.deepEqual(names({ ROLES: "api,actors", ...database }), ["STORAGE_URL"]);
+  readConfig({ ROLES: "kv", ...database });
   readConfig({ ROLES: "storage", SECRET_KEY: "x".repeat(32) });
   // The statistics need no secret.
   assert.deepEqual(names({ ROLES: "stats" }), ["DATABASE_URL", "API_URL"]);

@@ -1,0 +1,186 @@
+import type { Reader, Sql } from "./sql.ts";
+
+/** The space that all accounts share; every other is named by its account's id. */
+export const SHARED_SPACE = "00000000-0000-0000-0000-000000000000";
+
+/** No JSON text holds this character as it is, so texts joined by it need no escaping. */
+const SEPARATOR = "\x1e";
+const SEPARATOR_SQL = "U&'\\001E'";
+/** What has expired is there for nobody, whether it was swept or not. */
+const ALIVE = "(k.expires_at is null or k.expires_at > now())";
+
+export interface ReadPairs {
+  /** The inside of a JSON object, `"key":value,…`; null where a key is missing, or all are too long together. */
+  pairs: string | null;
+  /** The same with versions, where they were asked for. */
+  versions: string | null;
+  /** Instead of pairs: the keys that there are, with the bytes of their values. */
+  lengths: [key: string, bytes: number][] | null;
+}
+
+/** The values of all these keys, if they take at most so many bytes. */
+export async function readPairs(
+  sql: Reader,
+  space: string,
+  keys: readonly string[],
+  { mostBytes, versions }: { mostBytes: number; versions: boolean },
+): Promise<ReadPairs> {
+  // An answer may hold many long values: no value is looked at before their lengths are known.
+  const [row] = await sql.query<ReadPairs>(
+    `with found as materialized (
+      select k.key, k.value, k.version from kv k where k.space = $1 and k.key = any($2::text[]) and ${ALIVE}),
+    total as (
+      select count(*) = cardinality($2::text[]) and coalesce(sum(octet_length(value)), 0) <= $3 as fits from found)
+    select case when fits then (select string_agg(to_json(key)::text || ':' || value, ',') from found) end as pairs,
+      case when fits and $4 then (select string_agg(to_json(key)::text || ':' || version, ',') from found) end as versions,
+      case when not fits then (select coalesce(json_agg(json_build_array(key, octet_length(value))), '[]') from found) end as lengths
+    from total`,
+    [space, keys, mostBytes, versions],
+    "kv.read",
+  );
+  return row!;
+}
+
+export interface KeyRow {
+  key: string;
+  version: number;
+  /** Of the value's JSON text. */
+  bytes: number;
+  expires_at: string | null;
+}
+
+/** The keys with this beginning, in the order of their bytes, after the one given. */
+export async function listKeys(
+  sql: Reader,
+  space: string,
+  { prefix, after, limit }: { prefix: string; after: string | undefined; limit: number },
+): Promise<KeyRow[]> {
+  // Keys with one beginning stand together, so the first without it ends the list.
+  return await sql.query<KeyRow>(
+    `select * from (
+      select k.key, k.version, octet_length(k.value) as bytes, k.expires_at from kv k
+      where k.space = $1 and k.key >= $2 and ($3::text is null or k.key > $3) and ${ALIVE}
+      order by k.key limit $4) next
+    where starts_with(key, $2) order by key`,
+    [space, prefix, after ?? null, limit],
+    "kv.list",
+  );
+}
+
+export interface PairsToWrite {
+  /** Who writes; the account must still be there. */
+  owner: string;
+  space: string;
+  keys: readonly string[];
+  /** As JSON text. */
+  values: readonly string[];
+  ttlS: number | null;
+  /** Of an Idempotency-Key; the write has happened if and only if it is in there. */
+  receipt: string | undefined;
+}
+
+export interface Written {
+  /** The account is gone. */
+  gone: boolean;
+  /** The write has happened before, under the same receipt. */
+  repeated: boolean;
+  /** Keys that were left as they are. */
+  ignored: string[];
+  /** Keys that were not at their version, so that nothing was written. */
+  changed: string[];
+}
+
+/**
+ * Who may write: an account that is there and stays until the write is done, and a receipt that says of no effect yet. `$1` is the
+ * account, `$2` the receipt.
+ */
+const LICENCE = `owner as materialized (select from users where id = $1 for key share),
+open as materialized (select from receipts where id = $2 and result is null for update),
+licence as materialized (
+  select not exists (select from owner) as gone, $2::uuid is not null and not exists (select from open) as repeated)`;
+const LICENSED = "(select not gone and not repeated from licence)";
+const WHEN_GONE = "now() + $3::int * interval '1 second'";
+const GIVEN = `unnest($5::text[], string_to_array($6, ${SEPARATOR_SQL}))`;
+
+/**
+ * Writes those that are not there, or all of them. In the order of keys, like every statement here that takes more than one, so that
+ * no two wait for each other; of several writers of a new key the first one wins.
+ */
+export async function writePairs(sql: Sql, write: PairsToWrite & { overwrite: boolean }): Promise<Written> {
+  const [row] = await sql.query<Written>(
+    `with ${LICENCE},
+    written as (
+      insert into kv as k (space, key, value, version, expires_at)
+      select $4, g.key, g.value, (select nextval('kv_versions')), ${WHEN_GONE} from ${GIVEN} g (key, value)
+      where ${LICENSED} order by g.key collate "C"
+      on conflict (space, key) do update
+        set value = excluded.value, version = excluded.version, expires_at = excluded.expires_at
+        where $7 or k.expires_at <= now()
+      returning key),
+    answer as materialized (
+      select case when (select count(*) from written) = cardinality($5::text[]) then '[]' else (
+        select coalesce(json_agg(g.key order by g.at), '[]') from unnest($5::text[]) with ordinality g (key, at)
+        where not exists (select from written w where w.key = g.key)) end as ignored),
+    receipted as (
+      update receipts set result = jsonb_build_object('ignored', a.ignored) from answer a where id = $2 and ${LICENSED})
+    select gone, repeated, ignored, '[]'::json as changed from licence, answer`,
+    [...params(write), write.overwrite],
+    "kv.write",
+  );
+  return row!;
+}
+
+/** Writes all of these keys if each is at its version; if one is not, none. */
+export async function writeIfVersion(
+  sql: Sql,
+  write: PairsToWrite & { versions: readonly number[] },
+): Promise<Written> {
+  // `for update` waits for whoever is changing a row, and then has the version that holds.
+  const [row] = await sql.query<Written>(
+    `with ${LICENCE},
+    given as materialized (
+      select * from unnest($5::text[], string_to_array($6, ${SEPARATOR_SQL}), $7::bigint[]) g (key, value, version)),
+    held as materialized (
+      select k.key, k.version from kv k where k.space = $4 and k.key = any($5::text[]) and ${ALIVE} order by k.key for update),
+    changed as materialized (
+      select g.key from given g left join held h on h.key = g.key where h.version is distinct from g.version),
+    written as (
+      update kv k set value = g.value, version = (select nextval('kv_versions')), expires_at = ${WHEN_GONE}
+      from given g where k.space = $4 and k.key = g.key and ${LICENSED} and not exists (select from changed)),
+    receipted as (
+      update receipts set result = '{"ignored": []}' where id = $2 and ${LICENSED} and not exists (select from changed))
+    select gone, repeated, '[]'::json as ignored, (select coalesce(json_agg(key), '[]') from changed) as changed from licence`,
+    [...params(write), write.versions],
+    "kv.write_if_version",
+  );
+  return row!;
+}
+
+function params({ owner, receipt, ttlS, space, keys, values }: PairsToWrite) {
+  return [owner, receipt ?? null, ttlS, space, keys, values.join(SEPARATOR)] as const;
+}
+
+/** Deletes these keys; tells those that were there. */
+export async function deletePairs(sql: Sql, space: string, keys: readonly string[]): Promise<string[]> {
+  const rows = await sql.query<{ key: string }>(
+    `with held as materialized (
+      select k.key from kv k where k.space = $1 and k.key = any($2::text[]) and ${ALIVE} order by k.key for update)
+    delete from kv k using held h where k.space = $1 and k.key = h.key returning k.key`,
+    [space, keys],
+    "kv.delete",
+  );
+  return rows.map(({ key }) => key);
+}
+
+/** Removes what has expired, at most so many; tells how many went. */
+export async function sweepPairs(sql: Sql, most: number): Promise<number> {
+  // What is written anew at this moment is left out, and nobody is waited for.
+  const rows = await sql.query(
+    `with expired as materialized (
+      select space, key from kv where expires_at <= now() order by expires_at limit $1 for update skip locked)
+    delete from kv k using expired e where k.space = e.space and k.key = e.key returning 1`,
+    [most],
+    "kv.sweep",
+  );
+  return rows.length;
+}

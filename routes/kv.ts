@@ -1,0 +1,176 @@
+import { z } from "zod";
+import type { ServiceContext } from "../context.ts";
+import { decodeCursor, encodeCursor } from "../db/cursor.ts";
+import { deletePairs, listKeys, readPairs, SHARED_SPACE, writeIfVersion, writePairs } from "../db/kv.ts";
+import { AppError } from "../errors.ts";
+import * as bodies from "../kv/bodies.ts";
+import type { Caller } from "../security/principals.ts";
+import { answer, answerText, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+
+const tags = ["Key–value store"];
+/** The values of one answer, in bytes (`docs/limits.md`). */
+const ANSWER_BOUND = bodies.KV_BODY_BOUND;
+/** As long as the longest key makes it. */
+const CURSOR_BOUND = 8_256;
+const bodyBound = bodies.KV_BODY_BOUND;
+const Done = z.object({ status: z.literal("success"), ignored: z.array(z.string()) });
+const Key = z.object({
+  key: z.string(),
+  version: z.int(),
+  bytes: z.int().meta({ description: "Of the value, as it was written" }),
+  expires_at: z.iso.datetime().nullable(),
+});
+
+const WriteBody = z.strictObject({
+  data: bodies.pairs,
+  space: bodies.space,
+  mode: z.enum(["skip", "overwrite"]).optional().meta({
+    description: "What becomes of keys that exist; skip by default",
+  }),
+  if_version: bodies.versions.optional(),
+  ttl_s: bodies.ttl.optional(),
+}).superRefine(({ data, mode, if_version: versions }, context) => {
+  if (!versions) return;
+  const complain = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
+  if (mode) complain(["mode"], "Expected no mode beside if_version");
+  const keys = new Set(data.keys);
+  for (const key of keys) {
+    if (!versions.has(key)) complain(["if_version", key], "Expected a version for each key of data");
+  }
+  for (const key of versions.keys()) {
+    if (!keys.has(key)) complain(["data", key], "Expected a value for each key of if_version");
+  }
+});
+
+export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
+  endpoint(api, {
+    method: "post",
+    path: "/kv/read",
+    access: "signed-in",
+    summary: "The values of some keys; if one of them does not exist, none",
+    tags,
+    bodyBound,
+    parse: bodies.parseKeys,
+    body: z.strictObject({ keys: bodies.keys, space: bodies.space, versions: z.boolean().default(false) }),
+    answers: {
+      200: {
+        description: "The values and, if they were asked for, their versions",
+        schema: z.object({
+          data: z.record(z.string(), z.unknown()),
+          versions: z.record(z.string(), z.int()).optional(),
+        }),
+      },
+    },
+  }, async ({ ctx, caller, body: { keys, space, versions } }) => {
+    refuseRepeated(keys);
+    const { pairs, versions: found, lengths } = await readPairs(ctx.sql, spaceOf(caller, space), keys, {
+      mostBytes: ANSWER_BOUND,
+      versions,
+    });
+    if (pairs === null) throw unreadable(keys, new Map(lengths));
+    // As they were written: whoever parsed them here would round long numbers.
+    return answerText(200, `{"data":{${pairs}}${found === null ? "" : `,"versions":{${found}}`}}`, null);
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/kv/write",
+    access: "signed-in",
+    summary: "Write pairs; keys that exist are left as they are, and named, unless told otherwise",
+    tags,
+    creates: true,
+    bodyBound,
+    parse: bodies.parsePairs,
+    body: WriteBody,
+    answers: {
+      201: { description: "Written, except for the ignored keys, which are left as they were", schema: Done },
+    },
+  }, async ({ ctx, caller, body, receipt }) => {
+    if (receipt?.result) return answer(201, { status: "success", ...receipt.result });
+    const { data: { keys, values }, mode, if_version: versions, ttl_s: ttlS = null } = body;
+    const write = { owner: caller.id, space: spaceOf(caller, body.space), keys, values, ttlS, receipt: receipt?.id };
+    const written = versions
+      ? await writeIfVersion(ctx.sql, { ...write, versions: keys.map((key) => versions.get(key)!) })
+      : await writePairs(ctx.sql, { ...write, overwrite: mode === "overwrite" });
+    if (written.gone) throw new AppError("token-invalid");
+    // Who did it first is about to answer; that answer is there for the next try.
+    if (written.repeated) throw new AppError("idempotency-key-running", undefined, { retryAfter: 1 });
+    if (written.changed.length > 0) throw conflict(written.changed);
+    return answer(201, { status: "success", ignored: written.ignored });
+  });
+
+  endpoint(api, {
+    method: "post",
+    path: "/kv/delete",
+    access: "signed-in",
+    summary: "Delete keys; those that do not exist are named, and are no error",
+    tags,
+    bodyBound,
+    parse: bodies.parseKeys,
+    body: z.strictObject({ keys: bodies.keys, space: bodies.space }),
+    answers: { 200: { description: "Deleted, except for the ignored keys, which did not exist", schema: Done } },
+  }, async ({ ctx, caller, body: { keys, space } }) => {
+    refuseRepeated(keys);
+    const deleted = new Set(await deletePairs(ctx.sql, spaceOf(caller, space), keys));
+    return answer(200, { status: "success", ignored: keys.filter((key) => !deleted.has(key)) });
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/kv/keys",
+    access: "signed-in",
+    summary: "The keys with some beginning, in the order of their bytes",
+    tags,
+    query: z.strictObject({
+      ...paging,
+      cursor: z.string().min(1).max(CURSOR_BOUND).optional(),
+      prefix: bodies.prefix,
+      space: bodies.space,
+    }),
+    answers: { 200: { description: "Keys", schema: listOf(Key) } },
+  }, async ({ ctx, caller, query: { limit, cursor, prefix, space } }) => {
+    const after = cursor === undefined ? undefined : keyIn(cursor);
+    const rows = await listKeys(ctx.sql, spaceOf(caller, space), { prefix, after, limit: limit + 1 });
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    return answer(200, { items, next_cursor: rows.length > limit && last ? encodeCursor(["kv", last.key]) : null });
+  });
+}
+
+function spaceOf(caller: Caller, space: "own" | "shared"): string {
+  return space === "shared" ? SHARED_SPACE : caller.id;
+}
+
+function refuseRepeated(keys: readonly string[]): void {
+  bodies.refuseRepeated(keys, (_, i) => `keys.${i}`);
+}
+
+/** Why keys cannot be read: some do not exist, or together they are too long for one answer. */
+function unreadable(keys: readonly string[], lengths: ReadonlyMap<string, number>): AppError {
+  const missing = keys.flatMap((key, i) =>
+    lengths.has(key) ? [] : [{ path: `keys.${i}`, rule: "exists", message: `There is no key ${bodies.quoted(key)}` }]
+  );
+  if (missing.length > 0) return new AppError("keys-not-found", undefined, { errors: missing });
+  let bytes = 0;
+  const over = keys.findIndex((key) => (bytes += lengths.get(key)!) > ANSWER_BOUND);
+  const message = `Up to the key ${
+    bodies.quoted(keys[over]!)
+  } the values take ${bytes} bytes; expected at most ${ANSWER_BOUND} in one answer`;
+  return new AppError("validation", undefined, { errors: [{ path: `keys.${over}`, rule: "too_big", message }] });
+}
+
+function conflict(keys: readonly string[]): AppError {
+  const errors = keys.map((key) => ({
+    path: `if_version.${key}`,
+    rule: "version",
+    message: `The key ${bodies.quoted(key)} is at another version, or does not exist`,
+  }));
+  return new AppError("version-conflict", undefined, { errors });
+}
+
+/** The last key of the page before. Throws `invalid-cursor`. */
+function keyIn(cursor: string): string {
+  const [, key] = decodeCursor(cursor, [/^kv$/, /^[^\0]*$/]);
+  if (!key!.isWellFormed()) throw new AppError("invalid-cursor");
+  return key!;
+}

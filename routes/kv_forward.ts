@@ -1,0 +1,86 @@
+import { AppError } from "../errors.ts";
+import { Hop } from "../kv/hop.ts";
+import { Patience } from "../storage/patience.ts";
+import { BODY_BOUND, patient } from "./http/body.ts";
+import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
+
+/** Over it a request is refused at once: a store that hangs must not use up the node (`docs/limits.md`). */
+const FORWARDED_AT_ONCE = 1_000;
+/** Longer silence of the store is its absence. More than a caller's may be, who is then told so. */
+const ANSWER_MS = 30_000;
+const REQUEST_HEADERS = ["authorization", "content-type", "idempotency-key"];
+/** Of one connection only (RFC 9110 §7.6.1), or made anew by what sends the answer on. */
+const NOT_PASSED_ON = ["connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "date"];
+
+/** Hands `/kv/*` on to the process that has the store, `KV_URL`. Who calls, how often and what is judged there, and only there. */
+export function forwardKv({ app, ctx, stats }: Pick<Api, "app" | "ctx" | "stats">): void {
+  const base = ctx.config.KV_URL;
+  const hop = new Hop(ctx.secret);
+  let underWay = 0;
+  app.all(`${PREFIX}/kv/*`, async (c) => {
+    if (base === undefined) throw new AppError("kv-unavailable", "This installation has no key–value store");
+    if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
+    if (underWay >= FORWARDED_AT_ONCE) throw new AppError("overloaded", undefined, { retryAfter: 1 });
+    underWay++;
+    try {
+      const response = await ask(c.req.raw, base, hop.headers(addressOf(c)));
+      const group = `${Math.floor(response.status / 100)}xx`;
+      stats.requests[group] = (stats.requests[group] ?? 0) + 1;
+      return response;
+    } finally {
+      underWay--;
+    }
+  });
+}
+
+async function ask(request: Request, base: string, hop: Record<string, string>): Promise<Response> {
+  const url = new URL(base + request.url.slice(request.url.indexOf("/", request.url.indexOf("//") + 2)));
+  // Dots in a path lead elsewhere.
+  if (!url.href.startsWith(`${base}${PREFIX}/kv/`)) throw new AppError("not-found");
+  const headers = new Headers({ ...hop, "accept-encoding": "identity" });
+  for (const name of REQUEST_HEADERS) {
+    const value = request.headers.get(name);
+    if (value !== null) headers.set(name, value);
+  }
+  using patience = new Patience(ANSWER_MS, "The key–value store is silent");
+  const body = await bodyOf(request, patience);
+  const { method } = request;
+  let answer: Response;
+  try {
+    answer = await fetch(url, { method, headers, body, signal: patience.signal, redirect: "manual" });
+  } catch (error) {
+    throw unanswered(error, url.pathname);
+  }
+  const passedOn = new Headers(answer.headers);
+  for (const name of NOT_PASSED_ON) passedOn.delete(name);
+  return new Response(answer.body, { status: answer.status, headers: passedOn });
+}
+
+/** What is short goes as a whole; what is long streams through. */
+async function bodyOf(request: Request, patience: Patience): Promise<BodyInit | null> {
+  const announced = request.headers.get("content-length");
+  if (request.body === null) return null;
+  if (announced === null || Number(announced) > BODY_BOUND) return ReadableStream.from(heard(request.body, patience));
+  try {
+    return await request.bytes();
+  } catch (error) {
+    throw new AppError("invalid-json", "The body ended early", { cause: error });
+  }
+}
+
+async function* heard(body: ReadableStream<Uint8Array>, patience: Patience): AsyncGenerator<Uint8Array> {
+  for await (const chunk of patient(body)) {
+    patience.touch();
+    yield chunk;
+  }
+}
+
+/** Why there is no answer; for a write that may have reached the store, that nobody knows. */
+function unanswered(error: unknown, path: string): AppError {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (cause instanceof AppError) return cause;
+  const onlyReads = /\/(read|keys)$/.test(path);
+  const sent = !(cause instanceof Error && cause.message.includes("(Connect)"));
+  if (sent && !onlyReads) return new AppError("outcome-unknown", undefined, { cause: error });
+  return new AppError("kv-unavailable", undefined, { retryAfter: 1, cause: error });
+}

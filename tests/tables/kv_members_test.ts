@@ -1,0 +1,190 @@
+/** The scanner that sees repeated keys, held against `JSON.parse` and against texts whose members are known. */
+import assert from "node:assert/strict";
+import { type Members, membersOf } from "../../kv/members.ts";
+import { Seeded, seededTest } from "../support/seeded.ts";
+
+const SPACES = ["", "", "", " ", "\n", "\t", "\r\n ", "  "];
+/** Pieces of strings, as they stand between quotes. */
+const PIECES = [
+  "a",
+  "key",
+  "é",
+  "🦉",
+  "{",
+  "}",
+  "[",
+  "]",
+  ",",
+  ":",
+  " ",
+  "/",
+  "null",
+  "\\\\",
+  '\\"',
+  "\\/",
+  "\\n",
+  "\\t",
+  "\\b",
+  "\\u0000",
+  "\\u0022",
+  "\\u005c",
+  "\\ud83e\\udd89",
+  "\\ud800",
+  "\\udc00",
+  "__proto__",
+  "constructor",
+  "\u2028",
+  "\x7f",
+];
+const WORDS = ["null", "true", "false", "0", "-0", "1", "-1.5", "1e400", "12345678901234567890", "1E-7", "0.10"];
+
+/**
+ * V8 15.0 takes the key `"\n"` for a lone backslash where an object before had that one at the same place. The scanner reads keys as
+ * strings and is not concerned, but with a backslash in a key `JSON.parse` is no oracle.
+ */
+const SPOILS_ORACLE = /"(?:[^"\\]|\\.)*(?:\\\\|\\u005c)(?:[^"\\]|\\.)*"\s*:/i;
+
+interface Pair {
+  /** With its quotes. */
+  key: string;
+  value: string;
+  depth: number;
+}
+
+Deno.test("Members come as they are written, in their order, repeated ones as often as they come", () => {
+  const text = ' {"a" : 1.0 ,"\\u0061":{"b":[{}]}, "": "}\\"," ,"a":[ ] } ';
+  assert.deepEqual(membersOf(text), {
+    keys: ["a", "a", "", "a"],
+    values: ["1.0", '{"b":[{}]}', '"}\\","', "[ ]"],
+    depths: [0, 3, 0, 1],
+    inner: [undefined, undefined, undefined, undefined],
+  });
+});
+
+Deno.test("What is no object has no members", () => {
+  for (const text of ["[]", " 7", '"{}"', "null", '[{"a":1}]']) assert.equal(membersOf(text), undefined, text);
+  assert.deepEqual(membersOf(" { } "), { keys: [], values: [], depths: [], inner: [] });
+});
+
+Deno.test("Objects inside are opened for as many levels as asked", () => {
+  const text = '{"data":{"a":{"b":1},"a":2},"list":[{"c":3}],"n":4}';
+  const { inner, depths, values } = membersOf(text, 2)!;
+  assert.deepEqual(inner[0], {
+    keys: ["a", "a"],
+    values: ['{"b":1}', "2"],
+    depths: [1, 0],
+    inner: [undefined, undefined],
+  });
+  assert.deepEqual([inner[1], inner[2]], [undefined, undefined]);
+  assert.deepEqual([depths, values[0]], [[2, 2, 0], '{"a":{"b":1},"a":2}']);
+  assert.deepEqual(membersOf(text, 3)!.inner[0]!.inner[0]!.keys, ["b"]);
+});
+
+Deno.test("A key is what it says, whatever stood at its place before", () => {
+  for (const text of ['{"x":0,"\\\\":1}', '{"x":0,"\\n":1}', '{"x":0,"\\t":1}', '{"x":0,"\\\\":1}']) {
+    const spelled = /,("[^:]*"):/.exec(text)![1]!;
+    assert.deepEqual(membersOf(text)!.keys, ["x", JSON.parse(spelled)]);
+  }
+});
+
+Deno.test("A value that nests deeper than the stack is passed over and measured", () => {
+  const deep = "[".repeat(200_000) + "]".repeat(200_000);
+  assert.deepEqual(membersOf(`{"k":${deep}}`, 2)!.depths, [200_000]);
+  const mixed = `${'{"a":['.repeat(50_000)}1${"]}".repeat(50_000)}`;
+  assert.deepEqual(membersOf(`{"k":{"l":${mixed}}}`, 2)!.depths, [100_001]);
+});
+
+Deno.test("Long runs of escapes and quotes take no more time than other text", () => {
+  const string = '\\\\\\"'.repeat(300_000);
+  const begun = performance.now();
+  assert.equal(membersOf(`{"k":"${string}"}`)!.values[0]!.length, string.length + 2);
+  assert.equal(membersOf(`{"k":"${"\\\\".repeat(500_000)}"}`)!.keys.length, 1);
+  assert.ok(performance.now() - begun < 2_000);
+});
+
+seededTest("Members are those the text was made of, whatever their spelling", async (random) => {
+  for (let round = 0; round < 3_000; round++) {
+    const pairs = Array.from({ length: random.whole(0, 6) }, () => pair(random));
+    const text = spaced(
+      random,
+      `{${pairs.map(({ key, value }) => spaced(random, key) + ":" + spaced(random, value)).join(",")}}`,
+    );
+    const expected: Members = {
+      keys: pairs.map(({ key }) => JSON.parse(key)),
+      values: pairs.map(({ value }) => value),
+      depths: pairs.map(({ depth }) => depth),
+      inner: pairs.map(() => undefined),
+    };
+    assert.deepEqual(membersOf(text), expected, text);
+    if (!SPOILS_ORACLE.test(text)) agrees(text);
+  }
+  await Promise.resolve();
+});
+
+seededTest("Of any text that JSON.parse accepts the last members are what it has, at every level", async (random) => {
+  let accepted = 0;
+  for (let round = 0; round < 20_000; round++) {
+    const text = mangled(random, value(random, 3).text);
+    if (SPOILS_ORACLE.test(text)) continue;
+    try {
+      JSON.parse(text);
+    } catch {
+      continue;
+    }
+    accepted++;
+    agrees(text);
+  }
+  assert.ok(accepted > 2_000, `only ${accepted} texts were JSON`);
+  await Promise.resolve();
+});
+
+/** `JSON.parse` keeps the last of repeated keys, at the place of the first. */
+function agrees(text: string): void {
+  const parsed: unknown = JSON.parse(text);
+  const members = membersOf(text, 3);
+  const isObject = typeof parsed === "object" && parsed !== null && !Array.isArray(parsed);
+  assert.equal(members !== undefined, isObject, text);
+  if (members) assert.deepEqual(rebuilt(members), parsed, text);
+}
+
+function rebuilt({ keys, values, inner }: Members): unknown {
+  // The rebuilt object must not take `__proto__` for its prototype.
+  return Object.fromEntries(keys.map((key, i) => [key, inner[i] ? rebuilt(inner[i]) : JSON.parse(values[i]!)]));
+}
+
+function pair(random: Seeded): Pair {
+  const { text, depth } = value(random, random.whole(0, 4));
+  return { key: string(random), value: text, depth };
+}
+
+function value(random: Seeded, levels: number): { text: string; depth: number } {
+  const kind = levels === 0
+    ? random.pick(["string", "word"])
+    : random.pick(["string", "word", "list", "object", "object"]);
+  if (kind === "string") return { text: string(random), depth: 0 };
+  if (kind === "word") return { text: random.pick(WORDS), depth: 0 };
+  const items = Array.from({ length: random.whole(0, 4) }, () => value(random, levels - 1));
+  const texts = items.map(({ text }) =>
+    kind === "list" ? spaced(random, text) : `${spaced(random, string(random))}:${spaced(random, text)}`
+  );
+  const inside = texts.join(",") || random.pick(SPACES);
+  const depth = 1 + Math.max(0, ...items.map(({ depth }) => depth));
+  return { text: kind === "list" ? `[${inside}]` : `{${inside}}`, depth };
+}
+
+function string(random: Seeded): string {
+  // Few pieces, so that keys come again.
+  return `"${Array.from({ length: random.whole(0, 3) }, () => random.pick(PIECES)).join("")}"`;
+}
+
+function spaced(random: Seeded, text: string): string {
+  return random.pick(SPACES) + text + random.pick(SPACES);
+}
+
+/** Now and then one character is gone, doubled or another. */
+function mangled(random: Seeded, text: string): string {
+  if (random.chance(0.5)) return text;
+  const at = random.whole(0, text.length);
+  const other = random.pick(['"', "\\", "{", "}", "[", "]", ",", ":", " ", "1", ""]);
+  return text.slice(0, at) + other + text.slice(at + random.whole(0, 1));
+}

@@ -1,0 +1,55 @@
+import { resolve } from "node:path";
+import type { Config } from "../config.ts";
+import type { ServiceContext } from "../context.ts";
+import { MemoryCache } from "../db/memory_cache.ts";
+import { migrate } from "../db/migrate.ts";
+import { connectPostgres } from "../db/postgres.ts";
+import { RedisCache } from "../db/redis_cache.ts";
+import { Hop } from "../kv/hop.ts";
+import type { Log } from "../log.ts";
+import { buildKvApi } from "../routes/app.ts";
+import { Keys } from "../security/keys.ts";
+import { StoredPrincipals } from "../security/principals.ts";
+import { Secret } from "../security/secret.ts";
+import { Tokens } from "../security/tokens.ts";
+
+const CONNECTIONS = 12;
+/** Milliseconds that requests under way get at a stop. */
+const DRAIN_MS = 5_000;
+
+/**
+ * `ROLES=kv`: the key–value store alone, at `HOST` and `PORT`, until told to stop. It checks tokens by their signature, and at each
+ * request asks Postgres whether session and account still hold.
+ */
+export async function runKv(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const sql = stack.use(connectPostgres(config.DATABASE_URL!, { max: CONNECTIONS, applicationName: "rookery-kv" }));
+  await migrate(sql);
+  const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR));
+  const keys = stack.use(await Keys.load(sql, secret, log));
+  const ctx: ServiceContext = {
+    config,
+    log,
+    sql,
+    cache: stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache()),
+    secret,
+    tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
+    principals: new StoredPrincipals(sql),
+    draining: false,
+  };
+  const { app } = buildKvApi(ctx);
+  const hop = new Hop(secret);
+  const server = Deno.serve(
+    { hostname: config.HOST, port: config.PORT, onListen: () => {} },
+    (request, { remoteAddr }) => {
+      const peer = "hostname" in remoteAddr ? remoteAddr.hostname : "local";
+      return app.fetch(request, { address: hop.addressOf(request, peer) });
+    },
+  );
+  Deno.stdout.writeSync(
+    new TextEncoder().encode(`Rookery's key–value store is ready at http://${config.HOST}:${server.addr.port}\n`),
+  );
+  await stopped;
+  ctx.draining = true;
+  await Promise.race([server.shutdown(), new Promise((end) => setTimeout(end, DRAIN_MS))]);
+}
