@@ -14,6 +14,7 @@ const BUSY = [
   "receipts",
   "photos",
   "unowned_files",
+  "moderation_chain",
   "events",
 ];
 

@@ -13,6 +13,7 @@ import { Uploads } from "./http/uploads.ts";
 import { jobRoutes } from "./jobs.ts";
 import { liveRoute } from "./live.ts";
 import { mailRoutes } from "./mail.ts";
+import { moderationRoutes } from "./moderation.ts";
 import { notificationRoutes } from "./notifications.ts";
 import { openApiDocument } from "./openapi.ts";
 import { pageRoutes } from "./pages.ts";
@@ -46,6 +47,7 @@ export function buildApi(ctx: AppContext): Api {
       notificationRoutes,
       mailRoutes,
       jobRoutes,
+      moderationRoutes,
     ]
   ) {
     routes(api);

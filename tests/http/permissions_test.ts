@@ -152,6 +152,8 @@ const TABLE: Record<string, Row> = {
     path: async () => `/jobs/${await deadJob()}`,
   },
 
+  "get /moderation/log": { statuses: ADMIN_ONLY },
+
   "post /mail/inbox": {
     statuses: anyone(200),
     body: async ({ spare }) => ({ email: (await spare()).email, password: PASSWORD }),

@@ -157,7 +157,7 @@ for (
     ["open", "reply"],
     ["blocked", "reply"],
     ["blocked for good", "reply"],
-    ["blocked until now", "commit page.unblock"],
+    ["blocked until now", "commit page.lapse_block"],
   ] as const
 ) {
   Deno.test(`PageActor, ${state}, when a block's end has come: ${expected}`, () => {
@@ -275,6 +275,16 @@ Deno.test("PageActor says that there is no such post where the statement found n
     const liked = { liked: type === "like", like_count: 4 };
     assert.deepEqual(outcomeOf(decision, { like_count: 4 }), { value: liked });
   }
+});
+
+Deno.test("PageActor has it recorded who of the staff acts and why, and of deleted posts only those of others", () => {
+  for (const command of ["block a while", "unblock", "delete a post"] as const) {
+    const row = rowOf(decide(OPEN, { ...COMMANDS[command], by: PEOPLE.moderator, reason: "spam" } as PageCommand));
+    assert.deepEqual([row.by_id, row.by_role, row.reason], ["m", "moderator", "spam"], command);
+  }
+  const moderated = (person: Person) =>
+    rowOf(decide(OPEN, { ...COMMANDS["delete a post"], by: PEOPLE[person] } as PageCommand)).moderated;
+  assert.deepEqual([moderated("owner"), moderated("owning admin"), moderated("moderator")], [false, false, true]);
 });
 
 Deno.test("PageActor clears a place only where it is told to", () => {
