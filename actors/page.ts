@@ -1,6 +1,6 @@
 import { answerRequests, follow, type FollowState, unfollow } from "../db/follows.ts";
 import { like, unlike } from "../db/likes.ts";
-import { blockPage, lapsePageBlock, unblockPage } from "../db/moderation.ts";
+import { blockPage, lapsePageBlock, reachOfPageBlock, unblockPage } from "../db/moderation.ts";
 import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
 import {
   crops,
@@ -74,7 +74,7 @@ export type PageCommand =
   | { type: "remove_avatar"; by: Actor }
   | { type: "delete_post"; by: Actor; post_id: string; reason?: string }
   | { type: "like" | "unlike"; by: Actor; post_id: string }
-  | { type: "block"; by: Actor; reason: string; until: string; job: string }
+  | { type: "block"; by: Actor; reason: string; until: string; job: string; dry_run: boolean }
   | { type: "unblock"; by: Actor; reason?: string }
   | { type: "lapse_block" };
 
@@ -388,6 +388,9 @@ function moderate(
   const { until, reason, job } = command;
   if (role === "moderator" && (until === "infinity" || state.blocked_until === "infinity")) {
     return refuse("forbidden", "Only an administrator blocks for good");
+  }
+  if (command.dry_run) {
+    return { type: "read", run: async (sql) => ({ state, value: await reachOfPageBlock(sql, state.id) }) };
   }
   return commit(
     blockPage,

@@ -7,7 +7,7 @@ import {
   readNotifications,
 } from "../db/notifications.ts";
 import type { ByRow } from "../db/moderation_log.ts";
-import { blockUser, deleteUser, lapseUserBlock, setRole, unblockUser } from "../db/moderation.ts";
+import { blockUser, deleteUser, lapseUserBlock, reachOfUserBlock, setRole, unblockUser } from "../db/moderation.ts";
 import {
   loadUserActor,
   type RegisterRow,
@@ -89,7 +89,7 @@ export type UserCommand =
   | { type: "read_notifications"; up_to: number | null }
   | { type: "change_notifications"; letters: LetterTime | null; mute: NotificationKind[]; unmute: NotificationKind[] }
   | { type: "set_role"; by: Actor; role: Role; reason?: string }
-  | { type: "block"; by: Actor; reason: string; until: string; job: string }
+  | { type: "block"; by: Actor; reason: string; until: string; job: string; dry_run: boolean }
   | { type: "unblock"; by: Actor; reason?: string }
   | { type: "lapse_block" }
   | { type: "delete"; by: Actor; reason?: string }
@@ -211,6 +211,7 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
             : { value: renderAccount({ ...state, role: command.role }), state: { ...state, role: command.role } },
       );
     case "block": {
+      if (command.dry_run) return tryBlock(state);
       const { by, until, reason, job } = command;
       return commit(blockUser, { id: state.id, until, job, at, ...byRow(by, reason) }, ({ last_admin }) => {
         if (last_admin) return { refusal: { code: "last-admin" } };
@@ -298,6 +299,17 @@ function profile(
     const next = { ...state, first_name, last_name, pending_email, verify };
     return { value: renderAccount(next), state: next, jobs: to === null ? [] : letter(job) };
   });
+}
+
+/** What a block would touch; refused where the block would be. */
+function tryBlock(state: UserState): Decision<State> {
+  return {
+    type: "read",
+    run: async (sql) => {
+      const { last_admin, ...reach } = await reachOfUserBlock(sql, state.id);
+      return last_admin ? { refusal: { code: "last-admin" } } : { state, value: reach };
+    },
+  };
 }
 
 function remove(state: UserState, at: string, by: ByRow): Decision<State> {

@@ -1,6 +1,7 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
 import { tellReplies } from "./publishing.ts";
+import type { Reader } from "./sql.ts";
 import type { Role } from "./users.ts";
 
 const BLOCKED = `'{"reason": "blocked"}'::jsonb`;
@@ -168,6 +169,37 @@ removed as (delete from users u using gone g where u.id = g.id)`,
   } union all ${tellReplies("recounted where replies is not null")}`,
   select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
 });
+
+/** What a block would touch. */
+export interface Reach {
+  pages: number;
+  /** Published ones. */
+  posts: number;
+  /** People, each once. */
+  followers: number;
+}
+
+export async function reachOfUserBlock(sql: Reader, id: string): Promise<Reach & { last_admin: boolean }> {
+  const [row] = await sql.query<Reach & { last_admin: boolean }>(
+    `with own as materialized (select p.id, p.post_count from pages p where p.owner_id = $1 and p.deleted_at is null)
+    select (select count(*) from own) as pages, (select coalesce(sum(post_count), 0)::bigint from own) as posts,
+      (select count(distinct f.user_id) from follows f join own on own.id = f.page_id where f.state = 'following') as followers,
+      coalesce((select bool_and(u.id = $1) from users u
+        where u.role = 'admin' and (u.blocked_until is null or u.blocked_until <= now())), false) as last_admin`,
+    [id],
+    "moderation.reach_of_user",
+  );
+  return row!;
+}
+
+export async function reachOfPageBlock(sql: Reader, id: string): Promise<Reach> {
+  const [row] = await sql.query<Reach>(
+    "select 1 as pages, post_count as posts, follower_count as followers from pages where id = $1",
+    [id],
+    "moderation.reach_of_page",
+  );
+  return row!;
+}
 
 const PAGE_WAS = `was as materialized (
   select t.*, p.uuid, p.blocked_until, p.blocked_reason from turns t join pages p on p.id = t.id

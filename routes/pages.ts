@@ -174,19 +174,22 @@ export function pageRoutes(api: Api): void {
     summary: "Block a page; for good only administrators do",
     tags: ["Moderation"],
     params: pageParams,
+    query: z.strictObject({ dry_run: schemas.dryRun }),
     body: z.strictObject({ reason: schemas.reason, until }),
-    answers: { 200: { description: "The page", schema: schemas.Page } },
-  }, async ({ ctx, caller, params, body }) => {
+    answers: { 200: { description: "The page", schema: z.union([schemas.Page, schemas.Reach]) } },
+  }, async ({ ctx, caller, params, query, body }) => {
     const id = await pageId(ctx, params.id);
+    const dry_run = query.dry_run === "true";
     const command: PageCommand = {
       type: "block",
       by: caller,
       reason: body.reason,
       until: blockUntil(body.until),
       job: newId(),
+      dry_run,
     };
-    await ctx.actors.ask({ kind: "page", id }, command);
-    return answer(200, await shownPage(ctx, caller, id));
+    const reach = await ctx.actors.ask<object>({ kind: "page", id }, command);
+    return answer(200, dry_run ? { dry_run, ...reach } : await shownPage(ctx, caller, id));
   });
 
   endpoint(api, {

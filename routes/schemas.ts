@@ -148,6 +148,17 @@ export const Job = z.object({
   created_at: time,
 }).meta({ id: "Job" });
 
+/** Asks what an act would touch, and does nothing. */
+export const dryRun = z.enum(["true", "false"]).optional().meta({
+  description: "Only tell what it would touch: refused as the act itself would be, and nothing is changed",
+});
+export const Reach = z.object({
+  dry_run: z.literal(true),
+  pages: z.int(),
+  posts: z.int().meta({ description: "Published ones" }),
+  followers: z.int().meta({ description: "People, each once" }),
+}).meta({ id: "Reach" });
+
 export const LogEntry = z.object({
   id: z.string().meta({ description: "Its number in the chain" }),
   at: time,

@@ -174,17 +174,21 @@ export function userRoutes(api: Api): void {
     summary: "Block an account and hide its pages",
     tags,
     params,
+    query: z.strictObject({ dry_run: schemas.dryRun }),
     body: z.strictObject({ reason: schemas.reason, until: schemas.blockEnd.nullish() }),
-    answers: { 200: { description: "The account", schema: schemas.Account } },
-  }, async ({ ctx, caller, params: { id }, body: { reason, until } }) => {
+    answers: { 200: { description: "The account", schema: z.union([schemas.Account, schemas.Reach]) } },
+  }, async ({ ctx, caller, params: { id }, query, body: { reason, until } }) => {
+    const dry_run = query.dry_run === "true";
     const command: UserCommand = {
       type: "block",
       by: caller,
       reason,
       until: blockUntil(until ?? null),
       job: newId(),
+      dry_run,
     };
-    return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, command));
+    const done = await ctx.actors.ask<object>({ kind: "user", id }, command);
+    return answer(200, dry_run ? { dry_run, ...done } : done);
   });
 
   endpoint(

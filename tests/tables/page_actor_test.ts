@@ -67,8 +67,10 @@ const COMMANDS = {
   "delete a post": { type: "delete_post", post_id: "x" },
   like: { type: "like", post_id: "x" },
   unlike: { type: "unlike", post_id: "x" },
-  "block a while": { type: "block", reason: "spam", until: at(5), job: "j" },
-  "block for good": { type: "block", reason: "spam", until: "infinity", job: "j" },
+  "block a while": { type: "block", reason: "spam", until: at(5), job: "j", dry_run: false },
+  "block for good": { type: "block", reason: "spam", until: "infinity", job: "j", dry_run: false },
+  "try to block a while": { type: "block", reason: "spam", until: at(5), job: "j", dry_run: true },
+  "try to block for good": { type: "block", reason: "spam", until: "infinity", job: "j", dry_run: true },
   unblock: { type: "unblock" },
 } as const;
 type Word = keyof typeof COMMANDS;
@@ -139,6 +141,15 @@ function* table(): Generator<[keyof typeof STATES, Person, Word, string]> {
       yield [state, "admin", command, kind];
       const forGood = command === "block for good" || state === "blocked for good";
       yield [state, "moderator", command, forGood ? "refuse forbidden" : kind];
+    }
+  }
+  // Tried, it is refused where it would be, and commits nothing.
+  for (const end of ["a while", "for good"] as const) {
+    yield ["open", "owner", `try to block ${end}`, "refuse forbidden"];
+    for (const state of ["open", "blocked", "blocked for good"] as const) {
+      const forGood = end === "for good" || state === "blocked for good";
+      yield [state, "admin", `try to block ${end}`, "read"];
+      yield [state, "moderator", `try to block ${end}`, forGood ? "refuse forbidden" : "read"];
     }
   }
 }

@@ -64,7 +64,7 @@ const signIn = {
 } as const;
 const refresh = { type: "refresh", sid: SESSION.id, generation: 3, kid: "k2", expires_at: at(1) } as const;
 const by = { id: "018f0000-0000-7000-8000-00000000000a", role: "admin" } as const;
-const block = { type: "block", by, reason: "spam", until: "infinity", job: "j" } as const;
+const block = { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: false } as const;
 const profile = { type: "update_profile", ...letter } as const;
 const reset = { type: "reset_password", password_hash: "h", job: "j" } as const;
 const verify = { type: "verify", code: RIGHT.verify, job: "j" } as const;
@@ -128,6 +128,8 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["active", { type: "set_role", by, role: "moderator" }, "commit user.set_role"],
   ["active", block, "commit user.block"],
   ["blocked", block, "commit user.block"],
+  ["active", { ...block, dry_run: true }, "read"],
+  ["nobody", { ...block, dry_run: true }, "refuse not-found"],
   ["blocked", { type: "unblock", by }, "commit user.unblock"],
   ["active", { type: "lapse_block" }, "reply"],
   ["blocked", { type: "lapse_block" }, "reply"],
