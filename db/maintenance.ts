@@ -15,6 +15,7 @@ const BUSY = [
   "photos",
   "unowned_files",
   "moderation_chain",
+  "reports",
   "events",
 ];
 

@@ -19,6 +19,7 @@ import { openApiDocument } from "./openapi.ts";
 import { pageRoutes } from "./pages.ts";
 import { photoRoutes } from "./photos.ts";
 import { postRoutes } from "./posts.ts";
+import { reportRoutes } from "./reports.ts";
 import { securityRoutes } from "./security.ts";
 import { systemRoutes } from "./system.ts";
 import { userRoutes } from "./users.ts";
@@ -48,6 +49,7 @@ export function buildApi(ctx: AppContext): Api {
       mailRoutes,
       jobRoutes,
       moderationRoutes,
+      reportRoutes,
     ]
   ) {
     routes(api);

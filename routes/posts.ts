@@ -266,7 +266,7 @@ export function postRoutes(api: Api): void {
 }
 
 /** The post as the caller sees it; 403 where its page is blocked, 404 where they may not see it. */
-async function visiblePost(ctx: AppContext, caller: Caller, id: string): Promise<PostRow> {
+export async function visiblePost(ctx: AppContext, caller: Caller, id: string): Promise<PostRow> {
   const row = await postById(ctx.sql, caller.id, id);
   if (row) return row;
   const page = await pageOfPost(ctx.sql, id);

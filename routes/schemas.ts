@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ACTS, TARGETS } from "../db/moderation_log.ts";
 import { LETTER_TIMES, NOTIFICATION_KINDS } from "../db/notifications.ts";
+import { OUTCOMES, REPORT_STATES, REPORTED } from "../db/reports.ts";
 
 /** The shapes that more than one resource speaks in. Rules carry the id of where they come from. */
 
@@ -172,6 +173,28 @@ export const LogEntry = z.object({
   after: z.record(z.string(), z.unknown()).nullable(),
   hash: z.string().meta({ description: "SHA-256 over the entry and the hash of the one before" }),
 }).meta({ id: "LogEntry" });
+
+const reportFields = {
+  id,
+  reason: z.string(),
+  state: z.enum(REPORT_STATES),
+  created_at: time,
+};
+const reportTarget = {
+  kind: z.enum(REPORTED),
+  id,
+  name: z.string().meta({ description: "A login, a handle, or a handle and how the post began, as they were then" }),
+};
+export const Report = z.object({ ...reportFields, target: z.object(reportTarget) }).meta({ id: "Report" });
+export const HandledReport = z.object({
+  ...reportFields,
+  target: z.object({ ...reportTarget, gone: z.boolean() }),
+  reporter: Card.nullable().meta({ description: "null once the account is gone" }),
+  handler: Card.nullable().meta({ description: "Who took or closed it" }),
+  outcome: z.enum(OUTCOMES).nullable(),
+  note: z.string().nullable(),
+  changed_at: time,
+}).meta({ id: "HandledReport" });
 
 export const TokenPair = z.object({
   access_token: z.string(),

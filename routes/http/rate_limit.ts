@@ -23,6 +23,7 @@ export const LIMITS = {
   refresh: { limit: 60, windowS: 60, by: "address", description: "Pairs of tokens refreshed from one address" },
   codes: { limit: 10, windowS: 60, by: "account", description: "Codes asked for or tried by one account or address" },
   codes_named: { limit: 10, windowS: 60, by: "account", description: "Codes asked for or tried for one e-mail" },
+  reports: { limit: 10, windowS: 60, by: "account", description: "Reports made by one account" },
   register: { limit: 30, windowS: 60, by: "address", description: "Accounts registered from one address" },
 } as const satisfies Record<string, Limit>;
 

@@ -69,6 +69,11 @@ const spareAccount = async ({ owner, spare }: World, caller: CallerName) =>
 const freshPage = async ({ owner }: World) => `/pages/${(await app.page(owner)).id}`;
 const freshPost = async ({ owner, page }: World) => `/posts/${(await app.post(owner, {}, page)).id}`;
 
+async function report({ owner, spare }: World): Promise<string> {
+  const body = { target: { kind: "account", id: owner.id }, reason: "spam" };
+  return (await app.ok("POST", "/reports", { token: (await spare()).token, body })).id;
+}
+
 async function deadJob(): Promise<string> {
   const id = newId();
   await app.ctx.sql.query(
@@ -153,6 +158,18 @@ const TABLE: Record<string, Row> = {
   },
 
   "get /moderation/log": { statuses: ADMIN_ONLY },
+  "post /reports": {
+    statuses: "401 403 404 201 201 201 201 403 401 401",
+    body: ({ post }) => ({ target: { kind: "post", id: post }, reason: "spam" }),
+  },
+  "get /reports": { statuses: STAFF_ONLY },
+  "post /reports/{id}/take": { statuses: STAFF_ONLY, path: async (world) => `/reports/${await report(world)}/take` },
+  "delete /reports/{id}/take": { statuses: STAFF_ONLY, path: async (world) => `/reports/${await report(world)}/take` },
+  "post /reports/{id}/close": {
+    statuses: STAFF_ONLY,
+    path: async (world) => `/reports/${await report(world)}/close`,
+    body: () => ({ outcome: "dismissed" }),
+  },
 
   "post /mail/inbox": {
     statuses: anyone(200),

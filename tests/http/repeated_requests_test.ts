@@ -15,13 +15,18 @@ const CREATING: Record<string, (person: Person) => { path: string; body: Record<
     body: { text: "A post" },
     other: { text: "Another" },
   }),
+  "POST /reports": ({ page_id }) => {
+    const target = { kind: "page", id: page_id };
+    return { path: "/reports", body: { target, reason: "spam" }, other: { target, reason: "owls" } };
+  },
 };
 
 const key = () => ({ "idempotency-key": crypto.randomUUID() });
 
 async function rows(): Promise<number> {
   const [row] = await app.ctx.sql.query<{ n: number }>(
-    "select (select count(*) from users) + (select count(*) from pages) + (select count(*) from posts) as n",
+    `select (select count(*) from users) + (select count(*) from pages) + (select count(*) from posts)
+      + (select count(*) from reports) as n`,
   );
   return row!.n;
 }
