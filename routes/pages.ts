@@ -189,7 +189,9 @@ export function pageRoutes(api: Api): void {
       dry_run,
     };
     const reach = await ctx.actors.ask<object>({ kind: "page", id }, command);
-    return answer(200, dry_run ? { dry_run, ...reach } : await shownPage(ctx, caller, id));
+    if (dry_run) return answer(200, { dry_run, ...reach });
+    await ctx.gateway.told();
+    return answer(200, await shownPage(ctx, caller, id));
   });
 
   endpoint(api, {
@@ -204,6 +206,7 @@ export function pageRoutes(api: Api): void {
   }, async ({ ctx, caller, params, query }) => {
     const id = await pageId(ctx, params.id);
     await ctx.actors.ask({ kind: "page", id }, { type: "unblock", by: caller, ...query } as PageCommand);
+    await ctx.gateway.told();
     return answer(200, await shownPage(ctx, caller, id));
   });
 }

@@ -188,7 +188,9 @@ export function userRoutes(api: Api): void {
       dry_run,
     };
     const done = await ctx.actors.ask<object>({ kind: "user", id }, command);
-    return answer(200, dry_run ? { dry_run, ...done } : done);
+    if (dry_run) return answer(200, { dry_run, ...done });
+    await ctx.gateway.told();
+    return answer(200, done);
   });
 
   endpoint(
@@ -205,7 +207,9 @@ export function userRoutes(api: Api): void {
     },
     async ({ ctx, caller, params: { id }, query }) => {
       const command = { type: "unblock", by: caller, ...query } as UserCommand;
-      return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, command));
+      const account = await ctx.actors.ask<object>({ kind: "user", id }, command);
+      await ctx.gateway.told();
+      return answer(200, account);
     },
   );
 }
