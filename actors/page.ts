@@ -1,6 +1,6 @@
 import { answerRequests, follow, type FollowState, unfollow } from "../db/follows.ts";
 import { like, unlike } from "../db/likes.ts";
-import { blockPage, unblockPage } from "../db/moderation.ts";
+import { blockPage, lapsePageBlock, reachOfPageBlock, unblockPage } from "../db/moderation.ts";
 import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
 import {
   crops,
@@ -21,15 +21,11 @@ import {
   updatePost,
 } from "../db/posts.ts";
 import { blockOf } from "../render.ts";
-import type { Role } from "../db/users.ts";
+import { type Actor, byRow } from "./by.ts";
 import { type ActorKind, commit, type Decision, type Outcome, refuse, reply } from "./runtime/actor.ts";
 import type { Refusal } from "./runtime/protocol.ts";
 
-/** Who acts: an account as it is now. */
-export interface Actor {
-  id: string;
-  role: Role;
-}
+export type { Actor } from "./by.ts";
 
 export interface PagePatch {
   name?: string;
@@ -76,10 +72,10 @@ export type PageCommand =
   | { type: "stage_avatar"; by: Actor; photo: NewPhoto }
   | { type: "settle_avatar"; photo: Settled }
   | { type: "remove_avatar"; by: Actor }
-  | { type: "delete_post"; by: Actor; post_id: string }
+  | { type: "delete_post"; by: Actor; post_id: string; reason?: string }
   | { type: "like" | "unlike"; by: Actor; post_id: string }
-  | { type: "block"; by: Actor; reason: string; until: string; job: string }
-  | { type: "unblock"; by: Actor }
+  | { type: "block"; by: Actor; reason: string; until: string; job: string; dry_run: boolean }
+  | { type: "unblock"; by: Actor; reason?: string }
   | { type: "lapse_block" };
 
 /** Null for a page that never was or is gone. */
@@ -110,7 +106,7 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
     if (state.blocked_until === null || Date.parse(state.blocked_until) > now || state.blocked_until === "infinity") {
       return reply(null);
     }
-    return commit(unblockPage, { id: state.id, at }, () => ({ value: null, state: "drop" }));
+    return commit(lapsePageBlock, { id: state.id, at }, () => ({ value: null, state: "drop" }));
   }
   // What the crop made; a block changes nothing about it.
   if (command.type === "settle_photo") {
@@ -120,7 +116,7 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
   const { by } = command;
   const staff = by.role !== "user";
   if (command.type === "block" || command.type === "unblock") return moderate(state, command, at);
-  if (command.type === "delete_post" && staff) return removePost(state, command.post_id, at);
+  if (command.type === "delete_post" && staff) return removePost(state, command, at);
   // Withdrawing what one gave is possible on a blocked page too; everything else there is closed to all but staff.
   const block = blockOf(state, now);
   if (block && command.type !== "unfollow" && (!staff || state.owner.id === by.id)) {
@@ -208,7 +204,7 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
         () => ({ value: null, state: { ...state, avatar_key: null } }),
       );
     case "delete_post":
-      return removePost(state, command.post_id, at);
+      return removePost(state, command, at);
   }
 }
 
@@ -362,10 +358,14 @@ function settleAvatar(state: PageRow, photo: Settled, at: string): Decision<Page
   );
 }
 
-function removePost(state: PageRow, id: string, at: string): Decision<PageState> {
+function removePost(
+  state: PageRow,
+  { by, post_id: id, reason }: Extract<PageCommand, { type: "delete_post" }>,
+  at: string,
+): Decision<PageState> {
   return commit(
     deletePost,
-    { id, page_id: state.id, at },
+    { id, page_id: state.id, moderated: by.id !== state.owner.id, at, ...byRow(by, reason) },
     ({ found }) => found ? { value: null } : { refusal: { code: "not-found", detail: "There is no such post" } },
   );
 }
@@ -382,15 +382,19 @@ function moderate(
     if (role === "moderator" && state.blocked_until === "infinity") {
       return refuse("forbidden", "Only an administrator lifts a block for good");
     }
-    return commit(unblockPage, { id: state.id, at }, () => ({ value: null, state: "drop" }));
+    const row = { id: state.id, at, ...byRow(command.by, command.reason) };
+    return commit(unblockPage, row, () => ({ value: null, state: "drop" }));
   }
   const { until, reason, job } = command;
   if (role === "moderator" && (until === "infinity" || state.blocked_until === "infinity")) {
     return refuse("forbidden", "Only an administrator blocks for good");
   }
+  if (command.dry_run) {
+    return { type: "read", run: async (sql) => ({ state, value: await reachOfPageBlock(sql, state.id) }) };
+  }
   return commit(
     blockPage,
-    { id: state.id, until, reason, job, at },
+    { id: state.id, until, job, at, ...byRow(command.by, reason) },
     () => ({ value: null, state: "drop" }),
   );
 }

@@ -6,7 +6,8 @@ import {
   type NotificationKind,
   readNotifications,
 } from "../db/notifications.ts";
-import { blockUser, deleteUser, lapseUserBlock, setRole, unblockUser } from "../db/moderation.ts";
+import type { ByRow } from "../db/moderation_log.ts";
+import { blockUser, deleteUser, lapseUserBlock, reachOfUserBlock, setRole, unblockUser } from "../db/moderation.ts";
 import {
   loadUserActor,
   type RegisterRow,
@@ -20,6 +21,7 @@ import {
 } from "../db/users.ts";
 import { renderAccount } from "../render.ts";
 import { isBlocked } from "../security/principals.ts";
+import { type Actor, byRow } from "./by.ts";
 import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
 import { code, guess, noticeAddress, password } from "./user_codes.ts";
 import { endOf, refresh, signIn } from "./user_sessions.ts";
@@ -86,11 +88,11 @@ export type UserCommand =
   | { type: "remove_avatar" }
   | { type: "read_notifications"; up_to: number | null }
   | { type: "change_notifications"; letters: LetterTime | null; mute: NotificationKind[]; unmute: NotificationKind[] }
-  | { type: "set_role"; role: Role }
-  | { type: "block"; reason: string; until: string; job: string }
-  | { type: "unblock" }
+  | { type: "set_role"; by: Actor; role: Role; reason?: string }
+  | { type: "block"; by: Actor; reason: string; until: string; job: string; dry_run: boolean }
+  | { type: "unblock"; by: Actor; reason?: string }
   | { type: "lapse_block" }
-  | { type: "delete" }
+  | { type: "delete"; by: Actor; reason?: string }
   | { type: "expire" };
 
 type State = UserState | null;
@@ -202,15 +204,16 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
     case "set_role":
       return commit(
         setRole,
-        { id: state.id, role: command.role },
+        { id: state.id, role: command.role, at, ...byRow(command.by, command.reason) },
         ({ last_admin }) =>
           last_admin
             ? { refusal: { code: "last-admin" } }
             : { value: renderAccount({ ...state, role: command.role }), state: { ...state, role: command.role } },
       );
     case "block": {
-      const { until, reason, job } = command;
-      return commit(blockUser, { id: state.id, until, reason, job, at }, ({ last_admin }) => {
+      if (command.dry_run) return tryBlock(state);
+      const { by, until, reason, job } = command;
+      return commit(blockUser, { id: state.id, until, job, at, ...byRow(by, reason) }, ({ last_admin }) => {
         if (last_admin) return { refusal: { code: "last-admin" } };
         const blocked = { ...state, blocked_until: until, blocked_reason: reason, session: null };
         return { value: renderAccount(blocked), state: blocked };
@@ -218,7 +221,8 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
     }
     case "unblock": {
       const free = { ...state, blocked_until: null, blocked_reason: null };
-      return commit(unblockUser, { id: state.id, at }, () => ({ value: renderAccount(free), state: free }));
+      const row = { id: state.id, at, ...byRow(command.by, command.reason) };
+      return commit(unblockUser, row, () => ({ value: renderAccount(free), state: free }));
     }
     case "lapse_block": {
       // The block was lifted or made longer meanwhile.
@@ -227,10 +231,10 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
       return commit(lapseUserBlock, { id: state.id, at }, () => ({ value: null, state: free }));
     }
     case "delete":
-      return remove(state, at);
+      return remove(state, at, byRow(command.by, command.reason));
     case "expire":
       if (state.email_verified_at || state.role === "admin") return reply(null);
-      return remove(state, at);
+      return remove(state, at, { by_id: null, by_role: null, reason: null });
   }
 }
 
@@ -297,10 +301,21 @@ function profile(
   });
 }
 
-function remove(state: UserState, at: string): Decision<State> {
-  return commit<State, { id: string; at: string }, { last_admin: boolean }>(
+/** What a block would touch; refused where the block would be. */
+function tryBlock(state: UserState): Decision<State> {
+  return {
+    type: "read",
+    run: async (sql) => {
+      const { last_admin, ...reach } = await reachOfUserBlock(sql, state.id);
+      return last_admin ? { refusal: { code: "last-admin" } } : { state, value: reach };
+    },
+  };
+}
+
+function remove(state: UserState, at: string, by: ByRow): Decision<State> {
+  return commit(
     deleteUser,
-    { id: state.id, at },
+    { id: state.id, at, ...by },
     ({ last_admin }) => last_admin ? { refusal: { code: "last-admin" } } : { value: null, state: "drop" },
   );
 }

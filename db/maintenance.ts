@@ -19,6 +19,8 @@ const BUSY = [
   "user_search",
   "spellings",
   "kv",
+  "moderation_chain",
+  "reports",
   "events",
   "page_days",
 ];

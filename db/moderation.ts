@@ -1,57 +1,95 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import { ENDED } from "./follows.ts";
+import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
 import { tellReplies } from "./publishing.ts";
+import type { Reader } from "./sql.ts";
 import type { Role } from "./users.ts";
 
 const BLOCKED = `'{"reason": "blocked"}'::jsonb`;
 const DELETED = `'{"reason": "deleted"}'::jsonb`;
 
-/** True where this act would leave the installation without an administrator who can sign in. */
-const LAST_ADMIN = `guarded as materialized (
-  select t.*, exists (select from users u where u.id = t.id and u.role = 'admin')
-    and not exists (select from users o where o.role = 'admin' and o.id <> t.id
-      and (o.blocked_until is null or o.blocked_until <= now())) as last_admin
-  from turns t)`;
+/**
+ * What of these turns would leave the installation without an administrator who can sign in. Their rows are locked, in one order, and
+ * looked at as they are then: acts on two of them at once, in one statement or in two, must not each count on the other.
+ */
+const lastAdmin = (removes = "true") =>
+  `admins as materialized (
+  select u.id from users u
+  where u.role = 'admin' and (u.blocked_until is null or u.blocked_until <= now())
+    and exists (select from turns t join users x on x.id = t.id where x.role = 'admin')
+  order by u.id for no key update),
+removing as materialized (
+  select t.turn, row_number() over (order by t.turn) as place from turns t join admins a on a.id = t.id where ${removes}),
+guarded as materialized (
+  select t.*, coalesce(r.place >= (select count(*) from admins), false) as last_admin
+  from turns t left join removing r on r.turn = t.turn)`;
 
-export const setRole = defineCommit<{ id: string; role: Role }, { last_admin: boolean }>("user.set_role", {
-  columns: "id uuid, role text",
-  body: `${LAST_ADMIN},
-changed as (
-  update users u set role = g.role from guarded g where u.id = g.id and (not g.last_admin or g.role = 'admin'))`,
-  select: "select turn, jsonb_build_object('last_admin', last_admin and role <> 'admin') as result from guarded",
-});
+/** The account as it was: what a statement changes it shows no more. */
+const USER_WAS = `was as materialized (
+  select t.*, u.login, u.role as old_role, u.blocked_until, u.blocked_reason from guarded t join users u on u.id = t.id
+  where not t.last_admin order by u.id for no key update of u)`;
+const BLOCK_WAS = "jsonb_build_object('blocked', block_as_json(blocked_until, blocked_reason))";
+const NO_BLOCK = `'{"blocked": null}'::jsonb`;
 
-interface BlockUserRow {
+export const setRole = defineCommit<{ id: string; role: Role; at: string } & ByRow, { last_admin: boolean }>(
+  "user.set_role",
+  {
+    columns: `id uuid, role text, at timestamptz, ${BY_COLUMNS}`,
+    body: `${lastAdmin("t.role <> 'admin'")},
+${USER_WAS},
+changed as (update users u set role = w.role from was w where u.id = w.id)`,
+    records: record("account.role", {
+      name: "login",
+      before: "jsonb_build_object('role', old_role)",
+      after: "jsonb_build_object('role', role)",
+      from: "was where role <> old_role",
+    }),
+    select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
+  },
+);
+
+export interface BlockRow extends ByRow {
   id: string;
   until: string;
-  reason: string;
   /** The job that tells of the block's end. */
   job: string;
   at: string;
 }
+const BLOCK_COLUMNS = `id uuid, until timestamptz, job uuid, at timestamptz, ${BY_COLUMNS}`;
 
 /** Blocks the account, ends its session and hides its pages; their own blocks stay what they are. */
-export const blockUser = defineCommit<BlockUserRow, { last_admin: boolean }>("user.block", {
-  columns: "id uuid, until timestamptz, reason text, job uuid, at timestamptz",
-  body: `${LAST_ADMIN},
-allowed as materialized (select * from guarded where not last_admin),
+export const blockUser = defineCommit<BlockRow, { last_admin: boolean }>("user.block", {
+  columns: BLOCK_COLUMNS,
+  body: `${lastAdmin()},
+${USER_WAS},
 blocked as (
-  update users u set blocked_at = t.at, blocked_until = t.until, blocked_reason = t.reason from allowed t where u.id = t.id),
+  update users u set blocked_at = t.at, blocked_until = t.until, blocked_reason = t.reason from was t where u.id = t.id),
 ended as (
-  update sessions s set ended_at = t.at, end_reason = 'session-ended' from allowed t
+  update sessions s set ended_at = t.at, end_reason = 'session-ended' from was t
   where s.user_id = t.id and s.ended_at is null),
 scheduled as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select job, 'user.block_lapsed', jsonb_build_object('user_id', id), until, id from allowed where until < 'infinity'),
+  select job, 'user.block_lapsed', jsonb_build_object('user_id', id), until, id from was where until < 'infinity'),
 hidden as (
-  update pages p set owner_blocked_until = t.until from allowed t
+  update pages p set owner_blocked_until = t.until from was t
   where p.owner_id = t.id and p.deleted_at is null returning p.id, t.at)`,
+  records: record("account.block", {
+    name: "login",
+    before: BLOCK_WAS,
+    after: "jsonb_build_object('blocked', block_as_json(until, reason))",
+    from: "was",
+  }),
   tells: tell("page.hidden", { page: "id", data: BLOCKED, from: "hidden" }),
   select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
 });
 
-/** Shows the pages again that nothing else hides. `where` says which account blocks are over. */
-const SHOW_PAGES = `shown as (
+/** Ends the account's block and shows the pages again that nothing else hides. */
+const FREE_USER = `was as materialized (
+  select t.*, u.login, u.blocked_until, u.blocked_reason from turns t join users u on u.id = t.id
+  where u.blocked_until is not null order by u.id for no key update of u),
+freed as (
+  update users u set blocked_at = null, blocked_until = null, blocked_reason = null from was w where u.id = w.id),
+shown as (
   update pages p set owner_blocked_until = null from turns t
   where p.owner_id = t.id and p.owner_blocked_until is not null and p.deleted_at is null
   returning p.id, t.at, p.blocked_until)`;
@@ -59,22 +97,21 @@ const TELL_SHOWN = tell("page.shown", {
   page: "id",
   from: "shown where blocked_until is null or blocked_until <= now()",
 });
+const FREED_USER = { name: "login", before: BLOCK_WAS, after: NO_BLOCK, from: "was" };
 
-export const unblockUser = defineCommit<{ id: string; at: string }, Record<string, never>>("user.unblock", {
-  columns: "id uuid, at timestamptz",
-  body: `freed as (
-  update users u set blocked_at = null, blocked_until = null, blocked_reason = null from turns t where u.id = t.id),
-unscheduled as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.block_lapsed'),
-${SHOW_PAGES}`,
+export const unblockUser = defineCommit<{ id: string; at: string } & ByRow, Record<string, never>>("user.unblock", {
+  columns: `id uuid, at timestamptz, ${BY_COLUMNS}`,
+  body: `${FREE_USER},
+unscheduled as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.block_lapsed')`,
+  records: record("account.unblock", FREED_USER),
   tells: TELL_SHOWN,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
 export const lapseUserBlock = defineCommit<{ id: string; at: string }, Record<string, never>>("user.lapse_block", {
-  columns: "id uuid, at timestamptz",
-  body: `freed as (
-  update users u set blocked_at = null, blocked_until = null, blocked_reason = null from turns t where u.id = t.id),
-${SHOW_PAGES}`,
+  columns: `id uuid, at timestamptz, ${BY_COLUMNS}`,
+  body: FREE_USER,
+  records: record("account.block_lapsed", FREED_USER),
   tells: TELL_SHOWN,
   select: "select turn, '{}'::jsonb as result from turns",
 });
@@ -83,10 +120,16 @@ ${SHOW_PAGES}`,
  * Deletes an account with everything it owns: pages become tombstones without an owner, their posts go, likes and follows
  * go with their counts, letters to its address go from the bundled mailbox, login and e-mail are free again (S4-12).
  */
-export const deleteUser = defineCommit<{ id: string; at: string }, { last_admin: boolean }>("user.delete", {
-  columns: "id uuid, at timestamptz",
-  body: `${LAST_ADMIN},
+export const deleteUser = defineCommit<{ id: string; at: string } & ByRow, { last_admin: boolean }>("user.delete", {
+  columns: `id uuid, at timestamptz, ${BY_COLUMNS}`,
+  body: `${lastAdmin()},
 gone as materialized (select g.* from guarded g where not g.last_admin),
+listed as materialized (
+  select g.*, u.login, jsonb_build_object('login', u.login, 'role', u.role, 'created_at', u.created_at,
+      'blocked', block_as_json(u.blocked_until, u.blocked_reason),
+      'pages', (select count(*) from pages p where p.owner_id = u.id and p.deleted_at is null),
+      'posts', (select count(*) from posts x join pages p on p.id = x.page_id where p.owner_id = u.id)) as was
+  from gone g join users u on u.id = g.id),
 own as materialized (select p.id, g.at from pages p join gone g on p.owner_id = g.id),
 unliked as materialized (
   select l.post_id, count(*) as n from likes l join gone g on l.user_id = g.id group by l.post_id),
@@ -125,6 +168,8 @@ unlettered as (
   delete from letters l using gone g join users u on u.id = g.id
   where l.recipient in (lower(u.email), lower(u.pending_email))),
 removed as (delete from users u using gone g where u.id = g.id)`,
+  // What goes by itself, unverified, is no act of moderation.
+  records: record("account.delete", { name: "login", before: "was", from: "listed where by_id is not null" }),
   tells: `${tell("page.hidden", { page: "id", data: DELETED, from: "own" })} union all ${
     tell("follow.changed", { page: "page_id", user: "user_id", data: ENDED, from: "leaving" })
   } union all ${tell("user.deleted", { rank: 2, user: "id", from: "gone" })} union all ${
@@ -133,33 +178,82 @@ removed as (delete from users u using gone g where u.id = g.id)`,
   select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
 });
 
-interface BlockPageRow {
-  id: string;
-  until: string;
-  reason: string;
-  job: string;
-  at: string;
+/** What a block would touch. */
+export interface Reach {
+  pages: number;
+  /** Published ones. */
+  posts: number;
+  /** People, each once. */
+  followers: number;
 }
 
-export const blockPage = defineCommit<BlockPageRow, Record<string, never>>("page.block", {
-  columns: "id uuid, until timestamptz, reason text, job uuid, at timestamptz",
-  body: `blocked as (
-  update pages p set blocked_at = t.at, blocked_until = t.until, blocked_reason = t.reason from turns t where p.id = t.id),
+export async function reachOfUserBlock(sql: Reader, id: string): Promise<Reach & { last_admin: boolean }> {
+  const [row] = await sql.query<Reach & { last_admin: boolean }>(
+    `with own as materialized (select p.id, p.post_count from pages p where p.owner_id = $1 and p.deleted_at is null)
+    select (select count(*) from own) as pages, (select coalesce(sum(post_count), 0)::bigint from own) as posts,
+      (select count(distinct f.user_id) from follows f join own on own.id = f.page_id where f.state = 'following') as followers,
+      coalesce((select bool_and(u.id = $1) from users u
+        where u.role = 'admin' and (u.blocked_until is null or u.blocked_until <= now())), false) as last_admin`,
+    [id],
+    "moderation.reach_of_user",
+  );
+  return row!;
+}
+
+export async function reachOfPageBlock(sql: Reader, id: string): Promise<Reach> {
+  const [row] = await sql.query<Reach>(
+    "select 1 as pages, post_count as posts, follower_count as followers from pages where id = $1",
+    [id],
+    "moderation.reach_of_page",
+  );
+  return row!;
+}
+
+const PAGE_WAS = `was as materialized (
+  select t.*, p.uuid, p.blocked_until, p.blocked_reason from turns t join pages p on p.id = t.id
+  order by p.id for no key update of p)`;
+
+export const blockPage = defineCommit<BlockRow, Record<string, never>>("page.block", {
+  columns: BLOCK_COLUMNS,
+  body: `${PAGE_WAS},
+blocked as (
+  update pages p set blocked_at = t.at, blocked_until = t.until, blocked_reason = t.reason from was t where p.id = t.id),
 scheduled as (
   insert into jobs (id, kind, payload, run_at)
   select job, 'page.block_lapsed', jsonb_build_object('page_id', id), until from turns where until < 'infinity')`,
+  records: record("page.block", {
+    name: "uuid",
+    before: BLOCK_WAS,
+    after: "jsonb_build_object('blocked', block_as_json(until, reason))",
+    from: "was",
+  }),
   tells: tell("page.hidden", { page: "id", data: BLOCKED, from: "turns" }),
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
-export const unblockPage = defineCommit<{ id: string; at: string }, Record<string, never>>("page.unblock", {
-  columns: "id uuid, at timestamptz",
-  body: `freed as (
-  update pages p set blocked_at = null, blocked_until = null, blocked_reason = null from turns t where p.id = t.id
-  returning p.id, t.at, p.owner_blocked_until)`,
-  tells: tell("page.shown", {
-    page: "id",
-    from: "freed where owner_blocked_until is null or owner_blocked_until <= now()",
-  }),
+const FREE_PAGE = `${PAGE_WAS},
+freed as (
+  update pages p set blocked_at = null, blocked_until = null, blocked_reason = null from was t
+  where p.id = t.id and t.blocked_until is not null
+  returning p.id, t.at, p.owner_blocked_until)`;
+const FREED_PAGE = { name: "uuid", before: BLOCK_WAS, after: NO_BLOCK, from: "was where blocked_until is not null" };
+const TELL_FREED = tell("page.shown", {
+  page: "id",
+  from: "freed where owner_blocked_until is null or owner_blocked_until <= now()",
+});
+
+export const unblockPage = defineCommit<{ id: string; at: string } & ByRow, Record<string, never>>("page.unblock", {
+  columns: `id uuid, at timestamptz, ${BY_COLUMNS}`,
+  body: FREE_PAGE,
+  records: record("page.unblock", FREED_PAGE),
+  tells: TELL_FREED,
+  select: "select turn, '{}'::jsonb as result from turns",
+});
+
+export const lapsePageBlock = defineCommit<{ id: string; at: string }, Record<string, never>>("page.lapse_block", {
+  columns: `id uuid, at timestamptz, ${BY_COLUMNS}`,
+  body: FREE_PAGE,
+  records: record("page.block_lapsed", FREED_PAGE),
+  tells: TELL_FREED,
   select: "select turn, '{}'::jsonb as result from turns",
 });

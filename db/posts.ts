@@ -1,4 +1,5 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
 import { HELD, type NewPhoto, type PhotoRow, PHOTOS, picturing, STAGED } from "./photos.ts";
 import { ONE_POST, PUBLISHING, stateOf, TELL_PUBLISHED, tellReplies } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
@@ -269,11 +270,19 @@ ${PUBLISHING}`,
     'empty', coalesce(j.empty, false)) as result from turns t left join judged j on j.turn = t.turn`,
 });
 
-export const deletePost = defineCommit<{ id: string; page_id: string; at: string }, { found: boolean }>("post.delete", {
-  columns: "id uuid, page_id uuid, at timestamptz",
+export interface DeletePostRow extends ByRow {
+  id: string;
+  page_id: string;
+  /** Whether it is recorded, as an act upon somebody else's post. */
+  moderated: boolean;
+  at: string;
+}
+
+export const deletePost = defineCommit<DeletePostRow, { found: boolean }>("post.delete", {
+  columns: `id uuid, page_id uuid, moderated boolean, at timestamptz, ${BY_COLUMNS}`,
   body: `removed as (
   delete from posts p using turns t where p.id = t.id and p.page_id = t.page_id
-  returning t.turn, p.id, p.page_id, p.reply_to, p.state, p.like_count, p.reply_count, t.at),
+  returning t.*, p.reply_to, p.state, p.text, p.photo_count, p.published_at, p.like_count, p.reply_count),
 counted as (
   update pages p set post_count = p.post_count - n.posts
   from (select page_id, count(*) as posts from removed where state = 'ready' group by page_id) n where p.id = n.page_id),
@@ -285,6 +294,13 @@ answered as (
     group by r.reply_to) n
   where p.id = n.reply_to returning p.id, p.page_id, -n.replies as replies),
 unsignalled as (delete from like_signals s using removed r where s.post_id = r.id returning s.post_id, s.change)`,
+  records: record("post.delete", {
+    name: "g.uuid || ': ' || left(x.text, 80)",
+    id: "x.id",
+    before: `jsonb_build_object('page_id', x.page_id, 'owner_id', g.owner_id, 'text', x.text, 'photos', x.photo_count,
+      'published_at', x.published_at)`,
+    from: "removed x join pages g on g.id = x.page_id where x.moderated",
+  }),
   tells: `${
     tell("post.deleted", {
       page: "r.page_id",

@@ -79,6 +79,11 @@ export class Connection {
     return this.open;
   }
 
+  /** Resolves when every frame until now is on its way to the peer, or never will be. */
+  flushed(): Promise<void> {
+    return this.#pace.flushed();
+  }
+
   heard(): void {
     if (++this.#chatter > CHATTER_BOUND) this.close(CLOSE.policy, "listeners have nothing to say");
   }

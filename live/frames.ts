@@ -33,6 +33,15 @@ export function concerns(connection: Connection, event: SequencedEvent): boolean
   return !event.kind.startsWith("post.") || !connection.hidden.has(event.page_id);
 }
 
+/** A block: from here on nobody but staff is shown the page's posts. */
+export function hides({ kind, user_id, data }: SequencedEvent): boolean {
+  return kind === "page.hidden" && user_id === null && data?.["reason"] === "blocked";
+}
+
+export function hide(connection: Connection, page: string): void {
+  if (!connection.staff && connection.pages.has(page)) connection.hidden.add(page);
+}
+
 /**
  * The frame of one event, serialised once for all who get the same. What differs: whether a reply's original on a private page is
  * shown as available, and whether a hidden page stays visible to this listener.

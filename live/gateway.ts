@@ -9,7 +9,7 @@ import { type Caller, isBlocked } from "../security/principals.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
-import { concerns, Frame, isTold, needsPost, notificationOf, type Shown } from "./frames.ts";
+import { concerns, Frame, hide, hides, isTold, needsPost, notificationOf, type Shown } from "./frames.ts";
 
 /** Seconds between pings; told in `hello`. */
 export const HEARTBEAT_S = 30;
@@ -22,6 +22,9 @@ const JOINS_AT_ONCE = 16;
 
 /** How long a stopping node waits for its sockets to have heard that it goes; one that does not read is not waited for longer. */
 const GOODBYE_MS = 1_000;
+
+/** How long the acknowledgement of a block waits for the listeners of this node; then those it concerns are closed. */
+const TOLD_MS = 2_000;
 
 const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 
@@ -38,6 +41,10 @@ export class Gateway implements AsyncDisposable {
   #looping = false;
   /** The last event the loop has dealt with. */
   #position: number;
+  #waiters: { seq: number; resolve: () => void }[] = [];
+  /** Sockets that catch up, which the loop does not reach yet; and which of them are sent something at this moment. */
+  #catchingUp = new Set<Connection>();
+  #sending = new Map<Connection, Promise<void>>();
   #joining = 0;
   #turns: (() => void)[] = [];
   #closed = false;
@@ -74,12 +81,14 @@ export class Gateway implements AsyncDisposable {
       return connection;
     }
     await this.#turn();
+    this.#catchingUp.add(connection);
     try {
       await this.#catchUp(connection, cursor);
     } catch (error) {
       this.log.warn("a listener could not join", { error });
       connection.close(CLOSE.restarting, "try again");
     } finally {
+      this.#catchingUp.delete(connection);
       this.#joining--;
       this.#turns.shift()?.();
     }
@@ -106,10 +115,32 @@ export class Gateway implements AsyncDisposable {
     }
   }
 
+  /**
+   * Resolves when what was committed until now has reached every socket of this node: none is shown anything more of a page that was hidden
+   * by then. Sockets that have not taken that in time are closed with 4408, and come back to what they may see.
+   */
+  async told(): Promise<void> {
+    if (this.#byUser.size === 0) return;
+    const { seq } = await sequencerState(this.sql);
+    await this.stream.applied(seq);
+    const patience = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => patience.resolve(false), TOLD_MS);
+    const inTime = await Promise.race([this.#dealtWith(seq).then(() => true), patience.promise]);
+    clearTimeout(timer);
+    if (inTime) return;
+    const closed = this.#behind(seq);
+    for (const connection of closed) {
+      connection.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
+      this.leave(connection);
+    }
+    this.log.warn("listeners that could not be told in time what is hidden were closed", { sockets: closed.length });
+  }
+
   /** Tells every listener to come back, to this node or another. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    for (const { resolve } of this.#waiters.splice(0)) resolve();
     for (const connections of this.#byUser.values()) {
       for (const connection of connections) connection.close(CLOSE.restarting, "the node is restarting");
     }
@@ -117,6 +148,29 @@ export class Gateway implements AsyncDisposable {
     for (const end = Date.now() + GOODBYE_MS; this.#byUser.size > 0 && Date.now() < end;) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
+  }
+
+  /** Resolves when the loop has dealt with the event, and all that was read before it is sent. */
+  async #dealtWith(seq: number): Promise<void> {
+    if (this.#position < seq && !this.#closed) {
+      await new Promise<void>((resolve) => this.#waiters.push({ seq, resolve }));
+    }
+    await Promise.allSettled(this.#sending.values());
+    await Promise.all(this.#everybody().map((connection) => connection.flushed()));
+  }
+
+  /** Who may still be shown what events up to this one hide. Where these are not known, that is everybody but staff. */
+  #behind(seq: number): Connection[] {
+    const late = this.stream.position < seq ? undefined : this.stream.since(this.#position);
+    const hidden = late?.filter(hides).map((event) => event.page_id!);
+    return this.#everybody().filter((connection) =>
+      !connection.staff &&
+      (!hidden || this.#sending.has(connection) || hidden.some((page) => connection.pages.has(page)))
+    );
+  }
+
+  #everybody(): Connection[] {
+    return [...this.#byUser.values()].flatMap((connections) => [...connections]);
   }
 
   async #catchUp(connection: Connection, cursor: LiveCursor | undefined): Promise<void> {
@@ -159,7 +213,9 @@ export class Gateway implements AsyncDisposable {
         limit: REPLAY_PAGE,
       });
       for (let i = 0; i < events.length; i += FRAMES_AT_ONCE) {
-        await this.#send(events.slice(i, i + FRAMES_AT_ONCE), () => [connection]);
+        const sending = this.#send(events.slice(i, i + FRAMES_AT_ONCE), () => [connection]);
+        this.#sending.set(connection, sending);
+        await sending.finally(() => this.#sending.delete(connection));
         if (!await connection.drained()) return false;
       }
       connection.from = events.length < REPLAY_PAGE ? upTo : events.at(-1)!.seq;
@@ -179,9 +235,16 @@ export class Gateway implements AsyncDisposable {
       if ("joins" in item) item.done(await this.#makeLive(item.joins));
       else if (this.#byUser.size > 0) await this.#take(item.events);
       else this.#position = item.events.at(-1)!.seq;
+      this.#release();
     }
     // In the same breath as the last look: what is enqueued from now on starts it anew.
     this.#looping = false;
+  }
+
+  #release(): void {
+    const waiting = this.#waiters;
+    this.#waiters = waiting.filter(({ seq }) => seq > this.#position);
+    for (const { seq, resolve } of waiting) if (seq <= this.#position) resolve();
   }
 
   /** Between two batches: brings a joiner to where the loop is. False where the way is too long; then it replays on. */
@@ -213,6 +276,7 @@ export class Gateway implements AsyncDisposable {
       events.filter((event) => coming.has(event.page_id) || this.#audience(event).length > 0),
     );
     for (const event of events) {
+      if (hides(event)) { for (const connection of this.#catchingUp) hide(connection, event.page_id!); }
       const audience = this.#audience(event).filter((connection) => connection.live && event.seq > connection.from);
       if (audience.length === 0) continue;
       if (isTold(event)) this.#deliver(event, shown, audience);
@@ -225,7 +289,11 @@ export class Gateway implements AsyncDisposable {
     const shown = await this.#shown(events);
     for (const event of events) {
       const frame = new Frame(event, shown, this.stream.epoch);
-      for (const connection of audience()) this.#put(connection, frame);
+      for (const connection of audience()) {
+        // Hidden since it was read, perhaps.
+        if (event.page_id && event.kind.startsWith("post.") && connection.hidden.has(event.page_id)) continue;
+        this.#put(connection, frame);
+      }
     }
   }
 
@@ -289,7 +357,7 @@ export class Gateway implements AsyncDisposable {
         } else this.#unsubscribe(connection, page);
       } else if (event.kind === "page.hidden" && event.user_id === null) {
         if (event.data?.["reason"] === "deleted") this.#unsubscribe(connection, page);
-        else if (event.data?.["reason"] === "blocked" && !connection.staff) connection.hidden.add(page);
+        else if (hides(event)) hide(connection, page);
       } else if (event.kind === "page.shown") connection.hidden.delete(page);
     }
   }

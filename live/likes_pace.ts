@@ -30,6 +30,9 @@ interface Held {
   bytes: number;
 }
 
+/** Somebody who waits until all before them is written. */
+type Mark = () => void;
+
 /**
  * The pace of likes on one socket. A frame that comes too soon holds the frames after it as well, since a cursor promises that all
  * before it was sent. A held one is dropped when a later one of its post comes, which has the latest value and a later cursor.
@@ -40,7 +43,7 @@ export class LikesPace {
   #sentAt = new Map<string, number>();
   #forgetAt = REMEMBERED;
   /** In order; frames of likes by their post. */
-  #held = new Map<string | symbol, Held>();
+  #held = new Map<string | symbol, Held | Mark>();
   #heldBytes = 0;
   #wakesAt = 0;
   #cancel: (() => void) | undefined;
@@ -68,15 +71,29 @@ export class LikesPace {
     this.#flush();
   }
 
+  /** Resolves when what is held now is written or dropped. */
+  flushed(): Promise<void> {
+    if (!this.holds) return Promise.resolve();
+    return new Promise((resolve) => this.#held.set(Symbol(), resolve));
+  }
+
   /** Drops what is held. */
   clear(): void {
+    const marks = [...this.#held.values()].filter((held) => typeof held === "function");
     this.#held.clear();
+    for (const reached of marks) reached();
     this.#heldBytes = 0;
     this.#sleep();
   }
 
   #flush(): void {
-    for (const [key, { text, likesOf }] of this.#held) {
+    for (const [key, held] of this.#held) {
+      if (typeof held === "function") {
+        this.#held.delete(key);
+        held();
+        continue;
+      }
+      const { text, likesOf } = held;
       const due = this.#dueAt(likesOf);
       if (due > this.clock.now()) return this.#wakeAt(due);
       this.#drop(key);
@@ -106,7 +123,8 @@ export class LikesPace {
   }
 
   #drop(key: string | symbol): void {
-    this.#heldBytes -= this.#held.get(key)?.bytes ?? 0;
+    const held = this.#held.get(key);
+    if (typeof held === "object") this.#heldBytes -= held.bytes;
     this.#held.delete(key);
   }
 

@@ -16,12 +16,14 @@ import { kvRoutes } from "./kv.ts";
 import { forwardKv } from "./kv_forward.ts";
 import { liveRoute } from "./live.ts";
 import { mailRoutes } from "./mail.ts";
+import { moderationRoutes } from "./moderation.ts";
 import { notificationRoutes } from "./notifications.ts";
 import { openApiDocument } from "./openapi.ts";
 import { pageRoutes } from "./pages.ts";
 import { photoRoutes } from "./photos.ts";
 import { postRoutes } from "./posts.ts";
 import { searchRoutes } from "./search.ts";
+import { reportRoutes } from "./reports.ts";
 import { securityRoutes } from "./security.ts";
 import { statsRoutes } from "./stats.ts";
 import { serviceRoutes, systemRoutes } from "./system.ts";
@@ -57,6 +59,8 @@ export function buildApi(ctx: AppContext): Api {
       mailRoutes,
       jobRoutes,
       vkRoutes,
+      moderationRoutes,
+      reportRoutes,
     ]
   ) {
     routes(api);

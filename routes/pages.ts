@@ -10,7 +10,7 @@ import type { Caller } from "../security/principals.ts";
 import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 import { blockOf, renderCard, renderPage } from "../render.ts";
 import * as schemas from "./schemas.ts";
-import { blockUntil } from "./users.ts";
+import { blockUntil, why } from "./users.ts";
 
 const tags = ["Pages"];
 /** A page by its id or its handle. */
@@ -174,18 +174,23 @@ export function pageRoutes(api: Api): void {
     summary: "Block a page; for good only administrators do",
     tags: ["Moderation"],
     params: pageParams,
-    body: z.strictObject({ reason: z.string().trim().min(1).max(500), until }),
-    answers: { 200: { description: "The page", schema: schemas.Page } },
-  }, async ({ ctx, caller, params, body }) => {
+    query: z.strictObject({ dry_run: schemas.dryRun }),
+    body: z.strictObject({ reason: schemas.reason, until }),
+    answers: { 200: { description: "The page", schema: z.union([schemas.Page, schemas.Reach]) } },
+  }, async ({ ctx, caller, params, query, body }) => {
     const id = await pageId(ctx, params.id);
+    const dry_run = query.dry_run === "true";
     const command: PageCommand = {
       type: "block",
       by: caller,
       reason: body.reason,
       until: blockUntil(body.until),
       job: newId(),
+      dry_run,
     };
-    await ctx.actors.ask({ kind: "page", id }, command);
+    const reach = await ctx.actors.ask<object>({ kind: "page", id }, command);
+    if (dry_run) return answer(200, { dry_run, ...reach });
+    await ctx.gateway.told();
     return answer(200, await shownPage(ctx, caller, id));
   });
 
@@ -196,10 +201,12 @@ export function pageRoutes(api: Api): void {
     summary: "Lift a page's block",
     tags: ["Moderation"],
     params: pageParams,
+    query: why,
     answers: { 200: { description: "The page", schema: schemas.Page } },
-  }, async ({ ctx, caller, params }) => {
+  }, async ({ ctx, caller, params, query }) => {
     const id = await pageId(ctx, params.id);
-    await ctx.actors.ask({ kind: "page", id }, { type: "unblock", by: caller } as PageCommand);
+    await ctx.actors.ask({ kind: "page", id }, { type: "unblock", by: caller, ...query } as PageCommand);
+    await ctx.gateway.told();
     return answer(200, await shownPage(ctx, caller, id));
   });
 }

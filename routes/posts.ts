@@ -14,6 +14,7 @@ import type { UploadRules } from "./http/uploads.ts";
 import { openPage, openPosts, ownPage, pageId, pageParams } from "./pages.ts";
 import { renderPost } from "../render.ts";
 import * as schemas from "./schemas.ts";
+import { why } from "./users.ts";
 
 const tags = ["Posts"];
 const params = z.object({ id: schemas.id });
@@ -206,12 +207,13 @@ export function postRoutes(api: Api): void {
     summary: "Delete a post; its owner and staff do",
     tags,
     params,
+    query: why,
     answers: { 204: { description: "Deleted" } },
-  }, async ({ ctx, caller, params: { id } }) => {
+  }, async ({ ctx, caller, params: { id }, query }) => {
     const { page_id } = await visiblePost(ctx, caller, id);
     await ctx.actors.ask(
       { kind: "page", id: page_id },
-      { type: "delete_post", by: caller, post_id: id } as PageCommand,
+      { type: "delete_post", by: caller, post_id: id, ...query } as PageCommand,
     );
     return answer(204);
   });
@@ -264,7 +266,7 @@ export function postRoutes(api: Api): void {
 }
 
 /** The post as the caller sees it; 403 where its page is blocked, 404 where they may not see it. */
-async function visiblePost(ctx: AppContext, caller: Caller, id: string): Promise<PostRow> {
+export async function visiblePost(ctx: AppContext, caller: Caller, id: string): Promise<PostRow> {
   const row = await postById(ctx.sql, caller.id, id);
   if (row) return row;
   const page = await pageOfPost(ctx.sql, id);

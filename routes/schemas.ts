@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { ACTS, TARGETS } from "../db/moderation_log.ts";
 import { LETTER_TIMES, NOTIFICATION_KINDS } from "../db/notifications.ts";
+import { OUTCOMES, REPORT_STATES, REPORTED } from "../db/reports.ts";
 
 /** The shapes that more than one resource speaks in. Rules carry the id of where they come from. */
 
@@ -27,6 +29,15 @@ export const handle = z.string().min(2).max(64)
 export const tag = z.string().min(1).max(30).regex(/^[\p{L}\p{N}_-]+$/u, "Expected letters, digits, _ and - only");
 export const pageName = z.string().trim().min(1).max(80);
 export const blockEnd = z.iso.datetime({ offset: true });
+/** Why staff do something to somebody; in the record for good. */
+export const reason = z.string().trim().min(1).max(500);
+/** A moment to compare with, within the years that Postgres and the wire both know. */
+export const moment = z.iso.datetime({ offset: true })
+  .refine(
+    (value) => Date.parse(value) >= Date.UTC(1970) && Date.parse(value) < Date.UTC(10_000),
+    "Expected a year from 1970 to 9999",
+  )
+  .transform((value) => new Date(value).toISOString());
 
 export function isId(value: string): boolean {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(value);
@@ -137,6 +148,53 @@ export const Job = z.object({
   post_id: z.string().nullable().meta({ description: "The post it is about" }),
   created_at: time,
 }).meta({ id: "Job" });
+
+/** Asks what an act would touch, and does nothing. */
+export const dryRun = z.enum(["true", "false"]).optional().meta({
+  description: "Only tell what it would touch: refused as the act itself would be, and nothing is changed",
+});
+export const Reach = z.object({
+  dry_run: z.literal(true),
+  pages: z.int(),
+  posts: z.int().meta({ description: "Published ones" }),
+  followers: z.int().meta({ description: "People, each once" }),
+}).meta({ id: "Reach" });
+
+export const LogEntry = z.object({
+  id: z.string().meta({ description: "Its number in the chain" }),
+  at: time,
+  act: z.enum(ACTS),
+  actor: z.object({ id: id.nullable(), login: z.string().nullable(), role: z.enum([...role.options, "system"]) }).meta({
+    description: "As they were then; without an account the system acted by itself",
+  }),
+  target: z.object({ kind: z.enum(TARGETS), id, name: z.string() }),
+  reason: z.string().nullable(),
+  before: z.record(z.string(), z.unknown()).nullable(),
+  after: z.record(z.string(), z.unknown()).nullable(),
+  hash: z.string().meta({ description: "SHA-256 over the entry and the hash of the one before" }),
+}).meta({ id: "LogEntry" });
+
+const reportFields = {
+  id,
+  reason: z.string(),
+  state: z.enum(REPORT_STATES),
+  created_at: time,
+};
+const reportTarget = {
+  kind: z.enum(REPORTED),
+  id,
+  name: z.string().meta({ description: "A login, a handle, or a handle and how the post began, as they were then" }),
+};
+export const Report = z.object({ ...reportFields, target: z.object(reportTarget) }).meta({ id: "Report" });
+export const HandledReport = z.object({
+  ...reportFields,
+  target: z.object({ ...reportTarget, gone: z.boolean() }),
+  reporter: Card.nullable().meta({ description: "null once the account is gone" }),
+  handler: Card.nullable().meta({ description: "Who took or closed it" }),
+  outcome: z.enum(OUTCOMES).nullable(),
+  note: z.string().nullable(),
+  changed_at: time,
+}).meta({ id: "HandledReport" });
 
 export const TokenPair = z.object({
   access_token: z.string(),

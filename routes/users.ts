@@ -15,6 +15,8 @@ import * as schemas from "./schemas.ts";
 export const CODE_TTL_MS = 30 * 60_000;
 
 const params = z.object({ id: schemas.id });
+/** Why, for the record; what takes something away has no body. */
+export const why = z.strictObject({ reason: schemas.reason.optional() });
 const tags = ["Accounts"];
 
 export function userRoutes(api: Api): void {
@@ -140,9 +142,10 @@ export function userRoutes(api: Api): void {
     summary: "Delete an account with everything it owns",
     tags,
     params,
+    query: why,
     answers: { 204: { description: "Deleted" } },
-  }, async ({ ctx, params: { id } }) => {
-    await ctx.actors.ask({ kind: "user", id }, { type: "delete" });
+  }, async ({ ctx, caller, params: { id }, query }) => {
+    await ctx.actors.ask({ kind: "user", id }, { type: "delete", by: caller, ...query } as UserCommand);
     return answer(204);
   });
 
@@ -155,11 +158,13 @@ export function userRoutes(api: Api): void {
       summary: "Change a role",
       tags,
       params,
-      body: z.strictObject({ role: schemas.role }),
+      body: z.strictObject({ role: schemas.role, reason: schemas.reason.optional() }),
       answers: { 200: { description: "The account", schema: schemas.Account } },
     },
-    async ({ ctx, params: { id }, body: { role } }) =>
-      answer(200, await ctx.actors.ask<object>({ kind: "user", id }, { type: "set_role", role } as UserCommand)),
+    async ({ ctx, caller, params: { id }, body }) => {
+      const command = { type: "set_role", by: caller, ...body } as UserCommand;
+      return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, command));
+    },
   );
 
   endpoint(api, {
@@ -169,11 +174,23 @@ export function userRoutes(api: Api): void {
     summary: "Block an account and hide its pages",
     tags,
     params,
-    body: z.strictObject({ reason: z.string().trim().min(1).max(500), until: schemas.blockEnd.nullish() }),
-    answers: { 200: { description: "The account", schema: schemas.Account } },
-  }, async ({ ctx, params: { id }, body: { reason, until } }) => {
-    const command = { type: "block", reason, until: blockUntil(until ?? null), job: newId() } as UserCommand;
-    return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, command));
+    query: z.strictObject({ dry_run: schemas.dryRun }),
+    body: z.strictObject({ reason: schemas.reason, until: schemas.blockEnd.nullish() }),
+    answers: { 200: { description: "The account", schema: z.union([schemas.Account, schemas.Reach]) } },
+  }, async ({ ctx, caller, params: { id }, query, body: { reason, until } }) => {
+    const dry_run = query.dry_run === "true";
+    const command: UserCommand = {
+      type: "block",
+      by: caller,
+      reason,
+      until: blockUntil(until ?? null),
+      job: newId(),
+      dry_run,
+    };
+    const done = await ctx.actors.ask<object>({ kind: "user", id }, command);
+    if (dry_run) return answer(200, { dry_run, ...done });
+    await ctx.gateway.told();
+    return answer(200, done);
   });
 
   endpoint(
@@ -185,10 +202,15 @@ export function userRoutes(api: Api): void {
       summary: "Lift an account's block",
       tags,
       params,
+      query: why,
       answers: { 200: { description: "The account", schema: schemas.Account } },
     },
-    async ({ ctx, params: { id } }) =>
-      answer(200, await ctx.actors.ask<object>({ kind: "user", id }, { type: "unblock" })),
+    async ({ ctx, caller, params: { id }, query }) => {
+      const command = { type: "unblock", by: caller, ...query } as UserCommand;
+      const account = await ctx.actors.ask<object>({ kind: "user", id }, command);
+      await ctx.gateway.told();
+      return answer(200, account);
+    },
   );
 }
 

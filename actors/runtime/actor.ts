@@ -29,7 +29,7 @@ export type Decision<State> =
   | { type: "refuse"; refusal: Refusal }
   | { type: "reply"; value: unknown }
   /** Reading by SQL inside the turn. */
-  | { type: "read"; run: (sql: Reader) => Promise<{ state: State; value: unknown }> }
+  | { type: "read"; run: (sql: Reader) => Promise<{ state: State; value: unknown } | { refusal: Refusal }> }
   | CommitDecision<State>;
 
 export interface CommitDecision<State> {

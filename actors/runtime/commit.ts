@@ -1,3 +1,4 @@
+import { recording } from "../../db/moderation_log.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
 import type { ProblemCode } from "../../errors.ts";
 import type { EventKind, SequencedEvent } from "./protocol.ts";
@@ -21,6 +22,8 @@ interface Definition {
   columns: string;
   /** CTEs over `turns` (the rows whose epoch holds). */
   body: string;
+  /** Entries of the record of moderation, made by `record` out of those CTEs. */
+  records?: string;
   /** The events, made by `tell` out of those CTEs. */
   tells?: string;
   /** Yields `turn, result`. A turn without a row counts as fenced. */
@@ -31,7 +34,8 @@ interface Definition {
 }
 
 export function defineCommit<Row extends object, Result>(name: string, definition: Definition): Commit<Row, Result> {
-  const { columns, body, tells, select, refused, violations = {} } = definition;
+  const { columns, body, records, tells, select, refused, violations = {} } = definition;
+  const writers = writersOf(body);
   // `for share` waits for whoever raises the epoch, and makes them wait for us; then the epoch is compared again.
   const text = `with input as materialized (
   select * from jsonb_to_recordset($1::jsonb) as i(turn int, part int, epoch bigint, receipt uuid, ${columns})),
@@ -42,7 +46,8 @@ turns as materialized (
 ${returning(body)},
 answers as materialized (${select})
 ${refused === undefined ? "" : receipting(refused)}
-${tells === undefined ? "" : `, ${telling(tells, writersOf(body))}`}
+${records === undefined ? "" : `, ${recording(records, writers)}`}
+${tells === undefined ? "" : `, ${telling(tells, records === undefined ? writers : [...writers, "recorded"])}`}
 select a.turn, a.result, ${
     tells === undefined ? "null" : `case when row_number() over () = 1 then ${TOLD} end`
   } as events

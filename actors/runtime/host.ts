@@ -196,10 +196,14 @@ export class Host {
       else if (decision.type === "reply") mail.answer({ ok: true, value: decision.value });
       else if (decision.type === "commit") commits.push({ mail, decision });
       else {
-        const { state, value } = await decision.run(this.sql);
-        actor.state = state;
+        const read = await decision.run(this.sql);
+        if ("refusal" in read) {
+          mail.answer({ ok: false, refusal: read.refusal });
+          continue;
+        }
+        actor.state = read.state;
         this.#settle(actor);
-        mail.answer({ ok: true, value });
+        mail.answer({ ok: true, value: read.value });
       }
     }
     if (commits.length === 0) return;

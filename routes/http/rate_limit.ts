@@ -26,6 +26,7 @@ export const LIMITS = {
   unsubscribe: { limit: 300, windowS: 60, by: "account", description: "Letters ended by a link, from one address" },
   codes_named: { limit: 10, windowS: 60, by: "account", description: "Codes asked for or tried for one e-mail" },
   vk: { limit: 120, windowS: 60, by: "account", description: "Requests about VK of one account" },
+  reports: { limit: 10, windowS: 60, by: "account", description: "Reports made by one account" },
   register: { limit: 30, windowS: 60, by: "address", description: "Accounts registered from one address" },
 } as const satisfies Record<string, Limit>;
 

@@ -77,6 +77,11 @@ const withVkToken = (path: string) => async ({ callers }: World, caller: CallerN
 };
 const freshPost = async ({ owner, page }: World) => `/posts/${(await app.post(owner, {}, page)).id}`;
 
+async function report({ owner, spare }: World): Promise<string> {
+  const body = { target: { kind: "account", id: owner.id }, reason: "spam" };
+  return (await app.ok("POST", "/reports", { token: (await spare()).token, body })).id;
+}
+
 async function deadJob(): Promise<string> {
   const id = newId();
   await app.ctx.sql.query(
@@ -158,6 +163,20 @@ const TABLE: Record<string, Row> = {
   "delete /jobs/{id}": {
     statuses: ADMIN_ONLY.replace("200", "204"),
     path: async () => `/jobs/${await deadJob()}`,
+  },
+
+  "get /moderation/log": { statuses: ADMIN_ONLY },
+  "post /reports": {
+    statuses: "401 403 404 201 201 201 201 403 401 401",
+    body: ({ post }) => ({ target: { kind: "post", id: post }, reason: "spam" }),
+  },
+  "get /reports": { statuses: STAFF_ONLY },
+  "post /reports/{id}/take": { statuses: STAFF_ONLY, path: async (world) => `/reports/${await report(world)}/take` },
+  "delete /reports/{id}/take": { statuses: STAFF_ONLY, path: async (world) => `/reports/${await report(world)}/take` },
+  "post /reports/{id}/close": {
+    statuses: STAFF_ONLY,
+    path: async (world) => `/reports/${await report(world)}/close`,
+    body: () => ({ outcome: "dismissed" }),
   },
 
   "post /mail/inbox": {

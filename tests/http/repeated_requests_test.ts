@@ -16,13 +16,18 @@ const CREATING: Record<string, (person: Person) => { path: string; body: Record<
     other: { text: "Another" },
   }),
   "POST /kv/write": () => ({ path: "/kv/write", body: { data: { a: 1 } }, other: { data: { b: 1 } } }),
+  "POST /reports": ({ page_id }) => {
+    const target = { kind: "page", id: page_id };
+    return { path: "/reports", body: { target, reason: "spam" }, other: { target, reason: "owls" } };
+  },
 };
 
 const key = () => ({ "idempotency-key": crypto.randomUUID() });
 
 async function rows(): Promise<number> {
   const [row] = await app.ctx.sql.query<{ n: number }>(
-    "select (select count(*) from users) + (select count(*) from pages) + (select count(*) from posts) + (select count(*) from kv) as n",
+    `select (select count(*) from users) + (select count(*) from pages) + (select count(*) from posts)
+      + (select count(*) from kv) + (select count(*) from reports) as n`,
   );
   return row!.n;
 }

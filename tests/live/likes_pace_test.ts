@@ -103,6 +103,25 @@ pacedTest("drops held likes for later ones, and lets go what only they held", (c
   assert.deepEqual(sent, ["a1", "post", "a3"]);
 });
 
+pacedTest("tells when all that was held until then is sent or dropped", async (connection, { sent }, clock) => {
+  await connection.flushed();
+  connection.send("a1", "a");
+  connection.send("a2", "a");
+  connection.send("post");
+  let flushed = "";
+  void connection.flushed().then(() => flushed = sent.join());
+  connection.send("a3", "a");
+  connection.send("later");
+  await Promise.resolve();
+  assert.equal(flushed, "a1,post", "a3 is not waited for");
+  connection.send("a4", "a");
+  const closed = connection.flushed();
+  clock.pass(PACE_MS - 1);
+  connection.close(CLOSE.restarting, "");
+  await closed;
+  assert.equal(clock.timers, 0);
+});
+
 pacedTest("wakes for the first that is held, also when it changes", (connection, { sent }, clock) => {
   connection.send("b1", "b");
   clock.pass(100);

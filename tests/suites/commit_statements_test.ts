@@ -59,7 +59,8 @@ Deno.test("Every rule a commit gives a reason for is a rule of the database", ()
 Deno.test("A commit under another epoch than the partition's is fenced", () =>
   withDatabase(async (sql) => {
     const committer = new Committer(sql, () => {});
-    const row = { id: crypto.randomUUID(), role: "user" };
+    const nobody = { by_id: null, by_role: null, reason: null };
+    const row = { id: crypto.randomUUID(), role: "user", at: new Date().toISOString(), ...nobody };
     await sql.query("update partitions set epoch = 7 where id = 3");
     const submit = (partition: number, epoch: number) => committer.submit(setRole, { partition, epoch, row });
     await Promise.all([

@@ -60,7 +60,9 @@ async function asked(state: FeedState, command: FeedCommand, sql: Reader, now = 
   const decision = feedActor.decide(state, command, now);
   if (decision.type === "reply") return { state, page: decision.value as FirstPage, kind: "reply" };
   assert.ok(decision.type === "read", word(decision));
-  const { state: next, value } = await decision.run(sql);
+  const read = await decision.run(sql);
+  assert.ok("value" in read);
+  const { state: next, value } = read;
   return { state: next, page: value as FirstPage, kind: "read" };
 }
 

@@ -67,8 +67,10 @@ const COMMANDS = {
   "delete a post": { type: "delete_post", post_id: "x" },
   like: { type: "like", post_id: "x" },
   unlike: { type: "unlike", post_id: "x" },
-  "block a while": { type: "block", reason: "spam", until: at(5), job: "j" },
-  "block for good": { type: "block", reason: "spam", until: "infinity", job: "j" },
+  "block a while": { type: "block", reason: "spam", until: at(5), job: "j", dry_run: false },
+  "block for good": { type: "block", reason: "spam", until: "infinity", job: "j", dry_run: false },
+  "try to block a while": { type: "block", reason: "spam", until: at(5), job: "j", dry_run: true },
+  "try to block for good": { type: "block", reason: "spam", until: "infinity", job: "j", dry_run: true },
   unblock: { type: "unblock" },
 } as const;
 type Word = keyof typeof COMMANDS;
@@ -141,6 +143,15 @@ function* table(): Generator<[keyof typeof STATES, Person, Word, string]> {
       yield [state, "moderator", command, forGood ? "refuse forbidden" : kind];
     }
   }
+  // Tried, it is refused where it would be, and commits nothing.
+  for (const end of ["a while", "for good"] as const) {
+    yield ["open", "owner", `try to block ${end}`, "refuse forbidden"];
+    for (const state of ["open", "blocked", "blocked for good"] as const) {
+      const forGood = end === "for good" || state === "blocked for good";
+      yield [state, "admin", `try to block ${end}`, "read"];
+      yield [state, "moderator", `try to block ${end}`, forGood ? "refuse forbidden" : "read"];
+    }
+  }
 }
 
 for (const [state, person, command, expected] of table()) {
@@ -157,7 +168,7 @@ for (
     ["open", "reply"],
     ["blocked", "reply"],
     ["blocked for good", "reply"],
-    ["blocked until now", "commit page.unblock"],
+    ["blocked until now", "commit page.lapse_block"],
   ] as const
 ) {
   Deno.test(`PageActor, ${state}, when a block's end has come: ${expected}`, () => {
@@ -275,6 +286,16 @@ Deno.test("PageActor says that there is no such post where the statement found n
     const liked = { liked: type === "like", like_count: 4 };
     assert.deepEqual(outcomeOf(decision, { like_count: 4 }), { value: liked });
   }
+});
+
+Deno.test("PageActor has it recorded who of the staff acts and why, and of deleted posts only those of others", () => {
+  for (const command of ["block a while", "unblock", "delete a post"] as const) {
+    const row = rowOf(decide(OPEN, { ...COMMANDS[command], by: PEOPLE.moderator, reason: "spam" } as PageCommand));
+    assert.deepEqual([row.by_id, row.by_role, row.reason], ["m", "moderator", "spam"], command);
+  }
+  const moderated = (person: Person) =>
+    rowOf(decide(OPEN, { ...COMMANDS["delete a post"], by: PEOPLE[person] } as PageCommand)).moderated;
+  assert.deepEqual([moderated("owner"), moderated("owning admin"), moderated("moderator")], [false, false, true]);
 });
 
 Deno.test("PageActor clears a place only where it is told to", () => {

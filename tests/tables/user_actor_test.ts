@@ -63,7 +63,8 @@ const signIn = {
   job: "j",
 } as const;
 const refresh = { type: "refresh", sid: SESSION.id, generation: 3, kid: "k2", expires_at: at(1) } as const;
-const block = { type: "block", reason: "spam", until: "infinity", job: "j" } as const;
+const by = { id: "018f0000-0000-7000-8000-00000000000a", role: "admin" } as const;
+const block = { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: false } as const;
 const profile = { type: "update_profile", ...letter } as const;
 const reset = { type: "reset_password", password_hash: "h", job: "j" } as const;
 const verify = { type: "verify", code: RIGHT.verify, job: "j" } as const;
@@ -73,7 +74,7 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["nobody", { type: "facet" }, "reply"],
   ["nobody", { type: "account" }, "refuse not-found"],
   ["nobody", signIn, "refuse not-found"],
-  ["nobody", { type: "delete" }, "refuse not-found"],
+  ["nobody", { type: "delete", by }, "refuse not-found"],
   ["nobody", { type: "expire" }, "refuse not-found"],
   ["active", { type: "facet" }, "reply"],
   ["active", { type: "account" }, "reply"],
@@ -124,15 +125,17 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["active", { ...change, password_version: 1 }, "refuse credentials-invalid"],
 
   ["active", { ...profile, first_name: "Grace" }, "commit user.update_profile"],
-  ["active", { type: "set_role", role: "moderator" }, "commit user.set_role"],
+  ["active", { type: "set_role", by, role: "moderator" }, "commit user.set_role"],
   ["active", block, "commit user.block"],
   ["blocked", block, "commit user.block"],
-  ["blocked", { type: "unblock" }, "commit user.unblock"],
+  ["active", { ...block, dry_run: true }, "read"],
+  ["nobody", { ...block, dry_run: true }, "refuse not-found"],
+  ["blocked", { type: "unblock", by }, "commit user.unblock"],
   ["active", { type: "lapse_block" }, "reply"],
   ["blocked", { type: "lapse_block" }, "reply"],
   ["blocked a while", { type: "lapse_block" }, "reply"],
   ["blocked until now", { type: "lapse_block" }, "commit user.lapse_block"],
-  ["active", { type: "delete" }, "commit user.delete"],
+  ["active", { type: "delete", by }, "commit user.delete"],
   ["unverified", { type: "expire" }, "commit user.delete"],
   ["active", { type: "expire" }, "reply"],
   ["waiting for an e-mail", { type: "expire" }, "reply"],
@@ -219,13 +222,22 @@ for (
   });
 }
 
-for (const command of [{ type: "set_role", role: "user" }, block, { type: "delete" }] as UserCommand[]) {
+for (const command of [{ type: "set_role", by, role: "user" }, block, { type: "delete", by }] as UserCommand[]) {
   Deno.test(`UserActor spares the last administrator from ${command.type}, and stays as it was`, () => {
     const decision = decide({ ...ACTIVE, role: "admin" }, command);
     assert.equal(refusalOf(decision, { last_admin: true }), "last-admin");
     assert.equal(outcomeOf(decision, { last_admin: true }).state, undefined);
   });
 }
+
+Deno.test("UserActor has it recorded who acts and why, and nobody where the system acts by itself", () => {
+  for (const command of [{ type: "set_role", role: "user" }, block, { type: "unblock" }, { type: "delete" }]) {
+    const { by_id, by_role, reason } = rowOf(decide(ACTIVE, { ...command, by, reason: "spam" } as UserCommand));
+    assert.deepEqual([by_id, by_role, reason], [by.id, "admin", "spam"], command.type);
+  }
+  assert.equal(rowOf(decide(ACTIVE, { type: "delete", by })).reason, null);
+  assert.equal(rowOf(decide(STATES.unverified, { type: "expire" })).by_id, null);
+});
 
 Deno.test("UserActor has security letters brought to the address that was in force, if anybody has proven it", () => {
   for (const command of [signIn, change] as UserCommand[]) {

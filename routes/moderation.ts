@@ -1,0 +1,51 @@
+import { z } from "zod";
+import { decodeCursor, encodeCursor } from "../db/cursor.ts";
+import { ACTS, listLog, type LogRow } from "../db/moderation_log.ts";
+import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import * as schemas from "./schemas.ts";
+
+/** An entry's number, of at most as many digits as Postgres counts to. */
+const NUMBER = /^[1-9]\d{0,17}$/;
+
+export function moderationRoutes(api: Api): void {
+  endpoint(api, {
+    method: "get",
+    path: "/moderation/log",
+    access: "admin",
+    summary: "The record of moderation, newest first",
+    tags: ["Moderation"],
+    query: z.strictObject({
+      ...paging,
+      actor: schemas.id.optional().meta({ description: "Who did it" }),
+      act: z.enum(ACTS).optional(),
+      target: schemas.id.optional().meta({ description: "To which account, page, post or report" }),
+      from: schemas.moment.optional(),
+      to: schemas.moment.optional().meta({ description: "Not included" }),
+    }),
+    answers: { 200: { description: "Entries", schema: listOf(schemas.LogEntry) } },
+  }, async ({ ctx, query: { limit, cursor, ...filter } }) => {
+    const before = cursor === undefined ? undefined : Number(decodeCursor(cursor, [NUMBER])[0]);
+    const rows = await listLog(ctx.sql, { ...filter, limit: limit + 1, before });
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    return answer(200, {
+      items: items.map(renderEntry),
+      next_cursor: rows.length > limit && last ? encodeCursor([String(last.seq)]) : null,
+    });
+  });
+}
+
+function renderEntry(row: LogRow): z.output<typeof schemas.LogEntry> {
+  const { seq, at, act, reason, before, after, hash } = row;
+  return {
+    id: String(seq),
+    at,
+    act,
+    actor: { id: row.actor_id, login: row.actor_login, role: row.actor_role },
+    target: { kind: row.target_kind, id: row.target_id, name: row.target_name },
+    reason,
+    before,
+    after,
+    hash,
+  };
+}

@@ -1,0 +1,206 @@
+import { z } from "zod";
+import type { AppContext } from "../context.ts";
+import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import {
+  closeReport,
+  type HandledReportRow,
+  listReports,
+  makeReport,
+  MOST_WAITING,
+  OUTCOMES,
+  releaseReport,
+  REPORT_STATES,
+  reportById,
+  REPORTED,
+  type Reported,
+  type ReportRow,
+  takeReport,
+} from "../db/reports.ts";
+import { userById } from "../db/users.ts";
+import { AppError } from "../errors.ts";
+import { renderCard } from "../render.ts";
+import { newId } from "../security/ids.ts";
+import type { Caller } from "../security/principals.ts";
+import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { openPage } from "./pages.ts";
+import { visiblePost } from "./posts.ts";
+import * as schemas from "./schemas.ts";
+
+const tags = ["Reports"];
+const params = z.object({ id: schemas.id });
+/** Letters of a post that name it in the queue. */
+const NAME_LENGTH = 80;
+
+/** What people think staff should look at, and the queue of it. */
+export function reportRoutes(api: Api): void {
+  endpoint(api, {
+    method: "post",
+    path: "/reports",
+    access: "verified",
+    summary: "Report a post, page or account that one can see",
+    tags,
+    limit: "reports",
+    creates: true,
+    body: z.strictObject({
+      target: z.strictObject({ kind: z.enum(REPORTED), id: schemas.id }),
+      reason: z.string().trim().min(1).max(1_000),
+    }),
+    answers: {
+      201: { description: "The report", schema: schemas.Report },
+      200: { description: "One's earlier report of the same thing, which is not closed yet", schema: schemas.Report },
+    },
+  }, async ({ ctx, caller, body: { target, reason }, receipt }) => {
+    const made = await makeReport(ctx.sql, {
+      id: receipt?.id ?? newId(),
+      reporter: caller.id,
+      reason,
+      target: await reported(ctx, caller, target),
+    });
+    if (!made) {
+      throw new AppError("too-many-reports", `Expected at most ${MOST_WAITING} reports that are not closed yet`);
+    }
+    return answer(made.made ? 201 : 200, renderReport(made));
+  });
+
+  endpoint(api, {
+    method: "get",
+    path: "/reports",
+    access: "staff",
+    summary: "Reports: what waits in the order it came, what is closed with the latest first",
+    tags,
+    query: z.strictObject({ ...paging, state: z.enum(REPORT_STATES).default("open") }),
+    answers: { 200: { description: "Reports", schema: listOf(schemas.HandledReport) } },
+  }, async ({ ctx, query: { limit, cursor, state } }) => {
+    const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
+    const rows = await listReports(ctx.sql, { state, limit: limit + 1, after });
+    const items = rows.slice(0, limit);
+    const last = items.at(-1);
+    return answer(200, {
+      items: items.map(renderHandled),
+      next_cursor: rows.length > limit && last
+        ? encodeCursor([state === "closed" ? last.changed_at : last.created_at, last.id])
+        : null,
+    });
+  });
+
+  endpoint(
+    api,
+    {
+      method: "post",
+      path: "/reports/{id}/take",
+      access: "staff",
+      summary: "Take a report out of the queue, for oneself",
+      tags,
+      params,
+      answers: { 200: { description: "The report", schema: schemas.HandledReport } },
+    },
+    ({ ctx, caller, params: { id } }) =>
+      handle(
+        ctx,
+        caller,
+        id,
+        () => takeReport(ctx.sql, id, caller),
+        (report) => report.state === "taken" && report.handler_id === caller.id,
+      ),
+  );
+
+  endpoint(
+    api,
+    {
+      method: "delete",
+      path: "/reports/{id}/take",
+      access: "staff",
+      summary: "Give a report back into the queue",
+      tags,
+      params,
+      answers: { 200: { description: "The report", schema: schemas.HandledReport } },
+    },
+    ({ ctx, caller, params: { id } }) =>
+      handle(ctx, caller, id, () => releaseReport(ctx.sql, id, caller), (report) => report.state === "open"),
+  );
+
+  endpoint(
+    api,
+    {
+      method: "post",
+      path: "/reports/{id}/close",
+      access: "staff",
+      summary: "Close a report, whether staff acted on it or not",
+      tags,
+      params,
+      body: z.strictObject({ outcome: z.enum(OUTCOMES), note: schemas.reason.nullish() }),
+      answers: { 200: { description: "The report", schema: schemas.HandledReport } },
+    },
+    ({ ctx, caller, params: { id }, body: { outcome, note = null } }) =>
+      handle(ctx, caller, id, () => closeReport(ctx.sql, id, caller, { outcome, note }), () => false),
+  );
+}
+
+/** What is reported, as far as the caller may see it. */
+async function reported(
+  ctx: AppContext,
+  caller: Caller,
+  { kind, id }: { kind: Reported["kind"]; id: string },
+): Promise<Reported> {
+  if (kind === "page") {
+    const { uuid, owner } = await openPage(ctx, caller, id);
+    return { kind, id, name: uuid, owner_id: owner.id };
+  }
+  if (kind === "post") {
+    const { text, page_uuid, author } = await visiblePost(ctx, caller, id);
+    return { kind, id, name: `${page_uuid}: ${[...text].slice(0, NAME_LENGTH).join("")}`, owner_id: author.id };
+  }
+  const account = await userById(ctx.sql, id);
+  if (!account) throw new AppError("not-found", `There is no account "${id}"`);
+  return { kind, id, name: account.login, owner_id: id };
+}
+
+/**
+ * Changes a report and tells what it is then. Where nothing was changed, `isSo` says whether it was like that already, and its state why
+ * not.
+ */
+async function handle(
+  ctx: AppContext,
+  caller: Caller,
+  id: string,
+  change: () => Promise<boolean>,
+  isSo: (report: HandledReportRow) => boolean,
+) {
+  const before = await reportById(ctx.sql, id);
+  if (!before) throw new AppError("not-found", `There is no report "${id}"`);
+  judge(caller, before);
+  const changed = await change();
+  const report = await reportById(ctx.sql, id);
+  if (!report) throw new AppError("not-found", `There is no report "${id}"`);
+  if (changed || isSo(report)) return answer(200, renderHandled(report));
+  if (report.state === "closed") throw new AppError("report-closed");
+  throw new AppError("report-taken");
+}
+
+/** Moderators judge neither what is said of them nor accounts of staff above them; administrators judge all, on the record. */
+function judge({ id, role }: Caller, { owner_id, owner_role, target_kind }: HandledReportRow): void {
+  if (role === "admin") return;
+  if (owner_id === id) throw new AppError("forbidden", "Nobody handles a report about themselves");
+  if (target_kind === "account" && owner_role === "admin") {
+    throw new AppError("forbidden", "Only an administrator handles a report about an administrator's account");
+  }
+}
+
+function renderReport(report: ReportRow): Record<string, unknown> {
+  const { id, target_kind: kind, target_id, target_name: name, reason, state, created_at } = report;
+  return { id, target: { kind, id: target_id, name }, reason, state, created_at };
+}
+
+function renderHandled(report: HandledReportRow): Record<string, unknown> {
+  const { gone, reporter, handler, outcome, note, changed_at } = report;
+  const { target, ...rest } = renderReport(report);
+  return {
+    ...rest,
+    target: { ...target as object, gone },
+    reporter: reporter && renderCard(reporter),
+    handler: handler && renderCard(handler),
+    outcome,
+    note,
+    changed_at,
+  };
+}

@@ -1,0 +1,55 @@
+/** A migrated database with people and pages, straight in its tables: for tests of statements. */
+import { type Commit, Committer } from "../../actors/runtime/commit.ts";
+import { migrate } from "../../db/migrate.ts";
+import { connectPostgres } from "../../db/postgres.ts";
+import type { Sql } from "../../db/sql.ts";
+import type { Role } from "../../db/users.ts";
+import { newId } from "../../security/ids.ts";
+import { openTestDatabase } from "./pglite.ts";
+import { freshDatabase } from "./servers.ts";
+
+export type Open = () => Promise<Sql>;
+const postgres = Deno.env.get("TEST_POSTGRES_URL");
+
+/** Each driver of this run, under its name. */
+export const DRIVERS: [string, Open][] = [
+  ["PGlite", openTestDatabase],
+  ...(postgres === undefined ? [] : [[
+    "Postgres",
+    async () => connectPostgres(await freshDatabase(postgres), { max: 6 }),
+  ] as [string, Open]]),
+];
+
+export class ModerationWorld implements AsyncDisposable {
+  private constructor(readonly sql: Sql) {}
+
+  static async open(open: Open): Promise<ModerationWorld> {
+    const sql = await open();
+    await migrate(sql);
+    return new ModerationWorld(sql);
+  }
+
+  async account(login: string, role: Role = "user"): Promise<{ id: string; page: string }> {
+    const [id, page] = [newId(), newId()];
+    await this.sql.query(
+      `with made as (
+        insert into users (id, login, password_hash, first_name, last_name, email, role, page_id, created_at)
+        values ($1, $2, '', 'Ada', 'Lovelace', $2 || '@rookery.test', $3, $4, now()))
+      insert into pages (id, owner_id, is_personal, uuid, name, created_at) values ($4, $1, true, $2, $2, now())`,
+      [id, login, role, page],
+    );
+    return { id, page };
+  }
+
+  /** Commits turns of one kind, which share a statement, as a worker would; tells their answers. */
+  async commit<Row extends object, Result>(kind: Commit<Row, Result>, rows: Row[]): Promise<Result[]> {
+    const committer = new Committer(this.sql, () => {});
+    const turns = rows.map((row) => ({ partition: 1, epoch: 0, row: row as Record<string, unknown> }));
+    const answers = await Promise.all(turns.map((turn) => committer.submit(kind as Commit<object, unknown>, turn)));
+    return answers.map(({ result }) => result as Result);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.sql[Symbol.asyncDispose]();
+  }
+}
