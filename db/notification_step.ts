@@ -26,7 +26,8 @@ const ACTS = `
   from batch e join pages g on g.id = e.page_id
   cross join lateral (
     select array_agg(l.id::uuid order by l.place) as likers from jsonb_array_elements_text(e.data->'likers') with ordinality l (id, place)
-    where l.id::uuid <> g.owner_id) l
+    -- Who has taken it back again is no news yet.
+    where l.id::uuid <> g.owner_id and exists (select from likes k where k.post_id = e.post_id and k.user_id = l.id::uuid)) l
   where e.kind = 'post.likes' and e.data ? 'likers'
   union all
   select o.owner_id, 'reply', e.page_id, e.post_id, e.post_id, e.post_id, array[g.owner_id], e.at, e.seq

@@ -27,14 +27,12 @@ export async function readEvents(sql: Sql, after: number, upTo: number): Promise
 
 /**
  * Where the notifications of a stretch stand that a person must have heard of: those they see now and saw ever since, as what they
- * tell of was neither undone nor hidden in between.
+ * tell of was neither undone nor hidden in between. Not of likes: one that is taken back as it is told, and given again, is no news.
  */
 export async function notificationsToHear(sql: Sql, user: string, after: number, upTo: number): Promise<number[]> {
   const rows = await sql.query<{ position: number }>(
     `select n.position from visible_notifications($1) n
-    where n.position > $2 and n.position <= $3
-      and (n.kind <> 'like' or exists (
-        select from likes l where l.post_id = n.post_id and l.user_id = n.actors[1] and l.created_at <= n.at))
+    where n.position > $2 and n.position <= $3 and n.kind <> 'like'
       and (n.kind not in ('follower', 'request') or exists (
         select from follows f where f.page_id = n.about and f.user_id = n.who and f.created_at <= n.at))
       and not exists (
