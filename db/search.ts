@@ -24,10 +24,24 @@ export interface Search {
   verifiedOnly: boolean;
 }
 
-/** `owner` is the person who was found, or whose page was. */
-export type Hit =
-  & Omit<Place, "id">
-  & ({ section: "pages" } & ShownPageRow | { section: "users"; owner: CardRow });
+interface Found extends Omit<Place, "id"> {
+  section: Section;
+}
+
+export type PageHit = Found & ShownPageRow & { section: "pages" };
+
+export interface UserHit extends Found {
+  section: "users";
+  /** The person themselves. */
+  owner: CardRow;
+}
+
+export type Hit = PageHit | UserHit;
+
+/** Of the page or person that was found. */
+export function idOf(hit: Hit): string {
+  return hit.section === "pages" ? hit.id : hit.owner.id;
+}
 
 /** The best hits of each section, as of one moment. */
 export async function search(sql: Reader, viewer: string, search: Search): Promise<Hit[]> {

@@ -41,9 +41,9 @@ export interface Stage {
   /** How well a row fits, less is better; null where it does not, or where an earlier stage has it. */
   rank: string;
   mostRank: number;
-  /** Rows that may fit, from an index each, and how many each gives at most. */
+  /** Rows that may fit, from an index each; so many rows of one may not be all. */
   from: string[];
-  most: number;
+  cut: number;
 }
 
 export function stagesOf({ table, keys }: Source): Stage[] {
@@ -67,7 +67,7 @@ export function stagesOf({ table, keys }: Source): Stage[] {
       when ${begins} then case when ${of("a")} then 3 else 4 end end`,
     mostRank: 4,
     from: keys.map(beginning),
-    most: MOST_BEGUN,
+    cut: MOST_BEGUN,
   }, {
     name: "holds",
     by: "asked a",
@@ -77,27 +77,27 @@ export function stagesOf({ table, keys }: Source): Stage[] {
     } then 6 when s.words @@ a.words then 7 end`,
     mostRank: 7,
     from: [holding("select words from asked")],
-    most: MOST_HOLDING,
+    cut: MOST_HOLDING,
   }, {
     name: "holds_begun",
     by: "asked a",
     rank: `case when ${begins} or s.words @@ a.words then null when s.words @@ a.begun then 8 end`,
     mostRank: 8,
     from: [holding("select begun from asked")],
-    most: MOST_HOLDING,
+    cut: MOST_HOLDING,
   }, {
     name: "holds_nearest",
     by: "asked a, mended m",
     rank: `case when ${typed} then null when s.words @@ m.nearest then 9 end`,
     mostRank: 9,
     from: [holding("select nearest from mended")],
-    most: MOST_HOLDING,
+    cut: MOST_HOLDING,
   }, {
     name: "holds_near",
     by: "asked a, mended m",
     rank: `case when ${typed} or s.words @@ m.nearest then null when s.words @@ m.near then 10 end`,
     mostRank: 10,
     from: [holding("select near from mended")],
-    most: MOST_HOLDING,
+    cut: MOST_HOLDING,
   }];
 }

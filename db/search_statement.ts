@@ -58,7 +58,7 @@ mended as materialized (
 /** What a stage finds of a section, in its order; only asked where those before it found too little. */
 function found(section: Section, stage: Stage, before: readonly string[]): string {
   const { table, id, findable } = SOURCES[section];
-  const { by, rank, from, most } = stage;
+  const { by, rank, from, cut } = stage;
   const name = `${section}_${stage.name}`;
   const rows = from.map((rows, i) => `(select s.${id} as id, ${rank} as rank, ${i} as source from ${by}, ${rows})`);
   const enough = before.map((name) => `(select count(*) from ${name})`).join(" + ");
@@ -74,7 +74,7 @@ ${name} as materialized (
       select id, rank from ${name}_rows
       union select r.* from (
         select ${id} from popular_pages
-        where ${id} is not null and exists (select from ${name}_rows group by source having count(*) >= ${most})
+        where ${id} is not null and exists (select from ${name}_rows group by source having count(*) = ${cut})
         order by followers desc, ${id} limit ${MOST_POPULAR}) top
       cross join lateral (select s.${id}, ${rank} from ${by}, ${table} s where s.${id} = top.${id} limit 1) r) c
     left join lateral (select n.followers from popular_pages n where n.${id} = c.id limit 1) n on true

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { decodeCursor, encodeCursor, ID } from "../db/cursor.ts";
-import { type Hit, type Place, search, type Section } from "../db/search.ts";
+import { type Hit, idOf, type Place, search, type Section } from "../db/search.ts";
 import { AppError } from "../errors.ts";
 import { renderCard, renderPage } from "../render.ts";
 import { type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
@@ -30,8 +30,7 @@ export function searchRoutes(api: Api): void {
       },
     },
   }, async ({ ctx, caller, query: { q, type, limit, cursor } }) => {
-    if (cursor !== undefined && type === "all") throw ambiguous();
-    const { after, seen } = cursor === undefined ? { after: undefined, seen: [] } : decoded(cursor, type as Section);
+    const { after, seen } = cursor === undefined ? { after: undefined, seen: [] } : decoded(cursor, type);
     const hits = await search(ctx.sql, caller.id, {
       q,
       sections: type === "all" ? ["pages", "users"] : [type],
@@ -40,36 +39,32 @@ export function searchRoutes(api: Api): void {
       seen,
       verifiedOnly: ctx.config.REQUIRE_VERIFIED_EMAIL,
     });
-    const section = (name: Section, render: (hit: Hit) => unknown) => {
-      const found = hits.filter((hit) => hit.section === name);
+    const section = <H extends Hit>(name: Section, found: H[], render: (hit: H) => unknown) => {
       const shown = found.slice(0, limit);
       return { items: shown.map(render), next_cursor: found.length > limit ? encoded(name, shown, seen) : null };
     };
-    const pages = section("pages", (hit) => renderPage(hit as Hit & { section: "pages" }));
-    const users = section("users", (hit) => renderCard(hit.owner));
+    const pages = section("pages", hits.filter((hit) => hit.section === "pages"), (hit) => renderPage(hit));
+    const users = section("users", hits.filter((hit) => hit.section === "users"), (hit) => renderCard(hit.owner));
     const next = { all: null, pages: pages.next_cursor, users: users.next_cursor }[type];
     return { status: 200, body: { pages, users }, next_cursor: next };
   });
 }
 
 function encoded(section: Section, shown: readonly Hit[], seen: readonly string[]): string {
-  const ids = shown.map((hit) => hit.section === "pages" ? hit.id : hit.owner.id);
+  const ids = shown.map(idOf);
   const { rank, followers } = shown.at(-1)!;
   const latest = [...seen, ...ids.map((id) => id.slice(-8))].slice(-MOST_SEEN);
   return encodeCursor([section, String(rank), String(followers), ids.at(-1)!, latest.join("")]);
 }
 
 /** Throws `invalid-cursor`, also for a cursor of the other section. */
-function decoded(cursor: string, section: Section): { after: Place; seen: string[] } {
-  const [, rank, followers, id, seen] = decodeCursor(cursor, [new RegExp(`^${section}$`), ...PATTERNS]);
-  return {
-    after: { rank: Number(rank), followers: Number(followers), id: id! },
-    seen: seen!.match(/.{8}/g) ?? [],
-  };
-}
-
-function ambiguous(): AppError {
-  return new AppError("validation", undefined, {
-    errors: [{ path: "cursor", rule: "one_type", message: "Expected a type, as a cursor goes on in one section" }],
-  });
+function decoded(cursor: string, type: Section | "all"): { after: Place; seen: string[] } {
+  if (type === "all") {
+    throw new AppError("validation", undefined, {
+      errors: [{ path: "cursor", rule: "one_type", message: "Expected a type, as a cursor goes on in one section" }],
+    });
+  }
+  const [, rank, followers, id, seen] = decodeCursor(cursor, [new RegExp(`^${type}$`), ...PATTERNS]);
+  const after = { rank: Number(rank), followers: Number(followers), id: id! };
+  return { after, seen: seen!.match(/.{8}/g) ?? [] };
 }

@@ -1,12 +1,12 @@
 -- Search.
 create extension if not exists pg_trgm;
 
--- Folding: whatever a person may have typed for it becomes the same. Lower case without accents (so ё is е), by hand for Cyrillic,
--- as a database with the locale C knows no other letters.
+-- Folding: whatever a person may have typed for it becomes the same. Lower case without accents (so ё is е, while й, which makes other words,
+-- stays), by hand for Cyrillic, as a database with the locale C knows no other letters.
 create function search_lower(value text) returns text language sql immutable parallel safe as $$
-  select regexp_replace(
+  select regexp_replace(replace(
     lower(translate(normalize(value, NFKD), 'АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯІЄҐ', 'абвгдежзиклмнопрстуфхцчшщъыьэюяієґ')),
-    '[\u0300-\u036f\ufe0f''’ʼ`]+', '', 'g')
+    U&'\0438\0306', 'й'), '[\u0300-\u036f\ufe0f''’ʼ`]+', '', 'g')
 $$;
 
 -- Cyrillic becomes Latin; what is spelled this way and that way in Latin (y, j, i; w, v; x, ks) becomes one, letter by letter, so that
@@ -16,7 +16,7 @@ create function search_fold(value text) returns text language sql immutable para
     translate(
       replace(replace(replace(replace(replace(replace(replace(replace(replace(search_lower(value),
         'щ', 'shch'), 'ш', 'sh'), 'ч', 'ch'), 'ж', 'zh'), 'ц', 'ts'), 'х', 'kh'), 'ю', 'iu'), 'я', 'ia'), 'x', 'ks'),
-      'абвгдезиклмнопрстуфыэієґyjwøłđıßъь', 'abvgdeziklmnoprstufieiegiivoldis'),
+      'абвгдезийклмнопрстуфыэієґyjwøłđıßъь', 'abvgdeziiklmnoprstufieiegiivoldis'),
     'ii+', 'i', 'g'),
     '[^a-z0-9\u00c0-\u1fff\u2600-\u27bf\u2c00-\u2dff\u3040-\U0010ffff]+', ' ', 'g'))
 $$;
