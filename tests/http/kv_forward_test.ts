@@ -17,7 +17,9 @@ interface Store extends AsyncDisposable {
 function play(answer: (request: Request) => Response | Promise<Response>): Store {
   const asked: Request[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
-    asked.push(request);
+    // A copy: of a request that was answered nothing is left.
+    const { url, method, headers } = request;
+    asked.push(new Request(url, { method, headers }));
     return answer(request);
   });
   return { url: `http://127.0.0.1:${server.addr.port}`, asked, [Symbol.asyncDispose]: () => server.shutdown() };
