@@ -1,11 +1,12 @@
 /**
- * `deno task bench [feed|post|likes|fanout|photos|search|memory …] [--seconds 10] [--posts 1000000]`: measures against the named references, in
- * one run, on a real Postgres of its own, and prints the table of `bench/README.md`. Needs postgres with pgbench, and wrk.
+ * `deno task bench [feed|post|likes|fanout|photos|search|kv|memory …] [--seconds 10] [--posts 1000000]`: measures against the named references,
+ * in one run, on a real Postgres of its own, and prints the table of `bench/README.md`. Needs postgres with pgbench, wrk and, for kv, tarantool.
  */
 import { benchFanout } from "./fanout.ts";
 import { benchFeedRead } from "./feed_read.ts";
 import { type Row, say } from "./harness.ts";
 import { benchHotLikes } from "./hot_likes.ts";
+import { benchKv } from "./kv.ts";
 import { benchActorMemory } from "./memory.ts";
 import { benchPhotos } from "./photos.ts";
 import { benchPostWrite } from "./post_write.ts";
@@ -20,6 +21,7 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   fanout: () => benchFanout([1_000, 5_000]),
   photos: () => benchPhotos({ seconds }),
   search: benchSearch,
+  kv: () => benchKv({ seconds }),
   memory: benchActorMemory,
 };
 

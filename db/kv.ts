@@ -25,17 +25,21 @@ export async function readPairs(
   keys: readonly string[],
   { mostBytes, versions }: { mostBytes: number; versions: boolean },
 ): Promise<ReadPairs> {
-  // An answer may hold many long values: no value is looked at before their lengths are known.
+  const chosen = `from kv k where k.space = $1 and k.key = any($2::text[]) and ${ALIVE}`;
+  // In one pass, where no value is longer than its share of the answer; otherwise the values are fetched when it is known that they
+  // fit. What is not asked for costs nothing, since a subquery runs only where its branch is taken.
   const [row] = await sql.query<ReadPairs>(
-    `with found as materialized (
-      select k.key, k.value, k.version from kv k where k.space = $1 and k.key = any($2::text[]) and ${ALIVE}),
-    total as (
-      select count(*) = cardinality($2::text[]) and coalesce(sum(octet_length(value)), 0) <= $3 as fits from found)
-    select case when fits then (select string_agg(to_json(key)::text || ':' || value, ',') from found) end as pairs,
-      case when fits and $4 then (select string_agg(to_json(key)::text || ':' || version, ',') from found) end as versions,
-      case when not fits then (select coalesce(json_agg(json_build_array(key, octet_length(value))), '[]') from found) end as lengths
-    from total`,
-    [space, keys, mostBytes, versions],
+    `select case when fits and longest <= $4 then pairs
+        when fits then (select string_agg(to_json(k.key)::text || ':' || k.value, ',') ${chosen}) end as pairs,
+      case when fits and $5 then (select string_agg(to_json(k.key)::text || ':' || k.version, ',') ${chosen}) end as versions,
+      case when not fits then (
+        select coalesce(json_agg(json_build_array(k.key, octet_length(k.value))), '[]') ${chosen}) end as lengths
+    from (
+      select count(*) = cardinality($2::text[]) and coalesce(sum(octet_length(k.value)), 0) <= $3 as fits,
+        max(octet_length(k.value)) as longest,
+        string_agg(to_json(k.key)::text || ':' || case when octet_length(k.value) <= $4 then k.value end, ',') as pairs
+      ${chosen}) found`,
+    [space, keys, mostBytes, Math.floor(mostBytes / keys.length), versions],
     "kv.read",
   );
   return row!;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# One image, several roles: `server` (ROLES says which), `jobs`, `storage`, `stats`, `mail`, `migrate`, or any task by its name.
+# One image, several roles: `server` (ROLES says which), `jobs`, `storage`, `stats`, `kv`, `mail`, `migrate`, or any task by its name.
 set -eu
 cd /app
 
@@ -12,7 +12,7 @@ role=${1:-server}
 [ $# -gt 0 ] && shift
 case "$role" in
   server) run main.ts "$@" ;;
-  jobs | storage | stats | mail)
+  jobs | storage | stats | kv | mail)
     export ROLES="$role"
     run main.ts "$@"
     ;;
@@ -20,7 +20,7 @@ case "$role" in
   storage:scrub) run tasks/storage_scrub.ts "$@" ;;
   stats:rebuild) run tasks/stats_rebuild.ts "$@" ;;
   *)
-    echo "Expected server, jobs, storage, stats, mail, migrate, keys, listen, demo, storage:scrub or stats:rebuild, got \"$role\"" >&2
+    echo "Expected server, jobs, storage, stats, kv, mail, migrate, keys, listen, demo, storage:scrub or stats:rebuild, got \"$role\"" >&2
     exit 2
     ;;
 esac

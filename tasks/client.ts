@@ -48,17 +48,24 @@ export class Client {
   refresh(): Promise<void> {
     const refresh_token = this.#tokens?.refresh_token;
     this.#refreshing ??= (async () => {
-      this.#tokens = await this.#send<TokenPair>("POST", "/security/refresh", { refresh_token }, "", undefined);
+      const body = JSON.stringify({ refresh_token });
+      this.#tokens = parse(await this.#send("POST", "/security/refresh", body, "", undefined)) as TokenPair;
     })().finally(() => this.#refreshing = undefined);
     return this.#refreshing;
   }
 
   /** Throws `Problem` or `Unreachable`. `key` is the `Idempotency-Key`: with it a lost answer costs nothing. */
-  async call<T>(method: string, path: string, body?: unknown, key: string = crypto.randomUUID()): Promise<T> {
+  async call<T>(method: string, path: string, body?: unknown, key?: string): Promise<T> {
+    const text = await this.callText(method, path, body === undefined ? undefined : JSON.stringify(body), key);
+    return (text === "" ? undefined : parse(text)) as T;
+  }
+
+  /** The same with the JSON of body and answer as it is written, which parsing would round. */
+  async callText(method: string, path: string, body?: string, key: string = crypto.randomUUID()): Promise<string> {
     for (let attempt = 1;; attempt++) {
       const used = this.#tokens;
       try {
-        return await this.#send<T>(method, path, body, key, used?.access_token);
+        return await this.#send(method, path, body, key, used?.access_token);
       } catch (error) {
         if (error instanceof Problem && error.slug === "token-expired" && this.canRefresh) {
           // Another call may have refreshed in the meantime.
@@ -73,7 +80,13 @@ export class Client {
     }
   }
 
-  async #send<T>(method: string, path: string, body: unknown, key: string, token: string | undefined): Promise<T> {
+  async #send(
+    method: string,
+    path: string,
+    body: string | undefined,
+    key: string,
+    token: string | undefined,
+  ): Promise<string> {
     let response: Response;
     try {
       response = await fetch(`${this.base}/api/v1${path}`, {
@@ -83,7 +96,7 @@ export class Client {
           ...(body === undefined ? {} : { "content-type": "application/json" }),
           ...(method === "POST" && key !== "" ? { "idempotency-key": key } : {}),
         },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(body === undefined ? {} : { body }),
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
     } catch (cause) {
@@ -92,7 +105,7 @@ export class Client {
     const text = await response.text().catch((cause) => {
       throw new Unreachable(`The answer of ${this.base} broke off`, { cause });
     });
-    if (response.ok) return (text === "" ? undefined : parse(text)) as T;
+    if (response.ok) return text;
     const { type, title, detail, errors } = parse(text) as Record<string, unknown>;
     const fields = (Array.isArray(errors) ? errors : []).map(({ path, message }) => `${path}: ${message}`);
     const retryAfter = Number(response.headers.get("retry-after") ?? NaN);

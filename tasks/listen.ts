@@ -1,6 +1,7 @@
 /** Shows a person's live feed in the terminal, until Ctrl-C; a lost connection is resumed where it broke. */
 import { parseArgs } from "node:util";
 import { Client, Problem, Unreachable } from "./client.ts";
+import { type Connection, CONNECTION_OPTIONS, connectionOf } from "./connection.ts";
 import { type Frame, shown } from "./listen_frames.ts";
 import { fail, harmless, remark, say, styled } from "./terminal.ts";
 
@@ -85,21 +86,14 @@ function judge(error: unknown): "again" {
   return "again";
 }
 
-function readArguments() {
+function readArguments(): Connection {
   let values;
   try {
-    const text = { type: "string" } as const;
-    ({ values } = parseArgs({ args: Deno.args, options: { url: text, login: text, password: text, token: text } }));
+    ({ values } = parseArgs({ args: Deno.args, options: CONNECTION_OPTIONS }));
   } catch (error) {
     fail(`${error instanceof Error ? error.message : error}\n${USAGE}`, EXIT.usage);
   }
-  const base = (values.url ?? "http://127.0.0.1:8000").replace(/\/+$/, "");
-  if (!/^https?:$/.test(URL.parse(base)?.protocol ?? "")) fail(`--url: expected http:// or https://\n${USAGE}`, 2);
-  const { login } = values;
-  const password = values.password ?? Deno.env.get("ROOKERY_PASSWORD");
-  const token = login === undefined ? values.token ?? Deno.env.get("ROOKERY_TOKEN") : undefined;
-  if ((login === undefined || password === undefined) && token === undefined) fail(USAGE, EXIT.usage);
-  return { base, login, password, token };
+  return connectionOf(values, USAGE);
 }
 
 function dim(text: string): string {

@@ -25,7 +25,7 @@ export async function runKv(config: Config, log: Log, stopped: Promise<void>): P
   await using stack = new AsyncDisposableStack();
   const sql = stack.use(connectPostgres(config.DATABASE_URL!, { max: CONNECTIONS, applicationName: "rookery-kv" }));
   await migrate(sql);
-  const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR));
+  const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR), config.SECRET_KEY_PREVIOUS);
   const keys = stack.use(await Keys.load(sql, secret, log));
   const ctx: ServiceContext = {
     config,

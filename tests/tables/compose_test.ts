@@ -30,6 +30,7 @@ Deno.test("compose.yaml has the services of a full installation", () => {
   assert.deepEqual(Object.keys(services).sort(), [
     "api",
     "jobs",
+    "kv",
     "mail",
     "migrations",
     "nats",
@@ -75,10 +76,10 @@ Deno.test("Each of our services starts with settings that hold, from an entry th
     const env = Object.fromEntries(Object.entries(environment).map(([key, value]) => [key, interpolated(value)]));
     for (const key of Object.keys(env)) assert.ok(known.includes(key), `${name}: "${key}" is no setting`);
     // What the entry sets for a role of that name.
-    const role = ["jobs", "storage", "stats", "mail"].includes(command[0]!) ? { ROLES: command[0] } : {};
+    const role = ["jobs", "storage", "stats", "kv", "mail"].includes(command[0]!) ? { ROLES: command[0] } : {};
     const config = readConfig({ ...env, ...role });
-    const { DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, STATS_URL, API_URL, MAIL_URL } = config;
-    for (const address of [DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, STATS_URL, API_URL, MAIL_URL]) {
+    const { DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, STATS_URL, KV_URL, API_URL, MAIL_URL } = config;
+    for (const address of [DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, STATS_URL, KV_URL, API_URL, MAIL_URL]) {
       if (address !== undefined) assert.ok(services[new URL(address).hostname], `${name}: nobody is at ${address}`);
     }
   }

@@ -1,0 +1,118 @@
+/** The key–value store as a process of its own: what it refuses by itself, and what its death leaves behind. */
+import assert from "node:assert/strict";
+import { emptyFolder, NodeProcess, SECRET_KEY } from "../support/node_process.ts";
+import { administrator, call, makePeople, type Person } from "../support/person.ts";
+import { until } from "../support/seeded.ts";
+import { freePort, startPostgres } from "../support/servers.ts";
+
+const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const fullTest = isFull
+  ? (name: string, body: () => Promise<void>) => Deno.test(name, body)
+  : (name: string) => Deno.test.ignore(name, () => {});
+
+interface Apart extends AsyncDisposable {
+  api: NodeProcess;
+  kv: NodeProcess;
+  services: { DATABASE_URL: string };
+}
+
+/** A node that has everything but the store, and the store, which keeps its port over a restart. */
+async function startApart(): Promise<Apart> {
+  await using stack = new AsyncDisposableStack();
+  const postgres = stack.use(await startPostgres({ fsync: false }));
+  const services = { DATABASE_URL: await postgres.createDatabase() };
+  const kv = stack.use(
+    await NodeProcess.on(await emptyFolder(), { ...services, ROLES: "kv", PORT: String(await freePort()) }),
+  );
+  const roles = { ROLES: "api,actors,jobs,storage,mail", KV_URL: kv.url };
+  const api = stack.use(await NodeProcess.on(await emptyFolder(), { ...services, ...roles }));
+  const owned = stack.move();
+  return { api, kv, services, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+fullTest("A store that runs apart judges callers by itself, and its absence is nobody else's", async () => {
+  await using apart = await startApart();
+  const { api, kv, services } = apart;
+  const [ada, blocked, gone] = await makePeople(api, 3) as [Person, Person, Person];
+  const read = (url: string, token: string) =>
+    call(url, "POST", "/kv/read", { token, body: { keys: ["a"] } }).then(({ status, body }) => [
+      status,
+      body.data ?? body.type.split(/[/#]/).at(-1),
+    ]);
+  for (const person of [ada, blocked, gone]) await person.do("POST", "/kv/write", { data: { a: person.login } });
+  // Through the node or past it, it is one store.
+  for (const { url } of [api, kv]) assert.deepEqual(await read(url, ada.token), [200, { a: ada.login }]);
+  assert.equal((await fetch(`${kv.url}/readyz`).then((answer) => answer.json())).status, "ready");
+  assert.equal((await call(kv.url, "GET", "/feed", { token: ada.token })).status, 404);
+
+  const { token: old } = ada;
+  await ada.signIn();
+  const admin = await administrator(api);
+  await admin.do("POST", `/users/${blocked.id}/block`, { reason: "test" });
+  await admin.do("DELETE", `/users/${gone.id}`);
+  for (const { url } of [api, kv]) {
+    assert.deepEqual(await read(url, old), [401, "token-outdated"]);
+    assert.deepEqual(await read(url, blocked.token), [403, "account-blocked"]);
+    assert.deepEqual(await read(url, gone.token), [401, "token-invalid"]);
+    assert.deepEqual(await read(url, `${ada.token.slice(0, -4)}AAAA`), [401, "token-invalid"]);
+  }
+
+  assert.equal((await kv.stop()).code, 0);
+  assert.deepEqual(await read(api.url, ada.token), [503, "kv-unavailable"]);
+  await ada.post("Words go on");
+  assert.equal((await ada.do("GET", "/feed")).items.length, 1);
+  assert.equal((await fetch(`${api.url}/readyz`).then((answer) => answer.json())).status, "ready");
+  await kv.restart();
+  assert.deepEqual(await read(api.url, ada.token), [200, { a: ada.login }]);
+
+  // While the secret changes, what the former one sealed still opens.
+  await using changed = await NodeProcess.on(await emptyFolder(), {
+    ...services,
+    ROLES: "kv",
+    SECRET_KEY: "another secret key, 32 characters or more",
+    SECRET_KEY_PREVIOUS: SECRET_KEY,
+  });
+  assert.deepEqual(await read(changed.url, ada.token), [200, { a: ada.login }]);
+});
+
+fullTest("A store that is killed has written each batch once, as a whole or not at all", async () => {
+  await using apart = await startApart();
+  const { api, kv } = apart;
+  const [ada] = await makePeople(api, 1) as [Person];
+  const batch = (n: number) => Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`${n}/${i}`, n]));
+  let next = 0;
+  let uncertain = 0;
+  let done = false;
+  const write = (n: number) => ada.call("POST", "/kv/write", { data: batch(n) }, { "idempotency-key": `batch-${n}` });
+  /** Writes until told to stop; what was not acknowledged is tried again under its key, and must not find itself there. */
+  const writer = async () => {
+    while (!done) {
+      const n = next++;
+      let answer = await write(n);
+      while (answer.status !== 201) {
+        assert.ok([409, 503, 504].includes(answer.status), JSON.stringify(answer.body));
+        if (answer.status === 504) uncertain++;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        answer = await write(n);
+      }
+      assert.deepEqual(answer.body, { status: "success", ignored: [] }, `batch ${n}`);
+    }
+  };
+  const writers = Array.from({ length: 8 }, writer);
+  for (let kills = 1; kills <= 3; kills++) {
+    const before = next;
+    await until("writes are under way", () => next > before + 40);
+    await kv.kill();
+    // Whoever was killed held keys for a minute.
+    await api.sql.query("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
+    await kv.restart();
+  }
+  done = true;
+  await Promise.all(writers);
+  assert.ok(uncertain > 0, "no kill met a write");
+  const [row] = await api.sql.query<{ pairs: number; torn: number }>(
+    `select count(*)::int as pairs,
+      (select count(*)::int from (select from kv group by space, version having count(*) <> 50) batches) as torn from kv`,
+  );
+  assert.deepEqual(row, { pairs: next * 50, torn: 0 });
+});
