@@ -71,7 +71,7 @@ function put(words: string[]): Act {
 function remove(keys: string[]): Act {
   return async (client, space) => {
     const { ignored } = await client.call<{ ignored: string[] }>("POST", "/kv/delete", { keys, space });
-    for (const key of ignored) remark(`There was no key ${shown(JSON.stringify(key))}`);
+    for (const key of ignored) remark(`There was no key ${harmless(JSON.stringify(key))}`);
   };
 }
 
