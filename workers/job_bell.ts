@@ -26,10 +26,10 @@ export class JobBell implements AsyncDisposable {
   async onRing(crew: string, listener: (jobs: JobRef[]) => void): Promise<void> {
     this.#listeners.push(listener);
     this.#subscriptions.push(
-      await this.bus.consume("jobs", `jobs-${crew}-${this.history}`, async (text) => {
+      await this.bus.consume("jobs", `ring-${crew}-${this.history}`, async (text) => {
         const { history, at, jobs } = JSON.parse(text) as Message;
         if (history === this.history && Date.now() - at < FRESH_MS) listener(jobs);
-      }),
+      }, { passing: true }),
     );
   }
 

@@ -17,9 +17,15 @@ export interface Bus extends AsyncDisposable {
   append(stream: StreamName, id: string, message: string): Promise<void>;
   /**
    * Delivers a stream's messages in order, at least once, to one of the consumers of that `name`; a handler that throws gets the
-   * message again after a pause. A new name begins at the oldest message kept.
+   * message again after a pause. A new name begins at the oldest message kept; a `passing` one at the next that comes, and is
+   * forgotten when nobody has consumed under it for a minute.
    */
-  consume(stream: StreamName, name: string, handler: (message: string) => Promise<void>): Promise<Subscription>;
+  consume(
+    stream: StreamName,
+    name: string,
+    handler: (message: string) => Promise<void>,
+    options?: { passing?: boolean },
+  ): Promise<Subscription>;
   /** False while messages may be missing, true again after a reconnect. */
   readonly connected: boolean;
   /** Called at each change of `connected`. */

@@ -64,8 +64,9 @@ export class LocalBus implements Bus {
     stream: StreamName,
     name: string,
     handler: (message: string) => Promise<void>,
+    { passing = false }: { passing?: boolean } = {},
   ): Promise<Subscription> {
-    return this.streams[stream].consume(name, handler);
+    return this.streams[stream].consume(name, handler, passing);
   }
 
   /** In one process the connection never changes. */
@@ -119,8 +120,9 @@ class LocalStream {
     for (const group of this.groups.values()) this.run(group);
   }
 
-  consume(name: string, handler: (message: string) => Promise<void>): Subscription {
-    const group = this.groups.get(name) ?? { position: 0, handlers: [], running: false };
+  consume(name: string, handler: (message: string) => Promise<void>, passing: boolean): Subscription {
+    const position = passing ? this.dropped + this.messages.length : 0;
+    const group = this.groups.get(name) ?? { position, handlers: [], running: false };
     this.groups.set(name, group);
     group.handlers.push(handler);
     this.run(group);

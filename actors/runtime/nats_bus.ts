@@ -27,6 +27,8 @@ const DUPLICATE_WINDOW_MS = 120_000;
  * acknowledgements when it is killed, so that a consumer may stand still for as long.
  */
 const ACK_WAIT_MS = 3000;
+/** A passing consumer that nobody uses. */
+const FORGOTTEN_MS = 60_000;
 const CALL_TIMEOUT_MS = 2000;
 const RECONNECT_MS = 100;
 
@@ -100,8 +102,13 @@ export class NatsBus implements Bus {
     }
   }
 
-  async consume(stream: StreamName, name: string, handler: (message: string) => Promise<void>): Promise<Subscription> {
-    const consumer = new Consumer(stream, name, handler, () => this.usable(), this.retryMs, this.log);
+  async consume(
+    stream: StreamName,
+    name: string,
+    handler: (message: string) => Promise<void>,
+    { passing = false }: { passing?: boolean } = {},
+  ): Promise<Subscription> {
+    const consumer = new Consumer(stream, name, passing, handler, () => this.usable(), this.retryMs, this.log);
     this.consumers.add(consumer);
     return {
       [Symbol.asyncDispose]: async () => {
@@ -212,6 +219,7 @@ class Consumer {
   constructor(
     private readonly stream: StreamName,
     private readonly name: string,
+    private readonly passing: boolean,
     private readonly handler: (message: string) => Promise<void>,
     private readonly connection: () => NatsConnection,
     private readonly retryMs: number,
@@ -251,7 +259,8 @@ class Consumer {
       durable_name: this.name,
       ack_policy: AckPolicy.Explicit,
       ack_wait: ACK_WAIT_MS * MILLISECOND,
-      deliver_policy: DeliverPolicy.All,
+      deliver_policy: this.passing ? DeliverPolicy.New : DeliverPolicy.All,
+      ...(this.passing ? { inactive_threshold: FORGOTTEN_MS * MILLISECOND } : {}),
       // In order: the next one only after this one.
       max_ack_pending: 1,
     });
