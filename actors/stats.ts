@@ -60,8 +60,11 @@ export class Stats implements AsyncDisposable {
     const { epoch } = await this.#known(() => sequencerState(this.options.ledger));
     return await bus.consume("events", `stats_${epoch}`, async (message) => {
       const told = JSON.parse(message) as Told;
+      // Another installation's, on the same bus.
+      if (told.epoch !== epoch) return;
       if (told.epoch !== this.#at?.epoch || !await this.#take(told.events)) this.#work.wake();
-    });
+      // What was before is in the ledger.
+    }, { from: "next" });
   }
 
   /** Asks until the database answers. */

@@ -29,7 +29,7 @@ export class JobBell implements AsyncDisposable {
       await this.bus.consume("jobs", `ring-${crew}-${this.history}`, async (text) => {
         const { history, at, jobs } = JSON.parse(text) as Message;
         if (history === this.history && Date.now() - at < FRESH_MS) listener(jobs);
-      }, { passing: true }),
+      }, { from: "next", passing: true }),
     );
   }
 

@@ -17,14 +17,14 @@ export interface Bus extends AsyncDisposable {
   append(stream: StreamName, id: string, message: string): Promise<void>;
   /**
    * Delivers a stream's messages in order, at least once, to one of the consumers of that `name`; a handler that throws gets the
-   * message again after a pause. A new name begins at the oldest message kept; a `passing` one at the next that comes, and is
+   * message again after a pause. A new name begins at the oldest message kept, or at the next that comes; a `passing` one is
    * forgotten when nobody has consumed under it for a minute.
    */
   consume(
     stream: StreamName,
     name: string,
     handler: (message: string) => Promise<void>,
-    options?: { passing?: boolean },
+    options?: ConsumeOptions,
   ): Promise<Subscription>;
   /** False while messages may be missing, true again after a reconnect. */
   readonly connected: boolean;
@@ -33,6 +33,12 @@ export interface Bus extends AsyncDisposable {
 }
 
 export interface Subscription extends AsyncDisposable {}
+
+export interface ConsumeOptions {
+  /** Where a new name begins: `oldest` by default. */
+  from?: "oldest" | "next";
+  passing?: boolean;
+}
 
 /** `events` feeds services, `jobs` carries job ids. */
 export type StreamName = "events" | "jobs";

@@ -1,5 +1,5 @@
 import { Log } from "../../log.ts";
-import { type Bus, BusUnavailable, type StreamName, type Subscription } from "./bus.ts";
+import { type Bus, BusUnavailable, type ConsumeOptions, type StreamName, type Subscription } from "./bus.ts";
 import { Serial } from "./serial.ts";
 
 const KEPT = 10_000;
@@ -64,9 +64,9 @@ export class LocalBus implements Bus {
     stream: StreamName,
     name: string,
     handler: (message: string) => Promise<void>,
-    { passing = false }: { passing?: boolean } = {},
+    { from = "oldest" }: ConsumeOptions = {},
   ): Promise<Subscription> {
-    return this.streams[stream].consume(name, handler, passing);
+    return this.streams[stream].consume(name, handler, from);
   }
 
   /** In one process the connection never changes. */
@@ -120,8 +120,8 @@ class LocalStream {
     for (const group of this.groups.values()) this.run(group);
   }
 
-  consume(name: string, handler: (message: string) => Promise<void>, passing: boolean): Subscription {
-    const position = passing ? this.dropped + this.messages.length : 0;
+  consume(name: string, handler: (message: string) => Promise<void>, from: "oldest" | "next"): Subscription {
+    const position = from === "next" ? this.dropped + this.messages.length : 0;
     const group = this.groups.get(name) ?? { position, handlers: [], running: false };
     this.groups.set(name, group);
     group.handlers.push(handler);

@@ -12,7 +12,7 @@ import {
 } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { Log } from "../../log.ts";
-import { type Bus, BusUnavailable, type StreamName, type Subscription } from "./bus.ts";
+import { type Bus, BusUnavailable, type ConsumeOptions, type StreamName, type Subscription } from "./bus.ts";
 import { Serial } from "./serial.ts";
 
 const STREAMS = {
@@ -106,9 +106,9 @@ export class NatsBus implements Bus {
     stream: StreamName,
     name: string,
     handler: (message: string) => Promise<void>,
-    { passing = false }: { passing?: boolean } = {},
+    options: ConsumeOptions = {},
   ): Promise<Subscription> {
-    const consumer = new Consumer(stream, name, passing, handler, () => this.usable(), this.retryMs, this.log);
+    const consumer = new Consumer(stream, name, options, handler, () => this.usable(), this.retryMs, this.log);
     this.consumers.add(consumer);
     return {
       [Symbol.asyncDispose]: async () => {
@@ -219,7 +219,7 @@ class Consumer {
   constructor(
     private readonly stream: StreamName,
     private readonly name: string,
-    private readonly passing: boolean,
+    private readonly options: ConsumeOptions,
     private readonly handler: (message: string) => Promise<void>,
     private readonly connection: () => NatsConnection,
     private readonly retryMs: number,
@@ -259,8 +259,8 @@ class Consumer {
       durable_name: this.name,
       ack_policy: AckPolicy.Explicit,
       ack_wait: ACK_WAIT_MS * MILLISECOND,
-      deliver_policy: this.passing ? DeliverPolicy.New : DeliverPolicy.All,
-      ...(this.passing ? { inactive_threshold: FORGOTTEN_MS * MILLISECOND } : {}),
+      deliver_policy: this.options.from === "next" ? DeliverPolicy.New : DeliverPolicy.All,
+      ...(this.options.passing ? { inactive_threshold: FORGOTTEN_MS * MILLISECOND } : {}),
       // In order: the next one only after this one.
       max_ack_pending: 1,
     });
