@@ -2,11 +2,11 @@
 import type { Section } from "./search.ts";
 
 /** Rows that what was typed may be the beginning of, from each index of beginnings (`docs/limits.md`). */
-const MOST_BEGUN = 500;
+const MOST_BEGUN = 300;
 /** Rows that hold all its words. */
-const MOST_HOLDING = 1_000;
+const MOST_HOLDING = 600;
 /** The most followed pages that are looked through besides. */
-export const MOST_POPULAR = 500;
+export const MOST_POPULAR = 400;
 
 export interface Source {
   table: string;
@@ -41,6 +41,8 @@ export interface Stage {
   /** How well a row fits, less is better; null where it does not, or where an earlier stage has it. */
   rank: string;
   mostRank: number;
+  /** Takes words for misspelled: not where all of them are known, and something was found by them. */
+  mends: boolean;
   /** Rows that may fit, from an index each; so many rows of one may not be all. */
   from: string[];
   cut: number;
@@ -66,6 +68,7 @@ export function stagesOf({ table, keys }: Source): Stage[] {
     rank: `case when s.handle = a.handle then 0 when s.handle_key = a.key then 1 when ${equals} then 2
       when ${begins} then case when ${of("a")} then 3 else 4 end end`,
     mostRank: 4,
+    mends: false,
     from: keys.map(beginning),
     cut: MOST_BEGUN,
   }, {
@@ -76,6 +79,7 @@ export function stagesOf({ table, keys }: Source): Stage[] {
       of("a,b")
     } then 6 when s.words @@ a.words then 7 end`,
     mostRank: 7,
+    mends: false,
     from: [holding("select words from asked")],
     cut: MOST_HOLDING,
   }, {
@@ -83,6 +87,7 @@ export function stagesOf({ table, keys }: Source): Stage[] {
     by: "asked a",
     rank: `case when ${begins} or s.words @@ a.words then null when s.words @@ a.begun then 8 end`,
     mostRank: 8,
+    mends: false,
     from: [holding("select begun from asked")],
     cut: MOST_HOLDING,
   }, {
@@ -90,6 +95,7 @@ export function stagesOf({ table, keys }: Source): Stage[] {
     by: "asked a, mended m",
     rank: `case when ${typed} then null when s.words @@ m.nearest then 9 end`,
     mostRank: 9,
+    mends: true,
     from: [holding("select nearest from mended")],
     cut: MOST_HOLDING,
   }, {
@@ -97,6 +103,7 @@ export function stagesOf({ table, keys }: Source): Stage[] {
     by: "asked a, mended m",
     rank: `case when ${typed} or s.words @@ m.nearest then null when s.words @@ m.near then 10 end`,
     mostRank: 10,
+    mends: true,
     from: [holding("select near from mended")],
     cut: MOST_HOLDING,
   }];

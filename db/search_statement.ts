@@ -20,6 +20,8 @@ const ASKED = `asked as materialized (
     case when length(key) > 2 and numnode(spelled) > 0 then case
       when numnode(stemmed) > 1 then (spelled::text || ':*')::tsquery || (stemmed::text || ':*')::tsquery
       else (spelled::text || ':*')::tsquery end end as begun,
+    not exists (select from unnest(string_to_array(search_fold($3), ' ')) w (word)
+      where length(word) between 4 and 40 and not exists (select from spellings s where s.word = w.word)) as known,
     $4::int as most, $5::int as after_rank, -$6::int as after_followers, $7::uuid as after_id, $8::text[] as seen
   from (select search_key($3) as key, plainto_tsquery('simple', search_fold($3)) as spelled,
     plainto_tsquery('russian', search_lower($3)) as stemmed) a)`;
@@ -52,22 +54,24 @@ mended as materialized (
   select string_agg(nearest, ' & ')::tsquery as nearest, string_agg(near, ' & ')::tsquery as near from (
     select '(' || string_agg(word, '|') filter (where nearness = nearest) || ')' as nearest,
       '(' || string_agg(word, '|') || ')' as near
-    -- A word that is known was hardly meant for one that is not much like it.
-    from meant where nearest < 1 or nearness >= 0.5 group by place) m)`;
+    -- Not much less near than the nearest; a word that is known itself was hardly meant for one that is little like it.
+    from meant where nearness >= nearest * 2 / 3 group by place) m)`;
 
 /** What a stage finds of a section, in its order; only asked where those before it found too little. */
-function found(section: Section, stage: Stage, before: readonly string[]): string {
+function found(section: Section, stage: Stage, before: readonly string[], typed: readonly string[]): string {
   const { table, id, findable } = SOURCES[section];
-  const { by, rank, from, cut } = stage;
+  const { by, rank, from, cut, mostRank, mends } = stage;
   const name = `${section}_${stage.name}`;
   const rows = from.map((rows, i) => `(select s.${id} as id, ${rank} as rank, ${i} as source from ${by}, ${rows})`);
-  const enough = before.map((name) => `(select count(*) from ${name})`).join(" + ");
+  const count = (names: readonly string[]) => names.map((name) => `(select count(*) from ${name})`).join(" + ") || "0";
+  const conditions = [
+    `coalesce((select after_rank from asked), 0) <= ${mostRank}`,
+    `${count(before)} < (select most from asked)`,
+    ...mends ? [`(not (select known from asked) or ${count(typed)} = 0)`] : [],
+  ];
   // Row by row, by their keys (`limit 1`): the planner would rather read whole tables.
   return `${name}_rows as materialized (
-  select * from (${rows.join(" union all ")}) r
-  where coalesce((select after_rank from asked), 0) <= ${stage.mostRank}${
-    enough && ` and ${enough} < (select most from asked)`
-  }),
+  select * from (${rows.join(" union all ")}) r where ${conditions.join(" and ")}),
 ${name} as materialized (
   select c.* from (
     select c.id, c.rank, coalesce(n.followers, 0) as followers from (
@@ -79,8 +83,8 @@ ${name} as materialized (
       cross join lateral (select s.${id}, ${rank} from ${by}, ${table} s where s.${id} = top.${id} limit 1) r) c
     left join lateral (select n.followers from popular_pages n where n.${id} = c.id limit 1) n on true
     cross join asked a
-    where c.rank is not null and right(c.id::text, 8) <> all(a.seen) and (a.after_rank is null
-      or (c.rank, -coalesce(n.followers, 0), c.id) > (a.after_rank, a.after_followers, a.after_id))
+    where c.rank is not null and (a.after_rank is null or right(c.id::text, 8) <> all(a.seen)
+      and (c.rank, -coalesce(n.followers, 0), c.id) > (a.after_rank, a.after_followers, a.after_id))
     order by c.rank, coalesce(n.followers, 0) desc, c.id) c
   cross join lateral (select from ${findable} where f.id = c.id limit 1) f
   order by c.rank, c.followers desc, c.id limit (select most from asked))`;
@@ -88,14 +92,22 @@ ${name} as materialized (
 
 function statement(...sections: Section[]): string {
   const parts = [ASKED, MENDED];
-  const results = sections.map((section) => {
-    const names: string[] = [];
-    for (const stage of stagesOf(SOURCES[section])) {
-      parts.push(found(section, stage, names));
-      names.push(`${section}_${stage.name}`);
+  const names: Record<Section, string[]> = { pages: [], users: [] };
+  const typed: string[] = [];
+  // Whether anything was found as typed is told by both sections together.
+  for (const mends of [false, true]) {
+    for (const section of sections) {
+      for (const stage of stagesOf(SOURCES[section]).filter((stage) => stage.mends === mends)) {
+        parts.push(found(section, stage, names[section], typed));
+        names[section].push(`${section}_${stage.name}`);
+        if (!mends) typed.push(`${section}_${stage.name}`);
+      }
     }
-    const all = names.map((name) => `select * from ${name}`).join(" union all ");
-    return `(select '${section}' as section, h.* from (${all}) h order by h.rank, h.followers desc, h.id limit (select most from asked))`;
+  }
+  const results = sections.map((section) => {
+    const all = names[section].map((name) => `select * from ${name}`).join(" union all ");
+    return `(select '${section}' as section, h.* from (${all}) h
+    order by h.rank, h.followers desc, h.id limit (select most from asked))`;
   });
   return `with ${parts.join(",\n")}
 select h.section, h.rank, h.followers, ${SHOWN}

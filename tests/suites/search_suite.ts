@@ -48,7 +48,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     say(`${driver}: nDCG@10 of all ${gained.length}: ${mean(gained).toFixed(3)}`);
   });
 
-  test("puts the exact handle first, then names, beginnings, words, tags, descriptions, typing errors", async () => {
+  test("puts the exact handle first, then names, beginnings, words, tags, descriptions", async () => {
     const kinds = [
       { handle: "zebra" },
       { handle: "z-e-bra" },
@@ -59,7 +59,6 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
       { handle: "p4", tags: ["zebra"] },
       { handle: "p5", description: "On the zebra and its stripes" },
       { handle: "p6", name: "The zebralike" },
-      { handle: "p7", name: "A zebar" },
     ];
     // The worse it fits, the more follow it: that is no reason to come first.
     for (const [followers, page] of kinds.entries()) await addPage(sql, keeper, { ...page, followers });
@@ -139,6 +138,18 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await pages("kingfihser lrak"), []);
   });
 
+  test("takes words for what they are where all are known and found, and else puts the nearest first", async () => {
+    await addPage(sql, keeper, { handle: "p15", name: "A nightjar", followers: 1 });
+    await addPage(sql, keeper, { handle: "p16", name: "A nightjay", followers: 9 });
+    assert.deepEqual(await pages("nightjay"), ["p16"]);
+    assert.deepEqual(await pages("nightjaar"), ["p15", "p16"]);
+    // Known words that are nowhere together.
+    await addPage(sql, keeper, { handle: "p17", name: "Nigthjar" });
+    assert.deepEqual(await pages("nigthjar kingfisher"), []);
+    await addPage(sql, keeper, { handle: "p18", name: "Nightjar, kingfisher" });
+    assert.deepEqual(await pages("nigthjar kingfisher"), ["p18"]);
+  });
+
   test("sets the threshold of similarity for its own statement only", async () => {
     const threshold = async () =>
       (await sql.query<{ value: string }>("select current_setting('pg_trgm.similarity_threshold') as value"))[0]!.value;
@@ -185,7 +196,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     const all = await search(sql, keeper, { q: "colony", sections: ["pages"], limit: 5_000, verifiedOnly: true });
     const [names, handles] = [all.map(nameOf), new Set(all.map(nameOf))];
     assert.equal(names.length, handles.size, "nothing comes twice");
-    assert.ok(names.length >= 500, `${names.length} of 1,500 were found`);
+    assert.ok(names.length >= 300, `${names.length} of 1,500 were found`);
     const ranks = all.map(({ rank, followers }) => rank * 1e9 - followers);
     assert.deepEqual(ranks, ranks.toSorted((a, b) => a - b));
     // What is not more than it looks at is all there.
@@ -211,8 +222,8 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
       }
       assert.deepEqual(read.map(nameOf), all.map(nameOf));
     }
-    const seen = all.slice(0, 3).map((hit) => idOf(hit).slice(-8));
-    assert.deepEqual((await ask(100, { seen })).map(nameOf), all.slice(3).map(nameOf));
+    const seen = all.slice(1, 3).map((hit) => idOf(hit).slice(-8));
+    assert.deepEqual((await ask(100, { after: placeOf(all[0]), seen })).map(nameOf), all.slice(3).map(nameOf));
   });
 }
 
