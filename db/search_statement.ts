@@ -2,7 +2,7 @@
  * The statement of a search. Its parameters: 1 the viewer, 2 whether only verified people are found, 3 what was typed, 4 the most hits of a
  * section, 5–7 rank, followers and id to go on after, 8 the ends of ids that were shown.
  *
- * Every step is bounded, however much matches (`docs/decisions/0011-search.md`): each index gives its first rows; where that is
+ * Every step is bounded, however much matches (`docs/decisions/0013-search.md`): each index gives its first rows; where that is
  * not all, the most followed pages are looked through as well; other spellings are tried only where hits are few.
  */
 import { SHOWN } from "./pages.ts";
