@@ -43,7 +43,7 @@ async function ask(request: Request, base: string, hop: Record<string, string>):
     if (value !== null) headers.set(name, value);
   }
   using patience = new Patience(ANSWER_MS, "The key–value store is silent");
-  const body = await bodyOf(request, patience);
+  const body = await bodyOf(request, url.pathname, patience);
   const { method } = request;
   let answer: Response;
   try {
@@ -56,16 +56,21 @@ async function ask(request: Request, base: string, hop: Record<string, string>):
   return new Response(answer.body, { status: answer.status, headers: passedOn });
 }
 
-/** What is short goes as a whole; what is long streams through. */
-async function bodyOf(request: Request, patience: Patience): Promise<BodyInit | null> {
+/**
+ * What is short is taken whole first; what is long streams through. What has an effect is a stream in any case: a body that is
+ * bytes is sent again by the platform itself, unseen, when a connection that was used before breaks (denoland/deno#35610).
+ */
+async function bodyOf(request: Request, path: string, patience: Patience): Promise<BodyInit | null> {
   const announced = request.headers.get("content-length");
   if (request.body === null) return null;
   if (announced === null || Number(announced) > BODY_BOUND) return ReadableStream.from(heard(request.body, patience));
+  let bytes: Uint8Array<ArrayBuffer>;
   try {
-    return await request.bytes();
+    bytes = await request.bytes();
   } catch (error) {
     throw new AppError("invalid-json", "The body ended early", { cause: error });
   }
+  return onlyReads(path) ? bytes : ReadableStream.from([bytes]);
 }
 
 async function* heard(body: ReadableStream<Uint8Array>, patience: Patience): AsyncGenerator<Uint8Array> {
@@ -79,8 +84,11 @@ async function* heard(body: ReadableStream<Uint8Array>, patience: Patience): Asy
 function unanswered(error: unknown, path: string): AppError {
   const cause = error instanceof Error ? error.cause : undefined;
   if (cause instanceof AppError) return cause;
-  const onlyReads = /\/(read|keys)$/.test(path);
   const sent = !(cause instanceof Error && cause.message.includes("(Connect)"));
-  if (sent && !onlyReads) return new AppError("outcome-unknown", undefined, { cause: error });
+  if (sent && !onlyReads(path)) return new AppError("outcome-unknown", undefined, { cause: error });
   return new AppError("kv-unavailable", undefined, { retryAfter: 1, cause: error });
+}
+
+function onlyReads(path: string): boolean {
+  return /\/(read|keys)$/.test(path);
 }

@@ -100,14 +100,14 @@ export class NodeProcess implements AsyncDisposable {
 
   /** SIGKILL; the data stays for `restart`. */
   async kill(): Promise<void> {
-    this.#signal("SIGKILL");
+    this.signal("SIGKILL");
     await this.#end();
   }
 
   /** SIGTERM; tells how it ended and in how many milliseconds. */
   async stop(): Promise<{ code: number; ms: number }> {
     const start = performance.now();
-    this.#signal("SIGTERM");
+    this.signal("SIGTERM");
     const { code } = await this.#end();
     return { code, ms: performance.now() - start };
   }
@@ -123,7 +123,7 @@ export class NodeProcess implements AsyncDisposable {
     return await this.#ended!;
   }
 
-  #signal(name: Deno.Signal): void {
+  signal(name: Deno.Signal): void {
     try {
       this.#child?.kill(name);
     } catch {
