@@ -18,6 +18,7 @@ const BUSY = [
   "page_search",
   "user_search",
   "spellings",
+  "kv_spaces",
   "kv",
   "moderation_chain",
   "reports",

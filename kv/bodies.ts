@@ -76,17 +76,23 @@ export function parseKeys(text: string): unknown {
 
 /** A body with `data`, and perhaps `if_version`, as `Members`. Throws `repeated-keys`. */
 export function parsePairs(text: string): unknown {
-  const body = parseText(text);
-  const outer = membersOf(text, 2);
-  if (!outer) return body;
+  const outer = membersIn(text);
+  if (!outer) return parseText(text);
   refuseRepeated(outer.keys, (key) => key);
-  for (const name of ["data", "if_version"]) {
-    const inner = outer.inner[outer.keys.indexOf(name)];
-    if (!inner) continue;
+  return Object.fromEntries(outer.keys.map((name, i) => {
+    const inner = name === "data" || name === "if_version" ? outer.inner[i] : undefined;
+    if (!inner) return [name, JSON.parse(outer.values[i]!)];
     refuseRepeated(inner.keys, (key) => `${name}.${key}`);
-    (body as Record<string, unknown>)[name] = inner;
+    return [name, inner];
+  }));
+}
+
+function membersIn(text: string): Members | undefined {
+  try {
+    return membersOf(text, 2);
+  } catch (error) {
+    throw error instanceof SyntaxError ? new AppError("invalid-json") : error;
   }
-  return body;
 }
 
 /** Throws `repeated-keys`, which names each key that comes again; `pathOf` says where. */

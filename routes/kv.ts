@@ -1,9 +1,10 @@
 import { z } from "zod";
 import type { ServiceContext } from "../context.ts";
 import { decodeCursor, encodeCursor } from "../db/cursor.ts";
-import { deletePairs, listKeys, readPairs, SHARED_SPACE, writeIfVersion, writePairs } from "../db/kv.ts";
+import { deletePairs, listKeys, SHARED_SPACE, writeIfVersion, writePairs } from "../db/kv.ts";
 import { AppError } from "../errors.ts";
 import * as bodies from "../kv/bodies.ts";
+import { KeptPairs } from "../kv/kept.ts";
 import type { Caller } from "../security/principals.ts";
 import { answer, answerText, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 
@@ -43,6 +44,8 @@ const WriteBody = z.strictObject({
 });
 
 export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
+  const kept = new KeptPairs(api.ctx.sql);
+
   endpoint(api, {
     method: "post",
     path: "/kv/read",
@@ -61,12 +64,10 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
         }),
       },
     },
-  }, async ({ ctx, caller, body: { keys, space, versions } }) => {
+  }, async ({ caller, body: { keys, space, versions } }) => {
     refuseRepeated(keys);
-    const { pairs, versions: found, lengths } = await readPairs(ctx.sql, spaceOf(caller, space), keys, {
-      mostBytes: ANSWER_BOUND,
-      versions,
-    });
+    const options = { mostBytes: ANSWER_BOUND, versions };
+    const { pairs, versions: found, lengths } = await kept.read(spaceOf(caller, space), keys, options);
     if (pairs === null) throw unreadable(keys, new Map(lengths));
     // As they were written: whoever parsed them here would round long numbers.
     return answerText(200, `{"data":{${pairs}}${found === null ? "" : `,"versions":{${found}}`}}`, null);
