@@ -87,8 +87,7 @@ export async function listKeys(
 }
 
 export interface PairsToWrite {
-  /** Who writes; the account must still be there. */
-  owner: string;
+  /** One's own goes with its account; where that is gone, nothing is written. */
   space: string;
   keys: readonly string[];
   /** As JSON text. */
@@ -110,84 +109,109 @@ export interface Written {
 }
 
 /**
- * The space, if its account is there and the receipt tells of no effect yet: made by the first write, and from then on taken and
- * counted up, so that every other write waits. `$1` is the account, `$2` the receipt, `$4` the space.
+ * Which batches may be written: those whose account is there and whose receipt tells of no effect yet. Then their spaces, made by the
+ * first write and from then on taken and counted up, so that every other write waits.
  */
-const TAKEN = `open as materialized (select from receipts where id = $2 and result is null for update),
-account as materialized (select id from users where id = $1),
-space as (
-  insert into kv_spaces as s (id, owner_id) select $4, nullif($4, '${SHARED_SPACE}'::uuid) from account
-  where $2::uuid is null or exists (select from open)
-  on conflict (id) do update set revision = s.revision + 1 returning s.revision)`;
-const REVISION = "(select revision from space)";
-const ENDS = "now() + $3::int * interval '1 second'";
-const GIVEN = `unnest($5::text[], string_to_array($6, ${SEPARATOR_SQL})`;
-const WHAT_CAME =
-  "not exists (select from account) as gone, exists (select from account) and not exists (select from space) as repeated";
+const TAKEN = `batches as materialized (
+  select * from unnest($1::uuid[], $2::uuid[], $3::int[]) with ordinality b (space, receipt, ttl_s, batch)),
+open as materialized (
+  select id from receipts where id = any($2::uuid[]) and result is null order by id for update),
+judged as materialized (
+  select b.*, b.space <> '${SHARED_SPACE}' and not exists (select from users u where u.id = b.space) as gone,
+    b.receipt is not null and not exists (select from open o where o.id = b.receipt) as repeated
+  from batches b),
+fit as materialized (select * from judged where not gone and not repeated),
+spaces as (
+  insert into kv_spaces as s (id, owner_id) select distinct space, nullif(space, '${SHARED_SPACE}') from fit order by space
+  on conflict (id) do update set revision = s.revision + 1 returning s.id, s.revision)`;
+const GIVEN = `unnest($4::int[], $5::text[], string_to_array($6, ${SEPARATOR_SQL})`;
+const ENDS = "now() + f.ttl_s * interval '1 second'";
 
-/** Writes those that are not there, or all of them. Of several writers of a new key the first one wins. */
-export async function writePairs(sql: Sql, write: PairsToWrite & { overwrite: boolean }): Promise<Written> {
+/**
+ * Writes batches: of each, the keys that are not there, or all. Of several writers of a new key the first one wins. No key of a space
+ * may be in two of the batches. Throws a `constraint` where one of several is of an account that went at this moment.
+ */
+export async function writePairs(sql: Sql, batches: readonly PairsToWrite[], overwrite: boolean): Promise<Written[]> {
   return await written(
     sql,
+    batches,
+    [overwrite],
     "kv.write",
     `with ${TAKEN},
     written as (
       insert into kv as k (space, key, value, version, expires_at)
-      select $4, g.key, g.value, ${REVISION}, ${ENDS} from ${GIVEN}) g (key, value) where exists (select from space)
+      select f.space, g.key, g.value, s.revision, ${ENDS}
+      from ${GIVEN}) g (batch, key, value) join fit f on f.batch = g.batch join spaces s on s.id = f.space
       on conflict (space, key) do update
         set value = excluded.value, version = excluded.version, expires_at = excluded.expires_at
         where $7 or k.expires_at <= now()
-      returning key),
-    answer as materialized (
-      select case when (select count(*) from written) = cardinality($5::text[]) then '[]' else (
-        select coalesce(json_agg(g.key order by g.at), '[]') from unnest($5::text[]) with ordinality g (key, at)
-        where not exists (select from written w where w.key = g.key)) end as ignored),
+      returning k.space, k.key),
+    left_out as materialized (
+      select g.batch, json_agg(g.key order by g.at) as keys
+      from unnest($4::int[], $5::text[]) with ordinality g (batch, key, at) join fit f on f.batch = g.batch
+      where (select count(*) from written) < cardinality($5::text[])
+        and not exists (select from written w where w.space = f.space and w.key = g.key)
+      group by g.batch),
     receipted as (
-      update receipts set result = jsonb_build_object('ignored', a.ignored) from answer a
-      where id = $2 and exists (select from space))
-    select ${WHAT_CAME}, ignored, '[]'::json as changed from answer`,
-    [...params(write), write.overwrite],
+      update receipts r set result = jsonb_build_object('ignored', coalesce(o.keys, '[]'))
+      from fit f left join left_out o on o.batch = f.batch where r.id = f.receipt)
+    select gone, repeated, coalesce(o.keys, '[]') as ignored, '[]'::json as changed
+    from judged j left join left_out o on o.batch = j.batch order by j.batch`,
   );
 }
 
-/** Writes all of these keys if each is at its version; if one is not, none. */
-export async function writeIfVersion(
-  sql: Sql,
-  write: PairsToWrite & { versions: readonly number[] },
-): Promise<Written> {
+/** Writes all keys of a batch if each is at its version; if one is not, none. */
+export async function writeIfVersion(sql: Sql, batch: PairsToWrite, versions: readonly number[]): Promise<Written> {
   // Who had the space before may have changed rows since this statement began: `for update` has what holds now.
-  return await written(
+  const [answer] = await written(
     sql,
+    [batch],
+    [versions],
     "kv.write_if_version",
     `with ${TAKEN},
-    given as materialized (select * from ${GIVEN}, $7::bigint[]) g (key, value, version)),
+    given as materialized (
+      select f.*, g.key, g.value, g.version from ${GIVEN}, $7::bigint[]) g (batch, key, value, version)
+      join fit f on f.batch = g.batch),
     held as materialized (
       select k.key, k.version from kv k
-      where k.space = $4 and k.key = any($5::text[]) and ${ALIVE} and exists (select from space) for update),
+      where k.space = ($1::uuid[])[1] and k.key = any($5::text[]) and ${ALIVE} and exists (select from spaces) for update),
     changed as materialized (
       select g.key from given g left join held h on h.key = g.key where h.version is distinct from g.version),
     written as (
-      update kv k set value = g.value, version = ${REVISION}, expires_at = ${ENDS}
-      from given g where k.space = $4 and k.key = g.key and exists (select from space) and not exists (select from changed)),
+      update kv k set value = f.value, version = s.revision, expires_at = ${ENDS}
+      from given f join spaces s on s.id = f.space
+      where k.space = f.space and k.key = f.key and not exists (select from changed)),
     receipted as (
-      update receipts set result = '{"ignored": []}'
-      where id = $2 and exists (select from space) and not exists (select from changed))
-    select ${WHAT_CAME}, '[]'::json as ignored, (select coalesce(json_agg(key), '[]') from changed) as changed`,
-    [...params(write), write.versions],
+      update receipts r set result = '{"ignored": []}' from fit f
+      where r.id = f.receipt and not exists (select from changed))
+    select gone, repeated, '[]'::json as ignored, (select coalesce(json_agg(key), '[]') from changed) as changed from judged`,
   );
+  return answer!;
 }
 
-function params({ owner, receipt, ttlS, space, keys, values }: PairsToWrite): Param[] {
-  return [owner, receipt ?? null, ttlS, space, keys, values.join(SEPARATOR)];
-}
-
-async function written(sql: Sql, name: string, text: string, params: Param[]): Promise<Written> {
+async function written(
+  sql: Sql,
+  batches: readonly PairsToWrite[],
+  more: readonly Param[],
+  name: string,
+  text: string,
+): Promise<Written[]> {
+  const params = [
+    batches.map(({ space }) => space),
+    batches.map(({ receipt }) => receipt ?? null),
+    batches.map(({ ttlS }) => ttlS),
+    batches.flatMap(({ keys }, i) => keys.map(() => i + 1)),
+    batches.flatMap(({ keys }) => keys),
+    batches.flatMap(({ values }) => values).join(SEPARATOR),
+    ...more,
+  ];
   try {
-    return (await sql.query<Written>(text, params, name))[0]!;
+    return await sql.query<Written>(text, params, name);
   } catch (error) {
     // The account went while its first write was under way.
-    if (!(error instanceof SqlError) || error.constraint !== "kv_spaces_owner_id_fkey") throw error;
-    return { gone: true, repeated: false, ignored: [], changed: [] };
+    const gone = error instanceof SqlError && error.constraint === "kv_spaces_owner_id_fkey" && batches.length === 1;
+    if (!gone) throw error;
+    return [{ gone, repeated: false, ignored: [], changed: [] }];
   }
 }
 

@@ -1,10 +1,11 @@
 import { z } from "zod";
 import type { ServiceContext } from "../context.ts";
 import { decodeCursor, encodeCursor } from "../db/cursor.ts";
-import { deletePairs, listKeys, SHARED_SPACE, writeIfVersion, writePairs } from "../db/kv.ts";
+import { deletePairs, listKeys, SHARED_SPACE, writeIfVersion } from "../db/kv.ts";
 import { AppError } from "../errors.ts";
 import * as bodies from "../kv/bodies.ts";
 import { KeptPairs } from "../kv/kept.ts";
+import { PairWriter } from "../kv/pair_writer.ts";
 import type { Caller } from "../security/principals.ts";
 import { answer, answerText, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 
@@ -45,6 +46,7 @@ const WriteBody = z.strictObject({
 
 export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
   const kept = new KeptPairs(api.ctx.sql);
+  const writer = new PairWriter(api.ctx.sql);
 
   endpoint(api, {
     method: "post",
@@ -89,10 +91,10 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
   }, async ({ ctx, caller, body, receipt }) => {
     if (receipt?.result) return answer(201, { status: "success", ...receipt.result });
     const { data: { keys, values }, mode, if_version: versions, ttl_s: ttlS = null } = body;
-    const write = { owner: caller.id, space: spaceOf(caller, body.space), keys, values, ttlS, receipt: receipt?.id };
+    const batch = { space: spaceOf(caller, body.space), keys, values, ttlS, receipt: receipt?.id };
     const written = versions
-      ? await writeIfVersion(ctx.sql, { ...write, versions: keys.map((key) => versions.get(key)!) })
-      : await writePairs(ctx.sql, { ...write, overwrite: mode === "overwrite" });
+      ? await writeIfVersion(ctx.sql, batch, keys.map((key) => versions.get(key)!))
+      : await writer.write(batch, mode === "overwrite");
     if (written.gone) throw new AppError("token-invalid");
     // Who did it first is about to answer; that answer is there for the next try.
     if (written.repeated) throw new AppError("idempotency-key-running", undefined, { retryAfter: 1 });

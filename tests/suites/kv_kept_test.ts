@@ -39,8 +39,7 @@ async function withSpace(test: (sql: Counting, space: string) => Promise<void>):
 
 function write(sql: Sql, space: string, data: Record<string, unknown>, ttlS: number | null = null) {
   const values = Object.values(data).map((value) => JSON.stringify(value));
-  const pairs = { owner: space, space, keys: Object.keys(data), values, ttlS, receipt: undefined };
-  return writePairs(sql, { ...pairs, overwrite: true });
+  return writePairs(sql, [{ space, keys: Object.keys(data), values, ttlS, receipt: undefined }], true);
 }
 
 function inside(pairs: string | null): unknown {

@@ -1,9 +1,11 @@
 /** What the statements of the key–value store promise when many run at once; the same on each database. */
 import assert from "node:assert/strict";
 import { deletePairs, type PairsToWrite, readPairs, sweepPairs, writeIfVersion, writePairs } from "../../db/kv.ts";
+import { PairWriter } from "../../kv/pair_writer.ts";
 import { migrate } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../security/ids.ts";
+import { Seeded } from "../support/seeded.ts";
 
 const OPTIONS = { mostBytes: 1_000_000, versions: true };
 
@@ -55,7 +57,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
         write(sql, owner, forth, { overwrite: true }),
         write(sql, owner, back, { overwrite: true }),
         write(sql, owner, back),
-        writeIfVersion(sql, { ...pairs(owner, half), versions: seen.toReversed() }),
+        writeIfVersion(sql, pairs(owner, half), seen.toReversed()),
         deletePairs(sql, owner, Object.keys(named(40, 20)).reverse()),
         write(sql, owner, forth, { overwrite: true }),
         deletePairs(sql, owner, Object.keys(named(40, 20))),
@@ -92,7 +94,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
       const tries = await Promise.all(
         Array.from({ length: 12 }, (_, i) => {
           const data = i % 2 ? { a: i, b: i } : { b: i, a: i };
-          return writeIfVersion(sql, { ...pairs(owner, data), versions: Object.keys(data).map((key) => seen[key]!) });
+          return writeIfVersion(sql, pairs(owner, data), Object.keys(data).map((key) => seen[key]!));
         }),
       );
       const winners = tries.flatMap(({ changed }, i) => changed.length === 0 ? [i] : []);
@@ -118,7 +120,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     await write(sql, owner, { a: 1 });
     const { a } = JSON.parse(`{${(await found(sql, owner, ["a"])).versions}}`);
     const receipt = await newReceipt(sql);
-    const swap = (version: number) => writeIfVersion(sql, { ...pairs(owner, { a: 2 }), receipt, versions: [version] });
+    const swap = (version: number) => writeIfVersion(sql, { ...pairs(owner, { a: 2 }), receipt }, [version]);
     assert.deepEqual((await swap(a + 1_000)).changed, ["a"]);
     assert.equal(await resultOf(sql, receipt), null);
     assert.deepEqual(await swap(a), { gone: false, repeated: false, ignored: [], changed: [] });
@@ -135,12 +137,83 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
       const late = Array.from({ length: 8 }, (_, i) => write(sql, owner, named(i * 50, 50), { overwrite: true }));
       await Promise.all([...writes, gone, ...late]);
       assert.equal((await write(sql, owner, { a: 1 })).gone, true);
-      const versions = [1];
-      assert.equal((await writeIfVersion(sql, { ...pairs(owner, { a: 1 }), versions })).gone, true);
+      assert.equal((await writeIfVersion(sql, pairs(owner, { a: 1 }), [1])).gone, true);
       const [left] = await sql.query<{ n: number }>("select count(*) as n from kv where space = $1", [owner]);
       assert.equal(left!.n, 0);
     }
   });
+
+  test("Batches that wait share a statement, and each has its own answer", async (sql, owner) => {
+    const others = [await account(sql), await account(sql), await account(sql)];
+    const gone = newId();
+    const receipt = await newReceipt(sql);
+    await write(sql, owner, { a: "there" });
+    await write(sql, others[0]!, { x: 1 }, { receipt });
+    let statements = 0;
+    const writer = new PairWriter({ ...sql, query: (...asked) => (statements++, sql.query(...asked)) } as Sql);
+    const answers = await Promise.all([
+      writer.write(pairs(owner, { b: 1, a: 2, c: 3 }), false),
+      writer.write({ ...pairs(others[0]!, { x: 2, y: 2 }), receipt }, false),
+      writer.write(pairs(gone, { a: 1 }), false),
+      writer.write({ ...pairs(others[1]!, { a: 1 }), ttlS: 60 }, false),
+      writer.write(pairs(owner, { d: 4 }), false),
+      // Another mode, and keys that the first has, wait for the next.
+      writer.write(pairs(others[2]!, { z: 1 }), true),
+      writer.write(pairs(owner, { c: "late", e: 5 }), false),
+    ]);
+    assert.equal(statements, 3);
+    assert.deepEqual(answers.map(({ gone, repeated, ignored }) => gone ? "gone" : repeated ? "repeated" : ignored), [
+      ["a"],
+      "repeated",
+      "gone",
+      [],
+      [],
+      [],
+      ["c"],
+    ]);
+    assert.deepEqual(await read(sql, owner, ["a", "b", "c", "d", "e"]), { a: "there", b: 1, c: 3, d: 4, e: 5 });
+    assert.equal((await found(sql, others[0]!, ["y"])).pairs, null);
+    assert.deepEqual(await read(sql, others[1]!, ["a"]), { a: 1 });
+    assert.ok((await found(sql, others[1]!, ["a"])).expires_at !== null);
+  });
+
+  test("A statement that cannot be run for all is run for each", async (sql, owner) => {
+    const other = await account(sql);
+    const writer = new PairWriter(sql);
+    // What no caller can send.
+    const broken = { ...pairs(owner, { a: 1 }), keys: ["\0"] };
+    const answers = await Promise.allSettled([
+      writer.write(pairs(other, { a: 1 }), false),
+      writer.write(broken, false),
+      writer.write(pairs(owner, { b: 1 }), false),
+    ]);
+    assert.deepEqual(answers.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled"]);
+    assert.deepEqual(await read(sql, other, ["a"]), { a: 1 });
+  });
+
+  test(
+    "However many write at once through two processes, each new key has one writer and all are answered",
+    async (sql, owner) => {
+      const random = new Seeded(7);
+      const owners = [owner, await account(sql), await account(sql)];
+      const writers = [new PairWriter(sql), new PairWriter(sql)];
+      const batches = Array.from({ length: 150 }, (_, i) => ({
+        space: random.pick(owners),
+        data: Object.fromEntries(Array.from({ length: random.whole(1, 8) }, () => [`key ${random.whole(0, 60)}`, i])),
+      }));
+      const answers = await Promise.all(
+        batches.map(({ space, data }) => random.pick(writers).write(pairs(space, data), false)),
+      );
+      for (const space of owners) {
+        const keys = [...new Set(batches.flatMap((batch) => batch.space === space ? Object.keys(batch.data) : []))];
+        const stored = await read(sql, space, keys);
+        for (const [i, batch] of batches.entries()) {
+          if (batch.space !== space) continue;
+          assert.deepEqual(answers[i]!.ignored, Object.keys(batch.data).filter((key) => stored[key] !== i));
+        }
+      }
+    },
+  );
 
   test("What has expired is swept in bounded bites, and nothing else is", async (sql, owner) => {
     await write(sql, owner, named(0, 25), { ttlS: 60 });
@@ -167,16 +240,16 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
 
 function pairs(owner: string, data: Record<string, unknown>): PairsToWrite {
   const values = Object.values(data).map((value) => JSON.stringify(value));
-  return { owner, space: owner, keys: Object.keys(data), values, ttlS: null, receipt: undefined };
+  return { space: owner, keys: Object.keys(data), values, ttlS: null, receipt: undefined };
 }
 
-function write(
+async function write(
   sql: Sql,
   owner: string,
   data: Record<string, unknown>,
-  more: Partial<PairsToWrite> & { overwrite?: boolean } = {},
+  { overwrite = false, ...more }: Partial<PairsToWrite> & { overwrite?: boolean } = {},
 ) {
-  return writePairs(sql, { ...pairs(owner, data), overwrite: false, ...more });
+  return (await writePairs(sql, [{ ...pairs(owner, data), ...more }], overwrite))[0]!;
 }
 
 function found(sql: Sql, owner: string, keys: string[]) {
