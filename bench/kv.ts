@@ -54,7 +54,7 @@ export async function benchKv({ seconds }: { seconds: number }): Promise<Row[]> 
 }
 
 /** Any 100 of a person's keys. */
-function readScript({ path, tokens }: Side): string {
+export function readScript({ path, tokens }: Side): string {
   return `${callers(tokens)}
 math.randomseed(7)
 local bodies = {}
@@ -74,7 +74,7 @@ end`;
 }
 
 /** 100 new keys, which no other run of the script has. */
-function writeScript({ path, tokens }: Side): string {
+export function writeScript({ path, tokens }: Side): string {
   return `${callers(tokens)}
 local values = {}
 for i = 1, ${BATCH} do values[i] = '":' .. string.gsub('${VALUE}', "@", i) end

@@ -128,6 +128,31 @@ const GIVEN = `unnest($4::int[], $5::text[], string_to_array($6, ${SEPARATOR_SQL
 const ENDS = "now() + f.ttl_s * interval '1 second'";
 
 /**
+ * Writes batches none of whose keys is there; where one is, nothing is written, and it throws a `constraint` (`isThere`). What most
+ * batches are, at two thirds of what `writePairs` costs Postgres.
+ */
+export async function insertPairs(sql: Sql, batches: readonly PairsToWrite[]): Promise<Written[]> {
+  return await written(
+    sql,
+    batches,
+    [],
+    "kv.insert",
+    `with ${TAKEN},
+    written as (
+      insert into kv (space, key, value, version, expires_at)
+      select f.space, g.key, g.value, s.revision, ${ENDS}
+      from ${GIVEN}) g (batch, key, value) join fit f on f.batch = g.batch join spaces s on s.id = f.space),
+    receipted as (update receipts r set result = '{"ignored": []}' from fit f where r.id = f.receipt)
+    select gone, repeated, '[]'::json as ignored, '[]'::json as changed from judged order by batch`,
+  );
+}
+
+/** Whether an insert failed since one of its keys is there, expired or not. */
+export function isThere(error: unknown): boolean {
+  return error instanceof SqlError && error.constraint === "kv_pkey";
+}
+
+/**
  * Writes batches: of each, the keys that are not there, or all. Of several writers of a new key the first one wins. No key of a space
  * may be in two of the batches. Throws a `constraint` where one of several is of an account that went at this moment.
  */
@@ -217,13 +242,7 @@ async function written(
 
 /** Deletes these keys; tells those that were there. */
 export async function deletePairs(sql: Sql, space: string, keys: readonly string[]): Promise<string[]> {
-  const rows = await sql.query<{ key: string }>(
-    `with space as (update kv_spaces set revision = revision + 1 where id = $1 returning 1)
-    delete from kv k where k.space = $1 and k.key = any($2::text[]) and ${ALIVE} and exists (select from space)
-    returning k.key`,
-    [space, keys],
-    "kv.delete",
-  );
+  const rows = await sql.query<{ key: string }>("select key from kv_delete($1, $2)", [space, keys], "kv.delete");
   return rows.map(({ key }) => key);
 }
 

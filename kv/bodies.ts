@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { AppError } from "../errors.ts";
-import { parseText, storable } from "../routes/http/body.ts";
+import { parseText } from "../routes/http/body.ts";
 import { type Members, membersOf } from "./members.ts";
 
 /** Limits of a call (`docs/limits.md`), lengths in bytes; a value's is that of its JSON as it is written. */
@@ -125,7 +125,9 @@ function wrongCount(count: number, what: string): Wrong | undefined {
 }
 
 function wrongKey(key: string): Wrong | undefined {
-  if (!storable(key)) return { rule: "well_formed", message: "Expected a key without NUL and lone surrogates" };
+  if (!key.isWellFormed() || key.includes("\0")) {
+    return { rule: "well_formed", message: "Expected a key without NUL and lone surrogates" };
+  }
   return wrongLength(key, KEY_BOUND, "key");
 }
 

@@ -1,3 +1,5 @@
+import { Buffer } from "node:buffer";
+
 /**
  * The members of a JSON object as they are written: `JSON.parse` keeps only the last of repeated keys, rounds long numbers, forgets how
  * a value was spelled, and makes objects of what is only to be kept.
@@ -26,18 +28,39 @@ const BACKSLASH = 0x5c;
 const CLOSE_LIST = 0x5d;
 const OPEN_OBJECT = 0x7b;
 const CLOSE_OBJECT = 0x7d;
+const LETTER_U = 0x75;
+const WORDS = ["null", "true", "false"].map((word) => [...word].map((letter) => letter.charCodeAt(0)));
 const ESCAPED = new Set([...'"\\/bfnrt'].map((character) => character.charCodeAt(0)));
+
+/** A text as bytes, which are read several times as fast as a string's characters; a NUL, no part of any JSON, ends them. */
+class Source {
+  readonly bytes: Buffer;
+  /** Whether each character is one byte, so that positions in both are the same. */
+  private readonly isAscii: boolean;
+
+  constructor(private readonly text: string) {
+    this.bytes = Buffer.from(text + "\0");
+    this.isAscii = this.bytes.length === text.length + 1;
+  }
+
+  slice(start: number, end: number): string {
+    return this.isAscii ? this.text.slice(start, end) : this.bytes.toString("utf8", start, end);
+  }
+}
 
 /**
  * The members of the object that `text` is, and those of its objects for so many levels; undefined where it is another value. Takes
- * what `JSON.parse` takes (RFC 8259) and throws `SyntaxError` for anything else.
+ * what `JSON.parse` takes (RFC 8259) and throws `SyntaxError` for anything else. A lone surrogate comes as U+FFFD.
  */
 export function membersOf(text: string, levels = 1): Members | undefined {
-  const start = afterSpace(text, 0);
-  const value: Passed & { members?: Members } = text.charCodeAt(start) === OPEN_OBJECT
-    ? readMembers(text, start, levels)
-    : passValue(text, start);
-  if (afterSpace(text, value.end) !== text.length) throw unexpected(text, value.end);
+  const source = new Source(text);
+  const { bytes } = source;
+  const start = afterSpace(bytes, 0);
+  const value: Passed & { members?: Members } = bytes[start] === OPEN_OBJECT
+    ? readMembers(source, start, levels)
+    : passValue(bytes, start);
+  const end = afterSpace(bytes, value.end);
+  if (end !== bytes.length - 1) throw unexpected(end);
   return value.members;
 }
 
@@ -48,119 +71,127 @@ interface Passed {
 }
 
 /** From an opening brace. Recursive only as far as it is asked. */
-function readMembers(text: string, start: number, levels: number): Passed & { members: Members } {
+function readMembers(source: Source, start: number, levels: number): Passed & { members: Members } {
+  const { bytes } = source;
   const members: Members = { keys: [], values: [], depths: [], inner: [] };
   let depth = 1;
-  let at = afterSpace(text, start + 1);
-  if (text.charCodeAt(at) === CLOSE_OBJECT) return { members, depth, end: at + 1 };
-  for (;; at = afterSpace(text, at + 1)) {
-    const keyEnd = endOfString(text, at);
-    const from = afterColon(text, keyEnd);
-    const nested = levels > 1 && text.charCodeAt(from) === OPEN_OBJECT;
-    const value: Passed & { members?: Members } = nested ? readMembers(text, from, levels - 1) : passValue(text, from);
-    members.keys.push(keyIn(text.slice(at, keyEnd)));
-    members.values.push(text.slice(from, value.end));
+  let at = afterSpace(bytes, start + 1);
+  if (bytes[at] === CLOSE_OBJECT) return { members, depth, end: at + 1 };
+  for (;; at = afterSpace(bytes, at + 1)) {
+    const keyEnd = endOfString(bytes, at);
+    const from = afterColon(bytes, keyEnd);
+    const nested = levels > 1 && bytes[from] === OPEN_OBJECT;
+    const value: Passed & { members?: Members } = nested
+      ? readMembers(source, from, levels - 1)
+      : passValue(bytes, from);
+    members.keys.push(keyIn(source, at, keyEnd));
+    members.values.push(source.slice(from, value.end));
     members.depths.push(value.depth);
     members.inner.push(value.members);
     if (value.depth >= depth) depth = value.depth + 1;
-    at = afterSpace(text, value.end);
-    const code = text.charCodeAt(at);
+    at = afterSpace(bytes, value.end);
+    const code = bytes[at];
     if (code === CLOSE_OBJECT) return { members, depth, end: at + 1 };
-    if (code !== COMMA) throw unexpected(text, at);
+    if (code !== COMMA) throw unexpected(at);
   }
 }
 
-function keyIn(quoted: string): string {
-  return quoted.includes("\\") ? JSON.parse(quoted) as string : quoted.slice(1, -1);
+/** `end` is after the closing quote. */
+function keyIn(source: Source, start: number, end: number): string {
+  const inside = source.slice(start + 1, end - 1);
+  return inside.includes("\\") ? JSON.parse(`"${inside}"`) as string : inside;
 }
 
 /** Not recursive, since a value may nest deeper than the stack. */
-function passValue(text: string, start: number): Passed {
+function passValue(bytes: Uint8Array, start: number): Passed {
   /** What closes each list and object that is open. */
   const open: number[] = [];
   let depth = 0;
   let at = start;
   for (;;) {
     // A value begins here.
-    const code = text.charCodeAt(at);
+    const code = bytes[at]!;
     if (code === OPEN_OBJECT || code === OPEN_LIST) {
       const close = code === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_LIST;
-      at = afterSpace(text, at + 1);
-      if (text.charCodeAt(at) !== close) {
+      at = afterSpace(bytes, at + 1);
+      if (bytes[at] !== close) {
         open.push(close);
         if (open.length > depth) depth = open.length;
-        if (code === OPEN_OBJECT) at = afterColon(text, endOfString(text, at));
+        if (code === OPEN_OBJECT) at = afterColon(bytes, endOfString(bytes, at));
         continue;
       }
       if (open.length >= depth) depth = open.length + 1;
       at++;
-    } else at = code === QUOTE ? endOfString(text, at) : endOfWord(text, at, code);
+    } else at = code === QUOTE ? endOfString(bytes, at) : endOfWord(bytes, at, code);
     // It has ended, and so may those around it.
     for (;;) {
       if (open.length === 0) return { end: at, depth };
-      at = afterSpace(text, at);
-      const next = text.charCodeAt(at++);
+      at = afterSpace(bytes, at);
+      const next = bytes[at++];
       const close = open[open.length - 1]!;
       if (next === COMMA) {
-        at = afterSpace(text, at);
-        if (close === CLOSE_OBJECT) at = afterColon(text, endOfString(text, at));
+        at = afterSpace(bytes, at);
+        if (close === CLOSE_OBJECT) at = afterColon(bytes, endOfString(bytes, at));
         break;
       }
-      if (next !== close) throw unexpected(text, at - 1);
+      if (next !== close) throw unexpected(at - 1);
       open.pop();
     }
   }
 }
 
 /** To the value after a key. */
-function afterColon(text: string, keyEnd: number): number {
-  const at = afterSpace(text, keyEnd);
-  if (text.charCodeAt(at) !== COLON) throw unexpected(text, at);
-  return afterSpace(text, at + 1);
+function afterColon(bytes: Uint8Array, keyEnd: number): number {
+  const at = afterSpace(bytes, keyEnd);
+  if (bytes[at] !== COLON) throw unexpected(at);
+  return afterSpace(bytes, at + 1);
 }
 
 /** After the closing quote of the string that begins at `start`. */
-function endOfString(text: string, start: number): number {
-  if (text.charCodeAt(start) !== QUOTE) throw unexpected(text, start);
-  for (let at = start + 1; at < text.length; at++) {
-    const code = text.charCodeAt(at);
+function endOfString(bytes: Uint8Array, start: number): number {
+  if (bytes[start] !== QUOTE) throw unexpected(start);
+  for (let at = start + 1;; at++) {
+    const code = bytes[at]!;
     if (code === QUOTE) return at + 1;
-    if (code === BACKSLASH) at = endOfEscape(text, at);
-    else if (code < 0x20) throw unexpected(text, at);
+    if (code === BACKSLASH) at = endOfEscape(bytes, at);
+    else if (code < 0x20) throw unexpected(at);
   }
-  throw unexpected(text, text.length);
 }
 
 /** At its last character. */
-function endOfEscape(text: string, start: number): number {
-  if (ESCAPED.has(text.charCodeAt(start + 1))) return start + 1;
-  if (/^u[0-9A-Fa-f]{4}$/.test(text.slice(start + 1, start + 6))) return start + 5;
-  throw unexpected(text, start);
+function endOfEscape(bytes: Uint8Array, start: number): number {
+  if (ESCAPED.has(bytes[start + 1]!)) return start + 1;
+  let at = start + 1;
+  if (bytes[at] === LETTER_U) { while (at < start + 5 && isHexDigit(bytes[at + 1]!)) at++; }
+  if (at < start + 5) throw unexpected(at);
+  return at;
 }
 
 /** Of a number, `true`, `false` or `null`. */
-function endOfWord(text: string, start: number, code: number): number {
-  if (code === MINUS || isDigit(code)) return endOfNumber(text, start);
-  for (const word of ["null", "true", "false"]) if (text.startsWith(word, start)) return start + word.length;
-  throw unexpected(text, start);
+function endOfWord(bytes: Uint8Array, start: number, code: number): number {
+  if (code === MINUS || isDigit(code)) return endOfNumber(bytes, start);
+  for (const word of WORDS) {
+    if (word.every((expected, i) => bytes[start + i] === expected)) return start + word.length;
+  }
+  throw unexpected(start);
 }
 
-function endOfNumber(text: string, start: number): number {
-  let at = text.charCodeAt(start) === MINUS ? start + 1 : start;
+function endOfNumber(bytes: Uint8Array, start: number): number {
+  let at = bytes[start] === MINUS ? start + 1 : start;
   // Nothing follows a zero that leads.
-  at = text.charCodeAt(at) === ZERO ? at + 1 : afterDigits(text, at);
-  if (text.charCodeAt(at) === DOT) at = afterDigits(text, at + 1);
-  const code = text.charCodeAt(at);
+  at = bytes[at] === ZERO ? at + 1 : afterDigits(bytes, at);
+  if (bytes[at] === DOT) at = afterDigits(bytes, at + 1);
+  const code = bytes[at]!;
   if (code !== 0x45 && code !== 0x65) return at;
-  const sign = text.charCodeAt(at + 1);
-  return afterDigits(text, sign === PLUS || sign === MINUS ? at + 2 : at + 1);
+  const sign = bytes[at + 1]!;
+  return afterDigits(bytes, sign === PLUS || sign === MINUS ? at + 2 : at + 1);
 }
 
 /** After one digit or more. */
-function afterDigits(text: string, start: number): number {
+function afterDigits(bytes: Uint8Array, start: number): number {
   let at = start;
-  while (isDigit(text.charCodeAt(at))) at++;
-  if (at === start) throw unexpected(text, at);
+  while (isDigit(bytes[at]!)) at++;
+  if (at === start) throw unexpected(at);
   return at;
 }
 
@@ -168,14 +199,18 @@ function isDigit(code: number): boolean {
   return code >= ZERO && code <= NINE;
 }
 
-function afterSpace(text: string, start: number): number {
+function isHexDigit(code: number): boolean {
+  return isDigit(code) || (code | 0x20) >= 0x61 && (code | 0x20) <= 0x66;
+}
+
+function afterSpace(bytes: Uint8Array, start: number): number {
   for (let at = start;; at++) {
-    const code = text.charCodeAt(at);
-    // Most often it is none; past the end it is no number, and no space either.
-    if (!(code <= 0x20) || (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09)) return at;
+    const code = bytes[at]!;
+    // Most often it is none.
+    if (code > 0x20 || (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09)) return at;
   }
 }
 
-function unexpected(text: string, at: number): SyntaxError {
-  return new SyntaxError(at < text.length ? `Unexpected character at ${at}` : "Unexpected end");
+function unexpected(at: number): SyntaxError {
+  return new SyntaxError(`Unexpected byte, or end, at ${at}`);
 }

@@ -27,3 +27,12 @@ begin
 end $$;
 create trigger kv_spaces_gone after delete on kv_spaces referencing old table as gone
   for each statement execute function forget_pairs();
+
+-- Deletes the keys of a space that are there, and tells them. A function, since its second statement sees what the writes it waited for
+-- have written: a single one would delete what they changed and leave what they added.
+create function kv_delete(of_space uuid, keys text[]) returns table (key text) language plpgsql as $$
+begin
+  update kv_spaces s set revision = s.revision + 1 where s.id = of_space;
+  return query delete from kv k
+    where k.space = of_space and k.key = any(keys) and (k.expires_at is null or k.expires_at > now()) returning k.key;
+end $$;

@@ -285,5 +285,6 @@ function mangled(random: Seeded, text: string): string {
     "\u0001",
     "",
   ]);
-  return text.slice(0, at) + other + text.slice(at + random.whole(0, 1));
+  // Half a character cannot come in UTF-8.
+  return (text.slice(0, at) + other + text.slice(at + random.whole(0, 1))).toWellFormed();
 }
