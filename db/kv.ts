@@ -117,15 +117,21 @@ const TAKEN = `batches as materialized (
 open as materialized (
   select id from receipts where id = any($2::uuid[]) and result is null order by id for update),
 judged as materialized (
-  select b.*, b.space <> '${SHARED_SPACE}' and not exists (select from users u where u.id = b.space) as gone,
+  select b.*, b.space <> '${SHARED_SPACE}' and (select true from users u where u.id = b.space) is null as gone,
     b.receipt is not null and not exists (select from open o where o.id = b.receipt) as repeated
   from batches b),
 fit as materialized (select * from judged where not gone and not repeated),
 spaces as (
   insert into kv_spaces as s (id, owner_id) select distinct space, nullif(space, '${SHARED_SPACE}') from fit order by space
-  on conflict (id) do update set revision = s.revision + 1 returning s.id, s.revision)`;
+  on conflict (id) do update set revision = s.revision + 1 returning s.id, s.revision),
+taken as materialized (
+  select array_agg(s.revision order by j.batch) as revisions
+  from judged j left join fit f on f.batch = j.batch left join spaces s on s.id = f.space)`;
 const GIVEN = `unnest($4::int[], $5::text[], string_to_array($6, ${SEPARATOR_SQL})`;
-const ENDS = "now() + f.ttl_s * interval '1 second'";
+/** By their place in arrays, since a join would compare each pair with each batch. A batch that may not be written has no revision. */
+const SPACE = "($1::uuid[])[g.batch]";
+const REVISION = "t.revisions[g.batch]";
+const ENDS = "now() + ($3::int[])[g.batch] * interval '1 second'";
 
 /**
  * Writes batches none of whose keys is there; where one is, nothing is written, and it throws a `constraint` (`isThere`). What most
@@ -140,8 +146,8 @@ export async function insertPairs(sql: Sql, batches: readonly PairsToWrite[]): P
     `with ${TAKEN},
     written as (
       insert into kv (space, key, value, version, expires_at)
-      select f.space, g.key, g.value, s.revision, ${ENDS}
-      from ${GIVEN}) g (batch, key, value) join fit f on f.batch = g.batch join spaces s on s.id = f.space),
+      select ${SPACE}, g.key, g.value, ${REVISION}, ${ENDS}
+      from ${GIVEN}) g (batch, key, value), taken t where ${REVISION} is not null),
     receipted as (update receipts r set result = '{"ignored": []}' from fit f where r.id = f.receipt)
     select gone, repeated, '[]'::json as ignored, '[]'::json as changed from judged order by batch`,
   );
@@ -165,8 +171,8 @@ export async function writePairs(sql: Sql, batches: readonly PairsToWrite[], ove
     `with ${TAKEN},
     written as (
       insert into kv as k (space, key, value, version, expires_at)
-      select f.space, g.key, g.value, s.revision, ${ENDS}
-      from ${GIVEN}) g (batch, key, value) join fit f on f.batch = g.batch join spaces s on s.id = f.space
+      select ${SPACE}, g.key, g.value, ${REVISION}, ${ENDS}
+      from ${GIVEN}) g (batch, key, value), taken t where ${REVISION} is not null
       on conflict (space, key) do update
         set value = excluded.value, version = excluded.version, expires_at = excluded.expires_at
         where $7 or k.expires_at <= now()
@@ -195,17 +201,15 @@ export async function writeIfVersion(sql: Sql, batch: PairsToWrite, versions: re
     "kv.write_if_version",
     `with ${TAKEN},
     given as materialized (
-      select f.*, g.key, g.value, g.version from ${GIVEN}, $7::bigint[]) g (batch, key, value, version)
-      join fit f on f.batch = g.batch),
+      select g.* from ${GIVEN}, $7::bigint[]) g (batch, key, value, version) where exists (select from fit)),
     held as materialized (
       select k.key, k.version from kv k
       where k.space = ($1::uuid[])[1] and k.key = any($5::text[]) and ${ALIVE} and exists (select from spaces) for update),
     changed as materialized (
       select g.key from given g left join held h on h.key = g.key where h.version is distinct from g.version),
     written as (
-      update kv k set value = f.value, version = s.revision, expires_at = ${ENDS}
-      from given f join spaces s on s.id = f.space
-      where k.space = f.space and k.key = f.key and not exists (select from changed)),
+      update kv k set value = g.value, version = ${REVISION}, expires_at = ${ENDS}
+      from given g, taken t where k.space = ${SPACE} and k.key = g.key and not exists (select from changed)),
     receipted as (
       update receipts r set result = '{"ignored": []}' from fit f
       where r.id = f.receipt and not exists (select from changed))

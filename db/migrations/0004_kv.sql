@@ -2,9 +2,11 @@
 -- so writes of a space come one after another, a value's version never comes again, and an unchanged revision means unchanged pairs.
 create table kv_spaces (
   id uuid primary key, -- the account's, or nil
-  owner_id uuid unique references users (id) on delete cascade, -- null: all share it
+  owner_id uuid references users (id) on delete cascade, -- null: all share it
   revision bigint not null default 1
 ) with (fillfactor = 50);
+-- Not unique: of two first writes at once, the one that waits must find the other by its id alone.
+create index kv_spaces_owner on kv_spaces (owner_id);
 insert into kv_spaces (id) values ('00000000-0000-0000-0000-000000000000');
 
 create table kv (
