@@ -46,13 +46,17 @@ export const follow = defineCommit<FollowRow, { state: FollowState }>("page.foll
   columns: "page_id uuid, user_id uuid, state text, at timestamptz",
   body: `had as materialized (
   select t.turn, f.state from turns t join follows f on f.page_id = t.page_id and f.user_id = t.user_id),
+-- Whoever deletes an account locks it before the sequencer; its foreign key would be looked at after that.
+present as materialized (
+  select u.id from users u where u.id in (select user_id from turns) order by u.id for key share),
 followed as (
-  insert into follows (page_id, user_id, state, created_at) select page_id, user_id, state, at from turns
+  insert into follows (page_id, user_id, state, created_at)
+  select page_id, user_id, state, at from turns where user_id in (select id from present)
   on conflict do nothing returning page_id, user_id, state, created_at),
 counted as (
   update pages p set follower_count = p.follower_count + f.followers, request_count = p.request_count + f.requests
   from (select page_id, count(*) filter (where state = 'following') as followers,
-      count(*) filter (where state = 'requested') as requests from followed group by page_id) f
+      count(*) filter (where state = 'requested') as requests from followed group by page_id order by page_id) f
   where p.id = f.page_id)`,
   tells: tell("follow.changed", {
     page: "page_id",
@@ -82,7 +86,7 @@ export const unfollow = defineCommit<UnfollowRow, { had: FollowState }>("page.un
 counted as (
   update pages p set follower_count = p.follower_count - f.followers, request_count = p.request_count - f.requests
   from (select page_id, count(*) filter (where state = 'following') as followers,
-      count(*) filter (where state = 'requested') as requests from ended group by page_id) f
+      count(*) filter (where state = 'requested') as requests from ended group by page_id order by page_id) f
   where p.id = f.page_id)`,
   tells: `${
     tell("page.hidden", {
@@ -130,7 +134,7 @@ answered as materialized (
 counted as (
   update pages p set follower_count = p.follower_count + n.accepted, request_count = p.request_count - n.answered
   from (select page_id, count(*) filter (where state = 'following') as accepted, count(*) as answered
-    from answered group by page_id) n
+    from answered group by page_id order by page_id) n
   where p.id = n.page_id)`,
     tells: tell("follow.changed", {
       page: "page_id",

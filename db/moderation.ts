@@ -123,14 +123,21 @@ export const lapseUserBlock = defineCommit<{ id: string; at: string }, Record<st
 export const deleteUser = defineCommit<{ id: string; at: string } & ByRow, { last_admin: boolean }>("user.delete", {
   columns: `id uuid, at timestamptz, ${BY_COLUMNS}`,
   body: `${lastAdmin()},
-gone as materialized (select g.* from guarded g where not g.last_admin),
+-- Accounts, then pages, then posts, then the sequencer: whoever takes several kinds takes them so, and each kind by its ids.
+gone as materialized (
+  select g.* from guarded g join users u on u.id = g.id where not g.last_admin order by g.id for update of u),
 listed as materialized (
   select g.*, u.login, jsonb_build_object('login', u.login, 'role', u.role, 'created_at', u.created_at,
       'blocked', block_as_json(u.blocked_until, u.blocked_reason),
       'pages', (select count(*) from pages p where p.owner_id = u.id and p.deleted_at is null),
       'posts', (select count(*) from posts x join pages p on p.id = x.page_id where p.owner_id = u.id)) as was
   from gone g join users u on u.id = g.id),
-own as materialized (select p.id, g.at from pages p join gone g on p.owner_id = g.id),
+touched as materialized (
+  select p.id from pages p
+  where p.owner_id in (select id from gone) or p.id in (select f.page_id from follows f join gone g on g.id = f.user_id)
+  order by p.id for no key update),
+own as materialized (
+  select p.id, g.at from pages p join gone g on p.owner_id = g.id where p.id in (select id from touched)),
 unliked as materialized (
   select l.post_id, count(*) as n from likes l join gone g on l.user_id = g.id group by l.post_id),
 locked as materialized (

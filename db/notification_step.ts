@@ -60,7 +60,9 @@ wanted as materialized (
       where (b.user_id, b.kind, b.about, b.who) = (a.user_id, a.kind, a.about, a.who)
       order by x.id, b.seq desc, x.place) n) as actors
   from acts a order by user_id, kind, about, who, seq desc),
--- Locked before the sequencer, as whoever deletes an account does.
+-- Locked before the sequencer, as whoever deletes an account does; foreign keys would be looked at after it.
+present as materialized (
+  select u.id from users u where u.id in (select user_id from wanted) order by u.id for key share),
 told_before as materialized (
   select n.* from notifications n join wanted w on (n.user_id, n.kind, n.about, n.who) = (w.user_id, w.kind, w.about, w.who)
   order by n.user_id, n.kind, n.about, n.who for update of n),
@@ -68,7 +70,7 @@ news as materialized (
   select coalesce(b.id, gen_random_uuid()) as id, w.user_id, w.kind, w.page_id, w.post_id, w.about, w.who, w.at,
     (w.actors || array(select k.id from unnest(b.actors) with ordinality k (id, place) where k.id <> all (w.actors) order by k.place))
       [1:${MOST_NAMED}] as actors
-  from wanted w left join told_before b on (b.user_id, b.kind, b.about, b.who) = (w.user_id, w.kind, w.about, w.who)
+  from wanted w join present p on p.id = w.user_id left join told_before b on (b.user_id, b.kind, b.about, b.who) = (w.user_id, w.kind, w.about, w.who)
   where b.id is null
     -- Whoever takes a like back and gives it again is no news.
     or w.kind = 'like' and not b.actors @> w.actors

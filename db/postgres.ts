@@ -12,6 +12,8 @@ export interface PostgresOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 3000;
+/** How often a statement is run that changed nothing and may succeed the next time. */
+const ATTEMPTS = 4;
 
 /** Connects lazily: an unreachable server shows at the first statement. */
 export function connectPostgres(url: string, options: PostgresOptions): Sql {
@@ -40,7 +42,7 @@ class PostgresSql implements Sql {
   }
 
   query<Row>(text: string, params: readonly Param[] = [], name?: string): Promise<Row[]> {
-    return new Promise((resolve, reject) => this.run(text, params, name, false, resolve as Resolve, reject));
+    return new Promise((resolve, reject) => this.run(text, params, name, 1, resolve as Resolve, reject));
   }
 
   // Callbacks, as each promise of `pg` would cost another turn of the microtask queue.
@@ -48,7 +50,7 @@ class PostgresSql implements Sql {
     text: string,
     params: readonly Param[],
     name: string | undefined,
-    again: boolean,
+    attempt: number,
     done: Resolve,
     fail: Fail,
   ) {
@@ -70,7 +72,9 @@ class PostgresSql implements Sql {
         // Such a prepared statement stays broken on its connection; it was refused before it ran.
         const stale = name !== undefined && (mapped.code === "0A000" || mapped.code === "26000");
         release(stale || mapped.kind === "lost");
-        if (stale && !again) this.run(text, params, name, true, done, fail);
+        // Two statements waited for each other: this one was undone, and the other has what it needs.
+        const deadlocked = mapped.code === "40P01";
+        if ((stale || deadlocked) && attempt < ATTEMPTS) this.run(text, params, name, attempt + 1, done, fail);
         else fail(mapped);
       });
     });

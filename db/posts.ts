@@ -171,7 +171,7 @@ created as (
   select id, page_id, text, tagged, place, reply_to, at, at, at from valid),
 counted as (
   update pages p set post_count = p.post_count + n.posts
-  from (select page_id, count(*) as posts from valid group by page_id) n where p.id = n.page_id),
+  from (select page_id, count(*) as posts from valid group by page_id order by page_id) n where p.id = n.page_id),
 locked as materialized (
   select p.id from posts p where p.id in (select reply_to from valid) order by p.id for update),
 answered as (
@@ -285,7 +285,7 @@ export const deletePost = defineCommit<DeletePostRow, { found: boolean }>("post.
   returning t.*, p.reply_to, p.state, p.text, p.photo_count, p.published_at, p.like_count, p.reply_count),
 counted as (
   update pages p set post_count = p.post_count - n.posts
-  from (select page_id, count(*) as posts from removed where state = 'ready' group by page_id) n where p.id = n.page_id),
+  from (select page_id, count(*) as posts from removed where state = 'ready' group by page_id order by page_id) n where p.id = n.page_id),
 locked as materialized (
   select p.id from posts p where p.id in (select reply_to from removed where state = 'ready') order by p.id for update),
 answered as (

@@ -22,7 +22,7 @@ export const ONE_POST = `'{"counts": {"posts": 1}}'::jsonb`;
 export const PUBLISHING = `published as materialized (select * from restated where state = 'ready' and was <> 'ready'),
 counted as (
   update pages p set post_count = p.post_count + n.posts
-  from (select page_id, count(*) as posts from published group by page_id) n where p.id = n.page_id),
+  from (select page_id, count(*) as posts from published group by page_id order by page_id) n where p.id = n.page_id),
 originals as materialized (
   select p.id from posts p where p.id in (select reply_to from published) and p.id not in (select id from restated)
   order by p.id for update),

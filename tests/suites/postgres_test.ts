@@ -48,6 +48,25 @@ Deno.test({
 });
 
 Deno.test({
+  name: "Postgres statements that wait for each other in a circle all succeed",
+  ...options,
+  fn: async () => {
+    await using sql = connectPostgres(await freshDatabase(url!), { max: 4 });
+    await sql.script("create table t (id int primary key, n int not null default 0); insert into t values (1), (2)");
+    const both = (first: number, second: number) =>
+      sql.query(
+        `with one as materialized (select id from t where id = $1 for update),
+        pause as materialized (select pg_sleep(0.3) from one)
+        update t set n = n + 1 where id = $2 and (select count(*) from pause) = 1`,
+        [first, second],
+        "both",
+      );
+    await Promise.all([both(1, 2), both(2, 1)]);
+    assert.deepEqual(await sql.query("select id, n from t order by id"), [{ id: 1, n: 1 }, { id: 2, n: 1 }]);
+  },
+});
+
+Deno.test({
   name: "Postgres cancels a statement over its time, and the connection stays",
   ...options,
   fn: async () => {
