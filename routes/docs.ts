@@ -4,7 +4,20 @@ import { etagOf, matches } from "./http/etag.ts";
 import { escape, file, layout, page, STYLED_POLICY, webFile } from "./web.ts";
 
 /** What the site itself is made of, in `web/`. */
-const PARTS = ["bell", "bell_line", "bell_settings", "feed", "following", "live", "page", "session", "writing"];
+const PARTS = [
+  "bell",
+  "bell_line",
+  "bell_settings",
+  "feed",
+  "following",
+  "live",
+  "page",
+  "post_item",
+  "post_view",
+  "session",
+  "unready",
+  "writing",
+];
 const CLIENT = ["app.css", "app.js", ...PARTS.map((part) => `app/${part}.js`)];
 
 /** Pages for people: the site itself, the API's `document` (JSON) with its reader, and what each problem means. */

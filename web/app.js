@@ -5,7 +5,9 @@ import { clearFeed, readFeed, takePost } from "./app/feed.js";
 import { clearFound } from "./app/following.js";
 import { hangUp, listen } from "./app/live.js";
 import { $, attempt, onSubmit, say, whenSessionEnds } from "./app/page.js";
+import { closePost, takeShown } from "./app/post_view.js";
 import { account, allowPictures, call, keepTokens, keyOf, send, setAccount, tokens } from "./app/session.js";
+import { clearUnready, readUnready } from "./app/unready.js";
 import "./app/writing.js";
 
 async function enter() {
@@ -16,6 +18,7 @@ async function enter() {
   $("who-name").textContent = account.login;
   showVerification();
   await readFeed();
+  void attempt(readUnready);
   // After the feed, which says from where on the socket tells of everything; without the bell the rest still works.
   await attempt(readBell);
   listen(take, ended);
@@ -26,7 +29,9 @@ function leave() {
   setAccount(undefined);
   keepTokens(null);
   hangUp();
+  closePost();
   clearFeed();
+  clearUnready();
   clearFound();
   clearBell();
   closeSettings();
@@ -45,7 +50,10 @@ function take(frame) {
   if (type === "notification") return ring(data);
   if (type === "reset") void attempt(readBell);
   if (type === "reset" || type === "page.hidden" || type === "page.shown") void attempt(readFeed);
-  else takePost(frame);
+  else {
+    takePost(frame);
+    takeShown(frame);
+  }
 }
 
 function showDoor(shown) {

@@ -2,12 +2,15 @@
 import { lineOf } from "./bell_line.js";
 import { holding } from "./live.js";
 import { $, attempt, sayIn } from "./page.js";
+import { openPost } from "./post_view.js";
 import { account, call } from "./session.js";
 
 const AT_ONCE = 10;
 const tell = sayIn("bell-notice");
 /** What is shown, by id. */
 const items = new Map();
+/** Requests that were answered here; the list, read meanwhile or later, shows them like any other. */
+const answered = new Set();
 let next = null;
 /** Frames so far. */
 let rung = 0;
@@ -114,9 +117,9 @@ function showCount(unread) {
 
 /** The item of a notification, as it is now. */
 function itemOf(notification) {
-  const { id, at, unread, actors, cursor } = notification;
+  const { id, kind, at, unread, actors, cursor } = notification;
   let item = items.get(id);
-  if (!item) items.set(id, item = $("notification").content.firstElementChild.cloneNode(true));
+  if (!item) items.set(id, item = newItem(notification));
   const { who, what, quote } = lineOf(notification, account.page_id);
   item.querySelector(".who").textContent = who;
   item.querySelector(".what").textContent = what;
@@ -127,8 +130,31 @@ function itemOf(notification) {
   const picture = item.querySelector("img");
   picture.hidden = !actors[0]?.avatar_url;
   if (!picture.hidden) picture.src = actors[0].avatar_url;
+  item.querySelector(".request").hidden = kind !== "request" || actors.length === 0 || answered.has(id);
   item.dataset.cursor = cursor;
   showUnread(item, unread);
+  return item;
+}
+
+/** What it is about can be looked at, or answered, right there. */
+function newItem({ id, post, page, actors: [actor] }) {
+  const item = $("notification").content.firstElementChild.cloneNode(true);
+  const show = item.querySelector(".show");
+  show.hidden = !post;
+  show.addEventListener("click", () => {
+    open(false);
+    openPost(post.id);
+  });
+  for (const answer of item.querySelector(".request").children) {
+    answer.addEventListener("click", () =>
+      attempt(async () => {
+        await call("POST", `/pages/${page.id}/requests/${answer.value}`, { user_ids: [actor.id] });
+        answered.add(id);
+        // Perhaps another item by now, or none.
+        const now = items.get(id);
+        if (now) now.querySelector(".request").hidden = true;
+      }, answer, tell));
+  }
   return item;
 }
 

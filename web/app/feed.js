@@ -1,6 +1,7 @@
-/** The feed: its pages, and what the socket brings. What others wrote is shown through textContent only. */
+/** The feed: its pages, and what the socket brings. */
 import { beginAt, holding } from "./live.js";
 import { $, attempt } from "./page.js";
+import { fill, newItem, showLikes } from "./post_item.js";
 import { call } from "./session.js";
 
 const items = new Map();
@@ -48,57 +49,13 @@ function showEnds() {
 export function showPost(post, { first = false } = {}) {
   let item = items.get(post.id);
   if (!item) {
-    item = $("post").content.firstElementChild.cloneNode(true);
-    item.querySelector(".like").addEventListener("click", (event) => attempt(() => like(post.id), event.currentTarget));
-    items.set(post.id, item);
-    if (first) {
-      item.classList.add("new");
-      $("posts").prepend(item);
-    } else {
-      $("posts").append(item);
-    }
+    items.set(post.id, item = newItem(post.id));
+    item.classList.toggle("new", first);
+    if (first) $("posts").prepend(item);
+    else $("posts").append(item);
   }
-  const at = new Date(post.published_at ?? post.created_at);
-  item.querySelector(".author").textContent = `${post.author.first_name} ${post.author.last_name}`;
-  item.querySelector(".page").textContent = `on ${post.page.name} (@${post.page.uuid})`;
-  item.querySelector("time").textContent = at.toLocaleString();
-  item.querySelector("time").dateTime = at.toISOString();
-  item.querySelector(".text").textContent = post.text;
-  const picture = item.querySelector("img.picture");
-  picture.hidden = !post.author.avatar_url;
-  if (post.author.avatar_url) picture.src = post.author.avatar_url;
-  showPhotos(item.querySelector(".photos"), post.photos);
-  showLikes(item, post);
+  fill(item, post);
   showEnds();
-}
-
-function showPhotos(list, photos) {
-  list.hidden = photos.length === 0;
-  list.replaceChildren(...photos.map(({ url, width, variants, alt }) => {
-    const img = document.createElement("img");
-    img.src = url;
-    img.srcset = [{ url, width }, ...variants].map((size) => `${size.url} ${size.width}w`).join(", ");
-    img.sizes = photos.length === 1 ? "22rem" : "11rem";
-    img.width = img.height = width;
-    img.alt = alt ?? "";
-    img.loading = "lazy";
-    const item = document.createElement("li");
-    item.append(img);
-    return item;
-  }));
-}
-
-/** What comes live is the same for all listeners, so it does not say whether this one likes it. */
-function showLikes(item, { like_count, liked }) {
-  if (like_count !== undefined) item.querySelector(".count").textContent = String(like_count);
-  if (liked !== undefined) item.querySelector(".like").setAttribute("aria-pressed", String(liked));
-}
-
-async function like(id) {
-  const item = items.get(id);
-  const liked = item.querySelector(".like").getAttribute("aria-pressed") !== "true";
-  const answer = await call(liked ? "PUT" : "DELETE", `/posts/${id}/like`);
-  showLikes(item, { liked, ...answer });
 }
 
 function remove(id) {

@@ -31,10 +31,10 @@ export async function attempt(work, control, tell = say) {
   }
 }
 
-export function onSubmit(id, work) {
+export function onSubmit(id, work, tell = say) {
   $(id).addEventListener("submit", (event) => {
     event.preventDefault();
     const form = event.currentTarget;
-    void attempt(() => work(Object.fromEntries(new FormData(form)), form), form.querySelector("button"));
+    void attempt(() => work(Object.fromEntries(new FormData(form)), form), form.querySelector("button"), tell);
   });
 }

@@ -1,7 +1,8 @@
 /** Writing on one's own page. */
 import { showPost } from "./feed.js";
-import { onSubmit, say } from "./page.js";
+import { onSubmit } from "./page.js";
 import { account, call, keyOf, spend } from "./session.js";
+import { readUnready } from "./unready.js";
 
 onSubmit("write", async ({ text }, form) => {
   const photos = [...form.elements.photos.files];
@@ -16,6 +17,5 @@ onSubmit("write", async ({ text }, form) => {
   spend(key);
   form.reset();
   if (post.state === "ready") showPost(post, { first: true });
-  else if (post.state === "failed") say(`A photo could not be used: ${post.photos.find(({ problem }) => problem)?.problem}`, true);
-  else say("Your photos are being prepared; the post appears when they are ready.");
+  else await readUnready();
 });

@@ -1,0 +1,96 @@
+/** One post by itself, with the answers to it. */
+import { $, attempt, onSubmit, sayIn } from "./page.js";
+import { fill, newItem, showLikes, whenOpened } from "./post_item.js";
+import { account, call, keyOf, spend } from "./session.js";
+
+const tell = sayIn("post-notice");
+const view = $("post-view");
+/** The post that is shown, and its answers, by id. */
+const items = new Map();
+let shown;
+let next = null;
+
+whenOpened(openPost);
+
+/** Shows a post that is somewhere else on the page, or nowhere. */
+export function openPost(id) {
+  clear();
+  shown = id;
+  if (!view.open) view.showModal();
+  void attempt(async () => {
+    const [post, answers] = await Promise.all([call("GET", `/posts/${id}`), read(id, "")]);
+    // Another one was opened meanwhile, or none is.
+    if (shown !== id) return;
+    add($("post-itself"), post);
+    addAnswers(answers);
+    $("answer").hidden = false;
+  }, undefined, tell);
+}
+
+export function closePost() {
+  view.close();
+}
+
+/** What a frame tells of posts. */
+export function takeShown({ type, data }) {
+  const item = items.get(data?.id);
+  if (!item) return;
+  if (type === "post.updated") fill(item, data);
+  if (type === "post.likes") showLikes(item, data);
+  if (type !== "post.deleted") return;
+  if (data.id === shown) closePost();
+  else item.remove();
+}
+
+view.addEventListener("close", clear);
+// Beside the post: the dialog itself is behind what it holds.
+view.addEventListener("click", ({ target }) => target === view && closePost());
+$("post-close").addEventListener("click", closePost);
+
+$("answers-more").addEventListener("click", ({ currentTarget }) =>
+  attempt(async () => {
+    const id = shown;
+    const page = await read(id, `&cursor=${encodeURIComponent(next)}`);
+    if (shown === id) addAnswers(page);
+  }, currentTarget, tell));
+
+onSubmit("answer", async ({ text }, form) => {
+  const reply_to = shown;
+  const body = { text, reply_to };
+  const key = keyOf("answer", body);
+  const answer = await call("POST", `/pages/${account.page_id}/posts`, body, { key });
+  spend(key);
+  form.reset();
+  if (shown === reply_to) add($("answers"), answer, { first: true });
+}, tell);
+
+function read(id, query) {
+  return call("GET", `/posts/${id}/replies?limit=20${query}`);
+}
+
+function addAnswers(page) {
+  for (const answer of page.items) add($("answers"), answer);
+  next = page.next_cursor;
+  $("answers-more").hidden = next === null;
+}
+
+function add(list, post, { first = false } = {}) {
+  let item = items.get(post.id);
+  if (!item) {
+    items.set(post.id, item = newItem(post.id, tell));
+    if (first) list.prepend(item);
+    else list.append(item);
+  }
+  fill(item, post);
+}
+
+function clear() {
+  shown = undefined;
+  next = null;
+  items.clear();
+  tell("");
+  $("post-itself").replaceChildren();
+  $("answers").replaceChildren();
+  $("answers-more").hidden = $("answer").hidden = true;
+  $("answer").reset();
+}

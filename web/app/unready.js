@@ -1,0 +1,67 @@
+/** One's own posts whose photos are being prepared, or could not be: with another try for these. */
+import { $, attempt } from "./page.js";
+import { account, call } from "./session.js";
+
+/** What became of a photo, in words; whatever else there is was no fault of the picture's. */
+const PROBLEMS = {
+  "no-image": "A picture cannot be read: it may be damaged or cut off.",
+  "too-many-pixels": "A picture has too many pixels.",
+  "staged-missing": "A picture was kept too long without being used, and is gone. Please post it anew.",
+};
+const OTHER_PROBLEM = "Something went wrong on the way. Another try may help.";
+/** Between looks, while something is being prepared. */
+const AGAIN_MS = 3_000;
+let again;
+
+export async function readUnready() {
+  clearTimeout(again);
+  if (!account) return;
+  const [failed, processing] = await Promise.all(["failed", "processing"].map(read));
+  if (!account) return;
+  $("unready").hidden = failed.length + processing.length === 0;
+  $("unready-posts").replaceChildren(...failed.map(failedItem), ...processing.map(waitingItem));
+  if (processing.length > 0) again = setTimeout(() => void attempt(readUnready), AGAIN_MS);
+}
+
+export function clearUnready() {
+  clearTimeout(again);
+  $("unready").hidden = true;
+  $("unready-posts").replaceChildren();
+}
+
+async function read(state) {
+  return (await call("GET", `/pages/${account.page_id}/posts?state=${state}`)).items;
+}
+
+function waitingItem({ text }) {
+  return itemOf(text, "Its photos are being prepared.");
+}
+
+function failedItem({ id, text, photos }) {
+  const item = itemOf(text, PROBLEMS[photos.find(({ problem }) => problem)?.problem] ?? OTHER_PROBLEM);
+  item.append(
+    button("Try again", () => call("POST", `/posts/${id}/retry`)),
+    button("Delete", () => call("DELETE", `/posts/${id}`)),
+  );
+  return item;
+}
+
+function itemOf(text, what) {
+  const item = document.createElement("li");
+  const title = document.createElement("p");
+  title.textContent = text || "Photos";
+  const state = document.createElement("p");
+  state.className = "hint";
+  state.textContent = what;
+  item.append(title, state);
+  return item;
+}
+
+function button(name, work) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = "quiet";
+  made.textContent = name;
+  made.addEventListener("click", () => attempt(() => work().finally(readUnready), made));
+  return made;
+}
