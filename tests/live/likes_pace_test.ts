@@ -54,7 +54,7 @@ class PaperSocket implements Socket {
 function pacedTest(name: string, run: (connection: Connection, socket: PaperSocket, clock: StoppedClock) => unknown) {
   Deno.test(`A connection ${name}`, async () => {
     const [socket, clock] = [new PaperSocket(), new StoppedClock()];
-    await run(new Connection(socket, "user", "session", false, clock), socket, clock);
+    await run(new Connection(socket, "user", "session", false, { holds: true }, clock), socket, clock);
   });
 }
 

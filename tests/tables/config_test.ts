@@ -46,7 +46,7 @@ const WRONG: Record<string, string> = {
   DATABASE_URL: "mysql://localhost/x",
   REDIS_URL: "http://localhost",
   NATS_URL: "localhost:4222",
-  ROLES: "api,mail",
+  ROLES: "actors,mail",
   REGISTRATION: "closed",
   REQUIRE_VERIFIED_EMAIL: "yes",
   UNVERIFIED_TTL: "48",
