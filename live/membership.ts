@@ -38,6 +38,8 @@ export class Membership implements AsyncDisposable {
   /** Resolves when this node has its place, and so may take listeners. */
   static async join(options: Options): Promise<Membership> {
     const membership = new Membership(options);
+    // Without sockets it has told all there was.
+    membership.#told = membership.#wanted = await lastAcknowledgement(options.sql);
     await membership.#renew();
     membership.#timers = [
       setInterval(() => membership.#beat(), RENEW_MS),
