@@ -1,21 +1,30 @@
+import type { FeedCommand } from "../actors/feed.ts";
 import type { PageCommand } from "../actors/page.ts";
 import type { Actors, AskOptions } from "../actors/runtime/actors.ts";
 import type { Pool } from "../actors/runtime/pool.ts";
 import type { Command, HostStats, Ref } from "../actors/runtime/protocol.ts";
 import type { ActiveFeeds } from "./active_feeds.ts";
 
+type FirstPage = Extract<FeedCommand, { type: "first_page" }>;
 type Like = Extract<PageCommand, { type: "like" | "unlike" }>;
 
 /** The actors of this process, with what follows from their being asked, on whichever node that began. */
 export class HostedActors implements Actors {
   constructor(
     private readonly pool: Pool,
-    private readonly feeds: ActiveFeeds,
+    private readonly feeds: Pick<ActiveFeeds, "read" | "refresh">,
     private readonly likes: { hint(): void },
+    private readonly stream: { readonly stalled: boolean },
   ) {}
 
   async ask<Value>(ref: Ref, command: Command, options?: AskOptions): Promise<Value> {
-    if (ref.kind === "feed") this.feeds.read(ref.id);
+    if (isFirstPage(ref, command)) {
+      this.feeds.read(ref.id);
+      // These actors may be behind, whatever the asking node thinks of itself.
+      if (this.stream.stalled) {
+        return await this.pool.ask<Value>(ref, { ...command, bypass: true } as FirstPage, options);
+      }
+    }
     const value = await this.pool.ask<Value>(ref, command, options);
     if (isLike(ref, command)) {
       // Only the one who likes sees `liked` change at once; the count reaches everybody by an event.
@@ -44,6 +53,10 @@ export class HostedActors implements Actors {
   [Symbol.asyncDispose](): Promise<void> {
     return this.pool[Symbol.asyncDispose]();
   }
+}
+
+function isFirstPage({ kind }: Ref, command: Command): command is FirstPage {
+  return kind === "feed" && command.type === "first_page";
 }
 
 function isLike({ kind }: Ref, command: Command): command is Like {

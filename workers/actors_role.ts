@@ -63,7 +63,7 @@ export async function startActors(
     const wanted = events.filter(({ kind }) => kind !== "notification" && (feeds.any || !kind.startsWith("post.")));
     if (wanted.length > 0) pool.events(wanted);
   });
-  const actors = new HostedActors(pool, feeds, likes);
+  const actors = new HostedActors(pool, feeds, likes, stream);
   if (!config.NATS_URL) return { actors, principals, leave: () => Promise.resolve() };
   principals.onChange((userId) => void bus.publish(accountsSubject(stream.epoch), userId).catch(() => {}));
   const serving = await serveActors({ bus, history: stream.epoch, actors, stream, log });

@@ -93,7 +93,9 @@ async function listenAt(nodes: readonly NodeProcess[], who: Person): Promise<Lis
 async function fateOf({ who, nodes, sockets }: Listened): Promise<[refusals: string[], codes: unknown[]]> {
   const answers = await Promise.all(nodes.map((node) => at(node, who).call("GET", "/users/me/requests")));
   const refusals = answers.map(({ status, body }) => status < 300 ? "fine" : body.type.split(/[/#]/).at(-1));
-  await until(`the sockets of ${who.login} are closed`, () => sockets.every(({ connected }) => !connected));
+  // Sooner than a node looks by itself.
+  const soon = { timeoutMs: 1_500 };
+  await until(`the sockets of ${who.login} are closed`, () => sockets.every(({ connected }) => !connected), soon);
   return [[...new Set(refusals)], [...new Set(sockets.map(({ closed }) => closed?.code))]];
 }
 
