@@ -11,6 +11,8 @@ const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, 
 
 /** A lease, the margins on both sides and the time of a busy machine. */
 const LEASE_OVER_MS = 9_000;
+/** For less than a lease, for longer. */
+const STOPS_MS = [300, 6_500, 2_000];
 
 fullTest("Blocked through one node amid posting, a page is shown to no listener of another", async (random) => {
   await using installation = await startInstallation();
@@ -27,6 +29,37 @@ fullTest("Blocked through one node amid posting, a page is shown to no listener 
     rounds: 10,
   });
 });
+
+fullTest(
+  "Amid blocks a node that stands still again and again shows nothing it must not, however late",
+  async (random) => {
+    await using installation = await startInstallation();
+    const { owner, a, b } = installation;
+    const admin = await administrator(a);
+    const [ann, carl, mark, ...readers] = await makePeople(a, 5) as [Person, Person, Person, ...Person[]];
+    let stops = 0;
+    await stormOfBlocks(random, {
+      admin,
+      ann,
+      carl: at(owner, carl),
+      mark,
+      readers: readers.map((reader, i) => at([owner, b][i]!, reader)),
+      sql: owner.sql,
+      rounds: 8,
+      longestMs: 2_500,
+      disturb: async (over) => {
+        while (!over()) {
+          b.signal("SIGSTOP");
+          await new Promise((resolve) => setTimeout(resolve, STOPS_MS[stops % STOPS_MS.length]));
+          b.signal("SIGCONT");
+          stops++;
+          await new Promise((resolve) => setTimeout(resolve, random.whole(50, 1_500)));
+        }
+      },
+    });
+    assert.ok(stops >= 2, `only ${stops}`);
+  },
+);
 
 interface World {
   admin: Person;
@@ -100,13 +133,12 @@ fullTest(
 
 fullTest("A node that was killed delays a block for as long as its lease, and nothing else", async () => {
   await using installation = await startInstallation();
-  const { a, b } = installation;
-  const { ann, listener, block } = await worldOf(installation);
+  const { b } = installation;
+  const { admin, ann, listener, block } = await worldOf(installation);
   await b.kill();
   await ann.post("nobody minds");
   const ms = await block();
   assert.ok(ms > 3_000 && ms < LEASE_OVER_MS, `the block took ${Math.round(ms)} ms`);
-  const admin = await administrator(a);
   const start = performance.now();
   await admin.do("DELETE", `/pages/${ann.page}/block`);
   assert.ok(performance.now() - start < 1_500, "the dead one is waited for once");
@@ -115,4 +147,9 @@ fullTest("A node that was killed delays a block for as long as its lease, and no
   const again = await LiveListener.open(at(b, listener.person), listener.cursor);
   await again.heard("the end of the block", ({ type }) => type === "page.shown");
   again.cut();
+
+  // One that stops in order is not waited for at all.
+  assert.equal((await b.stop()).code, 0, b.output);
+  const quick = await block();
+  assert.ok(quick < 1_500, `${Math.round(quick)} ms`);
 });

@@ -51,6 +51,10 @@ fullTest("What people do through a node without actors is what they do through a
   }
   const reply = await at(b, bob).post("an answer", { reply_to: post.id });
   await listeners[0]!.heard("one's own answer", ({ data }) => data.id === reply.id);
+  // Longer than one message of NATS.
+  await Promise.all(Array.from({ length: 90 }, () => ada.post("ж".repeat(4_000))));
+  const long = await at(b, bob).do("GET", "/feed?limit=100");
+  assert.equal(long.items.filter(({ text }: Json) => text.length === 4_000).length, 90);
   // A ticket of one node opens a socket at another.
   const { ticket } = await ada.do("POST", "/feed/ticket");
   const socket = await RawSocket.open(`${b.url}/api/v1/feed/live?ticket=${ticket}`);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
 import { type HeardFrame, LiveListener } from "./live_listener.ts";
 import type { Person } from "./person.ts";
-import type { Seeded } from "./seeded.ts";
+import { type Seeded, until } from "./seeded.ts";
 
 /** How late a frame that was sent before the answer may be read by this process, which has much to do. */
 const LATE_MS = 1_000;
@@ -16,10 +16,14 @@ export interface BlockStorm {
   carl: Person;
   /** Posts after each answer. */
   mark: Person;
-  /** Who listens, wherever. The last one comes and goes. */
+  /** Who listens, wherever. The last one comes and goes; where something disturbs, it goes when it is let go. */
   readers: Person[];
   sql: Sql;
   rounds: number;
+  /** The longest that a block holds, in milliseconds. */
+  longestMs?: number;
+  /** Goes on beside it all until it is over. */
+  disturb?: (over: () => boolean) => Promise<void>;
 }
 
 const pageOf = ({ data }: HeardFrame): string | undefined => data.page?.id ?? data.page_id;
@@ -39,17 +43,22 @@ async function write(by: Person, page: string, random: Seeded, over: () => boole
   return written;
 }
 
-/** Comes and goes, each time with the last cursor heard. */
-async function flicker(listener: LiveListener, random: Seeded, over: () => boolean): Promise<void> {
+/** Comes back, each time with the last cursor heard; goes by itself where `leaves`, otherwise where it is let go. */
+async function flicker(listener: LiveListener, random: Seeded, leaves: boolean, over: () => boolean): Promise<void> {
   while (!over()) {
     await new Promise((resolve) => setTimeout(resolve, random.whole(5, 150)));
-    listener.cut();
-    await listener.connect();
+    if (leaves) listener.cut();
+    await connected(listener);
   }
 }
 
+/** A node may have reasons to refuse it for a while. */
+function connected(listener: LiveListener): Promise<unknown> {
+  return until("a listener is back", () => listener.connected || listener.connect().then(() => true, () => false));
+}
+
 export async function stormOfBlocks(random: Seeded, storm: BlockStorm): Promise<void> {
-  const { admin, ann, carl, mark, readers, sql, rounds } = storm;
+  const { admin, ann, carl, mark, readers, sql, rounds, longestMs = 250, disturb } = storm;
   const page = (await ann.do("POST", "/pages", { name: "a page" })).id;
   for (const reader of readers) {
     for (const followed of [page, carl.page, mark.page]) await reader.do("PUT", `/pages/${followed}/follow`);
@@ -58,7 +67,7 @@ export async function stormOfBlocks(random: Seeded, storm: BlockStorm): Promise<
   const flickering = listeners.at(-1)!;
   let over = false;
   const writing = [write(ann, page, random, () => over), write(carl, carl.page, random, () => over)];
-  const coming = flicker(flickering, random, () => over);
+  const coming = [flicker(flickering, random, disturb === undefined, () => over), disturb?.(() => over)];
 
   const blocks = { page: `/pages/${page}/block`, account: `/users/${carl.id}/block` };
   const hiddenBy = { page: page as string, account: carl.page };
@@ -66,14 +75,14 @@ export async function stormOfBlocks(random: Seeded, storm: BlockStorm): Promise<
   const marks: { page: string; mark: string; answeredAt: number }[] = [];
   /** By page, when each of its blocks was asked to be lifted. */
   const lifts: Record<string, number[]> = { [hiddenBy.page]: [], [hiddenBy.account]: [] };
-  const pause = () => new Promise((resolve) => setTimeout(resolve, random.whole(20, 250)));
+  const pause = (mostMs = 250) => new Promise((resolve) => setTimeout(resolve, random.whole(20, mostMs)));
   for (let round = 0; round < rounds; round++) {
     const what = random.pick(["page", "account"] as const);
     await pause();
     await admin.do("POST", blocks[what], { reason: "a storm", until: new Date(Date.now() + 3_600_000).toISOString() });
     const answeredAt = performance.now();
     marks.push({ page: hiddenBy[what], mark: (await mark.post("mark")).id, answeredAt });
-    await pause();
+    await pause(longestMs);
     lifts[hiddenBy[what]]!.push(performance.now());
     await admin.do("DELETE", blocks[what]);
     // The block has ended the session.
@@ -81,7 +90,8 @@ export async function stormOfBlocks(random: Seeded, storm: BlockStorm): Promise<
   }
   over = true;
   const written = await Promise.all(writing);
-  await coming;
+  await Promise.all(coming);
+  await connected(flickering);
   const last = await mark.post("the end");
   assert.ok(written.every((count) => count > 5), `${written}`);
   for (const listener of listeners) await listener.heard("the end", ({ data }) => data.id === last.id);
