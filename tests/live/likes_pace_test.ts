@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { CLOSE, Connection, QUEUE_BOUND, type Socket } from "../../live/connection.ts";
+import { CLOSE, Connection, QUEUE_BOUND } from "../../live/connection.ts";
 import { type Clock, PACE_MS } from "../../live/likes_pace.ts";
 import { type Person, sharedApp } from "../support/app.ts";
+import { PaperSocket } from "../support/paper_socket.ts";
 
 const LEAST_MS = 250;
 
@@ -32,22 +33,6 @@ class StoppedClock implements Clock {
         timer.run();
       }
     }
-  }
-}
-
-class PaperSocket implements Socket {
-  readyState: number = WebSocket.OPEN;
-  bufferedAmount = 0;
-  sent: string[] = [];
-  closedWith: number | undefined;
-
-  send(text: string): void {
-    this.sent.push(text);
-  }
-
-  close(code: number): void {
-    this.readyState = WebSocket.CLOSING;
-    this.closedWith = code;
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { CLOSE, Connection, type Socket } from "../../live/connection.ts";
+import { CLOSE, Connection } from "../../live/connection.ts";
 import { Lease, LEASE_MS, MARGIN_MS, RENEW_MS } from "../../live/lease.ts";
+import { PaperSocket } from "../support/paper_socket.ts";
 
 /** What happened by a node's own clock, and whether its lease holds then. */
 const TABLE: [what: string, asked: number[], now: number, holds: boolean][] = [
@@ -24,22 +25,6 @@ for (const [what, asked, now, holds] of TABLE) {
 Deno.test("A lease outlasts several renewals that fail", () => {
   assert.ok(LEASE_MS - MARGIN_MS > 3 * RENEW_MS);
 });
-
-class PaperSocket implements Socket {
-  readyState: number = WebSocket.OPEN;
-  bufferedAmount = 0;
-  sent: string[] = [];
-  closedWith: number | undefined;
-
-  send(text: string): void {
-    this.sent.push(text);
-  }
-
-  close(code: number): void {
-    this.readyState = WebSocket.CLOSING;
-    this.closedWith = code;
-  }
-}
 
 Deno.test("Once the lease is over no frame leaves, and the listener is told to come back", () => {
   const [socket, lease] = [new PaperSocket(), { holds: true }];
