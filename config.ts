@@ -3,7 +3,7 @@ import type { Level } from "./log.ts";
 import { email, login, password } from "./routes/schemas.ts";
 import { parseS3Url } from "./storage/s3_options.ts";
 
-/** What a process may do; `api` and `actors` share one, the others may stand alone or be left out. */
+/** What a process may do; `actors` comes with `api` and in one process only, the others may stand alone or be left out. */
 export const ROLES = ["api", "actors", "jobs", "storage", "stats", "kv", "mail"] as const;
 export type Role = typeof ROLES[number];
 
@@ -73,7 +73,7 @@ const SETTINGS = {
     schema: roles(),
     standard: "all",
     description:
-      "What this process does: `all`, or some of `api,actors,jobs,storage,stats,kv,mail`; the first two go together",
+      "What this process does: `all`, or some of `api,actors,jobs,storage,stats,kv,mail`; `actors` in one process only, beside `api`",
   },
   REGISTRATION: {
     schema: z.enum(["open", "admin"]),
@@ -234,15 +234,29 @@ function contradictions(config: Partial<Config>): { setting: string; message: st
   const { DATABASE_URL, SECRET_KEY, ROLES: roles = [], S3_URL, STORAGE_URL, MAIL_URL, SMTP_URL, PUBLIC_URL } = config;
   const found: { setting: string; message: string }[] = [];
   const alone = !roles.includes("api");
-  if (alone && DATABASE_URL === undefined && roles.some((role) => role !== "storage")) {
+  // It answers callers, and asks the process with the actors.
+  const remote = roles.includes("api") && !roles.includes("actors");
+  if ((alone || remote) && DATABASE_URL === undefined && roles.some((role) => role !== "storage")) {
     found.push({
       setting: "DATABASE_URL",
-      message: "Expected Postgres: the embedded database belongs to the one process with `api`",
+      message: "Expected Postgres: the embedded database belongs to the one process with `actors`",
+    });
+  }
+  if (remote && config.NATS_URL === undefined) {
+    found.push({
+      setting: "NATS_URL",
+      message: "Expected NATS: without `actors` this process asks those of another through it",
+    });
+  }
+  if (remote && config.REDIS_URL === undefined) {
+    found.push({
+      setting: "REDIS_URL",
+      message: "Expected Redis: all processes with `api` share rate limits and tickets",
     });
   }
   // The statistics check tokens by public keys; nothing else of theirs is secret.
   const sealed = roles.some((role) => role !== "stats");
-  if (SECRET_KEY === undefined && sealed && (DATABASE_URL !== undefined || alone)) {
+  if (SECRET_KEY === undefined && sealed && (DATABASE_URL !== undefined || alone || remote)) {
     found.push({
       setting: "SECRET_KEY",
       message:
@@ -359,8 +373,11 @@ function roles() {
     const chosen = ROLES.filter((role) => names.includes(role));
     if (!names.every((name) => (ROLES as readonly string[]).includes(name))) {
       context.addIssue({ code: "custom", message });
-    } else if (chosen.includes("api") !== chosen.includes("actors")) {
-      context.addIssue({ code: "custom", message: "Expected api and actors together, or neither" });
+    } else if (chosen.includes("actors") && !chosen.includes("api")) {
+      context.addIssue({
+        code: "custom",
+        message: "Expected api beside actors: the process that has them answers callers too",
+      });
     }
     return Object.freeze(chosen);
   });

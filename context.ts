@@ -1,4 +1,4 @@
-import type { Pool } from "./actors/runtime/pool.ts";
+import type { Actors } from "./actors/runtime/actors.ts";
 import type { Bus } from "./actors/runtime/bus.ts";
 import type { Config } from "./config.ts";
 import type { Cache } from "./db/cache.ts";
@@ -6,11 +6,11 @@ import type { JobRef } from "./db/jobs.ts";
 import type { Sql } from "./db/sql.ts";
 import type { Staging } from "./images/staging.ts";
 import type { PhotoWaiting } from "./images/waiting.ts";
-import type { ActiveFeeds } from "./live/active_feeds.ts";
+import type { Audience } from "./live/audience.ts";
 import type { EventStream } from "./live/event_stream.ts";
 import type { Gateway } from "./live/gateway.ts";
 import type { Log } from "./log.ts";
-import type { Principals } from "./security/principals.ts";
+import type { Accounts } from "./security/principals.ts";
 import type { Keys } from "./security/keys.ts";
 import type { Secret } from "./security/secret.ts";
 import type { Tokens } from "./security/tokens.ts";
@@ -26,7 +26,7 @@ export interface ServiceContext {
   readonly cache: Cache;
   readonly secret: Secret;
   readonly tokens: Pick<Tokens, "verify">;
-  readonly principals: Pick<Principals, "authenticate">;
+  readonly principals: Pick<Accounts, "authenticate">;
   /** Set once the process is stopping: new work is refused. */
   draining: boolean;
 }
@@ -34,13 +34,14 @@ export interface ServiceContext {
 /** Everything a route may reach. Built once, in `main.ts`; a test may build it otherwise. */
 export interface AppContext extends ServiceContext {
   readonly bus: Bus;
-  readonly actors: Pool;
-  readonly principals: Principals;
+  readonly actors: Actors;
+  readonly principals: Accounts;
   readonly keys: Keys;
   readonly tokens: Tokens;
   readonly stream: EventStream;
   readonly gateway: Gateway;
-  readonly feeds: ActiveFeeds;
+  /** Whoever listens, on this node and others. */
+  readonly audience: Audience;
   readonly storage: Storage;
   /** Undefined where no VK is set up. */
   readonly vk: VkService | undefined;
@@ -48,8 +49,6 @@ export interface AppContext extends ServiceContext {
   readonly photos: { staging: Staging; waiting: PhotoWaiting };
   /** Jobs were committed that are due now. */
   ring(jobs: readonly JobRef[]): void;
-  /** A like was committed: the sequencer tells of it at its next beat. */
-  likesChanged(): void;
   /** Where a post is; remembered, since a post never moves. */
   pageOfPost(postId: string): Promise<string | undefined>;
 }

@@ -60,6 +60,7 @@ export const PROBLEMS = {
   "internal": [500, "Something went wrong here"],
   "overloaded": [503, "The server is busy"],
   "database-unavailable": [503, "The database is out of reach"],
+  "actors-unavailable": [503, "The node that does this cannot be reached"],
   "draining": [503, "This node is stopping"],
   "outcome-unknown": [504, "Whether it was done is unknown; repeating with the same Idempotency-Key is safe"],
 } as const satisfies Record<string, readonly [number, string]>;

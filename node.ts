@@ -1,12 +1,9 @@
 import { resolve } from "node:path";
-import { LocalLeases } from "./actors/runtime/local_leases.ts";
 import { LocalBus } from "./actors/runtime/local_bus.ts";
 import type { Bus } from "./actors/runtime/bus.ts";
 import { NatsBus } from "./actors/runtime/nats_bus.ts";
-import { Pool } from "./actors/runtime/pool.ts";
 import type { SequencedEvent } from "./actors/runtime/protocol.ts";
-import { startWorkerThread } from "./actors/runtime/worker_thread.ts";
-import type { UserFacet } from "./actors/user.ts";
+import { RemoteActors } from "./actors/runtime/remote_actors.ts";
 import type { Config } from "./config.ts";
 import type { AppContext } from "./context.ts";
 import type { Cache } from "./db/cache.ts";
@@ -21,20 +18,22 @@ import type { Sql } from "./db/sql.ts";
 import { READS } from "./images/engine.ts";
 import { Staging } from "./images/staging.ts";
 import { PhotoWaiting } from "./images/waiting.ts";
-import { ActiveFeeds } from "./live/active_feeds.ts";
+import { type Audience, SharedAudience, tellSubject } from "./live/audience.ts";
 import { EventStream } from "./live/event_stream.ts";
 import { Gateway } from "./live/gateway.ts";
-import { LikeTeller } from "./live/like_teller.ts";
-import { publish, subjectOf } from "./live/publisher.ts";
+import { Lease } from "./live/lease.ts";
+import { Membership } from "./live/membership.ts";
+import { accountsSubject, publish, subjectOf } from "./live/publisher.ts";
 import type { Log } from "./log.ts";
 import { buildApi } from "./routes/app.ts";
 import { createAdministrator } from "./security/administrator.ts";
 import { Keys } from "./security/keys.ts";
-import { Principals } from "./security/principals.ts";
+import { StoredPrincipals } from "./security/principals.ts";
 import { Secret } from "./security/secret.ts";
 import { Tokens } from "./security/tokens.ts";
 import { openStorage } from "./storage/open.ts";
 import { openVk } from "./vk/open.ts";
+import { startActors } from "./workers/actors_role.ts";
 import { startHousekeeping } from "./workers/housekeeping.ts";
 import { JobBell } from "./workers/job_bell.ts";
 import { JobRunner } from "./workers/job_runner.ts";
@@ -74,7 +73,6 @@ export async function startNode(
   if (applied.length > 0) log.info("migrations applied", { applied });
   const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());
   const bus: Bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
-  const leases = stack.use(new LocalLeases(sql));
   const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);
   const keys = stack.use(await Keys.load(sql, secret, log));
 
@@ -84,37 +82,29 @@ export async function startNode(
     // In one process the stream itself is the bus.
     if (config.NATS_URL) publish(bus, stream.epoch, events);
   };
-  const likes = stack.use(new LikeTeller(sql, log, committed));
-  const principals: Principals = new Principals(() => actors, sql);
-  const codeKey = secret.subkey("codes");
   const bell = stack.use(new JobBell(bus, stream.epoch, log));
-  const actors: Pool = stack.use(
-    await Pool.start({
-      threads: config.WORKERS,
-      start: () => startWorkerThread({ database: workerDatabase(), codeKey }),
-      leases,
-      log,
-      onCommitted: committed,
-      applied: (seq) => stream.applied(seq),
-      onFacet: (ref, value) => principals.changed(ref.id, value as UserFacet | null),
-      onJobs: (jobs) => bell.ring(jobs),
-      onPartitionsMoved: (partitions) => principals.forget(partitions),
-      onFenced: (partition) => lost(`Partition ${partition} was taken by another node; this one stops`),
-    }),
-  );
-  const feeds = new ActiveFeeds(() => actors);
-  stream.consume((events) => {
-    // What happens to posts concerns only feeds, and no actor what people are told; the rest concerns pages and people too.
-    const wanted = events.filter(({ kind }) => kind !== "notification" && (feeds.any || !kind.startsWith("post.")));
-    if (wanted.length > 0) actors.events(wanted);
-  });
+  const parts = { config, log, secret, sql, sqlSocket, stack };
+  const hosted = config.ROLES.includes("actors")
+    ? await startActors({
+      ...parts,
+      bus,
+      stream,
+      bell,
+      workerDatabase,
+      codeKey: secret.subkey("codes"),
+      committed,
+      lost,
+    })
+    : undefined;
+  const actors = hosted?.actors ?? stack.use(new RemoteActors({ bus, history: stream.epoch, stream }));
+  const principals = hosted?.principals ?? new StoredPrincipals(sql);
   if (config.NATS_URL) {
     await bus.subscribe(subjectOf(stream.epoch), (message) => stream.offer(JSON.parse(message) as SequencedEvent[]));
   }
-  const gateway = stack.use(new Gateway(sql, stream, log));
-  principals.onChange((userId, facet) => gateway.accountChanged(userId, facet));
+  const { gateway, audience } = await openGateway({ config, log, sql, bus, stream, stack });
+  if (hosted) hosted.principals.onChange((userId, facet) => gateway.accountChanged(userId, facet));
+  else await bus.subscribe(accountsSubject(stream.epoch), (userId) => gateway.judgeAll(userId));
 
-  const parts = { config, log, secret, sql, sqlSocket, stack };
   const storageSpec = await photoStorage(parts);
   const storage = stack.use(openStorage(storageSpec));
   const vk = await openVk({ ...parts, cache });
@@ -137,30 +127,31 @@ export async function startNode(
     tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
     stream,
     gateway,
-    feeds,
+    audience,
     storage,
     vk,
     stats,
     photos: { staging: new Staging(storage, sql, READS[config.IMAGE_ENGINE]), waiting: new PhotoWaiting(sql) },
     ring: (jobs) => bell.ring(jobs),
-    likesChanged: () => likes.hint(),
     pageOfPost: rememberingPages(sql),
     draining: false,
   };
 
-  // What only tells an actor is done where the actors are.
-  const telling = stack.use(new JobRunner(sql, { ...lapseJobs(ctx), ...settleJobs(ctx) }, log));
-  await bell.onRing("actors", (jobs) => telling.offer(jobs));
+  if (hosted) {
+    // What only tells an actor is done where the actors are.
+    const telling = stack.use(new JobRunner(sql, { ...lapseJobs(ctx), ...settleJobs(ctx) }, log));
+    await bell.onRing("actors", (jobs) => telling.offer(jobs));
+    stack.use(startHousekeeping(ctx));
+  }
   const listening = Promise.withResolvers<string>();
   if (config.ROLES.includes("jobs")) {
     const publicUrl = () => listening.promise;
     const { heard } = await startJobs({ ...parts, bell, storageSpec, storage, publicUrl, onTold: committed });
     stream.consume(heard);
   }
-  stack.use(startHousekeeping(ctx));
 
   const api = buildApi(ctx);
-  await createAdministrator(ctx);
+  if (hosted) await createAdministrator(ctx);
   const server = Deno.serve(
     { hostname: config.HOST, port: config.PORT, onListen: () => {}, onError: (error) => failed(error, log) },
     (request, { remoteAddr }) =>
@@ -179,12 +170,39 @@ export async function startNode(
     ctx,
     async stop() {
       ctx.draining = true;
+      const leaving = hosted?.leave();
       await gateway[Symbol.asyncDispose]();
+      await leaving;
       await actors.drain(DRAIN_MS);
       await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, 1_500))]);
       await running.disposeAsync();
     },
   };
+}
+
+/** The sockets of this node. With a server for a database others may have some as well, and this one is one among them. */
+async function openGateway(
+  { config, log, sql, bus, stream, stack }: {
+    config: Config;
+    log: Log;
+    sql: Sql;
+    bus: Bus;
+    stream: EventStream;
+    stack: AsyncDisposableStack;
+  },
+): Promise<{ gateway: Gateway; audience: Audience }> {
+  if (config.DATABASE_URL === undefined) {
+    const gateway = stack.use(new Gateway(sql, stream, log));
+    return { gateway, audience: gateway };
+  }
+  const lease = new Lease();
+  const gateway = stack.use(new Gateway(sql, stream, log, lease));
+  // A connection of its own, so that busy ones never cost the lease.
+  const own = stack.use(connectPostgres(config.DATABASE_URL, { max: 1, applicationName: "rookery-lease" }));
+  const membership = stack.use(await Membership.join({ sql: own, stream, gateway, lease, log }));
+  const history = stream.epoch;
+  await bus.subscribe(tellSubject(history), () => void membership.heard());
+  return { gateway, audience: new SharedAudience({ sql, bus, history, membership }) };
 }
 
 interface Database {

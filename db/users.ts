@@ -60,14 +60,19 @@ export async function loadUserActor(sql: Reader, id: string): Promise<UserActorR
 
 /** What the actor would tell of the account, as it stands in the tables. */
 export async function userFacet(sql: Reader, id: string): Promise<UserFacet | null> {
-  const [row] = await sql.query<UserFacet>(
-    `select u.role, u.email_verified_at is not null as verified, u.blocked_until, u.blocked_reason,
+  return (await userFacets(sql, [id])).get(id) ?? null;
+}
+
+/** The same of several; those that are gone are missing. */
+export async function userFacets(sql: Reader, ids: readonly string[]): Promise<Map<string, UserFacet>> {
+  const rows = await sql.query<UserFacet & { id: string }>(
+    `select u.id, u.role, u.email_verified_at is not null as verified, u.blocked_until, u.blocked_reason,
       case when s.id is not null then json_build_object('id', s.id, 'generation', s.generation) end as session
-    from users u left join sessions s on s.user_id = u.id and s.ended_at is null where u.id = $1`,
-    [id],
-    "user.facet",
+    from users u left join sessions s on s.user_id = u.id and s.ended_at is null where u.id = any($1::uuid[])`,
+    [[...ids]],
+    "user.facets",
   );
-  return row ?? null;
+  return new Map(rows.map(({ id, ...facet }) => [id, facet]));
 }
 
 export async function userById(sql: Reader, id: string): Promise<UserRow | undefined> {

@@ -40,11 +40,10 @@ export class Connection {
     readonly userId: string,
     readonly sessionId: string,
     readonly staff: boolean,
+    private readonly lease: { readonly holds: boolean },
     clock?: Clock,
   ) {
-    this.#pace = new LikesPace((frame) => {
-      if (this.open) socket.send(frame);
-    }, clock);
+    this.#pace = new LikesPace((frame) => this.#write(frame), clock);
   }
 
   get open(): boolean {
@@ -61,7 +60,7 @@ export class Connection {
       this.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
       return false;
     }
-    if (likesOf === undefined && !this.#pace.holds) this.socket.send(frame);
+    if (likesOf === undefined && !this.#pace.holds) this.#write(frame);
     else this.#pace.send(frame, likesOf);
     return true;
   }
@@ -97,6 +96,13 @@ export class Connection {
     } catch {
       // Already closing: nothing more to say.
     }
+  }
+
+  /** The one way out. Nothing may come between the look at the lease and the sending. */
+  #write(frame: string): void {
+    if (!this.open) return;
+    if (this.lease.holds) this.socket.send(frame);
+    else this.close(CLOSE.restarting, "reconnect with the last cursor");
   }
 
   /** Bytes that the peer has yet to take. */

@@ -4,6 +4,7 @@ import { livePosts, replay, sequencerState } from "../db/events.ts";
 import { listenerSnapshot } from "../db/feed.ts";
 import { liveNotifications } from "../db/notifications.ts";
 import type { Sql } from "../db/sql.ts";
+import { userFacets } from "../db/users.ts";
 import type { Log } from "../log.ts";
 import { type Caller, isBlocked } from "../security/principals.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
@@ -28,6 +29,9 @@ const TOLD_MS = 2_000;
 
 const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 
+/** Where nobody else can have sockets, nobody waits for the end of a lease. */
+const FOR_GOOD = { holds: true };
+
 type Item = { events: SequencedEvent[] } | { joins: Connection; done: (joined: boolean) => void };
 
 /**
@@ -50,13 +54,23 @@ export class Gateway implements AsyncDisposable {
   #closed = false;
   readonly stats = { sockets: 0, frames: 0, resets: 0, tooSlow: 0 };
 
-  constructor(private readonly sql: Sql, private readonly stream: EventStream, private readonly log: Log) {
+  constructor(
+    private readonly sql: Sql,
+    private readonly stream: EventStream,
+    private readonly log: Log,
+    private readonly lease: { readonly holds: boolean } = FOR_GOOD,
+  ) {
     this.#position = stream.position;
     stream.consume((events) => this.#enqueue({ events }));
   }
 
   socketsOf(userId: string): number {
     return this.#byUser.get(userId)?.size ?? 0;
+  }
+
+  /** Whether it takes listeners now. */
+  get takes(): boolean {
+    return !this.#closed && this.lease.holds;
   }
 
   /**
@@ -69,9 +83,9 @@ export class Gateway implements AsyncDisposable {
     cursor: LiveCursor | undefined,
     still: () => Promise<boolean>,
   ): Promise<Connection> {
-    const connection = new Connection(socket, caller.id, caller.sid, caller.role !== "user");
-    if (this.#closed) {
-      connection.close(CLOSE.restarting, "the node is restarting");
+    const connection = new Connection(socket, caller.id, caller.sid, caller.role !== "user", this.lease);
+    if (!this.takes) {
+      connection.close(CLOSE.restarting, "try again");
       return connection;
     }
     add(this.#byUser, caller.id, connection);
@@ -107,11 +121,23 @@ export class Gateway implements AsyncDisposable {
 
   /** An account changed: its sockets close where its session is over, its role is another or it is blocked (S1-4). */
   accountChanged(userId: string, facet: UserFacet | null): void {
-    for (const connection of this.#byUser.get(userId) ?? []) {
-      if (facet && isBlocked(facet, Date.now())) connection.close(CLOSE.blocked, "account blocked");
-      else if (facet?.session?.id !== connection.sessionId || (facet.role !== "user") !== connection.staff) {
-        connection.close(CLOSE.sessionEnded, "session ended");
-      }
+    for (const connection of this.#byUser.get(userId) ?? []) judge(connection, facet);
+  }
+
+  /** The same for one account, or all that listen, as they stand in Postgres: for changes that were made on another node. */
+  async judgeAll(userId?: string): Promise<void> {
+    // Only those: what is read is older than a socket that opens meanwhile.
+    const judged = userId === undefined ? this.#everybody() : [...this.#byUser.get(userId) ?? []];
+    if (judged.length === 0) return;
+    const facets = await userFacets(this.sql, [...new Set(judged.map((connection) => connection.userId))]);
+    for (const connection of judged) judge(connection, facets.get(connection.userId) ?? null);
+  }
+
+  /** Lets all sockets go, as this node may not send to them any more; they come back to it or go to another. */
+  letGo(): void {
+    for (const connection of this.#everybody()) {
+      connection.close(CLOSE.restarting, "reconnect with the last cursor");
+      this.leave(connection);
     }
   }
 
@@ -375,6 +401,13 @@ export class Gateway implements AsyncDisposable {
   async #turn(): Promise<void> {
     while (this.#joining >= JOINS_AT_ONCE) await new Promise<void>((resolve) => this.#turns.push(resolve));
     this.#joining++;
+  }
+}
+
+function judge(connection: Connection, facet: UserFacet | null): void {
+  if (facet && isBlocked(facet, Date.now())) connection.close(CLOSE.blocked, "account blocked");
+  else if (facet?.session?.id !== connection.sessionId || (facet.role !== "user") !== connection.staff) {
+    connection.close(CLOSE.sessionEnded, "session ended");
   }
 }
 

@@ -16,3 +16,8 @@ export function publish(bus: Bus, epoch: string, events: SequencedEvent[]): void
   // That stream is one for all installations on the bus, so it says whose they are.
   void bus.append("events", `${epoch}:${events[0]!.seq}`, `{"epoch":"${epoch}","events":${message}}`).catch(() => {});
 }
+
+/** Where the node with the actors tells the others whose account has changed. Whoever misses it looks by itself every few seconds. */
+export function accountsSubject(epoch: string): string {
+  return `rookery.accounts.${epoch}`;
+}

@@ -32,7 +32,6 @@ export function feedRoutes(api: Api): void {
       const rows = await feedPosts(ctx.sql, caller.id, { limit: limit + 1, after: { published_at: at, id } });
       return answer(200, { ...listed(rows, limit), live_cursor });
     }
-    ctx.feeds.read(caller.id);
     const command: FeedCommand = { type: "first_page", limit, bypass: stream.stalled };
     const { json, seq, next_cursor } = await ctx.actors.ask<FirstPage>({ kind: "feed", id: caller.id }, command);
     const live = encodeLiveCursor({ epoch: stream.epoch, seq });

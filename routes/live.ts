@@ -27,6 +27,7 @@ export function liveRoute(api: Api): void {
       const text = c.req.query("cursor");
       const cursor = text === undefined ? undefined : decodeLiveCursor(text);
       if (c.req.header("upgrade")?.toLowerCase() !== "websocket") throw new AppError("upgrade-required");
+      if (!ctx.gateway.takes) throw new AppError("overloaded", "This node takes no listeners now", { retryAfter: 1 });
       if (ctx.gateway.socketsOf(caller.id) + (opening.get(caller.id) ?? 0) >= SOCKETS_BOUND) {
         throw new AppError("rate-limited", `Expected at most ${SOCKETS_BOUND} open sockets`, { retryAfter: 5 });
       }
@@ -102,5 +103,5 @@ async function callerOf(ctx: AppContext, request: Request, ticket: string | null
 
 async function stillValid(ctx: AppContext, caller: Caller): Promise<boolean> {
   const facet = await ctx.principals.facet(caller.id).catch(() => null);
-  return facet?.session?.id === caller.sid;
+  return facet?.session?.id === caller.sid && facet.role === caller.role;
 }

@@ -190,7 +190,7 @@ export function pageRoutes(api: Api): void {
     };
     const reach = await ctx.actors.ask<object>({ kind: "page", id }, command);
     if (dry_run) return answer(200, { dry_run, ...reach });
-    await ctx.gateway.told();
+    await ctx.audience.told();
     return answer(200, await shownPage(ctx, caller, id));
   });
 
@@ -206,7 +206,7 @@ export function pageRoutes(api: Api): void {
   }, async ({ ctx, caller, params, query }) => {
     const id = await pageId(ctx, params.id);
     await ctx.actors.ask({ kind: "page", id }, { type: "unblock", by: caller, ...query } as PageCommand);
-    await ctx.gateway.told();
+    await ctx.audience.told();
     return answer(200, await shownPage(ctx, caller, id));
   });
 }

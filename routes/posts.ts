@@ -236,9 +236,6 @@ export function postRoutes(api: Api): void {
         const gone = error instanceof AppError && error.code === "page-blocked" && !await pageOfPost(ctx.sql, id);
         throw gone ? new AppError("not-found", `There is no post "${id}"`) : error;
       });
-      // Only the one who likes sees `liked` change at once; the count reaches everybody by an event.
-      ctx.feeds.refresh(caller.id, id);
-      ctx.likesChanged();
       return answer(200, answered);
     });
   }

@@ -48,9 +48,12 @@ function prometheus(text: string): Response {
   return new Response(text, { headers });
 }
 
-async function checkParts(ctx: AppContext): Promise<Record<"sql" | "cache" | "bus" | "stream", Check>> {
+async function checkParts(ctx: AppContext): Promise<Record<"sql" | "cache" | "actors" | "bus" | "stream", Check>> {
+  const [stores, actors] = await Promise.all([checkStores(ctx), check(ctx.actors.reach())]);
   return {
-    ...await checkStores(ctx),
+    ...stores,
+    // On a node without its own, whether the one that has them answers.
+    actors,
     bus: ctx.bus.connected ? "ok" : "failed",
     stream: ctx.stream.stalled ? "failed" : "ok",
   };

@@ -146,6 +146,7 @@ export function userRoutes(api: Api): void {
     answers: { 204: { description: "Deleted" } },
   }, async ({ ctx, caller, params: { id }, query }) => {
     await ctx.actors.ask({ kind: "user", id }, { type: "delete", by: caller, ...query } as UserCommand);
+    await ctx.audience.told();
     return answer(204);
   });
 
@@ -163,7 +164,9 @@ export function userRoutes(api: Api): void {
     },
     async ({ ctx, caller, params: { id }, body }) => {
       const command = { type: "set_role", by: caller, ...body } as UserCommand;
-      return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, command));
+      const account = await ctx.actors.ask<object>({ kind: "user", id }, command);
+      await ctx.audience.told();
+      return answer(200, account);
     },
   );
 
@@ -189,7 +192,7 @@ export function userRoutes(api: Api): void {
     };
     const done = await ctx.actors.ask<object>({ kind: "user", id }, command);
     if (dry_run) return answer(200, { dry_run, ...done });
-    await ctx.gateway.told();
+    await ctx.audience.told();
     return answer(200, done);
   });
 
@@ -208,7 +211,7 @@ export function userRoutes(api: Api): void {
     async ({ ctx, caller, params: { id }, query }) => {
       const command = { type: "unblock", by: caller, ...query } as UserCommand;
       const account = await ctx.actors.ask<object>({ kind: "user", id }, command);
-      await ctx.gateway.told();
+      await ctx.audience.told();
       return answer(200, account);
     },
   );

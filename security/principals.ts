@@ -1,4 +1,4 @@
-import type { Pool } from "../actors/runtime/pool.ts";
+import type { Actors } from "../actors/runtime/actors.ts";
 import { partitionOf } from "../actors/runtime/leases.ts";
 import type { Role, UserFacet } from "../actors/user.ts";
 import type { Reader } from "../db/sql.ts";
@@ -16,6 +16,14 @@ export interface Caller {
   sid: string;
 }
 
+/** What a process knows of the accounts that call it. */
+export interface Accounts {
+  /** The caller of a verified access token, or the first reason why not: invalid, blocked, ended, refreshed, expired (S1-4). */
+  authenticate(claims: AccessClaims, now?: number): Promise<Caller>;
+  /** Null for an account that is gone. */
+  facet(userId: string): Promise<UserFacet | null>;
+}
+
 /** How many accounts a node remembers (`docs/limits.md`). */
 const MOST = 100_000;
 
@@ -23,11 +31,11 @@ const MOST = 100_000;
  * What the node remembers of accounts, so that a request costs no question. Every commit of a user actor that changes it
  * tells so before its reply; while this node owns the partition, the memory is the truth.
  */
-export class Principals {
+export class Principals implements Accounts {
   #facets = new Map<string, UserFacet | null>();
   #listeners: ((userId: string, facet: UserFacet | null) => void)[] = [];
 
-  constructor(private readonly actors: () => Pool, private readonly sql: Reader) {}
+  constructor(private readonly actors: () => Pick<Actors, "ask">, private readonly sql: Reader) {}
 
   /** Called at every change of an account's session, role, block or existence. */
   onChange(listener: (userId: string, facet: UserFacet | null) => void): void {
@@ -55,7 +63,6 @@ export class Principals {
     return facet;
   }
 
-  /** The caller of a verified access token, or the first reason why not: invalid, blocked, ended, refreshed, expired (S1-4). */
   async authenticate(claims: AccessClaims, now = Date.now()): Promise<Caller> {
     return await judge(this.sql, this.#facets.get(claims.sub) ?? await this.facet(claims.sub), claims, now);
   }
@@ -70,11 +77,15 @@ export class Principals {
 }
 
 /** The same for a process without actors, which remembers nobody: it asks Postgres at each request. */
-export class StoredPrincipals {
+export class StoredPrincipals implements Accounts {
   constructor(private readonly sql: Reader) {}
 
   async authenticate(claims: AccessClaims, now = Date.now()): Promise<Caller> {
     return await judge(this.sql, await userFacet(this.sql, claims.sub), claims, now);
+  }
+
+  facet(userId: string): Promise<UserFacet | null> {
+    return userFacet(this.sql, userId);
   }
 }
 

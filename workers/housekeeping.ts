@@ -8,6 +8,7 @@ import { foldEvents } from "../db/page_days.ts";
 import { sweepPairs } from "../db/kv.ts";
 import { deleteOldReceipts } from "../db/receipts.ts";
 import { deleteExpiredSessions } from "../db/sessions.ts";
+import { forgetNodes } from "../db/nodes.ts";
 import { forgetSpellings, SPELLINGS_AT_ONCE } from "../db/spellings.ts";
 
 const EVERY_MS = 60_000;
@@ -36,6 +37,7 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
       await removeTombstones(ctx.sql, ctx.config.EVENT_RETENTION);
       await deleteOldReceipts(ctx.sql);
       await deleteExpiredSessions(ctx.sql);
+      await forgetNodes(ctx.sql);
       while (!closed && await forgetNotifications(ctx.sql, NOTIFICATIONS_MS, ROWS_AT_ONCE) === ROWS_AT_ONCE);
       while (!closed && await forgetDeliveries(ctx.sql, DELIVERIES_MS, ROWS_AT_ONCE) === ROWS_AT_ONCE);
       await cropForgotten(ctx.sql);

@@ -11,6 +11,17 @@ export interface Bus extends AsyncDisposable {
     handler: (message: string, subject: string) => void | Promise<void>,
   ): Promise<Subscription>;
   /**
+   * Asks one of those who serve the subject, and resolves with the reply. A message over `REQUEST_BOUND` is a
+   * `RangeError`; a reply may be of any length. Rejects `BusUnavailable` where surely nobody has received it, `NobodyThere` where that is
+   * because nobody serves; `NoReply` where somebody may have.
+   */
+  request(subject: string, message: string, timeoutMs: number): Promise<string>;
+  /**
+   * Answers what is asked under a subject without `*` or `>`, any number of requests beside each other; of several who serve it one gets
+   * each request. A handler that fails gives no reply. What was received before the end of the subscription is still answered.
+   */
+  serve(subject: string, handler: (message: string) => Promise<string>): Promise<Subscription>;
+  /**
    * Appends to a durable stream; a second message of the same `id` within two minutes is dropped. Resolves when stored.
    * The in-process driver keeps the last 10,000 messages of a stream.
    */
@@ -44,5 +55,18 @@ export interface ConsumeOptions {
 export type StreamName = "events" | "jobs";
 
 export class BusUnavailable extends Error {
-  override readonly name = "BusUnavailable";
+  override readonly name: string = "BusUnavailable";
 }
+
+/** A request that reached nobody. */
+export class NobodyThere extends BusUnavailable {
+  override readonly name = "NobodyThere";
+}
+
+/** A request without a reply in time: whether it was received is unknown. */
+export class NoReply extends Error {
+  override readonly name = "NoReply";
+}
+
+/** The longest request, in bytes: half of what NATS takes as one message unless set otherwise. */
+export const REQUEST_BOUND = 512 * 1024;

@@ -1,5 +1,14 @@
 import { Log } from "../../log.ts";
-import { type Bus, BusUnavailable, type ConsumeOptions, type StreamName, type Subscription } from "./bus.ts";
+import {
+  type Bus,
+  BusUnavailable,
+  type ConsumeOptions,
+  NobodyThere,
+  NoReply,
+  REQUEST_BOUND,
+  type StreamName,
+  type Subscription,
+} from "./bus.ts";
 import { Serial } from "./serial.ts";
 
 const KEPT = 10_000;
@@ -11,11 +20,14 @@ export interface LocalBusOptions {
   retryMs?: number;
 }
 
+type Handler = (message: string) => Promise<string>;
+
 /** The embedded driver: all within one process, nothing outlives it. */
 export class LocalBus implements Bus {
   readonly connected = true;
   private readonly exact = new Map<string, Set<Serial>>();
   private readonly patterns = new Map<string[], Serial>();
+  private readonly servers = new Map<string, Handler[]>();
   private readonly streams: Record<StreamName, LocalStream>;
   private readonly log: Log;
   private closed = false;
@@ -51,6 +63,31 @@ export class LocalBus implements Bus {
         this.patterns.delete(pattern);
         const serials = this.exact.get(subject);
         if (isExact && serials?.delete(serial) && serials.size === 0) this.exact.delete(subject);
+      },
+    };
+  }
+
+  async request(subject: string, message: string, timeoutMs: number): Promise<string> {
+    if (this.closed) throw new BusUnavailable("The bus is closed");
+    const { length } = new TextEncoder().encode(message);
+    if (length > REQUEST_BOUND) throw new RangeError(`A request of ${length} bytes is too long`);
+    const [handler] = this.servers.get(subject) ?? [];
+    if (!handler) throw new NobodyThere(`Nobody serves ${subject}`);
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const timer = setTimeout(() => reject(new NoReply(`No reply within ${timeoutMs} ms`)), timeoutMs);
+    // Never within `request`, as with `publish`.
+    void Promise.resolve().then(() => handler(message)).then(
+      resolve,
+      (error) => this.log.error("A request could not be answered", { subject, error }),
+    );
+    return await promise.finally(() => clearTimeout(timer));
+  }
+
+  async serve(subject: string, handler: Handler): Promise<Subscription> {
+    this.servers.set(subject, [...this.servers.get(subject) ?? [], handler]);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.servers.set(subject, this.servers.get(subject)!.filter((each) => each !== handler));
       },
     };
   }

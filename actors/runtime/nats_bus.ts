@@ -13,6 +13,7 @@ import {
 import { connect } from "@nats-io/transport-node";
 import { Log } from "../../log.ts";
 import { type Bus, BusUnavailable, type ConsumeOptions, type StreamName, type Subscription } from "./bus.ts";
+import { NatsRequests, NatsServing } from "./nats_requests.ts";
 import { Serial } from "./serial.ts";
 
 const STREAMS = {
@@ -50,6 +51,8 @@ export class NatsBus implements Bus {
   private readonly log: Log;
   private readonly retryMs: number;
   private readonly subjects = new Set<Subject>();
+  private readonly requests = new NatsRequests();
+  private readonly servings = new Set<NatsServing>();
   private readonly consumers = new Set<Consumer>();
   private readonly listeners = new Set<(connected: boolean) => void>();
   private readonly running: Promise<void>;
@@ -84,6 +87,23 @@ export class NatsBus implements Bus {
       [Symbol.asyncDispose]: async () => {
         this.subjects.delete(own);
         own.stop();
+      },
+    };
+  }
+
+  async request(subject: string, message: string, timeoutMs: number): Promise<string> {
+    return await this.requests.ask(this.usable(), subject, message, timeoutMs);
+  }
+
+  async serve(subject: string, handler: (message: string) => Promise<string>): Promise<Subscription> {
+    const own = new NatsServing(subject, handler, this.log);
+    this.servings.add(own);
+    if (this.connection) own.attach(this.connection);
+    if (this.connected) await within(CALL_TIMEOUT_MS, this.connection?.flush()).catch(() => {});
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.servings.delete(own);
+        await within(CALL_TIMEOUT_MS, own.stop()).catch(() => {});
       },
     };
   }
@@ -153,7 +173,7 @@ export class NatsBus implements Bus {
     while (!this.closed) {
       try {
         const connection = this.connection = await (this.url.startsWith("ws") ? wsconnect(options) : connect(options));
-        for (const subject of this.subjects) subject.attach(connection);
+        for (const part of [...this.subjects, ...this.servings, this.requests]) part.attach(connection);
         // Before anything else can be awaited, or a change of status would be missed.
         const status = connection.status();
         if (this.closed) await connection.close();

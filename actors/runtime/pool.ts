@@ -2,8 +2,18 @@ import { setImmediate } from "node:timers";
 import type { JobRef } from "../../db/jobs.ts";
 import { AppError } from "../../errors.ts";
 import type { Log } from "../../log.ts";
+import type { Actors, AskOptions } from "./actors.ts";
 import { type Leases, partitionOf, PARTITIONS } from "./leases.ts";
-import type { Command, FromWorker, HostStats, Ref, Reply, SequencedEvent, ToWorker } from "./protocol.ts";
+import {
+  type Command,
+  type FromWorker,
+  type HostStats,
+  type Ref,
+  type Reply,
+  type SequencedEvent,
+  settled,
+  type ToWorker,
+} from "./protocol.ts";
 
 /** A thread that hosts actors. The pool talks to it in batches. */
 export interface HostThread {
@@ -30,12 +40,6 @@ export interface PoolOptions {
   onFenced: (partition: number) => void;
 }
 
-export interface AskOptions {
-  /** Milliseconds until the outcome counts as unknown (`docs/limits.md`). */
-  timeoutMs?: number;
-  receipt?: string | undefined;
-}
-
 interface Call {
   slot: Slot;
   deadline: number;
@@ -59,7 +63,7 @@ export const CALLS_BOUND = 20_000;
  * The router of a node: partition → worker. Supervises the workers: a dead one is replaced under new epochs, so that
  * whatever it still had under way writes nothing, and its callers are told.
  */
-export class Pool implements AsyncDisposable {
+export class Pool implements Actors {
   #slots: Slot[] = [];
   #slotOf: Slot[] = [];
   #calls = new Map<number, Call>();
@@ -83,7 +87,6 @@ export class Pool implements AsyncDisposable {
     return pool;
   }
 
-  /** Asks an actor and waits until its reply, and every event it committed, is known on this node. Throws `AppError`. */
   ask<Value>(ref: Ref, command: Command, { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {}): Promise<Value> {
     if (this.#closed) return Promise.reject(new AppError("draining", undefined, { retryAfter: 1 }));
     if (this.#calls.size >= CALLS_BOUND) {
@@ -111,6 +114,9 @@ export class Pool implements AsyncDisposable {
     for (const slot of this.#slots) this.#post(slot, { type: "events", events });
   }
 
+  /** Whoever lives has its own actors. */
+  async reach(): Promise<void> {}
+
   async stats(): Promise<HostStats[]> {
     return await Promise.all(
       this.#slots.filter((slot) => slot.thread).map((slot) =>
@@ -127,7 +133,6 @@ export class Pool implements AsyncDisposable {
     return this.#calls.size;
   }
 
-  /** Waits, at most so many milliseconds, until no call is under way. */
   async drain(timeoutMs: number): Promise<void> {
     const end = Date.now() + timeoutMs;
     while (this.#calls.size > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -241,12 +246,9 @@ export class Pool implements AsyncDisposable {
 }
 
 function settle(call: Call, reply: Reply): void {
-  if (reply.ok) return call.resolve(reply.value);
-  const { code, detail, errors, retryAfter } = reply.refusal;
-  call.reject(
-    new AppError(code, detail, {
-      ...(errors === undefined ? {} : { errors }),
-      ...(retryAfter === undefined ? {} : { retryAfter }),
-    }),
-  );
+  try {
+    call.resolve(settled(reply));
+  } catch (error) {
+    call.reject(error);
+  }
 }

@@ -1,5 +1,5 @@
 import type { JobRef } from "../../db/jobs.ts";
-import type { FieldError, ProblemCode } from "../../errors.ts";
+import { AppError, type FieldError, type ProblemCode } from "../../errors.ts";
 
 export type KindName = "user" | "page" | "feed";
 
@@ -23,6 +23,16 @@ export interface Refusal {
 }
 
 export type Reply = { ok: true; value: unknown } | { ok: false; refusal: Refusal };
+
+/** What was replied. Throws the refusal as an `AppError`. */
+export function settled(reply: Reply): unknown {
+  if (reply.ok) return reply.value;
+  const { code, detail, errors, retryAfter } = reply.refusal;
+  throw new AppError(code, detail, {
+    ...(errors === undefined ? {} : { errors }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  });
+}
 
 /**
  * A committed event: lean, because content is read where it is shown. What changes a page's numbers says by how much, in

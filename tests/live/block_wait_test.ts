@@ -1,41 +1,8 @@
 /** What the answer to a block waits for, with a database that answers when the test lets it. */
 import assert from "node:assert/strict";
-import type { Sql } from "../../db/sql.ts";
 import { type Body, eventually, type Person, startApp, type TestApp } from "../support/app.ts";
+import { HeldStatement } from "../support/held_statement.ts";
 import type { Listener, LiveFrame } from "../support/listener.ts";
-
-/** Answers of one named statement wait, once they were read, until they are let go. */
-class HeldStatement implements Disposable {
-  #gate = Promise.withResolvers<void>();
-  #query: Sql["query"];
-  held = 0;
-
-  constructor(private readonly sql: Sql, statement: string) {
-    this.#query = sql.query;
-    const query = sql.query.bind(sql);
-    sql.query = async <Row>(...[text, params, name]: Parameters<Sql["query"]>) => {
-      const rows = await query<Row>(text, params, name);
-      if (name === statement) {
-        this.held++;
-        await this.#gate.promise;
-      }
-      return rows;
-    };
-  }
-
-  letGo(): void {
-    this.sql.query = this.#query;
-    this.#gate.resolve();
-  }
-
-  [Symbol.dispose](): void {
-    this.letGo();
-  }
-
-  isHolding(): Promise<true> {
-    return eventually(async () => this.held > 0 ? true : undefined, "a statement that is held");
-  }
-}
 
 interface World {
   app: TestApp;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { CLOSE, Connection, QUEUE_BOUND, type Socket } from "../../live/connection.ts";
+import { CLOSE, Connection, QUEUE_BOUND } from "../../live/connection.ts";
 import { type Clock, PACE_MS } from "../../live/likes_pace.ts";
 import { type Person, sharedApp } from "../support/app.ts";
+import { PaperSocket } from "../support/paper_socket.ts";
 
 const LEAST_MS = 250;
 
@@ -35,26 +36,10 @@ class StoppedClock implements Clock {
   }
 }
 
-class PaperSocket implements Socket {
-  readyState: number = WebSocket.OPEN;
-  bufferedAmount = 0;
-  sent: string[] = [];
-  closedWith: number | undefined;
-
-  send(text: string): void {
-    this.sent.push(text);
-  }
-
-  close(code: number): void {
-    this.readyState = WebSocket.CLOSING;
-    this.closedWith = code;
-  }
-}
-
 function pacedTest(name: string, run: (connection: Connection, socket: PaperSocket, clock: StoppedClock) => unknown) {
   Deno.test(`A connection ${name}`, async () => {
     const [socket, clock] = [new PaperSocket(), new StoppedClock()];
-    await run(new Connection(socket, "user", "session", false, clock), socket, clock);
+    await run(new Connection(socket, "user", "session", false, { holds: true }, clock), socket, clock);
   });
 }
 

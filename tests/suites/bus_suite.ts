@@ -1,6 +1,6 @@
 /** What every `Bus` driver must do (`actors/runtime/bus.ts`). */
 import assert from "node:assert/strict";
-import type { Bus } from "../../actors/runtime/bus.ts";
+import { type Bus, BusUnavailable, NobodyThere, NoReply, REQUEST_BOUND } from "../../actors/runtime/bus.ts";
 
 /** `open` gives a connected bus that pauses 50 ms before it repeats a message. Streams may hold messages of earlier tests. */
 export function busSuite(driver: string, open: () => Promise<Bus>): void {
@@ -124,6 +124,91 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     await bus.append("jobs", `${word}-last`, `${word} last`);
     await until(() => got.at(-1) === "last");
     assert.ok(!got.includes("early"));
+  });
+
+  test("answers requests beside each other, each with its own reply", async (bus, word) => {
+    let waiting = 0;
+    let most = 0;
+    await using _serving = await bus.serve(word, async (message) => {
+      most = Math.max(most, ++waiting);
+      await pause(10);
+      waiting--;
+      return `${message} ж`;
+    });
+    const asked = Array.from({ length: 50 }, (_, i) => `${i}`);
+    const replies = await Promise.all(asked.map((message) => bus.request(word, message, 5_000)));
+    assert.deepEqual(replies, asked.map((message) => `${message} ж`));
+    assert.ok(most > 1, "one waited for the other");
+  });
+
+  test("brings replies of any length, and an empty one", async (bus, word) => {
+    await using _serving = await bus.serve(word, async (message) => "ж".repeat(Number(message)));
+    for (const length of [0, 1, 262_144, 262_145, 2_500_000]) {
+      assert.equal(await bus.request(word, String(length), 5_000), "ж".repeat(length));
+    }
+  });
+
+  test("takes requests up to the bound, and none over it", async (bus, word) => {
+    await using _serving = await bus.serve(word, async (message) => String(message.length));
+    assert.equal(await bus.request(word, "x".repeat(REQUEST_BOUND), 5_000), String(REQUEST_BOUND));
+    await assert.rejects(bus.request(word, "x".repeat(REQUEST_BOUND + 1), 5_000), RangeError);
+  });
+
+  test("says at once that nobody serves a subject, also when nobody does any more", async (bus, word) => {
+    const start = Date.now();
+    await assert.rejects(bus.request(word, "", 10_000), NobodyThere);
+    const serving = await bus.serve(word, async () => "here");
+    assert.equal(await bus.request(word, "", 5_000), "here");
+    await serving[Symbol.asyncDispose]();
+    await assert.rejects(bus.request(word, "", 10_000), (error) => error instanceof BusUnavailable);
+    assert.ok(Date.now() - start < 5_000);
+  });
+
+  test("gives each request to one of those who serve", async (bus, word) => {
+    const got: string[] = [];
+    for (const name of ["first", "second"]) {
+      await bus.serve(word, async (message) => {
+        got.push(message);
+        return name;
+      });
+    }
+    await Promise.all(Array.from({ length: 30 }, (_, i) => bus.request(word, `${i}`, 5_000)));
+    await pause(50);
+    assert.equal(got.length, 30);
+  });
+
+  test("answers what it received before it stopped serving", async (bus, word) => {
+    const gate = Promise.withResolvers<void>();
+    let taken = false;
+    const serving = await bus.serve(word, async () => {
+      taken = true;
+      await gate.promise;
+      return "late";
+    });
+    const asked = bus.request(word, "", 5_000);
+    await until(() => taken);
+    await serving[Symbol.asyncDispose]();
+    gate.resolve();
+    assert.equal(await asked, "late");
+  });
+
+  test("tells a reply that does not come apart from a request that nobody received", async (bus, word) => {
+    await using _slow = await bus.serve(`${word}.slow`, () => new Promise(() => {}));
+    await using _failing = await bus.serve(`${word}.failing`, () => Promise.reject(new Error("expected")));
+    for (const subject of [`${word}.slow`, `${word}.failing`]) {
+      await assert.rejects(bus.request(subject, "", 100), NoReply);
+    }
+  });
+
+  test("never runs a server within request", async (bus, word) => {
+    let ran = false;
+    await using _serving = await bus.serve(word, async () => {
+      ran = true;
+      return "";
+    });
+    const asked = bus.request(word, "", 5_000);
+    assert.equal(ran, false);
+    await asked;
   });
 
   test("says that it is connected", async (bus) => {

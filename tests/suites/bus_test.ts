@@ -43,6 +43,7 @@ Deno.test({
     assert.equal(bus.connected, false);
     await assert.rejects(bus.publish("a", ""), BusUnavailable);
     await assert.rejects(bus.append("events", "a", ""), BusUnavailable);
+    await assert.rejects(bus.request("a", "", 5_000), BusUnavailable);
   },
 });
 
@@ -77,6 +78,7 @@ for (const wipe of [false, true]) {
         const [core, stream]: string[][] = [[], []];
         await using _core = await bus.subscribe("word.*", (message) => void core!.push(message));
         await using _stream = await bus.consume("events", "reader", async (message) => void stream!.push(message));
+        await using _serving = await bus.serve("served", async (message) => `${message}!`);
         await bus.publish("word.a", "1");
         await bus.append("events", "1", "1");
         await until(() => core!.length === 1 && stream!.length === 1);
@@ -96,6 +98,7 @@ for (const wipe of [false, true]) {
         await until(() => core!.length === 2 && stream!.includes("2"));
         assert.ok(Date.now() - start < 6000, `back after ${Date.now() - start} ms`);
         assert.deepEqual(core, ["1", "2"]);
+        assert.equal(await bus.request("served", "2", 2_000), "2!");
         assert.equal(stream!.at(-1), "2");
         // Not wiped, it remembers what was acknowledged; at least once is all that is promised.
         if (!wipe) assert.ok(stream!.length <= 3);

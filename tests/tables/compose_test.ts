@@ -34,6 +34,7 @@ Deno.test("compose.yaml has the services of a full installation", () => {
     "mail",
     "migrations",
     "nats",
+    "nodes",
     "postgres",
     "redis",
     "stats",

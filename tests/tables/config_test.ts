@@ -46,7 +46,7 @@ const WRONG: Record<string, string> = {
   DATABASE_URL: "mysql://localhost/x",
   REDIS_URL: "http://localhost",
   NATS_URL: "localhost:4222",
-  ROLES: "api,mail",
+  ROLES: "actors,mail",
   REGISTRATION: "closed",
   REQUIRE_VERIFIED_EMAIL: "yes",
   UNVERIFIED_TTL: "48",
@@ -120,6 +120,15 @@ Deno.test("Roles that stand alone need what they share with the others", () => {
   assert.deepEqual(names({ ROLES: "storage" }), ["SECRET_KEY"]);
   assert.deepEqual(names({ ROLES: "jobs", ...database }), ["STORAGE_URL", "PUBLIC_URL", "MAIL_URL"]);
   assert.deepEqual(names({ ROLES: "api,actors", ...database }), ["STORAGE_URL"]);
+  assert.deepEqual(names({ ROLES: "api" }), ["DATABASE_URL", "NATS_URL", "REDIS_URL", "SECRET_KEY", "STORAGE_URL"]);
+  assert.deepEqual(names({ ROLES: "actors,jobs", ...database }), ["ROLES"]);
+  readConfig({
+    ROLES: "api",
+    ...database,
+    NATS_URL: "nats://localhost",
+    REDIS_URL: "redis://localhost",
+    STORAGE_URL: "http://localhost",
+  });
   readConfig({ ROLES: "kv", ...database });
   readConfig({ ROLES: "storage", SECRET_KEY: "x".repeat(32) });
   // The statistics need no secret.

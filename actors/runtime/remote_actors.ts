@@ -1,0 +1,129 @@
+import { AppError } from "../../errors.ts";
+import type { Actors, AskOptions } from "./actors.ts";
+import { type Bus, BusUnavailable, NoReply } from "./bus.ts";
+import { ASK_TIMEOUT_MS, CALLS_BOUND } from "./pool.ts";
+import { type Command, type HostStats, type Ref, type Reply, settled } from "./protocol.ts";
+
+/** Where the node with the actors is asked; installations may share a bus. */
+export function actorsSubject(history: string): string {
+  return `rookery.actors.${history}`;
+}
+
+/** What goes to the node with the actors. */
+export type Question =
+  | {
+    type: "ask";
+    ref: Ref;
+    command: Command;
+    receipt?: string;
+    leftMs: number;
+    /** Events that the asking node knows: the answer must not be older. */
+    after: number;
+  }
+  | { type: "reach" };
+
+/** `seq`: the events that the answer already shows, and the asking node is to know as well. */
+export interface Answered {
+  reply: Reply;
+  seq: number;
+}
+
+/** The least that a call gets of its time. Until there is less, it is tried again while nobody is there (`docs/limits.md`). */
+const LEAST_MS = 5_000;
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 500;
+/** How much later than its deadline a call is given up here: the other node's own word comes first. */
+const GRACE_MS = 1_000;
+const REACH_MS = 1_000;
+
+interface Options {
+  bus: Bus;
+  history: string;
+  /** This node's view of events. */
+  stream: { readonly position: number; applied(seq: number): Promise<void> };
+}
+
+/**
+ * The actors of another node, asked over the bus. What surely reached nobody is tried again for a while, then 503; what may have been
+ * received is never sent twice: without an answer its outcome is unknown.
+ */
+export class RemoteActors implements Actors {
+  #underWay = 0;
+  #closed = false;
+
+  constructor(private readonly options: Options) {}
+
+  async ask<Value>(
+    ref: Ref,
+    command: Command,
+    { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {},
+  ): Promise<Value> {
+    if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
+    if (this.#underWay >= CALLS_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });
+    const { stream } = this.options;
+    const deadline = performance.now() + timeoutMs;
+    this.#underWay++;
+    try {
+      const { reply, seq } = await this.#send(deadline, (leftMs) => ({
+        type: "ask",
+        ref,
+        command,
+        ...(receipt === undefined ? {} : { receipt }),
+        leftMs,
+        after: stream.position,
+      }));
+      await stream.applied(seq);
+      return settled(reply) as Value;
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  async reach(): Promise<void> {
+    await this.#request({ type: "reach" }, REACH_MS);
+  }
+
+  stats(): Promise<HostStats[]> {
+    return Promise.resolve([]);
+  }
+
+  get waiting(): number {
+    return this.#underWay;
+  }
+
+  async drain(timeoutMs: number): Promise<void> {
+    const end = performance.now() + timeoutMs;
+    while (this.#underWay > 0 && performance.now() < end) await pause(20);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await Promise.resolve();
+  }
+
+  async #send(deadline: number, question: (leftMs: number) => Question): Promise<Answered> {
+    for (let wait = FIRST_PAUSE_MS;; wait = Math.min(LONGEST_PAUSE_MS, wait * 2)) {
+      const leftMs = Math.round(deadline - performance.now());
+      try {
+        return await this.#request(question(leftMs), leftMs + GRACE_MS);
+      } catch (error) {
+        if (error instanceof NoReply) throw new AppError("outcome-unknown", undefined, { retryAfter: 1, cause: error });
+        if (error instanceof RangeError) throw new AppError("body-too-large", undefined, { cause: error });
+        if (!(error instanceof BusUnavailable)) throw error;
+        if (this.#closed || leftMs - wait < LEAST_MS) {
+          throw new AppError("actors-unavailable", undefined, { retryAfter: 1, cause: error });
+        }
+      }
+      await pause(wait);
+    }
+  }
+
+  async #request(question: Question, timeoutMs: number): Promise<Answered> {
+    const { bus, history } = this.options;
+    return JSON.parse(await bus.request(actorsSubject(history), JSON.stringify(question), timeoutMs));
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,51 @@
+import { AppError } from "../../errors.ts";
+import type { Log } from "../../log.ts";
+import type { Actors } from "./actors.ts";
+import type { Bus, Subscription } from "./bus.ts";
+import type { Refusal, Reply } from "./protocol.ts";
+import { actorsSubject, type Answered, type Question } from "./remote_actors.ts";
+
+export interface ServeOptions {
+  bus: Bus;
+  history: string;
+  actors: Actors;
+  /** This node's view of events. */
+  stream: { readonly position: number; applied(seq: number): Promise<void> };
+  log: Log;
+}
+
+/** Lets the nodes without actors ask those of this one, until the subscription ends. */
+export async function serveActors(options: ServeOptions): Promise<Subscription> {
+  const { bus, history, stream } = options;
+  return await bus.serve(actorsSubject(history), async (message) => {
+    const question = JSON.parse(message) as Question;
+    const reply: Reply = question.type === "reach" ? { ok: true, value: null } : await answer(question, options);
+    return JSON.stringify({ reply, seq: stream.position } satisfies Answered);
+  });
+}
+
+async function answer(
+  { ref, command, receipt, leftMs, after }: Extract<Question, { type: "ask" }>,
+  { actors, stream, log }: ServeOptions,
+): Promise<Reply> {
+  const deadline = performance.now() + leftMs;
+  try {
+    await stream.applied(after);
+    // The caller has seen what these actors do not know yet: an answer might take it back.
+    if (stream.position < after) throw new AppError("overloaded", "The actors are behind", { retryAfter: 1 });
+    return { ok: true, value: await actors.ask(ref, command, { timeoutMs: deadline - performance.now(), receipt }) };
+  } catch (error) {
+    if (error instanceof AppError) return { ok: false, refusal: refusalOf(error) };
+    log.error("a call of another node failed", { ref, error });
+    return { ok: false, refusal: { code: "internal" } };
+  }
+}
+
+function refusalOf({ code, message, errors, retryAfter }: AppError): Refusal {
+  return {
+    code,
+    detail: message,
+    ...(errors === undefined ? {} : { errors }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  };
+}

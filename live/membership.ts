@@ -1,0 +1,130 @@
+import { lastAcknowledgement, leave, renewLease } from "../db/nodes.ts";
+import type { Sql } from "../db/sql.ts";
+import type { Log } from "../log.ts";
+import type { EventStream } from "./event_stream.ts";
+import type { Gateway } from "./gateway.ts";
+import { type Lease, LEASE_MS, RENEW_MS } from "./lease.ts";
+
+/** A node that cannot tell its sockets what it was asked to for so long gives its lease up, and its sockets with it. */
+const TELL_WITHIN_MS = 4_000;
+/** Between looks at the accounts of all open sockets, for what nobody told of. */
+const ACCOUNTS_MS = 3_000;
+
+interface Options {
+  sql: Sql;
+  stream: EventStream;
+  gateway: Gateway;
+  lease: Lease;
+  log: Log;
+}
+
+/**
+ * This node among those that have sockets: holds its place in Postgres, and says there up to which acknowledgement its sockets know all.
+ * Whoever acknowledges a block waits for that, or for the end of the lease, after which no frame leaves this node (`connection.ts`).
+ */
+export class Membership implements AsyncDisposable {
+  readonly id: string = crypto.randomUUID();
+  #told = 0;
+  /** The last acknowledgement known of, and since when this node owes it. */
+  #wanted = 0;
+  #owedSince = Infinity;
+  #telling: Promise<void> | undefined;
+  #renewing: Promise<void> | undefined;
+  #timers: ReturnType<typeof setInterval>[] = [];
+  #closed = false;
+
+  private constructor(private readonly options: Options) {}
+
+  /** Resolves when this node has its place, and so may take listeners. */
+  static async join(options: Options): Promise<Membership> {
+    const membership = new Membership(options);
+    // Without sockets it has told all there was.
+    membership.#told = membership.#wanted = await lastAcknowledgement(options.sql);
+    await membership.#renew();
+    membership.#timers = [
+      setInterval(() => membership.#beat(), RENEW_MS),
+      setInterval(() => void membership.#lookAtAccounts(), ACCOUNTS_MS),
+    ];
+    return membership;
+  }
+
+  /** Resolves when the sockets of this node know all that was committed before this acknowledgement was taken. */
+  async tell(mark: number): Promise<void> {
+    while (this.#told < mark && !this.#closed) {
+      this.#telling ??= this.#tell().finally(() => this.#telling = undefined);
+      await this.#telling;
+    }
+  }
+
+  /** Somebody waits for an acknowledgement. */
+  async heard(): Promise<void> {
+    try {
+      await this.tell(await lastAcknowledgement(this.options.sql));
+    } catch (error) {
+      this.options.log.warn("the sockets could not be told yet", { error });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#telling?.catch(() => {});
+    await this.#renewing?.catch(() => {});
+    // Its sockets are closed by now; whoever cannot say so is waited for a little.
+    await leave(this.options.sql, this.id).catch(() => {});
+  }
+
+  #beat(): void {
+    const { gateway, lease, log } = this.options;
+    if (!lease.holds) gateway.letGo();
+    if (performance.now() - this.#owedSince > TELL_WITHIN_MS) {
+      log.warn("the sockets could not be told in time; the node's lease is given up");
+    } else if (!this.#renewing) {
+      this.#renew().catch((error) => log.warn("the node's lease could not be renewed; trying again", { error }));
+    }
+    if (this.#wanted > this.#told && !this.#telling) void this.heard();
+  }
+
+  async #tell(): Promise<void> {
+    const { sql, stream, gateway } = this.options;
+    // First, so that what is read after it is all that the number stands for.
+    const mark = await lastAcknowledgement(sql);
+    this.#owe(mark);
+    await stream.catchUp();
+    await gateway.told();
+    await gateway.judgeAll();
+    this.#told = mark;
+    this.#owedSince = this.#wanted > mark ? performance.now() : Infinity;
+    await this.#renew();
+  }
+
+  async #renew(): Promise<void> {
+    // One after another, so that an older word never replaces a newer one.
+    while (this.#renewing) await this.#renewing.catch(() => {});
+    this.#renewing = this.#askForLease().finally(() => this.#renewing = undefined);
+    await this.#renewing;
+  }
+
+  async #askForLease(): Promise<void> {
+    const { sql, lease, gateway } = this.options;
+    const askedAt = performance.now();
+    const mark = await renewLease(sql, { id: this.id, leaseMs: LEASE_MS, told: this.#told });
+    // It was over in between: nobody waited for what those sockets were not told.
+    if (!lease.holds) gateway.letGo();
+    lease.granted(askedAt);
+    this.#owe(mark);
+  }
+
+  #owe(mark: number): void {
+    if (mark <= this.#wanted) return;
+    this.#wanted = mark;
+    if (mark > this.#told) this.#owedSince = Math.min(this.#owedSince, performance.now());
+  }
+
+  async #lookAtAccounts(): Promise<void> {
+    await this.options.gateway.judgeAll().catch((error) =>
+      this.options.log.warn("the accounts of listeners could not be looked at; trying again", { error })
+    );
+  }
+}

@@ -1,0 +1,122 @@
+/** What nodes without actors do while the node that has them is away, or NATS between them. */
+import assert from "node:assert/strict";
+import { at, startInstallation } from "../support/installation.ts";
+import { LiveListener } from "../support/live_listener.ts";
+import type { NodeProcess } from "../support/node_process.ts";
+import { administrator, type Answer, makePeople, type Person } from "../support/person.ts";
+import { seededTest, until } from "../support/seeded.ts";
+import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+
+const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
+
+const slugOf = ({ body }: Answer): string => body.type.split(/[/#]/).at(-1);
+
+async function readiness(node: NodeProcess): Promise<{ status: number; actors: string }> {
+  const response = await fetch(`${node.url}/readyz`);
+  return { status: response.status, actors: (await response.json()).checks.actors };
+}
+
+async function assertUnavailable(person: Person): Promise<void> {
+  const refused = await person.call("POST", `/pages/${person.page}/posts`, { text: "nobody is there" });
+  assert.deepEqual([refused.status, slugOf(refused)], [503, "actors-unavailable"]);
+  assert.ok(Number(refused.headers.get("retry-after")) > 0, "a refusal says when to come again");
+  assert.deepEqual(await readiness(person.node), { status: 503, actors: "failed" });
+  // What needs no actor goes on.
+  assert.equal((await person.call("GET", `/pages/${person.page}/posts`)).status, 200);
+}
+
+fullTest(
+  "The owner killed amid writes through other nodes: refused or unknown, then done, each once",
+  async (random) => {
+    await using installation = await startInstallation();
+    const { owner, a, b } = installation;
+    const people = (await makePeople(a, 4)).map((person, i) => at(i % 2 === 0 ? a : b, person));
+    const [first] = people as [Person];
+    const listener = await LiveListener.open(at(b, first));
+    const storm = new WriteStorm(random, people, people.map(({ page }) => page), "o");
+    let stopped = false;
+    const storming = storm.run(8, () => stopped);
+    const grown = async (posts: number) => {
+      const wanted = storm.posts.size + posts;
+      await until("the storm goes on", () => storm.posts.size >= wanted);
+    };
+    await grown(40);
+    await owner.kill();
+    await assertUnavailable(first);
+    await owner.restart();
+    await grown(40);
+    // A stop in order: those who ask wait for the next owner instead.
+    assert.equal((await owner.stop()).code, 0, owner.output);
+    await owner.restart();
+    await grown(40);
+    stopped = true;
+    await storming;
+    await storm.retry();
+    await storm.holdAgainst(owner.sql);
+    await assertCountersTrue(owner.sql);
+    await assertHistoryWhole(owner.sql);
+    assert.deepEqual(await readiness(a), { status: 200, actors: "ok" });
+    assert.ok(listener.connected, "a listener of another node notices nothing");
+    const last = await first.post("did you hear it all?");
+    await listener.heard("the last post", ({ data }) => data.id === last.id);
+    listener.cut();
+  },
+);
+
+fullTest("A call that the owner has taken and does not answer is unknown, sent once, and safe to repeat", async () => {
+  await using installation = await startInstallation();
+  const { owner, a } = installation;
+  const [ada] = await makePeople(a, 1) as [Person];
+  const post = () => ada.call("POST", `/pages/${ada.page}/posts`, { text: "once" }, { "idempotency-key": "one" });
+  owner.signal("SIGSTOP");
+  const unknown = await post();
+  assert.deepEqual([unknown.status, slugOf(unknown)], [504, "outcome-unknown"]);
+  owner.signal("SIGCONT");
+  const done = await until("it is done", async () => {
+    const answer = await post();
+    return answer.status === 201 && answer;
+  });
+  const posts = await owner.sql.query<{ id: string }>("select id from posts");
+  assert.deepEqual(posts, [{ id: done.body.id }]);
+});
+
+fullTest(
+  "Without NATS listeners of other nodes hear everything by the ledger, and blocks hold; commands wait",
+  async () => {
+    await using installation = await startInstallation();
+    const { owner, a, b, nats } = installation;
+    const admin = await administrator(owner);
+    const [ann, bob, carl] = await makePeople(owner, 3) as [Person, Person, Person];
+    for (const followed of [ann, carl]) await bob.do("PUT", `/pages/${followed.page}/follow`);
+    const listener = await LiveListener.open(at(b, bob));
+    const ofCarl = await LiveListener.open(at(b, carl));
+    await nats.kill();
+    // With actors of its own a node goes on by itself.
+    const post = await ann.post("heard by the ledger");
+    await listener.heard("a post without NATS", ({ data }) => data.id === post.id);
+    await assertUnavailable(at(a, ann));
+
+    await admin.do("POST", `/pages/${ann.page}/block`, { reason: "a test", until: null });
+    const mark = await carl.post("after the answer");
+    await listener.heard("the mark", ({ data }) => data.id === mark.id);
+    const told = listener.frames.filter(({ type }) => type === "post.created" || type === "page.hidden");
+    assert.deepEqual(told.map(({ type, data }) => data.text ?? type), [
+      "heard by the ledger",
+      "page.hidden",
+      "after the answer",
+    ]);
+    await admin.do("POST", `/users/${carl.id}/block`, { reason: "a test" });
+    await until("the word of it has come", () => !ofCarl.connected, { timeoutMs: 500 });
+    assert.equal(ofCarl.closed?.code, 4403);
+    assert.equal((await at(a, carl).call("GET", "/users/me/requests")).status, 403);
+    // Nobody tells the other nodes of this; they look by themselves.
+    await bob.signIn();
+    await until("the socket of the former session is closed", () => !listener.connected, { timeoutMs: 8_000 });
+    assert.equal(listener.closed?.code, 4401);
+
+    await nats.restart();
+    await until("commands are taken again", async () => (await readiness(a)).status === 200);
+    await at(a, bob).post("there again");
+  },
+);

@@ -1,0 +1,155 @@
+/** Blocks that are answered when no listener on any node is shown anything more, whatever happens to the nodes. */
+import assert from "node:assert/strict";
+import { stormOfBlocks } from "../support/block_storm.ts";
+import { at, type Installation, startInstallation } from "../support/installation.ts";
+import { LiveListener } from "../support/live_listener.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
+import { seededTest, until } from "../support/seeded.ts";
+
+const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
+
+/** A lease, the margins on both sides and the time of a busy machine. */
+const LEASE_OVER_MS = 9_000;
+/** For less than a lease, for longer. */
+const STOPS_MS = [300, 6_500, 2_000];
+
+fullTest("Blocked through one node amid posting, a page is shown to no listener of another", async (random) => {
+  await using installation = await startInstallation();
+  const { owner, a, b } = installation;
+  const admin = await administrator(a);
+  const [ann, carl, mark, ...readers] = await makePeople(b, 7) as [Person, Person, Person, ...Person[]];
+  await stormOfBlocks(random, {
+    admin,
+    ann,
+    carl: at(owner, carl),
+    mark: at(a, mark),
+    readers: readers.map((reader, i) => at([b, owner, a, b][i]!, reader)),
+    sql: owner.sql,
+    rounds: 10,
+  });
+});
+
+fullTest(
+  "Amid blocks a node that stands still again and again shows nothing it must not, however late",
+  async (random) => {
+    await using installation = await startInstallation();
+    const { owner, a, b } = installation;
+    const admin = await administrator(a);
+    const [ann, carl, mark, ...readers] = await makePeople(a, 5) as [Person, Person, Person, ...Person[]];
+    let stops = 0;
+    await stormOfBlocks(random, {
+      admin,
+      ann,
+      carl: at(owner, carl),
+      mark,
+      readers: readers.map((reader, i) => at([owner, b][i]!, reader)),
+      sql: owner.sql,
+      rounds: 8,
+      longestMs: 2_500,
+      disturb: async (over) => {
+        while (!over()) {
+          b.signal("SIGSTOP");
+          await new Promise((resolve) => setTimeout(resolve, STOPS_MS[stops % STOPS_MS.length]));
+          b.signal("SIGCONT");
+          stops++;
+          await new Promise((resolve) => setTimeout(resolve, random.whole(50, 1_500)));
+        }
+      },
+    });
+    assert.ok(stops >= 2, `only ${stops}`);
+  },
+);
+
+interface World {
+  admin: Person;
+  ann: Person;
+  /** Of somebody who follows Ann, at the node `b`. */
+  listener: LiveListener;
+  /** Blocks Ann's page through the node `a`; tells how many milliseconds that took. */
+  block: () => Promise<number>;
+}
+
+async function worldOf({ a, b }: Installation): Promise<World> {
+  const admin = await administrator(a);
+  const [ann, bob] = await makePeople(a, 2) as [Person, Person];
+  await bob.do("PUT", `/pages/${ann.page}/follow`);
+  const listener = await LiveListener.open(at(b, bob));
+  const block = async () => {
+    const start = performance.now();
+    await admin.do("POST", `/pages/${ann.page}/block`, { reason: "a test", until: null });
+    return performance.now() - start;
+  };
+  const before = await ann.post("before");
+  await listener.heard("a post before all", ({ data }) => data.id === before.id);
+  return { admin, ann, listener, block };
+}
+
+/** What was heard of posts but the first. */
+const heard = ({ frames }: LiveListener) => frames.slice(1).filter(({ type }) => type.startsWith("post."));
+
+fullTest("A block is answered when a node that stood still for a moment has told its listeners", async () => {
+  await using installation = await startInstallation();
+  const { admin, ann, listener, block } = await worldOf(installation);
+  const usual = await block();
+  assert.ok(usual < 1_500, `a block among nodes that live took ${Math.round(usual)} ms`);
+  const { seq: first } = await listener.heard("the block", ({ type }) => type === "page.hidden");
+  await admin.do("DELETE", `/pages/${ann.page}/block`);
+  installation.b.signal("SIGSTOP");
+  let answered = false;
+  const blocking = block().then(() => answered = true);
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  assert.equal(answered, false);
+  installation.b.signal("SIGCONT");
+  await blocking;
+  await listener.heard("the second block", ({ type, seq }) => type === "page.hidden" && seq > first);
+  assert.ok(listener.connected, "its lease was not over");
+  listener.cut();
+});
+
+fullTest(
+  "A node that stands still is waited for until its lease is over, and sends nothing when it goes on",
+  async () => {
+    await using installation = await startInstallation();
+    const { a, b } = installation;
+    const { ann, listener, block } = await worldOf(installation);
+    b.signal("SIGSTOP");
+    // On its way to the node's sockets, and no further.
+    await ann.post("while it stands still");
+    const ms = await block();
+    assert.ok(ms > 3_000 && ms < LEASE_OVER_MS, `the block took ${Math.round(ms)} ms`);
+    assert.equal((await at(a, listener.person).call("GET", `/pages/${ann.page}/posts`)).status, 403);
+    b.signal("SIGCONT");
+    await until("its listener is let go", () => !listener.connected);
+    assert.equal(listener.closed?.code, 1012);
+    assert.deepEqual(heard(listener), []);
+
+    await until("it takes listeners again", () => listener.connect().then(() => true, () => false));
+    await listener.heard("the block", ({ type }) => type === "page.hidden");
+    assert.deepEqual(heard(listener), [], "nor by what it missed");
+    listener.cut();
+  },
+);
+
+fullTest("A node that was killed delays a block for as long as its lease, and nothing else", async () => {
+  await using installation = await startInstallation();
+  const { b } = installation;
+  const { admin, ann, listener, block } = await worldOf(installation);
+  await b.kill();
+  await ann.post("nobody minds");
+  const ms = await block();
+  assert.ok(ms > 3_000 && ms < LEASE_OVER_MS, `the block took ${Math.round(ms)} ms`);
+  const start = performance.now();
+  await admin.do("DELETE", `/pages/${ann.page}/block`);
+  assert.ok(performance.now() - start < 1_500, "the dead one is waited for once");
+  await b.restart();
+  // At its new address, another one for the same person.
+  const again = await LiveListener.open(at(b, listener.person), listener.cursor);
+  await again.heard("the end of the block", ({ type }) => type === "page.shown");
+  again.cut();
+
+  // One that stops in order is not waited for at all.
+  assert.equal((await b.stop()).code, 0, b.output);
+  const quick = await block();
+  assert.ok(quick < 1_500, `${Math.round(quick)} ms`);
+});

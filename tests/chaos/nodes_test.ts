@@ -1,0 +1,165 @@
+/** Nodes that answer callers beside the one that has the actors, each a process of its own. */
+import assert from "node:assert/strict";
+import { at, startInstallation } from "../support/installation.ts";
+import { LiveListener } from "../support/live_listener.ts";
+import type { NodeProcess } from "../support/node_process.ts";
+import { administrator, type Json, makePeople, PASSWORD, type Person } from "../support/person.ts";
+import { jpegOf } from "../support/pictures.ts";
+import { RawSocket } from "../support/raw_socket.ts";
+import { until } from "../support/seeded.ts";
+
+const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const fullTest = isFull
+  ? (name: string, body: () => Promise<void>) => Deno.test(name, body)
+  : (name: string) => Deno.test.ignore(name, () => {});
+const photo = { name: "photo.jpg", data: (await jpegOf(900, 700)).toBase64() };
+
+fullTest("What people do through a node without actors is what they do through any", async () => {
+  await using installation = await startInstallation();
+  const { owner, a, b } = installation;
+  for (const { url } of [owner, a, b]) {
+    const ready = await fetch(`${url}/readyz`);
+    assert.deepEqual([ready.status, (await ready.json()).checks.actors], [200, "ok"]);
+  }
+  const [ada, bob, eve] = await makePeople(a, 3) as [Person, Person, Person];
+  await at(b, bob).do("PUT", `/pages/${ada.page}/follow`);
+  await eve.do("PUT", `/pages/${ada.page}/follow`);
+  const listeners = await Promise.all(
+    [at(b, bob), at(owner, eve), ada].map((person) => LiveListener.open(person)),
+  );
+  const feedOf = async (person: Person) => (await person.do("GET", "/feed")).items;
+  const post = await ada.post("hello", { photos: [photo] });
+  assert.equal(post.state, "ready");
+  for (const listener of listeners) await listener.heard("the post", ({ data }) => data.id === post.id);
+  assert.deepEqual((await feedOf(ada)).map(({ id }: Json) => id), [post.id]);
+  assert.equal((await feedOf(at(b, bob)))[0].liked, false);
+
+  // Liked through one node, and read through another where the feed was read before.
+  await at(a, bob).do("PUT", `/posts/${post.id}/like`);
+  const [read] = await feedOf(at(b, bob));
+  assert.deepEqual([read.liked, read.like_count], [true, 1]);
+  for (const listener of listeners) {
+    await listener.heard("the like", ({ type, data }) => type === "post.likes" && data.like_count === 1);
+  }
+  await listeners[2]!.heard("a notification", ({ type, data }) => type === "notification" && data.kind === "like");
+  assert.ok((await at(owner, ada).do("GET", "/notifications")).items.some(({ kind }: Json) => kind === "like"));
+
+  // What one did through a node is in what one reads next through it.
+  for (let i = 0; i < 20; i++) {
+    const { id } = await eve.post(`own words ${i}`);
+    assert.equal((await feedOf(eve))[0].id, id);
+  }
+  const reply = await at(b, bob).post("an answer", { reply_to: post.id });
+  await listeners[0]!.heard("one's own answer", ({ data }) => data.id === reply.id);
+  // Longer than one message of NATS.
+  await Promise.all(Array.from({ length: 90 }, () => ada.post("ж".repeat(4_000))));
+  const long = await at(b, bob).do("GET", "/feed?limit=100");
+  assert.equal(long.items.filter(({ text }: Json) => text.length === 4_000).length, 90);
+  // A ticket of one node opens a socket at another.
+  const { ticket } = await ada.do("POST", "/feed/ticket");
+  const socket = await RawSocket.open(`${b.url}/api/v1/feed/live?ticket=${ticket}`);
+  assert.equal((await socket.next())?.kind, "text");
+  socket.cut();
+  for (const listener of listeners) listener.cut();
+});
+
+fullTest("A key that was used at one node is known at every other", async () => {
+  await using installation = await startInstallation();
+  const { owner, a, b } = installation;
+  const [ada] = await makePeople(a, 1) as [Person];
+  const send = (node: NodeProcess, text: string, key: string) =>
+    at(node, ada).call("POST", `/pages/${ada.page}/posts`, { text }, { "idempotency-key": key });
+  const first = await send(a, "once", "one");
+  assert.equal(first.status, 201);
+  for (const node of [b, owner, a]) {
+    assert.equal((await send(node, "once", "one")).body.id, first.body.id);
+    assert.equal((await send(node, "another", "one")).status, 422);
+  }
+  // At the same moment through all of them, there is one post.
+  const raced = await Promise.all([a, b, owner, a, b].map((node) => send(node, "raced", "two")));
+  assert.ok(raced.every(({ status }) => [201, 409].includes(status)), `${raced.map(({ status }) => status)}`);
+  assert.equal(new Set(raced.filter(({ status }) => status === 201).map(({ body }) => body.id)).size, 1);
+  const [row] = await owner.sql.query<{ n: number }>("select count(*)::int as n from posts");
+  assert.equal(row!.n, 2);
+});
+
+interface Listened {
+  who: Person;
+  nodes: readonly NodeProcess[];
+  sockets: LiveListener[];
+}
+
+async function listenAt(nodes: readonly NodeProcess[], who: Person): Promise<Listened> {
+  return { who, nodes, sockets: await Promise.all(nodes.map((node) => LiveListener.open(at(node, who)))) };
+}
+
+/** What the next call is answered, and how the sockets were closed: once, where that is the same on all nodes. */
+async function fateOf({ who, nodes, sockets }: Listened): Promise<[refusals: string[], codes: unknown[]]> {
+  const answers = await Promise.all(nodes.map((node) => at(node, who).call("GET", "/users/me/requests")));
+  const refusals = answers.map(({ status, body }) => status < 300 ? "fine" : body.type.split(/[/#]/).at(-1));
+  // Sooner than a node looks by itself.
+  const soon = { timeoutMs: 1_500 };
+  await until(`the sockets of ${who.login} are closed`, () => sockets.every(({ connected }) => !connected), soon);
+  return [[...new Set(refusals)], [...new Set(sockets.map(({ closed }) => closed?.code))]];
+}
+
+fullTest("Whatever ends a session or changes a role counts on every node at the very next request", async () => {
+  await using installation = await startInstallation();
+  const { owner, a, b } = installation;
+  const admin = await administrator(a);
+  const people = await Promise.all((await makePeople(b, 6)).map((person) => listenAt([owner, a, b], person)));
+  const [blocked, gone, raised, elsewhere, left, changed] = people as [
+    Listened,
+    Listened,
+    Listened,
+    Listened,
+    Listened,
+    Listened,
+  ];
+
+  await admin.do("POST", `/users/${blocked.who.id}/block`, { reason: "a test" });
+  assert.deepEqual(await fateOf(blocked), [["account-blocked"], [4403]]);
+  await admin.do("DELETE", `/users/${gone.who.id}`);
+  assert.deepEqual(await fateOf(gone), [["token-invalid"], [4401]]);
+  await at(a, elsewhere.who).signIn();
+  assert.deepEqual(await fateOf(elsewhere), [["token-outdated"], [4401]]);
+  await at(b, left.who).do("POST", "/security/logout");
+  assert.deepEqual(await fateOf(left), [["session-ended"], [4401]]);
+  await at(a, changed.who).do("POST", "/security/password", { current: PASSWORD, new: "An0ther!-password" });
+  assert.deepEqual(await fateOf(changed), [["session-ended"], [4401]]);
+
+  const record = (node: NodeProcess) =>
+    at(node, raised.who).call("GET", "/moderation/log").then(({ status }) => status);
+  assert.equal(await record(b), 403);
+  await admin.do("PUT", `/users/${raised.who.id}/role`, { role: "admin" });
+  assert.deepEqual(await Promise.all([owner, a, b].map(record)), [200, 200, 200]);
+  assert.deepEqual(await fateOf(raised), [["fine"], [4401]]);
+});
+
+for (
+  const [what, code, act] of [
+    ["a blocked account", 4403, (admin, id) => admin.do("POST", `/users/${id}/block`, { reason: "a test" })],
+    ["a deleted account", 4401, (admin, id) => admin.do("DELETE", `/users/${id}`)],
+    ["a former moderator", 4401, (admin, id) => admin.do("PUT", `/users/${id}/role`, { role: "user" })],
+  ] as [string, number, (admin: Person, id: string) => Promise<unknown>][]
+) {
+  fullTest(`Sockets of ${what} are closed on every node before that is answered`, async () => {
+    await using installation = await startInstallation();
+    const { a, b } = installation;
+    const admin = await administrator(a);
+    const [ada] = await makePeople(a, 1) as [Person];
+    await admin.do("PUT", `/users/${ada.id}/role`, { role: "moderator" });
+    const { sockets } = await listenAt([b], ada);
+    const [socket] = sockets as [LiveListener];
+    // It hears of nothing while it stands still, and the answer waits for it.
+    b.signal("SIGSTOP");
+    let answered = false;
+    const acting = act(admin, ada.id).then(() => answered = true);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    assert.equal(answered, false);
+    b.signal("SIGCONT");
+    await acting;
+    await until("the word of it has come", () => !socket.connected, { timeoutMs: 500 });
+    assert.equal(socket.closed?.code, code);
+  });
+}

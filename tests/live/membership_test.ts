@@ -1,0 +1,81 @@
+/** Sockets that are judged by what Postgres says, and let go where this node may not send to them. */
+import assert from "node:assert/strict";
+import { CLOSE, type Connection } from "../../live/connection.ts";
+import type { Caller } from "../../security/principals.ts";
+import { type Person, sharedApp } from "../support/app.ts";
+import { HeldStatement } from "../support/held_statement.ts";
+import { PaperSocket } from "../support/paper_socket.ts";
+
+const app = sharedApp();
+
+async function callerOf({ id }: Person): Promise<Caller> {
+  const facet = await app.ctx.principals.facet(id);
+  return { id, role: facet!.role, verified: true, sid: facet!.session!.id };
+}
+
+async function join(person: Person): Promise<{ socket: PaperSocket; connection: Connection }> {
+  const socket = new PaperSocket();
+  const connection = await app.ctx.gateway.join(socket, await callerOf(person), undefined, () => Promise.resolve(true));
+  return { socket, connection };
+}
+
+Deno.test("Sockets are closed where Postgres says that session or account is over, and nobody else's", async () => {
+  const [ada, bob, eve, carl] = await app.people(4) as [Person, Person, Person, Person];
+  const opened = await Promise.all([ada, bob, eve, carl].map(join));
+  // Past the actors: as another node did it.
+  await app.ctx.sql.query("update sessions set ended_at = now() where user_id = $1", [bob.id]);
+  await app.ctx.sql.query("update users set blocked_until = 'infinity' where id = $1", [eve.id]);
+  await app.ctx.sql.query("update users set role = 'moderator' where id = $1", [carl.id]);
+  await app.ctx.gateway.judgeAll();
+  const codes = opened.map(({ socket }) => socket.closedWith);
+  assert.deepEqual(codes, [undefined, CLOSE.sessionEnded, CLOSE.blocked, CLOSE.sessionEnded]);
+  for (const { connection } of opened) app.ctx.gateway.leave(connection);
+});
+
+Deno.test("A socket that opens while accounts are read is not judged by what was read before", async () => {
+  const ada = await app.person();
+  const former = await join(ada);
+  const held = new HeldStatement(app.ctx.sql, "user.facets");
+  const judging = app.ctx.gateway.judgeAll(ada.id);
+  await held.isHolding();
+  await app.signIn(ada.login);
+  const current = await join(ada);
+  held.letGo();
+  await judging;
+  assert.deepEqual([former.socket.closedWith, current.socket.closedWith], [CLOSE.sessionEnded, undefined]);
+  for (const { connection } of [former, current]) app.ctx.gateway.leave(connection);
+});
+
+Deno.test("Sockets that are let go hear 1012, and their places are free at once", async () => {
+  const ada = await app.person();
+  const { socket } = await join(ada);
+  assert.equal(app.ctx.gateway.socketsOf(ada.id), 1);
+  app.ctx.gateway.letGo();
+  assert.deepEqual([socket.closedWith, app.ctx.gateway.socketsOf(ada.id)], [CLOSE.restarting, 0]);
+});
+
+Deno.test("A node whose lease is over refuses listeners for the moment", async () => {
+  const ada = await app.person();
+  const { gateway } = app.ctx;
+  Object.defineProperty(gateway, "takes", { get: () => false, configurable: true });
+  const headers = { connection: "upgrade", upgrade: "websocket" };
+  const answer = await app.call("GET", "/feed/live", { token: ada.token, headers, undeclared: true });
+  const { socket } = await join(ada);
+  Reflect.deleteProperty(gateway, "takes");
+  assert.deepEqual([answer.status, answer.headers.get("retry-after")], [503, "1"]);
+  assert.deepEqual([socket.closedWith, gateway.socketsOf(ada.id)], [CLOSE.restarting, 0]);
+});
+
+Deno.test("A socket of somebody whose role changes while it opens is closed", async () => {
+  const moderator = await app.moderator();
+  const { principals } = app.ctx;
+  const facet = principals.facet;
+  // The handshake is judged by what is remembered; what is asked after it says otherwise.
+  principals.facet = async (id) => ({ ...(await facet.call(principals, id))!, role: "user" });
+  try {
+    const listener = await app.listen(moderator.token);
+    assert.equal((await listener.ended()).code, 4401);
+  } finally {
+    principals.facet = facet;
+  }
+});

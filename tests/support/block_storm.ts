@@ -1,0 +1,136 @@
+/** Posting and blocking at the same time: nothing of a page is shown between its block and the end of it, on whatever node. */
+import assert from "node:assert/strict";
+import type { Sql } from "../../db/sql.ts";
+import { type HeardFrame, LiveListener } from "./live_listener.ts";
+import type { Person } from "./person.ts";
+import { type Seeded, until } from "./seeded.ts";
+
+/** How late a frame that was sent before the answer may be read by this process, which has much to do. */
+const LATE_MS = 1_000;
+
+export interface BlockStorm {
+  admin: Person;
+  /** Writes on a page of theirs, which is blocked. */
+  ann: Person;
+  /** Writes on their personal page, and is blocked as a whole. */
+  carl: Person;
+  /** Posts after each answer. */
+  mark: Person;
+  /** Who listens, wherever. The last one comes and goes; where something disturbs, it goes when it is let go. */
+  readers: Person[];
+  sql: Sql;
+  rounds: number;
+  /** The longest that a block holds, in milliseconds. */
+  longestMs?: number;
+  /** Goes on beside it all until it is over. */
+  disturb?: (over: () => boolean) => Promise<void>;
+}
+
+const pageOf = ({ data }: HeardFrame): string | undefined => data.page?.id ?? data.page_id;
+
+/** Writes on a page for as long as it may, whatever comes back. */
+async function write(by: Person, page: string, random: Seeded, over: () => boolean): Promise<number> {
+  let written = 0;
+  while (!over()) {
+    const { status, body } = await by.call("POST", `/pages/${page}/posts`, { text: `post ${written}` });
+    assert.ok([201, 401, 403].includes(status), `${status} ${JSON.stringify(body)}`);
+    if (status === 201) {
+      written++;
+      if (random.chance(0.5)) await by.call("PUT", `/posts/${body.id}/like`);
+      if (random.chance(0.3)) await by.call("PATCH", `/posts/${body.id}`, { text: "edited" });
+    } else await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return written;
+}
+
+/** Comes back, each time with the last cursor heard; goes by itself where `leaves`, otherwise where it is let go. */
+async function flicker(listener: LiveListener, random: Seeded, leaves: boolean, over: () => boolean): Promise<void> {
+  while (!over()) {
+    await new Promise((resolve) => setTimeout(resolve, random.whole(5, 150)));
+    if (leaves) listener.cut();
+    await connected(listener);
+  }
+}
+
+/** A node may have reasons to refuse it for a while. */
+function connected(listener: LiveListener): Promise<unknown> {
+  return until("a listener is back", () => listener.connected || listener.connect().then(() => true, () => false));
+}
+
+export async function stormOfBlocks(random: Seeded, storm: BlockStorm): Promise<void> {
+  const { admin, ann, carl, mark, readers, sql, rounds, longestMs = 250, disturb } = storm;
+  const page = (await ann.do("POST", "/pages", { name: "a page" })).id;
+  for (const reader of readers) {
+    for (const followed of [page, carl.page, mark.page]) await reader.do("PUT", `/pages/${followed}/follow`);
+  }
+  const listeners = await Promise.all(readers.map((reader) => LiveListener.open(reader)));
+  const flickering = listeners.at(-1)!;
+  let over = false;
+  const writing = [write(ann, page, random, () => over), write(carl, carl.page, random, () => over)];
+  const coming = [flicker(flickering, random, disturb === undefined, () => over), disturb?.(() => over)];
+
+  const blocks = { page: `/pages/${page}/block`, account: `/users/${carl.id}/block` };
+  const hiddenBy = { page: page as string, account: carl.page };
+  /** Of each answered block, when that was, and the post that was made after the answer. */
+  const marks: { page: string; mark: string; answeredAt: number }[] = [];
+  /** By page, when each of its blocks was asked to be lifted. */
+  const lifts: Record<string, number[]> = { [hiddenBy.page]: [], [hiddenBy.account]: [] };
+  const pause = (mostMs = 250) => new Promise((resolve) => setTimeout(resolve, random.whole(20, mostMs)));
+  for (let round = 0; round < rounds; round++) {
+    const what = random.pick(["page", "account"] as const);
+    await pause();
+    await admin.do("POST", blocks[what], { reason: "a storm", until: new Date(Date.now() + 3_600_000).toISOString() });
+    const answeredAt = performance.now();
+    marks.push({ page: hiddenBy[what], mark: (await mark.post("mark")).id, answeredAt });
+    await pause(longestMs);
+    lifts[hiddenBy[what]]!.push(performance.now());
+    await admin.do("DELETE", blocks[what]);
+    // The block has ended the session.
+    if (what === "account") await carl.signIn();
+  }
+  over = true;
+  const written = await Promise.all(writing);
+  await Promise.all(coming);
+  await connected(flickering);
+  const last = await mark.post("the end");
+  assert.ok(written.every((count) => count > 5), `${written}`);
+  for (const listener of listeners) await listener.heard("the end", ({ data }) => data.id === last.id);
+
+  const turns = await sql.query<{ seq: number; kind: string; page_id: string }>(
+    "select seq, kind, page_id from events where kind in ('page.hidden', 'page.shown') order by seq",
+  );
+  const isHiddenAt = (page: string, seq: number) =>
+    turns.findLast((turn) => turn.page_id === page && turn.seq <= seq)?.kind === "page.hidden";
+  /** A replay tells what was missed of a page that may be seen again, also of the time when it could not be. */
+  const isReplayed = (listener: LiveListener, { at, seq }: HeardFrame, page: string) => {
+    const nth = turns.filter((turn) => turn.page_id === page && turn.kind === "page.hidden" && turn.seq <= seq).length;
+    return listener === flickering && at >= lifts[page]![nth - 1]!;
+  };
+  for (const listener of listeners) {
+    const { frames, person } = listener;
+    const hidden = new Set<string>();
+    let shown = 0;
+    for (const [i, frame] of frames.entries()) {
+      const about = pageOf(frame)!;
+      if (frame.type === "page.hidden") hidden.add(about);
+      else if (frame.type === "page.shown") hidden.delete(about);
+      else if (frame.type.startsWith("post.")) {
+        const where = `${person.login}, frame ${i}: ${frame.type} ${frame.seq} of ${about}`;
+        if (hidden.has(about) || isHiddenAt(about, frame.seq)) {
+          assert.ok(isReplayed(listener, frame, about), `${where} while it is hidden`);
+        }
+        const made = marks.find(({ mark }) => mark === frame.data.id && frame.type === "post.created");
+        if (made) assert.ok(hidden.has(made.page), `${where}: the answer came before ${made.page} was hidden`);
+        const late = marks.find(({ page, answeredAt }, nth) => {
+          const lifted = lifts[page]![marks.slice(0, nth + 1).filter((each) => each.page === page).length - 1]!;
+          return page === about && frame.at > answeredAt + LATE_MS && frame.at < lifted;
+        });
+        assert.ok(!late, `${where}: ${Math.round(frame.at - (late?.answeredAt ?? 0))} ms after the answer`);
+        if (about !== mark.page) shown++;
+      }
+    }
+    assert.ok(shown > 5, `${person.login} was shown only ${shown} frames`);
+    assert.equal(frames.filter(({ data }) => marks.some(({ mark }) => mark === data.id)).length, marks.length);
+  }
+  for (const listener of listeners) listener.cut();
+}

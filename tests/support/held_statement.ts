@@ -1,0 +1,35 @@
+import type { Sql } from "../../db/sql.ts";
+import { eventually } from "./app.ts";
+
+/** Answers of one named statement wait, once they were read, until they are let go. */
+export class HeldStatement implements Disposable {
+  #gate = Promise.withResolvers<void>();
+  #query: Sql["query"];
+  held = 0;
+
+  constructor(private readonly sql: Sql, statement: string) {
+    this.#query = sql.query;
+    const query = sql.query.bind(sql);
+    sql.query = async <Row>(...[text, params, name]: Parameters<Sql["query"]>) => {
+      const rows = await query<Row>(text, params, name);
+      if (name === statement) {
+        this.held++;
+        await this.#gate.promise;
+      }
+      return rows;
+    };
+  }
+
+  letGo(): void {
+    this.sql.query = this.#query;
+    this.#gate.resolve();
+  }
+
+  [Symbol.dispose](): void {
+    this.letGo();
+  }
+
+  isHolding(): Promise<true> {
+    return eventually(async () => this.held > 0 ? true : undefined, "a statement that is held");
+  }
+}

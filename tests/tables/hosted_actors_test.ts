@@ -1,0 +1,60 @@
+/** What follows from asking an actor, with a pool that answers as the test says. */
+import assert from "node:assert/strict";
+import type { Pool } from "../../actors/runtime/pool.ts";
+import type { Command, Ref } from "../../actors/runtime/protocol.ts";
+import { HostedActors } from "../../live/hosted_actors.ts";
+
+interface World {
+  actors: HostedActors;
+  stream: { stalled: boolean };
+  /** What was done, in order. */
+  done: string[];
+}
+
+function world(answer: () => Promise<unknown> = async () => "value"): World {
+  const done: string[] = [];
+  const pool = {
+    ask: (_: Ref, command: Command) => {
+      done.push(`asks ${JSON.stringify(command)}`);
+      return answer();
+    },
+  } as unknown as Pool;
+  const feeds = {
+    read: (user: string) => void done.push(`${user} reads`),
+    refresh: (user: string, post: string) => void done.push(`${post} is read anew for ${user}`),
+  };
+  const stream = { stalled: false };
+  return { actors: new HostedActors(pool, feeds, { hint: () => done.push("likes are told") }, stream), stream, done };
+}
+
+const firstPage = { type: "first_page", limit: 5, bypass: false };
+const page: Ref = { kind: "page", id: "p" };
+
+Deno.test("A feed that is read is kept fresh", async () => {
+  const { actors, done } = world();
+  assert.equal(await actors.ask({ kind: "feed", id: "ada" }, firstPage), "value");
+  assert.deepEqual(done, ["ada reads", `asks ${JSON.stringify(firstPage)}`]);
+});
+
+Deno.test("Caches that may be behind are bypassed, also for a node that knows nothing of it", async () => {
+  const { actors, stream, done } = world();
+  stream.stalled = true;
+  await actors.ask({ kind: "feed", id: "ada" }, firstPage);
+  assert.deepEqual(done, ["ada reads", `asks ${JSON.stringify({ ...firstPage, bypass: true })}`]);
+});
+
+for (const type of ["like", "unlike"]) {
+  Deno.test(`After a ${type} whoever did it reads it at once, and everybody hears of it`, async () => {
+    const { actors, done } = world();
+    await actors.ask(page, { type, by: { id: "ada" }, post_id: "post" } as Command);
+    assert.deepEqual(done.slice(1), ["post is read anew for ada", "likes are told"]);
+  });
+}
+
+Deno.test("Nothing follows from a refused like, nor from another command", async () => {
+  const refused = world(() => Promise.reject(new Error("expected")));
+  await assert.rejects(refused.actors.ask(page, { type: "like", by: { id: "ada" }, post_id: "post" } as Command));
+  const other = world();
+  await other.actors.ask(page, { type: "follow", by: { id: "ada" } } as Command);
+  assert.deepEqual([refused.done.length, other.done.length], [1, 1]);
+});
