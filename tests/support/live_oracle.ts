@@ -35,6 +35,8 @@ export async function notificationsToHear(sql: Sql, user: string, after: number,
     where n.position > $2 and n.position <= $3 and n.kind <> 'like'
       and (n.kind not in ('follower', 'request') or exists (
         select from follows f where f.page_id = n.about and f.user_id = n.who and f.created_at <= n.at))
+      and (n.kind <> 'accepted' or exists (
+        select from follows f where f.page_id = n.about and f.user_id = n.user_id and f.created_at <= n.at))
       and not exists (
         select from events e where e.page_id = n.page_id and e.kind in ('page.hidden', 'page.shown') and e.seq > $2 and e.seq <= $3)`,
     [user, after, upTo],
