@@ -4,10 +4,10 @@ import { type Body, type CallOptions, sharedApp } from "../support/app.ts";
 const app = sharedApp();
 const UNTIL = () => new Date(Date.now() + 3_600_000).toISOString();
 
-/** All that a block writes, and the place of the last event. */
+/** All that a block writes, and the place of the last event; notifications of what was before may still come. */
 async function state(): Promise<Body> {
   const [row] = await app.ctx.sql.query(
-    `select (select seq from sequencer) as seq, (select seq from moderation_chain) as entries,
+    `select (select max(seq) from events where kind <> 'notification') as seq, (select seq from moderation_chain) as entries,
       (select count(*) from jobs where kind like '%block_lapsed') as jobs,
       (select count(*) from sessions where ended_at is not null) as ended,
       (select json_agg(json_build_array(blocked_until, owner_blocked_until) order by id) from pages) as pages,
