@@ -37,19 +37,46 @@ export class KeptPairs {
     keys: readonly string[],
     options: { mostBytes: number; versions: boolean },
   ): Promise<Pick<ReadPairs, "pairs" | "versions" | "lengths">> {
-    const kept = this.#spaces.get(space);
-    const pairs = kept && !options.versions ? gathered(kept, keys, options.mostBytes) : undefined;
-    if (kept && pairs !== undefined) {
-      const now = await revisionOf(this.sql, space);
-      if (now?.revision === kept.revision && Date.parse(now.at) < kept.expires) {
-        this.#touch(space, kept);
-        return { pairs, versions: null, lengths: null };
-      }
-      this.#drop(space, kept);
+    const kept = options.versions ? undefined : this.#spaces.get(space);
+    const missing = kept ? keys.filter((key) => !kept.pairs.has(key)) : keys;
+    if (kept && missing.length < keys.length) {
+      const pairs = missing.length === 0
+        ? await this.#confirmed(space, kept, keys, options.mostBytes)
+        : await this.#completed(space, kept, keys, missing, options.mostBytes);
+      if (pairs !== undefined) return { pairs, versions: null, lengths: null };
     }
     const read = await readPairs(this.sql, space, keys, options);
     this.#learn(space, read);
     return read;
+  }
+
+  /** What is kept of all these keys, if it holds now. */
+  async #confirmed(space: string, kept: Kept, keys: readonly string[], mostBytes: number): Promise<string | undefined> {
+    const pairs = gathered(kept, keys, mostBytes);
+    if (pairs === undefined) return undefined;
+    const now = await revisionOf(this.sql, space);
+    if (now?.revision === kept.revision && Date.parse(now.at) < kept.expires) {
+      this.#touch(space, kept);
+      return pairs;
+    }
+    this.#drop(space, kept);
+    return undefined;
+  }
+
+  /** The same with those that are missing, which are read, if nothing has changed by then. */
+  async #completed(
+    space: string,
+    kept: Kept,
+    keys: readonly string[],
+    missing: readonly string[],
+    mostBytes: number,
+  ): Promise<string | undefined> {
+    // What it is by the database's clock is not asked here.
+    if (kept.expires !== Infinity) return undefined;
+    const read = await readPairs(this.sql, space, missing, { mostBytes, versions: false });
+    this.#learn(space, read);
+    if (read.pairs === null || read.revision !== kept.revision) return undefined;
+    return gathered(kept, keys, mostBytes);
   }
 
   #learn(space: string, { pairs, revision, expires_at }: ReadPairs): void {

@@ -64,6 +64,26 @@ Deno.test("Pairs that are read often are looked up once, and a write makes them 
     assert.match(versions!, /^"b":\d+$/);
   }));
 
+Deno.test("Of keys some of which are kept only the others are looked up, and all or none of them are of one revision", () =>
+  withSpace(async (sql, space) => {
+    const kept = new KeptPairs(sql);
+    const read = async (...keys: string[]) => inside((await kept.read(space, keys, OPTIONS)).pairs);
+    await write(sql, space, { a: 1, b: 2, c: 3, d: 4 });
+    for (let i = 0; i < 2; i++) assert.deepEqual(await read("a", "b"), { a: 1, b: 2 });
+    assert.deepEqual(await read("a", "c", "b"), { a: 1, c: 3, b: 2 });
+    assert.deepEqual([sql.asked["kv.read"], sql.asked["kv.revision"] ?? 0], [3, 0]);
+    assert.deepEqual(await read("c", "a"), { c: 3, a: 1 });
+    assert.deepEqual([sql.asked["kv.read"], sql.asked["kv.revision"]], [3, 1]);
+    // What is kept of `a` is older than what is looked up of `d`.
+    await write(sql, space, { a: "new", d: "new" });
+    assert.deepEqual(await read("a", "d"), { a: "new", d: "new" });
+    assert.equal(await read("b", "none"), null);
+    await write(sql, space, { e: 5 }, 60);
+    for (let i = 0; i < 3; i++) assert.deepEqual(await read("a", "e"), { a: "new", e: 5 });
+    await sql.query("update kv set expires_at = now() where space = $1 and key = 'e'", [space]);
+    assert.deepEqual(await read("a", "b"), { a: "new", b: 2 });
+  }));
+
 Deno.test("A pair that expires is not kept beyond its time", () =>
   withSpace(async (sql, space) => {
     const kept = new KeptPairs(sql);
