@@ -1,8 +1,9 @@
+import { setImmediate } from "node:timers";
 import { insertPairs, isThere, type PairsToWrite, writePairs, type Written } from "../db/kv.ts";
 import { type Sql, SqlError } from "../db/sql.ts";
 
 /** Statements at once, and what shares one (`docs/limits.md`). */
-const IN_FLIGHT = 2;
+const IN_FLIGHT = 3;
 const MOST_BATCHES = 32;
 const MOST_PAIRS = 2_000;
 /** Characters of values. */
@@ -45,9 +46,9 @@ export class PairWriter {
       const way = overwrite ? "overwrite" : this.#met.has(batch.space) ? "skip" : "insert";
       this.#waiting.push({ batch, way, length, resolve, reject });
       if (this.#called) return;
-      // Not at once: whoever else is ready in this turn of the loop shares the statement.
+      // Not at once: whoever else has come in this turn of the loop shares the statement.
       this.#called = true;
-      queueMicrotask(() => {
+      setImmediate(() => {
         this.#called = false;
         this.#pump();
       });
