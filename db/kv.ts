@@ -3,9 +3,6 @@ import { type Param, type Reader, type Sql, SqlError } from "./sql.ts";
 /** The space that all accounts share; every other is named by its account's id. */
 export const SHARED_SPACE = "00000000-0000-0000-0000-000000000000";
 
-/** No JSON text holds this character as it is, so texts joined by it need no escaping. */
-const SEPARATOR = "\x1e";
-const SEPARATOR_SQL = "U&'\\001E'";
 /** What has expired is there for nobody, whether it was swept or not. */
 const ALIVE = "(k.expires_at is null or k.expires_at > now())";
 
@@ -110,28 +107,28 @@ export interface Written {
 
 /**
  * Which batches may be written: those whose account is there and whose receipt tells of no effect yet. Then their spaces, made by the
- * first write and from then on taken and counted up, so that every other write waits.
+ * first write and from then on taken and counted up, so that every other write waits. `taken` has what may be written.
  */
 const TAKEN = `batches as materialized (
-  select * from unnest($1::uuid[], $2::uuid[], $3::int[]) with ordinality b (space, receipt, ttl_s, batch)),
+  select * from unnest($1::uuid[], $2::uuid[], $3::int[], string_to_array($4, $6), string_to_array($5, $6))
+    with ordinality b (space, receipt, ttl_s, keys, vals, batch)),
 open as materialized (
   select id from receipts where id = any($2::uuid[]) and result is null order by id for update),
 judged as materialized (
-  select b.*, b.space <> '${SHARED_SPACE}' and (select true from users u where u.id = b.space) is null as gone,
+  select b.batch, b.space, b.receipt,
+    b.space <> '${SHARED_SPACE}' and (select true from users u where u.id = b.space) is null as gone,
     b.receipt is not null and not exists (select from open o where o.id = b.receipt) as repeated
   from batches b),
 fit as materialized (select * from judged where not gone and not repeated),
 spaces as (
   insert into kv_spaces as s (id, owner_id) select distinct space, nullif(space, '${SHARED_SPACE}') from fit order by space
   on conflict (id) do update set revision = s.revision + 1 returning s.id, s.revision),
-taken as materialized (
-  select array_agg(s.revision order by j.batch) as revisions
-  from judged j left join fit f on f.batch = j.batch left join spaces s on s.id = f.space)`;
-const GIVEN = `unnest($4::int[], $5::text[], string_to_array($6, ${SEPARATOR_SQL})`;
-/** By their place in arrays, since a join would compare each pair with each batch. A batch that may not be written has no revision. */
-const SPACE = "($1::uuid[])[g.batch]";
-const REVISION = "t.revisions[g.batch]";
-const ENDS = "now() + ($3::int[])[g.batch] * interval '1 second'";
+taken as (
+  select b.batch, b.space, s.revision, now() + b.ttl_s * interval '1 second' as ends,
+    string_to_array(b.keys, $7) as keys, string_to_array(b.vals, $7) as vals
+  from fit f join spaces s on s.id = f.space join batches b on b.batch = f.batch)`;
+/** Of the arrays that a text was, an empty key is missing where it was alone. */
+const KEY = "coalesce(g.key, '')";
 
 /**
  * Writes batches none of whose keys is there; where one is, nothing is written, and it throws a `constraint` (`isThere`). What most
@@ -146,8 +143,7 @@ export async function insertPairs(sql: Sql, batches: readonly PairsToWrite[]): P
     `with ${TAKEN},
     written as (
       insert into kv (space, key, value, version, expires_at)
-      select ${SPACE}, g.key, g.value, ${REVISION}, ${ENDS}
-      from ${GIVEN}) g (batch, key, value), taken t where ${REVISION} is not null),
+      select t.space, ${KEY}, g.value, t.revision, t.ends from taken t, unnest(t.keys, t.vals) g (key, value)),
     receipted as (update receipts r set result = '{"ignored": []}' from fit f where r.id = f.receipt)
     select gone, repeated, '[]'::json as ignored, '[]'::json as changed from judged order by batch`,
   );
@@ -166,23 +162,22 @@ export async function writePairs(sql: Sql, batches: readonly PairsToWrite[], ove
   return await written(
     sql,
     batches,
-    [overwrite],
+    [overwrite, batches.reduce((sum, { keys }) => sum + keys.length, 0)],
     "kv.write",
     `with ${TAKEN},
     written as (
       insert into kv as k (space, key, value, version, expires_at)
-      select ${SPACE}, g.key, g.value, ${REVISION}, ${ENDS}
-      from ${GIVEN}) g (batch, key, value), taken t where ${REVISION} is not null
+      select t.space, ${KEY}, g.value, t.revision, t.ends from taken t, unnest(t.keys, t.vals) g (key, value)
       on conflict (space, key) do update
         set value = excluded.value, version = excluded.version, expires_at = excluded.expires_at
-        where $7 or k.expires_at <= now()
+        where $8 or k.expires_at <= now()
       returning k.space, k.key),
     left_out as materialized (
-      select g.batch, json_agg(g.key order by g.at) as keys
-      from unnest($4::int[], $5::text[]) with ordinality g (batch, key, at) join fit f on f.batch = g.batch
-      where (select count(*) from written) < cardinality($5::text[])
-        and not exists (select from written w where w.space = f.space and w.key = g.key)
-      group by g.batch),
+      select t.batch, json_agg(${KEY} order by g.at) as keys
+      from taken t, unnest(t.keys, t.vals) with ordinality g (key, value, at)
+      where (select count(*) from written) < $9
+        and not exists (select from written w where w.space = t.space and w.key = ${KEY})
+      group by t.batch),
     receipted as (
       update receipts r set result = jsonb_build_object('ignored', coalesce(o.keys, '[]'))
       from fit f left join left_out o on o.batch = f.batch where r.id = f.receipt)
@@ -201,15 +196,16 @@ export async function writeIfVersion(sql: Sql, batch: PairsToWrite, versions: re
     "kv.write_if_version",
     `with ${TAKEN},
     given as materialized (
-      select g.* from ${GIVEN}, $7::bigint[]) g (batch, key, value, version) where exists (select from fit)),
+      select t.space, ${KEY} as key, g.value, t.revision, t.ends, g.version
+      from taken t, unnest(t.keys, t.vals, $8::bigint[]) g (key, value, version)),
     held as materialized (
       select k.key, k.version from kv k
-      where k.space = ($1::uuid[])[1] and k.key = any($5::text[]) and ${ALIVE} and exists (select from spaces) for update),
+      where k.space = ($1::uuid[])[1] and k.key in (select key from given) and ${ALIVE} for update),
     changed as materialized (
       select g.key from given g left join held h on h.key = g.key where h.version is distinct from g.version),
     written as (
-      update kv k set value = g.value, version = ${REVISION}, expires_at = ${ENDS}
-      from given g, taken t where k.space = ${SPACE} and k.key = g.key and not exists (select from changed)),
+      update kv k set value = g.value, version = g.revision, expires_at = g.ends
+      from given g where k.space = g.space and k.key = g.key and not exists (select from changed)),
     receipted as (
       update receipts r set result = '{"ignored": []}' from fit f
       where r.id = f.receipt and not exists (select from changed))
@@ -225,13 +221,15 @@ async function written(
   name: string,
   text: string,
 ): Promise<Written[]> {
+  const [between, within] = separators(batches);
   const params = [
     batches.map(({ space }) => space),
     batches.map(({ receipt }) => receipt ?? null),
     batches.map(({ ttlS }) => ttlS),
-    batches.flatMap(({ keys }, i) => keys.map(() => i + 1)),
-    batches.flatMap(({ keys }) => keys),
-    batches.flatMap(({ values }) => values).join(SEPARATOR),
+    batches.map(({ keys }) => keys.join(within)).join(between),
+    batches.map(({ values }) => values.join(within)).join(between),
+    between,
+    within,
     ...more,
   ];
   try {
@@ -242,6 +240,19 @@ async function written(
     if (!gone) throw error;
     return [{ gone, repeated: false, ignored: [], changed: [] }];
   }
+}
+
+/**
+ * What stands between batches, and between the keys or values of one: an array of so many texts would have each of them escaped here
+ * and unescaped there. No JSON text holds these characters as they are; of keys that do, they are told apart by what nobody foresees.
+ */
+function separators(batches: readonly PairsToWrite[]): [between: string, within: string] {
+  const isHeld = batches.some(({ keys }) => {
+    const text = keys.join("");
+    return text.includes("\x1d") || text.includes("\x1e");
+  });
+  const tail = isHeld ? crypto.randomUUID() : "";
+  return [`\x1d${tail}`, `\x1e${tail}`];
 }
 
 /** Deletes these keys; tells those that were there. */

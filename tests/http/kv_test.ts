@@ -95,10 +95,32 @@ Deno.test("A key is its characters, however they are spelled; control characters
   const person = await app.person();
   assert.equal((await raw(person, "/kv/write", '{"data":{"\\u0061":1,"x":0,"\\\\":"backslash"}}')).status, 201);
   assert.equal((await raw(person, "/kv/write", '{"data":{"n":0,"\\n":"line","\\u001e":"separator"}}')).status, 201);
+  assert.equal((await raw(person, "/kv/write", '{"data":{"\\u001d":"another","\\u001d\\u001e":"both"}}')).status, 201);
   assert.deepEqual((await raw(person, "/kv/read", '{"keys":["a"]}')).text, '{"data":{"a":1}}');
-  for (const [key, value] of [["\\n", "line"], ["\\u001e", "separator"], ["\\\\", "backslash"]]) {
+  for (
+    const [key, value] of [["\\n", "line"], ["\\u001e", "separator"], ["\\u001d", "another"], [
+      "\\u001d\\u001e",
+      "both",
+    ], ["\\\\", "backslash"]]
+  ) {
     assert.equal((await raw(person, "/kv/read", `{"keys":["${key}"]}`)).text, `{"data":{"${key}":"${value}"}}`);
   }
+});
+
+Deno.test("The empty key is a key, alone and among others, in every way of writing", async () => {
+  const person = await app.person();
+  assert.deepEqual(await write(person, { "": 1 }), { status: "success", ignored: [] });
+  assert.deepEqual((await write(person, { "": 2 })).ignored, [""]);
+  assert.deepEqual((await write(person, { a: 1, "": 2 })).ignored, [""]);
+  assert.deepEqual((await write(person, { "": 3 }, { mode: "overwrite" })).ignored, []);
+  const { data, versions } = await read(person, [""], { versions: true });
+  assert.deepEqual(data, { "": 3 });
+  await write(person, { "": 4 }, { if_version: versions });
+  assert.deepEqual((await read(person, ["", "a"])).data, { "": 4, a: 1 });
+  // Batches that share a statement.
+  const others = await Promise.all(Array.from({ length: 8 }, () => app.person()));
+  await Promise.all(others.map((other, i) => write(other, i % 2 ? { "": i } : { "": i, b: i })));
+  for (const [i, other] of others.entries()) assert.deepEqual((await read(other, [""])).data, { "": i });
 });
 
 Deno.test("Keys that exist are left as they are and named, exactly; the rest is written", async () => {

@@ -58,12 +58,13 @@ Deno.test("Members come as they are written, in their order, repeated ones as of
     values: ["1.0", '{"b":[{}]}', '"}\\","', "[ ]"],
     depths: [0, 3, 0, 1],
     inner: [undefined, undefined, undefined, undefined],
+    repeats: true,
   });
 });
 
 Deno.test("What is no object has no members", () => {
   for (const text of ["[]", " 7", '"{}"', "null", '[{"a":1}]']) assert.equal(membersOf(text), undefined, text);
-  assert.deepEqual(membersOf(" { } "), { keys: [], values: [], depths: [], inner: [] });
+  assert.deepEqual(membersOf(" { } "), { keys: [], values: [], depths: [], inner: [], repeats: false });
 });
 
 Deno.test("Objects inside are opened for as many levels as asked", () => {
@@ -74,10 +75,29 @@ Deno.test("Objects inside are opened for as many levels as asked", () => {
     values: ['{"b":1}', "2"],
     depths: [1, 0],
     inner: [undefined, undefined],
+    repeats: true,
   });
   assert.deepEqual([inner[1], inner[2]], [undefined, undefined]);
   assert.deepEqual([depths, values[0]], [[2, 2, 0], '{"a":{"b":1},"a":2}']);
   assert.deepEqual(membersOf(text, 3)!.inner[0]!.inner[0]!.keys, ["b"]);
+});
+
+Deno.test("A key that comes again is seen in whatever spelling, and no other is taken for it", () => {
+  const key = 'ключ \u{1f511} " \\ a';
+  const spellings = [
+    JSON.stringify(key),
+    JSON.stringify(key).replace(" a", " \\u0061"),
+    `"${[...Array(key.length)].map((_, i) => `\\u${key.charCodeAt(i).toString(16).padStart(4, "0")}`).join("")}"`,
+  ];
+  for (const one of spellings) {
+    for (const other of spellings) assert.equal(membersOf(`{${one}:1,"b":2,${other}:3}`)!.repeats, true);
+    assert.equal(membersOf(`{${one}:1,"b":{${one}:2}}`, 2)!.repeats, false);
+  }
+  // Both are kept as U+FFFD, of which one was written so: alike as bytes, and still two keys.
+  assert.equal(membersOf(`{"\ufffd":1,"\\ud800":2}`)!.repeats, false);
+  const many = Array.from({ length: 10_000 }, (_, i) => `"${i}":${i}`);
+  assert.equal(membersOf(`{${many.join(",")}}`)!.repeats, false);
+  assert.equal(membersOf(`{${[...many, '"7":0'].join(",")}}`)!.repeats, true);
 });
 
 Deno.test("A key is what it says, whatever stood at its place before", () => {
@@ -109,11 +129,13 @@ seededTest("Members are those the text was made of, whatever their spelling", as
       random,
       `{${pairs.map(({ key, value }) => spaced(random, key) + ":" + spaced(random, value)).join(",")}}`,
     );
+    const keys = pairs.map(({ key }) => JSON.parse(key) as string);
     const expected: Members = {
-      keys: pairs.map(({ key }) => JSON.parse(key)),
+      keys,
       values: pairs.map(({ value }) => value),
       depths: pairs.map(({ depth }) => depth),
       inner: pairs.map(() => undefined),
+      repeats: keys.some((key, i) => keys.indexOf(key) < i),
     };
     assert.deepEqual(membersOf(text), expected, text);
     if (text.search(SPOILS_ORACLE) < 0) agrees(text);
