@@ -19,7 +19,7 @@ export interface NotificationOptions {
 
 /** Events that one statement looks at, and the pause between two statements (`docs/limits.md`). */
 const AT_ONCE = 500;
-const PACE_MS = 25;
+const PACE_MS = 100;
 /** Kinds of events from which something follows. */
 const READ: ReadonlySet<EventKind> = new Set(["follow.changed", "post.created", "post.updated", "post.likes"]);
 /** Events nobody rang for are found so late at most. */

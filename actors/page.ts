@@ -16,6 +16,7 @@ import {
   createPhotoPost,
   createPost,
   type CreatePostResult,
+  createReply,
   deletePost,
   type PostRow,
   updatePost,
@@ -318,7 +319,7 @@ function publish(state: PageRow, post: NewPost, at: string): Decision<PageState>
     };
     return { value: created, jobs: crops(photos.map((photo) => photo.id)) };
   };
-  if (photos.length === 0) return commit(createPost, row, outcome);
+  if (photos.length === 0) return commit(reply_to === null ? createPost : createReply, row, outcome);
   return commit(
     createPhotoPost,
     { ...row, photos },

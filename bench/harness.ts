@@ -160,6 +160,35 @@ function milliseconds(text: string): number {
   return text.endsWith("us") ? value / 1000 : text.endsWith("ms") ? value : value * 1000;
 }
 
+/** Rounds of a measurement, and how long the server runs before the first: a compiler that still learns is no property of a server. */
+const ROUNDS = 3;
+export const WARM_UP_S = 15;
+
+/** Ours and the reference take turns, since the machine has its moods. */
+export async function inTurns<Ours, Theirs>(
+  seconds: number,
+  ours: (seconds: number) => Promise<Ours>,
+  theirs: (seconds: number) => Promise<Theirs>,
+): Promise<[Ours[], Theirs[]]> {
+  const share = Math.ceil(seconds / ROUNDS);
+  const results: [Ours[], Theirs[]] = [[], []];
+  for (let round = 0; round < ROUNDS; round++) {
+    results[0].push(await ours(share));
+    results[1].push(await theirs(share));
+  }
+  return results;
+}
+
+export function mean(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+}
+
+/** Each round's rate, and the worst p99. */
+export function shown(loads: readonly Load[]): string {
+  const rates = loads.map(({ perSecond }) => perSecond.toFixed(0)).join(", ");
+  return `${rates}/s, p99 up to ${Math.max(...loads.map(({ p99Ms }) => p99Ms)).toFixed(0)} ms`;
+}
+
 /** Resident memory of a process, in bytes. */
 export async function memoryOf(pid: number): Promise<number> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);

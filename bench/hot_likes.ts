@@ -1,4 +1,16 @@
-import { pgbench, ratioRow, type Row, say, signIn, startInstallation, wrk } from "./harness.ts";
+import {
+  inTurns,
+  mean,
+  pgbench,
+  ratioRow,
+  type Row,
+  say,
+  shown,
+  signIn,
+  startInstallation,
+  WARM_UP_S,
+  wrk,
+} from "./harness.ts";
 import { fillWorld, idOf } from "./world.ts";
 
 const LIKERS = 200;
@@ -32,10 +44,13 @@ request = function()
   return wrk.format(method, "/api/v1/posts/00000003-0000-7000-8000-000000000001/like", { ["Authorization"] = tokens[n] })
 end`;
   const rows: Row[] = [];
+  await wrk(installation.url, { connections: 64, seconds: WARM_UP_S, script });
   for (const clients of [16, 64]) {
-    await wrk(installation.url, { connections: clients, seconds: 2, script });
-    const ours = await wrk(installation.url, { connections: clients, seconds, script });
-    const reference = await pgbench(installation.databaseUrl, { clients, seconds, script: REFERENCE });
+    const [loads, references] = await inTurns(
+      seconds,
+      (seconds) => wrk(installation.url, { connections: clients, seconds, script }),
+      (seconds) => pgbench(installation.databaseUrl, { clients, seconds, script: REFERENCE }),
+    );
     const [row] = await installation.sql.query<{ counted: number; kept: number }>(
       `select (select count(*) from likes where post_id = p.id) as counted, p.like_count as kept from posts p where p.id = ${
         idOf("post", "1")
@@ -44,8 +59,9 @@ end`;
     if (row?.counted !== row?.kept) {
       throw new Error(`The counter says ${row?.kept}, and there are ${row?.counted} likes`);
     }
-    say(`  ours p99 ${ours.p99Ms.toFixed(1)} ms`);
-    rows.push(ratioRow(`likes on one hot post, ${clients} clients`, ours.perSecond, reference, 3, "likes/s"));
+    say(`  ${clients} clients: ${shown(loads)}; pgbench ${references.map((rate) => rate.toFixed(0)).join(", ")}/s`);
+    const ours = mean(loads.map(({ perSecond }) => perSecond));
+    rows.push(ratioRow(`likes on one hot post, ${clients} clients`, ours, mean(references), 3, "likes/s"));
   }
   return rows;
 }

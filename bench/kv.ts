@@ -1,13 +1,11 @@
 import { find, freePort, launch, type Server } from "../tests/support/servers.ts";
-import { type Load, ratioRow, type Row, run, say, signIn, startInstallation, wrk } from "./harness.ts";
+import { inTurns, mean, ratioRow, type Row, run, say, shown, signIn, startInstallation, wrk } from "./harness.ts";
 import { fillWorld, idOf } from "./world.ts";
 
 const PEOPLE = 64;
 /** Pairs of each of them at the beginning. */
 const PAIRS = 1_500;
 const BATCH = 100;
-/** Ours and the reference take turns, since the machine has its moods. */
-const ROUNDS = 2;
 const VALUE = `{"id":@,"name":"person @","tags":["a","b"],"on":true,"text":"some words that a value may hold"}`;
 
 /** Where to ask, and as whom. */
@@ -41,16 +39,11 @@ export async function benchKv({ seconds }: { seconds: number }): Promise<Row[]> 
         await run(["sync"]);
         return await wrk(side.url, { connections: clients, seconds, script: script(side) });
       };
-      const loads: [Load, Load][] = [];
       for (const side of [ours, theirs]) await load(side, 2);
-      for (let round = 0; round < ROUNDS; round++) {
-        const share = Math.ceil(seconds / ROUNDS);
-        loads.push([await load(ours, share), await load(theirs, share)]);
-      }
-      const [own, other] = [0, 1].map((side) => loads.map((pair) => pair[side]!)) as [Load[], Load[]];
+      const [own, other] = await inTurns(seconds, (share) => load(ours, share), (share) => load(theirs, share));
       say(`  ${what}, ${clients} clients: ${shown(own)}; Tarantool ${shown(other)}`);
-      const name = `${what} ${BATCH} pairs, ${clients} clients`;
-      rows.push(ratioRow(name, mean(own), mean(other), target, "batches/s"));
+      const [rate, reference] = [own, other].map((loads) => mean(loads.map(({ perSecond }) => perSecond)));
+      rows.push(ratioRow(`${what} ${BATCH} pairs, ${clients} clients`, rate!, reference!, target, "batches/s"));
     }
   }
   return rows;
@@ -159,12 +152,4 @@ async function startReference(tarantool: Server): Promise<{ url: string } & Asyn
       await process.status;
     },
   };
-}
-
-function mean(loads: Load[]): number {
-  return loads.reduce((sum, { perSecond }) => sum + perSecond, 0) / loads.length;
-}
-
-function shown(loads: Load[]): string {
-  return loads.map(({ perSecond, p99Ms }) => `${perSecond.toFixed(0)}/s (p99 ${p99Ms.toFixed(0)} ms)`).join(", ");
 }

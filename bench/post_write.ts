@@ -1,4 +1,17 @@
-import { pgbench, ratioRow, type Row, say, signIn, startInstallation, wrk } from "./harness.ts";
+import type { Sql } from "../db/sql.ts";
+import {
+  inTurns,
+  mean,
+  pgbench,
+  ratioRow,
+  type Row,
+  say,
+  shown,
+  signIn,
+  startInstallation,
+  WARM_UP_S,
+  wrk,
+} from "./harness.ts";
 import { fillWorld, idOf } from "./world.ts";
 
 const AUTHORS = 64;
@@ -29,18 +42,27 @@ request = function()
     { ["Authorization"] = tokens[n], ["Content-Type"] = "application/json" }, body)
 end`;
   const rows: Row[] = [];
+  await wrk(installation.url, { connections: 64, seconds: WARM_UP_S, script });
   for (const clients of [16, 64]) {
-    await wrk(installation.url, { connections: clients, seconds: 2, script });
-    const [before] = await installation.sql.query<{ n: number }>("select count(*) as n from posts");
-    const ours = await wrk(installation.url, { connections: clients, seconds, script });
-    const [after] = await installation.sql.query<{ n: number }>("select count(*) as n from posts");
-    const reference = await pgbench(installation.databaseUrl, { clients, seconds, script: REFERENCE });
+    let [acknowledged, stored] = [0, 0];
+    const [loads, references] = await inTurns(seconds, async (seconds) => {
+      const before = await count(installation.sql);
+      const load = await wrk(installation.url, { connections: clients, seconds, script });
+      acknowledged += load.perSecond * seconds;
+      stored += await count(installation.sql) - before;
+      return load;
+    }, (seconds) => pgbench(installation.databaseUrl, { clients, seconds, script: REFERENCE }));
+    const ours = mean(loads.map(({ perSecond }) => perSecond));
     say(
-      `  ${after!.n - before!.n} posts stored for ${Math.round(ours.perSecond * seconds)} acknowledged; ours p99 ${
-        ours.p99Ms.toFixed(1)
-      } ms`,
+      `  ${clients} clients: ${shown(loads)}; ${stored} posts stored for ${Math.round(acknowledged)} acknowledged; ` +
+        `pgbench ${references.map((rate) => rate.toFixed(0)).join(", ")}/s`,
     );
-    rows.push(ratioRow(`POST a text post, ${clients} clients`, ours.perSecond, reference, 0.5, "posts/s"));
+    rows.push(ratioRow(`POST a text post, ${clients} clients`, ours, mean(references), 0.5, "posts/s"));
   }
   return rows;
+}
+
+async function count(sql: Sql): Promise<number> {
+  const [row] = await sql.query<{ n: number }>("select count(*) as n from posts");
+  return row!.n;
 }

@@ -18,7 +18,7 @@ locked as materialized (
   select p.id, p.page_id, p.like_count from posts p where p.id in (select post_id from turns) and p.state = 'ready'
   order by p.id for update),
 seen as materialized (
-  select t.* from turns t join locked k on k.id = t.post_id and k.page_id = t.page_id
+  select t.*, k.like_count from turns t join locked k on k.id = t.post_id and k.page_id = t.page_id
   where exists (select from visible_pages(t.user_id) v where v.id = t.page_id))`;
 
 const SIGNALLED = `signalled as (
@@ -26,9 +26,9 @@ const SIGNALLED = `signalled as (
   on conflict (post_id) do update set changes = like_signals.changes + 1, change = like_signals.change + excluded.change,
     likers = (excluded.likers || like_signals.likers)[1:${MOST_LIKERS}])`;
 
-const RESULT = `select t.turn, case when k.id is not null and s.turn is not null
-    then jsonb_build_object('like_count', coalesce(c.like_count, k.like_count)) end as result
-  from turns t left join seen s on s.turn = t.turn left join locked k on k.id = s.post_id left join counted c on c.id = k.id`;
+const RESULT = `select t.turn, case when s.turn is not null
+    then jsonb_build_object('like_count', coalesce(c.like_count, s.like_count)) end as result
+  from turns t left join seen s on s.turn = t.turn left join counted c on c.id = s.post_id`;
 
 /** Any number of likes, of one hot post or of many, in one statement; a repeated like changes nothing. */
 export const like = defineCommit<LikeRow, LikeResult>("post.like", {

@@ -153,35 +153,56 @@ export interface CreatePostResult {
   reply_page_id: string | null;
 }
 
-/** Whether a new post `t` may be: its page is open to its author, and what it replies to can be seen. */
-const JUDGEMENT = `exists (
+/** Whether the page of a new post `t` is open to its author. */
+const OPEN = `exists (
     select from pages p where p.id = t.page_id and p.deleted_at is null and p.owner_id = t.author_id
-      and coalesce(greatest(p.blocked_until, p.owner_blocked_until), '-infinity') <= now()) as open,
-  o.page_id as reply_page_id`;
-const JUDGED_FROM = `from turns t left join lateral (
+      and coalesce(greatest(p.blocked_until, p.owner_blocked_until), '-infinity') <= now()) as open`;
+/** Where what a new post `t` replies to is, if its author can see it. */
+const ORIGINAL = `left join lateral (
     select q.page_id from posts q join visible_pages(t.author_id) v on v.id = q.page_id
     where q.id = t.reply_to and q.state = 'ready') o on t.reply_to is not null`;
-
-export const createPost = defineCommit<CreatePostRow, CreatePostResult>("post.create", {
-  columns: `id uuid, page_id uuid, author_id uuid, text text, tagged uuid[], place text, reply_to uuid, at timestamptz`,
-  body: `judged as materialized (select t.*, ${JUDGEMENT} ${JUDGED_FROM}),
-valid as materialized (select * from judged where open and (reply_to is null or reply_page_id is not null)),
-created as (
+const NEW_POST_COLUMNS =
+  "id uuid, page_id uuid, author_id uuid, text text, tagged uuid[], place text, reply_to uuid, at timestamptz";
+/** That there is a post, by those that are `valid`. */
+const CREATED = `created as (
   insert into posts (id, page_id, text, tagged, place, reply_to, published_at, created_at, updated_at)
   select id, page_id, text, tagged, place, reply_to, at, at, at from valid),
 counted as (
   update pages p set post_count = p.post_count + n.posts
-  from (select page_id, count(*) as posts from valid group by page_id order by page_id) n where p.id = n.page_id),
+  from (select page_id, count(*) as posts from valid group by page_id order by page_id) n where p.id = n.page_id)`;
+const TELL_CREATED = tell("post.created", {
+  rank: "turn",
+  page: "page_id",
+  post: "id",
+  data: ONE_POST,
+  from: "valid",
+});
+
+/** A post that replies to none. By itself, since what a reply needs would cost every statement a fifth of its time. */
+export const createPost = defineCommit<CreatePostRow, CreatePostResult>("post.create", {
+  columns: NEW_POST_COLUMNS,
+  body: `judged as materialized (select t.*, ${OPEN} from turns t),
+valid as materialized (select * from judged where open),
+${CREATED}`,
+  tells: TELL_CREATED,
+  select:
+    `select turn, jsonb_build_object('open', open, 'original', true, 'reply_page_id', null) as result from judged`,
+  refused: "not (a.result->>'open')::boolean",
+});
+
+export const createReply = defineCommit<CreatePostRow, CreatePostResult>("post.reply", {
+  columns: NEW_POST_COLUMNS,
+  body: `judged as materialized (select t.*, ${OPEN}, o.page_id as reply_page_id from turns t ${ORIGINAL}),
+valid as materialized (select * from judged where open and reply_page_id is not null),
+${CREATED},
 locked as materialized (
   select p.id from posts p where p.id in (select reply_to from valid) order by p.id for update),
 answered as (
   update posts p set reply_count = p.reply_count + n.replies
   from (select v.reply_to, count(*) as replies from valid v join locked k on k.id = v.reply_to group by v.reply_to) n
   where p.id = n.reply_to returning p.id, p.page_id, n.replies)`,
-  tells: `${
-    tell("post.created", { rank: "turn", page: "page_id", post: "id", data: ONE_POST, from: "valid" })
-  } union all ${tellReplies("answered")}`,
-  select: `select turn, jsonb_build_object('open', open, 'original', reply_to is null or reply_page_id is not null,
+  tells: `${TELL_CREATED} union all ${tellReplies("answered")}`,
+  select: `select turn, jsonb_build_object('open', open, 'original', reply_page_id is not null,
     'reply_page_id', reply_page_id) as result from judged`,
   refused: "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean",
 });
@@ -193,10 +214,9 @@ export const createPhotoPost = defineCommit<
 >(
   "post.create_with_photos",
   {
-    columns:
-      `id uuid, page_id uuid, author_id uuid, text text, tagged uuid[], place text, reply_to uuid, photos jsonb, at timestamptz`,
+    columns: `${NEW_POST_COLUMNS}, photos jsonb`,
     body: `${HELD},
-judged as materialized (select t.*, ${JUDGEMENT}, ${STAGED} as staged ${JUDGED_FROM}),
+judged as materialized (select t.*, ${OPEN}, o.page_id as reply_page_id, ${STAGED} as staged from turns t ${ORIGINAL}),
 valid as materialized (select * from judged where open and staged and (reply_to is null or reply_page_id is not null)),
 created as (
   insert into posts (id, page_id, text, tagged, place, reply_to, state, photo_count, created_at, updated_at)

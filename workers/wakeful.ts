@@ -4,7 +4,7 @@ export interface WakefulOptions {
   onFailure: (error: unknown) => void;
   /** Between looks without a reason. */
   everyMs: number;
-  /** Between two steps, so that what comes in the meantime shares the next one. */
+  /** Between a step that did all there was and the next, so that what comes in the meantime shares it. */
   paceMs?: number;
 }
 
@@ -46,7 +46,7 @@ export class Wakeful implements AsyncDisposable {
       while (this.#again && !this.#closed) {
         this.#again = false;
         if (await step()) this.#again = true;
-        if (paceMs !== undefined && this.#again) await new Promise((resolve) => setTimeout(resolve, paceMs));
+        else if (paceMs !== undefined && this.#again) await new Promise((resolve) => setTimeout(resolve, paceMs));
       }
     } catch (error) {
       // Not at once: the next look tries again.
