@@ -3,7 +3,7 @@ import { insertPairs, isThere, type PairsToWrite, writePairs, type Written } fro
 import { type Sql, SqlError } from "../db/sql.ts";
 
 /** Statements at once, and what shares one (`docs/limits.md`). */
-const IN_FLIGHT = 3;
+const IN_FLIGHT = 2;
 const MOST_BATCHES = 32;
 const MOST_PAIRS = 2_000;
 /** Characters of values. */
