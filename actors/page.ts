@@ -1,30 +1,12 @@
 import { answerRequests, follow, type FollowState, unfollow } from "../db/follows.ts";
-import { like, unlike } from "../db/likes.ts";
-import { blockPage, lapsePageBlock, reachOfPageBlock, unblockPage } from "../db/moderation.ts";
+import { lapsePageBlock } from "../db/moderation.ts";
 import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
-import {
-  crops,
-  type NewPhoto,
-  pageAvatar,
-  type PhotoRow,
-  retryPhotos,
-  type Settled,
-  settlePhoto,
-  settleRow,
-} from "../db/photos.ts";
-import {
-  createPhotoPost,
-  createPost,
-  type CreatePostResult,
-  createReply,
-  deletePost,
-  type PostRow,
-  updatePost,
-} from "../db/posts.ts";
+import { crops, type NewPhoto, pageAvatar, retryPhotos, type Settled, settlePhoto, settleRow } from "../db/photos.ts";
 import { blockOf } from "../render.ts";
-import { type Actor, byRow } from "./by.ts";
-import { type ActorKind, commit, type Decision, type Outcome, refuse, reply } from "./runtime/actor.ts";
-import type { Refusal } from "./runtime/protocol.ts";
+import type { Actor } from "./by.ts";
+import { blockedPage, moderate } from "./page_blocks.ts";
+import { editPost, likePost, publish, removePost } from "./page_posts.ts";
+import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
 
 export type { Actor } from "./by.ts";
 
@@ -133,18 +115,8 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
         () => ({ value: { state: "none" } }),
       );
     case "like":
-    case "unlike": {
-      const row = { post_id: command.post_id, page_id: state.id, user_id: by.id, at };
-      const liked = command.type === "like";
-      return commit(
-        liked ? like : unlike,
-        row,
-        (result) =>
-          result
-            ? { value: { liked, like_count: result.like_count } }
-            : { refusal: { code: "not-found", detail: "There is no such post" } },
-      );
-    }
+    case "unlike":
+      return likePost(state, command, at);
   }
   if (state.owner.id !== by.id) return refuse("forbidden", "Only the page's owner may do that");
   switch (command.type) {
@@ -288,120 +260,10 @@ function answer(
   });
 }
 
-function publish(state: PageRow, post: NewPost, at: string): Decision<PageState> {
-  const { id, text, tagged, place, reply_to, photos } = post;
-  const row = { id, page_id: state.id, author_id: state.owner.id, text, tagged, place, reply_to, at };
-  const outcome = ({ open, original, reply_page_id }: CreatePostResult): Outcome<PageState> => {
-    if (!open) return { refusal: { code: "page-blocked" } };
-    if (!original) return { refusal: { code: "not-found", detail: `There is no post "${reply_to}" to reply to` } };
-    const ready = photos.length === 0;
-    const created: PostRow = {
-      id,
-      page_id: state.id,
-      page_uuid: state.uuid,
-      page_name: state.name,
-      page_avatar_key: state.avatar_key,
-      author: state.owner,
-      text,
-      photos: photos.map(awaited),
-      tagged_users: post.tagged_logins,
-      place,
-      reply_to,
-      reply_page_id,
-      reply_visible: reply_to !== null,
-      like_count: 0,
-      reply_count: 0,
-      liked: false,
-      state: ready ? "ready" : "processing",
-      published_at: ready ? at : null,
-      created_at: at,
-      updated_at: at,
-    };
-    return { value: created, jobs: crops(photos.map((photo) => photo.id)) };
-  };
-  if (photos.length === 0) return commit(reply_to === null ? createPost : createReply, row, outcome);
-  return commit(
-    createPhotoPost,
-    { ...row, photos },
-    (result) => result.staged ? outcome(result) : { refusal: { code: "upload-expired" } },
-  );
-}
-
-/** A photo as its author sees it until it is cropped. */
-function awaited({ id, key, alt }: NewPhoto): PhotoRow {
-  return { id, key, alt, state: "processing", problem: null, side: null, variants: [], placeholder: null };
-}
-
-function editPost(
-  state: PageRow,
-  command: Extract<PageCommand, { type: "update_post" }>,
-  at: string,
-): Decision<PageState> {
-  const { post_id: id, text = null, tagged = null, place = null, photos = null } = command;
-  const row = { id, page_id: state.id, text, tagged, place, clear_place: command.place === null, photos, at };
-  return commit(updatePost, row, ({ found, unknown, empty }) => {
-    if (!found) return { refusal: { code: "not-found", detail: "There is no such post" } };
-    const errors = unknown.map((photo) => ({
-      path: `photos.${photos?.indexOf(photo) ?? 0}`,
-      rule: "exists",
-      message: `The post has no photo "${photo}"`,
-    }));
-    if (empty) errors.push({ path: "text", rule: "required", message: "Expected words where there is no photo" });
-    return errors.length === 0 ? { value: null } : { refusal: { code: "validation", errors } };
-  });
-}
-
 function settleAvatar(state: PageRow, photo: Settled, at: string): Decision<PageState> {
   return commit(
     pageAvatar.settle,
     { ...settleRow(photo, at), owner: state.id },
     ({ key }) => key === null ? { value: null } : { value: null, state: { ...state, avatar_key: key } },
   );
-}
-
-function removePost(
-  state: PageRow,
-  { by, post_id: id, reason }: Extract<PageCommand, { type: "delete_post" }>,
-  at: string,
-): Decision<PageState> {
-  return commit(
-    deletePost,
-    { id, page_id: state.id, moderated: by.id !== state.owner.id, at, ...byRow(by, reason) },
-    ({ found }) => found ? { value: null } : { refusal: { code: "not-found", detail: "There is no such post" } },
-  );
-}
-
-/** Moderators block for a time only, and lift only timed blocks. */
-function moderate(
-  state: PageRow,
-  command: Extract<PageCommand, { type: "block" | "unblock" }>,
-  at: string,
-): Decision<PageState> {
-  const { role } = command.by;
-  if (role === "user") return refuse("forbidden");
-  if (command.type === "unblock") {
-    if (role === "moderator" && state.blocked_until === "infinity") {
-      return refuse("forbidden", "Only an administrator lifts a block for good");
-    }
-    const row = { id: state.id, at, ...byRow(command.by, command.reason) };
-    return commit(unblockPage, row, () => ({ value: null, state: "drop" }));
-  }
-  const { until, reason, job } = command;
-  if (role === "moderator" && (until === "infinity" || state.blocked_until === "infinity")) {
-    return refuse("forbidden", "Only an administrator blocks for good");
-  }
-  if (command.dry_run) {
-    return { type: "read", run: async (sql) => ({ state, value: await reachOfPageBlock(sql, state.id) }) };
-  }
-  return commit(
-    blockPage,
-    { id: state.id, until, job, at, ...byRow(command.by, reason) },
-    () => ({ value: null, state: "drop" }),
-  );
-}
-
-function blockedPage(block: { reason: string | null; until: string | null }, owner: boolean): Refusal {
-  if (!owner) return { code: "page-blocked" };
-  const until = block.until === null ? "for good" : `until ${block.until}`;
-  return { code: "page-blocked", detail: `The page is blocked ${until}: ${block.reason ?? "no reason given"}` };
 }

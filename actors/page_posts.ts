@@ -1,0 +1,108 @@
+import { like, unlike } from "../db/likes.ts";
+import type { PageRow } from "../db/pages.ts";
+import { crops, type NewPhoto, type PhotoRow } from "../db/photos.ts";
+import {
+  createPhotoPost,
+  createPost,
+  type CreatePostResult,
+  createReply,
+  deletePost,
+  type PostRow,
+  updatePost,
+} from "../db/posts.ts";
+import { byRow } from "./by.ts";
+import type { NewPost, PageCommand, PageState } from "./page.ts";
+import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
+
+export function publish(state: PageRow, post: NewPost, at: string): Decision<PageState> {
+  const { id, text, tagged, place, reply_to, photos } = post;
+  const row = { id, page_id: state.id, author_id: state.owner.id, text, tagged, place, reply_to, at };
+  const outcome = ({ open, original, reply_page_id }: CreatePostResult): Outcome<PageState> => {
+    if (!open) return { refusal: { code: "page-blocked" } };
+    if (!original) return { refusal: { code: "not-found", detail: `There is no post "${reply_to}" to reply to` } };
+    const ready = photos.length === 0;
+    const created: PostRow = {
+      id,
+      page_id: state.id,
+      page_uuid: state.uuid,
+      page_name: state.name,
+      page_avatar_key: state.avatar_key,
+      author: state.owner,
+      text,
+      photos: photos.map(awaited),
+      tagged_users: post.tagged_logins,
+      place,
+      reply_to,
+      reply_page_id,
+      reply_visible: reply_to !== null,
+      like_count: 0,
+      reply_count: 0,
+      liked: false,
+      state: ready ? "ready" : "processing",
+      published_at: ready ? at : null,
+      created_at: at,
+      updated_at: at,
+    };
+    return { value: created, jobs: crops(photos.map((photo) => photo.id)) };
+  };
+  if (photos.length === 0) return commit(reply_to === null ? createPost : createReply, row, outcome);
+  return commit(
+    createPhotoPost,
+    { ...row, photos },
+    (result) => result.staged ? outcome(result) : { refusal: { code: "upload-expired" } },
+  );
+}
+
+/** A photo as its author sees it until it is cropped. */
+function awaited({ id, key, alt }: NewPhoto): PhotoRow {
+  return { id, key, alt, state: "processing", problem: null, side: null, variants: [], placeholder: null };
+}
+
+export function editPost(
+  state: PageRow,
+  command: Extract<PageCommand, { type: "update_post" }>,
+  at: string,
+): Decision<PageState> {
+  const { post_id: id, text = null, tagged = null, place = null, photos = null } = command;
+  const row = { id, page_id: state.id, text, tagged, place, clear_place: command.place === null, photos, at };
+  return commit(updatePost, row, ({ found, unknown, empty }) => {
+    if (!found) return { refusal: { code: "not-found", detail: "There is no such post" } };
+    const errors = unknown.map((photo) => ({
+      path: `photos.${photos?.indexOf(photo) ?? 0}`,
+      rule: "exists",
+      message: `The post has no photo "${photo}"`,
+    }));
+    if (empty) errors.push({ path: "text", rule: "required", message: "Expected words where there is no photo" });
+    return errors.length === 0 ? { value: null } : { refusal: { code: "validation", errors } };
+  });
+}
+
+export function removePost(
+  state: PageRow,
+  { by, post_id: id, reason }: Extract<PageCommand, { type: "delete_post" }>,
+  at: string,
+): Decision<PageState> {
+  return commit(
+    deletePost,
+    { id, page_id: state.id, moderated: by.id !== state.owner.id, at, ...byRow(by, reason) },
+    ({ found }) => found ? { value: null } : { refusal: { code: "not-found", detail: "There is no such post" } },
+  );
+}
+
+/** A like, or one taken back; a repeated one changes nothing. */
+export function likePost(
+  state: PageRow,
+  { by, post_id, type }: Extract<PageCommand, { type: "like" | "unlike" }>,
+  at: string,
+): Decision<PageState> {
+  const row = { post_id, page_id: state.id, user_id: by.id, at };
+  const liked = type === "like";
+  return commit(
+    liked ? like : unlike,
+    row,
+    (result) =>
+      result
+        ? { value: { liked, like_count: result.like_count } }
+        : { refusal: { code: "not-found", detail: "There is no such post" } },
+  );
+}
