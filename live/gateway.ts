@@ -11,6 +11,7 @@ import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
 import { concerns, Frame, hide, hides, isTold, needsPost, notificationOf, type Shown } from "./frames.ts";
+import { Listeners } from "./listeners.ts";
 
 /** Seconds between pings; told in `hello`. */
 export const HEARTBEAT_S = 30;
@@ -39,8 +40,7 @@ type Item = { events: SequencedEvent[] } | { joins: Connection; done: (joined: b
  * between two batches: what it replayed ends exactly where its live stream begins.
  */
 export class Gateway implements AsyncDisposable {
-  #byUser = new Map<string, Set<Connection>>();
-  #byPage = new Map<string, Set<Connection>>();
+  #listeners = new Listeners();
   #queue: Item[] = [];
   #looping = false;
   /** The last event the loop has dealt with. */
@@ -52,7 +52,7 @@ export class Gateway implements AsyncDisposable {
   #joining = 0;
   #turns: (() => void)[] = [];
   #closed = false;
-  readonly stats = { sockets: 0, frames: 0, resets: 0, tooSlow: 0 };
+  readonly stats = { frames: 0, resets: 0, tooSlow: 0 };
 
   constructor(
     private readonly sql: Sql,
@@ -64,8 +64,12 @@ export class Gateway implements AsyncDisposable {
     stream.consume((events) => this.#enqueue({ events }));
   }
 
+  get sockets(): number {
+    return this.#listeners.size;
+  }
+
   socketsOf(userId: string): number {
-    return this.#byUser.get(userId)?.size ?? 0;
+    return this.#listeners.countOf(userId);
   }
 
   /** Whether it takes listeners now. */
@@ -88,8 +92,7 @@ export class Gateway implements AsyncDisposable {
       connection.close(CLOSE.restarting, "try again");
       return connection;
     }
-    add(this.#byUser, caller.id, connection);
-    this.stats.sockets++;
+    this.#listeners.add(connection);
     if (!await still()) {
       connection.close(CLOSE.sessionEnded, "session ended");
       return connection;
@@ -112,22 +115,18 @@ export class Gateway implements AsyncDisposable {
   /** The socket is gone, for whatever reason; called once or more. */
   leave(connection: Connection): void {
     connection.close(1000, "");
-    if (!this.#byUser.get(connection.userId)?.has(connection)) return;
-    this.stats.sockets--;
-    remove(this.#byUser, connection.userId, connection);
-    for (const page of connection.pages) remove(this.#byPage, page, connection);
-    connection.pages.clear();
+    this.#listeners.remove(connection);
   }
 
   /** An account changed: its sockets close where its session is over, its role is another or it is blocked (S1-4). */
   accountChanged(userId: string, facet: UserFacet | null): void {
-    for (const connection of this.#byUser.get(userId) ?? []) judge(connection, facet);
+    for (const connection of this.#listeners.of(userId)) judge(connection, facet);
   }
 
   /** The same for one account, or all that listen, as they stand in Postgres: for changes that were made on another node. */
   async judgeAll(userId?: string): Promise<void> {
     // Only those: what is read is older than a socket that opens meanwhile.
-    const judged = userId === undefined ? this.#everybody() : [...this.#byUser.get(userId) ?? []];
+    const judged = userId === undefined ? this.#listeners.all() : this.#listeners.of(userId);
     if (judged.length === 0) return;
     const facets = await userFacets(this.sql, [...new Set(judged.map((connection) => connection.userId))]);
     for (const connection of judged) judge(connection, facets.get(connection.userId) ?? null);
@@ -135,7 +134,7 @@ export class Gateway implements AsyncDisposable {
 
   /** Lets all sockets go, as this node may not send to them any more; they come back to it or go to another. */
   letGo(): void {
-    for (const connection of this.#everybody()) {
+    for (const connection of this.#listeners.all()) {
       connection.close(CLOSE.restarting, "reconnect with the last cursor");
       this.leave(connection);
     }
@@ -146,7 +145,7 @@ export class Gateway implements AsyncDisposable {
    * by then. Sockets that have not taken that in time are closed with 4408, and come back to what they may see.
    */
   async told(): Promise<void> {
-    if (this.#byUser.size === 0) return;
+    if (this.#listeners.size === 0) return;
     const { seq } = await sequencerState(this.sql);
     await this.stream.applied(seq);
     const patience = Promise.withResolvers<boolean>();
@@ -167,11 +166,9 @@ export class Gateway implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     for (const { resolve } of this.#waiters.splice(0)) resolve();
-    for (const connections of this.#byUser.values()) {
-      for (const connection of connections) connection.close(CLOSE.restarting, "the node is restarting");
-    }
+    for (const connection of this.#listeners.all()) connection.close(CLOSE.restarting, "the node is restarting");
     // The word must be out before the server goes, which says 1001 to whoever has not heard it.
-    for (const end = Date.now() + GOODBYE_MS; this.#byUser.size > 0 && Date.now() < end;) {
+    for (const end = Date.now() + GOODBYE_MS; this.#listeners.size > 0 && Date.now() < end;) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
@@ -182,21 +179,17 @@ export class Gateway implements AsyncDisposable {
       await new Promise<void>((resolve) => this.#waiters.push({ seq, resolve }));
     }
     await Promise.allSettled(this.#sending.values());
-    await Promise.all(this.#everybody().map((connection) => connection.flushed()));
+    await Promise.all(this.#listeners.all().map((connection) => connection.flushed()));
   }
 
   /** Who may still be shown what events up to this one hide. Where these are not known, that is everybody but staff. */
   #behind(seq: number): Connection[] {
     const late = this.stream.position < seq ? undefined : this.stream.since(this.#position);
     const hidden = late?.filter(hides).map((event) => event.page_id!);
-    return this.#everybody().filter((connection) =>
+    return this.#listeners.all().filter((connection) =>
       !connection.staff &&
       (!hidden || this.#sending.has(connection) || hidden.some((page) => connection.pages.has(page)))
     );
-  }
-
-  #everybody(): Connection[] {
-    return [...this.#byUser.values()].flatMap((connections) => [...connections]);
   }
 
   async #catchUp(connection: Connection, cursor: LiveCursor | undefined): Promise<void> {
@@ -259,7 +252,7 @@ export class Gateway implements AsyncDisposable {
   async #loop(): Promise<void> {
     for (let item = this.#queue.shift(); item; item = this.#queue.shift()) {
       if ("joins" in item) item.done(await this.#makeLive(item.joins));
-      else if (this.#byUser.size > 0) await this.#take(item.events);
+      else if (this.#listeners.size > 0) await this.#take(item.events);
       else this.#position = item.events.at(-1)!.seq;
       this.#release();
     }
@@ -284,29 +277,29 @@ export class Gateway implements AsyncDisposable {
       for (const event of missed) {
         // Told first, as in the live stream: a page that goes is left with its farewell.
         if (isTold(event) && concerns(connection, event)) await this.#send([event], () => [connection]);
-        this.#subscribe(event, [connection]);
+        this.#listeners.follow(event, [connection]);
       }
       connection.from = this.#position;
     }
-    connection.live = true;
-    for (const page of connection.pages) add(this.#byPage, page, connection);
+    this.#listeners.goLive(connection);
     return true;
   }
 
   async #take(events: SequencedEvent[]): Promise<void> {
     // A page somebody comes to listen to within this very batch has an audience for the rest of it.
     const coming = new Set(
-      events.filter((event) => event.user_id && this.#byUser.has(event.user_id)).map((e) => e.page_id),
+      events.filter((event) => event.user_id && this.#listeners.countOf(event.user_id) > 0).map((e) => e.page_id),
     );
     const shown = await this.#shown(
-      events.filter((event) => coming.has(event.page_id) || this.#audience(event).length > 0),
+      events.filter((event) => coming.has(event.page_id) || this.#listeners.audienceOf(event).length > 0),
     );
     for (const event of events) {
       if (hides(event)) { for (const connection of this.#catchingUp) hide(connection, event.page_id!); }
-      const audience = this.#audience(event).filter((connection) => connection.live && event.seq > connection.from);
+      const audience = this.#listeners.audienceOf(event)
+        .filter((connection) => connection.live && event.seq > connection.from);
       if (audience.length === 0) continue;
       if (isTold(event)) this.#deliver(event, shown, audience);
-      this.#subscribe(event, audience);
+      this.#listeners.follow(event, audience);
     }
     this.#position = events.at(-1)!.seq;
   }
@@ -341,11 +334,6 @@ export class Gateway implements AsyncDisposable {
     this.leave(connection);
   }
 
-  #audience(event: SequencedEvent): Connection[] {
-    if (event.user_id) return [...this.#byUser.get(event.user_id) ?? []];
-    return event.page_id ? [...this.#byPage.get(event.page_id) ?? []] : [];
-  }
-
   async #shown(events: SequencedEvent[]): Promise<Shown> {
     const posts = new Set(events.filter(needsPost).map((event) => event.post_id!));
     const notifications = new Set(events.flatMap((event) => notificationOf(event) ?? []));
@@ -370,30 +358,6 @@ export class Gateway implements AsyncDisposable {
     }
   }
 
-  /** Keeps what connections listen to true. */
-  #subscribe(event: SequencedEvent, connections: readonly Connection[]): void {
-    const page = event.page_id;
-    if (!page) return;
-    for (const connection of connections) {
-      if (event.kind === "follow.changed" && event.user_id === connection.userId) {
-        const state = event.data?.["state"];
-        if (state === "following" || state === "own") {
-          connection.pages.add(page);
-          if (connection.live) add(this.#byPage, page, connection);
-        } else this.#unsubscribe(connection, page);
-      } else if (event.kind === "page.hidden" && event.user_id === null) {
-        if (event.data?.["reason"] === "deleted") this.#unsubscribe(connection, page);
-        else if (hides(event)) hide(connection, page);
-      } else if (event.kind === "page.shown") connection.hidden.delete(page);
-    }
-  }
-
-  #unsubscribe(connection: Connection, page: string): void {
-    connection.pages.delete(page);
-    connection.hidden.delete(page);
-    remove(this.#byPage, page, connection);
-  }
-
   #cursor(seq: number): string {
     return encodeLiveCursor({ epoch: this.stream.epoch, seq });
   }
@@ -409,16 +373,4 @@ function judge(connection: Connection, facet: UserFacet | null): void {
   else if (facet?.session?.id !== connection.sessionId || (facet.role !== "user") !== connection.staff) {
     connection.close(CLOSE.sessionEnded, "session ended");
   }
-}
-
-function add(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
-  const set = index.get(key);
-  if (set) set.add(connection);
-  else index.set(key, new Set([connection]));
-}
-
-function remove(index: Map<string, Set<Connection>>, key: string, connection: Connection): void {
-  const set = index.get(key);
-  set?.delete(connection);
-  if (set?.size === 0) index.delete(key);
 }

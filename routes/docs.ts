@@ -18,11 +18,18 @@ const PARTS = [
   "unready",
   "writing",
 ];
-const CLIENT = ["app.css", "app.js", ...PARTS.map((part) => `app/${part}.js`)];
+const ROOMS = ["accounts", "act", "jobs", "pages", "parts", "record", "reports"];
+const CLIENT = [
+  ...["app.css", "app.js", "admin.css", "admin.js"],
+  ...PARTS.map((part) => `app/${part}.js`),
+  ...ROOMS.map((room) => `admin/${room}.js`),
+];
 
-/** Pages for people: the site itself, the API's `document` (JSON) with its reader, and what each problem means. */
+/** Pages for people: the site itself, its administration, the API's `document` (JSON) with its reader, and what each problem means. */
 export function docsRoutes({ app }: Pick<Api, "app">, document: string): void {
   app.get("/", webFile("index.html"));
+  // It shows nothing by itself: what an administrator sees comes from the API, which asks who calls.
+  app.get("/admin", webFile("admin.html"));
   for (const name of CLIENT) app.get(`/${name}`, webFile(name));
 
   const etag = etagOf(document);

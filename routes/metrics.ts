@@ -43,7 +43,7 @@ export async function metricsText(
     bounded(countJobs(ctx.sql)),
     bounded(eventLag(ctx.sql, ctx.stream.position)),
   ]);
-  const { sockets, frames, resets, tooSlow } = ctx.gateway.stats;
+  const { sockets, stats: { frames, resets, tooSlow } } = ctx.gateway;
   return [
     ...(hosts ? actorMetrics(hosts) : []),
     metric("gauge", "actor_calls_waiting", "Calls to actors under way", ctx.actors.waiting),

@@ -16,6 +16,7 @@ async function enter() {
   showPicture();
   showDoor(false);
   $("who-name").textContent = account.login;
+  $("admin-link").hidden = account.role !== "admin";
   showVerification();
   await readFeed();
   void attempt(readUnready);
@@ -59,6 +60,7 @@ function take(frame) {
 function showDoor(shown) {
   $("door").hidden = !shown;
   $("home").hidden = $("who").hidden = $("bell").hidden = shown;
+  if (shown) $("admin-link").hidden = true;
 }
 
 function showVerification() {

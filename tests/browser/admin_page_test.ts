@@ -1,0 +1,212 @@
+/** The administration in a browser: what an administrator does there happens, and whoever is none sees nothing. */
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import { people } from "../support/bell_page.ts";
+import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
+
+const app = sharedApp();
+const executable = chromiumPath();
+/** Playwright keeps a connection to the browser between steps. */
+const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
+
+async function enter(page: Page, { login }: Pick<Person, "login">, password = PASSWORD): Promise<void> {
+  await page.goto(`${app.url}/admin`);
+  await page.locator("#sign-in [name=login]").fill(login);
+  await page.locator("#sign-in [name=password]").fill(password);
+  await page.locator("#sign-in").getByRole("button").click();
+}
+
+/** An administrator of a test's own, since whoever signs in ends the session they had. */
+async function administrator(): Promise<Person> {
+  const [person] = await people(app, "Ada") as [Person];
+  const { token } = await app.admin();
+  await app.ok("PUT", `/users/${person.id}/role`, { token, body: { role: "admin" } });
+  return person;
+}
+
+async function shot(page: Page, name: string): Promise<void> {
+  const folder = Deno.env.get("SCREENSHOTS");
+  if (folder) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
+}
+
+Deno.test({
+  name: "An administrator blocks, lifts, changes roles and deletes, and finds it all in the record",
+  ...options,
+  fn: async () => {
+    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+    const admin = await administrator();
+    await app.follow(bob, ann.page_id);
+    await app.post(ann, { text: "A <b>bold</b> post" });
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    const complaints = watch(page, app.url);
+    await enter(page, admin);
+    const rooms = page.getByRole("navigation", { name: "Administration" });
+    const dialog = page.getByRole("dialog");
+
+    await rooms.getByRole("link", { name: "Accounts" }).click();
+    await page.locator("#accounts-filter [name=q]").fill(ann.login);
+    await page.locator("#accounts-filter").getByRole("button").click();
+    const account = page.locator("#accounts-list li").filter({ hasText: ann.login });
+    await account.getByRole("button", { name: "Block" }).click();
+    await dialog.getByText("Hidden with it: 1 page, 1 post. Followers: 1.").waitFor();
+    // Without a reason nothing happens.
+    await dialog.getByRole("button", { name: "Block" }).click();
+    await dialog.locator("[name=reason]").fill("Spam, again");
+    await dialog.locator("[name=until]").selectOption({ label: "For good" });
+    await shot(page, "admin_block");
+    await dialog.getByRole("button", { name: "Block" }).click();
+    await account.getByText("Blocked for good: Spam, again").waitFor();
+    assert.equal((await app.call("GET", "/feed", { token: ann.token })).status, 403);
+    await shot(page, "admin_accounts");
+    await account.getByRole("button", { name: "Lift the block" }).click();
+    await dialog.getByRole("button", { name: "Lift the block" }).click();
+    await account.getByText("Blocked for good").waitFor({ state: "detached" });
+
+    await account.getByRole("combobox").selectOption("moderator");
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    assert.equal(await account.getByRole("combobox").inputValue(), "user");
+    await account.getByRole("combobox").selectOption("moderator");
+    await dialog.getByRole("button", { name: "Change the role" }).click();
+    await dialog.waitFor({ state: "hidden" });
+    assert.equal(await account.getByRole("combobox").inputValue(), "moderator");
+
+    await rooms.getByRole("link", { name: "Pages" }).click();
+    await page.locator("#pages-filter [name=q]").fill(ann.login);
+    await page.locator("#pages-filter").getByRole("button").click();
+    const found = page.locator("#pages-list li").filter({ hasText: `@${ann.login}` });
+    await found.getByRole("button", { name: "Block" }).click();
+    await dialog.locator("[name=reason]").fill("For a while");
+    await dialog.getByRole("button", { name: "Block" }).click();
+    await found.getByText(/^Blocked until .*: For a while$/).waitFor();
+    await found.getByRole("button", { name: "Posts" }).click();
+    const post = page.locator("#posts-list li").filter({ hasText: "A <b>bold</b> post" });
+    await shot(page, "admin_pages");
+    await post.getByRole("button", { name: "Delete" }).click();
+    await dialog.locator("[name=reason]").fill("Too bold");
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await post.waitFor({ state: "detached" });
+
+    await rooms.getByRole("link", { name: "Accounts" }).click();
+    await page.locator("#accounts-filter [name=q]").fill(bob.login);
+    await page.locator("#accounts-filter").getByRole("button").click();
+    const other = page.locator("#accounts-list li").filter({ hasText: bob.login });
+    await other.getByRole("button", { name: "Delete" }).click();
+    await dialog.locator("[name=word]").fill("somebody else");
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await dialog.getByText(`That is not "${bob.login}".`).waitFor();
+    await dialog.locator("[name=word]").fill(bob.login);
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await other.waitFor({ state: "detached" });
+    assert.equal((await app.call("GET", "/feed", { token: bob.token })).status, 401);
+
+    await rooms.getByRole("link", { name: "Record" }).click();
+    const record = page.locator("#record-list");
+    await record.getByText("Too bold").waitFor();
+    const lines = (await record.locator("li > p:first-child").allInnerTexts()).slice(0, 6);
+    assert.deepEqual(lines.map((line) => line.replaceAll(ann.login, "ann").replaceAll(bob.login, "bob")), [
+      `${admin.login} (admin) deleted an account: bob`,
+      `${admin.login} (admin) deleted a post: ann: A <b>bold</b> post`,
+      `${admin.login} (admin) blocked a page: ann`,
+      `${admin.login} (admin) changed a role: ann`,
+      `${admin.login} (admin) lifted the block of an account: ann`,
+      `${admin.login} (admin) blocked an account: ann`,
+    ]);
+    await page.locator("#record-filter [name=act]").selectOption("account.role");
+    await page.locator("#record-filter").getByRole("button").click();
+    await record.getByText("Too bold").waitFor({ state: "detached" });
+    await record.locator("li").filter({ hasText: ann.login }).getByText("Before and after").click();
+    assert.match(await record.locator("pre").first().innerText(), /"moderator"/);
+    await shot(page, "admin_record");
+
+    await rooms.getByRole("link", { name: "Jobs" }).click();
+    await page.getByText("No jobs in this state.").waitFor();
+    await app.ctx.sql.query(
+      `insert into jobs (id, kind, payload, state, attempts, last_error, run_at)
+      select gen_random_uuid(), 'test', '{}', 'dead', 12, 'tried for the time no. ' || i, now() from generate_series(1, 2) i`,
+    );
+    await page.locator("#jobs-filter").getByRole("button").click();
+    const job = (n: number) => page.locator("#jobs-list li").filter({ hasText: `no. ${n}` });
+    await job(1).getByRole("button", { name: "Try again" }).click();
+    await job(1).waitFor({ state: "detached" });
+    await job(2).getByRole("button", { name: "Let go" }).click();
+    await page.getByText("No jobs in this state.").waitFor();
+    const left = await app.ctx.sql.query("select last_error from jobs where kind = 'test' and state <> 'dead'");
+    assert.equal(left.length, 1);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.locator("#sign-in").waitFor();
+    assert.equal(await record.locator("li").count(), 0);
+    // What the server refuses on the way is the browser's to note.
+    assert.deepEqual(complaints, []);
+  },
+});
+
+Deno.test({
+  name: "A report is looked at, taken and closed where it stands",
+  ...options,
+  fn: async () => {
+    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+    const admin = await administrator();
+    const post = await app.post(ann, { text: "Buy my feathers" });
+    const reported = async (kind: string, id: string, reason: string) =>
+      await app.ok("POST", "/reports", { token: bob.token, body: { target: { kind, id }, reason } });
+    await reported("post", post.id, "It is an advertisement");
+    await reported("account", ann.id, "She is a bot");
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    const complaints = watch(page, app.url);
+    await enter(page, admin);
+    const item = (text: string) => page.locator("#reports-list > li").filter({ hasText: text });
+    const dialog = page.getByRole("dialog");
+    await item("It is an advertisement").getByRole("button", { name: "Take" }).click();
+    await item("It is an advertisement").getByText(`Taken by ${admin.login}`).waitFor();
+    await item("It is an advertisement").getByRole("button", { name: "Look at it" }).click();
+    await item("It is an advertisement").locator("ol").getByRole("button", { name: "Delete" }).click();
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await dialog.waitFor({ state: "hidden" });
+    assert.equal((await app.call("GET", `/posts/${post.id}`, { token: bob.token })).status, 404);
+    await shot(page, "admin_reports");
+    await item("It is an advertisement").getByRole("button", { name: "Close: acted" }).click();
+    await dialog.locator("[name=reason]").fill("Deleted");
+    await dialog.getByRole("button", { name: "Close it" }).click();
+    await item("It is an advertisement").getByText(`Closed by ${admin.login}, who acted: Deleted`).waitFor();
+
+    await item("She is a bot").getByRole("button", { name: "Look at it" }).click();
+    await page.locator("#accounts-list li").filter({ hasText: ann.login }).waitFor();
+    assert.equal(new URL(page.url()).hash, "#accounts");
+    await page.goBack();
+    await item("She is a bot").getByRole("button", { name: "Close: nothing to do" }).click();
+    await dialog.getByRole("button", { name: "Close it" }).click();
+    await item("She is a bot").getByText("without an act").waitFor();
+    assert.deepEqual(complaints, []);
+  },
+});
+
+Deno.test({
+  name: "Whoever is no administrator comes no further than the door; one who is finds the way from the site",
+  ...options,
+  fn: async () => {
+    const [ann] = await people(app, "Ann") as [Person];
+    const admin = await administrator();
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    await enter(page, ann);
+    await page.getByText(`${ann.login} is no administrator.`).waitFor();
+    assert.equal(await page.locator("#panel").isVisible(), false);
+    await page.goto(app.url);
+    await page.locator("#live[data-state=on]").waitFor();
+    assert.equal(await page.locator("#admin-link").isVisible(), false);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.locator("#sign-in [name=login]").fill(admin.login);
+    await page.locator("#sign-in [name=password]").fill(PASSWORD);
+    await page.locator("#sign-in").getByRole("button").click();
+    await page.getByRole("link", { name: "Administration" }).click();
+    await page.getByRole("heading", { name: "Reports" }).waitFor();
+    // Whose role is taken is out at the next step.
+    const { token } = await app.admin();
+    await app.ok("PUT", `/users/${admin.id}/role`, { token, body: { role: "user" } });
+    await page.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: "Accounts" }).click();
+    await page.locator("#sign-in").waitFor();
+  },
+});

@@ -1,0 +1,66 @@
+/** Accounts: their roles, blocks and ends. */
+import { call } from "../app/session.js";
+import { ask, because, block, lift } from "./act.js";
+import { blockLine, button, drop, fieldsOf, list, make, query, replace, time } from "./parts.js";
+
+const ROLES = { user: "User", moderator: "Moderator", admin: "Administrator" };
+
+export const read = list("accounts", { pathOf: (fields) => `/users?${query(fields)}`, itemOf });
+
+export const enter = () => read(fieldsOf("accounts"));
+
+function itemOf(account) {
+  const { id, login, first_name, last_name, email, email_verified, blocked, created_at } = account;
+  const path = `/users/${id}`;
+  const item = make(
+    "li",
+    {},
+    make("p", {}, make("strong", { textContent: login }), ` ${first_name} ${last_name}`),
+    make(
+      "p",
+      { className: "soft" },
+      `${email}${email_verified ? "" : " (not confirmed)"} · since `,
+      time(created_at),
+    ),
+    blockLine(blocked),
+    make(
+      "div",
+      { className: "row" },
+      roleOf(account, (changed) => replace(item, itemOf(changed))),
+      blocked
+        ? button("Lift the block", () => change(item, lift(path, `Lift the block of ${login}?`)))
+        : button("Block", () => change(item, block(path, `Block ${login}?`))),
+      button("Delete", async () => {
+        const gone = await ask({
+          title: `Delete ${login} with everything of theirs?`,
+          name: "Delete",
+          word: login,
+          work: ({ reason }) => call("DELETE", `${path}${because(reason)}`),
+        });
+        if (gone) drop(item);
+      }),
+    ),
+  );
+  return item;
+}
+
+async function change(item, asked) {
+  const changed = await asked;
+  if (changed) replace(item, itemOf(changed));
+}
+
+function roleOf({ id, login, role }, changed) {
+  const options = Object.entries(ROLES).map(([value, name]) => make("option", { value, textContent: name }));
+  const select = make("select", { ariaLabel: `Role of ${login}` }, ...options);
+  select.value = role;
+  select.addEventListener("change", async () => {
+    const account = await ask({
+      title: `Make ${login} ${ROLES[select.value].toLowerCase()}?`,
+      name: "Change the role",
+      work: ({ reason }) => call("PUT", `/users/${id}/role`, { role: select.value, ...(reason && { reason }) }),
+    });
+    if (account) changed(account);
+    else select.value = role;
+  });
+  return select;
+}

@@ -1,0 +1,87 @@
+/** The dialog before an act upon somebody or something of theirs: what it touches, for how long, and why. */
+import { $, sayIn } from "../app/page.js";
+import { call } from "../app/session.js";
+
+const DAY_MS = 86_400_000;
+const dialog = $("act");
+const form = $("act-form");
+const tell = sayIn("act-notice");
+let finish;
+
+/**
+ * Asks, and does `work({ reason, until })`; resolves when that is done, or with undefined where it was called off. `until` and
+ * `word` say whether a block's end is asked for, and what must be typed first; `reach` is the address that tells what is touched.
+ */
+export function ask({ title, name, work, until = false, needsReason = false, word, reach }) {
+  tell("");
+  form.reset();
+  $("act-title").textContent = title;
+  $("act-reach").textContent = "";
+  $("act-until").hidden = !until;
+  $("act-word").hidden = word === undefined;
+  $("act-word").querySelector("span").textContent = `Type "${word}" to go on`;
+  form.reason.required = needsReason;
+  form.word.required = word !== undefined;
+  const submit = form.querySelector("button");
+  submit.textContent = name;
+  dialog.showModal();
+  form.reason.focus();
+  if (reach) void tellReach(reach);
+  return new Promise((resolve) => {
+    finish = resolve;
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      if (word !== undefined && form.word.value !== word) return tell(`That is not "${word}".`, true);
+      submit.disabled = true;
+      try {
+        const done = await work({ reason: form.reason.value.trim(), until: untilOf(form.until.value) });
+        resolve(done ?? true);
+        dialog.close();
+      } catch (problem) {
+        tell(problem.message, true);
+      } finally {
+        submit.disabled = false;
+      }
+    };
+  });
+}
+
+/** A number of days, or none for good. */
+function untilOf(days) {
+  return days === "" ? null : new Date(Date.now() + Number(days) * DAY_MS).toISOString();
+}
+
+async function tellReach(path) {
+  try {
+    const { pages, posts, followers } = await call("POST", `${path}?dry_run=true`, { reason: "-", until: untilOf("1") });
+    const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
+    $("act-reach").textContent =
+      `Hidden with it: ${count(pages, "page")}, ${count(posts, "post")}. Followers: ${followers}.`;
+  } catch (problem) {
+    tell(problem.message, true);
+  }
+}
+
+dialog.addEventListener("close", () => finish?.(undefined));
+$("act-cancel").addEventListener("click", () => dialog.close());
+
+/** A block of what is at `path`, which is asked about first. */
+export function block(path, title) {
+  return ask({
+    title,
+    name: "Block",
+    until: true,
+    needsReason: true,
+    reach: `${path}/block`,
+    work: (body) => call("POST", `${path}/block`, body),
+  });
+}
+
+export function lift(path, title) {
+  return ask({ title, name: "Lift the block", work: ({ reason }) => call("DELETE", `${path}/block${because(reason)}`) });
+}
+
+/** A reason as a query; what takes something away has no body. */
+export function because(reason) {
+  return reason ? `?${new URLSearchParams({ reason })}` : "";
+}

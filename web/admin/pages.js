@@ -1,0 +1,96 @@
+/** Pages, found by what one remembers of them: their blocks and their posts. */
+import { $ } from "../app/page.js";
+import { call } from "../app/session.js";
+import { ask, because, block, lift } from "./act.js";
+import { blockLine, button, drop, list, make, query, replace, time } from "./parts.js";
+
+const readFound = list("pages", {
+  pathOf: ({ q }) => `/search?type=pages&${query({ q: q.trim() })}`,
+  itemOf,
+  async load(address, { q } = {}) {
+    const [{ pages }, exact] = await Promise.all([call("GET", address), q && named(q.trim())]);
+    const others = pages.items.filter(({ id }) => id !== exact?.id);
+    return { ...pages, items: exact ? [exact, ...others] : others };
+  },
+});
+
+/** The page of this very handle or id, which a search does not find while its owner's e-mail is not confirmed. */
+async function named(handle) {
+  if (!/^[A-Za-z0-9_-]{2,64}$/.test(handle)) return undefined;
+  try {
+    return await call("GET", `/pages/${handle}`);
+  } catch (problem) {
+    if (problem.status !== 404) throw problem;
+  }
+}
+
+const readPosts = list("posts", { pathOf: ({ page }) => `/pages/${page}/posts?limit=20`, itemOf: postItem });
+
+/** Nothing is listed until something is asked for. */
+export function enter() {}
+
+/** Shows what is found by a handle or an id. */
+export async function find(q) {
+  $("pages-filter").q.value = q;
+  $("posts").hidden = true;
+  await readFound({ q });
+}
+
+function itemOf(page) {
+  const { id, uuid, name, owner, is_private, follower_count, post_count, blocked } = page;
+  const path = `/pages/${id}`;
+  const item = make(
+    "li",
+    {},
+    make("p", {}, make("strong", { textContent: `@${uuid}` }), ` ${name}`),
+    make("p", {
+      className: "soft",
+      textContent:
+        `${is_private ? "Private" : "Public"} · of ${owner.login} · ${follower_count} followers · ${post_count} posts`,
+    }),
+    blockLine(blocked),
+    make(
+      "div",
+      { className: "row" },
+      blocked
+        ? button("Lift the block", () => change(item, lift(path, `Lift the block of @${uuid}?`)))
+        : button("Block", () => change(item, block(path, `Block @${uuid}?`))),
+      button("Posts", async () => {
+        $("posts-title").textContent = `Posts of @${uuid}`;
+        await readPosts({ page: id });
+        $("posts").hidden = false;
+        $("posts").scrollIntoView({ block: "nearest" });
+      }),
+    ),
+  );
+  return item;
+}
+
+async function change(item, asked) {
+  const changed = await asked;
+  if (changed) replace(item, itemOf(changed));
+}
+
+/** A post with what staff may do to it. */
+export function postItem({ id, author, text, photos, published_at, created_at }) {
+  const what = text || `${photos.length} photos`;
+  const item = make(
+    "li",
+    {},
+    make("p", { textContent: what }),
+    make("p", { className: "soft" }, `${author.login} · `, time(published_at ?? created_at)),
+    make(
+      "div",
+      { className: "row" },
+      button("Delete", async () => {
+        const gone = await ask({
+          title: "Delete this post?",
+          name: "Delete",
+          work: ({ reason }) => call("DELETE", `/posts/${id}${because(reason)}`),
+        });
+        if (gone) drop(item);
+      }),
+    ),
+  );
+  return item;
+}

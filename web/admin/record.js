@@ -1,0 +1,50 @@
+/** The record of moderation. */
+import { $ } from "../app/page.js";
+import { fieldsOf, list, make, query, time } from "./parts.js";
+
+/** Acts, in words. */
+const ACTS = {
+  "page.block": "blocked a page",
+  "page.unblock": "lifted the block of a page",
+  "page.block_lapsed": "the block of a page ended",
+  "account.block": "blocked an account",
+  "account.unblock": "lifted the block of an account",
+  "account.block_lapsed": "the block of an account ended",
+  "account.role": "changed a role",
+  "account.delete": "deleted an account",
+  "post.delete": "deleted a post",
+  "report.take": "took a report",
+  "report.release": "gave a report back",
+  "report.close": "closed a report",
+};
+for (const [value, name] of Object.entries(ACTS)) {
+  $("record-filter").act.append(make("option", { value, textContent: name }));
+}
+
+const read = list("record", { pathOf: ({ act, from, to }) => `/moderation/log?${query(span({ act, from, to }))}`, itemOf });
+
+export const enter = () => read(fieldsOf("record"));
+
+/** Times are given by the clock of whoever looks. */
+function span({ act, from, to }) {
+  const moment = (local) => local && new Date(local).toISOString();
+  return { act, from: moment(from), to: moment(to) };
+}
+
+function itemOf({ id, at, act, actor, target, reason, before, after, hash }) {
+  const changes = JSON.stringify({ before, after, hash }, null, 2);
+  return make(
+    "li",
+    {},
+    make(
+      "p",
+      {},
+      make("strong", { textContent: actor.login ?? "The system" }),
+      ` ${actor.role === "system" ? "" : `(${actor.role}) `}${ACTS[act] ?? act}: `,
+      make("strong", { textContent: target.name }),
+    ),
+    reason ? make("p", { textContent: reason }) : null,
+    make("p", { className: "soft" }, `No. ${id} · `, time(at)),
+    make("details", {}, make("summary", { textContent: "Before and after" }), make("pre", { textContent: changes })),
+  );
+}

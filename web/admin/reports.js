@@ -1,0 +1,74 @@
+/** What people think staff should look at. */
+import { call } from "../app/session.js";
+import { ask } from "./act.js";
+import { button, fieldsOf, list, make, query, replace, time } from "./parts.js";
+import { find, postItem } from "./pages.js";
+import { read as readAccounts } from "./accounts.js";
+
+const read = list("reports", { pathOf: (fields) => `/reports?${query(fields)}`, itemOf });
+
+export const enter = () => read(fieldsOf("reports"));
+
+let openRoom;
+
+/** How to come to another room. */
+export function whenLeaving(open) {
+  openRoom = open;
+}
+
+function itemOf(report) {
+  const { id, target, reason, reporter, state, handler, outcome, note, created_at } = report;
+  const path = `/reports/${id}`;
+  const take = async (method) => replace(item, itemOf(await call(method, `${path}/take`)));
+  const item = make(
+    "li",
+    {},
+    make("p", {}, make("strong", { textContent: `${target.kind} ${target.name}` }), target.gone ? " (gone)" : ""),
+    make("p", { textContent: reason }),
+    make("p", { className: "soft" }, `${reporter?.login ?? "somebody who is gone"} · `, time(created_at)),
+    handler
+      ? make("p", {
+        className: "soft",
+        textContent: state === "closed"
+          ? `Closed by ${handler.login}, ${outcome === "acted" ? "who acted" : "without an act"}${note ? `: ${note}` : ""}`
+          : `Taken by ${handler.login}`,
+      })
+      : null,
+    make(
+      "div",
+      { className: "row" },
+      ...target.gone ? [] : [button("Look at it", () => look(target, item))],
+      ...state === "open" ? [button("Take", () => take("POST"))] : [],
+      ...state === "taken" ? [button("Give back", () => take("DELETE"))] : [],
+      ...state === "closed" ? [] : [
+        button("Close: acted", () => close(item, path, "acted")),
+        button("Close: nothing to do", () => close(item, path, "dismissed")),
+      ],
+    ),
+  );
+  return item;
+}
+
+async function close(item, path, outcome) {
+  const closed = await ask({
+    title: "Close this report?",
+    name: "Close it",
+    work: ({ reason }) => call("POST", `${path}/close`, { outcome, ...(reason && { note: reason }) }),
+  });
+  if (closed) replace(item, itemOf(closed));
+}
+
+/** Where something can be done about it: a post right here, the others in their rooms. */
+async function look({ kind, id, name }, item) {
+  if (kind === "post") {
+    const shown = make("ol", { className: "list" }, postItem(await call("GET", `/posts/${id}`)));
+    item.querySelector("ol")?.remove();
+    return void item.append(shown);
+  }
+  if (kind === "account") {
+    openRoom("accounts");
+    return await readAccounts({ q: name });
+  }
+  openRoom("pages");
+  await find(name);
+}
