@@ -1,6 +1,7 @@
 /** The administration: a door, and behind it one room for each thing an administrator does, by the public API only. */
 import { $, attempt, onSubmit, say, whenSessionEnds } from "./app/page.js";
 import { account, call, keepTokens, send, setAccount, tokens } from "./app/session.js";
+import { callOff } from "./admin/act.js";
 import * as accounts from "./admin/accounts.js";
 import * as jobs from "./admin/jobs.js";
 import * as pages from "./admin/pages.js";
@@ -30,6 +31,8 @@ function leave() {
 function close() {
   setAccount(undefined);
   showDoor(true);
+  callOff();
+  $("posts").hidden = true;
   for (const list of document.querySelectorAll(".list")) list.replaceChildren();
 }
 

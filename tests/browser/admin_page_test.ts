@@ -184,6 +184,65 @@ Deno.test({
 });
 
 Deno.test({
+  name: "What comes late is told of nobody else, what has begun is not called off, and a session that ends closes all",
+  ...options,
+  fn: async () => {
+    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+    const admin = await administrator();
+    await app.post(ann, { text: "One" });
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    await enter(page, admin);
+    await page.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: "Accounts" }).click();
+    const dialog = page.getByRole("dialog");
+    const item = (person: Person) => page.locator("#accounts-list li").filter({ hasText: person.login });
+    const held = Promise.withResolvers<void>();
+    const late = Promise.withResolvers<void>();
+    await page.route(`**/users/${ann.id}/block?dry_run=true`, async (route) => {
+      await held.promise;
+      await route.continue();
+    });
+    page.on("response", (response) => {
+      if (response.url().includes(`${ann.id}/block?dry_run`)) response.finished().then(() => late.resolve());
+    });
+    await item(ann).getByRole("button", { name: "Block" }).click();
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await item(bob).getByRole("button", { name: "Block" }).click();
+    await dialog.getByText("Hidden with it: 1 page, 0 posts. Followers: 0.").waitFor();
+    held.resolve();
+    await late.promise;
+    await page.waitForTimeout(100);
+    await dialog.getByText("Hidden with it: 1 page, 0 posts. Followers: 0.").waitFor();
+
+    const begun = Promise.withResolvers<void>();
+    const going = Promise.withResolvers<void>();
+    await page.route(`**/users/${bob.id}/block`, async (route) => {
+      begun.resolve();
+      await going.promise;
+      await route.continue();
+    });
+    await dialog.locator("[name=reason]").fill("Enough");
+    await dialog.getByRole("button", { name: "Block" }).click();
+    await begun.promise;
+    assert.equal(await dialog.getByRole("button", { name: "Cancel" }).isDisabled(), true);
+    // However often: a browser lets a dialog refuse only once.
+    for (let i = 0; i < 3; i++) await page.keyboard.press("Escape");
+    going.resolve();
+    await item(bob).getByText("Blocked until").waitFor();
+    await dialog.waitFor({ state: "hidden" });
+
+    await item(ann).getByRole("button", { name: "Delete" }).click();
+    await app.signIn(admin.login, PASSWORD);
+    await dialog.locator("[name=word]").fill(ann.login);
+    await dialog.getByRole("button", { name: "Delete" }).click();
+    await page.locator("#sign-in").waitFor();
+    await dialog.waitFor({ state: "hidden" });
+    assert.equal(await page.locator("#accounts-list li").count(), 0);
+    assert.equal((await app.call("GET", "/users/me", { token: ann.token })).status, 200);
+  },
+});
+
+Deno.test({
   name: "Whoever is no administrator comes no further than the door; one who is finds the way from the site",
   ...options,
   fn: async () => {

@@ -1,13 +1,21 @@
 /** Accounts: their roles, blocks and ends. */
+import { $, attempt } from "../app/page.js";
 import { call } from "../app/session.js";
 import { ask, because, block, lift } from "./act.js";
 import { blockLine, button, drop, fieldsOf, list, make, query, replace, time } from "./parts.js";
 
 const ROLES = { user: "User", moderator: "Moderator", admin: "Administrator" };
 
-export const read = list("accounts", { pathOf: (fields) => `/users?${query(fields)}`, itemOf });
+const read = list("accounts", { pathOf: (fields) => `/users?${query(fields)}`, itemOf });
 
 export const enter = () => read(fieldsOf("accounts"));
+
+/** Shows the account of this login, and others like it. */
+export async function find(login) {
+  $("accounts-filter").reset();
+  $("accounts-filter").q.value = login;
+  await enter();
+}
 
 function itemOf(account) {
   const { id, login, first_name, last_name, email, email_verified, blocked, created_at } = account;
@@ -53,14 +61,17 @@ function roleOf({ id, login, role }, changed) {
   const options = Object.entries(ROLES).map(([value, name]) => make("option", { value, textContent: name }));
   const select = make("select", { ariaLabel: `Role of ${login}` }, ...options);
   select.value = role;
-  select.addEventListener("change", async () => {
-    const account = await ask({
-      title: `Make ${login} ${ROLES[select.value].toLowerCase()}?`,
-      name: "Change the role",
-      work: ({ reason }) => call("PUT", `/users/${id}/role`, { role: select.value, ...(reason && { reason }) }),
-    });
-    if (account) changed(account);
-    else select.value = role;
-  });
+  select.addEventListener("change", () =>
+    attempt(async () => {
+      const wanted = select.value;
+      // Until it is so.
+      select.value = role;
+      const account = await ask({
+        title: `Make ${login} ${ROLES[wanted].toLowerCase()}?`,
+        name: "Change the role",
+        work: ({ reason }) => call("PUT", `/users/${id}/role`, { role: wanted, ...(reason && { reason }) }),
+      });
+      if (account) changed(account);
+    }));
   return select;
 }

@@ -6,11 +6,13 @@ const DAY_MS = 86_400_000;
 const dialog = $("act");
 const form = $("act-form");
 const tell = sayIn("act-notice");
-let finish;
+/** What is asked now: an answer that comes late must not be taken for one to it. */
+let asked;
 
 /**
  * Asks, and does `work({ reason, until })`; resolves when that is done, or with undefined where it was called off. `until` and
  * `word` say whether a block's end is asked for, and what must be typed first; `reach` is the address that tells what is touched.
+ * Throws where the session is over, and what went wrong after the dialog was closed all the same.
  */
 export function ask({ title, name, work, until = false, needsReason = false, word, reach }) {
   tell("");
@@ -22,28 +24,34 @@ export function ask({ title, name, work, until = false, needsReason = false, wor
   $("act-word").querySelector("span").textContent = `Type "${word}" to go on`;
   form.reason.required = needsReason;
   form.word.required = word !== undefined;
-  const submit = form.querySelector("button");
-  submit.textContent = name;
+  form.querySelector("button").textContent = name;
+  setWorking(false);
   dialog.showModal();
   form.reason.focus();
-  if (reach) void tellReach(reach);
-  return new Promise((resolve) => {
-    finish = resolve;
+  return new Promise((resolve, reject) => {
+    const question = asked = { working: false, callOff: () => resolve(undefined) };
+    if (reach) void tellReach(reach, question);
     form.onsubmit = async (event) => {
       event.preventDefault();
       if (word !== undefined && form.word.value !== word) return tell(`That is not "${word}".`, true);
-      submit.disabled = true;
+      setWorking(question.working = true);
       try {
         const done = await work({ reason: form.reason.value.trim(), until: untilOf(form.until.value) });
         resolve(done ?? true);
-        dialog.close();
+        if (asked === question) dialog.close();
       } catch (problem) {
-        tell(problem.message, true);
+        if (asked === question && problem.status !== 401) return tell(problem.message, true);
+        reject(problem);
       } finally {
-        submit.disabled = false;
+        question.working = false;
+        if (asked === question) setWorking(false);
       }
     };
   });
+}
+
+function setWorking(working) {
+  for (const button of form.querySelectorAll("button")) button.disabled = working;
 }
 
 /** A number of days, or none for good. */
@@ -51,19 +59,31 @@ function untilOf(days) {
   return days === "" ? null : new Date(Date.now() + Number(days) * DAY_MS).toISOString();
 }
 
-async function tellReach(path) {
+async function tellReach(path, question) {
   try {
     const { pages, posts, followers } = await call("POST", `${path}?dry_run=true`, { reason: "-", until: untilOf("1") });
+    if (asked !== question) return;
     const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
     $("act-reach").textContent =
       `Hidden with it: ${count(pages, "page")}, ${count(posts, "post")}. Followers: ${followers}.`;
   } catch (problem) {
-    tell(problem.message, true);
+    if (asked === question) tell(problem.message, true);
   }
 }
 
-dialog.addEventListener("close", () => finish?.(undefined));
+// What has begun is not called off any more.
+dialog.addEventListener("cancel", (event) => asked.working && event.preventDefault());
+dialog.addEventListener("close", () => {
+  const { working, callOff } = asked;
+  asked = undefined;
+  if (!working) callOff();
+});
 $("act-cancel").addEventListener("click", () => dialog.close());
+
+/** Whoever asked is gone. */
+export function callOff() {
+  dialog.close();
+}
 
 /** A block of what is at `path`, which is asked about first. */
 export function block(path, title) {

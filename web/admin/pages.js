@@ -8,6 +8,8 @@ const readFound = list("pages", {
   pathOf: ({ q }) => `/search?type=pages&${query({ q: q.trim() })}`,
   itemOf,
   async load(address, { q } = {}) {
+    // They were those of a page that was found before.
+    if (q) $("posts").hidden = true;
     const [{ pages }, exact] = await Promise.all([call("GET", address), q && named(q.trim())]);
     const others = pages.items.filter(({ id }) => id !== exact?.id);
     return { ...pages, items: exact ? [exact, ...others] : others };
@@ -32,7 +34,6 @@ export function enter() {}
 /** Shows what is found by a handle or an id. */
 export async function find(q) {
   $("pages-filter").q.value = q;
-  $("posts").hidden = true;
   await readFound({ q });
 }
 

@@ -2,8 +2,8 @@
 import { call } from "../app/session.js";
 import { ask } from "./act.js";
 import { button, fieldsOf, list, make, query, replace, time } from "./parts.js";
-import { find, postItem } from "./pages.js";
-import { read as readAccounts } from "./accounts.js";
+import { find as findAccount } from "./accounts.js";
+import { find as findPage, postItem } from "./pages.js";
 
 const read = list("reports", { pathOf: (fields) => `/reports?${query(fields)}`, itemOf });
 
@@ -67,8 +67,9 @@ async function look({ kind, id, name }, item) {
   }
   if (kind === "account") {
     openRoom("accounts");
-    return await readAccounts({ q: name });
+    return await findAccount(name);
   }
   openRoom("pages");
-  await find(name);
+  // Its handle may be another by now.
+  await findPage(id);
 }
