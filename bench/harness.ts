@@ -189,6 +189,15 @@ export function shown(loads: readonly Load[]): string {
   return `${rates}/s, p99 up to ${Math.max(...loads.map(({ p99Ms }) => p99Ms)).toFixed(0)} ms`;
 }
 
+/** The row of a load against `pgbench`, whose rounds it says. */
+export function pgbenchRow(
+  what: string,
+  { loads, references, target, unit }: { loads: Load[]; references: number[]; target: number; unit: string },
+): Row {
+  say(`  ${what}: ${shown(loads)}; pgbench ${references.map((rate) => rate.toFixed(0)).join(", ")}/s`);
+  return ratioRow(what, mean(loads.map(({ perSecond }) => perSecond)), mean(references), target, unit);
+}
+
 /** Resident memory of a process, in bytes. */
 export async function memoryOf(pid: number): Promise<number> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);

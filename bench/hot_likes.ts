@@ -1,16 +1,4 @@
-import {
-  inTurns,
-  mean,
-  pgbench,
-  ratioRow,
-  type Row,
-  say,
-  shown,
-  signIn,
-  startInstallation,
-  WARM_UP_S,
-  wrk,
-} from "./harness.ts";
+import { inTurns, pgbench, pgbenchRow, type Row, signIn, startInstallation, WARM_UP_S, wrk } from "./harness.ts";
 import { fillWorld, idOf } from "./world.ts";
 
 const LIKERS = 200;
@@ -59,9 +47,9 @@ end`;
     if (row?.counted !== row?.kept) {
       throw new Error(`The counter says ${row?.kept}, and there are ${row?.counted} likes`);
     }
-    say(`  ${clients} clients: ${shown(loads)}; pgbench ${references.map((rate) => rate.toFixed(0)).join(", ")}/s`);
-    const ours = mean(loads.map(({ perSecond }) => perSecond));
-    rows.push(ratioRow(`likes on one hot post, ${clients} clients`, ours, mean(references), 3, "likes/s"));
+    rows.push(
+      pgbenchRow(`likes on one hot post, ${clients} clients`, { loads, references, target: 3, unit: "likes/s" }),
+    );
   }
   return rows;
 }

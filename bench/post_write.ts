@@ -1,17 +1,5 @@
 import type { Sql } from "../db/sql.ts";
-import {
-  inTurns,
-  mean,
-  pgbench,
-  ratioRow,
-  type Row,
-  say,
-  shown,
-  signIn,
-  startInstallation,
-  WARM_UP_S,
-  wrk,
-} from "./harness.ts";
+import { inTurns, pgbench, pgbenchRow, type Row, say, signIn, startInstallation, WARM_UP_S, wrk } from "./harness.ts";
 import { fillWorld, idOf } from "./world.ts";
 
 const AUTHORS = 64;
@@ -52,12 +40,8 @@ end`;
       stored += await count(installation.sql) - before;
       return load;
     }, (seconds) => pgbench(installation.databaseUrl, { clients, seconds, script: REFERENCE }));
-    const ours = mean(loads.map(({ perSecond }) => perSecond));
-    say(
-      `  ${clients} clients: ${shown(loads)}; ${stored} posts stored for ${Math.round(acknowledged)} acknowledged; ` +
-        `pgbench ${references.map((rate) => rate.toFixed(0)).join(", ")}/s`,
-    );
-    rows.push(ratioRow(`POST a text post, ${clients} clients`, ours, mean(references), 0.5, "posts/s"));
+    rows.push(pgbenchRow(`POST a text post, ${clients} clients`, { loads, references, target: 0.5, unit: "posts/s" }));
+    say(`  ${stored} posts stored for ${Math.round(acknowledged)} acknowledged`);
   }
   return rows;
 }
