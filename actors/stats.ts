@@ -22,13 +22,15 @@ interface Told {
   events: SequencedEvent[];
 }
 
-/** Events taken in by one statement, and how often the ledger is looked at without a reason (`docs/limits.md`). */
+/** Events taken in by one statement, the pause between two, and how often the ledger is looked at without a reason (`docs/limits.md`). */
 const AT_ONCE = 1_000;
+const PACE_MS = 100;
 const SWEEP_MS = 500;
 
 /**
- * Takes in all events in their order, each once: the position moves with the numbers, in one statement. Where the bus brings what
- * follows, that is taken; a hole — lost, expired, wiped — is filled from the ledger. What the ledger itself has forgotten by then, or
+ * Takes in all events in their order, each once: the position moves with the numbers, in one statement. Where the ledger is beside the
+ * numbers they are read there, and the bus only says when; elsewhere what the bus brings is taken, and a hole — lost, expired, wiped —
+ * is filled from the ledger. What the ledger itself has forgotten by then, or
  * has of another history, makes the numbers be built anew.
  */
 export class Stats implements AsyncDisposable {
@@ -40,6 +42,7 @@ export class Stats implements AsyncDisposable {
     const { bus, log } = options;
     this.#work = new Wakeful({
       everyMs: SWEEP_MS,
+      paceMs: PACE_MS,
       step: () => this.#readOn(),
       onFailure: (error) => {
         this.#at = undefined;
@@ -62,7 +65,9 @@ export class Stats implements AsyncDisposable {
       const told = JSON.parse(message) as Told;
       // Another installation's, on the same bus.
       if (told.epoch !== epoch) return;
-      if (told.epoch !== this.#at?.epoch || !await this.#take(told.events)) this.#work.wake();
+      if (this.options.store.besideLedger || told.epoch !== this.#at?.epoch || !await this.#take(told.events)) {
+        this.#work.wake();
+      }
       // What was before is in the ledger.
     }, { from: "next" });
   }
@@ -104,9 +109,13 @@ export class Stats implements AsyncDisposable {
       return true;
     }
     if (at.seq === seq) return false;
+    if (store.besideLedger) {
+      const { seen, at: now } = await store.applyLedger(at, AT_ONCE);
+      this.#at = now;
+      return seen === AT_ONCE;
+    }
     const events = await eventsAfter(ledger, at.seq, AT_ONCE);
-    if (events.length === 0) return false;
     await this.#take(events);
-    return true;
+    return events.length === AT_ONCE;
   }
 }

@@ -30,17 +30,15 @@ const ACTS = `
     where l.id::uuid <> g.owner_id and exists (select from likes k where k.post_id = e.post_id and k.user_id = l.id::uuid)) l
   where e.kind = 'post.likes' and e.data ? 'likers'
   union all
-  select o.owner_id, 'reply', e.page_id, e.post_id, e.post_id, e.post_id, array[g.owner_id], e.at, e.seq
-  from batch e join posts p on p.id = e.post_id join pages g on g.id = e.page_id
-  join posts original on original.id = p.reply_to join pages o on o.id = original.page_id
-  where e.kind = 'post.created'
+  select o.owner_id, 'reply', c.page_id, c.id, c.id, c.id, array[c.owner_id], c.at, c.seq
+  from written c join posts original on original.id = c.reply_to join pages o on o.id = original.page_id
+  where c.kind = 'post.created'
   union all
-  select t.id, 'tag', e.page_id, e.post_id, e.post_id, e.post_id, array[g.owner_id], e.at, e.seq
-  from batch e join posts p on p.id = e.post_id join pages g on g.id = e.page_id
-  cross join lateral unnest(p.tagged) t (id)
+  select t.id, 'tag', c.page_id, c.id, c.id, c.id, array[c.owner_id], c.at, c.seq
+  from written c cross join lateral unnest(c.tagged) t (id)
   -- Whoever is answered hears of the answer.
-  where e.kind in ('post.created', 'post.updated') and not exists (
-    select from posts original join pages o on o.id = original.page_id where original.id = p.reply_to and o.owner_id = t.id)`;
+  where not exists (
+    select from posts original join pages o on o.id = original.page_id where original.id = c.reply_to and o.owner_id = t.id)`;
 
 const COLUMNS = "user_id, kind, page_id, post_id, about, who, actors, at";
 
@@ -48,6 +46,11 @@ const STEP = `with consumer as materialized (
   select seq from consumers where name = 'notifications' for update skip locked),
 batch as materialized (
   select e.* from consumer c cross join lateral (select * from events where seq > c.seq order by seq limit $1) e),
+-- What was written or edited since, if it is still there, with its page.
+written as materialized (
+  select e.kind, e.at, e.seq, p.id, p.page_id, p.reply_to, p.tagged, p.state, p.published_at, g.owner_id, g.follower_count, g.deleted_at
+  from batch e join posts p on p.id = e.post_id join pages g on g.id = p.page_id
+  where e.kind in ('post.created', 'post.updated')),
 acts as materialized (
   select a.* from (${ACTS}) a
   where a.user_id is not null and a.actors is not null and a.user_id <> all (a.actors)
@@ -78,9 +81,8 @@ news as materialized (
 moved as (
   update consumers set seq = (select max(seq) from batch) where name = 'notifications' and exists (select from batch) returning 1),
 published as materialized (
-  select p.id, p.page_id, p.published_at, g.follower_count from batch e
-  join posts p on p.id = e.post_id and p.state = 'ready' join pages g on g.id = p.page_id and g.deleted_at is null
-  where e.kind = 'post.created'),
+  select id, page_id, published_at, follower_count from written
+  where kind = 'post.created' and state = 'ready' and deleted_at is null),
 step as materialized (
   select p.id as event_id, p.published_at, f.user_id, f.created_at
   from published p join follows f on f.page_id = p.page_id and f.state = 'following' where p.follower_count between 1 and ${FEW}),

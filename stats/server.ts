@@ -39,7 +39,7 @@ export async function startStatsServer(
   const own = databaseUrl === undefined
     ? ledger
     : stack.use(connectPostgres(databaseUrl, { max: CONNECTIONS, applicationName: "rookery-stats" }));
-  const store = new StatsStore(own);
+  const store = new StatsStore(own, own === ledger);
   const bus = natsUrl === undefined ? undefined : stack.use(new NatsBus(natsUrl, { log, name: "rookery-stats" }));
   const closed = new AbortController();
   const following = migrated(store, log, closed.signal).then(() =>

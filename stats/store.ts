@@ -29,11 +29,24 @@ batch as materialized (
 ${folding("stats.days")}
 select seq from moved`;
 
+/** Where the ledger lies beside the numbers, its events need not travel. */
+const APPLY_LEDGER = `with held as materialized (
+  select seq from stats.position
+  -- What the ledger has forgotten must not be passed over.
+  where epoch = $1::uuid and seq = $2 and exists (select from public.events where seq = $2 + 1) for update),
+batch as materialized (
+  select e.* from held h cross join lateral (
+    select seq, kind, page_id, data, at from public.events where seq > h.seq order by seq limit $3) e),
+${folding("stats.days")},
+moved as (update stats.position set seq = (select max(seq) from batch) where exists (select from batch))
+select count(*)::int as seen, max(seq) as seq from batch`;
+
 const DAY_RECORD = `page_id uuid, day date, ${NUMBERS.map((name) => `${name} int`).join(", ")}`;
 
 /** The service's own tables, in a schema of their own: in the main database or in one elsewhere. */
 export class StatsStore {
-  constructor(private readonly sql: Sql) {}
+  /** `besideLedger`: whether the tables are in the main database. */
+  constructor(private readonly sql: Sql, readonly besideLedger: boolean) {}
 
   async migrate(): Promise<void> {
     await this.sql.script(`select pg_advisory_xact_lock(${LOCK}); create schema if not exists stats`);
@@ -61,6 +74,16 @@ export class StatsStore {
       "stats.apply",
     );
     return rows.length > 0;
+  }
+
+  /** Takes in what the ledger beside has after a position, at most so many events. Tells how many, and where the numbers are now. */
+  async applyLedger({ epoch, seq }: Position, most: number): Promise<{ seen: number; at: Position }> {
+    const [row] = await this.sql.query<{ seen: number; seq: number | null }>(
+      APPLY_LEDGER,
+      [epoch, seq, most],
+      "stats.apply_ledger",
+    );
+    return { seen: row?.seen ?? 0, at: { epoch, seq: row?.seq ?? seq } };
   }
 
   /** Puts aside some days of a build. */

@@ -22,6 +22,7 @@ try {
   const url = config.STATS_DATABASE_URL;
   const store = new StatsStore(
     url === undefined ? sql : stack.use(connectPostgres(url, { max: 2, applicationName: "rookery-task" })),
+    url === undefined,
   );
   await store.migrate();
   const wrong = await recountDays(sql);

@@ -31,7 +31,7 @@ function flush(): void {
 
 function begin({ database, codeKey }: WorkerInit): void {
   const sql: Sql = "url" in database
-    ? connectPostgres(database.url, { max: CONNECTIONS, applicationName: "rookery-actors" })
+    ? connectPostgres(database.url, { max: CONNECTIONS, applicationName: "rookery-actors", byIndex: true })
     : connectPglitePort(database.port);
   const host = new Host({ user: userActor(codeKey), page: pageActor, feed: feedActor }, sql, {
     committed: (events) => send({ type: "committed", events }),

@@ -87,9 +87,9 @@ class History {
   }
 }
 
-async function prepare(sql: Sql): Promise<StatsStore> {
+async function prepare(sql: Sql, besideLedger = false): Promise<StatsStore> {
   await migrate(sql);
-  const store = new StatsStore(sql);
+  const store = new StatsStore(sql, besideLedger);
   await store.migrate();
   return store;
 }
@@ -114,55 +114,58 @@ async function compare(store: StatsStore, history: History, when: string): Promi
 }
 
 for (const { name, open } of DATABASES) {
-  seededTest(
-    `${name}: events lost, repeated and mixed up on the bus, two processes at it: each counts once, in the order of all`,
-    async (random) => {
-      await using sql = await open();
-      const store = await prepare(sql);
-      const { epoch } = await sequencerState(sql);
-      await using bus = new LocalBus({ retryMs: 10 });
-      const history = new History(random, sql);
-      const begin = () => new Stats({ store, ledger: sql, bus, log });
-      let [one, two] = [begin(), begin()];
-      const held: SequencedEvent[][] = [];
-      for (let round = 0; round < ROUNDS; round++) {
-        held.push(await history.go());
-        while (held.length > 0 && random.chance(0.7)) {
-          const [batch] = held.splice(random.whole(0, held.length - 1), 1);
-          const told = JSON.stringify({ epoch: random.chance(0.9) ? epoch : crypto.randomUUID(), events: batch });
-          if (random.chance(0.15)) continue;
-          await bus.append("events", crypto.randomUUID(), told);
-          if (random.chance(0.3)) await bus.append("events", crypto.randomUUID(), told);
+  for (const besideLedger of [true, false]) {
+    const where = besideLedger ? "read where they lie" : "brought by the bus";
+    seededTest(
+      `${name}: events ${where}, lost, repeated, mixed up, two processes at it: each counts once`,
+      async (random) => {
+        await using sql = await open();
+        const store = await prepare(sql, besideLedger);
+        const { epoch } = await sequencerState(sql);
+        await using bus = new LocalBus({ retryMs: 10 });
+        const history = new History(random, sql);
+        const begin = () => new Stats({ store, ledger: sql, bus, log });
+        let [one, two] = [begin(), begin()];
+        const held: SequencedEvent[][] = [];
+        for (let round = 0; round < ROUNDS; round++) {
+          held.push(await history.go());
+          while (held.length > 0 && random.chance(0.7)) {
+            const [batch] = held.splice(random.whole(0, held.length - 1), 1);
+            const told = JSON.stringify({ epoch: random.chance(0.9) ? epoch : crypto.randomUUID(), events: batch });
+            if (random.chance(0.15)) continue;
+            await bus.append("events", crypto.randomUUID(), told);
+            if (random.chance(0.3)) await bus.append("events", crypto.randomUUID(), told);
+          }
+          if (random.chance(0.1)) {
+            await two[Symbol.asyncDispose]();
+            two = begin();
+          }
+          if (random.chance(0.1)) await sql.script("delete from stats.position; delete from stats.days");
+          if (random.chance(0.2)) await foldEvents(sql, random.whole(1, 30));
+          if (round % 20 === 19) {
+            await settled(sql, store);
+            await compare(store, history, `after round ${round}`);
+          }
         }
-        if (random.chance(0.1)) {
-          await two[Symbol.asyncDispose]();
-          two = begin();
-        }
-        if (random.chance(0.1)) await sql.script("delete from stats.position; delete from stats.days");
-        if (random.chance(0.2)) await foldEvents(sql, random.whole(1, 30));
-        if (round % 20 === 19) {
-          await settled(sql, store);
-          await compare(store, history, `after round ${round}`);
-        }
-      }
-      await one[Symbol.asyncDispose]();
-      await two[Symbol.asyncDispose]();
+        await one[Symbol.asyncDispose]();
+        await two[Symbol.asyncDispose]();
 
-      // Stopped for so long that the ledger has forgotten what comes next.
-      for (let i = 0; i < 10; i++) await history.go();
-      while (await foldEvents(sql, 7) === 7);
-      await sql.query(
-        "insert into consumers (name, seq) select 'notifications', seq from sequencer on conflict (name) do update set seq = excluded.seq",
-      );
-      while (await forgetEvents(sql, 1, 100) > 0);
-      assert.deepEqual(await sql.query("select 1 from events"), []);
-      await history.go();
-      one = begin();
-      await settled(sql, store);
-      await compare(store, history, "after a long stop");
-      await one[Symbol.asyncDispose]();
-    },
-  );
+        // Stopped for so long that the ledger has forgotten what comes next.
+        for (let i = 0; i < 10; i++) await history.go();
+        while (await foldEvents(sql, 7) === 7);
+        await sql.query(
+          "insert into consumers (name, seq) select 'notifications', seq from sequencer on conflict (name) do update set seq = excluded.seq",
+        );
+        while (await forgetEvents(sql, 1, 100) > 0);
+        assert.deepEqual(await sql.query("select 1 from events"), []);
+        await history.go();
+        one = begin();
+        await settled(sql, store);
+        await compare(store, history, "after a long stop");
+        await one[Symbol.asyncDispose]();
+      },
+    );
+  }
 
   Deno.test(`${name}: a message of another history is nothing, and another history makes the numbers anew`, async () => {
     await using sql = await open();
