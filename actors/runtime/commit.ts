@@ -20,7 +20,7 @@ export interface Commit<Row extends object, Result> {
 }
 
 interface Definition {
-  /** `jsonb_to_recordset` columns of the row, e.g. `post_id uuid, text text`. */
+  /** `json_to_recordset` columns of the row, e.g. `post_id uuid, text text`. */
   columns: string;
   /** CTEs over `turns` (the rows whose epoch holds). */
   body: string;
@@ -41,7 +41,7 @@ export function defineCommit<Row extends object, Result>(name: string, definitio
   // `for share` waits for whoever raises the epoch, and makes them wait for us; then the epoch is compared again.
   const textWith = (receipts: string) =>
     `with input as materialized (
-  select * from jsonb_to_recordset($1::jsonb) as i(turn int, part int, epoch bigint, receipt uuid, ${columns})),
+  select * from json_to_recordset($1::json) as i(turn int, part int, epoch bigint, receipt uuid, ${columns})),
 fence as materialized (
   select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
 turns as materialized (
