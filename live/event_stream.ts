@@ -27,6 +27,7 @@ export class EventStream implements AsyncDisposable {
   #waiters: { seq: number; resolve: () => void; since: number }[] = [];
   #consumers: ((events: SequencedEvent[]) => void)[] = [];
   #catchingUp: Promise<void> | undefined;
+  #catchingUpNext: Promise<void> | undefined;
   #timer: ReturnType<typeof setInterval>;
   #beats = 0;
   #stalled = false;
@@ -86,9 +87,16 @@ export class EventStream implements AsyncDisposable {
     return this.#ring.slice(seq + 1 - first.seq);
   }
 
-  /** Reads from Postgres what was not offered. */
+  /** Reads from Postgres what was not offered: all that was committed before this call. */
   catchUp(): Promise<void> {
-    return this.#catchingUp ??= this.#readOn().then(() => {
+    // One that is under way may have read before that.
+    if (this.#catchingUp) {
+      return this.#catchingUpNext ??= this.#catchingUp.then(() => {
+        this.#catchingUpNext = undefined;
+        return this.#closed ? undefined : this.catchUp();
+      });
+    }
+    return this.#catchingUp = this.#readOn().then(() => {
       // What the ledger has is known now.
       this.#stalled = false;
     }, (error) => {
