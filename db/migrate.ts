@@ -9,13 +9,14 @@ export interface MigrationSet {
   lock: number;
 }
 
-const MAIN: MigrationSet = {
+/** Of the installation's own tables. */
+export const MAIN: MigrationSet = {
   folder: new URL("./migrations/", import.meta.url),
   table: "migrations",
   lock: 7_274_931,
 };
 
-interface Migration {
+export interface Migration {
   number: number;
   name: string;
   text: string;
@@ -23,9 +24,14 @@ interface Migration {
 
 /**
  * Applies the numbered migrations that this database has not seen, each all or nothing, under a lock, so that any number of nodes
- * may start at once. Returns the names of those applied. Throws where the database is newer than this program.
+ * may start at once. Returns the names of those applied. Throws where the database is newer than this program. `upTo` stops after
+ * that number, for data of that time.
  */
-export async function migrate(sql: Sql, { folder, table, lock }: MigrationSet = MAIN): Promise<string[]> {
+export async function migrate(
+  sql: Sql,
+  { folder, table, lock }: MigrationSet = MAIN,
+  upTo = Infinity,
+): Promise<string[]> {
   await sql.script(`select pg_advisory_xact_lock(${lock});
     create table if not exists ${table} (number int primary key, name text not null, applied_at timestamptz not null default now())`);
   const known = await readMigrations(folder);
@@ -36,7 +42,7 @@ export async function migrate(sql: Sql, { folder, table, lock }: MigrationSet = 
   }
   const applied: string[] = [];
   for (const { number, name, text } of known) {
-    if (seen.some((migration) => migration.number === number)) continue;
+    if (number > upTo || seen.some((migration) => migration.number === number)) continue;
     // Another node may have been faster: then the unique number turns this one back.
     const guard =
       `select pg_advisory_xact_lock(${lock}); insert into ${table} (number, name) values (${number}, '${name}');`;
@@ -51,7 +57,8 @@ export async function migrate(sql: Sql, { folder, table, lock }: MigrationSet = 
   return applied;
 }
 
-async function readMigrations(folder: URL): Promise<Migration[]> {
+/** Those this program knows, in their order. */
+export async function readMigrations(folder: URL = MAIN.folder): Promise<Migration[]> {
   const found: Migration[] = [];
   for await (const { name } of Deno.readDir(folder)) {
     const number = /^(\d{4})_\w+\.sql$/.exec(name)?.[1];

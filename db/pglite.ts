@@ -2,6 +2,7 @@
  * The embedded driver: PGlite (Postgres 18 in WebAssembly) in a worker. It does not sync to disk: it survives the death of
  * its process, not that of the machine. Other workers talk to the same database through a port each.
  */
+import { settleRestore } from "./restored_data.ts";
 import { type Param, type Sql, SqlError } from "./sql.ts";
 import { decodeRows, executeMessages, simpleMessage } from "./wire.ts";
 
@@ -36,10 +37,11 @@ export interface Pglite extends Sql {
 
 /**
  * Opens the database in `<dataDir>/postgres`, making it at the first time, and holds `<dataDir>/lock` until it is closed or
- * the process ends, however it ends. Throws `DatabaseLocked`. Without a folder the database is in memory.
+ * the process ends, however it ends. Throws `DatabaseLocked`. Without a folder the database is in memory. Whoever holds the lock
+ * already gives it, and keeps it.
  */
-export async function openPglite(dataDir?: string): Promise<Pglite> {
-  const lock = dataDir === undefined ? undefined : await lockFolder(dataDir);
+export async function openPglite(dataDir?: string, held?: DataLock): Promise<Pglite> {
+  const lock = dataDir === undefined || held ? undefined : await lockData(dataDir);
   const worker = new Worker(new URL("../workers/pglite.ts", import.meta.url), { type: "module", name: "pglite" });
   const send = (message: ToWorker, transfer: Transferable[] = []) => worker.postMessage(message, transfer);
   const ended = Promise.withResolvers<string>();
@@ -55,7 +57,7 @@ export async function openPglite(dataDir?: string): Promise<Pglite> {
   };
   const release = ended.promise.then((reason) => {
     worker.terminate();
-    lock?.close();
+    lock?.[Symbol.dispose]();
     opened.reject(new SqlError(`The embedded database did not open: ${reason}`, "unavailable"));
   });
   send({ type: "open", folder: dataDir === undefined ? "" : `${dataDir}/postgres` });
@@ -86,7 +88,11 @@ export function connectPglitePort(port: MessagePort): Sql {
   return new PortSql(port);
 }
 
-async function lockFolder(dataDir: string): Promise<Deno.FsFile> {
+/** The right to open what is in a data folder, which one process has at a time. */
+export type DataLock = Disposable;
+
+/** Takes the data folder, and ends a restore that died after it was decided. Throws `DatabaseLocked`. */
+export async function lockData(dataDir: string): Promise<DataLock> {
   await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
   const path = `${dataDir}/lock`;
   const file = await Deno.open(path, { create: true, read: true, write: true, mode: 0o600 });
@@ -96,6 +102,12 @@ async function lockFolder(dataDir: string): Promise<Deno.FsFile> {
   }
   await file.truncate();
   await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
+  try {
+    await settleRestore(dataDir);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
   return file;
 }
 

@@ -1,4 +1,5 @@
 import { Redis } from "ioredis";
+import { CROP_QUEUES } from "../images/redis_crop_queue.ts";
 import { type Cache, CacheUnavailable } from "./cache.ts";
 
 /** The window starts with the first call, also where an unrelated key without a time to live stands in the way. */
@@ -22,6 +23,37 @@ interface Commands {
   rookeryTake(key: string): Promise<string | null>;
 }
 
+/** Before the keys of an installation, unless it is told otherwise. */
+const PREFIX = "rookery:";
+const SCANNED_AT_ONCE = 500;
+
+/**
+ * Forgets what a cache of this prefix and these crop queues hold; what others keep on the server stays, as do the queues of other
+ * installations. Throws where the server does not answer.
+ */
+export async function clearRedis(url: string, cropQueues: readonly string[], prefix: string = PREFIX): Promise<void> {
+  const redis = new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: 5_000,
+    maxRetriesPerRequest: 0,
+    retryStrategy: null,
+  });
+  redis.on("error", () => {});
+  try {
+    await redis.connect();
+    if (cropQueues.length > 0) await redis.unlink(...cropQueues);
+    const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, "\\$&")}*`;
+    for (let cursor = "0", begun = false; !begun || cursor !== "0"; begun = true) {
+      const [next, found] = await redis.scan(cursor, "MATCH", pattern, "COUNT", SCANNED_AT_ONCE);
+      const keys = found.filter((key) => !key.startsWith(CROP_QUEUES));
+      if (keys.length > 0) await redis.unlink(...keys);
+      cursor = next;
+    }
+  } finally {
+    redis.disconnect();
+  }
+}
+
 export interface RedisCacheOptions {
   /** After this many milliseconds a call rejects with `CacheUnavailable`; 500 by default. */
   timeout?: number;
@@ -38,7 +70,7 @@ export class RedisCache implements Cache {
     const timeout = options.timeout ?? 500;
     this.redis = new Redis(url, {
       lazyConnect: true,
-      keyPrefix: options.prefix ?? "rookery:",
+      keyPrefix: options.prefix ?? PREFIX,
       connectTimeout: timeout,
       commandTimeout: timeout,
       // A command that waits for a connection would come when nobody waits for it any more.

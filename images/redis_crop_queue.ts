@@ -2,6 +2,9 @@ import { Redis } from "ioredis";
 import { type CropQueue, MOST_WAITING } from "./crop_queue.ts";
 import { RedisCropConsumer } from "./redis_crop_consumer.ts";
 
+/** Before the streams of installations' crop jobs; each has one of its history. */
+export const CROP_QUEUES = "rookery:crop:";
+
 export interface RedisCropQueueOptions {
   /** After this many milliseconds a call to Redis has failed; 500 by default. */
   timeout?: number;

@@ -12,6 +12,19 @@ interface KeyRow {
   usable: boolean;
 }
 
+/** Whether this secret is the one, or has before it the one, that a kept key was sealed with. */
+export function opensSigningKey(
+  secret: Secret,
+  { kid, sealed_private }: Pick<KeyRow, "kid" | "sealed_private">,
+): boolean {
+  try {
+    secret.open(PURPOSE, sealed_private, kid);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export interface SigningKey {
   kid: string;
   publicKey: KeyObject;

@@ -68,6 +68,23 @@ export class Progress {
   }
 }
 
+/** Bars, one after another. */
+export class Steps {
+  #bar: Progress | undefined;
+
+  begin(name: string, steps: number): void {
+    this.#bar = new Progress(name, steps);
+  }
+
+  step(): void {
+    this.#bar?.step();
+  }
+
+  end(): void {
+    this.#bar?.end();
+  }
+}
+
 function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = ENCODER.encode(text);
   for (let sent = 0; sent < bytes.length;) sent += to.writeSync(bytes.subarray(sent));

@@ -6,7 +6,7 @@ import type { Sql } from "../db/sql.ts";
 import { CropChild } from "../images/crop_child.ts";
 import type { CropQueue } from "../images/crop_queue.ts";
 import { LocalCropQueue } from "../images/local_crop_queue.ts";
-import { RedisCropQueue } from "../images/redis_crop_queue.ts";
+import { CROP_QUEUES, RedisCropQueue } from "../images/redis_crop_queue.ts";
 import type { Log } from "../log.ts";
 import { startMailChild } from "../mail/child.ts";
 import { letterJobs } from "../mail/letter_jobs.ts";
@@ -146,7 +146,9 @@ export async function cropping(
 ): Promise<ImageCrop> {
   const { epoch } = await sequencerState(sql);
   const queue: CropQueue = stack.use(
-    config.REDIS_URL ? new RedisCropQueue(config.REDIS_URL, { stream: `rookery:crop:${epoch}` }) : new LocalCropQueue(),
+    config.REDIS_URL
+      ? new RedisCropQueue(config.REDIS_URL, { stream: `${CROP_QUEUES}${epoch}` })
+      : new LocalCropQueue(),
   );
   const children = Array.from(
     { length: config.CROP_PROCESSES },

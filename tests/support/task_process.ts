@@ -1,4 +1,5 @@
 /** A `deno task` command as a process of its own, with what it says at hand. */
+import assert from "node:assert/strict";
 import { boundToParent } from "./servers.ts";
 import { until } from "./seeded.ts";
 
@@ -36,6 +37,13 @@ export class TaskProcess implements AsyncDisposable {
   ): Promise<{ code: number; output: string }> {
     const task = new TaskProcess(name, args, env);
     return { code: await task.#ended, output: task.output };
+  }
+
+  /** One that has to succeed; tells what it said. */
+  static async done(name: string, args: string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
+    const { code, output } = await TaskProcess.run(name, args, env);
+    assert.equal(code, 0, output);
+    return output;
   }
 
   async says(text: string | RegExp, timeoutMs = 30_000): Promise<void> {

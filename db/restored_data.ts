@@ -1,0 +1,59 @@
+/**
+ * How a restore takes the place of an embedded database: it is built in `<dataDir>/restoring`, and one rename to
+ * `<dataDir>/restored` decides. Whatever dies before leaves the database that was there; whatever dies after it is finished by
+ * whoever takes the data folder next.
+ */
+
+import { syncFolder } from "../storage/sync_folder.ts";
+
+/** Where a restore builds, under the data folder's lock; it has `postgres` in it, and perhaps `secret.key`. */
+export function restoringFolder(dataDir: string): string {
+  return `${dataDir}/restoring`;
+}
+
+/** What was built is the installation's data from now on. Call it with the database closed, under the lock. */
+export async function putInPlace(dataDir: string): Promise<void> {
+  // PGlite syncs nothing, and what it takes the place of goes for good.
+  await syncAll(restoringFolder(dataDir));
+  await Deno.rename(restoringFolder(dataDir), `${dataDir}/restored`);
+  await settleRestore(dataDir);
+}
+
+/** Finishes what was decided, and removes what was not. Call it under the lock, with the database closed. */
+export async function settleRestore(dataDir: string): Promise<void> {
+  const restored = `${dataDir}/restored`;
+  // The key first: a database without its key cannot be opened, and this one is the newer of the two.
+  for (const name of ["secret.key", "postgres"]) {
+    if (!await exists(`${restored}/${name}`)) continue;
+    await remove(`${dataDir}/${name}`);
+    await Deno.rename(`${restored}/${name}`, `${dataDir}/${name}`);
+  }
+  await remove(restored);
+  await remove(restoringFolder(dataDir));
+}
+
+async function syncAll(folder: string): Promise<void> {
+  for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
+    if (isDirectory) await syncAll(`${folder}/${name}`);
+    else if (isFile) await syncFile(`${folder}/${name}`);
+  }
+  await syncFolder(folder);
+}
+
+async function syncFile(path: string): Promise<void> {
+  using file = await Deno.open(path, { read: true });
+  await file.sync();
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, (error) => {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  });
+}
+
+async function remove(path: string): Promise<void> {
+  await Deno.remove(path, { recursive: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+}

@@ -1,0 +1,47 @@
+/**
+ * Brings a backup back. All of it is looked at before anything is changed; then the database is as it was or as the backup has it,
+ * whatever dies in between.
+ */
+import { parseArgs } from "node:util";
+import { checkBackup } from "../backup/check.ts";
+import { restoreBackup } from "../backup/restore.ts";
+import { DatabaseLocked } from "../db/pglite.ts";
+import { configOrExit } from "./database.ts";
+import { fail, say, Steps } from "./terminal.ts";
+
+const USAGE =
+  `usage: deno task restore <folder>              into an installation without accounts, with every process stopped
+       deno task restore <folder> --replace    in place of what is there, which is gone then`;
+
+const { folder, replace } = readArguments();
+const config = configOrExit();
+try {
+  const steps = new Steps();
+  const checked = await checkBackup(config, folder, steps);
+  await restoreBackup(config, checked, replace, steps);
+  const { made_at, tables } = checked.manifest;
+  say(`The installation is as it was at ${made_at}, with ${tables.users?.rows ?? 0} accounts`);
+  say("Everybody signs in again; what was still to be done then is done at the next start, letters as well");
+  if (replace) say("Files of photos that came later: deno task storage:scrub --remove, two hours from now");
+} catch (error) {
+  if (error instanceof DatabaseLocked) fail(`A server, or a task, is at work (process ${error.pid}); stop it first`);
+  fail(`Nothing was restored: ${error instanceof Error ? error.message : error}`);
+}
+Deno.exit(0);
+
+function readArguments(): { folder: string; replace: boolean } {
+  try {
+    const { values, positionals } = parseArgs({
+      args: Deno.args,
+      allowPositionals: true,
+      options: { replace: { type: "boolean" } },
+    });
+    const [folder] = positionals;
+    if (positionals.length === 1 && folder) {
+      return { folder: folder.replace(/(.)\/+$/, "$1"), replace: values.replace ?? false };
+    }
+  } catch {
+    // An option that is not known here: the same answer.
+  }
+  return fail(USAGE, 2);
+}
