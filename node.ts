@@ -68,7 +68,13 @@ export async function startNode(
   await using stack = new AsyncDisposableStack();
   const lost = (reason: string) => onLost(new Error(reason));
 
-  const { sql, workerDatabase, sqlSocket } = await openDatabase(config, stack, lost);
+  let known: EventStream | undefined;
+  const { sql, workerDatabase, sqlSocket } = await openDatabase(
+    config,
+    stack,
+    lost,
+    async () => await known?.catchUp(),
+  );
   const applied = await migrate(sql);
   if (applied.length > 0) log.info("migrations applied", { applied });
   const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());
@@ -76,7 +82,7 @@ export async function startNode(
   const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);
   const keys = stack.use(await Keys.load(sql, secret, log));
 
-  const stream = stack.use(await EventStream.open(sql, log));
+  const stream = known = stack.use(await EventStream.open(sql, log));
   const committed = (events: SequencedEvent[]) => {
     stream.offer(events);
     // In one process the stream itself is the bus.
@@ -216,6 +222,7 @@ async function openDatabase(
   config: Config,
   stack: AsyncDisposableStack,
   lost: (reason: string) => void,
+  catchUp: () => Promise<void>,
 ): Promise<Database> {
   const { DATABASE_URL: url, DATA_DIR: dataDir } = config;
   if (url !== undefined) {
@@ -225,10 +232,18 @@ async function openDatabase(
   await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
   const embedded = stack.use(await openPglite(dataDir));
   void embedded.ended.then((reason) => lost(`The embedded database ended: ${reason}`));
-  stack.use(serveSql(embedded, `${dataDir}/socket`));
+  stack.use(serveSql({ ...embedded, script: settling(embedded, catchUp) }, `${dataDir}/socket`));
   // Absolute, since a child's permissions name it.
   const sqlSocket = resolve(await socketPath(dataDir));
   return { sql: embedded, workerDatabase: () => ({ port: embedded.port() }), sqlSocket };
+}
+
+/** Whoever runs a script finds this node to know all that was committed before: a task that wrote waits so for its caches. */
+function settling(sql: Sql, catchUp: () => Promise<void>): Sql["script"] {
+  return async (text) => {
+    await sql.script(text);
+    await catchUp();
+  };
 }
 
 /** Where this machine's own processes reach a server. */

@@ -105,6 +105,8 @@ export function userActor(codeKey: Uint8Array): ActorKind<State, UserCommand> {
       return row ? fromRow(row) : null;
     },
     decide: (state, command, now) => decide(codeKey, state, command, now),
+    // Written past this actor (`actors/operator.ts`).
+    absorb: (state, { kind }) => kind === "account.changed" ? "drop" : state,
     facet,
   };
 }

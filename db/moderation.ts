@@ -1,4 +1,5 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { LETTER_JOB } from "./letters.ts";
 import { ENDED } from "./follows.ts";
 import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
 import { tellReplies } from "./publishing.ts";
@@ -31,6 +32,9 @@ const USER_WAS = `was as materialized (
 const BLOCK_WAS = "jsonb_build_object('blocked', block_as_json(blocked_until, blocked_reason))";
 const NO_BLOCK = `'{"blocked": null}'::jsonb`;
 
+/** For the account's actor, where it did not write that itself: the operator has no account. */
+const TELL_CHANGED = tell("account.changed", { user: "id", from: "was where by_id is null" });
+
 export const setRole = defineCommit<{ id: string; role: Role; at: string } & ByRow, { last_admin: boolean }>(
   "user.set_role",
   {
@@ -44,7 +48,34 @@ changed as (update users u set role = w.role from was w where u.id = w.id)`,
       after: "jsonb_build_object('role', role)",
       from: "was where role <> old_role",
     }),
+    tells: TELL_CHANGED,
     select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
+  },
+);
+
+/** A password that its owner did not choose; ends the session, and tells the owner by letter. */
+export const givePassword = defineCommit<
+  { id: string; password_hash: string; job: string; at: string } & ByRow,
+  object
+>(
+  "user.give_password",
+  {
+    columns: `id uuid, password_hash text, job uuid, at timestamptz, ${BY_COLUMNS}`,
+    body: `was as materialized (
+  select t.*, u.login, u.email, u.email_verified_at from turns t join users u on u.id = t.id order by u.id for no key update of u),
+changed as (
+  update users u set password_hash = w.password_hash, password_version = u.password_version + 1,
+    recover_nonce = null, recover_expires_at = null, recover_attempts = 0
+  from was w where u.id = w.id),
+ended as (
+  update sessions s set ended_at = w.at, end_reason = 'session-ended' from was w where s.user_id = w.id and s.ended_at is null),
+noticed as (
+  insert into jobs (id, kind, payload, run_at, user_id)
+  select job, '${LETTER_JOB}', jsonb_build_object('user_id', id, 'to', email,
+    'notice', jsonb_build_object('notice', 'password_changed', 'at', at)), at, id from was where email_verified_at is not null)`,
+    records: record("account.password", { name: "login", from: "was" }),
+    tells: TELL_CHANGED,
+    select: "select turn, '{}'::jsonb as result from was",
   },
 );
 

@@ -10,6 +10,7 @@ export const ACTS = [
   "account.unblock",
   "account.block_lapsed",
   "account.role",
+  "account.password",
   "account.delete",
   "post.delete",
   "report.take",

@@ -93,6 +93,11 @@ export async function endReason(sql: Reader, userId: string, sessionId: string):
   return row ? row.end_reason ?? "session-ended" : "token-invalid";
 }
 
+export async function hasSession(sql: Reader, userId: string): Promise<boolean> {
+  const rows = await sql.query("select from sessions where user_id = $1 and ended_at is null", [userId], "session.has");
+  return rows.length > 0;
+}
+
 /** Sessions whose last refresh token has expired explain nothing any more. */
 export async function deleteExpiredSessions(sql: Reader): Promise<void> {
   await sql.query("delete from sessions where expires_at < now() - interval '1 day'", [], "session.delete_expired");

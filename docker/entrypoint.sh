@@ -16,11 +16,11 @@ case "$role" in
     export ROLES="$role"
     run main.ts "$@"
     ;;
-  migrate | keys | listen | demo | backup | restore) run "tasks/$role.ts" "$@" ;;
+  migrate | keys | listen | demo | backup | restore | admin) run "tasks/$role.ts" "$@" ;;
   storage:scrub) run tasks/storage_scrub.ts "$@" ;;
   stats:rebuild) run tasks/stats_rebuild.ts "$@" ;;
   *)
-    echo "Expected server, jobs, storage, stats, kv, mail, migrate, keys, listen, demo, backup, restore, storage:scrub or stats:rebuild, got \"$role\"" >&2
+    echo "Expected server, jobs, storage, stats, kv, mail, migrate, keys, listen, demo, backup, restore, admin, storage:scrub or stats:rebuild, got \"$role\"" >&2
     exit 2
     ;;
 esac

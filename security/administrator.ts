@@ -28,6 +28,6 @@ export async function createAdministrator(ctx: AppContext): Promise<void> {
 }
 
 /** Obeys the password rule whatever the random part is. */
-function makePassword(): string {
+export function makePassword(): string {
   return `${randomBytes(15).toString("base64url")}-aA1`;
 }

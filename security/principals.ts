@@ -47,6 +47,13 @@ export class Principals implements Accounts {
     for (const listen of this.#listeners) listen(userId, facet);
   }
 
+  /** The account was changed past its actor, which knows it by now: from here on requests are judged by what it is. */
+  async renew(userId: string): Promise<void> {
+    this.#facets.delete(userId);
+    const facet = await this.facet(userId).catch(() => userFacet(this.sql, userId)).catch(() => undefined);
+    if (facet !== undefined) { for (const listen of this.#listeners) listen(userId, facet); }
+  }
+
   forget(partitions: readonly number[]): void {
     const moved = new Set(partitions);
     for (const id of this.#facets.keys()) if (moved.has(partitionOf(id))) this.#facets.delete(id);

@@ -62,6 +62,8 @@ export async function startActors(
     // What happens to posts concerns only feeds, and no actor what people are told; the rest concerns pages and people too.
     const wanted = events.filter(({ kind }) => kind !== "notification" && (feeds.any || !kind.startsWith("post.")));
     if (wanted.length > 0) pool.events(wanted);
+    // Asked behind the events, so that the actor has let go of what it knew.
+    for (const { kind, user_id } of events) if (kind === "account.changed" && user_id) void principals.renew(user_id);
   });
   const actors = new HostedActors(pool, feeds, likes, stream);
   if (!config.NATS_URL) return { actors, principals, leave: () => Promise.resolve() };

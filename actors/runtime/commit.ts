@@ -5,7 +5,7 @@ import type { EventKind, SequencedEvent } from "./protocol.ts";
 
 /**
  * One SQL statement that takes any number of turns, checks each turn's partition epoch and writes everything of a turn or
- * nothing. Built by `defineCommit`; used only by the host, so that no write exists outside a turn.
+ * nothing. Built by `defineCommit`; used only by the host, so that no write exists outside a turn, and by the operator's task.
  */
 export interface Commit<Row extends object, Result> {
   readonly name: string;

@@ -185,7 +185,12 @@ export class Host {
     actor.state = await actor.kind.load(this.sql as Reader, actor.ref.id);
     actor.loaded = true;
     this.#settle(actor);
-    if (actor.kind.facet) actor.facet = JSON.stringify(actor.kind.facet(actor.state));
+    if (!actor.kind.facet) return;
+    const value = actor.kind.facet(actor.state);
+    const facet = JSON.stringify(value);
+    // What was told before is not so any more: somebody else wrote it.
+    if (actor.facet !== undefined && actor.facet !== facet) this.ports.facet(actor.ref, value);
+    actor.facet = facet;
   }
 
   async #turn(actor: Activation, mails: Mail[]): Promise<void> {

@@ -62,6 +62,7 @@ export type EventKind =
   | "page.updated"
   | "follow.changed"
   | "replies.changed"
+  | "account.changed"
   | "user.deleted";
 
 /** From the pool to a worker. Batches, because a message costs more than what it carries. */

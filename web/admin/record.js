@@ -11,6 +11,7 @@ const ACTS = {
   "account.unblock": "lifted the block of an account",
   "account.block_lapsed": "the block of an account ended",
   "account.role": "changed a role",
+  "account.password": "gave an account a new password",
   "account.delete": "deleted an account",
   "post.delete": "deleted a post",
   "report.take": "took a report",

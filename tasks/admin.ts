@@ -1,0 +1,88 @@
+/**
+ * Roles and passwords from the machine itself, for whoever is locked out: it needs no account, but the database. The server may run, and
+ * knows of it when this ends.
+ */
+import { Operator } from "../actors/operator.ts";
+import type { Reader } from "../db/sql.ts";
+import { cardByLogin, listUsers, type Role, userById, type UserRow } from "../db/users.ts";
+import { makePassword } from "../security/administrator.ts";
+import { hashPassword } from "../security/passwords.ts";
+import { isBlocked } from "../security/principals.ts";
+import { configOrExit, isMade, openDatabase } from "./database.ts";
+import { fail, harmless, remark, say } from "./terminal.ts";
+
+const USAGE = `usage: deno task admin list                       administrators and moderators
+       deno task admin grant <login> [role]       role: admin, as without one, or moderator
+       deno task admin revoke <login>             to a user like others; never the last administrator
+       deno task admin password <login>           a new one, printed this once; ends the account's session`;
+const ROLES: Record<string, Role> = { admin: "admin", administrator: "admin", moderator: "moderator" };
+const AT_ONCE = 100;
+
+const { verb, login, role } = readArguments();
+const config = configOrExit();
+try {
+  if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);
+  await using database = await openDatabase(config);
+  const { sql, by } = database;
+  // A script's answer waits for the server's caches.
+  const operator = new Operator(sql, by === "server" ? () => sql.script("select") : undefined);
+  if (verb === "list") await list(sql);
+  else {
+    const account = await cardByLogin(sql, login);
+    if (!account) fail(`There is no account "${harmless(login)}"`);
+    if (verb === "password") {
+      const password = makePassword();
+      await operator.givePassword(account.id, await hashPassword(password));
+      say(`The password of "${account.login}" is ${password} (printed only this once); the session has ended`);
+    } else {
+      if (!await operator.setRole(account.id, role)) {
+        fail(`"${account.login}" is the last administrator who can sign in; grant it to somebody else first`);
+      }
+      say(`"${account.login}" is ${role === "admin" ? "an administrator" : `a ${role}`} now`);
+    }
+    await warn(sql, account.id);
+  }
+} catch (error) {
+  fail(`The accounts are out of reach: ${error instanceof Error ? error.message : error}`);
+}
+Deno.exit(0);
+
+async function list(sql: Reader): Promise<void> {
+  for (const role of ["admin", "moderator"] as const) {
+    let after: { created_at: string; id: string } | undefined;
+    for (;;) {
+      const users = await listUsers(sql, { limit: AT_ONCE, role, ...(after ? { after } : {}) });
+      for (const user of users) say(line(user));
+      after = users.at(-1);
+      if (users.length < AT_ONCE) break;
+    }
+  }
+}
+
+function line({ login, role, email, email_verified_at, blocked_until }: UserRow): string {
+  const notes = [
+    ...(email_verified_at === null ? ["not verified"] : []),
+    ...(isBlocked({ blocked_until }, Date.now()) ? ["blocked"] : []),
+  ];
+  return `${role.padEnd(10)} ${login.padEnd(24)} ${harmless(email)}${
+    notes.length > 0 ? `  (${notes.join(", ")})` : ""
+  }`;
+}
+
+/** What would still keep this person out. */
+async function warn(sql: Reader, id: string): Promise<void> {
+  const user = await userById(sql, id);
+  if (user && isBlocked(user, Date.now())) remark("The account is blocked: another administrator must lift that first");
+}
+
+function readArguments(): { verb: "list" | "password" | "role"; login: string; role: Role } {
+  const [verb, login, role, ...more] = Deno.args;
+  if (verb === "list" && login === undefined) return { verb, login: "", role: "user" };
+  if (login && !login.startsWith("-") && more.length === 0) {
+    if (verb === "password" && role === undefined) return { verb, login, role: "user" };
+    if (verb === "revoke" && role === undefined) return { verb: "role", login, role: "user" };
+    const granted = Object.hasOwn(ROLES, role ?? "admin") ? ROLES[role ?? "admin"] : undefined;
+    if (verb === "grant" && granted) return { verb: "role", login, role: granted };
+  }
+  return fail(USAGE, 2);
+}
