@@ -1,3 +1,4 @@
+import { readMigrations } from "../db/migrate.ts";
 import type { Reader } from "../db/sql.ts";
 import { LEFT_OUT } from "./manifest.ts";
 
@@ -35,6 +36,24 @@ export async function storedSequences(sql: Reader): Promise<string[]> {
 /** All tables, those left out as well. */
 export async function allTables(sql: Reader): Promise<string[]> {
   return (await sql.query<{ name: string }>(`select c.relname as name from ${TABLES}`)).map(({ name }) => name);
+}
+
+/** Throws where there are tables that no migration makes: they would be in a backup that nobody can bring back, and go with a restore. */
+export async function checkOwn(sql: Reader): Promise<void> {
+  const tables = await allTables(sql);
+  if (tables.length === 0) return;
+  const known = await readMigrations();
+  const applied = tables.includes("migrations")
+    ? await sql.query<{ number: number }>("select number from migrations")
+    : [];
+  // What a newer version has made is its own as well.
+  if (applied.some(({ number }) => !known.some((migration) => migration.number === number))) return;
+  const made = new Set(
+    known.flatMap(({ text }) => [...text.matchAll(/^create table (\w+)/gm)].map(([, name]) => name)),
+  );
+  const foreign = tables.filter((table) => table !== "migrations" && !made.has(table));
+  if (foreign.length === 0) return;
+  throw new Error(`The database holds tables of something else: ${foreign.slice(0, 5).join(", ")}`);
 }
 
 /** The tables, each after those that its foreign keys name. */

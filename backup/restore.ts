@@ -41,7 +41,12 @@ export async function restoreBackup(
 }
 
 /** The tables as they were at the backup's number, then the migrations after it. */
-async function fill(target: Target, folder: string, { tables, sequences, migrations }: Manifest, watcher: Watcher) {
+async function fill(
+  target: Target,
+  folder: string,
+  { tables, sequences, migrations }: Manifest,
+  watcher: Watcher,
+): Promise<void> {
   const { sql } = target;
   await migrate(sql, undefined, migrations.at(-1)!.number);
   const there = await storedTables(sql);

@@ -5,7 +5,7 @@ import { openDatabase } from "../tasks/database.ts";
 import type { Config } from "../config.ts";
 import { sequencerState } from "../db/events.ts";
 import type { Reader } from "../db/sql.ts";
-import { quoted, storedSequences, storedTables } from "./catalog.ts";
+import { checkOwn, quoted, storedSequences, storedTables } from "./catalog.ts";
 import { copyOut } from "./postgres_copy.ts";
 import { connectDedicated, TransactionSql } from "./transaction.ts";
 import type { Manifest } from "./manifest.ts";
@@ -104,6 +104,7 @@ async function embeddedSnapshot(config: Config): Promise<Snapshot> {
 }
 
 async function checkedTables(sql: Reader): Promise<Map<string, string[]>> {
+  await checkOwn(sql);
   const tables = await storedTables(sql);
   if (tables.has("users")) return tables;
   throw new Error("There is nothing to back up: the database has no accounts; start Rookery once");

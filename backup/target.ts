@@ -7,7 +7,7 @@ import { MAIN } from "../db/migrate.ts";
 import { type DataLock, lockData, openPglite, type Pglite } from "../db/pglite.ts";
 import { putInPlace, restoringFolder } from "../db/restored_data.ts";
 import type { Reader, Sql } from "../db/sql.ts";
-import { allTables, DROP_ALL, quoted } from "./catalog.ts";
+import { allTables, checkOwn, DROP_ALL, quoted } from "./catalog.ts";
 import { SECRET_FILE } from "./manifest.ts";
 import { copyIn } from "./postgres_copy.ts";
 import { connectDedicated, TransactionSql } from "./transaction.ts";
@@ -58,10 +58,8 @@ async function postgresTarget(url: string, { replace }: TargetOptions): Promise<
     `begin; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0; set local lock_timeout = '${LOCK_WAIT}';
     select pg_advisory_xact_lock(${MAIN.lock})`,
   );
+  await checkOwn(sql);
   const tables = await allTables(sql);
-  if (tables.length > 0 && !tables.includes("migrations")) {
-    throw new Error(`The database holds tables of something else: ${tables.slice(0, 5).join(", ")}`);
-  }
   await checkNobody(sql, tables.includes("nodes"));
   if (!replace && await hasAccounts(sql)) throw new Error(NOT_EMPTY);
   const replaced = tables.includes("sequencer") ? await whatWas(sql) : NONE;

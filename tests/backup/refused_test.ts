@@ -36,6 +36,11 @@ async function manifestOf(backup: string, change: (manifest: Manifest) => void):
   await Deno.writeTextFile(`${backup}/manifest.json`, JSON.stringify(manifest));
 }
 
+async function inside(dataDir: string, script: string): Promise<void> {
+  await using database = await openPglite(dataDir);
+  await database.script(script);
+}
+
 Deno.test("A damaged, incomplete or newer backup is refused, and so are a server that runs and accounts that are there", async () => {
   await using place = await emptyFolder();
   const backup = `${place.path}/backup`;
@@ -145,6 +150,10 @@ Deno.test("A backup of an older version is brought up to date", async () => {
       insert into posts (id, page_id, text, published_at, created_at, updated_at) values ('${post}', '${page}', 'old', now(), now(), now())`);
   }
   const env = { SECRET_KEY: "the secret key of an old one, 32 characters" };
+  await inside(source.path, "create table strange (one int)");
+  const strange = await TaskProcess.run("backup", [backup], { ...env, DATA_DIR: source.path });
+  assert.deepEqual([strange.code, /tables of something else: strange/.test(strange.output)], [1, true], strange.output);
+  await inside(source.path, "drop table strange");
   await TaskProcess.done("backup", [backup], { ...env, DATA_DIR: source.path });
   await TaskProcess.done("restore", [backup], { ...env, DATA_DIR: target.path });
   await using restored = await openPglite(target.path);

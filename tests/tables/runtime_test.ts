@@ -273,6 +273,26 @@ Deno.test("Host tells a facet only when it changed, and before the answer", asyn
   await code({ type: "add", n: 4 }).then(() => assert.deepEqual(told.facets, [{ total: 4 }]));
 });
 
+Deno.test("Host tells a facet that somebody else has changed, when an event has made it look again", async () => {
+  const { sql, told, host, ask } = started();
+  await ask({ type: "get" });
+  sql.total = 9;
+  const event: SequencedEvent = {
+    seq: 1,
+    kind: "page.updated",
+    page_id: "a",
+    post_id: null,
+    user_id: null,
+    data: null,
+    at: "",
+  };
+  host.absorb([event]);
+  await ask({ type: "get" }).then(() => assert.deepEqual(told.facets, [{ total: 9 }]));
+  host.absorb([event]);
+  await ask({ type: "get" });
+  assert.equal(told.facets.length, 1, "it is told though it is the same");
+});
+
 Deno.test("Host passivates the idle, not the busy and not the young", async () => {
   const { sql, clock, host, ask, code } = started();
   await code({ type: "get" }, { id: "idle" });

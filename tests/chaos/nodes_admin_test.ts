@@ -1,0 +1,33 @@
+/** `deno task admin` where several nodes run. */
+import assert from "node:assert/strict";
+import { at, startInstallation } from "../support/installation.ts";
+import { makePeople, type Person } from "../support/person.ts";
+import { LiveListener } from "../support/live_listener.ts";
+import { until } from "../support/seeded.ts";
+import { TaskProcess } from "../support/task_process.ts";
+
+const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+
+Deno.test({
+  name: "What deno task admin has done, every node judges by when it ends, and sockets are closed",
+  ignore: !isFull,
+  async fn() {
+    await using installation = await startInstallation();
+    const { owner, a, b } = installation;
+    const [ann, bob] = await makePeople(a, 2) as [Person, Person];
+    const everywhere = (person: Person) => [owner, a, b].map((node) => at(node, person));
+    const listeners = await Promise.all(everywhere(ann).map((person) => LiveListener.open(person)));
+    for (const person of everywhere(bob)) assert.equal((await person.call("GET", "/moderation/log")).status, 403);
+
+    await TaskProcess.done("admin", ["grant", bob.login], owner.settings);
+    for (const person of everywhere(bob)) assert.equal((await person.call("GET", "/moderation/log")).status, 200);
+    // With the process that has the actors amid other work.
+    await Promise.all(Array.from({ length: 20 }, (_, i) => at(b, bob).post(`post ${i}`)));
+    await TaskProcess.done("admin", ["revoke", bob.login], owner.settings);
+    for (const person of everywhere(bob)) assert.equal((await person.call("GET", "/moderation/log")).status, 403);
+
+    await TaskProcess.done("admin", ["password", ann.login], owner.settings);
+    for (const person of everywhere(ann)) assert.equal((await person.call("GET", "/users/me")).status, 401);
+    await until("the sockets of her session are closed", () => listeners.every(({ connected }) => !connected));
+  },
+});
