@@ -54,6 +54,7 @@ for (const from of DRIVERS) {
       await ann.signIn();
       await listener.connect(cursor);
       await until("a cursor of the time after the backup is reset", () => listener.resets.length === 1);
+      assert.deepEqual(listener.resets, ["foreign"], "its number alone gave it away");
       listener.cut();
       await assertCountersTrue(node.sql);
     });
