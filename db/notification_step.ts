@@ -32,7 +32,7 @@ const ACTS = `
   union all
   select o.owner_id, 'reply', c.page_id, c.id, c.id, c.id, array[c.owner_id], c.at, c.seq
   from written c join posts original on original.id = c.reply_to join pages o on o.id = original.page_id
-  where c.kind = 'post.created'
+  where c.kind = 'post.created' and c.reply_to is not null
   union all
   select t.id, 'tag', c.page_id, c.id, c.id, c.id, array[c.owner_id], c.at, c.seq
   from written c cross join lateral unnest(c.tagged) t (id)

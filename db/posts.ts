@@ -153,10 +153,11 @@ export interface CreatePostResult {
   reply_page_id: string | null;
 }
 
+/** A page `p` that its owner may write on now. */
+const IS_OPEN =
+  "p.deleted_at is null and coalesce(greatest(p.blocked_until, p.owner_blocked_until), '-infinity') <= now()";
 /** Whether the page of a new post `t` is open to its author. */
-const OPEN = `exists (
-    select from pages p where p.id = t.page_id and p.deleted_at is null and p.owner_id = t.author_id
-      and coalesce(greatest(p.blocked_until, p.owner_blocked_until), '-infinity') <= now()) as open`;
+const OPEN = `exists (select from pages p where p.id = t.page_id and p.owner_id = t.author_id and ${IS_OPEN}) as open`;
 /** Where what a new post `t` replies to is, if its author can see it. */
 const ORIGINAL = `left join lateral (
     select q.page_id from posts q join visible_pages(t.author_id) v on v.id = q.page_id
@@ -166,8 +167,9 @@ const NEW_POST_COLUMNS =
 /** That there is a post, by those that are `valid`. */
 const CREATED = `created as (
   insert into posts (id, page_id, text, tagged, place, reply_to, published_at, created_at, updated_at)
-  select id, page_id, text, tagged, place, reply_to, at, at, at from valid),
-counted as (
+  select id, page_id, text, tagged, place, reply_to, at, at, at from valid)`;
+/** That the pages have one more. */
+const COUNTED = `counted as (
   update pages p set post_count = p.post_count + n.posts
   from (select page_id, count(*) as posts from valid group by page_id order by page_id) n where p.id = n.page_id)`;
 const TELL_CREATED = tell("post.created", {
@@ -178,10 +180,18 @@ const TELL_CREATED = tell("post.created", {
   from: "valid",
 });
 
-/** A post that replies to none. By itself, since what a reply needs would cost every statement a fifth of its time. */
+/**
+ * A post that replies to none. By itself, since what a reply needs would cost every statement a fifth of its time; and the page that
+ * takes the count says by that whether it is open.
+ */
 export const createPost = defineCommit<CreatePostRow, CreatePostResult>("post.create", {
   columns: NEW_POST_COLUMNS,
-  body: `judged as materialized (select t.*, ${OPEN} from turns t),
+  body: `counted as (
+  update pages p set post_count = p.post_count + n.posts
+  from (select page_id, author_id, count(*) as posts from turns group by page_id, author_id order by page_id) n
+  where p.id = n.page_id and p.owner_id = n.author_id and ${IS_OPEN} returning p.id, p.owner_id),
+judged as materialized (
+  select t.*, c.id is not null as open from turns t left join counted c on c.id = t.page_id and c.owner_id = t.author_id),
 valid as materialized (select * from judged where open),
 ${CREATED}`,
   tells: TELL_CREATED,
@@ -195,6 +205,7 @@ export const createReply = defineCommit<CreatePostRow, CreatePostResult>("post.r
   body: `judged as materialized (select t.*, ${OPEN}, o.page_id as reply_page_id from turns t ${ORIGINAL}),
 valid as materialized (select * from judged where open and reply_page_id is not null),
 ${CREATED},
+${COUNTED},
 locked as materialized (
   select p.id from posts p where p.id in (select reply_to from valid) order by p.id for update),
 answered as (
