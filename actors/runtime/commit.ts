@@ -40,12 +40,11 @@ export function defineCommit<Row extends object, Result>(name: string, definitio
   const writers = writersOf(body);
   // `for share` waits for whoever raises the epoch, and makes them wait for us; then the epoch is compared again.
   const textWith = (receipts: string) =>
-    `with input as materialized (
-  select * from json_to_recordset($1::json) as i(turn int, part int, epoch bigint, receipt uuid, ${columns})),
-fence as materialized (
+    `with fence as materialized (
   select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
 turns as materialized (
-  select i.* from input i join fence f on f.id = i.part and f.epoch = i.epoch),
+  select i.* from json_to_recordset($1::json) as i(turn int, part int, epoch bigint, receipt uuid, ${columns})
+  join fence f on f.id = i.part and f.epoch = i.epoch),
 ${returning(body)},
 answers as materialized (${select})
 ${receipts}
