@@ -1,4 +1,4 @@
-/** Epochs license writes: what a former owner of a partition still has under way changes nothing. */
+/** What a statement wrote is right though it waited: epochs license writes, and a block holds for whatever is under way. */
 import assert from "node:assert/strict";
 import pg from "pg";
 import { LocalLeases } from "../../actors/runtime/local_leases.ts";
@@ -122,6 +122,17 @@ fencingTest(
     assert.deepEqual([events, post_count], [posts, posts], "each post with its event and counted");
   },
 );
+
+fencingTest("A post that waited while its page was blocked is not written", async ({ sql, url, page, owner }) => {
+  const [grant] = await new LocalLeases(sql).acquire([partitionOf(page)]);
+  await using blocking = await transaction(url);
+  await blocking.query("update pages set owner_blocked_until = 'infinity' where id = $1", [page]);
+  const posting = commitPost(sql, page, owner, grant!.epoch) as Promise<{ result: { open: boolean } }[]>;
+  await until("the post waits for a lock", () => someoneWaits(sql));
+  await blocking.commit();
+  assert.deepEqual((await posting).map(({ result }) => result.open), [false]);
+  assert.deepEqual(await everything(sql), { posts: 0, events: 0, post_count: 0 });
+});
 
 interface Ground {
   sql: Sql;
