@@ -1,4 +1,5 @@
 import pg from "pg";
+import { SETTINGS } from "../db/postgres.ts";
 import { type Param, type Sql } from "../db/sql.ts";
 import { encodeParam, parserOf } from "../db/values.ts";
 
@@ -12,7 +13,7 @@ export async function connectDedicated(url: string): Promise<pg.Client> {
     application_name: "rookery-task",
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
-    options: "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex -c client_encoding=UTF8 -c jit=off",
+    options: `${SETTINGS} -c client_encoding=UTF8`,
     types: { getTypeParser: parserOf } as pg.CustomTypesConfig,
   });
   // What ran is told by its own error; without this a server that goes away would end the process.

@@ -14,11 +14,11 @@ export interface PostgresOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 3000;
-/** A plan that took 1 ms is not worth a compiler that takes 50. */
-const SETTINGS = "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex -c jit=off";
+/** How values are written, which is read by `values.ts`; and no compiler that takes 50 ms for what runs in one. */
+export const SETTINGS = "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex -c jit=off";
 /**
- * A connection keeps the plan of a statement. One made while a table was nearly empty reads it from end to end, and still does when
- * there are many rows: until the table is analysed again, which can take minutes.
+ * A connection keeps the plan of a statement. One made when a table was known to be nearly empty reads it from end to end, and still
+ * does when there are many rows: until the table is analysed again, which can take minutes.
  */
 const BY_INDEX = " -c enable_seqscan=off";
 /** How often a statement is run that changed nothing and may succeed the next time. */

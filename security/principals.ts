@@ -51,7 +51,8 @@ export class Principals implements Accounts {
   async renew(userId: string): Promise<void> {
     this.#facets.delete(userId);
     const facet = await this.facet(userId).catch(() => userFacet(this.sql, userId)).catch(() => undefined);
-    if (facet !== undefined) { for (const listen of this.#listeners) listen(userId, facet); }
+    if (facet === undefined) return;
+    for (const listen of this.#listeners) listen(userId, facet);
   }
 
   forget(partitions: readonly number[]): void {

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { connectPostgres } from "../../db/postgres.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
+import { emptyFolder, NodeProcess } from "../support/node_process.ts";
+import { makePeople, type Person } from "../support/person.ts";
+import { until } from "../support/seeded.ts";
 import { freePort, freshDatabase, startPostgres } from "../support/servers.ts";
 
 const url = Deno.env.get("TEST_POSTGRES_URL");
@@ -24,6 +27,28 @@ Deno.test({
     assert.equal(await kindOf(sql.query("select 1")), "unavailable");
     assert.ok(Date.now() - start < 4000);
     silent.close();
+  },
+});
+
+Deno.test({
+  name: "What actors do to nearly empty tables is planned by index, as it will be done to full ones",
+  ...options,
+  fn: async () => {
+    const DATABASE_URL = await freshDatabase(url!);
+    await using node = await NodeProcess.on(await emptyFolder(), { DATABASE_URL });
+    const [ann] = await makePeople(node, 1) as [Person];
+    const { id } = await ann.post("liked again and again");
+    await using sql = connectPostgres(DATABASE_URL, { max: 1 });
+    // From here on Postgres knows that there is next to nothing in them.
+    await sql.script("analyze");
+    for (let i = 0; i < 20; i++) for (const method of ["PUT", "DELETE"]) await ann.do(method, `/posts/${id}/like`);
+    const likes = await until("Postgres has counted the looks at likes", async () => {
+      const [row] = await sql.query<{ seq_scan: number; n_tup_del: number }>(
+        "select seq_scan, n_tup_del from pg_stat_user_tables where relname = 'likes'",
+      );
+      return row!.n_tup_del >= 20 ? row : undefined;
+    }, { everyMs: 200 });
+    assert.ok(likes.seq_scan < 10, `likes was read from end to end ${likes.seq_scan} times`);
   },
 });
 
