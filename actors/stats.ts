@@ -105,7 +105,8 @@ export class Stats implements AsyncDisposable {
     const { epoch, seq, floor } = await sequencerState(ledger);
     if (!at || at.epoch !== epoch || at.seq > seq || at.seq < floor) {
       log.info("the numbers are built anew", { had: at });
-      this.#at = await rebuild(store, ledger);
+      // A second process that does the same must not set back what the first has read on from there.
+      await rebuild(store, ledger, at ?? "nowhere");
       return true;
     }
     if (at.seq === seq) return false;

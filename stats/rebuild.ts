@@ -9,9 +9,10 @@ const AT_ONCE = 5_000;
 
 /**
  * Builds the numbers anew out of what the main database keeps of the events it has forgotten; those after that are read on from
- * there. The old numbers are shown until the new ones take their place. Throws where another rebuild let the days move meanwhile.
+ * there. The old numbers are shown until the new ones take their place, which with `instead` they do only where those are still
+ * there (see `StatsStore.replace`). Throws where another rebuild let the days move meanwhile.
  */
-export async function rebuild(store: StatsStore, ledger: Sql): Promise<Position> {
+export async function rebuild(store: StatsStore, ledger: Sql, instead?: Position | "nowhere"): Promise<Position> {
   const { epoch } = await sequencerState(ledger);
   const seq = await holdDays(ledger);
   const build = crypto.randomUUID();
@@ -21,6 +22,6 @@ export async function rebuild(store: StatsStore, ledger: Sql): Promise<Position>
     if (days.length > 0) await store.prepare(build, days);
   } while (days.length === AT_ONCE);
   if (await releaseDays(ledger) !== seq) throw new Error("The days moved while they were copied; try again");
-  await store.replace(build, { epoch, seq });
+  await store.replace(build, { epoch, seq }, instead);
   return { epoch, seq };
 }

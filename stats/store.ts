@@ -95,15 +95,27 @@ export class StatsStore {
     );
   }
 
-  /** Puts a build in the place of all that was, at once. */
-  async replace(build: string, { epoch, seq }: Position): Promise<void> {
-    // A script takes no parameters; what is put in are ids and a number of ours.
-    await this.sql.script(`lock table stats.position;
-      delete from stats.days;
-      insert into stats.days (${DAY_COLUMNS}) select ${DAY_COLUMNS} from stats.building where build = '${build}';
+  /**
+   * Puts a build in the place of all that was, at once. With `instead`, only where the numbers are still there (`"nowhere"`: still
+   * missing); else somebody has made them anew meanwhile, and the build is thrown away.
+   */
+  async replace(build: string, { epoch, seq }: Position, instead?: Position | "nowhere"): Promise<void> {
+    const others = instead === undefined
+      ? "false"
+      : instead === "nowhere"
+      ? "exists (select from stats.position)"
+      : `not exists (select from stats.position where epoch = '${instead.epoch}' and seq = ${instead.seq})`;
+    // A script takes no parameters; what is put in are ids and numbers of ours.
+    await this.sql.script(`do $$ begin
+      lock table stats.position;
+      if not (${others}) then
+        delete from stats.days;
+        insert into stats.days (${DAY_COLUMNS}) select ${DAY_COLUMNS} from stats.building where build = '${build}';
+        insert into stats.position (epoch, seq) values ('${epoch}', ${seq})
+          on conflict (one) do update set epoch = excluded.epoch, seq = excluded.seq;
+      end if;
       delete from stats.building where build = '${build}' or begun_at < now() - ${LEFT_BEHIND};
-      insert into stats.position (epoch, seq) values ('${epoch}', ${seq})
-        on conflict (one) do update set epoch = excluded.epoch, seq = excluded.seq`);
+    end $$`);
   }
 
   async changes(pageId: string, from: string, to: string): Promise<Changes> {

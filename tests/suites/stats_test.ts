@@ -223,6 +223,30 @@ for (const { name, open } of DATABASES) {
     assert.equal(await total(), 10);
   });
 
+  Deno.test(`${name}: of two that make the numbers anew the slower one sets nothing back`, async () => {
+    await using sql = await open();
+    const store = await prepare(sql);
+    await sql.query("insert into page_days (page_id, day, posts) values ($1, '2026-01-01', 1)", [PAGES[0]!]);
+    const total = async () => (await store.changes(PAGES[0]!, "2027-01-01", "2027-01-01")).before.posts;
+    const first = await rebuild(store, sql, "nowhere");
+    const now = { ...first, seq: first.seq + 1 };
+    const more: SequencedEvent = {
+      ...{ seq: now.seq, kind: "post.created", page_id: PAGES[0]!, post_id: null, user_id: null },
+      ...{ data: { counts: { posts: 1 } }, at: "2026-01-01T10:00:00Z" },
+    };
+    assert.ok(await store.apply(first, [more]));
+    for (const instead of ["nowhere", first] as const) {
+      await rebuild(store, sql, instead);
+      assert.deepEqual([await store.position(), await total()], [now, 2]);
+    }
+    assert.deepEqual(await sql.query("select 1 from stats.building"), []);
+    await rebuild(store, sql, now);
+    assert.deepEqual([await store.position(), await total()], [first, 1]);
+    await store.apply(first, [more]);
+    await rebuild(store, sql);
+    assert.deepEqual([await store.position(), await total()], [first, 1], "told to, it is done whatever was there");
+  });
+
   Deno.test(`${name}: while the days are held, no event is folded into them`, async () => {
     await using sql = await open();
     await prepare(sql);
