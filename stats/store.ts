@@ -1,10 +1,14 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
-import { migrate } from "../db/migrate.ts";
+import { migrate, type MigrationSet } from "../db/migrate.ts";
 import type { Sql } from "../db/sql.ts";
 import { DAY_COLUMNS, folding, NUMBERS, type Numbers, type PageDay } from "./numbers.ts";
 
-/** Any number, the same everywhere, and another than that of the main tables. */
-const LOCK = 7_274_932;
+/** Of the service's own tables; the lock is another than that of the main ones. */
+export const STATS: MigrationSet = {
+  folder: new URL("./migrations/", import.meta.url),
+  table: "stats.migrations",
+  lock: 7_274_932,
+};
 /** What a rebuild that died left behind goes with the next one. */
 const LEFT_BEHIND = "interval '1 hour'";
 
@@ -49,12 +53,8 @@ export class StatsStore {
   constructor(private readonly sql: Sql, readonly besideLedger: boolean) {}
 
   async migrate(): Promise<void> {
-    await this.sql.script(`select pg_advisory_xact_lock(${LOCK}); create schema if not exists stats`);
-    await migrate(this.sql, {
-      folder: new URL("./migrations/", import.meta.url),
-      table: "stats.migrations",
-      lock: LOCK,
-    });
+    await this.sql.script(`select pg_advisory_xact_lock(${STATS.lock}); create schema if not exists stats`);
+    await migrate(this.sql, STATS);
   }
 
   /** Undefined where the numbers are to be built anew. */

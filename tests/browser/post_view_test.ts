@@ -116,8 +116,9 @@ Deno.test({
     await page.getByRole("button", { name: "Post", exact: true }).click();
     const item = page.locator("#unready-posts li", { hasText: "Half a picture" });
     await item.getByText("A picture cannot be read").waitFor();
+    const retried = page.waitForResponse((response) => response.url().endsWith("/retry"));
     await item.getByRole("button", { name: "Try again" }).click();
-    await page.waitForResponse((response) => response.url().endsWith("/retry"));
+    await retried;
     // The picture is no better than before.
     await item.getByRole("button", { name: "Try again" }).waitFor();
     if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/unready.png` });

@@ -129,7 +129,6 @@ Deno.test("An endpoint for the signed-in asks for a token before it looks at any
 
 Deno.test("A request repeated after an unknown outcome runs under the receipt of the first", async () => {
   await using sql = await openTestDatabase();
-  await sql.script(await Deno.readTextFile(new URL("../../db/migrations/0001_core.sql", import.meta.url)));
   await using cache = new MemoryCache();
   const api = testApi(cache, sql);
   const receipts: { id: string; result?: unknown }[] = [];

@@ -11,7 +11,6 @@ const ANSWER = { status: 201, location: "/api/v1/posts/1", body: '{"id":"1"}' };
 
 async function withReceipts(test: (idempotency: Idempotency, sql: Sql) => Promise<void>): Promise<void> {
   await using sql = await openTestDatabase();
-  await sql.script(await Deno.readTextFile(new URL("../../db/migrations/0001_core.sql", import.meta.url)));
   await test(new Idempotency(sql, new Secret("a secret for tests only, long enough")), sql);
 }
 

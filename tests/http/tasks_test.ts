@@ -146,12 +146,12 @@ Deno.test("deno task keys rotate: old tokens go on, new ones have the new key, t
 });
 
 Deno.test("deno task migrate works on files without a server, and steps aside for a running one", async () => {
-  await using folder = await freshDataDir();
+  await using folder = await freshDataDir({ migrated: false });
   const env = { DATA_DIR: folder.path, SECRET_KEY };
   assert.match((await TaskProcess.run("keys", ["list"], env)).output, /start Rookery once/);
   const migrated = await TaskProcess.run("migrate", [], env);
   assert.equal(migrated.code, 0, migrated.output);
-  assert.match(migrated.output, /up to date|\d+ applied/);
+  assert.match(migrated.output, /\d+ applied/);
   const unowned = { path: folder.path, [Symbol.asyncDispose]: () => Promise.resolve() };
   await using _node = await NodeProcess.on(unowned, { SECRET_KEY });
   const { code, output } = await TaskProcess.run("migrate", [], env);

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { migrate } from "../../db/migrate.ts";
 import { AppError } from "../../errors.ts";
 import { Staging } from "../../images/staging.ts";
 import type { Storage } from "../../storage/storage.ts";
@@ -42,7 +41,6 @@ function slowStorage(gate: Promise<void>): Storage & { taken: () => number } {
 
 Deno.test("Staging holds no more of an upload than storage takes, but for a megabyte", async () => {
   await using sql = await openTestDatabase();
-  await migrate(sql);
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const storage = slowStorage(gate);
   const { body, given } = await upload();
@@ -59,7 +57,6 @@ Deno.test("Staging holds no more of an upload than storage takes, but for a mega
 
 Deno.test("An upload is written down before its first byte is stored, and given up at once when it is refused", async () => {
   await using sql = await openTestDatabase();
-  await migrate(sql);
   let known = 0;
   const storage = {
     async put(_: string, body: ReadableStream<Uint8Array>) {

@@ -34,7 +34,6 @@ interface Sent {
 
 async function database() {
   const sql = await openTestDatabase();
-  await sql.script(await Deno.readTextFile(new URL("../../db/migrations/0001_core.sql", import.meta.url)));
   return sql;
 }
 

@@ -1,4 +1,3 @@
-import { migrate } from "../../db/migrate.ts";
 import { serveSql, socketPath } from "../../db/socket.ts";
 import type { Sql } from "../../db/sql.ts";
 import { openTestDatabase } from "../support/pglite.ts";
@@ -13,7 +12,6 @@ export interface MailDatabase extends AsyncDisposable {
 export async function openMailDatabase(): Promise<MailDatabase> {
   const folder = await Deno.makeTempDir({ prefix: "rookery-mail-" });
   const sql = await openTestDatabase();
-  await migrate(sql);
   const server = serveSql(sql, `${folder}/socket`);
   return {
     sql,

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { Committer, Fenced } from "../../actors/runtime/commit.ts";
-import { migrate } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { setRole } from "../../db/moderation.ts";
 import { openTestDatabase } from "../support/pglite.ts";
@@ -30,7 +29,6 @@ async function statements(): Promise<Statement[]> {
 
 async function withDatabase(test: (sql: Sql) => Promise<void>): Promise<void> {
   await using sql = await openTestDatabase();
-  await migrate(sql);
   await test(sql);
 }
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { Job, JobRef } from "../../db/jobs.ts";
-import { migrate } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { Log } from "../../log.ts";
 import { newId } from "../../security/ids.ts";
@@ -14,7 +13,6 @@ const quiet = new class extends Log {
 
 async function withSql(test: (sql: Sql) => Promise<void>): Promise<void> {
   await using sql = await openTestDatabase();
-  await migrate(sql);
   await test(sql);
 }
 

@@ -9,14 +9,12 @@ import {
   ringJobs,
   sweepJobs,
 } from "../../db/jobs.ts";
-import { migrate } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../security/ids.ts";
 import { openTestDatabase } from "../support/pglite.ts";
 
 async function withJob(test: (sql: Sql, id: string) => Promise<void>): Promise<void> {
   await using sql = await openTestDatabase();
-  await migrate(sql);
   const id = newId();
   await sql.query("insert into jobs (id, kind, payload, run_at) values ($1, 'a', '{}', now())", [id]);
   await test(sql, id);

@@ -16,14 +16,8 @@ const session = (kid: string) => ({
   kid,
 });
 
-async function database() {
-  const sql = await openTestDatabase();
-  await sql.script(await Deno.readTextFile(new URL("../../db/migrations/0001_core.sql", import.meta.url)));
-  return sql;
-}
-
 Deno.test("Nodes that start together end with one signing key, and another secret opens none", async () => {
-  await using sql = await database();
+  await using sql = await openTestDatabase();
   await using a = await Keys.load(sql, secret, log);
   await sql.query("delete from signing_keys");
   const nodes = await Promise.all([1, 2, 3].map(() => Keys.load(sql, secret, log)));
@@ -35,7 +29,7 @@ Deno.test("Nodes that start together end with one signing key, and another secre
 });
 
 Deno.test("A rotated key is known everywhere before it signs; tokens of the old one stay good while they live", async () => {
-  await using sql = await database();
+  await using sql = await openTestDatabase();
   await using a = await Keys.load(sql, secret, log);
   await using b = await Keys.load(sql, secret, log);
   const old = a.currentKid;

@@ -1,7 +1,6 @@
 /** What a process keeps of pairs never differs from what Postgres has, whoever writes. */
 import assert from "node:assert/strict";
 import { deletePairs, readPairs, sweepPairs, writePairs } from "../../db/kv.ts";
-import { migrate } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { KeptPairs } from "../../kv/kept.ts";
 import { newId } from "../../security/ids.ts";
@@ -17,7 +16,6 @@ interface Counting extends Sql {
 
 async function withSpace(test: (sql: Counting, space: string) => Promise<void>): Promise<void> {
   await using database = await openTestDatabase();
-  await migrate(database);
   const asked: Record<string, number> = {};
   const sql: Counting = {
     asked,

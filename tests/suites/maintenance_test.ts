@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { vacuum } from "../../db/maintenance.ts";
-import { migrate } from "../../db/migrate.ts";
 import { openTestDatabase } from "../support/pglite.ts";
 
 Deno.test({
@@ -9,7 +8,6 @@ Deno.test({
   sanitizeResources: false,
   fn: async () => {
     await using sql = await openTestDatabase();
-    await migrate(sql);
     for (let i = 0; i < 200; i++) await sql.query("update sequencer set floor = floor + 1");
     const size = async () => (await sql.query<{ n: number }>("select pg_relation_size('sequencer') as n"))[0]!.n;
     await vacuum(sql);

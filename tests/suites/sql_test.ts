@@ -6,15 +6,16 @@ import { openTestDatabase } from "../support/pglite.ts";
 import { freshDatabase } from "../support/servers.ts";
 import { sqlSuite } from "./sql_suite.ts";
 
-sqlSuite("PGlite", openTestDatabase);
+const openEmpty = () => openTestDatabase({ migrated: false });
+sqlSuite("PGlite", openEmpty);
 
 sqlSuite("PGlite over a port", async () => {
-  const database = await openTestDatabase();
+  const database = await openEmpty();
   return owning(connectPglitePort(database.port()), database);
 });
 
 sqlSuite("Unix socket", async () => {
-  const database = await openTestDatabase();
+  const database = await openEmpty();
   const folder = await Deno.makeTempDir({ prefix: "rookery-test-" });
   const server = serveSql(database, `${folder}/socket`);
   return owning(connectSqlSocket(`${folder}/socket`), server, database);

@@ -1,15 +1,22 @@
 /**
- * Embedded databases for tests. Making one anew takes three seconds, so all are copies of one that is made once a machine and
- * kept in the folder for temporary files.
+ * Embedded databases for tests. Making one anew takes three seconds and its tables one more, so all are copies of one that is made
+ * once a machine and kept in the folder for temporary files.
  */
+import { createHash } from "node:crypto";
+import { MAIN, migrate, readMigrations } from "../../db/migrate.ts";
 import { openPglite, type Pglite } from "../../db/pglite.ts";
+import { STATS, StatsStore } from "../../stats/store.ts";
 
 const VERSION = import.meta.resolve("@electric-sql/pglite").match(/\d+\.\d+\.\d+/)?.[0];
-const TEMPLATE = `${Deno.env.get("TMPDIR") ?? "/tmp"}/rookery-pglite-${VERSION}-${Deno.uid()}`;
 
-/** An empty database of its own; closing it removes its folder. */
-export async function openTestDatabase(): Promise<Pglite> {
-  const folder = await freshDataDir();
+export interface Wanted {
+  /** With all tables, as nearly every test wants it; else empty. */
+  migrated?: boolean;
+}
+
+/** A database of its own without anybody's data; closing it removes its folder. */
+export async function openTestDatabase(wanted: Wanted = {}): Promise<Pglite> {
+  const folder = await freshDataDir(wanted);
   const database = await openPglite(folder.path);
   return {
     query: (text, params, name) => database.query(text, params, name),
@@ -23,32 +30,52 @@ export async function openTestDatabase(): Promise<Pglite> {
   };
 }
 
-/** A data folder with an empty database that nobody has open. */
-export async function freshDataDir(): Promise<{ path: string } & AsyncDisposable> {
-  await makeTemplate();
+/** A data folder with such a database that nobody has open. All copies are of one history (`sequencer.epoch`). */
+export async function freshDataDir({ migrated = true }: Wanted = {}): Promise<{ path: string } & AsyncDisposable> {
+  const template = await (migrated ? migratedTemplate() : emptyTemplate());
   const path = await Deno.makeTempDir({ prefix: "rookery-test-" });
-  await copy(`${TEMPLATE}/postgres`, `${path}/postgres`);
+  await copy(template, path);
   return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
 }
 
-async function makeTemplate(): Promise<void> {
-  const existing = await Deno.stat(TEMPLATE).catch(() => undefined);
-  if (existing) {
-    if (existing.uid === Deno.uid()) return;
-    throw new Error(`"${TEMPLATE}" belongs to another user; remove it`);
-  }
-  const draft = await Deno.makeTempDir({ prefix: "rookery-template-" });
-  await (await openPglite(draft))[Symbol.asyncDispose]();
-  // Whoever renames first has made it, for all.
-  await Deno.rename(draft, TEMPLATE).catch(async (error) => {
-    await Deno.remove(draft, { recursive: true });
-    await Deno.stat(TEMPLATE).catch(() => {
-      throw error;
-    });
+function emptyTemplate(): Promise<string> {
+  return template("empty", async (draft) => {
+    await (await openPglite(draft))[Symbol.asyncDispose]();
   });
 }
 
+async function migratedTemplate(): Promise<string> {
+  const hash = createHash("sha256");
+  for (const { folder } of [MAIN, STATS]) for (const { text } of await readMigrations(folder)) hash.update(text);
+  return await template(hash.digest("hex").slice(0, 12), async (draft) => {
+    await copy(await emptyTemplate(), draft);
+    await using sql = await openPglite(draft);
+    await migrate(sql);
+    await new StatsStore(sql, true).migrate();
+  });
+}
+
+async function template(name: string, make: (draft: string) => Promise<void>): Promise<string> {
+  const path = `${Deno.env.get("TMPDIR") ?? "/tmp"}/rookery-pglite-${VERSION}-${name}-${Deno.uid()}`;
+  const existing = await Deno.stat(path).catch(() => undefined);
+  if (existing) {
+    if (existing.uid === Deno.uid()) return path;
+    throw new Error(`"${path}" belongs to another user; remove it`);
+  }
+  const draft = await Deno.makeTempDir({ prefix: "rookery-template-" });
+  await make(draft);
+  // Whoever renames first has made it, for all.
+  await Deno.rename(draft, path).catch(async (error) => {
+    await Deno.remove(draft, { recursive: true });
+    await Deno.stat(path).catch(() => {
+      throw error;
+    });
+  });
+  return path;
+}
+
+/** The database of one data folder into another. */
 async function copy(from: string, to: string): Promise<void> {
-  const { success, stderr } = await new Deno.Command("cp", { args: ["-R", from, to] }).output();
+  const { success, stderr } = await new Deno.Command("cp", { args: ["-R", `${from}/postgres`, to] }).output();
   if (!success) throw new Error(`The template could not be copied: ${new TextDecoder().decode(stderr)}`);
 }

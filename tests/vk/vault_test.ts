@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { type Cache, CacheUnavailable } from "../../db/cache.ts";
 import { MemoryCache } from "../../db/memory_cache.ts";
-import { migrate } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { storeVkToken } from "../../db/vk_tokens.ts";
 import { AppError } from "../../errors.ts";
@@ -19,7 +18,6 @@ const log = new Log("error");
 let sql: Sql;
 Deno.test.beforeAll(async () => {
   sql = await openTestDatabase();
-  await migrate(sql);
 });
 Deno.test.afterAll(async () => await sql[Symbol.asyncDispose]());
 
