@@ -12,6 +12,7 @@ const PARTS = [
   "following",
   "live",
   "page",
+  "photos",
   "post_item",
   "post_view",
   "session",

@@ -1,6 +1,6 @@
 /** The administration: a door, and behind it one room for each thing an administrator does, by the public API only. */
 import { $, attempt, onSubmit, say, whenSessionEnds } from "./app/page.js";
-import { account, call, keepTokens, send, setAccount, tokens } from "./app/session.js";
+import { account, allowPictures, call, forbidPictures, keepTokens, send, setAccount, tokens } from "./app/session.js";
 import { callOff } from "./admin/act.js";
 import * as accounts from "./admin/accounts.js";
 import * as jobs from "./admin/jobs.js";
@@ -17,12 +17,14 @@ async function enter() {
     return say(`${known.login} is no administrator.`, true);
   }
   setAccount(known);
+  await allowPictures().catch(() => {});
   $("who-name").textContent = account.login;
   showDoor(false);
   await open();
 }
 
 function leave() {
+  if (account) forbidPictures();
   keepTokens(null);
   close();
 }

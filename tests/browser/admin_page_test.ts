@@ -4,6 +4,7 @@ import type { Page } from "playwright-core";
 import { PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { people } from "../support/bell_page.ts";
 import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
+import { pngOf } from "../support/pictures.ts";
 
 const app = sharedApp();
 const executable = chromiumPath();
@@ -148,7 +149,12 @@ Deno.test({
   fn: async () => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const admin = await administrator();
-    const post = await app.post(ann, { text: "Buy my feathers" });
+    // Of a private page, whose photos not everybody sees.
+    const hidden = await app.page(ann, { name: "Hidden", is_private: true });
+    await app.ok("PUT", `/pages/${hidden.id}/follow`, { token: bob.token });
+    await app.ok("POST", `/pages/${hidden.id}/requests/accept`, { token: ann.token, body: { user_ids: [bob.id] } });
+    const photos = [{ name: "a.png", data: (await pngOf(90, 60)).toBase64(), alt: "A feather with a price" }];
+    const post = await app.post(ann, { text: "Buy my feathers", photos }, hidden.id);
     const reported = async (kind: string, id: string, reason: string) =>
       await app.ok("POST", "/reports", { token: bob.token, body: { target: { kind, id }, reason } });
     await reported("post", post.id, "It is an advertisement");
@@ -162,6 +168,9 @@ Deno.test({
     await item("It is an advertisement").getByRole("button", { name: "Take" }).click();
     await item("It is an advertisement").getByText(`Taken by ${admin.login}`).waitFor();
     await item("It is an advertisement").getByRole("button", { name: "Look at it" }).click();
+    const picture = item("It is an advertisement").getByRole("img", { name: "A feather with a price" });
+    await picture.evaluate((img) => (img as unknown as { decode(): Promise<void> }).decode());
+    await shot(page, "admin_report");
     await item("It is an advertisement").locator("ol").getByRole("button", { name: "Delete" }).click();
     await dialog.getByRole("button", { name: "Delete" }).click();
     await dialog.waitFor({ state: "hidden" });

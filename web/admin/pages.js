@@ -1,5 +1,6 @@
 /** Pages, found by what one remembers of them: their blocks and their posts. */
 import { $ } from "../app/page.js";
+import { showPhotos } from "../app/photos.js";
 import { call } from "../app/session.js";
 import { ask, because, block, lift } from "./act.js";
 import { blockLine, button, drop, list, make, query, replace, time } from "./parts.js";
@@ -74,11 +75,13 @@ async function change(item, asked) {
 
 /** A post with what staff may do to it. */
 export function postItem({ id, author, text, photos, published_at, created_at }) {
-  const what = text || `${photos.length} photos`;
+  const pictures = make("ul", { className: "photos" });
+  showPhotos(pictures, photos);
   const item = make(
     "li",
     {},
-    make("p", { textContent: what }),
+    text ? make("p", { textContent: text }) : null,
+    pictures,
     make("p", { className: "soft" }, `${author.login} · `, time(published_at ?? created_at)),
     make(
       "div",

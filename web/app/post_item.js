@@ -1,5 +1,6 @@
 /** A post as it is shown, in the feed and by itself. What others wrote is shown through textContent only. */
 import { $, attempt } from "./page.js";
+import { showPhotos } from "./photos.js";
 import { call } from "./session.js";
 
 let openPost;
@@ -37,22 +38,6 @@ export function fill(item, post) {
 export function showLikes(item, { like_count, liked }) {
   if (like_count !== undefined) item.querySelector(".like .count").textContent = String(like_count);
   if (liked !== undefined) item.querySelector(".like").setAttribute("aria-pressed", String(liked));
-}
-
-function showPhotos(list, photos) {
-  list.hidden = photos.length === 0;
-  list.replaceChildren(...photos.map(({ url, width, variants, alt }) => {
-    const img = document.createElement("img");
-    img.src = url;
-    img.srcset = [{ url, width }, ...variants].map((size) => `${size.url} ${size.width}w`).join(", ");
-    img.sizes = photos.length === 1 ? "22rem" : "11rem";
-    img.width = img.height = width;
-    img.alt = alt ?? "";
-    img.loading = "lazy";
-    const item = document.createElement("li");
-    item.append(img);
-    return item;
-  }));
 }
 
 async function like(item, id) {

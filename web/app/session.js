@@ -45,6 +45,11 @@ export function allowPictures() {
   return send("PUT", "/photos/cookie");
 }
 
+/** Whoever sits down here next sees none of theirs. */
+export function forbidPictures() {
+  void send("DELETE", "/photos/cookie", undefined, { bare: true }).catch(() => {});
+}
+
 /** The cookie ends with the token it stands for; who only listens needs a new one all the same. */
 setInterval(() => account && void call("PUT", "/photos/cookie").catch(() => {}), 10 * 60_000);
 

@@ -1,0 +1,20 @@
+/** The photos of a post as a list of pictures; the browser chooses the size. */
+
+/** Puts them into `list`, which is hidden where there are none. */
+export function showPhotos(list, photos) {
+  list.hidden = photos.length === 0;
+  list.replaceChildren(...photos.map((photo) => itemOf(photo, photos.length === 1)));
+}
+
+function itemOf({ url, width, variants, alt }, alone) {
+  const img = document.createElement("img");
+  img.src = url;
+  img.srcset = [{ url, width }, ...variants].map((size) => `${size.url} ${size.width}w`).join(", ");
+  img.sizes = alone ? "22rem" : "11rem";
+  img.width = img.height = width;
+  img.alt = alt ?? "";
+  img.loading = "lazy";
+  const item = document.createElement("li");
+  item.append(img);
+  return item;
+}
