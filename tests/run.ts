@@ -1,7 +1,7 @@
 /**
- * Runs the tests and ends with one line: `N passed, N failed` or `N passed, N failed, N skipped`. Fails when one failed,
- * when none ran, and when the run itself broke. `deno task` says which sets there are; arguments narrow them to files whose
- * path contains one of the words.
+ * Runs the tests, some files beside each other (`--jobs 1`: none), and ends with one line: `N passed, N failed`, or with `, N skipped`.
+ * Fails when one failed, when none ran, and when the run itself broke. `deno task` says which sets there are; arguments narrow them to
+ * files whose path contains one of the words.
  */
 import { parseArgs } from "node:util";
 import { boundToParent, startNats, startPostgres, startRedis } from "./support/servers.ts";
@@ -14,41 +14,98 @@ const USAGE =
 /** What half a minute has room for: all that needs no server, who may do what, and one story on the embedded default. */
 const FAST = ["tests/tables/", "tests/http/permissions_test.ts", "tests/http/posts_test.ts"];
 
+/** These stop processes, hold others still and count the seconds: nothing runs beside them. */
+const ALONE = ["tests/chaos/", "tests/live/block_storm_test.ts"];
+/** Tests wait a good part of their time, so two processes of them share two cores well. Each has servers of its own. */
+const DEFAULT_LANES = navigator.hardwareConcurrency > 1 ? 2 : 1;
+/** Files a process runs. */
+const BATCH = 8;
+
+interface Counts {
+  passed: number;
+  failed: number;
+  ignored: number;
+}
+
 type Sets = { fast?: boolean | undefined; chaos?: boolean | undefined };
 
 async function main(): Promise<number> {
   const { values: options, positionals: words } = readArguments();
   const files = (await testFiles("tests")).filter((file) => isChosen(file, options, words)).sort();
   if (files.length === 0) return fail("No test file matches");
+  const isAlone = (file: string) => ALONE.some((path) => file.startsWith(path));
+  const beside = batchesOf(files.filter((file) => !isAlone(file)));
+  const alone = batchesOf(files.filter(isAlone));
+  const lanes = Math.min(Number(options.jobs ?? DEFAULT_LANES) || 1, Math.max(beside.length, 1));
+  const running = new Set<Deno.ChildProcess>();
+  // The servers are to stop in order as well.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      beside.length = alone.length = 0;
+      for (const child of running) kill(child);
+    });
+  }
+  const counts: Counts = { passed: 0, failed: 0, ignored: 0 };
   await using servers = new AsyncDisposableStack();
-  const env = options.full ? await startServers(servers) : {};
-  if (!env) return 1;
-  const jobs = Number(options.jobs ?? 1);
+  const envs: Record<string, string>[] = [];
+  for (let i = 0; i < lanes; i++) {
+    const env = options.full ? await startServers(servers) : {};
+    if (!env) return 1;
+    envs.push(env);
+  }
+  const work = async (env: Record<string, string>, batches: string[][]) => {
+    for (let batch = batches.shift(); batch; batch = batches.shift()) {
+      await runFiles(batch, { env, filter: options.filter, counts, running });
+    }
+  };
+  await Promise.all(envs.map((env) => work(env, beside)));
+  await work(envs[0]!, alone);
+  await servers.disposeAsync();
+  const skipped = counts.ignored > 0 ? `, ${counts.ignored} skipped` : "";
+  if (counts.passed + counts.failed === 0) print("No test ran");
+  print(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
+  return counts.failed > 0 || counts.passed === 0 ? 1 : 0;
+}
+
+/** So many that each lane ends at about the same time, and so few that starting them costs little. */
+function batchesOf(files: string[]): string[][] {
+  return Array.from(
+    { length: Math.ceil(files.length / BATCH) },
+    (_, i) => files.slice(i * BATCH, (i + 1) * BATCH),
+  );
+}
+
+interface Batch {
+  env: Record<string, string>;
+  filter: string | undefined;
+  /** Added to. */
+  counts: Counts;
+  running: Set<Deno.ChildProcess>;
+}
+
+async function runFiles(files: string[], { env, filter, counts, running }: Batch): Promise<void> {
   const [program, args] = boundToParent([
     ...[Deno.execPath(), "test", "-A", "--no-check"],
-    ...(jobs > 1 ? ["--parallel"] : []),
-    ...(options.filter === undefined ? [] : ["--filter", options.filter]),
+    ...(filter === undefined ? [] : ["--filter", filter]),
     ...files,
   ]);
   const child = new Deno.Command(program, {
     args,
     cwd: ROOT,
-    env: { ...env, DENO_JOBS: String(jobs), ...(Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }) },
+    env: { ...env, ...(Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }) },
     stdin: "null",
     stdout: "piped",
-    stderr: "inherit",
+    stderr: "piped",
   }).spawn();
-  // The servers are to stop in order as well.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => kill(child));
-  const counts = await follow(child.stdout);
+  running.add(child);
+  const failedBefore = counts.failed;
+  const block = new Block();
+  await Promise.all([follow(child.stdout, block, counts), follow(child.stderr, block, counts)]);
   const { success } = await child.status;
+  running.delete(child);
+  block.flush();
   // A process that died tells no number of its own.
-  if (!success && counts.failed === 0) counts.failed = 1;
-  const skipped = counts.ignored > 0 ? `, ${counts.ignored} skipped` : "";
-  await servers.disposeAsync();
-  if (counts.passed + counts.failed === 0) print("No test ran");
-  print(`${counts.passed} passed, ${counts.failed} failed${skipped}`);
-  return counts.failed > 0 || counts.passed === 0 ? 1 : 0;
+  if (!success && counts.failed === failedBefore) counts.failed++;
 }
 
 function readArguments() {
@@ -109,28 +166,50 @@ async function startServers(stack: AsyncDisposableStack): Promise<Record<string,
   return env;
 }
 
+/** What one process says of one file, shown together, so that those beside each other can be told apart. */
+class Block {
+  #lines: string[] = [];
+
+  push(line: string): void {
+    if (/^running \d+ tests? from /.test(plain(line))) this.flush();
+    this.#lines.push(line);
+  }
+
+  flush(): void {
+    for (const line of this.#lines.splice(0)) print(line);
+  }
+}
+
 /** Passes the output on and adds up its closing lines, like `FAILED | 4 passed (2 steps) | 1 failed | 3 ignored (5s)`. */
-async function follow(output: ReadableStream<Uint8Array>) {
-  const counts = { passed: 0, failed: 0, ignored: 0 };
+async function follow(output: ReadableStream<Uint8Array>, block: Block, counts: Counts): Promise<void> {
+  for await (const line of linesOf(output)) {
+    block.push(line);
+    count(line, counts);
+  }
+}
+
+async function* linesOf(output: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   let line = "";
   const decoder = new TextDecoder();
   for await (const chunk of output) {
-    writeAll(chunk);
     const lines = (line + decoder.decode(chunk, { stream: true })).split("\n");
     line = lines.pop()!;
-    for (const each of lines) count(each, counts);
+    yield* lines;
   }
-  count(line, counts);
   // A process that died left its line unfinished.
-  if (line !== "") print("");
-  return counts;
+  if (line !== "") yield line;
 }
 
-function count(line: string, counts: { passed: number; failed: number; ignored: number }): void {
+/** Without colours. */
+function plain(line: string): string {
   // deno-lint-ignore no-control-regex
-  const plain = line.replaceAll(/\x1b\[[0-9;]*m/g, "");
-  if (!/^(ok|FAILED) \| \d+ passed.* \(\S+\)$/.test(plain)) return;
-  for (const [, number, what] of plain.matchAll(/(\d+) (passed|failed|ignored)/g)) {
+  return line.replaceAll(/\x1b\[[0-9;]*m/g, "");
+}
+
+function count(line: string, counts: Counts): void {
+  const told = plain(line);
+  if (!/^(ok|FAILED) \| \d+ passed.* \(\S+\)$/.test(told)) return;
+  for (const [, number, what] of told.matchAll(/(\d+) (passed|failed|ignored)/g)) {
     counts[what as keyof typeof counts] += Number(number);
   }
 }
