@@ -95,9 +95,9 @@ export class VkFetch {
 
   /** Goes with the next request of this account to VK. */
   async captchaAnswered(userId: string, answer: CaptchaAnswer): Promise<void> {
-    const sealed = this.options.secret.seal("vk-captcha", new TextEncoder().encode(JSON.stringify(answer)), userId);
+    const sealed = this.#sealed("vk-captcha", JSON.stringify(answer), userId);
     try {
-      await this.options.cache.set(captchaKey(userId), sealed.toBase64(), CAPTCHA_MS);
+      await this.options.cache.set(captchaKey(userId), sealed, CAPTCHA_MS);
     } catch (error) {
       if (!(error instanceof CacheUnavailable)) throw error;
       throw new AppError("overloaded", "The answer cannot be kept for now", { retryAfter: 1 });
@@ -180,27 +180,30 @@ export class VkFetch {
   }
 
   async #kept<T>(key: string): Promise<{ value: T; fetched_at: string } | undefined> {
-    const text = await this.#orWithout(this.options.cache.get(key));
-    if (!text) return undefined;
-    try {
-      return JSON.parse(text);
-    } catch {
-      // Damaged is as good as lost.
-      return undefined;
-    }
+    return this.#opened("vk-answer", await this.#orWithout(this.options.cache.get(key)), key);
   }
 
   async #keep(key: string, text: string): Promise<void> {
-    if (text.length <= ANSWER_BOUND) await this.#orWithout(this.options.cache.set(key, text, KEPT_MS));
+    if (text.length > ANSWER_BOUND) return;
+    await this.#orWithout(this.options.cache.set(key, this.#sealed("vk-answer", text, key), KEPT_MS));
   }
 
   async #captcha(userId: string): Promise<CaptchaAnswer | undefined> {
-    const text = await this.#orWithout(this.options.cache.take(captchaKey(userId)));
-    if (!text) return undefined;
+    return this.#opened("vk-captcha", await this.#orWithout(this.options.cache.take(captchaKey(userId))), userId);
+  }
+
+  /** What VK tells of people is theirs who asked: whoever reads the cache reads nothing. */
+  #sealed(purpose: string, text: string, context: string): string {
+    return this.options.secret.seal(purpose, new TextEncoder().encode(text), context).toBase64();
+  }
+
+  #opened<T>(purpose: string, sealed: string | null | undefined, context: string): T | undefined {
+    if (!sealed) return undefined;
     try {
-      const plain = this.options.secret.open("vk-captcha", Uint8Array.fromBase64(text), userId);
+      const plain = this.options.secret.open(purpose, Uint8Array.fromBase64(sealed), context);
       return JSON.parse(new TextDecoder().decode(plain));
     } catch {
+      // Damaged, or of another secret, is as good as lost.
       return undefined;
     }
   }

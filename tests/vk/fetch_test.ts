@@ -171,6 +171,39 @@ Deno.test("What was kept is never shown to another account, nor under another to
   assert.equal((await problem(it.profile("friend", "105"))).code, "vk-unavailable", "not even when VK is away");
 });
 
+Deno.test("What is kept says nothing to whoever reads the cache, and nothing under another key or secret", async () => {
+  await using shared = new MemoryCache();
+  const written = new Map<string, string>();
+  const cache = Object.assign(Object.create(shared) as Cache, {
+    set: (key: string, value: string, ttlMs: number) => {
+      if (key.startsWith("vk:answer:")) written.set(key, value);
+      return shared.set(key, value, ttlMs);
+    },
+    get: (key: string) => shared.get(key),
+  });
+  await using it = await fetching(ADA, { cache });
+  const { value } = await it.profile("ada", "108");
+  const [[key, kept]] = [...written] as [[string, string]];
+  assert.ok(value.last_name.length > 2);
+  for (const text of [kept, new TextDecoder().decode(Uint8Array.fromBase64(kept))]) {
+    for (const said of [value.last_name, "fetched_at"]) assert.ok(!text.includes(said), said);
+  }
+  const asked = async (target: string) => {
+    it.fake.forget();
+    assert.equal((await it.profile("ada", target)).stale, false);
+    return it.fake.log.length > 0;
+  };
+  assert.equal(await asked("108"), false);
+  await shared.set(key.replace("108", "105"), kept, 60_000);
+  assert.equal(await asked("105"), true, "one answer is none under the key of another");
+  await shared.set(
+    key,
+    new Secret("t".repeat(32)).seal("vk-answer", new TextEncoder().encode("{}"), key).toBase64(),
+    60_000,
+  );
+  assert.equal(await asked("108"), true, "nor one that another secret sealed");
+});
+
 Deno.test("A dead token is dropped at once, is not tried again and gives no older answer", async () => {
   const holders = { ada: { token: "fake-user-101", version: "7" } };
   await using it = await fetching(holders, { freshMs: 0 });
