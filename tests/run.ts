@@ -36,7 +36,7 @@ async function main(): Promise<number> {
   const isAlone = (file: string) => ALONE.some((path) => file.startsWith(path));
   const beside = batchesOf(files.filter((file) => !isAlone(file)));
   const alone = batchesOf(files.filter(isAlone));
-  const lanes = Math.min(Number(options.jobs ?? DEFAULT_LANES) || 1, Math.max(beside.length, 1));
+  const lanes = Math.max(1, Math.min(Math.trunc(Number(options.jobs ?? DEFAULT_LANES)) || 1, beside.length));
   const running = new Set<Deno.ChildProcess>();
   // The servers are to stop in order as well.
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -55,7 +55,10 @@ async function main(): Promise<number> {
   }
   const work = async (env: Record<string, string>, batches: string[][]) => {
     for (let batch = batches.shift(); batch; batch = batches.shift()) {
-      await runFiles(batch, { env, filter: options.filter, counts, running });
+      const { passed, failed, ignored } = await runFiles(batch, { env, filter: options.filter, running });
+      counts.passed += passed;
+      counts.failed += failed;
+      counts.ignored += ignored;
     }
   };
   await Promise.all(envs.map((env) => work(env, beside)));
@@ -78,12 +81,10 @@ function batchesOf(files: string[]): string[][] {
 interface Batch {
   env: Record<string, string>;
   filter: string | undefined;
-  /** Added to. */
-  counts: Counts;
   running: Set<Deno.ChildProcess>;
 }
 
-async function runFiles(files: string[], { env, filter, counts, running }: Batch): Promise<void> {
+async function runFiles(files: string[], { env, filter, running }: Batch): Promise<Counts> {
   const [program, args] = boundToParent([
     ...[Deno.execPath(), "test", "-A", "--no-check"],
     ...(filter === undefined ? [] : ["--filter", filter]),
@@ -98,14 +99,15 @@ async function runFiles(files: string[], { env, filter, counts, running }: Batch
     stderr: "piped",
   }).spawn();
   running.add(child);
-  const failedBefore = counts.failed;
+  const counts: Counts = { passed: 0, failed: 0, ignored: 0 };
   const block = new Block();
   await Promise.all([follow(child.stdout, block, counts), follow(child.stderr, block, counts)]);
   const { success } = await child.status;
   running.delete(child);
   block.flush();
   // A process that died tells no number of its own.
-  if (!success && counts.failed === failedBefore) counts.failed++;
+  if (!success && counts.failed === 0) counts.failed = 1;
+  return counts;
 }
 
 function readArguments() {
