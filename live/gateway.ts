@@ -58,7 +58,7 @@ export class Gateway implements AsyncDisposable {
     private readonly sql: Sql,
     private readonly stream: EventStream,
     private readonly log: Log,
-    private readonly lease: { readonly holds: boolean } = FOR_GOOD,
+    private readonly lease: { readonly holds: boolean; readonly leftMs?: number } = FOR_GOOD,
   ) {
     this.#position = stream.position;
     stream.consume((events) => this.#enqueue({ events }));
@@ -70,6 +70,11 @@ export class Gateway implements AsyncDisposable {
 
   socketsOf(userId: string): number {
     return this.#listeners.countOf(userId);
+  }
+
+  /** Milliseconds; undefined where it needs none. */
+  get leaseLeftMs(): number | undefined {
+    return this.lease.leftMs;
   }
 
   /** Whether it takes listeners now. */

@@ -18,6 +18,11 @@ export class Lease {
     return this.now() < this.#until;
   }
 
+  /** Milliseconds it still holds if nobody asks for it again. */
+  get leftMs(): number {
+    return Math.max(0, this.#until - this.now());
+  }
+
   /** The lease that was asked for at this moment was granted. */
   granted(askedAt: number): void {
     this.#until = Math.max(this.#until, askedAt + LEASE_MS - MARGIN_MS);

@@ -43,7 +43,7 @@ export async function metricsText(
     bounded(countJobs(ctx.sql)),
     bounded(eventLag(ctx.sql, ctx.stream.position)),
   ]);
-  const { sockets, stats: { frames, resets, tooSlow } } = ctx.gateway;
+  const { sockets, leaseLeftMs, stats: { frames, resets, tooSlow } } = ctx.gateway;
   return [
     ...(hosts ? actorMetrics(hosts) : []),
     metric("gauge", "actor_calls_waiting", "Calls to actors under way", ctx.actors.waiting),
@@ -51,6 +51,9 @@ export async function metricsText(
     metric("counter", "live_frames_total", "Frames sent", frames),
     metric("counter", "live_resets_total", "Listeners told to read anew", resets),
     metric("counter", "live_too_slow_total", "Listeners let go for being too slow", tooSlow),
+    ...(leaseLeftMs === undefined ? [] : [
+      metric("gauge", "live_lease_seconds", "How long sockets may still be sent to; 0 while not", leaseLeftMs / 1000),
+    ]),
     metric("gauge", "stream_position", "The last event this node knows", ctx.stream.position),
     metric("gauge", "stream_stalled", "1 while this node's caches may be behind", Number(ctx.stream.stalled)),
     ...(jobs ? [metric("gauge", "jobs", "Jobs by state", labelled("state", jobs))] : []),
@@ -88,6 +91,7 @@ function actorMetrics(hosts: HostStats[]): string[] {
     (["user", "page", "feed"] as const).map((kind) => [kind, sum(({ activations }) => activations[kind])]),
   );
   return [
+    metric("gauge", "actor_partitions", "Partitions whose actors are here", sum(({ partitions }) => partitions)),
     metric("gauge", "actor_activations", "Actors in memory", labelled("kind", kinds)),
     metric("gauge", "actor_mailbox_waiting", "Commands waiting in mailboxes", sum(({ waiting }) => waiting)),
     metric(

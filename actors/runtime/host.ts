@@ -128,7 +128,7 @@ export class Host {
       waiting += actor.mailbox.size;
     }
     const { commits, statements, ms } = this.#committer.stats;
-    return { activations, waiting, ...this.#stats, commits, statements, commitMs: ms };
+    return { partitions: this.#epochs.size, activations, waiting, ...this.#stats, commits, statements, commitMs: ms };
   }
 
   #activate(ref: Ref): Activation {

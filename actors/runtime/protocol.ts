@@ -88,6 +88,8 @@ export type FromWorker =
 
 /** Counters of one worker, for `/metrics`. */
 export interface HostStats {
+  /** Those it was granted. */
+  partitions: number;
   activations: Record<KindName, number>;
   waiting: number;
   turns: number;

@@ -19,6 +19,8 @@ for (const [what, asked, now, holds] of TABLE) {
     const lease = new Lease(() => now);
     for (const at of asked) lease.granted(at);
     assert.equal(lease.holds, holds);
+    assert.equal(lease.leftMs > 0, holds);
+    assert.ok(lease.leftMs <= LEASE_MS - MARGIN_MS);
   });
 }
 
