@@ -136,8 +136,8 @@ async function holdAgainstTable(node: NodeProcess, world: World, stretch: number
     const missing = must.filter(({ seq }) => !heard.has(seq));
     const came = frames.map(({ seq, connection }) => `${seq}@${connection}`);
     assert.deepEqual(missing, [], `${who} missed what they should have heard, and heard ${came}`);
-    for (const position of await notificationsToHear(node.sql, listener.person.id, from, upTo)) {
-      assert.ok(heard.has(position), `${who} missed the notification at ${position}, and heard ${came}`);
+    for (const { position, kind } of await notificationsToHear(node.sql, listener.person.id, from, upTo)) {
+      assert.ok(heard.has(position), `${who} missed the notification of a ${kind} at ${position}, and heard ${came}`);
       world.notified++;
     }
     // What was repeated from before this stretch was judged in its own.

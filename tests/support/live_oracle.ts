@@ -29,19 +29,25 @@ export async function readEvents(sql: Sql, after: number, upTo: number): Promise
  * Where the notifications of a stretch stand that a person must have heard of: those they see now and saw ever since, as what they
  * tell of was neither undone nor hidden in between. Not of likes: one that is taken back as it is told, and given again, is no news.
  */
-export async function notificationsToHear(sql: Sql, user: string, after: number, upTo: number): Promise<number[]> {
-  const rows = await sql.query<{ position: number }>(
-    `select n.position from visible_notifications($1) n
+export async function notificationsToHear(
+  sql: Sql,
+  user: string,
+  after: number,
+  upTo: number,
+): Promise<{ position: number; kind: string }[]> {
+  return await sql.query<{ position: number; kind: string }>(
+    `select n.position, n.kind from visible_notifications($1) n
     where n.position > $2 and n.position <= $3 and n.kind <> 'like'
       and (n.kind not in ('follower', 'request') or exists (
         select from follows f where f.page_id = n.about and f.user_id = n.who and f.created_at <= n.at))
       and (n.kind <> 'accepted' or exists (
         select from follows f where f.page_id = n.about and f.user_id = n.user_id and f.created_at <= n.at))
+      -- A private page may have been left and come back to.
       and not exists (
-        select from events e where e.page_id = n.page_id and e.kind in ('page.hidden', 'page.shown') and e.seq > $2 and e.seq <= $3)`,
+        select from events e where e.page_id = n.page_id and e.seq > $2 and e.seq <= $3 and (e.kind in ('page.hidden', 'page.shown')
+          or n.kind in ('reply', 'tag') and e.kind = 'follow.changed' and e.user_id = $1 and e.seq > n.position))`,
     [user, after, upTo],
   );
-  return rows.map(({ position }) => position);
 }
 
 type Audience = "none" | "pages" | "posts";
