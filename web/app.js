@@ -6,8 +6,17 @@ import { clearFound } from "./app/following.js";
 import { hangUp, listen } from "./app/live.js";
 import { $, attempt, onSubmit, say, whenSessionEnds } from "./app/page.js";
 import { closePost, takeShown } from "./app/post_view.js";
-import { account, allowPictures, call, forbidPictures, keepTokens, keyOf } from "./app/session.js";
-import { send, setAccount, tokens } from "./app/session.js";
+import {
+  account,
+  allowPictures,
+  call,
+  forbidPictures,
+  keepTokens,
+  keyOf,
+  send,
+  setAccount,
+  tokens,
+} from "./app/session.js";
 import { clearUnready, readUnready } from "./app/unready.js";
 import "./app/writing.js";
 

@@ -11,7 +11,7 @@ import { openTestDatabase } from "../support/pglite.ts";
 const log = new Log("error");
 
 async function withServer(work: (send: (letter: Sent) => Promise<string>, sql: Sql) => Promise<void>): Promise<void> {
-  await using sql = await database();
+  await using sql = await openTestDatabase();
   await using server: MailServer = await startMailServer(sql, { host: "127.0.0.1", port: 0, log: new Log("error") });
   const transport = nodemailer.createTransport({ host: "127.0.0.1", port: server.port });
   await work(async ({ to, messageId, raw, text }) => {
@@ -30,11 +30,6 @@ interface Sent {
   messageId?: string;
   text?: string;
   raw?: string;
-}
-
-async function database() {
-  const sql = await openTestDatabase();
-  return sql;
 }
 
 Deno.test("Two letters to one address both arrive, newest first, whatever the case (S4-11)", () =>
@@ -103,7 +98,7 @@ Deno.test("With the database away a letter is not taken, and may be later", asyn
 });
 
 Deno.test("The mail process comes back on its port, stays away once closed, and is told no secret of its parent", async () => {
-  await using sql = await database();
+  await using sql = await openTestDatabase();
   const folder = await Deno.makeTempDir({ prefix: "rookery-test-" });
   Deno.env.set("ADMIN_PASSWORD", "Passw0rd!");
   try {

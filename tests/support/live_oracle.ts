@@ -42,10 +42,15 @@ export async function notificationsToHear(
         select from follows f where f.page_id = n.about and f.user_id = n.who and f.created_at <= n.at))
       and (n.kind <> 'accepted' or exists (
         select from follows f where f.page_id = n.about and f.user_id = n.user_id and f.created_at <= n.at))
-      -- A private page may have been left and come back to.
       and not exists (
-        select from events e where e.page_id = n.page_id and e.seq > $2 and e.seq <= $3 and (e.kind in ('page.hidden', 'page.shown')
-          or n.kind in ('reply', 'tag') and e.kind = 'follow.changed' and e.user_id = $1 and e.seq > n.position))`,
+        select from events e where e.page_id = n.page_id and e.kind in ('page.hidden', 'page.shown') and e.seq > $2 and e.seq <= $3)
+      -- Whoever left a private page and came back to it saw nothing of it between.
+      and not (n.kind in ('reply', 'tag')
+        and exists (select from pages p join users u on u.id = $1
+          where p.id = n.page_id and p.is_private and p.owner_id <> u.id and u.role = 'user')
+        and exists (select from events e
+          where e.page_id = n.page_id and e.kind = 'follow.changed' and e.user_id = $1 and e.data->>'state' = 'following'
+            and e.seq > n.position and e.seq <= $3))`,
     [user, after, upTo],
   );
 }
