@@ -10,10 +10,12 @@ import {
   type PostRow,
   updatePost,
 } from "../db/posts.ts";
+import { renderPost } from "../render.ts";
 import { byRow } from "./by.ts";
 import type { NewPost, PageCommand, PageState } from "./page.ts";
 import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
 
+/** The reply is the post as its author sees it, as JSON: nobody but the caller reads it, and a text is cheaper to hand over. */
 export function publish(state: PageRow, post: NewPost, at: string): Decision<PageState> {
   const { id, text, tagged, place, reply_to, photos } = post;
   const row = { id, page_id: state.id, author_id: state.owner.id, text, tagged, place, reply_to, at };
@@ -43,7 +45,7 @@ export function publish(state: PageRow, post: NewPost, at: string): Decision<Pag
       created_at: at,
       updated_at: at,
     };
-    return { value: created, jobs: crops(photos.map((photo) => photo.id)) };
+    return { value: JSON.stringify(renderPost(created)), jobs: crops(photos.map((photo) => photo.id)) };
   };
   if (photos.length === 0) return commit(reply_to === null ? createPost : createReply, row, outcome);
   return commit(

@@ -10,6 +10,7 @@ import { Gate } from "./http/gate.ts";
 import { Idempotency } from "./http/idempotency.ts";
 import { problem } from "./http/problem.ts";
 import { RateLimiter } from "./http/rate_limit.ts";
+import { PathRouter } from "./http/router.ts";
 import { Uploads } from "./http/uploads.ts";
 import { jobRoutes } from "./jobs.ts";
 import { kvRoutes } from "./kv.ts";
@@ -40,8 +41,8 @@ const LONG_WAIT_MS = 20_000;
 /** The whole HTTP surface. `app.fetch(request, { address })` serves it. */
 export function buildApi(ctx: AppContext): Api {
   const api: Api = { ...emptyApi(ctx), uploads: new Uploads(ctx.photos.staging) };
-  // Before the routes themselves, which are then only told of in the document.
-  if (!ctx.config.ROLES.includes("kv")) forwardKv(api);
+  const hasKv = ctx.config.ROLES.includes("kv");
+  if (!hasKv) forwardKv(api);
   for (
     const routes of [
       userRoutes,
@@ -55,7 +56,8 @@ export function buildApi(ctx: AppContext): Api {
       feedRoutes,
       notificationRoutes,
       searchRoutes,
-      kvRoutes,
+      // Those that are handed on are only told of in the document.
+      (api: Api) => kvRoutes(hasKv ? api : { ...api, app: new Hono() }),
       mailRoutes,
       jobRoutes,
       vkRoutes,
@@ -85,7 +87,7 @@ export function buildKvApi(ctx: ServiceContext): Api<ServiceContext> {
 
 function emptyApi<C extends ServiceContext>(ctx: C): Api<C> {
   return {
-    app: new Hono(),
+    app: new Hono({ router: new PathRouter() }),
     ctx,
     limiter: new RateLimiter(ctx.cache, ctx.config.RATE_LIMITS),
     idempotency: new Idempotency(ctx.sql, ctx.secret),

@@ -86,12 +86,13 @@ export function postRoutes(api: Api): void {
       reply_to: body.reply_to ?? null,
       photos: await received!.photos(body.photos ?? []),
     };
-    const row = await ctx.actors.ask<PostRow>(
+    const json = await ctx.actors.ask<string>(
       { kind: "page", id: page },
       { type: "create_post", by: caller, post } as PageCommand,
       { receipt: receipt?.id },
     );
-    return await whenReady(ctx, caller, row);
+    if (post.photos.length === 0) return { status: 201, json, headers: locationOf(id) };
+    return await photosReady(ctx, caller, { id, photos: post.photos });
   });
 
   endpoint(api, {
@@ -271,15 +272,25 @@ export async function visiblePost(ctx: AppContext, caller: Caller, id: string): 
   throw new AppError("not-found", `There is no post "${id}"`);
 }
 
-/** Waits a while for a post's photos: 201 when it is ready, 202 where it is not, or has failed. */
 async function whenReady(ctx: AppContext, caller: Caller, row: PostRow): Promise<Answer> {
-  const headers = { Location: `/api/v1/posts/${row.id}` };
-  if (row.state === "ready") return answer(201, renderPost(row), headers);
-  await ctx.photos.waiting.until(row.photos.map(({ id }) => id), READY_WITHIN_MS);
+  return row.state === "ready" ? answer(201, renderPost(row), locationOf(row.id)) : await photosReady(ctx, caller, row);
+}
+
+/** Waits a while for a post's photos: 201 when it is ready, 202 where it is not, or has failed. */
+async function photosReady(
+  ctx: AppContext,
+  caller: Caller,
+  { id, photos }: { id: string; photos: readonly { id: string }[] },
+): Promise<Answer> {
+  await ctx.photos.waiting.until(photos.map(({ id }) => id), READY_WITHIN_MS);
   // As after any write: what is answered is known to this node's feeds.
   await ctx.stream.applied((await sequencerState(ctx.sql)).seq);
-  const now = await visiblePost(ctx, caller, row.id);
-  return answer(now.state === "ready" ? 201 : 202, renderPost(now), headers);
+  const now = await visiblePost(ctx, caller, id);
+  return answer(now.state === "ready" ? 201 : 202, renderPost(now), locationOf(id));
+}
+
+function locationOf(id: string): Record<string, string> {
+  return { Location: `/api/v1/posts/${id}` };
 }
 
 /** Tagged people by their logins; an unknown one is named. */

@@ -4,6 +4,8 @@ const pool = new Uint8Array(100 * RANDOM_BYTES);
 let used = pool.length;
 
 let lastMs = 0;
+/** `lastMs` as an id begins with it. */
+let time = "";
 let counter = 0;
 
 /** A UUIDv7 (RFC 9562 §5.7): sorts by time, and strictly upwards within a thread. */
@@ -12,21 +14,28 @@ export function newId(now = Date.now()): string {
     crypto.getRandomValues(pool);
     used = 0;
   }
-  const random = pool.subarray(used, used += RANDOM_BYTES);
+  const at = used;
+  used += RANDOM_BYTES;
   if (now > lastMs) {
-    lastMs = now;
+    setTime(now);
     // Room to count upwards within the millisecond.
-    counter = ((random[0]! & 0x07) << 8) | random[1]!;
+    counter = ((pool[at]! & 0x07) << 8) | pool[at + 1]!;
   } else if (++counter > 0xfff) {
-    lastMs++;
+    setTime(lastMs + 1);
     counter = 0;
   }
-  const ms = lastMs.toString(16).padStart(12, "0");
-  const sequence = (0x7000 | counter).toString(16);
-  const variant = ((random[2]! & 0x3f) | 0x80).toString(16).padStart(2, "0");
-  let rest = variant;
-  for (let i = 3; i < RANDOM_BYTES; i++) rest += HEX[random[i]!]!;
-  return `${ms.slice(0, 8)}-${ms.slice(8)}-${sequence}-${rest.slice(0, 4)}-${rest.slice(4)}`;
+  let id = `${time}-7${HEX[counter >> 8]![1]}${HEX[counter & 0xff]}-${HEX[(pool[at + 2]! & 0x3f) | 0x80]}${
+    HEX[pool[at + 3]!]
+  }-`;
+  for (let i = at + 4; i < at + RANDOM_BYTES; i++) id += HEX[pool[i]!]!;
+  return id;
+}
+
+/** Written once a millisecond, however many ids it has. */
+function setTime(ms: number): void {
+  lastMs = ms;
+  const hex = ms.toString(16).padStart(12, "0");
+  time = `${hex.slice(0, 8)}-${hex.slice(8)}`;
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));

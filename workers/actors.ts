@@ -40,8 +40,8 @@ function begin({ database, codeKey }: WorkerInit): void {
     fault: (ref, error) =>
       send({ type: "fault", ref, error: error instanceof Error ? String(error.stack) : String(error) }),
   });
-  self.onmessage = ({ data }: MessageEvent<ToWorker[]>) => {
-    for (const message of data) handle(host, message);
+  self.onmessage = ({ data }: MessageEvent<string>) => {
+    for (const message of JSON.parse(data) as ToWorker[]) handle(host, message);
   };
   setInterval(() => host.sweep(), SWEEP_MS);
   send({ type: "ready" });

@@ -1,7 +1,7 @@
 import { recording } from "../../db/moderation_log.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
 import type { ProblemCode } from "../../errors.ts";
-import type { EventKind, SequencedEvent } from "./protocol.ts";
+import type { EventKind } from "./protocol.ts";
 
 /**
  * One SQL statement that takes any number of turns, checks each turn's partition epoch and writes everything of a turn or
@@ -51,7 +51,9 @@ ${receipts}
 ${records === undefined ? "" : `, ${recording(records, writers)}`}
 ${tells === undefined ? "" : `, ${telling(tells, records === undefined ? writers : [...writers, "recorded"])}`}
 select a.turn, a.result, ${
-      tells === undefined ? "null" : `case when row_number() over () = 1 then ${TOLD} end`
+      tells === undefined
+        ? "null as seq, null"
+        : `(select seq from numbered) as seq, case when row_number() over () = 1 then ${TOLD}::text end`
     } as events
 from answers a`;
   const receipted = refused === undefined
@@ -179,7 +181,8 @@ export class Committer {
   #lanes = new Map<string, Lane>();
   readonly stats = { commits: 0, statements: 0, ms: 0 };
 
-  constructor(private readonly sql: Sql, private readonly onEvents: (events: SequencedEvent[]) => void) {}
+  /** `onEvents` gets those of each statement, as a JSON array. */
+  constructor(private readonly sql: Sql, private readonly onEvents: (events: string) => void) {}
 
   submit(commit: Commit<object, unknown>, turn: Turn): Promise<Committed> {
     let lane = this.#lanes.get(commit.name);
@@ -236,7 +239,7 @@ export class Committer {
     this.stats.commits += turns.length;
     // Few bring one, and a write that finds nothing to do costs the statement a twentieth of its time.
     const { name, text } = turns.some(({ receipt }) => receipt !== undefined) && commit.receipted || commit;
-    const answers = await this.sql.query<{ turn: number; result: unknown; events: SequencedEvent[] | null }>(
+    const answers = await this.sql.query<{ turn: number; result: unknown; seq: number | null; events: string | null }>(
       text,
       [JSON.stringify(rows), partitions],
       name,
@@ -244,7 +247,6 @@ export class Committer {
     // On one of the rows: what the statement as a whole has told.
     const events = answers.find((answer) => answer.events)?.events;
     if (events) this.onEvents(events);
-    const seq = events?.at(-1)?.seq ?? null;
-    return new Map(answers.map(({ turn, result }) => [turn, { result, seq }]));
+    return new Map(answers.map(({ turn, result, seq }) => [turn, { result, seq }]));
   }
 }

@@ -25,7 +25,8 @@ interface Activation {
 }
 
 export interface HostPorts {
-  committed(events: SequencedEvent[]): void;
+  /** `events`: of one statement, as a JSON array. */
+  committed(events: string): void;
   facet(ref: Ref, value: unknown): void;
   fenced(partition: number): void;
   fault(ref: Ref, error: unknown): void;

@@ -205,7 +205,7 @@ export class Pool implements Actors {
       case "reply":
         return this.#reply(message);
       case "committed":
-        return this.options.onCommitted(message.events);
+        return this.options.onCommitted(JSON.parse(message.events));
       case "facet":
         return this.options.onFacet(message.ref, message.value);
       case "stats":

@@ -65,7 +65,10 @@ export type EventKind =
   | "account.changed"
   | "user.deleted";
 
-/** From the pool to a worker. Batches, because a message costs more than what it carries. */
+/**
+ * From the pool to a worker, as JSON: it is short, and a structured clone costs more. Batches, because a message costs more than
+ * what it carries.
+ */
 export type ToWorker =
   | { type: "ask"; call: number; ref: Ref; command: Command; deadline: number; receipt?: string }
   | { type: "grant"; partition: number; epoch: number }
@@ -73,13 +76,13 @@ export type ToWorker =
   | { type: "tell"; ref: Ref; command: Command }
   | { type: "inspect"; call: number };
 
-/** From a worker to the pool. Order within a worker is the order of commits. */
+/** From a worker to the pool, as structured clones: long texts in it would be escaped and read again. Order within a worker is the order of commits. */
 export type FromWorker =
   | { type: "ready" }
   /** `seq`: the last event of the turn's statement, to be waited for; `jobs`: those it committed that are due now. */
   | { type: "reply"; call: number; reply: Reply; seq?: number; jobs?: readonly JobRef[] }
-  /** What was just committed, in the order of its numbers; sent before the replies. */
-  | { type: "committed"; events: SequencedEvent[] }
+  /** What was just committed, in the order of its numbers, as Postgres wrote it; sent before the replies. */
+  | { type: "committed"; events: string }
   /** What the main thread may remember of an actor; sent before the reply that made it so. */
   | { type: "facet"; ref: Ref; value: unknown }
   | { type: "fenced"; partition: number }

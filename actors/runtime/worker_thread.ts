@@ -16,7 +16,7 @@ export function startWorkerThread(init: WorkerInit): Promise<HostThread> {
   const early: FromWorker[] = [];
   return new Promise((resolve, reject) => {
     const thread: HostThread = {
-      post: (messages: ToWorker[]) => worker.postMessage(messages),
+      post: (messages: ToWorker[]) => worker.postMessage(JSON.stringify(messages)),
       onMessages: (listen) => {
         listener = listen;
         listen(early.splice(0));

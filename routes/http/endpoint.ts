@@ -343,6 +343,8 @@ function render(
       return new Response(null, { status: 304, headers });
     }
   }
+  // Of an answer whose length it tells, the runtime sends head and body one after the other; a chunked one costs one call.
+  headers["transfer-encoding"] = "chunked";
   return new Response(text, { status, headers });
 }
 

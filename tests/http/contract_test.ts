@@ -234,6 +234,10 @@ Deno.test("What is not there is 404, another method 405 with what is allowed, bo
   const { slug, headers } = await app.call("PUT", "/security/login", { undeclared: true });
   assert.equal(slug, "method-not-allowed");
   assert.equal(headers.get("allow"), "POST");
+  // The name of what every object has is a method like any other.
+  for (const method of ["constructor", "__proto__", "toString"]) {
+    isRefusal(method, await app.call(method, "/users/me", { undeclared: true }), 405);
+  }
 });
 
 Deno.test("Every answer names its request and forbids sniffing, problems too", async () => {

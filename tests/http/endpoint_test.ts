@@ -155,3 +155,35 @@ Deno.test("A request repeated after an unknown outcome runs under the receipt of
   ]);
   assert.equal(receipts.length, 2);
 });
+
+Deno.test("A JSON answer is chunked, so that it goes out at once; of another version of HTTP, and without a body, it tells its length", async () => {
+  await using cache = new MemoryCache();
+  const api = testApi(cache);
+  endpoint(api, { ...about, method: "get", path: "/long", etag: true }, () => answer(200, { text: "x".repeat(2_000) }));
+  endpoint(api, { ...about, method: "delete", path: "/long" }, () => answer(204));
+  const served = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request) => api.app.fetch(request),
+  );
+  const ask = async (request: string) => {
+    using connection = await Deno.connect({ hostname: "127.0.0.1", port: served.addr.port });
+    await connection.write(new TextEncoder().encode(`${request}\r\nhost: x\r\nconnection: close\r\n\r\n`));
+    const [head = "", body = ""] = (await new Response(connection.readable).text()).split("\r\n\r\n", 2);
+    return { head, body };
+  };
+  const chunked = await ask("GET /api/v1/long HTTP/1.1");
+  assert.match(chunked.head, /transfer-encoding: chunked/);
+  assert.doesNotMatch(chunked.head, /content-length/);
+  assert.match(chunked.body, /^7db\r\n\{"text":"x{2000}"\}\r\n0$/);
+  const old = await ask("GET /api/v1/long HTTP/1.0");
+  assert.match(old.head, /content-length: 2011/);
+  assert.doesNotMatch(old.head, /transfer-encoding/);
+  const etag = /etag: (.*)/.exec((await ask("GET /api/v1/long HTTP/1.1")).head)![1]!.trim();
+  for (const bodyless of [`GET /api/v1/long HTTP/1.1\r\nif-none-match: ${etag}`, "DELETE /api/v1/long HTTP/1.1"]) {
+    const { head, body } = await ask(bodyless);
+    assert.match(head, /^HTTP\/1.1 (304|204)/);
+    assert.doesNotMatch(head, /transfer-encoding/);
+    assert.equal(body, "");
+  }
+  await served.shutdown();
+});
