@@ -1,4 +1,4 @@
-import { pgbench, ratioRow, type Row, say, signIn, startInstallation, wrk } from "./harness.ts";
+import { pgbench, ratioRow, repeating, type Row, say, signIn, startInstallation, wrk } from "./harness.ts";
 import { fillWorld, idOf } from "./world.ts";
 
 const READERS = 64;
@@ -48,12 +48,7 @@ export async function benchFeedRead({ posts, seconds }: { posts: number; seconds
     await sql.query("create index bench_time on posts (published_at desc, id desc) where state = 'ready'");
   });
   const tokens = await signIn(installation.url, READERS);
-  const script = `local tokens = { ${tokens.map((token) => `"Bearer ${token}"`).join(", ")} }
-local n = 0
-request = function()
-  n = n % #tokens + 1
-  return wrk.format("GET", "/api/v1/feed", { ["Authorization"] = tokens[n] })
-end`;
+  const script = repeating(tokens.map((token) => ({ method: "GET", path: "/api/v1/feed", token })));
   const rows: Row[] = [];
   for (const clients of [16, 64]) {
     await wrk(installation.url, { connections: clients, seconds: 2, script });

@@ -116,6 +116,37 @@ export async function wrk(
   };
 }
 
+export interface LoadRequest {
+  method: "GET" | "POST" | "PUT" | "DELETE";
+  path: string;
+  token: string;
+  json?: string;
+}
+
+/** The script that sends these, one after another and over again. They are made beforehand, so that the load takes little of the machine. */
+export function repeating(requests: readonly LoadRequest[]): string {
+  const parts = requests.map(({ method, path, token, json }) =>
+    `{ ${
+      [method, path, `Bearer ${token}`, ...(json === undefined ? [] : [json])].map((part) => JSON.stringify(part)).join(
+        ", ",
+      )
+    } }`
+  );
+  return `local parts = { ${parts.join(",\n")} }
+local made, n = {}, 0
+init = function()
+  for i, part in ipairs(parts) do
+    local headers = { ["Authorization"] = part[3] }
+    if part[4] then headers["Content-Type"] = "application/json" end
+    made[i] = wrk.format(part[1], part[2], headers, part[4])
+  end
+end
+request = function()
+  n = n % #made + 1
+  return made[n]
+end`;
+}
+
 /** `pgbench -M prepared` with this script, as the reference. */
 export async function pgbench(
   databaseUrl: string,

@@ -1,5 +1,15 @@
-import { inTurns, pgbench, pgbenchRow, type Row, signIn, startInstallation, WARM_UP_S, wrk } from "./harness.ts";
-import { fillWorld, idOf } from "./world.ts";
+import {
+  inTurns,
+  pgbench,
+  pgbenchRow,
+  repeating,
+  type Row,
+  signIn,
+  startInstallation,
+  WARM_UP_S,
+  wrk,
+} from "./harness.ts";
+import { fillWorld, idOf, uuidOf } from "./world.ts";
 
 const LIKERS = 200;
 
@@ -24,13 +34,10 @@ export async function benchHotLikes({ seconds }: { seconds: number }): Promise<R
   });
   const tokens = await signIn(installation.url, LIKERS);
   // Everybody likes, then everybody takes it back, and so on: each request changes something.
-  const script = `local tokens = { ${tokens.map((token) => `"Bearer ${token}"`).join(", ")} }
-local n, method = 0, "PUT"
-request = function()
-  n = n + 1
-  if n > #tokens then n = 1; method = method == "PUT" and "DELETE" or "PUT" end
-  return wrk.format(method, "/api/v1/posts/00000003-0000-7000-8000-000000000001/like", { ["Authorization"] = tokens[n] })
-end`;
+  const path = `/api/v1/posts/${uuidOf("post", 1)}/like`;
+  const script = repeating(
+    (["PUT", "DELETE"] as const).flatMap((method) => tokens.map((token) => ({ method, path, token }))),
+  );
   const rows: Row[] = [];
   await wrk(installation.url, { connections: 64, seconds: WARM_UP_S, script });
   for (const clients of [16, 64]) {

@@ -1,5 +1,5 @@
 import sharp from "sharp";
-import { ratioRow, type Row, run, say, signIn, startInstallation, wrk } from "./harness.ts";
+import { ratioRow, repeating, type Row, run, say, signIn, startInstallation, wrk } from "./harness.ts";
 import { fillWorld } from "./world.ts";
 
 const CORES = navigator.hardwareConcurrency;
@@ -94,12 +94,7 @@ async function feedBeside(picture: Uint8Array, seconds: number): Promise<Row> {
   const { url } = installation;
   const tokens = await signIn(url, READERS);
   const people = await authors(url, tokens.slice(0, CROPS));
-  const script = `local tokens = { ${tokens.map((token) => `"Bearer ${token}"`).join(", ")} }
-local n = 0
-request = function()
-  n = n % #tokens + 1
-  return wrk.format("GET", "/api/v1/feed", { ["Authorization"] = tokens[n] })
-end`;
+  const script = repeating(tokens.map((token) => ({ method: "GET", path: "/api/v1/feed", token })));
   for (const person of people.slice(0, CORES)) await upload(url, person, picture);
   await wrk(url, { connections: 16, seconds: 2, script });
   const quiet = await wrk(url, { connections: 16, seconds, script });

@@ -1,6 +1,17 @@
 import type { Sql } from "../db/sql.ts";
-import { inTurns, pgbench, pgbenchRow, type Row, say, signIn, startInstallation, WARM_UP_S, wrk } from "./harness.ts";
-import { fillWorld, idOf } from "./world.ts";
+import {
+  inTurns,
+  pgbench,
+  pgbenchRow,
+  repeating,
+  type Row,
+  say,
+  signIn,
+  startInstallation,
+  WARM_UP_S,
+  wrk,
+} from "./harness.ts";
+import { fillWorld, idOf, uuidOf } from "./world.ts";
 
 const AUTHORS = 64;
 
@@ -17,18 +28,10 @@ export async function benchPostWrite({ seconds }: { seconds: number }): Promise<
     fillWorld(sql, { people: 1_000, posts: 20_000, follows: 20, readers: AUTHORS })
   );
   const tokens = await signIn(installation.url, AUTHORS);
-  const script = `local tokens = { ${tokens.map((token) => `"Bearer ${token}"`).join(", ")} }
-local pages = { ${
-    Array.from({ length: AUTHORS }, (_, i) =>
-      `"/api/v1/pages/00000002-0000-7000-8000-${(i + 1).toString(16).padStart(12, "0")}/posts"`).join(", ")
-  } }
-local body = '{"text":"A post of the usual length, as a person might write it about their day"}'
-local n = 0
-request = function()
-  n = n % #tokens + 1
-  return wrk.format("POST", pages[n],
-    { ["Authorization"] = tokens[n], ["Content-Type"] = "application/json" }, body)
-end`;
+  const json = JSON.stringify({ text: "A post of the usual length, as a person might write it about their day" });
+  const script = repeating(
+    tokens.map((token, i) => ({ method: "POST", path: `/api/v1/pages/${uuidOf("page", i + 1)}/posts`, token, json })),
+  );
   const rows: Row[] = [];
   await wrk(installation.url, { connections: 64, seconds: WARM_UP_S, script });
   for (const clients of [16, 64]) {

@@ -2,9 +2,18 @@ import { hashPassword } from "../security/passwords.ts";
 import type { Sql } from "../db/sql.ts";
 import { PASSWORD } from "./harness.ts";
 
-/** The id of the n-th person, page or post of a kind, as SQL over an integer expression. */
-export const idOf = (kind: "user" | "page" | "post", n: string) =>
-  `('0000000${{ user: 1, page: 2, post: 3 }[kind]}-0000-7000-8000-' || lpad(to_hex((${n})::bigint), 12, '0'))::uuid`;
+type Kind = "user" | "page" | "post";
+
+/** The id of the n-th person, page or post, as SQL over an integer expression. */
+export const idOf = (kind: Kind, n: string) => `('${beginning(kind)}' || lpad(to_hex((${n})::bigint), 12, '0'))::uuid`;
+
+export function uuidOf(kind: Kind, n: number): string {
+  return beginning(kind) + n.toString(16).padStart(12, "0");
+}
+
+function beginning(kind: Kind): string {
+  return `0000000${{ user: 1, page: 2, post: 3 }[kind]}-0000-7000-8000-`;
+}
 
 export interface World {
   people: number;
