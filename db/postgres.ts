@@ -1,4 +1,5 @@
 /** The full installation's driver: a real Postgres through `pg`. */
+import { setImmediate } from "node:timers";
 import pg from "pg";
 import { type Param, type Sql, SqlError } from "./sql.ts";
 import { encodeParam, parserOf } from "./values.ts";
@@ -31,6 +32,7 @@ export function connectPostgres(url: string, options: PostgresOptions): Sql {
 
 class PostgresSql implements Sql {
   private readonly pool: pg.Pool;
+  private kept: Link | undefined;
 
   constructor(url: string, options: PostgresOptions) {
     this.pool = new pg.Pool({
@@ -51,41 +53,55 @@ class PostgresSql implements Sql {
   }
 
   query<Row>(text: string, params: readonly Param[] = [], name?: string): Promise<Row[]> {
-    return new Promise((resolve, reject) => this.run(text, params, name, 1, resolve as Resolve, reject));
+    return new Promise((resolve, reject) => this.run({ text, params, name }, 1, resolve as Resolve, reject));
   }
 
   // Callbacks, as each promise of `pg` would cost another turn of the microtask queue.
-  private run(
-    text: string,
-    params: readonly Param[],
-    name: string | undefined,
-    attempt: number,
-    done: Resolve,
-    fail: Fail,
-  ) {
+  private run(statement: Statement, attempt: number, done: Resolve, fail: Fail): void {
+    const kept = this.kept;
+    if (kept) {
+      this.kept = undefined;
+      return this.send(kept, statement, attempt, done, fail);
+    }
     this.pool.connect((refused, client, release) => {
-      if (refused || !client) return fail(unavailable(refused));
-      let values: unknown[];
-      try {
-        values = params.map(encodeParam);
-      } catch (error) {
-        release();
-        return fail(new SqlError(messageOf(error), "fault"));
+      if (refused || !client) fail(unavailable(refused));
+      else this.send({ client, release }, statement, attempt, done, fail);
+    });
+  }
+
+  private send(link: Link, statement: Statement, attempt: number, done: Resolve, fail: Fail): void {
+    const { text, params, name } = statement;
+    let values: unknown[];
+    try {
+      values = params.map(encodeParam);
+    } catch (error) {
+      link.release();
+      return fail(new SqlError(messageOf(error), "fault"));
+    }
+    link.client.query(name ? { text, values, name } : { text, values }, (error: unknown, result: pg.QueryResult) => {
+      if (!error) {
+        this.keep(link);
+        return done(result.rows);
       }
-      client.query(name ? { text, values, name } : { text, values }, (error: unknown, result: pg.QueryResult) => {
-        if (!error) {
-          release();
-          return done(result.rows);
-        }
-        const mapped = failure(error);
-        // Such a prepared statement stays broken on its connection; it was refused before it ran.
-        const stale = name !== undefined && (mapped.code === "0A000" || mapped.code === "26000");
-        release(stale || mapped.kind === "lost");
-        // Two statements waited for each other: this one was undone, and the other has what it needs.
-        const deadlocked = mapped.code === "40P01";
-        if ((stale || deadlocked) && attempt < ATTEMPTS) this.run(text, params, name, attempt + 1, done, fail);
-        else fail(mapped);
-      });
+      const mapped = failure(error);
+      // Such a prepared statement stays broken on its connection; it was refused before it ran.
+      const stale = name !== undefined && (mapped.code === "0A000" || mapped.code === "26000");
+      link.release(stale || mapped.kind === "lost");
+      // Two statements waited for each other: this one was undone, and the other has what it needs.
+      const deadlocked = mapped.code === "40P01";
+      if ((stale || deadlocked) && attempt < ATTEMPTS) this.run(statement, attempt + 1, done, fail);
+      else fail(mapped);
+    });
+  }
+
+  /** Until this turn of the event loop ends, a statement that follows takes the connection at once; the pool would need a tick and a timer. */
+  private keep(link: Link): void {
+    if (this.kept || this.pool.waitingCount > 0) return link.release();
+    this.kept = link;
+    setImmediate(() => {
+      if (this.kept !== link) return;
+      this.kept = undefined;
+      link.release();
     });
   }
 
@@ -110,6 +126,16 @@ class PostgresSql implements Sql {
   }
 }
 
+interface Statement {
+  text: string;
+  params: readonly Param[];
+  name: string | undefined;
+}
+/** A connection that was taken out of the pool. */
+interface Link {
+  client: pg.PoolClient;
+  release: (broken?: boolean) => void;
+}
 type Resolve = (rows: unknown[]) => void;
 type Fail = (error: SqlError) => void;
 

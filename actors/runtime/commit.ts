@@ -196,37 +196,45 @@ export class Committer {
 
   #pump(lane: Lane): void {
     while (lane.waiting.length > 0 && lane.inFlight < IN_FLIGHT) {
-      const turns = lane.waiting.splice(0, MOST_TURNS);
       lane.inFlight++;
-      void this.#run(lane.commit, turns).finally(() => {
-        lane.inFlight--;
-        this.#pump(lane);
-      });
+      void this.#run(lane, lane.waiting.splice(0, MOST_TURNS));
     }
   }
 
-  async #run(commit: Commit<object, unknown>, turns: Waiting[]): Promise<void> {
+  async #run(lane: Lane, turns: Waiting[]): Promise<void> {
     const start = performance.now();
+    const outcomes = await this.#outcomes(lane.commit, turns);
+    this.stats.ms += performance.now() - start;
+    lane.inFlight--;
+    // The next statement is on its way before these turns go on: the database need not wait for them.
+    this.#pump(lane);
+    for (const [index, outcome] of outcomes.entries()) {
+      if ("error" in outcome) turns[index]!.reject(outcome.error);
+      else turns[index]!.resolve(outcome);
+    }
+  }
+
+  /** Of each turn, in their order. */
+  async #outcomes(
+    commit: Commit<object, unknown>,
+    turns: readonly Waiting[],
+  ): Promise<(Committed | { error: unknown })[]> {
     try {
       const answers = await this.#statement(commit, turns);
-      turns.forEach((turn, index) => {
-        const answer = answers.get(index);
-        if (answer) turn.resolve(answer);
-        else turn.reject(new Fenced(`partition ${turn.partition} is not at epoch ${turn.epoch} any more`));
-      });
+      return turns.map(({ partition, epoch }, index) =>
+        answers.get(index) ?? { error: new Fenced(`partition ${partition} is not at epoch ${epoch} any more`) }
+      );
     } catch (error) {
+      const refused = error instanceof SqlError && error.kind !== "lost" && error.kind !== "unavailable";
+      if (turns.length === 1 || !refused) return turns.map(() => ({ error }));
       // One turn's broken rule must not cost the others: each gets its own statement.
-      if (turns.length > 1 && error instanceof SqlError && error.kind !== "lost" && error.kind !== "unavailable") {
-        for (const turn of turns) await this.#run(commit, [turn]);
-      } else {
-        for (const turn of turns) turn.reject(error);
-      }
-    } finally {
-      this.stats.ms += performance.now() - start;
+      const outcomes = [];
+      for (const turn of turns) outcomes.push(...await this.#outcomes(commit, [turn]));
+      return outcomes;
     }
   }
 
-  async #statement(commit: Commit<object, unknown>, turns: Waiting[]): Promise<Map<number, Committed>> {
+  async #statement(commit: Commit<object, unknown>, turns: readonly Waiting[]): Promise<Map<number, Committed>> {
     const rows = turns.map(({ partition, epoch, receipt, row }, turn) => ({
       ...row,
       turn,

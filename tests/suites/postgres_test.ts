@@ -73,6 +73,27 @@ Deno.test({
 });
 
 Deno.test({
+  name: "Postgres statements that follow each other keep a connection from nobody who waits for it",
+  ...options,
+  fn: async () => {
+    const sql = connectPostgres(url!, { max: 1 });
+    let following = true;
+    const chain = (async () => {
+      let length = 0;
+      for (; following && length < 2_000; length++) await sql.query("select 1");
+      return length;
+    })();
+    await sql.query("select 2");
+    following = false;
+    assert.ok(await chain < 2_000, "the other one came last");
+    // One that is kept for whoever follows in this turn is given back with all others.
+    await sql.query("select 3");
+    await sql[Symbol.asyncDispose]();
+    assert.equal(await kindOf(sql.query("select 4")), "unavailable");
+  },
+});
+
+Deno.test({
   name: "Postgres statements that wait for each other in a circle all succeed",
   ...options,
   fn: async () => {

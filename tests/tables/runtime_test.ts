@@ -75,6 +75,7 @@ class FakeSql implements Sql {
     return rows.filter(({ epoch }) => epoch === this.epoch).map(({ turn, n }) => ({
       turn,
       result: { total: this.total += n },
+      seq: null,
       events: null,
     })) as Row[];
   }
@@ -142,6 +143,22 @@ Deno.test("Host takes one message at a time, in their order, and lets nothing ou
   await Promise.all(asked);
   assert.deepEqual(order, ["first", "get", "second"]);
   assert.deepEqual(sql.statements, [1, 1]);
+});
+
+Deno.test("Host sends the next statement before the turns of the last one go on", async () => {
+  const { sql, ask, host } = started();
+  const gate = sql.gate = Promise.withResolvers();
+  // How many statements were on their way when the first turn was answered.
+  const first = Promise.withResolvers<number>();
+  const answer = () => first.resolve(sql.statements.length);
+  host.ask({ kind: "page", id: "a" }, { command: { type: "add" }, deadline: Infinity, arrived: 0, answer });
+  await settled();
+  const second = ask({ type: "add", n: 1 }, { id: "b" });
+  await settled();
+  assert.deepEqual(sql.statements, [1]);
+  gate.resolve();
+  assert.equal(await first.promise, 2);
+  await second;
 });
 
 Deno.test("Host puts the messages of a hot actor into one statement while another runs", async () => {
