@@ -33,6 +33,14 @@ const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 /** Where nobody else can have sockets, nobody waits for the end of a lease. */
 const FOR_GOOD = { holds: true };
 
+/** A listener that the loop does not reach yet. */
+interface CatchUp {
+  /** The last event in what it knows of its pages; -1 while that is still being read. */
+  asOf: number;
+  /** The last block of each page that the loop has met since. */
+  blocks: Map<string, number>;
+}
+
 type Item = { events: SequencedEvent[] } | { joins: Connection; done: (joined: boolean) => void };
 
 /**
@@ -46,8 +54,8 @@ export class Gateway implements AsyncDisposable {
   /** The last event the loop has dealt with. */
   #position: number;
   #waiters: { seq: number; resolve: () => void }[] = [];
-  /** Sockets that catch up, which the loop does not reach yet; and which of them are sent something at this moment. */
-  #catchingUp = new Set<Connection>();
+  /** Sockets that catch up, and which of them are sent something at this moment. */
+  #catchingUp = new Map<Connection, CatchUp>();
   #sending = new Map<Connection, Promise<void>>();
   #joining = 0;
   #turns: (() => void)[] = [];
@@ -103,9 +111,10 @@ export class Gateway implements AsyncDisposable {
       return connection;
     }
     await this.#turn();
-    this.#catchingUp.add(connection);
+    const state: CatchUp = { asOf: -1, blocks: new Map() };
+    this.#catchingUp.set(connection, state);
     try {
-      await this.#catchUp(connection, cursor);
+      await this.#catchUp(connection, cursor, state);
     } catch (error) {
       this.log.warn("a listener could not join", { error });
       connection.close(CLOSE.restarting, "try again");
@@ -197,7 +206,7 @@ export class Gateway implements AsyncDisposable {
     );
   }
 
-  async #catchUp(connection: Connection, cursor: LiveCursor | undefined): Promise<void> {
+  async #catchUp(connection: Connection, cursor: LiveCursor | undefined, state: CatchUp): Promise<void> {
     let { seq: head, pages } = await listenerSnapshot(this.sql, connection.userId);
     const reason = cursor && await this.#resetReason(cursor, head);
     const start = cursor && !reason ? cursor.seq : head;
@@ -211,9 +220,11 @@ export class Gateway implements AsyncDisposable {
       // What the replay shows must be judged by the same pages that the live stream starts with.
       connection.pages.clear();
       connection.hidden.clear();
+      state.asOf = head;
       for (const { id, visible } of pages) {
         connection.pages.add(id);
-        if (!visible) connection.hidden.add(id);
+        // The loop may be ahead of what was read, and a block that it has dealt with is acknowledged.
+        if (!visible || (state.blocks.get(id) ?? -1) > head) connection.hidden.add(id);
       }
       if (!await this.#replay(connection, head)) return;
       if (await new Promise<boolean>((done) => this.#enqueue({ joins: connection, done }))) return;
@@ -299,7 +310,7 @@ export class Gateway implements AsyncDisposable {
       events.filter((event) => coming.has(event.page_id) || this.#listeners.audienceOf(event).length > 0),
     );
     for (const event of events) {
-      if (hides(event)) { for (const connection of this.#catchingUp) hide(connection, event.page_id!); }
+      if (hides(event)) this.#hideFromJoiners(event);
       const audience = this.#listeners.audienceOf(event)
         .filter((connection) => connection.live && event.seq > connection.from);
       if (audience.length === 0) continue;
@@ -307,6 +318,14 @@ export class Gateway implements AsyncDisposable {
       this.#listeners.follow(event, audience);
     }
     this.#position = events.at(-1)!.seq;
+  }
+
+  #hideFromJoiners({ seq, page_id }: SequencedEvent): void {
+    for (const [connection, { asOf, blocks }] of this.#catchingUp) {
+      blocks.set(page_id!, seq);
+      // What it has read may know more than the loop: that the page is shown again.
+      if (seq > asOf) hide(connection, page_id!);
+    }
   }
 
   async #send(events: SequencedEvent[], audience: () => Connection[]): Promise<void> {
