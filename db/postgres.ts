@@ -96,7 +96,7 @@ class PostgresSql implements Sql {
 
   /** Until this turn of the event loop ends, a statement that follows takes the connection at once; the pool would need a tick and a timer. */
   private keep(link: Link): void {
-    if (this.kept || this.pool.waitingCount > 0) return link.release();
+    if (this.kept || this.pool.ending || this.pool.waitingCount > 0) return link.release();
     this.kept = link;
     setImmediate(() => {
       if (this.kept !== link) return;

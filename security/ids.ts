@@ -5,7 +5,7 @@ let used = pool.length;
 
 let lastMs = 0;
 /** `lastMs` as an id begins with it. */
-let time = "";
+let time = "00000000-0000";
 let counter = 0;
 
 /** A UUIDv7 (RFC 9562 §5.7): sorts by time, and strictly upwards within a thread. */

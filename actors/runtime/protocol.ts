@@ -9,7 +9,7 @@ export interface Ref {
   id: string;
 }
 
-/** What an actor is asked to do: a word and plain data. */
+/** What an actor is asked to do: a word and plain data, as JSON can say it. */
 export interface Command {
   type: string;
 }

@@ -68,7 +68,15 @@ Deno.test({
     await account.getByRole("combobox").selectOption("moderator");
     await dialog.getByRole("button", { name: "Cancel" }).click();
     assert.equal(await account.getByRole("combobox").inputValue(), "user");
-    await account.getByRole("combobox").selectOption("moderator");
+    // Called off and asked again in one breath: the second question is not taken for the first.
+    // deno-lint-ignore no-explicit-any -- an element of the page
+    await account.getByRole("combobox").evaluate((select: any) => {
+      for (const again of [false, true]) {
+        select.value = "moderator";
+        select.dispatchEvent(new Event("change"));
+        if (!again) select.ownerDocument.getElementById("act-cancel").click();
+      }
+    });
     await dialog.getByRole("button", { name: "Change the role" }).click();
     await dialog.waitFor({ state: "hidden" });
     assert.equal(await account.getByRole("combobox").inputValue(), "moderator");

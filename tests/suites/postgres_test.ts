@@ -76,7 +76,7 @@ Deno.test({
   name: "Postgres statements that follow each other keep a connection from nobody who waits for it",
   ...options,
   fn: async () => {
-    const sql = connectPostgres(url!, { max: 1 });
+    await using sql = connectPostgres(url!, { max: 1 });
     let following = true;
     const chain = (async () => {
       let length = 0;

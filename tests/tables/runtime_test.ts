@@ -151,7 +151,12 @@ Deno.test("Host sends the next statement before the turns of the last one go on"
   // How many statements were on their way when the first turn was answered.
   const first = Promise.withResolvers<number>();
   const answer = () => first.resolve(sql.statements.length);
-  host.ask({ kind: "page", id: "a" }, { command: { type: "add" }, deadline: Infinity, arrived: 0, answer });
+  host.ask({ kind: "page", id: "a" }, {
+    command: { type: "add", n: 1 } as CountCommand,
+    deadline: Infinity,
+    arrived: 0,
+    answer,
+  });
   await settled();
   const second = ask({ type: "add", n: 1 }, { id: "b" });
   await settled();

@@ -37,8 +37,8 @@ export function ask({ title, name, work, until = false, needsReason = false, wor
       setWorking(question.working = true);
       try {
         const done = await work({ reason: form.reason.value.trim(), until: untilOf(form.until.value) });
+        if (asked === question) leave();
         resolve(done ?? true);
-        if (asked === question) dialog.close();
       } catch (problem) {
         if (asked === question && problem.status !== 401) return tell(problem.message, true);
         reject(problem);
@@ -71,18 +71,25 @@ async function tellReach(path, question) {
   }
 }
 
-// What has begun is not called off any more.
-dialog.addEventListener("cancel", (event) => asked.working && event.preventDefault());
-dialog.addEventListener("close", () => {
-  const { working, callOff } = asked;
+/** What has begun is not called off any more. At once, as the event `close` may come when the next is asked already. */
+function leave() {
+  const question = asked;
   asked = undefined;
-  if (!working) callOff();
+  dialog.close();
+  if (question && !question.working) question.callOff();
+}
+
+dialog.addEventListener("cancel", (event) => {
+  event.preventDefault();
+  if (!asked?.working) leave();
 });
-$("act-cancel").addEventListener("click", () => dialog.close());
+// A browser may close it without asking.
+dialog.addEventListener("close", () => !dialog.open && leave());
+$("act-cancel").addEventListener("click", leave);
 
 /** Whoever asked is gone. */
 export function callOff() {
-  dialog.close();
+  leave();
 }
 
 /** A block of what is at `path`, which is asked about first. */
