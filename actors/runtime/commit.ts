@@ -197,44 +197,38 @@ export class Committer {
   #pump(lane: Lane): void {
     while (lane.waiting.length > 0 && lane.inFlight < IN_FLIGHT) {
       lane.inFlight++;
-      void this.#run(lane, lane.waiting.splice(0, MOST_TURNS));
+      void this.#run(lane.commit, lane.waiting.splice(0, MOST_TURNS), () => {
+        lane.inFlight--;
+        this.#pump(lane);
+      });
     }
   }
 
-  async #run(lane: Lane, turns: Waiting[]): Promise<void> {
-    const start = performance.now();
-    const outcomes = await this.#outcomes(lane.commit, turns);
-    this.stats.ms += performance.now() - start;
-    lane.inFlight--;
-    // The next statement is on its way before these turns go on: the database need not wait for them.
-    this.#pump(lane);
-    for (const [index, outcome] of outcomes.entries()) {
-      if ("error" in outcome) turns[index]!.reject(outcome.error);
-      else turns[index]!.resolve(outcome);
-    }
-  }
-
-  /** Of each turn, in their order. */
-  async #outcomes(
-    commit: Commit<object, unknown>,
-    turns: readonly Waiting[],
-  ): Promise<(Committed | { error: unknown })[]> {
+  /** `ended`: the lane is free. The next statement is on its way before these turns go on: the database need not wait for them. */
+  async #run(commit: Commit<object, unknown>, turns: Waiting[], ended: () => void): Promise<void> {
+    let answers: Map<number, Committed>;
     try {
-      const answers = await this.#statement(commit, turns);
-      return turns.map(({ partition, epoch }, index) =>
-        answers.get(index) ?? { error: new Fenced(`partition ${partition} is not at epoch ${epoch} any more`) }
-      );
+      answers = await this.#statement(commit, turns);
     } catch (error) {
       const refused = error instanceof SqlError && error.kind !== "lost" && error.kind !== "unavailable";
-      if (turns.length === 1 || !refused) return turns.map(() => ({ error }));
-      // One turn's broken rule must not cost the others: each gets its own statement.
-      const outcomes = [];
-      for (const turn of turns) outcomes.push(...await this.#outcomes(commit, [turn]));
-      return outcomes;
+      if (turns.length === 1 || !refused) {
+        ended();
+        for (const turn of turns) turn.reject(error);
+        return;
+      }
+      // One turn's broken rule must not cost the others: each gets its own statement, and goes on when that has ended.
+      for (const turn of turns) await this.#run(commit, [turn], turn === turns.at(-1) ? ended : () => {});
+      return;
+    }
+    ended();
+    for (const [index, turn] of turns.entries()) {
+      const answer = answers.get(index);
+      if (answer) turn.resolve(answer);
+      else turn.reject(new Fenced(`partition ${turn.partition} is not at epoch ${turn.epoch} any more`));
     }
   }
 
-  async #statement(commit: Commit<object, unknown>, turns: readonly Waiting[]): Promise<Map<number, Committed>> {
+  async #statement(commit: Commit<object, unknown>, turns: Waiting[]): Promise<Map<number, Committed>> {
     const rows = turns.map(({ partition, epoch, receipt, row }, turn) => ({
       ...row,
       turn,
@@ -247,11 +241,12 @@ export class Committer {
     this.stats.commits += turns.length;
     // Few bring one, and a write that finds nothing to do costs the statement a twentieth of its time.
     const { name, text } = turns.some(({ receipt }) => receipt !== undefined) && commit.receipted || commit;
+    const start = performance.now();
     const answers = await this.sql.query<{ turn: number; result: unknown; seq: number | null; events: string | null }>(
       text,
       [JSON.stringify(rows), partitions],
       name,
-    );
+    ).finally(() => this.stats.ms += performance.now() - start);
     // On one of the rows: what the statement as a whole has told.
     const events = answers.find((answer) => answer.events)?.events;
     if (events) this.onEvents(events);

@@ -61,6 +61,8 @@ class FakeSql implements Sql {
   /** Rows of each statement. */
   statements: number[] = [];
   error: Error | undefined;
+  /** Breaks the rule of `add`, with whatever goes in the same statement. */
+  unlucky: number | undefined;
   gate: PromiseWithResolvers<void> | undefined;
 
   async query<Row>(_: string, params: readonly unknown[] = [], name?: string): Promise<Row[]> {
@@ -72,6 +74,9 @@ class FakeSql implements Sql {
     this.statements.push(rows.length);
     await this.gate?.promise;
     if (this.error) throw this.error;
+    if (rows.some(({ n }) => n === this.unlucky)) {
+      throw new SqlError("a rule is broken", "constraint", "23505", "too_much");
+    }
     return rows.filter(({ epoch }) => epoch === this.epoch).map(({ turn, n }) => ({
       turn,
       result: { total: this.total += n },
@@ -164,6 +169,25 @@ Deno.test("Host sends the next statement before the turns of the last one go on"
   gate.resolve();
   assert.equal(await first.promise, 2);
   await second;
+});
+
+Deno.test("Host lets a broken rule cost its own turn only: the others get statements of their own, and go on with them", async () => {
+  const { sql, ask } = started();
+  sql.unlucky = 13;
+  const gate = sql.gate = Promise.withResolvers();
+  const first = ask({ type: "add", n: 1 }, { id: "a" });
+  await settled();
+  const together = [1, 13, 1].map(async (n, i) => {
+    const answer = await ask({ type: "add", n }, { id: `b${i}` });
+    return { said: answer.ok ? "ok" : answer.refusal.code, statements: sql.statements.length };
+  });
+  await settled();
+  gate.resolve();
+  await first;
+  const answers = await Promise.all(together);
+  assert.deepEqual(answers.map(({ said }) => said), ["ok", "uuid-taken", "ok"]);
+  assert.deepEqual(sql.statements, [1, 3, 1, 1, 1]);
+  assert.ok(answers[0]!.statements < 5, "it waited for statements of others");
 });
 
 Deno.test("Host puts the messages of a hot actor into one statement while another runs", async () => {
