@@ -223,8 +223,9 @@ export class Gateway implements AsyncDisposable {
       state.asOf = head;
       for (const { id, visible } of pages) {
         connection.pages.add(id);
+        if (!visible) connection.hidden.add(id);
         // The loop may be ahead of what was read, and a block that it has dealt with is acknowledged.
-        if (!visible || (state.blocks.get(id) ?? -1) > head) connection.hidden.add(id);
+        else if ((state.blocks.get(id) ?? -1) > head) hide(connection, id);
       }
       if (!await this.#replay(connection, head)) return;
       if (await new Promise<boolean>((done) => this.#enqueue({ joins: connection, done }))) return;

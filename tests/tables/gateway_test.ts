@@ -45,7 +45,7 @@ class World {
   }
 
   /** What a listener hears, as `type post` or `type page`. */
-  listen(id: string): { heard: string[]; joined: Promise<unknown> } {
+  listen(id: string, role: Caller["role"] = "user"): { heard: string[]; joined: Promise<unknown> } {
     const heard: string[] = [];
     const socket = {
       readyState: WebSocket.OPEN,
@@ -56,7 +56,7 @@ class World {
       },
       close: () => {},
     };
-    const caller = { id, sid: "s", role: "user", verified: true } as Caller;
+    const caller = { id, sid: "s", role, verified: true } as Caller;
     return { heard, joined: this.gateway.join(socket, caller, undefined, () => Promise.resolve(true)) };
   }
 
@@ -95,19 +95,24 @@ Deno.test("Gateway lets a joiner hear of a page that was blocked and shown again
   assert.deepEqual(first.heard, ["post.created post 11", "page.hidden p", "page.shown p", "post.created post 14"]);
 });
 
-Deno.test("Gateway tells a joiner of a block that came after it read its pages, and shows nothing of the page until it is shown again", async () => {
+Deno.test("Gateway tells a joiner of a block that came after it read its pages, and shows nothing of the page until it is shown again, but to staff", async () => {
   const world = new World();
   await world.listen("first").joined;
   // What was read before the block arrives after the loop has dealt with it.
   const release = world.hold("feed.listener_snapshot");
   const second = world.listen("second");
+  const staff = world.listen("staff", "moderator");
   await passed();
   world.snapshot = { seq: 12, pages: [{ id: PAGE, visible: false }] };
   world.happen([blocked(11), post(12)]);
   await passed();
   release();
-  await second.joined;
+  await Promise.all([second.joined, staff.joined]);
   world.happen([post(13), shown(14), post(15)]);
   await passed();
   assert.deepEqual(second.heard, ["page.hidden p", "page.shown p", "post.created post 15"]);
+  assert.deepEqual(staff.heard, [
+    ...["page.hidden p", "post.created post 12", "post.created post 13"],
+    ...["page.shown p", "post.created post 15"],
+  ]);
 });
