@@ -10,7 +10,8 @@ import { type Caller, isBlocked } from "../security/principals.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
-import { concerns, Frame, hide, hides, isTold, needsPost, notificationOf, type Shown } from "./frames.ts";
+import { concerns, Frame, hides, isTold, needsPost, notificationOf, type Shown } from "./frames.ts";
+import { Joiners } from "./joiners.ts";
 import { Listeners } from "./listeners.ts";
 
 /** Seconds between pings; told in `hello`. */
@@ -33,14 +34,6 @@ const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 /** Where nobody else can have sockets, nobody waits for the end of a lease. */
 const FOR_GOOD = { holds: true };
 
-/** A listener that the loop does not reach yet. */
-interface CatchUp {
-  /** The last event in what it knows of its pages; -1 while that is still being read. */
-  asOf: number;
-  /** The last block of each page that the loop has met since. */
-  blocks: Map<string, number>;
-}
-
 type Item = { events: SequencedEvent[] } | { joins: Connection; done: (joined: boolean) => void };
 
 /**
@@ -54,8 +47,8 @@ export class Gateway implements AsyncDisposable {
   /** The last event the loop has dealt with. */
   #position: number;
   #waiters: { seq: number; resolve: () => void }[] = [];
-  /** Sockets that catch up, and which of them are sent something at this moment. */
-  #catchingUp = new Map<Connection, CatchUp>();
+  #joiners = new Joiners();
+  /** Which of them are sent something at this moment. */
   #sending = new Map<Connection, Promise<void>>();
   #joining = 0;
   #turns: (() => void)[] = [];
@@ -111,15 +104,14 @@ export class Gateway implements AsyncDisposable {
       return connection;
     }
     await this.#turn();
-    const state: CatchUp = { asOf: -1, blocks: new Map() };
-    this.#catchingUp.set(connection, state);
+    this.#joiners.add(connection);
     try {
-      await this.#catchUp(connection, cursor, state);
+      await this.#catchUp(connection, cursor);
     } catch (error) {
       this.log.warn("a listener could not join", { error });
       connection.close(CLOSE.restarting, "try again");
     } finally {
-      this.#catchingUp.delete(connection);
+      this.#joiners.remove(connection);
       this.#joining--;
       this.#turns.shift()?.();
     }
@@ -206,7 +198,7 @@ export class Gateway implements AsyncDisposable {
     );
   }
 
-  async #catchUp(connection: Connection, cursor: LiveCursor | undefined, state: CatchUp): Promise<void> {
+  async #catchUp(connection: Connection, cursor: LiveCursor | undefined): Promise<void> {
     let { seq: head, pages } = await listenerSnapshot(this.sql, connection.userId);
     const reason = cursor && await this.#resetReason(cursor, head);
     const start = cursor && !reason ? cursor.seq : head;
@@ -218,15 +210,7 @@ export class Gateway implements AsyncDisposable {
     connection.from = start;
     for (;;) {
       // What the replay shows must be judged by the same pages that the live stream starts with.
-      connection.pages.clear();
-      connection.hidden.clear();
-      state.asOf = head;
-      for (const { id, visible } of pages) {
-        connection.pages.add(id);
-        if (!visible) connection.hidden.add(id);
-        // The loop may be ahead of what was read, and a block that it has dealt with is acknowledged.
-        else if ((state.blocks.get(id) ?? -1) > head) hide(connection, id);
-      }
+      this.#joiners.know(connection, head, pages);
       if (!await this.#replay(connection, head)) return;
       if (await new Promise<boolean>((done) => this.#enqueue({ joins: connection, done }))) return;
       ({ seq: head, pages } = await listenerSnapshot(this.sql, connection.userId));
@@ -311,7 +295,7 @@ export class Gateway implements AsyncDisposable {
       events.filter((event) => coming.has(event.page_id) || this.#listeners.audienceOf(event).length > 0),
     );
     for (const event of events) {
-      if (hides(event)) this.#hideFromJoiners(event);
+      if (hides(event)) this.#joiners.hide(event);
       const audience = this.#listeners.audienceOf(event)
         .filter((connection) => connection.live && event.seq > connection.from);
       if (audience.length === 0) continue;
@@ -319,14 +303,6 @@ export class Gateway implements AsyncDisposable {
       this.#listeners.follow(event, audience);
     }
     this.#position = events.at(-1)!.seq;
-  }
-
-  #hideFromJoiners({ seq, page_id }: SequencedEvent): void {
-    for (const [connection, { asOf, blocks }] of this.#catchingUp) {
-      blocks.set(page_id!, seq);
-      // What it has read may know more than the loop: that the page is shown again.
-      if (seq > asOf) hide(connection, page_id!);
-    }
   }
 
   async #send(events: SequencedEvent[], audience: () => Connection[]): Promise<void> {
