@@ -3,9 +3,9 @@ import { photoByKey, type ShownPhoto } from "../db/photos.ts";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../errors.ts";
 import { type ByteRange, StorageError } from "../storage/storage.ts";
-import { photoCookie } from "./http/authenticate.ts";
-import { type Answer, answer, type Api, endpoint, PREFIX } from "./http/endpoint.ts";
+import { type Answer, answer, type Api, endpoint } from "./http/endpoint.ts";
 import { etagOf, matches } from "./http/etag.ts";
+import { noPhotoCookie, photoCookie, photoViewers } from "./http/photo_cookie.ts";
 
 const tags = ["Photos"];
 const TYPES: Record<string, string> = { jpeg: "image/jpeg", webp: "image/webp" };
@@ -20,7 +20,7 @@ export function photoRoutes(api: Api): void {
       method: "get",
       path,
       access: "optional",
-      cookie: true,
+      pictures: true,
       summary: variant ? "A photo, smaller" : "A photo at its full size",
       tags,
       params: z.object({ key, ...(variant && { width: z.enum(["1080", "320"]) }) }) as z.ZodObject<{ key: typeof key }>,
@@ -34,7 +34,8 @@ export function photoRoutes(api: Api): void {
         416: { description: "There is no such part" },
       },
     }, async ({ ctx, caller, params, request }) => {
-      const photo = await photoByKey(ctx.sql, caller?.id ?? null, params.key);
+      const viewers = caller ? [caller.id] : await photoViewers(ctx, request);
+      const photo = await seenByAny(ctx, viewers, params.key);
       const width = (params as { width?: string }).width;
       if (!photo || (width !== undefined && !photo.variants.includes(Number(width)))) {
         throw new AppError("not-found", "There is no such photo");
@@ -47,22 +48,29 @@ export function photoRoutes(api: Api): void {
     method: "put",
     path: "/photos/cookie",
     access: "signed-in",
-    summary: "For browsers: a cookie, good for pictures only, as long as the access token holds",
+    summary:
+      "For browsers: a cookie of this account's, good for pictures only, as long as an access token and its session",
     tags,
     answers: { 204: { description: "The cookie is set" } },
-  }, ({ ctx, request }) => {
-    const token = request.headers.get("authorization")!.replace(/^bearer +/i, "").trim();
-    return answer(204, undefined, { "set-cookie": photoCookie(ctx, `${PREFIX}/photos`, token) });
-  });
+  }, ({ ctx, caller }) => answer(204, undefined, { "set-cookie": photoCookie(ctx, caller) }));
 
   endpoint(api, {
     method: "delete",
     path: "/photos/cookie",
-    access: "anyone",
-    summary: "Take the cookie for pictures away",
+    access: "signed-in",
+    summary: "Take this account's cookie for pictures away; the end of the session ends it, too",
     tags,
     answers: { 204: { description: "The cookie is gone" } },
-  }, ({ ctx }) => answer(204, undefined, { "set-cookie": photoCookie(ctx, `${PREFIX}/photos`, null) }));
+  }, ({ ctx, caller }) => answer(204, undefined, { "set-cookie": noPhotoCookie(ctx, caller) }));
+}
+
+/** In a browser where several people are signed in, each sees what they may see. */
+async function seenByAny(ctx: AppContext, viewers: string[], key: string): Promise<ShownPhoto | undefined> {
+  for (const viewer of viewers.length > 0 ? viewers : [null]) {
+    const photo = await photoByKey(ctx.sql, viewer, key);
+    if (photo) return photo;
+  }
+  return undefined;
 }
 
 /** What a key names never changes, so its ETag needs no look at the file. */

@@ -24,7 +24,6 @@ async function enter() {
 }
 
 function leave() {
-  if (account) forbidPictures();
   keepTokens(null);
   close();
 }
@@ -85,7 +84,10 @@ onSubmit("sign-in", async ({ login, password }, form) => {
 });
 
 $("sign-out").addEventListener("click", ({ currentTarget }) =>
-  attempt(() => call("POST", "/security/logout").finally(leave), currentTarget));
+  attempt(async () => {
+    await forbidPictures();
+    await call("POST", "/security/logout").finally(leave);
+  }, currentTarget));
 
 if (tokens()) void attempt(enter).finally(() => showDoor(account === undefined));
 else showDoor(true);

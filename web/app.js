@@ -36,7 +36,6 @@ async function enter() {
 }
 
 function leave() {
-  if (account) forbidPictures();
   setAccount(undefined);
   keepTokens(null);
   hangUp();
@@ -120,6 +119,7 @@ $("sign-out").addEventListener("click", (event) =>
   attempt(async () => {
     // Otherwise the socket may be the first to say that the session has ended.
     hangUp();
+    await forbidPictures();
     await call("POST", "/security/logout").finally(leave);
   }, event.currentTarget));
 

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { AppContext, ServiceContext } from "../../context.ts";
 import { AppError } from "../../errors.ts";
 import type { Caller } from "../../security/principals.ts";
-import { authenticate, callerByCookie } from "./authenticate.ts";
+import { authenticate } from "./authenticate.ts";
 import { BODY_BOUND, parseJson, readJsonText, storable, unstorable, validated } from "./body.ts";
 import { etagOf, matches } from "./etag.ts";
 import type { Gate } from "./gate.ts";
@@ -40,8 +40,8 @@ export interface Definition<A extends Access, P extends Params, Q extends Params
   uploads?: UploadRules;
   /** Asked before a long body is read, so that whoever may not send it hears so first. Throws the refusal. */
   before?: (input: { ctx: C; caller: CallerOf<A>; params: z.output<P> }) => Promise<void>;
-  /** A browser's pictures come without a header: the caller may be known by the photo cookie. */
-  cookie?: boolean;
+  /** Pictures come many at a time: they do not use up what the account may ask otherwise. */
+  pictures?: boolean;
   /** Besides the general ones. */
   limit?: LimitName;
   /** Takes an `Idempotency-Key`. */
@@ -160,8 +160,7 @@ async function serve<
     const address = addressOf(c);
     rate = await api.limiter.check("general_address", address);
     const caller = await callerOf(ctx, definition, request);
-    // Pictures come many at a time, and must not use up what the rest needs.
-    if (caller && !definition.cookie) rate = await api.limiter.check("general_account", caller.id) ?? rate;
+    if (caller && !definition.pictures) rate = await api.limiter.check("general_account", caller.id) ?? rate;
     const params = definition.params ? matched(definition.params, c.req.param()) : {};
     const query = definition.query ? queried(definition.query, c.req.url) : {};
     if (definition.before && Uploads.heavy(request)) {
@@ -227,12 +226,12 @@ async function serve<
 
 async function callerOf(
   ctx: ServiceContext,
-  { access, cookie = false }: { access: Access; cookie?: boolean },
+  { access }: { access: Access },
   request: Request,
 ): Promise<Caller | undefined> {
   if (access === "anyone") return undefined;
   const header = request.headers.get("authorization");
-  if (access === "optional" && header === null) return cookie ? await callerByCookie(ctx, request) : undefined;
+  if (access === "optional" && header === null) return undefined;
   const caller = await authenticate(ctx, header);
   if (access === "admin" && caller.role !== "admin") {
     throw new AppError("forbidden", "Only an administrator may do that");

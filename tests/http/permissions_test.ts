@@ -259,7 +259,7 @@ const TABLE: Record<string, Row> = {
     path: ({ photo }) => `/photos/${photo}/320`,
   },
   "put /photos/cookie": { statuses: SIGNED_IN.replaceAll("200", "204") },
-  "delete /photos/cookie": { statuses: anyone(204) },
+  "delete /photos/cookie": { statuses: SIGNED_IN.replaceAll("200", "204") },
   "get /users/me/likes": { statuses: SIGNED_IN },
   "put /vk/token": { statuses: SIGNED_IN.replaceAll("200", "204"), body: vkToken },
   "delete /vk/token": { statuses: SIGNED_IN.replaceAll("200", "204") },

@@ -232,20 +232,6 @@ Deno.test("A photo of a private page is shown to those who may see the post at t
   assert.equal((await read(url)).status, 404);
 });
 
-Deno.test("The photo cookie shows pictures, is good for nothing else, and ends with the session", async () => {
-  const ada = await app.person();
-  const page = await app.page(ada, { is_private: true });
-  const { url } = (await app.post(ada, { photos: [png] }, page.id)).photos[0];
-  const { headers } = await app.call("PUT", "/photos/cookie", { token: ada.token });
-  const set = headers.get("set-cookie")!;
-  assert.match(set, /; Path=\/api\/v1\/photos; Max-Age=\d+; HttpOnly; SameSite=Strict$/);
-  const cookie = set.split(";")[0]!;
-  assert.equal((await read(url, { cookie })).status, 200);
-  assert.equal((await app.call("GET", "/users/me", { headers: { cookie } })).slug, "token-missing");
-  await app.ok("POST", "/security/logout", { token: ada.token });
-  assert.equal((await read(url, { cookie })).status, 404);
-});
-
 Deno.test("A photo has an ETag, is read in parts, and is never more than asked for", async () => {
   const ada = await app.person();
   const { url } = (await app.post(ada, { photos: [png] })).photos[0];

@@ -40,18 +40,28 @@ function refresh() {
     .finally(() => refreshing = undefined);
 }
 
-/** Pictures are asked for by the browser itself, which sends no token: a cookie stands for it, and goes with nothing else. */
-export function allowPictures() {
-  return send("PUT", "/photos/cookie");
+let renewal;
+
+/**
+ * Pictures are asked for by the browser itself, which sends no token: a cookie stands for it, and goes with nothing else. It lives
+ * as long as an access token, so it is renewed in time, also while a person only listens.
+ */
+export async function allowPictures() {
+  clearTimeout(renewal);
+  await send("PUT", "/photos/cookie");
+  const pair = tokens();
+  if (pair) renewal = setTimeout(renewPictures, pair.expires_in * 1000 / 2);
 }
 
-/** Whoever sits down here next sees none of theirs. */
+function renewPictures() {
+  if (account) void call("GET", "/users/me").then(allowPictures).catch(() => {});
+}
+
+/** Before a sign-out, which makes the cookie worthless anyhow. */
 export function forbidPictures() {
-  void send("DELETE", "/photos/cookie", undefined, { bare: true }).catch(() => {});
+  clearTimeout(renewal);
+  return send("DELETE", "/photos/cookie").catch(() => {});
 }
-
-/** The cookie ends with the token it stands for; who only listens needs a new one all the same. */
-setInterval(() => account && void call("PUT", "/photos/cookie").catch(() => {}), 10 * 60_000);
 
 export async function call(method, path, body, options) {
   try {

@@ -1,0 +1,50 @@
+/**
+ * Browsers ask for pictures without a token; a cookie stands for it. Its value is signed for this purpose alone, so it opens nothing
+ * but photos, and only while the session lasts that it was made for. Each account has a cookie of its own name: people who are
+ * signed in side by side in tabs of one browser do not take each other's away.
+ */
+import type { AppContext } from "../../context.ts";
+import { type Caller, isBlocked } from "../../security/principals.ts";
+import { PREFIX } from "./endpoint.ts";
+
+const NAME = "rookery_photos_";
+const PURPOSE = "photo-cookie";
+const COOKIE = /^rookery_photos_([0-9a-f-]{36})=([0-9a-f-]{36})\.(\d{1,12})\.([\w-]{43})$/;
+/** Accounts of one browser whose cookies are looked at (`docs/limits.md`). */
+const MAX_ACCOUNTS = 8;
+
+/** `Set-Cookie` for the caller's pictures: good as long as an access token, and to be renewed. */
+export function photoCookie({ config, secret }: AppContext, { id, sid }: Caller): string {
+  const age = Math.ceil(config.ACCESS_TOKEN_TTL / 1000);
+  const expires = String(Math.floor(Date.now() / 1000) + age);
+  return cookie(config, id, `${sid}.${expires}.${secret.mac(PURPOSE, signed(id, sid, expires))}`, age);
+}
+
+export function noPhotoCookie({ config }: AppContext, { id }: Caller): string {
+  return cookie(config, id, "", 0);
+}
+
+function cookie({ PUBLIC_URL }: AppContext["config"], id: string, value: string, age: number): string {
+  const secure = PUBLIC_URL?.startsWith("https:") ? "; Secure" : "";
+  return `${NAME}${id}=${value}; Path=${PREFIX}/photos; Max-Age=${age}; HttpOnly; SameSite=Strict${secure}`;
+}
+
+/** The accounts whose cookies came and hold. */
+export async function photoViewers(ctx: AppContext, request: Request): Promise<string[]> {
+  const sent = (request.headers.get("cookie") ?? "").split(/; */).filter((pair) => pair.startsWith(NAME));
+  const viewers = await Promise.all(sent.slice(-MAX_ACCOUNTS).map((pair) => viewerOf(ctx, pair)));
+  return viewers.filter((id) => id !== undefined);
+}
+
+async function viewerOf({ secret, principals }: AppContext, pair: string): Promise<string | undefined> {
+  const [, id = "", sid = "", expires = "", mark = ""] = COOKIE.exec(pair) ?? [];
+  if (!secret.macMatches(PURPOSE, signed(id, sid, expires), mark) || Number(expires) * 1000 <= Date.now()) {
+    return undefined;
+  }
+  const facet = await principals.facet(id);
+  return facet?.session?.id === sid && !isBlocked(facet, Date.now()) ? id : undefined;
+}
+
+function signed(id: string, sid: string, expires: string): string {
+  return `${id} ${sid} ${expires}`;
+}

@@ -1,0 +1,61 @@
+/** Two people, each in a tab of the same browser. */
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { eventually, type Person, sharedApp } from "../support/app.ts";
+import { signIn } from "../support/bell_page.ts";
+import { chromiumPath, launchChromium } from "../support/browser.ts";
+import { pngOf } from "../support/pictures.ts";
+
+const app = sharedApp({ ACCESS_TOKEN_TTL: "4s" });
+const executable = chromiumPath();
+
+/** Loads the picture of the page's only photo again, as the browser does by itself; whether it is drawn. */
+function draws(page: Page): Promise<boolean> {
+  // deno-lint-ignore no-explicit-any -- an element of the page
+  return page.locator("#posts .photos img").evaluate(async (img: any) => {
+    img.removeAttribute("srcset");
+    img.src = img.src.split("?")[0] + "?" + Math.random();
+    return await img.decode().then(() => true, () => false);
+  });
+}
+
+Deno.test({
+  name: "Signing in and out in another tab leaves a person's private photos as they are, and so does time",
+  ignore: executable === undefined,
+  // Playwright keeps a connection to the browser between steps.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    const [ada, bob] = await app.people(2) as [Person, Person];
+    for (const person of [ada, bob]) {
+      await app.ok("PATCH", `/pages/${person.page_id}`, { token: person.token, body: { is_private: true } });
+      await app.post(person, { photos: [{ name: "a.png", data: (await pngOf(90, 60)).toBase64() }] });
+    }
+    await using browser = await launchChromium(executable!);
+    const context = await browser.newContext();
+    const [hers, his] = [await context.newPage(), await context.newPage()];
+    await hers.goto(app.url);
+    await signIn(hers, ada);
+    assert.equal(await draws(hers), true);
+    await his.goto(app.url);
+    await signIn(his, bob);
+    assert.deepEqual([await draws(hers), await draws(his)], [true, true]);
+    const began = Date.now();
+    // Longer than the cookie lives, while both only listen.
+    const renewed = await eventually(
+      async () => {
+        const [cookie] = await context.cookies(`${app.url}/api/v1/photos`);
+        return cookie && cookie.expires * 1000 > began + 8_000 ? cookie : undefined;
+      },
+      "a renewed cookie",
+      15_000,
+    );
+    assert.equal(renewed.httpOnly, true);
+    assert.deepEqual([await draws(hers), await draws(his)], [true, true]);
+    await his.getByRole("button", { name: "Sign out" }).click();
+    await his.locator("#sign-in").waitFor();
+    assert.equal(await draws(hers), true);
+    const names = (await context.cookies(`${app.url}/api/v1/photos`)).map(({ name }) => name);
+    assert.deepEqual(names, [`rookery_photos_${ada.id}`]);
+  },
+});
