@@ -111,7 +111,10 @@ function answerTheRest(api: Pick<Api<ServiceContext>, "app" | "ctx" | "limiter">
       await api.limiter.check("general_address", addressOf(c));
       // A path that other methods know is 405, not 404 (RFC 9110 §15.5.6).
       const others = allowed(api, c.req.path);
-      if (others.length === 0) throw new AppError("not-found", "There is nothing at this address");
+      const asked = c.req.method === "HEAD" ? "GET" : c.req.method;
+      if (others.length === 0 || others.includes(asked)) {
+        throw new AppError("not-found", "There is nothing at this address");
+      }
       if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow: others.join(", ") } });
       const response = problem(
         new AppError("method-not-allowed", `Expected ${others.join(" or ")}, got ${c.req.method}`),

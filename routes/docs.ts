@@ -1,37 +1,41 @@
+import type { Context } from "hono";
 import { type ProblemCode, PROBLEMS } from "../errors.ts";
 import type { Api } from "./http/endpoint.ts";
 import { etagOf, matches } from "./http/etag.ts";
-import { escape, file, layout, page, STYLED_POLICY, webFile } from "./web.ts";
+import { Assets, ownFiles, WEB_FOLDER } from "./assets.ts";
+import { escape, layout, page, STYLED_POLICY } from "./web.ts";
 
-/** What the site itself is made of, in `web/`. */
-const PARTS = [
-  "bell",
-  "bell_line",
-  "bell_settings",
-  "feed",
-  "following",
-  "live",
-  "page",
-  "photos",
-  "post_item",
-  "post_view",
-  "session",
-  "unready",
-  "writing",
-];
-const ROOMS = ["accounts", "act", "jobs", "pages", "parts", "record", "reports"];
-const CLIENT = [
-  ...["app.css", "app.js", "admin.css", "admin.js"],
-  ...PARTS.map((part) => `app/${part}.js`),
-  ...ROOMS.map((room) => `admin/${room}.js`),
-];
+/** Of the installed package; nothing is fetched from elsewhere. */
+const READER = ["swagger-ui.css", "swagger-ui-bundle.js"];
 
-/** Pages for people: the site itself, its administration, the API's `document` (JSON) with its reader, and what each problem means. */
-export function docsRoutes({ app }: Pick<Api, "app">, document: string): void {
-  app.get("/", webFile("index.html"));
-  // It shows nothing by itself: what an administrator sees comes from the API, which asks who calls.
-  app.get("/admin", webFile("admin.html"));
-  for (const name of CLIENT) app.get(`/${name}`, webFile(name));
+/**
+ * Pages for people: the site itself, its administration, the API's `document` (JSON) with its reader, and what each problem means.
+ * `folder` has the site's files.
+ */
+export function docsRoutes({ app }: Pick<Api, "app">, document: string, folder = WEB_FOLDER): void {
+  const files = folder === WEB_FOLDER ? ownFiles() : Assets.of(folder);
+  // Larger than all the rest, and asked for by few: read when somebody does.
+  let reader: Assets | undefined;
+  const readerFiles = () => reader ??= new Assets(READER.map((name) => [name, Deno.readFileSync(readerFile(name))]));
+  // Now, like its files: later the folder may hold another version.
+  const [index, admin, docs] = ["index.html", "admin.html", "docs.html"].map((name) =>
+    files.linked(Deno.readTextFileSync(new URL(name, folder)))
+  ) as [string, string, string];
+  const pages: [path: string, html: () => string, policy?: string][] = [
+    ["/", () => index],
+    // It shows nothing by itself: what an administrator sees comes from the API, which asks who calls.
+    ["/admin", () => admin],
+    ["/docs", () => readerFiles().linked(docs), STYLED_POLICY],
+    ["/problems", problemList],
+  ];
+  for (const [path, make, policy] of pages) {
+    let made: string | undefined;
+    app.get(path, (c) => page(made ??= make(), withTag(c, policy)));
+  }
+  app.get(
+    "/assets/*",
+    (c) => files.answer(c.req.path) ?? readerFiles().answer(c.req.path) ?? c.notFound(),
+  );
 
   const etag = etagOf(document);
   app.get("/openapi.json", (c) => {
@@ -46,20 +50,20 @@ export function docsRoutes({ app }: Pick<Api, "app">, document: string): void {
       : new Response(document, { headers });
   });
 
-  app.get("/docs", webFile("docs.html", STYLED_POLICY));
-  app.get("/docs/docs.js", webFile("docs.js"));
-  for (const name of ["swagger-ui.css", "swagger-ui-bundle.js"]) {
-    // From the installed package; nothing is fetched from elsewhere.
-    app.get(`/docs/${name}`, file(new URL(import.meta.resolve(`swagger-ui-dist/${name}`))));
-  }
-
-  app.get("/plain.css", webFile("plain.css"));
-  app.get("/problems", () => page(problemList()));
   app.get("/problems/:slug", (c) => {
     const slug = c.req.param("slug");
-    if (Object.hasOwn(PROBLEMS, slug)) return page(problemPage(slug as ProblemCode));
+    if (Object.hasOwn(PROBLEMS, slug)) return page(problemPage(slug as ProblemCode), withTag(c));
     return page(layout("No such problem", `<p>There is no problem of that name.</p>${BACK}`), { status: 404 });
   });
+}
+
+function withTag(c: Context, policy?: string): Parameters<typeof page>[1] {
+  const ifNoneMatch = c.req.header("if-none-match");
+  return { ...(policy && { policy }), ...(ifNoneMatch !== undefined && { ifNoneMatch }) };
+}
+
+function readerFile(name: string): URL {
+  return new URL(import.meta.resolve(`swagger-ui-dist/${name}`));
 }
 
 const BACK = `<p><a href="/problems">All problems</a> · <a href="/docs">The API</a></p>`;

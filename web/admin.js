@@ -1,6 +1,7 @@
 /** The administration: a door, and behind it one room for each thing an administrator does, by the public API only. */
 import { $, attempt, onSubmit, say, whenSessionEnds } from "./app/page.js";
 import { account, allowPictures, call, forbidPictures, keepTokens, send, setAccount, tokens } from "./app/session.js";
+import "./app/version.js";
 import { callOff } from "./admin/act.js";
 import * as accounts from "./admin/accounts.js";
 import * as jobs from "./admin/jobs.js";

@@ -18,6 +18,7 @@ import {
   tokens,
 } from "./app/session.js";
 import { clearUnready, readUnready } from "./app/unready.js";
+import { lookForNewer } from "./app/version.js";
 import "./app/writing.js";
 
 async function enter() {
@@ -57,6 +58,8 @@ function ended(code) {
 
 function take(frame) {
   const { type, data } = frame;
+  // Connected again: perhaps the server was replaced.
+  if (type === "hello") void lookForNewer();
   if (type === "notification") return ring(data);
   if (type === "reset") void attempt(readBell);
   if (type === "reset" || type === "page.hidden" || type === "page.shown") void attempt(readFeed);
