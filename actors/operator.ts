@@ -9,6 +9,7 @@ import { MARGIN_MS } from "../live/lease.ts";
 import { newId } from "../security/ids.ts";
 import { type Commit, Committer, Fenced } from "./runtime/commit.ts";
 import { partitionOf } from "./runtime/leases.ts";
+import { assertCanonical } from "./runtime/ref.ts";
 
 const TRIES = 6;
 const LOOK_MS = 50;
@@ -52,6 +53,7 @@ export class Operator {
   }
 
   async #commit<Row extends { id: string }, Result>(commit: Commit<Row, Result>, row: Row): Promise<Result> {
+    assertCanonical({ kind: "user", id: row.id });
     const partition = partitionOf(row.id);
     for (let attempt = 1;; attempt++) {
       const [found] = await this.sql.query<{ epoch: number }>("select epoch from partitions where id = $1", [

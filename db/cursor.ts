@@ -7,14 +7,14 @@ export function encodeCursor(key: readonly string[]): string {
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The key again; each part must match its pattern. Throws `invalid-cursor`. */
+/** The key again, ids in their canonical spelling; each part must match its pattern. Throws `invalid-cursor`. */
 export function decodeCursor(cursor: string, patterns: readonly RegExp[]): string[] {
   try {
     const key: unknown = JSON.parse(UTF8.decode(Uint8Array.fromBase64(cursor, { alphabet: "base64url" })));
     if (
       Array.isArray(key) && key.length === patterns.length &&
       key.every((part, i) => typeof part === "string" && patterns[i]!.test(part))
-    ) return key;
+    ) return key.map((part, i) => patterns[i] === ID ? part.toLowerCase() : part);
   } catch {
     // Not base64, not UTF-8 or not JSON: the same answer.
   }
@@ -23,7 +23,7 @@ export function decodeCursor(cursor: string, patterns: readonly RegExp[]): strin
 
 // Postgres knows no year zero.
 const TIME = /^(?!0000)\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
-export const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+export const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** The most common key: a time and an id. */
 export function decodeTimeCursor(cursor: string): { at: string; id: string } {

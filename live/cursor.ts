@@ -14,7 +14,9 @@ export function encodeLiveCursor({ epoch, seq }: LiveCursor): string {
 /** Throws `invalid-cursor` for what was never a cursor. */
 export function decodeLiveCursor(text: string): LiveCursor {
   try {
-    const match = /^([0-9a-f-]{36}):(\d{1,15})$/.exec(atob(text.replaceAll("-", "+").replaceAll("_", "/")));
+    const match = /^([0-9a-f-]{36}):(\d{1,15})$/.exec(
+      atob(text.replaceAll("-", "+").replaceAll("_", "/")).toLowerCase(),
+    );
     if (match?.[1] && match[2]) return { epoch: match[1], seq: Number(match[2]) };
   } catch {
     // Not base64 at all: the same answer.

@@ -6,7 +6,7 @@ import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 import * as schemas from "./schemas.ts";
 
 const tags = ["Jobs"];
-const params = z.object({ id: z.uuid() });
+const params = z.object({ id: schemas.anyId });
 
 /** Work that is done in the background: letters, photos, and what happens because a time has come. */
 export function jobRoutes(api: Api): void {

@@ -5,7 +5,10 @@ import { OUTCOMES, REPORT_STATES, REPORTED } from "../db/reports.ts";
 
 /** The shapes that more than one resource speaks in. Rules carry the id of where they come from. */
 
-export const id = z.uuid({ version: "v7" }).meta({ description: "An id" });
+/** One id has one spelling from here on, whatever its case was (RFC 9562 §4): actors, caches and cursors compare texts. */
+export const id = z.uuid({ version: "v7" }).toLowerCase().meta({ description: "An id" });
+/** Of whatever made it. */
+export const anyId = z.uuid().toLowerCase().meta({ description: "An id" });
 const time = z.iso.datetime().meta({ description: "RFC 3339, UTC" });
 
 /** Latin letters and digits (S3). */

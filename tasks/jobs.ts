@@ -71,7 +71,8 @@ async function each(
 ): Promise<number> {
   let missing = 0;
   const ids = typeof which === "string" ? which : undefined;
-  for await (const id of ids === undefined ? which as string[] : idsOf(sql, ids)) {
+  for await (const given of ids === undefined ? which as string[] : idsOf(sql, ids)) {
+    const id = given.toLowerCase();
     const did = ID.test(id) && await act(id);
     say(did ? `${id} ${done}` : `${harmless(id)} ${styled("red", "is not one of those")}`);
     if (!did) missing++;

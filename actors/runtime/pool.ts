@@ -14,6 +14,7 @@ import {
   settled,
   type ToWorker,
 } from "./protocol.ts";
+import { assertCanonical } from "./ref.ts";
 
 /** A thread that hosts actors. The pool talks to it in batches. */
 export interface HostThread {
@@ -87,18 +88,18 @@ export class Pool implements Actors {
     return pool;
   }
 
-  ask<Value>(ref: Ref, command: Command, { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {}): Promise<Value> {
-    if (this.#closed) return Promise.reject(new AppError("draining", undefined, { retryAfter: 1 }));
-    if (this.#calls.size >= CALLS_BOUND) {
-      return Promise.reject(new AppError("overloaded", undefined, { retryAfter: 1 }));
-    }
-    const slot = this.#slotOf[partitionOf(ref.id)]!;
-    if (!slot.thread) {
-      return Promise.reject(new AppError("overloaded", "A worker is being replaced", { retryAfter: 1 }));
-    }
+  async ask<Value>(
+    ref: Ref,
+    command: Command,
+    { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {},
+  ): Promise<Value> {
+    if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
+    if (this.#calls.size >= CALLS_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });
+    const slot = this.#slotFor(ref);
+    if (!slot.thread) throw new AppError("overloaded", "A worker is being replaced", { retryAfter: 1 });
     const call = this.#nextCall++;
     const deadline = Date.now() + timeoutMs;
-    return new Promise<Value>((resolve, reject) => {
+    return await new Promise<Value>((resolve, reject) => {
       this.#calls.set(call, { slot, deadline, resolve: resolve as (value: unknown) => void, reject });
       this.#post(slot, { type: "ask", call, ref, command, deadline, ...(receipt === undefined ? {} : { receipt }) });
     });
@@ -106,7 +107,7 @@ export class Pool implements Actors {
 
   /** Reaches an actor only if it is active; before any later ask of the same actor. */
   tell(ref: Ref, command: Command): void {
-    this.#post(this.#slotOf[partitionOf(ref.id)]!, { type: "tell", ref, command });
+    this.#post(this.#slotFor(ref), { type: "tell", ref, command });
   }
 
   /** Hands committed events to every worker; an ask made later finds them taken in. */
@@ -145,6 +146,11 @@ export class Pool implements Actors {
     for (const call of this.#calls.values()) call.reject(new AppError("draining", undefined, { retryAfter: 1 }));
     this.#calls.clear();
     await Promise.resolve();
+  }
+
+  #slotFor(ref: Ref): Slot {
+    assertCanonical(ref);
+    return this.#slotOf[partitionOf(ref.id)]!;
   }
 
   async #open(slot: Slot): Promise<void> {

@@ -3,6 +3,7 @@ import type { Actors, AskOptions } from "./actors.ts";
 import { type Bus, BusUnavailable, NoReply } from "./bus.ts";
 import { ASK_TIMEOUT_MS, CALLS_BOUND } from "./pool.ts";
 import { type Command, type HostStats, type Ref, type Reply, settled } from "./protocol.ts";
+import { assertCanonical } from "./ref.ts";
 
 /** Where the node with the actors is asked; installations may share a bus. */
 export function actorsSubject(history: string): string {
@@ -58,6 +59,7 @@ export class RemoteActors implements Actors {
     command: Command,
     { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {},
   ): Promise<Value> {
+    assertCanonical(ref);
     if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
     if (this.#underWay >= CALLS_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const { stream } = this.options;

@@ -191,9 +191,10 @@ async function serve<
       C
     >;
     const key = definition.creates ? request.headers.get("idempotency-key") : null;
-    const bodyMac = key === null
-      ? ""
-      : ctx.secret.mac("idempotency", `${definition.method} ${c.req.path}\n${received?.content ?? text}`);
+    const bodyMac = key === null ? "" : ctx.secret.mac(
+      "idempotency",
+      `${definition.method} ${canonicalPath(c.req.path)}\n${received?.content ?? text}`,
+    );
     // As long as photos are, nobody keeps their text.
     if (received) received.value = received.content = "";
     const answered = key === null ? await handler(input) : await once(
@@ -272,6 +273,11 @@ function queried<Q extends Params>(schema: Q, url: string): z.output<Q> {
   const query = Object.fromEntries(new URLSearchParams(url.slice(at + 1)));
   for (const [name, value] of Object.entries(query)) if (!storable(value) || !storable(name)) throw unstorable(name);
   return validated(schema, query);
+}
+
+/** The same ids have the same spelling, so that a request repeated with another one is the same request. */
+function canonicalPath(path: string): string {
+  return path.replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/gi, (id) => id.toLowerCase());
 }
 
 /** Runs the handler once for one key and body, however often the request comes. */

@@ -9,7 +9,7 @@ import { serveActors } from "../../actors/runtime/serve_actors.ts";
 import { AppError } from "../../errors.ts";
 import { Log } from "../../log.ts";
 
-const REF: Ref = { kind: "page", id: "x" };
+const REF: Ref = { kind: "page", id: "01890000-0000-7000-8000-00000000000a" };
 const quiet = new class extends Log {
   override error() {}
 }("error");
