@@ -1,4 +1,5 @@
 import { type Param, type Reader, type Sql, SqlError } from "./sql.ts";
+import { keptList } from "./values.ts";
 
 /** The space that all accounts share; every other is named by its account's id. */
 export const SHARED_SPACE = "00000000-0000-0000-0000-000000000000";
@@ -223,9 +224,9 @@ async function written(
 ): Promise<Written[]> {
   const [between, within] = separators(batches);
   const params = [
-    batches.map(({ space }) => space),
-    batches.map(({ receipt }) => receipt ?? null),
-    batches.map(({ ttlS }) => ttlS),
+    keptList(batches.map(({ space }) => space)),
+    keptList(batches.map(({ receipt }) => receipt ?? null)),
+    keptList(batches.map(({ ttlS }) => ttlS)),
     batches.map(({ keys }) => keys.join(within)).join(between),
     batches.map(({ values }) => values.join(within)).join(between),
     between,

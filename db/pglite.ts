@@ -4,6 +4,7 @@
  */
 import { settleRestore } from "./restored_data.ts";
 import { type Param, type Sql, SqlError } from "./sql.ts";
+import { keptName } from "./values.ts";
 import { decodeRows, executeMessages, simpleMessage } from "./wire.ts";
 
 /** `folder` empty: in memory. */
@@ -133,7 +134,8 @@ class PortSql implements Sql {
   }
 
   async query<Row>(text: string, params: readonly Param[] = [], name?: string): Promise<Row[]> {
-    return decodeRows(await this.ask(encode(name ?? "", params), text, name)) as Row[];
+    const kept = keptName(name, params);
+    return decodeRows(await this.ask(encode(kept ?? "", params), text, kept)) as Row[];
   }
 
   async script(text: string): Promise<void> {

@@ -2,7 +2,7 @@
 import { setImmediate } from "node:timers";
 import pg from "pg";
 import { type Param, type Sql, SqlError } from "./sql.ts";
-import { encodeParam, parserOf } from "./values.ts";
+import { encodeParam, keptName, parserOf } from "./values.ts";
 
 export interface PostgresOptions {
   /** Most connections. A statement that finds none free for 3 s is `unavailable`. */
@@ -53,7 +53,9 @@ class PostgresSql implements Sql {
   }
 
   query<Row>(text: string, params: readonly Param[] = [], name?: string): Promise<Row[]> {
-    return new Promise((resolve, reject) => this.run({ text, params, name }, 1, resolve as Resolve, reject));
+    return new Promise((resolve, reject) =>
+      this.run({ text, params, name: keptName(name, params) }, 1, resolve as Resolve, reject)
+    );
   }
 
   // Callbacks, as each promise of `pg` would cost another turn of the microtask queue.

@@ -18,7 +18,9 @@ export type Param =
 /** What a query module may hold: reading only, by convention of the type. */
 export interface Reader {
   /**
-   * Runs one statement. `name` makes it a prepared statement, kept per connection; one name always means one text.
+   * Runs one statement. `name` makes it a prepared statement, kept per connection; one name always means one text. Where a parameter is
+   * a list, the statement is planned for that list each time: a plan kept from the days of a nearly empty table compares each of its
+   * rows with each item, which takes seconds once both are many.
    * Throws `SqlError`.
    */
   query<Row = Record<string, unknown>>(text: string, params?: readonly Param[], name?: string): Promise<Row[]>;

@@ -125,3 +125,16 @@ function encodeElement(value: string | number | boolean | null): string {
   }
   return value === null ? "NULL" : String(value);
 }
+
+/**
+ * A list for a statement that keeps its plan (`sql.ts`), for the few that run too often to be planned each time. Whatever the tables
+ * held when it was planned, the statement must stay fast: `tests/suites/list_plans_test.ts` tries each of them.
+ */
+export function keptList(items: readonly (string | number | null)[]): string {
+  return encodeParam(items) as string;
+}
+
+/** The name to prepare a statement under; none where it is planned for the lists it gets. */
+export function keptName(name: string | undefined, params: readonly Param[]): string | undefined {
+  return name === undefined || params.some((param) => Array.isArray(param)) ? undefined : name;
+}

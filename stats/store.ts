@@ -68,11 +68,8 @@ export class StatsStore {
    * when a second process was faster: then nothing changed.
    */
   async apply({ epoch, seq }: Position, events: readonly SequencedEvent[]): Promise<boolean> {
-    const rows = await this.sql.query(
-      APPLY,
-      [epoch, seq, events.at(-1)!.seq, JSON.stringify(events)],
-      "stats.apply",
-    );
+    // Without a name, so that it is planned for as many events as there are.
+    const rows = await this.sql.query(APPLY, [epoch, seq, events.at(-1)!.seq, JSON.stringify(events)]);
     return rows.length > 0;
   }
 

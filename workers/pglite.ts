@@ -10,6 +10,13 @@ import { closeMessage, parseMessage, simpleMessage, summarise } from "../db/wire
 
 /** Nobody else makes checkpoints here, and without them the log grows until the database is closed. */
 const CHECKPOINT_MS = 60_000;
+/**
+ * How values are written, and that tables are read by their indexes wherever there is one: a plan kept from the days of a nearly empty
+ * table would read it from end to end until it is analysed again.
+ */
+const SETTINGS = ["timezone=UTC", "datestyle=ISO", "enable_seqscan=off"];
+/** Kept plans are made again from the size that tables have by now; an analysis comes much more seldom. */
+const PLANS_MS = 5_000;
 /** Raised by a prepared statement whose tables have changed, before it ran. */
 const STALE = new Set(["0A000", "26000"]);
 
@@ -17,6 +24,7 @@ const ports = new Set<MessagePort>();
 const statements = new Map<string, string>();
 let database: PGlite | undefined;
 let used = false;
+let planned = false;
 
 const tell = (message: FromWorker) => self.postMessage(message);
 
@@ -34,12 +42,16 @@ async function open(folder: string): Promise<void> {
   database = await PGlite.create({
     ...(folder === "" ? {} : { fs: new NodeFS(folder) }),
     extensions: { pg_trgm },
-    startParams: [...PGlite.defaultStartParams, "-c", "timezone=UTC", "-c", "datestyle=ISO"],
+    startParams: [...PGlite.defaultStartParams, ...SETTINGS.flatMap((setting) => ["-c", setting])],
   });
   setInterval(() => {
     if (used) run(simpleMessage("checkpoint"));
     used = false;
   }, CHECKPOINT_MS);
+  setInterval(() => {
+    if (planned) run(simpleMessage("discard plans"));
+    planned = false;
+  }, PLANS_MS);
   tell({ type: "opened" });
 }
 
@@ -63,6 +75,7 @@ function serve(port: MessagePort): void {
 
 function statement(request: Uint8Array, text: string, name: string, again = false): Uint8Array<ArrayBuffer> {
   const known = name === "" ? undefined : statements.get(name);
+  planned ||= name !== "";
   if (known !== undefined && known !== text) {
     throw new Error(`Prepared statements must be unique; "${name}" was used for another statement`);
   }

@@ -1,5 +1,6 @@
 import { recording } from "../../db/moderation_log.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
+import { keptList } from "../../db/values.ts";
 import type { ProblemCode } from "../../errors.ts";
 import type { EventKind } from "./protocol.ts";
 
@@ -244,7 +245,7 @@ export class Committer {
     const start = performance.now();
     const answers = await this.sql.query<{ turn: number; result: unknown; seq: number | null; events: string | null }>(
       text,
-      [JSON.stringify(rows), partitions],
+      [JSON.stringify(rows), keptList(partitions)],
       name,
     ).finally(() => this.stats.ms += performance.now() - start);
     // On one of the rows: what the statement as a whole has told.

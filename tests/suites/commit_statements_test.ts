@@ -2,30 +2,8 @@ import assert from "node:assert/strict";
 import { Committer, Fenced } from "../../actors/runtime/commit.ts";
 import type { Sql } from "../../db/sql.ts";
 import { setRole } from "../../db/moderation.ts";
+import { commitStatements } from "../support/commits.ts";
 import { openTestDatabase } from "../support/pglite.ts";
-
-interface Statement {
-  name: string;
-  text: string;
-  violations: Record<string, string>;
-}
-
-async function statements(): Promise<Statement[]> {
-  const found: Statement[] = [];
-  for await (const { name } of Deno.readDir(new URL("../../db/", import.meta.url))) {
-    if (!name.endsWith(".ts")) continue;
-    const exported: Record<string, unknown> = await import(`../../db/${name}`);
-    for (const value of Object.values(exported)) {
-      // Some come in groups, as those of a picture.
-      for (const one of [value, ...Object.values(value ?? {})]) {
-        if (typeof one === "object" && one !== null && "text" in one && "violations" in one) {
-          found.push(one as Statement);
-        }
-      }
-    }
-  }
-  return found;
-}
 
 async function withDatabase(test: (sql: Sql) => Promise<void>): Promise<void> {
   await using sql = await openTestDatabase();
@@ -34,7 +12,7 @@ async function withDatabase(test: (sql: Sql) => Promise<void>): Promise<void> {
 
 Deno.test("Every commit is a statement the database understands, of a name of its own", () =>
   withDatabase(async (sql) => {
-    const all = await statements();
+    const all = await commitStatements();
     assert.ok(all.length >= 20, `${all.length} commits were found`);
     assert.equal(new Set(all.map(({ name }) => name)).size, all.length);
     for (const { name, text } of all) {
@@ -49,7 +27,7 @@ Deno.test("Every rule a commit gives a reason for is a rule of the database", ()
       "select conname as name from pg_constraint union select relname from pg_class where relkind = 'i'",
     );
     const rules = new Set(rows.map(({ name }) => name));
-    const named = (await statements()).flatMap(({ violations }) => Object.keys(violations));
+    const named = (await commitStatements()).flatMap(({ violations }) => Object.keys(violations));
     assert.ok(named.length > 0);
     for (const name of named) assert.ok(rules.has(name), `there is no rule ${name}`);
   }));
