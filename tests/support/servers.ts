@@ -120,6 +120,48 @@ export async function startNats(): Promise<NatsServer> {
   return Object.assign(server, { wsUrl: `ws://127.0.0.1:${wsPort}` });
 }
 
+/** Whether nginx is installed. In CI its absence is a failure, never a skip. */
+export function hasNginx(): boolean {
+  const found = locate("nginx") !== undefined;
+  if (!found && Deno.env.get("CI") === "true") throw new Error("nginx is not installed");
+  return found;
+}
+
+/**
+ * nginx as the README sets it up, in front of `upstream`: its own block, without TLS and on a free port. `edit` changes the text
+ * of the block first. It answers on 127.0.0.1 and on ::1.
+ */
+export async function startNginx(
+  upstream: string,
+  edit: (block: string) => string = (block) => block,
+): Promise<Server> {
+  const nginx = find("nginx");
+  const port = await freePort();
+  const home = await Deno.makeTempDir({ prefix: "rookery-nginx-" });
+  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
+  const block = /```nginx\n([\s\S]*?)```/.exec(readme)?.[1];
+  if (!block) throw new Error("README.md has no nginx block");
+  const here = edit(block)
+    .replace("127.0.0.1:8000", new URL(upstream).host)
+    .replace(/listen 443 ssl;/, `listen 127.0.0.1:${port}; listen [::1]:${port};`)
+    .replaceAll(/^ *ssl_certificate.*\n/gm, "");
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((name) => `${name}_temp_path ${home}/data/${name};`).join("\n");
+  // One process, so that it ends with the one that started it.
+  await Deno.writeTextFile(
+    `${home}/nginx.conf`,
+    `daemon off;\nmaster_process off;\npid ${home}/nginx.pid;\nerror_log stderr warn;\n` +
+      `events { worker_connections 4096; }\nhttp {\naccess_log off;\n${temporary}\n${here}}\n`,
+  );
+  return await launch({
+    url: `http://127.0.0.1:${port}`,
+    home,
+    command: [nginx, "-e", "stderr", "-p", home, "-c", `${home}/nginx.conf`],
+    prepare: () => emptyFolder(`${home}/data`),
+    isReady: () => answers(port, "GET /healthz HTTP/1.0\r\n\r\n", "HTTP"),
+  });
+}
+
 export interface Plan {
   url: string;
   home: string;
