@@ -1,8 +1,20 @@
 /** The administration: a door, and behind it one room for each thing an administrator does, by the public API only. */
-import { $, attempt, onSubmit, say, whenSessionEnds } from "./app/page.js";
-import { account, allowPictures, call, forbidPictures, keepTokens, send, setAccount, tokens } from "./app/session.js";
+import { focusHeading } from "./app/focus.js";
+import { $, attempt, clearPage, onSubmit, rememberPage, say, whenSessionEnds } from "./app/page.js";
+import {
+  account,
+  allowPictures,
+  call,
+  endVisit,
+  forbidPictures,
+  keepTokens,
+  send,
+  setAccount,
+  tokens,
+} from "./app/session.js";
+import { foreign, line, put } from "./app/text.js";
+import { reasonOf, whenAnotherReturns } from "./app/visit.js";
 import "./app/version.js";
-import { callOff } from "./admin/act.js";
 import * as accounts from "./admin/accounts.js";
 import * as jobs from "./admin/jobs.js";
 import * as pages from "./admin/pages.js";
@@ -15,34 +27,37 @@ async function enter() {
   const known = await call("GET", "/users/me");
   if (known.role !== "admin") {
     showDoor(true);
-    return say(`${known.login} is no administrator.`, true);
+    return say(line`${known.login} is no administrator.`, true);
   }
   setAccount(known);
   await allowPictures().catch(() => {});
-  $("who-name").textContent = account.login;
+  put($("who-name"), foreign(account.login));
   showDoor(false);
   await open();
 }
 
 function leave() {
   keepTokens(null);
-  close();
+  clear();
 }
 
-/** Nothing of what was read stays for whoever comes next. */
-function close() {
-  setAccount(undefined);
+/** Nothing of what was read or typed stays for whoever comes next. */
+function clear() {
+  endVisit();
+  clearPage();
   showDoor(true);
-  callOff();
-  $("posts").hidden = true;
-  for (const list of document.querySelectorAll(".list")) list.replaceChildren();
+  focusHeading($("door-title"));
 }
 
-whenSessionEnds(leave);
+whenSessionEnds((problem) => {
+  // Somebody who cannot come in has no session that could end.
+  if (tokens()) leave();
+  say(reasonOf(problem), true);
+});
 
 function showDoor(shown) {
   $("door").hidden = !shown;
-  $("panel").hidden = $("who").hidden = shown;
+  $("panel").hidden = $("who").hidden = account === undefined;
 }
 
 /** The room that the address names, with what it has now. */
@@ -53,7 +68,7 @@ async function open() {
     await ROOMS[name].enter();
   } catch (problem) {
     // No administrator any more.
-    if (problem.status === 403) close();
+    if (problem.status === 403) clear();
     throw problem;
   }
 }
@@ -76,12 +91,18 @@ addEventListener("hashchange", () => account && attempt(open));
 reports.whenLeaving((name) => {
   history.pushState(null, "", `#${name}`);
   show(name);
+  focusHeading($(`${name}-title`));
 });
 
 onSubmit("sign-in", async ({ login, password }, form) => {
-  keepTokens(await send("POST", "/security/login", { login, password }, { bare: true }));
+  const pair = await send("POST", "/security/login", { login, password }, { bare: true });
+  // Another sign-in, for another person, may have come before, or still be on its way.
+  if (account) clear();
+  else endVisit();
+  keepTokens(pair);
   form.reset();
   await enter();
+  if (account) focusHeading($(`${current()}-title`));
 });
 
 $("sign-out").addEventListener("click", ({ currentTarget }) =>
@@ -90,5 +111,15 @@ $("sign-out").addEventListener("click", ({ currentTarget }) =>
     await call("POST", "/security/logout").finally(leave);
   }, currentTarget));
 
-if (tokens()) void attempt(enter).finally(() => showDoor(account === undefined));
-else showDoor(true);
+function start() {
+  const known = tokens() !== null;
+  showDoor(!known);
+  if (known) void attempt(enter).finally(() => account || showDoor(true));
+}
+
+rememberPage();
+whenAnotherReturns(() => {
+  clear();
+  start();
+});
+start();

@@ -1,15 +1,17 @@
 /** The site's own client, which speaks the public API only. Here is its door; behind it are the parts in `app/`. */
-import { clearBell, readBell, ring } from "./app/bell.js";
-import { closeSettings } from "./app/bell_settings.js";
-import { clearFeed, readFeed, takePost } from "./app/feed.js";
-import { clearFound } from "./app/following.js";
+import { readBell, ring } from "./app/bell.js";
+import "./app/bell_settings.js";
+import { readFeed, takePost } from "./app/feed.js";
+import { focusHeading } from "./app/focus.js";
+import "./app/following.js";
 import { hangUp, listen } from "./app/live.js";
-import { $, attempt, onSubmit, say, whenSessionEnds } from "./app/page.js";
-import { closePost, takeShown } from "./app/post_view.js";
+import { $, attempt, clearPage, onSubmit, rememberPage, say, whenSessionEnds } from "./app/page.js";
+import { takeShown } from "./app/post_view.js";
 import {
   account,
   allowPictures,
   call,
+  endVisit,
   forbidPictures,
   keepTokens,
   keyOf,
@@ -17,8 +19,10 @@ import {
   setAccount,
   tokens,
 } from "./app/session.js";
-import { clearUnready, readUnready } from "./app/unready.js";
+import { foreign, line, put } from "./app/text.js";
+import { readUnready } from "./app/unready.js";
 import { lookForNewer } from "./app/version.js";
+import { reasonOf, whenAnotherReturns } from "./app/visit.js";
 import "./app/writing.js";
 
 async function enter() {
@@ -26,7 +30,7 @@ async function enter() {
   await allowPictures().catch(() => {});
   showPicture();
   showDoor(false);
-  $("who-name").textContent = account.login;
+  put($("who-name"), foreign(account.login));
   $("admin-link").hidden = account.role !== "admin";
   showVerification();
   await readFeed();
@@ -37,23 +41,28 @@ async function enter() {
 }
 
 function leave() {
-  setAccount(undefined);
   keepTokens(null);
-  hangUp();
-  closePost();
-  clearFeed();
-  clearUnready();
-  clearFound();
-  clearBell();
-  closeSettings();
-  showDoor(true);
+  clear();
 }
 
-whenSessionEnds(leave);
+/** Whoever comes next finds the page as it was. */
+function clear() {
+  endVisit();
+  hangUp();
+  clearPage();
+  showDoor(true);
+  focusHeading($("door-title"));
+}
 
-function ended(code) {
-  leave();
-  say(code === 4403 ? "The account is blocked." : "The session has ended. Please sign in again.", true);
+whenSessionEnds((problem) => {
+  // Somebody who cannot come in has no session that could end.
+  if (tokens()) leave();
+  say(reasonOf(problem), true);
+});
+
+/** The socket says only that the session is over; why, an answer of the API tells, which ends it here. */
+function ended() {
+  void attempt(() => call("GET", "/users/me"));
 }
 
 function take(frame) {
@@ -71,14 +80,14 @@ function take(frame) {
 
 function showDoor(shown) {
   $("door").hidden = !shown;
-  $("home").hidden = $("who").hidden = $("bell").hidden = shown;
+  $("home").hidden = $("who").hidden = $("bell").hidden = account === undefined;
   if (shown) $("admin-link").hidden = true;
 }
 
 function showVerification() {
   const waiting = account.email_verified ? account.pending_email : account.pending_email ?? account.email;
   $("verify").hidden = !waiting;
-  $("verify-email").textContent = waiting ?? "";
+  put($("verify-email"), foreign(waiting ?? ""));
 }
 
 /** A person without a picture has an empty circle. */
@@ -88,8 +97,13 @@ function showPicture() {
 }
 
 async function signIn(login, password) {
-  keepTokens(await send("POST", "/security/login", { login, password }, { bare: true }));
+  const pair = await send("POST", "/security/login", { login, password }, { bare: true });
+  // Another sign-in, for another person, may have come before, or still be on its way.
+  if (account) clear();
+  else endVisit();
+  keepTokens(pair);
   await enter();
+  focusHeading($("feed-title"));
 }
 
 onSubmit("sign-in", async ({ login, password }, form) => {
@@ -101,7 +115,7 @@ onSubmit("register", async (fields, form) => {
   await send("POST", "/users", fields, { bare: true, key: keyOf("register", fields) });
   await signIn(fields.login, fields.password);
   form.reset();
-  say(`Welcome, ${fields.first_name}. Confirm your e-mail, and you can write and follow.`);
+  say(line`Welcome, ${fields.first_name}. Confirm your e-mail, and you can write and follow.`);
 });
 
 onSubmit("verify", async ({ code }, form) => {
@@ -135,6 +149,16 @@ $("picture").addEventListener("change", ({ currentTarget }) =>
     showPicture();
   }));
 
-// Without an answer the tokens are kept: the next load may have more luck.
-if (tokens()) void attempt(enter).finally(() => $("door").hidden = account !== undefined);
-else leave();
+function start() {
+  // Without an answer the tokens are kept: the next load may have more luck.
+  const known = tokens() !== null;
+  showDoor(!known);
+  if (known) void attempt(enter).finally(() => account || showDoor(true));
+}
+
+rememberPage();
+whenAnotherReturns(() => {
+  clear();
+  start();
+});
+start();

@@ -51,7 +51,7 @@ Deno.test({
     });
     await older.click();
     await (await late).finished();
-    await page.locator("#bell-older:enabled").waitFor();
+    await page.locator("#bell-older:not([aria-busy])").waitFor();
     await shows(10);
     await page.unroute("**/notifications?limit=10&cursor=*");
     await older.click();

@@ -15,10 +15,11 @@ export function chromiumPath(): string | undefined {
   return found;
 }
 
-/** Headless, alone, and talking to nobody but the page's own server. */
-export function launchChromium(executablePath: string): Promise<Browser> {
+/** Headless, alone, and talking to nobody but the page's own server; `keepPages`: as in daily use, for Back (bfcache). */
+export function launchChromium(executablePath: string, { keepPages = false } = {}): Promise<Browser> {
   return chromium.launch({
     executablePath,
+    ...(keepPages && { ignoreDefaultArgs: ["--disable-back-forward-cache"] }),
     args: [
       "--no-sandbox",
       "--disable-gpu",

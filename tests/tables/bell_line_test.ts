@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { lineOf } from "../../web/app/bell_line.js";
+import { plain } from "../../web/app/text.js";
 
 const OWN = "page-of-mine";
 const anna = { first_name: "Anna", last_name: "Lee" };
@@ -18,7 +19,7 @@ function line(
   { kind, actors = [anna], count = 1, page = { id: "other", name: "Nests" }, text = "Hello" }: Told,
 ): string {
   const { who, what, quote } = lineOf({ kind, actors, count, page, post: { id: "post", text } }, OWN);
-  return [who, what, quote].filter((part) => part !== "").join(" ");
+  return [plain(who), what, plain(quote)].filter((part) => part !== "").join(" ");
 }
 
 const LINES: [Told, string][] = [

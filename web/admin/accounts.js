@@ -1,6 +1,7 @@
 /** Accounts: their roles, blocks and ends. */
 import { $, attempt } from "../app/page.js";
 import { call } from "../app/session.js";
+import { foreign, isolated, line } from "../app/text.js";
 import { ask, because, block, lift } from "./act.js";
 import { blockLine, button, drop, fieldsOf, list, make, query, replace, time } from "./parts.js";
 
@@ -23,11 +24,11 @@ function itemOf(account) {
   const item = make(
     "li",
     {},
-    make("p", {}, make("strong", { textContent: login }), ` ${first_name} ${last_name}`),
+    make("p", {}, make("strong", {}, foreign(login)), " ", foreign(`${first_name} ${last_name}`)),
     make(
       "p",
       { className: "soft" },
-      `${email}${email_verified ? "" : " (not confirmed)"} · since `,
+      line`${email}${[email_verified ? "" : " (not confirmed)"]} · since `,
       time(created_at),
     ),
     blockLine(blocked),
@@ -36,11 +37,11 @@ function itemOf(account) {
       { className: "row" },
       roleOf(account, (changed) => replace(item, itemOf(changed))),
       blocked
-        ? button("Lift the block", () => change(item, lift(path, `Lift the block of ${login}?`)))
-        : button("Block", () => change(item, block(path, `Block ${login}?`))),
+        ? button("Lift the block", () => change(item, lift(path, line`Lift the block of ${login}?`)))
+        : button("Block", () => change(item, block(path, line`Block ${login}?`))),
       button("Delete", async () => {
         const gone = await ask({
-          title: `Delete ${login} with everything of theirs?`,
+          title: line`Delete ${login} with everything of theirs?`,
           name: "Delete",
           word: login,
           work: ({ reason }) => call("DELETE", `${path}${because(reason)}`),
@@ -59,7 +60,7 @@ async function change(item, asked) {
 
 function roleOf({ id, login, role }, changed) {
   const options = Object.entries(ROLES).map(([value, name]) => make("option", { value, textContent: name }));
-  const select = make("select", { ariaLabel: `Role of ${login}` }, ...options);
+  const select = make("select", { ariaLabel: `Role of ${isolated(login)}` }, ...options);
   select.value = role;
   select.addEventListener("change", () =>
     attempt(async () => {
@@ -67,7 +68,7 @@ function roleOf({ id, login, role }, changed) {
       // Until it is so.
       select.value = role;
       const account = await ask({
-        title: `Make ${login} ${ROLES[wanted].toLowerCase()}?`,
+        title: line`Make ${login} ${[ROLES[wanted].toLowerCase()]}?`,
         name: "Change the role",
         work: ({ reason }) => call("PUT", `/users/${id}/role`, { role: wanted, ...(reason && { reason }) }),
       });

@@ -1,6 +1,7 @@
 /** The dialog before an act upon somebody or something of theirs: what it touches, for how long, and why. */
-import { $, sayIn } from "../app/page.js";
+import { $, isOver, sayIn, whenLeft } from "../app/page.js";
 import { call } from "../app/session.js";
+import { line, put } from "../app/text.js";
 
 const DAY_MS = 86_400_000;
 const dialog = $("act");
@@ -17,11 +18,11 @@ let asked;
 export function ask({ title, name, work, until = false, needsReason = false, word, reach }) {
   tell("");
   form.reset();
-  $("act-title").textContent = title;
+  put($("act-title"), title);
   $("act-reach").textContent = "";
   $("act-until").hidden = !until;
   $("act-word").hidden = word === undefined;
-  $("act-word").querySelector("span").textContent = `Type "${word}" to go on`;
+  put($("act-word").querySelector("span"), line`Type "${word ?? ""}" to go on`);
   form.reason.required = needsReason;
   form.word.required = word !== undefined;
   form.querySelector("button").textContent = name;
@@ -33,14 +34,16 @@ export function ask({ title, name, work, until = false, needsReason = false, wor
     if (reach) void tellReach(reach, question);
     form.onsubmit = async (event) => {
       event.preventDefault();
-      if (word !== undefined && form.word.value !== word) return tell(`That is not "${word}".`, true);
+      if (question.working) return;
+      if (word !== undefined && form.word.value !== word) return tell(line`That is not "${word}".`, true);
       setWorking(question.working = true);
       try {
         const done = await work({ reason: form.reason.value.trim(), until: untilOf(form.until.value) });
         if (asked === question) leave();
         resolve(done ?? true);
       } catch (problem) {
-        if (asked === question && problem.status !== 401) return tell(problem.message, true);
+        if (asked === question && !isOver(problem)) return tell(problem.message, true);
+        // Somebody whose session is over is told so at the door.
         reject(problem);
       } finally {
         question.working = false;
@@ -51,7 +54,8 @@ export function ask({ title, name, work, until = false, needsReason = false, wor
 }
 
 function setWorking(working) {
-  for (const button of form.querySelectorAll("button")) button.disabled = working;
+  // What had the focus keeps it.
+  for (const button of form.querySelectorAll("button")) button.ariaBusy = button.ariaDisabled = working ? "true" : null;
 }
 
 /** A number of days, or none for good. */
@@ -61,11 +65,15 @@ function untilOf(days) {
 
 async function tellReach(path, question) {
   try {
-    const { pages, posts, followers } = await call("POST", `${path}?dry_run=true`, { reason: "-", until: untilOf("1") });
+    const { pages, posts, followers } = await call("POST", `${path}?dry_run=true`, {
+      reason: "-",
+      until: untilOf("1"),
+    });
     if (asked !== question) return;
     const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
-    $("act-reach").textContent =
-      `Hidden with it: ${count(pages, "page")}, ${count(posts, "post")}. Followers: ${followers}.`;
+    $("act-reach").textContent = `Hidden with it: ${count(pages, "page")}, ${
+      count(posts, "post")
+    }. Followers: ${followers}.`;
   } catch (problem) {
     if (asked === question) tell(problem.message, true);
   }
@@ -85,12 +93,9 @@ dialog.addEventListener("cancel", (event) => {
 });
 // A browser may close it without asking.
 dialog.addEventListener("close", () => !dialog.open && leave());
-$("act-cancel").addEventListener("click", leave);
+$("act-cancel").addEventListener("click", () => asked?.working || leave());
 
-/** Whoever asked is gone. */
-export function callOff() {
-  leave();
-}
+whenLeft(leave);
 
 /** A block of what is at `path`, which is asked about first. */
 export function block(path, title) {
@@ -105,7 +110,11 @@ export function block(path, title) {
 }
 
 export function lift(path, title) {
-  return ask({ title, name: "Lift the block", work: ({ reason }) => call("DELETE", `${path}/block${because(reason)}`) });
+  return ask({
+    title,
+    name: "Lift the block",
+    work: ({ reason }) => call("DELETE", `${path}/block${because(reason)}`),
+  });
 }
 
 /** A reason as a query; what takes something away has no body. */

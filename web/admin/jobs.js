@@ -1,4 +1,5 @@
 /** What is done in the background, and what gave up. */
+import { newLongText } from "../app/long_text.js";
 import { call } from "../app/session.js";
 import { button, drop, fieldsOf, list, make, query, time } from "./parts.js";
 
@@ -15,7 +16,7 @@ function itemOf({ id, kind, state, attempts, run_at, last_error, created_at }) {
     "li",
     {},
     make("p", {}, make("strong", { textContent: kind }), ` ${state} after ${attempts} tries`),
-    last_error ? make("p", { textContent: last_error }) : null,
+    last_error ? newLongText(last_error) : null,
     make("p", { className: "soft" }, `${id} · made `, time(created_at), " · due ", time(run_at)),
     make(
       "div",

@@ -1,7 +1,9 @@
 /** Pages, found by what one remembers of them: their blocks and their posts. */
+import { newLongText } from "../app/long_text.js";
 import { $ } from "../app/page.js";
 import { showPhotos } from "../app/photos.js";
 import { call } from "../app/session.js";
+import { foreign, line, put } from "../app/text.js";
 import { ask, because, block, lift } from "./act.js";
 import { blockLine, button, drop, list, make, query, replace, time } from "./parts.js";
 
@@ -44,21 +46,22 @@ function itemOf(page) {
   const item = make(
     "li",
     {},
-    make("p", {}, make("strong", { textContent: `@${uuid}` }), ` ${name}`),
-    make("p", {
-      className: "soft",
-      textContent:
-        `${is_private ? "Private" : "Public"} · of ${owner.login} · ${follower_count} followers · ${post_count} posts`,
-    }),
+    make("p", {}, make("strong", {}, foreign(`@${uuid}`)), " ", foreign(name)),
+    make(
+      "p",
+      { className: "soft" },
+      line`${[is_private ? "Private" : "Public"]} · of ${owner.login}`,
+      ` · ${follower_count} followers · ${post_count} posts`,
+    ),
     blockLine(blocked),
     make(
       "div",
       { className: "row" },
       blocked
-        ? button("Lift the block", () => change(item, lift(path, `Lift the block of @${uuid}?`)))
-        : button("Block", () => change(item, block(path, `Block @${uuid}?`))),
+        ? button("Lift the block", () => change(item, lift(path, line`Lift the block of ${`@${uuid}`}?`)))
+        : button("Block", () => change(item, block(path, line`Block ${`@${uuid}`}?`))),
       button("Posts", async () => {
-        $("posts-title").textContent = `Posts of @${uuid}`;
+        put($("posts-title"), line`Posts of ${`@${uuid}`}`);
         await readPosts({ page: id });
         $("posts").hidden = false;
         $("posts").scrollIntoView({ block: "nearest" });
@@ -80,9 +83,9 @@ export function postItem({ id, author, text, photos, published_at, created_at })
   const item = make(
     "li",
     {},
-    text ? make("p", { textContent: text }) : null,
+    text ? newLongText(text) : null,
     pictures,
-    make("p", { className: "soft" }, `${author.login} · `, time(published_at ?? created_at)),
+    make("p", { className: "soft" }, foreign(author.login), " · ", time(published_at ?? created_at)),
     make(
       "div",
       { className: "row" },

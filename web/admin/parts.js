@@ -1,15 +1,16 @@
 /** What all rooms of the administration are made of: elements, and lists that are read page by page. */
-import { $, attempt, onSubmit } from "../app/page.js";
+import { $, attempt, onSubmit, whenLeft } from "../app/page.js";
 import { call } from "../app/session.js";
+import { foreign, nodesOf } from "../app/text.js";
 
-/** An element with properties and children; text is text, whatever is in it. */
+/** An element with properties and children, which are elements, text of ours, and lines with others' words in them. */
 export function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children.filter((child) => child !== null));
+  element.append(...nodesOf(children.filter((child) => child !== null)));
   return element;
 }
 
-/** A button that does something; what goes wrong is said on top of the page. */
+/** A button that does something. */
 export function button(name, work) {
   const made = make("button", { type: "button", className: "quiet", textContent: name });
   made.addEventListener("click", () => attempt(work, made));
@@ -24,7 +25,8 @@ export function time(at) {
 export function blockLine(blocked) {
   if (!blocked) return null;
   const end = blocked.until === null ? "for good" : `until ${new Date(blocked.until).toLocaleString()}`;
-  return make("p", { className: "blocked", textContent: `Blocked ${end}: ${blocked.reason ?? "no reason given"}` });
+  const reason = blocked.reason === null ? "no reason given" : foreign(blocked.reason);
+  return make("p", { className: "blocked" }, `Blocked ${end}: `, reason);
 }
 
 /**
@@ -34,6 +36,7 @@ export function blockLine(blocked) {
 export function list(name, { pathOf, itemOf, load = (address) => call("GET", address) }) {
   let path;
   let next = null;
+  whenLeft(() => path = undefined);
 
   function show(page) {
     $(`${name}-list`).append(...page.items.map(itemOf));
@@ -74,13 +77,19 @@ export function query(fields) {
 /** Takes an item out of its list, which says so when it was the last. */
 export function drop(item) {
   const shown = item.parentElement;
+  // Gone already, with the list that was read again meanwhile.
+  if (!shown) return;
   item.remove();
   const empty = $(`${shown.id.replace(/-list$/, "")}-empty`);
   if (empty) empty.hidden = shown.childElementCount > 0;
 }
 
-/** Puts what an item has become in its place. */
+/** Puts what an item has become in its place; whoever was there stays there, at the same control if there is one. */
 export function replace(item, next) {
+  const focused = item.contains(document.activeElement) ? document.activeElement : null;
+  const nth = [...item.querySelectorAll("button, select")].indexOf(focused);
   item.replaceWith(next);
-  next.querySelector("button, select")?.focus();
+  if (!focused) return;
+  const controls = next.querySelectorAll("button, select");
+  (controls[nth] ?? controls[controls.length - 1])?.focus();
 }

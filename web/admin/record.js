@@ -1,5 +1,7 @@
 /** The record of moderation. */
+import { newLongText } from "../app/long_text.js";
 import { $ } from "../app/page.js";
+import { foreign, visibleJson } from "../app/text.js";
 import { fieldsOf, list, make, query, time } from "./parts.js";
 
 /** Acts, in words. */
@@ -22,7 +24,10 @@ for (const [value, name] of Object.entries(ACTS)) {
   $("record-filter").act.append(make("option", { value, textContent: name }));
 }
 
-const read = list("record", { pathOf: ({ act, from, to }) => `/moderation/log?${query(span({ act, from, to }))}`, itemOf });
+const read = list("record", {
+  pathOf: ({ act, from, to }) => `/moderation/log?${query(span({ act, from, to }))}`,
+  itemOf,
+});
 
 export const enter = () => read(fieldsOf("record"));
 
@@ -33,18 +38,18 @@ function span({ act, from, to }) {
 }
 
 function itemOf({ id, at, act, actor, target, reason, before, after, hash }) {
-  const changes = JSON.stringify({ before, after, hash }, null, 2);
+  const changes = visibleJson({ before, after, hash });
   return make(
     "li",
     {},
     make(
       "p",
       {},
-      make("strong", { textContent: actor.login ?? "The system" }),
+      make("strong", {}, actor.login ? foreign(actor.login) : "The system"),
       ` ${actor.role === "system" ? "" : `(${actor.role}) `}${ACTS[act] ?? act}: `,
-      make("strong", { textContent: target.name }),
+      make("strong", {}, foreign(target.name)),
     ),
-    reason ? make("p", { textContent: reason }) : null,
+    reason ? newLongText(reason) : null,
     make("p", { className: "soft" }, `No. ${id} · `, time(at)),
     make("details", {}, make("summary", { textContent: "Before and after" }), make("pre", { textContent: changes })),
   );

@@ -1,5 +1,7 @@
 /** What people think staff should look at. */
+import { newLongText } from "../app/long_text.js";
 import { call } from "../app/session.js";
+import { foreign, line } from "../app/text.js";
 import { ask } from "./act.js";
 import { button, fieldsOf, list, make, query, replace, time } from "./parts.js";
 import { find as findAccount } from "./accounts.js";
@@ -23,16 +25,23 @@ function itemOf(report) {
   const item = make(
     "li",
     {},
-    make("p", {}, make("strong", { textContent: `${target.kind} ${target.name}` }), target.gone ? " (gone)" : ""),
-    make("p", { textContent: reason }),
-    make("p", { className: "soft" }, `${reporter?.login ?? "somebody who is gone"} · `, time(created_at)),
+    make("p", {}, make("strong", {}, `${target.kind} `, foreign(target.name)), target.gone ? " (gone)" : ""),
+    newLongText(reason),
+    make(
+      "p",
+      { className: "soft" },
+      reporter ? foreign(reporter.login) : "somebody who is gone",
+      " · ",
+      time(created_at),
+    ),
     handler
-      ? make("p", {
-        className: "soft",
-        textContent: state === "closed"
-          ? `Closed by ${handler.login}, ${outcome === "acted" ? "who acted" : "without an act"}${note ? `: ${note}` : ""}`
-          : `Taken by ${handler.login}`,
-      })
+      ? make(
+        "p",
+        { className: "soft" },
+        state === "closed"
+          ? line`Closed by ${handler.login}, ${closing(outcome, note)}`
+          : line`Taken by ${handler.login}`,
+      )
       : null,
     make(
       "div",
@@ -47,6 +56,11 @@ function itemOf(report) {
     ),
   );
   return item;
+}
+
+function closing(outcome, note) {
+  const done = outcome === "acted" ? "who acted" : "without an act";
+  return note ? line`${[done]}: ${note}` : [done];
 }
 
 async function close(item, path, outcome) {

@@ -1,9 +1,10 @@
 /** The bell: how many notifications are unread, and the list of them, latest first, kept true by the socket. */
 import { lineOf } from "./bell_line.js";
 import { holding } from "./live.js";
-import { $, attempt, sayIn } from "./page.js";
+import { $, attempt, sayIn, whenLeft } from "./page.js";
 import { openPost } from "./post_view.js";
 import { account, call } from "./session.js";
+import { put } from "./text.js";
 
 const AT_ONCE = 10;
 const tell = sayIn("bell-notice");
@@ -25,10 +26,8 @@ export function readBell() {
   });
 }
 
-/** A page of the list; an empty one for whoever has signed out meanwhile. */
-async function read(query) {
-  const page = await call("GET", `/notifications?limit=${AT_ONCE}${query}`);
-  return account ? page : { items: [], next_cursor: null, unread: 0 };
+function read(query) {
+  return call("GET", `/notifications?limit=${AT_ONCE}${query}`);
 }
 
 /** What a frame tells: one that is shown already moves to the top. */
@@ -39,11 +38,11 @@ export function ring({ unread_count, ...notification }) {
   showEnds();
 }
 
-export function clearBell() {
-  open(false);
+whenLeft(() => {
   clearList();
-  showCount(0);
-}
+  answered.clear();
+  next = null;
+});
 
 function clearList() {
   items.clear();
@@ -121,9 +120,9 @@ function itemOf(notification) {
   let item = items.get(id);
   if (!item) items.set(id, item = newItem(notification));
   const { who, what, quote } = lineOf(notification, account.page_id);
-  item.querySelector(".who").textContent = who;
-  item.querySelector(".what").textContent = what;
-  item.querySelector(".quote").textContent = quote;
+  put(item.querySelector(".who"), who);
+  put(item.querySelector(".what"), what);
+  put(item.querySelector(".quote"), quote);
   const time = item.querySelector("time");
   time.textContent = new Date(at).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
   time.dateTime = at;

@@ -1,4 +1,5 @@
 /** A notification in one line: who did it, what they did, and what it was done to in its own words. */
+import { line } from "./text.js";
 
 /** Characters of a post that a line quotes. */
 const QUOTED = 80;
@@ -12,7 +13,7 @@ const LINES = {
   tag: ({ post }) => post.text === "" ? ["tagged you in a post"] : ["tagged you in", post.text],
 };
 
-/** `own` is the reader's personal page: who follows it follows them. */
+/** `own` is the reader's personal page: who follows it follows them. `who` and `quote` are lines with others' words in them. */
 export function lineOf(notification, own) {
   const { kind, actors, count } = notification;
   const [what, text = ""] = LINES[kind](notification, own);
@@ -20,10 +21,11 @@ export function lineOf(notification, own) {
 }
 
 function namesOf([first, second], count) {
-  if (!first) return "Somebody";
-  if (count === 2 && second) return `${nameOf(first)} and ${nameOf(second)}`;
-  if (count === 1) return nameOf(first);
-  return `${nameOf(first)} and ${count - 1} ${count === 2 ? "other" : "others"}`;
+  if (!first) return ["Somebody"];
+  if (count === 2 && second) return line`${nameOf(first)} and ${nameOf(second)}`;
+  if (count === 1) return line`${nameOf(first)}`;
+  const others = `${count - 1} ${count === 2 ? "other" : "others"}`;
+  return line`${nameOf(first)} and ${[others]}`;
 }
 
 function nameOf({ first_name, last_name }) {
@@ -32,9 +34,9 @@ function nameOf({ first_name, last_name }) {
 
 /** One line of it, with no character in half. */
 function quoteOf(text) {
-  const line = text.replaceAll(/\s+/g, " ").trim();
-  const characters = [...line];
-  if (characters.length === 0) return "";
-  if (characters.length <= QUOTED) return `“${line}”`;
-  return `“${characters.slice(0, QUOTED - 1).join("").replace(/[\s\p{P}]+$/u, "")}…”`;
+  const whole = text.replaceAll(/\s+/g, " ").trim();
+  const characters = [...whole];
+  if (characters.length === 0) return [];
+  if (characters.length <= QUOTED) return line`“${whole}”`;
+  return line`“${characters.slice(0, QUOTED - 1).join("").replace(/[\s\p{P}]+$/u, "")}…”`;
 }

@@ -1,36 +1,56 @@
-/** What one wants to be told, and when letters come. Each change is kept at once. */
-import { $, attempt, sayIn } from "./page.js";
+/** What one wants to be told, and when letters come. Each change is kept at once, one after the other. */
+import { $, attempt, sayIn, whenLeft } from "./page.js";
 import { call } from "./session.js";
 
 const PATH = "/notifications/settings";
 const tell = sayIn("bell-notice");
-const fields = $("bell-settings").querySelector("fieldset");
+const fields = $("bell-fields");
 /** As the server has them. */
 let kept;
+/** What is still to be sent, of this person alone. */
+let queue = newQueue();
 
-export function closeSettings() {
-  $("bell-settings").open = false;
+whenLeft(() => {
+  kept = undefined;
+  queue = newQueue();
+});
+
+function newQueue() {
+  return { waiting: 0, last: Promise.resolve() };
 }
 
 $("bell-settings").addEventListener("toggle", () => {
   if (!$("bell-settings").open) return;
   fields.disabled = true;
-  void attempt(async () => {
-    fill(await call("GET", PATH));
-    fields.disabled = false;
-  }, undefined, tell);
+  void attempt(
+    async () => {
+      fill(await call("GET", PATH));
+      fields.disabled = false;
+    },
+    undefined,
+    tell,
+  );
 });
 
-fields.addEventListener("change", async ({ target }) => {
+fields.addEventListener("change", ({ target }) => {
   const change = target.name === "letters" ? { letters: target.value } : { bell: { [target.name]: target.checked } };
-  await attempt(async () => {
-    kept = await call("PUT", PATH, change);
-    tell("Saved.");
-  }, fields, tell);
-  // What was refused is not so.
-  fill(kept);
-  target.focus();
+  const own = queue;
+  own.waiting++;
+  own.last = own.last.then(() => own === queue && keep(change, own));
 });
+
+async function keep(change, own) {
+  await attempt(
+    async () => {
+      kept = await call("PUT", PATH, change);
+      tell("Saved.");
+    },
+    undefined,
+    tell,
+  );
+  // What was refused is not so; what is still to be sent stays as it was chosen.
+  if (--own.waiting === 0 && own === queue) fill(kept);
+}
 
 function fill(settings) {
   kept = settings;

@@ -1,6 +1,7 @@
 /** The feed: its pages, and what the socket brings. */
+import { keepingFocus } from "./focus.js";
 import { beginAt, holding } from "./live.js";
-import { $, attempt } from "./page.js";
+import { $, attempt, whenLeft } from "./page.js";
 import { fill, newItem, showLikes } from "./post_item.js";
 import { call } from "./session.js";
 
@@ -19,10 +20,15 @@ export function readFeed() {
   });
 }
 
-export function clearFeed() {
+function clearFeed() {
   items.clear();
   $("posts").replaceChildren();
 }
+
+whenLeft(() => {
+  clearFeed();
+  next = null;
+});
 
 /** What a frame tells of posts. */
 export function takePost({ type, data }) {
@@ -59,7 +65,9 @@ export function showPost(post, { first = false } = {}) {
 }
 
 function remove(id) {
+  const refocus = keepingFocus(items.get(id));
   items.get(id)?.remove();
   items.delete(id);
+  refocus();
   showEnds();
 }

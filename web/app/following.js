@@ -2,6 +2,7 @@
 import { readFeed } from "./feed.js";
 import { $, attempt, onSubmit, say } from "./page.js";
 import { call } from "./session.js";
+import { line, nodesOf } from "./text.js";
 
 onSubmit("follow", async ({ handle }, form) => {
   await follow(handle.trim(), handle);
@@ -11,7 +12,7 @@ onSubmit("follow", async ({ handle }, form) => {
 async function follow(page, name) {
   const { state } = await call("PUT", `/pages/${encodeURIComponent(page)}/follow`);
   const asked = state === "requested";
-  say(asked ? `You asked to follow "${name}".` : `You follow "${name}".`);
+  say(asked ? line`You asked to follow "${name}".` : line`You follow "${name}".`);
   if (!asked) await readFeed();
 }
 
@@ -23,12 +24,8 @@ onSubmit("search", async ({ q }) => {
     ...pages.items.map(({ id, name, uuid }) => found(id, name, uuid)),
     ...people.map(({ page_id, first_name, last_name, login }) => found(page_id, `${first_name} ${last_name}`, login)),
   );
-  if ($("found").childElementCount === 0) say(`Nothing was found for "${q}".`);
+  if ($("found").childElementCount === 0) say(line`Nothing was found for "${q}".`);
 });
-
-export function clearFound() {
-  $("found").replaceChildren();
-}
 
 /** A page, or a person by their own page. */
 function found(page, name, handle) {
@@ -38,6 +35,6 @@ function found(page, name, handle) {
   button.className = "quiet";
   button.textContent = "Follow";
   button.addEventListener("click", () => attempt(() => follow(page, handle), button));
-  item.append(`${name} (@${handle}) `, button);
+  item.append(...nodesOf(line`${name} (${`@${handle}`}) `), button);
   return item;
 }

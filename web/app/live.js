@@ -12,7 +12,7 @@ let handlers;
 let readers = 0;
 let held = [];
 
-/** `onFrame` gets each frame, `onEnd` the code with which the session was ended. */
+/** `onFrame` gets each frame; `onEnd` is called when the session seems to have ended, and may hang up. */
 export function listen(onFrame, onEnd) {
   handlers = { onFrame, onEnd };
   void connect();
@@ -45,6 +45,8 @@ async function connect() {
     opened.onmessage = ({ data }) => opened === socket && take(JSON.parse(data));
     opened.onclose = ({ code }) => opened === socket && closed(code);
   } catch (problem) {
+    // Of whoever was here before.
+    if (problem.left) return;
     closed(problem.status === 401 ? 4401 : 0);
   }
 }
@@ -52,7 +54,7 @@ async function connect() {
 function closed(code) {
   show(false);
   if (!account) return;
-  if (code === 4401 || code === 4403) return handlers.onEnd(code);
+  if (code === 4401 || code === 4403) handlers.onEnd(code);
   // Growing pauses with some chance in them, so that after a restart not everybody returns at once.
   const pause = Math.min(30_000, 500 * 2 ** Math.min(failures++, 6)) * (0.5 + Math.random());
   retry = setTimeout(connect, pause);

@@ -1,7 +1,9 @@
-/** A post as it is shown, in the feed and by itself. What others wrote is shown through textContent only. */
-import { $, attempt } from "./page.js";
+/** A post as it is shown, in the feed and by itself. */
+import { learnLikes, toggleLike } from "./likes.js";
+import { newLongText, setLongText } from "./long_text.js";
+import { $ } from "./page.js";
 import { showPhotos } from "./photos.js";
-import { call } from "./session.js";
+import { foreign, line, put } from "./text.js";
 
 let openPost;
 
@@ -13,19 +15,21 @@ export function whenOpened(open) {
 /** An empty item for the post of this id. */
 export function newItem(id, tell) {
   const item = $("post").content.firstElementChild.cloneNode(true);
-  item.querySelector(".like").addEventListener("click", ({ currentTarget }) =>
-    attempt(() => like(item, id), currentTarget, tell));
+  item.dataset.post = id;
+  item.querySelector("article > header").after(newLongText());
+  item.querySelector(".like").addEventListener("click", () => toggleLike(id, tell));
   item.querySelector(".answers").addEventListener("click", () => openPost(id));
   return item;
 }
 
+/** The item stands in the page already. */
 export function fill(item, post) {
   const at = new Date(post.published_at ?? post.created_at);
-  item.querySelector(".author").textContent = `${post.author.first_name} ${post.author.last_name}`;
-  item.querySelector(".page").textContent = `on ${post.page.name} (@${post.page.uuid})`;
+  put(item.querySelector(".author"), foreign(`${post.author.first_name} ${post.author.last_name}`));
+  put(item.querySelector(".page"), line`on ${post.page.name} (${`@${post.page.uuid}`})`);
   item.querySelector("time").textContent = at.toLocaleString();
   item.querySelector("time").dateTime = at.toISOString();
-  item.querySelector(".text").textContent = post.text;
+  setLongText(item.querySelector(".long"), post.text);
   item.querySelector(".answers .count").textContent = String(post.reply_count);
   const picture = item.querySelector("img.picture");
   picture.hidden = !post.author.avatar_url;
@@ -34,14 +38,6 @@ export function fill(item, post) {
   showLikes(item, post);
 }
 
-/** What comes live is the same for all listeners, so it does not say whether this one likes it. */
-export function showLikes(item, { like_count, liked }) {
-  if (like_count !== undefined) item.querySelector(".like .count").textContent = String(like_count);
-  if (liked !== undefined) item.querySelector(".like").setAttribute("aria-pressed", String(liked));
-}
-
-async function like(item, id) {
-  const liked = item.querySelector(".like").getAttribute("aria-pressed") !== "true";
-  const answer = await call(liked ? "PUT" : "DELETE", `/posts/${id}/like`);
-  showLikes(item, { liked, ...answer });
+export function showLikes(item, likes) {
+  learnLikes(item.dataset.post, likes);
 }

@@ -1,5 +1,5 @@
 /** One post by itself, with the answers to it. */
-import { $, attempt, onSubmit, sayIn } from "./page.js";
+import { $, attempt, onSubmit, sayIn, whenLeft } from "./page.js";
 import { fill, newItem, showLikes, whenOpened } from "./post_item.js";
 import { account, call, keyOf, spend } from "./session.js";
 
@@ -43,6 +43,7 @@ export function takeShown({ type, data }) {
 }
 
 view.addEventListener("close", clear);
+whenLeft(clear);
 // Beside the post: the dialog itself is behind what it holds.
 view.addEventListener("click", ({ target }) => target === view && closePost());
 $("post-close").addEventListener("click", closePost);
@@ -60,7 +61,8 @@ onSubmit("answer", async ({ text }, form) => {
   const key = keyOf("answer", body);
   const answer = await call("POST", `/pages/${account.page_id}/posts`, body, { key });
   spend(key);
-  form.reset();
+  // Whoever wrote on meanwhile goes on.
+  if (form.elements.text.value === text) form.reset();
   if (shown === reply_to) add($("answers"), answer, { first: true });
 }, tell);
 

@@ -20,13 +20,27 @@ export function keepTokens(pair) {
   else sessionStorage.removeItem("tokens");
 }
 
-/** A problem as the API tells it. */
+/** One person's time at this page: what is asked in it is answered in it, or never. */
+let visit = new AbortController();
+
+/** The person is gone. Whatever is under way for them, however late it is answered, changes nothing here any more. */
+export function endVisit() {
+  visit.abort();
+  visit = new AbortController();
+  account = undefined;
+  refreshing = undefined;
+  clearTimeout(renewal);
+  keys.clear();
+}
+
+/** A problem as the API tells it; `left`: whoever asked is gone. */
 export class Problem extends Error {
-  constructor(body, status) {
+  constructor(body, status, left = false) {
     const fields = (body.errors ?? []).map(({ path, message }) => `${path}: ${message}`);
     super([body.detail ?? body.title ?? `The server answered ${status}`, ...fields].join("\n"));
     this.slug = (body.type ?? "").split("/").at(-1);
     this.status = status;
+    this.left = left;
   }
 }
 
@@ -34,10 +48,16 @@ let refreshing;
 
 /** One refresh at a time: a second one would use a token that the first has replaced. */
 function refresh() {
-  return refreshing ??= send("POST", "/security/refresh", { refresh_token: tokens()?.refresh_token }, { bare: true })
-    .then(keepTokens)
-    .then(() => allowPictures().catch(() => {}))
-    .finally(() => refreshing = undefined);
+  if (refreshing) return refreshing;
+  const begun = refreshing = renew().finally(() => {
+    if (refreshing === begun) refreshing = undefined;
+  });
+  return begun;
+}
+
+async function renew() {
+  keepTokens(await send("POST", "/security/refresh", { refresh_token: tokens()?.refresh_token }, { bare: true }));
+  await allowPictures().catch(() => {});
 }
 
 let renewal;
@@ -64,37 +84,40 @@ export function forbidPictures() {
 }
 
 export async function call(method, path, body, options) {
+  const { signal } = visit;
   try {
-    return await send(method, path, body, options);
+    return await send(method, path, body, { ...options, signal });
   } catch (problem) {
     if (problem.slug !== "token-expired" && problem.slug !== "token-refreshed") throw problem;
     await refresh();
-    return await send(method, path, body, options);
+    return await send(method, path, body, { ...options, signal });
   }
 }
 
-/** `key`: the Idempotency-Key of a request that must happen once; `bare`: without the account's token. */
-export async function send(method, path, body, { key, bare } = {}) {
+/** `key`: the Idempotency-Key of a request that must happen once; `bare`: without the account's token; `signal`: of the visit. */
+export async function send(method, path, body, { key, bare, signal = visit.signal } = {}) {
   const headers = { accept: "application/json" };
   const pair = tokens();
   if (pair && !bare) headers.authorization = `Bearer ${pair.access_token}`;
   const form = body instanceof FormData;
   if (body !== undefined && !form) headers["content-type"] = "application/json";
   if (key) headers["idempotency-key"] = key;
-  let response;
   try {
-    response = await fetch(API + path, {
+    const response = await fetch(API + path, {
       method,
       headers,
+      signal,
       ...(body !== undefined && { body: form ? body : JSON.stringify(body) }),
     });
-  } catch {
+    const answer = response.status === 204 ? undefined : await response.json().catch(() => ({}));
+    signal.throwIfAborted();
+    if (!response.ok) throw new Problem(answer, response.status);
+    return answer;
+  } catch (problem) {
+    if (signal.aborted) throw new Problem({ detail: "Whoever asked is gone" }, 0, true);
+    if (problem instanceof Problem) throw problem;
     throw new Problem({ detail: "The server is out of reach; try again in a moment" }, 0);
   }
-  if (response.status === 204) return undefined;
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Problem(answer, response.status);
-  return answer;
 }
 
 const keys = new Map();

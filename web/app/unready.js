@@ -1,5 +1,6 @@
 /** One's own posts whose photos are being prepared, or could not be: with another try for these. */
-import { $, attempt } from "./page.js";
+import { newLongText } from "./long_text.js";
+import { $, attempt, whenLeft } from "./page.js";
 import { account, call } from "./session.js";
 
 /** What became of a photo, in words; whatever else there is was no fault of the picture's. */
@@ -15,19 +16,13 @@ let again;
 
 export async function readUnready() {
   clearTimeout(again);
-  if (!account) return;
   const [failed, processing] = await Promise.all(["failed", "processing"].map(read));
-  if (!account) return;
   $("unready").hidden = failed.length + processing.length === 0;
   $("unready-posts").replaceChildren(...failed.map(failedItem), ...processing.map(waitingItem));
   if (processing.length > 0) again = setTimeout(() => void attempt(readUnready), AGAIN_MS);
 }
 
-export function clearUnready() {
-  clearTimeout(again);
-  $("unready").hidden = true;
-  $("unready-posts").replaceChildren();
-}
+whenLeft(() => clearTimeout(again));
 
 async function read(state) {
   return (await call("GET", `/pages/${account.page_id}/posts?state=${state}`)).items;
@@ -48,12 +43,10 @@ function failedItem({ id, text, photos }) {
 
 function itemOf(text, what) {
   const item = document.createElement("li");
-  const title = document.createElement("p");
-  title.textContent = text || "Photos";
   const state = document.createElement("p");
   state.className = "hint";
   state.textContent = what;
-  item.append(title, state);
+  item.append(newLongText(text || "Photos"), state);
   return item;
 }
 

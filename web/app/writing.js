@@ -15,7 +15,8 @@ onSubmit("write", async ({ text }, form) => {
   const post = await call("POST", `/pages/${account.page_id}/posts`, body, { key });
   // The next post of the same words is another post.
   spend(key);
-  form.reset();
+  // Whoever wrote on meanwhile goes on.
+  if (form.elements.text.value === text) form.reset();
   if (post.state === "ready") showPost(post, { first: true });
   else await readUnready();
 });
