@@ -14,16 +14,24 @@ import {
   registerUser,
   type Role,
   type SentCode,
-  updateProfile,
   type UserActorRow,
   type UserRow,
   verifyUser,
 } from "../db/users.ts";
-import { renderAccount } from "../render.ts";
+import { photoUrl, renderAccount } from "../render.ts";
 import { isBlocked } from "../security/principals.ts";
 import { type Actor, byRow } from "./by.ts";
 import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
-import { code, guess, noticeAddress, password } from "./user_codes.ts";
+import {
+  code,
+  type NewPassword,
+  noticeAddress,
+  password,
+  recoveryCode,
+  verifyCode,
+  wrongCurrent,
+} from "./user_codes.ts";
+import { actRow, profile } from "./user_profile.ts";
 import { endOf, refresh, signIn } from "./user_sessions.ts";
 
 export type { Role } from "../db/users.ts";
@@ -41,6 +49,8 @@ export interface Session {
 export interface UserState extends UserRow {
   verify: SentCode | null;
   recover: SentCode | null;
+  /** When e-mails to a person's own address, or to a new one, were asked for. */
+  asked: { verify: string[]; recover: string[]; change: string[] };
   session: Session | null;
 }
 
@@ -71,21 +81,26 @@ export type UserCommand =
   | { type: "send_code"; nonce: string; expires_at: string; job: string }
   | { type: "verify"; code: string; job: string }
   | { type: "recover"; nonce: string; expires_at: string; job: string }
-  | { type: "check_recovery"; code: string }
-  | { type: "reset_password"; code: string; password_hash: string; job: string }
-  | { type: "change_password"; password_version: number; password_hash: string; job: string }
+  | { type: "check_recovery"; email: string; code: string }
+  | ({ type: "reset_password"; email: string; code: string } & NewPassword)
+  | ({ type: "change_password"; password_version: number } & NewPassword)
   | {
     type: "update_profile";
     first_name?: string;
     last_name?: string;
     email?: string;
+    by: Actor;
+    /** Of the password that was given and was right. */
+    password_version?: number;
+    mailbox_mark?: string;
     nonce: string;
     expires_at: string;
     job: string;
+    notice_job: string;
   }
-  | { type: "stage_avatar"; photo: NewPhoto }
+  | { type: "stage_avatar"; by: Actor; photo: NewPhoto }
   | { type: "settle_avatar"; photo: Settled }
-  | { type: "remove_avatar" }
+  | { type: "remove_avatar"; by: Actor }
   | { type: "read_notifications"; up_to: number | null }
   | { type: "change_notifications"; letters: LetterTime | null; mute: NotificationKind[]; unmute: NotificationKind[] }
   | { type: "set_role"; by: Actor; role: Role; reason?: string }
@@ -138,54 +153,30 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
     case "sign_out":
       if (state.session?.id !== command.sid) return refuse("session-ended");
       return endOf(state, "session-ended", at, { value: null, state: { ...state, session: null } });
-    case "send_code": {
-      const to = state.pending_email ?? (state.email_verified_at ? null : state.email);
-      if (!to) return refuse("already-verified");
-      return code(state, "verify", to, command, at);
-    }
+    case "send_code":
+      return code(state, "verify", command, now);
     case "recover":
-      return code(state, "recover", state.email, command, at);
-    case "verify": {
-      const email = state.pending_email ?? state.email;
-      if (!state.pending_email && state.email_verified_at) return refuse("already-verified");
-      return guess(
-        codeKey,
-        state,
-        "verify",
-        command.code,
-        now,
-        () => {
-          const to = noticeAddress(state);
-          return commit(verifyUser, { id: state.id, email, to, job: command.job, at }, () => ({
-            value: null,
-            state: {
-              ...state,
-              email,
-              pending_email: null,
-              email_verified_at: state.email_verified_at ?? at,
-              verify: null,
-            },
-            jobs: to === null ? [] : letter(command.job),
-          }));
-        },
-      );
-    }
+      return code(state, "recover", command, now);
+    case "verify":
+      return verifyCode(codeKey, state, command.code, now, (email) => verified(state, email, command.job, at));
     case "check_recovery":
-      return guess(codeKey, state, "recover", command.code, now, () => reply(null));
+      return recoveryCode(codeKey, state, command, now, () => reply({ pending_email: state.pending_email }));
     case "reset_password":
-      return guess(codeKey, state, "recover", command.code, now, () => password(state, command, at));
+      return recoveryCode(codeKey, state, command, now, () => password(state, command, at));
     case "change_password":
-      if (command.password_version !== state.password_version) return refuse("credentials-invalid");
+      if (command.password_version !== state.password_version) return wrongCurrent("wrong");
       return password(state, command, at);
     case "update_profile":
-      return profile(state, command, at);
-    case "stage_avatar":
+      return profile(state, command, now);
+    case "stage_avatar": {
+      const act = actRow(state, command.by, picture(state.avatar_key), picture(command.photo.key));
       return commit(
         userAvatar.stage,
-        { id: state.id, photos: [command.photo], at },
+        { id: state.id, photos: [command.photo], at, ...act },
         ({ staged }) =>
           staged ? { value: null, jobs: crops([command.photo.id]) } : { refusal: { code: "upload-expired" } },
       );
+    }
     case "settle_avatar":
       return commit(
         userAvatar.settle,
@@ -194,7 +185,8 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
       );
     case "remove_avatar": {
       const bare = { ...state, avatar_key: null };
-      return commit(userAvatar.remove, { id: state.id, at }, () => ({ value: renderAccount(bare), state: bare }));
+      const row = { id: state.id, at, ...actRow(state, command.by, picture(state.avatar_key), picture(null)) };
+      return commit(userAvatar.remove, row, () => ({ value: renderAccount(bare), state: bare }));
     }
     case "read_notifications":
       return commit(readNotifications, { user_id: state.id, up_to: command.up_to }, () => ({ value: null }));
@@ -264,43 +256,36 @@ function register(state: State, row: RegisterRow): Decision<State> {
       blocked_until: null,
       blocked_reason: null,
       created_at: row.at,
+      mailbox_mark: null,
       verify,
       recover: null,
+      asked: { verify: [], recover: [], change: [] },
       session: null,
     };
     return { value: renderAccount(created), state: created, jobs: verify ? letter(row.letter_job) : [] };
   });
 }
 
-/** A changed e-mail stays pending, and the old one in force, until its own code is given; giving the old one again withdraws it. */
-function profile(
-  state: UserState,
-  command: Extract<UserCommand, { type: "update_profile" }>,
-  at: string,
-): Decision<State> {
-  const { first_name = state.first_name, last_name = state.last_name, email, nonce, expires_at, job } = command;
-  const same = email !== undefined && email.toLowerCase() === state.email.toLowerCase();
-  const pending_email = email === undefined ? state.pending_email : same ? null : email;
-  const changed = pending_email !== state.pending_email;
-  const to = !changed ? null : pending_email ?? (state.email_verified_at ? null : state.email);
-  const verify = !changed ? state.verify : to ? { nonce, expires_at, attempts: 0 } : null;
-  const row = {
-    id: state.id,
-    first_name,
-    last_name,
-    pending_email,
-    nonce: verify?.nonce ?? null,
-    expires_at: verify?.expires_at ?? null,
-    to,
-    job,
-    renamed: first_name !== state.first_name || last_name !== state.last_name,
-    at,
-  };
-  return commit(updateProfile, row, ({ email_taken }) => {
-    if (email_taken) return { refusal: { code: "email-taken", detail: `The e-mail "${pending_email}" is taken` } };
-    const next = { ...state, first_name, last_name, pending_email, verify };
-    return { value: renderAccount(next), state: next, jobs: to === null ? [] : letter(job) };
-  });
+function picture(key: string | null): Record<string, unknown> {
+  return { avatar_url: photoUrl(key) };
+}
+
+/** The e-mail is proven, and with that the account's for good. The one before gets a notice. */
+function verified(state: UserState, email: string, job: string, at: string): Decision<State> {
+  const to = noticeAddress(state);
+  return commit(verifyUser, { id: state.id, email, to, job, at }, () => ({
+    value: null,
+    state: {
+      ...state,
+      email,
+      pending_email: null,
+      mailbox_mark: null,
+      email_verified_at: state.email_verified_at ?? at,
+      verify: null,
+      recover: null,
+    },
+    jobs: to === null ? [] : letter(job),
+  }));
 }
 
 /** What a block would touch; refused where the block would be. */
@@ -329,7 +314,9 @@ function fromRow(row: UserActorRow): UserState {
     verify_attempts,
     recover_nonce,
     recover_expires_at,
-    recover_attempts,
+    verify_asked_at,
+    recover_asked_at,
+    change_asked_at,
     session_id,
     generation,
     issued_at,
@@ -339,7 +326,8 @@ function fromRow(row: UserActorRow): UserState {
   return {
     ...user,
     verify: sent(verify_nonce, verify_expires_at, verify_attempts),
-    recover: sent(recover_nonce, recover_expires_at, recover_attempts),
+    recover: sent(recover_nonce, recover_expires_at, 0),
+    asked: { verify: verify_asked_at, recover: recover_asked_at, change: change_asked_at },
     session: session_id && issued_at && kid && generation !== null
       ? { id: session_id, generation, issued_at, kid }
       : null,

@@ -1,7 +1,8 @@
 import { letter } from "../db/letters.ts";
 import { changePassword, countGuess, sendCode } from "../db/users.ts";
 import { codeMatches, type CodePurpose } from "../security/codes.ts";
-import { commit, type CommitDecision, type Decision, refuse } from "./runtime/actor.ts";
+import { sameEmail } from "../security/folding.ts";
+import { commit, type Decision, refuse, reply } from "./runtime/actor.ts";
 import type { UserState } from "./user.ts";
 
 type State = UserState | null;
@@ -9,52 +10,148 @@ type State = UserState | null;
 /** Wrong guesses a code survives (`docs/limits.md`). */
 export const MOST_GUESSES = 5;
 
-/** A new code on its way; the older one of that purpose is void. */
+/** E-mails with a code that an account may ask for, of one purpose: one in the pause, so many in the window (`docs/limits.md`). */
+export const CODE_PAUSE_MS = 60_000;
+export const CODE_WINDOW_MS = 3_600_000;
+export const MAX_CODES = 5;
+
+/** What a code of this purpose is sent to; null where there is nothing to confirm. */
+export function addressOf(state: UserState, purpose: CodePurpose): string | null {
+  if (purpose === "recover") return state.email;
+  return state.pending_email ?? (state.email_verified_at ? null : state.email);
+}
+
+/** When the next of so many requests may be made, by the times of earlier ones; nothing where it may now. */
+export function waitMs(
+  earlier: readonly string[],
+  now: number,
+  { max, pauseMs = 0 }: { max: number; pauseMs?: number },
+): number | undefined {
+  const times = earlier.map((at) => Date.parse(at)).filter((at) => at > now - CODE_WINDOW_MS).sort((a, b) => a - b);
+  const last = times.at(-1);
+  const ends = [
+    last === undefined ? now : last + pauseMs,
+    times.length < max ? now : times[times.length - max]! + CODE_WINDOW_MS,
+  ];
+  const end = Math.max(...ends);
+  return end > now ? end - now : undefined;
+}
+
+/** The times of requests, with this one and without those that count no more. */
+export function withThis(earlier: readonly string[], now: number, max: number): string[] {
+  const recent = earlier.filter((at) => Date.parse(at) > now - CODE_WINDOW_MS);
+  return [...recent, new Date(now).toISOString()].slice(-max);
+}
+
+export function tooSoon(detail: string, waitMs: number): Decision<State> {
+  return { type: "refuse", refusal: { code: "rate-limited", detail, retryAfter: Math.ceil(waitMs / 1000) } };
+}
+
+/**
+ * A new code on its way; the older one of that purpose is void. However many ask, the account gets few e-mails: over that a recovery code
+ * is silently not sent, since who asks may be a stranger, and the one that was sent stays in force.
+ */
 export function code(
   state: UserState,
   purpose: CodePurpose,
-  to: string,
   { nonce, expires_at, job }: { nonce: string; expires_at: string; job: string },
-  at: string,
+  now: number,
 ): Decision<State> {
-  return commit(sendCode, { id: state.id, purpose, nonce, expires_at, to, job, at }, () => ({
+  const to = addressOf(state, purpose);
+  if (to === null) return refuse("already-verified");
+  const wait = waitMs(state.asked[purpose], now, { max: MAX_CODES, pauseMs: CODE_PAUSE_MS });
+  if (wait !== undefined) {
+    return purpose === "recover"
+      ? reply(null)
+      : tooSoon("A code was sent already; look for it, or ask again later", wait);
+  }
+  const asked_at = withThis(state.asked[purpose], now, MAX_CODES);
+  const at = new Date(now).toISOString();
+  return commit(sendCode, { id: state.id, purpose, nonce, expires_at, asked_at, to, job, at }, () => ({
     value: null,
-    state: { ...state, [purpose]: { nonce, expires_at, attempts: 0 } },
+    state: {
+      ...state,
+      [purpose]: { nonce, expires_at, attempts: 0 },
+      asked: { ...state.asked, [purpose]: asked_at },
+    },
     jobs: letter(job),
   }));
 }
 
-/** What a right code leads to; a wrong one is counted. */
-export function guess(
+/** What a right code for the account's own e-mail leads to; a wrong one is counted, and void after a few. */
+export function verifyCode(
   codeKey: Uint8Array,
   state: UserState,
-  purpose: CodePurpose,
   given: string,
   now: number,
-  right: () => Decision<State>,
+  right: (address: string) => Decision<State>,
 ): Decision<State> {
-  const sent = state[purpose];
-  if (!sent || Date.parse(sent.expires_at) <= now) return refuse("code-invalid");
-  if (sent.attempts >= MOST_GUESSES) return refuse("code-exhausted");
-  if (codeMatches(codeKey, purpose, state.id, sent.nonce, given)) return right();
-  return commit(countGuess, { id: state.id, purpose }, () => ({
+  const address = addressOf(state, "verify");
+  if (address === null) return refuse("already-verified");
+  const { verify } = state;
+  if (!verify || Date.parse(verify.expires_at) <= now) return refuse("code-invalid");
+  if (verify.attempts >= MOST_GUESSES) return refuse("code-exhausted");
+  if (codeMatches(codeKey, { purpose: "verify", user: state.id, address }, verify.nonce, given)) return right(address);
+  return commit(countGuess, { id: state.id }, () => ({
     refusal: { code: "code-invalid" },
-    state: { ...state, [purpose]: { ...sent, attempts: sent.attempts + 1 } },
+    state: { ...state, verify: { ...verify, attempts: verify.attempts + 1 } },
   }));
 }
 
-/** A new password, which ends the session (S1-4). */
+/**
+ * What the right recovery code leads to, given for the address it was sent to. Wrong ones are not counted here: anybody may send them,
+ * so a count would let strangers void the owner's code, and would tell by its answer that there is an account (`security/guesses.ts`).
+ */
+export function recoveryCode(
+  codeKey: Uint8Array,
+  state: UserState,
+  { email, code }: { email: string; code: string },
+  now: number,
+  right: () => Decision<State>,
+): Decision<State> {
+  const { recover } = state;
+  if (!recover || Date.parse(recover.expires_at) <= now || !sameEmail(email, state.email)) {
+    return refuse("code-invalid");
+  }
+  const subject = { purpose: "recover", user: state.id, address: email } as const;
+  return codeMatches(codeKey, subject, recover.nonce, code) ? right() : refuse("code-invalid");
+}
+
+/** What opens the mailbox of the pending address under a new password (`security/mailbox.ts`). */
+export interface NewPassword {
+  password_hash: string;
+  /** The pending address that the mark was made for, if there was one. */
+  pending_email: string | null;
+  mailbox_mark: string | null;
+  job: string;
+}
+
+/** A new password, which ends the session (S1-4) and voids every code. */
 export function password(
   state: UserState,
-  { password_hash, job }: { password_hash: string; job: string },
+  { password_hash, pending_email, mailbox_mark, job }: NewPassword,
   at: string,
-): CommitDecision<State> {
+): Decision<State> {
+  if (pending_email !== state.pending_email) {
+    return {
+      type: "refuse",
+      refusal: { code: "overloaded", detail: "The e-mail changed meanwhile; try again", retryAfter: 1 },
+    };
+  }
   const to = noticeAddress(state);
-  return commit(changePassword, { id: state.id, password_hash, to, job, at }, () => ({
+  return commit(changePassword, { id: state.id, password_hash, mailbox_mark, to, job, at }, () => ({
     value: null,
-    state: { ...state, password_version: state.password_version + 1, session: null, recover: null },
+    state: { ...state, password_version: state.password_version + 1, session: null, verify: null, recover: null },
     jobs: to === null ? [] : letter(job),
   }));
+}
+
+/** The current password was given wrong, or not at all: a problem of one field, and not of the session. */
+export function wrongCurrent(rule: "required" | "wrong"): Decision<State> {
+  const message = rule === "wrong"
+    ? "Expected the current password"
+    : "Expected the current password, as the e-mail changes";
+  return refuse("validation", undefined, [{ path: "current", rule, message }]);
 }
 
 /** Where letters about the account's security go; an address that nobody has proven is told nothing. */

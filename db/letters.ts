@@ -1,3 +1,5 @@
+import type { CodeSubject } from "../security/codes.ts";
+import { folded, sameEmail } from "../security/folding.ts";
 import { newId } from "../security/ids.ts";
 import type { JobRef } from "./jobs.ts";
 import type { Reader, Sql } from "./sql.ts";
@@ -11,6 +13,8 @@ export function letter(job: string): JobRef[] {
 
 export interface NewLetter {
   message_id: string;
+  /** Which row of the ledger the Message-ID names, if any. */
+  delivery: { event: string; user: string } | undefined;
   sender: string;
   recipient: string;
   subject: string;
@@ -18,15 +22,34 @@ export interface NewLetter {
   html: string | null;
 }
 
-/** A Message-ID that the recipient has already is dropped. */
+/**
+ * Puts an e-mail into the mailbox of the account that it is for: the one that the ledger is sending it to, and otherwise the one that has
+ * proven the address. One that is for nobody is dropped, since nobody could ever read it, and so is a Message-ID that is there already.
+ */
 export async function storeLetter(
   sql: Sql,
-  { message_id, sender, recipient, subject, text, html }: NewLetter,
+  { message_id, delivery, sender, recipient, subject, text, html }: NewLetter,
 ): Promise<void> {
   await sql.query(
-    `insert into letters (id, message_id, sender, recipient, subject, text, html) values ($1, $2, $3, lower($4), $5, $6, $7)
+    `insert into letters (id, user_id, message_id, sender, recipient, subject, text, html)
+    select $1, o.user_id, $2, $3, $4, $5, $6, $7 from (
+      select coalesce(
+        (select u.id from deliveries d join users u on u.id = d.user_id
+          where d.event_id = $8::uuid and d.user_id = $9::uuid and d.state = 'sending'),
+        (select u.id from users u where lower(u.email) = $4 and u.email_verified_at is not null)) as user_id) o
+    where o.user_id is not null
     on conflict (message_id, recipient) do nothing`,
-    [newId(), message_id, sender, recipient, subject, text, html],
+    [
+      newId(),
+      message_id,
+      sender,
+      folded(recipient),
+      subject,
+      text,
+      html,
+      delivery?.event ?? null,
+      delivery?.user ?? null,
+    ],
     "letter.store",
   );
 }
@@ -40,33 +63,30 @@ export interface Letter {
   at: string;
 }
 
-/** The letters delivered to an address, newest first; with `onlyOf`, those that are about this account. */
-export async function lettersFor(
+/** The letters in an account's mailbox that were sent to this address, newest first. */
+export async function lettersOf(
   sql: Reader,
-  address: string,
-  limit: number,
-  onlyOf: string | null,
+  { owner, address, limit }: { owner: string; address: string; limit: number },
 ): Promise<Letter[]> {
   return await sql.query<Letter>(
     `select sender as "from", recipient as "to", subject, text, html, at from letters
-    where recipient = lower($1) and ($3::text is null or right(message_id, length($3) + 10) = '.' || $3 || '@rookery>')
-    order by at desc, id desc limit $2`,
-    [address, limit, onlyOf],
+    where user_id = $1 and recipient = $2 order by at desc, id desc limit $3`,
+    [owner, folded(address), limit],
     "letter.list",
   );
 }
 
-/** Whether a code's letter still says the truth: a newer code makes the older one void. */
+/** Whether a code's e-mail is still to be sent: a newer code makes the older one void, and so does another address. */
 export async function codeInForce(
   sql: Reader,
-  userId: string,
-  purpose: "verify" | "recover",
+  { user, purpose, address }: CodeSubject,
   nonce: string,
 ): Promise<boolean> {
-  const rows = await sql.query(
-    `select 1 from users where id = $1 and ${purpose}_nonce = $2`,
-    [userId, nonce],
+  const [row] = await sql.query<{ email: string }>(
+    `select ${purpose === "verify" ? "coalesce(pending_email, email)" : "email"} as email from users
+    where id = $1 and ${purpose}_nonce = $2`,
+    [user, nonce],
     `letter.${purpose}_in_force`,
   );
-  return rows.length > 0;
+  return row !== undefined && sameEmail(row.email, address);
 }

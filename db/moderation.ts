@@ -65,7 +65,8 @@ export const givePassword = defineCommit<
   select t.*, u.login, u.email, u.email_verified_at from turns t join users u on u.id = t.id order by u.id for no key update of u),
 changed as (
   update users u set password_hash = w.password_hash, password_version = u.password_version + 1,
-    recover_nonce = null, recover_expires_at = null, recover_attempts = 0
+    verify_nonce = null, verify_expires_at = null, verify_attempts = 0, recover_nonce = null, recover_expires_at = null,
+    mailbox_mark = null
   from was w where u.id = w.id),
 ended as (
   update sessions s set ended_at = w.at, end_reason = 'session-ended' from was w where s.user_id = w.id and s.ended_at is null),
@@ -149,7 +150,7 @@ export const lapseUserBlock = defineCommit<{ id: string; at: string }, Record<st
 
 /**
  * Deletes an account with everything it owns: pages become tombstones without an owner, their posts go, likes and follows
- * go with their counts, letters to its address go from the bundled mailbox, login and e-mail are free again (S4-12).
+ * go with their counts, its letters go from the bundled mailbox, login and e-mail are free again (S4-12).
  */
 export const deleteUser = defineCommit<{ id: string; at: string } & ByRow, { last_admin: boolean }>("user.delete", {
   columns: `id uuid, at timestamptz, ${BY_COLUMNS}`,
@@ -202,9 +203,6 @@ unpictured as (delete from photos f using buried b where f.page_id = b.id),
 freed as (delete from handles h using gone g where h.user_id = g.id),
 unscheduled as (delete from jobs j using gone g where j.user_id = g.id),
 forgotten as (delete from receipts r using gone g where r.scope = g.id::text),
-unlettered as (
-  delete from letters l using gone g join users u on u.id = g.id
-  where l.recipient in (lower(u.email), lower(u.pending_email))),
 removed as (delete from users u using gone g where u.id = g.id)`,
   // What goes by itself, unverified, is no act of moderation.
   records: record("account.delete", { name: "login", before: "was", from: "listed where by_id is not null" }),

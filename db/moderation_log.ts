@@ -11,6 +11,7 @@ export const ACTS = [
   "account.block_lapsed",
   "account.role",
   "account.password",
+  "account.profile",
   "account.delete",
   "post.delete",
   "report.take",
@@ -45,6 +46,19 @@ export function record(
   const [target] = act.split(".");
   return `select turn as place, '${act}' as act, by_id, by_role, reason, '${target}' as target_kind, ${id} as target_id,
     ${name} as target_name, ${before} as before, ${after} as after, at from ${from}`;
+}
+
+/** An act upon an account that not every turn of a commit is: it is entered where `after` is given. */
+export interface ActRow extends ByRow {
+  login: string;
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
+}
+export const ACT_COLUMNS = `login text, before jsonb, after jsonb, ${BY_COLUMNS}`;
+
+/** The entries of such acts. `from` has the columns of `ActRow`. */
+export function actOn(act: Act, from: string): string {
+  return record(act, { name: "login", before: "before", after: "after", from: `${from} where after is not null` });
 }
 
 /**

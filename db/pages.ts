@@ -1,6 +1,7 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import { ACCEPTED } from "./follows.ts";
 import { tellReplies } from "./publishing.ts";
+import { foldHandle } from "../security/folding.ts";
 import type { Reader } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 
@@ -55,8 +56,8 @@ export async function pageById(sql: Reader, viewer: string, id: string): Promise
 /** Handles are unique without regard to case. */
 export async function pageIdByHandle(sql: Reader, handle: string): Promise<string | undefined> {
   const [row] = await sql.query<{ id: string }>(
-    "select id from pages where lower(uuid) = lower($1) and deleted_at is null",
-    [handle],
+    "select id from pages where lower(uuid) = $1 and deleted_at is null",
+    [foldHandle(handle) ?? ""],
     "page.id_by_handle",
   );
   return row?.id;

@@ -1,6 +1,7 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import { PUBLISHING, stateOf, TELL_PUBLISHED } from "./publishing.ts";
 import type { JobRef } from "./jobs.ts";
+import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";
 import type { Reader } from "./sql.ts";
 
 /** A photo as a post shows it. */
@@ -162,19 +163,27 @@ queued as (
 function avatarCommits<Owner extends "user" | "page">(owner: Owner) {
   const table = `${owner}s`;
   const column = `${owner}_id` as const;
+  // Only their owners change the pictures of pages; an administrator may change that of a person, which is an act of moderation.
+  type Acted<Row> = Owner extends "user" ? Row & ActRow : Row;
+  const acted = owner === "user" ? `, ${ACT_COLUMNS}` : "";
+  const recorded = (from: string) => owner === "user" ? { records: actOn("account.profile", from) } : {};
   const told = (from: string) =>
     owner === "page"
       ? tell("page.updated", { page: "id", from })
       : tell("page.updated", { page: "p.id", at: "t.at", from: `${from} t join pages p on p.owner_id = t.id` });
   return {
-    stage: defineCommit<{ id: string; photos: NewPhoto[]; at: string }, { staged: boolean }>(`${owner}.stage_avatar`, {
-      columns: "id uuid, photos jsonb, at timestamptz",
-      body: `${HELD},
+    stage: defineCommit<Acted<{ id: string; photos: NewPhoto[]; at: string }>, { staged: boolean }>(
+      `${owner}.stage_avatar`,
+      {
+        columns: `id uuid, photos jsonb, at timestamptz${acted}`,
+        body: `${HELD},
 valid as materialized (select t.* from turns t where ${STAGED}),
 ${picturing("valid", column)}`,
-      select:
-        "select t.turn, jsonb_build_object('staged', exists (select from valid v where v.turn = t.turn)) as result from turns t",
-    }),
+        ...recorded("valid"),
+        select:
+          "select t.turn, jsonb_build_object('staged', exists (select from valid v where v.turn = t.turn)) as result from turns t",
+      },
+    ),
     /** One that was overtaken by a later upload goes; otherwise the one that was in force does. One that failed stays to say so. */
     settle: defineCommit<SettleRow & { owner: string }, { key: string | null }>(`${owner}.settle_avatar`, {
       columns: `owner uuid, ${SETTLE_COLUMNS}`,
@@ -197,11 +206,12 @@ shown as (update ${table} o set avatar_key = s.key from settled s where o.id = s
       select:
         `select t.turn, jsonb_build_object('key', (select s.key from settled s where s.id = t.owner)) as result from turns t`,
     }),
-    remove: defineCommit<{ id: string; at: string }, Record<string, never>>(`${owner}.remove_avatar`, {
-      columns: "id uuid, at timestamptz",
+    remove: defineCommit<Acted<{ id: string; at: string }>, Record<string, never>>(`${owner}.remove_avatar`, {
+      columns: `id uuid, at timestamptz${acted}`,
       body: `hidden as (
   update ${table} o set avatar_key = null from turns t where o.id = t.id and o.avatar_key is not null returning o.id, t.at),
 removed as (delete from photos f using turns t where f.${column} = t.id)`,
+      ...recorded("turns"),
       tells: told("hidden"),
       select: "select turn, '{}'::jsonb as result from turns",
     }),

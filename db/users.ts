@@ -1,6 +1,8 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
-import { LETTER_JOB } from "./letters.ts";
 import type { UserFacet } from "../actors/user.ts";
+import { foldEmail, foldLogin } from "../security/folding.ts";
+import { LETTER_JOB } from "./letters.ts";
+import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";
 import type { Reader } from "./sql.ts";
 
 export type Role = "user" | "moderator" | "admin";
@@ -20,6 +22,8 @@ export interface UserRow {
   email: string;
   email_verified_at: string | null;
   pending_email: string | null;
+  /** What opens the mailbox of the pending address (`security/mailbox.ts`). */
+  mailbox_mark: string | null;
   role: Role;
   page_id: string;
   avatar_key: string | null;
@@ -30,7 +34,7 @@ export interface UserRow {
 }
 
 const COLUMNS =
-  `u.id, u.login, u.first_name, u.last_name, u.email, u.email_verified_at, u.pending_email, u.role, u.page_id, u.avatar_key,
+  `u.id, u.login, u.first_name, u.last_name, u.email, u.email_verified_at, u.pending_email, u.mailbox_mark, u.role, u.page_id, u.avatar_key,
   u.password_version, u.blocked_until, u.blocked_reason, u.created_at`;
 
 /** All that a user actor is made of, in one read. */
@@ -40,7 +44,9 @@ export interface UserActorRow extends UserRow {
   verify_attempts: number;
   recover_nonce: string | null;
   recover_expires_at: string | null;
-  recover_attempts: number;
+  verify_asked_at: string[];
+  recover_asked_at: string[];
+  change_asked_at: string[];
   session_id: string | null;
   generation: number | null;
   issued_at: string | null;
@@ -50,7 +56,7 @@ export interface UserActorRow extends UserRow {
 export async function loadUserActor(sql: Reader, id: string): Promise<UserActorRow | undefined> {
   const [row] = await sql.query<UserActorRow>(
     `select ${COLUMNS}, u.verify_nonce, u.verify_expires_at, u.verify_attempts, u.recover_nonce, u.recover_expires_at,
-      u.recover_attempts, s.id as session_id, s.generation, s.issued_at, s.kid
+      u.verify_asked_at, u.recover_asked_at, u.change_asked_at, s.id as session_id, s.generation, s.issued_at, s.kid
     from users u left join sessions s on s.user_id = u.id and s.ended_at is null where u.id = $1`,
     [id],
     "user.load",
@@ -80,27 +86,53 @@ export async function userById(sql: Reader, id: string): Promise<UserRow | undef
   return row;
 }
 
-/** For sign-in: by login or e-mail, without regard to case. */
-export async function credentials(
-  sql: Reader,
-  loginOrEmail: string,
-): Promise<{ id: string; password_hash: string; password_version: number; email: string } | undefined> {
+export interface Credentials {
+  id: string;
+  password_hash: string;
+  password_version: number;
+}
+
+/** For sign-in: by login or e-mail, in whatever case; what is neither is nobody's. */
+export async function credentials(sql: Reader, loginOrEmail: string): Promise<Credentials | undefined> {
   const column = loginOrEmail.includes("@") ? "email" : "login";
-  const [row] = await sql.query<{ id: string; password_hash: string; password_version: number; email: string }>(
-    `select id, password_hash, password_version, email from users where lower(${column}) = lower($1)`,
-    [loginOrEmail],
+  const key = column === "email" ? foldEmail(loginOrEmail) : foldLogin(loginOrEmail);
+  const [row] = await sql.query<Credentials>(
+    `select id, password_hash, password_version from users where lower(${column}) = $1`,
+    // Asked all the same, so that the time of the answer tells nothing.
+    [key ?? ""],
     `user.credentials_by_${column}`,
   );
   return row;
 }
 
-/** Accounts that wait for this address to become theirs; at most a few are looked at. */
-export async function pendingCredentials(sql: Reader, email: string): Promise<{ id: string; password_hash: string }[]> {
-  return await sql.query(
-    "select id, password_hash from users where lower(pending_email) = lower($1) order by id limit 3",
-    [email],
-    "user.pending_credentials",
+export async function credentialsOf(sql: Reader, id: string): Promise<Credentials | undefined> {
+  const [row] = await sql.query<Credentials>(
+    "select id, password_hash, password_version from users where id = $1",
+    [id],
+    "user.credentials_by_id",
   );
+  return row;
+}
+
+/** The account that waits for this address to become its own, by the mark of its password. */
+export async function pendingByMark(sql: Reader, email: string, mark: string): Promise<string | undefined> {
+  const [row] = await sql.query<{ id: string }>(
+    "select id from users where lower(pending_email) = $1 and mailbox_mark = $2 order by id limit 1",
+    [foldEmail(email) ?? "", mark],
+    "user.pending_by_mark",
+  );
+  return row?.id;
+}
+
+/** The latest account that waits for this address without a mark, as where an administrator gave it the address. */
+export async function pendingWithoutMark(sql: Reader, email: string): Promise<Credentials | undefined> {
+  const [row] = await sql.query<Credentials>(
+    `select id, password_hash, password_version from users where lower(pending_email) = $1 and mailbox_mark is null
+    order by id desc limit 1`,
+    [foldEmail(email) ?? ""],
+    "user.pending_without_mark",
+  );
+  return row;
 }
 
 export interface UserFilter {
@@ -132,7 +164,7 @@ export async function accountsByLogin(
 ): Promise<Map<string, { id: string; login: string }>> {
   const rows = await sql.query<{ login: string; id: string }>(
     "select login, id from users where lower(login) = any($1::text[])",
-    [logins.map((login) => login.toLowerCase())],
+    [logins.flatMap((login) => foldLogin(login) ?? [])],
     "user.by_logins",
   );
   return new Map(rows.map((row) => [row.login.toLowerCase(), row]));
@@ -159,8 +191,8 @@ export const CARD =
 /** The public card, by login. Blocked people keep theirs. */
 export async function cardByLogin(sql: Reader, login: string): Promise<CardRow | undefined> {
   const [row] = await sql.query<CardRow>(
-    "select id, login, first_name, last_name, page_id, avatar_key from users where lower(login) = lower($1)",
-    [login],
+    "select id, login, first_name, last_name, page_id, avatar_key from users where lower(login) = $1",
+    [foldLogin(login) ?? ""],
     "user.card_by_login",
   );
   return row;
@@ -227,6 +259,8 @@ export interface CodeRow {
   purpose: "verify" | "recover";
   nonce: string;
   expires_at: string;
+  /** When codes of this purpose were asked for, as far as that still counts. */
+  asked_at: string[];
   to: string;
   job: string;
   at: string;
@@ -234,7 +268,8 @@ export interface CodeRow {
 
 /** A new code of one purpose, with its letter; the older one is void. */
 export const sendCode = defineCommit<CodeRow, Record<string, never>>("user.send_code", {
-  columns: 'id uuid, purpose text, nonce text, expires_at timestamptz, "to" text, job uuid, at timestamptz',
+  columns:
+    'id uuid, purpose text, nonce text, expires_at timestamptz, asked_at timestamptz[], "to" text, job uuid, at timestamptz',
   body: `coded as (
   update users u set
     verify_nonce = case when t.purpose = 'verify' then t.nonce else u.verify_nonce end,
@@ -242,7 +277,8 @@ export const sendCode = defineCommit<CodeRow, Record<string, never>>("user.send_
     verify_attempts = case when t.purpose = 'verify' then 0 else u.verify_attempts end,
     recover_nonce = case when t.purpose = 'recover' then t.nonce else u.recover_nonce end,
     recover_expires_at = case when t.purpose = 'recover' then t.expires_at else u.recover_expires_at end,
-    recover_attempts = case when t.purpose = 'recover' then 0 else u.recover_attempts end
+    verify_asked_at = case when t.purpose = 'verify' then t.asked_at else u.verify_asked_at end,
+    recover_asked_at = case when t.purpose = 'recover' then t.asked_at else u.recover_asked_at end
   from turns t where u.id = t.id),
 lettered as (
   insert into jobs (id, kind, payload, run_at, user_id)
@@ -250,19 +286,12 @@ lettered as (
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
-/** A wrong guess is counted before it is answered. */
-export const countGuess = defineCommit<{ id: string; purpose: "verify" | "recover" }, Record<string, never>>(
-  "user.count_guess",
-  {
-    columns: "id uuid, purpose text",
-    body: `guessed as (
-  update users u set
-    verify_attempts = u.verify_attempts + (t.purpose = 'verify')::int,
-    recover_attempts = u.recover_attempts + (t.purpose = 'recover')::int
-  from turns t where u.id = t.id)`,
-    select: "select turn, '{}'::jsonb as result from turns",
-  },
-);
+/** A wrong guess at the code for an e-mail is counted before it is answered. */
+export const countGuess = defineCommit<{ id: string }, Record<string, never>>("user.count_guess", {
+  columns: "id uuid",
+  body: `guessed as (update users u set verify_attempts = u.verify_attempts + 1 from turns t where u.id = t.id)`,
+  select: "select turn, '{}'::jsonb as result from turns",
+});
 
 /** A letter about what was done to an account: where it goes, if anywhere, and the job that brings it. */
 interface NoticeRow {
@@ -270,20 +299,23 @@ interface NoticeRow {
   job: string;
 }
 const NOTICE_COLUMNS = `"to" text, job uuid`;
-const NOTICED = (notice: string) =>
+const NOTICED = (notice: string, to = '"to"', job = "job") =>
   `noticed as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select job, '${LETTER_JOB}', jsonb_build_object('user_id', id, 'to', "to",
-    'notice', jsonb_build_object('notice', '${notice}', 'at', at)), at, id from turns where "to" is not null)`;
+  select ${job}, '${LETTER_JOB}', jsonb_build_object('user_id', id, 'to', ${to},
+    'notice', jsonb_build_object('notice', '${notice}', 'at', at)), at, id from turns where ${to} is not null)`;
+/** Every code is void, whatever it was sent to. */
+const NO_CODES =
+  `verify_nonce = null, verify_expires_at = null, verify_attempts = 0, recover_nonce = null, recover_expires_at = null`;
 
-/** The code was right: a pending e-mail comes into force, and the account is verified for good. The one before is told. */
+/** The code was right: a pending e-mail comes into force, and the account is verified for good. The one before gets a notice. */
 export const verifyUser = defineCommit<NoticeRow & { id: string; email: string; at: string }, Record<string, never>>(
   "user.verify",
   {
     columns: `id uuid, email text, ${NOTICE_COLUMNS}, at timestamptz`,
     body: `verified as (
-  update users u set email = t.email, pending_email = null, email_verified_at = coalesce(u.email_verified_at, t.at),
-    verify_nonce = null, verify_expires_at = null, verify_attempts = 0
+  update users u set email = t.email, pending_email = null, mailbox_mark = null,
+    email_verified_at = coalesce(u.email_verified_at, t.at), ${NO_CODES}
   from turns t where u.id = t.id),
 unscheduled as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.expire'),
 ${NOTICED("email_changed")}`,
@@ -292,17 +324,17 @@ ${NOTICED("email_changed")}`,
   },
 );
 
-/** A new password ends the session (S1-4). */
+/** A new password ends the session (S1-4), and codes that were sent before it are void. */
 export const changePassword = defineCommit<
-  NoticeRow & { id: string; password_hash: string; at: string },
+  NoticeRow & { id: string; password_hash: string; mailbox_mark: string | null; at: string },
   Record<string, never>
 >(
   "user.change_password",
   {
-    columns: `id uuid, password_hash text, ${NOTICE_COLUMNS}, at timestamptz`,
+    columns: `id uuid, password_hash text, mailbox_mark text, ${NOTICE_COLUMNS}, at timestamptz`,
     body: `changed as (
   update users u set password_hash = t.password_hash, password_version = u.password_version + 1,
-    recover_nonce = null, recover_expires_at = null, recover_attempts = 0
+    mailbox_mark = t.mailbox_mark, ${NO_CODES}
   from turns t where u.id = t.id),
 ended as (
   update sessions s set ended_at = t.at, end_reason = 'session-ended' from turns t where s.user_id = t.id and s.ended_at is null),
@@ -311,45 +343,49 @@ ${NOTICED("password_changed")}`,
   },
 );
 
-export interface ProfileRow {
+export interface ProfileRow extends ActRow {
   id: string;
   first_name: string;
   last_name: string;
   /** The e-mail waiting for its code, or null. */
   pending_email: string | null;
+  mailbox_mark: string | null;
   /** Null keeps no code in force. */
   nonce: string | null;
   expires_at: string | null;
+  /** When changes of the e-mail were asked for, as far as that still counts. */
+  asked_at: string[];
   /** Where the code goes, and the job that brings it; null sends none. */
   to: string | null;
   job: string;
-  /** Whether the shown name changed, so that what shows it is told. */
+  /** The proven address that gets a notice of the change, if any, and the job that brings it. */
+  notice_to: string | null;
+  notice_job: string;
+  /** Whether the shown name changed, so that what shows it follows. */
   renamed: boolean;
   at: string;
 }
 
-export const updateProfile = defineCommit<ProfileRow, { email_taken: boolean }>("user.update_profile", {
+export const updateProfile = defineCommit<ProfileRow, Record<string, never>>("user.update_profile", {
   columns:
-    `id uuid, first_name text, last_name text, pending_email text, nonce text, expires_at timestamptz, "to" text, job uuid,
-    renamed boolean, at timestamptz`,
-  body: `taken as materialized (
-  select t.turn, exists (
-    select from users u where lower(u.email) = lower(t.pending_email) and u.id <> t.id) as email_taken
-  from turns t),
-free as materialized (select t.* from turns t join taken k on k.turn = t.turn where not k.email_taken),
-changed as (
+    `id uuid, first_name text, last_name text, pending_email text, mailbox_mark text, nonce text, expires_at timestamptz,
+    asked_at timestamptz[], "to" text, job uuid, notice_to text, notice_job uuid, renamed boolean, at timestamptz, ${ACT_COLUMNS}`,
+  body: `changed as (
   update users u set first_name = t.first_name, last_name = t.last_name, pending_email = t.pending_email,
+    mailbox_mark = t.mailbox_mark, change_asked_at = t.asked_at,
     verify_nonce = t.nonce, verify_expires_at = t.expires_at, verify_attempts = case
       when u.verify_nonce is not distinct from t.nonce then u.verify_attempts else 0 end
-  from free t where u.id = t.id),
+  from turns t where u.id = t.id),
 lettered as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, '${LETTER_JOB}', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
-  from free where "to" is not null)`,
+  from turns where "to" is not null),
+${NOTICED("email_change_asked", "notice_to", "notice_job")}`,
+  records: actOn("account.profile", "turns"),
   tells: tell("page.updated", {
     page: "p.id",
     at: "t.at",
-    from: "free t join pages p on p.owner_id = t.id where t.renamed",
+    from: "turns t join pages p on p.owner_id = t.id where t.renamed",
   }),
-  select: "select turn, jsonb_build_object('email_taken', email_taken) as result from taken",
+  select: "select turn, '{}'::jsonb as result from turns",
 });

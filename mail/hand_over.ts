@@ -2,6 +2,7 @@ import { type DeliveryKey, finishDelivery, recordBounce, settleDelivery } from "
 import type { Claim } from "../db/jobs.ts";
 import type { Sql } from "../db/sql.ts";
 import { JobParked } from "../workers/job_runner.ts";
+import { messageId } from "./message_id.ts";
 import { type Mailer, MailError, type Outgoing } from "./sender.ts";
 
 /** What letters are sent with. */
@@ -18,11 +19,6 @@ export interface HandOver {
   key: DeliveryKey;
   letter: Omit<Outgoing, "messageId">;
   signal: AbortSignal;
-}
-
-/** The same for the same letter. Its end says whose it is (`db/letters.ts`). */
-function messageId({ event, user }: DeliveryKey): string {
-  return `<${event}.${user}@rookery>`;
 }
 
 /**

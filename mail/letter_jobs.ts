@@ -19,9 +19,10 @@ export function letterJobs(parts: LetterParts & { codeKey: Uint8Array }): Record
     // Somebody asked for a code, and so is there to say that the mailbox works again; nobody asked for a notice.
     if ("notice" in payload) return await isBounced(sql, to) ? undefined : noticeLetter(payload.notice);
     const { letter, nonce } = payload;
+    const subject = { purpose: letter, user: user_id, address: to };
     // The job holds only what the code is derived from; one that is void by now is not sent.
-    if (!await codeInForce(sql, user_id, letter, nonce)) return undefined;
-    return codeLetter(letter, codeFor(codeKey, letter, user_id, nonce));
+    if (!await codeInForce(sql, subject, nonce)) return undefined;
+    return codeLetter(letter, codeFor(codeKey, subject, nonce));
   }
 
   return {

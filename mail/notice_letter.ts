@@ -4,6 +4,8 @@ import { layOut, type LetterText } from "./layout.ts";
 export type Notice =
   | { notice: "new_device"; device: string; at: string }
   | { notice: "password_changed"; at: string }
+  /** To the address in force, while the new one waits for its code. */
+  | { notice: "email_change_asked"; at: string }
   /** To the address that was in force. */
   | { notice: "email_changed"; at: string };
 
@@ -26,6 +28,13 @@ export function noticeLetter(notice: Notice): LetterText {
         { paragraph: "Hello," },
         { paragraph: `The password of your account was changed at ${when}, and every session was ended.` },
         { paragraph: "If this was not you, ask for a recovery code at once and set another one." },
+      ]);
+    case "email_change_asked":
+      return layOut("Another e-mail was asked for your Rookery account", [
+        { paragraph: "Hello," },
+        { paragraph: `At ${when} somebody asked that your account have another e-mail address.` },
+        { paragraph: "This address stays in force until the new one is confirmed by a code that was sent there." },
+        { paragraph: ADVICE },
       ]);
     case "email_changed":
       return layOut("The e-mail of your Rookery account was changed", [

@@ -6,6 +6,7 @@ import { storeLetter } from "../db/letters.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../log.ts";
+import { deliveryOf } from "./message_id.ts";
 
 /** A letter may be this long, in bytes (`docs/limits.md`). */
 const LETTER_BOUND = 1024 * 1024;
@@ -17,7 +18,8 @@ export interface MailServer extends AsyncDisposable {
 
 /**
  * The bundled mail server: takes letters for any address over SMTP and stores each durably before it says so. A letter whose
- * Message-ID an address has already is taken and dropped, so that a repeated hand-over is one letter.
+ * Message-ID an address has already is taken and dropped, so that a repeated hand-over is one letter; so is one for an address that no
+ * account has, so that the answer does not tell which have one.
  */
 export async function startMailServer(
   sql: Sql,
@@ -88,10 +90,12 @@ async function receive(sql: Sql, stream: SMTPServerDataStream, session: SMTPServ
   );
   if (!letter) throw new Refused("The letter cannot be read", 554);
   const sender = session.envelope.mailFrom ? session.envelope.mailFrom.address : "";
+  // Without a Message-ID nothing can be told from anything: each is its own letter.
+  const message_id = letter.messageId ? messageId(letter.messageId) : `<${crypto.randomUUID()}@unnamed>`;
   for (const { address } of session.envelope.rcptTo) {
     await storeLetter(sql, {
-      // Without a Message-ID nothing can be told from anything: each is its own letter.
-      message_id: letter.messageId ? messageId(letter.messageId) : `<${crypto.randomUUID()}@unnamed>`,
+      message_id,
+      delivery: deliveryOf(message_id),
       sender: clean(letter.from?.address ?? sender),
       recipient: address,
       subject: clean(letter.subject ?? ""),

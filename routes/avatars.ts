@@ -41,7 +41,7 @@ export function avatarRoutes(api: Api): void {
     ownProfile(caller, id);
     const ref = { kind: "user", id } as const;
     const done = await changed(ctx, received!, body, async (photo) => {
-      await ctx.actors.ask(ref, { type: "stage_avatar", photo } as UserCommand);
+      await ctx.actors.ask(ref, { type: "stage_avatar", by: caller, photo } as UserCommand);
     });
     return answer(done ? 200 : 202, await ctx.actors.ask<object>(ref, { type: "account" }));
   });
@@ -56,7 +56,8 @@ export function avatarRoutes(api: Api): void {
     answers: { 200: { description: "The account", schema: schemas.Account } },
   }, async ({ ctx, caller, params: { id } }) => {
     ownProfile(caller, id);
-    return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, { type: "remove_avatar" }));
+    const command = { type: "remove_avatar", by: caller } as UserCommand;
+    return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, command));
   });
 
   endpoint(api, {

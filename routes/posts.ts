@@ -8,6 +8,7 @@ import { accountsByLogin } from "../db/users.ts";
 import { AppError } from "../errors.ts";
 import { READY_WITHIN_MS } from "../images/waiting.ts";
 import { newId } from "../security/ids.ts";
+import { foldName } from "../security/folding.ts";
 import type { Caller } from "../security/principals.ts";
 import { type Answer, answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 import type { UploadRules } from "./http/uploads.ts";
@@ -298,12 +299,12 @@ async function taggedPeople(ctx: AppContext, logins: string[]): Promise<{ tagged
   if (logins.length === 0) return { tagged: [], tagged_logins: [] };
   const known = await accountsByLogin(ctx.sql, logins);
   const errors = logins.flatMap((login, i) =>
-    known.has(login.toLowerCase())
+    known.has(foldName(login))
       ? []
       : [{ path: `tagged_users.${i}`, rule: "exists", message: `There is nobody with the login "${login}"` }]
   );
   if (errors.length > 0) throw new AppError("validation", undefined, { errors });
-  const people = [...new Set(logins.map((login) => login.toLowerCase()))].map((login) => known.get(login)!);
+  const people = [...new Set(logins.map(foldName))].map((login) => known.get(login)!);
   return { tagged: people.map(({ id }) => id), tagged_logins: people.map(({ login }) => login) };
 }
 

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { ACTS, TARGETS } from "../db/moderation_log.ts";
 import { LETTER_TIMES, NOTIFICATION_KINDS } from "../db/notifications.ts";
+import { canonicalEmail } from "../security/folding.ts";
+import { isReserved } from "../security/reserved.ts";
 import { OUTCOMES, REPORT_STATES, REPORTED } from "../db/reports.ts";
 
 /** The shapes that more than one resource speaks in. Rules carry the id of where they come from. */
@@ -11,10 +13,17 @@ export const id = z.uuid({ version: "v7" }).toLowerCase().meta({ description: "A
 export const anyId = z.uuid().toLowerCase().meta({ description: "An id" });
 const time = z.iso.datetime().meta({ description: "RFC 3339, UTC" });
 
+const notReserved = [
+  (value: string) => !isReserved(value),
+  { message: "Expected a word that is not reserved", params: { rule: "reserved" } },
+] as const;
+
 /** Latin letters and digits (S3). */
 export const login = z.string().min(2).max(64).regex(/^[A-Za-z0-9]+$/, "Expected Latin letters and digits only");
-/** A lower-case and an upper-case Latin letter, a digit and a special character (S3). */
-export const password = z.string().min(8).max(64)
+/** One that a person chooses. */
+export const newLogin = login.refine(...notReserved);
+/** In NFKC, a lower-case and an upper-case Latin letter, a digit and a special character (S3). */
+export const password = z.string().normalize("NFKC").min(8).max(64)
   .regex(/[a-z]/, "Expected a lower-case Latin letter")
   .regex(/[A-Z]/, "Expected an upper-case Latin letter")
   .regex(/[0-9]/, "Expected a digit")
@@ -23,12 +32,21 @@ export const password = z.string().min(8).max(64)
 export const personName = z.string().min(2).max(32)
   .regex(/^[A-Za-z-]+$/, "Expected Latin letters and hyphens only")
   .regex(/[A-Za-z]/, "Expected more than hyphens");
-export const email = z.email().max(254);
+/** An address by RFC 5321; an international domain in Unicode or in ASCII, which is the form it is kept in. */
+export const email = z.string().max(1_024).transform((value, check) => {
+  const canonical = canonicalEmail(value);
+  if (canonical !== undefined) return canonical;
+  check.issues.push({ code: "invalid_format", format: "email", input: value, message: "Expected an e-mail address" });
+  return z.NEVER;
+}).meta({ format: "email" });
+/** A password as it is given to be compared: judged by that, not by its form. */
+export const givenPassword = z.string().min(1).max(256);
 export const role = z.enum(["user", "moderator", "admin"]);
 /** A handle, which can be told from a page's id. */
 export const handle = z.string().min(2).max(64)
   .regex(/^[A-Za-z0-9_-]+$/, "Expected Latin letters, digits, _ and - only")
-  .refine((value) => !isId(value), "Expected something that does not look like an id");
+  .refine((value) => !isId(value), "Expected something that does not look like an id")
+  .refine(...notReserved);
 export const tag = z.string().min(1).max(30).regex(/^[\p{L}\p{N}_-]+$/u, "Expected letters, digits, _ and - only");
 export const pageName = z.string().trim().min(1).max(80);
 export const blockEnd = z.iso.datetime({ offset: true });

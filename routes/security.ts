@@ -1,24 +1,30 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Session, UserCommand } from "../actors/user.ts";
+import type { NewPassword } from "../actors/user_codes.ts";
 import { REFRESH_GRACE_MS } from "../actors/user_sessions.ts";
 import type { AppContext } from "../context.ts";
 import { endReason } from "../db/sessions.ts";
-import { credentials } from "../db/users.ts";
+import { type Credentials, credentials } from "../db/users.ts";
 import { AppError } from "../errors.ts";
 import { deviceOf } from "../security/devices.ts";
 import { newId } from "../security/ids.ts";
-import { hashPassword, verifyDummy, verifyPassword } from "../security/passwords.ts";
+import { folded } from "../security/folding.ts";
+import { RecoveryGuesses } from "../security/guesses.ts";
+import { mailboxMark } from "../security/mailbox.ts";
+import { hashPassword, verifyAccount } from "../security/passwords.ts";
 import { isBlocked } from "../security/principals.ts";
+import type { Secret } from "../security/secret.ts";
 import { answer, type Api, endpoint } from "./http/endpoint.ts";
 import * as schemas from "./schemas.ts";
-import { newCode } from "./users.ts";
+import { currentPassword, newCode } from "./users.ts";
 
 const tags = ["Sessions"];
-/** A password as it is given at sign-in: judged by comparing, not by its form. */
-const givenPassword = z.string().min(1).max(256);
 const code = z.string().min(1).max(64);
 
 export function securityRoutes(api: Api): void {
+  const guesses = new RecoveryGuesses(api.ctx.cache, api.ctx.secret);
+
   endpoint(api, {
     method: "post",
     path: "/security/login",
@@ -26,7 +32,7 @@ export function securityRoutes(api: Api): void {
     summary: "Sign in; ends the account's earlier session",
     tags,
     limit: "signin",
-    body: z.strictObject({ login: z.string().min(1).max(254), password: givenPassword }),
+    body: z.strictObject({ login: z.string().min(1).max(254), password: schemas.givenPassword }),
     answers: { 200: { description: "A pair of tokens", schema: schemas.TokenPair } },
   }, async ({ ctx, body, request }) => {
     const account = await checkPassword(ctx, body.login, body.password);
@@ -121,13 +127,13 @@ export function securityRoutes(api: Api): void {
     summary: "Change the password; ends every session",
     tags,
     limit: "signin",
-    body: z.strictObject({ current: givenPassword, new: schemas.password }),
+    body: z.strictObject({ current: schemas.givenPassword, new: schemas.password }),
     answers: { 204: { description: "Changed" } },
   }, async ({ ctx, caller, body }) => {
-    const { login } = await ctx.actors.ask<{ login: string }>({ kind: "user", id: caller.id }, { type: "account" });
-    const { password_version } = await checkPassword(ctx, login, body.current);
-    const password_hash = await hashPassword(body.new);
-    const command: UserCommand = { type: "change_password", password_version, password_hash, job: newId() };
+    const { password_version } = await currentPassword(ctx, caller.id, body.current);
+    const { pending_email } = await ctx.actors.ask<Waiting>({ kind: "user", id: caller.id }, { type: "account" });
+    const fresh = await newPassword(ctx, body.new, pending_email);
+    const command: UserCommand = { type: "change_password", password_version, ...fresh };
     await ctx.actors.ask({ kind: "user", id: caller.id }, command);
     return answer(204);
   });
@@ -141,10 +147,11 @@ export function securityRoutes(api: Api): void {
     limit: "codes",
     body: z.strictObject({ email: schemas.email }),
     answers: { 204: { description: "If there is such an account, a code is on its way" } },
-  }, async ({ ctx, body }) => {
+  }, async ({ ctx, body, address }) => {
+    await guesses.forget(address, body.email);
     const account = await credentials(ctx.sql, body.email);
     if (account) {
-      // Not awaited, so that the time of the answer tells nothing; the outcome is a letter.
+      // Not awaited, so that the time of the answer tells nothing; the outcome is an e-mail.
       void ctx.actors.ask({ kind: "user", id: account.id }, { type: "recover", ...newCode() } as UserCommand)
         .catch((error) => ctx.log.warn("a recovery code could not be sent", { error }));
     }
@@ -160,29 +167,51 @@ export function securityRoutes(api: Api): void {
     limit: "codes",
     body: z.strictObject({ email: schemas.email, code, new: schemas.password }),
     answers: { 204: { description: "Changed; every session is over" } },
-  }, async ({ ctx, body }) => {
-    const account = await credentials(ctx.sql, body.email);
-    if (!account) throw new AppError("code-invalid");
-    const ref = { kind: "user", id: account.id } as const;
+  }, async ({ ctx, body, address }) => {
+    const { email, code } = body;
+    await guesses.count(address, email);
+    const account = await credentials(ctx.sql, email);
+    // Somebody is asked in any case, so that an unknown address takes the same way and the same time.
+    const ref = { kind: "user", id: account?.id ?? nobodyOf(ctx.secret, email) } as const;
     // The code first, so that nobody makes the server hash for nothing.
-    await ctx.actors.ask(ref, { type: "check_recovery", code: body.code } as UserCommand);
-    const password_hash = await hashPassword(body.new);
-    const command: UserCommand = { type: "reset_password", code: body.code, password_hash, job: newId() };
-    await ctx.actors.ask(ref, command);
+    const { pending_email } = await ctx.actors.ask<Waiting>(ref, { type: "check_recovery", email, code } as UserCommand)
+      .catch(asWrongCode);
+    const fresh = await newPassword(ctx, body.new, pending_email);
+    await ctx.actors.ask(ref, { type: "reset_password", email, code, ...fresh } as UserCommand).catch(asWrongCode);
+    await guesses.forget(address, email);
     return answer(204);
   });
 }
 
+/** The e-mail that waits for its code, if any. */
+interface Waiting {
+  pending_email: string | null;
+}
+
+async function newPassword(ctx: AppContext, password: string, pending_email: string | null): Promise<NewPassword> {
+  const mailbox_mark = pending_email === null ? null : await mailboxMark(ctx.secret, pending_email, password);
+  return { password_hash: await hashPassword(password), pending_email, mailbox_mark, job: newId() };
+}
+
+function asWrongCode(error: unknown): never {
+  throw error instanceof AppError && error.code === "not-found" ? new AppError("code-invalid") : error;
+}
+
+/** Where an address without an account is looked for: always the same id, as an account has. */
+function nobodyOf(secret: Pick<Secret, "mac">, email: string): string {
+  const hex = createHash("sha256").update(secret.mac("nobody", folded(email))).digest("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-7${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
 /** One answer, in about the same time, whatever was wrong (S3-9). */
-export async function checkPassword(
+async function checkPassword(
   ctx: AppContext,
   loginOrEmail: string,
   password: string,
-): Promise<{ id: string; password_version: number; email: string }> {
+): Promise<Credentials> {
   const account = await credentials(ctx.sql, loginOrEmail);
-  const right = account ? await verifyPassword(account.password_hash, password) : await verifyDummy(password);
-  if (!account || !right) throw new AppError("credentials-invalid");
-  return account;
+  if (!await verifyAccount(account, password)) throw new AppError("credentials-invalid");
+  return account!;
 }
 
 function pair(ctx: AppContext, userId: string, session: Session): Record<string, unknown> {

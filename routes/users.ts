@@ -1,12 +1,13 @@
 import { z } from "zod";
 import type { UserCommand } from "../actors/user.ts";
 import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
-import { listUsers, type RegisterRow, userById } from "../db/users.ts";
+import { type Credentials, credentialsOf, listUsers, type RegisterRow, userById } from "../db/users.ts";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../errors.ts";
 import { newNonce } from "../security/codes.ts";
 import { newId } from "../security/ids.ts";
-import { hashPassword } from "../security/passwords.ts";
+import { mailboxMark } from "../security/mailbox.ts";
+import { hashPassword, verifyAccount } from "../security/passwords.ts";
 import { renderAccount } from "../render.ts";
 import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 import * as schemas from "./schemas.ts";
@@ -29,7 +30,7 @@ export function userRoutes(api: Api): void {
     limit: "register",
     creates: true,
     body: z.strictObject({
-      login: schemas.login,
+      login: schemas.newLogin,
       password: schemas.password,
       first_name: schemas.personName,
       last_name: schemas.personName,
@@ -120,18 +121,32 @@ export function userRoutes(api: Api): void {
     summary: "Change a profile; a new e-mail stays pending until its code is given",
     tags,
     params,
-    limit: "codes",
+    // The current password can be guessed at here as at sign-in.
+    limit: "signin",
     body: z.strictObject({
       first_name: schemas.personName.optional(),
       last_name: schemas.personName.optional(),
       email: schemas.email.optional(),
+      current: schemas.givenPassword.optional().meta({
+        description: "One's password; needed where one changes one's own e-mail",
+      }),
     }),
     answers: { 200: { description: "The account", schema: schemas.Account } },
   }, async ({ ctx, caller, params: { id }, body }) => {
     if (caller.id !== id && caller.role !== "admin") {
       throw new AppError("forbidden", "Only the owner or an administrator changes a profile");
     }
-    const command = { type: "update_profile", ...body, ...newCode() } as UserCommand;
+    const { current, ...fields } = body;
+    // An administrator who changes somebody else's profile does not know the password.
+    const proof = caller.id === id && current !== undefined ? await proofOf(ctx, id, current, fields.email) : {};
+    const command = {
+      type: "update_profile",
+      by: caller,
+      ...fields,
+      ...proof,
+      ...newCode(),
+      notice_job: newId(),
+    } as UserCommand;
     return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, command));
   });
 
@@ -215,6 +230,24 @@ export function userRoutes(api: Api): void {
       return answer(200, account);
     },
   );
+}
+
+/** What the right current password is good for. Throws a problem of the field `current`. */
+async function proofOf(ctx: AppContext, id: string, current: string, email: string | undefined) {
+  const { password_version } = await currentPassword(ctx, id, current);
+  return {
+    password_version,
+    ...(email === undefined ? {} : { mailbox_mark: await mailboxMark(ctx.secret, email, current) }),
+  };
+}
+
+/** Compares the password that a signed-in person gives; a wrong one is no end of the session. Throws a problem of the field `current`. */
+export async function currentPassword(ctx: AppContext, id: string, current: string): Promise<Credentials> {
+  const account = await credentialsOf(ctx.sql, id);
+  if (await verifyAccount(account, current)) return account!;
+  throw new AppError("validation", undefined, {
+    errors: [{ path: "current", rule: "wrong", message: "Expected the current password" }],
+  });
 }
 
 /** What a code's letter needs: where it comes from, until when it holds, and the job that brings it. */

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { folded } from "./folding.ts";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const LENGTH = 8;
@@ -10,9 +11,19 @@ export function newNonce(): string {
   return randomBytes(16).toString("base64url");
 }
 
-/** Eight characters of `A–Z0–9` (S4), each equally likely. */
-export function codeFor(key: Uint8Array, purpose: CodePurpose, userId: string, nonce: string): string {
-  const mac = createHmac("sha256", key).update(`${purpose}\n${userId}\n${nonce}`).digest();
+/** What a code is for: one purpose of one account, and the one address it is sent to. */
+export interface CodeSubject {
+  purpose: CodePurpose;
+  user: string;
+  address: string;
+}
+
+/**
+ * Eight characters of `A–Z0–9` (S4), each equally likely. The address is part of it, so that a code is of no use once the account has
+ * another one.
+ */
+export function codeFor(key: Uint8Array, { purpose, user, address }: CodeSubject, nonce: string): string {
+  const mac = createHmac("sha256", key).update(`${purpose}\n${user}\n${nonce}\n${folded(address)}`).digest();
   // 128 bits taken to base 36: what bias is left is below 2^-86.
   let number = BigInt("0x" + mac.subarray(0, 16).toString("hex"));
   let code = "";
@@ -24,14 +35,8 @@ export function codeFor(key: Uint8Array, purpose: CodePurpose, userId: string, n
 }
 
 /** Compares in constant time; spaces around and lower case are forgiven. */
-export function codeMatches(
-  key: Uint8Array,
-  purpose: CodePurpose,
-  userId: string,
-  nonce: string,
-  given: string,
-): boolean {
-  const right = new TextEncoder().encode(codeFor(key, purpose, userId, nonce));
+export function codeMatches(key: Uint8Array, subject: CodeSubject, nonce: string, given: string): boolean {
+  const right = new TextEncoder().encode(codeFor(key, subject, nonce));
   const other = new TextEncoder().encode(given.trim().toUpperCase());
   return right.length === other.length && timingSafeEqual(right, other);
 }

@@ -1,4 +1,4 @@
-import { hash, verify } from "@node-rs/argon2";
+import { hash, hashRaw, verify } from "@node-rs/argon2";
 import { AppError } from "../errors.ts";
 
 /** The library's number for it; its enum is not there at run time. */
@@ -10,15 +10,29 @@ const AT_ONCE = Math.max(2, navigator.hardwareConcurrency);
 const WAITING_BOUND = 200;
 
 let running = 0;
+let begun = 0;
 const waiting: (() => void)[] = [];
 
 /** Hashes off the event loop, a bounded number at once. Throws `overloaded`. */
 export function hashPassword(password: string): Promise<string> {
-  return inTurn(() => hash(password, OPTIONS));
+  return inTurn(() => hash(normal(password), OPTIONS));
 }
 
-export function verifyPassword(passwordHash: string, password: string): Promise<boolean> {
-  return inTurn(() => verify(passwordHash, password));
+/** In NFKC (RFC 8265 §4.2); a hash that was made before passwords were normalised holds the password as it was given. */
+export async function verifyPassword(passwordHash: string, password: string): Promise<boolean> {
+  const normalised = normal(password);
+  if (await inTurn(() => verify(passwordHash, normalised))) return true;
+  return normalised !== password && await inTurn(() => verify(passwordHash, password));
+}
+
+/** The same password under the same salt of 16 bytes is the same value; as costly to guess at as a hash. */
+export async function hashUnderSalt(password: string, salt: Uint8Array): Promise<string> {
+  const raw = await inTurn(() => hashRaw(normal(password), { ...OPTIONS, salt }));
+  return new Uint8Array(raw).toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
+function normal(password: string): string {
+  return password.normalize("NFKC");
 }
 
 const random = (bytes: number) => crypto.getRandomValues(new Uint8Array(bytes)).toBase64({ omitPadding: true });
@@ -27,10 +41,14 @@ const DUMMY = `$argon2id$v=19$m=${OPTIONS.memoryCost},t=${OPTIONS.timeCost},p=${
   random(32)
 }`;
 
-/** Takes as long as a real comparison and never succeeds, so that unknown logins cannot be told by time. */
-export async function verifyDummy(password: string): Promise<false> {
-  await verifyPassword(DUMMY, password);
-  return false;
+/** Nobody's password is wrong, and takes as long to be so, so that who is unknown cannot be told by time. */
+export function verifyAccount(account: { password_hash: string } | undefined, password: string): Promise<boolean> {
+  return verifyPassword(account?.password_hash ?? DUMMY, password);
+}
+
+/** How many hashes this process has made, of the kind that cost time. */
+export function hashes(): number {
+  return begun;
 }
 
 async function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -41,6 +59,7 @@ async function inTurn<T>(work: () => Promise<T>): Promise<T> {
     await new Promise<void>((resolve) => waiting.push(resolve));
   }
   running++;
+  begun++;
   try {
     return await work();
   } finally {

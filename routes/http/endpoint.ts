@@ -2,6 +2,7 @@ import type { Context, Hono } from "hono";
 import { z } from "zod";
 import type { AppContext, ServiceContext } from "../../context.ts";
 import { AppError } from "../../errors.ts";
+import { foldName } from "../../security/folding.ts";
 import type { Caller } from "../../security/principals.ts";
 import { authenticate } from "./authenticate.ts";
 import { BODY_BOUND, parseJson, readJsonText, storable, unstorable, validated } from "./body.ts";
@@ -256,7 +257,7 @@ async function limit(
   const { login, email } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
   const named = typeof email === "string" ? email : typeof login === "string" ? login : undefined;
   if (named !== undefined && !caller && name !== "register") {
-    await limiter.check(`${name}_named` as LimitName, named.toLowerCase());
+    await limiter.check(`${name}_named` as LimitName, foldName(named));
   }
   return state;
 }

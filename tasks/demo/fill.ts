@@ -73,8 +73,10 @@ export class Fill {
         if (code !== undefined) return await client.call("POST", "/security/verify", { code });
       } catch (error) {
         if (!(error instanceof Problem) || error.slug !== "code-invalid") throw error;
-        // It has expired since an earlier run.
-        await client.call("POST", "/security/code");
+        // It has expired since an earlier run; of another one, asked for a moment ago, the e-mail is still on its way.
+        await client.call("POST", "/security/code").catch((error) => {
+          if (!(error instanceof Problem) || error.slug !== "rate-limited") throw error;
+        });
       }
       if (attempt === LETTER_TRIES) throw new Error(`No letter with a code has come for ${email}`);
       await new Promise((resolve) => setTimeout(resolve, 500 * attempt));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ADMIN, eventually, freshServices, newLogin, registration, startApp } from "../support/app.ts";
+import { ADMIN, eventually, freshServices, newLogin, PASSWORD, registration, startApp } from "../support/app.ts";
 
 Deno.test("An account that is not verified in time is deleted with everything it owns; one that ever was never is", async () => {
   await using app = await startApp({ UNVERIFIED_TTL: "3s" });
@@ -10,7 +10,10 @@ Deno.test("An account that is not verified in time is deleted with everything it
   await app.code(fields.email!);
   const kept = await app.register();
   // Ever verified, and waiting for a second address: still never touched.
-  await app.ok("PATCH", `/users/${kept.id}`, { token: kept.token, body: { email: `${newLogin()}@rookery.test` } });
+  await app.ok("PATCH", `/users/${kept.id}`, {
+    token: kept.token,
+    body: { email: `${newLogin()}@rookery.test`, current: PASSWORD },
+  });
   await using socket = await app.listen(tokens.token);
   await socket.next("hello");
 

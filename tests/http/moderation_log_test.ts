@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
-import { type Body, eventually, type Person, sharedApp } from "../support/app.ts";
+import { isDeepStrictEqual } from "node:util";
+import { verifyChain } from "../../db/moderation_log.ts";
+import { pngOf } from "../support/pictures.ts";
+import { type Body, eventually, newLogin, type Person, sharedApp } from "../support/app.ts";
 import { administrator, makePeople, type Person as Caller } from "../support/person.ts";
 import { NodeProcess, SECRET_KEY } from "../support/node_process.ts";
 import { TaskProcess } from "../support/task_process.ts";
 
 const app = sharedApp();
+const PICTURE = { name: "square.png", data: (await pngOf(400, 400)).toBase64() };
 const soon = (ms: number) => new Date(Date.now() + ms).toISOString();
 
 async function log(query: Record<string, string> = {}): Promise<Body[]> {
@@ -62,6 +66,38 @@ Deno.test("Every act of moderation is recorded: who, what, whom, when, why, befo
   for (const { at } of entries) {
     assert.ok(Date.parse(at) >= started - 1_000 && Date.parse(at) <= Date.now() + 1_000, at);
   }
+});
+
+Deno.test("An administrator's change of somebody else's profile is an act, with before and after; one's own is none", async () => {
+  const admin = await app.admin();
+  const ann = await app.person();
+  const path = `/users/${ann.id}`;
+  await app.ok("PATCH", path, { token: ann.token, body: { first_name: "Own" } });
+  await app.ok("PUT", `${path}/avatar`, { token: ann.token, body: PICTURE });
+  await app.ok("DELETE", `${path}/avatar`, { token: ann.token });
+  const email = `${newLogin()}@rookery.test`;
+  const { token } = admin;
+  await app.ok("PATCH", path, { token, body: { first_name: "Grace", email } });
+  await app.ok("PATCH", path, { token, body: { first_name: "Grace" } });
+  const { avatar_url } = await app.ok("PUT", `${path}/avatar`, { token, body: PICTURE });
+  await app.ok("DELETE", `${path}/avatar`, { token });
+  await app.ok("DELETE", `${path}/avatar`, { token });
+  const entries = await told(ann.id);
+  assert.deepEqual(entries.map(({ act, actor, target }) => [act, actor.id, target.name]), [
+    ["account.profile", admin.id, ann.login],
+    ["account.profile", admin.id, ann.login],
+    ["account.profile", admin.id, ann.login],
+  ]);
+  const changes = entries.map(({ before, after }) => [before, after]).sort((a, b) => a.length - b.length);
+  const names = { first_name: "Own", last_name: "Lovelace", email: ann.email };
+  for (
+    const change of [
+      [{ ...names, pending_email: null }, { ...names, first_name: "Grace", pending_email: email }],
+      [{ avatar_url: null }, { avatar_url }],
+      [{ avatar_url }, { avatar_url: null }],
+    ]
+  ) assert.ok(changes.some((seen) => isDeepStrictEqual(seen, change)), JSON.stringify([change, changes]));
+  assert.equal((await verifyChain(app.ctx.sql)).sound, true);
 });
 
 Deno.test("A block that ends by itself is recorded as nobody's act", async () => {

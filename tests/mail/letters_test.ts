@@ -38,11 +38,12 @@ Deno.test("A notice says what happened and when, and lets nothing that a device 
   const notices: Notice[] = [
     { notice: "new_device", device: "<script>Firefox</script>", at: "2026-01-02T03:04:05.000Z" },
     { notice: "password_changed", at: "2026-01-02T03:04:05.000Z" },
+    { notice: "email_change_asked", at: "2026-01-02T03:04:05.000Z" },
     { notice: "email_changed", at: "2026-01-02T03:04:05.000Z" },
   ];
   const letters = notices.map(noticeLetter);
   for (const { text, html } of letters) for (const part of [text, html]) assert.match(part, /2026-01-02 03:04 UTC/);
-  assert.equal(new Set(letters.map(({ subject }) => subject)).size, 3);
+  assert.equal(new Set(letters.map(({ subject }) => subject)).size, 4);
   assert.ok(letters[0]!.text.includes("<script>Firefox</script>") && !letters[0]!.html.includes("<script>"));
 });
 
@@ -51,7 +52,7 @@ Deno.test("A letter's job sends the code that its nonce stands for, once", async
   assert.deepEqual([outcome, state, trap.taken.length], ["done", "sent", 1]);
   const [letter] = trap.taken;
   assert.equal(letter!.to, "ann@example.org");
-  assert.ok(letter!.content.includes(codeFor(KEY, "verify", USER, "n")));
+  assert.ok(letter!.content.includes(codeFor(KEY, { purpose: "verify", user: USER, address: "ann@example.org" }, "n")));
   assert.equal((await repeat()).outcome, "done", "a claim that was lost after the hand-over");
   assert.equal(trap.taken.length, 1);
   await trap[Symbol.asyncDispose]();
@@ -59,6 +60,12 @@ Deno.test("A letter's job sends the code that its nonce stands for, once", async
 
 Deno.test("A letter's job sends no code that is void", async () => {
   await using _ = disposing(await run({ nonce: "old" }), ({ trap, outcome, state }) => {
+    assert.deepEqual([outcome, state, trap.taken.length], ["done", undefined, 0]);
+  });
+});
+
+Deno.test("A letter's job sends no code to an address that is not the account's any more", async () => {
+  await using _ = disposing(await run({ to: "old@example.org" }), ({ trap, outcome, state }) => {
     assert.deepEqual([outcome, state, trap.taken.length], ["done", undefined, 0]);
   });
 });
@@ -112,12 +119,13 @@ interface Case {
   bundled?: boolean;
   nonce?: string;
   notice?: Notice;
+  to?: string;
   trick?: [at: SmtpStep, answer: string | null];
   /** What an earlier try left in the ledger. */
   left?: DeliveryState;
 }
 
-async function run({ bundled = true, nonce = "n", notice, trick, left }: Case) {
+async function run({ bundled = true, nonce = "n", to = "ann@example.org", notice, trick, left }: Case) {
   const trap = await SmtpTrap.open(({ step }) => step === trick?.[0] ? trick[1] : undefined);
   const mailer = new Mailer({ url: trap.url, from: "rook@example.org" });
   mailers.push(mailer);
@@ -128,7 +136,7 @@ async function run({ bundled = true, nonce = "n", notice, trick, left }: Case) {
   const job = {
     id,
     kind: "letter",
-    payload: { user_id: USER, to: "ann@example.org", ...said },
+    payload: { user_id: USER, to, ...said },
     attempts: 1,
     abandoned: false,
   };

@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import nodemailer from "nodemailer";
-import { lettersFor } from "../../db/letters.ts";
+import { lettersOf } from "../../db/letters.ts";
 import { serveSql } from "../../db/socket.ts";
 import type { Sql } from "../../db/sql.ts";
 import { Log } from "../../log.ts";
 import { startMailChild } from "../../mail/child.ts";
 import { type MailServer, startMailServer } from "../../mail/server.ts";
+import { newId } from "../../security/ids.ts";
 import { openTestDatabase } from "../support/pglite.ts";
+import { inbox, makeAddressee } from "./support.ts";
 
 const log = new Log("error");
 
 async function withServer(work: (send: (letter: Sent) => Promise<string>, sql: Sql) => Promise<void>): Promise<void> {
   await using sql = await openTestDatabase();
+  for (const name of ["ann", "bob"]) await makeAddressee(sql, `${name}@example.org`);
   await using server: MailServer = await startMailServer(sql, { host: "127.0.0.1", port: 0, log: new Log("error") });
   const transport = nodemailer.createTransport({ host: "127.0.0.1", port: server.port });
   await work(async ({ to, messageId, raw, text }) => {
@@ -36,7 +39,7 @@ Deno.test("Two letters to one address both arrive, newest first, whatever the ca
   withServer(async (send, sql) => {
     assert.equal(await send({ to: "Bob@Example.org", messageId: "<1@test>", text: "one" }), "taken");
     assert.equal(await send({ to: "bob@example.org", messageId: "<2@test>", text: "two" }), "taken");
-    const letters = await lettersFor(sql, "BOB@example.org", 10, null);
+    const letters = await inbox(sql, "BOB@example.org");
     assert.deepEqual(letters.map(({ text, to }) => [text.trim(), to]), [
       ["two", "bob@example.org"],
       ["one", "bob@example.org"],
@@ -46,19 +49,43 @@ Deno.test("Two letters to one address both arrive, newest first, whatever the ca
 Deno.test("A repeated Message-ID is taken and dropped; without one each letter is its own", () =>
   withServer(async (send, sql) => {
     for (let i = 0; i < 2; i++) assert.equal(await send({ to: "bob@example.org", messageId: "<1@test>" }), "taken");
-    assert.equal((await lettersFor(sql, "bob@example.org", 10, null)).length, 1);
+    assert.equal((await inbox(sql, "bob@example.org")).length, 1);
     for (let i = 0; i < 2; i++) {
       assert.equal(await send({ to: "bob@example.org", raw: "Subject: x\r\n\r\nx\r\n" }), "taken");
     }
-    assert.equal((await lettersFor(sql, "bob@example.org", 10, null)).length, 3);
+    assert.equal((await inbox(sql, "bob@example.org")).length, 3);
   }));
 
 Deno.test("One letter to two people is a letter of each, and one twice to one person is one", () =>
   withServer(async (send, sql) => {
     const to = ["bob@example.org", "BOB@example.org", "ann@example.org"];
     assert.equal(await send({ to, messageId: "<1@test>" }), "taken");
-    assert.equal((await lettersFor(sql, "bob@example.org", 10, null)).length, 1);
-    assert.equal((await lettersFor(sql, "ann@example.org", 10, null)).length, 1);
+    assert.equal((await inbox(sql, "bob@example.org")).length, 1);
+    assert.equal((await inbox(sql, "ann@example.org")).length, 1);
+  }));
+
+Deno.test("A letter is that of the account it was sent for; from outside, of the one that has proven the address then", () =>
+  withServer(async (send, sql) => {
+    const ann = (await sql.query<{ id: string }>("select id from users where email = 'ann@example.org'"))[0]!.id;
+    const event = newId();
+    await sql.query("insert into deliveries (event_id, user_id, state) values ($1, $2, 'sending')", [event, ann]);
+    // To an address that is not hers yet, and one that is somebody else's.
+    for (const to of ["new@example.org", "bob@example.org"]) {
+      assert.equal(await send({ to, messageId: `<${event}.${ann}@rookery>`, text: "sent for ann" }), "taken");
+    }
+    assert.equal((await lettersOf(sql, { owner: ann, address: "new@example.org", limit: 9 })).length, 1);
+    assert.equal((await lettersOf(sql, { owner: ann, address: "bob@example.org", limit: 9 })).length, 1);
+    assert.deepEqual(await inbox(sql, "bob@example.org"), []);
+    // A Message-ID that the ledger does not know says nothing, and so for nobody there is nothing to keep.
+    const made = `<${newId()}.${ann}@rookery>`;
+    assert.equal(await send({ to: "bob@example.org", messageId: made }), "taken");
+    assert.equal((await inbox(sql, "bob@example.org")).length, 1);
+    assert.equal(await send({ to: "nobody@example.org", messageId: "<1@test>" }), "taken");
+    const later = await makeAddressee(sql, "nobody@example.org");
+    assert.deepEqual(await lettersOf(sql, { owner: later, address: "nobody@example.org", limit: 9 }), []);
+    await sql.query("update users set email_verified_at = null where id = $1", [later]);
+    assert.equal(await send({ to: "nobody@example.org", messageId: "<2@test>" }), "taken");
+    assert.deepEqual(await inbox(sql, "nobody@example.org"), []);
   }));
 
 Deno.test("A letter over 1 MiB is refused for good, and the server goes on", () =>
@@ -66,7 +93,7 @@ Deno.test("A letter over 1 MiB is refused for good, and the server goes on", () 
     const text = `${"x".repeat(998)}\r\n`.repeat(1_100);
     assert.equal(await send({ to: "bob@example.org", messageId: "<1@test>", text }), "552");
     assert.equal(await send({ to: "bob@example.org", messageId: "<2@test>" }), "taken");
-    assert.equal((await lettersFor(sql, "bob@example.org", 10, null)).length, 1);
+    assert.equal((await inbox(sql, "bob@example.org")).length, 1);
   }));
 
 Deno.test("A letter with a NUL, with a Message-ID no index takes, or without sense does not come back for ever", () =>
@@ -99,6 +126,7 @@ Deno.test("With the database away a letter is not taken, and may be later", asyn
 
 Deno.test("The mail process comes back on its port, stays away once closed, and is told no secret of its parent", async () => {
   await using sql = await openTestDatabase();
+  await makeAddressee(sql, "b@example.org");
   const folder = await Deno.makeTempDir({ prefix: "rookery-test-" });
   Deno.env.set("ADMIN_PASSWORD", "Passw0rd!");
   try {
@@ -116,7 +144,7 @@ Deno.test("The mail process comes back on its port, stays away once closed, and 
     assert.ok(!Deno.readTextFileSync(`/proc/${first}/environ`).includes("ADMIN_PASSWORD"));
     Deno.kill(first, "SIGKILL");
     await until(() => send("<2@test>").then(() => true, () => false));
-    assert.equal((await lettersFor(sql, "b@example.org", 10, null)).length, 2);
+    assert.equal((await inbox(sql, "b@example.org")).length, 2);
     // Closed in the pause before a restart: nothing may start after that.
     Deno.kill(mailProcesses(Deno.pid)[0]!, "SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -1,5 +1,7 @@
+import { type Letter, lettersOf } from "../../db/letters.ts";
 import { serveSql, socketPath } from "../../db/socket.ts";
 import type { Sql } from "../../db/sql.ts";
+import { newId } from "../../security/ids.ts";
 import { openTestDatabase } from "../support/pglite.ts";
 
 export interface MailDatabase extends AsyncDisposable {
@@ -22,6 +24,23 @@ export async function openMailDatabase(): Promise<MailDatabase> {
       await Deno.remove(folder, { recursive: true });
     },
   };
+}
+
+/** An account that has proven this address, as far as the mail server looks. Its id. */
+export async function makeAddressee(sql: Sql, email: string): Promise<string> {
+  const id = newId();
+  await sql.query(
+    `insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, page_id, created_at)
+    values ($1, $2, '', 'Ann', 'Lee', $3, now(), $1, now())`,
+    [id, `p${id.replaceAll("-", "")}`, email],
+  );
+  return id;
+}
+
+/** What lies in the mailbox of whom this address is, newest first. */
+export async function inbox(sql: Sql, address: string): Promise<Letter[]> {
+  const [row] = await sql.query<{ id: string }>("select id from users where lower(email) = lower($1)", [address]);
+  return row ? await lettersOf(sql, { owner: row.id, address, limit: 10 }) : [];
 }
 
 export async function countLetters(sql: Sql): Promise<number> {

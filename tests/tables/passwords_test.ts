@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { hash } from "@node-rs/argon2";
 import { AppError } from "../../errors.ts";
-import { hashPassword, verifyDummy, verifyPassword } from "../../security/passwords.ts";
+import { hashPassword, verifyAccount, verifyPassword } from "../../security/passwords.ts";
 
 Deno.test("A password is kept as argon2id with OWASP's parameters and a salt of its own (S3)", async () => {
   const [one, other] = await Promise.all([hashPassword("Passw0rd!"), hashPassword("Passw0rd!")]);
@@ -8,7 +9,20 @@ Deno.test("A password is kept as argon2id with OWASP's parameters and a salt of 
   assert.notEqual(one, other);
   assert.equal(await verifyPassword(one, "Passw0rd!"), true);
   assert.equal(await verifyPassword(one, "Passw0rd?"), false);
-  assert.equal(await verifyDummy("Passw0rd!"), false);
+  assert.equal(await verifyAccount(undefined, "Passw0rd!"), false);
+});
+
+Deno.test("A password is the same in every composition, and a hash of one that was not normalised still opens", async () => {
+  const composed = "Pässw0rd!";
+  const decomposed = composed.normalize("NFD");
+  assert.notEqual(composed, decomposed);
+  const kept = await hashPassword(decomposed);
+  for (const given of [composed, decomposed, "Ｐässw0rd!"]) {
+    assert.equal(await verifyPassword(kept, given), true, given);
+  }
+  const old = await hash(decomposed);
+  assert.equal(await verifyPassword(old, decomposed), true);
+  assert.equal(await verifyPassword(old, composed), false);
 });
 
 Deno.test("Hashing leaves the event loop free", async () => {

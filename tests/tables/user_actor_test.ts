@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { facet, userActor, type UserCommand, type UserState } from "../../actors/user.ts";
-import { MOST_GUESSES } from "../../actors/user_codes.ts";
+import type { Actor } from "../../actors/by.ts";
+import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES, MOST_GUESSES } from "../../actors/user_codes.ts";
+import { MAX_EMAIL_CHANGES } from "../../actors/user_profile.ts";
 import { REFRESH_GRACE_MS } from "../../actors/user_sessions.ts";
-import { codeFor } from "../../security/codes.ts";
+import { codeFor, type CodePurpose } from "../../security/codes.ts";
 import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisions.ts";
 
 const KEY = new Uint8Array(32).fill(7);
@@ -11,7 +13,9 @@ const at = (ms: number) => new Date(NOW + ms).toISOString();
 const ID = "018f0000-0000-7000-8000-000000000001";
 const SESSION = { id: "018f0000-0000-7000-8000-000000000002", generation: 3, issued_at: at(-60_000), kid: "k1" };
 const CODE = { nonce: "nonce", expires_at: at(60_000), attempts: 0 };
-const RIGHT = { verify: codeFor(KEY, "verify", ID, "nonce"), recover: codeFor(KEY, "recover", ID, "nonce") };
+const codeOf = (purpose: CodePurpose, address = "ada@example.org", nonce = "nonce") =>
+  codeFor(KEY, { purpose, user: ID, address }, nonce);
+const RIGHT = { verify: codeOf("verify"), recover: codeOf("recover") };
 const actor = userActor(KEY);
 const decide = (state: UserState | null, command: UserCommand, now = NOW) => actor.decide(state, command, now);
 
@@ -30,8 +34,10 @@ const ACTIVE: UserState = {
   blocked_until: null,
   blocked_reason: null,
   created_at: at(-2_000_000),
+  mailbox_mark: null,
   verify: null,
   recover: null,
+  asked: { verify: [], recover: [], change: [] },
   session: SESSION,
 };
 
@@ -49,7 +55,8 @@ const STATES = {
   "code guessed at": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MOST_GUESSES - 1 } },
   "code exhausted": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MOST_GUESSES } },
   recovering: { ...ACTIVE, recover: CODE },
-  "recovery exhausted": { ...ACTIVE, recover: { ...CODE, attempts: MOST_GUESSES } },
+  "recovery expired": { ...ACTIVE, recover: { ...CODE, expires_at: at(0) } },
+  "recovering another address": { ...ACTIVE, email: "new@example.org", recover: CODE },
 } satisfies Record<string, UserState | null>;
 
 const letter = { nonce: "n2", expires_at: at(1_800_000), job: "j" };
@@ -65,10 +72,13 @@ const signIn = {
 const refresh = { type: "refresh", sid: SESSION.id, generation: 3, kid: "k2", expires_at: at(1) } as const;
 const by = { id: "018f0000-0000-7000-8000-00000000000a", role: "admin" } as const;
 const block = { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: false } as const;
-const profile = { type: "update_profile", ...letter } as const;
-const reset = { type: "reset_password", password_hash: "h", job: "j" } as const;
+const own = { id: ID, role: "user" } as const;
+const profile = { type: "update_profile", by: own, password_version: 2, notice_job: "j2", ...letter } as const;
+const fresh = { password_hash: "h", pending_email: null, mailbox_mark: null, job: "j" } as const;
+const reset = { type: "reset_password", email: "Ada@Example.org", ...fresh } as const;
+const check = { type: "check_recovery", email: "ada@example.org" } as const;
 const verify = { type: "verify", code: RIGHT.verify, job: "j" } as const;
-const change = { type: "change_password", password_version: 2, password_hash: "h", job: "j" } as const;
+const change = { type: "change_password", password_version: 2, ...fresh } as const;
 
 const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["nobody", { type: "facet" }, "reply"],
@@ -106,25 +116,45 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["unverified", { ...verify, code: "WRONG000" }, "commit user.count_guess"],
   ["unverified", { ...verify, code: RIGHT.recover }, "commit user.count_guess"],
   ["active", verify, "refuse already-verified"],
-  ["waiting for an e-mail", verify, "commit user.verify"],
+  ["waiting for an e-mail", { ...verify, code: codeOf("verify", "new@example.org") }, "commit user.verify"],
+  // It was sent to the address in force, under the same nonce.
+  ["waiting for an e-mail", verify, "commit user.count_guess"],
   ["code expired", verify, "refuse code-invalid"],
   ["code guessed at", verify, "commit user.verify"],
   ["code exhausted", verify, "refuse code-exhausted"],
 
   ["active", { type: "recover", ...letter }, "commit user.send_code"],
   ["blocked", { type: "recover", ...letter }, "commit user.send_code"],
-  ["recovering", { type: "check_recovery", code: RIGHT.recover }, "reply"],
-  ["recovering", { type: "check_recovery", code: RIGHT.verify }, "commit user.count_guess"],
-  ["recovery exhausted", { type: "check_recovery", code: RIGHT.recover }, "refuse code-exhausted"],
-  ["active", { type: "check_recovery", code: RIGHT.recover }, "refuse code-invalid"],
+  ["recovering", { ...check, code: RIGHT.recover }, "reply"],
+  ["recovering", { ...check, code: RIGHT.verify }, "refuse code-invalid"],
+  ["recovering", { ...check, email: "other@example.org", code: RIGHT.recover }, "refuse code-invalid"],
+  ["recovery expired", { ...check, code: RIGHT.recover }, "refuse code-invalid"],
+  ["active", { ...check, code: RIGHT.recover }, "refuse code-invalid"],
   ["recovering", { ...reset, code: RIGHT.recover }, "commit user.change_password"],
-  ["recovering", { ...reset, code: "WRONG000" }, "commit user.count_guess"],
-  ["recovery exhausted", { ...reset, code: RIGHT.recover }, "refuse code-exhausted"],
+  ["recovering", { ...reset, code: "WRONG000" }, "refuse code-invalid"],
+  ["recovering another address", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
+  ["recovering another address", { ...reset, email: "new@example.org", code: RIGHT.recover }, "refuse code-invalid"],
+  ["recovery expired", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
   ["active", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
   ["active", change, "commit user.change_password"],
-  ["active", { ...change, password_version: 1 }, "refuse credentials-invalid"],
+  ["active", { ...change, password_version: 1 }, "refuse validation"],
+  // The mark of its mailbox was made for another address.
+  ["waiting for an e-mail", change, "refuse overloaded"],
 
   ["active", { ...profile, first_name: "Grace" }, "commit user.update_profile"],
+  ["active", { ...profile, password_version: undefined, first_name: "Grace" } as never, "commit user.update_profile"],
+  ["active", { ...profile, password_version: 1, email: "new@example.org" }, "refuse validation"],
+  ["active", { ...profile, password_version: undefined, email: "new@example.org" } as never, "refuse validation"],
+  [
+    "active",
+    { ...profile, password_version: undefined, email: "ADA@example.org" } as never,
+    "commit user.update_profile",
+  ],
+  [
+    "active",
+    { ...profile, by, password_version: undefined, email: "new@example.org" } as never,
+    "commit user.update_profile",
+  ],
   ["active", { type: "set_role", by, role: "moderator" }, "commit user.set_role"],
   ["active", block, "commit user.block"],
   ["blocked", block, "commit user.block"],
@@ -189,21 +219,97 @@ Deno.test("UserActor counts wrong guesses until none is left, and a new code beg
 Deno.test("UserActor keeps a changed e-mail pending until its own code, and forgets it when the old one is given again", () => {
   const changed = decide(ACTIVE, { ...profile, email: "new@example.org" });
   assert.deepEqual([rowOf(changed).pending_email, rowOf(changed).to], ["new@example.org", "new@example.org"]);
-  assert.equal(refusalOf(changed, { email_taken: true }), "email-taken");
-  const pending = stateAfter(changed, { email_taken: false })!;
+  const pending = stateAfter(changed, {})!;
   assert.deepEqual([pending.email, pending.pending_email], ["ada@example.org", "new@example.org"]);
-  const verified = decide(pending, { ...verify, code: codeFor(KEY, "verify", ID, "n2") });
+  const verified = decide(pending, { ...verify, code: codeOf("verify", "new@example.org", "n2") });
   const done = stateAfter(verified)!;
   assert.deepEqual([done.email, done.pending_email, done.verify], ["new@example.org", null, null]);
   assert.equal(done.email_verified_at, ACTIVE.email_verified_at);
-  const withdrawn = stateAfter(decide(pending, { ...profile, email: "ADA@example.org" }), { email_taken: false })!;
+  const withdrawn = stateAfter(decide(pending, { ...profile, email: "ADA@example.org" }), {})!;
   assert.deepEqual([withdrawn.pending_email, withdrawn.verify], [null, null]);
+});
+
+Deno.test("UserActor has the proven address noticed when another one is asked for, and not when that is withdrawn", () => {
+  const asked = decide(ACTIVE, { ...profile, email: "new@example.org" });
+  assert.deepEqual([rowOf(asked).notice_to, rowOf(asked).notice_job], [ACTIVE.email, "j2"]);
+  assert.deepEqual((outcomeOf(asked, {}) as { jobs: readonly { id: string }[] }).jobs.map(({ id }) => id), ["j", "j2"]);
+  assert.equal(rowOf(decide(stateAfter(asked, {})!, { ...profile, email: ACTIVE.email })).notice_to, null);
+  assert.equal(rowOf(decide(ACTIVE, { ...profile, first_name: "Grace" })).notice_to, null);
+  const unproven = { ...ACTIVE, email_verified_at: null };
+  assert.equal(rowOf(decide(unproven, { ...profile, email: "new@example.org" })).notice_to, null);
+});
+
+Deno.test("UserActor voids every code with the password, and those to a former address with that", () => {
+  const both = { ...STATES["waiting for an e-mail"], recover: CODE };
+  const changed = stateAfter(decide(both, { ...change, pending_email: "new@example.org" }))!;
+  assert.deepEqual([changed.verify, changed.recover], [null, null]);
+  const proven = stateAfter(decide(both, { ...verify, code: codeOf("verify", "new@example.org") }))!;
+  assert.deepEqual([proven.email, proven.verify, proven.recover], ["new@example.org", null, null]);
+});
+
+for (const type of ["send_code", "recover"] as const) {
+  const purpose = type === "recover" ? "recover" : "verify";
+  Deno.test(`UserActor sends one code a minute and five an hour on ${type}, and starts again when the hour is over`, () => {
+    let state = STATES.unverified as UserState;
+    const ask = (ms: number) => {
+      const decision = decide(state, { type, ...letter }, NOW + ms);
+      if (word(decision) !== "commit user.send_code") return word(decision);
+      state = stateAfter(decision)!;
+      return "sent";
+    };
+    const no = type === "recover" ? "reply" : "refuse rate-limited";
+    const before = () => state[purpose];
+    assert.equal(ask(0), "sent");
+    const sent = before();
+    assert.equal(ask(CODE_PAUSE_MS - 1), no);
+    assert.equal(before(), sent, "the one that was sent stays in force");
+    for (let i = 1; i < MAX_CODES; i++) assert.equal(ask(i * CODE_PAUSE_MS), "sent");
+    assert.equal(ask(MAX_CODES * CODE_PAUSE_MS), no);
+    assert.equal(ask(CODE_WINDOW_MS - 1), no);
+    assert.equal(ask(CODE_WINDOW_MS), "sent");
+    assert.equal(ask(CODE_WINDOW_MS + CODE_PAUSE_MS - 1), no);
+    assert.equal(ask(CODE_WINDOW_MS + CODE_PAUSE_MS), "sent");
+    assert.equal(state.asked[purpose].length, MAX_CODES);
+  });
+}
+
+Deno.test("UserActor lets an owner change the e-mail ten times an hour, and an administrator without end", () => {
+  let state = ACTIVE;
+  const ask = (i: number, who: Actor = own) =>
+    decide(state, { ...profile, by: who, email: `new${i}@example.org` }, NOW + i);
+  for (let i = 0; i < MAX_EMAIL_CHANGES; i++) state = stateAfter(ask(i), {})!;
+  assert.equal(word(ask(11)), "refuse rate-limited");
+  assert.equal(word(ask(11, by)), "commit user.update_profile");
+  assert.equal(word(ask(CODE_WINDOW_MS)), "commit user.update_profile");
+});
+
+Deno.test("UserActor records an administrator's change of somebody else's profile, with before and after, and no own change", () => {
+  const named = rowOf(decide(ACTIVE, { ...profile, by, first_name: "Grace" }));
+  assert.deepEqual([named.before, named.after, named.by_id, named.login], [
+    { first_name: "Ada", last_name: "Lovelace" },
+    { first_name: "Grace", last_name: "Lovelace" },
+    by.id,
+    "ada",
+  ]);
+  const moved = rowOf(decide(ACTIVE, { ...profile, by, email: "new@example.org" }));
+  assert.deepEqual([(moved.before as UserState).pending_email, (moved.after as UserState).pending_email], [
+    null,
+    "new@example.org",
+  ]);
+  assert.equal(rowOf(decide(ACTIVE, { ...profile, by, first_name: "Ada" })).after, null, "nothing changes");
+  assert.equal(rowOf(decide(ACTIVE, { ...profile, first_name: "Grace" })).after, null);
+  const photo = { id: "p", key: "k2", staged_key: "s", name: "a.png", alt: null };
+  const pictured = rowOf(decide(ACTIVE, { type: "stage_avatar", by, photo }));
+  assert.deepEqual([pictured.before, pictured.after], [{ avatar_url: null }, { avatar_url: "/api/v1/photos/k2" }]);
+  assert.equal(rowOf(decide(ACTIVE, { type: "stage_avatar", by: own, photo })).after, null);
+  assert.equal(rowOf(decide({ ...ACTIVE, avatar_key: "k" }, { type: "remove_avatar", by: own })).after, null);
+  assert.ok(rowOf(decide({ ...ACTIVE, avatar_key: "k" }, { type: "remove_avatar", by })).after);
 });
 
 Deno.test("UserActor sends no code where a profile changes without its e-mail", () => {
   const renamed = decide(STATES.unverified, { ...profile, first_name: "Grace" });
   assert.deepEqual([rowOf(renamed).to, rowOf(renamed).renamed, rowOf(renamed).nonce], [null, true, CODE.nonce]);
-  assert.deepEqual(stateAfter(renamed, { email_taken: false })!.verify, CODE);
+  assert.deepEqual(stateAfter(renamed, {})!.verify, CODE);
   assert.equal(rowOf(decide(ACTIVE, { ...profile, first_name: "Ada" })).renamed, false);
 });
 
@@ -248,7 +354,8 @@ Deno.test("UserActor has security letters brought to the address that was in for
       "to whom it may be is unknown",
     );
   }
-  assert.equal(rowOf(decide(STATES["waiting for an e-mail"], verify)).to, STATES["waiting for an e-mail"].email);
+  const proven = decide(STATES["waiting for an e-mail"], { ...verify, code: codeOf("verify", "new@example.org") });
+  assert.equal(rowOf(proven).to, STATES["waiting for an e-mail"].email);
   assert.equal(rowOf(decide(STATES.unverified, verify)).to, null, "a first address replaces none");
   assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { told: true }) as { jobs: unknown }).jobs, [{
     kind: "letter",

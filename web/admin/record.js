@@ -14,6 +14,7 @@ const ACTS = {
   "account.block_lapsed": "the block of an account ended",
   "account.role": "changed a role",
   "account.password": "gave an account a new password",
+  "account.profile": "changed a profile",
   "account.delete": "deleted an account",
   "post.delete": "deleted a post",
   "report.take": "took a report",

@@ -1,0 +1,91 @@
+import { letter } from "../db/letters.ts";
+import { updateProfile } from "../db/users.ts";
+import { renderAccount } from "../render.ts";
+import { sameEmail } from "../security/folding.ts";
+import { type Actor, byRow } from "./by.ts";
+import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
+import type { UserCommand, UserState } from "./user.ts";
+import { noticeAddress, tooSoon, waitMs, withThis, wrongCurrent } from "./user_codes.ts";
+
+type State = UserState | null;
+type Row = Record<string, unknown>;
+
+/** How often an account's e-mail may be changed in an hour: each brings letters to two addresses (`docs/limits.md`). */
+export const MAX_EMAIL_CHANGES = 10;
+
+/**
+ * An act upon somebody else's account, as the columns of a commit's row: with `after`, it goes into the record of moderation. One's own
+ * change, and what changes nothing, does not.
+ */
+export function actRow(state: UserState, by: Actor, before: Row, after: Row) {
+  const recorded = by.id !== state.id && JSON.stringify(before) !== JSON.stringify(after);
+  return { ...byRow(by), login: state.login, before: recorded ? before : null, after: recorded ? after : null };
+}
+
+/**
+ * A changed e-mail stays pending, and the old one in force, until its own code is given; giving the old one again withdraws it. Whether
+ * somebody else has the address is not told: only who reads the code that is sent there learns it.
+ */
+export function profile(
+  state: UserState,
+  command: Extract<UserCommand, { type: "update_profile" }>,
+  now: number,
+): Decision<State> {
+  const { first_name = state.first_name, last_name = state.last_name, email, by, password_version, nonce } = command;
+  const own = by.id === state.id;
+  if (password_version !== undefined && password_version !== state.password_version) return wrongCurrent("wrong");
+  const pending_email = pendingAfter(state, email);
+  const changed = pending_email !== state.pending_email;
+  if (own && password_version === undefined && email !== undefined && !sameEmail(email, state.email)) {
+    return wrongCurrent("required");
+  }
+  const to = !changed ? null : pending_email ?? (state.email_verified_at ? null : state.email);
+  const verify = !changed ? state.verify : to ? { nonce, expires_at: command.expires_at, attempts: 0 } : null;
+  const wait = own && to !== null ? waitMs(state.asked.change, now, { max: MAX_EMAIL_CHANGES }) : undefined;
+  if (wait !== undefined) return tooSoon("The e-mail was changed too often; try again later", wait);
+  const asked_at = own && to !== null ? withThis(state.asked.change, now, MAX_EMAIL_CHANGES) : state.asked.change;
+  const notice_to = changed && pending_email !== null ? noticeAddress(state) : null;
+  const mailbox_mark = changed ? command.mailbox_mark ?? null : state.mailbox_mark;
+  const next: UserState = {
+    ...state,
+    first_name,
+    last_name,
+    pending_email,
+    mailbox_mark,
+    verify,
+    asked: { ...state.asked, change: asked_at },
+  };
+  const row = {
+    id: state.id,
+    first_name,
+    last_name,
+    pending_email,
+    mailbox_mark,
+    nonce: verify?.nonce ?? null,
+    expires_at: verify?.expires_at ?? null,
+    asked_at,
+    to,
+    job: command.job,
+    notice_to,
+    notice_job: command.notice_job,
+    renamed: first_name !== state.first_name || last_name !== state.last_name,
+    at: new Date(now).toISOString(),
+    ...actRow(state, by, shown(state, changed), shown(next, changed)),
+  };
+  return commit(updateProfile, row, (): Outcome<State> => ({
+    value: renderAccount(next),
+    state: next,
+    jobs: [...(to === null ? [] : letter(command.job)), ...(notice_to === null ? [] : letter(command.notice_job))],
+  }));
+}
+
+function pendingAfter(state: UserState, email: string | undefined): string | null {
+  if (email === undefined) return state.pending_email;
+  if (sameEmail(email, state.email)) return null;
+  return state.pending_email !== null && sameEmail(email, state.pending_email) ? state.pending_email : email;
+}
+
+/** The profile as the record of moderation tells it: the names, and the e-mail where that is what changed. */
+function shown({ first_name, last_name, email, pending_email }: UserState, withEmail: boolean): Row {
+  return { first_name, last_name, ...(withEmail ? { email, pending_email } : {}) };
+}

@@ -1,0 +1,32 @@
+import type { Cache } from "../db/cache.ts";
+import { AppError } from "../errors.ts";
+import { folded } from "./folding.ts";
+import type { Secret } from "./secret.ts";
+
+/** Wrong recovery codes from one network address for one e-mail, and for how long they count (`docs/limits.md`). */
+export const MAX_RECOVERY_GUESSES = 5;
+const WINDOW_MS = 30 * 60_000;
+
+/**
+ * Counts guesses at recovery codes by who guesses and which e-mail they name, whether an account has it or not: the count tells nothing,
+ * and nobody but the guesser is kept from the right code. Where the cache is away only the limits of requests hold.
+ */
+export class RecoveryGuesses {
+  constructor(private readonly cache: Cache, private readonly secret: Pick<Secret, "mac">) {}
+
+  /** Counts one guess before it is judged, so that many at the same time are no more. Throws `code-exhausted`. */
+  async count(address: string, email: string): Promise<void> {
+    const count = await this.cache.increment(this.#key(address, email), 1, WINDOW_MS).catch(() => undefined);
+    if (count === undefined || count.value <= MAX_RECOVERY_GUESSES) return;
+    throw new AppError("code-exhausted", undefined, { retryAfter: Math.max(1, Math.ceil(count.leftMs / 1000)) });
+  }
+
+  /** The right code was given, or a new one was asked for. */
+  async forget(address: string, email: string): Promise<void> {
+    await this.cache.delete(this.#key(address, email)).catch(() => {});
+  }
+
+  #key(address: string, email: string): string {
+    return `guesses:${this.secret.mac("recovery guesses", `${address}\n${folded(email)}`)}`;
+  }
+}

@@ -1,0 +1,34 @@
+import { createHash } from "node:crypto";
+import type { Reader } from "../db/sql.ts";
+import { credentials, pendingByMark, pendingWithoutMark } from "../db/users.ts";
+import { AppError } from "../errors.ts";
+import { folded } from "./folding.ts";
+import { hashUnderSalt, verifyAccount } from "./passwords.ts";
+import type { Secret } from "./secret.ts";
+
+/**
+ * What finds, among any number of accounts that wait for one address, the one whose password was given, with one hash for all of them: the salt
+ * follows from the address. It goes when the address is proven or withdrawn.
+ */
+export function mailboxMark(secret: Pick<Secret, "mac">, email: string, password: string): Promise<string> {
+  const salt = createHash("sha256").update(secret.mac("mailbox", folded(email))).digest().subarray(0, 16);
+  return hashUnderSalt(password, salt);
+}
+
+/**
+ * The account whose mailbox an address and a password open: the one that has the address, or one that waits for it to become its own, or
+ * nobody could read the code. A refusal costs the same number of hashes whatever the address is. Throws `credentials-invalid`.
+ */
+export async function mailboxOwner(
+  { sql, secret }: { sql: Reader; secret: Pick<Secret, "mac"> },
+  email: string,
+  password: string,
+): Promise<string> {
+  const account = await credentials(sql, email);
+  if (await verifyAccount(account, password)) return account!.id;
+  const marked = await pendingByMark(sql, email, await mailboxMark(secret, email, password));
+  if (marked) return marked;
+  const unmarked = await pendingWithoutMark(sql, email);
+  if (await verifyAccount(unmarked, password)) return unmarked!.id;
+  throw new AppError("credentials-invalid");
+}

@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { hash } from "@node-rs/argon2";
+import { ADMIN, type Body, newLogin, PASSWORD, registration, sharedApp } from "../support/app.ts";
+
+const app = sharedApp();
+const register = (email: string) => app.call("POST", "/users", { body: { ...registration(), email } });
+
+Deno.test("An address of an international domain is taken in both forms and is one address", async () => {
+  const name = newLogin();
+  const unicode = `${name}@Пример.рф`;
+  const ascii = `${name}@xn--e1afmkfd.xn--p1ai`;
+  const fields = { ...registration(), email: unicode };
+  const account = await app.ok("POST", "/users", { body: fields });
+  assert.equal(account.email, ascii);
+  for (const email of [ascii, unicode, unicode.toUpperCase()]) {
+    await app.refused("email-taken", "POST", "/users", { body: { ...registration(), email } });
+    await app.signIn(email);
+    await app.ok("POST", "/security/recover", { body: { email } });
+  }
+  const { token } = await app.signIn(unicode);
+  const code = await app.code(unicode);
+  const [letter] = await app.letters(ascii);
+  assert.equal(letter.to, ascii, "sent in the form that every mail server takes");
+  assert.match(code, /^[A-Z0-9]{8}$/);
+  await app.ok("GET", "/users/me", { token });
+});
+
+const LENGTHS: [email: string, status: number][] = [
+  [`${newLogin().padEnd(64, "a")}@rookery.test`, 201],
+  [`${newLogin().padEnd(65, "a")}@rookery.test`, 422],
+  [`${newLogin().padEnd(64, "a")}@${`${"d".repeat(61)}.`.repeat(3)}org`, 201], // 64 + 1 + 189 = 254
+  [`${newLogin().padEnd(64, "a")}@${`${"d".repeat(61)}.`.repeat(3)}info`, 422],
+  [`${newLogin()}@${"d".repeat(64)}.org`, 422],
+  // 44 characters of a label that are more than 63 in ASCII.
+  [`${newLogin()}@${"пример".repeat(10)}.рф`, 422],
+  [`${newLogin()}@localhost`, 422],
+  [`${newLogin()}@127.0.0.1`, 422],
+  [`${newLogin()}@[127.0.0.1]`, 422],
+  [`${newLogin()}..a@rookery.test`, 422],
+  [`${newLogin()}ä@rookery.test`, 422],
+  [`${newLogin()}@rookery.test\r\nRCPT TO:<x@rookery.test>`, 422],
+  [`${newLogin()}+tag@rookery.test`, 201],
+];
+
+for (const [email, status] of LENGTHS) {
+  const shown = JSON.stringify(email.length > 60 ? `${email.slice(0, 20)}…${email.slice(-20)}` : email);
+  Deno.test(`Registration with the e-mail ${shown} of ${email.length} characters is ${status}`, async () => {
+    const answer = await register(email);
+    assert.equal(answer.status, status, JSON.stringify(answer.body));
+    if (status === 422) assert.deepEqual(answer.body.errors.map(({ path }: Body) => path), ["email"]);
+  });
+}
+
+for (const word of ["me", "ME", "admin2", "support", "root", "Moderator", "security", "help"]) {
+  const taken = word === "admin2";
+  Deno.test(`The login "${word}" is ${taken ? "a person's" : "reserved"}, and so it is as a handle`, async () => {
+    const body = { ...registration(), login: word };
+    const owner = await app.person();
+    const page = { name: "A page", uuid: taken ? newLogin() : word };
+    if (taken) {
+      await app.ok("POST", "/users", { body });
+      await app.ok("POST", "/pages", { token: owner.token, body: page });
+      return;
+    }
+    const { errors } = await app.refused("validation", "POST", "/users", { body });
+    assert.deepEqual(errors.map(({ path, rule }: Body) => [path, rule]), [["login", "reserved"]]);
+    const made = await app.refused("validation", "POST", "/pages", { token: owner.token, body: page });
+    assert.deepEqual(made.errors.map(({ path, rule }: Body) => [path, rule]), [["uuid", "reserved"]]);
+    const { id } = await app.page(owner);
+    await app.refused("validation", "PATCH", `/pages/${id}`, { token: owner.token, body: { uuid: `${word}_` } });
+  });
+}
+
+Deno.test("The configured administrator keeps a reserved login", async () => {
+  const { token } = await app.signIn(ADMIN.login, ADMIN.password);
+  assert.equal((await app.ok("GET", `/people/${ADMIN.login}`, { token })).login, ADMIN.login);
+});
+
+Deno.test("A password is the same however it was composed, and an old hash of one that was not normalised still opens", async () => {
+  const composed = "Pässwörd-1";
+  const decomposed = composed.normalize("NFD");
+  const fields: Record<string, string> = { ...registration(), password: decomposed };
+  const { id } = await app.ok("POST", "/users", { body: fields });
+  let { token } = await app.signIn(fields.login!, composed);
+  await app.ok("POST", "/security/password", { token, body: { current: decomposed, new: "Nëw-Passw0rd" } });
+  ({ token } = await app.signIn(fields.login!, "Nëw-Passw0rd".normalize("NFD")));
+  await app.ctx.sql.query("update users set password_hash = $2 where id = $1", [id, await hash(decomposed)]);
+  ({ token } = await app.signIn(fields.login!, decomposed));
+  await app.refused("credentials-invalid", "POST", "/security/login", {
+    body: { login: fields.login!, password: composed },
+  });
+  await app.ok("POST", "/security/password", { token, body: { current: decomposed, new: PASSWORD } });
+});

@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import type { UserCommand } from "../../actors/user.ts";
+import { mailboxOwner } from "../../security/mailbox.ts";
+import { hashes } from "../../security/passwords.ts";
+import {
+  type Answer,
+  type Body,
+  type CallOptions,
+  eventually,
+  newLogin,
+  PASSWORD,
+  registration,
+  sharedApp,
+} from "../support/app.ts";
+
+const app = sharedApp();
+const newAddress = () => `${newLogin()}@rookery.test`;
+
+/** What a caller can tell two answers apart by, the clock aside. */
+function told({ status, headers, body }: Answer): unknown {
+  const shown = [...headers].filter(([name]) => !["x-request-id", "date"].includes(name)).map(([name, value]) => [
+    name,
+    name === "retry-after" ? "…" : value,
+  ]);
+  return { status, shown, body: body && { ...body, request_id: "" } };
+}
+
+/** The same calls about each address must get the same answers, in the same order. */
+async function alike(
+  addresses: Record<string, string>,
+  calls: (email: string) => [method: string, path: string, options: CallOptions][],
+): Promise<unknown[]> {
+  const answers: Record<string, unknown[]> = {};
+  for (const [name, email] of Object.entries(addresses)) {
+    answers[name] = [];
+    for (const [method, path, options] of calls(email)) answers[name].push(told(await app.call(method, path, options)));
+  }
+  const [first, ...others] = Object.values(answers) as [unknown[], ...unknown[][]];
+  for (const other of others) assert.deepEqual(other, first);
+  return first;
+}
+
+async function known(): Promise<Record<string, string>> {
+  const [one, other] = await app.people(2);
+  const pending = newAddress();
+  await app.ok("PATCH", `/users/${other!.id}`, { token: other!.token, body: { email: pending, current: PASSWORD } });
+  return { known: one!.email, unknown: newAddress(), pending };
+}
+
+Deno.test("Wrong recovery codes get the same answers for an address with an account, without one, and a pending one", async () => {
+  const addresses = await known();
+  const reset = (email: string) => ["POST", "/security/reset", { body: { email, code: "WRONG000", new: PASSWORD } }];
+  const first = await alike(addresses, (email) =>
+    [
+      ["POST", "/security/recover", { body: { email } }],
+      ...Array.from({ length: 3 }, () => reset(email)),
+    ] as [string, string, CallOptions][]) as Answer[];
+  assert.deepEqual(first.map(({ status }) => status), [204, 422, 422, 422]);
+});
+
+Deno.test("Wrong passwords at sign-in and at the mailbox get the same answers whatever the address is", async () => {
+  const addresses = await known();
+  const [first] = await alike(addresses, (email) => [
+    ["POST", "/security/login", { body: { login: email, password: "Wrong-Horse1" } }],
+    ["POST", "/mail/inbox", { body: { email, password: "Wrong-Horse1" } }],
+  ]) as Answer[];
+  assert.equal(first!.status, 401);
+});
+
+Deno.test("Who guesses at a recovery code keeps nobody else from the right one", async () => {
+  const { email, id } = await app.person();
+  await app.ok("POST", "/security/recover", { body: { email } });
+  const code = await app.code(email);
+  const body = { email, code, new: "Other-Horse2" };
+  for (let i = 0; i < 6; i++) await app.call("POST", "/security/reset", { body: { ...body, code: `WRONG00${i}` } });
+  // Not even with the right code, from where the guesses came.
+  const { headers } = await app.call("POST", "/security/reset", { body });
+  assert.ok(Number(headers.get("retry-after")) > 60);
+  const ref = { kind: "user", id } as const;
+  await app.ctx.actors.ask(ref, { type: "check_recovery", email, code } as UserCommand);
+});
+
+Deno.test("A refusal costs as many hashes for an account as for nobody", async () => {
+  const addresses = await known();
+  const cost = async (work: () => Promise<unknown>) => {
+    const before = hashes();
+    await assert.rejects(work);
+    return hashes() - before;
+  };
+  const wrong = "Wrong-Horse1";
+  const mailbox = (email: string) => cost(() => mailboxOwner(app.ctx, email, wrong));
+  const costs = [];
+  for (const email of Object.values(addresses)) costs.push(await mailbox(email));
+  assert.deepEqual(costs, [3, 3, 3]);
+});
+
+Deno.test("A person gets one recovery code a minute, however often it is asked for, and it holds", async () => {
+  const { email } = await app.person();
+  for (let i = 0; i < 3; i++) await app.ok("POST", "/security/recover", { body: { email } });
+  const code = await app.code(email);
+  await app.ok("POST", "/security/recover", { body: { email } });
+  const sent = "select id from letters where recipient = $1";
+  await eventually(async () => {
+    const jobs = await app.ctx.sql.query("select 1 from jobs where payload->>'to' = $1", [email]);
+    return jobs.length === 0 ? true : undefined;
+  }, "no e-mail on its way");
+  assert.equal((await app.ctx.sql.query(sent, [email])).length, 1);
+  await app.ok("POST", "/security/reset", { body: { email, code, new: "Other-Horse2" } });
+});
+
+Deno.test("A second code within a minute is refused with the time to wait", async () => {
+  const { token } = await app.person({ verified: false });
+  await app.ok("POST", "/security/code", { token });
+  const answer = await app.call("POST", "/security/code", { token });
+  assert.deepEqual([answer.status, answer.slug], [429, "rate-limited"]);
+  const wait = Number(answer.headers.get("retry-after"));
+  assert.ok(wait > 50 && wait <= 60, String(wait));
+});
+
+Deno.test("A login in letters that only look alike is wrong credentials, at sign-in and everywhere else", async () => {
+  const word = newLogin("minni");
+  const { login, token } = await app.person({ login: word });
+  for (const given of [login.replace("i", "İ"), login.replace("i", "ı"), login.replace("m", "ｍ")]) {
+    await app.refused("credentials-invalid", "POST", "/security/login", { body: { login: given, password: PASSWORD } });
+    await app.refused("not-found", "GET", `/people/${encodeURIComponent(given)}`, { token });
+    await app.refused("not-found", "GET", `/pages/${encodeURIComponent(given)}`, { token });
+    const { errors } = await app.refused("validation", "POST", `/users`, { body: { ...registration(), login: given } });
+    assert.deepEqual(errors.map(({ path }: Body) => path), ["login"]);
+  }
+  await app.signIn(login.toUpperCase());
+});
