@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Level } from "./log.ts";
 import { email, login, password } from "./routes/schemas.ts";
+import { type AddressRange, parseRange } from "./security/addresses.ts";
 import { parseS3Url } from "./storage/s3_options.ts";
 
 /** What a process may do; `actors` comes with `api` and in one process only, the others may stand alone or be left out. */
@@ -46,6 +47,11 @@ const SETTINGS = {
   PUBLIC_URL: {
     schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
     description: "Where callers reach the server, if not at the address it listens at",
+  },
+  TRUSTED_PROXIES: {
+    schema: ranges(),
+    description:
+      "Proxies in front, as addresses or ranges with commas between (`127.0.0.1,10.0.0.0/8`): what they say in `Forwarded` or `X-Forwarded-For` of a caller's address is believed",
   },
   ADMIN_LOGIN: { schema: login, standard: "admin", description: "The login of the first administrator" },
   ADMIN_PASSWORD: {
@@ -324,6 +330,22 @@ function whole(least: number, most: number) {
 
 function port() {
   return whole(0, 65_535);
+}
+
+function ranges() {
+  return z.string().default("").transform((value, context): readonly AddressRange[] => {
+    const found = value.split(",").map((text) => text.trim()).filter((text) => text !== "").map((text) => {
+      const range = parseRange(text);
+      if (!range) {
+        const message = `Expected addresses or ranges such as 127.0.0.1 or fd00::/8, and ${
+          JSON.stringify(text)
+        } is neither`;
+        context.addIssue({ code: "custom", message });
+      }
+      return range;
+    });
+    return Object.freeze(found.filter((range) => range !== undefined));
+  });
 }
 
 /** Milliseconds; longer than a hundred years is a slip. */

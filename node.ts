@@ -27,6 +27,7 @@ import { accountsSubject, publish, subjectOf } from "./live/publisher.ts";
 import type { Log } from "./log.ts";
 import { buildApi } from "./routes/app.ts";
 import { createAdministrator } from "./security/administrator.ts";
+import { TrustedProxies } from "./security/addresses.ts";
 import { Keys } from "./security/keys.ts";
 import { StoredPrincipals } from "./security/principals.ts";
 import { Secret } from "./security/secret.ts";
@@ -158,10 +159,11 @@ export async function startNode(
 
   const api = buildApi(ctx);
   if (hosted) await createAdministrator(ctx);
+  const proxies = new TrustedProxies(config.TRUSTED_PROXIES, config.PUBLIC_URL);
   const server = Deno.serve(
     { hostname: config.HOST, port: config.PORT, onListen: () => {}, onError: (error) => failed(error, log) },
     (request, { remoteAddr }) =>
-      api.app.fetch(request, { address: "hostname" in remoteAddr ? remoteAddr.hostname : "local" }),
+      api.app.fetch(request, proxies.origin(request.headers, "hostname" in remoteAddr ? remoteAddr.hostname : "local")),
   );
   const url = config.PUBLIC_URL ??
     `http://${

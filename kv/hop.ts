@@ -18,11 +18,11 @@ export class Hop {
     return { [ADDRESS]: address, [TOKEN]: this.#token };
   }
 
-  /** Whose request it is: what a node of this installation says, and otherwise the peer's own. */
-  addressOf(request: Request, peer: string): string {
+  /** Whose request it is: what a node of this installation says, and otherwise what is known without it. */
+  addressOf(request: Request, known: string): string {
     const token = request.headers.get(TOKEN);
-    if (token === null || !timingSafeEqual(digest(token), this.#expected)) return peer;
-    return request.headers.get(ADDRESS) ?? peer;
+    if (token === null || !timingSafeEqual(digest(token), this.#expected)) return known;
+    return request.headers.get(ADDRESS) ?? known;
   }
 }
 

@@ -52,7 +52,7 @@ export function photoRoutes(api: Api): void {
       "For browsers: a cookie of this account's, good for pictures only, as long as an access token and its session",
     tags,
     answers: { 204: { description: "The cookie is set" } },
-  }, ({ ctx, caller }) => answer(204, undefined, { "set-cookie": photoCookie(ctx, caller) }));
+  }, ({ ctx, caller, secure }) => answer(204, undefined, { "set-cookie": photoCookie(ctx, caller, secure) }));
 
   endpoint(api, {
     method: "delete",
@@ -61,7 +61,7 @@ export function photoRoutes(api: Api): void {
     summary: "Take this account's cookie for pictures away; the end of the session ends it, too",
     tags,
     answers: { 204: { description: "The cookie is gone" } },
-  }, ({ ctx, caller }) => answer(204, undefined, { "set-cookie": noPhotoCookie(ctx, caller) }));
+  }, ({ caller, secure }) => answer(204, undefined, { "set-cookie": noPhotoCookie(caller, secure) }));
 }
 
 /** In a browser where several people are signed in, each sees what they may see. */

@@ -8,6 +8,7 @@ import { RedisCache } from "../db/redis_cache.ts";
 import { Hop } from "../kv/hop.ts";
 import type { Log } from "../log.ts";
 import { buildKvApi } from "../routes/app.ts";
+import { TrustedProxies } from "../security/addresses.ts";
 import { Keys } from "../security/keys.ts";
 import { StoredPrincipals } from "../security/principals.ts";
 import { Secret } from "../security/secret.ts";
@@ -39,11 +40,13 @@ export async function runKv(config: Config, log: Log, stopped: Promise<void>): P
   };
   const { app } = buildKvApi(ctx);
   const hop = new Hop(secret);
+  const proxies = new TrustedProxies(config.TRUSTED_PROXIES, config.PUBLIC_URL);
   const server = Deno.serve(
     { hostname: config.HOST, port: config.PORT, onListen: () => {} },
     (request, { remoteAddr }) => {
       const peer = "hostname" in remoteAddr ? remoteAddr.hostname : "local";
-      return app.fetch(request, { address: hop.addressOf(request, peer) });
+      const origin = proxies.origin(request.headers, peer);
+      return app.fetch(request, { ...origin, address: hop.addressOf(request, origin.address) });
     },
   );
   Deno.stdout.writeSync(

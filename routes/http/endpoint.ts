@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { AppContext, ServiceContext } from "../../context.ts";
 import { AppError } from "../../errors.ts";
 import { foldName } from "../../security/folding.ts";
+import type { Origin } from "../../security/addresses.ts";
 import type { Caller } from "../../security/principals.ts";
 import { authenticate } from "./authenticate.ts";
 import { BODY_BOUND, parseJson, readJsonText, storable, unstorable, validated } from "./body.ts";
@@ -62,8 +63,10 @@ export interface Input<A extends Access, P, Q, B, C = AppContext> {
   query: Q;
   body: B;
   request: Request;
-  /** The caller's network address. */
+  /** What a caller without an account is counted by. */
   address: string;
+  /** Whether people reach this server over TLS. */
+  secure: boolean;
   /** With an Idempotency-Key: the receipt to commit with; `result` where the effect has happened before. */
   receipt: { id: string; result?: unknown } | undefined;
   /** With `uploads`: what came. */
@@ -158,7 +161,7 @@ async function serve<
   try {
     if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
     if (stats.underWay > UNDER_WAY_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });
-    const address = addressOf(c);
+    const { address, secure } = originOf(c);
     rate = await api.limiter.check("general_address", address);
     const caller = await callerOf(ctx, definition, request);
     if (caller && !definition.pictures) rate = await api.limiter.check("general_account", caller.id) ?? rate;
@@ -182,6 +185,7 @@ async function serve<
       body,
       request,
       address,
+      secure,
       receipt: undefined,
       received,
     } as unknown as Input<
@@ -370,7 +374,12 @@ export function newRequestId(): string {
   return `${REQUEST_PREFIX}-${(++requests).toString(36)}`;
 }
 
-/** The peer's address, as the server saw it; no header is believed. */
+/** What a caller without an account is counted by. */
 export function addressOf(c: Context): string {
-  return (c.env as { address?: string } | undefined)?.address ?? "unknown";
+  return originOf(c).address;
+}
+
+function originOf(c: Context): Origin {
+  const { address = "unknown", secure = false } = (c.env ?? {}) as Partial<Origin>;
+  return { address, secure };
 }

@@ -14,19 +14,19 @@ const COOKIE = /^rookery_photos_([0-9a-f-]{36})=([0-9a-f-]{36})\.(\d{1,12})\.([\
 const MAX_ACCOUNTS = 8;
 
 /** `Set-Cookie` for the caller's pictures: good as long as an access token, and to be renewed. */
-export function photoCookie({ config, secret }: AppContext, { id, sid }: Caller): string {
+export function photoCookie({ config, secret }: AppContext, { id, sid }: Caller, secure: boolean): string {
   const age = Math.ceil(config.ACCESS_TOKEN_TTL / 1000);
   const expires = String(Math.floor(Date.now() / 1000) + age);
-  return cookie(config, id, `${sid}.${expires}.${secret.mac(PURPOSE, signed(id, sid, expires))}`, age);
+  return cookie(id, `${sid}.${expires}.${secret.mac(PURPOSE, signed(id, sid, expires))}`, age, secure);
 }
 
-export function noPhotoCookie({ config }: AppContext, { id }: Caller): string {
-  return cookie(config, id, "", 0);
+export function noPhotoCookie({ id }: Caller, secure: boolean): string {
+  return cookie(id, "", 0, secure);
 }
 
-function cookie({ PUBLIC_URL }: AppContext["config"], id: string, value: string, age: number): string {
-  const secure = PUBLIC_URL?.startsWith("https:") ? "; Secure" : "";
-  return `${NAME}${id}=${value}; Path=${PREFIX}/photos; Max-Age=${age}; HttpOnly; SameSite=Strict${secure}`;
+function cookie(id: string, value: string, age: number, secure: boolean): string {
+  const onlyTls = secure ? "; Secure" : "";
+  return `${NAME}${id}=${value}; Path=${PREFIX}/photos; Max-Age=${age}; HttpOnly; SameSite=Strict${onlyTls}`;
 }
 
 /** The accounts whose cookies came and hold. */

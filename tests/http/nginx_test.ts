@@ -1,11 +1,34 @@
-/** What the README's nginx block does for a node behind it. */
+/** What the README's nginx block does for a node behind it. Each loopback address is a caller of its own. */
 import assert from "node:assert/strict";
-import { sharedApp } from "../support/app.ts";
+import { registration, sharedApp, type TestApp } from "../support/app.ts";
 import { Listener } from "../support/listener.ts";
 import { hasNginx, startNginx } from "../support/servers.ts";
 
-const app = sharedApp();
+const app = sharedApp({ RATE_LIMITS: "on", TRUSTED_PROXIES: "127.0.0.1", NATS_URL: "", REDIS_URL: "" });
 const options = { ignore: !hasNginx() };
+const SIGN_INS = 20;
+
+interface Call {
+  headers?: Record<string, string>;
+  body: unknown;
+}
+
+/** POSTs from one address, each connection closed after it; the status. */
+async function post(from: string, url: string, { headers = {}, body }: Call): Promise<number> {
+  using client = Deno.createHttpClient({ localAddress: from });
+  const response = await fetch(url, {
+    client,
+    method: "POST",
+    headers: { "content-type": "application/json", connection: "close", ...headers },
+    body: JSON.stringify(body),
+  });
+  await response.body?.cancel();
+  return response.status;
+}
+
+function wrong(app: TestApp, i: number): Call {
+  return { body: { login: `nobody${i}x${app.ctx.config.PORT}`, password: "Wrong-Horse1" } };
+}
 
 Deno.test("Behind nginx calls are answered and a live socket opens", options, async () => {
   await using nginx = await startNginx(app.url);
@@ -16,4 +39,52 @@ Deno.test("Behind nginx calls are answered and a live socket opens", options, as
   await me.body?.cancel();
   await using listener = await Listener.open(`${nginx.url.replace("http", "ws")}/api/v1/feed/live`, token);
   await listener.next("hello");
+});
+
+Deno.test(
+  "Behind nginx each caller has limits of their own, which no header of theirs gets round",
+  options,
+  async () => {
+    await using nginx = await startNginx(app.url);
+    const signIn = `${nginx.url}/api/v1/security/login`;
+    const { login, password } = await app.person();
+    for (let i = 0; i < SIGN_INS; i++) assert.equal(await post("127.0.0.2", signIn, wrong(app, i)), 401);
+    assert.equal(await post("127.0.0.2", signIn, wrong(app, SIGN_INS)), 429);
+    for (
+      const headers of [
+        { "x-forwarded-for": "203.0.113.1" },
+        { "x-forwarded-for": "127.0.0.1" },
+        { forwarded: "for=203.0.113.2" },
+        { "x-forwarded-for": "203.0.113.3", forwarded: "for=203.0.113.3" },
+        { "x-rookery-address": "203.0.113.4" },
+      ]
+    ) {
+      assert.equal(await post("127.0.0.2", signIn, { ...wrong(app, 0), headers }), 429, JSON.stringify(headers));
+    }
+    assert.equal(await post("127.0.0.3", signIn, { body: { login, password } }), 200);
+  },
+);
+
+Deno.test("Without nginx a caller who is no trusted proxy is believed nothing", async () => {
+  const signIn = `${app.url}/api/v1/security/login`;
+  const from = (i: number) => ({ ...wrong(app, i), headers: { "x-forwarded-for": `203.0.113.${i}` } });
+  for (let i = 0; i < SIGN_INS; i++) assert.equal(await post("127.0.0.4", signIn, from(i)), 401);
+  assert.equal(await post("127.0.0.4", signIn, from(SIGN_INS)), 429);
+});
+
+Deno.test("The addresses of one IPv6 /64 share their limits, and another's are not touched", async () => {
+  const signIn = `${app.url}/api/v1/security/login`;
+  const from = (address: string, i: number) =>
+    post("127.0.0.1", signIn, { ...wrong(app, i), headers: { "x-forwarded-for": address } });
+  for (let i = 0; i < SIGN_INS; i++) assert.equal(await from(`2001:db8:1:2::${i.toString(16)}:1`, i), 401);
+  assert.equal(await from("2001:db8:1:2:ffff::1", SIGN_INS), 429);
+  assert.equal(await from("2001:db8:1:3::1", SIGN_INS), 401);
+});
+
+Deno.test("Behind nginx the Idempotency-Key of one caller is not that of another", options, async () => {
+  await using nginx = await startNginx(app.url);
+  const call = () => ({ headers: { "idempotency-key": "the-same" }, body: registration() });
+  assert.equal(await post("127.0.0.5", `${nginx.url}/api/v1/users`, call()), 201);
+  assert.equal(await post("127.0.0.6", `${nginx.url}/api/v1/users`, call()), 201);
+  assert.equal(await post("127.0.0.5", `${nginx.url}/api/v1/users`, call()), 422);
 });

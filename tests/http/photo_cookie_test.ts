@@ -29,9 +29,8 @@ Deno.test("The photo cookie goes to photos only, unseen by scripts and other sit
   const { headers } = await app.call("PUT", "/photos/cookie", { token: ada.token });
   const attributes = headers.get("set-cookie")!.split("; ").slice(1);
   assert.deepEqual(attributes, ["Path=/api/v1/photos", "Max-Age=1800", "HttpOnly", "SameSite=Strict"]);
-  const config = { ...app.ctx.config, PUBLIC_URL: "https://rookery.test" };
   const caller = { id: ada.id, sid: crypto.randomUUID(), role: "user" as const, verified: true };
-  assert.match(photoCookie({ ...app.ctx, config }, caller), /; Secure$/);
+  assert.match(photoCookie(app.ctx, caller, true), /; Secure$/);
 });
 
 Deno.test("What is in the photo cookie is refused by every route that asks who calls, as a refresh token, and in the place of a ticket", async () => {
@@ -80,7 +79,7 @@ Deno.test("Neither an access token nor a cookie that was changed or has expired 
       `${name}=${sid}.${expires}.${mark.slice(1)}A`,
       `${name}=`,
       `x${right}`,
-      photoCookie({ ...app.ctx, config: expired }, caller).split(";")[0]!,
+      photoCookie({ ...app.ctx, config: expired }, caller, false).split(";")[0]!,
     ]
   ) {
     assert.equal(await statusOf(url, wrong), 404, wrong);

@@ -24,6 +24,7 @@ Deno.test("Settings become typed values", () => {
     EVENT_RETENTION: "3s",
     REQUIRE_VERIFIED_EMAIL: "false",
     RATE_LIMITS: "off",
+    TRUSTED_PROXIES: " 127.0.0.1, fd00::/8 ",
     DATABASE_URL: "postgresql://localhost/rookery",
     SECRET_KEY: "x".repeat(32),
   });
@@ -34,12 +35,14 @@ Deno.test("Settings become typed values", () => {
   assert.equal(config.EVENT_RETENTION, 3_000);
   assert.equal(config.REQUIRE_VERIFIED_EMAIL, false);
   assert.equal(config.RATE_LIMITS, false);
+  assert.deepEqual(config.TRUSTED_PROXIES.map(([base, bits]) => `${base}/${bits}`), ["127.0.0.1/32", "fd00::/8"]);
 });
 
 /** Each wrong in its own way. */
 const WRONG: Record<string, string> = {
   PORT: "65536",
   PUBLIC_URL: "example.org",
+  TRUSTED_PROXIES: "127.0.0.1,10.0.0.0/33",
   ADMIN_LOGIN: "the admin",
   ADMIN_PASSWORD: "hunter2hunter2",
   ADMIN_EMAIL: "admin",
