@@ -5,7 +5,7 @@ import { crops, type NewPhoto, pageAvatar, retryPhotos, type Settled, settlePhot
 import { blockOf } from "../render.ts";
 import type { Actor } from "./by.ts";
 import { blockedPage, moderate } from "./page_blocks.ts";
-import { editPost, likePost, publish, removePost } from "./page_posts.ts";
+import { editPost, likePost, publish, removePost, unlikePost } from "./page_posts.ts";
 import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
 
 export type { Actor } from "./by.ts";
@@ -56,7 +56,8 @@ export type PageCommand =
   | { type: "settle_avatar"; photo: Settled }
   | { type: "remove_avatar"; by: Actor }
   | { type: "delete_post"; by: Actor; post_id: string; reason?: string }
-  | { type: "like" | "unlike"; by: Actor; post_id: string }
+  | { type: "like"; by: Actor; post_id: string }
+  | { type: "unlike"; by: Actor; post_id: string }
   | { type: "block"; by: Actor; reason: string; until: string; job: string; dry_run: boolean }
   | { type: "unblock"; by: Actor; reason?: string }
   | { type: "lapse_block" };
@@ -102,7 +103,8 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
   if (command.type === "delete_post" && staff) return removePost(state, command, at);
   // Withdrawing what one gave is possible on a blocked page too; everything else there is closed to all but staff.
   const block = blockOf(state, now);
-  if (block && command.type !== "unfollow" && (!staff || state.owner.id === by.id)) {
+  const withdraws = command.type === "unfollow" || command.type === "unlike";
+  if (block && !withdraws && (!staff || state.owner.id === by.id)) {
     return { type: "refuse", refusal: blockedPage(block, state.owner.id === by.id) };
   }
   switch (command.type) {
@@ -115,8 +117,9 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
         () => ({ value: { state: "none" } }),
       );
     case "like":
-    case "unlike":
       return likePost(state, command, at);
+    case "unlike":
+      return unlikePost(state, command, at);
   }
   if (state.owner.id !== by.id) return refuse("forbidden", "Only the page's owner may do that");
   switch (command.type) {

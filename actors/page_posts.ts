@@ -91,20 +91,31 @@ export function removePost(
   );
 }
 
-/** A like, or one taken back; a repeated one changes nothing. */
+/** A like; a repeated one changes nothing. */
 export function likePost(
   state: PageRow,
-  { by, post_id, type }: Extract<PageCommand, { type: "like" | "unlike" }>,
+  { by, post_id }: Extract<PageCommand, { type: "like" }>,
   at: string,
 ): Decision<PageState> {
-  const row = { post_id, page_id: state.id, user_id: by.id, at };
-  const liked = type === "like";
   return commit(
-    liked ? like : unlike,
-    row,
+    like,
+    { post_id, page_id: state.id, user_id: by.id, at },
     (result) =>
       result
-        ? { value: { liked, like_count: result.like_count } }
+        ? { value: { liked: true, like_count: result.like_count } }
         : { refusal: { code: "not-found", detail: "There is no such post" } },
+  );
+}
+
+/** Takes a like back; one that is not there is no error. */
+export function unlikePost(
+  state: PageRow,
+  { by, post_id }: Extract<PageCommand, { type: "unlike" }>,
+  at: string,
+): Decision<PageState> {
+  return commit(
+    unlike,
+    { post_id, page_id: state.id, user_id: by.id, at },
+    ({ like_count }) => ({ value: { liked: false, like_count } }),
   );
 }

@@ -9,14 +9,19 @@ export interface LikeRow {
 
 /** Null where the post is gone or the person may not see it. */
 export type LikeResult = { like_count: number } | null;
+/** Its count is null where the person may not see the post, or where there is none. */
+export interface UnlikeResult {
+  like_count: number | null;
+}
 
 /** People a signal names: the post's author, who is told of nothing of their own, and a few more. */
 const MOST_LIKERS = 4;
 
-const SEEN = `-- In one order everywhere, so that two statements never wait for each other.
+const LOCKED = `-- In one order everywhere, so that two statements never wait for each other.
 locked as materialized (
   select p.id, p.page_id, p.like_count from posts p where p.id in (select post_id from turns) and p.state = 'ready'
-  order by p.id for update),
+  order by p.id for update)`;
+const SEEN = `${LOCKED},
 seen as materialized (
   select t.*, k.like_count from turns t join locked k on k.id = t.post_id and k.page_id = t.page_id
   where exists (select from visible_pages(t.user_id) v where v.id = t.page_id))`;
@@ -46,17 +51,19 @@ ${SIGNALLED}`,
   violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },
 });
 
-export const unlike = defineCommit<LikeRow, LikeResult>("post.unlike", {
+/** A like is taken back whether or not its post can still be seen; only who sees it is told of its count. */
+export const unlike = defineCommit<LikeRow, UnlikeResult>("post.unlike", {
   columns: "post_id uuid, page_id uuid, user_id uuid, at timestamptz",
-  body: `${SEEN},
+  body: `${LOCKED},
 unliked as (
-  delete from likes l using seen s where l.post_id = s.post_id and l.user_id = s.user_id
-  returning l.post_id),
+  delete from likes l using turns t join locked k on k.id = t.post_id and k.page_id = t.page_id
+  where l.post_id = t.post_id and l.user_id = t.user_id returning l.post_id),
 counted as (
   update posts p set like_count = p.like_count - n.likes
   from (select post_id, count(*) as likes from unliked group by post_id) n where p.id = n.post_id
   returning p.id, p.page_id, p.like_count, '{}'::uuid[] as likers, -n.likes as change),
 ${SIGNALLED}`,
-  select: RESULT,
-  violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },
+  select: `select t.turn, jsonb_build_object('like_count', case
+      when exists (select from visible_pages(t.user_id) v where v.id = k.page_id) then coalesce(c.like_count, k.like_count) end) as result
+  from turns t left join locked k on k.id = t.post_id and k.page_id = t.page_id left join counted c on c.id = k.id`,
 });

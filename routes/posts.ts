@@ -54,7 +54,10 @@ const photoUploads: UploadRules = {
     photos: files.map((file, i) => ({ ...file, ...(alt?.[i] !== undefined && { alt: alt[i] }) })),
   }),
 };
-const LikeAnswer = z.object({ liked: z.boolean(), like_count: z.int() });
+const LikeAnswer = z.object({ liked: z.literal(true), like_count: z.int() });
+const UnlikeAnswer = z.object({ liked: z.literal(false), like_count: z.int().nullable() });
+/** The same for a post that is hidden and for one that never was. */
+const NOT_LIKED = { liked: false, like_count: null };
 
 export function postRoutes(api: Api): void {
   endpoint(api, {
@@ -220,27 +223,40 @@ export function postRoutes(api: Api): void {
     return answer(204);
   });
 
-  for (const [method, type, summary] of [["put", "like", "Like"], ["delete", "unlike", "Take a like back"]] as const) {
-    endpoint(api, {
-      method,
-      path: "/posts/{id}/like",
-      access: "verified",
-      summary,
-      tags,
-      params,
-      answers: { 200: { description: "The post's likes now", schema: LikeAnswer } },
-    }, async ({ ctx, caller, params: { id } }) => {
-      const page = await ctx.pageOfPost(id);
-      if (!page) throw new AppError("not-found", `There is no post "${id}"`);
-      const command = { type, by: caller, post_id: id } as PageCommand;
-      const answered = await ctx.actors.ask<object>({ kind: "page", id: page }, command).catch(async (error) => {
-        // A blocked page refuses whatever the post is; one that is gone meanwhile is 404 there too.
-        const gone = error instanceof AppError && error.code === "page-blocked" && !await pageOfPost(ctx.sql, id);
-        throw gone ? new AppError("not-found", `There is no post "${id}"`) : error;
-      });
-      return answer(200, answered);
+  endpoint(api, {
+    method: "put",
+    path: "/posts/{id}/like",
+    access: "verified",
+    summary: "Like",
+    tags,
+    params,
+    answers: { 200: { description: "The post's likes now", schema: LikeAnswer } },
+  }, async ({ ctx, caller, params: { id } }) => {
+    const page = await ctx.pageOfPost(id);
+    if (!page) throw new AppError("not-found", `There is no post "${id}"`);
+    const command: PageCommand = { type: "like", by: caller, post_id: id };
+    const answered = await ctx.actors.ask<object>({ kind: "page", id: page }, command).catch(async (error) => {
+      // A blocked page refuses whatever the post is; one that is gone meanwhile is 404 there too.
+      const gone = error instanceof AppError && error.code === "page-blocked" && !await pageOfPost(ctx.sql, id);
+      throw gone ? new AppError("not-found", `There is no post "${id}"`) : error;
     });
-  }
+    return answer(200, answered);
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/posts/{id}/like",
+    access: "signed-in",
+    summary: "Take a like back, whether or not the post can still be seen",
+    tags,
+    params,
+    answers: { 200: { description: "The post's likes now, null where one may not see it", schema: UnlikeAnswer } },
+  }, async ({ ctx, caller, params: { id } }) => {
+    const page = await ctx.pageOfPost(id);
+    if (!page) return answer(200, NOT_LIKED);
+    const command: PageCommand = { type: "unlike", by: caller, post_id: id };
+    return answer(200, await ctx.actors.ask<object>({ kind: "page", id: page }, command).catch(goneOrThrow));
+  });
 
   endpoint(api, {
     method: "get",
@@ -288,6 +304,12 @@ async function photosReady(
   await ctx.stream.applied((await sequencerState(ctx.sql)).seq);
   const now = await visiblePost(ctx, caller, id);
   return answer(now.state === "ready" ? 201 : 202, renderPost(now), locationOf(id));
+}
+
+/** A post whose page is gone, and its likes with it. */
+function goneOrThrow(error: unknown): object {
+  if (error instanceof AppError && error.code === "not-found") return NOT_LIKED;
+  throw error;
 }
 
 function locationOf(id: string): Record<string, string> {

@@ -246,10 +246,7 @@ const TABLE: Record<string, Row> = {
     statuses: "401 403 404 200 200 200 200 403 401 401",
     path: ({ post }) => `/posts/${post}/like`,
   },
-  "delete /posts/{id}/like": {
-    statuses: "401 403 404 200 200 200 200 403 401 401",
-    path: ({ post }) => `/posts/${post}/like`,
-  },
+  "delete /posts/{id}/like": { statuses: SIGNED_IN, path: ({ post }) => `/posts/${post}/like` },
   "get /photos/{key}": {
     statuses: "404 404 404 200 200 200 200 403 401 401",
     path: ({ photo }) => `/photos/${photo}`,

@@ -131,6 +131,7 @@ function* table(): Generator<[keyof typeof STATES, Person, Word, string]> {
   }
   for (const command of ["follow", "like"] as const) yield ["blocked", "stranger", command, "refuse page-blocked"];
   yield ["owner blocked", "stranger", "follow", "refuse page-blocked"];
+  yield ["blocked", "stranger", "unlike", "commit post.unlike"];
   yield ["blocked", "moderator", "like", "commit post.like"];
 
   for (const command of ["block a while", "block for good", "unblock"] as const) {
@@ -286,11 +287,15 @@ Deno.test("PageActor says that there is no such post where the statement found n
     const said = { found: false, unknown: [], empty: false };
     assert.equal(refusalOf(decide(STATES.open, { ...COMMANDS[command], by }), said), "not-found");
   }
-  for (const type of ["like", "unlike"] as const) {
-    const decision = decide(STATES.open, { type, by: PEOPLE.stranger, post_id: "x" });
-    assert.equal(refusalOf(decision, null), "not-found");
-    const liked = { liked: type === "like", like_count: 4 };
-    assert.deepEqual(outcomeOf(decision, { like_count: 4 }), { value: liked });
+  const liking = decide(STATES.open, { type: "like", by: PEOPLE.stranger, post_id: "x" });
+  assert.equal(refusalOf(liking, null), "not-found");
+  assert.deepEqual(outcomeOf(liking, { like_count: 4 }), { value: { liked: true, like_count: 4 } });
+});
+
+Deno.test("PageActor takes a like back whatever the statement found", () => {
+  const unliking = decide(STATES.open, { type: "unlike", by: PEOPLE.stranger, post_id: "x" });
+  for (const like_count of [null, 4]) {
+    assert.deepEqual(outcomeOf(unliking, { like_count }), { value: { liked: false, like_count } });
   }
 });
 

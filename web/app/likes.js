@@ -36,7 +36,7 @@ async function settle(id, post) {
     while ((post.wanted ?? post.liked) !== post.liked) {
       const liked = post.wanted;
       const { like_count } = await call(liked ? "PUT" : "DELETE", `/posts/${id}/like`);
-      Object.assign(post, { liked, count: like_count });
+      Object.assign(post, { liked, count: like_count ?? post.count });
     }
   } finally {
     Object.assign(post, { wanted: undefined, sending: false });
