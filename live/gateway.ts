@@ -1,8 +1,7 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import type { UserFacet } from "../actors/user.ts";
-import { livePosts, replay, sequencerState } from "../db/events.ts";
+import { replay, sequencerState } from "../db/events.ts";
 import { listenerSnapshot } from "../db/feed.ts";
-import { liveNotifications } from "../db/notifications.ts";
 import type { Sql } from "../db/sql.ts";
 import { userFacets } from "../db/users.ts";
 import type { Log } from "../log.ts";
@@ -10,11 +9,12 @@ import { type Caller, isBlocked } from "../security/principals.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
-import { concerns, Frame, hides, isTold, needsPost, notificationOf, type Shown } from "./frames.ts";
+import { concerns, Frame, hides, isTold, type Shown } from "./frames.ts";
 import { Joiners } from "./joiners.ts";
 import { Listeners } from "./listeners.ts";
+import { ShownReader } from "./shown.ts";
 
-/** Seconds between pings; told in `hello`. */
+/** Seconds between heartbeats, and before a quiet peer is pinged; told in `hello`. */
 export const HEARTBEAT_S = 30;
 /** Events a replay reads at once. */
 const REPLAY_PAGE = 500;
@@ -29,12 +29,10 @@ const GOODBYE_MS = 1_000;
 /** How long the acknowledgement of a block waits for the listeners of this node; then those it concerns are closed. */
 const TOLD_MS = 2_000;
 
-const NONE: ReadonlyMap<string, never> = new Map<string, never>();
-
 /** Where nobody else can have sockets, nobody waits for the end of a lease. */
 const FOR_GOOD = { holds: true };
 
-type Item = { events: SequencedEvent[] } | { joins: Connection; done: (joined: boolean) => void };
+type Item = { events: SequencedEvent[] } | { joins: Connection; done: (joined: boolean) => void } | { beats: true };
 
 /**
  * The node's open sockets. One loop takes in event batches and joining sockets, one after another, so a socket becomes live
@@ -53,6 +51,8 @@ export class Gateway implements AsyncDisposable {
   #joining = 0;
   #turns: (() => void)[] = [];
   #closed = false;
+  readonly #shown: ShownReader;
+  readonly #heart: ReturnType<typeof setInterval>;
   readonly stats = { frames: 0, resets: 0, tooSlow: 0 };
 
   constructor(
@@ -60,8 +60,11 @@ export class Gateway implements AsyncDisposable {
     private readonly stream: EventStream,
     private readonly log: Log,
     private readonly lease: { readonly holds: boolean; readonly leftMs?: number } = FOR_GOOD,
+    heartbeatMs = HEARTBEAT_S * 1_000,
   ) {
     this.#position = stream.position;
+    this.#shown = new ShownReader(sql, log);
+    this.#heart = setInterval(() => this.#enqueue({ beats: true }), heartbeatMs);
     stream.consume((events) => this.#enqueue({ events }));
   }
 
@@ -171,6 +174,8 @@ export class Gateway implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    clearInterval(this.#heart);
+    this.#shown.close();
     for (const { resolve } of this.#waiters.splice(0)) resolve();
     for (const connection of this.#listeners.all()) connection.close(CLOSE.restarting, "the node is restarting");
     // The word must be out before the server goes, which says 1001 to whoever has not heard it.
@@ -253,12 +258,19 @@ export class Gateway implements AsyncDisposable {
   async #loop(): Promise<void> {
     for (let item = this.#queue.shift(); item; item = this.#queue.shift()) {
       if ("joins" in item) item.done(await this.#makeLive(item.joins));
+      else if ("beats" in item) this.#beat();
       else if (this.#listeners.size > 0) await this.#take(item.events);
       else this.#position = item.events.at(-1)!.seq;
       this.#release();
     }
     // In the same breath as the last look: what is enqueued from now on starts it anew.
     this.#looping = false;
+  }
+
+  /** Renews the cursors of all that have heard everything up to here. */
+  #beat(): void {
+    const frame = JSON.stringify({ type: "heartbeat", cursor: this.#cursor(this.#position) });
+    for (const connection of this.#listeners.all()) if (connection.live) this.#write(connection, frame);
   }
 
   #release(): void {
@@ -291,7 +303,7 @@ export class Gateway implements AsyncDisposable {
     const coming = new Set(
       events.filter((event) => event.user_id && this.#listeners.countOf(event.user_id) > 0).map((e) => e.page_id),
     );
-    const shown = await this.#shown(
+    const shown = await this.#shown.read(
       events.filter((event) => coming.has(event.page_id) || this.#listeners.audienceOf(event).length > 0),
     );
     for (const event of events) {
@@ -306,7 +318,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #send(events: SequencedEvent[], audience: () => Connection[]): Promise<void> {
-    const shown = await this.#shown(events);
+    const shown = await this.#shown.read(events);
     for (const event of events) {
       const frame = new Frame(event, shown, this.stream.epoch);
       for (const connection of audience()) {
@@ -326,37 +338,16 @@ export class Gateway implements AsyncDisposable {
 
   #put(connection: Connection, frame: Frame): void {
     const text = frame.for(connection);
-    if (text === undefined) return;
+    if (text !== undefined) this.#write(connection, text, frame.likesOf);
+  }
+
+  #write(connection: Connection, text: string, likesOf?: string): void {
     this.stats.frames++;
     const wasOpen = connection.open;
-    if (connection.send(text, frame.likesOf) || !wasOpen) return;
+    if (connection.send(text, likesOf) || !wasOpen) return;
     this.stats.tooSlow++;
     // Whoever does not read does not close either: its place is free at once.
     this.leave(connection);
-  }
-
-  async #shown(events: SequencedEvent[]): Promise<Shown> {
-    const posts = new Set(events.filter(needsPost).map((event) => event.post_id!));
-    const notifications = new Set(events.flatMap((event) => notificationOf(event) ?? []));
-    return {
-      posts: posts.size > 0 ? await this.#read(() => livePosts(this.sql, [...posts])) : NONE,
-      notifications: notifications.size > 0
-        ? await this.#read(() => liveNotifications(this.sql, [...notifications]))
-        : NONE,
-    };
-  }
-
-  async #read<T>(read: () => Promise<Map<string, T>>): Promise<ReadonlyMap<string, T>> {
-    for (let pause = 50;; pause = Math.min(2_000, pause * 2)) {
-      try {
-        return await read();
-      } catch (error) {
-        // Nothing may be skipped: while the database is away, live delivery waits for it.
-        if (this.#closed) return NONE;
-        this.log.warn("what listeners are to be told could not be read yet", { error });
-        await new Promise((resolve) => setTimeout(resolve, pause));
-      }
-    }
   }
 
   #cursor(seq: number): string {

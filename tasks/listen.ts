@@ -62,7 +62,7 @@ async function listenOnce(): Promise<Ended | "again"> {
     else if (frame.type === "reset") {
       // What was missed cannot be told any more; from the last hello on nothing is missing.
       remark(styled("yellow", `Some events may be missing: the cursor is ${frame.reason}`, Deno.stderr));
-    } else for (const line of shown(frame)) say(line);
+    } else if (frame.type !== "heartbeat") { for (const line of shown(frame)) say(line); }
   };
   return await new Promise((resolve) => {
     socket.onclose = ({ code, reason }) => resolve({ code, reason, heard });

@@ -5,10 +5,11 @@ import { makePeople, type Person } from "../support/person.ts";
 import { until } from "../support/seeded.ts";
 
 /** Slow, since housekeeping keeps its minute. */
-Deno.test("A cursor older than the events that are kept is answered with a reset", async () => {
+Deno.test("A cursor older than events that are forgotten is answered with a reset, and one that a heartbeat renewed resumes", async () => {
   await using node = await NodeProcess.start({ env: { EVENT_RETENTION: "1s" } });
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page}/follow`);
+  const quiet = await LiveListener.open(ann);
   const listener = await LiveListener.open(bob);
   const old = await ann.post("old");
   await listener.heard("the post", ({ data }) => data.id === old.id);
@@ -19,11 +20,18 @@ Deno.test("A cursor older than the events that are kept is answered with a reset
     const [row] = await node.sql.query<{ n: number }>("select count(*) as n from events where seq is not null");
     return row!.n === 0;
   }, { timeoutMs: 120_000, everyMs: 250 });
+  // What happened meanwhile was nothing of theirs, or told; the last event was forgotten, and none after it.
+  const beats = quiet.heartbeats;
+  await until("a heartbeat", () => quiet.heartbeats > beats, { timeoutMs: 60_000, everyMs: 100 });
+  quiet.cut();
+  await quiet.connect();
   const late = await LiveListener.open(bob, oldCursor);
   await until("a reset", () => late.resets.length > 0);
   assert.deepEqual(late.resets, ["too-old"]);
   const fresh = await ann.post("fresh");
   await late.heard("what comes next", ({ data }) => data.id === fresh.id);
+  await quiet.heard("it as well", ({ data }) => data.id === fresh.id);
+  assert.deepEqual(quiet.resets, []);
   assert.deepEqual(late.frames.map(({ data }) => data.id), [fresh.id]);
-  late.cut();
+  for (const open of [late, quiet]) open.cut();
 });

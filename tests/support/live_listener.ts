@@ -20,6 +20,7 @@ export class LiveListener {
   readonly hellos: Json[] = [];
   readonly resets: string[] = [];
   pings = 0;
+  heartbeats = 0;
   closed: { code: number; reason: string } | undefined;
   cursor: string | undefined;
   connected = false;
@@ -84,6 +85,7 @@ export class LiveListener {
       this.hellos.push(frame);
       return greeted.resolve();
     }
+    if (frame.type === "heartbeat") return void this.heartbeats++;
     this.frames.push({ ...frame, seq: seqOf(frame.cursor), connection, at: performance.now() });
   }
 }

@@ -5,6 +5,8 @@ import type { EventStream } from "../../live/event_stream.ts";
 import { Gateway } from "../../live/gateway.ts";
 import { Log } from "../../log.ts";
 import type { Caller } from "../../security/principals.ts";
+import { seqOf } from "../support/live_listener.ts";
+import { until } from "../support/seeded.ts";
 
 const PAGE = "p";
 
@@ -17,9 +19,10 @@ class World {
   /** Statements that wait, by their names. */
   readonly gates = new Map<string, Promise<void>>();
   readonly gateway: Gateway;
+  #leaving: (() => void)[] = [];
   #consume: (events: SequencedEvent[]) => void = () => {};
 
-  constructor() {
+  constructor(heartbeatMs?: number) {
     const stream = {
       epoch: "history",
       position: this.position,
@@ -27,7 +30,14 @@ class World {
       since: (seq: number) => this.events.filter((event) => event.seq > seq),
     };
     const sql = { query: (_: string, params: unknown[], name: string) => this.#answer(name, params) };
-    this.gateway = new Gateway(sql as unknown as Sql, stream as unknown as EventStream, new Log("error"));
+    const lease = { holds: true };
+    const parts = [sql as unknown as Sql, stream as unknown as EventStream, new Log("error"), lease] as const;
+    this.gateway = new Gateway(...parts, heartbeatMs);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const leave of this.#leaving) leave();
+    await this.gateway[Symbol.asyncDispose]();
   }
 
   happen = (events: SequencedEvent[]): void => {
@@ -45,19 +55,23 @@ class World {
   }
 
   /** What a listener hears, as `type post` or `type page`. */
-  listen(id: string, role: Caller["role"] = "user"): { heard: string[]; joined: Promise<unknown> } {
+  listen(id: string, role: Caller["role"] = "user"): { heard: string[]; beats: number[]; joined: Promise<unknown> } {
     const heard: string[] = [];
+    const beats: number[] = [];
     const socket = {
       readyState: WebSocket.OPEN,
       bufferedAmount: 0,
       send: (text: string) => {
-        const { type, data } = JSON.parse(text);
+        const { type, cursor, data } = JSON.parse(text);
+        if (type === "heartbeat") beats.push(seqOf(cursor));
         if (data) heard.push(`${type} ${type.startsWith("post.") ? data.id : data.page_id}`);
       },
       close: () => {},
     };
     const caller = { id, sid: "s", role, verified: true } as Caller;
-    return { heard, joined: this.gateway.join(socket, caller, undefined, () => Promise.resolve(true)) };
+    const joined = this.gateway.join(socket, caller, undefined, () => Promise.resolve(true));
+    void joined.then((connection) => this.#leaving.push(() => this.gateway.leave(connection)));
+    return { heard, beats, joined };
   }
 
   async #answer(name: string, params: unknown[]): Promise<unknown[]> {
@@ -77,7 +91,7 @@ const shown = (seq: number): SequencedEvent => ({ ...about, seq, kind: "page.sho
 const passed = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 Deno.test("Gateway lets a joiner hear of a page that was blocked and shown again before it read its pages, however late it deals with that", async () => {
-  const world = new World();
+  await using world = new World();
   const first = world.listen("first");
   await first.joined;
   // The loop waits for what it shows of the first event; the others wait behind it.
@@ -96,7 +110,7 @@ Deno.test("Gateway lets a joiner hear of a page that was blocked and shown again
 });
 
 Deno.test("Gateway tells a joiner of a block that came after it read its pages, and shows nothing of the page until it is shown again, but to staff", async () => {
-  const world = new World();
+  await using world = new World();
   await world.listen("first").joined;
   // What was read before the block arrives after the loop has dealt with it.
   const release = world.hold("feed.listener_snapshot");
@@ -115,4 +129,28 @@ Deno.test("Gateway tells a joiner of a block that came after it read its pages, 
     ...["page.hidden p", "post.created post 12", "post.created post 13"],
     ...["page.shown p", "post.created post 15"],
   ]);
+});
+
+Deno.test("Gateway renews the cursors of quiet listeners, not those of a joiner that has yet to hear something", async () => {
+  await using world = new World(5);
+  const quiet = world.listen("quiet");
+  await quiet.joined;
+  await until("a heartbeat", () => quiet.beats.at(-1) === 10);
+  const release = world.hold("event.live_posts");
+  world.happen([post(11)]);
+  const beats = quiet.beats.length;
+  await passed();
+  await passed();
+  assert.equal(quiet.beats.length, beats, "what is being read was told to nobody yet");
+  release();
+  await until("the next", () => quiet.beats.at(-1) === 11);
+  assert.deepEqual(quiet.heard, ["post.created post 11"]);
+  const stop = world.hold("feed.listener_snapshot");
+  const joining = world.listen("joining");
+  await passed();
+  await passed();
+  assert.deepEqual(joining.beats, []);
+  stop();
+  await joining.joined;
+  await until("its first", () => joining.beats.length > 0);
 });
