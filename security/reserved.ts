@@ -3,22 +3,21 @@
  * where a part of an address has a meaning of its own. The configured administrator's login is none of a person's choice and may be any.
  */
 const RESERVED: ReadonlySet<string> = new Set([
-  ...["abuse", "account", "accounts", "admin", "administrator", "api", "app", "billing", "bot", "contact", "docs"],
-  ...["everyone", "feed", "help", "helpdesk", "home", "hostmaster", "info", "login", "logout", "mail", "mailerdaemon"],
-  ...["me", "mod", "moderation", "moderator", "moderators", "noreply", "notifications", "official", "operator"],
   ...[
-    "postmaster",
-    "privacy",
-    "register",
-    "registration",
-    "root",
-    "rookery",
-    "search",
-    "security",
-    "settings",
-    "signin",
+    "abuse",
+    "account",
+    "admin",
+    "administrator",
+    "administrators",
+    "admins",
+    "api",
+    "help",
+    "helpdesk",
+    "hostmaster",
   ],
-  ...["signup", "staff", "support", "sysadmin", "system", "team", "trust", "users", "webmaster"],
+  ...["login", "logout", "mailerdaemon", "me", "mod", "moderation", "moderator", "moderators", "mods", "noreply"],
+  ...["official", "operator", "postmaster", "register", "rookery", "root", "security", "settings", "signin", "signup"],
+  ...["staff", "support", "sysadmin", "system", "webmaster"],
 ]);
 
 /** In whatever case; `-` and `_` in a handle do not make it another word. */

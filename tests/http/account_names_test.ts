@@ -25,43 +25,36 @@ Deno.test("An address of an international domain is taken in both forms and is o
   await app.ok("GET", "/users/me", { token });
 });
 
-const LENGTHS: [email: string, status: number][] = [
-  [`${newLogin().padEnd(64, "a")}@rookery.test`, 201],
-  [`${newLogin().padEnd(65, "a")}@rookery.test`, 422],
-  [`${newLogin().padEnd(64, "a")}@${`${"d".repeat(61)}.`.repeat(3)}org`, 201], // 64 + 1 + 189 = 254
-  [`${newLogin().padEnd(64, "a")}@${`${"d".repeat(61)}.`.repeat(3)}info`, 422],
-  [`${newLogin()}@${"d".repeat(64)}.org`, 422],
-  // 44 characters of a label that are more than 63 in ASCII.
-  [`${newLogin()}@${"пример".repeat(10)}.рф`, 422],
-  [`${newLogin()}@localhost`, 422],
-  [`${newLogin()}@127.0.0.1`, 422],
-  [`${newLogin()}@[127.0.0.1]`, 422],
-  [`${newLogin()}..a@rookery.test`, 422],
-  [`${newLogin()}ä@rookery.test`, 422],
-  [`${newLogin()}@rookery.test\r\nRCPT TO:<x@rookery.test>`, 422],
-  [`${newLogin()}+tag@rookery.test`, 201],
+const LABEL = "d".repeat(61);
+const FORMS: [what: string, email: string, status: number][] = [
+  ["with a local part of 64 bytes", `${newLogin().padEnd(64, "a")}@rookery.test`, 201],
+  ["with a local part of 65 bytes", `${newLogin().padEnd(65, "a")}@rookery.test`, 422],
+  ["of 254 bytes", `${newLogin().padEnd(64, "a")}@${LABEL}.${LABEL}.${LABEL}.org`, 201],
+  ["of 255 bytes", `${newLogin().padEnd(64, "a")}@${LABEL}.${LABEL}.${LABEL}.info`, 422],
+  ["with a label of 64 bytes", `${newLogin()}@${"d".repeat(64)}.org`, 422],
+  ["with a label that is too long in ASCII", `${newLogin()}@${"пример".repeat(10)}.рф`, 422],
+  ["of a single label", `${newLogin()}@localhost`, 422],
+  ["of a machine", `${newLogin()}@127.0.0.1`, 422],
+  ["of a machine in brackets", `${newLogin()}@[127.0.0.1]`, 422],
+  ["with two dots", `${newLogin()}..a@rookery.test`, 422],
+  ["with a local part that is not ASCII", `${newLogin()}ä@rookery.test`, 422],
+  ["with another SMTP command", `${newLogin()}@rookery.test\r\nRCPT TO:<x@rookery.test>`, 422],
+  ["with a plus sign", `${newLogin()}+tag@rookery.test`, 201],
 ];
 
-for (const [email, status] of LENGTHS) {
-  const shown = JSON.stringify(email.length > 60 ? `${email.slice(0, 20)}…${email.slice(-20)}` : email);
-  Deno.test(`Registration with the e-mail ${shown} of ${email.length} characters is ${status}`, async () => {
+for (const [what, email, status] of FORMS) {
+  Deno.test(`Registration with an e-mail ${what} is ${status}`, async () => {
     const answer = await register(email);
     assert.equal(answer.status, status, JSON.stringify(answer.body));
     if (status === 422) assert.deepEqual(answer.body.errors.map(({ path }: Body) => path), ["email"]);
   });
 }
 
-for (const word of ["me", "ME", "admin2", "support", "root", "Moderator", "security", "help"]) {
-  const taken = word === "admin2";
-  Deno.test(`The login "${word}" is ${taken ? "a person's" : "reserved"}, and so it is as a handle`, async () => {
+for (const word of ["me", "ME", "support", "root", "Moderator", "security", "help"]) {
+  Deno.test(`"${word}" is nobody's login and no page's handle`, async () => {
     const body = { ...registration(), login: word };
     const owner = await app.person();
-    const page = { name: "A page", uuid: taken ? newLogin() : word };
-    if (taken) {
-      await app.ok("POST", "/users", { body });
-      await app.ok("POST", "/pages", { token: owner.token, body: page });
-      return;
-    }
+    const page = { name: "A page", uuid: word };
     const { errors } = await app.refused("validation", "POST", "/users", { body });
     assert.deepEqual(errors.map(({ path, rule }: Body) => [path, rule]), [["login", "reserved"]]);
     const made = await app.refused("validation", "POST", "/pages", { token: owner.token, body: page });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { UserCommand } from "../../actors/user.ts";
+import { loadUserActor } from "../../db/users.ts";
 import { mailboxOwner } from "../../security/mailbox.ts";
 import { hashes } from "../../security/passwords.ts";
 import {
@@ -95,9 +96,11 @@ Deno.test("A refusal costs as many hashes for an account as for nobody", async (
 });
 
 Deno.test("A person gets one recovery code a minute, however often it is asked for, and it holds", async () => {
-  const { email } = await app.person();
+  const { email, id } = await app.person();
   for (let i = 0; i < 3; i++) await app.ok("POST", "/security/recover", { body: { email } });
   const code = await app.code(email);
+  // Whatever actor is loaded next knows it.
+  assert.equal((await loadUserActor(app.ctx.sql, id))!.recover_asked_at.length, 1);
   await app.ok("POST", "/security/recover", { body: { email } });
   const sent = "select id from letters where recipient = $1";
   await eventually(async () => {
