@@ -83,6 +83,7 @@ async function tellReach(path, question) {
 function leave() {
   const question = asked;
   asked = undefined;
+  setWorking(false);
   dialog.close();
   if (question && !question.working) question.callOff();
 }

@@ -1,0 +1,323 @@
+/** Where what went wrong is said, and where the keyboard is after each act. */
+import assert from "node:assert/strict";
+import type { Locator, Page } from "playwright-core";
+import { eventually, newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import { counts, like, people, signIn } from "../support/bell_page.ts";
+import { chromiumPath, launchChromium } from "../support/browser.ts";
+
+const app = sharedApp();
+const executable = chromiumPath();
+/** Playwright keeps a connection to the browser between steps. */
+const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
+
+/** What has the focus, in a few words. */
+function focused(page: Page): Promise<string> {
+  return page.evaluate(() => {
+    // deno-lint-ignore no-explicit-any -- this runs in the browser
+    const one = (globalThis as any).document.activeElement;
+    return `${one.localName} ${one.id || one.getAttribute("aria-label") || one.textContent.trim().slice(0, 30)}`.trim();
+  });
+}
+
+async function press(control: Locator, key = "Enter"): Promise<void> {
+  await control.focus();
+  await control.press(key);
+}
+
+/** Until nothing is under way. */
+async function settled(page: Page): Promise<void> {
+  await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
+}
+
+/** Whether all of it is inside the window. */
+function inView(place: Locator): Promise<boolean> {
+  // deno-lint-ignore no-explicit-any -- an element of the page
+  return place.evaluate((element: any) => {
+    const { top, bottom, height } = element.getBoundingClientRect();
+    return height > 0 && top >= 0 && bottom <= element.ownerDocument.defaultView.innerHeight;
+  });
+}
+
+Deno.test({
+  name: "A like shows as it is pressed; where it fails it is taken back, and the failure is said where one looks",
+  ...options,
+  fn: async () => {
+    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+    const posts = [];
+    for (let i = 0; i < 20; i++) posts.push(await app.post(ann, { text: `Post ${i}` }));
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage({ viewport: { width: 390, height: 700 } });
+    await page.goto(app.url);
+    await signIn(page, ann);
+    const heart = page.locator("#posts li").nth(15).locator(".like");
+    await heart.scrollIntoViewIfNeeded();
+    const state = async () => [await heart.getAttribute("aria-pressed"), await heart.locator(".count").innerText()];
+    assert.deepEqual(await state(), ["false", "0"]);
+    const gate = Promise.withResolvers<void>();
+    await page.route("**/like", async (route) => {
+      await gate.promise;
+      await route.abort();
+    });
+    await press(heart, "Space");
+    assert.deepEqual(await state(), ["true", "1"], "before any answer");
+    gate.resolve();
+    await page.locator("#alert", { hasText: "out of reach" }).waitFor();
+    assert.equal(await page.getByRole("alert").filter({ hasText: "out of reach" }).count(), 1);
+    assert.ok(await inView(page.locator("#alert")));
+    assert.deepEqual(await state(), ["false", "0"]);
+    assert.match(await focused(page), /^button ♥/);
+    await page.getByRole("button", { name: "Dismiss" }).click();
+    assert.equal(await page.locator("#alert").isVisible(), false);
+
+    await page.unrouteAll();
+    await press(heart, "Space");
+    await heart.and(page.locator(":not([aria-busy])")).waitFor();
+    assert.deepEqual(await state(), ["true", "1"]);
+    assert.equal(await page.locator("#alert").innerText(), "");
+    const post = posts.at(-16)!;
+    const liked = await app.ctx.sql.query("select from likes where post_id = $1 and user_id = $2", [post.id, ann.id]);
+    assert.equal(liked.length, 1);
+    // As often as one presses while the first is under way: the last one counts.
+    const slow = Promise.withResolvers<void>();
+    await page.route("**/like", async (route) => {
+      await slow.promise;
+      await route.continue();
+    });
+    for (let i = 0; i < 4; i++) await heart.press("Space");
+    assert.deepEqual(await state(), ["true", "1"]);
+    await heart.press("Space");
+    assert.deepEqual(await state(), ["false", "0"]);
+    await like(app, bob, post.id);
+    slow.resolve();
+    await heart.locator(".count", { hasText: "1" }).waitFor();
+    await heart.and(page.locator(":not([aria-busy])")).waitFor();
+    assert.deepEqual(await state(), ["false", "1"], "Bob's");
+    assert.match(await focused(page), /^button ♥/);
+  },
+});
+
+Deno.test({
+  name: "A like in a post by itself is one in the feed, too, and a failure there is said there",
+  ...options,
+  fn: async () => {
+    const [ann] = await people(app, "Ann") as [Person];
+    const post = await app.post(ann, { text: "The post" });
+    for (let i = 0; i < 12; i++) await app.post(ann, { text: `Answer ${i}\n\nand\n\nmore`, reply_to: post.id });
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage({ viewport: { width: 390, height: 700 } });
+    await page.goto(app.url);
+    await signIn(page, ann);
+    await page.locator("#posts li", { hasText: "The post" }).getByRole("button", { name: "answers" }).click();
+    const view = page.getByRole("dialog");
+    await view.locator("#post-itself .like").click();
+    await page.locator(`#posts [data-post="${post.id}"] .like[aria-pressed=true]`).waitFor();
+    await page.route("**/like", (route) => route.abort());
+    const last = view.locator("#answers li").last();
+    await last.scrollIntoViewIfNeeded();
+    await press(last.locator(".like"), "Space");
+    await page.locator("#post-notice", { hasText: "out of reach" }).waitFor();
+    assert.ok(await inView(page.locator("#post-notice")));
+    assert.equal(await last.locator(".like").getAttribute("aria-pressed"), "false");
+    assert.match(await focused(page), /^button ♥/);
+  },
+});
+
+Deno.test({
+  name:
+    "On the site the keyboard stays where one works: signing in, posting, following, searching, older posts, the bell",
+  ...options,
+  fn: async () => {
+    const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
+    await app.ok("PATCH", `/pages/${ann.page_id}`, { token: ann.token, body: { is_private: true } });
+    for (let i = 0; i < 22; i++) await app.post(ann, { text: `Post ${i}` });
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    await page.goto(app.url);
+    await page.locator("#sign-in [name=login]").fill(ann.login);
+    await page.locator("#sign-in [name=password]").fill("Not-The-1-Word");
+    await page.keyboard.press("Enter");
+    await page.locator("#alert", { hasText: /./ }).waitFor();
+    assert.equal(await page.locator("#sign-in [name=login]").inputValue(), ann.login);
+    assert.equal(await focused(page), "input");
+    await page.locator("#sign-in [name=password]").fill(PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.locator("#live[data-state=on]").waitFor();
+    await settled(page);
+    assert.equal(await focused(page), "h1 feed-title");
+    for (const asking of [bob, eve]) await app.follow(asking, ann.page_id);
+    await counts(page, 2);
+
+    await page.locator("#write textarea").fill("From the keyboard");
+    await press(page.getByRole("button", { name: "Post", exact: true }));
+    await page.locator("#posts li", { hasText: "From the keyboard" }).waitFor();
+    await settled(page);
+    assert.equal(await focused(page), "button Post");
+    await page.locator("#follow [name=handle]").fill(bob.login);
+    await press(page.locator("#follow").getByRole("button"));
+    await page.locator("#notice", { hasText: bob.login }).waitFor();
+    await settled(page);
+    assert.equal(await focused(page), "button Follow");
+    await page.locator("#search [name=q]").fill(bob.login);
+    await press(page.locator("#search [name=q]"));
+    await page.locator("#found li").waitFor();
+    await settled(page);
+    assert.equal(await focused(page), "input");
+    await press(page.locator("#found").getByRole("button", { name: "Follow" }));
+    await settled(page);
+    assert.equal(await focused(page), "button Follow");
+
+    // The last page takes the button away: one goes on from the post before.
+    await press(page.getByRole("button", { name: "Older posts" }));
+    await page.locator("#posts li", { hasText: "Post 0" }).waitFor();
+    await page.locator("#more").waitFor({ state: "hidden" });
+    assert.match(await focused(page), /^button ↩/);
+
+    await press(page.locator("#bell"));
+    await page.locator("#bell-list li").nth(1).waitFor();
+    await settled(page);
+    assert.equal(await focused(page), "button bell");
+    await press(page.locator("#bell-list li").first().getByRole("button", { name: "Accept" }));
+    await page.locator("#bell-list li").first().getByRole("button", { name: "Accept" }).waitFor({ state: "hidden" });
+    await settled(page);
+    assert.equal(await focused(page), "button Accept", "of the next one");
+    await page.route("**/requests/*", (route) => route.abort());
+    await page.keyboard.press("Enter");
+    await page.locator("#bell-notice.bad", { hasText: "out of reach" }).waitFor();
+    assert.equal(await focused(page), "button Accept");
+    await page.unrouteAll();
+    await press(page.getByRole("button", { name: "Mark all as read" }));
+    await counts(page, 0);
+    await settled(page);
+    assert.equal(await focused(page), "summary Settings");
+    await page.keyboard.press("Enter");
+    await page.locator("#bell-fields:enabled").waitFor();
+    await press(page.getByLabel("Likes"), "Space");
+    await page.locator("#bell-notice", { hasText: "Saved." }).waitFor();
+    assert.equal(await focused(page), "input");
+    await page.keyboard.press("Escape");
+    assert.equal(await focused(page), "button bell");
+
+    await press(page.getByRole("button", { name: "Sign out" }));
+    await page.locator("#sign-in").waitFor();
+    assert.equal(await focused(page), "h1 door-title");
+  },
+});
+
+Deno.test({
+  name: "Several settings chosen in one breath are all kept",
+  ...options,
+  fn: async () => {
+    const [ann] = await people(app, "Ann") as [Person];
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    await page.goto(app.url);
+    await signIn(page, ann);
+    await page.locator("#bell").click();
+    await page.getByText("Settings", { exact: true }).click();
+    await page.locator("#bell-fields:enabled").waitFor();
+    const sent: unknown[] = [];
+    await page.route("**/notifications/settings", async (route) => {
+      sent.push(route.request().postDataJSON());
+      await page.waitForTimeout(50);
+      await route.continue();
+    });
+    for (const name of ["Likes", "Answers", "Tags"]) await page.getByLabel(name).click();
+    await eventually(() => Promise.resolve(sent.length === 3 || undefined), "three changes");
+    const token: string = await page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
+    const kept = await eventually(async () => {
+      const { bell } = await app.ok("GET", "/notifications/settings", { token });
+      return bell.tag === false ? bell : undefined;
+    }, "the last change");
+    assert.deepEqual([kept.like, kept.reply, kept.tag, kept.follower], [false, false, false, true]);
+    for (const name of ["Likes", "Answers", "Tags"]) assert.equal(await page.getByLabel(name).isChecked(), false);
+  },
+});
+
+Deno.test({
+  name: "In the administration the keyboard stays where one works, and what is refused is said in view",
+  ...options,
+  fn: async () => {
+    const [ann] = await people(app, "Ann") as [Person];
+    const admin = await app.person({ role: "admin" });
+    const crowd = newLogin("crowd");
+    const names = ["a", "b", "c"].map((letter) => `${crowd}${letter}`);
+    for (const login of names) await app.person({ login });
+    for (const text of ["One", "Two"]) await app.post(ann, { text });
+    for (let i = 0; i < 2; i++) {
+      const body = { target: { kind: "account", id: ann.id }, reason: `Reason ${i}` };
+      const { token } = await app.person();
+      await app.ok("POST", "/reports", { token, body });
+    }
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage({ viewport: { width: 1280, height: 500 } });
+    await page.goto(`${app.url}/admin`);
+    await page.locator("#sign-in [name=login]").fill(admin.login);
+    await page.locator("#sign-in [name=password]").fill(PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.locator("#reports-list li").first().waitFor();
+    await settled(page);
+    assert.equal(await focused(page), "h1 reports-title");
+    const report = page.locator("#reports-list > li", { hasText: "Reason 0" });
+    await press(report.getByRole("button", { name: "Take" }));
+    await report.getByText("Taken by").waitFor();
+    assert.equal(await focused(page), "button Give back");
+    await press(report.getByRole("button", { name: "Look at it" }));
+    await page.locator("#accounts-list li", { hasText: ann.login }).waitFor();
+    await settled(page);
+    assert.equal(await focused(page), "h1 accounts-title");
+
+    await page.locator("#accounts-filter [name=q]").fill(crowd);
+    await press(page.locator("#accounts-filter [name=q]"));
+    await page.locator("#accounts-list > li").nth(2).waitFor();
+    await page.locator("#accounts-list > li").nth(3).waitFor({ state: "detached" });
+    await settled(page);
+    assert.equal(await focused(page), "input");
+    const row = (nth: number) => page.locator("#accounts-list > li").nth(nth);
+    const dialog = page.getByRole("dialog");
+    const second = await row(1).locator("strong").innerText();
+    const third = await row(2).locator("strong").innerText();
+    await press(row(1).getByRole("button", { name: "Block" }));
+    await page.keyboard.press("Escape");
+    await settled(page);
+    assert.equal(await focused(page), "button Block", "called off");
+    await page.keyboard.press("Enter");
+    await dialog.locator("[name=reason]").fill("Spam");
+    await page.keyboard.press("Enter");
+    await row(1).getByRole("button", { name: "Lift the block" }).waitFor();
+    assert.equal(await focused(page), "button Lift the block");
+
+    // A deleted row leaves one at the next.
+    await press(row(1).getByRole("button", { name: "Delete" }));
+    await dialog.locator("[name=word]").fill(second);
+    await page.route(`**/users/*`, (route) => route.abort());
+    await page.keyboard.press("Enter");
+    await page.locator("#act-notice", { hasText: "out of reach" }).waitFor();
+    assert.ok(await inView(page.locator("#act-notice")));
+    assert.equal(await focused(page), "input");
+    await page.unrouteAll();
+    await page.keyboard.press("Enter");
+    await page.locator("#accounts-list strong", { hasText: second }).waitFor({ state: "detached" });
+    await settled(page);
+    assert.equal(await focused(page), `select Role of \u2068${third}\u2069`);
+
+    await page.locator("#rooms").getByRole("link", { name: "Pages" }).press("Enter");
+    await page.locator("#pages-filter [name=q]").fill(ann.login);
+    await press(page.locator("#pages-filter [name=q]"));
+    await press(page.locator("#pages-list li").first().getByRole("button", { name: "Posts" }));
+    await page.locator("#posts-list > li").nth(1).waitFor();
+    await settled(page);
+    assert.equal(await focused(page), "button Posts");
+    await press(page.locator("#posts-list > li").last().getByRole("button", { name: "Delete" }));
+    await press(dialog.getByRole("button", { name: "Delete" }));
+    await page.locator("#posts-list > li").nth(1).waitFor({ state: "detached" });
+    await settled(page);
+    assert.equal(await focused(page), "button Delete", "of the one before");
+    // In a list that is longer than the window, too.
+    await page.route("**/posts?*", (route) => route.abort());
+    const posts = page.locator("#pages-list li").first().getByRole("button", { name: "Posts" });
+    await press(posts);
+    await page.locator("#alert", { hasText: "out of reach" }).waitFor();
+    assert.ok(await inView(page.locator("#alert")));
+    assert.equal(await focused(page), "button Posts");
+  },
+});
