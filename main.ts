@@ -1,4 +1,5 @@
 /** Starts a node: config → sql → cache → bus → leases → workers → routes → serve; stops it in reverse. */
+import { takesNoArguments } from "./command_line.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { Log } from "./log.ts";
 import { startNode } from "./node.ts";
@@ -8,9 +9,15 @@ import { runStatsServer } from "./stats/server.ts";
 import { runKv } from "./workers/kv_process.ts";
 import { runStorage } from "./workers/services.ts";
 
+const USAGE = `usage: deno task start
+
+Starts Rookery. It takes no arguments: settings come from the environment, and README.md and .env.example list them.
+Ends with 0 after SIGINT or SIGTERM, 2 for wrong settings, 1 for anything else.`;
+
 if (import.meta.main) await main();
 
 async function main(): Promise<void> {
+  takesNoArguments(USAGE);
   const config = configOrExit();
   const log = new Log(config.LOG_LEVEL);
   const stopped = Promise.withResolvers<void>();

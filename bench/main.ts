@@ -1,7 +1,9 @@
 /**
- * `deno task bench [feed|post|likes|fanout|photos|search|kv|memory …] [--seconds 10] [--posts 1000000]`: measures against the named references,
- * in one run, on a real Postgres of its own, and prints the table of `bench/README.md`. Needs postgres with pgbench, wrk and, for kv, tarantool.
+ * Measures against the named references, in one run, on a real Postgres of its own, and prints the table of `bench/README.md`. Needs
+ * postgres with pgbench, wrk and, for kv, tarantool.
  */
+import { parseArgs } from "node:util";
+import { offerHelp } from "../command_line.ts";
 import { benchFanout } from "./fanout.ts";
 import { benchFeedRead } from "./feed_read.ts";
 import { type Row, say } from "./harness.ts";
@@ -12,8 +14,13 @@ import { benchPhotos } from "./photos.ts";
 import { benchPostWrite } from "./post_write.ts";
 import { benchSearch } from "./search.ts";
 
-const seconds = numberAfter("--seconds", 10);
-const posts = numberAfter("--posts", 1_000_000);
+const USAGE =
+  `usage: deno task bench [feed|post|likes|fanout|photos|search|kv|memory …] [--seconds 10] [--posts 1000000]
+
+Without a name all of them run. --seconds is the time of one measurement, --posts the size of the table that "feed" reads.`;
+
+offerHelp(USAGE);
+const { names, seconds, posts } = readArguments();
 const BENCHES: Record<string, () => Promise<Row[]>> = {
   feed: () => benchFeedRead({ posts, seconds }),
   post: () => benchPostWrite({ seconds }),
@@ -25,10 +32,11 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   memory: benchActorMemory,
 };
 
-const asked = Deno.args.filter((word) => word in BENCHES);
+const unknown = names.find((name) => !Object.hasOwn(BENCHES, name));
+if (unknown !== undefined) refuse(`There is no bench "${unknown}"`);
 const rows: Row[] = [];
 for (const [name, bench] of Object.entries(BENCHES)) {
-  if (asked.length > 0 && !asked.includes(name)) continue;
+  if (names.length > 0 && !names.includes(name)) continue;
   say(`${name} …`);
   rows.push(...await bench());
 }
@@ -38,9 +46,29 @@ for (const { what, ours, reference, ratio, target } of rows) {
 }
 Deno.exit(0);
 
-function numberAfter(option: string, fallback: number): number {
-  const at = Deno.args.indexOf(option);
-  const value = at < 0 ? fallback : Number(Deno.args[at + 1]);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${option} wants a whole number above 0`);
-  return value;
+function readArguments(): { names: string[]; seconds: number; posts: number } {
+  try {
+    const { values, positionals } = parseArgs({
+      args: Deno.args,
+      allowPositionals: true,
+      options: { seconds: { type: "string", default: "10" }, posts: { type: "string", default: "1000000" } },
+    });
+    return {
+      names: positionals,
+      seconds: wholeNumber("seconds", values.seconds),
+      posts: wholeNumber("posts", values.posts),
+    };
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function wholeNumber(name: string, text: string): number {
+  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
+  return refuse(`--${name}: expected a whole number above 0, got "${text}"`);
+}
+
+function refuse(message: string): never {
+  say(`${message}\n${USAGE}`);
+  Deno.exit(2);
 }

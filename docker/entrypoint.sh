@@ -1,26 +1,38 @@
 #!/bin/sh
-# One image, several roles: `server` (ROLES says which), `jobs`, `storage`, `stats`, `kv`, `mail`, `migrate`, or any task by its name.
+# One image for every role and every task: `server` (ROLES says which roles), a role by its name, or a task by its name.
+# `jobs` and `kv` are both: without arguments the role, with arguments the task.
 set -eu
-cd /app
+cd "$(dirname "$0")/.."
 
 run() {
-  # --cached-only: whatever is not in the image must not be fetched when it starts.
+  # --cached-only: a file that is missing in the image must not be loaded from the network at its start.
   exec deno run --cached-only --no-prompt -A "$@"
 }
 
-role=${1:-server}
+name=${1:-server}
 [ $# -gt 0 ] && shift
-case "$role" in
-  server) run main.ts "$@" ;;
+case "$name" in
+  server | start) run main.ts "$@" ;;
   jobs | storage | stats | kv | mail)
-    export ROLES="$role"
-    run main.ts "$@"
+    if [ $# -eq 0 ]; then
+      export ROLES="$name"
+      run main.ts
+    fi
+    case "$name" in
+      jobs | kv) run "tasks/$name.ts" "$@" ;;
+    esac
+    echo "The role \"$name\" takes no arguments" >&2
+    exit 2
     ;;
-  migrate | keys | listen | demo | backup | restore | admin) run "tasks/$role.ts" "$@" ;;
-  storage:scrub) run tasks/storage_scrub.ts "$@" ;;
-  stats:rebuild) run tasks/stats_rebuild.ts "$@" ;;
+  admin | backup | demo | keys | listen | migrate | restore) run "tasks/$name.ts" "$@" ;;
+  moderation:verify | stats:rebuild | storage:scrub | vk:fake) run "tasks/$(echo "$name" | tr : _).ts" "$@" ;;
   *)
-    echo "Expected server, jobs, storage, stats, kv, mail, migrate, keys, listen, demo, backup, restore, admin, storage:scrub or stats:rebuild, got \"$role\"" >&2
+    cat >&2 <<END
+Unknown name "$name". Expected one of:
+  server, jobs, storage, stats, kv, mail
+  admin, backup, demo, jobs <command>, keys, kv <command>, listen, migrate, restore,
+  moderation:verify, stats:rebuild, storage:scrub, vk:fake
+END
     exit 2
     ;;
 esac

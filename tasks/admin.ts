@@ -3,6 +3,7 @@
  * knows of it when this ends.
  */
 import { Operator } from "../actors/operator.ts";
+import { offerHelp } from "../command_line.ts";
 import type { Reader } from "../db/sql.ts";
 import { cardByLogin, listUsers, type Role, userById, type UserRow } from "../db/users.ts";
 import { makePassword } from "../security/administrator.ts";
@@ -18,6 +19,7 @@ const USAGE = `usage: deno task admin list                       administrators 
 const ROLES: Record<string, Role> = { admin: "admin", administrator: "admin", moderator: "moderator" };
 const AT_ONCE = 100;
 
+offerHelp(USAGE);
 const { verb, login, role } = readArguments();
 const config = configOrExit();
 try {

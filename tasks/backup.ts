@@ -3,6 +3,7 @@
  * nobody while its tables are written out.
  */
 import { removeLeftovers, writeBackup } from "../backup/write.ts";
+import { offerHelp } from "../command_line.ts";
 import { configOrExit, isMade } from "./database.ts";
 import { fail, remark, say, Steps } from "./terminal.ts";
 
@@ -10,6 +11,7 @@ const USAGE = `usage: deno task backup             to ./backups/<time>
        deno task backup <folder>    to this folder, which must not exist yet`;
 const FOLDER = "backups";
 
+offerHelp(USAGE);
 if (Deno.args.length > 1 || Deno.args[0] === "" || Deno.args[0]?.startsWith("-")) fail(USAGE, 2);
 const config = configOrExit();
 try {

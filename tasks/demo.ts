@@ -1,5 +1,6 @@
 /** Fills a running installation with a small believable world, through the same API as everybody's. */
 import { parseArgs } from "node:util";
+import { offerHelp } from "../command_line.ts";
 import { Client } from "./client.ts";
 import { Fill } from "./demo/fill.ts";
 import { makeWorld } from "./demo/world.ts";
@@ -16,6 +17,7 @@ All of them have the same password: do not fill an installation that strangers c
 const MOST_USERS = 3_000;
 const MOST_POSTS = 100_000;
 
+offerHelp(USAGE);
 const options = readArguments();
 const { base, users, posts, seed, password } = options;
 try {

@@ -3,6 +3,7 @@
  * signs a few minutes later, so that no node meets a token it cannot check; the old one still checks what it signed, for as long as
  * a refresh token lives.
  */
+import { offerHelp } from "../command_line.ts";
 import { MemoryCache } from "../db/memory_cache.ts";
 import type { Sql } from "../db/sql.ts";
 import { Log } from "../log.ts";
@@ -16,6 +17,7 @@ const USAGE = `usage: deno task keys list      the signing keys, newest last
        deno task keys rotate    a new key signs in two minutes, those before it only check
        deno task keys reseal    seal under SECRET_KEY what SECRET_KEY_PREVIOUS has sealed`;
 
+offerHelp(USAGE);
 const [verb, ...more] = Deno.args;
 if ((verb !== "list" && verb !== "rotate" && verb !== "reseal") || more.length > 0) fail(USAGE, 2);
 const config = configOrExit();

@@ -1,5 +1,6 @@
 /** Reads and writes the key–value store of a running installation. */
 import { parseArgs } from "node:util";
+import { offerHelp } from "../command_line.ts";
 import { membersOf } from "../kv/members.ts";
 import { Client, Problem } from "./client.ts";
 import { type Connection, CONNECTION_OPTIONS, connectionOf } from "./connection.ts";
@@ -27,6 +28,7 @@ interface Page {
   next_cursor: string | null;
 }
 
+offerHelp(USAGE);
 const { act, space, connection } = readArguments();
 try {
   await act(await connect(connection), space);

@@ -1,5 +1,6 @@
 /** Shows a person's live feed in the terminal, until Ctrl-C; a lost connection is resumed where it broke. */
 import { parseArgs } from "node:util";
+import { offerHelp } from "../command_line.ts";
 import { Client, Problem, Unreachable } from "./client.ts";
 import { type Connection, CONNECTION_OPTIONS, connectionOf } from "./connection.ts";
 import { type Frame, shown } from "./listen_frames.ts";
@@ -18,6 +19,7 @@ const LONGEST_PAUSE_MS = 15_000;
 
 type Ended = { code: number; reason: string; heard: boolean };
 
+offerHelp(USAGE);
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
 stop.signal.addEventListener("abort", () => Deno.exit(0));

@@ -1,8 +1,12 @@
 /** Applies pending migrations: to `DATABASE_URL`, or to the embedded database while no server runs. */
+import { takesNoArguments } from "../command_line.ts";
 import { migrate } from "../db/migrate.ts";
 import { configOrExit, openDatabase } from "./database.ts";
 import { fail, say } from "./terminal.ts";
 
+takesNoArguments(`usage: deno task migrate
+
+Applies pending migrations to DATABASE_URL, or to the embedded database in DATA_DIR while no server runs.`);
 const config = configOrExit();
 try {
   await using database = await openDatabase(config);

@@ -2,6 +2,7 @@
  * Walks the record of moderation and names the first entry that is not as it was written. It prints where the chain ends: kept elsewhere
  * and given back with `--known`, that shows whether somebody has written the whole chain anew.
  */
+import { offerHelp } from "../command_line.ts";
 import { type ChainEnd, verifyChain } from "../db/moderation_log.ts";
 import { configOrExit, isMade, openDatabase } from "./database.ts";
 import { fail, say, styled } from "./terminal.ts";
@@ -10,6 +11,7 @@ const USAGE = `usage: deno task moderation:verify                        walk th
        deno task moderation:verify --known <number>:<hash>
                                                           and see that an end printed earlier is still part of it`;
 
+offerHelp(USAGE);
 const known = readKnown(Deno.args);
 const config = configOrExit();
 try {

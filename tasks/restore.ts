@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util";
 import { checkBackup } from "../backup/check.ts";
 import { restoreBackup } from "../backup/restore.ts";
+import { offerHelp } from "../command_line.ts";
 import { DatabaseLocked } from "../db/pglite.ts";
 import { configOrExit } from "./database.ts";
 import { fail, say, Steps } from "./terminal.ts";
@@ -13,6 +14,7 @@ const USAGE =
   `usage: deno task restore <folder>              into an installation without accounts, with every process stopped
        deno task restore <folder> --replace    in place of what is there, which is gone then`;
 
+offerHelp(USAGE);
 const { folder, replace } = readArguments();
 const config = configOrExit();
 try {

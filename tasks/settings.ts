@@ -1,9 +1,13 @@
 /** Rewrites what is told twice: the settings from `config.ts`, the problems from `errors.ts`. Tests compare. */
+import { takesNoArguments } from "../command_line.ts";
 import { exampleSettings, settingsTable } from "../config.ts";
 import { problemsTable } from "./problems_table.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
+takesNoArguments(`usage: deno task settings
+
+Rewrites .env.example and the tables of README.md and docs/api.md from config.ts and errors.ts.`);
 await Deno.writeTextFile(new URL(".env.example", ROOT), exampleSettings());
 await rewrite("README.md", "settings", settingsTable());
 await rewrite("docs/api.md", "problems", problemsTable());

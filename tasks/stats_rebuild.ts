@@ -2,6 +2,7 @@
  * Builds the statistics anew. First what they come from is compared with the tables, and set right from today on where it differs.
  * A service that runs goes on from there by itself.
  */
+import { takesNoArguments } from "../command_line.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import { migrate } from "../db/migrate.ts";
 import { recountDays } from "../db/page_days.ts";
@@ -12,7 +13,9 @@ import { fail, say } from "./terminal.ts";
 
 const SHOWN = 50;
 
-if (Deno.args.length > 0) fail("usage: deno task stats:rebuild", 2);
+takesNoArguments(`usage: deno task stats:rebuild
+
+Compares what the statistics come from with the tables, and computes them again.`);
 const config = configOrExit();
 try {
   if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);

@@ -2,6 +2,7 @@
  * Holds the stored files and the photos of the database against each other: files that nobody knows, and files that are missing.
  * Without `--remove` it only tells; with it the files that nobody knows go. Nothing can bring a missing one back.
  */
+import { offerHelp } from "../command_line.ts";
 import { disownFiles } from "../db/files.ts";
 import { Log } from "../log.ts";
 import { Secret } from "../security/secret.ts";
@@ -17,6 +18,7 @@ const USAGE = `usage: deno task storage:scrub             tell of files nobody k
 const OLD_MS = 2 * 3_600_000;
 const SHOWN = 50;
 
+offerHelp(USAGE);
 const remove = Deno.args[0] === "--remove";
 if (Deno.args.length > (remove ? 1 : 0)) fail(USAGE, 2);
 const config = configOrExit();

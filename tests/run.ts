@@ -4,12 +4,16 @@
  * files whose path contains one of the words.
  */
 import { parseArgs } from "node:util";
+import { offerHelp } from "../command_line.ts";
 import { boundToParent, startNats, startPostgres, startRedis } from "./support/servers.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const ENCODER = new TextEncoder();
-const USAGE =
-  "usage: deno run -A tests/run.ts [--fast | --full] [--chaos] [--filter text] [--jobs n] [word of a path …]";
+const USAGE = `usage: deno task test [--filter text] [--jobs n] [word of a path …]     tests that need no service
+       deno task test:full [the same]                                   all tests, on servers that it starts
+       deno task chaos [the same]                                       tests that kill processes
+
+Words choose files by their path, --filter chooses tests by their name. --jobs 1 runs one file after another.`;
 
 /** What half a minute has room for: all that needs no server, who may do what, and one story on the embedded default. */
 const FAST = ["tests/tables/", "tests/http/permissions_test.ts", "tests/http/posts_test.ts"];
@@ -238,4 +242,5 @@ function kill(child: Deno.ChildProcess): void {
   }
 }
 
+offerHelp(USAGE);
 Deno.exit(await main());

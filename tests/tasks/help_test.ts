@@ -1,0 +1,67 @@
+/** Every program of `deno.json` explains itself and refuses what it does not know, before it does anything. */
+import assert from "node:assert/strict";
+import { dirname } from "node:path";
+
+const ROOT = new URL("../../", import.meta.url);
+const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
+  tasks: Record<string, { command: string }>;
+};
+/** Those that are commands of Deno itself. */
+const DENO = ["fmt", "lint", "check"];
+/** Those for people who change the project: they have no place in the image. */
+const DEVELOPMENT = [...DENO, "dev", "test", "test:full", "ok", "bench", "chaos", "settings"];
+/** What each may not do: a database, a backup or settings in this folder would be seen. */
+const NOWHERE = { DATA_DIR: "/nonexistent/data", DATABASE_URL: "postgres://nobody@127.0.0.1:9/none", SECRET_KEY: "s" };
+
+interface Result {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+async function run(program: string, args: string[]): Promise<Result> {
+  const { code, stdout, stderr } = await new Deno.Command(program, {
+    args,
+    cwd: ROOT,
+    env: { ...NOWHERE, NO_COLOR: "1", PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}` },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+}
+
+for (const [name] of Object.entries(tasks).filter(([name]) => !DENO.includes(name))) {
+  Deno.test(`deno task ${name} --help prints its usage; an unknown option ends with 2`, async () => {
+    const help = await run(Deno.execPath(), ["task", "--quiet", name, "--help"]);
+    assert.equal(help.code, 0, help.stderr);
+    assert.match(help.stdout, /^usage: deno task /);
+    assert.equal(help.stderr, "");
+    const wrong = await run(Deno.execPath(), ["task", "--quiet", name, "--no-such-option"]);
+    assert.equal(wrong.code, 2, wrong.stdout + wrong.stderr);
+    assert.match(wrong.stdout + wrong.stderr, /usage: deno task /);
+  });
+}
+
+Deno.test("Every task for operators runs in the image", async () => {
+  for (const name of Object.keys(tasks).filter((name) => !DEVELOPMENT.includes(name))) {
+    const { code, stdout, stderr } = await run("sh", ["docker/entrypoint.sh", name, "--help"]);
+    assert.equal(code, 0, `${name}: ${stderr}`);
+    assert.match(stdout, /^usage: deno task /, name);
+  }
+});
+
+Deno.test("The image tells a role from a task of the same name, and refuses other names", async () => {
+  const task = await run("sh", ["docker/entrypoint.sh", "jobs", "list", "sleeping"]);
+  assert.equal(task.code, 2);
+  assert.match(task.stderr, /usage: deno task jobs/);
+  // The role needs settings that are not here, and says so as the server does.
+  const role = await run("sh", ["docker/entrypoint.sh", "jobs"]);
+  assert.equal(role.code, 2);
+  assert.match(role.stderr, /SECRET_KEY/);
+  for (const args of [["storage", "list"], ["dev"], ["../main"], ["terminal"]]) {
+    const { code, stderr } = await run("sh", ["docker/entrypoint.sh", ...args]);
+    assert.equal(code, 2, args.join(" "));
+    assert.notEqual(stderr, "");
+  }
+});
