@@ -36,6 +36,17 @@ Deno.test("docs/api.md has every problem", async () => {
   assert.equal(part, problemsTable(), "run: deno task settings");
 });
 
+Deno.test("Shell examples have no comments: an interactive zsh would run them", async () => {
+  let blocks = 0;
+  for (const file of ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/api.md", "docs/limits.md"]) {
+    for (const [, block] of (await read(file)).matchAll(/```(?:sh|bash)\n([\s\S]*?)```/g)) {
+      assert.doesNotMatch(block!, /(^|\s)#/, `${file}:\n${block}`);
+      blocks++;
+    }
+  }
+  assert.ok(blocks > 5, `only ${blocks} examples were found`);
+});
+
 Deno.test("Links between the documents lead somewhere", async () => {
   const decisions = [...Deno.readDirSync(new URL("docs/decisions/", ROOT))].map(({ name }) => `docs/decisions/${name}`);
   const files = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/api.md", "docs/limits.md", ...decisions];
