@@ -141,8 +141,14 @@ export function facet(state: State): UserFacet | null {
 function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: number): Decision<State> {
   if (command.type === "facet") return reply(facet(state));
   if (command.type === "register") return register(state, command.row);
-  if (!state) return refuse("not-found", "There is no such account");
   const at = new Date(now).toISOString();
+  if (command.type === "check_recovery") {
+    return recoveryCode(codeKey, state, command, now, ({ pending_email }) => reply({ pending_email }));
+  }
+  if (command.type === "reset_password") {
+    return recoveryCode(codeKey, state, command, now, (state) => password(state, command, at));
+  }
+  if (!state) return refuse("not-found", "There is no such account");
   switch (command.type) {
     case "account":
       return reply(renderAccount(state));
@@ -159,10 +165,6 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
       return code(state, "recover", command, now);
     case "verify":
       return verifyCode(codeKey, state, command.code, now, (email) => verified(state, email, command.job, at));
-    case "check_recovery":
-      return recoveryCode(codeKey, state, command, now, () => reply({ pending_email: state.pending_email }));
-    case "reset_password":
-      return recoveryCode(codeKey, state, command, now, () => password(state, command, at));
     case "change_password":
       if (command.password_version !== state.password_version) return wrongCurrent("wrong");
       return password(state, command, at);

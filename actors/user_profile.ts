@@ -45,7 +45,7 @@ export function profile(
   if (wait !== undefined) return tooSoon("The e-mail was changed too often; try again later", wait);
   const asked_at = own && to !== null ? withThis(state.asked.change, now, MAX_EMAIL_CHANGES) : state.asked.change;
   const notice_to = changed && pending_email !== null ? noticeAddress(state) : null;
-  const mailbox_mark = changed ? command.mailbox_mark ?? null : state.mailbox_mark;
+  const mailbox_mark = pending_email === null ? null : command.mailbox_mark ?? (changed ? null : state.mailbox_mark);
   const next: UserState = {
     ...state,
     first_name,

@@ -1,3 +1,4 @@
+import { hashes } from "../security/passwords.ts";
 import type { HostStats } from "../actors/runtime/protocol.ts";
 import type { AppContext } from "../context.ts";
 import { countJobs } from "../db/jobs.ts";
@@ -61,6 +62,7 @@ export async function metricsText(
       ? []
       : [metric("gauge", "outbox_events", "Committed events without a place in the order", outbox)]),
     metric("gauge", "bus_connected", "1 while the bus is connected", Number(ctx.bus.connected)),
+    metric("counter", "password_hashes_total", "Hashes of passwords, made or compared", hashes()),
     processMetrics(http, lag),
   ].join("");
 }

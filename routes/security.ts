@@ -174,10 +174,12 @@ export function securityRoutes(api: Api): void {
     // Somebody is asked in any case, so that an unknown address takes the same way and the same time.
     const ref = { kind: "user", id: account?.id ?? nobodyOf(ctx.secret, email) } as const;
     // The code first, so that nobody makes the server hash for nothing.
-    const { pending_email } = await ctx.actors.ask<Waiting>(ref, { type: "check_recovery", email, code } as UserCommand)
-      .catch(asWrongCode);
+    const { pending_email } = await ctx.actors.ask<Waiting>(
+      ref,
+      { type: "check_recovery", email, code } as UserCommand,
+    );
     const fresh = await newPassword(ctx, body.new, pending_email);
-    await ctx.actors.ask(ref, { type: "reset_password", email, code, ...fresh } as UserCommand).catch(asWrongCode);
+    await ctx.actors.ask(ref, { type: "reset_password", email, code, ...fresh } as UserCommand);
     await guesses.forget(address, email);
     return answer(204);
   });
@@ -191,10 +193,6 @@ interface Waiting {
 async function newPassword(ctx: AppContext, password: string, pending_email: string | null): Promise<NewPassword> {
   const mailbox_mark = pending_email === null ? null : await mailboxMark(ctx.secret, pending_email, password);
   return { password_hash: await hashPassword(password), pending_email, mailbox_mark, job: newId() };
-}
-
-function asWrongCode(error: unknown): never {
-  throw error instanceof AppError && error.code === "not-found" ? new AppError("code-invalid") : error;
 }
 
 /** Where an address without an account is looked for: always the same id, as an account has. */

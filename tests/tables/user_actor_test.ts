@@ -126,6 +126,8 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["active", { type: "recover", ...letter }, "commit user.send_code"],
   ["blocked", { type: "recover", ...letter }, "commit user.send_code"],
   ["recovering", { ...check, code: RIGHT.recover }, "reply"],
+  ["nobody", { ...check, code: RIGHT.recover }, "refuse code-invalid"],
+  ["nobody", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
   ["recovering", { ...check, code: RIGHT.verify }, "refuse code-invalid"],
   ["recovering", { ...check, email: "other@example.org", code: RIGHT.recover }, "refuse code-invalid"],
   ["recovery expired", { ...check, code: RIGHT.recover }, "refuse code-invalid"],
