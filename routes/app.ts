@@ -7,6 +7,7 @@ import { feedRoutes } from "./feed.ts";
 import { followingRoutes } from "./following.ts";
 import { addressOf, type Api, newRequestId } from "./http/endpoint.ts";
 import { Gate } from "./http/gate.ts";
+import { Guesses } from "./http/guesses.ts";
 import { Idempotency } from "./http/idempotency.ts";
 import { problem } from "./http/problem.ts";
 import { RateLimiter } from "./http/rate_limit.ts";
@@ -86,10 +87,12 @@ export function buildKvApi(ctx: ServiceContext): Api<ServiceContext> {
 }
 
 function emptyApi<C extends ServiceContext>(ctx: C): Api<C> {
+  const limiter = new RateLimiter(ctx.cache, ctx.config.RATE_LIMITS);
   return {
     app: new Hono({ router: new PathRouter() }),
     ctx,
-    limiter: new RateLimiter(ctx.cache, ctx.config.RATE_LIMITS),
+    limiter,
+    guesses: new Guesses(limiter),
     idempotency: new Idempotency(ctx.sql, ctx.secret),
     longBodies: new Gate({ atOnce: LONG_AT_ONCE, each: LONG_EACH, mostWaiting: LONG_WAITING, waitMs: LONG_WAIT_MS }),
     endpoints: [],

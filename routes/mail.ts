@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { lettersOf } from "../db/letters.ts";
 import { AppError } from "../errors.ts";
+import { foldName } from "../security/folding.ts";
 import { mailboxOwner } from "../security/mailbox.ts";
 import { answer, type Api, endpoint } from "./http/endpoint.ts";
 import * as schemas from "./schemas.ts";
@@ -16,6 +17,7 @@ export function mailRoutes(api: Api): void {
     summary: "The bundled mailbox: sign in as a mail client would, and read what was delivered to this account there",
     tags: ["Mail"],
     limit: "signin",
+    guesses: ({ body }) => `password of ${foldName(body.email)}`,
     body: z.strictObject({ email: schemas.email, password: schemas.givenPassword }),
     answers: { 200: { description: "Letters, newest first", schema: z.object({ letters: z.array(schemas.Letter) }) } },
   }, async ({ ctx, body: { email, password } }) => {

@@ -100,11 +100,10 @@ export function notificationRoutes(api: Api): void {
     access: "anyone",
     summary: "End the letters about posts, by the link in one of them (RFC 8058); any body is passed over",
     tags,
-    limit: "unsubscribe",
     query: z.strictObject({ token: z.string().min(1).max(256) }),
     answers: { 200: { description: "None will come any more", schema: z.object({ letters: z.literal("never") }) } },
-  }, async ({ ctx, query: { token } }) => {
-    await endLetters(ctx, token);
+  }, async ({ query: { token }, address }) => {
+    await endLetters(api, token, address);
     return answer(200, { letters: "never" });
   });
 }

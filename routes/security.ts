@@ -9,7 +9,7 @@ import { type Credentials, credentials } from "../db/users.ts";
 import { AppError } from "../errors.ts";
 import { deviceOf } from "../security/devices.ts";
 import { newId } from "../security/ids.ts";
-import { folded } from "../security/folding.ts";
+import { folded, foldName } from "../security/folding.ts";
 import { RecoveryGuesses } from "../security/guesses.ts";
 import { mailboxMark } from "../security/mailbox.ts";
 import { hashPassword, verifyAccount } from "../security/passwords.ts";
@@ -32,6 +32,7 @@ export function securityRoutes(api: Api): void {
     summary: "Sign in; ends the account's earlier session",
     tags,
     limit: "signin",
+    guesses: ({ body }) => `password of ${foldName(body.login)}`,
     body: z.strictObject({ login: z.string().min(1).max(254), password: schemas.givenPassword }),
     answers: { 200: { description: "A pair of tokens", schema: schemas.TokenPair } },
   }, async ({ ctx, body, request }) => {
@@ -127,6 +128,7 @@ export function securityRoutes(api: Api): void {
     summary: "Change the password; ends every session",
     tags,
     limit: "signin",
+    guesses: ({ caller }) => `password of account ${caller.id}`,
     body: z.strictObject({ current: schemas.givenPassword, new: schemas.password }),
     answers: { 204: { description: "Changed" } },
   }, async ({ ctx, caller, body }) => {
@@ -165,6 +167,7 @@ export function securityRoutes(api: Api): void {
     summary: "Set a new password by a recovery code",
     tags,
     limit: "codes",
+    guesses: ({ body }) => `code of ${foldName(body.email)}`,
     body: z.strictObject({ email: schemas.email, code, new: schemas.password }),
     answers: { 204: { description: "Changed; every session is over" } },
   }, async ({ ctx, body, address }) => {

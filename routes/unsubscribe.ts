@@ -20,7 +20,10 @@ const COPY_IT = `<p>It may have been cut short on its way: copy it from the lett
 <p>Or do it without the link: ${BELL}.</p>`;
 
 /** Ends the letters about posts of whom the token was made for. Throws `validation` where it was not made here. */
-export async function endLetters(ctx: AppContext, token: string): Promise<void> {
+export async function endLetters({ ctx, limiter }: Api, token: string, address: string): Promise<void> {
+  const owner = unsubscriber(ctx.secret, token);
+  // A mail service asks for many people from one address, so a right token counts for its account.
+  await limiter.check("unsubscribe", owner === undefined ? `address ${address}` : `account ${owner}`);
   const id = ownerOf(ctx, token);
   const command: UserCommand = { type: "change_notifications", letters: "never", mute: [], unmute: [] };
   try {
@@ -52,9 +55,8 @@ export function unsubscribePage(api: Api): void {
     }));
   app.post("/unsubscribe", (c) =>
     answered(api, c, async (token) => {
-      await api.limiter.check("unsubscribe", `address ${addressOf(c)}`);
       // A body, whatever it is, is left unread.
-      await endLetters(ctx, token);
+      await endLetters(api, token, addressOf(c));
       return layout("No more letters about posts will come to you", DONE);
     }));
 }

@@ -123,6 +123,7 @@ export function userRoutes(api: Api): void {
     params,
     // The current password can be guessed at here as at sign-in.
     limit: "signin",
+    guesses: ({ caller, body }) => body.current === undefined ? undefined : `password of account ${caller.id}`,
     body: z.strictObject({
       first_name: schemas.personName.optional(),
       last_name: schemas.personName.optional(),

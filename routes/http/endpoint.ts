@@ -2,13 +2,13 @@ import type { Context, Hono } from "hono";
 import { z } from "zod";
 import type { AppContext, ServiceContext } from "../../context.ts";
 import { AppError } from "../../errors.ts";
-import { foldName } from "../../security/folding.ts";
 import type { Origin } from "../../security/addresses.ts";
 import type { Caller } from "../../security/principals.ts";
 import { authenticate } from "./authenticate.ts";
 import { BODY_BOUND, parseJson, readJsonText, storable, unstorable, validated } from "./body.ts";
 import { etagOf, matches } from "./etag.ts";
 import type { Gate } from "./gate.ts";
+import type { Guesses } from "./guesses.ts";
 import { type Idempotency, validKey } from "./idempotency.ts";
 import { problem } from "./problem.ts";
 import { type LimitName, RateLimited, type RateLimiter, type RateState } from "./rate_limit.ts";
@@ -46,6 +46,8 @@ export interface Definition<A extends Access, P extends Params, Q extends Params
   pictures?: boolean;
   /** Besides the general ones. */
   limit?: LimitName;
+  /** Where the request guesses at a secret: the account it guesses at, as it is named. Undefined for a request without a guess. */
+  guesses?: (input: { caller: CallerOf<A>; body: z.output<B> }) => string | undefined;
   /** Takes an `Idempotency-Key`. */
   creates?: boolean;
   /** Cheap to validate: a GET with an ETag. */
@@ -89,6 +91,7 @@ export interface Api<C extends ServiceContext = AppContext> {
   app: Hono;
   ctx: C;
   limiter: RateLimiter;
+  guesses: Guesses;
   idempotency: Idempotency;
   /** Bodies of endpoints with a bound of their own: they are in memory, so few are let in at once. */
   longBodies: Gate;
@@ -175,7 +178,9 @@ async function serve<
     if (long) place = await api.longBodies.enter(caller?.id ?? address);
     const text = definition.body && !received ? await readJsonText(request, definition.bodyBound) : "";
     const parsed = definition.body && !received ? (definition.parse ?? parseJson)(text) : undefined;
-    if (definition.limit) rate = await limit(api, definition.limit, parsed, address, caller) ?? rate;
+    if (definition.limit) {
+      rate = await api.limiter.check(definition.limit, caller ? `account ${caller.id}` : `address ${address}`) ?? rate;
+    }
     const body = definition.body ? validated(definition.body, received ? received.value : parsed) : undefined;
     const input = {
       ctx,
@@ -202,13 +207,17 @@ async function serve<
     );
     // As long as photos are, nobody keeps their text.
     if (received) received.value = received.content = "";
-    const answered = key === null ? await handler(input) : await once(
+    const name = definition.guesses?.(input);
+    const run: typeof handler = name === undefined
+      ? handler
+      : (input) => api.guesses.judge({ name, address }, () => handler(input));
+    const answered = key === null ? await run(input) : await once(
       api,
       key,
       bodyMac,
       caller?.id ?? ctx.secret.mac("address", address),
       input,
-      handler,
+      run,
     );
     response = render(api, definition, answered, request, requestId, rate);
   } catch (error) {
@@ -247,23 +256,6 @@ async function callerOf(
     throw new AppError("email-not-verified");
   }
   return caller;
-}
-
-/** A route's own limit counts by address or account, and by the account that the body names, so that neither can be spread. */
-async function limit(
-  { limiter }: Pick<Api, "limiter">,
-  name: LimitName,
-  body: unknown,
-  address: string,
-  caller: Caller | undefined,
-): Promise<RateState | undefined> {
-  const state = await limiter.check(name, caller ? `account ${caller.id}` : `address ${address}`);
-  const { login, email } = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
-  const named = typeof email === "string" ? email : typeof login === "string" ? login : undefined;
-  if (named !== undefined && !caller && name !== "register") {
-    await limiter.check(`${name}_named` as LimitName, foldName(named));
-  }
-  return state;
 }
 
 function matched<P extends Params>(schema: P, params: Record<string, string>): z.output<P> {

@@ -6,13 +6,13 @@ interface Limit {
   /** Requests within one window. */
   limit: number;
   windowS: number;
-  by: "account" | "address";
+  by: "account" | "address" | "pair";
   description: string;
 }
 
 /**
- * How often a caller may ask (`docs/limits.md`). Those named `_named` count by the login or e-mail that the body gives, so that
- * guessing at one account is not made cheaper by many addresses.
+ * How often a caller may ask (`docs/limits.md`). A pair is an account, as the caller names it, and an address: what others send elsewhere
+ * keeps nobody out.
  */
 export const LIMITS = {
   general_account: { limit: 1_200, windowS: 60, by: "account", description: "All requests of one account" },
@@ -20,11 +20,16 @@ export const LIMITS = {
   photos: { limit: 12_000, windowS: 60, by: "address", description: "Photos read from one address" },
   search: { limit: 600, windowS: 60, by: "account", description: "Searches of one account" },
   signin: { limit: 20, windowS: 60, by: "address", description: "Passwords tried from one address" },
-  signin_named: { limit: 10, windowS: 60, by: "account", description: "Passwords tried for one login or e-mail" },
+  guesses: { limit: 10, windowS: 60, by: "pair", description: "Wrong passwords or codes for one account, one address" },
+  guesses_hour: { limit: 60, windowS: 3_600, by: "pair", description: "The same, in the long run" },
   refresh: { limit: 60, windowS: 60, by: "address", description: "Pairs of tokens refreshed from one address" },
   codes: { limit: 10, windowS: 60, by: "account", description: "Codes asked for or tried by one account or address" },
-  unsubscribe: { limit: 300, windowS: 60, by: "account", description: "Letters ended by a link, from one address" },
-  codes_named: { limit: 10, windowS: 60, by: "account", description: "Codes asked for or tried for one e-mail" },
+  unsubscribe: {
+    limit: 300,
+    windowS: 60,
+    by: "account",
+    description: "Uses of one account's link that ends its e-mails",
+  },
   vk: { limit: 120, windowS: 60, by: "account", description: "Requests about VK of one account" },
   reports: { limit: 10, windowS: 60, by: "account", description: "Reports made by one account" },
   register: { limit: 30, windowS: 60, by: "address", description: "Accounts registered from one address" },
@@ -72,17 +77,26 @@ export class RateLimiter {
   /** Counts one request of `key`; `undefined` where nothing is counted. Throws `rate-limited` over the limit. */
   check(name: LimitName, key: string): Promise<RateState | undefined> | RateState | undefined {
     if (!this.enabled) return undefined;
-    // A body may name an account where the route has no such limit; then there is nothing to count.
-    const limit: Limit | undefined = LIMITS[name];
-    if (limit === undefined) return undefined;
+    const limit = LIMITS[name];
+    const count = this.#count(cacheKey(name, key), 1, limit.windowS * 1000);
+    return count instanceof Promise ? count.then((count) => judge(name, limit, count)) : judge(name, limit, count);
+  }
+
+  /** Counts without a limit; `by` may be negative. */
+  async count(key: string, by: number, windowMs: number): Promise<Count> {
+    return await this.#count(`rate:${hashed(key)}`, by, windowMs);
+  }
+
+  /** Takes one request of `key` back. */
+  async undo(name: LimitName, key: string): Promise<void> {
+    await this.#count(cacheKey(name, key), -1, LIMITS[name].windowS * 1000);
+  }
+
+  /** Nothing of `key` counts any more. */
+  async forget(name: LimitName, key: string): Promise<void> {
     const id = cacheKey(name, key);
-    const windowMs = limit.windowS * 1000;
-    const now = Date.now();
-    if (now < this.#aloneUntil) return judge(name, limit, this.#countAlone(id, windowMs, now));
-    return this.cache.increment(id, 1, windowMs).catch(() => {
-      this.#aloneUntil = Date.now() + ALONE_MS;
-      return this.#countAlone(id, windowMs, Date.now());
-    }).then((count) => judge(name, limit, count));
+    this.#local.delete(id);
+    if (Date.now() >= this.#aloneUntil) await this.cache.delete(id).catch(() => {});
   }
 
   /** `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers). */
@@ -93,17 +107,26 @@ export class RateLimiter {
     };
   }
 
-  #countAlone(id: string, windowMs: number, now: number): Count {
+  #count(id: string, by: number, windowMs: number): Promise<Count> | Count {
+    const now = Date.now();
+    if (now < this.#aloneUntil) return this.#countAlone(id, by, windowMs, now);
+    return this.cache.increment(id, by, windowMs).catch(() => {
+      this.#aloneUntil = Date.now() + ALONE_MS;
+      return this.#countAlone(id, by, windowMs, Date.now());
+    });
+  }
+
+  #countAlone(id: string, by: number, windowMs: number, now: number): Count {
     const known = this.#local.get(id);
-    if (known && known.end > now) return { value: ++known.value, leftMs: known.end - now };
+    if (known && known.end > now) return { value: known.value += by, leftMs: known.end - now };
     // Set anew at its end, so that the map's order is the order of windows and its head is the oldest.
     this.#local.delete(id);
-    this.#local.set(id, { value: 1, end: now + windowMs });
+    this.#local.set(id, { value: by, end: now + windowMs });
     if (this.#local.size > MOST_LOCAL) {
       const oldest = this.#local.keys().next();
       if (!oldest.done) this.#local.delete(oldest.value);
     }
-    return { value: 1, leftMs: windowMs };
+    return { value: by, leftMs: windowMs };
   }
 }
 
@@ -116,6 +139,9 @@ function judge(name: LimitName, { limit, windowS }: Limit, { value, leftMs }: Co
 
 /** An account's id is nobody's secret; an address, a login or an e-mail does not go into the cache as it is. */
 function cacheKey(name: LimitName, key: string): string {
-  const shown = name === "general_account" ? key : createHash("sha256").update(key).digest("base64url").slice(0, 27);
-  return `rate:${name}:${shown}`;
+  return `rate:${name}:${name === "general_account" ? key : hashed(key)}`;
+}
+
+function hashed(key: string): string {
+  return createHash("sha256").update(key).digest("base64url").slice(0, 27);
 }

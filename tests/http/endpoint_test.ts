@@ -10,6 +10,7 @@ import { Log } from "../../log.ts";
 import { answer, answerText, type Api, endpoint, paging } from "../../routes/http/endpoint.ts";
 import { Gate } from "../../routes/http/gate.ts";
 import { Idempotency } from "../../routes/http/idempotency.ts";
+import { Guesses } from "../../routes/http/guesses.ts";
 import { RateLimiter } from "../../routes/http/rate_limit.ts";
 import { Uploads } from "../../routes/http/uploads.ts";
 import { Secret } from "../../security/secret.ts";
@@ -26,7 +27,17 @@ function testApi(cache: MemoryCache, sql?: Sql): Api {
   const uploads = new Uploads(undefined as unknown as Staging);
   const limiter = new RateLimiter(cache, false);
   const longBodies = new Gate({ atOnce: 2, each: 1, mostWaiting: 1, waitMs: 100 });
-  return { app: new Hono(), ctx, limiter, idempotency, longBodies, uploads, endpoints: [], stats };
+  return {
+    app: new Hono(),
+    ctx,
+    limiter,
+    guesses: new Guesses(limiter),
+    idempotency,
+    longBodies,
+    uploads,
+    endpoints: [],
+    stats,
+  };
 }
 
 const about = {

@@ -52,9 +52,9 @@ Deno.test("RateLimiter counts each key and each limit for itself", async () => {
   const limiter = new RateLimiter(cache, true);
   await spend(limiter, "codes", "account a", LIMITS.codes.limit);
   const other = await limiter.check("codes", "account b");
-  const named = await limiter.check("codes_named", "account a");
+  const named = await limiter.check("guesses", "account a");
   assert.equal(other?.remaining, LIMITS.codes.limit - 1);
-  assert.equal(named?.remaining, LIMITS.codes_named.limit - 1);
+  assert.equal(named?.remaining, LIMITS.guesses.limit - 1);
 });
 
 Deno.test("RateLimiter counts together what two nodes with one cache see", async () => {
@@ -83,7 +83,7 @@ Deno.test("RateLimiter puts no address and no e-mail into the cache as it is", a
   await using cache = flaky(new MemoryCache());
   const limiter = new RateLimiter(cache, true);
   await limiter.check("general_address", "203.0.113.9");
-  await limiter.check("signin_named", "ada@example.org");
+  await limiter.check("guesses", "ada@example.org");
   assert.equal(cache.asked.length, 2);
   for (const key of cache.asked) assert.doesNotMatch(key, /203\.0\.113\.9|ada@/);
 });

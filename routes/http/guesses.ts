@@ -1,0 +1,95 @@
+import { AppError } from "../../errors.ts";
+import type { RateLimiter } from "./rate_limit.ts";
+
+/** What counts as a guess at one account's secret: the account as the guesser names it, and where the guess came from. */
+export interface Guess {
+  name: string;
+  address: string;
+}
+
+/** Wrong guesses at one account within the window, from wherever, after which the next ones are slowed (`docs/limits.md`). */
+export const FREE_GUESSES = 20;
+export const WINDOW_MS = 3_600_000;
+/** The first delay; it doubles with so many further guesses, up to the longest. */
+const FIRST_DELAY_MS = 250;
+const GUESSES_A_STEP = 20;
+export const MAX_DELAY_MS = 4_000;
+/** Guesses that wait on this node: in all, at one account, from one address. */
+const MAX_DELAYED = 400;
+const MAX_DELAYED_FOR_NAME = 20;
+const MAX_DELAYED_FROM_ADDRESS = 4;
+
+/**
+ * Holds guessing down and shuts no owner out (docs/decisions/0017-rate-limits.md). The pair of account and address is refused after a few
+ * wrong guesses. All addresses together only slow each other: a first guess from an address is delayed a little and never refused. The
+ * account is counted by the name that was given, so that the count is the same whether somebody has it or not.
+ */
+export class Guesses {
+  #delayed = new Map<string, number>();
+
+  constructor(private readonly limiter: RateLimiter) {}
+
+  /** Judges one guess by how `work` ends. Throws `rate-limited` without having called it. */
+  async judge<T>({ name, address }: Guess, work: () => Promise<T> | T): Promise<T> {
+    const pair = `${name}\n${address}`;
+    // Counted before they are judged, so that many at the same time are no more.
+    await this.limiter.check("guesses", pair);
+    const state = await this.limiter.check("guesses_hour", pair);
+    // Without a state nothing is limited here.
+    if (state === undefined) return await work();
+    const total = await this.limiter.count(`guesses:${name}`, 1, WINDOW_MS);
+    try {
+      const isFirst = state.limit - state.remaining <= 1;
+      await this.#slow({ name, address }, delayMs(total.value), isFirst);
+      const result = await work();
+      await Promise.all([this.limiter.forget("guesses", pair), this.limiter.forget("guesses_hour", pair)]);
+      await this.limiter.count(`guesses:${name}`, -1, WINDOW_MS);
+      return result;
+    } catch (error) {
+      if (!isWrong(error)) {
+        await Promise.all([this.limiter.undo("guesses", pair), this.limiter.undo("guesses_hour", pair)]);
+        await this.limiter.count(`guesses:${name}`, -1, WINDOW_MS);
+      }
+      throw error;
+    }
+  }
+
+  /** Where no more may wait, a first guess goes on undelayed, and another is refused. */
+  async #slow({ name, address }: Guess, ms: number, isFirst: boolean): Promise<void> {
+    if (ms === 0) return;
+    const places: [string, number][] = [
+      ["all", MAX_DELAYED],
+      [`name ${name}`, MAX_DELAYED_FOR_NAME],
+      [`address ${address}`, MAX_DELAYED_FROM_ADDRESS],
+    ];
+    const taken = isFirst ? places.slice(0, 1) : places;
+    if (taken.some(([place, max]) => (this.#delayed.get(place) ?? 0) >= max)) {
+      if (isFirst) return;
+      throw new AppError("rate-limited", "Many guess at this account now", { retryAfter: Math.ceil(ms / 1000) });
+    }
+    for (const [place] of taken) this.#delayed.set(place, (this.#delayed.get(place) ?? 0) + 1);
+    try {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+    } finally {
+      for (const [place] of taken) {
+        const left = this.#delayed.get(place)! - 1;
+        if (left > 0) this.#delayed.set(place, left);
+        else this.#delayed.delete(place);
+      }
+    }
+  }
+}
+
+export function delayMs(guesses: number): number {
+  if (guesses <= FREE_GUESSES) return 0;
+  const step = Math.min(30, Math.floor((guesses - FREE_GUESSES - 1) / GUESSES_A_STEP));
+  return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** step);
+}
+
+/** Any other end says nothing of what was guessed. */
+function isWrong(error: unknown): boolean {
+  if (!(error instanceof AppError)) return false;
+  if (error.code === "credentials-invalid" || error.code === "code-invalid") return true;
+  return error.code === "validation" &&
+    (error.errors ?? []).some(({ path, rule }) => path === "current" && rule === "wrong");
+}

@@ -1,0 +1,189 @@
+/** Guessing at one account from many addresses: it is slowed, and its owner always gets in. */
+import assert from "node:assert/strict";
+import { CacheUnavailable } from "../../db/cache.ts";
+import { MemoryCache } from "../../db/memory_cache.ts";
+import { AppError } from "../../errors.ts";
+import { unsubscribeToken } from "../../mail/unsubscribe.ts";
+import { delayMs, FREE_GUESSES, Guesses, MAX_DELAY_MS, WINDOW_MS } from "../../routes/http/guesses.ts";
+import { LIMITS, RateLimiter } from "../../routes/http/rate_limit.ts";
+import { type Answer, type CallOptions, newLogin, PASSWORD, sharedApp } from "../support/app.ts";
+
+const app = sharedApp({ RATE_LIMITS: "on", TRUSTED_PROXIES: "127.0.0.1,::1" });
+const OWNER = "198.51.100.1";
+const WRONG = "Wrong-Horse1";
+const EACH = LIMITS.guesses.limit;
+let addresses = 0;
+
+/** Nobody else in this file has it. */
+function newAddress(): string {
+  return `203.0.113.${++addresses}`;
+}
+
+function from(address: string, method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+  return app.call(method, path, { ...options, headers: { "x-forwarded-for": address } });
+}
+
+/** More wrong guesses than all addresses together had, each address giving all that it may. */
+async function attack(guess: (address: string) => Promise<Answer>): Promise<string[]> {
+  const attackers = [newAddress(), newAddress(), newAddress()];
+  await Promise.all(attackers.map(async (address) => {
+    for (let i = 0; i < EACH; i++) assert.ok([401, 422].includes((await guess(address)).status));
+  }));
+  return attackers;
+}
+
+Deno.test("Wrong passwords for an account shut out the address they come from, and nobody else", async () => {
+  const { login, email } = await app.person();
+  const signIn = (address: string, password: string) =>
+    from(address, "POST", "/security/login", { body: { login, password } });
+  const [attacker] = await attack((address) => signIn(address, WRONG));
+  for (const password of [WRONG, PASSWORD]) {
+    const { slug, headers } = await signIn(attacker!, password);
+    assert.deepEqual([slug, headers.get("ratelimit-policy")], ["rate-limited", `"guesses";q=${EACH};w=60`]);
+  }
+  const { body, status } = await signIn(OWNER, PASSWORD);
+  assert.equal(status, 200);
+  const change = { current: PASSWORD, new: "Other-Horse2" };
+  assert.equal(
+    (await from(OWNER, "POST", "/security/password", { token: body.access_token, body: change })).status,
+    204,
+  );
+  assert.equal((await from(OWNER, "POST", "/mail/inbox", { body: { email, password: change.new } })).status, 200);
+});
+
+Deno.test("Wrong passwords at the mailbox do not keep its owner out", async () => {
+  const { email } = await app.person();
+  const open = (address: string, password: string) =>
+    from(address, "POST", "/mail/inbox", { body: { email, password } });
+  const [attacker] = await attack((address) => open(address, WRONG));
+  assert.equal((await open(attacker!, PASSWORD)).slug, "rate-limited");
+  assert.equal((await open(OWNER, PASSWORD)).status, 200);
+});
+
+Deno.test("Who guesses at the current password of a session shuts out themselves only", async () => {
+  const { id, token } = await app.person();
+  const thief = newAddress();
+  const email = `${newLogin()}@rookery.test`;
+  const change = (address: string, current: string) =>
+    from(address, "PATCH", `/users/${id}`, { token, body: { email, current } });
+  for (let i = 0; i < EACH; i++) {
+    const guess = { token, body: { current: WRONG, new: "Other-Horse2" } };
+    const { slug } = i % 2 ? await change(thief, WRONG) : await from(thief, "POST", "/security/password", guess);
+    assert.equal(slug, "validation");
+  }
+  assert.equal((await change(thief, PASSWORD)).slug, "rate-limited");
+  assert.equal((await change(OWNER, PASSWORD)).status, 200);
+});
+
+Deno.test("Wrong recovery codes from anywhere leave the owner's code in force, and others can be asked for", async () => {
+  const { email } = await app.person();
+  const recover = (address: string) => from(address, "POST", "/security/recover", { body: { email } });
+  assert.equal((await recover(OWNER)).status, 204);
+  const code = await app.code(email);
+  const reset = (address: string, code: string) =>
+    from(address, "POST", "/security/reset", { body: { email, code, new: "Other-Horse2" } });
+  const strangers = Array.from({ length: 8 }, newAddress);
+  await Promise.all(strangers.map(async (address) => {
+    for (let i = 0; i < 4; i++) assert.equal((await reset(address, "WRONG000")).slug, "code-invalid");
+    for (let i = 0; i < 4; i++) await recover(address);
+  }));
+  assert.equal((await recover(OWNER)).status, 204);
+  assert.equal((await reset(OWNER, code)).status, 204);
+});
+
+Deno.test("Guesses at a name that nobody has are limited as those at an account are", async () => {
+  const { login } = await app.person();
+  const seen = await Promise.all([login, newLogin()].map(async (name) => {
+    const [one, other] = [newAddress(), newAddress()];
+    const told: unknown[] = [];
+    for (const address of [...Array(EACH + 1).fill(one), other]) {
+      const { status, slug, headers } = await from(address, "POST", "/security/login", {
+        body: { login: name, password: WRONG },
+      });
+      told.push([status, slug, headers.get("ratelimit-policy")]);
+    }
+    return told;
+  }));
+  assert.deepEqual(seen[0], seen[1]);
+});
+
+Deno.test("The right password forgets the wrong ones before it", async () => {
+  const { login } = await app.person();
+  const address = newAddress();
+  const signIn = (password: string) => from(address, "POST", "/security/login", { body: { login, password } });
+  for (let i = 0; i < EACH - 1; i++) await signIn(WRONG);
+  assert.equal((await signIn(PASSWORD)).status, 200);
+  for (let i = 0; i < EACH - 1; i++) assert.equal((await signIn(WRONG)).slug, "credentials-invalid");
+});
+
+Deno.test("One client of a mail service that makes tokens up does not keep others from ending their letters", async () => {
+  const { id } = await app.person();
+  const service = newAddress();
+  const end = (token: string) => from(service, "POST", `/notifications/unsubscribe?token=${encodeURIComponent(token)}`);
+  const made = Array.from({ length: LIMITS.unsubscribe.limit }, () => end("made-up"));
+  for (const { status } of await Promise.all(made)) assert.equal(status, 422);
+  assert.equal((await end("made-up")).slug, "rate-limited");
+  assert.equal((await end(unsubscribeToken(app.ctx.secret, id))).status, 200);
+});
+
+Deno.test("Guesses are slowed more and more, and never for long", () => {
+  assert.deepEqual([0, 1, FREE_GUESSES].map(delayMs), [0, 0, 0]);
+  const delays = [FREE_GUESSES + 1, 50, 70, 90, 150, 1e6].map(delayMs);
+  assert.deepEqual(delays, [250, 500, 1_000, 2_000, MAX_DELAY_MS, MAX_DELAY_MS]);
+});
+
+/** So many guesses have been made at a name. */
+async function after(count: number): Promise<{ guesses: Guesses } & AsyncDisposable> {
+  const cache = new MemoryCache();
+  const limiter = new RateLimiter(cache, true);
+  await limiter.count("guesses:ada", count, WINDOW_MS);
+  return { guesses: new Guesses(limiter), [Symbol.asyncDispose]: () => cache[Symbol.asyncDispose]() };
+}
+
+function wrong(): Promise<never> {
+  return Promise.reject(new AppError("credentials-invalid"));
+}
+
+Deno.test("A guess at an account that many guess at waits, at another's it does not", async () => {
+  await using world = await after(FREE_GUESSES);
+  const took = async (name: string) => {
+    const begun = performance.now();
+    assert.equal(await world.guesses.judge({ name, address: "a" }, () => 7), 7);
+    return performance.now() - begun;
+  };
+  assert.ok(await took("ada") >= 240);
+  assert.ok(await took("bob") < 200);
+});
+
+Deno.test("Few guesses wait at one time; an address that guessed before is refused then, a new one goes on", async () => {
+  await using world = await after(FREE_GUESSES);
+  const ends = await Promise.all(Array.from({ length: 30 }, async (_, i) => {
+    const guess = () => world.guesses.judge({ name: "ada", address: `${i}` }, wrong).catch((error) => error.code);
+    assert.equal(await guess(), "credentials-invalid", "the first of an address");
+    return await guess();
+  }));
+  assert.equal(ends.filter((code) => code === "credentials-invalid").length, 20);
+  assert.equal(ends.filter((code) => code === "rate-limited").length, 10);
+  assert.equal(await world.guesses.judge({ name: "ada", address: "the owner's" }, () => "in"), "in");
+});
+
+Deno.test("While the cache is away a node counts guesses alone", async () => {
+  await using cache = new MemoryCache();
+  cache.increment = () => Promise.reject(new CacheUnavailable());
+  const guesses = new Guesses(new RateLimiter(cache, true));
+  const guess = (work: () => Promise<unknown>) =>
+    guesses.judge({ name: "ada", address: "a" }, work).catch((error) => error.code);
+  for (let i = 0; i < EACH - 1; i++) assert.equal(await guess(wrong), "credentials-invalid");
+  assert.equal(await guess(() => Promise.resolve("in")), "in");
+  for (let i = 0; i < EACH; i++) assert.equal(await guess(wrong), "credentials-invalid");
+  assert.equal(await guess(wrong), "rate-limited");
+});
+
+Deno.test("What fails for another reason is no wrong guess", async () => {
+  await using world = await after(0);
+  const guess = (work: () => Promise<unknown>) =>
+    world.guesses.judge({ name: "ada", address: "a" }, work).catch((error) => error.code);
+  for (let i = 0; i < 2 * EACH; i++) {
+    assert.equal(await guess(() => Promise.reject(new AppError("database-unavailable"))), "database-unavailable");
+  }
+});
