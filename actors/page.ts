@@ -7,6 +7,7 @@ import type { Actor } from "./by.ts";
 import { blockedPage, moderate } from "./page_blocks.ts";
 import { editPost, likePost, publish, removePost, unlikePost } from "./page_posts.ts";
 import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
+import { foldTag, isSameTag, TAG_RULE } from "./tags.ts";
 
 export type { Actor } from "./by.ts";
 
@@ -125,22 +126,9 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
   switch (command.type) {
     case "update":
       return update(state, command.patch, at);
-    case "add_tag": {
-      const tag = command.tag.toLowerCase();
-      if (state.tags.includes(tag)) return reply(null);
-      if (state.tags.length >= MOST_TAGS) {
-        return refuse("validation", `A page has at most ${MOST_TAGS} tags`, [
-          { path: "tag", rule: "max_items", message: `Expected at most ${MOST_TAGS} tags, and there are as many` },
-        ]);
-      }
-      return change(state, { tags: [...state.tags, tag] }, at);
-    }
-    case "remove_tag": {
-      const tag = command.tag.toLowerCase();
-      return state.tags.includes(tag)
-        ? change(state, { tags: state.tags.filter((other) => other !== tag) }, at)
-        : reply(null);
-    }
+    case "add_tag":
+    case "remove_tag":
+      return changeTags(state, command, at);
     case "delete":
       if (state.is_personal) return refuse("personal-page");
       return commit(deletePage, { id: state.id, at }, () => ({ value: null, state: "drop" }));
@@ -234,6 +222,27 @@ function change(state: PageRow, patch: PagePatch & { tags?: string[] }, at: stri
         ? { refusal: { code: "uuid-taken", detail: `The handle "${next.uuid}" is taken` } }
         : { value: null, state: next },
   );
+}
+
+/** What is stored is always taken again, also where an older rule stored it. */
+function changeTags(
+  state: PageRow,
+  { type, tag: given }: Extract<PageCommand, { type: "add_tag" | "remove_tag" }>,
+  at: string,
+): Decision<PageState> {
+  if (state.tags.some((stored) => isSameTag(stored, given))) {
+    if (type === "add_tag") return reply(null);
+    return change(state, { tags: state.tags.filter((stored) => !isSameTag(stored, given)) }, at);
+  }
+  const tag = foldTag(given);
+  if (tag === undefined) return refuse("validation", undefined, [{ path: "tag", rule: "tag", message: TAG_RULE }]);
+  if (type === "remove_tag") return reply(null);
+  if (state.tags.length >= MOST_TAGS) {
+    return refuse("validation", `A page has at most ${MOST_TAGS} tags`, [
+      { path: "tag", rule: "max_items", message: `Expected at most ${MOST_TAGS} tags, and there are as many` },
+    ]);
+  }
+  return change(state, { tags: [...state.tags, tag] }, at);
 }
 
 function startFollowing(state: PageRow, by: Actor, at: string): Decision<PageState> {

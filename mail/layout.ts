@@ -18,8 +18,8 @@ export type Part =
 export function layOut(subject: string, parts: readonly Part[]): LetterText {
   const body = parts.map(html).join("\n");
   return {
-    // One line, whatever a name holds.
-    subject: subject.replaceAll(/\s+/g, " ").trim(),
+    // One line in the direction it is written in, whatever a name or a post holds.
+    subject: subject.replaceAll(/[\s\p{Cc}]+/gu, " ").replaceAll(/[\u202a-\u202e\u2066-\u206f]/g, "").trim(),
     text: `${parts.map(plain).join("\n\n")}\n`,
     html:
       `<!doctype html>\n<html lang="en">\n<body style="font-family:sans-serif;line-height:1.5;max-width:36em;margin:1em auto">\n` +

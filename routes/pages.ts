@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { PageCommand } from "../actors/page.ts";
+import { TAG_MAX_WRITTEN } from "../actors/tags.ts";
 import type { AppContext } from "../context.ts";
 import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
 import { maySeePosts, pageById, pageIdByHandle, pagesOf, type ShownPageRow } from "../db/pages.ts";
@@ -46,7 +47,7 @@ export function pageRoutes(api: Api): void {
           // A handle of its own making: no id, since that is never a handle.
           uuid: body.uuid ?? `page-${id.replaceAll("-", "").slice(8)}`,
           description: body.description ?? "",
-          tags: [...new Set((body.tags ?? []).map((tag) => tag.toLowerCase()))],
+          tags: [...new Set(body.tags ?? [])],
           is_private: body.is_private ?? false,
         },
       };
@@ -153,16 +154,11 @@ export function pageRoutes(api: Api): void {
       access: "verified",
       summary,
       tags,
-      params: pageParams.extend({ tag: z.string().min(1).max(120) }),
+      params: pageParams.extend({ tag: z.string().min(1).max(TAG_MAX_WRITTEN) }),
       answers: { 200: { description: "The page", schema: schemas.Page } },
     }, async ({ ctx, caller, params }) => {
-      const tag = schemas.tag.safeParse(params.tag);
-      if (!tag.success) {
-        const errors = tag.error.issues.map(({ code, message }) => ({ path: "tag", rule: code, message }));
-        throw new AppError("validation", undefined, { errors });
-      }
       const id = await pageId(ctx, params.id);
-      await ctx.actors.ask({ kind: "page", id }, { type, by: caller, tag: tag.data } as PageCommand);
+      await ctx.actors.ask({ kind: "page", id }, { type, by: caller, tag: params.tag } as PageCommand);
       return answer(200, await shownPage(ctx, caller, id));
     });
   }

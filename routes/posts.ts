@@ -15,13 +15,14 @@ import type { UploadRules } from "./http/uploads.ts";
 import { openPage, openPosts, ownPage, pageId, pageParams } from "./pages.ts";
 import { renderPost } from "../render.ts";
 import * as schemas from "./schemas.ts";
+import { shownText } from "./text_rules.ts";
 import { why } from "./users.ts";
 
 const tags = ["Posts"];
 const params = z.object({ id: schemas.id });
 /** White space alone is no text. */
 const text = z.string().max(4_000).transform((value) => value.trim() === "" ? "" : value);
-const place = z.string().trim().min(1).max(200);
+const place = shownText({ max: 200, lines: "one" });
 const tagged = z.array(schemas.login).max(50);
 const listQuery = z.strictObject(paging);
 const Posts = listOf(schemas.Post);
@@ -30,7 +31,7 @@ const MOST_PHOTOS = 10;
 const photo = z.strictObject({
   name: z.string().min(1).max(200).meta({ description: "The file's name; its extension must fit its content" }),
   data: z.string().meta({ description: "Base64", contentEncoding: "base64" }),
-  alt: z.string().max(1_000).nullish(),
+  alt: shownText({ max: 1_000, lines: "many", optional: true }).nullish(),
 });
 const NewPostBody = z.strictObject({
   text: text.optional(),

@@ -25,6 +25,7 @@ import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 import { openPage } from "./pages.ts";
 import { visiblePost } from "./posts.ts";
 import * as schemas from "./schemas.ts";
+import { shownText } from "./text_rules.ts";
 
 const tags = ["Reports"];
 const params = z.object({ id: schemas.id });
@@ -43,7 +44,7 @@ export function reportRoutes(api: Api): void {
     creates: true,
     body: z.strictObject({
       target: z.strictObject({ kind: z.enum(REPORTED), id: schemas.id }),
-      reason: z.string().trim().min(1).max(1_000),
+      reason: shownText({ max: 1_000, lines: "many" }),
     }),
     answers: {
       201: { description: "The report", schema: schemas.Report },

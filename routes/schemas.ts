@@ -1,8 +1,10 @@
 import { z } from "zod";
+import { foldTag, TAG_MAX_WRITTEN, TAG_RULE } from "../actors/tags.ts";
 import { ACTS, TARGETS } from "../db/moderation_log.ts";
 import { LETTER_TIMES, NOTIFICATION_KINDS } from "../db/notifications.ts";
 import { canonicalEmail } from "../security/folding.ts";
 import { isReserved } from "../security/reserved.ts";
+import { shownText } from "./text_rules.ts";
 import { OUTCOMES, REPORT_STATES, REPORTED } from "../db/reports.ts";
 
 /** The shapes that more than one resource speaks in. Rules carry the id of where they come from. */
@@ -47,11 +49,17 @@ export const handle = z.string().min(2).max(64)
   .regex(/^[A-Za-z0-9_-]+$/, "Expected Latin letters, digits, _ and - only")
   .refine((value) => !isId(value), "Expected something that does not look like an id")
   .refine(...notReserved);
-export const tag = z.string().min(1).max(30).regex(/^[\p{L}\p{N}_-]+$/u, "Expected letters, digits, _ and - only");
-export const pageName = z.string().trim().min(1).max(80);
+/** Folded; how it was written may be longer than what is counted. */
+export const tag = z.string().min(1).max(TAG_MAX_WRITTEN).transform((value, check) => {
+  const folded = foldTag(value);
+  if (folded !== undefined) return folded;
+  check.issues.push({ code: "custom", input: value, message: TAG_RULE, params: { rule: "tag" } });
+  return z.NEVER;
+}).meta({ description: TAG_RULE });
+export const pageName = shownText({ max: 80, lines: "one" });
 export const blockEnd = z.iso.datetime({ offset: true });
 /** Why staff do something to somebody; in the record for good. */
-export const reason = z.string().trim().min(1).max(500);
+export const reason = shownText({ max: 500, lines: "many" });
 /** A moment to compare with, within the years that Postgres and the wire both know. */
 export const moment = z.iso.datetime({ offset: true })
   .refine(

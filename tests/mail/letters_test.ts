@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { DeliveryState } from "../../db/deliveries.ts";
 import type { Sql } from "../../db/sql.ts";
+import { layOut } from "../../mail/layout.ts";
 import { codeLetter } from "../../mail/code_letter.ts";
 import { letterJobs } from "../../mail/letter_jobs.ts";
 import { type Notice, noticeLetter } from "../../mail/notice_letter.ts";
@@ -161,3 +162,8 @@ function disposing<Ended extends { trap: SmtpTrap }>(ended: Ended, judge: (ended
   judge(ended);
   return ended.trap;
 }
+
+Deno.test("A subject is one line that nothing turns around, whatever an old name holds", () => {
+  const { subject } = layOut("Savings\u202e\r\nBcc: x\u0007: \u2067a post", []);
+  assert.equal(subject, "Savings Bcc: x : a post");
+});
