@@ -9,9 +9,16 @@ export function keepingFocus(control) {
   const all = [...region.querySelectorAll(FOCUSABLE)];
   const at = all.indexOf(document.activeElement);
   const near = [...all.slice(at), ...all.slice(0, at).reverse()];
+  const list = control.closest("ol, ul");
+  const section = control.closest("section, dialog");
   return () => {
     if (!lost()) return;
-    near.find(usable)?.focus();
+    const next = near.find((other) => usable(other) && (!list || list.contains(other)));
+    if (next) return next.focus();
+    // The last of a list is gone. What lies beyond is about something else, so the heading over it all has to do.
+    const headings = [...region.querySelectorAll("h1, h2")].filter(usable);
+    const heading = headings.find((one) => section?.contains(one)) ?? headings.find(({ localName }) => localName === "h1");
+    if (heading) focusHeading(heading);
   };
 }
 

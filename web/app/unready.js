@@ -13,16 +13,36 @@ const OTHER_PROBLEM = "Something went wrong on the way. Another try may help.";
 /** Between looks, while something is being prepared. */
 const AGAIN_MS = 3_000;
 let again;
+/** What is shown, by the post as it is. */
+const items = new Map();
 
 export async function readUnready() {
   clearTimeout(again);
   const [failed, processing] = await Promise.all(["failed", "processing"].map(read));
   $("unready").hidden = failed.length + processing.length === 0;
-  $("unready-posts").replaceChildren(...failed.map(failedItem), ...processing.map(waitingItem));
+  show([...failed.map((post) => [post, failedItem]), ...processing.map((post) => [post, waitingItem])]);
   if (processing.length > 0) again = setTimeout(() => void attempt(readUnready), AGAIN_MS);
 }
 
-whenLeft(() => clearTimeout(again));
+whenLeft(() => {
+  clearTimeout(again);
+  items.clear();
+});
+
+/** What is as it was stays where it is, with the focus in it and all that was unfolded. */
+function show(posts) {
+  const before = new Map(items);
+  items.clear();
+  for (const [post, make] of posts) {
+    const { id, state, photos } = post;
+    const name = JSON.stringify([id, state, photos.map(({ problem }) => problem)]);
+    const item = before.get(name) ?? make(post);
+    items.set(name, item);
+    before.delete(name);
+    if (!item.parentElement) $("unready-posts").append(item);
+  }
+  for (const item of before.values()) item.remove();
+}
 
 async function read(state) {
   return (await call("GET", `/pages/${account.page_id}/posts?state=${state}`)).items;
