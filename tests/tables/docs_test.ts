@@ -11,7 +11,7 @@ Deno.test("docs/limits.md names constants and files that exist", async () => {
   let named = 0;
   for (const row of rows) {
     const where = row.split("|").at(-2)!;
-    const files = [...where.matchAll(/`([\w/]+\.ts)`/g)].map(([, file]) => file!);
+    const files = [...where.matchAll(/`([\w/]+\.(?:ts|js))`/g)].map(([, file]) => file!);
     const texts = await Promise.all(files.map(read));
     for (const [, constant] of where.matchAll(/`([A-Z][A-Z_]+)`/g)) {
       // Without a file it is a setting.

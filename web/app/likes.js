@@ -46,7 +46,9 @@ async function settle(id, post) {
 
 /** In every place where the post is. */
 function show(id) {
-  const { count, liked, wanted = liked, sending } = stateOf(id);
+  // Whoever liked it may have left.
+  const { count, liked, wanted = liked, sending } = known.get(id) ?? {};
+  if (count === undefined) return;
   for (const item of document.querySelectorAll(`[data-post="${id}"]`)) {
     const button = item.querySelector(".like");
     button.ariaPressed = String(wanted);

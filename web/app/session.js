@@ -61,20 +61,28 @@ async function renew() {
 }
 
 let renewal;
+/** After a renewal that failed. */
+const RETRY_MS = 30_000;
 
 /**
  * Pictures are asked for by the browser itself, which sends no token: a cookie stands for it, and goes with nothing else. It lives
  * as long as an access token, so it is renewed in time, also while a person only listens.
  */
 export async function allowPictures() {
-  clearTimeout(renewal);
+  renewPicturesIn(RETRY_MS);
   await send("PUT", "/photos/cookie");
   const pair = tokens();
-  if (pair) renewal = setTimeout(renewPictures, pair.expires_in * 1000 / 2);
+  if (pair) renewPicturesIn(pair.expires_in * 1000 / 2);
 }
 
-function renewPictures() {
-  if (account) void call("GET", "/users/me").then(allowPictures).catch(() => {});
+function renewPicturesIn(ms) {
+  clearTimeout(renewal);
+  renewal = setTimeout(() => {
+    if (!account) return;
+    renewPicturesIn(RETRY_MS);
+    // The token may have to be refreshed first.
+    call("GET", "/users/me").then(allowPictures).catch(() => {});
+  }, ms);
 }
 
 /** Before a sign-out, which makes the cookie worthless anyhow. */

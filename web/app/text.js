@@ -50,8 +50,16 @@ export function visibleJson(value) {
   );
 }
 
-/** More blank lines than two in a row say no more than two. */
+/** Blank lines in a row that are shown. */
+const BLANKS = 2;
+/** Nothing on a line that one could see. */
+const BLANK = /^[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\u2800\u3164\ufeff]*$/;
+
+/** More blank lines in a row than a few say no more than a few. */
 export function withoutGaps(text) {
-  return text.replaceAll(/\r\n?|[\u2028\u2029\u0085\v\f]/g, "\n")
-    .replaceAll(/\n(?:[\s\u200b-\u200f\u2060\u3164\u2800]*\n){3,}/g, "\n\n\n");
+  let blanks = 0;
+  return text.split(/\r\n?|[\n\v\f\u0085\u2028\u2029]/).filter((shown) => {
+    blanks = BLANK.test(shown) ? blanks + 1 : 0;
+    return blanks <= BLANKS;
+  }).join("\n");
 }

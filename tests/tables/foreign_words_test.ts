@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { isolated, line, plain, visibleJson, withoutGaps } from "../../web/app/text.js";
+
+const GAPS: [string, string, string][] = [
+  ["no blank line", "a\nb", "a\nb"],
+  ["two of them", "a\n\n\nb", "a\n\n\nb"],
+  ["three", "a\n\n\n\nb", "a\n\n\nb"],
+  ["thousands", `a${"\n".repeat(4_000)}b`, "a\n\n\nb"],
+  [
+    "lines of characters that nobody sees",
+    `a${"\n \u200b\u2800\u202e".repeat(9)}\nb`,
+    "a\n \u200b\u2800\u202e\n \u200b\u2800\u202e\nb",
+  ],
+  ["other ends of lines", "a\r\n\r\n\u2028\u2029\vb", "a\n\n\nb"],
+  ["several gaps", `a${"\n".repeat(9)}b${"\n".repeat(9)}c`, "a\n\n\nb\n\n\nc"],
+  ["nothing else", `${"\n".repeat(9)}`, "\n"],
+];
+for (const [what, text, shown] of GAPS) {
+  Deno.test(`Of blank lines in a row two are shown: ${what}`, () => assert.equal(withoutGaps(text), shown));
+}
+
+Deno.test("A long text of spaces is gone through once", () => {
+  const text = `\n${" ".repeat(200_000)}x`.repeat(3);
+  const began = performance.now();
+  assert.equal(withoutGaps(text), text);
+  assert.ok(performance.now() - began < 1_000);
+});
+
+Deno.test("Others' words in a line are parts of their own, those of a line in a line too", () => {
+  const said = line`${"Eve\u202e"} liked ${line`“${"My post"}”`}${["!"]}`;
+  assert.deepEqual(said, [{ foreign: "Eve\u202e" }, " liked ", "“", { foreign: "My post" }, "”", "!"]);
+  assert.equal(plain(said), "Eve\u202e liked “My post”!");
+});
+
+Deno.test("In an attribute others' words are between isolates, which nothing in them ends", () => {
+  assert.equal(isolated("Eve\u202e\u2069 x"), "\u2068Eve x\u2069");
+});
+
+Deno.test("In JSON a character that turns the direction is an escape", () => {
+  assert.equal(visibleJson({ name: "Eve\u202e", "\u2067": 1 }), '{\n  "name": "Eve\\u202e",\n  "\\u2067": 1\n}');
+  assert.deepEqual(JSON.parse(visibleJson({ name: "Eve\u202e" })), { name: "Eve\u202e" });
+});
