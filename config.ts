@@ -3,6 +3,7 @@ import type { Level } from "./log.ts";
 import { email, login, password } from "./routes/schemas.ts";
 import { type AddressRange, parseRange } from "./security/addresses.ts";
 import { parseS3Url } from "./storage/s3_options.ts";
+import { VK_LANGS } from "./vk/lang.ts";
 
 /** What a process may do; `actors` comes with `api` and in one process only, the others may stand alone or be left out. */
 export const ROLES = ["api", "actors", "jobs", "storage", "stats", "kv", "mail"] as const;
@@ -182,7 +183,14 @@ const SETTINGS = {
   VK_API_URL: {
     schema: vkUrl().optional(),
     description:
-      "VK's API, as `https://api.vk.com`; without it the bundled fake where everything is embedded, otherwise none",
+      "VK's API, as `https://api.vk.ru`; without it the bundled fake where everything is embedded, otherwise none",
+  },
+  VK_LANG: {
+    schema: z.enum(VK_LANGS),
+    standard: "ru",
+    description: `The language of names from VK where a caller's \`Accept-Language\` has none that VK knows: ${
+      VK_LANGS.map((lang) => `\`${lang}\``).join(", ")
+    }`,
   },
   LOG_LEVEL: {
     schema: z.enum(["debug", "info", "warn", "error"] satisfies Level[]),

@@ -35,7 +35,7 @@ async function main(): Promise<void> {
     const node = await startNode(config, log, { onLost: stopped.reject });
     say(`Rookery is ready at ${node.url}`);
     const { vk } = node.ctx;
-    if (vk?.fakeUrl) say(`VK is a fake, at ${vk.fakeUrl}; for the real one set VK_API_URL=https://api.vk.com`);
+    if (vk?.fakeUrl) say(`VK is a fake, at ${vk.fakeUrl}; for the real one set VK_API_URL=https://api.vk.ru`);
     try {
       await stopped.promise;
     } finally {

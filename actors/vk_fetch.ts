@@ -5,6 +5,7 @@ import type { Log } from "../log.ts";
 import type { Secret } from "../security/secret.ts";
 import type { CallOptions, Vk, VkClient } from "../vk/client.ts";
 import type { CaptchaAnswer, VkFailure } from "../vk/errors.ts";
+import type { VkLang } from "../vk/lang.ts";
 import { problemOf } from "../vk/problems.ts";
 import type { Profile } from "../vk/profile.ts";
 import { askId, askProfile, askVideos, Refused, type VideoPage } from "../vk/questions.ts";
@@ -44,7 +45,14 @@ const CAPTCHA_MS = 5 * 60_000;
 /** While VK is away the log says so this often, however many ask. */
 const TELL_MS = 10_000;
 
-/** Calls of one token go through one `Vk` while any is under way, so that they share requests. */
+/** Who asks, by which token, and the language of the names that VK gives. */
+interface Asker {
+  userId: string;
+  held: HeldToken;
+  lang: VkLang | undefined;
+}
+
+/** Calls of one token in one language go through one `Vk` while any is under way, so that they share requests. */
 interface Speaker {
   vk: Vk;
   users: number;
@@ -68,27 +76,35 @@ export class VkFetch {
     }
   }
 
-  /** Throws a problem: the token's, the captcha's, `not-found`, or that VK does not answer and nothing is kept. */
-  async profile(userId: string, target: Target): Promise<Aged<Profile>> {
+  /**
+   * With names in `lang`, else in the client's language. Throws a problem: the token's, the captcha's, `not-found`, or that VK does
+   * not answer and nothing is kept.
+   */
+  async profile(userId: string, target: Target, lang = this.options.client.lang): Promise<Aged<Profile>> {
     const held = await this.#held(userId, target);
-    return await this.#answered(userId, held, `profile ${wordOf(target)}`, async (vk, options) => {
+    return await this.#answered({ userId, held, lang }, `profile ${wordOf(target)}`, async (vk, options) => {
       const profile = await askProfile(vk, held.kind, target, options);
       return { value: profile, whole: !Object.values(profile.unavailable).includes("vk-failing") };
     });
   }
 
   /** So many from an offset on; hidden ones are left out of it. Throws as `profile` does. */
-  async videos(userId: string, target: Target, page: { limit: number; offset: number }): Promise<Aged<VideoPage>> {
+  async videos(
+    userId: string,
+    target: Target,
+    page: { limit: number; offset: number },
+    lang = this.options.client.lang,
+  ): Promise<Aged<VideoPage>> {
     const held = await this.#held(userId, target);
     if (held.kind === "service") {
       const value = { count: null, items: [], unavailable: { videos: "user-token-required" } } as const;
       return { value: { ...value, items: [] }, fetched_at: new Date().toISOString(), stale: false };
     }
     const owner = target.by === "name"
-      ? { by: "id", id: await this.#idOf(userId, held, target.name) } as const
+      ? { by: "id", id: await this.#idOf({ userId, held, lang }, target.name) } as const
       : target;
     const word = `videos ${wordOf(owner)} ${page.offset} ${page.limit}`;
-    return await this.#answered(userId, held, word, async (vk, options) => {
+    return await this.#answered({ userId, held, lang }, word, async (vk, options) => {
       return { value: await askVideos(vk, owner, page, options), whole: true };
     });
   }
@@ -112,8 +128,8 @@ export class VkFetch {
     return held;
   }
 
-  async #idOf(userId: string, held: HeldToken, name: string): Promise<number> {
-    const { value } = await this.#answered(userId, held, `id ${name}`, async (vk, options) => {
+  async #idOf(asker: Asker, name: string): Promise<number> {
+    const { value } = await this.#answered(asker, `id ${name}`, async (vk, options) => {
       return { value: await askId(vk, name, options), whole: true };
     }, NAME_FRESH_MS);
     return value;
@@ -121,18 +137,18 @@ export class VkFetch {
 
   /** From what is kept or, once for all who ask now, from VK. */
   async #answered<T>(
-    userId: string,
-    held: HeldToken,
+    asker: Asker,
     word: string,
     ask: (vk: Vk, options: CallOptions) => Promise<{ value: T; whole: boolean }>,
     freshMs = this.options.freshMs ?? FRESH_MS,
   ): Promise<Aged<T>> {
-    const key = `vk:answer:${userId}:${held.version}:${word}`;
+    const { userId, held, lang } = asker;
+    const key = `vk:answer:${userId}:${held.version}:${lang ?? ""}:${word}`;
     const kept = await this.#kept<T>(key);
     if (kept && Date.now() - Date.parse(kept.fetched_at) < freshMs) return { ...kept, stale: false };
     let asking = this.#underWay.get(key) as Promise<Aged<T>> | undefined;
     if (!asking) {
-      asking = this.#ask(userId, held, key, ask).finally(() => this.#underWay.delete(key));
+      asking = this.#ask(asker, key, ask).finally(() => this.#underWay.delete(key));
       this.#underWay.set(key, asking);
     }
     try {
@@ -144,12 +160,12 @@ export class VkFetch {
   }
 
   async #ask<T>(
-    userId: string,
-    held: HeldToken,
+    asker: Asker,
     key: string,
     ask: (vk: Vk, options: CallOptions) => Promise<{ value: T; whole: boolean }>,
   ): Promise<Aged<T>> {
-    using speaker = this.#speaker(userId, held);
+    const { userId, held } = asker;
+    using speaker = this.#speaker(asker);
     try {
       const options = { captcha: await this.#captcha(userId), deadline: Date.now() + WITHIN_MS };
       const { value, whole } = await ask(speaker.vk, options);
@@ -166,9 +182,9 @@ export class VkFetch {
     }
   }
 
-  #speaker(userId: string, { token, version }: HeldToken): { vk: Vk } & Disposable {
-    const key = `${userId} ${version}`;
-    const speaker = this.#speakers.get(key) ?? { vk: this.options.client.as(token), users: 0 };
+  #speaker({ userId, held: { token, version }, lang }: Asker): { vk: Vk } & Disposable {
+    const key = `${userId} ${version} ${lang}`;
+    const speaker = this.#speakers.get(key) ?? { vk: this.options.client.as(token, lang), users: 0 };
     this.#speakers.set(key, speaker);
     speaker.users++;
     return {

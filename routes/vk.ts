@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { AppContext } from "../context.ts";
 import { decodeCursor, encodeCursor } from "../db/cursor.ts";
 import { AppError } from "../errors.ts";
+import { preferredLang, type VkLang } from "../vk/lang.ts";
 import type { VkService } from "../vk/open.ts";
 import { REASONS } from "../vk/profile.ts";
 import { targetOf } from "../vk/target.ts";
@@ -121,9 +122,9 @@ export function vkRoutes(api: Api): void {
     etag: true,
     problems,
     answers: { 200: { description: "What VK tells; what it hides is null with a reason", schema: VkUser } },
-  }, async ({ ctx, caller, params: { id } }) => {
-    const { value, fetched_at, stale } = await vkOf(ctx).fetch.profile(caller.id, id);
-    return answer(200, { ...value, fetched_at, stale });
+  }, async ({ ctx, caller, params: { id }, request }) => {
+    const { value, fetched_at, stale } = await vkOf(ctx).fetch.profile(caller.id, id, langOf(request));
+    return answer(200, { ...value, fetched_at, stale }, BY_LANGUAGE);
   });
 
   endpoint(api, {
@@ -139,14 +140,25 @@ export function vkRoutes(api: Api): void {
     answers: {
       200: { description: "A page; it may hold fewer than `limit`, as hidden ones are left out", schema: VkVideos },
     },
-  }, async ({ ctx, caller, params: { id }, query: { limit, cursor } }) => {
+  }, async ({ ctx, caller, params: { id }, query: { limit, cursor }, request }) => {
     const offset = cursor === undefined ? 0 : offsetOf(cursor);
-    const { value, fetched_at, stale } = await vkOf(ctx).fetch.videos(caller.id, id, { limit, offset });
+    const { value, fetched_at, stale } = await vkOf(ctx).fetch.videos(
+      caller.id,
+      id,
+      { limit, offset },
+      langOf(request),
+    );
     // By what was asked for, not by what came: hidden ones count in VK's offsets.
     const more = value.count !== null && offset + limit < value.count;
     const next_cursor = more ? encodeCursor([CURSOR, String(offset + limit)]) : null;
-    return answer(200, { ...value, next_cursor, fetched_at, stale });
+    return answer(200, { ...value, next_cursor, fetched_at, stale }, BY_LANGUAGE);
   });
+}
+
+const BY_LANGUAGE = { vary: "Accept-Language" };
+
+function langOf(request: Request): VkLang | undefined {
+  return preferredLang(request.headers.get("accept-language"));
 }
 
 /** Throws where there is no VK to ask. */

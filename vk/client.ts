@@ -1,6 +1,7 @@
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { type CaptchaAnswer, failureOf, unreachable, type VkFailure, type VkResult } from "./errors.ts";
 import { type Answered, type BareCall, Bundler, MOST_CALLS, type Prepared, type Sender } from "./execute.ts";
+import type { VkLang } from "./lang.ts";
 import { type CallLimiter, TooBusy } from "./limiter.ts";
 import { type Call, users, utils, video, wall } from "./methods.ts";
 import { checkMethod, formOf, onlyLooks, plainParams, type VkParams } from "./params.ts";
@@ -14,6 +15,8 @@ export interface VkClientOptions {
   limiter: CallLimiter;
   /** A keyed hash that a token is counted by; of the token itself nothing is kept. */
   holderOf: (token: VkToken) => string;
+  /** The language of names where a caller asks for none; without it VK transliterates them. */
+  lang?: VkLang;
   retry?: RetryOptions;
   breaker?: BreakerOptions;
   /** Milliseconds for one try. */
@@ -27,6 +30,12 @@ export interface CallOptions {
   repeatable?: boolean;
   /** When nobody waits any more, in milliseconds since 1970; after nine seconds, unless told. */
   deadline?: number;
+}
+
+interface Speaker {
+  token: VkToken;
+  holder: string;
+  lang: VkLang | undefined;
 }
 
 type Results<C extends readonly Call<unknown>[]> = {
@@ -55,14 +64,19 @@ export class VkClient implements AsyncDisposable {
     this.#breaker = new Breaker(options.breaker);
   }
 
-  /** As somebody. Calls that are to share requests go through the same one. */
-  as(token: VkToken): Vk {
+  /** The language of names where none is asked for. */
+  get lang(): VkLang | undefined {
+    return this.options.lang;
+  }
+
+  /** As somebody, in one language. Calls that are to share requests go through the same one. */
+  as(token: VkToken, lang = this.options.lang): Vk {
     const holder = this.options.holderOf(token);
     const { limiter } = this.options;
     const [perform, alone] = [this.#perform.bind(this), this.#alone];
     return new Vk({
       token,
-      perform: (prepare, deadline) => perform(token, holder, prepare, deadline),
+      perform: (prepare, deadline) => perform({ token, holder, lang }, prepare, deadline),
       rests: (method) => restOf(limiter, holder, method),
       refused: (method, failure) => restAfter(limiter, holder, method, failure),
       isAlone: () => alone.has(holder),
@@ -79,23 +93,21 @@ export class VkClient implements AsyncDisposable {
   }
 
   async #perform(
-    token: VkToken,
-    holder: string,
+    speaker: Speaker,
     prepare: () => Prepared,
     deadline: number,
   ): Promise<VkResult<Answered>> {
     let prepared: Prepared | undefined;
     return await repeated(
       () => prepared?.repeatable ?? true,
-      () => this.#attempt(token, holder, () => prepared ??= prepare(), deadline),
+      () => this.#attempt(speaker, () => prepared ??= prepare(), deadline),
       deadline,
       this.options.retry,
     );
   }
 
   async #attempt(
-    token: VkToken,
-    holder: string,
+    { token, holder, lang }: Speaker,
     prepare: () => Prepared,
     deadline: number,
   ): Promise<VkResult<Answered>> {
@@ -113,7 +125,7 @@ export class VkClient implements AsyncDisposable {
     // Others may have found out while this one waited.
     if (this.#breaker.open) return failed(LEFT_ALONE);
     try {
-      const form = formOf({ ...params, ...captcha });
+      const form = formOf({ lang, ...params, ...captcha });
       const timeoutMs = Math.min(attemptMs, Math.max(LEAST_MS, deadline - Date.now()));
       const envelope = await this.#breaker.run(() =>
         this.#transport.send({ method, form, token, repeatable }, timeoutMs)

@@ -45,6 +45,7 @@ export async function openVk({ config, log, secret, sql, cache, stack }: Parts):
       url: config.VK_API_URL ?? fakeUrl!,
       limiter: stack.use(new CallLimiter(cache)),
       holderOf: (token) => secret.mac("vk-limits", token.reveal()),
+      lang: config.VK_LANG,
     }),
   );
   const answers = REDIS_URL === undefined ? stack.use(new MemoryCache(MOST_ANSWERS)) : cache;

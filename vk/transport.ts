@@ -47,6 +47,10 @@ export class Transport implements Disposable {
         client: repeatable ? this.pooled : this.fresh,
       });
       status = response.status;
+      if (status >= 300 && status < 400) {
+        await response.body?.cancel();
+        throw new Unreachable(redirection(response.headers.get("location"), this.url));
+      }
       text = await read(response);
     } catch (error) {
       if (error instanceof Unreachable) throw error;
@@ -63,6 +67,12 @@ export class Transport implements Disposable {
     this.pooled.close();
     this.fresh.close();
   }
+}
+
+/** The host alone: a query might hold what must not be logged. */
+function redirection(location: string | null, from: string): string {
+  const host = URL.parse(location ?? "", from)?.host;
+  return host ? `VK redirects to "${host}"; if that is VK, name it in VK_API_URL` : "VK redirects to nowhere";
 }
 
 async function read(response: Response): Promise<string> {

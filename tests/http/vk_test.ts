@@ -143,7 +143,7 @@ Deno.test("A captcha comes with its link, can be answered, and the request goes 
   assert.match(asked.redirect_uri, /^https:\/\/id\.vk\.com\/not_robot_captcha/);
   const body = { success_token: "fake-success", remixstlid: asked.remixstlid };
   assert.equal((await app.call("POST", "/vk/captcha", { token: ada.token, body })).status, 204);
-  assert.equal((await shown(ada, "101")).first_name, "Anna");
+  assert.equal((await shown(ada, "101")).first_name, "Анна");
   fake().fault({ kind: "captcha", form: "old" });
   const older = await app.refused("vk-captcha-needed", "GET", "/vk/users/108", { token: ada.token });
   assert.match(older.captcha_img, /captcha\.php/);
@@ -298,4 +298,18 @@ Deno.test("Where not everything is inside and no address is set, every VK route 
   for (const [method, path, body] of calls) {
     await partly.refused("vk-not-configured", method, path, { token, ...(body === undefined ? {} : { body }) });
   }
+});
+
+Deno.test("Names come in the caller's language, else in VK_LANG, and caches are told of it", async () => {
+  const ada = await app.person();
+  await app.ok("PUT", "/vk/token", { token: ada.token, body: { token: "fake-user-101", kind: "user" } });
+  const of = async (path: string, lang: string) => {
+    const headers = { "accept-language": lang };
+    const answer = await app.call("GET", path, { token: ada.token, headers });
+    assert.equal(answer.headers.get("vary"), "Accept-Language", path);
+    return answer.body;
+  };
+  assert.equal((await of("/vk/users/109", "en-GB,en;q=0.9")).first_name, "Nina");
+  assert.equal((await of("/vk/users/109", "ja")).first_name, "Нина");
+  await of("/vk/users/109/videos", "en");
 });

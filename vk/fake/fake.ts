@@ -188,16 +188,19 @@ export class VkFake {
       );
     }
     const errors: unknown[] = [];
-    const response = this.#run(script, holder, token, errors);
+    const response = this.#run(script, holder, token, errors, params.get("lang"));
     return { response, ...(errors.length > 0 && { execute_errors: errors }) };
   }
 
   /** A call that fails is `false`, and is told of beside. */
-  #run(script: Script, holder: Holder, token: string, errors: unknown[]): unknown {
+  #run(script: Script, holder: Holder, token: string, errors: unknown[], lang: string | undefined): unknown {
     if ("value" in script) return script.value;
-    if ("list" in script) return script.list.map((each) => this.#run(each, holder, token, errors));
+    if ("list" in script) return script.list.map((each) => this.#run(each, holder, token, errors, lang));
     const { method, params: given } = script.call;
-    const params = new Map(Object.entries(given).map(([name, value]) => [name, String(value)]));
+    // The language of the whole script holds for its calls.
+    const params = new Map(
+      Object.entries({ ...(lang !== undefined && { lang }), ...given }).map(([name, value]) => [name, String(value)]),
+    );
     try {
       if (!Object.hasOwn(METHODS, method)) throw new FakeError(3, "Unknown method passed");
       this.#takes(method, holder);

@@ -101,7 +101,13 @@ function usersGet({ holder, params, switches }: Asked): unknown[] {
   });
   const counts = found.length === 1 && (holder.kind === "user" || switches.service_counters);
   // In another order than asked for, as VK may.
-  return found.reverse().map((user) => shown(user, holder, fields, counts, switches));
+  const lang = params.text("lang");
+  return found.reverse().map((user) => shown(inLanguage(user, lang), holder, fields, counts, switches));
+}
+
+/** Without `lang` names come transliterated. */
+function inLanguage(user: FakeUser, lang: string | undefined): FakeUser {
+  return user.native && ["ru", "uk", "be"].includes(lang ?? "") ? { ...user, ...user.native } : user;
 }
 
 function shown(user: FakeUser, holder: Holder, fields: Set<string>, counts: boolean, switches: Switches): unknown {

@@ -4,6 +4,8 @@ export interface FakeUser {
   first_name: string;
   last_name: string;
   screen_name: string;
+  /** As the person writes them; given in the languages of that alphabet. */
+  native?: { first_name: string; last_name: string };
   deactivated?: "deleted" | "banned";
   /** A closed profile, and whose tokens see it all the same. */
   closed?: { friends: readonly number[] };
@@ -31,7 +33,15 @@ const PLAIN = {
 } as const;
 
 export const KINDS: readonly (FakeUser & { kind: string })[] = [
-  { ...PLAIN, id: 101, kind: "open, online", first_name: "Anna", screen_name: "anna_test", status: "hello" },
+  {
+    ...PLAIN,
+    id: 101,
+    kind: "open, online",
+    first_name: "Anna",
+    screen_name: "anna_test",
+    status: "hello",
+    native: { first_name: "Анна", last_name: "Тест" },
+  },
   {
     ...PLAIN,
     id: 102,
@@ -64,7 +74,15 @@ export const KINDS: readonly (FakeUser & { kind: string })[] = [
     wall: { posts: 0 },
     videos: { count: 0 },
   },
-  { ...PLAIN, id: 109, kind: "no counters", first_name: "Nina", screen_name: "nina_none", noCounters: true },
+  {
+    ...PLAIN,
+    id: 109,
+    kind: "no counters",
+    first_name: "Nina",
+    screen_name: "nina_none",
+    noCounters: true,
+    native: { first_name: "Нина", last_name: "Тест" },
+  },
   { ...PLAIN, id: 110, kind: "hides being online", first_name: "Oleg", screen_name: "oleg_hidden", hidesOnline: true },
   {
     ...PLAIN,
