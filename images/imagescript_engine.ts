@@ -5,7 +5,7 @@ import type { Probe } from "./picture.ts";
 import { PLACEHOLDER_SIDE, placeholderOf } from "./placeholder.ts";
 import { averaged, flatten, type Pixels, turned } from "./pixels.ts";
 import { squareOf, variantsOf } from "./square.ts";
-import { refuseBroken } from "./whole.ts";
+import { mend } from "./mend.ts";
 
 const QUALITY = 85;
 
@@ -20,8 +20,10 @@ export const imagescriptEngine: ImageEngine = {
   reads: READS.imagescript,
   async crop(bytes: Uint8Array, probe: Probe): Promise<CroppedPhoto> {
     if (!READS.imagescript.includes(probe.format)) throw noImage(`a ${probe.format}, which this engine does not read`);
-    refuseBroken(bytes, probe.format);
-    const square = await decodeSquare(bytes, probe);
+    const mended = mend(bytes, probe.format);
+    // This decoder does not say what it found missing.
+    if (mended.cut) throw noImage(`a ${probe.format} that breaks off after ${bytes.length} bytes`);
+    const square = await decodeSquare(mended.bytes, probe);
     const full = await encode(square);
     const variants: CroppedPhoto["variants"] = [];
     let pixels = square;

@@ -1,10 +1,10 @@
 import sharp, { type Sharp } from "sharp";
 import { type CroppedPhoto, type ImageEngine, READS } from "./engine.ts";
 import { noImage } from "./headers.ts";
+import { mend } from "./mend.ts";
 import { ImageRefused, MOST_PIXELS, type Probe } from "./picture.ts";
 import { PLACEHOLDER_SIDE, placeholderOf } from "./placeholder.ts";
 import { squareOf, variantsOf } from "./square.ts";
-import { refuseBroken } from "./whole.ts";
 
 sharp.concurrency(1);
 sharp.cache(false);
@@ -25,8 +25,7 @@ export const sharpEngine: ImageEngine = {
   name: "sharp",
   reads: READS.sharp,
   async crop(bytes: Uint8Array, probe: Probe): Promise<CroppedPhoto> {
-    refuseBroken(bytes, probe.format);
-    const square = await decodeSquare(bytes, probe);
+    const square = await decodeMended(bytes, probe);
     const encode = square.channels === 4 ? webp : jpeg;
     const [full, { variants, placeholder }] = await Promise.all([
       encode(pipeline(square), true),
@@ -36,24 +35,47 @@ export const sharpEngine: ImageEngine = {
   },
 };
 
-async function decodeSquare(bytes: Uint8Array, probe: Probe): Promise<Pixels> {
+/**
+ * What libjpeg warns of although every pixel is there: they are of no consequence to anybody who looks at the picture. Its other warnings
+ * tell of missing or invented pixels.
+ */
+const HARMLESS = /extraneous bytes before|Unknown Adobe color transform|unknown JFIF revision|Inconsistent progression/;
+
+async function decodeMended(given: Uint8Array, probe: Probe): Promise<Pixels> {
+  const { bytes, cut } = mend(given, probe.format);
   try {
-    const image = sharp(bytes, { failOn: "warning", limitInputPixels: MOST_PIXELS, sequentialRead: true });
-    const { format, autoOrient } = await image.metadata();
-    if (format !== probe.format) throw noImage(`a ${probe.format} that reads as ${format}`);
-    const { x, y, side } = squareOf(autoOrient.width, autoOrient.height);
-    const { data, info } = await image.autoOrient()
-      .extract({ left: x, top: y, width: side, height: side })
-      .toColourspace("srgb")
-      .raw()
-      .toBuffer({ resolveWithObject: true });
-    if (info.channels === 4 && isOpaque(data)) return { data: await withoutAlpha(data, side), side, channels: 3 };
-    if (info.channels !== 3 && info.channels !== 4) throw new Error(`Expected 3 or 4 channels, got ${info.channels}`);
-    return { data, side, channels: info.channels };
+    if (cut) await readWhole(bytes);
+    return await decodeSquare(bytes, probe, "warning").catch((error) => {
+      if (!HARMLESS.test(firstLine(error))) throw error;
+      return decodeSquare(bytes, probe, "error");
+    });
   } catch (error) {
     if (error instanceof ImageRefused) throw error;
-    throw noImage(`a ${probe.format} that cannot be decoded (${firstLine(error)})`);
+    const what = cut ? `breaks off after ${given.length} bytes` : "cannot be decoded";
+    throw noImage(`a ${probe.format} that ${what} (${firstLine(error)})`);
   }
+}
+
+/** Throws where pixels are missing. Bounded in memory, as the rows go by. */
+async function readWhole(bytes: Uint8Array): Promise<void> {
+  await sharp(bytes, { failOn: "warning", limitInputPixels: MOST_PIXELS, sequentialRead: true }).stats();
+}
+
+type FailOn = "warning" | "error";
+
+async function decodeSquare(bytes: Uint8Array, probe: Probe, failOn: FailOn): Promise<Pixels> {
+  const image = sharp(bytes, { failOn, limitInputPixels: MOST_PIXELS, sequentialRead: true });
+  const { format, autoOrient } = await image.metadata();
+  if (format !== probe.format) throw noImage(`a ${probe.format} that reads as ${format}`);
+  const { x, y, side } = squareOf(autoOrient.width, autoOrient.height);
+  const { data, info } = await image.autoOrient()
+    .extract({ left: x, top: y, width: side, height: side })
+    .toColourspace("srgb")
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  if (info.channels === 4 && isOpaque(data)) return { data: await withoutAlpha(data, side), side, channels: 3 };
+  if (info.channels !== 3 && info.channels !== 4) throw new Error(`Expected 3 or 4 channels, got ${info.channels}`);
+  return { data, side, channels: info.channels };
 }
 
 /** The smaller ones, each out of the next larger. */

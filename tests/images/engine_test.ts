@@ -63,6 +63,35 @@ Deno.test("sharp refuses a JPEG with pixels missing before its end", async () =>
   await refuses(sharpEngine.crop(without, probe(without)));
 });
 
+Deno.test("sharp takes a file of which nothing but the mark of its end is missing", async () => {
+  const picture = paint(cells(96, 160));
+  const files = [
+    ...await Promise.all(
+      [false, true].map((progressive) => picture.clone().jpeg({ quality: 100, progressive }).toBuffer()),
+    ),
+    await picture.clone().png().toBuffer(),
+  ];
+  for (const file of files) {
+    for (const missing of [1, 2]) await sameCells((await crop(file.subarray(0, -missing))).full, 96);
+  }
+  await sameCells((await crop(files[2]!.subarray(0, -12))).full, 96);
+});
+
+Deno.test("sharp takes a JPEG with bytes between its segments", async () => {
+  const file = await paint(cells(160, 96)).jpeg({ quality: 100 }).toBuffer();
+  const at = 4 + file.readUInt16BE(4);
+  const odd = Buffer.concat([file.subarray(0, at), Buffer.from([0, 0, 7]), file.subarray(at)]);
+  await sameCells((await crop(odd)).full, 96);
+});
+
+Deno.test("sharp refuses a JPEG whose last rows are missing, though they are outside of the square", async () => {
+  const bytes = await paint(photo(160, 240)).jpeg().toBuffer();
+  for (const share of [0.92, 0.96, 0.985]) {
+    const cut = bytes.subarray(0, Math.floor(bytes.length * share));
+    await refuses(crop(cut));
+  }
+});
+
 Deno.test("sharp has no decoder for anything else", async () => {
   const drawing = new TextEncoder().encode('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>');
   await assert.rejects(sharp(drawing).metadata(), /unsupported image format/);
