@@ -26,6 +26,7 @@ import { Membership } from "./live/membership.ts";
 import { accountsSubject, publish, subjectOf } from "./live/publisher.ts";
 import type { Log } from "./log.ts";
 import { buildApi } from "./routes/app.ts";
+import { serveHttp } from "./routes/http/server.ts";
 import { createAdministrator } from "./security/administrator.ts";
 import { TrustedProxies } from "./security/addresses.ts";
 import { Keys } from "./security/keys.ts";
@@ -160,11 +161,10 @@ export async function startNode(
   const api = buildApi(ctx);
   if (hosted) await createAdministrator(ctx);
   const proxies = new TrustedProxies(config.TRUSTED_PROXIES, config.PUBLIC_URL);
-  const server = Deno.serve(
-    { hostname: config.HOST, port: config.PORT, onListen: () => {}, onError: (error) => failed(error, log) },
-    (request, { remoteAddr }) =>
-      api.app.fetch(request, proxies.origin(request.headers, "hostname" in remoteAddr ? remoteAddr.hostname : "local")),
-  );
+  const server = stack.use(serveHttp(
+    { hostname: config.HOST, port: config.PORT, log },
+    (request, peer) => api.app.fetch(request, proxies.origin(request.headers, peer)),
+  ));
   const url = config.PUBLIC_URL ??
     `http://${
       server.addr.hostname.includes(":") ? `[${server.addr.hostname}]` : server.addr.hostname
@@ -266,9 +266,4 @@ function rememberingPages(sql: Sql): (postId: string) => Promise<string | undefi
     pages.set(postId, page);
     return page;
   };
-}
-
-function failed(error: unknown, log: Log): Response {
-  log.error("a response could not be made", { error });
-  return new Response(null, { status: 500 });
 }

@@ -13,6 +13,7 @@ import { problem } from "./http/problem.ts";
 import { RateLimiter } from "./http/rate_limit.ts";
 import { PathRouter } from "./http/router.ts";
 import { Uploads } from "./http/uploads.ts";
+import { WaitingBodies } from "./http/waiting_bodies.ts";
 import { jobRoutes } from "./jobs.ts";
 import { kvRoutes } from "./kv.ts";
 import { forwardKv } from "./kv_forward.ts";
@@ -88,15 +89,17 @@ export function buildKvApi(ctx: ServiceContext): Api<ServiceContext> {
 
 function emptyApi<C extends ServiceContext>(ctx: C): Api<C> {
   const limiter = new RateLimiter(ctx.cache, ctx.config.RATE_LIMITS);
+  const stats = { requests: {}, underWay: 0 };
   return {
     app: new Hono({ router: new PathRouter() }),
     ctx,
     limiter,
     guesses: new Guesses(limiter),
     idempotency: new Idempotency(ctx.sql, ctx.secret),
+    bodies: new WaitingBodies(stats),
     longBodies: new Gate({ atOnce: LONG_AT_ONCE, each: LONG_EACH, mostWaiting: LONG_WAITING, waitMs: LONG_WAIT_MS }),
     endpoints: [],
-    stats: { requests: {}, underWay: 0 },
+    stats,
   };
 }
 

@@ -1,7 +1,7 @@
 import { AppError } from "../errors.ts";
 import { Hop } from "../kv/hop.ts";
 import { Patience } from "../storage/patience.ts";
-import { BODY_BOUND, patient } from "./http/body.ts";
+import { BODY_BOUND, type BodyWait, patient } from "./http/body.ts";
 import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
 
 /** Over it a request is refused at once: a store that hangs must not use up the node (`docs/limits.md`). */
@@ -13,17 +13,18 @@ const REQUEST_HEADERS = ["authorization", "content-type", "idempotency-key"];
 const NOT_PASSED_ON = ["connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "date"];
 
 /** Hands `/kv/*` on to the process that has the store, `KV_URL`. Who calls, how often and what is judged there, and only there. */
-export function forwardKv({ app, ctx, stats }: Pick<Api, "app" | "ctx" | "stats">): void {
+export function forwardKv({ app, ctx, stats, bodies }: Pick<Api, "app" | "ctx" | "stats" | "bodies">): void {
   const base = ctx.config.KV_URL;
   const hop = new Hop(ctx.secret);
   let underWay = 0;
   app.all(`${PREFIX}/kv/*`, async (c) => {
     if (base === undefined) throw new AppError("kv-unavailable", "This installation has no key–value store");
     if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
+    const short = await shortBody(c.req.raw, { bodies, address: addressOf(c) });
     if (underWay >= FORWARDED_AT_ONCE) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     underWay++;
     try {
-      const response = await ask(c.req.raw, base, hop.headers(addressOf(c)));
+      const response = await ask(c.req.raw, short, base, hop.headers(addressOf(c)));
       const group = `${Math.floor(response.status / 100)}xx`;
       stats.requests[group] = (stats.requests[group] ?? 0) + 1;
       return response;
@@ -33,7 +34,12 @@ export function forwardKv({ app, ctx, stats }: Pick<Api, "app" | "ctx" | "stats"
   });
 }
 
-async function ask(request: Request, base: string, hop: Record<string, string>): Promise<Response> {
+async function ask(
+  request: Request,
+  short: Bytes | undefined,
+  base: string,
+  hop: Record<string, string>,
+): Promise<Response> {
   const url = new URL(base + request.url.slice(request.url.indexOf("/", request.url.indexOf("//") + 2)));
   // Dots in a path lead elsewhere.
   if (!url.href.startsWith(`${base}${PREFIX}/kv/`)) throw new AppError("not-found");
@@ -43,7 +49,7 @@ async function ask(request: Request, base: string, hop: Record<string, string>):
     if (value !== null) headers.set(name, value);
   }
   using patience = new Patience(ANSWER_MS, "The key–value store is silent");
-  const body = await bodyOf(request, url.pathname, patience);
+  const body = bodyOf(request, short, url.pathname, patience);
   const { method } = request;
   let answer: Response;
   try {
@@ -56,21 +62,27 @@ async function ask(request: Request, base: string, hop: Record<string, string>):
   return new Response(answer.body, { status: answer.status, headers: passedOn });
 }
 
-/**
- * What is short is taken whole first; what is long streams through. What has an effect is a stream in any case: a body that is
- * bytes is sent again by the platform itself, unseen, when a connection that was used before breaks (denoland/deno#35610).
- */
-async function bodyOf(request: Request, path: string, patience: Patience): Promise<BodyInit | null> {
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What is short is taken whole, before it takes a place. */
+async function shortBody(request: Request, { bodies, address }: BodyWait): Promise<Bytes | undefined> {
   const announced = request.headers.get("content-length");
-  if (request.body === null) return null;
-  if (announced === null || Number(announced) > BODY_BOUND) return ReadableStream.from(heard(request.body, patience));
-  let bytes: Uint8Array<ArrayBuffer>;
+  if (request.body === null || announced === null || Number(announced) > BODY_BOUND) return undefined;
   try {
-    bytes = await request.bytes();
+    return await bodies.wait(address, request.bytes());
   } catch (error) {
+    if (error instanceof AppError) throw error;
     throw new AppError("invalid-json", "The body ended early", { cause: error });
   }
-  return onlyReads(path) ? bytes : ReadableStream.from([bytes]);
+}
+
+/**
+ * What is long streams through. What has an effect is a stream in any case: a body that is bytes is sent again by the platform itself,
+ * unseen, when a connection that was used before breaks (denoland/deno#35610).
+ */
+function bodyOf(request: Request, short: Bytes | undefined, path: string, patience: Patience): BodyInit | null {
+  if (short !== undefined) return onlyReads(path) ? short : ReadableStream.from([short]);
+  return request.body === null ? null : ReadableStream.from(heard(request.body, patience));
 }
 
 async function* heard(body: ReadableStream<Uint8Array>, patience: Patience): AsyncGenerator<Uint8Array> {

@@ -4,6 +4,7 @@ import type { Config } from "../config.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../log.ts";
+import { serveHttp } from "../routes/http/server.ts";
 import { statsService } from "./service.ts";
 import { StatsStore } from "./store.ts";
 import { Verifier } from "./verifier.ts";
@@ -48,7 +49,7 @@ export async function startStatsServer(
   stack.defer(async () => await (await following)?.[Symbol.asyncDispose]());
   stack.defer(() => closed.abort());
   const { fetch } = statsService({ store, ledger, verifier: new Verifier(apiUrl), log });
-  const server = Deno.serve({ hostname: host, port, onListen: () => {} }, (request) => fetch(request));
+  const server = stack.use(serveHttp({ hostname: host, port, log }, (request) => fetch(request)));
   stack.defer(async () => {
     await Promise.race([server.shutdown(), new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, STOP_MS)))]);
   });

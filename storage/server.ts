@@ -1,4 +1,5 @@
 import type { Log } from "../log.ts";
+import { serveHttp } from "../routes/http/server.ts";
 import { FileStore } from "./file_store.ts";
 import { storageService } from "./service.ts";
 
@@ -29,15 +30,13 @@ export async function startStorageServer(
   if (token === "") throw new Error("The storage needs a token");
   const store = await FileStore.open(folder, { maxEntries, lockWaitMs: LOCK_WAIT_MS });
   const { fetch } = storageService(store, token, log);
-  const server = Deno.serve(
-    { hostname: host, port, onListen: () => {} },
-    (request) => fetch(request),
-  );
+  const server = serveHttp({ hostname: host, port, log }, (request) => fetch(request));
   return {
     port: server.addr.port,
     async [Symbol.asyncDispose]() {
       // Cutting them off by a signal would throw where nobody catches; they end with the process.
       await Promise.race([server.shutdown(), new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, STOP_MS)))]);
+      server[Symbol.dispose]();
       await store[Symbol.asyncDispose]();
     },
   };

@@ -9,6 +9,7 @@ import { Hop } from "../kv/hop.ts";
 import type { Log } from "../log.ts";
 import { buildKvApi } from "../routes/app.ts";
 import { TrustedProxies } from "../security/addresses.ts";
+import { serveHttp } from "../routes/http/server.ts";
 import { Keys } from "../security/keys.ts";
 import { StoredPrincipals } from "../security/principals.ts";
 import { Secret } from "../security/secret.ts";
@@ -41,14 +42,10 @@ export async function runKv(config: Config, log: Log, stopped: Promise<void>): P
   const { app } = buildKvApi(ctx);
   const hop = new Hop(secret);
   const proxies = new TrustedProxies(config.TRUSTED_PROXIES, config.PUBLIC_URL);
-  const server = Deno.serve(
-    { hostname: config.HOST, port: config.PORT, onListen: () => {} },
-    (request, { remoteAddr }) => {
-      const peer = "hostname" in remoteAddr ? remoteAddr.hostname : "local";
-      const origin = proxies.origin(request.headers, peer);
-      return app.fetch(request, { ...origin, address: hop.addressOf(request, origin.address) });
-    },
-  );
+  const server = stack.use(serveHttp({ hostname: config.HOST, port: config.PORT, log }, (request, peer) => {
+    const origin = proxies.origin(request.headers, peer);
+    return app.fetch(request, { ...origin, address: hop.addressOf(request, origin.address) });
+  }));
   Deno.stdout.writeSync(
     new TextEncoder().encode(`Rookery's key–value store is ready at http://${config.HOST}:${server.addr.port}\n`),
   );

@@ -1,11 +1,18 @@
 import type { z } from "zod";
 import { AppError, type FieldError } from "../../errors.ts";
+import type { WaitingBodies } from "./waiting_bodies.ts";
 
 /** A JSON body may be this long, in bytes, unless its route says otherwise (`docs/limits.md`). */
 export const BODY_BOUND = 64 * 1024;
 
+/** Where a short body is waited for. */
+export interface BodyWait {
+  bodies: WaitingBodies;
+  address: string;
+}
+
 /** The text of a JSON body. Refused by its type, and by its length before it is read. */
-export async function readJsonText(request: Request, bound = BODY_BOUND): Promise<string> {
+export async function readJsonText(request: Request, wait: BodyWait, bound = BODY_BOUND): Promise<string> {
   const type = request.headers.get("content-type");
   if (!type || !/^application\/json *(;|$)/i.test(type)) {
     throw new AppError(
@@ -14,7 +21,7 @@ export async function readJsonText(request: Request, bound = BODY_BOUND): Promis
     );
   }
   try {
-    return await read(request, bound);
+    return await read(request, wait, bound);
   } catch (error) {
     if (error instanceof AppError) throw error;
     // The caller went away, or broke the transfer coding: nobody may fill the log with that.
@@ -22,15 +29,20 @@ export async function readJsonText(request: Request, bound = BODY_BOUND): Promis
   }
 }
 
-async function read(request: Request, bound: number): Promise<string> {
+async function read(request: Request, { bodies, address }: BodyWait, bound: number): Promise<string> {
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > bound) throw tooLarge(bound);
-  // The platform's own way is the fastest, and knows no patience; what is short is not worth it.
-  if (announced !== null && Number(announced) <= BODY_BOUND) return decoded(await request.bytes());
-  return await readChunks(request.body ? patient(request.body) : [], bound);
+  // The platform's own way is the fastest.
+  if (announced !== null && Number(announced) <= BODY_BOUND) {
+    return decoded(await bodies.wait(address, request.bytes()));
+  }
+  if (!request.body) return "";
+  return bound > BODY_BOUND
+    ? await readChunks(patient(request.body), bound)
+    : await bodies.wait(address, readChunks(request.body, bound));
 }
 
-async function readChunks(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, bound: number): Promise<string> {
+async function readChunks(body: AsyncIterable<Uint8Array>, bound: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
@@ -52,9 +64,13 @@ function decoded(bytes: Uint8Array): string {
   }
 }
 
-/** A long body may be silent this long, and take this long altogether (`docs/limits.md`). */
+/**
+ * A long body may be silent this long, and take this long altogether. Besides, it comes with so many bytes in a second of waiting, on
+ * the average: few may send at once, and whoever lets it drip holds a place of others (`docs/limits.md`).
+ */
 const SILENCE_MS = 20_000;
 const LONGEST_MS = 10 * 60_000;
+const MIN_BYTES_A_SECOND = 1_024;
 
 /** A body as it comes, from a caller who does not keep us waiting: throws `request-timeout`. */
 export async function* patient(
@@ -64,11 +80,16 @@ export async function* patient(
   const reader = body.getReader();
   const begun = Date.now();
   let heard = begun;
+  let waited = 0;
+  let received = 0;
   let lost = false;
   // One watch for all chunks: a timer for each would cost more than reading it.
   const watch = setInterval(() => {
     const now = Date.now();
-    if (now - heard < silenceMs && now - begun < longestMs) return;
+    if (heard === Infinity) return;
+    const silent = now - heard;
+    const behind = waited + silent - received / MIN_BYTES_A_SECOND * 1_000;
+    if (silent < silenceMs && behind < silenceMs && now - begun < longestMs) return;
     lost = true;
     void reader.cancel().catch(() => {});
   }, Math.min(1_000, silenceMs / 4));
@@ -77,6 +98,8 @@ export async function* patient(
       const { value, done } = await reader.read();
       if (lost) throw new AppError("request-timeout");
       if (done) return;
+      waited += Date.now() - heard;
+      received += value.byteLength;
       // While it is taken in, nobody waits for the caller.
       heard = Infinity;
       yield value;

@@ -13,6 +13,7 @@ import { type Idempotency, validKey } from "./idempotency.ts";
 import { problem } from "./problem.ts";
 import { type LimitName, RateLimited, type RateLimiter, type RateState } from "./rate_limit.ts";
 import { type Received, type UploadRules, Uploads } from "./uploads.ts";
+import type { WaitingBodies } from "./waiting_bodies.ts";
 
 /**
  * Who may call. `optional` knows its caller where there is one; `verified` needs a verified e-mail too; `staff` are moderators
@@ -93,12 +94,15 @@ export interface Api<C extends ServiceContext = AppContext> {
   limiter: RateLimiter;
   guesses: Guesses;
   idempotency: Idempotency;
+  /** Requests that wait for a short body. */
+  bodies: WaitingBodies;
   /** Bodies of endpoints with a bound of their own: they are in memory, so few are let in at once. */
   longBodies: Gate;
   /** Missing where no endpoint takes any. */
   uploads?: Uploads;
   /** All that was declared: for the document and for the test that walks it. */
   endpoints: Definition<Access, Params, Params, z.ZodType, C>[];
+  /** `underWay`: without those that wait for a short body. */
   stats: { requests: Record<string, number>; underWay: number };
 }
 
@@ -173,10 +177,14 @@ async function serve<
     if (definition.before && Uploads.heavy(request)) {
       await definition.before({ ctx, caller: caller as CallerOf<A>, params: params as z.output<P> });
     }
-    received = definition.uploads && await api.uploads!.receive(request, definition.uploads, caller?.id ?? address);
+    const wait = { bodies: api.bodies, address };
+    received = definition.uploads &&
+      await api.uploads!.receive(request, definition.uploads, caller?.id ?? address, wait);
     const long = definition.bodyBound !== undefined && definition.bodyBound > BODY_BOUND && Uploads.heavy(request);
     if (long) place = await api.longBodies.enter(caller?.id ?? address);
-    const text = definition.body && !received ? await readJsonText(request, definition.bodyBound) : "";
+    const text = definition.body && !received ? await readJsonText(request, wait, definition.bodyBound) : "";
+    // While the body was waited for, others have taken the places.
+    if (stats.underWay > UNDER_WAY_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const parsed = definition.body && !received ? (definition.parse ?? parseJson)(text) : undefined;
     if (definition.limit) {
       rate = await api.limiter.check(definition.limit, caller ? `account ${caller.id}` : `address ${address}`) ?? rate;

@@ -1,6 +1,6 @@
 import { AppError } from "../../errors.ts";
 import type { StagedPhoto, Staging } from "../../images/staging.ts";
-import { BODY_BOUND, parseJson, readJsonText, storable, unstorable } from "./body.ts";
+import { BODY_BOUND, type BodyWait, parseJson, readJsonText, storable, unstorable } from "./body.ts";
 import { Gate } from "./gate.ts";
 import { type MultipartRules, readMultipart } from "./multipart.ts";
 
@@ -41,20 +41,20 @@ export class Uploads {
   }
 
   /** `who` is counted: nobody holds all places. The caller disposes of what came. */
-  async receive(request: Request, rules: UploadRules, who: string): Promise<Received> {
-    if (!Uploads.heavy(request)) return await this.#json(request, rules);
+  async receive(request: Request, rules: UploadRules, who: string, wait: BodyWait): Promise<Received> {
+    if (!Uploads.heavy(request)) return await this.#json(request, rules, wait);
     const multipart = isMultipart(request);
     const place = await (multipart ? this.#streams : this.#long).enter(who);
     try {
-      return multipart ? await this.#form(request, rules, place) : await this.#json(request, rules, place);
+      return multipart ? await this.#form(request, rules, place) : await this.#json(request, rules, wait, place);
     } catch (error) {
       place[Symbol.dispose]();
       throw error;
     }
   }
 
-  async #json(request: Request, rules: UploadRules, place?: Disposable): Promise<Received> {
-    const text = await readJsonText(request, PHOTO_BODY_BOUND);
+  async #json(request: Request, rules: UploadRules, wait: BodyWait, place?: Disposable): Promise<Received> {
+    const text = await readJsonText(request, wait, PHOTO_BODY_BOUND);
     // A body for one photo is the photo.
     const pathOf = (index: number) => rules.mostFiles === 1 ? "data" : pathIn(rules, index);
     return new Received(parseJson(text), text, pathOf, this.staging, [], place);

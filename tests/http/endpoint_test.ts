@@ -13,6 +13,7 @@ import { Idempotency } from "../../routes/http/idempotency.ts";
 import { Guesses } from "../../routes/http/guesses.ts";
 import { RateLimiter } from "../../routes/http/rate_limit.ts";
 import { Uploads } from "../../routes/http/uploads.ts";
+import { WaitingBodies } from "../../routes/http/waiting_bodies.ts";
 import { Secret } from "../../security/secret.ts";
 import { openTestDatabase } from "../support/pglite.ts";
 
@@ -24,6 +25,7 @@ function testApi(cache: MemoryCache, sql?: Sql): Api {
   const ctx = { config, log: new Log("error"), cache, secret, draining: false } as unknown as AppContext;
   const idempotency = new Idempotency(sql as Sql, secret);
   const stats = { requests: {}, underWay: 0 };
+  const bodies = new WaitingBodies(stats);
   const uploads = new Uploads(undefined as unknown as Staging);
   const limiter = new RateLimiter(cache, false);
   const longBodies = new Gate({ atOnce: 2, each: 1, mostWaiting: 1, waitMs: 100 });
@@ -33,6 +35,7 @@ function testApi(cache: MemoryCache, sql?: Sql): Api {
     limiter,
     guesses: new Guesses(limiter),
     idempotency,
+    bodies,
     longBodies,
     uploads,
     endpoints: [],

@@ -52,6 +52,12 @@ Deno.test("A body that falls silent is given up, and so is one that never comes 
   assert.ok(endless.cancelled());
 });
 
+Deno.test("A body that drips is given up, though it never falls silent", async () => {
+  const dripping = body(1_000, 20, true);
+  await assert.rejects(read(dripping.stream, { silenceMs: 200 }), isTimeout);
+  assert.ok(dripping.cancelled());
+});
+
 Deno.test("Whoever takes a body in slowly is not taken for a silent caller", async () => {
   assert.equal(await read(body(3, 1, true).stream, { silenceMs: 60 }, 150), 3);
 });

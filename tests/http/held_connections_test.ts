@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { hostnameOf } from "../../routes/http/connections.ts";
+import { sharedApp } from "../support/app.ts";
+import { half, RawHttp } from "../support/raw_http.ts";
+import { RawSocket } from "../support/raw_socket.ts";
+
+const app = sharedApp();
+/** A head is to be there within ten seconds; connections are looked at each second. */
+const SOON_MS = 14_000;
+
+Deno.test({
+  name: "A connection without a request is closed after ten seconds, and those that ask are kept",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const { token } = await app.person();
+    const live = await RawSocket.open(`${app.url.replace("http", "ws")}/api/v1/feed/live`, {
+      Authorization: `Bearer ${token}`,
+    });
+    const ask = half("GET /api/v1/users/me", { Authorization: `Bearer ${token}` });
+    using asking = await RawHttp.open(app.url, ask);
+    using silent = await RawHttp.open(app.url);
+    using halfHead = await RawHttp.open(app.url, "GET /api/v1/users/me HTTP/1.1\r\nHost: rookery.test\r\n");
+    const dripping = await RawHttp.open(app.url, "GET / HTTP/1.1\r\n");
+    const drip = setInterval(() => void dripping.send("a: b\r\n").catch(() => {}), 500);
+    using owing = await RawHttp.open(app.url, half("POST /api/v1/nothing", { "Content-Length": "100" }, "{"));
+    try {
+      const begun = Date.now();
+      const heard = live.next();
+      await Promise.all([silent, halfHead, dripping, owing].map((each) => each.closedWithin(SOON_MS)));
+      assert.ok(Date.now() - begun > 5_000, "each had its time");
+      assert.equal(owing.status, 404);
+      const before = asking.received.length;
+      await asking.send(ask);
+      while (asking.received.length === before) await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.equal(asking.closedAt, undefined);
+      assert.equal((await heard)?.kind, "text");
+      live.cut();
+    } finally {
+      clearInterval(drip);
+      dripping[Symbol.dispose]();
+    }
+  },
+});
+
+Deno.test("An address in the kernel's table is the one that requests come from", () => {
+  assert.equal(hostnameOf("0100007F"), "127.0.0.1");
+  assert.equal(hostnameOf("0000000000000000FFFF00000100007F"), "::ffff:127.0.0.1");
+  assert.equal(hostnameOf("00000000000000000000000001000000"), "::1");
+  assert.equal(hostnameOf("B80D01200000000000000000010000AB"), "2001:db8::ab00:1");
+});
