@@ -1,6 +1,6 @@
 import type { LivePostRow } from "./db/events.ts";
 import type { LiveNotificationRow, NotificationRow } from "./db/notifications.ts";
-import type { PageRow, ShownPageRow } from "./db/pages.ts";
+import type { LivePageRow, PageRow, ShownPageRow } from "./db/pages.ts";
 import type { PhotoRow } from "./db/photos.ts";
 import type { PostRow } from "./db/posts.ts";
 import type { CardRow, UserRow } from "./db/users.ts";
@@ -56,6 +56,11 @@ export function renderPage(page: ShownPageRow, now = Date.now()): Record<string,
     blocked: blockOf(page, now),
     created_at: page.created_at,
   };
+}
+
+/** What posts show of their page and its owner, in a frame of its own. */
+export function renderLivePage({ id, uuid, name, avatar_key, owner }: LivePageRow): Record<string, unknown> {
+  return { page_id: id, page: { id, uuid, name, avatar_url: photoUrl(avatar_key) }, author: renderCard(owner) };
 }
 
 /** The block in force, its own or its owner's, whichever lasts longer; `until: null` is for good. */

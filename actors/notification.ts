@@ -21,7 +21,9 @@ export interface NotificationOptions {
 const AT_ONCE = 500;
 const PACE_MS = 100;
 /** Kinds of events from which something follows. */
-const READ: ReadonlySet<EventKind> = new Set(["follow.changed", "post.created", "post.updated", "post.likes"]);
+const READ: ReadonlySet<EventKind> = new Set(
+  ["follow.changed", "post.created", "post.updated", "post.deleted", "post.likes", "page.hidden", "page.shown"],
+);
 /** Events nobody rang for are found so late at most. */
 const SWEEP_MS = 1_000;
 

@@ -1,4 +1,4 @@
-import { defineCommit } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "../actors/runtime/commit.ts";
 
 export interface LikeRow {
   post_id: string;
@@ -31,6 +31,17 @@ const SIGNALLED = `signalled as (
   on conflict (post_id) do update set changes = like_signals.changes + 1, change = like_signals.change + excluded.change,
     likers = (excluded.likers || like_signals.likers)[1:${MOST_LIKERS}])`;
 
+/** For the other sockets of whoever did it; `from` has the posts and people. */
+const tellLiked = (liked: boolean, from: string) =>
+  tell("post.liked", {
+    page: "k.page_id",
+    post: "l.post_id",
+    user: "l.user_id",
+    data: `'{"liked": ${liked}}'::jsonb`,
+    at: "now()",
+    from: `${from} l join locked k on k.id = l.post_id`,
+  });
+
 const RESULT = `select t.turn, case when s.turn is not null
     then jsonb_build_object('like_count', coalesce(c.like_count, s.like_count)) end as result
   from turns t left join seen s on s.turn = t.turn left join counted c on c.id = s.post_id`;
@@ -47,6 +58,7 @@ counted as (
   from (select post_id, count(*) as likes, (array_agg(user_id))[1:${MOST_LIKERS}] as likers from liked group by post_id) n
   where p.id = n.post_id returning p.id, p.page_id, p.like_count, n.likers, n.likes as change),
 ${SIGNALLED}`,
+  tells: tellLiked(true, "liked"),
   select: RESULT,
   violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },
 });
@@ -57,12 +69,13 @@ export const unlike = defineCommit<LikeRow, UnlikeResult>("post.unlike", {
   body: `${LOCKED},
 unliked as (
   delete from likes l using turns t join locked k on k.id = t.post_id and k.page_id = t.page_id
-  where l.post_id = t.post_id and l.user_id = t.user_id returning l.post_id),
+  where l.post_id = t.post_id and l.user_id = t.user_id returning l.post_id, l.user_id),
 counted as (
   update posts p set like_count = p.like_count - n.likes
   from (select post_id, count(*) as likes from unliked group by post_id) n where p.id = n.post_id
   returning p.id, p.page_id, p.like_count, '{}'::uuid[] as likers, -n.likes as change),
 ${SIGNALLED}`,
+  tells: tellLiked(false, "unliked"),
   select: `select t.turn, jsonb_build_object('like_count', case
       when exists (select from visible_pages(t.user_id) v where v.id = k.page_id) then coalesce(c.like_count, k.like_count) end) as result
   from turns t left join locked k on k.id = t.post_id and k.page_id = t.page_id left join counted c on c.id = k.id`,

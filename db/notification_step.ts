@@ -40,6 +40,36 @@ const ACTS = `
   where not exists (
     select from posts original join pages o on o.id = original.page_id where original.id = c.reply_to and o.owner_id = t.id)`;
 
+/**
+ * Whose unread count an event may change besides: what their notification tells of was undone, changed or hidden, or is shown again.
+ * Likes only where they became no more.
+ */
+const TOUCHED = `
+  select n.user_id, n.position from batch e join notifications n on n.about = e.page_id and n.who = e.user_id
+  where e.kind = 'follow.changed'
+  union all
+  select n.user_id, n.position from batch e join notifications n on n.page_id = e.page_id and n.user_id = e.user_id
+  where e.kind = 'follow.changed'
+  union all
+  select n.user_id, n.position from batch e join notifications n on n.about = e.post_id
+  where e.kind in ('post.deleted', 'post.updated')
+    or e.kind = 'post.likes' and coalesce((e.data->'counts'->>'likes')::int, 0) <= 0
+  union all
+  select n.user_id, n.position from batch e join posts p on p.reply_to = e.post_id join notifications n on n.about = p.id
+  where e.kind = 'post.deleted'
+  union all
+  select n.user_id, n.position from batch e join notifications n on n.page_id = e.page_id
+  where e.kind in ('page.hidden', 'page.shown') and e.user_id is null
+  union all
+  -- An account's block hides its own page, and what the account did.
+  select n.user_id, n.position from batch e join pages g on g.id = e.page_id and g.is_personal
+    join notifications n on n.who = g.owner_id and n.kind in ('follower', 'request')
+  where e.kind in ('page.hidden', 'page.shown') and e.user_id is null
+  union all
+  select n.user_id, n.position from batch e join pages g on g.id = e.page_id and g.is_personal
+    join likes l on l.user_id = g.owner_id join notifications n on n.about = l.post_id and n.who = l.post_id
+  where e.kind in ('page.hidden', 'page.shown') and e.user_id is null`;
+
 const COLUMNS = "user_id, kind, page_id, post_id, about, who, actors, at";
 
 const STEP = `with consumer as materialized (
@@ -78,6 +108,10 @@ news as materialized (
     -- Whoever takes a like back and gives it again is no news.
     or w.kind = 'like' and not b.actors @> w.actors
     or w.kind in ('follower', 'request', 'accepted') and b.at < w.at - ${AGAIN}),
+-- Where something unread is touched, the count is told; it is counted when that is shown.
+recounted as materialized (
+  select t.user_id from (${TOUCHED}) t left join notification_settings s on s.user_id = t.user_id
+  where t.position > coalesce(s.read_position, 0) group by t.user_id),
 moved as (
   update consumers set seq = (select max(seq) from batch) where name = 'notifications' and exists (select from batch) returning 1),
 published as materialized (
@@ -93,19 +127,21 @@ expanding as (
   from published where follower_count > ${FEW} returning id),
 ${
   telling(
-    tell("notification", {
-      user: "user_id",
-      data: "jsonb_build_object('id', id)",
-      from: "news",
-      rank: "row_number() over (order by at)",
-    }),
+    `${
+      tell("notification", {
+        user: "user_id",
+        data: "jsonb_build_object('id', id)",
+        from: "news",
+        rank: "row_number() over (order by at)",
+      })
+    } union all ${tell("notifications.read", { rank: 1_000_000, user: "user_id", at: "now()", from: "recounted" })}`,
     ["moved", "ledger", "queued", "digests", "expanding"],
   )
 },
 noted as (
   insert into notifications (id, ${COLUMNS}, position)
   select n.id, ${COLUMNS.split(", ").map((column) => `n.${column}`).join(", ")}, e.seq
-  from news n join emitted e on (e.data->>'id')::uuid = n.id
+  from news n join emitted e on e.kind = 'notification' and (e.data->>'id')::uuid = n.id
   on conflict (user_id, kind, about, who) do update set actors = excluded.actors, at = excluded.at, position = excluded.position)
 select (select count(*) from batch) as seen, ${TOLD} as events, array(select id::text from expanding) as expanding,
   array(select id::text from queued) as queued`;

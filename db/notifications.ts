@@ -1,4 +1,4 @@
-import { defineCommit } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import type { Reader } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 
@@ -78,6 +78,18 @@ export async function unreadNotifications(sql: Reader, user: string): Promise<nu
   return row?.n ?? 0;
 }
 
+/** The same for several people at once. */
+export async function unreadOfAll(sql: Reader, users: readonly string[]): Promise<Map<string, number>> {
+  const rows = await sql.query<{ id: string; n: number }>(
+    `select u.id, (select count(*) from (
+        select from visible_notifications(u.id) n where n.position > coalesce(s.read_position, 0) limit ${MOST_COUNTED}) n) as n
+    from unnest($1::uuid[]) u (id) left join notification_settings s on s.user_id = u.id`,
+    [[...users]],
+    "notification.unread_of_all",
+  );
+  return new Map(rows.map(({ id, n }) => [id, n]));
+}
+
 /** A notification as its owner sees it, with how many are unread beside it. */
 export type LiveNotificationRow = NotificationRow & { unread_count: number };
 
@@ -145,11 +157,20 @@ export const readNotifications = defineCommit<{ user_id: string; up_to: number |
   "notification.read",
   {
     columns: "user_id uuid, up_to bigint",
-    body: `read as (
+    body: `had as materialized (
+  select s.user_id, s.read_position from notification_settings s join turns t on t.user_id = s.user_id),
+read as (
   insert into notification_settings as s (user_id, read_position)
   -- Without a position it is the null that least leaves out.
   select t.user_id, least(t.up_to, (select seq from sequencer)) from turns t
-  on conflict (user_id) do update set read_position = greatest(s.read_position, excluded.read_position))`,
+  on conflict (user_id) do update set read_position = greatest(s.read_position, excluded.read_position)
+  returning s.user_id, s.read_position)`,
+    // For the other sockets; how many are left is counted when it is shown.
+    tells: tell("notifications.read", {
+      user: "r.user_id",
+      at: "now()",
+      from: "read r left join had h on h.user_id = r.user_id where r.read_position > coalesce(h.read_position, 0)",
+    }),
     select: "select turn, '{}'::jsonb as result from turns",
     violations: { notification_settings_user_id_fkey: "token-invalid" },
   },

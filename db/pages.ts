@@ -53,6 +53,20 @@ export async function pageById(sql: Reader, viewer: string, id: string): Promise
   return row;
 }
 
+/** A page as those who show its posts are told of a change. */
+export type LivePageRow = Pick<PageRow, "id" | "uuid" | "name" | "avatar_key" | "owner">;
+
+/** The pages that events are about, as they are now; those that are gone are missing. */
+export async function livePages(sql: Reader, ids: readonly string[]): Promise<Map<string, LivePageRow>> {
+  const rows = await sql.query<LivePageRow>(
+    `select p.id, p.uuid, p.name, p.avatar_key, ${CARD} as owner from pages p join users u on u.id = p.owner_id
+    where p.id = any($1::uuid[]) and p.deleted_at is null`,
+    [[...ids]],
+    "page.live",
+  );
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
 /** Handles are unique without regard to case. */
 export async function pageIdByHandle(sql: Reader, handle: string): Promise<string | undefined> {
   const [row] = await sql.query<{ id: string }>(

@@ -51,17 +51,17 @@ export class Connection {
   }
 
   /**
-   * Sends a frame, or holds it and those after it where the likes of the post `likesOf` were told a moment ago. False once the
+   * Sends a frame, or holds it and those after it where the number `paced` was told a moment ago. False once the
    * socket is closed or closes because it does not keep up.
    */
-  send(frame: string, likesOf?: string): boolean {
+  send(frame: string, paced?: string): boolean {
     if (!this.open) return false;
     if (this.#waiting > QUEUE_BOUND) {
       this.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
       return false;
     }
-    if (likesOf === undefined && !this.#pace.holds) this.#write(frame);
-    else this.#pace.send(frame, likesOf);
+    if (paced === undefined && !this.#pace.holds) this.#write(frame);
+    else this.#pace.send(frame, paced);
     return true;
   }
 

@@ -1,13 +1,36 @@
-import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { EventKind, SequencedEvent } from "../actors/runtime/protocol.ts";
 import type { LivePostRow } from "../db/events.ts";
 import type { LiveNotificationRow } from "../db/notifications.ts";
-import { renderLiveNotification, renderLivePost } from "../render.ts";
+import type { LivePageRow } from "../db/pages.ts";
+import { renderLiveNotification, renderLivePage, renderLivePost } from "../render.ts";
 import type { Connection } from "./connection.ts";
 import { encodeLiveCursor } from "./cursor.ts";
 
+/** By which type of frame listeners are told of an event; of other kinds they are not. */
+const TYPES: { readonly [Kind in EventKind]?: string } = {
+  "post.created": "post.created",
+  "post.updated": "post.updated",
+  "post.deleted": "post.deleted",
+  "post.likes": "post.likes",
+  "replies.changed": "post.replies",
+  "page.hidden": "page.hidden",
+  "page.shown": "page.shown",
+  "page.updated": "page.updated",
+  // Told to the sockets of one account.
+  "post.liked": "post.liked",
+  "follow.changed": "following.changed",
+  "notification": "notification",
+  "notifications.read": "notifications.read",
+};
+/** Those that show something of a page, which a block hides. */
+const SHOWING: ReadonlySet<EventKind> = new Set(
+  ["post.created", "post.updated", "post.deleted", "post.likes", "replies.changed", "page.updated"],
+);
+const OF_POSTS: ReadonlySet<EventKind> = new Set(["post.created", "post.updated", "post.likes", "replies.changed"]);
+
 /** Whether listeners are told of this event at all. */
 export function isTold({ kind }: SequencedEvent): boolean {
-  return kind.startsWith("post.") || kind === "page.hidden" || kind === "page.shown" || kind === "notification";
+  return TYPES[kind] !== undefined;
 }
 
 /** The notification that its frame shows, which has to be read first. */
@@ -19,18 +42,34 @@ export function notificationOf({ kind, data }: SequencedEvent): string | undefin
 export interface Shown {
   posts: ReadonlyMap<string, LivePostRow>;
   notifications: ReadonlyMap<string, LiveNotificationRow>;
+  pages: ReadonlyMap<string, LivePageRow>;
+  /** Unread notifications by account. */
+  unread: ReadonlyMap<string, number>;
 }
 
 /** Whether its frame shows a post, which has to be read first. */
 export function needsPost(event: SequencedEvent): boolean {
-  return event.kind === "post.created" || event.kind === "post.updated" || event.kind === "post.likes";
+  return OF_POSTS.has(event.kind);
+}
+
+export function needsPage({ kind }: SequencedEvent): boolean {
+  return kind === "page.updated";
+}
+
+export function needsUnread({ kind }: SequencedEvent): boolean {
+  return kind === "notifications.read";
 }
 
 /** Whether this listener is to be told, as far as pages go. */
 export function concerns(connection: Connection, event: SequencedEvent): boolean {
   if (event.user_id !== null) return event.user_id === connection.userId;
   if (!event.page_id || !connection.pages.has(event.page_id)) return false;
-  return !event.kind.startsWith("post.") || !connection.hidden.has(event.page_id);
+  return !isHidden(connection, event);
+}
+
+/** Whether it shows something of a page that a block hides from this listener. */
+export function isHidden(connection: Connection, { kind, page_id }: SequencedEvent): boolean {
+  return SHOWING.has(kind) && page_id !== null && connection.hidden.has(page_id);
 }
 
 /** A block: from here on nobody but staff is shown the page's posts. */
@@ -48,24 +87,30 @@ export function hide(connection: Connection, page: string): void {
  */
 export class Frame {
   #variants = new Map<boolean, string>();
-  /** The post whose likes it tells. */
-  readonly likesOf: string | undefined;
+  /** Of what number it tells, which has a pace. */
+  readonly paced: string | undefined;
   private readonly post: LivePostRow | undefined;
   private readonly notification: LiveNotificationRow | undefined;
+  private readonly page: LivePageRow | undefined;
+  private readonly unread: number;
 
   constructor(
     private readonly event: SequencedEvent,
-    { posts, notifications }: Shown,
+    { posts, notifications, pages, unread }: Shown,
     private readonly epoch: string,
   ) {
     this.post = posts.get(event.post_id ?? "");
     this.notification = notifications.get(notificationOf(event) ?? "");
-    if (event.kind === "post.likes") this.likesOf = event.post_id ?? undefined;
+    this.page = pages.get(event.page_id ?? "");
+    this.unread = unread.get(event.user_id ?? "") ?? 0;
+    const isCount = event.kind === "post.likes" || event.kind === "replies.changed";
+    if (isCount) this.paced = `${event.kind} ${event.post_id}`;
   }
 
   /** Undefined where there is nothing to tell: the post is gone, and its deletion follows; a notification is told anew later. */
   for(connection: Connection): string | undefined {
     if (needsPost(this.event) && !this.post) return undefined;
+    if (needsPage(this.event) && !this.page) return undefined;
     if (this.event.kind === "notification" && this.notification?.position !== this.event.seq) return undefined;
     const variant = this.#variantOf(connection);
     let text = this.#variants.get(variant);
@@ -86,7 +131,7 @@ export class Frame {
   #render(variant: boolean): string {
     const { event } = this;
     const cursor = encodeLiveCursor({ epoch: this.epoch, seq: event.seq });
-    return JSON.stringify({ type: event.kind, id: String(event.seq), cursor, data: this.#data(variant) });
+    return JSON.stringify({ type: TYPES[event.kind], id: String(event.seq), cursor, data: this.#data(variant) });
   }
 
   #data(variant: boolean): unknown {
@@ -97,6 +142,16 @@ export class Frame {
         return post && renderLivePost(post, variant);
       case "post.likes":
         return { id: event.post_id, page_id: event.page_id, like_count: post?.like_count };
+      case "replies.changed":
+        return { id: event.post_id, page_id: event.page_id, reply_count: post?.reply_count };
+      case "post.liked":
+        return { id: event.post_id, page_id: event.page_id, liked: event.data?.["liked"] };
+      case "follow.changed":
+        return { page_id: event.page_id, state: event.data?.["state"] };
+      case "notifications.read":
+        return { unread_count: this.unread };
+      case "page.updated":
+        return this.page && renderLivePage(this.page);
       case "post.deleted":
         return { id: event.post_id, page_id: event.page_id };
       case "notification":

@@ -9,7 +9,7 @@ import { type Caller, isBlocked } from "../security/principals.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
-import { concerns, Frame, hides, isTold, type Shown } from "./frames.ts";
+import { concerns, Frame, hides, isHidden, isTold, type Shown } from "./frames.ts";
 import { Joiners } from "./joiners.ts";
 import { Listeners } from "./listeners.ts";
 import { ShownReader } from "./shown.ts";
@@ -323,7 +323,7 @@ export class Gateway implements AsyncDisposable {
       const frame = new Frame(event, shown, this.stream.epoch);
       for (const connection of audience()) {
         // Hidden since it was read, perhaps.
-        if (event.page_id && event.kind.startsWith("post.") && connection.hidden.has(event.page_id)) continue;
+        if (isHidden(connection, event)) continue;
         this.#put(connection, frame);
       }
     }
@@ -338,13 +338,14 @@ export class Gateway implements AsyncDisposable {
 
   #put(connection: Connection, frame: Frame): void {
     const text = frame.for(connection);
-    if (text !== undefined) this.#write(connection, text, frame.likesOf);
+    if (text === undefined) return;
+    this.stats.frames++;
+    this.#write(connection, text, frame.paced);
   }
 
-  #write(connection: Connection, text: string, likesOf?: string): void {
-    this.stats.frames++;
+  #write(connection: Connection, text: string, paced?: string): void {
     const wasOpen = connection.open;
-    if (connection.send(text, likesOf) || !wasOpen) return;
+    if (connection.send(text, paced) || !wasOpen) return;
     this.stats.tooSlow++;
     // Whoever does not read does not close either: its place is free at once.
     this.leave(connection);

@@ -26,7 +26,7 @@ const CLOCK: Clock = {
 
 interface Held {
   text: string;
-  likesOf: string | undefined;
+  paced: string | undefined;
   bytes: number;
 }
 
@@ -59,13 +59,13 @@ export class LikesPace {
     return this.#heldBytes;
   }
 
-  /** Writes the frame as soon as it is due; `likesOf` is the post whose likes it tells. */
-  send(text: string, likesOf: string | undefined): void {
-    if (!this.holds && this.#dueAt(likesOf) <= this.clock.now()) return this.#write(text, likesOf);
-    const key = likesOf ?? Symbol();
+  /** Writes the frame as soon as it is due; `paced` names the number it tells, as the likes of a post. */
+  send(text: string, paced: string | undefined): void {
+    if (!this.holds && this.#dueAt(paced) <= this.clock.now()) return this.#write(text, paced);
+    const key = paced ?? Symbol();
     this.#drop(key);
     const bytes = Buffer.byteLength(text);
-    this.#held.set(key, { text, likesOf, bytes });
+    this.#held.set(key, { text, paced, bytes });
     this.#heldBytes += bytes;
     // What was dropped may have been all that the others waited for.
     this.#flush();
@@ -93,21 +93,21 @@ export class LikesPace {
         held();
         continue;
       }
-      const { text, likesOf } = held;
-      const due = this.#dueAt(likesOf);
+      const { text, paced } = held;
+      const due = this.#dueAt(paced);
       if (due > this.clock.now()) return this.#wakeAt(due);
       this.#drop(key);
-      this.#write(text, likesOf);
+      this.#write(text, paced);
     }
     this.#sleep();
   }
 
-  #write(text: string, likesOf: string | undefined): void {
+  #write(text: string, paced: string | undefined): void {
     this.write(text);
-    if (likesOf === undefined) return;
+    if (paced === undefined) return;
     // After the write, which may take its time: the next one is measured from the end of this one.
     const now = this.clock.now();
-    this.#sentAt.set(likesOf, now);
+    this.#sentAt.set(paced, now);
     if (this.#sentAt.size > this.#forgetAt) this.#forget(now);
   }
 
@@ -117,8 +117,8 @@ export class LikesPace {
     this.#forgetAt = Math.max(REMEMBERED, this.#sentAt.size * 2);
   }
 
-  #dueAt(likesOf: string | undefined): number {
-    const at = likesOf === undefined ? undefined : this.#sentAt.get(likesOf);
+  #dueAt(paced: string | undefined): number {
+    const at = paced === undefined ? undefined : this.#sentAt.get(paced);
     return at === undefined ? -Infinity : at + PACE_MS;
   }
 

@@ -1,9 +1,10 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import { livePosts } from "../db/events.ts";
-import { liveNotifications } from "../db/notifications.ts";
+import { liveNotifications, unreadOfAll } from "../db/notifications.ts";
+import { livePages } from "../db/pages.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../log.ts";
-import { needsPost, notificationOf, type Shown } from "./frames.ts";
+import { needsPage, needsPost, needsUnread, notificationOf, type Shown } from "./frames.ts";
 
 const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 
@@ -17,11 +18,13 @@ export class ShownReader {
   async read(events: readonly SequencedEvent[]): Promise<Shown> {
     const posts = unique(events.filter(needsPost).map((event) => event.post_id!));
     const notifications = unique(events.flatMap((event) => notificationOf(event) ?? []));
+    const pages = unique(events.filter(needsPage).map((event) => event.page_id!));
+    const readers = unique(events.filter(needsUnread).map((event) => event.user_id!));
     return {
-      posts: posts.length > 0 ? await this.#patiently(() => livePosts(this.sql, posts)) : NONE,
-      notifications: notifications.length > 0
-        ? await this.#patiently(() => liveNotifications(this.sql, notifications))
-        : NONE,
+      posts: await this.#patiently(posts, (ids) => livePosts(this.sql, ids)),
+      notifications: await this.#patiently(notifications, (ids) => liveNotifications(this.sql, ids)),
+      pages: await this.#patiently(pages, (ids) => livePages(this.sql, ids)),
+      unread: await this.#patiently(readers, (ids) => unreadOfAll(this.sql, ids)),
     };
   }
 
@@ -30,10 +33,14 @@ export class ShownReader {
     this.#closed = true;
   }
 
-  async #patiently<T>(read: () => Promise<Map<string, T>>): Promise<ReadonlyMap<string, T>> {
+  async #patiently<T>(
+    ids: string[],
+    read: (ids: string[]) => Promise<Map<string, T>>,
+  ): Promise<ReadonlyMap<string, T>> {
+    if (ids.length === 0) return NONE;
     for (let pause = 50;; pause = Math.min(2_000, pause * 2)) {
       try {
-        return await read();
+        return await read(ids);
       } catch (error) {
         if (this.#closed) return NONE;
         this.log.warn("what listeners are to be told could not be read yet", { error });

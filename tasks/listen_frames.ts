@@ -37,6 +37,18 @@ export function shown({ type, data = {} }: Frame): string[] {
       return [`${time} ${styled("red", "deleted")} post ${data["id"]}`];
     case "post.likes":
       return [`${time} ${styled("yellow", `♥ ${data["like_count"]}`)} post ${data["id"]}`];
+    case "post.replies":
+      return [`${time} ${styled("yellow", `↩ ${data["reply_count"]}`)} post ${data["id"]}`];
+    case "post.liked":
+      return [`${time} ${styled("yellow", data["liked"] ? "you like" : "you like no more")} post ${data["id"]}`];
+    case "page.updated": {
+      const { name, uuid } = data["page"] as { name: string; uuid: string };
+      return [`${time} page ${data["page_id"]} is “${harmless(name)}” (@${harmless(uuid)})`];
+    }
+    case "following.changed":
+      return [`${time} ${styled("cyan", `you: ${harmless(String(data["state"]))}`)} page ${data["page_id"]}`];
+    case "notifications.read":
+      return [`${time} ${styled("dim", `(${data["unread_count"]} unread)`)}`];
     case "page.hidden":
       return [`${time} ${styled("red", "hidden")} page ${data["page_id"]} (${data["reason"]})`];
     case "page.shown":

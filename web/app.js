@@ -1,4 +1,5 @@
 /** The site's own client, which speaks the public API only. Here is its door; behind it are the parts in `app/`. */
+import { takeAgreement } from "./app/agreement.js";
 import { readBell, ring } from "./app/bell.js";
 import "./app/bell_settings.js";
 import { readFeed, takePost } from "./app/feed.js";
@@ -75,6 +76,7 @@ function take(frame) {
   else {
     takePost(frame);
     takeShown(frame);
+    takeAgreement(frame);
   }
 }
 

@@ -2,7 +2,7 @@ import type { Actors } from "../actors/runtime/actors.ts";
 import type { Bus } from "../actors/runtime/bus.ts";
 import { LocalLeases } from "../actors/runtime/local_leases.ts";
 import { Pool } from "../actors/runtime/pool.ts";
-import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { EventKind, SequencedEvent } from "../actors/runtime/protocol.ts";
 import { serveActors } from "../actors/runtime/serve_actors.ts";
 import { startWorkerThread, type WorkerInit } from "../actors/runtime/worker_thread.ts";
 import type { UserFacet } from "../actors/user.ts";
@@ -32,6 +32,9 @@ interface ActorParts {
   lost: (reason: string) => void;
 }
 
+/** Events from which nothing follows for an actor; whose like it is has its feed refreshed as it is answered. */
+const FOR_SOCKETS: ReadonlySet<EventKind> = new Set(["notification", "notifications.read", "post.liked"]);
+
 /** The role `actors`: this process has all of them, until the parts' stack ends. Nodes without that role ask it over the bus. */
 export async function startActors(
   { config, log, sql, bus, stream, bell, stack, workerDatabase, codeKey, committed, lost }: ActorParts,
@@ -60,7 +63,7 @@ export async function startActors(
   const feeds = new ActiveFeeds(() => pool);
   stream.consume((events) => {
     // What happens to posts concerns only feeds, and no actor what people are told; the rest concerns pages and people too.
-    const wanted = events.filter(({ kind }) => kind !== "notification" && (feeds.any || !kind.startsWith("post.")));
+    const wanted = events.filter(({ kind }) => !FOR_SOCKETS.has(kind) && (feeds.any || !kind.startsWith("post.")));
     if (wanted.length > 0) pool.events(wanted);
     // Asked behind the events, so that the actor has let go of what it knew.
     for (const { kind, user_id } of events) if (kind === "account.changed" && user_id) void principals.renew(user_id);

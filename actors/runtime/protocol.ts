@@ -50,7 +50,7 @@ export interface SequencedEvent {
   at: string;
 }
 
-/** The first seven reach listeners; the others keep caches and subscriptions true. */
+/** All but the last two reach listeners (`live/frames.ts`); those and some others keep caches and subscriptions true. */
 export type EventKind =
   | "post.created"
   | "post.updated"
@@ -59,6 +59,8 @@ export type EventKind =
   | "page.hidden"
   | "page.shown"
   | "notification"
+  | "notifications.read"
+  | "post.liked"
   | "page.updated"
   | "follow.changed"
   | "replies.changed"

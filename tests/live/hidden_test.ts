@@ -5,6 +5,9 @@ import { administrator, makePeople, type Person } from "../support/person.ts";
 
 const UNTIL = () => new Date(Date.now() + 3_600_000).toISOString();
 
+/** Frames that show posts, or say that a page's are hidden. */
+const SHOWING = new Set(["post.created", "post.updated", "post.deleted", "post.likes", "page.hidden", "page.shown"]);
+
 Deno.test("The live feed of a page that hides and comes back", async (t) => {
   await using node = await NodeProcess.start();
   const admin = await administrator(node);
@@ -25,9 +28,7 @@ Deno.test("The live feed of a page that hides and comes back", async (t) => {
     const mark = await ann.post("mark", {}, beacon.id);
     return await Promise.all(listeners.map(async (listener) => {
       await listener.heard("the mark", ({ data }) => data.id === mark.id);
-      const frames = listener.frames.splice(0).filter(({ type, data }) =>
-        type !== "notification" && data.id !== mark.id
-      );
+      const frames = listener.frames.splice(0).filter(({ type, data }) => SHOWING.has(type) && data.id !== mark.id);
       return frames.map(({ type, data }) =>
         type.startsWith("page.")
           ? `${type} ${data.reason ?? ""} ${data.visible ?? ""}`.trim()

@@ -124,6 +124,11 @@ async function holdAgainstTable(node: NodeProcess, world: World, stretch: number
     (await node.sql.query<{ id: string; text: string; like_count: number }>("select id, text, like_count from posts"))
       .map((post) => [post.id, post]),
   );
+  const names = new Map(
+    (await node.sql.query<{ id: string; name: string }>("select id, name from pages")).map((
+      { id, name },
+    ) => [id, name]),
+  );
   for (const entry of world.listeners) {
     const { listener, oracle } = entry;
     const who = `${listener.person.login} in stretch ${stretch}`;
@@ -147,12 +152,22 @@ async function holdAgainstTable(node: NodeProcess, world: World, stretch: number
     for (const { type, data } of frames) {
       if (type === "post.created" || type === "post.updated") lastText.set(data.id, data.text);
     }
-    for (const { kind, post_id, seq } of must) {
+    const replies = await replyCounts(node);
+    for (const { kind, post_id, page_id, state, seq } of must) {
+      const data = heard.get(seq)!.data;
+      if (kind === "replies.changed") assert.equal(data.reply_count, replies.get(post_id!) ?? 0, `${who}: replies`);
+      if (kind === "page.updated") assert.equal(data.page.name, names.get(page_id!), `${who}: the name of a page`);
+      if (kind === "follow.changed") assert.deepEqual(data, { page_id, state }, `${who}: following`);
       const post = posts.get(post_id ?? "");
-      if (kind === "post.likes") assert.equal(heard.get(seq)!.data.like_count, post!.like_count, `${who}: likes`);
+      if (kind === "post.likes") assert.equal(data.like_count, post!.like_count, `${who}: likes`);
       if (kind === "post.updated") assert.equal(lastText.get(post_id!), post!.text, `${who}: the text`);
     }
   }
+}
+
+async function replyCounts(node: NodeProcess): Promise<Map<string, number>> {
+  const rows = await node.sql.query<{ id: string; n: number }>("select id, reply_count as n from posts");
+  return new Map(rows.map(({ id, n }) => [id, n]));
 }
 
 /** The events are themselves complete: what they say adds up to what is stored. */

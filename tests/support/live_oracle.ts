@@ -55,6 +55,20 @@ export async function notificationsToHear(
   );
 }
 
+/** What has a state: of several events only the last must be heard. */
+const LATEST = new Set([
+  "post.likes",
+  "replies.changed",
+  "page.updated",
+  "follow.changed",
+  "post.liked",
+  "notifications.read",
+]);
+/** What is told to the sockets of one account. */
+const OWN = new Set(["page.hidden", "page.shown", "follow.changed", "post.liked", "notifications.read"]);
+/** Frames that are called otherwise than their events. */
+const TYPES = new Map([["follow.changed", "following.changed"], ["replies.changed", "post.replies"]]);
+
 type Audience = "none" | "pages" | "posts";
 
 /** One listener's feed, moved along the events. */
@@ -69,13 +83,14 @@ export class LiveOracle {
   /** The seqs of a stretch that must and that may be heard in it; moves to its end. */
   take(events: readonly EventRow[]): { must: EventRow[]; may: Set<number> } {
     const gone = new Map<string, number>();
-    const lastLikes = new Map<string, number>();
+    const last = new Map<string, number>();
+    const stateOf = ({ kind, page_id, post_id, user_id }: EventRow) => `${kind} ${page_id} ${post_id} ${user_id}`;
     const changes = new Map<string, { seq: number; audience: Audience }[]>();
     const buried = new Map<string, number>();
     for (const event of events) {
       const page = event.page_id;
       if (event.kind === "post.deleted") gone.set(event.post_id!, event.seq);
-      if (event.kind === "post.likes") lastLikes.set(event.post_id!, event.seq);
+      if (LATEST.has(event.kind)) last.set(stateOf(event), event.seq);
       if (page && event.reason === "deleted") buried.set(page, event.seq);
       if (!page) continue;
       if (!changes.has(page)) changes.set(page, [{ seq: 0, audience: this.#audience(page) }]);
@@ -89,18 +104,24 @@ export class LiveOracle {
       if (event.kind === "notification" && event.user_id === this.user) may.add(event.seq);
       const needed = neededFor(event, this.user);
       if (!needed) continue;
+      if (needed === "none") {
+        may.add(event.seq);
+        if ((last.get(stateOf(event)) ?? event.seq) === event.seq) must.push(event);
+        continue;
+      }
       const steps = changes.get(event.page_id!)!;
       const before = steps.findLast(({ seq }) => seq < event.seq)!;
       const after = steps.filter(({ seq }) => seq >= event.seq);
       const suits = ({ audience }: { audience: Audience }) => audience === "posts" || audience === needed;
-      if (needed !== "none" && !suits(before) && !after.some(suits)) continue;
+      if (!suits(before) && !after.some(suits)) continue;
       may.add(event.seq);
-      const farewell = event.reason === "deleted" || needed === "none";
+      const farewell = event.reason === "deleted";
       if (!farewell && !(suits(before) && after.every(suits))) continue;
-      if (farewell && needed !== "none" && !suits(before)) continue;
-      const showsPost = event.kind.startsWith("post.") && event.kind !== "post.deleted";
-      if (showsPost && (gone.has(event.post_id!) || buried.has(event.page_id!))) continue;
-      if (event.kind === "post.likes" && lastLikes.get(event.post_id!) !== event.seq) continue;
+      if (farewell && !suits(before)) continue;
+      if (
+        needed === "posts" && event.kind !== "post.deleted" && (gone.has(event.post_id!) || buried.has(event.page_id!))
+      ) continue;
+      if (LATEST.has(event.kind) && last.get(stateOf(event)) !== event.seq) continue;
       must.push(event);
     }
     return { must, may };
@@ -125,10 +146,10 @@ export class LiveOracle {
 
 /** What the listener has to be to the event's page to be told; undefined for what is told to nobody. */
 function neededFor(event: EventRow, user: string): Audience | undefined {
-  const aboutPage = event.kind === "page.hidden" || event.kind === "page.shown";
-  if (event.user_id !== null) return aboutPage && event.user_id === user ? "none" : undefined;
-  if (aboutPage) return "pages";
-  return event.kind.startsWith("post.") ? "posts" : undefined;
+  if (event.user_id !== null) return OWN.has(event.kind) && event.user_id === user ? "none" : undefined;
+  if (event.kind === "page.hidden" || event.kind === "page.shown") return "pages";
+  const shows = event.kind.startsWith("post.") || event.kind === "replies.changed" || event.kind === "page.updated";
+  return shows ? "posts" : undefined;
 }
 
 /** Within a connection strictly in order; an event that came again, to whomever, came under the same id, which no other has. */
@@ -143,7 +164,7 @@ export function assertOrderly(
     assert.ok(row, `a frame at ${frame.seq}, where there is no event`);
     if (!seqOfId.has(frame.id)) seqOfId.set(frame.id, frame.seq);
     assert.equal(frame.seq, seqOfId.get(frame.id), `the event of the id ${frame.id}`);
-    assert.equal(frame.type, row.kind, `the type of ${frame.seq}`);
+    assert.equal(frame.type, TYPES.get(row.kind) ?? row.kind, `the type of ${frame.seq}`);
     const before = last.get(frame.connection) ?? 0;
     assert.ok(frame.seq > before, `${frame.seq} came after ${before} in connection ${frame.connection}`);
     last.set(frame.connection, frame.seq);

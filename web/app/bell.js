@@ -38,6 +38,13 @@ export function ring({ unread_count, ...notification }) {
   showEnds();
 }
 
+/** How many are unread by now: some were read elsewhere, or what they told of is undone. */
+export function countUnread(unread) {
+  rung++;
+  if (unread === 0) { for (const item of items.values()) showUnread(item, false); }
+  showCount(unread);
+}
+
 whenLeft(() => {
   clearList();
   answered.clear();

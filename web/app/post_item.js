@@ -25,17 +25,27 @@ export function newItem(id, tell) {
 /** The item stands in the page already. */
 export function fill(item, post) {
   const at = new Date(post.published_at ?? post.created_at);
-  put(item.querySelector(".author"), foreign(`${post.author.first_name} ${post.author.last_name}`));
-  put(item.querySelector(".page"), line`on ${post.page.name} (${`@${post.page.uuid}`})`);
+  showAuthor(item, post);
   item.querySelector("time").textContent = at.toLocaleString();
   item.querySelector("time").dateTime = at.toISOString();
   setLongText(item.querySelector(".long"), post.text);
-  item.querySelector(".answers .count").textContent = String(post.reply_count);
-  const picture = item.querySelector("img.picture");
-  picture.hidden = !post.author.avatar_url;
-  if (post.author.avatar_url) picture.src = post.author.avatar_url;
+  showReplies(item, post.reply_count);
   showPhotos(item.querySelector(".photos"), post.photos);
   showLikes(item, post);
+}
+
+/** Whose post it is, and on which page. */
+export function showAuthor(item, { author, page }) {
+  item.dataset.page = page.id;
+  put(item.querySelector(".author"), foreign(`${author.first_name} ${author.last_name}`));
+  put(item.querySelector(".page"), line`on ${page.name} (${`@${page.uuid}`})`);
+  const picture = item.querySelector("img.picture");
+  picture.hidden = !author.avatar_url;
+  if (author.avatar_url) picture.src = author.avatar_url;
+}
+
+export function showReplies(item, count) {
+  item.querySelector(".answers .count").textContent = String(count);
 }
 
 export function showLikes(item, likes) {
