@@ -27,9 +27,18 @@ export class Log {
 
   private write(level: Level, message: string, fields: Fields = {}): void {
     if (ORDER[level] < ORDER[this.least]) return;
-    const line = { time: new Date().toISOString(), level, message, ...this.bound, ...plain(fields) };
+    const line = { time: new Date().toISOString(), level, message, ...named({ ...this.bound, ...plain(fields) }) };
     Deno.stderr.writeSync(ENCODER.encode(JSON.stringify(line) + "\n"));
   }
+}
+
+const RESERVED = ["time", "level", "message"];
+
+/** A field with the name of a part of every line stands beside it, as `field_message`. */
+function named(fields: Fields): Fields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [RESERVED.includes(key) ? `field_${key}` : key, value]),
+  );
 }
 
 function plain(fields: Fields): Fields {
