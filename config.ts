@@ -287,8 +287,20 @@ function contradictions(config: Partial<Config>): { setting: string; message: st
       message: "Expected where the storage service is, or S3_URL, as ROLES leaves `storage` out",
     });
   }
-  if (roles.includes("jobs") && alone && PUBLIC_URL === undefined) {
+  if (roles.includes("jobs") && alone && SMTP_URL === undefined && PUBLIC_URL === undefined) {
     found.push({ setting: "PUBLIC_URL", message: "Expected where people reach the site, as letters link to it" });
+  }
+  if (roles.includes("jobs") && SMTP_URL !== undefined) {
+    // What other servers reject, and links that lead nowhere, would go out to everybody.
+    if (config.MAIL_FROM === SETTINGS.MAIL_FROM.standard) {
+      found.push({
+        setting: "MAIL_FROM",
+        message: "Expected the sender of e-mails, as SMTP_URL sends them to the world",
+      });
+    }
+    if (PUBLIC_URL === undefined) {
+      found.push({ setting: "PUBLIC_URL", message: "Expected where people reach the site, as e-mails link to it" });
+    }
   }
   if (roles.includes("jobs") && !roles.includes("mail") && SMTP_URL === undefined && MAIL_URL === undefined) {
     found.push({

@@ -4,7 +4,7 @@ import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { makeFollowers } from "../support/followers.ts";
 import { seededTest, until } from "../support/seeded.ts";
-import { type SmtpMoment, SmtpTrap } from "../support/smtp_trap.ts";
+import { type SmtpMoment, smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 
 interface Ledger {
   user_id: string;
@@ -69,7 +69,7 @@ seededTest("A mail server that refuses, breaks and dawdles gets each letter once
     CONNECT: "421 too many",
   };
   await using trap = await SmtpTrap.open();
-  await using node = await NodeProcess.start({ env: { SMTP_URL: trap.url } });
+  await using node = await NodeProcess.start({ env: await smtpSettings(trap.url) });
   const [ann] = await makePeople(node, 1) as [Person];
   const followers = await makeFollowers(node.sql, ann.page, 80);
   trap.trick = async ({ step }) => {
@@ -94,7 +94,7 @@ const STEPS: [name: string, nth: number, fits: (moment: SmtpMoment) => boolean, 
 ];
 Deno.test("Killed at each step of a hand-over, each follower gets one letter, or nobody knows", async () => {
   await using trap = await SmtpTrap.open();
-  await using node = await NodeProcess.start({ env: { SMTP_URL: trap.url } });
+  await using node = await NodeProcess.start({ env: await smtpSettings(trap.url) });
   const [ann] = await makePeople(node, 1) as [Person];
   const followers = await makeFollowers(node.sql, ann.page, 150);
   let killed: Promise<void> | undefined;
@@ -132,7 +132,7 @@ Deno.test("Killed at each step of a hand-over, each follower gets one letter, or
 
 Deno.test("A node that is stopped while a mail server hangs ends in time, and its letters are sent by the next one", async () => {
   await using trap = await SmtpTrap.open();
-  await using node = await NodeProcess.start({ env: { SMTP_URL: trap.url } });
+  await using node = await NodeProcess.start({ env: await smtpSettings(trap.url) });
   const [ann] = await makePeople(node, 1) as [Person];
   const followers = await makeFollowers(node.sql, ann.page, 30);
   const hanging = Promise.withResolvers<undefined>();

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { type Body, eventually, type Person, startApp } from "../support/app.ts";
-import { SmtpTrap } from "../support/smtp_trap.ts";
+import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 
 Deno.test("A letter that nobody takes is parked, seen by administrators without its secrets, and sent when they say so", async () => {
   let refuses = true;
   await using trap = await SmtpTrap.open(({ step }) => step === "END" && refuses ? "554 5.6.0 not that" : undefined);
-  await using app = await startApp({ SMTP_URL: trap.url });
+  await using app = await startApp(await smtpSettings(trap.url));
   const { token } = await app.admin();
   const [ann, bob] = await app.people(2) as [Person, Person];
   await app.follow(bob, ann.page_id);
@@ -33,7 +33,7 @@ Deno.test("A letter that nobody takes is parked, seen by administrators without 
 
 Deno.test("An unclear hand-over is left unknown: it cannot be tried again, and can be let go", async () => {
   await using trap = await SmtpTrap.open(({ step }) => step === "END" ? null : undefined);
-  await using app = await startApp({ SMTP_URL: trap.url });
+  await using app = await startApp(await smtpSettings(trap.url));
   const { token } = await app.admin();
   const [ann, bob] = await app.people(2) as [Person, Person];
   await app.follow(bob, ann.page_id);

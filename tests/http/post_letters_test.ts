@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Body, eventually, type Person, startApp, type TestApp } from "../support/app.ts";
-import { SmtpTrap } from "../support/smtp_trap.ts";
+import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 
 const app = await startApp();
 Deno.test.afterAll(async () => await app[Symbol.asyncDispose]());
@@ -147,7 +147,7 @@ Deno.test("Whoever wants digests gets one letter a day with all of it, newest fi
 
 Deno.test("Letters carry what mail programs need to end them with one click, and that needs no sign-in", async () => {
   await using trap = await SmtpTrap.open();
-  await using other = await startApp({ SMTP_URL: trap.url });
+  await using other = await startApp(await smtpSettings(trap.url));
   const [ann, bob] = await other.people(2) as [Person, Person];
   await other.follow(bob, ann.page_id);
   await other.post(ann, { text: "a first" });
@@ -171,7 +171,7 @@ Deno.test("Letters carry what mail programs need to end them with one click, and
 
 Deno.test("An address that bounces gets no further letters about posts", async () => {
   await using trap = await SmtpTrap.open(({ step }) => step === "RCPT" ? "550 5.1.1 nobody here" : undefined);
-  await using other = await startApp({ SMTP_URL: trap.url });
+  await using other = await startApp(await smtpSettings(trap.url));
   const [ann, bob] = await other.people(2) as [Person, Person];
   await other.follow(bob, ann.page_id);
   for (let i = 0; i < 2; i++) {

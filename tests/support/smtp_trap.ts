@@ -1,5 +1,6 @@
 /** A mail server that a test makes fail as it likes: it says what was asked of it at each step, and may refuse, hang or break. */
 import { createServer, type Socket } from "node:net";
+import { freePort } from "./servers.ts";
 
 /** After `END` the client has sent its whole letter and waits for the answer. */
 export type SmtpStep = "CONNECT" | "EHLO" | "AUTH" | "MAIL" | "RCPT" | "DATA" | "END" | "QUIT";
@@ -119,4 +120,15 @@ export class SmtpTrap implements AsyncDisposable {
     else if (!socket.destroyed) socket.write(`${trick ?? USUAL[moment.step]}\r\n`);
     return trick === undefined;
   }
+}
+
+/** What a node that sends to a real mail server needs; its public address is the one it listens at. */
+export async function smtpSettings(url: string): Promise<Record<string, string>> {
+  const port = String(await freePort());
+  return {
+    SMTP_URL: url,
+    MAIL_FROM: "Rookery <noreply@rookery.test>",
+    PORT: port,
+    PUBLIC_URL: `http://127.0.0.1:${port}`,
+  };
 }

@@ -144,7 +144,19 @@ Deno.test("Roles that stand alone need what they share with the others", () => {
     PUBLIC_URL,
     S3_URL: "s3://key:secret@host/bucket",
     SMTP_URL: "smtp://host",
+    MAIL_FROM: "noreply@example.org",
   });
+});
+
+Deno.test("A mail server of one's own needs a sender and an address for links", () => {
+  const names = (env: Record<string, string>) => failure(env).problems.map(({ setting }) => setting);
+  const SMTP_URL = "smtp://host";
+  assert.deepEqual(names({ SMTP_URL }), ["MAIL_FROM", "PUBLIC_URL"]);
+  assert.deepEqual(names({ SMTP_URL, PUBLIC_URL: "https://example.org" }), ["MAIL_FROM"]);
+  assert.deepEqual(names({ SMTP_URL, MAIL_FROM: "noreply@example.org" }), ["PUBLIC_URL"]);
+  readConfig({ SMTP_URL, MAIL_FROM: "noreply@example.org", PUBLIC_URL: "https://example.org" });
+  // Who sends nothing needs neither.
+  readConfig({ SMTP_URL, ROLES: "api,actors,storage,stats,kv" });
 });
 
 Deno.test("A start with wrong settings names them on standard error and exits 2", async () => {
