@@ -33,6 +33,7 @@ import { Keys } from "./security/keys.ts";
 import { StoredPrincipals } from "./security/principals.ts";
 import { Secret } from "./security/secret.ts";
 import { Tokens } from "./security/tokens.ts";
+import { LoggedStorage } from "./storage/logged_storage.ts";
 import { openStorage } from "./storage/open.ts";
 import { openVk } from "./vk/open.ts";
 import { startActors } from "./workers/actors_role.ts";
@@ -114,7 +115,7 @@ export async function startNode(
   else await bus.subscribe(accountsSubject(stream.epoch), (userId) => gateway.judgeAll(userId));
 
   const storageSpec = await photoStorage(parts);
-  const storage = stack.use(openStorage(storageSpec));
+  const storage = stack.use(new LoggedStorage(openStorage(storageSpec), log));
   const vk = await openVk({ ...parts, cache });
   if (vk) stream.consume((events) => vk.fetch.absorb(events));
   const here = Promise.withResolvers<string>();

@@ -9,6 +9,7 @@ import { connectPostgres } from "../db/postgres.ts";
 import { publish, subjectOf } from "../live/publisher.ts";
 import type { Log } from "../log.ts";
 import { Secret } from "../security/secret.ts";
+import { LoggedStorage } from "../storage/logged_storage.ts";
 import { openStorage } from "../storage/open.ts";
 import { JobBell } from "./job_bell.ts";
 import { startJobs } from "./jobs_role.ts";
@@ -27,7 +28,7 @@ export async function runJobs(config: Config, log: Log, stopped: Promise<void>):
   const bell = stack.use(new JobBell(bus, epoch, log));
   const parts = { config, log, secret, sql, stack, bell, publicUrl: () => Promise.resolve(config.PUBLIC_URL!) };
   const storageSpec = await photoStorage(parts);
-  const storage = stack.use(openStorage(storageSpec));
+  const storage = stack.use(new LoggedStorage(openStorage(storageSpec), log));
   const { heard } = await startJobs({
     ...parts,
     storageSpec,
