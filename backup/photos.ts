@@ -32,8 +32,8 @@ export async function* namedFiles(photos: Readable, columns: readonly string[]):
 export interface CopiedFiles {
   count: number;
   bytes: number;
-  /** Named, and not there any more. */
-  gone: number;
+  /** Named, and not in the storage. */
+  gone: string[];
 }
 
 /** Copies the named files to `folder`; tells of each that was copied. */
@@ -43,11 +43,11 @@ export async function copyFiles(
   folder: string,
   onFile: (key: string, stored: Stored) => Promise<void> | void,
 ): Promise<CopiedFiles> {
-  const copied: CopiedFiles = { count: 0, bytes: 0, gone: 0 };
+  const copied: CopiedFiles = { count: 0, bytes: 0, gone: [] };
   await eachAtOnce(named, async ({ key, instead }) => {
     const stored = await copyFile(storage, key, key, folder) ??
       (instead === undefined ? undefined : await copyFile(storage, instead, key, folder));
-    if (!stored) return void copied.gone++;
+    if (!stored) return void copied.gone.push(key);
     copied.count++;
     copied.bytes += stored.bytes;
     await onFile(key, stored);

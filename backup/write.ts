@@ -1,11 +1,13 @@
 import type { Config } from "../config.ts";
+import { neededFiles } from "../db/files.ts";
+import { openDatabase } from "../tasks/database.ts";
 import { openStorage } from "../storage/open.ts";
 import { syncFolder } from "../storage/sync_folder.ts";
 import { Secret } from "../security/secret.ts";
 import { Log } from "../log.ts";
 import { runningStorage } from "../workers/services.ts";
 import { FILE_LIST, FORMAT, LEFT_OUT, MANIFEST, type Manifest, SECRET_FILE, tableFile } from "./manifest.ts";
-import { copyFiles, listed, namedFiles } from "./photos.ts";
+import { type CopiedFiles, copyFiles, listed, namedFiles } from "./photos.ts";
 import { takeSnapshot } from "./source.ts";
 import { measure, readTable, writeFile, writeTable } from "./stored_file.ts";
 
@@ -21,12 +23,17 @@ export interface Watcher {
  * Writes a backup to `folder`, by the way of `<folder>.partial`: what has the name is whole. Throws where the folder exists, and
  * what to tell the person otherwise.
  */
-export async function writeBackup(config: Config, folder: string, watcher: Watcher): Promise<Manifest> {
+export async function writeBackup(
+  config: Config,
+  folder: string,
+  watcher: Watcher,
+  { allowMissing = false } = {},
+): Promise<Manifest> {
   if (await exists(folder)) throw new Error(`"${folder}" exists already`);
   const partial = `${folder}.partial`;
   using _place = await takePlace(partial);
   try {
-    const manifest = await fill(config, partial, watcher);
+    const manifest = await fill(config, partial, watcher, allowMissing);
     await writeFile(`${partial}/${MANIFEST}`, new TextEncoder().encode(JSON.stringify(manifest, undefined, 2) + "\n"));
     for (const path of [`${partial}/tables`, `${partial}/files`, partial]) await syncFolder(path);
     await Deno.remove(`${partial}/${LOCK}`);
@@ -40,12 +47,12 @@ export async function writeBackup(config: Config, folder: string, watcher: Watch
   }
 }
 
-async function fill(config: Config, partial: string, watcher: Watcher): Promise<Manifest> {
+async function fill(config: Config, partial: string, watcher: Watcher, allowMissing: boolean): Promise<Manifest> {
   for (const name of ["tables", "files"]) await Deno.mkdir(`${partial}/${name}`, { mode: 0o700 });
   // Before the tables, which are sealed under it: the first start makes it before them.
   const secret = await copySecret(config, partial);
   const tables = await copyTables(config, partial, watcher);
-  const photos = await copyPhotos(config, partial, tables.tables, watcher);
+  const photos = await copyPhotos(config, partial, tables.tables, watcher, allowMissing);
   return {
     format: FORMAT,
     made_at: new Date().toISOString(),
@@ -89,12 +96,13 @@ async function copyPhotos(
   partial: string,
   tables: Manifest["tables"],
   watcher: Watcher,
+  allowMissing: boolean,
 ): Promise<Manifest["photos"]> {
   await using stack = new AsyncDisposableStack();
   using list = await Deno.open(`${partial}/${FILE_LIST}`, { createNew: true, write: true, mode: 0o600 });
   const { columns, rows } = tables.photos ?? { columns: [], rows: 0 };
   const named = () => namedFiles(readTable(`${partial}/${tableFile("photos")}`), columns);
-  let copied = { count: 0, bytes: 0, gone: 0 };
+  let copied: CopiedFiles = { count: 0, bytes: 0, gone: [] };
   if (rows > 0) {
     let total = 0;
     for await (const _ of named()) total++;
@@ -107,10 +115,23 @@ async function copyPhotos(
       watcher.step();
     });
     watcher.end();
+    if (!allowMissing) await refuseMissing(config, copied);
   }
   await list.sync();
   const { sha256 } = await measure(`${partial}/${FILE_LIST}`);
-  return { ...copied, sha256 };
+  return { ...copied, gone: copied.gone.length, sha256 };
+}
+
+/** A photo may have been deleted since the tables were read; one that is still there and has no file is none to leave out in silence. */
+async function refuseMissing(config: Config, { count, gone }: CopiedFiles): Promise<void> {
+  if (gone.length === 0) return;
+  await using database = await openDatabase(config);
+  const missing = await neededFiles(database.sql, gone);
+  if (missing.length === 0) return;
+  throw new Error(
+    `${missing.length} of ${count + gone.length} files of photos are not in the storage, such as "${missing[0]}". ` +
+      "Set STORAGE_URL or S3_URL as the server has them; if the files are lost, add --allow-missing",
+  );
 }
 
 const LOCK = ".lock";

@@ -1,5 +1,5 @@
 import { CROP_JOB } from "./photos.ts";
-import type { Sql } from "./sql.ts";
+import type { Reader, Sql } from "./sql.ts";
 
 /**
  * Files that no photo owns, written outside any actor: an upload before its first byte is stored, and what the sweeper removes.
@@ -93,6 +93,18 @@ export async function knownFiles(sql: Sql, keys: readonly string[]): Promise<Set
     "file.known",
   );
   return new Set(rows.map(({ key }) => key));
+}
+
+/** Of these keys, those that a photo still needs. */
+export async function neededFiles(sql: Reader, keys: readonly string[]): Promise<string[]> {
+  const rows = await sql.query<{ key: string }>(
+    `select k as key from unnest($1::text[]) k
+    where exists (select from photos f where f.key = split_part(k, '.', 1) and f.state = 'ready')
+      or exists (select from photos f where f.staged_key = k and f.state <> 'ready')`,
+    [[...keys]],
+    "file.needed",
+  );
+  return rows.map(({ key }) => key);
 }
 
 /** The files that must exist, by the key of their photo, after one and in its order. */

@@ -67,7 +67,7 @@ export async function runStorage(config: Config, log: Log, stopped: Promise<void
 export async function photoStorage({ config, log, secret, stack }: Omit<ServiceParts, "sql">): Promise<StorageSpec> {
   if (config.S3_URL !== undefined) return { kind: "s3", url: config.S3_URL };
   const token = storageToken(secret);
-  if (!config.ROLES.includes("storage")) return { kind: "rest", url: config.STORAGE_URL!, token };
+  if (config.STORAGE_URL !== undefined) return { kind: "rest", url: config.STORAGE_URL, token };
   const child = stack.use(
     await startStorageChild({
       folder: storageFolder(config),
@@ -85,7 +85,7 @@ export async function photoStorage({ config, log, secret, stack }: Omit<ServiceP
 /** The same for a task: the service of the server that runs, or one of its own where none does. */
 export async function runningStorage(parts: Omit<ServiceParts, "sql">): Promise<StorageSpec> {
   const { config, secret } = parts;
-  const own = config.S3_URL === undefined && config.ROLES.includes("storage");
+  const own = config.S3_URL === undefined && config.STORAGE_URL === undefined;
   // Only what holds the folder's lock is told the token: an address alone may be somebody else's by now.
   if (!own || !await isInUse(storageFolder(config))) return await photoStorage(parts);
   return { kind: "rest", url: await Deno.readTextFile(addressFile(config)), token: storageToken(secret) };
@@ -122,7 +122,9 @@ export async function letters(
 export function statistics(
   { config, log, sqlSocket, stack, apiUrl }: Omit<ServiceParts, "sql" | "secret"> & { apiUrl: Promise<string> },
 ): StatsClient {
-  if (!config.ROLES.includes("stats")) return stack.use(new StatsClient(() => Promise.resolve(config.STATS_URL)));
+  if (config.STATS_URL !== undefined || !config.ROLES.includes("stats")) {
+    return stack.use(new StatsClient(() => Promise.resolve(config.STATS_URL)));
+  }
   // Nobody waits for it: without statistics all else is well.
   const child = apiUrl.then((apiUrl) =>
     startStatsChild({

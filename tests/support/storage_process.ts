@@ -10,11 +10,15 @@ export class StorageProcess implements AsyncDisposable {
   url = "";
   #child: Deno.ChildProcess | undefined;
 
-  private constructor(readonly folder: string, private readonly maxEntries: number) {}
+  private constructor(
+    readonly folder: string,
+    private readonly maxEntries: number,
+    private readonly token: string,
+  ) {}
 
-  static async start({ maxEntries = 1000 } = {}): Promise<StorageProcess> {
+  static async start({ maxEntries = 1000, token = TOKEN } = {}): Promise<StorageProcess> {
     const folder = await Deno.makeTempDir({ prefix: "rookery-storage-" });
-    const process = new StorageProcess(folder, maxEntries);
+    const process = new StorageProcess(folder, maxEntries, token);
     try {
       await process.restart();
     } catch (error) {
@@ -25,7 +29,7 @@ export class StorageProcess implements AsyncDisposable {
   }
 
   /** A client of it; the caller closes it. */
-  client({ token = TOKEN, answerMs = 10_000 } = {}): RestStorage {
+  client({ token = this.token, answerMs = 10_000 } = {}): RestStorage {
     return new RestStorage({ url: this.url, token, answerMs });
   }
 
@@ -38,7 +42,7 @@ export class StorageProcess implements AsyncDisposable {
         STORAGE_PORT: this.url === "" ? "0" : new URL(this.url).port,
         STORAGE_FOLDER: this.folder,
         STORAGE_MAX_ENTRIES: String(this.maxEntries),
-        STORAGE_TOKEN: TOKEN,
+        STORAGE_TOKEN: this.token,
       },
       stdin: "piped",
       stdout: "piped",
