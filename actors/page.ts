@@ -1,6 +1,7 @@
 import { answerRequests, follow, type FollowState, unfollow } from "../db/follows.ts";
 import { lapsePageBlock } from "../db/moderation.ts";
 import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
+import { discardPost } from "../db/posts.ts";
 import { crops, type NewPhoto, pageAvatar, retryPhotos, type Settled, settlePhoto, settleRow } from "../db/photos.ts";
 import { blockOf } from "../render.ts";
 import type { Actor } from "./by.ts";
@@ -57,6 +58,8 @@ export type PageCommand =
   | { type: "settle_avatar"; photo: Settled }
   | { type: "remove_avatar"; by: Actor }
   | { type: "delete_post"; by: Actor; post_id: string; reason?: string }
+  /** A new post whose photos cannot be decoded, while the request that made it still waits. */
+  | { type: "discard_post"; by: Actor; post_id: string }
   | { type: "like"; by: Actor; post_id: string }
   | { type: "unlike"; by: Actor; post_id: string }
   | { type: "block"; by: Actor; reason: string; until: string; job: string; dry_run: boolean }
@@ -169,6 +172,12 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
       );
     case "delete_post":
       return removePost(state, command, at);
+    case "discard_post":
+      return commit(
+        discardPost,
+        { id: command.post_id, page_id: state.id },
+        ({ discarded }) => ({ value: { discarded } }),
+      );
   }
 }
 

@@ -301,6 +301,19 @@ ${PUBLISHING}`,
     'empty', coalesce(j.empty, false)) as result from turns t left join judged j on j.turn = t.turn`,
 });
 
+/**
+ * Takes a failed post back as if it had never been: nobody but its author could see it, and nobody was told. The receipt of the request
+ * that made it bears its id and goes with it, so that its Idempotency-Key is free again as after any refusal.
+ */
+export const discardPost = defineCommit<{ id: string; page_id: string }, { discarded: boolean }>("post.discard", {
+  columns: "id uuid, page_id uuid",
+  body: `removed as (
+  delete from posts p using turns t where p.id = t.id and p.page_id = t.page_id and p.state = 'failed' returning p.id),
+forgotten as (delete from receipts r using removed x where r.id = x.id)`,
+  select: `select t.turn, jsonb_build_object('discarded', exists (select from removed r where r.id = t.id)) as result
+  from turns t`,
+});
+
 export interface DeletePostRow extends ByRow {
   id: string;
   page_id: string;

@@ -22,6 +22,20 @@ export class ImageRefused extends Error {
   }
 }
 
+/** What the file itself is to blame for, in the words of a refusal: another try with it would come to the same. */
+const REFUSALS: Record<string, { rule: string; message: string }> = {
+  "no-image": {
+    rule: "no_image",
+    message: "Expected a JPEG, PNG or WebP picture that can be decoded, got one that is broken or breaks off",
+  },
+  "too-many-pixels": { rule: "pixels", message: `Expected at most ${MOST_PIXELS} pixels` },
+};
+
+/** The rule that a photo's `problem` stands for; undefined where the file is not to blame. */
+export function refusalOf(problem: string): { rule: string; message: string } | undefined {
+  return Object.hasOwn(REFUSALS, problem) ? REFUSALS[problem] : undefined;
+}
+
 /** Width and height as the picture is meant to be seen. */
 export function oriented({ width, height, orientation }: Probe): { width: number; height: number } {
   return orientation >= 5 ? { width: height, height: width } : { width, height };

@@ -3,6 +3,7 @@ import type { PageCommand } from "../actors/page.ts";
 import type { UserCommand } from "../actors/user.ts";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../errors.ts";
+import { refusalOf } from "../images/picture.ts";
 import { READY_WITHIN_MS } from "../images/waiting.ts";
 import type { Caller } from "../security/principals.ts";
 import { answer, type Api, endpoint } from "./http/endpoint.ts";
@@ -106,9 +107,11 @@ async function changed(
 ): Promise<boolean> {
   const [photo] = await received.photos([upload]);
   await stage(photo!);
-  const { done, problem } = await ctx.photos.waiting.until([photo!.id], READY_WITHIN_MS);
-  if (problem !== null) throw new AppError("photo-unreadable", `The photo could not be read: ${problem}`);
-  return done;
+  const { done, failed: [failed] } = await ctx.photos.waiting.until([photo!.id], READY_WITHIN_MS);
+  if (!failed) return done;
+  const refusal = refusalOf(failed.problem);
+  const detail = `The photo could not be read: ${failed.problem}`;
+  throw new AppError("photo-unreadable", detail, refusal && { errors: [{ path: received.pathOf(0), ...refusal }] });
 }
 
 function ownProfile(caller: Caller, id: string): void {

@@ -6,12 +6,13 @@ import { sequencerState } from "../db/events.ts";
 import { likedPosts, pageOfPost, postById, type PostRow, postsOfPage, repliesTo, unreadyPosts } from "../db/posts.ts";
 import { accountsByLogin } from "../db/users.ts";
 import { AppError } from "../errors.ts";
-import { READY_WITHIN_MS } from "../images/waiting.ts";
+import { refusalOf } from "../images/picture.ts";
+import { type FailedPhoto, READY_WITHIN_MS } from "../images/waiting.ts";
 import { newId } from "../security/ids.ts";
 import { foldName } from "../security/folding.ts";
 import type { Caller } from "../security/principals.ts";
 import { type Answer, answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
-import type { UploadRules } from "./http/uploads.ts";
+import type { Received, UploadRules } from "./http/uploads.ts";
 import { openPage, openPosts, ownPage, pageId, pageParams } from "./pages.ts";
 import { renderPost } from "../render.ts";
 import * as schemas from "./schemas.ts";
@@ -82,7 +83,10 @@ export function postRoutes(api: Api): void {
   }, async ({ ctx, caller, params, body, receipt, received }) => {
     const page = await pageId(ctx, params.id);
     const id = receipt?.id ?? newId();
-    if (receipt?.result) return await whenReady(ctx, caller, await visiblePost(ctx, caller, id));
+    if (receipt?.result) {
+      const refuse = refusing(ctx, caller, { page, id }, received!);
+      return await whenReady(ctx, caller, await visiblePost(ctx, caller, id), refuse);
+    }
     const post: NewPost = {
       id,
       text: body.text ?? "",
@@ -97,7 +101,7 @@ export function postRoutes(api: Api): void {
       { receipt: receipt?.id },
     );
     if (post.photos.length === 0) return { status: 201, json, headers: locationOf(id) };
-    return await photosReady(ctx, caller, { id, photos: post.photos });
+    return await photosReady(ctx, caller, { id, photos: post.photos }, refusing(ctx, caller, { page, id }, received!));
   });
 
   endpoint(api, {
@@ -290,17 +294,25 @@ export async function visiblePost(ctx: AppContext, caller: Caller, id: string): 
   throw new AppError("not-found", `There is no post "${id}"`);
 }
 
-async function whenReady(ctx: AppContext, caller: Caller, row: PostRow): Promise<Answer> {
-  return row.state === "ready" ? answer(201, renderPost(row), locationOf(row.id)) : await photosReady(ctx, caller, row);
+async function whenReady(
+  ctx: AppContext,
+  caller: Caller,
+  row: PostRow,
+  onFailed?: (failed: readonly FailedPhoto[]) => Promise<void>,
+): Promise<Answer> {
+  if (row.state === "ready") return answer(201, renderPost(row), locationOf(row.id));
+  return await photosReady(ctx, caller, row, onFailed);
 }
 
-/** Waits a while for a post's photos: 201 when it is ready, 202 where it is not, or has failed. */
+/** Waits a while for a post's photos: 201 when it is ready, 202 where it is not, or has failed; unless the latter is refused. */
 async function photosReady(
   ctx: AppContext,
   caller: Caller,
   { id, photos }: { id: string; photos: readonly { id: string }[] },
+  onFailed?: (failed: readonly FailedPhoto[]) => Promise<void>,
 ): Promise<Answer> {
-  await ctx.photos.waiting.until(photos.map(({ id }) => id), READY_WITHIN_MS);
+  const { failed } = await ctx.photos.waiting.until(photos.map(({ id }) => id), READY_WITHIN_MS);
+  await onFailed?.(failed);
   // As after any write: what is answered is known to this node's feeds.
   await ctx.stream.applied((await sequencerState(ctx.sql)).seq);
   const now = await visiblePost(ctx, caller, id);
@@ -311,6 +323,26 @@ async function photosReady(
 function goneOrThrow(error: unknown): object {
   if (error instanceof AppError && error.code === "not-found") return NOT_LIKED;
   throw error;
+}
+
+/** Of a new post: where a file of its own cannot be decoded, the post is undone as if it had never been taken, and the field named. */
+function refusing(
+  ctx: AppContext,
+  caller: Caller,
+  { page, id }: { page: string; id: string },
+  received: Received,
+): (failed: readonly FailedPhoto[]) => Promise<void> {
+  return async (failed) => {
+    const errors = failed.flatMap(({ index, problem }) => {
+      const refusal = refusalOf(problem);
+      return refusal ? [{ path: received.pathOf(index), ...refusal }] : [];
+    });
+    if (errors.length === 0) return;
+    const command = { type: "discard_post", by: caller, post_id: id } as PageCommand;
+    // Its owner may have mended it in this very moment: then it stays.
+    const { discarded } = await ctx.actors.ask<{ discarded: boolean }>({ kind: "page", id: page }, command);
+    if (discarded) throw new AppError("validation", undefined, { errors });
+  };
 }
 
 function locationOf(id: string): Record<string, string> {

@@ -84,7 +84,8 @@ export class Received implements AsyncDisposable {
     public value: unknown,
     /** What the same request has again: for its Idempotency-Key. */
     public content: string,
-    private readonly pathOf: (index: number) => string,
+    /** The field that a refusal of a photo names, by its place. */
+    public readonly pathOf: (index: number) => string,
     private readonly staging: Staging,
     private readonly staged: StagedPhoto[],
     private readonly place?: Disposable,

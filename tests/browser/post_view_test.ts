@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
 import type { Page } from "playwright-core";
 import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
+import { failedPost } from "../support/failed_post.ts";
 import { jpegOf } from "../support/pictures.ts";
 
 const app = sharedApp();
@@ -107,13 +107,13 @@ Deno.test({
     await page.goto(app.url);
     await signIn(page, person);
     const whole = await jpegOf(900, 700);
-    await page.locator("#write textarea").fill("Half a picture");
-    await page.locator("#write [name=photos]").setInputFiles([{
-      name: "half.jpg",
-      mimeType: "image/jpeg",
-      buffer: Buffer.from(whole.subarray(0, whole.length / 2)),
-    }]);
-    await page.getByRole("button", { name: "Post", exact: true }).click();
+    await failedPost(
+      app,
+      { ...person, token: await tokenOf(page) },
+      "Half a picture",
+      whole.subarray(0, whole.length / 2),
+    );
+    await page.reload();
     const item = page.locator("#unready-posts li", { hasText: "Half a picture" });
     await item.getByText("A picture cannot be read").waitFor();
     const retried = page.waitForResponse((response) => response.url().endsWith("/retry"));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { eventually, type Person, sharedApp } from "../support/app.ts";
+import { failedPost } from "../support/failed_post.ts";
 import { jpegOf, pngOf, webpOf } from "../support/pictures.ts";
 
 const app = sharedApp();
@@ -97,6 +98,92 @@ Deno.test("A photo that breaks a rule is refused by its field, and nothing of th
   }
   assert.deepEqual((await app.ok("GET", `/pages/${ada.page_id}/posts`, { token: ada.token })).items, []);
   await eventually(async () => (await stored()).length <= before.length ? true : undefined, "an empty storage");
+});
+
+Deno.test("A photo that is broken behind its header is refused by its field, and it is as if there had been no post", async () => {
+  const [ada, fan] = await app.people(2);
+  await app.follow(fan!, ada!.page_id);
+  const path = `/pages/${ada!.page_id}/posts`;
+  const { token } = ada!;
+  const original = await app.post(ada!);
+  const before = await stored();
+  await using listener = await app.listen(fan!.token);
+  const half = wide.subarray(0, Math.floor(wide.length / 2));
+  const broken = { name: "b.png", data: half.toBase64() };
+  const rules = async (body: unknown) =>
+    (await app.refused("validation", "POST", path, { token, body })).errors.map(
+      ({ path, rule }: { path: string; rule: string }) => `${path} ${rule}`,
+    );
+  assert.deepEqual(await rules({ photos: [broken] }), ["photos.0.data no_image"]);
+  assert.deepEqual(await rules({ text: "Three", photos: [png, broken, png] }), ["photos.1.data no_image"]);
+  assert.deepEqual(await rules({ photos: [broken, png, broken], reply_to: original.id }), [
+    "photos.0.data no_image",
+    "photos.2.data no_image",
+  ]);
+  const cut = (await jpegOf(900, 700)).subarray(0, 9_000);
+  assert.deepEqual(await rules(form([["a.png", wide], ["b.jpg", cut]])), ["photos.1.data no_image"]);
+  for (const state of ["ready", "processing", "failed"]) {
+    const { items } = await app.ok("GET", `${path}?state=${state}`, { token });
+    assert.deepEqual(items.map(({ id }: Post) => id), state === "ready" ? [original.id] : [], state);
+  }
+  assert.equal((await app.ok("GET", `/pages/${ada!.page_id}`, { token })).post_count, 1);
+  assert.equal((await app.ok("GET", `/posts/${original.id}`, { token })).reply_count, 0);
+  await eventually(async () => (await stored()).length <= before.length ? true : undefined, "an empty storage");
+  // What the follower hears next is the next post.
+  const next = await app.post(ada!, { text: "Next" });
+  const frame = await listener.next("post.created");
+  assert.equal(frame.data.id, next.id);
+});
+
+Deno.test("After such a refusal the Idempotency-Key is free for a photo that can be decoded", async () => {
+  const ada = await app.person();
+  const path = `/pages/${ada.page_id}/posts`;
+  const headers = { "idempotency-key": crypto.randomUUID() };
+  const broken = { name: "b.png", data: wide.subarray(0, 900).toBase64() };
+  for (let i = 0; i < 2; i++) {
+    const { errors } = await app.refused("validation", "POST", path, {
+      token: ada.token,
+      headers,
+      body: { photos: [broken] },
+    });
+    assert.equal(errors[0].path, "photos.0.data");
+  }
+  const post = await app.ok("POST", path, { token: ada.token, headers, body: { photos: [png] } });
+  assert.equal((await app.ok("POST", path, { token: ada.token, headers, body: { photos: [png] } })).id, post.id);
+});
+
+Deno.test("A photo that proves broken later leaves a failed post, of which the rest can be published", async () => {
+  const ada = await app.person();
+  const { token } = ada;
+  const whole = await jpegOf(900, 700);
+  const { id, photos } = await failedPost(app, ada, "Two", whole, whole.subarray(0, 9_000));
+  assert.deepEqual(photos.map((photo: Post) => [photo.state, photo.problem]), [["ready", null], [
+    "failed",
+    "no-image",
+  ]]);
+  const again = await app.call("POST", `/posts/${id}/retry`, { token });
+  assert.deepEqual([again.status, again.body.state], [202, "failed"]);
+  const rest = await app.ok("PATCH", `/posts/${id}`, { token, body: { photos: [photos[0].id] } });
+  assert.equal(rest.state, "ready");
+  assert.equal((await app.ok("GET", "/feed", { token })).items[0].id, id);
+});
+
+Deno.test("A picture of a person or page that is broken behind its header is refused by its field", async () => {
+  const ada = await app.person();
+  const half = wide.subarray(0, Math.floor(wide.length / 2));
+  const body = new FormData();
+  body.append("file", new Blob([half as BlobPart]), "a.png");
+  for (const path of [`/users/${ada.id}/avatar`, `/pages/${ada.page_id}/avatar`]) {
+    const json = await app.refused("photo-unreadable", "PUT", path, {
+      token: ada.token,
+      body: { name: "a.png", data: half.toBase64() },
+    });
+    assert.deepEqual([json.errors[0].path, json.errors[0].rule], ["data", "no_image"]);
+    assert.equal(
+      (await app.refused("photo-unreadable", "PUT", path, { token: ada.token, body })).errors[0].path,
+      "file",
+    );
+  }
 });
 
 Deno.test("Bodies that are no whole form, have too much in them or fields of their own are refused", async () => {

@@ -1,0 +1,22 @@
+import type { NewPost, PageCommand } from "../../actors/page.ts";
+import { newId } from "../../security/ids.ts";
+import { type Body, eventually, type Person, type TestApp } from "./app.ts";
+
+/** A post of which a photo turned out to be broken when its request waited no longer. */
+export async function failedPost(app: TestApp, person: Person, text: string, ...files: Uint8Array[]): Promise<Body> {
+  const photos = await Promise.all(
+    files.map((body) => app.ctx.photos.staging.stage({ name: "a.jpg", alt: null, body, path: "photos" })),
+  );
+  const id = newId();
+  const post: NewPost = { id, text, tagged: [], tagged_logins: [], place: null, reply_to: null, photos };
+  const by = { id: person.id, role: "user" as const };
+  await app.ctx.actors.ask(
+    { kind: "page", id: person.page_id },
+    { type: "create_post", by, post } as PageCommand,
+  );
+  return await eventually(async () => {
+    const shown = await app.ok("GET", `/posts/${id}`, { token: person.token });
+    const waits = shown.photos.some(({ state }: { state: string }) => state === "processing");
+    return shown.state === "failed" && !waits ? shown : undefined;
+  }, "a failed post");
+}
