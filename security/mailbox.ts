@@ -8,7 +8,7 @@ import type { Secret } from "./secret.ts";
 
 /**
  * What finds, among any number of accounts that wait for one address, the one whose password was given, with one hash for all of them: the salt
- * follows from the address. It goes when the address is proven or withdrawn.
+ * follows from the address (docs/decisions/0018-mailbox-of-a-pending-address.md). It goes when the address is proven or withdrawn.
  */
 export function mailboxMark(secret: Pick<Secret, "mac">, email: string, password: string): Promise<string> {
   const salt = createHash("sha256").update(secret.mac("mailbox", folded(email))).digest().subarray(0, 16);
