@@ -265,7 +265,7 @@ function contradictions(config: Partial<Config>): { setting: string; message: st
   if (remote && config.REDIS_URL === undefined) {
     found.push({
       setting: "REDIS_URL",
-      message: "Expected Redis: all processes with `api` share rate limits and tickets",
+      message: "Expected Redis: all processes with `api` share rate limits",
     });
   }
   // The statistics check tokens by public keys; nothing else of theirs is secret.

@@ -17,6 +17,8 @@ export interface VkFetchOptions {
   client: VkClient;
   /** Where answers are kept. */
   cache: Cache;
+  /** This process's own, for what waits while the other is away. */
+  spare: Cache;
   secret: Secret;
   log: Log;
   /** Milliseconds an answer is given again without a question. */
@@ -112,12 +114,9 @@ export class VkFetch {
   /** Goes with the next request of this account to VK. */
   async captchaAnswered(userId: string, answer: CaptchaAnswer): Promise<void> {
     const sealed = this.#sealed("vk-captcha", JSON.stringify(answer), userId);
-    try {
-      await this.options.cache.set(captchaKey(userId), sealed, CAPTCHA_MS);
-    } catch (error) {
-      if (!(error instanceof CacheUnavailable)) throw error;
-      throw new AppError("overloaded", "The answer cannot be kept for now", { retryAfter: 1 });
-    }
+    const kept = await this.#orWithout(this.options.cache.set(captchaKey(userId), sealed, CAPTCHA_MS));
+    // Then it waits at this node only.
+    if (kept === undefined) await this.options.spare.set(captchaKey(userId), sealed, CAPTCHA_MS);
   }
 
   async #held(userId: string, target: Target): Promise<HeldToken> {
@@ -205,7 +204,9 @@ export class VkFetch {
   }
 
   async #captcha(userId: string): Promise<CaptchaAnswer | undefined> {
-    return this.#opened("vk-captcha", await this.#orWithout(this.options.cache.take(captchaKey(userId))), userId);
+    const sealed = await this.#orWithout(this.options.cache.take(captchaKey(userId))) ??
+      await this.options.spare.take(captchaKey(userId));
+    return this.#opened("vk-captcha", sealed, userId);
   }
 
   /** What VK tells of people is theirs who asked: whoever reads the cache reads nothing. */

@@ -12,6 +12,7 @@ export const FILE_LIST = "files.sha256";
 export const LEFT_OUT = {
   migrations: "in the manifest",
   nodes: "who runs at the moment",
+  used_tickets: "they live for half a minute",
   page_search: "built anew",
   user_search: "built anew",
   popular_pages: "built anew",

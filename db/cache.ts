@@ -1,5 +1,5 @@
 /**
- * Short-lived shared values: rate-limit counters and one-time tickets. Losing it loses nothing but speed, so nothing that
+ * Short-lived shared values: rate-limit counters and answers of others. Losing it loses nothing but speed, so nothing that
  * must survive lives here. Two drivers, one contract (`tests/suites/cache_suite.ts`): memory and Redis. A failing Redis
  * makes calls reject with `CacheUnavailable` within `timeout`; callers decide whether to go on without.
  */

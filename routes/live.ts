@@ -85,7 +85,7 @@ function upgrade(request: Request): ReturnType<typeof Deno.upgradeWebSocket> {
 
 async function callerOf(ctx: AppContext, request: Request, ticket: string | null): Promise<Caller> {
   if (ticket === null) return await authenticate(ctx, request.headers.get("authorization"));
-  const owner = await useTicket(ctx.cache, ticket);
+  const owner = await useTicket(ctx, ticket);
   if (!owner) throw new AppError("token-invalid", "The ticket was used, is too old, or never was");
   // The ticket stands for its session, at most 30 seconds old; the session is judged as it is now.
   const facet = await ctx.principals.facet(owner.id);

@@ -39,10 +39,11 @@ export async function metricsText(
   http: HttpStats,
   lag: LoopLag,
 ): Promise<string> {
-  const [hosts, jobs, outbox] = await Promise.all([
+  const [hosts, jobs, outbox, cache] = await Promise.all([
     bounded(ctx.actors.stats()),
     bounded(countJobs(ctx.sql)),
     bounded(eventLag(ctx.sql, ctx.stream.position)),
+    bounded(ctx.cache.get("ready")),
   ]);
   const { sockets, leaseLeftMs, stats: { frames, resets, tooSlow } } = ctx.gateway;
   return [
@@ -62,6 +63,7 @@ export async function metricsText(
       ? []
       : [metric("gauge", "outbox_events", "Committed events without a place in the order", outbox)]),
     metric("gauge", "bus_connected", "1 while the bus is connected", Number(ctx.bus.connected)),
+    metric("gauge", "cache_reachable", "1 while the cache answers", Number(cache !== undefined)),
     metric("counter", "password_hashes_total", "Hashes of passwords, made or compared", hashes()),
     processMetrics(http, lag),
   ].join("");

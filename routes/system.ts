@@ -9,6 +9,9 @@ const CHECK_MS = 1_000;
 
 type Check = "ok" | "failed";
 
+/** Without these a node answers all the same, only slower: limits are counted alone, and events come from the ledger. */
+const DISPENSABLE: ReadonlySet<string> = new Set(["cache", "bus", "stream"]);
+
 /** What machines ask a node: whether it lives, whether to send it work, how its tokens are checked, how it does. */
 export function systemRoutes({ app, ctx, stats }: Pick<Api, "app" | "ctx" | "stats">): void {
   healthRoutes(app, ctx, () => checkParts(ctx));
@@ -37,9 +40,11 @@ function healthRoutes(app: Hono, ctx: ServiceContext, look: () => Promise<Record
 
   app.get("/readyz", async () => {
     const checks = await look();
-    const ready = !ctx.draining && Object.values(checks).every((check) => check === "ok");
-    const status = ctx.draining ? "draining" : ready ? "ready" : "not-ready";
-    return json(ready ? 200 : 503, { status, checks }, ready ? {} : { "retry-after": "1" });
+    const failed = Object.keys(checks).filter((part) => checks[part] === "failed");
+    const useless = ctx.draining || failed.some((part) => !DISPENSABLE.has(part));
+    const status = ctx.draining ? "draining" : useless ? "not-ready" : failed.length > 0 ? "degraded" : "ready";
+    const body = { status, checks, ...(status === "degraded" ? { degraded: failed } : {}) };
+    return json(useless ? 503 : 200, body, useless ? { "retry-after": "1" } : {});
   });
 }
 

@@ -1,35 +1,58 @@
-import { createHash, randomBytes } from "node:crypto";
-import { type Cache, CacheUnavailable } from "../db/cache.ts";
-import { AppError } from "../errors.ts";
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import type { Sql } from "../db/sql.ts";
+import { useTicketOnce } from "../db/tickets.ts";
+import type { Secret } from "./secret.ts";
 
 /** Milliseconds a ticket waits for its one use. */
 const TTL_MS = 30_000;
+const PURPOSE = "ticket";
+const MAX_LENGTH = 512;
+const Ticket = z.object({ id: z.uuid(), sid: z.uuid(), expires: z.number() });
 
-/** A browser cannot send a header with a WebSocket; a ticket in the URL stands for the session, once. */
-export async function newTicket(cache: Cache, { id, sid }: { id: string; sid: string }): Promise<string> {
-  const ticket = randomBytes(24).toString("base64url");
-  await reachable(cache.set(keyOf(ticket), JSON.stringify({ id, sid }), TTL_MS));
-  return ticket;
+export interface TicketOwner {
+  id: string;
+  sid: string;
+}
+
+/**
+ * A browser cannot send a header with a WebSocket; a ticket in the URL stands for the session, once. It is sealed and says itself
+ * whose it is, so that making one needs neither cache nor database; that it was used is written down in Postgres, which whoever
+ * listens needs anyway: with a cache that comes and goes, a ticket could be used once in it and once without.
+ */
+export function newTicket(secret: Pick<Secret, "seal">, { id, sid }: TicketOwner): string {
+  const text = JSON.stringify({ id, sid, expires: Date.now() + TTL_MS });
+  return secret.seal(PURPOSE, new TextEncoder().encode(text), "")
+    .toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
 /** Whose ticket it was; undefined when it was used, is too old or never was. */
-export async function useTicket(cache: Cache, ticket: string): Promise<{ id: string; sid: string } | undefined> {
-  const value = await reachable(cache.take(keyOf(ticket)));
-  return value === null ? undefined : JSON.parse(value);
+export async function useTicket(
+  { secret, sql }: { secret: Pick<Secret, "open">; sql: Sql },
+  ticket: string,
+): Promise<TicketOwner | undefined> {
+  const sealed = bytesOf(ticket);
+  const owner = sealed && opened(secret, sealed);
+  if (!owner || owner.expires <= Date.now()) return undefined;
+  // Of its bytes, since they can be spelled in more than one way.
+  const hash = createHash("sha256").update(sealed).digest("base64url");
+  return await useTicketOnce(sql, hash, new Date(owner.expires)) ? owner : undefined;
 }
 
-/** Only a hash is kept, so that what leaks from the cache opens nothing. */
-function keyOf(ticket: string): string {
-  return `ticket:${createHash("sha256").update(ticket).digest("base64url")}`;
-}
-
-async function reachable<T>(call: Promise<T>): Promise<T> {
+function bytesOf(ticket: string): Uint8Array | undefined {
+  if (ticket.length > MAX_LENGTH) return undefined;
   try {
-    return await call;
-  } catch (error) {
-    if (error instanceof CacheUnavailable) {
-      throw new AppError("overloaded", "Tickets are out of reach", { retryAfter: 1 });
-    }
-    throw error;
+    return Uint8Array.fromBase64(ticket, { alphabet: "base64url" });
+  } catch {
+    return undefined;
+  }
+}
+
+function opened(secret: Pick<Secret, "open">, sealed: Uint8Array): z.output<typeof Ticket> | undefined {
+  try {
+    return Ticket.parse(JSON.parse(new TextDecoder().decode(secret.open(PURPOSE, sealed, ""))));
+  } catch {
+    // Made up, changed, or of another secret.
+    return undefined;
   }
 }

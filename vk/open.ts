@@ -49,5 +49,6 @@ export async function openVk({ config, log, secret, sql, cache, stack }: Parts):
     }),
   );
   const answers = REDIS_URL === undefined ? stack.use(new MemoryCache(MOST_ANSWERS)) : cache;
-  return { vault, fetch: new VkFetch({ vault, client, cache: answers, secret, log }), fakeUrl };
+  const spare = stack.use(new MemoryCache(MOST_ANSWERS));
+  return { vault, fetch: new VkFetch({ vault, client, cache: answers, spare, secret, log }), fakeUrl };
 }

@@ -9,6 +9,7 @@ import { sweepPairs } from "../db/kv.ts";
 import { deleteOldReceipts } from "../db/receipts.ts";
 import { deleteExpiredSessions } from "../db/sessions.ts";
 import { forgetNodes } from "../db/nodes.ts";
+import { forgetTickets } from "../db/tickets.ts";
 import { forgetSpellings, SPELLINGS_AT_ONCE } from "../db/spellings.ts";
 
 const EVERY_MS = 60_000;
@@ -38,6 +39,7 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
       await deleteOldReceipts(ctx.sql);
       await deleteExpiredSessions(ctx.sql);
       await forgetNodes(ctx.sql);
+      await forgetTickets(ctx.sql);
       while (!closed && await forgetNotifications(ctx.sql, NOTIFICATIONS_MS, ROWS_AT_ONCE) === ROWS_AT_ONCE);
       while (!closed && await forgetDeliveries(ctx.sql, DELIVERIES_MS, ROWS_AT_ONCE) === ROWS_AT_ONCE);
       await cropForgotten(ctx.sql);

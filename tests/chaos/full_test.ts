@@ -66,9 +66,8 @@ fullTest("Redis and NATS: killed and wiped under load, they cost no write and no
     await redis.kill();
     await grown(40);
     const ticket = await person.call("POST", "/feed/ticket");
-    assert.deepEqual([ticket.status, ticket.headers.has("retry-after")], [503, true], "tickets live in Redis");
+    assert.equal(ticket.status, 200, "a browser can listen without Redis");
     await redis.restart({ wipe: true });
-    await until("tickets are given again", async () => (await person.call("POST", "/feed/ticket")).status === 200);
     await nats.kill();
     await grown(40);
     await nats.restart();

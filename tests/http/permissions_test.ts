@@ -282,8 +282,12 @@ Deno.test("Every declared endpoint is in the table of permissions, and nothing e
   assert.deepEqual(Object.keys(TABLE).sort(), [...new Set([...declared, "get /feed/live"])].sort());
 });
 
+/** `tests/chaos/away_test.ts` has the answers compared while these servers are gone; pictures to be cropped wait for them. */
+const killed = Deno.env.get("TEST_KILLED")?.split(" ") ?? [];
+
 for (const [call, row] of Object.entries(TABLE)) {
-  Deno.test(`${call.toUpperCase().replace(/ .*/, "")} ${call.split(" ")[1]} answers each caller as it should`, async () => {
+  const name = `${call.toUpperCase().replace(/ .*/, "")} ${call.split(" ")[1]} answers each caller as it should`;
+  Deno.test(name, { ignore: killed.length > 0 && call.endsWith("/avatar") }, async () => {
     const world = await theWorld();
     const [method, template] = call.split(" ") as [string, string];
     const got: Record<string, string> = {};
@@ -328,6 +332,10 @@ async function made(name: CallerName): Promise<Person | undefined> {
   return person;
 }
 
+function takeAway(): void {
+  for (const pid of killed) Deno.kill(Number(pid), "SIGKILL");
+}
+
 let world: Promise<World> | undefined;
 function theWorld(): Promise<World> {
   return world ??= (async () => {
@@ -344,6 +352,7 @@ function theWorld(): Promise<World> {
     const post = await app.post(owner, {}, page.id);
     const pictured = await app.post(owner, { photos: [PICTURE] }, page.id);
     assert.equal(pictured.state, "ready");
+    takeAway();
     return {
       callers,
       owner,

@@ -1,0 +1,20 @@
+import type { Sql } from "./sql.ts";
+
+/** Of many who use a ticket, at whatever node, one is told `true`. */
+export async function useTicketOnce(sql: Sql, id: string, expiresAt: Date): Promise<boolean> {
+  const rows = await sql.query(
+    "insert into used_tickets (id, expires_at) values ($1, $2) on conflict do nothing returning id",
+    [id, expiresAt.toISOString()],
+    "ticket.use",
+  );
+  return rows.length > 0;
+}
+
+/** Those too old by any node's clock. */
+export async function forgetTickets(sql: Sql): Promise<void> {
+  await sql.query(
+    "delete from used_tickets where expires_at < now() - interval '10 minutes'",
+    [],
+    "ticket.forget",
+  );
+}
