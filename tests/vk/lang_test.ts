@@ -37,6 +37,7 @@ Deno.test("Every call names the language, those of one execute share it, and ans
     },
     client: vk.client,
     cache,
+    spare: cache,
     secret: new Secret("s".repeat(32)),
     log: new Log("error"),
   });
