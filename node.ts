@@ -164,7 +164,7 @@ export async function startNode(
   const proxies = new TrustedProxies(config.TRUSTED_PROXIES, config.PUBLIC_URL);
   const server = stack.use(serveHttp(
     { hostname: config.HOST, port: config.PORT, log },
-    (request, peer) => api.app.fetch(request, proxies.origin(request.headers, peer)),
+    (request, address, peer) => api.app.fetch(request, { ...proxies.origin(request.headers, address), peer }),
   ));
   const url = config.PUBLIC_URL ??
     `http://${

@@ -4,6 +4,9 @@ import { type Clock, LikesPace } from "./likes_pace.ts";
 export const QUEUE_BOUND = 1024 * 1024;
 /** Messages a listener may send: it has nothing to say, so a chatty one is a mistake or worse. */
 const CHATTER_BOUND = 64;
+/** Characters of one of them, or bytes. */
+const MAX_MESSAGE = 1_024;
+export const TOO_LONG = "a listener's messages are short";
 
 /** The part of a WebSocket that is needed here. */
 export interface Socket {
@@ -19,6 +22,7 @@ export const CLOSE = {
   tooSlow: 4408,
   restarting: 1012,
   policy: 1008,
+  tooLong: 1009,
 } as const;
 
 /** One open socket of one session, and what it listens to. */
@@ -83,8 +87,10 @@ export class Connection {
     return this.#pace.flushed();
   }
 
-  heard(): void {
-    if (++this.#chatter > CHATTER_BOUND) this.close(CLOSE.policy, "listeners have nothing to say");
+  /** The peer has sent a message of this length. */
+  heard(length: number): void {
+    if (length > MAX_MESSAGE) this.close(CLOSE.tooLong, TOO_LONG);
+    else if (++this.#chatter > CHATTER_BOUND) this.close(CLOSE.policy, "listeners have nothing to say");
   }
 
   close(code: number, reason: string): void {

@@ -2,15 +2,18 @@ import type { AppContext } from "../context.ts";
 import { AppError } from "../errors.ts";
 import { decodeLiveCursor } from "../live/cursor.ts";
 import { HEARTBEAT_S } from "../live/gateway.ts";
-import type { Connection } from "../live/connection.ts";
+import { CLOSE, type Connection, TOO_LONG } from "../live/connection.ts";
 import type { Caller } from "../security/principals.ts";
 import { useTicket } from "../security/tickets.ts";
 import { authenticate } from "./http/authenticate.ts";
 import { addressOf, type Api, newRequestId, PREFIX } from "./http/endpoint.ts";
+import type { Peer } from "./http/connections.ts";
 import { problem } from "./http/problem.ts";
 
-/** Sockets one account may hold open (`docs/limits.md`). */
+/** Sockets one account may hold open, one whose e-mail is not verified, and one address (`docs/limits.md`). */
 const SOCKETS_BOUND = 16;
+const MAX_UNVERIFIED_SOCKETS = 2;
+const MAX_ADDRESS_SOCKETS = 1_000;
 /** However a handshake ends, its place is free again after this time. */
 const HANDSHAKE_MS = 10_000;
 
@@ -19,6 +22,8 @@ export function liveRoute(api: Api): void {
   const { app, ctx } = api;
   /** Sockets on their way, by account: many may ask at once, before the first of them is open. */
   const opening = new Map<string, number>();
+  const openingFrom = new Map<string, number>();
+  const openFrom = new Map<string, number>();
   app.get(`${PREFIX}/feed/live`, async (c) => {
     try {
       if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
@@ -28,21 +33,33 @@ export function liveRoute(api: Api): void {
       const cursor = text === undefined ? undefined : decodeLiveCursor(text);
       if (c.req.header("upgrade")?.toLowerCase() !== "websocket") throw new AppError("upgrade-required");
       if (!ctx.gateway.takes) throw new AppError("overloaded", "This node takes no listeners now", { retryAfter: 1 });
-      if (ctx.gateway.socketsOf(caller.id) + (opening.get(caller.id) ?? 0) >= SOCKETS_BOUND) {
-        throw new AppError("rate-limited", `Expected at most ${SOCKETS_BOUND} open sockets`, { retryAfter: 5 });
-      }
+      const mayHold = caller.verified || !ctx.config.REQUIRE_VERIFIED_EMAIL ? SOCKETS_BOUND : MAX_UNVERIFIED_SOCKETS;
+      if (ctx.gateway.socketsOf(caller.id) + (opening.get(caller.id) ?? 0) >= mayHold) throw tooMany(mayHold);
+      const address = addressOf(c);
+      const from = (openFrom.get(address) ?? 0) + (openingFrom.get(address) ?? 0);
+      if (ctx.config.RATE_LIMITS && from >= MAX_ADDRESS_SOCKETS) throw tooMany(MAX_ADDRESS_SOCKETS);
       const { socket, response } = upgrade(c.req.raw);
-      const opened = countUntilOpened(opening, caller.id);
+      const endings = [countUntilOpened(opening, caller.id), countUntilOpened(openingFrom, address)];
+      const opened = () => endings.forEach((end) => end());
+      const { peer } = (c.env ?? {}) as { peer?: Peer };
+      if (peer) peer.flooded = () => close(socket);
+      let isOpen = false;
       let joined: Promise<Connection> | undefined;
       const leave = () => {
         opened();
+        if (isOpen) countDown(openFrom, address);
+        isOpen = false;
         void joined?.then((connection) => ctx.gateway.leave(connection));
       };
       socket.onopen = () => {
+        isOpen = true;
+        openFrom.set(address, (openFrom.get(address) ?? 0) + 1);
         joined = ctx.gateway.join(socket, caller, cursor, () => stillValid(ctx, caller));
         opened();
       };
-      socket.onmessage = () => void joined?.then((connection) => connection.heard());
+      socket.onmessage = ({ data }: MessageEvent<string | Blob | ArrayBuffer>) => {
+        void joined?.then((connection) => connection.heard(lengthOf(data)));
+      };
       socket.onclose = leave;
       socket.onerror = leave;
       return response;
@@ -65,13 +82,33 @@ function countUntilOpened(opening: Map<string, number>, user: string): () => voi
     clearTimeout(timer);
     if (!counted) return;
     counted = false;
-    const left = opening.get(user)! - 1;
-    if (left > 0) opening.set(user, left);
-    else opening.delete(user);
+    countDown(opening, user);
   };
   let counted = true;
   const timer = setTimeout(done, HANDSHAKE_MS);
   return done;
+}
+
+function countDown(counts: Map<string, number>, key: string): void {
+  const left = counts.get(key)! - 1;
+  if (left > 0) counts.set(key, left);
+  else counts.delete(key);
+}
+
+function tooMany(most: number): AppError {
+  return new AppError("rate-limited", `Expected at most ${most} open sockets`, { retryAfter: 5 });
+}
+
+function lengthOf(data: string | Blob | ArrayBuffer): number {
+  return typeof data === "string" ? data.length : data instanceof Blob ? data.size : data.byteLength;
+}
+
+function close(socket: WebSocket): void {
+  try {
+    socket.close(CLOSE.tooLong, TOO_LONG);
+  } catch {
+    // Closing already.
+  }
 }
 
 function upgrade(request: Request): ReturnType<typeof Deno.upgradeWebSocket> {

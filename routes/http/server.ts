@@ -1,5 +1,5 @@
 import type { Log } from "../../log.ts";
-import { Connections } from "./connections.ts";
+import { Connections, type Peer } from "./connections.ts";
 
 export interface HttpServer extends Disposable {
   readonly addr: Deno.NetAddr;
@@ -17,7 +17,7 @@ export interface HttpServerOptions {
 /** Serves HTTP, and lets go of connections that bring nothing. */
 export function serveHttp(
   { hostname, port, log }: HttpServerOptions,
-  handler: (request: Request, address: string) => Response | Promise<Response>,
+  handler: (request: Request, address: string, peer?: Peer) => Response | Promise<Response>,
 ): HttpServer {
   const server = Deno.serve({ hostname, port, onListen: () => {}, onError: (error) => failed(error, log) }, async (
     request,
@@ -31,7 +31,7 @@ export function serveHttp(
       peer.lastAt = Date.now();
     };
     completed.then(ended, ended);
-    const response = await handler(request, remoteAddr.hostname);
+    const response = await handler(request, remoteAddr.hostname, peer);
     connections!.answered(peer, request, response.status);
     return response;
   });

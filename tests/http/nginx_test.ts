@@ -1,7 +1,8 @@
 /** What the README's nginx block does for a node behind it. Each loopback address is a caller of its own. */
 import assert from "node:assert/strict";
-import { registration, sharedApp, type TestApp } from "../support/app.ts";
+import { eventually, registration, sharedApp, type TestApp } from "../support/app.ts";
 import { Listener } from "../support/listener.ts";
+import { half, RawHttp } from "../support/raw_http.ts";
 import { hasNginx, startNginx } from "../support/servers.ts";
 
 const app = sharedApp({ RATE_LIMITS: "on", TRUSTED_PROXIES: "127.0.0.1", NATS_URL: "", REDIS_URL: "" });
@@ -88,3 +89,30 @@ Deno.test("Behind nginx the Idempotency-Key of one caller is not that of another
   assert.equal(await post("127.0.0.6", `${nginx.url}/api/v1/users`, call()), 201);
   assert.equal(await post("127.0.0.5", `${nginx.url}/api/v1/users`, call()), 422);
 });
+
+Deno.test(
+  "Behind nginx heads and bodies that do not arrive end, slow ones pass, and a live socket lives on",
+  options,
+  async () => {
+    await using nginx = await startNginx(app.url);
+    const { token } = await app.person();
+    await using listener = await Listener.open(`${nginx.url.replace("http", "ws")}/api/v1/feed/live`, token);
+    await listener.next("hello");
+    const login = { "Content-Type": "application/json", "Content-Length": "60" };
+    using halfHead = await RawHttp.open(nginx.url, "GET / HTTP/1.1\r\nHost: rookery.test\r\n");
+    using halfBody = await RawHttp.open(nginx.url, half("POST /api/v1/security/login", login, '{"login":'));
+    using slow = await RawHttp.open(nginx.url, half("POST /api/v1/security/login", login, '{"login":"nobody",'));
+    const begun = Date.now();
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await slow.send('"password":"Wrong-Horse-1"}'.padEnd(42));
+    await eventually(async () => slow.status, "an answer to what came slowly");
+    assert.equal(slow.status, 401);
+    await Promise.all([halfHead, halfBody].map((each) => each.closedWithin(16_000)));
+    assert.ok(Date.now() - begun > 8_000, "each had its time");
+    assert.equal(halfBody.status, 408);
+    const { page_id, token: author } = await app.person();
+    await app.call("PUT", `/pages/${page_id}/follow`, { token });
+    await app.call("POST", `/pages/${page_id}/posts`, { token: author, body: { text: "Still here?" } });
+    await listener.next("post.created");
+  },
+);

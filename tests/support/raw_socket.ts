@@ -67,6 +67,19 @@ export class RawSocket {
     }
   }
 
+  /** The head of a text frame of this length, of which nothing is sent yet. */
+  announce(length: number): Promise<void> {
+    const head = new Uint8Array(14);
+    head.set([129, 255]);
+    new DataView(head.buffer).setBigUint64(2, BigInt(length));
+    return this.#write(head);
+  }
+
+  /** Bytes as they are. */
+  push(bytes: Uint8Array): Promise<void> {
+    return this.#write(bytes);
+  }
+
   /** Ends the connection without a closing handshake. */
   cut(): void {
     try {
