@@ -4,7 +4,7 @@ import type { LivePageRow, PageRow, ShownPageRow } from "./db/pages.ts";
 import type { PhotoRow } from "./db/photos.ts";
 import type { PostRow } from "./db/posts.ts";
 import type { CardRow, UserRow } from "./db/users.ts";
-import { encodeLiveCursor } from "./live/cursor.ts";
+import { encodeCursor } from "./db/cursor.ts";
 
 /** Where a photo is read, relative to the server's address; without a variant the square at its full size. */
 export function photoUrl(key: string, variant?: number): string;
@@ -132,7 +132,7 @@ function renderPhoto(photo: PhotoRow): Record<string, unknown> {
   };
 }
 
-/** What a person is told; `cursor` is that of the event that told it last. */
+/** What a person is told; `cursor` marks everything up to it as read. */
 export function renderNotification(notification: NotificationRow, epoch: string): Record<string, unknown> {
   const { id, kind, at, position, unread, count, actors, page, post } = notification;
   return {
@@ -144,7 +144,7 @@ export function renderNotification(notification: NotificationRow, epoch: string)
     actors: actors.map(renderCard),
     page: { id: page.id, uuid: page.uuid, name: page.name, avatar_url: photoUrl(page.avatar_key) },
     post,
-    cursor: encodeLiveCursor({ epoch, seq: position }),
+    cursor: encodeCursor("notifications.read", [epoch, String(position)]),
   };
 }
 

@@ -187,7 +187,7 @@ function firstPage(kept: Kept, limit: number): FirstPage {
   const items = kept.items.slice(0, limit);
   const last = items.at(-1);
   const more = kept.items.length > limit || !kept.complete;
-  const next_cursor = more && last ? encodeCursor([last.published_at, last.id]) : null;
+  const next_cursor = more && last ? encodeCursor("feed", [last.published_at, last.id]) : null;
   const json = `"items":[${items.map((item) => item.json).join(",")}],"next_cursor":${JSON.stringify(next_cursor)}`;
   const page = { json, next_cursor, seq: kept.seq };
   kept.ready.set(limit, page);

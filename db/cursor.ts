@@ -1,19 +1,56 @@
 import { AppError } from "../errors.ts";
 
-/** A list's cursor is the sort key of its last item: opaque to callers, no secret, and never trusted. */
-export function encodeCursor(key: readonly string[]): string {
-  return new TextEncoder().encode(JSON.stringify(key)).toBase64({ alphabet: "base64url", omitPadding: true });
+/**
+ * Every list that is read in pages. What is sorted in another way, or has other things in it, has a name of its own: the place that one
+ * list's cursor marks is nowhere in another.
+ */
+export type ListName =
+  | "accounts"
+  | "pages"
+  | "person.pages"
+  | "page.posts"
+  | "page.posts.processing"
+  | "page.posts.failed"
+  | "page.followers"
+  | "page.requests"
+  | "replies"
+  | "likes"
+  | "following"
+  | "requested"
+  | "feed"
+  | "notifications"
+  | "notifications.read"
+  | "search.pages"
+  | "search.users"
+  | "kv.keys"
+  | "vk.videos"
+  | "jobs"
+  | "moderation"
+  | "reports.open"
+  | "reports.taken"
+  | "reports.closed";
+
+/** A list's cursor is its name and the sort key of its last item: opaque to callers, no secret, and never trusted. */
+export function encodeCursor(list: ListName, key: readonly string[]): string {
+  return new TextEncoder().encode(JSON.stringify([list, ...key])).toBase64({
+    alphabet: "base64url",
+    omitPadding: true,
+  });
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The key again, ids in their canonical spelling; each part must match its pattern. Throws `invalid-cursor`. */
-export function decodeCursor(cursor: string, patterns: readonly RegExp[]): string[] {
+/**
+ * The key again, ids in their canonical spelling; each part must match its pattern. Throws `invalid-cursor`, also for the cursor of another
+ * list.
+ */
+export function decodeCursor(list: ListName, cursor: string, patterns: readonly RegExp[]): string[] {
   try {
-    const key: unknown = JSON.parse(UTF8.decode(Uint8Array.fromBase64(cursor, { alphabet: "base64url" })));
+    const decoded: unknown = JSON.parse(UTF8.decode(Uint8Array.fromBase64(cursor, { alphabet: "base64url" })));
+    const [name, ...key] = Array.isArray(decoded) ? decoded as unknown[] : [];
     if (
-      Array.isArray(key) && key.length === patterns.length &&
-      key.every((part, i) => typeof part === "string" && patterns[i]!.test(part))
+      name === list && key.length === patterns.length &&
+      key.every((part, i): part is string => typeof part === "string" && patterns[i]!.test(part))
     ) return key.map((part, i) => patterns[i] === ID ? part.toLowerCase() : part);
   } catch {
     // Not base64, not UTF-8 or not JSON: the same answer.
@@ -26,8 +63,8 @@ const TIME = /^(?!0000)\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 export const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** The most common key: a time and an id. */
-export function decodeTimeCursor(cursor: string): { at: string; id: string } {
-  const [at, id] = decodeCursor(cursor, [TIME, ID]);
+export function decodeTimeCursor(list: ListName, cursor: string): { at: string; id: string } {
+  const [at, id] = decodeCursor(list, cursor, [TIME, ID]);
   const time = new Date(at!);
   // Days that do not exist would be a database error later.
   if (Number.isNaN(time.getTime()) || time.toISOString() !== at) throw new AppError("invalid-cursor");

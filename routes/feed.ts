@@ -27,10 +27,10 @@ export function feedRoutes(api: Api): void {
   }, async ({ ctx, caller, query: { limit, cursor } }) => {
     const { stream } = ctx;
     if (cursor !== undefined) {
-      const { at, id } = decodeTimeCursor(cursor);
+      const { at, id } = decodeTimeCursor("feed", cursor);
       const live_cursor = encodeLiveCursor({ epoch: stream.epoch, seq: stream.position });
       const rows = await feedPosts(ctx.sql, caller.id, { limit: limit + 1, after: { published_at: at, id } });
-      return answer(200, { ...listed(rows, limit), live_cursor });
+      return answer(200, { ...listed("feed", rows, limit), live_cursor });
     }
     const command: FeedCommand = { type: "first_page", limit, bypass: stream.stalled };
     const { json, seq, next_cursor } = await ctx.actors.ask<FirstPage>({ kind: "feed", id: caller.id }, command);

@@ -55,13 +55,13 @@ export function followingRoutes(api: Api): void {
       query: z.strictObject(paging),
       answers: { 200: { description: "Pages", schema: listOf(schemas.Page) } },
     }, async ({ ctx, caller, query: { limit, cursor } }) => {
-      const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
+      const after = cursor === undefined ? undefined : decodeTimeCursor(state, cursor);
       const rows = await followedPages(ctx.sql, caller.id, { state, limit: limit + 1, after });
       const items = rows.slice(0, limit);
       const last = items.at(-1);
       return answer(200, {
         items: items.map((page) => renderPage(page)),
-        next_cursor: rows.length > limit && last ? encodeCursor([last.followed_at, last.id]) : null,
+        next_cursor: rows.length > limit && last ? encodeCursor(state, [last.followed_at, last.id]) : null,
       });
     });
   }
@@ -145,12 +145,13 @@ async function people(
   state: "following" | "requested",
   { limit, cursor }: { limit: number; cursor?: string | undefined },
 ) {
-  const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
+  const list = state === "following" ? "page.followers" : "page.requests";
+  const after = cursor === undefined ? undefined : decodeTimeCursor(list, cursor);
   const rows = await followersOf(ctx.sql, page, { state, limit: limit + 1, after });
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   return {
     items: items.map(renderCard),
-    next_cursor: rows.length > limit && last ? encodeCursor([last.followed_at, last.id]) : null,
+    next_cursor: rows.length > limit && last ? encodeCursor(list, [last.followed_at, last.id]) : null,
   };
 }

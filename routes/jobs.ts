@@ -23,13 +23,13 @@ export function jobRoutes(api: Api): void {
     }),
     answers: { 200: { description: "Jobs", schema: listOf(schemas.Job) } },
   }, async ({ ctx, query: { limit, cursor, state, kind } }) => {
-    const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
+    const after = cursor === undefined ? undefined : decodeTimeCursor("jobs", cursor);
     const rows = await listJobs(ctx.sql, { limit: limit + 1, state, kind, after });
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
       items,
-      next_cursor: rows.length > limit && last ? encodeCursor([last.created_at, last.id]) : null,
+      next_cursor: rows.length > limit && last ? encodeCursor("jobs", [last.created_at, last.id]) : null,
     });
   });
 

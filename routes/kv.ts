@@ -136,7 +136,10 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     const rows = await listKeys(ctx.sql, spaceOf(caller, space), { prefix, after, limit: limit + 1 });
     const items = rows.slice(0, limit);
     const last = items.at(-1);
-    return answer(200, { items, next_cursor: rows.length > limit && last ? encodeCursor(["kv", last.key]) : null });
+    return answer(200, {
+      items,
+      next_cursor: rows.length > limit && last ? encodeCursor("kv.keys", [last.key]) : null,
+    });
   });
 }
 
@@ -173,7 +176,7 @@ function conflict(keys: readonly string[]): AppError {
 
 /** The last key of the page before. Throws `invalid-cursor`. */
 function keyIn(cursor: string): string {
-  const [, key] = decodeCursor(cursor, [/^kv$/, /^[^\0]*$/]);
+  const [key] = decodeCursor("kv.keys", cursor, [/^[^\0]*$/]);
   if (!key!.isWellFormed()) throw new AppError("invalid-cursor");
   return key!;
 }

@@ -24,13 +24,13 @@ export function moderationRoutes(api: Api): void {
     }),
     answers: { 200: { description: "Entries", schema: listOf(schemas.LogEntry) } },
   }, async ({ ctx, query: { limit, cursor, ...filter } }) => {
-    const before = cursor === undefined ? undefined : Number(decodeCursor(cursor, [NUMBER])[0]);
+    const before = cursor === undefined ? undefined : Number(decodeCursor("moderation", cursor, [NUMBER])[0]);
     const rows = await listLog(ctx.sql, { ...filter, limit: limit + 1, before });
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
       items: items.map(renderEntry),
-      next_cursor: rows.length > limit && last ? encodeCursor([String(last.seq)]) : null,
+      next_cursor: rows.length > limit && last ? encodeCursor("moderation", [String(last.seq)]) : null,
     });
   });
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { UserCommand } from "../actors/user.ts";
 import type { AppContext } from "../context.ts";
-import { decodeCursor, encodeCursor } from "../db/cursor.ts";
+import { decodeCursor, encodeCursor, ID } from "../db/cursor.ts";
 import {
   LETTER_TIMES,
   NOTIFICATION_KINDS,
@@ -12,7 +12,6 @@ import {
   unreadNotifications,
 } from "../db/notifications.ts";
 import { AppError } from "../errors.ts";
-import { decodeLiveCursor } from "../live/cursor.ts";
 import { renderNotification } from "../render.ts";
 import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
 import * as schemas from "./schemas.ts";
@@ -37,13 +36,13 @@ export function notificationRoutes(api: Api): void {
     query: z.strictObject(paging),
     answers: { 200: { description: "Notifications", schema: listOf(schemas.Notification).extend({ unread }) } },
   }, async ({ ctx, caller, query: { limit, cursor } }) => {
-    const before = cursor === undefined ? undefined : Number(decodeCursor(cursor, [POSITION])[0]);
+    const before = cursor === undefined ? undefined : Number(decodeCursor("notifications", cursor, [POSITION])[0]);
     const rows = await notificationsOf(ctx.sql, caller.id, { limit: limit + 1, before });
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
       items: items.map((row) => renderNotification(row, ctx.stream.epoch)),
-      next_cursor: rows.length > limit && last ? encodeCursor([String(last.position)]) : null,
+      next_cursor: rows.length > limit && last ? encodeCursor("notifications", [String(last.position)]) : null,
       unread: await unreadNotifications(ctx.sql, caller.id),
     });
   });
@@ -110,9 +109,9 @@ export function notificationRoutes(api: Api): void {
 
 /** The position that a notification's cursor names. */
 function positionIn({ stream }: AppContext, cursor: string): number {
-  const { epoch, seq } = decodeLiveCursor(cursor);
-  if (epoch !== stream.epoch) throw new AppError("invalid-cursor", "The cursor is of another history");
-  return seq;
+  const [history, position] = decodeCursor("notifications.read", cursor, [ID, POSITION]);
+  if (history !== stream.epoch) throw new AppError("invalid-cursor", "The cursor is of another history");
+  return Number(position);
 }
 
 function shown({ letters, muted }: NotificationSettings): Record<string, unknown> {

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { PageCommand } from "../actors/page.ts";
 import { TAG_MAX_WRITTEN } from "../actors/tags.ts";
 import type { AppContext } from "../context.ts";
-import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import { decodeTimeCursor, encodeCursor, type ListName } from "../db/cursor.ts";
 import { maySeePosts, pageById, pageIdByHandle, pagesOf, type ShownPageRow } from "../db/pages.ts";
 import { cardByLogin } from "../db/users.ts";
 import { AppError } from "../errors.ts";
@@ -64,7 +64,7 @@ export function pageRoutes(api: Api): void {
     tags,
     query: z.strictObject({ ...paging, owner: z.literal("me") }),
     answers: { 200: { description: "Pages", schema: listOf(schemas.Page) } },
-  }, async ({ ctx, caller, query }) => answer(200, await listPages(ctx, caller, caller.id, query)));
+  }, async ({ ctx, caller, query }) => answer(200, await listPages(ctx, caller, "pages", caller.id, query)));
 
   endpoint(api, {
     method: "get",
@@ -93,7 +93,7 @@ export function pageRoutes(api: Api): void {
   }, async ({ ctx, caller, params: { login }, query }) => {
     const card = await cardByLogin(ctx.sql, login);
     if (!card) throw new AppError("not-found", `There is nobody with the login "${login}"`);
-    return answer(200, await listPages(ctx, caller, card.id, query));
+    return answer(200, await listPages(ctx, caller, "person.pages", card.id, query));
   });
 
   endpoint(api, {
@@ -250,6 +250,7 @@ export async function shownPage(ctx: AppContext, caller: Caller, id: string): Pr
 async function listPages(
   ctx: AppContext,
   caller: Caller,
+  list: ListName,
   owner: string,
   { limit, cursor }: { limit: number; cursor?: string | undefined },
 ) {
@@ -257,12 +258,12 @@ async function listPages(
     owner,
     withBlocked: owner === caller.id || caller.role !== "user",
     limit: limit + 1,
-    after: cursor === undefined ? undefined : decodeTimeCursor(cursor),
+    after: cursor === undefined ? undefined : decodeTimeCursor(list, cursor),
   });
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   return {
     items: items.map((page) => renderPage(page)),
-    next_cursor: rows.length > limit && last ? encodeCursor([last.created_at, last.id]) : null,
+    next_cursor: rows.length > limit && last ? encodeCursor(list, [last.created_at, last.id]) : null,
   };
 }

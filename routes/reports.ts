@@ -72,14 +72,14 @@ export function reportRoutes(api: Api): void {
     query: z.strictObject({ ...paging, state: z.enum(REPORT_STATES).default("open") }),
     answers: { 200: { description: "Reports", schema: listOf(schemas.HandledReport) } },
   }, async ({ ctx, query: { limit, cursor, state } }) => {
-    const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
+    const after = cursor === undefined ? undefined : decodeTimeCursor(`reports.${state}`, cursor);
     const rows = await listReports(ctx.sql, { state, limit: limit + 1, after });
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
       items: items.map(renderHandled),
       next_cursor: rows.length > limit && last
-        ? encodeCursor([state === "closed" ? last.changed_at : last.created_at, last.id])
+        ? encodeCursor(`reports.${state}`, [state === "closed" ? last.changed_at : last.created_at, last.id])
         : null,
     });
   });

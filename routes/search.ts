@@ -54,7 +54,7 @@ function encoded(section: Section, shown: readonly Hit[], seen: readonly string[
   const ids = shown.map(idOf);
   const { rank, followers } = shown.at(-1)!;
   const latest = [...seen, ...ids.map((id) => id.slice(-8))].slice(-MOST_SEEN);
-  return encodeCursor([section, String(rank), String(followers), ids.at(-1)!, latest.join("")]);
+  return encodeCursor(`search.${section}`, [String(rank), String(followers), ids.at(-1)!, latest.join("")]);
 }
 
 /** Throws `invalid-cursor`, also for a cursor of the other section. */
@@ -64,7 +64,7 @@ function decoded(cursor: string, type: Section | "all"): { after: Place; seen: s
       errors: [{ path: "cursor", rule: "one_type", message: "Expected a type, as a cursor goes on in one section" }],
     });
   }
-  const [, rank, followers, id, seen] = decodeCursor(cursor, [new RegExp(`^${type}$`), ...PATTERNS]);
+  const [rank, followers, id, seen] = decodeCursor(`search.${type}`, cursor, PATTERNS);
   const after = { rank: Number(rank), followers: Number(followers), id: id! };
   return { after, seen: seen!.match(/.{8}/g) ?? [] };
 }

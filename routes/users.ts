@@ -84,7 +84,7 @@ export function userRoutes(api: Api): void {
     query: z.strictObject({ ...paging, role: schemas.role.optional(), q: z.string().min(1).max(100).optional() }),
     answers: { 200: { description: "Accounts", schema: listOf(schemas.Account) } },
   }, async ({ ctx, query: { limit, cursor, role, q } }) => {
-    const after = cursor === undefined ? undefined : decodeTimeCursor(cursor);
+    const after = cursor === undefined ? undefined : decodeTimeCursor("accounts", cursor);
     const rows = await listUsers(ctx.sql, {
       limit: limit + 1,
       ...(after && { after: { created_at: after.at, id: after.id } }),
@@ -95,7 +95,7 @@ export function userRoutes(api: Api): void {
     const last = items.at(-1);
     return answer(200, {
       items: items.map(renderAccount),
-      next_cursor: rows.length > limit && last ? encodeCursor([last.created_at, last.id]) : null,
+      next_cursor: rows.length > limit && last ? encodeCursor("accounts", [last.created_at, last.id]) : null,
     });
   });
 

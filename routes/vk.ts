@@ -150,7 +150,7 @@ export function vkRoutes(api: Api): void {
     );
     // By what was asked for, not by what came: hidden ones count in VK's offsets.
     const more = value.count !== null && offset + limit < value.count;
-    const next_cursor = more ? encodeCursor([CURSOR, String(offset + limit)]) : null;
+    const next_cursor = more ? encodeCursor("vk.videos", [String(offset + limit)]) : null;
     return answer(200, { ...value, next_cursor, fetched_at, stale }, BY_LANGUAGE);
   });
 }
@@ -168,8 +168,6 @@ function vkOf({ vk }: AppContext): VkService {
 }
 
 /** VK's own pages are offsets. */
-const CURSOR = "vk-videos";
-
 function offsetOf(cursor: string): number {
-  return Number(decodeCursor(cursor, [/^vk-videos$/, /^\d{1,7}$/])[1]);
+  return Number(decodeCursor("vk.videos", cursor, [/^\d{1,7}$/])[0]);
 }

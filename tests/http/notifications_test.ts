@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { encodeCursor } from "../../db/cursor.ts";
 import { type Body, eventually, type Person, sharedApp } from "../support/app.ts";
 
 const app = sharedApp();
@@ -163,14 +164,15 @@ Deno.test("What is read is read up to a point, and what comes after it is unread
 Deno.test("A read mark is a cursor of this history", async () => {
   const [ann] = await app.people(1) as [Person];
   const { token } = ann;
-  const foreign = btoa(`${crypto.randomUUID()}:5`).replaceAll("=", "");
+  const mark = (history: string, seq: number) => encodeCursor("notifications.read", [history, String(seq)]);
+  const foreign = mark(crypto.randomUUID(), 5);
   for (const up_to of ["nonsense", foreign]) {
     await app.refused("invalid-cursor", "POST", "/notifications/read", { token, body: { up_to } });
   }
   for (const body of [{}, { all: false }, { up_to: 7 }, { all: true, up_to: "x" }]) {
     await app.refused("validation", "POST", "/notifications/read", { token, body });
   }
-  const future = btoa(`${app.ctx.stream.epoch}:${Number.MAX_SAFE_INTEGER}`.slice(0, 52)).replaceAll("=", "");
+  const future = mark(app.ctx.stream.epoch, 999_999_999_999_999);
   assert.deepEqual(await app.ok("POST", "/notifications/read", { token, body: { up_to: future } }), { unread: 0 });
   const bob = await app.person();
   await app.follow(bob, ann.page_id);
@@ -225,7 +227,6 @@ Deno.test("Notifications are live, with a cursor that resumes, and only with who
   await app.follow(bob, ann.page_id);
   const frame = await listener.next("notification");
   assert.deepEqual([frame.data.kind, frame.data.actors[0].login, frame.data.unread_count], ["follower", bob.login, 1]);
-  assert.deepEqual(frame.data.cursor, frame.cursor);
   const { unread_count: _, ...item } = frame.data;
   assert.deepEqual(item, (await bell(ann)).items[0]);
   await listener[Symbol.asyncDispose]();
