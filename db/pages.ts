@@ -2,7 +2,7 @@ import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import { ACCEPTED } from "./follows.ts";
 import { tellReplies } from "./publishing.ts";
 import { foldHandle } from "../security/folding.ts";
-import type { Reader } from "./sql.ts";
+import type { Reader, Sql } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 
 export interface PageRow {
@@ -67,10 +67,15 @@ export async function livePages(sql: Reader, ids: readonly string[]): Promise<Ma
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** Handles are unique without regard to case. */
+/** Handles are unique without regard to case. One that the page bore before leads to it as long as it is kept for it. */
 export async function pageIdByHandle(sql: Reader, handle: string): Promise<string | undefined> {
   const [row] = await sql.query<{ id: string }>(
-    "select id from pages where lower(uuid) = $1 and deleted_at is null",
+    `select id from (
+      select p.id, 0 as rank from pages p where lower(p.uuid) = $1 and p.deleted_at is null
+      union all
+      select p.id, 1 from old_handles o join pages p on p.id = o.page_id
+      where o.handle = $1 and o.expires_at > now() and p.deleted_at is null) f
+    order by rank limit 1`,
     [foldHandle(handle) ?? ""],
     "page.id_by_handle",
   );
@@ -127,10 +132,15 @@ export async function maySeePosts(sql: Reader, viewer: string, pageId: string): 
 
 /** Logins stay reserved for their people, whatever their pages are called. */
 const IS_LOGIN = (handle: string) => `exists (select from users l where lower(l.login) = lower(${handle}))`;
-/** A handle is taken, unless it is the owner's own login and none of the owner's pages bears it. */
+/** A handle is taken, unless it is the owner's own login and none of the owner's pages bears it, or is keeping it. */
 const TAKEN = (owner: string) =>
   `exists (select from handles h where h.handle = lower(t.uuid) and not (h.user_id = ${owner} and ${IS_LOGIN("t.uuid")}
-    and not exists (select from pages o where lower(o.uuid) = lower(t.uuid) and o.deleted_at is null)))`;
+    and not exists (select from pages o where lower(o.uuid) = lower(t.uuid) and o.deleted_at is null)
+    and not exists (select from old_handles o where o.handle = h.handle)))`;
+/** Handles given up in one bite. */
+const OLD_HANDLES_BATCH = 1_000;
+/** How long a page keeps a handle it bore before (`docs/limits.md`). */
+export const OLD_HANDLE_DAYS = 30;
 
 export interface CreatePageRow {
   id: string;
@@ -180,15 +190,24 @@ export const updatePage = defineCommit<UpdatePageRow, { taken: boolean }>("page.
   columns:
     `id uuid, owner_id uuid, uuid text, old_uuid text, name text, description text, tags text[], is_private boolean,
     was_private boolean, at timestamptz`,
-  body: `taken as materialized (
-  select t.turn, lower(t.uuid) <> lower(t.old_uuid) and ${TAKEN("t.owner_id")} as taken from turns t),
-free as materialized (select t.* from turns t join taken k on k.turn = t.turn where not k.taken),
-freed as (
-  delete from handles h using free t
-  where h.handle = lower(t.old_uuid) and lower(t.uuid) <> lower(t.old_uuid) and not ${IS_LOGIN("t.old_uuid")}),
+  // A handle that the page bore before is its own: locked, since it may be given up in this very moment.
+  body: `own as materialized (
+  select o.handle, t.turn from old_handles o join turns t on o.page_id = t.id and o.handle = lower(t.uuid) for update of o),
+taken as materialized (
+  select t.turn, lower(t.uuid) <> lower(t.old_uuid) and not exists (select from own where own.turn = t.turn)
+    and ${TAKEN("t.owner_id")} as taken from turns t),
+free as materialized (
+  select t.*, lower(t.uuid) <> lower(t.old_uuid) as renamed from turns t join taken k on k.turn = t.turn where not k.taken),
 named as (
   insert into handles (handle, user_id) select lower(t.uuid), t.owner_id from free t
-  where lower(t.uuid) <> lower(t.old_uuid) and not ${IS_LOGIN("t.uuid")}),
+  where t.renamed and not ${IS_LOGIN("t.uuid")} and not exists (select from own where own.turn = t.turn)),
+resumed as (
+  delete from old_handles o using own join free t on t.turn = own.turn where o.handle = own.handle and t.renamed),
+kept as (
+  insert into old_handles (handle, page_id, expires_at)
+  select h.handle, t.id, t.at + interval '${OLD_HANDLE_DAYS} days' from free t join handles h on h.handle = lower(t.old_uuid)
+  where t.renamed
+  on conflict (handle) do update set page_id = excluded.page_id, expires_at = excluded.expires_at),
 accepted as (
   update follows f set state = 'following', created_at = t.at from free t
   where t.was_private and not t.is_private and f.page_id = t.id and f.state = 'requested'
@@ -215,8 +234,22 @@ changed as (
     tell("page.shown", { rank: 3, page: "id", from: "free where was_private and not is_private" }),
   ].join(" union all "),
   select: "select turn, jsonb_build_object('taken', taken) as result from taken",
-  violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken" },
+  // The last one where the old handle, of a page renamed before, is given up in this very moment.
+  violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken", old_handles_handle_fkey: "uuid-taken" },
 });
+
+/** Gives up the handles that pages have kept long enough, in a bounded bite; tells how many. */
+export async function pruneOldHandles(sql: Sql): Promise<number> {
+  const rows = await sql.query(
+    `with due as materialized (
+      select handle from old_handles where expires_at <= now() order by expires_at limit ${OLD_HANDLES_BATCH} for update skip locked),
+    expired as (delete from old_handles o using due d where o.handle = d.handle returning o.handle)
+    delete from handles h using expired e where h.handle = e.handle and not ${IS_LOGIN("h.handle")} returning h.handle`,
+    [],
+    "page.prune_old_handles",
+  );
+  return rows.length;
+}
 
 /** A tombstone with its followers stays, so that they can be told; posts and handle go. */
 export const deletePage = defineCommit<{ id: string; at: string }, Record<string, never>>("page.delete", {
@@ -231,7 +264,10 @@ recounted as (
 emptied as (delete from posts p using turns t where p.page_id = t.id),
 buried as (update pages p set deleted_at = t.at, avatar_key = null from turns t where p.id = t.id returning p.id, p.uuid),
 unpictured as (delete from photos f using buried b where f.page_id = b.id),
-freed as (delete from handles h using buried b where h.handle = lower(b.uuid) and not ${IS_LOGIN("b.uuid")})`,
+unkept as (delete from old_handles o using buried b where o.page_id = b.id returning o.handle),
+freed as (
+  delete from handles h where not ${IS_LOGIN("h.handle")}
+    and (h.handle in (select lower(uuid) from buried) or h.handle in (select handle from unkept)))`,
   tells: `${tell("page.hidden", { page: "id", data: `'{"reason": "deleted"}'::jsonb`, from: "turns" })} union all ${
     tellReplies("recounted")
   }`,

@@ -6,6 +6,7 @@ import { forgetDeliveries } from "../db/deliveries.ts";
 import { forgetNotifications } from "../db/notifications.ts";
 import { foldEvents } from "../db/page_days.ts";
 import { sweepPairs } from "../db/kv.ts";
+import { pruneOldHandles } from "../db/pages.ts";
 import { deleteOldReceipts } from "../db/receipts.ts";
 import { deleteExpiredSessions } from "../db/sessions.ts";
 import { forgetNodes } from "../db/nodes.ts";
@@ -37,6 +38,7 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
       while (!closed && await sweepPairs(ctx.sql, PAIRS_AT_ONCE) === PAIRS_AT_ONCE);
       await removeTombstones(ctx.sql, ctx.config.EVENT_RETENTION);
       await deleteOldReceipts(ctx.sql);
+      await pruneOldHandles(ctx.sql);
       await deleteExpiredSessions(ctx.sql);
       await forgetNodes(ctx.sql);
       await forgetTickets(ctx.sql);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { pruneOldHandles } from "../../db/pages.ts";
 import { newLogin, type Person, registration, sharedApp } from "../support/app.ts";
 
 const app = sharedApp();
@@ -79,18 +80,103 @@ Deno.test("Handles and logins share one name space, without regard to case", asy
   assert.equal((await app.ok("GET", `/pages/${page.id}`, { token: other!.token })).uuid, page.uuid);
 });
 
-Deno.test("A handle that was given up is free; a login never is", async () => {
+Deno.test("A renamed page keeps its old handle for itself, and links to it lead to the page", async () => {
+  const [one, other] = await app.people(2);
+  const [first, second] = [newLogin("h"), newLogin("h")];
+  const page = await app.page(one!, { uuid: first });
+  const post = await app.post(one!, {}, page.id);
+  await app.ok("PATCH", `/pages/${first}`, { token: one!.token, body: { uuid: second } });
+  for (const { token } of [one!, other!]) {
+    for (const handle of [first, first.toUpperCase(), second]) {
+      assert.deepEqual(
+        [
+          (await app.ok("GET", `/pages/${handle}`, { token })).id,
+          (await app.ok("GET", `/pages/${handle}`, { token })).uuid,
+        ],
+        [page.id, second],
+      );
+      assert.deepEqual(ids(await app.ok("GET", `/pages/${handle}/posts`, { token })), [post.id]);
+    }
+  }
+  assert.ok(await isTaken(other!, first.toUpperCase()), "by somebody else");
+  assert.ok(await isTaken(one!, first), "by another page of the same owner");
+  const another = await app.page(one!);
+  await app.refused("uuid-taken", "PATCH", `/pages/${another.id}`, { token: one!.token, body: { uuid: first } });
+  await app.refused("login-taken", "POST", "/users", { body: registration(first) });
+  // There and back, twice: each time the handle it leaves is the one that is kept.
+  for (const [to, from] of [[first, second], [second, first], [first.toUpperCase(), second]]) {
+    assert.equal((await app.ok("PATCH", `/pages/${from}`, { token: one!.token, body: { uuid: to } })).uuid, to);
+    assert.equal((await app.ok("GET", `/pages/${from}`, { token: other!.token })).id, page.id);
+    assert.ok(await isTaken(other!, from!), `${from} after ${to}`);
+  }
+  await app.ok("DELETE", `/pages/${page.id}`, { token: one!.token });
+  for (const handle of [first, second]) {
+    await app.refused("not-found", "GET", `/pages/${handle}`, { token: one!.token });
+    await app.page(other!, { uuid: handle });
+  }
+});
+
+Deno.test("An old handle shows no more of a page than its present one does", async () => {
+  const [owner, stranger] = await app.people(2);
+  const first = newLogin("h");
+  const page = await app.page(owner!, { uuid: first, is_private: true });
+  await app.ok("PATCH", `/pages/${page.id}`, { token: owner!.token, body: { uuid: newLogin("h") } });
+  await app.refused("not-found", "GET", `/pages/${first}/posts`, { token: stranger!.token });
+  await app.refused("forbidden", "PATCH", `/pages/${first}`, { token: stranger!.token, body: { name: "Mine" } });
+  const moderator = await app.moderator();
+  const until = new Date(Date.now() + 60_000).toISOString();
+  await app.ok("POST", `/pages/${first}/block`, { token: moderator.token, body: { reason: "Spam", until } });
+  await app.refused("page-blocked", "GET", `/pages/${first}`, { token: stranger!.token });
+});
+
+Deno.test("After 30 days an old handle is free; a login never is", async () => {
   const [one, other] = await app.people(2);
   const [uuid, next] = [newLogin("h"), newLogin("h")];
+  const { sql } = app.ctx;
   const page = await app.page(one!, { uuid });
   await app.ok("PATCH", `/pages/${uuid}`, { token: one!.token, body: { uuid: next } });
-  await app.refused("not-found", "GET", `/pages/${uuid}`, { token: one!.token });
-  await app.page(other!, { uuid: uuid.toUpperCase() });
-  await app.ok("DELETE", `/pages/${page.id}`, { token: one!.token });
-  await app.page(other!, { uuid: next });
   await app.ok("PATCH", `/pages/${one!.login}`, { token: one!.token, body: { uuid: newLogin("h") } });
+  const [{ days } = { days: 0 }] = await sql.query<{ days: number }>(
+    "select extract(epoch from expires_at - now()) / 86400 as days from old_handles where handle = $1",
+    [uuid],
+  );
+  assert.ok(Number(days) > 29.9 && Number(days) <= 30, `${days} days`);
+  assert.ok(await isTaken(one!, one!.login), "by another page, while the first keeps it");
+  await pruneOldHandles(sql);
+  assert.ok(await isTaken(other!, uuid), "not before its time");
+  await sql.query("update old_handles set expires_at = now() where page_id = any($1::uuid[])", [[
+    page.id,
+    one!.page_id,
+  ]]);
+  await app.refused("not-found", "GET", `/pages/${uuid}`, { token: one!.token });
+  await pruneOldHandles(sql);
+  await app.page(other!, { uuid: uuid.toUpperCase() });
   assert.ok(await isTaken(other!, one!.login), "the login stays its owner's");
   await app.page(one!, { uuid: one!.login });
+  assert.equal((await app.ok("GET", `/pages/${next}`, { token: other!.token })).id, page.id);
+});
+
+Deno.test("Of a page that returns to its old handle and others who want it, the page gets it", async () => {
+  const [owner, ...others] = await app.people(4);
+  const first = newLogin("h");
+  const page = await app.page(owner!, { uuid: first });
+  await app.ok("PATCH", `/pages/${page.id}`, { token: owner!.token, body: { uuid: newLogin("h") } });
+  const [back, ...taken] = await Promise.all([
+    app.call("PATCH", `/pages/${page.id}`, { token: owner!.token, body: { uuid: first } }),
+    ...others.map(({ token }) => app.call("POST", "/pages", { token, body: { name: "A page", uuid: first } })),
+    app.call("POST", "/users", { body: registration(first) }),
+  ]);
+  assert.equal(back!.status, 200);
+  assert.deepEqual(taken.map(({ status }) => status), [409, 409, 409, 409]);
+});
+
+Deno.test("With an account its old handles go", async () => {
+  const [owner, other] = await app.people(2);
+  const first = newLogin("h");
+  const page = await app.page(owner!, { uuid: first });
+  await app.ok("PATCH", `/pages/${page.id}`, { token: owner!.token, body: { uuid: newLogin("h") } });
+  await app.ok("DELETE", `/users/${owner!.id}`, { token: (await app.admin()).token });
+  await app.page(other!, { uuid: first });
 });
 
 Deno.test("The same handle in another case is the page's own, not taken", async () => {
