@@ -89,8 +89,11 @@ export function renderPost(post: PostRow): Record<string, unknown> {
 }
 
 /** A post as it goes to many listeners in one frame: without `liked`, which differs by viewer. */
-export function renderLivePost(post: LivePostRow, originalVisible: boolean): Record<string, unknown> {
-  return renderContent(post, originalVisible);
+export function renderLivePost(
+  post: LivePostRow,
+  { original, replies }: { original: boolean; replies: number },
+): Record<string, unknown> {
+  return { ...renderContent(post, original), reply_count: replies };
 }
 
 function renderContent(

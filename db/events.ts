@@ -1,5 +1,5 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
-import { POST_COLUMNS, type PostRow } from "./posts.ts";
+import { POST_COLUMNS, type PostRow, UNSEEN_REPLIES } from "./posts.ts";
 import { LISTENED_PAGES } from "./feed.ts";
 import { tell, telling, TOLD } from "../actors/runtime/commit.ts";
 import type { Reader, Sql } from "./sql.ts";
@@ -100,17 +100,24 @@ export async function replay(sql: Reader, { user, after, upTo, limit }: ReplayFi
 export interface LivePostRow extends Omit<PostRow, "reply_visible" | "liked"> {
   /** Whether the original can be seen by everybody, only by some, or by nobody. */
   reply_audience: "everybody" | "some" | "nobody" | null;
+  /** Replies that are not everybody's to see, and so are not in `reply_count`, by their pages. */
+  withheld_replies: readonly { page_id: string; n: number; blocked: boolean }[] | null;
 }
 
 const NOBODY = "00000000-0000-0000-0000-000000000000";
 
 /** The posts that events are about, as they are now; those that are gone are missing. */
 export async function livePosts(sql: Reader, ids: readonly string[]): Promise<Map<string, LivePostRow>> {
-  const rows = await sql.query<PostRow & { reply_private: boolean | null }>(
+  const rows = await sql.query<PostRow & Pick<LivePostRow, "withheld_replies"> & { reply_private: boolean | null }>(
     `select ${POST_COLUMNS},
       (select o.page_id is not null and g.is_private from posts o join pages g on g.id = o.page_id
         where o.id = p.reply_to and g.deleted_at is null
-          and coalesce(greatest(g.blocked_until, g.owner_blocked_until), '-infinity') <= now()) as reply_private
+          and coalesce(greatest(g.blocked_until, g.owner_blocked_until), '-infinity') <= now()) as reply_private,
+      case when p.reply_count > 0 then (
+        select json_agg(json_build_object('page_id', h.page_id, 'n', h.n, 'blocked', coalesce(
+          greatest(x.blocked_until, x.owner_blocked_until), '-infinity') > now()))
+        from (select r.page_id, count(*) as n ${UNSEEN_REPLIES} group by r.page_id) h join pages x on x.id = h.page_id)
+      end as withheld_replies
     from posts p join pages g on g.id = p.page_id join users u on u.id = g.owner_id
     where p.id = any($2::uuid[]) and p.state = 'ready'`,
     [NOBODY, [...ids]],

@@ -2,7 +2,7 @@ import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import { LETTER_JOB } from "./letters.ts";
 import { ENDED } from "./follows.ts";
 import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
-import { tellReplies } from "./publishing.ts";
+import { tellReplies, tellReplyAudience } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
 import type { Role } from "./users.ts";
 
@@ -111,7 +111,9 @@ hidden as (
     after: "jsonb_build_object('blocked', block_as_json(until, reason))",
     from: "was",
   }),
-  tells: tell("page.hidden", { page: "id", data: BLOCKED, from: "hidden" }),
+  tells: `${tell("page.hidden", { page: "id", data: BLOCKED, from: "hidden" })} union all ${
+    tellReplyAudience("hidden")
+  }`,
   select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
 });
 
@@ -125,10 +127,8 @@ shown as (
   update pages p set owner_blocked_until = null from turns t
   where p.owner_id = t.id and p.owner_blocked_until is not null and p.deleted_at is null
   returning p.id, t.at, p.blocked_until)`;
-const TELL_SHOWN = tell("page.shown", {
-  page: "id",
-  from: "shown where blocked_until is null or blocked_until <= now()",
-});
+const SHOWN = "shown where blocked_until is null or blocked_until <= now()";
+const TELL_SHOWN = `${tell("page.shown", { page: "id", from: SHOWN })} union all ${tellReplyAudience(SHOWN)}`;
 const FREED_USER = { name: "login", before: BLOCK_WAS, after: NO_BLOCK, from: "was" };
 
 export const unblockUser = defineCommit<{ id: string; at: string } & ByRow, Record<string, never>>("user.unblock", {
@@ -263,7 +263,7 @@ scheduled as (
     after: "jsonb_build_object('blocked', block_as_json(until, reason))",
     from: "was",
   }),
-  tells: tell("page.hidden", { page: "id", data: BLOCKED, from: "turns" }),
+  tells: `${tell("page.hidden", { page: "id", data: BLOCKED, from: "turns" })} union all ${tellReplyAudience("turns")}`,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
@@ -273,10 +273,8 @@ freed as (
   where p.id = t.id and t.blocked_until is not null
   returning p.id, t.at, p.owner_blocked_until)`;
 const FREED_PAGE = { name: "uuid", before: BLOCK_WAS, after: NO_BLOCK, from: "was where blocked_until is not null" };
-const TELL_FREED = tell("page.shown", {
-  page: "id",
-  from: "freed where owner_blocked_until is null or owner_blocked_until <= now()",
-});
+const FREED = "freed where owner_blocked_until is null or owner_blocked_until <= now()";
+const TELL_FREED = `${tell("page.shown", { page: "id", from: FREED })} union all ${tellReplyAudience(FREED)}`;
 
 export const unblockPage = defineCommit<{ id: string; at: string } & ByRow, Record<string, never>>("page.unblock", {
   columns: `id uuid, at timestamptz, ${BY_COLUMNS}`,

@@ -45,6 +45,8 @@ const ACTORS = `case when n.kind = 'like' then coalesce(
 /** The columns of a `NotificationRow`, of `visible_notifications n` with settings `s`. */
 const COLUMNS = `n.id, n.kind, n.at, n.position, n.position > coalesce(s.read_position, 0) as unread,
   case when n.kind = 'like' then p.like_count - (select count(*) from likes l where l.post_id = p.id and l.user_id = n.user_id)
+    - (select count(*) from users b join likes l on l.post_id = p.id and l.user_id = b.id
+      where b.blocked_until is not null and b.blocked_until > now() and b.id <> n.user_id)
     else 1 end as count, ${ACTORS} as actors,
   json_build_object('id', g.id, 'uuid', g.uuid, 'name', g.name, 'avatar_key', g.avatar_key) as page,
   case when p.id is not null then json_build_object('id', p.id, 'text', left(p.text, ${QUOTED})) end as post`;

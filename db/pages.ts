@@ -1,6 +1,6 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import { ACCEPTED } from "./follows.ts";
-import { tellReplies } from "./publishing.ts";
+import { tellReplies, tellReplyAudience } from "./publishing.ts";
 import { foldHandle } from "../security/folding.ts";
 import type { Reader, Sql } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
@@ -232,6 +232,7 @@ changed as (
       from: "free where is_private and not was_private",
     }),
     tell("page.shown", { rank: 3, page: "id", from: "free where was_private and not is_private" }),
+    tellReplyAudience("free where was_private <> is_private"),
   ].join(" union all "),
   select: "select turn, jsonb_build_object('taken', taken) as result from taken",
   // The last one where the old handle, of a page renamed before, is given up in this very moment.

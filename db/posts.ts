@@ -22,6 +22,7 @@ export interface PostRow {
   /** Whether the viewer may see the original. */
   reply_visible: boolean;
   like_count: number;
+  /** Of the replies that the viewer may see. */
   reply_count: number;
   liked: boolean;
   state: "ready" | "processing" | "failed";
@@ -29,6 +30,10 @@ export interface PostRow {
   created_at: string;
   updated_at: string;
 }
+
+/** The replies to a post `p` that the viewer `$1` may not see. */
+export const UNSEEN_REPLIES = `from posts r where r.reply_to = p.id and r.withheld and r.state = 'ready'
+  and not exists (select from visible_pages($1) v where v.id = r.page_id)`;
 
 /**
  * The columns of a `PostRow`, of `posts p` on a page `g` by its owner `u`, as the viewer `$1` sees it. Whether the viewer may see
@@ -41,7 +46,8 @@ export const POST_COLUMNS = `p.id, p.page_id, g.uuid as page_uuid, g.name as pag
   case when p.reply_to is not null then (select o.page_id from posts o where o.id = p.reply_to) end as reply_page_id,
   p.reply_to is not null and exists (
     select from posts o join visible_pages($1) v on v.id = o.page_id where o.id = p.reply_to and o.state = 'ready') as reply_visible,
-  p.like_count, p.reply_count, exists (select from likes l where l.post_id = p.id and l.user_id = $1) as liked,
+  p.like_count, case when p.reply_count = 0 then 0 else p.reply_count - (select count(*) ${UNSEEN_REPLIES}) end as reply_count,
+  exists (select from likes l where l.post_id = p.id and l.user_id = $1) as liked,
   p.state, p.published_at, p.created_at, p.updated_at`;
 
 /** Posts of a page that are not ready, latest first; for its owner. */
@@ -202,8 +208,9 @@ ${CREATED}`,
 
 export const createReply = defineCommit<CreatePostRow, CreatePostResult>("post.reply", {
   columns: NEW_POST_COLUMNS,
+  // A reply's insert locks its page: in the order of pages, as everywhere.
   body: `judged as materialized (select t.*, ${OPEN}, o.page_id as reply_page_id from turns t ${ORIGINAL}),
-valid as materialized (select * from judged where open and reply_page_id is not null),
+valid as materialized (select * from judged where open and reply_page_id is not null order by page_id, turn),
 ${CREATED},
 ${COUNTED},
 locked as materialized (

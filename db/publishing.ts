@@ -12,6 +12,18 @@ export function tellReplies(from: string): string {
   });
 }
 
+/** That those who see a post may see another number of its replies, as a page that replied was closed or opened; `pages` has its `id`. */
+export function tellReplyAudience(pages: string): string {
+  return tell("replies.changed", {
+    rank: 1_000_000,
+    page: "o.page_id",
+    post: "o.id",
+    at: "now()",
+    from: `(select distinct r.reply_to as id from posts r where r.reply_to is not null and r.state = 'ready'
+      and r.page_id in (select id from ${pages})) d join posts o on o.id = d.id`,
+  });
+}
+
 /** What `post.created` says of its page. */
 export const ONE_POST = `'{"counts": {"posts": 1}}'::jsonb`;
 

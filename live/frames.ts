@@ -81,12 +81,19 @@ export function hide(connection: Connection, page: string): void {
   if (!connection.staff && connection.pages.has(page)) connection.hidden.add(page);
 }
 
-/**
- * The frame of one event, serialised once for all who get the same. What differs: whether a reply's original on a private page is
- * shown as available, and whether a hidden page stays visible to this listener.
- */
+/** What of an event differs by listener. */
+interface Variant {
+  /** Whether a reply's original is shown as available. */
+  original: boolean;
+  /** How many replies they may see. */
+  replies: number;
+  /** Whether a hidden page stays visible to them. */
+  visible: boolean;
+}
+
+/** The frame of one event, serialised once for all who get the same. */
 export class Frame {
-  #variants = new Map<boolean, string>();
+  #variants = new Map<string, string>();
   /** Of what number it tells, which has a pace. */
   readonly paced: string | undefined;
   private readonly post: LivePostRow | undefined;
@@ -113,28 +120,29 @@ export class Frame {
     if (needsPage(this.event) && !this.page) return undefined;
     if (this.event.kind === "notification" && this.notification?.position !== this.event.seq) return undefined;
     const variant = this.#variantOf(connection);
-    let text = this.#variants.get(variant);
-    if (text === undefined) this.#variants.set(variant, text = this.#render(variant));
+    const key = `${variant.original} ${variant.replies} ${variant.visible}`;
+    let text = this.#variants.get(key);
+    if (text === undefined) this.#variants.set(key, text = this.#render(variant));
     return text;
   }
 
-  #variantOf(connection: Connection): boolean {
+  #variantOf(connection: Connection): Variant {
     const { event, post } = this;
-    if (event.kind === "page.hidden") {
-      const reason = event.data?.["reason"];
-      return reason === "private" || (reason === "blocked" && connection.staff);
-    }
-    if (post?.reply_audience !== "some") return post?.reply_audience === "everybody";
-    return connection.staff || (post.reply_page_id !== null && connection.pages.has(post.reply_page_id));
+    const reason = event.kind === "page.hidden" ? event.data?.["reason"] : undefined;
+    return {
+      original: post !== undefined && seesOriginal(connection, post),
+      replies: post ? repliesSeen(connection, post) : 0,
+      visible: reason === "private" || (reason === "blocked" && connection.staff),
+    };
   }
 
-  #render(variant: boolean): string {
+  #render(variant: Variant): string {
     const { event } = this;
     const cursor = encodeLiveCursor({ epoch: this.epoch, seq: event.seq });
     return JSON.stringify({ type: TYPES[event.kind], id: String(event.seq), cursor, data: this.#data(variant) });
   }
 
-  #data(variant: boolean): unknown {
+  #data(variant: Variant): unknown {
     const { event, post } = this;
     switch (event.kind) {
       case "post.created":
@@ -143,7 +151,7 @@ export class Frame {
       case "post.likes":
         return { id: event.post_id, page_id: event.page_id, like_count: post?.like_count };
       case "replies.changed":
-        return { id: event.post_id, page_id: event.page_id, reply_count: post?.reply_count };
+        return { id: event.post_id, page_id: event.page_id, reply_count: variant.replies };
       case "post.liked":
         return { id: event.post_id, page_id: event.page_id, liked: event.data?.["liked"] };
       case "follow.changed":
@@ -157,9 +165,20 @@ export class Frame {
       case "notification":
         return this.notification && renderLiveNotification(this.notification, this.epoch);
       case "page.hidden":
-        return { page_id: event.page_id, reason: event.data?.["reason"] ?? null, visible: variant };
+        return { page_id: event.page_id, reason: event.data?.["reason"] ?? null, visible: variant.visible };
       default:
         return { page_id: event.page_id };
     }
   }
+}
+
+function seesOriginal({ staff, pages }: Connection, { reply_audience, reply_page_id }: LivePostRow): boolean {
+  if (reply_audience !== "some") return reply_audience === "everybody";
+  return staff || (reply_page_id !== null && pages.has(reply_page_id));
+}
+
+/** Those that everybody sees, and those on private pages in their feed; staff see all. */
+function repliesSeen({ staff, pages }: Connection, { reply_count, withheld_replies }: LivePostRow): number {
+  const seen = withheld_replies?.filter(({ page_id, blocked }) => staff || (!blocked && pages.has(page_id))) ?? [];
+  return seen.reduce((sum, { n }) => sum + n, reply_count);
 }

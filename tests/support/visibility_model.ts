@@ -86,7 +86,7 @@ export class VisibilityModel {
   /** What of a post can be told by the model, as this person is shown it. */
   shown(user: string, id: string): Record<string, unknown> {
     const post = this.posts.get(id)!;
-    const replies = [...this.posts.values()].filter((other) => other.replyTo === id && !other.deleted);
+    const replies = this.repliesTo(user, id);
     return {
       id,
       page: post.page.id,
