@@ -1,6 +1,6 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
 import type { UserFacet } from "../actors/user.ts";
-import { foldEmail, foldLogin } from "../security/folding.ts";
+import { folded, foldLogin } from "../security/folding.ts";
 import { LETTER_JOB } from "./letters.ts";
 import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";
 import type { Reader } from "./sql.ts";
@@ -95,7 +95,7 @@ export interface Credentials {
 /** For sign-in: by login or e-mail, in whatever case; what is neither is nobody's. */
 export async function credentials(sql: Reader, loginOrEmail: string): Promise<Credentials | undefined> {
   const column = loginOrEmail.includes("@") ? "email" : "login";
-  const key = column === "email" ? foldEmail(loginOrEmail) : foldLogin(loginOrEmail);
+  const key = column === "email" ? folded(loginOrEmail) : foldLogin(loginOrEmail);
   const [row] = await sql.query<Credentials>(
     `select id, password_hash, password_version from users where lower(${column}) = $1`,
     // Asked all the same, so that the time of the answer tells nothing.
@@ -118,7 +118,7 @@ export async function credentialsOf(sql: Reader, id: string): Promise<Credential
 export async function pendingByMark(sql: Reader, email: string, mark: string): Promise<string | undefined> {
   const [row] = await sql.query<{ id: string }>(
     "select id from users where lower(pending_email) = $1 and mailbox_mark = $2 order by id limit 1",
-    [foldEmail(email) ?? "", mark],
+    [folded(email), mark],
     "user.pending_by_mark",
   );
   return row?.id;
@@ -129,7 +129,7 @@ export async function pendingWithoutMark(sql: Reader, email: string): Promise<Cr
   const [row] = await sql.query<Credentials>(
     `select id, password_hash, password_version from users where lower(pending_email) = $1 and mailbox_mark is null
     order by id desc limit 1`,
-    [foldEmail(email) ?? ""],
+    [folded(email)],
     "user.pending_without_mark",
   );
   return row;

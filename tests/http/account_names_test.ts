@@ -50,6 +50,13 @@ for (const [what, email, status] of FORMS) {
   });
 }
 
+Deno.test("Who has an address that an older rule took still signs in with it", async () => {
+  const { id } = await app.person();
+  const email = `${newLogin().padEnd(70, "a")}@Rookery.test`;
+  await app.ctx.sql.query("update users set email = $2 where id = $1", [id, email]);
+  await app.signIn(email.toUpperCase());
+});
+
 for (const word of ["me", "ME", "support", "root", "Moderator", "security", "help"]) {
   Deno.test(`"${word}" is nobody's login and no page's handle`, async () => {
     const body = { ...registration(), login: word };
