@@ -59,11 +59,15 @@ export const PROBLEMS = {
   "rate-limited": [429, "Too many requests"],
   "internal": [500, "Something went wrong here"],
   "overloaded": [503, "The server is busy"],
+  "disk-full": [503, "There is no room to store anything"],
   "database-unavailable": [503, "The database is out of reach"],
   "actors-unavailable": [503, "The node that does this cannot be reached"],
   "draining": [503, "This node is stopping"],
   "outcome-unknown": [504, "Whether it was done is unknown; repeating with the same Idempotency-Key is safe"],
 } as const satisfies Record<string, readonly [number, string]>;
+
+/** Seconds after which somebody may have made room. */
+export const FULL_RETRY_S = 10;
 
 export type ProblemCode = keyof typeof PROBLEMS;
 

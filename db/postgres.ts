@@ -1,7 +1,7 @@
 /** The full installation's driver: a real Postgres through `pg`. */
 import { setImmediate } from "node:timers";
 import pg from "pg";
-import { type Param, type Sql, SqlError } from "./sql.ts";
+import { kindOfState, type Param, type Sql, SqlError } from "./sql.ts";
 import { encodeParam, keptName, parserOf } from "./values.ts";
 
 export interface PostgresOptions {
@@ -158,10 +158,9 @@ function failure(error: unknown): SqlError {
 }
 
 function kindOf(error: pg.DatabaseError): SqlError["kind"] {
-  if (error.code?.startsWith("23")) return "constraint";
-  if (error.code === "57P03" || error.code === "53300") return "unavailable";
-  if (error.severity === "FATAL" || error.severity === "PANIC") return "lost";
-  return "fault";
+  const kind = kindOfState(error.code);
+  const ended = error.severity === "FATAL" || error.severity === "PANIC";
+  return ended && kind !== "unavailable" ? "lost" : kind;
 }
 
 function isProgramError(error: unknown): boolean {

@@ -38,13 +38,21 @@ export class SqlError extends Error {
     message: string,
     /**
      * `constraint`: the statement broke a rule and changed nothing; `unavailable`: no connection, nothing was sent;
-     * `lost`: the connection broke while it ran, so whether it took effect is unknown; `fault`: anything else.
+     * `lost`: the connection broke while it ran, so whether it took effect is unknown; `full`: the database has no room, and nothing
+     * was changed; `fault`: anything else.
      */
-    readonly kind: "constraint" | "unavailable" | "lost" | "fault",
+    readonly kind: "constraint" | "unavailable" | "lost" | "full" | "fault",
     /** SQLSTATE, where the server gave one. */
     readonly code?: string,
     readonly constraint?: string,
   ) {
     super(message);
   }
+}
+
+/** What an SQLSTATE says of a statement that the server answered. */
+export function kindOfState(code: string | undefined): SqlError["kind"] {
+  if (code?.startsWith("23")) return "constraint";
+  if (code === "57P03" || code === "53300") return "unavailable";
+  return code === "53100" ? "full" : "fault";
 }

@@ -2,7 +2,7 @@
  * The part of Postgres' protocol 3 that one statement needs (https://www.postgresql.org/docs/current/protocol.html), for
  * PGlite: the caller encodes and decodes, so that the one worker that runs the statements spends its time on them.
  */
-import { type Param, SqlError } from "./sql.ts";
+import { kindOfState, type Param, SqlError } from "./sql.ts";
 import { encodeParam, type Parse, parserOf } from "./values.ts";
 
 const ENCODER = new TextEncoder();
@@ -158,7 +158,7 @@ export function decodeRows(answer: Uint8Array): Record<string, unknown>[] {
       });
     } else if (type === "E") {
       const fields = errorFields(answer.subarray(start, end));
-      throw new SqlError(fields.M ?? "", fields.C?.startsWith("23") ? "constraint" : "fault", fields.C, fields.n);
+      throw new SqlError(fields.M ?? "", kindOfState(fields.C), fields.C, fields.n);
     }
   }
   return rows;

@@ -211,7 +211,7 @@ export class Committer {
     try {
       answers = await this.#statement(commit, turns);
     } catch (error) {
-      const refused = error instanceof SqlError && error.kind !== "lost" && error.kind !== "unavailable";
+      const refused = error instanceof SqlError && ["constraint", "fault"].includes(error.kind);
       if (turns.length === 1 || !refused) {
         ended();
         for (const turn of turns) turn.reject(error);

@@ -1,3 +1,4 @@
+import { FULL_RETRY_S } from "../../errors.ts";
 import { type Reader, type Sql, SqlError } from "../../db/sql.ts";
 import type { ActorKind, CommitDecision, Outcome } from "./actor.ts";
 import { Committer, Fenced } from "./commit.ts";
@@ -284,6 +285,8 @@ export class Host {
       refusal = BUSY;
     } else if (error instanceof SqlError && error.kind === "unavailable") {
       refusal = { code: "database-unavailable", retryAfter: 1 };
+    } else if (error instanceof SqlError && error.kind === "full") {
+      refusal = { code: "disk-full", retryAfter: FULL_RETRY_S };
     } else if (error instanceof SqlError && error.kind === "lost") {
       refusal = {
         code: "database-unavailable",

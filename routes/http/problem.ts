@@ -1,5 +1,5 @@
 import { SqlError } from "../../db/sql.ts";
-import { AppError, PROBLEMS } from "../../errors.ts";
+import { AppError, FULL_RETRY_S, PROBLEMS } from "../../errors.ts";
 import type { Log } from "../../log.ts";
 
 export interface ProblemPlace {
@@ -13,12 +13,16 @@ export interface ProblemPlace {
   headers?: Record<string, string>;
 }
 
+/** How often the log says that the disk is full. */
+const FULL_EVERY_MS = 60_000;
+
 /** The one renderer of errors: `application/problem+json` (RFC 9457). What is not an `AppError` says nothing but its request id. */
 export function problem(
   error: unknown,
   { instance, requestId, publicUrl, log, headers: extra }: ProblemPlace,
 ): Response {
   const known = asAppError(error);
+  if (known?.code === "disk-full") tellFull(log);
   if (!known || known.code === "internal") {
     log.error("a request failed", {
       request_id: requestId,
@@ -56,9 +60,19 @@ function challenge({ code }: AppError): string {
     : `Bearer error="invalid_token", error_description="${code}"`;
 }
 
+let fullTold = -Infinity;
+
+/** Not at each request: the log may be on the same disk. */
+function tellFull(log: Log): void {
+  if (performance.now() - fullTold < FULL_EVERY_MS) return;
+  fullTold = performance.now();
+  log.error("the database has no room; writes are refused until somebody makes some");
+}
+
 function asAppError(error: unknown): AppError | undefined {
   if (error instanceof AppError) return error;
   if (!(error instanceof SqlError)) return undefined;
+  if (error.kind === "full") return new AppError("disk-full", undefined, { retryAfter: FULL_RETRY_S, cause: error });
   if (error.kind === "unavailable" || error.kind === "lost") {
     return new AppError("database-unavailable", undefined, { retryAfter: 1, cause: error });
   }
