@@ -34,11 +34,12 @@ async function scene(word: string): Promise<Scene> {
   await app.ok("PUT", `/posts/${own.id}/like`, { token: author.token });
   const post = await app.post(author, { text: `Give ${word} here` }, page.id);
   await app.post(author, { text: `Or ${word} there`, reply_to: post.id }, page.id);
-  const report = { target: { kind: "post", id: post.id }, reason: `It is ${word} false` };
+  const report = { target: { kind: "post", id: post.id }, reason: "It is false" };
   await app.ok("POST", "/reports", { token: reader.token, body: report });
-  const reason = `For ${word} long`;
   const blocked = await app.person();
-  await app.ok("POST", `/users/${blocked.id}/block`, { token: admin.token, body: { reason, until: null } });
+  await app.ok("POST", `/users/${blocked.id}/block`, { token: admin.token, body: { reason: "Long", until: null } });
+  await app.ctx.sql.query("update reports set reason = $1", [`It is ${word} false`]);
+  await app.ctx.sql.query("update users set blocked_reason = $2 where id = $1", [blocked.id, `For ${word} long`]);
   await app.ctx.sql.query("update pages set name = $2 where id = any($1::uuid[])", [
     [page.id, reader.page_id],
     `Savings ${word}`,
