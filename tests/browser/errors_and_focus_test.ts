@@ -1,6 +1,6 @@
 /** Where what went wrong is said, and where the keyboard is after each act. */
 import assert from "node:assert/strict";
-import type { Locator, Page } from "playwright-core";
+import type { Locator, Page, WebSocketRoute } from "playwright-core";
 import { eventually, newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
 import { chromiumPath, launchChromium } from "../support/browser.ts";
@@ -51,7 +51,8 @@ Deno.test({
     const page = await browser.newPage({ viewport: { width: 390, height: 700 } });
     await page.goto(app.url);
     await signIn(page, ann);
-    const heart = page.locator("#posts li").nth(15).locator(".like");
+    const post = posts[4]!;
+    const heart = page.locator(`[data-post="${post.id}"] .like`);
     await heart.scrollIntoViewIfNeeded();
     const state = async () => [await heart.getAttribute("aria-pressed"), await heart.locator(".count").innerText()];
     assert.deepEqual(await state(), ["false", "0"]);
@@ -76,7 +77,6 @@ Deno.test({
     await heart.and(page.locator(":not([aria-busy])")).waitFor();
     assert.deepEqual(await state(), ["true", "1"]);
     assert.equal(await page.locator("#alert").innerText(), "");
-    const post = posts.at(-16)!;
     const liked = await app.ctx.sql.query("select from likes where post_id = $1 and user_id = $2", [post.id, ann.id]);
     assert.equal(liked.length, 1);
     // As often as one presses while the first is under way: the last one counts.
@@ -233,6 +233,56 @@ Deno.test({
     await page.locator("#unready").waitFor({ state: "hidden" });
     await settled(page);
     assert.equal(await focused(page), "h1 feed-title");
+  },
+});
+
+Deno.test({
+  name: "A list that is read again, or gets something new, keeps the keyboard where it is",
+  ...options,
+  fn: async () => {
+    const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
+    await app.ok("PATCH", `/pages/${ann.page_id}`, { token: ann.token, body: { is_private: true } });
+    const posts = [];
+    for (const text of ["One", "Two", "Three"]) posts.push(await app.post(ann, { text }));
+    await app.follow(bob, ann.page_id);
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    let socket: WebSocketRoute | undefined;
+    await page.routeWebSocket("**/feed/live?*", (opened) => {
+      socket = opened;
+      opened.connectToServer();
+    });
+    await page.goto(app.url);
+    await signIn(page, ann);
+    await counts(page, 1);
+    await page.locator("#bell").click();
+    const bobs = page.locator("#bell-list li", { hasText: "Bob" });
+    await bobs.getByRole("button", { name: "Reject" }).focus();
+    await app.follow(eve, ann.page_id);
+    await page.locator("#bell-list li", { hasText: "Eve" }).waitFor();
+    assert.equal(await focused(page), "button Reject");
+    const again = page.waitForResponse("**/notifications?limit=10");
+    socket!.send(JSON.stringify({ type: "reset", reason: "too-old" }));
+    await (await again).finished();
+    assert.equal(await focused(page), "button Reject");
+    assert.equal(await bobs.getByRole("button", { name: "Reject" }).evaluate((one) => one.matches(":focus")), true);
+    await page.keyboard.press("Escape");
+
+    await page.locator("#posts li", { hasText: "Two" }).locator(".like").focus();
+    const read = page.waitForResponse("**/feed?limit=20");
+    socket!.send(JSON.stringify({ type: "reset", reason: "too-old" }));
+    await (await read).finished();
+    await page.locator("#posts .text", { hasText: "Two" }).waitFor();
+    assert.equal(
+      await page.locator("#posts li", { hasText: "Two" }).locator(".like").evaluate((one) => one.matches(":focus")),
+      true,
+    );
+    assert.deepEqual(await page.locator("#posts .text").allInnerTexts(), ["Three", "Two", "One"]);
+    // What was deleted takes nobody with it.
+    const token: string = await page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
+    await app.ok("DELETE", `/posts/${posts[1]!.id}`, { token });
+    await page.locator("#posts li", { hasText: "Two" }).waitFor({ state: "detached" });
+    assert.match(await focused(page), /^button ♥/);
   },
 });
 

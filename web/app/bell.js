@@ -1,4 +1,5 @@
 /** The bell: how many notifications are unread, and the list of them, latest first, kept true by the socket. */
+import { arrange } from "./arrange.js";
 import { lineOf } from "./bell_line.js";
 import { holding } from "./live.js";
 import { $, attempt, sayIn, whenLeft } from "./page.js";
@@ -20,8 +21,12 @@ let rung = 0;
 export function readBell() {
   return holding(async () => {
     const page = await read("");
-    clearList();
-    showPage(page);
+    const shown = page.items.map(itemOf);
+    items.clear();
+    for (const [i, { id }] of page.items.entries()) items.set(id, shown[i]);
+    arrange($("bell-list"), shown);
+    next = page.next_cursor;
+    showEnds();
     showCount(page.unread);
   });
 }
@@ -33,7 +38,8 @@ function read(query) {
 /** What a frame tells: one that is shown already moves to the top. */
 export function ring({ unread_count, ...notification }) {
   rung++;
-  $("bell-list").prepend(itemOf(notification));
+  const item = itemOf(notification);
+  arrange($("bell-list"), [item, ...[...$("bell-list").children].filter((other) => other !== item)]);
   showCount(unread_count);
   showEnds();
 }
@@ -46,15 +52,10 @@ export function countUnread(unread) {
 }
 
 whenLeft(() => {
-  clearList();
+  items.clear();
   answered.clear();
   next = null;
 });
-
-function clearList() {
-  items.clear();
-  $("bell-list").replaceChildren();
-}
 
 $("bell").addEventListener("click", () => {
   open($("bell-panel").hidden);

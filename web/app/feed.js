@@ -1,4 +1,5 @@
 /** The feed: its pages, and what the socket brings. */
+import { arrange } from "./arrange.js";
 import { keepingFocus } from "./focus.js";
 import { beginAt, holding } from "./live.js";
 import { $, attempt, whenLeft } from "./page.js";
@@ -12,7 +13,10 @@ let next = null;
 export function readFeed() {
   return holding(async () => {
     const page = await call("GET", "/feed?limit=20");
-    clearFeed();
+    const shown = page.items.map(({ id }) => items.get(id) ?? newItem(id));
+    items.clear();
+    for (const [i, { id }] of page.items.entries()) items.set(id, shown[i]);
+    arrange($("posts"), shown);
     for (const post of page.items) showPost(post);
     beginAt(page.live_cursor);
     next = page.next_cursor;
@@ -20,13 +24,8 @@ export function readFeed() {
   });
 }
 
-function clearFeed() {
-  items.clear();
-  $("posts").replaceChildren();
-}
-
 whenLeft(() => {
-  clearFeed();
+  items.clear();
   next = null;
 });
 
@@ -40,7 +39,10 @@ export function takePost({ type, data }) {
 
 $("more").addEventListener("click", (event) =>
   attempt(async () => {
-    const page = await call("GET", `/feed?limit=20&cursor=${encodeURIComponent(next)}`);
+    const after = next;
+    const page = await call("GET", `/feed?limit=20&cursor=${encodeURIComponent(after)}`);
+    // Where the feed was read again meanwhile, it may end elsewhere.
+    if (after !== next) return;
     for (const post of page.items) showPost(post);
     next = page.next_cursor;
     showEnds();

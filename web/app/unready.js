@@ -1,4 +1,5 @@
 /** One's own posts whose photos are being prepared, or could not be: with another try for these. */
+import { arrange } from "./arrange.js";
 import { newLongText } from "./long_text.js";
 import { $, attempt, whenLeft } from "./page.js";
 import { account, call } from "./session.js";
@@ -38,10 +39,8 @@ function show(posts) {
     const name = JSON.stringify([id, state, photos.map(({ problem }) => problem)]);
     const item = before.get(name) ?? make(post);
     items.set(name, item);
-    before.delete(name);
-    if (!item.parentElement) $("unready-posts").append(item);
   }
-  for (const item of before.values()) item.remove();
+  arrange($("unready-posts"), [...items.values()]);
 }
 
 async function read(state) {
