@@ -73,8 +73,10 @@ Deno.test({
     assert.equal(await page.locator("#alert").isVisible(), false);
 
     await page.unrouteAll();
+    const answered = page.waitForResponse("**/like");
     await press(heart, "Space");
-    await heart.and(page.locator(":not([aria-busy])")).waitFor();
+    await (await answered).finished();
+    await heart.and(page.locator("[aria-pressed=true]:not([aria-busy])")).waitFor();
     assert.deepEqual(await state(), ["true", "1"]);
     assert.equal(await page.locator("#alert").innerText(), "");
     const liked = await app.ctx.sql.query("select from likes where post_id = $1 and user_id = $2", [post.id, ann.id]);
