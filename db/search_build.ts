@@ -7,7 +7,7 @@ insert into popular_pages
 select id, case when is_personal then owner_id end, follower_count from pages where follower_count > 0 and deleted_at is null;
 insert into spellings
 select distinct w.word from (
-  select unnest(string_to_array(search_fold(uuid || ' ' || name || ' ' || array_to_string(tags, ' ')), ' '))
+  select unnest(string_to_array(search_fold(search_spaced(uuid || ' ' || name || ' ' || array_to_string(tags, ' '))), ' '))
   from pages where deleted_at is null
   union all
   select unnest(string_to_array(search_fold(login || ' ' || first_name || ' ' || last_name), ' ')) from users) w (word)

@@ -15,16 +15,19 @@ const MOST_MEANT = 6;
 
 /** What was typed, in the forms that indexes are asked by, and what goes with it. */
 const ASKED = `asked as materialized (
-  select ltrim(lower($3), '@#') as handle, key, key || chr(1114111) as key_end, spelled || stemmed as words,
+  select ltrim(lower($3), '@#') as handle, key, key || chr(1114111) as key_end, grams,
+    (spelled && grams) || (stemmed && grams) as words,
     -- The last word may be the beginning of one, if there is enough of it; after others, whatever form these have.
     case when length(key) > 2 and numnode(spelled) > 0 then case
       when numnode(stemmed) > 1 then (spelled::text || ':*')::tsquery || (stemmed::text || ':*')::tsquery
-      else (spelled::text || ':*')::tsquery end end as begun,
-    not exists (select from unnest(string_to_array(search_fold($3), ' ')) w (word)
+      else (spelled::text || ':*')::tsquery end && grams end as begun,
+    not exists (select from unnest(string_to_array(search_fold(search_spaced($3)), ' ')) w (word)
       where length(word) between 4 and 40 and not exists (select from spellings s where s.word = w.word)) as known,
     $4::int as most, $5::int as after_rank, -$6::int as after_followers, $7::uuid as after_id, $8::text[] as seen
-  from (select search_key($3) as key, plainto_tsquery('simple', search_fold($3)) as spelled,
-    plainto_tsquery('russian', search_lower($3)) as stemmed) a)`;
+  -- What is written without spaces is asked for by its grams, everything else by its words.
+  from (select search_key($3) as key, search_asked($3) as grams,
+    plainto_tsquery('simple', search_fold(search_spaced($3))) as spelled,
+    plainto_tsquery('russian', search_lower(search_spaced($3))) as stemmed) a)`;
 
 /**
  * The same with the longest words mended: each replaced by the nearest known word, and by any near one. Most typing errors are below the
@@ -39,7 +42,7 @@ const MENDED = `misspelled as materialized (
   from (
     select word, row_number() over (order by length(word) desc, word) as place,
       case length(word) when 4 then 0.25 when 5 then 0.3 else 0.4 end::real as least_like
-    from unnest(string_to_array(search_fold($3), ' ')) w (word) where length(word) between 4 and 40) w),
+    from unnest(string_to_array(search_fold(search_spaced($3)), ' ')) w (word) where length(word) between 4 and 40) w),
 meant as (
   select w.place, quote_literal(n.word) as word, n.nearness, max(n.nearness) over (partition by w.place) as nearest
   from misspelled w cross join lateral (
@@ -51,7 +54,8 @@ meant as (
       union all select w.word, 0) c (word, nearness)
     group by word) n),
 mended as materialized (
-  select string_agg(nearest, ' & ')::tsquery as nearest, string_agg(near, ' & ')::tsquery as near from (
+  select string_agg(nearest, ' & ')::tsquery && (select grams from asked) as nearest,
+    string_agg(near, ' & ')::tsquery && (select grams from asked) as near from (
     select '(' || string_agg(word, '|') filter (where nearness = nearest) || ')' as nearest,
       '(' || string_agg(word, '|') || ')' as near
     -- Not much less near than the nearest; a word that is known itself was hardly meant for one that is little like it.

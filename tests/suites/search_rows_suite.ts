@@ -116,7 +116,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
       ["dmitri", ["Дмитрий", "Dmitriy", "Dmitrij", "Dmitry", "Dmitrii", "DMITRI"]],
       ["ukraini gedz ei", ["Україні ґедзь єй"]],
       ["aeiou naive cafe", ["áèîöū naïve café", "ÁÈÎÖŪ NAÏVE CAFÉ"]],
-      ["oslo lodz strase", ["Øslo Łódź straße"]],
+      ["oslo lodz strasse", ["Øslo Łódź straße"]],
       ["aleksander", ["Alexander", "aleksander"]],
       ["red foks 7 go", ["Red-Fox_7: «go»!", "  red   fox—7\tGO  "]],
       ["oreilli dont", ["O'Reilly don’t", "oreilly dont"]],

@@ -48,6 +48,60 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     say(`${driver}: nDCG@10 of all ${gained.length}: ${mean(gained).toFixed(3)}`);
   });
 
+  test("finds a part of what is written without spaces, in whatever width", async () => {
+    const names = {
+      jp: "日本語のページ",
+      sasaki: "佐々木写真館",
+      cn: "北京大学图书馆",
+      kr: "국립중앙도서관",
+      th: "ร้านกาแฟดอยช้าง",
+      lo: "ປະເທດລາວ",
+      km: "ភាសាខ្មែរ",
+      my: "မြန်မာစာ",
+      mixed: "東京tower展望台",
+    };
+    for (const [handle, name] of Object.entries(names)) await addPage(sql, keeper, { handle: `run${handle}`, name });
+    await addPage(sql, keeper, { handle: "runtag", name: "By its tag", tags: ["写真"] });
+    await addPage(sql, keeper, { handle: "runtext", name: "By its text", description: "毎日の天気予報です。" });
+    const wanted: [q: string, names: string[]][] = [
+      ["ページ", ["runjp"]],
+      ["ﾍﾟｰｼﾞ", ["runjp"]],
+      ["本語の", ["runjp"]],
+      ["語", ["runjp"]],
+      ["佐々木", ["runsasaki"]],
+      ["々木写", ["runsasaki"]],
+      ["写真", ["runtag", "runsasaki"]],
+      ["大学", ["runcn"]],
+      ["学大", []],
+      ["图书馆 北京", ["runcn"]],
+      ["도서관", ["runkr"]],
+      ["도서관".normalize("NFD"), ["runkr"]],
+      ["กาแฟ", ["runth"]],
+      ["ລາວ", ["runlo"]],
+      ["ខ្មែរ", ["runkm"]],
+      ["မာစာ", ["runmy"]],
+      ["展望", ["runmixed"]],
+      ["tower", ["runmixed"]],
+      ["tower 展望", ["runmixed"]],
+      ["展望 tower", ["runmixed"]],
+      ["tower 大学", []],
+      ["TOWER展望", ["runmixed"]],
+      ["天気", ["runtext"]],
+    ];
+    for (const [q, expected] of wanted) assert.deepEqual((await pages(q)).sort(), expected.sort(), q);
+    await sql.query("delete from pages where uuid like 'run%'");
+  });
+
+  test("knows a tag by every spelling that folds to it", async () => {
+    await addPage(sql, keeper, { handle: "fold1", name: "One", tags: ["strasse"] });
+    await addPage(sql, keeper, { handle: "fold2", name: "Two", tags: ["i\u0307zmir"] });
+    await addPage(sql, keeper, { handle: "fold3", name: "Three", tags: ["οδοσ"] });
+    for (const q of ["straße", "STRAẞE", "#Strasse"]) assert.deepEqual(await pages(q), ["fold1"], q);
+    for (const q of ["İzmir", "izmir"]) assert.deepEqual(await pages(q), ["fold2"], q);
+    for (const q of ["ΟΔΟΣ", "οδος", "ὀδός"]) assert.deepEqual(await pages(q), ["fold3"], q);
+    await sql.query("delete from pages where uuid like 'fold%'");
+  });
+
   test("puts the exact handle first, then names, beginnings, words, tags, descriptions", async () => {
     const kinds = [
       { handle: "zebra" },
