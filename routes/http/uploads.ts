@@ -19,6 +19,8 @@ export interface JsonPhoto {
 
 /** A JSON body with photos in it, in bytes (`docs/limits.md`). */
 export const PHOTO_BODY_BOUND = 32 * 1024 * 1024;
+/** Lists and objects of such a body; there are eleven where all photos are, and any character may stand in a text. */
+const MAX_BRACKETS = 50_000;
 /** Long JSON bodies that are in memory at the same time; uploads that stream. */
 const LONG_AT_ONCE = 3;
 const STREAMS_AT_ONCE = 24;
@@ -57,6 +59,7 @@ export class Uploads {
     const text = await readJsonText(request, wait, PHOTO_BODY_BOUND);
     // A body for one photo is the photo.
     const pathOf = (index: number) => rules.mostFiles === 1 ? "data" : pathIn(rules, index);
+    if (text.length > BODY_BOUND) checkBrackets(text);
     return new Received(parseJson(text), text, pathOf, this.staging, [], place);
   }
 
@@ -109,6 +112,19 @@ export class Received implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.place?.[Symbol.dispose]();
     await this.staging.drop(this.staged);
+  }
+}
+
+/** To make millions of lists and objects takes seconds, in which nobody else is answered. */
+function checkBrackets(text: string): void {
+  let left = MAX_BRACKETS;
+  for (const bracket of ["[", "{"]) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      if (--left >= 0) continue;
+      throw new AppError("validation", undefined, {
+        errors: [{ path: "", rule: "too_complex", message: `Expected at most ${MAX_BRACKETS} lists and objects` }],
+      });
+    }
   }
 }
 
