@@ -3,6 +3,7 @@ export const PROBLEMS = {
   "invalid-json": [400, "The body is not valid JSON"],
   "invalid-body": [400, "The body is not whole"],
   "repeated-keys": [400, "Some keys are repeated"],
+  "invalid-query": [400, "The query is malformed"],
   "invalid-cursor": [400, "The cursor is not one of this list"],
   "validation": [422, "Some fields break their rules"],
   "idempotency-key-reused": [422, "The Idempotency-Key was used with another body"],
@@ -94,16 +95,24 @@ export class AppError extends Error {
   readonly retryAfter: number | undefined;
   readonly errors: FieldError[] | undefined;
   readonly members: ProblemMembers | undefined;
+  readonly headers: Record<string, string> | undefined;
   constructor(
     readonly code: ProblemCode,
     detail?: string,
     /** `retryAfter` in seconds. */
-    options: { retryAfter?: number; errors?: FieldError[]; members?: ProblemMembers; cause?: unknown } = {},
+    options: {
+      retryAfter?: number;
+      errors?: FieldError[];
+      members?: ProblemMembers;
+      headers?: Record<string, string>;
+      cause?: unknown;
+    } = {},
   ) {
     super(detail ?? PROBLEMS[code][1], options.cause === undefined ? {} : { cause: options.cause });
     this.status = PROBLEMS[code][0];
     this.retryAfter = options.retryAfter;
     this.errors = options.errors;
     this.members = options.members;
+    this.headers = options.headers;
   }
 }

@@ -1,6 +1,6 @@
 import { letter } from "../db/letters.ts";
 import { type EndReason, endSession, openSession, refreshSession } from "../db/sessions.ts";
-import { isBlocked } from "../security/principals.ts";
+import { blockDetail, isBlocked } from "../security/principals.ts";
 import { commit, type Decision, type Outcome, refuse, reply } from "./runtime/actor.ts";
 import type { Session, UserCommand, UserState } from "./user.ts";
 import { noticeAddress } from "./user_codes.ts";
@@ -17,7 +17,7 @@ export function signIn(
   now: number,
 ): Decision<State> {
   const { sid: id, kid, password_version, expires_at, device, job } = command;
-  if (isBlocked(state, now)) return refuse("account-blocked");
+  if (isBlocked(state, now)) return refuse("account-blocked", blockDetail(state));
   if (password_version !== state.password_version) return refuse("credentials-invalid");
   const at = new Date(now).toISOString();
   const session: Session = { id, generation: 0, issued_at: at, kid };
@@ -35,7 +35,7 @@ export function refresh(
   now: number,
 ): Decision<State> {
   const { session } = state;
-  if (isBlocked(state, now)) return refuse("account-blocked");
+  if (isBlocked(state, now)) return refuse("account-blocked", blockDetail(state));
   // Whoever asks finds out why by the session's end reason.
   if (session?.id !== command.sid) return reply({ ended: true });
   if (command.generation > session.generation) return refuse("token-invalid");

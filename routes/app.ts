@@ -121,12 +121,13 @@ function answerTheRest(api: Pick<Api<ServiceContext>, "app" | "ctx" | "limiter">
       if (others.length === 0 || others.includes(asked)) {
         throw new AppError("not-found", "There is nothing at this address");
       }
-      if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow: others.join(", ") } });
+      const allow = [...others.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : method), "OPTIONS"].join(", ");
+      if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
       const response = problem(
         new AppError("method-not-allowed", `Expected ${others.join(" or ")}, got ${c.req.method}`),
         place(c.req.path),
       );
-      response.headers.set("allow", others.join(", "));
+      response.headers.set("allow", allow);
       return response;
     } catch (error) {
       return problem(error, place(c.req.path));

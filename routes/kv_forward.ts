@@ -1,7 +1,7 @@
 import { AppError } from "../errors.ts";
 import { Hop } from "../kv/hop.ts";
 import { Patience } from "../storage/patience.ts";
-import { BODY_BOUND, type BodyWait, patient } from "./http/body.ts";
+import { BODY_BOUND, type BodyWait, patient, refuseEncoded } from "./http/body.ts";
 import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
 
 /** Over it a request is refused at once: a store that hangs must not use up the node (`docs/limits.md`). */
@@ -20,6 +20,7 @@ export function forwardKv({ app, ctx, stats, bodies }: Pick<Api, "app" | "ctx" |
   app.all(`${PREFIX}/kv/*`, async (c) => {
     if (base === undefined) throw new AppError("kv-unavailable", "This installation has no key–value store");
     if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
+    refuseEncoded(c.req.raw);
     const short = await shortBody(c.req.raw, { bodies, address: addressOf(c) });
     if (underWay >= FORWARDED_AT_ONCE) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     underWay++;

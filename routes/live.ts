@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../errors.ts";
 import { decodeLiveCursor } from "../live/cursor.ts";
@@ -6,7 +7,8 @@ import { CLOSE, type Connection, TOO_LONG } from "../live/connection.ts";
 import type { Caller } from "../security/principals.ts";
 import { useTicket } from "../security/tickets.ts";
 import { authenticate } from "./http/authenticate.ts";
-import { addressOf, type Api, newRequestId, PREFIX } from "./http/endpoint.ts";
+import { validated } from "./http/body.ts";
+import { addressOf, type Api, newRequestId, parametersOf, PREFIX } from "./http/endpoint.ts";
 import type { Peer } from "./http/connections.ts";
 import { problem } from "./http/problem.ts";
 
@@ -28,10 +30,14 @@ export function liveRoute(api: Api): void {
     try {
       if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
       await api.limiter.check("general_address", addressOf(c));
-      const caller = await callerOf(ctx, c.req.raw, c.req.query("ticket") ?? null);
-      const text = c.req.query("cursor");
+      const { ticket = null, cursor: text, ...unknown } = parametersOf(c.req.url);
+      const caller = await callerOf(ctx, c.req.raw, ticket);
+      validated(z.strictObject({}), unknown);
       const cursor = text === undefined ? undefined : decodeLiveCursor(text);
       if (c.req.header("upgrade")?.toLowerCase() !== "websocket") throw new AppError("upgrade-required");
+      if (c.req.header("sec-websocket-version") !== "13") {
+        throw new AppError("upgrade-required", "Expected version 13 of WebSocket (RFC 6455)");
+      }
       if (!ctx.gateway.takes) throw new AppError("overloaded", "This node takes no listeners now", { retryAfter: 1 });
       const mayHold = caller.verified || !ctx.config.REQUIRE_VERIFIED_EMAIL ? SOCKETS_BOUND : MAX_UNVERIFIED_SOCKETS;
       if (ctx.gateway.socketsOf(caller.id) + (opening.get(caller.id) ?? 0) >= mayHold) throw tooMany(mayHold);

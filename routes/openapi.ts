@@ -144,19 +144,17 @@ function closeNothing({ jsonSchema }: { jsonSchema: Json }): void {
 }
 
 function problemStatuses(
-  { method, access, params, query, body, creates }: {
+  { method, access, params, body }: {
     method: string;
     access: Access;
     params?: unknown;
-    query?: unknown;
     body?: unknown;
-    creates?: boolean;
   },
 ): number[] {
   return [
-    ...(query ? [400] : []),
-    ...(body ? [400, 413, 415] : []),
-    ...(query || body || params || creates ? [422] : []),
+    400,
+    ...(body ? [413, 415] : []),
+    422,
     ...(access === "anyone" && !body ? [] : [401, 403]),
     ...(params || body ? [404] : []),
     ...(method === "get" ? [] : [409]),

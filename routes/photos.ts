@@ -100,7 +100,12 @@ async function shown(ctx: AppContext, request: Request, photo: ShownPhoto, file:
   } catch (error) {
     if (!(error instanceof StorageError)) throw error;
     if (error.kind === "range") {
-      return { status: 416, headers: { ...headers, "content-type": "text/plain" }, stream: null };
+      const size = (await ctx.storage.head(file).catch(() => undefined))?.size ?? "*";
+      return {
+        status: 416,
+        headers: { ...headers, "content-type": "text/plain", "content-range": `bytes */${size}` },
+        stream: null,
+      };
     }
     throw new AppError("storage-unavailable", undefined, { retryAfter: 1, cause: error });
   }

@@ -13,7 +13,7 @@ import { folded, foldName } from "../security/folding.ts";
 import { RecoveryGuesses } from "../security/guesses.ts";
 import { mailboxMark } from "../security/mailbox.ts";
 import { hashPassword, verifyAccount } from "../security/passwords.ts";
-import { isBlocked } from "../security/principals.ts";
+import { blockDetail, isBlocked } from "../security/principals.ts";
 import type { Secret } from "../security/secret.ts";
 import { answer, type Api, endpoint } from "./http/endpoint.ts";
 import * as schemas from "./schemas.ts";
@@ -64,7 +64,7 @@ export function securityRoutes(api: Api): void {
     const { sub, sid, gen, exp } = verified.claims;
     const facet = await ctx.principals.facet(sub);
     if (!facet) throw new AppError("token-invalid");
-    if (isBlocked(facet, Date.now())) throw new AppError("account-blocked");
+    if (isBlocked(facet, Date.now())) throw new AppError("account-blocked", blockDetail(facet));
     if (facet.session?.id !== sid) throw new AppError(await endReason(ctx.sql, sub, sid));
     if (exp * 1000 <= Date.now()) throw new AppError("token-expired");
     const command: UserCommand = {

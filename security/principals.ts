@@ -111,7 +111,10 @@ export function isBlocked({ blocked_until: until }: { blocked_until: string | nu
   return until !== null && (until === "infinity" || Date.parse(until) > now);
 }
 
-function blockDetail({ blocked_until: until, blocked_reason: reason }: UserFacet): string {
+/** Why and until when, for the person themselves. */
+export function blockDetail(
+  { blocked_until: until, blocked_reason: reason }: Pick<UserFacet, "blocked_until" | "blocked_reason">,
+): string {
   return `The account is blocked ${until === "infinity" ? "for good" : `until ${until}`}: ${
     reason ?? "no reason given"
   }`;

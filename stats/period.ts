@@ -19,9 +19,12 @@ export interface Period {
   to: string;
 }
 
-/** Throws `validation` where it ends before it begins, or is too long. */
+/** Throws `validation` where it ends before it begins, is too long, or has days to come. */
 export function periodOf({ from, to }: { from?: string | undefined; to?: string | undefined }, now: number): Period {
-  const end = to ?? day(Math.max(now, from === undefined ? now : Date.parse(from)));
+  const today = day(now);
+  if (from !== undefined && from > today) throw wrong("from", `Expected ${today} or an earlier day, got ${from}`);
+  if (to !== undefined && to > today) throw wrong("to", `Expected ${today} or an earlier day, got ${to}`);
+  const end = to ?? today;
   const begin = from ?? day(Math.max(0, Date.parse(end) - (USUAL_DAYS - 1) * DAY_MS));
   const days = (Date.parse(end) - Date.parse(begin)) / DAY_MS + 1;
   if (days < 1) throw wrong("to", `Expected ${begin} or a later day, got ${end}`);

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { AppError, type FieldError } from "../../errors.ts";
+import { refuseRepeatedKeys } from "./repeated_keys.ts";
 import type { WaitingBodies } from "./waiting_bodies.ts";
 
 /** A JSON body may be this long, in bytes, unless its route says otherwise (`docs/limits.md`). */
@@ -111,13 +112,29 @@ export async function* patient(
   }
 }
 
-/** JSON of any kind. Throws `invalid-json`. */
+/** JSON of any kind. Throws `invalid-json`, or `repeated-keys`. */
 export function parseText(text: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
     throw new AppError("invalid-json");
   }
+  refuseRepeatedKeys(text, value);
+  return value;
+}
+
+/** No coding of a body is undone here: throws a 415 that says so (RFC 9110 §15.5.16). */
+export function refuseEncoded({ headers }: Request): void {
+  const coding = headers.get("content-encoding");
+  if (coding === null || /^ *(identity *)?$/i.test(coding)) return;
+  throw new AppError(
+    "unsupported-media-type",
+    `Expected no content coding, got ${JSON.stringify(coding.slice(0, 100))}`,
+    {
+      headers: { "accept-encoding": "identity" },
+    },
+  );
 }
 
 /** JSON that can be stored as text. */

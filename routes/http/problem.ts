@@ -43,21 +43,30 @@ export function problem(
   };
   const headers = new Headers({
     ...extra,
+    ...shown.headers,
     "content-type": "application/problem+json",
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
     "x-request-id": requestId,
   });
-  if (shown.retryAfter !== undefined || shown.status === 503) headers.set("retry-after", String(shown.retryAfter ?? 1));
+  const retryAfter = shown.retryAfter ?? RETRY_AFTER_S[shown.status];
+  if (retryAfter !== undefined) headers.set("retry-after", String(retryAfter));
   if (shown.status === 401) headers.set("www-authenticate", challenge(shown));
+  if (shown.status === 426) { for (const [name, value] of HANDSHAKE) headers.set(name, value); }
   return new Response(JSON.stringify(body), { status: shown.status, headers });
 }
+
+/** Seconds after which another try makes sense, where nobody knows better; a new code may be asked for once a minute. */
+const RETRY_AFTER_S: Record<number, number | undefined> = { 429: 60, 503: 1 };
+/** What this address speaks (RFC 9110 §15.5.22), and the version of it (RFC 6455 §4.4). */
+const HANDSHAKE = [["upgrade", "websocket"], ["connection", "Upgrade"], ["sec-websocket-version", "13"]] as const;
+const REALM = 'Bearer realm="rookery"';
 
 /** RFC 6750 §3: without a token no error is named. */
 function challenge({ code }: AppError): string {
   return code === "token-missing" || code === "credentials-invalid"
-    ? "Bearer"
-    : `Bearer error="invalid_token", error_description="${code}"`;
+    ? REALM
+    : `${REALM}, error="invalid_token", error_description="${PROBLEMS[code][1]}"`;
 }
 
 let fullTold = -Infinity;

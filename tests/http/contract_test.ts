@@ -236,7 +236,7 @@ Deno.test("What is not there is 404, another method 405 with what is allowed, bo
   }
   const { slug, headers } = await app.call("PUT", "/security/login", { undeclared: true });
   assert.equal(slug, "method-not-allowed");
-  assert.equal(headers.get("allow"), "POST");
+  assert.equal(headers.get("allow"), "POST, OPTIONS");
   // The name of what every object has is a method like any other.
   for (const method of ["constructor", "__proto__", "toString"]) {
     isRefusal(method, await app.call(method, "/users/me", { undeclared: true }), 405);

@@ -1,0 +1,212 @@
+/** What is wrong with a request is said as the RFCs say it, and nothing doubtful is taken in silence. */
+import assert from "node:assert/strict";
+import { type Body, type Person, sharedApp } from "../support/app.ts";
+import { pngOf } from "../support/pictures.ts";
+
+const app = sharedApp();
+
+interface Call {
+  method: string;
+  path: string;
+  operation: Body;
+}
+
+function calls(): Call[] {
+  return Object.entries(app.contract.document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      method: method.toUpperCase(),
+      path: path.replace("/api/v1", "").replace(/\{tag\}|\{login\}/, "birds").replaceAll(
+        /\{(key|\w*id|width)\}/g,
+        (_, name) =>
+          path.includes("/vk/")
+            ? "me"
+            : name === "key"
+            ? "a".repeat(22)
+            : name === "width"
+            ? "320"
+            : "01890000-0000-7000-8000-000000000000",
+      ),
+      operation,
+    }))
+  );
+}
+
+Deno.test("Every call refuses a parameter that comes twice, and one that it does not know, by name", async () => {
+  const { token } = await app.person({ role: "admin" });
+  for (const { method, path, operation } of calls()) {
+    const name = operation.parameters?.find((parameter: Body) => parameter.in === "query")?.name ?? "other";
+    const twice = await app.call(method, `${path}?${name}=1&${name}=2`, { token, body: undefined });
+    assert.deepEqual([twice.slug, twice.body.errors?.[0].path], ["invalid-query", name], `${method} ${path}`);
+    const unknown = await app.call(method, `${path}?surely_unknown=1`, { token });
+    assert.equal(unknown.slug, "validation", `${method} ${path}`);
+    assert.ok(unknown.body.errors.some((error: Body) => error.path === "surely_unknown"), `${method} ${path}`);
+  }
+  for (const query of ["cursor=x&cursor=y", "ticket=x&ticket=y"]) {
+    await app.refused("invalid-query", "GET", `/feed/live?${query}`, { token, undeclared: true });
+  }
+  await app.refused("validation", "GET", "/feed/live?other=1", { token, undeclared: true });
+});
+
+Deno.test("Every list takes limits in decimal digits only", async () => {
+  const { token } = await app.person({ role: "admin" });
+  const lists = calls().filter(({ operation }) => operation.parameters?.some((one: Body) => one.name === "limit"));
+  assert.ok(lists.length > 8);
+  for (const { path } of lists) {
+    for (const limit of ["0x10", "1e1", "%205%20", "%2B5", "5.0", "0b1", "Infinity", ""]) {
+      const { errors } = await app.refused("invalid-query", "GET", `${path}?limit=${limit}`, { token });
+      assert.equal(errors[0].path, "limit", limit);
+    }
+  }
+});
+
+Deno.test("Every body with a repeated member is refused, and the member is named", async () => {
+  const admin = await app.person({ role: "admin" });
+  const { token } = admin;
+  const { id: post } = await app.post(admin);
+  const bodies = calls().filter(({ operation }) => operation.requestBody);
+  assert.ok(bodies.length > 15);
+  for (const { method, path } of bodies) {
+    const own = path.startsWith("/posts") ? post : path.startsWith("/users") ? admin.id : admin.page_id;
+    const body = '{"other": {"deep": [1, {"a\\"": 1, "\\u0061\\"" : 2}]}, "login": "a", "login": "b"}';
+    const at = path.replace("01890000-0000-7000-8000-000000000000", own);
+    const { errors } = await app.refused("repeated-keys", method, at, { token, body });
+    const paths = errors.map((error: Body) => error.path);
+    // The store cuts a body for writing by itself, and looks no deeper than at its pairs.
+    assert.deepEqual(paths, path === "/kv/write" ? ["login"] : ['other.deep.1.a"', "login"], path);
+  }
+  await app.refused("repeated-keys", "POST", "/kv/read", { token, body: '{"keys":["a"],"keys":["b"]}' });
+  await app.refused("repeated-keys", "POST", "/kv/read", {
+    token,
+    body: '{"keys":["a"],"space":"own","space":"shared"}',
+  });
+});
+
+Deno.test("Names that only look repeated are taken", async () => {
+  const person = await app.person();
+  const texts = ['"text": "b", "text": "c"', "\\", '\\"', "text:", "{", "}:"];
+  for (const text of texts) assert.equal((await app.post(person, { text })).text, text);
+  const body = '{ "text"\n:\t"one \\\\", "place" : "text" }';
+  await app.ok("POST", `/pages/${person.page_id}/posts`, { token: person.token, body });
+});
+
+Deno.test("Every call that takes a body refuses a coded one with 415, and says which coding it takes", async () => {
+  const { token } = await app.person({ role: "admin" });
+  for (const { method, path } of calls().filter(({ operation }) => operation.requestBody)) {
+    const headers = { "content-encoding": "gzip" };
+    const answer = await app.call(method, path, { token, body: "{}", headers });
+    const what = `${method} ${path}: ${JSON.stringify(answer.body)}`;
+    assert.deepEqual([answer.status, answer.headers.get("accept-encoding")], [415, "identity"], what);
+    const type = await app.call(method, path, { token, body: "x", headers: { "content-type": "text/plain" } });
+    assert.equal(type.headers.get("accept-encoding"), null, what);
+  }
+  const plain = { "content-encoding": "identity" };
+  await app.refused("credentials-invalid", "POST", "/security/login", {
+    body: { login: "nobody", password: "x" },
+    headers: plain,
+  });
+});
+
+Deno.test("A handshake of another version, and what is no handshake, hear what is spoken here", async () => {
+  const { token } = await app.person();
+  const { hostname, port } = new URL(app.url);
+  for (const version of ["8", "7", "14", undefined]) {
+    using connection = await Deno.connect({ hostname, port: Number(port) });
+    const lines = [
+      "GET /api/v1/feed/live HTTP/1.1",
+      "Host: x",
+      `Authorization: Bearer ${token}`,
+      ...(version === undefined ? [] : [
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        `Sec-WebSocket-Version: ${version}`,
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+      ]),
+    ];
+    await connection.write(new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`));
+    const buffer = new Uint8Array(4_096);
+    const head = new TextDecoder().decode(buffer.subarray(0, await connection.read(buffer) ?? 0)).toLowerCase();
+    assert.match(head, /^http\/1\.1 426 /, String(version));
+    for (const line of ["upgrade: websocket", "connection: upgrade", "sec-websocket-version: 13"]) {
+      assert.ok(head.includes(`\r\n${line}`), `${line} is not in ${head}`);
+    }
+  }
+});
+
+Deno.test("A challenge names what is wrong with a token, and nothing where there was none", async () => {
+  const { token } = await app.person();
+  const challenge = async (token?: string) =>
+    (await app.call("GET", "/users/me", { token })).headers.get("www-authenticate");
+  assert.equal(await challenge(), 'Bearer realm="rookery"');
+  const bad = 'Bearer realm="rookery", error="invalid_token", error_description="The token is not valid"';
+  assert.equal(await challenge("nonsense"), bad);
+  await app.ok("POST", "/security/logout", { token });
+  assert.match(
+    await challenge(token) ?? "",
+    /^Bearer realm="rookery", error="invalid_token", error_description="[^"]+"$/,
+  );
+});
+
+Deno.test("Allow names HEAD where GET is, and OPTIONS", async () => {
+  for (const [path, allow] of [["/feed", "GET, HEAD, OPTIONS"], ["/users", "GET, HEAD, POST, OPTIONS"]] as const) {
+    for (const method of ["OPTIONS", "PUT"]) {
+      const answer = await app.call(method, path, { undeclared: true });
+      assert.deepEqual([answer.status, answer.headers.get("allow")], [method === "PUT" ? 405 : 204, allow], path);
+    }
+  }
+});
+
+Deno.test("A range that a photo does not have is 416 with its length", async () => {
+  const person = await app.person();
+  const { photos } = await app.post(person, { photos: [{ name: "a.png", data: (await pngOf(40, 40)).toBase64() }] });
+  const path = photos[0].url.replace("/api/v1", "");
+  const whole = await fetch(`${app.url}/api/v1${path}`, { headers: { authorization: `Bearer ${person.token}` } });
+  const { byteLength } = await whole.arrayBuffer();
+  const { status, headers } = await app.call("GET", path, {
+    token: person.token,
+    headers: { range: "bytes=99999999-" },
+  });
+  assert.deepEqual([status, headers.get("content-range")], [416, `bytes */${byteLength}`]);
+});
+
+Deno.test("A blocked person hears why and until when, after the right password only", async () => {
+  const [admin, person] = await Promise.all([app.admin(), app.person()]);
+  const until = new Date(Date.now() + 86_400_000).toISOString();
+  const body = { reason: "Spam in every thread", until };
+  await app.ok("POST", `/users/${person.id}/block`, { token: admin.token, body });
+  const says = ({ detail }: { detail: string }) => {
+    assert.match(detail, /Spam in every thread/);
+    assert.ok(detail.includes(until), detail);
+  };
+  const signIn = (password: string) => ({ body: { login: person.login, password } });
+  says(await app.refused("account-blocked", "POST", "/security/login", signIn(person.password)));
+  says(
+    await app.refused("account-blocked", "POST", "/security/refresh", {
+      body: { refresh_token: person.refresh_token },
+    }),
+  );
+  says(await app.refused("account-blocked", "GET", "/users/me", { token: person.token }));
+  const wrong = await app.refused("credentials-invalid", "POST", "/security/login", signIn("Wrong-Horse-1"));
+  assert.doesNotMatch(JSON.stringify(wrong), /Spam/);
+});
+
+Deno.test("Statistics of days to come are refused by the field", async () => {
+  const person: Person = await app.person();
+  const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+  for (
+    const [query, path] of [[`to=${day(2)}`, "to"], [`from=${day(2)}`, "from"], [`from=${day(-1)}&to=${day(9)}`, "to"]]
+  ) {
+    const { errors } = await app.refused("validation", "GET", `/pages/${person.page_id}/stats?${query}`, {
+      token: person.token,
+    });
+    assert.equal(errors[0].path, path, query);
+  }
+});
+
+Deno.test("Codes that are used up say when to come back", async () => {
+  const person = await app.person({ verified: false });
+  const send = () => app.call("POST", "/security/verify", { token: person.token, body: { code: "WRONG000" } });
+  let answer = await send();
+  for (let i = 0; i < 8 && answer.slug !== "code-exhausted"; i++) answer = await send();
+  assert.equal(answer.slug, "code-exhausted");
+  assert.match(answer.headers.get("retry-after") ?? "", /^[1-9]\d*$/);
+});
