@@ -258,7 +258,7 @@ Deno.test("Only the Bearer scheme carries a token, in whatever case", async () =
   for (const value of [token, `Basic ${token}`, "Bearer", `Bearer ${token} ${token}`]) {
     const { slug, headers } = await asked(value);
     assert.equal(slug, "token-missing", value);
-    assert.equal(headers.get("www-authenticate"), "Bearer");
+    assert.equal(headers.get("www-authenticate"), `Bearer realm="rookery"`);
   }
 });
 

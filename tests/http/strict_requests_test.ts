@@ -198,7 +198,7 @@ Deno.test("Statistics of days to come are refused by the field", async () => {
     const { errors } = await app.refused("validation", "GET", `/pages/${person.page_id}/stats?${query}`, {
       token: person.token,
     });
-    assert.equal(errors[0].path, path, query);
+    assert.equal(errors[0].path, path, String(query));
   }
 });
 

@@ -11,7 +11,7 @@ const PERIODS: [string, { from?: string; to?: string }, [string, string]][] = [
   ["only its end", { to: "2025-12-31" }, ["2025-12-02", "2025-12-31"]],
   ["one day", { from: "2024-02-29", to: "2024-02-29" }, ["2024-02-29", "2024-02-29"]],
   ["a leap year", { from: "2024-01-01", to: "2024-12-31" }, ["2024-01-01", "2024-12-31"]],
-  ["a begin that is yet to come", { from: "2030-01-01" }, ["2030-01-01", "2030-01-01"]],
+  ["today alone", { from: "2026-03-01" }, ["2026-03-01", "2026-03-01"]],
   ["the first days of time", { to: "1970-01-02" }, ["1970-01-01", "1970-01-02"]],
 ];
 for (const [what, asked, [from, to]] of PERIODS) {
@@ -25,6 +25,8 @@ for (
     [{ from: "2026-02-02", to: "2026-02-01" }, "to"],
     [{ from: "2025-01-01", to: "2026-01-02" }, "from"],
     [{ from: "2025-01-01" }, "from"],
+    [{ from: "2026-03-02" }, "from"],
+    [{ to: "2026-03-02" }, "to"],
   ] as const
 ) {
   Deno.test(`A period of ${JSON.stringify(asked)} is refused for its ${field}`, () => {
