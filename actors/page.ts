@@ -107,7 +107,7 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
   if (command.type === "delete_post" && staff) return removePost(state, command, at);
   // Withdrawing what one gave is possible on a blocked page too; everything else there is closed to all but staff.
   const block = blockOf(state, now);
-  const withdraws = command.type === "unfollow" || command.type === "unlike";
+  const withdraws = ["unfollow", "unlike", "discard_post"].includes(command.type);
   if (block && !withdraws && (!staff || state.owner.id === by.id)) {
     return { type: "refuse", refusal: blockedPage(block, state.owner.id === by.id) };
   }

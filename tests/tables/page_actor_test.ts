@@ -65,6 +65,7 @@ const COMMANDS = {
   "take the picture away": { type: "remove_avatar" },
   "edit a post": { type: "update_post", post_id: "x", text: "Hi" },
   "delete a post": { type: "delete_post", post_id: "x" },
+  "take a broken post back": { type: "discard_post", post_id: "x" },
   like: { type: "like", post_id: "x" },
   unlike: { type: "unlike", post_id: "x" },
   "block a while": { type: "block", reason: "spam", until: at(5), job: "j", dry_run: false },
@@ -113,6 +114,12 @@ function* table(): Generator<[keyof typeof STATES, Person, Word, string]> {
     for (const state of ["blocked", "blocked for good", "owner blocked"] as const) {
       yield [state, "owner", command, "refuse page-blocked"];
     }
+  }
+  // A page may be blocked while a new post's photos are cropped.
+  for (const state of ["open", "blocked", "blocked for good"] as const) {
+    yield [state, "owner", "take a broken post back", "commit post.discard"];
+    yield [state, "stranger", "take a broken post back", "refuse forbidden"];
+    yield [state, "moderator", "take a broken post back", "refuse forbidden"];
   }
   yield ["personal", "owner", "delete", "refuse personal-page"];
   yield ["full of tags", "owner", "add a new tag", "refuse validation"];
