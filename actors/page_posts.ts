@@ -19,7 +19,7 @@ import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
 export function publish(state: PageRow, post: NewPost, at: string): Decision<PageState> {
   const { id, text, tagged, place, reply_to, photos } = post;
   const row = { id, page_id: state.id, author_id: state.owner.id, text, tagged, place, reply_to, at };
-  const outcome = ({ open, original, reply_page_id }: CreatePostResult): Outcome<PageState> => {
+  const outcome = ({ open, original, reply_page_id, published_at }: CreatePostResult): Outcome<PageState> => {
     if (!open) return { refusal: { code: "page-blocked" } };
     if (!original) return { refusal: { code: "not-found", detail: `There is no post "${reply_to}" to reply to` } };
     const ready = photos.length === 0;
@@ -41,7 +41,7 @@ export function publish(state: PageRow, post: NewPost, at: string): Decision<Pag
       reply_count: 0,
       liked: false,
       state: ready ? "ready" : "processing",
-      published_at: ready ? at : null,
+      published_at,
       created_at: at,
       updated_at: at,
     };

@@ -59,7 +59,7 @@ export function decodeCursor(list: ListName, cursor: string, patterns: readonly 
 }
 
 // Postgres knows no year zero.
-const TIME = /^(?!0000)\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
+const TIME = /^(?!0000)\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}(\d{3})?Z$/;
 export const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** The most common key: a time and an id. */
@@ -67,6 +67,8 @@ export function decodeTimeCursor(list: ListName, cursor: string): { at: string; 
   const [at, id] = decodeCursor(list, cursor, [TIME, ID]);
   const time = new Date(at!);
   // Days that do not exist would be a database error later.
-  if (Number.isNaN(time.getTime()) || time.toISOString() !== at) throw new AppError("invalid-cursor");
+  if (Number.isNaN(time.getTime()) || time.toISOString() !== `${at!.slice(0, 23)}Z`) {
+    throw new AppError("invalid-cursor");
+  }
   return { at: at!, id: id! };
 }

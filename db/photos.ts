@@ -1,5 +1,5 @@
 import { defineCommit, tell } from "../actors/runtime/commit.ts";
-import { PUBLISHING, stateOf, TELL_PUBLISHED } from "./publishing.ts";
+import { PUBLISHED, PUBLISHING, stateOf, TELL_PUBLISHED } from "./publishing.ts";
 import type { JobRef } from "./jobs.ts";
 import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";
 import type { Reader } from "./sql.ts";
@@ -123,11 +123,13 @@ complete as materialized (
     )
   } as next
   from owners o where o.id in (select post_id from settling)),
+${PUBLISHED},
 restated as (
-  update posts p set state = c.next, published_at = case when c.next = 'ready' then c.at else p.published_at end
-  from complete c where p.id = c.id returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at),
+  update posts p set state = c.next, published_at = coalesce((select d.published_at from timed d where d.id = c.id), p.published_at)
+  from complete c where p.id = c.id and (select count(*) from timed) >= 0 returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at),
 ${PUBLISHING}`,
   tells: TELL_PUBLISHED,
+  publishes: "timed",
   select:
     `select t.turn, jsonb_build_object('found', exists (select from settling s where s.turn = t.turn)) as result from turns t`,
 });

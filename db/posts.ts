@@ -1,7 +1,7 @@
-import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { defineCommit, publishing, tell } from "../actors/runtime/commit.ts";
 import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
 import { HELD, type NewPhoto, type PhotoRow, PHOTOS, picturing, STAGED } from "./photos.ts";
-import { ONE_POST, PUBLISHING, stateOf, TELL_PUBLISHED, tellReplies } from "./publishing.ts";
+import { ONE_POST, PUBLISHED, PUBLISHING, stateOf, TELL_PUBLISHED, tellReplies } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 
@@ -31,6 +31,11 @@ export interface PostRow {
   updated_at: string;
 }
 
+/** With microseconds, unlike other times: the order of posts, and so a part of cursors. */
+function PUBLISHED_AT(column: string): string {
+  return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+}
+
 /** The replies to a post `p` that the viewer `$1` may not see. */
 export const UNSEEN_REPLIES = `from posts r where r.reply_to = p.id and r.withheld and r.state = 'ready'
   and not exists (select from visible_pages($1) v where v.id = r.page_id)`;
@@ -48,7 +53,7 @@ export const POST_COLUMNS = `p.id, p.page_id, g.uuid as page_uuid, g.name as pag
     select from posts o join visible_pages($1) v on v.id = o.page_id where o.id = p.reply_to and o.state = 'ready') as reply_visible,
   p.like_count, case when p.reply_count = 0 then 0 else p.reply_count - (select count(*) ${UNSEEN_REPLIES}) end as reply_count,
   exists (select from likes l where l.post_id = p.id and l.user_id = $1) as liked,
-  p.state, p.published_at, p.created_at, p.updated_at`;
+  p.state, ${PUBLISHED_AT("p.published_at")} as published_at, p.created_at, p.updated_at`;
 
 /** Posts of a page that are not ready, latest first; for its owner. */
 export async function unreadyPosts(
@@ -157,6 +162,8 @@ export interface CreatePostResult {
   /** False where the author may not see the post replied to. */
   original: boolean;
   reply_page_id: string | null;
+  /** Null where it is not published, or not yet. */
+  published_at: string | null;
 }
 
 /** A page `p` that its owner may write on now. */
@@ -173,7 +180,7 @@ const NEW_POST_COLUMNS =
 /** That there is a post, by those that are `valid`. */
 const CREATED = `created as (
   insert into posts (id, page_id, text, tagged, place, reply_to, published_at, created_at, updated_at)
-  select id, page_id, text, tagged, place, reply_to, at, at, at from valid)`;
+  select id, page_id, text, tagged, place, reply_to, published_at, at, at from timed)`;
 /** That the pages have one more. */
 const COUNTED = `counted as (
   update pages p set post_count = p.post_count + n.posts
@@ -199,10 +206,12 @@ export const createPost = defineCommit<CreatePostRow, CreatePostResult>("post.cr
 judged as materialized (
   select t.*, c.id is not null as open from turns t left join counted c on c.id = t.page_id and c.owner_id = t.author_id),
 valid as materialized (select * from judged where open),
+${publishing("timed", { from: "valid", rank: "turn", after: ["counted"] })},
 ${CREATED}`,
   tells: TELL_CREATED,
-  select:
-    `select turn, jsonb_build_object('open', open, 'original', true, 'reply_page_id', null) as result from judged`,
+  publishes: "timed",
+  select: `select j.turn, jsonb_build_object('open', j.open, 'original', true, 'reply_page_id', null,
+    'published_at', ${PUBLISHED_AT("t.published_at")}) as result from judged j left join timed t on t.turn = j.turn`,
   refused: "not (a.result->>'open')::boolean",
 });
 
@@ -211,17 +220,21 @@ export const createReply = defineCommit<CreatePostRow, CreatePostResult>("post.r
   // A reply's insert locks its page: in the order of pages, as everywhere.
   body: `judged as materialized (select t.*, ${OPEN}, o.page_id as reply_page_id from turns t ${ORIGINAL}),
 valid as materialized (select * from judged where open and reply_page_id is not null order by page_id, turn),
-${CREATED},
 ${COUNTED},
 locked as materialized (
   select p.id from posts p where p.id in (select reply_to from valid) order by p.id for update),
+${publishing("timed", { from: "valid", rank: "turn", after: ["counted", "locked"] })},
+${CREATED},
 answered as (
   update posts p set reply_count = p.reply_count + n.replies
   from (select v.reply_to, count(*) as replies from valid v join locked k on k.id = v.reply_to group by v.reply_to) n
   where p.id = n.reply_to returning p.id, p.page_id, n.replies)`,
   tells: `${TELL_CREATED} union all ${tellReplies("answered")}`,
-  select: `select turn, jsonb_build_object('open', open, 'original', reply_page_id is not null,
-    'reply_page_id', reply_page_id) as result from judged`,
+  publishes: "timed",
+  select: `select j.turn, jsonb_build_object('open', j.open, 'original', j.reply_page_id is not null,
+    'reply_page_id', j.reply_page_id, 'published_at', ${
+    PUBLISHED_AT("t.published_at")
+  }) as result from judged j left join timed t on t.turn = j.turn`,
   refused: "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean",
 });
 
@@ -241,7 +254,7 @@ created as (
   select id, page_id, text, tagged, place, reply_to, 'processing', jsonb_array_length(photos), at, at from valid),
 ${picturing("valid", "post_id")}`,
     select: `select turn, jsonb_build_object('open', open, 'original', reply_to is null or reply_page_id is not null,
-    'reply_page_id', reply_page_id, 'staged', staged) as result from judged`,
+    'reply_page_id', reply_page_id, 'published_at', null, 'staged', staged) as result from judged`,
     refused:
       "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean or not (a.result->>'staged')::boolean",
   },
@@ -291,19 +304,21 @@ complete as materialized (
     stateOf("select f.state from photos f where f.post_id = v.id and (v.photos is null or f.id = any (v.photos))")
   } as next from valid v),
 -- A row changes once in a statement, so a reply published by the same one is counted with its original.
+${PUBLISHED},
 gaining as materialized (
   select c.*, (select count(*) from complete r where r.reply_to = c.id and r.state <> 'ready' and r.next = 'ready') as replies
   from complete c),
 restated as (
   update posts p set text = c.text, tagged = c.tagged, place = c.place, photo_count = c.photo_count, updated_at = c.at,
-    state = c.next, published_at = case when c.state <> 'ready' and c.next = 'ready' then c.at else p.published_at end,
+    state = c.next, published_at = coalesce((select d.published_at from timed d where d.id = c.id), p.published_at),
     reply_count = p.reply_count + c.replies
-  from gaining c where p.id = c.id
+  from gaining c where p.id = c.id and (select count(*) from timed) >= 0
   returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at, c.replies),
 ${PUBLISHING}`,
   tells: `${
     tell("post.updated", { page: "page_id", post: "id", from: "restated where was = 'ready'" })
   } union all ${TELL_PUBLISHED} union all ${tellReplies("restated where replies > 0")}`,
+  publishes: "timed",
   select: `select t.turn, jsonb_build_object('found', j.turn is not null, 'unknown', coalesce(j.unknown, '{}'),
     'empty', coalesce(j.empty, false)) as result from turns t left join judged j on j.turn = t.turn`,
 });

@@ -1,4 +1,4 @@
-import { tell } from "../actors/runtime/commit.ts";
+import { publishing, tell } from "../actors/runtime/commit.ts";
 
 /** That a post has another number of replies, by `replies`: for feeds that show it. After all else of its statement. */
 export function tellReplies(from: string): string {
@@ -28,10 +28,24 @@ export function tellReplyAudience(pages: string): string {
 export const ONE_POST = `'{"counts": {"posts": 1}}'::jsonb`;
 
 /**
+ * When those of the CTE `complete` become public that are now ready. What is changed besides is locked before, as the sequencer's row comes
+ * last: their pages, then the originals that they reply to.
+ */
+export const PUBLISHED = `coming as materialized (select * from complete where state <> 'ready' and next = 'ready'),
+their_pages as materialized (
+  select p.id from pages p where p.id in (select page_id from coming) order by p.id for no key update),
+their_originals as materialized (
+  select p.id from posts p where p.id in (select reply_to from coming) and (select count(*) from their_pages) >= 0
+  order by p.id for update),
+${publishing("timed", { from: "coming", rank: "id", after: ["their_originals"] })}`;
+
+/**
  * What else a post's becoming ready brings: it counts from then on. `restated` has the posts whose state was looked at anew:
  * (id, page_id, reply_to, state, was, at).
  */
-export const PUBLISHING = `published as materialized (select * from restated where state = 'ready' and was <> 'ready'),
+export const PUBLISHING = `published as materialized (select r.*, (
+    select count(*) from timed o where o.published_at <= (select d.published_at from timed d where d.id = r.id)) as place
+  from restated r where r.state = 'ready' and r.was <> 'ready'),
 counted as (
   update pages p set post_count = p.post_count + n.posts
   from (select page_id, count(*) as posts from published group by page_id order by page_id) n where p.id = n.page_id),
@@ -44,7 +58,7 @@ answered as (
   where p.id = n.reply_to returning p.id, p.page_id, n.replies)`;
 
 export const TELL_PUBLISHED = `${
-  tell("post.created", { rank: 2, page: "page_id", post: "id", data: ONE_POST, from: "published" })
+  tell("post.created", { rank: "1 + place", page: "page_id", post: "id", data: ONE_POST, from: "published" })
 } union all ${tellReplies("answered")}`;
 
 /** The state of a post by its photos: one failed makes it failed, one under way processing. */

@@ -29,6 +29,8 @@ interface Definition {
   records?: string;
   /** The events, made by `tell` out of those CTEs. */
   tells?: string;
+  /** The CTE, made by `publishing`, of the posts that come into feeds. */
+  publishes?: string;
   /** Yields `turn, result`. A turn without a row counts as fenced. */
   select: string;
   /** SQL over `a.result`: whether the turn changed nothing, so that a request's receipt stays open for another try. */
@@ -37,7 +39,7 @@ interface Definition {
 }
 
 export function defineCommit<Row extends object, Result>(name: string, definition: Definition): Commit<Row, Result> {
-  const { columns, body, records, tells, select, refused, violations = {} } = definition;
+  const { columns, body, records, tells, publishes, select, refused, violations = {} } = definition;
   const writers = writersOf(body);
   // `for share` waits for whoever raises the epoch, and makes them wait for us; then the epoch is compared again.
   const textWith = (receipts: string) =>
@@ -50,7 +52,11 @@ ${returning(body)},
 answers as materialized (${select})
 ${receipts}
 ${records === undefined ? "" : `, ${recording(records, writers)}`}
-${tells === undefined ? "" : `, ${telling(tells, records === undefined ? writers : [...writers, "recorded"])}`}
+${
+      tells === undefined
+        ? ""
+        : `, ${telling(tells, records === undefined ? writers : [...writers, "recorded"], publishes)}`
+    }
 select a.turn, a.result, ${
       tells === undefined
         ? "null as seq, null"
@@ -90,16 +96,36 @@ export function tell(
  * The CTEs that number and write the events a query yields. They wait for every other write of the statement, so that the
  * sequencer's row is its last lock: no two statements can then wait for each other, and the row is held as shortly as can be.
  */
-export function telling(tells: string, writers: readonly string[] = []): string {
+export function telling(tells: string, writers: readonly string[] = [], publishes?: string): string {
+  const clock = publishes === undefined
+    ? ""
+    : `, published_at = greatest(published_at, (select max(published_at) from ${publishes}))`;
   const after = writers.map((writer) => `(select count(*) from ${writer}) >= 0`).join(" and ") || "true";
   return `told as materialized (select * from (${tells}) t where ${after}),
 tally as materialized (select count(*) as n from told),
-numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+numbered as (update sequencer set seq = seq + (select n from tally)${clock} where (select n from tally) > 0 returning seq),
 emitted as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
   select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id, user_id, data, at
   from told where (select seq from numbered) is not null
   returning seq, kind, page_id, post_id, user_id, data, at)`;
+}
+
+/**
+ * The CTEs that give posts `from` a CTE the time of their publishing, in the order of `rank`: `published_at` of the CTE `name`. They take the
+ * sequencer's row, and so stand behind every other lock: those of the CTEs `after`.
+ */
+export function publishing(
+  name: string,
+  { from, where = "true", rank, after }: { from: string; where?: string; rank: string; after: readonly string[] },
+): string {
+  const locked = after.map((cte) => ` and (select count(*) from ${cte}) >= 0`).join("");
+  return `clock as materialized (
+  select s.published_at from sequencer s where (select count(*) from ${from} where ${where}) > 0${locked} for update),
+${name} as materialized (
+  select f.*, greatest(c.published_at + interval '1 microsecond', (select max(at) from ${from} where ${where}))
+    + (row_number() over (order by ${rank}) - 1) * interval '1 microsecond' as published_at
+  from (select * from ${from} where ${where}) f cross join clock c)`;
 }
 
 /** The written events as one JSON array, or null. */

@@ -35,3 +35,8 @@ create trigger pages_withheld before update of is_private, blocked_until, owner_
 
 -- What a blocked account likes, looked at from the few that are blocked.
 create index users_blocked on users (id) where blocked_until is not null;
+
+-- When the last post was published: each is later than the one before, by a microsecond at least, so that the order of the feed is that of
+-- the events. Posts of before keep their times, which know milliseconds.
+alter table sequencer add column published_at timestamptz not null default '-infinity';
+update sequencer set published_at = coalesce((select max(published_at) from posts), '-infinity');
