@@ -1,3 +1,4 @@
+import type { Bounce } from "./db/bounces.ts";
 import type { LivePostRow } from "./db/events.ts";
 import type { LiveNotificationRow, NotificationRow } from "./db/notifications.ts";
 import type { LivePageRow, PageRow, ShownPageRow } from "./db/pages.ts";
@@ -21,8 +22,9 @@ export function renderCard(
 }
 
 /** The shape in which an account is shown to itself and to administrators. */
-export function renderAccount(user: UserRow): Record<string, unknown> {
+export function renderAccount(user: UserRow, bounce?: Bounce | null): Record<string, unknown> {
   return {
+    ...(bounce !== undefined && { email_bounce: bounce }),
     id: user.id,
     login: user.login,
     first_name: user.first_name,

@@ -29,7 +29,7 @@ const DIGEST_OF = (rows: string, at: string) =>
 
 /** Who may get letters about posts: an address that is verified and takes letters, of an account that is not blocked. */
 const REACHABLE = `u.email_verified_at is not null and (u.blocked_until is null or u.blocked_until <= now())
-      and not exists (select from bounces b where b.email = lower(u.email))`;
+      and not exists (select from bounces b where b.email = lower(u.email) and b.until > now())`;
 
 /**
  * CTEs that enter letters in the ledger, with their jobs, out of `step`: rows of (event_id, published_at, user_id, created_at), where
@@ -214,35 +214,17 @@ export async function settleDelivery(sql: Sql, { event, user }: DeliveryKey, sta
   );
 }
 
-/** The server took it: the row and, in the same breath, its job. */
-export async function finishDelivery(sql: Sql, { event, user }: DeliveryKey, job: Claim): Promise<void> {
+/** The server took it: the row, its job and what was held against the address, in one statement. */
+export async function finishDelivery(sql: Sql, { event, user }: DeliveryKey, job: Claim, to: string): Promise<void> {
   await sql.query(
     `with sent as (
       update deliveries set state = 'sent', at = now()
-      where event_id = $1 and user_id = $2 or digest_id = $1 and user_id = $2 and state = 'digest')
+      where event_id = $1 and user_id = $2 or digest_id = $1 and user_id = $2 and state = 'digest'),
+    lifted as (delete from bounces where email = lower($6))
     delete from jobs where id = $3 and kind = $4 and attempts = $5 and state = 'running'`,
-    [event, user, job.id, job.kind, job.attempts],
+    [event, user, job.id, job.kind, job.attempts, to],
     "delivery.finish",
   );
-}
-
-/** A mail server said that there is no such mailbox. */
-export async function recordBounce(sql: Sql, email: string, reason: string): Promise<void> {
-  await sql.query(
-    `insert into bounces (email, reason) values (lower($1), $2)
-    on conflict (email) do update set reason = excluded.reason, at = now()`,
-    [email, reason.slice(0, 500)],
-    "delivery.bounce",
-  );
-}
-
-export async function isBounced(sql: Sql, email: string): Promise<boolean> {
-  return (await sql.query("select 1 from bounces where email = lower($1)", [email], "delivery.is_bounced")).length > 0;
-}
-
-/** It took a letter again. */
-export async function forgetBounce(sql: Sql, email: string): Promise<void> {
-  await sql.query("delete from bounces where email = lower($1)", [email], "delivery.forget_bounce");
 }
 
 /** Forgets letters of long ago, in bounded bites. */

@@ -1,6 +1,8 @@
-import { type DeliveryKey, finishDelivery, recordBounce, settleDelivery } from "../db/deliveries.ts";
+import { recordBounce, relayRefuses, takeBackBounces } from "../db/bounces.ts";
+import { type DeliveryKey, finishDelivery, settleDelivery } from "../db/deliveries.ts";
 import type { Claim } from "../db/jobs.ts";
 import type { Sql } from "../db/sql.ts";
+import type { Log } from "../log.ts";
 import { JobParked } from "../workers/job_runner.ts";
 import { messageId } from "./message_id.ts";
 import { type Mailer, MailError, type Outgoing } from "./sender.ts";
@@ -11,6 +13,7 @@ export interface LetterParts {
   mailer: Mailer;
   /** Whether the letters go to the bundled server, which drops a Message-ID it has: only then is an unclear hand-over repeated. */
   bundled: boolean;
+  log: Log;
 }
 
 export interface HandOver {
@@ -27,11 +30,12 @@ export interface HandOver {
  * mailbox. Throws to have the job tried again or parked.
  */
 export async function handOver(
-  { sql, mailer, bundled }: LetterParts,
+  parts: LetterParts,
   { job, key, letter, signal }: HandOver,
 ): Promise<"finished" | void> {
+  const { sql, mailer, bundled } = parts;
   try {
-    await mailer.send({ ...letter, messageId: messageId(key) }, signal);
+    await mailer.send({ ...letter, messageId: messageId(key, mailer.domain) }, signal);
   } catch (error) {
     if (!(error instanceof MailError)) throw error;
     switch (error.kind) {
@@ -39,8 +43,8 @@ export async function handOver(
         await settleDelivery(sql, key, "due");
         throw error;
       case "bounced":
-        await recordBounce(sql, letter.to, error.message);
-        return await settleDelivery(sql, key, "failed");
+        await settleDelivery(sql, key, "failed");
+        return await bounced(parts, key.user, letter.to, error);
       case "permanent":
         await settleDelivery(sql, key, "failed");
         throw new JobParked(error.message, "dead");
@@ -50,8 +54,22 @@ export async function handOver(
         throw new JobParked(error.message, "unknown");
     }
   }
-  await finishDelivery(sql, key, job);
+  await finishDelivery(sql, key, job, letter.to);
   return "finished";
+}
+
+/** The address does not exist, says the server; of many people at once that is the server's fault, and nothing is held against them. */
+async function bounced({ sql, log }: LetterParts, user_id: string, to: string, error: MailError): Promise<void> {
+  const code = error.code ?? "";
+  if (await relayRefuses(sql)) {
+    const freed = await takeBackBounces(sql, error.message);
+    // Of the others the job's own line tells.
+    if (freed > 0) {
+      log.error("mail relay refuses many recipients; bounces are taken back and e-mails parked", { code, freed });
+    }
+    throw new JobParked(error.message, "dead");
+  }
+  log.warn("e-mail bounced", { user_id, code, until: await recordBounce(sql, to, code, error.message) });
 }
 
 /** A row left `sending` by a try that ended without a word, for a server that may have taken it. */

@@ -1,4 +1,5 @@
-import { beginLetter, type DeliveryKey, forgetBounce, isBounced } from "../db/deliveries.ts";
+import { isBounced } from "../db/bounces.ts";
+import { beginLetter, type DeliveryKey } from "../db/deliveries.ts";
 import { codeInForce, LETTER_JOB } from "../db/letters.ts";
 import { codeFor, type CodePurpose } from "../security/codes.ts";
 import type { JobKind } from "../workers/job_runner.ts";
@@ -35,9 +36,7 @@ export function letterJobs(parts: LetterParts & { codeKey: Uint8Array }): Record
         const state = await beginLetter(sql, key, bundled);
         if (state === "unknown") throw leftUnknown();
         if (state !== "sending") return;
-        const ended = await handOver(parts, { job, key, letter: { to: payload.to, ...letter }, signal });
-        if (ended === "finished") await forgetBounce(sql, payload.to);
-        return ended;
+        return await handOver(parts, { job, key, letter: { to: payload.to, ...letter }, signal });
       },
     },
   };

@@ -1,8 +1,8 @@
 import type { DeliveryKey } from "../db/deliveries.ts";
 
-/** The same for the same letter. It names the row of the ledger, by which the bundled server knows whose it is. */
-export function messageId({ event, user }: DeliveryKey): string {
-  return `<${event}.${user}@rookery>`;
+/** In the sender's domain (RFC 5322 §3.6.4), the same for the same e-mail. It names the row of the ledger, by which the bundled server knows whose it is. */
+export function messageId({ event, user }: DeliveryKey, domain: string): string {
+  return `<${event}.${user}@${domain}>`;
 }
 
 const UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";

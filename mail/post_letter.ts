@@ -13,7 +13,7 @@ export function postLetter(post: ToldPost, links: LetterLinks): LetterText {
   return layOut(subject, [
     { heading: titleOf(post) },
     ...contentOf(post, QUOTED),
-    { link: links.site, words: "Read it on Rookery" },
+    { link: links.post(post.id), words: "Read it on Rookery" },
     farewell(`You follow the page “${post.page}”.`, links),
   ]);
 }
@@ -27,9 +27,13 @@ export function digestLetter(
   const subject = total === 1 ? "1 new post for you" : `${total} new posts for you`;
   const more = total - posts.length;
   return layOut(subject, [
-    ...posts.flatMap((post): Part[] => [{ heading: titleOf(post) }, ...contentOf(post, QUOTED_IN_DIGEST)]),
+    ...posts.flatMap((post): Part[] => [
+      { heading: titleOf(post) },
+      ...contentOf(post, QUOTED_IN_DIGEST),
+      { link: links.post(post.id), words: "Read it on Rookery" },
+    ]),
     ...(more > 0 ? [{ paragraph: `And ${more} more.` }] : []),
-    { link: links.site, words: "Read them on Rookery" },
+    { link: links.site, words: "All posts on Rookery" },
     farewell("You asked for one letter a day about the pages you follow.", links),
   ]);
 }

@@ -5,7 +5,7 @@ import type { JobKind } from "../workers/job_runner.ts";
 import { nextDigest } from "./digest_time.ts";
 import { handOver, leftUnknown, type LetterParts } from "./hand_over.ts";
 import { digestLetter, postLetter } from "./post_letter.ts";
-import { letterLinks, unsubscribeHeaders } from "./unsubscribe.ts";
+import { letterLinks, listHeaders } from "./unsubscribe.ts";
 
 export interface PostLetterParts extends LetterParts {
   secret: Secret;
@@ -23,7 +23,7 @@ const SHOWN = 30;
 
 /** Letters about posts: a post is brought to its page's followers step by step, each gets a letter of their own, or a digest. */
 export function postLetterJobs(parts: PostLetterParts): Record<string, JobKind> {
-  const { sql, bundled, secret, publicUrl, digestEveryMs, ring } = parts;
+  const { sql, mailer, bundled, secret, publicUrl, digestEveryMs, ring } = parts;
   const digestAt = () => nextDigest(Date.now(), digestEveryMs);
   return {
     [EXPAND_JOB]: {
@@ -46,7 +46,7 @@ export function postLetterJobs(parts: PostLetterParts): Record<string, JobKind> 
         if (state === "unknown") throw leftUnknown();
         if (state !== "sending" || !email || !post) return;
         const links = letterLinks(secret, await publicUrl(), user);
-        const letter = { to: email, headers: unsubscribeHeaders(links), ...postLetter(post, links) };
+        const letter = { to: email, headers: listHeaders(links, mailer.domain), ...postLetter(post, links) };
         return await handOver(parts, { job, key, letter, signal });
       },
     },
@@ -58,7 +58,7 @@ export function postLetterJobs(parts: PostLetterParts): Record<string, JobKind> 
         if (state === "unknown") throw leftUnknown();
         if (state !== "sending" || !email || posts.length === 0) return;
         const links = letterLinks(secret, await publicUrl(), user);
-        const letter = { to: email, headers: unsubscribeHeaders(links), ...digestLetter(posts, total, links) };
+        const letter = { to: email, headers: listHeaders(links, mailer.domain), ...digestLetter(posts, total, links) };
         return await handOver(parts, { job, key, letter, signal });
       },
     },

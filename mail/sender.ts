@@ -5,14 +5,15 @@ import nodemailer, { type Transporter } from "nodemailer";
 const ADDRESS = /^[^\s\0-\x1f<>()\[\],;:"\\@]+@[^\s\0-\x1f<>()\[\],;:"\\@]+$/;
 
 /**
- * `temporary`: the server did not take it, and may later; `permanent`: it never will; `bounced`: nor any other letter to that
- * address; `unclear`: the connection broke after the letter was handed over, so it may have been taken.
+ * `temporary`: the server did not take it, and may later; `permanent`: it never will; `bounced`: the address does not exist;
+ * `unclear`: the connection broke after the letter was handed over, so it may have been taken.
  */
 export type MailFailure = "temporary" | "permanent" | "bounced" | "unclear";
 
 export class MailError extends Error {
   override readonly name = "MailError";
-  constructor(message: string, readonly kind: MailFailure) {
+  /** `code`: the enhanced status code (RFC 3463) of a bounce. */
+  constructor(message: string, readonly kind: MailFailure, readonly code?: string) {
     super(message);
   }
 }
@@ -35,6 +36,8 @@ const LETTERS_A_CONNECTION = 100;
 export class Mailer implements Disposable {
   readonly #transport: Transporter;
   readonly #from: string;
+  /** Of the sender: what Message-IDs end in, and what this client greets with. */
+  readonly domain: string;
   /** Letters under way whose connection has read them to their end, by Message-ID. */
   readonly #handedOver = new Set<string>();
 
@@ -42,10 +45,12 @@ export class Mailer implements Disposable {
     const { protocol, hostname, port, username, password } = new URL(url);
     const secure = protocol === "smtps:";
     this.#from = from;
+    this.domain = domainOf(from);
     this.#transport = nodemailer.createTransport({
       host: hostname.replace(/^\[|\]$/g, ""),
       port: port ? Number(port) : secure ? 465 : 587,
       secure,
+      name: this.domain,
       ...(username ? { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } } : {}),
       pool: true,
       maxConnections: CONNECTIONS,
@@ -73,11 +78,15 @@ export class Mailer implements Disposable {
     if (!ADDRESS.test(to)) throw new MailError("The recipient is not one plain address", "permanent");
     const recipient = { name: "", address: to };
     try {
-      const letter = { from: this.#from, to: recipient, subject, text, html, messageId, headers };
+      // Nobody's holiday answers to it (RFC 3834 §5).
+      const letter = {
+        ...{ from: this.#from, to: recipient, subject, text, html, messageId },
+        headers: { "Auto-Submitted": "auto-generated", ...headers },
+      };
       await this.#transport.sendMail(signal ? { ...letter, signal } : letter);
     } catch (error) {
-      const failure = failureOf(error, this.#handedOver.has(messageId));
-      throw new MailError(error instanceof Error ? error.message : String(error), failure);
+      const { kind, code } = failureOf(error, this.#handedOver.has(messageId));
+      throw new MailError(error instanceof Error ? error.message : String(error), kind, code);
     } finally {
       this.#handedOver.delete(messageId);
     }
@@ -88,14 +97,9 @@ export class Mailer implements Disposable {
   }
 }
 
-function failureOf(error: unknown, handedOver: boolean): MailFailure {
-  const { responseCode, code, command, response } = error as SmtpFault;
-  // A refused sign-in is a matter of settings; no letter is lost over it.
-  if (code === "EAUTH") return "temporary";
-  if (responseCode !== undefined && responseCode < 500) return "temporary";
-  if (responseCode !== undefined) return command === "RCPT TO" && isBounce(response ?? "") ? "bounced" : "permanent";
-  if (handedOver) return "unclear";
-  return code === "EENVELOPE" ? "permanent" : "temporary";
+/** Of `Name <address>` or an address alone. */
+function domainOf(sender: string): string {
+  return /@([^@<>\s]+)>?\s*$/.exec(sender)?.[1]?.toLowerCase() ?? "localhost.localdomain";
 }
 
 /** What the library tells of a failure. */
@@ -106,12 +110,23 @@ interface SmtpFault {
   response?: string;
 }
 
+function failureOf(error: unknown, handedOver: boolean): { kind: MailFailure; code?: string } {
+  const { responseCode, code, command, response } = error as SmtpFault;
+  // A refused sign-in is a matter of settings; no e-mail is lost over it.
+  if (code === "EAUTH") return { kind: "temporary" };
+  if (responseCode !== undefined && responseCode < 500) return { kind: "temporary" };
+  if (responseCode !== undefined) {
+    const bounce = command === "MAIL FROM" ? undefined : bounceIn(response ?? "");
+    return bounce === undefined ? { kind: "permanent" } : { kind: "bounced", code: bounce };
+  }
+  if (handedOver) return { kind: "unclear" };
+  return { kind: code === "EENVELOPE" ? "permanent" : "temporary" };
+}
+
 /**
- * Whether the mailbox is not there, rather than this letter or this sender unwelcome: by the enhanced code (RFC 3463 §3.2, §3.3),
- * and by the basic one where the server says no other.
+ * The enhanced code by which a server says that the address does not exist (RFC 3463 §3.2, §3.3; RFC 7505 for 5.1.10): no such mailbox,
+ * no such domain, no valid address, moved, or closed. Sender, relay and policy have other codes, and a bare 550 says nothing of the kind.
  */
-function isBounce(response: string): boolean {
-  const enhanced = /^\d{3}[ -](5\.\d{1,3}\.\d{1,3})\b/.exec(response)?.[1];
-  if (enhanced !== undefined) return /^5\.(1\.(1|2|3|6|10)|2\.1)$/.test(enhanced);
-  return /^(550|551|553)\b/.test(response);
+function bounceIn(response: string): string | undefined {
+  return /^\d{3}[ -](5\.(?:1\.(?:1|2|3|6|10)|2\.1))(?![.\d])/.exec(response)?.[1];
 }

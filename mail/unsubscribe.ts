@@ -5,6 +5,8 @@ const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** What a letter about posts links to. The last two end such letters, and need no sign-in. */
 export interface LetterLinks {
   site: string;
+  /** Where the web client shows this post. */
+  post: (id: string) => string;
   /** For a mail program: one POST does it (RFC 8058). */
   oneClick: string;
   /** For a person: a page with a button, since whoever looks through letters for viruses follows every link. */
@@ -26,12 +28,17 @@ export function letterLinks(secret: Secret, publicUrl: string, userId: string): 
   const token = encodeURIComponent(unsubscribeToken(secret, userId));
   return {
     site: `${publicUrl}/`,
+    post: (id) => `${publicUrl}/#post=${id}`,
     oneClick: `${publicUrl}/api/v1/notifications/unsubscribe?token=${token}`,
     unsubscribe: `${publicUrl}/unsubscribe?token=${token}`,
   };
 }
 
-/** Headers by which mail programs offer it. */
-export function unsubscribeHeaders({ oneClick }: LetterLinks): Record<string, string> {
-  return { "List-Unsubscribe": `<${oneClick}>`, "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" };
+/** Headers by which mail programs know a list (RFC 2919) and offer its end (RFC 8058). `domain`: the sender's. */
+export function listHeaders({ oneClick }: LetterLinks, domain: string): Record<string, string> {
+  return {
+    "List-Id": `<posts.${domain}>`,
+    "List-Unsubscribe": `<${oneClick}>`,
+    "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+  };
 }

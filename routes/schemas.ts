@@ -85,6 +85,14 @@ export const Account = z.object({
   email: z.string(),
   email_verified: z.boolean(),
   pending_email: z.string().nullable(),
+  email_bounce: z.object({
+    address: z.string(),
+    code: z.string().meta({ description: "Enhanced status code (RFC 3463)" }),
+    at: time,
+    until: time.meta({ description: "When e-mails are tried again" }),
+  }).nullable().optional().meta({
+    description: "A mail server said that the address does not exist; in `GET /users/me` and `GET /users/{id}`",
+  }),
   role,
   avatar_url: z.string().nullable(),
   page_id: id,

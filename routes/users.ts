@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { UserCommand } from "../actors/user.ts";
+import { bounceOf, liftBounce } from "../db/bounces.ts";
 import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
 import { type Credentials, credentialsOf, listUsers, type RegisterRow, userById } from "../db/users.ts";
 import type { AppContext } from "../context.ts";
@@ -71,8 +72,11 @@ export function userRoutes(api: Api): void {
       tags,
       answers: { 200: { description: "The account", schema: schemas.Account } },
     },
-    async ({ ctx, caller }) =>
-      answer(200, await ctx.actors.ask<object>({ kind: "user", id: caller.id }, { type: "account" })),
+    async ({ ctx, caller: { id } }) => {
+      const account = ctx.actors.ask<object>({ kind: "user", id }, { type: "account" });
+      const [shown, email_bounce] = await Promise.all([account, bounceOf(ctx.sql, id)]);
+      return answer(200, { ...shown, email_bounce });
+    },
   );
 
   endpoint(api, {
@@ -94,7 +98,7 @@ export function userRoutes(api: Api): void {
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
-      items: items.map(renderAccount),
+      items: items.map((row) => renderAccount(row)),
       next_cursor: rows.length > limit && last ? encodeCursor("accounts", [last.created_at, last.id]) : null,
     });
   });
@@ -111,7 +115,24 @@ export function userRoutes(api: Api): void {
   }, async ({ ctx, params: { id } }) => {
     const row = await userById(ctx.sql, id);
     if (!row) throw new AppError("not-found", `There is no account "${id}"`);
-    return answer(200, renderAccount(row));
+    return answer(200, renderAccount(row, await bounceOf(ctx.sql, id)));
+  });
+
+  endpoint(api, {
+    method: "delete",
+    path: "/users/{id}/bounce",
+    access: "signed-in",
+    summary: "Try the account's e-mail again although a mail server said that it does not exist",
+    tags,
+    params,
+    limit: "codes",
+    answers: { 204: { description: "Nothing is held against the address any more" } },
+  }, async ({ ctx, caller, params: { id } }) => {
+    if (caller.id !== id && caller.role !== "admin") {
+      throw new AppError("forbidden", "Only the owner or an administrator lifts a bounce");
+    }
+    if (!await liftBounce(ctx.sql, id)) throw new AppError("not-found", `There is no account "${id}"`);
+    return answer(204);
   });
 
   endpoint(api, {

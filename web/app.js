@@ -7,7 +7,7 @@ import { focusHeading } from "./app/focus.js";
 import "./app/following.js";
 import { hangUp, listen } from "./app/live.js";
 import { $, attempt, clearPage, onSubmit, rememberPage, say, whenSessionEnds } from "./app/page.js";
-import { takeShown } from "./app/post_view.js";
+import { openPost, takeShown } from "./app/post_view.js";
 import {
   account,
   allowPictures,
@@ -39,7 +39,18 @@ async function enter() {
   // After the feed, which says from where on the socket tells of everything; without the bell the rest still works.
   await attempt(readBell);
   listen(take, ended);
+  openLinked();
 }
+
+/** E-mails link to a post. Once it is open the address is the site's again, so that a reload does not open it another time. */
+function openLinked() {
+  const id = /^#post=([0-9a-f-]{36})$/i.exec(location.hash)?.[1];
+  if (!id || !account) return;
+  history.replaceState(null, "", location.pathname);
+  openPost(id.toLowerCase());
+}
+
+addEventListener("hashchange", openLinked);
 
 function leave() {
   keepTokens(null);

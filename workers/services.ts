@@ -110,7 +110,7 @@ export async function letters(
     }),
   ).smtpUrl;
   const mailer = stack.use(new Mailer({ url, from: config.MAIL_FROM }));
-  const parts = { sql, mailer, bundled };
+  const parts = { sql, mailer, bundled, log };
   const ring = (jobs: readonly JobRef[]) => bell.ring(jobs);
   return {
     ...letterJobs({ ...parts, codeKey: secret.subkey("codes") }),

@@ -47,7 +47,7 @@ async function judge(node: NodeProcess, trap: SmtpTrap, post: string, followers:
   let unknown = 0;
   for (const email of followers) {
     const { user_id, state } = states.get(email)!;
-    const got = counts.get(`<${post}.${user_id}@rookery>`) ?? 0;
+    const got = counts.get(`<${post}.${user_id}@rookery.test>`) ?? 0;
     if (state === "sent") assert.equal(got, 1, `${email} has one letter`);
     else {
       assert.equal(state, "unknown", email);

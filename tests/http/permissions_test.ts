@@ -96,6 +96,10 @@ const TABLE: Record<string, Row> = {
   "get /users/me": { statuses: SIGNED_IN },
   "get /users": { statuses: ADMIN_ONLY },
   "get /users/{id}": { statuses: ADMIN_ONLY, path: account },
+  "delete /users/{id}/bounce": {
+    statuses: "401 403 403 403 204 403 204 403 401 401",
+    path: (world) => `${account(world)}/bounce`,
+  },
   "patch /users/{id}": {
     statuses: "401 403 403 403 200 403 200 403 401 401",
     path: account,

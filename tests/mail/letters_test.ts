@@ -7,6 +7,7 @@ import { letterJobs } from "../../mail/letter_jobs.ts";
 import { type Notice, noticeLetter } from "../../mail/notice_letter.ts";
 import { Mailer } from "../../mail/sender.ts";
 import { codeFor } from "../../security/codes.ts";
+import { Log } from "../../log.ts";
 import { newId } from "../../security/ids.ts";
 import { JobParked } from "../../workers/job_runner.ts";
 import { type SmtpStep, SmtpTrap } from "../support/smtp_trap.ts";
@@ -78,7 +79,7 @@ const OUTCOMES: [at: SmtpStep, answer: string | null, bundled: boolean, outcome:
   ["END", "451 later", false, "again", "due"],
   ["END", "554 no", true, "dead", "failed"],
   ["END", "554 no", false, "dead", "failed"],
-  ["RCPT", "550 nobody", false, "done", "failed"],
+  ["RCPT", "550 5.1.1 nobody", false, "done", "failed"],
   ["END", null, true, "again", "sending"],
   ["END", null, false, "unknown", "unknown"],
 ];
@@ -108,7 +109,7 @@ Deno.test("A letter that a crash left before its hand-over is sent whatever the 
 
 Deno.test("A mailbox that is not there gets codes that were asked for, no notices, and both again once it takes one", async () => {
   const notice: Notice = { notice: "password_changed", at: "2026-01-02T03:04:05.000Z" };
-  await using _bounced = disposing(await run({ trick: ["RCPT", "550 nobody"] }), () => {});
+  await using _bounced = disposing(await run({ trick: ["RCPT", "550 5.1.1 nobody"] }), () => {});
   await using _notice = disposing(await run({ notice }), ({ trap, outcome }) => {
     assert.deepEqual([outcome, trap.taken.length], ["done", 0]);
   });
@@ -130,7 +131,7 @@ async function run({ bundled = true, nonce = "n", to = "ann@example.org", notice
   const trap = await SmtpTrap.open(({ step }) => step === trick?.[0] ? trick[1] : undefined);
   const mailer = new Mailer({ url: trap.url, from: "rook@example.org" });
   mailers.push(mailer);
-  const parts = { sql, mailer, bundled, codeKey: KEY };
+  const parts = { sql, mailer, bundled, codeKey: KEY, log: new Log("error") };
   const id = newId();
   if (left) await sql.query("insert into deliveries (event_id, user_id, state) values ($1, $2, $3)", [id, USER, left]);
   const said = notice ? { notice } : { letter: "verify", nonce };

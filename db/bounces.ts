@@ -1,0 +1,102 @@
+/**
+ * Addresses that a mail server said do not exist. E-mails that nobody asked for are not sent there until the bounce lapses, is lifted, or
+ * the address takes an e-mail again. The key is the address in lower case, so a changed e-mail has none.
+ */
+import { POST_LETTER_JOB } from "./deliveries.ts";
+import type { Reader, Sql } from "./sql.ts";
+
+/** The first bounce holds this long; each further refusal in a row doubles it, up to the second (`docs/limits.md`). */
+const BOUNCE_MS = 7 * 86_400_000;
+const MAX_BOUNCE_MS = 30 * 86_400_000;
+/** So many people refused within this time, and more than took an e-mail: then the relay is at fault, not the addresses. */
+const RELAY_REFUSALS = 10;
+const RELAY_WINDOW_MS = 10 * 60_000;
+
+export interface Bounce {
+  address: string;
+  /** Enhanced status code (RFC 3463). */
+  code: string;
+  at: string;
+  until: string;
+}
+
+/** Returns until when the address is left alone. */
+export async function recordBounce(sql: Sql, email: string, code: string, reason: string): Promise<string> {
+  const [row] = await sql.query<{ until: string }>(
+    `insert into bounces as b (email, reason, code, until)
+    values (lower($1), $2, $3, now() + $4 * interval '1 millisecond')
+    on conflict (email) do update set reason = excluded.reason, code = excluded.code, at = now(), refusals = b.refusals + 1,
+      until = now() + least($5, $4 * 2 ^ least(b.refusals, 20)) * interval '1 millisecond'
+    returning until`,
+    [email, reason.slice(0, 500), code, BOUNCE_MS, MAX_BOUNCE_MS],
+    "bounce.record",
+  );
+  return row!.until;
+}
+
+export async function isBounced(sql: Reader, email: string): Promise<boolean> {
+  const rows = await sql.query(
+    "select 1 from bounces where email = lower($1) and until > now()",
+    [email],
+    "bounce.is_bounced",
+  );
+  return rows.length > 0;
+}
+
+/** Of an account's e-mail or the one that waits for its code, as long as it holds. */
+export async function bounceOf(sql: Reader, userId: string): Promise<Bounce | null> {
+  const [row] = await sql.query<Bounce>(
+    `select b.email as address, b.code, b.at, b.until from users u join bounces b on b.email in (lower(u.email), lower(u.pending_email))
+    where u.id = $1 and b.until > now() order by b.at desc limit 1`,
+    [userId],
+    "bounce.of_account",
+  );
+  return row ?? null;
+}
+
+/** By hand, by the account's owner or an administrator. False where there is no such account. */
+export async function liftBounce(sql: Sql, userId: string): Promise<boolean> {
+  const [row] = await sql.query<{ found: boolean }>(
+    `with account as (select lower(email) as email, lower(pending_email) as pending from users where id = $1),
+    lifted as (delete from bounces b using account a where b.email in (a.email, a.pending))
+    select exists (select from account) as found`,
+    [userId],
+    "bounce.lift",
+  );
+  return row!.found;
+}
+
+/** Whether lately so many were refused that the mail server itself must be at fault: a wrong relay, a lost domain, a block list. */
+export async function relayRefuses(sql: Reader): Promise<boolean> {
+  const [row] = await sql.query<{ refused: number; taken: number }>(
+    `select count(distinct user_id) filter (where state = 'failed')::int as refused, count(*) filter (where state = 'sent')::int as taken
+    from deliveries where at > now() - $1 * interval '1 millisecond'`,
+    [RELAY_WINDOW_MS],
+    "bounce.relay_refuses",
+  );
+  return row!.refused >= RELAY_REFUSALS && row!.refused > row!.taken;
+}
+
+/**
+ * Takes back what was held against people meanwhile, and parks their e-mails about posts for an administrator to try again. Returns how many
+ * addresses are free.
+ */
+export async function takeBackBounces(sql: Sql, reason: string): Promise<number> {
+  const [row] = await sql.query<{ freed: number }>(
+    `with freed as (
+      delete from bounces where at > now() - $1 * interval '1 millisecond' returning email),
+    people as (select u.id from users u join freed f on f.email = lower(u.email)),
+    parked as (
+      insert into jobs (id, kind, payload, run_at, user_id, state, last_error)
+      select gen_random_uuid(), '${POST_LETTER_JOB}', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id), now(), d.user_id,
+        'dead', $2
+      from deliveries d join people on people.id = d.user_id join posts p on p.id = d.event_id
+      where d.state = 'failed' and d.at > now() - $1 * interval '1 millisecond'
+        and not exists (select from jobs j where j.kind = '${POST_LETTER_JOB}' and j.user_id = d.user_id
+          and j.payload ->> 'post_id' = d.event_id::text))
+    select count(*)::int as freed from freed`,
+    [RELAY_WINDOW_MS, reason.slice(0, 500)],
+    "bounce.take_back",
+  );
+  return row!.freed;
+}

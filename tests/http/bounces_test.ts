@@ -1,0 +1,150 @@
+/** What a mail server's refusals mean for people, for the administrator, and for the e-mails themselves. */
+import assert from "node:assert/strict";
+import { eventually, type Person, startApp, type TestApp } from "../support/app.ts";
+import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
+
+const NOBODY = "550 5.1.1 nobody here";
+
+interface World extends AsyncDisposable {
+  app: TestApp;
+  trap: SmtpTrap;
+  admin: Person;
+  author: Person;
+  /** The author posts, and every e-mail about it was sent, refused or parked. */
+  post(text: string): Promise<string>;
+  /** How often it was tried to send to this person. */
+  tries(person: Person): number;
+}
+
+async function world(): Promise<World> {
+  await using stack = new AsyncDisposableStack();
+  const trap = stack.use(await SmtpTrap.open());
+  const app = stack.use(await startApp(await smtpSettings(trap.url)));
+  const admin = await app.admin();
+  const author = await app.person();
+  const running = stack.move();
+  return {
+    app,
+    trap,
+    admin,
+    author,
+    post: async (text) => {
+      const { id } = await app.post(author, { text });
+      await eventually(async () => {
+        const left = await app.ctx.sql.query(
+          `select 1 from jobs where kind in ('post.letters', 'post.letter', 'letter') and state in ('waiting', 'running')
+          union all select 1 from events where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications')`,
+        );
+        return left.length === 0 ? true : undefined;
+      }, "the e-mails to be dealt with");
+      return id;
+    },
+    tries: ({ email }) => trap.lines.filter((line) => line === `RCPT TO:<${email}>`).length,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+async function bounceOf(app: TestApp, person: Person) {
+  return (await app.ok("GET", "/users/me", { token: person.token })).email_bounce;
+}
+
+Deno.test("A bounce is shown to its person and to administrators, lapses, is lifted by hand, and ends with an e-mail that is taken", async () => {
+  await using it = await world();
+  const { app, trap, admin, author } = it;
+  const [bob, eve] = await app.people(2) as [Person, Person];
+  await app.follow(bob, author.page_id);
+  assert.equal(await bounceOf(app, bob), null);
+  trap.trick = ({ step }) => step === "RCPT" ? NOBODY : undefined;
+  await it.post("first");
+  const bounce = await bounceOf(app, bob);
+  assert.deepEqual([bounce.address, bounce.code], [bob.email, "5.1.1"]);
+  const days = (Date.parse(bounce.until) - Date.parse(bounce.at)) / 86_400_000;
+  assert.ok(days > 6.9 && days < 7.1, `${days} days`);
+  const seen = await app.ok("GET", `/users/${bob.id}`, { token: admin.token });
+  assert.deepEqual(seen.email_bounce, bounce);
+  await it.post("second");
+  assert.equal(it.tries(bob), 1, "left alone while it holds");
+
+  // Lapsed: tried again, and for longer the next time.
+  await app.ctx.sql.query("update bounces set until = now()");
+  assert.equal(await bounceOf(app, bob), null);
+  await it.post("third");
+  assert.equal(it.tries(bob), 2);
+  const longer = await bounceOf(app, bob);
+  assert.ok(Date.parse(longer.until) - Date.parse(longer.at) > 13.9 * 86_400_000);
+
+  await app.refused("forbidden", "DELETE", `/users/${bob.id}/bounce`, { token: eve.token });
+  await app.ok("DELETE", `/users/${bob.id}/bounce`, { token: bob.token });
+  assert.equal(await bounceOf(app, bob), null);
+  await it.post("fourth");
+  assert.equal(it.tries(bob), 3);
+  await app.ok("DELETE", `/users/${bob.id.toUpperCase()}/bounce`, { token: admin.token });
+  trap.trick = () => undefined;
+  await it.post("fifth");
+  assert.equal(trap.taken.length, 1);
+  // After one that was taken the next refusal is a first one.
+  assert.deepEqual(await app.ctx.sql.query("select 1 from bounces"), []);
+});
+
+Deno.test("A refusal that does not speak of the address is parked, and held against nobody", async () => {
+  for (
+    const answer of ["550 relay not permitted", "550 5.7.1 not permitted", "553 5.1.8 bad sender", "554 5.4.4 no route"]
+  ) {
+    await using it = await world();
+    const { app, trap, admin, author } = it;
+    const bob = await app.person();
+    await app.follow(bob, author.page_id);
+    trap.trick = ({ step }) => step === "RCPT" ? answer : undefined;
+    await it.post("first");
+    assert.equal(await bounceOf(app, bob), null, answer);
+    const { items } = await app.ok("GET", "/jobs?state=dead", { token: admin.token });
+    assert.deepEqual(items.map(({ user_id }: { user_id: string }) => user_id), [bob.id], answer);
+    trap.trick = () => undefined;
+    await app.ok("POST", `/jobs/${items[0].id}/retry`, { token: admin.token });
+    await it.post("second");
+    assert.equal(trap.taken.filter(({ to }) => to === bob.email).length, 2, answer);
+  }
+});
+
+Deno.test("A relay that refuses many people at once is at fault itself: nothing is held against them, and no e-mail is lost", async () => {
+  await using it = await world();
+  const { app, trap, admin, author } = it;
+  const followers = await app.people(14);
+  for (const follower of followers) await app.follow(follower, author.page_id);
+  trap.trick = ({ step }) => step === "RCPT" ? NOBODY : undefined;
+  const post = await it.post("to everybody");
+  assert.deepEqual(await app.ctx.sql.query("select email from bounces"), []);
+  const { items } = await app.ok("GET", "/jobs?state=dead&limit=100", { token: admin.token });
+  assert.deepEqual(
+    items.map(({ user_id }: { user_id: string }) => user_id).sort(),
+    followers.map(({ id }) => id).sort(),
+  );
+  trap.trick = () => undefined;
+  for (const { id } of items) await app.ok("POST", `/jobs/${id}/retry`, { token: admin.token });
+  await eventually(async () => trap.taken.length >= followers.length ? true : undefined, "the e-mails to arrive");
+  assert.deepEqual(trap.taken.map(({ to }) => to).sort(), followers.map(({ email }) => email).sort());
+  assert.ok(trap.taken.every(({ content }) => content.includes(post)));
+});
+
+Deno.test("An e-mail says who sent it and that a machine did, and links to the post", async () => {
+  await using it = await world();
+  const { app, trap, author } = it;
+  const bob = await app.person();
+  await app.follow(bob, author.page_id);
+  const post = await it.post("look here");
+  const [{ content, messageId }] = trap.taken as [typeof trap.taken[number]];
+  assert.equal(messageId, `<${post}.${bob.id}@rookery.test>`);
+  assert.match(content, /^Auto-Submitted: auto-generated\r?$/m);
+  assert.match(content, /^List-Id: <posts\.rookery\.test>\r?$/im);
+  assert.match(content, /^List-Unsubscribe-Post: List-Unsubscribe=One-Click\r?$/m);
+  assert.match(content, /^Date: /m);
+  assert.ok(trap.lines.includes("EHLO rookery.test"), trap.lines.join("\n"));
+  const text = content.replaceAll("=\r\n", "").replaceAll("=3D", "=");
+  assert.ok(text.includes(`${app.url}/#post=${post}`), text);
+  // A code is for one person: no list.
+  await app.ok("POST", "/security/recover", { body: { email: bob.email } });
+  await eventually(async () => trap.taken.length === 2 ? true : undefined, "the code");
+  const code = trap.taken[1]!.content;
+  assert.match(code, /^Auto-Submitted: auto-generated\r?$/m);
+  assert.doesNotMatch(code, /^List-/m);
+});
