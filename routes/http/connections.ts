@@ -7,6 +7,8 @@ const HEAD_WITHIN_MS = 10_000;
 const IDLE_MS = 90_000;
 const OWING_MS = 10_000;
 const LOOK_MS = 2_000;
+/** After a look that took long, as on a machine with very many connections, it rests for so many times as long. */
+const REST = 5;
 /** How often live sockets are looked at. */
 const LIVE_LOOK_MS = 250;
 /** What a live socket may have sent, which has only pongs to send and few words besides; and how much more with each second. */
@@ -44,6 +46,7 @@ export class Connections implements Disposable {
   #live = new Map<string, Live>();
   readonly #timers: ReturnType<typeof setInterval>[];
   #looking = false;
+  #restsUntil = 0;
 
   private constructor(
     private readonly kernel: KernelSockets,
@@ -84,7 +87,8 @@ export class Connections implements Disposable {
   }
 
   async #look(): Promise<void> {
-    if (this.#looking) return;
+    const begun = performance.now();
+    if (this.#looking || begun < this.#restsUntil) return;
     this.#looking = true;
     try {
       const connections = await this.kernel.acceptedAt(this.port);
@@ -108,6 +112,8 @@ export class Connections implements Disposable {
       this.log.warn("connections that bring nothing could not be looked for", { error });
     } finally {
       this.#looking = false;
+      const now = performance.now();
+      this.#restsUntil = now + (now - begun) * REST;
     }
   }
 
