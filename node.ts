@@ -12,6 +12,7 @@ import { migrate } from "./db/migrate.ts";
 import { openPglite } from "./db/pglite.ts";
 import { connectPostgres } from "./db/postgres.ts";
 import { pageOfPost } from "./db/posts.ts";
+import { endAllReceiptLeases } from "./db/receipts.ts";
 import { RedisCache } from "./db/redis_cache.ts";
 import { serveSql, socketPath } from "./db/socket.ts";
 import type { Sql } from "./db/sql.ts";
@@ -80,6 +81,7 @@ export async function startNode(
   );
   const applied = await migrate(sql);
   if (applied.length > 0) log.info("migrations applied", { applied });
+  if (config.DATABASE_URL === undefined) await endAllReceiptLeases(sql);
   const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());
   const bus: Bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
   const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);

@@ -58,6 +58,25 @@ export async function takeOverReceipt(
   return row;
 }
 
+/** Those that still run hold on. */
+export async function renewReceipts(sql: Sql, ids: readonly string[], leaseS: number): Promise<void> {
+  await sql.query(
+    `update receipts set lease_until = now() + make_interval(secs => $2)
+    where id = any($1::uuid[]) and state = 'running'`,
+    [ids, leaseS],
+    "receipt.renew",
+  );
+}
+
+/** Where one process alone has the database, whatever ran before its start runs no more. */
+export async function endAllReceiptLeases(sql: Sql): Promise<void> {
+  await sql.query(
+    "update receipts set lease_until = now() where state = 'running' and lease_until > now()",
+    [],
+    "receipt.end_all_leases",
+  );
+}
+
 export async function finishReceipt(sql: Sql, id: string, { status, location, body }: Answered): Promise<void> {
   await sql.query(
     "update receipts set state = 'done', status = $2, location = $3, body = $4 where id = $1 and state = 'running'",

@@ -4,6 +4,7 @@ import type { Sql } from "../../db/sql.ts";
 import { AppError } from "../../errors.ts";
 import { Idempotency, validKey } from "../../routes/http/idempotency.ts";
 import { Secret } from "../../security/secret.ts";
+import { eventually } from "../support/app.ts";
 import { openTestDatabase } from "../support/pglite.ts";
 
 const ASKED = { scope: "account-1", key: "key-1", bodyMac: "mac-1" };
@@ -11,7 +12,8 @@ const ANSWER = { status: 201, location: "/api/v1/posts/1", body: '{"id":"1"}' };
 
 async function withReceipts(test: (idempotency: Idempotency, sql: Sql) => Promise<void>): Promise<void> {
   await using sql = await openTestDatabase();
-  await test(new Idempotency(sql, new Secret("a secret for tests only, long enough")), sql);
+  using idempotency = new Idempotency(sql, new Secret("a secret for tests only, long enough"));
+  await test(idempotency, sql);
 }
 
 async function begun(idempotency: Idempotency, asked = ASKED): Promise<{ id: string; result?: unknown }> {
@@ -54,6 +56,19 @@ Deno.test("Idempotency lets one of many callers in and tells the others to wait"
       assert.equal(outcome.reason.code, "idempotency-key-running");
       assert.equal(outcome.reason.retryAfter, 1);
     }
+  }));
+
+Deno.test("Idempotency renews the hold of a request that takes long, until it has ended", () =>
+  withReceipts(async (idempotency, sql) => {
+    const { id } = await begun(idempotency);
+    const lease = async () => {
+      const [row] = await sql.query<{ until: string }>("select lease_until::text as until from receipts");
+      return row!.until;
+    };
+    const first = await lease();
+    await eventually(async () => await lease() !== first ? true : undefined, "a renewed lease");
+    await idempotency.finish(id, ANSWER);
+    assert.deepEqual(await idempotency.begin(ASKED), { replay: ANSWER });
   }));
 
 Deno.test("Idempotency keeps one key of two callers apart", () =>
