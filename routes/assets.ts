@@ -56,6 +56,8 @@ export class Assets {
       headers: {
         "content-type": TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream",
         "cache-control": KEEP,
+        // Else the runtime says 0 to HEAD.
+        "content-length": String(content.length),
         "x-content-type-options": "nosniff",
       },
     });

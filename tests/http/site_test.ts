@@ -25,6 +25,8 @@ Deno.test("Every page is asked for each time by its ETag, and its scripts and st
       assert.equal(found.headers.get("cache-control"), "public, max-age=31536000, immutable");
       assert.match(found.headers.get("content-type")!, /^text\/(css|javascript); charset=utf-8$/);
       assert.equal(found.headers.get("x-content-type-options"), "nosniff");
+      const head = await fetch(app.url + file, { method: "HEAD" });
+      assert.equal(head.headers.get("content-length"), String(new TextEncoder().encode(found.text).length));
     }
   }
 });
