@@ -1,8 +1,7 @@
 import { z } from "zod";
 import type { Level } from "./log.ts";
+import { duration, flag, port, ranges, s3Url, sender, url, vkUrl, whole } from "./config_values.ts";
 import { email, login, password } from "./routes/schemas.ts";
-import { type AddressRange, parseRange } from "./security/addresses.ts";
-import { parseS3Url } from "./storage/s3_options.ts";
 import { VK_LANGS } from "./vk/lang.ts";
 
 /** What a process may do; `actors` comes with `api` and in one process only, the others may stand alone or be left out. */
@@ -34,7 +33,6 @@ interface Setting {
 const MAX_WORKERS = 8;
 const MAX_CROPS = 4;
 const SECRET_KEY_LENGTH = 32;
-const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** All settings: the source of `Config`, of `.env.example` and of the table in the README. */
 const SETTINGS = {
@@ -340,74 +338,6 @@ function quoted(value: string): string {
   return /[\s<>#"]/.test(value) ? `"${value}"` : value;
 }
 
-function whole(least: number, most: number) {
-  const message = `Expected a whole number from ${least} to ${most}`;
-  return z.string().regex(/^\d{1,9}$/, message).transform(Number).refine(
-    (value) => value >= least && value <= most,
-    message,
-  );
-}
-
-function port() {
-  return whole(0, 65_535);
-}
-
-function ranges() {
-  return z.string().default("").transform((value, context): readonly AddressRange[] => {
-    const found = value.split(",").map((text) => text.trim()).filter((text) => text !== "").map((text) => {
-      const range = parseRange(text);
-      if (!range) {
-        const message = `Expected addresses or ranges such as 127.0.0.1 or fd00::/8, and ${
-          JSON.stringify(text)
-        } is neither`;
-        context.addIssue({ code: "custom", message });
-      }
-      return range;
-    });
-    return Object.freeze(found.filter((range) => range !== undefined));
-  });
-}
-
-/** Milliseconds; longer than a hundred years is a slip. */
-function duration() {
-  const message = "Expected a duration above zero such as 30m, 48h or 7d";
-  return z.string().regex(/^\d{1,12}(ms|s|m|h|d)$/, message).transform((value) => {
-    const [, amount, unit] = /^(\d+)(\w+)$/.exec(value)!;
-    return Number(amount) * UNITS[unit as keyof typeof UNITS];
-  }).refine((ms) => ms > 0 && ms <= 36_525 * UNITS.d, message);
-}
-
-function flag(yes: string, no: string) {
-  return z.enum([yes, no], `Expected ${yes} or ${no}`).transform((value) => value === yes);
-}
-
-function url(...protocols: string[]) {
-  const message = `Expected a URL that begins with ${protocols.map((protocol) => `${protocol}://`).join(" or ")}`;
-  return z.string().refine((value) => {
-    const parsed = URL.parse(value);
-    return parsed !== null && value.includes("://") && parsed.host !== "" &&
-      protocols.includes(parsed.protocol.slice(0, -1));
-  }, message);
-}
-
-/** Tokens go there, so in the open no further than this machine. The `/method` of VK's documents may be part of it. */
-function vkUrl() {
-  return url("http", "https").refine((value) => {
-    const { protocol, hostname, search, hash } = URL.parse(value) ?? new URL("https://none");
-    const near = ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
-    return (protocol === "https:" || near) && search === "" && hash === "";
-  }, "Expected https, or http at this machine, since tokens go there; and nothing behind the path")
-    .transform((value) => value.replace(/\/+$/, "").replace(/\/method$/, ""));
-}
-
-/** `Name <address>` or an address alone, on one line. */
-function sender() {
-  return z.string().refine((value) => {
-    if (/[\r\n]/.test(value)) return false;
-    return email.safeParse(/^[^<>]*<([^<>]+)>$/.exec(value)?.[1] ?? value).success;
-  }, "Expected an e-mail, or a name and an e-mail as in Rookery <noreply@example.org>");
-}
-
 function roles() {
   const message = `Expected "all", or a list out of ${ROLES.join(",")}`;
   return z.string().transform((value, context): readonly Role[] => {
@@ -422,15 +352,5 @@ function roles() {
       });
     }
     return Object.freeze(chosen);
-  });
-}
-
-function s3Url() {
-  return z.string().superRefine((value, context) => {
-    try {
-      parseS3Url(value);
-    } catch (error) {
-      context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
-    }
   });
 }

@@ -4,7 +4,8 @@ import { decodeTimeCursor } from "../db/cursor.ts";
 import { feedPosts } from "../db/feed.ts";
 import { encodeLiveCursor } from "../live/cursor.ts";
 import { newTicket } from "../security/tickets.ts";
-import { answer, answerText, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { answer, answerText, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { paging } from "./http/query.ts";
 import { listed } from "./posts.ts";
 import * as schemas from "./schemas.ts";
 

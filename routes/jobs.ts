@@ -2,7 +2,8 @@ import { z } from "zod";
 import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
 import { dropJob, jobState, listJobs, retryJob } from "../db/jobs.ts";
 import { AppError } from "../errors.ts";
-import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { paging } from "./http/query.ts";
 import * as schemas from "./schemas.ts";
 
 const tags = ["Jobs"];

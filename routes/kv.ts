@@ -7,7 +7,8 @@ import * as bodies from "../kv/bodies.ts";
 import { KeptPairs } from "../kv/kept.ts";
 import { PairWriter } from "../kv/pair_writer.ts";
 import type { Caller } from "../security/principals.ts";
-import { answer, answerText, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { answer, answerText, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { paging } from "./http/query.ts";
 
 const tags = ["Key–value store"];
 /** The values of one answer, in bytes (`docs/limits.md`). */

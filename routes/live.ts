@@ -8,7 +8,8 @@ import type { Caller } from "../security/principals.ts";
 import { useTicket } from "../security/tickets.ts";
 import { authenticate } from "./http/authenticate.ts";
 import { validated } from "./http/body.ts";
-import { addressOf, type Api, newRequestId, parametersOf, PREFIX } from "./http/endpoint.ts";
+import { addressOf, type Api, newRequestId, PREFIX } from "./http/endpoint.ts";
+import { parametersOf } from "./http/query.ts";
 import type { Peer } from "./http/connections.ts";
 import { problem } from "./http/problem.ts";
 

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { decodeCursor, encodeCursor } from "../db/cursor.ts";
 import { ACTS, listLog, type LogRow } from "../db/moderation_log.ts";
-import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { paging } from "./http/query.ts";
 import * as schemas from "./schemas.ts";
 
 /** An entry's number, of at most as many digits as Postgres counts to. */

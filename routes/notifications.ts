@@ -13,7 +13,8 @@ import {
 } from "../db/notifications.ts";
 import { AppError } from "../errors.ts";
 import { renderNotification } from "../render.ts";
-import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { paging } from "./http/query.ts";
 import * as schemas from "./schemas.ts";
 import { endLetters } from "./unsubscribe.ts";
 

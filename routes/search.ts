@@ -3,7 +3,8 @@ import { decodeCursor, encodeCursor, ID } from "../db/cursor.ts";
 import { type Hit, idOf, type Place, search, type Section } from "../db/search.ts";
 import { AppError } from "../errors.ts";
 import { renderCard, renderPage } from "../render.ts";
-import { type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { paging } from "./http/query.ts";
 import * as schemas from "./schemas.ts";
 
 /** Hits that a cursor remembers, so that they are not shown twice; as many as fit into one (`docs/limits.md`). */

@@ -10,7 +10,8 @@ import { newId } from "../security/ids.ts";
 import { mailboxMark } from "../security/mailbox.ts";
 import { hashPassword, verifyAccount } from "../security/passwords.ts";
 import { renderAccount } from "../render.ts";
-import { answer, type Api, endpoint, listOf, paging } from "./http/endpoint.ts";
+import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { paging } from "./http/query.ts";
 import * as schemas from "./schemas.ts";
 
 /** How long a code holds (`docs/limits.md`). */

@@ -7,7 +7,8 @@ import type { VkService } from "../vk/open.ts";
 import { REASONS } from "../vk/profile.ts";
 import { targetOf } from "../vk/target.ts";
 import { VkToken } from "../vk/token.ts";
-import { answer, type Api, endpoint, paging } from "./http/endpoint.ts";
+import { answer, type Api, endpoint } from "./http/endpoint.ts";
+import { paging } from "./http/query.ts";
 
 const tags = ["VK"];
 const problems = [409];

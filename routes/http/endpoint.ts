@@ -5,12 +5,13 @@ import { AppError } from "../../errors.ts";
 import type { Origin } from "../../security/addresses.ts";
 import type { Caller } from "../../security/principals.ts";
 import { authenticate } from "./authenticate.ts";
-import { BODY_BOUND, parseJson, readJsonText, refuseEncoded, storable, unstorable, validated } from "./body.ts";
+import { BODY_BOUND, parseJson, readJsonText, refuseEncoded, storable, validated } from "./body.ts";
 import { etagOf, matches } from "./etag.ts";
 import type { Gate } from "./gate.ts";
 import type { Guesses } from "./guesses.ts";
 import { type Idempotency, validKey } from "./idempotency.ts";
 import { problem } from "./problem.ts";
+import { NO_QUERY, queried } from "./query.ts";
 import { type LimitName, RateLimited, type RateLimiter, type RateState } from "./rate_limit.ts";
 import { type Received, type UploadRules, Uploads } from "./uploads.ts";
 import type { WaitingBodies } from "./waiting_bodies.ts";
@@ -117,22 +118,6 @@ export function answer(status: number, body?: unknown, headers?: Record<string, 
 export function answerText(status: number, json: string, next_cursor: string | null): Answer {
   return { status, json, next_cursor };
 }
-
-const DIGITS = "digits";
-
-/** A number in a query: plain decimal digits, and no other spelling that a program might take for a number. */
-export function decimal(min: number, max: number) {
-  return z.string().superRefine((text, context) => {
-    if (/^\d{1,15}$/.test(text)) return;
-    context.addIssue({ code: "custom", message: "Expected decimal digits", params: { rule: DIGITS } });
-  }).transform(Number).pipe(z.int().min(min).max(max)).meta({ type: "integer", minimum: min, maximum: max });
-}
-
-/** The query of every list. */
-export const paging = {
-  limit: decimal(1, 100).default(20),
-  cursor: z.string().min(1).max(512).optional(),
-};
 
 export function listOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), next_cursor: z.string().nullable() });
@@ -281,38 +266,6 @@ function matched<P extends Params>(schema: P, params: Record<string, string>): z
   const parsed = schema.safeParse(params);
   if (parsed.success && storable(params)) return parsed.data;
   throw new AppError("not-found");
-}
-
-const NO_QUERY = z.strictObject({});
-
-function queried<Q extends Params>(schema: Q, url: string): z.output<Q> {
-  if (!url.includes("?")) return validated(schema, {});
-  const query = parametersOf(url);
-  for (const [name, value] of Object.entries(query)) if (!storable(value) || !storable(name)) throw unstorable(name);
-  try {
-    return validated(schema, query);
-  } catch (error) {
-    // A number that is none is no value out of its range.
-    const errors = error instanceof AppError ? error.errors?.filter(({ rule }) => rule === DIGITS) : undefined;
-    throw errors?.length ? new AppError("invalid-query", undefined, { errors }) : error;
-  }
-}
-
-/** The query's parameters, each once. Throws `invalid-query`, which names what comes again. */
-export function parametersOf(url: string): Record<string, string> {
-  const at = url.indexOf("?");
-  const pairs = at < 0 ? [] : [...new URLSearchParams(url.slice(at + 1))];
-  const query = Object.fromEntries(pairs);
-  if (Object.keys(query).length === pairs.length) return query;
-  const again = new Set(
-    pairs.filter(([name], i) => pairs.findIndex(([first]) => first === name) < i).map(([name]) => name),
-  );
-  const errors = [...again].slice(0, 20).map((path) => ({
-    path: path.slice(0, 200),
-    rule: "repeated",
-    message: "Expected each parameter once",
-  }));
-  throw new AppError("invalid-query", undefined, { errors });
 }
 
 /** The same ids have the same spelling, so that a request repeated with another one is the same request. */
