@@ -37,7 +37,7 @@ interface Live {
 /**
  * Closes connections that hold a place and bring nothing: those without a request, those that were answered before all had come, those
  * that ask no more, and live sockets that send what is kept in memory until it is whole. The platform's server has no such limits
- * (denoland/deno#3515, #15809); where the kernel cannot be asked either, they are for a proxy to keep (`docs/decisions/0018-socket-limits.md`).
+ * (denoland/deno#3515, #15809); where the kernel cannot be asked either, they are for a proxy to keep (`docs/decisions/0019-socket-limits.md`).
  */
 export class Connections implements Disposable {
   readonly #peers = new Map<string, Peer>();
