@@ -2,7 +2,8 @@ import { Hono } from "hono";
 import type { AppContext, ServiceContext } from "../context.ts";
 import { AppError } from "../errors.ts";
 import { avatarRoutes } from "./avatars.ts";
-import { docsRoutes } from "./docs.ts";
+import { asyncApiDocument } from "./asyncapi.ts";
+import { docsRoutes, documentRoute } from "./docs.ts";
 import { feedRoutes } from "./feed.ts";
 import { followingRoutes } from "./following.ts";
 import { addressOf, type Api, newRequestId } from "./http/endpoint.ts";
@@ -74,6 +75,7 @@ export function buildApi(ctx: AppContext): Api {
   unsubscribePage(api);
   const document = JSON.stringify(openApiDocument(api));
   docsRoutes(api, document);
+  documentRoute(api.app, "/asyncapi.json", JSON.stringify(asyncApiDocument(api.ctx.config)));
   answerTheRest(api);
   return api;
 }

@@ -37,8 +37,19 @@ export function docsRoutes({ app }: Pick<Api, "app">, document: string, folder =
     (c) => files.answer(c.req.path) ?? readerFiles().answer(c.req.path) ?? c.notFound(),
   );
 
+  documentRoute(app, "/openapi.json", document);
+
+  app.get("/problems/:slug", (c) => {
+    const slug = c.req.param("slug");
+    if (Object.hasOwn(PROBLEMS, slug)) return page(problemPage(slug as ProblemCode), withTag(c));
+    return page(layout("No such problem", `<p>There is no problem of that name.</p>${BACK}`), { status: 404 });
+  });
+}
+
+/** A document for programs, which any page may read. */
+export function documentRoute(app: Api["app"], path: string, document: string): void {
   const etag = etagOf(document);
-  app.get("/openapi.json", (c) => {
+  app.get(path, (c) => {
     const headers = {
       "content-type": "application/json",
       etag,
@@ -48,12 +59,6 @@ export function docsRoutes({ app }: Pick<Api, "app">, document: string, folder =
     return matches(c.req.header("if-none-match"), etag)
       ? new Response(null, { status: 304, headers })
       : new Response(document, { headers });
-  });
-
-  app.get("/problems/:slug", (c) => {
-    const slug = c.req.param("slug");
-    if (Object.hasOwn(PROBLEMS, slug)) return page(problemPage(slug as ProblemCode), withTag(c));
-    return page(layout("No such problem", `<p>There is no problem of that name.</p>${BACK}`), { status: 404 });
   });
 }
 

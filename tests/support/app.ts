@@ -128,7 +128,9 @@ export class TestApp implements AsyncDisposable {
   /** `path` is under `/api/v1` unless it names another root. */
   async call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
     const { token, body, headers = {}, undeclared = false } = options;
-    const full = /^\/(\.well-known|healthz|readyz|metrics|openapi\.json|docs)/.test(path) ? path : PREFIX + path;
+    const full = /^\/(\.well-known|healthz|readyz|metrics|openapi\.json|asyncapi\.json|docs)/.test(path)
+      ? path
+      : PREFIX + path;
     const response = await fetch(this.url + full, {
       method,
       redirect: "manual",

@@ -1,5 +1,6 @@
 /** A live listener: collects the frames of one WebSocket and waits for those a test is about. */
 import assert from "node:assert/strict";
+import { checkFrame, isDeclaredClose } from "./frames.ts";
 
 export interface LiveFrame {
   type: string;
@@ -16,6 +17,8 @@ export class Listener implements AsyncDisposable {
   /** How it ended. */
   readonly closed: Promise<{ code: number; reason: string }>;
   #taken = 0;
+  /** What came that is not declared. */
+  #wrong: Error | undefined;
   #waiting = new Set<() => void>();
   #over: { code: number; reason: string } | undefined;
 
@@ -23,10 +26,17 @@ export class Listener implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<{ code: number; reason: string }>();
     this.closed = promise;
     socket.onmessage = ({ data }) => {
-      this.frames.push(JSON.parse(data));
+      const frame = JSON.parse(data);
+      try {
+        checkFrame(frame);
+      } catch (error) {
+        this.#wrong ??= error as Error;
+      }
+      this.frames.push(frame);
       this.#wake();
     };
     socket.onclose = ({ code, reason }) => {
+      if (!isDeclaredClose(code)) this.#wrong ??= new Error(`The socket closed with ${code}, which is not declared`);
       resolve(this.#over = { code, reason });
       this.#wake();
     };
@@ -48,6 +58,7 @@ export class Listener implements AsyncDisposable {
     const predicate = typeof fits === "string" ? (frame: LiveFrame) => frame.type === fits : fits;
     const end = Date.now() + timeoutMs;
     while (true) {
+      if (this.#wrong) throw this.#wrong;
       while (this.#taken < this.frames.length) {
         const frame = this.frames[this.#taken++]!;
         if (predicate(frame)) return frame;
@@ -73,9 +84,11 @@ export class Listener implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#over) return;
-    this.socket.close();
-    await this.closed;
+    if (!this.#over) {
+      this.socket.close();
+      await this.closed;
+    }
+    if (this.#wrong) throw this.#wrong;
   }
 
   async #news(timeoutMs: number): Promise<void> {

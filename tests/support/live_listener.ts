@@ -1,5 +1,6 @@
 /** Somebody who listens to their live feed and keeps all they heard, over any number of connections. */
 import type { Json, Person } from "./person.ts";
+import { checkFrame } from "./frames.ts";
 import { RawSocket } from "./raw_socket.ts";
 import { until } from "./seeded.ts";
 
@@ -19,6 +20,8 @@ export class LiveListener {
   readonly frames: HeardFrame[] = [];
   readonly hellos: Json[] = [];
   readonly resets: string[] = [];
+  /** What came that is not declared. */
+  wrong: unknown;
   pings = 0;
   heartbeats = 0;
   closed: { code: number; reason: string } | undefined;
@@ -63,6 +66,7 @@ export class LiveListener {
   heard(what: string, fits: (frame: HeardFrame) => boolean): Promise<HeardFrame> {
     let looked = 0;
     return until(`${this.person.login} hears ${what}`, () => {
+      if (this.wrong) throw this.wrong;
       while (looked < this.frames.length) if (fits(this.frames[looked++]!)) return this.frames[looked - 1];
       return undefined;
     });
@@ -79,6 +83,11 @@ export class LiveListener {
   }
 
   #take(frame: Json, connection: number, greeted: PromiseWithResolvers<void>): void {
+    try {
+      checkFrame(frame);
+    } catch (error) {
+      this.wrong ??= error;
+    }
     if (frame.type === "reset") return void this.resets.push(frame.reason);
     this.cursor = frame.cursor;
     if (frame.type === "hello") {
