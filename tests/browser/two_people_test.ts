@@ -9,13 +9,12 @@ import { pngOf } from "../support/pictures.ts";
 const app = sharedApp({ ACCESS_TOKEN_TTL: "4s" });
 const executable = chromiumPath();
 
-/** Loads the picture of the page's only photo again, as the browser does by itself; whether it is drawn. */
+/** Loads the picture of the page's only photo again, past what the browser keeps; whether it can be drawn. */
 function draws(page: Page): Promise<boolean> {
   // deno-lint-ignore no-explicit-any -- an element of the page
   return page.locator("#posts .photos img").evaluate(async (img: any) => {
-    img.removeAttribute("srcset");
-    img.src = img.src.split("?")[0] + "?" + Math.random();
-    return await img.decode().then(() => true, () => false);
+    const answer = await fetch(img.src, { cache: "no-store" });
+    return answer.ok && await createImageBitmap(await answer.blob()).then(() => true, () => false);
   });
 }
 

@@ -77,7 +77,7 @@ Deno.test("deno task admin needs no server, and says what it does not know or un
       ],
       ["password", "admin", "chosen"],
       ["list", "all"],
-      ["password", "--help"],
+      ["password", "--nobody"],
     ]
   ) assert.equal((await TaskProcess.run("admin", wrong, env)).code, 2, wrong.join(" "));
   await node.restart();

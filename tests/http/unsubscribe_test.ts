@@ -127,7 +127,7 @@ Deno.test("Other methods are 405 with those that are known", async () => {
   const ann = await app.person();
   for (const method of ["PUT", "PATCH", "DELETE"]) {
     const { status, headers } = await ask(linksOf(ann).unsubscribe, { method });
-    assert.deepEqual([status, headers.get("allow")], [405, "GET, POST"], method);
+    assert.deepEqual([status, headers.get("allow")], [405, "GET, HEAD, POST, OPTIONS"], method);
   }
   assert.equal((await ask(linksOf(ann).oneClick)).status, 405, "a GET of the one-click address");
   assert.equal(await lettersOf(ann), "at_once");
