@@ -34,15 +34,15 @@ interface Held {
 type Mark = () => void;
 
 /**
- * The pace of likes on one socket. A frame that comes too soon holds the frames after it as well, since a cursor promises that all
- * before it was sent. A held one is dropped when a later one of its post comes, which has the latest value and a later cursor.
+ * The pace of counts on one socket, as of a post's likes or replies. A frame that comes too soon holds the frames after it as well, since a cursor promises that all
+ * before it was sent. A held one is dropped when a later one of the same count comes, which has the latest value and a later cursor.
  * Nothing is held for longer than the pace.
  */
 export class LikesPace {
-  /** By post, when its likes were sent last. */
+  /** By count, when it was sent last. */
   #sentAt = new Map<string, number>();
   #forgetAt = REMEMBERED;
-  /** In order; frames of likes by their post. */
+  /** In order; frames of counts by what they count. */
   #held = new Map<string | symbol, Held | Mark>();
   #heldBytes = 0;
   #wakesAt = 0;

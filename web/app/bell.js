@@ -59,7 +59,7 @@ whenLeft(() => {
 
 $("bell").addEventListener("click", () => {
   open($("bell-panel").hidden);
-  // What was taken back meanwhile is told by no frame.
+  // Frames tell how many are unread, not which were taken back.
   if (!$("bell-panel").hidden) void attempt(readBell, undefined, tell);
 });
 
