@@ -137,7 +137,7 @@ function renderPhoto(photo: PhotoRow): Record<string, unknown> {
   };
 }
 
-/** What a person is told; `cursor` marks everything up to it as read. */
+/** A notification of a person; `cursor` marks everything up to it as read. */
 export function renderNotification(notification: NotificationRow, epoch: string): Record<string, unknown> {
   const { id, kind, at, position, unread, count, actors, page, post } = notification;
   return {

@@ -24,7 +24,7 @@ export function actRow(state: UserState, by: Actor, before: Row, after: Row) {
 
 /**
  * A changed e-mail stays pending, and the old one in force, until its own code is given; giving the old one again withdraws it. Whether
- * somebody else has the address is not told: only who reads the code that is sent there learns it.
+ * somebody else has the address is not said: only the person who reads the code that is sent there learns it.
  */
 export function profile(
   state: UserState,

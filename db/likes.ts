@@ -31,7 +31,7 @@ const SIGNALLED = `signalled as (
   on conflict (post_id) do update set changes = like_signals.changes + 1, change = like_signals.change + excluded.change,
     likers = (excluded.likers || like_signals.likers)[1:${MOST_LIKERS}])`;
 
-/** For the other sockets of whoever did it; `from` has the posts and people. */
+/** For the other sockets of the person who did it; `from` has the posts and people. */
 const tellLiked = (liked: boolean, from: string) =>
   tell("post.liked", {
     page: "k.page_id",
@@ -63,7 +63,7 @@ ${SIGNALLED}`,
   violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },
 });
 
-/** A like is taken back whether or not its post can still be seen; only who sees it is told of its count. */
+/** A like is taken back whether or not its post can still be seen; only who sees it gets its count. */
 export const unlike = defineCommit<LikeRow, UnlikeResult>("post.unlike", {
   columns: "post_id uuid, page_id uuid, user_id uuid, at timestamptz",
   body: `${LOCKED},

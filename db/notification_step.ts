@@ -108,7 +108,7 @@ news as materialized (
     -- Whoever takes a like back and gives it again is no news.
     or w.kind = 'like' and not b.actors @> w.actors
     or w.kind in ('follower', 'request', 'accepted') and b.at < w.at - ${AGAIN}),
--- Where something unread is touched, the count is told; it is counted when that is shown.
+-- Where something unread is touched, a frame brings the count, which is counted when the frame is made.
 recounted as materialized (
   select t.user_id from (${TOUCHED}) t left join notification_settings s on s.user_id = t.user_id
   where t.position > coalesce(s.read_position, 0) group by t.user_id),

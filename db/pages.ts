@@ -53,7 +53,7 @@ export async function pageById(sql: Reader, viewer: string, id: string): Promise
   return row;
 }
 
-/** A page as those who show its posts are told of a change. */
+/** A page in the frame that tells those who show its posts of a change. */
 export type LivePageRow = Pick<PageRow, "id" | "uuid" | "name" | "avatar_key" | "owner">;
 
 /** The pages that events are about, as they are now; those that are gone are missing. */

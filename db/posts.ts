@@ -324,7 +324,7 @@ ${PUBLISHING}`,
 });
 
 /**
- * Takes a failed post back as if it had never been: nobody but its author could see it, and nobody was told. The receipt of the request
+ * Takes a failed post back as if it had never been: nobody but its author could see it, and no frame was sent. The receipt of the request
  * that made it bears its id and goes with it, so that its Idempotency-Key is free again as after any refusal.
  */
 export const discardPost = defineCommit<{ id: string; page_id: string }, { discarded: boolean }>("post.discard", {

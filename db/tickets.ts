@@ -1,6 +1,6 @@
 import type { Sql } from "./sql.ts";
 
-/** Of many who use a ticket, at whatever node, one is told `true`. */
+/** Of many who use a ticket, at any node, one gets `true`. */
 export async function useTicketOnce(sql: Sql, id: string, expiresAt: Date): Promise<boolean> {
   const rows = await sql.query(
     "insert into used_tickets (id, expires_at) values ($1, $2) on conflict do nothing returning id",

@@ -55,7 +55,7 @@ export class Connection {
   }
 
   /**
-   * Sends a frame, or holds it and those after it where the number `paced` was told a moment ago. False once the
+   * Sends a frame, or holds it and those after it where the number `paced` was sent a moment ago. False once the
    * socket is closed or closes because it does not keep up.
    */
   send(frame: string, paced?: string): boolean {

@@ -21,7 +21,7 @@ export const FRAMES = {
     description: "The first frame; a heartbeat comes every so many seconds",
   }),
   reset: z.strictObject({ type: z.literal("reset"), reason: z.enum(["too-old", "foreign", "future"]) }).meta({
-    description: "Something may have been missed: read the feed anew",
+    description: "Something may have been missed: read the feed again",
   }),
   heartbeat: z.strictObject({ type: z.literal("heartbeat"), cursor }).meta({
     description: "Nothing up to here is missing; renews the cursor of a quiet listener",

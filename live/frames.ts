@@ -6,7 +6,7 @@ import { renderLiveNotification, renderLivePage, renderLivePost } from "../rende
 import type { Connection } from "./connection.ts";
 import { encodeLiveCursor } from "./cursor.ts";
 
-/** By which type of frame listeners are told of an event; of other kinds they are not. */
+/** The type of frame that an event becomes; other kinds of events become none. */
 const TYPES: { readonly [Kind in EventKind]?: string } = {
   "post.created": "post.created",
   "post.updated": "post.updated",
@@ -16,7 +16,7 @@ const TYPES: { readonly [Kind in EventKind]?: string } = {
   "page.hidden": "page.hidden",
   "page.shown": "page.shown",
   "page.updated": "page.updated",
-  // Told to the sockets of one account.
+  // For the sockets of one account.
   "post.liked": "post.liked",
   "follow.changed": "following.changed",
   "notification": "notification",

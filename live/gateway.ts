@@ -14,7 +14,7 @@ import { Joiners } from "./joiners.ts";
 import { Listeners } from "./listeners.ts";
 import { ShownReader } from "./shown.ts";
 
-/** Seconds between heartbeats, and before a quiet peer is pinged; told in `hello`. */
+/** Seconds between heartbeats, and before a quiet peer is pinged; `hello` has it. */
 export const HEARTBEAT_S = 30;
 /** Events a replay reads at once. */
 const REPLAY_PAGE = 500;

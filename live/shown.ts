@@ -43,7 +43,7 @@ export class ShownReader {
         return await read(ids);
       } catch (error) {
         if (this.#closed) return NONE;
-        this.log.warn("what listeners are to be told could not be read yet", { error });
+        this.log.warn("frames for listeners could not be read yet, retrying", { error });
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }

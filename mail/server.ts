@@ -90,7 +90,7 @@ async function receive(sql: Sql, stream: SMTPServerDataStream, session: SMTPServ
   );
   if (!letter) throw new Refused("The letter cannot be read", 554);
   const sender = session.envelope.mailFrom ? session.envelope.mailFrom.address : "";
-  // Without a Message-ID nothing can be told from anything: each is its own letter.
+  // Without a Message-ID two e-mails cannot be compared: each counts as another.
   const message_id = letter.messageId ? messageId(letter.messageId) : `<${crypto.randomUUID()}@unnamed>`;
   for (const { address } of session.envelope.rcptTo) {
     await storeLetter(sql, {

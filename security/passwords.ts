@@ -41,7 +41,7 @@ const DUMMY = `$argon2id$v=19$m=${OPTIONS.memoryCost},t=${OPTIONS.timeCost},p=${
   random(32)
 }`;
 
-/** Nobody's password is wrong, and takes as long to be so, so that who is unknown cannot be told by time. */
+/** Nobody's password is wrong, and takes as long to be so, so that an unknown login takes no other time. */
 export function verifyAccount(account: { password_hash: string } | undefined, password: string): Promise<boolean> {
   return verifyPassword(account?.password_hash ?? DUMMY, password);
 }

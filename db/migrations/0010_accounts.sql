@@ -13,7 +13,7 @@ alter table users add column mailbox_mark text;
 drop index users_pending_email;
 create index users_pending_email on users (lower(pending_email), mailbox_mark) where pending_email is not null;
 
--- When e-mails were asked for in the last hour, so that an account gets few, whoever asks.
+-- When e-mails were asked for in the last hour, so that an account gets few, no matter who asks.
 alter table users add column verify_asked_at timestamptz[] not null default '{}';
 alter table users add column recover_asked_at timestamptz[] not null default '{}';
 alter table users add column change_asked_at timestamptz[] not null default '{}';

@@ -1,4 +1,4 @@
--- What a listener missed is told by its latest value alone: of a post's number of replies, and of a page.
+-- Of what a listener missed only the latest value is sent: of a post's number of replies, and of a page.
 create index events_post_replies on events (post_id, seq) where kind = 'replies.changed';
 create index events_page_updates on events (page_id, seq) where kind = 'page.updated';
 

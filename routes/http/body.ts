@@ -67,7 +67,7 @@ function decoded(bytes: Uint8Array): string {
 
 /**
  * A long body may be silent this long, and take this long altogether. Besides, it comes with so many bytes in a second of waiting, on
- * the average: few may send at once, and whoever lets it drip holds a place of others (`docs/limits.md`).
+ * the average: few may send at once, and a caller who lets it drip holds a place of others (`docs/limits.md`).
  */
 const SILENCE_MS = 20_000;
 const LONGEST_MS = 10 * 60_000;

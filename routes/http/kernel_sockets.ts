@@ -1,5 +1,5 @@
 /**
- * What the kernel knows of this process' TCP connections, and how it is told to end one. The platform's server shows a connection only by
+ * What the kernel knows of this process' TCP connections, and how it ends one. The platform's server shows a connection only by
  * its requests. On Linux, with permission to call the C library and to read `/proc`.
  */
 
