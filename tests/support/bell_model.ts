@@ -110,8 +110,8 @@ export class BellModel {
 
   #line(user: string, { kind, page, post, who, named }: Told): string {
     if (kind !== "like") return `${kind} ${post ?? page} by ${who}`;
-    const others = this.posts.get(post!)!.likers.filter((liker) => liker !== user);
-    const still = named.filter((name) => others.includes(name) && !this.blocked.has(name));
+    const others = this.posts.get(post!)!.likers.filter((liker) => liker !== user && !this.blocked.has(liker));
+    const still = named.filter((name) => others.includes(name));
     // Whom it names where none of those who were told is left is not said.
     return `like ${post} ${others.length} ${still.length > 0 ? still.join("+") : "somebody"}`;
   }
