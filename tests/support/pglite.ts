@@ -46,7 +46,9 @@ function emptyTemplate(): Promise<string> {
 
 async function migratedTemplate(): Promise<string> {
   const hash = createHash("sha256");
-  for (const { folder } of [MAIN, STATS]) for (const { text } of await readMigrations(folder)) hash.update(text);
+  for (const { folder } of [MAIN, STATS]) {
+    for (const { name, text } of await readMigrations(folder)) hash.update(`${name}\n${text}\n`);
+  }
   return await template(hash.digest("hex").slice(0, 12), async (draft) => {
     await copy(await emptyTemplate(), draft);
     await using sql = await openPglite(draft);
