@@ -117,6 +117,21 @@ Deno.test("Forwarded is walked the same way", () => {
   );
 });
 
+Deno.test("A long run of spaces in Forwarded takes no longer than its length", () => {
+  const trusted = proxies("127.0.0.1");
+  const timeOf = (spaces: number) => {
+    const headers = new Headers({ forwarded: `a=b,${" ".repeat(spaces)}@` });
+    const times = Array.from({ length: 20 }, () => {
+      const start = performance.now();
+      assert.equal(trusted.callerOf(headers, "127.0.0.1"), "127.0.0.1");
+      return performance.now() - start;
+    });
+    return Math.min(...times);
+  };
+  timeOf(4_000);
+  assert.ok(timeOf(4_000) < 2, "milliseconds");
+});
+
 Deno.test("Of two headers that disagree neither is believed, so a caller cannot choose an address by the one its proxy passes on", () => {
   const trusted = proxies("127.0.0.1");
   const both = (forwarded: string) => ({ "x-forwarded-for": "203.0.113.9", forwarded });
