@@ -43,11 +43,11 @@ export async function isBounced(sql: Reader, email: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Of an account's e-mail or the one that waits for its code, as long as it holds. */
+/** Of an account's e-mail, as long as it holds. Not of one that waits for its code: that may be anybody's. */
 export async function bounceOf(sql: Reader, userId: string): Promise<Bounce | null> {
   const [row] = await sql.query<Bounce>(
-    `select b.email as address, b.code, b.at, b.until from users u join bounces b on b.email in (lower(u.email), lower(u.pending_email))
-    where u.id = $1 and b.until > now() order by b.at desc limit 1`,
+    `select b.email as address, b.code, b.at, b.until from users u join bounces b on b.email = lower(u.email)
+    where u.id = $1 and b.until > now()`,
     [userId],
     "bounce.of_account",
   );
@@ -57,8 +57,8 @@ export async function bounceOf(sql: Reader, userId: string): Promise<Bounce | nu
 /** By hand, by the account's owner or an administrator. False where there is no such account. */
 export async function liftBounce(sql: Sql, userId: string): Promise<boolean> {
   const [row] = await sql.query<{ found: boolean }>(
-    `with account as (select lower(email) as email, lower(pending_email) as pending from users where id = $1),
-    lifted as (delete from bounces b using account a where b.email in (a.email, a.pending))
+    `with account as (select lower(email) as email from users where id = $1),
+    lifted as (delete from bounces b using account a where b.email = a.email)
     select exists (select from account) as found`,
     [userId],
     "bounce.lift",

@@ -86,6 +86,21 @@ Deno.test("A bounce is shown to its person and to administrators, lapses, is lif
   assert.deepEqual(await app.ctx.sql.query("select 1 from bounces"), []);
 });
 
+Deno.test("Who only asks for an address as a new e-mail neither sees its bounce nor lifts it", async () => {
+  await using it = await world();
+  const { app, trap, author } = it;
+  const [bob, eve] = await app.people(2) as [Person, Person];
+  await app.follow(bob, author.page_id);
+  trap.trick = ({ step }) => step === "RCPT" ? NOBODY : undefined;
+  await it.post("refused");
+  const bounce = await bounceOf(app, bob);
+  assert.equal(bounce.address, bob.email);
+  await app.ok("PATCH", `/users/${eve.id}`, { token: eve.token, body: { email: bob.email, current: eve.password } });
+  assert.equal(await bounceOf(app, eve), null);
+  await app.ok("DELETE", `/users/${eve.id}/bounce`, { token: eve.token });
+  assert.equal((await bounceOf(app, bob))?.address, bob.email, "still held against the address");
+});
+
 Deno.test("A refusal that does not speak of the address is parked, and held against nobody", async () => {
   for (
     const answer of ["550 relay not permitted", "550 5.7.1 not permitted", "553 5.1.8 bad sender", "554 5.4.4 no route"]
