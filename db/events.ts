@@ -79,7 +79,9 @@ export async function replay(sql: Reader, { user, after, upTo, limit }: ReplayFi
               and (e.kind <> 'post.likes' or not exists (
                 select from events l where l.kind = 'post.likes' and l.post_id = e.post_id and l.seq > e.seq and l.seq <= $3))
               and (e.kind <> 'replies.changed' or not exists (
-                select from events l where l.kind = 'replies.changed' and l.post_id = e.post_id and l.seq > e.seq and l.seq <= $3))
+                select from events l where l.kind = 'replies.changed' and l.post_id = e.post_id and l.seq > e.seq and l.seq <= $3
+                  -- Which this listener may hear nothing of.
+                  and not (coalesce(l.data, '{}') ? 'withheld')))
               and (e.kind <> 'page.updated' or not exists (
                 select from events l where l.kind = 'page.updated' and l.page_id = e.page_id and l.seq > e.seq and l.seq <= $3)))
         order by e.seq limit $4) e

@@ -178,12 +178,12 @@ locked as materialized (
     or p.id in (select r.reply_to from posts r join own on own.id = r.page_id where r.reply_to is not null)
   order by p.id for update),
 answered as (
-  select r.reply_to as post_id, count(*) as n from posts r join own on own.id = r.page_id
+  select r.reply_to as post_id, count(*) as n, array_agg(distinct r.page_id) as via from posts r join own on own.id = r.page_id
   where r.reply_to is not null and r.state = 'ready' group by r.reply_to),
 recounted as (
   update posts p set like_count = p.like_count - coalesce(u.n, 0), reply_count = p.reply_count - coalesce(a.n, 0)
   from locked k left join unliked u on u.post_id = k.id left join answered a on a.post_id = k.id
-  where p.id = k.id and p.page_id not in (select id from own) returning p.id, p.page_id, u.n, -a.n as replies),
+  where p.id = k.id and p.page_id not in (select id from own) returning p.id, p.page_id, u.n, -a.n as replies, a.via),
 signalled as (
   insert into like_signals (post_id, page_id, change) select id, page_id, -n from recounted where n is not null
   on conflict (post_id) do update set changes = like_signals.changes + 1, change = like_signals.change + excluded.change),

@@ -256,12 +256,12 @@ export async function pruneOldHandles(sql: Sql): Promise<number> {
 export const deletePage = defineCommit<{ id: string; at: string }, Record<string, never>>("page.delete", {
   columns: "id uuid, at timestamptz",
   body: `answered as materialized (
-  select r.reply_to as post_id, count(*) as n from posts r join turns t on r.page_id = t.id
+  select r.reply_to as post_id, count(*) as n, array_agg(distinct r.page_id) as via from posts r join turns t on r.page_id = t.id
   where r.reply_to is not null and r.state = 'ready' group by r.reply_to),
 locked as materialized (select p.id from posts p where p.id in (select post_id from answered) order by p.id for update),
 recounted as (
   update posts p set reply_count = p.reply_count - a.n from answered a join locked k on k.id = a.post_id
-  where p.id = a.post_id and p.page_id not in (select id from turns) returning p.id, p.page_id, -a.n as replies),
+  where p.id = a.post_id and p.page_id not in (select id from turns) returning p.id, p.page_id, -a.n as replies, a.via),
 emptied as (delete from posts p using turns t where p.page_id = t.id),
 buried as (update pages p set deleted_at = t.at, avatar_key = null from turns t where p.id = t.id returning p.id, p.uuid),
 unpictured as (delete from photos f using buried b where f.page_id = b.id),

@@ -227,8 +227,9 @@ ${publishing("timed", { from: "valid", rank: "turn", after: ["counted", "locked"
 ${CREATED},
 answered as (
   update posts p set reply_count = p.reply_count + n.replies
-  from (select v.reply_to, count(*) as replies from valid v join locked k on k.id = v.reply_to group by v.reply_to) n
-  where p.id = n.reply_to returning p.id, p.page_id, n.replies)`,
+  from (select v.reply_to, count(*) as replies, array_agg(distinct v.page_id) as via
+    from valid v join locked k on k.id = v.reply_to group by v.reply_to) n
+  where p.id = n.reply_to returning p.id, p.page_id, n.replies, n.via)`,
   tells: `${TELL_CREATED} union all ${tellReplies("answered")}`,
   publishes: "timed",
   select: `select j.turn, jsonb_build_object('open', j.open, 'original', j.reply_page_id is not null,
@@ -280,6 +281,10 @@ export interface UpdatePostResult {
   empty: boolean;
 }
 
+/** The pages of the replies that are published together with a post of the same statement. */
+const VIA_RESTATED =
+  "array(select distinct r.page_id from complete r where r.reply_to = restated.id and r.state <> 'ready' and r.next = 'ready')";
+
 /** Taking away what failed may make the rest of a post ready; then it is published. */
 export const updatePost = defineCommit<UpdatePostRow, UpdatePostResult>("post.update", {
   columns:
@@ -317,7 +322,7 @@ restated as (
 ${PUBLISHING}`,
   tells: `${
     tell("post.updated", { page: "page_id", post: "id", from: "restated where was = 'ready'" })
-  } union all ${TELL_PUBLISHED} union all ${tellReplies("restated where replies > 0")}`,
+  } union all ${TELL_PUBLISHED} union all ${tellReplies("restated where replies > 0", VIA_RESTATED)}`,
   publishes: "timed",
   select: `select t.turn, jsonb_build_object('found', j.turn is not null, 'unknown', coalesce(j.unknown, '{}'),
     'empty', coalesce(j.empty, false)) as result from turns t left join judged j on j.turn = t.turn`,
@@ -356,9 +361,9 @@ locked as materialized (
   select p.id from posts p where p.id in (select reply_to from removed where state = 'ready') order by p.id for update),
 answered as (
   update posts p set reply_count = p.reply_count - n.replies
-  from (select r.reply_to, count(*) as replies from removed r join locked k on k.id = r.reply_to where r.state = 'ready'
-    group by r.reply_to) n
-  where p.id = n.reply_to returning p.id, p.page_id, -n.replies as replies),
+  from (select r.reply_to, count(*) as replies, array_agg(distinct r.page_id) as via
+    from removed r join locked k on k.id = r.reply_to where r.state = 'ready' group by r.reply_to) n
+  where p.id = n.reply_to returning p.id, p.page_id, -n.replies as replies, n.via),
 unsignalled as (delete from like_signals s using removed r where s.post_id = r.id returning s.post_id, s.change)`,
   records: record("post.delete", {
     name: "g.uuid || ': ' || left(x.text, 80)",

@@ -1,12 +1,22 @@
 import { publishing, tell } from "../actors/runtime/commit.ts";
 
-/** That a post has another number of replies, by `replies`: for feeds that show it. After all else of its statement. */
-export function tellReplies(from: string): string {
+/** Those of the pages `via` that replied, where none of them can be seen by everybody; else null. */
+const WITHHELD = (via: string) =>
+  `case when not exists (select from pages g where g.id = any(${via}) and not g.is_private
+    and coalesce(greatest(g.blocked_until, g.owner_blocked_until), '-infinity') <= now()) then to_jsonb(${via}) end`;
+
+/**
+ * That a post has another number of replies, by `replies` of the pages `via`: for feeds that show it. After all else of its statement.
+ * Where only pages replied that not everybody sees, the event names them, so that others hear nothing of it.
+ */
+export function tellReplies(from: string, via = "via"): string {
   return tell("replies.changed", {
     rank: 1_000_000,
     page: "page_id",
     post: "id",
-    data: "jsonb_build_object('counts', jsonb_build_object('replies', replies))",
+    data: `jsonb_strip_nulls(jsonb_build_object('counts', jsonb_build_object('replies', replies), 'withheld', ${
+      WITHHELD(via)
+    }))`,
     at: "now()",
     from,
   });
@@ -54,8 +64,9 @@ originals as materialized (
   order by p.id for update),
 answered as (
   update posts p set reply_count = p.reply_count + n.replies
-  from (select v.reply_to, count(*) as replies from published v join originals o on o.id = v.reply_to group by v.reply_to) n
-  where p.id = n.reply_to returning p.id, p.page_id, n.replies)`;
+  from (select v.reply_to, count(*) as replies, array_agg(distinct v.page_id) as via
+    from published v join originals o on o.id = v.reply_to group by v.reply_to) n
+  where p.id = n.reply_to returning p.id, p.page_id, n.replies, n.via)`;
 
 export const TELL_PUBLISHED = `${
   tell("post.created", { rank: "1 + place", page: "page_id", post: "id", data: ONE_POST, from: "published" })

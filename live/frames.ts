@@ -118,6 +118,7 @@ export class Frame {
   for(connection: Connection): string | undefined {
     if (needsPost(this.event) && !this.post) return undefined;
     if (needsPage(this.event) && !this.page) return undefined;
+    if (this.event.kind === "replies.changed" && !hearsOfReplies(connection, this.event)) return undefined;
     if (this.event.kind === "notification" && this.notification?.position !== this.event.seq) return undefined;
     const variant = this.#variantOf(connection);
     const key = `${variant.original} ${variant.replies} ${variant.visible}`;
@@ -178,6 +179,12 @@ function seesOriginal({ staff, pages }: Connection, { reply_audience, reply_page
 }
 
 /** Those that everybody sees, and those on private pages in their feed; staff see all. */
+/** Of replies that not everybody sees only those hear who see one of their pages. */
+function hearsOfReplies({ staff, pages, hidden }: Connection, { data }: SequencedEvent): boolean {
+  const withheld = data?.["withheld"] as string[] | undefined;
+  return withheld === undefined || staff || withheld.some((page) => pages.has(page) && !hidden.has(page));
+}
+
 function repliesSeen({ staff, pages }: Connection, { reply_count, withheld_replies }: LivePostRow): number {
   const seen = withheld_replies?.filter(({ page_id, blocked }) => staff || (!blocked && pages.has(page_id))) ?? [];
   return seen.reduce((sum, { n }) => sum + n, reply_count);

@@ -62,12 +62,33 @@ Deno.test("On the socket each listener is told of the replies that they may see"
       );
       return data.reply_count;
     }));
-  await app.post(bob, { reply_to: post.id }, secret.id);
-  assert.deepEqual(await heard("post.replies"), [0, 1, 0]);
+  const hello = listeners[2]!.frames.find(({ type }) => type === "hello")!.cursor!;
+  const reply = await app.post(bob, { reply_to: post.id }, secret.id);
+  const { data } = await listeners[1]!.next("post.replies");
+  assert.deepEqual([data.id, data.reply_count], [post.id, 1]);
   await app.ok("PATCH", `/posts/${post.id}`, { token: ann.token, body: { text: "edited" } });
   assert.deepEqual(await heard("post.updated"), [0, 1, 0]);
+  // That there is a reply, and that one goes, nobody hears who may not see it; not afterwards either.
+  const other = await app.post(bob, { reply_to: post.id }, secret.id);
+  await app.ok("DELETE", `/posts/${other.id}`, { token: bob.token });
+  await app.ok("PATCH", `/posts/${post.id}`, { token: ann.token, body: { text: "edited again" } });
+  assert.deepEqual(await heard("post.updated"), [0, 1, 0]);
+  await using again = await app.listen(eve.token, hello);
+  await again.next((frame) => frame.type === "post.updated" && frame.data.text === "edited again");
+  for (const { frames } of [listeners[0]!, listeners[2]!, again]) {
+    assert.deepEqual(frames.filter(({ type }) => type === "post.replies"), []);
+  }
+  // What everybody sees is not lost behind what only some do.
+  await app.post(eve, { reply_to: post.id });
+  assert.deepEqual(await heard("post.replies", ({ reply_count }) => reply_count > 0), [1, 2, 1]);
+  const hidden = await app.post(bob, { reply_to: post.id }, secret.id);
+  await using late = await app.listen(ann.token, hello);
+  const missed = await late.next("post.replies");
+  assert.deepEqual([missed.data.id, missed.data.reply_count], [post.id, 1]);
+  for (const { id } of [reply, hidden]) await app.ok("DELETE", `/posts/${id}`, { token: bob.token });
+  await app.post(bob, { reply_to: post.id }, secret.id);
   await app.ok("PATCH", `/pages/${secret.id}`, { token: bob.token, body: { is_private: false } });
-  assert.deepEqual(await heard("post.replies"), [1, 1, 1]);
+  assert.deepEqual(await heard("post.replies", ({ reply_count }) => reply_count === 2), [2, 2, 2]);
   for (const listener of listeners) await listener[Symbol.asyncDispose]();
 });
 

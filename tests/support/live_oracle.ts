@@ -15,11 +15,14 @@ export interface EventRow {
   user_id: string | null;
   reason: string | null;
   state: string | null;
+  /** The pages that replied, where not everybody sees any of them. */
+  withheld: string[] | null;
 }
 
 export async function readEvents(sql: Sql, after: number, upTo: number): Promise<EventRow[]> {
   return await sql.query<EventRow>(
-    `select seq, kind, page_id, post_id, user_id, data->>'reason' as reason, data->>'state' as state
+    `select seq, kind, page_id, post_id, user_id, data->>'reason' as reason, data->>'state' as state,
+      data->'withheld' as withheld
     from events where seq > $1 and seq <= $2 order by seq`,
     [after, upTo],
   );
@@ -87,15 +90,23 @@ export class LiveOracle {
     const stateOf = ({ kind, page_id, post_id, user_id }: EventRow) => `${kind} ${page_id} ${post_id} ${user_id}`;
     const changes = new Map<string, { seq: number; audience: Audience }[]>();
     const buried = new Map<string, number>();
+    const ever = new Set(this.pages);
+    const steady = new Set([...this.pages].filter((page) => !this.#blocked.has(page)));
     for (const event of events) {
       const page = event.page_id;
       if (event.kind === "post.deleted") gone.set(event.post_id!, event.seq);
-      if (LATEST.has(event.kind)) last.set(stateOf(event), event.seq);
       if (page && event.reason === "deleted") buried.set(page, event.seq);
       if (!page) continue;
       if (!changes.has(page)) changes.set(page, [{ seq: 0, audience: this.#audience(page) }]);
       this.#move(event, page);
+      if (this.pages.has(page)) ever.add(page);
+      if (!this.pages.has(page) || this.#blocked.has(page)) steady.delete(page);
       changes.get(page)!.push({ seq: event.seq, audience: this.#audience(page) });
+    }
+    const isOne = ({ withheld }: EventRow, pages: Set<string>) =>
+      withheld === null || this.staff || withheld.some((page) => pages.has(page));
+    for (const event of events) {
+      if (LATEST.has(event.kind) && isOne(event, ever)) last.set(stateOf(event), event.seq);
     }
     const must: EventRow[] = [];
     const may = new Set<number>();
@@ -103,7 +114,7 @@ export class LiveOracle {
       // What must be heard of these, the notifications themselves say.
       if (event.kind === "notification" && event.user_id === this.user) may.add(event.seq);
       const needed = neededFor(event, this.user);
-      if (!needed) continue;
+      if (!needed || !isOne(event, ever)) continue;
       if (needed === "none") {
         may.add(event.seq);
         if ((last.get(stateOf(event)) ?? event.seq) === event.seq) must.push(event);
@@ -122,6 +133,7 @@ export class LiveOracle {
         needed === "posts" && event.kind !== "post.deleted" && (gone.has(event.post_id!) || buried.has(event.page_id!))
       ) continue;
       if (LATEST.has(event.kind) && last.get(stateOf(event)) !== event.seq) continue;
+      if (!isOne(event, steady)) continue;
       must.push(event);
     }
     return { must, may };
