@@ -40,7 +40,7 @@ async function read(
 }
 
 Deno.test("A body that comes steadily is read to its end", async () => {
-  assert.equal(await read(body(5, 10, true).stream, { silenceMs: 200 }), 5);
+  assert.equal(await read(body(5, 10, true).stream, { silenceMs: 1_000 }), 5);
 });
 
 Deno.test("A body that falls silent is given up, and so is one that never comes to an end", async () => {
@@ -59,5 +59,5 @@ Deno.test("A body that drips is given up, though it never falls silent", async (
 });
 
 Deno.test("Whoever takes a body in slowly is not taken for a silent caller", async () => {
-  assert.equal(await read(body(3, 1, true).stream, { silenceMs: 60 }, 150), 3);
+  assert.equal(await read(body(3, 1, true).stream, { silenceMs: 400 }, 600), 3);
 });
