@@ -141,7 +141,7 @@ export function refuseEncoded({ headers }: Request): void {
 export function parseJson(text: string): unknown {
   const value = parseText(text);
   // Only an escape can bring what Postgres cannot store as text.
-  if (text.includes("\\u") && !storable(value)) throw unstorable("");
+  if (text.includes("\\u") && !storable(value)) throw unstorable(unstorablePath(value));
   return value;
 }
 
@@ -192,6 +192,24 @@ export function storable(value: unknown): boolean {
     }
   }
   return true;
+}
+
+/** As much of a path as an error quotes: a member's name may be as long as the body. */
+const SHOWN_OF_PATH = 200;
+
+/** The path of the first text that is not storable, which may be a member's name. */
+export function unstorablePath(value: unknown): string {
+  const left: [path: string, value: unknown][] = [["", value]];
+  for (let next = left.pop(); next; next = left.pop()) {
+    const [path, part] = next;
+    if (typeof part === "string" && !storable(part)) return path.slice(0, SHOWN_OF_PATH);
+    if (typeof part !== "object" || part === null) continue;
+    for (const [key, item] of Object.entries(part).reverse()) {
+      const within = path ? `${path}.${key}` : key;
+      left.push([within, item], [within, key]);
+    }
+  }
+  return "";
 }
 
 export function unstorable(path: string): AppError {

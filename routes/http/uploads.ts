@@ -1,6 +1,6 @@
 import { AppError } from "../../errors.ts";
 import type { StagedPhoto, Staging } from "../../images/staging.ts";
-import { BODY_BOUND, type BodyWait, parseJson, readJsonText, storable, unstorable } from "./body.ts";
+import { BODY_BOUND, type BodyWait, parseJson, readJsonText, storable, unstorable, unstorablePath } from "./body.ts";
 import { Gate } from "./gate.ts";
 import { type MultipartRules, readMultipart } from "./multipart.ts";
 
@@ -69,7 +69,7 @@ export class Uploads {
       const fields = await readMultipart(request, rules, async ({ name, index, body }) => {
         staged.push(await this.staging.stage({ name, alt: null, body, path: pathIn(rules, index) }));
       });
-      if (!storable(fields)) throw unstorable("");
+      if (!storable(fields)) throw unstorable(unstorablePath(fields));
       const value = rules.value(fields, staged.map(({ name }) => ({ name, data: "" })));
       const content = JSON.stringify([fields, staged.map(({ name, digest }) => [name, digest])]);
       return new Received(value, content, (index) => pathIn(rules, index), this.staging, staged, place);

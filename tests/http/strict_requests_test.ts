@@ -106,6 +106,22 @@ Deno.test("Every call that takes a body refuses a coded one with 415, and says w
   });
 });
 
+Deno.test("Text that cannot be stored is refused by the path of its field", async () => {
+  const { token, page_id } = await app.person();
+  const refused = async (method: string, path: string, body: Body) =>
+    (await app.refused("validation", method, path, { token, body })).errors;
+  const cases: [method: string, path: string, body: Body, field: string][] = [
+    ["POST", "/pages", { name: "a\0" }, "name"],
+    ["POST", "/pages", { name: "A page", tags: ["birds", "\ud83d"] }, "tags.1"],
+    ["POST", `/pages/${page_id}/posts`, { text: "a", photos: [{ name: "\0.png", data: "" }] }, "photos.0.name"],
+    ["PATCH", `/pages/${page_id}`, { "na\0me": "A page" }, "na\0me"],
+  ];
+  for (const [method, path, body, field] of cases) {
+    const [error, ...others] = await refused(method, path, body);
+    assert.deepEqual([error.path, error.rule, others.length], [field, "well_formed", 0]);
+  }
+});
+
 Deno.test("A handshake of another version, and what is no handshake, hear what is spoken here", async () => {
   const { token } = await app.person();
   const { hostname, port } = new URL(app.url);
