@@ -22,8 +22,8 @@ interface Entry {
 export class RedisCropConsumer implements AsyncDisposable {
   #name = crypto.randomUUID();
   #reader: Redis;
-  /** By their place in the stream. */
-  #running = new Map<string, Promise<void>>();
+  /** Not by their place in the stream: after a FLUSHALL in the same millisecond another id may stand there. */
+  #running = new Map<Entry, Promise<void>>();
   #claimAt = 0;
   #claimFrom = "0-0";
   #failures = 0;
@@ -64,7 +64,7 @@ export class RedisCropConsumer implements AsyncDisposable {
       const entries = Date.now() >= this.#claimAt ? await this.#claim(most) : await this.#read(most);
       this.#failures = 0;
       if (this.#disposed) await this.#giveBack(entries);
-      else for (const entry of entries) this.#running.set(entry.at, this.#run(entry));
+      else for (const entry of entries) this.#running.set(entry, this.#run(entry));
     } catch (error) {
       this.#failures++;
       if (this.#disposed) return;
@@ -98,7 +98,8 @@ export class RedisCropConsumer implements AsyncDisposable {
       this.#claimAt = Date.now() + this.idleMs / 4;
     }
     // While Redis was away nothing could be touched.
-    return entriesIn(entries).filter(({ at }) => !this.#running.has(at));
+    const running = [...this.#running.keys()];
+    return entriesIn(entries).filter(({ at, id }) => !running.some((own) => own.at === at && own.id === id));
   }
 
   async #forgetDead(): Promise<void> {
@@ -109,26 +110,28 @@ export class RedisCropConsumer implements AsyncDisposable {
     }
   }
 
-  async #run({ at, id }: Entry): Promise<void> {
+  async #run(entry: Entry): Promise<void> {
     try {
-      await this.work(id);
+      await this.work(entry.id);
     } catch {
       // What went wrong is the worker's to tell; here the id is done with.
     }
-    await this.#acknowledge([at]).catch(() => {
+    await this.#acknowledge(entry).catch(() => {
       // It is claimed once more later, by somebody who finds it done.
     });
-    this.#running.delete(at);
+    this.#running.delete(entry);
     this.#wake();
   }
 
-  async #acknowledge(places: string[]): Promise<void> {
-    await Promise.all([this.redis.xack(this.stream, GROUP, ...places), this.redis.xdel(this.stream, ...places)]);
+  /** What the group does not know is not deleted: after a FLUSHALL it may be another id at the same place, which nobody has taken yet. */
+  async #acknowledge({ at }: Entry): Promise<void> {
+    if (await this.redis.xack(this.stream, GROUP, at) > 0) await this.redis.xdel(this.stream, at);
   }
 
   async #touch(): Promise<void> {
     if (this.#running.size === 0) return;
-    await this.redis.xclaim(this.stream, GROUP, this.#name, 0, ...this.#running.keys(), "JUSTID").catch(() => {});
+    const places = [...this.#running.keys()].map(({ at }) => at);
+    await this.redis.xclaim(this.stream, GROUP, this.#name, 0, ...places, "JUSTID").catch(() => {});
   }
 
   async #makeGroup(): Promise<void> {
@@ -141,7 +144,7 @@ export class RedisCropConsumer implements AsyncDisposable {
     if (entries.length === 0) return;
     const added = entries.map(({ id }) => this.redis.xadd(this.stream, "MAXLEN", "~", MOST_WAITING, "*", "job", id));
     await Promise.all(added);
-    await this.#acknowledge(entries.map(({ at }) => at));
+    await Promise.all(entries.map((entry) => this.#acknowledge(entry)));
   }
 
   async #leave(): Promise<void> {

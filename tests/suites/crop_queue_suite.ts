@@ -126,7 +126,7 @@ export function cropQueueSuite(driver: string, open: () => CropQueue): void {
 export class Crew {
   started: string[] = [];
   done: string[] = [];
-  underWay = new Set<string>();
+  underWay = new Set<symbol>();
   /** Under way at once. */
   most = 0;
   #gate: PromiseWithResolvers<void> | undefined;
@@ -144,14 +144,16 @@ export class Crew {
 
   readonly work = async (id: string): Promise<void> => {
     this.started.push(id);
-    this.underWay.add(id);
+    // An id may be under way twice.
+    const place = Symbol(id);
+    this.underWay.add(place);
     this.most = Math.max(this.most, this.underWay.size);
     try {
       await this.#gate?.promise;
       await this.act(id);
       this.done.push(id);
     } finally {
-      this.underWay.delete(id);
+      this.underWay.delete(place);
     }
   };
 }
