@@ -9,6 +9,7 @@ import { followingRoutes } from "./following.ts";
 import { addressOf, type Api, newRequestId } from "./http/endpoint.ts";
 import { Gate } from "./http/gate.ts";
 import { Guesses } from "./http/guesses.ts";
+import { answerHeads, isHead } from "./http/head.ts";
 import { Idempotency } from "./http/idempotency.ts";
 import { problem } from "./http/problem.ts";
 import { RateLimiter } from "./http/rate_limit.ts";
@@ -93,7 +94,7 @@ function emptyApi<C extends ServiceContext>(ctx: C): Api<C> {
   const limiter = new RateLimiter(ctx.cache, ctx.config.RATE_LIMITS);
   const stats = { requests: {}, underWay: 0 };
   return {
-    app: new Hono({ router: new PathRouter() }),
+    app: answerHeads(new Hono({ router: new PathRouter() })),
     ctx,
     limiter,
     guesses: new Guesses(limiter),
@@ -119,14 +120,16 @@ function answerTheRest(api: Pick<Api<ServiceContext>, "app" | "ctx" | "limiter">
       await api.limiter.check("general_address", addressOf(c));
       // A path that other methods know is 405, not 404 (RFC 9110 §15.5.6).
       const others = allowed(api, c.req.path);
-      const asked = c.req.method === "HEAD" ? "GET" : c.req.method;
-      if (others.length === 0 || others.includes(asked)) {
+      if (others.length === 0 || others.includes(c.req.method)) {
         throw new AppError("not-found", "There is nothing at this address");
       }
       const allow = [...others.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : method), "OPTIONS"].join(", ");
       if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });
       const response = problem(
-        new AppError("method-not-allowed", `Expected ${others.join(" or ")}, got ${c.req.method}`),
+        new AppError(
+          "method-not-allowed",
+          `Expected ${others.join(" or ")}, got ${isHead(c.req.raw) ? "HEAD" : c.req.method}`,
+        ),
         place(c.req.path),
       );
       response.headers.set("allow", allow);

@@ -5,6 +5,7 @@ import { AppError } from "../errors.ts";
 import { type ByteRange, StorageError } from "../storage/storage.ts";
 import { type Answer, answer, type Api, endpoint } from "./http/endpoint.ts";
 import { etagOf, matches } from "./http/etag.ts";
+import { isHead } from "./http/head.ts";
 import { noPhotoCookie, photoCookie, photoViewers } from "./http/photo_cookie.ts";
 
 const tags = ["Photos"];
@@ -86,7 +87,7 @@ async function shown(ctx: AppContext, request: Request, photo: ShownPhoto, file:
   };
   if (matches(request.headers.get("if-none-match") ?? undefined, etag)) return { status: 304, headers, stream: null };
   try {
-    if (request.method === "HEAD") {
+    if (isHead(request)) {
       const object = await ctx.storage.head(file);
       if (!object) throw missing(file);
       return { status: 200, headers: { ...headers, "content-length": String(object.size) }, stream: null };

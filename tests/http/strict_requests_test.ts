@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type Body, type Person, sharedApp } from "../support/app.ts";
 import { pngOf } from "../support/pictures.ts";
+import { half, RawHttp } from "../support/raw_http.ts";
 
 const app = sharedApp();
 
@@ -146,6 +147,28 @@ Deno.test("A handshake of another version, and what is no handshake, hear what i
       assert.ok(head.includes(`\r\n${line}`), `${line} is not in ${head}`);
     }
   }
+});
+
+Deno.test("HEAD tells the length that GET has, of answers and problems alike, and sends nothing else", async () => {
+  const { token } = await app.person();
+  const signed = { authorization: `Bearer ${token}` };
+  const paths = ["/api/v1/users/me", "/api/v1/feed?limit=2", "/api/v1/feed?limit=x", "/api/v1/nothing", "/healthz"];
+  for (const path of [...paths, "/.well-known/jwks.json", "/openapi.json", "/problems"]) {
+    const got = await fetch(app.url + path, { headers: signed });
+    const length = (await got.bytes()).length;
+    using raw = await RawHttp.open(
+      app.url,
+      half(`HEAD ${path}`, { Authorization: `Bearer ${token}`, Connection: "close" }),
+    );
+    await raw.closed;
+    const [head, rest] = raw.received.split("\r\n\r\n");
+    assert.deepEqual([raw.status, rest], [got.status, ""], path);
+    assert.match(head!, new RegExp(`^content-length: ${length}$`, "im"), path);
+  }
+  // A host that no URL may have.
+  using odd = await RawHttp.open(app.url, `HEAD /healthz HTTP/1.1\r\nConnection: close\r\nHost: a b%\r\n\r\n`);
+  await odd.closed;
+  assert.match(odd.received, /^content-length: 15$/im, odd.received);
 });
 
 Deno.test("A challenge names what is wrong with a token, and nothing where there was none", async () => {
