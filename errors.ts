@@ -5,6 +5,7 @@ export const PROBLEMS = {
   "repeated-keys": [400, "Some keys are repeated"],
   "invalid-query": [400, "The query is malformed"],
   "invalid-cursor": [400, "The cursor is not one of this list"],
+  "invalid-handshake": [400, "The WebSocket handshake is malformed"],
   "validation": [422, "Some fields break their rules"],
   "idempotency-key-reused": [422, "The Idempotency-Key was used with another body"],
   "idempotency-key-running": [409, "A request with this Idempotency-Key is still running"],

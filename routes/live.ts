@@ -39,6 +39,9 @@ export function liveRoute(api: Api): void {
       if (c.req.header("sec-websocket-version") !== "13") {
         throw new AppError("upgrade-required", "Expected version 13 of WebSocket (RFC 6455)");
       }
+      if (!isNonce(c.req.header("sec-websocket-key"))) {
+        throw new AppError("invalid-handshake", "Expected 16 bytes in base64 as Sec-WebSocket-Key (RFC 6455 §4.2.1)");
+      }
       if (!ctx.gateway.takes) throw new AppError("overloaded", "This node takes no listeners now", { retryAfter: 1 });
       const mayHold = caller.verified || !ctx.config.REQUIRE_VERIFIED_EMAIL ? SOCKETS_BOUND : MAX_UNVERIFIED_SOCKETS;
       if (ctx.gateway.socketsOf(caller.id) + (opening.get(caller.id) ?? 0) >= mayHold) throw tooMany(mayHold);
@@ -108,6 +111,11 @@ function tooMany(most: number): AppError {
 
 function lengthOf(data: string | Blob | ArrayBuffer): number {
   return typeof data === "string" ? data.length : data instanceof Blob ? data.size : data.byteLength;
+}
+
+/** 16 bytes in base64. */
+function isNonce(key: string | undefined): boolean {
+  return key !== undefined && /^[A-Za-z0-9+/]{22}==$/.test(key);
 }
 
 function close(socket: WebSocket): void {

@@ -1,6 +1,6 @@
 /** What is wrong with a request is said as the RFCs say it, and nothing doubtful is taken in silence. */
 import assert from "node:assert/strict";
-import { type Body, type Person, sharedApp } from "../support/app.ts";
+import { type Body, eventually, type Person, sharedApp } from "../support/app.ts";
 import { pngOf } from "../support/pictures.ts";
 import { half, RawHttp } from "../support/raw_http.ts";
 
@@ -169,6 +169,31 @@ Deno.test("HEAD tells the length that GET has, of answers and problems alike, an
   using odd = await RawHttp.open(app.url, `HEAD /healthz HTTP/1.1\r\nConnection: close\r\nHost: a b%\r\n\r\n`);
   await odd.closed;
   assert.match(odd.received, /^content-length: 15$/im, odd.received);
+});
+
+Deno.test("A handshake whose key is not 16 bytes in base64 is refused", async () => {
+  const { token } = await app.person();
+  const keys = [
+    "short",
+    undefined,
+    "",
+    "dGhlIHNhbXBsZSBub25jZQ",
+    "dGhlIHNhbXBsZSBub25jZSE=",
+    "dGhl-HNhbXBsZSBub25jZQ==",
+  ];
+  for (const key of keys) {
+    const headers = {
+      Authorization: `Bearer ${token}`,
+      Connection: "Upgrade",
+      Upgrade: "websocket",
+      "Sec-WebSocket-Version": "13",
+      ...(key !== undefined && { "Sec-WebSocket-Key": key }),
+    };
+    using raw = await RawHttp.open(app.url, half("GET /api/v1/feed/live", headers));
+    await eventually(async () => /\}$/.test(raw.received) || raw.status === 101 || undefined, "an answer");
+    assert.equal(raw.status, 400, `${key}: ${raw.received}`);
+    assert.match(raw.received, /\/problems\/invalid-handshake"/);
+  }
 });
 
 Deno.test("A challenge names what is wrong with a token, and nothing where there was none", async () => {
