@@ -77,7 +77,7 @@ export class Connections implements Disposable {
     if (status === 101) peer.upgradedAt = Date.now();
     // What has come too slowly was waited for long enough.
     if (status === 408) peer.idleMs = 0;
-    else peer.idleMs = !request.bodyUsed && request.body !== null ? OWING_MS : IDLE_MS;
+    else peer.idleMs = !request.bodyUsed && announcesBody(request) ? OWING_MS : IDLE_MS;
   }
 
   [Symbol.dispose](): void {
@@ -154,4 +154,9 @@ export class Connections implements Disposable {
       live.peer.flooded?.();
     }
   }
+}
+
+/** By its head, since a GET has no `body` here, whatever its caller announced. */
+function announcesBody({ headers }: Request): boolean {
+  return headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > 0;
 }

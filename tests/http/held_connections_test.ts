@@ -22,13 +22,26 @@ Deno.test({
     using halfHead = await RawHttp.open(app.url, "GET /api/v1/users/me HTTP/1.1\r\nHost: rookery.test\r\n");
     const dripping = await RawHttp.open(app.url, "GET / HTTP/1.1\r\n");
     const drip = setInterval(() => void dripping.send("a: b\r\n").catch(() => {}), 500);
-    using owing = await RawHttp.open(app.url, half("POST /api/v1/nothing", { "Content-Length": "100" }, "{"));
+    const owed = { "Content-Length": "100", Authorization: `Bearer ${token}` };
+    using owing = await RawHttp.open(app.url, half("POST /api/v1/nothing", owed, "{"));
+    // None of these routes takes a body.
+    using owingGet = await RawHttp.open(app.url, half("GET /api/v1/users/me", owed));
+    using owingHead = await RawHttp.open(app.url, half("HEAD /healthz", owed, "{"));
+    using owingPage = await RawHttp.open(app.url, half("GET /", owed));
+    using owingPost = await RawHttp.open(app.url, half("POST /api/v1/feed/ticket", owed));
+    const { Authorization } = owed;
+    using owingChunks = await RawHttp.open(
+      app.url,
+      half("GET /api/v1/users/me", { Authorization, "Transfer-Encoding": "chunked" }),
+    );
+    const answered = [owingGet, owingHead, owingPage, owingPost, owingChunks];
     try {
       const begun = Date.now();
       const heard = live.next();
-      await Promise.all([silent, halfHead, dripping, owing].map((each) => each.closedWithin(SOON_MS)));
+      await Promise.all([silent, halfHead, dripping, owing, ...answered].map((each) => each.closedWithin(SOON_MS)));
       assert.ok(Date.now() - begun > 5_000, "each had its time");
       assert.equal(owing.status, 404);
+      for (const each of answered) assert.equal(Math.floor(each.status! / 100), 2, each.received);
       const before = asking.received.length;
       await asking.send(ask);
       while (asking.received.length === before) await new Promise((resolve) => setTimeout(resolve, 20));
