@@ -78,6 +78,10 @@ export function code(
   }));
 }
 
+const WRONG_CODE = refuse("code-invalid", undefined, [
+  { path: "code", rule: "wrong", message: "Expected the code that was sent last, within its time" },
+]);
+
 /** What a right code for the account's own e-mail leads to; a wrong one is counted, and void after a few. */
 export function verifyCode(
   codeKey: Uint8Array,
@@ -89,11 +93,11 @@ export function verifyCode(
   const address = addressOf(state, "verify");
   if (address === null) return refuse("already-verified");
   const { verify } = state;
-  if (!verify || Date.parse(verify.expires_at) <= now) return refuse("code-invalid");
+  if (!verify || Date.parse(verify.expires_at) <= now) return WRONG_CODE;
   if (verify.attempts >= MOST_GUESSES) return refuse("code-exhausted");
   if (codeMatches(codeKey, { purpose: "verify", user: state.id, address }, verify.nonce, given)) return right(address);
   return commit(countGuess, { id: state.id }, () => ({
-    refusal: { code: "code-invalid" },
+    refusal: WRONG_CODE.refusal,
     state: { ...state, verify: { ...verify, attempts: verify.attempts + 1 } },
   }));
 }
@@ -114,7 +118,7 @@ export function recoveryCode(
   const subject = { purpose: "recover", user: state?.id ?? "", address: email } as const;
   const matches = codeMatches(codeKey, subject, sent?.nonce ?? "", code);
   const inForce = state && sent && Date.parse(sent.expires_at) > now && sameEmail(email, state.email);
-  return inForce && matches ? right(state) : refuse("code-invalid");
+  return inForce && matches ? right(state) : WRONG_CODE;
 }
 
 /** What opens the mailbox of the pending address under a new password (`security/mailbox.ts`). */

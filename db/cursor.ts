@@ -40,11 +40,17 @@ export function encodeCursor(list: ListName, key: readonly string[]): string {
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
+/** `path`: the field that the cursor came in. */
+export function wrongCursor(path = "cursor", detail?: string): AppError {
+  const error = { path, rule: "foreign", message: "Expected a cursor that this list gave out" };
+  return new AppError("invalid-cursor", detail, { errors: [error] });
+}
+
 /**
  * The key again, ids in their canonical spelling; each part must match its pattern. Throws `invalid-cursor`, also for the cursor of another
  * list.
  */
-export function decodeCursor(list: ListName, cursor: string, patterns: readonly RegExp[]): string[] {
+export function decodeCursor(list: ListName, cursor: string, patterns: readonly RegExp[], field?: string): string[] {
   try {
     const decoded: unknown = JSON.parse(UTF8.decode(Uint8Array.fromBase64(cursor, { alphabet: "base64url" })));
     const [name, ...key] = Array.isArray(decoded) ? decoded as unknown[] : [];
@@ -55,7 +61,7 @@ export function decodeCursor(list: ListName, cursor: string, patterns: readonly 
   } catch {
     // Not base64, not UTF-8 or not JSON: the same answer.
   }
-  throw new AppError("invalid-cursor");
+  throw wrongCursor(field);
 }
 
 // Postgres knows no year zero.
@@ -68,7 +74,7 @@ export function decodeTimeCursor(list: ListName, cursor: string): { at: string; 
   const time = new Date(at!);
   // Days that do not exist would be a database error later.
   if (Number.isNaN(time.getTime()) || time.toISOString() !== `${at!.slice(0, 23)}Z`) {
-    throw new AppError("invalid-cursor");
+    throw wrongCursor();
   }
   return { at: at!, id: id! };
 }

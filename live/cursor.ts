@@ -1,4 +1,4 @@
-import { AppError } from "../errors.ts";
+import { wrongCursor } from "../db/cursor.ts";
 
 /** A place in the history of one database: opaque to callers. */
 export interface LiveCursor {
@@ -21,5 +21,5 @@ export function decodeLiveCursor(text: string): LiveCursor {
   } catch {
     // Not base64 at all: the same answer.
   }
-  throw new AppError("invalid-cursor", "The live cursor is not one this service gave out");
+  throw wrongCursor("cursor", "The live cursor is not one this service gave out");
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ServiceContext } from "../context.ts";
-import { decodeCursor, encodeCursor } from "../db/cursor.ts";
+import { decodeCursor, encodeCursor, wrongCursor } from "../db/cursor.ts";
 import { deletePairs, listKeys, SHARED_SPACE, writeIfVersion } from "../db/kv.ts";
 import { AppError } from "../errors.ts";
 import * as bodies from "../kv/bodies.ts";
@@ -178,6 +178,6 @@ function conflict(keys: readonly string[]): AppError {
 /** The last key of the page before. Throws `invalid-cursor`. */
 function keyIn(cursor: string): string {
   const [key] = decodeCursor("kv.keys", cursor, [/^[^\0]*$/]);
-  if (!key!.isWellFormed()) throw new AppError("invalid-cursor");
+  if (!key!.isWellFormed()) throw wrongCursor();
   return key!;
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { UserCommand } from "../actors/user.ts";
 import type { AppContext } from "../context.ts";
-import { decodeCursor, encodeCursor, ID } from "../db/cursor.ts";
+import { decodeCursor, encodeCursor, ID, wrongCursor } from "../db/cursor.ts";
 import {
   LETTER_TIMES,
   NOTIFICATION_KINDS,
@@ -11,7 +11,6 @@ import {
   notificationsOf,
   unreadNotifications,
 } from "../db/notifications.ts";
-import { AppError } from "../errors.ts";
 import { renderNotification } from "../render.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
@@ -110,8 +109,8 @@ export function notificationRoutes(api: Api): void {
 
 /** The position that a notification's cursor names. */
 function positionIn({ stream }: AppContext, cursor: string): number {
-  const [history, position] = decodeCursor("notifications.read", cursor, [ID, POSITION]);
-  if (history !== stream.epoch) throw new AppError("invalid-cursor", "The cursor is of another history");
+  const [history, position] = decodeCursor("notifications.read", cursor, [ID, POSITION], "up_to");
+  if (history !== stream.epoch) throw wrongCursor("up_to", "The cursor is of another history");
   return Number(position);
 }
 

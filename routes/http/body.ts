@@ -145,6 +145,9 @@ export function parseJson(text: string): unknown {
   return value;
 }
 
+/** The path of what is wrong with a body as a whole. */
+export const WHOLE_BODY = "body";
+
 /** Parses by the schema; a refusal lists every offending field. */
 export function validated<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
   let parsed: z.ZodSafeParseResult<z.output<T>>;
@@ -154,7 +157,7 @@ export function validated<T extends z.ZodType>(schema: T, value: unknown): z.out
     // Schemas recurse; a value that nests deeper than the stack is the caller's fault.
     if (!(error instanceof RangeError)) throw error;
     throw new AppError("validation", undefined, {
-      errors: [{ path: "", rule: "too_deep", message: "Expected less nesting" }],
+      errors: [{ path: WHOLE_BODY, rule: "too_deep", message: "Expected less nesting" }],
     });
   }
   if (parsed.success) return parsed.data;
@@ -162,6 +165,7 @@ export function validated<T extends z.ZodType>(schema: T, value: unknown): z.out
 }
 
 function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  if (issue.code === "invalid_union" && issue.errors.length > 0) return unionErrors(issue);
   if (issue.code === "unrecognized_keys") {
     return issue.keys.slice(0, 20).map((key) => ({
       path: [...issue.path, key].join("."),
@@ -169,7 +173,15 @@ function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
       message: "This field is not known here",
     }));
   }
-  return [{ path: issue.path.join("."), rule: ruleOf(issue), message: issue.message }];
+  return [{ path: issue.path.join(".") || WHOLE_BODY, rule: ruleOf(issue), message: issue.message }];
+}
+
+/** A body that may have one of several shapes is held against those that it is closest to. */
+function unionErrors({ path, errors }: z.core.$ZodIssueInvalidUnion): FieldError[] {
+  const fewest = Math.min(...errors.map((issues) => issues.length));
+  const fields = errors.filter((issues) => issues.length === fewest).flat()
+    .flatMap((issue) => fieldErrors({ ...issue, path: [...path, ...issue.path] } as z.core.$ZodIssue));
+  return [...new Map(fields.map((field) => [`${field.path}\n${field.rule}`, field])).values()];
 }
 
 /** A rule of our own may have a name of its own. */
@@ -214,7 +226,11 @@ export function unstorablePath(value: unknown): string {
 
 export function unstorable(path: string): AppError {
   return new AppError("validation", "Text may hold neither NUL nor half a surrogate pair", {
-    errors: [{ path, rule: "well_formed", message: "Expected text without NUL and lone surrogates" }],
+    errors: [{
+      path: path || WHOLE_BODY,
+      rule: "well_formed",
+      message: "Expected text without NUL and lone surrogates",
+    }],
   });
 }
 

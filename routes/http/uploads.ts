@@ -1,6 +1,15 @@
 import { AppError } from "../../errors.ts";
 import type { StagedPhoto, Staging } from "../../images/staging.ts";
-import { BODY_BOUND, type BodyWait, parseJson, readJsonText, storable, unstorable, unstorablePath } from "./body.ts";
+import {
+  BODY_BOUND,
+  type BodyWait,
+  parseJson,
+  readJsonText,
+  storable,
+  unstorable,
+  unstorablePath,
+  WHOLE_BODY,
+} from "./body.ts";
 import { Gate } from "./gate.ts";
 import { type MultipartRules, readMultipart } from "./multipart.ts";
 
@@ -122,7 +131,11 @@ function checkBrackets(text: string): void {
     for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
       if (--left >= 0) continue;
       throw new AppError("validation", undefined, {
-        errors: [{ path: "", rule: "too_complex", message: `Expected at most ${MAX_BRACKETS} lists and objects` }],
+        errors: [{
+          path: WHOLE_BODY,
+          rule: "too_complex",
+          message: `Expected at most ${MAX_BRACKETS} lists and objects`,
+        }],
       });
     }
   }

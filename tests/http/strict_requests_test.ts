@@ -196,6 +196,43 @@ Deno.test("A handshake whose key is not 16 bytes in base64 is refused", async ()
   }
 });
 
+Deno.test("Every refusal of a JSON body names at least one field", async () => {
+  const admin = await app.person({ role: "admin" });
+  const { token } = admin;
+  const { id: post } = await app.post(admin);
+  const values = [
+    "{}",
+    "[]",
+    "null",
+    '"x"',
+    "7",
+    '{"surely_unknown":1}',
+    '{"all":7}',
+    '{"user_ids":[7]}',
+    '{"up_to":"x"}',
+  ];
+  for (const { method, path } of calls().filter(({ operation }) => operation.requestBody)) {
+    const own = path.startsWith("/posts") ? post : path.startsWith("/users") ? admin.id : admin.page_id;
+    const at = path.replace("01890000-0000-7000-8000-000000000000", own);
+    for (const body of values) {
+      const { status, body: problem } = await app.call(method, at, { token, body });
+      if (status !== 400 && status !== 422) continue;
+      const what = `${method} ${path} ${body}: ${JSON.stringify(problem)}`;
+      assert.ok(problem.errors?.length > 0, what);
+      for (const { path, message } of problem.errors) assert.ok(path !== "" && message !== "", what);
+    }
+  }
+  const fields = async (path: string, body: unknown) =>
+    (await app.call("POST", path, { token, body })).body.errors.map((error: Body) => error.path);
+  assert.deepEqual(await fields("/notifications/read", {}), ["up_to", "all"]);
+  assert.deepEqual(await fields("/notifications/read", { up_to: 7 }), ["up_to"]);
+  assert.deepEqual(await fields("/notifications/read", { all: false }), ["all"]);
+  assert.deepEqual(await fields("/notifications/read", { up_to: "x" }), ["up_to"]);
+  assert.deepEqual(await fields("/notifications/read", []), ["body"]);
+  assert.deepEqual(await fields(`/pages/${admin.page_id}/requests/accept`, { user_ids: ["x"] }), ["user_ids.0"]);
+  assert.deepEqual(await fields("/security/reset", { email: "a@b.example", code: "x", new: "New-Horse-1" }), ["code"]);
+});
+
 Deno.test("A challenge names what is wrong with a token, and nothing where there was none", async () => {
   const { token } = await app.person();
   const challenge = async (token?: string) =>
