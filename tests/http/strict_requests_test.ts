@@ -57,6 +57,10 @@ Deno.test("Every list takes limits in decimal digits only", async () => {
       const { errors } = await app.refused("invalid-query", "GET", `${path}?limit=${limit}`, { token });
       assert.equal(errors[0].path, "limit", limit);
     }
+    for (const limit of ["0", "101", "999999999999999"]) {
+      const { errors } = await app.refused("validation", "GET", `${path}?limit=${limit}`, { token });
+      assert.ok(errors.some((error: Body) => error.path === "limit"), limit);
+    }
   }
 });
 
