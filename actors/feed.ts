@@ -1,5 +1,5 @@
 import { feedHead, feedPosts, feedPostsById } from "../db/feed.ts";
-import { encodeCursor } from "../db/cursor.ts";
+import { encodeCursor, listAbout } from "../db/cursor.ts";
 import type { PostRow } from "../db/posts.ts";
 import type { Reader } from "../db/sql.ts";
 import { renderPost } from "../render.ts";
@@ -73,14 +73,14 @@ function decide(state: FeedState, command: FeedCommand, now: number): Decision<F
   }
   const { limit, bypass } = command;
   if (kept && !bypass && now - kept.at < MOST_AGE_MS && limit <= KEPT_POSTS) {
-    if (kept.stale.size === 0 && suffices(kept, limit)) return reply(firstPage(kept, limit));
+    if (kept.stale.size === 0 && suffices(kept, limit)) return reply(firstPage(user, kept, limit));
     if (kept.stale.size > 0) {
       return {
         type: "read",
         run: async (sql) => {
           const fresh = merge(kept, await feedPostsById(sql, user, [...kept.stale]));
           const next = suffices(fresh, limit) ? fresh : await read(sql, user, KEPT_POSTS, now);
-          return { state: { user, kept: next }, value: firstPage(next, limit) };
+          return { state: { user, kept: next }, value: firstPage(user, next, limit) };
         },
       };
     }
@@ -89,7 +89,7 @@ function decide(state: FeedState, command: FeedCommand, now: number): Decision<F
     type: "read",
     run: async (sql) => {
       const next = await read(sql, user, Math.max(KEPT_POSTS, limit), now);
-      return { state: { user, kept: next }, value: firstPage(next, limit) };
+      return { state: { user, kept: next }, value: firstPage(user, next, limit) };
     },
   };
 }
@@ -181,13 +181,13 @@ function toItem(row: PostRow): Item {
   };
 }
 
-function firstPage(kept: Kept, limit: number): FirstPage {
+function firstPage(user: string, kept: Kept, limit: number): FirstPage {
   const ready = kept.ready.get(limit);
   if (ready) return ready;
   const items = kept.items.slice(0, limit);
   const last = items.at(-1);
   const more = kept.items.length > limit || !kept.complete;
-  const next_cursor = more && last ? encodeCursor("feed", [last.published_at, last.id]) : null;
+  const next_cursor = more && last ? encodeCursor(listAbout("feed", user), [last.published_at, last.id]) : null;
   const json = `"items":[${items.map((item) => item.json).join(",")}],"next_cursor":${JSON.stringify(next_cursor)}`;
   const page = { json, next_cursor, seq: kept.seq };
   kept.ready.set(limit, page);

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { AppError } from "../errors.ts";
 
 /**
@@ -30,8 +31,20 @@ export type ListName =
   | "reports.taken"
   | "reports.closed";
 
+/** A list of some subject: a page's posts, what was found for some words. */
+export type List = ListName | `${ListName} ${string}`;
+
+/** Enough that no two subjects that somebody mixes up are taken for one; a cursor is not trusted anyway. */
+const SUBJECT_LENGTH = 8;
+
+/** The list of this subject: ids, and what narrows the list down. Its cursor is refused where it is about something else. */
+export function listAbout(name: ListName, ...subject: readonly (string | null | undefined)[]): List {
+  const text = JSON.stringify(subject.map((part) => part ?? null));
+  return `${name} ${createHash("sha256").update(text).digest("base64url").slice(0, SUBJECT_LENGTH)}`;
+}
+
 /** A list's cursor is its name and the sort key of its last item: opaque to callers, no secret, and never trusted. */
-export function encodeCursor(list: ListName, key: readonly string[]): string {
+export function encodeCursor(list: List, key: readonly string[]): string {
   return new TextEncoder().encode(JSON.stringify([list, ...key])).toBase64({
     alphabet: "base64url",
     omitPadding: true,
@@ -50,7 +63,7 @@ export function wrongCursor(path = "cursor", detail?: string): AppError {
  * The key again, ids in their canonical spelling; each part must match its pattern. Throws `invalid-cursor`, also for the cursor of another
  * list.
  */
-export function decodeCursor(list: ListName, cursor: string, patterns: readonly RegExp[], field?: string): string[] {
+export function decodeCursor(list: List, cursor: string, patterns: readonly RegExp[], field?: string): string[] {
   try {
     const decoded: unknown = JSON.parse(UTF8.decode(Uint8Array.fromBase64(cursor, { alphabet: "base64url" })));
     const [name, ...key] = Array.isArray(decoded) ? decoded as unknown[] : [];
@@ -69,7 +82,7 @@ const TIME = /^(?!0000)\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}(\d{3})?Z$/;
 export const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** The most common key: a time and an id. */
-export function decodeTimeCursor(list: ListName, cursor: string): { at: string; id: string } {
+export function decodeTimeCursor(list: List, cursor: string): { at: string; id: string } {
   const [at, id] = decodeCursor(list, cursor, [TIME, ID]);
   const time = new Date(at!);
   // Days that do not exist would be a database error later.

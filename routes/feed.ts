@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { FeedCommand, FirstPage } from "../actors/feed.ts";
-import { decodeTimeCursor } from "../db/cursor.ts";
+import { decodeTimeCursor, listAbout } from "../db/cursor.ts";
 import { feedPosts } from "../db/feed.ts";
 import { encodeLiveCursor } from "../live/cursor.ts";
 import { newTicket } from "../security/tickets.ts";
@@ -28,10 +28,11 @@ export function feedRoutes(api: Api): void {
   }, async ({ ctx, caller, query: { limit, cursor } }) => {
     const { stream } = ctx;
     if (cursor !== undefined) {
-      const { at, id } = decodeTimeCursor("feed", cursor);
+      const list = listAbout("feed", caller.id);
+      const { at, id } = decodeTimeCursor(list, cursor);
       const live_cursor = encodeLiveCursor({ epoch: stream.epoch, seq: stream.position });
       const rows = await feedPosts(ctx.sql, caller.id, { limit: limit + 1, after: { published_at: at, id } });
-      return answer(200, { ...listed("feed", rows, limit), live_cursor });
+      return answer(200, { ...listed(list, rows, limit), live_cursor });
     }
     const command: FeedCommand = { type: "first_page", limit, bypass: stream.stalled };
     const { json, seq, next_cursor } = await ctx.actors.ask<FirstPage>({ kind: "feed", id: caller.id }, command);

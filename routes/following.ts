@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { PageCommand } from "../actors/page.ts";
 import type { AppContext } from "../context.ts";
-import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import { decodeTimeCursor, encodeCursor, listAbout } from "../db/cursor.ts";
 import { followersOf } from "../db/follows.ts";
 import { followedPages } from "../db/pages.ts";
 import { AppError } from "../errors.ts";
@@ -56,13 +56,14 @@ export function followingRoutes(api: Api): void {
       query: z.strictObject(paging),
       answers: { 200: { description: "Pages", schema: listOf(schemas.Page) } },
     }, async ({ ctx, caller, query: { limit, cursor } }) => {
-      const after = cursor === undefined ? undefined : decodeTimeCursor(state, cursor);
+      const list = listAbout(state, caller.id);
+      const after = cursor === undefined ? undefined : decodeTimeCursor(list, cursor);
       const rows = await followedPages(ctx.sql, caller.id, { state, limit: limit + 1, after });
       const items = rows.slice(0, limit);
       const last = items.at(-1);
       return answer(200, {
         items: items.map((page) => renderPage(page)),
-        next_cursor: rows.length > limit && last ? encodeCursor(state, [last.followed_at, last.id]) : null,
+        next_cursor: rows.length > limit && last ? encodeCursor(list, [last.followed_at, last.id]) : null,
       });
     });
   }
@@ -146,7 +147,7 @@ async function people(
   state: "following" | "requested",
   { limit, cursor }: { limit: number; cursor?: string | undefined },
 ) {
-  const list = state === "following" ? "page.followers" : "page.requests";
+  const list = listAbout(state === "following" ? "page.followers" : "page.requests", page);
   const after = cursor === undefined ? undefined : decodeTimeCursor(list, cursor);
   const rows = await followersOf(ctx.sql, page, { state, limit: limit + 1, after });
   const items = rows.slice(0, limit);

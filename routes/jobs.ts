@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import { decodeTimeCursor, encodeCursor, listAbout } from "../db/cursor.ts";
 import { dropJob, jobState, listJobs, retryJob } from "../db/jobs.ts";
 import { AppError } from "../errors.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
@@ -24,13 +24,14 @@ export function jobRoutes(api: Api): void {
     }),
     answers: { 200: { description: "Jobs", schema: listOf(schemas.Job) } },
   }, async ({ ctx, query: { limit, cursor, state, kind } }) => {
-    const after = cursor === undefined ? undefined : decodeTimeCursor("jobs", cursor);
+    const list = listAbout("jobs", state, kind);
+    const after = cursor === undefined ? undefined : decodeTimeCursor(list, cursor);
     const rows = await listJobs(ctx.sql, { limit: limit + 1, state, kind, after });
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
       items,
-      next_cursor: rows.length > limit && last ? encodeCursor("jobs", [last.created_at, last.id]) : null,
+      next_cursor: rows.length > limit && last ? encodeCursor(list, [last.created_at, last.id]) : null,
     });
   });
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ServiceContext } from "../context.ts";
-import { decodeCursor, encodeCursor, wrongCursor } from "../db/cursor.ts";
+import { decodeCursor, encodeCursor, type List, listAbout, wrongCursor } from "../db/cursor.ts";
 import { deletePairs, listKeys, SHARED_SPACE, writeIfVersion } from "../db/kv.ts";
 import { AppError } from "../errors.ts";
 import * as bodies from "../kv/bodies.ts";
@@ -133,13 +133,15 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     }),
     answers: { 200: { description: "Keys", schema: listOf(Key) } },
   }, async ({ ctx, caller, query: { limit, cursor, prefix, space } }) => {
-    const after = cursor === undefined ? undefined : keyIn(cursor);
-    const rows = await listKeys(ctx.sql, spaceOf(caller, space), { prefix, after, limit: limit + 1 });
+    const owner = spaceOf(caller, space);
+    const list = listAbout("kv.keys", owner, prefix);
+    const after = cursor === undefined ? undefined : keyIn(list, cursor);
+    const rows = await listKeys(ctx.sql, owner, { prefix, after, limit: limit + 1 });
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
       items,
-      next_cursor: rows.length > limit && last ? encodeCursor("kv.keys", [last.key]) : null,
+      next_cursor: rows.length > limit && last ? encodeCursor(list, [last.key]) : null,
     });
   });
 }
@@ -176,8 +178,8 @@ function conflict(keys: readonly string[]): AppError {
 }
 
 /** The last key of the page before. Throws `invalid-cursor`. */
-function keyIn(cursor: string): string {
-  const [key] = decodeCursor("kv.keys", cursor, [/^[^\0]*$/]);
+function keyIn(list: List, cursor: string): string {
+  const [key] = decodeCursor(list, cursor, [/^[^\0]*$/]);
   if (!key!.isWellFormed()) throw wrongCursor();
   return key!;
 }

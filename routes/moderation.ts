@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { decodeCursor, encodeCursor } from "../db/cursor.ts";
+import { decodeCursor, encodeCursor, listAbout } from "../db/cursor.ts";
 import { ACTS, listLog, type LogRow } from "../db/moderation_log.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
@@ -25,13 +25,15 @@ export function moderationRoutes(api: Api): void {
     }),
     answers: { 200: { description: "Entries", schema: listOf(schemas.LogEntry) } },
   }, async ({ ctx, query: { limit, cursor, ...filter } }) => {
-    const before = cursor === undefined ? undefined : Number(decodeCursor("moderation", cursor, [NUMBER])[0]);
+    const { actor, act, target, from, to } = filter;
+    const list = listAbout("moderation", actor, act, target, from, to);
+    const before = cursor === undefined ? undefined : Number(decodeCursor(list, cursor, [NUMBER])[0]);
     const rows = await listLog(ctx.sql, { ...filter, limit: limit + 1, before });
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
       items: items.map(renderEntry),
-      next_cursor: rows.length > limit && last ? encodeCursor("moderation", [String(last.seq)]) : null,
+      next_cursor: rows.length > limit && last ? encodeCursor(list, [String(last.seq)]) : null,
     });
   });
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { UserCommand } from "../actors/user.ts";
 import type { AppContext } from "../context.ts";
-import { decodeCursor, encodeCursor, ID, wrongCursor } from "../db/cursor.ts";
+import { decodeCursor, encodeCursor, ID, listAbout, wrongCursor } from "../db/cursor.ts";
 import {
   LETTER_TIMES,
   NOTIFICATION_KINDS,
@@ -36,13 +36,14 @@ export function notificationRoutes(api: Api): void {
     query: z.strictObject(paging),
     answers: { 200: { description: "Notifications", schema: listOf(schemas.Notification).extend({ unread }) } },
   }, async ({ ctx, caller, query: { limit, cursor } }) => {
-    const before = cursor === undefined ? undefined : Number(decodeCursor("notifications", cursor, [POSITION])[0]);
+    const list = listAbout("notifications", caller.id);
+    const before = cursor === undefined ? undefined : Number(decodeCursor(list, cursor, [POSITION])[0]);
     const rows = await notificationsOf(ctx.sql, caller.id, { limit: limit + 1, before });
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
       items: items.map((row) => renderNotification(row, ctx.stream.epoch)),
-      next_cursor: rows.length > limit && last ? encodeCursor("notifications", [String(last.position)]) : null,
+      next_cursor: rows.length > limit && last ? encodeCursor(list, [String(last.position)]) : null,
       unread: await unreadNotifications(ctx.sql, caller.id),
     });
   });

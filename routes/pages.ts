@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { PageCommand } from "../actors/page.ts";
 import { TAG_MAX_WRITTEN } from "../actors/tags.ts";
 import type { AppContext } from "../context.ts";
-import { decodeTimeCursor, encodeCursor, type ListName } from "../db/cursor.ts";
+import { decodeTimeCursor, encodeCursor, listAbout, type ListName } from "../db/cursor.ts";
 import { maySeePosts, pageById, pageIdByHandle, pagesOf, type ShownPageRow } from "../db/pages.ts";
 import { cardByLogin } from "../db/users.ts";
 import { AppError } from "../errors.ts";
@@ -251,10 +251,11 @@ export async function shownPage(ctx: AppContext, caller: Caller, id: string): Pr
 async function listPages(
   ctx: AppContext,
   caller: Caller,
-  list: ListName,
+  name: ListName,
   owner: string,
   { limit, cursor }: { limit: number; cursor?: string | undefined },
 ) {
+  const list = listAbout(name, owner);
   const rows = await pagesOf(ctx.sql, caller.id, {
     owner,
     withBlocked: owner === caller.id || caller.role !== "user",

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { NewPost, PageCommand } from "../actors/page.ts";
 import type { AppContext } from "../context.ts";
-import { decodeTimeCursor, encodeCursor, type ListName } from "../db/cursor.ts";
+import { decodeTimeCursor, encodeCursor, type List, listAbout } from "../db/cursor.ts";
 import { sequencerState } from "../db/events.ts";
 import { likedPosts, pageOfPost, postById, type PostRow, postsOfPage, repliesTo, unreadyPosts } from "../db/posts.ts";
 import { accountsByLogin } from "../db/users.ts";
@@ -119,13 +119,14 @@ export function postRoutes(api: Api): void {
     const { owner } = await openPosts(ctx, caller, page);
     if (state !== "ready") {
       if (owner.id !== caller.id) throw new AppError("forbidden", "Only the page's owner sees what is not ready");
-      const list = `page.posts.${state}` as const;
+      const list = listAbout(`page.posts.${state}`, page);
       const after = cursor === undefined ? undefined : decodeTimeCursor(list, cursor);
       const rows = await unreadyPosts(ctx.sql, caller.id, { page, state, limit: limit + 1, after });
       return answer(200, listed(list, rows, limit));
     }
-    const rows = await postsOfPage(ctx.sql, caller.id, { page, limit: limit + 1, after: after("page.posts", cursor) });
-    return answer(200, listed("page.posts", rows, limit));
+    const list = listAbout("page.posts", page);
+    const rows = await postsOfPage(ctx.sql, caller.id, { page, limit: limit + 1, after: after(list, cursor) });
+    return answer(200, listed(list, rows, limit));
   });
 
   endpoint(api, {
@@ -150,8 +151,9 @@ export function postRoutes(api: Api): void {
     answers: { 200: { description: "Posts", schema: Posts } },
   }, async ({ ctx, caller, params: { id }, query: { limit, cursor } }) => {
     await visiblePost(ctx, caller, id);
-    const rows = await repliesTo(ctx.sql, caller.id, { post: id, limit: limit + 1, after: after("replies", cursor) });
-    return answer(200, listed("replies", rows, limit));
+    const list = listAbout("replies", id);
+    const rows = await repliesTo(ctx.sql, caller.id, { post: id, limit: limit + 1, after: after(list, cursor) });
+    return answer(200, listed(list, rows, limit));
   });
 
   endpoint(api, {
@@ -270,15 +272,16 @@ export function postRoutes(api: Api): void {
     query: listQuery,
     answers: { 200: { description: "Posts", schema: Posts } },
   }, async ({ ctx, caller, query: { limit, cursor } }) => {
+    const list = listAbout("likes", caller.id);
     const rows = await likedPosts(ctx.sql, caller.id, {
       limit: limit + 1,
-      after: cursor === undefined ? undefined : decodeTimeCursor("likes", cursor),
+      after: cursor === undefined ? undefined : decodeTimeCursor(list, cursor),
     });
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
       items: items.map(renderPost),
-      next_cursor: rows.length > limit && last ? encodeCursor("likes", [last.liked_at, last.id]) : null,
+      next_cursor: rows.length > limit && last ? encodeCursor(list, [last.liked_at, last.id]) : null,
     });
   });
 }
@@ -361,14 +364,14 @@ async function taggedPeople(ctx: AppContext, logins: string[]): Promise<{ tagged
   return { tagged: people.map(({ id }) => id), tagged_logins: people.map(({ login }) => login) };
 }
 
-function after(list: ListName, cursor: string | undefined): { published_at: string; id: string } | undefined {
+function after(list: List, cursor: string | undefined): { published_at: string; id: string } | undefined {
   if (cursor === undefined) return undefined;
   const { at, id } = decodeTimeCursor(list, cursor);
   return { published_at: at, id };
 }
 
 export function listed(
-  list: ListName,
+  list: List,
   rows: PostRow[],
   limit: number,
 ): { items: Record<string, unknown>[]; next_cursor: string | null } {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { decodeCursor, encodeCursor, ID } from "../db/cursor.ts";
+import { decodeCursor, encodeCursor, ID, listAbout } from "../db/cursor.ts";
 import { type Hit, idOf, type Place, search, type Section } from "../db/search.ts";
 import { AppError } from "../errors.ts";
 import { renderCard, renderPage } from "../render.ts";
@@ -31,7 +31,7 @@ export function searchRoutes(api: Api): void {
       },
     },
   }, async ({ ctx, caller, query: { q, type, limit, cursor } }) => {
-    const { after, seen } = cursor === undefined ? { after: undefined, seen: [] } : decoded(cursor, type);
+    const { after, seen } = cursor === undefined ? { after: undefined, seen: [] } : decoded(cursor, type, q);
     const hits = await search(ctx.sql, caller.id, {
       q,
       sections: type === "all" ? ["pages", "users"] : [type],
@@ -42,7 +42,7 @@ export function searchRoutes(api: Api): void {
     });
     const section = <H extends Hit>(name: Section, found: H[], render: (hit: H) => unknown) => {
       const shown = found.slice(0, limit);
-      return { items: shown.map(render), next_cursor: found.length > limit ? encoded(name, shown, seen) : null };
+      return { items: shown.map(render), next_cursor: found.length > limit ? encoded(name, q, shown, seen) : null };
     };
     const pages = section("pages", hits.filter((hit) => hit.section === "pages"), (hit) => renderPage(hit));
     const users = section("users", hits.filter((hit) => hit.section === "users"), (hit) => renderCard(hit.owner));
@@ -51,21 +51,26 @@ export function searchRoutes(api: Api): void {
   });
 }
 
-function encoded(section: Section, shown: readonly Hit[], seen: readonly string[]): string {
+function encoded(section: Section, q: string, shown: readonly Hit[], seen: readonly string[]): string {
   const ids = shown.map(idOf);
   const { rank, followers } = shown.at(-1)!;
   const latest = [...seen, ...ids.map((id) => id.slice(-8))].slice(-MOST_SEEN);
-  return encodeCursor(`search.${section}`, [String(rank), String(followers), ids.at(-1)!, latest.join("")]);
+  return encodeCursor(listAbout(`search.${section}`, q), [
+    String(rank),
+    String(followers),
+    ids.at(-1)!,
+    latest.join(""),
+  ]);
 }
 
-/** Throws `invalid-cursor`, also for a cursor of the other section. */
-function decoded(cursor: string, type: Section | "all"): { after: Place; seen: string[] } {
+/** Throws `invalid-cursor`, also for a cursor of the other section or of other words. */
+function decoded(cursor: string, type: Section | "all", q: string): { after: Place; seen: string[] } {
   if (type === "all") {
     throw new AppError("validation", undefined, {
       errors: [{ path: "cursor", rule: "one_type", message: "Expected a type, as a cursor goes on in one section" }],
     });
   }
-  const [rank, followers, id, seen] = decodeCursor(`search.${type}`, cursor, PATTERNS);
+  const [rank, followers, id, seen] = decodeCursor(listAbout(`search.${type}`, q), cursor, PATTERNS);
   const after = { rank: Number(rank), followers: Number(followers), id: id! };
   return { after, seen: seen!.match(/.{8}/g) ?? [] };
 }

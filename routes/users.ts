@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { UserCommand } from "../actors/user.ts";
 import { bounceOf, liftBounce } from "../db/bounces.ts";
-import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import { decodeTimeCursor, encodeCursor, listAbout } from "../db/cursor.ts";
 import { type Credentials, credentialsOf, listUsers, type RegisterRow, userById } from "../db/users.ts";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../errors.ts";
@@ -89,7 +89,8 @@ export function userRoutes(api: Api): void {
     query: z.strictObject({ ...paging, role: schemas.role.optional(), q: z.string().min(1).max(100).optional() }),
     answers: { 200: { description: "Accounts", schema: listOf(schemas.Account) } },
   }, async ({ ctx, query: { limit, cursor, role, q } }) => {
-    const after = cursor === undefined ? undefined : decodeTimeCursor("accounts", cursor);
+    const list = listAbout("accounts", role, q);
+    const after = cursor === undefined ? undefined : decodeTimeCursor(list, cursor);
     const rows = await listUsers(ctx.sql, {
       limit: limit + 1,
       ...(after && { after: { created_at: after.at, id: after.id } }),
@@ -100,7 +101,7 @@ export function userRoutes(api: Api): void {
     const last = items.at(-1);
     return answer(200, {
       items: items.map((row) => renderAccount(row)),
-      next_cursor: rows.length > limit && last ? encodeCursor("accounts", [last.created_at, last.id]) : null,
+      next_cursor: rows.length > limit && last ? encodeCursor(list, [last.created_at, last.id]) : null,
     });
   });
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { AppContext } from "../context.ts";
-import { decodeCursor, encodeCursor } from "../db/cursor.ts";
+import { decodeCursor, encodeCursor, type List, listAbout } from "../db/cursor.ts";
 import { AppError } from "../errors.ts";
 import { preferredLang, type VkLang } from "../vk/lang.ts";
 import type { VkService } from "../vk/open.ts";
@@ -142,7 +142,8 @@ export function vkRoutes(api: Api): void {
       200: { description: "A page; it may hold fewer than `limit`, as hidden ones are left out", schema: VkVideos },
     },
   }, async ({ ctx, caller, params: { id }, query: { limit, cursor }, request }) => {
-    const offset = cursor === undefined ? 0 : offsetOf(cursor);
+    const list = listAbout("vk.videos", caller.id, JSON.stringify(id));
+    const offset = cursor === undefined ? 0 : offsetOf(list, cursor);
     const { value, fetched_at, stale } = await vkOf(ctx).fetch.videos(
       caller.id,
       id,
@@ -151,7 +152,7 @@ export function vkRoutes(api: Api): void {
     );
     // By what was asked for, not by what came: hidden ones count in VK's offsets.
     const more = value.count !== null && offset + limit < value.count;
-    const next_cursor = more ? encodeCursor("vk.videos", [String(offset + limit)]) : null;
+    const next_cursor = more ? encodeCursor(list, [String(offset + limit)]) : null;
     return answer(200, { ...value, next_cursor, fetched_at, stale }, BY_LANGUAGE);
   });
 }
@@ -169,6 +170,6 @@ function vkOf({ vk }: AppContext): VkService {
 }
 
 /** VK's own pages are offsets. */
-function offsetOf(cursor: string): number {
-  return Number(decodeCursor("vk.videos", cursor, [/^\d{1,7}$/])[0]);
+function offsetOf(list: List, cursor: string): number {
+  return Number(decodeCursor(list, cursor, [/^\d{1,7}$/])[0]);
 }

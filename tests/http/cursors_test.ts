@@ -1,6 +1,6 @@
 /** A cursor belongs to its list: at any other it is refused, whatever the lists have in common. */
 import assert from "node:assert/strict";
-import type { Body, Person } from "../support/app.ts";
+import { type Body, eventually, type Person } from "../support/app.ts";
 import { sharedVkApp } from "../support/vk.ts";
 
 const { app } = sharedVkApp();
@@ -35,6 +35,93 @@ Deno.test("The cursor of any list is refused by every other, and taken by its ow
       const { status, slug, body } = await app.call("GET", `${path}&cursor=${cursor}`, { token: caller.token });
       const expected = of === name ? [200, undefined] : [400, "invalid-cursor"];
       assert.deepEqual([status, slug], expected, `the cursor of ${of} at ${name}: ${JSON.stringify(body)}`);
+    }
+  }
+});
+
+Deno.test("The cursor of a list about one thing is refused by the same list about another", async () => {
+  const [admin, ada, bob] = await Promise.all([app.person({ role: "admin" }), ...await app.people(2)]) as Person[];
+  const fans = await app.people(2);
+  const posts: Body[] = [];
+  for (const person of [ada!, bob!]) {
+    const { token, page_id } = person;
+    await app.page(person);
+    const secret = await app.page(person, { is_private: true, uuid: `secret-${page_id.slice(-8)}` });
+    for (let i = 0; i < 2; i++) posts.push(await app.post(person));
+    const [post] = posts.slice(-2);
+    for (const fan of fans) {
+      await app.follow(fan, page_id);
+      await app.follow(fan, secret.id);
+      await app.post(fan, { reply_to: post.id });
+      await app.follow(person, fan.page_id);
+      await app.follow(person, (await app.page(fan, { is_private: true })).id);
+    }
+    for (const one of posts.slice(-2)) await app.ok("PUT", `/posts/${one.id}/like`, { token });
+    await app.ok("PUT", "/vk/token", { token, body: { token: "fake-user-101", kind: "user" } });
+    for (const space of ["own", "shared"]) {
+      await app.ok("POST", "/kv/write", { token, body: { data: { "a/1": 1, "a/2": 2, "b/1": 1, "b/2": 2 }, space } });
+    }
+  }
+  for (const { login, id } of [ada!, bob!]) {
+    for (let i = 0; i < 2; i++) {
+      const reason = `${i} times ${login}`;
+      await app.ok("POST", `/users/${id}/block`, { token: admin!.token, body: { reason } });
+      await app.ok("DELETE", `/users/${id}/block`, { token: admin!.token });
+    }
+  }
+  // A block ended their sessions.
+  const [one, other] = await Promise.all([ada!, bob!].map(async (person) => ({
+    ...person,
+    ...await app.signIn(person.login),
+  }))) as [Person, Person];
+  await eventually(
+    async () => (await app.ok("GET", "/notifications", { token: other.token })).items.length > 2 || undefined,
+    "notifications",
+  );
+  await app.ctx.sql.query(
+    `insert into jobs (id, kind, payload, state, run_at)
+    select gen_random_uuid(), 'kind' || n % 2, '{}', 'dead', now() from generate_series(1, 4) n`,
+    [],
+  );
+  const own = (path: string): [string, Person][] => [[path, one], [path, other]];
+  const two = (first: string, second: string, caller = one): [string, Person][] => [[first, caller], [second, caller]];
+  const secret = ({ page_id }: Person) => `/pages/secret-${page_id.slice(-8)}`;
+  const lists = [
+    two("/users?role=user", "/users?role=user&q=a", admin),
+    own("/pages?owner=me"),
+    two(`/people/${one.login}/pages?`, `/people/${other.login}/pages?`),
+    two(`/pages/${one.page_id}/posts?`, `/pages/${other.page_id}/posts?`),
+    two(`/pages/${one.page_id}/followers?`, `/pages/${other.page_id}/followers?`),
+    [[`${secret(one)}/requests?`, one], [`${secret(other)}/requests?`, other]] as [string, Person][],
+    two(`/posts/${posts[0].id}/replies?`, `/posts/${posts[2].id}/replies?`),
+    own("/users/me/likes?"),
+    own("/users/me/following?"),
+    own("/users/me/requests?"),
+    own("/feed?"),
+    own("/notifications?"),
+    two("/search?type=pages&q=page", "/search?type=pages&q=secret"),
+    two("/search?type=users&q=ada", "/search?type=users&q=lovelace"),
+    own("/kv/keys?"),
+    two("/kv/keys?", "/kv/keys?space=shared"),
+    two("/kv/keys?prefix=a", "/kv/keys?prefix=b"),
+    two("/vk/users/101/videos?", "/vk/users/me/videos?"),
+    two("/jobs?kind=kind0", "/jobs?kind=kind1", admin),
+    two(`/moderation/log?target=${one.id}`, `/moderation/log?target=${other.id}`, admin),
+    two("/moderation/log?act=account.block", "/moderation/log?act=account.unblock", admin),
+  ];
+  for (const list of lists) {
+    const cursors: string[] = [];
+    for (const [path, { token }] of list) {
+      const { body } = await app.call("GET", `${path}&limit=1`.replace("?&", "?"), { token });
+      const { next_cursor } = path.includes("pages&q=") ? body.pages : path.includes("users&q=") ? body.users : body;
+      assert.ok(next_cursor, `${path} has but one page: ${JSON.stringify(body)}`);
+      cursors.push(next_cursor);
+    }
+    for (const [i, [path, { token }]] of list.entries()) {
+      for (const [j, cursor] of cursors.entries()) {
+        const { slug } = await app.call("GET", `${path}&limit=1&cursor=${cursor}`.replace("?&", "?"), { token });
+        assert.equal(slug, i === j ? undefined : "invalid-cursor", `${path} with that of ${list[j]![0]}`);
+      }
     }
   }
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { listAbout } from "../../db/cursor.ts";
 import { type Person, sharedApp } from "../support/app.ts";
 
 const app = sharedApp();
@@ -90,18 +91,20 @@ Deno.test("A list is of one's own keys or of those for all", async () => {
 });
 
 Deno.test("A cursor of another list, or one that no list made, is refused", async () => {
-  const { token } = await holder("a");
+  const { token, id } = await holder("a");
+  const list = listAbout("kv.keys", id, "");
   const cursor = (...key: unknown[]) =>
     new TextEncoder().encode(JSON.stringify(key)).toBase64({ alphabet: "base64url" });
+  await app.ok("GET", `/kv/keys?cursor=${cursor(list, "a")}`, { token });
   const made = [
     cursor("a"),
-    cursor("key", "a"),
-    cursor("kv"),
-    cursor("kv", 1),
-    cursor("kv", "a", "b"),
-    cursor("kv", "\0"),
+    cursor("kv.keys", "a"),
+    cursor(list),
+    cursor(list, 1),
+    cursor(list, "a", "b"),
+    cursor(list, "\0"),
   ];
-  for (const wrong of [...made, btoa('["kv","\\ud800"]'), btoa('["kv","\xff"]'), "!", "a"]) {
+  for (const wrong of [...made, btoa(`["${list}","\\ud800"]`), btoa(`["${list}","\xff"]`), "!", "a"]) {
     await app.refused("invalid-cursor", "GET", `/kv/keys?cursor=${encodeURIComponent(wrong)}`, { token });
   }
   for (const query of ["prefix=%00", `prefix=${"x".repeat(1_025)}`, "space=all", `cursor=${"x".repeat(9_000)}`]) {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { listAbout } from "../../db/cursor.ts";
 import { newLogin, type Person, sharedApp, startApp, type TestApp } from "../support/app.ts";
 
 const app = sharedApp();
@@ -261,16 +262,17 @@ Deno.test("A cursor that nobody was given is refused", async () => {
   const { token } = await app.person();
   const cursor = (...parts: unknown[]) => btoa(JSON.stringify(parts)).replaceAll("=", "");
   const id = "01890000-0000-7000-8000-000000000000";
-  await app.ok("GET", `/search?q=a&type=pages&cursor=${cursor("search.pages", "4", "999999999", id, "")}`, { token });
+  const pages = listAbout("search.pages", "a");
+  await app.ok("GET", `/search?q=a&type=pages&cursor=${cursor(pages, "4", "999999999", id, "")}`, { token });
   const wrong = [
-    cursor("search.users", "4", "0", id, ""),
-    cursor("search.pages", "-1", "0", id, ""),
-    cursor("search.pages", "4", "9999999999", id, ""),
-    cursor("search.pages", "4", "0", "x", ""),
-    cursor("search.pages", "4", "0", id, "abc"),
-    cursor("search.pages", "4", "0", id, "0123456789abcdef".repeat(17)),
-    cursor("search.pages", "4", "0", id),
-    cursor("search.pages", 4, 0, id, ""),
+    cursor(listAbout("search.users", "a"), "4", "0", id, ""),
+    cursor(pages, "-1", "0", id, ""),
+    cursor(pages, "4", "9999999999", id, ""),
+    cursor(pages, "4", "0", "x", ""),
+    cursor(pages, "4", "0", id, "abc"),
+    cursor(pages, "4", "0", id, "0123456789abcdef".repeat(17)),
+    cursor(pages, "4", "0", id),
+    cursor(pages, 4, 0, id, ""),
   ];
   for (const each of wrong) {
     await app.refused("invalid-cursor", "GET", `/search?q=a&type=pages&cursor=${each}`, { token });
