@@ -206,11 +206,12 @@ Deno.test("An administrator lists accounts by role and by words, page after page
   const people = [];
   for (let i = 0; i < 5; i++) people.push(await app.person({ login: `${word}n${i}` }));
   const seen: string[] = [];
-  let path: string | null = `/users?q=${word.toUpperCase()}&limit=2`;
+  const query = `/users?q=${word.toUpperCase()}&limit=2`;
+  let path: string | null = query;
   while (path) {
     const { items, next_cursor } = await app.ok("GET", path, { token });
     seen.push(...items.map(({ id }: { id: string }) => id));
-    path = next_cursor && `/users?q=${word}&limit=2&cursor=${next_cursor}`;
+    path = next_cursor && `${query}&cursor=${next_cursor}`;
   }
   assert.deepEqual(seen, people.map(({ id }) => id).reverse());
   const admins = await app.ok("GET", "/users?role=admin", { token });
