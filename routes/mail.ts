@@ -23,6 +23,8 @@ export function mailRoutes(api: Api): void {
   }, async ({ ctx, body: { email, password } }) => {
     if (ctx.config.SMTP_URL) throw new AppError("not-found", "Letters go to a mail server of your own");
     const owner = await mailboxOwner(ctx, email, password);
-    return answer(200, { letters: await lettersOf(ctx.sql, { owner, address: email, limit: MOST_LETTERS }) });
+    const letters = await lettersOf(ctx.sql, { owner: owner.id, address: email, limit: MOST_LETTERS });
+    // Whoever guesses at the password of the address' owner may let an account of their own wait for it.
+    return { ...answer(200, { letters }), otherSecret: owner.isPending };
   });
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Session, UserCommand } from "../actors/user.ts";
-import type { NewPassword } from "../actors/user_codes.ts";
+import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES, type NewPassword } from "../actors/user_codes.ts";
 import { REFRESH_GRACE_MS } from "../actors/user_sessions.ts";
 import type { AppContext } from "../context.ts";
 import { endReason } from "../db/sessions.ts";
@@ -23,7 +23,11 @@ const tags = ["Sessions"];
 const code = z.string().min(1).max(64);
 
 export function securityRoutes(api: Api): void {
-  const guesses = new RecoveryGuesses(api.ctx.cache, api.ctx.secret);
+  const guesses = new RecoveryGuesses(api.ctx.cache, api.ctx.secret, {
+    pauseMs: CODE_PAUSE_MS,
+    max: MAX_CODES,
+    windowMs: CODE_WINDOW_MS,
+  });
 
   endpoint(api, {
     method: "post",
@@ -150,7 +154,7 @@ export function securityRoutes(api: Api): void {
     body: z.strictObject({ email: schemas.email }),
     answers: { 204: { description: "If there is such an account, a code is on its way" } },
   }, async ({ ctx, body, address }) => {
-    await guesses.forget(address, body.email);
+    await guesses.asked(address, body.email);
     const account = await credentials(ctx.sql, body.email);
     if (account) {
       // Not awaited, so that the time of the answer tells nothing; the outcome is an e-mail.

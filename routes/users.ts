@@ -146,7 +146,9 @@ export function userRoutes(api: Api): void {
     params,
     // The current password can be guessed at here as at sign-in.
     limit: "signin",
-    guesses: ({ caller, body }) => body.current === undefined ? undefined : `password of account ${caller.id}`,
+    guesses: ({ caller, params, body }) =>
+      // Of somebody else's profile nobody looks at it, so any would be right.
+      body.current === undefined || params.id !== caller.id ? undefined : `password of account ${caller.id}`,
     body: z.strictObject({
       first_name: schemas.personName.optional(),
       last_name: schemas.personName.optional(),

@@ -17,18 +17,18 @@ export function mailboxMark(secret: Pick<Secret, "mac">, email: string, password
 
 /**
  * The account whose mailbox an address and a password open: the one that has the address, or one that waits for it to become its own, or
- * nobody could read the code. A refusal costs the same number of hashes whatever the address is. Throws `credentials-invalid`.
+ * nobody could read the code (`isPending`). A refusal costs the same number of hashes whatever the address is. Throws `credentials-invalid`.
  */
 export async function mailboxOwner(
   { sql, secret }: { sql: Reader; secret: Pick<Secret, "mac"> },
   email: string,
   password: string,
-): Promise<string> {
+): Promise<{ id: string; isPending: boolean }> {
   const account = await credentials(sql, email);
-  if (await verifyAccount(account, password)) return account!.id;
+  if (await verifyAccount(account, password)) return { id: account!.id, isPending: false };
   const marked = await pendingByMark(sql, email, await mailboxMark(secret, email, password));
-  if (marked) return marked;
+  if (marked) return { id: marked, isPending: true };
   const unmarked = await pendingWithoutMark(sql, email);
-  if (await verifyAccount(unmarked, password)) return unmarked!.id;
+  if (await verifyAccount(unmarked, password)) return { id: unmarked!.id, isPending: true };
   throw new AppError("credentials-invalid");
 }

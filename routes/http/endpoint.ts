@@ -49,7 +49,9 @@ export interface Definition<A extends Access, P extends Params, Q extends Params
   /** Besides the general ones. */
   limit?: LimitName;
   /** Where the request guesses at a secret: the account it guesses at, as it is named. Undefined for a request without a guess. */
-  guesses?: (input: { caller: CallerOf<A>; body: z.output<B> }) => string | undefined;
+  guesses?: (
+    input: { caller: CallerOf<A>; params: z.output<P>; body: z.output<B> },
+  ) => string | undefined;
   /** Takes an `Idempotency-Key`. */
   creates?: boolean;
   /** Cheap to validate: a GET with an ETag. */
@@ -86,6 +88,8 @@ export interface Answer {
   stream?: ReadableStream<Uint8Array> | null;
   headers?: Record<string, string>;
   next_cursor?: string | null;
+  /** With `guesses`: the secret was not that of the account that is guessed at, so wrong guesses before it still count. */
+  otherSecret?: boolean;
 }
 
 /** Everything the endpoints share. */
@@ -214,7 +218,7 @@ async function serve<
     const name = definition.guesses?.(input);
     const run: typeof handler = name === undefined
       ? handler
-      : (input) => api.guesses.judge({ name, address }, () => handler(input));
+      : (input) => api.guesses.judge({ name, address }, () => handler(input), ({ otherSecret }) => !otherSecret);
     const answered = key === null ? await run(input) : await once(
       api,
       key,

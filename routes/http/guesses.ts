@@ -29,27 +29,35 @@ export class Guesses {
 
   constructor(private readonly limiter: RateLimiter) {}
 
-  /** Judges one guess by how `work` ends. Throws `rate-limited` without having called it. */
-  async judge<T>({ name, address }: Guess, work: () => Promise<T> | T): Promise<T> {
+  /**
+   * Judges one guess by how `work` ends. Throws `rate-limited` without having called it. `isOwners`: whether what it came to was by the
+   * secret of the account that is guessed at; another's, which a guesser may own, forgets no wrong guess.
+   */
+  async judge<T>(
+    { name, address }: Guess,
+    work: () => Promise<T> | T,
+    isOwners: (result: T) => boolean = () => true,
+  ): Promise<T> {
     const pair = `${name}\n${address}`;
     // Counted before they are judged, so that many at the same time are no more.
     await this.limiter.check("guesses", pair);
     const state = await this.limiter.check("guesses_hour", pair);
     // Without a state nothing is limited here.
     if (state === undefined) return await work();
+    const takeBack = async (all: boolean) => {
+      const back = all ? "forget" : "undo";
+      await Promise.all([this.limiter[back]("guesses", pair), this.limiter[back]("guesses_hour", pair)]);
+      await this.limiter.count(`guesses:${name}`, -1, WINDOW_MS);
+    };
     const total = await this.limiter.count(`guesses:${name}`, 1, WINDOW_MS);
     try {
       const isFirst = state.limit - state.remaining <= 1;
       await this.#slow({ name, address }, delayMs(total.value), isFirst);
       const result = await work();
-      await Promise.all([this.limiter.forget("guesses", pair), this.limiter.forget("guesses_hour", pair)]);
-      await this.limiter.count(`guesses:${name}`, -1, WINDOW_MS);
+      await takeBack(isOwners(result));
       return result;
     } catch (error) {
-      if (!isWrong(error)) {
-        await Promise.all([this.limiter.undo("guesses", pair), this.limiter.undo("guesses_hour", pair)]);
-        await this.limiter.count(`guesses:${name}`, -1, WINDOW_MS);
-      }
+      if (!isWrong(error)) await takeBack(false);
       throw error;
     }
   }

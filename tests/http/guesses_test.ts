@@ -5,8 +5,10 @@ import { MemoryCache } from "../../db/memory_cache.ts";
 import { AppError } from "../../errors.ts";
 import { unsubscribeToken } from "../../mail/unsubscribe.ts";
 import { delayMs, FREE_GUESSES, Guesses, MAX_DELAY_MS, WINDOW_MS } from "../../routes/http/guesses.ts";
+import { MAX_RECOVERY_GUESSES, RecoveryGuesses } from "../../security/guesses.ts";
+import { Secret } from "../../security/secret.ts";
 import { LIMITS, RateLimiter } from "../../routes/http/rate_limit.ts";
-import { type Answer, type CallOptions, newLogin, PASSWORD, sharedApp } from "../support/app.ts";
+import { type Answer, type CallOptions, newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
 
 const app = sharedApp({ RATE_LIMITS: "on", TRUSTED_PROXIES: "127.0.0.1,::1" });
 const OWNER = "198.51.100.1";
@@ -89,6 +91,74 @@ Deno.test("Wrong recovery codes from anywhere leave the owner's code in force, a
   }));
   assert.equal((await recover(OWNER)).status, 204);
   assert.equal((await reset(OWNER, code)).status, 204);
+});
+
+Deno.test("Who asks for a code again and again has no more guesses at the one that is in force", async () => {
+  const { email } = await app.person();
+  for (const named of [email, `${newLogin()}@rookery.test`]) {
+    const guesser = newAddress();
+    const recover = () => from(guesser, "POST", "/security/recover", { body: { email: named } });
+    const guess = async () => {
+      const body = { email: named, code: "WRONG000", new: "Other-Horse2" };
+      return (await from(guesser, "POST", "/security/reset", { body })).slug;
+    };
+    assert.equal((await recover()).status, 204);
+    for (let i = 0; i < MAX_RECOVERY_GUESSES; i++) assert.equal(await guess(), "code-invalid");
+    assert.equal((await recover()).status, 204);
+    assert.equal(await guess(), "code-exhausted");
+  }
+});
+
+Deno.test("Guesses at a recovery code are forgotten as often as codes are sent", async () => {
+  await using cache = new MemoryCache();
+  const secret = new Secret("a secret for tests only, long enough");
+  const guesses = new RecoveryGuesses(cache, secret, { pauseMs: 1, max: 2, windowMs: 60_000 });
+  const shut = async () => {
+    for (let i = 0; i < MAX_RECOVERY_GUESSES; i++) await guesses.count("a", "ada@rookery.test").catch(() => {});
+    return await guesses.count("a", "ada@rookery.test").then(() => false, () => true);
+  };
+  for (let i = 0; i < 4; i++) {
+    assert.equal(await shut(), true);
+    await guesses.asked("a", "Ada@rookery.test");
+    const opened = await guesses.count("a", "ada@rookery.test").then(() => true, () => false);
+    assert.equal(opened, i < 2, `asked ${i + 1} times`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+});
+
+Deno.test("An account of one's own that waits for an e-mail forgets no wrong guess at the account that has it", async () => {
+  const [owner, guesser] = await app.people(2) as [Person, Person];
+  const address = newAddress();
+  const change = { email: owner.email, current: guesser.password };
+  assert.equal(
+    (await from(address, "PATCH", `/users/${guesser.id}`, { token: guesser.token, body: change })).status,
+    200,
+  );
+  const signIn = (password: string) =>
+    from(address, "POST", "/security/login", { body: { login: owner.email, password } });
+  const open = (password: string) => from(address, "POST", "/mail/inbox", { body: { email: owner.email, password } });
+  for (let i = 0; i < EACH - 1; i++) assert.equal((await signIn(WRONG)).status, 401);
+  // Both have the same password in these tests.
+  await from(OWNER, "POST", "/security/password", {
+    token: owner.token,
+    body: { current: owner.password, new: "Other-Horse2" },
+  });
+  assert.equal((await open(guesser.password)).status, 200);
+  assert.equal((await open(guesser.password)).status, 200, "it counts as no guess either");
+  assert.equal((await signIn(WRONG)).status, 401);
+  assert.equal((await signIn(WRONG)).slug, "rate-limited");
+});
+
+Deno.test("An administrator's change of somebody else's profile forgets no wrong guess at their own password", async () => {
+  const [admin, other] = await Promise.all([app.person({ role: "admin" }), app.person()]);
+  const thief = newAddress();
+  const { token } = admin;
+  const guess = () =>
+    from(thief, "POST", "/security/password", { token, body: { current: WRONG, new: "Other-Horse2" } });
+  for (let i = 0; i < EACH; i++) assert.equal((await guess()).slug, "validation");
+  const body = { first_name: "Grace", current: WRONG };
+  assert.equal((await from(thief, "PATCH", `/users/${other.id}`, { token, body })).status, 200);
+  assert.equal((await guess()).slug, "rate-limited");
 });
 
 Deno.test("Guesses at a name that nobody has are limited as those at an account are", async () => {
