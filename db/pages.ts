@@ -141,6 +141,8 @@ const TAKEN = (owner: string) =>
 const OLD_HANDLES_BATCH = 1_000;
 /** How long a page keeps a handle it bore before (`docs/limits.md`). */
 export const OLD_HANDLE_DAYS = 30;
+/** How many of them; over it the oldest are free at once (`docs/limits.md`). */
+export const MAX_OLD_HANDLES = 5;
 
 export interface CreatePageRow {
   id: string;
@@ -208,6 +210,15 @@ kept as (
   select h.handle, t.id, t.at + interval '${OLD_HANDLE_DAYS} days' from free t join handles h on h.handle = lower(t.old_uuid)
   where t.renamed
   on conflict (handle) do update set page_id = excluded.page_id, expires_at = excluded.expires_at),
+surplus as materialized (
+  select o.handle from free t cross join lateral (
+    select o.handle from old_handles o
+    where o.page_id = t.id and o.handle not in (lower(t.uuid), lower(t.old_uuid))
+    -- The one that is kept from now on is not among them.
+    order by o.expires_at desc, o.handle offset ${MAX_OLD_HANDLES - 1}) o
+  where t.renamed),
+unkept as (delete from old_handles o using surplus s where o.handle = s.handle returning o.handle),
+freed as (delete from handles h using unkept k where h.handle = k.handle and not ${IS_LOGIN("h.handle")}),
 accepted as (
   update follows f set state = 'following', created_at = t.at from free t
   where t.was_private and not t.is_private and f.page_id = t.id and f.state = 'requested'

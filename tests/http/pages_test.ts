@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { pruneOldHandles } from "../../db/pages.ts";
+import { MAX_OLD_HANDLES, pruneOldHandles } from "../../db/pages.ts";
 import { newLogin, type Person, registration, sharedApp } from "../support/app.ts";
 
 const app = sharedApp();
@@ -154,6 +154,35 @@ Deno.test("After 30 days an old handle is free; a login never is", async () => {
   assert.ok(await isTaken(other!, one!.login), "the login stays its owner's");
   await app.page(one!, { uuid: one!.login });
   assert.equal((await app.ok("GET", `/pages/${next}`, { token: other!.token })).id, page.id);
+});
+
+Deno.test("A page keeps five old handles: with the sixth the oldest is free, unless it is a login", async () => {
+  const [one, other] = await app.people(2);
+  const { token } = one!;
+  const made = await app.page(one!, { uuid: newLogin("h") });
+  const first: string[] = [made.uuid];
+  const rename = async (id: string, kept: string[]) => {
+    const uuid = newLogin("h");
+    await app.ok("PATCH", `/pages/${id}`, { token, body: { uuid } });
+    kept.push(uuid);
+  };
+  while (first.length <= MAX_OLD_HANDLES) await rename(made.id, first);
+  for (const handle of first) assert.ok(await isTaken(other!, handle), handle);
+  // Back to one that it keeps, which makes no room for another: it leaves one as it takes one.
+  await app.ok("PATCH", `/pages/${made.id}`, { token, body: { uuid: first[1] } });
+  for (const handle of first) assert.ok(await isTaken(other!, handle), handle);
+  await rename(made.id, first);
+  await app.refused("not-found", "GET", `/pages/${first[0]}`, { token });
+  for (const handle of first.slice(1)) {
+    assert.equal((await app.ok("GET", `/pages/${handle}`, { token })).id, made.id);
+    assert.ok(await isTaken(other!, handle), handle);
+  }
+  await app.page(other!, { uuid: first[0] });
+  const personal: string[] = [one!.login];
+  while (personal.length <= MAX_OLD_HANDLES + 1) await rename(one!.page_id, personal);
+  await app.refused("not-found", "GET", `/pages/${one!.login}`, { token });
+  assert.ok(await isTaken(other!, one!.login), "the login stays its owner's");
+  await app.page(one!, { uuid: one!.login });
 });
 
 Deno.test("Of a page that returns to its old handle and others who want it, the page gets it", async () => {
