@@ -3,7 +3,9 @@
  * the address takes an e-mail again. The key is the address in lower case, so a changed e-mail has none.
  */
 import { POST_LETTER_JOB } from "./deliveries.ts";
+import { record, recording } from "./moderation_log.ts";
 import type { Reader, Sql } from "./sql.ts";
+import type { Role } from "./users.ts";
 
 /** The first bounce holds this long; each further refusal in a row doubles it, up to the second (`docs/limits.md`). */
 const BOUNCE_MS = 7 * 86_400_000;
@@ -54,13 +56,31 @@ export async function bounceOf(sql: Reader, userId: string): Promise<Bounce | nu
   return row ?? null;
 }
 
-/** By hand, by the account's owner or an administrator. False where there is no such account. */
-export async function liftBounce(sql: Sql, userId: string): Promise<boolean> {
+/**
+ * By hand, by the account's owner or an administrator, whose act upon somebody else's account goes into the record of moderation. False where
+ * there is no such account.
+ */
+export async function liftBounce(sql: Sql, userId: string, by: { id: string; role: Role }): Promise<boolean> {
   const [row] = await sql.query<{ found: boolean }>(
-    `with account as (select lower(email) as email from users where id = $1),
-    lifted as (delete from bounces b using account a where b.email = a.email)
+    `with account as (select id, login, lower(email) as email from users where id = $1),
+    lifted as (delete from bounces b using account a where b.email = a.email returning a.id, a.login, b.code, b.until),
+    acts as (
+      select 1 as turn, $2::uuid as by_id, $3::text as by_role, null::text as reason, now() as at, id, login,
+        jsonb_build_object('email_bounce', jsonb_build_object('code', code, 'until', until)) as before
+      from lifted where id <> $2 and until > now()),
+    ${
+      recording(
+        record("account.profile", {
+          name: "login",
+          before: "before",
+          after: `'{"email_bounce": null}'::jsonb`,
+          from: "acts",
+        }),
+        ["lifted"],
+      )
+    }
     select exists (select from account) as found`,
-    [userId],
+    [userId, by.id, by.role],
     "bounce.lift",
   );
   return row!.found;

@@ -133,7 +133,7 @@ export function userRoutes(api: Api): void {
     if (caller.id !== id && caller.role !== "admin") {
       throw new AppError("forbidden", "Only the owner or an administrator lifts a bounce");
     }
-    if (!await liftBounce(ctx.sql, id)) throw new AppError("not-found", `There is no account "${id}"`);
+    if (!await liftBounce(ctx.sql, id, caller)) throw new AppError("not-found", `There is no account "${id}"`);
     return answer(204);
   });
 

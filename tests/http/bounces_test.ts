@@ -1,5 +1,6 @@
 /** What a mail server's refusals mean for people, for the administrator, and for the e-mails themselves. */
 import assert from "node:assert/strict";
+import { verifyChain } from "../../db/moderation_log.ts";
 import { eventually, type Person, startApp, type TestApp } from "../support/app.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 
@@ -78,7 +79,26 @@ Deno.test("A bounce is shown to its person and to administrators, lapses, is lif
   assert.equal(await bounceOf(app, bob), null);
   await it.post("fourth");
   assert.equal(it.tries(bob), 3);
-  await app.ok("DELETE", `/users/${bob.id.toUpperCase()}/bounce`, { token: admin.token });
+  const again = await bounceOf(app, bob);
+  const acts = async () => (await app.ok("GET", `/moderation/log?target=${bob.id}`, { token: admin.token })).items;
+  assert.deepEqual(await acts(), [], "lifting one's own is no act");
+  for (let i = 0; i < 2; i++) {
+    await app.ok("DELETE", `/users/${bob.id.toUpperCase()}/bounce`, { token: admin.token });
+  }
+  const [act, ...others] = await acts();
+  assert.deepEqual([act.act, act.actor.id, act.target.id, act.target.name], [
+    "account.profile",
+    admin.id,
+    bob.id,
+    bob.login,
+  ]);
+  assert.deepEqual([act.before, act.after, others], [
+    { email_bounce: { code: "5.1.1", until: act.before.email_bounce.until } },
+    { email_bounce: null },
+    [],
+  ]);
+  assert.equal(Date.parse(act.before.email_bounce.until), Date.parse(again.until));
+  assert.equal((await verifyChain(app.ctx.sql)).sound, true);
   trap.trick = () => undefined;
   await it.post("fifth");
   assert.equal(trap.taken.length, 1);
