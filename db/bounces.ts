@@ -22,6 +22,23 @@ export interface Bounce {
   until: string;
 }
 
+let recorded = 0;
+
+/** How many bounces this process has recorded. */
+export function recordedBounces(): number {
+  return recorded;
+}
+
+/** Addresses that are left alone now. */
+export async function countBounced(sql: Reader): Promise<number> {
+  const [row] = await sql.query<{ n: number }>(
+    "select count(*)::int as n from bounces where until > now()",
+    [],
+    "bounce.count",
+  );
+  return row!.n;
+}
+
 /** Returns until when the address is left alone. */
 export async function recordBounce(sql: Sql, email: string, code: string, reason: string): Promise<string> {
   const [row] = await sql.query<{ until: string }>(
@@ -33,6 +50,7 @@ export async function recordBounce(sql: Sql, email: string, code: string, reason
     [email, reason.slice(0, 500), code, BOUNCE_MS, MAX_BOUNCE_MS],
     "bounce.record",
   );
+  recorded++;
   return row!.until;
 }
 

@@ -1,6 +1,7 @@
 import { hashes } from "../security/passwords.ts";
 import type { HostStats } from "../actors/runtime/protocol.ts";
 import type { AppContext } from "../context.ts";
+import { countBounced, recordedBounces } from "../db/bounces.ts";
 import { countJobs } from "../db/jobs.ts";
 import { eventLag } from "../db/events.ts";
 
@@ -39,11 +40,12 @@ export async function metricsText(
   http: HttpStats,
   lag: LoopLag,
 ): Promise<string> {
-  const [hosts, jobs, outbox, cache] = await Promise.all([
+  const [hosts, jobs, outbox, cache, bounced] = await Promise.all([
     bounded(ctx.actors.stats()),
     bounded(countJobs(ctx.sql)),
     bounded(eventLag(ctx.sql, ctx.stream.position)),
     bounded(ctx.cache.get("ready")),
+    bounded(countBounced(ctx.sql)),
   ]);
   const { sockets, leaseLeftMs, stats: { frames, resets, tooSlow } } = ctx.gateway;
   return [
@@ -62,6 +64,10 @@ export async function metricsText(
     ...(outbox === undefined
       ? []
       : [metric("gauge", "outbox_events", "Committed events without a place in the order", outbox)]),
+    metric("counter", "email_bounces_total", "Bounces that the jobs of this process recorded", recordedBounces()),
+    ...(bounced === undefined
+      ? []
+      : [metric("gauge", "email_bounced_addresses", "Addresses left alone for a bounce, of all nodes", bounced)]),
     metric("gauge", "bus_connected", "1 while the bus is connected", Number(ctx.bus.connected)),
     metric("gauge", "cache_reachable", "1 while the cache answers", Number(cache !== undefined)),
     metric("counter", "password_hashes_total", "Hashes of passwords, made or compared", hashes()),

@@ -49,12 +49,18 @@ async function bounceOf(app: TestApp, person: Person) {
   return (await app.ok("GET", "/users/me", { token: person.token })).email_bounce;
 }
 
+async function metric(app: TestApp, name: string): Promise<number> {
+  const { body } = await app.call("GET", "/metrics");
+  return Number(new RegExp(`^rookery_${name} (\\d+)$`, "m").exec(body)![1]);
+}
+
 Deno.test("A bounce is shown to its person and to administrators, lapses, is lifted by hand, and ends with an e-mail that is taken", async () => {
   await using it = await world();
   const { app, trap, admin, author } = it;
   const [bob, eve] = await app.people(2) as [Person, Person];
   await app.follow(bob, author.page_id);
   assert.equal(await bounceOf(app, bob), null);
+  const bounces = await metric(app, "email_bounces_total");
   trap.trick = ({ step }) => step === "RCPT" ? NOBODY : undefined;
   await it.post("first");
   const bounce = await bounceOf(app, bob);
@@ -74,6 +80,8 @@ Deno.test("A bounce is shown to its person and to administrators, lapses, is lif
   const longer = await bounceOf(app, bob);
   assert.ok(Date.parse(longer.until) - Date.parse(longer.at) > 13.9 * 86_400_000);
 
+  assert.equal(await metric(app, "email_bounces_total") - bounces, 2);
+  assert.equal(await metric(app, "email_bounced_addresses"), 1);
   await app.refused("forbidden", "DELETE", `/users/${bob.id}/bounce`, { token: eve.token });
   await app.ok("DELETE", `/users/${bob.id}/bounce`, { token: bob.token });
   assert.equal(await bounceOf(app, bob), null);
