@@ -1,6 +1,7 @@
 /** Starts a node: config → sql → cache → bus → leases → workers → routes → serve; stops it in reverse. */
 import { takesNoArguments } from "./command_line.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
+import { EmbeddedRefused } from "./db/embedded/refused.ts";
 import { Log } from "./log.ts";
 import { startNode } from "./node.ts";
 import { runMailServer } from "./mail/server.ts";
@@ -43,9 +44,10 @@ async function main(): Promise<void> {
     }
     Deno.exit(0);
   } catch (error) {
-    log.error("the node cannot run", { error });
+    // What the operator is to do stands by itself.
+    if (!(error instanceof EmbeddedRefused)) log.error("the node cannot run", { error });
     if (error instanceof Error) Deno.stderr.writeSync(new TextEncoder().encode(`${error.message}\n`));
-    Deno.exit(1);
+    Deno.exit(error instanceof EmbeddedRefused ? 2 : 1);
   }
 }
 

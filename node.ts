@@ -1,4 +1,3 @@
-import { resolve } from "node:path";
 import { LocalBus } from "./actors/runtime/local_bus.ts";
 import type { Bus } from "./actors/runtime/bus.ts";
 import { NatsBus } from "./actors/runtime/nats_bus.ts";
@@ -9,12 +8,12 @@ import type { AppContext } from "./context.ts";
 import type { Cache } from "./db/cache.ts";
 import { MemoryCache } from "./db/memory_cache.ts";
 import { migrate } from "./db/migrate.ts";
-import { openPglite } from "./db/pglite.ts";
+import { startEmbedded } from "./db/embedded/server.ts";
 import { connectPostgres } from "./db/postgres.ts";
+import { forgetAllNodes } from "./db/nodes.ts";
 import { pageOfPost } from "./db/posts.ts";
 import { endAllReceiptLeases } from "./db/receipts.ts";
 import { RedisCache } from "./db/redis_cache.ts";
-import { serveSql, socketPath } from "./db/socket.ts";
 import type { Sql } from "./db/sql.ts";
 import { READS } from "./images/engine.ts";
 import { Staging } from "./images/staging.ts";
@@ -54,7 +53,7 @@ export interface RunningNode {
 }
 
 export interface NodeOptions {
-  /** The node has lost what it cannot run without: another node took over, or the embedded database died. */
+  /** The node has lost what it cannot run without: another node took over. */
   onLost?: (reason: Error) => void;
 }
 
@@ -72,36 +71,32 @@ export async function startNode(
   await using stack = new AsyncDisposableStack();
   const lost = (reason: string) => onLost(new Error(reason));
 
-  let known: EventStream | undefined;
-  const { sql, workerDatabase, sqlSocket } = await openDatabase(
-    config,
-    stack,
-    lost,
-    async () => await known?.catchUp(),
-  );
+  const embedded = config.DATABASE_URL === undefined;
+  const databaseUrl = config.DATABASE_URL ?? stack.use(await startEmbedded(config.DATA_DIR, { log })).url;
+  const sql = stack.use(connectPostgres(databaseUrl, { max: MAIN_CONNECTIONS, applicationName: "rookery" }));
   const applied = await migrate(sql);
   if (applied.length > 0) log.info("migrations applied", { applied });
-  if (config.DATABASE_URL === undefined) await endAllReceiptLeases(sql);
+  // Nobody else can have this folder, so whoever was at work in it is dead.
+  if (embedded) await Promise.all([endAllReceiptLeases(sql), forgetAllNodes(sql)]);
   const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());
   const bus: Bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
   const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);
   const keys = stack.use(await Keys.load(sql, secret, log));
 
-  const stream = known = stack.use(await EventStream.open(sql, log));
+  const stream = stack.use(await EventStream.open(sql, log));
   const committed = (events: SequencedEvent[]) => {
     stream.offer(events);
     // In one process the stream itself is the bus.
     if (config.NATS_URL) publish(bus, stream.epoch, events);
   };
   const bell = stack.use(new JobBell(bus, stream.epoch, log));
-  const parts = { config, log, secret, sql, sqlSocket, stack };
+  const parts = { config, log, secret, sql, databaseUrl, stack };
   const hosted = config.ROLES.includes("actors")
     ? await startActors({
       ...parts,
       bus,
       stream,
       bell,
-      workerDatabase,
       codeKey: secret.subkey("codes"),
       committed,
       lost,
@@ -112,7 +107,7 @@ export async function startNode(
   if (config.NATS_URL) {
     await bus.subscribe(subjectOf(stream.epoch), (message) => stream.offer(JSON.parse(message) as SequencedEvent[]));
   }
-  const { gateway, audience } = await openGateway({ config, log, sql, bus, stream, stack });
+  const { gateway, audience } = await openGateway({ databaseUrl, log, sql, bus, stream, stack });
   if (hosted) hosted.principals.onChange((userId, facet) => gateway.accountChanged(userId, facet));
   else await bus.subscribe(accountsSubject(stream.epoch), (userId) => gateway.judgeAll(userId));
 
@@ -121,7 +116,7 @@ export async function startNode(
   const vk = await openVk({ ...parts, cache });
   if (vk) stream.consume((events) => vk.fetch.absorb(events));
   const here = Promise.withResolvers<string>();
-  const stats = statistics({ config, log, sqlSocket, stack, apiUrl: here.promise });
+  const stats = statistics({ config, log, databaseUrl, stack, apiUrl: here.promise });
   // A node that fails to start leaves nobody waiting for its address.
   stack.defer(() => here.reject(new Error("The node stopped")));
 
@@ -191,10 +186,10 @@ export async function startNode(
   };
 }
 
-/** The sockets of this node. With a server for a database others may have some as well, and this one is one among them. */
+/** The sockets of this node, which is one among those that may have some; tasks wait for it as for every other. */
 async function openGateway(
-  { config, log, sql, bus, stream, stack }: {
-    config: Config;
+  { databaseUrl, log, sql, bus, stream, stack }: {
+    databaseUrl: string;
     log: Log;
     sql: Sql;
     bus: Bus;
@@ -202,53 +197,14 @@ async function openGateway(
     stack: AsyncDisposableStack;
   },
 ): Promise<{ gateway: Gateway; audience: Audience }> {
-  if (config.DATABASE_URL === undefined) {
-    const gateway = stack.use(new Gateway(sql, stream, log));
-    return { gateway, audience: gateway };
-  }
   const lease = new Lease();
   const gateway = stack.use(new Gateway(sql, stream, log, lease));
   // A connection of its own, so that busy ones never cost the lease.
-  const own = stack.use(connectPostgres(config.DATABASE_URL, { max: 1, applicationName: "rookery-lease" }));
+  const own = stack.use(connectPostgres(databaseUrl, { max: 1, applicationName: "rookery-lease" }));
   const membership = stack.use(await Membership.join({ sql: own, stream, gateway, lease, log }));
   const history = stream.epoch;
   await bus.subscribe(tellSubject(history), () => void membership.heard());
   return { gateway, audience: new SharedAudience({ sql, bus, history, membership }) };
-}
-
-interface Database {
-  sql: Sql;
-  workerDatabase: () => { url: string } | { port: MessagePort };
-  /** Where children reach the embedded database. */
-  sqlSocket: string | undefined;
-}
-
-async function openDatabase(
-  config: Config,
-  stack: AsyncDisposableStack,
-  lost: (reason: string) => void,
-  catchUp: () => Promise<void>,
-): Promise<Database> {
-  const { DATABASE_URL: url, DATA_DIR: dataDir } = config;
-  if (url !== undefined) {
-    const sql = stack.use(connectPostgres(url, { max: MAIN_CONNECTIONS, applicationName: "rookery" }));
-    return { sql, workerDatabase: () => ({ url }), sqlSocket: undefined };
-  }
-  await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const embedded = stack.use(await openPglite(dataDir));
-  void embedded.ended.then((reason) => lost(`The embedded database ended: ${reason}`));
-  stack.use(serveSql({ ...embedded, script: settling(embedded, catchUp) }, `${dataDir}/socket`));
-  // Absolute, since a child's permissions name it.
-  const sqlSocket = resolve(await socketPath(dataDir));
-  return { sql: embedded, workerDatabase: () => ({ port: embedded.port() }), sqlSocket };
-}
-
-/** Whoever runs a script finds this node to know all that was committed before: a task that wrote waits so for its caches. */
-function settling(sql: Sql, catchUp: () => Promise<void>): Sql["script"] {
-  return async (text) => {
-    await sql.script(text);
-    await catchUp();
-  };
 }
 
 /** Where this machine's own processes reach a server. */

@@ -24,8 +24,7 @@ const BY_OPERATOR: ByRow = { by_id: null, by_role: null, reason: "By the operato
 export class Operator {
   readonly #committer: Committer;
 
-  /** `caughtUp` resolves when the one process of an embedded installation knows what was committed before. */
-  constructor(private readonly sql: Sql, private readonly caughtUp?: () => Promise<void>) {
+  constructor(private readonly sql: Sql) {
     // Nobody here to offer them to: whoever runs reads them in the ledger.
     this.#committer = new Committer(sql, () => {});
   }
@@ -71,7 +70,6 @@ export class Operator {
 
   /** Resolves when every node that runs judges by what was just written. */
   async #told(): Promise<void> {
-    await this.caughtUp?.();
     const mark = await nextAcknowledgement(this.sql);
     // Nodes find it as they renew their leases, within a second; a silent one is waited for until its lease is over.
     while ((await nodesToHear(this.sql, { id: NOBODY, mark, marginMs: MARGIN_MS })).length > 0) await pause(LOOK_MS);

@@ -1,5 +1,4 @@
 /** Where the tables of a backup come from: all as they were at one moment. */
-import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
 import { openDatabase } from "../tasks/database.ts";
 import type { Config } from "../config.ts";
@@ -22,13 +21,15 @@ export interface Snapshot extends AsyncDisposable {
 
 /** Takes the snapshot. Throws what to tell the person. */
 export async function takeSnapshot(config: Config): Promise<Snapshot> {
-  return config.DATABASE_URL === undefined
-    ? await embeddedSnapshot(config)
-    : await postgresSnapshot(config.DATABASE_URL);
+  await using stack = new AsyncDisposableStack();
+  const { url } = stack.use(await openDatabase(config));
+  const snapshot = stack.use(await snapshotOf(url));
+  const running = stack.move();
+  return { ...snapshot, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 /** One transaction that sees one moment; others write on beside it. */
-async function postgresSnapshot(url: string): Promise<Snapshot> {
+export async function snapshotOf(url: string): Promise<Snapshot> {
   await using stack = new AsyncDisposableStack();
   const client = stack.adopt(await connectDedicated(url), (client) => client.end());
   const sql = new TransactionSql(client);
@@ -43,61 +44,6 @@ async function postgresSnapshot(url: string): Promise<Snapshot> {
     ...about,
     read: (table) =>
       Promise.resolve(copyOut(client, `copy "${table}" (${quoted(about.tables.get(table)!)}) to stdout`)),
-    sequences: () => readSequences(sql),
-    [Symbol.asyncDispose]: () => running.disposeAsync(),
-  };
-}
-
-/**
- * Begins the name of the folder, inside that of the embedded database, where it writes the tables' texts: it can write nowhere else. The
- * rest differs each time, as PGlite remembers a file of a name though it was removed.
- */
-const FOLDER = "rookery-backup-";
-
-/**
- * One script writes all texts: it is one transaction, and nothing comes between on the only connection. Whoever else wants something
- * waits for it.
- */
-async function embeddedSnapshot(config: Config): Promise<Snapshot> {
-  await using stack = new AsyncDisposableStack();
-  // Another one would remove what this one writes.
-  stack.use(await onlyBackup(config.DATA_DIR));
-  const { sql } = stack.use(await openDatabase(config));
-  await checkedTables(sql);
-  const about = await describe(sql);
-  const name = `${FOLDER}${crypto.randomUUID()}`;
-  const folder = `${config.DATA_DIR}/postgres/${name}`;
-  // What a backup that was killed has left goes, too: the answers above came after whatever its server still did for it.
-  await removeFolders(config.DATA_DIR);
-  stack.defer(() => removeFolders(config.DATA_DIR));
-  await Deno.mkdir(folder, { mode: 0o700 });
-  const [{ data_directory: place }] = await sql.query("show data_directory") as [{ data_directory: string }];
-  const copies = [...about.tables].map(([table, columns]) =>
-    `copy "${table}" (${quoted(columns)}) to '${place}/${name}/${table}' (encoding 'UTF8')`
-  );
-  // These with the tables, too: what was read before may be of a server that was replaced meanwhile.
-  copies.push(
-    `copy (select epoch, seq, (select max(number) from migrations) from sequencer) to '${place}/${name}/.about'`,
-  );
-  await sql.script(copies.join(";\n"));
-  const [epoch, seq, number] = (await Deno.readTextFile(`${folder}/.about`)).trim().split("\t") as [
-    string,
-    string,
-    string,
-  ];
-  if (Number(number) !== about.migrations.at(-1)!.number) {
-    throw new Error("The tables were changed meanwhile; try again");
-  }
-  const running = stack.move();
-  return {
-    ...about,
-    history: { epoch, seq: Number(seq) },
-    read: async (table) => {
-      const text = createReadStream(`${folder}/${table}`);
-      // The disk holds the text and its compressed copy of one table at a time.
-      text.on("close", () => void Deno.remove(`${folder}/${table}`).catch(ignoreMissing));
-      return await Promise.resolve(text);
-    },
     sequences: () => readSequences(sql),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
@@ -128,21 +74,4 @@ async function readSequences(sql: Reader): Promise<Manifest["sequences"]> {
     found[name] = row!;
   }
   return found;
-}
-
-async function onlyBackup(dataDir: string): Promise<Disposable> {
-  const file = await Deno.open(`${dataDir}/backup.lock`, { create: true, write: true, mode: 0o600 });
-  if (await file.tryLock(true)) return file;
-  file.close();
-  throw new Error("Another backup of this installation is being made");
-}
-
-async function removeFolders(dataDir: string): Promise<void> {
-  for await (const { name } of Deno.readDir(`${dataDir}/postgres`)) {
-    if (name.startsWith(FOLDER)) await Deno.remove(`${dataDir}/postgres/${name}`, { recursive: true });
-  }
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }

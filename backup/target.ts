@@ -1,11 +1,14 @@
 /** What a backup is brought back into: all of it or nothing, and only where nobody is at work. */
-import { createWriteStream } from "node:fs";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type pg from "pg";
 import type { Config } from "../config.ts";
+import { clusterFolder } from "../db/embedded/cluster.ts";
 import { MAIN } from "../db/migrate.ts";
-import { type DataLock, lockData, openPglite, type Pglite } from "../db/pglite.ts";
+import { type DataLock, lockData } from "../db/embedded/lock.ts";
+import { startEmbedded } from "../db/embedded/server.ts";
 import { putInPlace, restoringFolder } from "../db/restored_data.ts";
+import { connectPostgres } from "../db/postgres.ts";
 import type { Reader, Sql } from "../db/sql.ts";
 import { allTables, checkOwn, DROP_ALL, quoted } from "./catalog.ts";
 import { SECRET_FILE } from "./manifest.ts";
@@ -68,7 +71,7 @@ async function postgresTarget(url: string, { replace }: TargetOptions): Promise<
   return {
     sql,
     replaced,
-    load: (table, columns, text) => pipeline(text, copyIn(client, `copy "${table}" (${quoted(columns)}) from stdin`)),
+    load: loading(client),
     async commit() {
       await client.query("commit");
     },
@@ -101,11 +104,12 @@ async function whatWas(sql: Reader): Promise<Replaced> {
   return { epochs: await sql.query("select id, epoch from partitions"), history: row?.epoch };
 }
 
-/** The folder, inside that of the database being built, which its server reads the tables' texts from. */
-const FOLDER = "rookery-restore";
+function loading(client: pg.Client): Target["load"] {
+  return (table, columns, text) => pipeline(text, copyIn(client, `copy "${table}" (${quoted(columns)}) from stdin`));
+}
 
 /** A database of its own, which takes the place of the other with one rename. */
-async function embeddedTarget(dataDir: string, { replace, key }: TargetOptions): Promise<Target> {
+export async function embeddedTarget(dataDir: string, { replace, key }: TargetOptions): Promise<Target> {
   await using stack = new AsyncDisposableStack();
   // No server can start until this is done.
   const lock = stack.use(await lockData(dataDir));
@@ -114,25 +118,19 @@ async function embeddedTarget(dataDir: string, { replace, key }: TargetOptions):
   await Deno.mkdir(folder, { mode: 0o700 });
   stack.defer(() => Deno.remove(folder, { recursive: true }).catch(() => {}));
   if (key) await Deno.writeFile(`${folder}/${SECRET_FILE}`, key, { mode: 0o600 });
-  const database: Pglite = stack.use(await openPglite(folder, lock));
-  await Deno.mkdir(`${folder}/postgres/${FOLDER}`, { mode: 0o700 });
-  const [{ data_directory: place }] = await database.query("show data_directory") as [{ data_directory: string }];
+  const server = stack.use(await startEmbedded(folder, { lock }));
+  const client = stack.adopt(await connectDedicated(server.url), (client) => client.end());
+  await client.query("begin; set local statement_timeout = 0");
   const running = stack.move();
   return {
-    sql: database,
+    sql: new TransactionSql(client),
     // No former owner can reach a database of another folder.
     replaced: NONE,
-    async load(table, columns, text) {
-      const path = `${folder}/postgres/${FOLDER}/${table}`;
-      await pipeline(text, createWriteStream(path, { flags: "wx", mode: 0o600 }));
-      await database.script(
-        `copy "${table}" (${quoted(columns)}) from '${place}/${FOLDER}/${table}' (encoding 'UTF8')`,
-      );
-      await Deno.remove(path);
-    },
+    load: loading(client),
     async commit() {
-      await database[Symbol.asyncDispose]();
-      await Deno.remove(`${folder}/postgres/${FOLDER}`);
+      await client.query("commit");
+      await client.end();
+      await server[Symbol.asyncDispose]();
       await putInPlace(dataDir);
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
@@ -140,8 +138,9 @@ async function embeddedTarget(dataDir: string, { replace, key }: TargetOptions):
 }
 
 async function checkEmpty(dataDir: string, lock: DataLock): Promise<void> {
-  const made = await Deno.stat(`${dataDir}/postgres`).then(() => true, () => false);
+  const made = await Deno.stat(clusterFolder(dataDir)).then(() => true, () => false);
   if (!made) return;
-  await using database = await openPglite(dataDir, lock);
-  if (await hasAccounts(database)) throw new Error(NOT_EMPTY);
+  await using server = await startEmbedded(dataDir, { lock });
+  await using sql = connectPostgres(server.url, { max: 1, applicationName: "rookery-task" });
+  if (await hasAccounts(sql)) throw new Error(NOT_EMPTY);
 }

@@ -49,6 +49,11 @@ export async function nodesToHear(sql: Reader, { id, mark, marginMs }: {
   return rows.map(({ id }) => id);
 }
 
+/** Where no node can be at work but the one that asks. */
+export async function forgetAllNodes(sql: Sql): Promise<void> {
+  await sql.query("delete from nodes", [], "node.forget_all");
+}
+
 /** Rows that killed nodes left behind. */
 export async function forgetNodes(sql: Sql): Promise<void> {
   await sql.query("delete from nodes where lease_until < clock_timestamp() - interval '1 hour'", [], "node.forget");

@@ -1,4 +1,4 @@
-/** The full installation's driver: a real Postgres through `pg`. */
+/** `Sql` through `pg`, with a pool of connections. */
 import { setImmediate } from "node:timers";
 import pg from "pg";
 import { kindOfState, type Param, type Sql, SqlError } from "./sql.ts";

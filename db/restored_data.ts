@@ -13,8 +13,8 @@ export function restoringFolder(dataDir: string): string {
 
 /** What was built is the installation's data from now on. Call it with the database closed, under the lock. */
 export async function putInPlace(dataDir: string): Promise<void> {
-  // PGlite syncs nothing, and what it takes the place of goes for good.
-  await syncAll(restoringFolder(dataDir));
+  // The database has synced itself as it was closed; what it takes the place of goes for good.
+  await syncFiles(restoringFolder(dataDir));
   await Deno.rename(restoringFolder(dataDir), `${dataDir}/restored`);
   await settleRestore(dataDir);
 }
@@ -32,10 +32,9 @@ export async function settleRestore(dataDir: string): Promise<void> {
   await remove(restoringFolder(dataDir));
 }
 
-async function syncAll(folder: string): Promise<void> {
-  for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
-    if (isDirectory) await syncAll(`${folder}/${name}`);
-    else if (isFile) await syncFile(`${folder}/${name}`);
+async function syncFiles(folder: string): Promise<void> {
+  for await (const { name, isFile } of Deno.readDir(folder)) {
+    if (isFile) await syncFile(`${folder}/${name}`);
   }
   await syncFolder(folder);
 }

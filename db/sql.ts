@@ -1,8 +1,7 @@
 /**
- * The door to Postgres. Two drivers keep one contract (`tests/suites/sql_suite.ts`): PGlite in a worker (`pglite.ts`) and
- * a real server through `pg` (`postgres.ts`); `socket.ts` carries the same interface to child processes.
+ * The door to Postgres, whichever server it is (`postgres.ts`; `tests/suites/sql_suite.ts` holds its contract).
  *
- * Values are the same on every driver: `int2/4/8` → number, `numeric` → string, `timestamptz` → RFC 3339 in UTC with
+ * Values: `int2/4/8` → number, `numeric` → string, `timestamptz` → RFC 3339 in UTC with
  * milliseconds (`2026-01-31T12:00:00.000Z`), `json/jsonb` → parsed, `uuid`/`text` → string, arrays of these → arrays,
  * `bytea` → Uint8Array. Parameters: string, number, boolean, null, Date, Uint8Array, arrays of these; JSON is passed as text.
  */

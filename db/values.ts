@@ -1,5 +1,5 @@
 /**
- * How values look on the wire (Postgres' text format) and in the program, the same for every driver: see `sql.ts`. Types
+ * How values look on the wire (Postgres' text format) and in the program: see `sql.ts`. Types
  * named nowhere here come as the server's text.
  */
 import type { Param } from "./sql.ts";

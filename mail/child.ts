@@ -1,3 +1,4 @@
+import { permissionsFor } from "../db/embedded/address.ts";
 import type { Log } from "../log.ts";
 import { startChildProcess } from "../workers/child_process.ts";
 
@@ -9,23 +10,20 @@ interface Options {
   log: Log;
   /** 0 takes a free one, and keeps it over restarts. */
   port: number;
-  databaseUrl?: string;
-  sqlSocket?: string;
+  databaseUrl: string;
 }
 
 /** Runs the mail server as a process of its own, which ends with this one and is started anew when it dies. */
-export async function startMailChild({ log, port, databaseUrl, sqlSocket }: Options): Promise<MailChild> {
-  const net = ["127.0.0.1"];
-  if (databaseUrl) net.push(new URL(databaseUrl).hostname);
-  if (sqlSocket) net.push(`unix:${sqlSocket}`);
+export async function startMailChild({ log, port, databaseUrl }: Options): Promise<MailChild> {
+  const { net, files } = permissionsFor([databaseUrl]);
   const child = await startChildProcess({
     name: "the mail server",
     entry: new URL("../workers/mail.ts", import.meta.url),
     permissions: [
-      ...["--allow-env", "--allow-sys=hostname", `--allow-net=${net.join(",")}`],
-      ...sqlSocket ? [`--allow-read=${sqlSocket}`, `--allow-write=${sqlSocket}`] : [],
+      ...["--allow-env", "--allow-sys=hostname", `--allow-net=${["127.0.0.1", ...net].join(",")}`],
+      ...files.length > 0 ? [`--allow-read=${files.join(",")}`, `--allow-write=${files.join(",")}`] : [],
     ],
-    env: (port) => ({ MAIL_PORT: String(port), DATABASE_URL: databaseUrl ?? "", SQL_SOCKET: sqlSocket ?? "" }),
+    env: (port) => ({ MAIL_PORT: String(port), DATABASE_URL: databaseUrl }),
     port,
     log,
   });

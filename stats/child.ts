@@ -1,3 +1,4 @@
+import { permissionsFor } from "../db/embedded/address.ts";
 import type { Log } from "../log.ts";
 import { startChildProcess } from "../workers/child_process.ts";
 
@@ -10,8 +11,7 @@ export interface StatsChildOptions {
   /** 0 takes a free one, and keeps it over restarts. */
   port: number;
   apiUrl: string;
-  databaseUrl?: string | undefined;
-  sqlSocket?: string | undefined;
+  databaseUrl: string;
   /** For its own tables. */
   ownDatabaseUrl?: string | undefined;
   natsUrl?: string | undefined;
@@ -19,24 +19,24 @@ export interface StatsChildOptions {
 
 /** Runs the statistics as a process of its own, which ends with this one and is started anew when it dies. */
 export async function startStatsChild(
-  { log, port, apiUrl, databaseUrl, sqlSocket, ownDatabaseUrl, natsUrl }: StatsChildOptions,
+  { log, port, apiUrl, databaseUrl, ownDatabaseUrl, natsUrl }: StatsChildOptions,
 ): Promise<StatsChild> {
-  const others = [apiUrl, databaseUrl, ownDatabaseUrl, natsUrl].filter((url) => url !== undefined);
-  const net = new Set(["127.0.0.1", ...others.map((url) => new URL(url).hostname)]);
-  if (sqlSocket) net.add(`unix:${sqlSocket}`);
+  const databases = permissionsFor([databaseUrl, ...ownDatabaseUrl === undefined ? [] : [ownDatabaseUrl]]);
+  const others = [apiUrl, natsUrl].filter((url) => url !== undefined);
+  const net = new Set(["127.0.0.1", ...others.map((url) => new URL(url).hostname), ...databases.net]);
+  const { files } = databases;
   const child = await startChildProcess({
     name: "the statistics",
     entry: new URL("../workers/stats.ts", import.meta.url),
     permissions: [
       ...["--allow-env", "--allow-sys=hostname", `--allow-net=${[...net].join(",")}`],
-      `--allow-read=${[new URL("./migrations/", import.meta.url).pathname, ...sqlSocket ? [sqlSocket] : []].join(",")}`,
-      ...sqlSocket ? [`--allow-write=${sqlSocket}`] : [],
+      `--allow-read=${[new URL("./migrations/", import.meta.url).pathname, ...files].join(",")}`,
+      ...files.length > 0 ? [`--allow-write=${files.join(",")}`] : [],
     ],
     env: (port) => ({
       STATS_PORT: String(port),
       API_URL: apiUrl,
-      DATABASE_URL: databaseUrl ?? "",
-      SQL_SOCKET: sqlSocket ?? "",
+      DATABASE_URL: databaseUrl,
       STATS_DATABASE_URL: ownDatabaseUrl ?? "",
       NATS_URL: natsUrl ?? "",
     }),

@@ -25,9 +25,8 @@ const config = configOrExit();
 try {
   if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);
   await using database = await openDatabase(config);
-  const { sql, by } = database;
-  // A script's answer waits for the server's caches.
-  const operator = new Operator(sql, by === "server" ? () => sql.script("select") : undefined);
+  const { sql } = database;
+  const operator = new Operator(sql);
   if (verb === "list") await list(sql);
   else {
     const account = await cardByLogin(sql, login);

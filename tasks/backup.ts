@@ -1,7 +1,4 @@
-/**
- * Writes a backup: all tables as they were at one moment, and the photos they name. The server may run; an embedded one answers
- * nobody while its tables are written out.
- */
+/** Writes a backup: all tables as they were at one moment, and the photos they name. The server may run, and answers as ever. */
 import { parseArgs } from "node:util";
 import { removeLeftovers, writeBackup } from "../backup/write.ts";
 import { offerHelp } from "../command_line.ts";

@@ -1,14 +1,21 @@
 import { type Config, ConfigError, readConfig } from "../config.ts";
-import { DatabaseLocked, openPglite } from "../db/pglite.ts";
+import { readAddress } from "../db/embedded/address.ts";
+import { clusterFolder } from "../db/embedded/cluster.ts";
+import { DatabaseLocked } from "../db/embedded/refused.ts";
+import { startEmbedded } from "../db/embedded/server.ts";
 import { connectPostgres } from "../db/postgres.ts";
-import { connectSqlSocket } from "../db/socket.ts";
 import { type Sql, SqlError } from "../db/sql.ts";
 import { fail } from "./terminal.ts";
 
 export interface TaskDatabase extends AsyncDisposable {
   sql: Sql;
-  /** `server`: through the running server; `files`: no server runs, and none can start until this is closed. */
-  by: "postgres" | "server" | "files";
+  /** For a connection of one's own. */
+  url: string;
+  /**
+   * `postgres`: that of DATABASE_URL; `server`: the embedded one of a Rookery that runs; `task`: the embedded one, started by this task, and
+   * no Rookery can start until this is closed.
+   */
+  by: "postgres" | "server" | "task";
 }
 
 /** The settings, or the end of the task with every wrong one named. */
@@ -22,37 +29,57 @@ export function configOrExit(): Config {
 }
 
 /**
- * The installation's database. The embedded one has one opener at a time: a running server, and then this goes through its
- * socket; or this process, under the lock. Throws where a server holds the files and does not answer yet.
+ * The installation's database. Where an embedded one does not run, it is started, and ends with this. Throws where another process has it
+ * and it does not answer yet.
  */
-export async function openDatabase({ DATABASE_URL: url, DATA_DIR: dataDir }: Config): Promise<TaskDatabase> {
-  if (url !== undefined) return owned(connectPostgres(url, { max: 2, applicationName: "rookery-task" }), "postgres");
+export async function openDatabase({ DATABASE_URL, DATA_DIR }: Config): Promise<TaskDatabase> {
+  await using stack = new AsyncDisposableStack();
+  const { url, by } = DATABASE_URL === undefined
+    ? await embedded(DATA_DIR, stack)
+    : { url: DATABASE_URL, by: "postgres" as const };
+  const sql = stack.use(connectPostgres(url, { max: 2, applicationName: "rookery-task" }));
+  if (by === "server") await checkAnswers(sql, DATA_DIR);
+  const opened = stack.move();
+  return { sql, url, by, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+async function embedded(
+  dataDir: string,
+  stack: AsyncDisposableStack,
+): Promise<{ url: string; by: "server" | "task" }> {
   try {
-    return owned(await openPglite(dataDir), "files");
+    return { url: stack.use(await startEmbedded(dataDir)).url, by: "task" };
   } catch (error) {
     if (!(error instanceof DatabaseLocked)) throw error;
   }
-  const sql = connectSqlSocket(`${dataDir}/socket`);
   try {
-    await sql.query("select 1 as answer");
+    return { url: await readAddress(dataDir), by: "server" };
   } catch (error) {
-    if (!(error instanceof SqlError)) throw error;
-    throw new Error(`A server has the database in "${dataDir}" open, but does not answer yet; try again in a moment`);
+    throw error instanceof Deno.errors.NotFound ? busy(dataDir) : error;
   }
-  return owned(sql, "server");
+}
+
+async function checkAnswers(sql: Sql, dataDir: string): Promise<void> {
+  try {
+    await sql.query("select");
+  } catch (error) {
+    throw error instanceof SqlError ? busy(dataDir) : error;
+  }
+}
+
+function busy(dataDir: string): Error {
+  return new Error(
+    `Another process has the database in "${dataDir}", but it does not answer yet; try again in a moment`,
+  );
 }
 
 /** Whether the embedded database was ever made: a task that only looks must not make one. */
 export async function isMade({ DATABASE_URL: url, DATA_DIR: dataDir }: Config): Promise<boolean> {
   if (url !== undefined) return true;
   try {
-    return (await Deno.stat(`${dataDir}/postgres`)).isDirectory;
+    return (await Deno.stat(clusterFolder(dataDir))).isDirectory;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
-}
-
-function owned(sql: Sql, by: TaskDatabase["by"]): TaskDatabase {
-  return { sql, by, [Symbol.asyncDispose]: () => sql[Symbol.asyncDispose]() };
 }

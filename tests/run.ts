@@ -9,14 +9,25 @@ import { boundToParent, startNats, startPostgres, startRedis } from "./support/s
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const ENCODER = new TextEncoder();
-const USAGE = `usage: deno task test [--filter text] [--jobs n] [word of a path …]     tests that need no service
-       deno task test:full [the same]                                   all tests, on servers that it starts
-       deno task chaos [the same]                                       tests that kill processes
+const USAGE = `usage: deno task test [--filter text] [--jobs n] [word of a path …]     all tests
+       deno task chaos [the same]                                       those that kill processes
 
+Postgres comes with Rookery. What needs Redis, NATS, Chromium, nginx or Debian's Postgres 15 is left out where that is not installed.
 Words choose files by their path, --filter chooses tests by their name. --jobs 1 runs one file after another.`;
 
 /** What half a minute has room for: all that needs no server, who may do what, and one story on the embedded default. */
 const FAST = ["tests/tables/", "tests/http/permissions_test.ts", "tests/http/posts_test.ts"];
+
+/** What runs once more on Postgres 15, the oldest one that may be used: migrations, statements, and what drivers promise. */
+const ON_POSTGRES_15 = [
+  "tests/suites/commit_statements_test.ts",
+  "tests/suites/kv_test.ts",
+  "tests/suites/list_plans_test.ts",
+  "tests/suites/search_migration_test.ts",
+  "tests/suites/search_test.ts",
+  "tests/suites/sql_test.ts",
+  "tests/http/posts_test.ts",
+];
 
 /** These stop processes, hold others still and count the seconds: nothing runs beside them. */
 const ALONE = ["tests/chaos/", "tests/live/block_storm_test.ts"];
@@ -38,6 +49,7 @@ async function main(): Promise<number> {
   const files = (await testFiles("tests")).filter((file) => isChosen(file, options, words)).sort();
   if (files.length === 0) return fail("No test file matches");
   const isAlone = (file: string) => ALONE.some((path) => file.startsWith(path));
+  const older = files.filter((file) => ON_POSTGRES_15.includes(file));
   const beside = batchesOf(files.filter((file) => !isAlone(file)));
   const alone = batchesOf(files.filter(isAlone));
   const lanes = Math.max(1, Math.min(Math.trunc(Number(options.jobs ?? DEFAULT_LANES)) || 1, beside.length));
@@ -53,7 +65,7 @@ async function main(): Promise<number> {
   await using servers = new AsyncDisposableStack();
   const envs: Record<string, string>[] = [];
   for (let i = 0; i < lanes; i++) {
-    const env = options.full ? await startServers(servers) : {};
+    const env = await startServers(servers, options.fast ?? false);
     if (!env) return 1;
     envs.push(env);
   }
@@ -67,6 +79,11 @@ async function main(): Promise<number> {
   };
   await Promise.all(envs.map((env) => work(env, beside)));
   await work(envs[0]!, alone);
+  if (!options.fast && !options.chaos && older.length > 0) {
+    const env = await startPostgres15(servers);
+    if (!env && isCi()) return 1;
+    if (env) await work({ ...envs[0]!, ...env }, batchesOf(older));
+  }
   await servers.disposeAsync();
   const skipped = counts.ignored > 0 ? `, ${counts.ignored} skipped` : "";
   if (counts.passed + counts.failed === 0) print("No test ran");
@@ -121,7 +138,6 @@ function readArguments() {
       allowPositionals: true,
       options: {
         fast: { type: "boolean" },
-        full: { type: "boolean" },
         chaos: { type: "boolean" },
         filter: { type: "string" },
         jobs: { type: "string" },
@@ -150,11 +166,12 @@ async function testFiles(folder: string): Promise<string[]> {
   return found;
 }
 
-/** The addresses for the tests. What cannot start is left out, and its tests with it; in CI that is a failure. */
-async function startServers(stack: AsyncDisposableStack): Promise<Record<string, string> | undefined> {
+/** The addresses for the tests. What is not installed is left out, and its tests with it; in CI that is a failure. */
+async function startServers(stack: AsyncDisposableStack, fast: boolean): Promise<Record<string, string> | undefined> {
   const env: Record<string, string> = {};
+  env.TEST_POSTGRES_URL = stack.use(await startPostgres({ fsync: false })).url;
+  if (fast) return env;
   const starts = {
-    Postgres: async () => env.TEST_POSTGRES_URL = stack.use(await startPostgres()).url,
     Redis: async () => env.TEST_REDIS_URL = stack.use(await startRedis()).url,
     NATS: async () => {
       const server = stack.use(await startNats());
@@ -166,10 +183,25 @@ async function startServers(stack: AsyncDisposableStack): Promise<Record<string,
       await start();
     } catch (error) {
       print(`${name} did not start: ${error instanceof Error ? error.message : error}`);
-      if (Deno.env.get("CI") === "true") return void fail("All servers are needed in CI");
+      if (isCi()) return void fail("All servers are needed in CI");
     }
   }
   return env;
+}
+
+async function startPostgres15(stack: AsyncDisposableStack): Promise<Record<string, string> | undefined> {
+  try {
+    const { url } = stack.use(await startPostgres({ debian: true, fsync: false }));
+    print("Once more, on Postgres 15");
+    return { TEST_POSTGRES_URL: url };
+  } catch (error) {
+    print(`Postgres 15 did not start: ${error instanceof Error ? error.message : error}`);
+    if (isCi()) fail("All servers are needed in CI");
+  }
+}
+
+function isCi(): boolean {
+  return Deno.env.get("CI") === "true";
 }
 
 /** What one process says of one file, shown together, so that those beside each other can be told apart. */

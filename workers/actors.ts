@@ -6,11 +6,9 @@ import { userActor } from "../actors/user.ts";
 import { Host } from "../actors/runtime/host.ts";
 import type { FromWorker, ToWorker } from "../actors/runtime/protocol.ts";
 import type { WorkerInit } from "../actors/runtime/worker_thread.ts";
-import { connectPglitePort } from "../db/pglite.ts";
 import { connectPostgres } from "../db/postgres.ts";
-import type { Sql } from "../db/sql.ts";
 
-/** Connections a worker keeps to a real server: statements of different kinds run beside each other. */
+/** Connections a worker keeps: statements of different kinds run beside each other. */
 const CONNECTIONS = 6;
 const SWEEP_MS = 5_000;
 
@@ -29,10 +27,8 @@ function flush(): void {
   outgoing = [];
 }
 
-function begin({ database, codeKey }: WorkerInit): void {
-  const sql: Sql = "url" in database
-    ? connectPostgres(database.url, { max: CONNECTIONS, applicationName: "rookery-actors", byIndex: true })
-    : connectPglitePort(database.port);
+function begin({ databaseUrl, codeKey }: WorkerInit): void {
+  const sql = connectPostgres(databaseUrl, { max: CONNECTIONS, applicationName: "rookery-actors", byIndex: true });
   const host = new Host({ user: userActor(codeKey), page: pageActor, feed: feedActor }, sql, {
     committed: (events) => send({ type: "committed", events }),
     facet: (ref, value) => send({ type: "facet", ref, value }),

@@ -4,7 +4,7 @@ import { LocalLeases } from "../actors/runtime/local_leases.ts";
 import { Pool } from "../actors/runtime/pool.ts";
 import type { EventKind, SequencedEvent } from "../actors/runtime/protocol.ts";
 import { serveActors } from "../actors/runtime/serve_actors.ts";
-import { startWorkerThread, type WorkerInit } from "../actors/runtime/worker_thread.ts";
+import { startWorkerThread } from "../actors/runtime/worker_thread.ts";
 import type { UserFacet } from "../actors/user.ts";
 import type { Config } from "../config.ts";
 import type { Sql } from "../db/sql.ts";
@@ -25,7 +25,7 @@ interface ActorParts {
   stream: EventStream;
   bell: JobBell;
   stack: AsyncDisposableStack;
-  workerDatabase: () => WorkerInit["database"];
+  databaseUrl: string;
   codeKey: Uint8Array;
   /** Events were committed here. */
   committed: (events: SequencedEvent[]) => void;
@@ -37,7 +37,7 @@ const FOR_SOCKETS: ReadonlySet<EventKind> = new Set(["notification", "notificati
 
 /** The role `actors`: this process has all of them, until the parts' stack ends. Nodes without that role ask it over the bus. */
 export async function startActors(
-  { config, log, sql, bus, stream, bell, stack, workerDatabase, codeKey, committed, lost }: ActorParts,
+  { config, log, sql, bus, stream, bell, stack, databaseUrl, codeKey, committed, lost }: ActorParts,
 ): Promise<{
   actors: Actors;
   principals: Principals;
@@ -49,7 +49,7 @@ export async function startActors(
   const pool: Pool = stack.use(
     await Pool.start({
       threads: config.WORKERS,
-      start: () => startWorkerThread({ database: workerDatabase(), codeKey }),
+      start: () => startWorkerThread({ databaseUrl, codeKey }),
       leases: stack.use(new LocalLeases(sql)),
       log,
       onCommitted: committed,

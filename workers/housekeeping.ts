@@ -1,5 +1,4 @@
 import type { AppContext } from "../context.ts";
-import { vacuum } from "../db/maintenance.ts";
 import { cropForgotten, dropFailedUploads } from "../db/files.ts";
 import { forgetEvents, removeTombstones } from "../db/events.ts";
 import { forgetDeliveries } from "../db/deliveries.ts";
@@ -14,8 +13,6 @@ import { forgetTickets } from "../db/tickets.ts";
 import { forgetSpellings, SPELLINGS_AT_ONCE } from "../db/spellings.ts";
 
 const EVERY_MS = 60_000;
-/** Rounds between cleanings of the embedded database; the first comes with the first round, when its tables are no longer empty. */
-const VACUUM_ROUNDS = 10;
 const EVENTS_AT_ONCE = 5_000;
 const ROWS_AT_ONCE = 2_000;
 /** How long people find what they were told, and how long the ledger of letters goes back (`docs/limits.md`). */
@@ -29,7 +26,6 @@ const FAILED_UPLOADS_MS = 7 * 86_400_000;
 export function startHousekeeping(ctx: AppContext): AsyncDisposable {
   let running = Promise.resolve();
   let closed = false;
-  let rounds = 0;
   let spelling = { last: "", forgotten: 0 };
   const round = async () => {
     try {
@@ -50,7 +46,6 @@ export function startHousekeeping(ctx: AppContext): AsyncDisposable {
       do spelling = await forgetSpellings(ctx.sql, spelling.last); while (
         !closed && spelling.forgotten > SPELLINGS_AT_ONCE / 10
       );
-      if (ctx.config.DATABASE_URL === undefined && rounds++ % VACUUM_ROUNDS === 0) await vacuum(ctx.sql);
     } catch (error) {
       if (!closed) ctx.log.warn("housekeeping could not be done; trying again", { error });
     }

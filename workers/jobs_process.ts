@@ -20,13 +20,23 @@ const CONNECTIONS = 6;
 /** `ROLES=jobs`: that role alone, without any actor of a person or a page; until told to stop. */
 export async function runJobs(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
   await using stack = new AsyncDisposableStack();
-  const sql = stack.use(connectPostgres(config.DATABASE_URL!, { max: CONNECTIONS, applicationName: "rookery-jobs" }));
+  const databaseUrl = config.DATABASE_URL!;
+  const sql = stack.use(connectPostgres(databaseUrl, { max: CONNECTIONS, applicationName: "rookery-jobs" }));
   await migrate(sql);
   const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR));
   const bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
   const { epoch } = await sequencerState(sql);
   const bell = stack.use(new JobBell(bus, epoch, log));
-  const parts = { config, log, secret, sql, stack, bell, publicUrl: () => Promise.resolve(config.PUBLIC_URL!) };
+  const parts = {
+    config,
+    log,
+    secret,
+    sql,
+    databaseUrl,
+    stack,
+    bell,
+    publicUrl: () => Promise.resolve(config.PUBLIC_URL!),
+  };
   const storageSpec = await photoStorage(parts);
   const storage = stack.use(new LoggedStorage(openStorage(storageSpec), log));
   const { heard } = await startJobs({

@@ -1,16 +1,12 @@
 /** The process of the bundled mail server; ends when its standard input does. */
 import { connectPostgres } from "../db/postgres.ts";
-import { connectSqlSocket } from "../db/socket.ts";
 import { Log } from "../log.ts";
 import { startMailServer } from "../mail/server.ts";
 import { leaveSignalsToParent } from "./signals.ts";
 
 leaveSignalsToParent();
 
-const url = Deno.env.get("DATABASE_URL");
-const sql = url
-  ? connectPostgres(url, { max: 2, applicationName: "rookery-mail" })
-  : connectSqlSocket(Deno.env.get("SQL_SOCKET") ?? "");
+const sql = connectPostgres(Deno.env.get("DATABASE_URL") ?? "", { max: 2, applicationName: "rookery-mail" });
 const log = new Log("info", { part: "mail" });
 const server = await startMailServer(sql, { host: "127.0.0.1", port: Number(Deno.env.get("MAIL_PORT") ?? 0), log });
 Deno.stdout.writeSync(new TextEncoder().encode(`${JSON.stringify({ port: server.port })}\n`));

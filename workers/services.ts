@@ -28,8 +28,8 @@ export interface ServiceParts {
   log: Log;
   secret: Secret;
   sql: Sql;
-  /** Where children reach the embedded database. */
-  sqlSocket?: string | undefined;
+  /** Where children reach the same database. */
+  databaseUrl: string;
   stack: AsyncDisposableStack;
 }
 
@@ -63,8 +63,10 @@ export async function runStorage(config: Config, log: Log, stopped: Promise<void
   }, stopped);
 }
 
+type StorageParts = Omit<ServiceParts, "sql" | "databaseUrl">;
+
 /** Where photos are kept: S3, a storage service elsewhere, or one of this process's own. */
-export async function photoStorage({ config, log, secret, stack }: Omit<ServiceParts, "sql">): Promise<StorageSpec> {
+export async function photoStorage({ config, log, secret, stack }: StorageParts): Promise<StorageSpec> {
   if (config.S3_URL !== undefined) return { kind: "s3", url: config.S3_URL };
   const token = storageToken(secret);
   if (config.STORAGE_URL !== undefined) return { kind: "rest", url: config.STORAGE_URL, token };
@@ -83,7 +85,7 @@ export async function photoStorage({ config, log, secret, stack }: Omit<ServiceP
 }
 
 /** The same for a task: the service of the server that runs, or one of its own where none does. */
-export async function runningStorage(parts: Omit<ServiceParts, "sql">): Promise<StorageSpec> {
+export async function runningStorage(parts: StorageParts): Promise<StorageSpec> {
   const { config, secret } = parts;
   const own = config.S3_URL === undefined && config.STORAGE_URL === undefined;
   // Only what holds the folder's lock is told the token: an address alone may be somebody else's by now.
@@ -98,16 +100,11 @@ function addressFile({ DATA_DIR }: Config): string {
 
 /** Sends letters, through a server elsewhere or a bundled one of this process's own. */
 export async function letters(
-  { config, log, secret, sql, sqlSocket, stack, bell, publicUrl }: JobParts,
+  { config, log, secret, sql, databaseUrl, stack, bell, publicUrl }: JobParts,
 ): Promise<Record<string, JobKind>> {
   const bundled = config.SMTP_URL === undefined;
   const url = config.SMTP_URL ?? config.MAIL_URL ?? stack.use(
-    await startMailChild({
-      log,
-      port: config.MAIL_PORT,
-      ...(config.DATABASE_URL === undefined ? {} : { databaseUrl: config.DATABASE_URL }),
-      ...(sqlSocket === undefined ? {} : { sqlSocket }),
-    }),
+    await startMailChild({ log, port: config.MAIL_PORT, databaseUrl }),
   ).smtpUrl;
   const mailer = stack.use(new Mailer({ url, from: config.MAIL_FROM }));
   const parts = { sql, mailer, bundled, log };
@@ -120,7 +117,7 @@ export async function letters(
 
 /** The statistics: a service elsewhere, or one of this process's own, which begins once the API listens at `apiUrl`. */
 export function statistics(
-  { config, log, sqlSocket, stack, apiUrl }: Omit<ServiceParts, "sql" | "secret"> & { apiUrl: Promise<string> },
+  { config, log, databaseUrl, stack, apiUrl }: Omit<ServiceParts, "sql" | "secret"> & { apiUrl: Promise<string> },
 ): StatsClient {
   if (config.STATS_URL !== undefined || !config.ROLES.includes("stats")) {
     return stack.use(new StatsClient(() => Promise.resolve(config.STATS_URL)));
@@ -131,8 +128,7 @@ export function statistics(
       log,
       port: config.STATS_PORT,
       apiUrl,
-      databaseUrl: config.DATABASE_URL,
-      sqlSocket,
+      databaseUrl,
       ownDatabaseUrl: config.STATS_DATABASE_URL,
       natsUrl: config.NATS_URL,
     })

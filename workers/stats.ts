@@ -1,6 +1,5 @@
 /** The process of the bundled statistics; ends when its standard input does. */
 import { connectPostgres } from "../db/postgres.ts";
-import { connectSqlSocket } from "../db/socket.ts";
 import { Log } from "../log.ts";
 import { startStatsServer } from "../stats/server.ts";
 import { leaveSignalsToParent } from "./signals.ts";
@@ -8,13 +7,10 @@ import { leaveSignalsToParent } from "./signals.ts";
 leaveSignalsToParent();
 
 const setting = (name: string) => Deno.env.get(name) || undefined;
-const url = setting("DATABASE_URL");
 const server = await startStatsServer({
   host: "127.0.0.1",
   port: Number(setting("STATS_PORT") ?? 0),
-  ledger: url
-    ? connectPostgres(url, { max: 2, applicationName: "rookery-stats" })
-    : connectSqlSocket(setting("SQL_SOCKET") ?? ""),
+  ledger: connectPostgres(setting("DATABASE_URL") ?? "", { max: 2, applicationName: "rookery-stats" }),
   databaseUrl: setting("STATS_DATABASE_URL"),
   natsUrl: setting("NATS_URL"),
   apiUrl: setting("API_URL") ?? "",

@@ -3,8 +3,7 @@ import type { FromWorker, ToWorker } from "./protocol.ts";
 
 /** What a worker needs to begin: where its SQL is, and the keys its actors use. */
 export interface WorkerInit {
-  /** A real server's URL, or a port to the embedded database. */
-  database: { url: string } | { port: MessagePort };
+  databaseUrl: string;
   codeKey: Uint8Array;
 }
 
@@ -38,6 +37,6 @@ export function startWorkerThread(init: WorkerInit): Promise<HostThread> {
       died(event.message);
     };
     worker.onmessageerror = () => died("a message could not be read");
-    worker.postMessage(init, "port" in init.database ? [init.database.port] : []);
+    worker.postMessage(init);
   });
 }

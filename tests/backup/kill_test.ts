@@ -1,12 +1,12 @@
 /** A backup and a restore that are killed in the middle of it. */
 import assert from "node:assert/strict";
-import { openPglite } from "../../db/pglite.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import { putInPlace, restoringFolder, settleRestore } from "../../db/restored_data.ts";
 import type { Sql } from "../../db/sql.ts";
 import { DRIVERS, emptyPlace, nodeIn, type Place } from "../support/backup_world.ts";
 import { emptyFolder, SECRET_KEY } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
+import { openDataDir } from "../support/database.ts";
 import { until } from "../support/seeded.ts";
 import { TaskProcess } from "../support/task_process.ts";
 
@@ -14,7 +14,7 @@ const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 
 async function open({ path, env }: Place): Promise<Sql> {
   const url = env["DATABASE_URL"];
-  return url === undefined ? await openPglite(path) : connectPostgres(url, { max: 1, applicationName: "test" });
+  return url === undefined ? await openDataDir(path) : connectPostgres(url, { max: 1, applicationName: "test" });
 }
 
 /** Whose accounts are in a place where no server runs. */

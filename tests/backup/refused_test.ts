@@ -1,7 +1,7 @@
 /** What a restore refuses, before it changes anything; and what it does to what is there. */
 import assert from "node:assert/strict";
 import { migrate } from "../../db/migrate.ts";
-import { openPglite } from "../../db/pglite.ts";
+import { openDataDir } from "../support/database.ts";
 import { checkBackup } from "../../backup/check.ts";
 import type { Manifest } from "../../backup/manifest.ts";
 import { restoreBackup } from "../../backup/restore.ts";
@@ -37,7 +37,7 @@ async function manifestOf(backup: string, change: (manifest: Manifest) => void):
 }
 
 async function inside(dataDir: string, script: string): Promise<void> {
-  await using database = await openPglite(dataDir);
+  await using database = await openDataDir(dataDir);
   await database.script(script);
 }
 
@@ -140,7 +140,7 @@ Deno.test("A backup of an older version is brought up to date", async () => {
   const backup = `${place.path}/backup`;
   const [user, page, post] = [crypto.randomUUID(), crypto.randomUUID(), crypto.randomUUID()];
   {
-    await using old = await openPglite(source.path);
+    await using old = await openDataDir(source.path);
     await migrate(old, undefined, 5);
     await old.script(`
       insert into users (id, login, password_hash, first_name, last_name, email, page_id, created_at)
@@ -156,7 +156,7 @@ Deno.test("A backup of an older version is brought up to date", async () => {
   await inside(source.path, "drop table strange");
   await TaskProcess.done("backup", [backup], { ...env, DATA_DIR: source.path });
   await TaskProcess.done("restore", [backup], { ...env, DATA_DIR: target.path });
-  await using restored = await openPglite(target.path);
+  await using restored = await openDataDir(target.path);
   const [row] = await restored.query(
     `select (select count(*) from posts) as posts, (select count(*) from page_days) as days, (select count(*) from page_search) as found,
       (select count(*) from migrations) as migrations`,

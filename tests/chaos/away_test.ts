@@ -1,11 +1,11 @@
 /** Losing Redis or NATS costs speed only: what every route answers, and readiness. Servers of its own, which it kills. */
 import assert from "node:assert/strict";
 import { startApp } from "../support/app.ts";
+import { testServer } from "../support/database.ts";
 import { until } from "../support/seeded.ts";
 import { boundToParent, startNats, startRedis } from "../support/servers.ts";
 
-const postgres = Deno.env.get("TEST_POSTGRES_URL");
-const options = { ignore: postgres === undefined, sanitizeOps: false, sanitizeResources: false };
+const options = { ignore: !Deno.env.has("TEST_NATS_URL"), sanitizeOps: false, sanitizeResources: false };
 
 Deno.test("With Redis and NATS away every route answers every caller as ever", options, async () => {
   await using redis = await startRedis();
@@ -17,7 +17,7 @@ Deno.test("With Redis and NATS away every route answers every caller as ever", o
     cwd: new URL("../../", import.meta.url).pathname,
     env: {
       NO_COLOR: "1",
-      TEST_POSTGRES_URL: postgres!,
+      TEST_POSTGRES_URL: await testServer(),
       TEST_REDIS_URL: redis.url,
       TEST_NATS_URL: nats.url,
       TEST_KILLED: `${redis.pid} ${nats.pid}`,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { NodeProcess } from "../support/node_process.ts";
 import { type Answer, makePeople, type Person } from "../support/person.ts";
-import { freshDataDir } from "../support/pglite.ts";
+import { freshDataDir } from "../support/database.ts";
 import { until } from "../support/seeded.ts";
 
 const CI = Deno.env.get("CI") === "true";
@@ -15,7 +15,7 @@ async function smallDisk(): Promise<{ path: string } & AsyncDisposable> {
   await using template = await freshDataDir();
   const path = await Deno.makeTempDir({ prefix: "rookery-disk-" });
   await run("mount", "-t", "tmpfs", "-o", `size=${SIZE}`, "rookery-test", path);
-  await run("cp", "-R", `${template.path}/postgres`, path);
+  await run("cp", "-pR", `${template.path}/postgres`, path);
   return {
     path,
     [Symbol.asyncDispose]: async () => {

@@ -13,9 +13,7 @@ import { AppError } from "../../errors.ts";
 import { Log } from "../../log.ts";
 import { newId } from "../../security/ids.ts";
 import { until } from "../support/seeded.ts";
-import { freshDatabase } from "../support/servers.ts";
-
-const server = Deno.env.get("TEST_POSTGRES_URL");
+import { freshDatabase } from "../support/database.ts";
 
 fencingTest("A commit under an old epoch writes nothing", async ({ sql, page, owner }) => {
   const partition = partitionOf(page);
@@ -73,7 +71,7 @@ fencingTest(
     const options: PoolOptions = {
       threads: 1,
       start: async () => {
-        const thread = await startWorkerThread({ database: { url }, codeKey: new Uint8Array(32) });
+        const thread = await startWorkerThread({ databaseUrl: url, codeKey: new Uint8Array(32) });
         threads.push({ thread, die: () => {} });
         const place = threads.at(-1)!;
         return { ...thread, onDeath: (listen) => thread.onDeath(place.die = listen) };
@@ -144,9 +142,8 @@ interface Ground {
 function fencingTest(name: string, body: (ground: Ground) => Promise<void>): void {
   Deno.test({
     name,
-    ignore: server === undefined,
     fn: async () => {
-      const url = await freshDatabase(server!);
+      const url = await freshDatabase();
       await using sql = connectPostgres(url, { max: 4, applicationName: "test" });
       await migrate(sql);
       const [owner, page] = [newId(), newId()];

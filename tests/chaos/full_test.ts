@@ -7,7 +7,7 @@ import { type Seeded, seededTest, until } from "../support/seeded.ts";
 import { startNats, startPostgres, startRedis } from "../support/servers.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
 
-const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
 
 fullTest(

@@ -5,7 +5,7 @@ import { administrator, call, makePeople, type Person } from "../support/person.
 import { until } from "../support/seeded.ts";
 import { freePort, startPostgres } from "../support/servers.ts";
 
-const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull
   ? (name: string, body: () => Promise<void>) => Deno.test(name, body)
   : (name: string) => Deno.test.ignore(name, () => {});

@@ -6,7 +6,7 @@ import { LiveListener } from "../support/live_listener.ts";
 import { until } from "../support/seeded.ts";
 import { TaskProcess } from "../support/task_process.ts";
 
-const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 
 Deno.test({
   name: "What deno task admin has done, every node judges by when it ends, and sockets are closed",

@@ -7,7 +7,7 @@ import { administrator, type Answer, makePeople, type Person } from "../support/
 import { seededTest, until } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
 
-const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
 
 const slugOf = ({ body }: Answer): string => body.type.split(/[/#]/).at(-1);

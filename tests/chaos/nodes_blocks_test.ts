@@ -6,7 +6,7 @@ import { LiveListener } from "../support/live_listener.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { seededTest, until } from "../support/seeded.ts";
 
-const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
 
 /** A lease, the margins on both sides and the time of a busy machine. */

@@ -8,7 +8,7 @@ import { jpegOf } from "../support/pictures.ts";
 import { RawSocket } from "../support/raw_socket.ts";
 import { until } from "../support/seeded.ts";
 
-const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull
   ? (name: string, body: () => Promise<void>) => Deno.test(name, body)
   : (name: string) => Deno.test.ignore(name, () => {});

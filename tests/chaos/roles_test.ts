@@ -10,7 +10,7 @@ import { startS3 } from "../support/s3_server.ts";
 import { until } from "../support/seeded.ts";
 import { startNats, startPostgres, startRedis } from "../support/servers.ts";
 
-const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull
   ? (name: string, body: () => Promise<void>) => Deno.test(name, body)
   : (name: string) => Deno.test.ignore(name, () => {});

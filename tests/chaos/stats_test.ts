@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import { nothing } from "../../stats/store.ts";
-import { emptyFolder, NodeProcess, SECRET_KEY } from "../support/node_process.ts";
+import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { childrenOf } from "../support/processes.ts";
 import { seededTest, until } from "../support/seeded.ts";
@@ -12,7 +12,7 @@ import { countedPages, keptDays, statsSettled } from "../support/stats_oracle.ts
 import { StatsStorm } from "../support/stats_storm.ts";
 import { TaskProcess } from "../support/task_process.ts";
 
-const isFull = Deno.env.get("TEST_POSTGRES_URL") !== undefined;
+const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
 const ROUNDS = 4;
 const ACTS = 150;
@@ -174,15 +174,7 @@ async function killStatistics(node: NodeProcess): Promise<void> {
 }
 
 async function rebuild(node: NodeProcess): Promise<string> {
-  const url = Deno.env.get("TEST_POSTGRES_URL") === undefined ? {} : { DATABASE_URL: await databaseOf(node) };
-  const { code, output } = await TaskProcess.run("stats_rebuild", [], { DATA_DIR: node.dataDir, SECRET_KEY, ...url });
+  const { code, output } = await TaskProcess.run("stats_rebuild", [], node.settings);
   assert.equal(code, 0, output);
   return output;
-}
-
-async function databaseOf(node: NodeProcess): Promise<string> {
-  const [row] = await node.sql.query<{ name: string }>("select current_database() as name");
-  const url = new URL(Deno.env.get("TEST_POSTGRES_URL")!);
-  url.pathname = `/${row!.name}`;
-  return url.href;
 }

@@ -16,7 +16,7 @@ import { RateLimiter } from "../../routes/http/rate_limit.ts";
 import { Uploads } from "../../routes/http/uploads.ts";
 import { WaitingBodies } from "../../routes/http/waiting_bodies.ts";
 import { Secret } from "../../security/secret.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { openTestDatabase } from "../support/database.ts";
 
 const secret = new Secret("a secret for tests only, long enough");
 

@@ -5,7 +5,7 @@ import { AppError } from "../../errors.ts";
 import { Idempotency, validKey } from "../../routes/http/idempotency.ts";
 import { Secret } from "../../security/secret.ts";
 import { eventually } from "../support/app.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { openTestDatabase } from "../support/database.ts";
 
 const ASKED = { scope: "account-1", key: "key-1", bodyMac: "mac-1" };
 const ANSWER = { status: 201, location: "/api/v1/posts/1", body: '{"id":"1"}' };

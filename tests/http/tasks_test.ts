@@ -1,7 +1,7 @@
 /** The tasks that act on a running installation, as the processes they are. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { freshDataDir } from "../support/pglite.ts";
+import { freshDataDir } from "../support/database.ts";
 import { administrator, call, makePeople, type Person } from "../support/person.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { boundToParent } from "../support/servers.ts";

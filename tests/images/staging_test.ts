@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { AppError } from "../../errors.ts";
 import { Staging } from "../../images/staging.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { openTestDatabase } from "../support/database.ts";
 import { pngOf } from "../support/pictures.ts";
 
 const CHUNK = 64 * 1024;

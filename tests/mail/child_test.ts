@@ -5,7 +5,7 @@ Deno.test("The mail process ends when its standard input does", async () => {
   await using database = await openMailDatabase();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", new URL("../../workers/mail.ts", import.meta.url).href],
-    env: { SQL_SOCKET: database.socket, MAIL_PORT: "0", DATABASE_URL: "" },
+    env: { MAIL_PORT: "0", DATABASE_URL: database.url },
     stdin: "piped",
     stdout: "piped",
   }).spawn();

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { Log } from "../../log.ts";
 import { type MailServer, startMailServer } from "../../mail/server.ts";
-import { connectSqlSocket } from "../../db/socket.ts";
+import { connectPostgres } from "../../db/postgres.ts";
 import { countLetters, inbox, type MailDatabase, makeAddressee, openMailDatabase, RawSmtp } from "./support.ts";
 
 /** A server on a database of its own. */
 async function withServer(work: (all: { server: MailServer; database: MailDatabase }) => Promise<void>): Promise<void> {
   await using database = await openMailDatabase();
-  await using sql = connectSqlSocket(database.socket);
+  await using sql = connectPostgres(database.url, { max: 2 });
   for (const name of ["a", "b", "c"]) await makeAddressee(database.sql, `${name}@example.org`);
   // Refusals are what these tests cause, so they are not worth a line.
   await using server = await startMailServer(sql, { host: "127.0.0.1", port: 0, log: new Log("error") });

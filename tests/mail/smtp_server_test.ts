@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import nodemailer from "nodemailer";
 import { lettersOf } from "../../db/letters.ts";
-import { serveSql } from "../../db/socket.ts";
 import type { Sql } from "../../db/sql.ts";
 import { Log } from "../../log.ts";
 import { startMailChild } from "../../mail/child.ts";
 import { type MailServer, startMailServer } from "../../mail/server.ts";
 import { newId } from "../../security/ids.ts";
-import { openTestDatabase } from "../support/pglite.ts";
-import { inbox, makeAddressee } from "./support.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { inbox, makeAddressee, openMailDatabase } from "./support.ts";
 
 const log = new Log("error");
 
@@ -125,14 +124,12 @@ Deno.test("With the database away a letter is not taken, and may be later", asyn
 });
 
 Deno.test("The mail process comes back on its port, stays away once closed, and is told no secret of its parent", async () => {
-  await using sql = await openTestDatabase();
+  await using database = await openMailDatabase();
+  const { sql } = database;
   await makeAddressee(sql, "b@example.org");
-  const folder = await Deno.makeTempDir({ prefix: "rookery-test-" });
   Deno.env.set("ADMIN_PASSWORD", "Passw0rd!");
   try {
-    await using socket = serveSql(sql, `${folder}/socket`);
-    assert.ok(socket);
-    const child = await startMailChild({ log, port: 0, sqlSocket: `${folder}/socket` });
+    const child = await startMailChild({ log, port: 0, databaseUrl: database.url });
     const send = (messageId: string) =>
       nodemailer.createTransport(child.smtpUrl).sendMail({
         envelope: { from: "a@example.org", to: "b@example.org" },
@@ -153,7 +150,6 @@ Deno.test("The mail process comes back on its port, stays away once closed, and 
     assert.deepEqual(mailProcesses(Deno.pid), []);
   } finally {
     Deno.env.delete("ADMIN_PASSWORD");
-    await Deno.remove(folder, { recursive: true });
   }
 });
 
@@ -161,7 +157,7 @@ Deno.test("A parent killed by SIGKILL leaves no mail process", async () => {
   const program = `
     import { startMailChild } from ${JSON.stringify(new URL("../../mail/child.ts", import.meta.url).href)};
     import { Log } from ${JSON.stringify(new URL("../../log.ts", import.meta.url).href)};
-    await startMailChild({ log: new Log("error"), port: 0, sqlSocket: "/nowhere" });
+    await startMailChild({ log: new Log("error"), port: 0, databaseUrl: "postgres://nobody@localhost/none?host=%2Fnowhere" });
     console.log("up");
     setInterval(() => {}, 1000);`;
   const file = await Deno.makeTempFile({ suffix: ".ts" });

@@ -1,29 +1,20 @@
 import { type Letter, lettersOf } from "../../db/letters.ts";
-import { serveSql, socketPath } from "../../db/socket.ts";
+import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../security/ids.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { freshDatabase } from "../support/database.ts";
 
 export interface MailDatabase extends AsyncDisposable {
   sql: Sql;
   /** Where a child process reaches it. */
-  socket: string;
+  url: string;
 }
 
-/** An embedded database with all tables, served to children. */
+/** A database with all tables. */
 export async function openMailDatabase(): Promise<MailDatabase> {
-  const folder = await Deno.makeTempDir({ prefix: "rookery-mail-" });
-  const sql = await openTestDatabase();
-  const server = serveSql(sql, `${folder}/socket`);
-  return {
-    sql,
-    socket: await socketPath(folder),
-    async [Symbol.asyncDispose]() {
-      await server[Symbol.asyncDispose]();
-      await sql[Symbol.asyncDispose]();
-      await Deno.remove(folder, { recursive: true });
-    },
-  };
+  const url = await freshDatabase();
+  const sql = connectPostgres(url, { max: 4, applicationName: "test" });
+  return { sql, url, [Symbol.asyncDispose]: () => sql[Symbol.asyncDispose]() };
 }
 
 /** An account that has proven this address, as far as the mail server looks. Its id. */

@@ -3,7 +3,7 @@ import { Committer, Fenced } from "../../actors/runtime/commit.ts";
 import type { Sql } from "../../db/sql.ts";
 import { setRole } from "../../db/moderation.ts";
 import { commitStatements } from "../support/commits.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { openTestDatabase } from "../support/database.ts";
 
 async function withDatabase(test: (sql: Sql) => Promise<void>): Promise<void> {
   await using sql = await openTestDatabase();

@@ -4,7 +4,7 @@ import type { Sql } from "../../db/sql.ts";
 import { Log } from "../../log.ts";
 import { newId } from "../../security/ids.ts";
 import { type JobKind, JobParked, JobRunner } from "../../workers/job_runner.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { openTestDatabase } from "../support/database.ts";
 import { until } from "../support/seeded.ts";
 
 const quiet = new class extends Log {

@@ -11,7 +11,7 @@ import {
 } from "../../db/jobs.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../security/ids.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { openTestDatabase } from "../support/database.ts";
 
 async function withJob(test: (sql: Sql, id: string) => Promise<void>): Promise<void> {
   await using sql = await openTestDatabase();

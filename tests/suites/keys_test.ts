@@ -3,7 +3,7 @@ import { Log } from "../../log.ts";
 import { Keys } from "../../security/keys.ts";
 import { Secret } from "../../security/secret.ts";
 import { Tokens } from "../../security/tokens.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { openTestDatabase } from "../support/database.ts";
 
 const log = new Log("error");
 const secret = new Secret("a".repeat(32));

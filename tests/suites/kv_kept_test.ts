@@ -4,7 +4,7 @@ import { deletePairs, readPairs, sweepPairs, writePairs } from "../../db/kv.ts";
 import type { Sql } from "../../db/sql.ts";
 import { KeptPairs } from "../../kv/kept.ts";
 import { newId } from "../../security/ids.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { openTestDatabase } from "../support/database.ts";
 import { Seeded } from "../support/seeded.ts";
 
 const OPTIONS = { mostBytes: 1_000_000, versions: false };

@@ -1,17 +1,12 @@
 /**
- * Statements that take a list stay fast when the tables grow after they were planned: without an analyse between, as an embedded database
- * gets one every ten minutes. Those whose plan is kept are judged by the plan of a nearly empty database; the rest are planned each time.
+ * Statements that take a list stay fast when the tables grow after they were planned: without an analyse between. Those whose plan is kept are judged by the plan of a nearly empty database; the rest are planned each time.
  */
 import assert from "node:assert/strict";
 import { deletePairs, insertPairs, readPairs, SHARED_SPACE, writeIfVersion, writePairs } from "../../db/kv.ts";
 import { fillWorld } from "../../bench/world.ts";
-import { migrate } from "../../db/migrate.ts";
-import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import { commitStatements } from "../support/commits.ts";
-import { eventually } from "../support/app.ts";
-import { openTestDatabase } from "../support/pglite.ts";
-import { freshDatabase } from "../support/servers.ts";
+import { openTestDatabase } from "../support/database.ts";
 
 /** Of so many rows, so many are asked for. */
 const ROWS = 50_000;
@@ -25,89 +20,58 @@ const RARE = /^(user\.(block|set_role|delete)|page\.delete): /;
 /** Files that may name a kept list, each of whose statements is tried below. */
 const KEEPERS = ["actors/runtime/commit.ts", "db/kv.ts"];
 
-const databases: Record<string, () => Promise<Sql>> = { PGlite: () => openTestDatabase() };
-const postgres = Deno.env.get("TEST_POSTGRES_URL");
-if (postgres) {
-  databases["Postgres"] = async () => {
-    const sql = connectPostgres(await freshDatabase(postgres), { max: 1, byIndex: true });
-    await migrate(sql);
-    return sql;
-  };
-}
+const open = () => openTestDatabase({ max: 1, byIndex: true });
 
-for (const [name, open] of Object.entries(databases)) {
-  Deno.test(`${name}: A statement with a list is planned for that list, whatever name it has`, async () => {
-    await using sql = await open();
-    await sql.script(
-      'create table things (id int primary key, word text collate "C" not null); create index on things (word)',
-    );
-    const ask = (words: readonly string[]) =>
-      sql.query("select id from things where word = any($1::text[])", [words], "things.by_word");
-    await sql.query("insert into things values (-1, 'a'), (-2, 'b')");
-    await sql.query("analyze things");
-    for (let i = 0; i < 7; i++) assert.equal((await ask(["a", "b"])).length, 2);
-    await sql.query(`insert into things select i, 'word ' || i from generate_series(1, ${ROWS}) i`);
-    const words = Array.from({ length: LISTED }, (_, i) => `word ${i + 1}`);
-    assert.equal((await soon("the question", () => ask(words))).length, LISTED);
-    assert.deepEqual(
-      await sql.query("select name from pg_prepared_statements where name = 'things.by_word'"),
-      [],
-      "nothing is kept",
-    );
-  });
-
-  Deno.test(`${name}: Every commit goes by the indexes of tables that have grown, though the database was analysed empty`, async () => {
-    await using sql = await open();
-    await sql.query("vacuum (analyze)");
-    await fillWorld(sql, { people: 2_000, posts: ROWS, follows: 20, readers: 10 });
-    const statements = (await commitStatements()).flatMap((commit) => [commit, commit.receipted ?? []].flat());
-    assert.ok(statements.length >= 40, `${statements.length} statements were found`);
-    await sql.query("set plan_cache_mode = force_generic_plan");
-    const slow: string[] = [];
-    for (const [i, { name, text }] of statements.entries()) {
-      await sql.query(`prepare commit_${i} as ${text}`);
-      const [row] = await sql.query<{ "QUERY PLAN": { Plan: Node }[] }>(
-        `explain (format json) execute commit_${i} ('[]', '{}')`,
-      );
-      slow.push(...wholeScans(row!["QUERY PLAN"][0]!.Plan).map((scan) => `${name}: ${scan}`));
-    }
-    assert.deepEqual(slow.filter((scan) => !RARE.test(scan)), []);
-  });
-
-  Deno.test(`${name}: Ten thousand pairs are read and written soon in a space that was nearly empty`, async () => {
-    await using sql = await open();
-    const few = ["a", "b"];
-    await insertPairs(sql, [batch(few)]);
-    await sql.query("vacuum (analyze)");
-    // A kept plan is one for any list from the sixth time on.
-    for (let i = 0; i < 7; i++) await everyStatement(sql, few, `few ${i}`);
-    await sql.query(
-      `insert into kv (space, key, value, version)
-      select '${SHARED_SPACE}'::uuid, 'key ' || i, '1', 1 from generate_series(1, ${ROWS}) i`,
-    );
-    await everyStatement(sql, Array.from({ length: LISTED }, (_, i) => `key ${i + 1}`), "many");
-  });
-}
-
-Deno.test("PGlite: A kept plan is made again within seconds from what its tables hold by now", async () => {
-  await using sql = await openTestDatabase();
-  await sql.script('create table things (word text collate "C" primary key)');
-  await sql.query("vacuum (analyze) things");
-  const ask = () =>
-    sql.query<{ "QUERY PLAN": { Plan: Node }[] }>(
-      "explain (format json) execute kept ('[]')",
-    );
-  await sql.query("set plan_cache_mode = force_generic_plan");
-  await sql.query(
-    "prepare kept as select s.word from json_to_recordset($1::json) t (word text) join things s on s.word = t.word",
+Deno.test("A statement with a list is planned for that list, whatever name it has", async () => {
+  await using sql = await open();
+  await sql.script(
+    'create table things (id int primary key, word text collate "C" not null); create index on things (word)',
   );
-  await ask();
-  await sql.query(`insert into things select 'word ' || i from generate_series(1, ${ROWS}) i`);
-  await eventually(async () => {
-    // Whoever asks under a name has plans that are made again.
-    await sql.query("select 1", [], "anything");
-    return JSON.stringify(await ask()).includes("Index Cond") || undefined;
-  }, "a plan by the index");
+  const ask = (words: readonly string[]) =>
+    sql.query("select id from things where word = any($1::text[])", [words], "things.by_word");
+  await sql.query("insert into things values (-1, 'a'), (-2, 'b')");
+  await sql.query("analyze things");
+  for (let i = 0; i < 7; i++) assert.equal((await ask(["a", "b"])).length, 2);
+  await sql.query(`insert into things select i, 'word ' || i from generate_series(1, ${ROWS}) i`);
+  const words = Array.from({ length: LISTED }, (_, i) => `word ${i + 1}`);
+  assert.equal((await soon("the question", () => ask(words))).length, LISTED);
+  assert.deepEqual(
+    await sql.query("select name from pg_prepared_statements where name = 'things.by_word'"),
+    [],
+    "nothing is kept",
+  );
+});
+
+Deno.test("Every commit goes by the indexes of tables that have grown, though the database was analysed empty", async () => {
+  await using sql = await open();
+  await sql.query("vacuum (analyze)");
+  await fillWorld(sql, { people: 2_000, posts: ROWS, follows: 20, readers: 10 });
+  const statements = (await commitStatements()).flatMap((commit) => [commit, commit.receipted ?? []].flat());
+  assert.ok(statements.length >= 40, `${statements.length} statements were found`);
+  await sql.query("set plan_cache_mode = force_generic_plan");
+  const slow: string[] = [];
+  for (const [i, { name, text }] of statements.entries()) {
+    await sql.query(`prepare commit_${i} as ${text}`);
+    const [row] = await sql.query<{ "QUERY PLAN": { Plan: Node }[] }>(
+      `explain (format json) execute commit_${i} ('[]', '{}')`,
+    );
+    slow.push(...wholeScans(row!["QUERY PLAN"][0]!.Plan).map((scan) => `${name}: ${scan}`));
+  }
+  assert.deepEqual(slow.filter((scan) => !RARE.test(scan)), []);
+});
+
+Deno.test("Ten thousand pairs are read and written soon in a space that was nearly empty", async () => {
+  await using sql = await open();
+  const few = ["a", "b"];
+  await insertPairs(sql, [batch(few)]);
+  await sql.query("vacuum (analyze)");
+  // A kept plan is one for any list from the sixth time on.
+  for (let i = 0; i < 7; i++) await everyStatement(sql, few, `few ${i}`);
+  await sql.query(
+    `insert into kv (space, key, value, version)
+    select '${SHARED_SPACE}'::uuid, 'key ' || i, '1', 1 from generate_series(1, ${ROWS}) i`,
+  );
+  await everyStatement(sql, Array.from({ length: LISTED }, (_, i) => `key ${i + 1}`), "many");
 });
 
 Deno.test("A plan is kept for lists only where these tests look at it", async () => {

@@ -18,7 +18,7 @@ import { Lease, LEASE_MS, MARGIN_MS } from "../../live/lease.ts";
 import { Membership } from "../../live/membership.ts";
 import { Log } from "../../log.ts";
 import { newId } from "../../security/ids.ts";
-import { DRIVERS, ModerationWorld } from "../support/moderation_world.ts";
+import { ModerationWorld } from "../support/moderation_world.ts";
 import { until } from "../support/seeded.ts";
 
 const quiet = new class extends Log {
@@ -27,68 +27,63 @@ const quiet = new class extends Log {
 
 const hear = (sql: Sql, id: string, mark: number) => nodesToHear(sql, { id, mark, marginMs: 0 });
 
-/** One of each driver for the file. */
-const databases = new Map<string, ModerationWorld>();
+/** One for the file. */
+let world: ModerationWorld;
 Deno.test.beforeAll(async () => {
-  for (const [driver, open] of DRIVERS) databases.set(driver, await ModerationWorld.open(open));
+  world = await ModerationWorld.open();
 });
-Deno.test.afterAll(async () => {
-  for (const world of databases.values()) await world[Symbol.asyncDispose]();
-});
+Deno.test.afterAll(() => world[Symbol.asyncDispose]());
 
 /** On a database without nodes. */
-async function onDatabase(driver: string, run: (world: ModerationWorld) => Promise<void>): Promise<void> {
-  const world = databases.get(driver)!;
+async function onDatabase(run: (world: ModerationWorld) => Promise<void>): Promise<void> {
   await world.sql.query("delete from nodes");
   await run(world);
 }
 
-for (const [driver] of DRIVERS) {
-  const test = (name: string, run: (sql: Sql, world: ModerationWorld) => Promise<void>) =>
-    Deno.test(`${driver}: ${name}`, () => onDatabase(driver, (world) => run(world.sql, world)));
+const test = (name: string, run: (sql: Sql, world: ModerationWorld) => Promise<void>) =>
+  Deno.test(name, () => onDatabase((world) => run(world.sql, world)));
 
-  test("acknowledgements are numbered, the first one after a node that has told of none", async (sql) => {
-    const id = newId();
-    assert.ok(await renewLease(sql, { id, leaseMs: 60_000, told: 0 }) > 0, "it owes from the beginning");
-    const mark = await nextAcknowledgement(sql);
-    assert.ok(mark > 0);
-    assert.equal(await nextAcknowledgement(sql), mark + 1);
-    assert.equal(await lastAcknowledgement(sql), mark + 1);
-    assert.equal(await renewLease(sql, { id, leaseMs: 60_000, told: 0 }), mark + 1);
-  });
+test("acknowledgements are numbered, the first one after a node that has told of none", async (sql) => {
+  const id = newId();
+  assert.ok(await renewLease(sql, { id, leaseMs: 60_000, told: 0 }) > 0, "it owes from the beginning");
+  const mark = await nextAcknowledgement(sql);
+  assert.ok(mark > 0);
+  assert.equal(await nextAcknowledgement(sql), mark + 1);
+  assert.equal(await lastAcknowledgement(sql), mark + 1);
+  assert.equal(await renewLease(sql, { id, leaseMs: 60_000, told: 0 }), mark + 1);
+});
 
-  test("those are to hear whose lease holds and who have not told, but the one that asks", async (sql) => {
-    const [asking, live, dead, told] = [newId(), newId(), newId(), newId()];
-    const mark = await nextAcknowledgement(sql);
-    for (const id of [asking, live]) await renewLease(sql, { id, leaseMs: 60_000, told: mark - 1 });
-    await renewLease(sql, { id: dead, leaseMs: -1_000, told: 0 });
-    await renewLease(sql, { id: told, leaseMs: 60_000, told: mark });
-    assert.deepEqual(await hear(sql, asking, mark), [live]);
-    assert.deepEqual((await nodesToHear(sql, { id: asking, mark, marginMs: 5_000 })).sort(), [live, dead].sort());
-    await renewLease(sql, { id: live, leaseMs: 60_000, told: mark });
-    assert.deepEqual(await hear(sql, asking, mark), []);
-    assert.deepEqual((await hear(sql, asking, mark + 1)).sort(), [live, told].sort());
-    await leave(sql, live);
-    assert.deepEqual(await hear(sql, asking, mark + 1), [told]);
-  });
+test("those are to hear whose lease holds and who have not told, but the one that asks", async (sql) => {
+  const [asking, live, dead, told] = [newId(), newId(), newId(), newId()];
+  const mark = await nextAcknowledgement(sql);
+  for (const id of [asking, live]) await renewLease(sql, { id, leaseMs: 60_000, told: mark - 1 });
+  await renewLease(sql, { id: dead, leaseMs: -1_000, told: 0 });
+  await renewLease(sql, { id: told, leaseMs: 60_000, told: mark });
+  assert.deepEqual(await hear(sql, asking, mark), [live]);
+  assert.deepEqual((await nodesToHear(sql, { id: asking, mark, marginMs: 5_000 })).sort(), [live, dead].sort());
+  await renewLease(sql, { id: live, leaseMs: 60_000, told: mark });
+  assert.deepEqual(await hear(sql, asking, mark), []);
+  assert.deepEqual((await hear(sql, asking, mark + 1)).sort(), [live, told].sort());
+  await leave(sql, live);
+  assert.deepEqual(await hear(sql, asking, mark + 1), [told]);
+});
 
-  test("what a node that is long dead left behind is forgotten", async (sql) => {
-    await renewLease(sql, { id: newId(), leaseMs: -2 * 3_600_000, told: 0 });
-    await renewLease(sql, { id: newId(), leaseMs: -1_000, told: 0 });
-    await forgetNodes(sql);
-    const rows = await sql.query("select from nodes");
-    assert.equal(rows.length, 1);
-  });
+test("what a node that is long dead left behind is forgotten", async (sql) => {
+  await renewLease(sql, { id: newId(), leaseMs: -2 * 3_600_000, told: 0 });
+  await renewLease(sql, { id: newId(), leaseMs: -1_000, told: 0 });
+  await forgetNodes(sql);
+  const rows = await sql.query("select from nodes");
+  assert.equal(rows.length, 1);
+});
 
-  test("accounts are read at once as they are read one by one", async (sql, world) => {
-    const [ada, bob] = [await world.account("ada", "moderator"), await world.account("bob")];
-    await sql.query("update users set blocked_until = 'infinity', blocked_reason = 'a test' where id = $1", [bob.id]);
-    const facets = await userFacets(sql, [ada.id, bob.id, newId()]);
-    assert.deepEqual([...facets.keys()].sort(), [ada.id, bob.id].sort());
-    for (const { id } of [ada, bob]) assert.deepEqual(facets.get(id), await userFacet(sql, id));
-    assert.deepEqual([facets.get(ada.id)!.role, facets.get(bob.id)!.blocked_until], ["moderator", "infinity"]);
-  });
-}
+test("accounts are read at once as they are read one by one", async (sql, world) => {
+  const [ada, bob] = [await world.account("ada", "moderator"), await world.account("bob")];
+  await sql.query("update users set blocked_until = 'infinity', blocked_reason = 'a test' where id = $1", [bob.id]);
+  const facets = await userFacets(sql, [ada.id, bob.id, newId()]);
+  assert.deepEqual([...facets.keys()].sort(), [ada.id, bob.id].sort());
+  for (const { id } of [ada, bob]) assert.deepEqual(facets.get(id), await userFacet(sql, id));
+  assert.deepEqual([facets.get(ada.id)!.role, facets.get(bob.id)!.blocked_until], ["moderator", "infinity"]);
+});
 
 /** A node without sockets that keeps what it was told to do. */
 class Node implements AsyncDisposable {
@@ -123,7 +118,7 @@ class Node implements AsyncDisposable {
   }
 }
 
-const nodeTest = (run: (sql: Sql) => Promise<void>) => onDatabase(DRIVERS[0]![0], ({ sql }) => run(sql));
+const nodeTest = (run: (sql: Sql) => Promise<void>) => onDatabase(({ sql }) => run(sql));
 
 const toldOf = async (sql: Sql, id: string) =>
   (await sql.query<{ told: number }>("select told from nodes where id = $1", [id]))[0]?.told;

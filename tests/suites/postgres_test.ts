@@ -4,11 +4,11 @@ import { type Sql, SqlError } from "../../db/sql.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { until } from "../support/seeded.ts";
-import { freePort, freshDatabase, startPostgres } from "../support/servers.ts";
+import { freshDatabase, testServer } from "../support/database.ts";
+import { freePort, startPostgres } from "../support/servers.ts";
 
-const url = Deno.env.get("TEST_POSTGRES_URL");
 // Sockets and timers of `pg` outlive the statement that made them.
-const options = { ignore: !url, sanitizeOps: false, sanitizeResources: false };
+const options = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test("Postgres out of reach makes statements unavailable", async () => {
   await using sql = connectPostgres(`postgres://nobody@127.0.0.1:${await freePort()}/none`, { max: 2 });
@@ -19,7 +19,6 @@ Deno.test("Postgres out of reach makes statements unavailable", async () => {
 Deno.test({
   name: "Postgres that does not answer makes statements unavailable after three seconds",
   ...options,
-  ignore: false,
   fn: async () => {
     const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     await using sql = connectPostgres(`postgres://nobody@127.0.0.1:${silent.addr.port}/none`, { max: 1 });
@@ -34,7 +33,7 @@ Deno.test({
   name: "What actors do to nearly empty tables is planned by index, as it will be done to full ones",
   ...options,
   fn: async () => {
-    const DATABASE_URL = await freshDatabase(url!);
+    const DATABASE_URL = await freshDatabase();
     await using node = await NodeProcess.on(await emptyFolder(), { DATABASE_URL });
     const [ann] = await makePeople(node, 1) as [Person];
     const { id } = await ann.post("liked again and again");
@@ -56,8 +55,8 @@ Deno.test({
   name: "Postgres statements are lost with their connection, and the next ones get another",
   ...options,
   fn: async () => {
-    await using sql = connectPostgres(await freshDatabase(url!), { max: 4, applicationName: "victim" });
-    await using other = connectPostgres(url!, { max: 1 });
+    await using sql = connectPostgres(await freshDatabase(), { max: 4, applicationName: "victim" });
+    await using other = connectPostgres(await testServer(), { max: 1 });
     for (let round = 0; round < 3; round++) {
       const running = Array.from({ length: 3 }, () => kindOf(sql.query("select pg_sleep(20)")));
       await waitFor(other, "select 1 from pg_stat_activity where application_name = 'victim' and state = 'active'", 3);
@@ -76,7 +75,7 @@ Deno.test({
   name: "Postgres statements that follow each other keep a connection from nobody who waits for it",
   ...options,
   fn: async () => {
-    await using sql = connectPostgres(url!, { max: 1 });
+    await using sql = connectPostgres(await testServer(), { max: 1 });
     let following = true;
     const chain = (async () => {
       let length = 0;
@@ -97,7 +96,7 @@ Deno.test({
   name: "Postgres statements that wait for each other in a circle all succeed",
   ...options,
   fn: async () => {
-    await using sql = connectPostgres(await freshDatabase(url!), { max: 4 });
+    await using sql = connectPostgres(await freshDatabase(), { max: 4 });
     await sql.script("create table t (id int primary key, n int not null default 0); insert into t values (1), (2)");
     const both = (first: number, second: number) =>
       sql.query(
@@ -116,7 +115,7 @@ Deno.test({
   name: "Postgres cancels a statement over its time, and the connection stays",
   ...options,
   fn: async () => {
-    await using sql = connectPostgres(url!, { max: 1, statementTimeoutMs: 100 });
+    await using sql = connectPostgres(await testServer(), { max: 1, statementTimeoutMs: 100 });
     const [before] = await sql.query("select pg_backend_pid() as pid");
     const error = await sql.query("select pg_sleep(5)").catch((error) => error);
     assert.deepEqual([error.kind, error.code], ["fault", "57014"]);

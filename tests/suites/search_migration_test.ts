@@ -5,15 +5,12 @@ import { connectPostgres } from "../../db/postgres.ts";
 import { SEARCH_STATEMENTS } from "../../db/search_statement.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../security/ids.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { databaseOn, freshDatabase, openTestDatabase, testServer } from "../support/database.ts";
 import { addPage, addPerson, namesFound } from "../support/search_town.ts";
-import { freshDatabase } from "../support/servers.ts";
 
 const MIGRATIONS = new URL("../../db/migrations/", import.meta.url);
-const postgres = Deno.env.get("TEST_POSTGRES_URL");
 /** Connections of `pg` close a moment after the test. */
 const loose = { sanitizeOps: false, sanitizeResources: false };
-const onPostgres = { ignore: !postgres, ...loose };
 
 Deno.test({
   name: "Search finds what was there before it, with its followers",
@@ -40,9 +37,9 @@ Deno.test({
 
 Deno.test({
   name: "Search needs no superuser, only the owner of the database",
-  ...onPostgres,
+  ...loose,
   fn: async () => {
-    const url = new URL(await freshDatabase(postgres!));
+    const url = new URL(await freshDatabase({ migrated: false }));
     const owner = `owner_${crypto.randomUUID().slice(0, 8)}`;
     await administer(`create role ${owner} login`, `alter database ${url.pathname.slice(1)} owner to ${owner}`);
     url.username = owner;
@@ -55,13 +52,11 @@ Deno.test({
 
 Deno.test({
   name: "Search knows Cyrillic in a database whose locale knows none",
-  ...onPostgres,
+  ...loose,
   fn: async () => {
     const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
     await administer(`create database ${name} template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C'`);
-    const url = new URL(postgres!);
-    url.pathname = `/${name}`;
-    await using sql = connectPostgres(url.href, { max: 1 });
+    await using sql = connectPostgres(databaseOn(await testServer(), name), { max: 1 });
     await migrate(sql);
     const viewer = await addPerson(sql, { login: "viewer" });
     await addPage(sql, viewer, { handle: "ezhi", name: "ЁЖИКИ в Тумане", tags: ["звери"] });
@@ -73,10 +68,9 @@ Deno.test({
 
 Deno.test({
   name: "New words in any order, by any number at once, never wait for each other in a circle",
-  ...onPostgres,
+  ...loose,
   fn: async () => {
-    await using sql = connectPostgres(await freshDatabase(postgres!), { max: 8 });
-    await migrate(sql);
+    await using sql = await openTestDatabase({ max: 8 });
     const owner = await addPerson(sql, { login: "owner" });
     for (let round = 0; round < 12; round++) {
       const words = Array.from({ length: 30 }, (_, i) => `b${round}c${i}`);
@@ -96,10 +90,9 @@ Deno.test({
 
 Deno.test({
   name: "Search reads no whole table",
-  ...onPostgres,
+  ...loose,
   fn: async () => {
-    await using sql = connectPostgres(await freshDatabase(postgres!), { max: 1 });
-    await migrate(sql);
+    await using sql = await openTestDatabase({ max: 1 });
     const viewer = await addPerson(sql, { login: "viewer" });
     await sql.query(
       `insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, page_id, created_at)
@@ -131,7 +124,7 @@ async function explained(sql: Sql, text: string, params: Parameters<Sql["query"]
 }
 
 async function administer(...statements: string[]): Promise<void> {
-  const client = new pg.Client({ connectionString: postgres! });
+  const client = new pg.Client({ connectionString: await testServer() });
   await client.connect();
   try {
     for (const statement of statements) await client.query(statement);

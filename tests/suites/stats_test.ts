@@ -6,32 +6,17 @@ import { Stats } from "../../actors/stats.ts";
 import { forgetEvents, sequencerState } from "../../db/events.ts";
 import { migrate } from "../../db/migrate.ts";
 import { foldEvents, recountDays } from "../../db/page_days.ts";
-import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import { Log } from "../../log.ts";
 import { NUMBERS, type Numbers } from "../../stats/numbers.ts";
 import { rebuild } from "../../stats/rebuild.ts";
 import { nothing, StatsStore } from "../../stats/store.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { openTestDatabase } from "../support/database.ts";
 import { type Seeded, seededTest, until } from "../support/seeded.ts";
-import { freshDatabase } from "../support/servers.ts";
 
 const log = new Log("error");
 const PAGES = Array.from({ length: 4 }, () => crypto.randomUUID());
 const ROUNDS = 60;
-
-interface Database {
-  name: string;
-  open: () => Promise<Sql>;
-}
-
-const postgres = Deno.env.get("TEST_POSTGRES_URL");
-const DATABASES: Database[] = [
-  { name: "PGlite", open: openTestDatabase },
-  ...postgres
-    ? [{ name: "Postgres", open: async () => connectPostgres(await freshDatabase(postgres), { max: 4 }) }]
-    : [],
-];
 
 /** A history as it is made, and what it comes to. */
 class History {
@@ -113,156 +98,154 @@ async function compare(store: StatsStore, history: History, when: string): Promi
   }
 }
 
-for (const { name, open } of DATABASES) {
-  for (const besideLedger of [true, false]) {
-    const where = besideLedger ? "read where they lie" : "brought by the bus";
-    seededTest(
-      `${name}: events ${where}, lost, repeated, mixed up, two processes at it: each counts once`,
-      async (random) => {
-        await using sql = await open();
-        const store = await prepare(sql, besideLedger);
-        const { epoch } = await sequencerState(sql);
-        await using bus = new LocalBus({ retryMs: 10 });
-        const history = new History(random, sql);
-        const begin = () => new Stats({ store, ledger: sql, bus, log });
-        let [one, two] = [begin(), begin()];
-        const held: SequencedEvent[][] = [];
-        for (let round = 0; round < ROUNDS; round++) {
-          held.push(await history.go());
-          while (held.length > 0 && random.chance(0.7)) {
-            const [batch] = held.splice(random.whole(0, held.length - 1), 1);
-            const told = JSON.stringify({ epoch: random.chance(0.9) ? epoch : crypto.randomUUID(), events: batch });
-            if (random.chance(0.15)) continue;
-            await bus.append("events", crypto.randomUUID(), told);
-            if (random.chance(0.3)) await bus.append("events", crypto.randomUUID(), told);
-          }
-          if (random.chance(0.1)) {
-            await two[Symbol.asyncDispose]();
-            two = begin();
-          }
-          if (random.chance(0.1)) await sql.script("delete from stats.position; delete from stats.days");
-          if (random.chance(0.2)) await foldEvents(sql, random.whole(1, 30));
-          if (round % 20 === 19) {
-            await settled(sql, store);
-            await compare(store, history, `after round ${round}`);
-          }
+for (const besideLedger of [true, false]) {
+  const where = besideLedger ? "read where they lie" : "brought by the bus";
+  seededTest(
+    `events ${where}, lost, repeated, mixed up, two processes at it: each counts once`,
+    async (random) => {
+      await using sql = await openTestDatabase();
+      const store = await prepare(sql, besideLedger);
+      const { epoch } = await sequencerState(sql);
+      await using bus = new LocalBus({ retryMs: 10 });
+      const history = new History(random, sql);
+      const begin = () => new Stats({ store, ledger: sql, bus, log });
+      let [one, two] = [begin(), begin()];
+      const held: SequencedEvent[][] = [];
+      for (let round = 0; round < ROUNDS; round++) {
+        held.push(await history.go());
+        while (held.length > 0 && random.chance(0.7)) {
+          const [batch] = held.splice(random.whole(0, held.length - 1), 1);
+          const told = JSON.stringify({ epoch: random.chance(0.9) ? epoch : crypto.randomUUID(), events: batch });
+          if (random.chance(0.15)) continue;
+          await bus.append("events", crypto.randomUUID(), told);
+          if (random.chance(0.3)) await bus.append("events", crypto.randomUUID(), told);
         }
-        await one[Symbol.asyncDispose]();
-        await two[Symbol.asyncDispose]();
+        if (random.chance(0.1)) {
+          await two[Symbol.asyncDispose]();
+          two = begin();
+        }
+        if (random.chance(0.1)) await sql.script("delete from stats.position; delete from stats.days");
+        if (random.chance(0.2)) await foldEvents(sql, random.whole(1, 30));
+        if (round % 20 === 19) {
+          await settled(sql, store);
+          await compare(store, history, `after round ${round}`);
+        }
+      }
+      await one[Symbol.asyncDispose]();
+      await two[Symbol.asyncDispose]();
 
-        // Stopped for so long that the ledger has forgotten what comes next.
-        for (let i = 0; i < 10; i++) await history.go();
-        while (await foldEvents(sql, 7) === 7);
-        await sql.query(
-          "insert into consumers (name, seq) select 'notifications', seq from sequencer on conflict (name) do update set seq = excluded.seq",
-        );
-        while (await forgetEvents(sql, 1, 100) > 0);
-        assert.deepEqual(await sql.query("select 1 from events"), []);
-        await history.go();
-        one = begin();
-        await settled(sql, store);
-        await compare(store, history, "after a long stop");
-        await one[Symbol.asyncDispose]();
-      },
-    );
-  }
-
-  Deno.test(`${name}: a message of another history is nothing, and another history makes the numbers anew`, async () => {
-    await using sql = await open();
-    const store = await prepare(sql);
-    await using bus = new LocalBus({ retryMs: 10 });
-    const { epoch } = await sequencerState(sql);
-    const page = PAGES[0]!;
-    const event: SequencedEvent = {
-      seq: 1,
-      kind: "post.created",
-      page_id: page,
-      post_id: null,
-      user_id: null,
-      data: { counts: { posts: 1 } },
-      at: "2026-03-01T10:00:00Z",
-    };
-    await using _stats = new Stats({ store, ledger: sql, bus, log });
-    await settled(sql, store);
-    await bus.append("events", "1", JSON.stringify({ epoch: crypto.randomUUID(), events: [event] }));
-    await bus.append("events", "2", JSON.stringify({ epoch, events: [{ ...event, seq: 3 }] }));
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const posts = async () => (await store.changes(page, "2026-03-01", "2026-03-01")).days.get("2026-03-01")?.posts;
-    assert.equal(await posts(), undefined);
-    await bus.append("events", "3", JSON.stringify({ epoch, events: [event] }));
-    await until("it is taken in", async () => await posts() === 1);
-    // The ledger knows nothing of it: this is what a restore looks like.
-    await until("the numbers are those of the ledger", async () => await posts() === undefined);
-    await sql.query("update sequencer set epoch = gen_random_uuid()");
-    await settled(sql, store);
-  });
-
-  Deno.test(`${name}: a rebuild shows the old numbers until it has the new ones, and fails where the days moved`, async () => {
-    await using sql = await open();
-    const store = await prepare(sql);
-    const page = PAGES[0]!;
-    await sql.query(
-      "insert into page_days (page_id, day, posts) select $1, date '2026-01-01' + i, 1 from generate_series(0, 9) i",
-      [page],
-    );
-    await rebuild(store, sql);
-    const total = async () => (await store.changes(page, "2027-01-01", "2027-01-01")).before.posts;
-    assert.equal(await total(), 10);
-    const build = crypto.randomUUID();
-    await store.prepare(build, [{ ...nothing(), page_id: page, day: "2026-01-01", posts: 3 }]);
-    assert.equal(await total(), 10, "what is put aside is not shown");
-    const moving: Sql = Object.assign(Object.create(sql) as Sql, {
-      query: async (text: string, params?: [], label?: string) => {
-        const rows = await sql.query(text, params, label);
-        // The hold ran out, and somebody folded.
-        if (label === "page_days.after") await sql.query("update consumers set seq = seq + 1 where name = 'page_days'");
-        return rows;
-      },
-    });
-    await assert.rejects(rebuild(store, moving), /moved while they were copied/);
-    assert.equal(await total(), 10);
-  });
-
-  Deno.test(`${name}: of two that make the numbers anew the slower one sets nothing back`, async () => {
-    await using sql = await open();
-    const store = await prepare(sql);
-    await sql.query("insert into page_days (page_id, day, posts) values ($1, '2026-01-01', 1)", [PAGES[0]!]);
-    const total = async () => (await store.changes(PAGES[0]!, "2027-01-01", "2027-01-01")).before.posts;
-    const first = await rebuild(store, sql, "nowhere");
-    const now = { ...first, seq: first.seq + 1 };
-    const more: SequencedEvent = {
-      ...{ seq: now.seq, kind: "post.created", page_id: PAGES[0]!, post_id: null, user_id: null },
-      ...{ data: { counts: { posts: 1 } }, at: "2026-01-01T10:00:00Z" },
-    };
-    assert.ok(await store.apply(first, [more]));
-    for (const instead of ["nowhere", first] as const) {
-      await rebuild(store, sql, instead);
-      assert.deepEqual([await store.position(), await total()], [now, 2]);
-    }
-    assert.deepEqual(await sql.query("select 1 from stats.building"), []);
-    await rebuild(store, sql, now);
-    assert.deepEqual([await store.position(), await total()], [first, 1]);
-    await store.apply(first, [more]);
-    await rebuild(store, sql);
-    assert.deepEqual([await store.position(), await total()], [first, 1], "told to, it is done whatever was there");
-  });
-
-  Deno.test(`${name}: while the days are held, no event is folded into them`, async () => {
-    await using sql = await open();
-    await prepare(sql);
-    await sql.script(
-      `insert into events (seq, kind, page_id, data, at) values (1, 'post.created', '${
-        PAGES[0]
-      }', '{"counts": {"posts": 1}}', now());
-      update sequencer set seq = 1; update consumers set held_until = now() + interval '1 hour' where name = 'page_days'`,
-    );
-    assert.equal(await foldEvents(sql, 10), 0);
-    await sql.query("update consumers set held_until = now() - interval '1 second'");
-    assert.equal(await foldEvents(sql, 10), 1);
-    assert.equal(await foldEvents(sql, 10), 0);
-    assert.equal((await sql.query("select 1 from page_days")).length, 1);
-    // The page is not there, so its days go and nothing is to be set right.
-    assert.deepEqual(await recountDays(sql), []);
-    assert.deepEqual(await sql.query("select 1 from page_days"), []);
-  });
+      // Stopped for so long that the ledger has forgotten what comes next.
+      for (let i = 0; i < 10; i++) await history.go();
+      while (await foldEvents(sql, 7) === 7);
+      await sql.query(
+        "insert into consumers (name, seq) select 'notifications', seq from sequencer on conflict (name) do update set seq = excluded.seq",
+      );
+      while (await forgetEvents(sql, 1, 100) > 0);
+      assert.deepEqual(await sql.query("select 1 from events"), []);
+      await history.go();
+      one = begin();
+      await settled(sql, store);
+      await compare(store, history, "after a long stop");
+      await one[Symbol.asyncDispose]();
+    },
+  );
 }
+
+Deno.test("a message of another history is nothing, and another history makes the numbers anew", async () => {
+  await using sql = await openTestDatabase();
+  const store = await prepare(sql);
+  await using bus = new LocalBus({ retryMs: 10 });
+  const { epoch } = await sequencerState(sql);
+  const page = PAGES[0]!;
+  const event: SequencedEvent = {
+    seq: 1,
+    kind: "post.created",
+    page_id: page,
+    post_id: null,
+    user_id: null,
+    data: { counts: { posts: 1 } },
+    at: "2026-03-01T10:00:00Z",
+  };
+  await using _stats = new Stats({ store, ledger: sql, bus, log });
+  await settled(sql, store);
+  await bus.append("events", "1", JSON.stringify({ epoch: crypto.randomUUID(), events: [event] }));
+  await bus.append("events", "2", JSON.stringify({ epoch, events: [{ ...event, seq: 3 }] }));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const posts = async () => (await store.changes(page, "2026-03-01", "2026-03-01")).days.get("2026-03-01")?.posts;
+  assert.equal(await posts(), undefined);
+  await bus.append("events", "3", JSON.stringify({ epoch, events: [event] }));
+  await until("it is taken in", async () => await posts() === 1);
+  // The ledger knows nothing of it: this is what a restore looks like.
+  await until("the numbers are those of the ledger", async () => await posts() === undefined);
+  await sql.query("update sequencer set epoch = gen_random_uuid()");
+  await settled(sql, store);
+});
+
+Deno.test("a rebuild shows the old numbers until it has the new ones, and fails where the days moved", async () => {
+  await using sql = await openTestDatabase();
+  const store = await prepare(sql);
+  const page = PAGES[0]!;
+  await sql.query(
+    "insert into page_days (page_id, day, posts) select $1, date '2026-01-01' + i, 1 from generate_series(0, 9) i",
+    [page],
+  );
+  await rebuild(store, sql);
+  const total = async () => (await store.changes(page, "2027-01-01", "2027-01-01")).before.posts;
+  assert.equal(await total(), 10);
+  const build = crypto.randomUUID();
+  await store.prepare(build, [{ ...nothing(), page_id: page, day: "2026-01-01", posts: 3 }]);
+  assert.equal(await total(), 10, "what is put aside is not shown");
+  const moving: Sql = Object.assign(Object.create(sql) as Sql, {
+    query: async (text: string, params?: [], label?: string) => {
+      const rows = await sql.query(text, params, label);
+      // The hold ran out, and somebody folded.
+      if (label === "page_days.after") await sql.query("update consumers set seq = seq + 1 where name = 'page_days'");
+      return rows;
+    },
+  });
+  await assert.rejects(rebuild(store, moving), /moved while they were copied/);
+  assert.equal(await total(), 10);
+});
+
+Deno.test("of two that make the numbers anew the slower one sets nothing back", async () => {
+  await using sql = await openTestDatabase();
+  const store = await prepare(sql);
+  await sql.query("insert into page_days (page_id, day, posts) values ($1, '2026-01-01', 1)", [PAGES[0]!]);
+  const total = async () => (await store.changes(PAGES[0]!, "2027-01-01", "2027-01-01")).before.posts;
+  const first = await rebuild(store, sql, "nowhere");
+  const now = { ...first, seq: first.seq + 1 };
+  const more: SequencedEvent = {
+    ...{ seq: now.seq, kind: "post.created", page_id: PAGES[0]!, post_id: null, user_id: null },
+    ...{ data: { counts: { posts: 1 } }, at: "2026-01-01T10:00:00Z" },
+  };
+  assert.ok(await store.apply(first, [more]));
+  for (const instead of ["nowhere", first] as const) {
+    await rebuild(store, sql, instead);
+    assert.deepEqual([await store.position(), await total()], [now, 2]);
+  }
+  assert.deepEqual(await sql.query("select 1 from stats.building"), []);
+  await rebuild(store, sql, now);
+  assert.deepEqual([await store.position(), await total()], [first, 1]);
+  await store.apply(first, [more]);
+  await rebuild(store, sql);
+  assert.deepEqual([await store.position(), await total()], [first, 1], "told to, it is done whatever was there");
+});
+
+Deno.test("while the days are held, no event is folded into them", async () => {
+  await using sql = await openTestDatabase();
+  await prepare(sql);
+  await sql.script(
+    `insert into events (seq, kind, page_id, data, at) values (1, 'post.created', '${
+      PAGES[0]
+    }', '{"counts": {"posts": 1}}', now());
+    update sequencer set seq = 1; update consumers set held_until = now() + interval '1 hour' where name = 'page_days'`,
+  );
+  assert.equal(await foldEvents(sql, 10), 0);
+  await sql.query("update consumers set held_until = now() - interval '1 second'");
+  assert.equal(await foldEvents(sql, 10), 1);
+  assert.equal(await foldEvents(sql, 10), 0);
+  assert.equal((await sql.query("select 1 from page_days")).length, 1);
+  // The page is not there, so its days go and nothing is to be set right.
+  assert.deepEqual(await recountDays(sql), []);
+  assert.deepEqual(await sql.query("select 1 from page_days"), []);
+});

@@ -1,7 +1,6 @@
 /**
- * A whole node for tests, spoken to through a real port. Without `TEST_POSTGRES_URL` it is embedded, on a copy of the cached
- * template; with it, it has a fresh database on that server, and Redis and NATS where the run has them. Every answer is held
- * against the OpenAPI document.
+ * A whole node for tests, spoken to through a real port, with a fresh database on the run's server, and Redis and NATS where the run has
+ * them. Every answer is held against the OpenAPI document.
  */
 import assert from "node:assert/strict";
 import type { Session, UserCommand } from "../../actors/user.ts";
@@ -15,8 +14,8 @@ import { deviceOf } from "../../security/devices.ts";
 import { newId } from "../../security/ids.ts";
 import { Contract, slugOf } from "./contract.ts";
 import { Listener } from "./listener.ts";
-import { freshDataDir } from "./pglite.ts";
-import { freshDatabase } from "./servers.ts";
+import { freshDatabase } from "./database.ts";
+import { emptyFolder } from "./node_process.ts";
 
 type Env = Record<string, string | undefined>;
 // deno-lint-ignore no-explicit-any -- a test reads what it expects, and the contract has judged the shape
@@ -269,12 +268,9 @@ export class TestApp implements AsyncDisposable {
 
 /** Empty stores of one installation, gone with `stack`; given as settings, several nodes may use them one after another. */
 export async function freshServices(stack: AsyncDisposableStack): Promise<Env> {
-  const postgres = Deno.env.get("TEST_POSTGRES_URL");
-  const folder = stack.use(await freshDataDir());
-  if (!postgres) return { DATA_DIR: folder.path };
   return {
-    DATA_DIR: folder.path,
-    DATABASE_URL: await freshDatabase(postgres),
+    DATA_DIR: stack.use(await emptyFolder()).path,
+    DATABASE_URL: await freshDatabase(),
     REDIS_URL: Deno.env.get("TEST_REDIS_URL"),
     NATS_URL: Deno.env.get("TEST_NATS_URL"),
   };

@@ -3,14 +3,13 @@ import assert from "node:assert/strict";
 import { emptyFolder, NodeProcess } from "./node_process.ts";
 import { administrator, call, makePeople, Person } from "./person.ts";
 import { pngOf } from "./pictures.ts";
-import { freshDatabase, startRedis } from "./servers.ts";
+import { startRedis } from "./servers.ts";
 import { countedPages, statsSettled } from "./stats_oracle.ts";
-import { freshDataDir } from "./pglite.ts";
+import { freshDatabase, freshDataDir } from "./database.ts";
 import { TaskProcess } from "./task_process.ts";
 
 export type Driver = "embedded" | "full";
-/** With servers, every way there is. */
-export const DRIVERS: readonly Driver[] = Deno.env.has("TEST_POSTGRES_URL") ? ["embedded", "full"] : ["embedded"];
+export const DRIVERS: readonly Driver[] = ["embedded", "full"];
 
 /** A place for an installation, with nothing in it yet. */
 export interface Place extends AsyncDisposable {
@@ -24,7 +23,7 @@ export async function emptyPlace(driver: Driver): Promise<Place> {
   const env: Record<string, string> = {};
   const { path } = stack.use(driver === "embedded" ? await freshDataDir() : await emptyFolder());
   if (driver === "full") {
-    env.DATABASE_URL = await freshDatabase(Deno.env.get("TEST_POSTGRES_URL")!);
+    env.DATABASE_URL = await freshDatabase();
     if (Deno.env.has("TEST_REDIS_URL")) env.REDIS_URL = stack.use(await startRedis()).url;
     const nats = Deno.env.get("TEST_NATS_URL");
     if (nats) env.NATS_URL = nats;

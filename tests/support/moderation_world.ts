@@ -1,32 +1,15 @@
 /** A migrated database with people and pages, straight in its tables: for tests of statements. */
 import { type Commit, Committer } from "../../actors/runtime/commit.ts";
-import { migrate } from "../../db/migrate.ts";
-import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Role } from "../../db/users.ts";
 import { newId } from "../../security/ids.ts";
-import { openTestDatabase } from "./pglite.ts";
-import { freshDatabase } from "./servers.ts";
-
-export type Open = () => Promise<Sql>;
-const postgres = Deno.env.get("TEST_POSTGRES_URL");
-
-/** Each driver of this run, under its name. */
-export const DRIVERS: [string, Open][] = [
-  ["PGlite", openTestDatabase],
-  ...(postgres === undefined ? [] : [[
-    "Postgres",
-    async () => connectPostgres(await freshDatabase(postgres), { max: 6 }),
-  ] as [string, Open]]),
-];
+import { openTestDatabase } from "./database.ts";
 
 export class ModerationWorld implements AsyncDisposable {
   private constructor(readonly sql: Sql) {}
 
-  static async open(open: Open): Promise<ModerationWorld> {
-    const sql = await open();
-    await migrate(sql);
-    return new ModerationWorld(sql);
+  static async open(): Promise<ModerationWorld> {
+    return new ModerationWorld(await openTestDatabase());
   }
 
   async account(login: string, role: Role = "user"): Promise<{ id: string; page: string }> {

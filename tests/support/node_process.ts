@@ -1,10 +1,10 @@
 /** A whole node as a process of its own, which a test may kill, stop and start again on the same data. */
 import { connectPostgres } from "../../db/postgres.ts";
-import { connectSqlSocket } from "../../db/socket.ts";
 import type { Sql } from "../../db/sql.ts";
-import { freshDataDir } from "./pglite.ts";
+import { socketAddress } from "../../db/embedded/address.ts";
+import { freshDatabase, freshDataDir } from "./database.ts";
 import { until } from "./seeded.ts";
-import { boundToParent, freshDatabase } from "./servers.ts";
+import { boundToParent } from "./servers.ts";
 
 export const ADMIN_PASSWORD = "Adm1n-password!";
 export const SECRET_KEY = "a secret key for tests, 32 characters or more";
@@ -13,7 +13,7 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 export interface NodeProcessOptions {
   /** Over the settings that every node of a test has. */
   env?: Record<string, string>;
-  /** Where this run has a Postgres, use it; embedded otherwise. Off for what only the embedded database does. */
+  /** On the run's servers; off for the embedded default, with a Postgres of its own. */
   full?: boolean;
 }
 
@@ -32,10 +32,9 @@ export class NodeProcess implements AsyncDisposable {
   ) {}
 
   static async start({ env = {}, full = true }: NodeProcessOptions = {}): Promise<NodeProcess> {
-    const postgres = full ? Deno.env.get("TEST_POSTGRES_URL") : undefined;
-    const folder = postgres ? await emptyFolder() : await freshDataDir();
+    const folder = full ? await emptyFolder() : await freshDataDir();
     const services: Record<string, string> = {};
-    if (postgres) services.DATABASE_URL = await freshDatabase(postgres);
+    if (full) services.DATABASE_URL = await freshDatabase();
     for (const name of full ? ["REDIS", "NATS"] : []) {
       const url = Deno.env.get(`TEST_${name}_URL`);
       if (url) services[`${name}_URL`] = url;
@@ -66,10 +65,8 @@ export class NodeProcess implements AsyncDisposable {
 
   /** Past the node: for oracles, and to move its clocks. */
   get sql(): Sql {
-    const url = this.env["DATABASE_URL"];
-    return this.#sql ??= url
-      ? connectPostgres(url, { max: 2, applicationName: "test" })
-      : connectSqlSocket(`${this.dataDir}/socket`);
+    const url = this.env["DATABASE_URL"] ?? socketAddress(`${this.dataDir}/postgres`);
+    return this.#sql ??= connectPostgres(url, { max: 2, applicationName: "test" });
   }
 
   /** Starts it on the data it has; resolves when it says that it is ready. */

@@ -4,6 +4,8 @@
  */
 import { createServer } from "node:net";
 import pg from "pg";
+import { type Binaries, findBinaries, linkLibraries } from "../../db/embedded/binaries.ts";
+import { runAs } from "../../db/embedded/run_as.ts";
 
 export interface Server extends AsyncDisposable {
   readonly url: string;
@@ -28,20 +30,24 @@ export interface NatsServer extends Server {
   readonly wsUrl: string;
 }
 
-/** With `fsync: false` it forgets on power loss, as tests may; unsafe settings change what a benchmark measures. */
-export async function startPostgres(
-  options: { fsync?: boolean; settings?: Record<string, string> } = {},
-): Promise<PostgresServer> {
-  const [postgres, initdb, ready] = ["postgres", "initdb", "pg_isready"].map((name) => find(name)) as [
-    string,
-    string,
-    string,
-  ];
+export interface PostgresOptions {
+  /** False: it forgets on power loss, as tests may; what a benchmark measures would change. */
+  fsync?: boolean;
+  settings?: Record<string, string>;
+  /** Debian's Postgres 15 in place of the embedded one's programs. */
+  debian?: boolean;
+}
+
+/** At a port of the loopback, for whoever connects. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const port = await freePort();
-  // A real Postgres refuses to run as root.
-  const user = Deno.uid() === 0 ? await firstUser(["postgres", "nobody"]) : undefined;
   const home = await Deno.makeTempDir({ prefix: "rookery-postgres-" });
-  if (user) await output("chown", [user, home]);
+  const programs = options.debian ? debianPrograms() : findBinaries();
+  const libraries = options.debian ? [] : [`${home}/lib`, programs.libraries];
+  const as = await runAs({ dataDir: home, program: programs.postgres, clusterOwner: undefined });
+  if (as.owner) await Deno.chown(home, as.owner.uid, as.owner.gid);
+  const environment = ["env", `LD_LIBRARY_PATH=${libraries.join(":")}`, `DYLD_LIBRARY_PATH=${libraries.join(":")}`];
+  await linkLibraries(programs, `${home}/lib`);
   const data = `${home}/data`;
   const settings = Object.entries({
     listen_addresses: "127.0.0.1",
@@ -55,23 +61,42 @@ export async function startPostgres(
   const server = await launch({
     url,
     home,
-    ...(user ? { user } : {}),
-    command: [postgres, "-D", data, ...settings],
-    // SIGQUIT ends its children as well; of SIGKILL they learn by themselves.
-    deathSignal: "QUIT",
+    // SIGQUIT ends its children as well; of SIGKILL they learn by themselves. A change of user forgets it, so it comes after that.
+    command: [
+      ...as.prefix,
+      ...words(boundToParent([...environment, programs.postgres, "-D", data, ...settings], "QUIT")),
+    ],
+    ...(as.user.uid === undefined ? {} : { user: { uid: as.user.uid, gid: as.user.gid ?? as.user.uid } }),
     stopSignal: "SIGINT",
     prepare: async () => {
       await Deno.remove(data, { recursive: true }).catch(() => {});
-      const args = ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"];
-      await output(...asUser(user, [initdb, ...args]));
+      const locale = options.debian
+        ? ["--locale=C.UTF-8"]
+        : ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"];
+      const args = ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", ...locale];
+      const [program = "", ...rest] = [...as.prefix, ...environment, programs.initdb, ...args];
+      await output(program, rest, as.user);
     },
-    isReady: () => succeeds(ready, ["-q", "-h", "127.0.0.1", "-p", String(port), "-U", "postgres"]),
+    isReady: async () => {
+      const client = new pg.Client({ connectionString: url });
+      client.on("error", () => {});
+      return await client.connect().then(() => true, () => false).finally(() => client.end().catch(() => {}));
+    },
   });
-  return Object.assign(server, { createDatabase: () => freshDatabase(url) });
+  return Object.assign(server, { createDatabase: () => createDatabase(url) });
 }
 
-/** Makes an empty database on the server at `url` and tells its address, for a test file that shares the run's server. */
-export async function freshDatabase(url: string): Promise<string> {
+function words([program, args]: [string, string[]]): string[] {
+  return [program, ...args];
+}
+
+function debianPrograms(): Binaries {
+  const [postgres, initdb] = [find("postgres"), find("initdb")];
+  return { postgres, initdb, libraries: "", links: new Map() };
+}
+
+/** Makes an empty database on the server at `url` and tells its address. */
+async function createDatabase(url: string): Promise<string> {
   const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
   const client = new pg.Client({ connectionString: url });
   client.on("error", () => {});
@@ -165,9 +190,8 @@ export async function startNginx(
 export interface Plan {
   url: string;
   home: string;
-  user?: string;
+  user?: { uid: number; gid: number };
   command: string[];
-  deathSignal?: string;
   stopSignal?: Deno.Signal;
   /** Makes the data folder anew. */
   prepare: () => Promise<void>;
@@ -184,12 +208,14 @@ export async function launch(plan: Plan): Promise<Server> {
   const start = async () => {
     const deadline = Date.now() + 20_000;
     while (true) {
-      const [program, args] = asUser(plan.user, plan.command, plan.deathSignal ?? "KILL");
+      const [program, args] = boundToParent(plan.command);
       const child = new Deno.Command("sh", {
         args: ["-c", 'exec "$@" >>"$0" 2>&1', log, program, ...args],
+        cwd: plan.home,
         stdin: "null",
         stdout: "null",
         stderr: "null",
+        ...plan.user,
       }).spawn();
       running.add(child);
       let ended = false;
@@ -242,22 +268,10 @@ export async function launch(plan: Plan): Promise<Server> {
 }
 
 /** A command that is killed when the process that spawns it ends, however that ends, where the system can. */
-export function boundToParent(command: string[]): [program: string, args: string[]] {
-  return asUser(undefined, command, "KILL");
-}
-
-/** The command as another user, told to die with its parent; plain where the system has no `setpriv`. */
-function asUser(user: string | undefined, command: string[], deathSignal?: string): [string, string[]] {
+export function boundToParent(command: string[], deathSignal = "KILL"): [program: string, args: string[]] {
   const setpriv = locate("setpriv");
-  if (!setpriv) return user ? ["su", [user, "-s", "/bin/sh", "-c", quote(command)]] : [command[0]!, command.slice(1)];
-  const as = user ? [`--reuid=${user}`, `--regid=${user}`, "--init-groups"] : [];
-  const death = deathSignal ? ["--pdeathsig", deathSignal] : [];
-  if (as.length + death.length === 0) return [command[0]!, command.slice(1)];
-  return [setpriv, [...as, ...death, "--", ...command]];
-}
-
-function quote(command: string[]): string {
-  return "exec " + command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  if (!setpriv) return [command[0]!, command.slice(1)];
+  return [setpriv, ["--pdeathsig", deathSignal, "--", ...command]];
 }
 
 /** The path of an installed program. Throws where there is none. */
@@ -282,11 +296,6 @@ function locate(program: string): string | undefined {
       return false;
     }
   });
-}
-
-async function firstUser(names: string[]): Promise<string> {
-  for (const name of names) if (await succeeds("id", ["-u", name])) return name;
-  throw new Error(`Postgres refuses to run as root, and none of the users ${names.join(", ")} exists`);
 }
 
 /** A port nobody listens on, taken from the system. */
@@ -318,12 +327,8 @@ async function emptyFolder(path: string): Promise<void> {
   await Deno.mkdir(path, { recursive: true });
 }
 
-async function succeeds(program: string, args: string[]): Promise<boolean> {
-  return (await new Deno.Command(program, { args, stdout: "null", stderr: "null" }).output()).success;
-}
-
-async function output(program: string, args: string[]): Promise<void> {
-  const result = await new Deno.Command(program, { args, cwd: "/" }).output();
+async function output(program: string, args: string[], user: { uid?: number; gid?: number }): Promise<void> {
+  const result = await new Deno.Command(program, { args, cwd: "/", ...user }).output();
   if (!result.success) throw new Error(`${program} failed: ${new TextDecoder().decode(result.stderr)}`);
 }
 

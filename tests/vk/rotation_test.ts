@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { startFakeServer } from "../../vk/fake/server.ts";
 import { NodeProcess } from "../support/node_process.ts";
-import { freshDataDir } from "../support/pglite.ts";
+import { freshDataDir } from "../support/database.ts";
 import { administrator, Person } from "../support/person.ts";
 import { TaskProcess } from "../support/task_process.ts";
 

@@ -9,7 +9,7 @@ import { newId } from "../../security/ids.ts";
 import { Secret } from "../../security/secret.ts";
 import { VkToken } from "../../vk/token.ts";
 import { TokenVault } from "../../vk/vault.ts";
-import { openTestDatabase } from "../support/pglite.ts";
+import { openTestDatabase } from "../support/database.ts";
 
 const [OLD, NEW] = ["a".repeat(32), "b".repeat(32)];
 const TOKEN = "a-token-that-nobody-reads";

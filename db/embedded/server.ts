@@ -1,0 +1,288 @@
+/**
+ * The embedded default's Postgres: a server of this process's own in `<dataDir>/postgres`, which listens at a socket that only its owner
+ * can reach, ends with this process, however that ends, and is started again when it dies.
+ */
+import { resolve } from "node:path";
+import pg from "pg";
+import type { Log } from "../../log.ts";
+import { fitsSocket, loopbackAddress, socketAddress, writeAddress } from "./address.ts";
+import { type Binaries, findBinaries, linkLibraries } from "./binaries.ts";
+import { checkCluster, clusterFolder, MAJOR, makeCluster } from "./cluster.ts";
+import { guardArguments } from "./guard.ts";
+import { type DataLock, lockData } from "./lock.ts";
+import { awaitPredecessor } from "./predecessor.ts";
+import { refusalOf } from "./refused.ts";
+import { type RunAs, runAs } from "./run_as.ts";
+import { settingArguments } from "./settings.ts";
+
+export interface EmbeddedPostgres extends AsyncDisposable {
+  /** For `connectPostgres`, here and in other processes of the same user. */
+  readonly url: string;
+}
+
+export interface EmbeddedOptions {
+  log?: Log;
+  /** Who has the data folder already gives it, and keeps it. */
+  lock?: DataLock;
+  /** Over the settings that every server has. For tests. */
+  settings?: Record<string, string>;
+  /** The programs and the version of the folder, if not this version's own: to read an older folder. */
+  older?: { binaries: Binaries; major: number };
+}
+
+const READY_MS = 60_000;
+const LOOK_MS = 8;
+/** How long a server gets to end in order before it is told to end at once. */
+const STOP_MS = 8_000;
+const LONGEST_PAUSE_MS = 5_000;
+/** A server that lived this long counts as well. */
+const WELL_MS = 30_000;
+/** What a server says when processes of one that died have not all left yet. */
+const STILL_LEAVING = /pre-existing shared memory block|lock file "postmaster\.pid" already exists/;
+const MAX_LOG_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Starts the server of a data folder, making its database at the first time, and holds the folder until it is closed or the process
+ * ends. Throws `EmbeddedRefused`, which says what to do, where that cannot be; then nothing was changed.
+ */
+export async function startEmbedded(dataDir: string, options: EmbeddedOptions = {}): Promise<EmbeddedPostgres> {
+  await using stack = new AsyncDisposableStack();
+  if (!options.lock) stack.use(await lockData(dataDir));
+  const server = new Server(resolve(dataDir), options);
+  try {
+    await server.start();
+  } catch (error) {
+    throw refusalOf(error, dataDir) ?? error;
+  }
+  stack.use(server);
+  const running = stack.move();
+  return { url: server.url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+class Server implements AsyncDisposable {
+  url = "";
+  readonly #folder: string;
+  readonly #binaries: Binaries;
+  readonly #major: number;
+  #as!: RunAs;
+  /** Of the socket, where the data folder's path is too long for one. */
+  #socketFolder!: string;
+  #password = "";
+  #port = 0;
+  #guard!: Deno.ChildProcess;
+  #ended!: Promise<number>;
+  #closing = new AbortController();
+  #tending: Promise<void> | undefined;
+
+  constructor(private readonly dataDir: string, private readonly options: EmbeddedOptions) {
+    this.#folder = clusterFolder(dataDir);
+    this.#binaries = options.older?.binaries ?? findBinaries();
+    this.#major = options.older?.major ?? MAJOR;
+  }
+
+  async start(): Promise<void> {
+    const clusterOwner = this.options.older
+      ? (await Deno.stat(this.#folder)).uid ?? undefined
+      : await checkCluster(this.dataDir);
+    this.#as = await runAs({ dataDir: this.dataDir, program: this.#binaries.postgres, clusterOwner });
+    await linkLibraries(this.#binaries, `${this.dataDir}/postgres.lib`);
+    await this.#choosePlace();
+    if (clusterOwner === undefined) {
+      await makeCluster(this.dataDir, (draft) => this.#initialise(draft), this.#as);
+    }
+    await awaitPredecessor(this.#folder);
+    await this.#trimLog();
+    await this.#launch();
+    await writeAddress(this.dataDir, this.url);
+    this.#tending = this.#tend();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#stop();
+    await this.#tending;
+    if (this.#socketFolder !== this.#folder) await Deno.remove(this.#socketFolder, { recursive: true }).catch(() => {});
+  }
+
+  /** A socket in the database's own folder, which only its owner may enter; on Windows the loopback and a password. */
+  async #choosePlace(): Promise<void> {
+    this.#socketFolder = this.#folder;
+    if (Deno.build.os === "windows") {
+      const file = `${this.dataDir}/postgres.password`;
+      this.#password = await Deno.readTextFile(file).catch(() => "") || crypto.randomUUID();
+      await Deno.writeTextFile(file, this.#password, { mode: 0o600 });
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      this.#port = listener.addr.port;
+      this.url = loopbackAddress(this.#port, this.#password);
+      return;
+    }
+    if (!fitsSocket(this.#folder)) {
+      this.#socketFolder = await Deno.makeTempDir({ prefix: "rookery-" });
+      const { owner } = this.#as;
+      if (owner) await Deno.chown(this.#socketFolder, owner.uid, owner.gid);
+    }
+    this.url = socketAddress(this.#socketFolder);
+  }
+
+  async #initialise(draft: string): Promise<{ success: boolean; output: string }> {
+    const windows = Deno.build.os === "windows";
+    const args = [
+      ...["-D", draft, "-U", "rookery", "--encoding=UTF8", "--no-instructions"],
+      // Texts sort the same on every machine, and the folder may move to one that lacks this one's locales.
+      ...["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
+      ...windows ? ["--auth=scram-sha-256", `--pwfile=${this.dataDir}/postgres.password`] : ["--auth=trust"],
+    ];
+    const [program = "", ...before] = [...this.#as.prefix, this.#binaries.initdb];
+    const { success, stdout, stderr } = await new Deno.Command(program, {
+      args: [...before, ...args],
+      cwd: windows ? this.dataDir : "/",
+      clearEnv: !windows,
+      env: { ...this.#environment(), LD_LIBRARY_PATH: this.#libraryPath, DYLD_LIBRARY_PATH: this.#libraryPath },
+      stdin: "null",
+      ...this.#as.user,
+    }).output();
+    return { success, output: new TextDecoder().decode(stderr) || new TextDecoder().decode(stdout) };
+  }
+
+  get #libraryPath(): string {
+    return `${this.dataDir}/postgres.lib:${this.#binaries.libraries}`;
+  }
+
+  get #log(): string {
+    return `${this.#folder}/postgres.log`;
+  }
+
+  #environment(): Record<string, string> {
+    return { PATH: Deno.env.get("PATH") ?? "", LC_ALL: "C", TZ: "UTC" };
+  }
+
+  /** Resolves when it answers. Throws when it does not. */
+  async #launch(): Promise<void> {
+    const deadline = performance.now() + READY_MS;
+    for (;;) {
+      const before = await this.#logSize();
+      this.#spawn();
+      if (await this.#answers(deadline)) return;
+      await this.#stop();
+      const words = await this.#lastWords(before);
+      if (!STILL_LEAVING.test(words) || performance.now() > deadline || this.#closing.signal.aborted) {
+        throw refusalOf(words, this.dataDir) ??
+          new Error(`The embedded Postgres did not start; its last words, in "${this.#log}":\n${words}`);
+      }
+      await this.#pause(100);
+    }
+  }
+
+  #spawn(): void {
+    const windows = Deno.build.os === "windows";
+    const command = [
+      this.#binaries.postgres,
+      ...["-D", this.#folder],
+      ...settingArguments(this.#major, {
+        ...windows
+          ? { listen_addresses: "127.0.0.1", port: String(this.#port) }
+          : { listen_addresses: "", unix_socket_directories: this.#socketFolder, unix_socket_permissions: "0700" },
+        ...this.options.settings,
+      }),
+    ];
+    const [program = "", ...args] = windows
+      ? command
+      : [...this.#as.prefix, "sh", ...guardArguments(this.#libraryPath, this.#log, command)];
+    this.#guard = new Deno.Command(program, {
+      args,
+      cwd: windows ? this.dataDir : "/",
+      clearEnv: !windows,
+      env: this.#environment(),
+      stdin: "piped",
+      stdout: "null",
+      stderr: "null",
+      // A Ctrl-C is for Rookery, which still needs its database to end in order.
+      detached: true,
+      ...this.#as.user,
+    }).spawn();
+    this.#ended = this.#guard.status.then(({ code }) => code);
+  }
+
+  async #answers(deadline: number): Promise<boolean> {
+    let ended = false;
+    void this.#ended.then(() => ended = true);
+    while (!ended && !this.#closing.signal.aborted && performance.now() < deadline) {
+      const client = new pg.Client({ connectionString: this.url });
+      client.on("error", () => {});
+      try {
+        await client.connect();
+        await client.query("select");
+        return true;
+      } catch {
+        await this.#pause(LOOK_MS);
+      } finally {
+        await client.end().catch(() => {});
+      }
+    }
+    return false;
+  }
+
+  /** Starts it again whenever it ends by itself, such as on a full disk: what it acknowledged is there when there is room. */
+  async #tend(): Promise<void> {
+    for (let failures = 0; !this.#closing.signal.aborted;) {
+      const startedAt = performance.now();
+      const code = await this.#ended;
+      if (this.#closing.signal.aborted) return;
+      if (performance.now() - startedAt > WELL_MS) failures = 0;
+      const pause = Math.min(LONGEST_PAUSE_MS, 50 * 2 ** failures++);
+      this.options.log?.error("embedded Postgres ended, restarting", { code, pause_ms: pause, log: this.#log });
+      await this.#pause(pause);
+      try {
+        if (this.#closing.signal.aborted) return;
+        await awaitPredecessor(this.#folder);
+        await this.#launch();
+        this.options.log?.info("embedded Postgres restarted");
+      } catch (error) {
+        if (!this.#closing.signal.aborted) this.options.log?.error("embedded Postgres did not start", { error });
+      }
+    }
+  }
+
+  async #stop(): Promise<void> {
+    const guard = this.#guard;
+    if (!guard) return;
+    if (Deno.build.os === "windows") return await this.#kill(guard);
+    const input = guard.stdin.getWriter();
+    // A line asks it to end in order; the end of the input, to end at once.
+    await input.write(new TextEncoder().encode("stop\n")).catch(() => {});
+    const timer = setTimeout(() => input.close().catch(() => {}), STOP_MS);
+    await this.#ended;
+    clearTimeout(timer);
+    await input.close().catch(() => {});
+  }
+
+  async #kill(guard: Deno.ChildProcess): Promise<void> {
+    try {
+      guard.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.#ended;
+  }
+
+  async #logSize(): Promise<number> {
+    return await Deno.stat(this.#log).then(({ size }) => size, () => 0);
+  }
+
+  async #lastWords(from: number): Promise<string> {
+    const text = await Deno.readTextFile(this.#log).catch(() => "");
+    return text.slice(Math.min(from, text.length)).slice(-2_000).trim();
+  }
+
+  async #trimLog(): Promise<void> {
+    if (await this.#logSize() > MAX_LOG_BYTES) await Deno.rename(this.#log, `${this.#log}.old`);
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#closing;
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    });
+  }
+}
