@@ -2,6 +2,7 @@ import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import { tell, telling, TOLD } from "../actors/runtime/commit.ts";
 import { enteringLetters, EXPAND_JOB, POST_LETTER_JOB } from "./deliveries.ts";
 import type { JobRef } from "./jobs.ts";
+import { beginningRecounts, RECOUNT_JOB } from "./recounts.ts";
 import type { Sql } from "./sql.ts";
 
 /** People a notification of likes names at most. */
@@ -41,8 +42,8 @@ const ACTS = `
     select from posts original join pages o on o.id = original.page_id where original.id = c.reply_to and o.owner_id = t.id)`;
 
 /**
- * Whose unread count an event may change besides: what their notification tells of was undone, changed or hidden, or is shown again.
- * Likes only where they became no more.
+ * Whose unread count an event may change besides: what their notification tells of was undone or changed. Likes only where they became no
+ * more. A page that is hidden or shown again may touch very many, and is a job's.
  */
 const TOUCHED = `
   select n.user_id, n.position from batch e join notifications n on n.about = e.page_id and n.who = e.user_id
@@ -56,19 +57,7 @@ const TOUCHED = `
     or e.kind = 'post.likes' and coalesce((e.data->'counts'->>'likes')::int, 0) <= 0
   union all
   select n.user_id, n.position from batch e join posts p on p.reply_to = e.post_id join notifications n on n.about = p.id
-  where e.kind = 'post.deleted'
-  union all
-  select n.user_id, n.position from batch e join notifications n on n.page_id = e.page_id
-  where e.kind in ('page.hidden', 'page.shown') and e.user_id is null
-  union all
-  -- An account's block hides its own page, and what the account did.
-  select n.user_id, n.position from batch e join pages g on g.id = e.page_id and g.is_personal
-    join notifications n on n.who = g.owner_id and n.kind in ('follower', 'request')
-  where e.kind in ('page.hidden', 'page.shown') and e.user_id is null
-  union all
-  select n.user_id, n.position from batch e join pages g on g.id = e.page_id and g.is_personal
-    join likes l on l.user_id = g.owner_id join notifications n on n.about = l.post_id and n.who = l.post_id
-  where e.kind in ('page.hidden', 'page.shown') and e.user_id is null`;
+  where e.kind = 'post.deleted'`;
 
 const COLUMNS = "user_id, kind, page_id, post_id, about, who, actors, at";
 
@@ -125,6 +114,9 @@ expanding as (
   insert into jobs (id, kind, payload, run_at)
   select gen_random_uuid(), '${EXPAND_JOB}', jsonb_build_object('post_id', id, 'page_id', page_id), now()
   from published where follower_count > ${FEW} returning id),
+turned as materialized (
+  select distinct page_id from batch where kind in ('page.hidden', 'page.shown') and user_id is null),
+${beginningRecounts("turned")},
 ${
   telling(
     `${
@@ -135,7 +127,7 @@ ${
         rank: "row_number() over (order by at)",
       })
     } union all ${tell("notifications.read", { rank: 1_000_000, user: "user_id", at: "now()", from: "recounted" })}`,
-    ["moved", "ledger", "queued", "digests", "expanding"],
+    ["moved", "ledger", "queued", "digests", "expanding", "recounting"],
   )
 },
 noted as (
@@ -144,14 +136,14 @@ noted as (
   from news n join emitted e on e.kind = 'notification' and (e.data->>'id')::uuid = n.id
   on conflict (user_id, kind, about, who) do update set actors = excluded.actors, at = excluded.at, position = excluded.position)
 select (select count(*) from batch) as seen, ${TOLD} as events, array(select id::text from expanding) as expanding,
-  array(select id::text from queued) as queued`;
+  array(select id::text from recounting) as recounting, array(select id::text from queued) as queued`;
 
 export interface NotificationStep {
   /** Events looked at. */
   seen: number;
   /** The new events that tell of notifications. */
   events: SequencedEvent[];
-  /** The jobs that bring letters about new posts. */
+  /** The jobs that bring letters about new posts, and tell of counts that a hidden page changed. */
   jobs: JobRef[];
 }
 
@@ -165,10 +157,15 @@ export async function stepNotifications(sql: Sql, most: number, digestAt: string
     seen: number;
     events: SequencedEvent[] | null;
     expanding: string[];
+    recounting: string[];
     queued: string[];
   }>(STEP, [most, digestAt], "notification.step");
   if (!row) return { seen: 0, events: [], jobs: [] };
   const refs = (kind: string, ids: readonly string[]) => ids.map((id) => ({ kind, id }));
-  const jobs = [...refs(EXPAND_JOB, row.expanding), ...refs(POST_LETTER_JOB, row.queued)];
+  const jobs = [
+    ...refs(RECOUNT_JOB, row.recounting),
+    ...refs(EXPAND_JOB, row.expanding),
+    ...refs(POST_LETTER_JOB, row.queued),
+  ];
   return { seen: row.seen, events: row.events ?? [], jobs };
 }

@@ -4,6 +4,7 @@ import { CROP_JOB } from "../db/photos.ts";
 import type { Storage } from "../storage/storage.ts";
 import { FileSweeper } from "./file_sweeper.ts";
 import { JobRunner } from "./job_runner.ts";
+import { recountJobs } from "./recount_jobs.ts";
 import { cropping, type JobParts, letters } from "./services.ts";
 
 /** The role `jobs`, in a node or apart: notifications, letters, crops and the sweeping of files, until the parts' stack ends. */
@@ -18,7 +19,7 @@ export async function startJobs(
   heard: (events: readonly SequencedEvent[]) => void;
 }> {
   const { config, log, sql, stack, bell, storage, onTold } = parts;
-  const runner = stack.use(new JobRunner(sql, await letters(parts), log));
+  const runner = stack.use(new JobRunner(sql, { ...await letters(parts), ...recountJobs(sql, onTold) }, log));
   const crop = await cropping(parts);
   await bell.onRing("jobs", (jobs) => {
     runner.offer(jobs);

@@ -1,0 +1,71 @@
+import { tell, telling, TOLD } from "../actors/runtime/commit.ts";
+import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { Claim } from "./jobs.ts";
+import type { Sql } from "./sql.ts";
+
+/**
+ * Tells those whose unread count may have changed as a page was hidden or is shown again, a bounded step at a time: there may be as many as
+ * the page ever had followers.
+ */
+export const RECOUNT_JOB = "notification.recount";
+
+const NOBODY = "00000000-0000-0000-0000-000000000000";
+
+/**
+ * Notifications `n` of people that a page `g` hides with itself: what it tells of, and where it is an account's own, as with the account's
+ * block, what the account did: whom it followed, and what it liked.
+ */
+const TOUCHED = [
+  "notifications n where n.page_id = g.id",
+  "notifications n where g.is_personal and n.who = g.owner_id and n.kind in ('follower', 'request')",
+  `likes l join notifications n on n.about = l.post_id and n.who = l.post_id
+    where g.is_personal and l.user_id = g.owner_id`,
+];
+
+/** CTEs that begin the jobs of the pages `(page_id)` of a CTE; `recounting` has their ids. */
+export function beginningRecounts(pages: string): string {
+  return `recounting as (
+  insert into jobs (id, kind, payload, run_at)
+  select gen_random_uuid(), '${RECOUNT_JOB}', jsonb_build_object('page_id', g.id), now()
+  from ${pages} e join pages g on g.id = e.page_id
+  where ${TOUCHED.map((rows) => `exists (select from ${rows})`).join(" or ")} returning id)`;
+}
+
+export interface Recount {
+  /** People looked at; fewer than asked for were the last ones. */
+  seen: number;
+  events: SequencedEvent[];
+}
+
+/** One step: the next people, at most so many; the job remembers how far it came. All or nothing, and nothing where the claim was lost. */
+export async function recountStep(sql: Sql, claim: Claim, most: number): Promise<Recount> {
+  const next = TOUCHED.map((rows) =>
+    `(select distinct n.user_id from ${rows} and n.user_id > g.after order by n.user_id limit $4)`
+  );
+  const [row] = await sql.query<{ seen: number; events: SequencedEvent[] | null }>(
+    `with job as materialized (
+      select id, payload from jobs where id = $1 and kind = $2 and attempts = $3 and state = 'running' for update),
+    page as materialized (
+      select g.id, g.owner_id, g.is_personal, coalesce(j.payload->>'after', '${NOBODY}')::uuid as after
+      from job j join pages g on g.id = (j.payload->>'page_id')::uuid),
+    step as materialized (
+      select g.id, g.owner_id, g.is_personal, s.user_id from page g cross join lateral (
+        select user_id from (${next.join(" union ")}) x order by user_id limit $4) s),
+    -- Where something unread is touched, a frame brings the count, which is counted when the frame is made.
+    recounted as materialized (
+      select g.user_id from step g left join notification_settings t on t.user_id = g.user_id
+      where ${
+      TOUCHED.map((rows) =>
+        `exists (select from ${rows} and n.user_id = g.user_id and n.position > coalesce(t.read_position, 0))`
+      ).join(" or ")
+    }),
+    moved as (
+      update jobs set payload = payload || jsonb_build_object('after', (select user_id from step order by user_id desc limit 1))
+      where id in (select id from job) and exists (select from step) returning 1),
+    ${telling(tell("notifications.read", { user: "user_id", at: "now()", from: "recounted" }), ["moved"])}
+    select (select count(*) from step) as seen, ${TOLD} as events`,
+    [claim.id, claim.kind, claim.attempts, most],
+    "notification.recount",
+  );
+  return { seen: row?.seen ?? 0, events: row?.events ?? [] };
+}
