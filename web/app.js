@@ -2,6 +2,7 @@
 import { takeAgreement } from "./app/agreement.js";
 import { readBell, ring } from "./app/bell.js";
 import "./app/bell_settings.js";
+import { giveDraftsBack, keepDrafts } from "./app/draft.js";
 import { readFeed, takePost } from "./app/feed.js";
 import { focusHeading } from "./app/focus.js";
 import "./app/following.js";
@@ -30,10 +31,14 @@ async function enter() {
   setAccount(await call("GET", "/users/me"));
   await allowPictures().catch(() => {});
   showPicture();
+  // Its button, say, which is about to go: the feed may take its time.
+  const wasAtDoor = $("door").contains(document.activeElement);
   showDoor(false);
+  if (wasAtDoor) focusHeading($("feed-title"));
   put($("who-name"), foreign(account.login));
   $("admin-link").hidden = account.role !== "admin";
   showVerification();
+  if (giveDraftsBack()) say("What you were writing is here again.");
   await readFeed();
   void attempt(readUnready);
   // After the feed, which says from where on the socket tells of everything; without the bell the rest still works.
@@ -68,7 +73,10 @@ function clear() {
 
 whenSessionEnds((problem) => {
   // Somebody who cannot come in has no session that could end.
-  if (tokens()) leave();
+  if (tokens()) {
+    keepDrafts();
+    leave();
+  }
   say(reasonOf(problem), true);
 });
 
@@ -116,7 +124,6 @@ async function signIn(login, password) {
   else endVisit();
   keepTokens(pair);
   await enter();
-  focusHeading($("feed-title"));
 }
 
 onSubmit("sign-in", async ({ login, password }, form) => {

@@ -1,5 +1,6 @@
 /** A session that ends somewhere else: what is said of it, and when. */
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { type Person, sharedApp } from "../support/app.ts";
 import { people, signIn } from "../support/bell_page.ts";
 import { chromiumPath, launchChromium } from "../support/browser.ts";
@@ -45,6 +46,90 @@ Deno.test({
         await page.close();
       }
     }
+  },
+});
+
+Deno.test({
+  name: "What one was writing when the session ended elsewhere is there again for the same person, and for nobody else",
+  ...options,
+  fn: async () => {
+    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+    const post = await app.post(ann, { text: "To be answered" });
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    await page.goto(app.url);
+    const write = page.locator("#write textarea");
+    const photos = page.locator("#write [type=file]");
+    const names = () =>
+      // deno-lint-ignore no-explicit-any -- an element of the page
+      photos.evaluate((one: any) => [...one.files].map(({ name, size }) => [name, size]));
+    const answer = page.locator("#answer textarea");
+    const endElsewhere = async () => {
+      await app.signIn(ann.login);
+      await page.locator("#alert", { hasText: ELSEWHERE }).waitFor();
+      await page.locator("#sign-in").waitFor();
+      assert.equal(await write.inputValue(), "");
+    };
+    await signIn(page, ann);
+    await write.fill("A draft");
+    await photos.setInputFiles([{ name: "a.png", mimeType: "image/png", buffer: Buffer.from("some bytes") }]);
+    await endElsewhere();
+    await signIn(page, ann);
+    await page.locator("#notice", { hasText: "here again" }).waitFor();
+    assert.deepEqual([await write.inputValue(), await names()], ["A draft", [["a.png", 10]]]);
+    // An answer, in the post it belongs to.
+    await page.locator(`[data-post="${post.id}"] .answers`).click();
+    await answer.fill("An answer");
+    await endElsewhere();
+    await signIn(page, ann);
+    await answer.waitFor();
+    assert.equal(await answer.inputValue(), "An answer");
+    assert.match(await page.locator("#post-itself").innerText(), /To be answered/);
+    await page.locator("#post-close").click();
+    assert.equal(await write.inputValue(), "A draft");
+    // Somebody else comes between.
+    await endElsewhere();
+    await signIn(page, bob);
+    assert.equal(await write.inputValue(), "");
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.locator("#sign-in").waitFor();
+    await signIn(page, ann);
+    assert.equal(await write.inputValue(), "");
+    // Whoever signs out by themselves takes their words with them.
+    await write.fill("Not to be kept");
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.locator("#sign-in").waitFor();
+    await signIn(page, ann);
+    assert.equal(await write.inputValue(), "");
+  },
+});
+
+Deno.test({
+  name:
+    "While the feed is on its way after a sign-in the keyboard is at its heading, and stays where one goes from there",
+  ...options,
+  fn: async () => {
+    const [ann] = await people(app, "Ann") as [Person];
+    await using browser = await launchChromium(executable!);
+    const page = await browser.newPage();
+    await page.goto(app.url);
+    const gate = Promise.withResolvers<void>();
+    await page.route("**/api/v1/feed?*", async (route) => {
+      await gate.promise;
+      await route.continue();
+    });
+    // deno-lint-ignore no-explicit-any -- this runs in the browser
+    const focused = () => page.evaluate(() => (globalThis as any).document.activeElement.id);
+    await page.locator("#sign-in [name=login]").fill(ann.login);
+    await page.locator("#sign-in [name=password]").fill(ann.password);
+    await page.locator("#sign-in [name=password]").press("Enter");
+    await page.locator("#home").waitFor();
+    assert.equal(await focused(), "feed-title");
+    await page.locator("#bell").focus();
+    gate.resolve();
+    await page.locator("#live[data-state=on]").waitFor();
+    await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
+    assert.equal(await focused(), "bell");
   },
 });
 
