@@ -1,4 +1,5 @@
 /** One post by itself, with the answers to it. */
+import { whenDrafted } from "./draft.js";
 import { $, attempt, onSubmit, sayIn, whenLeft } from "./page.js";
 import { fill, newItem, showLikes, whenOpened } from "./post_item.js";
 import { account, call, keyOf, spend } from "./session.js";
@@ -65,6 +66,14 @@ onSubmit("answer", async ({ text }, form) => {
   if (form.elements.text.value === text) form.reset();
   if (shown === reply_to) add($("answers"), answer, { first: true });
 }, tell);
+
+whenDrafted(() => {
+  const text = $("answer").elements.text.value;
+  return shown !== undefined && text !== "" ? { id: shown, text } : undefined;
+}, ({ id, text }) => {
+  openPost(id);
+  $("answer").elements.text.value = text;
+});
 
 function read(id, query) {
   return call("GET", `/posts/${id}/replies?limit=20${query}`);

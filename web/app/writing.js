@@ -1,6 +1,7 @@
 /** Writing on one's own page. */
+import { whenDrafted } from "./draft.js";
 import { showPost } from "./feed.js";
-import { onSubmit } from "./page.js";
+import { $, onSubmit } from "./page.js";
 import { account, call, keyOf, spend } from "./session.js";
 import { readUnready } from "./unready.js";
 
@@ -19,4 +20,15 @@ onSubmit("write", async ({ text }, form) => {
   if (form.elements.text.value === text) form.reset();
   if (post.state === "ready") showPost(post, { first: true });
   else await readUnready();
+});
+
+whenDrafted(() => {
+  const { text, photos } = $("write").elements;
+  return text.value !== "" || photos.files.length > 0 ? { text: text.value, photos: [...photos.files] } : undefined;
+}, (draft) => {
+  const { text, photos } = $("write").elements;
+  text.value = draft.text;
+  const chosen = new DataTransfer();
+  for (const photo of draft.photos) chosen.items.add(photo);
+  photos.files = chosen.files;
 });
