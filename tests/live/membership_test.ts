@@ -58,7 +58,12 @@ Deno.test("A node whose lease is over refuses listeners for the moment", async (
   const ada = await app.person();
   const { gateway } = app.ctx;
   Object.defineProperty(gateway, "takes", { get: () => false, configurable: true });
-  const headers = { connection: "upgrade", upgrade: "websocket", "sec-websocket-version": "13" };
+  const headers = {
+    connection: "upgrade",
+    upgrade: "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+  };
   const answer = await app.call("GET", "/feed/live", { token: ada.token, headers, undeclared: true });
   const { socket } = await join(ada);
   Reflect.deleteProperty(gateway, "takes");
