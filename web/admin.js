@@ -32,7 +32,11 @@ async function enter() {
   setAccount(known);
   await allowPictures().catch(() => {});
   put($("who-name"), foreign(account.login));
+  // Its button, say, which is about to go: the room may take its time.
+  const wasAtDoor = $("door").contains(document.activeElement);
   showDoor(false);
+  show(current());
+  if (wasAtDoor) focusHeading($(`${current()}-title`));
   await open();
 }
 
@@ -102,7 +106,6 @@ onSubmit("sign-in", async ({ login, password }, form) => {
   keepTokens(pair);
   form.reset();
   await enter();
-  if (account) focusHeading($(`${current()}-title`));
 });
 
 $("sign-out").addEventListener("click", ({ currentTarget }) =>

@@ -336,9 +336,17 @@ Deno.test({
     await using browser = await launchChromium(executable!);
     const page = await browser.newPage({ viewport: { width: 1280, height: 500 } });
     await page.goto(`${app.url}/admin`);
+    const gate = Promise.withResolvers<void>();
+    await page.route("**/reports?*", async (route) => {
+      await gate.promise;
+      await route.continue();
+    });
     await page.locator("#sign-in [name=login]").fill(admin.login);
     await page.locator("#sign-in [name=password]").fill(PASSWORD);
     await page.keyboard.press("Enter");
+    await page.locator("#panel").waitFor();
+    assert.equal(await focused(page), "h1 reports-title", "while its list is on its way");
+    gate.resolve();
     await page.locator("#reports-list li").first().waitFor();
     await settled(page);
     assert.equal(await focused(page), "h1 reports-title");
