@@ -5,7 +5,7 @@ import type { LivePageRow, PageRow, ShownPageRow } from "./db/pages.ts";
 import type { PhotoRow } from "./db/photos.ts";
 import type { PostRow } from "./db/posts.ts";
 import type { CardRow, UserRow } from "./db/users.ts";
-import { encodeCursor } from "./db/cursor.ts";
+import { encodeCursor, listAbout } from "./db/cursor.ts";
 
 /** Where a photo is read, relative to the server's address; without a variant the square at its full size. */
 export function photoUrl(key: string, variant?: number): string;
@@ -137,8 +137,14 @@ function renderPhoto(photo: PhotoRow): Record<string, unknown> {
   };
 }
 
+/** Whose it is, and the history that its position is in. */
+export interface Bell {
+  user: string;
+  epoch: string;
+}
+
 /** A notification of a person; `cursor` marks everything up to it as read. */
-export function renderNotification(notification: NotificationRow, epoch: string): Record<string, unknown> {
+export function renderNotification(notification: NotificationRow, { user, epoch }: Bell): Record<string, unknown> {
   const { id, kind, at, position, unread, count, actors, page, post } = notification;
   return {
     id,
@@ -149,11 +155,11 @@ export function renderNotification(notification: NotificationRow, epoch: string)
     actors: actors.map(renderCard),
     page: { id: page.id, uuid: page.uuid, name: page.name, avatar_url: photoUrl(page.avatar_key) },
     post,
-    cursor: encodeCursor("notifications.read", [epoch, String(position)]),
+    cursor: encodeCursor(listAbout("notifications.read", user), [epoch, String(position)]),
   };
 }
 
 /** The same in a frame, which also says how many are unread. */
-export function renderLiveNotification(notification: LiveNotificationRow, epoch: string): Record<string, unknown> {
-  return { ...renderNotification(notification, epoch), unread_count: notification.unread_count };
+export function renderLiveNotification(notification: LiveNotificationRow, bell: Bell): Record<string, unknown> {
+  return { ...renderNotification(notification, bell), unread_count: notification.unread_count };
 }

@@ -164,7 +164,8 @@ export class Frame {
       case "post.deleted":
         return { id: event.post_id, page_id: event.page_id };
       case "notification":
-        return this.notification && renderLiveNotification(this.notification, this.epoch);
+        return this.notification &&
+          renderLiveNotification(this.notification, { user: event.user_id!, epoch: this.epoch });
       case "page.hidden":
         return { page_id: event.page_id, reason: event.data?.["reason"] ?? null, visible: variant.visible };
       default:

@@ -42,7 +42,7 @@ export function notificationRoutes(api: Api): void {
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
-      items: items.map((row) => renderNotification(row, ctx.stream.epoch)),
+      items: items.map((row) => renderNotification(row, { user: caller.id, epoch: ctx.stream.epoch })),
       next_cursor: rows.length > limit && last ? encodeCursor(list, [String(last.position)]) : null,
       unread: await unreadNotifications(ctx.sql, caller.id),
     });
@@ -60,7 +60,7 @@ export function notificationRoutes(api: Api): void {
     ]),
     answers: { 200: { description: "How many are left", schema: z.object({ unread }) } },
   }, async ({ ctx, caller, body }) => {
-    const up_to = "up_to" in body ? positionIn(ctx, body.up_to) : null;
+    const up_to = "up_to" in body ? positionIn(ctx, caller.id, body.up_to) : null;
     await ctx.actors.ask({ kind: "user", id: caller.id }, { type: "read_notifications", up_to } as UserCommand);
     return answer(200, { unread: await unreadNotifications(ctx.sql, caller.id) });
   });
@@ -109,8 +109,8 @@ export function notificationRoutes(api: Api): void {
 }
 
 /** The position that a notification's cursor names. */
-function positionIn({ stream }: AppContext, cursor: string): number {
-  const [history, position] = decodeCursor("notifications.read", cursor, [ID, POSITION], "up_to");
+function positionIn({ stream }: AppContext, user: string, cursor: string): number {
+  const [history, position] = decodeCursor(listAbout("notifications.read", user), cursor, [ID, POSITION], "up_to");
   if (history !== stream.epoch) throw wrongCursor("up_to", "The cursor is of another history");
   return Number(position);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { encodeCursor } from "../../db/cursor.ts";
+import { encodeCursor, listAbout } from "../../db/cursor.ts";
 import { type Body, eventually, type Person, sharedApp } from "../support/app.ts";
 
 const app = sharedApp();
@@ -161,12 +161,13 @@ Deno.test("What is read is read up to a point, and what comes after it is unread
   assert.equal((await bell(ann)).unread, 0, "the same like again is no news");
 });
 
-Deno.test("A read mark is a cursor of this history", async () => {
-  const [ann] = await app.people(1) as [Person];
+Deno.test("A read mark is a cursor of this history and this account", async () => {
+  const [ann, bob] = await app.people(2) as [Person, Person];
   const { token } = ann;
-  const mark = (history: string, seq: number) => encodeCursor("notifications.read", [history, String(seq)]);
+  const mark = (history: string, seq: number, owner = ann) =>
+    encodeCursor(listAbout("notifications.read", owner.id), [history, String(seq)]);
   const foreign = mark(crypto.randomUUID(), 5);
-  for (const up_to of ["nonsense", foreign]) {
+  for (const up_to of ["nonsense", foreign, mark(app.ctx.stream.epoch, 5, bob)]) {
     await app.refused("invalid-cursor", "POST", "/notifications/read", { token, body: { up_to } });
   }
   for (const body of [{}, { all: false }, { up_to: 7 }, { all: true, up_to: "x" }]) {
@@ -174,7 +175,6 @@ Deno.test("A read mark is a cursor of this history", async () => {
   }
   const future = mark(app.ctx.stream.epoch, 999_999_999_999_999);
   assert.deepEqual(await app.ok("POST", "/notifications/read", { token, body: { up_to: future } }), { unread: 0 });
-  const bob = await app.person();
   await app.follow(bob, ann.page_id);
   await says(ann, [`follower ${bob.login} 1`], "a follower");
   assert.equal((await bell(ann)).unread, 1, "nobody has read what is yet to come");
