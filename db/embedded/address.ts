@@ -56,6 +56,7 @@ function addressFile(dataDir: string): string {
   return `${dataDir}/postgres.url`;
 }
 
-function socketFile(folder: string): string {
+/** The path of the socket in a folder. */
+export function socketFile(folder: string): string {
   return `${folder}/.s.PGSQL.${PORT}`;
 }

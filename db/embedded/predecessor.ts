@@ -1,30 +1,36 @@
 /** A server that an earlier process left in the folder: it may still be ending, or have died without removing its mark. */
 import process from "node:process";
+import { socketFile } from "./address.ts";
 import { EmbeddedRefused } from "./refused.ts";
 
 const LOOK_MS = 20;
 /** A server whose Rookery was killed ends by itself; one that does not is told to. */
 const ENDS_BY_ITSELF_MS = 3_000;
 const ENDS_AFTER_QUIT_MS = 10_000;
+/** A server that was killed while it began leaves an empty mark, which Postgres refuses for ever; one that begins fills it at once. */
+const WRITES_MARK_MS = 500;
 /** No system gives a process so high a number. */
 const NOBODY = 2 ** 31 - 1;
 
 /**
  * Resolves when no server has the folder. The mark of a dead server is left for Postgres, which looks by it whether processes of that
- * server still live; only where another program has its process number by now, it is changed to one that nobody has.
+ * server still live; only where another program has its process number by now, it is changed to one that nobody has. The mark beside
+ * the socket has no such use, and is removed then.
  */
 export async function awaitPredecessor(folder: string): Promise<void> {
   const start = performance.now();
   let quit = false;
-  for (;;) {
-    const mark = await Deno.readTextFile(`${folder}/postmaster.pid`).catch(() => "");
-    const pid = Number(mark.split("\n")[0]);
-    if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return;
-    if (!await isServerOf(pid, folder)) {
-      await Deno.writeTextFile(`${folder}/postmaster.pid`, mark.replace(/^\d+/, String(NOBODY)));
-      return;
-    }
+  for (;; await pause()) {
+    const mark = await Deno.readTextFile(markOf(folder)).catch(() => undefined);
     const waited = performance.now() - start;
+    if (mark === "" && waited > WRITES_MARK_MS) await Deno.remove(markOf(folder));
+    if (mark === "") continue;
+    const pid = pidIn(mark);
+    if (pid === undefined || !isAlive(pid)) break;
+    if (!await isServerOf(pid, folder)) {
+      await Deno.writeTextFile(markOf(folder), mark!.replace(/^\d+/, String(NOBODY)));
+      break;
+    }
     if (waited > ENDS_BY_ITSELF_MS && !quit) {
       quit = true;
       process.kill(pid, "SIGQUIT");
@@ -34,8 +40,30 @@ export async function awaitPredecessor(folder: string): Promise<void> {
         `The Postgres of "${folder}" still runs as process ${pid} and does not end; end it first`,
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
+  await removeSocketMark(folder);
+}
+
+/** Postgres removes that of a dead process itself, but not one that names a living program or nobody. */
+async function removeSocketMark(folder: string): Promise<void> {
+  const path = `${socketFile(folder)}.lock`;
+  const mark = await Deno.readTextFile(path).catch(() => undefined);
+  if (mark === undefined) return;
+  const pid = pidIn(mark);
+  if (pid === undefined || (isAlive(pid) && !await isServerOf(pid, folder))) await Deno.remove(path);
+}
+
+function markOf(folder: string): string {
+  return `${folder}/postmaster.pid`;
+}
+
+function pidIn(mark: string | undefined): number | undefined {
+  const pid = Number(mark?.split("\n")[0]);
+  return Number.isInteger(pid) && pid > 0 ? pid : undefined;
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, LOOK_MS));
 }
 
 function isAlive(pid: number): boolean {
@@ -47,14 +75,15 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A server's working folder is that of its data. */
+/** A server's working folder is that of its data. What has ended and waits for its parent is none. */
 async function isServerOf(pid: number, folder: string): Promise<boolean> {
   if (Deno.build.os === "linux") {
     try {
       return await Deno.readLink(`/proc/${pid}/cwd`) === await Deno.realPath(folder);
     } catch {
-      // Of another user, who cannot have started it, or gone.
-      return false;
+      // Of another user, gone, or hidden from a root without CAP_SYS_PTRACE, as in a container.
+      const words = (await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "")).split("\0");
+      return words.includes(folder) && /(^|\/)postgres$/.test(words[0] ?? "");
     }
   }
   if (Deno.build.os === "windows") return true;

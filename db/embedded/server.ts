@@ -38,7 +38,7 @@ const LONGEST_PAUSE_MS = 5_000;
 /** A server that lived this long counts as well. */
 const WELL_MS = 30_000;
 /** What a server says when processes of one that died have not all left yet. */
-const STILL_LEAVING = /pre-existing shared memory block|lock file "postmaster\.pid" already exists/;
+const STILL_LEAVING = /pre-existing shared memory block|lock file "[^"]*" (?:already exists|is empty)/;
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -70,6 +70,8 @@ class Server implements AsyncDisposable {
   #password = "";
   #port = 0;
   #guard!: Deno.ChildProcess;
+  /** Of the guard: a line asks it to end Postgres in order, the end of it to end Postgres at once. */
+  #input!: WritableStreamDefaultWriter<Uint8Array>;
   #ended!: Promise<number>;
   #closing = new AbortController();
   #tending: Promise<void> | undefined;
@@ -90,7 +92,6 @@ class Server implements AsyncDisposable {
     if (clusterOwner === undefined) {
       await makeCluster(this.dataDir, (draft) => this.#initialise(draft), this.#as);
     }
-    await awaitPredecessor(this.#folder);
     await this.#trimLog();
     await this.#launch();
     await writeAddress(this.dataDir, this.url);
@@ -160,6 +161,7 @@ class Server implements AsyncDisposable {
   async #launch(): Promise<void> {
     const deadline = performance.now() + READY_MS;
     for (;;) {
+      await awaitPredecessor(this.#folder);
       const before = await this.#logSize();
       this.#spawn();
       if (await this.#answers(deadline)) return;
@@ -200,6 +202,7 @@ class Server implements AsyncDisposable {
       detached: true,
       ...this.#as.user,
     }).spawn();
+    this.#input = this.#guard.stdin.getWriter();
     this.#ended = this.#guard.status.then(({ code }) => code);
   }
 
@@ -227,6 +230,8 @@ class Server implements AsyncDisposable {
     for (let failures = 0; !this.#closing.signal.aborted;) {
       const startedAt = performance.now();
       const code = await this.#ended;
+      // A guard that was killed by itself left Postgres, and who watches this end.
+      await this.#input.close().catch(() => {});
       if (this.#closing.signal.aborted) return;
       if (performance.now() - startedAt > WELL_MS) failures = 0;
       const pause = Math.min(LONGEST_PAUSE_MS, 50 * 2 ** failures++);
@@ -234,7 +239,6 @@ class Server implements AsyncDisposable {
       await this.#pause(pause);
       try {
         if (this.#closing.signal.aborted) return;
-        await awaitPredecessor(this.#folder);
         await this.#launch();
         this.options.log?.info("embedded Postgres restarted");
       } catch (error) {
@@ -247,8 +251,7 @@ class Server implements AsyncDisposable {
     const guard = this.#guard;
     if (!guard) return;
     if (Deno.build.os === "windows") return await this.#kill(guard);
-    const input = guard.stdin.getWriter();
-    // A line asks it to end in order; the end of the input, to end at once.
+    const input = this.#input;
     await input.write(new TextEncoder().encode("stop\n")).catch(() => {});
     const timer = setTimeout(() => input.close().catch(() => {}), STOP_MS);
     await this.#ended;
