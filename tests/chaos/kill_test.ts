@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LiveListener } from "../support/live_listener.ts";
 import { type EventRow, LiveOracle, readEvents } from "../support/live_oracle.ts";
-import { NodeProcess, runToEnd } from "../support/node_process.ts";
+import { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { seededTest, until } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
@@ -104,16 +104,6 @@ seededTest("SIGTERM under load lets what is under way end, and exits 0 within 10
     await storm.holdAgainst(node.sql);
     await assertCountersTrue(node.sql);
   }
-});
-
-Deno.test("A second node on the same data folder is refused, and says why", async () => {
-  await using node = await NodeProcess.start({ full: false });
-  const { code, told } = await runToEnd(node.dataDir);
-  assert.equal(code, 1, told);
-  assert.match(told, /in use|already|another|lock/i);
-  assert.ok(told.includes(node.dataDir), `the message names the folder: ${told}`);
-  const [ann] = await makePeople(node, 1);
-  await ann!.post("the first one goes on");
 });
 
 Deno.test("No child outlives a node that is killed", async () => {

@@ -1,0 +1,242 @@
+/** The embedded default under kill -9: of Rookery, of Postgres, of what stands between them, and of all at once. */
+import assert from "node:assert/strict";
+import {
+  awaitNoServer,
+  killAll,
+  postgresOf,
+  postmastersOf,
+  serverOf,
+  watchingServers,
+} from "../support/embedded_server.ts";
+import { NodeProcess } from "../support/node_process.ts";
+import { type Answer, makePeople, type Person } from "../support/person.ts";
+import { childrenOf } from "../support/processes.ts";
+import { seededTest, until } from "../support/seeded.ts";
+import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+
+const options = { ignore: Deno.build.os !== "linux", sanitizeOps: false, sanitizeResources: false };
+
+Deno.test("A killed node leaves no Postgres, and a start at once never finds two", options, async () => {
+  await using node = await NodeProcess.start({ full: false });
+  const [ada] = await makePeople(node, 1) as [Person];
+  const posts = new PostLog(ada);
+  for (let i = 0; i < 20; i++) await posts.write();
+  await node.kill();
+  const ms = await awaitNoServer(node.dataDir);
+  assert.ok(ms < 3_000, `Postgres outlived the node by ${Math.round(ms)} ms`);
+  await node.restart();
+  for (let round = 0; round < 4; round++) {
+    await posts.write();
+    const old = await serverOf(node.dataDir);
+    const twice = await watchingServers(node.dataDir, async () => {
+      await node.kill();
+      await node.restart();
+    });
+    assert.equal(twice, 0, "two servers in one folder");
+    assert.notEqual((await serverOf(node.dataDir)).postmaster, old.postmaster);
+    await posts.write();
+  }
+  await posts.holdAgainst(node);
+});
+
+const VICTIMS = {
+  "the postmaster": async (dataDir: string) => [(await serverOf(dataDir)).postmaster],
+  "a backend": async (dataDir: string) => (await serverOf(dataDir)).backends.slice(0, 1),
+  "the shell that guards it": async (dataDir: string) => [(await serverOf(dataDir)).guard],
+  "the postmaster, stopped before": async (dataDir: string) => {
+    const { postmaster } = await serverOf(dataDir);
+    Deno.kill(postmaster, "SIGSTOP");
+    return [postmaster];
+  },
+  "all of Postgres": postgresOf,
+};
+/** On an empty machine it is a third of this. */
+const BACK_WITHIN_MS = 3_000;
+
+for (const [what, victims] of Object.entries(VICTIMS)) {
+  Deno.test(`With ${what} killed, the node goes on with another server`, options, async () => {
+    await using node = await NodeProcess.start({ full: false });
+    const [ada] = await makePeople(node, 1) as [Person];
+    const posts = new PostLog(ada);
+    for (let i = 0; i < 5; i++) await posts.write();
+    const pid = node.pid;
+    const { postmaster } = await serverOf(node.dataDir);
+    const pids = await victims(node.dataDir);
+    assert.ok(pids.length > 0);
+    const before = posts.stored.size;
+    let stopped = false;
+    const writing = Promise.all(Array.from({ length: 4 }, async () => {
+      while (!stopped) if (!await posts.write()) await new Promise((resolve) => setTimeout(resolve, 10));
+    }));
+    await until("writes are under way", () => posts.stored.size > before + 8, { everyMs: 2 });
+    const start = performance.now();
+    killAll(pids);
+    // A backend's death is the postmaster's to mend.
+    const isMended = async () => {
+      const [now, ...others] = await postmastersOf(node.dataDir);
+      return now !== undefined && others.length === 0 && (what === "a backend" || now !== postmaster);
+    };
+    await until("there is a server again", isMended, { everyMs: 5 });
+    const stored = posts.stored.size;
+    await until("a post is taken", () => posts.stored.size > stored, { everyMs: 5 });
+    const ms = performance.now() - start;
+    stopped = true;
+    await writing;
+    say(`${what}: written again after ${Math.round(ms)} ms, ${posts.refused.length} refused meanwhile`);
+    assert.ok(ms < BACK_WITHIN_MS, `it took ${Math.round(ms)} ms`);
+    assert.equal(node.pid, pid);
+    for (const { status, headers, body } of posts.refused) {
+      assert.deepEqual([status, body.status, typeof body.title], [503, 503, "string"], JSON.stringify(body));
+      assert.match(headers.get("content-type") ?? "", /^application\/problem\+json/);
+      assert.ok(Number(headers.get("retry-after")) > 0, JSON.stringify(body));
+    }
+    if (what !== "a backend") assert.match(node.output, /"message":"embedded Postgres ended, restarting"/);
+    await posts.holdAgainst(node);
+  });
+}
+
+const ROUNDS = 20;
+
+seededTest(
+  "Everything killed at once, twenty times amid writes: each acknowledged write is there once",
+  async (random) => {
+    if (options.ignore) return;
+    await using node = await NodeProcess.start({ full: false });
+    const people = await makePeople(node, 4);
+    const storm = new WriteStorm(random, people, people.map(({ page }) => page), "e");
+    const pairs = new PairLog(people);
+    for (let round = 0; round < ROUNDS; round++) {
+      let stopped = false;
+      const wanted = [storm.posts.size + random.whole(10, 60), pairs.stored.size + 5] as const;
+      const storming = [storm.run(8, () => stopped), pairs.run(4, () => stopped)];
+      await until("there are writes", () => storm.posts.size >= wanted[0] && pairs.stored.size >= wanted[1], {
+        everyMs: 1,
+      });
+      const all = [node.pid, ...(await childrenOf(node.pid)).map(({ pid }) => pid), ...await postgresOf(node.dataDir)];
+      killAll(random.chance(0.5) ? all : all.toReversed());
+      await node.kill();
+      stopped = true;
+      await Promise.all(storming);
+      await node.restart();
+      await storm.retry();
+      await pairs.retry();
+    }
+    await storm.holdAgainst(node.sql);
+    await pairs.holdAgainst(people);
+    await assertCountersTrue(node.sql);
+    await assertHistoryWhole(node.sql);
+    const { posts, likes, follows, accounts } = storm;
+    const sizes = { posts: posts.size, likes: likes.size, follows: follows.size, accounts: accounts.size };
+    say(`${ROUNDS} kills; acknowledged and there: ${JSON.stringify({ ...sizes, pairs: pairs.stored.size })}`);
+  },
+);
+
+Deno.test(
+  "The number of a dead server may belong to another program by now, or was never written",
+  options,
+  async () => {
+    await using node = await NodeProcess.start({ full: false });
+    const [ada] = await makePeople(node, 1) as [Person];
+    const posts = new PostLog(ada);
+    await posts.write();
+    killAll([...await postgresOf(node.dataDir), node.pid]);
+    await node.kill();
+    await awaitNoServer(node.dataDir);
+    const other = new Deno.Command("sleep", { args: ["600"] }).spawn();
+    try {
+      for (const pid of [String(other.pid), ""]) {
+        for (const name of ["postmaster.pid", ".s.PGSQL.5432.lock"]) {
+          const path = `${node.dataDir}/postgres/${name}`;
+          const mark = await Deno.readTextFile(path);
+          await Deno.writeTextFile(path, pid === "" ? "" : mark.replace(/^\d+/, pid));
+        }
+        await node.restart();
+        await posts.write();
+        killAll([...await postgresOf(node.dataDir), node.pid]);
+        await node.kill();
+        await awaitNoServer(node.dataDir);
+      }
+      await node.restart();
+      await posts.holdAgainst(node);
+      Deno.kill(other.pid, "SIGTERM");
+      assert.equal((await other.status).signal, "SIGTERM", "nobody else's process was ended");
+    } finally {
+      killAll([other.pid]);
+    }
+  },
+);
+
+/** Posts of one person, each with a text of its own. */
+class PostLog {
+  readonly stored = new Map<string, string>();
+  readonly refused: Answer[] = [];
+  #number = 0;
+
+  constructor(private readonly author: Person) {}
+
+  async write(): Promise<boolean> {
+    const text = `post ${++this.#number}`;
+    const answer = await this.author.call("POST", `/pages/${this.author.page}/posts`, { text });
+    if (answer.status === 201) this.stored.set(text, answer.body.id);
+    else this.refused.push(answer);
+    return answer.status === 201;
+  }
+
+  async holdAgainst(node: NodeProcess): Promise<void> {
+    const rows = await node.sql.query<{ text: string; id: string }>("select text, id from posts");
+    const refused = rows.length - this.stored.size;
+    assert.ok(refused >= 0 && refused <= this.refused.length, `${rows.length} posts, ${this.stored.size} acknowledged`);
+    assert.equal(new Set(rows.map(({ text }) => text)).size, rows.length, "nothing is there twice");
+    const ids = new Map(rows.map(({ text, id }) => [text, id]));
+    for (const [text, id] of this.stored) assert.equal(ids.get(text), id, text);
+  }
+}
+
+/** Pairs of the key–value store, each written once. */
+class PairLog {
+  /** Key → whose it is. */
+  readonly stored = new Map<string, Person>();
+  #unanswered: (readonly [string, Person])[] = [];
+  #number = 0;
+
+  constructor(private readonly people: readonly Person[]) {}
+
+  async run(atOnce: number, stopped: () => boolean): Promise<void> {
+    await Promise.all(Array.from({ length: atOnce }, async () => {
+      while (!stopped()) {
+        const number = ++this.#number;
+        const pair = [`key ${number}`, this.people[number % this.people.length]!] as const;
+        if (await this.#write(...pair).catch(() => false)) continue;
+        this.#unanswered.push(pair);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }));
+  }
+
+  async retry(): Promise<void> {
+    for (const pair of this.#unanswered.splice(0)) assert.ok(await this.#write(...pair), pair[0]);
+  }
+
+  async holdAgainst(people: readonly Person[]): Promise<void> {
+    for (const person of people) {
+      const keys = [...this.stored].filter(([, owner]) => owner === person).map(([key]) => key);
+      for (let at = 0; at < keys.length; at += 100) {
+        const some = keys.slice(at, at + 100);
+        const { data } = await person.do("POST", "/kv/read", { keys: some });
+        assert.deepEqual(data, Object.fromEntries(some.map((key) => [key, { of: key }])));
+      }
+    }
+  }
+
+  async #write(key: string, person: Person): Promise<boolean> {
+    const answer = await person.call("POST", "/kv/write", { data: { [key]: { of: key } } });
+    if (answer.status >= 500) assert.equal(answer.status, 503, JSON.stringify(answer.body));
+    if (answer.status >= 300) return false;
+    this.stored.set(key, person);
+    return true;
+  }
+}
+
+function say(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}
