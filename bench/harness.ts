@@ -97,6 +97,7 @@ export async function signIn(url: string, count: number): Promise<string[]> {
 export interface Load {
   perSecond: number;
   p99Ms: number;
+  maxMs: number;
 }
 
 /** `wrk` from a process of its own: `script` is Lua. Every answer must be 2xx. */
@@ -113,6 +114,8 @@ export async function wrk(
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]),
     p99Ms: milliseconds(/99%\s+([\d.]+\w+)/.exec(output)?.[1] ?? "0ms"),
+    // Average, deviation, longest.
+    maxMs: milliseconds(/Latency\s+\S+\s+\S+\s+([\d.]+\w+)/.exec(output)?.[1] ?? "0ms"),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { offerHelp } from "../command_line.ts";
+import { benchEmbedded } from "./embedded.ts";
 import { benchFanout } from "./fanout.ts";
 import { benchFeedRead } from "./feed_read.ts";
 import { type Row, say } from "./harness.ts";
@@ -14,13 +15,14 @@ import { benchPhotos } from "./photos.ts";
 import { benchPostWrite } from "./post_write.ts";
 import { benchSearch } from "./search.ts";
 
-const USAGE =
-  `usage: deno task bench [feed|post|likes|fanout|photos|search|kv|memory …] [--seconds 10] [--posts 1000000]
+const USAGE = `usage: deno task bench [feed|post|likes|fanout|photos|search|kv|memory|embedded …]
+         [--seconds 10] [--posts 1000000] [--against folder]
 
-Without a name all of them run. --seconds is the time of one measurement, --posts the size of the table that "feed" reads.`;
+Without a name all of them run. --seconds is the time of one measurement, --posts the size of the table that "feed" reads,
+--against the folder of another checkout, which "embedded" measures by turns with this one.`;
 
 offerHelp(USAGE);
-const { names, seconds, posts } = readArguments();
+const { names, seconds, posts, against } = readArguments();
 const BENCHES: Record<string, () => Promise<Row[]>> = {
   feed: () => benchFeedRead({ posts, seconds }),
   post: () => benchPostWrite({ seconds }),
@@ -30,6 +32,7 @@ const BENCHES: Record<string, () => Promise<Row[]>> = {
   search: benchSearch,
   kv: () => benchKv({ seconds }),
   memory: benchActorMemory,
+  embedded: () => benchEmbedded({ seconds, against }),
 };
 
 const unknown = names.find((name) => !Object.hasOwn(BENCHES, name));
@@ -46,17 +49,22 @@ for (const { what, ours, reference, ratio, target } of rows) {
 }
 Deno.exit(0);
 
-function readArguments(): { names: string[]; seconds: number; posts: number } {
+function readArguments(): { names: string[]; seconds: number; posts: number; against: string | undefined } {
   try {
     const { values, positionals } = parseArgs({
       args: Deno.args,
       allowPositionals: true,
-      options: { seconds: { type: "string", default: "10" }, posts: { type: "string", default: "1000000" } },
+      options: {
+        seconds: { type: "string", default: "10" },
+        posts: { type: "string", default: "1000000" },
+        against: { type: "string" },
+      },
     });
     return {
       names: positionals,
       seconds: wholeNumber("seconds", values.seconds),
       posts: wholeNumber("posts", values.posts),
+      against: values.against,
     };
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error));
