@@ -62,7 +62,9 @@ export function platformOf({ os, arch }: { os: string; arch: string }): string {
 /** Makes the links in `folder`, in place of what is there; each points into the package. */
 export async function linkLibraries({ links }: Binaries, folder: string): Promise<void> {
   await Deno.remove(folder, { recursive: true }).catch(() => {});
-  await Deno.mkdir(folder, { recursive: true, mode: 0o755 });
+  await Deno.mkdir(folder, { recursive: true });
+  // Postgres' user may be another, also where new files are private.
+  if (Deno.build.os !== "windows") await Deno.chmod(folder, 0o755);
   for (const [name, file] of links) await Deno.symlink(file, `${folder}/${name}`);
 }
 

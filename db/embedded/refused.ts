@@ -31,6 +31,12 @@ export function refusalOf(error: unknown, dataDir: string): EmbeddedRefused | un
   if (error instanceof Deno.errors.NotADirectory || error instanceof Deno.errors.AlreadyExists || code === "ENOTDIR") {
     return new EmbeddedRefused(`"${dataDir}" is not a folder; set DATA_DIR to a folder`);
   }
+  const nameless = /could not look up effective user ID (\d+)/.exec(message)?.[1];
+  if (nameless) {
+    return new EmbeddedRefused(
+      `User ${nameless} has no name here, which Postgres needs to make a database; start Rookery as a user of /etc/passwd, or set DATABASE_URL`,
+    );
+  }
   return undefined;
 }
 
