@@ -60,7 +60,21 @@ export async function freshDataDir({ migrated = true }: Wanted = {}): Promise<{ 
   const template = await folderTemplate(migrated);
   const path = await Deno.makeTempDir({ prefix: "rookery-test-" });
   await copy(template, path);
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+  return { path, [Symbol.asyncDispose]: () => removeFolder(path) };
+}
+
+/** A server that was killed may still be leaving, and remove a file meanwhile. */
+export async function removeFolder(path: string): Promise<void> {
+  for (let attempt = 0;; attempt++) {
+    try {
+      return await Deno.remove(path, { recursive: true });
+    } catch (error) {
+      const isGone = await Deno.lstat(path).then(() => false, () => true);
+      if (isGone) return;
+      if (attempt === 20) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
 }
 
 /** The embedded database of a data folder, while no Rookery has it; closing it stops its server. */

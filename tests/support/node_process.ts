@@ -2,7 +2,7 @@
 import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import { socketAddress } from "../../db/embedded/address.ts";
-import { freshDatabase, freshDataDir } from "./database.ts";
+import { freshDatabase, freshDataDir, removeFolder } from "./database.ts";
 import { until } from "./seeded.ts";
 import { boundToParent } from "./servers.ts";
 
@@ -29,6 +29,7 @@ export class NodeProcess implements AsyncDisposable {
     readonly dataDir: string,
     private readonly env: Record<string, string>,
     private readonly folder: AsyncDisposable,
+    private readonly before: readonly string[],
   ) {}
 
   static async start({ env = {}, full = true }: NodeProcessOptions = {}): Promise<NodeProcess> {
@@ -42,9 +43,13 @@ export class NodeProcess implements AsyncDisposable {
     return await NodeProcess.on(folder, { ...services, ...env });
   }
 
-  /** On servers and in a folder that the test has chosen. */
-  static async on(folder: { path: string } & AsyncDisposable, env: Record<string, string>): Promise<NodeProcess> {
-    const node = new NodeProcess(folder.path, settings(folder.path, env), folder);
+  /** On servers and in a folder that the test has chosen. `before` is a command that becomes the node, as one that changes the user. */
+  static async on(
+    folder: { path: string } & AsyncDisposable,
+    env: Record<string, string>,
+    before: readonly string[] = [],
+  ): Promise<NodeProcess> {
+    const node = new NodeProcess(folder.path, settings(folder.path, env), folder, before);
     try {
       await node.restart();
     } catch (error) {
@@ -71,7 +76,9 @@ export class NodeProcess implements AsyncDisposable {
 
   /** Starts it on the data it has; resolves when it says that it is ready. */
   async restart(): Promise<void> {
-    const [program, args] = boundToParent([Deno.execPath(), "run", "-A", "main.ts"]);
+    // A change of user forgets what binds it to this process.
+    const [binding, bound] = boundToParent([Deno.execPath(), "run", "-A", "main.ts"]);
+    const [program = "", ...args] = [...this.before, binding, ...bound];
     const child = new Deno.Command(program, {
       args,
       cwd: ROOT,
@@ -158,7 +165,7 @@ export async function runToEnd(
 
 export async function emptyFolder(): Promise<{ path: string } & AsyncDisposable> {
   const path = await Deno.makeTempDir({ prefix: "rookery-test-" });
-  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+  return { path, [Symbol.asyncDispose]: () => removeFolder(path) };
 }
 
 function settings(dataDir: string, env: Record<string, string>): Record<string, string> {

@@ -1,0 +1,168 @@
+/** The embedded database on a disk that stays full until the log of its writes has no room: it ends, and is back when there is room. */
+import assert from "node:assert/strict";
+import { NodeProcess } from "../support/node_process.ts";
+import { type Answer, makePeople, type Person } from "../support/person.ts";
+import { jpegOf } from "../support/pictures.ts";
+import { freshDataDir } from "../support/database.ts";
+import { postmastersOf } from "../support/embedded_server.ts";
+import { until } from "../support/seeded.ts";
+
+/** Mounting is root's. */
+const options = {
+  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+  sanitizeOps: false,
+  sanitizeResources: false,
+};
+const SIZE = "160m";
+/** How long the database stays without room; longer than a start may take, to be tried by hand. */
+const FULL_S = Number(Deno.env.get("TEST_FULL_SECONDS") ?? 15);
+
+Deno.test(
+  "A disk that is full for long costs nothing that was acknowledged, and the node is back with room",
+  options,
+  async () => {
+    await using disk = await smallDisk();
+    await using node = await NodeProcess.on({ path: disk.path, [Symbol.asyncDispose]: async () => {} }, {});
+    const [ada] = await makePeople(node, 1) as [Person];
+    const writes = new Writes(ada, await jpegOf(1_500, 1_500));
+    for (let i = 0; i < 5; i++) assert.equal(await writes.post(), 201);
+    assert.equal(await writes.photo(), 201);
+    await fill(`${disk.path}/filler`);
+    // Pairs that are written over and over need no room but that of the log.
+    await until("the log has no room", async () => {
+      await Promise.all(Array.from({ length: 8 }, (_, writer) => writes.pairs(writer)));
+      if (/No space left/.test(node.output)) await fill(`${disk.path}/filler`);
+      return /"message":"embedded Postgres ended, restarting"/.test(node.output);
+    }, { everyMs: 1 });
+    const end = performance.now() + FULL_S * 1_000;
+    while (performance.now() < end) {
+      await Promise.all([writes.post(), writes.pairs(), writes.photo()]);
+      assert.equal((await fetch(`${node.url}/healthz`)).status, 200);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    const kinds = new Map<string, number>();
+    for (const { status, headers, body } of writes.refused) {
+      assert.equal(status, 503, JSON.stringify(body));
+      assert.ok(Number(headers.get("retry-after")) > 0, JSON.stringify(body));
+      const kind = body.type.split("/").at(-1);
+      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+    }
+    say(`full for ${FULL_S} s: ${JSON.stringify(Object.fromEntries(kinds))}; ${writes.stored.size} posts stored`);
+    await Deno.remove(`${disk.path}/filler`);
+    const start = performance.now();
+    await until("posts are taken again", async () => await writes.post() === 201, { everyMs: 50 });
+    say(`with room again after ${Math.round(performance.now() - start)} ms`);
+    await until("photos are taken again", async () => await writes.photo() === 201, { everyMs: 100 });
+    assert.equal((await postmastersOf(disk.path)).length, 1);
+    await writes.holdAgainst(node);
+    assert.equal((await node.stop()).code, 0);
+    await node.restart();
+    await writes.holdAgainst(node);
+  },
+);
+
+Deno.test("A node whose database has no room to start ends in order, and soon", options, async () => {
+  await using disk = await smallDisk();
+  await using node = await NodeProcess.on({ path: disk.path, [Symbol.asyncDispose]: async () => {} }, {});
+  const [ada] = await makePeople(node, 1) as [Person];
+  const writes = new Writes(ada, new Uint8Array());
+  await fill(`${disk.path}/filler`);
+  await until("the database cannot start", async () => {
+    await Promise.all(Array.from({ length: 8 }, (_, writer) => writes.pairs(writer)));
+    await fill(`${disk.path}/filler`);
+    return /"message":"embedded Postgres did not start"/.test(node.output);
+  }, { everyMs: 1 });
+  const { code, ms } = await node.stop();
+  assert.equal(code, 0, node.output);
+  assert.ok(ms < 10_000, `it took ${Math.round(ms)} ms`);
+  assert.deepEqual(await postmastersOf(disk.path), []);
+});
+
+class Writes {
+  readonly stored = new Set<string>();
+  readonly refused: Answer[] = [];
+  #batch = 0;
+  /** Writer → its last batch. */
+  readonly #acknowledged = new Map<number, number>();
+
+  constructor(private readonly person: Person, private readonly picture: Uint8Array) {}
+
+  async post(): Promise<number> {
+    return this.#created(
+      await this.person.call("POST", `/pages/${this.person.page}/posts`, { text: "a long post ".repeat(300) }),
+    );
+  }
+
+  async photo(): Promise<number> {
+    const photos = [{ name: "photo.jpg", data: this.picture.toBase64() }];
+    return this.#created(
+      await this.person.call("POST", `/pages/${this.person.page}/posts`, { text: "a photo", photos }),
+    );
+  }
+
+  /** A batch of a writer's few pairs, over what was there: small enough for the room that older versions leave. */
+  async pairs(writer = 0): Promise<void> {
+    const number = ++this.#batch;
+    const value = { number, text: crypto.randomUUID().repeat(40) };
+    const data = Object.fromEntries(keysOf(writer).map((key) => [key, value]));
+    const answer = await this.person.call("POST", "/kv/write", { data, mode: "overwrite" });
+    if (answer.status < 300) this.#acknowledged.set(writer, number);
+    else this.refused.push(answer);
+  }
+
+  async holdAgainst(node: NodeProcess): Promise<void> {
+    const rows = await node.sql.query<{ id: string }>("select id from posts where state = 'ready'");
+    const ids = new Set(rows.map(({ id }) => id));
+    for (const id of this.stored) assert.ok(ids.has(id), `the post ${id}`);
+    for (const [writer, number] of this.#acknowledged) {
+      const { data } = await this.person.do("POST", "/kv/read", { keys: keysOf(writer) });
+      const numbers = new Set(Object.values<{ number: number }>(data).map(({ number }) => number));
+      assert.equal(numbers.size, 1, "a batch is there as a whole");
+      // What was refused at a commit that nobody saw end may be there as well.
+      assert.ok([...numbers][0]! >= number, `the pairs of writer ${writer}`);
+    }
+  }
+
+  #created(answer: Answer): number {
+    if (answer.status === 201) this.stored.add(answer.body.id);
+    else this.refused.push(answer);
+    return answer.status;
+  }
+}
+
+function keysOf(writer: number): string[] {
+  return Array.from({ length: 8 }, (_, i) => `key ${writer} ${i}`);
+}
+
+/** A data folder on a disk of its own. */
+async function smallDisk(): Promise<{ path: string } & AsyncDisposable> {
+  await using template = await freshDataDir();
+  const path = await Deno.makeTempDir({ prefix: "rookery-disk-" });
+  await run("mount", "-t", "tmpfs", "-o", `size=${SIZE}`, "rookery-test", path);
+  await run("cp", "-pR", `${template.path}/postgres`, path);
+  return {
+    path,
+    [Symbol.asyncDispose]: async () => {
+      await run("umount", "--lazy", path);
+      await Deno.remove(path, { recursive: true });
+    },
+  };
+}
+
+async function run(program: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, { args }).output();
+  assert.ok(success, `${program}: ${new TextDecoder().decode(stderr)}`);
+}
+
+/** Takes all the room that is left. */
+async function fill(path: string): Promise<void> {
+  using file = await Deno.open(path, { create: true, append: true });
+  for (const size of [1024 * 1024, 4096]) {
+    const piece = new Uint8Array(size);
+    while (await file.write(piece).catch(() => 0) === size);
+  }
+}
+
+function say(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+}

@@ -1,0 +1,170 @@
+/** Whose processes the embedded database has, who may reach it, and how it ends with a terminal's Ctrl-C. */
+import assert from "node:assert/strict";
+import { removeFolder } from "../support/database.ts";
+import { postgresOf, serverOf } from "../support/embedded_server.ts";
+import { NodeProcess } from "../support/node_process.ts";
+import { makePeople, type Person } from "../support/person.ts";
+
+/** Changing users is root's. */
+const asRoot = {
+  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+  sanitizeOps: false,
+  sanitizeResources: false,
+};
+const NOBODY = 65_534;
+const OWN_GROUP = 65_432;
+const AS_NOBODY = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"];
+/** CAP_DAC_READ_SEARCH */
+const PASSES_FOLDERS = 1n << 2n;
+
+Deno.test("Only the database's own user reaches it, and no port is open", asRoot, async () => {
+  await using home = await reachableFolder();
+  await using programs = await reachablePrograms();
+  await using node = await NodeProcess.on(home, {});
+  await makePeople(node, 1);
+  assert.equal((await Deno.stat(`${home.path}/postgres.url`)).mode! & 0o777, 0o600);
+  assert.equal((await Deno.stat(`${home.path}/postgres`)).mode! & 0o777, 0o700);
+  const socket = `${home.path}/postgres/.s.PGSQL.5432`;
+  assert.equal((await Deno.stat(socket)).mode! & 0o777, 0o700);
+  const script = `try { await Deno.connect({ transport: "unix", path: ${JSON.stringify(socket)} }); console.log("in") }
+    catch (error) { console.log(error.code ?? error.name) }`;
+  const [program = "", ...args] = [...AS_NOBODY, Deno.execPath(), "eval", script];
+  const env = { DENO_DIR: programs.path, HOME: programs.path };
+  const { stdout, stderr } = await new Deno.Command(program, { args, env, cwd: "/" }).output();
+  assert.match(new TextDecoder().decode(stdout), /^(EACCES|PermissionDenied)\n/, new TextDecoder().decode(stderr));
+  assert.deepEqual(await portsOf(await postgresOf(home.path)), []);
+});
+
+Deno.test("Another user than root runs all of it", asRoot, async () => {
+  await using home = await reachableFolder(NOBODY);
+  await using programs = await reachablePrograms();
+  const env = { DENO_DIR: programs.path, HOME: programs.path };
+  await using node = await NodeProcess.on(home, env, AS_NOBODY);
+  const [ada] = await makePeople(node, 1) as [Person];
+  await ada.post("as nobody");
+  const { postmaster } = await serverOf(home.path);
+  const { uids, capabilities } = await statusOf(postmaster);
+  assert.deepEqual([uids, capabilities], [[NOBODY, NOBODY, NOBODY, NOBODY], 0n]);
+  assert.equal((await node.stop()).code, 0);
+  await node.restart();
+  assert.equal((await ada.do("GET", `/pages/${ada.page}/posts`)).items.length, 1);
+});
+
+Deno.test("Of another user's folder, one who is not root is told how to come by it", asRoot, async () => {
+  await using home = await reachableFolder();
+  await using programs = await reachablePrograms();
+  {
+    await using node = await NodeProcess.on({ path: home.path, [Symbol.asyncDispose]: async () => {} }, {});
+    await node.stop();
+  }
+  await Deno.chown(home.path, NOBODY, NOBODY);
+  await Deno.chown(`${home.path}/lock`, NOBODY, NOBODY);
+  const env = { DENO_DIR: programs.path, HOME: programs.path };
+  const starting = NodeProcess.on({ path: home.path, [Symbol.asyncDispose]: async () => {} }, env, AS_NOBODY);
+  await assert.rejects(
+    starting,
+    new RegExp(`belongs to user \\d+, and this is user ${NOBODY}; .* chown -R ${NOBODY} `),
+  );
+});
+
+Deno.test(
+  "Root's database has no right but to pass folders, and not even that where it needs none",
+  asRoot,
+  async () => {
+    await using programs = await reachablePrograms();
+    for (const isReachable of [false, true]) {
+      await using home = await reachableFolder();
+      const path = isReachable ? home.path : `${home.path}/hidden/data`;
+      await Deno.mkdir(path, { recursive: true, mode: 0o700 });
+      if (!isReachable) await Deno.chmod(`${home.path}/hidden`, 0o700);
+      const env = { DENO_DIR: programs.path };
+      // What it makes for the database is the database's to read, also where new files are private.
+      const umask = ["sh", "-c", 'umask 077; exec "$@"', "sh"];
+      await using node = await NodeProcess.on({ path, [Symbol.asyncDispose]: async () => {} }, env, umask);
+      const { uids, gids, groups, capabilities } = await statusOf((await serverOf(path)).postmaster);
+      assert.ok(uids.every((uid) => uid > 0 && uid === uids[0]), String(uids));
+      assert.deepEqual([gids, groups], [[OWN_GROUP, OWN_GROUP, OWN_GROUP, OWN_GROUP], []]);
+      assert.equal(capabilities, isReachable ? 0n : PASSES_FOLDERS);
+      assert.equal((await node.stop()).code, 0);
+    }
+  },
+);
+
+Deno.test("A terminal's Ctrl-C ends the node and its database in order", {
+  ...asRoot,
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  await using home = await reachableFolder();
+  await using node = await NodeProcess.on(home, {}, ["setsid"]);
+  const [ada] = await makePeople(node, 1) as [Person];
+  await ada.post("before the end");
+  // All of its group get it, as from a terminal.
+  Deno.kill(-node.pid, "SIGINT");
+  const { code, ms } = await node.stop();
+  assert.equal(code, 0, node.output);
+  assert.ok(ms < 10_000, `it took ${Math.round(ms)} ms`);
+  assert.deepEqual(await postgresOf(home.path), []);
+  const log = await Deno.readTextFile(`${home.path}/postgres/postgres.log`);
+  assert.match(log.trim().split("\n").at(-1)!, /database system is shut down$/);
+  assert.doesNotMatch(node.output, /embedded Postgres ended/);
+  await node.restart();
+  const again = await Deno.readTextFile(`${home.path}/postgres/postgres.log`);
+  assert.doesNotMatch(again, /was not properly shut down/);
+});
+
+/** A data folder that others may pass, of this user or another. */
+async function reachableFolder(owner = Deno.uid()!): Promise<{ path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir({ prefix: "rookery-test-" });
+  await Deno.chmod(path, 0o755);
+  if (owner !== Deno.uid()) await Deno.chown(path, owner, owner);
+  return { path, [Symbol.asyncDispose]: () => removeFolder(path) };
+}
+
+/** A copy of Deno's cache that anybody may read, since this user's may be in a home of its own. */
+async function reachablePrograms(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir({ prefix: "rookery-deno-" });
+  const { denoDir } = JSON.parse(await output(Deno.execPath(), "info", "--json")) as { denoDir: string };
+  for (const name of ["npm", "gen", "remote"]) {
+    // Links, as it is large.
+    await output("sh", "-c", 'test ! -e "$1" || cp -al "$1" "$2" || cp -a "$1" "$2"', "sh", `${denoDir}/${name}`, path);
+  }
+  await output("sh", "-c", 'chmod 755 "$1" && find "$1" -type d -exec chown "$2" {} +', "sh", path, String(NOBODY));
+  return { path, [Symbol.asyncDispose]: () => removeFolder(path) };
+}
+
+async function statusOf(
+  pid: number,
+): Promise<{ uids: number[]; gids: number[]; groups: number[]; capabilities: bigint }> {
+  const text = await Deno.readTextFile(`/proc/${pid}/status`);
+  const words = (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(text)![1]!.trim().split(/\s+/).filter(Boolean);
+  return {
+    uids: words("Uid").map(Number),
+    gids: words("Gid").map(Number),
+    groups: words("Groups").map(Number),
+    capabilities: BigInt(`0x${words("CapEff")[0]}`),
+  };
+}
+
+/** Sockets of the internet that these processes listen at. */
+async function portsOf(pids: readonly number[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of pids) {
+    const sockets = new Set<string>();
+    for await (const { name } of Deno.readDir(`/proc/${pid}/fd`)) {
+      const target = await Deno.readLink(`/proc/${pid}/fd/${name}`).catch(() => "");
+      const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+      if (inode) sockets.add(inode);
+    }
+    for (const table of ["tcp", "tcp6", "udp", "udp6"]) {
+      const lines = (await Deno.readTextFile(`/proc/${pid}/net/${table}`).catch(() => "")).split("\n").slice(1);
+      found.push(...lines.filter((line) => sockets.has(line.trim().split(/\s+/)[9] ?? "")));
+    }
+  }
+  return found;
+}
+
+async function output(program: string, ...args: string[]): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(program, { args, stdin: "null" }).output();
+  assert.ok(success, `${program}: ${new TextDecoder().decode(stderr)}`);
+  return new TextDecoder().decode(stdout);
+}
