@@ -15,12 +15,15 @@ const TABLES = `pg_class c where c.relnamespace = 'public'::regnamespace and c.r
 }`;
 
 /** The tables that are in a backup, each with its columns; a generated one is made by the database. */
-export async function storedTables(sql: Reader): Promise<Map<string, string[]>> {
+export async function storedTables(
+  sql: Reader,
+  leftOut: readonly string[] = Object.keys(LEFT_OUT),
+): Promise<Map<string, string[]>> {
   const rows = await sql.query<{ name: string; columns: string[] }>(
     `select c.relname as name, array(select a.attname::text from pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum) as columns
     from ${TABLES} and c.relname <> all ($1::text[]) order by c.relname`,
-    [Object.keys(LEFT_OUT)],
+    [leftOut],
   );
   return new Map(rows.map(({ name, columns }) => [name, columns]));
 }

@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import type { Config } from "../config.ts";
 import { migrate } from "../db/migrate.ts";
 import { clearRedis } from "../db/redis_cache.ts";
@@ -31,7 +32,15 @@ export async function restoreBackup(
     await putFiles(stack.use(storage), folder, files, () => watcher.step());
     watcher.end();
   }
-  await fill(target, folder, manifest, watcher);
+  const { tables, sequences, migrations } = manifest;
+  const source: TableSource = {
+    columns: new Map(Object.entries(tables).map(([table, { columns }]) => [table, columns])),
+    migrations,
+    read: (table) => readTable(`${folder}/${tableFile(table)}`),
+    count: (table) => tables[table]!.rows,
+    sequences: () => sequences,
+  };
+  await fill(target, source, watcher);
   await renew(target.sql, target.replaced);
   if (config.REDIS_URL !== undefined) {
     const histories = [manifest.history.epoch, ...(target.replaced.history ? [target.replaced.history] : [])];
@@ -40,22 +49,30 @@ export async function restoreBackup(
   await target.commit();
 }
 
-/** The tables as they were at the backup's number, then the migrations after it. */
-async function fill(
-  target: Target,
-  folder: string,
-  { tables, sequences, migrations }: Manifest,
-  watcher: Watcher,
-): Promise<void> {
+/** What an empty database is filled from. */
+export interface TableSource {
+  columns: ReadonlyMap<string, readonly string[]>;
+  migrations: Manifest["migrations"];
+  read(table: string): Readable | Promise<Readable>;
+  count(table: string): number | Promise<number>;
+  /** Asked for after the tables. */
+  sequences(): Manifest["sequences"] | Promise<Manifest["sequences"]>;
+  /** Not `LEFT_OUT`, as in a backup. */
+  leftOut?: readonly string[];
+}
+
+/** The tables as they were at the source's number, then the migrations after it. */
+export async function fill(target: Target, source: TableSource, watcher: Watcher): Promise<void> {
+  const { columns: tables, migrations, leftOut } = source;
   const { sql } = target;
   await migrate(sql, undefined, migrations.at(-1)!.number);
-  const there = await storedTables(sql);
-  for (const [table, { columns }] of Object.entries(tables)) {
+  const there = await storedTables(sql, leftOut);
+  for (const [table, columns] of tables) {
     if (!columns.every((column) => there.get(table)?.includes(column))) {
       throw new Error(`The backup's table "${table}" is not the one that its migrations make`);
     }
   }
-  const missing = [...there.keys()].find((table) => !tables[table]);
+  const missing = [...there.keys()].find((table) => !tables.has(table));
   if (missing !== undefined) throw new Error(`The backup lacks the table "${missing}"`);
   const names = await inOrder(sql, [...there.keys()]);
   const triggers = (verb: string) =>
@@ -65,15 +82,16 @@ async function fill(
   await sql.script(`${triggers("disable")};\ntruncate ${quoted(emptied)}`);
   watcher.begin("Tables", names.length);
   for (const name of names) {
-    await target.load(name, tables[name]!.columns, readTable(`${folder}/${tableFile(name)}`));
+    await target.load(name, tables.get(name)!, await source.read(name));
     const [row] = await sql.query<{ rows: number }>(`select count(*) as rows from ${quoted([name])}`);
-    if (row!.rows !== tables[name]!.rows) {
+    if (row!.rows !== await source.count(name)) {
       throw new Error(`The table "${name}" has ${row!.rows} rows, not those it had`);
     }
     watcher.step();
   }
   watcher.end();
   await sql.script(triggers("enable"));
+  const sequences = await source.sequences();
   for (const name of await storedSequences(sql)) {
     const kept = sequences[name];
     if (kept) await sql.query("select setval($1::regclass, $2, $3)", [quoted([name]), kept.value, kept.is_called]);

@@ -15,6 +15,8 @@ export interface Snapshot extends AsyncDisposable {
   migrations: Manifest["migrations"];
   /** The text of a table; one at a time. */
   read(table: string): Promise<Readable>;
+  /** The number of its rows. */
+  count(table: string): Promise<number>;
   /** Read after the tables, so that no number in them is past it. */
   sequences(): Promise<Manifest["sequences"]>;
 }
@@ -29,37 +31,44 @@ export async function takeSnapshot(config: Config): Promise<Snapshot> {
 }
 
 /** One transaction that sees one moment; others write on beside it. */
-export async function snapshotOf(url: string): Promise<Snapshot> {
+export async function snapshotOf(url: string, leftOut?: readonly string[]): Promise<Snapshot> {
   await using stack = new AsyncDisposableStack();
   const client = stack.adopt(await connectDedicated(url), (client) => client.end());
   const sql = new TransactionSql(client);
-  const seen = [...(await checkedTables(sql)).keys()];
+  const seen = [...(await checkedTables(sql, leftOut)).keys()];
   await client.query("begin isolation level repeatable read read only; set local statement_timeout = 0");
   // Before the moment is chosen, which is with the first look at a table; from here on nobody changes what a table is.
   await client.query(`lock table ${quoted(seen)} in access share mode`);
-  const about = await describe(sql);
+  const about = await describe(sql, leftOut);
   if (seen.join() !== [...about.tables.keys()].join()) throw new Error("The tables were changed meanwhile; try again");
   const running = stack.move();
   return {
     ...about,
     read: (table) =>
       Promise.resolve(copyOut(client, `copy "${table}" (${quoted(about.tables.get(table)!)}) to stdout`)),
+    async count(table) {
+      const [row] = await sql.query<{ rows: number }>(`select count(*) as rows from ${quoted([table])}`);
+      return row!.rows;
+    },
     sequences: () => readSequences(sql),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
 
-async function checkedTables(sql: Reader): Promise<Map<string, string[]>> {
+async function checkedTables(sql: Reader, leftOut?: readonly string[]): Promise<Map<string, string[]>> {
   await checkOwn(sql);
-  const tables = await storedTables(sql);
+  const tables = await storedTables(sql, leftOut);
   if (tables.has("users")) return tables;
   throw new Error("There is nothing to back up: the database has no accounts; start Rookery once");
 }
 
-async function describe(sql: Reader): Promise<Pick<Snapshot, "tables" | "history" | "migrations">> {
+async function describe(
+  sql: Reader,
+  leftOut?: readonly string[],
+): Promise<Pick<Snapshot, "tables" | "history" | "migrations">> {
   const { epoch, seq } = await sequencerState(sql);
   return {
-    tables: await storedTables(sql),
+    tables: await storedTables(sql, leftOut),
     history: { epoch, seq },
     migrations: await sql.query("select number, name from migrations order by number"),
   };

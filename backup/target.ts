@@ -36,6 +36,10 @@ export interface TargetOptions {
   replace: boolean;
   /** For the installation's own key, where it has none by the settings. */
   key: Uint8Array | undefined;
+  /** Who has the data folder already gives it, and keeps it. */
+  lock?: DataLock;
+  /** The name in the data folder under which the database that was there stays. */
+  keepAs?: string;
 }
 
 /** Throws what to tell the person where somebody is at work, or where there are accounts that may not go. */
@@ -109,10 +113,13 @@ function loading(client: pg.Client): Target["load"] {
 }
 
 /** A database of its own, which takes the place of the other with one rename. */
-export async function embeddedTarget(dataDir: string, { replace, key }: TargetOptions): Promise<Target> {
+export async function embeddedTarget(
+  dataDir: string,
+  { replace, key, keepAs, ...given }: TargetOptions,
+): Promise<Target> {
   await using stack = new AsyncDisposableStack();
   // No server can start until this is done.
-  const lock = stack.use(await lockData(dataDir));
+  const lock = given.lock ?? stack.use(await lockData(dataDir));
   if (!replace) await checkEmpty(dataDir, lock);
   const folder = restoringFolder(dataDir);
   await Deno.mkdir(folder, { mode: 0o700 });
@@ -131,7 +138,7 @@ export async function embeddedTarget(dataDir: string, { replace, key }: TargetOp
       await client.query("commit");
       await client.end();
       await server[Symbol.asyncDispose]();
-      await putInPlace(dataDir);
+      await putInPlace(dataDir, keepAs);
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };

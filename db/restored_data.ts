@@ -11,8 +11,12 @@ export function restoringFolder(dataDir: string): string {
   return `${dataDir}/restoring`;
 }
 
-/** What was built is the installation's data from now on. Call it with the database closed, under the lock. */
-export async function putInPlace(dataDir: string): Promise<void> {
+/** Holds the name under which the database that was there stays; without it, that one goes. */
+const KEEP_AS = "keep_as";
+
+/** What was built is the installation's data from now on. Call it with the databases closed, under the lock. */
+export async function putInPlace(dataDir: string, keepAs?: string): Promise<void> {
+  if (keepAs !== undefined) await Deno.writeTextFile(`${restoringFolder(dataDir)}/${KEEP_AS}`, keepAs);
   // The database has synced itself as it was closed; what it takes the place of goes for good.
   await syncFiles(restoringFolder(dataDir));
   await Deno.rename(restoringFolder(dataDir), `${dataDir}/restored`);
@@ -22,9 +26,13 @@ export async function putInPlace(dataDir: string): Promise<void> {
 /** Finishes what was decided, and removes what was not. Call it under the lock, with the database closed. */
 export async function settleRestore(dataDir: string): Promise<void> {
   const restored = `${dataDir}/restored`;
+  const keepAs = await readIfThere(`${restored}/${KEEP_AS}`);
   // The key first: a database without its key cannot be opened, and this one is the newer of the two.
   for (const name of ["secret.key", "postgres"]) {
     if (!await exists(`${restored}/${name}`)) continue;
+    if (name === "postgres" && keepAs !== undefined && await exists(`${dataDir}/${name}`)) {
+      await Deno.rename(`${dataDir}/${name}`, `${dataDir}/${keepAs}`);
+    }
     await remove(`${dataDir}/${name}`);
     await Deno.rename(`${restored}/${name}`, `${dataDir}/${name}`);
   }
@@ -42,6 +50,13 @@ async function syncFiles(folder: string): Promise<void> {
 async function syncFile(path: string): Promise<void> {
   using file = await Deno.open(path, { read: true });
   await file.sync();
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  return await Deno.readTextFile(path).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  });
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -44,13 +44,17 @@ export function findBinaries(
       `The embedded Postgres for ${platform} is not loaded; run "deno install" with a network, or set DATABASE_URL`,
     );
   }
-  const native = `${dirname(dirname(entry))}/native`;
-  const suffix = build.os === "windows" ? ".exe" : "";
+  return binariesIn(`${dirname(dirname(entry))}/native`, build.os);
+}
+
+/** `native` is that folder of a package. */
+export function binariesIn(native: string, os: string = Deno.build.os): Binaries {
+  const suffix = os === "windows" ? ".exe" : "";
   return {
     initdb: `${native}/bin/initdb${suffix}`,
     postgres: `${native}/bin/postgres${suffix}`,
     libraries: `${native}/lib`,
-    links: build.os === "windows" ? new Map() : linksOf(native),
+    links: os === "windows" ? new Map() : linksOf(native),
   };
 }
 

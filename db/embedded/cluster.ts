@@ -1,5 +1,5 @@
 /** The folder of the embedded database: how it is made, and whether it can be used as it is. */
-import { EmbeddedRefused, refusalOf } from "./refused.ts";
+import { EmbeddedRefused, OlderCluster, refusalOf } from "./refused.ts";
 import type { RunAs } from "./run_as.ts";
 
 /** The major version whose folders this version of Rookery opens. */
@@ -36,12 +36,11 @@ export async function checkCluster(dataDir: string): Promise<number | undefined>
         `CHANGELOG.md says how to bring it over with a backup`,
     );
   }
-  if (major !== MAJOR) {
+  if (major < MAJOR) throw new OlderCluster(folder, major, MAJOR);
+  if (major > MAJOR) {
     throw new EmbeddedRefused(
-      major < MAJOR
-        ? `The database in "${folder}" is of Postgres ${major}, and this version of Rookery has ${MAJOR}; run "deno task upgrade"`
-        : `The database in "${folder}" is of Postgres ${major}, newer than this version of Rookery, which has ${MAJOR}; ` +
-          `install a newer version of Rookery`,
+      `The database in "${folder}" is of Postgres ${major}, newer than this version of Rookery, which has ${MAJOR}; ` +
+        `install a newer version of Rookery`,
     );
   }
   if (info.mode !== null && (info.mode & 0o027) !== 0) {

@@ -3,6 +3,16 @@ export class EmbeddedRefused extends Error {
   override readonly name: string = "EmbeddedRefused";
 }
 
+/** The folder is of an older major version of Postgres. */
+export class OlderCluster extends EmbeddedRefused {
+  override readonly name = "OlderCluster";
+  constructor(readonly folder: string, readonly major: number, current: number) {
+    super(
+      `The database in "${folder}" is of Postgres ${major}, and this version of Rookery has ${current}; run "deno task upgrade"`,
+    );
+  }
+}
+
 /** Another process has the data folder; two would lose each other's data. */
 export class DatabaseLocked extends EmbeddedRefused {
   override readonly name = "DatabaseLocked";

@@ -130,6 +130,22 @@ Deno.test("A restore that was decided is finished by whoever takes the data fold
     assert.deepEqual(await names(folder.path), ["new", "new"], `killed after ${killedAfter} steps`);
     assert.ok(!await exists(`${folder.path}/restored`));
   }
+  // An upgrade keeps the old database: killed after nothing, after it went aside, after the new one came.
+  const upgradeSteps: ((path: string) => Promise<void>)[] = [
+    (path) => Deno.rename(`${path}/postgres`, `${path}/postgres-17`),
+    (path) => Deno.rename(`${path}/restored/postgres`, `${path}/postgres`),
+  ];
+  for (let killedAfter = 0; killedAfter <= upgradeSteps.length; killedAfter++) {
+    await using folder = await emptyFolder();
+    await make(folder.path, "old");
+    await make(`${folder.path}/restored`, "new");
+    await Deno.remove(`${folder.path}/restored/secret.key`);
+    await Deno.writeTextFile(`${folder.path}/restored/keep_as`, "postgres-17");
+    for (const step of upgradeSteps.slice(0, killedAfter)) await step(folder.path);
+    await settleRestore(folder.path);
+    assert.deepEqual(await names(folder.path), ["new", "old"], `an upgrade killed after ${killedAfter} steps`);
+    assert.equal(await Deno.readTextFile(`${folder.path}/postgres-17/of`), "old");
+  }
   await using folder = await emptyFolder();
   await make(folder.path, "old");
   await make(restoringFolder(folder.path), "new");
