@@ -60,15 +60,23 @@ export async function runAs(
 }
 
 async function reaches({ uid, gid }: { uid: number; gid: number }, paths: string[]): Promise<boolean> {
-  const { success } = await new Deno.Command("sh", {
-    args: ["-c", `for path; do test -x "$path" || exit 1; done`, "sh", ...paths],
-    cwd: "/",
-    uid,
-    gid,
-    stdout: "null",
-    stderr: "null",
-  }).output();
-  return success;
+  try {
+    const { success } = await new Deno.Command("sh", {
+      args: ["-c", `for path; do test -x "$path" || exit 1; done`, "sh", ...paths],
+      cwd: "/",
+      uid,
+      gid,
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return success;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    throw new EmbeddedRefused(
+      "Postgres refuses to run as root, and this root may not become another user (CAP_SETUID, CAP_SETGID); " +
+        "start Rookery as another user, or set DATABASE_URL",
+    );
+  }
 }
 
 /** initdb wants a user with a name. */
