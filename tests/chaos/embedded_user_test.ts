@@ -1,9 +1,10 @@
 /** Whose processes the embedded database has, who may reach it, and how it ends with a terminal's Ctrl-C. */
 import assert from "node:assert/strict";
 import { removeFolder } from "../support/database.ts";
-import { postgresOf, serverOf } from "../support/embedded_server.ts";
+import { killAll, postgresOf, serverOf, watchingServers } from "../support/embedded_server.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
+import { childrenOf } from "../support/processes.ts";
 
 /** Changing users is root's. */
 const asRoot = {
@@ -89,6 +90,59 @@ Deno.test(
     }
   },
 );
+
+/** What Docker leaves to root. */
+const CONTAINER =
+  "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,sys_chroot,mknod,setfcap";
+
+Deno.test(
+  "Root of a container, who may look into no other user's process, starts again over a killed node",
+  asRoot,
+  async () => {
+    await using home = await reachableFolder();
+    await Deno.chmod(home.path, 0o700);
+    const rights = CONTAINER.split(",").map((name) => `+${name}`).join(",");
+    await using node = await NodeProcess.on(home, {}, ["setpriv", `--bounding-set=-all,${rights}`, "--"]);
+    const [ada] = await makePeople(node, 1) as [Person];
+    for (let round = 0; round < 3; round++) {
+      await ada.post(`post ${round}`);
+      const { postmaster, guard } = await serverOf(home.path);
+      if (round === 1) {
+        // Nobody is left to end it but the next start.
+        killAll([
+          guard,
+          ...await childrenOf(guard).then((all) => all.map(({ pid }) => pid).filter((pid) => pid !== postmaster)),
+        ]);
+      }
+      const twice = await watchingServers(home.path, async () => {
+        await node.kill();
+        await node.restart();
+      });
+      assert.equal(twice, 0, "two servers in one folder");
+    }
+    assert.equal((await ada.do("GET", `/pages/${ada.page}/posts`)).items.length, 3);
+  },
+);
+
+Deno.test("Root without the right to become another user is told so", asRoot, async () => {
+  await using home = await reachableFolder();
+  const starting = NodeProcess.on({ path: home.path, [Symbol.asyncDispose]: async () => {} }, {}, [
+    "setpriv",
+    "--bounding-set=-setuid,-setgid",
+    "--",
+  ]);
+  await assert.rejects(starting, /this root may not become another user .*; start Rookery as another user/);
+});
+
+Deno.test("A user without a name is told so", asRoot, async () => {
+  await using home = await reachableFolder(54_321);
+  await using programs = await reachablePrograms();
+  const env = { DENO_DIR: programs.path, HOME: programs.path };
+  const starting = NodeProcess.on({ path: home.path, [Symbol.asyncDispose]: async () => {} }, env, [
+    ...["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--"],
+  ]);
+  await assert.rejects(starting, /User 54321 has no name here/);
+});
 
 Deno.test("A terminal's Ctrl-C ends the node and its database in order", {
   ...asRoot,
