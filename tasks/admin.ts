@@ -9,7 +9,7 @@ import { cardByLogin, listUsers, type Role, userById, type UserRow } from "../db
 import { makePassword } from "../security/administrator.ts";
 import { hashPassword } from "../security/passwords.ts";
 import { isBlocked } from "../security/principals.ts";
-import { configOrExit, isMade, openDatabase } from "./database.ts";
+import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, harmless, remark, say } from "./terminal.ts";
 
 const USAGE = `usage: deno task admin list                       administrators and moderators
@@ -44,7 +44,7 @@ try {
     await warn(sql, account.id);
   }
 } catch (error) {
-  fail(`The accounts are out of reach: ${error instanceof Error ? error.message : error}`);
+  fail(`The accounts are out of reach: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit(0);
 

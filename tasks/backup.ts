@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { removeLeftovers, writeBackup } from "../backup/write.ts";
 import { offerHelp } from "../command_line.ts";
-import { configOrExit, isMade } from "./database.ts";
+import { configOrExit, exitCodeOf, isMade } from "./database.ts";
 import { fail, remark, say, Steps } from "./terminal.ts";
 
 const USAGE = `usage: deno task backup             to ./backups/<time>
@@ -33,7 +33,7 @@ try {
   if (secret.kept === "here") remark("The key that opens what is sealed is in it, too: keep it as you keep a key");
   else remark("What is sealed in it opens with this SECRET_KEY only: keep that, elsewhere");
 } catch (error) {
-  fail(`There is no backup: ${error instanceof Error ? error.message : error}`);
+  fail(`There is no backup: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit(0);
 

@@ -1,7 +1,7 @@
 import { type Config, ConfigError, readConfig } from "../config.ts";
 import { readAddress } from "../db/embedded/address.ts";
 import { clusterFolder } from "../db/embedded/cluster.ts";
-import { DatabaseLocked } from "../db/embedded/refused.ts";
+import { DatabaseLocked, EmbeddedRefused } from "../db/embedded/refused.ts";
 import { startEmbedded } from "../db/embedded/server.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import { type Sql, SqlError } from "../db/sql.ts";
@@ -26,6 +26,11 @@ export function configOrExit(): Config {
     if (error instanceof ConfigError) fail(error.message, 2);
     throw error;
   }
+}
+
+/** A folder that cannot be used is a wrong setting, as it is at a start; that somebody else has it passes. */
+export function exitCodeOf(error: unknown): number {
+  return error instanceof EmbeddedRefused && !(error instanceof DatabaseLocked) ? 2 : 1;
 }
 
 /**

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { offerHelp } from "../command_line.ts";
 import { countJobs, dropJob, type JobState, type ListedJob, listJobs, retryJob } from "../db/jobs.ts";
 import type { Sql } from "../db/sql.ts";
-import { configOrExit, isMade, openDatabase } from "./database.ts";
+import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, harmless, say, styled } from "./terminal.ts";
 
 const USAGE = `usage: deno task jobs                       how many there are in each state
@@ -31,7 +31,7 @@ try {
   await using database = await openDatabase(config);
   Deno.exitCode = await run(database.sql, asked);
 } catch (error) {
-  fail(`The jobs are out of reach: ${error instanceof Error ? error.message : error}`);
+  fail(`The jobs are out of reach: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit();
 

@@ -10,7 +10,7 @@ import { Log } from "../log.ts";
 import { Keys } from "../security/keys.ts";
 import { Secret } from "../security/secret.ts";
 import { TokenVault } from "../vk/vault.ts";
-import { configOrExit, isMade, openDatabase } from "./database.ts";
+import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, remark, say } from "./terminal.ts";
 
 const USAGE = `usage: deno task keys list      the signing keys, newest last
@@ -37,7 +37,7 @@ try {
     say(`${kid}  ${signs ? (retired ? "signs, until the new one does" : "signs") : retired ? "checks" : "waits"}`);
   }
 } catch (error) {
-  fail(`The keys are out of reach: ${error instanceof Error ? error.message : error}`);
+  fail(`The keys are out of reach: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit(0);
 

@@ -1,7 +1,7 @@
 /** Applies pending migrations: to `DATABASE_URL`, or to the embedded database while no server runs. */
 import { takesNoArguments } from "../command_line.ts";
 import { migrate } from "../db/migrate.ts";
-import { configOrExit, openDatabase } from "./database.ts";
+import { configOrExit, exitCodeOf, openDatabase } from "./database.ts";
 import { fail, say } from "./terminal.ts";
 
 takesNoArguments(`usage: deno task migrate
@@ -18,7 +18,7 @@ try {
     say(applied.length === 0 ? "Nothing to apply: the database is up to date" : `${applied.length} applied`);
   }
 } catch (error) {
-  fail(`The migrations could not be applied: ${error instanceof Error ? error.message : error}`);
+  fail(`The migrations could not be applied: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 // The pool's idle connections must not keep a finished task waiting.
 Deno.exit(0);

@@ -4,7 +4,7 @@
  */
 import { offerHelp } from "../command_line.ts";
 import { type ChainEnd, verifyChain } from "../db/moderation_log.ts";
-import { configOrExit, isMade, openDatabase } from "./database.ts";
+import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, say, styled } from "./terminal.ts";
 
 const USAGE = `usage: deno task moderation:verify                        walk the whole chain
@@ -26,7 +26,7 @@ try {
     Deno.exitCode = 1;
   }
 } catch (error) {
-  fail(`The record is out of reach: ${error instanceof Error ? error.message : error}`);
+  fail(`The record is out of reach: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit();
 

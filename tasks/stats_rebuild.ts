@@ -8,7 +8,7 @@ import { migrate } from "../db/migrate.ts";
 import { recountDays } from "../db/page_days.ts";
 import { rebuild } from "../stats/rebuild.ts";
 import { StatsStore } from "../stats/store.ts";
-import { configOrExit, isMade, openDatabase } from "./database.ts";
+import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, say } from "./terminal.ts";
 
 const SHOWN = 50;
@@ -41,5 +41,5 @@ try {
   await stack.disposeAsync();
   Deno.exit(0);
 } catch (error) {
-  fail(`The statistics could not be built: ${error instanceof Error ? error.message : error}`);
+  fail(`The statistics could not be built: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }

@@ -9,7 +9,7 @@ import { Secret } from "../security/secret.ts";
 import { openStorage } from "../storage/open.ts";
 import { scrubFiles } from "../storage/scrub_files.ts";
 import { runningStorage } from "../workers/services.ts";
-import { configOrExit, isMade, openDatabase } from "./database.ts";
+import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, say } from "./terminal.ts";
 
 const USAGE = `usage: deno task storage:scrub             tell of files nobody knows, and of missing ones
@@ -41,7 +41,7 @@ try {
   await stack.disposeAsync();
   Deno.exit(missing.length > 0 ? 1 : 0);
 } catch (error) {
-  fail(`The files are out of reach: ${error instanceof Error ? error.message : error}`);
+  fail(`The files are out of reach: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 
 function list(what: string, lines: string[]): void {
