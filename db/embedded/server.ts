@@ -73,6 +73,8 @@ class Server implements AsyncDisposable {
   /** Of the guard: a line asks it to end Postgres in order, the end of it to end Postgres at once. */
   #input!: WritableStreamDefaultWriter<Uint8Array>;
   #ended!: Promise<number>;
+  /** A setting by which the server that was started is told from one that was left at the same socket. */
+  #mark = "";
   #closing = new AbortController();
   #tending: Promise<void> | undefined;
 
@@ -177,6 +179,7 @@ class Server implements AsyncDisposable {
 
   #spawn(): void {
     const windows = Deno.build.os === "windows";
+    this.#mark = crypto.randomUUID();
     const command = [
       this.#binaries.postgres,
       ...["-D", this.#folder],
@@ -184,6 +187,7 @@ class Server implements AsyncDisposable {
         ...windows
           ? { listen_addresses: "127.0.0.1", port: String(this.#port) }
           : { listen_addresses: "", unix_socket_directories: this.#socketFolder, unix_socket_permissions: "0700" },
+        "rookery.start": this.#mark,
         ...this.options.settings,
       }),
     ];
@@ -214,13 +218,14 @@ class Server implements AsyncDisposable {
       client.on("error", () => {});
       try {
         await client.connect();
-        await client.query("select");
-        return true;
+        const { rows } = await client.query("select current_setting('rookery.start', true) as mark");
+        if (rows[0]?.mark === this.#mark) return true;
       } catch {
-        await this.#pause(LOOK_MS);
+        // Not yet.
       } finally {
         await client.end().catch(() => {});
       }
+      await this.#pause(LOOK_MS);
     }
     return false;
   }
