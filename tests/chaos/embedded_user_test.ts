@@ -1,7 +1,7 @@
 /** Whose processes the embedded database has, who may reach it, and how it ends with a terminal's Ctrl-C. */
 import assert from "node:assert/strict";
 import { removeFolder } from "../support/database.ts";
-import { killAll, postgresOf, serverOf, watchingServers } from "../support/embedded_server.ts";
+import { killAll, postgresOf, postmastersOf, serverOf, watchingServers } from "../support/embedded_server.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { childrenOf } from "../support/processes.ts";
@@ -107,15 +107,14 @@ Deno.test(
     for (let round = 0; round < 3; round++) {
       await ada.post(`post ${round}`);
       const { postmaster, guard } = await serverOf(home.path);
-      if (round === 1) {
-        // Nobody is left to end it but the next start.
-        killAll([
-          guard,
-          ...await childrenOf(guard).then((all) => all.map(({ pid }) => pid).filter((pid) => pid !== postmaster)),
-        ]);
-      }
       const twice = await watchingServers(home.path, async () => {
+        if (round === 1) {
+          // Nobody is left to end it but the next start.
+          const shells = (await childrenOf(guard)).filter(({ command }) => command.startsWith("sh "));
+          killAll([node.pid, guard, ...shells.map(({ pid }) => pid)]);
+        }
         await node.kill();
+        if (round === 1) assert.deepEqual(await postmastersOf(home.path), [postmaster], "it was left");
         await node.restart();
       });
       assert.equal(twice, 0, "two servers in one folder");
