@@ -3,7 +3,7 @@
  * and never goes on with the second statement under Deno (2.9.6); here `pg` itself reads the messages.
  */
 import { Readable, Writable } from "node:stream";
-import type pg from "pg";
+import type pg from "../db/pg.ts";
 
 /** What of `pg`'s connection a statement of its own kind uses. */
 interface Connection {

@@ -1,7 +1,7 @@
 /** What a backup is brought back into: all of it or nothing, and only where nobody is at work. */
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type pg from "pg";
+import type pg from "../db/pg.ts";
 import type { Config } from "../config.ts";
 import { clusterFolder } from "../db/embedded/cluster.ts";
 import { MAIN } from "../db/migrate.ts";

@@ -1,4 +1,4 @@
-import pg from "pg";
+import pg from "../db/pg.ts";
 import { SETTINGS } from "../db/postgres.ts";
 import { type Param, type Sql } from "../db/sql.ts";
 import { encodeParam, parserOf } from "../db/values.ts";

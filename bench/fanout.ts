@@ -1,3 +1,4 @@
+import { TEST_LOCK } from "../tests/support/servers.ts";
 import { type Installation, memoryOf, ratioRow, type Row, say, signIn, startInstallation } from "./harness.ts";
 import { fillWorld, idOf } from "./world.ts";
 
@@ -81,7 +82,7 @@ async function oursWith({ url }: Installation, token: string, sockets: { path: s
 
 async function referenceWith(count: number, frame: string): Promise<Outcome> {
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", new URL("fanout_reference.ts", import.meta.url).pathname],
+    args: ["run", "-A", TEST_LOCK, new URL("fanout_reference.ts", import.meta.url).pathname],
     stdin: "piped",
     stdout: "piped",
   }).spawn();

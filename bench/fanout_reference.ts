@@ -1,6 +1,6 @@
 /** The reference of the fan-out: a bare `ws` server that sends the same bytes to everybody, once for each line `send <text>` of standard input. */
 import process from "node:process";
-import { WebSocketServer } from "ws";
+import { WebSocketServer } from "../tests/packages/ws.ts";
 
 const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false, backlog: 4096 });
 server.on("listening", () => process.stdout.write(`${(server.address() as { port: number }).port}\n`));

@@ -1,4 +1,4 @@
-import { find, freePort, launch, type Server } from "../tests/support/servers.ts";
+import { find, freePort, launch, type Server, TEST_LOCK } from "../tests/support/servers.ts";
 import { inTurns, mean, ratioRow, type Row, run, say, shown, signIn, startInstallation, wrk } from "./harness.ts";
 import { fillWorld, idOf } from "./world.ts";
 
@@ -139,7 +139,7 @@ async function startTarantool(): Promise<Server> {
 
 async function startReference(tarantool: Server): Promise<{ url: string } & AsyncDisposable> {
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "bench/kv_reference.ts", tarantool.url.split(":")[1]!],
+    args: ["run", "-A", TEST_LOCK, "bench/kv_reference.ts", tarantool.url.split(":")[1]!],
     stdout: "piped",
     stderr: "inherit",
   }).spawn();

@@ -4,7 +4,7 @@
  */
 import process from "node:process";
 import { Hono } from "hono";
-import Tarantool from "tarantool-driver";
+import Tarantool from "../tests/packages/tarantool.ts";
 
 const tarantool = new Tarantool({ host: "127.0.0.1", port: Number(process.argv[2]), lazyConnect: false });
 const app = new Hono();

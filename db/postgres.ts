@@ -1,6 +1,6 @@
 /** `Sql` through `pg`, with a pool of connections. */
 import { setImmediate } from "node:timers";
-import pg from "pg";
+import pg from "./pg.ts";
 import { kindOfState, type Param, type Sql, SqlError } from "./sql.ts";
 import { encodeParam, keptName, parserOf } from "./values.ts";
 

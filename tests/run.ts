@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { offerHelp } from "../command_line.ts";
-import { boundToParent, startNats, startPostgres, startRedis } from "./support/servers.ts";
+import { boundToParent, startNats, startPostgres, startRedis, TEST_LOCK } from "./support/servers.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const ENCODER = new TextEncoder();
@@ -107,7 +107,7 @@ interface Batch {
 
 async function runFiles(files: string[], { env, filter, running }: Batch): Promise<Counts> {
   const [program, args] = boundToParent([
-    ...[Deno.execPath(), "test", "-A", "--no-check"],
+    ...[Deno.execPath(), "test", "-A", "--no-check", TEST_LOCK],
     ...(filter === undefined ? [] : ["--filter", filter]),
     ...files,
   ]);

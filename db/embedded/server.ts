@@ -3,7 +3,7 @@
  * can reach, ends with this process, however that ends, and is started again when it dies.
  */
 import { resolve } from "node:path";
-import pg from "pg";
+import pg from "../pg.ts";
 import type { Log } from "../../log.ts";
 import { fitsSocket, loopbackAddress, socketAddress, writeAddress } from "./address.ts";
 import { type Binaries, findBinaries, linkLibraries } from "./binaries.ts";
@@ -92,6 +92,7 @@ class Server implements AsyncDisposable {
     await linkLibraries(this.#binaries, `${this.dataDir}/postgres.lib`);
     await this.#choosePlace();
     if (clusterOwner === undefined) {
+      this.options.log?.info("making the database", { folder: this.#folder });
       await makeCluster(this.dataDir, (draft) => this.#initialise(draft), this.#as);
     }
     await this.#trimLog();

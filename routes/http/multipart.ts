@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 // @ts-types="@types/busboy"
+// @ts-types="npm:@types/busboy@1.5.4"
 import busboy from "busboy";
 import { AppError } from "../../errors.ts";
 import { patient } from "./body.ts";

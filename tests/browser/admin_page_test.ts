@@ -1,6 +1,6 @@
 /** The administration in a browser: what an administrator does there happens, and whoever is none sees nothing. */
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
+import type { Page } from "../packages/playwright.ts";
 import { PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { people } from "../support/bell_page.ts";
 import { chromiumPath, launchChromium, watch } from "../support/browser.ts";

@@ -1,6 +1,6 @@
 /** Where what went wrong is said, and where the keyboard is after each act. */
 import assert from "node:assert/strict";
-import type { Locator, Page, WebSocketRoute } from "playwright-core";
+import type { Locator, Page, WebSocketRoute } from "../packages/playwright.ts";
 import { eventually, newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
 import { chromiumPath, launchChromium } from "../support/browser.ts";

@@ -1,6 +1,6 @@
 /** What others wrote, as far as it could turn around, widen or lengthen what stands beside it. */
 import assert from "node:assert/strict";
-import type { Locator, Page } from "playwright-core";
+import type { Locator, Page } from "../packages/playwright.ts";
 import { newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { counts, people, signIn } from "../support/bell_page.ts";
 import { chromiumPath, launchChromium } from "../support/browser.ts";

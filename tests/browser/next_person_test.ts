@@ -1,7 +1,7 @@
 /** What one person leaves at a page, and what the next one finds there: nothing. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import type { Page } from "playwright-core";
+import type { Page } from "../packages/playwright.ts";
 import { ADMIN, type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
 import { chromiumPath, launchChromium, watch } from "../support/browser.ts";

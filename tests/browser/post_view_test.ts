@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
-import type { Page } from "playwright-core";
+import type { Page } from "../packages/playwright.ts";
 import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
 import { failedPost } from "../support/failed_post.ts";
 import { jpegOf } from "../support/pictures.ts";

@@ -1,6 +1,6 @@
 /** Two people, each in a tab of the same browser. */
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
+import type { Page } from "../packages/playwright.ts";
 import { eventually, type Person, sharedApp } from "../support/app.ts";
 import { signIn } from "../support/bell_page.ts";
 import { chromiumPath, launchChromium } from "../support/browser.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { startApp } from "../support/app.ts";
 import { testServer } from "../support/database.ts";
 import { until } from "../support/seeded.ts";
-import { boundToParent, startNats, startRedis } from "../support/servers.ts";
+import { boundToParent, startNats, startRedis, TEST_LOCK } from "../support/servers.ts";
 
 const options = { ignore: !Deno.env.has("TEST_NATS_URL"), sanitizeOps: false, sanitizeResources: false };
 
@@ -11,7 +11,7 @@ Deno.test("With Redis and NATS away every route answers every caller as ever", o
   await using redis = await startRedis();
   await using nats = await startNats();
   const table = "tests/http/permissions_test.ts";
-  const [program, args] = boundToParent([Deno.execPath(), "test", "-A", "--no-check", table]);
+  const [program, args] = boundToParent([Deno.execPath(), "test", "-A", "--no-check", TEST_LOCK, table]);
   const run = new Deno.Command(program, {
     args,
     cwd: new URL("../../", import.meta.url).pathname,

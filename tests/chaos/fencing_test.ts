@@ -1,6 +1,6 @@
 /** What a statement wrote is right though it waited: epochs license writes, and a block holds for whatever is under way. */
 import assert from "node:assert/strict";
-import pg from "pg";
+import pg from "../../db/pg.ts";
 import { LocalLeases } from "../../actors/runtime/local_leases.ts";
 import { partitionOf, PARTITIONS } from "../../actors/runtime/leases.ts";
 import { type HostThread, Pool, type PoolOptions } from "../../actors/runtime/pool.ts";

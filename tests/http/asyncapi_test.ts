@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { Ajv2020 } from "ajv/dist/2020.js";
-import addFormats from "ajv-formats";
+import { addFormats, Ajv2020 } from "../packages/ajv.ts";
 import { CLOSE } from "../../live/connection.ts";
 import { CLOSE_CODES, FRAMES } from "../../live/frame_schemas.ts";
 import { type Body, sharedApp } from "../support/app.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import pg from "pg";
+import pg from "../../db/pg.ts";
 import { migrate } from "../../db/migrate.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import { SEARCH_STATEMENTS } from "../../db/search_statement.ts";

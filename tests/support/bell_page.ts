@@ -1,6 +1,6 @@
 /** The bell of the web client, as tests in a browser use and read it. */
 import assert from "node:assert/strict";
-import type { Page } from "playwright-core";
+import type { Page } from "../packages/playwright.ts";
 import { eventually, PASSWORD, type Person, type TestApp } from "./app.ts";
 
 /** People of these first names; all are called Lovelace. */

@@ -1,7 +1,6 @@
 /** Holds every answer against the OpenAPI document that the server itself serves. */
 import assert from "node:assert/strict";
-import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import addFormats from "ajv-formats";
+import { addFormats, Ajv2020, type ValidateFunction } from "../packages/ajv.ts";
 import { PROBLEMS } from "../../errors.ts";
 
 interface Operation {

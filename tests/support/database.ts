@@ -3,7 +3,7 @@
  * a data folder for what needs the embedded default, server and all.
  */
 import { createHash } from "node:crypto";
-import pg from "pg";
+import pg from "../../db/pg.ts";
 import { MAJOR } from "../../db/embedded/cluster.ts";
 import { startEmbedded } from "../../db/embedded/server.ts";
 import { MAIN, migrate, readMigrations } from "../../db/migrate.ts";

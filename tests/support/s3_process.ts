@@ -2,7 +2,7 @@
  * The process of `s3_server.ts`: fauxqs, which looks at no signature, behind a door that holds each request's against the
  * secret. Its arguments are the port, the access key id and the secret.
  */
-import { buildApp } from "fauxqs";
+import { buildApp } from "../packages/fauxqs.ts";
 import { refusal } from "./s3_signature.ts";
 
 const [port, accessKeyId = "", secretAccessKey = ""] = Deno.args;

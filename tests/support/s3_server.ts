@@ -1,4 +1,4 @@
-import { freePort, launch, type Server } from "./servers.ts";
+import { freePort, launch, type Server, TEST_LOCK } from "./servers.ts";
 
 const ENTRY = new URL("s3_process.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
@@ -14,7 +14,7 @@ export async function startS3(): Promise<Server> {
     url: `s3://${accessKeyId}:${secretAccessKey}@127.0.0.1:${port}/photos?tls=false`,
     home: await Deno.makeTempDir({ prefix: "rookery-s3-" }),
     command: [
-      ...[Deno.execPath(), "run", "-A", "--no-check", "--config", CONFIG],
+      ...[Deno.execPath(), "run", "-A", "--no-check", TEST_LOCK, "--config", CONFIG],
       ...[ENTRY, String(port), accessKeyId, secretAccessKey],
     ],
     // Packages that are to be fetched first would take from the time it has to start.
@@ -24,7 +24,7 @@ export async function startS3(): Promise<Server> {
 }
 
 async function fetchPackages(): Promise<void> {
-  const args = ["cache", "--quiet", "--config", CONFIG, ENTRY];
+  const args = ["cache", "--quiet", TEST_LOCK, "--config", CONFIG, ENTRY];
   const { success, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
   if (!success) throw new Error(`The S3 server's packages could not be fetched: ${new TextDecoder().decode(stderr)}`);
 }

@@ -1,5 +1,4 @@
-// @ts-types="@types/aws4"
-import aws4 from "aws4";
+import aws4 from "../packages/aws4.ts";
 
 export interface Keys {
   accessKeyId: string;

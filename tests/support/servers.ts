@@ -3,9 +3,12 @@
  * server dies with the process that started it (`setpriv --pdeathsig`), however that one died.
  */
 import { createServer } from "node:net";
-import pg from "pg";
+import pg from "../../db/pg.ts";
 import { type Binaries, findBinaries, linkLibraries } from "../../db/embedded/binaries.ts";
 import { runAs } from "../../db/embedded/run_as.ts";
+
+/** For `deno`: the lock file with the packages that only tests and benches need, so that a start loads none of them. */
+export const TEST_LOCK = `--lock=${new URL("../deno.lock", import.meta.url).pathname}`;
 
 export interface Server extends AsyncDisposable {
   readonly url: string;

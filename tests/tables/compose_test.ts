@@ -1,6 +1,6 @@
 /** `compose.yaml` without its tool: what it names must be there, and what it sets must be a setting. */
 import assert from "node:assert/strict";
-import { parse } from "yaml";
+import { parse } from "../packages/yaml.ts";
 import { readConfig, settingsTable } from "../../config.ts";
 
 const ROOT = new URL("../../", import.meta.url);

@@ -1,0 +1,1 @@
+export { buildApp } from "npm:fauxqs@2.4.1";

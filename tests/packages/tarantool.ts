@@ -1,0 +1,1 @@
+export { default } from "npm:tarantool-driver@3.1.0";

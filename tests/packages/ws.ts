@@ -1,0 +1,1 @@
+export { WebSocketServer } from "npm:ws@8.23.0";

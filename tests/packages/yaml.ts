@@ -1,0 +1,1 @@
+export { parse } from "npm:yaml@2.9.1";
