@@ -1,4 +1,5 @@
 import { constants, setPriority } from "node:os";
+import { ProcFiles, readProcFile } from "../proc_files.ts";
 
 const { PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority;
 
@@ -7,12 +8,8 @@ export const PRIORITY = { below: PRIORITY_BELOW_NORMAL, lowest: PRIORITY_LOW } a
 
 /** What a process holds in memory; `undefined` where that cannot be told: it is gone, or there is no `/proc`. */
 export function residentBytes(pid: number): number | undefined {
-  try {
-    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1];
-    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
-  } catch {
-    return undefined;
-  }
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readProcFile(`/proc/${pid}/status`) ?? "")?.[1];
+  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
 }
 
 /** Lets others go first. Linux counts priorities by thread: those that are there get it, later ones inherit it. */
@@ -27,9 +24,6 @@ export function lowerPriority(pid: number, priority: keyof typeof PRIORITY): voi
 }
 
 function threadsOf(pid: number): number[] {
-  try {
-    return [...Deno.readDirSync(`/proc/${pid}/task`)].map(({ name }) => Number(name));
-  } catch {
-    return [];
-  }
+  using files = ProcFiles.open();
+  return (files?.names(`/proc/${pid}/task`) ?? []).map(Number);
 }

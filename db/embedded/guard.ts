@@ -29,3 +29,9 @@ exit $code
 export function guardArguments(libraryPath: string, log: string, command: readonly string[]): string[] {
   return ["-c", SCRIPT, "rookery-postgres", libraryPath, log, ...command];
 }
+
+/** The same for a program that ends by itself. */
+export function initialiseArguments(libraryPath: string, command: readonly string[]): string[] {
+  const script = `export LD_LIBRARY_PATH="$1" DYLD_LIBRARY_PATH="$1"; shift; exec "$@"`;
+  return ["-c", script, "rookery-initdb", libraryPath, ...command];
+}

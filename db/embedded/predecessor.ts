@@ -1,6 +1,7 @@
 /** A server that an earlier process left in the folder: it may still be ending, or have died without removing its mark. */
 import process from "node:process";
 import { socketFile } from "./address.ts";
+import { ProcFiles } from "../../proc_files.ts";
 import { EmbeddedRefused } from "./refused.ts";
 
 const LOOK_MS = 20;
@@ -78,13 +79,12 @@ function isAlive(pid: number): boolean {
 /** A server's working folder is that of its data. What has ended and waits for its parent is none. */
 async function isServerOf(pid: number, folder: string): Promise<boolean> {
   if (Deno.build.os === "linux") {
-    try {
-      return await Deno.readLink(`/proc/${pid}/cwd`) === await Deno.realPath(folder);
-    } catch {
-      // Of another user, gone, or hidden from a root without CAP_SYS_PTRACE, as in a container.
-      const words = (await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "")).split("\0");
-      return words.includes(folder) && /(^|\/)postgres$/.test(words[0] ?? "");
-    }
+    using files = ProcFiles.open();
+    const cwd = files?.link(`/proc/${pid}/cwd`);
+    if (cwd !== undefined) return cwd === await Deno.realPath(folder);
+    // Of another user, gone, or hidden from a root without CAP_SYS_PTRACE, as in a container.
+    const words = (files?.read(`/proc/${pid}/cmdline`) ?? "").split("\0");
+    return words.includes(folder) && /(^|\/)postgres$/.test(words[0] ?? "");
   }
   if (Deno.build.os === "windows") return true;
   const { stdout } = await new Deno.Command("ps", { args: ["-o", "command=", "-p", String(pid)] }).output();

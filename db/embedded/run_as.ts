@@ -3,6 +3,7 @@
  * it plainly, in a group of its own that nobody else is in; else it keeps one capability, to pass and read folders that are root's
  * alone, such as those in root's home.
  */
+import { readProcFile } from "../../proc_files.ts";
 import { EmbeddedRefused } from "./refused.ts";
 
 export interface RunAs {
@@ -35,7 +36,7 @@ export async function runAs(
   const owner = { uid: clusterOwner ?? await firstUser(), gid: OWN_GROUP };
   if (await reaches(owner, [program, dataDir])) return { prefix: [], user: owner, owner };
   // Postgres asks with access(2) as well, which looks at capabilities only with this bit of security.
-  const capability = await heldCapability();
+  const capability = heldCapability();
   if (capability && await setprivExists()) {
     const prefix = [
       "setpriv",
@@ -92,8 +93,8 @@ async function firstUser(): Promise<number> {
 }
 
 /** Of the capabilities that would do, the smaller one that this process has. */
-async function heldCapability(): Promise<string | undefined> {
-  const status = await Deno.readTextFile("/proc/self/status").catch(() => "");
+function heldCapability(): string | undefined {
+  const status = readProcFile("/proc/self/status") ?? "";
   const held = BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);
   return CAPABILITIES.find(([, bit]) => (held >> BigInt(bit)) & 1n)?.[0];
 }

@@ -8,7 +8,7 @@ import type { Log } from "../../log.ts";
 import { fitsSocket, loopbackAddress, socketAddress, writeAddress } from "./address.ts";
 import { type Binaries, findBinaries, linkLibraries } from "./binaries.ts";
 import { checkCluster, clusterFolder, MAJOR, makeCluster } from "./cluster.ts";
-import { guardArguments } from "./guard.ts";
+import { guardArguments, initialiseArguments } from "./guard.ts";
 import { type DataLock, lockData } from "./lock.ts";
 import { awaitPredecessor } from "./predecessor.ts";
 import { refusalOf } from "./refused.ts";
@@ -136,12 +136,14 @@ class Server implements AsyncDisposable {
       ...["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
       ...windows ? ["--auth=scram-sha-256", `--pwfile=${this.dataDir}/postgres.password`] : ["--auth=trust"],
     ];
-    const [program = "", ...before] = [...this.#as.prefix, this.#binaries.initdb];
+    const [program = "", ...words] = windows
+      ? [this.#binaries.initdb, ...args]
+      : [...this.#as.prefix, "sh", ...initialiseArguments(this.#libraryPath, [this.#binaries.initdb, ...args])];
     const { success, stdout, stderr } = await new Deno.Command(program, {
-      args: [...before, ...args],
+      args: words,
       cwd: windows ? this.dataDir : "/",
       clearEnv: !windows,
-      env: { ...this.#environment(), LD_LIBRARY_PATH: this.#libraryPath, DYLD_LIBRARY_PATH: this.#libraryPath },
+      env: this.#environment(),
       stdin: "null",
       ...this.#as.user,
     }).output();

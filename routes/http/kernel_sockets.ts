@@ -1,7 +1,8 @@
 /**
  * What the kernel knows of this process' TCP connections, and how it ends one. The platform's server shows a connection only by
- * its requests. On Linux, with permission to call the C library and to read `/proc`.
+ * its requests. On Linux, with permission to call the C library.
  */
+import { openLibrary, ProcFiles } from "../../proc_files.ts";
 
 /** `/proc/net/tcp`: the state of a connection that both sides know of. */
 const ESTABLISHED = "01";
@@ -10,7 +11,6 @@ const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
 /** Where `struct tcp_info` has `tcpi_bytes_received` (since Linux 4.1). */
 const BYTES_RECEIVED_AT = 128;
-const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 
 const SYMBOLS = {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
@@ -39,29 +39,21 @@ export class KernelSockets implements Disposable {
   /** Files by their numbers, as they were when they were last looked for. */
   #numbers = new Map<number, string>();
 
-  private constructor(private readonly library: Deno.DynamicLibrary<typeof SYMBOLS>) {}
+  private constructor(
+    private readonly library: Deno.DynamicLibrary<typeof SYMBOLS>,
+    private readonly files: ProcFiles,
+  ) {}
 
   /** Undefined where this machine or its permissions do not allow it. */
   static open(): KernelSockets | undefined {
-    if (Deno.build.os !== "linux") return undefined;
-    const allowed = (permission: Deno.PermissionDescriptor) =>
-      Deno.permissions.querySync(permission).state === "granted";
-    if (!allowed({ name: "ffi" }) || !allowed({ name: "read", path: "/proc" })) return undefined;
-    for (const name of LIBRARIES) {
-      try {
-        return new KernelSockets(Deno.dlopen(name, SYMBOLS));
-      } catch {
-        // Another system's name.
-      }
-    }
-    return undefined;
+    const files = ProcFiles.open();
+    const library = files && openLibrary(SYMBOLS);
+    return library && new KernelSockets(library, files);
   }
 
   /** Those that were accepted at a port. */
-  async acceptedAt(port: number): Promise<TcpConnection[]> {
-    const tables = await Promise.all(
-      ["tcp", "tcp6"].map((table) => Deno.readTextFile(`/proc/net/${table}`).catch(() => "")),
-    );
+  acceptedAt(port: number): TcpConnection[] {
+    const tables = ["tcp", "tcp6"].map((table) => this.files.read(`/proc/net/${table}`) ?? "");
     const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
     const found: TcpConnection[] = [];
     for (const line of tables.flatMap((text) => text.split("\n"))) {
@@ -82,11 +74,11 @@ export class KernelSockets implements Disposable {
     const found = new Map<string, Descriptor>();
     if (wanted.size === 0) return found;
     const numbers = new Map<number, string>();
-    for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    for (const name of this.files.names("/proc/self/fd")) {
       const number = Number(name);
       const known = this.#numbers.get(number);
       // A connection keeps its number as long as it is there.
-      const inode = known !== undefined && there.has(known) ? known : inodeNow(number);
+      const inode = known !== undefined && there.has(known) ? known : this.#inodeNow(number);
       if (inode === undefined) continue;
       numbers.set(number, inode);
       if (wanted.has(inode)) found.set(inode, { number, inode });
@@ -112,24 +104,17 @@ export class KernelSockets implements Disposable {
   /** Ends a connection both ways, so that the server lets go of it. */
   end({ number, inode }: Descriptor): void {
     // Nothing comes between this look and the end.
-    if (inodeNow(number) === inode) this.library.symbols.shutdown(number, SHUT_RDWR);
+    if (this.#inodeNow(number) === inode) this.library.symbols.shutdown(number, SHUT_RDWR);
+  }
+
+  #inodeNow(number: number): string | undefined {
+    return /^socket:\[(\d+)\]$/.exec(this.files.link(`/proc/self/fd/${number}`) ?? "")?.[1];
   }
 
   [Symbol.dispose](): void {
     this.library.close();
+    this.files[Symbol.dispose]();
   }
-}
-
-function inodeNow(number: number): string | undefined {
-  try {
-    return inodeOf(Deno.readLinkSync(`/proc/self/fd/${number}`));
-  } catch {
-    return undefined;
-  }
-}
-
-function inodeOf(link: string): string | undefined {
-  return /^socket:\[(\d+)\]$/.exec(link)?.[1];
 }
 
 /** An address of `/proc/net`, in words of 32 bits as a little-endian machine has them, as the server's requests name it. */

@@ -9,6 +9,8 @@ import { boundToParent } from "./servers.ts";
 export const ADMIN_PASSWORD = "Adm1n-password!";
 export const SECRET_KEY = "a secret key for tests, 32 characters or more";
 const ROOT = new URL("../../", import.meta.url).pathname;
+/** As `deno task start` has it, with its permissions: what they do not allow fails in tests as it would for people. */
+export const START: readonly string[] = await startArguments();
 
 export interface NodeProcessOptions {
   /** Over the settings that every node of a test has. */
@@ -30,6 +32,7 @@ export class NodeProcess implements AsyncDisposable {
     private readonly env: Record<string, string>,
     private readonly folder: AsyncDisposable,
     private readonly before: readonly string[],
+    private readonly command: readonly string[],
   ) {}
 
   static async start({ env = {}, full = true }: NodeProcessOptions = {}): Promise<NodeProcess> {
@@ -48,8 +51,9 @@ export class NodeProcess implements AsyncDisposable {
     folder: { path: string } & AsyncDisposable,
     env: Record<string, string>,
     before: readonly string[] = [],
+    command: readonly string[] = [Deno.execPath(), ...START],
   ): Promise<NodeProcess> {
-    const node = new NodeProcess(folder.path, settings(folder.path, env), folder, before);
+    const node = new NodeProcess(folder.path, settings(folder.path, env), folder, before, command);
     try {
       await node.restart();
     } catch (error) {
@@ -77,7 +81,7 @@ export class NodeProcess implements AsyncDisposable {
   /** Starts it on the data it has; resolves when it says that it is ready. */
   async restart(): Promise<void> {
     // A change of user forgets what binds it to this process.
-    const [binding, bound] = boundToParent([Deno.execPath(), "run", "-A", "main.ts"]);
+    const [binding, bound] = boundToParent([...this.command]);
     const [program = "", ...args] = [...this.before, binding, ...bound];
     const child = new Deno.Command(program, {
       args,
@@ -151,7 +155,7 @@ export async function runToEnd(
   dataDir: string,
   env: Record<string, string> = {},
 ): Promise<{ code: number; told: string }> {
-  const [program, args] = boundToParent([Deno.execPath(), "run", "-A", "main.ts"]);
+  const [program, args] = boundToParent([Deno.execPath(), ...START]);
   const command = new Deno.Command(program, {
     args,
     cwd: ROOT,
@@ -184,4 +188,13 @@ function settings(dataDir: string, env: Record<string, string>): Record<string, 
     LOG_LEVEL: "warn",
     ...env,
   };
+}
+
+async function startArguments(): Promise<string[]> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as {
+    tasks: { start: { command: string } };
+  };
+  const [program, ...args] = tasks.start.command.split(" ");
+  if (program !== "deno") throw new Error(`The task "start" runs ${program}`);
+  return args;
 }
