@@ -4,6 +4,7 @@
  * whoever takes the data folder next.
  */
 
+import { awaitPredecessor } from "./embedded/predecessor.ts";
 import { syncFolder } from "../storage/sync_folder.ts";
 
 /** Where a restore builds, under the data folder's lock; it has `postgres` in it, and perhaps `secret.key`. */
@@ -30,6 +31,7 @@ export async function settleRestore(dataDir: string): Promise<void> {
   // The key first: a database without its key cannot be opened, and this one is the newer of the two.
   for (const name of ["secret.key", "postgres"]) {
     if (!await exists(`${restored}/${name}`)) continue;
+    if (name === "postgres") await awaitPredecessor(`${dataDir}/${name}`);
     if (name === "postgres" && keepAs !== undefined && await exists(`${dataDir}/${name}`)) {
       await Deno.rename(`${dataDir}/${name}`, `${dataDir}/${keepAs}`);
     }
@@ -37,6 +39,8 @@ export async function settleRestore(dataDir: string): Promise<void> {
     await Deno.rename(`${restored}/${name}`, `${dataDir}/${name}`);
   }
   await remove(restored);
+  // The server of a restore that was killed may still be ending there.
+  await awaitPredecessor(`${restoringFolder(dataDir)}/postgres`);
   await remove(restoringFolder(dataDir));
 }
 

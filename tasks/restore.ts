@@ -7,7 +7,7 @@ import { checkBackup } from "../backup/check.ts";
 import { restoreBackup } from "../backup/restore.ts";
 import { offerHelp } from "../command_line.ts";
 import { DatabaseLocked } from "../db/embedded/refused.ts";
-import { configOrExit } from "./database.ts";
+import { configOrExit, exitCodeOf } from "./database.ts";
 import { fail, say, Steps } from "./terminal.ts";
 
 const USAGE =
@@ -27,7 +27,7 @@ try {
   if (replace) say("Files of photos that came later: deno task storage:scrub --remove, two hours from now");
 } catch (error) {
   if (error instanceof DatabaseLocked) fail(`A server, or a task, is at work (process ${error.pid}); stop it first`);
-  fail(`Nothing was restored: ${error instanceof Error ? error.message : error}`);
+  fail(`Nothing was restored: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit(0);
 
