@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { removeFolder } from "../support/database.ts";
 import { killAll, postgresOf, postmastersOf, serverOf, watchingServers } from "../support/embedded_server.ts";
-import { NodeProcess } from "../support/node_process.ts";
+import { NodeProcess, START } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { childrenOf } from "../support/processes.ts";
 
@@ -12,9 +12,12 @@ const asRoot = {
   sanitizeOps: false,
   sanitizeResources: false,
 };
+const ROOT = new URL("../../", import.meta.url).pathname;
+/** Of the project, what a node does not run. */
+const NOT_RUN = [".git", "backups", "bench", "data", "docs", "tests"];
 const NOBODY = 65_534;
 const OWN_GROUP = 65_432;
-const AS_NOBODY = ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups", "--"];
+const AS_NOBODY = asUser(NOBODY);
 /** CAP_DAC_READ_SEARCH */
 const PASSES_FOLDERS = 1n << 2n;
 
@@ -29,9 +32,8 @@ Deno.test("Only the database's own user reaches it, and no port is open", asRoot
   assert.equal((await Deno.stat(socket)).mode! & 0o777, 0o700);
   const script = `try { await Deno.connect({ transport: "unix", path: ${JSON.stringify(socket)} }); console.log("in") }
     catch (error) { console.log(error.code ?? error.name) }`;
-  const [program = "", ...args] = [...AS_NOBODY, Deno.execPath(), "eval", script];
-  const env = { DENO_DIR: programs.path, HOME: programs.path };
-  const { stdout, stderr } = await new Deno.Command(program, { args, env, cwd: "/" }).output();
+  const [program = "", ...args] = [...AS_NOBODY, programs.deno, "eval", script];
+  const { stdout, stderr } = await new Deno.Command(program, { args, env: programs.env, cwd: "/" }).output();
   assert.match(new TextDecoder().decode(stdout), /^(EACCES|PermissionDenied)\n/, new TextDecoder().decode(stderr));
   assert.deepEqual(await portsOf(await postgresOf(home.path)), []);
 });
@@ -39,8 +41,7 @@ Deno.test("Only the database's own user reaches it, and no port is open", asRoot
 Deno.test("Another user than root runs all of it", asRoot, async () => {
   await using home = await reachableFolder(NOBODY);
   await using programs = await reachablePrograms();
-  const env = { DENO_DIR: programs.path, HOME: programs.path };
-  await using node = await NodeProcess.on(home, env, AS_NOBODY);
+  await using node = await NodeProcess.on(home, programs.env, AS_NOBODY, programs.start);
   const [ada] = await makePeople(node, 1) as [Person];
   await ada.post("as nobody");
   const { postmaster } = await serverOf(home.path);
@@ -60,8 +61,8 @@ Deno.test("Of another user's folder, one who is not root is told how to come by 
   }
   await Deno.chown(home.path, NOBODY, NOBODY);
   await Deno.chown(`${home.path}/lock`, NOBODY, NOBODY);
-  const env = { DENO_DIR: programs.path, HOME: programs.path };
-  const starting = NodeProcess.on({ path: home.path, [Symbol.asyncDispose]: async () => {} }, env, AS_NOBODY);
+  const place = { path: home.path, [Symbol.asyncDispose]: async () => {} };
+  const starting = NodeProcess.on(place, programs.env, AS_NOBODY, programs.start);
   await assert.rejects(
     starting,
     new RegExp(`belongs to user \\d+, and this is user ${NOBODY}; .* chown -R ${NOBODY} `),
@@ -78,7 +79,7 @@ Deno.test(
       const path = isReachable ? home.path : `${home.path}/hidden/data`;
       await Deno.mkdir(path, { recursive: true, mode: 0o700 });
       if (!isReachable) await Deno.chmod(`${home.path}/hidden`, 0o700);
-      const env = { DENO_DIR: programs.path };
+      const env = { DENO_DIR: programs.env.DENO_DIR! };
       // What it makes for the database is the database's to read, also where new files are private.
       const umask = ["sh", "-c", 'umask 077; exec "$@"', "sh"];
       await using node = await NodeProcess.on({ path, [Symbol.asyncDispose]: async () => {} }, env, umask);
@@ -136,10 +137,8 @@ Deno.test("Root without the right to become another user is told so", asRoot, as
 Deno.test("A user without a name is told so", asRoot, async () => {
   await using home = await reachableFolder(54_321);
   await using programs = await reachablePrograms();
-  const env = { DENO_DIR: programs.path, HOME: programs.path };
-  const starting = NodeProcess.on({ path: home.path, [Symbol.asyncDispose]: async () => {} }, env, [
-    ...["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--"],
-  ]);
+  const place = { path: home.path, [Symbol.asyncDispose]: async () => {} };
+  const starting = NodeProcess.on(place, programs.env, asUser(54_321), programs.start);
   await assert.rejects(starting, /User 54321 has no name here/);
 });
 
@@ -165,6 +164,12 @@ Deno.test("A terminal's Ctrl-C ends the node and its database in order", {
   assert.doesNotMatch(again, /was not properly shut down/);
 });
 
+/** In a folder that everybody may be in, as the project's may be in root's home. */
+function asUser(uid: number): string[] {
+  const change = ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"];
+  return ["sh", "-c", 'cd / && exec "$@"', "sh", ...change];
+}
+
 /** A data folder that others may pass, of this user or another. */
 async function reachableFolder(owner = Deno.uid()!): Promise<{ path: string } & AsyncDisposable> {
   const path = await Deno.makeTempDir({ prefix: "rookery-test-" });
@@ -173,16 +178,37 @@ async function reachableFolder(owner = Deno.uid()!): Promise<{ path: string } & 
   return { path, [Symbol.asyncDispose]: () => removeFolder(path) };
 }
 
-/** A copy of Deno's cache that anybody may read, since this user's may be in a home of its own. */
-async function reachablePrograms(): Promise<{ path: string } & AsyncDisposable> {
+interface Programs extends AsyncDisposable {
+  deno: string;
+  /** For whoever runs it: where the packages are. */
+  env: Record<string, string>;
+  /** As `deno task start` has it. */
+  start: string[];
+}
+
+/** A copy of Deno, its cache and the project that anybody may read, since this user's may be in a home of its own. */
+async function reachablePrograms(): Promise<Programs> {
   const path = await Deno.makeTempDir({ prefix: "rookery-deno-" });
   const { denoDir } = JSON.parse(await output(Deno.execPath(), "info", "--json")) as { denoDir: string };
-  for (const name of ["npm", "gen", "remote"]) {
-    // Links, as it is large.
-    await output("sh", "-c", 'test ! -e "$1" || cp -al "$1" "$2" || cp -a "$1" "$2"', "sh", `${denoDir}/${name}`, path);
+  // Links where that is possible, as it is large.
+  const copy = (from: string, to: string) =>
+    output("sh", "-c", 'test ! -e "$1" || cp -al "$1" "$2" 2>/dev/null || cp -a "$1" "$2"', "sh", from, to);
+  for (const name of ["npm", "gen", "remote"]) await copy(`${denoDir}/${name}`, path);
+  await output("cp", "-L", Deno.execPath(), `${path}/deno`);
+  const project = `${path}/project`;
+  await Deno.mkdir(project);
+  for await (const { name } of Deno.readDir(ROOT)) {
+    if (!NOT_RUN.includes(name)) await output("cp", "-a", `${ROOT}${name}`, project);
   }
-  await output("sh", "-c", 'chmod 755 "$1" && find "$1" -type d -exec chown "$2" {} +', "sh", path, String(NOBODY));
-  return { path, [Symbol.asyncDispose]: () => removeFolder(path) };
+  await output("chmod", "-R", "a+rX", project);
+  await output("chmod", "755", path, `${path}/deno`);
+  await output("sh", "-c", 'find "$1" -type d -exec chown "$2" {} +', "sh", path, String(NOBODY));
+  return {
+    deno: `${path}/deno`,
+    env: { DENO_DIR: path, HOME: path },
+    start: [`${path}/deno`, ...START.map((word) => word === "main.ts" ? `${project}/main.ts` : word)],
+    [Symbol.asyncDispose]: () => removeFolder(path),
+  };
 }
 
 async function statusOf(
