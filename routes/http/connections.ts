@@ -45,6 +45,7 @@ export class Connections implements Disposable {
   #silent = new Map<string, number>();
   #live = new Map<string, Live>();
   readonly #timers: ReturnType<typeof setInterval>[];
+  #looking = false;
   #restsUntil = 0;
 
   private constructor(
@@ -52,7 +53,7 @@ export class Connections implements Disposable {
     private readonly port: number,
     private readonly log: Log,
   ) {
-    this.#timers = [setInterval(() => this.#look(), LOOK_MS), setInterval(() => this.#lookAtLive(), LIVE_LOOK_MS)];
+    this.#timers = [setInterval(() => void this.#look(), LOOK_MS), setInterval(() => this.#lookAtLive(), LIVE_LOOK_MS)];
     this.#timers.forEach(Deno.unrefTimer);
   }
 
@@ -81,14 +82,16 @@ export class Connections implements Disposable {
 
   [Symbol.dispose](): void {
     this.#timers.forEach(clearInterval);
-    this.kernel[Symbol.dispose]();
+    // A look that is under way still needs it; the process is about to end.
+    if (!this.#looking) this.kernel[Symbol.dispose]();
   }
 
-  #look(): void {
+  async #look(): Promise<void> {
     const begun = performance.now();
-    if (begun < this.#restsUntil) return;
+    if (this.#looking || begun < this.#restsUntil) return;
+    this.#looking = true;
     try {
-      const connections = this.kernel.acceptedAt(this.port);
+      const connections = await this.kernel.acceptedAt(this.port);
       const idle = this.#idle(connections);
       const live = connections.flatMap(({ key, inode }) => {
         const peer = this.#peers.get(key);
@@ -108,6 +111,7 @@ export class Connections implements Disposable {
     } catch (error) {
       this.log.warn("connections that bring nothing could not be looked for", { error });
     } finally {
+      this.#looking = false;
       const now = performance.now();
       this.#restsUntil = now + (now - begun) * REST;
     }

@@ -52,11 +52,11 @@ export class KernelSockets implements Disposable {
   }
 
   /** Those that were accepted at a port. */
-  acceptedAt(port: number): TcpConnection[] {
-    const tables = ["tcp", "tcp6"].map((table) => this.files.read(`/proc/net/${table}`) ?? "");
+  async acceptedAt(port: number): Promise<TcpConnection[]> {
+    const tables = await Promise.all(["tcp", "tcp6"].map((table) => this.files.readLong(`/proc/net/${table}`)));
     const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
     const found: TcpConnection[] = [];
-    for (const line of tables.flatMap((text) => text.split("\n"))) {
+    for (const line of tables.flatMap((text) => text?.split("\n") ?? [])) {
       // `  12: <address>:<port> <address>:<port> <state> …`: most lines are others'.
       const end = line.indexOf(" ", line.indexOf(": ") + 2);
       if (!line.startsWith(local, end - local.length)) continue;
