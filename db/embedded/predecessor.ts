@@ -5,7 +5,7 @@ import { ProcFiles } from "../../proc_files.ts";
 import { EmbeddedRefused } from "./refused.ts";
 
 const LOOK_MS = 20;
-/** A server whose Rookery was killed ends by itself; one that does not is told to. */
+/** A server whose Rookery was killed ends by itself; one that does not gets SIGQUIT. */
 const ENDS_BY_ITSELF_MS = 3_000;
 const ENDS_AFTER_QUIT_MS = 10_000;
 /** A server that was killed while it began leaves an empty mark, which Postgres refuses for ever; one that begins fills it at once. */

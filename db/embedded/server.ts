@@ -32,7 +32,7 @@ export interface EmbeddedOptions {
 
 const READY_MS = 60_000;
 const LOOK_MS = 8;
-/** How long a server gets to end in order before it is told to end at once. */
+/** How long a server gets to end in order; then it is ended at once. */
 const STOP_MS = 8_000;
 const LONGEST_PAUSE_MS = 5_000;
 /** A server that lived this long counts as well. */
@@ -73,7 +73,7 @@ class Server implements AsyncDisposable {
   /** Of the guard: a line asks it to end Postgres in order, the end of it to end Postgres at once. */
   #input!: WritableStreamDefaultWriter<Uint8Array>;
   #ended!: Promise<number>;
-  /** A setting by which the server that was started is told from one that was left at the same socket. */
+  /** A setting that distinguishes the server that was started from one that was left at the same socket. */
   #mark = "";
   #closing = new AbortController();
   #tending: Promise<void> | undefined;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { NodeProcess } from "../support/node_process.ts";
 import { type Answer, makePeople, type Person } from "../support/person.ts";
-import { freshDataDir } from "../support/database.ts";
+import { smallDisk, takeRoom } from "../support/small_disk.ts";
 import { until } from "../support/seeded.ts";
 
 const CI = Deno.env.get("CI") === "true";
@@ -10,40 +10,11 @@ const CI = Deno.env.get("CI") === "true";
 const options = { ignore: Deno.uid() !== 0 && !CI, sanitizeOps: false, sanitizeResources: false };
 const SIZE = "140m";
 
-/** A data folder on a disk of its own. */
-async function smallDisk(): Promise<{ path: string } & AsyncDisposable> {
-  await using template = await freshDataDir();
-  const path = await Deno.makeTempDir({ prefix: "rookery-disk-" });
-  await run("mount", "-t", "tmpfs", "-o", `size=${SIZE}`, "rookery-test", path);
-  await run("cp", "-pR", `${template.path}/postgres`, path);
-  return {
-    path,
-    [Symbol.asyncDispose]: async () => {
-      await run("umount", "--lazy", path);
-      await Deno.remove(path, { recursive: true });
-    },
-  };
-}
-
-async function run(program: string, ...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(program, { args }).output();
-  assert.ok(success, `${program}: ${new TextDecoder().decode(stderr)}`);
-}
-
-/** Takes all the room that is left. */
-async function fill(path: string): Promise<void> {
-  using file = await Deno.open(path, { create: true, append: true });
-  for (const size of [1024 * 1024, 4096]) {
-    const piece = new Uint8Array(size);
-    while (await file.write(piece).catch(() => 0) === size);
-  }
-}
-
 Deno.test(
   "With its disk full a node refuses what it cannot store, with 503 from the first, and goes on when there is room",
   options,
   async () => {
-    await using disk = await smallDisk();
+    await using disk = await smallDisk(SIZE);
     await using node = await NodeProcess.on({ path: disk.path, [Symbol.asyncDispose]: async () => {} }, {});
     const [ada] = await makePeople(node, 1) as [Person];
     const stored = new Set<string>();
@@ -55,7 +26,7 @@ Deno.test(
       return answer.status;
     };
     assert.equal(await post(), 201);
-    await fill(`${disk.path}/filler`);
+    await takeRoom(`${disk.path}/filler`);
     // What is in files that have room goes on.
     await until("a post is refused", async () => await post() !== 201);
     for (let i = 0; i < 20; i++) await post();

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { NodeProcess } from "../support/node_process.ts";
 import { type Answer, makePeople, type Person } from "../support/person.ts";
 import { jpegOf } from "../support/pictures.ts";
-import { freshDataDir } from "../support/database.ts";
 import { postmastersOf } from "../support/embedded_server.ts";
+import { smallDisk, takeRoom } from "../support/small_disk.ts";
 import { until } from "../support/seeded.ts";
 
 /** Mounting is root's. */
@@ -21,17 +21,17 @@ Deno.test(
   "A disk that is full for long costs nothing that was acknowledged, and the node is back with room",
   options,
   async () => {
-    await using disk = await smallDisk();
+    await using disk = await smallDisk(SIZE);
     await using node = await NodeProcess.on({ path: disk.path, [Symbol.asyncDispose]: async () => {} }, {});
     const [ada] = await makePeople(node, 1) as [Person];
     const writes = new Writes(ada, await jpegOf(1_500, 1_500));
     for (let i = 0; i < 5; i++) assert.equal(await writes.post(), 201);
     assert.equal(await writes.photo(), 201);
-    await fill(`${disk.path}/filler`);
+    await takeRoom(`${disk.path}/filler`);
     // Pairs that are written over and over need no room but that of the log.
     await until("the log has no room", async () => {
       await Promise.all(Array.from({ length: 8 }, (_, writer) => writes.pairs(writer)));
-      if (/No space left/.test(node.output)) await fill(`${disk.path}/filler`);
+      if (/No space left/.test(node.output)) await takeRoom(`${disk.path}/filler`);
       return /"message":"embedded Postgres ended, restarting"/.test(node.output);
     }, { everyMs: 1 });
     const end = performance.now() + FULL_S * 1_000;
@@ -62,14 +62,14 @@ Deno.test(
 );
 
 Deno.test("A node whose database has no room to start ends in order, and soon", options, async () => {
-  await using disk = await smallDisk();
+  await using disk = await smallDisk(SIZE);
   await using node = await NodeProcess.on({ path: disk.path, [Symbol.asyncDispose]: async () => {} }, {});
   const [ada] = await makePeople(node, 1) as [Person];
   const writes = new Writes(ada, new Uint8Array());
-  await fill(`${disk.path}/filler`);
+  await takeRoom(`${disk.path}/filler`);
   await until("the database cannot start", async () => {
     await Promise.all(Array.from({ length: 8 }, (_, writer) => writes.pairs(writer)));
-    await fill(`${disk.path}/filler`);
+    await takeRoom(`${disk.path}/filler`);
     return /"message":"embedded Postgres did not start"/.test(node.output);
   }, { everyMs: 1 });
   const { code, ms } = await node.stop();
@@ -132,35 +132,6 @@ class Writes {
 
 function keysOf(writer: number): string[] {
   return Array.from({ length: 8 }, (_, i) => `key ${writer} ${i}`);
-}
-
-/** A data folder on a disk of its own. */
-async function smallDisk(): Promise<{ path: string } & AsyncDisposable> {
-  await using template = await freshDataDir();
-  const path = await Deno.makeTempDir({ prefix: "rookery-disk-" });
-  await run("mount", "-t", "tmpfs", "-o", `size=${SIZE}`, "rookery-test", path);
-  await run("cp", "-pR", `${template.path}/postgres`, path);
-  return {
-    path,
-    [Symbol.asyncDispose]: async () => {
-      await run("umount", "--lazy", path);
-      await Deno.remove(path, { recursive: true });
-    },
-  };
-}
-
-async function run(program: string, ...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(program, { args }).output();
-  assert.ok(success, `${program}: ${new TextDecoder().decode(stderr)}`);
-}
-
-/** Takes all the room that is left. */
-async function fill(path: string): Promise<void> {
-  using file = await Deno.open(path, { create: true, append: true });
-  for (const size of [1024 * 1024, 4096]) {
-    const piece = new Uint8Array(size);
-    while (await file.write(piece).catch(() => 0) === size);
-  }
 }
 
 function say(line: string): void {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { freshDataDir, openDataDir } from "../support/database.ts";
 import { postgresOf, serverOf } from "../support/embedded_server.ts";
 import { emptyFolder, NodeProcess, runToEnd } from "../support/node_process.ts";
+import { mounted, run } from "../support/small_disk.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { until } from "../support/seeded.ts";
 import { TaskProcess } from "../support/task_process.ts";
@@ -160,21 +161,4 @@ async function changeByte(path: string, at: number, byte: number): Promise<void>
   using file = await Deno.open(path, { read: true, write: true });
   await file.seek(at, Deno.SeekMode.Start);
   await file.write(new Uint8Array([byte]));
-}
-
-async function mounted(source: string, name: string, ...how: string[]): Promise<{ path: string } & AsyncDisposable> {
-  const path = await Deno.makeTempDir({ prefix: `rookery-${name}-` });
-  await run("mount", ...how, source, path);
-  return {
-    path,
-    [Symbol.asyncDispose]: async () => {
-      await run("umount", "--lazy", path);
-      await Deno.remove(path, { recursive: true });
-    },
-  };
-}
-
-async function run(program: string, ...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(program, { args }).output();
-  assert.ok(success, `${program}: ${new TextDecoder().decode(stderr)}`);
 }

@@ -93,7 +93,7 @@ export async function openDataDir(dataDir: string): Promise<Sql> {
 
 const templates = new Map<string, Promise<string>>();
 
-/** Made once on each server, by whoever comes first. */
+/** Made once on each server, by the first process that needs it. */
 function templateOn(server: string): Promise<string> {
   let template = templates.get(server);
   if (!template) templates.set(server, template = makeTemplate(server));
@@ -132,7 +132,7 @@ async function folderTemplate(migrated: boolean): Promise<string> {
     if (migrated) await fill(server.url);
   }
   await Deno.remove(`${draft}/postgres/postgres.log`);
-  // Whoever renames first has made it, for all.
+  // The first rename makes it, for all processes.
   await Deno.rename(draft, path).catch(async (error) => {
     await Deno.remove(draft, { recursive: true });
     await Deno.stat(path).catch(() => {
