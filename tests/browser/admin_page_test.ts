@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
 import { PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { people } from "../support/bell_page.ts";
-import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
+import { chromiumPath, intercept, launchChromium, watch } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
 
 const app = sharedApp();
@@ -215,7 +215,7 @@ Deno.test({
     const item = (person: Person) => page.locator("#accounts-list li").filter({ hasText: person.login });
     const held = Promise.withResolvers<void>();
     const late = Promise.withResolvers<void>();
-    await page.route(`**/users/${ann.id}/block?dry_run=true`, async (route) => {
+    await intercept(page, `**/users/${ann.id}/block?dry_run=true`, async (route) => {
       await held.promise;
       await route.continue();
     });
@@ -233,7 +233,7 @@ Deno.test({
 
     const begun = Promise.withResolvers<void>();
     const going = Promise.withResolvers<void>();
-    await page.route(`**/users/${bob.id}/block`, async (route) => {
+    await intercept(page, `**/users/${bob.id}/block`, async (route) => {
       begun.resolve();
       await going.promise;
       await route.continue();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { eventually, type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
-import { chromiumPath, launchChromium } from "../support/browser.ts";
+import { chromiumPath, intercept, launchChromium } from "../support/browser.ts";
 
 const app = sharedApp();
 const executable = chromiumPath();
@@ -41,7 +41,7 @@ Deno.test({
 
     // The list is closed and opened while its third page is on the way.
     const late = page.waitForResponse("**/notifications?limit=10&cursor=*");
-    await page.route("**/notifications?limit=10&cursor=*", async (route) => {
+    await intercept(page, "**/notifications?limit=10&cursor=*", async (route) => {
       const response = await route.fetch();
       await page.locator("#bell").click();
       const anew = page.waitForResponse("**/notifications?limit=10");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, says, signIn } from "../support/bell_page.ts";
-import { chromiumPath, launchChromium } from "../support/browser.ts";
+import { chromiumPath, intercept, launchChromium } from "../support/browser.ts";
 
 const app = sharedApp();
 const executable = chromiumPath();
@@ -29,7 +29,7 @@ Deno.test({
     assert.deepEqual([await letters.inputValue(), await likes.isChecked()], ["at_once", true]);
     await letters.selectOption("daily");
     await page.locator("#bell-notice", { hasText: "Saved." }).waitFor();
-    await page.route("**/notifications/settings", (route) => route.abort());
+    await intercept(page, "**/notifications/settings", (route) => route.abort());
     await likes.click();
     await page.locator("#bell-notice.bad", { hasText: "out of reach" }).waitFor();
     assert.equal(await likes.isChecked(), true);
@@ -40,7 +40,7 @@ Deno.test({
     await open();
     await page.getByText("Settings", { exact: true }).click();
     const answered = Promise.withResolvers<void>();
-    await page.route("**/notifications/settings", (route) => answered.promise.then(() => route.continue()));
+    await intercept(page, "**/notifications/settings", (route) => answered.promise.then(() => route.continue()));
     await page.getByText("Settings", { exact: true }).click();
     // What may be old is not to be changed.
     await page.locator("#bell-settings fieldset:disabled").waitFor();

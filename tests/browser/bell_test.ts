@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { eventually, type Person, sharedApp } from "../support/app.ts";
 import { counts, heard, like, people, says, signIn } from "../support/bell_page.ts";
-import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
+import { chromiumPath, intercept, launchChromium, watch } from "../support/browser.ts";
 
 const app = sharedApp();
 const executable = chromiumPath();
@@ -79,7 +79,7 @@ Deno.test({
     await page.locator("#bell").click();
     const newest = await page.locator("#bell-list li").first().getAttribute("data-cursor");
     const asked: unknown[] = [];
-    await page.route("**/notifications/read", async (route) => {
+    await intercept(page, "**/notifications/read", async (route) => {
       asked.push(route.request().postDataJSON());
       await app.follow(fay, ann.page_id);
       await rings;
@@ -116,7 +116,7 @@ Deno.test({
       },
     ];
     const rings = heard(page, "Eve");
-    await page.route("**/notifications?limit=10", async (route) => {
+    await intercept(page, "**/notifications?limit=10", async (route) => {
       const response = await route.fetch();
       await arrivals.shift()?.();
       await route.fulfill({ response });
@@ -143,7 +143,7 @@ Deno.test({
     await signIn(page, ann);
     await counts(page, 1);
     const late = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/notifications?limit=10"));
-    await page.route("**/notifications?limit=10", async (route) => {
+    await intercept(page, "**/notifications?limit=10", async (route) => {
       const response = await route.fetch();
       await app.follow(eve, ann.page_id);
       await rings;
@@ -226,7 +226,7 @@ Deno.test({
     await page.keyboard.press("Escape");
     // More than can be shown, and all of it newer than the list.
     const json = { items: [], next_cursor: null, unread: 1_000 };
-    await page.route("**/notifications?limit=10", (route) => route.fulfill({ json }));
+    await intercept(page, "**/notifications?limit=10", (route) => route.fulfill({ json }));
     await page.locator("#bell").click();
     await page.locator("#bell-count", { hasText: /^999\+$/ }).waitFor();
     assert.equal(await page.locator("#bell-read").isVisible(), false, "there is nothing to read up to");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Locator, Page, WebSocketRoute } from "../packages/playwright.ts";
 import { eventually, newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
-import { chromiumPath, launchChromium } from "../support/browser.ts";
+import { chromiumPath, intercept, launchChromium } from "../support/browser.ts";
 import { failedPost } from "../support/failed_post.ts";
 import { jpegOf } from "../support/pictures.ts";
 
@@ -57,7 +57,7 @@ Deno.test({
     const state = async () => [await heart.getAttribute("aria-pressed"), await heart.locator(".count").innerText()];
     assert.deepEqual(await state(), ["false", "0"]);
     const gate = Promise.withResolvers<void>();
-    await page.route("**/like", async (route) => {
+    await intercept(page, "**/like", async (route) => {
       await gate.promise;
       await route.abort();
     });
@@ -83,7 +83,7 @@ Deno.test({
     assert.equal(liked.length, 1);
     // As often as one presses while the first is under way: the last one counts.
     const slow = Promise.withResolvers<void>();
-    await page.route("**/like", async (route) => {
+    await intercept(page, "**/like", async (route) => {
       await slow.promise;
       await route.continue();
     });
@@ -115,7 +115,7 @@ Deno.test({
     const view = page.getByRole("dialog");
     await view.locator("#post-itself .like").click();
     await page.locator(`#posts [data-post="${post.id}"] .like[aria-pressed=true]`).waitFor();
-    await page.route("**/like", (route) => route.abort());
+    await intercept(page, "**/like", (route) => route.abort());
     const last = view.locator("#answers li").last();
     await last.scrollIntoViewIfNeeded();
     await press(last.locator(".like"), "Space");
@@ -184,7 +184,7 @@ Deno.test({
     await page.locator("#bell-list li").first().getByRole("button", { name: "Accept" }).waitFor({ state: "hidden" });
     await settled(page);
     assert.equal(await focused(page), "button Accept", "of the next one");
-    await page.route("**/requests/*", (route) => route.abort());
+    await intercept(page, "**/requests/*", (route) => route.abort());
     await page.keyboard.press("Enter");
     await page.locator("#bell-notice.bad", { hasText: "out of reach" }).waitFor();
     assert.equal(await focused(page), "button Accept");
@@ -301,7 +301,7 @@ Deno.test({
     await page.getByText("Settings", { exact: true }).click();
     await page.locator("#bell-fields:enabled").waitFor();
     const sent: unknown[] = [];
-    await page.route("**/notifications/settings", async (route) => {
+    await intercept(page, "**/notifications/settings", async (route) => {
       sent.push(route.request().postDataJSON());
       await page.waitForTimeout(50);
       await route.continue();
@@ -337,7 +337,7 @@ Deno.test({
     const page = await browser.newPage({ viewport: { width: 1280, height: 500 } });
     await page.goto(`${app.url}/admin`);
     const gate = Promise.withResolvers<void>();
-    await page.route("**/reports?*", async (route) => {
+    await intercept(page, "**/reports?*", async (route) => {
       await gate.promise;
       await route.continue();
     });
@@ -382,7 +382,7 @@ Deno.test({
     // A deleted row leaves one at the next.
     await press(row(1).getByRole("button", { name: "Delete" }));
     await dialog.locator("[name=word]").fill(second);
-    await page.route(`**/users/*`, (route) => route.abort());
+    await intercept(page, `**/users/*`, (route) => route.abort());
     await page.keyboard.press("Enter");
     await page.locator("#act-notice", { hasText: "out of reach" }).waitFor();
     assert.ok(await inView(page.locator("#act-notice")));
@@ -406,7 +406,7 @@ Deno.test({
     await settled(page);
     assert.equal(await focused(page), "button Delete", "of the one before");
     // In a list that is longer than the window, too.
-    await page.route("**/posts?*", (route) => route.abort());
+    await intercept(page, "**/posts?*", (route) => route.abort());
     const posts = page.locator("#pages-list li").first().getByRole("button", { name: "Posts" });
     await press(posts);
     await page.locator("#alert", { hasText: "out of reach" }).waitFor();

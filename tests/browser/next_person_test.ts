@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import type { Page } from "../packages/playwright.ts";
 import { ADMIN, type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
-import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
+import { chromiumPath, intercept, launchChromium, watch } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
 
 const app = sharedApp();
@@ -154,7 +154,8 @@ Deno.test({
     const gate = Promise.withResolvers<void>();
     const asked: string[] = [];
     // Answers of all kinds are kept back: a list, a search, a new post, a refresh of the tokens.
-    await page.route(
+    await intercept(
+      page,
       /\/api\/v1\/(search|feed\?|pages\/[^/]+\/posts$|security\/refresh|notifications\?)/,
       async (route) => {
         asked.push(route.request().url());

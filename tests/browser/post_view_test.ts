@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
 import type { Page } from "../packages/playwright.ts";
-import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
+import { chromiumPath, intercept, launchChromium, watch } from "../support/browser.ts";
 import { failedPost } from "../support/failed_post.ts";
 import { jpegOf } from "../support/pictures.ts";
 
@@ -88,7 +88,7 @@ Deno.test({
 
     await like(app, bob, post.id);
     await item("liked").waitFor();
-    await page.route(`**/posts/${post.id}`, async (route) => {
+    await intercept(page, `**/posts/${post.id}`, async (route) => {
       await app.ok("DELETE", `/posts/${post.id}`, { token: await tokenOf(page) });
       await route.continue();
     }, { times: 1 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { type Person, sharedApp } from "../support/app.ts";
 import { people, signIn } from "../support/bell_page.ts";
-import { chromiumPath, launchChromium } from "../support/browser.ts";
+import { chromiumPath, intercept, launchChromium } from "../support/browser.ts";
 
 const app = sharedApp();
 const executable = chromiumPath();
@@ -114,7 +114,7 @@ Deno.test({
     const page = await browser.newPage();
     await page.goto(app.url);
     const gate = Promise.withResolvers<void>();
-    await page.route("**/api/v1/feed?*", async (route) => {
+    await intercept(page, "**/api/v1/feed?*", async (route) => {
       await gate.promise;
       await route.continue();
     });
@@ -143,7 +143,7 @@ Deno.test({
     await page.goto(app.url);
     await signIn(page, ann);
     await page.locator("#write textarea").fill("A draft");
-    await page.route("**/api/v1/**", (route) => route.abort());
+    await intercept(page, "**/api/v1/**", (route) => route.abort());
     await app.signIn(ann.login);
     await page.locator("#alert", { hasText: "out of reach" }).waitFor();
     assert.equal(await page.locator("#write textarea").inputValue(), "A draft");

@@ -5,7 +5,7 @@ import { docsRoutes } from "../../routes/docs.ts";
 import { WEB_FOLDER } from "../../routes/assets.ts";
 import { type Person, sharedApp } from "../support/app.ts";
 import { signIn } from "../support/bell_page.ts";
-import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
+import { chromiumPath, intercept, launchChromium, watch } from "../support/browser.ts";
 
 const app = sharedApp();
 const executable = chromiumPath();
@@ -73,7 +73,7 @@ Deno.test({
     await page.goto(app.url);
     await signIn(page, ann);
     assert.equal(await page.locator("#newer").isVisible(), false);
-    await page.route("**/assets/**", (route) => route.fulfill({ status: 404 }));
+    await intercept(page, "**/assets/**", (route) => route.fulfill({ status: 404 }));
     await page.clock.fastForward("02:00");
     await page.evaluate(() => dispatchEvent(new Event("visibilitychange")));
     await page.locator("#newer", { hasText: "There is a new version of this page." }).waitFor();

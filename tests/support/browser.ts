@@ -47,3 +47,19 @@ export function watch(page: Page, origin: string): string[] {
   });
   return complaints;
 }
+
+/**
+ * `page.route()` for a page that is open already, in force when it returns. Playwright's own returns when the browser knows of it;
+ * the page's process may hear of it after the next key or click, whose request then goes to the server.
+ */
+export async function intercept(page: Page, ...route: Parameters<Page["route"]>): Promise<void> {
+  await page.route(...route);
+  const probe = `/intercepted/${crypto.randomUUID()}`;
+  let inForce = false;
+  await page.route(`**${probe}`, (route) => {
+    inForce = true;
+    return route.fulfill({ status: 204 });
+  });
+  while (!inForce) await page.evaluate((path) => fetch(path).then(() => {}, () => {}), probe);
+  await page.unroute(`**${probe}`);
+}
