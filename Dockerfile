@@ -8,7 +8,7 @@ WORKDIR /app
 
 COPY . .
 # What is not in here cannot be had at run time, so every entry is cached, workers included; what only tests need is not.
-RUN deno cache --frozen main.ts workers/*.ts tasks/*.ts \
+RUN deno cache --frozen main.ts workers/*/*.ts tasks/*.ts \
   && mkdir -p /data \
   && chown -R node:node /data /deno
 

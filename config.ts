@@ -1,8 +1,8 @@
 import { z } from "zod";
-import type { Level } from "./log.ts";
+import type { Level } from "./lib/log.ts";
 import { duration, flag, port, ranges, s3Url, sender, url, vkUrl, whole } from "./config_values.ts";
-import { email, login, password } from "./routes/schemas.ts";
-import { VK_LANGS } from "./vk/lang.ts";
+import { email, login, password } from "./contract/schemas.ts";
+import { VK_LANGS } from "./services/vk/lang.ts";
 
 /** What a process may do; `actors` comes with `api` and in one process only, the others may stand alone or be left out. */
 export const ROLES = ["api", "actors", "jobs", "storage", "stats", "kv", "mail"] as const;

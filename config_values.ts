@@ -1,8 +1,8 @@
 /** How the text of a setting is read. Each schema names what it expects; none repeats a value that may be secret. */
 import { z } from "zod";
-import { email } from "./routes/schemas.ts";
+import { email } from "./contract/schemas.ts";
 import { type AddressRange, parseRange } from "./security/addresses.ts";
-import { parseS3Url } from "./storage/s3_options.ts";
+import { parseS3Url } from "./services/storage/s3_options.ts";
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

@@ -1,22 +1,22 @@
 import type { Actors } from "./actors/runtime/actors.ts";
-import type { Bus } from "./actors/runtime/bus.ts";
+import type { Bus } from "./lib/bus/bus.ts";
 import type { Config } from "./config.ts";
-import type { Cache } from "./db/cache.ts";
+import type { Cache } from "./lib/cache/cache.ts";
 import type { JobRef } from "./db/jobs.ts";
 import type { Sql } from "./db/sql.ts";
-import type { Staging } from "./images/staging.ts";
-import type { PhotoWaiting } from "./images/waiting.ts";
-import type { Audience } from "./live/audience.ts";
+import type { Staging } from "./services/images/staging.ts";
+import type { PhotoWaiting } from "./services/images/photo_readiness.ts";
+import type { Audience } from "./live/delivery_barrier.ts";
 import type { EventStream } from "./live/event_stream.ts";
 import type { Gateway } from "./live/gateway.ts";
-import type { Log } from "./log.ts";
-import type { Accounts } from "./security/principals.ts";
+import type { Log } from "./lib/log.ts";
+import type { Accounts } from "./actors/account_cache.ts";
 import type { Keys } from "./security/keys.ts";
 import type { Secret } from "./security/secret.ts";
 import type { Tokens } from "./security/tokens.ts";
-import type { StatsClient } from "./stats/client.ts";
-import type { Storage } from "./storage/storage.ts";
-import type { VkService } from "./vk/open.ts";
+import type { StatsClient } from "./services/stats/client.ts";
+import type { Storage } from "./services/storage/storage.ts";
+import type { VkService } from "./workers/roles/vk.ts";
 
 /** What every process has that answers calls; the key–value store alone has no more. */
 export interface ServiceContext {

@@ -1,14 +1,14 @@
 /** Starts a node: config → sql → cache → bus → leases → workers → routes → serve; stops it in reverse. */
-import { takesNoArguments } from "./command_line.ts";
+import { takesNoArguments } from "./tasks/command_line.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { EmbeddedRefused } from "./db/embedded/refused.ts";
-import { Log } from "./log.ts";
-import { startNode } from "./node.ts";
-import { runMailServer } from "./mail/server.ts";
-import { runJobs } from "./workers/jobs_process.ts";
-import { runStatsServer } from "./stats/server.ts";
-import { runKv } from "./workers/kv_process.ts";
-import { runStorage } from "./workers/services.ts";
+import { Log } from "./lib/log.ts";
+import { startNode } from "./workers/roles/node.ts";
+import { runMailServer } from "./services/mail/server.ts";
+import { runJobs } from "./workers/roles/jobs_process.ts";
+import { runStatsServer } from "./workers/roles/stats.ts";
+import { runKv } from "./workers/roles/kv.ts";
+import { runStorage } from "./workers/roles/services.ts";
 
 const USAGE = `usage: deno task start
 

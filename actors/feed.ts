@@ -1,8 +1,8 @@
 import { feedHead, feedPosts, feedPostsById } from "../db/feed.ts";
-import { encodeCursor, listAbout } from "../db/cursor.ts";
+import { encodeCursor, listAbout } from "../contract/cursors.ts";
 import type { PostRow } from "../db/posts.ts";
 import type { Reader } from "../db/sql.ts";
-import { renderPost } from "../render.ts";
+import { renderPost } from "../contract/render.ts";
 import { type ActorKind, type Decision, reply } from "./runtime/actor.ts";
 import type { SequencedEvent } from "./runtime/protocol.ts";
 

@@ -2,11 +2,11 @@ import { claimJobs, type Job, type JobRef, passJobOn, renewJob, returnJob, ringJ
 import { disownFiles, filesOf } from "../db/files.ts";
 import { CROP_JOB, ownerOfPhoto, SETTLE_JOB, type Settled } from "../db/photos.ts";
 import type { Sql } from "../db/sql.ts";
-import type { CropChild, CropOutcome } from "../images/crop_child.ts";
-import type { CropResult } from "../images/crop_task.ts";
-import type { CropQueue } from "../images/crop_queue.ts";
-import type { Log } from "../log.ts";
-import { Wakeful } from "../workers/wakeful.ts";
+import type { CropChild, CropOutcome } from "../services/images/crop_child.ts";
+import type { CropResult } from "../services/images/crop_task.ts";
+import type { CropQueue } from "../services/images/crop_queue.ts";
+import type { Log } from "../lib/log.ts";
+import { Wakeful } from "../lib/poller.ts";
 
 export interface ImageCropOptions {
   sql: Sql;

@@ -1,9 +1,9 @@
 import type { JobRef } from "../db/jobs.ts";
 import { stepNotifications } from "../db/notification_step.ts";
 import type { Sql } from "../db/sql.ts";
-import type { Log } from "../log.ts";
-import { nextDigest } from "../mail/digest_time.ts";
-import { Wakeful } from "../workers/wakeful.ts";
+import type { Log } from "../lib/log.ts";
+import { nextDigest } from "./digest_time.ts";
+import { Wakeful } from "../lib/poller.ts";
 import type { EventKind, SequencedEvent } from "./runtime/protocol.ts";
 
 export interface NotificationOptions {

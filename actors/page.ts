@@ -3,14 +3,14 @@ import { lapsePageBlock } from "../db/moderation.ts";
 import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
 import { discardPost } from "../db/posts.ts";
 import { crops, type NewPhoto, pageAvatar, retryPhotos, type Settled, settlePhoto, settleRow } from "../db/photos.ts";
-import { blockOf } from "../render.ts";
-import type { Actor } from "./by.ts";
+import { blockOf } from "../contract/render.ts";
+import type { Actor } from "./moderator.ts";
 import { blockedPage, moderate } from "./page_blocks.ts";
 import { editPost, likePost, publish, removePost, unlikePost } from "./page_posts.ts";
 import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
-import { foldTag, isSameTag, TAG_RULE } from "./tags.ts";
+import { foldTag, isSameTag, TAG_RULE } from "../contract/tags.ts";
 
-export type { Actor } from "./by.ts";
+export type { Actor } from "./moderator.ts";
 
 export interface PagePatch {
   name?: string;

@@ -10,8 +10,8 @@ import {
   type PostRow,
   updatePost,
 } from "../db/posts.ts";
-import { renderPost } from "../render.ts";
-import { byRow } from "./by.ts";
+import { renderPost } from "../contract/render.ts";
+import { byRow } from "./moderator.ts";
 import type { NewPost, PageCommand, PageState } from "./page.ts";
 import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
 

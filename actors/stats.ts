@@ -1,10 +1,10 @@
 import { eventsAfter, sequencerState } from "../db/events.ts";
 import type { Sql } from "../db/sql.ts";
-import type { Log } from "../log.ts";
-import { rebuild } from "../stats/rebuild.ts";
-import type { Position, StatsStore } from "../stats/store.ts";
-import { Wakeful } from "../workers/wakeful.ts";
-import type { Bus, Subscription } from "./runtime/bus.ts";
+import type { Log } from "../lib/log.ts";
+import { rebuild } from "../services/stats/rebuild.ts";
+import type { Position, StatsStore } from "../services/stats/store.ts";
+import { Wakeful } from "../lib/poller.ts";
+import type { Bus, Subscription } from "../lib/bus/bus.ts";
 import type { SequencedEvent } from "./runtime/protocol.ts";
 
 export interface StatsOptions {

@@ -18,9 +18,9 @@ import {
   type UserRow,
   verifyUser,
 } from "../db/users.ts";
-import { photoUrl, renderAccount } from "../render.ts";
-import { isBlocked } from "../security/principals.ts";
-import { type Actor, byRow } from "./by.ts";
+import { photoUrl, renderAccount } from "../contract/render.ts";
+import { isBlocked } from "./account_cache.ts";
+import { type Actor, byRow } from "./moderator.ts";
 import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
 import {
   code,
@@ -120,7 +120,7 @@ export function userActor(codeKey: Uint8Array): ActorKind<State, UserCommand> {
       return row ? fromRow(row) : null;
     },
     decide: (state, command, now) => decide(codeKey, state, command, now),
-    // Written past this actor (`actors/operator.ts`).
+    // Written past this actor (`tasks/admin/operator.ts`).
     absorb: (state, { kind }) => kind === "account.changed" ? "drop" : state,
     facet,
   };

@@ -1,7 +1,7 @@
 import { letter } from "../db/letters.ts";
 import { changePassword, countGuess, sendCode } from "../db/users.ts";
 import { codeMatches, type CodePurpose } from "../security/codes.ts";
-import { sameEmail } from "../security/folding.ts";
+import { sameEmail } from "../lib/folding.ts";
 import { commit, type Decision, refuse, reply } from "./runtime/actor.ts";
 import type { UserState } from "./user.ts";
 

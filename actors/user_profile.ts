@@ -1,8 +1,8 @@
 import { letter } from "../db/letters.ts";
 import { updateProfile } from "../db/users.ts";
-import { renderAccount } from "../render.ts";
-import { sameEmail } from "../security/folding.ts";
-import { type Actor, byRow } from "./by.ts";
+import { renderAccount } from "../contract/render.ts";
+import { sameEmail } from "../lib/folding.ts";
+import { type Actor, byRow } from "./moderator.ts";
 import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
 import type { UserCommand, UserState } from "./user.ts";
 import { noticeAddress, tooSoon, waitMs, withThis, wrongCurrent } from "./user_codes.ts";

@@ -1,6 +1,6 @@
 import { letter } from "../db/letters.ts";
 import { type EndReason, endSession, openSession, refreshSession } from "../db/sessions.ts";
-import { blockDetail, isBlocked } from "../security/principals.ts";
+import { blockDetail, isBlocked } from "./account_cache.ts";
 import { commit, type Decision, type Outcome, refuse, reply } from "./runtime/actor.ts";
 import type { Session, UserCommand, UserState } from "./user.ts";
 import { noticeAddress } from "./user_codes.ts";

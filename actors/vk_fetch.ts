@@ -1,16 +1,16 @@
 import type { SequencedEvent } from "./runtime/protocol.ts";
-import { type Cache, CacheUnavailable } from "../db/cache.ts";
-import { AppError } from "../errors.ts";
-import type { Log } from "../log.ts";
+import { type Cache, CacheUnavailable } from "../lib/cache/cache.ts";
+import { AppError } from "../lib/errors.ts";
+import type { Log } from "../lib/log.ts";
 import type { Secret } from "../security/secret.ts";
-import type { CallOptions, Vk, VkClient } from "../vk/client.ts";
-import type { CaptchaAnswer, VkFailure } from "../vk/errors.ts";
-import type { VkLang } from "../vk/lang.ts";
-import { problemOf } from "../vk/problems.ts";
-import type { Profile } from "../vk/profile.ts";
-import { askId, askProfile, askVideos, Refused, type VideoPage } from "../vk/questions.ts";
-import { type Target, wordOf } from "../vk/target.ts";
-import type { HeldToken, TokenVault } from "../vk/vault.ts";
+import type { CallOptions, Vk, VkClient } from "../services/vk/client.ts";
+import type { CaptchaAnswer, VkFailure } from "../services/vk/errors.ts";
+import type { VkLang } from "../services/vk/lang.ts";
+import { problemOf } from "../services/vk/problems.ts";
+import type { Profile } from "../services/vk/profile.ts";
+import { askId, askProfile, askVideos, Refused, type VideoPage } from "../services/vk/questions.ts";
+import { type Target, wordOf } from "../services/vk/target.ts";
+import type { HeldToken, TokenVault } from "../services/vk/vault.ts";
 
 export interface VkFetchOptions {
   vault: Pick<TokenVault, "of" | "refused" | "forget">;

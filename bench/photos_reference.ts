@@ -1,7 +1,7 @@
 /** The reference of the photos: `photos_reference.ts <file> <at once> <seconds>` calls sharp for it and does nothing else; prints photos a second. */
 import process from "node:process";
-import { probe } from "../images/probe.ts";
-import { sharpEngine } from "../images/sharp_engine.ts";
+import { probe } from "../services/images/probe.ts";
+import { sharpEngine } from "../services/images/sharp_engine.ts";
 
 const [file, atOnce, seconds] = process.argv.slice(2);
 const bytes = await Deno.readFile(file!);

@@ -1,6 +1,6 @@
 import { migrate } from "../db/migrate.ts";
 import { connectPostgres } from "../db/postgres.ts";
-import { search } from "../db/search.ts";
+import { search } from "../db/search/search.ts";
 import type { Sql } from "../db/sql.ts";
 import { Random } from "../tasks/demo/random.ts";
 import { FIRST_NAMES, LAST_NAMES } from "../tasks/demo/words.ts";

@@ -1,7 +1,7 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import { POST_COLUMNS, type PostRow, UNSEEN_REPLIES } from "./posts.ts";
 import { LISTENED_PAGES } from "./feed.ts";
-import { tell, telling, TOLD } from "../actors/runtime/commit.ts";
+import { tell, telling, TOLD } from "./turn_statement.ts";
 import type { Reader, Sql } from "./sql.ts";
 
 const COLUMNS = "e.seq, e.kind, e.page_id, e.post_id, e.user_id, e.data, e.at";

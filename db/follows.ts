@@ -1,4 +1,4 @@
-import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "./turn_statement.ts";
 import type { After } from "./pages.ts";
 import type { Reader } from "./sql.ts";
 import type { CardRow } from "./users.ts";

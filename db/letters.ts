@@ -1,6 +1,6 @@
 import type { CodeSubject } from "../security/codes.ts";
-import { folded, sameEmail } from "../security/folding.ts";
-import { newId } from "../security/ids.ts";
+import { folded, sameEmail } from "../lib/folding.ts";
+import { newId } from "../lib/ids.ts";
 import type { JobRef } from "./jobs.ts";
 import type { Reader, Sql } from "./sql.ts";
 

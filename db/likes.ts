@@ -1,4 +1,4 @@
-import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "./turn_statement.ts";
 
 export interface LikeRow {
   post_id: string;

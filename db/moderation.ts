@@ -1,4 +1,4 @@
-import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "./turn_statement.ts";
 import { LETTER_JOB } from "./letters.ts";
 import { ENDED } from "./follows.ts";
 import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";

@@ -1,5 +1,5 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
-import { tell, telling, TOLD } from "../actors/runtime/commit.ts";
+import { tell, telling, TOLD } from "./turn_statement.ts";
 import { enteringLetters, EXPAND_JOB, POST_LETTER_JOB } from "./deliveries.ts";
 import type { JobRef } from "./jobs.ts";
 import { beginningRecounts, RECOUNT_JOB } from "./recounts.ts";

@@ -1,4 +1,4 @@
-import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "./turn_statement.ts";
 import type { Reader } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 

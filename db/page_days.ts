@@ -1,4 +1,4 @@
-import { DAY_COLUMNS, folding, NUMBERS, type PageDay } from "../stats/numbers.ts";
+import { DAY_COLUMNS, folding, NUMBERS, type PageDay } from "./page_numbers.ts";
 import type { Reader, Sql } from "./sql.ts";
 
 /** How long the days stay as they are for whoever copies them. */

@@ -1,7 +1,7 @@
-import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "./turn_statement.ts";
 import { ACCEPTED } from "./follows.ts";
 import { tellReplies, tellReplyAudience } from "./publishing.ts";
-import { foldHandle } from "../security/folding.ts";
+import { foldHandle } from "../lib/folding.ts";
 import type { Reader, Sql } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 

@@ -1,4 +1,4 @@
-import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "./turn_statement.ts";
 import { PUBLISHED, PUBLISHING, stateOf, TELL_PUBLISHED } from "./publishing.ts";
 import type { JobRef } from "./jobs.ts";
 import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";

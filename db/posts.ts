@@ -1,4 +1,4 @@
-import { defineCommit, publishing, tell } from "../actors/runtime/commit.ts";
+import { defineCommit, publishing, tell } from "./turn_statement.ts";
 import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
 import { HELD, type NewPhoto, type PhotoRow, PHOTOS, picturing, STAGED } from "./photos.ts";
 import { ONE_POST, PUBLISHED, PUBLISHING, stateOf, TELL_PUBLISHED, tellReplies } from "./publishing.ts";

@@ -1,4 +1,4 @@
-import { publishing, tell } from "../actors/runtime/commit.ts";
+import { publishing, tell } from "./turn_statement.ts";
 
 /** Those of the pages `via` that replied, where none of them can be seen by everybody; else null. */
 const WITHHELD = (via: string) =>

@@ -1,4 +1,4 @@
-import { tell, telling, TOLD } from "../actors/runtime/commit.ts";
+import { tell, telling, TOLD } from "./turn_statement.ts";
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import type { Claim } from "./jobs.ts";
 import type { Sql } from "./sql.ts";

@@ -5,7 +5,7 @@
  */
 
 import { awaitPredecessor } from "./embedded/predecessor.ts";
-import { syncFolder } from "../storage/sync_folder.ts";
+import { syncFolder } from "../lib/fsync_dir.ts";
 
 /** Where a restore builds, under the data folder's lock; it has `postgres` in it, and perhaps `secret.key`. */
 export function restoringFolder(dataDir: string): string {

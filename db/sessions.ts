@@ -1,5 +1,5 @@
-import { defineCommit } from "../actors/runtime/commit.ts";
-import type { ProblemCode } from "../errors.ts";
+import { defineCommit } from "./turn_statement.ts";
+import type { ProblemCode } from "../lib/errors.ts";
 import { LETTER_JOB } from "./letters.ts";
 import type { Reader } from "./sql.ts";
 

@@ -1,5 +1,5 @@
 /**
- * The door to Postgres, whichever server it is (`postgres.ts`; `tests/suites/sql_suite.ts` holds its contract).
+ * The door to Postgres, whichever server it is (`postgres.ts`; `tests/conformance/sql_suite.ts` holds its contract).
  *
  * Values: `int2/4/8` → number, `numeric` → string, `timestamptz` → RFC 3339 in UTC with
  * milliseconds (`2026-01-31T12:00:00.000Z`), `json/jsonb` → parsed, `uuid`/`text` → string, arrays of these → arrays,

@@ -1,6 +1,6 @@
-import { defineCommit, tell } from "../actors/runtime/commit.ts";
+import { defineCommit, tell } from "./turn_statement.ts";
 import type { UserFacet } from "../actors/user.ts";
-import { folded, foldLogin } from "../security/folding.ts";
+import { folded, foldLogin } from "../lib/folding.ts";
 import { LETTER_JOB } from "./letters.ts";
 import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";
 import type { Reader } from "./sql.ts";

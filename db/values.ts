@@ -128,7 +128,7 @@ function encodeElement(value: string | number | boolean | null): string {
 
 /**
  * A list for a statement that keeps its plan (`sql.ts`), for the few that run too often to be planned each time. Whatever the tables
- * held when it was planned, the statement must stay fast: `tests/suites/list_plans_test.ts` tries each of them.
+ * held when it was planned, the statement must stay fast: `tests/db/list_plans_test.ts` tries each of them.
  */
 export function keptList(items: readonly (string | number | null)[]): string {
   return encodeParam(items) as string;

@@ -1,4 +1,4 @@
-import type { TokenKind } from "../vk/profile.ts";
+import type { TokenKind } from "../services/vk/profile.ts";
 import type { Reader, Sql } from "./sql.ts";
 
 /** VK tokens, sealed. They lie outside any actor: each function is one statement, and the row alone decides. */

@@ -1,4 +1,4 @@
-import { type Clock, LikesPace } from "./likes_pace.ts";
+import { type Clock, LikesPace } from "./like_throttle.ts";
 
 /** What a listener's socket may hold back, in bytes, before it counts as too slow (`docs/limits.md`). */
 export const QUEUE_BOUND = 1024 * 1024;

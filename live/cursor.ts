@@ -1,4 +1,4 @@
-import { wrongCursor } from "../db/cursor.ts";
+import { wrongCursor } from "../contract/cursors.ts";
 
 /** A place in the history of one database: opaque to callers. */
 export interface LiveCursor {

@@ -1,7 +1,7 @@
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 import { eventsAfter, sequencerState } from "../db/events.ts";
 import type { Sql } from "../db/sql.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../lib/log.ts";
 
 /** How long a write waits at most until this node's caches know it; then they are bypassed (`docs/limits.md`). */
 const APPLIED_TIMEOUT_MS = 1_000;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import * as schemas from "../routes/schemas.ts";
+import * as schemas from "../contract/schemas.ts";
 import { CLOSE } from "./connection.ts";
 
 /** What goes over a live socket. Everything that is sent fits one of these, and the AsyncAPI document is made of them. */

@@ -2,7 +2,7 @@ import type { EventKind, SequencedEvent } from "../actors/runtime/protocol.ts";
 import type { LivePostRow } from "../db/events.ts";
 import type { LiveNotificationRow } from "../db/notifications.ts";
 import type { LivePageRow } from "../db/pages.ts";
-import { renderLiveNotification, renderLivePage, renderLivePost } from "../render.ts";
+import { renderLiveNotification, renderLivePage, renderLivePost } from "../contract/render.ts";
 import type { Connection } from "./connection.ts";
 import { encodeLiveCursor } from "./cursor.ts";
 

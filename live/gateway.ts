@@ -4,13 +4,13 @@ import { replay, sequencerState } from "../db/events.ts";
 import { listenerSnapshot } from "../db/feed.ts";
 import type { Sql } from "../db/sql.ts";
 import { userFacets } from "../db/users.ts";
-import type { Log } from "../log.ts";
-import { type Caller, isBlocked } from "../security/principals.ts";
+import type { Log } from "../lib/log.ts";
+import { type Caller, isBlocked } from "../actors/account_cache.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
 import { concerns, Frame, hides, isHidden, isTold, type Shown } from "./frames.ts";
-import { Joiners } from "./joiners.ts";
+import { Joiners } from "./catch_ups.ts";
 import { Listeners } from "./listeners.ts";
 import { ShownReader } from "./shown.ts";
 

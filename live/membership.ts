@@ -1,9 +1,9 @@
 import { lastAcknowledgement, leave, renewLease } from "../db/nodes.ts";
 import type { Sql } from "../db/sql.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../lib/log.ts";
 import type { EventStream } from "./event_stream.ts";
 import type { Gateway } from "./gateway.ts";
-import { type Lease, LEASE_MS, RENEW_MS } from "./lease.ts";
+import { type Lease, LEASE_MS, RENEW_MS } from "./send_lease.ts";
 
 /** A node that cannot tell its sockets what it was asked to for so long gives its lease up, and its sockets with it. */
 const TELL_WITHIN_MS = 4_000;

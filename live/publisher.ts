@@ -1,4 +1,4 @@
-import type { Bus } from "../actors/runtime/bus.ts";
+import type { Bus } from "../lib/bus/bus.ts";
 import type { SequencedEvent } from "../actors/runtime/protocol.ts";
 
 /** Where the other nodes on the same database hear of committed events; installations may share a bus. */

@@ -3,7 +3,7 @@ import { livePosts } from "../db/events.ts";
 import { liveNotifications, unreadOfAll } from "../db/notifications.ts";
 import { livePages } from "../db/pages.ts";
 import type { Sql } from "../db/sql.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../lib/log.ts";
 import { needsPage, needsPost, needsUnread, notificationOf, type Shown } from "./frames.ts";
 
 const NONE: ReadonlyMap<string, never> = new Map<string, never>();

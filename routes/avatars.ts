@@ -2,14 +2,14 @@ import { z } from "zod";
 import type { PageCommand } from "../actors/page.ts";
 import type { UserCommand } from "../actors/user.ts";
 import type { AppContext } from "../context.ts";
-import { AppError } from "../errors.ts";
-import { refusalOf } from "../images/picture.ts";
-import { READY_WITHIN_MS } from "../images/waiting.ts";
-import type { Caller } from "../security/principals.ts";
+import { AppError } from "../lib/errors.ts";
+import { refusalOf } from "../services/images/picture.ts";
+import { READY_WITHIN_MS } from "../services/images/photo_readiness.ts";
+import type { Caller } from "../actors/account_cache.ts";
 import { answer, type Api, endpoint } from "./http/endpoint.ts";
 import type { Received, UploadRules } from "./http/uploads.ts";
 import { ownPage, pageId, pageParams, shownPage } from "./pages.ts";
-import * as schemas from "./schemas.ts";
+import * as schemas from "../contract/schemas.ts";
 
 const body = z.strictObject({
   name: z.string().min(1).max(200),

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import { type ProblemCode, PROBLEMS } from "../errors.ts";
+import { type ProblemCode, PROBLEMS } from "../lib/errors.ts";
 import type { Api } from "./http/endpoint.ts";
 import { etagOf, matches } from "./http/etag.ts";
 import { Assets, ownFiles, WEB_FOLDER } from "./assets.ts";

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { FeedCommand, FirstPage } from "../actors/feed.ts";
-import { decodeTimeCursor, listAbout } from "../db/cursor.ts";
+import { decodeTimeCursor, listAbout } from "../contract/cursors.ts";
 import { feedPosts } from "../db/feed.ts";
 import { encodeLiveCursor } from "../live/cursor.ts";
 import { newTicket } from "../security/tickets.ts";
 import { answer, answerText, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import { listed } from "./posts.ts";
-import * as schemas from "./schemas.ts";
+import * as schemas from "../contract/schemas.ts";
 
 const tags = ["Feed"];
 

@@ -1,15 +1,15 @@
 import { z } from "zod";
 import type { PageCommand } from "../actors/page.ts";
 import type { AppContext } from "../context.ts";
-import { decodeTimeCursor, encodeCursor, listAbout } from "../db/cursor.ts";
+import { decodeTimeCursor, encodeCursor, listAbout } from "../contract/cursors.ts";
 import { followersOf } from "../db/follows.ts";
 import { followedPages } from "../db/pages.ts";
-import { AppError } from "../errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import { openPage, openPosts, pageId, pageParams } from "./pages.ts";
-import { blockOf, renderCard, renderPage } from "../render.ts";
-import * as schemas from "./schemas.ts";
+import { blockOf, renderCard, renderPage } from "../contract/render.ts";
+import * as schemas from "../contract/schemas.ts";
 
 const tags = ["Following"];
 const FollowAnswer = z.object({ state: z.enum(["following", "requested", "none"]) });

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { decodeTimeCursor, encodeCursor, listAbout } from "../db/cursor.ts";
+import { decodeTimeCursor, encodeCursor, listAbout } from "../contract/cursors.ts";
 import { dropJob, jobState, listJobs, retryJob } from "../db/jobs.ts";
-import { AppError } from "../errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
-import * as schemas from "./schemas.ts";
+import * as schemas from "../contract/schemas.ts";
 
 const tags = ["Jobs"];
 const params = z.object({ id: schemas.anyId });

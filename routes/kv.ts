@@ -1,12 +1,12 @@
 import { z } from "zod";
 import type { ServiceContext } from "../context.ts";
-import { decodeCursor, encodeCursor, type List, listAbout, wrongCursor } from "../db/cursor.ts";
+import { decodeCursor, encodeCursor, type List, listAbout, wrongCursor } from "../contract/cursors.ts";
 import { deletePairs, listKeys, SHARED_SPACE, writeIfVersion } from "../db/kv.ts";
-import { AppError } from "../errors.ts";
-import * as bodies from "../kv/bodies.ts";
-import { KeptPairs } from "../kv/kept.ts";
-import { PairWriter } from "../kv/pair_writer.ts";
-import type { Caller } from "../security/principals.ts";
+import { AppError } from "../lib/errors.ts";
+import * as bodies from "../services/kv/bodies.ts";
+import { KeptPairs } from "../services/kv/pair_cache.ts";
+import { PairWriter } from "../services/kv/pair_writer.ts";
+import type { Caller } from "../actors/account_cache.ts";
 import { answer, answerText, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 

@@ -1,7 +1,7 @@
-import { AppError } from "../errors.ts";
-import { Hop } from "../kv/hop.ts";
-import { Patience } from "../storage/patience.ts";
-import { BODY_BOUND, type BodyWait, patient, refuseEncoded } from "./http/body.ts";
+import { AppError } from "../lib/errors.ts";
+import { Hop } from "../services/kv/forwarded_address.ts";
+import { Patience } from "../lib/idle_timeout.ts";
+import { BODY_BOUND, type BodyWait, patient, refuseEncoded } from "../contract/body.ts";
 import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
 
 /** Over it a request is refused at once: a store that hangs must not use up the node (`docs/limits.md`). */

@@ -1,17 +1,17 @@
 import { z } from "zod";
 import type { AppContext } from "../context.ts";
-import { AppError } from "../errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { decodeLiveCursor } from "../live/cursor.ts";
 import { HEARTBEAT_S } from "../live/gateway.ts";
 import { CLOSE, type Connection, TOO_LONG } from "../live/connection.ts";
-import type { Caller } from "../security/principals.ts";
+import type { Caller } from "../actors/account_cache.ts";
 import { useTicket } from "../security/tickets.ts";
 import { authenticate } from "./http/authenticate.ts";
-import { validated } from "./http/body.ts";
+import { validated } from "../contract/body.ts";
 import { addressOf, type Api, newRequestId, PREFIX } from "./http/endpoint.ts";
 import { parametersOf } from "./http/query.ts";
-import type { Peer } from "./http/connections.ts";
-import { problem } from "./http/problem.ts";
+import type { Peer } from "../lib/http/connections.ts";
+import { problem } from "../contract/problem.ts";
 
 /** Sockets one account may hold open, one whose e-mail is not verified, and one address (`docs/limits.md`). */
 const SOCKETS_BOUND = 16;

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { lettersOf } from "../db/letters.ts";
-import { AppError } from "../errors.ts";
-import { foldName } from "../security/folding.ts";
+import { AppError } from "../lib/errors.ts";
+import { foldName } from "../lib/folding.ts";
 import { mailboxOwner } from "../security/mailbox.ts";
 import { answer, type Api, endpoint } from "./http/endpoint.ts";
-import * as schemas from "./schemas.ts";
+import * as schemas from "../contract/schemas.ts";
 
 /** Letters the mailbox shows at most. */
 const MOST_LETTERS = 100;

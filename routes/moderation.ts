@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { decodeCursor, encodeCursor, listAbout } from "../db/cursor.ts";
+import { decodeCursor, encodeCursor, listAbout } from "../contract/cursors.ts";
 import { ACTS, listLog, type LogRow } from "../db/moderation_log.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
-import * as schemas from "./schemas.ts";
+import * as schemas from "../contract/schemas.ts";
 
 /** An entry's number, of at most as many digits as Postgres counts to. */
 const NUMBER = /^[1-9]\d{0,17}$/;

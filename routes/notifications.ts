@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { UserCommand } from "../actors/user.ts";
 import type { AppContext } from "../context.ts";
-import { decodeCursor, encodeCursor, ID, listAbout, wrongCursor } from "../db/cursor.ts";
+import { decodeCursor, encodeCursor, ID, listAbout, wrongCursor } from "../contract/cursors.ts";
 import {
   LETTER_TIMES,
   NOTIFICATION_KINDS,
@@ -11,10 +11,10 @@ import {
   notificationsOf,
   unreadNotifications,
 } from "../db/notifications.ts";
-import { renderNotification } from "../render.ts";
+import { renderNotification } from "../contract/render.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
-import * as schemas from "./schemas.ts";
+import * as schemas from "../contract/schemas.ts";
 import { endLetters } from "./unsubscribe.ts";
 
 const tags = ["Notifications"];

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { PROBLEMS } from "../errors.ts";
-import { BODY_BOUND } from "./http/body.ts";
+import { PROBLEMS } from "../lib/errors.ts";
+import { BODY_BOUND } from "../contract/body.ts";
 import { type Access, type Api, PREFIX } from "./http/endpoint.ts";
 import { PHOTO_BODY_BOUND, type UploadRules } from "./http/uploads.ts";
 

@@ -1,17 +1,17 @@
 import { z } from "zod";
 import type { PageCommand } from "../actors/page.ts";
-import { TAG_MAX_WRITTEN } from "../actors/tags.ts";
+import { TAG_MAX_WRITTEN } from "../contract/tags.ts";
 import type { AppContext } from "../context.ts";
-import { decodeTimeCursor, encodeCursor, listAbout, type ListName } from "../db/cursor.ts";
+import { decodeTimeCursor, encodeCursor, listAbout, type ListName } from "../contract/cursors.ts";
 import { maySeePosts, pageById, pageIdByHandle, pagesOf, type ShownPageRow } from "../db/pages.ts";
 import { cardByLogin } from "../db/users.ts";
-import { AppError } from "../errors.ts";
-import { newId } from "../security/ids.ts";
-import type { Caller } from "../security/principals.ts";
+import { AppError } from "../lib/errors.ts";
+import { newId } from "../lib/ids.ts";
+import type { Caller } from "../actors/account_cache.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
-import { blockOf, renderCard, renderPage } from "../render.ts";
-import * as schemas from "./schemas.ts";
+import { blockOf, renderCard, renderPage } from "../contract/render.ts";
+import * as schemas from "../contract/schemas.ts";
 import { blockUntil, why } from "./users.ts";
 
 const tags = ["Pages"];

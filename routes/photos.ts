@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { photoByKey, type ShownPhoto } from "../db/photos.ts";
 import type { AppContext } from "../context.ts";
-import { AppError } from "../errors.ts";
-import { type ByteRange, StorageError } from "../storage/storage.ts";
+import { AppError } from "../lib/errors.ts";
+import { type ByteRange, StorageError } from "../services/storage/storage.ts";
 import { type Answer, answer, type Api, endpoint } from "./http/endpoint.ts";
 import { etagOf, matches } from "./http/etag.ts";
 import { isHead } from "./http/head.ts";

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { AppContext } from "../context.ts";
-import { decodeTimeCursor, encodeCursor } from "../db/cursor.ts";
+import { decodeTimeCursor, encodeCursor } from "../contract/cursors.ts";
 import {
   closeReport,
   type HandledReportRow,
@@ -17,16 +17,16 @@ import {
   takeReport,
 } from "../db/reports.ts";
 import { userById } from "../db/users.ts";
-import { AppError } from "../errors.ts";
-import { renderCard } from "../render.ts";
-import { newId } from "../security/ids.ts";
-import type { Caller } from "../security/principals.ts";
+import { AppError } from "../lib/errors.ts";
+import { renderCard } from "../contract/render.ts";
+import { newId } from "../lib/ids.ts";
+import type { Caller } from "../actors/account_cache.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import { openPage } from "./pages.ts";
 import { visiblePost } from "./posts.ts";
-import * as schemas from "./schemas.ts";
-import { shownText } from "./text_rules.ts";
+import * as schemas from "../contract/schemas.ts";
+import { shownText } from "../contract/text_rules.ts";
 
 const tags = ["Reports"];
 const params = z.object({ id: schemas.id });

@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { decodeCursor, encodeCursor, ID, listAbout } from "../db/cursor.ts";
-import { type Hit, idOf, type Place, search, type Section } from "../db/search.ts";
-import { AppError } from "../errors.ts";
-import { renderCard, renderPage } from "../render.ts";
+import { decodeCursor, encodeCursor, ID, listAbout } from "../contract/cursors.ts";
+import { type Hit, idOf, type Place, search, type Section } from "../db/search/search.ts";
+import { AppError } from "../lib/errors.ts";
+import { renderCard, renderPage } from "../contract/render.ts";
 import { type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
-import * as schemas from "./schemas.ts";
+import * as schemas from "../contract/schemas.ts";
 
 /** Hits that a cursor remembers, so that they are not shown twice; as many as fit into one (`docs/limits.md`). */
 const MOST_SEEN = 32;

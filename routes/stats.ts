@@ -1,7 +1,7 @@
-import { periodOf, periodQuery } from "../stats/period.ts";
+import { periodOf, periodQuery } from "../services/stats/period.ts";
 import { type Api, endpoint } from "./http/endpoint.ts";
 import { ownPage, pageId, pageParams } from "./pages.ts";
-import * as schemas from "./schemas.ts";
+import * as schemas from "../contract/schemas.ts";
 
 export function statsRoutes(api: Api): void {
   endpoint(api, {

@@ -1,10 +1,10 @@
 import type { Context } from "hono";
 import type { UserCommand } from "../actors/user.ts";
 import type { AppContext } from "../context.ts";
-import { AppError } from "../errors.ts";
-import { unsubscriber } from "../mail/unsubscribe.ts";
+import { AppError } from "../lib/errors.ts";
+import { unsubscriber } from "../jobs/email/unsubscribe.ts";
 import { addressOf, type Api, newRequestId } from "./http/endpoint.ts";
-import { problem } from "./http/problem.ts";
+import { problem } from "../contract/problem.ts";
 import { escape, layout, page } from "./web.ts";
 
 const BAD_LINK = "This link is not one of this installation";

@@ -1,18 +1,18 @@
 import { z } from "zod";
 import type { UserCommand } from "../actors/user.ts";
 import { bounceOf, liftBounce } from "../db/bounces.ts";
-import { decodeTimeCursor, encodeCursor, listAbout } from "../db/cursor.ts";
+import { decodeTimeCursor, encodeCursor, listAbout } from "../contract/cursors.ts";
 import { type Credentials, credentialsOf, listUsers, type RegisterRow, userById } from "../db/users.ts";
 import type { AppContext } from "../context.ts";
-import { AppError } from "../errors.ts";
+import { AppError } from "../lib/errors.ts";
 import { newNonce } from "../security/codes.ts";
-import { newId } from "../security/ids.ts";
+import { newId } from "../lib/ids.ts";
 import { mailboxMark } from "../security/mailbox.ts";
 import { hashPassword, verifyAccount } from "../security/passwords.ts";
-import { renderAccount } from "../render.ts";
+import { renderAccount } from "../contract/render.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
-import * as schemas from "./schemas.ts";
+import * as schemas from "../contract/schemas.ts";
 
 /** How long a code holds (`docs/limits.md`). */
 export const CODE_TTL_MS = 30 * 60_000;

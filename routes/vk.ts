@@ -1,12 +1,12 @@
 import { z } from "zod";
 import type { AppContext } from "../context.ts";
-import { decodeCursor, encodeCursor, type List, listAbout } from "../db/cursor.ts";
-import { AppError } from "../errors.ts";
-import { preferredLang, type VkLang } from "../vk/lang.ts";
-import type { VkService } from "../vk/open.ts";
-import { REASONS } from "../vk/profile.ts";
-import { targetOf } from "../vk/target.ts";
-import { VkToken } from "../vk/token.ts";
+import { decodeCursor, encodeCursor, type List, listAbout } from "../contract/cursors.ts";
+import { AppError } from "../lib/errors.ts";
+import { preferredLang, type VkLang } from "../services/vk/lang.ts";
+import type { VkService } from "../workers/roles/vk.ts";
+import { REASONS } from "../services/vk/profile.ts";
+import { targetOf } from "../services/vk/target.ts";
+import { VkToken } from "../services/vk/token.ts";
 import { answer, type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 

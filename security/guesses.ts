@@ -1,6 +1,6 @@
-import type { Cache } from "../db/cache.ts";
-import { AppError } from "../errors.ts";
-import { folded } from "./folding.ts";
+import type { Cache } from "../lib/cache/cache.ts";
+import { AppError } from "../lib/errors.ts";
+import { folded } from "../lib/folding.ts";
 import type { Secret } from "./secret.ts";
 
 /** Wrong recovery codes from one network address for one e-mail, and for how long they count (`docs/limits.md`). */

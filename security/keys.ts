@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
 import type { Sql } from "../db/sql.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../lib/log.ts";
 import type { Secret } from "./secret.ts";
 
 interface KeyRow {

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Reader } from "../db/sql.ts";
 import { credentials, pendingByMark, pendingWithoutMark } from "../db/users.ts";
-import { AppError } from "../errors.ts";
-import { folded } from "./folding.ts";
+import { AppError } from "../lib/errors.ts";
+import { folded } from "../lib/folding.ts";
 import { hashUnderSalt, verifyAccount } from "./passwords.ts";
 import type { Secret } from "./secret.ts";
 

@@ -1,5 +1,5 @@
 import { hash, hashRaw, verify } from "@node-rs/argon2";
-import { AppError } from "../errors.ts";
+import { AppError } from "../lib/errors.ts";
 
 /** The library's number for it; its enum is not there at run time. */
 const ARGON2ID = 2;

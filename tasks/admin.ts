@@ -2,13 +2,13 @@
  * Roles and passwords from the machine itself, for whoever is locked out: it needs no account, but the database. The server may run, and
  * knows of it when this ends.
  */
-import { Operator } from "../actors/operator.ts";
-import { offerHelp } from "../command_line.ts";
+import { Operator } from "./admin/operator.ts";
+import { offerHelp } from "./command_line.ts";
 import type { Reader } from "../db/sql.ts";
 import { cardByLogin, listUsers, type Role, userById, type UserRow } from "../db/users.ts";
-import { makePassword } from "../security/administrator.ts";
+import { makePassword } from "../workers/roles/administrator.ts";
 import { hashPassword } from "../security/passwords.ts";
-import { isBlocked } from "../security/principals.ts";
+import { isBlocked } from "../actors/account_cache.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, harmless, remark, say } from "./terminal.ts";
 

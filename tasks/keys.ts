@@ -3,13 +3,13 @@
  * signs a few minutes later, so that no node meets a token it cannot check; the old one still checks what it signed, for as long as
  * a refresh token lives.
  */
-import { offerHelp } from "../command_line.ts";
-import { MemoryCache } from "../db/memory_cache.ts";
+import { offerHelp } from "./command_line.ts";
+import { MemoryCache } from "../lib/cache/memory.ts";
 import type { Sql } from "../db/sql.ts";
-import { Log } from "../log.ts";
+import { Log } from "../lib/log.ts";
 import { Keys } from "../security/keys.ts";
 import { Secret } from "../security/secret.ts";
-import { TokenVault } from "../vk/vault.ts";
+import { TokenVault } from "../services/vk/vault.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, remark, say } from "./terminal.ts";
 

@@ -1,7 +1,7 @@
 /** Reads and writes the key–value store of a running installation. */
 import { parseArgs } from "node:util";
-import { offerHelp } from "../command_line.ts";
-import { membersOf } from "../kv/members.ts";
+import { offerHelp } from "./command_line.ts";
+import { membersOf } from "../services/kv/members.ts";
 import { Client, Problem } from "./client.ts";
 import { type Connection, CONNECTION_OPTIONS, connectionOf } from "./connection.ts";
 import { fail, harmless, remark, say, styled } from "./terminal.ts";

@@ -1,4 +1,4 @@
-import { PROBLEMS } from "../errors.ts";
+import { PROBLEMS } from "../lib/errors.ts";
 
 /** A Markdown table of every problem, for `docs/api.md`. */
 export function problemsTable(): string {

@@ -3,9 +3,9 @@
  * whatever dies in between.
  */
 import { parseArgs } from "node:util";
-import { checkBackup } from "../backup/check.ts";
-import { restoreBackup } from "../backup/restore.ts";
-import { offerHelp } from "../command_line.ts";
+import { checkBackup } from "./backup/check.ts";
+import { restoreBackup } from "./backup/restore.ts";
+import { offerHelp } from "./command_line.ts";
 import { DatabaseLocked } from "../db/embedded/refused.ts";
 import { configOrExit, exitCodeOf } from "./database.ts";
 import { fail, say, Steps } from "./terminal.ts";

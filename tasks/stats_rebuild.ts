@@ -2,12 +2,12 @@
  * Builds the statistics anew. First what they come from is compared with the tables, and set right from today on where it differs.
  * A service that runs goes on from there by itself.
  */
-import { takesNoArguments } from "../command_line.ts";
+import { takesNoArguments } from "./command_line.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import { migrate } from "../db/migrate.ts";
 import { recountDays } from "../db/page_days.ts";
-import { rebuild } from "../stats/rebuild.ts";
-import { StatsStore } from "../stats/store.ts";
+import { rebuild } from "../services/stats/rebuild.ts";
+import { StatsStore } from "../services/stats/store.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, say } from "./terminal.ts";
 

@@ -2,13 +2,13 @@
  * Holds the stored files and the photos of the database against each other: files that nobody knows, and files that are missing.
  * Without `--remove` it only tells; with it the files that nobody knows go. Nothing can bring a missing one back.
  */
-import { offerHelp } from "../command_line.ts";
+import { offerHelp } from "./command_line.ts";
 import { disownFiles } from "../db/files.ts";
-import { Log } from "../log.ts";
+import { Log } from "../lib/log.ts";
 import { Secret } from "../security/secret.ts";
-import { openStorage } from "../storage/open.ts";
-import { scrubFiles } from "../storage/scrub_files.ts";
-import { runningStorage } from "../workers/services.ts";
+import { openStorage } from "../services/storage/open.ts";
+import { scrubFiles } from "../services/storage/scrub_files.ts";
+import { runningStorage } from "../workers/roles/services.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, say } from "./terminal.ts";
 

@@ -1,7 +1,7 @@
 /** The fake VK by itself, for developing against it: a server of another process, or any client of VK's. */
 import { parseArgs } from "node:util";
-import { offerHelp } from "../command_line.ts";
-import { startFakeServer } from "../vk/fake/server.ts";
+import { offerHelp } from "./command_line.ts";
+import { startFakeServer } from "../services/vk/fake/server.ts";
 import { fail, say } from "./terminal.ts";
 
 const USAGE = "usage: deno task vk:fake [--port 8090]    0 takes a free one";

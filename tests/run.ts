@@ -4,7 +4,7 @@
  * files whose path contains one of the words.
  */
 import { parseArgs } from "node:util";
-import { offerHelp } from "../command_line.ts";
+import { offerHelp } from "../tasks/command_line.ts";
 import { boundToParent, startNats, startPostgres, startRedis, TEST_LOCK } from "./support/servers.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
@@ -16,16 +16,16 @@ Postgres comes with Rookery. What needs Redis, NATS, Chromium, nginx or Debian's
 Words choose files by their path, --filter chooses tests by their name. --jobs 1 runs one file after another.`;
 
 /** What half a minute has room for: all that needs no server, who may do what, and one story on the embedded default. */
-const FAST = ["tests/tables/", "tests/http/permissions_test.ts", "tests/http/posts_test.ts"];
+const FAST = ["tests/unit/", "tests/http/permissions_test.ts", "tests/http/posts_test.ts"];
 
 /** What runs once more on Postgres 15, the oldest one that may be used: migrations, statements, and what drivers promise. */
 const ON_POSTGRES_15 = [
-  "tests/suites/commit_statements_test.ts",
-  "tests/suites/kv_test.ts",
-  "tests/suites/list_plans_test.ts",
-  "tests/suites/search_migration_test.ts",
-  "tests/suites/search_test.ts",
-  "tests/suites/sql_test.ts",
+  "tests/db/commit_statements_test.ts",
+  "tests/conformance/kv_test.ts",
+  "tests/db/list_plans_test.ts",
+  "tests/db/search_migration_test.ts",
+  "tests/conformance/search_test.ts",
+  "tests/conformance/sql_test.ts",
   "tests/http/posts_test.ts",
 ];
 

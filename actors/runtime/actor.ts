@@ -1,6 +1,6 @@
 import type { JobRef } from "../../db/jobs.ts";
 import type { Reader } from "../../db/sql.ts";
-import type { Commit } from "./commit.ts";
+import type { Commit } from "../../db/turn_statement.ts";
 import type { Command, KindName, Refusal, SequencedEvent } from "./protocol.ts";
 
 /**

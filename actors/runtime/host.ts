@@ -1,9 +1,9 @@
-import { FULL_RETRY_S } from "../../errors.ts";
+import { FULL_RETRY_S } from "../../lib/errors.ts";
 import { type Reader, type Sql, SqlError } from "../../db/sql.ts";
 import type { ActorKind, CommitDecision, Outcome } from "./actor.ts";
-import { Committer, Fenced } from "./commit.ts";
+import { Committer, Fenced } from "../../db/turn_statement.ts";
 import { type Mail, Mailbox } from "./mailbox.ts";
-import { partitionOf } from "./leases.ts";
+import { partitionOf } from "./partition_leases.ts";
 import type { Command, HostStats, KindName, Ref, Refusal, Reply, SequencedEvent } from "./protocol.ts";
 import { WatchIndex } from "./watch_index.ts";
 

@@ -1,9 +1,9 @@
 import { setImmediate } from "node:timers";
 import type { JobRef } from "../../db/jobs.ts";
-import { AppError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { Log } from "../../lib/log.ts";
 import type { Actors, AskOptions } from "./actors.ts";
-import { type Leases, partitionOf, PARTITIONS } from "./leases.ts";
+import { type Leases, partitionOf, PARTITIONS } from "./partition_leases.ts";
 import {
   type Command,
   type FromWorker,

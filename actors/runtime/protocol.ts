@@ -1,5 +1,5 @@
 import type { JobRef } from "../../db/jobs.ts";
-import { AppError, type FieldError, type ProblemCode } from "../../errors.ts";
+import { AppError, type FieldError, type ProblemCode } from "../../lib/errors.ts";
 
 export type KindName = "user" | "page" | "feed";
 

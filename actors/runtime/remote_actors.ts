@@ -1,6 +1,6 @@
-import { AppError } from "../../errors.ts";
+import { AppError } from "../../lib/errors.ts";
 import type { Actors, AskOptions } from "./actors.ts";
-import { type Bus, BusUnavailable, NoReply } from "./bus.ts";
+import { type Bus, BusUnavailable, NoReply } from "../../lib/bus/bus.ts";
 import { ASK_TIMEOUT_MS, CALLS_BOUND } from "./pool.ts";
 import { type Command, type HostStats, type Ref, type Reply, settled } from "./protocol.ts";
 import { assertCanonical } from "./ref.ts";

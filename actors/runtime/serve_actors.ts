@@ -1,7 +1,7 @@
-import { AppError } from "../../errors.ts";
-import type { Log } from "../../log.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { Log } from "../../lib/log.ts";
 import type { Actors } from "./actors.ts";
-import type { Bus, Subscription } from "./bus.ts";
+import type { Bus, Subscription } from "../../lib/bus/bus.ts";
 import type { Refusal, Reply } from "./protocol.ts";
 import { actorsSubject, type Answered, type Question } from "./remote_actors.ts";
 

@@ -7,9 +7,12 @@ export interface WorkerInit {
   codeKey: Uint8Array;
 }
 
-/** Starts `workers/actors.ts` and resolves when it has connected. */
+/** Starts `workers/threads/actors.ts` and resolves when it has connected. */
 export function startWorkerThread(init: WorkerInit): Promise<HostThread> {
-  const worker = new Worker(new URL("../../workers/actors.ts", import.meta.url), { type: "module", name: "actors" });
+  const worker = new Worker(new URL("../../workers/threads/actors.ts", import.meta.url), {
+    type: "module",
+    name: "actors",
+  });
   const deaths: ((reason: string) => void)[] = [];
   let listener: ((messages: FromWorker[]) => void) | undefined;
   const early: FromWorker[] = [];

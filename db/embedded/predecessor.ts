@@ -1,7 +1,7 @@
 /** A server that an earlier process left in the folder: it may still be ending, or have died without removing its mark. */
 import process from "node:process";
 import { socketFile } from "./address.ts";
-import { ProcFiles } from "../../proc_files.ts";
+import { ProcFiles } from "../../lib/proc_files.ts";
 import { EmbeddedRefused } from "./refused.ts";
 
 const LOOK_MS = 20;

@@ -3,7 +3,7 @@
  * it plainly, in a group of its own that nobody else is in; else it keeps one capability, to pass and read folders that are root's
  * alone, such as those in root's home.
  */
-import { readProcFile } from "../../proc_files.ts";
+import { readProcFile } from "../../lib/proc_files.ts";
 import { EmbeddedRefused } from "./refused.ts";
 
 export interface RunAs {

@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import pg from "../pg.ts";
-import type { Log } from "../../log.ts";
+import type { Log } from "../../lib/log.ts";
 import { fitsSocket, loopbackAddress, socketAddress, writeAddress } from "./address.ts";
 import { type Binaries, findBinaries, linkLibraries } from "./binaries.ts";
 import { checkCluster, clusterFolder, MAJOR, makeCluster } from "./cluster.ts";

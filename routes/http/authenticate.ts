@@ -1,6 +1,6 @@
 import type { ServiceContext } from "../../context.ts";
-import { AppError } from "../../errors.ts";
-import type { Caller } from "../../security/principals.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { Caller } from "../../actors/account_cache.ts";
 
 /** The caller of a request by its `Authorization` header. Throws a 401 or 403 `AppError`. */
 export function authenticate(ctx: ServiceContext, header: string | null): Promise<Caller> {

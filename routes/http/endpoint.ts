@@ -1,20 +1,20 @@
 import type { Context, Hono } from "hono";
 import { z } from "zod";
 import type { AppContext, ServiceContext } from "../../context.ts";
-import { AppError } from "../../errors.ts";
+import { AppError } from "../../lib/errors.ts";
 import type { Origin } from "../../security/addresses.ts";
-import type { Caller } from "../../security/principals.ts";
+import type { Caller } from "../../actors/account_cache.ts";
 import { authenticate } from "./authenticate.ts";
-import { BODY_BOUND, parseJson, readJsonText, refuseEncoded, storable, validated } from "./body.ts";
+import { BODY_BOUND, parseJson, readJsonText, refuseEncoded, storable, validated } from "../../contract/body.ts";
 import { etagOf, matches } from "./etag.ts";
 import type { Gate } from "./gate.ts";
 import type { Guesses } from "./guesses.ts";
 import { type Idempotency, validKey } from "./idempotency.ts";
-import { problem } from "./problem.ts";
+import { problem } from "../../contract/problem.ts";
 import { NO_QUERY, queried } from "./query.ts";
 import { type LimitName, RateLimited, type RateLimiter, type RateState } from "./rate_limit.ts";
 import { type Received, type UploadRules, Uploads } from "./uploads.ts";
-import type { WaitingBodies } from "./waiting_bodies.ts";
+import type { WaitingBodies } from "../../contract/waiting_bodies.ts";
 
 /**
  * Who may call. `optional` knows its caller where there is one; `verified` needs a verified e-mail too; `staff` are moderators

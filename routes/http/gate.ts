@@ -1,4 +1,4 @@
-import { AppError } from "../../errors.ts";
+import { AppError } from "../../lib/errors.ts";
 
 /**
  * Lets so many through at once and so many wait; whoever waits too long, or finds the queue full, is refused. So is who has

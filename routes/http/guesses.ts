@@ -1,4 +1,4 @@
-import { AppError } from "../../errors.ts";
+import { AppError } from "../../lib/errors.ts";
 import type { RateLimiter } from "./rate_limit.ts";
 
 /** What counts as a guess at one account's secret: the account as the guesser names it, and where the guess came from. */

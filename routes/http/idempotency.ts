@@ -9,8 +9,8 @@ import {
   takeOverReceipt,
 } from "../../db/receipts.ts";
 import type { Sql } from "../../db/sql.ts";
-import { AppError } from "../../errors.ts";
-import { newId } from "../../security/ids.ts";
+import { AppError } from "../../lib/errors.ts";
+import { newId } from "../../lib/ids.ts";
 
 /** A request that has not renewed its hold on a key for so long is taken for dead, as its node is (`docs/limits.md`). */
 const LEASE_S = 5;

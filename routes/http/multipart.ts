@@ -2,8 +2,8 @@ import { Readable } from "node:stream";
 // @ts-types="@types/busboy"
 // @ts-types="npm:@types/busboy@1.5.4"
 import busboy from "busboy";
-import { AppError } from "../../errors.ts";
-import { patient } from "./body.ts";
+import { AppError } from "../../lib/errors.ts";
+import { patient } from "../../contract/body.ts";
 
 export interface MultipartRules {
   /** The field that files come in. */

@@ -4,7 +4,7 @@
  * signed in side by side in tabs of one browser do not take each other's away.
  */
 import type { AppContext } from "../../context.ts";
-import { type Caller, isBlocked } from "../../security/principals.ts";
+import { type Caller, isBlocked } from "../../actors/account_cache.ts";
 import { PREFIX } from "./endpoint.ts";
 
 const NAME = "rookery_photos_";

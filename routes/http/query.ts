@@ -1,7 +1,7 @@
 /** A request's query: each parameter once, numbers in plain digits, and nothing that its route does not know. */
 import { z } from "zod";
-import { AppError } from "../../errors.ts";
-import { storable, unstorable, validated } from "./body.ts";
+import { AppError } from "../../lib/errors.ts";
+import { storable, unstorable, validated } from "../../contract/body.ts";
 
 const DIGITS = "digits";
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import type { Cache } from "../../db/cache.ts";
-import { AppError } from "../../errors.ts";
+import type { Cache } from "../../lib/cache/cache.ts";
+import { AppError } from "../../lib/errors.ts";
 
 interface Limit {
   /** Requests within one window. */

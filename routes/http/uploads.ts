@@ -1,5 +1,5 @@
-import { AppError } from "../../errors.ts";
-import type { StagedPhoto, Staging } from "../../images/staging.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { StagedPhoto, Staging } from "../../services/images/staging.ts";
 import {
   BODY_BOUND,
   type BodyWait,
@@ -9,7 +9,7 @@ import {
   unstorable,
   unstorablePath,
   WHOLE_BODY,
-} from "./body.ts";
+} from "../../contract/body.ts";
 import { Gate } from "./gate.ts";
 import { type MultipartRules, readMultipart } from "./multipart.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { letterLinks } from "../../mail/unsubscribe.ts";
+import { letterLinks } from "../../jobs/email/unsubscribe.ts";
 import { sharedApp } from "../support/app.ts";
 import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
 

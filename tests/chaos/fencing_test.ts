@@ -1,17 +1,17 @@
 /** What a statement wrote is right though it waited: epochs license writes, and a block holds for whatever is under way. */
 import assert from "node:assert/strict";
 import pg from "../../db/pg.ts";
-import { LocalLeases } from "../../actors/runtime/local_leases.ts";
-import { partitionOf, PARTITIONS } from "../../actors/runtime/leases.ts";
+import { LocalLeases } from "../../actors/runtime/local_partition_leases.ts";
+import { partitionOf, PARTITIONS } from "../../actors/runtime/partition_leases.ts";
 import { type HostThread, Pool, type PoolOptions } from "../../actors/runtime/pool.ts";
 import { startWorkerThread } from "../../actors/runtime/worker_thread.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import { createPost } from "../../db/posts.ts";
 import { migrate } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
-import { AppError } from "../../errors.ts";
-import { Log } from "../../log.ts";
-import { newId } from "../../security/ids.ts";
+import { AppError } from "../../lib/errors.ts";
+import { Log } from "../../lib/log.ts";
+import { newId } from "../../lib/ids.ts";
 import { until } from "../support/seeded.ts";
 import { freshDatabase } from "../support/database.ts";
 

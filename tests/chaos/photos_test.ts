@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Secret } from "../../security/secret.ts";
-import { openStorage } from "../../storage/open.ts";
-import type { Storage } from "../../storage/storage.ts";
-import { scrubFiles } from "../../storage/scrub_files.ts";
-import { storageToken } from "../../workers/services.ts";
+import { openStorage } from "../../services/storage/open.ts";
+import type { Storage } from "../../services/storage/storage.ts";
+import { scrubFiles } from "../../services/storage/scrub_files.ts";
+import { storageToken } from "../../workers/roles/services.ts";
 import { NodeProcess, SECRET_KEY } from "../support/node_process.ts";
 import { type Json, makePeople, type Person } from "../support/person.ts";
 import { jpegOf } from "../support/pictures.ts";
@@ -78,7 +78,7 @@ seededTest("Crop processes killed amid their work cost an attempt, and no photo"
   const storms = people.map((person) => storm(person, () => stopped, acknowledged));
   for (let kills = 0; kills < 4; kills++) {
     await new Promise((resolve) => setTimeout(resolve, random.whole(300, 900)));
-    await killOne(node, "workers/crop.ts");
+    await killOne(node, "workers/children/crop.ts");
   }
   await until("some are acknowledged", () => acknowledged.size > 5, TIMEOUT);
   stopped = true;
@@ -97,7 +97,7 @@ seededTest(
     const storms = people.map((person) => storm(person, () => stopped, acknowledged));
     for (let kills = 0; kills < 3; kills++) {
       await new Promise((resolve) => setTimeout(resolve, random.whole(500, 1_200)));
-      await killOne(node, "workers/storage.ts");
+      await killOne(node, "workers/children/storage.ts");
     }
     stopped = true;
     await Promise.all(storms);
@@ -119,7 +119,7 @@ seededTest(
       await until("some are acknowledged", () => acknowledged.size > before + 2, TIMEOUT);
       await new Promise((resolve) => setTimeout(resolve, random.whole(0, 400)));
       const children = await childrenOf(node.pid);
-      assert.ok(children.some(({ command }) => command.includes("workers/storage.ts")));
+      assert.ok(children.some(({ command }) => command.includes("workers/children/storage.ts")));
       await node.kill();
       stopped = true;
       await Promise.all(storms);

@@ -122,7 +122,7 @@ Deno.test("A photo that failed tells its author why and may be tried again; one 
       failed = row!.failed;
       return row!.running || failed;
     }, { everyMs: 5 });
-    const [crop] = (await childrenOf(node.pid)).filter(({ command }) => command.includes("workers/crop.ts"));
+    const [crop] = (await childrenOf(node.pid)).filter(({ command }) => command.includes("workers/children/crop.ts"));
     if (crop && !failed) Deno.kill(crop.pid, "SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -153,7 +153,7 @@ Deno.test("With S3_URL the photos lie in the bucket, and no storage process runs
   const [ada] = await makePeople(node, 1) as [Person];
   const post = await ada.post("in a bucket", { photos: [photo] });
   assert.equal(post.state, "ready");
-  assert.ok(!(await childrenOf(node.pid)).some(({ command }) => command.includes("workers/storage.ts")));
+  assert.ok(!(await childrenOf(node.pid)).some(({ command }) => command.includes("workers/children/storage.ts")));
   const response = await fetch(node.url + post.photos[0].url);
   assert.deepEqual([response.status, response.headers.get("content-type")], [200, "image/jpeg"]);
   await response.body?.cancel();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
 import { connectPostgres } from "../../db/postgres.ts";
-import { nothing } from "../../stats/store.ts";
+import { nothing } from "../../services/stats/store.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { childrenOf } from "../support/processes.ts";
@@ -80,7 +80,7 @@ fullTest(
       ROLES: "api,actors,jobs,storage,mail",
     };
     await using node = await NodeProcess.on(await emptyFolder(), env);
-    assert.ok(!(await childrenOf(node.pid)).some(({ command }) => command.includes("workers/stats.ts")));
+    assert.ok(!(await childrenOf(node.pid)).some(({ command }) => command.includes("workers/children/stats.ts")));
     const people = await makePeople(node, 5);
     const [ada] = people as [Person];
     const refused = await ada.call("GET", `/pages/${ada.page}/stats`);
@@ -169,7 +169,7 @@ async function compare(
 }
 
 async function killStatistics(node: NodeProcess): Promise<void> {
-  const child = (await childrenOf(node.pid)).find(({ command }) => command.includes("workers/stats.ts"));
+  const child = (await childrenOf(node.pid)).find(({ command }) => command.includes("workers/children/stats.ts"));
   if (child) Deno.kill(child.pid, "SIGKILL");
 }
 

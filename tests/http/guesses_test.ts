@@ -1,9 +1,9 @@
 /** Guessing at one account from many addresses: it is slowed, and its owner always gets in. */
 import assert from "node:assert/strict";
-import { CacheUnavailable } from "../../db/cache.ts";
-import { MemoryCache } from "../../db/memory_cache.ts";
-import { AppError } from "../../errors.ts";
-import { unsubscribeToken } from "../../mail/unsubscribe.ts";
+import { CacheUnavailable } from "../../lib/cache/cache.ts";
+import { MemoryCache } from "../../lib/cache/memory.ts";
+import { AppError } from "../../lib/errors.ts";
+import { unsubscribeToken } from "../../jobs/email/unsubscribe.ts";
 import { delayMs, FREE_GUESSES, Guesses, MAX_DELAY_MS, WINDOW_MS } from "../../routes/http/guesses.ts";
 import { MAX_RECOVERY_GUESSES, RecoveryGuesses } from "../../security/guesses.ts";
 import { Secret } from "../../security/secret.ts";

@@ -1,6 +1,6 @@
 /** Bodies that are short to send and long to make something of: whoever sends one must not stop the thread that answers all. */
 import assert from "node:assert/strict";
-import { parseKeys, parsePairs } from "../../kv/bodies.ts";
+import { parseKeys, parsePairs } from "../../services/kv/bodies.ts";
 import { sharedApp } from "../support/app.ts";
 
 const app = sharedApp();

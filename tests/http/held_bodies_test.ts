@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BODY_WITHIN_MS } from "../../routes/http/waiting_bodies.ts";
+import { BODY_WITHIN_MS } from "../../contract/waiting_bodies.ts";
 import { eventually, sharedApp } from "../support/app.ts";
 import { half, RawHttp } from "../support/raw_http.ts";
 

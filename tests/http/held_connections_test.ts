@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { hostnameOf } from "../../routes/http/kernel_sockets.ts";
+import { hostnameOf } from "../../lib/http/kernel_sockets.ts";
 import { sharedApp } from "../support/app.ts";
 import { half, RawHttp } from "../support/raw_http.ts";
 import { RawSocket } from "../support/raw_socket.ts";

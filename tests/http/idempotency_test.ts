@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { deleteOldReceipts } from "../../db/receipts.ts";
 import type { Sql } from "../../db/sql.ts";
-import { AppError } from "../../errors.ts";
+import { AppError } from "../../lib/errors.ts";
 import { Idempotency, validKey } from "../../routes/http/idempotency.ts";
 import { Secret } from "../../security/secret.ts";
 import { eventually } from "../support/app.ts";

@@ -1,6 +1,6 @@
 /** A node without the role hands `/kv/*` on; what stands behind `KV_URL` is played by this file. */
 import assert from "node:assert/strict";
-import { Hop } from "../../kv/hop.ts";
+import { Hop } from "../../services/kv/forwarded_address.ts";
 import { Secret } from "../../security/secret.ts";
 import { startApp, type TestApp } from "../support/app.ts";
 import { freePort } from "../support/servers.ts";

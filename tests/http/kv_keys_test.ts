@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { listAbout } from "../../db/cursor.ts";
+import { listAbout } from "../../contract/cursors.ts";
 import { type Person, sharedApp } from "../support/app.ts";
 
 const app = sharedApp();

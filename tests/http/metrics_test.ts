@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LEASE_MS } from "../../live/lease.ts";
+import { LEASE_MS } from "../../live/send_lease.ts";
 import { sharedApp } from "../support/app.ts";
 
 const app = sharedApp();

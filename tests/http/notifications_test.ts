@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { encodeCursor, listAbout } from "../../db/cursor.ts";
+import { encodeCursor, listAbout } from "../../contract/cursors.ts";
 import { type Body, eventually, type Person, sharedApp } from "../support/app.ts";
 
 const app = sharedApp();

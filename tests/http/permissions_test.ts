@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { type Answer, newLogin, PASSWORD, type Person, registration } from "../support/app.ts";
 import { pngOf } from "../support/pictures.ts";
-import { unsubscribeToken } from "../../mail/unsubscribe.ts";
-import { newId } from "../../security/ids.ts";
+import { unsubscribeToken } from "../../jobs/email/unsubscribe.ts";
+import { newId } from "../../lib/ids.ts";
 import { sharedVkApp } from "../support/vk.ts";
 
 const { app } = sharedVkApp();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { type Cache, CacheUnavailable } from "../../db/cache.ts";
-import { MemoryCache } from "../../db/memory_cache.ts";
-import { AppError } from "../../errors.ts";
+import { type Cache, CacheUnavailable } from "../../lib/cache/cache.ts";
+import { MemoryCache } from "../../lib/cache/memory.ts";
+import { AppError } from "../../lib/errors.ts";
 import { type LimitName, LIMITS, RateLimiter } from "../../routes/http/rate_limit.ts";
 import { startApp } from "../support/app.ts";
 

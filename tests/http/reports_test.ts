@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { MOST_WAITING } from "../../db/reports.ts";
-import { newId } from "../../security/ids.ts";
+import { newId } from "../../lib/ids.ts";
 import { type Answer, type Body, type Person, sharedApp, startApp } from "../support/app.ts";
 
 const app = sharedApp();

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { listAbout } from "../../db/cursor.ts";
+import { listAbout } from "../../contract/cursors.ts";
 import { newLogin, type Person, sharedApp, startApp, type TestApp } from "../support/app.ts";
 
 const app = sharedApp();

@@ -182,6 +182,6 @@ Deno.test("A service that dies or hangs is a 503 with Retry-After and nothing el
 
 async function service(): Promise<{ pid: number }> {
   return await until("the service runs", async () => {
-    return (await childrenOf(Deno.pid)).find(({ command }) => command.includes("workers/stats.ts"));
+    return (await childrenOf(Deno.pid)).find(({ command }) => command.includes("workers/children/stats.ts"));
   });
 }

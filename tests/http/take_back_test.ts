@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { newId } from "../../security/ids.ts";
+import { newId } from "../../lib/ids.ts";
 import { sharedApp } from "../support/app.ts";
 
 const app = sharedApp();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "../../routes/http/rate_limit.ts";
-import { letterLinks, unsubscribeToken } from "../../mail/unsubscribe.ts";
-import { newId } from "../../security/ids.ts";
+import { letterLinks, unsubscribeToken } from "../../jobs/email/unsubscribe.ts";
+import { newId } from "../../lib/ids.ts";
 import { Secret } from "../../security/secret.ts";
 import { type Person, sharedApp, startApp, type TestApp } from "../support/app.ts";
 

@@ -5,10 +5,10 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Redis } from "ioredis";
-import { NatsBus } from "../../actors/runtime/nats_bus.ts";
-import { Log } from "../../log.ts";
-import type { Fault } from "../../vk/fake/faults.ts";
-import { startFakeServer } from "../../vk/fake/server.ts";
+import { NatsBus } from "../../lib/bus/nats.ts";
+import { Log } from "../../lib/log.ts";
+import type { Fault } from "../../services/vk/fake/faults.ts";
+import { startFakeServer } from "../../services/vk/fake/server.ts";
 import { LiveListener } from "../support/live_listener.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";

@@ -1,7 +1,7 @@
 /** VK through the routes, on a whole node, against the fake of this process. */
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
-import { CAPTCHA_KEY } from "../../vk/fake/faults.ts";
+import { CAPTCHA_KEY } from "../../services/vk/fake/faults.ts";
 import { type Answer, eventually, newLogin, type Person, startApp } from "../support/app.ts";
 import { innerCalls, sharedVkApp } from "../support/vk.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CLOSE, Connection, QUEUE_BOUND } from "../../live/connection.ts";
-import { type Clock, PACE_MS } from "../../live/likes_pace.ts";
+import { type Clock, PACE_MS } from "../../live/like_throttle.ts";
 import { type Person, sharedApp } from "../support/app.ts";
 import { PaperSocket } from "../support/paper_socket.ts";
 

@@ -1,7 +1,7 @@
 /** Sockets that are judged by what Postgres says, and let go where this node may not send to them. */
 import assert from "node:assert/strict";
 import { CLOSE, type Connection } from "../../live/connection.ts";
-import type { Caller } from "../../security/principals.ts";
+import type { Caller } from "../../actors/account_cache.ts";
 import { type Person, sharedApp } from "../support/app.ts";
 import { HeldStatement } from "../support/held_statement.ts";
 import { PaperSocket } from "../support/paper_socket.ts";

@@ -1,7 +1,7 @@
 /** Holds every answer against the OpenAPI document that the server itself serves. */
 import assert from "node:assert/strict";
 import { addFormats, Ajv2020, type ValidateFunction } from "../packages/ajv.ts";
-import { PROBLEMS } from "../../errors.ts";
+import { PROBLEMS } from "../../lib/errors.ts";
 
 interface Operation {
   "x-access": string;

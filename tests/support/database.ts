@@ -9,7 +9,7 @@ import { startEmbedded } from "../../db/embedded/server.ts";
 import { MAIN, migrate, readMigrations } from "../../db/migrate.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
-import { STATS, StatsStore } from "../../stats/store.ts";
+import { STATS, StatsStore } from "../../services/stats/store.ts";
 import { startPostgres } from "./servers.ts";
 
 export interface Wanted {

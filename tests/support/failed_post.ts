@@ -1,5 +1,5 @@
 import type { NewPost, PageCommand } from "../../actors/page.ts";
-import { newId } from "../../security/ids.ts";
+import { newId } from "../../lib/ids.ts";
 import { type Body, eventually, type Person, type TestApp } from "./app.ts";
 
 /** A post of which a photo turned out to be broken when its request waited no longer. */

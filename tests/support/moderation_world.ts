@@ -1,8 +1,8 @@
 /** A migrated database with people and pages, straight in its tables: for tests of statements. */
-import { type Commit, Committer } from "../../actors/runtime/commit.ts";
+import { type Commit, Committer } from "../../db/turn_statement.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Role } from "../../db/users.ts";
-import { newId } from "../../security/ids.ts";
+import { newId } from "../../lib/ids.ts";
 import { openTestDatabase } from "./database.ts";
 
 export class ModerationWorld implements AsyncDisposable {

@@ -1,7 +1,7 @@
 /** People and pages put straight into a database, for tests of the search itself. */
-import { type Hit, type Search, search, type Section } from "../../db/search.ts";
+import { type Hit, type Search, search, type Section } from "../../db/search/search.ts";
 import type { Sql } from "../../db/sql.ts";
-import { newId } from "../../security/ids.ts";
+import { newId } from "../../lib/ids.ts";
 
 export interface Townsman {
   login: string;

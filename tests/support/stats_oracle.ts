@@ -1,6 +1,6 @@
 /** What the tables say that the statistics must say. */
 import type { Sql } from "../../db/sql.ts";
-import type { Numbers } from "../../stats/numbers.ts";
+import type { Numbers } from "../../db/page_numbers.ts";
 import { until } from "./seeded.ts";
 
 /** The numbers of every page that is there, counted. */

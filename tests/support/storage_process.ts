@@ -1,8 +1,8 @@
 /** The storage service as a process of its own, which a test may kill and start again on the same folder and port. */
-import { RestStorage } from "../../storage/rest_storage.ts";
+import { RestStorage } from "../../services/storage/rest_storage.ts";
 import { boundToParent } from "./servers.ts";
 
-const ENTRY = new URL("../../workers/storage.ts", import.meta.url).pathname;
+const ENTRY = new URL("../../workers/children/storage.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 export const TOKEN = "a token for tests";
 

@@ -1,12 +1,12 @@
 /** A fake VK in this process: for a client that neither waits for the limit nor long between tries, unless told; or for a node. */
 import assert from "node:assert/strict";
-import { MemoryCache } from "../../db/memory_cache.ts";
-import { type Vk, VkClient, type VkClientOptions } from "../../vk/client.ts";
-import type { VkFailure, VkResult } from "../../vk/errors.ts";
-import type { LogEntry, VkFake } from "../../vk/fake/fake.ts";
-import { type FakeServer, startFakeServer } from "../../vk/fake/server.ts";
-import { CallLimiter, type LimiterOptions } from "../../vk/limiter.ts";
-import { VkToken } from "../../vk/token.ts";
+import { MemoryCache } from "../../lib/cache/memory.ts";
+import { type Vk, VkClient, type VkClientOptions } from "../../services/vk/client.ts";
+import type { VkFailure, VkResult } from "../../services/vk/errors.ts";
+import type { LogEntry, VkFake } from "../../services/vk/fake/fake.ts";
+import { type FakeServer, startFakeServer } from "../../services/vk/fake/server.ts";
+import { CallLimiter, type LimiterOptions } from "../../services/vk/limiter.ts";
+import { VkToken } from "../../services/vk/token.ts";
 import { sharedApp, type TestApp } from "./app.ts";
 
 /** One node for all tests of a file, whose VK is the fake of this process. */

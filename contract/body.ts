@@ -1,0 +1,239 @@
+import type { z } from "zod";
+import { AppError, type FieldError } from "../lib/errors.ts";
+import { refuseRepeatedKeys } from "./repeated_keys.ts";
+import type { WaitingBodies } from "./waiting_bodies.ts";
+
+/** A JSON body may be this long, in bytes, unless its route says otherwise (`docs/limits.md`). */
+export const BODY_BOUND = 64 * 1024;
+
+/** Where a short body is waited for. */
+export interface BodyWait {
+  bodies: WaitingBodies;
+  address: string;
+}
+
+/** The text of a JSON body. Refused by its type, and by its length before it is read. */
+export async function readJsonText(request: Request, wait: BodyWait, bound = BODY_BOUND): Promise<string> {
+  const type = request.headers.get("content-type");
+  if (!type || !/^application\/json *(;|$)/i.test(type)) {
+    throw new AppError(
+      "unsupported-media-type",
+      `Expected application/json, got ${type ? `"${type.slice(0, 100)}"` : "no content type"}`,
+    );
+  }
+  try {
+    return await read(request, wait, bound);
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    // The caller went away, or broke the transfer coding: nobody may fill the log with that.
+    throw new AppError("invalid-json", "The body ended early", { cause: error });
+  }
+}
+
+async function read(request: Request, { bodies, address }: BodyWait, bound: number): Promise<string> {
+  const announced = request.headers.get("content-length");
+  if (announced !== null && Number(announced) > bound) throw tooLarge(bound);
+  // The platform's own way is the fastest.
+  if (announced !== null && Number(announced) <= BODY_BOUND) {
+    return decoded(await bodies.wait(address, request.bytes()));
+  }
+  if (!request.body) return "";
+  return bound > BODY_BOUND
+    ? await readChunks(patient(request.body), bound)
+    : await bodies.wait(address, readChunks(request.body, bound));
+}
+
+async function readChunks(body: AsyncIterable<Uint8Array>, bound: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.byteLength;
+    if (size > bound) throw tooLarge(bound);
+    chunks.push(chunk);
+  }
+  return decoded(await new Blob(chunks as BlobPart[]).bytes());
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
+/** JSON is UTF-8 (RFC 8259 §8.1); what is not would be kept as another text. */
+function decoded(bytes: Uint8Array): string {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    throw new AppError("invalid-json", "The body is not UTF-8");
+  }
+}
+
+/**
+ * A long body may be silent this long, and take this long altogether. Besides, it comes with so many bytes in a second of waiting, on
+ * the average: few may send at once, and a caller who lets it drip holds a place of others (`docs/limits.md`).
+ */
+const SILENCE_MS = 20_000;
+const LONGEST_MS = 10 * 60_000;
+const MIN_BYTES_A_SECOND = 1_024;
+
+/** A body as it comes, from a caller who does not keep us waiting: throws `request-timeout`. */
+export async function* patient(
+  body: ReadableStream<Uint8Array>,
+  { silenceMs = SILENCE_MS, longestMs = LONGEST_MS } = {},
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  const begun = Date.now();
+  let heard = begun;
+  let waited = 0;
+  let received = 0;
+  let lost = false;
+  // One watch for all chunks: a timer for each would cost more than reading it.
+  const watch = setInterval(() => {
+    const now = Date.now();
+    if (heard === Infinity) return;
+    const silent = now - heard;
+    const behind = waited + silent - received / MIN_BYTES_A_SECOND * 1_000;
+    if (silent < silenceMs && behind < silenceMs && now - begun < longestMs) return;
+    lost = true;
+    void reader.cancel().catch(() => {});
+  }, Math.min(1_000, silenceMs / 4));
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (lost) throw new AppError("request-timeout");
+      if (done) return;
+      waited += Date.now() - heard;
+      received += value.byteLength;
+      // While it is taken in, nobody waits for the caller.
+      heard = Infinity;
+      yield value;
+      heard = Date.now();
+    }
+  } finally {
+    clearInterval(watch);
+    void reader.cancel().catch(() => {});
+  }
+}
+
+/** JSON of any kind. Throws `invalid-json`, or `repeated-keys`. */
+export function parseText(text: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new AppError("invalid-json");
+  }
+  refuseRepeatedKeys(text, value);
+  return value;
+}
+
+/** No coding of a body is undone here: throws a 415 that says so (RFC 9110 §15.5.16). */
+export function refuseEncoded({ headers }: Request): void {
+  const coding = headers.get("content-encoding");
+  if (coding === null || /^ *(identity *)?$/i.test(coding)) return;
+  throw new AppError(
+    "unsupported-media-type",
+    `Expected no content coding, got ${JSON.stringify(coding.slice(0, 100))}`,
+    {
+      headers: { "accept-encoding": "identity" },
+    },
+  );
+}
+
+/** JSON that can be stored as text. */
+export function parseJson(text: string): unknown {
+  const value = parseText(text);
+  // Only an escape can bring what Postgres cannot store as text.
+  if (text.includes("\\u") && !storable(value)) throw unstorable(unstorablePath(value));
+  return value;
+}
+
+/** The path of what is wrong with a body as a whole. */
+export const WHOLE_BODY = "body";
+
+/** Parses by the schema; a refusal lists every offending field. */
+export function validated<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  let parsed: z.ZodSafeParseResult<z.output<T>>;
+  try {
+    parsed = schema.safeParse(value);
+  } catch (error) {
+    // Schemas recurse; a value that nests deeper than the stack is the caller's fault.
+    if (!(error instanceof RangeError)) throw error;
+    throw new AppError("validation", undefined, {
+      errors: [{ path: WHOLE_BODY, rule: "too_deep", message: "Expected less nesting" }],
+    });
+  }
+  if (parsed.success) return parsed.data;
+  throw new AppError("validation", undefined, { errors: parsed.error.issues.flatMap(fieldErrors) });
+}
+
+function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  if (issue.code === "invalid_union" && issue.errors.length > 0) return unionErrors(issue);
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.slice(0, 20).map((key) => ({
+      path: [...issue.path, key].join("."),
+      rule: "unknown_field",
+      message: "This field is not known here",
+    }));
+  }
+  return [{ path: issue.path.join(".") || WHOLE_BODY, rule: ruleOf(issue), message: issue.message }];
+}
+
+/** A body that may have one of several shapes is held against those that it is closest to. */
+function unionErrors({ path, errors }: z.core.$ZodIssueInvalidUnion): FieldError[] {
+  const fewest = Math.min(...errors.map((issues) => issues.length));
+  const fields = errors.filter((issues) => issues.length === fewest).flat()
+    .flatMap((issue) => fieldErrors({ ...issue, path: [...path, ...issue.path] } as z.core.$ZodIssue));
+  return [...new Map(fields.map((field) => [`${field.path}\n${field.rule}`, field])).values()];
+}
+
+/** A rule of our own may have a name of its own. */
+function ruleOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_format") return String(issue.format);
+  return issue.code === "custom" ? String(issue.params?.["rule"] ?? "custom") : issue.code;
+}
+
+/** Whether every string in it is well-formed and without NUL. Not recursive, because a body may nest deeper than the stack. */
+export function storable(value: unknown): boolean {
+  const left: unknown[] = [value];
+  while (left.length > 0) {
+    const part = left.pop();
+    if (typeof part === "string") {
+      if (!part.isWellFormed() || part.includes("\0")) return false;
+    } else if (Array.isArray(part)) {
+      for (const item of part) left.push(item);
+    } else if (typeof part === "object" && part !== null) {
+      for (const [key, item] of Object.entries(part)) left.push(key, item);
+    }
+  }
+  return true;
+}
+
+/** As much of a path as an error quotes: a member's name may be as long as the body. */
+const SHOWN_OF_PATH = 200;
+
+/** The path of the first text that is not storable, which may be a member's name. */
+export function unstorablePath(value: unknown): string {
+  const left: [path: string, value: unknown][] = [["", value]];
+  for (let next = left.pop(); next; next = left.pop()) {
+    const [path, part] = next;
+    if (typeof part === "string" && !storable(part)) return path.slice(0, SHOWN_OF_PATH);
+    if (typeof part !== "object" || part === null) continue;
+    for (const [key, item] of Object.entries(part).reverse()) {
+      const within = path ? `${path}.${key}` : key;
+      left.push([within, item], [within, key]);
+    }
+  }
+  return "";
+}
+
+export function unstorable(path: string): AppError {
+  return new AppError("validation", "Text may hold neither NUL nor half a surrogate pair", {
+    errors: [{
+      path: path || WHOLE_BODY,
+      rule: "well_formed",
+      message: "Expected text without NUL and lone surrogates",
+    }],
+  });
+}
+
+function tooLarge(bound: number): AppError {
+  return new AppError("body-too-large", `Expected at most ${bound} bytes`);
+}

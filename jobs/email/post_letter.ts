@@ -1,0 +1,64 @@
+import type { ToldPost } from "../../db/deliveries.ts";
+import { layOut, type LetterText, type Part } from "./layout.ts";
+import type { LetterLinks } from "./unsubscribe.ts";
+
+/** Characters of a post that a letter quotes, and those of one among others in a digest. */
+const QUOTED = 1_000;
+const QUOTED_IN_DIGEST = 280;
+const IN_SUBJECT = 60;
+
+/** A new post, to one follower of its page. */
+export function postLetter(post: ToldPost, links: LetterLinks): LetterText {
+  const subject = `${post.page}: ${cut(firstLine(post), IN_SUBJECT)}`;
+  return layOut(subject, [
+    { heading: titleOf(post) },
+    ...contentOf(post, QUOTED),
+    { link: links.post(post.id), words: "Read it on Rookery" },
+    farewell(`You follow the page “${post.page}”.`, links),
+  ]);
+}
+
+/** The posts of a day, newest first. */
+export function digestLetter(
+  posts: readonly ToldPost[],
+  total: number,
+  links: LetterLinks,
+): LetterText {
+  const subject = total === 1 ? "1 new post for you" : `${total} new posts for you`;
+  const more = total - posts.length;
+  return layOut(subject, [
+    ...posts.flatMap((post): Part[] => [
+      { heading: titleOf(post) },
+      ...contentOf(post, QUOTED_IN_DIGEST),
+      { link: links.post(post.id), words: "Read it on Rookery" },
+    ]),
+    ...(more > 0 ? [{ paragraph: `And ${more} more.` }] : []),
+    { link: links.site, words: "All posts on Rookery" },
+    farewell("You asked for one letter a day about the pages you follow.", links),
+  ]);
+}
+
+function titleOf({ page, author, is_reply }: ToldPost): string {
+  const by = page === author ? page : `${author} on ${page}`;
+  return is_reply ? `${by}, in answer to a post` : by;
+}
+
+function contentOf({ text, photos }: ToldPost, most: number): Part[] {
+  const parts: Part[] = text === "" ? [] : [{ paragraph: cut(text, most) }];
+  if (photos > 0) parts.push({ paragraph: photos === 1 ? "With a photo." : `With ${photos} photos.` });
+  return parts;
+}
+
+function firstLine({ text, photos }: ToldPost): string {
+  return text.trim().split("\n", 1)[0] || (photos === 1 ? "a photo" : `${photos} photos`);
+}
+
+function farewell(why: string, { unsubscribe }: LetterLinks): Part {
+  return { note: why, link: { url: unsubscribe, words: "No more of these letters" } };
+}
+
+/** At most so many characters, and none of them in half. */
+function cut(text: string, most: number): string {
+  const characters = [...text];
+  return characters.length <= most ? text : `${characters.slice(0, most - 1).join("").trimEnd()}…`;
+}

@@ -1,0 +1,48 @@
+import type { Bus, Subscription } from "../lib/bus/bus.ts";
+import type { JobRef } from "../db/jobs.ts";
+import type { Log } from "../lib/log.ts";
+
+/** A message that lay for longer tells of nothing that a sweep has not found. */
+const FRESH_MS = 30_000;
+
+interface Message {
+  /** Installations may share a bus. */
+  history: string;
+  at: number;
+  jobs: JobRef[];
+}
+
+/**
+ * Carries the ids of jobs that are due now to those who do them, each to one process of a crew: over JetStream, or within this
+ * process. Whoever misses it looks by itself within a second, so a bus that is away is no error.
+ */
+export class JobBell implements AsyncDisposable {
+  readonly #listeners: ((jobs: JobRef[]) => void)[] = [];
+  readonly #subscriptions: Subscription[] = [];
+
+  constructor(private readonly bus: Bus, private readonly history: string, private readonly log: Log) {}
+
+  /** Processes of one crew do the same kinds; each message goes to one of them. */
+  async onRing(crew: string, listener: (jobs: JobRef[]) => void): Promise<void> {
+    this.#listeners.push(listener);
+    this.#subscriptions.push(
+      await this.bus.consume("jobs", `ring-${crew}-${this.history}`, async (text) => {
+        const { history, at, jobs } = JSON.parse(text) as Message;
+        if (history === this.history && Date.now() - at < FRESH_MS) listener(jobs);
+      }, { from: "next", passing: true }),
+    );
+  }
+
+  ring(jobs: readonly JobRef[]): void {
+    if (jobs.length === 0) return;
+    const message: Message = { history: this.history, at: Date.now(), jobs: [...jobs] };
+    this.bus.append("jobs", crypto.randomUUID(), JSON.stringify(message)).catch((error) => {
+      this.log.debug("the bus is away; jobs are offered here", { error });
+      for (const listen of this.#listeners) listen(message.jobs);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const subscription of this.#subscriptions) await subscription[Symbol.asyncDispose]();
+  }
+}

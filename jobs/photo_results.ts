@@ -1,0 +1,34 @@
+import type { PageCommand } from "../actors/page.ts";
+import type { UserCommand } from "../actors/user.ts";
+import type { AppContext } from "../context.ts";
+import { disownFiles, filesOf } from "../db/files.ts";
+import { ownerOfPhoto, SETTLE_JOB, type Settled } from "../db/photos.ts";
+import { AppError } from "../lib/errors.ts";
+import type { JobKind } from "./runner.ts";
+
+/** Tells the actor that owns a photo what the crop made of it. */
+export function settleJobs(ctx: Pick<AppContext, "sql" | "actors" | "photos">): Record<string, JobKind> {
+  return {
+    [SETTLE_JOB]: {
+      mostTries: Infinity,
+      run: async ({ id, payload }) => {
+        const { staged, key, result } = payload as { staged: string; key: string; result: Settled };
+        const owner = await ownerOfPhoto(ctx.sql, id);
+        try {
+          if (owner?.kind === "user") {
+            const command: UserCommand = { type: "settle_avatar", photo: result };
+            await ctx.actors.ask({ kind: "user", id: owner.user_id! }, command);
+          } else if (owner?.page_id) {
+            const type = owner.kind === "post" ? "settle_photo" : "settle_avatar";
+            await ctx.actors.ask({ kind: "page", id: owner.page_id }, { type, photo: result } as PageCommand);
+          }
+        } catch (error) {
+          if (!(error instanceof AppError && error.code === "not-found")) throw error;
+        }
+        // It may have gone while it was cropped: then its files came after whoever removed them.
+        if (!await ownerOfPhoto(ctx.sql, id)) await disownFiles(ctx.sql, filesOf(key, staged));
+        ctx.photos.waiting.settled();
+      },
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import { RECOUNT_JOB, recountStep } from "../db/recounts.ts";
+import type { Sql } from "../db/sql.ts";
+import type { JobKind } from "./runner.ts";
+
+/** People that one statement tells (`docs/limits.md`). */
+export const MAX_RECOUNTED = 500;
+
+/** What follows for unread counts from a page that was hidden or is shown again. `onTold`: events were committed here. */
+export function recountJobs(sql: Sql, onTold: (events: SequencedEvent[]) => void): Record<string, JobKind> {
+  return {
+    [RECOUNT_JOB]: {
+      atOnce: 2,
+      run: async (job, signal) => {
+        for (let seen = MAX_RECOUNTED; seen === MAX_RECOUNTED;) {
+          // What is left is done by whoever has the job next.
+          signal.throwIfAborted();
+          const step = await recountStep(sql, job, MAX_RECOUNTED);
+          if (step.events.length > 0) onTold(step.events);
+          seen = step.seen;
+        }
+      },
+    },
+  };
+}

@@ -1,0 +1,350 @@
+import { type ConnectionOptions, type NatsConnection, wsconnect } from "@nats-io/nats-core";
+import {
+  AckPolicy,
+  type ConsumerMessages,
+  DeliverPolicy,
+  jetstream,
+  type JetStreamClient,
+  jetstreamManager,
+  type JsMsg,
+  RetentionPolicy,
+  StorageType,
+} from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import { Log } from "../log.ts";
+import { type Bus, BusUnavailable, type ConsumeOptions, type StreamName, type Subscription } from "./bus.ts";
+import { NatsRequests, NatsServing } from "./nats_requests.ts";
+import { Serial } from "./serial_handler.ts";
+
+const STREAMS = {
+  events: { name: "ROOKERY_EVENTS", subject: "rookery.events" },
+  jobs: { name: "ROOKERY_JOBS", subject: "rookery.jobs" },
+};
+const MILLISECOND = 1_000_000;
+const MAX_AGE_MS = 7 * 24 * 3600 * 1000;
+const DUPLICATE_WINDOW_MS = 120_000;
+/**
+ * A message not acknowledged for so long is given again; a handler still at work says so in time. The server forgets its last
+ * acknowledgements when it is killed, so that a consumer may stand still for as long.
+ */
+const ACK_WAIT_MS = 3000;
+/** A passing consumer that nobody uses. */
+const FORGOTTEN_MS = 60_000;
+const CALL_TIMEOUT_MS = 2000;
+const RECONNECT_MS = 100;
+
+export interface NatsBusOptions {
+  log?: Log;
+  /** How the connection is called in the server's monitoring. */
+  name?: string;
+  /** Before a message is given again to a handler that threw; 1 s by default. */
+  retryMs?: number;
+}
+
+/**
+ * The full installation's driver: core NATS for signals, JetStream for streams. It opens at once and connects in the
+ * background, again and again; without a connection `publish` and `append` reject, subscriptions wait.
+ */
+export class NatsBus implements Bus {
+  connected = false;
+  private connection: NatsConnection | undefined;
+  private readonly log: Log;
+  private readonly retryMs: number;
+  private readonly subjects = new Set<Subject>();
+  private readonly requests = new NatsRequests();
+  private readonly servings = new Set<NatsServing>();
+  private readonly consumers = new Set<Consumer>();
+  private readonly listeners = new Set<(connected: boolean) => void>();
+  private readonly running: Promise<void>;
+  private closed = false;
+
+  constructor(private readonly url: string, private readonly options: NatsBusOptions = {}) {
+    this.log = options.log ?? new Log("warn");
+    this.retryMs = options.retryMs ?? 1000;
+    this.running = this.run();
+  }
+
+  async publish(subject: string, message: string): Promise<void> {
+    // While it reconnects, the client would keep messages in memory without bound.
+    const connection = this.usable();
+    try {
+      connection.publish(subject, message);
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  async subscribe(
+    subject: string,
+    handler: (message: string, subject: string) => void | Promise<void>,
+  ): Promise<Subscription> {
+    const own = new Subject(subject, new Serial(handler, this.log));
+    this.subjects.add(own);
+    if (this.connection) own.attach(this.connection);
+    // The server must know of it before anybody is told that messages arrive.
+    if (this.connected) await within(CALL_TIMEOUT_MS, this.connection?.flush()).catch(() => {});
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.subjects.delete(own);
+        own.stop();
+      },
+    };
+  }
+
+  async request(subject: string, message: string, timeoutMs: number): Promise<string> {
+    return await this.requests.ask(this.usable(), subject, message, timeoutMs);
+  }
+
+  async serve(subject: string, handler: (message: string) => Promise<string>): Promise<Subscription> {
+    const own = new NatsServing(subject, handler, this.log);
+    this.servings.add(own);
+    if (this.connection) own.attach(this.connection);
+    if (this.connected) await within(CALL_TIMEOUT_MS, this.connection?.flush()).catch(() => {});
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.servings.delete(own);
+        await within(CALL_TIMEOUT_MS, own.stop()).catch(() => {});
+      },
+    };
+  }
+
+  async append(stream: StreamName, id: string, message: string): Promise<void> {
+    const store = () =>
+      jetstream(this.usable()).publish(STREAMS[stream].subject, message, { msgID: id, timeout: CALL_TIMEOUT_MS });
+    try {
+      await store().catch(async () => {
+        // A wiped server has no streams; the same id makes repeating safe.
+        await ensureStreams(this.usable());
+        await store();
+      });
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  async consume(
+    stream: StreamName,
+    name: string,
+    handler: (message: string) => Promise<void>,
+    options: ConsumeOptions = {},
+  ): Promise<Subscription> {
+    const consumer = new Consumer(stream, name, options, handler, () => this.usable(), this.retryMs, this.log);
+    this.consumers.add(consumer);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.consumers.delete(consumer);
+        await consumer.stop();
+      },
+    };
+  }
+
+  onStatus(listener: (connected: boolean) => void): void {
+    this.listeners.add(listener);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await Promise.all([...this.consumers].map((consumer) => consumer.stop()));
+    for (const subject of this.subjects) subject.stop();
+    // Hands over what was published; a server that hangs must not hold this process.
+    if (this.connected) await within(CALL_TIMEOUT_MS, this.connection?.flush()).catch(() => {});
+    await this.connection?.close();
+    await this.running;
+  }
+
+  private usable(): NatsConnection {
+    if (!this.connected || !this.connection) throw new BusUnavailable("NATS is out of reach");
+    return this.connection;
+  }
+
+  /** One connection after another: the client reconnects by itself but gives up when refused, over its password say. */
+  private async run(): Promise<void> {
+    const options: ConnectionOptions = {
+      servers: this.url,
+      name: this.options.name ?? "rookery",
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: RECONNECT_MS,
+      reconnectJitter: RECONNECT_MS,
+      timeout: CALL_TIMEOUT_MS,
+      pingInterval: 5000,
+      maxPingOut: 2,
+    };
+    while (!this.closed) {
+      try {
+        const connection = this.connection = await (this.url.startsWith("ws") ? wsconnect(options) : connect(options));
+        for (const part of [...this.subjects, ...this.servings, this.requests]) part.attach(connection);
+        // Before anything else can be awaited, or a change of status would be missed.
+        const status = connection.status();
+        if (this.closed) await connection.close();
+        await this.arrive(connection);
+        for await (const change of status) {
+          if (change.type === "disconnect") this.change(false);
+          else if (change.type === "reconnect") await this.arrive(connection);
+        }
+        await connection.closed();
+      } catch (error) {
+        this.log.debug("NATS is out of reach", { error });
+      }
+      this.change(false);
+      if (!this.closed) await pause(RECONNECT_MS);
+    }
+  }
+
+  /** The connection counts once the server has answered, which is after it took all subscriptions. */
+  private async arrive(connection: NatsConnection): Promise<void> {
+    try {
+      await within(CALL_TIMEOUT_MS, connection.flush());
+      this.change(true);
+      await ensureStreams(connection);
+    } catch (error) {
+      this.log.debug("NATS was out of reach again", { error });
+    }
+    for (const consumer of this.consumers) consumer.renew();
+  }
+
+  private change(connected: boolean): void {
+    if (this.connected === connected) return;
+    this.connected = connected;
+    this.log.info(connected ? "Connected to NATS" : "Lost the connection to NATS");
+    for (const listener of this.listeners) listener(connected);
+  }
+}
+
+/** A core subscription; within one connection the client renews it. */
+class Subject {
+  private current: { unsubscribe(): void } | undefined;
+
+  constructor(private readonly subject: string, private readonly serial: Serial) {}
+
+  attach(connection: NatsConnection): void {
+    if (connection.isClosed()) return;
+    this.current = connection.subscribe(this.subject, {
+      callback: (error, message) => error ? undefined : this.serial.push(message.string(), message.subject),
+    });
+  }
+
+  stop(): void {
+    this.serial.stop();
+    this.current?.unsubscribe();
+  }
+}
+
+/** Pulls messages one after another; whatever goes wrong, it begins anew. */
+class Consumer {
+  private messages: ConsumerMessages | undefined;
+  private stopped = false;
+  private readonly running: Promise<void>;
+
+  constructor(
+    private readonly stream: StreamName,
+    private readonly name: string,
+    private readonly options: ConsumeOptions,
+    private readonly handler: (message: string) => Promise<void>,
+    private readonly connection: () => NatsConnection,
+    private readonly retryMs: number,
+    private readonly log: Log,
+  ) {
+    this.running = this.run();
+  }
+
+  /** What it asked of a server before a restart is forgotten there. */
+  renew(): void {
+    this.messages?.stop();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.messages?.stop();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopped) {
+      try {
+        const client = jetstream(this.connection(), { timeout: CALL_TIMEOUT_MS });
+        await this.pull(client);
+      } catch (error) {
+        if (this.stopped) return;
+        this.log.debug("A consumer begins anew", { consumer: this.name, error });
+        await pause(RECONNECT_MS);
+      }
+    }
+  }
+
+  private async pull(client: JetStreamClient): Promise<void> {
+    const { name } = STREAMS[this.stream];
+    const manager = await client.jetstreamManager(false);
+    await manager.consumers.add(name, {
+      durable_name: this.name,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: ACK_WAIT_MS * MILLISECOND,
+      deliver_policy: this.options.from === "next" ? DeliverPolicy.New : DeliverPolicy.All,
+      ...(this.options.passing ? { inactive_threshold: FORGOTTEN_MS * MILLISECOND } : {}),
+      // In order: the next one only after this one.
+      max_ack_pending: 1,
+    });
+    const consumer = await client.consumers.get(name, this.name);
+    while (!this.stopped) {
+      this.messages = await consumer.fetch({ max_messages: 256, expires: 5000 });
+      for await (const message of this.messages) {
+        await this.handle(message);
+        if (this.stopped) return;
+      }
+    }
+  }
+
+  private async handle(message: JsMsg): Promise<void> {
+    const alive = setInterval(() => {
+      // Without a connection the server will hear of it by giving the message again.
+      if (!this.stopped) attempt(() => message.working());
+    }, ACK_WAIT_MS / 3);
+    let handled = true;
+    try {
+      await this.handler(message.string());
+    } catch (error) {
+      handled = false;
+      this.log.warn("A consumer failed and will get the message again", { consumer: this.name, error });
+    } finally {
+      clearInterval(alive);
+    }
+    attempt(() => handled ? message.ack() : message.nak(this.retryMs));
+  }
+}
+
+function attempt(send: () => void): void {
+  try {
+    send();
+  } catch {
+    // The connection is closed.
+  }
+}
+
+async function ensureStreams(connection: NatsConnection): Promise<void> {
+  const manager = await jetstreamManager(connection, { timeout: CALL_TIMEOUT_MS, checkAPI: false });
+  for (const { name, subject } of Object.values(STREAMS)) {
+    await manager.streams.add({
+      name,
+      subjects: [subject],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      max_age: MAX_AGE_MS * MILLISECOND,
+      duplicate_window: DUPLICATE_WINDOW_MS * MILLISECOND,
+    });
+  }
+}
+
+function unavailable(error: unknown): BusUnavailable {
+  if (error instanceof BusUnavailable) return error;
+  return new BusUnavailable(error instanceof Error ? error.message : String(error));
+}
+
+async function within(ms: number, work: Promise<void> | undefined): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => reject(new Error(`No answer within ${ms} ms`)), ms);
+  await Promise.race([work, promise]).finally(() => clearTimeout(timer));
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,119 @@
+/** Requests over NATS: core messages, replies in pieces where they are long, and the server's own word where nobody serves. */
+import { createInbox, headers, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
+import type { Log } from "../log.ts";
+import { BusUnavailable, NobodyThere, NoReply, REQUEST_BOUND } from "./bus.ts";
+
+/** Those who serve a subject share its requests. */
+const QUEUE = "serving";
+/** The length of a reply's pieces, in bytes: half of what NATS takes as one message unless set otherwise. */
+const PIECE_BYTES = 512 * 1024;
+/** `<number of this piece>/<how many there are>`, where there are several. */
+const PIECE_HEADER = "Rookery-Piece";
+/** The status of the server's answer to a request that nobody is subscribed for. */
+const NO_RESPONDERS = 503;
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder();
+
+interface Waiting {
+  pieces: Uint8Array[];
+  resolve(reply: string): void;
+  reject(error: Error): void;
+}
+
+/** The asking side: one inbox for all that is asked. */
+export class NatsRequests {
+  readonly #inbox = createInbox();
+  readonly #waiting = new Map<string, Waiting>();
+  #next = 1;
+
+  attach(connection: NatsConnection): void {
+    if (connection.isClosed()) return;
+    connection.subscribe(`${this.#inbox}.*`, { callback: (error, message) => error ? undefined : this.#take(message) });
+  }
+
+  async ask(connection: NatsConnection, subject: string, message: string, timeoutMs: number): Promise<string> {
+    const payload = ENCODER.encode(message);
+    if (payload.length > REQUEST_BOUND) throw new RangeError(`A request of ${payload.length} bytes is too long`);
+    const token = String(this.#next++);
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    this.#waiting.set(token, { pieces: [], resolve, reject });
+    const timer = setTimeout(() => reject(new NoReply(`No reply within ${timeoutMs} ms`)), timeoutMs);
+    try {
+      try {
+        connection.publish(subject, payload, { reply: `${this.#inbox}.${token}` });
+      } catch (error) {
+        throw new BusUnavailable(error instanceof Error ? error.message : String(error));
+      }
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(token);
+    }
+  }
+
+  #take({ subject, data, headers }: Msg): void {
+    const waiting = this.#waiting.get(subject.slice(this.#inbox.length + 1));
+    if (!waiting) return;
+    if (data.length === 0 && headers?.code === NO_RESPONDERS) {
+      return waiting.reject(new NobodyThere("Nobody serves that"));
+    }
+    const [piece, pieces] = (headers?.get(PIECE_HEADER) || "1/1").split("/").map(Number) as [number, number];
+    // One connection brings them in order; after a change of it some may be lost.
+    if (piece !== waiting.pieces.length + 1) return waiting.reject(new NoReply("A piece of the reply was lost"));
+    waiting.pieces.push(data);
+    if (piece === pieces) waiting.resolve(pieces === 1 ? DECODER.decode(data) : joined(waiting.pieces));
+  }
+}
+
+/** The serving side of one subject. */
+export class NatsServing {
+  #current: Subscription | undefined;
+
+  constructor(
+    private readonly subject: string,
+    private readonly handler: (message: string) => Promise<string>,
+    private readonly log: Log,
+  ) {}
+
+  attach(connection: NatsConnection): void {
+    if (connection.isClosed()) return;
+    this.#current = connection.subscribe(this.subject, {
+      queue: QUEUE,
+      callback: (error, message) => error ? undefined : void this.#answer(message),
+    });
+  }
+
+  /** Takes no more; what has arrived by then is still answered. */
+  async stop(): Promise<void> {
+    if (this.#current && !this.#current.isClosed()) await this.#current.drain();
+  }
+
+  async #answer(message: Msg): Promise<void> {
+    try {
+      const reply = ENCODER.encode(await this.handler(message.string()));
+      const pieces = Math.max(1, Math.ceil(reply.length / PIECE_BYTES));
+      for (let i = 0; i < pieces; i++) {
+        const piece = reply.subarray(i * PIECE_BYTES, (i + 1) * PIECE_BYTES);
+        message.respond(piece, pieces === 1 ? {} : { headers: numbered(i + 1, pieces) });
+      }
+    } catch (error) {
+      this.log.error("A request could not be answered", { subject: this.subject, error });
+    }
+  }
+}
+
+function numbered(piece: number, pieces: number) {
+  const head = headers();
+  head.set(PIECE_HEADER, `${piece}/${pieces}`);
+  return head;
+}
+
+function joined(pieces: readonly Uint8Array[]): string {
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return DECODER.decode(whole);
+}

@@ -1,0 +1,52 @@
+import type { Bus } from "../lib/bus/bus.ts";
+import { nextAcknowledgement, nodesToHear } from "../db/nodes.ts";
+import type { Sql } from "../db/sql.ts";
+import { MARGIN_MS } from "./send_lease.ts";
+import type { Membership } from "./membership.ts";
+
+/** Everybody who listens, wherever: on this node alone it is the gateway, on several `SharedAudience`. */
+export interface Audience {
+  /** Resolves when no open socket is shown anything more that was forbidden by what was committed until now. */
+  told(): Promise<void>;
+}
+
+/** Where nodes ask each other to look at once. */
+export function tellSubject(history: string): string {
+  return `rookery.tell.${history}`;
+}
+
+/** Between looks whether the other nodes have told. */
+const FIRST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 100;
+
+interface Options {
+  sql: Sql;
+  bus: Bus;
+  history: string;
+  /** This node among the others. */
+  membership: Membership;
+}
+
+/**
+ * The listeners of all nodes. Those that live say by themselves in Postgres that they have told; the bus only makes them look at once. One
+ * that says nothing is waited for until its lease is over: from then on it sends nothing any more.
+ */
+export class SharedAudience implements Audience {
+  constructor(private readonly options: Options) {}
+
+  async told(): Promise<void> {
+    const { sql, bus, history, membership } = this.options;
+    const mark = await nextAcknowledgement(sql);
+    // Who misses it looks within a second.
+    void bus.publish(tellSubject(history), String(mark)).catch(() => {});
+    await Promise.all([membership.tell(mark), this.#othersTold(mark)]);
+  }
+
+  async #othersTold(mark: number): Promise<void> {
+    const { sql, membership: { id } } = this.options;
+    for (let pause = FIRST_PAUSE_MS;; pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
+      if ((await nodesToHear(sql, { id, mark, marginMs: MARGIN_MS })).length === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import { z } from "zod";
+import type { StorageSpec } from "../storage/open.ts";
+import { cropPermissions } from "./crop_permissions.ts";
+import { CROP_FAILURES, type CropAnswer, type CropTask } from "./crop_task.ts";
+import type { ImageEngine } from "./engine.ts";
+import { lines } from "../../lib/ndjson.ts";
+import { lowerPriority, residentBytes } from "../../lib/process_info.ts";
+
+const ENTRY = new URL("../../workers/children/crop.ts", import.meta.url).href;
+/** What Deno itself needs to find its cache and to trust an https storage; the process cannot read any of them. */
+const PASSED_ON = ["HOME", "DENO_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA", "DENO_CERT", "DENO_TLS_CA_STORE"];
+/** libvips keeps its warnings to itself, what it decodes in memory, where it is watched, and little of what it has freed. */
+const LIBVIPS = { MALLOC_ARENA_MAX: "2", VIPS_WARNING: "0", VIPS_DISC_THRESHOLD: "8g" };
+const ENCODER = new TextEncoder();
+const SAMPLE_MS = 100;
+const START_MS = 15_000;
+const STOP_MS = 1_000;
+
+/** It may have been taken over by what it decodes: what it says is believed as far as it fits this. */
+const ANSWER = z.discriminatedUnion("ok", [
+  z.object({
+    id: z.string(),
+    ok: z.literal(true),
+    photo: z.object({
+      format: z.enum(["jpeg", "webp"]),
+      side: z.int().positive(),
+      bytes: z.int().positive(),
+      variants: z.array(z.int().positive()).max(8),
+      placeholder: z.string().max(200),
+    }),
+  }),
+  z.object({
+    id: z.string(),
+    ok: z.literal(false),
+    permanent: z.boolean(),
+    reason: z.enum(CROP_FAILURES),
+    message: z.string(),
+  }),
+]);
+
+/** How a process ended that did not answer. */
+export type CropEnd = "timed-out" | "out-of-memory" | "crashed";
+
+export class CropProcessEnded extends Error {
+  override readonly name = "CropProcessEnded";
+  constructor(readonly reason: CropEnd, message: string) {
+    super(message);
+  }
+}
+
+/** One process of `workers/children/crop.ts`. It ends when its standard input does, so it never outlives this one, however that ends. */
+export class CropProcess {
+  tasks = 0;
+  ended = false;
+  #process: Deno.ChildProcess;
+  #input: WritableStreamDefaultWriter<Uint8Array>;
+  #output: AsyncGenerator<string, void>;
+  #ready: Promise<void>;
+  #killed: CropProcessEnded | undefined;
+
+  constructor(engine: ImageEngine["name"], storage: StorageSpec, private readonly mostMemory: number) {
+    this.#process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-prompt", ...cropPermissions(engine, storage), ENTRY],
+      clearEnv: true,
+      env: {
+        ...LIBVIPS,
+        ...Object.fromEntries(PASSED_ON.flatMap((name) => {
+          const value = Deno.env.get(name);
+          return value === undefined ? [] : [[name, value]];
+        })),
+      },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    void this.#process.status.then(() => this.ended = true);
+    this.#input = this.#process.stdin.getWriter();
+    this.#output = lines(this.#process.stdout);
+    this.#ready = this.#greet({ engine, storage });
+    // Told to who asks first.
+    this.#ready.catch(() => {});
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** Throws `CropProcessEnded`, and the process is gone then. */
+  async ask(task: CropTask, timeoutMs: number): Promise<CropAnswer> {
+    const sampling = setInterval(() => {
+      const bytes = residentBytes(this.pid) ?? 0;
+      if (bytes > this.mostMemory) this.#kill("out-of-memory", `${bytes} bytes are more than ${this.mostMemory}`);
+    }, SAMPLE_MS);
+    try {
+      await this.#ready;
+      this.tasks++;
+      return await this.#within(timeoutMs, async () => {
+        await this.#write(task);
+        const answer = ANSWER.parse(await this.#read());
+        if (answer.id !== task.id) throw new Error(`Expected an answer to "${task.id}", got one to "${answer.id}"`);
+        return answer;
+      });
+    } catch (error) {
+      this.#kill("crashed", error instanceof Error ? error.message : String(error));
+      await this.stop();
+      throw this.#killed;
+    } finally {
+      clearInterval(sampling);
+    }
+  }
+
+  /** Amid a task as well. */
+  async stop(): Promise<void> {
+    const timer = setTimeout(() => this.#kill("timed-out", `Not stopped within ${STOP_MS} ms`), STOP_MS);
+    await this.#input.close().catch(() => {});
+    await this.#process.status;
+    clearTimeout(timer);
+    await this.#output.return().catch(() => {});
+  }
+
+  async #greet(greeting: unknown): Promise<void> {
+    await this.#within(START_MS, async () => {
+      await this.#write(greeting);
+      await this.#read();
+      lowerPriority(this.pid, "lowest");
+    });
+  }
+
+  async #within<T>(ms: number, work: () => Promise<T>): Promise<T> {
+    const timer = setTimeout(() => this.#kill("timed-out", `No answer within ${ms} ms`), ms);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Whoever reads from it learns of its end, and here of the first reason. */
+  #kill(reason: CropEnd, message: string): void {
+    this.#killed ??= new CropProcessEnded(reason, message);
+    try {
+      this.#process.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+  }
+
+  async #write(value: unknown): Promise<void> {
+    await this.#input.write(ENCODER.encode(`${JSON.stringify(value)}\n`));
+  }
+
+  async #read(): Promise<unknown> {
+    const { value, done } = await this.#output.next();
+    if (done) throw new Error("The process ended");
+    return JSON.parse(value);
+  }
+}

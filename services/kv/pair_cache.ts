@@ -1,0 +1,140 @@
+import { Buffer } from "node:buffer";
+import { type ReadPairs, readPairs, revisionOf } from "../../db/kv.ts";
+import type { Reader } from "../../db/sql.ts";
+import { membersOf } from "./members.ts";
+
+/** What is kept of all spaces together; the longest pair, and the longest answer, that anything is kept of (`docs/limits.md`). */
+const MOST_BYTES = 64 * 1024 * 1024;
+const PAIR_BOUND = 16 * 1024;
+const ANSWER_BOUND = 256 * 1024;
+/** What a pair or a space takes besides its text, roughly. */
+const OVERHEAD = 160;
+
+interface Kept {
+  revision: number;
+  /** As they stand in an object, `"key":value`. */
+  pairs: Map<string, string>;
+  /** When the first of them expires, by the database's clock. */
+  expires: number;
+  bytes: number;
+}
+
+/**
+ * Reads pairs, and keeps those of spaces that are read more often than written. They hold for as long as the space is at the revision
+ * they were read at, and to ask for that costs a small part of looking each key up. Since it is asked every time, nothing is ever told
+ * that was so only a moment ago, whichever process wrote.
+ */
+export class KeptPairs {
+  /** Least recently used first. */
+  #spaces = new Map<string, Kept>();
+  #bytes = 0;
+
+  constructor(private readonly sql: Reader, private readonly mostBytes = MOST_BYTES) {}
+
+  /** As `readPairs`. */
+  async read(
+    space: string,
+    keys: readonly string[],
+    options: { mostBytes: number; versions: boolean },
+  ): Promise<Pick<ReadPairs, "pairs" | "versions" | "lengths">> {
+    const kept = options.versions ? undefined : this.#spaces.get(space);
+    const missing = kept ? keys.filter((key) => !kept.pairs.has(key)) : keys;
+    if (kept && missing.length < keys.length) {
+      const pairs = missing.length === 0
+        ? await this.#confirmed(space, kept, keys, options.mostBytes)
+        : await this.#completed(space, kept, keys, missing, options.mostBytes);
+      if (pairs !== undefined) return { pairs, versions: null, lengths: null };
+    }
+    const read = await readPairs(this.sql, space, keys, options);
+    this.#learn(space, read);
+    return read;
+  }
+
+  /** What is kept of all these keys, if it holds now. */
+  async #confirmed(space: string, kept: Kept, keys: readonly string[], mostBytes: number): Promise<string | undefined> {
+    const pairs = gathered(kept, keys, mostBytes);
+    if (pairs === undefined) return undefined;
+    const now = await revisionOf(this.sql, space);
+    if (now?.revision === kept.revision && Date.parse(now.at) < kept.expires) {
+      this.#touch(space, kept);
+      return pairs;
+    }
+    this.#drop(space, kept);
+    return undefined;
+  }
+
+  /** The same with those that are missing, which are read, if nothing has changed by then. */
+  async #completed(
+    space: string,
+    kept: Kept,
+    keys: readonly string[],
+    missing: readonly string[],
+    mostBytes: number,
+  ): Promise<string | undefined> {
+    // What it is by the database's clock is not asked here.
+    if (kept.expires !== Infinity) return undefined;
+    const read = await readPairs(this.sql, space, missing, { mostBytes, versions: false });
+    this.#learn(space, read);
+    if (read.pairs === null || read.revision !== kept.revision) return undefined;
+    return gathered(kept, keys, mostBytes);
+  }
+
+  #learn(space: string, { pairs, revision, expires_at }: ReadPairs): void {
+    if (revision === null) return;
+    const known = this.#spaces.get(space);
+    if (known && known.revision > revision) return;
+    if (!known || known.revision < revision) {
+      if (known) this.#drop(space, known);
+      // At first only the revision: a space that changes from read to read is not worth more.
+      this.#spaces.set(space, { revision, pairs: new Map(), expires: Infinity, bytes: OVERHEAD });
+      this.#bytes += OVERHEAD;
+    } else if (pairs !== null && pairs.length <= ANSWER_BOUND) {
+      const before = known.bytes;
+      fill(known, pairs);
+      if (expires_at !== null) known.expires = Math.min(known.expires, Date.parse(expires_at));
+      this.#bytes += known.bytes - before;
+      this.#touch(space, known);
+    }
+    for (const [oldest, { bytes }] of this.#spaces) {
+      if (this.#bytes <= this.mostBytes) break;
+      this.#spaces.delete(oldest);
+      this.#bytes -= bytes;
+    }
+  }
+
+  #touch(space: string, kept: Kept): void {
+    // Another read may have dropped it meanwhile.
+    if (this.#spaces.delete(space)) this.#spaces.set(space, kept);
+  }
+
+  #drop(space: string, kept: Kept): void {
+    if (this.#spaces.get(space) !== kept) return;
+    this.#spaces.delete(space);
+    this.#bytes -= kept.bytes;
+  }
+}
+
+/** The pairs as the inside of an object; undefined where one is missing, or they may be too long together. */
+function gathered({ pairs }: Kept, keys: readonly string[], mostBytes: number): string | undefined {
+  const found: string[] = [];
+  let length = 0;
+  for (const key of keys) {
+    const pair = pairs.get(key);
+    if (pair === undefined) return undefined;
+    length += pair.length;
+    found.push(pair);
+  }
+  // A character takes three bytes at most.
+  return length * 3 <= mostBytes ? found.join(",") : undefined;
+}
+
+function fill(kept: Kept, pairs: string): void {
+  const { keys, values } = membersOf(`{${pairs}}`)!;
+  for (const [i, key] of keys.entries()) {
+    const text = `${JSON.stringify(key)}:${values[i]}`;
+    if (text.length > PAIR_BOUND || kept.pairs.has(key)) continue;
+    // A copy, since a part of a string keeps the whole of it in memory.
+    kept.pairs.set(key, Buffer.from(text).toString());
+    kept.bytes += OVERHEAD + 2 * text.length;
+  }
+}

@@ -1,0 +1,124 @@
+import { setImmediate } from "node:timers";
+import { insertPairs, isThere, type PairsToWrite, writePairs, type Written } from "../../db/kv.ts";
+import { type Sql, SqlError } from "../../db/sql.ts";
+
+/** Statements at once, and what shares one (`docs/limits.md`). */
+const IN_FLIGHT = 2;
+const MOST_BATCHES = 32;
+const MOST_PAIRS = 2_000;
+/** Characters of values. */
+const MOST_TEXT = 1024 * 1024;
+/** Of those that wait, so many are looked at for a statement. */
+const LOOKED_AT = 256;
+/** Spaces remembered for a batch with a key that was there. */
+const MOST_REMEMBERED = 10_000;
+
+/** `insert`: in the hope that none of the keys is there. */
+type Way = "insert" | "skip" | "overwrite";
+
+interface Waiting {
+  batch: PairsToWrite;
+  way: Way;
+  length: number;
+  resolve(written: Written): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Group commit, as that of the actors: batches that wait while others are written share the next statement, and so its way, its place
+ * in the log and its sync to disk; who is alone waits for nobody. Of a space one statement runs at a time, so that many writers of one
+ * space do not queue up in front of its row. Keys are at first taken for new, as they mostly are.
+ */
+export class PairWriter {
+  #waiting: Waiting[] = [];
+  /** Spaces that are written now. */
+  #busy = new Set<string>();
+  /** Spaces whose last batch had keys that were there: the next may have some, too. */
+  #met = new Set<string>();
+  #inFlight = 0;
+  #called = false;
+
+  constructor(private readonly sql: Sql) {}
+
+  write(batch: PairsToWrite, overwrite: boolean): Promise<Written> {
+    return new Promise((resolve, reject) => {
+      const length = batch.values.reduce((sum, value) => sum + value.length, 0);
+      const way = overwrite ? "overwrite" : this.#met.has(batch.space) ? "skip" : "insert";
+      this.#waiting.push({ batch, way, length, resolve, reject });
+      if (this.#called) return;
+      // Not at once: whoever else has come in this turn of the loop shares the statement.
+      this.#called = true;
+      setImmediate(() => {
+        this.#called = false;
+        this.#pump();
+      });
+    });
+  }
+
+  #pump(): void {
+    while (this.#inFlight < IN_FLIGHT) {
+      const group = this.#next();
+      if (group.length === 0) return;
+      const taken = new Set(group);
+      this.#waiting = this.#waiting.filter((one) => !taken.has(one));
+      for (const { batch } of group) this.#busy.add(batch.space);
+      this.#inFlight++;
+      void this.#run(group).finally(() => {
+        this.#inFlight--;
+        for (const { batch } of group) this.#busy.delete(batch.space);
+        this.#pump();
+      });
+    }
+  }
+
+  /** The first that can be written now, and who may go with it. */
+  #next(): Waiting[] {
+    const group: Waiting[] = [];
+    let pairs = 0;
+    let text = 0;
+    for (const one of this.#waiting.slice(0, LOOKED_AT)) {
+      if (this.#busy.has(one.batch.space)) continue;
+      pairs += one.batch.keys.length;
+      text += one.length;
+      if (group.length > 0) {
+        const full = group.length === MOST_BATCHES || pairs > MOST_PAIRS || text > MOST_TEXT;
+        if (full || one.way !== group[0]!.way) break;
+        if (group.some((other) => shareKeys(one.batch, other.batch))) break;
+      }
+      group.push(one);
+    }
+    return group;
+  }
+
+  async #run(group: Waiting[]): Promise<void> {
+    const [{ way }] = group as [Waiting];
+    const batches = group.map(({ batch }) => batch);
+    try {
+      const answers =
+        await (way === "insert" ? insertPairs(this.sql, batches) : writePairs(this.sql, batches, way === "overwrite"));
+      group.forEach((one, i) => {
+        if (way === "skip" && answers[i]!.ignored.length === 0) this.#met.delete(one.batch.space);
+        one.resolve(answers[i]!);
+      });
+    } catch (error) {
+      // One that cannot be written must not cost the others: each gets its own statement.
+      if (group.length > 1 && error instanceof SqlError && error.kind !== "lost" && error.kind !== "unavailable") {
+        for (const one of group) await this.#run([one]);
+      } else if (way === "insert" && isThere(error)) {
+        this.#remember(batches[0]!.space);
+        await this.#run([{ ...group[0]!, way: "skip" }]);
+      } else for (const one of group) one.reject(error);
+    }
+  }
+
+  #remember(space: string): void {
+    if (this.#met.size >= MOST_REMEMBERED) this.#met.clear();
+    this.#met.add(space);
+  }
+}
+
+function shareKeys(one: PairsToWrite, other: PairsToWrite): boolean {
+  if (one.space !== other.space) return false;
+  const keys = new Set(other.keys);
+  return one.keys.some((key) => keys.has(key));
+}

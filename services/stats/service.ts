@@ -1,0 +1,57 @@
+/** The statistics over HTTP: to the owner of a page, whoever else forwards the call. */
+import { Hono } from "hono";
+import { loadPageActor } from "../../db/pages.ts";
+import type { Reader } from "../../db/sql.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { Log } from "../../lib/log.ts";
+import { blockOf } from "../../contract/render.ts";
+import { newRequestId } from "../../routes/http/endpoint.ts";
+import { problem } from "../../contract/problem.ts";
+import { validated } from "../../contract/body.ts";
+import { isId } from "../../contract/schemas.ts";
+import { periodOf, periodQuery, statsOf } from "./period.ts";
+import type { StatsStore } from "./store.ts";
+import type { Verifier } from "./verifier.ts";
+
+/** How far the asking node's clock may be ahead: what it lets through is not refused here. */
+const CLOCKS_MS = 60_000;
+
+export interface StatsServiceParts {
+  store: StatsStore;
+  /** The main database, which is asked whose a page is: a page may be younger than the last event taken in. */
+  ledger: Reader;
+  verifier: Verifier;
+  log: Log;
+}
+
+export function statsService({ store, ledger, verifier, log }: StatsServiceParts): Hono {
+  const app = new Hono();
+  const place = (path: string) => ({ instance: path, requestId: newRequestId(), publicUrl: "", log });
+
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+
+  app.get("/pages/:id/stats", async (c) => {
+    const account = await verifier.account(c.req.header("authorization"));
+    const id = c.req.param("id").toLowerCase();
+    await checkOwner(ledger, id, account);
+    const period = periodOf(validated(periodQuery, c.req.query()), Date.now() + CLOCKS_MS);
+    if (!await store.position()) {
+      throw new AppError("stats-unavailable", "The numbers are being built", { retryAfter: 2 });
+    }
+    const stats = statsOf(period, await store.changes(id, period.from, period.to));
+    return c.json(stats, 200, { "cache-control": "no-store" });
+  });
+
+  app.notFound((c) => problem(new AppError("not-found", "There is nothing at this address"), place(c.req.path)));
+  app.onError((error, c) => problem(error, place(c.req.path)));
+  return app;
+}
+
+/** Whatever the caller's role: staff as well are not shown the statistics of others. */
+async function checkOwner(ledger: Reader, id: string, account: string): Promise<void> {
+  const page = isId(id) ? await loadPageActor(ledger, id) : undefined;
+  if (!page) throw new AppError("not-found", "There is no such page");
+  const block = blockOf(page, Date.now());
+  if (block) throw new AppError("page-blocked");
+  if (page.owner.id !== account) throw new AppError("forbidden", "Only the page's owner may do that");
+}

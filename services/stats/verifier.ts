@@ -1,0 +1,52 @@
+import { createRemoteJWKSet, errors, jwtVerify } from "jose";
+import { z } from "zod";
+import { AppError } from "../../lib/errors.ts";
+
+/** A new key is looked for at most this often; keys are read anew so often without a reason (`docs/limits.md`). */
+const LOOK_MS = 5_000;
+const REFRESH_MS = 60_000;
+const ANSWER_MS = 2_000;
+const MOST_BYTES = 2_048;
+
+/** Checks access tokens by the installation's published keys: their signature and their time. No secret is needed for it. */
+export class Verifier {
+  readonly #keys: ReturnType<typeof createRemoteJWKSet>;
+
+  constructor(apiUrl: string) {
+    this.#keys = createRemoteJWKSet(new URL("/.well-known/jwks.json", apiUrl), {
+      cooldownDuration: LOOK_MS,
+      cacheMaxAge: REFRESH_MS,
+      timeoutDuration: ANSWER_MS,
+    });
+  }
+
+  /** Whose account it is. Throws the 401, or a 503 while the keys cannot be read. */
+  async account(header: string | undefined): Promise<string> {
+    const token = /^bearer +([^\s,]+) *$/i.exec(header ?? "")?.[1];
+    if (token === undefined) throw new AppError("token-missing");
+    if (token.length > MOST_BYTES) throw new AppError("token-invalid");
+    try {
+      const { payload } = await jwtVerify(token, this.#keys, {
+        algorithms: ["EdDSA"],
+        issuer: "rookery",
+        // A refresh token is another type, and none here.
+        typ: "at+jwt",
+        requiredClaims: ["sub", "sid", "exp"],
+      });
+      const account = z.uuid().safeParse(payload.sub);
+      if (account.success) return account.data;
+    } catch (error) {
+      if (error instanceof errors.JWTExpired) throw new AppError("token-expired");
+      if (!isWrongToken(error)) throw new AppError("stats-unavailable", "The keys cannot be read", { cause: error });
+    }
+    throw new AppError("token-invalid");
+  }
+}
+
+/** Anything else is trouble with the keys. */
+function isWrongToken(error: unknown): boolean {
+  return error instanceof errors.JWTInvalid || error instanceof errors.JWTClaimValidationFailed ||
+    error instanceof errors.JWSInvalid || error instanceof errors.JWSSignatureVerificationFailed ||
+    error instanceof errors.JOSEAlgNotAllowed || error instanceof errors.JOSENotSupported ||
+    error instanceof errors.JWKSNoMatchingKey;
+}

@@ -1,0 +1,152 @@
+/** The storage over REST, for callers that know the token. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { type Context, Hono } from "hono";
+import type { Log } from "../../lib/log.ts";
+import { Patience } from "../../lib/idle_timeout.ts";
+import { parseRange } from "./range.ts";
+import {
+  checkSize,
+  isKey,
+  MAX_LISTED,
+  type ReadObject,
+  type Storage,
+  StorageError,
+  type StorageErrorKind,
+  type StoredObject,
+} from "./storage.ts";
+
+/** A sender that is silent for this long is given up, as it holds one of few places for writing. */
+const STALL_MS = 30_000;
+const STATUS: Record<StorageErrorKind, number> = {
+  "refused": 400,
+  "too-large": 413,
+  "range": 416,
+  "fault": 500,
+  "unavailable": 503,
+};
+const TITLES: Record<number, string> = {
+  400: "The request makes no sense",
+  401: "The token is missing or wrong",
+  404: "There is no such object",
+  405: "The method is not allowed here",
+  413: "The object is too large",
+  416: "No byte of the object lies in the range",
+  500: "Something went wrong here",
+  503: "The storage is out of order for now",
+};
+
+export function storageService(store: Storage, token: string, log: Log): Hono {
+  const app = new Hono();
+  const expected = digest(`Bearer ${token}`);
+
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+
+  app.use(async (c, next) => {
+    if (timingSafeEqual(digest(c.req.header("authorization") ?? ""), expected)) return await next();
+    void c.req.raw.body?.cancel().catch(() => {});
+    return problem(401, undefined, { "www-authenticate": "Bearer" });
+  });
+
+  app.get("/objects", async (c) => {
+    const { after, limit = "100" } = c.req.query();
+    if (after !== undefined && !isKey(after)) return problem(400, "after is the key of an object");
+    if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_LISTED) {
+      return problem(400, `limit is a number from 1 to ${MAX_LISTED}`);
+    }
+    return c.json({ items: await store.list({ limit: Number(limit), ...(after === undefined ? {} : { after }) }) });
+  });
+
+  app.put("/objects/*", async (c) => {
+    const key = keyOf(c);
+    checkSize(Number(c.req.header("content-length") ?? 0));
+    const existed = await store.head(key) !== undefined;
+    using patience = new Patience(STALL_MS, "The sender fell silent");
+    const body = c.req.raw.body?.pipeThrough(
+      new TransformStream<Uint8Array, Uint8Array>({
+        transform(chunk, controller) {
+          patience.touch();
+          controller.enqueue(chunk);
+        },
+      }),
+    );
+    const object = await store.put(key, body ?? new Uint8Array(), { signal: patience.signal });
+    return Response.json(object, { status: existed ? 200 : 201, headers: { etag: quote(object) } });
+  });
+
+  app.get("/objects/*", async (c) => {
+    const key = keyOf(c);
+    if (c.req.method === "HEAD") {
+      const object = await store.head(key);
+      return object ? new Response(null, { headers: describe(object, object.size) }) : problem(404);
+    }
+    const known = c.req.header("if-none-match");
+    if (known !== undefined) {
+      const object = await store.head(key);
+      if (object && matches(known, object)) {
+        return new Response(null, { status: 304, headers: { etag: quote(object) } });
+      }
+    }
+    const read = await store.get(key, parseRange(c.req.header("range")));
+    return read ? answer(read) : problem(404);
+  });
+
+  app.delete("/objects/*", async (c) => {
+    await store.delete(keyOf(c));
+    return new Response(null, { status: 204 });
+  });
+
+  app.all("/objects/*", () => problem(405, undefined, { allow: "GET, HEAD, PUT, DELETE" }));
+  app.notFound(() => problem(404, "Nothing is at this address"));
+  app.onError((error, c) => {
+    const kind = error instanceof StorageError ? error.kind : "fault";
+    const cause = error instanceof StorageError ? error.cause : undefined;
+    if (kind === "fault") log.error("a call failed", { error, cause, method: c.req.method, path: c.req.path });
+    if (kind === "unavailable") log.warn("a call was not served", { error, cause });
+    return problem(STATUS[kind], kind === "fault" ? undefined : error.message);
+  });
+  return app;
+}
+
+/** Throws for what is no key, in whatever way it was spelled. */
+function keyOf(c: Context): string {
+  const key = c.req.path.slice("/objects/".length);
+  if (isKey(key)) return key;
+  void c.req.raw.body?.cancel().catch(() => {});
+  throw new StorageError("refused", "What follows /objects/ is no key");
+}
+
+function answer({ object, body, range }: ReadObject): Response {
+  const headers = describe(object, range ? range.end - range.start + 1 : object.size);
+  if (!range) return new Response(body, { headers });
+  headers["content-range"] = `bytes ${range.start}-${range.end}/${object.size}`;
+  return new Response(body, { status: 206, headers });
+}
+
+function describe(object: StoredObject, length: number): Record<string, string> {
+  return {
+    "content-type": "application/octet-stream",
+    "content-length": String(length),
+    "accept-ranges": "bytes",
+    "etag": quote(object),
+    "stored-at": object.stored_at,
+  };
+}
+
+/** `If-None-Match` compares weakly (RFC 9110 §13.1.2). */
+function matches(header: string, object: StoredObject): boolean {
+  return header.trim() === "*" || header.split(",").some((each) => each.trim().replace(/^W\//, "") === quote(object));
+}
+
+function quote({ etag }: StoredObject): string {
+  return `"${etag}"`;
+}
+
+/** Both sides of a comparison in constant time are of one length. */
+function digest(text: string): Uint8Array {
+  return createHash("sha256").update(text).digest();
+}
+
+function problem(status: number, detail?: string, headers: Record<string, string> = {}): Response {
+  const body = { type: "about:blank", status, title: TITLES[status], ...(detail === undefined ? {} : { detail }) };
+  return Response.json(body, { status, headers: { "content-type": "application/problem+json", ...headers } });
+}

@@ -1,0 +1,116 @@
+import { type Cache, CacheUnavailable } from "../../lib/cache/cache.ts";
+import { MemoryCache } from "../../lib/cache/memory.ts";
+
+/** More calls wait for this token than will be let through in time. */
+export class TooBusy extends Error {
+  override readonly name = "TooBusy";
+}
+
+export interface LimiterOptions {
+  /** Calls in one window. */
+  calls?: number;
+  windowMs?: number;
+  /** How long a call waits for its turn. */
+  waitMs?: number;
+}
+
+/**
+ * VK takes three calls a second of a user's or an app's token. The window is a little longer than VK's, since the way there takes
+ * now more, now less time (`docs/limits.md`).
+ */
+const CALLS = 3;
+const WINDOW_MS = 1_100;
+const WAIT_MS = 5_000;
+/** Tokens whose calls this process counts alone while the cache is away. */
+const MOST_ALONE = 10_000;
+/** After the cache failed, how long before it is asked again. */
+const ALONE_MS = 1_000;
+
+/** The daily quota of a method is used up, or its calls were too many alike. */
+export type RestReason = "quota" | "flood";
+
+interface Queue {
+  /** The end of the turn before. */
+  last: Promise<unknown>;
+  waiting: number;
+}
+
+/**
+ * Lets calls of a token through as VK wants them, counted over all nodes in fixed windows. Whoever comes too early waits, first come,
+ * first served. Where the cache fails, each process counts for itself: what is too much by that, VK refuses, and it is repeated.
+ *
+ * Tokens are known here by a keyed hash, the `holder`.
+ */
+export class CallLimiter implements AsyncDisposable {
+  #queues = new Map<string, Queue>();
+  #alone = new MemoryCache(MOST_ALONE);
+  #aloneUntil = 0;
+  private readonly calls: number;
+  private readonly windowMs: number;
+  private readonly waitMs: number;
+
+  constructor(
+    private readonly cache: Cache,
+    { calls = CALLS, windowMs = WINDOW_MS, waitMs = WAIT_MS }: LimiterOptions = {},
+  ) {
+    this.calls = calls;
+    this.windowMs = windowMs;
+    this.waitMs = waitMs;
+  }
+
+  /** Resolves when one more call may go. Throws `TooBusy` when it would have to wait too long, or past `until`. */
+  async take(holder: string, until = Infinity): Promise<void> {
+    const deadline = Math.min(Date.now() + this.waitMs, until);
+    const queue = this.#queues.get(holder) ?? { last: Promise.resolve(), waiting: 0 };
+    this.#queues.set(holder, queue);
+    // So many windows fit into the wait; who comes behind need not find that out by waiting.
+    if (queue.waiting > this.calls * Math.ceil(this.waitMs / this.windowMs)) throw new TooBusy();
+    queue.waiting++;
+    const turn = queue.last.then(() => this.#turn(holder, deadline));
+    queue.last = turn.catch(() => {});
+    try {
+      await turn;
+    } finally {
+      if (--queue.waiting === 0) this.#queues.delete(holder);
+    }
+  }
+
+  /** VK wants to hear nothing of this method from this token for so long. */
+  async rest(holder: string, method: string, why: RestReason, ms: number): Promise<void> {
+    await this.#shared((cache) => cache.set(restKey(holder, method), why, ms));
+  }
+
+  async rests(holder: string, method: string): Promise<RestReason | null> {
+    return await this.#shared((cache) => cache.get(restKey(holder, method))) as RestReason | null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#alone[Symbol.asyncDispose]();
+  }
+
+  async #turn(holder: string, deadline: number): Promise<void> {
+    for (;;) {
+      if (Date.now() > deadline) throw new TooBusy();
+      const { value, leftMs } = await this.#shared((cache) => cache.increment(`vk:calls:${holder}`, 1, this.windowMs));
+      if (value <= this.calls) return;
+      if (Date.now() + leftMs > deadline) throw new TooBusy();
+      await new Promise((resolve) => setTimeout(resolve, leftMs));
+    }
+  }
+
+  async #shared<T>(ask: (cache: Cache) => Promise<T>): Promise<T> {
+    if (Date.now() >= this.#aloneUntil) {
+      try {
+        return await ask(this.cache);
+      } catch (error) {
+        if (!(error instanceof CacheUnavailable)) throw error;
+        this.#aloneUntil = Date.now() + ALONE_MS;
+      }
+    }
+    return await ask(this.#alone);
+  }
+}
+
+function restKey(holder: string, method: string): string {
+  return `vk:rest:${holder}:${method}`;
+}

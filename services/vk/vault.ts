@@ -1,0 +1,166 @@
+import { type Cache, CacheUnavailable } from "../../lib/cache/cache.ts";
+import { type Sql, SqlError } from "../../db/sql.ts";
+import {
+  deleteVkToken,
+  dropVkToken,
+  resealVkToken,
+  sealedVkTokens,
+  storeVkToken,
+  vkToken,
+  vkTokenInForce,
+} from "../../db/vk_tokens.ts";
+import { AppError } from "../../lib/errors.ts";
+import type { Log } from "../../lib/log.ts";
+import { newId } from "../../lib/ids.ts";
+import type { Secret } from "../../security/secret.ts";
+import type { TokenKind } from "./profile.ts";
+import { VkToken } from "./token.ts";
+
+export interface HeldToken {
+  token: VkToken;
+  kind: TokenKind;
+  /** Another one after each change. */
+  version: string;
+}
+
+export interface VaultOptions {
+  sql: Sql;
+  /** Redis in a full installation. */
+  copies: Cache;
+  secret: Secret;
+  log: Log;
+}
+
+const PURPOSE = "vk-tokens";
+/** How long a copy is kept; also how long one is left behind that could not be removed (`docs/limits.md`). */
+const COPY_MS = 60 * 60_000;
+const RESEAL_AT_ONCE = 200;
+
+/**
+ * People's VK tokens. Postgres holds the ciphertext and says which token is in force; from the copy it is used. A copy that is lost,
+ * damaged or of another version is made anew, so whatever happens to it, a token that was replaced or deleted is never used.
+ */
+export class TokenVault {
+  constructor(private readonly options: VaultOptions) {}
+
+  async put(userId: string, kind: TokenKind, token: VkToken): Promise<void> {
+    const version = newId();
+    const plain = new TextEncoder().encode(token.reveal());
+    const sealed = this.options.secret.seal(PURPOSE, plain, contextOf(userId, version));
+    if (!await storeVkToken(this.options.sql, userId, { version, kind, sealed })) throw new AppError("not-found");
+    await this.#copy(userId, version, sealed);
+  }
+
+  async remove(userId: string): Promise<void> {
+    await deleteVkToken(this.options.sql, userId);
+    await this.forget(userId);
+  }
+
+  /** The copy only. */
+  async forget(userId: string): Promise<void> {
+    await this.#withCopies((copies) => copies.delete(keyOf(userId)));
+  }
+
+  /** Throws `vk-token-missing` or `vk-token-invalid`. */
+  async of(userId: string): Promise<HeldToken> {
+    const inForce = await vkTokenInForce(this.options.sql, userId);
+    if (!inForce) throw new AppError("vk-token-missing");
+    if (inForce.refused) throw new AppError("vk-token-invalid");
+    const { version, kind } = inForce;
+    const copy = await this.#withCopies((copies) => copies.get(keyOf(userId)));
+    const token = copy && this.#open(userId, version, sealedIn(copy, version));
+    return token ? { token, kind, version } : await this.#anew(userId);
+  }
+
+  /** VK has refused it: it is dropped, unless it was replaced meanwhile. */
+  async refused(userId: string, version: string): Promise<void> {
+    await dropVkToken(this.options.sql, userId, version);
+    await this.forget(userId);
+  }
+
+  /** Seals anew what is sealed under the previous SECRET_KEY; tells how many, and how many neither of the two opens. */
+  async reseal(): Promise<{ done: number; lost: number }> {
+    const { sql, secret } = this.options;
+    let [done, lost] = [0, 0];
+    for (let after = "00000000-0000-0000-0000-000000000000";;) {
+      const rows = await sealedVkTokens(sql, after, RESEAL_AT_ONCE);
+      for (const { user_id, version, sealed } of rows) {
+        try {
+          const anew = secret.reseal(PURPOSE, sealed, contextOf(user_id, version));
+          if (!anew) continue;
+          await resealVkToken(sql, user_id, version, anew);
+          done++;
+        } catch (error) {
+          if (error instanceof SqlError) throw error;
+          lost++;
+        }
+      }
+      const last = rows.at(-1);
+      if (!last || rows.length < RESEAL_AT_ONCE) return { done, lost };
+      after = last.user_id;
+    }
+  }
+
+  async #anew(userId: string): Promise<HeldToken> {
+    const { sql, log } = this.options;
+    const row = await vkToken(sql, userId);
+    if (!row) throw new AppError("vk-token-missing");
+    const { version, kind, sealed } = row;
+    if (!sealed) throw new AppError("vk-token-invalid");
+    const token = this.#open(userId, version, sealed);
+    if (!token) {
+      log.error("a VK token cannot be opened: SECRET_KEY is not the one it was sealed with", { user_id: userId });
+      throw new AppError("vk-token-invalid", "The VK token can no longer be read; store it again");
+    }
+    await this.#copy(userId, version, sealed);
+    return { token, kind, version };
+  }
+
+  /** Looks once more: whoever deleted the token meanwhile may have removed the copy before this one was made. */
+  async #copy(userId: string, version: string, sealed: Uint8Array): Promise<void> {
+    await this.#withCopies((copies) => copies.set(keyOf(userId), textOf(version, sealed), COPY_MS));
+    if ((await vkTokenInForce(this.options.sql, userId))?.version !== version) await this.forget(userId);
+  }
+
+  #open(userId: string, version: string, sealed: Uint8Array | undefined): VkToken | undefined {
+    if (!sealed) return undefined;
+    try {
+      const plain = this.options.secret.open(PURPOSE, sealed, contextOf(userId, version));
+      return new VkToken(new TextDecoder().decode(plain));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Without Redis nothing is lost but speed. */
+  async #withCopies<T>(ask: (copies: Cache) => Promise<T>): Promise<T | undefined> {
+    try {
+      return await ask(this.options.copies);
+    } catch (error) {
+      if (error instanceof CacheUnavailable) return undefined;
+      throw error;
+    }
+  }
+}
+
+function keyOf(userId: string): string {
+  return `vk:token:${userId}`;
+}
+
+/** A seal opens for its account and its version only. */
+function contextOf(userId: string, version: string): string {
+  return `${userId} ${version}`;
+}
+
+function textOf(version: string, sealed: Uint8Array): string {
+  return `${version}.${sealed.toBase64({ alphabet: "base64url", omitPadding: true })}`;
+}
+
+function sealedIn(copy: string, version: string): Uint8Array | undefined {
+  if (!copy.startsWith(`${version}.`)) return undefined;
+  try {
+    return Uint8Array.fromBase64(copy.slice(version.length + 1), { alphabet: "base64url" });
+  } catch {
+    return undefined;
+  }
+}

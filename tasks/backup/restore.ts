@@ -1,0 +1,116 @@
+import type { Readable } from "node:stream";
+import type { Config } from "../../config.ts";
+import { migrate } from "../../db/migrate.ts";
+import { clearRedis } from "../../lib/cache/redis.ts";
+import { BUILD_SEARCH } from "../../db/search/build.ts";
+import type { Sql } from "../../db/sql.ts";
+import { CROP_QUEUES } from "../../services/images/redis_crop_queue.ts";
+import { Log } from "../../lib/log.ts";
+import { openStorage } from "../../services/storage/open.ts";
+import { runningStorage } from "../../workers/roles/services.ts";
+import { allTables, inOrder, quoted, storedSequences, storedTables } from "./catalog.ts";
+import type { Checked } from "./check.ts";
+import { type Manifest, tableFile } from "./manifest.ts";
+import { putFiles } from "./photos.ts";
+import { readTable } from "./stored_file.ts";
+import { openTarget, type Replaced, type Target } from "./target.ts";
+import type { Watcher } from "./write.ts";
+
+/** Brings a checked backup back. Whatever fails before its last step leaves the installation as it was. */
+export async function restoreBackup(
+  config: Config,
+  { folder, manifest, files, secret, key }: Checked,
+  replace: boolean,
+  watcher: Watcher,
+): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const target = stack.use(await openTarget(config, { replace, key }));
+  if (files.length > 0) {
+    // Before the tables that name them. Of a restore that fails they are files that nobody knows.
+    const storage = openStorage(await runningStorage({ config, secret, log: new Log("error"), stack }));
+    watcher.begin("Photos", files.length);
+    await putFiles(stack.use(storage), folder, files, () => watcher.step());
+    watcher.end();
+  }
+  const { tables, sequences, migrations } = manifest;
+  const source: TableSource = {
+    columns: new Map(Object.entries(tables).map(([table, { columns }]) => [table, columns])),
+    migrations,
+    read: (table) => readTable(`${folder}/${tableFile(table)}`),
+    count: (table) => tables[table]!.rows,
+    sequences: () => sequences,
+  };
+  await fill(target, source, watcher);
+  await renew(target.sql, target.replaced);
+  if (config.REDIS_URL !== undefined) {
+    const histories = [manifest.history.epoch, ...(target.replaced.history ? [target.replaced.history] : [])];
+    await clearRedis(config.REDIS_URL, histories.map((history) => `${CROP_QUEUES}${history}`));
+  }
+  await target.commit();
+}
+
+/** What an empty database is filled from. */
+export interface TableSource {
+  columns: ReadonlyMap<string, readonly string[]>;
+  migrations: Manifest["migrations"];
+  read(table: string): Readable | Promise<Readable>;
+  count(table: string): number | Promise<number>;
+  /** Asked for after the tables. */
+  sequences(): Manifest["sequences"] | Promise<Manifest["sequences"]>;
+  /** Not `LEFT_OUT`, as in a backup. */
+  leftOut?: readonly string[];
+}
+
+/** The tables as they were at the source's number, then the migrations after it. */
+export async function fill(target: Target, source: TableSource, watcher: Watcher): Promise<void> {
+  const { columns: tables, migrations, leftOut } = source;
+  const { sql } = target;
+  await migrate(sql, undefined, migrations.at(-1)!.number);
+  const there = await storedTables(sql, leftOut);
+  for (const [table, columns] of tables) {
+    if (!columns.every((column) => there.get(table)?.includes(column))) {
+      throw new Error(`The backup's table "${table}" is not the one that its migrations make`);
+    }
+  }
+  const missing = [...there.keys()].find((table) => !tables.has(table));
+  if (missing !== undefined) throw new Error(`The backup lacks the table "${missing}"`);
+  const names = await inOrder(sql, [...there.keys()]);
+  const triggers = (verb: string) =>
+    names.map((name) => `alter table ${quoted([name])} ${verb} trigger user`).join(";\n");
+  // What triggers once made is in the tables already; and the record of moderation keeps its hashes.
+  const emptied = (await allTables(sql)).filter((table) => table !== "migrations");
+  await sql.script(`${triggers("disable")};\ntruncate ${quoted(emptied)}`);
+  watcher.begin("Tables", names.length);
+  for (const name of names) {
+    await target.load(name, tables.get(name)!, await source.read(name));
+    const [row] = await sql.query<{ rows: number }>(`select count(*) as rows from ${quoted([name])}`);
+    if (row!.rows !== await source.count(name)) {
+      throw new Error(`The table "${name}" has ${row!.rows} rows, not those it had`);
+    }
+    watcher.step();
+  }
+  watcher.end();
+  await sql.script(triggers("enable"));
+  const sequences = await source.sequences();
+  for (const name of await storedSequences(sql)) {
+    const kept = sequences[name];
+    if (kept) await sql.query("select setval($1::regclass, $2, $3)", [quoted([name]), kept.value, kept.is_called]);
+  }
+  await migrate(sql);
+}
+
+/** What must not go on from where it was. */
+async function renew(sql: Sql, { epochs }: Replaced): Promise<void> {
+  // Cursors of the time after the backup are of another history: their numbers mean something else from now on.
+  await sql.query("update sequencer set epoch = gen_random_uuid()");
+  await sql.query(
+    `update partitions p set epoch = 1 + greatest(p.epoch, (
+      select w.epoch from jsonb_to_recordset($1::jsonb) as w(id int, epoch bigint) where w.id = p.id))`,
+    [JSON.stringify(epochs)],
+  );
+  // A session that was ended after the backup must not be alive again.
+  await sql.query("update sessions set ended_at = now(), end_reason = 'session-ended' where ended_at is null");
+  await sql.query("update consumers set held_until = null");
+  await sql.script(BUILD_SEARCH);
+  await sql.script("analyze");
+}

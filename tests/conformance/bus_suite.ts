@@ -1,0 +1,228 @@
+/** What every `Bus` driver must do (`lib/bus/bus.ts`). */
+import assert from "node:assert/strict";
+import { type Bus, BusUnavailable, NobodyThere, NoReply, REQUEST_BOUND } from "../../lib/bus/bus.ts";
+
+/** `open` gives a connected bus that pauses 50 ms before it repeats a message. Streams may hold messages of earlier tests. */
+export function busSuite(driver: string, open: () => Promise<Bus>): void {
+  const test = (name: string, run: (bus: Bus, word: string) => Promise<void>) =>
+    Deno.test({
+      name: `${driver}: ${name}`,
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: async () => {
+        await using bus = await open();
+        await run(bus, crypto.randomUUID());
+      },
+    });
+
+  test("delivers to those who listen now, in order", async (bus, word) => {
+    await bus.publish(`t.${word}`, "too early");
+    const [first, second]: string[][] = [[], []];
+    await using _first = await bus.subscribe(`t.${word}`, (message) => void first!.push(message));
+    const leaving = await bus.subscribe(`t.${word}`, (message) => void second!.push(message));
+    const sent = Array.from({ length: 200 }, (_, i) => `${i} ж`);
+    for (const message of sent) await bus.publish(`t.${word}`, message);
+    await until(() => first!.length === 200 && second!.length === 200);
+    assert.deepEqual(first, sent);
+    await leaving[Symbol.asyncDispose]();
+    await bus.publish(`t.${word}`, "after");
+    await until(() => first!.length === 201);
+    assert.equal(second!.length, 200);
+  });
+
+  test("matches one word with * and the rest with >", async (bus, word) => {
+    const got: Record<string, string[]> = { "*": [], ">": [], "*.x": [] };
+    for (const pattern of Object.keys(got)) {
+      await bus.subscribe(`${word}.${pattern}`, (_message, subject) => void got[pattern]!.push(subject.slice(37)));
+    }
+    for (const subject of ["a", "a.x", "a.y", "a.x.z"]) await bus.publish(`${word}.${subject}`, "");
+    await bus.publish(word, "");
+    await bus.publish(`${word}.end`, "");
+    await until(() => got[">"]!.at(-1) === "end");
+    assert.deepEqual(got, { "*": ["a", "end"], ">": ["a", "a.x", "a.y", "a.x.z", "end"], "*.x": ["a.x"] });
+  });
+
+  test("runs a subscription's handler one message after another, and goes on after a failure", async (bus, word) => {
+    let running = 0;
+    const done: string[] = [];
+    await using _subscription = await bus.subscribe(word, async (message) => {
+      assert.equal(++running, 1);
+      await pause(1);
+      running--;
+      done.push(message);
+      if (message === "3") throw new Error("expected");
+    });
+    for (let i = 0; i < 10; i++) await bus.publish(word, `${i}`);
+    await until(() => done.length === 10);
+  });
+
+  test("never runs a listener within publish", async (bus, word) => {
+    let ran = false;
+    await using _subscription = await bus.subscribe(word, () => void (ran = true));
+    const publishing = bus.publish(word, "");
+    assert.equal(ran, false);
+    await publishing;
+    await until(() => ran);
+  });
+
+  test("gives a new consumer all messages kept, in order, each id once", async (bus, word) => {
+    const sent = Array.from({ length: 50 }, (_, i) => `${word} ${i}`);
+    for (const [i, message] of sent.entries()) await bus.append("events", `${word}-${i}`, message);
+    await bus.append("events", `${word}-7`, `${word} twice`);
+    const got: string[] = [];
+    await using _consumer = await bus.consume("events", `n${word}`, async (message) => {
+      if (message.startsWith(word)) got.push(message);
+    });
+    await until(() => got.length >= 50);
+    await bus.append("events", `${word}-last`, `${word} last`);
+    await until(() => got.length >= 51);
+    assert.deepEqual(got, [...sent, `${word} last`]);
+  });
+
+  test("repeats a message whose handler threw before any later one", async (bus, word) => {
+    const got: string[] = [];
+    await using _consumer = await bus.consume("jobs", `n${word}`, async (message) => {
+      if (!message.startsWith(word)) return;
+      got.push(message.slice(37));
+      if (message.endsWith("b") && got.filter((each) => each === "b").length < 3) throw new Error("expected");
+    });
+    for (const each of ["a", "b", "c"]) await bus.append("jobs", `${word}-${each}`, `${word} ${each}`);
+    await until(() => got.includes("c"));
+    assert.deepEqual(got, ["a", "b", "b", "b", "c"]);
+  });
+
+  test("gives each message to one consumer of a name, and goes on where the last one stopped", async (bus, word) => {
+    const got: [consumer: number, message: string][] = [];
+    const consume = (consumer: number) =>
+      bus.consume("jobs", `n${word}`, async (message) => {
+        if (message.startsWith(word)) got.push([consumer, message.slice(37)]);
+      });
+    const both = [await consume(1), await consume(2)];
+    for (let i = 0; i < 20; i++) await bus.append("jobs", `${word}-${i}`, `${word} ${i}`);
+    await until(() => got.length >= 20);
+    for (const each of both) await each[Symbol.asyncDispose]();
+    await bus.append("jobs", `${word}-20`, `${word} 20`);
+    await pause(50);
+    assert.equal(got.length, 20);
+    await using _third = await consume(3);
+    await until(() => got.length >= 21);
+    assert.deepEqual(got.map(([, message]) => message), Array.from({ length: 21 }, (_, i) => `${i}`));
+    assert.equal(got.at(-1)![0], 3);
+  });
+
+  test("gives a consumer that begins at the next message what comes from then on", async (bus, word) => {
+    await bus.append("jobs", `${word}-early`, `${word} early`);
+    const got: string[] = [];
+    await using _consumer = await bus.consume("jobs", `n${word}`, async (message) => {
+      if (message.startsWith(word)) got.push(message.slice(37));
+    }, { from: "next", passing: true });
+    // It counts from when the server knows of it.
+    for (let i = 0; got.length === 0; i++) {
+      await bus.append("jobs", `${word}-probe-${i}`, `${word} probe`);
+      await pause(20);
+    }
+    await bus.append("jobs", `${word}-last`, `${word} last`);
+    await until(() => got.at(-1) === "last");
+    assert.ok(!got.includes("early"));
+  });
+
+  test("answers requests beside each other, each with its own reply", async (bus, word) => {
+    let waiting = 0;
+    let most = 0;
+    await using _serving = await bus.serve(word, async (message) => {
+      most = Math.max(most, ++waiting);
+      await pause(10);
+      waiting--;
+      return `${message} ж`;
+    });
+    const asked = Array.from({ length: 50 }, (_, i) => `${i}`);
+    const replies = await Promise.all(asked.map((message) => bus.request(word, message, 5_000)));
+    assert.deepEqual(replies, asked.map((message) => `${message} ж`));
+    assert.ok(most > 1, "one waited for the other");
+  });
+
+  test("brings replies of any length, and an empty one", async (bus, word) => {
+    await using _serving = await bus.serve(word, async (message) => "ж".repeat(Number(message)));
+    for (const length of [0, 1, 262_144, 262_145, 2_500_000]) {
+      assert.equal(await bus.request(word, String(length), 5_000), "ж".repeat(length));
+    }
+  });
+
+  test("takes requests up to the bound, and none over it", async (bus, word) => {
+    await using _serving = await bus.serve(word, async (message) => String(message.length));
+    assert.equal(await bus.request(word, "x".repeat(REQUEST_BOUND), 5_000), String(REQUEST_BOUND));
+    await assert.rejects(bus.request(word, "x".repeat(REQUEST_BOUND + 1), 5_000), RangeError);
+  });
+
+  test("says at once that nobody serves a subject, also when nobody does any more", async (bus, word) => {
+    const start = Date.now();
+    await assert.rejects(bus.request(word, "", 10_000), NobodyThere);
+    const serving = await bus.serve(word, async () => "here");
+    assert.equal(await bus.request(word, "", 5_000), "here");
+    await serving[Symbol.asyncDispose]();
+    await assert.rejects(bus.request(word, "", 10_000), (error) => error instanceof BusUnavailable);
+    assert.ok(Date.now() - start < 5_000);
+  });
+
+  test("gives each request to one of those who serve", async (bus, word) => {
+    const got: string[] = [];
+    for (const name of ["first", "second"]) {
+      await bus.serve(word, async (message) => {
+        got.push(message);
+        return name;
+      });
+    }
+    await Promise.all(Array.from({ length: 30 }, (_, i) => bus.request(word, `${i}`, 5_000)));
+    await pause(50);
+    assert.equal(got.length, 30);
+  });
+
+  test("answers what it received before it stopped serving", async (bus, word) => {
+    const gate = Promise.withResolvers<void>();
+    let taken = false;
+    const serving = await bus.serve(word, async () => {
+      taken = true;
+      await gate.promise;
+      return "late";
+    });
+    const asked = bus.request(word, "", 5_000);
+    await until(() => taken);
+    await serving[Symbol.asyncDispose]();
+    gate.resolve();
+    assert.equal(await asked, "late");
+  });
+
+  test("tells a reply that does not come apart from a request that nobody received", async (bus, word) => {
+    await using _slow = await bus.serve(`${word}.slow`, () => new Promise(() => {}));
+    await using _failing = await bus.serve(`${word}.failing`, () => Promise.reject(new Error("expected")));
+    for (const subject of [`${word}.slow`, `${word}.failing`]) {
+      await assert.rejects(bus.request(subject, "", 100), NoReply);
+    }
+  });
+
+  test("never runs a server within request", async (bus, word) => {
+    let ran = false;
+    await using _serving = await bus.serve(word, async () => {
+      ran = true;
+      return "";
+    });
+    const asked = bus.request(word, "", 5_000);
+    assert.equal(ran, false);
+    await asked;
+  });
+
+  test("says that it is connected", async (bus) => {
+    assert.equal(bus.connected, true);
+  });
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+export async function until(condition: () => boolean, withinMs = 15_000): Promise<void> {
+  for (const end = Date.now() + withinMs; !condition();) {
+    if (Date.now() > end) throw new Error(`Not so within ${withinMs} ms: ${condition}`);
+    await pause(5);
+  }
+}

@@ -1,0 +1,76 @@
+/** What every `Cache` driver must do (`lib/cache/cache.ts`). */
+import assert from "node:assert/strict";
+import type { Cache } from "../../lib/cache/cache.ts";
+
+export function cacheSuite(driver: string, open: () => Cache): void {
+  // Connections close a moment after the test.
+  const test = (name: string, run: (cache: Cache, key: string) => Promise<void>) =>
+    Deno.test({
+      name: `${driver}: ${name}`,
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: async () => {
+        await using cache = open();
+        await run(cache, crypto.randomUUID());
+      },
+    });
+
+  test("keeps a value for its time", async (cache, key) => {
+    assert.equal(await cache.get(key), null);
+    assert.equal(await cache.set(key, "первый", 60), true);
+    assert.equal(await cache.get(key), "первый");
+    await pause(90);
+    assert.equal(await cache.get(key), null);
+  });
+
+  test("replaces a value and its time, or keeps both with onlyNew", async (cache, key) => {
+    await cache.set(key, "a", 50);
+    assert.equal(await cache.set(key, "b", 10_000, { onlyNew: true }), false);
+    assert.equal(await cache.get(key), "a");
+    await pause(80);
+    assert.equal(await cache.set(key, "c", 50, { onlyNew: true }), true);
+    await cache.set(key, "d", 10_000);
+    await pause(80);
+    assert.equal(await cache.get(key), "d");
+  });
+
+  test("gives a value to one of many takers", async (cache, key) => {
+    await cache.set(key, "ticket", 10_000);
+    const taken = await Promise.all(Array.from({ length: 20 }, () => cache.take(key)));
+    assert.deepEqual(taken.filter((value) => value !== null), ["ticket"]);
+    assert.equal(await cache.take(key), null);
+  });
+
+  test("lets one of many callers set with onlyNew", async (cache, key) => {
+    const set = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => cache.set(key, `${i}`, 10_000, { onlyNew: true })),
+    );
+    assert.equal(set.filter(Boolean).length, 1);
+  });
+
+  test("forgets a deleted value, and a missing one without complaint", async (cache, key) => {
+    await cache.set(key, "a", 10_000);
+    await cache.delete(key);
+    await cache.delete(key);
+    assert.equal(await cache.get(key), null);
+  });
+
+  test("counts every increment, within the window of the first", async (cache, key) => {
+    const first = await cache.increment(key, 2, 200);
+    assert.equal(first.value, 2);
+    assert.ok(first.leftMs > 100 && first.leftMs <= 200, `${first.leftMs}`);
+    await pause(60);
+    const values = await Promise.all(Array.from({ length: 50 }, () => cache.increment(key, 1, 60_000)));
+    assert.deepEqual(
+      values.map((each) => each.value).sort((a, b) => a - b),
+      Array.from({ length: 50 }, (_, i) => i + 3),
+    );
+    assert.ok(values.every((each) => each.leftMs <= 150 && each.leftMs > 0));
+    await pause(200);
+    assert.equal((await cache.increment(key, 1, 200)).value, 1);
+  });
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { CacheUnavailable } from "../../lib/cache/cache.ts";
+import { MemoryCache } from "../../lib/cache/memory.ts";
+import { RedisCache } from "../../lib/cache/redis.ts";
+import { freePort, startRedis } from "../support/servers.ts";
+import { cacheSuite, pause } from "./cache_suite.ts";
+
+cacheSuite("MemoryCache", () => new MemoryCache());
+
+Deno.test("MemoryCache lets the longest unused key go when it is full", async () => {
+  await using cache = new MemoryCache(3);
+  for (const key of ["a", "b", "c"]) await cache.set(key, key, 10_000);
+  await cache.get("a");
+  await cache.set("d", "d", 10_000);
+  assert.deepEqual(await Promise.all(["a", "b", "c", "d"].map((key) => cache.get(key))), ["a", null, "c", "d"]);
+});
+
+const url = Deno.env.get("TEST_REDIS_URL");
+if (url) cacheSuite("RedisCache", () => new RedisCache(url));
+
+const options = { sanitizeOps: false, sanitizeResources: false };
+
+Deno.test({
+  name: "RedisCache out of reach is unavailable at once",
+  ...options,
+  fn: async () => {
+    await using cache = new RedisCache(`redis://127.0.0.1:${await freePort()}`);
+    for (let i = 0; i < 5; i++) await unavailable(() => cache.get("a"), 700);
+  },
+});
+
+Deno.test({
+  name: "RedisCache is unavailable within its timeout when the server hangs",
+  ...options,
+  ignore: !url,
+  fn: async () => {
+    await using server = await startRedis();
+    await using cache = new RedisCache(server.url, { timeout: 200 });
+    await cache.set("a", "1", 10_000);
+    server.signal("SIGSTOP");
+    await unavailable(() => cache.get("a"), 400);
+    await unavailable(() => cache.increment("b", 1, 1000), 400);
+    server.signal("SIGCONT");
+    assert.equal(await eventually(() => cache.get("a")), "1");
+  },
+});
+
+Deno.test({
+  name: "RedisCache survives its server's death and works again after it",
+  ...options,
+  ignore: !url,
+  fn: async () => {
+    await using server = await startRedis();
+    await using cache = new RedisCache(server.url);
+    await cache.increment("a", 1, 60_000);
+    await server.kill();
+    for (let i = 0; i < 10; i++) {
+      await unavailable(() => cache.increment("a", 1, 60_000), 700);
+      await pause(30);
+    }
+    await server.restart({ wipe: true });
+    // The scripts are gone from the server as well.
+    assert.equal((await eventually(() => cache.increment("a", 1, 60_000))).value, 1);
+  },
+});
+
+async function unavailable(call: () => Promise<unknown>, withinMs: number): Promise<void> {
+  const start = Date.now();
+  await assert.rejects(call(), CacheUnavailable);
+  assert.ok(Date.now() - start <= withinMs, `took ${Date.now() - start} ms`);
+}
+
+async function eventually<T>(call: () => Promise<T>): Promise<T> {
+  for (const end = Date.now() + 5000;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await pause(20);
+    }
+  }
+}

@@ -1,0 +1,189 @@
+/** What the tables behind search must bear (`db/migrations/0006_search.sql`): whatever is typed, whatever is named, whatever goes. */
+import assert from "node:assert/strict";
+import { migrate } from "../../db/migrate.ts";
+import { forgetSpellings } from "../../db/search/spellings.ts";
+import type { Sql } from "../../db/sql.ts";
+import { addPage, addPerson, namesFound } from "../support/search_town.ts";
+import { Seeded } from "../support/seeded.ts";
+
+export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void {
+  let sql: Sql;
+  let keeper: string;
+  const test = (name: string, run: () => Promise<void>) =>
+    Deno.test({ name: `${driver}: search ${name}`, fn: run, sanitizeOps: false, sanitizeResources: false });
+  const pages = (q: string) => namesFound(sql, keeper, "pages", q);
+
+  Deno.test.beforeAll(async () => {
+    sql = await open();
+    await migrate(sql);
+    keeper = await addPerson(sql, { login: "townkeeper", first: "Town", last: "Keeper" });
+  });
+  Deno.test.afterAll(async () => {
+    await sql?.[Symbol.asyncDispose]();
+  });
+
+  test("is not touched by posts, likes and other counts", async () => {
+    const page = await addPage(sql, keeper, { handle: "dunlin", followers: 4 });
+    const version = async (table: string) =>
+      (await sql.query<{ at: string }>(`select ctid::text || xmin::text as at from ${table} where page_id = $1`, [
+        page,
+      ]))[0]?.at;
+    const before = [await version("page_search"), await version("popular_pages")];
+    await sql.query(
+      `update pages set post_count = post_count + 1, request_count = request_count + 1, is_private = true,
+        name = name, uuid = uuid, tags = tags, description = description where id = $1`,
+      [page],
+    );
+    assert.deepEqual([await version("page_search"), await version("popular_pages")], before);
+    await sql.query("update pages set follower_count = follower_count + 1 where id = $1", [page]);
+    assert.equal(await version("page_search"), before[0]);
+    assert.notEqual(await version("popular_pages"), before[1]);
+  });
+
+  test("answers whatever is typed", async () => {
+    const odd = [
+      ..."'\"\\%_*:&|!()<>-+~^$#@.,;/?[]{}`=",
+      " ",
+      "  \t ",
+      "%%",
+      "a%",
+      "_____",
+      "\\",
+      "\\'",
+      "a\\",
+      "'a'",
+      "a:*",
+      "a & b",
+      "!a",
+      "a <-> b",
+      "(((",
+      "((a",
+      "':*'",
+      "a' | 'b",
+      "--",
+      "'; drop table pages",
+      "$1",
+      "🦜",
+      "👩‍🚀🏳️‍🌈",
+      "ﷺ".repeat(200),
+      "é".normalize("NFD"),
+      "\u0301\u0301",
+      "́",
+      "i".repeat(200),
+      "ii ".repeat(66),
+      "a ".repeat(100),
+      "ab ".repeat(66),
+      "слово ".repeat(33),
+      "и",
+      "the",
+      "и не the of",
+      "\u202egnirts",
+      "\u200b",
+      "\uffff",
+      "\u{10ffff}",
+      "𝔘𝔫𝔦𝔠𝔬𝔡𝔢",
+      "東京",
+      "ελληνικά",
+      "عربي",
+      "ß",
+      "İstanbul",
+      "1e309",
+      "-1",
+      "NaN",
+      "null",
+      "0x00",
+      "http://example.org/a?b=c#d",
+      "someone@example.org",
+      "word".repeat(50),
+    ];
+    const random = new Seeded(8);
+    const letters = [..."ab ёЩ'\"\\%_:*&|!()<->@#.,0é\u0301🦜ﷺ\u{10ffff}"];
+    for (let i = 0; i < 200; i++) {
+      odd.push(Array.from({ length: random.whole(1, 40) }, () => random.pick(letters)).join(""));
+    }
+    for (const q of odd) {
+      for (const section of ["pages", "users"] as const) await namesFound(sql, keeper, section, q, { limit: 100 });
+    }
+    for (const q of ["%", "\\", "'", "()", "👩‍🚀", " "]) assert.deepEqual(await pages(q), [], q);
+  });
+
+  test("folds what is spelled in several ways into one", async () => {
+    const folded: [fold: string, spellings: string[]][] = [
+      ["abvgdezi klmnoprstuf", ["абвгдезий клмнопрстуф", "АБВГДЕЗИЙ КЛМНОПРСТУФ"]],
+      ["zh ts ch sh shch kh", ["ж ц ч ш щ х", "Ж Ц Ч Ш Щ Х"]],
+      ["e iu ia obekt ruzhe", ["э ю я объект ружьё", "Ё Ю Я ОБЪЕКТ РУЖЬЕ"]],
+      ["moi iula vini", ["Мой юла выны", "moy yula vyny", "moj jula wyny"]],
+      ["dmitri", ["Дмитрий", "Dmitriy", "Dmitrij", "Dmitry", "Dmitrii", "DMITRI"]],
+      ["ukraini gedz ei", ["Україні ґедзь єй"]],
+      ["aeiou naive cafe", ["áèîöū naïve café", "ÁÈÎÖŪ NAÏVE CAFÉ"]],
+      ["oslo lodz strasse", ["Øslo Łódź straße"]],
+      ["aleksander", ["Alexander", "aleksander"]],
+      ["red foks 7 go", ["Red-Fox_7: «go»!", "  red   fox—7\tGO  "]],
+      ["oreilli dont", ["O'Reilly don’t", "oreilly dont"]],
+      ["fi 12 tm", ["ﬁ ①② ™"]],
+      ["", ["", " ", "-_-", "«»…!?", "\u0301"]],
+    ];
+    for (const [fold, spellings] of folded) {
+      for (const spelling of spellings) {
+        const [row] = await sql.query<{ fold: string }>("select search_fold($1) as fold", [spelling]);
+        assert.equal(row!.fold, fold, spelling);
+      }
+    }
+  });
+
+  test("takes whatever a page may be called", async () => {
+    const long = [
+      "ﷺ".repeat(80),
+      "я".repeat(80),
+      "🦜".repeat(40),
+      "x".repeat(80),
+      "a'b\\c:*&|!<->()%_",
+      "\u0301".repeat(80),
+      "東京タワー",
+    ];
+    for (const [i, name] of long.entries()) {
+      const description = name.repeat(Math.floor(2_000 / name.length));
+      await addPage(sql, keeper, {
+        handle: `odd-${i}-${"y".repeat(50)}`,
+        name,
+        description,
+        tags: ["ﷺ".repeat(30), "ё"],
+      });
+    }
+    assert.deepEqual(await pages("x".repeat(80)), [`odd-3-${"y".repeat(50)}`]);
+    assert.deepEqual(await pages("東京"), [`odd-6-${"y".repeat(50)}`]);
+    assert.deepEqual(await pages("🦜🦜"), [`odd-2-${"y".repeat(50)}`]);
+    await addPage(sql, keeper, { handle: "-_-", name: "***" });
+    for (const q of ["-_-", "-_", "***"]) assert.deepEqual(await pages(q), ["-_-"], q);
+  });
+
+  test("keeps nothing of a deleted page, which would stand in the way of what is there", async () => {
+    const page = await addPage(sql, keeper, { handle: "p30", name: "Dodo", followers: 3 });
+    await sql.query("update pages set deleted_at = now() where id = $1", [page]);
+    await sql.query("update pages set follower_count = 2 where id = $1", [page]);
+    for (const table of ["page_search", "popular_pages"]) {
+      assert.deepEqual(await sql.query(`select from ${table} where page_id = $1`, [page]), [], table);
+    }
+  });
+
+  test("forgets the spellings of words that nothing bears any more", async () => {
+    const page = await addPage(sql, keeper, { handle: "p20", name: "Turnstone sandpiper" });
+    const kept = await addPage(sql, keeper, { handle: "p21", name: "Sandpiper" });
+    const left = async () =>
+      (await sql.query<{ word: string }>(
+        "select word from spellings where word in ('turnstone', 'sandpiper') order by 1",
+      ))
+        .map(({ word }) => word);
+    const round = async () => {
+      for (let bite = await forgetSpellings(sql, ""); bite.last !== "";) bite = await forgetSpellings(sql, bite.last);
+    };
+    await round();
+    assert.deepEqual(await left(), ["sandpiper", "turnstone"]);
+    await sql.query("delete from pages where id = $1", [page]);
+    await round();
+    assert.deepEqual(await left(), ["sandpiper"]);
+    await sql.query("delete from pages where id = $1", [kept]);
+    await round();
+    assert.deepEqual(await left(), []);
+  });
+}

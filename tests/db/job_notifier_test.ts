@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import type { Bus } from "../../lib/bus/bus.ts";
+import { LocalBus } from "../../lib/bus/local.ts";
+import { NatsBus } from "../../lib/bus/nats.ts";
+import type { JobRef } from "../../db/jobs.ts";
+import { Log } from "../../lib/log.ts";
+import { JobBell } from "../../jobs/notifier.ts";
+import { freePort } from "../support/servers.ts";
+import { until } from "../support/seeded.ts";
+
+const log = new Log("error");
+const job = (id: string): JobRef => ({ kind: "kind", id });
+
+const BUSES: [name: string, open: (() => Bus) | undefined][] = [
+  ["LocalBus", () => new LocalBus({ log })],
+  ["NatsBus", natsBus(Deno.env.get("TEST_NATS_URL"))],
+];
+
+function natsBus(url: string | undefined): (() => Bus) | undefined {
+  return url === undefined ? undefined : () => new NatsBus(url, { log });
+}
+
+for (const [name, open] of BUSES) {
+  Deno.test({
+    name: `JobBell over ${name} carries ids to one process of a crew, and to each crew, of its own installation`,
+    ignore: !open,
+    sanitizeOps: false,
+    sanitizeResources: false,
+    fn: async () => {
+      await using bus = open!();
+      await until("the bus is connected", () => bus.connected);
+      const history = crypto.randomUUID();
+      // Two processes of one crew, one of another, and another installation on the same bus.
+      const heard: Record<string, string[]> = { first: [], second: [], other: [], foreign: [] };
+      await using stack = new AsyncDisposableStack();
+      const bell = (of = history) => stack.use(new JobBell(bus, of, log));
+      const listen = (to: string) => (jobs: JobRef[]) => void heard[to]!.push(...jobs.map(({ id }) => id));
+      await bell().onRing("crew", listen("first"));
+      await bell().onRing("crew", listen("second"));
+      await bell().onRing("other", listen("other"));
+      await bell(crypto.randomUUID()).onRing("crew", listen("foreign"));
+      const ringer = bell();
+      // Consumers count from when the server knows of them.
+      await until("all of them listen", () => {
+        ringer.ring([job("probe")]);
+        return heard["first"]!.length + heard["second"]!.length > 0 && heard["other"]!.length > 0;
+      }, { everyMs: 50 });
+      const without = (ids: string[]) => ids.filter((id) => id !== "probe");
+      const ids = Array.from({ length: 40 }, (_, i) => `job ${i}`);
+      for (const id of ids.slice(0, 30)) ringer.ring([job(id)]);
+      ringer.ring(ids.slice(30).map(job));
+      // The same id again, as at a retry: not taken for the message before.
+      ringer.ring([job("job 0")]);
+      const crew = () => without([...heard["first"]!, ...heard["second"]!]);
+      const other = () => without(heard["other"]!);
+      await until("all ids have come", () => crew().length >= 41 && other().length >= 41);
+      assert.deepEqual(crew().sort(), [...ids, "job 0"].sort());
+      assert.deepEqual(other().sort(), [...ids, "job 0"].sort());
+      assert.deepEqual(heard["foreign"], []);
+    },
+  });
+}
+
+Deno.test({
+  name: "JobBell offers jobs to its own process while the bus is away",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    await using bus = new NatsBus(`nats://127.0.0.1:${await freePort()}`, { log });
+    await using bell = new JobBell(bus, crypto.randomUUID(), log);
+    const heard: JobRef[] = [];
+    await bell.onRing("crew", (jobs) => void heard.push(...jobs));
+    bell.ring([job("one")]);
+    await until("it has come", () => heard.length === 1);
+  },
+});

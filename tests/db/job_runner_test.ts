@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import type { Job, JobRef } from "../../db/jobs.ts";
+import type { Sql } from "../../db/sql.ts";
+import { Log } from "../../lib/log.ts";
+import { newId } from "../../lib/ids.ts";
+import { type JobKind, JobParked, JobRunner } from "../../jobs/runner.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { until } from "../support/seeded.ts";
+
+const quiet = new class extends Log {
+  override warn() {}
+}("error");
+
+async function withSql(test: (sql: Sql) => Promise<void>): Promise<void> {
+  await using sql = await openTestDatabase();
+  await test(sql);
+}
+
+async function add(sql: Sql, kind: string, count = 1, more: { due?: string } = {}): Promise<JobRef[]> {
+  const refs = Array.from({ length: count }, () => ({ kind, id: newId() }));
+  await sql.query(
+    "insert into jobs (id, kind, payload, run_at) select id, $2, '{}', now() + $3::interval from unnest($1::uuid[]) id",
+    [refs.map(({ id }) => id), kind, more.due ?? "0"],
+  );
+  return refs;
+}
+
+async function states(sql: Sql): Promise<string[]> {
+  const rows = await sql.query<{ state: string; attempts: number }>("select state, attempts from jobs order by state");
+  return rows.map(({ state, attempts }) => `${state} ${attempts}`);
+}
+
+/** Jobs that begin and wait until they are let go. */
+function gated(atOnce: number): JobKind & { begun: string[]; release(): void } {
+  const begun: string[] = [];
+  const gates: (() => void)[] = [];
+  return {
+    atOnce,
+    begun,
+    release: () => gates.splice(0).forEach((open) => open()),
+    run: ({ id }: Job) => {
+      begun.push(id);
+      return new Promise<void>((resolve) => gates.push(resolve));
+    },
+  };
+}
+
+Deno.test("A runner does as many of a kind at once as it may, and one kind waits for no other", () =>
+  withSql(async (sql) => {
+    const [slow, quick] = [gated(3), gated(1)];
+    await add(sql, "slow", 10);
+    await using runner = new JobRunner(sql, { slow, quick }, quiet);
+    await until("three are under way", () => slow.begun.length === 3);
+    runner.offer(await add(sql, "quick"));
+    await until("the other kind is done beside it", () => quick.begun.length === 1);
+    assert.equal(slow.begun.length, 3);
+    quick.release();
+    for (let done = 3; done < 10; done += 3) {
+      slow.release();
+      await until("the next come", () => slow.begun.length >= Math.min(10, done + 1));
+      await until("and no more than three", () => slow.begun.length >= Math.min(10, done + 3));
+      assert.ok(slow.begun.length <= done + 3);
+    }
+    slow.release();
+    await until("all are gone", async () => (await states(sql)).length === 0);
+    assert.equal(new Set(slow.begun).size, 10, "each once");
+  }));
+
+Deno.test("A runner that is offered jobs does these, and finds by itself what it was not offered", () =>
+  withSql(async (sql) => {
+    const done: string[] = [];
+    const kind: JobKind = { run: async ({ id }) => void done.push(id) };
+    await using runner = new JobRunner(sql, { kind }, quiet);
+    await until("it has looked once", async () => (await states(sql)).length === 0);
+    const silent = await add(sql, "kind");
+    const [foreign] = await add(sql, "foreign");
+    runner.offer([...await add(sql, "kind"), foreign!]);
+    await until("both are done", () => done.length === 2, { timeoutMs: 10_000 });
+    assert.ok(done.includes(silent[0]!.id));
+    assert.deepEqual(await states(sql), ["waiting 0"], "what is not its kind stays");
+  }));
+
+Deno.test("Two runners of one kind do each job once", () =>
+  withSql(async (sql) => {
+    const done: string[] = [];
+    const kind: JobKind = { run: async ({ id }) => void done.push(id) };
+    await using first = new JobRunner(sql, { kind }, quiet);
+    await using second = new JobRunner(sql, { kind }, quiet);
+    const refs = await add(sql, "kind", 60);
+    for (const runner of [first, second]) runner.offer(refs);
+    await until("all are gone", async () => (await states(sql)).length === 0);
+    assert.equal(done.length, 60);
+    assert.equal(new Set(done).size, 60);
+  }));
+
+Deno.test("A job that fails is tried again with growing pauses, and is dead after its last try", () =>
+  withSql(async (sql) => {
+    let tries = 0;
+    const kind: JobKind = {
+      mostTries: 3,
+      run: () => {
+        tries++;
+        throw new Error("no luck");
+      },
+    };
+    await add(sql, "kind");
+    await using _runner = new JobRunner(sql, { kind }, quiet);
+    const pauses: number[] = [];
+    for (let attempt = 1; attempt < 3; attempt++) {
+      await until(`try ${attempt} has failed`, async () => (await states(sql))[0] === `waiting ${attempt}`);
+      const [row] = await sql.query<{ s: number }>("select extract(epoch from run_at - now())::float8 as s from jobs");
+      pauses.push(row!.s);
+      await sql.query("update jobs set run_at = now()");
+    }
+    await until("it is dead", async () => (await states(sql))[0] === "dead 3");
+    const [row] = await sql.query<{ last_error: string }>("select last_error from jobs");
+    assert.deepEqual([tries, row!.last_error], [3, "no luck"]);
+    assert.ok(pauses[0]! <= 1 && pauses[1]! > 0.6 && pauses[1]! <= 2, String(pauses));
+  }));
+
+for (const state of ["dead", "unknown"] as const) {
+  Deno.test(`A job that is parked as ${state} is not tried again`, () =>
+    withSql(async (sql) => {
+      let tries = 0;
+      const kind: JobKind = {
+        run: () => {
+          tries++;
+          throw new JobParked("look at this", state);
+        },
+      };
+      await add(sql, "kind");
+      await using runner = new JobRunner(sql, { kind }, quiet);
+      await until("it is parked", async () => (await states(sql))[0] === `${state} 1`);
+      await sql.query("update jobs set run_at = now()");
+      runner.offer(await add(sql, "kind"));
+      await until("the next one is parked too", () => tries === 2);
+    }));
+}
+
+Deno.test("What a runner that died left behind is done by another, which knows that it was begun", () =>
+  withSql(async (sql) => {
+    const [ref] = await add(sql, "kind");
+    await sql.query(
+      "update jobs set state = 'running', attempts = 1, lease_until = now() + interval '300 milliseconds' where id = $1",
+      [ref!.id],
+    );
+    const seen: boolean[] = [];
+    const kind: JobKind = { run: async ({ abandoned }) => void seen.push(abandoned) };
+    await using runner = new JobRunner(sql, { kind }, quiet);
+    runner.offer([ref!]);
+    await until("it is done", () => seen.length > 0);
+    assert.deepEqual(seen, [true]);
+  }));
+
+Deno.test("A runner keeps the claims of what takes long", () =>
+  withSql(async (sql) => {
+    const kind = gated(1);
+    await add(sql, "kind");
+    const leases = async () =>
+      (await sql.query<{ lease_until: string }>("select lease_until from jobs"))[0]?.lease_until ?? "";
+    await using _runner = new JobRunner(sql, { kind }, quiet);
+    await until("it is under way", () => kind.begun.length === 1);
+    const first = await leases();
+    await until("the claim was renewed", async () => await leases() > first, { timeoutMs: 20_000 });
+    kind.release();
+  }));
+
+Deno.test("A runner that stops lets work end for a while, breaks it off then, and leaves the rest", () =>
+  withSql(async (sql) => {
+    let broken = false;
+    const kind: JobKind = {
+      atOnce: 1,
+      run: (_job, signal) =>
+        new Promise((_, reject) =>
+          signal.addEventListener("abort", () => {
+            broken = true;
+            reject(new Error("stopped"));
+          })
+        ),
+    };
+    await add(sql, "kind", 2);
+    const runner = new JobRunner(sql, { kind }, quiet);
+    await until("one is under way", async () => (await states(sql)).includes("running 1"));
+    const start = performance.now();
+    await runner[Symbol.asyncDispose]();
+    assert.ok(broken && performance.now() - start < 5_000);
+    assert.deepEqual(await states(sql), ["waiting 0", "waiting 1"]);
+  }));

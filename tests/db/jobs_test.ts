@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import {
+  claimDueJobs,
+  claimJobs,
+  finishJob,
+  passJobOn,
+  renewJob,
+  returnJob,
+  ringJobs,
+  sweepJobs,
+} from "../../db/jobs.ts";
+import type { Sql } from "../../db/sql.ts";
+import { newId } from "../../lib/ids.ts";
+import { openTestDatabase } from "../support/database.ts";
+
+async function withJob(test: (sql: Sql, id: string) => Promise<void>): Promise<void> {
+  await using sql = await openTestDatabase();
+  const id = newId();
+  await sql.query("insert into jobs (id, kind, payload, run_at) values ($1, 'a', '{}', now())", [id]);
+  await test(sql, id);
+}
+
+async function row(sql: Sql, id: string): Promise<Record<string, unknown> | undefined> {
+  return (await sql.query("select kind, state, attempts from jobs where id = $1", [id]))[0];
+}
+
+Deno.test("A job is claimed once, by whoever does its kind", () =>
+  withJob(async (sql, id) => {
+    assert.deepEqual(await claimDueJobs(sql, "b", 8, 60_000), []);
+    const claims = await Promise.all([claimJobs(sql, "a", [id], 60_000), claimDueJobs(sql, "a", 8, 60_000)]);
+    assert.equal(claims.flat().length, 1);
+    assert.deepEqual(await claimJobs(sql, "a", [id], 60_000), []);
+  }));
+
+Deno.test("Whoever has lost a claim changes nothing of what came after", () =>
+  withJob(async (sql, id) => {
+    const first = (await claimJobs(sql, "a", [id], 0))[0]!;
+    assert.deepEqual(await sweepJobs(sql, ["a", "b"]), ["a"]);
+    const second = (await claimJobs(sql, "a", [id], 60_000))[0]!;
+    assert.deepEqual([first.attempts, first.abandoned, second.attempts, second.abandoned], [1, false, 2, true]);
+    await finishJob(sql, first);
+    await returnJob(sql, first, "dead", 0, "late");
+    await renewJob(sql, first, 0);
+    assert.equal(await passJobOn(sql, first, "b", {}), false);
+    assert.deepEqual(await row(sql, id), { kind: "a", state: "running", attempts: 2 });
+    assert.deepEqual(await sweepJobs(sql, ["a"]), [], "its lease is as it was");
+    assert.equal(await passJobOn(sql, second, "b", { more: 1 }), true);
+    await finishJob(sql, second);
+    assert.deepEqual(await row(sql, id), { kind: "b", state: "waiting", attempts: 0 });
+  }));
+
+Deno.test("A job that was begun anew under its id outlives the end of what it was before", () =>
+  withJob(async (sql, id) => {
+    const settling = (await claimJobs(sql, "a", [id], 60_000))[0]!;
+    // As a retry does it.
+    await sql.query("update jobs set kind = 'b', state = 'waiting', attempts = 0 where id = $1", [id]);
+    await finishJob(sql, settling);
+    assert.deepEqual(await row(sql, id), { kind: "b", state: "waiting", attempts: 0 });
+  }));
+
+Deno.test("A due job is rung once in a while, and a try that does not count leaves none", () =>
+  withJob(async (sql, id) => {
+    assert.deepEqual(await ringJobs(sql, "a", 10, 60_000), [id]);
+    assert.deepEqual(await ringJobs(sql, "a", 10, 60_000), []);
+    const claim = (await claimJobs(sql, "a", [id], 60_000))[0]!;
+    await returnJob(sql, claim, "waiting", 0, "storage is away", false);
+    assert.deepEqual(await row(sql, id), { kind: "a", state: "waiting", attempts: 0 });
+    assert.deepEqual(await ringJobs(sql, "a", 10, 60_000), [id]);
+  }));

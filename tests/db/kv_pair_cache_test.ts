@@ -1,0 +1,147 @@
+/** What a process keeps of pairs never differs from what Postgres has, whoever writes. */
+import assert from "node:assert/strict";
+import { deletePairs, readPairs, sweepPairs, writePairs } from "../../db/kv.ts";
+import type { Sql } from "../../db/sql.ts";
+import { KeptPairs } from "../../services/kv/pair_cache.ts";
+import { newId } from "../../lib/ids.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { Seeded } from "../support/seeded.ts";
+
+const OPTIONS = { mostBytes: 1_000_000, versions: false };
+
+/** A database that counts which statements it is asked. */
+interface Counting extends Sql {
+  asked: Record<string, number>;
+}
+
+async function withSpace(test: (sql: Counting, space: string) => Promise<void>): Promise<void> {
+  await using database = await openTestDatabase();
+  const asked: Record<string, number> = {};
+  const sql: Counting = {
+    asked,
+    script: (text) => database.script(text),
+    query: (text, params, name = "") => {
+      asked[name] = (asked[name] ?? 0) + 1;
+      return database.query(text, params, name);
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  const space = newId();
+  await sql.query(
+    `insert into users (id, login, password_hash, first_name, last_name, email, page_id, created_at)
+    values ($1, $2, '', '', '', $2, $1, now())`,
+    [space, space],
+  );
+  await test(sql, space);
+}
+
+function write(sql: Sql, space: string, data: Record<string, unknown>, ttlS: number | null = null) {
+  const values = Object.values(data).map((value) => JSON.stringify(value));
+  return writePairs(sql, [{ space, keys: Object.keys(data), values, ttlS, receipt: undefined }], true);
+}
+
+function inside(pairs: string | null): unknown {
+  return pairs === null ? null : JSON.parse(`{${pairs}}`);
+}
+
+Deno.test("Pairs that are read often are looked up once, and a write makes them be looked up anew", () =>
+  withSpace(async (sql, space) => {
+    const kept = new KeptPairs(sql);
+    const read = async (...keys: string[]) => inside((await kept.read(space, keys, OPTIONS)).pairs);
+    await write(sql, space, { a: 1, b: "é🦉", 'c"\n': [1] });
+    for (let i = 0; i < 5; i++) assert.deepEqual(await read("a", "b", 'c"\n'), { a: 1, b: "é🦉", 'c"\n': [1] });
+    assert.deepEqual([sql.asked["kv.read"], sql.asked["kv.revision"]], [2, 3]);
+    assert.deepEqual(await read("b"), { b: "é🦉" });
+    assert.equal(sql.asked["kv.read"], 2);
+    assert.equal(await read("a", "none"), null);
+    await write(sql, space, { a: 2 });
+    assert.deepEqual(await read("a", "b"), { a: 2, b: "é🦉" });
+    await deletePairs(sql, space, ["a"]);
+    assert.equal(await read("a", "b"), null);
+    const { versions } = await kept.read(space, ["b"], { ...OPTIONS, versions: true });
+    assert.match(versions!, /^"b":\d+$/);
+  }));
+
+Deno.test("Of keys some of which are kept only the others are looked up, and all or none of them are of one revision", () =>
+  withSpace(async (sql, space) => {
+    const kept = new KeptPairs(sql);
+    const read = async (...keys: string[]) => inside((await kept.read(space, keys, OPTIONS)).pairs);
+    await write(sql, space, { a: 1, b: 2, c: 3, d: 4 });
+    for (let i = 0; i < 2; i++) assert.deepEqual(await read("a", "b"), { a: 1, b: 2 });
+    assert.deepEqual(await read("a", "c", "b"), { a: 1, c: 3, b: 2 });
+    assert.deepEqual([sql.asked["kv.read"], sql.asked["kv.revision"] ?? 0], [3, 0]);
+    assert.deepEqual(await read("c", "a"), { c: 3, a: 1 });
+    assert.deepEqual([sql.asked["kv.read"], sql.asked["kv.revision"]], [3, 1]);
+    // What is kept of `a` is older than what is looked up of `d`.
+    await write(sql, space, { a: "new", d: "new" });
+    assert.deepEqual(await read("a", "d"), { a: "new", d: "new" });
+    assert.equal(await read("b", "none"), null);
+    await write(sql, space, { e: 5 }, 60);
+    for (let i = 0; i < 3; i++) assert.deepEqual(await read("a", "e"), { a: "new", e: 5 });
+    await sql.query("update kv set expires_at = now() where space = $1 and key = 'e'", [space]);
+    assert.deepEqual(await read("a", "b"), { a: "new", b: 2 });
+  }));
+
+Deno.test("A pair that expires is not kept beyond its time", () =>
+  withSpace(async (sql, space) => {
+    const kept = new KeptPairs(sql);
+    await write(sql, space, { a: 1 });
+    await write(sql, space, { b: 2 }, 1);
+    const ends = Date.now() + 1_000;
+    for (let i = 0; i < 4; i++) {
+      assert.deepEqual(inside((await kept.read(space, ["a", "b"], OPTIONS)).pairs), { a: 1, b: 2 });
+    }
+    assert.equal(sql.asked["kv.read"], 2);
+    await new Promise((resolve) => setTimeout(resolve, ends + 50 - Date.now()));
+    for (let i = 0; i < 4; i++) {
+      assert.equal((await kept.read(space, ["a", "b"], OPTIONS)).pairs, null);
+      assert.deepEqual(inside((await kept.read(space, ["a"], OPTIONS)).pairs), { a: 1 });
+    }
+  }));
+
+Deno.test("What is kept stays within its bound, and what is too long is not kept", () =>
+  withSpace(async (sql, space) => {
+    const kept = new KeptPairs(sql, 20_000);
+    const all = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`key ${i}`, "x".repeat(300)]));
+    await write(sql, space, { ...all, long: "x".repeat(17_000) });
+    const reads = async (keys: string[]) => {
+      const before = sql.asked["kv.read"] ?? 0;
+      for (let i = 0; i < 4; i++) assert.ok((await kept.read(space, keys, OPTIONS)).pairs);
+      return sql.asked["kv.read"]! - before;
+    };
+    assert.equal(await reads(Object.keys(all).slice(0, 20)), 2);
+    assert.equal(await reads(["long"]), 4);
+    assert.equal(await reads(Object.keys(all)), 4);
+    // It fits into the answer, but three bytes a character might not.
+    assert.ok((await kept.read(space, ["key 0"], { mostBytes: 302, versions: false })).pairs);
+    assert.equal((await kept.read(space, ["key 0"], { mostBytes: 301, versions: false })).pairs, null);
+  }));
+
+Deno.test("Two processes that read, write, delete and let expire at once tell what Postgres has, always", () =>
+  withSpace(async (sql, space) => {
+    const random = new Seeded(20261121);
+    const processes = [new KeptPairs(sql), new KeptPairs(sql, 3_000)];
+    const some = () => [...new Set(Array.from({ length: random.whole(1, 4) }, () => `key ${random.whole(0, 7)}`))];
+    for (let round = 0; round < 600; round++) {
+      const act = random.weighted({ read: 12, write: 2, delete: 1, sweep: 1, together: 2 });
+      const keys = some();
+      if (act === "write") {
+        await write(sql, space, Object.fromEntries(keys.map((key) => [key, round])), random.chance(0.1) ? 1 : null);
+      } else if (act === "delete") await deletePairs(sql, space, keys);
+      else if (act === "sweep") await sweepPairs(sql, 10);
+      else if (act === "together") {
+        // Whatever is read meanwhile, what is read after it is the newest.
+        await Promise.all([
+          ...processes.map((kept) => kept.read(space, keys, OPTIONS)),
+          write(sql, space, Object.fromEntries(keys.map((key) => [key, round]))),
+          ...processes.map((kept) => kept.read(space, keys, OPTIONS)),
+        ]);
+      }
+      const asked = some();
+      for (const kept of processes) {
+        const [told, truth] = [await kept.read(space, asked, OPTIONS), await readPairs(sql, space, asked, OPTIONS)];
+        assert.deepEqual(inside(told.pairs), inside(truth.pairs), `round ${round}`);
+      }
+    }
+    assert.ok(sql.asked["kv.revision"]! > 100, "nothing was kept");
+  }));

@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { blockUser, deleteUser, setRole } from "../../db/moderation.ts";
+import { newId } from "../../lib/ids.ts";
+import { ModerationWorld } from "../support/moderation_world.ts";
+
+async function admins(world: ModerationWorld, count: number): Promise<string[]> {
+  const ids = [];
+  for (let i = 0; i < count; i++) ids.push((await world.account(`boss${i}`, "admin")).id);
+  return ids;
+}
+
+/** What any of the acts needs to take this administrator away. */
+function takingAway(id: string) {
+  const by = { by_id: id, by_role: "admin", reason: null } as const;
+  return { ...by, id, role: "user" as const, until: "infinity", job: newId(), at: new Date().toISOString() };
+}
+
+async function left(world: ModerationWorld): Promise<number> {
+  const [row] = await world.sql.query<{ n: number }>(
+    "select count(*) as n from users where role = 'admin' and (blocked_until is null or blocked_until <= now())",
+  );
+  return row!.n;
+}
+
+for (const act of [setRole, blockUser, deleteUser]) {
+  Deno.test(`${act.name} of all administrators in one statement spares one`, async () => {
+    await using world = await ModerationWorld.open();
+    const rows = (await admins(world, 3)).map(takingAway);
+    const answers = await world.commit(act as typeof blockUser, rows);
+    assert.deepEqual(answers.map(({ last_admin }) => last_admin), [false, false, true]);
+    assert.equal(await left(world), 1);
+  });
+}
+
+Deno.test("acts upon all administrators at once, each in its own statement, spare one", async () => {
+  await using world = await ModerationWorld.open();
+  const ids = await admins(world, 3);
+  const acts = [setRole, blockUser, setRole] as (typeof blockUser)[];
+  for (let round = 0; round < 8; round++) {
+    await world.sql.query("update users set role = 'admin', blocked_until = null");
+    const answers = await Promise.all(ids.map((id, i) => world.commit(acts[i]!, [takingAway(id)])));
+    assert.equal(answers.filter(([answer]) => answer!.last_admin).length, 1);
+    assert.equal(await left(world), 1);
+  }
+});
+
+Deno.test("an administrator who is blocked already is no reason to spare anybody", async () => {
+  await using world = await ModerationWorld.open();
+  const [one, other] = await admins(world, 2) as [string, string];
+  assert.deepEqual(await world.commit(blockUser, [takingAway(one)]), [{ last_admin: false }]);
+  assert.deepEqual(await world.commit(blockUser, [takingAway(other)]), [{ last_admin: true }]);
+  // Whoever is blocked can be demoted: it takes nobody away.
+  assert.deepEqual(await world.commit(setRole, [takingAway(one)]), [{ last_admin: false }]);
+  assert.deepEqual(await world.commit(setRole, [takingAway(other)]), [{ last_admin: true }]);
+});

@@ -1,0 +1,220 @@
+/** The nodes of an installation as Postgres knows them. */
+import assert from "node:assert/strict";
+import { LocalBus } from "../../lib/bus/local.ts";
+import {
+  forgetNodes,
+  lastAcknowledgement,
+  leave,
+  nextAcknowledgement,
+  nodesToHear,
+  renewLease,
+} from "../../db/nodes.ts";
+import type { Sql } from "../../db/sql.ts";
+import { userFacet, userFacets } from "../../db/users.ts";
+import { SharedAudience } from "../../live/delivery_barrier.ts";
+import type { EventStream } from "../../live/event_stream.ts";
+import type { Gateway } from "../../live/gateway.ts";
+import { Lease, LEASE_MS, MARGIN_MS } from "../../live/send_lease.ts";
+import { Membership } from "../../live/membership.ts";
+import { Log } from "../../lib/log.ts";
+import { newId } from "../../lib/ids.ts";
+import { ModerationWorld } from "../support/moderation_world.ts";
+import { until } from "../support/seeded.ts";
+
+const quiet = new class extends Log {
+  override warn() {}
+}("error");
+
+const hear = (sql: Sql, id: string, mark: number) => nodesToHear(sql, { id, mark, marginMs: 0 });
+
+/** One for the file. */
+let world: ModerationWorld;
+Deno.test.beforeAll(async () => {
+  world = await ModerationWorld.open();
+});
+Deno.test.afterAll(() => world[Symbol.asyncDispose]());
+
+/** On a database without nodes. */
+async function onDatabase(run: (world: ModerationWorld) => Promise<void>): Promise<void> {
+  await world.sql.query("delete from nodes");
+  await run(world);
+}
+
+const test = (name: string, run: (sql: Sql, world: ModerationWorld) => Promise<void>) =>
+  Deno.test(name, () => onDatabase((world) => run(world.sql, world)));
+
+test("acknowledgements are numbered, the first one after a node that has told of none", async (sql) => {
+  const id = newId();
+  assert.ok(await renewLease(sql, { id, leaseMs: 60_000, told: 0 }) > 0, "it owes from the beginning");
+  const mark = await nextAcknowledgement(sql);
+  assert.ok(mark > 0);
+  assert.equal(await nextAcknowledgement(sql), mark + 1);
+  assert.equal(await lastAcknowledgement(sql), mark + 1);
+  assert.equal(await renewLease(sql, { id, leaseMs: 60_000, told: 0 }), mark + 1);
+});
+
+test("those are to hear whose lease holds and who have not told, but the one that asks", async (sql) => {
+  const [asking, live, dead, told] = [newId(), newId(), newId(), newId()];
+  const mark = await nextAcknowledgement(sql);
+  for (const id of [asking, live]) await renewLease(sql, { id, leaseMs: 60_000, told: mark - 1 });
+  await renewLease(sql, { id: dead, leaseMs: -1_000, told: 0 });
+  await renewLease(sql, { id: told, leaseMs: 60_000, told: mark });
+  assert.deepEqual(await hear(sql, asking, mark), [live]);
+  assert.deepEqual((await nodesToHear(sql, { id: asking, mark, marginMs: 5_000 })).sort(), [live, dead].sort());
+  await renewLease(sql, { id: live, leaseMs: 60_000, told: mark });
+  assert.deepEqual(await hear(sql, asking, mark), []);
+  assert.deepEqual((await hear(sql, asking, mark + 1)).sort(), [live, told].sort());
+  await leave(sql, live);
+  assert.deepEqual(await hear(sql, asking, mark + 1), [told]);
+});
+
+test("what a node that is long dead left behind is forgotten", async (sql) => {
+  await renewLease(sql, { id: newId(), leaseMs: -2 * 3_600_000, told: 0 });
+  await renewLease(sql, { id: newId(), leaseMs: -1_000, told: 0 });
+  await forgetNodes(sql);
+  const rows = await sql.query("select from nodes");
+  assert.equal(rows.length, 1);
+});
+
+test("accounts are read at once as they are read one by one", async (sql, world) => {
+  const [ada, bob] = [await world.account("ada", "moderator"), await world.account("bob")];
+  await sql.query("update users set blocked_until = 'infinity', blocked_reason = 'a test' where id = $1", [bob.id]);
+  const facets = await userFacets(sql, [ada.id, bob.id, newId()]);
+  assert.deepEqual([...facets.keys()].sort(), [ada.id, bob.id].sort());
+  for (const { id } of [ada, bob]) assert.deepEqual(facets.get(id), await userFacet(sql, id));
+  assert.deepEqual([facets.get(ada.id)!.role, facets.get(bob.id)!.blocked_until], ["moderator", "infinity"]);
+});
+
+/** A node without sockets that keeps what it was told to do. */
+class Node implements AsyncDisposable {
+  readonly done: string[] = [];
+  readonly lease = new Lease();
+  membership!: Membership;
+  /** Telling waits for it. */
+  gate: Promise<void> = Promise.resolve();
+  #stack = new AsyncDisposableStack();
+
+  static async start(sql: Sql): Promise<Node> {
+    const node = new Node();
+    const act = (what: string) => async () => {
+      node.done.push(what);
+      await node.gate;
+    };
+    const stream = { catchUp: act("reads on") } as unknown as EventStream;
+    const gateway = {
+      told: act("tells"),
+      judgeAll: act("judges"),
+      letGo: () => void node.done.push("lets go"),
+    } as unknown as Gateway;
+    // Closed by whoever opened it.
+    const own: Sql = Object.assign(Object.create(sql), { [Symbol.asyncDispose]: async () => {} });
+    node.membership = await Membership.join({ sql: own, stream, gateway, lease: node.lease, log: quiet });
+    node.#stack.use(node.membership);
+    return node;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+const nodeTest = (run: (sql: Sql) => Promise<void>) => onDatabase(({ sql }) => run(sql));
+
+const toldOf = async (sql: Sql, id: string) =>
+  (await sql.query<{ told: number }>("select told from nodes where id = $1", [id]))[0]?.told;
+
+Deno.test("A node holds its lease from when it has joined, and its place until it leaves", () =>
+  nodeTest(async (sql) => {
+    const node = await Node.start(sql);
+    assert.ok(node.lease.holds);
+    const mark = await lastAcknowledgement(sql);
+    assert.deepEqual(await hear(sql, newId(), mark), [], "without sockets nothing is left to tell");
+    assert.deepEqual(await hear(sql, newId(), mark + 1), [node.membership.id]);
+    await node[Symbol.asyncDispose]();
+    assert.deepEqual(await hear(sql, newId(), mark + 1), []);
+  }));
+
+Deno.test("A node says that it has told once its sockets are told and their accounts judged", () =>
+  nodeTest(async (sql) => {
+    await using node = await Node.start(sql);
+    const gate = Promise.withResolvers<void>();
+    const mark = await nextAcknowledgement(sql);
+    node.gate = gate.promise;
+    node.done.length = 0;
+    const telling = node.membership.tell(mark);
+    await until("it is at it", () => node.done.length > 0);
+    assert.ok((await toldOf(sql, node.membership.id))! < mark);
+    gate.resolve();
+    await telling;
+    assert.deepEqual(node.done.slice(0, 3), ["reads on", "tells", "judges"]);
+    assert.equal(await toldOf(sql, node.membership.id), mark);
+  }));
+
+Deno.test("An acknowledgement that is taken while a node tells is told anew", () =>
+  nodeTest(async (sql) => {
+    await using node = await Node.start(sql);
+    const gate = Promise.withResolvers<void>();
+    node.gate = gate.promise;
+    node.done.length = 0;
+    const first = node.membership.tell(await nextAcknowledgement(sql));
+    await until("it is at it", () => node.done.length > 0);
+    const second = node.membership.tell(await nextAcknowledgement(sql));
+    gate.resolve();
+    await Promise.all([first, second]);
+    assert.deepEqual(node.done.filter((each) => each === "tells").length, 2);
+    assert.equal(await toldOf(sql, node.membership.id), await lastAcknowledgement(sql));
+  }));
+
+Deno.test("A node that nobody tells of an acknowledgement finds it when it renews its lease", () =>
+  nodeTest(async (sql) => {
+    await using node = await Node.start(sql);
+    const mark = await nextAcknowledgement(sql);
+    await until("it has told", async () => await toldOf(sql, node.membership.id) === mark, { timeoutMs: 5_000 });
+  }));
+
+Deno.test("An acknowledgement waits for the nodes that live, and for one that is silent until its lease is over", () =>
+  nodeTest(async (sql) => {
+    await using bus = new LocalBus();
+    await using node = await Node.start(sql);
+    await using other = await Node.start(sql);
+    const silent = newId();
+    await renewLease(sql, { id: silent, leaseMs: 1_000, told: 0 });
+    const audience = new SharedAudience({ sql, bus, history: "h", membership: node.membership });
+    const start = performance.now();
+    await audience.told();
+    const took = performance.now() - start;
+    assert.ok(took > 1_000 + MARGIN_MS - 50 && took < 4_000, `${took} ms`);
+    const mark = await lastAcknowledgement(sql);
+    for (const { membership } of [node, other]) assert.equal(await toldOf(sql, membership.id), mark);
+  }));
+
+Deno.test("A node that cannot tell gives up its lease, so that nobody waits for it for ever", () =>
+  nodeTest(async (sql) => {
+    await using node = await Node.start(sql);
+    const gate = Promise.withResolvers<void>();
+    node.gate = gate.promise;
+    node.done.length = 0;
+    const mark = await nextAcknowledgement(sql);
+    const start = performance.now();
+    await until("its lease is over", async () => (await hear(sql, newId(), mark)).length === 0, { timeoutMs: 20_000 });
+    const took = performance.now() - start;
+    assert.ok(took < 4_000 + LEASE_MS + 3_000, `${took} ms`);
+    assert.ok(!node.lease.holds);
+    await until("its sockets are let go", () => node.done.includes("lets go"));
+    gate.resolve();
+    await until("it is there again", () => node.lease.holds);
+    await until("and has told", async () => await toldOf(sql, node.membership.id) === mark);
+  }));
+
+Deno.test("A node whose database is away lets its sockets go, and takes its place again when that is back", () =>
+  nodeTest(async (sql) => {
+    const away = { is: false };
+    const query: Sql["query"] = (...all) => away.is ? Promise.reject(new Error("expected")) : sql.query(...all);
+    await using node = await Node.start(Object.assign(Object.create(sql), { query }));
+    node.done.length = 0;
+    away.is = true;
+    await until("its sockets are let go", () => node.done.includes("lets go"), { timeoutMs: 15_000 });
+    assert.ok(!node.lease.holds);
+    away.is = false;
+    await until("it is there again", () => node.lease.holds);
+  }));

@@ -1,0 +1,60 @@
+/** A page that is hidden, or shown again, changes the unread counts of all it concerns; nobody waits for a statement about them all. */
+import assert from "node:assert/strict";
+import { eventually, sharedApp } from "../support/app.ts";
+import { MAX_RECOUNTED } from "../../jobs/recounts.ts";
+
+const app = sharedApp();
+
+Deno.test("Very many are told of a hidden page in statements of a bounded size, each once", async () => {
+  const { sql } = app.ctx;
+  const owner = await app.person();
+  const page = await app.page(owner);
+  const count = 2 * MAX_RECOUNTED + 200;
+  await sql.query(
+    `insert into notifications (id, user_id, kind, page_id, about, who, actors, at, position)
+    select gen_random_uuid(), gen_random_uuid(), 'accepted', $1, $1, $2, array[$2::uuid], now(), n from generate_series(1, $3) n`,
+    [page.id, owner.id, count],
+  );
+  // Of one it was read.
+  await sql.query(
+    `update notifications set user_id = $2 where page_id = $1 and position = 7`,
+    [page.id, owner.id],
+  );
+  await sql.query(
+    "insert into notification_settings (user_id, read_position) values ($1, 7) on conflict (user_id) do update set read_position = 7",
+    [owner.id],
+  );
+  await app.ok("DELETE", `/pages/${page.id}`, { token: owner.token });
+  const told = async () =>
+    await sql.query<{ n: number; people: number }>(
+      `select count(*)::int as n, count(distinct user_id)::int as people from events e
+      where kind = 'notifications.read' and exists (
+        select from notifications n where n.user_id = e.user_id and n.page_id = $1) group by at`,
+      [page.id],
+    );
+  await eventually(async () => {
+    const jobs = await sql.query("select from jobs where kind = 'notification.recount'");
+    const rows = await told();
+    return jobs.length === 0 && rows.reduce((sum, { n }) => sum + n, 0) >= count - 1 ? true : undefined;
+  }, "everybody to be told");
+  const rows = await told();
+  assert.ok(rows.every(({ n }) => n <= MAX_RECOUNTED), JSON.stringify(rows));
+  assert.deepEqual(rows.map(({ n }) => n), rows.map(({ people }) => people));
+  assert.equal(rows.reduce((sum, { n }) => sum + n, 0), count - 1);
+});
+
+Deno.test("A block of an account recounts what the account did, for all who were told of it", async () => {
+  const [admin, ann, bob] = await Promise.all([app.admin(), app.person(), app.person()]);
+  const post = await app.post(ann);
+  await app.follow(bob, ann.page_id);
+  await app.ok("PUT", `/posts/${post.id}/like`, { token: bob.token });
+  const unread = async () => (await app.ok("GET", "/notifications", { token: ann.token })).unread as number;
+  await eventually(async () => await unread() === 2 || undefined, "both notifications");
+  await using listener = await app.listen(ann.token);
+  const counts = (n: number) =>
+    listener.next(({ type, data }) => type === "notifications.read" && data.unread_count === n);
+  await app.ok("POST", `/users/${bob.id}/block`, { token: admin.token, body: { reason: "spam" } });
+  await counts(0);
+  await app.ok("DELETE", `/users/${bob.id}/block`, { token: admin.token });
+  await counts(2);
+});

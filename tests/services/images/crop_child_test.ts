@@ -1,0 +1,225 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { getPriority } from "node:os";
+import { CropChild, type CropOutcome } from "../../../services/images/crop_child.ts";
+import { cropPermissions } from "../../../services/images/crop_permissions.ts";
+import type { ImageEngine } from "../../../services/images/engine.ts";
+import { openStorage } from "../../../services/storage/open.ts";
+import { type GatedStorage, QUIET, startGatedStorage } from "./gate.ts";
+import { hugePng, paint, photo, pixelsOf } from "./pictures.ts";
+
+const LIMIT = { timeoutMs: 20_000 };
+const small = await paint(photo(400, 340)).png().toBuffer();
+/** 49 megapixels in 48 KB: long under way, and large in memory. */
+const big = hugePng(7000, 7000);
+const onLinux = Deno.build.os === "linux";
+
+/** Uploads lie at `small` and `big`. */
+async function withStorage(run: (storage: GatedStorage, keep: ReturnType<typeof openStorage>) => Promise<void>) {
+  await using storage = await startGatedStorage();
+  await using keep = openStorage(storage.spec);
+  await keep.put("small", small);
+  await keep.put("big", big);
+  await run(storage, keep);
+}
+
+function task(staged: string) {
+  return { id: crypto.randomUUID(), staged, key: `of-${staged}` };
+}
+
+function reasonOf(outcome: CropOutcome): string {
+  return outcome.ok ? "ok" : outcome.reason;
+}
+
+for (const engine of ["sharp", "imagescript"] as const) {
+  Deno.test(`CropChild crops by ${engine}, one photo after another in one process`, () =>
+    withStorage(async ({ spec }, keep) => {
+      await using child = new CropChild({ engine, storage: spec, log: QUIET });
+      const tasks = [task("small"), task("missing"), task("small")];
+      const outcomes = await Promise.all(tasks.slice(0, 2).map((task) => child.run(task, LIMIT)));
+      const { pid } = child;
+      outcomes.push(await child.run(tasks[2]!, LIMIT));
+      assert.deepEqual(outcomes.map(reasonOf), ["ok", "staged-missing", "ok"]);
+      assert.deepEqual(outcomes.map(({ id }) => id), tasks.map(({ id }) => id));
+      assert.equal(child.pid, pid);
+      assert.ok(getPriority(pid) > getPriority());
+      const [first] = outcomes;
+      assert.ok(first?.ok);
+      assert.deepEqual([first.photo.side, first.photo.variants], [340, [320]]);
+      const full = await new Response((await keep.get("of-small"))!.body as BodyInit).bytes();
+      assert.equal(full.length, first.photo.bytes);
+      assert.equal((await pixelsOf(full)).width, 340);
+      assert.ok(await keep.head("of-small.320"));
+    }));
+
+  Deno.test(`The process that crops by ${engine} may do nothing else`, () =>
+    withStorage(async ({ spec }) => {
+      const deeds = await attempts(engine, spec);
+      assert.deepEqual(deeds, {
+        "read a file": "NotCapable",
+        "read its own code": "NotCapable",
+        "write a file": "NotCapable",
+        "run a program": "NotCapable",
+        "read the environment": "NotCapable",
+        "load other native code": "NotCapable",
+        "reach another port": "NotCapable",
+        "reach its storage": "done",
+      });
+    }));
+}
+
+Deno.test("CropChild tells of a process that is killed amid its work, and goes on with a new one", () =>
+  withStorage(async (storage) => {
+    await using child = new CropChild({ engine: "sharp", storage: storage.spec, log: QUIET });
+    storage.hold();
+    const asked = storage.next();
+    const waiting = child.run(task("small"), LIMIT);
+    await asked;
+    const { pid } = child;
+    Deno.kill(pid!, "SIGKILL");
+    assert.equal(reasonOf(await waiting), "crashed");
+    storage.letGo();
+
+    const fetched = storage.next();
+    const decoding = child.run(task("big"), LIMIT);
+    await fetched;
+    await pause(100);
+    Deno.kill(child.pid!, "SIGKILL");
+    assert.equal(reasonOf(await decoding), "crashed");
+    assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
+    assert.notEqual(child.pid, pid);
+  }));
+
+Deno.test("CropChild does not let a task suffer for a process that died without one", () =>
+  withStorage(async ({ spec }) => {
+    await using child = new CropChild({ engine: "sharp", storage: spec, log: QUIET });
+    await child.run(task("small"), LIMIT);
+    Deno.kill(child.pid!, "SIGKILL");
+    for (const end = Date.now() + 5_000; child.pid !== undefined && Date.now() < end;) await pause(10);
+    assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
+  }));
+
+Deno.test("CropChild reaches an S3 storage as well", async () => {
+  const asked: string[] = [];
+  await using bucket = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ method, url }) => {
+    asked.push(`${method} ${new URL(url).pathname}`);
+    return new Response("<Error><Code>NoSuchKey</Code></Error>", { status: 404 });
+  });
+  const storage = { kind: "s3", url: `http://key:secret@127.0.0.1:${bucket.addr.port}/photos` } as const;
+  await using child = new CropChild({ engine: "sharp", storage, log: QUIET });
+  assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "staged-missing");
+  assert.deepEqual(asked, ["GET /photos/small"]);
+});
+
+Deno.test("CropChild kills a process at its time limit", () =>
+  withStorage(async (storage) => {
+    await using child = new CropChild({ engine: "sharp", storage: storage.spec, log: QUIET });
+    await child.run(task("small"), LIMIT);
+    const { pid } = child;
+    storage.hold();
+    const startedAt = performance.now();
+    const outcome = await child.run(task("small"), { timeoutMs: 300 });
+    assert.deepEqual(!outcome.ok && [outcome.permanent, outcome.reason], [false, "timed-out"]);
+    assert.ok(performance.now() - startedAt < 1_500);
+    assert.ok(!onLinux || !existsSync(`/proc/${pid}`));
+    storage.letGo();
+    assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
+  }));
+
+Deno.test("CropChild crops a small file of 49 megapixels below its memory limit", () =>
+  withStorage(async ({ spec }) => {
+    await using child = new CropChild({ engine: "sharp", storage: spec, log: QUIET });
+    const outcome = await child.run(task("big"), LIMIT);
+    assert.deepEqual(outcome.ok && [outcome.photo.side, outcome.photo.variants], [7000, [1080, 320]]);
+  }));
+
+Deno.test({
+  name: "CropChild kills a process at its memory limit",
+  ignore: !onLinux,
+  fn: () =>
+    withStorage(async ({ spec }) => {
+      const mostMemory = 200 * 1024 * 1024;
+      await using child = new CropChild({ engine: "sharp", storage: spec, log: QUIET, mostMemory });
+      const outcome = await child.run(task("big"), LIMIT);
+      assert.deepEqual(!outcome.ok && [outcome.permanent, outcome.reason], [false, "out-of-memory"]);
+      assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
+    }),
+});
+
+Deno.test("CropChild takes a new process after so many tasks", () =>
+  withStorage(async ({ spec }) => {
+    await using child = new CropChild({ engine: "sharp", storage: spec, log: QUIET, tasksPerProcess: 2 });
+    await child.run(task("small"), LIMIT);
+    const { pid } = child;
+    assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
+    assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
+    assert.notEqual(child.pid, pid);
+  }));
+
+Deno.test("CropChild breaks off what is under way when it is disposed of, and does no more", () =>
+  withStorage(async (storage) => {
+    const child = new CropChild({ engine: "sharp", storage: storage.spec, log: QUIET });
+    storage.hold();
+    const asked = storage.next();
+    const waiting = [child.run(task("small"), LIMIT), child.run(task("small"), LIMIT)];
+    await asked;
+    const { pid } = child;
+    await child[Symbol.asyncDispose]();
+    assert.deepEqual((await Promise.all(waiting)).map(reasonOf), ["crashed", "crashed"]);
+    assert.ok(!onLinux || !existsSync(`/proc/${pid}`));
+  }));
+
+for (
+  const { engine, amid } of [{ engine: "sharp", amid: true }, { engine: "sharp", amid: false }, {
+    engine: "imagescript",
+    amid: true,
+  }] as const
+) {
+  Deno.test({
+    name: `The process that crops by ${engine} ends after its parent was killed${
+      amid ? ", amid a decode as well" : ""
+    }`,
+    ignore: !onLinux,
+    fn: () =>
+      withStorage(async (storage) => {
+        const fetched = storage.next();
+        const parent = new Deno.Command(Deno.execPath(), {
+          args: ["run", "-A", "--no-check", new URL("crop_parent.ts", import.meta.url).href],
+          env: {
+            TASK: JSON.stringify(task(amid ? "big" : "small")),
+            ENGINE: engine,
+            SPEC: JSON.stringify(storage.spec),
+          },
+          stdout: "piped",
+        }).spawn();
+        const output = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
+        const pid = Number((await output.read()).value);
+        await fetched;
+        if (amid) await pause(100);
+        else await output.read();
+        assert.ok(existsSync(`/proc/${pid}`));
+        parent.kill("SIGKILL");
+        await parent.status;
+        await output.cancel();
+        for (const end = Date.now() + 10_000; existsSync(`/proc/${pid}`);) {
+          assert.ok(Date.now() < end, "the process lives on");
+          await pause(20);
+        }
+      }),
+  });
+}
+
+async function attempts(engine: ImageEngine["name"], spec: GatedStorage["spec"]): Promise<unknown> {
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-prompt", "--no-check", ...cropPermissions(engine, spec)],
+      ...[new URL("forbidden.ts", import.meta.url).href, spec.url],
+    ],
+    stderr: "inherit",
+  }).output();
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

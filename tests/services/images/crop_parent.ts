@@ -1,0 +1,19 @@
+/** A process that has a photo cropped, says by which process, and then when it is done; it is there to be killed. */
+import { CropChild } from "../../../services/images/crop_child.ts";
+import { QUIET } from "./gate.ts";
+
+const child = new CropChild({
+  engine: Deno.env.get("ENGINE") as "sharp" | "imagescript",
+  storage: JSON.parse(Deno.env.get("SPEC")!),
+  log: QUIET,
+});
+const outcome = child.run(JSON.parse(Deno.env.get("TASK")!), { timeoutMs: 20_000 });
+await Promise.resolve();
+say(child.pid);
+await outcome;
+say("done");
+await new Promise((resolve) => setTimeout(resolve, 60_000));
+
+function say(value: unknown): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${value}\n`));
+}

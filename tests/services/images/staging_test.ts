@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { AppError } from "../../../lib/errors.ts";
+import { Staging } from "../../../services/images/staging.ts";
+import type { Storage } from "../../../services/storage/storage.ts";
+import { openTestDatabase } from "../../support/database.ts";
+import { pngOf } from "../../support/pictures.ts";
+
+const CHUNK = 64 * 1024;
+const MOST_IN_MEMORY = 1024 * 1024;
+
+/** A photo of 14 MB that comes as it is asked for; `given` counts its bytes. */
+async function upload(): Promise<{ body: ReadableStream<Uint8Array>; given: () => number }> {
+  const head = await pngOf(300, 200);
+  let given = 0;
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      const chunk = new Uint8Array(CHUNK);
+      if (given === 0) chunk.set(head.subarray(0, CHUNK));
+      given += CHUNK;
+      controller.enqueue(chunk);
+      if (given >= 14 * 1024 * 1024) controller.close();
+    },
+  }, { highWaterMark: 0 });
+  return { body, given: () => given };
+}
+
+/** A storage that reads as its test lets it. */
+function slowStorage(gate: Promise<void>): Storage & { taken: () => number } {
+  let taken = 0;
+  return {
+    taken: () => taken,
+    async put(key: string, body: ReadableStream<Uint8Array>) {
+      for await (const chunk of body) {
+        taken += chunk.byteLength;
+        await gate;
+      }
+      return { key, size: taken, etag: "e", stored_at: "" };
+    },
+  } as unknown as Storage & { taken: () => number };
+}
+
+Deno.test("Staging holds no more of an upload than storage takes, but for a megabyte", async () => {
+  await using sql = await openTestDatabase();
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const storage = slowStorage(gate);
+  const { body, given } = await upload();
+  const staged = new Staging(storage, sql, ["png"]).stage({ name: "a.png", alt: null, body, path: "photos.0.data" });
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.ok(given() - storage.taken() <= MOST_IN_MEMORY, `${given() - storage.taken()} bytes wait in memory`);
+  assert.ok(storage.taken() > 0);
+  open();
+  const photo = await staged;
+  assert.equal(storage.taken(), 14 * 1024 * 1024);
+  const known = await sql.query<{ key: string; taken: boolean }>("select key, taken from unowned_files");
+  assert.deepEqual(known, [{ key: photo.staged_key, taken: false }]);
+});
+
+Deno.test("An upload is written down before its first byte is stored, and given up at once when it is refused", async () => {
+  await using sql = await openTestDatabase();
+  let known = 0;
+  const storage = {
+    async put(_: string, body: ReadableStream<Uint8Array>) {
+      known = (await sql.query("select 1 from unowned_files where due_at > now()")).length;
+      for await (const _ of body);
+      throw new Error("a refused body ends before its end");
+    },
+  } as unknown as Storage;
+  const staging = new Staging(storage, sql, ["jpeg"]);
+  const refused = staging.stage({ name: "a.png", alt: null, body: await pngOf(30, 20), path: "photos.3.data" });
+  await assert.rejects(
+    refused,
+    (error: unknown) => error instanceof AppError && error.errors?.[0]?.path === "photos.3.data",
+  );
+  assert.equal(known, 1);
+  assert.equal((await sql.query("select 1 from unowned_files where due_at <= now()")).length, 1);
+});

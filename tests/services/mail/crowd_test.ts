@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { makeFollowers } from "../../support/followers.ts";
+import { NodeProcess } from "../../support/node_process.ts";
+import { makePeople, type Person } from "../../support/person.ts";
+import { until } from "../../support/seeded.ts";
+
+const FOLLOWERS = 10_000;
+/** Far more than it takes: a promise that it ends, not a measurement. */
+const PATIENCE_MS = 240_000;
+/** What a node may grow by, its embedded database included, while garbage is collected when there is time. */
+const MEMORY_MB = 300;
+
+Deno.test("A post to ten thousand followers takes a bounded memory, blocks nobody, and brings each one letter", async () => {
+  await using node = await NodeProcess.start();
+  const [ann, bob] = await makePeople(node, 2) as [Person, Person];
+  await makeFollowers(node.sql, ann.page, FOLLOWERS);
+  const before = await memory(node);
+  const post = await ann.post("to everybody");
+  let peak = 0;
+  let slowest = 0;
+  await until("everybody has a letter", async () => {
+    peak = Math.max(peak, await memory(node));
+    const start = performance.now();
+    await bob.post("meanwhile");
+    slowest = Math.max(slowest, performance.now() - start);
+    const [row] = await node.sql.query<{ n: number }>(
+      "select count(*) as n from deliveries where event_id = $1 and state = 'sent'",
+      [post.id],
+    );
+    return row!.n === FOLLOWERS;
+  }, { timeoutMs: PATIENCE_MS, everyMs: 250 });
+  const [row] = await node.sql.query<{ letters: number; people: number; jobs: number }>(
+    `select count(*) as letters, count(distinct recipient) as people, (select count(*) from jobs where kind like 'post.%') as jobs
+    from letters where message_id like $1`,
+    [`<${post.id}.%`],
+  );
+  assert.deepEqual(row, { letters: FOLLOWERS, people: FOLLOWERS, jobs: 0 });
+  assert.ok(peak - before < MEMORY_MB, `the node grew from ${before} to ${peak} MB`);
+  assert.ok(slowest < 5_000, `somebody else's post waited ${Math.round(slowest)} ms`);
+});
+
+/** Resident megabytes of the node, its children apart. */
+async function memory(node: NodeProcess): Promise<number> {
+  const status = await Deno.readTextFile(`/proc/${node.pid}/status`);
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024);
+}

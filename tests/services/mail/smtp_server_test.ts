@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import nodemailer from "nodemailer";
+import { lettersOf } from "../../../db/letters.ts";
+import type { Sql } from "../../../db/sql.ts";
+import { Log } from "../../../lib/log.ts";
+import { startMailChild } from "../../../workers/children/start_mail.ts";
+import { type MailServer, startMailServer } from "../../../services/mail/server.ts";
+import { newId } from "../../../lib/ids.ts";
+import { openTestDatabase } from "../../support/database.ts";
+import { inbox, makeAddressee, openMailDatabase } from "./support.ts";
+
+const log = new Log("error");
+
+async function withServer(work: (send: (letter: Sent) => Promise<string>, sql: Sql) => Promise<void>): Promise<void> {
+  await using sql = await openTestDatabase();
+  for (const name of ["ann", "bob"]) await makeAddressee(sql, `${name}@example.org`);
+  await using server: MailServer = await startMailServer(sql, { host: "127.0.0.1", port: 0, log: new Log("error") });
+  const transport = nodemailer.createTransport({ host: "127.0.0.1", port: server.port });
+  await work(async ({ to, messageId, raw, text }) => {
+    const content = raw ?? `Message-ID: ${messageId}\r\nSubject: Hello\r\n\r\n${text ?? "hello"}\r\n`;
+    try {
+      await transport.sendMail({ envelope: { from: "rook@example.org", to }, raw: content });
+      return "taken";
+    } catch (error) {
+      return String((error as { responseCode?: number }).responseCode);
+    }
+  }, sql);
+}
+
+interface Sent {
+  to: string | string[];
+  messageId?: string;
+  text?: string;
+  raw?: string;
+}
+
+Deno.test("Two letters to one address both arrive, newest first, whatever the case (S4-11)", () =>
+  withServer(async (send, sql) => {
+    assert.equal(await send({ to: "Bob@Example.org", messageId: "<1@test>", text: "one" }), "taken");
+    assert.equal(await send({ to: "bob@example.org", messageId: "<2@test>", text: "two" }), "taken");
+    const letters = await inbox(sql, "BOB@example.org");
+    assert.deepEqual(letters.map(({ text, to }) => [text.trim(), to]), [
+      ["two", "bob@example.org"],
+      ["one", "bob@example.org"],
+    ]);
+  }));
+
+Deno.test("A repeated Message-ID is taken and dropped; without one each letter is its own", () =>
+  withServer(async (send, sql) => {
+    for (let i = 0; i < 2; i++) assert.equal(await send({ to: "bob@example.org", messageId: "<1@test>" }), "taken");
+    assert.equal((await inbox(sql, "bob@example.org")).length, 1);
+    for (let i = 0; i < 2; i++) {
+      assert.equal(await send({ to: "bob@example.org", raw: "Subject: x\r\n\r\nx\r\n" }), "taken");
+    }
+    assert.equal((await inbox(sql, "bob@example.org")).length, 3);
+  }));
+
+Deno.test("One letter to two people is a letter of each, and one twice to one person is one", () =>
+  withServer(async (send, sql) => {
+    const to = ["bob@example.org", "BOB@example.org", "ann@example.org"];
+    assert.equal(await send({ to, messageId: "<1@test>" }), "taken");
+    assert.equal((await inbox(sql, "bob@example.org")).length, 1);
+    assert.equal((await inbox(sql, "ann@example.org")).length, 1);
+  }));
+
+Deno.test("A letter is that of the account it was sent for; from outside, of the one that has proven the address then", () =>
+  withServer(async (send, sql) => {
+    const ann = (await sql.query<{ id: string }>("select id from users where email = 'ann@example.org'"))[0]!.id;
+    const event = newId();
+    await sql.query("insert into deliveries (event_id, user_id, state) values ($1, $2, 'sending')", [event, ann]);
+    // To an address that is not hers yet, and one that is somebody else's.
+    for (const to of ["new@example.org", "bob@example.org"]) {
+      assert.equal(await send({ to, messageId: `<${event}.${ann}@rookery>`, text: "sent for ann" }), "taken");
+    }
+    assert.equal((await lettersOf(sql, { owner: ann, address: "new@example.org", limit: 9 })).length, 1);
+    assert.equal((await lettersOf(sql, { owner: ann, address: "bob@example.org", limit: 9 })).length, 1);
+    assert.deepEqual(await inbox(sql, "bob@example.org"), []);
+    // A Message-ID that the ledger does not know says nothing, and so for nobody there is nothing to keep.
+    const made = `<${newId()}.${ann}@rookery>`;
+    assert.equal(await send({ to: "bob@example.org", messageId: made }), "taken");
+    assert.equal((await inbox(sql, "bob@example.org")).length, 1);
+    assert.equal(await send({ to: "nobody@example.org", messageId: "<1@test>" }), "taken");
+    const later = await makeAddressee(sql, "nobody@example.org");
+    assert.deepEqual(await lettersOf(sql, { owner: later, address: "nobody@example.org", limit: 9 }), []);
+    await sql.query("update users set email_verified_at = null where id = $1", [later]);
+    assert.equal(await send({ to: "nobody@example.org", messageId: "<2@test>" }), "taken");
+    assert.deepEqual(await inbox(sql, "nobody@example.org"), []);
+  }));
+
+Deno.test("A letter over 1 MiB is refused for good, and the server goes on", () =>
+  withServer(async (send, sql) => {
+    const text = `${"x".repeat(998)}\r\n`.repeat(1_100);
+    assert.equal(await send({ to: "bob@example.org", messageId: "<1@test>", text }), "552");
+    assert.equal(await send({ to: "bob@example.org", messageId: "<2@test>" }), "taken");
+    assert.equal((await inbox(sql, "bob@example.org")).length, 1);
+  }));
+
+Deno.test("A letter with a NUL, with a Message-ID no index takes, or without sense does not come back for ever", () =>
+  withServer(async (send) => {
+    // Random, as Postgres would compress anything else below what an index takes.
+    const long = crypto.getRandomValues(new Uint8Array(6_000)).toHex();
+    const raws = [
+      "Message-ID: <a\0b@test>\r\n\r\nx\r\n",
+      `Message-ID: <${long}@test>\r\n\r\nx\r\n`,
+      "Message-ID: <1@test>\r\nSubject: a\0b\r\n\r\na\0b\r\n",
+      "no headers at all",
+      "\0\u00ff\u00fe",
+    ];
+    for (const raw of raws) assert.equal(await send({ to: "bob@example.org", raw }), "taken", raw.slice(0, 40));
+  }));
+
+Deno.test("With the database away a letter is not taken, and may be later", async () => {
+  const away: Sql = {
+    query: () => Promise.reject(new Error("away")),
+    script: () => Promise.reject(new Error("away")),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  await using server = await startMailServer(away, { host: "127.0.0.1", port: 0, log: new Log("error") });
+  const transport = nodemailer.createTransport({ host: "127.0.0.1", port: server.port });
+  await assert.rejects(
+    transport.sendMail({ envelope: { from: "a@example.org", to: "b@example.org" }, raw: "Subject: x\r\n\r\nx" }),
+    { responseCode: 451 },
+  );
+});
+
+Deno.test("The mail process comes back on its port, stays away once closed, and is told no secret of its parent", async () => {
+  await using database = await openMailDatabase();
+  const { sql } = database;
+  await makeAddressee(sql, "b@example.org");
+  Deno.env.set("ADMIN_PASSWORD", "Passw0rd!");
+  try {
+    const child = await startMailChild({ log, port: 0, databaseUrl: database.url });
+    const send = (messageId: string) =>
+      nodemailer.createTransport(child.smtpUrl).sendMail({
+        envelope: { from: "a@example.org", to: "b@example.org" },
+        raw: `Message-ID: ${messageId}\r\n\r\nhello\r\n`,
+      });
+    await send("<1@test>");
+    const [first] = mailProcesses(Deno.pid);
+    assert.ok(first);
+    assert.ok(!Deno.readTextFileSync(`/proc/${first}/environ`).includes("ADMIN_PASSWORD"));
+    Deno.kill(first, "SIGKILL");
+    await until(() => send("<2@test>").then(() => true, () => false));
+    assert.equal((await inbox(sql, "b@example.org")).length, 2);
+    // Closed in the pause before a restart: nothing may start after that.
+    Deno.kill(mailProcesses(Deno.pid)[0]!, "SIGKILL");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await child[Symbol.asyncDispose]();
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    assert.deepEqual(mailProcesses(Deno.pid), []);
+  } finally {
+    Deno.env.delete("ADMIN_PASSWORD");
+  }
+});
+
+Deno.test("A parent killed by SIGKILL leaves no mail process", async () => {
+  const program = `
+    import { startMailChild } from ${
+    JSON.stringify(new URL("../../../workers/children/start_mail.ts", import.meta.url).href)
+  };
+    import { Log } from ${JSON.stringify(new URL("../../../lib/log.ts", import.meta.url).href)};
+    await startMailChild({ log: new Log("error"), port: 0, databaseUrl: "postgres://nobody@localhost/none?host=%2Fnowhere" });
+    console.log("up");
+    setInterval(() => {}, 1000);`;
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  await Deno.writeTextFile(file, program);
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const parent = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", "--config", config, file],
+    stdout: "piped",
+    stdin: "null",
+  }).spawn();
+  const reader = parent.stdout.getReader();
+  await reader.read();
+  const [orphan] = mailProcesses(parent.pid);
+  assert.ok(orphan);
+  parent.kill("SIGKILL");
+  await parent.status;
+  await reader.cancel();
+  await until(() => Promise.resolve(!isAlive(orphan)));
+  await Deno.remove(file);
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch {
+    return false;
+  }
+}
+
+/** Children of a process that run the mail server. Linux only, as are the other tests that kill processes. */
+function mailProcesses(parent: number): number[] {
+  return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => {
+    try {
+      return pid > 0 && isAlive(pid) &&
+        Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("workers/children/mail.ts") &&
+        new RegExp(`^PPid:\\s+${parent}$`, "m").test(Deno.readTextFileSync(`/proc/${pid}/status`));
+    } catch {
+      return false;
+    }
+  });
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 10_000; Date.now() < end;) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("It did not come about within 10 s");
+}

@@ -1,0 +1,91 @@
+import { type Letter, lettersOf } from "../../../db/letters.ts";
+import { connectPostgres } from "../../../db/postgres.ts";
+import type { Sql } from "../../../db/sql.ts";
+import { newId } from "../../../lib/ids.ts";
+import { freshDatabase } from "../../support/database.ts";
+
+export interface MailDatabase extends AsyncDisposable {
+  sql: Sql;
+  /** Where a child process reaches it. */
+  url: string;
+}
+
+/** A database with all tables. */
+export async function openMailDatabase(): Promise<MailDatabase> {
+  const url = await freshDatabase();
+  const sql = connectPostgres(url, { max: 4, applicationName: "test" });
+  return { sql, url, [Symbol.asyncDispose]: () => sql[Symbol.asyncDispose]() };
+}
+
+/** An account that has proven this address, as far as the mail server looks. Its id. */
+export async function makeAddressee(sql: Sql, email: string): Promise<string> {
+  const id = newId();
+  await sql.query(
+    `insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, page_id, created_at)
+    values ($1, $2, '', 'Ann', 'Lee', $3, now(), $1, now())`,
+    [id, `p${id.replaceAll("-", "")}`, email],
+  );
+  return id;
+}
+
+/** What lies in the mailbox of whom this address is, newest first. */
+export async function inbox(sql: Sql, address: string): Promise<Letter[]> {
+  const [row] = await sql.query<{ id: string }>("select id from users where lower(email) = lower($1)", [address]);
+  return row ? await lettersOf(sql, { owner: row.id, address, limit: 10 }) : [];
+}
+
+export async function countLetters(sql: Sql): Promise<number> {
+  return (await sql.query<{ n: number }>("select count(*)::int as n from letters"))[0]!.n;
+}
+
+/** SMTP by hand, for what no decent client sends. */
+export class RawSmtp implements AsyncDisposable {
+  #text = "";
+  readonly #decoder = new TextDecoder();
+
+  private constructor(private readonly connection: Deno.Conn) {}
+
+  static async connect(port: number): Promise<RawSmtp> {
+    const client = new RawSmtp(await Deno.connect({ hostname: "127.0.0.1", port }));
+    await client.reply();
+    await client.say("EHLO test");
+    return client;
+  }
+
+  /** Sends a line and returns the code of the answer. */
+  async say(line: string): Promise<number> {
+    await this.write(line + "\r\n");
+    return await this.reply();
+  }
+
+  /** Sends a letter as it is; returns the code of the last answer. */
+  async letter(to: string[], content: string): Promise<number> {
+    await this.say("MAIL FROM:<from@example.org>");
+    for (const address of to) await this.say(`RCPT TO:<${address}>`);
+    await this.say("DATA");
+    await this.write(content);
+    return await this.say("\r\n.");
+  }
+
+  async write(text: string): Promise<void> {
+    const bytes = new TextEncoder().encode(text);
+    for (let sent = 0; sent < bytes.length;) sent += await this.connection.write(bytes.subarray(sent));
+  }
+
+  /** The code of the next whole answer. */
+  async reply(): Promise<number> {
+    const buffer = new Uint8Array(4096);
+    let match;
+    while (!(match = /^(?:\d{3}-.*\r\n)*(\d{3})(?: .*)?\r\n/.exec(this.#text))) {
+      const size = await this.connection.read(buffer);
+      if (size === null) throw new Error(`The server hung up after ${JSON.stringify(this.#text)}`);
+      this.#text += this.#decoder.decode(buffer.subarray(0, size), { stream: true });
+    }
+    this.#text = this.#text.slice(match[0].length);
+    return Number(match[1]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.connection.close();
+  }
+}

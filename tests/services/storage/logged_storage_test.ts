@@ -1,0 +1,72 @@
+/** What an operator reads of a storage that cannot be used. */
+import assert from "node:assert/strict";
+import { Log } from "../../../lib/log.ts";
+import { LoggedStorage } from "../../../services/storage/logged_storage.ts";
+import { parseS3Url } from "../../../services/storage/s3_options.ts";
+import { S3Storage } from "../../../services/storage/s3_storage.ts";
+import type { Storage } from "../../../services/storage/storage.ts";
+import { startS3 } from "../../support/s3_server.ts";
+import { until } from "../../support/seeded.ts";
+
+class KeptLog extends Log {
+  lines: { message: string; error: string }[] = [];
+  constructor() {
+    super("error");
+  }
+  override info(message: string): void {
+    this.lines.push({ message, error: "" });
+  }
+  override error(message: string, { error }: { error?: unknown } = {}): void {
+    this.lines.push({ message, error: String(error) });
+  }
+  said(word: string): number {
+    return this.lines.filter(({ message }) => message.includes(word)).length;
+  }
+}
+
+/** Connections close a moment after the test. */
+const options = { sanitizeOps: false, sanitizeResources: false };
+
+Deno.test({
+  name: "A bucket that is not there, and a wrong secret, are in the log at the start and at an upload",
+  ...options,
+  fn: async () => {
+    await using s3 = await startS3();
+    const right = parseS3Url(s3.url);
+    for (
+      const [wrong, reason] of [
+        [{ ...right, bucket: "not-there" }, /NoSuchBucket/],
+        [{ ...right, secretAccessKey: "wrong" }, /40[13]/],
+      ] as const
+    ) {
+      const log = new KeptLog();
+      await using storage = new LoggedStorage(new S3Storage(wrong), log, 20);
+      await until("it is in the log", () => log.said("cannot be used") === 1);
+      assert.match(log.lines[0]!.error, reason);
+      for (let i = 0; i < 3; i++) await assert.rejects(storage.put("a", new Uint8Array(3)));
+      assert.equal(log.said("photo storage failed"), 1, "once in a while, however many fail");
+      assert.ok(!JSON.stringify(log.lines).includes(right.secretAccessKey));
+    }
+    const log = new KeptLog();
+    await using storage = new LoggedStorage(new S3Storage(right), log);
+    await storage.put("a", new Uint8Array(3));
+    // The caller's fault, not the storage's.
+    const broken = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new Error("gone")) });
+    await assert.rejects(storage.put("b", broken));
+    assert.deepEqual(log.lines, []);
+  },
+});
+
+Deno.test("A storage that comes later is said to be there, once", async () => {
+  let there = false;
+  const late = {
+    list: () => there ? Promise.resolve([]) : Promise.reject(new Error("away")),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  } as unknown as Storage;
+  const log = new KeptLog();
+  await using _storage = new LoggedStorage(late, log, 5);
+  await until("it is away", () => log.said("cannot be used") === 1);
+  there = true;
+  await until("it is there", () => log.said("can be used") === 1);
+  assert.equal(log.lines.length, 2);
+});

@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { Secret } from "../../../security/secret.ts";
+import { openStorage } from "../../../services/storage/open.ts";
+import { storageToken } from "../../../workers/roles/services.ts";
+import { NodeProcess, SECRET_KEY } from "../../support/node_process.ts";
+import { makePeople, type Person } from "../../support/person.ts";
+import { pngOf } from "../../support/pictures.ts";
+
+async function scrub(dataDir: string, ...args: string[]): Promise<{ code: number; told: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "tasks/storage_scrub.ts", ...args],
+    cwd: new URL("../../../", import.meta.url).pathname,
+    env: { DATA_DIR: dataDir, SECRET_KEY, NO_COLOR: "1" },
+  }).output();
+  return { code, told: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
+}
+
+/** As if it had been stored long ago: what is young may belong to an upload under way. */
+async function age(dataDir: string, key: string): Promise<string> {
+  for await (const { name, isFile } of Deno.readDir(`${dataDir}/storage/objects`)) {
+    const path = `${dataDir}/storage/objects/${name}`;
+    const bytes = isFile ? await Deno.readFile(path) : new Uint8Array();
+    const header = new TextDecoder().decode(bytes.subarray(0, 256));
+    if (!header.includes(`"${key}"`)) continue;
+    const old = header.replace(/"stored_at":"\d{4}/, '"stored_at":"2020');
+    await Deno.writeFile(path, new Uint8Array([...new TextEncoder().encode(old), ...bytes.subarray(256)]));
+    return path;
+  }
+  assert.fail(`There is no file of "${key}"`);
+}
+
+Deno.test("deno task storage:scrub tells of files nobody knows and of missing ones, beside a server and without", async () => {
+  await using node = await NodeProcess.start({ full: false });
+  const [ada] = await makePeople(node, 1) as [Person];
+  const photo = { name: "a.png", data: (await pngOf(40, 20)).toBase64() };
+  const post = await ada.post("kept", { photos: [photo] });
+  const url = await Deno.readTextFile(`${node.dataDir}/storage.url`);
+  const storage = openStorage({ kind: "rest", url, token: storageToken(new Secret(SECRET_KEY)) });
+  await storage.put("nobodys", new Uint8Array(10));
+  assert.match((await scrub(node.dataDir)).told, /^0 missing\n0 known to nobody$/m, "a young file may be an upload's");
+
+  const orphan = await age(node.dataDir, "nobodys");
+  const first = await scrub(node.dataDir);
+  assert.equal(first.code, 0, first.told);
+  assert.match(first.told, /^0 missing\n1 known to nobody\n {2}nobodys {2}10 bytes$/m);
+  await Deno.stat(orphan);
+  assert.match((await scrub(node.dataDir, "--remove")).told, /^1 removed$/m);
+  await assert.rejects(Deno.stat(orphan), Deno.errors.NotFound);
+
+  const key = post.photos[0].url.split("/").at(-1);
+  await Deno.remove(await age(node.dataDir, key));
+  await node.stop();
+  const last = await scrub(node.dataDir);
+  assert.equal(last.code, 1, last.told);
+  assert.match(last.told, new RegExp(`^1 missing\n  ${key}$`, "m"));
+  assert.equal((await scrub(node.dataDir, "--whatever")).code, 2);
+});

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { type Cache, CacheUnavailable } from "../../../lib/cache/cache.ts";
+import { MemoryCache } from "../../../lib/cache/memory.ts";
+import { RedisCache } from "../../../lib/cache/redis.ts";
+import { CallLimiter, TooBusy } from "../../../services/vk/limiter.ts";
+import { valueOf } from "../../support/vk.ts";
+import { VkClient } from "../../../services/vk/client.ts";
+import { startFakeServer } from "../../../services/vk/fake/server.ts";
+import { VkToken } from "../../../services/vk/token.ts";
+
+const redis = Deno.env.get("TEST_REDIS_URL");
+const options = { sanitizeOps: false, sanitizeResources: false };
+
+/** What two nodes share: with Redis each has a connection of its own. */
+const SHARED: [driver: string, open: (() => [Cache, Cache]) | undefined][] = [
+  ["MemoryCache", () => {
+    const cache = new MemoryCache();
+    return [cache, cache];
+  }],
+  [
+    "RedisCache",
+    redis === undefined ? undefined : () => {
+      const prefix = `test:${crypto.randomUUID()}:`;
+      return [new RedisCache(redis, { prefix }), new RedisCache(redis, { prefix })];
+    },
+  ],
+];
+
+for (const [driver, open] of SHARED) {
+  Deno.test({
+    name: `${driver}: two nodes together let three calls of a token through in a window, and the rest a window later`,
+    ...options,
+    ignore: open === undefined,
+    fn: async () => {
+      const caches = open!();
+      const limiters = caches.map((cache) => new CallLimiter(cache, { calls: 3, windowMs: 300 }));
+      const times: number[] = [];
+      const take = async (i: number) => {
+        await limiters[i % 2]!.take("holder");
+        times.push(Date.now());
+      };
+      await Promise.all(Array.from({ length: 9 }, (_, i) => take(i)));
+      // Windows begin with a call, so a group of three ends before the next window begins.
+      for (let i = 3; i < 9; i += 3) {
+        assert.ok(times[i]! - times[i - 3]! >= 290, `${times.map((time) => time - times[0]!)}`);
+      }
+      assert.ok(times[8]! - times[0]! < 1_500, "nobody waits longer than they must");
+      for (const disposable of [...limiters, ...caches]) await disposable[Symbol.asyncDispose]();
+    },
+  });
+
+  Deno.test({
+    name: `${driver}: two clients of one token never hear of too many calls`,
+    ...options,
+    ignore: open === undefined,
+    fn: async () => {
+      const caches = open!();
+      await using server = await startFakeServer();
+      // As VK has it by the documents, and counted the stricter way.
+      server.fake.switches.window = "sliding";
+      const limiters = caches.map((cache) => new CallLimiter(cache));
+      const clients = limiters.map((limiter) =>
+        new VkClient({ url: server.url, limiter, holderOf: (token) => token.reveal(), retry: { tries: 1 } })
+      );
+      const call = (i: number) =>
+        clients[i % 2]!.as(new VkToken("fake-user-101")).call("users.get", { user_ids: [101] });
+      const results = await Promise.all(Array.from({ length: 8 }, (_, i) => call(i)));
+      assert.equal(results.map(valueOf).length, 8);
+      assert.deepEqual(server.fake.log.map(({ code }) => code), Array(8).fill(0));
+      for (const disposable of [...clients, ...limiters, ...caches]) await disposable[Symbol.asyncDispose]();
+    },
+  });
+}
+
+Deno.test("Tokens do not wait for each other", async () => {
+  await using cache = new MemoryCache();
+  await using limiter = new CallLimiter(cache, { calls: 1, windowMs: 10_000 });
+  const start = Date.now();
+  await Promise.all(["a", "b", "c"].map((holder) => limiter.take(holder)));
+  assert.ok(Date.now() - start < 500);
+});
+
+Deno.test("Who came first goes first", async () => {
+  await using cache = new MemoryCache();
+  await using limiter = new CallLimiter(cache, { calls: 1, windowMs: 30 });
+  const order: number[] = [];
+  await Promise.all(Array.from({ length: 6 }, (_, i) => limiter.take("holder").then(() => order.push(i))));
+  assert.deepEqual(order, [0, 1, 2, 3, 4, 5]);
+});
+
+Deno.test("Of those who wait only the first asks the cache", async () => {
+  await using inner = new MemoryCache();
+  let asked = 0;
+  const counting = new Proxy(inner, {
+    get: (target, name) => (...args: [string, number, number]) => {
+      if (name === "increment") asked++;
+      return target.increment(...args);
+    },
+  });
+  await using limiter = new CallLimiter(counting, { calls: 3, windowMs: 100 });
+  await Promise.all(Array.from({ length: 12 }, () => limiter.take("holder")));
+  assert.ok(asked <= 12 + 4, `${asked} times`);
+});
+
+Deno.test("Nobody waits without end: who comes too late for the wait is told so", async () => {
+  await using cache = new MemoryCache();
+  await using limiter = new CallLimiter(cache, { calls: 1, windowMs: 200, waitMs: 500 });
+  const start = Date.now();
+  const ends = await Promise.allSettled(Array.from({ length: 20 }, () => limiter.take("holder")));
+  assert.ok(Date.now() - start < 1_500, `${Date.now() - start} ms`);
+  const passed = ends.filter(({ status }) => status === "fulfilled").length;
+  assert.ok(passed >= 2 && passed <= 4, `${passed} passed`);
+  for (const end of ends) if (end.status === "rejected") assert.ok(end.reason instanceof TooBusy);
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  await limiter.take("holder");
+});
+
+Deno.test("With the cache away a node counts alone, and goes on waiting", async () => {
+  let asked = 0;
+  const away = new Proxy({} as Cache, {
+    get: () => () => {
+      asked++;
+      return Promise.reject(new CacheUnavailable());
+    },
+  });
+  await using limiter = new CallLimiter(away, { calls: 3, windowMs: 300 });
+  const start = Date.now();
+  for (let i = 0; i < 4; i++) await limiter.take("holder");
+  assert.ok(Date.now() - start >= 280, "the fourth waits");
+  assert.equal(asked, 1, "a failing cache is not asked at every call");
+  await limiter.rest("holder", "wall.get", "quota", 1_000);
+  assert.equal(await limiter.rests("holder", "wall.get"), "quota");
+  assert.equal(await limiter.rests("holder", "users.get"), null);
+});

@@ -1,0 +1,40 @@
+/** A backup of the embedded default keeps nobody waiting. */
+import assert from "node:assert/strict";
+import { emptyFolder, NodeProcess } from "../../support/node_process.ts";
+import { makePeople, type Person } from "../../support/person.ts";
+import { TaskProcess } from "../../support/task_process.ts";
+
+const PAUSE_MS = 50;
+/** A machine of a test run may have other work; a request that waits for the whole backup takes longer. */
+const MAX_WAIT_MS = 2_000;
+
+/** Posts at a steady rate, whatever the answers take, until `done`; tells how long each took. */
+async function postsUntil(person: Person, done: Promise<unknown>): Promise<number[]> {
+  let isDone = false;
+  const watched = done.finally(() => isDone = true);
+  const waits: Promise<number>[] = [];
+  while (!isDone) {
+    const start = performance.now();
+    const posting = person.post(`at ${waits.length}`).then(() => performance.now() - start);
+    posting.catch(() => {});
+    waits.push(posting);
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+  await watched;
+  return await Promise.all(waits);
+}
+
+Deno.test("Posts are answered while a backup of the embedded default is written", async () => {
+  await using folder = await emptyFolder();
+  await using node = await NodeProcess.start({ full: false });
+  const [ann] = await makePeople(node, 1) as [Person];
+  await node.sql.query(
+    `insert into letters (id, message_id, sender, recipient, subject, text)
+    select gen_random_uuid(), i::text, 'a', 'b', 'c', repeat(md5(i::text), 30) from generate_series(1, 150000) i`,
+  );
+  const alone = await postsUntil(ann, new Promise((resolve) => setTimeout(resolve, 2_000)));
+  const beside = await postsUntil(ann, TaskProcess.done("backup", [`${folder.path}/backup`], node.settings));
+  assert.ok(beside.length >= 5, `the backup was over after ${beside.length} posts`);
+  const [longest, longestAlone] = [Math.max(...beside), Math.max(...alone)];
+  assert.ok(longest < MAX_WAIT_MS, `a post waited ${longest} ms beside a backup, ${longestAlone} ms without`);
+});

@@ -1,0 +1,62 @@
+/** A backup and what it brings back, on every way between the two kinds of databases. */
+import assert from "node:assert/strict";
+import { readManifest } from "../../../tasks/backup/manifest.ts";
+import { BackupWorld, DRIVERS, emptyPlace, nodeIn } from "../../support/backup_world.ts";
+import { LiveListener } from "../../support/live_listener.ts";
+import { emptyFolder, SECRET_KEY } from "../../support/node_process.ts";
+import { makePeople } from "../../support/person.ts";
+import { Seeded, until } from "../../support/seeded.ts";
+import { TaskProcess } from "../../support/task_process.ts";
+import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../../support/write_storm.ts";
+
+for (const from of DRIVERS) {
+  for (const to of DRIVERS) {
+    Deno.test(`A backup amid a storm of writes (${from}) comes back as it was (${to})`, async () => {
+      await using folder = await emptyFolder();
+      await using source = await emptyPlace(from);
+      await using target = await emptyPlace(to);
+      const backup = `${folder.path}/backup`;
+      let cursor: string;
+      let world: BackupWorld;
+      {
+        await using node = await nodeIn(source);
+        world = await BackupWorld.make(node);
+        const people = await makePeople(node, 4, "storm");
+        const storm = new WriteStorm(new Seeded(7), people, people.map(({ page }) => page), "s");
+        let stopped = false;
+        const storming = storm.run(6, () => stopped);
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        const said = await TaskProcess.done("backup", [backup], node.settings);
+        stopped = true;
+        await storming;
+        assert.match(said, /opens with this SECRET_KEY only/);
+        const { history } = await readManifest(backup);
+        const [now] = await node.sql.query<{ seq: number }>("select seq from sequencer");
+        assert.ok(now!.seq > history.seq && history.seq > 50, `the storm was over: ${history.seq} of ${now!.seq}`);
+        const listener = await LiveListener.open(world.people[0]);
+        cursor = listener.cursor!;
+        listener.cut();
+      }
+      await TaskProcess.done("restore", [backup], { ...target.env, DATA_DIR: target.path, SECRET_KEY });
+      await using node = await nodeIn(target);
+      const { tables, history } = await readManifest(backup);
+      const [kept] = await node.sql.query<{ posts: number; seq: number; sessions: number }>(
+        `select (select count(*) from posts) as posts, (select max(seq) from events where seq <= $1) as seq,
+          (select count(*) from sessions where ended_at is null) as sessions`,
+        [history.seq],
+      );
+      assert.deepEqual(kept, { posts: tables.posts!.rows, seq: history.seq, sessions: 0 });
+      await assertCountersTrue(node.sql);
+      await assertHistoryWhole(node.sql);
+      await world.holdsIn(node);
+      const [ann] = world.people;
+      const listener = new LiveListener(Object.assign(ann, { node }));
+      await ann.signIn();
+      await listener.connect(cursor);
+      await until("a cursor of the time after the backup is reset", () => listener.resets.length === 1);
+      assert.deepEqual(listener.resets, ["foreign"], "its number alone gave it away");
+      listener.cut();
+      await assertCountersTrue(node.sql);
+    });
+  }
+}

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import type { SequencedEvent } from "../../actors/runtime/protocol.ts";
+import type { Sql } from "../../db/sql.ts";
+import { EventStream } from "../../live/event_stream.ts";
+import { Log } from "../../lib/log.ts";
+
+/** A ledger whose answers to "what is after?" are held back; each has what was committed when it was asked. */
+class HeldLedger implements Sql {
+  readonly committed: SequencedEvent[] = [];
+  readonly held: (() => void)[] = [];
+
+  commit(): void {
+    const seq = this.committed.length + 1;
+    this.committed.push({ seq, kind: "page.updated", page_id: null, post_id: null, user_id: null, data: null, at: "" });
+  }
+
+  async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
+    if (text.includes("from sequencer")) return [{ epoch: "one", seq: 0, floor: 0 }] as Row[];
+    const read = this.committed.filter(({ seq }) => seq > Number(params[0]));
+    await new Promise<void>((resolve) => this.held.push(resolve));
+    return read as Row[];
+  }
+
+  script(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+Deno.test("EventStream catches up with what was committed before it was asked to, though it was reading already", async () => {
+  const ledger = new HeldLedger();
+  const stream = await EventStream.open(ledger, new Log("error"));
+  const first = stream.catchUp();
+  ledger.commit();
+  const asked = stream.catchUp();
+  ledger.held.shift()!();
+  await first;
+  assert.equal(stream.position, 0, "the first look was older than the commit");
+  const releasing = setInterval(() => ledger.held.shift()?.(), 1);
+  await asked;
+  assert.equal(stream.position, 1);
+  await stream[Symbol.asyncDispose]();
+  clearInterval(releasing);
+});

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { AppError } from "../../lib/errors.ts";
+import { patient } from "../../contract/body.ts";
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+const isTimeout = (error: unknown) => error instanceof AppError && error.code === "request-timeout";
+
+/** So many bytes, each after a pause; then an end, or silence. */
+function body(
+  bytes: number,
+  everyMs: number,
+  ends: boolean,
+): { stream: ReadableStream<Uint8Array>; cancelled: () => boolean } {
+  let cancelled = false;
+  let left = bytes;
+  const stream = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      await pause(everyMs);
+      if (cancelled) return;
+      if (left-- > 0) controller.enqueue(new Uint8Array(1));
+      else if (ends) controller.close();
+      else await new Promise(() => {});
+    },
+    cancel: () => void (cancelled = true),
+  }, { highWaterMark: 0 });
+  return { stream, cancelled: () => cancelled };
+}
+
+async function read(
+  stream: ReadableStream<Uint8Array>,
+  options: { silenceMs?: number; longestMs?: number },
+  workMs = 0,
+) {
+  let bytes = 0;
+  for await (const chunk of patient(stream, options)) {
+    bytes += chunk.byteLength;
+    await pause(workMs);
+  }
+  return bytes;
+}
+
+Deno.test("A body that comes steadily is read to its end", async () => {
+  assert.equal(await read(body(5, 10, true).stream, { silenceMs: 1_000 }), 5);
+});
+
+Deno.test("A body that falls silent is given up, and so is one that never comes to an end", async () => {
+  const silent = body(2, 1, false);
+  await assert.rejects(read(silent.stream, { silenceMs: 80 }), isTimeout);
+  assert.ok(silent.cancelled());
+  const endless = body(1_000, 10, true);
+  await assert.rejects(read(endless.stream, { silenceMs: 80, longestMs: 200 }), isTimeout);
+  assert.ok(endless.cancelled());
+});
+
+Deno.test("A body that drips is given up, though it never falls silent", async () => {
+  const dripping = body(1_000, 20, true);
+  await assert.rejects(read(dripping.stream, { silenceMs: 200 }), isTimeout);
+  assert.ok(dripping.cancelled());
+});
+
+Deno.test("Whoever takes a body in slowly is not taken for a silent caller", async () => {
+  assert.equal(await read(body(3, 1, true).stream, { silenceMs: 400 }, 600), 3);
+});

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { Wakeful } from "../../lib/poller.ts";
+
+const options = { everyMs: 60_000, onFailure: (error: unknown) => assert.fail(String(error)) };
+
+Deno.test("Wakeful goes on at once where a step left something, however long its pace", async () => {
+  let left = 5;
+  const done = Promise.withResolvers<void>();
+  await using _ = new Wakeful({
+    ...options,
+    paceMs: 60_000,
+    step: () => {
+      if (--left === 0) done.resolve();
+      return Promise.resolve(left > 0);
+    },
+  });
+  await done.promise;
+});
+
+Deno.test("Wakeful keeps its pace after a step that did all there was: what comes meanwhile shares the next", async () => {
+  const steps: number[] = [];
+  const twice = Promise.withResolvers<void>();
+  const wakeful = new Wakeful({
+    ...options,
+    paceMs: 50,
+    step: async () => {
+      // The first one begins before there is a `wakeful`.
+      await Promise.resolve();
+      steps.push(performance.now());
+      // Something comes while it works, and again before the next.
+      if (steps.length === 1) { for (let i = 0; i < 3; i++) wakeful.wake(); }
+      else twice.resolve();
+      return false;
+    },
+  });
+  await twice.promise;
+  await wakeful[Symbol.asyncDispose]();
+  assert.equal(steps.length, 2);
+  // Timers may be a little early by this clock.
+  assert.ok(steps[1]! - steps[0]! > 45, `${steps[1]! - steps[0]!} ms`);
+});
+
+Deno.test("Wakeful tells what failed, and works again when woken; closed, it does not", async () => {
+  const failures: unknown[] = [];
+  let steps = 0;
+  const again = Promise.withResolvers<void>();
+  const failed = Promise.withResolvers<void>();
+  const wakeful = new Wakeful({
+    everyMs: 60_000,
+    onFailure: (error) => {
+      failures.push(error);
+      failed.resolve();
+    },
+    step: () => {
+      if (++steps === 1) throw new Error("away");
+      again.resolve();
+      return Promise.resolve(false);
+    },
+  });
+  await failed.promise;
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  wakeful.wake();
+  await again.promise;
+  await wakeful[Symbol.asyncDispose]();
+  wakeful.wake();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual([steps, failures.map(String)], [2, ["Error: away"]]);
+});

@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { CLOSE, Connection } from "../../live/connection.ts";
+import { Lease, LEASE_MS, MARGIN_MS, RENEW_MS } from "../../live/send_lease.ts";
+import { PaperSocket } from "../support/paper_socket.ts";
+
+/** What happened by a node's own clock, and whether its lease holds then. */
+const TABLE: [what: string, asked: number[], now: number, holds: boolean][] = [
+  ["nothing was granted", [], 0, false],
+  ["just granted", [1_000], 1_000, true],
+  ["a moment before its end", [1_000], 1_000 + LEASE_MS - MARGIN_MS - 1, true],
+  ["at its end, a margin before the database's", [1_000], 1_000 + LEASE_MS - MARGIN_MS, false],
+  ["renewed", [1_000, 2_000], 2_000 + LEASE_MS - MARGIN_MS - 1, true],
+  ["granted so late that it was over already", [1_000], 60_000, false],
+  ["an older answer after a newer one", [2_000, 1_000], 2_000 + LEASE_MS - MARGIN_MS - 1, true],
+];
+
+for (const [what, asked, now, holds] of TABLE) {
+  Deno.test(`A lease ${holds ? "holds" : "does not hold"}: ${what}`, () => {
+    const lease = new Lease(() => now);
+    for (const at of asked) lease.granted(at);
+    assert.equal(lease.holds, holds);
+    assert.equal(lease.leftMs > 0, holds);
+    assert.ok(lease.leftMs <= LEASE_MS - MARGIN_MS);
+  });
+}
+
+Deno.test("A lease outlasts several renewals that fail", () => {
+  assert.ok(LEASE_MS - MARGIN_MS > 3 * RENEW_MS);
+});
+
+Deno.test("Once the lease is over no frame leaves, and the listener is told to come back", () => {
+  const [socket, lease] = [new PaperSocket(), { holds: true }];
+  const connection = new Connection(socket, "user", "session", false, lease);
+  connection.send("one");
+  lease.holds = false;
+  connection.send("two");
+  lease.holds = true;
+  connection.send("three");
+  assert.deepEqual([socket.sent, socket.closedWith], [["one"], CLOSE.restarting]);
+});
+
+Deno.test("A frame that was held by the pace of likes does not leave after the lease either", () => {
+  const [socket, lease] = [new PaperSocket(), { holds: true }];
+  let now = 0;
+  let wake = () => {};
+  const clock = {
+    now: () => now,
+    after: (_: number, run: () => void) => {
+      wake = run;
+      return () => {};
+    },
+  };
+  const connection = new Connection(socket, "user", "session", false, lease, clock);
+  connection.send("likes", "a");
+  connection.send("more likes", "a");
+  connection.send("a post behind them");
+  lease.holds = false;
+  now = 1_000;
+  wake();
+  assert.deepEqual([socket.sent, socket.closedWith], [["likes"], CLOSE.restarting]);
+});

@@ -1,0 +1,390 @@
+import assert from "node:assert/strict";
+import { facet, userActor, type UserCommand, type UserState } from "../../actors/user.ts";
+import type { Actor } from "../../actors/moderator.ts";
+import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES, MOST_GUESSES } from "../../actors/user_codes.ts";
+import { MAX_EMAIL_CHANGES } from "../../actors/user_profile.ts";
+import { REFRESH_GRACE_MS } from "../../actors/user_sessions.ts";
+import { codeFor, type CodePurpose } from "../../security/codes.ts";
+import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisions.ts";
+
+const KEY = new Uint8Array(32).fill(7);
+const NOW = Date.parse("2026-01-31T12:00:00.000Z");
+const at = (ms: number) => new Date(NOW + ms).toISOString();
+const ID = "018f0000-0000-7000-8000-000000000001";
+const SESSION = { id: "018f0000-0000-7000-8000-000000000002", generation: 3, issued_at: at(-60_000), kid: "k1" };
+const CODE = { nonce: "nonce", expires_at: at(60_000), attempts: 0 };
+const codeOf = (purpose: CodePurpose, address = "ada@example.org", nonce = "nonce") =>
+  codeFor(KEY, { purpose, user: ID, address }, nonce);
+const RIGHT = { verify: codeOf("verify"), recover: codeOf("recover") };
+const actor = userActor(KEY);
+const decide = (state: UserState | null, command: UserCommand, now = NOW) => actor.decide(state, command, now);
+
+const ACTIVE: UserState = {
+  id: ID,
+  login: "ada",
+  first_name: "Ada",
+  last_name: "Lovelace",
+  email: "ada@example.org",
+  email_verified_at: at(-1_000_000),
+  pending_email: null,
+  role: "user",
+  page_id: "018f0000-0000-7000-8000-000000000003",
+  avatar_key: null,
+  password_version: 2,
+  blocked_until: null,
+  blocked_reason: null,
+  created_at: at(-2_000_000),
+  mailbox_mark: null,
+  verify: null,
+  recover: null,
+  asked: { verify: [], recover: [], change: [] },
+  session: SESSION,
+};
+
+const STATES = {
+  nobody: null,
+  active: ACTIVE,
+  "signed out": { ...ACTIVE, session: null },
+  unverified: { ...ACTIVE, email_verified_at: null, verify: CODE },
+  "unverified admin": { ...ACTIVE, email_verified_at: null, role: "admin" },
+  blocked: { ...ACTIVE, blocked_until: "infinity", blocked_reason: "spam", session: null },
+  "blocked until now": { ...ACTIVE, blocked_until: at(0) },
+  "blocked a while": { ...ACTIVE, blocked_until: at(1) },
+  "waiting for an e-mail": { ...ACTIVE, pending_email: "new@example.org", verify: CODE },
+  "code expired": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, expires_at: at(0) } },
+  "code guessed at": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MOST_GUESSES - 1 } },
+  "code exhausted": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MOST_GUESSES } },
+  recovering: { ...ACTIVE, recover: CODE },
+  "recovery expired": { ...ACTIVE, recover: { ...CODE, expires_at: at(0) } },
+  "recovering another address": { ...ACTIVE, email: "new@example.org", recover: CODE },
+} satisfies Record<string, UserState | null>;
+
+const letter = { nonce: "n2", expires_at: at(1_800_000), job: "j" };
+const signIn = {
+  type: "sign_in",
+  sid: "s2",
+  kid: "k2",
+  password_version: 2,
+  expires_at: at(1),
+  device: { mark: "m", name: "Firefox" },
+  job: "j",
+} as const;
+const refresh = { type: "refresh", sid: SESSION.id, generation: 3, kid: "k2", expires_at: at(1) } as const;
+const by = { id: "018f0000-0000-7000-8000-00000000000a", role: "admin" } as const;
+const block = { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: false } as const;
+const own = { id: ID, role: "user" } as const;
+const profile = { type: "update_profile", by: own, password_version: 2, notice_job: "j2", ...letter } as const;
+const fresh = { password_hash: "h", pending_email: null, mailbox_mark: null, job: "j" } as const;
+const reset = { type: "reset_password", email: "Ada@Example.org", ...fresh } as const;
+const check = { type: "check_recovery", email: "ada@example.org" } as const;
+const verify = { type: "verify", code: RIGHT.verify, job: "j" } as const;
+const change = { type: "change_password", password_version: 2, ...fresh } as const;
+
+const TABLE: [keyof typeof STATES, UserCommand, string][] = [
+  ["nobody", { type: "facet" }, "reply"],
+  ["nobody", { type: "account" }, "refuse not-found"],
+  ["nobody", signIn, "refuse not-found"],
+  ["nobody", { type: "delete", by }, "refuse not-found"],
+  ["nobody", { type: "expire" }, "refuse not-found"],
+  ["active", { type: "facet" }, "reply"],
+  ["active", { type: "account" }, "reply"],
+
+  ["active", signIn, "commit session.open"],
+  ["signed out", signIn, "commit session.open"],
+  ["unverified", signIn, "commit session.open"],
+  ["blocked until now", signIn, "commit session.open"],
+  ["blocked", signIn, "refuse account-blocked"],
+  ["blocked a while", signIn, "refuse account-blocked"],
+  // The password was checked against the one before.
+  ["active", { ...signIn, password_version: 1 }, "refuse credentials-invalid"],
+
+  ["active", refresh, "commit session.refresh"],
+  ["active", { ...refresh, generation: 4 }, "refuse token-invalid"],
+  ["active", { ...refresh, generation: 2 }, "commit session.end"],
+  ["active", { ...refresh, sid: "other" }, "reply"],
+  ["signed out", refresh, "reply"],
+  ["blocked", refresh, "refuse account-blocked"],
+  ["active", { type: "sign_out", sid: SESSION.id }, "commit session.end"],
+  ["active", { type: "sign_out", sid: "other" }, "refuse session-ended"],
+  ["signed out", { type: "sign_out", sid: SESSION.id }, "refuse session-ended"],
+
+  ["unverified", { type: "send_code", ...letter }, "commit user.send_code"],
+  ["waiting for an e-mail", { type: "send_code", ...letter }, "commit user.send_code"],
+  ["active", { type: "send_code", ...letter }, "refuse already-verified"],
+  ["unverified", verify, "commit user.verify"],
+  ["unverified", { ...verify, code: ` ${RIGHT.verify.toLowerCase()} ` }, "commit user.verify"],
+  ["unverified", { ...verify, code: "WRONG000" }, "commit user.count_guess"],
+  ["unverified", { ...verify, code: RIGHT.recover }, "commit user.count_guess"],
+  ["active", verify, "refuse already-verified"],
+  ["waiting for an e-mail", { ...verify, code: codeOf("verify", "new@example.org") }, "commit user.verify"],
+  // It was sent to the address in force, under the same nonce.
+  ["waiting for an e-mail", verify, "commit user.count_guess"],
+  ["code expired", verify, "refuse code-invalid"],
+  ["code guessed at", verify, "commit user.verify"],
+  ["code exhausted", verify, "refuse code-exhausted"],
+
+  ["active", { type: "recover", ...letter }, "commit user.send_code"],
+  ["blocked", { type: "recover", ...letter }, "commit user.send_code"],
+  ["recovering", { ...check, code: RIGHT.recover }, "reply"],
+  ["nobody", { ...check, code: RIGHT.recover }, "refuse code-invalid"],
+  ["nobody", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
+  ["recovering", { ...check, code: RIGHT.verify }, "refuse code-invalid"],
+  ["recovering", { ...check, email: "other@example.org", code: RIGHT.recover }, "refuse code-invalid"],
+  ["recovery expired", { ...check, code: RIGHT.recover }, "refuse code-invalid"],
+  ["active", { ...check, code: RIGHT.recover }, "refuse code-invalid"],
+  ["recovering", { ...reset, code: RIGHT.recover }, "commit user.change_password"],
+  ["recovering", { ...reset, code: "WRONG000" }, "refuse code-invalid"],
+  ["recovering another address", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
+  ["recovering another address", { ...reset, email: "new@example.org", code: RIGHT.recover }, "refuse code-invalid"],
+  ["recovery expired", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
+  ["active", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
+  ["active", change, "commit user.change_password"],
+  ["active", { ...change, password_version: 1 }, "refuse validation"],
+  // The mark of its mailbox was made for another address.
+  ["waiting for an e-mail", change, "refuse overloaded"],
+
+  ["active", { ...profile, first_name: "Grace" }, "commit user.update_profile"],
+  ["active", { ...profile, password_version: undefined, first_name: "Grace" } as never, "commit user.update_profile"],
+  ["active", { ...profile, password_version: 1, email: "new@example.org" }, "refuse validation"],
+  ["active", { ...profile, password_version: undefined, email: "new@example.org" } as never, "refuse validation"],
+  [
+    "active",
+    { ...profile, password_version: undefined, email: "ADA@example.org" } as never,
+    "commit user.update_profile",
+  ],
+  [
+    "active",
+    { ...profile, by, password_version: undefined, email: "new@example.org" } as never,
+    "commit user.update_profile",
+  ],
+  ["active", { type: "set_role", by, role: "moderator" }, "commit user.set_role"],
+  ["active", block, "commit user.block"],
+  ["blocked", block, "commit user.block"],
+  ["active", { ...block, dry_run: true }, "read"],
+  ["nobody", { ...block, dry_run: true }, "refuse not-found"],
+  ["blocked", { type: "unblock", by }, "commit user.unblock"],
+  ["active", { type: "lapse_block" }, "reply"],
+  ["blocked", { type: "lapse_block" }, "reply"],
+  ["blocked a while", { type: "lapse_block" }, "reply"],
+  ["blocked until now", { type: "lapse_block" }, "commit user.lapse_block"],
+  ["active", { type: "delete", by }, "commit user.delete"],
+  ["unverified", { type: "expire" }, "commit user.delete"],
+  ["active", { type: "expire" }, "reply"],
+  ["waiting for an e-mail", { type: "expire" }, "reply"],
+  ["unverified admin", { type: "expire" }, "reply"],
+];
+
+for (const [state, command, expected] of TABLE) {
+  Deno.test(`UserActor, ${state}, asked to ${JSON.stringify(command).slice(8, 90)}: ${expected}`, () => {
+    const before = structuredClone(STATES[state]);
+    assert.equal(word(decide(STATES[state], command)), expected);
+    assert.deepEqual(STATES[state], before, "deciding changes nothing");
+  });
+}
+
+Deno.test("UserActor gives a used refresh token its pair again for 10 seconds, and ends the session after", () => {
+  const refreshed = stateAfter(decide(ACTIVE, refresh))!;
+  assert.deepEqual(refreshed.session, { id: SESSION.id, generation: 4, issued_at: at(0), kid: "k2" });
+  assert.deepEqual(decide(refreshed, refresh, NOW + REFRESH_GRACE_MS), {
+    type: "reply",
+    value: { session: refreshed.session },
+  });
+  const late = decide(refreshed, refresh, NOW + REFRESH_GRACE_MS + 1);
+  assert.deepEqual([rowOf(late).reason, refusalOf(late, {})], ["token-reused", "token-reused"]);
+  assert.equal(stateAfter(late)!.session, null);
+  // Its pair was refreshed itself: at once.
+  const twice = stateAfter(decide(refreshed, { ...refresh, generation: 4 }))!;
+  assert.equal(rowOf(decide(twice, refresh)).reason, "token-reused");
+});
+
+Deno.test("UserActor keeps the clock of the first exchange, however often the token comes again", () => {
+  const refreshed = stateAfter(decide(ACTIVE, refresh))!;
+  decide(refreshed, refresh, NOW + 9_000);
+  assert.equal(word(decide(refreshed, refresh, NOW + 18_000)), "commit session.end");
+});
+
+Deno.test("UserActor counts wrong guesses until none is left, and a new code begins anew", () => {
+  let state = STATES.unverified as UserState;
+  for (let i = 0; i < MOST_GUESSES; i++) {
+    const guess = decide(state, { ...verify, code: "WRONG000" });
+    assert.equal(refusalOf(guess, {}), "code-invalid");
+    state = stateAfter(guess)!;
+  }
+  assert.equal(word(decide(state, verify)), "refuse code-exhausted");
+  const sent = decide(state, { type: "send_code", ...letter });
+  assert.equal(rowOf(sent).to, "ada@example.org");
+  state = stateAfter(sent)!;
+  assert.deepEqual(state.verify, { nonce: "n2", expires_at: letter.expires_at, attempts: 0 });
+  assert.equal(word(decide(state, verify)), "commit user.count_guess");
+});
+
+Deno.test("UserActor keeps a changed e-mail pending until its own code, and forgets it when the old one is given again", () => {
+  const changed = decide(ACTIVE, { ...profile, email: "new@example.org" });
+  assert.deepEqual([rowOf(changed).pending_email, rowOf(changed).to], ["new@example.org", "new@example.org"]);
+  const pending = stateAfter(changed, {})!;
+  assert.deepEqual([pending.email, pending.pending_email], ["ada@example.org", "new@example.org"]);
+  const verified = decide(pending, { ...verify, code: codeOf("verify", "new@example.org", "n2") });
+  const done = stateAfter(verified)!;
+  assert.deepEqual([done.email, done.pending_email, done.verify], ["new@example.org", null, null]);
+  assert.equal(done.email_verified_at, ACTIVE.email_verified_at);
+  const withdrawn = stateAfter(decide(pending, { ...profile, email: "ADA@example.org" }), {})!;
+  assert.deepEqual([withdrawn.pending_email, withdrawn.verify], [null, null]);
+});
+
+Deno.test("UserActor has the proven address noticed when another one is asked for, and not when that is withdrawn", () => {
+  const asked = decide(ACTIVE, { ...profile, email: "new@example.org" });
+  assert.deepEqual([rowOf(asked).notice_to, rowOf(asked).notice_job], [ACTIVE.email, "j2"]);
+  assert.deepEqual((outcomeOf(asked, {}) as { jobs: readonly { id: string }[] }).jobs.map(({ id }) => id), ["j", "j2"]);
+  assert.equal(rowOf(decide(stateAfter(asked, {})!, { ...profile, email: ACTIVE.email })).notice_to, null);
+  assert.equal(rowOf(decide(ACTIVE, { ...profile, first_name: "Grace" })).notice_to, null);
+  const unproven = { ...ACTIVE, email_verified_at: null };
+  assert.equal(rowOf(decide(unproven, { ...profile, email: "new@example.org" })).notice_to, null);
+});
+
+Deno.test("UserActor voids every code with the password, and those to a former address with that", () => {
+  const both = { ...STATES["waiting for an e-mail"], recover: CODE };
+  const changed = stateAfter(decide(both, { ...change, pending_email: "new@example.org" }))!;
+  assert.deepEqual([changed.verify, changed.recover], [null, null]);
+  const proven = stateAfter(decide(both, { ...verify, code: codeOf("verify", "new@example.org") }))!;
+  assert.deepEqual([proven.email, proven.verify, proven.recover], ["new@example.org", null, null]);
+});
+
+for (const type of ["send_code", "recover"] as const) {
+  const purpose = type === "recover" ? "recover" : "verify";
+  Deno.test(`UserActor sends one code a minute and five an hour on ${type}, and starts again when the hour is over`, () => {
+    let state = STATES.unverified as UserState;
+    const ask = (ms: number) => {
+      const decision = decide(state, { type, ...letter }, NOW + ms);
+      if (word(decision) !== "commit user.send_code") return word(decision);
+      state = stateAfter(decision)!;
+      return "sent";
+    };
+    const no = type === "recover" ? "reply" : "refuse rate-limited";
+    const before = () => state[purpose];
+    assert.equal(ask(0), "sent");
+    const sent = before();
+    assert.equal(ask(CODE_PAUSE_MS - 1), no);
+    assert.equal(before(), sent, "the one that was sent stays in force");
+    for (let i = 1; i < MAX_CODES; i++) assert.equal(ask(i * CODE_PAUSE_MS), "sent");
+    assert.equal(ask(MAX_CODES * CODE_PAUSE_MS), no);
+    assert.equal(ask(CODE_WINDOW_MS - 1), no);
+    assert.equal(ask(CODE_WINDOW_MS), "sent");
+    assert.equal(ask(CODE_WINDOW_MS + CODE_PAUSE_MS - 1), no);
+    assert.equal(ask(CODE_WINDOW_MS + CODE_PAUSE_MS), "sent");
+    assert.equal(state.asked[purpose].length, MAX_CODES);
+  });
+}
+
+Deno.test("UserActor lets an owner change the e-mail ten times an hour, and an administrator without end", () => {
+  let state = ACTIVE;
+  const ask = (i: number, who: Actor = own) =>
+    decide(state, { ...profile, by: who, email: `new${i}@example.org` }, NOW + i);
+  for (let i = 0; i < MAX_EMAIL_CHANGES; i++) state = stateAfter(ask(i), {})!;
+  assert.equal(word(ask(11)), "refuse rate-limited");
+  assert.equal(word(ask(11, by)), "commit user.update_profile");
+  assert.equal(word(ask(CODE_WINDOW_MS)), "commit user.update_profile");
+});
+
+Deno.test("UserActor records an administrator's change of somebody else's profile, with before and after, and no own change", () => {
+  const named = rowOf(decide(ACTIVE, { ...profile, by, first_name: "Grace" }));
+  assert.deepEqual([named.before, named.after, named.by_id, named.login], [
+    { first_name: "Ada", last_name: "Lovelace" },
+    { first_name: "Grace", last_name: "Lovelace" },
+    by.id,
+    "ada",
+  ]);
+  const moved = rowOf(decide(ACTIVE, { ...profile, by, email: "new@example.org" }));
+  assert.deepEqual([(moved.before as UserState).pending_email, (moved.after as UserState).pending_email], [
+    null,
+    "new@example.org",
+  ]);
+  assert.equal(rowOf(decide(ACTIVE, { ...profile, by, first_name: "Ada" })).after, null, "nothing changes");
+  assert.equal(rowOf(decide(ACTIVE, { ...profile, first_name: "Grace" })).after, null);
+  const photo = { id: "p", key: "k2", staged_key: "s", name: "a.png", alt: null };
+  const pictured = rowOf(decide(ACTIVE, { type: "stage_avatar", by, photo }));
+  assert.deepEqual([pictured.before, pictured.after], [{ avatar_url: null }, { avatar_url: "/api/v1/photos/k2" }]);
+  assert.equal(rowOf(decide(ACTIVE, { type: "stage_avatar", by: own, photo })).after, null);
+  assert.equal(rowOf(decide({ ...ACTIVE, avatar_key: "k" }, { type: "remove_avatar", by: own })).after, null);
+  assert.ok(rowOf(decide({ ...ACTIVE, avatar_key: "k" }, { type: "remove_avatar", by })).after);
+});
+
+Deno.test("UserActor sends no code where a profile changes without its e-mail", () => {
+  const renamed = decide(STATES.unverified, { ...profile, first_name: "Grace" });
+  assert.deepEqual([rowOf(renamed).to, rowOf(renamed).renamed, rowOf(renamed).nonce], [null, true, CODE.nonce]);
+  assert.deepEqual(stateAfter(renamed, {})!.verify, CODE);
+  assert.equal(rowOf(decide(ACTIVE, { ...profile, first_name: "Ada" })).renamed, false);
+});
+
+for (
+  const command of [
+    signIn,
+    change,
+    block,
+    { type: "sign_out", sid: SESSION.id },
+  ] as UserCommand[]
+) {
+  Deno.test(`UserActor ends the session that was, on ${command.type}`, () => {
+    const after = stateAfter(decide(ACTIVE, command), { last_admin: false })!;
+    assert.notEqual(after.session?.id, SESSION.id);
+    assert.notDeepEqual(facet(after)?.session, facet(ACTIVE)?.session);
+  });
+}
+
+for (const command of [{ type: "set_role", by, role: "user" }, block, { type: "delete", by }] as UserCommand[]) {
+  Deno.test(`UserActor spares the last administrator from ${command.type}, and stays as it was`, () => {
+    const decision = decide({ ...ACTIVE, role: "admin" }, command);
+    assert.equal(refusalOf(decision, { last_admin: true }), "last-admin");
+    assert.equal(outcomeOf(decision, { last_admin: true }).state, undefined);
+  });
+}
+
+Deno.test("UserActor has it recorded who acts and why, and nobody where the system acts by itself", () => {
+  for (const command of [{ type: "set_role", role: "user" }, block, { type: "unblock" }, { type: "delete" }]) {
+    const { by_id, by_role, reason } = rowOf(decide(ACTIVE, { ...command, by, reason: "spam" } as UserCommand));
+    assert.deepEqual([by_id, by_role, reason], [by.id, "admin", "spam"], command.type);
+  }
+  assert.equal(rowOf(decide(ACTIVE, { type: "delete", by })).reason, null);
+  assert.equal(rowOf(decide(STATES.unverified, { type: "expire" })).by_id, null);
+});
+
+Deno.test("UserActor has security letters brought to the address that was in force, if anybody has proven it", () => {
+  for (const command of [signIn, change] as UserCommand[]) {
+    assert.equal(rowOf(decide(ACTIVE, command)).to, ACTIVE.email);
+    assert.equal(
+      rowOf(decide({ ...ACTIVE, email_verified_at: null }, command)).to,
+      null,
+      "to whom it may be is unknown",
+    );
+  }
+  const proven = decide(STATES["waiting for an e-mail"], { ...verify, code: codeOf("verify", "new@example.org") });
+  assert.equal(rowOf(proven).to, STATES["waiting for an e-mail"].email);
+  assert.equal(rowOf(decide(STATES.unverified, verify)).to, null, "a first address replaces none");
+  assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { told: true }) as { jobs: unknown }).jobs, [{
+    kind: "letter",
+    id: "j",
+  }]);
+  assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { told: false }) as { jobs: unknown }).jobs, []);
+});
+
+Deno.test("UserActor registers once: what is taken is refused, a repeated message finds the account", () => {
+  const row = { id: ID, login: "ada", email: "ada@example.org", verify_nonce: "n", verify_expires_at: at(1) };
+  const command = { type: "register", row } as unknown as UserCommand;
+  const decision = decide(null, command);
+  assert.equal(word(decision), "commit user.register");
+  assert.equal(refusalOf(decision, { login_taken: true, email_taken: true }), "login-taken");
+  assert.equal(refusalOf(decision, { login_taken: false, email_taken: true }), "email-taken");
+  const created = stateAfter(decision, { login_taken: false, email_taken: false });
+  assert.deepEqual([created!.password_version, created!.session, created!.verify?.attempts], [1, null, 0]);
+  assert.equal(word(decide(created, command)), "reply");
+});
+
+Deno.test("UserActor tells other parts of an account only what judges requests", () => {
+  assert.deepEqual(facet(ACTIVE), {
+    role: "user",
+    verified: true,
+    blocked_until: null,
+    blocked_reason: null,
+    session: { id: SESSION.id, generation: 3 },
+  });
+  assert.equal(facet(null), null);
+});

@@ -1,0 +1,33 @@
+import type { SequencedEvent } from "../../actors/runtime/protocol.ts";
+import { Notification } from "../../actors/notification.ts";
+import { CROP_JOB } from "../../db/photos.ts";
+import type { Storage } from "../../services/storage/storage.ts";
+import { FileSweeper } from "../../jobs/file_sweeper.ts";
+import { JobRunner } from "../../jobs/runner.ts";
+import { recountJobs } from "../../jobs/recounts.ts";
+import { cropping, type JobParts, letters } from "./services.ts";
+
+/** The role `jobs`, in a node or apart: notifications, letters, crops and the sweeping of files, until the parts' stack ends. */
+export async function startJobs(
+  parts: JobParts & {
+    storage: Storage;
+    /** Events were committed here. */
+    onTold: (events: SequencedEvent[]) => void;
+  },
+): Promise<{
+  /** To be told of committed events, in any order. */
+  heard: (events: readonly SequencedEvent[]) => void;
+}> {
+  const { config, log, sql, stack, bell, storage, onTold } = parts;
+  const runner = stack.use(new JobRunner(sql, { ...await letters(parts), ...recountJobs(sql, onTold) }, log));
+  const crop = await cropping(parts);
+  await bell.onRing("jobs", (jobs) => {
+    runner.offer(jobs);
+    if (jobs.some(({ kind }) => kind === CROP_JOB)) crop.wake();
+  });
+  stack.use(new FileSweeper(sql, storage, log));
+  const notification = stack.use(
+    new Notification({ sql, log, digestEveryMs: config.DIGEST_EVERY, onTold, onJobs: (jobs) => bell.ring(jobs) }),
+  );
+  return { heard: (events) => notification.heard(events) };
+}

@@ -1,0 +1,51 @@
+import { resolve } from "node:path";
+import { LocalBus } from "../../lib/bus/local.ts";
+import type { SequencedEvent } from "../../actors/runtime/protocol.ts";
+import { NatsBus } from "../../lib/bus/nats.ts";
+import type { Config } from "../../config.ts";
+import { sequencerState } from "../../db/events.ts";
+import { migrate } from "../../db/migrate.ts";
+import { connectPostgres } from "../../db/postgres.ts";
+import { publish, subjectOf } from "../../live/publisher.ts";
+import type { Log } from "../../lib/log.ts";
+import { Secret } from "../../security/secret.ts";
+import { LoggedStorage } from "../../services/storage/logged_storage.ts";
+import { openStorage } from "../../services/storage/open.ts";
+import { JobBell } from "../../jobs/notifier.ts";
+import { startJobs } from "./jobs.ts";
+import { photoStorage } from "./services.ts";
+
+const CONNECTIONS = 6;
+
+/** `ROLES=jobs`: that role alone, without any actor of a person or a page; until told to stop. */
+export async function runJobs(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const databaseUrl = config.DATABASE_URL!;
+  const sql = stack.use(connectPostgres(databaseUrl, { max: CONNECTIONS, applicationName: "rookery-jobs" }));
+  await migrate(sql);
+  const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR));
+  const bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
+  const { epoch } = await sequencerState(sql);
+  const bell = stack.use(new JobBell(bus, epoch, log));
+  const parts = {
+    config,
+    log,
+    secret,
+    sql,
+    databaseUrl,
+    stack,
+    bell,
+    publicUrl: () => Promise.resolve(config.PUBLIC_URL!),
+  };
+  const storageSpec = await photoStorage(parts);
+  const storage = stack.use(new LoggedStorage(openStorage(storageSpec), log));
+  const { heard } = await startJobs({
+    ...parts,
+    storageSpec,
+    storage,
+    onTold: (events) => publish(bus, epoch, events),
+  });
+  await bus.subscribe(subjectOf(epoch), (message) => heard(JSON.parse(message) as SequencedEvent[]));
+  Deno.stdout.writeSync(new TextEncoder().encode("Rookery's jobs are ready\n"));
+  await stopped;
+}

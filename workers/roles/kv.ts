@@ -1,0 +1,55 @@
+import { resolve } from "node:path";
+import type { Config } from "../../config.ts";
+import type { ServiceContext } from "../../context.ts";
+import { MemoryCache } from "../../lib/cache/memory.ts";
+import { migrate } from "../../db/migrate.ts";
+import { connectPostgres } from "../../db/postgres.ts";
+import { RedisCache } from "../../lib/cache/redis.ts";
+import { Hop } from "../../services/kv/forwarded_address.ts";
+import type { Log } from "../../lib/log.ts";
+import { buildKvApi } from "../../routes/app.ts";
+import { TrustedProxies } from "../../security/addresses.ts";
+import { serveHttp } from "../../lib/http/server.ts";
+import { Keys } from "../../security/keys.ts";
+import { StoredPrincipals } from "../../actors/account_cache.ts";
+import { Secret } from "../../security/secret.ts";
+import { Tokens } from "../../security/tokens.ts";
+
+const CONNECTIONS = 12;
+/** Milliseconds that requests under way get at a stop. */
+const DRAIN_MS = 5_000;
+
+/**
+ * `ROLES=kv`: the key–value store alone, at `HOST` and `PORT`, until told to stop. It checks tokens by their signature, and at each
+ * request asks Postgres whether session and account still hold.
+ */
+export async function runKv(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const sql = stack.use(connectPostgres(config.DATABASE_URL!, { max: CONNECTIONS, applicationName: "rookery-kv" }));
+  await migrate(sql);
+  const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR), config.SECRET_KEY_PREVIOUS);
+  const keys = stack.use(await Keys.load(sql, secret, log));
+  const ctx: ServiceContext = {
+    config,
+    log,
+    sql,
+    cache: stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache()),
+    secret,
+    tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
+    principals: new StoredPrincipals(sql),
+    draining: false,
+  };
+  const { app } = buildKvApi(ctx);
+  const hop = new Hop(secret);
+  const proxies = new TrustedProxies(config.TRUSTED_PROXIES, config.PUBLIC_URL);
+  const server = stack.use(serveHttp({ hostname: config.HOST, port: config.PORT, log }, (request, peer) => {
+    const origin = proxies.origin(request.headers, peer);
+    return app.fetch(request, { ...origin, address: hop.addressOf(request, origin.address) });
+  }));
+  Deno.stdout.writeSync(
+    new TextEncoder().encode(`Rookery's key–value store is ready at http://${config.HOST}:${server.addr.port}\n`),
+  );
+  await stopped;
+  ctx.draining = true;
+  await Promise.race([server.shutdown(), new Promise((end) => setTimeout(end, DRAIN_MS))]);
+}

@@ -1,0 +1,228 @@
+import { LocalBus } from "../../lib/bus/local.ts";
+import type { Bus } from "../../lib/bus/bus.ts";
+import { NatsBus } from "../../lib/bus/nats.ts";
+import type { SequencedEvent } from "../../actors/runtime/protocol.ts";
+import { RemoteActors } from "../../actors/runtime/remote_actors.ts";
+import type { Config } from "../../config.ts";
+import type { AppContext } from "../../context.ts";
+import type { Cache } from "../../lib/cache/cache.ts";
+import { MemoryCache } from "../../lib/cache/memory.ts";
+import { migrate } from "../../db/migrate.ts";
+import { startEmbedded } from "../../db/embedded/server.ts";
+import { connectPostgres } from "../../db/postgres.ts";
+import { forgetAllNodes } from "../../db/nodes.ts";
+import { pageOfPost } from "../../db/posts.ts";
+import { endAllReceiptLeases } from "../../db/receipts.ts";
+import { RedisCache } from "../../lib/cache/redis.ts";
+import type { Sql } from "../../db/sql.ts";
+import { READS } from "../../services/images/engine.ts";
+import { Staging } from "../../services/images/staging.ts";
+import { PhotoWaiting } from "../../services/images/photo_readiness.ts";
+import { type Audience, SharedAudience, tellSubject } from "../../live/delivery_barrier.ts";
+import { EventStream } from "../../live/event_stream.ts";
+import { Gateway } from "../../live/gateway.ts";
+import { Lease } from "../../live/send_lease.ts";
+import { Membership } from "../../live/membership.ts";
+import { accountsSubject, publish, subjectOf } from "../../live/publisher.ts";
+import type { Log } from "../../lib/log.ts";
+import { buildApi } from "../../routes/app.ts";
+import { serveHttp } from "../../lib/http/server.ts";
+import { createAdministrator } from "./administrator.ts";
+import { TrustedProxies } from "../../security/addresses.ts";
+import { Keys } from "../../security/keys.ts";
+import { StoredPrincipals } from "../../actors/account_cache.ts";
+import { Secret } from "../../security/secret.ts";
+import { Tokens } from "../../security/tokens.ts";
+import { LoggedStorage } from "../../services/storage/logged_storage.ts";
+import { openStorage } from "../../services/storage/open.ts";
+import { openVk } from "./vk.ts";
+import { startActors } from "./actors.ts";
+import { startHousekeeping } from "../../jobs/housekeeping.ts";
+import { JobBell } from "../../jobs/notifier.ts";
+import { JobRunner } from "../../jobs/runner.ts";
+import { startJobs } from "./jobs.ts";
+import { lapseJobs } from "../../jobs/expiry.ts";
+import { photoStorage, statistics } from "./services.ts";
+import { settleJobs } from "../../jobs/photo_results.ts";
+
+export interface RunningNode {
+  url: string;
+  ctx: AppContext;
+  /** Drains: no new work, what is under way ends, sockets are told to come back. Within 10 seconds. */
+  stop(): Promise<void>;
+}
+
+export interface NodeOptions {
+  /** The node has lost what it cannot run without: another node took over. */
+  onLost?: (reason: Error) => void;
+}
+
+/** Milliseconds that requests under way get at a stop. */
+const DRAIN_MS = 5_000;
+const MAIN_CONNECTIONS = 12;
+const POSTS_REMEMBERED = 50_000;
+
+/** Builds a node from its settings, each part on the ones before it; whatever fails takes down what stands already. */
+export async function startNode(
+  config: Config,
+  log: Log,
+  { onLost = () => {} }: NodeOptions = {},
+): Promise<RunningNode> {
+  await using stack = new AsyncDisposableStack();
+  const lost = (reason: string) => onLost(new Error(reason));
+
+  const embedded = config.DATABASE_URL === undefined;
+  const databaseUrl = config.DATABASE_URL ?? stack.use(await startEmbedded(config.DATA_DIR, { log })).url;
+  const sql = stack.use(connectPostgres(databaseUrl, { max: MAIN_CONNECTIONS, applicationName: "rookery" }));
+  const applied = await migrate(sql);
+  if (applied.length > 0) log.info("migrations applied", { applied });
+  // No other node can have this folder: what is recorded of one is of a node that is gone.
+  if (embedded) await Promise.all([endAllReceiptLeases(sql), forgetAllNodes(sql)]);
+  const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());
+  const bus: Bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
+  const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);
+  const keys = stack.use(await Keys.load(sql, secret, log));
+
+  const stream = stack.use(await EventStream.open(sql, log));
+  const committed = (events: SequencedEvent[]) => {
+    stream.offer(events);
+    // In one process the stream itself is the bus.
+    if (config.NATS_URL) publish(bus, stream.epoch, events);
+  };
+  const bell = stack.use(new JobBell(bus, stream.epoch, log));
+  const parts = { config, log, secret, sql, databaseUrl, stack };
+  const hosted = config.ROLES.includes("actors")
+    ? await startActors({
+      ...parts,
+      bus,
+      stream,
+      bell,
+      codeKey: secret.subkey("codes"),
+      committed,
+      lost,
+    })
+    : undefined;
+  const actors = hosted?.actors ?? stack.use(new RemoteActors({ bus, history: stream.epoch, stream }));
+  const principals = hosted?.principals ?? new StoredPrincipals(sql);
+  if (config.NATS_URL) {
+    await bus.subscribe(subjectOf(stream.epoch), (message) => stream.offer(JSON.parse(message) as SequencedEvent[]));
+  }
+  const { gateway, audience } = await openGateway({ databaseUrl, log, sql, bus, stream, stack });
+  if (hosted) hosted.principals.onChange((userId, facet) => gateway.accountChanged(userId, facet));
+  else await bus.subscribe(accountsSubject(stream.epoch), (userId) => gateway.judgeAll(userId));
+
+  const storageSpec = await photoStorage(parts);
+  const storage = stack.use(new LoggedStorage(openStorage(storageSpec), log));
+  const vk = await openVk({ ...parts, cache });
+  if (vk) stream.consume((events) => vk.fetch.absorb(events));
+  const here = Promise.withResolvers<string>();
+  const stats = statistics({ config, log, databaseUrl, stack, apiUrl: here.promise });
+  // A node that fails to start leaves nobody waiting for its address.
+  stack.defer(() => here.reject(new Error("The node stopped")));
+
+  const ctx: AppContext = {
+    config,
+    log,
+    sql,
+    cache,
+    bus,
+    actors,
+    principals,
+    secret,
+    keys,
+    tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
+    stream,
+    gateway,
+    audience,
+    storage,
+    vk,
+    stats,
+    photos: { staging: new Staging(storage, sql, READS[config.IMAGE_ENGINE]), waiting: new PhotoWaiting(sql) },
+    ring: (jobs) => bell.ring(jobs),
+    pageOfPost: rememberingPages(sql),
+    draining: false,
+  };
+
+  if (hosted) {
+    // What only tells an actor is done where the actors are.
+    const telling = stack.use(new JobRunner(sql, { ...lapseJobs(ctx), ...settleJobs(ctx) }, log));
+    await bell.onRing("actors", (jobs) => telling.offer(jobs));
+    stack.use(startHousekeeping(ctx));
+  }
+  const listening = Promise.withResolvers<string>();
+  if (config.ROLES.includes("jobs")) {
+    const publicUrl = () => listening.promise;
+    const { heard } = await startJobs({ ...parts, bell, storageSpec, storage, publicUrl, onTold: committed });
+    stream.consume(heard);
+  }
+
+  const api = buildApi(ctx);
+  if (hosted) await createAdministrator(ctx);
+  const proxies = new TrustedProxies(config.TRUSTED_PROXIES, config.PUBLIC_URL);
+  const server = stack.use(serveHttp(
+    { hostname: config.HOST, port: config.PORT, log },
+    (request, address, peer) => api.app.fetch(request, { ...proxies.origin(request.headers, address), peer }),
+  ));
+  const url = config.PUBLIC_URL ??
+    `http://${
+      server.addr.hostname.includes(":") ? `[${server.addr.hostname}]` : server.addr.hostname
+    }:${server.addr.port}`;
+  listening.resolve(url);
+  here.resolve(localUrl(server.addr));
+  const running = stack.move();
+
+  return {
+    url,
+    ctx,
+    async stop() {
+      ctx.draining = true;
+      const leaving = hosted?.leave();
+      await gateway[Symbol.asyncDispose]();
+      await leaving;
+      await actors.drain(DRAIN_MS);
+      await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, 1_500))]);
+      await running.disposeAsync();
+    },
+  };
+}
+
+/** The sockets of this node, which is one among those that may have some; tasks wait for it as for every other. */
+async function openGateway(
+  { databaseUrl, log, sql, bus, stream, stack }: {
+    databaseUrl: string;
+    log: Log;
+    sql: Sql;
+    bus: Bus;
+    stream: EventStream;
+    stack: AsyncDisposableStack;
+  },
+): Promise<{ gateway: Gateway; audience: Audience }> {
+  const lease = new Lease();
+  const gateway = stack.use(new Gateway(sql, stream, log, lease));
+  // A connection of its own, so that busy ones never cost the lease.
+  const own = stack.use(connectPostgres(databaseUrl, { max: 1, applicationName: "rookery-lease" }));
+  const membership = stack.use(await Membership.join({ sql: own, stream, gateway, lease, log }));
+  const history = stream.epoch;
+  await bus.subscribe(tellSubject(history), () => void membership.heard());
+  return { gateway, audience: new SharedAudience({ sql, bus, history, membership }) };
+}
+
+/** Where this machine's own processes reach a server. */
+function localUrl({ hostname, port }: Deno.NetAddr): string {
+  const host = hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** A post never moves to another page, so this is remembered for as long as there is room. */
+function rememberingPages(sql: Sql): (postId: string) => Promise<string | undefined> {
+  const pages = new Map<string, string>();
+  return async (postId) => {
+    const known = pages.get(postId);
+    if (known !== undefined) return known;
+    const page = await pageOfPost(sql, postId);
+    if (page === undefined) return undefined;
+    if (pages.size >= POSTS_REMEMBERED) pages.clear();
+    pages.set(postId, page);
+    return page;
+  };
+}

@@ -1,0 +1,156 @@
+import { ImageCrop } from "../../actors/image_crop.ts";
+import type { Config } from "../../config.ts";
+import { sequencerState } from "../../db/events.ts";
+import type { JobRef } from "../../db/jobs.ts";
+import type { Sql } from "../../db/sql.ts";
+import { CropChild } from "../../services/images/crop_child.ts";
+import type { CropQueue } from "../../services/images/crop_queue.ts";
+import { LocalCropQueue } from "../../services/images/local_crop_queue.ts";
+import { CROP_QUEUES, RedisCropQueue } from "../../services/images/redis_crop_queue.ts";
+import type { Log } from "../../lib/log.ts";
+import { startMailChild } from "../children/start_mail.ts";
+import { letterJobs } from "../../jobs/email/email_jobs.ts";
+import { postLetterJobs } from "../../jobs/email/post_email_jobs.ts";
+import { Mailer } from "../../services/mail/sender.ts";
+import { Secret } from "../../security/secret.ts";
+import { startStorageChild } from "../children/start_storage.ts";
+import type { StorageSpec } from "../../services/storage/open.ts";
+import { isInUse } from "../../services/storage/file_store.ts";
+import { startStatsChild } from "../children/start_stats.ts";
+import { StatsClient } from "../../services/stats/client.ts";
+import { runStorageServer } from "./storage.ts";
+import type { JobBell } from "../../jobs/notifier.ts";
+import type { JobKind } from "../../jobs/runner.ts";
+
+/** What the services of a process are started from; they stop with `stack`. */
+export interface ServiceParts {
+  config: Config;
+  log: Log;
+  secret: Secret;
+  sql: Sql;
+  /** Where children reach the same database. */
+  databaseUrl: string;
+  stack: AsyncDisposableStack;
+}
+
+/** What the role `jobs` needs besides. */
+export interface JobParts extends ServiceParts {
+  bell: JobBell;
+  storageSpec: StorageSpec;
+  /** Where people reach the site; known once it listens. */
+  publicUrl: () => Promise<string>;
+}
+
+export function storageFolder({ DATA_DIR }: Config): string {
+  return `${DATA_DIR}/storage`;
+}
+
+/** The word that the storage service knows its callers by. */
+export function storageToken(secret: Secret): string {
+  return secret.mac("storage", "token");
+}
+
+/** `ROLES=storage`: the storage service of a full installation, until told to stop. */
+export async function runStorage(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
+  const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR);
+  await runStorageServer({
+    host: config.HOST,
+    port: config.STORAGE_PORT,
+    folder: storageFolder(config),
+    maxEntries: config.STORAGE_MAX_ENTRIES,
+    token: storageToken(secret),
+    log,
+  }, stopped);
+}
+
+type StorageParts = Omit<ServiceParts, "sql" | "databaseUrl">;
+
+/** Where photos are kept: S3, a storage service elsewhere, or one of this process's own. */
+export async function photoStorage({ config, log, secret, stack }: StorageParts): Promise<StorageSpec> {
+  if (config.S3_URL !== undefined) return { kind: "s3", url: config.S3_URL };
+  const token = storageToken(secret);
+  if (config.STORAGE_URL !== undefined) return { kind: "rest", url: config.STORAGE_URL, token };
+  const child = stack.use(
+    await startStorageChild({
+      folder: storageFolder(config),
+      port: config.STORAGE_PORT,
+      maxEntries: config.STORAGE_MAX_ENTRIES,
+      token,
+      log,
+    }),
+  );
+  await Deno.writeTextFile(addressFile(config), child.url);
+  stack.defer(() => Deno.remove(addressFile(config)).catch(() => {}));
+  return { kind: "rest", url: child.url, token };
+}
+
+/** The same for a task: the service of the server that runs, or one of its own where none does. */
+export async function runningStorage(parts: StorageParts): Promise<StorageSpec> {
+  const { config, secret } = parts;
+  const own = config.S3_URL === undefined && config.STORAGE_URL === undefined;
+  // Only what holds the folder's lock is told the token: an address alone may be somebody else's by now.
+  if (!own || !await isInUse(storageFolder(config))) return await photoStorage(parts);
+  return { kind: "rest", url: await Deno.readTextFile(addressFile(config)), token: storageToken(secret) };
+}
+
+/** Where the storage service of this folder listens, while it runs. */
+function addressFile({ DATA_DIR }: Config): string {
+  return `${DATA_DIR}/storage.url`;
+}
+
+/** Sends letters, through a server elsewhere or a bundled one of this process's own. */
+export async function letters(
+  { config, log, secret, sql, databaseUrl, stack, bell, publicUrl }: JobParts,
+): Promise<Record<string, JobKind>> {
+  const bundled = config.SMTP_URL === undefined;
+  const url = config.SMTP_URL ?? config.MAIL_URL ?? stack.use(
+    await startMailChild({ log, port: config.MAIL_PORT, databaseUrl }),
+  ).smtpUrl;
+  const mailer = stack.use(new Mailer({ url, from: config.MAIL_FROM }));
+  const parts = { sql, mailer, bundled, log };
+  const ring = (jobs: readonly JobRef[]) => bell.ring(jobs);
+  return {
+    ...letterJobs({ ...parts, codeKey: secret.subkey("codes") }),
+    ...postLetterJobs({ ...parts, secret, publicUrl, digestEveryMs: config.DIGEST_EVERY, ring }),
+  };
+}
+
+/** The statistics: a service elsewhere, or one of this process's own, which begins once the API listens at `apiUrl`. */
+export function statistics(
+  { config, log, databaseUrl, stack, apiUrl }: Omit<ServiceParts, "sql" | "secret"> & { apiUrl: Promise<string> },
+): StatsClient {
+  if (config.STATS_URL !== undefined || !config.ROLES.includes("stats")) {
+    return stack.use(new StatsClient(() => Promise.resolve(config.STATS_URL)));
+  }
+  // Nobody waits for it: without statistics all else is well.
+  const child = apiUrl.then((apiUrl) =>
+    startStatsChild({
+      log,
+      port: config.STATS_PORT,
+      apiUrl,
+      databaseUrl,
+      ownDatabaseUrl: config.STATS_DATABASE_URL,
+      natsUrl: config.NATS_URL,
+    })
+  );
+  child.catch((error) => log.error("the statistics did not start", { error }));
+  stack.defer(async () => await (await child.catch(() => undefined))?.[Symbol.asyncDispose]());
+  return stack.use(new StatsClient(async () => (await child).url));
+}
+
+/** Crops photos in processes of their own, fed by the queue. */
+export async function cropping(
+  { config, log, sql, stack, bell, storageSpec: storage }: JobParts,
+): Promise<ImageCrop> {
+  const { epoch } = await sequencerState(sql);
+  const queue: CropQueue = stack.use(
+    config.REDIS_URL
+      ? new RedisCropQueue(config.REDIS_URL, { stream: `${CROP_QUEUES}${epoch}` })
+      : new LocalCropQueue(),
+  );
+  const children = Array.from(
+    { length: config.CROP_PROCESSES },
+    () => new CropChild({ engine: config.IMAGE_ENGINE, storage, log }),
+  );
+  return stack.use(new ImageCrop({ sql, queue, children, log, onSettled: (job) => bell.ring([job]) }));
+}

@@ -1,0 +1,88 @@
+import { Stats } from "../../actors/stats.ts";
+import { NatsBus } from "../../lib/bus/nats.ts";
+import type { Config } from "../../config.ts";
+import { connectPostgres } from "../../db/postgres.ts";
+import type { Sql } from "../../db/sql.ts";
+import type { Log } from "../../lib/log.ts";
+import { serveHttp } from "../../lib/http/server.ts";
+import { statsService } from "../../services/stats/service.ts";
+import { StatsStore } from "../../services/stats/store.ts";
+import { Verifier } from "../../services/stats/verifier.ts";
+
+const CONNECTIONS = 4;
+const RETRY_MS = 500;
+/** Callers that have not ended by then are not waited for. */
+const STOP_MS = 2_000;
+
+export interface StatsServerOptions {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  /** The main database. */
+  ledger: Sql;
+  /** Postgres for its own tables, if not the main database. */
+  databaseUrl?: string | undefined;
+  natsUrl?: string | undefined;
+  /** Where the keys of tokens are published. */
+  apiUrl: string;
+  log: Log;
+}
+
+export interface StatsServer extends AsyncDisposable {
+  port: number;
+}
+
+/** Serves the statistics, and keeps them true: from now on, and once the databases can be reached. */
+export async function startStatsServer(
+  { host, port, ledger, databaseUrl, natsUrl, apiUrl, log }: StatsServerOptions,
+): Promise<StatsServer> {
+  await using stack = new AsyncDisposableStack();
+  const own = databaseUrl === undefined
+    ? ledger
+    : stack.use(connectPostgres(databaseUrl, { max: CONNECTIONS, applicationName: "rookery-stats" }));
+  const store = new StatsStore(own, own === ledger);
+  const bus = natsUrl === undefined ? undefined : stack.use(new NatsBus(natsUrl, { log, name: "rookery-stats" }));
+  const closed = new AbortController();
+  const following = migrated(store, log, closed.signal).then(() =>
+    closed.signal.aborted ? undefined : new Stats({ store, ledger, bus, log })
+  );
+  stack.defer(async () => await (await following)?.[Symbol.asyncDispose]());
+  stack.defer(() => closed.abort());
+  const { fetch } = statsService({ store, ledger, verifier: new Verifier(apiUrl), log });
+  const server = stack.use(serveHttp({ hostname: host, port, log }, (request) => fetch(request)));
+  stack.defer(async () => {
+    await Promise.race([server.shutdown(), new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, STOP_MS)))]);
+  });
+  const running = stack.move();
+  return { port: server.addr.port, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Tries until its tables are there. */
+async function migrated(store: StatsStore, log: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      return await store.migrate();
+    } catch (error) {
+      log.warn("the tables of the statistics cannot be reached yet; trying again", { error });
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+/** `ROLES=stats`: the statistics service of a full installation, until told to stop. */
+export async function runStatsServer(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
+  await using ledger = connectPostgres(config.DATABASE_URL!, { max: CONNECTIONS, applicationName: "rookery-stats" });
+  await using server = await startStatsServer({
+    host: config.HOST,
+    port: config.STATS_PORT,
+    ledger,
+    databaseUrl: config.STATS_DATABASE_URL,
+    natsUrl: config.NATS_URL,
+    apiUrl: config.API_URL!,
+    log,
+  });
+  Deno.stdout.writeSync(
+    new TextEncoder().encode(`Rookery's statistics are ready at http://${config.HOST}:${server.port}\n`),
+  );
+  await stopped;
+}

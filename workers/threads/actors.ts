@@ -1,0 +1,74 @@
+/** The thread that hosts actors: connects its own SQL, then lives on batches of messages. */
+import { setImmediate } from "node:timers";
+import { feedActor } from "../../actors/feed.ts";
+import { pageActor } from "../../actors/page.ts";
+import { userActor } from "../../actors/user.ts";
+import { Host } from "../../actors/runtime/host.ts";
+import type { FromWorker, ToWorker } from "../../actors/runtime/protocol.ts";
+import type { WorkerInit } from "../../actors/runtime/worker_thread.ts";
+import { connectPostgres } from "../../db/postgres.ts";
+
+/** Connections a worker keeps: statements of different kinds run beside each other. */
+const CONNECTIONS = 6;
+const SWEEP_MS = 5_000;
+
+const self = globalThis as unknown as {
+  onmessage: ((event: MessageEvent) => void) | null;
+  postMessage(message: unknown): void;
+};
+
+let outgoing: FromWorker[] = [];
+function send(message: FromWorker): void {
+  outgoing.push(message);
+  if (outgoing.length === 1) setImmediate(flush);
+}
+function flush(): void {
+  self.postMessage(outgoing);
+  outgoing = [];
+}
+
+function begin({ databaseUrl, codeKey }: WorkerInit): void {
+  const sql = connectPostgres(databaseUrl, { max: CONNECTIONS, applicationName: "rookery-actors", byIndex: true });
+  const host = new Host({ user: userActor(codeKey), page: pageActor, feed: feedActor }, sql, {
+    committed: (events) => send({ type: "committed", events }),
+    facet: (ref, value) => send({ type: "facet", ref, value }),
+    fenced: (partition) => send({ type: "fenced", partition }),
+    fault: (ref, error) =>
+      send({ type: "fault", ref, error: error instanceof Error ? String(error.stack) : String(error) }),
+  });
+  self.onmessage = ({ data }: MessageEvent<string>) => {
+    for (const message of JSON.parse(data) as ToWorker[]) handle(host, message);
+  };
+  setInterval(() => host.sweep(), SWEEP_MS);
+  send({ type: "ready" });
+}
+
+function handle(host: Host, message: ToWorker): void {
+  switch (message.type) {
+    case "ask":
+      return host.ask(message.ref, {
+        command: message.command,
+        deadline: message.deadline,
+        ...(message.receipt === undefined ? {} : { receipt: message.receipt }),
+        arrived: Date.now(),
+        answer: (reply, committed) =>
+          send({
+            type: "reply",
+            call: message.call,
+            reply,
+            ...(committed && committed.seq !== null ? { seq: committed.seq } : {}),
+            ...(committed?.jobs.length ? { jobs: committed.jobs } : {}),
+          }),
+      });
+    case "tell":
+      return host.tell(message.ref, message.command);
+    case "events":
+      return host.absorb(message.events);
+    case "grant":
+      return host.grant(message.partition, message.epoch);
+    case "inspect":
+      return send({ type: "stats", call: message.call, stats: host.stats() });
+  }
+}
+
+self.onmessage = ({ data }: MessageEvent<WorkerInit>) => begin(data);
