@@ -34,7 +34,7 @@ const MAX_WORKERS = 8;
 const MAX_CROPS = 4;
 const SECRET_KEY_LENGTH = 32;
 
-/** All settings: the source of `Config`, of `.env.example` and of the table in the README. */
+/** All settings: the source of `Config`, of `.env.example` and of `docs/settings.md`. */
 const SETTINGS = {
   HOST: { schema: z.string(), standard: "127.0.0.1", description: "The address to listen at" },
   PORT: { schema: port(), standard: "8000", description: "The port to listen at; 0 takes a free one" },
@@ -322,12 +322,12 @@ export function exampleSettings(): string {
   return [head, ...parts].join("\n");
 }
 
-/** A Markdown table for the README. */
+/** A Markdown table for `docs/settings.md`. */
 export function settingsTable(): string {
   const rows = settings().map(([name, { standard, standardIs, description }]) =>
     `| \`${name}\` | ${standardIs ?? (standard === undefined ? "" : `\`${standard}\``)} | ${description} |`
   );
-  return ["| Setting | Default | What it is |", "| --- | --- | --- |", ...rows].join("\n");
+  return ["| Setting | Default | Meaning |", "| --- | --- | --- |", ...rows].join("\n");
 }
 
 function settings(): [string, Setting][] {

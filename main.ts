@@ -12,7 +12,7 @@ import { runStorage } from "./workers/roles/services.ts";
 
 const USAGE = `usage: deno task start
 
-Starts Rookery. It takes no arguments: settings come from the environment, and README.md and .env.example list them.
+Starts Rookery. It takes no arguments: settings come from the environment, and docs/settings.md and .env.example list them.
 Ends with 0 after SIGINT or SIGTERM, 2 for wrong settings, 1 for anything else.`;
 
 if (import.meta.main) await main();

@@ -7,9 +7,9 @@ const ROOT = new URL("../", import.meta.url);
 
 takesNoArguments(`usage: deno task settings
 
-Rewrites .env.example and the tables of README.md and docs/api.md from config.ts and errors.ts.`);
+Rewrites .env.example and the tables in docs/settings.md and docs/api.md from config.ts and lib/errors.ts.`);
 await Deno.writeTextFile(new URL(".env.example", ROOT), exampleSettings());
-await rewrite("README.md", "settings", settingsTable());
+await rewrite("docs/settings.md", "settings", settingsTable());
 await rewrite("docs/api.md", "problems", problemsTable());
 
 /** Puts `table` between `<!-- mark -->` and `<!-- /mark -->`. */

@@ -156,8 +156,8 @@ export function hasNginx(): boolean {
 }
 
 /**
- * nginx as the README sets it up, in front of `upstream`: its own block, without TLS and on a free port. `edit` changes the text
- * of the block first. It answers on 127.0.0.1 and on ::1.
+ * nginx in front of `upstream`, with the block of `docs/deployment.md`, without TLS and on a free port. `edit` changes the
+ * text of the block first. It answers on 127.0.0.1 and on ::1.
  */
 export async function startNginx(
   upstream: string,
@@ -166,9 +166,9 @@ export async function startNginx(
   const nginx = find("nginx");
   const port = await freePort();
   const home = await Deno.makeTempDir({ prefix: "rookery-nginx-" });
-  const readme = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
-  const block = /```nginx\n([\s\S]*?)```/.exec(readme)?.[1];
-  if (!block) throw new Error("README.md has no nginx block");
+  const document = await Deno.readTextFile(new URL("../../docs/deployment.md", import.meta.url));
+  const block = /```nginx\n([\s\S]*?)```/.exec(document)?.[1];
+  if (!block) throw new Error("docs/deployment.md has no nginx block");
   const here = edit(block)
     .replace("127.0.0.1:8000", new URL(upstream).host)
     .replace(/listen 443 ssl;/, `listen 127.0.0.1:${port}; listen [::1]:${port};`)

@@ -38,8 +38,8 @@ Deno.test("docs/api.md has every problem", async () => {
 
 Deno.test("Shell examples have no comments: an interactive zsh would run them", async () => {
   let blocks = 0;
-  for (const file of ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/api.md", "docs/limits.md"]) {
-    for (const [, block] of (await read(file)).matchAll(/```(?:sh|bash)\n([\s\S]*?)```/g)) {
+  for (const { file, text } of await documents()) {
+    for (const [, block] of text.matchAll(/```(?:sh|bash)\n([\s\S]*?)```/g)) {
       assert.doesNotMatch(block!, /(^|\s)#/, `${file}:\n${block}`);
       blocks++;
     }
@@ -47,13 +47,64 @@ Deno.test("Shell examples have no comments: an interactive zsh would run them", 
   assert.ok(blocks > 5, `only ${blocks} examples were found`);
 });
 
-Deno.test("Links between the documents lead somewhere", async () => {
-  const decisions = [...Deno.readDirSync(new URL("docs/decisions/", ROOT))].map(({ name }) => `docs/decisions/${name}`);
-  const files = ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/api.md", "docs/limits.md", ...decisions];
-  for (const file of files) {
-    for (const [, target] of (await read(file)).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
-      const path = new URL(target!, new URL(file, ROOT));
-      assert.ok(await Deno.stat(path).catch(() => undefined), `${file}: "${target}" leads nowhere`);
+Deno.test("Links between the documents lead to a file, and to a heading in it", async () => {
+  let links = 0;
+  for (const { file, text } of await documents()) {
+    for (const [, path = "", anchor] of prose(text).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)) {
+      const target = path === "" ? new URL(file, ROOT) : new URL(path, new URL(file, ROOT));
+      assert.ok(await exists(target), `${file}: "${path}" leads nowhere`);
+      if (anchor !== undefined) {
+        assert.ok(
+          headings(await Deno.readTextFile(target)).has(anchor),
+          `${file}: "${path}" has no heading "#${anchor}"`,
+        );
+      }
+      links++;
+    }
+  }
+  assert.ok(links > 50, `only ${links} links were found`);
+});
+
+Deno.test("docs/README.md links every document", async () => {
+  const front = await read("docs/README.md");
+  for (const { file } of await documents()) {
+    if (file === "docs/README.md") continue;
+    const link = file.startsWith("docs/") ? file.slice("docs/".length) : `../${file}`;
+    assert.ok(front.includes(`](${link})`), `docs/README.md has no link to ${file}`);
+  }
+});
+
+Deno.test("Every decision has a context, a decision and consequences", async () => {
+  for (const { file, text } of await documents()) {
+    if (!file.startsWith("docs/decisions/")) continue;
+    for (const part of ["context", "decision", "consequences"]) {
+      assert.ok(headings(text).has(part), `${file} has no heading "${part}"`);
     }
   }
 });
+
+async function documents(): Promise<{ file: string; text: string }[]> {
+  const files = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md"];
+  for (const folder of ["docs/", "docs/decisions/"]) {
+    for (const { name } of Deno.readDirSync(new URL(folder, ROOT))) if (name.endsWith(".md")) files.push(folder + name);
+  }
+  return await Promise.all(files.map(async (file) => ({ file, text: await read(file) })));
+}
+
+/** Without blocks of code. */
+function prose(text: string): string {
+  return text.replace(/^ *```[\s\S]*?^ *```$/gm, "");
+}
+
+/** The anchors of a document's headings, as GitHub forms them. */
+function headings(text: string): Set<string> {
+  return new Set(
+    [...prose(text).matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+      title!.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-")
+    ),
+  );
+}
+
+async function exists(url: URL): Promise<boolean> {
+  return await Deno.stat(url).then(() => true, () => false);
+}
