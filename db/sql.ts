@@ -30,6 +30,11 @@ export interface Sql extends Reader, AsyncDisposable {
   script(text: string): Promise<void>;
 }
 
+/** Resolves where the database answers. */
+export async function ping(sql: Reader): Promise<void> {
+  await sql.query("select 1 as one", [], "ready");
+}
+
 /** A statement that did not succeed. */
 export class SqlError extends Error {
   override readonly name = "SqlError";

@@ -1,5 +1,6 @@
 import type { Hono } from "hono";
 import type { AppContext, ServiceContext } from "../context.ts";
+import { ping } from "../db/sql.ts";
 import type { Api } from "./http/endpoint.ts";
 import { etagOf, matches } from "./http/etag.ts";
 import { LoopLag, metricsText, processMetrics } from "./metrics.ts";
@@ -66,7 +67,7 @@ async function checkParts(ctx: AppContext): Promise<Record<"sql" | "cache" | "ac
 
 async function checkStores({ sql, cache }: ServiceContext): Promise<Record<"sql" | "cache", Check>> {
   const [sqlCheck, cacheCheck] = await Promise.all([
-    check(sql.query("select 1 as one", [], "ready")),
+    check(ping(sql)),
     check(cache.get("ready")),
   ]);
   return { sql: sqlCheck, cache: cacheCheck };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Committer, Fenced } from "../../db/turn_statement.ts";
 import type { Sql } from "../../db/sql.ts";
 import { setRole } from "../../db/moderation.ts";
-import { commitStatements } from "../support/commits.ts";
+import { commitStatements } from "../../tasks/statements/commits.ts";
 import { openTestDatabase } from "../support/database.ts";
 
 async function withDatabase(test: (sql: Sql) => Promise<void>): Promise<void> {

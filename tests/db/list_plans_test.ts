@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { deletePairs, insertPairs, readPairs, SHARED_SPACE, writeIfVersion, writePairs } from "../../db/kv.ts";
 import { fillWorld } from "../../bench/world.ts";
 import type { Sql } from "../../db/sql.ts";
-import { commitStatements } from "../support/commits.ts";
+import { commitStatements } from "../../tasks/statements/commits.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { projectFiles, readSource } from "../support/sources.ts";
 

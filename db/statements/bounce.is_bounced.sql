@@ -1,0 +1,1 @@
+select 1 from bounces where email = lower($1) and until > now()

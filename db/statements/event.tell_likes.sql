@@ -1,0 +1,29 @@
+with taken as (
+  delete from like_signals
+  where post_id in (select post_id from like_signals order by post_id limit $1 for update)
+  returning post_id, page_id, likers, change
+),
+told as materialized (
+  select *
+  from (
+    select 1 as rank, 'post.likes' as kind, page_id as page_id, post_id as post_id, null::uuid as user_id,
+      jsonb_build_object('counts', jsonb_build_object('likes', change)) || case
+        when likers <> '{}' then jsonb_build_object('likers', likers)
+        else '{}'
+      end as data,
+      now() as at
+    from taken
+  ) t
+  where true
+),
+tally as materialized (select count(*) as n from told),
+numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+emitted as (
+  insert into events (seq, kind, page_id, post_id, user_id, data, at)
+  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
+    user_id, data, at
+  from told
+  where (select seq from numbered) is not null
+  returning seq, kind, page_id, post_id, user_id, data, at
+)
+select (select json_agg(e order by e.seq) from emitted e) as events

@@ -1,0 +1,1 @@
+delete from unowned_files where key = any($1::text[]) and taken

@@ -1,0 +1,1 @@
+select key from kv_delete($1, $2)

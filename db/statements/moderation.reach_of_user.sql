@@ -1,0 +1,13 @@
+with own as materialized (select p.id, p.post_count from pages p where p.owner_id = $1 and p.deleted_at is null)
+select (select count(*) from own) as pages, (select coalesce(sum(post_count), 0)::bigint from own) as posts,
+  (
+    select count(distinct f.user_id) from follows f join own on own.id = f.page_id where f.state = 'following'
+  ) as followers,
+  coalesce(
+    (
+      select bool_and(u.id = $1)
+      from users u
+      where u.role = 'admin' and (u.blocked_until is null or u.blocked_until <= now())
+    ),
+    false
+  ) as last_admin

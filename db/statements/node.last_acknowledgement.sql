@@ -1,0 +1,1 @@
+select last_value as mark from acknowledgements

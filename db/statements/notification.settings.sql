@@ -1,0 +1,1 @@
+select letters, muted from notification_settings where user_id = $1

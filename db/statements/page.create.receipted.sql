@@ -1,0 +1,78 @@
+with fence as materialized (select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
+turns as materialized (
+  select i.*
+  from json_to_recordset($1::json) as i(
+    turn int, part int, epoch bigint, receipt uuid, id uuid, owner_id uuid, uuid text, name text, description text,
+    tags text[], is_private boolean, at timestamptz
+  )
+  join fence f on f.id = i.part and f.epoch = i.epoch
+),
+taken as materialized (
+  select t.turn,
+    exists (
+      select
+      from handles h
+      where h.handle = lower(t.uuid)
+        and not (
+          h.user_id = t.owner_id
+          and exists (select from users l where lower(l.login) = lower(t.uuid))
+          and not exists (select from pages o where lower(o.uuid) = lower(t.uuid) and o.deleted_at is null)
+          and not exists (select from old_handles o where o.handle = h.handle)
+        )
+    ) as taken,
+    (
+      select json_build_object(
+        'id', u.id, 'login', u.login, 'first_name', u.first_name, 'last_name', u.last_name, 'page_id', u.page_id,
+        'avatar_key', u.avatar_key
+      )
+      from users u
+      where u.id = t.owner_id
+    ) as owner
+  from turns t
+),
+fresh as materialized (
+  select t.* from turns t join taken k on k.turn = t.turn where not k.taken and k.owner is not null
+),
+named as (
+  insert into handles (handle, user_id)
+  select lower(t.uuid), t.owner_id
+  from fresh t
+  where not exists (select from users l where lower(l.login) = lower(t.uuid))
+  returning 1
+),
+created as (
+  insert into pages (id, owner_id, uuid, name, description, tags, is_private, created_at)
+  select id, owner_id, uuid, name, description, tags, is_private, at
+  from fresh
+  returning 1
+),
+answers as materialized (select turn, jsonb_build_object('taken', taken, 'owner', owner) as result from taken),
+receipted as (
+  update receipts r
+  set result = a.result
+  from turns t
+  join answers a on a.turn = t.turn
+  where r.id = t.receipt and not ((a.result->>'taken')::boolean or a.result->>'owner' is null)
+),
+told as materialized (
+  select *
+  from (
+    select 1 as rank, 'follow.changed' as kind, id as page_id, null::uuid as post_id, owner_id as user_id,
+      '{"state": "own"}'::jsonb as data, at as at
+    from fresh
+  ) t
+  where (select count(*) from named) >= 0 and (select count(*) from created) >= 0
+),
+tally as materialized (select count(*) as n from told),
+numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+emitted as (
+  insert into events (seq, kind, page_id, post_id, user_id, data, at)
+  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
+    user_id, data, at
+  from told
+  where (select seq from numbered) is not null
+  returning seq, kind, page_id, post_id, user_id, data, at
+)
+select a.turn, a.result, (select seq from numbered) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+from answers a

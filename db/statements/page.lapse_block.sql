@@ -1,0 +1,78 @@
+with fence as materialized (select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
+turns as materialized (
+  select i.*
+  from json_to_recordset($1::json) as i(
+    turn int, part int, epoch bigint, receipt uuid, id uuid, at timestamptz, by_id uuid, by_role text, reason text
+  )
+  join fence f on f.id = i.part and f.epoch = i.epoch
+),
+was as materialized (
+  select t.*, p.uuid, p.blocked_until, p.blocked_reason
+  from turns t
+  join pages p on p.id = t.id
+  order by p.id
+  for no key update of p
+),
+freed as (
+  update pages p
+  set blocked_at = null, blocked_until = null, blocked_reason = null
+  from was t
+  where p.id = t.id and t.blocked_until is not null
+  returning p.id, t.at, p.owner_blocked_until
+),
+answers as materialized (select turn, '{}'::jsonb as result from turns),
+noted as materialized (
+  select *
+  from (
+    select turn as place, 'page.block_lapsed' as act, by_id, by_role, reason, 'page' as target_kind, id as target_id,
+      uuid as target_name, jsonb_build_object('blocked', block_as_json(blocked_until, blocked_reason)) as before,
+      '{"blocked": null}'::jsonb as after, at
+    from was
+    where blocked_until is not null
+  ) n
+  where (select count(*) from freed) >= 0
+),
+recorded as (
+  insert into moderation_log (
+    at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
+  )
+  select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
+    n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
+  from noted n
+  order by n.place
+  returning seq
+),
+told as materialized (
+  select *
+  from (
+    select 1 as rank, 'page.shown' as kind, id as page_id, null::uuid as post_id, null::uuid as user_id,
+      null::jsonb as data, at as at
+    from freed
+    where owner_blocked_until is null or owner_blocked_until <= now()
+    union all
+    select 1000000 as rank, 'replies.changed' as kind, o.page_id as page_id, o.id as post_id, null::uuid as user_id,
+      null::jsonb as data, now() as at
+    from (
+      select distinct r.reply_to as id
+      from posts r
+      where r.reply_to is not null
+        and r.state = 'ready'
+        and r.page_id in (select id from freed where owner_blocked_until is null or owner_blocked_until <= now())
+    ) d
+    join posts o on o.id = d.id
+  ) t
+  where (select count(*) from freed) >= 0 and (select count(*) from recorded) >= 0
+),
+tally as materialized (select count(*) as n from told),
+numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+emitted as (
+  insert into events (seq, kind, page_id, post_id, user_id, data, at)
+  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
+    user_id, data, at
+  from told
+  where (select seq from numbered) is not null
+  returning seq, kind, page_id, post_id, user_id, data, at
+)
+select a.turn, a.result, (select seq from numbered) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+from answers a

@@ -1,0 +1,1 @@
+select 1 from visible_pages($1) where id = $2

@@ -1,0 +1,33 @@
+with fence as materialized (select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
+turns as materialized (
+  select i.*
+  from json_to_recordset($1::json) as i(turn int, part int, epoch bigint, receipt uuid, id uuid, at timestamptz)
+  join fence f on f.id = i.part and f.epoch = i.epoch
+),
+hidden as (
+  update pages o set avatar_key = null from turns t where o.id = t.id and o.avatar_key is not null returning o.id, t.at
+),
+removed as (delete from photos f using turns t where f.page_id = t.id returning 1),
+answers as materialized (select turn, '{}'::jsonb as result from turns),
+told as materialized (
+  select *
+  from (
+    select 1 as rank, 'page.updated' as kind, id as page_id, null::uuid as post_id, null::uuid as user_id,
+      null::jsonb as data, at as at
+    from hidden
+  ) t
+  where (select count(*) from hidden) >= 0 and (select count(*) from removed) >= 0
+),
+tally as materialized (select count(*) as n from told),
+numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+emitted as (
+  insert into events (seq, kind, page_id, post_id, user_id, data, at)
+  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
+    user_id, data, at
+  from told
+  where (select seq from numbered) is not null
+  returning seq, kind, page_id, post_id, user_id, data, at
+)
+select a.turn, a.result, (select seq from numbered) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+from answers a

@@ -1,0 +1,62 @@
+with fence as materialized (select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
+turns as materialized (
+  select i.*
+  from json_to_recordset($1::json) as i(
+    turn int, part int, epoch bigint, receipt uuid, page_id uuid, user_id uuid, loses_sight boolean, at timestamptz
+  )
+  join fence f on f.id = i.part and f.epoch = i.epoch
+),
+ended as (
+  delete from follows f using turns t
+  where f.page_id = t.page_id and f.user_id = t.user_id
+  returning f.page_id, f.user_id, f.state, t.turn, t.loses_sight, t.at
+),
+counted as (
+  update pages p
+  set follower_count = p.follower_count - f.followers, request_count = p.request_count - f.requests
+  from (
+    select page_id, count(*) filter (where state = 'following') as followers,
+      count(*) filter (where state = 'requested') as requests
+    from ended
+    group by page_id
+    order by page_id
+  ) f
+  where p.id = f.page_id
+  returning 1
+),
+answers as materialized (
+  select t.turn, jsonb_build_object('had', coalesce(e.state, 'none')) as result
+  from turns t
+  left join ended e on e.turn = t.turn
+),
+told as materialized (
+  select *
+  from (
+    select 1 as rank, 'page.hidden' as kind, page_id as page_id, null::uuid as post_id, user_id as user_id,
+      '{"reason": "removed"}'::jsonb as data, at as at
+    from ended
+    where loses_sight and state = 'following'
+    union all
+    select 2 as rank, 'follow.changed' as kind, page_id as page_id, null::uuid as post_id, user_id as user_id,
+      jsonb_build_object(
+        'state', 'none', 'counts',
+        jsonb_build_object(case state when 'following' then 'followers' else 'requests' end, -1)
+      ) as data,
+      at as at
+    from ended
+  ) t
+  where (select count(*) from ended) >= 0 and (select count(*) from counted) >= 0
+),
+tally as materialized (select count(*) as n from told),
+numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+emitted as (
+  insert into events (seq, kind, page_id, post_id, user_id, data, at)
+  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
+    user_id, data, at
+  from told
+  where (select seq from numbered) is not null
+  returning seq, kind, page_id, post_id, user_id, data, at
+)
+select a.turn, a.result, (select seq from numbered) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+from answers a

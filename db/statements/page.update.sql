@@ -1,0 +1,149 @@
+with fence as materialized (select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
+turns as materialized (
+  select i.*
+  from json_to_recordset($1::json) as i(
+    turn int, part int, epoch bigint, receipt uuid, id uuid, owner_id uuid, uuid text, old_uuid text, name text,
+    description text, tags text[], is_private boolean, was_private boolean, at timestamptz
+  )
+  join fence f on f.id = i.part and f.epoch = i.epoch
+),
+own as materialized (
+  select o.handle, t.turn
+  from old_handles o
+  join turns t on o.page_id = t.id and o.handle = lower(t.uuid)
+  for update of o
+),
+taken as materialized (
+  select t.turn,
+    lower(t.uuid) <> lower(t.old_uuid) and not exists (select from own where own.turn = t.turn) and exists (
+      select
+      from handles h
+      where h.handle = lower(t.uuid)
+        and not (
+          h.user_id = t.owner_id
+          and exists (select from users l where lower(l.login) = lower(t.uuid))
+          and not exists (select from pages o where lower(o.uuid) = lower(t.uuid) and o.deleted_at is null)
+          and not exists (select from old_handles o where o.handle = h.handle)
+        )
+    ) as taken
+  from turns t
+),
+free as materialized (
+  select t.*, lower(t.uuid) <> lower(t.old_uuid) as renamed
+  from turns t
+  join taken k on k.turn = t.turn
+  where not k.taken
+),
+named as (
+  insert into handles (handle, user_id)
+  select lower(t.uuid), t.owner_id
+  from free t
+  where t.renamed
+    and not exists (select from users l where lower(l.login) = lower(t.uuid))
+    and not exists (select from own where own.turn = t.turn)
+  returning 1
+),
+resumed as (
+  delete from old_handles o using own
+  join free t on t.turn = own.turn
+  where o.handle = own.handle and t.renamed
+  returning 1
+),
+kept as (
+  insert into old_handles (handle, page_id, expires_at)
+  select h.handle, t.id, t.at + interval '30 days'
+  from free t
+  join handles h on h.handle = lower(t.old_uuid)
+  where t.renamed
+  on conflict (handle) do update
+  set page_id = excluded.page_id, expires_at = excluded.expires_at
+  returning 1
+),
+surplus as materialized (
+  select o.handle
+  from free t
+  cross join lateral (
+    select o.handle
+    from old_handles o
+    where o.page_id = t.id and o.handle not in (lower(t.uuid), lower(t.old_uuid))
+    order by o.expires_at desc, o.handle
+    offset 4
+  ) o
+  where t.renamed
+),
+unkept as (delete from old_handles o using surplus s where o.handle = s.handle returning o.handle),
+freed as (
+  delete from handles h using unkept k
+  where h.handle = k.handle and not exists (select from users l where lower(l.login) = lower(h.handle))
+  returning 1
+),
+accepted as (
+  update follows f
+  set state = 'following', created_at = t.at
+  from free t
+  where t.was_private and not t.is_private and f.page_id = t.id and f.state = 'requested'
+  returning f.page_id, f.user_id, t.at
+),
+changed as (
+  update pages p
+  set uuid = t.uuid, name = t.name, description = t.description, tags = t.tags, is_private = t.is_private,
+    follower_count = p.follower_count + (select count(*) from accepted a where a.page_id = p.id),
+    request_count = p.request_count - (select count(*) from accepted a where a.page_id = p.id)
+  from free t
+  where p.id = t.id
+  returning 1
+),
+answers as materialized (select turn, jsonb_build_object('taken', taken) as result from taken),
+told as materialized (
+  select *
+  from (
+    select 1 as rank, 'follow.changed' as kind, page_id as page_id, null::uuid as post_id, user_id as user_id,
+      '{"state": "following", "accepted": true, "counts": {"followers": 1, "requests": -1}}'::jsonb as data, at as at
+    from accepted
+    union all
+    select 2 as rank, 'page.updated' as kind, id as page_id, null::uuid as post_id, null::uuid as user_id,
+      null::jsonb as data, at as at
+    from free
+    union all
+    select 3 as rank, 'page.hidden' as kind, id as page_id, null::uuid as post_id, null::uuid as user_id,
+      '{"reason": "private"}'::jsonb as data, at as at
+    from free
+    where is_private and not was_private
+    union all
+    select 3 as rank, 'page.shown' as kind, id as page_id, null::uuid as post_id, null::uuid as user_id,
+      null::jsonb as data, at as at
+    from free
+    where was_private and not is_private
+    union all
+    select 1000000 as rank, 'replies.changed' as kind, o.page_id as page_id, o.id as post_id, null::uuid as user_id,
+      null::jsonb as data, now() as at
+    from (
+      select distinct r.reply_to as id
+      from posts r
+      where r.reply_to is not null
+        and r.state = 'ready'
+        and r.page_id in (select id from free where was_private <> is_private)
+    ) d
+    join posts o on o.id = d.id
+  ) t
+  where (select count(*) from named) >= 0
+    and (select count(*) from resumed) >= 0
+    and (select count(*) from kept) >= 0
+    and (select count(*) from unkept) >= 0
+    and (select count(*) from freed) >= 0
+    and (select count(*) from accepted) >= 0
+    and (select count(*) from changed) >= 0
+),
+tally as materialized (select count(*) as n from told),
+numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+emitted as (
+  insert into events (seq, kind, page_id, post_id, user_id, data, at)
+  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
+    user_id, data, at
+  from told
+  where (select seq from numbered) is not null
+  returning seq, kind, page_id, post_id, user_id, data, at
+)
+select a.turn, a.result, (select seq from numbered) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+from answers a

@@ -1,0 +1,38 @@
+with consumer as materialized (
+  select seq
+  from consumers
+  where name = 'page_days' and (held_until is null or held_until < now())
+  for update skip locked
+),
+batch as materialized (
+  select e.* from consumer c cross join lateral (select * from events where seq > c.seq order by seq limit $1) e
+),
+ended as materialized (
+  select distinct page_id from batch where kind = 'page.hidden' and data->>'reason' = 'deleted' and page_id is not null
+),
+changes as materialized (
+  select b.page_id, (b.at at time zone 'UTC')::date as day,
+    coalesce(sum((b.data->'counts'->>'posts')::int), 0) as posts,
+    coalesce(sum((b.data->'counts'->>'followers')::int), 0) as followers,
+    coalesce(sum((b.data->'counts'->>'requests')::int), 0) as requests,
+    coalesce(sum((b.data->'counts'->>'likes')::int), 0) as likes,
+    coalesce(sum((b.data->'counts'->>'replies')::int), 0) as replies
+  from batch b
+  where b.data ? 'counts' and b.page_id is not null and b.page_id not in (select page_id from ended)
+  group by 1, 2
+),
+emptied as (delete from page_days d using ended e where d.page_id = e.page_id),
+added as (
+  insert into page_days as d (page_id, day, posts, followers, requests, likes, replies)
+  select page_id, day, posts, followers, requests, likes, replies
+  from changes
+  order by page_id, day
+  on conflict (page_id, day) do update
+  set posts = d.posts + excluded.posts, followers = d.followers + excluded.followers,
+    requests = d.requests + excluded.requests, likes = d.likes + excluded.likes, replies = d.replies + excluded.replies
+),
+moved as (
+  update consumers set seq = (select max(seq) from batch) where name = 'page_days' and exists (select from batch)
+)
+select count(*) as seen
+from batch

@@ -1,0 +1,1 @@
+update consumers set held_until = null where name = 'page_days' returning seq

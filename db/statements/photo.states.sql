@@ -1,0 +1,1 @@
+select id, state, problem from photos where id = any($1::uuid[])

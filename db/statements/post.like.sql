@@ -1,0 +1,78 @@
+with fence as materialized (select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
+turns as materialized (
+  select i.*
+  from json_to_recordset($1::json) as i(
+    turn int, part int, epoch bigint, receipt uuid, post_id uuid, page_id uuid, user_id uuid, at timestamptz
+  )
+  join fence f on f.id = i.part and f.epoch = i.epoch
+),
+locked as materialized (
+  select p.id, p.page_id, p.like_count
+  from posts p
+  where p.id in (select post_id from turns) and p.state = 'ready'
+  order by p.id
+  for update
+),
+seen as materialized (
+  select t.*, k.like_count
+  from turns t
+  join locked k on k.id = t.post_id and k.page_id = t.page_id
+  where exists (select from visible_pages(t.user_id) v where v.id = t.page_id)
+),
+liked as (
+  insert into likes (post_id, user_id, created_at)
+  select post_id, user_id, at
+  from seen
+  on conflict do nothing
+  returning post_id, user_id
+),
+counted as (
+  update posts p
+  set like_count = p.like_count + n.likes
+  from (select post_id, count(*) as likes, (array_agg(user_id))[1:4] as likers from liked group by post_id) n
+  where p.id = n.post_id
+  returning p.id, p.page_id, p.like_count, n.likers, n.likes as change
+),
+signalled as (
+  insert into like_signals (post_id, page_id, likers, change)
+  select id, page_id, likers, change
+  from counted
+  on conflict (post_id) do update
+  set changes = like_signals.changes + 1, change = like_signals.change + excluded.change,
+    likers = (excluded.likers || like_signals.likers)[1:4]
+  returning 1
+),
+answers as materialized (
+  select t.turn,
+    case
+      when s.turn is not null then jsonb_build_object('like_count', coalesce(c.like_count, s.like_count))
+    end as result
+  from turns t
+  left join seen s on s.turn = t.turn
+  left join counted c on c.id = s.post_id
+),
+told as materialized (
+  select *
+  from (
+    select 1 as rank, 'post.liked' as kind, k.page_id as page_id, l.post_id as post_id, l.user_id as user_id,
+      '{"liked": true}'::jsonb as data, now() as at
+    from liked l
+    join locked k on k.id = l.post_id
+  ) t
+  where (select count(*) from liked) >= 0
+    and (select count(*) from counted) >= 0
+    and (select count(*) from signalled) >= 0
+),
+tally as materialized (select count(*) as n from told),
+numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+emitted as (
+  insert into events (seq, kind, page_id, post_id, user_id, data, at)
+  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
+    user_id, data, at
+  from told
+  where (select seq from numbered) is not null
+  returning seq, kind, page_id, post_id, user_id, data, at
+)
+select a.turn, a.result, (select seq from numbered) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+from answers a

@@ -1,0 +1,1 @@
+select page_id from posts where id = $1

@@ -1,0 +1,127 @@
+with fence as materialized (select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
+turns as materialized (
+  select i.*
+  from json_to_recordset($1::json) as i(
+    turn int, part int, epoch bigint, receipt uuid, id uuid, page_id uuid, author_id uuid, text text, tagged uuid[],
+    place text, reply_to uuid, at timestamptz
+  )
+  join fence f on f.id = i.part and f.epoch = i.epoch
+),
+judged as materialized (
+  select t.*,
+    exists (
+      select
+      from pages p
+      where p.id = t.page_id
+        and p.owner_id = t.author_id
+        and p.deleted_at is null
+        and coalesce(greatest(p.blocked_until, p.owner_blocked_until), '-infinity') <= now()
+    ) as open,
+    o.page_id as reply_page_id
+  from turns t
+  left join lateral (
+    select q.page_id
+    from posts q
+    join visible_pages(t.author_id) v on v.id = q.page_id
+    where q.id = t.reply_to and q.state = 'ready'
+  ) o on t.reply_to is not null
+),
+valid as materialized (select * from judged where open and reply_page_id is not null order by page_id, turn),
+counted as (
+  update pages p
+  set post_count = p.post_count + n.posts
+  from (select page_id, count(*) as posts from valid group by page_id order by page_id) n
+  where p.id = n.page_id
+  returning 1
+),
+locked as materialized (select p.id from posts p where p.id in (select reply_to from valid) order by p.id for update),
+clock as materialized (
+  select s.published_at
+  from sequencer s
+  where (select count(*) from valid where true) > 0
+    and (select count(*) from counted) >= 0
+    and (select count(*) from locked) >= 0
+  for update
+),
+timed as materialized (
+  select f.*,
+    greatest(c.published_at + interval '1 microsecond', (select max(at) from valid where true)) + (
+      row_number() over (order by turn) - 1
+    ) * interval '1 microsecond' as published_at
+  from (select * from valid where true) f
+  cross join clock c
+),
+created as (
+  insert into posts (id, page_id, text, tagged, place, reply_to, published_at, created_at, updated_at)
+  select id, page_id, text, tagged, place, reply_to, published_at, at, at
+  from timed
+  returning 1
+),
+answered as (
+  update posts p
+  set reply_count = p.reply_count + n.replies
+  from (
+    select v.reply_to, count(*) as replies, array_agg(distinct v.page_id) as via
+    from valid v
+    join locked k on k.id = v.reply_to
+    group by v.reply_to
+  ) n
+  where p.id = n.reply_to
+  returning p.id, p.page_id, n.replies, n.via
+),
+answers as materialized (
+  select j.turn,
+    jsonb_build_object(
+      'open', j.open, 'original', j.reply_page_id is not null, 'reply_page_id', j.reply_page_id, 'published_at',
+      to_char(t.published_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    ) as result
+  from judged j
+  left join timed t on t.turn = j.turn
+),
+told as materialized (
+  select *
+  from (
+    select turn as rank, 'post.created' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
+      '{"counts": {"posts": 1}}'::jsonb as data, at as at
+    from valid
+    union all
+    select 1000000 as rank, 'replies.changed' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
+      jsonb_strip_nulls(
+        jsonb_build_object(
+          'counts', jsonb_build_object('replies', replies), 'withheld',
+          case
+            when not exists (
+              select
+              from pages g
+              where g.id = any(via)
+                and not g.is_private
+                and coalesce(greatest(g.blocked_until, g.owner_blocked_until), '-infinity') <= now()
+            ) then to_jsonb(via)
+          end
+        )
+      ) as data,
+      now() as at
+    from answered
+  ) t
+  where (select count(*) from counted) >= 0
+    and (select count(*) from created) >= 0
+    and (select count(*) from answered) >= 0
+),
+tally as materialized (select count(*) as n from told),
+numbered as (
+  update sequencer
+  set seq = seq + (select n from tally), published_at = greatest(published_at, (select max(published_at) from timed))
+  where (select n from tally) > 0
+  returning seq
+),
+emitted as (
+  insert into events (seq, kind, page_id, post_id, user_id, data, at)
+  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
+    user_id, data, at
+  from told
+  where (select seq from numbered) is not null
+  returning seq, kind, page_id, post_id, user_id, data, at
+)
+select a.turn, a.result, (select seq from numbered) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+from answers a

@@ -1,0 +1,1 @@
+update receipts set lease_until = now() where state = 'running' and lease_until > now()

@@ -1,0 +1,1 @@
+select from sessions where user_id = $1 and ended_at is null

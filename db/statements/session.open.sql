@@ -1,0 +1,64 @@
+with fence as materialized (select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
+turns as materialized (
+  select i.*
+  from json_to_recordset($1::json) as i(
+    turn int, part int, epoch bigint, receipt uuid, id uuid, user_id uuid, kid text, expires_at timestamptz,
+    device jsonb, "to" text, job uuid, at timestamptz
+  )
+  join fence f on f.id = i.part and f.epoch = i.epoch
+),
+ended as (
+  update sessions s
+  set ended_at = t.at, end_reason = 'token-outdated'
+  from turns t
+  where s.user_id = t.user_id and s.ended_at is null
+  returning s.id
+),
+opened as (
+  insert into sessions (id, user_id, issued_at, kid, started_at, expires_at)
+  select id, user_id, at, kid, at, expires_at
+  from turns
+  where (select count(*) from ended) >= 0
+  returning 1
+),
+known as materialized (
+  select t.*, d.mark is not null as known, exists (select from devices o where o.user_id = t.user_id) as used_before
+  from turns t
+  left join devices d on d.user_id = t.user_id and d.mark = t.device->>'mark'
+),
+remembered as (
+  insert into devices (user_id, mark, seen_at)
+  select user_id, device->>'mark', at
+  from known
+  on conflict (user_id, mark) do update
+  set seen_at = excluded.seen_at
+  returning 1
+),
+forgotten as (
+  delete from devices d using (
+    select o.user_id, o.mark
+    from known k
+    cross join lateral (select * from devices where user_id = k.user_id order by seen_at desc offset 50) o
+    where not k.known
+  ) o
+  where d.user_id = o.user_id and d.mark = o.mark
+  returning 1
+),
+lettered as (
+  insert into jobs (id, kind, payload, run_at, user_id)
+  select job, 'letter',
+    jsonb_build_object(
+      'user_id', user_id, 'to', "to", 'notice',
+      jsonb_build_object('notice', 'new_device', 'device', device->>'name', 'at', at)
+    ),
+    at, user_id
+  from known
+  where not known and used_before and "to" is not null
+  returning user_id
+),
+answers as materialized (
+  select t.turn, jsonb_build_object('told', exists (select from lettered l where l.user_id = t.user_id)) as result
+  from turns t
+)
+select a.turn, a.result, null as seq, null as events
+from answers a

@@ -1,0 +1,1 @@
+delete from used_tickets where expires_at < now() - interval '10 minutes'

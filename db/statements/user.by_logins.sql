@@ -1,0 +1,1 @@
+select login, id from users where lower(login) = any($1::text[])

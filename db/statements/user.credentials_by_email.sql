@@ -1,0 +1,1 @@
+select id, password_hash, password_version from users where lower(email) = $1

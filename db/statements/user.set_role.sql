@@ -1,0 +1,83 @@
+with fence as materialized (select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
+turns as materialized (
+  select i.*
+  from json_to_recordset($1::json) as i(
+    turn int, part int, epoch bigint, receipt uuid, id uuid, role text, at timestamptz, by_id uuid, by_role text,
+    reason text
+  )
+  join fence f on f.id = i.part and f.epoch = i.epoch
+),
+admins as materialized (
+  select u.id
+  from users u
+  where u.role = 'admin'
+    and (u.blocked_until is null or u.blocked_until <= now())
+    and exists (select from turns t join users x on x.id = t.id where x.role = 'admin')
+  order by u.id
+  for no key update
+),
+removing as materialized (
+  select t.turn, row_number() over (order by t.turn) as place
+  from turns t
+  join admins a on a.id = t.id
+  where t.role <> 'admin'
+),
+guarded as materialized (
+  select t.*, coalesce(r.place >= (select count(*) from admins), false) as last_admin
+  from turns t
+  left join removing r on r.turn = t.turn
+),
+was as materialized (
+  select t.*, u.login, u.role as old_role, u.blocked_until, u.blocked_reason
+  from guarded t
+  join users u on u.id = t.id
+  where not t.last_admin
+  order by u.id
+  for no key update of u
+),
+changed as (update users u set role = w.role from was w where u.id = w.id returning 1),
+answers as materialized (select turn, jsonb_build_object('last_admin', last_admin) as result from guarded),
+noted as materialized (
+  select *
+  from (
+    select turn as place, 'account.role' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
+      login as target_name, jsonb_build_object('role', old_role) as before, jsonb_build_object('role', role) as after,
+      at
+    from was
+    where role <> old_role
+  ) n
+  where (select count(*) from changed) >= 0
+),
+recorded as (
+  insert into moderation_log (
+    at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
+  )
+  select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
+    n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
+  from noted n
+  order by n.place
+  returning seq
+),
+told as materialized (
+  select *
+  from (
+    select 1 as rank, 'account.changed' as kind, null::uuid as page_id, null::uuid as post_id, id as user_id,
+      null::jsonb as data, at as at
+    from was
+    where by_id is null
+  ) t
+  where (select count(*) from changed) >= 0 and (select count(*) from recorded) >= 0
+),
+tally as materialized (select count(*) as n from told),
+numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+emitted as (
+  insert into events (seq, kind, page_id, post_id, user_id, data, at)
+  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
+    user_id, data, at
+  from told
+  where (select seq from numbered) is not null
+  returning seq, kind, page_id, post_id, user_id, data, at
+)
+select a.turn, a.result, (select seq from numbered) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+from answers a

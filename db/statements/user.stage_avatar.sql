@@ -1,0 +1,72 @@
+with fence as materialized (select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
+turns as materialized (
+  select i.*
+  from json_to_recordset($1::json) as i(
+    turn int, part int, epoch bigint, receipt uuid, id uuid, photos jsonb, at timestamptz, login text, before jsonb,
+    after jsonb, by_id uuid, by_role text, reason text
+  )
+  join fence f on f.id = i.part and f.epoch = i.epoch
+),
+held as materialized (
+  select u.key from unowned_files u
+  where not u.taken
+    and u.key in (
+      select f.staged_key from turns t cross join lateral jsonb_to_recordset(t.photos) as f(staged_key text)
+    )
+  order by u.key for update
+),
+valid as materialized (
+  select t.*
+  from turns t
+  where not exists (
+    select from jsonb_to_recordset(t.photos) as f(staged_key text) where f.staged_key not in (select key from held)
+  )
+),
+pictures as materialized (
+  select v.id as owner, f.*, f.place - 1 as position, v.at
+  from valid v
+  cross join lateral rows
+  from (jsonb_to_recordset(v.photos) as (id uuid, key text, staged_key text, name text, alt text)) with ordinality as f(
+    id, key, staged_key, name, alt, place
+  )
+),
+pictured as (
+  insert into photos (id, key, user_id, position, name, alt, staged_key, created_at)
+  select id, key, owner, position, name, alt, staged_key, at
+  from pictures
+  returning 1
+),
+queued as (
+  insert into jobs (id, kind, payload, run_at)
+  select id, 'photo.crop', jsonb_build_object('staged', staged_key, 'key', key), at
+  from pictures
+  returning 1
+),
+owned as (delete from unowned_files u using pictures f where u.key = f.staged_key returning 1),
+answers as materialized (
+  select t.turn, jsonb_build_object('staged', exists (select from valid v where v.turn = t.turn)) as result from turns t
+),
+noted as materialized (
+  select *
+  from (
+    select turn as place, 'account.profile' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
+      login as target_name, before as before, after as after, at
+    from valid
+    where after is not null
+  ) n
+  where (select count(*) from pictured) >= 0
+    and (select count(*) from queued) >= 0
+    and (select count(*) from owned) >= 0
+),
+recorded as (
+  insert into moderation_log (
+    at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
+  )
+  select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
+    n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
+  from noted n
+  order by n.place
+  returning seq
+)
+select a.turn, a.result, null as seq, null as events
+from answers a

@@ -1,0 +1,30 @@
+with fence as materialized (select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
+turns as materialized (
+  select i.*
+  from json_to_recordset($1::json) as i(
+    turn int, part int, epoch bigint, receipt uuid, id uuid, email text, "to" text, job uuid, at timestamptz
+  )
+  join fence f on f.id = i.part and f.epoch = i.epoch
+),
+verified as (
+  update users u
+  set email = t.email, pending_email = null, mailbox_mark = null,
+    email_verified_at = coalesce(u.email_verified_at, t.at), verify_nonce = null, verify_expires_at = null,
+    verify_attempts = 0, recover_nonce = null, recover_expires_at = null
+  from turns t
+  where u.id = t.id
+  returning 1
+),
+unscheduled as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.expire' returning 1),
+noticed as (
+  insert into jobs (id, kind, payload, run_at, user_id)
+  select job, 'letter',
+    jsonb_build_object('user_id', id, 'to', "to", 'notice', jsonb_build_object('notice', 'email_changed', 'at', at)),
+    at, id
+  from turns
+  where "to" is not null
+  returning 1
+),
+answers as materialized (select turn, '{}'::jsonb as result from turns)
+select a.turn, a.result, null as seq, null as events
+from answers a

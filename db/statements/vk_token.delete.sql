@@ -1,0 +1,1 @@
+delete from vk_tokens where user_id = $1

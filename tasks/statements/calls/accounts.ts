@@ -1,0 +1,90 @@
+/** Accounts, what they are signed in by, and what staff do about them. */
+import * as bounces from "../../../db/bounces.ts";
+import * as letters from "../../../db/letters.ts";
+import * as moderation from "../../../db/moderation.ts";
+import * as log from "../../../db/moderation_log.ts";
+import * as notifications from "../../../db/notifications.ts";
+import * as reports from "../../../db/reports.ts";
+import * as sessions from "../../../db/sessions.ts";
+import * as tickets from "../../../db/tickets.ts";
+import * as users from "../../../db/users.ts";
+import * as tokens from "../../../db/vk_tokens.ts";
+import { AT, type Call, EMAIL, ID } from "./call.ts";
+
+const ADMIN = { id: ID, role: "admin" } as const;
+
+export const ACCOUNT_CALLS: readonly Call[] = [
+  (sql) => bounces.countBounced(sql),
+  (sql) => bounces.recordBounce(sql, EMAIL, "5.1.1", "no such mailbox"),
+  (sql) => bounces.isBounced(sql, EMAIL),
+  (sql) => bounces.bounceOf(sql, ID),
+  (sql) => bounces.liftBounce(sql, ID, ADMIN),
+  (sql) => bounces.relayRefuses(sql),
+  (sql) => bounces.takeBackBounces(sql, "the relay is at fault"),
+
+  (sql) =>
+    letters.storeLetter(sql, {
+      message_id: "<id@example.org>",
+      delivery: undefined,
+      sender: EMAIL,
+      recipient: EMAIL,
+      subject: "",
+      text: "",
+      html: null,
+    }),
+  (sql) => letters.lettersOf(sql, { owner: ID, address: EMAIL, limit: 20 }),
+  (sql) => letters.codeInForce(sql, { user: ID, purpose: "verify", address: EMAIL }, "nonce"),
+  (sql) => letters.codeInForce(sql, { user: ID, purpose: "recover", address: EMAIL }, "nonce"),
+
+  (sql) => moderation.reachOfUserBlock(sql, ID),
+  (sql) => moderation.reachOfPageBlock(sql, ID),
+  (sql) => log.listLog(sql, { limit: 20 }),
+  (sql) => log.verifyChain(sql),
+
+  (sql) => notifications.notificationsOf(sql, ID, { limit: 20 }),
+  (sql) => notifications.unreadNotifications(sql, ID),
+  (sql) => notifications.unreadOfAll(sql, [ID]),
+  (sql) => notifications.liveNotifications(sql, [ID]),
+  (sql) => notifications.notificationSettings(sql, ID),
+  (sql) => notifications.forgetNotifications(sql, 1_000, 100),
+
+  (sql) =>
+    reports.makeReport(sql, {
+      id: ID,
+      reporter: ID,
+      reason: "",
+      target: { kind: "page", id: ID, name: "name", owner_id: ID },
+    }),
+  (sql) => reports.reportById(sql, ID),
+  (sql) => reports.listReports(sql, { state: "open", limit: 20 }),
+  (sql) => reports.listReports(sql, { state: "closed", limit: 20 }),
+  (sql) => reports.takeReport(sql, ID, ADMIN),
+  (sql) => reports.releaseReport(sql, ID, ADMIN),
+  (sql) => reports.closeReport(sql, ID, ADMIN, { outcome: "acted", note: null }),
+
+  (sql) => sessions.endReason(sql, ID, ID),
+  (sql) => sessions.hasSession(sql, ID),
+  (sql) => sessions.deleteExpiredSessions(sql),
+  (sql) => tickets.useTicketOnce(sql, "hash", new Date(AT)),
+  (sql) => tickets.forgetTickets(sql),
+
+  (sql) => users.loadUserActor(sql, ID),
+  (sql) => users.userFacets(sql, [ID]),
+  (sql) => users.userById(sql, ID),
+  (sql) => users.credentials(sql, "login"),
+  (sql) => users.credentials(sql, EMAIL),
+  (sql) => users.credentialsOf(sql, ID),
+  (sql) => users.pendingByMark(sql, EMAIL, "mark"),
+  (sql) => users.pendingWithoutMark(sql, EMAIL),
+  (sql) => users.listUsers(sql, { limit: 20 }),
+  (sql) => users.accountsByLogin(sql, ["login"]),
+  (sql) => users.cardByLogin(sql, "login"),
+
+  (sql) => tokens.storeVkToken(sql, ID, { version: ID, kind: "user", sealed: new Uint8Array() }),
+  (sql) => tokens.vkTokenInForce(sql, ID),
+  (sql) => tokens.vkToken(sql, ID),
+  (sql) => tokens.deleteVkToken(sql, ID),
+  (sql) => tokens.dropVkToken(sql, ID, ID),
+  (sql) => tokens.sealedVkTokens(sql, ID, 100),
+  (sql) => tokens.resealVkToken(sql, ID, ID, new Uint8Array()),
+];

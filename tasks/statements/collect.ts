@@ -1,0 +1,60 @@
+/** The final text of every named statement, as the program puts it together. */
+import type { Param, Sql } from "../../db/sql.ts";
+import { ACCOUNT_CALLS } from "./calls/accounts.ts";
+import { BACKGROUND_CALLS } from "./calls/background.ts";
+import type { Call } from "./calls/call.ts";
+import { CONTENT_CALLS } from "./calls/content.ts";
+import { commitStatements } from "./commits.ts";
+
+export interface Statement {
+  name: string;
+  text: string;
+  /** Of a commit: it runs on connections that read tables by their indexes. */
+  isCommit: boolean;
+}
+
+/** By name, sorted. Throws where one name has two texts. */
+export async function allStatements(): Promise<Statement[]> {
+  const found = [
+    ...await commitTexts(),
+    ...await queryTexts([...ACCOUNT_CALLS, ...CONTENT_CALLS, ...BACKGROUND_CALLS]),
+  ];
+  const byName = new Map<string, Statement>();
+  for (const statement of found) {
+    const other = byName.get(statement.name);
+    if (other && other.text !== statement.text) throw new Error(`${statement.name} is the name of two statements`);
+    byName.set(statement.name, statement);
+  }
+  return [...byName.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+async function commitTexts(): Promise<Statement[]> {
+  const commits = await commitStatements();
+  return commits.flatMap(({ name, text, receipted }) => [
+    { name, text, isCommit: true },
+    ...receipted ? [{ ...receipted, isCommit: true }] : [],
+  ]);
+}
+
+async function queryTexts(calls: readonly Call[]): Promise<Statement[]> {
+  const found: Statement[] = [];
+  for (const call of calls) {
+    const before = found.length;
+    // Some miss the row that they would be answered.
+    const error = await call(recorder(found)).then(() => undefined, (error) => error);
+    if (found.length === before) throw new Error(`No named statement came of ${call}`, { cause: error });
+  }
+  return found;
+}
+
+/** Answers no rows. */
+function recorder(found: Statement[]): Sql {
+  return {
+    query<Row>(text: string, _params?: readonly Param[], name?: string): Promise<Row[]> {
+      if (name !== undefined) found.push({ name, text, isCommit: false });
+      return Promise.resolve([]);
+    },
+    script: () => Promise.reject(new Error("No statement has a name in a script")),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
