@@ -6,7 +6,7 @@ import { VK_LANGS } from "./services/vk/lang.ts";
 
 /** What a process may do; `actors` comes with `api` and in one process only, the others may stand alone or be left out. */
 export const ROLES = ["api", "actors", "jobs", "storage", "stats", "kv", "mail"] as const;
-export type Role = typeof ROLES[number];
+export type ProcessRole = typeof ROLES[number];
 
 /** Every wrong setting, by name; `message` is for whoever starts the server and holds no value of a secret. */
 export class ConfigError extends Error {
@@ -340,7 +340,7 @@ function quoted(value: string): string {
 
 function roles() {
   const message = `Expected "all", or a list out of ${ROLES.join(",")}`;
-  return z.string().transform((value, context): readonly Role[] => {
+  return z.string().transform((value, context): readonly ProcessRole[] => {
     const names = value === "all" ? [...ROLES] : value.split(",").map((name) => name.trim());
     const chosen = ROLES.filter((role) => names.includes(role));
     if (!names.every((name) => (ROLES as readonly string[]).includes(name))) {

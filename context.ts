@@ -16,7 +16,7 @@ import type { Secret } from "./security/secret.ts";
 import type { Tokens } from "./security/tokens.ts";
 import type { StatsClient } from "./services/stats/client.ts";
 import type { Storage } from "./services/storage/storage.ts";
-import type { VkService } from "./workers/roles/vk.ts";
+import type { VkService } from "./actors/vk_fetch.ts";
 
 /** What every process has that answers calls; the key–value store alone has no more. */
 export interface ServiceContext {
@@ -26,7 +26,7 @@ export interface ServiceContext {
   readonly cache: Cache;
   readonly secret: Secret;
   readonly tokens: Pick<Tokens, "verify">;
-  readonly principals: Pick<Accounts, "authenticate">;
+  readonly accounts: Pick<Accounts, "authenticate">;
   /** Set once the process is stopping: new work is refused. */
   draining: boolean;
 }
@@ -35,7 +35,7 @@ export interface ServiceContext {
 export interface AppContext extends ServiceContext {
   readonly bus: Bus;
   readonly actors: Actors;
-  readonly principals: Accounts;
+  readonly accounts: Accounts;
   readonly keys: Keys;
   readonly tokens: Tokens;
   readonly stream: EventStream;

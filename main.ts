@@ -1,10 +1,10 @@
 /** Starts a node: config → sql → cache → bus → leases → workers → routes → serve; stops it in reverse. */
-import { takesNoArguments } from "./tasks/command_line.ts";
+import { takesNoArguments } from "./lib/command_line.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { EmbeddedRefused } from "./db/embedded/refused.ts";
 import { Log } from "./lib/log.ts";
 import { startNode } from "./workers/roles/node.ts";
-import { runMailServer } from "./services/mail/server.ts";
+import { runMailServer } from "./workers/roles/mail.ts";
 import { runJobs } from "./workers/roles/jobs_process.ts";
 import { runStatsServer } from "./workers/roles/stats.ts";
 import { runKv } from "./workers/roles/kv.ts";

@@ -4,7 +4,7 @@ import type { PostRow } from "../db/posts.ts";
 import type { Reader } from "../db/sql.ts";
 import { renderPost } from "../contract/render.ts";
 import { type ActorKind, type Decision, reply } from "./runtime/actor.ts";
-import type { SequencedEvent } from "./runtime/protocol.ts";
+import type { SequencedEvent } from "../db/event.ts";
 
 export type FeedCommand =
   /** The first page as JSON text without its closing `live_cursor`; `bypass` reads past what is kept. */

@@ -1,13 +1,13 @@
 import type { ByRow } from "../db/moderation_log.ts";
-import type { Role } from "../db/users.ts";
+import type { AccountRole } from "../db/account_role.ts";
 
 /** Who acts: an account as it is now. */
-export interface Actor {
+export interface ActingAccount {
   id: string;
-  role: Role;
+  role: AccountRole;
 }
 
 /** Who acts and why, as the record of moderation has it. */
-export function byRow({ id, role }: Actor, reason?: string): ByRow {
+export function byRow({ id, role }: ActingAccount, reason?: string): ByRow {
   return { by_id: id, by_role: role, reason: reason ?? null };
 }

@@ -4,7 +4,7 @@ import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import { nextDigest } from "./digest_time.ts";
 import { Wakeful } from "../lib/poller.ts";
-import type { EventKind, SequencedEvent } from "./runtime/protocol.ts";
+import type { EventKind, SequencedEvent } from "../db/event.ts";
 
 export interface NotificationOptions {
   sql: Sql;

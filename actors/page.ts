@@ -2,72 +2,14 @@ import { answerRequests, follow, type FollowState, unfollow } from "../db/follow
 import { lapsePageBlock } from "../db/moderation.ts";
 import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
 import { discardPost } from "../db/posts.ts";
-import { crops, type NewPhoto, pageAvatar, retryPhotos, type Settled, settlePhoto, settleRow } from "../db/photos.ts";
-import { blockOf } from "../contract/render.ts";
-import type { Actor } from "./moderator.ts";
+import { crops, pageAvatar, retryPhotos, type Settled, settlePhoto, settleRow } from "../db/photos.ts";
+import { blockOf } from "../db/blocks.ts";
+import type { ActingAccount } from "./moderator.ts";
 import { blockedPage, moderate } from "./page_blocks.ts";
 import { editPost, likePost, publish, removePost, unlikePost } from "./page_posts.ts";
 import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
 import { foldTag, isSameTag, TAG_RULE } from "../contract/tags.ts";
-
-export type { Actor } from "./moderator.ts";
-
-export interface PagePatch {
-  name?: string;
-  uuid?: string;
-  description?: string;
-  is_private?: boolean;
-}
-
-export interface NewPost {
-  id: string;
-  text: string;
-  tagged: string[];
-  tagged_logins: string[];
-  place: string | null;
-  reply_to: string | null;
-  photos: readonly NewPhoto[];
-}
-
-export type PageCommand =
-  | {
-    type: "create";
-    by: Actor;
-    page: { id: string; uuid: string; name: string; description: string; tags: string[]; is_private: boolean };
-  }
-  | { type: "update"; by: Actor; patch: PagePatch }
-  | { type: "add_tag" | "remove_tag"; by: Actor; tag: string }
-  | { type: "delete"; by: Actor }
-  | { type: "follow" | "unfollow"; by: Actor }
-  | { type: "remove_follower"; by: Actor; user_id: string }
-  | { type: "answer_requests"; by: Actor; accept: boolean; user_ids: string[] | null }
-  | { type: "create_post"; by: Actor; post: NewPost }
-  | {
-    type: "update_post";
-    by: Actor;
-    post_id: string;
-    text?: string;
-    tagged?: string[];
-    place?: string | null;
-    /** Those that stay, in their order. */
-    photos?: string[];
-  }
-  | { type: "retry_photos"; by: Actor; post_id: string }
-  | { type: "settle_photo"; photo: Settled }
-  | { type: "stage_avatar"; by: Actor; photo: NewPhoto }
-  | { type: "settle_avatar"; photo: Settled }
-  | { type: "remove_avatar"; by: Actor }
-  | { type: "delete_post"; by: Actor; post_id: string; reason?: string }
-  /** A new post whose photos cannot be decoded, while the request that made it still waits. */
-  | { type: "discard_post"; by: Actor; post_id: string }
-  | { type: "like"; by: Actor; post_id: string }
-  | { type: "unlike"; by: Actor; post_id: string }
-  | { type: "block"; by: Actor; reason: string; until: string; job: string; dry_run: boolean }
-  | { type: "unblock"; by: Actor; reason?: string }
-  | { type: "lapse_block" };
-
-/** Null for a page that never was or is gone. */
-export type PageState = PageRow | null;
+import type { PageCommand, PagePatch, PageState } from "./page_commands.ts";
 
 /** Tags a page may have (`docs/limits.md`). */
 export const MOST_TAGS = 30;
@@ -254,7 +196,7 @@ function changeTags(
   return change(state, { tags: [...state.tags, tag] }, at);
 }
 
-function startFollowing(state: PageRow, by: Actor, at: string): Decision<PageState> {
+function startFollowing(state: PageRow, by: ActingAccount, at: string): Decision<PageState> {
   if (state.owner.id === by.id) return refuse("own-page");
   const wanted: FollowState = state.is_private ? "requested" : "following";
   return commit(

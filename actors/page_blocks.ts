@@ -1,7 +1,7 @@
 import { blockPage, reachOfPageBlock, unblockPage } from "../db/moderation.ts";
 import type { PageRow } from "../db/pages.ts";
 import { byRow } from "./moderator.ts";
-import type { PageCommand, PageState } from "./page.ts";
+import type { PageCommand, PageState } from "./page_commands.ts";
 import { commit, type Decision, refuse } from "./runtime/actor.ts";
 import type { Refusal } from "./runtime/protocol.ts";
 

@@ -12,7 +12,7 @@ import {
 } from "../db/posts.ts";
 import { renderPost } from "../contract/render.ts";
 import { byRow } from "./moderator.ts";
-import type { NewPost, PageCommand, PageState } from "./page.ts";
+import type { NewPost, PageCommand, PageState } from "./page_commands.ts";
 import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
 
 /** The reply is the post as its author sees it, as JSON: nobody but the caller reads it, and a text is cheaper to hand over. */

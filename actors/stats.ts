@@ -5,7 +5,7 @@ import { rebuild } from "../services/stats/rebuild.ts";
 import type { Position, StatsStore } from "../services/stats/store.ts";
 import { Wakeful } from "../lib/poller.ts";
 import type { Bus, Subscription } from "../lib/bus/bus.ts";
-import type { SequencedEvent } from "./runtime/protocol.ts";
+import type { SequencedEvent } from "../db/event.ts";
 
 export interface StatsOptions {
   store: StatsStore;

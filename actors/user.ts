@@ -1,114 +1,25 @@
-import { crops, type NewPhoto, type Settled, settleRow, userAvatar } from "../db/photos.ts";
+import { crops, settleRow, userAvatar } from "../db/photos.ts";
 import { letter } from "../db/letters.ts";
-import {
-  changeNotificationSettings,
-  type LetterTime,
-  type NotificationKind,
-  readNotifications,
-} from "../db/notifications.ts";
+import { changeNotificationSettings, readNotifications } from "../db/notifications.ts";
 import type { ByRow } from "../db/moderation_log.ts";
 import { blockUser, deleteUser, lapseUserBlock, reachOfUserBlock, setRole, unblockUser } from "../db/moderation.ts";
 import {
+  type AccountSnapshot,
   loadUserActor,
   type RegisterRow,
   registerUser,
-  type Role,
   type SentCode,
   type UserActorRow,
-  type UserRow,
   verifyUser,
 } from "../db/users.ts";
 import { photoUrl, renderAccount } from "../contract/render.ts";
-import { isBlocked } from "./account_cache.ts";
-import { type Actor, byRow } from "./moderator.ts";
+import { isBlocked } from "../db/blocks.ts";
+import { byRow } from "./moderator.ts";
 import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
-import {
-  code,
-  type NewPassword,
-  noticeAddress,
-  password,
-  recoveryCode,
-  verifyCode,
-  wrongCurrent,
-} from "./user_codes.ts";
+import { code, noticeAddress, password, recoveryCode, verifyCode, wrongCurrent } from "./user_codes.ts";
 import { actRow, profile } from "./user_profile.ts";
 import { endOf, refresh, signIn } from "./user_sessions.ts";
-
-export type { Role } from "../db/users.ts";
-
-export interface Session {
-  id: string;
-  /** How often it was refreshed. */
-  generation: number;
-  /** When its current pair was issued. */
-  issued_at: string;
-  /** The key that signed the pair, so that the same pair can be made again. */
-  kid: string;
-}
-
-export interface UserState extends UserRow {
-  verify: SentCode | null;
-  recover: SentCode | null;
-  /** When e-mails to a person's own address, or to a new one, were asked for. */
-  asked: { verify: string[]; recover: string[]; change: string[] };
-  session: Session | null;
-}
-
-/** What every node remembers of an account, to judge its requests. */
-export interface UserFacet {
-  role: Role;
-  verified: boolean;
-  blocked_until: string | null;
-  blocked_reason: string | null;
-  session: { id: string; generation: number } | null;
-}
-
-export type UserCommand =
-  | { type: "facet" }
-  | { type: "account" }
-  | { type: "register"; row: RegisterRow }
-  | {
-    type: "sign_in";
-    sid: string;
-    kid: string;
-    password_version: number;
-    expires_at: string;
-    device: { mark: string; name: string };
-    job: string;
-  }
-  | { type: "refresh"; sid: string; generation: number; kid: string; expires_at: string }
-  | { type: "sign_out"; sid: string }
-  | { type: "send_code"; nonce: string; expires_at: string; job: string }
-  | { type: "verify"; code: string; job: string }
-  | { type: "recover"; nonce: string; expires_at: string; job: string }
-  | { type: "check_recovery"; email: string; code: string }
-  | ({ type: "reset_password"; email: string; code: string } & NewPassword)
-  | ({ type: "change_password"; password_version: number } & NewPassword)
-  | {
-    type: "update_profile";
-    first_name?: string;
-    last_name?: string;
-    email?: string;
-    by: Actor;
-    /** Of the password that was given and was right. */
-    password_version?: number;
-    mailbox_mark?: string;
-    nonce: string;
-    expires_at: string;
-    job: string;
-    notice_job: string;
-  }
-  | { type: "stage_avatar"; by: Actor; photo: NewPhoto }
-  | { type: "settle_avatar"; photo: Settled }
-  | { type: "remove_avatar"; by: Actor }
-  | { type: "read_notifications"; up_to: number | null }
-  | { type: "change_notifications"; letters: LetterTime | null; mute: NotificationKind[]; unmute: NotificationKind[] }
-  | { type: "set_role"; by: Actor; role: Role; reason?: string }
-  | { type: "block"; by: Actor; reason: string; until: string; job: string; dry_run: boolean }
-  | { type: "unblock"; by: Actor; reason?: string }
-  | { type: "lapse_block" }
-  | { type: "delete"; by: Actor; reason?: string }
-  | { type: "expire" };
+import type { UserCommand, UserState } from "./user_commands.ts";
 
 type State = UserState | null;
 
@@ -122,11 +33,11 @@ export function userActor(codeKey: Uint8Array): ActorKind<State, UserCommand> {
     decide: (state, command, now) => decide(codeKey, state, command, now),
     // Written past this actor (`tasks/admin/operator.ts`).
     absorb: (state, { kind }) => kind === "account.changed" ? "drop" : state,
-    facet,
+    snapshot,
   };
 }
 
-export function facet(state: State): UserFacet | null {
+export function snapshot(state: State): AccountSnapshot | null {
   if (!state) return null;
   const { role, blocked_until, blocked_reason, session } = state;
   return {
@@ -139,7 +50,7 @@ export function facet(state: State): UserFacet | null {
 }
 
 function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: number): Decision<State> {
-  if (command.type === "facet") return reply(facet(state));
+  if (command.type === "snapshot") return reply(snapshot(state));
   if (command.type === "register") return register(state, command.row);
   const at = new Date(now).toISOString();
   if (command.type === "check_recovery") {

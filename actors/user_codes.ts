@@ -1,9 +1,9 @@
-import { letter } from "../db/letters.ts";
+import { type CodePurpose, letter } from "../db/letters.ts";
 import { changePassword, countGuess, sendCode } from "../db/users.ts";
-import { codeMatches, type CodePurpose } from "../security/codes.ts";
+import { codeMatches } from "../security/codes.ts";
 import { sameEmail } from "../lib/folding.ts";
 import { commit, type Decision, refuse, reply } from "./runtime/actor.ts";
-import type { UserState } from "./user.ts";
+import type { NewPassword, UserState } from "./user_commands.ts";
 
 type State = UserState | null;
 
@@ -122,14 +122,6 @@ export function recoveryCode(
 }
 
 /** What opens the mailbox of the pending address under a new password (`security/mailbox.ts`). */
-export interface NewPassword {
-  password_hash: string;
-  /** The pending address that the mark was made for, if there was one. */
-  pending_email: string | null;
-  mailbox_mark: string | null;
-  job: string;
-}
-
 /** A new password, which ends the session (S1-4) and voids every code. */
 export function password(
   state: UserState,

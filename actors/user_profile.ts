@@ -2,9 +2,9 @@ import { letter } from "../db/letters.ts";
 import { updateProfile } from "../db/users.ts";
 import { renderAccount } from "../contract/render.ts";
 import { sameEmail } from "../lib/folding.ts";
-import { type Actor, byRow } from "./moderator.ts";
+import { type ActingAccount, byRow } from "./moderator.ts";
 import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
-import type { UserCommand, UserState } from "./user.ts";
+import type { UserCommand, UserState } from "./user_commands.ts";
 import { noticeAddress, tooSoon, waitMs, withThis, wrongCurrent } from "./user_codes.ts";
 
 type State = UserState | null;
@@ -17,7 +17,7 @@ export const MAX_EMAIL_CHANGES = 10;
  * An act upon somebody else's account, as the columns of a commit's row: with `after`, it goes into the record of moderation. One's own
  * change, and what changes nothing, does not.
  */
-export function actRow(state: UserState, by: Actor, before: Row, after: Row) {
+export function actRow(state: UserState, by: ActingAccount, before: Row, after: Row) {
   const recorded = by.id !== state.id && JSON.stringify(before) !== JSON.stringify(after);
   return { ...byRow(by), login: state.login, before: recorded ? before : null, after: recorded ? after : null };
 }

@@ -1,8 +1,8 @@
 import { letter } from "../db/letters.ts";
 import { type EndReason, endSession, openSession, refreshSession } from "../db/sessions.ts";
-import { blockDetail, isBlocked } from "./account_cache.ts";
+import { blockDetail, isBlocked } from "../db/blocks.ts";
 import { commit, type Decision, type Outcome, refuse, reply } from "./runtime/actor.ts";
-import type { Session, UserCommand, UserState } from "./user.ts";
+import type { Session, UserCommand, UserState } from "./user_commands.ts";
 import { noticeAddress } from "./user_codes.ts";
 
 type State = UserState | null;

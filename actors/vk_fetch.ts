@@ -1,4 +1,4 @@
-import type { SequencedEvent } from "./runtime/protocol.ts";
+import type { SequencedEvent } from "../db/event.ts";
 import { type Cache, CacheUnavailable } from "../lib/cache/cache.ts";
 import { AppError } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
@@ -11,6 +11,14 @@ import type { Profile } from "../services/vk/profile.ts";
 import { askId, askProfile, askVideos, Refused, type VideoPage } from "../services/vk/questions.ts";
 import { type Target, wordOf } from "../services/vk/target.ts";
 import type { HeldToken, TokenVault } from "../services/vk/vault.ts";
+
+/** VK as the routes reach it. */
+export interface VkService {
+  vault: TokenVault;
+  fetch: VkFetch;
+  /** Where the fake is, in place of the real one. */
+  fakeUrl: string | undefined;
+}
 
 export interface VkFetchOptions {
   vault: Pick<TokenVault, "of" | "refused" | "forget">;

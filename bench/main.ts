@@ -3,7 +3,7 @@
  * postgres with pgbench, wrk and, for kv, tarantool.
  */
 import { parseArgs } from "node:util";
-import { offerHelp } from "../tasks/command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { benchEmbedded } from "./embedded.ts";
 import { benchFanout } from "./fanout.ts";
 import { benchFeedRead } from "./feed_read.ts";

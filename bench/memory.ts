@@ -23,7 +23,7 @@ export async function benchActorMemory(): Promise<Row[]> {
     feed: [1_000, "–"],
   };
   const commands = {
-    user: { type: "facet" },
+    user: { type: "snapshot" },
     page: { type: "lapse_block" },
     feed: { type: "first_page", limit: 20, bypass: false },
   };
@@ -33,7 +33,7 @@ export async function benchActorMemory(): Promise<Row[]> {
   for (const [kind, [count, target]] of Object.entries(targets) as [KindName, [number, string]][]) {
     const host = new Host({ user: userActor(new Uint8Array(32)), page: pageActor, feed: feedActor }, sql, {
       committed: () => {},
-      facet: () => {},
+      snapshot: () => {},
       fenced: () => {},
       fault: (_, error) => {
         throw error;

@@ -1,11 +1,12 @@
 import type { Bounce } from "../db/bounces.ts";
 import type { LivePostRow } from "../db/events.ts";
 import type { LiveNotificationRow, NotificationRow } from "../db/notifications.ts";
-import type { LivePageRow, PageRow, ShownPageRow } from "../db/pages.ts";
+import type { LivePageRow, ShownPageRow } from "../db/pages.ts";
 import type { PhotoRow } from "../db/photos.ts";
 import type { PostRow } from "../db/posts.ts";
 import type { CardRow, UserRow } from "../db/users.ts";
 import { encodeCursor, listAbout } from "./cursors.ts";
+import { blockOf } from "../db/blocks.ts";
 
 /** Where a photo is read, relative to the server's address; without a variant the square at its full size. */
 export function photoUrl(key: string, variant?: number): string;
@@ -63,26 +64,6 @@ export function renderPage(page: ShownPageRow, now = Date.now()): Record<string,
 /** What posts show of their page and its owner, in a frame of its own. */
 export function renderLivePage({ id, uuid, name, avatar_key, owner }: LivePageRow): Record<string, unknown> {
   return { page_id: id, page: { id, uuid, name, avatar_url: photoUrl(avatar_key) }, author: renderCard(owner) };
-}
-
-/** The block in force, its own or its owner's, whichever lasts longer; `until: null` is for good. */
-export function blockOf(
-  { blocked_until, blocked_reason, owner_blocked_until }: Pick<
-    PageRow,
-    "blocked_until" | "blocked_reason" | "owner_blocked_until"
-  >,
-  now: number,
-): { reason: string | null; until: string | null } | null {
-  const own = endOf(blocked_until);
-  const owners = endOf(owner_blocked_until);
-  if (Math.max(own, owners) <= now) return null;
-  const until = own >= owners ? blocked_until : owner_blocked_until;
-  const reason = own >= owners ? blocked_reason : "The owner's account is blocked";
-  return { reason, until: until === "infinity" ? null : until };
-}
-
-function endOf(until: string | null): number {
-  return until === null ? -Infinity : until === "infinity" ? Infinity : Date.parse(until);
 }
 
 /** A post as one viewer sees it. */

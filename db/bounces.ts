@@ -5,7 +5,7 @@
 import { POST_LETTER_JOB } from "./deliveries.ts";
 import { record, recording } from "./moderation_log.ts";
 import type { Reader, Sql } from "./sql.ts";
-import type { Role } from "./users.ts";
+import type { AccountRole } from "./account_role.ts";
 
 /** The first bounce holds this long; each further refusal in a row doubles it, up to the second (`docs/limits.md`). */
 const BOUNCE_MS = 7 * 86_400_000;
@@ -78,7 +78,7 @@ export async function bounceOf(sql: Reader, userId: string): Promise<Bounce | nu
  * By hand, by the account's owner or an administrator, whose act upon somebody else's account goes into the record of moderation. False where
  * there is no such account.
  */
-export async function liftBounce(sql: Sql, userId: string, by: { id: string; role: Role }): Promise<boolean> {
+export async function liftBounce(sql: Sql, userId: string, by: { id: string; role: AccountRole }): Promise<boolean> {
   const [row] = await sql.query<{ found: boolean }>(
     `with account as (select id, login, lower(email) as email from users where id = $1),
     lifted as (delete from bounces b using account a where b.email = a.email returning a.id, a.login, b.code, b.until),

@@ -1,4 +1,4 @@
-import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "./event.ts";
 import { POST_COLUMNS, type PostRow, UNSEEN_REPLIES } from "./posts.ts";
 import { LISTENED_PAGES } from "./feed.ts";
 import { tell, telling, TOLD } from "./turn_statement.ts";

@@ -1,5 +1,5 @@
 import { defineCommit, tell } from "./turn_statement.ts";
-import type { After } from "./pages.ts";
+import type { After } from "./keyset.ts";
 import type { Reader } from "./sql.ts";
 import type { CardRow } from "./users.ts";
 

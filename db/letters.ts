@@ -1,8 +1,16 @@
-import type { CodeSubject } from "../security/codes.ts";
 import { folded, sameEmail } from "../lib/folding.ts";
 import { newId } from "../lib/ids.ts";
 import type { JobRef } from "./jobs.ts";
 import type { Reader, Sql } from "./sql.ts";
+
+export type CodePurpose = "verify" | "recover";
+
+/** What a code is for: one purpose of one account, and the one address it is sent to. */
+export interface CodeSubject {
+  purpose: CodePurpose;
+  user: string;
+  address: string;
+}
 
 /** The kind of the jobs that bring one letter to one account. */
 export const LETTER_JOB = "letter";

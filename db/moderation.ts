@@ -4,7 +4,7 @@ import { ENDED } from "./follows.ts";
 import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
 import { tellReplies, tellReplyAudience } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
-import type { Role } from "./users.ts";
+import type { AccountRole } from "./account_role.ts";
 
 const BLOCKED = `'{"reason": "blocked"}'::jsonb`;
 const DELETED = `'{"reason": "deleted"}'::jsonb`;
@@ -35,7 +35,7 @@ const NO_BLOCK = `'{"blocked": null}'::jsonb`;
 /** For the account's actor, where it did not write that itself: the operator has no account. */
 const TELL_CHANGED = tell("account.changed", { user: "id", from: "was where by_id is null" });
 
-export const setRole = defineCommit<{ id: string; role: Role; at: string } & ByRow, { last_admin: boolean }>(
+export const setRole = defineCommit<{ id: string; role: AccountRole; at: string } & ByRow, { last_admin: boolean }>(
   "user.set_role",
   {
     columns: `id uuid, role text, at timestamptz, ${BY_COLUMNS}`,

@@ -1,5 +1,5 @@
 import type { Reader } from "./sql.ts";
-import type { Role } from "./users.ts";
+import type { AccountRole } from "./account_role.ts";
 
 /** What the record tells of. */
 export const ACTS = [
@@ -24,7 +24,7 @@ export const TARGETS = ["account", "page", "post", "report"] as const;
 /** Who acts and why, as columns of a commit's row; without an account the system acts by itself. */
 export interface ByRow {
   by_id: string | null;
-  by_role: Role | null;
+  by_role: AccountRole | null;
   reason: string | null;
 }
 export const BY_COLUMNS = "by_id uuid, by_role text, reason text";
@@ -82,7 +82,7 @@ export interface LogRow {
   act: Act;
   actor_id: string | null;
   actor_login: string | null;
-  actor_role: Role | "system";
+  actor_role: AccountRole | "system";
   target_kind: typeof TARGETS[number];
   target_id: string;
   target_name: string;

@@ -1,4 +1,4 @@
-import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "./event.ts";
 import { tell, telling, TOLD } from "./turn_statement.ts";
 import { enteringLetters, EXPAND_JOB, POST_LETTER_JOB } from "./deliveries.ts";
 import type { JobRef } from "./jobs.ts";

@@ -4,6 +4,7 @@ import { tellReplies, tellReplyAudience } from "./publishing.ts";
 import { foldHandle } from "../lib/folding.ts";
 import type { Reader, Sql } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
+import type { After } from "./keyset.ts";
 
 export interface PageRow {
   id: string;
@@ -80,11 +81,6 @@ export async function pageIdByHandle(sql: Reader, handle: string): Promise<strin
     "page.id_by_handle",
   );
   return row?.id;
-}
-
-export interface After {
-  at: string;
-  id: string;
 }
 
 /** A person's pages, newest first; the blocked ones only for those who may know them. */

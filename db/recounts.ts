@@ -1,5 +1,5 @@
 import { tell, telling, TOLD } from "./turn_statement.ts";
-import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "./event.ts";
 import type { Claim } from "./jobs.ts";
 import type { Sql } from "./sql.ts";
 

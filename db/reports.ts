@@ -1,6 +1,7 @@
 import { recording } from "./moderation_log.ts";
 import type { Reader, Sql } from "./sql.ts";
-import { CARD, type CardRow, type Role } from "./users.ts";
+import { CARD, type CardRow } from "./users.ts";
+import type { AccountRole } from "./account_role.ts";
 
 export const REPORTED = ["account", "page", "post"] as const;
 export const REPORT_STATES = ["open", "taken", "closed"] as const;
@@ -39,7 +40,7 @@ export interface HandledReportRow extends ReportRow {
   changed_at: string;
   /** Whose account is reported is no judge of it, nor is a moderator of an administrator's. */
   owner_id: string;
-  owner_role: Role | null;
+  owner_role: AccountRole | null;
 }
 
 const COLUMNS = "r.id, r.target_kind, r.target_id, r.target_name, r.reason, r.state, r.created_at";
@@ -141,7 +142,7 @@ async function change(
 
 interface By {
   id: string;
-  role: Role;
+  role: AccountRole;
 }
 
 /** One taker: of many at once, one gets it. */

@@ -1,11 +1,18 @@
 import { defineCommit, tell } from "./turn_statement.ts";
-import type { UserFacet } from "../actors/user.ts";
 import { folded, foldLogin } from "../lib/folding.ts";
 import { LETTER_JOB } from "./letters.ts";
 import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";
+import type { AccountRole } from "./account_role.ts";
 import type { Reader } from "./sql.ts";
 
-export type Role = "user" | "moderator" | "admin";
+/** What every node remembers of an account, to judge its requests. */
+export interface AccountSnapshot {
+  role: AccountRole;
+  verified: boolean;
+  blocked_until: string | null;
+  blocked_reason: string | null;
+  session: { id: string; generation: number } | null;
+}
 
 /** A code that was sent: what it is derived from, until when it holds, how often it was guessed at. */
 export interface SentCode {
@@ -24,7 +31,7 @@ export interface UserRow {
   pending_email: string | null;
   /** What opens the mailbox of the pending address (`security/mailbox.ts`). */
   mailbox_mark: string | null;
-  role: Role;
+  role: AccountRole;
   page_id: string;
   avatar_key: string | null;
   password_version: number;
@@ -65,20 +72,20 @@ export async function loadUserActor(sql: Reader, id: string): Promise<UserActorR
 }
 
 /** What the actor would tell of the account, as it stands in the tables. */
-export async function userFacet(sql: Reader, id: string): Promise<UserFacet | null> {
-  return (await userFacets(sql, [id])).get(id) ?? null;
+export async function accountSnapshot(sql: Reader, id: string): Promise<AccountSnapshot | null> {
+  return (await accountSnapshots(sql, [id])).get(id) ?? null;
 }
 
 /** The same of several; those that are gone are missing. */
-export async function userFacets(sql: Reader, ids: readonly string[]): Promise<Map<string, UserFacet>> {
-  const rows = await sql.query<UserFacet & { id: string }>(
+export async function accountSnapshots(sql: Reader, ids: readonly string[]): Promise<Map<string, AccountSnapshot>> {
+  const rows = await sql.query<AccountSnapshot & { id: string }>(
     `select u.id, u.role, u.email_verified_at is not null as verified, u.blocked_until, u.blocked_reason,
       case when s.id is not null then json_build_object('id', s.id, 'generation', s.generation) end as session
     from users u left join sessions s on s.user_id = u.id and s.ended_at is null where u.id = any($1::uuid[])`,
     [[...ids]],
     "user.facets",
   );
-  return new Map(rows.map(({ id, ...facet }) => [id, facet]));
+  return new Map(rows.map(({ id, ...snapshot }) => [id, snapshot]));
 }
 
 export async function userById(sql: Reader, id: string): Promise<UserRow | undefined> {
@@ -139,7 +146,7 @@ export interface UserFilter {
   limit: number;
   /** Before this one, in the order of the list. */
   after?: { created_at: string; id: string };
-  role?: Role;
+  role?: AccountRole;
   /** A part of login, e-mail or name. */
   q?: string;
 }
@@ -205,7 +212,7 @@ export interface RegisterRow {
   first_name: string;
   last_name: string;
   email: string;
-  role: Role;
+  role: AccountRole;
   page_id: string;
   verified_at: string | null;
   verify_nonce: string | null;

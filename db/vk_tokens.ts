@@ -1,5 +1,7 @@
-import type { TokenKind } from "../services/vk/profile.ts";
 import type { Reader, Sql } from "./sql.ts";
+
+/** Whose token: a person's, which sees what they see, or an application's. */
+export type TokenKind = "user" | "service";
 
 /** VK tokens, sealed. They lie outside any actor: each function is one statement, and the row alone decides. */
 export interface VkTokenRow {

@@ -1,15 +1,18 @@
-import type { AppContext } from "../context.ts";
+import type { Actors } from "../actors/runtime/actors.ts";
 import { AppError } from "../lib/errors.ts";
 import type { JobKind } from "./runner.ts";
 
 /** What happens because a time has come. The actors judge whether it is still so; they are told until they have heard. */
-export function lapseJobs(ctx: AppContext): Record<string, JobKind> {
+export function lapseJobs(
+  actors: Actors,
+  { verifiedOnly }: { verifiedOnly: boolean },
+): Record<string, JobKind> {
   const ask = (kind: "user" | "page", type: string, applies = true): JobKind => ({
     mostTries: Infinity,
     run: async ({ payload }) => {
       if (!applies) return;
       try {
-        await ctx.actors.ask({ kind, id: String(payload[`${kind}_id`]) }, { type });
+        await actors.ask({ kind, id: String(payload[`${kind}_id`]) }, { type });
       } catch (error) {
         // Gone meanwhile: nothing is left to do.
         if (!(error instanceof AppError && error.code === "not-found")) throw error;
@@ -17,7 +20,7 @@ export function lapseJobs(ctx: AppContext): Record<string, JobKind> {
     },
   });
   return {
-    "user.expire": ask("user", "expire", ctx.config.REQUIRE_VERIFIED_EMAIL),
+    "user.expire": ask("user", "expire", verifiedOnly),
     "user.block_lapsed": ask("user", "lapse_block"),
     "page.block_lapsed": ask("page", "lapse_block"),
   };

@@ -1,4 +1,5 @@
-import type { AppContext } from "../context.ts";
+import type { Sql } from "../db/sql.ts";
+import type { Log } from "../lib/log.ts";
 import { cropForgotten, dropFailedUploads } from "../db/files.ts";
 import { forgetEvents, removeTombstones } from "../db/events.ts";
 import { forgetDeliveries } from "../db/deliveries.ts";
@@ -23,31 +24,33 @@ const PAIRS_AT_ONCE = 5_000;
 const FAILED_UPLOADS_MS = 7 * 86_400_000;
 
 /** Forgets what is past keeping, in bounded bites. */
-export function startHousekeeping(ctx: AppContext): AsyncDisposable {
+export function startHousekeeping(
+  { sql, log, eventRetentionMs }: { sql: Sql; log: Log; eventRetentionMs: number },
+): AsyncDisposable {
   let running = Promise.resolve();
   let closed = false;
   let spelling = { last: "", forgotten: 0 };
   const round = async () => {
     try {
-      while (!closed && await foldEvents(ctx.sql, EVENTS_AT_ONCE) === EVENTS_AT_ONCE);
-      while (!closed && await forgetEvents(ctx.sql, ctx.config.EVENT_RETENTION, EVENTS_AT_ONCE) === EVENTS_AT_ONCE);
-      while (!closed && await sweepPairs(ctx.sql, PAIRS_AT_ONCE) === PAIRS_AT_ONCE);
-      await removeTombstones(ctx.sql, ctx.config.EVENT_RETENTION);
-      await deleteOldReceipts(ctx.sql);
-      await pruneOldHandles(ctx.sql);
-      await deleteExpiredSessions(ctx.sql);
-      await forgetNodes(ctx.sql);
-      await forgetTickets(ctx.sql);
-      while (!closed && await forgetNotifications(ctx.sql, NOTIFICATIONS_MS, ROWS_AT_ONCE) === ROWS_AT_ONCE);
-      while (!closed && await forgetDeliveries(ctx.sql, DELIVERIES_MS, ROWS_AT_ONCE) === ROWS_AT_ONCE);
-      await cropForgotten(ctx.sql);
-      await dropFailedUploads(ctx.sql, FAILED_UPLOADS_MS);
+      while (!closed && await foldEvents(sql, EVENTS_AT_ONCE) === EVENTS_AT_ONCE);
+      while (!closed && await forgetEvents(sql, eventRetentionMs, EVENTS_AT_ONCE) === EVENTS_AT_ONCE);
+      while (!closed && await sweepPairs(sql, PAIRS_AT_ONCE) === PAIRS_AT_ONCE);
+      await removeTombstones(sql, eventRetentionMs);
+      await deleteOldReceipts(sql);
+      await pruneOldHandles(sql);
+      await deleteExpiredSessions(sql);
+      await forgetNodes(sql);
+      await forgetTickets(sql);
+      while (!closed && await forgetNotifications(sql, NOTIFICATIONS_MS, ROWS_AT_ONCE) === ROWS_AT_ONCE);
+      while (!closed && await forgetDeliveries(sql, DELIVERIES_MS, ROWS_AT_ONCE) === ROWS_AT_ONCE);
+      await cropForgotten(sql);
+      await dropFailedUploads(sql, FAILED_UPLOADS_MS);
       // On at once where much is to be forgotten: somebody may be making up words.
-      do spelling = await forgetSpellings(ctx.sql, spelling.last); while (
+      do spelling = await forgetSpellings(sql, spelling.last); while (
         !closed && spelling.forgotten > SPELLINGS_AT_ONCE / 10
       );
     } catch (error) {
-      if (!closed) ctx.log.warn("housekeeping could not be done; trying again", { error });
+      if (!closed) log.warn("housekeeping could not be done; trying again", { error });
     }
   };
   const timer = setInterval(() => running = running.then(round), EVERY_MS);

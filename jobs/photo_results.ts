@@ -1,13 +1,15 @@
-import type { PageCommand } from "../actors/page.ts";
-import type { UserCommand } from "../actors/user.ts";
-import type { AppContext } from "../context.ts";
+import type { PageCommand } from "../actors/page_commands.ts";
+import type { UserCommand } from "../actors/user_commands.ts";
+import type { Actors } from "../actors/runtime/actors.ts";
+import type { Sql } from "../db/sql.ts";
+import type { PhotoWaiting } from "../services/images/photo_readiness.ts";
 import { disownFiles, filesOf } from "../db/files.ts";
 import { ownerOfPhoto, SETTLE_JOB, type Settled } from "../db/photos.ts";
 import { AppError } from "../lib/errors.ts";
 import type { JobKind } from "./runner.ts";
 
 /** Tells the actor that owns a photo what the crop made of it. */
-export function settleJobs(ctx: Pick<AppContext, "sql" | "actors" | "photos">): Record<string, JobKind> {
+export function settleJobs(ctx: { sql: Sql; actors: Actors; waiting: PhotoWaiting }): Record<string, JobKind> {
   return {
     [SETTLE_JOB]: {
       mostTries: Infinity,
@@ -27,7 +29,7 @@ export function settleJobs(ctx: Pick<AppContext, "sql" | "actors" | "photos">): 
         }
         // It may have gone while it was cropped: then its files came after whoever removed them.
         if (!await ownerOfPhoto(ctx.sql, id)) await disownFiles(ctx.sql, filesOf(key, staged));
-        ctx.photos.waiting.settled();
+        ctx.waiting.settled();
       },
     },
   };

@@ -1,4 +1,4 @@
-import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "../db/event.ts";
 import { RECOUNT_JOB, recountStep } from "../db/recounts.ts";
 import type { Sql } from "../db/sql.ts";
 import type { JobKind } from "./runner.ts";

@@ -1,4 +1,4 @@
-import type { EventKind, SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { EventKind, SequencedEvent } from "../db/event.ts";
 import type { LivePostRow } from "../db/events.ts";
 import type { LiveNotificationRow } from "../db/notifications.ts";
 import type { LivePageRow } from "../db/pages.ts";

@@ -1,11 +1,11 @@
-import type { SequencedEvent } from "../actors/runtime/protocol.ts";
-import type { UserFacet } from "../actors/user.ts";
+import type { SequencedEvent } from "../db/event.ts";
+import { type AccountSnapshot, accountSnapshots } from "../db/users.ts";
 import { replay, sequencerState } from "../db/events.ts";
 import { listenerSnapshot } from "../db/feed.ts";
 import type { Sql } from "../db/sql.ts";
-import { userFacets } from "../db/users.ts";
 import type { Log } from "../lib/log.ts";
-import { type Caller, isBlocked } from "../actors/account_cache.ts";
+import type { Caller } from "../actors/account_cache.ts";
+import { isBlocked } from "../db/blocks.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
@@ -128,8 +128,8 @@ export class Gateway implements AsyncDisposable {
   }
 
   /** An account changed: its sockets close where its session is over, its role is another or it is blocked (S1-4). */
-  accountChanged(userId: string, facet: UserFacet | null): void {
-    for (const connection of this.#listeners.of(userId)) judge(connection, facet);
+  accountChanged(userId: string, snapshot: AccountSnapshot | null): void {
+    for (const connection of this.#listeners.of(userId)) judge(connection, snapshot);
   }
 
   /** The same for one account, or all that listen, as they stand in Postgres: for changes that were made on another node. */
@@ -137,8 +137,8 @@ export class Gateway implements AsyncDisposable {
     // Only those: what is read is older than a socket that opens meanwhile.
     const judged = userId === undefined ? this.#listeners.all() : this.#listeners.of(userId);
     if (judged.length === 0) return;
-    const facets = await userFacets(this.sql, [...new Set(judged.map((connection) => connection.userId))]);
-    for (const connection of judged) judge(connection, facets.get(connection.userId) ?? null);
+    const snapshots = await accountSnapshots(this.sql, [...new Set(judged.map((connection) => connection.userId))]);
+    for (const connection of judged) judge(connection, snapshots.get(connection.userId) ?? null);
   }
 
   /** Lets all sockets go, as this node may not send to them any more; they come back to it or go to another. */
@@ -361,9 +361,9 @@ export class Gateway implements AsyncDisposable {
   }
 }
 
-function judge(connection: Connection, facet: UserFacet | null): void {
-  if (facet && isBlocked(facet, Date.now())) connection.close(CLOSE.blocked, "account blocked");
-  else if (facet?.session?.id !== connection.sessionId || (facet.role !== "user") !== connection.staff) {
+function judge(connection: Connection, snapshot: AccountSnapshot | null): void {
+  if (snapshot && isBlocked(snapshot, Date.now())) connection.close(CLOSE.blocked, "account blocked");
+  else if (snapshot?.session?.id !== connection.sessionId || (snapshot.role !== "user") !== connection.staff) {
     connection.close(CLOSE.sessionEnded, "session ended");
   }
 }

@@ -1,5 +1,5 @@
 import type { FeedCommand } from "../actors/feed.ts";
-import type { PageCommand } from "../actors/page.ts";
+import type { PageCommand } from "../actors/page_commands.ts";
 import type { Actors, AskOptions } from "../actors/runtime/actors.ts";
 import type { Pool } from "../actors/runtime/pool.ts";
 import type { Command, HostStats, Ref } from "../actors/runtime/protocol.ts";

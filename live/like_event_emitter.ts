@@ -1,4 +1,4 @@
-import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "../db/event.ts";
 import { tellLikes } from "../db/events.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";

@@ -1,4 +1,4 @@
-import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "../db/event.ts";
 import type { Connection } from "./connection.ts";
 import { hide, hides } from "./frames.ts";
 

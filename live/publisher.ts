@@ -1,5 +1,5 @@
 import type { Bus } from "../lib/bus/bus.ts";
-import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "../db/event.ts";
 
 /** Where the other nodes on the same database hear of committed events; installations may share a bus. */
 export function subjectOf(epoch: string): string {

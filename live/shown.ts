@@ -1,4 +1,4 @@
-import type { SequencedEvent } from "../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "../db/event.ts";
 import { livePosts } from "../db/events.ts";
 import { liveNotifications, unreadOfAll } from "../db/notifications.ts";
 import { livePages } from "../db/pages.ts";

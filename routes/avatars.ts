@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { PageCommand } from "../actors/page.ts";
-import type { UserCommand } from "../actors/user.ts";
+import type { PageCommand } from "../actors/page_commands.ts";
+import type { UserCommand } from "../actors/user_commands.ts";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../lib/errors.ts";
 import { refusalOf } from "../services/images/picture.ts";

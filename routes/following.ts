@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { PageCommand } from "../actors/page.ts";
+import type { PageCommand } from "../actors/page_commands.ts";
 import type { AppContext } from "../context.ts";
 import { decodeTimeCursor, encodeCursor, listAbout } from "../contract/cursors.ts";
 import { followersOf } from "../db/follows.ts";
@@ -8,7 +8,8 @@ import { AppError } from "../lib/errors.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import { openPage, openPosts, pageId, pageParams } from "./pages.ts";
-import { blockOf, renderCard, renderPage } from "../contract/render.ts";
+import { renderCard, renderPage } from "../contract/render.ts";
+import { blockOf } from "../db/blocks.ts";
 import * as schemas from "../contract/schemas.ts";
 
 const tags = ["Following"];

@@ -8,7 +8,8 @@ import type { Caller } from "../actors/account_cache.ts";
 import { useTicket } from "../security/tickets.ts";
 import { authenticate } from "./http/authenticate.ts";
 import { validated } from "../contract/body.ts";
-import { addressOf, type Api, newRequestId, PREFIX } from "./http/endpoint.ts";
+import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
+import { newRequestId } from "../contract/request_id.ts";
 import { parametersOf } from "./http/query.ts";
 import type { Peer } from "../lib/http/connections.ts";
 import { problem } from "../contract/problem.ts";
@@ -140,20 +141,20 @@ async function callerOf(ctx: AppContext, request: Request, ticket: string | null
   const owner = await useTicket(ctx, ticket);
   if (!owner) throw new AppError("token-invalid", "The ticket was used, is too old, or never was");
   // The ticket stands for its session, at most 30 seconds old; the session is judged as it is now.
-  const facet = await ctx.principals.facet(owner.id);
+  const snapshot = await ctx.accounts.snapshot(owner.id);
   const claims = {
     sub: owner.id,
     sid: owner.sid,
-    gen: facet?.session?.generation ?? 0,
+    gen: snapshot?.session?.generation ?? 0,
     exp: Infinity,
     iat: 0,
     jti: "",
     iss: "rookery" as const,
   };
-  return await ctx.principals.authenticate(claims);
+  return await ctx.accounts.authenticate(claims);
 }
 
 async function stillValid(ctx: AppContext, caller: Caller): Promise<boolean> {
-  const facet = await ctx.principals.facet(caller.id).catch(() => null);
-  return facet?.session?.id === caller.sid && facet.role === caller.role;
+  const snapshot = await ctx.accounts.snapshot(caller.id).catch(() => null);
+  return snapshot?.session?.id === caller.sid && snapshot.role === caller.role;
 }

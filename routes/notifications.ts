@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { UserCommand } from "../actors/user.ts";
+import type { UserCommand } from "../actors/user_commands.ts";
 import type { AppContext } from "../context.ts";
 import { decodeCursor, encodeCursor, ID, listAbout, wrongCursor } from "../contract/cursors.ts";
 import {

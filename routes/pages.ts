@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { PageCommand } from "../actors/page.ts";
+import type { PageCommand } from "../actors/page_commands.ts";
 import { TAG_MAX_WRITTEN } from "../contract/tags.ts";
 import type { AppContext } from "../context.ts";
 import { decodeTimeCursor, encodeCursor, listAbout, type ListName } from "../contract/cursors.ts";
@@ -10,7 +10,8 @@ import { newId } from "../lib/ids.ts";
 import type { Caller } from "../actors/account_cache.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
-import { blockOf, renderCard, renderPage } from "../contract/render.ts";
+import { renderCard, renderPage } from "../contract/render.ts";
+import { blockOf } from "../db/blocks.ts";
 import * as schemas from "../contract/schemas.ts";
 import { blockUntil, why } from "./users.ts";
 

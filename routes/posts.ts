@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { NewPost, PageCommand } from "../actors/page.ts";
+import type { NewPost, PageCommand } from "../actors/page_commands.ts";
 import type { AppContext } from "../context.ts";
 import { decodeTimeCursor, encodeCursor, type List, listAbout } from "../contract/cursors.ts";
 import { sequencerState } from "../db/events.ts";

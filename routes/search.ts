@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { decodeCursor, encodeCursor, ID, listAbout } from "../contract/cursors.ts";
-import { type Hit, idOf, type Place, search, type Section } from "../db/search/search.ts";
+import { type Hit, idOf, type Place, search } from "../db/search/search.ts";
+import type { Section } from "../db/search/stages.ts";
 import { AppError } from "../lib/errors.ts";
 import { renderCard, renderPage } from "../contract/render.ts";
 import { type Api, endpoint, listOf } from "./http/endpoint.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import type { Session, UserCommand } from "../actors/user.ts";
-import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES, type NewPassword } from "../actors/user_codes.ts";
+import type { NewPassword, Session, UserCommand } from "../actors/user_commands.ts";
+import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES } from "../actors/user_codes.ts";
 import { REFRESH_GRACE_MS } from "../actors/user_sessions.ts";
 import type { AppContext } from "../context.ts";
 import { endReason } from "../db/sessions.ts";
@@ -13,7 +13,7 @@ import { folded, foldName } from "../lib/folding.ts";
 import { RecoveryGuesses } from "../security/guesses.ts";
 import { mailboxMark } from "../security/mailbox.ts";
 import { hashPassword, verifyAccount } from "../security/passwords.ts";
-import { blockDetail, isBlocked } from "../actors/account_cache.ts";
+import { blockDetail, isBlocked } from "../db/blocks.ts";
 import type { Secret } from "../security/secret.ts";
 import { answer, type Api, endpoint } from "./http/endpoint.ts";
 import * as schemas from "../contract/schemas.ts";
@@ -66,10 +66,10 @@ export function securityRoutes(api: Api): void {
     const verified = ctx.tokens.verify(body.refresh_token, "refresh");
     if (!verified.ok) throw new AppError("token-invalid");
     const { sub, sid, gen, exp } = verified.claims;
-    const facet = await ctx.principals.facet(sub);
-    if (!facet) throw new AppError("token-invalid");
-    if (isBlocked(facet, Date.now())) throw new AppError("account-blocked", blockDetail(facet));
-    if (facet.session?.id !== sid) throw new AppError(await endReason(ctx.sql, sub, sid));
+    const snapshot = await ctx.accounts.snapshot(sub);
+    if (!snapshot) throw new AppError("token-invalid");
+    if (isBlocked(snapshot, Date.now())) throw new AppError("account-blocked", blockDetail(snapshot));
+    if (snapshot.session?.id !== sid) throw new AppError(await endReason(ctx.sql, sub, sid));
     if (exp * 1000 <= Date.now()) throw new AppError("token-expired");
     const command: UserCommand = {
       type: "refresh",

@@ -1,9 +1,10 @@
 import type { Context } from "hono";
-import type { UserCommand } from "../actors/user.ts";
+import type { UserCommand } from "../actors/user_commands.ts";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../lib/errors.ts";
 import { unsubscriber } from "../jobs/email/unsubscribe.ts";
-import { addressOf, type Api, newRequestId } from "./http/endpoint.ts";
+import { addressOf, type Api } from "./http/endpoint.ts";
+import { newRequestId } from "../contract/request_id.ts";
 import { problem } from "../contract/problem.ts";
 import { escape, layout, page } from "./web.ts";
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { UserCommand } from "../actors/user.ts";
+import type { UserCommand } from "../actors/user_commands.ts";
 import { bounceOf, liftBounce } from "../db/bounces.ts";
 import { decodeTimeCursor, encodeCursor, listAbout } from "../contract/cursors.ts";
 import { type Credentials, credentialsOf, listUsers, type RegisterRow, userById } from "../db/users.ts";

@@ -3,7 +3,7 @@ import type { AppContext } from "../context.ts";
 import { decodeCursor, encodeCursor, type List, listAbout } from "../contract/cursors.ts";
 import { AppError } from "../lib/errors.ts";
 import { preferredLang, type VkLang } from "../services/vk/lang.ts";
-import type { VkService } from "../workers/roles/vk.ts";
+import type { VkService } from "../actors/vk_fetch.ts";
 import { REASONS } from "../services/vk/profile.ts";
 import { targetOf } from "../services/vk/target.ts";
 import { VkToken } from "../services/vk/token.ts";

@@ -1,21 +1,13 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import type { CodeSubject } from "../db/letters.ts";
 import { folded } from "../lib/folding.ts";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 const LENGTH = 8;
 
-export type CodePurpose = "verify" | "recover";
-
 /** What a code is derived from. Only this is stored and queued, so that no table and no job holds a code. */
 export function newNonce(): string {
   return randomBytes(16).toString("base64url");
-}
-
-/** What a code is for: one purpose of one account, and the one address it is sent to. */
-export interface CodeSubject {
-  purpose: CodePurpose;
-  user: string;
-  address: string;
 }
 
 /**

@@ -3,12 +3,13 @@
  * knows of it when this ends.
  */
 import { Operator } from "./admin/operator.ts";
-import { offerHelp } from "./command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import type { Reader } from "../db/sql.ts";
-import { cardByLogin, listUsers, type Role, userById, type UserRow } from "../db/users.ts";
+import { cardByLogin, listUsers, userById, type UserRow } from "../db/users.ts";
+import type { AccountRole } from "../db/account_role.ts";
 import { makePassword } from "../workers/roles/administrator.ts";
 import { hashPassword } from "../security/passwords.ts";
-import { isBlocked } from "../actors/account_cache.ts";
+import { isBlocked } from "../db/blocks.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, harmless, remark, say } from "./terminal.ts";
 
@@ -16,7 +17,7 @@ const USAGE = `usage: deno task admin list                       administrators 
        deno task admin grant <login> [role]       role: admin, as without one, or moderator
        deno task admin revoke <login>             to a user like others; never the last administrator
        deno task admin password <login>           a new one, printed this once; ends the account's session`;
-const ROLES: Record<string, Role> = { admin: "admin", administrator: "admin", moderator: "moderator" };
+const ROLES: Record<string, AccountRole> = { admin: "admin", administrator: "admin", moderator: "moderator" };
 const AT_ONCE = 100;
 
 offerHelp(USAGE);
@@ -76,7 +77,7 @@ async function warn(sql: Reader, id: string): Promise<void> {
   if (user && isBlocked(user, Date.now())) remark("The account is blocked: another administrator must lift that first");
 }
 
-function readArguments(): { verb: "list" | "password" | "role"; login: string; role: Role } {
+function readArguments(): { verb: "list" | "password" | "role"; login: string; role: AccountRole } {
   const [verb, login, role, ...more] = Deno.args;
   if (verb === "list" && login === undefined) return { verb, login: "", role: "user" };
   if (login && !login.startsWith("-") && more.length === 0) {

@@ -1,7 +1,7 @@
 /** Writes a backup: all tables as they were at one moment, and the photos they name. The server may run, and answers as ever. */
 import { parseArgs } from "node:util";
 import { removeLeftovers, writeBackup } from "./backup/write.ts";
-import { offerHelp } from "./command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { configOrExit, exitCodeOf, isMade } from "./database.ts";
 import { fail, remark, say, Steps } from "./terminal.ts";
 

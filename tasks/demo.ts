@@ -1,6 +1,6 @@
 /** Fills a running installation with a small believable world, through the same API as everybody's. */
 import { parseArgs } from "node:util";
-import { offerHelp } from "./command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { Client } from "./client.ts";
 import { Fill } from "./demo/fill.ts";
 import { makeWorld } from "./demo/world.ts";

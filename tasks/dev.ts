@@ -1,5 +1,5 @@
 /** Runs the server and restarts it on every change to its files. */
-import { takesNoArguments } from "./command_line.ts";
+import { takesNoArguments } from "../lib/command_line.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 

@@ -1,6 +1,6 @@
 /** Shows jobs, tries dead ones again, and lets go of those that nobody needs. */
 import { parseArgs } from "node:util";
-import { offerHelp } from "./command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { countJobs, dropJob, type JobState, type ListedJob, listJobs, retryJob } from "../db/jobs.ts";
 import type { Sql } from "../db/sql.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";

@@ -3,7 +3,7 @@
  * signs a few minutes later, so that no node meets a token it cannot check; the old one still checks what it signed, for as long as
  * a refresh token lives.
  */
-import { offerHelp } from "./command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { MemoryCache } from "../lib/cache/memory.ts";
 import type { Sql } from "../db/sql.ts";
 import { Log } from "../lib/log.ts";

@@ -1,6 +1,6 @@
 /** Reads and writes the key–value store of a running installation. */
 import { parseArgs } from "node:util";
-import { offerHelp } from "./command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { membersOf } from "../services/kv/members.ts";
 import { Client, Problem } from "./client.ts";
 import { type Connection, CONNECTION_OPTIONS, connectionOf } from "./connection.ts";

@@ -1,6 +1,6 @@
 /** Shows a person's live feed in the terminal, until Ctrl-C; a lost connection is resumed where it broke. */
 import { parseArgs } from "node:util";
-import { offerHelp } from "./command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { Client, Problem, Unreachable } from "./client.ts";
 import { type Connection, CONNECTION_OPTIONS, connectionOf } from "./connection.ts";
 import { type Frame, shown } from "./listen_frames.ts";

@@ -1,5 +1,5 @@
 /** Applies pending migrations: to `DATABASE_URL`, or to the embedded database while no server runs. */
-import { takesNoArguments } from "./command_line.ts";
+import { takesNoArguments } from "../lib/command_line.ts";
 import { migrate } from "../db/migrate.ts";
 import { configOrExit, exitCodeOf, openDatabase } from "./database.ts";
 import { fail, say } from "./terminal.ts";

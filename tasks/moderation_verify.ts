@@ -2,7 +2,7 @@
  * Walks the record of moderation and names the first entry that is not as it was written. It prints where the chain ends: kept elsewhere
  * and given back with `--known`, that shows whether somebody has written the whole chain anew.
  */
-import { offerHelp } from "./command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { type ChainEnd, verifyChain } from "../db/moderation_log.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, say, styled } from "./terminal.ts";

@@ -1,5 +1,5 @@
 /** What each commit passes: formatting, lint, types and the fast tests, one after another until one fails. */
-import { takesNoArguments } from "./command_line.ts";
+import { takesNoArguments } from "../lib/command_line.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const STEPS = [

@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { checkBackup } from "./backup/check.ts";
 import { restoreBackup } from "./backup/restore.ts";
-import { offerHelp } from "./command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { DatabaseLocked } from "../db/embedded/refused.ts";
 import { configOrExit, exitCodeOf } from "./database.ts";
 import { fail, say, Steps } from "./terminal.ts";

@@ -1,5 +1,5 @@
 /** Rewrites what is told twice: the settings from `config.ts`, the problems from `lib/errors.ts`. Tests compare. */
-import { takesNoArguments } from "./command_line.ts";
+import { takesNoArguments } from "../lib/command_line.ts";
 import { exampleSettings, settingsTable } from "../config.ts";
 import { problemsTable } from "./problems_table.ts";
 

@@ -1,5 +1,5 @@
 /** Rewrites `db/statements/`: the final text of every named SQL statement. */
-import { takesNoArguments } from "./command_line.ts";
+import { takesNoArguments } from "../lib/command_line.ts";
 import { allStatements } from "./statements/collect.ts";
 import { filesOf, FOLDER, storedFiles } from "./statements/snapshot.ts";
 

@@ -2,7 +2,7 @@
  * Builds the statistics anew. First what they come from is compared with the tables, and set right from today on where it differs.
  * A service that runs goes on from there by itself.
  */
-import { takesNoArguments } from "./command_line.ts";
+import { takesNoArguments } from "../lib/command_line.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import { migrate } from "../db/migrate.ts";
 import { recountDays } from "../db/page_days.ts";

@@ -2,7 +2,7 @@
  * Holds the stored files and the photos of the database against each other: files that nobody knows, and files that are missing.
  * Without `--remove` it only tells; with it the files that nobody knows go. Nothing can bring a missing one back.
  */
-import { offerHelp } from "./command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { disownFiles } from "../db/files.ts";
 import { Log } from "../lib/log.ts";
 import { Secret } from "../security/secret.ts";

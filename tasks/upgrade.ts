@@ -1,6 +1,6 @@
 /** Brings an embedded database of an older major version of Postgres to this version's. The old one stays beside it. */
 import { upgradeFolder } from "./backup/upgrade.ts";
-import { takesNoArguments } from "./command_line.ts";
+import { takesNoArguments } from "../lib/command_line.ts";
 import { EmbeddedRefused } from "../db/embedded/refused.ts";
 import { configOrExit } from "./database.ts";
 import { fail, say, Steps } from "./terminal.ts";

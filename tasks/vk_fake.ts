@@ -1,6 +1,6 @@
 /** The fake VK by itself, for developing against it: a server of another process, or any client of VK's. */
 import { parseArgs } from "node:util";
-import { offerHelp } from "./command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { startFakeServer } from "../services/vk/fake/server.ts";
 import { fail, say } from "./terminal.ts";
 

@@ -4,7 +4,7 @@
  * files whose path contains one of the words.
  */
 import { parseArgs } from "node:util";
-import { offerHelp } from "../tasks/command_line.ts";
+import { offerHelp } from "../lib/command_line.ts";
 import { boundToParent, startNats, startPostgres, startRedis, TEST_LOCK } from "./support/servers.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;

@@ -1,7 +1,8 @@
 import type { JobRef } from "../../db/jobs.ts";
 import type { Reader } from "../../db/sql.ts";
 import type { Commit } from "../../db/turn_statement.ts";
-import type { Command, KindName, Refusal, SequencedEvent } from "./protocol.ts";
+import type { Command, KindName, Refusal } from "./protocol.ts";
+import type { SequencedEvent } from "../../db/event.ts";
 
 /**
  * A kind of virtual actor. Every id is addressable; the first message loads the state, idleness drops it. One message at a
@@ -17,7 +18,7 @@ export interface ActorKind<State, C extends Command> {
    */
   batchKey?(command: C): string | undefined;
   /** What the main thread may keep of this actor; told whenever a commit changed it. */
-  facet?(state: State): unknown;
+  snapshot?(state: State): unknown;
   /** Takes in an event that concerns this actor; `"drop"` makes the next turn load anew. */
   absorb?(state: State, event: SequencedEvent): State | "drop";
   /** Pages whose events this actor wants; asked after each turn. */

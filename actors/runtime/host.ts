@@ -1,10 +1,11 @@
 import { FULL_RETRY_S } from "../../lib/errors.ts";
 import { type Reader, type Sql, SqlError } from "../../db/sql.ts";
 import type { ActorKind, CommitDecision, Outcome } from "./actor.ts";
-import { Committer, Fenced } from "../../db/turn_statement.ts";
+import { Committer, Fenced } from "./committer.ts";
 import { type Mail, Mailbox } from "./mailbox.ts";
-import { partitionOf } from "./partition_leases.ts";
-import type { Command, HostStats, KindName, Ref, Refusal, Reply, SequencedEvent } from "./protocol.ts";
+import { partitionOf } from "../../db/partitions.ts";
+import type { Command, HostStats, KindName, Ref, Refusal, Reply } from "./protocol.ts";
+import type { SequencedEvent } from "../../db/event.ts";
 import { WatchIndex } from "./watch_index.ts";
 
 // deno-lint-ignore no-explicit-any -- the host runs kinds of every state and command
@@ -16,7 +17,7 @@ interface Activation {
   partition: number;
   state: unknown;
   loaded: boolean;
-  facet: string | undefined;
+  snapshot: string | undefined;
   mailbox: Mailbox;
   running: boolean;
   lastUsed: number;
@@ -28,7 +29,7 @@ interface Activation {
 export interface HostPorts {
   /** `events`: of one statement, as a JSON array. */
   committed(events: string): void;
-  facet(ref: Ref, value: unknown): void;
+  snapshot(ref: Ref, value: unknown): void;
   fenced(partition: number): void;
   fault(ref: Ref, error: unknown): void;
 }
@@ -142,7 +143,7 @@ export class Host {
       partition: partitionOf(ref.id),
       state: undefined,
       loaded: false,
-      facet: undefined,
+      snapshot: undefined,
       mailbox: new Mailbox(),
       running: false,
       lastUsed: this.now(),
@@ -187,12 +188,12 @@ export class Host {
     actor.state = await actor.kind.load(this.sql as Reader, actor.ref.id);
     actor.loaded = true;
     this.#settle(actor);
-    if (!actor.kind.facet) return;
-    const value = actor.kind.facet(actor.state);
-    const facet = JSON.stringify(value);
+    if (!actor.kind.snapshot) return;
+    const value = actor.kind.snapshot(actor.state);
+    const snapshot = JSON.stringify(value);
     // What was told before is not so any more: somebody else wrote it.
-    if (actor.facet !== undefined && actor.facet !== facet) this.ports.facet(actor.ref, value);
-    actor.facet = facet;
+    if (actor.snapshot !== undefined && actor.snapshot !== snapshot) this.ports.snapshot(actor.ref, value);
+    actor.snapshot = snapshot;
   }
 
   async #turn(actor: Activation, mails: Mail[]): Promise<void> {
@@ -244,18 +245,18 @@ export class Host {
       actor.state = outcome.state;
       this.#settle(actor);
     }
-    this.#tellFacet(actor, outcome.state);
+    this.#sendSnapshot(actor, outcome.state);
     if ("refusal" in outcome) return mail.answer({ ok: false, refusal: outcome.refusal });
     mail.answer({ ok: true, value: outcome.value }, { seq, jobs: outcome.jobs ?? [] });
   }
 
-  #tellFacet(actor: Activation, state: unknown): void {
-    if (!actor.kind.facet || state === undefined) return;
-    const value = state === "drop" ? null : actor.kind.facet(state);
-    const facet = JSON.stringify(value);
-    if (facet === actor.facet) return;
-    actor.facet = facet;
-    this.ports.facet(actor.ref, value);
+  #sendSnapshot(actor: Activation, state: unknown): void {
+    if (!actor.kind.snapshot || state === undefined) return;
+    const value = state === "drop" ? null : actor.kind.snapshot(state);
+    const snapshot = JSON.stringify(value);
+    if (snapshot === actor.snapshot) return;
+    actor.snapshot = snapshot;
+    this.ports.snapshot(actor.ref, value);
   }
 
   #settle(actor: Activation): void {

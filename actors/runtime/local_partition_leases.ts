@@ -1,8 +1,8 @@
 import type { Sql } from "../../db/sql.ts";
-import type { Grant, Leases } from "./partition_leases.ts";
+import type { Grant, PartitionLeases } from "./partition_leases.ts";
 
 /** One node owns every partition; its epochs are as real as those of many, so that a forgotten process writes nothing. */
-export class LocalLeases implements Leases {
+export class LocalPartitionLeases implements PartitionLeases {
   constructor(private readonly sql: Sql) {}
 
   acquire(partitions: readonly number[]): Promise<Grant[]> {

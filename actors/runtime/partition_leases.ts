@@ -3,7 +3,7 @@
  * writes: taking a partition raises its epoch, after every statement under the old one has ended, so that a former owner
  * changes nothing any more.
  */
-export interface Leases extends AsyncDisposable {
+export interface PartitionLeases extends AsyncDisposable {
   /** Takes these partitions (0 … 63), raising their epochs. */
   acquire(partitions: readonly number[]): Promise<Grant[]>;
 }
@@ -11,14 +11,4 @@ export interface Leases extends AsyncDisposable {
 export interface Grant {
   partition: number;
   epoch: number;
-}
-
-/** How many partitions all actors are spread over; stored at first start and checked at each (see `0001_core.sql`). */
-export const PARTITIONS = 64;
-
-/** FNV-1a of the id, so that `user/x` and `feed/x` live side by side. */
-export function partitionOf(id: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193);
-  return (hash >>> 0) % PARTITIONS;
 }

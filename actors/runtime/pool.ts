@@ -3,17 +3,18 @@ import type { JobRef } from "../../db/jobs.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import type { Actors, AskOptions } from "./actors.ts";
-import { type Leases, partitionOf, PARTITIONS } from "./partition_leases.ts";
+import type { PartitionLeases } from "./partition_leases.ts";
+import { partitionOf, PARTITIONS } from "../../db/partitions.ts";
 import {
   type Command,
   type FromWorker,
   type HostStats,
   type Ref,
   type Reply,
-  type SequencedEvent,
   settled,
   type ToWorker,
 } from "./protocol.ts";
+import type { SequencedEvent } from "../../db/event.ts";
 import { assertCanonical } from "./ref.ts";
 
 /** A thread that hosts actors. The pool talks to it in batches. */
@@ -27,13 +28,13 @@ export interface HostThread {
 export interface PoolOptions {
   threads: number;
   start: () => Promise<HostThread>;
-  leases: Leases;
+  leases: PartitionLeases;
   log: Log;
   /** A turn committed these, on this node. */
   onCommitted: (events: SequencedEvent[]) => void;
   /** Resolves when this node's caches know all events up to this one. */
   applied: (seq: number) => Promise<void>;
-  onFacet: (ref: Ref, value: unknown) => void;
+  onSnapshot: (ref: Ref, value: unknown) => void;
   onJobs: (jobs: readonly JobRef[]) => void;
   /** What the main thread remembers of these partitions' actors is void. */
   onPartitionsMoved: (partitions: readonly number[]) => void;
@@ -212,8 +213,8 @@ export class Pool implements Actors {
         return this.#reply(message);
       case "committed":
         return this.options.onCommitted(JSON.parse(message.events));
-      case "facet":
-        return this.options.onFacet(message.ref, message.value);
+      case "snapshot":
+        return this.options.onSnapshot(message.ref, message.value);
       case "stats":
         this.#inspections.get(message.call)?.(message.stats);
         this.#inspections.delete(message.call);

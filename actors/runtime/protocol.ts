@@ -1,3 +1,4 @@
+import type { SequencedEvent } from "../../db/event.ts";
 import type { JobRef } from "../../db/jobs.ts";
 import { AppError, type FieldError, type ProblemCode } from "../../lib/errors.ts";
 
@@ -35,39 +36,6 @@ export function settled(reply: Reply): unknown {
 }
 
 /**
- * A committed event: lean, because content is read where it is shown. What changes a page's numbers says by how much, in
- * `data.counts`: of posts, followers, requests, likes, replies.
- */
-export interface SequencedEvent {
-  /** Position in the one order, without gaps; also the event's id. */
-  seq: number;
-  kind: EventKind;
-  page_id: string | null;
-  post_id: string | null;
-  /** Whom alone it concerns; null where it concerns the page's audience. */
-  user_id: string | null;
-  data: Record<string, unknown> | null;
-  at: string;
-}
-
-/** All but the last two reach listeners (`live/frames.ts`); those and some others keep caches and subscriptions true. */
-export type EventKind =
-  | "post.created"
-  | "post.updated"
-  | "post.deleted"
-  | "post.likes"
-  | "page.hidden"
-  | "page.shown"
-  | "notification"
-  | "notifications.read"
-  | "post.liked"
-  | "page.updated"
-  | "follow.changed"
-  | "replies.changed"
-  | "account.changed"
-  | "user.deleted";
-
-/**
  * From the pool to a worker, as JSON: it is short, and a structured clone costs more. Batches, because a message costs more than
  * what it carries.
  */
@@ -86,7 +54,7 @@ export type FromWorker =
   /** What was just committed, in the order of its numbers, as Postgres wrote it; sent before the replies. */
   | { type: "committed"; events: string }
   /** What the main thread may remember of an actor; sent before the reply that made it so. */
-  | { type: "facet"; ref: Ref; value: unknown }
+  | { type: "snapshot"; ref: Ref; value: unknown }
   | { type: "fenced"; partition: number }
   | { type: "fault"; ref: Ref; error: string }
   | { type: "stats"; call: number; stats: HostStats };

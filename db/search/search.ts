@@ -2,8 +2,7 @@ import type { ShownPageRow } from "../pages.ts";
 import { SEARCH_STATEMENTS } from "./statement.ts";
 import type { Reader } from "../sql.ts";
 import type { CardRow } from "../users.ts";
-
-export type Section = "pages" | "users";
+import type { Section } from "./stages.ts";
 
 /** The place of a hit in its section: first how well it fits, less is better; then who has more followers; then by id. */
 export interface Place {

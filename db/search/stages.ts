@@ -1,5 +1,5 @@
 /** Where a search looks, one place after another, and how well what is there fits. */
-import type { Section } from "./search.ts";
+export type Section = "pages" | "users";
 
 /** Rows that what was typed may be the beginning of, from each index of beginnings (`docs/limits.md`). */
 const MOST_BEGUN = 300;

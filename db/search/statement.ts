@@ -6,8 +6,7 @@
  * not all, the most followed pages are looked through as well; other spellings are tried only where hits are few.
  */
 import { SHOWN } from "../pages.ts";
-import type { Section } from "./search.ts";
-import { MOST_POPULAR, SOURCES, type Stage, stagesOf } from "./stages.ts";
+import { MOST_POPULAR, type Section, SOURCES, type Stage, stagesOf } from "./stages.ts";
 
 /** Words of a search that may be misspelled, and known words that each may have been meant for. */
 const MOST_MISSPELLED = 3;

@@ -1,4 +1,4 @@
-import type { CodePurpose } from "../../security/codes.ts";
+import type { CodePurpose } from "../../db/letters.ts";
 import { layOut, type LetterText } from "./layout.ts";
 
 const WORDS: Record<CodePurpose, { subject: string; ask: string; ignore: string }> = {

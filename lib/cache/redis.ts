@@ -1,5 +1,4 @@
 import { Redis } from "ioredis";
-import { CROP_QUEUES } from "../../services/images/redis_crop_queue.ts";
 import { type Cache, CacheUnavailable } from "./cache.ts";
 
 /** The window starts with the first call, also where an unrelated key without a time to live stands in the way. */
@@ -28,10 +27,13 @@ const PREFIX = "rookery:";
 const SCANNED_AT_ONCE = 500;
 
 /**
- * Forgets what a cache of this prefix and these crop queues hold; what others keep on the server stays, as do the queues of other
- * installations. Throws where the server does not answer.
+ * Deletes what a cache of this prefix holds, and these queues. Other keys on the server stay, and so do those that begin with `spared`:
+ * queues of other installations. Throws where the server does not answer.
  */
-export async function clearRedis(url: string, cropQueues: readonly string[], prefix: string = PREFIX): Promise<void> {
+export async function clearRedis(
+  url: string,
+  { queues, spared, prefix = PREFIX }: { queues: readonly string[]; spared: string; prefix?: string },
+): Promise<void> {
   const redis = new Redis(url, {
     lazyConnect: true,
     connectTimeout: 5_000,
@@ -41,11 +43,11 @@ export async function clearRedis(url: string, cropQueues: readonly string[], pre
   redis.on("error", () => {});
   try {
     await redis.connect();
-    if (cropQueues.length > 0) await redis.unlink(...cropQueues);
+    if (queues.length > 0) await redis.unlink(...queues);
     const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, "\\$&")}*`;
     for (let cursor = "0", begun = false; !begun || cursor !== "0"; begun = true) {
       const [next, found] = await redis.scan(cursor, "MATCH", pattern, "COUNT", SCANNED_AT_ONCE);
-      const keys = found.filter((key) => !key.startsWith(CROP_QUEUES));
+      const keys = found.filter((key) => !key.startsWith(spared));
       if (keys.length > 0) await redis.unlink(...keys);
       cursor = next;
     }

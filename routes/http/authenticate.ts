@@ -8,7 +8,7 @@ export function authenticate(ctx: ServiceContext, header: string | null): Promis
   if (token === undefined) throw new AppError("token-missing");
   const verified = ctx.tokens.verify(token, "access");
   if (!verified.ok) throw new AppError("token-invalid");
-  return ctx.principals.authenticate(verified.claims);
+  return ctx.accounts.authenticate(verified.claims);
 }
 
 /** The scheme is matched without regard to case (RFC 9110 §11.1). */

@@ -15,6 +15,7 @@ import { NO_QUERY, queried } from "./query.ts";
 import { type LimitName, RateLimited, type RateLimiter, type RateState } from "./rate_limit.ts";
 import { type Received, type UploadRules, Uploads } from "./uploads.ts";
 import type { WaitingBodies } from "../../contract/waiting_bodies.ts";
+import { newRequestId } from "../../contract/request_id.ts";
 
 /**
  * Who may call. `optional` knows its caller where there is one; `verified` needs a verified e-mail too; `staff` are moderators
@@ -357,13 +358,6 @@ function nextUrl({ config }: ServiceContext, current: string, cursor: string): s
   const search = new URLSearchParams(target.slice(path.length + 1));
   search.set("cursor", cursor);
   return `${config.PUBLIC_URL ?? ""}${path}?${search}`;
-}
-
-const REQUEST_PREFIX = crypto.randomUUID().slice(0, 8);
-let requests = 0;
-
-export function newRequestId(): string {
-  return `${REQUEST_PREFIX}-${(++requests).toString(36)}`;
 }
 
 /** What a caller without an account is counted by. */

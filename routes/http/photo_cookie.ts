@@ -4,7 +4,8 @@
  * signed in side by side in tabs of one browser do not take each other's away.
  */
 import type { AppContext } from "../../context.ts";
-import { type Caller, isBlocked } from "../../actors/account_cache.ts";
+import type { Caller } from "../../actors/account_cache.ts";
+import { isBlocked } from "../../db/blocks.ts";
 import { PREFIX } from "./endpoint.ts";
 
 const NAME = "rookery_photos_";
@@ -36,13 +37,13 @@ export async function photoViewers(ctx: AppContext, request: Request): Promise<s
   return viewers.filter((id) => id !== undefined);
 }
 
-async function viewerOf({ secret, principals }: AppContext, pair: string): Promise<string | undefined> {
+async function viewerOf({ secret, accounts }: AppContext, pair: string): Promise<string | undefined> {
   const [, id = "", sid = "", expires = "", mark = ""] = COOKIE.exec(pair) ?? [];
   if (!secret.macMatches(PURPOSE, signed(id, sid, expires), mark) || Number(expires) * 1000 <= Date.now()) {
     return undefined;
   }
-  const facet = await principals.facet(id);
-  return facet?.session?.id === sid && !isBlocked(facet, Date.now()) ? id : undefined;
+  const snapshot = await accounts.snapshot(id);
+  return snapshot?.session?.id === sid && !isBlocked(snapshot, Date.now()) ? id : undefined;
 }
 
 function signed(id: string, sid: string, expires: string): string {

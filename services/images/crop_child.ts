@@ -10,6 +10,8 @@ export type CropOutcome =
   | { id: string; ok: false; permanent: false; reason: CropEnd; message: string };
 
 export interface CropChildOptions {
+  /** The program of the process: `workers/children/crop.ts`. */
+  entry: URL;
   engine: ImageEngine["name"];
   storage: StorageSpec;
   log: Log;
@@ -59,12 +61,12 @@ export class CropChild implements AsyncDisposable {
   }
 
   async #run(task: CropTask, timeoutMs: number): Promise<CropOutcome> {
-    const { engine, storage, mostMemory = MOST_MEMORY, tasksPerProcess = TASKS_PER_PROCESS, log } = this.options;
+    const { entry, engine, storage, mostMemory = MOST_MEMORY, tasksPerProcess = TASKS_PER_PROCESS, log } = this.options;
     try {
       if (this.#closed) throw new CropProcessEnded("crashed", "This process is stopping");
       // One that ended without a task has done no harm.
       if (this.#process?.ended) await this.#end();
-      const process = this.#process ??= new CropProcess(engine, storage, mostMemory);
+      const process = this.#process ??= new CropProcess(entry, engine, storage, mostMemory);
       const answer = await process.ask(task, timeoutMs);
       const held = residentBytes(process.pid) ?? 0;
       if (process.tasks >= tasksPerProcess || held > mostMemory * KEPT_SHARE) await this.#end();

@@ -6,7 +6,6 @@ import type { ImageEngine } from "./engine.ts";
 import { lines } from "../../lib/ndjson.ts";
 import { lowerPriority, residentBytes } from "../../lib/process_info.ts";
 
-const ENTRY = new URL("../../workers/children/crop.ts", import.meta.url).href;
 /** What Deno itself needs to find its cache and to trust an https storage; the process cannot read any of them. */
 const PASSED_ON = ["HOME", "DENO_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA", "DENO_CERT", "DENO_TLS_CA_STORE"];
 /** libvips keeps its warnings to itself, what it decodes in memory, where it is watched, and little of what it has freed. */
@@ -58,9 +57,9 @@ export class CropProcess {
   #ready: Promise<void>;
   #killed: CropProcessEnded | undefined;
 
-  constructor(engine: ImageEngine["name"], storage: StorageSpec, private readonly mostMemory: number) {
+  constructor(entry: URL, engine: ImageEngine["name"], storage: StorageSpec, private readonly mostMemory: number) {
     this.#process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-prompt", ...cropPermissions(engine, storage), ENTRY],
+      args: ["run", "--quiet", "--no-prompt", ...cropPermissions(engine, storage), entry.href],
       clearEnv: true,
       env: {
         ...LIBVIPS,

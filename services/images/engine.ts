@@ -27,10 +27,3 @@ export const READS: Record<ImageEngine["name"], readonly Format[]> = {
   sharp: ["jpeg", "png", "webp"],
   imagescript: ["jpeg", "png"],
 };
-
-/** Loads only the engine that is asked for: the crop process may not load the other. */
-export async function openEngine(name: ImageEngine["name"]): Promise<ImageEngine> {
-  return name === "sharp"
-    ? (await import("./sharp_engine.ts")).sharpEngine
-    : (await import("./imagescript_engine.ts")).imagescriptEngine;
-}

@@ -1,9 +1,7 @@
 import { createHash } from "node:crypto";
 import PostalMime from "postal-mime";
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from "smtp-server";
-import type { Config } from "../../config.ts";
 import { storeLetter } from "../../db/letters.ts";
-import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Log } from "../../lib/log.ts";
 import { deliveryOf } from "./message_id.ts";
@@ -54,19 +52,6 @@ export async function startMailServer(
     port: typeof address === "object" && address ? address.port : port,
     [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
   };
-}
-
-/** `ROLES=mail`: the mail server of a full installation, until told to stop. */
-export async function runMailServer(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
-  if (!config.DATABASE_URL) {
-    throw new Error("ROLES=mail needs DATABASE_URL: the embedded database belongs to the node that runs it");
-  }
-  await using sql = connectPostgres(config.DATABASE_URL, { max: 4, applicationName: "rookery-mail" });
-  await using server = await startMailServer(sql, { host: config.HOST, port: config.MAIL_PORT || 2525, log });
-  Deno.stdout.writeSync(
-    new TextEncoder().encode(`Rookery's mail server is ready at smtp://${config.HOST}:${server.port}\n`),
-  );
-  await stopped;
 }
 
 /** Said to the client as it is, with its SMTP code. */

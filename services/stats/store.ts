@@ -1,4 +1,4 @@
-import type { SequencedEvent } from "../../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "../../db/event.ts";
 import { migrate, type MigrationSet } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { DAY_COLUMNS, folding, NUMBERS, type Numbers, type PageDay } from "../../db/page_numbers.ts";

@@ -1,6 +1,12 @@
 import type { Log } from "../../lib/log.ts";
-import type { PutOptions, RangeRequest, ReadObject, Storage, StoredObject } from "./storage.ts";
-import { StorageError } from "./storage.ts";
+import {
+  type PutOptions,
+  type RangeRequest,
+  type ReadObject,
+  type Storage,
+  StorageError,
+  type StoredObject,
+} from "./storage.ts";
 
 /** A storage that fails is in the log this often, however many calls fail (`docs/limits.md`). */
 const LOG_EVERY_MS = 10_000;

@@ -1,5 +1,6 @@
 import type { VkFailure, VkResult } from "./errors.ts";
 import type { UserRow } from "./methods.ts";
+import type { TokenKind } from "../../db/vk_tokens.ts";
 
 /** Why something of a VK user is not known. */
 export const REASONS = [
@@ -33,8 +34,6 @@ export interface Profile {
   unavailable: { [Field in Hideable]?: Reason };
 }
 type Hideable = "status" | "status_text" | "videos" | "followers" | "posts";
-
-export type TokenKind = "user" | "service";
 
 interface Counted {
   count: number;

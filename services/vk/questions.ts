@@ -1,7 +1,8 @@
 import type { CallOptions, Vk } from "./client.ts";
 import type { VkFailure, VkResult } from "./errors.ts";
 import { type UserRow, users, video, wall } from "./methods.ts";
-import { hiddenVideos, type Profile, profileOf, type Reason, type TokenKind } from "./profile.ts";
+import { hiddenVideos, type Profile, profileOf, type Reason } from "./profile.ts";
+import type { TokenKind } from "../../db/vk_tokens.ts";
 import type { Target } from "./target.ts";
 import { type Video, videoOf } from "./videos.ts";
 

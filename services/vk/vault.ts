@@ -6,6 +6,7 @@ import {
   resealVkToken,
   sealedVkTokens,
   storeVkToken,
+  type TokenKind,
   vkToken,
   vkTokenInForce,
 } from "../../db/vk_tokens.ts";
@@ -13,7 +14,6 @@ import { AppError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Secret } from "../../security/secret.ts";
-import type { TokenKind } from "./profile.ts";
 import { VkToken } from "./token.ts";
 
 export interface HeldToken {

@@ -4,11 +4,12 @@ import { givePassword, setRole } from "../../db/moderation.ts";
 import { nextAcknowledgement, nodesToHear } from "../../db/nodes.ts";
 import { hasSession } from "../../db/sessions.ts";
 import type { Sql } from "../../db/sql.ts";
-import type { Role } from "../../db/users.ts";
+import type { AccountRole } from "../../db/account_role.ts";
 import { MARGIN_MS } from "../../live/send_lease.ts";
 import { newId } from "../../lib/ids.ts";
-import { type Commit, Committer, Fenced } from "../../db/turn_statement.ts";
-import { partitionOf } from "../../actors/runtime/partition_leases.ts";
+import type { Commit } from "../../db/turn_statement.ts";
+import { Committer, Fenced } from "../../actors/runtime/committer.ts";
+import { partitionOf } from "../../db/partitions.ts";
 import { assertCanonical } from "../../actors/runtime/ref.ts";
 
 const TRIES = 6;
@@ -30,7 +31,7 @@ export class Operator {
   }
 
   /** False where nobody who can sign in would be an administrator any more. */
-  async setRole(id: string, role: Role): Promise<boolean> {
+  async setRole(id: string, role: AccountRole): Promise<boolean> {
     const { last_admin } = await this.#commit(setRole, { id, role, ...this.#now() });
     await this.#told();
     return !last_admin;

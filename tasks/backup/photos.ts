@@ -1,6 +1,5 @@
 /** The files of photos: which a backup's tables name, out of the storage and back into it. */
-import type { Readable } from "node:stream";
-import { Readable as NodeReadable } from "node:stream";
+import { type Readable, Readable as NodeReadable } from "node:stream";
 import type { ReadableStream as NodeStream } from "node:stream/web";
 import { isKey, type Storage, StorageError } from "../../services/storage/storage.ts";
 import { copyRows } from "./copy_text.ts";

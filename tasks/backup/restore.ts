@@ -44,7 +44,10 @@ export async function restoreBackup(
   await renew(target.sql, target.replaced);
   if (config.REDIS_URL !== undefined) {
     const histories = [manifest.history.epoch, ...(target.replaced.history ? [target.replaced.history] : [])];
-    await clearRedis(config.REDIS_URL, histories.map((history) => `${CROP_QUEUES}${history}`));
+    await clearRedis(config.REDIS_URL, {
+      queues: histories.map((history) => `${CROP_QUEUES}${history}`),
+      spared: CROP_QUEUES,
+    });
   }
   await target.commit();
 }

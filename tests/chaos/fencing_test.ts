@@ -1,10 +1,10 @@
 /** What a statement wrote is right though it waited: epochs license writes, and a block holds for whatever is under way. */
 import assert from "node:assert/strict";
 import pg from "../../db/pg.ts";
-import { LocalLeases } from "../../actors/runtime/local_partition_leases.ts";
-import { partitionOf, PARTITIONS } from "../../actors/runtime/partition_leases.ts";
+import { LocalPartitionLeases } from "../../actors/runtime/local_partition_leases.ts";
+import { partitionOf, PARTITIONS } from "../../db/partitions.ts";
 import { type HostThread, Pool, type PoolOptions } from "../../actors/runtime/pool.ts";
-import { startWorkerThread } from "../../actors/runtime/worker_thread.ts";
+import { startWorkerThread } from "../../workers/threads/start_actors.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import { createPost } from "../../db/posts.ts";
 import { migrate } from "../../db/migrate.ts";
@@ -17,9 +17,9 @@ import { freshDatabase } from "../support/database.ts";
 
 fencingTest("A commit under an old epoch writes nothing", async ({ sql, page, owner }) => {
   const partition = partitionOf(page);
-  const [first] = await new LocalLeases(sql).acquire([partition]);
+  const [first] = await new LocalPartitionLeases(sql).acquire([partition]);
   assert.equal((await commitPost(sql, page, owner, first!.epoch)).length, 1);
-  const [second] = await new LocalLeases(sql).acquire([partition]);
+  const [second] = await new LocalPartitionLeases(sql).acquire([partition]);
   assert.ok(second!.epoch > first!.epoch);
   const before = await everything(sql);
   assert.deepEqual(await commitPost(sql, page, owner, first!.epoch), []);
@@ -31,12 +31,12 @@ fencingTest(
   "Taking a partition waits for the statements in flight under its old epoch",
   async ({ sql, url, page, owner }) => {
     const partition = partitionOf(page);
-    const [grant] = await new LocalLeases(sql).acquire([partition]);
+    const [grant] = await new LocalPartitionLeases(sql).acquire([partition]);
     await using zombie = await transaction(url);
     const rows = await zombie.query(...statement(page, owner, grant!.epoch));
     assert.equal(rows.length, 1);
     let taken = false;
-    const taking = new LocalLeases(sql).acquire([partition]).then((grants) => {
+    const taking = new LocalPartitionLeases(sql).acquire([partition]).then((grants) => {
       taken = true;
       return grants;
     });
@@ -53,7 +53,7 @@ fencingTest(
   "A statement that waited while its partition was taken writes nothing",
   async ({ sql, url, page, owner }) => {
     const partition = partitionOf(page);
-    const [grant] = await new LocalLeases(sql).acquire([partition]);
+    const [grant] = await new LocalPartitionLeases(sql).acquire([partition]);
     await using taker = await transaction(url);
     await taker.query("update partitions set epoch = epoch + 1 where id = $1", [partition]);
     const late = commitPost(sql, page, owner, grant!.epoch);
@@ -76,11 +76,11 @@ fencingTest(
         const place = threads.at(-1)!;
         return { ...thread, onDeath: (listen) => thread.onDeath(place.die = listen) };
       },
-      leases: new LocalLeases(sql),
+      leases: new LocalPartitionLeases(sql),
       log: new Log("error"),
       onCommitted: () => {},
       applied: () => Promise.resolve(),
-      onFacet: () => {},
+      onSnapshot: () => {},
       onJobs: () => {},
       onPartitionsMoved: (partitions) => assert.equal(partitions.length, PARTITIONS),
       onFenced: () => assert.fail("a replaced worker is no other node"),
@@ -122,7 +122,7 @@ fencingTest(
 );
 
 fencingTest("A post that waited while its page was blocked is not written", async ({ sql, url, page, owner }) => {
-  const [grant] = await new LocalLeases(sql).acquire([partitionOf(page)]);
+  const [grant] = await new LocalPartitionLeases(sql).acquire([partitionOf(page)]);
   await using blocking = await transaction(url);
   await blocking.query("update pages set owner_blocked_until = 'infinity' where id = $1", [page]);
   const posting = commitPost(sql, page, owner, grant!.epoch) as Promise<{ result: { open: boolean } }[]>;

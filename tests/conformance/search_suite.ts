@@ -1,7 +1,8 @@
 /** What search must do on every database (`db/search/search.ts`). One database for all tests of a suite; words keep them apart. */
 import assert from "node:assert/strict";
 import { migrate } from "../../db/migrate.ts";
-import { type Hit, idOf, type Place, search, type Section } from "../../db/search/search.ts";
+import { type Hit, idOf, type Place, search } from "../../db/search/search.ts";
+import type { Section } from "../../db/search/stages.ts";
 import type { Sql } from "../../db/sql.ts";
 import { ndcg } from "../support/ndcg.ts";
 import { addPage, addPerson, nameOf, namesFound } from "../support/search_town.ts";

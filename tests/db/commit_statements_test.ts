@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Committer, Fenced } from "../../db/turn_statement.ts";
+import { Committer, Fenced } from "../../actors/runtime/committer.ts";
 import type { Sql } from "../../db/sql.ts";
 import { setRole } from "../../db/moderation.ts";
 import { commitStatements } from "../../tasks/statements/commits.ts";

@@ -19,7 +19,7 @@ const GROWN = new Set(["users", "pages", "posts", "follows"]);
 /** Seldom asked, of one page or account at a time: who else is an administrator, and what goes with a page or an account. */
 const RARE = /^(user\.(block|set_role|delete)|page\.delete): /;
 /** Files that may name a kept list, each of whose statements is tried below. */
-const KEEPERS = ["db/kv.ts", "db/turn_statement.ts"];
+const KEEPERS = ["actors/runtime/committer.ts", "db/kv.ts"];
 
 const open = () => openTestDatabase({ max: 1, byIndex: true });
 

@@ -10,7 +10,7 @@ import {
   renewLease,
 } from "../../db/nodes.ts";
 import type { Sql } from "../../db/sql.ts";
-import { userFacet, userFacets } from "../../db/users.ts";
+import { accountSnapshot, accountSnapshots } from "../../db/users.ts";
 import { SharedAudience } from "../../live/delivery_barrier.ts";
 import type { EventStream } from "../../live/event_stream.ts";
 import type { Gateway } from "../../live/gateway.ts";
@@ -79,10 +79,10 @@ test("what a node that is long dead left behind is forgotten", async (sql) => {
 test("accounts are read at once as they are read one by one", async (sql, world) => {
   const [ada, bob] = [await world.account("ada", "moderator"), await world.account("bob")];
   await sql.query("update users set blocked_until = 'infinity', blocked_reason = 'a test' where id = $1", [bob.id]);
-  const facets = await userFacets(sql, [ada.id, bob.id, newId()]);
-  assert.deepEqual([...facets.keys()].sort(), [ada.id, bob.id].sort());
-  for (const { id } of [ada, bob]) assert.deepEqual(facets.get(id), await userFacet(sql, id));
-  assert.deepEqual([facets.get(ada.id)!.role, facets.get(bob.id)!.blocked_until], ["moderator", "infinity"]);
+  const snapshots = await accountSnapshots(sql, [ada.id, bob.id, newId()]);
+  assert.deepEqual([...snapshots.keys()].sort(), [ada.id, bob.id].sort());
+  for (const { id } of [ada, bob]) assert.deepEqual(snapshots.get(id), await accountSnapshot(sql, id));
+  assert.deepEqual([snapshots.get(ada.id)!.role, snapshots.get(bob.id)!.blocked_until], ["moderator", "infinity"]);
 });
 
 /** A node without sockets that keeps what it was told to do. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { UserCommand } from "../../actors/user.ts";
+import type { UserCommand } from "../../actors/user_commands.ts";
 import { loadUserActor } from "../../db/users.ts";
 import { hashes } from "../../security/passwords.ts";
 import {

@@ -9,8 +9,8 @@ import { PaperSocket } from "../support/paper_socket.ts";
 const app = sharedApp();
 
 async function callerOf({ id }: Person): Promise<Caller> {
-  const facet = await app.ctx.principals.facet(id);
-  return { id, role: facet!.role, verified: true, sid: facet!.session!.id };
+  const snapshot = await app.ctx.accounts.snapshot(id);
+  return { id, role: snapshot!.role, verified: true, sid: snapshot!.session!.id };
 }
 
 async function join(person: Person): Promise<{ socket: PaperSocket; connection: Connection }> {
@@ -73,14 +73,14 @@ Deno.test("A node whose lease is over refuses listeners for the moment", async (
 
 Deno.test("A socket of somebody whose role changes while it opens is closed", async () => {
   const moderator = await app.moderator();
-  const { principals } = app.ctx;
-  const facet = principals.facet;
+  const { accounts } = app.ctx;
+  const snapshot = accounts.snapshot;
   // The handshake is judged by what is remembered; what is asked after it says otherwise.
-  principals.facet = async (id) => ({ ...(await facet.call(principals, id))!, role: "user" });
+  accounts.snapshot = async (id) => ({ ...(await snapshot.call(accounts, id))!, role: "user" });
   try {
     const listener = await app.listen(moderator.token);
     assert.equal((await listener.ended()).code, 4401);
   } finally {
-    principals.facet = facet;
+    accounts.snapshot = snapshot;
   }
 });

@@ -3,10 +3,10 @@
  * them. Every answer is held against the OpenAPI document.
  */
 import assert from "node:assert/strict";
-import type { Session, UserCommand } from "../../actors/user.ts";
+import type { Session, UserCommand } from "../../actors/user_commands.ts";
 import { readConfig } from "../../config.ts";
 import type { AppContext } from "../../context.ts";
-import type { Role } from "../../db/users.ts";
+import type { AccountRole } from "../../db/account_role.ts";
 import { Log } from "../../lib/log.ts";
 import { type RunningNode, startNode } from "../../workers/roles/node.ts";
 import { newAccount } from "../../routes/users.ts";
@@ -179,7 +179,7 @@ export class TestApp implements AsyncDisposable {
   }
 
   /** The short way, straight through the actor: for tests that are about something else. */
-  async person(options: { role?: Role; verified?: boolean; login?: string } = {}): Promise<Person> {
+  async person(options: { role?: AccountRole; verified?: boolean; login?: string } = {}): Promise<Person> {
     const { role = "user", verified = true, login = newLogin() } = options;
     const fields = { id: newId(), ...registration(login) } as Parameters<typeof newAccount>[1];
     const row = await newAccount(this.ctx, fields, verified, role);

@@ -1,4 +1,4 @@
-import type { NewPost, PageCommand } from "../../actors/page.ts";
+import type { NewPost, PageCommand } from "../../actors/page_commands.ts";
 import { newId } from "../../lib/ids.ts";
 import { type Body, eventually, type Person, type TestApp } from "./app.ts";
 

@@ -1,7 +1,8 @@
 /** A migrated database with people and pages, straight in its tables: for tests of statements. */
-import { type Commit, Committer } from "../../db/turn_statement.ts";
+import type { Commit } from "../../db/turn_statement.ts";
+import { Committer } from "../../actors/runtime/committer.ts";
 import type { Sql } from "../../db/sql.ts";
-import type { Role } from "../../db/users.ts";
+import type { AccountRole } from "../../db/account_role.ts";
 import { newId } from "../../lib/ids.ts";
 import { openTestDatabase } from "./database.ts";
 
@@ -12,7 +13,7 @@ export class ModerationWorld implements AsyncDisposable {
     return new ModerationWorld(await openTestDatabase());
   }
 
-  async account(login: string, role: Role = "user"): Promise<{ id: string; page: string }> {
+  async account(login: string, role: AccountRole = "user"): Promise<{ id: string; page: string }> {
     const [id, page] = [newId(), newId()];
     await this.sql.query(
       `with made as (

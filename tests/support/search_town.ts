@@ -1,5 +1,6 @@
 /** People and pages put straight into a database, for tests of the search itself. */
-import { type Hit, type Search, search, type Section } from "../../db/search/search.ts";
+import { type Hit, type Search, search } from "../../db/search/search.ts";
+import type { Section } from "../../db/search/stages.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../lib/ids.ts";
 

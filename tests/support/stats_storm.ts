@@ -1,6 +1,5 @@
 /** What people do to each other's pages, all at once, for the statistics to count. */
-import type { Person } from "./person.ts";
-import { inBatches } from "./person.ts";
+import { inBatches, type Person } from "./person.ts";
 import type { Seeded } from "./seeded.ts";
 
 const WEIGHTS = {

@@ -24,7 +24,7 @@ Deno.test("The router refuses an id that is not in canonical form, and no worker
     log: new Log("error"),
     onCommitted: () => {},
     applied: () => Promise.resolve(),
-    onFacet: () => {},
+    onSnapshot: () => {},
     onJobs: () => {},
     onPartitionsMoved: () => {},
     onFenced: () => {},

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { codeLetter } from "../../jobs/email/code_letter.ts";
-import { codeFor, codeMatches, type CodePurpose, newNonce } from "../../security/codes.ts";
+import { codeFor, codeMatches, newNonce } from "../../security/codes.ts";
+import type { CodePurpose } from "../../db/letters.ts";
 
 const KEY = new Uint8Array(32).fill(7);
 const OTHER_KEY = new Uint8Array(32).fill(8);

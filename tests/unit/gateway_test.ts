@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { SequencedEvent } from "../../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "../../db/event.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { EventStream } from "../../live/event_stream.ts";
 import { Gateway } from "../../live/gateway.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { MOST_TAGS, pageActor, type PageCommand, type PageState } from "../../actors/page.ts";
-import type { EventKind, SequencedEvent } from "../../actors/runtime/protocol.ts";
+import { MOST_TAGS, pageActor } from "../../actors/page.ts";
+import type { PageCommand, PageState } from "../../actors/page_commands.ts";
+import type { EventKind, SequencedEvent } from "../../db/event.ts";
 import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisions.ts";
 
 const NOW = Date.parse("2026-01-31T12:00:00.000Z");

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { type ActorKind, commit, refuse, reply } from "../../actors/runtime/actor.ts";
 import { defineCommit } from "../../db/turn_statement.ts";
 import { Host } from "../../actors/runtime/host.ts";
-import { partitionOf } from "../../actors/runtime/partition_leases.ts";
+import { partitionOf } from "../../db/partitions.ts";
 import { MAILBOX_BOUND } from "../../actors/runtime/mailbox.ts";
-import type { Reply, SequencedEvent } from "../../actors/runtime/protocol.ts";
+import type { Reply } from "../../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "../../db/event.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
 
 const add = defineCommit<{ n: number }, { total: number }>("test.add", {
@@ -48,7 +49,7 @@ const counter: ActorKind<Count, CountCommand> = {
     }
   },
   batchKey: (command) => command.type === "like" ? command.key : undefined,
-  facet: ({ total }) => ({ total }),
+  snapshot: ({ total }) => ({ total }),
   absorb: (state, event) => event.kind === "page.updated" ? "drop" : { ...state, seen: event.seq },
   watches: () => ["watched"],
 };
@@ -93,10 +94,10 @@ class FakeSql implements Sql {
 function started({ limits = { idleMs: 1_000, most: 10 } } = {}) {
   const sql = new FakeSql();
   const clock = { now: 1_000_000 };
-  const told = { facets: [] as unknown[], fenced: [] as number[], faults: 0 };
+  const told = { snapshots: [] as unknown[], fenced: [] as number[], faults: 0 };
   const ports = {
     committed: () => {},
-    facet: (_: unknown, value: unknown) => told.facets.push(value),
+    snapshot: (_: unknown, value: unknown) => told.snapshots.push(value),
     fenced: (partition: number) => told.fenced.push(partition),
     fault: () => told.faults++,
   };
@@ -311,15 +312,15 @@ Deno.test("Host keeps the state that comes with a refusal", async () => {
   assert.equal(await code({ type: "refuse" }), "forbidden");
 });
 
-Deno.test("Host tells a facet only when it changed, and before the answer", async () => {
+Deno.test("Host tells a snapshot only when it changed, and before the answer", async () => {
   const { told, code } = started();
   await code({ type: "get" });
   await code({ type: "add", n: 0 });
-  assert.deepEqual(told.facets, []);
-  await code({ type: "add", n: 4 }).then(() => assert.deepEqual(told.facets, [{ total: 4 }]));
+  assert.deepEqual(told.snapshots, []);
+  await code({ type: "add", n: 4 }).then(() => assert.deepEqual(told.snapshots, [{ total: 4 }]));
 });
 
-Deno.test("Host tells a facet that somebody else has changed, when an event has made it look again", async () => {
+Deno.test("Host tells a snapshot that somebody else has changed, when an event has made it look again", async () => {
   const { sql, told, host, ask } = started();
   await ask({ type: "get" });
   sql.total = 9;
@@ -333,10 +334,10 @@ Deno.test("Host tells a facet that somebody else has changed, when an event has 
     at: "",
   };
   host.absorb([event]);
-  await ask({ type: "get" }).then(() => assert.deepEqual(told.facets, [{ total: 9 }]));
+  await ask({ type: "get" }).then(() => assert.deepEqual(told.snapshots, [{ total: 9 }]));
   host.absorb([event]);
   await ask({ type: "get" });
-  assert.equal(told.facets.length, 1, "it is told though it is the same");
+  assert.equal(told.snapshots.length, 1, "it is told though it is the same");
 });
 
 Deno.test("Host passivates the idle, not the busy and not the young", async () => {

@@ -19,7 +19,7 @@ const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Here the name is a parameter, and its callers' names are looked at. */
-const HANDED_ON = ["db/kv.ts: name", "db/turn_statement.ts: name"];
+const HANDED_ON = ["actors/runtime/committer.ts: name", "db/kv.ts: name"];
 
 const statements = await allStatements();
 

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { facet, userActor, type UserCommand, type UserState } from "../../actors/user.ts";
-import type { Actor } from "../../actors/moderator.ts";
+import { snapshot, userActor } from "../../actors/user.ts";
+import type { UserCommand, UserState } from "../../actors/user_commands.ts";
+import type { ActingAccount } from "../../actors/moderator.ts";
 import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES, MOST_GUESSES } from "../../actors/user_codes.ts";
 import { MAX_EMAIL_CHANGES } from "../../actors/user_profile.ts";
 import { REFRESH_GRACE_MS } from "../../actors/user_sessions.ts";
-import { codeFor, type CodePurpose } from "../../security/codes.ts";
+import { codeFor } from "../../security/codes.ts";
+import type { CodePurpose } from "../../db/letters.ts";
 import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisions.ts";
 
 const KEY = new Uint8Array(32).fill(7);
@@ -81,12 +83,12 @@ const verify = { type: "verify", code: RIGHT.verify, job: "j" } as const;
 const change = { type: "change_password", password_version: 2, ...fresh } as const;
 
 const TABLE: [keyof typeof STATES, UserCommand, string][] = [
-  ["nobody", { type: "facet" }, "reply"],
+  ["nobody", { type: "snapshot" }, "reply"],
   ["nobody", { type: "account" }, "refuse not-found"],
   ["nobody", signIn, "refuse not-found"],
   ["nobody", { type: "delete", by }, "refuse not-found"],
   ["nobody", { type: "expire" }, "refuse not-found"],
-  ["active", { type: "facet" }, "reply"],
+  ["active", { type: "snapshot" }, "reply"],
   ["active", { type: "account" }, "reply"],
 
   ["active", signIn, "commit session.open"],
@@ -277,7 +279,7 @@ for (const type of ["send_code", "recover"] as const) {
 
 Deno.test("UserActor lets an owner change the e-mail ten times an hour, and an administrator without end", () => {
   let state = ACTIVE;
-  const ask = (i: number, who: Actor = own) =>
+  const ask = (i: number, who: ActingAccount = own) =>
     decide(state, { ...profile, by: who, email: `new${i}@example.org` }, NOW + i);
   for (let i = 0; i < MAX_EMAIL_CHANGES; i++) state = stateAfter(ask(i), {})!;
   assert.equal(word(ask(11)), "refuse rate-limited");
@@ -326,7 +328,7 @@ for (
   Deno.test(`UserActor ends the session that was, on ${command.type}`, () => {
     const after = stateAfter(decide(ACTIVE, command), { last_admin: false })!;
     assert.notEqual(after.session?.id, SESSION.id);
-    assert.notDeepEqual(facet(after)?.session, facet(ACTIVE)?.session);
+    assert.notDeepEqual(snapshot(after)?.session, snapshot(ACTIVE)?.session);
   });
 }
 
@@ -379,12 +381,12 @@ Deno.test("UserActor registers once: what is taken is refused, a repeated messag
 });
 
 Deno.test("UserActor tells other parts of an account only what judges requests", () => {
-  assert.deepEqual(facet(ACTIVE), {
+  assert.deepEqual(snapshot(ACTIVE), {
     role: "user",
     verified: true,
     blocked_until: null,
     blocked_reason: null,
     session: { id: SESSION.id, generation: 3 },
   });
-  assert.equal(facet(null), null);
+  assert.equal(snapshot(null), null);
 });

@@ -3,7 +3,8 @@
  * which storage; answers on its standard output, one line a task, in their order. Ends when its standard input does.
  */
 import { type CropTask, cropTask } from "../../services/images/crop_task.ts";
-import { type ImageEngine, openEngine } from "../../services/images/engine.ts";
+import type { ImageEngine } from "../../services/images/engine.ts";
+import { openEngine } from "../../services/images/open_engine.ts";
 import { lines } from "../../lib/ndjson.ts";
 import { openStorage, type StorageSpec } from "../../services/storage/open.ts";
 import { leaveSignalsToParent } from "../../lib/signals.ts";

@@ -1,11 +1,11 @@
 import type { Actors } from "../../actors/runtime/actors.ts";
 import type { Bus } from "../../lib/bus/bus.ts";
-import { LocalLeases } from "../../actors/runtime/local_partition_leases.ts";
+import { LocalPartitionLeases } from "../../actors/runtime/local_partition_leases.ts";
 import { Pool } from "../../actors/runtime/pool.ts";
-import type { EventKind, SequencedEvent } from "../../actors/runtime/protocol.ts";
+import type { EventKind, SequencedEvent } from "../../db/event.ts";
 import { serveActors } from "../../actors/runtime/serve_actors.ts";
-import { startWorkerThread } from "../../actors/runtime/worker_thread.ts";
-import type { UserFacet } from "../../actors/user.ts";
+import { startWorkerThread } from "../threads/start_actors.ts";
+import type { AccountSnapshot } from "../../db/users.ts";
 import type { Config } from "../../config.ts";
 import type { Sql } from "../../db/sql.ts";
 import { ActiveFeeds } from "../../live/active_feeds.ts";
@@ -14,7 +14,7 @@ import { HostedActors } from "../../live/hosted_actors.ts";
 import { LikeTeller } from "../../live/like_event_emitter.ts";
 import { accountsSubject } from "../../live/publisher.ts";
 import type { Log } from "../../lib/log.ts";
-import { Principals } from "../../actors/account_cache.ts";
+import { AccountCache } from "../../actors/account_cache.ts";
 import type { JobBell } from "../../jobs/notifier.ts";
 
 interface ActorParts {
@@ -40,23 +40,23 @@ export async function startActors(
   { config, log, sql, bus, stream, bell, stack, databaseUrl, codeKey, committed, lost }: ActorParts,
 ): Promise<{
   actors: Actors;
-  principals: Principals;
+  accounts: AccountCache;
   /** From here on others are told that nobody is here; what they asked before is still answered. */
   leave: () => Promise<void>;
 }> {
   const likes = stack.use(new LikeTeller(sql, log, committed));
-  const principals: Principals = new Principals(() => pool, sql);
+  const accounts: AccountCache = new AccountCache(() => pool, sql);
   const pool: Pool = stack.use(
     await Pool.start({
       threads: config.WORKERS,
       start: () => startWorkerThread({ databaseUrl, codeKey }),
-      leases: stack.use(new LocalLeases(sql)),
+      leases: stack.use(new LocalPartitionLeases(sql)),
       log,
       onCommitted: committed,
       applied: (seq) => stream.applied(seq),
-      onFacet: (ref, value) => principals.changed(ref.id, value as UserFacet | null),
+      onSnapshot: (ref, value) => accounts.changed(ref.id, value as AccountSnapshot | null),
       onJobs: (jobs) => bell.ring(jobs),
-      onPartitionsMoved: (partitions) => principals.forget(partitions),
+      onPartitionsMoved: (partitions) => accounts.forget(partitions),
       onFenced: (partition) => lost(`Partition ${partition} was taken by another node; this one stops`),
     }),
   );
@@ -66,11 +66,11 @@ export async function startActors(
     const wanted = events.filter(({ kind }) => !FOR_SOCKETS.has(kind) && (feeds.any || !kind.startsWith("post.")));
     if (wanted.length > 0) pool.events(wanted);
     // Asked behind the events, so that the actor has let go of what it knew.
-    for (const { kind, user_id } of events) if (kind === "account.changed" && user_id) void principals.renew(user_id);
+    for (const { kind, user_id } of events) if (kind === "account.changed" && user_id) void accounts.renew(user_id);
   });
   const actors = new HostedActors(pool, feeds, likes, stream);
-  if (!config.NATS_URL) return { actors, principals, leave: () => Promise.resolve() };
-  principals.onChange((userId) => void bus.publish(accountsSubject(stream.epoch), userId).catch(() => {}));
+  if (!config.NATS_URL) return { actors, accounts, leave: () => Promise.resolve() };
+  accounts.onChange((userId) => void bus.publish(accountsSubject(stream.epoch), userId).catch(() => {}));
   const serving = await serveActors({ bus, history: stream.epoch, actors, stream, log });
-  return { actors, principals, leave: async () => await serving[Symbol.asyncDispose]() };
+  return { actors, accounts, leave: async () => await serving[Symbol.asyncDispose]() };
 }

@@ -1,4 +1,4 @@
-import type { SequencedEvent } from "../../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "../../db/event.ts";
 import { Notification } from "../../actors/notification.ts";
 import { CROP_JOB } from "../../db/photos.ts";
 import type { Storage } from "../../services/storage/storage.ts";

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { LocalBus } from "../../lib/bus/local.ts";
-import type { SequencedEvent } from "../../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "../../db/event.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
 import type { Config } from "../../config.ts";
 import { sequencerState } from "../../db/events.ts";

@@ -11,7 +11,7 @@ import { buildKvApi } from "../../routes/app.ts";
 import { TrustedProxies } from "../../security/addresses.ts";
 import { serveHttp } from "../../lib/http/server.ts";
 import { Keys } from "../../security/keys.ts";
-import { StoredPrincipals } from "../../actors/account_cache.ts";
+import { AccountReader } from "../../actors/account_cache.ts";
 import { Secret } from "../../security/secret.ts";
 import { Tokens } from "../../security/tokens.ts";
 
@@ -36,7 +36,7 @@ export async function runKv(config: Config, log: Log, stopped: Promise<void>): P
     cache: stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache()),
     secret,
     tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
-    principals: new StoredPrincipals(sql),
+    accounts: new AccountReader(sql),
     draining: false,
   };
   const { app } = buildKvApi(ctx);

@@ -1,7 +1,7 @@
 import { LocalBus } from "../../lib/bus/local.ts";
 import type { Bus } from "../../lib/bus/bus.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
-import type { SequencedEvent } from "../../actors/runtime/protocol.ts";
+import type { SequencedEvent } from "../../db/event.ts";
 import { RemoteActors } from "../../actors/runtime/remote_actors.ts";
 import type { Config } from "../../config.ts";
 import type { AppContext } from "../../context.ts";
@@ -30,7 +30,7 @@ import { serveHttp } from "../../lib/http/server.ts";
 import { createAdministrator } from "./administrator.ts";
 import { TrustedProxies } from "../../security/addresses.ts";
 import { Keys } from "../../security/keys.ts";
-import { StoredPrincipals } from "../../actors/account_cache.ts";
+import { AccountReader } from "../../actors/account_cache.ts";
 import { Secret } from "../../security/secret.ts";
 import { Tokens } from "../../security/tokens.ts";
 import { LoggedStorage } from "../../services/storage/logged_storage.ts";
@@ -103,12 +103,12 @@ export async function startNode(
     })
     : undefined;
   const actors = hosted?.actors ?? stack.use(new RemoteActors({ bus, history: stream.epoch, stream }));
-  const principals = hosted?.principals ?? new StoredPrincipals(sql);
+  const accounts = hosted?.accounts ?? new AccountReader(sql);
   if (config.NATS_URL) {
     await bus.subscribe(subjectOf(stream.epoch), (message) => stream.offer(JSON.parse(message) as SequencedEvent[]));
   }
   const { gateway, audience } = await openGateway({ databaseUrl, log, sql, bus, stream, stack });
-  if (hosted) hosted.principals.onChange((userId, facet) => gateway.accountChanged(userId, facet));
+  if (hosted) hosted.accounts.onChange((userId, snapshot) => gateway.accountChanged(userId, snapshot));
   else await bus.subscribe(accountsSubject(stream.epoch), (userId) => gateway.judgeAll(userId));
 
   const storageSpec = await photoStorage(parts);
@@ -127,7 +127,7 @@ export async function startNode(
     cache,
     bus,
     actors,
-    principals,
+    accounts,
     secret,
     keys,
     tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
@@ -145,9 +145,14 @@ export async function startNode(
 
   if (hosted) {
     // What only tells an actor is done where the actors are.
-    const telling = stack.use(new JobRunner(sql, { ...lapseJobs(ctx), ...settleJobs(ctx) }, log));
+    const telling = stack.use(
+      new JobRunner(sql, {
+        ...lapseJobs(actors, { verifiedOnly: config.REQUIRE_VERIFIED_EMAIL }),
+        ...settleJobs({ sql, actors, waiting: ctx.photos.waiting }),
+      }, log),
+    );
     await bell.onRing("actors", (jobs) => telling.offer(jobs));
-    stack.use(startHousekeeping(ctx));
+    stack.use(startHousekeeping({ sql, log, eventRetentionMs: config.EVENT_RETENTION }));
   }
   const listening = Promise.withResolvers<string>();
   if (config.ROLES.includes("jobs")) {

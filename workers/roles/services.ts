@@ -21,6 +21,7 @@ import { StatsClient } from "../../services/stats/client.ts";
 import { runStorageServer } from "./storage.ts";
 import type { JobBell } from "../../jobs/notifier.ts";
 import type { JobKind } from "../../jobs/runner.ts";
+import { CROP_ENTRY } from "../children/start_crop.ts";
 
 /** What the services of a process are started from; they stop with `stack`. */
 export interface ServiceParts {
@@ -150,7 +151,7 @@ export async function cropping(
   );
   const children = Array.from(
     { length: config.CROP_PROCESSES },
-    () => new CropChild({ engine: config.IMAGE_ENGINE, storage, log }),
+    () => new CropChild({ entry: CROP_ENTRY, engine: config.IMAGE_ENGINE, storage, log }),
   );
   return stack.use(new ImageCrop({ sql, queue, children, log, onSettled: (job) => bell.ring([job]) }));
 }

@@ -1,4 +1,4 @@
-import { VkFetch } from "../../actors/vk_fetch.ts";
+import { VkFetch, type VkService } from "../../actors/vk_fetch.ts";
 import type { Config } from "../../config.ts";
 import type { Cache } from "../../lib/cache/cache.ts";
 import { MemoryCache } from "../../lib/cache/memory.ts";
@@ -10,14 +10,6 @@ import { VkClient } from "../../services/vk/client.ts";
 import { startFakeChild } from "../children/start_vk_fake.ts";
 import { CallLimiter } from "../../services/vk/limiter.ts";
 import { TokenVault } from "../../services/vk/vault.ts";
-
-/** VK as the routes reach it. */
-export interface VkService {
-  vault: TokenVault;
-  fetch: VkFetch;
-  /** Where the fake is, in place of the real one. */
-  fakeUrl: string | undefined;
-}
 
 interface Parts {
   config: Config;

@@ -5,8 +5,13 @@ import { pageActor } from "../../actors/page.ts";
 import { userActor } from "../../actors/user.ts";
 import { Host } from "../../actors/runtime/host.ts";
 import type { FromWorker, ToWorker } from "../../actors/runtime/protocol.ts";
-import type { WorkerInit } from "../../actors/runtime/worker_thread.ts";
 import { connectPostgres } from "../../db/postgres.ts";
+
+/** What a worker needs to begin: where its SQL is, and the keys its actors use. */
+export interface WorkerInit {
+  databaseUrl: string;
+  codeKey: Uint8Array;
+}
 
 /** Connections a worker keeps: statements of different kinds run beside each other. */
 const CONNECTIONS = 6;
@@ -31,7 +36,7 @@ function begin({ databaseUrl, codeKey }: WorkerInit): void {
   const sql = connectPostgres(databaseUrl, { max: CONNECTIONS, applicationName: "rookery-actors", byIndex: true });
   const host = new Host({ user: userActor(codeKey), page: pageActor, feed: feedActor }, sql, {
     committed: (events) => send({ type: "committed", events }),
-    facet: (ref, value) => send({ type: "facet", ref, value }),
+    snapshot: (ref, value) => send({ type: "snapshot", ref, value }),
     fenced: (partition) => send({ type: "fenced", partition }),
     fault: (ref, error) =>
       send({ type: "fault", ref, error: error instanceof Error ? String(error.stack) : String(error) }),

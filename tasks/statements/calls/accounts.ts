@@ -69,7 +69,7 @@ export const ACCOUNT_CALLS: readonly Call[] = [
   (sql) => tickets.forgetTickets(sql),
 
   (sql) => users.loadUserActor(sql, ID),
-  (sql) => users.userFacets(sql, [ID]),
+  (sql) => users.accountSnapshots(sql, [ID]),
   (sql) => users.userById(sql, ID),
   (sql) => users.credentials(sql, "login"),
   (sql) => users.credentials(sql, EMAIL),

@@ -7,6 +7,7 @@ import type { ImageEngine } from "../../../services/images/engine.ts";
 import { openStorage } from "../../../services/storage/open.ts";
 import { type GatedStorage, QUIET, startGatedStorage } from "./gate.ts";
 import { hugePng, paint, photo, pixelsOf } from "./pictures.ts";
+import { CROP_ENTRY } from "../../../workers/children/start_crop.ts";
 
 const LIMIT = { timeoutMs: 20_000 };
 const small = await paint(photo(400, 340)).png().toBuffer();
@@ -34,7 +35,7 @@ function reasonOf(outcome: CropOutcome): string {
 for (const engine of ["sharp", "imagescript"] as const) {
   Deno.test(`CropChild crops by ${engine}, one photo after another in one process`, () =>
     withStorage(async ({ spec }, keep) => {
-      await using child = new CropChild({ engine, storage: spec, log: QUIET });
+      await using child = new CropChild({ entry: CROP_ENTRY, engine, storage: spec, log: QUIET });
       const tasks = [task("small"), task("missing"), task("small")];
       const outcomes = await Promise.all(tasks.slice(0, 2).map((task) => child.run(task, LIMIT)));
       const { pid } = child;
@@ -70,7 +71,7 @@ for (const engine of ["sharp", "imagescript"] as const) {
 
 Deno.test("CropChild tells of a process that is killed amid its work, and goes on with a new one", () =>
   withStorage(async (storage) => {
-    await using child = new CropChild({ engine: "sharp", storage: storage.spec, log: QUIET });
+    await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: storage.spec, log: QUIET });
     storage.hold();
     const asked = storage.next();
     const waiting = child.run(task("small"), LIMIT);
@@ -92,7 +93,7 @@ Deno.test("CropChild tells of a process that is killed amid its work, and goes o
 
 Deno.test("CropChild does not let a task suffer for a process that died without one", () =>
   withStorage(async ({ spec }) => {
-    await using child = new CropChild({ engine: "sharp", storage: spec, log: QUIET });
+    await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET });
     await child.run(task("small"), LIMIT);
     Deno.kill(child.pid!, "SIGKILL");
     for (const end = Date.now() + 5_000; child.pid !== undefined && Date.now() < end;) await pause(10);
@@ -106,14 +107,14 @@ Deno.test("CropChild reaches an S3 storage as well", async () => {
     return new Response("<Error><Code>NoSuchKey</Code></Error>", { status: 404 });
   });
   const storage = { kind: "s3", url: `http://key:secret@127.0.0.1:${bucket.addr.port}/photos` } as const;
-  await using child = new CropChild({ engine: "sharp", storage, log: QUIET });
+  await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage, log: QUIET });
   assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "staged-missing");
   assert.deepEqual(asked, ["GET /photos/small"]);
 });
 
 Deno.test("CropChild kills a process at its time limit", () =>
   withStorage(async (storage) => {
-    await using child = new CropChild({ engine: "sharp", storage: storage.spec, log: QUIET });
+    await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: storage.spec, log: QUIET });
     await child.run(task("small"), LIMIT);
     const { pid } = child;
     storage.hold();
@@ -128,7 +129,7 @@ Deno.test("CropChild kills a process at its time limit", () =>
 
 Deno.test("CropChild crops a small file of 49 megapixels below its memory limit", () =>
   withStorage(async ({ spec }) => {
-    await using child = new CropChild({ engine: "sharp", storage: spec, log: QUIET });
+    await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET });
     const outcome = await child.run(task("big"), LIMIT);
     assert.deepEqual(outcome.ok && [outcome.photo.side, outcome.photo.variants], [7000, [1080, 320]]);
   }));
@@ -139,7 +140,7 @@ Deno.test({
   fn: () =>
     withStorage(async ({ spec }) => {
       const mostMemory = 200 * 1024 * 1024;
-      await using child = new CropChild({ engine: "sharp", storage: spec, log: QUIET, mostMemory });
+      await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET, mostMemory });
       const outcome = await child.run(task("big"), LIMIT);
       assert.deepEqual(!outcome.ok && [outcome.permanent, outcome.reason], [false, "out-of-memory"]);
       assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
@@ -148,7 +149,13 @@ Deno.test({
 
 Deno.test("CropChild takes a new process after so many tasks", () =>
   withStorage(async ({ spec }) => {
-    await using child = new CropChild({ engine: "sharp", storage: spec, log: QUIET, tasksPerProcess: 2 });
+    await using child = new CropChild({
+      entry: CROP_ENTRY,
+      engine: "sharp",
+      storage: spec,
+      log: QUIET,
+      tasksPerProcess: 2,
+    });
     await child.run(task("small"), LIMIT);
     const { pid } = child;
     assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
@@ -158,7 +165,7 @@ Deno.test("CropChild takes a new process after so many tasks", () =>
 
 Deno.test("CropChild breaks off what is under way when it is disposed of, and does no more", () =>
   withStorage(async (storage) => {
-    const child = new CropChild({ engine: "sharp", storage: storage.spec, log: QUIET });
+    const child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: storage.spec, log: QUIET });
     storage.hold();
     const asked = storage.next();
     const waiting = [child.run(task("small"), LIMIT), child.run(task("small"), LIMIT)];

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import type { FailureKind } from "../../../services/vk/errors.ts";
-import type { Fault } from "../../../services/vk/fake/faults.ts";
-import { CAPTCHA_KEY, REMIXSTLID, SUCCESS_TOKEN } from "../../../services/vk/fake/faults.ts";
+import { CAPTCHA_KEY, type Fault, REMIXSTLID, SUCCESS_TOKEN } from "../../../services/vk/fake/faults.ts";
 import { users, wall } from "../../../services/vk/methods.ts";
 import { VkToken } from "../../../services/vk/token.ts";
 import { failureIn, startVk, valueOf } from "../../support/vk.ts";

@@ -7,7 +7,7 @@ import { AppError } from "../../../lib/errors.ts";
 import { Log } from "../../../lib/log.ts";
 import { Secret } from "../../../security/secret.ts";
 import { CAPTCHA_KEY, type Fault, REMIXSTLID, SUCCESS_TOKEN } from "../../../services/vk/fake/faults.ts";
-import type { TokenKind } from "../../../services/vk/profile.ts";
+import type { TokenKind } from "../../../db/vk_tokens.ts";
 import { targetOf } from "../../../services/vk/target.ts";
 import { VkToken } from "../../../services/vk/token.ts";
 import type { HeldToken } from "../../../services/vk/vault.ts";

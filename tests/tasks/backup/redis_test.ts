@@ -14,10 +14,10 @@ Deno.test({
     await redis.xadd("rookery:crop:mine", "*", "id", "1");
     await redis.xadd("rookery:crop:other", "*", "id", "1");
     await redis.set("somebody:else", "1");
-    await clearRedis(server.url, ["rookery:crop:mine"]);
+    await clearRedis(server.url, { queues: ["rookery:crop:mine"], spared: "rookery:crop:" });
     assert.deepEqual((await redis.keys("*")).sort(), ["rookery:crop:other", "somebody:else"]);
     redis.disconnect();
     await server.stop();
-    await assert.rejects(clearRedis(server.url, []));
+    await assert.rejects(clearRedis(server.url, { queues: [], spared: "rookery:crop:" }));
   },
 });

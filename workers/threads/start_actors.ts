@@ -1,15 +1,10 @@
-import type { HostThread } from "./pool.ts";
-import type { FromWorker, ToWorker } from "./protocol.ts";
-
-/** What a worker needs to begin: where its SQL is, and the keys its actors use. */
-export interface WorkerInit {
-  databaseUrl: string;
-  codeKey: Uint8Array;
-}
+import type { HostThread } from "../../actors/runtime/pool.ts";
+import type { WorkerInit } from "./actors.ts";
+import type { FromWorker, ToWorker } from "../../actors/runtime/protocol.ts";
 
 /** Starts `workers/threads/actors.ts` and resolves when it has connected. */
 export function startWorkerThread(init: WorkerInit): Promise<HostThread> {
-  const worker = new Worker(new URL("../../workers/threads/actors.ts", import.meta.url), {
+  const worker = new Worker(new URL("./actors.ts", import.meta.url), {
     type: "module",
     name: "actors",
   });

@@ -1,0 +1,36 @@
+/** Whether a block is in force, and what is said of it. `infinity` is for good, as in Postgres. */
+import type { PageRow } from "./pages.ts";
+import type { AccountSnapshot } from "./users.ts";
+
+export function isBlocked({ blocked_until: until }: { blocked_until: string | null }, now: number): boolean {
+  return until !== null && (until === "infinity" || Date.parse(until) > now);
+}
+
+/** Why and until when, for the person themselves. */
+export function blockDetail(
+  { blocked_until: until, blocked_reason: reason }: Pick<AccountSnapshot, "blocked_until" | "blocked_reason">,
+): string {
+  return `The account is blocked ${until === "infinity" ? "for good" : `until ${until}`}: ${
+    reason ?? "no reason given"
+  }`;
+}
+
+/** The block in force, its own or its owner's, whichever lasts longer; `until: null` is for good. */
+export function blockOf(
+  { blocked_until, blocked_reason, owner_blocked_until }: Pick<
+    PageRow,
+    "blocked_until" | "blocked_reason" | "owner_blocked_until"
+  >,
+  now: number,
+): { reason: string | null; until: string | null } | null {
+  const own = endOf(blocked_until);
+  const owners = endOf(owner_blocked_until);
+  if (Math.max(own, owners) <= now) return null;
+  const until = own >= owners ? blocked_until : owner_blocked_until;
+  const reason = own >= owners ? blocked_reason : "The owner's account is blocked";
+  return { reason, until: until === "infinity" ? null : until };
+}
+
+function endOf(until: string | null): number {
+  return until === null ? -Infinity : until === "infinity" ? Infinity : Date.parse(until);
+}

@@ -1,0 +1,4 @@
+export interface After {
+  at: string;
+  id: string;
+}

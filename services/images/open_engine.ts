@@ -1,0 +1,8 @@
+import type { ImageEngine } from "./engine.ts";
+
+/** Loads only the engine that is asked for: the crop process may not load the other. */
+export async function openEngine(name: ImageEngine["name"]): Promise<ImageEngine> {
+  return name === "sharp"
+    ? (await import("./sharp_engine.ts")).sharpEngine
+    : (await import("./imagescript_engine.ts")).imagescriptEngine;
+}
