@@ -18,6 +18,7 @@ export function tellSubject(history: string): string {
 /** Between looks whether the other nodes have told. */
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 100;
+const NO_NODE = "00000000-0000-0000-0000-000000000000";
 
 interface Options {
   sql: Sql;
@@ -39,14 +40,14 @@ export class SharedAudience implements Audience {
     const mark = await nextAcknowledgement(sql);
     // Who misses it looks within a second.
     void bus.publish(tellSubject(history), String(mark)).catch(() => {});
-    await Promise.all([membership.tell(mark), this.#othersTold(mark)]);
+    await Promise.all([membership.tell(mark), acknowledged(sql, mark, membership.id)]);
   }
+}
 
-  async #othersTold(mark: number): Promise<void> {
-    const { sql, membership: { id } } = this.options;
-    for (let pause = FIRST_PAUSE_MS;; pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
-      if ((await nodesToHear(sql, { id, mark, marginMs: MARGIN_MS })).length === 0) return;
-      await new Promise((resolve) => setTimeout(resolve, pause));
-    }
+/** Resolves when every node but this one has acknowledged the mark, or its lease is over. */
+export async function acknowledged(sql: Sql, mark: number, id = NO_NODE): Promise<void> {
+  for (let pause = FIRST_PAUSE_MS;; pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
+    if ((await nodesToHear(sql, { id, mark, marginMs: MARGIN_MS })).length === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }

@@ -45,7 +45,7 @@ const LONG_WAIT_MS = 20_000;
 
 /** The whole HTTP surface. `app.fetch(request, { address })` serves it. */
 export function buildApi(ctx: AppContext): Api {
-  const api: Api = { ...emptyApi(ctx), uploads: new Uploads(ctx.photos.staging) };
+  const api: Api = { ...emptyApi(ctx), uploads: new Uploads(ctx.photos.staging), audience: ctx.audience };
   const hasKv = ctx.config.ROLES.includes("kv");
   if (!hasKv) forwardKv(api);
   for (

@@ -169,6 +169,7 @@ export function pageRoutes(api: Api): void {
     method: "post",
     path: "/pages/{id}/block",
     access: "staff",
+    hides: true,
     summary: "Block a page; for good only administrators do",
     tags: ["Moderation"],
     params: pageParams,
@@ -188,7 +189,6 @@ export function pageRoutes(api: Api): void {
     };
     const reach = await ctx.actors.ask<object>({ kind: "page", id }, command);
     if (dry_run) return answer(200, { dry_run, ...reach });
-    await ctx.audience.told();
     return answer(200, await shownPage(ctx, caller, id));
   });
 
@@ -196,6 +196,7 @@ export function pageRoutes(api: Api): void {
     method: "delete",
     path: "/pages/{id}/block",
     access: "staff",
+    hides: true,
     summary: "Lift a page's block",
     tags: ["Moderation"],
     params: pageParams,
@@ -204,7 +205,6 @@ export function pageRoutes(api: Api): void {
   }, async ({ ctx, caller, params, query }) => {
     const id = await pageId(ctx, params.id);
     await ctx.actors.ask({ kind: "page", id }, { type: "unblock", by: caller, ...query } as PageCommand);
-    await ctx.audience.told();
     return answer(200, await shownPage(ctx, caller, id));
   });
 }

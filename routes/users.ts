@@ -180,6 +180,7 @@ export function userRoutes(api: Api): void {
     method: "delete",
     path: "/users/{id}",
     access: "admin",
+    hides: true,
     summary: "Delete an account with everything it owns",
     tags,
     params,
@@ -187,7 +188,6 @@ export function userRoutes(api: Api): void {
     answers: { 204: { description: "Deleted" } },
   }, async ({ ctx, caller, params: { id }, query }) => {
     await ctx.actors.ask({ kind: "user", id }, { type: "delete", by: caller, ...query } as UserCommand);
-    await ctx.audience.told();
     return answer(204);
   });
 
@@ -197,6 +197,7 @@ export function userRoutes(api: Api): void {
       method: "put",
       path: "/users/{id}/role",
       access: "admin",
+      hides: true,
       summary: "Change a role",
       tags,
       params,
@@ -206,7 +207,6 @@ export function userRoutes(api: Api): void {
     async ({ ctx, caller, params: { id }, body }) => {
       const command = { type: "set_role", by: caller, ...body } as UserCommand;
       const account = await ctx.actors.ask<object>({ kind: "user", id }, command);
-      await ctx.audience.told();
       return answer(200, account);
     },
   );
@@ -215,6 +215,7 @@ export function userRoutes(api: Api): void {
     method: "post",
     path: "/users/{id}/block",
     access: "admin",
+    hides: true,
     summary: "Block an account and hide its pages",
     tags,
     params,
@@ -233,7 +234,6 @@ export function userRoutes(api: Api): void {
     };
     const done = await ctx.actors.ask<object>({ kind: "user", id }, command);
     if (dry_run) return answer(200, { dry_run, ...done });
-    await ctx.audience.told();
     return answer(200, done);
   });
 
@@ -243,6 +243,7 @@ export function userRoutes(api: Api): void {
       method: "delete",
       path: "/users/{id}/block",
       access: "admin",
+      hides: true,
       summary: "Lift an account's block",
       tags,
       params,
@@ -252,7 +253,6 @@ export function userRoutes(api: Api): void {
     async ({ ctx, caller, params: { id }, query }) => {
       const command = { type: "unblock", by: caller, ...query } as UserCommand;
       const account = await ctx.actors.ask<object>({ kind: "user", id }, command);
-      await ctx.audience.told();
       return answer(200, account);
     },
   );

@@ -4,6 +4,7 @@ import type { AppContext, ServiceContext } from "../../context.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Origin } from "../../security/addresses.ts";
 import type { Caller } from "../../actors/account_cache.ts";
+import type { Audience } from "../../live/delivery_barrier.ts";
 import { authenticate } from "./authenticate.ts";
 import { BODY_BOUND, parseJson, readJsonText, refuseEncoded, storable, validated } from "../../contract/body.ts";
 import { etagOf, matches } from "./etag.ts";
@@ -55,6 +56,8 @@ export interface Definition<A extends Access, P extends Params, Q extends Params
   ) => string | undefined;
   /** Takes an `Idempotency-Key`. */
   creates?: boolean;
+  /** Takes something out of sight: the answer waits until no live listener is shown any more of it. A dry run does not wait. */
+  hides?: boolean;
   /** Cheap to validate: a GET with an ETag. */
   etag?: boolean;
   /** Statuses of problems beside the usual ones. */
@@ -106,6 +109,8 @@ export interface Api<C extends ServiceContext = AppContext> {
   longBodies: Gate;
   /** Missing where no endpoint takes any. */
   uploads?: Uploads;
+  /** Missing where no endpoint hides anything. */
+  audience?: Audience;
   /** All that was declared: for the document and for the test that walks it. */
   endpoints: Definition<Access, Params, Params, z.ZodType, C>[];
   /** `underWay`: without those that wait for a short body. */
@@ -140,6 +145,9 @@ export function endpoint<
   definition: Definition<A, P, Q, B, C>,
   handler: (input: Input<A, z.output<P>, z.output<Q>, z.output<B>, C>) => Promise<Answer> | Answer,
 ): void {
+  if (definition.hides && !api.audience) {
+    throw new Error(`${definition.path} hides something, and has nobody to wait for`);
+  }
   api.endpoints.push(definition as unknown as Api<C>["endpoints"][number]);
   const path = PREFIX + definition.path.replaceAll(/\{(\w+)\}/g, ":$1");
   api.app.on(definition.method.toUpperCase(), path, (c) => serve(api, definition, handler, c));
@@ -217,9 +225,15 @@ async function serve<
     // As long as photos are, nobody keeps their text.
     if (received) received.value = received.content = "";
     const name = definition.guesses?.(input);
-    const run: typeof handler = name === undefined
+    const judged: typeof handler = name === undefined
       ? handler
       : (input) => api.guesses.judge({ name, address }, () => handler(input), ({ otherSecret }) => !otherSecret);
+    // Before the answer is kept for a repeated request, so that a replay comes after the wait as well.
+    const run: typeof handler = !definition.hides || isDryRun(query) ? judged : async (input) => {
+      const answered = await judged(input);
+      await api.audience!.told();
+      return answered;
+    };
     const answered = key === null ? await run(input) : await once(
       api,
       key,
@@ -271,6 +285,10 @@ function matched<P extends Params>(schema: P, params: Record<string, string>): z
   const parsed = schema.safeParse(params);
   if (parsed.success && storable(params)) return parsed.data;
   throw new AppError("not-found");
+}
+
+function isDryRun(query: { dry_run?: unknown }): boolean {
+  return query.dry_run === "true";
 }
 
 /** The same ids have the same spelling, so that a request repeated with another one is the same request. */

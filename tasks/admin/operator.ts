@@ -1,11 +1,10 @@
-import { setTimeout as pause } from "node:timers/promises";
 import type { ByRow } from "../../db/moderation_log.ts";
 import { givePassword, setRole } from "../../db/moderation.ts";
-import { nextAcknowledgement, nodesToHear } from "../../db/nodes.ts";
+import { nextAcknowledgement } from "../../db/nodes.ts";
 import { hasSession } from "../../db/sessions.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { AccountRole } from "../../db/account_role.ts";
-import { MARGIN_MS } from "../../live/send_lease.ts";
+import { acknowledged } from "../../live/delivery_barrier.ts";
 import { newId } from "../../lib/ids.ts";
 import type { Commit } from "../../db/turn_statement.ts";
 import { Committer, Fenced } from "../../actors/runtime/committer.ts";
@@ -13,7 +12,6 @@ import { partitionOf } from "../../db/partitions.ts";
 import { assertCanonical } from "../../actors/runtime/ref.ts";
 
 const TRIES = 6;
-const LOOK_MS = 50;
 /** In the record of moderation: nobody with an account, and not the system by itself. */
 const BY_OPERATOR: ByRow = { by_id: null, by_role: null, reason: "By the operator, with deno task admin" };
 
@@ -32,24 +30,29 @@ export class Operator {
 
   /** False where nobody who can sign in would be an administrator any more. */
   async setRole(id: string, role: AccountRole): Promise<boolean> {
-    const { last_admin } = await this.#commit(setRole, { id, role, ...this.#now() });
-    await this.#told();
+    const { last_admin } = await this.#apply(setRole, { id, role, ...this.#now() });
     return !last_admin;
   }
 
   /** Ends the account's session; when this resolves the old password is of no use. */
   async givePassword(id: string, password_hash: string): Promise<void> {
-    await this.#commit(givePassword, { id, password_hash, job: newId(), ...this.#now() });
-    await this.#told();
+    await this.#apply(givePassword, { id, password_hash, job: newId(), ...this.#now() });
     // Who has signed in meanwhile, at an actor that knew nothing yet, did so with the old one: nobody knows the new one.
     while (await hasSession(this.sql, id)) {
-      await this.#commit(givePassword, { id, password_hash, job: newId(), ...this.#now() });
-      await this.#told();
+      await this.#apply(givePassword, { id, password_hash, job: newId(), ...this.#now() });
     }
   }
 
   #now(): ByRow & { at: string } {
     return { ...BY_OPERATOR, at: new Date().toISOString() };
+  }
+
+  /** Commits, and resolves when every node that runs judges by what was written. */
+  async #apply<Row extends { id: string }, Result>(commit: Commit<Row, Result>, row: Row): Promise<Result> {
+    const result = await this.#commit(commit, row);
+    // Nodes find it as they renew their leases, within a second; a silent one is waited for until its lease is over.
+    await acknowledged(this.sql, await nextAcknowledgement(this.sql));
+    return result;
   }
 
   async #commit<Row extends { id: string }, Result>(commit: Commit<Row, Result>, row: Row): Promise<Result> {
@@ -68,13 +71,4 @@ export class Operator {
       }
     }
   }
-
-  /** Resolves when every node that runs judges by what was just written. */
-  async #told(): Promise<void> {
-    const mark = await nextAcknowledgement(this.sql);
-    // Nodes find it as they renew their leases, within a second; a silent one is waited for until its lease is over.
-    while ((await nodesToHear(this.sql, { id: NOBODY, mark, marginMs: MARGIN_MS })).length > 0) await pause(LOOK_MS);
-  }
 }
-
-const NOBODY = "00000000-0000-0000-0000-000000000000";

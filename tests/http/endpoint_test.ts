@@ -17,6 +17,7 @@ import { Uploads } from "../../routes/http/uploads.ts";
 import { WaitingBodies } from "../../contract/waiting_bodies.ts";
 import { Secret } from "../../security/secret.ts";
 import { openTestDatabase } from "../support/database.ts";
+import { until } from "../support/seeded.ts";
 
 const secret = new Secret("a secret for tests only, long enough");
 
@@ -68,6 +69,76 @@ async function withNote(test: (api: Api) => Promise<void>): Promise<void> {
   endpoint(api, { ...about, method: "post", path: "/notes", body }, ({ body }) => answer(200, body));
   await test(api);
 }
+
+/** An endpoint that hides something, and what happens in its order. The wait is `end`. */
+async function withHiding(
+  test: (
+    hiding: { call: (query: string, key?: string) => ReturnType<typeof ask>; happened: string[] },
+  ) => Promise<void>,
+  end: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  await using sql = await openTestDatabase();
+  await using cache = new MemoryCache();
+  const happened: string[] = [];
+  const told = () => end().finally(() => happened.push("waited"));
+  const api = { ...testApi(cache, sql), audience: { told } };
+  const query = z.strictObject({ dry_run: z.string().optional(), refused: z.string().optional() });
+  const definition = { ...about, method: "post", path: "/hide", hides: true, creates: true, query } as const;
+  endpoint(api, { ...definition, body: z.strictObject({}) }, ({ query }) => {
+    happened.push("hidden");
+    if (query.refused) throw new AppError("page-blocked");
+    return answer(200, { hidden: true });
+  });
+  const call = async (query: string, key?: string) => {
+    const answered = await ask(
+      api,
+      `/hide?${query}`,
+      posted("{}", key === undefined ? {} : { "idempotency-key": key }),
+    );
+    happened.push(String(answered.status));
+    return answered;
+  };
+  await test({ call, happened });
+}
+
+Deno.test("An endpoint that hides something answers when nobody is shown it any more", () =>
+  withHiding(async ({ call, happened }) => {
+    await call("dry_run=false");
+    assert.deepEqual(happened, ["hidden", "waited", "200"]);
+  }));
+
+Deno.test("A dry run and a refusal are answered at once, since nothing was hidden", () =>
+  withHiding(async ({ call, happened }) => {
+    await call("dry_run=true");
+    await call("refused=yes");
+    assert.deepEqual(happened, ["hidden", "200", "hidden", "403"]);
+  }));
+
+Deno.test("A replay of what was hidden comes after the wait, and does not wait again", () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return withHiding(async ({ call, happened }) => {
+    const first = call("", "key");
+    await until("the first has hidden it", () => happened.includes("hidden"));
+    assert.equal((await call("", "key")).body.type, "/problems/idempotency-key-running");
+    resolve();
+    await first;
+    assert.equal((await call("", "key")).headers.get("idempotency-replayed"), "true");
+    assert.deepEqual(happened, ["hidden", "409", "waited", "200", "200"]);
+  }, () => promise);
+});
+
+Deno.test("Where the wait fails there is no answer, and the key stays open for another try", () =>
+  withHiding(async ({ call, happened }) => {
+    await call("", "key");
+    await call("", "key");
+    assert.deepEqual(happened, ["hidden", "waited", "503", "hidden", "waited", "503"]);
+  }, () => Promise.reject(new AppError("database-unavailable"))));
+
+Deno.test("What hides something cannot be declared where there is nobody to wait for", async () => {
+  await using cache = new MemoryCache();
+  const definition = { ...about, method: "post", path: "/hide", hides: true } as const;
+  assert.throws(() => endpoint(testApi(cache), definition, () => answer(204)), /nobody to wait for/);
+});
 
 Deno.test("An endpoint names every offending field of a body", () =>
   withNote(async (api) => {

@@ -1,0 +1,95 @@
+/** Which endpoints answer only when nobody is shown any more what they hid. Each that writes has its place in one of the lists. */
+import assert from "node:assert/strict";
+import { readConfig } from "../../config.ts";
+import type { AppContext } from "../../context.ts";
+import { Log } from "../../lib/log.ts";
+import { buildApi } from "../../routes/app.ts";
+import { Secret } from "../../security/secret.ts";
+
+/** They hide pages, or take what staff alone is shown. Lifting a block is in force when it is answered, just as the block was. */
+const HIDES = [
+  "delete /pages/{id}/block",
+  "delete /users/{id}",
+  "delete /users/{id}/block",
+  "post /pages/{id}/block",
+  "post /users/{id}/block",
+  "put /users/{id}/role",
+];
+
+/** What they change is known to every cache when they answer, and a frame that is on its way may still come after that. */
+const HIDES_NOTHING = [
+  "delete /jobs/{id}",
+  "delete /pages/{id}",
+  "delete /pages/{id}/avatar",
+  "delete /pages/{id}/follow",
+  "delete /pages/{id}/followers/{user_id}",
+  "delete /pages/{id}/tags/{tag}",
+  "delete /photos/cookie",
+  "delete /posts/{id}",
+  "delete /posts/{id}/like",
+  "delete /reports/{id}/take",
+  "delete /users/{id}/avatar",
+  "delete /users/{id}/bounce",
+  "delete /vk/token",
+  "patch /pages/{id}",
+  "patch /posts/{id}",
+  "patch /users/{id}",
+  "post /feed/ticket",
+  "post /jobs/{id}/retry",
+  "post /kv/delete",
+  "post /kv/read",
+  "post /kv/write",
+  "post /mail/inbox",
+  "post /notifications/read",
+  "post /notifications/unsubscribe",
+  "post /pages",
+  "post /pages/{id}/posts",
+  "post /pages/{id}/requests/accept",
+  "post /pages/{id}/requests/reject",
+  "post /posts/{id}/retry",
+  "post /reports",
+  "post /reports/{id}/close",
+  "post /reports/{id}/take",
+  "post /security/code",
+  "post /security/login",
+  "post /security/logout",
+  "post /security/password",
+  "post /security/recover",
+  "post /security/refresh",
+  "post /security/reset",
+  "post /security/verify",
+  "post /users",
+  "post /vk/captcha",
+  "put /notifications/settings",
+  "put /pages/{id}/avatar",
+  "put /pages/{id}/follow",
+  "put /pages/{id}/tags/{tag}",
+  "put /photos/cookie",
+  "put /posts/{id}/like",
+  "put /users/{id}/avatar",
+  "put /vk/token",
+];
+
+Deno.test("Every endpoint that writes either hides something or does not", () => {
+  const { endpoints } = definitions();
+  const writing = endpoints.filter(({ method }) => method !== "get");
+  const named = (hides: boolean) =>
+    writing.filter((definition) => (definition.hides ?? false) === hides).map(({ method, path }) => `${method} ${path}`)
+      .sort();
+  assert.deepEqual(named(true), HIDES);
+  assert.deepEqual(named(false), HIDES_NOTHING);
+});
+
+Deno.test("No endpoint that reads hides anything", () => {
+  const { endpoints } = definitions();
+  assert.deepEqual(endpoints.filter(({ method, hides }) => method === "get" && hides), []);
+});
+
+/** All that is declared, on parts that nobody calls. */
+function definitions() {
+  const config = readConfig({});
+  const secret = new Secret("a secret for tests only, long enough");
+  const nobody = { told: () => Promise.resolve() };
+  const ctx = { config, secret, log: new Log("error"), audience: nobody, photos: {} } as unknown as AppContext;
+  return buildApi(ctx);
+}
