@@ -1,5 +1,4 @@
 /** Starts a node: config → sql → cache → bus → leases → workers → routes → serve; stops it in reverse. */
-import { takesNoArguments } from "./lib/command_line.ts";
 import { type Config, ConfigError, readConfig } from "./config.ts";
 import { EmbeddedRefused } from "./db/embedded/refused.ts";
 import { Log } from "./lib/log.ts";
@@ -10,15 +9,10 @@ import { runStatsServer } from "./workers/roles/stats.ts";
 import { runKv } from "./workers/roles/kv.ts";
 import { runStorage } from "./workers/roles/services.ts";
 
-const USAGE = `usage: deno task start
-
-Starts Rookery. It takes no arguments: settings come from the environment, and docs/settings.md and .env.example list them.
-Ends with 0 after SIGINT or SIGTERM, 2 for wrong settings, 1 for anything else.`;
-
 if (import.meta.main) await main();
 
 async function main(): Promise<void> {
-  takesNoArguments(USAGE);
+  if (Deno.args.length > 0) await readArguments();
   const config = configOrExit();
   const log = new Log(config.LOG_LEVEL);
   const stopped = Promise.withResolvers<void>();
@@ -49,6 +43,13 @@ async function main(): Promise<void> {
     if (error instanceof Error) Deno.stderr.writeSync(new TextEncoder().encode(`${error.message}\n`));
     Deno.exit(error instanceof EmbeddedRefused ? 2 : 1);
   }
+}
+
+/** Loaded only where there are arguments: help to give, or a mistake to name. */
+async function readArguments(): Promise<void> {
+  const { readCommandLine } = await import("./lib/command_line.ts");
+  const { startCommand } = await import("./workers/roles/start_command.ts");
+  readCommandLine(startCommand);
 }
 
 /** Roles that stand alone: what this process does without a node. */

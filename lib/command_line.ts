@@ -1,23 +1,51 @@
-/** What every program of this project answers alike on its command line. */
+/** Reads a command line as its definition says. Help and mistakes end the process, with 0 and with 2. */
+import { runParserSync } from "@optique/core/facade";
+import { formatMessage, lineBreak, type Message, text } from "@optique/core/message";
+import type { Parser } from "@optique/core/parser";
 
-/** Prints `usage` and ends the process with 0 where `--help` or `-h` is given. What follows `--` is data and does not count. */
-export function offerHelp(usage: string): void {
-  const end = Deno.args.indexOf("--");
-  const words = end < 0 ? Deno.args : Deno.args.slice(0, end);
-  if (!words.includes("--help") && !words.includes("-h")) return;
-  print(Deno.stdout, usage);
-  Deno.exit(0);
+/** One definition for parsing, help, completions and documents. */
+export interface CommandDefinition<T = unknown> {
+  /** What a user types: `deno task jobs`. */
+  readonly program: string;
+  readonly description: string;
+  readonly parser: Parser<"sync", T, unknown>;
+  readonly examples: readonly [string, ...string[]];
+  /** What `--help` adds: exit codes, environment variables, what to know before. One paragraph each. */
+  readonly notes: readonly string[];
 }
 
-/** For a program without arguments: offers help, and ends the process with 2 where anything else is given. */
-export function takesNoArguments(usage: string): void {
-  offerHelp(usage);
-  if (Deno.args.length === 0) return;
-  print(Deno.stderr, `Unexpected argument "${Deno.args[0]}"\n${usage}`);
+const MAX_WIDTH = 100;
+
+export function readCommandLine<T>(command: CommandDefinition<T>, args: readonly string[] = Deno.args): T {
+  const { program, description, parser, examples, notes } = command;
+  return runParserSync(parser, program, args, {
+    description: [text(description)],
+    examples: lines(examples),
+    ...(notes.length > 0 ? { footer: [text(notes.join("\n\n"))] } : {}),
+    help: { option: { names: ["--help", "-h"], hidden: "usage" }, onShow: () => Deno.exit(0) },
+    maxWidth: Deno.stdout.isTerminal() ? Math.min(Deno.consoleSize().columns, MAX_WIDTH) : MAX_WIDTH,
+    termWidth: "auto",
+    showDefault: { prefix: " (default: ", suffix: ")" },
+    showChoices: { prefix: " (one of ", suffix: ")", label: "" },
+    stdout: (page) => print(Deno.stdout, page.replace(/^Usage:/, "usage:").replaceAll(/ +$/gm, "").trimEnd()),
+    // `onError` tells the same in one line.
+    stderr: () => {},
+    onError: (_, error) => refuse(command, formatMessage(error)),
+  });
+}
+
+/** Ends the process with 2 and one line that says what is wrong. */
+export function refuse({ program }: CommandDefinition, why: string): never {
+  const line = `${why.replaceAll(/\s*\n\s*/g, " ").trim()} (usage: ${program} --help)`;
+  print(Deno.stderr, Deno.stderr.isTerminal() && !Deno.noColor ? `\x1b[31m${line}\x1b[0m` : line);
   Deno.exit(2);
 }
 
-function print(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = new TextEncoder().encode(`${text}\n`);
+function lines(all: readonly string[]): Message {
+  return all.flatMap((line, i) => i === 0 ? [text(line)] : [lineBreak(), text(line)]);
+}
+
+function print(to: { writeSync(bytes: Uint8Array): number }, line: string): void {
+  const bytes = new TextEncoder().encode(`${line}\n`);
   for (let sent = 0; sent < bytes.length;) sent += to.writeSync(bytes.subarray(sent));
 }

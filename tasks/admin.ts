@@ -3,40 +3,36 @@
  * knows of it when this ends.
  */
 import { Operator } from "./admin/operator.ts";
-import { offerHelp } from "../lib/command_line.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { admin } from "./commands/admin.ts";
 import type { Reader } from "../db/sql.ts";
 import { cardByLogin, listUsers, userById, type UserRow } from "../db/users.ts";
-import type { AccountRole } from "../db/account_role.ts";
 import { makePassword } from "../workers/roles/administrator.ts";
 import { hashPassword } from "../security/passwords.ts";
 import { isBlocked } from "../db/blocks.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, harmless, remark, say } from "./terminal.ts";
 
-const USAGE = `usage: deno task admin list                       administrators and moderators
-       deno task admin grant <login> [role]       role: admin, as without one, or moderator
-       deno task admin revoke <login>             to a user like others; never the last administrator
-       deno task admin password <login>           a new one, printed this once; ends the account's session`;
-const ROLES: Record<string, AccountRole> = { admin: "admin", administrator: "admin", moderator: "moderator" };
+const ROLES = { admin: "admin", administrator: "admin", moderator: "moderator" } as const;
 const AT_ONCE = 100;
 
-offerHelp(USAGE);
-const { verb, login, role } = readArguments();
+const { command } = readCommandLine(admin);
 const config = configOrExit();
 try {
   if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);
   await using database = await openDatabase(config);
   const { sql } = database;
   const operator = new Operator(sql);
-  if (verb === "list") await list(sql);
+  if (command.verb === "list") await list(sql);
   else {
-    const account = await cardByLogin(sql, login);
-    if (!account) fail(`There is no account "${harmless(login)}"`);
-    if (verb === "password") {
+    const account = await cardByLogin(sql, command.login);
+    if (!account) fail(`There is no account "${harmless(command.login)}"`);
+    if (command.verb === "password") {
       const password = makePassword();
       await operator.givePassword(account.id, await hashPassword(password));
       say(`The password of "${account.login}" is ${password} (printed only this once); the session has ended`);
     } else {
+      const role = command.verb === "grant" ? ROLES[command.role] : "user";
       if (!await operator.setRole(account.id, role)) {
         fail(`"${account.login}" is the last administrator who can sign in; grant it to somebody else first`);
       }
@@ -75,16 +71,4 @@ function line({ login, role, email, email_verified_at, blocked_until }: UserRow)
 async function warn(sql: Reader, id: string): Promise<void> {
   const user = await userById(sql, id);
   if (user && isBlocked(user, Date.now())) remark("The account is blocked: another administrator must lift that first");
-}
-
-function readArguments(): { verb: "list" | "password" | "role"; login: string; role: AccountRole } {
-  const [verb, login, role, ...more] = Deno.args;
-  if (verb === "list" && login === undefined) return { verb, login: "", role: "user" };
-  if (login && !login.startsWith("-") && more.length === 0) {
-    if (verb === "password" && role === undefined) return { verb, login, role: "user" };
-    if (verb === "revoke" && role === undefined) return { verb: "role", login, role: "user" };
-    const granted = Object.hasOwn(ROLES, role ?? "admin") ? ROLES[role ?? "admin"] : undefined;
-    if (verb === "grant" && granted) return { verb: "role", login, role: granted };
-  }
-  return fail(USAGE, 2);
 }

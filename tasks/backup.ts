@@ -1,25 +1,18 @@
 /** Writes a backup: all tables as they were at one moment, and the photos they name. The server may run, and answers as ever. */
-import { parseArgs } from "node:util";
 import { removeLeftovers, writeBackup } from "./backup/write.ts";
-import { offerHelp } from "../lib/command_line.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { backup } from "./commands/backup.ts";
 import { configOrExit, exitCodeOf, isMade } from "./database.ts";
 import { fail, remark, say, Steps } from "./terminal.ts";
 
-const USAGE = `usage: deno task backup             to ./backups/<time>
-       deno task backup <folder>    to this folder, which must not exist yet
-options: [--allow-missing]          although files of photos are missing in the storage; without it there is no backup then`;
 const FOLDER = "backups";
 
-offerHelp(USAGE);
-const { target, allowMissing } = readArguments();
+const { folder: target, allowMissing } = readCommandLine(backup);
 const config = configOrExit();
 try {
   if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);
   if (target === undefined) await removeLeftovers(FOLDER);
-  const folder = (target ?? `${FOLDER}/${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "")}`).replace(
-    /(.)\/+$/,
-    "$1",
-  );
+  const folder = target ?? `${FOLDER}/${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, "")}`;
   const { tables, photos, secret } = await writeBackup(config, folder, new Steps(), { allowMissing });
   const rows = Object.values(tables).reduce((sum, { rows }) => sum + rows, 0);
   say(`${rows} rows of ${Object.keys(tables).length} tables and ${photos.count} files of photos are in "${folder}"`);
@@ -36,19 +29,3 @@ try {
   fail(`There is no backup: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit(0);
-
-function readArguments(): { target: string | undefined; allowMissing: boolean } {
-  try {
-    const { values, positionals } = parseArgs({
-      args: Deno.args,
-      allowPositionals: true,
-      options: { "allow-missing": { type: "boolean" } },
-    });
-    if (positionals.length <= 1 && positionals[0] !== "") {
-      return { target: positionals[0], allowMissing: values["allow-missing"] ?? false };
-    }
-  } catch {
-    // An option that is not known here: the same answer.
-  }
-  return fail(USAGE, 2);
-}

@@ -1,11 +1,14 @@
 /** Where the installation is and who asks it, as the command line says. */
-import { fail } from "./terminal.ts";
+import { type CommandDefinition, refuse } from "../lib/command_line.ts";
 
-const text = { type: "string" } as const;
-/** For `parseArgs`. */
-export const CONNECTION_OPTIONS = { url: text, login: text, password: text, token: text };
+/** What the options of `commands/connection.ts` give. */
+interface Options {
+  url: string;
+  login: string | undefined;
+  password: string | undefined;
+  token: string | undefined;
+}
 
-/** Other users see a command line, so the password and the token may stand in the environment instead. */
 export interface Connection {
   base: string;
   login: string | undefined;
@@ -13,16 +16,12 @@ export interface Connection {
   token: string | undefined;
 }
 
-/** Ends the task with `usage` and 2 where something is missing. */
-export function connectionOf(
-  values: { [name in keyof typeof CONNECTION_OPTIONS]?: string },
-  usage: string,
-): Connection {
-  const base = (values.url ?? "http://127.0.0.1:8000").replace(/\/+$/, "");
-  if (!/^https?:$/.test(URL.parse(base)?.protocol ?? "")) fail(`--url: expected http:// or https://\n${usage}`, 2);
-  const { login } = values;
-  const password = values.password ?? Deno.env.get("ROOKERY_PASSWORD");
-  const token = login === undefined ? values.token ?? Deno.env.get("ROOKERY_TOKEN") : undefined;
-  if ((login === undefined || password === undefined) && token === undefined) fail(usage, 2);
+/** Ends the task with 2 where nobody asks. Other users see a command line, so the environment may say what is secret. */
+export function connectionOf(command: CommandDefinition, { url: base, login, ...given }: Options): Connection {
+  const password = given.password ?? Deno.env.get("ROOKERY_PASSWORD");
+  const token = login === undefined ? given.token ?? Deno.env.get("ROOKERY_TOKEN") : undefined;
+  if ((login === undefined || password === undefined) && token === undefined) {
+    refuse(command, "Expected --login with a password, or a token.");
+  }
   return { base, login, password, token };
 }

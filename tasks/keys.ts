@@ -3,7 +3,8 @@
  * signs a few minutes later, so that no node meets a token it cannot check; the old one still checks what it signed, for as long as
  * a refresh token lives.
  */
-import { offerHelp } from "../lib/command_line.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { keys } from "./commands/keys.ts";
 import { MemoryCache } from "../lib/cache/memory.ts";
 import type { Sql } from "../db/sql.ts";
 import { Log } from "../lib/log.ts";
@@ -13,27 +14,21 @@ import { TokenVault } from "../services/vk/vault.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, remark, say } from "./terminal.ts";
 
-const USAGE = `usage: deno task keys list      the signing keys, newest last
-       deno task keys rotate    a new key signs in two minutes, those before it only check
-       deno task keys reseal    seal under SECRET_KEY what SECRET_KEY_PREVIOUS has sealed`;
-
-offerHelp(USAGE);
-const [verb, ...more] = Deno.args;
-if ((verb !== "list" && verb !== "rotate" && verb !== "reseal") || more.length > 0) fail(USAGE, 2);
+const { command } = readCommandLine(keys);
 const config = configOrExit();
 try {
   if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);
   await using database = await openDatabase(config);
   if (!await hasKeys(database.sql)) fail("There are no signing keys yet; start Rookery once");
   const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);
-  await using keys = await Keys.load(database.sql, secret, new Log("error"));
-  if (verb === "reseal") await reseal(database.sql, keys, secret);
-  if (verb === "rotate") {
-    const kid = await keys.rotate(config.REFRESH_TOKEN_TTL);
+  await using ring = await Keys.load(database.sql, secret, new Log("error"));
+  if (command === "reseal") await reseal(database.sql, ring, secret);
+  if (command === "rotate") {
+    const kid = await ring.rotate(config.REFRESH_TOKEN_TTL);
     say(`New key ${kid}: every node knows it within a minute, and signs with it a few minutes from now`);
   }
-  for (const { kid, retired } of keys.list()) {
-    const signs = kid === keys.currentKid;
+  for (const { kid, retired } of ring.list()) {
+    const signs = kid === ring.currentKid;
     say(`${kid}  ${signs ? (retired ? "signs, until the new one does" : "signs") : retired ? "checks" : "waits"}`);
   }
 } catch (error) {

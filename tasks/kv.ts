@@ -1,37 +1,26 @@
 /** Reads and writes the key–value store of a running installation. */
-import { parseArgs } from "node:util";
-import { offerHelp } from "../lib/command_line.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { kv } from "./commands/kv.ts";
 import { membersOf } from "../services/kv/members.ts";
 import { Client, Problem } from "./client.ts";
-import { type Connection, CONNECTION_OPTIONS, connectionOf } from "./connection.ts";
+import { type Connection, connectionOf } from "./connection.ts";
 import { fail, harmless, remark, say, styled } from "./terminal.ts";
 
-const USAGE = `usage: deno task kv get <key>…                 the values, one after another, as they were written
-       deno task kv put <key> <json> …        writes, also over what is there: all of them or none
-       deno task kv rm <key>…
-       deno task kv ls [prefix]               the keys, each as a JSON string
-options: [--url http://127.0.0.1:8000] (--login <login> [--password <password>] | --token <token>) [--shared]
-
---shared means the space of all accounts instead of one's own; what begins with "-" goes after "--".
-The password may stand in ROOKERY_PASSWORD instead, the token in ROOKERY_TOKEN: other users see a command line.
-Signing in ends the account's other session; with --token none ends.
-Ends with 0, 2 for a wrong command line, 3 when the session is over or refused, 4 when the account is blocked,
-1 for anything else, as a key that is not there.`;
-
-const EXIT = { failed: 1, usage: 2, session: 3, blocked: 4 } as const;
+const EXIT = { failed: 1, session: 3, blocked: 4 } as const;
 const PAGE_LENGTH = 100;
 
-type Act = (client: Client, space: string) => Promise<void>;
+type Act = (client: Client, space: "own" | "shared") => Promise<void>;
 
 interface Page {
   items: { key: string }[];
   next_cursor: string | null;
 }
 
-offerHelp(USAGE);
-const { act, space, connection } = readArguments();
+const options = readCommandLine(kv);
+const act = actOf(options.command);
+const connection = connectionOf(kv, options);
 try {
-  await act(await connect(connection), space);
+  await act(await connect(connection), options.shared ? "shared" : "own");
 } catch (error) {
   const message = harmless(error instanceof Error ? error.message : String(error));
   if (!(error instanceof Problem)) fail(message, EXIT.failed);
@@ -47,7 +36,7 @@ async function connect({ base, login, password, token }: Connection): Promise<Cl
   return client;
 }
 
-function get(keys: string[]): Act {
+function get(keys: readonly string[]): Act {
   return async (client, space) => {
     const text = await client.callText("POST", "/kv/read", JSON.stringify({ keys, space }));
     const { keys: found, values } = membersOf(text, 2)!.inner[0]!;
@@ -56,21 +45,15 @@ function get(keys: string[]): Act {
   };
 }
 
-function put(words: string[]): Act {
-  const pairs = Array.from({ length: words.length / 2 }, (_, i) => {
-    const [key, value] = [words[2 * i]!, words[2 * i + 1]!];
-    if (!isJson(value)) {
-      fail(`${value} is no JSON; if it is meant as a text, quote it for the shell too: '${JSON.stringify(value)}'`, 2);
-    }
-    return `${JSON.stringify(key)}:${value}`;
-  });
+function put(pairs: readonly (readonly [key: string, json: string])[]): Act {
+  const members = pairs.map(([key, json]) => `${JSON.stringify(key)}:${json}`);
   return async (client, space) => {
-    const body = `{"space":"${space}","mode":"overwrite","data":{${pairs.join()}}}`;
+    const body = `{"space":"${space}","mode":"overwrite","data":{${members.join()}}}`;
     await client.callText("POST", "/kv/write", body);
   };
 }
 
-function remove(keys: string[]): Act {
+function remove(keys: readonly string[]): Act {
   return async (client, space) => {
     const { ignored } = await client.call<{ ignored: string[] }>("POST", "/kv/delete", { keys, space });
     for (const key of ignored) remark(`There was no key ${harmless(JSON.stringify(key))}`);
@@ -89,15 +72,6 @@ function list(prefix: string): Act {
   };
 }
 
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** On a terminal, characters that would steer it are escaped: they can only be in strings, so it is the same JSON. */
 function shown(json: string): string {
   if (!Deno.stdout.isTerminal()) return json;
@@ -108,24 +82,15 @@ function shown(json: string): string {
   return escaped.replaceAll("\r", "");
 }
 
-function readArguments(): { act: Act; space: "own" | "shared"; connection: Connection } {
-  let parsed;
-  try {
-    const options = { ...CONNECTION_OPTIONS, shared: { type: "boolean" } } as const;
-    parsed = parseArgs({ args: Deno.args, options, allowPositionals: true });
-  } catch (error) {
-    fail(`${error instanceof Error ? error.message : error}\n${USAGE}`, EXIT.usage);
+function actOf(command: typeof options.command): Act {
+  switch (command.verb) {
+    case "get":
+      return get(command.keys);
+    case "put":
+      return put(command.pairs);
+    case "rm":
+      return remove(command.keys);
+    case "ls":
+      return list(command.prefix);
   }
-  const { values, positionals: [command, ...words] } = parsed;
-  const act = actOf(command, words);
-  if (!act) fail(USAGE, EXIT.usage);
-  return { act, space: values.shared ? "shared" : "own", connection: connectionOf(values, USAGE) };
-}
-
-function actOf(command: string | undefined, words: string[]): Act | undefined {
-  if (command === "ls") return words.length < 2 ? list(words[0] ?? "") : undefined;
-  if (words.length === 0) return undefined;
-  if (command === "get") return get(words);
-  if (command === "rm") return remove(words);
-  return command === "put" && words.length % 2 === 0 ? put(words) : undefined;
 }

@@ -1,30 +1,21 @@
 /** Shows a person's live feed in the terminal, until Ctrl-C; a lost connection is resumed where it broke. */
-import { parseArgs } from "node:util";
-import { offerHelp } from "../lib/command_line.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { listen } from "./commands/listen.ts";
 import { Client, Problem, Unreachable } from "./client.ts";
-import { type Connection, CONNECTION_OPTIONS, connectionOf } from "./connection.ts";
+import { connectionOf } from "./connection.ts";
 import { type Frame, shown } from "./listen_frames.ts";
 import { fail, harmless, remark, say, styled } from "./terminal.ts";
 
-const USAGE =
-  `usage: deno task listen [--url http://127.0.0.1:8000] (--login <login> [--password <password>] | --token <token>)
-
-The password may stand in ROOKERY_PASSWORD instead, the token in ROOKERY_TOKEN: other users see a command line.
-Signing in ends the account's other session; with --token none ends, but the token is not renewed.
-Ends with 0 by Ctrl-C, 2 for a wrong command line, 3 when the session is over or refused, 4 when the account is blocked,
-1 for anything else.`;
-
-const EXIT = { failed: 1, usage: 2, session: 3, blocked: 4 } as const;
+const EXIT = { failed: 1, session: 3, blocked: 4 } as const;
 const LONGEST_PAUSE_MS = 15_000;
 
 type Ended = { code: number; reason: string; heard: boolean };
 
-offerHelp(USAGE);
+const { base, login, password, token } = connectionOf(listen, readCommandLine(listen));
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, () => stop.abort());
 stop.signal.addEventListener("abort", () => Deno.exit(0));
 
-const { base, login, password, token } = readArguments();
 const client = new Client(base, {}, token === undefined ? undefined : { access_token: token });
 let cursor: string | undefined;
 if (login !== undefined) {
@@ -86,16 +77,6 @@ function judge(error: unknown): "again" {
   if (error.slug === "invalid-cursor") cursor = undefined;
   else if (error.status !== 429 && error.status < 500) fail(harmless(error.message), EXIT.failed);
   return "again";
-}
-
-function readArguments(): Connection {
-  let values;
-  try {
-    ({ values } = parseArgs({ args: Deno.args, options: CONNECTION_OPTIONS }));
-  } catch (error) {
-    fail(`${error instanceof Error ? error.message : error}\n${USAGE}`, EXIT.usage);
-  }
-  return connectionOf(values, USAGE);
 }
 
 function dim(text: string): string {

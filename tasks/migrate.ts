@@ -1,19 +1,18 @@
 /** Applies pending migrations: to `DATABASE_URL`, or to the embedded database while no server runs. */
-import { takesNoArguments } from "../lib/command_line.ts";
-import { migrate } from "../db/migrate.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { migrate } from "./commands/plain.ts";
+import { migrate as applyMigrations } from "../db/migrate.ts";
 import { configOrExit, exitCodeOf, openDatabase } from "./database.ts";
 import { fail, say } from "./terminal.ts";
 
-takesNoArguments(`usage: deno task migrate
-
-Applies pending migrations to DATABASE_URL, or to the embedded database in DATA_DIR while no server runs.`);
+readCommandLine(migrate);
 const config = configOrExit();
 try {
   await using database = await openDatabase(config);
   if (database.by === "server") {
     say(`A server is running on "${config.DATA_DIR}"; it has applied the migrations it knows at its start`);
   } else {
-    const applied = await migrate(database.sql);
+    const applied = await applyMigrations(database.sql);
     for (const name of applied) say(`applied ${name}`);
     say(applied.length === 0 ? "Nothing to apply: the database is up to date" : `${applied.length} applied`);
   }

@@ -2,17 +2,13 @@
  * Walks the record of moderation and names the first entry that is not as it was written. It prints where the chain ends: kept elsewhere
  * and given back with `--known`, that shows whether somebody has written the whole chain anew.
  */
-import { offerHelp } from "../lib/command_line.ts";
-import { type ChainEnd, verifyChain } from "../db/moderation_log.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { moderationVerify } from "./commands/moderation_verify.ts";
+import { verifyChain } from "../db/moderation_log.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, say, styled } from "./terminal.ts";
 
-const USAGE = `usage: deno task moderation:verify                        walk the whole chain
-       deno task moderation:verify --known <number>:<hash>
-                                                          and see that an end printed earlier is still part of it`;
-
-offerHelp(USAGE);
-const known = readKnown(Deno.args);
+const { known } = readCommandLine(moderationVerify);
 const config = configOrExit();
 try {
   if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);
@@ -29,10 +25,3 @@ try {
   fail(`The record is out of reach: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit();
-
-function readKnown(args: string[]): ChainEnd | undefined {
-  if (args.length === 0) return undefined;
-  const [, seq, hash] = /^([1-9]\d{0,14}):([0-9a-f]{64})$/.exec(args[1] ?? "") ?? [];
-  if (args.length !== 2 || args[0] !== "--known" || seq === undefined || hash === undefined) fail(USAGE, 2);
-  return { seq: Number(seq), hash };
-}

@@ -2,20 +2,15 @@
  * Brings a backup back. All of it is looked at before anything is changed; then the database is as it was or as the backup has it,
  * whatever dies in between.
  */
-import { parseArgs } from "node:util";
 import { checkBackup } from "./backup/check.ts";
 import { restoreBackup } from "./backup/restore.ts";
-import { offerHelp } from "../lib/command_line.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { restore } from "./commands/backup.ts";
 import { DatabaseLocked } from "../db/embedded/refused.ts";
 import { configOrExit, exitCodeOf } from "./database.ts";
 import { fail, say, Steps } from "./terminal.ts";
 
-const USAGE =
-  `usage: deno task restore <folder>              into an installation without accounts, with every process stopped
-       deno task restore <folder> --replace    in place of what is there, which is gone then`;
-
-offerHelp(USAGE);
-const { folder, replace } = readArguments();
+const { folder, replace } = readCommandLine(restore);
 const config = configOrExit();
 try {
   const steps = new Steps();
@@ -30,20 +25,3 @@ try {
   fail(`Nothing was restored: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit(0);
-
-function readArguments(): { folder: string; replace: boolean } {
-  try {
-    const { values, positionals } = parseArgs({
-      args: Deno.args,
-      allowPositionals: true,
-      options: { replace: { type: "boolean" } },
-    });
-    const [folder] = positionals;
-    if (positionals.length === 1 && folder) {
-      return { folder: folder.replace(/(.)\/+$/, "$1"), replace: values.replace ?? false };
-    }
-  } catch {
-    // An option that is not known here: the same answer.
-  }
-  return fail(USAGE, 2);
-}

@@ -1,16 +1,17 @@
-/** Rewrites what is told twice: the settings from `config.ts`, the problems from `lib/errors.ts`. Tests compare. */
-import { takesNoArguments } from "../lib/command_line.ts";
+/** Rewrites what stands in two places: settings of `config.ts`, problems of `lib/errors.ts`, tasks of `tasks/commands/`. Tests compare. */
+import { readCommandLine } from "../lib/command_line.ts";
+import { settings } from "./commands/plain.ts";
 import { exampleSettings, settingsTable } from "../config.ts";
 import { problemsTable } from "./problems_table.ts";
+import { tasksTable } from "./tasks_table.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-takesNoArguments(`usage: deno task settings
-
-Rewrites .env.example and the tables in docs/settings.md and docs/api.md from config.ts and lib/errors.ts.`);
+readCommandLine(settings);
 await Deno.writeTextFile(new URL(".env.example", ROOT), exampleSettings());
 await rewrite("docs/settings.md", "settings", settingsTable());
 await rewrite("docs/api.md", "problems", problemsTable());
+await rewrite("docs/tasks.md", "tasks", tasksTable());
 
 /** Puts `table` between `<!-- mark -->` and `<!-- /mark -->`. */
 async function rewrite(file: string, mark: string, table: string): Promise<void> {

@@ -1,11 +1,10 @@
 /** Rewrites `db/statements/`: the final text of every named SQL statement. */
-import { takesNoArguments } from "../lib/command_line.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { statements } from "./commands/plain.ts";
 import { allStatements } from "./statements/collect.ts";
 import { filesOf, FOLDER, storedFiles } from "./statements/snapshot.ts";
 
-takesNoArguments(`usage: deno task statements
-
-Rewrites db/statements/ from the code: one file for each named SQL statement, as it is sent to Postgres.`);
+readCommandLine(statements);
 await Deno.mkdir(FOLDER, { recursive: true });
 const files = filesOf(await allStatements());
 const stored = await storedFiles();

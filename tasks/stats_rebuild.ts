@@ -2,7 +2,8 @@
  * Builds the statistics anew. First what they come from is compared with the tables, and set right from today on where it differs.
  * A service that runs goes on from there by itself.
  */
-import { takesNoArguments } from "../lib/command_line.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { statsRebuild } from "./commands/plain.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import { migrate } from "../db/migrate.ts";
 import { recountDays } from "../db/page_days.ts";
@@ -13,9 +14,7 @@ import { fail, say } from "./terminal.ts";
 
 const SHOWN = 50;
 
-takesNoArguments(`usage: deno task stats:rebuild
-
-Compares what the statistics come from with the tables, and computes them again.`);
+readCommandLine(statsRebuild);
 const config = configOrExit();
 try {
   if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);

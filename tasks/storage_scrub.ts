@@ -2,7 +2,8 @@
  * Holds the stored files and the photos of the database against each other: files that nobody knows, and files that are missing.
  * Without `--remove` it only tells; with it the files that nobody knows go. Nothing can bring a missing one back.
  */
-import { offerHelp } from "../lib/command_line.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { storageScrub } from "./commands/storage_scrub.ts";
 import { disownFiles } from "../db/files.ts";
 import { Log } from "../lib/log.ts";
 import { Secret } from "../security/secret.ts";
@@ -12,15 +13,11 @@ import { runningStorage } from "../workers/roles/services.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, say } from "./terminal.ts";
 
-const USAGE = `usage: deno task storage:scrub             tell of files nobody knows, and of missing ones
-       deno task storage:scrub --remove    remove those that nobody knows`;
 /** Younger ones may belong to an upload that is under way. */
 const OLD_MS = 2 * 3_600_000;
 const SHOWN = 50;
 
-offerHelp(USAGE);
-const remove = Deno.args[0] === "--remove";
-if (Deno.args.length > (remove ? 1 : 0)) fail(USAGE, 2);
+const { remove } = readCommandLine(storageScrub);
 const config = configOrExit();
 try {
   if (!await isMade(config)) fail(`There is no database in "${config.DATA_DIR}" yet; start Rookery once`);

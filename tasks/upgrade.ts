@@ -1,14 +1,12 @@
 /** Brings an embedded database of an older major version of Postgres to this version's. The old one stays beside it. */
 import { upgradeFolder } from "./backup/upgrade.ts";
-import { takesNoArguments } from "../lib/command_line.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { upgrade } from "./commands/plain.ts";
 import { EmbeddedRefused } from "../db/embedded/refused.ts";
 import { configOrExit } from "./database.ts";
 import { fail, say, Steps } from "./terminal.ts";
 
-takesNoArguments(`usage: deno task upgrade
-
-Brings the embedded database in DATA_DIR to the Postgres of this version of Rookery, with every process stopped.
-The programs of the older Postgres are loaded from npm for it. The old database stays, as DATA_DIR/postgres-<version>.`);
+readCommandLine(upgrade);
 const { DATABASE_URL, DATA_DIR } = configOrExit();
 if (DATABASE_URL !== undefined) fail("DATABASE_URL is set: upgrade that Postgres with its own tools", 2);
 try {

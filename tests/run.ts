@@ -3,17 +3,12 @@
  * Fails when one failed, when none ran, and when the run itself broke. `deno task` says which sets there are; arguments narrow them to
  * files whose path contains one of the words.
  */
-import { parseArgs } from "node:util";
-import { offerHelp } from "../lib/command_line.ts";
+import { readCommandLine } from "../lib/command_line.ts";
+import { chaos, test } from "../tasks/commands/test.ts";
 import { boundToParent, startNats, startPostgres, startRedis, TEST_LOCK } from "./support/servers.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const ENCODER = new TextEncoder();
-const USAGE = `usage: deno task test [--filter text] [--jobs n] [word of a path …]     all tests
-       deno task chaos [the same]                                       those that kill processes
-
-Postgres comes with Rookery. What needs Redis, NATS, Chromium, nginx or Debian's Postgres 15 is left out where that is not installed.
-Words choose files by their path, --filter chooses tests by their name. --jobs 1 runs one file after another.`;
 
 /** What half a minute has room for: all that needs no server, who may do what, and one story on the embedded default. */
 const FAST = ["tests/unit/", "tests/http/permissions_test.ts", "tests/http/posts_test.ts"];
@@ -42,17 +37,17 @@ interface Counts {
   ignored: number;
 }
 
-type Sets = { fast?: boolean | undefined; chaos?: boolean | undefined };
+type Sets = { fast: boolean; chaos: boolean };
 
 async function main(): Promise<number> {
-  const { values: options, positionals: words } = readArguments();
-  const files = (await testFiles("tests")).filter((file) => isChosen(file, options, words)).sort();
+  const options = readCommandLine(Deno.args.includes("--chaos") ? chaos : test);
+  const files = (await testFiles("tests")).filter((file) => isChosen(file, options, options.words)).sort();
   if (files.length === 0) return fail("No test file matches");
   const isAlone = (file: string) => ALONE.some((path) => file.startsWith(path));
   const older = files.filter((file) => ON_POSTGRES_15.includes(file));
   const beside = batchesOf(files.filter((file) => !isAlone(file)));
   const alone = batchesOf(files.filter(isAlone));
-  const lanes = Math.max(1, Math.min(Math.trunc(Number(options.jobs ?? DEFAULT_LANES)) || 1, beside.length));
+  const lanes = Math.max(1, Math.min(options.jobs ?? DEFAULT_LANES, beside.length));
   const running = new Set<Deno.ChildProcess>();
   // The servers are to stop in order as well.
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -65,7 +60,7 @@ async function main(): Promise<number> {
   await using servers = new AsyncDisposableStack();
   const envs: Record<string, string>[] = [];
   for (let i = 0; i < lanes; i++) {
-    const env = await startServers(servers, options.fast ?? false);
+    const env = await startServers(servers, options.fast);
     if (!env) return 1;
     envs.push(env);
   }
@@ -131,25 +126,7 @@ async function runFiles(files: string[], { env, filter, running }: Batch): Promi
   return counts;
 }
 
-function readArguments() {
-  try {
-    return parseArgs({
-      args: Deno.args,
-      allowPositionals: true,
-      options: {
-        fast: { type: "boolean" },
-        chaos: { type: "boolean" },
-        filter: { type: "string" },
-        jobs: { type: "string" },
-      },
-    });
-  } catch (error) {
-    print(`${error instanceof Error ? error.message : error}\n${USAGE}`);
-    Deno.exit(2);
-  }
-}
-
-function isChosen(file: string, sets: Sets, words: string[]): boolean {
+function isChosen(file: string, sets: Sets, words: readonly string[]): boolean {
   if (words.length > 0 && !words.some((word) => file.includes(word.replace(/^\.\//, "")))) return false;
   const isChaos = file.startsWith("tests/chaos/");
   if (sets.chaos) return isChaos;
@@ -274,5 +251,4 @@ function kill(child: Deno.ChildProcess): void {
   }
 }
 
-offerHelp(USAGE);
 Deno.exit(await main());

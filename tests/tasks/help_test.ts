@@ -4,12 +4,12 @@ import { dirname } from "node:path";
 
 const ROOT = new URL("../../", import.meta.url);
 const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
-  tasks: Record<string, { command: string }>;
+  tasks: Record<string, { description: string; command: string }>;
 };
 /** Those that are commands of Deno itself. */
 const DENO = ["fmt", "lint", "check"];
 /** Those for people who change the project: they have no place in the image. */
-const DEVELOPMENT = [...DENO, "dev", "test", "test:full", "ok", "bench", "chaos", "settings"];
+const DEVELOPMENT = [...DENO, "dev", "test", "test:full", "ok", "bench", "chaos", "settings", "statements"];
 /** What each may not do: a database, a backup or settings in this folder would be seen. */
 const NOWHERE = { DATA_DIR: "/nonexistent/data", DATABASE_URL: "postgres://nobody@127.0.0.1:9/none", SECRET_KEY: "s" };
 
@@ -35,13 +35,49 @@ for (const [name] of Object.entries(tasks).filter(([name]) => !DENO.includes(nam
   Deno.test(`deno task ${name} --help prints its usage; an unknown option ends with 2`, async () => {
     const help = await run(Deno.execPath(), ["task", "--quiet", name, "--help"]);
     assert.equal(help.code, 0, help.stderr);
-    assert.match(help.stdout, /^usage: deno task /);
+    assert.match(help.stdout, new RegExp(`^usage: deno task ${name}\\b`));
+    assert.ok(help.stdout.includes(`\n${tasks[name]!.description}\n`), help.stdout);
+    assert.match(help.stdout, new RegExp(`^Examples:\n {2}deno task ${name}`, "m"));
     assert.equal(help.stderr, "");
     const wrong = await run(Deno.execPath(), ["task", "--quiet", name, "--no-such-option"]);
     assert.equal(wrong.code, 2, wrong.stdout + wrong.stderr);
-    assert.match(wrong.stdout + wrong.stderr, /usage: deno task /);
+    assert.equal(wrong.stdout, "");
+    assert.match(wrong.stderr, new RegExp(`^[^\n]*"--no-such-option"[^\n]*\\(usage: deno task ${name} --help\\)\n$`));
   });
 }
+
+/** Each with what its one line names. */
+const MISTAKES: [args: string[], named: RegExp][] = [
+  [["jobs", "lst"], /"lst"\. Did you mean `list`\?/],
+  [["jobs", "list", "--knd", "email"], /"--knd"\. Did you mean `--kind`\?/],
+  [["jobs", "list", "asleep"], /"asleep".*"waiting"|"waiting".*"asleep"/],
+  [["jobs", "retry"], /--all/],
+  [["jobs", "retry", "--all", "x"], /"--all" and "x"/],
+  [["keys"], /list, rotate and reseal/],
+  [["kv", "gte"], /"gte"/],
+  [["kv", "put", "a"], /JSON/],
+  [["demo", "--users", "2"], /--users/],
+  [["demo", "--admin-login", "root"], /--admin-password/],
+  [["admin", "grant", "robin", "king"], /"king"/],
+  [["restore"], /FOLDER/],
+  [["bench", "fed"], /"fed"/],
+  [["vk:fake", "--port", "65536"], /--port/],
+];
+for (const [args, named] of MISTAKES) {
+  Deno.test(`deno task ${args.join(" ")} ends with 2 and one line that says what is wrong`, async () => {
+    const { code, stdout, stderr } = await run(Deno.execPath(), ["task", "--quiet", ...args]);
+    assert.deepEqual([code, stdout], [2, ""], stderr);
+    assert.match(stderr, /^[^\n]+\n$/);
+    assert.match(stderr, named);
+  });
+}
+
+Deno.test("A sub-command has help of its own", async () => {
+  const { code, stdout } = await run(Deno.execPath(), ["task", "--quiet", "jobs", "list", "--help"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /^usage: deno task jobs list \[--kind KIND\] \[STATE\]\n/);
+  assert.match(stdout, /default: "dead"/);
+});
 
 Deno.test("Every task for operators runs in the image", async () => {
   for (const name of Object.keys(tasks).filter((name) => !DEVELOPMENT.includes(name))) {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "../../routes/http/rate_limit.ts";
 import { problemsTable } from "../../tasks/problems_table.ts";
+import { tasksTable } from "../../tasks/tasks_table.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
@@ -34,6 +35,11 @@ Deno.test("docs/limits.md has every rate limit with its numbers", async () => {
 Deno.test("docs/api.md has every problem", async () => {
   const part = /<!-- problems -->([\s\S]*?)<!-- \/problems -->/.exec(await read("docs/api.md"))?.[1]?.trim();
   assert.equal(part, problemsTable(), "run: deno task settings");
+});
+
+Deno.test("docs/tasks.md has every task with its commands and arguments", async () => {
+  const part = /<!-- tasks -->([\s\S]*?)<!-- \/tasks -->/.exec(await read("docs/tasks.md"))?.[1]?.trim();
+  assert.equal(part, tasksTable(), "run: deno task settings");
 });
 
 Deno.test("Shell examples have no comments: an interactive zsh would run them", async () => {

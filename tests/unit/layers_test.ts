@@ -12,8 +12,8 @@ const ROOT = new Map([["main.ts", []], ["config.ts", ["routes", "workers"]], ["c
   "routes",
   "workers",
 ]]]);
-/** Measurements run on the servers of the tests and on the words of the demo. */
-const FOR_BENCH = /^bench\/.* -> (tests\/(support|packages)|tasks\/demo)\/\w+\.ts$/;
+/** Measurements run on the servers of the tests and on the words of the demo; their command line is a task's. */
+const FOR_BENCH = /^bench\/.* -> (tests\/(support|packages)|tasks\/(demo|commands))\/\w+\.ts$/;
 
 const files = projectFiles(".ts");
 const imports = new Map(files.map((file) => [file, importsOf(file)]));
