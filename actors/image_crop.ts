@@ -7,6 +7,7 @@ import type { CropResult } from "../services/images/crop_task.ts";
 import type { CropQueue } from "../services/images/crop_queue.ts";
 import type { Log } from "../lib/log.ts";
 import { Wakeful } from "../lib/poller.ts";
+import { backoff } from "../lib/backoff.ts";
 
 export interface ImageCropOptions {
   sql: Sql;
@@ -25,6 +26,9 @@ const RENEW_MS = 10_000;
 const LEASE_MS = 30_000;
 /** Tries that may end in a crash, a kill or a hang. */
 const MOST_TRIES = 4;
+const JITTER = [0.5, 1] as const;
+const RETRY_BACKOFF = backoff({ firstMs: 2_000, maxMs: 60_000, factor: 4, jitter: JITTER });
+const WAIT_BACKOFF = backoff({ firstMs: 2_000, maxMs: 2_000, jitter: JITTER });
 /** Without a signal, due jobs are looked for this often; one that the queue lost is rung again so much later. */
 const SWEEP_MS = 1_000;
 const RING_AGAIN_MS = 20_000;
@@ -130,8 +134,8 @@ export class ImageCrop implements AsyncDisposable {
       const result: Settled = { id: job.id, ok: false, problem: reason };
       return await this.#passOn(job, result);
     }
-    const pause = counts ? Math.min(60_000, 500 * 4 ** job.attempts) : this.#sweep.closed ? 0 : 2_000;
-    await returnJob(sql, job, "waiting", pause * (0.5 + Math.random() / 2), `${reason}: ${message}`, counts);
+    const pause = counts ? RETRY_BACKOFF(job.attempts) : this.#sweep.closed ? 0 : WAIT_BACKOFF(1);
+    await returnJob(sql, job, "waiting", pause, `${reason}: ${message}`, counts);
   }
 }
 

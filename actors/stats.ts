@@ -6,6 +6,7 @@ import type { Position, StatsStore } from "../services/stats/store.ts";
 import { Wakeful } from "../lib/poller.ts";
 import type { Bus, Subscription } from "../lib/bus/bus.ts";
 import type { SequencedEvent } from "../db/event.ts";
+import { sleep } from "../lib/sleep.ts";
 
 export interface StatsOptions {
   store: StatsStore;
@@ -79,7 +80,7 @@ export class Stats implements AsyncDisposable {
         return await ask();
       } catch (error) {
         if (this.#work.closed) throw error;
-        await new Promise((resolve) => setTimeout(resolve, SWEEP_MS));
+        await sleep(SWEEP_MS);
       }
     }
   }

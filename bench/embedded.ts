@@ -4,6 +4,7 @@
  */
 import { childrenOf } from "../tests/support/processes.ts";
 import { mean, PASSWORD, repeating, type Row, run, say, wrk } from "./harness.ts";
+import { sleep } from "../lib/sleep.ts";
 
 const HERE = new URL("../", import.meta.url).pathname;
 const STARTS = 5;
@@ -78,7 +79,7 @@ async function loaded(folder: string, seconds: number, figures: Figures): Promis
   const dataDir = await Deno.makeTempDir({ prefix: "rookery-bench-" });
   try {
     await using node = await start(folder, dataDir);
-    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    await sleep(IDLE_MS);
     figures.idleBytes.push(await memoryOfAll(node.pid));
     const authors = await makeAuthors(node.url);
     const posts = postsOf(authors);

@@ -1,6 +1,7 @@
 import { TEST_LOCK } from "../tests/support/servers.ts";
 import { type Installation, memoryOf, ratioRow, type Row, say, signIn, startInstallation } from "./harness.ts";
 import { fillWorld, idOf } from "./world.ts";
+import { sleep } from "../lib/sleep.ts";
 
 const SOCKETS_PER_PERSON = 16;
 const BURSTS = 20;
@@ -123,7 +124,7 @@ class Client implements AsyncDisposable {
     await client.#say(JSON.stringify(target));
     await client.#lines.next();
     // Greetings and the first look at each listener's pages are not what is measured.
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await sleep(3_000);
     return client;
   }
 

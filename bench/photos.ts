@@ -1,6 +1,7 @@
 import sharp from "sharp";
 import { ratioRow, repeating, type Row, run, say, signIn, startInstallation, wrk } from "./harness.ts";
 import { fillWorld } from "./world.ts";
+import { sleep } from "../lib/sleep.ts";
 
 const CORES = navigator.hardwareConcurrency;
 const UPLOADERS = 2 * CORES;
@@ -134,7 +135,7 @@ async function upload(url: string, { token, page }: Author, picture: Uint8Array)
   let post = await answer.json() as { id: string; state: string };
   if (!answer.ok) throw new Error(`An upload was refused with ${answer.status}: ${JSON.stringify(post)}`);
   while (post.state === "processing") {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await sleep(20);
     post = await (await fetch(`${url}/api/v1/posts/${post.id}`, { headers })).json();
   }
   if (post.state !== "ready") throw new Error(`A photo has failed: ${JSON.stringify(post)}`);

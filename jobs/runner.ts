@@ -10,6 +10,8 @@ import {
 } from "../db/jobs.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
+import { backoff } from "../lib/backoff.ts";
+import { within } from "../lib/sleep.ts";
 
 /** How jobs of one kind are done. */
 export interface JobKind {
@@ -35,8 +37,7 @@ export class JobParked extends Error {
 const AT_ONCE = 8;
 /** Over half a day, with the pauses below. */
 const MOST_TRIES = 24;
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 3_600_000;
+const RETRY_BACKOFF = backoff({ firstMs: 1_000, maxMs: 3_600_000, jitter: [0.5, 1] });
 /** A claim is renewed while its job runs; whoever died with it has lost it after this time. */
 const LEASE_MS = 15_000;
 const RENEW_MS = 5_000;
@@ -95,9 +96,9 @@ export class JobRunner implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await within(GRACE_MS, this.#running);
+    await within(GRACE_MS, allOf(this.#running));
     this.#stopping.abort();
-    await within(ABORT_MS, this.#running);
+    await within(ABORT_MS, allOf(this.#running));
   }
 
   #sweep(): void {
@@ -160,10 +161,9 @@ export class JobRunner implements AsyncDisposable {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const state = error instanceof JobParked ? error.state : job.attempts >= mostTries ? "dead" : "waiting";
-      const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** job.attempts) * (0.5 + Math.random() / 2);
       const { id, kind, attempts } = job;
       this.log.warn("a job failed", { job: id, kind, attempts, state, reason });
-      await returnJob(this.sql, job, state, pause, reason).catch(() => {});
+      await returnJob(this.sql, job, state, RETRY_BACKOFF(attempts), reason).catch(() => {});
     } finally {
       clearInterval(renewing);
     }
@@ -179,12 +179,7 @@ function room({ kind, running }: Lane): number {
   return (kind.atOnce ?? AT_ONCE) - running;
 }
 
-async function within(ms: number, work: ReadonlySet<Promise<void>>): Promise<void> {
-  let timer;
-  const end = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
-  const all = (async () => {
-    while (work.size > 0) await Promise.allSettled(work);
-  })();
-  await Promise.race([all, end]);
-  clearTimeout(timer);
+/** Resolves when no work is left, what was begun meanwhile included. */
+async function allOf(work: ReadonlySet<Promise<void>>): Promise<void> {
+  while (work.size > 0) await Promise.allSettled(work);
 }

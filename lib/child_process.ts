@@ -1,5 +1,7 @@
 import type { Log } from "./log.ts";
 import { lowerPriority, type PRIORITY } from "./process_info.ts";
+import { backoff } from "./backoff.ts";
+import { sleep } from "./sleep.ts";
 
 export interface ChildProcess extends AsyncDisposable {
   /** Where it listens, on 127.0.0.1. */
@@ -26,7 +28,7 @@ export interface ChildPlan {
 const PASSED_ON = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
 /** A child that lived this long counts as well. */
 const WELL_MS = 30_000;
-const LONGEST_PAUSE_MS = 10_000;
+const RESTART_BACKOFF = backoff({ firstMs: 100, maxMs: 10_000 });
 const STOP_MS = 2_000;
 
 /**
@@ -45,7 +47,7 @@ export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> 
       const { code } = await child.status;
       if (closed.signal.aborted) return;
       if (Date.now() - startedAt > WELL_MS) failures = 0;
-      const pause = Math.min(LONGEST_PAUSE_MS, 100 * 2 ** failures++);
+      const pause = RESTART_BACKOFF(++failures);
       plan.log.warn(`${plan.name} ended and is started anew`, { code, pause_ms: pause });
       await sleep(pause, closed.signal);
       if (closed.signal.aborted) return;
@@ -85,13 +87,6 @@ function spawn({ entry, permissions, env }: ChildPlan, port: number): Deno.Child
 
 function settle({ priority }: ChildPlan, { pid }: Deno.ChildProcess): void {
   if (priority) lowerPriority(pid, priority);
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
 }
 
 /** The child says its port in its first line. */

@@ -1,3 +1,5 @@
+import { sleep } from "./sleep.ts";
+
 export interface WakefulOptions {
   /** Does some of the work; true where there is more. */
   step: () => Promise<boolean>;
@@ -46,7 +48,7 @@ export class Wakeful implements AsyncDisposable {
       while (this.#again && !this.#closed) {
         this.#again = false;
         if (await step()) this.#again = true;
-        else if (paceMs !== undefined && this.#again) await new Promise((resolve) => setTimeout(resolve, paceMs));
+        else if (paceMs !== undefined && this.#again) await sleep(paceMs);
       }
     } catch (error) {
       // Not at once: the next look tries again.

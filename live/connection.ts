@@ -1,4 +1,5 @@
 import { type Clock, LikesPace } from "./like_throttle.ts";
+import { sleep } from "../lib/sleep.ts";
 
 /** What a listener's socket may hold back, in bytes, before it counts as too slow (`docs/limits.md`). */
 export const QUEUE_BOUND = 1024 * 1024;
@@ -77,7 +78,7 @@ export class Connection {
         this.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
         return false;
       }
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
     }
     return this.open;
   }

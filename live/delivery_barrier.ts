@@ -3,6 +3,8 @@ import { nextAcknowledgement, nodesToHear } from "../db/nodes.ts";
 import type { Sql } from "../db/sql.ts";
 import { MARGIN_MS } from "./send_lease.ts";
 import type { Membership } from "./membership.ts";
+import { backoff } from "../lib/backoff.ts";
+import { sleep } from "../lib/sleep.ts";
 
 /** Everybody who listens, wherever: on this node alone it is the gateway, on several `SharedAudience`. */
 export interface Audience {
@@ -16,8 +18,7 @@ export function tellSubject(history: string): string {
 }
 
 /** Between looks whether the other nodes have told. */
-const FIRST_PAUSE_MS = 5;
-const LONGEST_PAUSE_MS = 100;
+const LOOK_BACKOFF = backoff({ firstMs: 5, maxMs: 100 });
 const NO_NODE = "00000000-0000-0000-0000-000000000000";
 
 interface Options {
@@ -46,8 +47,8 @@ export class SharedAudience implements Audience {
 
 /** Resolves when every node but this one has acknowledged the mark, or its lease is over. */
 export async function acknowledged(sql: Sql, mark: number, id = NO_NODE): Promise<void> {
-  for (let pause = FIRST_PAUSE_MS;; pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
+  for (let looks = 1;; looks++) {
     if ((await nodesToHear(sql, { id, mark, marginMs: MARGIN_MS })).length === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await sleep(LOOK_BACKOFF(looks));
   }
 }

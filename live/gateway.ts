@@ -13,6 +13,7 @@ import { concerns, Frame, hides, isHidden, isTold, type Shown } from "./frames.t
 import { Joiners } from "./catch_ups.ts";
 import { Listeners } from "./listeners.ts";
 import { ShownReader } from "./shown.ts";
+import { sleep, within } from "../lib/sleep.ts";
 
 /** Seconds between heartbeats, and before a quiet peer is pinged; `hello` has it. */
 export const HEARTBEAT_S = 30;
@@ -157,11 +158,7 @@ export class Gateway implements AsyncDisposable {
     if (this.#listeners.size === 0) return;
     const { seq } = await sequencerState(this.sql);
     await this.stream.applied(seq);
-    const patience = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => patience.resolve(false), TOLD_MS);
-    const inTime = await Promise.race([this.#dealtWith(seq).then(() => true), patience.promise]);
-    clearTimeout(timer);
-    if (inTime) return;
+    if (await within(TOLD_MS, this.#dealtWith(seq).then(() => true))) return;
     const closed = this.#behind(seq);
     for (const connection of closed) {
       connection.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
@@ -180,7 +177,7 @@ export class Gateway implements AsyncDisposable {
     for (const connection of this.#listeners.all()) connection.close(CLOSE.restarting, "the node is restarting");
     // The word must be out before the server goes, which says 1001 to whoever has not heard it.
     for (const end = Date.now() + GOODBYE_MS; this.#listeners.size > 0 && Date.now() < end;) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await sleep(10);
     }
   }
 

@@ -5,7 +5,10 @@ import { livePages } from "../db/pages.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import { needsPage, needsPost, needsUnread, notificationOf, type Shown } from "./frames.ts";
+import { backoff } from "../lib/backoff.ts";
+import { sleep } from "../lib/sleep.ts";
 
+const RETRY_BACKOFF = backoff({ firstMs: 50, maxMs: 2_000 });
 const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 
 /** Reads what frames show, as it is at that moment. */
@@ -38,13 +41,13 @@ export class ShownReader {
     read: (ids: string[]) => Promise<Map<string, T>>,
   ): Promise<ReadonlyMap<string, T>> {
     if (ids.length === 0) return NONE;
-    for (let pause = 50;; pause = Math.min(2_000, pause * 2)) {
+    for (let failures = 1;; failures++) {
       try {
         return await read(ids);
       } catch (error) {
         if (this.#closed) return NONE;
         this.log.warn("frames for listeners could not be read yet, retrying", { error });
-        await new Promise((resolve) => setTimeout(resolve, pause));
+        await sleep(RETRY_BACKOFF(failures));
       }
     }
   }

@@ -4,6 +4,7 @@ import type { AppContext } from "../context.ts";
 import { countBounced, recordedBounces } from "../db/bounces.ts";
 import { countJobs } from "../db/jobs.ts";
 import { eventLag } from "../db/events.ts";
+import { within } from "../lib/sleep.ts";
 
 type HttpStats = { requests: Record<string, number>; underWay: number };
 type Sample = [labels: Record<string, string>, value: number];
@@ -150,7 +151,5 @@ function metric(type: "gauge" | "counter", name: string, help: string, value: nu
 
 /** Undefined where it fails or takes longer than a second. */
 async function bounded<T>(work: Promise<T>): Promise<T | undefined> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), 1_000));
-  return await Promise.race([work.catch(() => undefined), late]).finally(() => clearTimeout(timer));
+  return await within(1_000, work.catch(() => undefined));
 }

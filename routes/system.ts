@@ -4,6 +4,7 @@ import { ping } from "../db/sql.ts";
 import type { Api } from "./http/endpoint.ts";
 import { etagOf, matches } from "./http/etag.ts";
 import { LoopLag, metricsText, processMetrics } from "./metrics.ts";
+import { within } from "../lib/sleep.ts";
 
 /** A part that takes longer to answer counts as out of reach (`docs/limits.md`). */
 const CHECK_MS = 1_000;
@@ -74,11 +75,7 @@ async function checkStores({ sql, cache }: ServiceContext): Promise<Record<"sql"
 }
 
 async function check(work: Promise<unknown>): Promise<Check> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<Check>((resolve) => timer = setTimeout(() => resolve("failed"), CHECK_MS));
-  return await Promise.race([work.then((): Check => "ok", (): Check => "failed"), late]).finally(() =>
-    clearTimeout(timer)
-  );
+  return await within(CHECK_MS, work.then((): Check => "ok", () => undefined)) ?? "failed";
 }
 
 function json(status: number, body: unknown, headers: Record<string, string> = {}): Response {

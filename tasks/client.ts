@@ -1,3 +1,6 @@
+import { backoff } from "../lib/backoff.ts";
+import { sleep } from "../lib/sleep.ts";
+
 /** Speaks the HTTP contract for a task: waits when told to, refreshes its own tokens, turns problems into exceptions. */
 export class Problem extends Error {
   override readonly name = "Problem";
@@ -72,10 +75,10 @@ export class Client {
           if (used === this.#tokens) await this.refresh();
           continue;
         }
-        const pause = pauseS(error, attempt);
+        const pause = pauseMs(error, attempt);
         if (pause === undefined || attempt >= (this.options.attempts ?? 1)) throw error;
-        this.options.onWait?.(pause, error instanceof Problem ? error.message : "the server does not answer");
-        await new Promise((resolve) => setTimeout(resolve, pause * 1_000));
+        this.options.onWait?.(pause / 1_000, error instanceof Problem ? error.message : "the server does not answer");
+        await sleep(pause);
       }
     }
   }
@@ -118,12 +121,14 @@ export class Client {
   }
 }
 
-/** Seconds until another attempt makes sense; undefined where none does. */
-function pauseS(error: unknown, attempt: number): number | undefined {
-  if (error instanceof Unreachable) return Math.min(15, 0.25 * 2 ** attempt);
+const UNREACHABLE_BACKOFF = backoff({ firstMs: 500, maxMs: 15_000 });
+
+/** Milliseconds until another attempt makes sense; undefined where none does. */
+function pauseMs(error: unknown, attempt: number): number | undefined {
+  if (error instanceof Unreachable) return UNREACHABLE_BACKOFF(attempt);
   if (!(error instanceof Problem) || ![429, 503, 504].includes(error.status)) return undefined;
   // Not all at the same moment: whoever waited together would be refused together.
-  return (error.retryAfterS ?? 1) + Math.random();
+  return ((error.retryAfterS ?? 1) + Math.random()) * 1_000;
 }
 
 function parse(text: string): unknown {

@@ -5,9 +5,11 @@ import { Client, Problem, Unreachable } from "./client.ts";
 import { connectionOf } from "./connection.ts";
 import { type Frame, shown } from "./listen_frames.ts";
 import { fail, harmless, remark, say, styled } from "./terminal.ts";
+import { backoff } from "../lib/backoff.ts";
+import { sleep } from "../lib/sleep.ts";
 
 const EXIT = { failed: 1, session: 3, blocked: 4 } as const;
-const LONGEST_PAUSE_MS = 15_000;
+const RETRY_BACKOFF = backoff({ firstMs: 250, maxMs: 15_000, jitter: [0.75, 1.25] });
 
 type Ended = { code: number; reason: string; heard: boolean };
 
@@ -28,10 +30,10 @@ for (let failures = 0;;) {
   else if (ended.code === 4403) fail("The account is blocked", EXIT.blocked);
   else if (ended.code === 4401) await renew();
   else failures = ended.heard ? 0 : failures + 1;
-  const pause = Math.min(LONGEST_PAUSE_MS, 250 * 2 ** Math.min(failures, 10)) * (0.75 + Math.random() / 2);
+  const pause = RETRY_BACKOFF(failures + 1);
   const why = ended === "again" ? "no connection" : `connection closed (${ended.code} ${harmless(ended.reason)})`;
   remark(dim(`… ${why}; again in ${(pause / 1_000).toFixed(1)} s`));
-  await new Promise((resolve) => setTimeout(resolve, pause));
+  await sleep(pause);
 }
 
 /** One connection, from ticket to close. A ticket, since a refused one says why, and a refused handshake does not. */

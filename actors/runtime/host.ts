@@ -7,6 +7,7 @@ import { partitionOf } from "../../db/partitions.ts";
 import type { Command, HostStats, KindName, Ref, Refusal, Reply } from "./protocol.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 import { WatchIndex } from "./watch_index.ts";
+import { backoff } from "../../lib/backoff.ts";
 
 // deno-lint-ignore no-explicit-any -- the host runs kinds of every state and command
 export type AnyKind = ActorKind<any, any>;
@@ -43,6 +44,9 @@ export interface HostLimits {
 
 export const HOST_LIMITS: HostLimits = { idleMs: 120_000, most: 20_000 };
 
+/** Faults in a row that cost an actor nothing but its activation; from then on it is paused. */
+const FREE_FAULTS = 2;
+const FAULT_BACKOFF = backoff({ firstMs: 500, maxMs: 60_000 });
 const BUSY: Refusal = { code: "overloaded", retryAfter: 1 };
 const BUSY_REPLY: Reply = { ok: false, refusal: BUSY };
 
@@ -298,8 +302,8 @@ export class Host {
       this.#stats.faults++;
       actor.faults++;
       this.ports.fault(actor.ref, error);
-      if (actor.faults >= 3) {
-        const pause = Math.min(60_000, 500 * 2 ** Math.min(actor.faults - 3, 7));
+      if (actor.faults > FREE_FAULTS) {
+        const pause = FAULT_BACKOFF(actor.faults - FREE_FAULTS);
         this.#paused.set(key, { until: this.now() + pause, faults: actor.faults });
       }
     }

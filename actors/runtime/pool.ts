@@ -16,6 +16,8 @@ import {
 } from "./protocol.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 import { assertCanonical } from "./ref.ts";
+import { backoff } from "../../lib/backoff.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 /** A thread that hosts actors. The pool talks to it in batches. */
 export interface HostThread {
@@ -60,6 +62,8 @@ interface Slot {
 export const ASK_TIMEOUT_MS = 10_000;
 /** Calls under way over all workers; over it a call is refused at once. */
 export const CALLS_BOUND = 20_000;
+/** A worker that died for the first time is replaced at once. */
+const RESTART_BACKOFF = backoff({ firstMs: 400, maxMs: 10_000 });
 
 /**
  * The router of a node: partition → worker. Supervises the workers: a dead one is replaced under new epochs, so that
@@ -137,7 +141,7 @@ export class Pool implements Actors {
 
   async drain(timeoutMs: number): Promise<void> {
     const end = Date.now() + timeoutMs;
-    while (this.#calls.size > 0 && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (this.#calls.size > 0 && Date.now() < end) await sleep(20);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -182,7 +186,7 @@ export class Pool implements Actors {
         new AppError("outcome-unknown", "The worker died; whether it was done is unknown", { retryAfter: 1 }),
       );
     }
-    const pause = slot.failures === 1 ? 0 : Math.min(10_000, 100 * 2 ** Math.min(slot.failures, 7));
+    const pause = slot.failures === 1 ? 0 : RESTART_BACKOFF(slot.failures - 1);
     const open = () =>
       this.#open(slot).catch((error) => {
         if (this.#closed) return;

@@ -4,6 +4,8 @@ import { type Bus, BusUnavailable, NoReply } from "../../lib/bus/bus.ts";
 import { ASK_TIMEOUT_MS, CALLS_BOUND } from "./pool.ts";
 import { type Command, type HostStats, type Ref, type Reply, settled } from "./protocol.ts";
 import { assertCanonical } from "./ref.ts";
+import { backoff } from "../../lib/backoff.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 /** Where the node with the actors is asked; installations may share a bus. */
 export function actorsSubject(history: string): string {
@@ -31,8 +33,7 @@ export interface Answered {
 
 /** The least that a call gets of its time. Until there is less, it is tried again while nobody is there (`docs/limits.md`). */
 const LEAST_MS = 5_000;
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 500;
+const RETRY_BACKOFF = backoff({ firstMs: 50, maxMs: 500 });
 /** How much later than its deadline a call is given up here: the other node's own word comes first. */
 const GRACE_MS = 1_000;
 const REACH_MS = 1_000;
@@ -95,7 +96,7 @@ export class RemoteActors implements Actors {
 
   async drain(timeoutMs: number): Promise<void> {
     const end = performance.now() + timeoutMs;
-    while (this.#underWay > 0 && performance.now() < end) await pause(20);
+    while (this.#underWay > 0 && performance.now() < end) await sleep(20);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -104,7 +105,8 @@ export class RemoteActors implements Actors {
   }
 
   async #send(deadline: number, question: (leftMs: number) => Question): Promise<Answered> {
-    for (let wait = FIRST_PAUSE_MS;; wait = Math.min(LONGEST_PAUSE_MS, wait * 2)) {
+    for (let failures = 1;; failures++) {
+      const pause = RETRY_BACKOFF(failures);
       const leftMs = Math.round(deadline - performance.now());
       try {
         return await this.#request(question(leftMs), leftMs + GRACE_MS);
@@ -112,11 +114,11 @@ export class RemoteActors implements Actors {
         if (error instanceof NoReply) throw new AppError("outcome-unknown", undefined, { retryAfter: 1, cause: error });
         if (error instanceof RangeError) throw new AppError("body-too-large", undefined, { cause: error });
         if (!(error instanceof BusUnavailable)) throw error;
-        if (this.#closed || leftMs - wait < LEAST_MS) {
+        if (this.#closed || leftMs - pause < LEAST_MS) {
           throw new AppError("actors-unavailable", undefined, { retryAfter: 1, cause: error });
         }
       }
-      await pause(wait);
+      await sleep(pause);
     }
   }
 
@@ -124,8 +126,4 @@ export class RemoteActors implements Actors {
     const { bus, history } = this.options;
     return JSON.parse(await bus.request(actorsSubject(history), JSON.stringify(question), timeoutMs));
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -3,6 +3,7 @@ import process from "node:process";
 import { socketFile } from "./address.ts";
 import { ProcFiles } from "../../lib/proc_files.ts";
 import { EmbeddedRefused } from "./refused.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 const LOOK_MS = 20;
 /** A server whose Rookery was killed ends by itself; one that does not gets SIGQUIT. */
@@ -21,7 +22,7 @@ const NOBODY = 2 ** 31 - 1;
 export async function awaitPredecessor(folder: string): Promise<void> {
   const start = performance.now();
   let quit = false;
-  for (;; await pause()) {
+  for (;; await sleep(LOOK_MS)) {
     const mark = await Deno.readTextFile(markOf(folder)).catch(() => undefined);
     const waited = performance.now() - start;
     if (mark === "" && waited > WRITES_MARK_MS) await Deno.remove(markOf(folder));
@@ -61,10 +62,6 @@ function markOf(folder: string): string {
 function pidIn(mark: string | undefined): number | undefined {
   const pid = Number(mark?.split("\n")[0]);
   return Number.isInteger(pid) && pid > 0 ? pid : undefined;
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, LOOK_MS));
 }
 
 function isAlive(pid: number): boolean {

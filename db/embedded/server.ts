@@ -14,6 +14,8 @@ import { awaitPredecessor } from "./predecessor.ts";
 import { refusalOf } from "./refused.ts";
 import { type RunAs, runAs } from "./run_as.ts";
 import { settingArguments } from "./settings.ts";
+import { backoff } from "../../lib/backoff.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 export interface EmbeddedPostgres extends AsyncDisposable {
   /** For `connectPostgres`, here and in other processes of the same user. */
@@ -34,7 +36,7 @@ const READY_MS = 60_000;
 const LOOK_MS = 8;
 /** How long a server gets to end in order; then it is ended at once. */
 const STOP_MS = 8_000;
-const LONGEST_PAUSE_MS = 5_000;
+const RESTART_BACKOFF = backoff({ firstMs: 50, maxMs: 5_000 });
 /** A server that lived this long counts as well. */
 const WELL_MS = 30_000;
 /** What a server says when processes of one that died have not all left yet. */
@@ -176,7 +178,7 @@ class Server implements AsyncDisposable {
         throw refusalOf(words, this.dataDir) ??
           new Error(`The embedded Postgres did not start; its last words, in "${this.#log}":\n${words}`);
       }
-      await this.#pause(100);
+      await sleep(100, this.#closing.signal);
     }
   }
 
@@ -228,7 +230,7 @@ class Server implements AsyncDisposable {
       } finally {
         await client.end().catch(() => {});
       }
-      await this.#pause(LOOK_MS);
+      await sleep(LOOK_MS, this.#closing.signal);
     }
     return false;
   }
@@ -242,9 +244,9 @@ class Server implements AsyncDisposable {
       await this.#input.close().catch(() => {});
       if (this.#closing.signal.aborted) return;
       if (performance.now() - startedAt > WELL_MS) failures = 0;
-      const pause = Math.min(LONGEST_PAUSE_MS, 50 * 2 ** failures++);
+      const pause = RESTART_BACKOFF(++failures);
       this.options.log?.error("embedded Postgres ended, restarting", { code, pause_ms: pause, log: this.#log });
-      await this.#pause(pause);
+      await sleep(pause, this.#closing.signal);
       try {
         if (this.#closing.signal.aborted) return;
         await this.#launch();
@@ -287,13 +289,5 @@ class Server implements AsyncDisposable {
 
   async #trimLog(): Promise<void> {
     if (await this.#logSize() > MAX_LOG_BYTES) await Deno.rename(this.#log, `${this.#log}.old`);
-  }
-
-  #pause(ms: number): Promise<void> {
-    const { signal } = this.#closing;
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-    });
   }
 }

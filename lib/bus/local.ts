@@ -10,6 +10,7 @@ import {
   type Subscription,
 } from "./bus.ts";
 import { Serial } from "./serial_handler.ts";
+import { sleep } from "../sleep.ts";
 
 const KEPT = 10_000;
 const DUPLICATE_WINDOW_MS = 120_000;
@@ -139,7 +140,7 @@ class LocalStream {
   private dropped = 0;
   private readonly seen = new Map<string, number>();
   private readonly groups = new Map<string, Group>();
-  private closed = false;
+  private readonly closing = new AbortController();
 
   constructor(private readonly log: Log, private readonly retryMs: number) {}
 
@@ -171,7 +172,7 @@ class LocalStream {
   }
 
   close(): void {
-    this.closed = true;
+    this.closing.abort();
   }
 
   private async run(group: Group): Promise<void> {
@@ -179,7 +180,7 @@ class LocalStream {
     group.running = true;
     // Never within `append`: a publisher must not run its consumers.
     await undefined;
-    while (!this.closed && group.handlers.length > 0) {
+    while (!this.closing.signal.aborted && group.handlers.length > 0) {
       group.position = Math.max(group.position, this.dropped, this.dropped + this.messages.length - KEPT);
       const message = this.messages[group.position - this.dropped];
       if (message === undefined) break;
@@ -188,7 +189,7 @@ class LocalStream {
         group.position++;
       } catch (error) {
         this.log.warn("A consumer failed and will get the message again", { error });
-        await new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, this.retryMs)));
+        await sleep(this.retryMs, this.closing.signal);
       }
     }
     group.running = false;

@@ -15,6 +15,7 @@ import { Log } from "../log.ts";
 import { type Bus, BusUnavailable, type ConsumeOptions, type StreamName, type Subscription } from "./bus.ts";
 import { NatsRequests, NatsServing } from "./nats_requests.ts";
 import { Serial } from "./serial_handler.ts";
+import { sleep } from "../sleep.ts";
 
 const STREAMS = {
   events: { name: "ROOKERY_EVENTS", subject: "rookery.events" },
@@ -187,7 +188,7 @@ export class NatsBus implements Bus {
         this.log.debug("NATS is out of reach", { error });
       }
       this.change(false);
-      if (!this.closed) await pause(RECONNECT_MS);
+      if (!this.closed) await sleep(RECONNECT_MS);
     }
   }
 
@@ -267,7 +268,7 @@ class Consumer {
       } catch (error) {
         if (this.stopped) return;
         this.log.debug("A consumer begins anew", { consumer: this.name, error });
-        await pause(RECONNECT_MS);
+        await sleep(RECONNECT_MS);
       }
     }
   }
@@ -343,8 +344,4 @@ async function within(ms: number, work: Promise<void> | undefined): Promise<void
   const { promise, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(() => reject(new Error(`No answer within ${ms} ms`)), ms);
   await Promise.race([work, promise]).finally(() => clearTimeout(timer));
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

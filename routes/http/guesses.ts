@@ -1,5 +1,7 @@
 import { AppError } from "../../lib/errors.ts";
 import type { RateLimiter } from "./rate_limit.ts";
+import { backoff } from "../../lib/backoff.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 /** What counts as a guess at one account's secret: the account as the guesser names it, and where the guess came from. */
 export interface Guess {
@@ -14,6 +16,7 @@ export const WINDOW_MS = 3_600_000;
 const FIRST_DELAY_MS = 250;
 const GUESSES_A_STEP = 20;
 export const MAX_DELAY_MS = 4_000;
+const DELAY_BACKOFF = backoff({ firstMs: FIRST_DELAY_MS, maxMs: MAX_DELAY_MS });
 /** Guesses that wait on this node: in all, at one account, from one address. */
 const MAX_DELAYED = 400;
 const MAX_DELAYED_FOR_NAME = 20;
@@ -77,7 +80,7 @@ export class Guesses {
     }
     for (const [place] of taken) this.#delayed.set(place, (this.#delayed.get(place) ?? 0) + 1);
     try {
-      await new Promise((resolve) => setTimeout(resolve, ms));
+      await sleep(ms);
     } finally {
       for (const [place] of taken) {
         const left = this.#delayed.get(place)! - 1;
@@ -90,8 +93,7 @@ export class Guesses {
 
 export function delayMs(guesses: number): number {
   if (guesses <= FREE_GUESSES) return 0;
-  const step = Math.min(30, Math.floor((guesses - FREE_GUESSES - 1) / GUESSES_A_STEP));
-  return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** step);
+  return DELAY_BACKOFF(1 + Math.floor((guesses - FREE_GUESSES - 1) / GUESSES_A_STEP));
 }
 
 /** Any other end says nothing of what was guessed. */

@@ -1,10 +1,11 @@
 import type { Redis } from "ioredis";
 import { MOST_WAITING } from "./crop_queue.ts";
+import { backoff } from "../../lib/backoff.ts";
 
 const GROUP = "crop";
 /** How long a read waits for an id: a consumer that stops waits for its last read. */
 const BLOCK_MS = 400;
-const LONGEST_PAUSE_MS = 1_000;
+const RETRY_BACKOFF = backoff({ firstMs: 50, maxMs: 1_000 });
 /** Consumers that were given nothing for so many idle times are forgotten; one that lives is known again by its next id. */
 const FORGET_AFTER = 10;
 
@@ -70,7 +71,7 @@ export class RedisCropConsumer implements AsyncDisposable {
       if (this.#disposed) return;
       const told = error instanceof Error ? error.message : "";
       if (told.startsWith("NOGROUP")) await this.#makeGroup();
-      await this.#sleep(Math.min(LONGEST_PAUSE_MS, 25 * 2 ** this.#failures));
+      await this.#sleep(RETRY_BACKOFF(this.#failures));
     }
   }
 

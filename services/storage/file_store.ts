@@ -20,6 +20,7 @@ import {
   type StoredObject,
 } from "./storage.ts";
 import { syncFolder } from "../../lib/fsync_dir.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 /** The store's own folder has this many entries. */
 export const LEAST_MAX_ENTRIES = 4;
@@ -221,7 +222,7 @@ export async function isInUse(folder: string): Promise<boolean> {
 async function lockFolder(folder: string, waitMs: number): Promise<Deno.FsFile> {
   const lock = await Deno.open(`${folder}/lock`, { create: true, read: true, write: true, mode: 0o600 });
   for (const until = Date.now() + waitMs; !await lock.tryLock(true);) {
-    if (Date.now() < until) await new Promise((resolve) => setTimeout(resolve, LOCK_TRY_MS));
+    if (Date.now() < until) await sleep(LOCK_TRY_MS);
     else {
       lock.close();
       throw new StorageError("unavailable", `The storage in "${folder}" is open in another process; stop that one`);

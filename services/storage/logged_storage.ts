@@ -7,6 +7,8 @@ import {
   StorageError,
   type StoredObject,
 } from "./storage.ts";
+import { type Backoff, backoff } from "../../lib/backoff.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 /** A storage that fails is in the log this often, however many calls fail (`docs/limits.md`). */
 const LOG_EVERY_MS = 10_000;
@@ -24,7 +26,7 @@ export class LoggedStorage implements Storage {
   readonly #looking: Promise<void>;
 
   constructor(private readonly storage: Storage, private readonly log: Log, pauseMs = FIRST_PAUSE_MS) {
-    this.#looking = this.#look(pauseMs);
+    this.#looking = this.#look(backoff({ firstMs: pauseMs, maxMs: MAX_PAUSE_MS }));
   }
 
   put(key: string, body: ReadableStream<Uint8Array> | Uint8Array, options?: PutOptions): Promise<StoredObject> {
@@ -49,20 +51,20 @@ export class LoggedStorage implements Storage {
     await this.storage[Symbol.asyncDispose]();
   }
 
-  async #look(pauseMs: number): Promise<void> {
-    for (let failed = false;;) {
+  async #look(pause: Backoff): Promise<void> {
+    for (let failures = 0;;) {
       try {
         await this.storage.list({ limit: 1 });
-        if (failed) this.log.info("photo storage can be used");
+        if (failures > 0) this.log.info("photo storage can be used");
         return;
       } catch (error) {
         if (this.#stopped.signal.aborted) return;
-        if (!failed) this.log.error("photo storage cannot be used: uploads fail until this is mended", { error });
-        failed = true;
+        if (failures === 0) {
+          this.log.error("photo storage cannot be used: uploads fail until this is mended", { error });
+        }
       }
-      await pause(pauseMs, this.#stopped.signal);
+      await sleep(pause(++failures), this.#stopped.signal);
       if (this.#stopped.signal.aborted) return;
-      pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
     }
   }
 
@@ -83,16 +85,4 @@ export class LoggedStorage implements Storage {
 function isStoragesFault(error: unknown): boolean {
   if (!(error instanceof StorageError)) return false;
   return ["unavailable", "fault"].includes(error.kind) || (error.kind === "refused" && error.cause === undefined);
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-  });
 }

@@ -1,5 +1,6 @@
 import { type Cache, CacheUnavailable } from "../../lib/cache/cache.ts";
 import { MemoryCache } from "../../lib/cache/memory.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 /** More calls wait for this token than will be let through in time. */
 export class TooBusy extends Error {
@@ -94,7 +95,7 @@ export class CallLimiter implements AsyncDisposable {
       const { value, leftMs } = await this.#shared((cache) => cache.increment(`vk:calls:${holder}`, 1, this.windowMs));
       if (value <= this.calls) return;
       if (Date.now() + leftMs > deadline) throw new TooBusy();
-      await new Promise((resolve) => setTimeout(resolve, leftMs));
+      await sleep(leftMs);
     }
   }
 

@@ -1,4 +1,6 @@
 import { passesByItself, type VkFailure, type VkResult } from "./errors.ts";
+import { backoff } from "../../lib/backoff.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 export interface RetryOptions {
   /** Tries in all. */
@@ -15,6 +17,7 @@ export interface RetryOptions {
 const TRIES = 4;
 const PAUSE_MS = 200;
 const WINDOW_MS = 1_000;
+const JITTER = [0.5, 1.5] as const;
 
 /**
  * Tries a call again while what it failed of may pass by itself: codes 1, 6 and 10, a status of 5xx, broken answers, lost
@@ -26,14 +29,14 @@ export async function repeated<T>(
   deadline: number,
   { tries = TRIES, pauseMs = PAUSE_MS, windowMs = WINDOW_MS, random = Math.random }: RetryOptions = {},
 ): Promise<VkResult<T>> {
+  const windowPause = backoff({ firstMs: windowMs, maxMs: windowMs, jitter: JITTER, random });
+  const retryPause = backoff({ firstMs: pauseMs, maxMs: Infinity, jitter: JITTER, random });
   for (let tried = 1;; tried++) {
     const result = await attempt();
     if (result.ok || tried >= tries || !worthAgain(result.failure, repeatable())) return result;
-    // Spread out, so that those who failed together do not come together again.
-    const ms = result.failure.kind === "too-fast" ? windowMs : pauseMs * 2 ** (tried - 1);
-    const pause = ms * (0.5 + random());
+    const pause = (result.failure.kind === "too-fast" ? windowPause : retryPause)(tried);
     if (Date.now() + pause >= deadline) return result;
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await sleep(pause);
   }
 }
 

@@ -1,6 +1,7 @@
 import { Client, Problem } from "../client.ts";
 import { Progress } from "../terminal.ts";
 import type { Page, Person, World } from "./world.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 export interface FillOptions {
   base: string;
@@ -79,7 +80,7 @@ export class Fill {
         });
       }
       if (attempt === LETTER_TRIES) throw new Error(`No letter with a code has come for ${email}`);
-      await new Promise((resolve) => setTimeout(resolve, 500 * attempt));
+      await sleep(500 * attempt);
     }
   }
 

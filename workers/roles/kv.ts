@@ -14,6 +14,7 @@ import { Keys } from "../../security/keys.ts";
 import { AccountReader } from "../../actors/account_cache.ts";
 import { Secret } from "../../security/secret.ts";
 import { Tokens } from "../../security/tokens.ts";
+import { within } from "../../lib/sleep.ts";
 
 const CONNECTIONS = 12;
 /** Milliseconds that requests under way get at a stop. */
@@ -51,5 +52,5 @@ export async function runKv(config: Config, log: Log, stopped: Promise<void>): P
   );
   await stopped;
   ctx.draining = true;
-  await Promise.race([server.shutdown(), new Promise((end) => setTimeout(end, DRAIN_MS))]);
+  await within(DRAIN_MS, server.shutdown());
 }

@@ -44,6 +44,7 @@ import { startJobs } from "./jobs.ts";
 import { lapseJobs } from "../../jobs/expiry.ts";
 import { photoStorage, statistics } from "./services.ts";
 import { settleJobs } from "../../jobs/photo_results.ts";
+import { within } from "../../lib/sleep.ts";
 
 export interface RunningNode {
   url: string;
@@ -185,7 +186,7 @@ export async function startNode(
       await gateway[Symbol.asyncDispose]();
       await leaving;
       await actors.drain(DRAIN_MS);
-      await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, 1_500))]);
+      await within(1_500, server.shutdown());
       await running.disposeAsync();
     },
   };

@@ -8,6 +8,7 @@ import { serveHttp } from "../../lib/http/server.ts";
 import { statsService } from "../../services/stats/service.ts";
 import { StatsStore } from "../../services/stats/store.ts";
 import { Verifier } from "../../services/stats/verifier.ts";
+import { sleep, within } from "../../lib/sleep.ts";
 
 const CONNECTIONS = 4;
 const RETRY_MS = 500;
@@ -51,7 +52,7 @@ export async function startStatsServer(
   const { fetch } = statsService({ store, ledger, verifier: new Verifier(apiUrl), log });
   const server = stack.use(serveHttp({ hostname: host, port, log }, (request) => fetch(request)));
   stack.defer(async () => {
-    await Promise.race([server.shutdown(), new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, STOP_MS)))]);
+    await within(STOP_MS, server.shutdown());
   });
   const running = stack.move();
   return { port: server.addr.port, [Symbol.asyncDispose]: () => running.disposeAsync() };
@@ -64,7 +65,7 @@ async function migrated(store: StatsStore, log: Log, signal: AbortSignal): Promi
       return await store.migrate();
     } catch (error) {
       log.warn("the tables of the statistics cannot be reached yet; trying again", { error });
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await sleep(RETRY_MS, signal);
     }
   }
 }

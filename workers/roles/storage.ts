@@ -2,6 +2,7 @@ import type { Log } from "../../lib/log.ts";
 import { serveHttp } from "../../lib/http/server.ts";
 import { FileStore } from "../../services/storage/file_store.ts";
 import { storageService } from "../../services/storage/service.ts";
+import { within } from "../../lib/sleep.ts";
 
 /** Callers that have not ended by then are not waited for. */
 const STOP_MS = 5_000;
@@ -35,7 +36,7 @@ export async function startStorageServer(
     port: server.addr.port,
     async [Symbol.asyncDispose]() {
       // Cutting them off by a signal would throw where nobody catches; they end with the process.
-      await Promise.race([server.shutdown(), new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, STOP_MS)))]);
+      await within(STOP_MS, server.shutdown());
       server[Symbol.dispose]();
       await store[Symbol.asyncDispose]();
     },

@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { control } from "./control.ts";
 import { type FakeRequest, type Reaction, VkFake } from "./fake.ts";
+import { sleep } from "../../../lib/sleep.ts";
 
 export interface FakeServer extends AsyncDisposable {
   url: string;
@@ -85,7 +86,7 @@ async function formOf(type: string, body: Buffer): Promise<Map<string, string>> 
 async function react({ status, body, fault }: Reaction, request: IncomingMessage, response: ServerResponse) {
   switch (fault?.kind) {
     case "latency":
-      await new Promise((resolve) => setTimeout(resolve, fault.ms));
+      await sleep(fault.ms);
       return send(response, status, JSON_TYPE, body);
     case "html":
       return send(response, fault.status, "text/html", "<html><body>Bad Gateway</body></html>");
