@@ -166,7 +166,9 @@ listed as materialized (
   from gone g join users u on u.id = g.id),
 touched as materialized (
   select p.id from pages p
-  where p.owner_id in (select id from gone) or p.id in (select f.page_id from follows f join gone g on g.id = f.user_id)
+  where p.id in (
+    select o.id from pages o join gone g on g.id = o.owner_id
+    union select f.page_id from follows f join gone g on g.id = f.user_id)
   order by p.id for no key update),
 own as materialized (
   select p.id, g.at from pages p join gone g on p.owner_id = g.id where p.id in (select id from touched)),
@@ -174,8 +176,9 @@ unliked as materialized (
   select l.post_id, count(*) as n from likes l join gone g on l.user_id = g.id group by l.post_id),
 locked as materialized (
   select p.id from posts p
-  where p.id in (select post_id from unliked)
-    or p.id in (select r.reply_to from posts r join own on own.id = r.page_id where r.reply_to is not null)
+  where p.id in (
+    select post_id from unliked
+    union select r.reply_to from posts r join own on own.id = r.page_id where r.reply_to is not null)
   order by p.id for update),
 answered as (
   select r.reply_to as post_id, count(*) as n, array_agg(distinct r.page_id) as via from posts r join own on own.id = r.page_id

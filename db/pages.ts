@@ -275,7 +275,7 @@ unpictured as (delete from photos f using buried b where f.page_id = b.id),
 unkept as (delete from old_handles o using buried b where o.page_id = b.id returning o.handle),
 freed as (
   delete from handles h where not ${IS_LOGIN("h.handle")}
-    and (h.handle in (select lower(uuid) from buried) or h.handle in (select handle from unkept)))`,
+    and h.handle in (select lower(uuid) from buried union select handle from unkept))`,
   tells: `${tell("page.hidden", { page: "id", data: `'{"reason": "deleted"}'::jsonb`, from: "turns" })} union all ${
     tellReplies("recounted")
   }`,

@@ -134,7 +134,9 @@ export async function pendingByMark(sql: Reader, email: string, mark: string): P
 /** The latest account that waits for this address without a mark, as where an administrator gave it the address. */
 export async function pendingWithoutMark(sql: Reader, email: string): Promise<Credentials | undefined> {
   const [row] = await sql.query<Credentials>(
-    `select id, password_hash, password_version from users where lower(pending_email) = $1 and mailbox_mark is null
+    // `offset 0` keeps the limit apart: with it the planner would read all accounts from the last one on.
+    `select id, password_hash, password_version
+    from (select * from users where lower(pending_email) = $1 and mailbox_mark is null offset 0) u
     order by id desc limit 1`,
     [folded(email)],
     "user.pending_without_mark",

@@ -29,7 +29,7 @@ unkept as (delete from old_handles o using buried b where o.page_id = b.id retur
 freed as (
   delete from handles h
   where not exists (select from users l where lower(l.login) = lower(h.handle))
-    and (h.handle in (select lower(uuid) from buried) or h.handle in (select handle from unkept))
+    and h.handle in (select lower(uuid) from buried union select handle from unkept)
   returning 1
 ),
 answers as materialized (select turn, '{}'::jsonb as result from turns),

@@ -40,7 +40,15 @@ listed as materialized (
 touched as materialized (
   select p.id
   from pages p
-  where p.owner_id in (select id from gone) or p.id in (select f.page_id from follows f join gone g on g.id = f.user_id)
+  where p.id in (
+    select o.id
+    from pages o
+    join gone g on g.id = o.owner_id
+    union
+    select f.page_id
+    from follows f
+    join gone g on g.id = f.user_id
+  )
   order by p.id
   for no key update
 ),
@@ -53,8 +61,15 @@ unliked as materialized (
 locked as materialized (
   select p.id
   from posts p
-  where p.id in (select post_id from unliked)
-    or p.id in (select r.reply_to from posts r join own on own.id = r.page_id where r.reply_to is not null)
+  where p.id in (
+    select post_id
+    from unliked
+    union
+    select r.reply_to
+    from posts r
+    join own on own.id = r.page_id
+    where r.reply_to is not null
+  )
   order by p.id
   for update
 ),

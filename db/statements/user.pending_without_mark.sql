@@ -1,5 +1,4 @@
 select id, password_hash, password_version
-from users
-where lower(pending_email) = $1 and mailbox_mark is null
+from (select * from users where lower(pending_email) = $1 and mailbox_mark is null offset 0) u
 order by id desc
 limit 1
