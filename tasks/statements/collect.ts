@@ -11,6 +11,8 @@ export interface Statement {
   text: string;
   /** Of a commit: it runs on connections that read tables by their indexes. */
   isCommit: boolean;
+  /** What it was called with. */
+  params: readonly (readonly Param[])[];
 }
 
 /** By name, sorted. Throws where one name has two texts. */
@@ -23,17 +25,18 @@ export async function allStatements(): Promise<Statement[]> {
   for (const statement of found) {
     const other = byName.get(statement.name);
     if (other && other.text !== statement.text) throw new Error(`${statement.name} is the name of two statements`);
-    byName.set(statement.name, statement);
+    byName.set(statement.name, { ...statement, params: [...other?.params ?? [], ...statement.params] });
   }
   return [...byName.values()].sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
+/** The parameters of a commit: its turns, and their partitions. */
+const NO_TURNS = ["[]", "{}"];
+
 async function commitTexts(): Promise<Statement[]> {
   const commits = await commitStatements();
-  return commits.flatMap(({ name, text, receipted }) => [
-    { name, text, isCommit: true },
-    ...receipted ? [{ ...receipted, isCommit: true }] : [],
-  ]);
+  return commits.flatMap(({ name, text, receipted }) => [{ name, text }, ...receipted ? [receipted] : []])
+    .map((statement) => ({ ...statement, isCommit: true, params: [NO_TURNS] }));
 }
 
 async function queryTexts(calls: readonly Call[]): Promise<Statement[]> {
@@ -50,8 +53,8 @@ async function queryTexts(calls: readonly Call[]): Promise<Statement[]> {
 /** Answers no rows. */
 function recorder(found: Statement[]): Sql {
   return {
-    query<Row>(text: string, _params?: readonly Param[], name?: string): Promise<Row[]> {
-      if (name !== undefined) found.push({ name, text, isCommit: false });
+    query<Row>(text: string, params: readonly Param[] = [], name?: string): Promise<Row[]> {
+      if (name !== undefined) found.push({ name, text, isCommit: false, params: [params] });
       return Promise.resolve([]);
     },
     script: () => Promise.reject(new Error("No statement has a name in a script")),

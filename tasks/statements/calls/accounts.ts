@@ -9,7 +9,7 @@ import * as sessions from "../../../db/sessions.ts";
 import * as tickets from "../../../db/tickets.ts";
 import * as users from "../../../db/users.ts";
 import * as tokens from "../../../db/vk_tokens.ts";
-import { AT, type Call, EMAIL, ID } from "./call.ts";
+import { AFTER, AT, type Call, EMAIL, ID } from "./call.ts";
 
 const ADMIN = { id: ID, role: "admin" } as const;
 
@@ -39,9 +39,14 @@ export const ACCOUNT_CALLS: readonly Call[] = [
   (sql) => moderation.reachOfUserBlock(sql, ID),
   (sql) => moderation.reachOfPageBlock(sql, ID),
   (sql) => log.listLog(sql, { limit: 20 }),
+  (sql) => log.listLog(sql, { limit: 20, before: 100 }),
+  (sql) => log.listLog(sql, { limit: 20, target: ID }),
+  (sql) => log.listLog(sql, { limit: 20, actor: ID }),
+  (sql) => log.listLog(sql, { limit: 20, act: "page.block", from: AT, to: AT }),
   (sql) => log.verifyChain(sql),
 
   (sql) => notifications.notificationsOf(sql, ID, { limit: 20 }),
+  (sql) => notifications.notificationsOf(sql, ID, { limit: 20, before: 100 }),
   (sql) => notifications.unreadNotifications(sql, ID),
   (sql) => notifications.unreadOfAll(sql, [ID]),
   (sql) => notifications.liveNotifications(sql, [ID]),
@@ -57,7 +62,9 @@ export const ACCOUNT_CALLS: readonly Call[] = [
     }),
   (sql) => reports.reportById(sql, ID),
   (sql) => reports.listReports(sql, { state: "open", limit: 20 }),
+  (sql) => reports.listReports(sql, { state: "open", limit: 20, after: AFTER }),
   (sql) => reports.listReports(sql, { state: "closed", limit: 20 }),
+  (sql) => reports.listReports(sql, { state: "closed", limit: 20, after: AFTER }),
   (sql) => reports.takeReport(sql, ID, ADMIN),
   (sql) => reports.releaseReport(sql, ID, ADMIN),
   (sql) => reports.closeReport(sql, ID, ADMIN, { outcome: "acted", note: null }),
@@ -77,6 +84,9 @@ export const ACCOUNT_CALLS: readonly Call[] = [
   (sql) => users.pendingByMark(sql, EMAIL, "mark"),
   (sql) => users.pendingWithoutMark(sql, EMAIL),
   (sql) => users.listUsers(sql, { limit: 20 }),
+  (sql) => users.listUsers(sql, { limit: 20, after: AFTER }),
+  (sql) => users.listUsers(sql, { limit: 20, role: "admin" }),
+  (sql) => users.listUsers(sql, { limit: 20, q: "name" }),
   (sql) => users.accountsByLogin(sql, ["login"]),
   (sql) => users.cardByLogin(sql, "login"),
 

@@ -8,7 +8,7 @@ import * as receipts from "../../../db/receipts.ts";
 import { recountStep } from "../../../db/recounts.ts";
 import { ping } from "../../../db/sql.ts";
 import { StatsStore } from "../../../services/stats/store.ts";
-import { AT, type Call, CLAIM, EMAIL, ID } from "./call.ts";
+import { AFTER, AT, type Call, CLAIM, EMAIL, ID } from "./call.ts";
 
 const DELIVERY = { event: ID, user: ID };
 const POSITION = { epoch: ID, seq: 1 };
@@ -32,6 +32,7 @@ export const BACKGROUND_CALLS: readonly Call[] = [
   (sql) => jobs.returnJob(sql, CLAIM, "waiting", 1_000, "error"),
   (sql) => jobs.countJobs(sql),
   (sql) => jobs.listJobs(sql, { limit: 20 }),
+  (sql) => jobs.listJobs(sql, { limit: 20, state: "dead", after: AFTER }),
   (sql) => jobs.retryJob(sql, ID),
   (sql) => jobs.jobState(sql, ID),
   (sql) => jobs.dropJob(sql, ID),
@@ -51,6 +52,7 @@ export const BACKGROUND_CALLS: readonly Call[] = [
   (sql) => days.holdDays(sql),
   (sql) => days.releaseDays(sql),
   (sql) => days.daysAfter(sql, undefined, 100),
+  (sql) => days.daysAfter(sql, { page_id: ID, day: "2026-01-01" }, 100),
 
   (sql) => receipts.claimReceipt(sql, { id: ID, scope: ID, key: "key", bodyMac: "mac", leaseS: 10 }),
   (sql) => receipts.receiptOf(sql, ID, "key"),

@@ -9,7 +9,7 @@ import * as photos from "../../../db/photos.ts";
 import * as posts from "../../../db/posts.ts";
 import { type Search, search } from "../../../db/search/search.ts";
 import { forgetSpellings } from "../../../db/search/spellings.ts";
-import { type Call, ID } from "./call.ts";
+import { AFTER, type Call, ID } from "./call.ts";
 
 const PAIRS: kv.PairsToWrite = { space: ID, keys: ["key"], values: ["1"], ttlS: null, receipt: undefined };
 const SEARCH: Omit<Search, "sections"> = { q: "words", limit: 20, verifiedOnly: false };
@@ -25,6 +25,7 @@ export const CONTENT_CALLS: readonly Call[] = [
 
   (sql) => feed.feedHead(sql, ID),
   (sql) => feed.feedPosts(sql, ID, { limit: 20 }),
+  (sql) => feed.feedPosts(sql, ID, { limit: 20, after: AFTER }),
   (sql) => feed.feedPostsById(sql, ID, [ID]),
   (sql) => feed.listenerSnapshot(sql, ID),
 
@@ -39,10 +40,12 @@ export const CONTENT_CALLS: readonly Call[] = [
   (sql) => files.expectedFiles(sql, "", 100),
 
   (sql) => follows.followersOf(sql, ID, { state: "following", limit: 20 }),
+  (sql) => follows.followersOf(sql, ID, { state: "following", limit: 20, after: AFTER }),
 
   (sql) => kv.readPairs(sql, ID, ["key"], { mostBytes: 1_000, versions: true }),
   (sql) => kv.revisionOf(sql, ID),
   (sql) => kv.listKeys(sql, ID, { prefix: "", after: undefined, limit: 20 }),
+  (sql) => kv.listKeys(sql, ID, { prefix: "key", after: "key", limit: 20 }),
   (sql) => kv.insertPairs(sql, [PAIRS]),
   (sql) => kv.writePairs(sql, [PAIRS], true),
   (sql) => kv.writeIfVersion(sql, PAIRS, [1]),
@@ -54,7 +57,9 @@ export const CONTENT_CALLS: readonly Call[] = [
   (sql) => pages.livePages(sql, [ID]),
   (sql) => pages.pageIdByHandle(sql, "handle"),
   (sql) => pages.pagesOf(sql, ID, { owner: ID, withBlocked: false, limit: 20 }),
+  (sql) => pages.pagesOf(sql, ID, { owner: ID, withBlocked: true, limit: 20, after: AFTER }),
   (sql) => pages.followedPages(sql, ID, { state: "following", limit: 20 }),
+  (sql) => pages.followedPages(sql, ID, { state: "following", limit: 20, after: AFTER }),
   (sql) => pages.maySeePosts(sql, ID, ID),
   (sql) => pages.pruneOldHandles(sql),
 
@@ -63,14 +68,19 @@ export const CONTENT_CALLS: readonly Call[] = [
   (sql) => photos.ownerOfPhoto(sql, ID),
 
   (sql) => posts.unreadyPosts(sql, ID, { page: ID, state: "failed", limit: 20 }),
+  (sql) => posts.unreadyPosts(sql, ID, { page: ID, state: "failed", limit: 20, after: AFTER }),
   (sql) => posts.postById(sql, ID, ID),
   (sql) => posts.pageOfPost(sql, ID),
   (sql) => posts.postsOfPage(sql, ID, { page: ID, limit: 20 }),
+  (sql) => posts.postsOfPage(sql, ID, { page: ID, limit: 20, after: AFTER }),
   (sql) => posts.repliesTo(sql, ID, { post: ID, limit: 20 }),
+  (sql) => posts.repliesTo(sql, ID, { post: ID, limit: 20, after: AFTER }),
   (sql) => posts.likedPosts(sql, ID, { limit: 20 }),
+  (sql) => posts.likedPosts(sql, ID, { limit: 20, after: AFTER }),
 
   (sql) => search(sql, ID, { ...SEARCH, sections: ["pages"] }),
   (sql) => search(sql, ID, { ...SEARCH, sections: ["users"] }),
   (sql) => search(sql, ID, { ...SEARCH, sections: ["pages", "users"] }),
+  (sql) => search(sql, ID, { ...SEARCH, sections: ["pages"], after: { rank: 1, followers: 1, id: ID } }),
   (sql) => forgetSpellings(sql, ""),
 ];
