@@ -2,6 +2,7 @@
 import { admin } from "./admin.ts";
 import { backup, restore } from "./backup.ts";
 import { bench } from "./bench.ts";
+import { completions } from "./completions.ts";
 import type { TaskCommand, TaskName } from "./define.ts";
 import { demo } from "./demo.ts";
 import { jobs } from "./jobs.ts";
@@ -16,7 +17,21 @@ import { vkFake } from "./vk_fake.ts";
 
 export const COMMANDS: ReadonlyMap<TaskName, TaskCommand> = new Map(
   [
-    ...[admin, backup, restore, bench, demo, jobs, keys, kv, listen, moderationVerify, storageScrub, vkFake],
+    ...[
+      admin,
+      backup,
+      restore,
+      bench,
+      completions,
+      demo,
+      jobs,
+      keys,
+      kv,
+      listen,
+      moderationVerify,
+      storageScrub,
+      vkFake,
+    ],
     ...[dev, migrate, ok, settings, start, statements, statsRebuild, upgrade, chaos, test],
   ].map((command: TaskCommand) => [command.name, command]),
 );

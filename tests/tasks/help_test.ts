@@ -9,7 +9,18 @@ const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))
 /** Those that are commands of Deno itself. */
 const DENO = ["fmt", "lint", "check"];
 /** Those for people who change the project: they have no place in the image. */
-const DEVELOPMENT = [...DENO, "dev", "test", "test:full", "ok", "bench", "chaos", "settings", "statements"];
+const DEVELOPMENT = [
+  ...DENO,
+  "dev",
+  "test",
+  "test:full",
+  "ok",
+  "bench",
+  "chaos",
+  "completions",
+  "settings",
+  "statements",
+];
 /** What each may not do: a database, a backup or settings in this folder would be seen. */
 const NOWHERE = { DATA_DIR: "/nonexistent/data", DATABASE_URL: "postgres://nobody@127.0.0.1:9/none", SECRET_KEY: "s" };
 
