@@ -14,7 +14,7 @@ interface Waiting {
 
 /**
  * Requests that wait for a short body. They take no place among those that are under way, as it costs a caller nothing to send half of
- * one: each has its time, and each address its share.
+ * one: each has its time, and each address its share. No semaphore: beyond the limit it is the oldest that goes, not the newest.
  */
 export class WaitingBodies {
   /** The longest waiting first, as all have the same time. */

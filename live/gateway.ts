@@ -13,6 +13,7 @@ import { concerns, Frame, hides, isHidden, isTold, type Shown } from "./frames.t
 import { Joiners } from "./catch_ups.ts";
 import { Listeners } from "./listeners.ts";
 import { ShownReader } from "./shown.ts";
+import { Semaphore } from "../lib/semaphore.ts";
 import { sleep, within } from "../lib/sleep.ts";
 
 /** Seconds between heartbeats, and before a quiet peer is pinged; `hello` has it. */
@@ -49,8 +50,7 @@ export class Gateway implements AsyncDisposable {
   #joiners = new Joiners();
   /** Which of them are sent something at this moment. */
   #sending = new Map<Connection, Promise<void>>();
-  #joining = 0;
-  #turns: (() => void)[] = [];
+  #joining = new Semaphore({ concurrency: JOINS_AT_ONCE });
   #closed = false;
   readonly #shown: ShownReader;
   readonly #heart: ReturnType<typeof setInterval>;
@@ -107,7 +107,7 @@ export class Gateway implements AsyncDisposable {
       connection.close(CLOSE.sessionEnded, "session ended");
       return connection;
     }
-    await this.#turn();
+    using _place = await this.#joining.acquire();
     this.#joiners.add(connection);
     try {
       await this.#catchUp(connection, cursor);
@@ -116,8 +116,6 @@ export class Gateway implements AsyncDisposable {
       connection.close(CLOSE.restarting, "try again");
     } finally {
       this.#joiners.remove(connection);
-      this.#joining--;
-      this.#turns.shift()?.();
     }
     return connection;
   }
@@ -350,11 +348,6 @@ export class Gateway implements AsyncDisposable {
 
   #cursor(seq: number): string {
     return encodeLiveCursor({ epoch: this.stream.epoch, seq });
-  }
-
-  async #turn(): Promise<void> {
-    while (this.#joining >= JOINS_AT_ONCE) await new Promise<void>((resolve) => this.#turns.push(resolve));
-    this.#joining++;
   }
 }
 

@@ -8,7 +8,7 @@ import { feedRoutes } from "./feed.ts";
 import { followingRoutes } from "./following.ts";
 import { addressOf, type Api } from "./http/endpoint.ts";
 import { newRequestId } from "../contract/request_id.ts";
-import { Gate } from "./http/gate.ts";
+import { longRequests } from "./http/long_requests.ts";
 import { Guesses } from "./http/guesses.ts";
 import { answerHeads, isHead } from "./http/head.ts";
 import { Idempotency } from "./http/idempotency.ts";
@@ -101,7 +101,12 @@ function emptyApi<C extends ServiceContext>(ctx: C): Api<C> {
     guesses: new Guesses(limiter),
     idempotency: new Idempotency(ctx.sql, ctx.secret),
     bodies: new WaitingBodies(stats),
-    longBodies: new Gate({ atOnce: LONG_AT_ONCE, each: LONG_EACH, mostWaiting: LONG_WAITING, waitMs: LONG_WAIT_MS }),
+    longBodies: longRequests({
+      concurrency: LONG_AT_ONCE,
+      perKey: LONG_EACH,
+      maxWaiting: LONG_WAITING,
+      waitMs: LONG_WAIT_MS,
+    }),
     endpoints: [],
     stats,
   };

@@ -1,5 +1,6 @@
 import { AppError } from "../lib/errors.ts";
 import { Hop } from "../services/kv/forwarded_address.ts";
+import { Semaphore } from "../lib/semaphore.ts";
 import { Patience } from "../lib/idle_timeout.ts";
 import { BODY_BOUND, type BodyWait, patient, refuseEncoded } from "../contract/body.ts";
 import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
@@ -16,22 +17,22 @@ const NOT_PASSED_ON = ["connection", "keep-alive", "transfer-encoding", "content
 export function forwardKv({ app, ctx, stats, bodies }: Pick<Api, "app" | "ctx" | "stats" | "bodies">): void {
   const base = ctx.config.KV_URL;
   const hop = new Hop(ctx.secret);
-  let underWay = 0;
+  const places = new Semaphore({
+    concurrency: FORWARDED_AT_ONCE,
+    maxWaiting: 0,
+    refusal: () => new AppError("overloaded", undefined, { retryAfter: 1 }),
+  });
   app.all(`${PREFIX}/kv/*`, async (c) => {
     if (base === undefined) throw new AppError("kv-unavailable", "This installation has no key–value store");
     if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
     refuseEncoded(c.req.raw);
     const short = await shortBody(c.req.raw, { bodies, address: addressOf(c) });
-    if (underWay >= FORWARDED_AT_ONCE) throw new AppError("overloaded", undefined, { retryAfter: 1 });
-    underWay++;
-    try {
+    return await places.run(async () => {
       const response = await ask(c.req.raw, short, base, hop.headers(addressOf(c)));
       const group = `${Math.floor(response.status / 100)}xx`;
       stats.requests[group] = (stats.requests[group] ?? 0) + 1;
       return response;
-    } finally {
-      underWay--;
-    }
+    });
   });
 }
 

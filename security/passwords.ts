@@ -1,5 +1,6 @@
 import { hash, hashRaw, verify } from "@node-rs/argon2";
 import { AppError } from "../lib/errors.ts";
+import { Semaphore } from "../lib/semaphore.ts";
 
 /** The library's number for it; its enum is not there at run time. */
 const ARGON2ID = 2;
@@ -9,9 +10,12 @@ const AT_ONCE = Math.max(2, navigator.hardwareConcurrency);
 /** Hashes that may wait; over it sign-in is refused before it takes effect (`docs/limits.md`). */
 const WAITING_BOUND = 200;
 
-let running = 0;
+const places = new Semaphore({
+  concurrency: AT_ONCE,
+  maxWaiting: WAITING_BOUND,
+  refusal: () => new AppError("overloaded", "Too many sign-ins at once", { retryAfter: 2 }),
+});
 let begun = 0;
-const waiting: (() => void)[] = [];
 
 /** Hashes off the event loop, a bounded number at once. Throws `overloaded`. */
 export function hashPassword(password: string): Promise<string> {
@@ -51,19 +55,9 @@ export function hashes(): number {
   return begun;
 }
 
-async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  if (running >= AT_ONCE) {
-    if (waiting.length >= WAITING_BOUND) {
-      throw new AppError("overloaded", "Too many sign-ins at once", { retryAfter: 2 });
-    }
-    await new Promise<void>((resolve) => waiting.push(resolve));
-  }
-  running++;
-  begun++;
-  try {
-    return await work();
-  } finally {
-    running--;
-    waiting.shift()?.();
-  }
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  return places.run(() => {
+    begun++;
+    return work();
+  });
 }

@@ -8,7 +8,7 @@ import type { Audience } from "../../live/delivery_barrier.ts";
 import { authenticate } from "./authenticate.ts";
 import { BODY_BOUND, parseJson, readJsonText, refuseEncoded, storable, validated } from "../../contract/body.ts";
 import { etagOf, matches } from "./etag.ts";
-import type { Gate } from "./gate.ts";
+import type { Semaphore } from "../../lib/semaphore.ts";
 import type { Guesses } from "./guesses.ts";
 import { type Idempotency, validKey } from "./idempotency.ts";
 import { problem } from "../../contract/problem.ts";
@@ -106,7 +106,7 @@ export interface Api<C extends ServiceContext = AppContext> {
   /** Requests that wait for a short body. */
   bodies: WaitingBodies;
   /** Bodies of endpoints with a bound of their own: they are in memory, so few are let in at once. */
-  longBodies: Gate;
+  longBodies: Semaphore;
   /** Missing where no endpoint takes any. */
   uploads?: Uploads;
   /** Missing where no endpoint hides anything. */
@@ -190,7 +190,7 @@ async function serve<
     received = definition.uploads &&
       await api.uploads!.receive(request, definition.uploads, caller?.id ?? address, wait);
     const long = definition.bodyBound !== undefined && definition.bodyBound > BODY_BOUND && Uploads.heavy(request);
-    if (long) place = await api.longBodies.enter(caller?.id ?? address);
+    if (long) place = await api.longBodies.acquire({ key: caller?.id ?? address });
     const text = definition.body && !received ? await readJsonText(request, wait, definition.bodyBound) : "";
     // While the body was waited for, others have taken the places.
     if (stats.underWay > UNDER_WAY_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });

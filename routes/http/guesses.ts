@@ -28,6 +28,7 @@ const MAX_DELAYED_FROM_ADDRESS = 4;
  * account is counted by the name that was given, so that the count is the same whether somebody has it or not.
  */
 export class Guesses {
+  /** Guesses that are delayed, by three names each. No semaphore: none of them waits for another to end. */
   #delayed = new Map<string, number>();
 
   constructor(private readonly limiter: RateLimiter) {}

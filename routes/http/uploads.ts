@@ -10,7 +10,7 @@ import {
   unstorablePath,
   WHOLE_BODY,
 } from "../../contract/body.ts";
-import { Gate } from "./gate.ts";
+import { longRequests } from "./long_requests.ts";
 import { type MultipartRules, readMultipart } from "./multipart.ts";
 
 /** How an endpoint takes photos: as multipart/form-data, or as base64 in its JSON. */
@@ -37,11 +37,12 @@ const STREAMS_AT_ONCE = 24;
 const EACH = 2;
 const MOST_WAITING = 100;
 const WAIT_MS = 20_000;
+const SHARES = { perKey: EACH, maxWaiting: MOST_WAITING, waitMs: WAIT_MS };
 
 /** Reads the bodies of requests that may bring photos. */
 export class Uploads {
-  #long = new Gate({ atOnce: LONG_AT_ONCE, each: EACH, mostWaiting: MOST_WAITING, waitMs: WAIT_MS });
-  #streams = new Gate({ atOnce: STREAMS_AT_ONCE, each: EACH, mostWaiting: MOST_WAITING, waitMs: WAIT_MS });
+  #long = longRequests({ ...SHARES, concurrency: LONG_AT_ONCE });
+  #streams = longRequests({ ...SHARES, concurrency: STREAMS_AT_ONCE });
 
   constructor(private readonly staging: Staging) {}
 
@@ -55,7 +56,7 @@ export class Uploads {
   async receive(request: Request, rules: UploadRules, who: string, wait: BodyWait): Promise<Received> {
     if (!Uploads.heavy(request)) return await this.#json(request, rules, wait);
     const multipart = isMultipart(request);
-    const place = await (multipart ? this.#streams : this.#long).enter(who);
+    const place = await (multipart ? this.#streams : this.#long).acquire({ key: who });
     try {
       return multipart ? await this.#form(request, rules, place) : await this.#json(request, rules, wait, place);
     } catch (error) {

@@ -28,6 +28,7 @@ interface Waiting {
  * Group commit, as that of the actors: batches that wait while others are written share the next statement, and so its way, its place
  * in the log and its sync to disk; who is alone waits for nobody. Of a space one statement runs at a time, so that many writers of one
  * space do not queue up in front of its row. Keys are at first taken for new, as they mostly are.
+ * No semaphore: what goes next depends on the spaces that are busy.
  */
 export class PairWriter {
   #waiting: Waiting[] = [];

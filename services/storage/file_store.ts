@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { fanoutFor, FolderTree } from "./folder_tree.ts";
 import { contentOf, readDescription, writeObject } from "./object_file.ts";
 import { resolveRange } from "./range.ts";
-import { Slots } from "../../lib/semaphore.ts";
+import { Semaphore } from "../../lib/semaphore.ts";
 import {
   aborted,
   checkKey,
@@ -41,7 +41,7 @@ interface Layout {
 }
 
 export class FileStore implements Storage {
-  private readonly writes: Slots;
+  private readonly writes: Semaphore;
   /** The last change of each key that has one under way. */
   private readonly changes = new Map<string, Promise<void>>();
   private lastStaged = 0;
@@ -53,7 +53,7 @@ export class FileStore implements Storage {
     private readonly lock: Deno.FsFile,
     maxEntries: number,
   ) {
-    this.writes = new Slots(Math.min(MOST_WRITES, maxEntries));
+    this.writes = new Semaphore({ concurrency: Math.min(MOST_WRITES, maxEntries) });
   }
 
   /** Makes the folder at the first time, and removes what writes that a crash broke off have left. */
@@ -83,7 +83,7 @@ export class FileStore implements Storage {
   ): Promise<StoredObject> {
     checkKey(key);
     try {
-      using _place = await this.writes.take(options.signal);
+      using _place = await this.writes.acquire({ signal: options.signal });
       return await this.write(key, body, options);
     } catch (error) {
       // Where the writing never began; else it is done.

@@ -9,7 +9,7 @@ import type { Staging } from "../../services/images/staging.ts";
 import { Log } from "../../lib/log.ts";
 import { answer, answerText, type Api, endpoint } from "../../routes/http/endpoint.ts";
 import { paging } from "../../routes/http/query.ts";
-import { Gate } from "../../routes/http/gate.ts";
+import { longRequests } from "../../routes/http/long_requests.ts";
 import { Idempotency } from "../../routes/http/idempotency.ts";
 import { Guesses } from "../../routes/http/guesses.ts";
 import { RateLimiter } from "../../routes/http/rate_limit.ts";
@@ -30,7 +30,7 @@ function testApi(cache: MemoryCache, sql?: Sql): Api {
   const bodies = new WaitingBodies(stats);
   const uploads = new Uploads(undefined as unknown as Staging);
   const limiter = new RateLimiter(cache, false);
-  const longBodies = new Gate({ atOnce: 2, each: 1, mostWaiting: 1, waitMs: 100 });
+  const longBodies = longRequests({ concurrency: 2, perKey: 1, maxWaiting: 1, waitMs: 100 });
   return {
     app: new Hono(),
     ctx,

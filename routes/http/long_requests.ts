@@ -1,0 +1,14 @@
+import { AppError } from "../../lib/errors.ts";
+import { Semaphore, type SemaphoreLimit, type SemaphoreOptions } from "../../lib/semaphore.ts";
+
+/** Places for requests with long bodies. A refusal is `overloaded`, and says whether it is the caller's own requests that are too many. */
+export function longRequests(limits: Required<Omit<SemaphoreOptions, "refusal">>): Semaphore {
+  return new Semaphore({ ...limits, refusal });
+}
+
+function refusal(limit: SemaphoreLimit): AppError {
+  const detail = limit === "key"
+    ? "Some of your long requests are still under way"
+    : "Too many long requests are under way";
+  return new AppError("overloaded", detail, { retryAfter: 2 });
+}

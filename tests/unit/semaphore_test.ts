@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { Semaphore, SemaphoreFull } from "../../lib/semaphore.ts";
+
+/** Acquires and says when, so that a test sees the order. */
+function entering(semaphore: Semaphore, name: string, entered: string[]): Promise<Disposable> {
+  return semaphore.acquire().then((place) => {
+    entered.push(name);
+    return place;
+  });
+}
+
+/** What has happened by the time all that can go on has gone on. */
+const settled = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+
+Deno.test("So many are inside at once; the others enter in the order they came", async () => {
+  const semaphore = new Semaphore({ concurrency: 2 });
+  const entered: string[] = [];
+  const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => entering(semaphore, name, entered));
+  await settled();
+  assert.deepEqual(entered, ["a", "b"]);
+  (await b!)[Symbol.dispose]();
+  await settled();
+  assert.deepEqual(entered, ["a", "b", "c"]);
+  (await a!)[Symbol.dispose]();
+  (await c!)[Symbol.dispose]();
+  (await d!)[Symbol.dispose]();
+  assert.deepEqual(entered, ["a", "b", "c", "d"]);
+});
+
+Deno.test("A place that is given up goes to who waits, not to who comes at that moment", async () => {
+  const semaphore = new Semaphore({ concurrency: 1 });
+  const entered: string[] = [];
+  const first = await semaphore.acquire();
+  const waiting = entering(semaphore, "waiting", entered);
+  first[Symbol.dispose]();
+  const late = entering(semaphore, "late", entered);
+  await settled();
+  assert.deepEqual(entered, ["waiting"]);
+  (await waiting)[Symbol.dispose]();
+  (await late)[Symbol.dispose]();
+});
+
+Deno.test("A place released twice is one place", async () => {
+  const semaphore = new Semaphore({ concurrency: 1, maxWaiting: 0 });
+  const place = await semaphore.acquire();
+  place[Symbol.dispose]();
+  place[Symbol.dispose]();
+  using _next = await semaphore.acquire();
+  await assert.rejects(semaphore.acquire(), SemaphoreFull);
+});
+
+Deno.test("Beyond those that may wait the next is refused at once, with the error of the options", async () => {
+  const semaphore = new Semaphore({ concurrency: 1, maxWaiting: 1, refusal: (limit) => new Error(`full: ${limit}`) });
+  const first = await semaphore.acquire();
+  const waiting = semaphore.acquire();
+  await assert.rejects(semaphore.acquire(), { message: "full: all" });
+  first[Symbol.dispose]();
+  (await waiting)[Symbol.dispose]();
+  (await semaphore.acquire())[Symbol.dispose]();
+});
+
+Deno.test("Who waits too long is refused, and no place is lost to them", async () => {
+  const semaphore = new Semaphore({ concurrency: 1, waitMs: 20 });
+  const first = await semaphore.acquire();
+  await assert.rejects(semaphore.acquire(), { limit: "all" });
+  first[Symbol.dispose]();
+  (await semaphore.acquire())[Symbol.dispose]();
+});
+
+Deno.test("An abort ends the waiting of that one alone", async () => {
+  const semaphore = new Semaphore({ concurrency: 1 });
+  const first = await semaphore.acquire();
+  const controller = new AbortController();
+  const aborted = semaphore.acquire({ signal: controller.signal });
+  const other = semaphore.acquire({ signal: new AbortController().signal });
+  controller.abort(new Error("enough"));
+  await assert.rejects(aborted, { message: "enough" });
+  await assert.rejects(semaphore.acquire({ signal: controller.signal }), { message: "enough" });
+  first[Symbol.dispose]();
+  (await other)[Symbol.dispose]();
+  (await semaphore.acquire())[Symbol.dispose]();
+});
+
+Deno.test("An abort that comes with the place changes nothing: it is held, and others keep their turn", async () => {
+  const semaphore = new Semaphore({ concurrency: 1 });
+  const first = await semaphore.acquire();
+  const controller = new AbortController();
+  const given = semaphore.acquire({ signal: controller.signal });
+  const behind = semaphore.acquire();
+  first[Symbol.dispose]();
+  controller.abort();
+  (await given)[Symbol.dispose]();
+  (await behind)[Symbol.dispose]();
+});
+
+Deno.test("One key holds its share, waiting included, and leaves room for others", async () => {
+  const semaphore = new Semaphore({ concurrency: 2, perKey: 2, maxWaiting: 5 });
+  const places = [await semaphore.acquire({ key: "a" }), await semaphore.acquire({ key: "b" })];
+  const waiting = semaphore.acquire({ key: "a" });
+  await assert.rejects(semaphore.acquire({ key: "a" }), { limit: "key" });
+  places[0]![Symbol.dispose]();
+  (await waiting)[Symbol.dispose]();
+  places[1]![Symbol.dispose]();
+  const again = await Promise.all([semaphore.acquire({ key: "a" }), semaphore.acquire({ key: "a" })]);
+  for (const place of again) place[Symbol.dispose]();
+});
+
+Deno.test("A refusal costs its key nothing", async () => {
+  const semaphore = new Semaphore({ concurrency: 1, perKey: 1, maxWaiting: 0 });
+  const first = await semaphore.acquire({ key: "a" });
+  for (let i = 0; i < 3; i++) await assert.rejects(semaphore.acquire({ key: "b" }), { limit: "all" });
+  first[Symbol.dispose]();
+  (await semaphore.acquire({ key: "b" }))[Symbol.dispose]();
+});
+
+Deno.test("Work that throws, at once or later, gives its place back", async () => {
+  const semaphore = new Semaphore({ concurrency: 1, maxWaiting: 0 });
+  const failing = () => {
+    throw new Error("at once");
+  };
+  await assert.rejects(semaphore.run(failing), { message: "at once" });
+  await assert.rejects(semaphore.run(() => Promise.reject(new Error("later"))), { message: "later" });
+  assert.equal(await semaphore.run(() => "done"), "done");
+});
