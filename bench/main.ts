@@ -34,7 +34,7 @@ for (const [name, measure] of Object.entries(BENCHES)) {
   say(`${name} …`);
   rows.push(...await measure());
 }
-say("\n| what | Rookery | reference | ratio | to reach |\n|---|---|---|---|---|");
+say("\n| Measurement | Rookery | Reference | Ratio | Goal |\n|---|---|---|---|---|");
 for (const { what, ours, reference, ratio, target } of rows) {
   say(`| ${what} | ${ours} | ${reference} | ${ratio} | ${target} |`);
 }

@@ -5,6 +5,7 @@ import { problemsTable } from "../../tasks/problems_table.ts";
 import { tasksTable } from "../../tasks/tasks_table.ts";
 
 const ROOT = new URL("../../", import.meta.url);
+const MAX_LINE = 120;
 const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
 
 Deno.test("docs/limits.md names constants and files that exist", async () => {
@@ -22,6 +23,12 @@ Deno.test("docs/limits.md names constants and files that exist", async () => {
     }
   }
   assert.ok(named > 50, `only ${named} constants were found: is the table another one?`);
+});
+
+Deno.test("docs/limits.md has each limit once", async () => {
+  const rows = (await read("docs/limits.md")).split("\n").filter((line) => line.startsWith("| ") && line.includes("`"));
+  const limits = rows.map((row) => row.split("|").at(-2)!.trim()).filter((limit) => / in `/.test(limit));
+  for (const limit of limits) assert.equal(limits.filter((other) => other === limit).length, 1, `twice: ${limit}`);
 });
 
 Deno.test("docs/limits.md has every rate limit with its numbers", async () => {
@@ -80,11 +87,36 @@ Deno.test("docs/README.md links every document", async () => {
   }
 });
 
+Deno.test("Files and folders that the documents name exist", async () => {
+  const folders = new Set([...Deno.readDirSync(ROOT)].filter((entry) => entry.isDirectory).map(({ name }) => name));
+  const packages = Object.keys(JSON.parse(await read("deno.json")).imports);
+  let named = 0;
+  // The changelog also names what was there once.
+  for (const { file, text } of (await documents()).filter(({ file }) => file !== "CHANGELOG.md")) {
+    for (const [, path] of prose(text).matchAll(/`([\w.@-]+(?:\/[\w.@-]+)*\/?)`/g)) {
+      const inFolder = path!.includes("/") && folders.has(path!.split("/")[0]!);
+      if (packages.includes(path!) || !inFolder && !/\.(ts|js|md|sql)$/.test(path!)) continue;
+      const found = await exists(new URL(path!, ROOT)) || await exists(new URL(path!, new URL(file, ROOT)));
+      assert.ok(found, `${file} names "${path}", which does not exist`);
+      named++;
+    }
+  }
+  assert.ok(named > 200, `only ${named} paths were found`);
+});
+
 Deno.test("Every decision has a context, a decision and consequences", async () => {
   for (const { file, text } of await documents()) {
     if (!file.startsWith("docs/decisions/")) continue;
     for (const part of ["context", "decision", "consequences"]) {
       assert.ok(headings(text).has(part), `${file} has no heading "${part}"`);
+    }
+  }
+});
+
+Deno.test("Lines of the documents have at most 120 characters, tables and code excepted", async () => {
+  for (const { file, text } of await documents()) {
+    for (const line of prose(text).split("\n")) {
+      assert.ok(line.startsWith("|") || line.length <= MAX_LINE, `${file}: ${line.length} characters: ${line}`);
     }
   }
 });
