@@ -19,6 +19,7 @@ const ON_POSTGRES_15 = [
   "tests/conformance/kv_test.ts",
   "tests/db/list_plans_test.ts",
   "tests/db/search_migration_test.ts",
+  "tests/db/statement_plans_test.ts",
   "tests/conformance/search_test.ts",
   "tests/conformance/sql_test.ts",
   "tests/http/posts_test.ts",

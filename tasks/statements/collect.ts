@@ -1,4 +1,4 @@
-/** The final text of every named statement, as the program puts it together. */
+/** Collects the final text of every named statement by running the code that builds it. */
 import type { Param, Sql } from "../../db/sql.ts";
 import { ACCOUNT_CALLS } from "./calls/accounts.ts";
 import { BACKGROUND_CALLS } from "./calls/background.ts";
@@ -9,13 +9,13 @@ import { commitStatements } from "./commits.ts";
 export interface Statement {
   name: string;
   text: string;
-  /** Of a commit: it runs on connections that read tables by their indexes. */
+  /** Commits run on connections without sequential scans (`byIndex` in `db/postgres.ts`). */
   isCommit: boolean;
-  /** What it was called with. */
+  /** The parameters of each call. */
   params: readonly (readonly Param[])[];
 }
 
-/** By name, sorted. Throws where one name has two texts. */
+/** Sorted by name. Throws if two statements have the same name. */
 export async function allStatements(): Promise<Statement[]> {
   const found = [
     ...await commitTexts(),
@@ -43,7 +43,7 @@ async function queryTexts(calls: readonly Call[]): Promise<Statement[]> {
   const found: Statement[] = [];
   for (const call of calls) {
     const before = found.length;
-    // Some miss the row that they would be answered.
+    // Some functions fail without a row in the answer.
     const error = await call(recorder(found)).then(() => undefined, (error) => error);
     if (found.length === before) throw new Error(`No named statement came of ${call}`, { cause: error });
   }

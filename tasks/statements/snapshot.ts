@@ -1,12 +1,12 @@
-/** The files of `db/statements/`: each named statement as it is sent, laid out to be read. A test compares. */
+/** The files of `db/statements/`: each named statement as it is sent, formatted. A test compares them with the code. */
 import type { Statement } from "./collect.ts";
-import { laidOut } from "./layout.ts";
+import { formatSql } from "./format.ts";
 
 export const FOLDER = new URL("../../db/statements/", import.meta.url);
 
 /** Texts by file name. */
 export function filesOf(statements: readonly Statement[]): Map<string, string> {
-  return new Map(statements.map(({ name, text }) => [`${name}.sql`, laidOut(text)]));
+  return new Map(statements.map(({ name, text }) => [`${name}.sql`, formatSql(text)]));
 }
 
 export async function storedFiles(): Promise<Map<string, string>> {

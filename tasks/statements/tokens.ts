@@ -1,12 +1,12 @@
-/** The words of an SQL statement, and the nesting of its parentheses. */
+/** The tokens of an SQL statement and the nesting of its parentheses. */
 
 export interface Token {
   text: string;
-  /** Whether white space stands before it. */
-  isApart: boolean;
+  /** Whether white space precedes it. */
+  hasSpace: boolean;
 }
 
-/** Between parentheses, brackets, or `case` and `end`. */
+/** What stands between parentheses, brackets, or `case` and `end`. */
 export interface Group {
   open: Token;
   items: Item[];
@@ -27,17 +27,17 @@ const ENDS: Readonly<Record<string, string>> = { "(": ")", "[": "]", case: "end"
 
 export function tokensOf(sql: string): Token[] {
   const tokens: Token[] = [];
-  let isApart = false;
+  let hasSpace = false;
   for (let at = 0; at < sql.length;) {
     if (/\s/.test(sql[at]!)) {
-      isApart = true;
+      hasSpace = true;
       at++;
       continue;
     }
     const text = lexemeAt(sql, at);
-    tokens.push({ text: text.trimEnd(), isApart });
+    tokens.push({ text: text.trimEnd(), hasSpace });
     at += text.length;
-    isApart = false;
+    hasSpace = false;
   }
   return tokens;
 }
@@ -75,7 +75,7 @@ export function isComment(item: Item | undefined): boolean {
   return wordOf(item).startsWith("--");
 }
 
-/** The text of a token; of a group nothing. */
+/** The text of a token; empty for a group. */
 export function wordOf(item: Item | undefined): string {
   return item === undefined || isGroup(item) ? "" : item.text;
 }

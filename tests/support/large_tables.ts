@@ -1,8 +1,8 @@
-/** A database whose tables have grown, so that the planner chooses as it does after years. */
+/** A database with tables that the planner takes for large. */
 import { fillWorld, idOf } from "../../bench/world.ts";
 import type { Sql } from "../../db/sql.ts";
 
-/** Of the installation, of one row each, or as many as there are nodes and keys. */
+/** Tables that stay small: of one row, or of one for each node, partition or signing key. */
 const SMALL_TABLES = new Set([
   "consumers",
   "installation",
@@ -18,17 +18,17 @@ const SMALL_TABLES = new Set([
 const PEOPLE = 500;
 const POSTS = 2_000;
 const ROWS = 2_000;
-/** For each row the planner believes in so many. */
+/** The planner takes each row for so many. */
 const SCALE = 1_000;
 
 const PAGE = idOf("page", `1 + n % ${PEOPLE}`);
 const USER = idOf("user", `1 + n % ${PEOPLE}`);
 const OTHER = idOf("user", `1 + n * 7 % ${PEOPLE}`);
 const POST = idOf("post", `1 + n % ${POSTS}`);
-/** Rows came one after another, over half a year. */
+/** Rows came one after another. */
 const AT = `now() - (${ROWS} - n) * interval '1 hour'`;
 
-/** Columns of a row `n` by table. Where only few rows are of a state, as jobs that run, few are here. */
+/** The columns of row `n` of each table. States that are rare, as of running jobs, are rare here. */
 const TABLES: Readonly<Record<string, string>> = {
   bounces: `'bounced' || n || '@example.org', 'no such mailbox', ${AT}, '5.1.1', 1, ${AT} + interval '7 days'`,
   deliveries: `${POST}, ${OTHER}, case n % 100 when 0 then 'digest' else 'sent' end,
@@ -69,8 +69,8 @@ const TABLES: Readonly<Record<string, string>> = {
   "stats.days": `${PAGE}, date '2026-01-01' + n, 1, 1, 1, 1, 1`,
 };
 
-/** Fills and analyses every table that grows, and has the planner believe that each row is a thousand. */
-export async function fillTables(sql: Sql): Promise<void> {
+/** Fills and analyses all large tables. The planner estimates rows by `pg_class.reltuples`, which is then scaled. */
+export async function fillLargeTables(sql: Sql): Promise<void> {
   await fillWorld(sql, { people: PEOPLE, posts: POSTS, follows: 10, readers: 200 });
   await sql.query(`update posts set reply_to = ${idOf("post", "1")} where id > ${idOf("post", String(POSTS - 100))}`);
   await sql.query(`update posts set state = 'failed' where id < ${idOf("post", "20")}`);
@@ -78,22 +78,25 @@ export async function fillTables(sql: Sql): Promise<void> {
   await sql.query(
     `update users set pending_email = login || '@example.com', mailbox_mark = login where id < ${idOf("user", "20")}`,
   );
+  const tables = [...(await largeTables(sql)).keys()];
+  // An analysis in the background would bring the real numbers back.
+  await sql.script(tables.map((name) => `alter table ${name} set (autovacuum_enabled = false);`).join("\n"));
   const inserts = Object.entries(TABLES).map(([table, columns]) =>
     `insert into ${table} select ${columns} from generate_series(1, ${ROWS}) n on conflict do nothing;`
   );
-  // Without triggers: their tables are filled by themselves.
+  // Without triggers: the tables that they write are filled above.
   await sql.script(`set local session_replication_role = replica;\n${inserts.join("\n")}`);
   await sql.query("vacuum (analyze)");
   await sql.query(
-    `with grown as (select to_regclass(name)::oid as id from unnest($1::text[]) g (name))
+    `with large as (select to_regclass(name)::oid as id from unnest($1::text[]) g (name))
     update pg_class c set reltuples = c.reltuples * ${SCALE} where c.reltuples > 0 and (
-      c.oid in (select id from grown) or c.oid in (select indexrelid from pg_index where indrelid in (select id from grown)))`,
-    [[...(await grownTables(sql)).keys()]],
+      c.oid in (select id from large) or c.oid in (select indexrelid from pg_index where indrelid in (select id from large)))`,
+    [tables],
   );
 }
 
-/** All tables that grow, with the rows the planner believes in. */
-export async function grownTables(sql: Sql): Promise<Map<string, number>> {
+/** The tables that grow, with the number of rows that the planner assumes. */
+export async function largeTables(sql: Sql): Promise<Map<string, number>> {
   const rows = await sql.query<{ name: string; rows: number }>(
     `select case nspname when 'public' then '' else nspname || '.' end || relname as name, reltuples::int as rows
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where relkind = 'r' and nspname in ('public', 'stats')`,

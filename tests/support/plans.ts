@@ -1,4 +1,4 @@
-/** What Postgres does for a statement, by the plans it makes. */
+/** The plans that Postgres makes for a statement. */
 import type { Param, Sql } from "../../db/sql.ts";
 import { encodeParam, keptName } from "../../db/values.ts";
 
@@ -13,16 +13,19 @@ interface Node {
   Plans?: Node[];
 }
 
-/** From this execution on Postgres may keep a plan that does not look at the parameters, if it seems no dearer. */
-const SETTLED = 6;
+/** From this execution on Postgres may keep a generic plan, if its cost is no higher than that of the custom plans before. */
+const KEPT_FROM = 6;
 
-/** The plan for these parameters, and the one that a prepared statement is run with in the end. */
+/**
+ * The custom plan for these parameters, and the plan that a prepared statement ends up with. A generic plan that is never kept does not
+ * matter: it takes `limit $1` for a tenth of the table.
+ */
 export async function plansOf(sql: Sql, text: string, params: readonly Param[]): Promise<Node[]> {
   const isKept = keptName("kept", params) !== undefined;
   const list = params.length > 0 ? `(${params.map(literal).join(", ")})` : "";
   const plans: Node[] = [];
   await sql.query(`prepare explained as ${text}`);
-  for (let i = 0; i < (isKept ? SETTLED : 1); i++) {
+  for (let i = 0; i < (isKept ? KEPT_FROM : 1); i++) {
     const [row] = await sql.query<{ "QUERY PLAN": { Plan: Node }[] }>(
       `explain (format json, verbose) execute explained${list}`,
     );
@@ -38,22 +41,22 @@ function literal(param: Param): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** The tables that a plan reads from one end to the other: as they lie, or along a complete index without looking for anything in it. */
-export function readWhole(plan: Node, partialIndexes: ReadonlySet<string>): string[] {
+/** The tables that a plan reads from end to end: by a sequential scan, or by a complete index without a condition on it. */
+export function fullScans(plan: Node, partialIndexes: ReadonlySet<string>): string[] {
   const found: string[] = [];
-  const look = (node: Node, isLimited: boolean) => {
+  const visit = (node: Node, isLimited: boolean) => {
     const { "Relation Name": relation, Schema: schema, "Index Name": index } = node;
     const isScan = node["Node Type"] === "Seq Scan" ||
       /^Index (Only )?Scan$/.test(node["Node Type"]) && node["Index Cond"] === undefined &&
         !partialIndexes.has(index!) && !(isLimited && node.Filter === undefined);
     if (isScan && relation !== undefined) found.push(schema === "public" ? relation : `${schema}.${relation}`);
-    for (const child of node.Plans ?? []) look(child, endsEarly(node, child, isLimited));
+    for (const child of node.Plans ?? []) visit(child, endsEarly(node, child, isLimited));
   };
-  look(plan, false);
+  visit(plan, false);
   return found;
 }
 
-/** Nodes that ask their first child for no more rows than they are asked for. */
+/** Nodes that read no more rows of their first child than are read of them. */
 const PASSING = new Set(["LockRows", "Nested Loop", "Result", "Subquery Scan"]);
 
 function endsEarly(node: Node, child: Node, isLimited: boolean): boolean {

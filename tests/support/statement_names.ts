@@ -1,7 +1,7 @@
-/** The names of SQL statements as the source gives them, read without running it. */
+/** The names of SQL statements, read from the source without running it. */
 import { projectFiles, readSource } from "./sources.ts";
 
-/** Functions that take a statement's name, and as which argument; the first is every driver's. */
+/** The functions that take a statement's name, and the position of that argument. */
 const NAMED_BY = [
   { call: /\.query\b/g, argument: 2 },
   { call: /(?<!function )\bdefineCommit\b/g, argument: 0 },
@@ -15,10 +15,10 @@ export interface SourceNames {
   others: string[];
 }
 
-export function namesInSource(): SourceNames {
+/** Of the program's files, or of these. */
+export function namesInSource(files: Iterable<[path: string, source: string]> = programFiles()): SourceNames {
   const found: SourceNames = { literals: new Set(), templates: new Set(), others: [] };
-  for (const path of projectFiles(".ts").filter((path) => !/^(tests|bench)\//.test(path))) {
-    const source = readSource(path);
+  for (const [path, source] of files) {
     for (const { call, argument, file = path } of NAMED_BY) {
       if (file !== path) continue;
       for (const { index, 0: { length } } of source.matchAll(call)) {
@@ -30,13 +30,17 @@ export function namesInSource(): SourceNames {
   return found;
 }
 
+function* programFiles(): Generator<[path: string, source: string]> {
+  for (const path of projectFiles(".ts")) if (!/^(tests|bench)\//.test(path)) yield [path, readSource(path)];
+}
+
 function sort(name: string, path: string, { literals, templates, others }: SourceNames): void {
   if (/^"[^"]*"$/.test(name)) literals.add(name.slice(1, -1));
   else if (/^`[^`]*`$/.test(name)) templates.add(name.slice(1, -1));
   else others.push(`${path}: ${name}`);
 }
 
-/** The arguments of a call, after its types if it has any; undefined where none follows. */
+/** The arguments of a call, behind its type arguments; undefined if this is no call. */
 function argumentsAt(source: string, at: number): string[] | undefined {
   if (source[at] === "<") at = endOf(source, at, "<", ">");
   if (source[at] !== "(") return;
@@ -56,9 +60,10 @@ function argumentsAt(source: string, at: number): string[] | undefined {
   }
 }
 
-/** The end of a string, template or comment that begins at `i`; else `i` itself. */
+/** Skips strings, templates and comments that begin at `i`. */
 function pastText(source: string, i: number): number {
-  if (source.startsWith("//", i)) return source.indexOf("\n", i);
+  if (source.startsWith("//", i)) return pastText(source, source.indexOf("\n", i));
+  if (source.startsWith("/*", i)) return pastText(source, source.indexOf("*/", i) + 2);
   if (!`"'\``.includes(source[i]!)) return i;
   const quote = source[i];
   for (i++; source[i] !== quote; i++) {
@@ -68,7 +73,7 @@ function pastText(source: string, i: number): number {
   return i + 1 < source.length ? pastText(source, i + 1) : i;
 }
 
-/** Behind the bracket that closes the one at `i`. */
+/** The position behind the bracket that closes the one at `i`. */
 function endOf(source: string, i: number, open: string, close: string): number {
   for (let depth = 0;; i++) {
     if (open === "{") i = pastText(source, i);

@@ -1,12 +1,12 @@
-/** `db/statements/` has every named SQL statement, each as it is sent. */
+/** `db/statements/` has every named SQL statement as it is sent. */
 import assert from "node:assert/strict";
 import { allStatements } from "../../tasks/statements/collect.ts";
 import { filesOf, storedFiles } from "../../tasks/statements/snapshot.ts";
-import { laidOut } from "../../tasks/statements/layout.ts";
+import { formatSql } from "../../tasks/statements/format.ts";
 import { tokensOf } from "../../tasks/statements/tokens.ts";
 import { namesInSource } from "../support/statement_names.ts";
 
-/** All names that a template stands for; a choice that is not here is no statement. */
+/** All names that each template stands for. */
 const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
   "letter.${purpose}_in_force": ["letter.recover_in_force", "letter.verify_in_force"],
   "report.${name}": ["report.close", "report.release", "report.take"],
@@ -18,7 +18,7 @@ const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
   "${owner}.remove_avatar": ["page.remove_avatar", "user.remove_avatar"],
 };
 
-/** Here the name is a parameter, and its callers' names are looked at. */
+/** Here the name is a parameter. The names that callers pass are checked instead. */
 const HANDED_ON = ["actors/runtime/committer.ts: name", "db/kv.ts: name"];
 
 const statements = await allStatements();
@@ -42,14 +42,29 @@ Deno.test("Every name that the source gives a statement is one of those", () => 
   assert.deepEqual([...collected.difference(named)], [], "these names are nowhere in the source");
 });
 
-Deno.test("A layout changes white space alone", () => {
-  const words = (sql: string) => tokensOf(sql).map(({ text }) => text);
-  for (const { name, text } of statements) assert.deepEqual(words(laidOut(text)), words(text), name);
+Deno.test("A name is read from any call", () => {
+  const { literals, templates, others } = namesInSource([[
+    "db/kv.ts",
+    `const a = await sql.query<Map<string, (a: 1) => 2>>(\`, \${f(")", \`}\`)} ' \`, // ,
+      [/* , */ "(", ')'], "one.name");
+    this.sql.query(TEXT, params, \`two.\${name}\`);
+    c.req.query("three"); sql.query("select 1"); sql.query(text, [], name ?? "four.name");
+    export const five = defineCommit<{ a: "(" }, B>("five.name", { body: "" });
+    return written(sql, batches, [f(1, 2)], "six.name", text);`,
+  ]]);
+  assert.deepEqual([...literals], ["one.name", "five.name", "six.name"]);
+  assert.deepEqual([...templates], ["two.${name}"]);
+  assert.deepEqual(others, ['db/kv.ts: name ?? "four.name"']);
 });
 
-Deno.test("A layout does not depend on how the source is broken into lines", () => {
+Deno.test("Formatting changes only white space", () => {
+  const words = (sql: string) => tokensOf(sql).map(({ text }) => text);
+  for (const { name, text } of statements) assert.deepEqual(words(formatSql(text)), words(text), name);
+});
+
+Deno.test("Formatting does not depend on the line breaks of the source", () => {
   for (const { name, text } of statements) {
-    const broken = tokensOf(text).map(({ text, isApart }) => (isApart ? "\n      " : "") + text).join("");
-    assert.equal(laidOut(broken), laidOut(text), name);
+    const broken = tokensOf(text).map(({ text, hasSpace }) => (hasSpace ? "\n      " : "") + text).join("");
+    assert.equal(formatSql(broken), formatSql(text), name);
   }
 });

@@ -1,4 +1,4 @@
-/** Accounts, what they are signed in by, and what staff do about them. */
+/** Accounts, sessions, notifications and moderation. */
 import * as bounces from "../../../db/bounces.ts";
 import * as letters from "../../../db/letters.ts";
 import * as moderation from "../../../db/moderation.ts";

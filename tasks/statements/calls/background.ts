@@ -1,4 +1,4 @@
-/** What runs by itself: jobs, e-mails, notifications, statistics, nodes; and the receipts of requests. */
+/** Jobs, email deliveries, notifications, statistics, nodes, and receipts of requests. */
 import * as deliveries from "../../../db/deliveries.ts";
 import * as jobs from "../../../db/jobs.ts";
 import * as nodes from "../../../db/nodes.ts";

@@ -1,4 +1,4 @@
-/** Pages, posts and what becomes of them; search; the key–value store. */
+/** Pages, posts, photos, feeds, events, search, and the key–value store. */
 import * as events from "../../../db/events.ts";
 import * as feed from "../../../db/feed.ts";
 import * as files from "../../../db/files.ts";

@@ -1,54 +1,54 @@
 /**
- * Lays a statement out by its structure alone: how the source is indented and broken into lines does not show. What fits into a line is one;
- * else there is a line for each clause, then for each item of a list, and then what parentheses hold is indented.
+ * Formats a statement by its structure alone: the line breaks and the indentation of the source do not matter. What fits on a line stays
+ * on one. Otherwise each clause gets a line, then each condition or list item, and the content of parentheses is indented.
  */
 import { type Group, isComment, isGroup, type Item, nested, tokensOf, wordOf } from "./tokens.ts";
 
 const WIDTH = 120;
 const STEP = 2;
 
-export function laidOut(sql: string): string {
-  return block(nested(tokensOf(sql)), 0).join("\n") + "\n";
+export function formatSql(sql: string): string {
+  return formatBlock(nested(tokensOf(sql)), 0).join("\n") + "\n";
 }
 
-function block(items: readonly Item[], indent: number): string[] {
+function formatBlock(items: readonly Item[], indent: number): string[] {
   const clauses = split(items, beginsClause);
-  if (clauses.length === 1 || fits(items, indent)) return list(items, indent);
-  return clauses.flatMap((clause) => list(clause, indent));
+  if (clauses.length === 1 || fits(items, indent)) return formatClause(items, indent);
+  return clauses.flatMap((clause) => formatClause(clause, indent));
 }
 
-/** A clause by itself: its list, or else its conditions, an item a line. */
-function list(items: readonly Item[], indent: number): string[] {
-  if (fits(items, indent)) return [" ".repeat(indent) + flat(items)];
+/** One clause: its list, or else its conditions, each on a line. */
+function formatClause(items: readonly Item[], indent: number): string[] {
+  if (fits(items, indent)) return [" ".repeat(indent) + oneLine(items)];
   const head = wordOf(items.find((item) => !isComment(item)));
   const commas = split(items, (before) => wordOf(before.at(-1)) === ",");
-  if (head === "with") return commas.flatMap((part) => run(part, indent));
-  // In parentheses there is no clause to hang under.
+  if (head === "with") return commas.flatMap((part) => formatItem(part, indent));
+  // Inside parentheses a list has no keyword to be indented under.
   const hanging = CLAUSES.has(head) || JOINS.has(head) || CONDITIONS.has(head) ? indent + STEP : indent;
-  if (commas.length > 1) return packed(commas, indent, hanging);
-  if (head === "when") return run(items, indent);
+  if (commas.length > 1) return formatList(commas, indent, hanging);
+  if (head === "when") return formatItem(items, indent);
   const conditions = split(items, isWord("or"));
-  if (conditions.length > 1) return conditions.flatMap((part, i) => list(part, i === 0 ? indent : hanging));
-  return split(items, beginsConjunct).flatMap((part, i) => run(part, i === 0 ? indent : hanging));
+  if (conditions.length > 1) return conditions.flatMap((part, i) => formatClause(part, i === 0 ? indent : hanging));
+  return split(items, beginsConjunct).flatMap((part, i) => formatItem(part, i === 0 ? indent : hanging));
 }
 
-/** As many items in a line as it holds; lines after the first begin at `hanging`. */
-function packed(parts: readonly Item[][], indent: number, hanging: number): string[] {
+/** Fills lines with list items. Lines after the first begin at `hanging`. */
+function formatList(parts: readonly Item[][], indent: number, hanging: number): string[] {
   const lines: string[] = [];
   for (const [i, part] of parts.entries()) {
     const last = lines.at(-1) ?? "";
-    const more = `${last} ${flat(part)}`;
+    const more = `${last} ${oneLine(part)}`;
     const isClosing = /^ *(?:\)|end\b)/.test(last);
     if (i > 0 && more.length <= WIDTH && !part.some(hasComment) && !isClosing) lines[lines.length - 1] = more;
     else if (i === 0 && hanging > indent && !fits(part, indent)) {
-      lines.push(" ".repeat(indent) + flat(part.slice(0, 1)), ...run(part.slice(1), hanging));
-    } else lines.push(...run(part, i === 0 ? indent : hanging));
+      lines.push(" ".repeat(indent) + oneLine(part.slice(0, 1)), ...formatItem(part.slice(1), hanging));
+    } else lines.push(...formatItem(part, i === 0 ? indent : hanging));
   }
   return lines;
 }
 
-/** One item: groups that do not fit are opened. */
-function run(items: readonly Item[], indent: number): string[] {
+/** One item. Groups that do not fit on the line are broken up. */
+function formatItem(items: readonly Item[], indent: number): string[] {
   const lines: string[] = [];
   let line = " ".repeat(indent);
   const end = () => {
@@ -62,12 +62,12 @@ function run(items: readonly Item[], indent: number): string[] {
       end();
       continue;
     }
-    const text = (line.trim() !== "" && isApart(item, items[i - 1]) ? " " : "") + flat([item]);
+    const text = (line.trim() !== "" && needsSpace(item, items[i - 1]) ? " " : "") + oneLine([item]);
     const next = items.findIndex((other, j) => j > i && isGroup(other));
-    const width = line.length + text.length + flat(items.slice(i + 1, next < 0 ? undefined : next)).length;
+    const width = line.length + text.length + oneLine(items.slice(i + 1, next < 0 ? undefined : next)).length;
     if (!isGroup(item) || !hasComment(item) && width <= WIDTH) line += text;
     else {
-      const [head, ...inside] = opened(item, indent);
+      const [head, ...inside] = formatGroup(item, indent);
       lines.push(line + (text.startsWith(" ") ? " " : "") + head, ...inside);
       line = " ".repeat(indent) + item.close.text;
     }
@@ -76,13 +76,13 @@ function run(items: readonly Item[], indent: number): string[] {
   return lines;
 }
 
-function opened({ open, items }: Group, indent: number): string[] {
-  if (open.text !== "case") return [open.text, ...block(items, indent + STEP)];
+function formatGroup({ open, items }: Group, indent: number): string[] {
+  if (open.text !== "case") return [open.text, ...formatBlock(items, indent + STEP)];
   const branches = split(items, (_, item) => ["when", "else"].includes(wordOf(item)));
-  return [open.text, ...branches.flatMap((branch) => list(branch, indent + STEP))];
+  return [open.text, ...branches.flatMap((branch) => formatClause(branch, indent + STEP))];
 }
 
-/** Parts that begin where `isBegin` says so; comments go with what they stand before. */
+/** Splits before the items for which `isBegin` is true. A comment goes with what follows it. */
 function split(
   items: readonly Item[],
   isBegin: (before: readonly Item[], item: Item, next?: Item) => boolean,
@@ -105,7 +105,7 @@ const CLAUSES = new Set(
 );
 const JOINS = new Set(["join", "left", "right", "full", "cross", "inner", "outer"]);
 const CONDITIONS = new Set(["and", "or"]);
-/** `is distinct from`, `delete from`, `for update`, `do update` … are one. */
+/** The keyword after one of these begins no clause: `is distinct from`, `delete from`, `for update`, `do update` … */
 const PREFIXES = new Set(["distinct", "delete", "for", "key", "no", "do"]);
 
 function beginsClause(before: readonly Item[], item: Item, next?: Item): boolean {
@@ -129,25 +129,25 @@ function isWord(word: string): (before: readonly Item[], item: Item) => boolean 
 }
 
 function fits(items: readonly Item[], indent: number): boolean {
-  return indent + flat(items).length <= WIDTH && !items.some(hasComment);
+  return indent + oneLine(items).length <= WIDTH && !items.some(hasComment);
 }
 
 function hasComment(item: Item): boolean {
   return isGroup(item) ? item.items.some(hasComment) : isComment(item);
 }
 
-function flat(items: readonly Item[]): string {
+function oneLine(items: readonly Item[]): string {
   return items.map((item, i) => {
-    const space = i > 0 && isApart(item, items[i - 1]) ? " " : "";
+    const space = i > 0 && needsSpace(item, items[i - 1]) ? " " : "";
     if (!isGroup(item)) return space + item.text;
     const { open, close } = item;
-    const inside = flat(item.items);
+    const inside = oneLine(item.items);
     return space + (open.text === "case" ? `case ${inside} end` : open.text + inside + close.text);
   }).join("");
 }
 
-function isApart(item: Item, before: Item | undefined): boolean {
+function needsSpace(item: Item, before: Item | undefined): boolean {
   const word = wordOf(item);
   if (word === "," || word === ";") return false;
-  return (isGroup(item) ? item.open : item).isApart || wordOf(before) === ",";
+  return (isGroup(item) ? item.open : item).hasSpace || wordOf(before) === ",";
 }
