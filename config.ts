@@ -36,164 +36,171 @@ const SECRET_KEY_LENGTH = 32;
 
 /** All settings: the source of `Config`, of `.env.example` and of `docs/settings.md`. */
 const SETTINGS = {
-  HOST: { schema: z.string(), standard: "127.0.0.1", description: "The address to listen at" },
-  PORT: { schema: port(), standard: "8000", description: "The port to listen at; 0 takes a free one" },
+  HOST: { schema: z.string(), standard: "127.0.0.1", description: "The address to listen on" },
+  PORT: { schema: port(), standard: "8000", description: "The port to listen on; 0 selects a free one" },
   DATA_DIR: {
     schema: z.string(),
     standard: "./data",
-    description: "The folder for all that the embedded services keep",
+    description: "The folder for the data of all embedded services",
   },
   PUBLIC_URL: {
     schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
-    description: "Where callers reach the server, if not at the address it listens at",
+    description: "The public URL of the server, if it differs from the address it listens on",
   },
   TRUSTED_PROXIES: {
     schema: ranges(),
     description:
-      "Proxies in front, as addresses or ranges with commas between (`127.0.0.1,10.0.0.0/8`): what they say in `Forwarded` or `X-Forwarded-For` of a caller's address is believed",
+      "Reverse proxies, as comma-separated addresses or ranges (`127.0.0.1,10.0.0.0/8`); their `Forwarded` or `X-Forwarded-For` gives the client address",
   },
   ADMIN_LOGIN: { schema: login, standard: "admin", description: "The login of the first administrator" },
   ADMIN_PASSWORD: {
     schema: password.optional(),
-    description: "Their password, for the first start; without it one is made up",
+    description: "The password of the first administrator; if unset, one is generated and printed",
     secret: true,
   },
-  ADMIN_EMAIL: { schema: email, standard: "admin@localhost.localdomain", description: "Their e-mail" },
+  ADMIN_EMAIL: {
+    schema: email,
+    standard: "admin@localhost.localdomain",
+    description: "The email of the first administrator",
+  },
   DATABASE_URL: {
     schema: url("postgres", "postgresql").optional(),
-    description: "Postgres; without it the embedded database in `DATA_DIR`",
+    description: "Postgres; if unset, the embedded database in `DATA_DIR`",
     secret: true,
   },
   REDIS_URL: {
     schema: url("redis", "rediss").optional(),
-    description: "Redis; without it a cache in memory",
+    description: "Redis; if unset, a cache in memory",
     secret: true,
   },
   NATS_URL: {
     schema: url("nats", "ws", "wss", "tls").optional(),
-    description: "NATS; without it a bus in memory",
+    description: "NATS with JetStream; if unset, a bus in memory",
     secret: true,
   },
   ROLES: {
     schema: roles(),
     standard: "all",
     description:
-      "What this process does: `all`, or some of `api,actors,jobs,storage,stats,kv,mail`; `actors` in one process only, beside `api`",
+      "The roles of this process: `all`, or some of `api,actors,jobs,storage,stats,kv,mail`; only one process may have `actors`, together with `api`",
   },
   REGISTRATION: {
     schema: z.enum(["open", "admin"]),
     standard: "open",
-    description: "Who makes accounts: anyone (`open`) or administrators only (`admin`)",
+    description: "Who can create accounts: anybody (`open`) or administrators only (`admin`)",
   },
   REQUIRE_VERIFIED_EMAIL: {
     schema: flag("true", "false"),
     standard: "true",
-    description: "Whether an account must verify its e-mail before it can write (`true` or `false`)",
+    description: "Whether an account must verify its email before it can write (`true` or `false`)",
   },
   UNVERIFIED_TTL: {
     schema: duration(),
     standard: "48h",
-    description: "How long an account that is never verified is kept",
+    description: "Retention of an account that is never verified",
   },
-  ACCESS_TOKEN_TTL: { schema: duration(), standard: "30m", description: "How long an access token holds" },
-  REFRESH_TOKEN_TTL: { schema: duration(), standard: "30d", description: "How long a refresh token holds" },
+  ACCESS_TOKEN_TTL: { schema: duration(), standard: "30m", description: "Lifetime of an access token" },
+  REFRESH_TOKEN_TTL: { schema: duration(), standard: "30d", description: "Lifetime of a refresh token" },
   SMTP_URL: {
     schema: url("smtp", "smtps").optional(),
-    description: "The mail server that sends letters; without it the bundled one, which keeps them for `/mail/inbox`",
+    description: "The mail server that sends emails; if unset, the bundled one, which stores them for `/mail/inbox`",
     secret: true,
   },
   MAIL_FROM: {
     schema: sender(),
     standard: "Rookery <noreply@localhost.localdomain>",
-    description: "Who letters are from",
+    description: "The sender of emails",
   },
   MAIL_URL: {
     schema: url("smtp").optional(),
-    description: "The bundled mail server, where it runs apart (`ROLES=mail`)",
+    description: "The bundled mail server, if it is a separate process (`ROLES=mail`)",
   },
-  MAIL_PORT: { schema: port(), standard: "0", description: "The port of the bundled mail server; 0 takes a free one" },
+  MAIL_PORT: {
+    schema: port(),
+    standard: "0",
+    description: "The port of the bundled mail server; 0 selects a free one",
+  },
   KV_URL: {
     schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
-    description: "The key–value store, where it runs apart (`ROLES=kv`)",
+    description: "The key–value store, if it is a separate process (`ROLES=kv`)",
   },
   STORAGE_URL: {
     schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
-    description: "The storage service, where it runs apart (`ROLES=storage`)",
+    description: "The storage service, if it is a separate process (`ROLES=storage`)",
   },
   STORAGE_PORT: {
     schema: port(),
     standard: "0",
-    description: "The port of the storage service; 0 takes a free one",
+    description: "The port of the storage service; 0 selects a free one",
   },
   STORAGE_MAX_ENTRIES: {
     schema: whole(4, 1_000_000),
     standard: "1000",
-    description: "Files and folders that a folder of the storage service holds at most",
+    description: "Maximum number of files and folders in one folder of the storage service",
   },
   STATS_URL: {
     schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
-    description: "The statistics service, where it runs apart (`ROLES=stats`)",
+    description: "The statistics service, if it is a separate process (`ROLES=stats`)",
   },
   STATS_PORT: {
     schema: port(),
     standard: "0",
-    description: "The port of the statistics service; 0 takes a free one",
+    description: "The port of the statistics service; 0 selects a free one",
   },
   STATS_DATABASE_URL: {
     schema: url("postgres", "postgresql").optional(),
-    description:
-      "A Postgres for the tables of the statistics, if not the main database, where they have a schema of their own",
+    description: "A Postgres for the tables of the statistics; if unset, the schema `stats` of the main database",
     secret: true,
   },
   API_URL: {
     schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
-    description: "Where `ROLES=stats`, alone, reads the public keys that it checks tokens with",
+    description: "The API from which `ROLES=stats`, alone, reads the public keys to verify tokens",
   },
   S3_URL: {
     schema: s3Url().optional(),
     description:
-      "An S3 bucket for the photos, instead of the storage service: `s3://key:secret@host:port/bucket?region=…&prefix=…&tls=…`",
+      "An S3 bucket for photos, instead of the storage service: `s3://key:secret@host:port/bucket?region=…&prefix=…&tls=…`",
     secret: true,
   },
   IMAGE_ENGINE: {
     schema: z.enum(["sharp", "imagescript"]),
     standard: "sharp",
-    description: "What crops photos: `sharp`, or `imagescript`, which reads no WebP",
+    description: "The engine that crops photos: `sharp`, or `imagescript`, which does not read WebP",
   },
   CROP_PROCESSES: {
     schema: whole(1, 64),
     standard: String(Math.max(1, Math.min(navigator.hardwareConcurrency, MAX_CROPS))),
     standardIs: `cores, at most ${MAX_CROPS}`,
-    description: "Processes that crop photos, each one at a time",
+    description: "Number of processes that crop photos, one photo at a time each",
   },
   SECRET_KEY: {
     schema: z.string().min(SECRET_KEY_LENGTH, `Expected at least ${SECRET_KEY_LENGTH} characters`).optional(),
     description:
-      "Seals the keys that are kept in the database; required with `DATABASE_URL`, otherwise made in `DATA_DIR`",
+      "Encrypts keys and tokens in the database; required with `DATABASE_URL`, otherwise generated in `DATA_DIR`",
     secret: true,
   },
   SECRET_KEY_PREVIOUS: {
     schema: z.string().min(SECRET_KEY_LENGTH, `Expected at least ${SECRET_KEY_LENGTH} characters`).optional(),
     description:
-      "The `SECRET_KEY` before this one: what it sealed still opens, until `deno task keys reseal` has sealed it anew",
+      "The previous `SECRET_KEY`, still used to decrypt, until `deno task keys reseal` has encrypted everything with the new one",
     secret: true,
   },
   VK_API_URL: {
     schema: vkUrl().optional(),
     description:
-      "VK's API, as `https://api.vk.ru`; without it the bundled fake where everything is embedded, otherwise none",
+      "The API of VK, such as `https://api.vk.ru`; if unset, the bundled fake in the embedded default, otherwise none",
   },
   VK_LANG: {
     schema: z.enum(VK_LANGS),
     standard: "ru",
-    description: `The language of names from VK where a caller's \`Accept-Language\` has none that VK knows: ${
+    description: `The language of names from VK, if VK supports none in the caller's \`Accept-Language\`: ${
       VK_LANGS.map((lang) => `\`${lang}\``).join(", ")
     }`,
   },
   LOG_LEVEL: {
     schema: z.enum(["debug", "info", "warn", "error"] satisfies Level[]),
     standard: "info",
-    description: "The least that is logged: `debug`, `info`, `warn` or `error`",
+    description: "Minimum level of log messages: `debug`, `info`, `warn` or `error`",
   },
   RATE_LIMITS: {
     schema: flag("on", "off"),
@@ -203,18 +210,18 @@ const SETTINGS = {
   DIGEST_EVERY: {
     schema: duration(),
     standard: "24h",
-    description: "How often those who want digests get one letter about new posts; by day, at 08:00 UTC",
+    description: "Interval of digest emails about new posts; intervals are counted from 08:00 UTC",
   },
   EVENT_RETENTION: {
     schema: duration(),
     standard: "7d",
-    description: "How long events are kept, and so how long a live feed can resume",
+    description: "Retention of events, which limits how long a live feed can resume",
   },
   WORKERS: {
     schema: whole(1, 256),
     standard: String(Math.max(1, Math.min(navigator.hardwareConcurrency - 1, MAX_WORKERS))),
     standardIs: `one less than cores, at least 1, at most ${MAX_WORKERS}`,
-    description: "Workers that run actors",
+    description: "Number of worker threads that run actors",
   },
 } satisfies Record<string, Setting>;
 
