@@ -5,8 +5,8 @@ import type { Cache } from "./lib/cache/cache.ts";
 import type { JobRef } from "./db/jobs.ts";
 import type { Sql } from "./db/sql.ts";
 import type { Staging } from "./services/images/staging.ts";
-import type { PhotoWaiting } from "./services/images/photo_readiness.ts";
-import type { Audience } from "./live/delivery_barrier.ts";
+import type { PhotoReadiness } from "./services/images/photo_readiness.ts";
+import type { DeliveryBarrier } from "./live/delivery_barrier.ts";
 import type { EventStream } from "./live/event_stream.ts";
 import type { Gateway } from "./live/gateway.ts";
 import type { Log } from "./lib/log.ts";
@@ -41,14 +41,14 @@ export interface AppContext extends ServiceContext {
   readonly stream: EventStream;
   readonly gateway: Gateway;
   /** Whoever listens, on this node and others. */
-  readonly audience: Audience;
+  readonly deliveryBarrier: DeliveryBarrier;
   readonly storage: Storage;
   /** Undefined where no VK is set up. */
   readonly vk: VkService | undefined;
   readonly stats: StatsClient;
-  readonly photos: { staging: Staging; waiting: PhotoWaiting };
+  readonly photos: { staging: Staging; waiting: PhotoReadiness };
   /** Jobs were committed that are due now. */
-  ring(jobs: readonly JobRef[]): void;
+  notifyJobs(jobs: readonly JobRef[]): void;
   /** Where a post is; remembered, since a post never moves. */
   pageOfPost(postId: string): Promise<string | undefined>;
 }

@@ -23,9 +23,9 @@ export interface FirstPage {
 /** Posts a feed keeps, so that the first pages cost no SQL (`docs/limits.md`). */
 export const KEPT_POSTS = 40;
 /** Changed posts that are read one by one; over it the feed is read anew. */
-const MOST_STALE = 40;
+const MAX_STALE = 40;
 /** However quiet, a kept feed is read anew after this time. */
-const MOST_AGE_MS = 600_000;
+const MAX_AGE_MS = 600_000;
 
 interface Item {
   id: string;
@@ -72,7 +72,7 @@ function decide(state: FeedState, command: FeedCommand, now: number): Decision<F
     return { type: "read", run: () => Promise.resolve({ state: touched, value: null }) };
   }
   const { limit, bypass } = command;
-  if (kept && !bypass && now - kept.at < MOST_AGE_MS && limit <= KEPT_POSTS) {
+  if (kept && !bypass && now - kept.at < MAX_AGE_MS && limit <= KEPT_POSTS) {
     if (kept.stale.size === 0 && suffices(kept, limit)) return reply(firstPage(user, kept, limit));
     if (kept.stale.size > 0) {
       return {
@@ -120,7 +120,7 @@ function absorb(state: FeedState, event: SequencedEvent): FeedState {
 
 function outdated(kept: Kept, ids: readonly string[], seq: number): Kept | null {
   const stale = new Set([...kept.stale, ...ids]);
-  return stale.size > MOST_STALE ? null : { ...kept, stale, seq, ready: new Map() };
+  return stale.size > MAX_STALE ? null : { ...kept, stale, seq, ready: new Map() };
 }
 
 async function read(sql: Reader, user: string, limit: number, now: number): Promise<Kept> {

@@ -3,7 +3,7 @@ import { stepNotifications } from "../db/notification_step.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import { nextDigest } from "./digest_time.ts";
-import { Wakeful } from "../lib/poller.ts";
+import { Poller } from "../lib/poller.ts";
 import type { EventKind, SequencedEvent } from "../db/event.ts";
 
 export interface NotificationOptions {
@@ -12,7 +12,7 @@ export interface NotificationOptions {
   /** Between digests of letters. */
   digestEveryMs: number;
   /** Its own events were committed. */
-  onTold: (events: SequencedEvent[]) => void;
+  onCommitted: (events: SequencedEvent[]) => void;
   /** Jobs were committed that are due now. */
   onJobs: (jobs: readonly JobRef[]) => void;
 }
@@ -32,15 +32,15 @@ const SWEEP_MS = 1_000;
  * position is kept with what it writes, so any number of processes may run one: each event is dealt with once.
  */
 export class Notification implements AsyncDisposable {
-  readonly #work: Wakeful;
+  readonly #work: Poller;
 
-  constructor({ sql, log, digestEveryMs, onTold, onJobs }: NotificationOptions) {
-    this.#work = new Wakeful({
+  constructor({ sql, log, digestEveryMs, onCommitted, onJobs }: NotificationOptions) {
+    this.#work = new Poller({
       everyMs: SWEEP_MS,
       paceMs: PACE_MS,
       step: async () => {
         const { seen, events, jobs } = await stepNotifications(sql, AT_ONCE, nextDigest(Date.now(), digestEveryMs));
-        if (events.length > 0) onTold(events);
+        if (events.length > 0) onCommitted(events);
         onJobs(jobs);
         return seen === AT_ONCE;
       },

@@ -1,8 +1,8 @@
 import { answerRequests, follow, type FollowState, unfollow } from "../db/follows.ts";
-import { lapsePageBlock } from "../db/moderation.ts";
+import { expirePageBlock } from "../db/moderation.ts";
 import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
 import { discardPost } from "../db/posts.ts";
-import { crops, pageAvatar, retryPhotos, type Settled, settlePhoto, settleRow } from "../db/photos.ts";
+import { cropJobs, pageAvatar, type PhotoResult, photoResultRow, retryPhotos, storePhotoResult } from "../db/photos.ts";
 import { blockOf } from "../db/blocks.ts";
 import type { ActingAccount } from "./moderator.ts";
 import { blockedPage, moderate } from "./page_blocks.ts";
@@ -12,7 +12,7 @@ import { foldTag, isSameTag, TAG_RULE } from "../contract/tags.ts";
 import type { PageCommand, PagePatch, PageState } from "./page_commands.ts";
 
 /** Tags a page may have (`docs/limits.md`). */
-export const MOST_TAGS = 30;
+export const MAX_TAGS = 30;
 
 export const pageActor: ActorKind<PageState, PageCommand> = {
   name: "page",
@@ -32,17 +32,17 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
   if (command.type === "create") return create(state, command, now);
   if (!state) return refuse("not-found", "There is no such page");
   const at = new Date(now).toISOString();
-  if (command.type === "lapse_block") {
+  if (command.type === "expire_block") {
     if (state.blocked_until === null || Date.parse(state.blocked_until) > now || state.blocked_until === "infinity") {
       return reply(null);
     }
-    return commit(lapsePageBlock, { id: state.id, at }, () => ({ value: null, state: "drop" }));
+    return commit(expirePageBlock, { id: state.id, at }, () => ({ value: null, state: "drop" }));
   }
   // What the crop made; a block changes nothing about it.
-  if (command.type === "settle_photo") {
-    return commit(settlePhoto, settleRow(command.photo, at), ({ found }) => ({ value: { found } }));
+  if (command.type === "store_photo_result") {
+    return commit(storePhotoResult, photoResultRow(command.photo, at), ({ found }) => ({ value: { found } }));
   }
-  if (command.type === "settle_avatar") return settleAvatar(state, command.photo, at);
+  if (command.type === "store_avatar_result") return storeAvatarResult(state, command.photo, at);
   const { by } = command;
   const staff = by.role !== "user";
   if (command.type === "block" || command.type === "unblock") return moderate(state, command, at);
@@ -96,7 +96,7 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
         { id: command.post_id, page_id: state.id, at },
         ({ retried }) =>
           retried.length > 0
-            ? { value: null, jobs: crops(retried) }
+            ? { value: null, jobs: cropJobs(retried) }
             : { refusal: { code: "nothing-to-retry", detail: "No photo of this post can be tried again" } },
       );
     case "stage_avatar":
@@ -104,7 +104,7 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
         pageAvatar.stage,
         { id: state.id, photos: [command.photo], at },
         ({ staged }) =>
-          staged ? { value: null, jobs: crops([command.photo.id]) } : { refusal: { code: "upload-expired" } },
+          staged ? { value: null, jobs: cropJobs([command.photo.id]) } : { refusal: { code: "upload-expired" } },
       );
     case "remove_avatar":
       return commit(
@@ -188,9 +188,9 @@ function changeTags(
   const tag = foldTag(given);
   if (tag === undefined) return refuse("validation", undefined, [{ path: "tag", rule: "tag", message: TAG_RULE }]);
   if (type === "remove_tag") return reply(null);
-  if (state.tags.length >= MOST_TAGS) {
-    return refuse("validation", `A page has at most ${MOST_TAGS} tags`, [
-      { path: "tag", rule: "max_items", message: `Expected at most ${MOST_TAGS} tags, and there are as many` },
+  if (state.tags.length >= MAX_TAGS) {
+    return refuse("validation", `A page has at most ${MAX_TAGS} tags`, [
+      { path: "tag", rule: "max_items", message: `Expected at most ${MAX_TAGS} tags, and there are as many` },
     ]);
   }
   return change(state, { tags: [...state.tags, tag] }, at);
@@ -223,10 +223,10 @@ function answer(
   });
 }
 
-function settleAvatar(state: PageRow, photo: Settled, at: string): Decision<PageState> {
+function storeAvatarResult(state: PageRow, photo: PhotoResult, at: string): Decision<PageState> {
   return commit(
-    pageAvatar.settle,
-    { ...settleRow(photo, at), owner: state.id },
+    pageAvatar.storeResult,
+    { ...photoResultRow(photo, at), owner: state.id },
     ({ key }) => key === null ? { value: null } : { value: null, state: { ...state, avatar_key: key } },
   );
 }

@@ -1,5 +1,5 @@
 import type { PageRow } from "../db/pages.ts";
-import type { NewPhoto, Settled } from "../db/photos.ts";
+import type { NewPhoto, PhotoResult } from "../db/photos.ts";
 import type { ActingAccount } from "./moderator.ts";
 
 export interface PagePatch {
@@ -43,9 +43,9 @@ export type PageCommand =
     photos?: string[];
   }
   | { type: "retry_photos"; by: ActingAccount; post_id: string }
-  | { type: "settle_photo"; photo: Settled }
+  | { type: "store_photo_result"; photo: PhotoResult }
   | { type: "stage_avatar"; by: ActingAccount; photo: NewPhoto }
-  | { type: "settle_avatar"; photo: Settled }
+  | { type: "store_avatar_result"; photo: PhotoResult }
   | { type: "remove_avatar"; by: ActingAccount }
   | { type: "delete_post"; by: ActingAccount; post_id: string; reason?: string }
   /** A new post whose photos cannot be decoded, while the request that made it still waits. */
@@ -54,7 +54,7 @@ export type PageCommand =
   | { type: "unlike"; by: ActingAccount; post_id: string }
   | { type: "block"; by: ActingAccount; reason: string; until: string; job: string; dry_run: boolean }
   | { type: "unblock"; by: ActingAccount; reason?: string }
-  | { type: "lapse_block" };
+  | { type: "expire_block" };
 
 /** Null for a page that never was or is gone. */
 export type PageState = PageRow | null;

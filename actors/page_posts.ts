@@ -1,6 +1,6 @@
 import { like, unlike } from "../db/likes.ts";
 import type { PageRow } from "../db/pages.ts";
-import { crops, type NewPhoto, type PhotoRow } from "../db/photos.ts";
+import { cropJobs, type NewPhoto, type PhotoRow } from "../db/photos.ts";
 import {
   createPhotoPost,
   createPost,
@@ -45,7 +45,7 @@ export function publish(state: PageRow, post: NewPost, at: string): Decision<Pag
       created_at: at,
       updated_at: at,
     };
-    return { value: JSON.stringify(renderPost(created)), jobs: crops(photos.map((photo) => photo.id)) };
+    return { value: JSON.stringify(renderPost(created)), jobs: cropJobs(photos.map((photo) => photo.id)) };
   };
   if (photos.length === 0) return commit(reply_to === null ? createPost : createReply, row, outcome);
   return commit(

@@ -3,7 +3,7 @@ import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import { rebuild } from "../services/stats/rebuild.ts";
 import type { Position, StatsStore } from "../services/stats/store.ts";
-import { Wakeful } from "../lib/poller.ts";
+import { Poller } from "../lib/poller.ts";
 import type { Bus, Subscription } from "../lib/bus/bus.ts";
 import type { SequencedEvent } from "../db/event.ts";
 import { sleep } from "../lib/sleep.ts";
@@ -18,7 +18,7 @@ export interface StatsOptions {
 }
 
 /** A message of the stream `events`. */
-interface Told {
+interface StreamMessage {
   epoch: string;
   events: SequencedEvent[];
 }
@@ -35,13 +35,13 @@ const SWEEP_MS = 500;
  * has of another history, makes the numbers be built anew.
  */
 export class Stats implements AsyncDisposable {
-  readonly #work: Wakeful;
+  readonly #work: Poller;
   #at: Position | undefined;
   #subscription: Promise<Subscription> | undefined;
 
   constructor(private readonly options: StatsOptions) {
     const { bus, log } = options;
-    this.#work = new Wakeful({
+    this.#work = new Poller({
       everyMs: SWEEP_MS,
       paceMs: PACE_MS,
       step: () => this.#readOn(),
@@ -63,10 +63,10 @@ export class Stats implements AsyncDisposable {
   async #listen(bus: Bus): Promise<Subscription> {
     const { epoch } = await this.#known(() => sequencerState(this.options.ledger));
     return await bus.consume("events", `stats_${epoch}`, async (message) => {
-      const told = JSON.parse(message) as Told;
+      const batch = JSON.parse(message) as StreamMessage;
       // Another installation's, on the same bus.
-      if (told.epoch !== epoch) return;
-      if (this.options.store.besideLedger || told.epoch !== this.#at?.epoch || !await this.#take(told.events)) {
+      if (batch.epoch !== epoch) return;
+      if (this.options.store.besideLedger || batch.epoch !== this.#at?.epoch || !await this.#take(batch.events)) {
         this.#work.wake();
       }
       // What was before is in the ledger.

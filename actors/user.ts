@@ -1,8 +1,8 @@
-import { crops, settleRow, userAvatar } from "../db/photos.ts";
+import { cropJobs, photoResultRow, userAvatar } from "../db/photos.ts";
 import { letter } from "../db/letters.ts";
 import { changeNotificationSettings, readNotifications } from "../db/notifications.ts";
 import type { ByRow } from "../db/moderation_log.ts";
-import { blockUser, deleteUser, lapseUserBlock, reachOfUserBlock, setRole, unblockUser } from "../db/moderation.ts";
+import { blockUser, deleteUser, expireUserBlock, reachOfUserBlock, setRole, unblockUser } from "../db/moderation.ts";
 import {
   type AccountSnapshot,
   loadUserActor,
@@ -16,7 +16,7 @@ import { photoUrl, renderAccount } from "../contract/render.ts";
 import { isBlocked } from "../db/blocks.ts";
 import { byRow } from "./moderator.ts";
 import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
-import { code, noticeAddress, password, recoveryCode, verifyCode, wrongCurrent } from "./user_codes.ts";
+import { noticeAddress, recoveryCode, requestCode, setPassword, verifyCode, wrongCurrent } from "./user_codes.ts";
 import { actRow, profile } from "./user_profile.ts";
 import { endOf, refresh, signIn } from "./user_sessions.ts";
 import type { UserCommand, UserState } from "./user_commands.ts";
@@ -57,7 +57,7 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
     return recoveryCode(codeKey, state, command, now, ({ pending_email }) => reply({ pending_email }));
   }
   if (command.type === "reset_password") {
-    return recoveryCode(codeKey, state, command, now, (state) => password(state, command, at));
+    return recoveryCode(codeKey, state, command, now, (state) => setPassword(state, command, at));
   }
   if (!state) return refuse("not-found", "There is no such account");
   switch (command.type) {
@@ -71,14 +71,14 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
       if (state.session?.id !== command.sid) return refuse("session-ended");
       return endOf(state, "session-ended", at, { value: null, state: { ...state, session: null } });
     case "send_code":
-      return code(state, "verify", command, now);
+      return requestCode(state, "verify", command, now);
     case "recover":
-      return code(state, "recover", command, now);
+      return requestCode(state, "recover", command, now);
     case "verify":
       return verifyCode(codeKey, state, command.code, now, (email) => verified(state, email, command.job, at));
     case "change_password":
       if (command.password_version !== state.password_version) return wrongCurrent("wrong");
-      return password(state, command, at);
+      return setPassword(state, command, at);
     case "update_profile":
       return profile(state, command, now);
     case "stage_avatar": {
@@ -87,13 +87,13 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
         userAvatar.stage,
         { id: state.id, photos: [command.photo], at, ...act },
         ({ staged }) =>
-          staged ? { value: null, jobs: crops([command.photo.id]) } : { refusal: { code: "upload-expired" } },
+          staged ? { value: null, jobs: cropJobs([command.photo.id]) } : { refusal: { code: "upload-expired" } },
       );
     }
-    case "settle_avatar":
+    case "store_avatar_result":
       return commit(
-        userAvatar.settle,
-        { ...settleRow(command.photo, at), owner: state.id },
+        userAvatar.storeResult,
+        { ...photoResultRow(command.photo, at), owner: state.id },
         ({ key }) => key === null ? { value: null } : { value: null, state: { ...state, avatar_key: key } },
       );
     case "remove_avatar": {
@@ -131,11 +131,11 @@ function decide(codeKey: Uint8Array, state: State, command: UserCommand, now: nu
       const row = { id: state.id, at, ...byRow(command.by, command.reason) };
       return commit(unblockUser, row, () => ({ value: renderAccount(free), state: free }));
     }
-    case "lapse_block": {
+    case "expire_block": {
       // The block was lifted or made longer meanwhile.
       if (state.blocked_until === null || isBlocked(state, now)) return reply(null);
       const free = { ...state, blocked_until: null, blocked_reason: null };
-      return commit(lapseUserBlock, { id: state.id, at }, () => ({ value: null, state: free }));
+      return commit(expireUserBlock, { id: state.id, at }, () => ({ value: null, state: free }));
     }
     case "delete":
       return remove(state, at, byRow(command.by, command.reason));

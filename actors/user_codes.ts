@@ -8,7 +8,7 @@ import type { NewPassword, UserState } from "./user_commands.ts";
 type State = UserState | null;
 
 /** Wrong guesses a code survives (`docs/limits.md`). */
-export const MOST_GUESSES = 5;
+export const MAX_GUESSES = 5;
 
 /** E-mails with a code that an account may ask for, of one purpose: one in the pause, so many in the window (`docs/limits.md`). */
 export const CODE_PAUSE_MS = 60_000;
@@ -51,7 +51,7 @@ export function tooSoon(detail: string, waitMs: number): Decision<State> {
  * A new code on its way; the older one of that purpose is void. However many ask, the account gets few e-mails: over that a recovery code
  * is silently not sent, since who asks may be a stranger, and the one that was sent stays in force.
  */
-export function code(
+export function requestCode(
   state: UserState,
   purpose: CodePurpose,
   { nonce, expires_at, job }: { nonce: string; expires_at: string; job: string },
@@ -94,7 +94,7 @@ export function verifyCode(
   if (address === null) return refuse("already-verified");
   const { verify } = state;
   if (!verify || Date.parse(verify.expires_at) <= now) return WRONG_CODE;
-  if (verify.attempts >= MOST_GUESSES) return refuse("code-exhausted");
+  if (verify.attempts >= MAX_GUESSES) return refuse("code-exhausted");
   if (codeMatches(codeKey, { purpose: "verify", user: state.id, address }, verify.nonce, given)) return right(address);
   return commit(countGuess, { id: state.id }, () => ({
     refusal: WRONG_CODE.refusal,
@@ -123,7 +123,7 @@ export function recoveryCode(
 
 /** What opens the mailbox of the pending address under a new password (`security/mailbox.ts`). */
 /** A new password, which ends the session (S1-4) and voids every code. */
-export function password(
+export function setPassword(
   state: UserState,
   { password_hash, pending_email, mailbox_mark, job }: NewPassword,
   at: string,

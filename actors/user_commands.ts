@@ -1,6 +1,6 @@
 import type { LetterTime, NotificationKind } from "../db/notifications.ts";
 import type { AccountRole } from "../db/account_role.ts";
-import type { NewPhoto, Settled } from "../db/photos.ts";
+import type { NewPhoto, PhotoResult } from "../db/photos.ts";
 import type { RegisterRow, SentCode, UserRow } from "../db/users.ts";
 import type { ActingAccount } from "./moderator.ts";
 
@@ -66,13 +66,13 @@ export type UserCommand =
     notice_job: string;
   }
   | { type: "stage_avatar"; by: ActingAccount; photo: NewPhoto }
-  | { type: "settle_avatar"; photo: Settled }
+  | { type: "store_avatar_result"; photo: PhotoResult }
   | { type: "remove_avatar"; by: ActingAccount }
   | { type: "read_notifications"; up_to: number | null }
   | { type: "change_notifications"; letters: LetterTime | null; mute: NotificationKind[]; unmute: NotificationKind[] }
   | { type: "set_role"; by: ActingAccount; role: AccountRole; reason?: string }
   | { type: "block"; by: ActingAccount; reason: string; until: string; job: string; dry_run: boolean }
   | { type: "unblock"; by: ActingAccount; reason?: string }
-  | { type: "lapse_block" }
+  | { type: "expire_block" }
   | { type: "delete"; by: ActingAccount; reason?: string }
   | { type: "expire" };

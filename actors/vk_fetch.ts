@@ -46,7 +46,7 @@ const WITHIN_MS = 9_000;
 const FRESH_MS = 60_000;
 const KEPT_MS = 24 * 3_600_000;
 /** Characters; a longer answer is not kept. */
-const ANSWER_BOUND = 65_536;
+const MAX_ANSWER_BYTES = 65_536;
 /** Whose a screen name is changes rarely. */
 const NAME_FRESH_MS = 3_600_000;
 /** A captcha that was answered waits so long for the request to come again. */
@@ -207,7 +207,7 @@ export class VkFetch {
   }
 
   async #keep(key: string, text: string): Promise<void> {
-    if (text.length > ANSWER_BOUND) return;
+    if (text.length > MAX_ANSWER_BYTES) return;
     await this.#orWithout(this.options.cache.set(key, this.#sealed("vk-answer", text, key), KEPT_MS));
   }
 

@@ -24,7 +24,7 @@ export async function benchActorMemory(): Promise<Row[]> {
   };
   const commands = {
     user: { type: "snapshot" },
-    page: { type: "lapse_block" },
+    page: { type: "expire_block" },
     feed: { type: "first_page", limit: 20, bypass: false },
   };
   const rows: Row[] = [];

@@ -48,8 +48,16 @@ async function photograph(): Promise<Uint8Array> {
   );
 }
 
-async function alone(file: string, atOnce: number, seconds: number): Promise<number> {
-  const output = await run(["deno", "run", "-A", "bench/photos_reference.ts", file, String(atOnce), String(seconds)]);
+async function alone(file: string, concurrency: number, seconds: number): Promise<number> {
+  const output = await run([
+    "deno",
+    "run",
+    "-A",
+    "bench/photos_reference.ts",
+    file,
+    String(concurrency),
+    String(seconds),
+  ]);
   return Number(output.trim().split("\n").at(-1));
 }
 

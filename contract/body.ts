@@ -4,7 +4,7 @@ import { refuseRepeatedKeys } from "./repeated_keys.ts";
 import type { WaitingBodies } from "./waiting_bodies.ts";
 
 /** A JSON body may be this long, in bytes, unless its route says otherwise (`docs/limits.md`). */
-export const BODY_BOUND = 64 * 1024;
+export const MAX_BODY_BYTES = 64 * 1024;
 
 /** Where a short body is waited for. */
 export interface BodyWait {
@@ -13,7 +13,7 @@ export interface BodyWait {
 }
 
 /** The text of a JSON body. Refused by its type, and by its length before it is read. */
-export async function readJsonText(request: Request, wait: BodyWait, bound = BODY_BOUND): Promise<string> {
+export async function readJsonText(request: Request, wait: BodyWait, bound = MAX_BODY_BYTES): Promise<string> {
   const type = request.headers.get("content-type");
   if (!type || !/^application\/json *(;|$)/i.test(type)) {
     throw new AppError(
@@ -34,11 +34,11 @@ async function read(request: Request, { bodies, address }: BodyWait, bound: numb
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > bound) throw tooLarge(bound);
   // The platform's own way is the fastest.
-  if (announced !== null && Number(announced) <= BODY_BOUND) {
+  if (announced !== null && Number(announced) <= MAX_BODY_BYTES) {
     return decoded(await bodies.wait(address, request.bytes()));
   }
   if (!request.body) return "";
-  return bound > BODY_BOUND
+  return bound > MAX_BODY_BYTES
     ? await readChunks(patient(request.body), bound)
     : await bodies.wait(address, readChunks(request.body, bound));
 }
@@ -70,13 +70,13 @@ function decoded(bytes: Uint8Array): string {
  * the average: few may send at once, and a caller who lets it drip holds a place of others (`docs/limits.md`).
  */
 const SILENCE_MS = 20_000;
-const LONGEST_MS = 10 * 60_000;
+const MAX_DURATION_MS = 10 * 60_000;
 const MIN_BYTES_A_SECOND = 1_024;
 
 /** A body as it comes, from a caller who does not keep us waiting: throws `request-timeout`. */
 export async function* patient(
   body: ReadableStream<Uint8Array>,
-  { silenceMs = SILENCE_MS, longestMs = LONGEST_MS } = {},
+  { silenceMs = SILENCE_MS, maxMs = MAX_DURATION_MS } = {},
 ): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   const begun = Date.now();
@@ -90,7 +90,7 @@ export async function* patient(
     if (heard === Infinity) return;
     const silent = now - heard;
     const behind = waited + silent - received / MIN_BYTES_A_SECOND * 1_000;
-    if (silent < silenceMs && behind < silenceMs && now - begun < longestMs) return;
+    if (silent < silenceMs && behind < silenceMs && now - begun < maxMs) return;
     lost = true;
     void reader.cancel().catch(() => {});
   }, Math.min(1_000, silenceMs / 4));

@@ -119,13 +119,16 @@ function renderPhoto(photo: PhotoRow): Record<string, unknown> {
 }
 
 /** Whose it is, and the history that its position is in. */
-export interface Bell {
+export interface NotificationReader {
   user: string;
-  epoch: string;
+  historyId: string;
 }
 
 /** A notification of a person; `cursor` marks everything up to it as read. */
-export function renderNotification(notification: NotificationRow, { user, epoch }: Bell): Record<string, unknown> {
+export function renderNotification(
+  notification: NotificationRow,
+  { user, historyId }: NotificationReader,
+): Record<string, unknown> {
   const { id, kind, at, position, unread, count, actors, page, post } = notification;
   return {
     id,
@@ -136,11 +139,14 @@ export function renderNotification(notification: NotificationRow, { user, epoch 
     actors: actors.map(renderCard),
     page: { id: page.id, uuid: page.uuid, name: page.name, avatar_url: photoUrl(page.avatar_key) },
     post,
-    cursor: encodeCursor(listAbout("notifications.read", user), [epoch, String(position)]),
+    cursor: encodeCursor(listAbout("notifications.read", user), [historyId, String(position)]),
   };
 }
 
 /** The same in a frame, which also says how many are unread. */
-export function renderLiveNotification(notification: LiveNotificationRow, bell: Bell): Record<string, unknown> {
+export function renderLiveNotification(
+  notification: LiveNotificationRow,
+  bell: NotificationReader,
+): Record<string, unknown> {
   return { ...renderNotification(notification, bell), unread_count: notification.unread_count };
 }

@@ -85,7 +85,7 @@ export async function expandPost(sql: Sql, claim: Claim, most: number, digestAt:
 }
 
 /** What a letter tells of a post. */
-export interface ToldPost {
+export interface EmailPost {
   id: string;
   text: string;
   photos: number;
@@ -123,8 +123,8 @@ export async function beginPostLetter(
   { event, user }: DeliveryKey,
   repeats: boolean,
   digestAt: string,
-): Promise<Begun & { post: ToldPost | null }> {
-  const [row] = await sql.query<Begun & { post: ToldPost | null }>(
+): Promise<Begun & { post: EmailPost | null }> {
+  const [row] = await sql.query<Begun & { post: EmailPost | null }>(
     `with target as materialized (select * from deliveries where event_id = $1 and user_id = $2 for update),
     letter as materialized (
       select u.email, ${TOLD_POST} as post, coalesce(n.letters, 'at_once') as letters
@@ -149,7 +149,7 @@ export async function beginPostLetter(
 
 export interface DigestLetter extends Begun {
   /** The newest, at most as many as asked for. */
-  posts: ToldPost[];
+  posts: EmailPost[];
   /** How many there are. */
   total: number;
 }
@@ -205,7 +205,7 @@ async function beginRow(sql: Sql, { event, user }: DeliveryKey): Promise<void> {
 }
 
 /** How a hand-over ended that was not taken; what a digest told of ends with it. */
-export async function settleDelivery(sql: Sql, { event, user }: DeliveryKey, state: DeliveryState): Promise<void> {
+export async function recordDelivery(sql: Sql, { event, user }: DeliveryKey, state: DeliveryState): Promise<void> {
   await sql.query(
     `update deliveries set state = $3, at = now()
     where event_id = $1 and user_id = $2 or digest_id = $1 and user_id = $2 and state = 'digest' and $3 = 'unknown'`,
@@ -228,7 +228,7 @@ export async function finishDelivery(sql: Sql, { event, user }: DeliveryKey, job
 }
 
 /** Forgets letters of long ago, in bounded bites. */
-export async function forgetDeliveries(sql: Sql, keptMs: number, most: number): Promise<number> {
+export async function pruneDeliveries(sql: Sql, keptMs: number, most: number): Promise<number> {
   const rows = await sql.query(
     `delete from deliveries where (event_id, user_id) in (
       select event_id, user_id from deliveries where at < now() - $1 * interval '1 millisecond' order by at limit $2)

@@ -1,7 +1,7 @@
 import type { SequencedEvent } from "./event.ts";
 import { POST_COLUMNS, type PostRow, UNSEEN_REPLIES } from "./posts.ts";
 import { LISTENED_PAGES } from "./feed.ts";
-import { tell, telling, TOLD } from "./turn_statement.ts";
+import { eventCtes, eventRow, EVENTS_JSON } from "./turn_statement.ts";
 import type { Reader, Sql } from "./sql.ts";
 
 const COLUMNS = "e.seq, e.kind, e.page_id, e.post_id, e.user_id, e.data, e.at";
@@ -19,14 +19,14 @@ export async function sequencerState(sql: Reader): Promise<SequencerRow> {
 }
 
 /** Turns the likes that changed since the last call into one event a post; the count is read when it is shown. */
-export async function tellLikes(sql: Sql, most: number): Promise<SequencedEvent[]> {
+export async function emitLikeEvents(sql: Sql, most: number): Promise<SequencedEvent[]> {
   const [row] = await sql.query<{ events: SequencedEvent[] | null }>(
     `with taken as (
       delete from like_signals where post_id in (select post_id from like_signals order by post_id limit $1 for update)
       returning post_id, page_id, likers, change),
     ${
-      telling(
-        tell("post.likes", {
+      eventCtes(
+        eventRow("post.likes", {
           page: "page_id",
           post: "post_id",
           data: `jsonb_build_object('counts', jsonb_build_object('likes', change))
@@ -36,7 +36,7 @@ export async function tellLikes(sql: Sql, most: number): Promise<SequencedEvent[
         }),
       )
     }
-    select ${TOLD} as events`,
+    select ${EVENTS_JSON} as events`,
     [most],
     "event.tell_likes",
   );
@@ -138,7 +138,7 @@ export async function livePosts(sql: Reader, ids: readonly string[]): Promise<Ma
 }
 
 /** Forgets history past keeping that all consumers have read, in bounded bites; moves the floor below which a cursor is too old. */
-export async function forgetEvents(sql: Sql, retentionMs: number, most: number): Promise<number> {
+export async function pruneEvents(sql: Sql, retentionMs: number, most: number): Promise<number> {
   const rows = await sql.query<{ seq: number }>(
     `with old as (
       -- The oldest few, as far as they are past keeping.
@@ -155,7 +155,7 @@ export async function forgetEvents(sql: Sql, retentionMs: number, most: number):
 }
 
 /** Tombstones nobody needs to be told of any more, with what came to them in the moment they were made. */
-export async function removeTombstones(sql: Sql, retentionMs: number): Promise<void> {
+export async function pruneTombstones(sql: Sql, retentionMs: number): Promise<void> {
   await sql.query(
     `with old as (select id from pages where deleted_at < now() - $1 * interval '1 millisecond')
     delete from posts where page_id in (select id from old)`,

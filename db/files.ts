@@ -48,12 +48,12 @@ export async function takeDueFiles(sql: Sql, most: number): Promise<string[]> {
 }
 
 /** They are gone. One that was disowned once more meanwhile is removed once more. */
-export async function forgetFiles(sql: Sql, keys: readonly string[]): Promise<void> {
+export async function pruneFiles(sql: Sql, keys: readonly string[]): Promise<void> {
   await sql.query("delete from unowned_files where key = any($1::text[]) and taken", [[...keys]], "file.forget");
 }
 
 /** The uploads of posts' photos that failed are kept for another try only so long; pictures of people and pages that failed go. */
-export async function dropFailedUploads(sql: Sql, ttlMs: number): Promise<void> {
+export async function pruneFailedUploads(sql: Sql, ttlMs: number): Promise<void> {
   await sql.query(
     `with pictures as (
       delete from photos where state = 'failed' and post_id is null and created_at < now() - $1 * interval '1 millisecond'),

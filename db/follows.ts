@@ -1,4 +1,4 @@
-import { defineCommit, tell } from "./turn_statement.ts";
+import { defineCommit, eventRow } from "./turn_statement.ts";
 import type { After } from "./keyset.ts";
 import type { Reader } from "./sql.ts";
 import type { CardRow } from "./users.ts";
@@ -58,7 +58,7 @@ counted as (
   from (select page_id, count(*) filter (where state = 'following') as followers,
       count(*) filter (where state = 'requested') as requests from followed group by page_id order by page_id) f
   where p.id = f.page_id)`,
-  tells: tell("follow.changed", {
+  events: eventRow("follow.changed", {
     page: "page_id",
     user: "user_id",
     data: `jsonb_build_object('state', state, 'counts', jsonb_build_object(${counted("state")}, 1))`,
@@ -88,14 +88,14 @@ counted as (
   from (select page_id, count(*) filter (where state = 'following') as followers,
       count(*) filter (where state = 'requested') as requests from ended group by page_id order by page_id) f
   where p.id = f.page_id)`,
-  tells: `${
-    tell("page.hidden", {
+  events: `${
+    eventRow("page.hidden", {
       page: "page_id",
       user: "user_id",
       data: REMOVED,
       from: "ended where loses_sight and state = 'following'",
     })
-  } union all ${tell("follow.changed", { rank: 2, page: "page_id", user: "user_id", data: ENDED, from: "ended" })}`,
+  } union all ${eventRow("follow.changed", { rank: 2, page: "page_id", user: "user_id", data: ENDED, from: "ended" })}`,
   select: `select t.turn, jsonb_build_object('had', coalesce(e.state, 'none')) as result
     from turns t left join ended e on e.turn = t.turn`,
 });
@@ -136,7 +136,7 @@ counted as (
   from (select page_id, count(*) filter (where state = 'following') as accepted, count(*) as answered
     from answered group by page_id order by page_id) n
   where p.id = n.page_id)`,
-    tells: tell("follow.changed", {
+    events: eventRow("follow.changed", {
       page: "page_id",
       user: "user_id",
       data: `case when state = 'following' then ${ACCEPTED} else ${REJECTED} end`,

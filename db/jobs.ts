@@ -69,7 +69,7 @@ export async function renewJob(sql: Sql, { id, kind, attempts }: Claim, leaseMs:
 }
 
 /** The ids of due jobs, each told once in so many milliseconds: for a queue that may lose them. */
-export async function ringJobs(sql: Sql, kind: string, most: number, againMs: number): Promise<string[]> {
+export async function unnotifiedJobs(sql: Sql, kind: string, most: number, againMs: number): Promise<string[]> {
   const rows = await sql.query<{ id: string }>(
     `update jobs j set state = 'waiting', run_at = now() + $3 * interval '1 millisecond', lease_until = null
     from (select id from jobs where kind = $1

@@ -25,7 +25,7 @@ export async function readPairs(
   sql: Reader,
   space: string,
   keys: readonly string[],
-  { mostBytes, versions }: { mostBytes: number; versions: boolean },
+  { maxBytes, versions }: { maxBytes: number; versions: boolean },
 ): Promise<ReadPairs> {
   const chosen = `from kv k where k.space = $1 and k.key = any($2::text[]) and ${ALIVE}`;
   // In one pass, where no value is longer than its share of the answer; otherwise the values are fetched when it is known that they
@@ -42,7 +42,7 @@ export async function readPairs(
         max(octet_length(k.value)) as longest, min(k.expires_at) as expires_at,
         string_agg(to_json(k.key)::text || ':' || case when octet_length(k.value) <= $4 then k.value end, ',') as pairs
       ${chosen}) found`,
-    [space, keys, mostBytes, Math.floor(mostBytes / keys.length), versions],
+    [space, keys, maxBytes, Math.floor(maxBytes / keys.length), versions],
     "kv.read",
   );
   return row!;
@@ -263,7 +263,7 @@ export async function deletePairs(sql: Sql, space: string, keys: readonly string
 }
 
 /** Removes what has expired, at most so many; tells how many went. */
-export async function sweepPairs(sql: Sql, most: number): Promise<number> {
+export async function prunePairs(sql: Sql, most: number): Promise<number> {
   // Nobody sees it, so no revision counts it. What is written anew at this moment is left out, and nobody is waited for.
   const rows = await sql.query(
     `with expired as materialized (

@@ -1,4 +1,4 @@
-import { defineCommit, tell } from "./turn_statement.ts";
+import { defineCommit, eventRow } from "./turn_statement.ts";
 
 export interface LikeRow {
   post_id: string;
@@ -15,7 +15,7 @@ export interface UnlikeResult {
 }
 
 /** People a signal names: the post's author, who is told of nothing of their own, and a few more. */
-const MOST_LIKERS = 4;
+const MAX_LIKERS = 4;
 
 const LOCKED = `-- In one order everywhere, so that two statements never wait for each other.
 locked as materialized (
@@ -29,11 +29,11 @@ seen as materialized (
 const SIGNALLED = `signalled as (
   insert into like_signals (post_id, page_id, likers, change) select id, page_id, likers, change from counted
   on conflict (post_id) do update set changes = like_signals.changes + 1, change = like_signals.change + excluded.change,
-    likers = (excluded.likers || like_signals.likers)[1:${MOST_LIKERS}])`;
+    likers = (excluded.likers || like_signals.likers)[1:${MAX_LIKERS}])`;
 
 /** For the other sockets of the person who did it; `from` has the posts and people. */
-const tellLiked = (liked: boolean, from: string) =>
-  tell("post.liked", {
+const likedEvents = (liked: boolean, from: string) =>
+  eventRow("post.liked", {
     page: "k.page_id",
     post: "l.post_id",
     user: "l.user_id",
@@ -55,10 +55,10 @@ liked as (
   on conflict do nothing returning post_id, user_id),
 counted as (
   update posts p set like_count = p.like_count + n.likes
-  from (select post_id, count(*) as likes, (array_agg(user_id))[1:${MOST_LIKERS}] as likers from liked group by post_id) n
+  from (select post_id, count(*) as likes, (array_agg(user_id))[1:${MAX_LIKERS}] as likers from liked group by post_id) n
   where p.id = n.post_id returning p.id, p.page_id, p.like_count, n.likers, n.likes as change),
 ${SIGNALLED}`,
-  tells: tellLiked(true, "liked"),
+  events: likedEvents(true, "liked"),
   select: RESULT,
   violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },
 });
@@ -75,7 +75,7 @@ counted as (
   from (select post_id, count(*) as likes from unliked group by post_id) n where p.id = n.post_id
   returning p.id, p.page_id, p.like_count, '{}'::uuid[] as likers, -n.likes as change),
 ${SIGNALLED}`,
-  tells: tellLiked(false, "unliked"),
+  events: likedEvents(false, "unliked"),
   select: `select t.turn, jsonb_build_object('like_count', case
       when exists (select from visible_pages(t.user_id) v where v.id = k.page_id) then coalesce(c.like_count, k.like_count) end) as result
   from turns t left join locked k on k.id = t.post_id and k.page_id = t.page_id left join counted c on c.id = k.id`,

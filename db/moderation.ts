@@ -1,8 +1,8 @@
-import { defineCommit, tell } from "./turn_statement.ts";
+import { defineCommit, eventRow } from "./turn_statement.ts";
 import { LETTER_JOB } from "./letters.ts";
 import { ENDED } from "./follows.ts";
 import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
-import { tellReplies, tellReplyAudience } from "./publishing.ts";
+import { replyAudienceEvents, replyEvents } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
 import type { AccountRole } from "./account_role.ts";
 
@@ -33,7 +33,7 @@ const BLOCK_WAS = "jsonb_build_object('blocked', block_as_json(blocked_until, bl
 const NO_BLOCK = `'{"blocked": null}'::jsonb`;
 
 /** For the account's actor, where it did not write that itself: the operator has no account. */
-const TELL_CHANGED = tell("account.changed", { user: "id", from: "was where by_id is null" });
+const CHANGED_EVENTS = eventRow("account.changed", { user: "id", from: "was where by_id is null" });
 
 export const setRole = defineCommit<{ id: string; role: AccountRole; at: string } & ByRow, { last_admin: boolean }>(
   "user.set_role",
@@ -48,7 +48,7 @@ changed as (update users u set role = w.role from was w where u.id = w.id)`,
       after: "jsonb_build_object('role', role)",
       from: "was where role <> old_role",
     }),
-    tells: TELL_CHANGED,
+    events: CHANGED_EVENTS,
     select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
   },
 );
@@ -75,7 +75,7 @@ noticed as (
   select job, '${LETTER_JOB}', jsonb_build_object('user_id', id, 'to', email,
     'notice', jsonb_build_object('notice', 'password_changed', 'at', at)), at, id from was where email_verified_at is not null)`,
     records: record("account.password", { name: "login", from: "was" }),
-    tells: TELL_CHANGED,
+    events: CHANGED_EVENTS,
     select: "select turn, '{}'::jsonb as result from was",
   },
 );
@@ -111,8 +111,8 @@ hidden as (
     after: "jsonb_build_object('blocked', block_as_json(until, reason))",
     from: "was",
   }),
-  tells: `${tell("page.hidden", { page: "id", data: BLOCKED, from: "hidden" })} union all ${
-    tellReplyAudience("hidden")
+  events: `${eventRow("page.hidden", { page: "id", data: BLOCKED, from: "hidden" })} union all ${
+    replyAudienceEvents("hidden")
   }`,
   select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
 });
@@ -128,7 +128,7 @@ shown as (
   where p.owner_id = t.id and p.owner_blocked_until is not null and p.deleted_at is null
   returning p.id, t.at, p.blocked_until)`;
 const SHOWN = "shown where blocked_until is null or blocked_until <= now()";
-const TELL_SHOWN = `${tell("page.shown", { page: "id", from: SHOWN })} union all ${tellReplyAudience(SHOWN)}`;
+const SHOWN_EVENTS = `${eventRow("page.shown", { page: "id", from: SHOWN })} union all ${replyAudienceEvents(SHOWN)}`;
 const FREED_USER = { name: "login", before: BLOCK_WAS, after: NO_BLOCK, from: "was" };
 
 export const unblockUser = defineCommit<{ id: string; at: string } & ByRow, Record<string, never>>("user.unblock", {
@@ -136,15 +136,15 @@ export const unblockUser = defineCommit<{ id: string; at: string } & ByRow, Reco
   body: `${FREE_USER},
 unscheduled as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.block_lapsed')`,
   records: record("account.unblock", FREED_USER),
-  tells: TELL_SHOWN,
+  events: SHOWN_EVENTS,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
-export const lapseUserBlock = defineCommit<{ id: string; at: string }, Record<string, never>>("user.lapse_block", {
+export const expireUserBlock = defineCommit<{ id: string; at: string }, Record<string, never>>("user.lapse_block", {
   columns: `id uuid, at timestamptz, ${BY_COLUMNS}`,
   body: FREE_USER,
   records: record("account.block_lapsed", FREED_USER),
-  tells: TELL_SHOWN,
+  events: SHOWN_EVENTS,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
@@ -209,10 +209,10 @@ forgotten as (delete from receipts r using gone g where r.scope = g.id::text),
 removed as (delete from users u using gone g where u.id = g.id)`,
   // What goes by itself, unverified, is no act of moderation.
   records: record("account.delete", { name: "login", before: "was", from: "listed where by_id is not null" }),
-  tells: `${tell("page.hidden", { page: "id", data: DELETED, from: "own" })} union all ${
-    tell("follow.changed", { page: "page_id", user: "user_id", data: ENDED, from: "leaving" })
-  } union all ${tell("user.deleted", { rank: 2, user: "id", from: "gone" })} union all ${
-    tellReplies("recounted where replies is not null")
+  events: `${eventRow("page.hidden", { page: "id", data: DELETED, from: "own" })} union all ${
+    eventRow("follow.changed", { page: "page_id", user: "user_id", data: ENDED, from: "leaving" })
+  } union all ${eventRow("user.deleted", { rank: 2, user: "id", from: "gone" })} union all ${
+    replyEvents("recounted where replies is not null")
   }`,
   select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
 });
@@ -266,7 +266,9 @@ scheduled as (
     after: "jsonb_build_object('blocked', block_as_json(until, reason))",
     from: "was",
   }),
-  tells: `${tell("page.hidden", { page: "id", data: BLOCKED, from: "turns" })} union all ${tellReplyAudience("turns")}`,
+  events: `${eventRow("page.hidden", { page: "id", data: BLOCKED, from: "turns" })} union all ${
+    replyAudienceEvents("turns")
+  }`,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
@@ -277,20 +279,20 @@ freed as (
   returning p.id, t.at, p.owner_blocked_until)`;
 const FREED_PAGE = { name: "uuid", before: BLOCK_WAS, after: NO_BLOCK, from: "was where blocked_until is not null" };
 const FREED = "freed where owner_blocked_until is null or owner_blocked_until <= now()";
-const TELL_FREED = `${tell("page.shown", { page: "id", from: FREED })} union all ${tellReplyAudience(FREED)}`;
+const FREED_EVENTS = `${eventRow("page.shown", { page: "id", from: FREED })} union all ${replyAudienceEvents(FREED)}`;
 
 export const unblockPage = defineCommit<{ id: string; at: string } & ByRow, Record<string, never>>("page.unblock", {
   columns: `id uuid, at timestamptz, ${BY_COLUMNS}`,
   body: FREE_PAGE,
   records: record("page.unblock", FREED_PAGE),
-  tells: TELL_FREED,
+  events: FREED_EVENTS,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
-export const lapsePageBlock = defineCommit<{ id: string; at: string }, Record<string, never>>("page.lapse_block", {
+export const expirePageBlock = defineCommit<{ id: string; at: string }, Record<string, never>>("page.lapse_block", {
   columns: `id uuid, at timestamptz, ${BY_COLUMNS}`,
   body: FREE_PAGE,
   records: record("page.block_lapsed", FREED_PAGE),
-  tells: TELL_FREED,
+  events: FREED_EVENTS,
   select: "select turn, '{}'::jsonb as result from turns",
 });

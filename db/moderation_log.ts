@@ -139,14 +139,14 @@ interface Link {
 }
 
 /** Entries read by one statement (`docs/limits.md`). */
-const VERIFIED_AT_ONCE = 1_000;
+const VERIFY_BATCH = 1_000;
 export const START: ChainEnd = { seq: 0, hash: "0".repeat(64) };
 
 /**
  * Walks the whole chain, so many entries at a time, and names the first that is not as it was written. `known` is an end that an
  * earlier walk printed: whoever computes all hashes anew cannot keep it true.
  */
-export async function verifyChain(sql: Reader, known?: ChainEnd, atOnce = VERIFIED_AT_ONCE): Promise<Verdict> {
+export async function verifyChain(sql: Reader, known?: ChainEnd, concurrency = VERIFY_BATCH): Promise<Verdict> {
   const broken = (seq: number, problem: string): Verdict => ({ sound: false, seq, problem });
   let last = START;
   for (;;) {
@@ -156,7 +156,7 @@ export async function verifyChain(sql: Reader, known?: ChainEnd, atOnce = VERIFI
       from moderation_chain c left join lateral (
         select * from moderation_log e where e.seq > $1 order by e.seq limit $2) e on true
       order by e.seq`,
-      [last.seq, atOnce],
+      [last.seq, concurrency],
       "moderation.verify",
     );
     const [first] = links;
@@ -169,7 +169,7 @@ export async function verifyChain(sql: Reader, known?: ChainEnd, atOnce = VERIFI
       if (known?.seq === seq && known.hash !== hash) return broken(seq, "it is not the one that was known");
       last = { seq, hash };
     }
-    if (first.seq !== null && links.length === atOnce) continue;
+    if (first.seq !== null && links.length === concurrency) continue;
     const { end_seq, end_hash } = first;
     if (end_seq > last.seq) return broken(last.seq + 1, `it is missing, as are all after it up to ${end_seq}`);
     if (end_seq < last.seq) return broken(end_seq + 1, "it came past the chain's end");

@@ -1,12 +1,15 @@
 import type { Reader, Sql } from "./sql.ts";
 
 /** Renews a node's lease by the database's clock, and tells up to which acknowledgement its sockets know all; reads the last one taken. */
-export async function renewLease(sql: Sql, node: { id: string; leaseMs: number; told: number }): Promise<number> {
+export async function renewLease(
+  sql: Sql,
+  node: { id: string; leaseMs: number; acknowledged: number },
+): Promise<number> {
   const [row] = await sql.query<{ mark: number }>(
     `insert into nodes (id, lease_until, told) values ($1, clock_timestamp() + $2 * interval '1 millisecond', $3)
     on conflict (id) do update set lease_until = excluded.lease_until, told = excluded.told
     returning (select last_value from acknowledgements) as mark`,
-    [node.id, node.leaseMs, node.told],
+    [node.id, node.leaseMs, node.acknowledged],
     "node.renew",
   );
   return row!.mark;
@@ -36,7 +39,7 @@ export async function lastAcknowledgement(sql: Reader): Promise<number> {
 }
 
 /** The other nodes whose lease holds, or held until a moment ago, and whose sockets may not know yet what was committed before this number. */
-export async function nodesToHear(sql: Reader, { id, mark, marginMs }: {
+export async function nodesToAcknowledge(sql: Reader, { id, mark, marginMs }: {
   id: string;
   mark: number;
   marginMs: number;
@@ -50,11 +53,11 @@ export async function nodesToHear(sql: Reader, { id, mark, marginMs }: {
 }
 
 /** Where no node can be at work but the one that asks. */
-export async function forgetAllNodes(sql: Sql): Promise<void> {
+export async function deleteAllNodes(sql: Sql): Promise<void> {
   await sql.query("delete from nodes", [], "node.forget_all");
 }
 
 /** Rows that killed nodes left behind. */
-export async function forgetNodes(sql: Sql): Promise<void> {
+export async function pruneNodes(sql: Sql): Promise<void> {
   await sql.query("delete from nodes where lease_until < clock_timestamp() - interval '1 hour'", [], "node.forget");
 }

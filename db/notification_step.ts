@@ -1,12 +1,12 @@
 import type { SequencedEvent } from "./event.ts";
-import { tell, telling, TOLD } from "./turn_statement.ts";
+import { eventCtes, eventRow, EVENTS_JSON } from "./turn_statement.ts";
 import { enteringLetters, EXPAND_JOB, POST_LETTER_JOB } from "./deliveries.ts";
 import type { JobRef } from "./jobs.ts";
 import { beginningRecounts, RECOUNT_JOB } from "./recounts.ts";
 import type { Sql } from "./sql.ts";
 
 /** People a notification of likes names at most. */
-const MOST_NAMED = 3;
+const MAX_NAMED = 3;
 /** The same act of the same person, undone and done again, is told again after this time. */
 const AGAIN = "interval '1 day'";
 
@@ -91,7 +91,7 @@ told_before as materialized (
 news as materialized (
   select coalesce(b.id, gen_random_uuid()) as id, w.user_id, w.kind, w.page_id, w.post_id, w.about, w.who, w.at,
     (w.actors || array(select k.id from unnest(b.actors) with ordinality k (id, place) where k.id <> all (w.actors) order by k.place))
-      [1:${MOST_NAMED}] as actors
+      [1:${MAX_NAMED}] as actors
   from wanted w join present p on p.id = w.user_id left join told_before b on (b.user_id, b.kind, b.about, b.who) = (w.user_id, w.kind, w.about, w.who)
   where b.id is null
     -- Whoever takes a like back and gives it again is no news.
@@ -118,15 +118,17 @@ turned as materialized (
   select distinct page_id from batch where kind in ('page.hidden', 'page.shown') and user_id is null),
 ${beginningRecounts("turned")},
 ${
-  telling(
+  eventCtes(
     `${
-      tell("notification", {
+      eventRow("notification", {
         user: "user_id",
         data: "jsonb_build_object('id', id)",
         from: "news",
         rank: "row_number() over (order by at)",
       })
-    } union all ${tell("notifications.read", { rank: 1_000_000, user: "user_id", at: "now()", from: "recounted" })}`,
+    } union all ${
+      eventRow("notifications.read", { rank: 1_000_000, user: "user_id", at: "now()", from: "recounted" })
+    }`,
     ["moved", "ledger", "queued", "digests", "expanding", "recounting"],
   )
 },
@@ -135,7 +137,7 @@ noted as (
   select n.id, ${COLUMNS.split(", ").map((column) => `n.${column}`).join(", ")}, e.seq
   from news n join emitted e on e.kind = 'notification' and (e.data->>'id')::uuid = n.id
   on conflict (user_id, kind, about, who) do update set actors = excluded.actors, at = excluded.at, position = excluded.position)
-select (select count(*) from batch) as seen, ${TOLD} as events, array(select id::text from expanding) as expanding,
+select (select count(*) from batch) as seen, ${EVENTS_JSON} as events, array(select id::text from expanding) as expanding,
   array(select id::text from recounting) as recounting, array(select id::text from queued) as queued`;
 
 export interface NotificationStep {

@@ -1,4 +1,4 @@
-import { defineCommit, tell } from "./turn_statement.ts";
+import { defineCommit, eventRow } from "./turn_statement.ts";
 import type { Reader } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 
@@ -28,7 +28,7 @@ export interface NotificationRow {
 /** Characters of a post that a notification quotes. */
 const QUOTED = 200;
 /** More than so many are not counted: a thousand and a hundred thousand are the same to a reader (`docs/limits.md`). */
-export const MOST_COUNTED = 1_000;
+export const MAX_COUNTED = 1_000;
 
 const UNBLOCKED = "(u.blocked_until is null or u.blocked_until <= now())";
 
@@ -73,7 +73,7 @@ export async function unreadNotifications(sql: Reader, user: string): Promise<nu
     `select count(*) as n from (
       select from visible_notifications($1) n
       where n.position > coalesce((select read_position from notification_settings where user_id = $1), 0)
-      order by n.position desc limit ${MOST_COUNTED}) n`,
+      order by n.position desc limit ${MAX_COUNTED}) n`,
     [user],
     "notification.unread",
   );
@@ -84,7 +84,7 @@ export async function unreadNotifications(sql: Reader, user: string): Promise<nu
 export async function unreadOfAll(sql: Reader, users: readonly string[]): Promise<Map<string, number>> {
   const rows = await sql.query<{ id: string; n: number }>(
     `select u.id, (select count(*) from (
-        select from visible_notifications(u.id) n where n.position > coalesce(s.read_position, 0) limit ${MOST_COUNTED}) n) as n
+        select from visible_notifications(u.id) n where n.position > coalesce(s.read_position, 0) limit ${MAX_COUNTED}) n) as n
     from unnest($1::uuid[]) u (id) left join notification_settings s on s.user_id = u.id`,
     [[...users]],
     "notification.unread_of_all",
@@ -102,7 +102,7 @@ export async function liveNotifications(
 ): Promise<Map<string, LiveNotificationRow>> {
   const rows = await sql.query<LiveNotificationRow>(
     `select ${COLUMNS}, (select count(*) from (
-        select from visible_notifications(n.user_id) o where o.position > coalesce(s.read_position, 0) limit ${MOST_COUNTED}) o)
+        select from visible_notifications(n.user_id) o where o.position > coalesce(s.read_position, 0) limit ${MAX_COUNTED}) o)
       as unread_count
     from (select id, user_id from notifications where id = any($1::uuid[])) w
     cross join lateral (select * from visible_notifications(w.user_id) v where v.id = w.id) n ${JOINS}`,
@@ -168,7 +168,7 @@ read as (
   on conflict (user_id) do update set read_position = greatest(s.read_position, excluded.read_position)
   returning s.user_id, s.read_position)`,
     // For the other sockets; how many are left is counted when it is shown.
-    tells: tell("notifications.read", {
+    events: eventRow("notifications.read", {
       user: "r.user_id",
       at: "now()",
       from: "read r left join had h on h.user_id = r.user_id where r.read_position > coalesce(h.read_position, 0)",
@@ -179,7 +179,7 @@ read as (
 );
 
 /** Forgets those of long ago, in bounded bites. */
-export async function forgetNotifications(sql: Reader, keptMs: number, most: number): Promise<number> {
+export async function pruneNotifications(sql: Reader, keptMs: number, most: number): Promise<number> {
   const rows = await sql.query(
     `delete from notifications where id in (
       select id from notifications where at < now() - $1 * interval '1 millisecond' order by at limit $2 for update skip locked)

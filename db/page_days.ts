@@ -69,8 +69,8 @@ const COUNTED = `
     select o.page_id, 0, 0, 0, 0, 1 from posts r join posts o on o.id = r.reply_to where r.state = 'ready') n
   join pages g on g.id = n.page_id and g.deleted_at is null group by n.page_id`;
 
-/** What the days and the events after them, with the likes that are not told yet, make of them. */
-const TOLD = `
+/** What the days and the events after them, with the likes that no event tells of yet, make of them. */
+const COUNTED_IN_EVENTS = `
   select n.page_id, ${NUMBERS.map((name) => `sum(n.${name})::int as ${name}`).join(", ")} from (
     select page_id, ${NUMBERS.join(", ")} from page_days
     union all
@@ -90,10 +90,10 @@ export async function recountDays(sql: Sql): Promise<string[]> {
   const differences = NUMBERS.map((name) => `coalesce(c.${name}, 0) - coalesce(t.${name}, 0) as ${name}`).join(", ");
   const rows = await sql.query<{ page_id: string }>(
     `with consumer as materialized (select seq from consumers where name = 'page_days' for update),
-    counted as materialized (${COUNTED}), told as materialized (${TOLD}),
+    counted as materialized (${COUNTED}), in_events as materialized (${COUNTED_IN_EVENTS}),
     wrong as materialized (
       select * from (select coalesce(c.page_id, t.page_id) as page_id, (now() at time zone 'UTC')::date as day, ${differences}
-        from counted c full join told t on t.page_id = c.page_id) d
+        from counted c full join in_events t on t.page_id = c.page_id) d
       where (${NUMBERS.join(", ")}) is distinct from (${
       NUMBERS.map(() => "0").join(", ")
     }) and exists (select from consumer)),

@@ -1,6 +1,6 @@
-import { defineCommit, tell } from "./turn_statement.ts";
+import { defineCommit, eventRow } from "./turn_statement.ts";
 import { ACCEPTED } from "./follows.ts";
-import { tellReplies, tellReplyAudience } from "./publishing.ts";
+import { replyAudienceEvents, replyEvents } from "./publishing.ts";
 import { foldHandle } from "../lib/folding.ts";
 import type { Reader, Sql } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
@@ -164,7 +164,12 @@ named as (
 created as (
   insert into pages (id, owner_id, uuid, name, description, tags, is_private, created_at)
   select id, owner_id, uuid, name, description, tags, is_private, at from fresh)`,
-  tells: tell("follow.changed", { page: "id", user: "owner_id", data: `'{"state": "own"}'::jsonb`, from: "fresh" }),
+  events: eventRow("follow.changed", {
+    page: "id",
+    user: "owner_id",
+    data: `'{"state": "own"}'::jsonb`,
+    from: "fresh",
+  }),
   select: "select turn, jsonb_build_object('taken', taken, 'owner', owner) as result from taken",
   refused: "(a.result->>'taken')::boolean or a.result->>'owner' is null",
   violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken", pages_owner_id_fkey: "not-found" },
@@ -224,22 +229,22 @@ changed as (
     follower_count = p.follower_count + (select count(*) from accepted a where a.page_id = p.id),
     request_count = p.request_count - (select count(*) from accepted a where a.page_id = p.id)
   from free t where p.id = t.id)`,
-  tells: [
-    tell("follow.changed", {
+  events: [
+    eventRow("follow.changed", {
       page: "page_id",
       user: "user_id",
       data: ACCEPTED,
       from: "accepted",
     }),
-    tell("page.updated", { rank: 2, page: "id", from: "free" }),
-    tell("page.hidden", {
+    eventRow("page.updated", { rank: 2, page: "id", from: "free" }),
+    eventRow("page.hidden", {
       rank: 3,
       page: "id",
       data: `'{"reason": "private"}'::jsonb`,
       from: "free where is_private and not was_private",
     }),
-    tell("page.shown", { rank: 3, page: "id", from: "free where was_private and not is_private" }),
-    tellReplyAudience("free where was_private <> is_private"),
+    eventRow("page.shown", { rank: 3, page: "id", from: "free where was_private and not is_private" }),
+    replyAudienceEvents("free where was_private <> is_private"),
   ].join(" union all "),
   select: "select turn, jsonb_build_object('taken', taken) as result from taken",
   // The last one where the old handle, of a page renamed before, is given up in this very moment.
@@ -276,8 +281,8 @@ unkept as (delete from old_handles o using buried b where o.page_id = b.id retur
 freed as (
   delete from handles h where not ${IS_LOGIN("h.handle")}
     and h.handle in (select lower(uuid) from buried union select handle from unkept))`,
-  tells: `${tell("page.hidden", { page: "id", data: `'{"reason": "deleted"}'::jsonb`, from: "turns" })} union all ${
-    tellReplies("recounted")
-  }`,
+  events: `${
+    eventRow("page.hidden", { page: "id", data: `'{"reason": "deleted"}'::jsonb`, from: "turns" })
+  } union all ${replyEvents("recounted")}`,
   select: "select turn, '{}'::jsonb as result from turns",
 });

@@ -1,5 +1,5 @@
-import { defineCommit, tell } from "./turn_statement.ts";
-import { PUBLISHED, PUBLISHING, stateOf, TELL_PUBLISHED } from "./publishing.ts";
+import { defineCommit, eventRow } from "./turn_statement.ts";
+import { PUBLISHED, PUBLISHED_EVENTS, PUBLISHING, stateOf } from "./publishing.ts";
 import type { JobRef } from "./jobs.ts";
 import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";
 import type { Reader } from "./sql.ts";
@@ -27,15 +27,15 @@ export interface NewPhoto {
 }
 
 /** What the crop made of an upload. */
-export type Settled =
+export type PhotoResult =
   | { id: string; ok: true; format: string; side: number; variants: readonly number[]; placeholder: string }
   | { id: string; ok: false; problem: string };
 
 /** The kind of the job that crops a photo, and of the one that tells its actor; both under the photo's id. */
 export const CROP_JOB = "photo.crop";
-export const SETTLE_JOB = "photo.settle";
+export const PHOTO_RESULT_JOB = "photo.settle";
 
-export function crops(photos: readonly string[]): JobRef[] {
+export function cropJobs(photos: readonly string[]): JobRef[] {
   return photos.map((id) => ({ kind: CROP_JOB, id }));
 }
 
@@ -74,7 +74,7 @@ queued as (
 owned as (delete from unowned_files u using pictures f where u.key = f.staged_key)`;
 }
 
-export interface SettleRow {
+export interface PhotoResultRow {
   id: string;
   ok: boolean;
   problem: string | null;
@@ -85,10 +85,10 @@ export interface SettleRow {
   at: string;
 }
 
-export function settleRow(settled: Settled, at: string): SettleRow {
-  const { id, ok } = settled;
-  if (!ok) return { id, ok, problem: settled.problem, format: null, side: null, variants: [], placeholder: null, at };
-  const { format, side, variants, placeholder } = settled;
+export function photoResultRow(result: PhotoResult, at: string): PhotoResultRow {
+  const { id, ok } = result;
+  if (!ok) return { id, ok, problem: result.problem, format: null, side: null, variants: [], placeholder: null, at };
+  const { format, side, variants, placeholder } = result;
   return { id, ok, problem: null, format, side, variants, placeholder, at };
 }
 
@@ -105,7 +105,7 @@ unstaged as (
   on conflict (key) do update set due_at = excluded.due_at, taken = false)`;
 
 /** A post's photo is ready or has failed. The last one to be ready publishes the post. */
-export const settlePhoto = defineCommit<SettleRow, { found: boolean }>("photo.settle", {
+export const storePhotoResult = defineCommit<PhotoResultRow, { found: boolean }>("photo.settle", {
   columns: SETTLE_COLUMNS,
   body: `owners as materialized (
   select p.id, p.page_id, p.reply_to, p.state from posts p
@@ -128,7 +128,7 @@ restated as (
   update posts p set state = c.next, published_at = coalesce((select d.published_at from timed d where d.id = c.id), p.published_at)
   from complete c where p.id = c.id and (select count(*) from timed) >= 0 returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at),
 ${PUBLISHING}`,
-  tells: TELL_PUBLISHED,
+  events: PUBLISHED_EVENTS,
   publishes: "timed",
   select:
     `select t.turn, jsonb_build_object('found', exists (select from settling s where s.turn = t.turn)) as result from turns t`,
@@ -169,10 +169,10 @@ function avatarCommits<Owner extends "user" | "page">(owner: Owner) {
   type Acted<Row> = Owner extends "user" ? Row & ActRow : Row;
   const acted = owner === "user" ? `, ${ACT_COLUMNS}` : "";
   const recorded = (from: string) => owner === "user" ? { records: actOn("account.profile", from) } : {};
-  const told = (from: string) =>
+  const avatarEvents = (from: string) =>
     owner === "page"
-      ? tell("page.updated", { page: "id", from })
-      : tell("page.updated", { page: "p.id", at: "t.at", from: `${from} t join pages p on p.owner_id = t.id` });
+      ? eventRow("page.updated", { page: "id", from })
+      : eventRow("page.updated", { page: "p.id", at: "t.at", from: `${from} t join pages p on p.owner_id = t.id` });
   return {
     stage: defineCommit<Acted<{ id: string; photos: NewPhoto[]; at: string }>, { staged: boolean }>(
       `${owner}.stage_avatar`,
@@ -187,7 +187,7 @@ ${picturing("valid", column)}`,
       },
     ),
     /** One that was overtaken by a later upload goes; otherwise the one that was in force does. One that failed stays to say so. */
-    settle: defineCommit<SettleRow & { owner: string }, { key: string | null }>(`${owner}.settle_avatar`, {
+    storeResult: defineCommit<PhotoResultRow & { owner: string }, { key: string | null }>(`${owner}.settle_avatar`, {
       columns: `owner uuid, ${SETTLE_COLUMNS}`,
       body: `owners as materialized (
   select o.id from ${table} o where o.id in (select owner from turns) order by o.id for update),
@@ -204,7 +204,7 @@ settled as (
     staged_key = null
   from latest s where f.id = s.id returning f.${column} as id, f.key, s.at),
 shown as (update ${table} o set avatar_key = s.key from settled s where o.id = s.id)`,
-      tells: told("settled"),
+      events: avatarEvents("settled"),
       select:
         `select t.turn, jsonb_build_object('key', (select s.key from settled s where s.id = t.owner)) as result from turns t`,
     }),
@@ -214,7 +214,7 @@ shown as (update ${table} o set avatar_key = s.key from settled s where o.id = s
   update ${table} o set avatar_key = null from turns t where o.id = t.id and o.avatar_key is not null returning o.id, t.at),
 removed as (delete from photos f using turns t where f.${column} = t.id)`,
       ...recorded("turns"),
-      tells: told("hidden"),
+      events: avatarEvents("hidden"),
       select: "select turn, '{}'::jsonb as result from turns",
     }),
   };

@@ -1,7 +1,7 @@
-import { defineCommit, publishing, tell } from "./turn_statement.ts";
+import { defineCommit, eventRow, publishing } from "./turn_statement.ts";
 import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
 import { HELD, type NewPhoto, type PhotoRow, PHOTOS, picturing, STAGED } from "./photos.ts";
-import { ONE_POST, PUBLISHED, PUBLISHING, stateOf, TELL_PUBLISHED, tellReplies } from "./publishing.ts";
+import { ONE_POST, PUBLISHED, PUBLISHED_EVENTS, PUBLISHING, replyEvents, stateOf } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 
@@ -185,7 +185,7 @@ const CREATED = `created as (
 const COUNTED = `counted as (
   update pages p set post_count = p.post_count + n.posts
   from (select page_id, count(*) as posts from valid group by page_id order by page_id) n where p.id = n.page_id)`;
-const TELL_CREATED = tell("post.created", {
+const CREATED_EVENTS = eventRow("post.created", {
   rank: "turn",
   page: "page_id",
   post: "id",
@@ -208,7 +208,7 @@ judged as materialized (
 valid as materialized (select * from judged where open),
 ${publishing("timed", { from: "valid", rank: "turn", after: ["counted"] })},
 ${CREATED}`,
-  tells: TELL_CREATED,
+  events: CREATED_EVENTS,
   publishes: "timed",
   select: `select j.turn, jsonb_build_object('open', j.open, 'original', true, 'reply_page_id', null,
     'published_at', ${PUBLISHED_AT("t.published_at")}) as result from judged j left join timed t on t.turn = j.turn`,
@@ -230,7 +230,7 @@ answered as (
   from (select v.reply_to, count(*) as replies, array_agg(distinct v.page_id) as via
     from valid v join locked k on k.id = v.reply_to group by v.reply_to) n
   where p.id = n.reply_to returning p.id, p.page_id, n.replies, n.via)`,
-  tells: `${TELL_CREATED} union all ${tellReplies("answered")}`,
+  events: `${CREATED_EVENTS} union all ${replyEvents("answered")}`,
   publishes: "timed",
   select: `select j.turn, jsonb_build_object('open', j.open, 'original', j.reply_page_id is not null,
     'reply_page_id', j.reply_page_id, 'published_at', ${
@@ -320,9 +320,9 @@ restated as (
   from gaining c where p.id = c.id and (select count(*) from timed) >= 0
   returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at, c.replies),
 ${PUBLISHING}`,
-  tells: `${
-    tell("post.updated", { page: "page_id", post: "id", from: "restated where was = 'ready'" })
-  } union all ${TELL_PUBLISHED} union all ${tellReplies("restated where replies > 0", VIA_RESTATED)}`,
+  events: `${
+    eventRow("post.updated", { page: "page_id", post: "id", from: "restated where was = 'ready'" })
+  } union all ${PUBLISHED_EVENTS} union all ${replyEvents("restated where replies > 0", VIA_RESTATED)}`,
   publishes: "timed",
   select: `select t.turn, jsonb_build_object('found', j.turn is not null, 'unknown', coalesce(j.unknown, '{}'),
     'empty', coalesce(j.empty, false)) as result from turns t left join judged j on j.turn = t.turn`,
@@ -372,8 +372,8 @@ unsignalled as (delete from like_signals s using removed r where s.post_id = r.i
       'published_at', x.published_at)`,
     from: "removed x join pages g on g.id = x.page_id where x.moderated",
   }),
-  tells: `${
-    tell("post.deleted", {
+  events: `${
+    eventRow("post.deleted", {
       page: "r.page_id",
       post: "r.id",
       // Likes that were never told need not be taken back.
@@ -381,7 +381,7 @@ unsignalled as (delete from like_signals s using removed r where s.post_id = r.i
         'likes', coalesce(s.change, 0) - r.like_count))`,
       from: "removed r left join unsignalled s on s.post_id = r.id where r.state = 'ready'",
     })
-  } union all ${tellReplies("answered")}`,
+  } union all ${replyEvents("answered")}`,
   select:
     `select t.turn, jsonb_build_object('found', exists (select from removed r where r.turn = t.turn)) as result from turns t`,
 });

@@ -1,4 +1,4 @@
-import { publishing, tell } from "./turn_statement.ts";
+import { eventRow, publishing } from "./turn_statement.ts";
 
 /** Those of the pages `via` that replied, where none of them can be seen by everybody; else null. */
 const WITHHELD = (via: string) =>
@@ -9,8 +9,8 @@ const WITHHELD = (via: string) =>
  * That a post has another number of replies, by `replies` of the pages `via`: for feeds that show it. After all else of its statement.
  * Where only pages replied that not everybody sees, the event names them, so that others hear nothing of it.
  */
-export function tellReplies(from: string, via = "via"): string {
-  return tell("replies.changed", {
+export function replyEvents(from: string, via = "via"): string {
+  return eventRow("replies.changed", {
     rank: 1_000_000,
     page: "page_id",
     post: "id",
@@ -23,8 +23,8 @@ export function tellReplies(from: string, via = "via"): string {
 }
 
 /** That those who see a post may see another number of its replies, as a page that replied was closed or opened; `pages` has its `id`. */
-export function tellReplyAudience(pages: string): string {
-  return tell("replies.changed", {
+export function replyAudienceEvents(pages: string): string {
+  return eventRow("replies.changed", {
     rank: 1_000_000,
     page: "o.page_id",
     post: "o.id",
@@ -68,9 +68,9 @@ answered as (
     from published v join originals o on o.id = v.reply_to group by v.reply_to) n
   where p.id = n.reply_to returning p.id, p.page_id, n.replies, n.via)`;
 
-export const TELL_PUBLISHED = `${
-  tell("post.created", { rank: "1 + place", page: "page_id", post: "id", data: ONE_POST, from: "published" })
-} union all ${tellReplies("answered")}`;
+export const PUBLISHED_EVENTS = `${
+  eventRow("post.created", { rank: "1 + place", page: "page_id", post: "id", data: ONE_POST, from: "published" })
+} union all ${replyEvents("answered")}`;
 
 /** The state of a post by its photos: one failed makes it failed, one under way processing. */
 export function stateOf(photos: string): string {

@@ -107,7 +107,7 @@ export async function endReceiptLease(sql: Sql, id: string): Promise<void> {
 export const RECEIPT_HOURS = 48;
 
 /** At most 10 000 at once, so that the statement stays short; tells how many went. */
-export async function deleteOldReceipts(sql: Sql): Promise<number> {
+export async function pruneReceipts(sql: Sql): Promise<number> {
   const rows = await sql.query(
     `delete from receipts where id in (
       select id from receipts where created_at < now() - make_interval(hours => $1) order by created_at limit 10000)

@@ -1,4 +1,4 @@
-import { tell, telling, TOLD } from "./turn_statement.ts";
+import { eventCtes, eventRow, EVENTS_JSON } from "./turn_statement.ts";
 import type { SequencedEvent } from "./event.ts";
 import type { Claim } from "./jobs.ts";
 import type { Sql } from "./sql.ts";
@@ -62,8 +62,8 @@ export async function recountStep(sql: Sql, claim: Claim, most: number): Promise
     moved as (
       update jobs set payload = payload || jsonb_build_object('after', (select user_id from step order by user_id desc limit 1))
       where id in (select id from job) and exists (select from step) returning 1),
-    ${telling(tell("notifications.read", { user: "user_id", at: "now()", from: "recounted" }), ["moved"])}
-    select (select count(*) from step) as seen, ${TOLD} as events`,
+    ${eventCtes(eventRow("notifications.read", { user: "user_id", at: "now()", from: "recounted" }), ["moved"])}
+    select (select count(*) from step) as seen, ${EVENTS_JSON} as events`,
     [claim.id, claim.kind, claim.attempts, most],
     "notification.recount",
   );

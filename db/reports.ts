@@ -53,7 +53,7 @@ const HANDLED = `${COLUMNS}, r.handler_id, r.outcome, r.note, r.changed_at, r.ow
     else exists (select from posts p where p.id = r.target_id) end as gone`;
 
 /** Reports of one person that are not closed yet (`docs/limits.md`); of requests at one moment a few may come through beyond it. */
-export const MOST_WAITING = 50;
+export const MAX_WAITING = 50;
 
 /**
  * Makes a report, unless this person has one of the same thing that is not closed: then that is the answer. Undefined where too many of
@@ -77,7 +77,7 @@ export async function makeReport(
           and (select count(*) from reports where reporter_id = $2 and state <> 'closed') < $8
         on conflict do nothing returning *)
       select ${COLUMNS}, r.id = $1 as made from made r union all select ${COLUMNS}, r.id = $1 from known r`,
-      [id, reporter, target.kind, target.id, target.name, target.owner_id, reason, MOST_WAITING],
+      [id, reporter, target.kind, target.id, target.name, target.owner_id, reason, MAX_WAITING],
       "report.make",
     );
     if (row) return row;

@@ -21,11 +21,11 @@ export async function putInPlace(dataDir: string, keepAs?: string): Promise<void
   // The database has synced itself as it was closed; what it takes the place of goes for good.
   await syncFiles(restoringFolder(dataDir));
   await Deno.rename(restoringFolder(dataDir), `${dataDir}/restored`);
-  await settleRestore(dataDir);
+  await finishRestore(dataDir);
 }
 
 /** Finishes what was decided, and removes what was not. Call it under the lock, with the database closed. */
-export async function settleRestore(dataDir: string): Promise<void> {
+export async function finishRestore(dataDir: string): Promise<void> {
   const restored = `${dataDir}/restored`;
   const keepAs = await readIfThere(`${restored}/${KEEP_AS}`);
   // The key first: a database without its key cannot be opened, and this one is the newer of the two.

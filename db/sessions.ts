@@ -17,7 +17,7 @@ export interface OpenSessionRow {
 }
 
 /** Devices an account is remembered by; the longest unused are forgotten (`docs/limits.md`). */
-const MOST_DEVICES = 50;
+const MAX_DEVICES = 50;
 
 /**
  * Opens a session and ends the one before it (S1-4). From a device that is not the account's first and was not used before, its
@@ -41,7 +41,7 @@ remembered as (
 forgotten as (
   delete from devices d using (
     select o.user_id, o.mark from known k cross join lateral (
-      select * from devices where user_id = k.user_id order by seen_at desc offset ${MOST_DEVICES}) o
+      select * from devices where user_id = k.user_id order by seen_at desc offset ${MAX_DEVICES}) o
     where not k.known) o
   where d.user_id = o.user_id and d.mark = o.mark),
 lettered as (
@@ -99,6 +99,6 @@ export async function hasSession(sql: Reader, userId: string): Promise<boolean> 
 }
 
 /** Sessions whose last refresh token has expired explain nothing any more. */
-export async function deleteExpiredSessions(sql: Reader): Promise<void> {
+export async function pruneSessions(sql: Reader): Promise<void> {
   await sql.query("delete from sessions where expires_at < now() - interval '1 day'", [], "session.delete_expired");
 }

@@ -11,7 +11,7 @@ export async function useTicketOnce(sql: Sql, id: string, expiresAt: Date): Prom
 }
 
 /** Those too old by any node's clock. */
-export async function forgetTickets(sql: Sql): Promise<void> {
+export async function pruneTickets(sql: Sql): Promise<void> {
   await sql.query(
     "delete from used_tickets where expires_at < now() - interval '10 minutes'",
     [],

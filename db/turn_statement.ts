@@ -26,7 +26,7 @@ interface Definition {
   /** Entries of the record of moderation, made by `record` out of those CTEs. */
   records?: string;
   /** The events, made by `tell` out of those CTEs. */
-  tells?: string;
+  events?: string;
   /** The CTE, made by `publishing`, of the posts that come into feeds. */
   publishes?: string;
   /** Yields `turn, result`. A turn without a row counts as fenced. */
@@ -37,7 +37,7 @@ interface Definition {
 }
 
 export function defineCommit<Row extends object, Result>(name: string, definition: Definition): Commit<Row, Result> {
-  const { columns, body, records, tells, publishes, select, refused, violations = {} } = definition;
+  const { columns, body, records, events, publishes, select, refused, violations = {} } = definition;
   const writers = writersOf(body);
   // `for share` waits for whoever raises the epoch, and makes them wait for us; then the epoch is compared again.
   const textWith = (receipts: string) =>
@@ -51,14 +51,14 @@ answers as materialized (${select})
 ${receipts}
 ${records === undefined ? "" : `, ${recording(records, writers)}`}
 ${
-      tells === undefined
+      events === undefined
         ? ""
-        : `, ${telling(tells, records === undefined ? writers : [...writers, "recorded"], publishes)}`
+        : `, ${eventCtes(events, records === undefined ? writers : [...writers, "recorded"], publishes)}`
     }
 select a.turn, a.result, ${
-      tells === undefined
+      events === undefined
         ? "null as seq, null"
-        : `(select seq from numbered) as seq, case when row_number() over () = 1 then ${TOLD}::text end`
+        : `(select seq from numbered) as seq, case when row_number() over () = 1 then ${EVENTS_JSON}::text end`
     } as events
 from answers a`;
   const receipted = refused === undefined
@@ -75,7 +75,7 @@ function receipting(refused: string): string {
 }
 
 /** A query for events of one kind. Columns are SQL; without `from`'s own `at` another is named. `rank` orders within a statement. */
-export function tell(
+export function eventRow(
   kind: EventKind,
   { page = "null::uuid", post = "null::uuid", user = "null::uuid", data = "null::jsonb", at = "at", rank = 1, from }: {
     page?: string;
@@ -94,18 +94,18 @@ export function tell(
  * The CTEs that number and write the events a query yields. They wait for every other write of the statement, so that the
  * sequencer's row is its last lock: no two statements can then wait for each other, and the row is held as shortly as can be.
  */
-export function telling(tells: string, writers: readonly string[] = [], publishes?: string): string {
+export function eventCtes(events: string, writers: readonly string[] = [], publishes?: string): string {
   const clock = publishes === undefined
     ? ""
     : `, published_at = greatest(published_at, (select max(published_at) from ${publishes}))`;
   const after = writers.map((writer) => `(select count(*) from ${writer}) >= 0`).join(" and ") || "true";
-  return `told as materialized (select * from (${tells}) t where ${after}),
-tally as materialized (select count(*) as n from told),
-numbered as (update sequencer set seq = seq + (select n from tally)${clock} where (select n from tally) > 0 returning seq),
+  return `new_events as materialized (select * from (${events}) t where ${after}),
+event_count as materialized (select count(*) as n from new_events),
+numbered as (update sequencer set seq = seq + (select n from event_count)${clock} where (select n from event_count) > 0 returning seq),
 emitted as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id, user_id, data, at
-  from told where (select seq from numbered) is not null
+  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id, post_id, user_id, data, at
+  from new_events where (select seq from numbered) is not null
   returning seq, kind, page_id, post_id, user_id, data, at)`;
 }
 
@@ -127,7 +127,7 @@ ${name} as materialized (
 }
 
 /** The written events as one JSON array, or null. */
-export const TOLD = "(select json_agg(e order by e.seq) from emitted e)";
+export const EVENTS_JSON = "(select json_agg(e order by e.seq) from emitted e)";
 
 interface Cte {
   name: string;

@@ -1,4 +1,4 @@
-import { defineCommit, tell } from "./turn_statement.ts";
+import { defineCommit, eventRow } from "./turn_statement.ts";
 import { folded, foldLogin } from "../lib/folding.ts";
 import { LETTER_JOB } from "./letters.ts";
 import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";
@@ -391,7 +391,7 @@ lettered as (
   from turns where "to" is not null),
 ${NOTICED("email_change_asked", "notice_to", "notice_job")}`,
   records: actOn("account.profile", "turns"),
-  tells: tell("page.updated", {
+  events: eventRow("page.updated", {
     page: "p.id",
     at: "t.at",
     from: "turns t join pages p on p.owner_id = t.id where t.renamed",

@@ -3,12 +3,12 @@ import { AppError } from "../lib/errors.ts";
 import type { JobKind } from "./runner.ts";
 
 /** What happens because a time has come. The actors judge whether it is still so; they are told until they have heard. */
-export function lapseJobs(
+export function expiryJobs(
   actors: Actors,
   { verifiedOnly }: { verifiedOnly: boolean },
 ): Record<string, JobKind> {
   const ask = (kind: "user" | "page", type: string, applies = true): JobKind => ({
-    mostTries: Infinity,
+    maxTries: Infinity,
     run: async ({ payload }) => {
       if (!applies) return;
       try {
@@ -21,7 +21,7 @@ export function lapseJobs(
   });
   return {
     "user.expire": ask("user", "expire", verifiedOnly),
-    "user.block_lapsed": ask("user", "lapse_block"),
-    "page.block_lapsed": ask("page", "lapse_block"),
+    "user.block_lapsed": ask("user", "expire_block"),
+    "page.block_lapsed": ask("page", "expire_block"),
   };
 }

@@ -1,4 +1,4 @@
-import { forgetFiles, takeDueFiles } from "../db/files.ts";
+import { pruneFiles, takeDueFiles } from "../db/files.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import type { Storage } from "../services/storage/storage.ts";
@@ -40,7 +40,7 @@ export class FileSweeper implements AsyncDisposable {
         const some = keys.slice(i, i + BESIDE);
         const ends = await Promise.allSettled(some.map((key) => this.storage.delete(key)));
         // What could not be removed comes again in a minute, and keeps nothing else.
-        await forgetFiles(this.sql, some.filter((_, j) => ends[j]!.status === "fulfilled"));
+        await pruneFiles(this.sql, some.filter((_, j) => ends[j]!.status === "fulfilled"));
         failures.push(...ends.flatMap((end) => end.status === "rejected" ? [end.reason] : []));
       }
       if (failures.length > 0) throw failures[0];

@@ -16,14 +16,14 @@ interface Message {
  * Carries the ids of jobs that are due now to those who do them, each to one process of a crew: over JetStream, or within this
  * process. Whoever misses it looks by itself within a second, so a bus that is away is no error.
  */
-export class JobBell implements AsyncDisposable {
+export class JobNotifier implements AsyncDisposable {
   readonly #listeners: ((jobs: JobRef[]) => void)[] = [];
   readonly #subscriptions: Subscription[] = [];
 
   constructor(private readonly bus: Bus, private readonly history: string, private readonly log: Log) {}
 
   /** Processes of one crew do the same kinds; each message goes to one of them. */
-  async onRing(crew: string, listener: (jobs: JobRef[]) => void): Promise<void> {
+  async subscribe(crew: string, listener: (jobs: JobRef[]) => void): Promise<void> {
     this.#listeners.push(listener);
     this.#subscriptions.push(
       await this.bus.consume("jobs", `ring-${crew}-${this.history}`, async (text) => {
@@ -33,7 +33,7 @@ export class JobBell implements AsyncDisposable {
     );
   }
 
-  ring(jobs: readonly JobRef[]): void {
+  notify(jobs: readonly JobRef[]): void {
     if (jobs.length === 0) return;
     const message: Message = { history: this.history, at: Date.now(), jobs: [...jobs] };
     this.bus.append("jobs", crypto.randomUUID(), JSON.stringify(message)).catch((error) => {

@@ -2,26 +2,26 @@ import type { PageCommand } from "../actors/page_commands.ts";
 import type { UserCommand } from "../actors/user_commands.ts";
 import type { Actors } from "../actors/runtime/actors.ts";
 import type { Sql } from "../db/sql.ts";
-import type { PhotoWaiting } from "../services/images/photo_readiness.ts";
+import type { PhotoReadiness } from "../services/images/photo_readiness.ts";
 import { disownFiles, filesOf } from "../db/files.ts";
-import { ownerOfPhoto, SETTLE_JOB, type Settled } from "../db/photos.ts";
+import { ownerOfPhoto, PHOTO_RESULT_JOB, type PhotoResult } from "../db/photos.ts";
 import { AppError } from "../lib/errors.ts";
 import type { JobKind } from "./runner.ts";
 
 /** Tells the actor that owns a photo what the crop made of it. */
-export function settleJobs(ctx: { sql: Sql; actors: Actors; waiting: PhotoWaiting }): Record<string, JobKind> {
+export function photoResultJobs(ctx: { sql: Sql; actors: Actors; readiness: PhotoReadiness }): Record<string, JobKind> {
   return {
-    [SETTLE_JOB]: {
-      mostTries: Infinity,
+    [PHOTO_RESULT_JOB]: {
+      maxTries: Infinity,
       run: async ({ id, payload }) => {
-        const { staged, key, result } = payload as { staged: string; key: string; result: Settled };
+        const { staged, key, result } = payload as { staged: string; key: string; result: PhotoResult };
         const owner = await ownerOfPhoto(ctx.sql, id);
         try {
           if (owner?.kind === "user") {
-            const command: UserCommand = { type: "settle_avatar", photo: result };
+            const command: UserCommand = { type: "store_avatar_result", photo: result };
             await ctx.actors.ask({ kind: "user", id: owner.user_id! }, command);
           } else if (owner?.page_id) {
-            const type = owner.kind === "post" ? "settle_photo" : "settle_avatar";
+            const type = owner.kind === "post" ? "store_photo_result" : "store_avatar_result";
             await ctx.actors.ask({ kind: "page", id: owner.page_id }, { type, photo: result } as PageCommand);
           }
         } catch (error) {
@@ -29,7 +29,7 @@ export function settleJobs(ctx: { sql: Sql; actors: Actors; waiting: PhotoWaitin
         }
         // It may have gone while it was cropped: then its files came after whoever removed them.
         if (!await ownerOfPhoto(ctx.sql, id)) await disownFiles(ctx.sql, filesOf(key, staged));
-        ctx.waiting.settled();
+        ctx.readiness.changed();
       },
     },
   };

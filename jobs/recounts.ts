@@ -6,17 +6,17 @@ import type { JobKind } from "./runner.ts";
 /** People that one statement tells (`docs/limits.md`). */
 export const MAX_RECOUNTED = 500;
 
-/** What follows for unread counts from a page that was hidden or is shown again. `onTold`: events were committed here. */
-export function recountJobs(sql: Sql, onTold: (events: SequencedEvent[]) => void): Record<string, JobKind> {
+/** What follows for unread counts from a page that was hidden or is shown again. `onCommitted`: events were committed here. */
+export function recountJobs(sql: Sql, onCommitted: (events: SequencedEvent[]) => void): Record<string, JobKind> {
   return {
     [RECOUNT_JOB]: {
-      atOnce: 2,
+      concurrency: 2,
       run: async (job, signal) => {
         for (let seen = MAX_RECOUNTED; seen === MAX_RECOUNTED;) {
           // What is left is done by whoever has the job next.
           signal.throwIfAborted();
           const step = await recountStep(sql, job, MAX_RECOUNTED);
-          if (step.events.length > 0) onTold(step.events);
+          if (step.events.length > 0) onCommitted(step.events);
           seen = step.seen;
         }
       },

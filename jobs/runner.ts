@@ -21,9 +21,9 @@ export interface JobKind {
    */
   run(job: Job, signal: AbortSignal): Promise<void | "finished">;
   /** How many of them this process does beside each other. */
-  atOnce?: number;
+  concurrency?: number;
   /** Then a job is `dead`. `Infinity` for what only tells an actor. */
-  mostTries?: number;
+  maxTries?: number;
 }
 
 /** This job is not to be tried again by itself. */
@@ -36,7 +36,7 @@ export class JobParked extends Error {
 
 const AT_ONCE = 8;
 /** Over half a day, with the pauses below. */
-const MOST_TRIES = 24;
+const MAX_TRIES = 24;
 const RETRY_BACKOFF = backoff({ firstMs: 1_000, maxMs: 3_600_000, jitter: [0.5, 1] });
 /** A claim is renewed while its job runs; whoever died with it has lost it after this time. */
 const LEASE_MS = 15_000;
@@ -154,13 +154,13 @@ export class JobRunner implements AsyncDisposable {
     );
   }
 
-  async #do({ run, mostTries = MOST_TRIES }: JobKind, job: Job): Promise<void> {
+  async #do({ run, maxTries = MAX_TRIES }: JobKind, job: Job): Promise<void> {
     const renewing = setInterval(() => void renewJob(this.sql, job, LEASE_MS).catch(() => {}), RENEW_MS);
     try {
       if (await run(job, this.#stopping.signal) !== "finished") await finishJob(this.sql, job);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      const state = error instanceof JobParked ? error.state : job.attempts >= mostTries ? "dead" : "waiting";
+      const state = error instanceof JobParked ? error.state : job.attempts >= maxTries ? "dead" : "waiting";
       const { id, kind, attempts } = job;
       this.log.warn("a job failed", { job: id, kind, attempts, state, reason });
       await returnJob(this.sql, job, state, RETRY_BACKOFF(attempts), reason).catch(() => {});
@@ -176,7 +176,7 @@ export class JobRunner implements AsyncDisposable {
 }
 
 function room({ kind, running }: Lane): number {
-  return (kind.atOnce ?? AT_ONCE) - running;
+  return (kind.concurrency ?? AT_ONCE) - running;
 }
 
 /** Resolves when no work is left, what was begun meanwhile included. */

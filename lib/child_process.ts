@@ -39,7 +39,7 @@ export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> 
   const closed = new AbortController();
   let child = spawn(plan, plan.port);
   const port = await firstLine(child.stdout, plan.name);
-  settle(plan, child);
+  lowerChildPriority(plan, child);
 
   const tending = (async () => {
     for (let failures = 0; !closed.signal.aborted;) {
@@ -53,7 +53,7 @@ export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> 
       if (closed.signal.aborted) return;
       child = spawn(plan, port);
       // One that fails to start ends, and is tended as any that ended.
-      void firstLine(child.stdout, plan.name).then(() => settle(plan, child)).catch(() => {});
+      void firstLine(child.stdout, plan.name).then(() => lowerChildPriority(plan, child)).catch(() => {});
     }
   })();
 
@@ -85,7 +85,7 @@ function spawn({ entry, permissions, env }: ChildPlan, port: number): Deno.Child
   }).spawn();
 }
 
-function settle({ priority }: ChildPlan, { pid }: Deno.ChildProcess): void {
+function lowerChildPriority({ priority }: ChildPlan, { pid }: Deno.ChildProcess): void {
   if (priority) lowerPriority(pid, priority);
 }
 

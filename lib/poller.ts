@@ -1,6 +1,6 @@
 import { sleep } from "./sleep.ts";
 
-export interface WakefulOptions {
+export interface PollerOptions {
   /** Does some of the work; true where there is more. */
   step: () => Promise<boolean>;
   onFailure: (error: unknown) => void;
@@ -11,13 +11,13 @@ export interface WakefulOptions {
 }
 
 /** Works when woken, and looks by itself every so often; one step at a time. */
-export class Wakeful implements AsyncDisposable {
+export class Poller implements AsyncDisposable {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | undefined;
   #again = false;
   #closed = false;
 
-  constructor(private readonly options: WakefulOptions) {
+  constructor(private readonly options: PollerOptions) {
     this.wake();
   }
 

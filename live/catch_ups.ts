@@ -10,7 +10,7 @@ interface Joiner {
 }
 
 /** Sockets that catch up, which the gateway's loop does not reach yet: what they may not be shown is kept true beside it. */
-export class Joiners {
+export class CatchUps {
   #joiners = new Map<Connection, Joiner>();
 
   add(connection: Connection): void {

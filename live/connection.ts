@@ -1,10 +1,10 @@
-import { type Clock, LikesPace } from "./like_throttle.ts";
+import { type Clock, LikeThrottle } from "./like_throttle.ts";
 import { sleep } from "../lib/sleep.ts";
 
 /** What a listener's socket may hold back, in bytes, before it counts as too slow (`docs/limits.md`). */
-export const QUEUE_BOUND = 1024 * 1024;
+export const MAX_QUEUE_BYTES = 1024 * 1024;
 /** Messages a listener may send: it has nothing to say, so a chatty one is a mistake or worse. */
-const CHATTER_BOUND = 64;
+const MAX_MESSAGE_BYTES = 64;
 /** Characters of one of them, or bytes. */
 const MAX_MESSAGE = 1_024;
 export const TOO_LONG = "a listener's messages are short";
@@ -38,7 +38,7 @@ export class Connection {
   live = false;
   #closed = false;
   #chatter = 0;
-  readonly #pace: LikesPace;
+  readonly #pace: LikeThrottle;
 
   constructor(
     private readonly socket: Socket,
@@ -48,7 +48,7 @@ export class Connection {
     private readonly lease: { readonly holds: boolean },
     clock?: Clock,
   ) {
-    this.#pace = new LikesPace((frame) => this.#write(frame), clock);
+    this.#pace = new LikeThrottle((frame) => this.#write(frame), clock);
   }
 
   get open(): boolean {
@@ -61,7 +61,7 @@ export class Connection {
    */
   send(frame: string, paced?: string): boolean {
     if (!this.open) return false;
-    if (this.#waiting > QUEUE_BOUND) {
+    if (this.#waiting > MAX_QUEUE_BYTES) {
       this.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
       return false;
     }
@@ -73,7 +73,7 @@ export class Connection {
   /** For long replays: waits until the socket has taken most of what it was given. False where it does not in time. */
   async drained(timeoutMs = 15_000): Promise<boolean> {
     const end = Date.now() + timeoutMs;
-    while (this.open && this.#waiting > QUEUE_BOUND / 4) {
+    while (this.open && this.#waiting > MAX_QUEUE_BYTES / 4) {
       if (Date.now() > end) {
         this.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
         return false;
@@ -91,7 +91,7 @@ export class Connection {
   /** The peer has sent a message of this length. */
   heard(length: number): void {
     if (length > MAX_MESSAGE) this.close(CLOSE.tooLong, TOO_LONG);
-    else if (++this.#chatter > CHATTER_BOUND) this.close(CLOSE.policy, "listeners have nothing to say");
+    else if (++this.#chatter > MAX_MESSAGE_BYTES) this.close(CLOSE.policy, "listeners have nothing to say");
   }
 
   close(code: number, reason: string): void {

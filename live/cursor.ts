@@ -3,12 +3,12 @@ import { wrongCursor } from "../contract/cursors.ts";
 /** A place in the history of one database: opaque to callers. */
 export interface LiveCursor {
   /** The history; another one after a restore. */
-  epoch: string;
+  historyId: string;
   seq: number;
 }
 
-export function encodeLiveCursor({ epoch, seq }: LiveCursor): string {
-  return btoa(`${epoch}:${seq}`).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+export function encodeLiveCursor({ historyId, seq }: LiveCursor): string {
+  return btoa(`${historyId}:${seq}`).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /** Throws `invalid-cursor` for what was never a cursor. */
@@ -17,7 +17,7 @@ export function decodeLiveCursor(text: string): LiveCursor {
     const match = /^([0-9a-f-]{36}):(\d{1,15})$/.exec(
       atob(text.replaceAll("-", "+").replaceAll("_", "/")).toLowerCase(),
     );
-    if (match?.[1] && match[2]) return { epoch: match[1], seq: Number(match[2]) };
+    if (match?.[1] && match[2]) return { historyId: match[1], seq: Number(match[2]) };
   } catch {
     // Not base64 at all: the same answer.
   }

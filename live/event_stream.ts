@@ -37,7 +37,7 @@ export class EventStream implements AsyncDisposable {
     private readonly sql: Sql,
     private readonly log: Log,
     /** The history this database tells; part of every cursor. */
-    readonly epoch: string,
+    readonly historyId: string,
     position: number,
   ) {
     this.#position = position;

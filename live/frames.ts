@@ -29,7 +29,7 @@ const SHOWING: ReadonlySet<EventKind> = new Set(
 const OF_POSTS: ReadonlySet<EventKind> = new Set(["post.created", "post.updated", "post.likes", "replies.changed"]);
 
 /** Whether listeners are told of this event at all. */
-export function isTold({ kind }: SequencedEvent): boolean {
+export function reachesListeners({ kind }: SequencedEvent): boolean {
   return TYPES[kind] !== undefined;
 }
 
@@ -104,7 +104,7 @@ export class Frame {
   constructor(
     private readonly event: SequencedEvent,
     { posts, notifications, pages, unread }: Shown,
-    private readonly epoch: string,
+    private readonly historyId: string,
   ) {
     this.post = posts.get(event.post_id ?? "");
     this.notification = notifications.get(notificationOf(event) ?? "");
@@ -139,7 +139,7 @@ export class Frame {
 
   #render(variant: Variant): string {
     const { event } = this;
-    const cursor = encodeLiveCursor({ epoch: this.epoch, seq: event.seq });
+    const cursor = encodeLiveCursor({ historyId: this.historyId, seq: event.seq });
     return JSON.stringify({ type: TYPES[event.kind], id: String(event.seq), cursor, data: this.#data(variant) });
   }
 
@@ -165,7 +165,7 @@ export class Frame {
         return { id: event.post_id, page_id: event.page_id };
       case "notification":
         return this.notification &&
-          renderLiveNotification(this.notification, { user: event.user_id!, epoch: this.epoch });
+          renderLiveNotification(this.notification, { user: event.user_id!, historyId: this.historyId });
       case "page.hidden":
         return { page_id: event.page_id, reason: event.data?.["reason"] ?? null, visible: variant.visible };
       default:

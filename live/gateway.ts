@@ -9,8 +9,8 @@ import { isBlocked } from "../db/blocks.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
-import { concerns, Frame, hides, isHidden, isTold, type Shown } from "./frames.ts";
-import { Joiners } from "./catch_ups.ts";
+import { concerns, Frame, hides, isHidden, reachesListeners, type Shown } from "./frames.ts";
+import { CatchUps } from "./catch_ups.ts";
 import { Listeners } from "./listeners.ts";
 import { ShownReader } from "./shown.ts";
 import { Semaphore } from "../lib/semaphore.ts";
@@ -21,9 +21,9 @@ export const HEARTBEAT_S = 30;
 /** Events a replay reads at once. */
 const REPLAY_PAGE = 500;
 /** Frames a catching-up socket is given before it is asked whether it keeps up: the longest posts of so many fit its queue. */
-const FRAMES_AT_ONCE = 16;
+const FRAME_BATCH = 16;
 /** Listeners that catch up from Postgres at the same time; the others wait their turn. */
-const JOINS_AT_ONCE = 16;
+const JOIN_CONCURRENCY = 16;
 
 /** How long a stopping node waits for its sockets to have heard that it goes; one that does not read is not waited for longer. */
 const GOODBYE_MS = 1_000;
@@ -47,10 +47,10 @@ export class Gateway implements AsyncDisposable {
   /** The last event the loop has dealt with. */
   #position: number;
   #waiters: { seq: number; resolve: () => void }[] = [];
-  #joiners = new Joiners();
+  #joiners = new CatchUps();
   /** Which of them are sent something at this moment. */
   #sending = new Map<Connection, Promise<void>>();
-  #joining = new Semaphore({ concurrency: JOINS_AT_ONCE });
+  #joining = new Semaphore({ concurrency: JOIN_CONCURRENCY });
   #closed = false;
   readonly #shown: ShownReader;
   readonly #heart: ReturnType<typeof setInterval>;
@@ -152,7 +152,7 @@ export class Gateway implements AsyncDisposable {
    * Resolves when what was committed until now has reached every socket of this node: none is shown anything more of a page that was hidden
    * by then. Sockets that have not taken that in time are closed with 4408, and come back to what they may see.
    */
-  async told(): Promise<void> {
+  async flush(): Promise<void> {
     if (this.#listeners.size === 0) return;
     const { seq } = await sequencerState(this.sql);
     await this.stream.applied(seq);
@@ -219,7 +219,7 @@ export class Gateway implements AsyncDisposable {
 
   async #resetReason(cursor: LiveCursor, head: number): Promise<string | undefined> {
     const { epoch, floor } = await sequencerState(this.sql);
-    if (cursor.epoch !== epoch) return "foreign";
+    if (cursor.historyId !== epoch) return "foreign";
     if (cursor.seq > Math.max(head, this.stream.position)) return "future";
     if (cursor.seq < floor) return "too-old";
   }
@@ -232,8 +232,8 @@ export class Gateway implements AsyncDisposable {
         upTo,
         limit: REPLAY_PAGE,
       });
-      for (let i = 0; i < events.length; i += FRAMES_AT_ONCE) {
-        const sending = this.#send(events.slice(i, i + FRAMES_AT_ONCE), () => [connection]);
+      for (let i = 0; i < events.length; i += FRAME_BATCH) {
+        const sending = this.#send(events.slice(i, i + FRAME_BATCH), () => [connection]);
         this.#sending.set(connection, sending);
         await sending.finally(() => this.#sending.delete(connection));
         if (!await connection.drained()) return false;
@@ -280,11 +280,11 @@ export class Gateway implements AsyncDisposable {
     if (connection.from < this.#position) {
       const missed = this.stream.since(connection.from)?.filter((event) => event.seq <= this.#position);
       // A long way is gone by replay, where a joiner that takes its time keeps nobody waiting.
-      const told = missed?.filter((event) => isTold(event) && concerns(connection, event)).length ?? 0;
-      if (!missed || told > FRAMES_AT_ONCE) return false;
+      const told = missed?.filter((event) => reachesListeners(event) && concerns(connection, event)).length ?? 0;
+      if (!missed || told > FRAME_BATCH) return false;
       for (const event of missed) {
         // Told first, as in the live stream: a page that goes is left with its farewell.
-        if (isTold(event) && concerns(connection, event)) await this.#send([event], () => [connection]);
+        if (reachesListeners(event) && concerns(connection, event)) await this.#send([event], () => [connection]);
         this.#listeners.follow(event, [connection]);
       }
       connection.from = this.#position;
@@ -306,7 +306,7 @@ export class Gateway implements AsyncDisposable {
       const audience = this.#listeners.audienceOf(event)
         .filter((connection) => connection.live && event.seq > connection.from);
       if (audience.length === 0) continue;
-      if (isTold(event)) this.#deliver(event, shown, audience);
+      if (reachesListeners(event)) this.#deliver(event, shown, audience);
       this.#listeners.follow(event, audience);
     }
     this.#position = events.at(-1)!.seq;
@@ -315,7 +315,7 @@ export class Gateway implements AsyncDisposable {
   async #send(events: SequencedEvent[], audience: () => Connection[]): Promise<void> {
     const shown = await this.#shown.read(events);
     for (const event of events) {
-      const frame = new Frame(event, shown, this.stream.epoch);
+      const frame = new Frame(event, shown, this.stream.historyId);
       for (const connection of audience()) {
         // Hidden since it was read, perhaps.
         if (isHidden(connection, event)) continue;
@@ -325,7 +325,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   #deliver(event: SequencedEvent, shown: Shown, audience: Connection[]): void {
-    const frame = new Frame(event, shown, this.stream.epoch);
+    const frame = new Frame(event, shown, this.stream.historyId);
     for (const connection of audience) {
       if (concerns(connection, event)) this.#put(connection, frame);
     }
@@ -347,7 +347,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   #cursor(seq: number): string {
-    return encodeLiveCursor({ epoch: this.stream.epoch, seq });
+    return encodeLiveCursor({ historyId: this.stream.historyId, seq });
   }
 }
 

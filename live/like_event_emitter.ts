@@ -1,5 +1,5 @@
 import type { SequencedEvent } from "../db/event.ts";
-import { tellLikes } from "../db/events.ts";
+import { emitLikeEvents } from "../db/events.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 
@@ -14,7 +14,7 @@ const MOST = 1_000;
  * Tells of likes: however many there are, a post gets one event a beat, and its count is read when that is shown. What is to be
  * told is kept in Postgres with the likes themselves, so a crash delays it and loses nothing.
  */
-export class LikeTeller implements AsyncDisposable {
+export class LikeEventEmitter implements AsyncDisposable {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   #running: Promise<void> | undefined;
@@ -56,7 +56,7 @@ export class LikeTeller implements AsyncDisposable {
   }
 
   async #tell(): Promise<void> {
-    const events = await tellLikes(this.sql, MOST);
+    const events = await emitLikeEvents(this.sql, MOST);
     if (events.length === MOST) this.#hint = true;
     if (events.length > 0) this.committed(events);
   }

@@ -38,7 +38,7 @@ type Mark = () => void;
  * before it was sent. A held one is dropped when a later one of the same count comes, which has the latest value and a later cursor.
  * Nothing is held for longer than the pace.
  */
-export class LikesPace {
+export class LikeThrottle {
   /** By count, when it was sent last. */
   #sentAt = new Map<string, number>();
   #forgetAt = REMEMBERED;

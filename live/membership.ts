@@ -3,10 +3,10 @@ import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import type { EventStream } from "./event_stream.ts";
 import type { Gateway } from "./gateway.ts";
-import { type Lease, LEASE_MS, RENEW_MS } from "./send_lease.ts";
+import { LEASE_MS, RENEW_MS, type SendLease } from "./send_lease.ts";
 
 /** A node that cannot tell its sockets what it was asked to for so long gives its lease up, and its sockets with it. */
-const TELL_WITHIN_MS = 4_000;
+const ACKNOWLEDGE_WITHIN_MS = 4_000;
 /** Between looks at the accounts of all open sockets, for what nobody told of. */
 const ACCOUNTS_MS = 3_000;
 
@@ -14,7 +14,7 @@ interface Options {
   sql: Sql;
   stream: EventStream;
   gateway: Gateway;
-  lease: Lease;
+  lease: SendLease;
   log: Log;
 }
 
@@ -24,11 +24,11 @@ interface Options {
  */
 export class Membership implements AsyncDisposable {
   readonly id: string = crypto.randomUUID();
-  #told = 0;
+  #acknowledged = 0;
   /** The last acknowledgement known of, and since when this node owes it. */
   #wanted = 0;
   #owedSince = Infinity;
-  #telling: Promise<void> | undefined;
+  #acknowledging: Promise<void> | undefined;
   #renewing: Promise<void> | undefined;
   #timers: ReturnType<typeof setInterval>[] = [];
   #closed = false;
@@ -39,7 +39,7 @@ export class Membership implements AsyncDisposable {
   static async join(options: Options): Promise<Membership> {
     const membership = new Membership(options);
     // Without sockets it has told all there was.
-    membership.#told = membership.#wanted = await lastAcknowledgement(options.sql);
+    membership.#acknowledged = membership.#wanted = await lastAcknowledgement(options.sql);
     await membership.#renew();
     membership.#timers = [
       setInterval(() => membership.#beat(), RENEW_MS),
@@ -49,17 +49,17 @@ export class Membership implements AsyncDisposable {
   }
 
   /** Resolves when the sockets of this node know all that was committed before this acknowledgement was taken. */
-  async tell(mark: number): Promise<void> {
-    while (this.#told < mark && !this.#closed) {
-      this.#telling ??= this.#tell().finally(() => this.#telling = undefined);
-      await this.#telling;
+  async acknowledge(mark: number): Promise<void> {
+    while (this.#acknowledged < mark && !this.#closed) {
+      this.#acknowledging ??= this.#acknowledge().finally(() => this.#acknowledging = undefined);
+      await this.#acknowledging;
     }
   }
 
   /** Somebody waits for an acknowledgement. */
-  async heard(): Promise<void> {
+  async acknowledgeLatest(): Promise<void> {
     try {
-      await this.tell(await lastAcknowledgement(this.options.sql));
+      await this.acknowledge(await lastAcknowledgement(this.options.sql));
     } catch (error) {
       this.options.log.warn("the sockets could not be told yet", { error });
     }
@@ -69,7 +69,7 @@ export class Membership implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     for (const timer of this.#timers) clearInterval(timer);
-    await this.#telling?.catch(() => {});
+    await this.#acknowledging?.catch(() => {});
     await this.#renewing?.catch(() => {});
     // Its sockets are closed by now; whoever cannot say so is waited for a little.
     await leave(this.options.sql, this.id).catch(() => {});
@@ -78,23 +78,23 @@ export class Membership implements AsyncDisposable {
   #beat(): void {
     const { gateway, lease, log } = this.options;
     if (!lease.holds) gateway.letGo();
-    if (performance.now() - this.#owedSince > TELL_WITHIN_MS) {
+    if (performance.now() - this.#owedSince > ACKNOWLEDGE_WITHIN_MS) {
       log.warn("the sockets could not be told in time; the node's lease is given up");
     } else if (!this.#renewing) {
       this.#renew().catch((error) => log.warn("the node's lease could not be renewed; trying again", { error }));
     }
-    if (this.#wanted > this.#told && !this.#telling) void this.heard();
+    if (this.#wanted > this.#acknowledged && !this.#acknowledging) void this.acknowledgeLatest();
   }
 
-  async #tell(): Promise<void> {
+  async #acknowledge(): Promise<void> {
     const { sql, stream, gateway } = this.options;
     // First, so that what is read after it is all that the number stands for.
     const mark = await lastAcknowledgement(sql);
     this.#owe(mark);
     await stream.catchUp();
-    await gateway.told();
+    await gateway.flush();
     await gateway.judgeAll();
-    this.#told = mark;
+    this.#acknowledged = mark;
     this.#owedSince = this.#wanted > mark ? performance.now() : Infinity;
     await this.#renew();
   }
@@ -109,7 +109,7 @@ export class Membership implements AsyncDisposable {
   async #askForLease(): Promise<void> {
     const { sql, lease, gateway } = this.options;
     const askedAt = performance.now();
-    const mark = await renewLease(sql, { id: this.id, leaseMs: LEASE_MS, told: this.#told });
+    const mark = await renewLease(sql, { id: this.id, leaseMs: LEASE_MS, acknowledged: this.#acknowledged });
     // It was over in between: nobody waited for what those sockets were not told.
     if (!lease.holds) gateway.letGo();
     lease.granted(askedAt);
@@ -119,7 +119,7 @@ export class Membership implements AsyncDisposable {
   #owe(mark: number): void {
     if (mark <= this.#wanted) return;
     this.#wanted = mark;
-    if (mark > this.#told) this.#owedSince = Math.min(this.#owedSince, performance.now());
+    if (mark > this.#acknowledged) this.#owedSince = Math.min(this.#owedSince, performance.now());
   }
 
   async #lookAtAccounts(): Promise<void> {

@@ -9,7 +9,7 @@ export const MARGIN_MS = 500;
  * Whether this node's lease holds, by its own clock alone, so that a process that stood still finds it over in the first moment it goes
  * on. The database counts from a moment between the asking and the answer, and so never ends it sooner than this does.
  */
-export class Lease {
+export class SendLease {
   #until = -Infinity;
 
   constructor(private readonly now: () => number = () => performance.now()) {}

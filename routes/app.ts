@@ -38,14 +38,14 @@ import { userRoutes } from "./users.ts";
 import { vkRoutes } from "./vk.ts";
 
 /** JSON bodies over the usual bound that are in memory at once, and of one account; the rest wait (`docs/limits.md`). */
-const LONG_AT_ONCE = 16;
+const LONG_CONCURRENCY = 16;
 const LONG_EACH = 4;
 const LONG_WAITING = 100;
 const LONG_WAIT_MS = 20_000;
 
 /** The whole HTTP surface. `app.fetch(request, { address })` serves it. */
 export function buildApi(ctx: AppContext): Api {
-  const api: Api = { ...emptyApi(ctx), uploads: new Uploads(ctx.photos.staging), audience: ctx.audience };
+  const api: Api = { ...emptyApi(ctx), uploads: new Uploads(ctx.photos.staging), deliveryBarrier: ctx.deliveryBarrier };
   const hasKv = ctx.config.ROLES.includes("kv");
   if (!hasKv) forwardKv(api);
   for (
@@ -102,7 +102,7 @@ function emptyApi<C extends ServiceContext>(ctx: C): Api<C> {
     idempotency: new Idempotency(ctx.sql, ctx.secret),
     bodies: new WaitingBodies(stats),
     longBodies: longRequests({
-      concurrency: LONG_AT_ONCE,
+      concurrency: LONG_CONCURRENCY,
       perKey: LONG_EACH,
       maxWaiting: LONG_WAITING,
       waitMs: LONG_WAIT_MS,

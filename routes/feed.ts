@@ -30,13 +30,13 @@ export function feedRoutes(api: Api): void {
     if (cursor !== undefined) {
       const list = listAbout("feed", caller.id);
       const { at, id } = decodeTimeCursor(list, cursor);
-      const live_cursor = encodeLiveCursor({ epoch: stream.epoch, seq: stream.position });
+      const live_cursor = encodeLiveCursor({ historyId: stream.historyId, seq: stream.position });
       const rows = await feedPosts(ctx.sql, caller.id, { limit: limit + 1, after: { published_at: at, id } });
       return answer(200, { ...listed(list, rows, limit), live_cursor });
     }
     const command: FeedCommand = { type: "first_page", limit, bypass: stream.stalled };
     const { json, seq, next_cursor } = await ctx.actors.ask<FirstPage>({ kind: "feed", id: caller.id }, command);
-    const live = encodeLiveCursor({ epoch: stream.epoch, seq });
+    const live = encodeLiveCursor({ historyId: stream.historyId, seq });
     return answerText(200, `{${json},"live_cursor":"${live}"}`, next_cursor);
   });
 

@@ -50,7 +50,7 @@ export function jobRoutes(api: Api): void {
       if (!state) throw new AppError("not-found", `There is no job "${id}"`);
       throw new AppError("nothing-to-retry", `Expected a dead job, and this one is ${state}`);
     }
-    ctx.ring([job]);
+    ctx.notifyJobs([job]);
     return answer(200, job);
   });
 

@@ -4,7 +4,7 @@ import { decodeCursor, encodeCursor, type List, listAbout, wrongCursor } from ".
 import { deletePairs, listKeys, SHARED_SPACE, writeIfVersion } from "../db/kv.ts";
 import { AppError } from "../lib/errors.ts";
 import * as bodies from "../services/kv/bodies.ts";
-import { KeptPairs } from "../services/kv/pair_cache.ts";
+import { PairCache } from "../services/kv/pair_cache.ts";
 import { PairWriter } from "../services/kv/pair_writer.ts";
 import type { Caller } from "../actors/account_cache.ts";
 import { answer, answerText, type Api, endpoint, listOf } from "./http/endpoint.ts";
@@ -12,10 +12,10 @@ import { paging } from "./http/query.ts";
 
 const tags = ["Key–value store"];
 /** The values of one answer, in bytes (`docs/limits.md`). */
-const ANSWER_BOUND = bodies.KV_BODY_BOUND;
+const MAX_ANSWER_BYTES = bodies.MAX_KV_BODY_BYTES;
 /** As long as the longest key makes it. */
-const CURSOR_BOUND = 8_256;
-const bodyBound = bodies.KV_BODY_BOUND;
+const MAX_CURSOR_LENGTH = 8_256;
+const bodyBound = bodies.MAX_KV_BODY_BYTES;
 const Done = z.object({ status: z.literal("success"), ignored: z.array(z.string()) });
 const Key = z.object({
   key: z.string(),
@@ -46,7 +46,7 @@ const WriteBody = z.strictObject({
 });
 
 export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
-  const kept = new KeptPairs(api.ctx.sql);
+  const kept = new PairCache(api.ctx.sql);
   const writer = new PairWriter(api.ctx.sql);
 
   endpoint(api, {
@@ -69,7 +69,7 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     },
   }, async ({ caller, body: { keys, space, versions } }) => {
     refuseRepeated(keys);
-    const options = { mostBytes: ANSWER_BOUND, versions };
+    const options = { maxBytes: MAX_ANSWER_BYTES, versions };
     const { pairs, versions: found, lengths } = await kept.read(spaceOf(caller, space), keys, options);
     if (pairs === null) throw unreadable(keys, new Map(lengths));
     // As they were written: whoever parsed them here would round long numbers.
@@ -127,7 +127,7 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     tags,
     query: z.strictObject({
       ...paging,
-      cursor: z.string().min(1).max(CURSOR_BOUND).optional(),
+      cursor: z.string().min(1).max(MAX_CURSOR_LENGTH).optional(),
       prefix: bodies.prefix,
       space: bodies.space,
     }),
@@ -161,10 +161,10 @@ function unreadable(keys: readonly string[], lengths: ReadonlyMap<string, number
   );
   if (missing.length > 0) return new AppError("keys-not-found", undefined, { errors: missing });
   let bytes = 0;
-  const over = keys.findIndex((key) => (bytes += lengths.get(key)!) > ANSWER_BOUND);
+  const over = keys.findIndex((key) => (bytes += lengths.get(key)!) > MAX_ANSWER_BYTES);
   const message = `Up to the key ${
     bodies.quoted(keys[over]!)
-  } the values take ${bytes} bytes; expected at most ${ANSWER_BOUND} in one answer`;
+  } the values take ${bytes} bytes; expected at most ${MAX_ANSWER_BYTES} in one answer`;
   return new AppError("validation", undefined, { errors: [{ path: `keys.${over}`, rule: "too_big", message }] });
 }
 

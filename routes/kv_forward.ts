@@ -2,11 +2,11 @@ import { AppError } from "../lib/errors.ts";
 import { Hop } from "../services/kv/forwarded_address.ts";
 import { Semaphore } from "../lib/semaphore.ts";
 import { Patience } from "../lib/idle_timeout.ts";
-import { BODY_BOUND, type BodyWait, patient, refuseEncoded } from "../contract/body.ts";
+import { type BodyWait, MAX_BODY_BYTES, patient, refuseEncoded } from "../contract/body.ts";
 import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
 
 /** Over it a request is refused at once: a store that hangs must not use up the node (`docs/limits.md`). */
-const FORWARDED_AT_ONCE = 1_000;
+const FORWARD_CONCURRENCY = 1_000;
 /** Longer silence of the store is its absence. More than a caller's may be, who is then told so. */
 const ANSWER_MS = 30_000;
 const REQUEST_HEADERS = ["authorization", "content-type", "idempotency-key"];
@@ -18,7 +18,7 @@ export function forwardKv({ app, ctx, stats, bodies }: Pick<Api, "app" | "ctx" |
   const base = ctx.config.KV_URL;
   const hop = new Hop(ctx.secret);
   const places = new Semaphore({
-    concurrency: FORWARDED_AT_ONCE,
+    concurrency: FORWARD_CONCURRENCY,
     maxWaiting: 0,
     refusal: () => new AppError("overloaded", undefined, { retryAfter: 1 }),
   });
@@ -69,7 +69,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** What is short is taken whole, before it takes a place. */
 async function shortBody(request: Request, { bodies, address }: BodyWait): Promise<Bytes | undefined> {
   const announced = request.headers.get("content-length");
-  if (request.body === null || announced === null || Number(announced) > BODY_BOUND) return undefined;
+  if (request.body === null || announced === null || Number(announced) > MAX_BODY_BYTES) return undefined;
   try {
     return await bodies.wait(address, request.bytes());
   } catch (error) {

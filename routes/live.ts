@@ -15,7 +15,7 @@ import type { Peer } from "../lib/http/connections.ts";
 import { problem } from "../contract/problem.ts";
 
 /** Sockets one account may hold open, one whose e-mail is not verified, and one address (`docs/limits.md`). */
-const SOCKETS_BOUND = 16;
+const MAX_SOCKETS = 16;
 const MAX_UNVERIFIED_SOCKETS = 2;
 const MAX_ADDRESS_SOCKETS = 1_000;
 /** However a handshake ends, its place is free again after this time. */
@@ -44,7 +44,7 @@ export function liveRoute(api: Api): void {
         throw new AppError("invalid-handshake", "Expected 16 bytes in base64 as Sec-WebSocket-Key (RFC 6455 §4.2.1)");
       }
       if (!ctx.gateway.takes) throw new AppError("overloaded", "This node takes no listeners now", { retryAfter: 1 });
-      const mayHold = caller.verified || !ctx.config.REQUIRE_VERIFIED_EMAIL ? SOCKETS_BOUND : MAX_UNVERIFIED_SOCKETS;
+      const mayHold = caller.verified || !ctx.config.REQUIRE_VERIFIED_EMAIL ? MAX_SOCKETS : MAX_UNVERIFIED_SOCKETS;
       if (ctx.gateway.socketsOf(caller.id) + (opening.get(caller.id) ?? 0) >= mayHold) throw tooMany(mayHold);
       const address = addressOf(c);
       const from = (openFrom.get(address) ?? 0) + (openingFrom.get(address) ?? 0);

@@ -7,7 +7,7 @@ import { answer, type Api, endpoint } from "./http/endpoint.ts";
 import * as schemas from "../contract/schemas.ts";
 
 /** Letters the mailbox shows at most. */
-const MOST_LETTERS = 100;
+const MAX_LETTERS = 100;
 
 export function mailRoutes(api: Api): void {
   endpoint(api, {
@@ -23,7 +23,7 @@ export function mailRoutes(api: Api): void {
   }, async ({ ctx, body: { email, password } }) => {
     if (ctx.config.SMTP_URL) throw new AppError("not-found", "Letters go to a mail server of your own");
     const owner = await mailboxOwner(ctx, email, password);
-    const letters = await lettersOf(ctx.sql, { owner: owner.id, address: email, limit: MOST_LETTERS });
+    const letters = await lettersOf(ctx.sql, { owner: owner.id, address: email, limit: MAX_LETTERS });
     // Whoever guesses at the password of the address' owner may let an account of their own wait for it.
     return { ...answer(200, { letters }), otherSecret: owner.isPending };
   });

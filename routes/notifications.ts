@@ -42,7 +42,7 @@ export function notificationRoutes(api: Api): void {
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
-      items: items.map((row) => renderNotification(row, { user: caller.id, epoch: ctx.stream.epoch })),
+      items: items.map((row) => renderNotification(row, { user: caller.id, historyId: ctx.stream.historyId })),
       next_cursor: rows.length > limit && last ? encodeCursor(list, [String(last.position)]) : null,
       unread: await unreadNotifications(ctx.sql, caller.id),
     });
@@ -111,7 +111,7 @@ export function notificationRoutes(api: Api): void {
 /** The position that a notification's cursor names. */
 function positionIn({ stream }: AppContext, user: string, cursor: string): number {
   const [history, position] = decodeCursor(listAbout("notifications.read", user), cursor, [ID, POSITION], "up_to");
-  if (history !== stream.epoch) throw wrongCursor("up_to", "The cursor is of another history");
+  if (history !== stream.historyId) throw wrongCursor("up_to", "The cursor is of another history");
   return Number(position);
 }
 

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { PROBLEMS } from "../lib/errors.ts";
-import { BODY_BOUND } from "../contract/body.ts";
+import { MAX_BODY_BYTES } from "../contract/body.ts";
 import { type Access, type Api, PREFIX } from "./http/endpoint.ts";
-import { PHOTO_BODY_BOUND, type UploadRules } from "./http/uploads.ts";
+import { MAX_PHOTO_BODY_BYTES, type UploadRules } from "./http/uploads.ts";
 
 type Json = Record<string, unknown>;
 
@@ -61,7 +61,7 @@ export function openApiDocument({ endpoints, ctx }: Pick<Api, "endpoints" | "ctx
         {
           requestBody: {
             required: true,
-            "x-max-bytes": endpoint.uploads ? PHOTO_BODY_BOUND : endpoint.bodyBound ?? BODY_BOUND,
+            "x-max-bytes": endpoint.uploads ? MAX_PHOTO_BODY_BYTES : endpoint.bodyBound ?? MAX_BODY_BYTES,
             content: {
               "application/json": { schema: convert(body, "input", schemas) },
               ...(endpoint.uploads && { "multipart/form-data": { schema: formOf(endpoint.uploads) } }),

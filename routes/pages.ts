@@ -13,7 +13,7 @@ import { paging } from "./http/query.ts";
 import { renderCard, renderPage } from "../contract/render.ts";
 import { blockOf } from "../db/blocks.ts";
 import * as schemas from "../contract/schemas.ts";
-import { blockUntil, why } from "./users.ts";
+import { blockUntil, reasonQuery } from "./users.ts";
 
 const tags = ["Pages"];
 /** A page by its id or its handle. */
@@ -200,7 +200,7 @@ export function pageRoutes(api: Api): void {
     summary: "Lift a page's block",
     tags: ["Moderation"],
     params: pageParams,
-    query: why,
+    query: reasonQuery,
     answers: { 200: { description: "The page", schema: schemas.Page } },
   }, async ({ ctx, caller, params, query }) => {
     const id = await pageId(ctx, params.id);

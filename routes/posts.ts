@@ -18,7 +18,7 @@ import { openPage, openPosts, ownPage, pageId, pageParams } from "./pages.ts";
 import { renderPost } from "../contract/render.ts";
 import * as schemas from "../contract/schemas.ts";
 import { shownText } from "../contract/text_rules.ts";
-import { why } from "./users.ts";
+import { reasonQuery } from "./users.ts";
 
 const tags = ["Posts"];
 const params = z.object({ id: schemas.id });
@@ -29,7 +29,7 @@ const tagged = z.array(schemas.login).max(50);
 const listQuery = z.strictObject(paging);
 const Posts = listOf(schemas.Post);
 /** Photos a post may have (`docs/limits.md`). */
-const MOST_PHOTOS = 10;
+const MAX_PHOTOS = 10;
 const photo = z.strictObject({
   name: z.string().min(1).max(200).meta({ description: "The file's name; its extension must fit its content" }),
   data: z.string().meta({ description: "Base64", contentEncoding: "base64" }),
@@ -37,7 +37,7 @@ const photo = z.strictObject({
 });
 const NewPostBody = z.strictObject({
   text: text.optional(),
-  photos: z.array(photo).max(MOST_PHOTOS).optional(),
+  photos: z.array(photo).max(MAX_PHOTOS).optional(),
   tagged_users: tagged.optional(),
   place: place.nullish(),
   reply_to: schemas.id.nullish(),
@@ -47,8 +47,8 @@ const NewPostBody = z.strictObject({
 });
 const photoUploads: UploadRules = {
   files: "photos",
-  mostFiles: MOST_PHOTOS,
-  fields: { text: 1, place: 1, reply_to: 1, tagged_users: 50, alt: MOST_PHOTOS },
+  mostFiles: MAX_PHOTOS,
+  fields: { text: 1, place: 1, reply_to: 1, tagged_users: 50, alt: MAX_PHOTOS },
   value: ({ text, place, reply_to, tagged_users, alt }, files) => ({
     ...(text && { text: text[0] }),
     ...(place && { place: place[0] }),
@@ -167,7 +167,7 @@ export function postRoutes(api: Api): void {
       text: text.optional(),
       tagged_users: tagged.optional(),
       place: place.nullable().optional(),
-      photos: z.array(schemas.id).max(MOST_PHOTOS).refine(
+      photos: z.array(schemas.id).max(MAX_PHOTOS).refine(
         (ids) => new Set(ids).size === ids.length,
         "Expected each once",
       )
@@ -217,7 +217,7 @@ export function postRoutes(api: Api): void {
     summary: "Delete a post; its owner and staff do",
     tags,
     params,
-    query: why,
+    query: reasonQuery,
     answers: { 204: { description: "Deleted" } },
   }, async ({ ctx, caller, params: { id }, query }) => {
     const { page_id } = await visiblePost(ctx, caller, id);

@@ -6,7 +6,7 @@ import {
   type HandledReportRow,
   listReports,
   makeReport,
-  MOST_WAITING,
+  MAX_WAITING,
   OUTCOMES,
   releaseReport,
   REPORT_STATES,
@@ -59,7 +59,7 @@ export function reportRoutes(api: Api): void {
       target: await reported(ctx, caller, target),
     });
     if (!made) {
-      throw new AppError("too-many-reports", `Expected at most ${MOST_WAITING} reports that are not closed yet`);
+      throw new AppError("too-many-reports", `Expected at most ${MAX_WAITING} reports that are not closed yet`);
     }
     return answer(made.made ? 201 : 200, renderReport(made));
   });

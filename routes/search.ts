@@ -9,8 +9,8 @@ import { paging } from "./http/query.ts";
 import * as schemas from "../contract/schemas.ts";
 
 /** Hits that a cursor remembers, so that they are not shown twice; as many as fit into one (`docs/limits.md`). */
-const MOST_SEEN = 32;
-const PATTERNS = [/^\d{1,2}$/, /^\d{1,9}$/, ID, new RegExp(`^(?:[0-9a-f]{8}){0,${MOST_SEEN}}$`)];
+const MAX_SEEN = 32;
+const PATTERNS = [/^\d{1,2}$/, /^\d{1,9}$/, ID, new RegExp(`^(?:[0-9a-f]{8}){0,${MAX_SEEN}}$`)];
 
 export function searchRoutes(api: Api): void {
   endpoint(api, {
@@ -55,7 +55,7 @@ export function searchRoutes(api: Api): void {
 function encoded(section: Section, q: string, shown: readonly Hit[], seen: readonly string[]): string {
   const ids = shown.map(idOf);
   const { rank, followers } = shown.at(-1)!;
-  const latest = [...seen, ...ids.map((id) => id.slice(-8))].slice(-MOST_SEEN);
+  const latest = [...seen, ...ids.map((id) => id.slice(-8))].slice(-MAX_SEEN);
   return encodeCursor(listAbout(`search.${section}`, q), [
     String(rank),
     String(followers),

@@ -19,7 +19,7 @@ export const CODE_TTL_MS = 30 * 60_000;
 
 const params = z.object({ id: schemas.id });
 /** Why, for the record; what takes something away has no body. */
-export const why = z.strictObject({ reason: schemas.reason.optional() });
+export const reasonQuery = z.strictObject({ reason: schemas.reason.optional() });
 const tags = ["Accounts"];
 
 export function userRoutes(api: Api): void {
@@ -184,7 +184,7 @@ export function userRoutes(api: Api): void {
     summary: "Delete an account with everything it owns",
     tags,
     params,
-    query: why,
+    query: reasonQuery,
     answers: { 204: { description: "Deleted" } },
   }, async ({ ctx, caller, params: { id }, query }) => {
     await ctx.actors.ask({ kind: "user", id }, { type: "delete", by: caller, ...query } as UserCommand);
@@ -247,7 +247,7 @@ export function userRoutes(api: Api): void {
       summary: "Lift an account's block",
       tags,
       params,
-      query: why,
+      query: reasonQuery,
       answers: { 200: { description: "The account", schema: schemas.Account } },
     },
     async ({ ctx, caller, params: { id }, query }) => {

@@ -8,11 +8,11 @@ const ARGON2ID = 2;
 const OPTIONS = { algorithm: ARGON2ID, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 const AT_ONCE = Math.max(2, navigator.hardwareConcurrency);
 /** Hashes that may wait; over it sign-in is refused before it takes effect (`docs/limits.md`). */
-const WAITING_BOUND = 200;
+const MAX_WAITING = 200;
 
 const places = new Semaphore({
   concurrency: AT_ONCE,
-  maxWaiting: WAITING_BOUND,
+  maxWaiting: MAX_WAITING,
   refusal: () => new AppError("overloaded", "Too many sign-ins at once", { retryAfter: 2 }),
 });
 let begun = 0;

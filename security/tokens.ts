@@ -31,7 +31,7 @@ export interface SessionTokens {
 
 export type Verified = { ok: true; claims: AccessClaims } | { ok: false };
 
-const MOST_BYTES = 2_048;
+const MAX_BYTES = 2_048;
 /** Verified access tokens remembered; a signature is checked once. */
 const REMEMBERED = 20_000;
 const INVALID: Verified = { ok: false };
@@ -85,7 +85,7 @@ export class Tokens {
   }
 
   #check(token: string, type: string): Verified {
-    if (token.length > MOST_BYTES) return INVALID;
+    if (token.length > MAX_BYTES) return INVALID;
     const [header, payload, signature, ...more] = token.split(".");
     if (!header || !payload || !signature || more.length > 0) return INVALID;
     const { alg, typ, kid } = parse(header);

@@ -33,7 +33,7 @@ interface Lane {
 
 /** How many statements of one kind run at once in a worker, and how many turns share one (`docs/limits.md`). */
 const IN_FLIGHT = 1;
-const MOST_TURNS = 256;
+const MAX_TURNS = 256;
 
 /**
  * Group commit: turns of the same kind that wait while a statement runs go together in the next one. So the cost of a
@@ -59,7 +59,7 @@ export class Committer {
   #pump(lane: Lane): void {
     while (lane.waiting.length > 0 && lane.inFlight < IN_FLIGHT) {
       lane.inFlight++;
-      void this.#run(lane.commit, lane.waiting.splice(0, MOST_TURNS), () => {
+      void this.#run(lane.commit, lane.waiting.splice(0, MAX_TURNS), () => {
         lane.inFlight--;
         this.#pump(lane);
       });

@@ -191,7 +191,7 @@ export class Host {
   async #load(actor: Activation): Promise<void> {
     actor.state = await actor.kind.load(this.sql as Reader, actor.ref.id);
     actor.loaded = true;
-    this.#settle(actor);
+    this.#afterTurn(actor);
     if (!actor.kind.snapshot) return;
     const value = actor.kind.snapshot(actor.state);
     const snapshot = JSON.stringify(value);
@@ -214,7 +214,7 @@ export class Host {
           continue;
         }
         actor.state = read.state;
-        this.#settle(actor);
+        this.#afterTurn(actor);
         mail.answer({ ok: true, value: read.value });
       }
     }
@@ -247,7 +247,7 @@ export class Host {
     if (outcome.state === "drop") actor.loaded = false;
     else if (outcome.state !== undefined) {
       actor.state = outcome.state;
-      this.#settle(actor);
+      this.#afterTurn(actor);
     }
     this.#sendSnapshot(actor, outcome.state);
     if ("refusal" in outcome) return mail.answer({ ok: false, refusal: outcome.refusal });
@@ -263,7 +263,7 @@ export class Host {
     this.ports.snapshot(actor.ref, value);
   }
 
-  #settle(actor: Activation): void {
+  #afterTurn(actor: Activation): void {
     if (actor.kind.watches) this.#watchers.set(actor, actor.kind.watches(actor.state));
   }
 

@@ -12,9 +12,9 @@ export interface Mail {
 }
 
 /** How many messages may wait for one actor (`docs/limits.md`). */
-export const MAILBOX_BOUND = 1_000;
+export const MAX_MAILBOX = 1_000;
 /** How many messages of a hot actor may share a turn. */
-export const BATCH_BOUND = 256;
+export const MAX_BATCH = 256;
 
 /** First in, first out, bounded; cheap at both ends. */
 export class Mailbox {
@@ -27,7 +27,7 @@ export class Mailbox {
 
   /** False when full; then nothing has happened. */
   offer(mail: Mail): boolean {
-    if (this.size >= MAILBOX_BOUND) return false;
+    if (this.size >= MAX_MAILBOX) return false;
     this.#mails.push(mail);
     return true;
   }
@@ -40,7 +40,7 @@ export class Mailbox {
     const key = batchKey(first.command);
     if (key === undefined) return turn;
     const keys = new Set([key]);
-    while (turn.length < BATCH_BOUND) {
+    while (turn.length < MAX_BATCH) {
       const next = this.#mails[this.#head];
       if (!next || next.command.type !== first.command.type) break;
       const nextKey = batchKey(next.command);

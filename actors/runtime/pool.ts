@@ -11,8 +11,8 @@ import {
   type HostStats,
   type Ref,
   type Reply,
-  settled,
   type ToWorker,
+  unwrapReply,
 } from "./protocol.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 import { assertCanonical } from "./ref.ts";
@@ -61,7 +61,7 @@ interface Slot {
 
 export const ASK_TIMEOUT_MS = 10_000;
 /** Calls under way over all workers; over it a call is refused at once. */
-export const CALLS_BOUND = 20_000;
+export const MAX_CALLS = 20_000;
 /** A worker that died for the first time is replaced at once. */
 const RESTART_BACKOFF = backoff({ firstMs: 400, maxMs: 10_000 });
 
@@ -99,7 +99,7 @@ export class Pool implements Actors {
     { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {},
   ): Promise<Value> {
     if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
-    if (this.#calls.size >= CALLS_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });
+    if (this.#calls.size >= MAX_CALLS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const slot = this.#slotFor(ref);
     if (!slot.thread) throw new AppError("overloaded", "A worker is being replaced", { retryAfter: 1 });
     const call = this.#nextCall++;
@@ -238,10 +238,10 @@ export class Pool implements Actors {
     if (!call) return;
     if (seq === undefined) {
       this.#calls.delete(id);
-      return settle(call, reply);
+      return onReply(call, reply);
     }
     void this.options.applied(seq).then(() => {
-      if (this.#calls.delete(id)) settle(call, reply);
+      if (this.#calls.delete(id)) onReply(call, reply);
     });
   }
 
@@ -256,9 +256,9 @@ export class Pool implements Actors {
   }
 }
 
-function settle(call: Call, reply: Reply): void {
+function onReply(call: Call, reply: Reply): void {
   try {
-    call.resolve(settled(reply));
+    call.resolve(unwrapReply(reply));
   } catch (error) {
     call.reject(error);
   }

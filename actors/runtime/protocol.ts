@@ -26,7 +26,7 @@ export interface Refusal {
 export type Reply = { ok: true; value: unknown } | { ok: false; refusal: Refusal };
 
 /** What was replied. Throws the refusal as an `AppError`. */
-export function settled(reply: Reply): unknown {
+export function unwrapReply(reply: Reply): unknown {
   if (reply.ok) return reply.value;
   const { code, detail, errors, retryAfter } = reply.refusal;
   throw new AppError(code, detail, {

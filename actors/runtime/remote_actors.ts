@@ -1,8 +1,8 @@
 import { AppError } from "../../lib/errors.ts";
 import type { Actors, AskOptions } from "./actors.ts";
 import { type Bus, BusUnavailable, NoReply } from "../../lib/bus/bus.ts";
-import { ASK_TIMEOUT_MS, CALLS_BOUND } from "./pool.ts";
-import { type Command, type HostStats, type Ref, type Reply, settled } from "./protocol.ts";
+import { ASK_TIMEOUT_MS, MAX_CALLS } from "./pool.ts";
+import { type Command, type HostStats, type Ref, type Reply, unwrapReply } from "./protocol.ts";
 import { assertCanonical } from "./ref.ts";
 import { backoff } from "../../lib/backoff.ts";
 import { sleep } from "../../lib/sleep.ts";
@@ -62,7 +62,7 @@ export class RemoteActors implements Actors {
   ): Promise<Value> {
     assertCanonical(ref);
     if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
-    if (this.#underWay >= CALLS_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });
+    if (this.#underWay >= MAX_CALLS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const { stream } = this.options;
     const deadline = performance.now() + timeoutMs;
     this.#underWay++;
@@ -76,7 +76,7 @@ export class RemoteActors implements Actors {
         after: stream.position,
       }));
       await stream.applied(seq);
-      return settled(reply) as Value;
+      return unwrapReply(reply) as Value;
     } finally {
       this.#underWay--;
     }

@@ -1,4 +1,4 @@
-import { settleRestore } from "../restored_data.ts";
+import { finishRestore } from "../restored_data.ts";
 import { DatabaseLocked, refusalOf } from "./refused.ts";
 
 /** The right to use what is in a data folder, which one process has at a time, until it ends, however it ends. */
@@ -23,7 +23,7 @@ async function take(dataDir: string): Promise<DataLock> {
     }
     await file.truncate();
     await file.write(new TextEncoder().encode(`${Deno.pid}\n`));
-    await settleRestore(dataDir);
+    await finishRestore(dataDir);
   } catch (error) {
     file.close();
     throw error;

@@ -2,11 +2,11 @@
 export type Section = "pages" | "users";
 
 /** Rows that what was typed may be the beginning of, from each index of beginnings (`docs/limits.md`). */
-const MOST_BEGUN = 300;
+const MAX_BEGUN = 300;
 /** Rows that hold all its words. */
-const MOST_HOLDING = 600;
+const MAX_HOLDING = 600;
 /** The most followed pages that are looked through besides. */
-export const MOST_POPULAR = 400;
+export const MAX_POPULAR = 400;
 
 export interface Source {
   table: string;
@@ -57,10 +57,10 @@ export function stagesOf({ table, keys }: Source): Stage[] {
   // would sort all of it.
   const beginning = (key: string) =>
     `${table} s where s.${key} >= (select key from asked) and s.${key} < any(array[(select key_end from asked)])
-      order by s.${key} limit ${MOST_BEGUN}`;
+      order by s.${key} limit ${MAX_BEGUN}`;
   // Apart from the limit, by which the planner would take reading the whole table for cheap.
   const holding = (words: string) =>
-    `(select * from ${table} where words @@ (${words}) offset 0) s limit ${MOST_HOLDING}`;
+    `(select * from ${table} where words @@ (${words}) offset 0) s limit ${MAX_HOLDING}`;
   return [{
     name: "begins",
     by: "asked a",
@@ -70,7 +70,7 @@ export function stagesOf({ table, keys }: Source): Stage[] {
     mostRank: 4,
     mends: false,
     from: keys.map(beginning),
-    cut: MOST_BEGUN,
+    cut: MAX_BEGUN,
   }, {
     name: "holds",
     by: "asked a",
@@ -81,7 +81,7 @@ export function stagesOf({ table, keys }: Source): Stage[] {
     mostRank: 7,
     mends: false,
     from: [holding("select words from asked")],
-    cut: MOST_HOLDING,
+    cut: MAX_HOLDING,
   }, {
     name: "holds_begun",
     by: "asked a",
@@ -89,7 +89,7 @@ export function stagesOf({ table, keys }: Source): Stage[] {
     mostRank: 8,
     mends: false,
     from: [holding("select begun from asked")],
-    cut: MOST_HOLDING,
+    cut: MAX_HOLDING,
   }, {
     name: "holds_nearest",
     by: "asked a, mended m",
@@ -97,7 +97,7 @@ export function stagesOf({ table, keys }: Source): Stage[] {
     mostRank: 9,
     mends: true,
     from: [holding("select nearest from mended")],
-    cut: MOST_HOLDING,
+    cut: MAX_HOLDING,
   }, {
     name: "holds_near",
     by: "asked a, mended m",
@@ -105,6 +105,6 @@ export function stagesOf({ table, keys }: Source): Stage[] {
     mostRank: 10,
     mends: true,
     from: [holding("select near from mended")],
-    cut: MOST_HOLDING,
+    cut: MAX_HOLDING,
   }];
 }

@@ -6,11 +6,11 @@
  * not all, the most followed pages are looked through as well; other spellings are tried only where hits are few.
  */
 import { SHOWN } from "../pages.ts";
-import { MOST_POPULAR, type Section, SOURCES, type Stage, stagesOf } from "./stages.ts";
+import { MAX_POPULAR, type Section, SOURCES, type Stage, stagesOf } from "./stages.ts";
 
 /** Words of a search that may be misspelled, and known words that each may have been meant for. */
-const MOST_MISSPELLED = 3;
-const MOST_MEANT = 6;
+const MAX_MISSPELLED = 3;
+const MAX_MEANT = 6;
 
 /** What was typed, in the forms that indexes are asked by, and what goes with it. */
 const ASKED = `asked as materialized (
@@ -34,7 +34,7 @@ const ASKED = `asked as materialized (
  * the same row. Two letters exchanged leave few trigrams in common and are tried by themselves. Shorter words are left out.
  */
 const MENDED = `misspelled as materialized (
-  select word, place, place <= ${MOST_MISSPELLED} as mendable, least_like,
+  select word, place, place <= ${MAX_MISSPELLED} as mendable, least_like,
     set_config('pg_trgm.similarity_threshold', (min(least_like) over ())::text, true),
     array(select overlay(word placing reverse(substr(word, i, 2)) from i for 2)
       from generate_series(1, length(word) - 1) i) as exchanged
@@ -48,7 +48,7 @@ meant as (
     select word, max(nearness) as nearness from (
       (select s.word, similarity(s.word, w.word) from spellings s
         where w.mendable and s.word % w.word and similarity(s.word, w.word) >= w.least_like
-        order by similarity(s.word, w.word) desc, s.word limit ${MOST_MEANT})
+        order by similarity(s.word, w.word) desc, s.word limit ${MAX_MEANT})
       union all select s.word, 0.7 from spellings s where w.mendable and s.word = any(w.exchanged)
       union all select w.word, 0) c (word, nearness)
     group by word) n),
@@ -82,7 +82,7 @@ ${name} as materialized (
       union select r.* from (
         select ${id} from popular_pages
         where ${id} is not null and exists (select from ${name}_rows group by source having count(*) = ${cut})
-        order by followers desc, ${id} limit ${MOST_POPULAR}) top
+        order by followers desc, ${id} limit ${MAX_POPULAR}) top
       cross join lateral (select s.${id}, ${rank} from ${by}, ${table} s where s.${id} = top.${id} limit 1) r) c
     left join lateral (select n.followers from popular_pages n where n.${id} = c.id limit 1) n on true
     cross join asked a

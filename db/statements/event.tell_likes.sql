@@ -3,7 +3,7 @@ with taken as (
   where post_id in (select post_id from like_signals order by post_id limit $1 for update)
   returning post_id, page_id, likers, change
 ),
-told as materialized (
+new_events as materialized (
   select *
   from (
     select 1 as rank, 'post.likes' as kind, page_id as page_id, post_id as post_id, null::uuid as user_id,
@@ -16,13 +16,15 @@ told as materialized (
   ) t
   where true
 ),
-tally as materialized (select count(*) as n from told),
-numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+event_count as materialized (select count(*) as n from new_events),
+numbered as (
+  update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
+),
 emitted as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
-    user_id, data, at
-  from told
+  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
+    post_id, user_id, data, at
+  from new_events
   where (select seq from numbered) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )

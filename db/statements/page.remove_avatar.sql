@@ -9,7 +9,7 @@ hidden as (
 ),
 removed as (delete from photos f using turns t where f.page_id = t.id returning 1),
 answers as materialized (select turn, '{}'::jsonb as result from turns),
-told as materialized (
+new_events as materialized (
   select *
   from (
     select 1 as rank, 'page.updated' as kind, id as page_id, null::uuid as post_id, null::uuid as user_id,
@@ -18,13 +18,15 @@ told as materialized (
   ) t
   where (select count(*) from hidden) >= 0 and (select count(*) from removed) >= 0
 ),
-tally as materialized (select count(*) as n from told),
-numbered as (update sequencer set seq = seq + (select n from tally) where (select n from tally) > 0 returning seq),
+event_count as materialized (select count(*) as n from new_events),
+numbered as (
+  update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
+),
 emitted as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
-    user_id, data, at
-  from told
+  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
+    post_id, user_id, data, at
+  from new_events
   where (select seq from numbered) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )

@@ -130,7 +130,7 @@ answers as materialized (
   select t.turn, jsonb_build_object('found', exists (select from settling s where s.turn = t.turn)) as result
   from turns t
 ),
-told as materialized (
+new_events as materialized (
   select *
   from (
     select 1 + place as rank, 'post.created' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
@@ -161,18 +161,19 @@ told as materialized (
     and (select count(*) from counted) >= 0
     and (select count(*) from answered) >= 0
 ),
-tally as materialized (select count(*) as n from told),
+event_count as materialized (select count(*) as n from new_events),
 numbered as (
   update sequencer
-  set seq = seq + (select n from tally), published_at = greatest(published_at, (select max(published_at) from timed))
-  where (select n from tally) > 0
+  set seq = seq + (select n from event_count),
+    published_at = greatest(published_at, (select max(published_at) from timed))
+  where (select n from event_count) > 0
   returning seq
 ),
 emitted as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
-    user_id, data, at
-  from told
+  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
+    post_id, user_id, data, at
+  from new_events
   where (select seq from numbered) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )

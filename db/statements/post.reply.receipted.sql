@@ -85,7 +85,7 @@ receipted as (
   join answers a on a.turn = t.turn
   where r.id = t.receipt and not (not (a.result->>'open')::boolean or not (a.result->>'original')::boolean)
 ),
-told as materialized (
+new_events as materialized (
   select *
   from (
     select turn as rank, 'post.created' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
@@ -114,18 +114,19 @@ told as materialized (
     and (select count(*) from created) >= 0
     and (select count(*) from answered) >= 0
 ),
-tally as materialized (select count(*) as n from told),
+event_count as materialized (select count(*) as n from new_events),
 numbered as (
   update sequencer
-  set seq = seq + (select n from tally), published_at = greatest(published_at, (select max(published_at) from timed))
-  where (select n from tally) > 0
+  set seq = seq + (select n from event_count),
+    published_at = greatest(published_at, (select max(published_at) from timed))
+  where (select n from event_count) > 0
   returning seq
 ),
 emitted as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from tally) + row_number() over (order by rank), kind, page_id, post_id,
-    user_id, data, at
-  from told
+  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
+    post_id, user_id, data, at
+  from new_events
   where (select seq from numbered) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )

@@ -1,5 +1,5 @@
 import { recordBounce, relayRefuses, takeBackBounces } from "../../db/bounces.ts";
-import { type DeliveryKey, finishDelivery, settleDelivery } from "../../db/deliveries.ts";
+import { type DeliveryKey, finishDelivery, recordDelivery } from "../../db/deliveries.ts";
 import type { Claim } from "../../db/jobs.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Log } from "../../lib/log.ts";
@@ -40,17 +40,17 @@ export async function handOver(
     if (!(error instanceof MailError)) throw error;
     switch (error.kind) {
       case "temporary":
-        await settleDelivery(sql, key, "due");
+        await recordDelivery(sql, key, "due");
         throw error;
       case "bounced":
-        await settleDelivery(sql, key, "failed");
+        await recordDelivery(sql, key, "failed");
         return await bounced(parts, key.user, letter.to, error);
       case "permanent":
-        await settleDelivery(sql, key, "failed");
+        await recordDelivery(sql, key, "failed");
         throw new JobParked(error.message, "dead");
       case "unclear":
         if (bundled) throw error;
-        await settleDelivery(sql, key, "unknown");
+        await recordDelivery(sql, key, "unknown");
         throw new JobParked(error.message, "unknown");
     }
   }

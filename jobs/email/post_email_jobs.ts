@@ -20,7 +20,7 @@ export interface PostLetterParts extends LetterParts {
   publicUrl: () => Promise<string>;
   digestEveryMs: number;
   /** Of jobs that are due now. */
-  ring: (jobs: readonly JobRef[]) => void;
+  notifyJobs: (jobs: readonly JobRef[]) => void;
 }
 
 /** Followers that one statement deals with. */
@@ -30,17 +30,17 @@ const SHOWN = 30;
 
 /** Letters about posts: a post is brought to its page's followers step by step, each gets a letter of their own, or a digest. */
 export function postLetterJobs(parts: PostLetterParts): Record<string, JobKind> {
-  const { sql, mailer, bundled, secret, publicUrl, digestEveryMs, ring } = parts;
+  const { sql, mailer, bundled, secret, publicUrl, digestEveryMs, notifyJobs } = parts;
   const digestAt = () => nextDigest(Date.now(), digestEveryMs);
   return {
     [EXPAND_JOB]: {
-      atOnce: 2,
+      concurrency: 2,
       run: async (job, signal) => {
         for (let seen = STEP; seen === STEP;) {
           // What is left is done by whoever has the job next.
           signal.throwIfAborted();
           const step = await expandPost(sql, job, STEP, digestAt());
-          ring(step.letters);
+          notifyJobs(step.letters);
           seen = step.seen;
         }
       },

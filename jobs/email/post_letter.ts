@@ -1,4 +1,4 @@
-import type { ToldPost } from "../../db/deliveries.ts";
+import type { EmailPost } from "../../db/deliveries.ts";
 import { layOut, type LetterText, type Part } from "./layout.ts";
 import type { LetterLinks } from "./unsubscribe.ts";
 
@@ -8,7 +8,7 @@ const QUOTED_IN_DIGEST = 280;
 const IN_SUBJECT = 60;
 
 /** A new post, to one follower of its page. */
-export function postLetter(post: ToldPost, links: LetterLinks): LetterText {
+export function postLetter(post: EmailPost, links: LetterLinks): LetterText {
   const subject = `${post.page}: ${cut(firstLine(post), IN_SUBJECT)}`;
   return layOut(subject, [
     { heading: titleOf(post) },
@@ -20,7 +20,7 @@ export function postLetter(post: ToldPost, links: LetterLinks): LetterText {
 
 /** The posts of a day, newest first. */
 export function digestLetter(
-  posts: readonly ToldPost[],
+  posts: readonly EmailPost[],
   total: number,
   links: LetterLinks,
 ): LetterText {
@@ -38,18 +38,18 @@ export function digestLetter(
   ]);
 }
 
-function titleOf({ page, author, is_reply }: ToldPost): string {
+function titleOf({ page, author, is_reply }: EmailPost): string {
   const by = page === author ? page : `${author} on ${page}`;
   return is_reply ? `${by}, in answer to a post` : by;
 }
 
-function contentOf({ text, photos }: ToldPost, most: number): Part[] {
+function contentOf({ text, photos }: EmailPost, most: number): Part[] {
   const parts: Part[] = text === "" ? [] : [{ paragraph: cut(text, most) }];
   if (photos > 0) parts.push({ paragraph: photos === 1 ? "With a photo." : `With ${photos} photos.` });
   return parts;
 }
 
-function firstLine({ text, photos }: ToldPost): string {
+function firstLine({ text, photos }: EmailPost): string {
   return text.trim().split("\n", 1)[0] || (photos === 1 ? "a photo" : `${photos} photos`);
 }
 

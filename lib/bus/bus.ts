@@ -11,7 +11,7 @@ export interface Bus extends AsyncDisposable {
     handler: (message: string, subject: string) => void | Promise<void>,
   ): Promise<Subscription>;
   /**
-   * Asks one of those who serve the subject, and resolves with the reply. A message over `REQUEST_BOUND` is a
+   * Asks one of those who serve the subject, and resolves with the reply. A message over `MAX_REQUEST_BYTES` is a
    * `RangeError`; a reply may be of any length. Rejects `BusUnavailable` where surely nobody has received it, `NobodyThere` where that is
    * because nobody serves; `NoReply` where somebody may have.
    */
@@ -69,4 +69,4 @@ export class NoReply extends Error {
 }
 
 /** The longest request, in bytes: half of what NATS takes as one message unless set otherwise. */
-export const REQUEST_BOUND = 512 * 1024;
+export const MAX_REQUEST_BYTES = 512 * 1024;

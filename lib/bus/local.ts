@@ -3,13 +3,13 @@ import {
   type Bus,
   BusUnavailable,
   type ConsumeOptions,
+  MAX_REQUEST_BYTES,
   NobodyThere,
   NoReply,
-  REQUEST_BOUND,
   type StreamName,
   type Subscription,
 } from "./bus.ts";
-import { Serial } from "./serial_handler.ts";
+import { SerialHandler } from "./serial_handler.ts";
 import { sleep } from "../sleep.ts";
 
 const KEPT = 10_000;
@@ -26,8 +26,8 @@ type Handler = (message: string) => Promise<string>;
 /** The embedded driver: all within one process, nothing outlives it. */
 export class LocalBus implements Bus {
   readonly connected = true;
-  private readonly exact = new Map<string, Set<Serial>>();
-  private readonly patterns = new Map<string[], Serial>();
+  private readonly exact = new Map<string, Set<SerialHandler>>();
+  private readonly patterns = new Map<string[], SerialHandler>();
   private readonly servers = new Map<string, Handler[]>();
   private readonly streams: Record<StreamName, LocalStream>;
   private readonly log: Log;
@@ -51,7 +51,7 @@ export class LocalBus implements Bus {
     subject: string,
     handler: (message: string, subject: string) => void | Promise<void>,
   ): Promise<Subscription> {
-    const serial = new Serial(handler, this.log);
+    const serial = new SerialHandler(handler, this.log);
     const pattern = subject.split(".");
     const isExact = !pattern.includes("*") && pattern.at(-1) !== ">";
     if (isExact) {
@@ -71,7 +71,7 @@ export class LocalBus implements Bus {
   async request(subject: string, message: string, timeoutMs: number): Promise<string> {
     if (this.closed) throw new BusUnavailable("The bus is closed");
     const { length } = new TextEncoder().encode(message);
-    if (length > REQUEST_BOUND) throw new RangeError(`A request of ${length} bytes is too long`);
+    if (length > MAX_REQUEST_BYTES) throw new RangeError(`A request of ${length} bytes is too long`);
     const [handler] = this.servers.get(subject) ?? [];
     if (!handler) throw new NobodyThere(`Nobody serves ${subject}`);
     const { promise, resolve, reject } = Promise.withResolvers<string>();

@@ -14,7 +14,7 @@ import { connect } from "@nats-io/transport-node";
 import { Log } from "../log.ts";
 import { type Bus, BusUnavailable, type ConsumeOptions, type StreamName, type Subscription } from "./bus.ts";
 import { NatsRequests, NatsServing } from "./nats_requests.ts";
-import { Serial } from "./serial_handler.ts";
+import { SerialHandler } from "./serial_handler.ts";
 import { sleep } from "../sleep.ts";
 
 const STREAMS = {
@@ -79,7 +79,7 @@ export class NatsBus implements Bus {
     subject: string,
     handler: (message: string, subject: string) => void | Promise<void>,
   ): Promise<Subscription> {
-    const own = new Subject(subject, new Serial(handler, this.log));
+    const own = new Subject(subject, new SerialHandler(handler, this.log));
     this.subjects.add(own);
     if (this.connection) own.attach(this.connection);
     // The server must know of it before anybody is told that messages arrive.
@@ -216,7 +216,7 @@ export class NatsBus implements Bus {
 class Subject {
   private current: { unsubscribe(): void } | undefined;
 
-  constructor(private readonly subject: string, private readonly serial: Serial) {}
+  constructor(private readonly subject: string, private readonly serial: SerialHandler) {}
 
   attach(connection: NatsConnection): void {
     if (connection.isClosed()) return;

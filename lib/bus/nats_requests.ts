@@ -1,7 +1,7 @@
 /** Requests over NATS: core messages, replies in pieces where they are long, and the server's own word where nobody serves. */
 import { createInbox, headers, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
 import type { Log } from "../log.ts";
-import { BusUnavailable, NobodyThere, NoReply, REQUEST_BOUND } from "./bus.ts";
+import { BusUnavailable, MAX_REQUEST_BYTES, NobodyThere, NoReply } from "./bus.ts";
 
 /** Those who serve a subject share its requests. */
 const QUEUE = "serving";
@@ -33,7 +33,7 @@ export class NatsRequests {
 
   async ask(connection: NatsConnection, subject: string, message: string, timeoutMs: number): Promise<string> {
     const payload = ENCODER.encode(message);
-    if (payload.length > REQUEST_BOUND) throw new RangeError(`A request of ${payload.length} bytes is too long`);
+    if (payload.length > MAX_REQUEST_BYTES) throw new RangeError(`A request of ${payload.length} bytes is too long`);
     const token = String(this.#next++);
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     this.#waiting.set(token, { pieces: [], resolve, reject });

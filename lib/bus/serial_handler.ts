@@ -4,7 +4,7 @@ import type { Log } from "../log.ts";
 const MAX_WAITING = 65_536;
 
 /** Calls a handler with one message after another; its failures are its own and logged. */
-export class Serial {
+export class SerialHandler {
   private readonly waiting: [message: string, subject: string][] = [];
   private running = false;
   private stopped = false;

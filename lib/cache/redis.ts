@@ -24,7 +24,7 @@ interface Commands {
 
 /** Before the keys of an installation, unless it is told otherwise. */
 const PREFIX = "rookery:";
-const SCANNED_AT_ONCE = 500;
+const SCAN_BATCH = 500;
 
 /**
  * Deletes what a cache of this prefix holds, and these queues. Other keys on the server stay, and so do those that begin with `spared`:
@@ -46,7 +46,7 @@ export async function clearRedis(
     if (queues.length > 0) await redis.unlink(...queues);
     const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, "\\$&")}*`;
     for (let cursor = "0", begun = false; !begun || cursor !== "0"; begun = true) {
-      const [next, found] = await redis.scan(cursor, "MATCH", pattern, "COUNT", SCANNED_AT_ONCE);
+      const [next, found] = await redis.scan(cursor, "MATCH", pattern, "COUNT", SCAN_BATCH);
       const keys = found.filter((key) => !key.startsWith(spared));
       if (keys.length > 0) await redis.unlink(...keys);
       cursor = next;

@@ -4,9 +4,9 @@ import type { AppContext, ServiceContext } from "../../context.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Origin } from "../../security/addresses.ts";
 import type { Caller } from "../../actors/account_cache.ts";
-import type { Audience } from "../../live/delivery_barrier.ts";
+import type { DeliveryBarrier } from "../../live/delivery_barrier.ts";
 import { authenticate } from "./authenticate.ts";
-import { BODY_BOUND, parseJson, readJsonText, refuseEncoded, storable, validated } from "../../contract/body.ts";
+import { MAX_BODY_BYTES, parseJson, readJsonText, refuseEncoded, storable, validated } from "../../contract/body.ts";
 import { etagOf, matches } from "./etag.ts";
 import type { Semaphore } from "../../lib/semaphore.ts";
 import type { Guesses } from "./guesses.ts";
@@ -110,7 +110,7 @@ export interface Api<C extends ServiceContext = AppContext> {
   /** Missing where no endpoint takes any. */
   uploads?: Uploads;
   /** Missing where no endpoint hides anything. */
-  audience?: Audience;
+  deliveryBarrier?: DeliveryBarrier;
   /** All that was declared: for the document and for the test that walks it. */
   endpoints: Definition<Access, Params, Params, z.ZodType, C>[];
   /** `underWay`: without those that wait for a short body. */
@@ -118,7 +118,7 @@ export interface Api<C extends ServiceContext = AppContext> {
 }
 
 /** Requests under way; over it a new one is refused at once (`docs/limits.md`). */
-const UNDER_WAY_BOUND = 4_000;
+const MAX_CONCURRENT_REQUESTS = 4_000;
 export const PREFIX = "/api/v1";
 
 export function answer(status: number, body?: unknown, headers?: Record<string, string>): Answer {
@@ -145,7 +145,7 @@ export function endpoint<
   definition: Definition<A, P, Q, B, C>,
   handler: (input: Input<A, z.output<P>, z.output<Q>, z.output<B>, C>) => Promise<Answer> | Answer,
 ): void {
-  if (definition.hides && !api.audience) {
+  if (definition.hides && !api.deliveryBarrier) {
     throw new Error(`${definition.path} hides something, and has nobody to wait for`);
   }
   api.endpoints.push(definition as unknown as Api<C>["endpoints"][number]);
@@ -175,7 +175,7 @@ async function serve<
   stats.underWay++;
   try {
     if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
-    if (stats.underWay > UNDER_WAY_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });
+    if (stats.underWay > MAX_CONCURRENT_REQUESTS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const { address, secure } = originOf(c);
     rate = await api.limiter.check("general_address", address);
     const caller = await callerOf(ctx, definition, request);
@@ -189,11 +189,11 @@ async function serve<
     const wait = { bodies: api.bodies, address };
     received = definition.uploads &&
       await api.uploads!.receive(request, definition.uploads, caller?.id ?? address, wait);
-    const long = definition.bodyBound !== undefined && definition.bodyBound > BODY_BOUND && Uploads.heavy(request);
+    const long = definition.bodyBound !== undefined && definition.bodyBound > MAX_BODY_BYTES && Uploads.heavy(request);
     if (long) place = await api.longBodies.acquire({ key: caller?.id ?? address });
     const text = definition.body && !received ? await readJsonText(request, wait, definition.bodyBound) : "";
     // While the body was waited for, others have taken the places.
-    if (stats.underWay > UNDER_WAY_BOUND) throw new AppError("overloaded", undefined, { retryAfter: 1 });
+    if (stats.underWay > MAX_CONCURRENT_REQUESTS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const parsed = definition.body && !received ? (definition.parse ?? parseJson)(text) : undefined;
     if (definition.limit) {
       rate = await api.limiter.check(definition.limit, caller ? `account ${caller.id}` : `address ${address}`) ?? rate;
@@ -231,7 +231,7 @@ async function serve<
     // Before the answer is kept for a repeated request, so that a replay comes after the wait as well.
     const run: typeof handler = !definition.hides || isDryRun(query) ? judged : async (input) => {
       const answered = await judged(input);
-      await api.audience!.told();
+      await api.deliveryBarrier!.wait();
       return answered;
     };
     const answered = key === null ? await run(input) : await once(

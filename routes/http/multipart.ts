@@ -14,7 +14,7 @@ export interface MultipartRules {
 }
 
 /** Bytes of a text field: 4,000 characters of the widest kind, and then some. */
-const FIELD_BOUND = 20_000;
+const MAX_FIELD_LENGTH = 20_000;
 
 /**
  * Reads multipart/form-data (RFC 7578) as it comes: a file's bytes go to `take` and nowhere else, one file after another. Resolves
@@ -94,7 +94,7 @@ function parserFor(request: Request, { mostFiles, fields }: MultipartRules): bus
       defParamCharset: "utf8",
       limits: {
         fieldNameSize: 100,
-        fieldSize: FIELD_BOUND,
+        fieldSize: MAX_FIELD_LENGTH,
         fields: most + 1,
         files: mostFiles + 1,
         parts: most + mostFiles + 2,

@@ -60,7 +60,7 @@ interface Count {
 }
 
 /** Local counters remembered at once; over it, the oldest go (`docs/limits.md`). */
-const MOST_LOCAL = 50_000;
+const MAX_LOCAL = 50_000;
 /** After the cache failed, how long this node counts alone before it asks again. */
 const ALONE_MS = 1_000;
 
@@ -122,7 +122,7 @@ export class RateLimiter {
     // Set anew at its end, so that the map's order is the order of windows and its head is the oldest.
     this.#local.delete(id);
     this.#local.set(id, { value: by, end: now + windowMs });
-    if (this.#local.size > MOST_LOCAL) {
+    if (this.#local.size > MAX_LOCAL) {
       const oldest = this.#local.keys().next();
       if (!oldest.done) this.#local.delete(oldest.value);
     }

@@ -1,8 +1,8 @@
 import { AppError } from "../../lib/errors.ts";
 import type { StagedPhoto, Staging } from "../../services/images/staging.ts";
 import {
-  BODY_BOUND,
   type BodyWait,
+  MAX_BODY_BYTES,
   parseJson,
   readJsonText,
   storable,
@@ -27,29 +27,29 @@ export interface JsonPhoto {
 }
 
 /** A JSON body with photos in it, in bytes (`docs/limits.md`). */
-export const PHOTO_BODY_BOUND = 32 * 1024 * 1024;
+export const MAX_PHOTO_BODY_BYTES = 32 * 1024 * 1024;
 /** Lists and objects of such a body; there are eleven where all photos are, and any character may stand in a text. */
 const MAX_BRACKETS = 50_000;
 /** Long JSON bodies that are in memory at the same time; uploads that stream. */
-const LONG_AT_ONCE = 3;
-const STREAMS_AT_ONCE = 24;
+const LONG_CONCURRENCY = 3;
+const STREAM_CONCURRENCY = 24;
 /** Of one account. */
 const EACH = 2;
-const MOST_WAITING = 100;
+const MAX_WAITING = 100;
 const WAIT_MS = 20_000;
-const SHARES = { perKey: EACH, maxWaiting: MOST_WAITING, waitMs: WAIT_MS };
+const SHARES = { perKey: EACH, maxWaiting: MAX_WAITING, waitMs: WAIT_MS };
 
 /** Reads the bodies of requests that may bring photos. */
 export class Uploads {
-  #long = longRequests({ ...SHARES, concurrency: LONG_AT_ONCE });
-  #streams = longRequests({ ...SHARES, concurrency: STREAMS_AT_ONCE });
+  #long = longRequests({ ...SHARES, concurrency: LONG_CONCURRENCY });
+  #streams = longRequests({ ...SHARES, concurrency: STREAM_CONCURRENCY });
 
   constructor(private readonly staging: Staging) {}
 
   /** Whether a body is, or may be, so long that whoever may not send it should hear so before it is read. */
   static heavy(request: Request): boolean {
     const length = request.headers.get("content-length");
-    return isMultipart(request) || length === null || Number(length) > BODY_BOUND;
+    return isMultipart(request) || length === null || Number(length) > MAX_BODY_BYTES;
   }
 
   /** `who` is counted: nobody holds all places. The caller disposes of what came. */
@@ -66,10 +66,10 @@ export class Uploads {
   }
 
   async #json(request: Request, rules: UploadRules, wait: BodyWait, place?: Disposable): Promise<Received> {
-    const text = await readJsonText(request, wait, PHOTO_BODY_BOUND);
+    const text = await readJsonText(request, wait, MAX_PHOTO_BODY_BYTES);
     // A body for one photo is the photo.
     const pathOf = (index: number) => rules.mostFiles === 1 ? "data" : pathIn(rules, index);
-    if (text.length > BODY_BOUND) checkBrackets(text);
+    if (text.length > MAX_BODY_BYTES) checkBrackets(text);
     return new Received(parseJson(text), text, pathOf, this.staging, [], place);
   }
 

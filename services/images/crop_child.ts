@@ -16,13 +16,13 @@ export interface CropChildOptions {
   storage: StorageSpec;
   log: Log;
   /** Of the process, resident, in bytes; over it, it is killed. */
-  mostMemory?: number;
+  maxMemory?: number;
   /** After so many tasks a new process takes over. */
   tasksPerProcess?: number;
 }
 
 /** The worst that is taken, a WebP of 50 megapixels with alpha, needs 1 GiB. */
-const MOST_MEMORY = 1.25 * 1024 ** 3;
+const MAX_MEMORY_BYTES = 1.25 * 1024 ** 3;
 const TASKS_PER_PROCESS = 500;
 /** A process that holds more of its memory without a task is not kept. */
 const KEPT_SHARE = 0.4;
@@ -61,15 +61,16 @@ export class CropChild implements AsyncDisposable {
   }
 
   async #run(task: CropTask, timeoutMs: number): Promise<CropOutcome> {
-    const { entry, engine, storage, mostMemory = MOST_MEMORY, tasksPerProcess = TASKS_PER_PROCESS, log } = this.options;
+    const { entry, engine, storage, maxMemory = MAX_MEMORY_BYTES, tasksPerProcess = TASKS_PER_PROCESS, log } =
+      this.options;
     try {
       if (this.#closed) throw new CropProcessEnded("crashed", "This process is stopping");
       // One that ended without a task has done no harm.
       if (this.#process?.ended) await this.#end();
-      const process = this.#process ??= new CropProcess(entry, engine, storage, mostMemory);
+      const process = this.#process ??= new CropProcess(entry, engine, storage, maxMemory);
       const answer = await process.ask(task, timeoutMs);
       const held = residentBytes(process.pid) ?? 0;
-      if (process.tasks >= tasksPerProcess || held > mostMemory * KEPT_SHARE) await this.#end();
+      if (process.tasks >= tasksPerProcess || held > maxMemory * KEPT_SHARE) await this.#end();
       return answer;
     } catch (error) {
       this.#process = undefined;

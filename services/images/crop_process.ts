@@ -57,7 +57,7 @@ export class CropProcess {
   #ready: Promise<void>;
   #killed: CropProcessEnded | undefined;
 
-  constructor(entry: URL, engine: ImageEngine["name"], storage: StorageSpec, private readonly mostMemory: number) {
+  constructor(entry: URL, engine: ImageEngine["name"], storage: StorageSpec, private readonly maxMemory: number) {
     this.#process = new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", "--no-prompt", ...cropPermissions(engine, storage), entry.href],
       clearEnv: true,
@@ -88,7 +88,7 @@ export class CropProcess {
   async ask(task: CropTask, timeoutMs: number): Promise<CropAnswer> {
     const sampling = setInterval(() => {
       const bytes = residentBytes(this.pid) ?? 0;
-      if (bytes > this.mostMemory) this.#kill("out-of-memory", `${bytes} bytes are more than ${this.mostMemory}`);
+      if (bytes > this.maxMemory) this.#kill("out-of-memory", `${bytes} bytes are more than ${this.maxMemory}`);
     }, SAMPLE_MS);
     try {
       await this.#ready;

@@ -9,12 +9,12 @@ export interface CropQueue extends AsyncDisposable {
    */
   push(ids: readonly string[]): Promise<boolean>;
   /**
-   * Takes ids, at most `atOnce` at a time. An id is acknowledged when `work` ends, however it ends: one that threw comes again
+   * Takes ids, at most `concurrency` at a time. An id is acknowledged when `work` ends, however it ends: one that threw comes again
    * only by another push. Disposing what is returned takes no more and waits for those under way; disposing the queue does so with
    * all its consumers.
    */
-  consume(work: (id: string) => Promise<void>, atOnce: number): AsyncDisposable;
+  consume(work: (id: string) => Promise<void>, concurrency: number): AsyncDisposable;
 }
 
 /** Ids that wait; over it the sweeper brings again what was dropped (`docs/limits.md`). */
-export const MOST_WAITING = 100_000;
+export const MAX_WAITING = 100_000;

@@ -1,5 +1,5 @@
 import { exifOrientation, startsWith } from "./exif.ts";
-import { ImageRefused, MOST_PIXELS, type Probe } from "./picture.ts";
+import { ImageRefused, MAX_PIXELS, type Probe } from "./picture.ts";
 
 /** What a walk wants of the stream: its next bytes, at most 64 KiB of them, or that so many go by. */
 export type Step = { take: number } | { skip: number };
@@ -12,7 +12,7 @@ export interface Found {
   usable: boolean;
 }
 
-const MOST_TAKEN = 65_536;
+const MAX_TAKEN = 65_536;
 
 export function* walkHeader(found: Found): Walk {
   const head = yield { take: 3 };
@@ -78,7 +78,7 @@ function* walkPng(found: Found): Walk {
     }
     if (startsWith(chunk, "IEND", 4)) throw noImage("a PNG without pixels");
     if (startsWith(chunk, "acTL", 4)) found.probe.animated = true;
-    const taken = startsWith(chunk, "eXIf", 4) ? Math.min(length, MOST_TAKEN) : 0;
+    const taken = startsWith(chunk, "eXIf", 4) ? Math.min(length, MAX_TAKEN) : 0;
     if (taken > 0) found.probe.orientation = exifOrientation(yield { take: taken });
     yield { skip: length - taken + 4 };
   }
@@ -108,7 +108,7 @@ function* walkWebp(found: Found): Walk {
       if (first) throw noImage("a WebP that does not begin with its header");
       found.usable = true;
     } else if (is("EXIF")) {
-      found.probe.orientation = exifOrientation(yield { take: taken = Math.min(length, MOST_TAKEN) });
+      found.probe.orientation = exifOrientation(yield { take: taken = Math.min(length, MAX_TAKEN) });
       exifComes = false;
     } else if (first) throw noImage("a WebP that does not begin with its header");
     if (taken > length) throw noImage("a WebP with a chunk of impossible length");
@@ -130,8 +130,8 @@ function losslessSize(frame: Uint8Array): [number, number] {
 
 function setSize({ probe }: Found, width: number, height: number): void {
   if (width === 0 || height === 0) throw noImage(`a ${probe.format} of ${width}×${height} pixels`);
-  if (width * height > MOST_PIXELS) {
-    throw new ImageRefused("pixels", `Expected at most ${MOST_PIXELS} pixels, got ${width}×${height}`);
+  if (width * height > MAX_PIXELS) {
+    throw new ImageRefused("pixels", `Expected at most ${MAX_PIXELS} pixels, got ${width}×${height}`);
   }
   probe.width = width;
   probe.height = height;

@@ -1,4 +1,4 @@
-import { type CropQueue, MOST_WAITING } from "./crop_queue.ts";
+import { type CropQueue, MAX_WAITING } from "./crop_queue.ts";
 
 interface Consumer extends AsyncDisposable {
   takeMore(): void;
@@ -14,7 +14,7 @@ export class LocalCropQueue implements CropQueue {
   async push(ids: readonly string[]): Promise<boolean> {
     for (const id of ids) {
       if (this.#known.has(id)) continue;
-      if (this.#waiting.length >= MOST_WAITING) return false;
+      if (this.#waiting.length >= MAX_WAITING) return false;
       this.#known.add(id);
       this.#waiting.push(id);
       for (const consumer of this.#consumers) consumer.takeMore();
@@ -22,7 +22,7 @@ export class LocalCropQueue implements CropQueue {
     return true;
   }
 
-  consume(work: (id: string) => Promise<void>, atOnce: number): AsyncDisposable {
+  consume(work: (id: string) => Promise<void>, concurrency: number): AsyncDisposable {
     const running = new Set<Promise<void>>();
     const run = async (id: string) => {
       try {
@@ -34,7 +34,7 @@ export class LocalCropQueue implements CropQueue {
       }
     };
     const takeMore = () => {
-      while (running.size < atOnce && this.#waiting.length > 0 && this.#consumers.has(consumer)) {
+      while (running.size < concurrency && this.#waiting.length > 0 && this.#consumers.has(consumer)) {
         // Begun a moment later, when it counts as running: `work` may push.
         const ended: Promise<void> = Promise.resolve(this.#waiting.shift()!).then(run).then(() => {
           running.delete(ended);

@@ -13,13 +13,13 @@ export interface FailedPhoto {
 }
 
 /** Lets a request wait for its photos. */
-export class PhotoWaiting {
+export class PhotoReadiness {
   #wakers = new Set<() => void>();
 
   constructor(private readonly sql: Reader) {}
 
   /** Some photo was settled on this node. */
-  settled(): void {
+  changed(): void {
     for (const wake of this.#wakers) wake();
   }
 

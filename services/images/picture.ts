@@ -12,7 +12,7 @@ export interface Probe {
 }
 
 /** More are refused before anything is decoded. */
-export const MOST_PIXELS = 50_000_000;
+export const MAX_PIXELS = 50_000_000;
 
 /** A file that is not, or not truly, a picture of a kind that is taken. Its message is for whoever sent it. */
 export class ImageRefused extends Error {
@@ -28,7 +28,7 @@ const REFUSALS: Record<string, { rule: string; message: string }> = {
     rule: "no_image",
     message: "Expected a JPEG, PNG or WebP picture that can be decoded, got one that is broken or breaks off",
   },
-  "too-many-pixels": { rule: "pixels", message: `Expected at most ${MOST_PIXELS} pixels` },
+  "too-many-pixels": { rule: "pixels", message: `Expected at most ${MAX_PIXELS} pixels` },
 };
 
 /** The rule that a photo's `problem` stands for; undefined where the file is not to blame. */

@@ -1,10 +1,10 @@
 import { type Found, noImage, type Step, walkHeader } from "./headers.ts";
 import { type Format, ImageRefused, type Probe } from "./picture.ts";
 
-export { type Format, ImageRefused, MOST_PIXELS, type Probe } from "./picture.ts";
+export { type Format, ImageRefused, MAX_PIXELS, type Probe } from "./picture.ts";
 
 /** Steps of a header: its segments and what separates them. A true one has some dozens; nobody makes us walk for long. */
-const MOST_STEPS = 100_000;
+const MAX_STEPS = 100_000;
 
 /**
  * Reads a picture's header while its bytes stream by, and keeps at most 64 KiB of them. Decodes nothing: a file that passes may
@@ -64,7 +64,7 @@ export class ImageProbe {
 
   #advance(): void {
     try {
-      if (++this.#steps > MOST_STEPS) throw noImage("a header without end");
+      if (++this.#steps > MAX_STEPS) throw noImage("a header without end");
       const { value, done } = this.#walk.next(this.#wanted);
       this.#ended = done === true;
       this.#await(value ?? { skip: 0 });

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { MOST_WAITING } from "./crop_queue.ts";
+import { MAX_WAITING } from "./crop_queue.ts";
 import { backoff } from "../../lib/backoff.ts";
 
 const GROUP = "crop";
@@ -39,7 +39,7 @@ export class RedisCropConsumer implements AsyncDisposable {
     private readonly stream: string,
     private readonly idleMs: number,
     private readonly work: (id: string) => Promise<void>,
-    private readonly atOnce: number,
+    private readonly concurrency: number,
   ) {
     const timeout = BLOCK_MS + (redis.options.commandTimeout ?? 0);
     this.#reader = redis.duplicate({ commandTimeout: timeout, socketTimeout: timeout });
@@ -54,7 +54,7 @@ export class RedisCropConsumer implements AsyncDisposable {
 
   async #loop(): Promise<void> {
     while (!this.#disposed) {
-      const free = this.atOnce - this.#running.size;
+      const free = this.concurrency - this.#running.size;
       if (free <= 0) await this.#sleep();
       else await this.#take(free);
     }
@@ -143,7 +143,7 @@ export class RedisCropConsumer implements AsyncDisposable {
   /** For the next consumer, at once: in this one's name they would lie for the idle time. */
   async #giveBack(entries: Entry[]): Promise<void> {
     if (entries.length === 0) return;
-    const added = entries.map(({ id }) => this.redis.xadd(this.stream, "MAXLEN", "~", MOST_WAITING, "*", "job", id));
+    const added = entries.map(({ id }) => this.redis.xadd(this.stream, "MAXLEN", "~", MAX_WAITING, "*", "job", id));
     await Promise.all(added);
     await Promise.all(entries.map((entry) => this.#acknowledge(entry)));
   }

@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import { type CropQueue, MOST_WAITING } from "./crop_queue.ts";
+import { type CropQueue, MAX_WAITING } from "./crop_queue.ts";
 import { RedisCropConsumer } from "./redis_crop_consumer.ts";
 
 /** Before the streams of installations' crop jobs; each has one of its history. */
@@ -49,15 +49,15 @@ export class RedisCropQueue implements CropQueue {
   async push(ids: readonly string[]): Promise<boolean> {
     await this.#tried;
     try {
-      await Promise.all(ids.map((id) => this.#redis.xadd(this.#stream, "MAXLEN", "~", MOST_WAITING, "*", "job", id)));
+      await Promise.all(ids.map((id) => this.#redis.xadd(this.#stream, "MAXLEN", "~", MAX_WAITING, "*", "job", id)));
       return true;
     } catch {
       return false;
     }
   }
 
-  consume(work: (id: string) => Promise<void>, atOnce: number): AsyncDisposable {
-    const consumer = new RedisCropConsumer(this.#redis, this.#stream, this.#idleMs, work, atOnce);
+  consume(work: (id: string) => Promise<void>, concurrency: number): AsyncDisposable {
+    const consumer = new RedisCropConsumer(this.#redis, this.#stream, this.#idleMs, work, concurrency);
     this.#consumers.add(consumer);
     const dispose = async () => {
       await consumer[Symbol.asyncDispose]();

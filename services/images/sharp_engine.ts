@@ -2,7 +2,7 @@ import sharp, { type Sharp } from "sharp";
 import { type CroppedPhoto, type ImageEngine, READS } from "./engine.ts";
 import { noImage } from "./headers.ts";
 import { mend } from "./mend.ts";
-import { ImageRefused, MOST_PIXELS, type Probe } from "./picture.ts";
+import { ImageRefused, MAX_PIXELS, type Probe } from "./picture.ts";
 import { PLACEHOLDER_SIDE, placeholderOf } from "./placeholder.ts";
 import { squareOf, variantsOf } from "./square.ts";
 
@@ -58,13 +58,13 @@ async function decodeMended(given: Uint8Array, probe: Probe): Promise<Pixels> {
 
 /** Throws where pixels are missing. Bounded in memory, as the rows go by. */
 async function readWhole(bytes: Uint8Array): Promise<void> {
-  await sharp(bytes, { failOn: "warning", limitInputPixels: MOST_PIXELS, sequentialRead: true }).stats();
+  await sharp(bytes, { failOn: "warning", limitInputPixels: MAX_PIXELS, sequentialRead: true }).stats();
 }
 
 type FailOn = "warning" | "error";
 
 async function decodeSquare(bytes: Uint8Array, probe: Probe, failOn: FailOn): Promise<Pixels> {
-  const image = sharp(bytes, { failOn, limitInputPixels: MOST_PIXELS, sequentialRead: true });
+  const image = sharp(bytes, { failOn, limitInputPixels: MAX_PIXELS, sequentialRead: true });
   const { format, autoOrient } = await image.metadata();
   if (format !== probe.format) throw noImage(`a ${probe.format} that reads as ${format}`);
   const { x, y, side } = squareOf(autoOrient.width, autoOrient.height);
@@ -97,7 +97,7 @@ async function resized(pixels: Pixels, side: number): Promise<Pixels> {
 }
 
 function pipeline({ data, side, channels }: Pixels): Sharp {
-  return sharp(data, { raw: { width: side, height: side, channels }, limitInputPixels: MOST_PIXELS });
+  return sharp(data, { raw: { width: side, height: side, channels }, limitInputPixels: MAX_PIXELS });
 }
 
 /** Huffman tables of its own take more than half of a large JPEG's time, and save 3 % of its bytes. */

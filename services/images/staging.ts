@@ -8,7 +8,7 @@ import { type Storage, StorageError } from "../storage/storage.ts";
 import { checkName, type Format, ImageProbe, ImageRefused } from "./probe.ts";
 
 /** A photo may be this long, in bytes (`docs/limits.md`). */
-export const PHOTO_BOUND = 15 * 1024 * 1024;
+export const MAX_PHOTO_BYTES = 15 * 1024 * 1024;
 /** An upload that no commit has taken over by then goes. */
 const UPLOAD_TTL_MS = 60 * 60_000;
 
@@ -39,19 +39,19 @@ export class Staging {
   /** Throws `validation` naming the field, or `storage-unavailable`; nothing stays then. */
   async stage({ name, alt, body, path }: Upload): Promise<StagedPhoto> {
     const staged_key = `staged-${randomBytes(16).toString("base64url")}`;
-    const judge = new Judge(name, this.formats);
+    const inspector = new UploadInspector(name, this.formats);
     // Written down before its first byte, so that no crash leaves a file that nobody knows.
     await announceFiles(this.sql, [staged_key], UPLOAD_TTL_MS);
     try {
       const stream = body instanceof Uint8Array ? new Blob([body as BlobPart]).stream() : body;
-      await this.storage.put(staged_key, stream.pipeThrough(judge.stream));
+      await this.storage.put(staged_key, stream.pipeThrough(inspector.stream));
     } catch (error) {
       // What is out of reach may yet have it: then it goes when its time is over.
-      if (!(error instanceof StorageError && error.kind === "unavailable") || judge.refusal) {
+      if (!(error instanceof StorageError && error.kind === "unavailable") || inspector.refusal) {
         await this.drop([{ staged_key }]);
       }
       // A refusal shows at the storage as a body that broke off.
-      const refusal = judge.refusal ?? (error instanceof ImageRefused ? error : undefined);
+      const refusal = inspector.refusal ?? (error instanceof ImageRefused ? error : undefined);
       if (refusal) throw refused(path, refusal);
       if (error instanceof StorageError) {
         throw new AppError("storage-unavailable", undefined, { retryAfter: 1, cause: error });
@@ -59,7 +59,7 @@ export class Staging {
       throw error;
     }
     const key = randomBytes(16).toString("base64url");
-    return { id: newId(), key, staged_key, name: shortened(name), alt, digest: judge.digest };
+    return { id: newId(), key, staged_key, name: shortened(name), alt, digest: inspector.digest };
   }
 
   /** Of these, what no commit has made its own goes. */
@@ -72,7 +72,7 @@ export class Staging {
 }
 
 /** Looks at what streams by: its length, its kind, its measures. */
-class Judge {
+class UploadInspector {
   refusal: ImageRefused | undefined;
   digest = "";
   readonly stream: TransformStream<Uint8Array, Uint8Array>;
@@ -82,7 +82,7 @@ class Judge {
     const hash = createHash("sha256");
     let size = 0;
     let judged = false;
-    const judge = (found: { format: Format }) => {
+    const inspector = (found: { format: Format }) => {
       judged = true;
       checkName(name, found.format);
       if (!formats.includes(found.format)) {
@@ -93,11 +93,11 @@ class Judge {
       transform: (chunk, controller) => {
         this.#guard(() => {
           size += chunk.byteLength;
-          if (size > PHOTO_BOUND) throw new ImageRefused("too_large", `Expected at most ${PHOTO_BOUND} bytes`);
+          if (size > MAX_PHOTO_BYTES) throw new ImageRefused("too_large", `Expected at most ${MAX_PHOTO_BYTES} bytes`);
           if (!judged) {
             probe.push(chunk);
             const found = probe.result();
-            if (found) judge(found);
+            if (found) inspector(found);
           }
         });
         hash.update(chunk);
@@ -105,7 +105,7 @@ class Judge {
       },
       flush: () => {
         this.#guard(() => {
-          if (!judged) judge(probe.finish());
+          if (!judged) inspector(probe.finish());
         });
         this.digest = hash.digest("hex");
       },

@@ -2,16 +2,16 @@
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { AppError } from "../../lib/errors.ts";
-import { BODY_BOUND, parseText } from "../../contract/body.ts";
+import { MAX_BODY_BYTES, parseText } from "../../contract/body.ts";
 import { type Members, membersOf } from "./members.ts";
 
 /** Limits of a call (`docs/limits.md`), lengths in bytes; a value's is that of its JSON as it is written. */
-export const KV_BODY_BOUND = 8 * 1024 * 1024;
-export const MOST_KEYS = 10_000;
-const KEY_BOUND = 1_024;
-const VALUE_BOUND = 1024 * 1024;
-const DEPTH_BOUND = 1_000;
-const LONGEST_TTL_S = 10 * 365 * 86_400;
+export const MAX_KV_BODY_BYTES = 8 * 1024 * 1024;
+export const MAX_KEYS = 10_000;
+const MAX_KEY_LENGTH = 1_024;
+const MAX_VALUE_BYTES = 1024 * 1024;
+const MAX_DEPTH = 1_000;
+const MAX_TTL_S = 10 * 365 * 86_400;
 /** Characters of a key that an error quotes, so that no answer is as long as what was wrong. */
 const SHOWN = 200;
 
@@ -24,7 +24,7 @@ export const space = z.enum(["own", "shared"]).default("own").meta({
   description: "One's own keys, or those that all accounts share",
 });
 
-export const keys = z.array(z.string()).min(1).max(MOST_KEYS).superRefine((keys, context) => {
+export const keys = z.array(z.string()).min(1).max(MAX_KEYS).superRefine((keys, context) => {
   keys.forEach((key, i) => report(context, wrongKey(key), [i]));
 });
 
@@ -43,7 +43,7 @@ export const pairs = members.superRefine(({ keys, values, depths }, context) => 
 }).meta({
   type: "object",
   minProperties: 1,
-  maxProperties: MOST_KEYS,
+  maxProperties: MAX_KEYS,
   additionalProperties: true,
   description: "Keys and their values: any JSON, kept as it is written",
 });
@@ -61,14 +61,14 @@ export const versions = members.transform(({ keys, values }, context) => {
   description: "Write only if each key of data, all of them named here, is at its version; otherwise write nothing",
 });
 
-export const ttl = z.int().min(1).max(LONGEST_TTL_S).meta({
+export const ttl = z.int().min(1).max(MAX_TTL_S).meta({
   description: "Seconds until the pairs are gone; without it they stay",
 });
 
 /** A body with `keys`: refused by their number before each is looked at. */
 export function parseKeys(text: string): unknown {
   // Judged as it is written: to make millions of lists and objects takes seconds, in which nobody else is answered.
-  const body = text.length > BODY_BOUND ? parseFlat(text) : parseText(text);
+  const body = text.length > MAX_BODY_BYTES ? parseFlat(text) : parseText(text);
   const { keys } = (body ?? {}) as { keys?: unknown };
   const wrong = Array.isArray(keys) && wrongCount(keys.length, "keys");
   if (wrong) throw new AppError("validation", undefined, { errors: [{ path: "keys", ...wrong }] });
@@ -113,7 +113,7 @@ export function refuseRepeated(keys: readonly string[], pathOf: (key: string, in
   if (unseen.size === keys.length) return;
   const again = new Map<string, number>();
   keys.forEach((key, i) => {
-    if (!unseen.delete(key) && !again.has(key) && again.size < MOST_KEYS) again.set(key, i);
+    if (!unseen.delete(key) && !again.has(key) && again.size < MAX_KEYS) again.set(key, i);
   });
   const errors = [...again].map(([key, i]) => ({
     path: pathOf(shown(key), i),
@@ -132,20 +132,20 @@ function shown(key: string): string {
 }
 
 function wrongCount(count: number, what: string): Wrong | undefined {
-  if (count >= 1 && count <= MOST_KEYS) return undefined;
-  return { rule: count < 1 ? "too_small" : "too_big", message: `Expected 1 to ${MOST_KEYS} ${what}, got ${count}` };
+  if (count >= 1 && count <= MAX_KEYS) return undefined;
+  return { rule: count < 1 ? "too_small" : "too_big", message: `Expected 1 to ${MAX_KEYS} ${what}, got ${count}` };
 }
 
 function wrongKey(key: string): Wrong | undefined {
   if (!key.isWellFormed() || key.includes("\0")) {
     return { rule: "well_formed", message: "Expected a key without NUL and lone surrogates" };
   }
-  return wrongLength(key, KEY_BOUND, "key");
+  return wrongLength(key, MAX_KEY_LENGTH, "key");
 }
 
 function wrongValue(value: string, depth: number): Wrong | undefined {
-  if (depth <= DEPTH_BOUND) return wrongLength(value, VALUE_BOUND, "value");
-  return { rule: "too_deep", message: `Expected at most ${DEPTH_BOUND} levels of nesting, got ${depth}` };
+  if (depth <= MAX_DEPTH) return wrongLength(value, MAX_VALUE_BYTES, "value");
+  return { rule: "too_deep", message: `Expected at most ${MAX_DEPTH} levels of nesting, got ${depth}` };
 }
 
 function wrongLength(text: string, bound: number, what: string): Wrong | undefined {

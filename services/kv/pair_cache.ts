@@ -4,9 +4,9 @@ import type { Reader } from "../../db/sql.ts";
 import { membersOf } from "./members.ts";
 
 /** What is kept of all spaces together; the longest pair, and the longest answer, that anything is kept of (`docs/limits.md`). */
-const MOST_BYTES = 64 * 1024 * 1024;
-const PAIR_BOUND = 16 * 1024;
-const ANSWER_BOUND = 256 * 1024;
+const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_PAIR_BYTES = 16 * 1024;
+const MAX_ANSWER_BYTES = 256 * 1024;
 /** What a pair or a space takes besides its text, roughly. */
 const OVERHEAD = 160;
 
@@ -24,25 +24,25 @@ interface Kept {
  * they were read at, and to ask for that costs a small part of looking each key up. Since it is asked every time, nothing is ever told
  * that was so only a moment ago, whichever process wrote.
  */
-export class KeptPairs {
+export class PairCache {
   /** Least recently used first. */
   #spaces = new Map<string, Kept>();
   #bytes = 0;
 
-  constructor(private readonly sql: Reader, private readonly mostBytes = MOST_BYTES) {}
+  constructor(private readonly sql: Reader, private readonly maxBytes = MAX_BYTES) {}
 
   /** As `readPairs`. */
   async read(
     space: string,
     keys: readonly string[],
-    options: { mostBytes: number; versions: boolean },
+    options: { maxBytes: number; versions: boolean },
   ): Promise<Pick<ReadPairs, "pairs" | "versions" | "lengths">> {
     const kept = options.versions ? undefined : this.#spaces.get(space);
     const missing = kept ? keys.filter((key) => !kept.pairs.has(key)) : keys;
     if (kept && missing.length < keys.length) {
       const pairs = missing.length === 0
-        ? await this.#confirmed(space, kept, keys, options.mostBytes)
-        : await this.#completed(space, kept, keys, missing, options.mostBytes);
+        ? await this.#confirmed(space, kept, keys, options.maxBytes)
+        : await this.#completed(space, kept, keys, missing, options.maxBytes);
       if (pairs !== undefined) return { pairs, versions: null, lengths: null };
     }
     const read = await readPairs(this.sql, space, keys, options);
@@ -51,8 +51,8 @@ export class KeptPairs {
   }
 
   /** What is kept of all these keys, if it holds now. */
-  async #confirmed(space: string, kept: Kept, keys: readonly string[], mostBytes: number): Promise<string | undefined> {
-    const pairs = gathered(kept, keys, mostBytes);
+  async #confirmed(space: string, kept: Kept, keys: readonly string[], maxBytes: number): Promise<string | undefined> {
+    const pairs = gathered(kept, keys, maxBytes);
     if (pairs === undefined) return undefined;
     const now = await revisionOf(this.sql, space);
     if (now?.revision === kept.revision && Date.parse(now.at) < kept.expires) {
@@ -69,14 +69,14 @@ export class KeptPairs {
     kept: Kept,
     keys: readonly string[],
     missing: readonly string[],
-    mostBytes: number,
+    maxBytes: number,
   ): Promise<string | undefined> {
     // What it is by the database's clock is not asked here.
     if (kept.expires !== Infinity) return undefined;
-    const read = await readPairs(this.sql, space, missing, { mostBytes, versions: false });
+    const read = await readPairs(this.sql, space, missing, { maxBytes, versions: false });
     this.#learn(space, read);
     if (read.pairs === null || read.revision !== kept.revision) return undefined;
-    return gathered(kept, keys, mostBytes);
+    return gathered(kept, keys, maxBytes);
   }
 
   #learn(space: string, { pairs, revision, expires_at }: ReadPairs): void {
@@ -88,7 +88,7 @@ export class KeptPairs {
       // At first only the revision: a space that changes from read to read is not worth more.
       this.#spaces.set(space, { revision, pairs: new Map(), expires: Infinity, bytes: OVERHEAD });
       this.#bytes += OVERHEAD;
-    } else if (pairs !== null && pairs.length <= ANSWER_BOUND) {
+    } else if (pairs !== null && pairs.length <= MAX_ANSWER_BYTES) {
       const before = known.bytes;
       fill(known, pairs);
       if (expires_at !== null) known.expires = Math.min(known.expires, Date.parse(expires_at));
@@ -96,7 +96,7 @@ export class KeptPairs {
       this.#touch(space, known);
     }
     for (const [oldest, { bytes }] of this.#spaces) {
-      if (this.#bytes <= this.mostBytes) break;
+      if (this.#bytes <= this.maxBytes) break;
       this.#spaces.delete(oldest);
       this.#bytes -= bytes;
     }
@@ -115,7 +115,7 @@ export class KeptPairs {
 }
 
 /** The pairs as the inside of an object; undefined where one is missing, or they may be too long together. */
-function gathered({ pairs }: Kept, keys: readonly string[], mostBytes: number): string | undefined {
+function gathered({ pairs }: Kept, keys: readonly string[], maxBytes: number): string | undefined {
   const found: string[] = [];
   let length = 0;
   for (const key of keys) {
@@ -125,14 +125,14 @@ function gathered({ pairs }: Kept, keys: readonly string[], mostBytes: number): 
     found.push(pair);
   }
   // A character takes three bytes at most.
-  return length * 3 <= mostBytes ? found.join(",") : undefined;
+  return length * 3 <= maxBytes ? found.join(",") : undefined;
 }
 
 function fill(kept: Kept, pairs: string): void {
   const { keys, values } = membersOf(`{${pairs}}`)!;
   for (const [i, key] of keys.entries()) {
     const text = `${JSON.stringify(key)}:${values[i]}`;
-    if (text.length > PAIR_BOUND || kept.pairs.has(key)) continue;
+    if (text.length > MAX_PAIR_BYTES || kept.pairs.has(key)) continue;
     // A copy, since a part of a string keeps the whole of it in memory.
     kept.pairs.set(key, Buffer.from(text).toString());
     kept.bytes += OVERHEAD + 2 * text.length;

@@ -4,28 +4,28 @@ import { type Sql, SqlError } from "../../db/sql.ts";
 
 /** Statements at once, and what shares one (`docs/limits.md`). */
 const IN_FLIGHT = 2;
-const MOST_BATCHES = 32;
-const MOST_PAIRS = 2_000;
+const MAX_BATCHES = 32;
+const MAX_PAIRS = 2_000;
 /** Characters of values. */
-const MOST_TEXT = 1024 * 1024;
+const MAX_TEXT_LENGTH = 1024 * 1024;
 /** Of those that wait, so many are looked at for a statement. */
 const LOOKED_AT = 256;
 /** Spaces remembered for a batch with a key that was there. */
-const MOST_REMEMBERED = 10_000;
+const MAX_REMEMBERED = 10_000;
 
 /** `insert`: in the hope that none of the keys is there. */
-type Way = "insert" | "skip" | "overwrite";
+type WriteMode = "insert" | "skip" | "overwrite";
 
 interface Waiting {
   batch: PairsToWrite;
-  way: Way;
+  mode: WriteMode;
   length: number;
   resolve(written: Written): void;
   reject(error: unknown): void;
 }
 
 /**
- * Group commit, as that of the actors: batches that wait while others are written share the next statement, and so its way, its place
+ * Group commit, as that of the actors: batches that wait while others are written share the next statement, and so its mode, its place
  * in the log and its sync to disk; who is alone waits for nobody. Of a space one statement runs at a time, so that many writers of one
  * space do not queue up in front of its row. Keys are at first taken for new, as they mostly are.
  * No semaphore: what goes next depends on the spaces that are busy.
@@ -44,8 +44,8 @@ export class PairWriter {
   write(batch: PairsToWrite, overwrite: boolean): Promise<Written> {
     return new Promise((resolve, reject) => {
       const length = batch.values.reduce((sum, value) => sum + value.length, 0);
-      const way = overwrite ? "overwrite" : this.#met.has(batch.space) ? "skip" : "insert";
-      this.#waiting.push({ batch, way, length, resolve, reject });
+      const mode = overwrite ? "overwrite" : this.#met.has(batch.space) ? "skip" : "insert";
+      this.#waiting.push({ batch, mode, length, resolve, reject });
       if (this.#called) return;
       // Not at once: whoever else has come in this turn of the loop shares the statement.
       this.#called = true;
@@ -82,8 +82,8 @@ export class PairWriter {
       pairs += one.batch.keys.length;
       text += one.length;
       if (group.length > 0) {
-        const full = group.length === MOST_BATCHES || pairs > MOST_PAIRS || text > MOST_TEXT;
-        if (full || one.way !== group[0]!.way) break;
+        const full = group.length === MAX_BATCHES || pairs > MAX_PAIRS || text > MAX_TEXT_LENGTH;
+        if (full || one.mode !== group[0]!.mode) break;
         if (group.some((other) => shareKeys(one.batch, other.batch))) break;
       }
       group.push(one);
@@ -92,28 +92,31 @@ export class PairWriter {
   }
 
   async #run(group: Waiting[]): Promise<void> {
-    const [{ way }] = group as [Waiting];
+    const [{ mode }] = group as [Waiting];
     const batches = group.map(({ batch }) => batch);
     try {
-      const answers =
-        await (way === "insert" ? insertPairs(this.sql, batches) : writePairs(this.sql, batches, way === "overwrite"));
+      const answers = await (mode === "insert"
+        ? insertPairs(this.sql, batches)
+        : writePairs(this.sql, batches, mode === "overwrite"));
       group.forEach((one, i) => {
-        if (way === "skip" && answers[i]!.ignored.length === 0) this.#met.delete(one.batch.space);
+        if (mode === "skip" && answers[i]!.ignored.length === 0) {
+          this.#met.delete(one.batch.space);
+        }
         one.resolve(answers[i]!);
       });
     } catch (error) {
       // One that cannot be written must not cost the others: each gets its own statement.
       if (group.length > 1 && error instanceof SqlError && error.kind !== "lost" && error.kind !== "unavailable") {
         for (const one of group) await this.#run([one]);
-      } else if (way === "insert" && isThere(error)) {
+      } else if (mode === "insert" && isThere(error)) {
         this.#remember(batches[0]!.space);
-        await this.#run([{ ...group[0]!, way: "skip" }]);
+        await this.#run([{ ...group[0]!, mode: "skip" }]);
       } else for (const one of group) one.reject(error);
     }
   }
 
   #remember(space: string): void {
-    if (this.#met.size >= MOST_REMEMBERED) this.#met.clear();
+    if (this.#met.size >= MAX_REMEMBERED) this.#met.clear();
     this.#met.add(space);
   }
 }

@@ -7,8 +7,8 @@ import type { Log } from "../../lib/log.ts";
 import { deliveryOf } from "./message_id.ts";
 
 /** A letter may be this long, in bytes (`docs/limits.md`). */
-const LETTER_BOUND = 1024 * 1024;
-const MOST_CLIENTS = 64;
+const MAX_EMAIL_BYTES = 1024 * 1024;
+const MAX_CLIENTS = 64;
 
 export interface MailServer extends AsyncDisposable {
   port: number;
@@ -27,8 +27,8 @@ export async function startMailServer(
     authOptional: true,
     disabledCommands: ["AUTH", "STARTTLS"],
     disableReverseLookup: true,
-    size: LETTER_BOUND,
-    maxClients: MOST_CLIENTS,
+    size: MAX_EMAIL_BYTES,
+    maxClients: MAX_CLIENTS,
     socketTimeout: 30_000,
     closeTimeout: 1_000,
     logger: false,
@@ -67,9 +67,9 @@ async function receive(sql: Sql, stream: SMTPServerDataStream, session: SMTPServ
   for await (const chunk of stream as AsyncIterable<Uint8Array>) {
     size += chunk.byteLength;
     // Read on to the end, so that the connection stays usable, but keep nothing.
-    if (size <= LETTER_BOUND) chunks.push(chunk);
+    if (size <= MAX_EMAIL_BYTES) chunks.push(chunk);
   }
-  if (size > LETTER_BOUND) throw new Refused(`A letter has at most ${LETTER_BOUND} bytes`, 552);
+  if (size > MAX_EMAIL_BYTES) throw new Refused(`A letter has at most ${MAX_EMAIL_BYTES} bytes`, 552);
   const letter = await new Blob(chunks as BlobPart[]).arrayBuffer().then((bytes) => PostalMime.parse(bytes)).catch(() =>
     undefined
   );

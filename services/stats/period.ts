@@ -5,7 +5,7 @@ import { NUMBERS, type Numbers } from "../../db/page_numbers.ts";
 
 const DAY_MS = 86_400_000;
 /** Days of a period at most, and where none is named (`docs/limits.md`). */
-const MOST_DAYS = 366;
+const MAX_DAYS = 366;
 const USUAL_DAYS = 30;
 
 const date = z.iso.date().refine((value) => value >= "1970-01-01", "Expected a day from 1970-01-01 on");
@@ -28,7 +28,7 @@ export function periodOf({ from, to }: { from?: string | undefined; to?: string 
   const begin = from ?? day(Math.max(0, Date.parse(end) - (USUAL_DAYS - 1) * DAY_MS));
   const days = (Date.parse(end) - Date.parse(begin)) / DAY_MS + 1;
   if (days < 1) throw wrong("to", `Expected ${begin} or a later day, got ${end}`);
-  if (days > MOST_DAYS) throw wrong("from", `Expected at most ${MOST_DAYS} days, got ${days}`);
+  if (days > MAX_DAYS) throw wrong("from", `Expected at most ${MAX_DAYS} days, got ${days}`);
   return { from: begin, to: end };
 }
 

@@ -6,7 +6,7 @@ import { AppError } from "../../lib/errors.ts";
 const LOOK_MS = 5_000;
 const REFRESH_MS = 60_000;
 const ANSWER_MS = 2_000;
-const MOST_BYTES = 2_048;
+const MAX_BYTES = 2_048;
 
 /** Checks access tokens by the installation's published keys: their signature and their time. No secret is needed for it. */
 export class Verifier {
@@ -24,7 +24,7 @@ export class Verifier {
   async account(header: string | undefined): Promise<string> {
     const token = /^bearer +([^\s,]+) *$/i.exec(header ?? "")?.[1];
     if (token === undefined) throw new AppError("token-missing");
-    if (token.length > MOST_BYTES) throw new AppError("token-invalid");
+    if (token.length > MAX_BYTES) throw new AppError("token-invalid");
     try {
       const { payload } = await jwtVerify(token, this.#keys, {
         algorithms: ["EdDSA"],

@@ -25,7 +25,7 @@ import { sleep } from "../../lib/sleep.ts";
 /** The store's own folder has this many entries. */
 export const LEAST_MAX_ENTRIES = 4;
 /** More at once would only share the disk out. */
-const MOST_WRITES = 64;
+const MAX_WRITES = 64;
 const LOCK_TRY_MS = 50;
 
 export interface FileStoreOptions {
@@ -53,7 +53,7 @@ export class FileStore implements Storage {
     private readonly lock: Deno.FsFile,
     maxEntries: number,
   ) {
-    this.writes = new Semaphore({ concurrency: Math.min(MOST_WRITES, maxEntries) });
+    this.writes = new Semaphore({ concurrency: Math.min(MAX_WRITES, maxEntries) });
   }
 
   /** Makes the folder at the first time, and removes what writes that a crash broke off have left. */
@@ -67,7 +67,7 @@ export class FileStore implements Storage {
       const staging = `${folder}/staging`;
       await Deno.remove(staging, { recursive: true }).catch(ignoreMissing);
       for (const path of [staging, `${folder}/objects`]) await Deno.mkdir(path, { recursive: true });
-      const { fanout } = await settleLayout(folder, staging, maxEntries);
+      const { fanout } = await openLayout(folder, staging, maxEntries);
       await syncFolder(folder);
       return new FileStore(staging, new FolderTree(`${folder}/objects`, maxEntries, fanout), lock, maxEntries);
     } catch (error) {
@@ -232,7 +232,7 @@ async function lockFolder(folder: string, waitMs: number): Promise<Deno.FsFile> 
 }
 
 /** The fan-out of the first time stays. */
-async function settleLayout(folder: string, staging: string, maxEntries: number): Promise<Layout> {
+async function openLayout(folder: string, staging: string, maxEntries: number): Promise<Layout> {
   const path = `${folder}/layout.json`;
   const text = await Deno.readTextFile(path).catch(ignoreMissing);
   const old = text === undefined ? undefined : JSON.parse(text) as Layout;

@@ -18,7 +18,7 @@ export interface ScrubOptions {
   batch?: number;
 }
 
-const LOOKUPS_AT_ONCE = 8;
+const LOOKUP_CONCURRENCY = 8;
 
 /**
  * Holds the objects and those who know them against each other, in steps that hold one batch each; it changes nothing.
@@ -41,8 +41,8 @@ export async function* scrub(
   } while (after !== undefined);
   for await (const keys of expected) {
     const absent: string[] = [];
-    for (let i = 0; i < keys.length; i += LOOKUPS_AT_ONCE) {
-      const some = keys.slice(i, i + LOOKUPS_AT_ONCE);
+    for (let i = 0; i < keys.length; i += LOOKUP_CONCURRENCY) {
+      const some = keys.slice(i, i + LOOKUP_CONCURRENCY);
       const whole = await Promise.all(some.map((key) => isWhole(storage, key)));
       absent.push(...some.filter((_, j) => !whole[j]));
     }

@@ -3,7 +3,7 @@ import type { Sql } from "../../db/sql.ts";
 import { scrub, type ScrubReport } from "./scrub.ts";
 import type { Storage } from "./storage.ts";
 
-const PHOTOS_AT_ONCE = 300;
+const PHOTO_BATCH = 300;
 
 /** Holds the files in storage and the photos in the database against each other; changes nothing. */
 export async function scrubFiles(
@@ -23,7 +23,7 @@ export async function scrubFiles(
 
 async function* allExpected(sql: Sql): AsyncGenerator<string[]> {
   for (let after = "";;) {
-    const photos = await expectedFiles(sql, after, PHOTOS_AT_ONCE);
+    const photos = await expectedFiles(sql, after, PHOTO_BATCH);
     if (photos.length === 0) return;
     yield photos.flatMap(({ files }) => files);
     after = photos.at(-1)!.photo;

@@ -1,6 +1,6 @@
 import { Breaker, type BreakerOptions } from "./breaker.ts";
 import { type CaptchaAnswer, failureOf, unreachable, type VkFailure, type VkResult } from "./errors.ts";
-import { type Answered, type BareCall, Bundler, MOST_CALLS, type Prepared, type Sender } from "./execute.ts";
+import { type Answered, type BareCall, Bundler, MAX_CALLS, type Prepared, type Sender } from "./execute.ts";
 import type { VkLang } from "./lang.ts";
 import { type CallLimiter, TooBusy } from "./limiter.ts";
 import { type Call, users, utils, video, wall } from "./methods.ts";
@@ -51,7 +51,7 @@ const LEAST_MS = 1_000;
 const REST_MS = { quota: 30 * 60_000, flood: 60_000 } as const;
 const LEFT_ALONE = unreachable("VK did not answer a moment ago, and is left alone for now");
 /** Tokens remembered to be refused `execute`. */
-const MOST_ALONE = 10_000;
+const MAX_ALONE = 10_000;
 
 /** VK's API as this process speaks it: one limiter, one breaker and one pool of connections for all tokens. */
 export class VkClient implements AsyncDisposable {
@@ -81,7 +81,7 @@ export class VkClient implements AsyncDisposable {
       refused: (method, failure) => restAfter(limiter, holder, method, failure),
       isAlone: () => alone.has(holder),
       leaveAlone: () => {
-        if (alone.size >= MOST_ALONE) alone.clear();
+        if (alone.size >= MAX_ALONE) alone.clear();
         alone.add(holder);
       },
     });
@@ -173,8 +173,8 @@ export class Vk {
     const resting = await Promise.all(bare.map(({ method }) => this.sender.rests(method)));
     const asked = bare.filter((_, i) => !resting[i]);
     const parts: Promise<VkResult<unknown>[]>[] = [];
-    for (let i = 0; i < asked.length; i += MOST_CALLS) {
-      parts.push(this.#bundler.ask(asked.slice(i, i + MOST_CALLS), { captcha, deadline }));
+    for (let i = 0; i < asked.length; i += MAX_CALLS) {
+      parts.push(this.#bundler.ask(asked.slice(i, i + MAX_CALLS), { captcha, deadline }));
     }
     const results = (await Promise.all(parts)).flat();
     const resultOf = (call: Call<unknown>, i: number) =>

@@ -126,7 +126,7 @@ export interface VkFailure {
 
 export type VkResult<T> = { ok: true; value: T } | { ok: false; failure: VkFailure };
 
-const MESSAGE_BOUND = 300;
+const MAX_MESSAGE = 300;
 
 /** From VK's `error` object, of which nothing is taken for granted; what it echoes of the request is left out. */
 export function failureOf(error: Readonly<Record<string, unknown>>, token: VkToken): VkFailure {
@@ -139,7 +139,7 @@ export function failureOf(error: Readonly<Record<string, unknown>>, token: VkTok
   const failure: VkFailure = {
     kind,
     code: Number.isInteger(code) ? code : 0,
-    message: (text("error_msg") ?? text("error_text") ?? "").slice(0, MESSAGE_BOUND),
+    message: (text("error_msg") ?? text("error_text") ?? "").slice(0, MAX_MESSAGE),
   };
   const redirect_uri = linkOf(text("redirect_uri"));
   if (kind === "captcha") {

@@ -3,7 +3,7 @@ import { checkMethod, onlyLooks, plainParams, type VkParams } from "./params.ts"
 import type { VkToken } from "./token.ts";
 
 /** Calls that one `execute` takes. */
-export const MOST_CALLS = 25;
+export const MAX_CALLS = 25;
 
 export interface BareCall {
   method: string;
@@ -60,7 +60,7 @@ export class Bundler {
 
   /** The results in the order of the calls, at most 25 of them. */
   ask(calls: readonly BareCall[], options: AskOptions): Promise<VkResult<unknown>[]> {
-    if (calls.length > MOST_CALLS) throw new RangeError(`Expected at most ${MOST_CALLS} calls, got ${calls.length}`);
+    if (calls.length > MAX_CALLS) throw new RangeError(`Expected at most ${MAX_CALLS} calls, got ${calls.length}`);
     if (this.sender.isAlone()) return Promise.all(calls.map((call) => this.#plainly(call, options)));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ ...options, calls, resolve, reject });
@@ -82,18 +82,18 @@ export class Bundler {
       return drawn;
     };
     // Refused before its turn came: so are all that waited for it.
-    this.sender.perform(() => prepared(draw()), deadline).then((result) => this.#settle(draw(), result))
+    this.sender.perform(() => prepared(draw()), deadline).then((result) => this.#distribute(draw(), result))
       .catch((error) => draw().forEach(({ reject }) => reject(error)));
   }
 
   /** As many as fit into one request, the first come first. */
   #draw(): Ask[] {
     let size = 0;
-    const fits = this.#waiting.findIndex(({ calls }) => (size += calls.length) > MOST_CALLS);
+    const fits = this.#waiting.findIndex(({ calls }) => (size += calls.length) > MAX_CALLS);
     return this.#waiting.splice(0, fits < 0 ? this.#waiting.length : fits);
   }
 
-  async #settle(asks: readonly Ask[], result: VkResult<Answered>): Promise<void> {
+  async #distribute(asks: readonly Ask[], result: VkResult<Answered>): Promise<void> {
     const { captcha } = withCaptcha(asks);
     const { deadline } = asks[0]!;
     const results = await this.#resultsOf(asks.flatMap(({ calls }) => calls), result, { captcha, deadline });

@@ -23,7 +23,7 @@ const CALLS = 3;
 const WINDOW_MS = 1_100;
 const WAIT_MS = 5_000;
 /** Tokens whose calls this process counts alone while the cache is away. */
-const MOST_ALONE = 10_000;
+const MAX_ALONE = 10_000;
 /** After the cache failed, how long before it is asked again. */
 const ALONE_MS = 1_000;
 
@@ -44,7 +44,7 @@ interface Queue {
  */
 export class CallLimiter implements AsyncDisposable {
   #queues = new Map<string, Queue>();
-  #alone = new MemoryCache(MOST_ALONE);
+  #alone = new MemoryCache(MAX_ALONE);
   #aloneUntil = 0;
   private readonly calls: number;
   private readonly windowMs: number;

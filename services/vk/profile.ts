@@ -40,14 +40,14 @@ interface Counted {
 }
 
 /** What VK was asked about one user. */
-export interface Told {
+export interface VkResponses {
   user: UserRow;
   wall: VkResult<Counted>;
   /** Undefined where it was not asked: nobody may with this token, or the counters must do. */
   videos: VkResult<Counted> | undefined;
 }
 
-export function profileOf({ user, wall, videos }: Told, kind: TokenKind): Profile {
+export function profileOf({ user, wall, videos }: VkResponses, kind: TokenKind): Profile {
   const { counters } = user;
   const hides = hidesAs(user);
   const gone = user.deactivated !== undefined;

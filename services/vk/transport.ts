@@ -19,7 +19,7 @@ export interface Sent {
 }
 
 /** Bytes; more is no answer to anything asked here. */
-const BODY_BOUND = 6 * 1024 * 1024;
+const MAX_BODY_BYTES = 6 * 1024 * 1024;
 
 /** One exchange with VK: a POST form, the token in its header and never anywhere else. */
 export class Transport implements Disposable {
@@ -80,7 +80,7 @@ async function read(response: Response): Promise<string> {
   let size = 0;
   for await (const chunk of response.body ?? []) {
     size += chunk.byteLength;
-    if (size > BODY_BOUND) throw new Unreachable("VK's answer is too long");
+    if (size > MAX_BODY_BYTES) throw new Unreachable("VK's answer is too long");
     chunks.push(chunk);
   }
   return await new Blob(chunks).text();

@@ -34,7 +34,7 @@ export interface VaultOptions {
 const PURPOSE = "vk-tokens";
 /** How long a copy is kept; also how long one is left behind that could not be removed (`docs/limits.md`). */
 const COPY_MS = 60 * 60_000;
-const RESEAL_AT_ONCE = 200;
+const RESEAL_BATCH = 200;
 
 /**
  * People's VK tokens. Postgres holds the ciphertext and says which token is in force; from the copy it is used. A copy that is lost,
@@ -83,7 +83,7 @@ export class TokenVault {
     const { sql, secret } = this.options;
     let [done, lost] = [0, 0];
     for (let after = "00000000-0000-0000-0000-000000000000";;) {
-      const rows = await sealedVkTokens(sql, after, RESEAL_AT_ONCE);
+      const rows = await sealedVkTokens(sql, after, RESEAL_BATCH);
       for (const { user_id, version, sealed } of rows) {
         try {
           const anew = secret.reseal(PURPOSE, sealed, contextOf(user_id, version));
@@ -96,7 +96,7 @@ export class TokenVault {
         }
       }
       const last = rows.at(-1);
-      if (!last || rows.length < RESEAL_AT_ONCE) return { done, lost };
+      if (!last || rows.length < RESEAL_BATCH) return { done, lost };
       after = last.user_id;
     }
   }

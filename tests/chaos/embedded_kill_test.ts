@@ -201,8 +201,8 @@ class PairLog {
 
   constructor(private readonly people: readonly Person[]) {}
 
-  async run(atOnce: number, stopped: () => boolean): Promise<void> {
-    await Promise.all(Array.from({ length: atOnce }, async () => {
+  async run(concurrency: number, stopped: () => boolean): Promise<void> {
+    await Promise.all(Array.from({ length: concurrency }, async () => {
       while (!stopped()) {
         const number = ++this.#number;
         const pair = [`key ${number}`, this.people[number % this.people.length]!] as const;

@@ -46,7 +46,7 @@ fullTest(
       readers: readers.map((reader, i) => at([owner, b][i]!, reader)),
       sql: owner.sql,
       rounds: 8,
-      longestMs: 2_500,
+      maxMs: 2_500,
       disturb: async (over) => {
         while (!over()) {
           b.signal("SIGSTOP");

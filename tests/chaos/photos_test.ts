@@ -167,7 +167,10 @@ Deno.test("A Ctrl-C reaches every process, and the node stops in order all the s
   await until("the statistics answer", async () => (await ada.call("GET", `/pages/${ada.page}/stats`)).status === 200);
   const children = await childrenOf(node.pid);
   for (const role of ["storage", "mail", "stats", "crop"]) {
-    assert.ok(children.some(({ command }) => command.endsWith(`/workers/${role}.ts`)), JSON.stringify(children));
+    assert.ok(
+      children.some(({ command }) => command.endsWith(`/workers/children/${role}.ts`)),
+      JSON.stringify(children),
+    );
   }
   for (const { pid } of children) Deno.kill(pid, "SIGINT");
   await new Promise((resolve) => setTimeout(resolve, 300));

@@ -1,6 +1,6 @@
 /** What every `Bus` driver must do (`lib/bus/bus.ts`). */
 import assert from "node:assert/strict";
-import { type Bus, BusUnavailable, NobodyThere, NoReply, REQUEST_BOUND } from "../../lib/bus/bus.ts";
+import { type Bus, BusUnavailable, MAX_REQUEST_BYTES, NobodyThere, NoReply } from "../../lib/bus/bus.ts";
 
 /** `open` gives a connected bus that pauses 50 ms before it repeats a message. Streams may hold messages of earlier tests. */
 export function busSuite(driver: string, open: () => Promise<Bus>): void {
@@ -150,8 +150,8 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
 
   test("takes requests up to the bound, and none over it", async (bus, word) => {
     await using _serving = await bus.serve(word, async (message) => String(message.length));
-    assert.equal(await bus.request(word, "x".repeat(REQUEST_BOUND), 5_000), String(REQUEST_BOUND));
-    await assert.rejects(bus.request(word, "x".repeat(REQUEST_BOUND + 1), 5_000), RangeError);
+    assert.equal(await bus.request(word, "x".repeat(MAX_REQUEST_BYTES), 5_000), String(MAX_REQUEST_BYTES));
+    await assert.rejects(bus.request(word, "x".repeat(MAX_REQUEST_BYTES + 1), 5_000), RangeError);
   });
 
   test("says at once that nobody serves a subject, also when nobody does any more", async (bus, word) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { Redis } from "ioredis";
-import { MOST_WAITING } from "../../services/images/crop_queue.ts";
+import { MAX_WAITING } from "../../services/images/crop_queue.ts";
 import { LocalCropQueue } from "../../services/images/local_crop_queue.ts";
 import { RedisCropQueue } from "../../services/images/redis_crop_queue.ts";
 import { until } from "../support/seeded.ts";
@@ -36,7 +36,7 @@ Deno.test("LocalCropQueue has work that pushes keep to its bound", async () => {
 
 Deno.test("LocalCropQueue refuses what is too much", async () => {
   await using queue = new LocalCropQueue();
-  assert.equal(await queue.push(ids(0, MOST_WAITING)), true);
+  assert.equal(await queue.push(ids(0, MAX_WAITING)), true);
   assert.equal(await queue.push(["one too many"]), false);
 });
 

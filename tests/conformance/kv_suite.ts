@@ -1,13 +1,13 @@
 /** What the statements of the key–value store promise when many run at once; the same on each database. */
 import assert from "node:assert/strict";
-import { deletePairs, type PairsToWrite, readPairs, sweepPairs, writeIfVersion, writePairs } from "../../db/kv.ts";
+import { deletePairs, type PairsToWrite, prunePairs, readPairs, writeIfVersion, writePairs } from "../../db/kv.ts";
 import { PairWriter } from "../../services/kv/pair_writer.ts";
 import { migrate } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../lib/ids.ts";
 import { Seeded } from "../support/seeded.ts";
 
-const OPTIONS = { mostBytes: 1_000_000, versions: true };
+const OPTIONS = { maxBytes: 1_000_000, versions: true };
 
 export function kvSuite(database: string, open: () => Promise<Sql>): void {
   let sql: Sql;
@@ -61,7 +61,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
         deletePairs(sql, owner, Object.keys(named(40, 20)).reverse()),
         write(sql, owner, forth, { overwrite: true }),
         deletePairs(sql, owner, Object.keys(named(40, 20))),
-        sweepPairs(sql, 100),
+        prunePairs(sql, 100),
       ]);
     }
   });
@@ -248,8 +248,8 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     await write(sql, owner, named(100, 5), { ttlS: 600 });
     await write(sql, owner, named(200, 5));
     await sql.query("update kv set expires_at = expires_at - interval '2 minutes' where space = $1", [owner]);
-    assert.deepEqual([await sweepPairs(sql, 10), await sweepPairs(sql, 10), await sweepPairs(sql, 10)], [10, 10, 5]);
-    assert.equal(await sweepPairs(sql, 10), 0);
+    assert.deepEqual([await prunePairs(sql, 10), await prunePairs(sql, 10), await prunePairs(sql, 10)], [10, 10, 5]);
+    assert.equal(await prunePairs(sql, 10), 0);
     const kept = Object.keys({ ...named(100, 5), ...named(200, 5) });
     assert.equal(Object.keys(await read(sql, owner, kept)).length, 10);
   });
@@ -257,10 +257,10 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
   test("Where a value is longer than its share of the answer, all are still read if they fit", async (sql, owner) => {
     await write(sql, owner, { long: "x".repeat(900), a: 1, b: 2, c: 3 });
     const keys = ["a", "long", "b", "c"];
-    const fits = await readPairs(sql, owner, keys, { mostBytes: 905, versions: true });
+    const fits = await readPairs(sql, owner, keys, { maxBytes: 905, versions: true });
     assert.deepEqual(JSON.parse(`{${fits.pairs}}`), { long: "x".repeat(900), a: 1, b: 2, c: 3 });
     assert.equal(Object.keys(JSON.parse(`{${fits.versions}}`)).length, 4);
-    const over = await readPairs(sql, owner, keys, { mostBytes: 904, versions: true });
+    const over = await readPairs(sql, owner, keys, { maxBytes: 904, versions: true });
     assert.deepEqual([over.pairs, over.versions], [null, null]);
     assert.deepEqual(new Map(over.lengths), new Map([["a", 1], ["long", 902], ["b", 1], ["c", 1]]));
   });

@@ -1,7 +1,7 @@
 /** What the tables behind search must bear (`db/migrations/0006_search.sql`): whatever is typed, whatever is named, whatever goes. */
 import assert from "node:assert/strict";
 import { migrate } from "../../db/migrate.ts";
-import { forgetSpellings } from "../../db/search/spellings.ts";
+import { pruneSpellings } from "../../db/search/spellings.ts";
 import type { Sql } from "../../db/sql.ts";
 import { addPage, addPerson, namesFound } from "../support/search_town.ts";
 import { Seeded } from "../support/seeded.ts";
@@ -175,7 +175,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
       ))
         .map(({ word }) => word);
     const round = async () => {
-      for (let bite = await forgetSpellings(sql, ""); bite.last !== "";) bite = await forgetSpellings(sql, bite.last);
+      for (let bite = await pruneSpellings(sql, ""); bite.last !== "";) bite = await pruneSpellings(sql, bite.last);
     };
     await round();
     assert.deepEqual(await left(), ["sandpiper", "turnstone"]);

@@ -1,6 +1,13 @@
 /** Blocks of pages and of their owners, at random, against a model of a few lines. */
 import assert from "node:assert/strict";
-import { blockPage, blockUser, lapsePageBlock, lapseUserBlock, unblockPage, unblockUser } from "../../db/moderation.ts";
+import {
+  blockPage,
+  blockUser,
+  expirePageBlock,
+  expireUserBlock,
+  unblockPage,
+  unblockUser,
+} from "../../db/moderation.ts";
 import { verifyChain } from "../../db/moderation_log.ts";
 import { deletePage } from "../../db/pages.ts";
 import { newId } from "../../lib/ids.ts";
@@ -104,11 +111,11 @@ class History {
       // As the actors do it, which look whether it is still so.
       case "ends are told":
         if (page.end !== null && !inForce(page.end)) {
-          await world.commit(lapsePageBlock, [{ id: page.id, at }]);
+          await world.commit(expirePageBlock, [{ id: page.id, at }]);
           this.#free(page);
         }
         if (account.end !== null && !inForce(account.end)) {
-          await world.commit(lapseUserBlock, [{ id: account.id, at }]);
+          await world.commit(expireUserBlock, [{ id: account.id, at }]);
           this.#freeAccount(account);
         }
         break;

@@ -4,7 +4,7 @@ import { LocalBus } from "../../lib/bus/local.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
 import type { JobRef } from "../../db/jobs.ts";
 import { Log } from "../../lib/log.ts";
-import { JobBell } from "../../jobs/notifier.ts";
+import { JobNotifier } from "../../jobs/notifier.ts";
 import { freePort } from "../support/servers.ts";
 import { until } from "../support/seeded.ts";
 
@@ -22,7 +22,7 @@ function natsBus(url: string | undefined): (() => Bus) | undefined {
 
 for (const [name, open] of BUSES) {
   Deno.test({
-    name: `JobBell over ${name} carries ids to one process of a crew, and to each crew, of its own installation`,
+    name: `JobNotifier over ${name} carries ids to one process of a crew, and to each crew, of its own installation`,
     ignore: !open,
     sanitizeOps: false,
     sanitizeResources: false,
@@ -33,24 +33,24 @@ for (const [name, open] of BUSES) {
       // Two processes of one crew, one of another, and another installation on the same bus.
       const heard: Record<string, string[]> = { first: [], second: [], other: [], foreign: [] };
       await using stack = new AsyncDisposableStack();
-      const bell = (of = history) => stack.use(new JobBell(bus, of, log));
+      const notifier = (of = history) => stack.use(new JobNotifier(bus, of, log));
       const listen = (to: string) => (jobs: JobRef[]) => void heard[to]!.push(...jobs.map(({ id }) => id));
-      await bell().onRing("crew", listen("first"));
-      await bell().onRing("crew", listen("second"));
-      await bell().onRing("other", listen("other"));
-      await bell(crypto.randomUUID()).onRing("crew", listen("foreign"));
-      const ringer = bell();
+      await notifier().subscribe("crew", listen("first"));
+      await notifier().subscribe("crew", listen("second"));
+      await notifier().subscribe("other", listen("other"));
+      await notifier(crypto.randomUUID()).subscribe("crew", listen("foreign"));
+      const sender = notifier();
       // Consumers count from when the server knows of them.
       await until("all of them listen", () => {
-        ringer.ring([job("probe")]);
+        sender.notify([job("probe")]);
         return heard["first"]!.length + heard["second"]!.length > 0 && heard["other"]!.length > 0;
       }, { everyMs: 50 });
       const without = (ids: string[]) => ids.filter((id) => id !== "probe");
       const ids = Array.from({ length: 40 }, (_, i) => `job ${i}`);
-      for (const id of ids.slice(0, 30)) ringer.ring([job(id)]);
-      ringer.ring(ids.slice(30).map(job));
+      for (const id of ids.slice(0, 30)) sender.notify([job(id)]);
+      sender.notify(ids.slice(30).map(job));
       // The same id again, as at a retry: not taken for the message before.
-      ringer.ring([job("job 0")]);
+      sender.notify([job("job 0")]);
       const crew = () => without([...heard["first"]!, ...heard["second"]!]);
       const other = () => without(heard["other"]!);
       await until("all ids have come", () => crew().length >= 41 && other().length >= 41);
@@ -62,15 +62,15 @@ for (const [name, open] of BUSES) {
 }
 
 Deno.test({
-  name: "JobBell offers jobs to its own process while the bus is away",
+  name: "JobNotifier offers jobs to its own process while the bus is away",
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {
     await using bus = new NatsBus(`nats://127.0.0.1:${await freePort()}`, { log });
-    await using bell = new JobBell(bus, crypto.randomUUID(), log);
+    await using notifier = new JobNotifier(bus, crypto.randomUUID(), log);
     const heard: JobRef[] = [];
-    await bell.onRing("crew", (jobs) => void heard.push(...jobs));
-    bell.ring([job("one")]);
+    await notifier.subscribe("crew", (jobs) => void heard.push(...jobs));
+    notifier.notify([job("one")]);
     await until("it has come", () => heard.length === 1);
   },
 });

@@ -31,11 +31,11 @@ async function states(sql: Sql): Promise<string[]> {
 }
 
 /** Jobs that begin and wait until they are let go. */
-function gated(atOnce: number): JobKind & { begun: string[]; release(): void } {
+function gated(concurrency: number): JobKind & { begun: string[]; release(): void } {
   const begun: string[] = [];
   const gates: (() => void)[] = [];
   return {
-    atOnce,
+    concurrency,
     begun,
     release: () => gates.splice(0).forEach((open) => open()),
     run: ({ id }: Job) => {
@@ -97,7 +97,7 @@ Deno.test("A job that fails is tried again with growing pauses, and is dead afte
   withSql(async (sql) => {
     let tries = 0;
     const kind: JobKind = {
-      mostTries: 3,
+      maxTries: 3,
       run: () => {
         tries++;
         throw new Error("no luck");
@@ -169,7 +169,7 @@ Deno.test("A runner that stops lets work end for a while, breaks it off then, an
   withSql(async (sql) => {
     let broken = false;
     const kind: JobKind = {
-      atOnce: 1,
+      concurrency: 1,
       run: (_job, signal) =>
         new Promise((_, reject) =>
           signal.addEventListener("abort", () => {

@@ -6,8 +6,8 @@ import {
   passJobOn,
   renewJob,
   returnJob,
-  ringJobs,
   sweepJobs,
+  unnotifiedJobs,
 } from "../../db/jobs.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../lib/ids.ts";
@@ -60,10 +60,10 @@ Deno.test("A job that was begun anew under its id outlives the end of what it wa
 
 Deno.test("A due job is rung once in a while, and a try that does not count leaves none", () =>
   withJob(async (sql, id) => {
-    assert.deepEqual(await ringJobs(sql, "a", 10, 60_000), [id]);
-    assert.deepEqual(await ringJobs(sql, "a", 10, 60_000), []);
+    assert.deepEqual(await unnotifiedJobs(sql, "a", 10, 60_000), [id]);
+    assert.deepEqual(await unnotifiedJobs(sql, "a", 10, 60_000), []);
     const claim = (await claimJobs(sql, "a", [id], 60_000))[0]!;
     await returnJob(sql, claim, "waiting", 0, "storage is away", false);
     assert.deepEqual(await row(sql, id), { kind: "a", state: "waiting", attempts: 0 });
-    assert.deepEqual(await ringJobs(sql, "a", 10, 60_000), [id]);
+    assert.deepEqual(await unnotifiedJobs(sql, "a", 10, 60_000), [id]);
   }));

@@ -1,13 +1,13 @@
 /** What a process keeps of pairs never differs from what Postgres has, whoever writes. */
 import assert from "node:assert/strict";
-import { deletePairs, readPairs, sweepPairs, writePairs } from "../../db/kv.ts";
+import { deletePairs, prunePairs, readPairs, writePairs } from "../../db/kv.ts";
 import type { Sql } from "../../db/sql.ts";
-import { KeptPairs } from "../../services/kv/pair_cache.ts";
+import { PairCache } from "../../services/kv/pair_cache.ts";
 import { newId } from "../../lib/ids.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { Seeded } from "../support/seeded.ts";
 
-const OPTIONS = { mostBytes: 1_000_000, versions: false };
+const OPTIONS = { maxBytes: 1_000_000, versions: false };
 
 /** A database that counts which statements it is asked. */
 interface Counting extends Sql {
@@ -46,7 +46,7 @@ function inside(pairs: string | null): unknown {
 
 Deno.test("Pairs that are read often are looked up once, and a write makes them be looked up anew", () =>
   withSpace(async (sql, space) => {
-    const kept = new KeptPairs(sql);
+    const kept = new PairCache(sql);
     const read = async (...keys: string[]) => inside((await kept.read(space, keys, OPTIONS)).pairs);
     await write(sql, space, { a: 1, b: "é🦉", 'c"\n': [1] });
     for (let i = 0; i < 5; i++) assert.deepEqual(await read("a", "b", 'c"\n'), { a: 1, b: "é🦉", 'c"\n': [1] });
@@ -64,7 +64,7 @@ Deno.test("Pairs that are read often are looked up once, and a write makes them 
 
 Deno.test("Of keys some of which are kept only the others are looked up, and all or none of them are of one revision", () =>
   withSpace(async (sql, space) => {
-    const kept = new KeptPairs(sql);
+    const kept = new PairCache(sql);
     const read = async (...keys: string[]) => inside((await kept.read(space, keys, OPTIONS)).pairs);
     await write(sql, space, { a: 1, b: 2, c: 3, d: 4 });
     for (let i = 0; i < 2; i++) assert.deepEqual(await read("a", "b"), { a: 1, b: 2 });
@@ -84,7 +84,7 @@ Deno.test("Of keys some of which are kept only the others are looked up, and all
 
 Deno.test("A pair that expires is not kept beyond its time", () =>
   withSpace(async (sql, space) => {
-    const kept = new KeptPairs(sql);
+    const kept = new PairCache(sql);
     await write(sql, space, { a: 1 });
     await write(sql, space, { b: 2 }, 1);
     const ends = Date.now() + 1_000;
@@ -101,7 +101,7 @@ Deno.test("A pair that expires is not kept beyond its time", () =>
 
 Deno.test("What is kept stays within its bound, and what is too long is not kept", () =>
   withSpace(async (sql, space) => {
-    const kept = new KeptPairs(sql, 20_000);
+    const kept = new PairCache(sql, 20_000);
     const all = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`key ${i}`, "x".repeat(300)]));
     await write(sql, space, { ...all, long: "x".repeat(17_000) });
     const reads = async (keys: string[]) => {
@@ -113,14 +113,14 @@ Deno.test("What is kept stays within its bound, and what is too long is not kept
     assert.equal(await reads(["long"]), 4);
     assert.equal(await reads(Object.keys(all)), 4);
     // It fits into the answer, but three bytes a character might not.
-    assert.ok((await kept.read(space, ["key 0"], { mostBytes: 302, versions: false })).pairs);
-    assert.equal((await kept.read(space, ["key 0"], { mostBytes: 301, versions: false })).pairs, null);
+    assert.ok((await kept.read(space, ["key 0"], { maxBytes: 302, versions: false })).pairs);
+    assert.equal((await kept.read(space, ["key 0"], { maxBytes: 301, versions: false })).pairs, null);
   }));
 
 Deno.test("Two processes that read, write, delete and let expire at once tell what Postgres has, always", () =>
   withSpace(async (sql, space) => {
     const random = new Seeded(20261121);
-    const processes = [new KeptPairs(sql), new KeptPairs(sql, 3_000)];
+    const processes = [new PairCache(sql), new PairCache(sql, 3_000)];
     const some = () => [...new Set(Array.from({ length: random.whole(1, 4) }, () => `key ${random.whole(0, 7)}`))];
     for (let round = 0; round < 600; round++) {
       const act = random.weighted({ read: 12, write: 2, delete: 1, sweep: 1, together: 2 });
@@ -128,7 +128,7 @@ Deno.test("Two processes that read, write, delete and let expire at once tell wh
       if (act === "write") {
         await write(sql, space, Object.fromEntries(keys.map((key) => [key, round])), random.chance(0.1) ? 1 : null);
       } else if (act === "delete") await deletePairs(sql, space, keys);
-      else if (act === "sweep") await sweepPairs(sql, 10);
+      else if (act === "sweep") await prunePairs(sql, 10);
       else if (act === "together") {
         // Whatever is read meanwhile, what is read after it is the newest.
         await Promise.all([

@@ -95,7 +95,7 @@ async function everyStatement(sql: Sql, keys: string[], mark: string): Promise<v
   assert.equal(late.changed.length, keys.length);
   const read = await soon(
     "the read",
-    () => readPairs(sql, SHARED_SPACE, keys, { mostBytes: 8 * 1024 * 1024, versions: true }),
+    () => readPairs(sql, SHARED_SPACE, keys, { maxBytes: 8 * 1024 * 1024, versions: true }),
   );
   assert.equal(Object.keys(JSON.parse(`{${read.pairs}}`)).length, keys.length);
   const gone = await soon("the deletion", () => deletePairs(sql, SHARED_SPACE, fresh));

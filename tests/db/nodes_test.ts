@@ -2,19 +2,19 @@
 import assert from "node:assert/strict";
 import { LocalBus } from "../../lib/bus/local.ts";
 import {
-  forgetNodes,
   lastAcknowledgement,
   leave,
   nextAcknowledgement,
-  nodesToHear,
+  nodesToAcknowledge,
+  pruneNodes,
   renewLease,
 } from "../../db/nodes.ts";
 import type { Sql } from "../../db/sql.ts";
 import { accountSnapshot, accountSnapshots } from "../../db/users.ts";
-import { SharedAudience } from "../../live/delivery_barrier.ts";
+import { SharedDeliveryBarrier } from "../../live/delivery_barrier.ts";
 import type { EventStream } from "../../live/event_stream.ts";
 import type { Gateway } from "../../live/gateway.ts";
-import { Lease, LEASE_MS, MARGIN_MS } from "../../live/send_lease.ts";
+import { LEASE_MS, MARGIN_MS, SendLease } from "../../live/send_lease.ts";
 import { Membership } from "../../live/membership.ts";
 import { Log } from "../../lib/log.ts";
 import { newId } from "../../lib/ids.ts";
@@ -25,7 +25,7 @@ const quiet = new class extends Log {
   override warn() {}
 }("error");
 
-const hear = (sql: Sql, id: string, mark: number) => nodesToHear(sql, { id, mark, marginMs: 0 });
+const hear = (sql: Sql, id: string, mark: number) => nodesToAcknowledge(sql, { id, mark, marginMs: 0 });
 
 /** One for the file. */
 let world: ModerationWorld;
@@ -45,33 +45,33 @@ const test = (name: string, run: (sql: Sql, world: ModerationWorld) => Promise<v
 
 test("acknowledgements are numbered, the first one after a node that has told of none", async (sql) => {
   const id = newId();
-  assert.ok(await renewLease(sql, { id, leaseMs: 60_000, told: 0 }) > 0, "it owes from the beginning");
+  assert.ok(await renewLease(sql, { id, leaseMs: 60_000, acknowledged: 0 }) > 0, "it owes from the beginning");
   const mark = await nextAcknowledgement(sql);
   assert.ok(mark > 0);
   assert.equal(await nextAcknowledgement(sql), mark + 1);
   assert.equal(await lastAcknowledgement(sql), mark + 1);
-  assert.equal(await renewLease(sql, { id, leaseMs: 60_000, told: 0 }), mark + 1);
+  assert.equal(await renewLease(sql, { id, leaseMs: 60_000, acknowledged: 0 }), mark + 1);
 });
 
 test("those are to hear whose lease holds and who have not told, but the one that asks", async (sql) => {
-  const [asking, live, dead, told] = [newId(), newId(), newId(), newId()];
+  const [asking, live, dead, acknowledged] = [newId(), newId(), newId(), newId()];
   const mark = await nextAcknowledgement(sql);
-  for (const id of [asking, live]) await renewLease(sql, { id, leaseMs: 60_000, told: mark - 1 });
-  await renewLease(sql, { id: dead, leaseMs: -1_000, told: 0 });
-  await renewLease(sql, { id: told, leaseMs: 60_000, told: mark });
+  for (const id of [asking, live]) await renewLease(sql, { id, leaseMs: 60_000, acknowledged: mark - 1 });
+  await renewLease(sql, { id: dead, leaseMs: -1_000, acknowledged: 0 });
+  await renewLease(sql, { id: acknowledged, leaseMs: 60_000, acknowledged: mark });
   assert.deepEqual(await hear(sql, asking, mark), [live]);
-  assert.deepEqual((await nodesToHear(sql, { id: asking, mark, marginMs: 5_000 })).sort(), [live, dead].sort());
-  await renewLease(sql, { id: live, leaseMs: 60_000, told: mark });
+  assert.deepEqual((await nodesToAcknowledge(sql, { id: asking, mark, marginMs: 5_000 })).sort(), [live, dead].sort());
+  await renewLease(sql, { id: live, leaseMs: 60_000, acknowledged: mark });
   assert.deepEqual(await hear(sql, asking, mark), []);
-  assert.deepEqual((await hear(sql, asking, mark + 1)).sort(), [live, told].sort());
+  assert.deepEqual((await hear(sql, asking, mark + 1)).sort(), [live, acknowledged].sort());
   await leave(sql, live);
-  assert.deepEqual(await hear(sql, asking, mark + 1), [told]);
+  assert.deepEqual(await hear(sql, asking, mark + 1), [acknowledged]);
 });
 
 test("what a node that is long dead left behind is forgotten", async (sql) => {
-  await renewLease(sql, { id: newId(), leaseMs: -2 * 3_600_000, told: 0 });
-  await renewLease(sql, { id: newId(), leaseMs: -1_000, told: 0 });
-  await forgetNodes(sql);
+  await renewLease(sql, { id: newId(), leaseMs: -2 * 3_600_000, acknowledged: 0 });
+  await renewLease(sql, { id: newId(), leaseMs: -1_000, acknowledged: 0 });
+  await pruneNodes(sql);
   const rows = await sql.query("select from nodes");
   assert.equal(rows.length, 1);
 });
@@ -88,7 +88,7 @@ test("accounts are read at once as they are read one by one", async (sql, world)
 /** A node without sockets that keeps what it was told to do. */
 class Node implements AsyncDisposable {
   readonly done: string[] = [];
-  readonly lease = new Lease();
+  readonly lease = new SendLease();
   membership!: Membership;
   /** Telling waits for it. */
   gate: Promise<void> = Promise.resolve();
@@ -102,7 +102,7 @@ class Node implements AsyncDisposable {
     };
     const stream = { catchUp: act("reads on") } as unknown as EventStream;
     const gateway = {
-      told: act("tells"),
+      flush: act("flushes"),
       judgeAll: act("judges"),
       letGo: () => void node.done.push("lets go"),
     } as unknown as Gateway;
@@ -120,7 +120,7 @@ class Node implements AsyncDisposable {
 
 const nodeTest = (run: (sql: Sql) => Promise<void>) => onDatabase(({ sql }) => run(sql));
 
-const toldOf = async (sql: Sql, id: string) =>
+const acknowledgedBy = async (sql: Sql, id: string) =>
   (await sql.query<{ told: number }>("select told from nodes where id = $1", [id]))[0]?.told;
 
 Deno.test("A node holds its lease from when it has joined, and its place until it leaves", () =>
@@ -141,13 +141,13 @@ Deno.test("A node says that it has told once its sockets are told and their acco
     const mark = await nextAcknowledgement(sql);
     node.gate = gate.promise;
     node.done.length = 0;
-    const telling = node.membership.tell(mark);
+    const telling = node.membership.acknowledge(mark);
     await until("it is at it", () => node.done.length > 0);
-    assert.ok((await toldOf(sql, node.membership.id))! < mark);
+    assert.ok((await acknowledgedBy(sql, node.membership.id))! < mark);
     gate.resolve();
     await telling;
-    assert.deepEqual(node.done.slice(0, 3), ["reads on", "tells", "judges"]);
-    assert.equal(await toldOf(sql, node.membership.id), mark);
+    assert.deepEqual(node.done.slice(0, 3), ["reads on", "flushes", "judges"]);
+    assert.equal(await acknowledgedBy(sql, node.membership.id), mark);
   }));
 
 Deno.test("An acknowledgement that is taken while a node tells is told anew", () =>
@@ -156,20 +156,22 @@ Deno.test("An acknowledgement that is taken while a node tells is told anew", ()
     const gate = Promise.withResolvers<void>();
     node.gate = gate.promise;
     node.done.length = 0;
-    const first = node.membership.tell(await nextAcknowledgement(sql));
+    const first = node.membership.acknowledge(await nextAcknowledgement(sql));
     await until("it is at it", () => node.done.length > 0);
-    const second = node.membership.tell(await nextAcknowledgement(sql));
+    const second = node.membership.acknowledge(await nextAcknowledgement(sql));
     gate.resolve();
     await Promise.all([first, second]);
-    assert.deepEqual(node.done.filter((each) => each === "tells").length, 2);
-    assert.equal(await toldOf(sql, node.membership.id), await lastAcknowledgement(sql));
+    assert.deepEqual(node.done.filter((each) => each === "flushes").length, 2);
+    assert.equal(await acknowledgedBy(sql, node.membership.id), await lastAcknowledgement(sql));
   }));
 
 Deno.test("A node that nobody tells of an acknowledgement finds it when it renews its lease", () =>
   nodeTest(async (sql) => {
     await using node = await Node.start(sql);
     const mark = await nextAcknowledgement(sql);
-    await until("it has told", async () => await toldOf(sql, node.membership.id) === mark, { timeoutMs: 5_000 });
+    await until("it has told", async () => await acknowledgedBy(sql, node.membership.id) === mark, {
+      timeoutMs: 5_000,
+    });
   }));
 
 Deno.test("An acknowledgement waits for the nodes that live, and for one that is silent until its lease is over", () =>
@@ -178,14 +180,14 @@ Deno.test("An acknowledgement waits for the nodes that live, and for one that is
     await using node = await Node.start(sql);
     await using other = await Node.start(sql);
     const silent = newId();
-    await renewLease(sql, { id: silent, leaseMs: 1_000, told: 0 });
-    const audience = new SharedAudience({ sql, bus, history: "h", membership: node.membership });
+    await renewLease(sql, { id: silent, leaseMs: 1_000, acknowledged: 0 });
+    const audience = new SharedDeliveryBarrier({ sql, bus, history: "h", membership: node.membership });
     const start = performance.now();
-    await audience.told();
+    await audience.wait();
     const took = performance.now() - start;
     assert.ok(took > 1_000 + MARGIN_MS - 50 && took < 4_000, `${took} ms`);
     const mark = await lastAcknowledgement(sql);
-    for (const { membership } of [node, other]) assert.equal(await toldOf(sql, membership.id), mark);
+    for (const { membership } of [node, other]) assert.equal(await acknowledgedBy(sql, membership.id), mark);
   }));
 
 Deno.test("A node that cannot tell gives up its lease, so that nobody waits for it for ever", () =>
@@ -203,7 +205,7 @@ Deno.test("A node that cannot tell gives up its lease, so that nobody waits for 
     await until("its sockets are let go", () => node.done.includes("lets go"));
     gate.resolve();
     await until("it is there again", () => node.lease.holds);
-    await until("and has told", async () => await toldOf(sql, node.membership.id) === mark);
+    await until("and has told", async () => await acknowledgedBy(sql, node.membership.id) === mark);
   }));
 
 Deno.test("A node whose database is away lets its sockets go, and takes its place again when that is back", () =>

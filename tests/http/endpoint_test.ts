@@ -80,8 +80,8 @@ async function withHiding(
   await using sql = await openTestDatabase();
   await using cache = new MemoryCache();
   const happened: string[] = [];
-  const told = () => end().finally(() => happened.push("waited"));
-  const api = { ...testApi(cache, sql), audience: { told } };
+  const wait = () => end().finally(() => happened.push("waited"));
+  const api = { ...testApi(cache, sql), deliveryBarrier: { wait } };
   const query = z.strictObject({ dry_run: z.string().optional(), refused: z.string().optional() });
   const definition = { ...about, method: "post", path: "/hide", hides: true, creates: true, query } as const;
   endpoint(api, { ...definition, body: z.strictObject({}) }, ({ query }) => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { deleteOldReceipts } from "../../db/receipts.ts";
+import { pruneReceipts } from "../../db/receipts.ts";
 import type { Sql } from "../../db/sql.ts";
 import { AppError } from "../../lib/errors.ts";
 import { Idempotency, validKey } from "../../routes/http/idempotency.ts";
@@ -119,7 +119,7 @@ Deno.test("Receipts are kept for 48 hours and no longer", () =>
     const young = await begun(idempotency, { ...ASKED, key: "key-2" });
     await sql.query("update receipts set created_at = now() - interval '49 hours' where id = $1", [old.id]);
     await sql.query("update receipts set created_at = now() - interval '47 hours' where id = $1", [young.id]);
-    assert.equal(await deleteOldReceipts(sql), 1);
+    assert.equal(await pruneReceipts(sql), 1);
     assert.deepEqual(await sql.query("select id from receipts"), [{ id: young.id }]);
   }));
 

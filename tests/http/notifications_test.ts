@@ -167,13 +167,13 @@ Deno.test("A read mark is a cursor of this history and this account", async () =
   const mark = (history: string, seq: number, owner = ann) =>
     encodeCursor(listAbout("notifications.read", owner.id), [history, String(seq)]);
   const foreign = mark(crypto.randomUUID(), 5);
-  for (const up_to of ["nonsense", foreign, mark(app.ctx.stream.epoch, 5, bob)]) {
+  for (const up_to of ["nonsense", foreign, mark(app.ctx.stream.historyId, 5, bob)]) {
     await app.refused("invalid-cursor", "POST", "/notifications/read", { token, body: { up_to } });
   }
   for (const body of [{}, { all: false }, { up_to: 7 }, { all: true, up_to: "x" }]) {
     await app.refused("validation", "POST", "/notifications/read", { token, body });
   }
-  const future = mark(app.ctx.stream.epoch, 999_999_999_999_999);
+  const future = mark(app.ctx.stream.historyId, 999_999_999_999_999);
   assert.deepEqual(await app.ok("POST", "/notifications/read", { token, body: { up_to: future } }), { unread: 0 });
   await app.follow(bob, ann.page_id);
   await says(ann, [`follower ${bob.login} 1`], "a follower");

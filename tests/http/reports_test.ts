@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MOST_WAITING } from "../../db/reports.ts";
+import { MAX_WAITING } from "../../db/reports.ts";
 import { newId } from "../../lib/ids.ts";
 import { type Answer, type Body, type Person, sharedApp, startApp } from "../support/app.ts";
 
@@ -222,7 +222,7 @@ Deno.test("A person has so many reports under way, and makes so many in a minute
   await app.ctx.sql.query(
     `insert into reports (id, reporter_id, target_kind, target_id, target_name, owner_id, reason)
     select gen_random_uuid(), $1, 'page', gen_random_uuid(), 'x', gen_random_uuid(), 'x' from generate_series(1, $2)`,
-    [bob.id, MOST_WAITING - 1],
+    [bob.id, MAX_WAITING - 1],
   );
   const id = await reported(bob, "account", ann.id);
   assert.equal((await report(bob, "page", ann.page_id)).slug, "too-many-reports");

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { CLOSE, Connection, QUEUE_BOUND } from "../../live/connection.ts";
+import { CLOSE, Connection, MAX_QUEUE_BYTES } from "../../live/connection.ts";
 import { type Clock, PACE_MS } from "../../live/like_throttle.ts";
 import { type Person, sharedApp } from "../support/app.ts";
 import { PaperSocket } from "../support/paper_socket.ts";
@@ -121,7 +121,7 @@ pacedTest("wakes for the first that is held, also when it changes", (connection,
 });
 
 pacedTest("counts what is held towards what a socket may hold back", (connection, socket, clock) => {
-  const text = "ж".repeat(QUEUE_BOUND / 8);
+  const text = "ж".repeat(MAX_QUEUE_BYTES / 8);
   connection.send("a1", "a");
   connection.send("a2", "a");
   for (let i = 0; i < 4; i++) assert.ok(connection.send(text));
@@ -132,7 +132,7 @@ pacedTest("counts what is held towards what a socket may hold back", (connection
 });
 
 pacedTest("counts no longer what was dropped or sent", (connection, { sent }, clock) => {
-  const text = "x".repeat(QUEUE_BOUND / 2);
+  const text = "x".repeat(MAX_QUEUE_BYTES / 2);
   for (let i = 0; i < 10; i++) assert.ok(connection.send(text, "a"));
   clock.pass(PACE_MS);
   assert.equal(sent.length, 2);
@@ -142,7 +142,7 @@ pacedTest("counts no longer what was dropped or sent", (connection, { sent }, cl
 pacedTest("has not drained while much is held", async (connection, _socket, clock) => {
   connection.send("a1", "a");
   connection.send("a2", "a");
-  connection.send("x".repeat(QUEUE_BOUND / 2));
+  connection.send("x".repeat(MAX_QUEUE_BYTES / 2));
   let drained = false;
   const done = connection.drained().then(() => drained = true);
   await new Promise((resolve) => setTimeout(resolve, 60));

@@ -21,7 +21,7 @@ export interface BlockStorm {
   sql: Sql;
   rounds: number;
   /** The longest that a block holds, in milliseconds. */
-  longestMs?: number;
+  maxMs?: number;
   /** Goes on beside it all until it is over. */
   disturb?: (over: () => boolean) => Promise<void>;
 }
@@ -64,7 +64,7 @@ async function comeBack(listener: LiveListener, over: () => boolean): Promise<vo
 }
 
 export async function stormOfBlocks(random: Seeded, storm: BlockStorm): Promise<void> {
-  const { admin, ann, carl, mark, readers, sql, rounds, longestMs = 250, disturb } = storm;
+  const { admin, ann, carl, mark, readers, sql, rounds, maxMs = 250, disturb } = storm;
   const page = (await ann.do("POST", "/pages", { name: "a page" })).id;
   for (const reader of readers) {
     for (const followed of [page, carl.page, mark.page]) await reader.do("PUT", `/pages/${followed}/follow`);
@@ -89,7 +89,7 @@ export async function stormOfBlocks(random: Seeded, storm: BlockStorm): Promise<
     await admin.do("POST", blocks[what], { reason: "a storm", until: new Date(Date.now() + 3_600_000).toISOString() });
     const answeredAt = performance.now();
     marks.push({ page: hiddenBy[what], mark: (await mark.post("mark")).id, answeredAt });
-    await pause(longestMs);
+    await pause(maxMs);
     lifts[hiddenBy[what]]!.push(performance.now());
     await admin.do("DELETE", blocks[what]);
     // The block has ended the session.

@@ -99,11 +99,11 @@ export function registration(login: string): Record<string, string> {
 /** So many at a time, in order of beginning. */
 export async function inBatches<Item>(
   items: readonly Item[],
-  atOnce: number,
+  concurrency: number,
   work: (item: Item, index: number) => Promise<void>,
 ): Promise<void> {
   let next = 0;
-  await Promise.all(Array.from({ length: atOnce }, async () => {
+  await Promise.all(Array.from({ length: concurrency }, async () => {
     for (let i = next++; i < items.length; i = next++) await work(items[i]!, i);
   }));
 }

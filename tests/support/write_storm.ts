@@ -31,8 +31,8 @@ export class WriteStorm {
   ) {}
 
   /** Goes on until `stopped`; a broken connection or a 5xx leaves open what happened. */
-  async run(atOnce: number, stopped: () => boolean): Promise<void> {
-    await Promise.all(Array.from({ length: atOnce }, async () => {
+  async run(concurrency: number, stopped: () => boolean): Promise<void> {
+    await Promise.all(Array.from({ length: concurrency }, async () => {
       while (!stopped()) {
         const done = await this.#step();
         // A node that refuses or is gone is not asked without pause.

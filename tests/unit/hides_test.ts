@@ -89,7 +89,7 @@ Deno.test("No endpoint that reads hides anything", () => {
 function definitions() {
   const config = readConfig({});
   const secret = new Secret("a secret for tests only, long enough");
-  const nobody = { told: () => Promise.resolve() };
-  const ctx = { config, secret, log: new Log("error"), audience: nobody, photos: {} } as unknown as AppContext;
+  const nobody = { wait: () => Promise.resolve() };
+  const ctx = { config, secret, log: new Log("error"), deliveryBarrier: nobody, photos: {} } as unknown as AppContext;
   return buildApi(ctx);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BATCH_BOUND, type Mail, Mailbox, MAILBOX_BOUND } from "../../actors/runtime/mailbox.ts";
+import { type Mail, Mailbox, MAX_BATCH, MAX_MAILBOX } from "../../actors/runtime/mailbox.ts";
 import type { Command } from "../../actors/runtime/protocol.ts";
 import { WatchIndex } from "../../actors/runtime/watch_index.ts";
 
@@ -45,17 +45,17 @@ for (const [what, commands, expected] of TURNS) {
 }
 
 Deno.test("Mailbox lets no more messages share a turn than the bound", () => {
-  const sizes = turns(Array.from({ length: BATCH_BOUND + 3 }, (_, i) => like(String(i)))).map((turn) =>
+  const sizes = turns(Array.from({ length: MAX_BATCH + 3 }, (_, i) => like(String(i)))).map((turn) =>
     turn.split(" ").length
   );
-  assert.deepEqual(sizes, [BATCH_BOUND, 3]);
+  assert.deepEqual(sizes, [MAX_BATCH, 3]);
 });
 
 Deno.test("Mailbox is bounded, and has room again once a message is taken", () => {
   const mailbox = new Mailbox();
-  for (let i = 0; i < MAILBOX_BOUND; i++) assert.equal(mailbox.offer(mail({ type: "a" })), true);
+  for (let i = 0; i < MAX_MAILBOX; i++) assert.equal(mailbox.offer(mail({ type: "a" })), true);
   assert.equal(mailbox.offer(mail({ type: "late" })), false);
-  assert.equal(mailbox.size, MAILBOX_BOUND);
+  assert.equal(mailbox.size, MAX_MAILBOX);
   mailbox.take(keyOf);
   assert.equal(mailbox.offer(mail({ type: "a" })), true);
 });

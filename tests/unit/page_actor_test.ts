@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { MOST_TAGS, pageActor } from "../../actors/page.ts";
+import { MAX_TAGS, pageActor } from "../../actors/page.ts";
 import type { PageCommand, PageState } from "../../actors/page_commands.ts";
 import type { EventKind, SequencedEvent } from "../../db/event.ts";
 import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisions.ts";
@@ -42,7 +42,7 @@ const STATES = {
   "blocked for good": { ...OPEN, blocked_until: "infinity", blocked_reason: "spam" },
   "blocked until now": { ...OPEN, blocked_until: at(0) },
   "owner blocked": { ...OPEN, owner_blocked_until: "infinity" },
-  "full of tags": { ...OPEN, tags: Array.from({ length: MOST_TAGS }, (_, i) => `t${i}`) },
+  "full of tags": { ...OPEN, tags: Array.from({ length: MAX_TAGS }, (_, i) => `t${i}`) },
 } satisfies Record<string, PageState>;
 
 const photo = { id: "f", key: "k", staged_key: "staged-k", name: "a.jpg", alt: null };
@@ -181,7 +181,7 @@ for (
   ] as const
 ) {
   Deno.test(`PageActor, ${state}, when a block's end has come: ${expected}`, () => {
-    assert.equal(word(decide(STATES[state], { type: "lapse_block" })), expected);
+    assert.equal(word(decide(STATES[state], { type: "expire_block" })), expected);
   });
 }
 
@@ -258,13 +258,16 @@ Deno.test("PageActor believes the statement, not its memory, about a page that w
 
 Deno.test("PageActor takes what the crop made on a blocked page as on an open one, and tells when there is more to do", () => {
   for (const state of [STATES.open, STATES.blocked]) {
-    assert.equal(word(decide(state, { type: "settle_photo", photo: settled })), "commit photo.settle");
-    const avatar = decide(state, { type: "settle_avatar", photo: settled });
+    assert.equal(word(decide(state, { type: "store_photo_result", photo: settled })), "commit photo.settle");
+    const avatar = decide(state, { type: "store_avatar_result", photo: settled });
     assert.equal(word(avatar), "commit page.settle_avatar");
     assert.equal(stateAfter(avatar, { key: "k" })!.avatar_key, "k");
     assert.equal(outcomeOf(avatar, { key: null }).state, undefined, "one that was overtaken changes nothing");
   }
-  const failed = decide(STATES.open, { type: "settle_photo", photo: { id: "f", ok: false, problem: "no-image" } });
+  const failed = decide(STATES.open, {
+    type: "store_photo_result",
+    photo: { id: "f", ok: false, problem: "no-image" },
+  });
   assert.deepEqual([rowOf(failed).ok, rowOf(failed).problem, rowOf(failed).side], [false, "no-image", null]);
 });
 

@@ -28,7 +28,7 @@ function body(
 
 async function read(
   stream: ReadableStream<Uint8Array>,
-  options: { silenceMs?: number; longestMs?: number },
+  options: { silenceMs?: number; maxMs?: number },
   workMs = 0,
 ) {
   let bytes = 0;
@@ -48,7 +48,7 @@ Deno.test("A body that falls silent is given up, and so is one that never comes 
   await assert.rejects(read(silent.stream, { silenceMs: 80 }), isTimeout);
   assert.ok(silent.cancelled());
   const endless = body(1_000, 10, true);
-  await assert.rejects(read(endless.stream, { silenceMs: 80, longestMs: 200 }), isTimeout);
+  await assert.rejects(read(endless.stream, { silenceMs: 80, maxMs: 200 }), isTimeout);
   assert.ok(endless.cancelled());
 });
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { Wakeful } from "../../lib/poller.ts";
+import { Poller } from "../../lib/poller.ts";
 
 const options = { everyMs: 60_000, onFailure: (error: unknown) => assert.fail(String(error)) };
 
-Deno.test("Wakeful goes on at once where a step left something, however long its pace", async () => {
+Deno.test("Poller goes on at once where a step left something, however long its pace", async () => {
   let left = 5;
   const done = Promise.withResolvers<void>();
-  await using _ = new Wakeful({
+  await using _ = new Poller({
     ...options,
     paceMs: 60_000,
     step: () => {
@@ -17,10 +17,10 @@ Deno.test("Wakeful goes on at once where a step left something, however long its
   await done.promise;
 });
 
-Deno.test("Wakeful keeps its pace after a step that did all there was: what comes meanwhile shares the next", async () => {
+Deno.test("Poller keeps its pace after a step that did all there was: what comes meanwhile shares the next", async () => {
   const steps: number[] = [];
   const twice = Promise.withResolvers<void>();
-  const wakeful = new Wakeful({
+  const wakeful = new Poller({
     ...options,
     paceMs: 50,
     step: async () => {
@@ -40,12 +40,12 @@ Deno.test("Wakeful keeps its pace after a step that did all there was: what come
   assert.ok(steps[1]! - steps[0]! > 45, `${steps[1]! - steps[0]!} ms`);
 });
 
-Deno.test("Wakeful tells what failed, and works again when woken; closed, it does not", async () => {
+Deno.test("Poller tells what failed, and works again when woken; closed, it does not", async () => {
   const failures: unknown[] = [];
   let steps = 0;
   const again = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<void>();
-  const wakeful = new Wakeful({
+  const wakeful = new Poller({
     everyMs: 60_000,
     onFailure: (error) => {
       failures.push(error);

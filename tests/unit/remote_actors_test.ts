@@ -1,7 +1,7 @@
 /** Actors asked over a bus, with actors and streams that do as the test says. */
 import assert from "node:assert/strict";
 import type { Actors, AskOptions } from "../../actors/runtime/actors.ts";
-import { type Bus, NoReply, REQUEST_BOUND } from "../../lib/bus/bus.ts";
+import { type Bus, MAX_REQUEST_BYTES, NoReply } from "../../lib/bus/bus.ts";
 import { LocalBus } from "../../lib/bus/local.ts";
 import type { Command, Ref } from "../../actors/runtime/protocol.ts";
 import { RemoteActors } from "../../actors/runtime/remote_actors.ts";
@@ -172,7 +172,7 @@ Deno.test("A call that may have been received is not sent again: its outcome is 
 Deno.test("A command over the bound is refused, and never sent", () =>
   world(async () => "value", async ({ remote, asked, serve }) => {
     await serve();
-    const command = { type: "x", text: "x".repeat(REQUEST_BOUND) } as Command;
+    const command = { type: "x", text: "x".repeat(MAX_REQUEST_BYTES) } as Command;
     assert.equal((await refusal(remote.ask(REF, command))).status, 413);
     assert.equal(asked.length, 0);
   }));
@@ -193,7 +193,7 @@ Deno.test("The longest commands that callers can make fit the bound", () => {
   const page = { description: words(2_000), name: words(80), tags: Array.from({ length: 30 }, () => words(30)) };
   for (const command of [post, answered, page]) {
     const { length } = new TextEncoder().encode(JSON.stringify(command));
-    assert.ok(length < REQUEST_BOUND / 2, `${length} bytes`);
+    assert.ok(length < MAX_REQUEST_BYTES / 2, `${length} bytes`);
   }
 });
 

@@ -3,7 +3,7 @@ import { type ActorKind, commit, refuse, reply } from "../../actors/runtime/acto
 import { defineCommit } from "../../db/turn_statement.ts";
 import { Host } from "../../actors/runtime/host.ts";
 import { partitionOf } from "../../db/partitions.ts";
-import { MAILBOX_BOUND } from "../../actors/runtime/mailbox.ts";
+import { MAX_MAILBOX } from "../../actors/runtime/mailbox.ts";
 import type { Reply } from "../../actors/runtime/protocol.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
@@ -210,8 +210,8 @@ Deno.test("Host refuses what a full mailbox cannot take, at once, and keeps the 
   sql.gate = Promise.withResolvers();
   const first = ask({ type: "add", n: 1 });
   await settled();
-  const waiting = Array.from({ length: MAILBOX_BOUND }, () => ask({ type: "get" }));
-  assert.equal(host.stats().waiting, MAILBOX_BOUND);
+  const waiting = Array.from({ length: MAX_MAILBOX }, () => ask({ type: "get" }));
+  assert.equal(host.stats().waiting, MAX_MAILBOX);
   assert.deepEqual(await ask({ type: "get" }), { ok: false, refusal: { code: "overloaded", retryAfter: 1 } });
   assert.equal(await code({ type: "get" }, { id: "b" }), "ok", "another actor is not touched by it");
   sql.gate.resolve();

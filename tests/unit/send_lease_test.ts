@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CLOSE, Connection } from "../../live/connection.ts";
-import { Lease, LEASE_MS, MARGIN_MS, RENEW_MS } from "../../live/send_lease.ts";
+import { LEASE_MS, MARGIN_MS, RENEW_MS, SendLease } from "../../live/send_lease.ts";
 import { PaperSocket } from "../support/paper_socket.ts";
 
 /** What happened by a node's own clock, and whether its lease holds then. */
@@ -16,7 +16,7 @@ const TABLE: [what: string, asked: number[], now: number, holds: boolean][] = [
 
 for (const [what, asked, now, holds] of TABLE) {
   Deno.test(`A lease ${holds ? "holds" : "does not hold"}: ${what}`, () => {
-    const lease = new Lease(() => now);
+    const lease = new SendLease(() => now);
     for (const at of asked) lease.granted(at);
     assert.equal(lease.holds, holds);
     assert.equal(lease.leftMs > 0, holds);

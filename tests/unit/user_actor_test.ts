@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { snapshot, userActor } from "../../actors/user.ts";
 import type { UserCommand, UserState } from "../../actors/user_commands.ts";
 import type { ActingAccount } from "../../actors/moderator.ts";
-import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES, MOST_GUESSES } from "../../actors/user_codes.ts";
+import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES, MAX_GUESSES } from "../../actors/user_codes.ts";
 import { MAX_EMAIL_CHANGES } from "../../actors/user_profile.ts";
 import { REFRESH_GRACE_MS } from "../../actors/user_sessions.ts";
 import { codeFor } from "../../security/codes.ts";
@@ -54,8 +54,8 @@ const STATES = {
   "blocked a while": { ...ACTIVE, blocked_until: at(1) },
   "waiting for an e-mail": { ...ACTIVE, pending_email: "new@example.org", verify: CODE },
   "code expired": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, expires_at: at(0) } },
-  "code guessed at": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MOST_GUESSES - 1 } },
-  "code exhausted": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MOST_GUESSES } },
+  "code guessed at": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MAX_GUESSES - 1 } },
+  "code exhausted": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MAX_GUESSES } },
   recovering: { ...ACTIVE, recover: CODE },
   "recovery expired": { ...ACTIVE, recover: { ...CODE, expires_at: at(0) } },
   "recovering another address": { ...ACTIVE, email: "new@example.org", recover: CODE },
@@ -165,10 +165,10 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["active", { ...block, dry_run: true }, "read"],
   ["nobody", { ...block, dry_run: true }, "refuse not-found"],
   ["blocked", { type: "unblock", by }, "commit user.unblock"],
-  ["active", { type: "lapse_block" }, "reply"],
-  ["blocked", { type: "lapse_block" }, "reply"],
-  ["blocked a while", { type: "lapse_block" }, "reply"],
-  ["blocked until now", { type: "lapse_block" }, "commit user.lapse_block"],
+  ["active", { type: "expire_block" }, "reply"],
+  ["blocked", { type: "expire_block" }, "reply"],
+  ["blocked a while", { type: "expire_block" }, "reply"],
+  ["blocked until now", { type: "expire_block" }, "commit user.lapse_block"],
   ["active", { type: "delete", by }, "commit user.delete"],
   ["unverified", { type: "expire" }, "commit user.delete"],
   ["active", { type: "expire" }, "reply"],
@@ -207,7 +207,7 @@ Deno.test("UserActor keeps the clock of the first exchange, however often the to
 
 Deno.test("UserActor counts wrong guesses until none is left, and a new code begins anew", () => {
   let state = STATES.unverified as UserState;
-  for (let i = 0; i < MOST_GUESSES; i++) {
+  for (let i = 0; i < MAX_GUESSES; i++) {
     const guess = decide(state, { ...verify, code: "WRONG000" });
     assert.equal(refusalOf(guess, {}), "code-invalid");
     state = stateAfter(guess)!;

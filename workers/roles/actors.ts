@@ -11,11 +11,11 @@ import type { Sql } from "../../db/sql.ts";
 import { ActiveFeeds } from "../../live/active_feeds.ts";
 import type { EventStream } from "../../live/event_stream.ts";
 import { HostedActors } from "../../live/hosted_actors.ts";
-import { LikeTeller } from "../../live/like_event_emitter.ts";
+import { LikeEventEmitter } from "../../live/like_event_emitter.ts";
 import { accountsSubject } from "../../live/publisher.ts";
 import type { Log } from "../../lib/log.ts";
 import { AccountCache } from "../../actors/account_cache.ts";
-import type { JobBell } from "../../jobs/notifier.ts";
+import type { JobNotifier } from "../../jobs/notifier.ts";
 
 interface ActorParts {
   config: Config;
@@ -23,7 +23,7 @@ interface ActorParts {
   sql: Sql;
   bus: Bus;
   stream: EventStream;
-  bell: JobBell;
+  notifier: JobNotifier;
   stack: AsyncDisposableStack;
   databaseUrl: string;
   codeKey: Uint8Array;
@@ -37,14 +37,14 @@ const FOR_SOCKETS: ReadonlySet<EventKind> = new Set(["notification", "notificati
 
 /** The role `actors`: this process has all of them, until the parts' stack ends. Nodes without that role ask it over the bus. */
 export async function startActors(
-  { config, log, sql, bus, stream, bell, stack, databaseUrl, codeKey, committed, lost }: ActorParts,
+  { config, log, sql, bus, stream, notifier, stack, databaseUrl, codeKey, committed, lost }: ActorParts,
 ): Promise<{
   actors: Actors;
   accounts: AccountCache;
   /** From here on others are told that nobody is here; what they asked before is still answered. */
   leave: () => Promise<void>;
 }> {
-  const likes = stack.use(new LikeTeller(sql, log, committed));
+  const likes = stack.use(new LikeEventEmitter(sql, log, committed));
   const accounts: AccountCache = new AccountCache(() => pool, sql);
   const pool: Pool = stack.use(
     await Pool.start({
@@ -55,7 +55,7 @@ export async function startActors(
       onCommitted: committed,
       applied: (seq) => stream.applied(seq),
       onSnapshot: (ref, value) => accounts.changed(ref.id, value as AccountSnapshot | null),
-      onJobs: (jobs) => bell.ring(jobs),
+      onJobs: (jobs) => notifier.notify(jobs),
       onPartitionsMoved: (partitions) => accounts.forget(partitions),
       onFenced: (partition) => lost(`Partition ${partition} was taken by another node; this one stops`),
     }),
@@ -70,7 +70,7 @@ export async function startActors(
   });
   const actors = new HostedActors(pool, feeds, likes, stream);
   if (!config.NATS_URL) return { actors, accounts, leave: () => Promise.resolve() };
-  accounts.onChange((userId) => void bus.publish(accountsSubject(stream.epoch), userId).catch(() => {}));
-  const serving = await serveActors({ bus, history: stream.epoch, actors, stream, log });
+  accounts.onChange((userId) => void bus.publish(accountsSubject(stream.historyId), userId).catch(() => {}));
+  const serving = await serveActors({ bus, history: stream.historyId, actors, stream, log });
   return { actors, accounts, leave: async () => await serving[Symbol.asyncDispose]() };
 }

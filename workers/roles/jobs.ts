@@ -12,22 +12,28 @@ export async function startJobs(
   parts: JobParts & {
     storage: Storage;
     /** Events were committed here. */
-    onTold: (events: SequencedEvent[]) => void;
+    onCommitted: (events: SequencedEvent[]) => void;
   },
 ): Promise<{
   /** To be told of committed events, in any order. */
   heard: (events: readonly SequencedEvent[]) => void;
 }> {
-  const { config, log, sql, stack, bell, storage, onTold } = parts;
-  const runner = stack.use(new JobRunner(sql, { ...await letters(parts), ...recountJobs(sql, onTold) }, log));
+  const { config, log, sql, stack, notifier, storage, onCommitted } = parts;
+  const runner = stack.use(new JobRunner(sql, { ...await letters(parts), ...recountJobs(sql, onCommitted) }, log));
   const crop = await cropping(parts);
-  await bell.onRing("jobs", (jobs) => {
+  await notifier.subscribe("jobs", (jobs) => {
     runner.offer(jobs);
     if (jobs.some(({ kind }) => kind === CROP_JOB)) crop.wake();
   });
   stack.use(new FileSweeper(sql, storage, log));
   const notification = stack.use(
-    new Notification({ sql, log, digestEveryMs: config.DIGEST_EVERY, onTold, onJobs: (jobs) => bell.ring(jobs) }),
+    new Notification({
+      sql,
+      log,
+      digestEveryMs: config.DIGEST_EVERY,
+      onCommitted,
+      onJobs: (jobs) => notifier.notify(jobs),
+    }),
   );
   return { heard: (events) => notification.heard(events) };
 }

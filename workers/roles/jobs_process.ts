@@ -11,7 +11,7 @@ import type { Log } from "../../lib/log.ts";
 import { Secret } from "../../security/secret.ts";
 import { LoggedStorage } from "../../services/storage/logged_storage.ts";
 import { openStorage } from "../../services/storage/open.ts";
-import { JobBell } from "../../jobs/notifier.ts";
+import { JobNotifier } from "../../jobs/notifier.ts";
 import { startJobs } from "./jobs.ts";
 import { photoStorage } from "./services.ts";
 
@@ -26,7 +26,7 @@ export async function runJobs(config: Config, log: Log, stopped: Promise<void>):
   const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR));
   const bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
   const { epoch } = await sequencerState(sql);
-  const bell = stack.use(new JobBell(bus, epoch, log));
+  const notifier = stack.use(new JobNotifier(bus, epoch, log));
   const parts = {
     config,
     log,
@@ -34,7 +34,7 @@ export async function runJobs(config: Config, log: Log, stopped: Promise<void>):
     sql,
     databaseUrl,
     stack,
-    bell,
+    notifier,
     publicUrl: () => Promise.resolve(config.PUBLIC_URL!),
   };
   const storageSpec = await photoStorage(parts);
@@ -43,7 +43,7 @@ export async function runJobs(config: Config, log: Log, stopped: Promise<void>):
     ...parts,
     storageSpec,
     storage,
-    onTold: (events) => publish(bus, epoch, events),
+    onCommitted: (events) => publish(bus, epoch, events),
   });
   await bus.subscribe(subjectOf(epoch), (message) => heard(JSON.parse(message) as SequencedEvent[]));
   Deno.stdout.writeSync(new TextEncoder().encode("Rookery's jobs are ready\n"));

@@ -10,18 +10,18 @@ import { MemoryCache } from "../../lib/cache/memory.ts";
 import { migrate } from "../../db/migrate.ts";
 import { startEmbedded } from "../../db/embedded/server.ts";
 import { connectPostgres } from "../../db/postgres.ts";
-import { forgetAllNodes } from "../../db/nodes.ts";
+import { deleteAllNodes } from "../../db/nodes.ts";
 import { pageOfPost } from "../../db/posts.ts";
 import { endAllReceiptLeases } from "../../db/receipts.ts";
 import { RedisCache } from "../../lib/cache/redis.ts";
 import type { Sql } from "../../db/sql.ts";
 import { READS } from "../../services/images/engine.ts";
 import { Staging } from "../../services/images/staging.ts";
-import { PhotoWaiting } from "../../services/images/photo_readiness.ts";
-import { type Audience, SharedAudience, tellSubject } from "../../live/delivery_barrier.ts";
+import { PhotoReadiness } from "../../services/images/photo_readiness.ts";
+import { acknowledgementSubject, type DeliveryBarrier, SharedDeliveryBarrier } from "../../live/delivery_barrier.ts";
 import { EventStream } from "../../live/event_stream.ts";
 import { Gateway } from "../../live/gateway.ts";
-import { Lease } from "../../live/send_lease.ts";
+import { SendLease } from "../../live/send_lease.ts";
 import { Membership } from "../../live/membership.ts";
 import { accountsSubject, publish, subjectOf } from "../../live/publisher.ts";
 import type { Log } from "../../lib/log.ts";
@@ -38,12 +38,12 @@ import { openStorage } from "../../services/storage/open.ts";
 import { openVk } from "./vk.ts";
 import { startActors } from "./actors.ts";
 import { startHousekeeping } from "../../jobs/housekeeping.ts";
-import { JobBell } from "../../jobs/notifier.ts";
+import { JobNotifier } from "../../jobs/notifier.ts";
 import { JobRunner } from "../../jobs/runner.ts";
 import { startJobs } from "./jobs.ts";
-import { lapseJobs } from "../../jobs/expiry.ts";
+import { expiryJobs } from "../../jobs/expiry.ts";
 import { photoStorage, statistics } from "./services.ts";
-import { settleJobs } from "../../jobs/photo_results.ts";
+import { photoResultJobs } from "../../jobs/photo_results.ts";
 import { within } from "../../lib/sleep.ts";
 
 export interface RunningNode {
@@ -78,7 +78,7 @@ export async function startNode(
   const applied = await migrate(sql);
   if (applied.length > 0) log.info("migrations applied", { applied });
   // No other node can have this folder: what is recorded of one is of a node that is gone.
-  if (embedded) await Promise.all([endAllReceiptLeases(sql), forgetAllNodes(sql)]);
+  if (embedded) await Promise.all([endAllReceiptLeases(sql), deleteAllNodes(sql)]);
   const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());
   const bus: Bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
   const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);
@@ -88,29 +88,32 @@ export async function startNode(
   const committed = (events: SequencedEvent[]) => {
     stream.offer(events);
     // In one process the stream itself is the bus.
-    if (config.NATS_URL) publish(bus, stream.epoch, events);
+    if (config.NATS_URL) publish(bus, stream.historyId, events);
   };
-  const bell = stack.use(new JobBell(bus, stream.epoch, log));
+  const notifier = stack.use(new JobNotifier(bus, stream.historyId, log));
   const parts = { config, log, secret, sql, databaseUrl, stack };
   const hosted = config.ROLES.includes("actors")
     ? await startActors({
       ...parts,
       bus,
       stream,
-      bell,
+      notifier,
       codeKey: secret.subkey("codes"),
       committed,
       lost,
     })
     : undefined;
-  const actors = hosted?.actors ?? stack.use(new RemoteActors({ bus, history: stream.epoch, stream }));
+  const actors = hosted?.actors ?? stack.use(new RemoteActors({ bus, history: stream.historyId, stream }));
   const accounts = hosted?.accounts ?? new AccountReader(sql);
   if (config.NATS_URL) {
-    await bus.subscribe(subjectOf(stream.epoch), (message) => stream.offer(JSON.parse(message) as SequencedEvent[]));
+    await bus.subscribe(
+      subjectOf(stream.historyId),
+      (message) => stream.offer(JSON.parse(message) as SequencedEvent[]),
+    );
   }
-  const { gateway, audience } = await openGateway({ databaseUrl, log, sql, bus, stream, stack });
+  const { gateway, deliveryBarrier } = await openGateway({ databaseUrl, log, sql, bus, stream, stack });
   if (hosted) hosted.accounts.onChange((userId, snapshot) => gateway.accountChanged(userId, snapshot));
-  else await bus.subscribe(accountsSubject(stream.epoch), (userId) => gateway.judgeAll(userId));
+  else await bus.subscribe(accountsSubject(stream.historyId), (userId) => gateway.judgeAll(userId));
 
   const storageSpec = await photoStorage(parts);
   const storage = stack.use(new LoggedStorage(openStorage(storageSpec), log));
@@ -134,31 +137,31 @@ export async function startNode(
     tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
     stream,
     gateway,
-    audience,
+    deliveryBarrier,
     storage,
     vk,
     stats,
-    photos: { staging: new Staging(storage, sql, READS[config.IMAGE_ENGINE]), waiting: new PhotoWaiting(sql) },
-    ring: (jobs) => bell.ring(jobs),
+    photos: { staging: new Staging(storage, sql, READS[config.IMAGE_ENGINE]), waiting: new PhotoReadiness(sql) },
+    notifyJobs: (jobs) => notifier.notify(jobs),
     pageOfPost: rememberingPages(sql),
     draining: false,
   };
 
   if (hosted) {
     // What only tells an actor is done where the actors are.
-    const telling = stack.use(
+    const onActors = stack.use(
       new JobRunner(sql, {
-        ...lapseJobs(actors, { verifiedOnly: config.REQUIRE_VERIFIED_EMAIL }),
-        ...settleJobs({ sql, actors, waiting: ctx.photos.waiting }),
+        ...expiryJobs(actors, { verifiedOnly: config.REQUIRE_VERIFIED_EMAIL }),
+        ...photoResultJobs({ sql, actors, readiness: ctx.photos.waiting }),
       }, log),
     );
-    await bell.onRing("actors", (jobs) => telling.offer(jobs));
+    await notifier.subscribe("actors", (jobs) => onActors.offer(jobs));
     stack.use(startHousekeeping({ sql, log, eventRetentionMs: config.EVENT_RETENTION }));
   }
   const listening = Promise.withResolvers<string>();
   if (config.ROLES.includes("jobs")) {
     const publicUrl = () => listening.promise;
-    const { heard } = await startJobs({ ...parts, bell, storageSpec, storage, publicUrl, onTold: committed });
+    const { heard } = await startJobs({ ...parts, notifier, storageSpec, storage, publicUrl, onCommitted: committed });
     stream.consume(heard);
   }
 
@@ -202,15 +205,15 @@ async function openGateway(
     stream: EventStream;
     stack: AsyncDisposableStack;
   },
-): Promise<{ gateway: Gateway; audience: Audience }> {
-  const lease = new Lease();
+): Promise<{ gateway: Gateway; deliveryBarrier: DeliveryBarrier }> {
+  const lease = new SendLease();
   const gateway = stack.use(new Gateway(sql, stream, log, lease));
   // A connection of its own, so that busy ones never cost the lease.
   const own = stack.use(connectPostgres(databaseUrl, { max: 1, applicationName: "rookery-lease" }));
   const membership = stack.use(await Membership.join({ sql: own, stream, gateway, lease, log }));
-  const history = stream.epoch;
-  await bus.subscribe(tellSubject(history), () => void membership.heard());
-  return { gateway, audience: new SharedAudience({ sql, bus, history, membership }) };
+  const history = stream.historyId;
+  await bus.subscribe(acknowledgementSubject(history), () => void membership.acknowledgeLatest());
+  return { gateway, deliveryBarrier: new SharedDeliveryBarrier({ sql, bus, history, membership }) };
 }
 
 /** Where this machine's own processes reach a server. */

@@ -19,7 +19,7 @@ import { isInUse } from "../../services/storage/file_store.ts";
 import { startStatsChild } from "../children/start_stats.ts";
 import { StatsClient } from "../../services/stats/client.ts";
 import { runStorageServer } from "./storage.ts";
-import type { JobBell } from "../../jobs/notifier.ts";
+import type { JobNotifier } from "../../jobs/notifier.ts";
 import type { JobKind } from "../../jobs/runner.ts";
 import { CROP_ENTRY } from "../children/start_crop.ts";
 
@@ -36,7 +36,7 @@ export interface ServiceParts {
 
 /** What the role `jobs` needs besides. */
 export interface JobParts extends ServiceParts {
-  bell: JobBell;
+  notifier: JobNotifier;
   storageSpec: StorageSpec;
   /** Where people reach the site; known once it listens. */
   publicUrl: () => Promise<string>;
@@ -101,7 +101,7 @@ function addressFile({ DATA_DIR }: Config): string {
 
 /** Sends letters, through a server elsewhere or a bundled one of this process's own. */
 export async function letters(
-  { config, log, secret, sql, databaseUrl, stack, bell, publicUrl }: JobParts,
+  { config, log, secret, sql, databaseUrl, stack, notifier, publicUrl }: JobParts,
 ): Promise<Record<string, JobKind>> {
   const bundled = config.SMTP_URL === undefined;
   const url = config.SMTP_URL ?? config.MAIL_URL ?? stack.use(
@@ -109,10 +109,10 @@ export async function letters(
   ).smtpUrl;
   const mailer = stack.use(new Mailer({ url, from: config.MAIL_FROM }));
   const parts = { sql, mailer, bundled, log };
-  const ring = (jobs: readonly JobRef[]) => bell.ring(jobs);
+  const notifyJobs = (jobs: readonly JobRef[]) => notifier.notify(jobs);
   return {
     ...letterJobs({ ...parts, codeKey: secret.subkey("codes") }),
-    ...postLetterJobs({ ...parts, secret, publicUrl, digestEveryMs: config.DIGEST_EVERY, ring }),
+    ...postLetterJobs({ ...parts, secret, publicUrl, digestEveryMs: config.DIGEST_EVERY, notifyJobs }),
   };
 }
 
@@ -141,7 +141,7 @@ export function statistics(
 
 /** Crops photos in processes of their own, fed by the queue. */
 export async function cropping(
-  { config, log, sql, stack, bell, storageSpec: storage }: JobParts,
+  { config, log, sql, stack, notifier, storageSpec: storage }: JobParts,
 ): Promise<ImageCrop> {
   const { epoch } = await sequencerState(sql);
   const queue: CropQueue = stack.use(
@@ -153,5 +153,5 @@ export async function cropping(
     { length: config.CROP_PROCESSES },
     () => new CropChild({ entry: CROP_ENTRY, engine: config.IMAGE_ENGINE, storage, log }),
   );
-  return stack.use(new ImageCrop({ sql, queue, children, log, onSettled: (job) => bell.ring([job]) }));
+  return stack.use(new ImageCrop({ sql, queue, children, log, onSettled: (job) => notifier.notify([job]) }));
 }

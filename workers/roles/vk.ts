@@ -21,7 +21,7 @@ interface Parts {
 }
 
 /** Answers that are kept in this process, where there is no Redis; they must not push out what limits are counted by. */
-const MOST_ANSWERS = 2_000;
+const MAX_ANSWERS = 2_000;
 
 /** Undefined where no VK is set up: neither an address, nor an installation that has everything inside. */
 export async function openVk({ config, log, secret, sql, cache, stack }: Parts): Promise<VkService | undefined> {
@@ -40,7 +40,7 @@ export async function openVk({ config, log, secret, sql, cache, stack }: Parts):
       lang: config.VK_LANG,
     }),
   );
-  const answers = REDIS_URL === undefined ? stack.use(new MemoryCache(MOST_ANSWERS)) : cache;
-  const spare = stack.use(new MemoryCache(MOST_ANSWERS));
+  const answers = REDIS_URL === undefined ? stack.use(new MemoryCache(MAX_ANSWERS)) : cache;
+  const spare = stack.use(new MemoryCache(MAX_ANSWERS));
   return { vault, fetch: new VkFetch({ vault, client, cache: answers, spare, secret, log }), fakeUrl };
 }

@@ -37,8 +37,8 @@ export interface Reaction {
   fault?: Fault;
 }
 
-const MOST_LOGGED = 2_000;
-const MOST_CALLS = 25;
+const MAX_LOGGED = 2_000;
+const MAX_CALLS = 25;
 const OLDEST_VERSION = [5, 81];
 /** Whose tokens `execute` takes, unless a switch says otherwise. */
 const EXECUTE: Holder["kind"][] = ["user", "group", "service"];
@@ -122,7 +122,7 @@ export class VkFake {
     const shown = Object.fromEntries([...params].filter(([name]) => name !== "access_token"));
     const entry = { at: this.now(), http, method, params: shown, token_from: tokenFrom, holder: "nobody", code: 0 };
     this.#log.push(entry);
-    if (this.#log.length > MOST_LOGGED) this.#log.shift();
+    if (this.#log.length > MAX_LOGGED) this.#log.shift();
     return entry;
   }
 
@@ -181,7 +181,7 @@ export class VkFake {
     const code = params.get("code");
     if (!code) throw new FakeError(100, "One of the parameters specified was missing or invalid: code is undefined");
     const script = readScript(code);
-    if (callsIn(script) > MOST_CALLS) {
+    if (callsIn(script) > MAX_CALLS) {
       throw new FakeError(
         this.switches.too_many_calls,
         "Runtime error occurred during code invocation: too many api calls",

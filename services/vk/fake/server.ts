@@ -10,7 +10,7 @@ export interface FakeServer extends AsyncDisposable {
   fake: VkFake;
 }
 
-const BODY_BOUND = 1024 * 1024;
+const MAX_BODY_BYTES = 1024 * 1024;
 const JSON_TYPE = "application/json; charset=utf-8";
 
 /**
@@ -125,7 +125,7 @@ async function read(request: IncomingMessage): Promise<Buffer> {
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > BODY_BOUND) throw new Error("The body is too long");
+    if (size > MAX_BODY_BYTES) throw new Error("The body is too long");
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -51,7 +51,7 @@ export const ACCOUNT_CALLS: readonly Call[] = [
   (sql) => notifications.unreadOfAll(sql, [ID]),
   (sql) => notifications.liveNotifications(sql, [ID]),
   (sql) => notifications.notificationSettings(sql, ID),
-  (sql) => notifications.forgetNotifications(sql, 1_000, 100),
+  (sql) => notifications.pruneNotifications(sql, 1_000, 100),
 
   (sql) =>
     reports.makeReport(sql, {
@@ -71,9 +71,9 @@ export const ACCOUNT_CALLS: readonly Call[] = [
 
   (sql) => sessions.endReason(sql, ID, ID),
   (sql) => sessions.hasSession(sql, ID),
-  (sql) => sessions.deleteExpiredSessions(sql),
+  (sql) => sessions.pruneSessions(sql),
   (sql) => tickets.useTicketOnce(sql, "hash", new Date(AT)),
-  (sql) => tickets.forgetTickets(sql),
+  (sql) => tickets.pruneTickets(sql),
 
   (sql) => users.loadUserActor(sql, ID),
   (sql) => users.accountSnapshots(sql, [ID]),

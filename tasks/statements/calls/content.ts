@@ -8,7 +8,7 @@ import * as pages from "../../../db/pages.ts";
 import * as photos from "../../../db/photos.ts";
 import * as posts from "../../../db/posts.ts";
 import { type Search, search } from "../../../db/search/search.ts";
-import { forgetSpellings } from "../../../db/search/spellings.ts";
+import { pruneSpellings } from "../../../db/search/spellings.ts";
 import { AFTER, type Call, ID } from "./call.ts";
 
 const PAIRS: kv.PairsToWrite = { space: ID, keys: ["key"], values: ["1"], ttlS: null, receipt: undefined };
@@ -16,12 +16,12 @@ const SEARCH: Omit<Search, "sections"> = { q: "words", limit: 20, verifiedOnly: 
 
 export const CONTENT_CALLS: readonly Call[] = [
   (sql) => events.sequencerState(sql),
-  (sql) => events.tellLikes(sql, 100),
+  (sql) => events.emitLikeEvents(sql, 100),
   (sql) => events.eventsAfter(sql, 1, 100),
   (sql) => events.replay(sql, { user: ID, after: 1, upTo: 2, limit: 100 }),
   (sql) => events.livePosts(sql, [ID]),
-  (sql) => events.forgetEvents(sql, 1_000, 100),
-  (sql) => events.removeTombstones(sql, 1_000),
+  (sql) => events.pruneEvents(sql, 1_000, 100),
+  (sql) => events.pruneTombstones(sql, 1_000),
 
   (sql) => feed.feedHead(sql, ID),
   (sql) => feed.feedPosts(sql, ID, { limit: 20 }),
@@ -32,8 +32,8 @@ export const CONTENT_CALLS: readonly Call[] = [
   (sql) => files.announceFiles(sql, ["key"], 1_000),
   (sql) => files.dropUploads(sql, ["key"]),
   (sql) => files.takeDueFiles(sql, 100),
-  (sql) => files.forgetFiles(sql, ["key"]),
-  (sql) => files.dropFailedUploads(sql, 1_000),
+  (sql) => files.pruneFiles(sql, ["key"]),
+  (sql) => files.pruneFailedUploads(sql, 1_000),
   (sql) => files.cropForgotten(sql),
   (sql) => files.knownFiles(sql, ["key"]),
   (sql) => files.neededFiles(sql, ["key"]),
@@ -42,7 +42,7 @@ export const CONTENT_CALLS: readonly Call[] = [
   (sql) => follows.followersOf(sql, ID, { state: "following", limit: 20 }),
   (sql) => follows.followersOf(sql, ID, { state: "following", limit: 20, after: AFTER }),
 
-  (sql) => kv.readPairs(sql, ID, ["key"], { mostBytes: 1_000, versions: true }),
+  (sql) => kv.readPairs(sql, ID, ["key"], { maxBytes: 1_000, versions: true }),
   (sql) => kv.revisionOf(sql, ID),
   (sql) => kv.listKeys(sql, ID, { prefix: "", after: undefined, limit: 20 }),
   (sql) => kv.listKeys(sql, ID, { prefix: "key", after: "key", limit: 20 }),
@@ -50,7 +50,7 @@ export const CONTENT_CALLS: readonly Call[] = [
   (sql) => kv.writePairs(sql, [PAIRS], true),
   (sql) => kv.writeIfVersion(sql, PAIRS, [1]),
   (sql) => kv.deletePairs(sql, ID, ["key"]),
-  (sql) => kv.sweepPairs(sql, 100),
+  (sql) => kv.prunePairs(sql, 100),
 
   (sql) => pages.loadPageActor(sql, ID),
   (sql) => pages.pageById(sql, ID, ID),
@@ -82,5 +82,5 @@ export const CONTENT_CALLS: readonly Call[] = [
   (sql) => search(sql, ID, { ...SEARCH, sections: ["users"] }),
   (sql) => search(sql, ID, { ...SEARCH, sections: ["pages", "users"] }),
   (sql) => search(sql, ID, { ...SEARCH, sections: ["pages"], after: { rank: 1, followers: 1, id: ID } }),
-  (sql) => forgetSpellings(sql, ""),
+  (sql) => pruneSpellings(sql, ""),
 ];

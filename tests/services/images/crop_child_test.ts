@@ -139,8 +139,8 @@ Deno.test({
   ignore: !onLinux,
   fn: () =>
     withStorage(async ({ spec }) => {
-      const mostMemory = 200 * 1024 * 1024;
-      await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET, mostMemory });
+      const maxMemory = 200 * 1024 * 1024;
+      await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET, maxMemory });
       const outcome = await child.run(task("big"), LIMIT);
       assert.deepEqual(!outcome.ok && [outcome.permanent, outcome.reason], [false, "out-of-memory"]);
       assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");

@@ -6,7 +6,7 @@ import { openTestDatabase } from "../../support/database.ts";
 import { pngOf } from "../../support/pictures.ts";
 
 const CHUNK = 64 * 1024;
-const MOST_IN_MEMORY = 1024 * 1024;
+const MAX_IN_MEMORY = 1024 * 1024;
 
 /** A photo of 14 MB that comes as it is asked for; `given` counts its bytes. */
 async function upload(): Promise<{ body: ReadableStream<Uint8Array>; given: () => number }> {
@@ -46,7 +46,7 @@ Deno.test("Staging holds no more of an upload than storage takes, but for a mega
   const { body, given } = await upload();
   const staged = new Staging(storage, sql, ["png"]).stage({ name: "a.png", alt: null, body, path: "photos.0.data" });
   await new Promise((resolve) => setTimeout(resolve, 300));
-  assert.ok(given() - storage.taken() <= MOST_IN_MEMORY, `${given() - storage.taken()} bytes wait in memory`);
+  assert.ok(given() - storage.taken() <= MAX_IN_MEMORY, `${given() - storage.taken()} bytes wait in memory`);
   assert.ok(storage.taken() > 0);
   open();
   const photo = await staged;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { LocalBus } from "../../../lib/bus/local.ts";
 import type { EventKind, SequencedEvent } from "../../../db/event.ts";
 import { Stats } from "../../../actors/stats.ts";
-import { forgetEvents, sequencerState } from "../../../db/events.ts";
+import { pruneEvents, sequencerState } from "../../../db/events.ts";
 import { migrate } from "../../../db/migrate.ts";
 import { foldEvents, recountDays } from "../../../db/page_days.ts";
 import type { Sql } from "../../../db/sql.ts";
@@ -140,7 +140,7 @@ for (const besideLedger of [true, false]) {
       await sql.query(
         "insert into consumers (name, seq) select 'notifications', seq from sequencer on conflict (name) do update set seq = excluded.seq",
       );
-      while (await forgetEvents(sql, 1, 100) > 0);
+      while (await pruneEvents(sql, 1, 100) > 0);
       assert.deepEqual(await sql.query("select 1 from events"), []);
       await history.go();
       one = begin();

@@ -7,7 +7,7 @@ import { countFiles } from "../../support/storage_folder.ts";
 
 const TOKEN = "a token for tests";
 /** Whatever never ends is to fail by its test's name. */
-const MOST_MS = 30_000;
+const MAX_MS = 30_000;
 
 interface Served {
   folder: string;
@@ -55,7 +55,7 @@ function test(name: string, run: (served: Served) => Promise<void>): void {
 
 async function inTime(run: Promise<void>): Promise<void> {
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`Not done after ${MOST_MS} ms`)), MOST_MS);
+  const timer = setTimeout(() => late.reject(new Error(`Not done after ${MAX_MS} ms`)), MAX_MS);
   try {
     await Promise.race([run, late.promise]);
   } finally {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { VkFailure, VkResult } from "../../../services/vk/errors.ts";
 import { UserRow } from "../../../services/vk/methods.ts";
-import { hiddenVideos, type Profile, profileOf, type Told } from "../../../services/vk/profile.ts";
+import { hiddenVideos, type Profile, profileOf, type VkResponses } from "../../../services/vk/profile.ts";
 import { targetOf, wordOf } from "../../../services/vk/target.ts";
 import { videoOf } from "../../../services/vk/videos.ts";
 
@@ -24,7 +24,11 @@ const OPEN = {
 };
 const CLOSED = { id: 104, first_name: "Clara", last_name: "T", is_closed: true, can_access_closed: false };
 
-function profile(user: object, more: Partial<Omit<Told, "user">> = {}, kind: "user" | "service" = "user"): Profile {
+function profile(
+  user: object,
+  more: Partial<Omit<VkResponses, "user">> = {},
+  kind: "user" | "service" = "user",
+): Profile {
   return profileOf({ user: UserRow.parse(user), wall: count(14), videos: undefined, ...more }, kind);
 }
 
@@ -85,7 +89,8 @@ Deno.test("The number of videos is the counter's, else the list's, else null wit
   const uncounted = { ...OPEN, counters: undefined };
   assert.equal(profile(OPEN, { videos: count(9) }).videos, 8);
   assert.equal(profile(uncounted, { videos: count(9) }).videos, 9);
-  const reason = (videos: Told["videos"], kind?: "service") => profile(uncounted, { videos }, kind).unavailable.videos;
+  const reason = (videos: VkResponses["videos"], kind?: "service") =>
+    profile(uncounted, { videos }, kind).unavailable.videos;
   assert.equal(reason(no("denied", "Access denied")), "videos-hidden");
   assert.equal(reason(no("permission-missing")), "permission-missing");
   assert.equal(reason(undefined), "not-told");

@@ -1,7 +1,7 @@
 /** A backup and a restore that are killed in the middle of it. */
 import assert from "node:assert/strict";
 import { connectPostgres } from "../../../db/postgres.ts";
-import { putInPlace, restoringFolder, settleRestore } from "../../../db/restored_data.ts";
+import { finishRestore, putInPlace, restoringFolder } from "../../../db/restored_data.ts";
 import type { Sql } from "../../../db/sql.ts";
 import { DRIVERS, emptyPlace, nodeIn, type Place } from "../../support/backup_world.ts";
 import { emptyFolder, SECRET_KEY } from "../../support/node_process.ts";
@@ -126,7 +126,7 @@ Deno.test("A restore that was decided is finished by whoever takes the data fold
     await make(folder.path, "old");
     await make(`${folder.path}/restored`, "new");
     for (const step of steps.slice(0, killedAfter)) await step(folder.path);
-    await settleRestore(folder.path);
+    await finishRestore(folder.path);
     assert.deepEqual(await names(folder.path), ["new", "new"], `killed after ${killedAfter} steps`);
     assert.ok(!await exists(`${folder.path}/restored`));
   }
@@ -142,14 +142,14 @@ Deno.test("A restore that was decided is finished by whoever takes the data fold
     await Deno.remove(`${folder.path}/restored/secret.key`);
     await Deno.writeTextFile(`${folder.path}/restored/keep_as`, "postgres-17");
     for (const step of upgradeSteps.slice(0, killedAfter)) await step(folder.path);
-    await settleRestore(folder.path);
+    await finishRestore(folder.path);
     assert.deepEqual(await names(folder.path), ["new", "old"], `an upgrade killed after ${killedAfter} steps`);
     assert.equal(await Deno.readTextFile(`${folder.path}/postgres-17/of`), "old");
   }
   await using folder = await emptyFolder();
   await make(folder.path, "old");
   await make(restoringFolder(folder.path), "new");
-  await settleRestore(folder.path);
+  await finishRestore(folder.path);
   assert.deepEqual(await names(folder.path), ["old", "old"], "a restore that was not decided takes effect");
   await make(restoringFolder(folder.path), "new");
   await putInPlace(folder.path);
