@@ -2,6 +2,7 @@
 import { runParserSync } from "@optique/core/facade";
 import { formatMessage, lineBreak, type Message, text } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
+import { extractCommandNames } from "@optique/core/usage";
 
 /** One definition for parsing, help, completions and documents. */
 export interface CommandDefinition<T = unknown> {
@@ -18,10 +19,14 @@ const MAX_WIDTH = 100;
 
 export function readCommandLine<T>(command: CommandDefinition<T>, args: readonly string[] = Deno.args): T {
   const { program, description, parser, examples, notes } = command;
+  // The library shows examples with the help of the whole, the footer with that of a sub-command, too.
+  const verb = extractCommandNames(parser.usage).has(args[0] ?? "") ? `${program} ${args[0]} ` : undefined;
+  const own = verb === undefined ? [] : examples.filter((each) => `${each} `.startsWith(verb));
+  const ends = [...own.map((each) => `Example: ${each}`), ...notes];
   return runParserSync(parser, program, args, {
     description: [text(description)],
     examples: lines(examples),
-    ...(notes.length > 0 ? { footer: [text(notes.join("\n\n"))] } : {}),
+    ...(ends.length > 0 ? { footer: [text(ends.join("\n\n"))] } : {}),
     help: { option: { names: ["--help", "-h"], hidden: "usage" }, onShow: () => Deno.exit(0) },
     maxWidth: Deno.stdout.isTerminal() ? Math.min(Deno.consoleSize().columns, MAX_WIDTH) : MAX_WIDTH,
     termWidth: "auto",

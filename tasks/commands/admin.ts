@@ -36,5 +36,12 @@ export const admin = defineTask(
       }),
     ),
   }, { errors: { endOfInput } }),
-  { examples: ["deno task admin password robin", "deno task admin grant robin moderator"] },
+  {
+    examples: [
+      "deno task admin list",
+      "deno task admin grant robin moderator",
+      "deno task admin revoke robin",
+      "deno task admin password robin",
+    ],
+  },
 );

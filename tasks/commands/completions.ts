@@ -5,7 +5,7 @@ import { argument } from "@optique/core/primitives";
 import { choice, string } from "@optique/core/valueparser";
 import { defineTask } from "./define.ts";
 
-export const SHELLS = ["bash", "zsh", "fish"] as const;
+const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = typeof SHELLS[number];
 
 export const completions = defineTask(

@@ -56,5 +56,13 @@ export const jobs = defineTask(
       constant({ verb: "count" } as const),
     ),
   }),
-  { examples: ["deno task jobs", "deno task jobs list waiting --kind email", "deno task jobs retry --all"] },
+  {
+    examples: [
+      "deno task jobs",
+      "deno task jobs count",
+      "deno task jobs list waiting --kind user.expire",
+      "deno task jobs retry --all",
+      "deno task jobs drop --all-unknown",
+    ],
+  },
 );

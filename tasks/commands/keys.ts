@@ -18,5 +18,5 @@ export const keys = defineTask(
       }),
     ),
   }, { errors: { endOfInput } }),
-  { examples: ["deno task keys rotate"] },
+  { examples: ["deno task keys list", "deno task keys rotate", "deno task keys reseal"] },
 );

@@ -57,6 +57,8 @@ export const kv = defineTask(
     examples: [
       `deno task kv put --login robin mood '"busy"' nest '{"twigs":12}'`,
       "deno task kv get --login robin mood nest",
+      "deno task kv ls --login robin --shared nest",
+      "deno task kv rm --login robin mood",
     ],
     notes: ["What begins with - goes after --.", ...CONNECTION_NOTES, EXIT_CODES_NOTE],
   },

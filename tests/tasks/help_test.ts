@@ -88,6 +88,7 @@ Deno.test("A sub-command has help of its own", async () => {
   assert.equal(code, 0);
   assert.match(stdout, /^usage: deno task jobs list \[--kind KIND\] \[STATE\]\n/);
   assert.match(stdout, /default: "dead"/);
+  assert.match(stdout, /^Example: deno task jobs list /m);
 });
 
 Deno.test("Every task for operators runs in the image", async () => {
