@@ -1,4 +1,4 @@
-import type { Actors } from "./actors/runtime/actors.ts";
+import type { Actors } from "./actors/actors.ts";
 import type { Bus } from "./lib/bus/bus.ts";
 import type { Config } from "./config.ts";
 import type { Cache } from "./lib/cache/cache.ts";

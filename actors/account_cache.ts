@@ -1,4 +1,4 @@
-import type { Actors } from "./runtime/actors.ts";
+import type { Actors } from "./actors.ts";
 import { partitionOf } from "../db/partitions.ts";
 import { type AccountSnapshot, accountSnapshot } from "../db/users.ts";
 import type { AccountRole } from "../db/account_role.ts";
@@ -64,9 +64,7 @@ export class AccountCache implements Accounts {
   async snapshot(userId: string): Promise<AccountSnapshot | null> {
     const known = this.#snapshots.get(userId);
     if (known !== undefined) return known;
-    const snapshot = await this.actors().ask<AccountSnapshot | null>({ kind: "user", id: userId }, {
-      type: "snapshot",
-    });
+    const snapshot = await this.actors().ask("user", userId, "snapshot");
     // A change told meanwhile is newer than this answer.
     const newer = this.#snapshots.get(userId);
     if (newer !== undefined) return newer;

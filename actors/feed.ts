@@ -3,22 +3,10 @@ import { encodeCursor, listAbout } from "../contract/cursors.ts";
 import type { PostRow } from "../db/posts.ts";
 import type { Reader } from "../db/sql.ts";
 import { renderPost } from "../contract/render.ts";
+import type { FeedCommand, FeedCommands, FirstPage } from "./feed_commands.ts";
 import { type ActorKind, type Decision, reply } from "./runtime/actor.ts";
+import { dispatch, type Handlers } from "./runtime/commands.ts";
 import type { SequencedEvent } from "../db/event.ts";
-
-export type FeedCommand =
-  /** The first page as JSON text without its closing `live_cursor`; `bypass` reads past what is kept. */
-  | { type: "first_page"; limit: number; bypass: boolean }
-  /** The person did something to this post that only they see, such as liking it. */
-  | { type: "refresh"; post_id: string };
-
-export interface FirstPage {
-  /** `"items":[…],"next_cursor":…` */
-  json: string;
-  next_cursor: string | null;
-  /** The position this page is not older than. */
-  seq: number;
-}
 
 /** Posts a feed keeps, so that the first pages cost no SQL (`docs/limits.md`). */
 export const KEPT_POSTS = 40;
@@ -56,22 +44,27 @@ export interface FeedState {
   kept: Kept | null;
 }
 
+const HANDLERS: Handlers<FeedState, FeedCommands> = { first_page: first, refresh };
+
 export const feedActor: ActorKind<FeedState, FeedCommand> = {
   name: "feed",
   load: (_, id) => Promise.resolve({ user: id, kept: null }),
-  decide,
+  decide: (state, command, now) => dispatch(HANDLERS, state, command, now),
   absorb,
   watches: (state) => state.kept?.watches ?? [],
 };
 
-function decide(state: FeedState, command: FeedCommand, now: number): Decision<FeedState> {
-  const { user, kept } = state;
-  if (command.type === "refresh") {
-    if (!kept?.items.some(({ id }) => id === command.post_id)) return reply(null);
-    const touched = { user, kept: outdated(kept, [command.post_id], kept.seq) };
-    return { type: "read", run: () => Promise.resolve({ state: touched, value: null }) };
-  }
-  const { limit, bypass } = command;
+function refresh({ user, kept }: FeedState, { post_id }: { post_id: string }): Decision<FeedState, null> {
+  if (!kept?.items.some(({ id }) => id === post_id)) return reply(null);
+  const touched = { user, kept: outdated(kept, [post_id], kept.seq) };
+  return { type: "read", run: () => Promise.resolve({ state: touched, value: null }) };
+}
+
+function first(
+  { user, kept }: FeedState,
+  { limit, bypass }: { limit: number; bypass: boolean },
+  now: number,
+): Decision<FeedState, FirstPage> {
   if (kept && !bypass && now - kept.at < MAX_AGE_MS && limit <= KEPT_POSTS) {
     if (kept.stale.size === 0 && suffices(kept, limit)) return reply(firstPage(user, kept, limit));
     if (kept.stale.size > 0) {

@@ -1,18 +1,16 @@
 import { answerRequests, follow, type FollowState, unfollow } from "../db/follows.ts";
 import { expirePageBlock } from "../db/moderation.ts";
-import { createPage, deletePage, loadPageActor, type PageRow, updatePage } from "../db/pages.ts";
+import { deletePage, loadPageActor, type PageRow } from "../db/pages.ts";
 import { discardPost } from "../db/posts.ts";
 import { cropJobs, pageAvatar, type PhotoResult, photoResultRow, retryPhotos, storePhotoResult } from "../db/photos.ts";
 import { blockOf } from "../db/blocks.ts";
 import type { ActingAccount } from "./moderator.ts";
-import { blockedPage, moderate } from "./page_blocks.ts";
+import { block, blockedPage, unblock } from "./page_blocks.ts";
+import type { PageCommand, PageCommands, PageState } from "./page_commands.ts";
 import { editPost, likePost, publish, removePost, unlikePost } from "./page_posts.ts";
-import { type ActorKind, commit, type Decision, refuse, reply } from "./runtime/actor.ts";
-import { foldTag, isSameTag, TAG_RULE } from "../contract/tags.ts";
-import type { PageCommand, PagePatch, PageState } from "./page_commands.ts";
-
-/** Tags a page may have (`docs/limits.md`). */
-export const MAX_TAGS = 30;
+import { change, changeTags, create } from "./page_profile.ts";
+import { type ActorKind, commit, type Decision, type Refuse, refuse, reply, timeOf } from "./runtime/actor.ts";
+import { type CommandOf, dispatch, type Handlers } from "./runtime/commands.ts";
 
 export const pageActor: ActorKind<PageState, PageCommand> = {
   name: "page",
@@ -29,174 +27,107 @@ export const pageActor: ActorKind<PageState, PageCommand> = {
 };
 
 function decide(state: PageState, command: PageCommand, now: number): Decision<PageState> {
-  if (command.type === "create") return create(state, command, now);
+  if (command.type === "create") return create(state, command, timeOf(now));
   if (!state) return refuse("not-found", "There is no such page");
-  const at = new Date(now).toISOString();
-  if (command.type === "expire_block") {
+  return refusedTo(state, command, now) ?? dispatch(HANDLERS, state, command, now);
+}
+
+/** Of a page that is there, by who asks and whether it is blocked. A command is for the owner alone unless it is named here. */
+function refusedTo(state: PageRow, command: ToExisting, now: number): Refuse | undefined {
+  switch (command.type) {
+    // By the system itself.
+    case "expire_block":
+    case "store_photo_result":
+    case "store_avatar_result":
+    // For staff, whom their handlers tell apart.
+    case "block":
+    case "unblock":
+      return undefined;
+  }
+  const { by } = command;
+  const staff = by.role !== "user";
+  const own = state.owner.id === by.id;
+  if (command.type === "delete_post" && staff) return undefined;
+  // Withdrawing what one gave is possible on a blocked page too; everything else there is closed to all but staff.
+  const blocked = blockOf(state, now);
+  if (blocked && !WITHDRAWS.has(command.type) && (!staff || own)) {
+    return { type: "refuse", refusal: blockedPage(blocked, own) };
+  }
+  if (!own && !FOR_ANYBODY.has(command.type)) return refuse("forbidden", "Only the page's owner may do that");
+  return undefined;
+}
+
+const WITHDRAWS: ReadonlySet<PageCommand["type"]> = new Set(["unfollow", "unlike", "discard_post"]);
+const FOR_ANYBODY: ReadonlySet<PageCommand["type"]> = new Set(["follow", "unfollow", "like", "unlike"]);
+
+type ToExisting = CommandOf<Omit<PageCommands, "create">>;
+
+const HANDLERS: Handlers<PageState, Omit<PageCommands, "create">, PageRow> = {
+  update: (state, { patch }, now) => change(state, patch, timeOf(now)),
+  add_tag: (state, command, now) => changeTags(state, command, timeOf(now)),
+  remove_tag: (state, command, now) => changeTags(state, command, timeOf(now)),
+  delete: (state, _, now) => {
+    if (state.is_personal) return refuse("personal-page");
+    return commit(deletePage, { id: state.id, at: timeOf(now) }, () => ({ value: null, state: "drop" }));
+  },
+  follow: (state, { by }, now) => startFollowing(state, by, timeOf(now)),
+  unfollow: (state, { by }, now) =>
+    commit(
+      unfollow,
+      { page_id: state.id, user_id: by.id, loses_sight: false, at: timeOf(now) },
+      () => ({ value: { state: "none" } }),
+    ),
+  remove_follower: (state, { user_id }, now) =>
+    commit(
+      unfollow,
+      { page_id: state.id, user_id, loses_sight: state.is_private, at: timeOf(now) },
+      ({ had }) =>
+        had === "none" ? { refusal: { code: "not-found", detail: "They do not follow this page" } } : { value: null },
+    ),
+  answer_requests: (state, command, now) => answer(state, command, timeOf(now)),
+  create_post: (state, { post }, now) => publish(state, post, timeOf(now)),
+  update_post: (state, command, now) => editPost(state, command, timeOf(now)),
+  retry_photos: (state, { post_id: id }, now) =>
+    commit(
+      retryPhotos,
+      { id, page_id: state.id, at: timeOf(now) },
+      ({ retried }) =>
+        retried.length > 0
+          ? { value: null, jobs: cropJobs(retried) }
+          : { refusal: { code: "nothing-to-retry", detail: "No photo of this post can be tried again" } },
+    ),
+  // What the crop made; a block changes nothing about it.
+  store_photo_result: (_, { photo }, now) =>
+    commit(storePhotoResult, photoResultRow(photo, timeOf(now)), ({ found }) => ({ value: { found } })),
+  stage_avatar: (state, { photo }, now) =>
+    commit(
+      pageAvatar.stage,
+      { id: state.id, photos: [photo], at: timeOf(now) },
+      ({ staged }) => staged ? { value: null, jobs: cropJobs([photo.id]) } : { refusal: { code: "upload-expired" } },
+    ),
+  store_avatar_result: (state, { photo }, now) => storeAvatarResult(state, photo, timeOf(now)),
+  remove_avatar: (state, _, now) =>
+    commit(
+      pageAvatar.remove,
+      { id: state.id, at: timeOf(now) },
+      () => ({ value: null, state: { ...state, avatar_key: null } }),
+    ),
+  delete_post: (state, command, now) => removePost(state, command, timeOf(now)),
+  discard_post: (state, { post_id: id }) =>
+    commit(discardPost, { id, page_id: state.id }, ({ discarded }) => ({ value: { discarded } })),
+  like: (state, command, now) => likePost(state, command, timeOf(now)),
+  unlike: (state, command, now) => unlikePost(state, command, timeOf(now)),
+  block: (state, command, now) => block(state, command, timeOf(now)),
+  unblock: (state, command, now) => unblock(state, command, timeOf(now)),
+  expire_block: (state, _, now) => {
     if (state.blocked_until === null || Date.parse(state.blocked_until) > now || state.blocked_until === "infinity") {
       return reply(null);
     }
-    return commit(expirePageBlock, { id: state.id, at }, () => ({ value: null, state: "drop" }));
-  }
-  // What the crop made; a block changes nothing about it.
-  if (command.type === "store_photo_result") {
-    return commit(storePhotoResult, photoResultRow(command.photo, at), ({ found }) => ({ value: { found } }));
-  }
-  if (command.type === "store_avatar_result") return storeAvatarResult(state, command.photo, at);
-  const { by } = command;
-  const staff = by.role !== "user";
-  if (command.type === "block" || command.type === "unblock") return moderate(state, command, at);
-  if (command.type === "delete_post" && staff) return removePost(state, command, at);
-  // Withdrawing what one gave is possible on a blocked page too; everything else there is closed to all but staff.
-  const block = blockOf(state, now);
-  const withdraws = ["unfollow", "unlike", "discard_post"].includes(command.type);
-  if (block && !withdraws && (!staff || state.owner.id === by.id)) {
-    return { type: "refuse", refusal: blockedPage(block, state.owner.id === by.id) };
-  }
-  switch (command.type) {
-    case "follow":
-      return startFollowing(state, by, at);
-    case "unfollow":
-      return commit(
-        unfollow,
-        { page_id: state.id, user_id: by.id, loses_sight: false, at },
-        () => ({ value: { state: "none" } }),
-      );
-    case "like":
-      return likePost(state, command, at);
-    case "unlike":
-      return unlikePost(state, command, at);
-  }
-  if (state.owner.id !== by.id) return refuse("forbidden", "Only the page's owner may do that");
-  switch (command.type) {
-    case "update":
-      return update(state, command.patch, at);
-    case "add_tag":
-    case "remove_tag":
-      return changeTags(state, command, at);
-    case "delete":
-      if (state.is_personal) return refuse("personal-page");
-      return commit(deletePage, { id: state.id, at }, () => ({ value: null, state: "drop" }));
-    case "remove_follower":
-      return commit(
-        unfollow,
-        { page_id: state.id, user_id: command.user_id, loses_sight: state.is_private, at },
-        ({ had }) =>
-          had === "none" ? { refusal: { code: "not-found", detail: "They do not follow this page" } } : { value: null },
-      );
-    case "answer_requests":
-      return answer(state, command, at);
-    case "create_post":
-      return publish(state, command.post, at);
-    case "update_post":
-      return editPost(state, command, at);
-    case "retry_photos":
-      return commit(
-        retryPhotos,
-        { id: command.post_id, page_id: state.id, at },
-        ({ retried }) =>
-          retried.length > 0
-            ? { value: null, jobs: cropJobs(retried) }
-            : { refusal: { code: "nothing-to-retry", detail: "No photo of this post can be tried again" } },
-      );
-    case "stage_avatar":
-      return commit(
-        pageAvatar.stage,
-        { id: state.id, photos: [command.photo], at },
-        ({ staged }) =>
-          staged ? { value: null, jobs: cropJobs([command.photo.id]) } : { refusal: { code: "upload-expired" } },
-      );
-    case "remove_avatar":
-      return commit(
-        pageAvatar.remove,
-        { id: state.id, at },
-        () => ({ value: null, state: { ...state, avatar_key: null } }),
-      );
-    case "delete_post":
-      return removePost(state, command, at);
-    case "discard_post":
-      return commit(
-        discardPost,
-        { id: command.post_id, page_id: state.id },
-        ({ discarded }) => ({ value: { discarded } }),
-      );
-  }
-}
+    return commit(expirePageBlock, { id: state.id, at: timeOf(now) }, () => ({ value: null, state: "drop" }));
+  },
+};
 
-function create(
-  state: PageState,
-  { by, page }: Extract<PageCommand, { type: "create" }>,
-  now: number,
-): Decision<PageState> {
-  if (state) return refuse("uuid-taken");
-  const at = new Date(now).toISOString();
-  return commit(createPage, { ...page, owner_id: by.id, at }, ({ taken, owner }) => {
-    if (taken) return { refusal: { code: "uuid-taken", detail: `The handle "${page.uuid}" is taken` } };
-    if (!owner) return { refusal: { code: "token-invalid" } };
-    const created: PageRow = {
-      ...page,
-      is_personal: false,
-      blocked_until: null,
-      blocked_reason: null,
-      owner_blocked_until: null,
-      created_at: at,
-      avatar_key: null,
-      owner,
-    };
-    return { value: { ...created, follower_count: 0, post_count: 0, follow_state: "none" }, state: created };
-  });
-}
-
-function update(state: PageRow, patch: PagePatch, at: string): Decision<PageState> {
-  return change(state, patch, at);
-}
-
-function change(state: PageRow, patch: PagePatch & { tags?: string[] }, at: string): Decision<PageState> {
-  const next = { ...state, ...patch };
-  const row = {
-    id: state.id,
-    owner_id: state.owner.id,
-    uuid: next.uuid,
-    old_uuid: state.uuid,
-    name: next.name,
-    description: next.description,
-    tags: next.tags,
-    is_private: next.is_private,
-    was_private: state.is_private,
-    at,
-  };
-  return commit(
-    updatePage,
-    row,
-    ({ taken }) =>
-      taken
-        ? { refusal: { code: "uuid-taken", detail: `The handle "${next.uuid}" is taken` } }
-        : { value: null, state: next },
-  );
-}
-
-/** What is stored is always taken again, also where an older rule stored it. */
-function changeTags(
-  state: PageRow,
-  { type, tag: given }: Extract<PageCommand, { type: "add_tag" | "remove_tag" }>,
-  at: string,
-): Decision<PageState> {
-  if (state.tags.some((stored) => isSameTag(stored, given))) {
-    if (type === "add_tag") return reply(null);
-    return change(state, { tags: state.tags.filter((stored) => !isSameTag(stored, given)) }, at);
-  }
-  const tag = foldTag(given);
-  if (tag === undefined) return refuse("validation", undefined, [{ path: "tag", rule: "tag", message: TAG_RULE }]);
-  if (type === "remove_tag") return reply(null);
-  if (state.tags.length >= MAX_TAGS) {
-    return refuse("validation", `A page has at most ${MAX_TAGS} tags`, [
-      { path: "tag", rule: "max_items", message: `Expected at most ${MAX_TAGS} tags, and there are as many` },
-    ]);
-  }
-  return change(state, { tags: [...state.tags, tag] }, at);
-}
-
-function startFollowing(state: PageRow, by: ActingAccount, at: string): Decision<PageState> {
+function startFollowing(state: PageRow, by: ActingAccount, at: string): Decision<PageState, { state: FollowState }> {
   if (state.owner.id === by.id) return refuse("own-page");
   const wanted: FollowState = state.is_private ? "requested" : "following";
   return commit(
@@ -208,9 +139,9 @@ function startFollowing(state: PageRow, by: ActingAccount, at: string): Decision
 
 function answer(
   state: PageRow,
-  { accept, user_ids }: Extract<PageCommand, { type: "answer_requests" }>,
+  { accept, user_ids }: CommandOf<PageCommands, "answer_requests">,
   at: string,
-): Decision<PageState> {
+): Decision<PageState, number> {
   const row = { page_id: state.id, user_ids: user_ids && [...new Set(user_ids)], accept, at };
   return commit(answerRequests, row, ({ strangers, answered }) => {
     if (strangers.length === 0) return { value: answered };
@@ -223,7 +154,7 @@ function answer(
   });
 }
 
-function storeAvatarResult(state: PageRow, photo: PhotoResult, at: string): Decision<PageState> {
+function storeAvatarResult(state: PageRow, photo: PhotoResult, at: string): Decision<PageState, null> {
   return commit(
     pageAvatar.storeResult,
     { ...photoResultRow(photo, at), owner: state.id },

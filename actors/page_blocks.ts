@@ -1,37 +1,42 @@
-import { blockPage, reachOfPageBlock, unblockPage } from "../db/moderation.ts";
+import { blockPage, type Reach, reachOfPageBlock, unblockPage } from "../db/moderation.ts";
 import type { PageRow } from "../db/pages.ts";
 import { byRow } from "./moderator.ts";
-import type { PageCommand, PageState } from "./page_commands.ts";
+import type { PageCommands, PageState } from "./page_commands.ts";
 import { commit, type Decision, refuse } from "./runtime/actor.ts";
+import type { CommandOf } from "./runtime/commands.ts";
 import type { Refusal } from "./runtime/protocol.ts";
 
-/** Moderators block for a time only, and lift only timed blocks. */
-export function moderate(
+/** Moderators block for a time only. */
+export function block(
   state: PageRow,
-  command: Extract<PageCommand, { type: "block" | "unblock" }>,
+  { by, reason, until, job, dry_run }: CommandOf<PageCommands, "block">,
   at: string,
-): Decision<PageState> {
-  const { role } = command.by;
-  if (role === "user") return refuse("forbidden");
-  if (command.type === "unblock") {
-    if (role === "moderator" && state.blocked_until === "infinity") {
-      return refuse("forbidden", "Only an administrator lifts a block for good");
-    }
-    const row = { id: state.id, at, ...byRow(command.by, command.reason) };
-    return commit(unblockPage, row, () => ({ value: null, state: "drop" }));
-  }
-  const { until, reason, job } = command;
-  if (role === "moderator" && (until === "infinity" || state.blocked_until === "infinity")) {
+): Decision<PageState, Reach | null> {
+  if (by.role === "user") return refuse("forbidden");
+  if (by.role === "moderator" && (until === "infinity" || state.blocked_until === "infinity")) {
     return refuse("forbidden", "Only an administrator blocks for good");
   }
-  if (command.dry_run) {
+  if (dry_run) {
     return { type: "read", run: async (sql) => ({ state, value: await reachOfPageBlock(sql, state.id) }) };
   }
   return commit(
     blockPage,
-    { id: state.id, until, job, at, ...byRow(command.by, reason) },
+    { id: state.id, until, job, at, ...byRow(by, reason) },
     () => ({ value: null, state: "drop" }),
   );
+}
+
+/** Moderators lift only timed blocks. */
+export function unblock(
+  state: PageRow,
+  { by, reason }: CommandOf<PageCommands, "unblock">,
+  at: string,
+): Decision<PageState, null> {
+  if (by.role === "user") return refuse("forbidden");
+  if (by.role === "moderator" && state.blocked_until === "infinity") {
+    return refuse("forbidden", "Only an administrator lifts a block for good");
+  }
+  return commit(unblockPage, { id: state.id, at, ...byRow(by, reason) }, () => ({ value: null, state: "drop" }));
 }
 
 export function blockedPage(block: { reason: string | null; until: string | null }, owner: boolean): Refusal {

@@ -1,12 +1,25 @@
-import type { PageRow } from "../db/pages.ts";
+import type { FollowState } from "../db/follows.ts";
+import type { Reach } from "../db/moderation.ts";
+import type { PageRow, ShownPageRow } from "../db/pages.ts";
 import type { NewPhoto, PhotoResult } from "../db/photos.ts";
 import type { ActingAccount } from "./moderator.ts";
+import type { CommandOf } from "./runtime/commands.ts";
 
+export interface NewPage {
+  id: string;
+  uuid: string;
+  name: string;
+  description: string;
+  tags: string[];
+  is_private: boolean;
+}
+
+/** What is not named stays. */
 export interface PagePatch {
-  name?: string;
-  uuid?: string;
-  description?: string;
-  is_private?: boolean;
+  name?: string | undefined;
+  uuid?: string | undefined;
+  description?: string | undefined;
+  is_private?: boolean | undefined;
 }
 
 export interface NewPost {
@@ -19,42 +32,54 @@ export interface NewPost {
   photos: readonly NewPhoto[];
 }
 
-export type PageCommand =
-  | {
-    type: "create";
-    by: ActingAccount;
-    page: { id: string; uuid: string; name: string; description: string; tags: string[]; is_private: boolean };
-  }
-  | { type: "update"; by: ActingAccount; patch: PagePatch }
-  | { type: "add_tag" | "remove_tag"; by: ActingAccount; tag: string }
-  | { type: "delete"; by: ActingAccount }
-  | { type: "follow" | "unfollow"; by: ActingAccount }
-  | { type: "remove_follower"; by: ActingAccount; user_id: string }
-  | { type: "answer_requests"; by: ActingAccount; accept: boolean; user_ids: string[] | null }
-  | { type: "create_post"; by: ActingAccount; post: NewPost }
-  | {
-    type: "update_post";
-    by: ActingAccount;
-    post_id: string;
-    text?: string;
-    tagged?: string[];
-    place?: string | null;
-    /** Those that stay, in their order. */
-    photos?: string[];
-  }
-  | { type: "retry_photos"; by: ActingAccount; post_id: string }
-  | { type: "store_photo_result"; photo: PhotoResult }
-  | { type: "stage_avatar"; by: ActingAccount; photo: NewPhoto }
-  | { type: "store_avatar_result"; photo: PhotoResult }
-  | { type: "remove_avatar"; by: ActingAccount }
-  | { type: "delete_post"; by: ActingAccount; post_id: string; reason?: string }
+/** What is not named stays. */
+export interface PostPatch {
+  text?: string | undefined;
+  tagged?: string[] | undefined;
+  place?: string | null | undefined;
+  /** Those that stay, in their order. */
+  photos?: string[] | undefined;
+}
+
+interface By {
+  by: ActingAccount;
+}
+interface OfPost extends By {
+  post_id: string;
+}
+
+export interface PageCommands {
+  create: { command: By & { page: NewPage }; reply: ShownPageRow };
+  update: { command: By & { patch: PagePatch }; reply: null };
+  add_tag: { command: By & { tag: string }; reply: null };
+  remove_tag: { command: By & { tag: string }; reply: null };
+  delete: { command: By; reply: null };
+  follow: { command: By; reply: { state: FollowState } };
+  unfollow: { command: By; reply: { state: "none" } };
+  remove_follower: { command: By & { user_id: string }; reply: null };
+  /** All that ask where nobody is named; the reply is how many. */
+  answer_requests: { command: By & { accept: boolean; user_ids: string[] | null }; reply: number };
+  /** The reply is the post as its author sees it, as JSON. */
+  create_post: { command: By & { post: NewPost }; reply: string };
+  update_post: { command: OfPost & PostPatch; reply: null };
+  retry_photos: { command: OfPost; reply: null };
+  store_photo_result: { command: { photo: PhotoResult }; reply: { found: boolean } };
+  stage_avatar: { command: By & { photo: NewPhoto }; reply: null };
+  store_avatar_result: { command: { photo: PhotoResult }; reply: null };
+  remove_avatar: { command: By; reply: null };
+  delete_post: { command: OfPost & { reason?: string | undefined }; reply: null };
   /** A new post whose photos cannot be decoded, while the request that made it still waits. */
-  | { type: "discard_post"; by: ActingAccount; post_id: string }
-  | { type: "like"; by: ActingAccount; post_id: string }
-  | { type: "unlike"; by: ActingAccount; post_id: string }
-  | { type: "block"; by: ActingAccount; reason: string; until: string; job: string; dry_run: boolean }
-  | { type: "unblock"; by: ActingAccount; reason?: string }
-  | { type: "expire_block" };
+  discard_post: { command: OfPost; reply: { discarded: boolean } };
+  like: { command: OfPost; reply: { liked: true; like_count: number } };
+  /** Null where one may not see the post. */
+  unlike: { command: OfPost; reply: { liked: false; like_count: number | null } };
+  /** Of a dry run, the reply is what a block would touch. */
+  block: { command: By & { reason: string; until: string; job: string; dry_run: boolean }; reply: Reach | null };
+  unblock: { command: By & { reason?: string | undefined }; reply: null };
+  expire_block: { command: Record<never, never>; reply: null };
+}
+
+export type PageCommand = CommandOf<PageCommands>;
 
 /** Null for a page that never was or is gone. */
 export type PageState = PageRow | null;

@@ -12,14 +12,15 @@ import {
 } from "../db/posts.ts";
 import { renderPost } from "../contract/render.ts";
 import { byRow } from "./moderator.ts";
-import type { NewPost, PageCommand, PageState } from "./page_commands.ts";
+import type { NewPost, PageCommands, PageState } from "./page_commands.ts";
 import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
+import type { CommandOf } from "./runtime/commands.ts";
 
 /** The reply is the post as its author sees it, as JSON: nobody but the caller reads it, and a text is cheaper to hand over. */
-export function publish(state: PageRow, post: NewPost, at: string): Decision<PageState> {
+export function publish(state: PageRow, post: NewPost, at: string): Decision<PageState, string> {
   const { id, text, tagged, place, reply_to, photos } = post;
   const row = { id, page_id: state.id, author_id: state.owner.id, text, tagged, place, reply_to, at };
-  const outcome = ({ open, original, reply_page_id, published_at }: CreatePostResult): Outcome<PageState> => {
+  const outcome = ({ open, original, reply_page_id, published_at }: CreatePostResult): Outcome<PageState, string> => {
     if (!open) return { refusal: { code: "page-blocked" } };
     if (!original) return { refusal: { code: "not-found", detail: `There is no post "${reply_to}" to reply to` } };
     const ready = photos.length === 0;
@@ -62,9 +63,9 @@ function awaited({ id, key, alt }: NewPhoto): PhotoRow {
 
 export function editPost(
   state: PageRow,
-  command: Extract<PageCommand, { type: "update_post" }>,
+  command: CommandOf<PageCommands, "update_post">,
   at: string,
-): Decision<PageState> {
+): Decision<PageState, null> {
   const { post_id: id, text = null, tagged = null, place = null, photos = null } = command;
   const row = { id, page_id: state.id, text, tagged, place, clear_place: command.place === null, photos, at };
   return commit(updatePost, row, ({ found, unknown, empty }) => {
@@ -81,9 +82,9 @@ export function editPost(
 
 export function removePost(
   state: PageRow,
-  { by, post_id: id, reason }: Extract<PageCommand, { type: "delete_post" }>,
+  { by, post_id: id, reason }: CommandOf<PageCommands, "delete_post">,
   at: string,
-): Decision<PageState> {
+): Decision<PageState, null> {
   return commit(
     deletePost,
     { id, page_id: state.id, moderated: by.id !== state.owner.id, at, ...byRow(by, reason) },
@@ -94,9 +95,9 @@ export function removePost(
 /** A like; a repeated one changes nothing. */
 export function likePost(
   state: PageRow,
-  { by, post_id }: Extract<PageCommand, { type: "like" }>,
+  { by, post_id }: CommandOf<PageCommands, "like">,
   at: string,
-): Decision<PageState> {
+): Decision<PageState, { liked: true; like_count: number }> {
   return commit(
     like,
     { post_id, page_id: state.id, user_id: by.id, at },
@@ -110,9 +111,9 @@ export function likePost(
 /** Takes a like back; one that is not there is no error. */
 export function unlikePost(
   state: PageRow,
-  { by, post_id }: Extract<PageCommand, { type: "unlike" }>,
+  { by, post_id }: CommandOf<PageCommands, "unlike">,
   at: string,
-): Decision<PageState> {
+): Decision<PageState, { liked: false; like_count: number | null }> {
   return commit(
     unlike,
     { post_id, page_id: state.id, user_id: by.id, at },

@@ -2,7 +2,7 @@ import { type CodePurpose, letter } from "../db/letters.ts";
 import { changePassword, countGuess, sendCode } from "../db/users.ts";
 import { codeMatches } from "../security/codes.ts";
 import { sameEmail } from "../lib/folding.ts";
-import { commit, type Decision, refuse, reply } from "./runtime/actor.ts";
+import { commit, type Decision, type Refuse, refuse, reply } from "./runtime/actor.ts";
 import type { NewPassword, UserState } from "./user_commands.ts";
 
 type State = UserState | null;
@@ -43,7 +43,7 @@ export function withThis(earlier: readonly string[], now: number, max: number): 
   return [...recent, new Date(now).toISOString()].slice(-max);
 }
 
-export function tooSoon(detail: string, waitMs: number): Decision<State> {
+export function tooSoon(detail: string, waitMs: number): Refuse {
   return { type: "refuse", refusal: { code: "rate-limited", detail, retryAfter: Math.ceil(waitMs / 1000) } };
 }
 
@@ -56,7 +56,7 @@ export function requestCode(
   purpose: CodePurpose,
   { nonce, expires_at, job }: { nonce: string; expires_at: string; job: string },
   now: number,
-): Decision<State> {
+): Decision<State, null> {
   const to = addressOf(state, purpose);
   if (to === null) return refuse("already-verified");
   const wait = waitMs(state.asked[purpose], now, { max: MAX_CODES, pauseMs: CODE_PAUSE_MS });
@@ -83,13 +83,13 @@ const WRONG_CODE = refuse("code-invalid", undefined, [
 ]);
 
 /** What a right code for the account's own e-mail leads to; a wrong one is counted, and void after a few. */
-export function verifyCode(
+export function verifyCode<Value>(
   codeKey: Uint8Array,
   state: UserState,
   given: string,
   now: number,
-  right: (address: string) => Decision<State>,
-): Decision<State> {
+  right: (address: string) => Decision<State, Value>,
+): Decision<State, Value> {
   const address = addressOf(state, "verify");
   if (address === null) return refuse("already-verified");
   const { verify } = state;
@@ -106,13 +106,13 @@ export function verifyCode(
  * What the right recovery code leads to, given for the address it was sent to. Wrong ones are not counted here: anybody may send them,
  * so a count would let strangers void the owner's code, and would tell by its answer that there is an account (`security/guesses.ts`).
  */
-export function recoveryCode(
+export function recoveryCode<Value>(
   codeKey: Uint8Array,
   state: State,
   { email, code }: { email: string; code: string },
   now: number,
-  right: (state: UserState) => Decision<State>,
-): Decision<State> {
+  right: (state: UserState) => Decision<State, Value>,
+): Decision<State, Value> {
   const sent = state?.recover;
   // Compared in any case: an address without an account, or without a code, takes the same time.
   const subject = { purpose: "recover", user: state?.id ?? "", address: email } as const;
@@ -127,7 +127,7 @@ export function setPassword(
   state: UserState,
   { password_hash, pending_email, mailbox_mark, job }: NewPassword,
   at: string,
-): Decision<State> {
+): Decision<State, null> {
   if (pending_email !== state.pending_email) {
     return {
       type: "refuse",
@@ -143,7 +143,7 @@ export function setPassword(
 }
 
 /** The current password was given wrong, or not at all: a problem of one field, and not of the session. */
-export function wrongCurrent(rule: "required" | "wrong"): Decision<State> {
+export function wrongCurrent(rule: "required" | "wrong"): Refuse {
   const message = rule === "wrong"
     ? "Expected the current password"
     : "Expected the current password, as the e-mail changes";

@@ -1,8 +1,11 @@
-import type { LetterTime, NotificationKind } from "../db/notifications.ts";
+import type { Account } from "../contract/render.ts";
+import type { Reach } from "../db/moderation.ts";
+import type { LetterTime, NotificationKind, NotificationSettings } from "../db/notifications.ts";
 import type { AccountRole } from "../db/account_role.ts";
 import type { NewPhoto, PhotoResult } from "../db/photos.ts";
-import type { RegisterRow, SentCode, UserRow } from "../db/users.ts";
+import type { AccountSnapshot, RegisterRow, SentCode, UserRow } from "../db/users.ts";
 import type { ActingAccount } from "./moderator.ts";
+import type { CommandOf } from "./runtime/commands.ts";
 
 export interface Session {
   id: string;
@@ -22,6 +25,16 @@ export interface UserState extends UserRow {
   session: Session | null;
 }
 
+/** What is not named stays. */
+export interface ProfilePatch {
+  first_name?: string | undefined;
+  last_name?: string | undefined;
+  email?: string | undefined;
+  /** Of the password that was given and was right. */
+  password_version?: number | undefined;
+  mailbox_mark?: string | undefined;
+}
+
 export interface NewPassword {
   password_hash: string;
   /** The pending address that the mark was made for, if there was one. */
@@ -30,49 +43,60 @@ export interface NewPassword {
   job: string;
 }
 
-export type UserCommand =
-  | { type: "snapshot" }
-  | { type: "account" }
-  | { type: "register"; row: RegisterRow }
-  | {
-    type: "sign_in";
-    sid: string;
-    kid: string;
-    password_version: number;
-    expires_at: string;
-    device: { mark: string; name: string };
-    job: string;
-  }
-  | { type: "refresh"; sid: string; generation: number; kid: string; expires_at: string }
-  | { type: "sign_out"; sid: string }
-  | { type: "send_code"; nonce: string; expires_at: string; job: string }
-  | { type: "verify"; code: string; job: string }
-  | { type: "recover"; nonce: string; expires_at: string; job: string }
-  | { type: "check_recovery"; email: string; code: string }
-  | ({ type: "reset_password"; email: string; code: string } & NewPassword)
-  | ({ type: "change_password"; password_version: number } & NewPassword)
-  | {
-    type: "update_profile";
-    first_name?: string;
-    last_name?: string;
-    email?: string;
-    by: ActingAccount;
-    /** Of the password that was given and was right. */
-    password_version?: number;
-    mailbox_mark?: string;
-    nonce: string;
-    expires_at: string;
-    job: string;
-    notice_job: string;
-  }
-  | { type: "stage_avatar"; by: ActingAccount; photo: NewPhoto }
-  | { type: "store_avatar_result"; photo: PhotoResult }
-  | { type: "remove_avatar"; by: ActingAccount }
-  | { type: "read_notifications"; up_to: number | null }
-  | { type: "change_notifications"; letters: LetterTime | null; mute: NotificationKind[]; unmute: NotificationKind[] }
-  | { type: "set_role"; by: ActingAccount; role: AccountRole; reason?: string }
-  | { type: "block"; by: ActingAccount; reason: string; until: string; job: string; dry_run: boolean }
-  | { type: "unblock"; by: ActingAccount; reason?: string }
-  | { type: "expire_block" }
-  | { type: "delete"; by: ActingAccount; reason?: string }
-  | { type: "expire" };
+/** A code on its way: what it is derived from, until when it holds, and the job that brings it. */
+interface NewCode {
+  nonce: string;
+  expires_at: string;
+  job: string;
+}
+interface By {
+  by: ActingAccount;
+}
+type Nothing = Record<never, never>;
+type Why = By & { reason?: string | undefined };
+
+export interface UserCommands {
+  snapshot: { command: Nothing; reply: AccountSnapshot | null };
+  account: { command: Nothing; reply: Account };
+  register: { command: { row: RegisterRow }; reply: Account };
+  sign_in: {
+    command: {
+      sid: string;
+      kid: string;
+      password_version: number;
+      expires_at: string;
+      device: { mark: string; name: string };
+      job: string;
+    };
+    reply: Session;
+  };
+  refresh: {
+    command: { sid: string; generation: number; kid: string; expires_at: string };
+    reply: { session: Session } | { ended: true };
+  };
+  sign_out: { command: { sid: string }; reply: null };
+  send_code: { command: NewCode; reply: null };
+  verify: { command: { code: string; job: string }; reply: null };
+  recover: { command: NewCode; reply: null };
+  check_recovery: { command: { email: string; code: string }; reply: { pending_email: string | null } };
+  reset_password: { command: { email: string; code: string } & NewPassword; reply: null };
+  change_password: { command: { password_version: number } & NewPassword; reply: null };
+  update_profile: { command: By & ProfilePatch & NewCode & { notice_job: string }; reply: Account };
+  stage_avatar: { command: By & { photo: NewPhoto }; reply: null };
+  store_avatar_result: { command: { photo: PhotoResult }; reply: null };
+  remove_avatar: { command: By; reply: Account };
+  read_notifications: { command: { up_to: number | null }; reply: null };
+  change_notifications: {
+    command: { letters: LetterTime | null; mute: NotificationKind[]; unmute: NotificationKind[] };
+    reply: NotificationSettings;
+  };
+  set_role: { command: Why & { role: AccountRole }; reply: Account };
+  /** Of a dry run, the reply is what a block would touch. */
+  block: { command: By & { reason: string; until: string; job: string; dry_run: boolean }; reply: Account | Reach };
+  unblock: { command: Why; reply: Account };
+  expire_block: { command: Nothing; reply: null };
+  delete: { command: Why; reply: null };
+  expire: { command: Nothing; reply: null };
+}
+
+export type UserCommand = CommandOf<UserCommands>;

@@ -1,10 +1,11 @@
 import { letter } from "../db/letters.ts";
 import { updateProfile } from "../db/users.ts";
-import { renderAccount } from "../contract/render.ts";
+import { type Account, renderAccount } from "../contract/render.ts";
 import { sameEmail } from "../lib/folding.ts";
 import { type ActingAccount, byRow } from "./moderator.ts";
 import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
-import type { UserCommand, UserState } from "./user_commands.ts";
+import type { CommandOf } from "./runtime/commands.ts";
+import type { UserCommands, UserState } from "./user_commands.ts";
 import { noticeAddress, tooSoon, waitMs, withThis, wrongCurrent } from "./user_codes.ts";
 
 type State = UserState | null;
@@ -28,9 +29,9 @@ export function actRow(state: UserState, by: ActingAccount, before: Row, after: 
  */
 export function profile(
   state: UserState,
-  command: Extract<UserCommand, { type: "update_profile" }>,
+  command: CommandOf<UserCommands, "update_profile">,
   now: number,
-): Decision<State> {
+): Decision<State, Account> {
   const { first_name = state.first_name, last_name = state.last_name, email, by, password_version, nonce } = command;
   const own = by.id === state.id;
   if (password_version !== undefined && password_version !== state.password_version) return wrongCurrent("wrong");
@@ -72,7 +73,7 @@ export function profile(
     at: new Date(now).toISOString(),
     ...actRow(state, by, shown(state, changed), shown(next, changed)),
   };
-  return commit(updateProfile, row, (): Outcome<State> => ({
+  return commit(updateProfile, row, (): Outcome<State, Account> => ({
     value: renderAccount(next),
     state: next,
     jobs: [...(to === null ? [] : letter(command.job)), ...(notice_to === null ? [] : letter(command.notice_job))],

@@ -2,7 +2,8 @@ import { letter } from "../db/letters.ts";
 import { type EndReason, endSession, openSession, refreshSession } from "../db/sessions.ts";
 import { blockDetail, isBlocked } from "../db/blocks.ts";
 import { commit, type Decision, type Outcome, refuse, reply } from "./runtime/actor.ts";
-import type { Session, UserCommand, UserState } from "./user_commands.ts";
+import type { CommandOf } from "./runtime/commands.ts";
+import type { Session, UserCommands, UserState } from "./user_commands.ts";
 import { noticeAddress } from "./user_codes.ts";
 
 type State = UserState | null;
@@ -13,9 +14,9 @@ export const REFRESH_GRACE_MS = 10_000;
 /** A new session, which ends the one before it (S1-4); from a device that was not used before the account's owner is told. */
 export function signIn(
   state: UserState,
-  command: Extract<UserCommand, { type: "sign_in" }>,
+  command: CommandOf<UserCommands, "sign_in">,
   now: number,
-): Decision<State> {
+): Decision<State, Session> {
   const { sid: id, kid, password_version, expires_at, device, job } = command;
   if (isBlocked(state, now)) return refuse("account-blocked", blockDetail(state));
   if (password_version !== state.password_version) return refuse("credentials-invalid");
@@ -31,9 +32,9 @@ export function signIn(
 
 export function refresh(
   state: UserState,
-  command: Extract<UserCommand, { type: "refresh" }>,
+  command: CommandOf<UserCommands, "refresh">,
   now: number,
-): Decision<State> {
+): Decision<State, { session: Session } | { ended: true }> {
   const { session } = state;
   if (isBlocked(state, now)) return refuse("account-blocked", blockDetail(state));
   // Whoever asks finds out why by the session's end reason.
@@ -50,7 +51,12 @@ export function refresh(
   return commit(refreshSession, row, () => ({ value: { session: next }, state: { ...state, session: next } }));
 }
 
-export function endOf(state: UserState, reason: EndReason, at: string, outcome: Outcome<State>): Decision<State> {
+export function endOf<Value>(
+  state: UserState,
+  reason: EndReason,
+  at: string,
+  outcome: Outcome<State, Value>,
+): Decision<State, Value> {
   if (!state.session) return refuse("session-ended");
   return commit(endSession, { id: state.session.id, reason, at }, () => outcome);
 }

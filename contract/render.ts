@@ -23,7 +23,10 @@ export function renderCard(
 }
 
 /** The shape in which an account is shown to itself and to administrators. */
-export function renderAccount(user: UserRow, bounce?: Bounce | null): Record<string, unknown> {
+/** An account as its owner sees it. */
+export type Account = ReturnType<typeof renderAccount>;
+
+export function renderAccount(user: UserRow, bounce?: Bounce | null) {
   return {
     ...(bounce !== undefined && { email_bounce: bounce }),
     id: user.id,

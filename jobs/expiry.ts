@@ -1,4 +1,4 @@
-import type { Actors } from "../actors/runtime/actors.ts";
+import type { Actors } from "../actors/actors.ts";
 import { AppError } from "../lib/errors.ts";
 import type { JobKind } from "./runner.ts";
 
@@ -7,12 +7,11 @@ export function expiryJobs(
   actors: Actors,
   { verifiedOnly }: { verifiedOnly: boolean },
 ): Record<string, JobKind> {
-  const ask = (kind: "user" | "page", type: string, applies = true): JobKind => ({
+  const kind = (ask: (payload: Record<string, unknown>) => Promise<unknown>): JobKind => ({
     maxTries: Infinity,
     run: async ({ payload }) => {
-      if (!applies) return;
       try {
-        await actors.ask({ kind, id: String(payload[`${kind}_id`]) }, { type });
+        await ask(payload);
       } catch (error) {
         // Gone meanwhile: nothing is left to do.
         if (!(error instanceof AppError && error.code === "not-found")) throw error;
@@ -20,8 +19,8 @@ export function expiryJobs(
     },
   });
   return {
-    "user.expire": ask("user", "expire", verifiedOnly),
-    "user.block_lapsed": ask("user", "expire_block"),
-    "page.block_lapsed": ask("page", "expire_block"),
+    "user.expire": kind(async ({ user_id }) => verifiedOnly && await actors.ask("user", String(user_id), "expire")),
+    "user.block_lapsed": kind(({ user_id }) => actors.ask("user", String(user_id), "expire_block")),
+    "page.block_lapsed": kind(({ page_id }) => actors.ask("page", String(page_id), "expire_block")),
   };
 }

@@ -1,6 +1,4 @@
-import type { PageCommand } from "../actors/page_commands.ts";
-import type { UserCommand } from "../actors/user_commands.ts";
-import type { Actors } from "../actors/runtime/actors.ts";
+import type { Actors } from "../actors/actors.ts";
 import type { Sql } from "../db/sql.ts";
 import type { PhotoReadiness } from "../services/images/photo_readiness.ts";
 import { disownFiles, filesOf } from "../db/files.ts";
@@ -18,11 +16,10 @@ export function photoResultJobs(ctx: { sql: Sql; actors: Actors; readiness: Phot
         const owner = await ownerOfPhoto(ctx.sql, id);
         try {
           if (owner?.kind === "user") {
-            const command: UserCommand = { type: "store_avatar_result", photo: result };
-            await ctx.actors.ask({ kind: "user", id: owner.user_id! }, command);
+            await ctx.actors.ask("user", owner.user_id!, "store_avatar_result", { photo: result });
           } else if (owner?.page_id) {
-            const type = owner.kind === "post" ? "store_photo_result" : "store_avatar_result";
-            await ctx.actors.ask({ kind: "page", id: owner.page_id }, { type, photo: result } as PageCommand);
+            const name = owner.kind === "post" ? "store_photo_result" : "store_avatar_result";
+            await ctx.actors.ask("page", owner.page_id, name, { photo: result });
           }
         } catch (error) {
           if (!(error instanceof AppError && error.code === "not-found")) throw error;

@@ -1,4 +1,4 @@
-import type { FeedCommand } from "../actors/feed.ts";
+import { tell } from "../actors/actors.ts";
 import type { Pool } from "../actors/runtime/pool.ts";
 import { HOST_LIMITS } from "../actors/runtime/host.ts";
 
@@ -37,7 +37,6 @@ export class ActiveFeeds {
     // Twice the time, since an actor is passivated by a sweep, not to the second.
     const since = Date.now() - 2 * HOST_LIMITS.idleMs;
     if ((this.#readAt.get(userId) ?? this.#forgotten) < since) return;
-    const command: FeedCommand = { type: "refresh", post_id: postId };
-    this.actors().tell({ kind: "feed", id: userId }, command);
+    tell(this.actors(), "feed", userId, "refresh", { post_id: postId });
   }
 }

@@ -1,6 +1,6 @@
-import type { FeedCommand } from "../actors/feed.ts";
+import type { FeedCommand } from "../actors/feed_commands.ts";
 import type { PageCommand } from "../actors/page_commands.ts";
-import type { Actors, AskOptions } from "../actors/runtime/actors.ts";
+import type { ActorRouter, AskOptions } from "../actors/runtime/router.ts";
 import type { Pool } from "../actors/runtime/pool.ts";
 import type { Command, HostStats, Ref } from "../actors/runtime/protocol.ts";
 import type { ActiveFeeds } from "./active_feeds.ts";
@@ -9,7 +9,7 @@ type FirstPage = Extract<FeedCommand, { type: "first_page" }>;
 type Like = Extract<PageCommand, { type: "like" | "unlike" }>;
 
 /** The actors of this process, with what follows from their being asked, on whichever node that began. */
-export class HostedActors implements Actors {
+export class HostedActors implements ActorRouter {
   constructor(
     private readonly pool: Pool,
     private readonly feeds: Pick<ActiveFeeds, "read" | "refresh">,
@@ -17,15 +17,15 @@ export class HostedActors implements Actors {
     private readonly stream: { readonly stalled: boolean },
   ) {}
 
-  async ask<Value>(ref: Ref, command: Command, options?: AskOptions): Promise<Value> {
+  async ask(ref: Ref, command: Command, options?: AskOptions): Promise<unknown> {
     if (isFirstPage(ref, command)) {
       this.feeds.read(ref.id);
       // These actors may be behind, whatever the asking node thinks of itself.
       if (this.stream.stalled) {
-        return await this.pool.ask<Value>(ref, { ...command, bypass: true } as FirstPage, options);
+        return await this.pool.ask(ref, { ...command, bypass: true } as FirstPage, options);
       }
     }
-    const value = await this.pool.ask<Value>(ref, command, options);
+    const value = await this.pool.ask(ref, command, options);
     if (isLike(ref, command)) {
       // Only the one who likes sees `liked` change at once; the count reaches everybody by an event.
       this.feeds.refresh(command.by.id, command.post_id);

@@ -1,6 +1,4 @@
 import { z } from "zod";
-import type { PageCommand } from "../actors/page_commands.ts";
-import type { UserCommand } from "../actors/user_commands.ts";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../lib/errors.ts";
 import { refusalOf } from "../services/images/picture.ts";
@@ -40,11 +38,10 @@ export function avatarRoutes(api: Api): void {
     },
   }, async ({ ctx, caller, params: { id }, body, received }) => {
     ownProfile(caller, id);
-    const ref = { kind: "user", id } as const;
     const done = await changed(ctx, received!, body, async (photo) => {
-      await ctx.actors.ask(ref, { type: "stage_avatar", by: caller, photo } as UserCommand);
+      await ctx.actors.ask("user", id, "stage_avatar", { by: caller, photo });
     });
-    return answer(done ? 200 : 202, await ctx.actors.ask<object>(ref, { type: "account" }));
+    return answer(done ? 200 : 202, await ctx.actors.ask("user", id, "account"));
   });
 
   endpoint(api, {
@@ -57,8 +54,7 @@ export function avatarRoutes(api: Api): void {
     answers: { 200: { description: "The account", schema: schemas.Account } },
   }, async ({ ctx, caller, params: { id } }) => {
     ownProfile(caller, id);
-    const command = { type: "remove_avatar", by: caller } as UserCommand;
-    return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, command));
+    return answer(200, await ctx.actors.ask("user", id, "remove_avatar", { by: caller }));
   });
 
   endpoint(api, {
@@ -78,7 +74,7 @@ export function avatarRoutes(api: Api): void {
   }, async ({ ctx, caller, params, body, received }) => {
     const id = await pageId(ctx, params.id);
     const done = await changed(ctx, received!, body, async (photo) => {
-      await ctx.actors.ask({ kind: "page", id }, { type: "stage_avatar", by: caller, photo } as PageCommand);
+      await ctx.actors.ask("page", id, "stage_avatar", { by: caller, photo });
     });
     return answer(done ? 200 : 202, await shownPage(ctx, caller, id));
   });
@@ -93,7 +89,7 @@ export function avatarRoutes(api: Api): void {
     answers: { 200: { description: "The page", schema: schemas.Page } },
   }, async ({ ctx, caller, params }) => {
     const id = await pageId(ctx, params.id);
-    await ctx.actors.ask({ kind: "page", id }, { type: "remove_avatar", by: caller } as PageCommand);
+    await ctx.actors.ask("page", id, "remove_avatar", { by: caller });
     return answer(200, await shownPage(ctx, caller, id));
   });
 }

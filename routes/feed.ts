@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { FeedCommand, FirstPage } from "../actors/feed.ts";
 import { decodeTimeCursor, listAbout } from "../contract/cursors.ts";
 import { feedPosts } from "../db/feed.ts";
 import { encodeLiveCursor } from "../live/cursor.ts";
@@ -34,8 +33,8 @@ export function feedRoutes(api: Api): void {
       const rows = await feedPosts(ctx.sql, caller.id, { limit: limit + 1, after: { published_at: at, id } });
       return answer(200, { ...listed(list, rows, limit), live_cursor });
     }
-    const command: FeedCommand = { type: "first_page", limit, bypass: stream.stalled };
-    const { json, seq, next_cursor } = await ctx.actors.ask<FirstPage>({ kind: "feed", id: caller.id }, command);
+    const wanted = { limit, bypass: stream.stalled };
+    const { json, seq, next_cursor } = await ctx.actors.ask("feed", caller.id, "first_page", wanted);
     const live = encodeLiveCursor({ historyId: stream.historyId, seq });
     return answerText(200, `{${json},"live_cursor":"${live}"}`, next_cursor);
   });

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { PageCommand } from "../actors/page_commands.ts";
 import type { AppContext } from "../context.ts";
 import { decodeTimeCursor, encodeCursor, listAbout } from "../contract/cursors.ts";
 import { followersOf } from "../db/follows.ts";
@@ -26,7 +25,7 @@ export function followingRoutes(api: Api): void {
     answers: { 200: { description: "What one is to the page now", schema: FollowAnswer } },
   }, async ({ ctx, caller, params }) => {
     const id = await pageId(ctx, params.id);
-    return answer(200, await ctx.actors.ask({ kind: "page", id }, { type: "follow", by: caller } as PageCommand));
+    return answer(200, await ctx.actors.ask("page", id, "follow", { by: caller }));
   });
 
   endpoint(api, {
@@ -39,7 +38,7 @@ export function followingRoutes(api: Api): void {
     answers: { 200: { description: "What one is to the page now", schema: FollowAnswer } },
   }, async ({ ctx, caller, params }) => {
     const id = await pageId(ctx, params.id);
-    return answer(200, await ctx.actors.ask({ kind: "page", id }, { type: "unfollow", by: caller } as PageCommand));
+    return answer(200, await ctx.actors.ask("page", id, "unfollow", { by: caller }));
   });
 
   for (
@@ -94,8 +93,7 @@ export function followingRoutes(api: Api): void {
     answers: { 204: { description: "Removed" } },
   }, async ({ ctx, caller, params }) => {
     const id = await pageId(ctx, params.id);
-    const command: PageCommand = { type: "remove_follower", by: caller, user_id: params.user_id };
-    await ctx.actors.ask({ kind: "page", id }, command);
+    await ctx.actors.ask("page", id, "remove_follower", { by: caller, user_id: params.user_id });
     return answer(204);
   });
 
@@ -131,13 +129,10 @@ export function followingRoutes(api: Api): void {
       answers: { 200: { description: "How many", schema: z.object({ [done]: z.int() }) } },
     }, async ({ ctx, caller, params, body }) => {
       const id = await pageId(ctx, params.id);
-      const command: PageCommand = {
-        type: "answer_requests",
-        by: caller,
-        accept,
-        user_ids: "user_ids" in body ? body.user_ids : null,
-      };
-      return answer(200, { [done]: await ctx.actors.ask<number>({ kind: "page", id }, command) });
+      const user_ids = "user_ids" in body ? body.user_ids : null;
+      return answer(200, {
+        [done]: await ctx.actors.ask("page", id, "answer_requests", { by: caller, accept, user_ids }),
+      });
     });
   }
 }

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { UserCommand } from "../actors/user_commands.ts";
 import type { AppContext } from "../context.ts";
 import { decodeCursor, encodeCursor, ID, listAbout, wrongCursor } from "../contract/cursors.ts";
 import {
@@ -61,7 +60,7 @@ export function notificationRoutes(api: Api): void {
     answers: { 200: { description: "How many are left", schema: z.object({ unread }) } },
   }, async ({ ctx, caller, body }) => {
     const up_to = "up_to" in body ? positionIn(ctx, caller.id, body.up_to) : null;
-    await ctx.actors.ask({ kind: "user", id: caller.id }, { type: "read_notifications", up_to } as UserCommand);
+    await ctx.actors.ask("user", caller.id, "read_notifications", { up_to });
     return answer(200, { unread: await unreadNotifications(ctx.sql, caller.id) });
   });
 
@@ -84,14 +83,8 @@ export function notificationRoutes(api: Api): void {
     answers: { 200: { description: "The settings", schema: schemas.NotificationSettings } },
   }, async ({ ctx, caller, body: { letters = null, bell = {} } }) => {
     const those = (told: boolean) => NOTIFICATION_KINDS.filter((kind) => bell[kind] === told);
-    const command: UserCommand = {
-      type: "change_notifications",
-      letters,
-      mute: those(false),
-      unmute: those(true),
-    };
-    const settings = await ctx.actors.ask<NotificationSettings>({ kind: "user", id: caller.id }, command);
-    return answer(200, shown(settings));
+    const change = { letters, mute: those(false), unmute: those(true) };
+    return answer(200, shown(await ctx.actors.ask("user", caller.id, "change_notifications", change)));
   });
 
   endpoint(api, {

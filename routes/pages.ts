@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { PageCommand } from "../actors/page_commands.ts";
 import { TAG_MAX_WRITTEN } from "../contract/tags.ts";
 import type { AppContext } from "../context.ts";
 import { decodeTimeCursor, encodeCursor, listAbout, type ListName } from "../contract/cursors.ts";
@@ -40,20 +39,16 @@ export function pageRoutes(api: Api): void {
   }, async ({ ctx, caller, body, receipt }) => {
     const id = receipt?.id ?? newId();
     if (!receipt?.result) {
-      const command: PageCommand = {
-        type: "create",
-        by: caller,
-        page: {
-          id,
-          name: body.name,
-          // A handle of its own making: no id, since that is never a handle.
-          uuid: body.uuid ?? `page-${id.replaceAll("-", "").slice(8)}`,
-          description: body.description ?? "",
-          tags: [...new Set(body.tags ?? [])],
-          is_private: body.is_private ?? false,
-        },
+      const page = {
+        id,
+        name: body.name,
+        // A handle of its own making: no id, since that is never a handle.
+        uuid: body.uuid ?? `page-${id.replaceAll("-", "").slice(8)}`,
+        description: body.description ?? "",
+        tags: [...new Set(body.tags ?? [])],
+        is_private: body.is_private ?? false,
       };
-      await ctx.actors.ask({ kind: "page", id }, command, { receipt: receipt?.id });
+      await ctx.actors.ask("page", id, "create", { by: caller, page }, { receipt: receipt?.id });
     }
     return answer(201, await shownPage(ctx, caller, id), { Location: `/api/v1/pages/${id}` });
   });
@@ -125,7 +120,7 @@ export function pageRoutes(api: Api): void {
     answers: { 200: { description: "The page", schema: schemas.Page } },
   }, async ({ ctx, caller, params, body }) => {
     const id = await pageId(ctx, params.id);
-    await ctx.actors.ask({ kind: "page", id }, { type: "update", by: caller, patch: body } as PageCommand);
+    await ctx.actors.ask("page", id, "update", { by: caller, patch: body });
     return answer(200, await shownPage(ctx, caller, id));
   });
 
@@ -139,12 +134,12 @@ export function pageRoutes(api: Api): void {
     answers: { 204: { description: "Deleted" } },
   }, async ({ ctx, caller, params }) => {
     const id = await pageId(ctx, params.id);
-    await ctx.actors.ask({ kind: "page", id }, { type: "delete", by: caller } as PageCommand);
+    await ctx.actors.ask("page", id, "delete", { by: caller });
     return answer(204);
   });
 
   for (
-    const [method, type, summary] of [["put", "add_tag", "Add a tag"], [
+    const [method, name, summary] of [["put", "add_tag", "Add a tag"], [
       "delete",
       "remove_tag",
       "Remove a tag",
@@ -160,7 +155,7 @@ export function pageRoutes(api: Api): void {
       answers: { 200: { description: "The page", schema: schemas.Page } },
     }, async ({ ctx, caller, params }) => {
       const id = await pageId(ctx, params.id);
-      await ctx.actors.ask({ kind: "page", id }, { type, by: caller, tag: params.tag } as PageCommand);
+      await ctx.actors.ask("page", id, name, { by: caller, tag: params.tag });
       return answer(200, await shownPage(ctx, caller, id));
     });
   }
@@ -179,15 +174,8 @@ export function pageRoutes(api: Api): void {
   }, async ({ ctx, caller, params, query, body }) => {
     const id = await pageId(ctx, params.id);
     const dry_run = query.dry_run === "true";
-    const command: PageCommand = {
-      type: "block",
-      by: caller,
-      reason: body.reason,
-      until: blockUntil(body.until),
-      job: newId(),
-      dry_run,
-    };
-    const reach = await ctx.actors.ask<object>({ kind: "page", id }, command);
+    const block = { by: caller, reason: body.reason, until: blockUntil(body.until), job: newId(), dry_run };
+    const reach = await ctx.actors.ask("page", id, "block", block);
     if (dry_run) return answer(200, { dry_run, ...reach });
     return answer(200, await shownPage(ctx, caller, id));
   });
@@ -204,7 +192,7 @@ export function pageRoutes(api: Api): void {
     answers: { 200: { description: "The page", schema: schemas.Page } },
   }, async ({ ctx, caller, params, query }) => {
     const id = await pageId(ctx, params.id);
-    await ctx.actors.ask({ kind: "page", id }, { type: "unblock", by: caller, ...query } as PageCommand);
+    await ctx.actors.ask("page", id, "unblock", { by: caller, ...query });
     return answer(200, await shownPage(ctx, caller, id));
   });
 }

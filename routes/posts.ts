@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { NewPost, PageCommand } from "../actors/page_commands.ts";
+import type { NewPost } from "../actors/page_commands.ts";
 import type { AppContext } from "../context.ts";
 import { decodeTimeCursor, encodeCursor, type List, listAbout } from "../contract/cursors.ts";
 import { sequencerState } from "../db/events.ts";
@@ -96,11 +96,7 @@ export function postRoutes(api: Api): void {
       reply_to: body.reply_to ?? null,
       photos: await received!.photos(body.photos ?? []),
     };
-    const json = await ctx.actors.ask<string>(
-      { kind: "page", id: page },
-      { type: "create_post", by: caller, post } as PageCommand,
-      { receipt: receipt?.id },
-    );
+    const json = await ctx.actors.ask("page", page, "create_post", { by: caller, post }, { receipt: receipt?.id });
     if (post.photos.length === 0) return { status: 201, json, headers: locationOf(id) };
     return await photosReady(ctx, caller, { id, photos: post.photos }, refusing(ctx, caller, { page, id }, received!));
   });
@@ -176,16 +172,9 @@ export function postRoutes(api: Api): void {
     answers: { 200: { description: "The post", schema: schemas.Post } },
   }, async ({ ctx, caller, params: { id }, body }) => {
     const { page_id } = await visiblePost(ctx, caller, id);
-    const command = {
-      type: "update_post",
-      by: caller,
-      post_id: id,
-      ...(body.text !== undefined && { text: body.text }),
-      ...(body.tagged_users && { tagged: (await taggedPeople(ctx, body.tagged_users)).tagged }),
-      ...(body.place !== undefined && { place: body.place }),
-      ...(body.photos && { photos: body.photos }),
-    } as PageCommand;
-    await ctx.actors.ask({ kind: "page", id: page_id }, command);
+    const { text, tagged_users, place, photos } = body;
+    const tagged = tagged_users && (await taggedPeople(ctx, tagged_users)).tagged;
+    await ctx.actors.ask("page", page_id, "update_post", { by: caller, post_id: id, text, tagged, place, photos });
     return answer(200, renderPost(await visiblePost(ctx, caller, id)));
   });
 
@@ -202,10 +191,7 @@ export function postRoutes(api: Api): void {
     },
   }, async ({ ctx, caller, params: { id } }) => {
     const { page_id } = await visiblePost(ctx, caller, id);
-    await ctx.actors.ask(
-      { kind: "page", id: page_id },
-      { type: "retry_photos", by: caller, post_id: id } as PageCommand,
-    );
+    await ctx.actors.ask("page", page_id, "retry_photos", { by: caller, post_id: id });
     const answered = await whenReady(ctx, caller, await visiblePost(ctx, caller, id));
     return answered.status === 201 ? { ...answered, status: 200 } : answered;
   });
@@ -221,10 +207,7 @@ export function postRoutes(api: Api): void {
     answers: { 204: { description: "Deleted" } },
   }, async ({ ctx, caller, params: { id }, query }) => {
     const { page_id } = await visiblePost(ctx, caller, id);
-    await ctx.actors.ask(
-      { kind: "page", id: page_id },
-      { type: "delete_post", by: caller, post_id: id, ...query } as PageCommand,
-    );
+    await ctx.actors.ask("page", page_id, "delete_post", { by: caller, post_id: id, ...query });
     return answer(204);
   });
 
@@ -239,8 +222,7 @@ export function postRoutes(api: Api): void {
   }, async ({ ctx, caller, params: { id } }) => {
     const page = await ctx.pageOfPost(id);
     if (!page) throw new AppError("not-found", `There is no post "${id}"`);
-    const command: PageCommand = { type: "like", by: caller, post_id: id };
-    const answered = await ctx.actors.ask<object>({ kind: "page", id: page }, command).catch(async (error) => {
+    const answered = await ctx.actors.ask("page", page, "like", { by: caller, post_id: id }).catch(async (error) => {
       // A blocked page refuses whatever the post is; one that is gone meanwhile is 404 there too.
       const gone = error instanceof AppError && error.code === "page-blocked" && !await pageOfPost(ctx.sql, id);
       throw gone ? new AppError("not-found", `There is no post "${id}"`) : error;
@@ -259,8 +241,8 @@ export function postRoutes(api: Api): void {
   }, async ({ ctx, caller, params: { id } }) => {
     const page = await ctx.pageOfPost(id);
     if (!page) return answer(200, NOT_LIKED);
-    const command: PageCommand = { type: "unlike", by: caller, post_id: id };
-    return answer(200, await ctx.actors.ask<object>({ kind: "page", id: page }, command).catch(goneOrThrow));
+    const unliked = ctx.actors.ask("page", page, "unlike", { by: caller, post_id: id });
+    return answer(200, await unliked.catch(goneOrThrow));
   });
 
   endpoint(api, {
@@ -321,7 +303,7 @@ async function photosReady(
 }
 
 /** A post whose page is gone, and its likes with it. */
-function goneOrThrow(error: unknown): object {
+function goneOrThrow(error: unknown): typeof NOT_LIKED {
   if (error instanceof AppError && error.code === "not-found") return NOT_LIKED;
   throw error;
 }
@@ -339,9 +321,8 @@ function refusing(
       return refusal ? [{ path: received.pathOf(index), ...refusal }] : [];
     });
     if (errors.length === 0) return;
-    const command = { type: "discard_post", by: caller, post_id: id } as PageCommand;
     // Its owner may have mended it in this very moment: then it stays.
-    const { discarded } = await ctx.actors.ask<{ discarded: boolean }>({ kind: "page", id: page }, command);
+    const { discarded } = await ctx.actors.ask("page", page, "discard_post", { by: caller, post_id: id });
     if (discarded) throw new AppError("validation", undefined, { errors });
   };
 }

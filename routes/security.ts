@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import type { NewPassword, Session, UserCommand } from "../actors/user_commands.ts";
+import type { NewPassword, Session } from "../actors/user_commands.ts";
 import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES } from "../actors/user_codes.ts";
 import { REFRESH_GRACE_MS } from "../actors/user_sessions.ts";
 import type { AppContext } from "../context.ts";
@@ -41,16 +41,15 @@ export function securityRoutes(api: Api): void {
     answers: { 200: { description: "A pair of tokens", schema: schemas.TokenPair } },
   }, async ({ ctx, body, request }) => {
     const account = await checkPassword(ctx, body.login, body.password);
-    const command: UserCommand = {
-      type: "sign_in",
+    const session = await ctx.actors.ask("user", account.id, "sign_in", {
       sid: newId(),
       kid: ctx.keys.currentKid,
       password_version: account.password_version,
       expires_at: sessionEnd(ctx),
       device: deviceOf(ctx.secret, account.id, request.headers.get("user-agent")),
       job: newId(),
-    };
-    return answer(200, pair(ctx, account.id, await ctx.actors.ask<Session>({ kind: "user", id: account.id }, command)));
+    });
+    return answer(200, pair(ctx, account.id, session));
   });
 
   endpoint(api, {
@@ -71,16 +70,14 @@ export function securityRoutes(api: Api): void {
     if (isBlocked(snapshot, Date.now())) throw new AppError("account-blocked", blockDetail(snapshot));
     if (snapshot.session?.id !== sid) throw new AppError(await endReason(ctx.sql, sub, sid));
     if (exp * 1000 <= Date.now()) throw new AppError("token-expired");
-    const command: UserCommand = {
-      type: "refresh",
+    const refreshed = await ctx.actors.ask("user", sub, "refresh", {
       sid,
       generation: gen,
       kid: ctx.keys.currentKid,
       expires_at: sessionEnd(ctx),
-    };
-    const { session } = await ctx.actors.ask<{ session?: Session }>({ kind: "user", id: sub }, command);
-    if (!session) throw new AppError(await endReason(ctx.sql, sub, sid));
-    return answer(200, pair(ctx, sub, session));
+    });
+    if ("ended" in refreshed) throw new AppError(await endReason(ctx.sql, sub, sid));
+    return answer(200, pair(ctx, sub, refreshed.session));
   });
 
   endpoint(api, {
@@ -91,7 +88,7 @@ export function securityRoutes(api: Api): void {
     tags,
     answers: { 204: { description: "The session is over" } },
   }, async ({ ctx, caller }) => {
-    await ctx.actors.ask({ kind: "user", id: caller.id }, { type: "sign_out", sid: caller.sid } as UserCommand);
+    await ctx.actors.ask("user", caller.id, "sign_out", { sid: caller.sid });
     return answer(204);
   });
 
@@ -104,7 +101,7 @@ export function securityRoutes(api: Api): void {
     limit: "codes",
     answers: { 204: { description: "The code is on its way" } },
   }, async ({ ctx, caller }) => {
-    await ctx.actors.ask({ kind: "user", id: caller.id }, { type: "send_code", ...newCode() } as UserCommand);
+    await ctx.actors.ask("user", caller.id, "send_code", newCode());
     return answer(204);
   });
 
@@ -118,10 +115,7 @@ export function securityRoutes(api: Api): void {
     body: z.strictObject({ code }),
     answers: { 204: { description: "The e-mail is verified" } },
   }, async ({ ctx, caller, body }) => {
-    await ctx.actors.ask(
-      { kind: "user", id: caller.id },
-      { type: "verify", code: body.code, job: newId() } as UserCommand,
-    );
+    await ctx.actors.ask("user", caller.id, "verify", { code: body.code, job: newId() });
     return answer(204);
   });
 
@@ -137,10 +131,9 @@ export function securityRoutes(api: Api): void {
     answers: { 204: { description: "Changed" } },
   }, async ({ ctx, caller, body }) => {
     const { password_version } = await currentPassword(ctx, caller.id, body.current);
-    const { pending_email } = await ctx.actors.ask<Waiting>({ kind: "user", id: caller.id }, { type: "account" });
+    const { pending_email } = await ctx.actors.ask("user", caller.id, "account");
     const fresh = await newPassword(ctx, body.new, pending_email);
-    const command: UserCommand = { type: "change_password", password_version, ...fresh };
-    await ctx.actors.ask({ kind: "user", id: caller.id }, command);
+    await ctx.actors.ask("user", caller.id, "change_password", { password_version, ...fresh });
     return answer(204);
   });
 
@@ -158,7 +151,7 @@ export function securityRoutes(api: Api): void {
     const account = await credentials(ctx.sql, body.email);
     if (account) {
       // Not awaited, so that the time of the answer tells nothing; the outcome is an e-mail.
-      void ctx.actors.ask({ kind: "user", id: account.id }, { type: "recover", ...newCode() } as UserCommand)
+      void ctx.actors.ask("user", account.id, "recover", newCode())
         .catch((error) => ctx.log.warn("a recovery code could not be sent", { error }));
     }
     return answer(204);
@@ -179,22 +172,14 @@ export function securityRoutes(api: Api): void {
     await guesses.count(address, email);
     const account = await credentials(ctx.sql, email);
     // Somebody is asked in any case, so that an unknown address takes the same way and the same time.
-    const ref = { kind: "user", id: account?.id ?? nobodyOf(ctx.secret, email) } as const;
+    const id = account?.id ?? nobodyOf(ctx.secret, email);
     // The code first, so that nobody makes the server hash for nothing.
-    const { pending_email } = await ctx.actors.ask<Waiting>(
-      ref,
-      { type: "check_recovery", email, code } as UserCommand,
-    );
+    const { pending_email } = await ctx.actors.ask("user", id, "check_recovery", { email, code });
     const fresh = await newPassword(ctx, body.new, pending_email);
-    await ctx.actors.ask(ref, { type: "reset_password", email, code, ...fresh } as UserCommand);
+    await ctx.actors.ask("user", id, "reset_password", { email, code, ...fresh });
     await guesses.forget(address, email);
     return answer(204);
   });
-}
-
-/** The e-mail that waits for its code, if any. */
-interface Waiting {
-  pending_email: string | null;
 }
 
 async function newPassword(ctx: AppContext, password: string, pending_email: string | null): Promise<NewPassword> {

@@ -1,5 +1,4 @@
 import type { Context } from "hono";
-import type { UserCommand } from "../actors/user_commands.ts";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../lib/errors.ts";
 import { unsubscriber } from "../jobs/email/unsubscribe.ts";
@@ -26,9 +25,8 @@ export async function endLetters({ ctx, limiter }: Api, token: string, address: 
   // A mail service asks for many people from one address, so a right token counts for its account.
   await limiter.check("unsubscribe", owner === undefined ? `address ${address}` : `account ${owner}`);
   const id = ownerOf(ctx, token);
-  const command: UserCommand = { type: "change_notifications", letters: "never", mute: [], unmute: [] };
   try {
-    await ctx.actors.ask({ kind: "user", id }, command);
+    await ctx.actors.ask("user", id, "change_notifications", { letters: "never", mute: [], unmute: [] });
   } catch (error) {
     // An account that is gone gets none either.
     if (!(error instanceof AppError && error.code === "not-found")) throw error;

@@ -1,5 +1,4 @@
 import { z } from "zod";
-import type { UserCommand } from "../actors/user_commands.ts";
 import { bounceOf, liftBounce } from "../db/bounces.ts";
 import { decodeTimeCursor, encodeCursor, listAbout } from "../contract/cursors.ts";
 import { type Credentials, credentialsOf, listUsers, type RegisterRow, userById } from "../db/users.ts";
@@ -53,13 +52,7 @@ export function userRoutes(api: Api): void {
       { ...body, id: receipt?.id ?? newId() },
       byAdmin && ctx.config.REGISTRATION === "admin",
     );
-    const created = await ctx.actors.ask<Record<string, unknown>>(
-      { kind: "user", id: row.id },
-      { type: "register", row } as UserCommand,
-      {
-        receipt: receipt?.id,
-      },
-    );
+    const created = await ctx.actors.ask("user", row.id, "register", { row }, { receipt: receipt?.id });
     return answer(201, created, { Location: `/api/v1/users/${row.id}` });
   });
 
@@ -74,7 +67,7 @@ export function userRoutes(api: Api): void {
       answers: { 200: { description: "The account", schema: schemas.Account } },
     },
     async ({ ctx, caller: { id } }) => {
-      const account = ctx.actors.ask<object>({ kind: "user", id }, { type: "account" });
+      const account = ctx.actors.ask("user", id, "account");
       const [shown, email_bounce] = await Promise.all([account, bounceOf(ctx.sql, id)]);
       return answer(200, { ...shown, email_bounce });
     },
@@ -165,15 +158,8 @@ export function userRoutes(api: Api): void {
     const { current, ...fields } = body;
     // An administrator who changes somebody else's profile does not know the password.
     const proof = caller.id === id && current !== undefined ? await proofOf(ctx, id, current, fields.email) : {};
-    const command = {
-      type: "update_profile",
-      by: caller,
-      ...fields,
-      ...proof,
-      ...newCode(),
-      notice_job: newId(),
-    } as UserCommand;
-    return answer(200, await ctx.actors.ask<object>({ kind: "user", id }, command));
+    const change = { by: caller, ...fields, ...proof, ...newCode(), notice_job: newId() };
+    return answer(200, await ctx.actors.ask("user", id, "update_profile", change));
   });
 
   endpoint(api, {
@@ -187,7 +173,7 @@ export function userRoutes(api: Api): void {
     query: reasonQuery,
     answers: { 204: { description: "Deleted" } },
   }, async ({ ctx, caller, params: { id }, query }) => {
-    await ctx.actors.ask({ kind: "user", id }, { type: "delete", by: caller, ...query } as UserCommand);
+    await ctx.actors.ask("user", id, "delete", { by: caller, ...query });
     return answer(204);
   });
 
@@ -205,9 +191,7 @@ export function userRoutes(api: Api): void {
       answers: { 200: { description: "The account", schema: schemas.Account } },
     },
     async ({ ctx, caller, params: { id }, body }) => {
-      const command = { type: "set_role", by: caller, ...body } as UserCommand;
-      const account = await ctx.actors.ask<object>({ kind: "user", id }, command);
-      return answer(200, account);
+      return answer(200, await ctx.actors.ask("user", id, "set_role", { by: caller, ...body }));
     },
   );
 
@@ -224,17 +208,9 @@ export function userRoutes(api: Api): void {
     answers: { 200: { description: "The account", schema: z.union([schemas.Account, schemas.Reach]) } },
   }, async ({ ctx, caller, params: { id }, query, body: { reason, until } }) => {
     const dry_run = query.dry_run === "true";
-    const command: UserCommand = {
-      type: "block",
-      by: caller,
-      reason,
-      until: blockUntil(until ?? null),
-      job: newId(),
-      dry_run,
-    };
-    const done = await ctx.actors.ask<object>({ kind: "user", id }, command);
-    if (dry_run) return answer(200, { dry_run, ...done });
-    return answer(200, done);
+    const block = { by: caller, reason, until: blockUntil(until ?? null), job: newId(), dry_run };
+    const done = await ctx.actors.ask("user", id, "block", block);
+    return answer(200, dry_run ? { dry_run, ...done } : done);
   });
 
   endpoint(
@@ -251,9 +227,7 @@ export function userRoutes(api: Api): void {
       answers: { 200: { description: "The account", schema: schemas.Account } },
     },
     async ({ ctx, caller, params: { id }, query }) => {
-      const command = { type: "unblock", by: caller, ...query } as UserCommand;
-      const account = await ctx.actors.ask<object>({ kind: "user", id }, command);
-      return answer(200, account);
+      return answer(200, await ctx.actors.ask("user", id, "unblock", { by: caller, ...query }));
     },
   );
 }

@@ -26,48 +26,58 @@ export interface ActorKind<State, C extends Command> {
 }
 
 /** What a turn comes to: exactly one of these. */
-export type Decision<State> =
-  | { type: "refuse"; refusal: Refusal }
-  | { type: "reply"; value: unknown }
+export type Decision<State, Value = unknown> =
+  | Refuse
+  | { type: "reply"; value: Value }
   /** Reading by SQL inside the turn. */
-  | { type: "read"; run: (sql: Reader) => Promise<{ state: State; value: unknown } | { refusal: Refusal }> }
-  | CommitDecision<State>;
+  | { type: "read"; run: (sql: Reader) => Promise<{ state: State; value: Value } | { refusal: Refusal }> }
+  | CommitDecision<State, Value>;
 
-export interface CommitDecision<State> {
+export interface Refuse {
+  type: "refuse";
+  refusal: Refusal;
+}
+
+export interface CommitDecision<State, Value = unknown> {
   type: "commit";
   // deno-lint-ignore no-explicit-any -- rows and results are typed where the decision is made (`commit()` below)
   commit: Commit<any, any>;
   row: Record<string, unknown>;
   /** Pure: what the statement's answer means. Without a state the next turn loads anew. */
   // deno-lint-ignore no-explicit-any -- see above
-  then: (result: any) => Outcome<State>;
+  then: (result: any) => Outcome<State, Value>;
 }
 
 /** A refusal may come with a state: a wrong guess is counted, and refused. `jobs`: those committed that are due now. */
-export type Outcome<State> =
+export type Outcome<State, Value = unknown> =
   | { refusal: Refusal; state?: State }
-  | { value: unknown; state?: State | "drop"; jobs?: readonly JobRef[] };
+  | { value: Value; state?: State | "drop"; jobs?: readonly JobRef[] };
 
 export function refuse(
   code: Refusal["code"],
   detail?: string,
   errors?: Refusal["errors"],
-): { type: "refuse"; refusal: Refusal } {
+): Refuse {
   const refusal: Refusal = { code };
   if (detail !== undefined) refusal.detail = detail;
   if (errors !== undefined) refusal.errors = errors;
   return { type: "refuse", refusal };
 }
 
-export function reply(value: unknown): { type: "reply"; value: unknown } {
+export function reply<Value>(value: Value): { type: "reply"; value: Value } {
   return { type: "reply", value };
 }
 
 /** A commit whose row and result fit each other. */
-export function commit<State, Row extends object, Result>(
+export function commit<State, Value, Row extends object, Result>(
   commit: Commit<Row, Result>,
   row: Row,
-  then: (result: Result) => Outcome<NoInfer<State>>,
-): CommitDecision<State> {
+  then: (result: Result) => Outcome<NoInfer<State>, NoInfer<Value>>,
+): CommitDecision<State, Value> {
   return { type: "commit", commit, row: row as Record<string, unknown>, then };
+}
+
+/** A turn's time as the database takes it. */
+export function timeOf(now: number): string {
+  return new Date(now).toISOString();
 }

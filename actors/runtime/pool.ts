@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers";
 import type { JobRef } from "../../db/jobs.ts";
 import { AppError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
-import type { Actors, AskOptions } from "./actors.ts";
+import type { ActorRouter, AskOptions } from "./router.ts";
 import type { PartitionLeases } from "./partition_leases.ts";
 import { partitionOf, PARTITIONS } from "../../db/partitions.ts";
 import {
@@ -69,7 +69,7 @@ const RESTART_BACKOFF = backoff({ firstMs: 400, maxMs: 10_000 });
  * The router of a node: partition → worker. Supervises the workers: a dead one is replaced under new epochs, so that
  * whatever it still had under way writes nothing, and its callers are told.
  */
-export class Pool implements Actors {
+export class Pool implements ActorRouter {
   #slots: Slot[] = [];
   #slotOf: Slot[] = [];
   #calls = new Map<number, Call>();
@@ -93,19 +93,15 @@ export class Pool implements Actors {
     return pool;
   }
 
-  async ask<Value>(
-    ref: Ref,
-    command: Command,
-    { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {},
-  ): Promise<Value> {
+  async ask(ref: Ref, command: Command, { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {}): Promise<unknown> {
     if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
     if (this.#calls.size >= MAX_CALLS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const slot = this.#slotFor(ref);
     if (!slot.thread) throw new AppError("overloaded", "A worker is being replaced", { retryAfter: 1 });
     const call = this.#nextCall++;
     const deadline = Date.now() + timeoutMs;
-    return await new Promise<Value>((resolve, reject) => {
-      this.#calls.set(call, { slot, deadline, resolve: resolve as (value: unknown) => void, reject });
+    return await new Promise((resolve, reject) => {
+      this.#calls.set(call, { slot, deadline, resolve, reject });
       this.#post(slot, { type: "ask", call, ref, command, deadline, ...(receipt === undefined ? {} : { receipt }) });
     });
   }

@@ -1,5 +1,5 @@
 import { AppError } from "../../lib/errors.ts";
-import type { Actors, AskOptions } from "./actors.ts";
+import type { ActorRouter, AskOptions } from "./router.ts";
 import { type Bus, BusUnavailable, NoReply } from "../../lib/bus/bus.ts";
 import { ASK_TIMEOUT_MS, MAX_CALLS } from "./pool.ts";
 import { type Command, type HostStats, type Ref, type Reply, unwrapReply } from "./protocol.ts";
@@ -49,17 +49,13 @@ interface Options {
  * The actors of another node, asked over the bus. What surely reached nobody is tried again for a while, then 503; what may have been
  * received is never sent twice: without an answer its outcome is unknown.
  */
-export class RemoteActors implements Actors {
+export class RemoteActors implements ActorRouter {
   #underWay = 0;
   #closed = false;
 
   constructor(private readonly options: Options) {}
 
-  async ask<Value>(
-    ref: Ref,
-    command: Command,
-    { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {},
-  ): Promise<Value> {
+  async ask(ref: Ref, command: Command, { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {}): Promise<unknown> {
     assertCanonical(ref);
     if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
     if (this.#underWay >= MAX_CALLS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
@@ -76,7 +72,7 @@ export class RemoteActors implements Actors {
         after: stream.position,
       }));
       await stream.applied(seq);
-      return unwrapReply(reply) as Value;
+      return unwrapReply(reply);
     } finally {
       this.#underWay--;
     }

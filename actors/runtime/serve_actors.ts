@@ -1,6 +1,6 @@
 import { AppError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
-import type { Actors } from "./actors.ts";
+import type { ActorRouter } from "./router.ts";
 import type { Bus, Subscription } from "../../lib/bus/bus.ts";
 import type { Refusal, Reply } from "./protocol.ts";
 import { actorsSubject, type Answered, type Question } from "./remote_actors.ts";
@@ -8,7 +8,7 @@ import { actorsSubject, type Answered, type Question } from "./remote_actors.ts"
 export interface ServeOptions {
   bus: Bus;
   history: string;
-  actors: Actors;
+  actors: ActorRouter;
   /** This node's view of events. */
   stream: { readonly position: number; applied(seq: number): Promise<void> };
   log: Log;

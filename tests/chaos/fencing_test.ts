@@ -1,6 +1,7 @@
 /** What a statement wrote is right though it waited: epochs license writes, and a block holds for whatever is under way. */
 import assert from "node:assert/strict";
 import pg from "../../db/pg.ts";
+import { Actors } from "../../actors/actors.ts";
 import { LocalPartitionLeases } from "../../actors/runtime/local_partition_leases.ts";
 import { partitionOf, PARTITIONS } from "../../db/partitions.ts";
 import { type HostThread, Pool, type PoolOptions } from "../../actors/runtime/pool.ts";
@@ -89,8 +90,7 @@ fencingTest(
     const post = async () => {
       const id = newId();
       const content = { id, text: id, tagged: [], tagged_logins: [], place: null, reply_to: null, photos: [] };
-      const command = { type: "create_post", by: { id: owner, role: "user" }, post: content };
-      await pool.ask({ kind: "page", id: page }, command);
+      await new Actors(pool).ask("page", page, "create_post", { by: { id: owner, role: "user" }, post: content });
       return id;
     };
     const acknowledged = new Set<string>();

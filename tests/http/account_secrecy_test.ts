@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import type { UserCommand } from "../../actors/user_commands.ts";
 import { loadUserActor } from "../../db/users.ts";
 import { hashes } from "../../security/passwords.ts";
 import {
@@ -76,8 +75,7 @@ Deno.test("Who guesses at a recovery code keeps nobody else from the right one",
   // Not even with the right code, from where the guesses came.
   const { headers } = await app.call("POST", "/security/reset", { body });
   assert.ok(Number(headers.get("retry-after")) > 60);
-  const ref = { kind: "user", id } as const;
-  await app.ctx.actors.ask(ref, { type: "check_recovery", email, code } as UserCommand);
+  await app.ctx.actors.ask("user", id, "check_recovery", { email, code });
 });
 
 Deno.test("A refusal costs as many hashes for an account as for nobody", async () => {

@@ -3,7 +3,6 @@
  * them. Every answer is held against the OpenAPI document.
  */
 import assert from "node:assert/strict";
-import type { Session, UserCommand } from "../../actors/user_commands.ts";
 import { readConfig } from "../../config.ts";
 import type { AppContext } from "../../context.ts";
 import type { AccountRole } from "../../db/account_role.ts";
@@ -183,20 +182,15 @@ export class TestApp implements AsyncDisposable {
     const { role = "user", verified = true, login = newLogin() } = options;
     const fields = { id: newId(), ...registration(login) } as Parameters<typeof newAccount>[1];
     const row = await newAccount(this.ctx, fields, verified, role);
-    const ref = { kind: "user", id: row.id } as const;
-    await this.ctx.actors.ask(ref, { type: "register", row } as UserCommand);
-    const session = await this.ctx.actors.ask<Session>(
-      ref,
-      {
-        type: "sign_in",
-        sid: newId(),
-        kid: this.ctx.keys.currentKid,
-        password_version: 1,
-        expires_at: new Date(Date.now() + this.ctx.config.REFRESH_TOKEN_TTL).toISOString(),
-        device: deviceOf(this.ctx.secret, row.id, "a test"),
-        job: newId(),
-      } as UserCommand,
-    );
+    await this.ctx.actors.ask("user", row.id, "register", { row });
+    const session = await this.ctx.actors.ask("user", row.id, "sign_in", {
+      sid: newId(),
+      kid: this.ctx.keys.currentKid,
+      password_version: 1,
+      expires_at: new Date(Date.now() + this.ctx.config.REFRESH_TOKEN_TTL).toISOString(),
+      device: deviceOf(this.ctx.secret, row.id, "a test"),
+      job: newId(),
+    });
     const { access_token, refresh_token } = this.ctx.tokens.mint({
       user_id: row.id,
       sid: session.id,

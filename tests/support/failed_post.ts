@@ -1,4 +1,4 @@
-import type { NewPost, PageCommand } from "../../actors/page_commands.ts";
+import type { NewPost } from "../../actors/page_commands.ts";
 import { newId } from "../../lib/ids.ts";
 import { type Body, eventually, type Person, type TestApp } from "./app.ts";
 
@@ -10,10 +10,7 @@ export async function failedPost(app: TestApp, person: Person, text: string, ...
   const id = newId();
   const post: NewPost = { id, text, tagged: [], tagged_logins: [], place: null, reply_to: null, photos };
   const by = { id: person.id, role: "user" as const };
-  await app.ctx.actors.ask(
-    { kind: "page", id: person.page_id },
-    { type: "create_post", by, post } as PageCommand,
-  );
+  await app.ctx.actors.ask("page", person.page_id, "create_post", { by, post });
   return await eventually(async () => {
     const shown = await app.ok("GET", `/posts/${id}`, { token: person.token });
     const waits = shown.photos.some(({ state }: { state: string }) => state === "processing");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { feedActor, type FeedCommand, type FeedState, type FirstPage, KEPT_POSTS } from "../../actors/feed.ts";
+import { feedActor, type FeedState, KEPT_POSTS } from "../../actors/feed.ts";
+import type { FeedCommand, FirstPage } from "../../actors/feed_commands.ts";
 import type { EventKind, SequencedEvent } from "../../db/event.ts";
 import type { PostRow } from "../../db/posts.ts";
 import type { Reader } from "../../db/sql.ts";

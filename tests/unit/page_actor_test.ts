@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { MAX_TAGS, pageActor } from "../../actors/page.ts";
+import { pageActor } from "../../actors/page.ts";
+import { MAX_TAGS } from "../../actors/page_profile.ts";
+import type { ActingAccount } from "../../actors/moderator.ts";
 import type { PageCommand, PageState } from "../../actors/page_commands.ts";
 import type { EventKind, SequencedEvent } from "../../db/event.ts";
 import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisions.ts";
@@ -48,34 +50,35 @@ const STATES = {
 const photo = { id: "f", key: "k", staged_key: "staged-k", name: "a.jpg", alt: null };
 const settled = { id: "f", ok: true, format: "jpeg", side: 400, variants: [320], placeholder: "L" } as const;
 const post = { id: "x", text: "Hello", tagged: [], tagged_logins: [], place: null, reply_to: null, photos: [] };
-const COMMANDS = {
-  update: { type: "update", patch: { name: "Beasts" } },
-  "add a new tag": { type: "add_tag", tag: "LARKS" },
-  "add a tag it has": { type: "add_tag", tag: "OWLS" },
-  "remove a tag": { type: "remove_tag", tag: "OWLS" },
-  "remove a tag it lacks": { type: "remove_tag", tag: "larks" },
-  delete: { type: "delete" },
-  follow: { type: "follow" },
-  unfollow: { type: "unfollow" },
-  "remove a follower": { type: "remove_follower", user_id: "f" },
-  accept: { type: "answer_requests", accept: true, user_ids: ["f"] },
-  post: { type: "create_post", post },
-  "post a photo": { type: "create_post", post: { ...post, photos: [photo] } },
-  "retry photos": { type: "retry_photos", post_id: "x" },
-  "upload a picture": { type: "stage_avatar", photo },
-  "take the picture away": { type: "remove_avatar" },
-  "edit a post": { type: "update_post", post_id: "x", text: "Hi" },
-  "delete a post": { type: "delete_post", post_id: "x" },
-  "take a broken post back": { type: "discard_post", post_id: "x" },
-  like: { type: "like", post_id: "x" },
-  unlike: { type: "unlike", post_id: "x" },
-  "block a while": { type: "block", reason: "spam", until: at(5), job: "j", dry_run: false },
-  "block for good": { type: "block", reason: "spam", until: "infinity", job: "j", dry_run: false },
-  "try to block a while": { type: "block", reason: "spam", until: at(5), job: "j", dry_run: true },
-  "try to block for good": { type: "block", reason: "spam", until: "infinity", job: "j", dry_run: true },
-  unblock: { type: "unblock" },
-} as const;
-type Word = keyof typeof COMMANDS;
+const commandsBy = (by: ActingAccount) => ({
+  update: { type: "update", by, patch: { name: "Beasts" } },
+  "add a new tag": { type: "add_tag", by, tag: "LARKS" },
+  "add a tag it has": { type: "add_tag", by, tag: "OWLS" },
+  "remove a tag": { type: "remove_tag", by, tag: "OWLS" },
+  "remove a tag it lacks": { type: "remove_tag", by, tag: "larks" },
+  delete: { type: "delete", by },
+  follow: { type: "follow", by },
+  unfollow: { type: "unfollow", by },
+  "remove a follower": { type: "remove_follower", by, user_id: "f" },
+  accept: { type: "answer_requests", by, accept: true, user_ids: ["f"] },
+  post: { type: "create_post", by, post },
+  "post a photo": { type: "create_post", by, post: { ...post, photos: [photo] } },
+  "retry photos": { type: "retry_photos", by, post_id: "x" },
+  "upload a picture": { type: "stage_avatar", by, photo },
+  "take the picture away": { type: "remove_avatar", by },
+  "edit a post": { type: "update_post", by, post_id: "x", text: "Hi" },
+  "delete a post": { type: "delete_post", by, post_id: "x" },
+  "take a broken post back": { type: "discard_post", by, post_id: "x" },
+  like: { type: "like", by, post_id: "x" },
+  unlike: { type: "unlike", by, post_id: "x" },
+  "block a while": { type: "block", by, reason: "spam", until: at(5), job: "j", dry_run: false },
+  "block for good": { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: false },
+  "try to block a while": { type: "block", by, reason: "spam", until: at(5), job: "j", dry_run: true },
+  "try to block for good": { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: true },
+  unblock: { type: "unblock", by },
+} satisfies Record<string, PageCommand>);
+type Word = keyof ReturnType<typeof commandsBy>;
+const WORDS = Object.keys(commandsBy(PEOPLE.owner)) as Word[];
 
 const OWNERS_WORK: [Word, string][] = [
   ["update", "commit page.update"],
@@ -99,7 +102,7 @@ const STAFFS_WORK: Word[] = ["delete a post", "block a while", "block for good",
 /** By state and person, what each command comes to. */
 function* table(): Generator<[keyof typeof STATES, Person, Word, string]> {
   for (const person of Object.keys(PEOPLE) as Person[]) {
-    for (const command of Object.keys(COMMANDS) as Word[]) yield ["gone", person, command, "refuse not-found"];
+    for (const command of WORDS) yield ["gone", person, command, "refuse not-found"];
   }
   for (const [command, expected] of OWNERS_WORK) {
     yield ["open", "owner", command, expected];
@@ -166,7 +169,7 @@ function* table(): Generator<[keyof typeof STATES, Person, Word, string]> {
 for (const [state, person, command, expected] of table()) {
   Deno.test(`PageActor, ${state}, asked by the ${person} to ${command}: ${expected}`, () => {
     const before = structuredClone(STATES[state]);
-    assert.equal(word(decide(STATES[state], { ...COMMANDS[command], by: PEOPLE[person] } as PageCommand)), expected);
+    assert.equal(word(decide(STATES[state], commandsBy(PEOPLE[person])[command])), expected);
     assert.deepEqual(STATES[state], before, "deciding changes nothing");
   });
 }
@@ -272,7 +275,7 @@ Deno.test("PageActor takes what the crop made on a blocked page as on an open on
 });
 
 Deno.test("PageActor answers a post with photos as processing, and refuses one whose uploads are gone", () => {
-  const decision = decide(STATES.open, { ...COMMANDS["post a photo"], by });
+  const decision = decide(STATES.open, commandsBy(by)["post a photo"]);
   const said = { open: true, original: true, reply_page_id: null, published_at: null, staged: true };
   const outcome = outcomeOf(decision, said);
   const { state, published_at } = postIn(outcome);
@@ -280,7 +283,7 @@ Deno.test("PageActor answers a post with photos as processing, and refuses one w
   assert.deepEqual((outcome as { jobs: readonly { kind: string }[] }).jobs.map(({ kind }) => kind), ["photo.crop"]);
   assert.equal(refusalOf(decision, { ...said, staged: false }), "upload-expired");
   assert.equal(
-    refusalOf(decide(STATES.open, { ...COMMANDS["retry photos"], by }), { retried: [] }),
+    refusalOf(decide(STATES.open, commandsBy(by)["retry photos"]), { retried: [] }),
     "nothing-to-retry",
   );
 });
@@ -296,7 +299,7 @@ Deno.test("PageActor names photos that are not the post's, and keeps a post from
 Deno.test("PageActor says that there is no such post where the statement found none", () => {
   for (const command of ["edit a post", "delete a post"] as const) {
     const said = { found: false, unknown: [], empty: false };
-    assert.equal(refusalOf(decide(STATES.open, { ...COMMANDS[command], by }), said), "not-found");
+    assert.equal(refusalOf(decide(STATES.open, commandsBy(by)[command]), said), "not-found");
   }
   const liking = decide(STATES.open, { type: "like", by: PEOPLE.stranger, post_id: "x" });
   assert.equal(refusalOf(liking, null), "not-found");
@@ -312,11 +315,10 @@ Deno.test("PageActor takes a like back whatever the statement found", () => {
 
 Deno.test("PageActor has it recorded who of the staff acts and why, and of deleted posts only those of others", () => {
   for (const command of ["block a while", "unblock", "delete a post"] as const) {
-    const row = rowOf(decide(OPEN, { ...COMMANDS[command], by: PEOPLE.moderator, reason: "spam" } as PageCommand));
+    const row = rowOf(decide(OPEN, { ...commandsBy(PEOPLE.moderator)[command], reason: "spam" }));
     assert.deepEqual([row.by_id, row.by_role, row.reason], ["m", "moderator", "spam"], command);
   }
-  const moderated = (person: Person) =>
-    rowOf(decide(OPEN, { ...COMMANDS["delete a post"], by: PEOPLE[person] } as PageCommand)).moderated;
+  const moderated = (person: Person) => rowOf(decide(OPEN, commandsBy(PEOPLE[person])["delete a post"])).moderated;
   assert.deepEqual([moderated("owner"), moderated("owning admin"), moderated("moderator")], [false, false, true]);
 });
 
@@ -339,12 +341,11 @@ Deno.test("PageActor looks again after a page event or a deleted account, and af
 });
 
 Deno.test("PageActor lets likes and posts share a turn, one of each person or post, and nothing else", () => {
-  const key = (command: Word, person: Person = "stranger") =>
-    pageActor.batchKey!({ ...COMMANDS[command], by: PEOPLE[person] } as PageCommand);
+  const key = (command: Word, person: Person = "stranger") => pageActor.batchKey!(commandsBy(PEOPLE[person])[command]);
   assert.notEqual(key("like", "stranger"), key("like", "admin"));
   // One person's like and unlike are decided in their order.
   assert.equal(key("like"), key("unlike"));
   for (const command of ["post", "post a photo"] as const) assert.equal(key(command), "x");
-  const alone = (Object.keys(COMMANDS) as Word[]).filter((command) => key(command) === undefined);
-  assert.equal(alone.length, Object.keys(COMMANDS).length - 4);
+  const alone = WORDS.filter((command) => key(command) === undefined);
+  assert.equal(alone.length, WORDS.length - 4);
 });

@@ -1,6 +1,6 @@
 /** Actors asked over a bus, with actors and streams that do as the test says. */
 import assert from "node:assert/strict";
-import type { Actors, AskOptions } from "../../actors/runtime/actors.ts";
+import type { ActorRouter, AskOptions } from "../../actors/runtime/router.ts";
 import { type Bus, MAX_REQUEST_BYTES, NoReply } from "../../lib/bus/bus.ts";
 import { LocalBus } from "../../lib/bus/local.ts";
 import type { Command, Ref } from "../../actors/runtime/protocol.ts";
@@ -58,7 +58,7 @@ async function world(answer: (asked: Asked) => Promise<unknown>, run: (world: Wo
       asked.push({ ref, command, options });
       return answer(asked.at(-1)!);
     },
-  } as unknown as Actors;
+  } as unknown as ActorRouter;
   const serve = () => serveActors({ bus, history: "h", actors, stream: there, log: quiet });
   const remote = new RemoteActors({ bus, history: "h", stream: here });
   await run({ remote, bus, here, there, asked, serve });

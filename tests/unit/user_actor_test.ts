@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { snapshot, userActor } from "../../actors/user.ts";
+import { userActor } from "../../actors/user.ts";
+import { snapshot } from "../../actors/user_state.ts";
 import type { UserCommand, UserState } from "../../actors/user_commands.ts";
 import type { ActingAccount } from "../../actors/moderator.ts";
 import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES, MAX_GUESSES } from "../../actors/user_codes.ts";
@@ -7,6 +8,7 @@ import { MAX_EMAIL_CHANGES } from "../../actors/user_profile.ts";
 import { REFRESH_GRACE_MS } from "../../actors/user_sessions.ts";
 import { codeFor } from "../../security/codes.ts";
 import type { CodePurpose } from "../../db/letters.ts";
+import type { RegisterRow } from "../../db/users.ts";
 import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisions.ts";
 
 const KEY = new Uint8Array(32).fill(7);
@@ -146,17 +148,17 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["waiting for an e-mail", change, "refuse overloaded"],
 
   ["active", { ...profile, first_name: "Grace" }, "commit user.update_profile"],
-  ["active", { ...profile, password_version: undefined, first_name: "Grace" } as never, "commit user.update_profile"],
+  ["active", { ...profile, password_version: undefined, first_name: "Grace" }, "commit user.update_profile"],
   ["active", { ...profile, password_version: 1, email: "new@example.org" }, "refuse validation"],
-  ["active", { ...profile, password_version: undefined, email: "new@example.org" } as never, "refuse validation"],
+  ["active", { ...profile, password_version: undefined, email: "new@example.org" }, "refuse validation"],
   [
     "active",
-    { ...profile, password_version: undefined, email: "ADA@example.org" } as never,
+    { ...profile, password_version: undefined, email: "ADA@example.org" },
     "commit user.update_profile",
   ],
   [
     "active",
-    { ...profile, by, password_version: undefined, email: "new@example.org" } as never,
+    { ...profile, by, password_version: undefined, email: "new@example.org" },
     "commit user.update_profile",
   ],
   ["active", { type: "set_role", by, role: "moderator" }, "commit user.set_role"],
@@ -323,7 +325,7 @@ for (
     change,
     block,
     { type: "sign_out", sid: SESSION.id },
-  ] as UserCommand[]
+  ] satisfies UserCommand[]
 ) {
   Deno.test(`UserActor ends the session that was, on ${command.type}`, () => {
     const after = stateAfter(decide(ACTIVE, command), { last_admin: false })!;
@@ -332,7 +334,7 @@ for (
   });
 }
 
-for (const command of [{ type: "set_role", by, role: "user" }, block, { type: "delete", by }] as UserCommand[]) {
+for (const command of [{ type: "set_role", by, role: "user" }, block, { type: "delete", by }] satisfies UserCommand[]) {
   Deno.test(`UserActor spares the last administrator from ${command.type}, and stays as it was`, () => {
     const decision = decide({ ...ACTIVE, role: "admin" }, command);
     assert.equal(refusalOf(decision, { last_admin: true }), "last-admin");
@@ -341,8 +343,15 @@ for (const command of [{ type: "set_role", by, role: "user" }, block, { type: "d
 }
 
 Deno.test("UserActor has it recorded who acts and why, and nobody where the system acts by itself", () => {
-  for (const command of [{ type: "set_role", role: "user" }, block, { type: "unblock" }, { type: "delete" }]) {
-    const { by_id, by_role, reason } = rowOf(decide(ACTIVE, { ...command, by, reason: "spam" } as UserCommand));
+  const why = { by, reason: "spam" };
+  const commands: UserCommand[] = [
+    { type: "set_role", role: "user", ...why },
+    block,
+    { type: "unblock", ...why },
+    { type: "delete", ...why },
+  ];
+  for (const command of commands) {
+    const { by_id, by_role, reason } = rowOf(decide(ACTIVE, command));
     assert.deepEqual([by_id, by_role, reason], [by.id, "admin", "spam"], command.type);
   }
   assert.equal(rowOf(decide(ACTIVE, { type: "delete", by })).reason, null);
@@ -350,7 +359,7 @@ Deno.test("UserActor has it recorded who acts and why, and nobody where the syst
 });
 
 Deno.test("UserActor has security letters brought to the address that was in force, if anybody has proven it", () => {
-  for (const command of [signIn, change] as UserCommand[]) {
+  for (const command of [signIn, change]) {
     assert.equal(rowOf(decide(ACTIVE, command)).to, ACTIVE.email);
     assert.equal(
       rowOf(decide({ ...ACTIVE, email_verified_at: null }, command)).to,
@@ -369,8 +378,24 @@ Deno.test("UserActor has security letters brought to the address that was in for
 });
 
 Deno.test("UserActor registers once: what is taken is refused, a repeated message finds the account", () => {
-  const row = { id: ID, login: "ada", email: "ada@example.org", verify_nonce: "n", verify_expires_at: at(1) };
-  const command = { type: "register", row } as unknown as UserCommand;
+  const row: RegisterRow = {
+    id: ID,
+    login: "ada",
+    password_hash: "h",
+    first_name: "Ada",
+    last_name: "Lovelace",
+    email: "ada@example.org",
+    role: "user",
+    page_id: ACTIVE.page_id,
+    verified_at: null,
+    verify_nonce: "n",
+    verify_expires_at: at(1),
+    letter_job: "j",
+    expire_job: "j2",
+    expire_at: at(2),
+    at: at(0),
+  };
+  const command: UserCommand = { type: "register", row };
   const decision = decide(null, command);
   assert.equal(word(decision), "commit user.register");
   assert.equal(refusalOf(decision, { login_taken: true, email_taken: true }), "login-taken");

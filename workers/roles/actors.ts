@@ -1,4 +1,5 @@
-import type { Actors } from "../../actors/runtime/actors.ts";
+import { Actors } from "../../actors/actors.ts";
+import type { ActorRouter } from "../../actors/runtime/router.ts";
 import type { Bus } from "../../lib/bus/bus.ts";
 import { LocalPartitionLeases } from "../../actors/runtime/local_partition_leases.ts";
 import { Pool } from "../../actors/runtime/pool.ts";
@@ -39,13 +40,13 @@ const FOR_SOCKETS: ReadonlySet<EventKind> = new Set(["notification", "notificati
 export async function startActors(
   { config, log, sql, bus, stream, notifier, stack, databaseUrl, codeKey, committed, lost }: ActorParts,
 ): Promise<{
-  actors: Actors;
+  router: ActorRouter;
   accounts: AccountCache;
   /** From here on others are told that nobody is here; what they asked before is still answered. */
   leave: () => Promise<void>;
 }> {
   const likes = stack.use(new LikeEventEmitter(sql, log, committed));
-  const accounts: AccountCache = new AccountCache(() => pool, sql);
+  const accounts: AccountCache = new AccountCache(() => own, sql);
   const pool: Pool = stack.use(
     await Pool.start({
       threads: config.WORKERS,
@@ -60,6 +61,7 @@ export async function startActors(
       onFenced: (partition) => lost(`Partition ${partition} was taken by another node; this one stops`),
     }),
   );
+  const own = new Actors(pool);
   const feeds = new ActiveFeeds(() => pool);
   stream.consume((events) => {
     // What happens to posts concerns only feeds, and no actor what people are told; the rest concerns pages and people too.
@@ -68,9 +70,9 @@ export async function startActors(
     // Asked behind the events, so that the actor has let go of what it knew.
     for (const { kind, user_id } of events) if (kind === "account.changed" && user_id) void accounts.renew(user_id);
   });
-  const actors = new HostedActors(pool, feeds, likes, stream);
-  if (!config.NATS_URL) return { actors, accounts, leave: () => Promise.resolve() };
+  const router = new HostedActors(pool, feeds, likes, stream);
+  if (!config.NATS_URL) return { router, accounts, leave: () => Promise.resolve() };
   accounts.onChange((userId) => void bus.publish(accountsSubject(stream.historyId), userId).catch(() => {}));
-  const serving = await serveActors({ bus, history: stream.historyId, actors, stream, log });
-  return { actors, accounts, leave: async () => await serving[Symbol.asyncDispose]() };
+  const serving = await serveActors({ bus, history: stream.historyId, actors: router, stream, log });
+  return { router, accounts, leave: async () => await serving[Symbol.asyncDispose]() };
 }

@@ -16,7 +16,7 @@ export async function createAdministrator(ctx: AppContext): Promise<void> {
   const names = { first_name: "Rookery", last_name: "Administrator" };
   const row = await newAccount(ctx, { id: newId(), login, password, email, ...names }, true, "admin");
   try {
-    await ctx.actors.ask({ kind: "user", id: row.id }, { type: "register", row } as never);
+    await ctx.actors.ask("user", row.id, "register", { row });
   } catch (error) {
     // Another node that started at the same time has made it.
     if (error instanceof AppError && (error.code === "login-taken" || error.code === "email-taken")) return;

@@ -2,6 +2,7 @@ import { LocalBus } from "../../lib/bus/local.ts";
 import type { Bus } from "../../lib/bus/bus.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
 import type { SequencedEvent } from "../../db/event.ts";
+import { Actors } from "../../actors/actors.ts";
 import { RemoteActors } from "../../actors/runtime/remote_actors.ts";
 import type { Config } from "../../config.ts";
 import type { AppContext } from "../../context.ts";
@@ -103,7 +104,8 @@ export async function startNode(
       lost,
     })
     : undefined;
-  const actors = hosted?.actors ?? stack.use(new RemoteActors({ bus, history: stream.historyId, stream }));
+  const router = hosted?.router ?? stack.use(new RemoteActors({ bus, history: stream.historyId, stream }));
+  const actors = new Actors(router);
   const accounts = hosted?.accounts ?? new AccountReader(sql);
   if (config.NATS_URL) {
     await bus.subscribe(

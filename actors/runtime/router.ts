@@ -6,10 +6,13 @@ export interface AskOptions {
   receipt?: string | undefined;
 }
 
-/** How actors are asked, wherever they are: in this process (`pool.ts`), or over the bus at the node that has them (`remote_actors.ts`). */
-export interface Actors extends AsyncDisposable {
+/**
+ * How commands reach actors, wherever these are: in this process (`pool.ts`), or over the bus at the node that has them
+ * (`remote_actors.ts`). Callers use `actors/actors.ts`, which knows the commands of each kind.
+ */
+export interface ActorRouter extends AsyncDisposable {
   /** Asks an actor and waits until its reply, and every event it committed, is known on this node. Throws `AppError`. */
-  ask<Value>(ref: Ref, command: Command, options?: AskOptions): Promise<Value>;
+  ask(ref: Ref, command: Command, options?: AskOptions): Promise<unknown>;
   /** Resolves when they can be asked now; rejects where they cannot. */
   reach(): Promise<void>;
   /** Of the actors in this process. */

@@ -1,0 +1,67 @@
+import type { FeedCommands } from "./feed_commands.ts";
+import type { PageCommands } from "./page_commands.ts";
+import type { Command, HostStats, KindName, Ref } from "./runtime/protocol.ts";
+import type { ActorRouter, AskOptions } from "./runtime/router.ts";
+import type { UserCommands } from "./user_commands.ts";
+
+/** What the actors of each kind are asked, and what they reply. */
+export interface Commands {
+  page: PageCommands;
+  user: UserCommands;
+  feed: FeedCommands;
+}
+
+export type NameOf<Kind extends KindName> = keyof Commands[Kind] & string;
+export type FieldsOf<Kind extends KindName, Name extends NameOf<Kind>> = Commands[Kind][Name] extends
+  { command: infer Fields extends object } ? Fields : never;
+export type ReplyOf<Kind extends KindName, Name extends NameOf<Kind>> = Commands[Kind][Name] extends
+  { reply: infer Reply } ? Reply : never;
+/** A command that comes with nothing needs no fields. */
+type Rest<Fields> = object extends Fields ? [fields?: Fields, options?: AskOptions]
+  : [fields: Fields, options?: AskOptions];
+
+/** The actors, for those who ask them. Names, fields and replies are checked against `Commands`. */
+export class Actors {
+  constructor(private readonly router: ActorRouter) {}
+
+  /** Asks an actor and waits until its reply, and every event it committed, is known on this node. Throws `AppError`. */
+  ask<Kind extends KindName, Name extends NameOf<Kind>>(
+    kind: Kind,
+    id: string,
+    name: Name,
+    ...[fields, options]: Rest<FieldsOf<Kind, Name>>
+  ): Promise<ReplyOf<Kind, Name>> {
+    return this.router.ask({ kind, id }, { type: name, ...fields }, options) as Promise<ReplyOf<Kind, Name>>;
+  }
+
+  /** Resolves when they can be asked now; rejects where they cannot. */
+  reach(): Promise<void> {
+    return this.router.reach();
+  }
+
+  /** Of the actors in this process. */
+  stats(): Promise<HostStats[]> {
+    return this.router.stats();
+  }
+
+  /** Calls under way from here. */
+  get waiting(): number {
+    return this.router.waiting;
+  }
+
+  /** Waits, at most so many milliseconds, until no call is under way. */
+  drain(timeoutMs: number): Promise<void> {
+    return this.router.drain(timeoutMs);
+  }
+}
+
+/** Sends a command whose reply nobody waits for, to an actor that is active. */
+export function tell<Kind extends KindName, Name extends NameOf<Kind>>(
+  host: { tell(ref: Ref, command: Command): void },
+  kind: Kind,
+  id: string,
+  name: Name,
+  fields: FieldsOf<Kind, Name>,
+): void {
+  host.tell({ kind, id }, { type: name, ...fields });
+}

@@ -1,0 +1,46 @@
+import type { AccountSnapshot, SentCode, UserActorRow } from "../db/users.ts";
+import type { UserState } from "./user_commands.ts";
+
+/** What requests are judged by, without asking the actor. */
+export function snapshot(state: UserState | null): AccountSnapshot | null {
+  if (!state) return null;
+  const { role, blocked_until, blocked_reason, session } = state;
+  return {
+    role,
+    verified: state.email_verified_at !== null,
+    blocked_until,
+    blocked_reason,
+    session: session && { id: session.id, generation: session.generation },
+  };
+}
+
+export function fromRow(row: UserActorRow): UserState {
+  const {
+    verify_nonce,
+    verify_expires_at,
+    verify_attempts,
+    recover_nonce,
+    recover_expires_at,
+    verify_asked_at,
+    recover_asked_at,
+    change_asked_at,
+    session_id,
+    generation,
+    issued_at,
+    kid,
+    ...user
+  } = row;
+  return {
+    ...user,
+    verify: sent(verify_nonce, verify_expires_at, verify_attempts),
+    recover: sent(recover_nonce, recover_expires_at, 0),
+    asked: { verify: verify_asked_at, recover: recover_asked_at, change: change_asked_at },
+    session: session_id && issued_at && kid && generation !== null
+      ? { id: session_id, generation, issued_at, kid }
+      : null,
+  };
+}
+
+function sent(nonce: string | null, expires_at: string | null, attempts: number): SentCode | null {
+  return nonce && expires_at ? { nonce, expires_at, attempts } : null;
+}
