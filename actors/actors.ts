@@ -1,8 +1,9 @@
-import type { FeedCommands } from "./feed_commands.ts";
-import type { PageCommands } from "./page_commands.ts";
+import { type Effects, NONE } from "./effects.ts";
+import { FEED_EFFECTS, type FeedCommands } from "./feed_commands.ts";
+import { PAGE_EFFECTS, type PageCommands } from "./page_commands.ts";
 import type { Command, HostStats, KindName, Ref } from "./runtime/protocol.ts";
 import type { ActorRouter, AskOptions } from "./runtime/router.ts";
-import type { UserCommands } from "./user_commands.ts";
+import { USER_EFFECTS, type UserCommands } from "./user_commands.ts";
 
 /** What the actors of each kind are asked, and what they reply. */
 export interface Commands {
@@ -64,4 +65,11 @@ export function tell<Kind extends KindName, Name extends NameOf<Kind>>(
   fields: FieldsOf<Kind, Name>,
 ): void {
   host.tell({ kind, id }, { type: name, ...fields });
+}
+
+const EFFECTS: Readonly<Record<KindName, object>> = { page: PAGE_EFFECTS, user: USER_EFFECTS, feed: FEED_EFFECTS };
+
+/** What follows from this command. Nothing where it is unknown, as from a node of another version: its actor refuses it. */
+export function effectsOf({ kind }: Ref, { type }: Command): Effects<Command> {
+  return (EFFECTS[kind] as Record<string, Effects<Command> | undefined>)[type] ?? NONE;
 }

@@ -1,3 +1,4 @@
+import { type EffectsOf, NONE } from "./effects.ts";
 import type { CommandOf } from "./runtime/commands.ts";
 
 export interface FirstPage {
@@ -16,3 +17,8 @@ export interface FeedCommands {
 }
 
 export type FeedCommand = CommandOf<FeedCommands>;
+
+export const FEED_EFFECTS: EffectsOf<FeedCommands> = {
+  first_page: { readsFeed: true, whenBehind: (command) => ({ ...command, bypass: true }) },
+  refresh: NONE,
+};

@@ -5,6 +5,7 @@ import type { AccountRole } from "../db/account_role.ts";
 import type { NewPhoto, PhotoResult } from "../db/photos.ts";
 import type { AccountSnapshot, RegisterRow, SentCode, UserRow } from "../db/users.ts";
 import type { ActingAccount } from "./moderator.ts";
+import { type EffectsOf, NONE } from "./effects.ts";
 import type { CommandOf } from "./runtime/commands.ts";
 
 export interface Session {
@@ -100,3 +101,30 @@ export interface UserCommands {
 }
 
 export type UserCommand = CommandOf<UserCommands>;
+
+export const USER_EFFECTS: EffectsOf<UserCommands> = {
+  snapshot: NONE,
+  account: NONE,
+  register: NONE,
+  sign_in: NONE,
+  refresh: NONE,
+  sign_out: NONE,
+  send_code: NONE,
+  verify: NONE,
+  recover: NONE,
+  check_recovery: NONE,
+  reset_password: NONE,
+  change_password: NONE,
+  update_profile: NONE,
+  stage_avatar: NONE,
+  store_avatar_result: NONE,
+  remove_avatar: NONE,
+  read_notifications: NONE,
+  change_notifications: NONE,
+  set_role: NONE,
+  block: NONE,
+  unblock: NONE,
+  expire_block: NONE,
+  delete: NONE,
+  expire: NONE,
+};

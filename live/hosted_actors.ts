@@ -1,12 +1,8 @@
-import type { FeedCommand } from "../actors/feed_commands.ts";
-import type { PageCommand } from "../actors/page_commands.ts";
+import { effectsOf } from "../actors/actors.ts";
 import type { ActorRouter, AskOptions } from "../actors/runtime/router.ts";
 import type { Pool } from "../actors/runtime/pool.ts";
 import type { Command, HostStats, Ref } from "../actors/runtime/protocol.ts";
 import type { ActiveFeeds } from "./active_feeds.ts";
-
-type FirstPage = Extract<FeedCommand, { type: "first_page" }>;
-type Like = Extract<PageCommand, { type: "like" | "unlike" }>;
 
 /** The actors of this process, with what follows from their being asked, on whichever node that began. */
 export class HostedActors implements ActorRouter {
@@ -18,19 +14,14 @@ export class HostedActors implements ActorRouter {
   ) {}
 
   async ask(ref: Ref, command: Command, options?: AskOptions): Promise<unknown> {
-    if (isFirstPage(ref, command)) {
-      this.feeds.read(ref.id);
-      // These actors may be behind, whatever the asking node thinks of itself.
-      if (this.stream.stalled) {
-        return await this.pool.ask(ref, { ...command, bypass: true } as FirstPage, options);
-      }
-    }
-    const value = await this.pool.ask(ref, command, options);
-    if (isLike(ref, command)) {
-      // Only the one who likes sees `liked` change at once; the count reaches everybody by an event.
-      this.feeds.refresh(command.by.id, command.post_id);
-      this.likes.hint();
-    }
+    const { readsFeed, whenBehind, changesFor, countsLikes } = effectsOf(ref, command);
+    if (readsFeed) this.feeds.read(ref.id);
+    // These actors may be behind, whatever the asking node thinks of itself.
+    const asked = whenBehind && this.stream.stalled ? whenBehind(command) : command;
+    const value = await this.pool.ask(ref, asked, options);
+    const changed = changesFor?.(command);
+    if (changed) this.feeds.refresh(changed.user, changed.post);
+    if (countsLikes) this.likes.hint();
     return value;
   }
 
@@ -53,12 +44,4 @@ export class HostedActors implements ActorRouter {
   [Symbol.asyncDispose](): Promise<void> {
     return this.pool[Symbol.asyncDispose]();
   }
-}
-
-function isFirstPage({ kind }: Ref, command: Command): command is FirstPage {
-  return kind === "feed" && command.type === "first_page";
-}
-
-function isLike({ kind }: Ref, command: Command): command is Like {
-  return kind === "page" && (command.type === "like" || command.type === "unlike");
 }

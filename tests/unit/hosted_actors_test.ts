@@ -1,5 +1,9 @@
 /** What follows from asking an actor, with a pool that answers as the test says. */
 import assert from "node:assert/strict";
+import type { EffectsOf } from "../../actors/effects.ts";
+import { FEED_EFFECTS, type FeedCommands } from "../../actors/feed_commands.ts";
+import { PAGE_EFFECTS } from "../../actors/page_commands.ts";
+import { USER_EFFECTS } from "../../actors/user_commands.ts";
 import type { Pool } from "../../actors/runtime/pool.ts";
 import type { Command, Ref } from "../../actors/runtime/protocol.ts";
 import { HostedActors } from "../../live/hosted_actors.ts";
@@ -58,3 +62,19 @@ Deno.test("Nothing follows from a refused like, nor from another command", async
   await other.actors.ask(page, { type: "follow", by: { id: "ada" } } as Command);
   assert.deepEqual([refused.done.length, other.done.length], [1, 1]);
 });
+
+Deno.test("Of all commands these and no others have effects", () => {
+  const having = [PAGE_EFFECTS, USER_EFFECTS, FEED_EFFECTS].flatMap((table) =>
+    Object.entries(table).filter(([, effects]) => Object.keys(effects).length > 0).map(([name]) => name)
+  );
+  assert.deepEqual(having, ["like", "unlike", "first_page"]);
+});
+
+Deno.test("Nothing follows from a command that this version does not know", async () => {
+  const { actors, done } = world();
+  await actors.ask(page, { type: "of another version" });
+  assert.equal(done.length, 1);
+});
+
+// @ts-expect-error: every command says what follows from it
+export const INCOMPLETE: EffectsOf<FeedCommands> = { first_page: FEED_EFFECTS.first_page };
