@@ -21,6 +21,8 @@ export interface ChildPlan {
   port: number;
   /** Where it need not go as first as this process. */
   priority?: keyof typeof PRIORITY;
+  /** Nobody waits for it: a first start that fails is tried again until this aborts. */
+  retryStart?: AbortSignal;
   log: Log;
 }
 
@@ -33,12 +35,19 @@ const STOP_MS = 2_000;
 
 /**
  * Runs a module as a process of its own: it ends when its standard input does, so it never outlives this process, however
- * that ends. If it dies, it is started anew on the same port. Throws when it does not come up the first time.
+ * that ends. If it dies, it is started again on the same port. Throws when it does not come up the first time, unless `retryStart` is given.
  */
 export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> {
   const closed = new AbortController();
   let child = spawn(plan, plan.port);
-  const port = await firstLine(child.stdout, plan.name);
+  let port = await firstPort(plan, child);
+  for (let failures = 1; port === undefined; failures++) {
+    await sleep(RESTART_BACKOFF(failures), plan.retryStart!);
+    if (plan.retryStart!.aborted) throw new Error(`${plan.name} was not needed any more`);
+    child = spawn(plan, plan.port);
+    port = await firstPort(plan, child);
+  }
+  const fixedPort = port;
   lowerChildPriority(plan, child);
 
   const tending = (async () => {
@@ -51,14 +60,14 @@ export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> 
       plan.log.warn(`${plan.name} ended and is started anew`, { code, pause_ms: pause });
       await sleep(pause, closed.signal);
       if (closed.signal.aborted) return;
-      child = spawn(plan, port);
+      child = spawn(plan, fixedPort);
       // One that fails to start ends, and is tended as any that ended.
       void firstLine(child.stdout, plan.name).then(() => lowerChildPriority(plan, child)).catch(() => {});
     }
   })();
 
   return {
-    port,
+    port: fixedPort,
     async [Symbol.asyncDispose]() {
       closed.abort();
       await child.stdin.close().catch(() => {});
@@ -68,6 +77,17 @@ export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> 
       await tending;
     },
   };
+}
+
+/** Where a child listens that is started for the first time; undefined where it ended before and is to be tried again. */
+async function firstPort(plan: ChildPlan, child: Deno.ChildProcess): Promise<number | undefined> {
+  try {
+    return await firstLine(child.stdout, plan.name);
+  } catch (error) {
+    if (!plan.retryStart || plan.retryStart.aborted) throw error;
+    plan.log.warn(`${plan.name} did not start, retrying`, { code: (await child.status).code });
+    return undefined;
+  }
 }
 
 function spawn({ entry, permissions, env }: ChildPlan, port: number): Deno.ChildProcess {

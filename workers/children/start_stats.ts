@@ -15,11 +15,13 @@ export interface StatsChildOptions {
   /** For its own tables. */
   ownDatabaseUrl?: string | undefined;
   natsUrl?: string | undefined;
+  /** Until it aborts, a first start that fails is tried again. */
+  retryStart: AbortSignal;
 }
 
 /** Runs the statistics as a process of its own, which ends with this one and is started anew when it dies. */
 export async function startStatsChild(
-  { log, port, apiUrl, databaseUrl, ownDatabaseUrl, natsUrl }: StatsChildOptions,
+  { log, port, apiUrl, databaseUrl, ownDatabaseUrl, natsUrl, retryStart }: StatsChildOptions,
 ): Promise<StatsChild> {
   const databases = permissionsFor([databaseUrl, ...ownDatabaseUrl === undefined ? [] : [ownDatabaseUrl]]);
   const others = [apiUrl, natsUrl].filter((url) => url !== undefined);
@@ -41,6 +43,7 @@ export async function startStatsChild(
       NATS_URL: natsUrl ?? "",
     }),
     port,
+    retryStart,
     // Numbers may wait where answers would have to.
     priority: "below",
     log,

@@ -124,6 +124,7 @@ export function statistics(
     return stack.use(new StatsClient(() => Promise.resolve(config.STATS_URL)));
   }
   // Nobody waits for it: without statistics all else is well.
+  const stopped = new AbortController();
   const child = apiUrl.then((apiUrl) =>
     startStatsChild({
       log,
@@ -132,10 +133,14 @@ export function statistics(
       databaseUrl,
       ownDatabaseUrl: config.STATS_DATABASE_URL,
       natsUrl: config.NATS_URL,
+      retryStart: stopped.signal,
     })
   );
-  child.catch((error) => log.error("the statistics did not start", { error }));
-  stack.defer(async () => await (await child.catch(() => undefined))?.[Symbol.asyncDispose]());
+  child.catch((error) => stopped.signal.aborted || log.error("the statistics did not start", { error }));
+  stack.defer(async () => {
+    stopped.abort();
+    await (await child.catch(() => undefined))?.[Symbol.asyncDispose]();
+  });
   return stack.use(new StatsClient(async () => (await child).url));
 }
 
