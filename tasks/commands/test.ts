@@ -17,8 +17,9 @@ const arguments_ = object({
       description: message`Processes that share the files; 1 runs one file after another`,
     }),
   ),
-  // `deno task ok` and `deno task chaos` give these.
+  // `deno task ok`, `deno task test:browser` and `deno task chaos` give these.
   fast: option("--fast", { hidden: true }),
+  browser: option("--browser", { hidden: true }),
   chaos: option("--chaos", { hidden: true }),
 });
 
@@ -28,6 +29,10 @@ const NOTES = [
 
 export const test = defineTask("test", arguments_, {
   examples: ["deno task test live/ --filter cursor", "deno task test --jobs 1"],
+  notes: NOTES,
+});
+export const browser = defineTask("test:browser", arguments_, {
+  examples: ["deno task test:browser", "deno task test:browser bell"],
   notes: NOTES,
 });
 export const chaos = defineTask("chaos", arguments_, { examples: ["deno task chaos stats"], notes: NOTES });

@@ -3,13 +3,10 @@ import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
 import { PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { people } from "../support/bell_page.ts";
-import { chromiumPath, intercept, launchChromium, watch } from "../support/browser.ts";
+import { browserTest, intercept, watch } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
-/** Playwright keeps a connection to the browser between steps. */
-const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 
 async function enter(page: Page, { login }: Pick<Person, "login">, password = PASSWORD): Promise<void> {
   await page.goto(`${app.url}/admin`);
@@ -31,15 +28,13 @@ async function shot(page: Page, name: string): Promise<void> {
   if (folder) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
 }
 
-Deno.test({
-  name: "An administrator blocks, lifts, changes roles and deletes, and finds it all in the record",
-  ...options,
-  fn: async () => {
+browserTest(
+  "An administrator blocks, lifts, changes roles and deletes, and finds it all in the record",
+  async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const admin = await administrator();
     await app.follow(bob, ann.page_id);
     await app.post(ann, { text: "A <b>bold</b> post" });
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     const complaints = watch(page, app.url);
     await enter(page, admin);
@@ -133,7 +128,7 @@ Deno.test({
     await page.getByText("No jobs in this state.").waitFor();
     await app.ctx.sql.query(
       `insert into jobs (id, kind, payload, state, attempts, last_error, run_at)
-      select gen_random_uuid(), 'test', '{}', 'dead', 12, 'tried for the time no. ' || i, now() from generate_series(1, 2) i`,
+    select gen_random_uuid(), 'test', '{}', 'dead', 12, 'tried for the time no. ' || i, now() from generate_series(1, 2) i`,
     );
     await page.locator("#jobs-filter").getByRole("button").click();
     const job = (n: number) => page.locator("#jobs-list li").filter({ hasText: `no. ${n}` });
@@ -149,65 +144,58 @@ Deno.test({
     // What the server refuses on the way is the browser's to note.
     assert.deepEqual(complaints, []);
   },
+);
+
+browserTest("A report is looked at, taken and closed where it stands", async (browser) => {
+  const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+  const admin = await administrator();
+  // Of a private page, whose photos not everybody sees.
+  const hidden = await app.page(ann, { name: "Hidden", is_private: true });
+  await app.ok("PUT", `/pages/${hidden.id}/follow`, { token: bob.token });
+  await app.ok("POST", `/pages/${hidden.id}/requests/accept`, { token: ann.token, body: { user_ids: [bob.id] } });
+  const photos = [{ name: "a.png", data: (await pngOf(90, 60)).toBase64(), alt: "A feather with a price" }];
+  const post = await app.post(ann, { text: "Buy my feathers", photos }, hidden.id);
+  const reported = async (kind: string, id: string, reason: string) =>
+    await app.ok("POST", "/reports", { token: bob.token, body: { target: { kind, id }, reason } });
+  await reported("post", post.id, "It is an advertisement");
+  await reported("account", ann.id, "She is a bot");
+  const page = await browser.newPage();
+  const complaints = watch(page, app.url);
+  await enter(page, admin);
+  const item = (text: string) => page.locator("#reports-list > li").filter({ hasText: text });
+  const dialog = page.getByRole("dialog");
+  await item("It is an advertisement").getByRole("button", { name: "Take" }).click();
+  await item("It is an advertisement").getByText(`Taken by ${admin.login}`).waitFor();
+  await item("It is an advertisement").getByRole("button", { name: "Look at it" }).click();
+  const picture = item("It is an advertisement").getByRole("img", { name: "A feather with a price" });
+  await picture.evaluate((img) => (img as unknown as { decode(): Promise<void> }).decode());
+  await shot(page, "admin_report");
+  await item("It is an advertisement").locator("ol").getByRole("button", { name: "Delete" }).click();
+  await dialog.getByRole("button", { name: "Delete" }).click();
+  await dialog.waitFor({ state: "hidden" });
+  assert.equal((await app.call("GET", `/posts/${post.id}`, { token: bob.token })).status, 404);
+  await shot(page, "admin_reports");
+  await item("It is an advertisement").getByRole("button", { name: "Close: acted" }).click();
+  await dialog.locator("[name=reason]").fill("Deleted");
+  await dialog.getByRole("button", { name: "Close it" }).click();
+  await item("It is an advertisement").getByText(`Closed by ${admin.login}, who acted: Deleted`).waitFor();
+
+  await item("She is a bot").getByRole("button", { name: "Look at it" }).click();
+  await page.locator("#accounts-list li").filter({ hasText: ann.login }).waitFor();
+  assert.equal(new URL(page.url()).hash, "#accounts");
+  await page.goBack();
+  await item("She is a bot").getByRole("button", { name: "Close: nothing to do" }).click();
+  await dialog.getByRole("button", { name: "Close it" }).click();
+  await item("She is a bot").getByText("without an act").waitFor();
+  assert.deepEqual(complaints, []);
 });
 
-Deno.test({
-  name: "A report is looked at, taken and closed where it stands",
-  ...options,
-  fn: async () => {
-    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
-    const admin = await administrator();
-    // Of a private page, whose photos not everybody sees.
-    const hidden = await app.page(ann, { name: "Hidden", is_private: true });
-    await app.ok("PUT", `/pages/${hidden.id}/follow`, { token: bob.token });
-    await app.ok("POST", `/pages/${hidden.id}/requests/accept`, { token: ann.token, body: { user_ids: [bob.id] } });
-    const photos = [{ name: "a.png", data: (await pngOf(90, 60)).toBase64(), alt: "A feather with a price" }];
-    const post = await app.post(ann, { text: "Buy my feathers", photos }, hidden.id);
-    const reported = async (kind: string, id: string, reason: string) =>
-      await app.ok("POST", "/reports", { token: bob.token, body: { target: { kind, id }, reason } });
-    await reported("post", post.id, "It is an advertisement");
-    await reported("account", ann.id, "She is a bot");
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    const complaints = watch(page, app.url);
-    await enter(page, admin);
-    const item = (text: string) => page.locator("#reports-list > li").filter({ hasText: text });
-    const dialog = page.getByRole("dialog");
-    await item("It is an advertisement").getByRole("button", { name: "Take" }).click();
-    await item("It is an advertisement").getByText(`Taken by ${admin.login}`).waitFor();
-    await item("It is an advertisement").getByRole("button", { name: "Look at it" }).click();
-    const picture = item("It is an advertisement").getByRole("img", { name: "A feather with a price" });
-    await picture.evaluate((img) => (img as unknown as { decode(): Promise<void> }).decode());
-    await shot(page, "admin_report");
-    await item("It is an advertisement").locator("ol").getByRole("button", { name: "Delete" }).click();
-    await dialog.getByRole("button", { name: "Delete" }).click();
-    await dialog.waitFor({ state: "hidden" });
-    assert.equal((await app.call("GET", `/posts/${post.id}`, { token: bob.token })).status, 404);
-    await shot(page, "admin_reports");
-    await item("It is an advertisement").getByRole("button", { name: "Close: acted" }).click();
-    await dialog.locator("[name=reason]").fill("Deleted");
-    await dialog.getByRole("button", { name: "Close it" }).click();
-    await item("It is an advertisement").getByText(`Closed by ${admin.login}, who acted: Deleted`).waitFor();
-
-    await item("She is a bot").getByRole("button", { name: "Look at it" }).click();
-    await page.locator("#accounts-list li").filter({ hasText: ann.login }).waitFor();
-    assert.equal(new URL(page.url()).hash, "#accounts");
-    await page.goBack();
-    await item("She is a bot").getByRole("button", { name: "Close: nothing to do" }).click();
-    await dialog.getByRole("button", { name: "Close it" }).click();
-    await item("She is a bot").getByText("without an act").waitFor();
-    assert.deepEqual(complaints, []);
-  },
-});
-
-Deno.test({
-  name: "What comes late is told of nobody else, what has begun is not called off, and a session that ends closes all",
-  ...options,
-  fn: async () => {
+browserTest(
+  "What comes late is told of nobody else, what has begun is not called off, and a session that ends closes all",
+  async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const admin = await administrator();
     await app.post(ann, { text: "One" });
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     await enter(page, admin);
     await page.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: "Accounts" }).click();
@@ -257,15 +245,13 @@ Deno.test({
     assert.equal(await page.locator("#accounts-list li").count(), 0);
     assert.equal((await app.call("GET", "/users/me", { token: ann.token })).status, 200);
   },
-});
+);
 
-Deno.test({
-  name: "Whoever is no administrator comes no further than the door; one who is finds the way from the site",
-  ...options,
-  fn: async () => {
+browserTest(
+  "Whoever is no administrator comes no further than the door; one who is finds the way from the site",
+  async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     const admin = await administrator();
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     await enter(page, ann);
     await page.getByText(`${ann.login} is no administrator.`).waitFor();
@@ -285,4 +271,4 @@ Deno.test({
     await page.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: "Accounts" }).click();
     await page.locator("#sign-in").waitFor();
   },
-});
+);

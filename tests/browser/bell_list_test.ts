@@ -1,63 +1,55 @@
 import assert from "node:assert/strict";
 import { eventually, type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
-import { chromiumPath, intercept, launchChromium } from "../support/browser.ts";
+import { browserTest, intercept } from "../support/browser.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
-/** Playwright keeps a connection to the browser between steps. */
-const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 
-Deno.test({
-  name: "Older notifications come page by page, none of them twice and none left out",
-  ...options,
-  fn: async () => {
-    const [ann] = await people(app, "Ann") as [Person];
-    const others = await app.people(22);
-    for (const other of others) await app.follow(other, ann.page_id);
-    const post = await app.post(ann);
-    await eventually(
-      async () => (await app.ok("GET", "/notifications", { token: ann.token })).unread === 22 || undefined,
-      "22 notifications",
-    );
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    await page.goto(app.url);
-    await signIn(page, ann);
-    await counts(page, 22);
-    const items = page.locator("#bell-list li");
-    const older = page.getByRole("button", { name: "Older" });
-    const shows = async (count: number) => {
-      await items.nth(count - 1).waitFor();
-      const cursors = await items.evaluateAll((all) => all.map((item) => item.getAttribute("data-cursor")));
-      assert.deepEqual([cursors.length, new Set(cursors).size], [count, count]);
-    };
+browserTest("Older notifications come page by page, none of them twice and none left out", async (browser) => {
+  const [ann] = await people(app, "Ann") as [Person];
+  const others = await app.people(22);
+  for (const other of others) await app.follow(other, ann.page_id);
+  const post = await app.post(ann);
+  await eventually(
+    async () => (await app.ok("GET", "/notifications", { token: ann.token })).unread === 22 || undefined,
+    "22 notifications",
+  );
+  const page = await browser.newPage();
+  await page.goto(app.url);
+  await signIn(page, ann);
+  await counts(page, 22);
+  const items = page.locator("#bell-list li");
+  const older = page.getByRole("button", { name: "Older" });
+  const shows = async (count: number) => {
+    await items.nth(count - 1).waitFor();
+    const cursors = await items.evaluateAll((all) => all.map((item) => item.getAttribute("data-cursor")));
+    assert.deepEqual([cursors.length, new Set(cursors).size], [count, count]);
+  };
+  await page.locator("#bell").click();
+  await shows(10);
+  await like(app, others[0]!, post.id);
+  await counts(page, 23);
+  await older.click();
+  await shows(21);
+
+  // The list is closed and opened while its third page is on the way.
+  const late = page.waitForResponse("**/notifications?limit=10&cursor=*");
+  await intercept(page, "**/notifications?limit=10&cursor=*", async (route) => {
+    const response = await route.fetch();
     await page.locator("#bell").click();
-    await shows(10);
-    await like(app, others[0]!, post.id);
-    await counts(page, 23);
-    await older.click();
-    await shows(21);
-
-    // The list is closed and opened while its third page is on the way.
-    const late = page.waitForResponse("**/notifications?limit=10&cursor=*");
-    await intercept(page, "**/notifications?limit=10&cursor=*", async (route) => {
-      const response = await route.fetch();
-      await page.locator("#bell").click();
-      const anew = page.waitForResponse("**/notifications?limit=10");
-      await page.locator("#bell").click();
-      await (await anew).finished();
-      await route.fulfill({ response });
-    });
-    await older.click();
-    await (await late).finished();
-    await page.locator("#bell-older:not([aria-busy])").waitFor();
-    await shows(10);
-    await page.unroute("**/notifications?limit=10&cursor=*");
-    await older.click();
-    await shows(20);
-    await older.click();
-    await shows(23);
-    assert.equal(await older.isVisible(), false);
-  },
+    const anew = page.waitForResponse("**/notifications?limit=10");
+    await page.locator("#bell").click();
+    await (await anew).finished();
+    await route.fulfill({ response });
+  });
+  await older.click();
+  await (await late).finished();
+  await page.locator("#bell-older:not([aria-busy])").waitFor();
+  await shows(10);
+  await page.unroute("**/notifications?limit=10&cursor=*");
+  await older.click();
+  await shows(20);
+  await older.click();
+  await shows(23);
+  assert.equal(await older.isVisible(), false);
 });

@@ -1,56 +1,48 @@
 import assert from "node:assert/strict";
 import { type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, says, signIn } from "../support/bell_page.ts";
-import { chromiumPath, intercept, launchChromium } from "../support/browser.ts";
+import { browserTest, intercept } from "../support/browser.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
-/** Playwright keeps a connection to the browser between steps. */
-const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 
-Deno.test({
-  name: "What one wants to be told is kept, and what was refused is shown as it was",
-  ...options,
-  fn: async () => {
-    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
-    const post = await app.post(ann);
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    await page.goto(app.url);
-    await signIn(page, ann);
-    const open = async () => {
-      await page.locator("#bell").click();
-      await page.getByText("Settings", { exact: true }).click();
-      await page.locator("#bell-settings fieldset:enabled").waitFor();
-    };
-    const letters = page.getByLabel("Letters about new posts");
-    const likes = page.getByLabel("Likes");
-    await open();
-    assert.deepEqual([await letters.inputValue(), await likes.isChecked()], ["at_once", true]);
-    await letters.selectOption("daily");
-    await page.locator("#bell-notice", { hasText: "Saved." }).waitFor();
-    await intercept(page, "**/notifications/settings", (route) => route.abort());
-    await likes.click();
-    await page.locator("#bell-notice.bad", { hasText: "out of reach" }).waitFor();
-    assert.equal(await likes.isChecked(), true);
-    await page.unroute("**/notifications/settings");
-    await likes.click();
-    await page.locator("#bell-notice", { hasText: "Saved." }).waitFor();
-    await page.reload();
-    await open();
+browserTest("What one wants to be told is kept, and what was refused is shown as it was", async (browser) => {
+  const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+  const post = await app.post(ann);
+  const page = await browser.newPage();
+  await page.goto(app.url);
+  await signIn(page, ann);
+  const open = async () => {
+    await page.locator("#bell").click();
     await page.getByText("Settings", { exact: true }).click();
-    const answered = Promise.withResolvers<void>();
-    await intercept(page, "**/notifications/settings", (route) => answered.promise.then(() => route.continue()));
-    await page.getByText("Settings", { exact: true }).click();
-    // What may be old is not to be changed.
-    await page.locator("#bell-settings fieldset:disabled").waitFor();
-    answered.resolve();
     await page.locator("#bell-settings fieldset:enabled").waitFor();
-    assert.deepEqual([await letters.inputValue(), await likes.isChecked()], ["daily", false]);
-    assert.equal(await page.getByLabel("Answers").isChecked(), true);
-    await like(app, bob, post.id);
-    await app.follow(bob, ann.page_id);
-    await counts(page, 1);
-    await says(page, ["● Bob Lovelace follows you"]);
-  },
+  };
+  const letters = page.getByLabel("Letters about new posts");
+  const likes = page.getByLabel("Likes");
+  await open();
+  assert.deepEqual([await letters.inputValue(), await likes.isChecked()], ["at_once", true]);
+  await letters.selectOption("daily");
+  await page.locator("#bell-notice", { hasText: "Saved." }).waitFor();
+  await intercept(page, "**/notifications/settings", (route) => route.abort());
+  await likes.click();
+  await page.locator("#bell-notice.bad", { hasText: "out of reach" }).waitFor();
+  assert.equal(await likes.isChecked(), true);
+  await page.unroute("**/notifications/settings");
+  await likes.click();
+  await page.locator("#bell-notice", { hasText: "Saved." }).waitFor();
+  await page.reload();
+  await open();
+  await page.getByText("Settings", { exact: true }).click();
+  const answered = Promise.withResolvers<void>();
+  await intercept(page, "**/notifications/settings", (route) => answered.promise.then(() => route.continue()));
+  await page.getByText("Settings", { exact: true }).click();
+  // What may be old is not to be changed.
+  await page.locator("#bell-settings fieldset:disabled").waitFor();
+  answered.resolve();
+  await page.locator("#bell-settings fieldset:enabled").waitFor();
+  assert.deepEqual([await letters.inputValue(), await likes.isChecked()], ["daily", false]);
+  assert.equal(await page.getByLabel("Answers").isChecked(), true);
+  await like(app, bob, post.id);
+  await app.follow(bob, ann.page_id);
+  await counts(page, 1);
+  await says(page, ["● Bob Lovelace follows you"]);
 });

@@ -1,20 +1,15 @@
 import assert from "node:assert/strict";
 import { eventually, type Person, sharedApp } from "../support/app.ts";
 import { counts, heard, like, people, says, signIn } from "../support/bell_page.ts";
-import { chromiumPath, intercept, launchChromium, watch } from "../support/browser.ts";
+import { browserTest, intercept, watch } from "../support/browser.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
-/** Playwright keeps a connection to the browser between steps. */
-const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 
-Deno.test({
-  name: "What others do appears in the bell as it happens, once each, and what was read stays read",
-  ...options,
-  fn: async () => {
+browserTest(
+  "What others do appears in the bell as it happens, once each, and what was read stays read",
+  async (browser) => {
     const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
     const post = await app.post(ann, { text: "Hello <b>there</b>" });
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     const complaints = watch(page, app.url);
     await page.goto(app.url);
@@ -61,112 +56,95 @@ Deno.test({
     assert.equal(await page.locator("#bell-panel").isVisible(), false, "a click beside it closes it");
     assert.deepEqual(complaints, []);
   },
+);
+
+browserTest("What comes while all is being marked as read stays unread, and is counted", async (browser) => {
+  const [ann, bob, eve, fay] = await people(app, "Ann", "Bob", "Eve", "Fay") as [Person, Person, Person, Person];
+  for (const follower of [bob, eve]) await app.follow(follower, ann.page_id);
+  const page = await browser.newPage();
+  const complaints = watch(page, app.url);
+  const rings = heard(page, "Fay");
+  await page.goto(app.url);
+  await signIn(page, ann);
+  await counts(page, 2);
+  await page.locator("#bell").click();
+  const newest = await page.locator("#bell-list li").first().getAttribute("data-cursor");
+  const asked: unknown[] = [];
+  await intercept(page, "**/notifications/read", async (route) => {
+    asked.push(route.request().postDataJSON());
+    await app.follow(fay, ann.page_id);
+    await rings;
+    await route.continue();
+  });
+  await page.getByRole("button", { name: "Mark all as read" }).click();
+  await counts(page, 1);
+  await says(page, ["● Fay Lovelace follows you", "Eve Lovelace follows you", "Bob Lovelace follows you"]);
+  assert.deepEqual(asked, [{ up_to: newest }]);
+  assert.deepEqual(complaints, []);
 });
 
-Deno.test({
-  name: "What comes while all is being marked as read stays unread, and is counted",
-  ...options,
-  fn: async () => {
-    const [ann, bob, eve, fay] = await people(app, "Ann", "Bob", "Eve", "Fay") as [Person, Person, Person, Person];
-    for (const follower of [bob, eve]) await app.follow(follower, ann.page_id);
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    const complaints = watch(page, app.url);
-    const rings = heard(page, "Fay");
-    await page.goto(app.url);
-    await signIn(page, ann);
-    await counts(page, 2);
-    await page.locator("#bell").click();
-    const newest = await page.locator("#bell-list li").first().getAttribute("data-cursor");
-    const asked: unknown[] = [];
-    await intercept(page, "**/notifications/read", async (route) => {
-      asked.push(route.request().postDataJSON());
-      await app.follow(fay, ann.page_id);
-      await rings;
-      await route.continue();
-    });
-    await page.getByRole("button", { name: "Mark all as read" }).click();
-    await counts(page, 1);
-    await says(page, ["● Fay Lovelace follows you", "Eve Lovelace follows you", "Bob Lovelace follows you"]);
-    assert.deepEqual(asked, [{ up_to: newest }]);
-    assert.deepEqual(complaints, []);
-  },
-});
-
-Deno.test({
-  name: "What comes while the list is read is not missed, before the socket is open and after",
-  ...options,
-  fn: async () => {
-    const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    await page.goto(app.url);
-    // The answer is as old as the arrival of what follows it.
-    const arrivals = [
-      async () => {
-        await app.follow(bob, ann.page_id);
-        await eventually(
-          async () => (await app.ctx.sql.query("select from notifications where user_id = $1", [ann.id]))[0],
-          "Bob's notification",
-        );
-      },
-      async () => {
-        await app.follow(eve, ann.page_id);
-        await rings;
-      },
-    ];
-    const rings = heard(page, "Eve");
-    await intercept(page, "**/notifications?limit=10", async (route) => {
-      const response = await route.fetch();
-      await arrivals.shift()?.();
-      await route.fulfill({ response });
-    });
-    await signIn(page, ann);
-    await counts(page, 1);
-    await page.locator("#bell").click();
-    await says(page, ["● Eve Lovelace follows you", "● Bob Lovelace follows you"]);
-    await counts(page, 2);
-  },
-});
-
-Deno.test({
-  name: "Whoever signs out while the list is read and the bell rings leaves nothing behind",
-  ...options,
-  fn: async () => {
-    const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
-    await app.follow(bob, ann.page_id);
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    const complaints = watch(page, app.url);
-    const rings = heard(page, "Eve");
-    await page.goto(app.url);
-    await signIn(page, ann);
-    await counts(page, 1);
-    const late = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/notifications?limit=10"));
-    await intercept(page, "**/notifications?limit=10", async (route) => {
-      const response = await route.fetch();
+browserTest("What comes while the list is read is not missed, before the socket is open and after", async (browser) => {
+  const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
+  const page = await browser.newPage();
+  await page.goto(app.url);
+  // The answer is as old as the arrival of what follows it.
+  const arrivals = [
+    async () => {
+      await app.follow(bob, ann.page_id);
+      await eventually(
+        async () => (await app.ctx.sql.query("select from notifications where user_id = $1", [ann.id]))[0],
+        "Bob's notification",
+      );
+    },
+    async () => {
       await app.follow(eve, ann.page_id);
       await rings;
-      await page.getByRole("button", { name: "Sign out" }).click();
-      await page.locator("#door").waitFor();
-      // Nobody waits for it any more.
-      await route.fulfill({ response }).catch(() => {});
-    });
-    await page.locator("#bell").click();
-    await late;
-    await page.locator("#sign-in [name=login]").fill("somebody else");
-    assert.equal(await page.locator("#bell-list li").count(), 0);
-    assert.deepEqual(await page.locator("#bell-notice, #notice, #alert").allTextContents(), ["", "", ""]);
-    assert.deepEqual(complaints, []);
-  },
+    },
+  ];
+  const rings = heard(page, "Eve");
+  await intercept(page, "**/notifications?limit=10", async (route) => {
+    const response = await route.fetch();
+    await arrivals.shift()?.();
+    await route.fulfill({ response });
+  });
+  await signIn(page, ann);
+  await counts(page, 1);
+  await page.locator("#bell").click();
+  await says(page, ["● Eve Lovelace follows you", "● Bob Lovelace follows you"]);
+  await counts(page, 2);
 });
 
-Deno.test({
-  name: "A session that ends elsewhere closes the bell, and whoever comes next finds it closed",
-  ...options,
-  fn: async () => {
+browserTest("Whoever signs out while the list is read and the bell rings leaves nothing behind", async (browser) => {
+  const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
+  await app.follow(bob, ann.page_id);
+  const page = await browser.newPage();
+  const complaints = watch(page, app.url);
+  const rings = heard(page, "Eve");
+  await page.goto(app.url);
+  await signIn(page, ann);
+  await counts(page, 1);
+  const late = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/notifications?limit=10"));
+  await intercept(page, "**/notifications?limit=10", async (route) => {
+    const response = await route.fetch();
+    await app.follow(eve, ann.page_id);
+    await rings;
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.locator("#door").waitFor();
+    // Nobody waits for it any more.
+    await route.fulfill({ response }).catch(() => {});
+  });
+  await page.locator("#bell").click();
+  await late;
+  await page.locator("#sign-in [name=login]").fill("somebody else");
+  assert.equal(await page.locator("#bell-list li").count(), 0);
+  assert.deepEqual(await page.locator("#bell-notice, #notice, #alert").allTextContents(), ["", "", ""]);
+  assert.deepEqual(complaints, []);
+});
+
+browserTest(
+  "A session that ends elsewhere closes the bell, and whoever comes next finds it closed",
+  async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     await page.goto(app.url);
     await signIn(page, ann);
@@ -181,14 +159,12 @@ Deno.test({
     await page.locator("#bell-empty").waitFor();
     assert.equal(await page.locator("#bell-settings fieldset").isVisible(), false);
   },
-});
+);
 
-Deno.test({
-  name: "A bell that cannot be read is said, keeps nobody from what is live, and rings all the same",
-  ...options,
-  fn: async () => {
+browserTest(
+  "A bell that cannot be read is said, keeps nobody from what is live, and rings all the same",
+  async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     const json = { type: "/problems/overloaded", title: "The server is busy" };
     await page.route("**/notifications?limit=10", (route) => route.fulfill({ status: 503, json }));
@@ -198,37 +174,32 @@ Deno.test({
     await app.follow(bob, ann.page_id);
     await counts(page, 1);
   },
-});
+);
 
-Deno.test({
-  name: "After a reset the bell is read anew, and it shows no more digits than the API counts",
-  ...options,
-  fn: async () => {
-    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    const told = Promise.withResolvers<void>();
-    await page.routeWebSocket("**/feed/live?*", (socket) => {
-      socket.connectToServer().onMessage((message) => {
-        if (!String(message).includes('"notification"')) return socket.send(message);
-        // As if the history that told of it were gone.
-        socket.send(JSON.stringify({ type: "reset", reason: "too-old" }));
-        told.resolve();
-      });
+browserTest("After a reset the bell is read anew, and it shows no more digits than the API counts", async (browser) => {
+  const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+  const page = await browser.newPage();
+  const told = Promise.withResolvers<void>();
+  await page.routeWebSocket("**/feed/live?*", (socket) => {
+    socket.connectToServer().onMessage((message) => {
+      if (!String(message).includes('"notification"')) return socket.send(message);
+      // As if the history that told of it were gone.
+      socket.send(JSON.stringify({ type: "reset", reason: "too-old" }));
+      told.resolve();
     });
-    await page.goto(app.url);
-    await signIn(page, ann);
-    await app.follow(bob, ann.page_id);
-    await told.promise;
-    await counts(page, 1);
-    await page.locator("#bell").click();
-    await says(page, ["● Bob Lovelace follows you"]);
-    await page.keyboard.press("Escape");
-    // More than can be shown, and all of it newer than the list.
-    const json = { items: [], next_cursor: null, unread: 1_000 };
-    await intercept(page, "**/notifications?limit=10", (route) => route.fulfill({ json }));
-    await page.locator("#bell").click();
-    await page.locator("#bell-count", { hasText: /^999\+$/ }).waitFor();
-    assert.equal(await page.locator("#bell-read").isVisible(), false, "there is nothing to read up to");
-  },
+  });
+  await page.goto(app.url);
+  await signIn(page, ann);
+  await app.follow(bob, ann.page_id);
+  await told.promise;
+  await counts(page, 1);
+  await page.locator("#bell").click();
+  await says(page, ["● Bob Lovelace follows you"]);
+  await page.keyboard.press("Escape");
+  // More than can be shown, and all of it newer than the list.
+  const json = { items: [], next_cursor: null, unread: 1_000 };
+  await intercept(page, "**/notifications?limit=10", (route) => route.fulfill({ json }));
+  await page.locator("#bell").click();
+  await page.locator("#bell-count", { hasText: /^999\+$/ }).waitFor();
+  assert.equal(await page.locator("#bell-read").isVisible(), false, "there is nothing to read up to");
 });

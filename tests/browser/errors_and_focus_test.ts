@@ -3,14 +3,11 @@ import assert from "node:assert/strict";
 import type { Locator, Page, WebSocketRoute } from "../packages/playwright.ts";
 import { eventually, newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
-import { chromiumPath, intercept, launchChromium } from "../support/browser.ts";
+import { browserTest, intercept } from "../support/browser.ts";
 import { failedPost } from "../support/failed_post.ts";
 import { jpegOf } from "../support/pictures.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
-/** Playwright keeps a connection to the browser between steps. */
-const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 
 /** What has the focus, in a few words. */
 function focused(page: Page): Promise<string> {
@@ -40,14 +37,12 @@ function inView(place: Locator): Promise<boolean> {
   });
 }
 
-Deno.test({
-  name: "A like shows as it is pressed; where it fails it is taken back, and the failure is said where one looks",
-  ...options,
-  fn: async () => {
+browserTest(
+  "A like shows as it is pressed; where it fails it is taken back, and the failure is said where one looks",
+  async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const posts = [];
     for (let i = 0; i < 20; i++) posts.push(await app.post(ann, { text: `Post ${i}` }));
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage({ viewport: { width: 390, height: 700 } });
     await page.goto(app.url);
     await signIn(page, ann);
@@ -98,16 +93,14 @@ Deno.test({
     assert.deepEqual(await state(), ["false", "1"], "Bob's");
     assert.match(await focused(page), /^button ♥/);
   },
-});
+);
 
-Deno.test({
-  name: "A like in a post by itself is one in the feed, too, and a failure there is said there",
-  ...options,
-  fn: async () => {
+browserTest(
+  "A like in a post by itself is one in the feed, too, and a failure there is said there",
+  async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     const post = await app.post(ann, { text: "The post" });
     for (let i = 0; i < 12; i++) await app.post(ann, { text: `Answer ${i}\n\nand\n\nmore`, reply_to: post.id });
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage({ viewport: { width: 390, height: 700 } });
     await page.goto(app.url);
     await signIn(page, ann);
@@ -124,17 +117,14 @@ Deno.test({
     assert.equal(await last.locator(".like").getAttribute("aria-pressed"), "false");
     assert.match(await focused(page), /^button ♥/);
   },
-});
+);
 
-Deno.test({
-  name:
-    "On the site the keyboard stays where one works: signing in, posting, following, searching, older posts, the bell",
-  ...options,
-  fn: async () => {
+browserTest(
+  "On the site the keyboard stays where one works: signing in, posting, following, searching, older posts, the bell",
+  async (browser) => {
     const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
     await app.ok("PATCH", `/pages/${ann.page_id}`, { token: ann.token, body: { is_private: true } });
     for (let i = 0; i < 22; i++) await app.post(ann, { text: `Post ${i}` });
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     await page.goto(app.url);
     await page.locator("#sign-in [name=login]").fill(ann.login);
@@ -205,18 +195,16 @@ Deno.test({
     await page.locator("#sign-in").waitFor();
     assert.equal(await focused(page), "h1 door-title");
   },
-});
+);
 
-Deno.test({
-  name: "Where one post of several that failed is deleted one goes on at the next, and after the last at the heading",
-  ...options,
-  fn: async () => {
+browserTest(
+  "Where one post of several that failed is deleted one goes on at the next, and after the last at the heading",
+  async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     await app.post(ann, { text: "In the feed" });
     const whole = await jpegOf(900, 700);
     const half = whole.subarray(0, whole.length / 2);
     for (const text of ["One", "Two", "Three"]) await failedPost(app, ann, text, half);
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     await page.goto(app.url);
     await signIn(page, ann);
@@ -236,92 +224,81 @@ Deno.test({
     await settled(page);
     assert.equal(await focused(page), "h1 feed-title");
   },
+);
+
+browserTest("A list that is read again, or gets something new, keeps the keyboard where it is", async (browser) => {
+  const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
+  await app.ok("PATCH", `/pages/${ann.page_id}`, { token: ann.token, body: { is_private: true } });
+  const posts = [];
+  for (const text of ["One", "Two", "Three"]) posts.push(await app.post(ann, { text }));
+  await app.follow(bob, ann.page_id);
+  const page = await browser.newPage();
+  let socket: WebSocketRoute | undefined;
+  await page.routeWebSocket("**/feed/live?*", (opened) => {
+    socket = opened;
+    opened.connectToServer();
+  });
+  await page.goto(app.url);
+  await signIn(page, ann);
+  await counts(page, 1);
+  await page.locator("#bell").click();
+  const bobs = page.locator("#bell-list li", { hasText: "Bob" });
+  await bobs.getByRole("button", { name: "Reject" }).focus();
+  await app.follow(eve, ann.page_id);
+  await page.locator("#bell-list li", { hasText: "Eve" }).waitFor();
+  assert.equal(await focused(page), "button Reject");
+  const again = page.waitForResponse("**/notifications?limit=10");
+  socket!.send(JSON.stringify({ type: "reset", reason: "too-old" }));
+  await (await again).finished();
+  assert.equal(await focused(page), "button Reject");
+  assert.equal(await bobs.getByRole("button", { name: "Reject" }).evaluate((one) => one.matches(":focus")), true);
+  await page.keyboard.press("Escape");
+
+  await page.locator("#posts li", { hasText: "Two" }).locator(".like").focus();
+  const read = page.waitForResponse("**/feed?limit=20");
+  socket!.send(JSON.stringify({ type: "reset", reason: "too-old" }));
+  await (await read).finished();
+  await page.locator("#posts .text", { hasText: "Two" }).waitFor();
+  assert.equal(
+    await page.locator("#posts li", { hasText: "Two" }).locator(".like").evaluate((one) => one.matches(":focus")),
+    true,
+  );
+  assert.deepEqual(await page.locator("#posts .text").allInnerTexts(), ["Three", "Two", "One"]);
+  // What was deleted takes nobody with it.
+  const token: string = await page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
+  await app.ok("DELETE", `/posts/${posts[1]!.id}`, { token });
+  await page.locator("#posts li", { hasText: "Two" }).waitFor({ state: "detached" });
+  assert.match(await focused(page), /^button ♥/);
 });
 
-Deno.test({
-  name: "A list that is read again, or gets something new, keeps the keyboard where it is",
-  ...options,
-  fn: async () => {
-    const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
-    await app.ok("PATCH", `/pages/${ann.page_id}`, { token: ann.token, body: { is_private: true } });
-    const posts = [];
-    for (const text of ["One", "Two", "Three"]) posts.push(await app.post(ann, { text }));
-    await app.follow(bob, ann.page_id);
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    let socket: WebSocketRoute | undefined;
-    await page.routeWebSocket("**/feed/live?*", (opened) => {
-      socket = opened;
-      opened.connectToServer();
-    });
-    await page.goto(app.url);
-    await signIn(page, ann);
-    await counts(page, 1);
-    await page.locator("#bell").click();
-    const bobs = page.locator("#bell-list li", { hasText: "Bob" });
-    await bobs.getByRole("button", { name: "Reject" }).focus();
-    await app.follow(eve, ann.page_id);
-    await page.locator("#bell-list li", { hasText: "Eve" }).waitFor();
-    assert.equal(await focused(page), "button Reject");
-    const again = page.waitForResponse("**/notifications?limit=10");
-    socket!.send(JSON.stringify({ type: "reset", reason: "too-old" }));
-    await (await again).finished();
-    assert.equal(await focused(page), "button Reject");
-    assert.equal(await bobs.getByRole("button", { name: "Reject" }).evaluate((one) => one.matches(":focus")), true);
-    await page.keyboard.press("Escape");
-
-    await page.locator("#posts li", { hasText: "Two" }).locator(".like").focus();
-    const read = page.waitForResponse("**/feed?limit=20");
-    socket!.send(JSON.stringify({ type: "reset", reason: "too-old" }));
-    await (await read).finished();
-    await page.locator("#posts .text", { hasText: "Two" }).waitFor();
-    assert.equal(
-      await page.locator("#posts li", { hasText: "Two" }).locator(".like").evaluate((one) => one.matches(":focus")),
-      true,
-    );
-    assert.deepEqual(await page.locator("#posts .text").allInnerTexts(), ["Three", "Two", "One"]);
-    // What was deleted takes nobody with it.
-    const token: string = await page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
-    await app.ok("DELETE", `/posts/${posts[1]!.id}`, { token });
-    await page.locator("#posts li", { hasText: "Two" }).waitFor({ state: "detached" });
-    assert.match(await focused(page), /^button ♥/);
-  },
+browserTest("Several settings chosen in one breath are all kept", async (browser) => {
+  const [ann] = await people(app, "Ann") as [Person];
+  const page = await browser.newPage();
+  await page.goto(app.url);
+  await signIn(page, ann);
+  await page.locator("#bell").click();
+  await page.getByText("Settings", { exact: true }).click();
+  await page.locator("#bell-fields:enabled").waitFor();
+  const sent: unknown[] = [];
+  await intercept(page, "**/notifications/settings", async (route) => {
+    sent.push(route.request().postDataJSON());
+    await page.waitForTimeout(50);
+    await route.continue();
+  });
+  for (const name of ["Likes", "Answers", "Tags"]) await page.getByLabel(name).click();
+  await eventually(() => Promise.resolve(sent.length === 3 || undefined), "three changes");
+  const token: string = await page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
+  const kept = await eventually(async () => {
+    const { bell } = await app.ok("GET", "/notifications/settings", { token });
+    return bell.tag === false ? bell : undefined;
+  }, "the last change");
+  assert.deepEqual([kept.like, kept.reply, kept.tag, kept.follower], [false, false, false, true]);
+  for (const name of ["Likes", "Answers", "Tags"]) assert.equal(await page.getByLabel(name).isChecked(), false);
 });
 
-Deno.test({
-  name: "Several settings chosen in one breath are all kept",
-  ...options,
-  fn: async () => {
-    const [ann] = await people(app, "Ann") as [Person];
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    await page.goto(app.url);
-    await signIn(page, ann);
-    await page.locator("#bell").click();
-    await page.getByText("Settings", { exact: true }).click();
-    await page.locator("#bell-fields:enabled").waitFor();
-    const sent: unknown[] = [];
-    await intercept(page, "**/notifications/settings", async (route) => {
-      sent.push(route.request().postDataJSON());
-      await page.waitForTimeout(50);
-      await route.continue();
-    });
-    for (const name of ["Likes", "Answers", "Tags"]) await page.getByLabel(name).click();
-    await eventually(() => Promise.resolve(sent.length === 3 || undefined), "three changes");
-    const token: string = await page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
-    const kept = await eventually(async () => {
-      const { bell } = await app.ok("GET", "/notifications/settings", { token });
-      return bell.tag === false ? bell : undefined;
-    }, "the last change");
-    assert.deepEqual([kept.like, kept.reply, kept.tag, kept.follower], [false, false, false, true]);
-    for (const name of ["Likes", "Answers", "Tags"]) assert.equal(await page.getByLabel(name).isChecked(), false);
-  },
-});
-
-Deno.test({
-  name: "In the administration the keyboard stays where one works, and what is refused is said in view",
-  ...options,
-  fn: async () => {
+browserTest(
+  "In the administration the keyboard stays where one works, and what is refused is said in view",
+  async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     const admin = await app.person({ role: "admin" });
     const crowd = newLogin("crowd");
@@ -333,7 +310,6 @@ Deno.test({
       const { token } = await app.person();
       await app.ok("POST", "/reports", { token, body });
     }
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage({ viewport: { width: 1280, height: 500 } });
     await page.goto(`${app.url}/admin`);
     const gate = Promise.withResolvers<void>();
@@ -413,4 +389,4 @@ Deno.test({
     assert.ok(await inView(page.locator("#alert")));
     assert.equal(await focused(page), "button Posts");
   },
-});
+);

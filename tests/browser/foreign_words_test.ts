@@ -3,12 +3,9 @@ import assert from "node:assert/strict";
 import type { Locator, Page } from "../packages/playwright.ts";
 import { newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { counts, people, signIn } from "../support/bell_page.ts";
-import { chromiumPath, launchChromium } from "../support/browser.ts";
+import { browserTest } from "../support/browser.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
-/** Playwright keeps a connection to the browser between steps. */
-const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 /** Right-to-left override: what follows it is drawn from right to left. */
 const RLO = "\u202e";
 /** One letter for the line breaker, hundreds of letters wide. */
@@ -154,114 +151,99 @@ function turned(place: Locator): Promise<string[]> {
   });
 }
 
-Deno.test({
-  name: "A name or text that turns the direction turns nothing but itself, anywhere",
-  ...options,
-  fn: async () => {
-    const set = await scene(`${RLO} 12`);
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
-    let places = 0;
+browserTest("A name or text that turns the direction turns nothing but itself, anywhere", async (browser) => {
+  const set = await scene(`${RLO} 12`);
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  let places = 0;
+  const look = async (place: Locator, name: string) => {
+    places++;
+    assert.deepEqual([name, await turned(place)], [name, []]);
+  };
+  await tour(page, set, look);
+  await adminTour(page, set, look);
+  assert.ok(places > 15, `${places} places`);
+  // The measure would see it.
+  await page.evaluate(`document.querySelector("#record-list p").replaceChildren("\u202eon Savings (", "@bank", ")")`);
+  assert.notDeepEqual(await turned(page.locator("#record-list li").first()), []);
+});
+
+browserTest("Letters that cannot be broken widen no page, on a telephone or a large screen", async (browser) => {
+  const set = await scene(WIDE);
+  for (const width of [390, 1280]) {
+    const page = await browser.newPage({ viewport: { width, height: 900 } });
     const look = async (place: Locator, name: string) => {
-      places++;
-      assert.deepEqual([name, await turned(place)], [name, []]);
+      // deno-lint-ignore no-explicit-any -- an element of the page
+      const widest = await place.evaluate((element: any) => {
+        const { document, getComputedStyle } = element.ownerDocument.defaultView;
+        const holders = [document.documentElement, document.body];
+        for (let one = element; one; one = one.parentElement) {
+          if (/auto|scroll/.test(getComputedStyle(one).overflowX)) holders.push(one);
+        }
+        return Math.max(...holders.map(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth));
+      });
+      // Nor is anything to press cut off.
+      for (const button of await place.getByRole("button").all()) {
+        const box = await button.boundingBox();
+        assert.ok(!box || (box.x >= 0 && box.x + box.width <= width), `${name}: a button is beside the page`);
+      }
+      assert.ok(widest <= 1, `${name} is ${widest} px too wide at ${width} px`);
     };
     await tour(page, set, look);
     await adminTour(page, set, look);
-    assert.ok(places > 15, `${places} places`);
-    // The measure would see it.
-    await page.evaluate(`document.querySelector("#record-list p").replaceChildren("\u202eon Savings (", "@bank", ")")`);
-    assert.notDeepEqual(await turned(page.locator("#record-list li").first()), []);
-  },
+    await page.close();
+  }
 });
 
-Deno.test({
-  name: "Letters that cannot be broken widen no page, on a telephone or a large screen",
-  ...options,
-  fn: async () => {
-    const set = await scene(WIDE);
-    await using browser = await launchChromium(executable!);
-    for (const width of [390, 1280]) {
-      const page = await browser.newPage({ viewport: { width, height: 900 } });
-      const look = async (place: Locator, name: string) => {
-        // deno-lint-ignore no-explicit-any -- an element of the page
-        const widest = await place.evaluate((element: any) => {
-          const { document, getComputedStyle } = element.ownerDocument.defaultView;
-          const holders = [document.documentElement, document.body];
-          for (let one = element; one; one = one.parentElement) {
-            if (/auto|scroll/.test(getComputedStyle(one).overflowX)) holders.push(one);
-          }
-          return Math.max(...holders.map(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth));
-        });
-        // Nor is anything to press cut off.
-        for (const button of await place.getByRole("button").all()) {
-          const box = await button.boundingBox();
-          assert.ok(!box || (box.x >= 0 && box.x + box.width <= width), `${name}: a button is beside the page`);
-        }
-        assert.ok(widest <= 1, `${name} is ${widest} px too wide at ${width} px`);
-      };
-      await tour(page, set, look);
-      await adminTour(page, set, look);
-      await page.close();
-    }
-  },
-});
+browserTest("A tall text is folded until one wants more, and many blank lines are few", async (browser) => {
+  const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+  const lines = Array.from({ length: 60 }, (_, i) => `line ${i}`).join("\n");
+  await app.post(ann, { text: "Short" });
+  await app.post(ann, { text: `top${"\n \u200b\n".repeat(900)}bottom` });
+  const tall = await app.post(ann, { text: lines });
+  await app.ok("POST", "/reports", {
+    token: bob.token,
+    body: { target: { kind: "post", id: tall.id }, reason: `${"too\n".repeat(100)}long` },
+  });
+  const admin = await app.person({ role: "admin" });
+  const page = await browser.newPage({ viewport: { width: 390, height: 900 } });
+  await page.goto(app.url);
+  await signIn(page, ann);
+  const height = async (text: Locator) => (await text.boundingBox())!.height;
+  const post = page.locator("#posts li", { hasText: "line 1" });
+  const more = post.getByRole("button", { name: "Show more" });
+  await more.waitFor();
+  assert.ok(await height(post) < 500);
+  assert.equal(await more.getAttribute("aria-expanded"), "false");
+  await more.focus();
+  await page.keyboard.press("Enter");
+  const less = post.getByRole("button", { name: "Show less" });
+  assert.equal(await less.getAttribute("aria-expanded"), "true");
+  assert.equal(await less.evaluate((button) => button.matches(":focus")), true);
+  assert.ok(await height(post) > 1_000);
+  // Unfolded it stays, though others like it meanwhile.
+  await app.ok("PUT", `/posts/${tall.id}/like`, { token: bob.token });
+  await post.locator(".like .count", { hasText: "1" }).waitFor();
+  assert.ok(await height(post) > 1_000);
+  await less.click();
+  assert.ok(await height(post) < 500);
+  assert.equal(
+    await page.locator("#posts li", { hasText: "Short" }).getByRole("button", { name: "Show more" }).isVisible(),
+    false,
+  );
+  const gap = page.locator("#posts li", { hasText: "top" });
+  assert.equal(await gap.getByRole("button", { name: "Show more" }).isVisible(), false);
+  assert.ok(await height(gap) < 300);
+  await post.getByRole("button", { name: "answers" }).click();
+  const view = page.locator("#post-itself article");
+  await view.getByRole("button", { name: "Show more" }).waitFor();
+  assert.ok(await height(view) < 500);
 
-Deno.test({
-  name: "A tall text is folded until one wants more, and many blank lines are few",
-  ...options,
-  fn: async () => {
-    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
-    const lines = Array.from({ length: 60 }, (_, i) => `line ${i}`).join("\n");
-    await app.post(ann, { text: "Short" });
-    await app.post(ann, { text: `top${"\n \u200b\n".repeat(900)}bottom` });
-    const tall = await app.post(ann, { text: lines });
-    await app.ok("POST", "/reports", {
-      token: bob.token,
-      body: { target: { kind: "post", id: tall.id }, reason: `${"too\n".repeat(100)}long` },
-    });
-    const admin = await app.person({ role: "admin" });
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage({ viewport: { width: 390, height: 900 } });
-    await page.goto(app.url);
-    await signIn(page, ann);
-    const height = async (text: Locator) => (await text.boundingBox())!.height;
-    const post = page.locator("#posts li", { hasText: "line 1" });
-    const more = post.getByRole("button", { name: "Show more" });
-    await more.waitFor();
-    assert.ok(await height(post) < 500);
-    assert.equal(await more.getAttribute("aria-expanded"), "false");
-    await more.focus();
-    await page.keyboard.press("Enter");
-    const less = post.getByRole("button", { name: "Show less" });
-    assert.equal(await less.getAttribute("aria-expanded"), "true");
-    assert.equal(await less.evaluate((button) => button.matches(":focus")), true);
-    assert.ok(await height(post) > 1_000);
-    // Unfolded it stays, though others like it meanwhile.
-    await app.ok("PUT", `/posts/${tall.id}/like`, { token: bob.token });
-    await post.locator(".like .count", { hasText: "1" }).waitFor();
-    assert.ok(await height(post) > 1_000);
-    await less.click();
-    assert.ok(await height(post) < 500);
-    assert.equal(
-      await page.locator("#posts li", { hasText: "Short" }).getByRole("button", { name: "Show more" }).isVisible(),
-      false,
-    );
-    const gap = page.locator("#posts li", { hasText: "top" });
-    assert.equal(await gap.getByRole("button", { name: "Show more" }).isVisible(), false);
-    assert.ok(await height(gap) < 300);
-    await post.getByRole("button", { name: "answers" }).click();
-    const view = page.locator("#post-itself article");
-    await view.getByRole("button", { name: "Show more" }).waitFor();
-    assert.ok(await height(view) < 500);
-
-    await page.goto(`${app.url}/admin`);
-    await page.getByText("is no administrator").waitFor();
-    await page.locator("#sign-in [name=login]").fill(admin.login);
-    await page.locator("#sign-in [name=password]").fill(PASSWORD);
-    await page.locator("#sign-in").getByRole("button").click();
-    const report = page.locator("#reports-list > li", { hasText: "too" });
-    await report.getByRole("button", { name: "Show more" }).waitFor();
-    assert.ok(await height(report) < 600);
-  },
+  await page.goto(`${app.url}/admin`);
+  await page.getByText("is no administrator").waitFor();
+  await page.locator("#sign-in [name=login]").fill(admin.login);
+  await page.locator("#sign-in [name=password]").fill(PASSWORD);
+  await page.locator("#sign-in").getByRole("button").click();
+  const report = page.locator("#reports-list > li", { hasText: "too" });
+  await report.getByRole("button", { name: "Show more" }).waitFor();
+  assert.ok(await height(report) < 600);
 });

@@ -4,13 +4,10 @@ import { Buffer } from "node:buffer";
 import type { Page } from "../packages/playwright.ts";
 import { ADMIN, type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
-import { chromiumPath, intercept, launchChromium, watch } from "../support/browser.ts";
+import { browserTest, intercept, launchChromium, watch } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
-/** Playwright keeps a connection to the browser between steps. */
-const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 const SECRET = "Only Ann knows";
 
 /** All that can be seen, read or found on the page, whether it is shown or not, without what was just said. */
@@ -56,176 +53,152 @@ async function fillAll(page: Page): Promise<void> {
   }
 }
 
-Deno.test({
-  name: "Whoever signs in after somebody else finds the page as it was before either came",
-  ...options,
-  fn: async () => {
-    const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
-    const post = await app.post(ann, { text: SECRET });
-    await app.post(eve, { text: "An answer", reply_to: post.id });
-    await like(app, eve, post.id);
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    const complaints = watch(page, app.url);
-    await page.goto(app.url);
-    await page.locator("#door").waitFor();
-    const before = await everything(page);
-    await signIn(page, ann);
-    await page.locator("#search [name=q]").fill(eve.login);
-    await page.locator("#search").getByRole("button").click();
-    await page.locator("#found li").first().waitFor();
-    await page.locator("#bell").click();
-    await page.getByText("Settings", { exact: true }).click();
-    await page.locator("#bell-fields:enabled").waitFor();
-    await page.locator("#posts li", { hasText: SECRET }).getByRole("button", { name: "answers" }).click();
-    await page.locator("#answers li").waitFor();
-    await fillAll(page);
-    // The session ends while all of this is open.
-    await app.signIn(ann.login);
-    await page.locator("#alert", { hasText: "You signed in elsewhere" }).waitFor();
-    const after = await everything(page);
-    assert.equal(after.html, before.html);
-    assert.deepEqual(after.fields, before.fields);
-    assert.doesNotMatch(after.html_of_said, new RegExp(SECRET));
+browserTest("Whoever signs in after somebody else finds the page as it was before either came", async (browser) => {
+  const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
+  const post = await app.post(ann, { text: SECRET });
+  await app.post(eve, { text: "An answer", reply_to: post.id });
+  await like(app, eve, post.id);
+  const page = await browser.newPage();
+  const complaints = watch(page, app.url);
+  await page.goto(app.url);
+  await page.locator("#door").waitFor();
+  const before = await everything(page);
+  await signIn(page, ann);
+  await page.locator("#search [name=q]").fill(eve.login);
+  await page.locator("#search").getByRole("button").click();
+  await page.locator("#found li").first().waitFor();
+  await page.locator("#bell").click();
+  await page.getByText("Settings", { exact: true }).click();
+  await page.locator("#bell-fields:enabled").waitFor();
+  await page.locator("#posts li", { hasText: SECRET }).getByRole("button", { name: "answers" }).click();
+  await page.locator("#answers li").waitFor();
+  await fillAll(page);
+  // The session ends while all of this is open.
+  await app.signIn(ann.login);
+  await page.locator("#alert", { hasText: "You signed in elsewhere" }).waitFor();
+  const after = await everything(page);
+  assert.equal(after.html, before.html);
+  assert.deepEqual(after.fields, before.fields);
+  assert.doesNotMatch(after.html_of_said, new RegExp(SECRET));
 
-    await signIn(page, bob);
-    assert.doesNotMatch(JSON.stringify(await everything(page)), new RegExp(SECRET));
-    await page.getByRole("button", { name: "Post", exact: true }).click();
-    await page.locator("#alert", { hasText: "text" }).waitFor();
-    const posts = await app.ctx.sql.query("select id from posts where page_id = $1", [bob.page_id]);
-    assert.deepEqual(posts, []);
-    await fillAll(page);
-    await page.getByRole("button", { name: "Sign out" }).click();
-    await page.locator("#sign-in").waitFor();
-    const last = await everything(page);
-    assert.equal(last.html, before.html);
-    assert.deepEqual(last.fields, before.fields);
-    // What the browser itself notes of refusals.
-    assert.deepEqual(complaints.filter((complaint) => !complaint.startsWith("Failed to load resource")), []);
-  },
+  await signIn(page, bob);
+  assert.doesNotMatch(JSON.stringify(await everything(page)), new RegExp(SECRET));
+  await page.getByRole("button", { name: "Post", exact: true }).click();
+  await page.locator("#alert", { hasText: "text" }).waitFor();
+  const posts = await app.ctx.sql.query("select id from posts where page_id = $1", [bob.page_id]);
+  assert.deepEqual(posts, []);
+  await fillAll(page);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.locator("#sign-in").waitFor();
+  const last = await everything(page);
+  assert.equal(last.html, before.html);
+  assert.deepEqual(last.fields, before.fields);
+  // What the browser itself notes of refusals.
+  assert.deepEqual(complaints.filter((complaint) => !complaint.startsWith("Failed to load resource")), []);
 });
 
-Deno.test({
-  name: "The administration is left as it was found, too",
-  ...options,
-  fn: async () => {
-    const [ann] = await people(app, "Ann") as [Person];
-    await app.post(ann, { text: SECRET });
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    await page.goto(`${app.url}/admin`);
-    await page.locator("#door").waitFor();
-    const enter = async () => {
-      await page.locator("#sign-in [name=login]").fill(ADMIN.login);
-      await page.locator("#sign-in [name=password]").fill(ADMIN.password);
-      await page.locator("#sign-in").getByRole("button").click();
-      await page.locator("#panel").waitFor();
-    };
-    const before = await everything(page);
-    await enter();
-    await page.getByRole("link", { name: "Pages" }).click();
-    await page.locator("#pages-filter [name=q]").fill(ann.login);
-    await page.locator("#pages-filter").getByRole("button").click();
-    await page.locator("#pages-list").getByRole("button", { name: "Posts" }).click();
-    await page.locator("#posts-list", { hasText: SECRET }).waitFor();
-    await page.locator("#pages-list").getByRole("button", { name: "Block" }).click();
-    await page.getByText("Hidden with it").waitFor();
-    await fillAll(page);
-    await app.signIn(ADMIN.login, ADMIN.password);
-    await page.locator("#act [name=reason]").fill(SECRET);
-    await page.locator("#act").getByRole("button", { name: "Block" }).click();
-    await page.locator("#alert", { hasText: "You signed in elsewhere" }).waitFor();
-    const after = await everything(page);
-    assert.equal(after.html, before.html);
-    assert.deepEqual(after.fields, before.fields);
-  },
-});
-
-Deno.test({
-  name: "What was asked for one person and is answered late changes nothing for the next",
-  ...options,
-  fn: async () => {
-    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
-    await app.post(ann, { text: SECRET });
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    await page.goto(app.url);
-    await signIn(page, ann);
-    const gate = Promise.withResolvers<void>();
-    const asked: string[] = [];
-    // Answers of all kinds are kept back: a list, a search, a new post, a refresh of the tokens.
-    await intercept(
-      page,
-      /\/api\/v1\/(search|feed\?|pages\/[^/]+\/posts$|security\/refresh|notifications\?)/,
-      async (route) => {
-        asked.push(route.request().url());
-        const response = await route.fetch();
-        await gate.promise;
-        await route.fulfill({ response }).catch(() => {});
-      },
-    );
-    await page.locator("#search [name=q]").fill(ann.login);
-    await page.locator("#search").getByRole("button").click();
-    await page.locator("#write textarea").fill(`${SECRET} as well`);
-    await page.getByRole("button", { name: "Post", exact: true }).click();
-    await page.locator("#bell").click();
-    await page.locator("#write [aria-busy=true]").waitFor();
-    await page.getByRole("button", { name: "Sign out" }).click();
-    await page.locator("#sign-in").waitFor();
-    assert.ok(asked.length >= 3, asked.join("\n"));
-    await page.unrouteAll({ behavior: "ignoreErrors" });
-    await signIn(page, bob);
-    gate.resolve();
-    await counts(page, 0);
-    const token: string = await page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
-    await app.post({ ...bob, token }, { text: "After all that" });
-    await page.locator("#posts li", { hasText: "After all that" }).waitFor();
-    assert.doesNotMatch(JSON.stringify(await everything(page)), new RegExp(SECRET));
-    assert.deepEqual(await page.locator("#posts .text").allInnerTexts(), ["After all that"]);
-    assert.equal(await page.locator("#who-name").innerText(), bob.login);
-  },
-});
-
-Deno.test({
-  name: "Back brings nobody's page to somebody else, though the browser kept it",
-  ...options,
-  fn: async () => {
-    const admin = await app.person();
-    await app.ok("PUT", `/users/${admin.id}/role`, { token: (await app.admin()).token, body: { role: "admin" } });
-    await app.post(admin, { text: SECRET });
-    await using browser = await launchChromium(executable!, { keepPages: true });
-    const page = await browser.newPage();
-    await page.goto(app.url);
-    await signIn(page, admin);
-    await page.evaluate(`addEventListener("pageshow", ({ persisted }) => document.body.dataset.persisted = persisted)`);
-    await page.locator("#write textarea").fill(`${SECRET} as well`);
-    await page.getByRole("link", { name: "Administration" }).click();
+browserTest("The administration is left as it was found, too", async (browser) => {
+  const [ann] = await people(app, "Ann") as [Person];
+  await app.post(ann, { text: SECRET });
+  const page = await browser.newPage();
+  await page.goto(`${app.url}/admin`);
+  await page.locator("#door").waitFor();
+  const enter = async () => {
+    await page.locator("#sign-in [name=login]").fill(ADMIN.login);
+    await page.locator("#sign-in [name=password]").fill(ADMIN.password);
+    await page.locator("#sign-in").getByRole("button").click();
     await page.locator("#panel").waitFor();
-    await page.getByRole("button", { name: "Sign out" }).click();
-    await page.locator("#sign-in").waitFor();
-    await page.evaluate("history.back()");
-    await page.locator("#register").waitFor();
-    assert.equal(await page.evaluate("document.body.dataset.persisted"), "true", "the browser kept the page");
-    assert.doesNotMatch(JSON.stringify(await everything(page)), new RegExp(SECRET));
-  },
+  };
+  const before = await everything(page);
+  await enter();
+  await page.getByRole("link", { name: "Pages" }).click();
+  await page.locator("#pages-filter [name=q]").fill(ann.login);
+  await page.locator("#pages-filter").getByRole("button").click();
+  await page.locator("#pages-list").getByRole("button", { name: "Posts" }).click();
+  await page.locator("#posts-list", { hasText: SECRET }).waitFor();
+  await page.locator("#pages-list").getByRole("button", { name: "Block" }).click();
+  await page.getByText("Hidden with it").waitFor();
+  await fillAll(page);
+  await app.signIn(ADMIN.login, ADMIN.password);
+  await page.locator("#act [name=reason]").fill(SECRET);
+  await page.locator("#act").getByRole("button", { name: "Block" }).click();
+  await page.locator("#alert", { hasText: "You signed in elsewhere" }).waitFor();
+  const after = await everything(page);
+  assert.equal(after.html, before.html);
+  assert.deepEqual(after.fields, before.fields);
 });
 
-Deno.test({
-  name: "A page that is loaded again is filled in by no browser with what was typed before",
-  ...options,
-  fn: async () => {
-    const [ann] = await people(app, "Ann") as [Person];
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    await page.goto(app.url);
-    await signIn(page, ann);
-    await page.locator("#write textarea").fill(SECRET);
-    await page.locator("#search [name=q]").fill(SECRET);
-    await page.locator("#follow [name=handle]").fill(SECRET);
-    await page.goto(`${app.url}/problems`);
-    await page.evaluate(() => sessionStorage.clear());
-    await page.goBack();
-    await page.locator("#sign-in").waitFor();
-    assert.doesNotMatch(JSON.stringify(await everything(page)), new RegExp(SECRET));
-  },
+browserTest("What was asked for one person and is answered late changes nothing for the next", async (browser) => {
+  const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+  await app.post(ann, { text: SECRET });
+  const page = await browser.newPage();
+  await page.goto(app.url);
+  await signIn(page, ann);
+  const gate = Promise.withResolvers<void>();
+  const asked: string[] = [];
+  // Answers of all kinds are kept back: a list, a search, a new post, a refresh of the tokens.
+  await intercept(
+    page,
+    /\/api\/v1\/(search|feed\?|pages\/[^/]+\/posts$|security\/refresh|notifications\?)/,
+    async (route) => {
+      asked.push(route.request().url());
+      const response = await route.fetch();
+      await gate.promise;
+      await route.fulfill({ response }).catch(() => {});
+    },
+  );
+  await page.locator("#search [name=q]").fill(ann.login);
+  await page.locator("#search").getByRole("button").click();
+  await page.locator("#write textarea").fill(`${SECRET} as well`);
+  await page.getByRole("button", { name: "Post", exact: true }).click();
+  await page.locator("#bell").click();
+  await page.locator("#write [aria-busy=true]").waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.locator("#sign-in").waitFor();
+  assert.ok(asked.length >= 3, asked.join("\n"));
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+  await signIn(page, bob);
+  gate.resolve();
+  await counts(page, 0);
+  const token: string = await page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
+  await app.post({ ...bob, token }, { text: "After all that" });
+  await page.locator("#posts li", { hasText: "After all that" }).waitFor();
+  assert.doesNotMatch(JSON.stringify(await everything(page)), new RegExp(SECRET));
+  assert.deepEqual(await page.locator("#posts .text").allInnerTexts(), ["After all that"]);
+  assert.equal(await page.locator("#who-name").innerText(), bob.login);
+});
+
+browserTest("Back brings nobody's page to somebody else, though the browser kept it", async () => {
+  const admin = await app.person();
+  await app.ok("PUT", `/users/${admin.id}/role`, { token: (await app.admin()).token, body: { role: "admin" } });
+  await app.post(admin, { text: SECRET });
+  await using browser = await launchChromium({ keepPages: true });
+  const page = await browser.newPage();
+  await page.goto(app.url);
+  await signIn(page, admin);
+  await page.evaluate(`addEventListener("pageshow", ({ persisted }) => document.body.dataset.persisted = persisted)`);
+  await page.locator("#write textarea").fill(`${SECRET} as well`);
+  await page.getByRole("link", { name: "Administration" }).click();
+  await page.locator("#panel").waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.locator("#sign-in").waitFor();
+  await page.evaluate("history.back()");
+  await page.locator("#register").waitFor();
+  assert.equal(await page.evaluate("document.body.dataset.persisted"), "true", "the browser kept the page");
+  assert.doesNotMatch(JSON.stringify(await everything(page)), new RegExp(SECRET));
+});
+
+browserTest("A page that is loaded again is filled in by no browser with what was typed before", async (browser) => {
+  const [ann] = await people(app, "Ann") as [Person];
+  const page = await browser.newPage();
+  await page.goto(app.url);
+  await signIn(page, ann);
+  await page.locator("#write textarea").fill(SECRET);
+  await page.locator("#search [name=q]").fill(SECRET);
+  await page.locator("#follow [name=handle]").fill(SECRET);
+  await page.goto(`${app.url}/problems`);
+  await page.evaluate(() => sessionStorage.clear());
+  await page.goBack();
+  await page.locator("#sign-in").waitFor();
+  assert.doesNotMatch(JSON.stringify(await everything(page)), new RegExp(SECRET));
 });

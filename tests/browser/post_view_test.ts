@@ -2,75 +2,65 @@ import assert from "node:assert/strict";
 import { type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
 import type { Page } from "../packages/playwright.ts";
-import { chromiumPath, intercept, launchChromium, watch } from "../support/browser.ts";
+import { browserTest, intercept, watch } from "../support/browser.ts";
 import { failedPost } from "../support/failed_post.ts";
 import { jpegOf } from "../support/pictures.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
-/** Playwright keeps a connection to the browser between steps. */
-const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 
 /** Whoever signs in on the page has no other session any more. */
 function tokenOf(page: Page): Promise<string> {
   return page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
 }
 
-Deno.test({
-  name: "From the bell one comes to the post, reads the answers to it, and answers",
-  ...options,
-  fn: async () => {
-    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
-    const post = await app.post(ann, { text: "Who saw the <i>heron</i>?" });
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    const complaints = watch(page, app.url);
-    await page.goto(app.url);
-    await signIn(page, ann);
-    const answer = await app.post(bob, { text: "By the pond, at noon", reply_to: post.id });
-    await counts(page, 1);
-    await page.locator("#bell").click();
-    await page.locator("#bell-list").getByRole("button", { name: "Show" }).click();
-    const view = page.getByRole("dialog");
-    // What somebody answered is shown first, by itself.
-    await view.locator("#post-itself .text", { hasText: "By the pond, at noon" }).waitFor();
-    assert.equal(await page.locator("#bell-panel").isVisible(), false);
-    await view.getByRole("button", { name: "Close" }).click();
+browserTest("From the bell one comes to the post, reads the answers to it, and answers", async (browser) => {
+  const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+  const post = await app.post(ann, { text: "Who saw the <i>heron</i>?" });
+  const page = await browser.newPage();
+  const complaints = watch(page, app.url);
+  await page.goto(app.url);
+  await signIn(page, ann);
+  const answer = await app.post(bob, { text: "By the pond, at noon", reply_to: post.id });
+  await counts(page, 1);
+  await page.locator("#bell").click();
+  await page.locator("#bell-list").getByRole("button", { name: "Show" }).click();
+  const view = page.getByRole("dialog");
+  // What somebody answered is shown first, by itself.
+  await view.locator("#post-itself .text", { hasText: "By the pond, at noon" }).waitFor();
+  assert.equal(await page.locator("#bell-panel").isVisible(), false);
+  await view.getByRole("button", { name: "Close" }).click();
 
-    await like(app, bob, post.id);
-    await counts(page, 2);
-    await page.locator("#bell").click();
-    await page.locator("#bell-list li", { hasText: "liked" }).getByRole("button", { name: "Show" }).click();
-    await view.locator("#post-itself .text", { hasText: "Who saw the <i>heron</i>?" }).waitFor();
-    await view.locator("#answers .text", { hasText: "By the pond" }).waitFor();
-    await view.getByLabel("Answer on your page").fill("Thank you!");
-    await view.getByRole("button", { name: "Answer", exact: true }).click();
-    await view.locator("#answers .text", { hasText: "Thank you!" }).waitFor();
-    await view.locator("#answers li", { hasText: "By the pond" }).locator(".like").click();
-    await view.locator("#answers .like[aria-pressed=true]").waitFor();
-    if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/post.png` });
-    // While it is shown it is kept true.
-    await app.ok("DELETE", `/posts/${post.id}`, { token: await tokenOf(page) });
-    await view.waitFor({ state: "hidden" });
+  await like(app, bob, post.id);
+  await counts(page, 2);
+  await page.locator("#bell").click();
+  await page.locator("#bell-list li", { hasText: "liked" }).getByRole("button", { name: "Show" }).click();
+  await view.locator("#post-itself .text", { hasText: "Who saw the <i>heron</i>?" }).waitFor();
+  await view.locator("#answers .text", { hasText: "By the pond" }).waitFor();
+  await view.getByLabel("Answer on your page").fill("Thank you!");
+  await view.getByRole("button", { name: "Answer", exact: true }).click();
+  await view.locator("#answers .text", { hasText: "Thank you!" }).waitFor();
+  await view.locator("#answers li", { hasText: "By the pond" }).locator(".like").click();
+  await view.locator("#answers .like[aria-pressed=true]").waitFor();
+  if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/post.png` });
+  // While it is shown it is kept true.
+  await app.ok("DELETE", `/posts/${post.id}`, { token: await tokenOf(page) });
+  await view.waitFor({ state: "hidden" });
 
-    const feed = page.locator("#posts li", { hasText: "Thank you!" });
-    await feed.getByRole("button", { name: "answers" }).click();
-    await view.locator("#post-itself .text", { hasText: "Thank you!" }).waitFor();
-    await page.keyboard.press("Escape");
-    await view.waitFor({ state: "hidden" });
-    assert.equal((await app.ok("GET", `/posts/${answer.id}`, { token: await tokenOf(page) })).liked, true);
-    assert.deepEqual(complaints, []);
-  },
+  const feed = page.locator("#posts li", { hasText: "Thank you!" });
+  await feed.getByRole("button", { name: "answers" }).click();
+  await view.locator("#post-itself .text", { hasText: "Thank you!" }).waitFor();
+  await page.keyboard.press("Escape");
+  await view.waitFor({ state: "hidden" });
+  assert.equal((await app.ok("GET", `/posts/${answer.id}`, { token: await tokenOf(page) })).liked, true);
+  assert.deepEqual(complaints, []);
 });
 
-Deno.test({
-  name: "A post that is gone is said to be gone, and a request to follow is answered in the bell",
-  ...options,
-  fn: async () => {
+browserTest(
+  "A post that is gone is said to be gone, and a request to follow is answered in the bell",
+  async (browser) => {
     const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
     await app.ok("PATCH", `/pages/${ann.page_id}`, { token: ann.token, body: { is_private: true } });
     const post = await app.post(ann);
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     await page.goto(app.url);
     await signIn(page, ann);
@@ -95,37 +85,32 @@ Deno.test({
     await item("liked").getByRole("button", { name: "Show" }).click();
     await page.locator("#post-notice.bad", { hasText: "no post" }).waitFor();
   },
-});
+);
 
-Deno.test({
-  name: "A post whose photo could not be used says why, is tried again, and goes",
-  ...options,
-  fn: async () => {
-    const person = await app.person();
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    await page.goto(app.url);
-    await signIn(page, person);
-    const whole = await jpegOf(900, 700);
-    await failedPost(
-      app,
-      { ...person, token: await tokenOf(page) },
-      "Half a picture",
-      whole.subarray(0, whole.length / 2),
-    );
-    await page.reload();
-    const item = page.locator("#unready-posts li", { hasText: "Half a picture" });
-    await item.getByText("A picture cannot be read").waitFor();
-    const retried = page.waitForResponse((response) => response.url().endsWith("/retry"));
-    await item.getByRole("button", { name: "Try again" }).click();
-    await retried;
-    // The picture is no better than before.
-    await item.getByRole("button", { name: "Try again" }).waitFor();
-    if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/unready.png` });
-    await page.reload();
-    await item.getByRole("button", { name: "Delete" }).click();
-    await page.locator("#unready").waitFor({ state: "hidden" });
-    const failed = `/pages/${person.page_id}/posts?state=failed`;
-    assert.deepEqual((await app.ok("GET", failed, { token: await tokenOf(page) })).items, []);
-  },
+browserTest("A post whose photo could not be used says why, is tried again, and goes", async (browser) => {
+  const person = await app.person();
+  const page = await browser.newPage();
+  await page.goto(app.url);
+  await signIn(page, person);
+  const whole = await jpegOf(900, 700);
+  await failedPost(
+    app,
+    { ...person, token: await tokenOf(page) },
+    "Half a picture",
+    whole.subarray(0, whole.length / 2),
+  );
+  await page.reload();
+  const item = page.locator("#unready-posts li", { hasText: "Half a picture" });
+  await item.getByText("A picture cannot be read").waitFor();
+  const retried = page.waitForResponse((response) => response.url().endsWith("/retry"));
+  await item.getByRole("button", { name: "Try again" }).click();
+  await retried;
+  // The picture is no better than before.
+  await item.getByRole("button", { name: "Try again" }).waitFor();
+  if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/unready.png` });
+  await page.reload();
+  await item.getByRole("button", { name: "Delete" }).click();
+  await page.locator("#unready").waitFor({ state: "hidden" });
+  const failed = `/pages/${person.page_id}/posts?state=failed`;
+  assert.deepEqual((await app.ok("GET", failed, { token: await tokenOf(page) })).items, []);
 });

@@ -3,18 +3,14 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { type Person, sharedApp } from "../support/app.ts";
 import { people, signIn } from "../support/bell_page.ts";
-import { chromiumPath, intercept, launchChromium } from "../support/browser.ts";
+import { browserTest, intercept } from "../support/browser.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
-/** Playwright keeps a connection to the browser between steps. */
-const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 const ELSEWHERE = "You signed in elsewhere, which ended the session here. Please sign in again.";
 
-Deno.test({
-  name: "Whoever signs in elsewhere or is blocked is told so, by the socket and by the next answer alike",
-  ...options,
-  fn: async () => {
+browserTest(
+  "Whoever signs in elsewhere or is blocked is told so, by the socket and by the next answer alike",
+  async (browser) => {
     const { token } = await app.admin();
     const block = ({ id }: Person) =>
       app.ok("POST", `/users/${id}/block`, { token, body: { reason: "Too many feathers", until: null } });
@@ -22,7 +18,6 @@ Deno.test({
       [({ login }) => app.signIn(login), new RegExp(`^${ELSEWHERE}$`)],
       [block, /^The account is blocked for good: Too many feathers$/],
     ];
-    await using browser = await launchChromium(executable!);
     for (const [end, said] of ends) {
       for (const silent of [false, true]) {
         const [ann] = await people(app, "Ann") as [Person];
@@ -47,15 +42,13 @@ Deno.test({
       }
     }
   },
-});
+);
 
-Deno.test({
-  name: "What one was writing when the session ended elsewhere is there again for the same person, and for nobody else",
-  ...options,
-  fn: async () => {
+browserTest(
+  "What one was writing when the session ended elsewhere is there again for the same person, and for nobody else",
+  async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const post = await app.post(ann, { text: "To be answered" });
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     await page.goto(app.url);
     const write = page.locator("#write textarea");
@@ -102,15 +95,12 @@ Deno.test({
     await signIn(page, ann);
     assert.equal(await write.inputValue(), "");
   },
-});
+);
 
-Deno.test({
-  name:
-    "While the feed is on its way after a sign-in the keyboard is at its heading, and stays where one goes from there",
-  ...options,
-  fn: async () => {
+browserTest(
+  "While the feed is on its way after a sign-in the keyboard is at its heading, and stays where one goes from there",
+  async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     await page.goto(app.url);
     const gate = Promise.withResolvers<void>();
@@ -131,14 +121,12 @@ Deno.test({
     await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
     assert.equal(await focused(), "bell");
   },
-});
+);
 
-Deno.test({
-  name: "While nobody can say why the socket was closed, nobody is thrown out; once somebody can, it is said",
-  ...options,
-  fn: async () => {
+browserTest(
+  "While nobody can say why the socket was closed, nobody is thrown out; once somebody can, it is said",
+  async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     await page.goto(app.url);
     await signIn(page, ann);
@@ -151,4 +139,4 @@ Deno.test({
     await page.locator("#alert", { hasText: ELSEWHERE }).waitFor();
     await page.locator("#sign-in").waitFor();
   },
-});
+);

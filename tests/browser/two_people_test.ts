@@ -1,13 +1,12 @@
 /** Two people, each in a tab of the same browser. */
 import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
-import { eventually, type Person, sharedApp } from "../support/app.ts";
+import { eventually, ownApp, type Person } from "../support/app.ts";
 import { signIn } from "../support/bell_page.ts";
-import { chromiumPath, launchChromium } from "../support/browser.ts";
+import { browserTest } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
 
-const app = sharedApp({ ACCESS_TOKEN_TTL: "4s" });
-const executable = chromiumPath();
+const app = ownApp({ ACCESS_TOKEN_TTL: "4s" });
 
 /** Loads the picture of the page's only photo again, past what the browser keeps; whether it can be drawn. */
 function draws(page: Page): Promise<boolean> {
@@ -18,19 +17,14 @@ function draws(page: Page): Promise<boolean> {
   });
 }
 
-Deno.test({
-  name: "Signing in and out in another tab leaves a person's private photos as they are, and so does time",
-  ignore: executable === undefined,
-  // Playwright keeps a connection to the browser between steps.
-  sanitizeOps: false,
-  sanitizeResources: false,
-  fn: async () => {
+browserTest(
+  "Signing in and out in another tab leaves a person's private photos as they are, and so does time",
+  async (browser) => {
     const [ada, bob] = await app.people(2) as [Person, Person];
     for (const person of [ada, bob]) {
       await app.ok("PATCH", `/pages/${person.page_id}`, { token: person.token, body: { is_private: true } });
       await app.post(person, { photos: [{ name: "a.png", data: (await pngOf(90, 60)).toBase64() }] });
     }
-    await using browser = await launchChromium(executable!);
     const context = await browser.newContext();
     const [hers, his] = [await context.newPage(), await context.newPage()];
     await hers.goto(app.url);
@@ -57,4 +51,4 @@ Deno.test({
     const names = (await context.cookies(`${app.url}/api/v1/photos`)).map(({ name }) => name);
     assert.deepEqual(names, [`rookery_photos_${ada.id}`]);
   },
-});
+);

@@ -1,20 +1,14 @@
 import assert from "node:assert/strict";
 import { letterLinks } from "../../jobs/email/unsubscribe.ts";
 import { sharedApp } from "../support/app.ts";
-import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
+import { browserTest, watch } from "../support/browser.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
 
-Deno.test({
-  name: "The page that letters link to ends them without JavaScript, and says so where the link is not whole",
-  ignore: executable === undefined,
-  // Playwright keeps a connection to the browser between steps.
-  sanitizeOps: false,
-  sanitizeResources: false,
-  fn: async () => {
+browserTest(
+  "The page that letters link to ends them without JavaScript, and says so where the link is not whole",
+  async (browser) => {
     const ann = await app.person();
-    await using browser = await launchChromium(executable!);
     const context = await browser.newContext({ javaScriptEnabled: false });
     const page = await context.newPage();
     const lettersOf = async () => (await app.ok("GET", "/notifications/settings", { token: ann.token })).letters;
@@ -30,4 +24,4 @@ Deno.test({
     assert.equal(await lettersOf(), "never");
     assert.deepEqual(complaints, []);
   },
-});
+);

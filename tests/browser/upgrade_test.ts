@@ -5,12 +5,9 @@ import { docsRoutes } from "../../routes/docs.ts";
 import { WEB_FOLDER } from "../../routes/assets.ts";
 import { type Person, sharedApp } from "../support/app.ts";
 import { signIn } from "../support/bell_page.ts";
-import { chromiumPath, intercept, launchChromium, watch } from "../support/browser.ts";
+import { browserTest, intercept, watch } from "../support/browser.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
-/** Playwright keeps a connection to the browser between steps. */
-const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 
 /** The site's files with every `from` become `to`. */
 async function changedSite(from: string, to: string): Promise<URL> {
@@ -29,17 +26,15 @@ async function changedSite(from: string, to: string): Promise<URL> {
   return folder;
 }
 
-Deno.test({
-  name: "After an upgrade, loading the page again gives the new page with the new scripts, whatever is cached",
-  ...options,
-  fn: async () => {
+browserTest(
+  "After an upgrade, loading the page again gives the new page with the new scripts, whatever is cached",
+  async (browser) => {
     const serve = (folder: URL, port: number) => {
       const site = new Hono();
       docsRoutes({ app: site }, "{}", folder);
       return Deno.serve({ port, hostname: "127.0.0.1", onListen: () => {} }, site.fetch);
     };
     const changed = await changedSite('"door"', '"porch"');
-    await using browser = await launchChromium(executable!);
     const page = await browser.newPage();
     const old = serve(WEB_FOLDER, 0);
     const { port } = old.addr;
@@ -60,44 +55,34 @@ Deno.test({
     await Deno.remove(changed, { recursive: true });
     assert.deepEqual(complaints, []);
   },
+);
+
+browserTest("A page that is open over an upgrade works on, and says that there is a new version", async (browser) => {
+  const [ann] = await app.people(1) as [Person];
+  const page = await browser.newPage();
+  await page.clock.install();
+  await page.goto(app.url);
+  await signIn(page, ann);
+  assert.equal(await page.locator("#newer").isVisible(), false);
+  await intercept(page, "**/assets/**", (route) => route.fulfill({ status: 404 }));
+  await page.clock.fastForward("02:00");
+  await page.evaluate(() => dispatchEvent(new Event("visibilitychange")));
+  await page.locator("#newer", { hasText: "There is a new version of this page." }).waitFor();
+  await page.locator("#write textarea").fill("Still here");
+  await page.getByRole("button", { name: "Post", exact: true }).click();
+  await page.locator("#posts .text", { hasText: "Still here" }).waitFor();
+  await page.unroute("**/assets/**");
+  await page.getByRole("button", { name: "Load it" }).click();
+  await page.locator("#newer").waitFor({ state: "hidden" });
+  await page.locator("#live[data-state=on]").waitFor();
 });
 
-Deno.test({
-  name: "A page that is open over an upgrade works on, and says that there is a new version",
-  ...options,
-  fn: async () => {
-    const [ann] = await app.people(1) as [Person];
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    await page.clock.install();
-    await page.goto(app.url);
-    await signIn(page, ann);
-    assert.equal(await page.locator("#newer").isVisible(), false);
-    await intercept(page, "**/assets/**", (route) => route.fulfill({ status: 404 }));
-    await page.clock.fastForward("02:00");
-    await page.evaluate(() => dispatchEvent(new Event("visibilitychange")));
-    await page.locator("#newer", { hasText: "There is a new version of this page." }).waitFor();
-    await page.locator("#write textarea").fill("Still here");
-    await page.getByRole("button", { name: "Post", exact: true }).click();
-    await page.locator("#posts .text", { hasText: "Still here" }).waitFor();
-    await page.unroute("**/assets/**");
-    await page.getByRole("button", { name: "Load it" }).click();
-    await page.locator("#newer").waitFor({ state: "hidden" });
-    await page.locator("#live[data-state=on]").waitFor();
-  },
-});
-
-Deno.test({
-  name: "A page whose scripts do not come says so, instead of being empty",
-  ...options,
-  fn: async () => {
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    await page.route("**/app/page.js", (route) => route.fulfill({ status: 404 }));
-    for (const path of ["/", "/admin"]) {
-      await page.goto(app.url + path);
-      await page.getByText("The page is being loaded.").waitFor();
-      assert.equal(await page.getByRole("link", { name: "load it again" }).count(), 1);
-    }
-  },
+browserTest("A page whose scripts do not come says so, instead of being empty", async (browser) => {
+  const page = await browser.newPage();
+  await page.route("**/app/page.js", (route) => route.fulfill({ status: 404 }));
+  for (const path of ["/", "/admin"]) {
+    await page.goto(app.url + path);
+    await page.getByText("The page is being loaded.").waitFor();
+    assert.equal(await page.getByRole("link", { name: "load it again" }).count(), 1);
+  }
 });

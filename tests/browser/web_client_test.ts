@@ -2,18 +2,13 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { eventually, newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { jpegOf } from "../support/pictures.ts";
-import { chromiumPath, launchChromium, watch } from "../support/browser.ts";
+import { browserTest, watch } from "../support/browser.ts";
 
 const app = sharedApp();
-const executable = chromiumPath();
-/** Playwright keeps a connection to the browser between steps. */
-const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
 
-Deno.test({
-  name: "A person registers, confirms, posts and hears another person's post live, all in the browser",
-  ...options,
-  fn: async () => {
-    await using browser = await launchChromium(executable!);
+browserTest(
+  "A person registers, confirms, posts and hears another person's post live, all in the browser",
+  async (browser) => {
     const page = await browser.newPage();
     const complaints = watch(page, app.url);
     const login = newLogin("web");
@@ -55,13 +50,11 @@ Deno.test({
     if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/client.png` });
     assert.deepEqual(complaints, []);
   },
-});
+);
 
-Deno.test({
-  name: "A person posts photos on a private page of theirs and changes their picture; the browser shows both",
-  ...options,
-  fn: async () => {
-    await using browser = await launchChromium(executable!);
+browserTest(
+  "A person posts photos on a private page of theirs and changes their picture; the browser shows both",
+  async (browser) => {
     const page = await browser.newPage();
     const complaints = watch(page, app.url);
     const person = await app.person();
@@ -95,17 +88,12 @@ Deno.test({
     if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/photos.png` });
     assert.deepEqual(complaints, []);
   },
-});
+);
 
-Deno.test({
-  name: "The API's document is drawn in the browser from this server alone",
-  ...options,
-  fn: async () => {
-    await using browser = await launchChromium(executable!);
-    const page = await browser.newPage();
-    const complaints = watch(page, app.url);
-    await page.goto(`${app.url}/docs`);
-    await page.getByText("Register an account").first().waitFor();
-    assert.deepEqual(complaints, []);
-  },
+browserTest("The API's document is drawn in the browser from this server alone", async (browser) => {
+  const page = await browser.newPage();
+  const complaints = watch(page, app.url);
+  await page.goto(`${app.url}/docs`);
+  await page.getByText("Register an account").first().waitFor();
+  assert.deepEqual(complaints, []);
 });

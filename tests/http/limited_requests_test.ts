@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { type Answer, newLogin, PASSWORD, registration, sharedApp, startApp } from "../support/app.ts";
+import { type Answer, newLogin, ownApp, PASSWORD, registration, startApp } from "../support/app.ts";
 
-const app = sharedApp({ RATE_LIMITS: "on" });
+const app = ownApp({ RATE_LIMITS: "on" });
 
 /** Asks so many times, then once more, which must be too often. */
 async function exhausted(times: number, ask: (i: number) => Promise<Answer>): Promise<void> {

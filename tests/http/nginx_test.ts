@@ -1,11 +1,11 @@
 /** What the nginx block of `docs/deployment.md` does for a node behind it. Each loopback address is a caller of its own. */
 import assert from "node:assert/strict";
-import { eventually, registration, sharedApp, type TestApp } from "../support/app.ts";
+import { eventually, ownApp, registration, type TestApp } from "../support/app.ts";
 import { Listener } from "../support/listener.ts";
 import { half, RawHttp } from "../support/raw_http.ts";
 import { hasNginx, startNginx } from "../support/servers.ts";
 
-const app = sharedApp({ RATE_LIMITS: "on", TRUSTED_PROXIES: "127.0.0.1", NATS_URL: "", REDIS_URL: "" });
+const app = ownApp({ RATE_LIMITS: "on", TRUSTED_PROXIES: "127.0.0.1", NATS_URL: "", REDIS_URL: "" });
 const options = { ignore: !hasNginx() };
 const SIGN_INS = 20;
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Body, type Person, sharedApp } from "../support/app.ts";
+import { type Body, ownApp, type Person } from "../support/app.ts";
 import { childrenOf } from "../support/processes.ts";
 import { until } from "../support/seeded.ts";
 import { freePort } from "../support/servers.ts";
@@ -7,7 +7,7 @@ import { countedPages, statsSettled } from "../support/stats_oracle.ts";
 
 /** Of the statistics service, to speak to it directly. */
 const PORT = await freePort();
-const app = sharedApp({ STATS_PORT: String(PORT) });
+const app = ownApp({ STATS_PORT: String(PORT) });
 const NOTHING = { posts: 0, followers: 0, requests: 0, likes: 0, replies: 0 };
 const DAY_MS = 86_400_000;
 

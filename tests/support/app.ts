@@ -11,6 +11,7 @@ import { type RunningNode, startNode } from "../../workers/roles/node.ts";
 import { newAccount } from "../../routes/users.ts";
 import { deviceOf } from "../../security/devices.ts";
 import { newId } from "../../lib/ids.ts";
+import { endOfBatch, isInBatch, whenBatchEnds } from "./batch.ts";
 import { Contract, slugOf } from "./contract.ts";
 import { Listener } from "./listener.ts";
 import { freshDatabase } from "./database.ts";
@@ -52,8 +53,27 @@ export const ADMIN = { login: "admin", password: "Admin-Horse-1", email: "admin@
 const PREFIX = "/api/v1";
 let logins = 0;
 
+let common: TestApp | undefined;
+let started: Promise<void> | undefined;
+
+/**
+ * One for all files of a batch: each test makes its own people and looks at what is theirs. A file that needs settings of its own, or
+ * looks at all there is, has `ownApp`.
+ */
+export function sharedApp(): TestApp {
+  const app = common ??= new TestApp({});
+  Deno.test.beforeAll(() => started ??= startShared(app));
+  if (!isInBatch()) Deno.test.afterAll(endOfBatch);
+  return app;
+}
+
+async function startShared(app: TestApp): Promise<void> {
+  await app.start();
+  whenBatchEnds(() => app[Symbol.asyncDispose]());
+}
+
 /** One for all tests of a file. */
-export function sharedApp(overrides: Env = {}): TestApp {
+export function ownApp(overrides: Env = {}): TestApp {
   const app = new TestApp(overrides);
   Deno.test.beforeAll(() => app.start());
   Deno.test.afterAll(() => app[Symbol.asyncDispose]());

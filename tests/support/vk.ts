@@ -7,7 +7,7 @@ import type { LogEntry, VkFake } from "../../services/vk/fake/fake.ts";
 import { type FakeServer, startFakeServer } from "../../services/vk/fake/server.ts";
 import { CallLimiter, type LimiterOptions } from "../../services/vk/limiter.ts";
 import { VkToken } from "../../services/vk/token.ts";
-import { sharedApp, type TestApp } from "./app.ts";
+import { ownApp, type TestApp } from "./app.ts";
 
 /** One node for all tests of a file, whose VK is the fake of this process. */
 export function sharedVkApp(): { app: TestApp; fake: () => VkFake } {
@@ -17,7 +17,7 @@ export function sharedVkApp(): { app: TestApp; fake: () => VkFake } {
     server = await startFakeServer();
     settings.VK_API_URL = server.url;
   });
-  const app = sharedApp(settings);
+  const app = ownApp(settings);
   Deno.test.afterAll(async () => await server[Symbol.asyncDispose]());
   return { app, fake: () => server.fake };
 }

@@ -13,7 +13,7 @@ const DEVELOPMENT = [
   ...DENO,
   "dev",
   "test",
-  "test:full",
+  "test:browser",
   "ok",
   "bench",
   "chaos",

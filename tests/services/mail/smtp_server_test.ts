@@ -164,7 +164,7 @@ Deno.test("A parent killed by SIGKILL leaves no mail process", async () => {
     setInterval(() => {}, 1000);`;
   const file = await Deno.makeTempFile({ suffix: ".ts" });
   await Deno.writeTextFile(file, program);
-  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const config = new URL("../../../deno.json", import.meta.url).pathname;
   const parent = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", "--config", config, file],
     stdout: "piped",

@@ -1,0 +1,92 @@
+/** Which files run, which of them together, and in what order. */
+import { msOf } from "./times.ts";
+
+/** What half a minute has room for: all that needs no server, who may do what, and one story on the embedded default. */
+const FAST = ["tests/unit/", "tests/http/permissions_test.ts", "tests/http/posts_test.ts"];
+
+/** What runs once more on Postgres 15, the oldest one that may be used: migrations, statements, and what drivers promise. */
+const ON_POSTGRES_15 = [
+  "tests/db/commit_statements_test.ts",
+  "tests/conformance/kv_test.ts",
+  "tests/db/list_plans_test.ts",
+  "tests/db/search_migration_test.ts",
+  "tests/db/statement_plans_test.ts",
+  "tests/conformance/search_test.ts",
+  "tests/conformance/sql_test.ts",
+  "tests/http/posts_test.ts",
+];
+
+/** These hold processes still, or count seconds of what keeps the machine busy: nothing runs beside them. */
+const ALONE = ["tests/chaos/", "tests/live/block_storm_test.ts"];
+
+/** These look at all that their process has started: nothing of another file is in it. */
+const OWN_PROCESS = [
+  "tests/http/stats_test.ts",
+  "tests/services/mail/smtp_server_test.ts",
+  "tests/services/storage/child_test.ts",
+  "tests/services/vk/child_test.ts",
+];
+
+/** So many that each lane ends at about the same time, and so few that starting them costs little. */
+const BATCH_MS = 25_000;
+
+export interface Sets {
+  fast?: boolean | undefined;
+  browser?: boolean | undefined;
+  chaos?: boolean | undefined;
+}
+
+/** The name of what is chosen. */
+export function setOf({ fast, browser, chaos }: Sets): "fast" | "browser" | "chaos" | "test" {
+  return fast ? "fast" : browser ? "browser" : chaos ? "chaos" : "test";
+}
+
+export interface Batch {
+  files: string[];
+  postgres15: boolean;
+}
+
+export interface Plan {
+  beside: Batch[];
+  alone: Batch[];
+}
+
+export function isChosen(file: string, sets: Sets, words: readonly string[]): boolean {
+  if (words.length > 0 && !words.some((word) => file.includes(word.replace(/^\.\//, "")))) return false;
+  if (sets.fast) return FAST.some((path) => file.startsWith(path));
+  if (sets.browser) return file.startsWith("tests/browser/");
+  if (sets.chaos) return file.startsWith("tests/chaos/");
+  return words.length > 0 || !/^tests\/(browser|chaos)\//.test(file);
+}
+
+export function planOf(files: string[], sets: Sets): Plan {
+  const isAlone = (file: string) => ALONE.some((path) => file.startsWith(path));
+  const isOwn = (file: string) => OWN_PROCESS.includes(file);
+  const beside = files.filter((file) => !isAlone(file));
+  const older = sets.fast || sets.chaos || sets.browser ? [] : files.filter((file) => ON_POSTGRES_15.includes(file));
+  return {
+    beside: [
+      ...batchesOf(beside.filter((file) => !isOwn(file))).map((files) => ({ files, postgres15: false })),
+      ...beside.filter(isOwn).map((file) => ({ files: [file], postgres15: false })),
+      ...batchesOf(older).map((files) => ({ files, postgres15: true })),
+    ].sort((a, b) => sum(b.files) - sum(a.files)),
+    // A process of its own each, so that nothing of another file is still at work.
+    alone: files.filter(isAlone).map((file) => ({ files: [file], postgres15: false })),
+  };
+}
+
+/** About equally long, each with its longest files first. */
+export function batchesOf(files: string[], of: (file: string) => number = msOf): string[][] {
+  const count = Math.ceil(files.reduce((ms, file) => ms + of(file), 0) / BATCH_MS);
+  const batches = Array.from({ length: count }, () => ({ files: [] as string[], ms: 0 }));
+  for (const file of files.toSorted((a, b) => of(b) - of(a))) {
+    const shortest = batches.reduce((a, b) => b.ms < a.ms ? b : a);
+    shortest.files.push(file);
+    shortest.ms += of(file);
+  }
+  return batches.map(({ files }) => files);
+}
+
+function sum(files: string[]): number {
+  return files.reduce((ms, file) => ms + msOf(file), 0);
+}
