@@ -49,6 +49,18 @@ Deno.test("docs/tasks.md has every task with its commands and arguments", async 
   assert.equal(part, tasksTable(), "run: deno task settings");
 });
 
+Deno.test("docs/monitoring.md has every metric, and no other", async () => {
+  const made = [...(await read("routes/metrics.ts")).matchAll(/metric\(\s*"(gauge|counter)",\s*"(\w+)"/g)];
+  const documented = [
+    ...(await read("docs/monitoring.md")).matchAll(/^\| `(\w+)(?:\{\w+\})?` \| (gauge|counter) \|/gm),
+  ];
+  assert.deepEqual(
+    documented.map(([, name, type]) => `${type} ${name}`).sort(),
+    made.map(([, type, name]) => `${type} ${name}`).sort(),
+  );
+  assert.ok(made.length > 20, `only ${made.length} metrics were found`);
+});
+
 Deno.test("Shell examples have no comments: an interactive zsh would run them", async () => {
   let blocks = 0;
   for (const { file, text } of await documents()) {
