@@ -116,6 +116,29 @@ Deno.test("Files and folders that the documents name exist", async () => {
   assert.ok(named > 200, `only ${named} paths were found`);
 });
 
+Deno.test("What the documents name in a file is in it", async () => {
+  let named = 0;
+  for (const { file, text } of await documents()) {
+    for (const [, name, path] of prose(text).matchAll(/`([\w.]+)` (?:in|of)\s`([\w/]+\.(?:ts|js|css))`/g)) {
+      assert.ok((await read(path!)).includes(name!), `${file}: "${name}" is not in ${path}`);
+      named++;
+    }
+  }
+  assert.ok(named > 100, `only ${named} names were found`);
+});
+
+Deno.test("Tasks that the documents name exist", async () => {
+  const tasks = Object.keys(JSON.parse(await read("deno.json")).tasks);
+  let named = 0;
+  for (const { file, text } of (await documents()).filter(({ file }) => file !== "CHANGELOG.md")) {
+    for (const [, task] of text.matchAll(/deno task (?:--quiet )?([a-z]+(?::[a-z]+)?)/g)) {
+      assert.ok(tasks.includes(task!), `${file}: there is no task "${task}"`);
+      named++;
+    }
+  }
+  assert.ok(named > 30, `only ${named} tasks were found`);
+});
+
 Deno.test("Every decision has a context, a decision and consequences", async () => {
   for (const { file, text } of await documents()) {
     if (!file.startsWith("docs/decisions/")) continue;
