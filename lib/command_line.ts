@@ -3,6 +3,7 @@ import { runParserSync } from "@optique/core/facade";
 import { formatMessage, lineBreak, type Message, text } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
 import { extractCommandNames } from "@optique/core/usage";
+import { printLine } from "./write_text.ts";
 
 /** One definition for parsing, help, completions and documents. */
 export interface CommandDefinition<T = unknown> {
@@ -32,7 +33,7 @@ export function readCommandLine<T>(command: CommandDefinition<T>, args: readonly
     termWidth: "auto",
     showDefault: { prefix: " (default: ", suffix: ")" },
     showChoices: { prefix: " (one of ", suffix: ")", label: "" },
-    stdout: (page) => print(Deno.stdout, page.replace(/^Usage:/, "usage:").replaceAll(/ +$/gm, "").trimEnd()),
+    stdout: (page) => printLine(page.replace(/^Usage:/, "usage:").replaceAll(/ +$/gm, "").trimEnd()),
     // `onError` tells the same in one line.
     stderr: () => {},
     onError: (_, error) => refuse(command, formatMessage(error)),
@@ -42,15 +43,10 @@ export function readCommandLine<T>(command: CommandDefinition<T>, args: readonly
 /** Ends the process with 2 and one line that says what is wrong. */
 export function refuse({ program }: CommandDefinition, why: string): never {
   const line = `${why.replaceAll(/\s*\n\s*/g, " ").trim()} (usage: ${program} --help)`;
-  print(Deno.stderr, Deno.stderr.isTerminal() && !Deno.noColor ? `\x1b[31m${line}\x1b[0m` : line);
+  printLine(Deno.stderr.isTerminal() && !Deno.noColor ? `\x1b[31m${line}\x1b[0m` : line, Deno.stderr);
   Deno.exit(2);
 }
 
 function lines(all: readonly string[]): Message {
   return all.flatMap((line, i) => i === 0 ? [text(line)] : [lineBreak(), text(line)]);
-}
-
-function print(to: { writeSync(bytes: Uint8Array): number }, line: string): void {
-  const bytes = new TextEncoder().encode(`${line}\n`);
-  for (let sent = 0; sent < bytes.length;) sent += to.writeSync(bytes.subarray(sent));
 }

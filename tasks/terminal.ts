@@ -1,15 +1,15 @@
 /** What tasks say: results on standard output, remarks on standard error; colours and bars only where a person looks. */
-const ENCODER = new TextEncoder();
+import { printLine, writeText } from "../lib/write_text.ts";
 
 const STYLES = { bold: "1", dim: "2", red: "31", green: "32", yellow: "33", cyan: "36" } as const;
 export type Style = keyof typeof STYLES;
 
 export function say(line: string): void {
-  writeAll(Deno.stdout, `${line}\n`);
+  printLine(line);
 }
 
 export function remark(line: string): void {
-  writeAll(Deno.stderr, `${line}\n`);
+  printLine(line, Deno.stderr);
 }
 
 /** Styles only on a terminal, and never against `NO_COLOR`. */
@@ -55,7 +55,7 @@ export class Progress {
   }
 
   end(): void {
-    if (this.#shown) writeAll(Deno.stdout, `\r\x1b[K${this.name.padEnd(12)} ${this.#done} done\n`);
+    if (this.#shown) writeText(`\r\x1b[K${this.name.padEnd(12)} ${this.#done} done\n`);
     else say(`${this.name}: ${this.#done} done`);
   }
 
@@ -64,7 +64,7 @@ export class Progress {
     const filled = Math.round(width * this.#done / Math.max(1, this.total));
     const bar = "█".repeat(filled) + "░".repeat(width - filled);
     const note = this.#note === "" ? "" : `  ${styled("dim", this.#note)}`;
-    writeAll(Deno.stdout, `\r\x1b[K${this.name.padEnd(12)} ${bar} ${this.#done}/${this.total}${note}`);
+    writeText(`\r\x1b[K${this.name.padEnd(12)} ${bar} ${this.#done}/${this.total}${note}`);
   }
 }
 
@@ -83,9 +83,4 @@ export class Steps {
   end(): void {
     this.#bar?.end();
   }
-}
-
-function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = ENCODER.encode(text);
-  for (let sent = 0; sent < bytes.length;) sent += to.writeSync(bytes.subarray(sent));
 }

@@ -90,7 +90,7 @@ fullTest(
     for (const { body } of posts) {
       await until(`${body.id} is ready`, async () => await stateOf(ada, body.id) === "ready");
     }
-    for (const child of await childrenOf(jobs.pid)) assert.match(child.command, /workers\/crop\.ts/);
+    for (const child of await childrenOf(jobs.pid)) assert.match(child.command, /workers\/children\/crop\.ts/);
     assert.equal((await jobs.stop()).code, 0);
     assert.equal((await storage.stop()).code, 0);
     // With the storage away a photo is a 503, and nothing else suffers.

@@ -8,10 +8,9 @@ import { openEngine } from "../../services/images/open_engine.ts";
 import { lines } from "../../lib/ndjson.ts";
 import { openStorage, type StorageSpec } from "../../services/storage/open.ts";
 import { leaveSignalsToParent } from "../../lib/signals.ts";
+import { printLine } from "../../lib/write_text.ts";
 
 leaveSignalsToParent();
-
-const ENCODER = new TextEncoder();
 
 const input = lines(Deno.stdin.readable);
 const first = await input.next();
@@ -32,6 +31,5 @@ for await (const line of input) {
 Deno.exit(0);
 
 function answer(value: unknown): void {
-  const bytes = ENCODER.encode(`${JSON.stringify(value)}\n`);
-  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  printLine(JSON.stringify(value));
 }

@@ -1,16 +1,11 @@
-/** The process of the bundled mail server; ends when its standard input does. */
+/** The process of the bundled mail server. */
 import { connectPostgres } from "../../db/postgres.ts";
 import { Log } from "../../lib/log.ts";
 import { startMailServer } from "../../services/mail/server.ts";
-import { leaveSignalsToParent } from "../../lib/signals.ts";
+import { runChild } from "./run_child.ts";
 
-leaveSignalsToParent();
-
-const sql = connectPostgres(Deno.env.get("DATABASE_URL") ?? "", { max: 2, applicationName: "rookery-mail" });
-const log = new Log("info", { part: "mail" });
-const server = await startMailServer(sql, { host: "127.0.0.1", port: Number(Deno.env.get("MAIL_PORT") ?? 0), log });
-Deno.stdout.writeSync(new TextEncoder().encode(`${JSON.stringify({ port: server.port })}\n`));
-
-// The parent only ever closes it: by its will or by its death.
-for await (const _ of Deno.stdin.readable);
-Deno.exit(0);
+await runChild((setting) => {
+  const sql = connectPostgres(setting("DATABASE_URL") ?? "", { max: 2, applicationName: "rookery-mail" });
+  const log = new Log("info", { part: "mail" });
+  return startMailServer(sql, { host: "127.0.0.1", port: Number(setting("MAIL_PORT") ?? 0), log });
+});

@@ -1,10 +1,5 @@
-import { permissionsFor } from "../../db/embedded/address.ts";
 import type { Log } from "../../lib/log.ts";
-import { startChildProcess } from "../../lib/child_process.ts";
-
-export interface MailChild extends AsyncDisposable {
-  smtpUrl: string;
-}
+import { type Child, startChild } from "./start_child.ts";
 
 interface Options {
   log: Log;
@@ -13,19 +8,15 @@ interface Options {
   databaseUrl: string;
 }
 
-/** Runs the mail server as a process of its own, which ends with this one and is started anew when it dies. */
-export async function startMailChild({ log, port, databaseUrl }: Options): Promise<MailChild> {
-  const { net, files } = permissionsFor([databaseUrl]);
-  const child = await startChildProcess({
+/** The mail server; its URL is for SMTP. */
+export function startMailChild({ log, port, databaseUrl }: Options): Promise<Child> {
+  return startChild({
     name: "the mail server",
     entry: new URL("./mail.ts", import.meta.url),
-    permissions: [
-      ...["--allow-env", "--allow-sys=hostname", `--allow-net=${["127.0.0.1", ...net].join(",")}`],
-      ...files.length > 0 ? [`--allow-read=${files.join(",")}`, `--allow-write=${files.join(",")}`] : [],
-    ],
+    scheme: "smtp",
+    access: { env: "all", databases: [databaseUrl] },
     env: (port) => ({ MAIL_PORT: String(port), DATABASE_URL: databaseUrl }),
     port,
     log,
   });
-  return { smtpUrl: `smtp://127.0.0.1:${child.port}`, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
 }

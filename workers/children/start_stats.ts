@@ -1,10 +1,5 @@
-import { permissionsFor } from "../../db/embedded/address.ts";
 import type { Log } from "../../lib/log.ts";
-import { startChildProcess } from "../../lib/child_process.ts";
-
-export interface StatsChild extends AsyncDisposable {
-  url: string;
-}
+import { type Child, startChild } from "./start_child.ts";
 
 export interface StatsChildOptions {
   log: Log;
@@ -19,22 +14,21 @@ export interface StatsChildOptions {
   retryStart: AbortSignal;
 }
 
-/** Runs the statistics as a process of its own, which ends with this one and is started anew when it dies. */
-export async function startStatsChild(
+const MIGRATIONS = new URL("../../services/stats/migrations/", import.meta.url).pathname;
+
+/** The statistics. */
+export function startStatsChild(
   { log, port, apiUrl, databaseUrl, ownDatabaseUrl, natsUrl, retryStart }: StatsChildOptions,
-): Promise<StatsChild> {
-  const databases = permissionsFor([databaseUrl, ...ownDatabaseUrl === undefined ? [] : [ownDatabaseUrl]]);
-  const others = [apiUrl, natsUrl].filter((url) => url !== undefined);
-  const net = new Set(["127.0.0.1", ...others.map((url) => new URL(url).hostname), ...databases.net]);
-  const { files } = databases;
-  const child = await startChildProcess({
+): Promise<Child> {
+  return startChild({
     name: "the statistics",
     entry: new URL("./stats.ts", import.meta.url),
-    permissions: [
-      ...["--allow-env", "--allow-sys=hostname", `--allow-net=${[...net].join(",")}`],
-      `--allow-read=${[new URL("../../services/stats/migrations/", import.meta.url).pathname, ...files].join(",")}`,
-      ...files.length > 0 ? [`--allow-write=${files.join(",")}`] : [],
-    ],
+    access: {
+      env: "all",
+      databases: [databaseUrl, ownDatabaseUrl].filter((url) => url !== undefined),
+      services: [apiUrl, natsUrl].filter((url) => url !== undefined),
+      read: [MIGRATIONS],
+    },
     env: (port) => ({
       STATS_PORT: String(port),
       API_URL: apiUrl,
@@ -48,5 +42,4 @@ export async function startStatsChild(
     priority: "below",
     log,
   });
-  return { url: `http://127.0.0.1:${child.port}`, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
 }

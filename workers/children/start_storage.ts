@@ -1,10 +1,6 @@
 import { resolve } from "node:path";
 import type { Log } from "../../lib/log.ts";
-import { startChildProcess } from "../../lib/child_process.ts";
-
-export interface StorageChild extends AsyncDisposable {
-  url: string;
-}
+import { type Child, startChild } from "./start_child.ts";
 
 export interface StorageChildOptions {
   log: Log;
@@ -15,32 +11,26 @@ export interface StorageChildOptions {
   token: string;
 }
 
-/** Runs the storage as a process of its own, which ends with this one and is started anew when it dies. */
+/** The storage. */
 export async function startStorageChild(
   { log, port, folder, maxEntries, token }: StorageChildOptions,
-): Promise<StorageChild> {
+): Promise<Child> {
   const path = resolve(folder);
   // Deno's flags would take it for two folders.
   if (path.includes(",")) throw new Error(`The storage's folder must not have a comma in its path: "${path}"`);
-  const child = await startChildProcess({
+  const settings = {
+    STORAGE_FOLDER: path,
+    STORAGE_MAX_ENTRIES: String(maxEntries),
+    STORAGE_TOKEN: token,
+  };
+  return await startChild({
     name: "the storage",
     entry: new URL("./storage.ts", import.meta.url),
-    permissions: [
-      "--allow-env=STORAGE_PORT,STORAGE_FOLDER,STORAGE_MAX_ENTRIES,STORAGE_TOKEN",
-      "--allow-net=127.0.0.1",
-      `--allow-read=${path}`,
-      `--allow-write=${path}`,
-    ],
-    env: (port) => ({
-      STORAGE_PORT: String(port),
-      STORAGE_FOLDER: path,
-      STORAGE_MAX_ENTRIES: String(maxEntries),
-      STORAGE_TOKEN: token,
-    }),
+    access: { env: ["STORAGE_PORT", ...Object.keys(settings)], read: [path], write: [path] },
+    env: (port) => ({ ...settings, STORAGE_PORT: String(port) }),
     port,
     // Photos may wait where answers would have to.
     priority: "below",
     log,
   });
-  return { url: `http://127.0.0.1:${child.port}`, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
 }

@@ -1,21 +1,16 @@
-/** The process of the bundled storage; ends when its standard input does. */
+/** The process of the bundled storage. */
 import { Log } from "../../lib/log.ts";
 import { startStorageServer } from "../roles/storage.ts";
-import { leaveSignalsToParent } from "../../lib/signals.ts";
+import { runChild } from "./run_child.ts";
 
-leaveSignalsToParent();
-
-const server = await startStorageServer({
-  host: "127.0.0.1",
-  port: Number(Deno.env.get("STORAGE_PORT") ?? 0),
-  folder: Deno.env.get("STORAGE_FOLDER") ?? "",
-  maxEntries: Number(Deno.env.get("STORAGE_MAX_ENTRIES")),
-  token: Deno.env.get("STORAGE_TOKEN") ?? "",
-  log: new Log("info", { part: "storage" }),
+await runChild(async (setting) => {
+  const server = await startStorageServer({
+    host: "127.0.0.1",
+    port: Number(setting("STORAGE_PORT") ?? 0),
+    folder: setting("STORAGE_FOLDER") ?? "",
+    maxEntries: Number(setting("STORAGE_MAX_ENTRIES")),
+    token: setting("STORAGE_TOKEN") ?? "",
+    log: new Log("info", { part: "storage" }),
+  });
+  return { port: server.port, stop: () => server[Symbol.asyncDispose]() };
 });
-Deno.stdout.writeSync(new TextEncoder().encode(`${JSON.stringify({ port: server.port })}\n`));
-
-// The parent only ever closes it: by its will or by its death.
-for await (const _ of Deno.stdin.readable);
-await server[Symbol.asyncDispose]();
-Deno.exit(0);

@@ -106,7 +106,7 @@ export async function letters(
   const bundled = config.SMTP_URL === undefined;
   const url = config.SMTP_URL ?? config.MAIL_URL ?? stack.use(
     await startMailChild({ log, port: config.MAIL_PORT, databaseUrl }),
-  ).smtpUrl;
+  ).url;
   const mailer = stack.use(new Mailer({ url, from: config.MAIL_FROM }));
   const parts = { sql, mailer, bundled, log };
   const notifyJobs = (jobs: readonly JobRef[]) => notifier.notify(jobs);

@@ -131,7 +131,7 @@ Deno.test("The mail process comes back on its port, stays away once closed, and 
   try {
     const child = await startMailChild({ log, port: 0, databaseUrl: database.url });
     const send = (messageId: string) =>
-      nodemailer.createTransport(child.smtpUrl).sendMail({
+      nodemailer.createTransport(child.url).sendMail({
         envelope: { from: "a@example.org", to: "b@example.org" },
         raw: `Message-ID: ${messageId}\r\n\r\nhello\r\n`,
       });
