@@ -139,6 +139,23 @@ Deno.test("Tasks that the documents name exist", async () => {
   assert.ok(named > 30, `only ${named} tasks were found`);
 });
 
+Deno.test("Documents use the plain word", async () => {
+  const plain: [RegExp, string][] = [
+    [/\banew\b/i, "again"],
+    [/\bwhoever\b/i, "the one who, a caller, a process …"],
+    [/\bhears? of\b/i, "receives, learns"],
+    [/\blies? sealed\b/i, "is encrypted"],
+    [/\bseals?\b/i, "encrypts"],
+    [/\be-mails?\b/i, "email"],
+    [/\bwhatever came\b/i, "what was received"],
+  ];
+  for (const { file, text } of await documents()) {
+    for (const line of withoutTables(prose(text)).split("\n")) {
+      for (const [word, better] of plain) assert.doesNotMatch(line, word, `${file}: write "${better}": ${line}`);
+    }
+  }
+});
+
 Deno.test("Every decision has a context, a decision and consequences", async () => {
   for (const { file, text } of await documents()) {
     if (!file.startsWith("docs/decisions/")) continue;
@@ -167,6 +184,11 @@ async function documents(): Promise<{ file: string; text: string }[]> {
 /** Without blocks of code. */
 function prose(text: string): string {
   return text.replace(/^ *```[\s\S]*?^ *```$/gm, "");
+}
+
+/** Tables can be made from the code, whose texts are checked there. */
+function withoutTables(text: string): string {
+  return text.replace(/^\|.*$/gm, "");
 }
 
 /** The anchors of a document's headings, as GitHub forms them. */
