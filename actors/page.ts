@@ -28,7 +28,7 @@ export const pageActor: ActorKind<PageState, PageCommand> = {
 
 function decide(state: PageState, command: PageCommand, now: number): Decision<PageState> {
   if (command.type === "create") return create(state, command, timeOf(now));
-  if (!state) return refuse("not-found", "There is no such page");
+  if (!state) return refuse("not-found", "The page does not exist");
   return refusedTo(state, command, now) ?? dispatch(HANDLERS, state, command, now);
 }
 
@@ -53,7 +53,7 @@ function refusedTo(state: PageRow, command: ToExisting, now: number): Refuse | u
   if (blocked && !WITHDRAWS.has(command.type) && (!staff || own)) {
     return { type: "refuse", refusal: blockedPage(blocked, own) };
   }
-  if (!own && !FOR_ANYBODY.has(command.type)) return refuse("forbidden", "Only the page's owner may do that");
+  if (!own && !FOR_ANYBODY.has(command.type)) return refuse("forbidden", "Only the owner of the page can do this");
   return undefined;
 }
 
@@ -82,7 +82,9 @@ const HANDLERS: Handlers<PageState, Omit<PageCommands, "create">, PageRow> = {
       unfollow,
       { page_id: state.id, user_id, loses_sight: state.is_private, at: timeOf(now) },
       ({ had }) =>
-        had === "none" ? { refusal: { code: "not-found", detail: "They do not follow this page" } } : { value: null },
+        had === "none"
+          ? { refusal: { code: "not-found", detail: "The account does not follow this page" } }
+          : { value: null },
     ),
   answer_requests: (state, command, now) => answer(state, command, timeOf(now)),
   create_post: (state, { post }, now) => publish(state, post, timeOf(now)),
@@ -94,7 +96,7 @@ const HANDLERS: Handlers<PageState, Omit<PageCommands, "create">, PageRow> = {
       ({ retried }) =>
         retried.length > 0
           ? { value: null, jobs: cropJobs(retried) }
-          : { refusal: { code: "nothing-to-retry", detail: "No photo of this post can be tried again" } },
+          : { refusal: { code: "nothing-to-retry", detail: "No photo of this post can be retried" } },
     ),
   // What the crop made; a block changes nothing about it.
   store_photo_result: (_, { photo }, now) =>
@@ -148,9 +150,9 @@ function answer(
     const errors = strangers.map((id) => ({
       path: `user_ids.${user_ids?.indexOf(id) ?? 0}`,
       rule: "requested",
-      message: `"${id}" did not ask to follow`,
+      message: `"${id}" has not requested to follow`,
     }));
-    return { refusal: { code: "not-requested", detail: `Did not ask to follow: ${strangers.join(", ")}`, errors } };
+    return { refusal: { code: "not-requested", detail: `No follow request from: ${strangers.join(", ")}`, errors } };
   });
 }
 

@@ -14,7 +14,7 @@ export function block(
 ): Decision<PageState, Reach | null> {
   if (by.role === "user") return refuse("forbidden");
   if (by.role === "moderator" && (until === "infinity" || state.blocked_until === "infinity")) {
-    return refuse("forbidden", "Only an administrator blocks for good");
+    return refuse("forbidden", "Only administrators can block permanently");
   }
   if (dry_run) {
     return { type: "read", run: async (sql) => ({ state, value: await reachOfPageBlock(sql, state.id) }) };
@@ -34,13 +34,13 @@ export function unblock(
 ): Decision<PageState, null> {
   if (by.role === "user") return refuse("forbidden");
   if (by.role === "moderator" && state.blocked_until === "infinity") {
-    return refuse("forbidden", "Only an administrator lifts a block for good");
+    return refuse("forbidden", "Only administrators can lift a permanent block");
   }
   return commit(unblockPage, { id: state.id, at, ...byRow(by, reason) }, () => ({ value: null, state: "drop" }));
 }
 
 export function blockedPage(block: { reason: string | null; until: string | null }, owner: boolean): Refusal {
   if (!owner) return { code: "page-blocked" };
-  const until = block.until === null ? "for good" : `until ${block.until}`;
+  const until = block.until === null ? "permanently" : `until ${block.until}`;
   return { code: "page-blocked", detail: `The page is blocked ${until}: ${block.reason ?? "no reason given"}` };
 }

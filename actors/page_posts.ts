@@ -22,7 +22,9 @@ export function publish(state: PageRow, post: NewPost, at: string): Decision<Pag
   const row = { id, page_id: state.id, author_id: state.owner.id, text, tagged, place, reply_to, at };
   const outcome = ({ open, original, reply_page_id, published_at }: CreatePostResult): Outcome<PageState, string> => {
     if (!open) return { refusal: { code: "page-blocked" } };
-    if (!original) return { refusal: { code: "not-found", detail: `There is no post "${reply_to}" to reply to` } };
+    if (!original) {
+      return { refusal: { code: "not-found", detail: `The post to reply to does not exist: "${reply_to}"` } };
+    }
     const ready = photos.length === 0;
     const created: PostRow = {
       id,
@@ -69,13 +71,13 @@ export function editPost(
   const { post_id: id, text = null, tagged = null, place = null, photos = null } = command;
   const row = { id, page_id: state.id, text, tagged, place, clear_place: command.place === null, photos, at };
   return commit(updatePost, row, ({ found, unknown, empty }) => {
-    if (!found) return { refusal: { code: "not-found", detail: "There is no such post" } };
+    if (!found) return { refusal: { code: "not-found", detail: "The post does not exist" } };
     const errors = unknown.map((photo) => ({
       path: `photos.${photos?.indexOf(photo) ?? 0}`,
       rule: "exists",
       message: `The post has no photo "${photo}"`,
     }));
-    if (empty) errors.push({ path: "text", rule: "required", message: "Expected words where there is no photo" });
+    if (empty) errors.push({ path: "text", rule: "required", message: "Expected text, as the post has no photo" });
     return errors.length === 0 ? { value: null } : { refusal: { code: "validation", errors } };
   });
 }
@@ -88,7 +90,7 @@ export function removePost(
   return commit(
     deletePost,
     { id, page_id: state.id, moderated: by.id !== state.owner.id, at, ...byRow(by, reason) },
-    ({ found }) => found ? { value: null } : { refusal: { code: "not-found", detail: "There is no such post" } },
+    ({ found }) => found ? { value: null } : { refusal: { code: "not-found", detail: "The post does not exist" } },
   );
 }
 
@@ -104,7 +106,7 @@ export function likePost(
     (result) =>
       result
         ? { value: { liked: true, like_count: result.like_count } }
-        : { refusal: { code: "not-found", detail: "There is no such post" } },
+        : { refusal: { code: "not-found", detail: "The post does not exist" } },
   );
 }
 

@@ -14,7 +14,7 @@ export function create(
 ): Decision<PageState, ShownPageRow> {
   if (state) return refuse("uuid-taken");
   return commit(createPage, { ...page, owner_id: by.id, at }, ({ taken, owner }) => {
-    if (taken) return { refusal: { code: "uuid-taken", detail: `The handle "${page.uuid}" is taken` } };
+    if (taken) return { refusal: { code: "uuid-taken", detail: `The handle "${page.uuid}" is already taken` } };
     if (!owner) return { refusal: { code: "token-invalid" } };
     const created: PageRow = {
       ...page,
@@ -80,8 +80,8 @@ export function changeTags(
   if (tag === undefined) return refuse("validation", undefined, [{ path: "tag", rule: "tag", message: TAG_RULE }]);
   if (type === "remove_tag") return reply(null);
   if (state.tags.length >= MAX_TAGS) {
-    return refuse("validation", `A page has at most ${MAX_TAGS} tags`, [
-      { path: "tag", rule: "max_items", message: `Expected at most ${MAX_TAGS} tags, and there are as many` },
+    return refuse("validation", `A page can have at most ${MAX_TAGS} tags`, [
+      { path: "tag", rule: "max_items", message: `Expected at most ${MAX_TAGS} tags, and the page has as many` },
     ]);
   }
   return change(state, { tags: [...state.tags, tag] }, at);

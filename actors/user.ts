@@ -27,7 +27,7 @@ export function userActor(codeKey: Uint8Array): ActorKind<State, UserCommand> {
     },
     decide: (state, command, now) => {
       if (isDecidedAnyway(command)) return dispatch(anyway, state, command, now);
-      if (!state) return refuse("not-found", "There is no such account");
+      if (!state) return refuse("not-found", "The account does not exist");
       return dispatch(handlers, state, command, now);
     },
     // Written past this actor (`tasks/admin/operator.ts`).

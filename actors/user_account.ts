@@ -24,8 +24,10 @@ export function register(state: State, row: RegisterRow): Decision<State, Accoun
   // A repeated registration under one Idempotency-Key comes with a new id; the same id twice is a repeated message.
   if (state) return reply(renderAccount(state));
   return commit(registerUser, row, ({ login_taken, email_taken }) => {
-    if (login_taken) return { refusal: { code: "login-taken", detail: `The login "${row.login}" is taken` } };
-    if (email_taken) return { refusal: { code: "email-taken", detail: `The e-mail "${row.email}" is taken` } };
+    if (login_taken) return { refusal: { code: "login-taken", detail: `The login "${row.login}" is already taken` } };
+    if (email_taken) {
+      return { refusal: { code: "email-taken", detail: `The email address "${row.email}" is already taken` } };
+    }
     const verify = row.verify_nonce && row.verify_expires_at
       ? { nonce: row.verify_nonce, expires_at: row.verify_expires_at, attempts: 0 }
       : null;

@@ -79,7 +79,7 @@ export function requestCode(
 }
 
 const WRONG_CODE = refuse("code-invalid", undefined, [
-  { path: "code", rule: "wrong", message: "Expected the code that was sent last, within its time" },
+  { path: "code", rule: "wrong", message: "Expected the last code that was sent, before it expires" },
 ]);
 
 /** What a right code for the account's own e-mail leads to; a wrong one is counted, and void after a few. */
@@ -131,7 +131,7 @@ export function setPassword(
   if (pending_email !== state.pending_email) {
     return {
       type: "refuse",
-      refusal: { code: "overloaded", detail: "The e-mail changed meanwhile; try again", retryAfter: 1 },
+      refusal: { code: "overloaded", detail: "The email address changed during the request; try again", retryAfter: 1 },
     };
   }
   const to = noticeAddress(state);
@@ -146,7 +146,7 @@ export function setPassword(
 export function wrongCurrent(rule: "required" | "wrong"): Refuse {
   const message = rule === "wrong"
     ? "Expected the current password"
-    : "Expected the current password, as the e-mail changes";
+    : "Expected the current password, as the email changes";
   return refuse("validation", undefined, [{ path: "current", rule, message }]);
 }
 

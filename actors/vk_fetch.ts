@@ -130,7 +130,7 @@ export class VkFetch {
   async #held(userId: string, target: Target): Promise<HeldToken> {
     const held = await this.options.vault.of(userId);
     if (held.kind === "service" && target.by === "me") {
-      throw new AppError("vk-user-token-required", "The stored token is an app's, which is nobody in VK");
+      throw new AppError("vk-user-token-required", "The stored token belongs to an app; store a user's token");
     }
     return held;
   }

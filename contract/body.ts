@@ -26,7 +26,7 @@ export async function readJsonText(request: Request, wait: BodyWait, bound = MAX
   } catch (error) {
     if (error instanceof AppError) throw error;
     // The caller went away, or broke the transfer coding: nobody may fill the log with that.
-    throw new AppError("invalid-json", "The body ended early", { cause: error });
+    throw new AppError("invalid-json", "The request body ended before it was complete", { cause: error });
   }
 }
 
@@ -130,7 +130,7 @@ export function refuseEncoded({ headers }: Request): void {
   if (coding === null || /^ *(identity *)?$/i.test(coding)) return;
   throw new AppError(
     "unsupported-media-type",
-    `Expected no content coding, got ${JSON.stringify(coding.slice(0, 100))}`,
+    `Expected no content encoding, got ${JSON.stringify(coding.slice(0, 100))}`,
     {
       headers: { "accept-encoding": "identity" },
     },
@@ -170,7 +170,7 @@ function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
     return issue.keys.slice(0, 20).map((key) => ({
       path: [...issue.path, key].join("."),
       rule: "unknown_field",
-      message: "This field is not known here",
+      message: "Unknown field",
     }));
   }
   return [{ path: issue.path.join(".") || WHOLE_BODY, rule: ruleOf(issue), message: issue.message }];
@@ -225,7 +225,7 @@ export function unstorablePath(value: unknown): string {
 }
 
 export function unstorable(path: string): AppError {
-  return new AppError("validation", "Text may hold neither NUL nor half a surrogate pair", {
+  return new AppError("validation", "Text must not contain NUL or lone surrogates", {
     errors: [{
       path: path || WHOLE_BODY,
       rule: "well_formed",

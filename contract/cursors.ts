@@ -55,7 +55,7 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
 /** `path`: the field that the cursor came in. */
 export function wrongCursor(path = "cursor", detail?: string): AppError {
-  const error = { path, rule: "foreign", message: "Expected a cursor that this list gave out" };
+  const error = { path, rule: "foreign", message: "Expected a cursor that this list returned" };
   return new AppError("invalid-cursor", detail, { errors: [error] });
 }
 

@@ -10,7 +10,7 @@ export function isBlocked({ blocked_until: until }: { blocked_until: string | nu
 export function blockDetail(
   { blocked_until: until, blocked_reason: reason }: Pick<AccountSnapshot, "blocked_until" | "blocked_reason">,
 ): string {
-  return `The account is blocked ${until === "infinity" ? "for good" : `until ${until}`}: ${
+  return `The account is blocked ${until === "infinity" ? "permanently" : `until ${until}`}: ${
     reason ?? "no reason given"
   }`;
 }

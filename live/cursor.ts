@@ -21,5 +21,5 @@ export function decodeLiveCursor(text: string): LiveCursor {
   } catch {
     // Not base64 at all: the same answer.
   }
-  throw wrongCursor("cursor", "The live cursor is not one this service gave out");
+  throw wrongCursor("cursor", "The cursor was not issued by this server");
 }

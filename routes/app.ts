@@ -127,7 +127,7 @@ function answerTheRest(api: Pick<Api<ServiceContext>, "app" | "ctx" | "limiter">
       // A path that other methods know is 405, not 404 (RFC 9110 §15.5.6).
       const others = allowed(api, c.req.path);
       if (others.length === 0 || others.includes(c.req.method)) {
-        throw new AppError("not-found", "There is nothing at this address");
+        throw new AppError("not-found", "No endpoint has this path");
       }
       const allow = [...others.flatMap((method) => method === "GET" ? ["GET", "HEAD"] : method), "OPTIONS"].join(", ");
       if (c.req.method === "OPTIONS") return new Response(null, { status: 204, headers: { allow } });

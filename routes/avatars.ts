@@ -112,6 +112,6 @@ async function changed(
 
 function ownProfile(caller: Caller, id: string): void {
   if (caller.id !== id && caller.role !== "admin") {
-    throw new AppError("forbidden", "Only the owner or an administrator changes a profile");
+    throw new AppError("forbidden", "Only the owner or an administrator can change a profile");
   }
 }

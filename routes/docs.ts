@@ -95,13 +95,13 @@ function problemPage(slug: ProblemCode): string {
 /** By status, but where a problem has an answer of its own. */
 function advice(slug: ProblemCode, status: number): string {
   const own: Partial<Record<ProblemCode, string>> = {
-    "token-expired": "Ask for a new pair with the refresh token",
+    "token-expired": "Refresh the token pair",
     "token-refreshed": "Use the access token of the newest pair",
-    "idempotency-key-reused": "Take a new Idempotency-Key for another body",
+    "idempotency-key-reused": "Use a new Idempotency-Key for another body",
     "idempotency-key-running": "Repeat the same request after Retry-After",
-    "email-not-verified": "Give the code of the letter, or ask for a new one",
-    "code-exhausted": "Ask for a new code",
-    "outcome-unknown": "Repeat the request with the same Idempotency-Key; it is done once",
+    "email-not-verified": "Send the code from the email, or request a new one",
+    "code-exhausted": "Request a new code",
+    "outcome-unknown": "Repeat the request with the same Idempotency-Key; it runs only once",
     "upgrade-required": "Connect as a WebSocket client",
   };
   if (own[slug]) return own[slug];

@@ -109,7 +109,9 @@ export function followingRoutes(api: Api): void {
   }, async ({ ctx, caller, params, query }) => {
     const id = await pageId(ctx, params.id);
     const page = await openPage(ctx, caller, id);
-    if (page.owner.id !== caller.id) throw new AppError("forbidden", "Only the page's owner sees its requests");
+    if (page.owner.id !== caller.id) {
+      throw new AppError("forbidden", "Only the owner of the page can list follow requests");
+    }
     if (blockOf(page, Date.now()) && caller.role === "user") throw new AppError("page-blocked");
     return answer(200, await people(ctx, id, "requested", query));
   });

@@ -47,8 +47,8 @@ export function jobRoutes(api: Api): void {
     const job = await retryJob(ctx.sql, id);
     if (!job) {
       const state = await jobState(ctx.sql, id);
-      if (!state) throw new AppError("not-found", `There is no job "${id}"`);
-      throw new AppError("nothing-to-retry", `Expected a dead job, and this one is ${state}`);
+      if (!state) throw new AppError("not-found", `No job has the id "${id}"`);
+      throw new AppError("nothing-to-retry", `Expected a dead job, got one that is ${state}`);
     }
     ctx.notifyJobs([job]);
     return answer(200, job);
@@ -63,7 +63,7 @@ export function jobRoutes(api: Api): void {
     params,
     answers: { 204: { description: "It is gone" } },
   }, async ({ ctx, params: { id } }) => {
-    if (!await dropJob(ctx.sql, id)) throw new AppError("not-found", `There is no dead or unknown job "${id}"`);
+    if (!await dropJob(ctx.sql, id)) throw new AppError("not-found", `No dead or unknown job has the id "${id}"`);
     return answer(204);
   });
 }

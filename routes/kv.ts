@@ -157,7 +157,7 @@ function refuseRepeated(keys: readonly string[]): void {
 /** Why keys cannot be read: some do not exist, or together they are too long for one answer. */
 function unreadable(keys: readonly string[], lengths: ReadonlyMap<string, number>): AppError {
   const missing = keys.flatMap((key, i) =>
-    lengths.has(key) ? [] : [{ path: `keys.${i}`, rule: "exists", message: `There is no key ${bodies.quoted(key)}` }]
+    lengths.has(key) ? [] : [{ path: `keys.${i}`, rule: "exists", message: `No such key: ${bodies.quoted(key)}` }]
   );
   if (missing.length > 0) return new AppError("keys-not-found", undefined, { errors: missing });
   let bytes = 0;
@@ -172,7 +172,7 @@ function conflict(keys: readonly string[]): AppError {
   const errors = keys.map((key) => ({
     path: `if_version.${key}`,
     rule: "version",
-    message: `The key ${bodies.quoted(key)} is at another version, or does not exist`,
+    message: `The key ${bodies.quoted(key)} has another version or does not exist`,
   }));
   return new AppError("version-conflict", undefined, { errors });
 }

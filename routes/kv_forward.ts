@@ -23,7 +23,7 @@ export function forwardKv({ app, ctx, stats, bodies }: Pick<Api, "app" | "ctx" |
     refusal: () => new AppError("overloaded", undefined, { retryAfter: 1 }),
   });
   app.all(`${PREFIX}/kv/*`, async (c) => {
-    if (base === undefined) throw new AppError("kv-unavailable", "This installation has no key–value store");
+    if (base === undefined) throw new AppError("kv-unavailable", "The key–value store is not configured");
     if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
     refuseEncoded(c.req.raw);
     const short = await shortBody(c.req.raw, { bodies, address: addressOf(c) });
@@ -74,7 +74,7 @@ async function shortBody(request: Request, { bodies, address }: BodyWait): Promi
     return await bodies.wait(address, request.bytes());
   } catch (error) {
     if (error instanceof AppError) throw error;
-    throw new AppError("invalid-json", "The body ended early", { cause: error });
+    throw new AppError("invalid-json", "The request body ended before it was complete", { cause: error });
   }
 }
 

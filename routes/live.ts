@@ -43,7 +43,9 @@ export function liveRoute(api: Api): void {
       if (!isNonce(c.req.header("sec-websocket-key"))) {
         throw new AppError("invalid-handshake", "Expected 16 bytes in base64 as Sec-WebSocket-Key (RFC 6455 §4.2.1)");
       }
-      if (!ctx.gateway.takes) throw new AppError("overloaded", "This node takes no listeners now", { retryAfter: 1 });
+      if (!ctx.gateway.takes) {
+        throw new AppError("overloaded", "This node accepts no listeners now; try again", { retryAfter: 1 });
+      }
       const mayHold = caller.verified || !ctx.config.REQUIRE_VERIFIED_EMAIL ? MAX_SOCKETS : MAX_UNVERIFIED_SOCKETS;
       if (ctx.gateway.socketsOf(caller.id) + (opening.get(caller.id) ?? 0) >= mayHold) throw tooMany(mayHold);
       const address = addressOf(c);
@@ -132,14 +134,14 @@ function upgrade(request: Request): ReturnType<typeof Deno.upgradeWebSocket> {
     // The server pings by itself and lets go of a peer that does not answer.
     return Deno.upgradeWebSocket(request, { idleTimeout: HEARTBEAT_S });
   } catch (cause) {
-    throw new AppError("upgrade-required", "The WebSocket handshake is not complete", { cause });
+    throw new AppError("upgrade-required", "The WebSocket handshake is incomplete", { cause });
   }
 }
 
 async function callerOf(ctx: AppContext, request: Request, ticket: string | null): Promise<Caller> {
   if (ticket === null) return await authenticate(ctx, request.headers.get("authorization"));
   const owner = await useTicket(ctx, ticket);
-  if (!owner) throw new AppError("token-invalid", "The ticket was used, is too old, or never was");
+  if (!owner) throw new AppError("token-invalid", "The ticket is invalid, expired or already used; request a new one");
   // The ticket stands for its session, at most 30 seconds old; the session is judged as it is now.
   const snapshot = await ctx.accounts.snapshot(owner.id);
   const claims = {

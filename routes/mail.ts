@@ -21,7 +21,7 @@ export function mailRoutes(api: Api): void {
     body: z.strictObject({ email: schemas.email, password: schemas.givenPassword }),
     answers: { 200: { description: "Letters, newest first", schema: z.object({ letters: z.array(schemas.Letter) }) } },
   }, async ({ ctx, body: { email, password } }) => {
-    if (ctx.config.SMTP_URL) throw new AppError("not-found", "Letters go to a mail server of your own");
+    if (ctx.config.SMTP_URL) throw new AppError("not-found", "This server sends emails through SMTP and keeps none");
     const owner = await mailboxOwner(ctx, email, password);
     const letters = await lettersOf(ctx.sql, { owner: owner.id, address: email, limit: MAX_LETTERS });
     // Whoever guesses at the password of the address' owner may let an account of their own wait for it.

@@ -104,7 +104,9 @@ export function notificationRoutes(api: Api): void {
 /** The position that a notification's cursor names. */
 function positionIn({ stream }: AppContext, user: string, cursor: string): number {
   const [history, position] = decodeCursor(listAbout("notifications.read", user), cursor, [ID, POSITION], "up_to");
-  if (history !== stream.historyId) throw wrongCursor("up_to", "The cursor is of another history");
+  if (history !== stream.historyId) {
+    throw wrongCursor("up_to", "The cursor belongs to an earlier history; list the notifications again");
+  }
   return Number(position);
 }
 

@@ -74,7 +74,7 @@ export function pageRoutes(api: Api): void {
     answers: { 200: { description: "The card", schema: schemas.Card } },
   }, async ({ ctx, params: { login } }) => {
     const card = await cardByLogin(ctx.sql, login);
-    if (!card) throw new AppError("not-found", `There is nobody with the login "${login}"`);
+    if (!card) throw new AppError("not-found", `No account has the login "${login}"`);
     return answer(200, renderCard(card));
   });
 
@@ -89,7 +89,7 @@ export function pageRoutes(api: Api): void {
     answers: { 200: { description: "Pages", schema: listOf(schemas.Page) } },
   }, async ({ ctx, caller, params: { login }, query }) => {
     const card = await cardByLogin(ctx.sql, login);
-    if (!card) throw new AppError("not-found", `There is nobody with the login "${login}"`);
+    if (!card) throw new AppError("not-found", `No account has the login "${login}"`);
     return answer(200, await listPages(ctx, caller, "person.pages", card.id, query));
   });
 
@@ -201,34 +201,34 @@ export function pageRoutes(api: Api): void {
 export async function pageId(ctx: AppContext, idOrHandle: string): Promise<string> {
   if (schemas.isId(idOrHandle)) return idOrHandle.toLowerCase();
   const id = await pageIdByHandle(ctx.sql, idOrHandle);
-  if (!id) throw new AppError("not-found", `There is no page "${idOrHandle}"`);
+  if (!id) throw new AppError("not-found", `No page has the id or handle "${idOrHandle}"`);
   return id;
 }
 
 /** Anybody signed in sees that a page is there, unless it is blocked; its posts are another matter. */
 export async function openPage(ctx: AppContext, caller: Caller, id: string): Promise<ShownPageRow> {
   const page = await pageById(ctx.sql, caller.id, id);
-  if (!page) throw new AppError("not-found", `There is no page "${id}"`);
+  if (!page) throw new AppError("not-found", `No page has the id or handle "${id}"`);
   const block = blockOf(page, Date.now());
   if (!block || caller.role !== "user") return page;
   if (page.owner.id !== caller.id) throw new AppError("page-blocked");
   throw new AppError(
     "page-blocked",
-    `The page is blocked ${block.until ? `until ${block.until}` : "for good"}: ${block.reason}`,
+    `The page is blocked ${block.until ? `until ${block.until}` : "permanently"}: ${block.reason}`,
   );
 }
 
 /** Refuses whoever does not own the page, for what is dear to read before its actor could say so. */
 export async function ownPage(ctx: AppContext, caller: Caller, idOrHandle: string): Promise<void> {
   const page = await openPage(ctx, caller, await pageId(ctx, idOrHandle));
-  if (page.owner.id !== caller.id) throw new AppError("forbidden", "Only the page's owner may do that");
+  if (page.owner.id !== caller.id) throw new AppError("forbidden", "Only the owner of the page can do this");
 }
 
 /** The page's posts and people may be shown to the caller; otherwise they are not there for them. */
 export async function openPosts(ctx: AppContext, caller: Caller, id: string): Promise<ShownPageRow> {
   const page = await openPage(ctx, caller, id);
   if (!await maySeePosts(ctx.sql, caller.id, id)) {
-    throw new AppError("not-found", "The page is private: only its followers see what is on it");
+    throw new AppError("not-found", "The page is private; follow it to see its content");
   }
   return page;
 }

@@ -39,7 +39,7 @@ export function photoRoutes(api: Api): void {
       const photo = await seenByAny(ctx, viewers, params.key);
       const width = (params as { width?: string }).width;
       if (!photo || (width !== undefined && !photo.variants.includes(Number(width)))) {
-        throw new AppError("not-found", "There is no such photo");
+        throw new AppError("not-found", "The photo does not exist");
       }
       return await shown(ctx, request, photo, width === undefined ? params.key : `${params.key}.${width}`);
     });

@@ -43,7 +43,7 @@ const NewPostBody = z.strictObject({
   reply_to: schemas.id.nullish(),
 }).refine(({ text, photos = [] }) => photos.length > 0 || (text ?? "") !== "", {
   path: ["text"],
-  message: "Expected words or a photo",
+  message: "Expected text or a photo",
 });
 const photoUploads: UploadRules = {
   files: "photos",
@@ -114,7 +114,9 @@ export function postRoutes(api: Api): void {
     const page = await pageId(ctx, params.id);
     const { owner } = await openPosts(ctx, caller, page);
     if (state !== "ready") {
-      if (owner.id !== caller.id) throw new AppError("forbidden", "Only the page's owner sees what is not ready");
+      if (owner.id !== caller.id) {
+        throw new AppError("forbidden", "Only the owner of the page can list posts that are not ready");
+      }
       const list = listAbout(`page.posts.${state}`, page);
       const after = cursor === undefined ? undefined : decodeTimeCursor(list, cursor);
       const rows = await unreadyPosts(ctx.sql, caller.id, { page, state, limit: limit + 1, after });
@@ -221,11 +223,11 @@ export function postRoutes(api: Api): void {
     answers: { 200: { description: "The post's likes now", schema: LikeAnswer } },
   }, async ({ ctx, caller, params: { id } }) => {
     const page = await ctx.pageOfPost(id);
-    if (!page) throw new AppError("not-found", `There is no post "${id}"`);
+    if (!page) throw new AppError("not-found", `No post has the id "${id}"`);
     const answered = await ctx.actors.ask("page", page, "like", { by: caller, post_id: id }).catch(async (error) => {
       // A blocked page refuses whatever the post is; one that is gone meanwhile is 404 there too.
       const gone = error instanceof AppError && error.code === "page-blocked" && !await pageOfPost(ctx.sql, id);
-      throw gone ? new AppError("not-found", `There is no post "${id}"`) : error;
+      throw gone ? new AppError("not-found", `No post has the id "${id}"`) : error;
     });
     return answer(200, answered);
   });
@@ -274,7 +276,7 @@ export async function visiblePost(ctx: AppContext, caller: Caller, id: string): 
   if (row) return row;
   const page = await pageOfPost(ctx.sql, id);
   if (page) await openPage(ctx, caller, page);
-  throw new AppError("not-found", `There is no post "${id}"`);
+  throw new AppError("not-found", `No post has the id "${id}"`);
 }
 
 async function whenReady(
@@ -338,7 +340,7 @@ async function taggedPeople(ctx: AppContext, logins: string[]): Promise<{ tagged
   const errors = logins.flatMap((login, i) =>
     known.has(foldName(login))
       ? []
-      : [{ path: `tagged_users.${i}`, rule: "exists", message: `There is nobody with the login "${login}"` }]
+      : [{ path: `tagged_users.${i}`, rule: "exists", message: `No account has the login "${login}"` }]
   );
   if (errors.length > 0) throw new AppError("validation", undefined, { errors });
   const people = [...new Set(logins.map(foldName))].map((login) => known.get(login)!);

@@ -59,7 +59,10 @@ export function reportRoutes(api: Api): void {
       target: await reported(ctx, caller, target),
     });
     if (!made) {
-      throw new AppError("too-many-reports", `Expected at most ${MAX_WAITING} reports that are not closed yet`);
+      throw new AppError(
+        "too-many-reports",
+        `At most ${MAX_WAITING} of your reports can be open; wait until one is closed`,
+      );
     }
     return answer(made.made ? 201 : 200, renderReport(made));
   });
@@ -153,7 +156,7 @@ async function reported(
     return { kind, id, name: `${page_uuid}: ${[...text].slice(0, NAME_LENGTH).join("")}`, owner_id: author.id };
   }
   const account = await userById(ctx.sql, id);
-  if (!account) throw new AppError("not-found", `There is no account "${id}"`);
+  if (!account) throw new AppError("not-found", `No account has the id "${id}"`);
   return { kind, id, name: account.login, owner_id: id };
 }
 
@@ -169,11 +172,11 @@ async function handle(
   isSo: (report: HandledReportRow) => boolean,
 ) {
   const before = await reportById(ctx.sql, id);
-  if (!before) throw new AppError("not-found", `There is no report "${id}"`);
+  if (!before) throw new AppError("not-found", `No report has the id "${id}"`);
   judge(caller, before);
   const changed = await change();
   const report = await reportById(ctx.sql, id);
-  if (!report) throw new AppError("not-found", `There is no report "${id}"`);
+  if (!report) throw new AppError("not-found", `No report has the id "${id}"`);
   if (changed || isSo(report)) return answer(200, renderHandled(report));
   if (report.state === "closed") throw new AppError("report-closed");
   throw new AppError("report-taken");
@@ -182,9 +185,9 @@ async function handle(
 /** Moderators judge neither what is said of them nor accounts of staff above them; administrators judge all, on the record. */
 function judge({ id, role }: Caller, { owner_id, owner_role, target_kind }: HandledReportRow): void {
   if (role === "admin") return;
-  if (owner_id === id) throw new AppError("forbidden", "Nobody handles a report about themselves");
+  if (owner_id === id) throw new AppError("forbidden", "You cannot handle a report about yourself");
   if (target_kind === "account" && owner_role === "admin") {
-    throw new AppError("forbidden", "Only an administrator handles a report about an administrator's account");
+    throw new AppError("forbidden", "Only administrators can handle a report about an administrator");
   }
 }
 

@@ -68,7 +68,7 @@ function encoded(section: Section, q: string, shown: readonly Hit[], seen: reado
 function decoded(cursor: string, type: Section | "all", q: string): { after: Place; seen: string[] } {
   if (type === "all") {
     throw new AppError("validation", undefined, {
-      errors: [{ path: "cursor", rule: "one_type", message: "Expected a type, as a cursor goes on in one section" }],
+      errors: [{ path: "cursor", rule: "one_type", message: "Expected a type, as a cursor belongs to one section" }],
     });
   }
   const [rank, followers, id, seen] = decodeCursor(listAbout(`search.${type}`, q), cursor, PATTERNS);

@@ -37,7 +37,7 @@ function ownerOf({ secret }: AppContext, token: string): string {
   const id = unsubscriber(secret, token);
   if (id !== undefined) return id;
   throw new AppError("validation", BAD_LINK, {
-    errors: [{ path: "token", rule: "foreign", message: "Expected the token of a letter's link, whole" }],
+    errors: [{ path: "token", rule: "foreign", message: "Expected the complete token from the link in the email" }],
   });
 }
 

@@ -109,7 +109,7 @@ export function userRoutes(api: Api): void {
     answers: { 200: { description: "The account", schema: schemas.Account } },
   }, async ({ ctx, params: { id } }) => {
     const row = await userById(ctx.sql, id);
-    if (!row) throw new AppError("not-found", `There is no account "${id}"`);
+    if (!row) throw new AppError("not-found", `No account has the id "${id}"`);
     return answer(200, renderAccount(row, await bounceOf(ctx.sql, id)));
   });
 
@@ -124,9 +124,9 @@ export function userRoutes(api: Api): void {
     answers: { 204: { description: "Nothing is held against the address any more" } },
   }, async ({ ctx, caller, params: { id } }) => {
     if (caller.id !== id && caller.role !== "admin") {
-      throw new AppError("forbidden", "Only the owner or an administrator lifts a bounce");
+      throw new AppError("forbidden", "Only the owner or an administrator can clear a bounce");
     }
-    if (!await liftBounce(ctx.sql, id, caller)) throw new AppError("not-found", `There is no account "${id}"`);
+    if (!await liftBounce(ctx.sql, id, caller)) throw new AppError("not-found", `No account has the id "${id}"`);
     return answer(204);
   });
 
@@ -153,7 +153,7 @@ export function userRoutes(api: Api): void {
     answers: { 200: { description: "The account", schema: schemas.Account } },
   }, async ({ ctx, caller, params: { id }, body }) => {
     if (caller.id !== id && caller.role !== "admin") {
-      throw new AppError("forbidden", "Only the owner or an administrator changes a profile");
+      throw new AppError("forbidden", "Only the owner or an administrator can change a profile");
     }
     const { current, ...fields } = body;
     // An administrator who changes somebody else's profile does not know the password.
@@ -263,8 +263,8 @@ export function blockUntil(until: string | null): string {
   if (until === null) return "infinity";
   const end = Date.parse(until);
   if (end > Date.now() && end <= LAST_MS) return new Date(end).toISOString();
-  throw new AppError("validation", "The end of a block lies in the future", {
-    errors: [{ path: "until", rule: "future", message: `Expected a time to come, got "${until}"` }],
+  throw new AppError("validation", "The end of a block must be in the future", {
+    errors: [{ path: "until", rule: "future", message: `Expected a time in the future, got "${until}"` }],
   });
 }
 

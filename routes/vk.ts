@@ -166,7 +166,7 @@ function langOf(request: Request): VkLang | undefined {
 /** Throws where there is no VK to ask. */
 function vkOf({ vk }: AppContext): VkService {
   if (vk) return vk;
-  throw new AppError("vk-not-configured", "VK is not set up here; VK_API_URL says where it is", { retryAfter: 3_600 });
+  throw new AppError("vk-not-configured", "VK is not configured; an operator sets VK_API_URL", { retryAfter: 3_600 });
 }
 
 /** VK's own pages are offsets. */

@@ -13,7 +13,7 @@ const MAX_WAITING = 200;
 const places = new Semaphore({
   concurrency: AT_ONCE,
   maxWaiting: MAX_WAITING,
-  refusal: () => new AppError("overloaded", "Too many sign-ins at once", { retryAfter: 2 }),
+  refusal: () => new AppError("overloaded", "Too many sign-ins at the same time; try again", { retryAfter: 2 }),
 });
 let begun = 0;
 

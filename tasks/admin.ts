@@ -26,7 +26,7 @@ try {
   if (command.verb === "list") await list(sql);
   else {
     const account = await cardByLogin(sql, command.login);
-    if (!account) fail(`There is no account "${harmless(command.login)}"`);
+    if (!account) fail(`No account has the login "${harmless(command.login)}"`);
     if (command.verb === "password") {
       const password = makePassword();
       await operator.givePassword(account.id, await hashPassword(password));

@@ -295,7 +295,7 @@ export class Host {
     } else if (error instanceof SqlError && error.kind === "lost") {
       refusal = {
         code: "database-unavailable",
-        detail: "The database went away; whether it was done is unknown, repeat with the same Idempotency-Key",
+        detail: "The outcome is unknown, as the database connection was lost; repeat with the same Idempotency-Key",
         retryAfter: 1,
       };
     } else {

@@ -97,7 +97,7 @@ export class Pool implements ActorRouter {
     if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
     if (this.#calls.size >= MAX_CALLS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const slot = this.#slotFor(ref);
-    if (!slot.thread) throw new AppError("overloaded", "A worker is being replaced", { retryAfter: 1 });
+    if (!slot.thread) throw new AppError("overloaded", "A worker is restarting; try again", { retryAfter: 1 });
     const call = this.#nextCall++;
     const deadline = Date.now() + timeoutMs;
     return await new Promise((resolve, reject) => {
@@ -179,7 +179,11 @@ export class Pool implements ActorRouter {
       if (call.slot !== slot) continue;
       this.#calls.delete(id);
       call.reject(
-        new AppError("outcome-unknown", "The worker died; whether it was done is unknown", { retryAfter: 1 }),
+        new AppError(
+          "outcome-unknown",
+          "The outcome is unknown, as a worker crashed; repeat with the same Idempotency-Key",
+          { retryAfter: 1 },
+        ),
       );
     }
     const pause = slot.failures === 1 ? 0 : RESTART_BACKOFF(slot.failures - 1);

@@ -32,7 +32,9 @@ async function answer(
   try {
     await stream.applied(after);
     // The caller has seen what these actors do not know yet: an answer might take it back.
-    if (stream.position < after) throw new AppError("overloaded", "The actors are behind", { retryAfter: 1 });
+    if (stream.position < after) {
+      throw new AppError("overloaded", "The actors lag behind; try again", { retryAfter: 1 });
+    }
     return { ok: true, value: await actors.ask(ref, command, { timeoutMs: deadline - performance.now(), receipt }) };
   } catch (error) {
     if (error instanceof AppError) return { ok: false, refusal: refusalOf(error) };

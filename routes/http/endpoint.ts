@@ -272,9 +272,11 @@ async function callerOf(
   if (access === "optional" && header === null) return undefined;
   const caller = await authenticate(ctx, header);
   if (access === "admin" && caller.role !== "admin") {
-    throw new AppError("forbidden", "Only an administrator may do that");
+    throw new AppError("forbidden", "Only administrators can do this");
   }
-  if (access === "staff" && caller.role === "user") throw new AppError("forbidden", "Only staff may do that");
+  if (access === "staff" && caller.role === "user") {
+    throw new AppError("forbidden", "Only moderators and administrators can do this");
+  }
   if (access === "verified" && !caller.verified && ctx.config.REQUIRE_VERIFIED_EMAIL) {
     throw new AppError("email-not-verified");
   }

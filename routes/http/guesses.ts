@@ -77,7 +77,9 @@ export class Guesses {
     const taken = isFirst ? places.slice(0, 1) : places;
     if (taken.some(([place, max]) => (this.#delayed.get(place) ?? 0) >= max)) {
       if (isFirst) return;
-      throw new AppError("rate-limited", "Many guess at this account now", { retryAfter: Math.ceil(ms / 1000) });
+      throw new AppError("rate-limited", "Too many sign-in attempts for this account; try again later", {
+        retryAfter: Math.ceil(ms / 1000),
+      });
     }
     for (const [place] of taken) this.#delayed.set(place, (this.#delayed.get(place) ?? 0) + 1);
     try {

@@ -25,7 +25,7 @@ export async function readMultipart(
   rules: MultipartRules,
   take: (file: { name: string; index: number; body: ReadableStream<Uint8Array> }) => Promise<void>,
 ): Promise<Record<string, string[]>> {
-  if (!request.body) throw new AppError("invalid-body", "There is no body");
+  if (!request.body) throw new AppError("invalid-body", "The request has no body");
   const parser = parserFor(request, rules);
   const source = Readable.from(patient(request.body), { objectMode: false });
   const fields = new Map<string, string[]>();
@@ -65,7 +65,7 @@ export async function readMultipart(
         () => reject(field(rules.files, "too_many", `Expected at most ${rules.mostFiles} files`)),
       );
       for (const limit of ["partsLimit", "fieldsLimit"] as const) {
-        parser.on(limit, () => reject(new AppError("invalid-body", "The body has too many parts")));
+        parser.on(limit, () => reject(new AppError("invalid-body", "The multipart body has too many parts")));
       }
       parser.on("error", breaks);
       parser.on("close", () => broken ?? resolve());
@@ -106,7 +106,7 @@ function parserFor(request: Request, { mostFiles, fields }: MultipartRules): bus
 }
 
 function malformed(cause: unknown): AppError {
-  return new AppError("invalid-body", "The body is no whole multipart/form-data", { cause });
+  return new AppError("invalid-body", "The body is not complete multipart/form-data", { cause });
 }
 
 function isValidation(error: unknown): boolean {
@@ -114,7 +114,7 @@ function isValidation(error: unknown): boolean {
 }
 
 function unknownField(name: string): AppError {
-  return field(name.slice(0, 100), "unknown_field", "This field is not known here");
+  return field(name.slice(0, 100), "unknown_field", "Unknown field");
 }
 
 function field(path: string, rule: string, message: string): AppError {

@@ -36,13 +36,13 @@ export function statsService({ store, ledger, verifier, log }: StatsServiceParts
     await checkOwner(ledger, id, account);
     const period = periodOf(validated(periodQuery, c.req.query()), Date.now() + CLOCKS_MS);
     if (!await store.position()) {
-      throw new AppError("stats-unavailable", "The numbers are being built", { retryAfter: 2 });
+      throw new AppError("stats-unavailable", "Statistics are being rebuilt; try again", { retryAfter: 2 });
     }
     const stats = statsOf(period, await store.changes(id, period.from, period.to));
     return c.json(stats, 200, { "cache-control": "no-store" });
   });
 
-  app.notFound((c) => problem(new AppError("not-found", "There is nothing at this address"), place(c.req.path)));
+  app.notFound((c) => problem(new AppError("not-found", "No endpoint has this path"), place(c.req.path)));
   app.onError((error, c) => problem(error, place(c.req.path)));
   return app;
 }
@@ -50,8 +50,8 @@ export function statsService({ store, ledger, verifier, log }: StatsServiceParts
 /** Whatever the caller's role: staff as well are not shown the statistics of others. */
 async function checkOwner(ledger: Reader, id: string, account: string): Promise<void> {
   const page = isId(id) ? await loadPageActor(ledger, id) : undefined;
-  if (!page) throw new AppError("not-found", "There is no such page");
+  if (!page) throw new AppError("not-found", "The page does not exist");
   const block = blockOf(page, Date.now());
   if (block) throw new AppError("page-blocked");
-  if (page.owner.id !== account) throw new AppError("forbidden", "Only the page's owner may do that");
+  if (page.owner.id !== account) throw new AppError("forbidden", "Only the owner of the page can do this");
 }

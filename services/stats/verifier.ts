@@ -37,7 +37,9 @@ export class Verifier {
       if (account.success) return account.data;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw new AppError("token-expired");
-      if (!isWrongToken(error)) throw new AppError("stats-unavailable", "The keys cannot be read", { cause: error });
+      if (!isWrongToken(error)) {
+        throw new AppError("stats-unavailable", "The signing keys cannot be read; try again", { cause: error });
+      }
     }
     throw new AppError("token-invalid");
   }

@@ -15,30 +15,30 @@ export function problemOf(failure: VkFailure): AppError {
     }
     case "not-found":
     case "user-gone":
-      return new AppError("not-found", "VK knows no such user");
+      return new AppError("not-found", "VK has no such user");
     case "user-token-required":
     case "token-kind":
       return new AppError("vk-user-token-required");
     case "busy":
-      return new AppError("rate-limited", "VK takes three calls a second of one token; too many wait", {
+      return new AppError("rate-limited", "Too many requests wait for VK, which allows three a second for each token", {
         retryAfter: 2,
       });
     case "flood":
-      return new AppError("rate-limited", "VK finds these calls too many alike", { retryAfter: 60 });
+      return new AppError("rate-limited", "VK reports flood control: too many similar requests", { retryAfter: 60 });
     case "quota":
-      return new AppError("rate-limited", "VK takes no more of these calls today", { retryAfter: 1_800 });
+      return new AppError("rate-limited", "VK's daily limit for this request is reached", { retryAfter: 1_800 });
     case "failing":
     case "too-fast":
     case "unreachable":
       return new AppError("vk-unavailable", undefined, { retryAfter: 10 });
     default:
-      return new AppError("vk-refused", `VK refuses the request with code ${failure.code}`);
+      return new AppError("vk-refused", `VK refused the request with error code ${failure.code}`);
   }
 }
 
 const CAPTCHA_DETAIL =
-  "Open redirect_uri, or read the picture at captcha_img; send what comes of it to /vk/captcha; ask again";
-const VALIDATION_DETAIL = "Open redirect_uri, follow what VK asks there, then ask again";
+  "Open redirect_uri or solve captcha_img, send the result to /vk/captcha, then repeat the request";
+const VALIDATION_DETAIL = "Open redirect_uri, follow the steps there, then repeat the request";
 
 function captchaMembers({ captcha }: VkFailure): ProblemMembers {
   const { sid, img, redirect_uri, remixstlid } = captcha ?? {};

@@ -110,7 +110,7 @@ export class TokenVault {
     const token = this.#open(userId, version, sealed);
     if (!token) {
       log.error("a VK token cannot be opened: SECRET_KEY is not the one it was sealed with", { user_id: userId });
-      throw new AppError("vk-token-invalid", "The VK token can no longer be read; store it again");
+      throw new AppError("vk-token-invalid", "The stored VK token cannot be decrypted; store it again");
     }
     await this.#copy(userId, version, sealed);
     return { token, kind, version };

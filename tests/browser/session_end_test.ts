@@ -16,7 +16,7 @@ browserTest(
       app.ok("POST", `/users/${id}/block`, { token, body: { reason: "Too many feathers", until: null } });
     const ends: [(person: Person) => Promise<unknown>, RegExp][] = [
       [({ login }) => app.signIn(login), new RegExp(`^${ELSEWHERE}$`)],
-      [block, /^The account is blocked for good: Too many feathers$/],
+      [block, /^The account is blocked permanently: Too many feathers$/],
     ];
     for (const [end, said] of ends) {
       for (const silent of [false, true]) {

@@ -61,7 +61,7 @@ Deno.test("deno task admin needs no server, and says what it does not know or un
   const env = node.settings;
   const password = passwordIn(await TaskProcess.done("admin", ["password", "admin"], env));
   const unknown = await TaskProcess.run("admin", ["grant", "nobody"], env);
-  assert.deepEqual(unknown, { code: 1, output: 'There is no account "nobody"\n' });
+  assert.deepEqual(unknown, { code: 1, output: 'No account has the login "nobody"\n' });
   for (
     const wrong of [
       [],

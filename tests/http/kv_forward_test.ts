@@ -167,7 +167,7 @@ Deno.test("Where there is no store, its calls say so, and the document still tel
   await using app = await startApp({ ROLES });
   const { token } = await app.person();
   const { detail } = await app.refused("kv-unavailable", "POST", "/kv/read", { token, body: { keys: ["a"] } });
-  assert.equal(detail, "This installation has no key–value store");
+  assert.equal(detail, "The key–value store is not configured");
   assert.ok(app.contract.document.paths["/api/v1/kv/read"]);
 });
 

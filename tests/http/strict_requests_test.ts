@@ -242,7 +242,7 @@ Deno.test("A challenge names what is wrong with a token, and nothing where there
   const challenge = async (token?: string) =>
     (await app.call("GET", "/users/me", { token })).headers.get("www-authenticate");
   assert.equal(await challenge(), 'Bearer realm="rookery"');
-  const bad = 'Bearer realm="rookery", error="invalid_token", error_description="The token is not valid"';
+  const bad = 'Bearer realm="rookery", error="invalid_token", error_description="The token is invalid"';
   assert.equal(await challenge("nonsense"), bad);
   await app.ok("POST", "/security/logout", { token });
   assert.match(

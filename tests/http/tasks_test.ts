@@ -105,7 +105,7 @@ Deno.test("deno task demo lets an administrator make the people where nobody els
   const args = ["--url", node.url, "--users", "4", "--posts", "6"];
   const refused = await TaskProcess.run("demo", args);
   assert.equal(refused.code, 1);
-  assert.match(refused.output, /Only an administrator creates accounts/);
+  assert.match(refused.output, /Only administrators can create accounts/);
   const { login, password } = await administrator(node);
   const done = await TaskProcess.run("demo", [...args, "--admin-login", login, "--admin-password", password]);
   assert.equal(done.code, 0, done.output);

@@ -210,7 +210,7 @@ Deno.test("When something breaks, the page says so in words with a number to ask
   await using broken = await startApp();
   const token = tokenOf(await broken.person(), broken.ctx.secret);
   const { lines, text, status } = await whileBroken(broken, `${broken.url}/unsubscribe?token=${token}`);
-  assert.deepEqual([status, titleOf(text)], [500, "Something went wrong here"]);
+  assert.deepEqual([status, titleOf(text)], [500, "Internal server error"]);
   assert.equal(lines.length, 1);
   const [, id] = /<code>(.+?)<\/code>/.exec(text)!;
   assert.ok(lines[0]!.includes(id!), "the number is in the log");
