@@ -15,8 +15,7 @@ const CATCH_UP_BEATS = 20;
 
 /**
  * The node's one view of committed events: in order, each once. Batches may be offered doubled, delayed or with holes in
- * between; a hole is filled from Postgres, which is the ledger. Consumers are called in the order they were added, before
- * anybody who waited for the event goes on.
+ * between; a hole is filled from Postgres, which is the ledger. They are consumed before anybody who waited for one goes on.
  */
 export class EventStream implements AsyncDisposable {
   #position: number;
@@ -25,7 +24,6 @@ export class EventStream implements AsyncDisposable {
   #early = new Map<number, SequencedEvent[]>();
   #earlySince = 0;
   #waiters: { seq: number; resolve: () => void; since: number }[] = [];
-  #consumers: ((events: SequencedEvent[]) => void)[] = [];
   #catchingUp: Promise<void> | undefined;
   #catchingUpNext: Promise<void> | undefined;
   #timer: ReturnType<typeof setInterval>;
@@ -36,6 +34,7 @@ export class EventStream implements AsyncDisposable {
   private constructor(
     private readonly sql: Sql,
     private readonly log: Log,
+    private readonly consume: (events: SequencedEvent[]) => void,
     /** The history this database tells; part of every cursor. */
     readonly historyId: string,
     position: number,
@@ -44,12 +43,13 @@ export class EventStream implements AsyncDisposable {
     this.#timer = setInterval(() => this.#check(), BEAT_MS);
   }
 
-  static async open(sql: Sql, log: Log): Promise<EventStream> {
+  /** `consume` is given all events from here on (`consumers.ts`). */
+  static async open(sql: Sql, log: Log, consume: (events: SequencedEvent[]) => void): Promise<EventStream> {
     const { epoch, seq } = await sequencerState(sql);
-    return new EventStream(sql, log, epoch, seq);
+    return new EventStream(sql, log, consume, epoch, seq);
   }
 
-  /** Everything up to here was given to the consumers. */
+  /** Everything up to here was consumed. */
   get position(): number {
     return this.#position;
   }
@@ -57,10 +57,6 @@ export class EventStream implements AsyncDisposable {
   /** True while a write waited in vain: caches may be behind, so reads go past them. */
   get stalled(): boolean {
     return this.#stalled;
-  }
-
-  consume(consumer: (events: SequencedEvent[]) => void): void {
-    this.#consumers.push(consumer);
   }
 
   offer(events: readonly SequencedEvent[]): void {
@@ -73,7 +69,7 @@ export class EventStream implements AsyncDisposable {
     if (this.#early.size > 0) this.#applyEarly();
   }
 
-  /** Resolves when all events up to this one were given to the consumers, or after a second, from when on `stalled` says so. */
+  /** Resolves when all events up to this one were consumed, or after a second, from when on `stalled` says so. */
   applied(seq: number): Promise<void> {
     if (seq <= this.#position) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push({ seq, resolve, since: Date.now() }));
@@ -136,7 +132,7 @@ export class EventStream implements AsyncDisposable {
     this.#position = events.at(-1)!.seq;
     this.#ring.push(...events);
     if (this.#ring.length > RING * 2) this.#ring.splice(0, this.#ring.length - RING);
-    for (const consume of this.#consumers) consume(events as SequencedEvent[]);
+    this.consume(events as SequencedEvent[]);
     if (this.#waiters.length === 0) return;
     const waiting = this.#waiters;
     this.#waiters = [];

@@ -66,7 +66,11 @@ export class Gateway implements AsyncDisposable {
     this.#position = stream.position;
     this.#shown = new ShownReader(sql, log);
     this.#heart = setInterval(() => this.#enqueue({ beats: true }), heartbeatMs);
-    stream.consume((events) => this.#enqueue({ events }));
+  }
+
+  /** The stream's next events. */
+  offer(events: SequencedEvent[]): void {
+    this.#enqueue({ events });
   }
 
   get sockets(): number {

@@ -30,7 +30,7 @@ class HeldLedger implements Sql {
 
 Deno.test("EventStream catches up with what was committed before it was asked to, though it was reading already", async () => {
   const ledger = new HeldLedger();
-  const stream = await EventStream.open(ledger, new Log("error"));
+  const stream = await EventStream.open(ledger, new Log("error"), () => {});
   const first = stream.catchUp();
   ledger.commit();
   const asked = stream.catchUp();

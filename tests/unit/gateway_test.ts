@@ -20,13 +20,11 @@ class World {
   readonly gates = new Map<string, Promise<void>>();
   readonly gateway: Gateway;
   #leaving: (() => void)[] = [];
-  #consume: (events: SequencedEvent[]) => void = () => {};
 
   constructor(heartbeatMs?: number) {
     const stream = {
       epoch: "history",
       position: this.position,
-      consume: (consumer: World["happen"]) => this.#consume = consumer,
       since: (seq: number) => this.events.filter((event) => event.seq > seq),
     };
     const sql = { query: (_: string, params: unknown[], name: string) => this.#answer(name, params) };
@@ -42,7 +40,7 @@ class World {
 
   happen = (events: SequencedEvent[]): void => {
     this.events.push(...events);
-    this.#consume(events);
+    this.gateway.offer(events);
   };
 
   hold(name: string): () => void {

@@ -10,6 +10,7 @@ import type { AccountSnapshot } from "../../db/users.ts";
 import type { Config } from "../../config.ts";
 import type { Sql } from "../../db/sql.ts";
 import { ActiveFeeds } from "../../live/active_feeds.ts";
+import type { Consumers } from "../../live/consumers.ts";
 import type { EventStream } from "../../live/event_stream.ts";
 import { HostedActors } from "../../live/hosted_actors.ts";
 import { LikeEventEmitter } from "../../live/like_event_emitter.ts";
@@ -24,6 +25,7 @@ interface ActorParts {
   sql: Sql;
   bus: Bus;
   stream: EventStream;
+  consumers: Consumers;
   notifier: JobNotifier;
   stack: AsyncDisposableStack;
   databaseUrl: string;
@@ -38,7 +40,7 @@ const FOR_SOCKETS: ReadonlySet<EventKind> = new Set(["notification", "notificati
 
 /** The role `actors`: this process has all of them, until the parts' stack ends. Nodes without that role ask it over the bus. */
 export async function startActors(
-  { config, log, sql, bus, stream, notifier, stack, databaseUrl, codeKey, committed, lost }: ActorParts,
+  { config, log, sql, bus, stream, consumers, notifier, stack, databaseUrl, codeKey, committed, lost }: ActorParts,
 ): Promise<{
   router: ActorRouter;
   accounts: AccountCache;
@@ -63,13 +65,14 @@ export async function startActors(
   );
   const own = new Actors(pool);
   const feeds = new ActiveFeeds(() => pool);
-  stream.consume((events) => {
+  consumers.actors = (events) => {
     // What happens to posts concerns only feeds, and no actor what people are told; the rest concerns pages and people too.
     const wanted = events.filter(({ kind }) => !FOR_SOCKETS.has(kind) && (feeds.any || !kind.startsWith("post.")));
     if (wanted.length > 0) pool.events(wanted);
-    // Asked behind the events, so that the actor has let go of what it knew.
+  };
+  consumers.accounts = (events) => {
     for (const { kind, user_id } of events) if (kind === "account.changed" && user_id) void accounts.renew(user_id);
-  });
+  };
   const router = new HostedActors(pool, feeds, likes, stream);
   if (!config.NATS_URL) return { router, accounts, leave: () => Promise.resolve() };
   accounts.onChange((userId) => void bus.publish(accountsSubject(stream.historyId), userId).catch(() => {}));

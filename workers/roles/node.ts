@@ -20,6 +20,7 @@ import { READS } from "../../services/images/engine.ts";
 import { Staging } from "../../services/images/staging.ts";
 import { PhotoReadiness } from "../../services/images/photo_readiness.ts";
 import { acknowledgementSubject, type DeliveryBarrier, SharedDeliveryBarrier } from "../../live/delivery_barrier.ts";
+import { type Consumers, deliver } from "../../live/consumers.ts";
 import { EventStream } from "../../live/event_stream.ts";
 import { Gateway } from "../../live/gateway.ts";
 import { SendLease } from "../../live/send_lease.ts";
@@ -85,7 +86,8 @@ export async function startNode(
   const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);
   const keys = stack.use(await Keys.load(sql, secret, log));
 
-  const stream = stack.use(await EventStream.open(sql, log));
+  const consumers: Consumers = {};
+  const stream = stack.use(await EventStream.open(sql, log, (events) => deliver(consumers, events)));
   const committed = (events: SequencedEvent[]) => {
     stream.offer(events);
     // In one process the stream itself is the bus.
@@ -98,6 +100,7 @@ export async function startNode(
       ...parts,
       bus,
       stream,
+      consumers,
       notifier,
       codeKey: secret.subkey("codes"),
       committed,
@@ -113,14 +116,14 @@ export async function startNode(
       (message) => stream.offer(JSON.parse(message) as SequencedEvent[]),
     );
   }
-  const { gateway, deliveryBarrier } = await openGateway({ databaseUrl, log, sql, bus, stream, stack });
+  const { gateway, deliveryBarrier } = await openGateway({ databaseUrl, log, sql, bus, stream, consumers, stack });
   if (hosted) hosted.accounts.onChange((userId, snapshot) => gateway.accountChanged(userId, snapshot));
   else await bus.subscribe(accountsSubject(stream.historyId), (userId) => gateway.judgeAll(userId));
 
   const storageSpec = await photoStorage(parts);
   const storage = stack.use(new LoggedStorage(openStorage(storageSpec), log));
   const vk = await openVk({ ...parts, cache });
-  if (vk) stream.consume((events) => vk.fetch.absorb(events));
+  if (vk) consumers.vk = (events) => vk.fetch.absorb(events);
   const here = Promise.withResolvers<string>();
   const stats = statistics({ config, log, databaseUrl, stack, apiUrl: here.promise });
   // A node that fails to start leaves nobody waiting for its address.
@@ -164,7 +167,7 @@ export async function startNode(
   if (config.ROLES.includes("jobs")) {
     const publicUrl = () => listening.promise;
     const { heard } = await startJobs({ ...parts, notifier, storageSpec, storage, publicUrl, onCommitted: committed });
-    stream.consume(heard);
+    consumers.notifications = heard;
   }
 
   const api = buildApi(ctx);
@@ -199,17 +202,20 @@ export async function startNode(
 
 /** The sockets of this node, which is one among those that may have some; tasks wait for it as for every other. */
 async function openGateway(
-  { databaseUrl, log, sql, bus, stream, stack }: {
+  { databaseUrl, log, sql, bus, stream, consumers, stack }: {
     databaseUrl: string;
     log: Log;
     sql: Sql;
     bus: Bus;
     stream: EventStream;
+    consumers: Consumers;
     stack: AsyncDisposableStack;
   },
 ): Promise<{ gateway: Gateway; deliveryBarrier: DeliveryBarrier }> {
   const lease = new SendLease();
   const gateway = stack.use(new Gateway(sql, stream, log, lease));
+  // In the same breath, so that it misses nothing from its position on.
+  consumers.gateway = (events) => gateway.offer(events);
   // A connection of its own, so that busy ones never cost the lease.
   const own = stack.use(connectPostgres(databaseUrl, { max: 1, applicationName: "rookery-lease" }));
   const membership = stack.use(await Membership.join({ sql: own, stream, gateway, lease, log }));
