@@ -44,6 +44,8 @@ Deno.test("A statement with a list is planned for that list, whatever name it ha
 Deno.test("Every commit goes by the indexes of tables that have grown, though the database was analysed empty", async () => {
   await using sql = await open();
   await sql.query("vacuum (analyze)");
+  // An analyze in the background, between two of the tables, would be another situation.
+  for (const table of GROWN) await sql.query(`alter table ${table} set (autovacuum_enabled = false)`);
   await fillWorld(sql, { people: 2_000, posts: ROWS, follows: 20, readers: 10 });
   const statements = (await commitStatements()).flatMap((commit) => [commit, commit.receipted ?? []].flat());
   assert.ok(statements.length >= 40, `${statements.length} statements were found`);
