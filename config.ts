@@ -18,7 +18,7 @@ export class ConfigError extends Error {
   }
 }
 
-interface Setting {
+export interface Setting {
   /** From the text of the variable to its value; an empty one counts as unset. */
   schema: z.ZodType;
   /** As it is written in the environment; none is "unset". */
@@ -316,33 +316,9 @@ function contradictions(config: Partial<Config>): { setting: string; message: st
   return found;
 }
 
-/** The text of `.env.example`: every setting with its default, commented out. */
-export function exampleSettings(): string {
-  const parts = settings().map(([name, { standard, standardIs, description }]) =>
-    `# ${description.replaceAll("`", "")}${standardIs ? ` (${standardIs})` : ""}\n#${name}=${
-      standardIs ? "" : quoted(standard ?? "")
-    }\n`
-  );
-  const head =
-    "# Copy to .env and start with `deno run --env-file …`, or set these in the environment. What is unset has its default.\n" +
-    "# Durations are numbers with a unit: 500ms, 3s, 30m, 48h, 7d.\n";
-  return [head, ...parts].join("\n");
-}
-
-/** A Markdown table for `docs/settings.md`. */
-export function settingsTable(): string {
-  const rows = settings().map(([name, { standard, standardIs, description }]) =>
-    `| \`${name}\` | ${standardIs ?? (standard === undefined ? "" : `\`${standard}\``)} | ${description} |`
-  );
-  return ["| Setting | Default | Meaning |", "| --- | --- | --- |", ...rows].join("\n");
-}
-
-function settings(): [string, Setting][] {
+/** All settings in their order, for `.env.example` and `docs/settings.md`. */
+export function settings(): [string, Setting][] {
   return Object.entries(SETTINGS);
-}
-
-function quoted(value: string): string {
-  return /[\s<>#"]/.test(value) ? `"${value}"` : value;
 }
 
 function roles() {

@@ -1,7 +1,7 @@
 /** Rewrites what stands in two places: settings of `config.ts`, problems of `lib/errors.ts`, tasks of `tasks/commands/`. Tests compare. */
 import { readCommandLine } from "../lib/command_line.ts";
 import { settings } from "./commands/plain.ts";
-import { exampleSettings, settingsTable } from "../config.ts";
+import { exampleSettings, settingsTable } from "./settings_table.ts";
 import { problemsTable } from "./problems_table.ts";
 import { tasksTable } from "./tasks_table.ts";
 

@@ -1,7 +1,8 @@
 /** `compose.yaml` without its tool: what it names must be there, and what it sets must be a setting. */
 import assert from "node:assert/strict";
 import { parse } from "../packages/yaml.ts";
-import { readConfig, settingsTable } from "../../config.ts";
+import { readConfig } from "../../config.ts";
+import { settingsTable } from "../../tasks/settings_table.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { ConfigError, exampleSettings, readConfig, settingsTable } from "../../config.ts";
+import { ConfigError, readConfig } from "../../config.ts";
+import { exampleSettings, settingsTable } from "../../tasks/settings_table.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const HINT = "run: deno run -A tasks/settings.ts";
