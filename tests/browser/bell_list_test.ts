@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { eventually, type Person, sharedApp } from "../support/app.ts";
+import { type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
@@ -10,9 +11,9 @@ browserTest("Older notifications come page by page, none of them twice and none 
   const others = await app.people(22);
   for (const other of others) await app.follow(other, ann.page_id);
   const post = await app.post(ann);
-  await eventually(
-    async () => (await app.ok("GET", "/notifications", { token: ann.token })).unread === 22 || undefined,
+  await until(
     "22 notifications",
+    async () => (await app.ok("GET", "/notifications", { token: ann.token })).unread === 22 || undefined,
   );
   const page = await browser.newPage();
   await page.goto(app.url);

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { eventually, type Person, sharedApp } from "../support/app.ts";
+import { type Person, sharedApp } from "../support/app.ts";
 import { counts, heard, like, people, says, signIn } from "../support/bell_page.ts";
 import { browserTest, intercept, watch } from "../support/browser.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
@@ -91,9 +92,9 @@ browserTest("What comes while the list is read is not missed, before the socket 
   const arrivals = [
     async () => {
       await app.follow(bob, ann.page_id);
-      await eventually(
-        async () => (await app.ctx.sql.query("select from notifications where user_id = $1", [ann.id]))[0],
+      await until(
         "Bob's notification",
+        async () => (await app.ctx.sql.query("select from notifications where user_id = $1", [ann.id]))[0],
       );
     },
     async () => {

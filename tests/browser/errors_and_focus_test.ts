@@ -1,11 +1,12 @@
 /** Where what went wrong is said, and where the keyboard is after each act. */
 import assert from "node:assert/strict";
 import type { Locator, Page, WebSocketRoute } from "../packages/playwright.ts";
-import { eventually, newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import { newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
 import { failedPost } from "../support/failed_post.ts";
 import { jpegOf } from "../support/pictures.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
@@ -286,12 +287,12 @@ browserTest("Several settings chosen in one breath are all kept", async (browser
     await route.continue();
   });
   for (const name of ["Likes", "Answers", "Tags"]) await page.getByLabel(name).click();
-  await eventually(() => Promise.resolve(sent.length === 3 || undefined), "three changes");
+  await until("three changes", () => Promise.resolve(sent.length === 3));
   const token: string = await page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
-  const kept = await eventually(async () => {
+  const kept = await until("the last change", async () => {
     const { bell } = await app.ok("GET", "/notifications/settings", { token });
     return bell.tag === false ? bell : undefined;
-  }, "the last change");
+  });
   assert.deepEqual([kept.like, kept.reply, kept.tag, kept.follower], [false, false, false, true]);
   for (const name of ["Likes", "Answers", "Tags"]) assert.equal(await page.getByLabel(name).isChecked(), false);
 });

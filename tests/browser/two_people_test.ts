@@ -1,10 +1,11 @@
 /** Two people, each in a tab of the same browser. */
 import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
-import { eventually, ownApp, type Person } from "../support/app.ts";
+import { ownApp, type Person } from "../support/app.ts";
 import { signIn } from "../support/bell_page.ts";
 import { browserTest } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
+import { until } from "../support/wait.ts";
 
 const app = ownApp({ ACCESS_TOKEN_TTL: "4s" });
 
@@ -35,14 +36,10 @@ browserTest(
     assert.deepEqual([await draws(hers), await draws(his)], [true, true]);
     const began = Date.now();
     // Longer than the cookie lives, while both only listen.
-    const renewed = await eventually(
-      async () => {
-        const [cookie] = await context.cookies(`${app.url}/api/v1/photos`);
-        return cookie && cookie.expires * 1000 > began + 8_000 ? cookie : undefined;
-      },
-      "a renewed cookie",
-      15_000,
-    );
+    const renewed = await until("a renewed cookie", async () => {
+      const [cookie] = await context.cookies(`${app.url}/api/v1/photos`);
+      return cookie && cookie.expires * 1000 > began + 8_000 ? cookie : undefined;
+    }, { timeoutMs: 15_000 });
     assert.equal(renewed.httpOnly, true);
     assert.deepEqual([await draws(hers), await draws(his)], [true, true]);
     await his.getByRole("button", { name: "Sign out" }).click();

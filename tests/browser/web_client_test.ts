@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { eventually, newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import { newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { browserTest, watch } from "../support/browser.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
@@ -83,7 +84,7 @@ browserTest(
           img.complete && img.naturalWidth > 0
         )
       );
-    await eventually(async () => (await drawn()).every((whole: boolean) => whole) || undefined, "drawn pictures");
+    await until("drawn pictures", async () => (await drawn()).every((whole: boolean) => whole));
     assert.deepEqual(await drawn(), [true, true, true]);
     if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/photos.png` });
     assert.deepEqual(complaints, []);

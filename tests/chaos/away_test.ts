@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { startApp } from "../support/app.ts";
 import { testServer } from "../support/database.ts";
-import { until } from "../support/seeded.ts";
+
 import { boundToParent, startNats, startRedis, TEST_LOCK } from "../support/servers.ts";
+import { until } from "../support/wait.ts";
 
 const options = { ignore: !Deno.env.has("TEST_NATS_URL"), sanitizeOps: false, sanitizeResources: false };
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { NodeProcess } from "../support/node_process.ts";
 import { type Answer, makePeople, type Person } from "../support/person.ts";
 import { smallDisk, takeRoom } from "../support/small_disk.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 const CI = Deno.env.get("CI") === "true";
 /** Mounting is root's; in CI that is who runs the tests. */

@@ -5,7 +5,7 @@ import { type Answer, makePeople, type Person } from "../support/person.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { postmastersOf } from "../support/embedded_server.ts";
 import { smallDisk, takeRoom } from "../support/small_disk.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 /** Mounting is root's. */
 const options = {

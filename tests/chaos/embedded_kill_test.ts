@@ -11,8 +11,9 @@ import {
 import { NodeProcess } from "../support/node_process.ts";
 import { type Answer, makePeople, type Person } from "../support/person.ts";
 import { childrenOf } from "../support/processes.ts";
-import { seededTest, until } from "../support/seeded.ts";
+import { seededTest } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+import { until } from "../support/wait.ts";
 
 const options = { ignore: Deno.build.os !== "linux", sanitizeOps: false, sanitizeResources: false };
 

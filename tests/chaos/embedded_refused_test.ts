@@ -5,8 +5,9 @@ import { postgresOf, serverOf } from "../support/embedded_server.ts";
 import { emptyFolder, NodeProcess, runToEnd } from "../support/node_process.ts";
 import { mounted, run } from "../support/small_disk.ts";
 import { makePeople, type Person } from "../support/person.ts";
-import { until } from "../support/seeded.ts";
+
 import { TaskProcess } from "../support/task_process.ts";
+import { until } from "../support/wait.ts";
 
 const isRoot = Deno.uid() === 0;
 const options = { ignore: Deno.build.os !== "linux", sanitizeOps: false, sanitizeResources: false };

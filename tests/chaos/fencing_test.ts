@@ -13,8 +13,9 @@ import type { Sql } from "../../db/sql.ts";
 import { AppError } from "../../lib/errors.ts";
 import { Log } from "../../lib/log.ts";
 import { newId } from "../../lib/ids.ts";
-import { until } from "../support/seeded.ts";
+
 import { freshDatabase } from "../support/database.ts";
+import { until } from "../support/wait.ts";
 
 fencingTest("A commit under an old epoch writes nothing", async ({ sql, page, owner }) => {
   const partition = partitionOf(page);

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { LiveListener } from "../support/live_listener.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { administrator, call, makePeople, type Person } from "../support/person.ts";
-import { type Seeded, seededTest, until } from "../support/seeded.ts";
+import { type Seeded, seededTest } from "../support/seeded.ts";
 import { startNats, startPostgres, startRedis } from "../support/servers.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+import { until } from "../support/wait.ts";
 
 const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});

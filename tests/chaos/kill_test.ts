@@ -3,8 +3,9 @@ import { LiveListener } from "../support/live_listener.ts";
 import { type EventRow, LiveOracle, readEvents } from "../support/live_oracle.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
-import { seededTest, until } from "../support/seeded.ts";
+import { seededTest } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+import { until } from "../support/wait.ts";
 
 const ROUNDS = 4;
 

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { emptyFolder, NodeProcess, SECRET_KEY } from "../support/node_process.ts";
 import { administrator, call, makePeople, type Person } from "../support/person.ts";
-import { until } from "../support/seeded.ts";
+
 import { freePort, startPostgres } from "../support/servers.ts";
+import { until } from "../support/wait.ts";
 
 const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull

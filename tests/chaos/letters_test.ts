@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { makeFollowers } from "../support/followers.ts";
-import { seededTest, until } from "../support/seeded.ts";
+import { seededTest } from "../support/seeded.ts";
 import { type SmtpMoment, smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
+import { until } from "../support/wait.ts";
 
 interface Ledger {
   user_id: string;

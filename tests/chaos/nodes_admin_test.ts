@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { at, startInstallation } from "../support/installation.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { LiveListener } from "../support/live_listener.ts";
-import { until } from "../support/seeded.ts";
+
 import { TaskProcess } from "../support/task_process.ts";
+import { until } from "../support/wait.ts";
 
 const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 

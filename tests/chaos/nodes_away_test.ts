@@ -4,8 +4,9 @@ import { at, startInstallation } from "../support/installation.ts";
 import { LiveListener } from "../support/live_listener.ts";
 import type { NodeProcess } from "../support/node_process.ts";
 import { administrator, type Answer, makePeople, type Person } from "../support/person.ts";
-import { seededTest, until } from "../support/seeded.ts";
+import { seededTest } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+import { until } from "../support/wait.ts";
 
 const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});

@@ -4,7 +4,8 @@ import { stormOfBlocks } from "../support/block_storm.ts";
 import { at, type Installation, startInstallation } from "../support/installation.ts";
 import { LiveListener } from "../support/live_listener.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
-import { seededTest, until } from "../support/seeded.ts";
+import { seededTest } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});

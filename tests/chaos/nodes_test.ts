@@ -6,7 +6,7 @@ import type { NodeProcess } from "../support/node_process.ts";
 import { administrator, type Json, makePeople, PASSWORD, type Person } from "../support/person.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { RawSocket } from "../support/raw_socket.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull

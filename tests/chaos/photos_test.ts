@@ -7,8 +7,9 @@ import { storageToken } from "../../workers/roles/services.ts";
 import { NodeProcess, SECRET_KEY } from "../support/node_process.ts";
 import { type Json, makePeople, type Person } from "../support/person.ts";
 import { jpegOf } from "../support/pictures.ts";
-import { type Seeded, seededTest, until } from "../support/seeded.ts";
+import { type Seeded, seededTest } from "../support/seeded.ts";
 import { childrenOf, processesOf } from "../support/processes.ts";
+import { until } from "../support/wait.ts";
 
 const photo = { name: "photo.jpg", data: (await jpegOf(900, 700)).toBase64() };
 const TIMEOUT = { timeoutMs: 60_000 };

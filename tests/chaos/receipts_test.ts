@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { pngOf } from "../support/pictures.ts";
-import { seededTest, until } from "../support/seeded.ts";
+import { seededTest } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 /** A node's lease, and what a loaded machine takes to ask. */
 const FREE_WITHIN_MS = 8_000;

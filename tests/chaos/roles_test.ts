@@ -7,8 +7,9 @@ import { call, makePeople, type Person, registration } from "../support/person.t
 import { jpegOf } from "../support/pictures.ts";
 import { childrenOf } from "../support/processes.ts";
 import { startS3 } from "../support/s3_server.ts";
-import { until } from "../support/seeded.ts";
+
 import { startNats, startPostgres, startRedis } from "../support/servers.ts";
+import { until } from "../support/wait.ts";
 
 const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull

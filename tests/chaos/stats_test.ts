@@ -6,11 +6,12 @@ import { nothing } from "../../services/stats/store.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { childrenOf } from "../support/processes.ts";
-import { seededTest, until } from "../support/seeded.ts";
+import { seededTest } from "../support/seeded.ts";
 import { freePort, startNats, startPostgres } from "../support/servers.ts";
 import { countedPages, keptDays, statsSettled } from "../support/stats_oracle.ts";
 import { StatsStorm } from "../support/stats_storm.ts";
 import { TaskProcess } from "../support/task_process.ts";
+import { until } from "../support/wait.ts";
 
 const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});

@@ -1,6 +1,8 @@
 /** What every `Bus` driver must do (`lib/bus/bus.ts`). */
 import assert from "node:assert/strict";
 import { type Bus, BusUnavailable, MAX_REQUEST_BYTES, NobodyThere, NoReply } from "../../lib/bus/bus.ts";
+import { sleep } from "../../lib/sleep.ts";
+import { until } from "../support/wait.ts";
 
 /** `open` gives a connected bus that pauses 50 ms before it repeats a message. Streams may hold messages of earlier tests. */
 export function busSuite(driver: string, open: () => Promise<Bus>): void {
@@ -22,11 +24,11 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     const leaving = await bus.subscribe(`t.${word}`, (message) => void second!.push(message));
     const sent = Array.from({ length: 200 }, (_, i) => `${i} ж`);
     for (const message of sent) await bus.publish(`t.${word}`, message);
-    await until(() => first!.length === 200 && second!.length === 200);
+    await until("it has come", () => first!.length === 200 && second!.length === 200);
     assert.deepEqual(first, sent);
     await leaving[Symbol.asyncDispose]();
     await bus.publish(`t.${word}`, "after");
-    await until(() => first!.length === 201);
+    await until("it has come", () => first!.length === 201);
     assert.equal(second!.length, 200);
   });
 
@@ -38,7 +40,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     for (const subject of ["a", "a.x", "a.y", "a.x.z"]) await bus.publish(`${word}.${subject}`, "");
     await bus.publish(word, "");
     await bus.publish(`${word}.end`, "");
-    await until(() => got[">"]!.at(-1) === "end");
+    await until("it has come", () => got[">"]!.at(-1) === "end");
     assert.deepEqual(got, { "*": ["a", "end"], ">": ["a", "a.x", "a.y", "a.x.z", "end"], "*.x": ["a.x"] });
   });
 
@@ -47,13 +49,13 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     const done: string[] = [];
     await using _subscription = await bus.subscribe(word, async (message) => {
       assert.equal(++running, 1);
-      await pause(1);
+      await sleep(1);
       running--;
       done.push(message);
       if (message === "3") throw new Error("expected");
     });
     for (let i = 0; i < 10; i++) await bus.publish(word, `${i}`);
-    await until(() => done.length === 10);
+    await until("it has come", () => done.length === 10);
   });
 
   test("never runs a listener within publish", async (bus, word) => {
@@ -62,7 +64,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     const publishing = bus.publish(word, "");
     assert.equal(ran, false);
     await publishing;
-    await until(() => ran);
+    await until("it has come", () => ran);
   });
 
   test("gives a new consumer all messages kept, in order, each id once", async (bus, word) => {
@@ -73,9 +75,9 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     await using _consumer = await bus.consume("events", `n${word}`, async (message) => {
       if (message.startsWith(word)) got.push(message);
     });
-    await until(() => got.length >= 50);
+    await until("it has come", () => got.length >= 50);
     await bus.append("events", `${word}-last`, `${word} last`);
-    await until(() => got.length >= 51);
+    await until("it has come", () => got.length >= 51);
     assert.deepEqual(got, [...sent, `${word} last`]);
   });
 
@@ -87,7 +89,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
       if (message.endsWith("b") && got.filter((each) => each === "b").length < 3) throw new Error("expected");
     });
     for (const each of ["a", "b", "c"]) await bus.append("jobs", `${word}-${each}`, `${word} ${each}`);
-    await until(() => got.includes("c"));
+    await until("it has come", () => got.includes("c"));
     assert.deepEqual(got, ["a", "b", "b", "b", "c"]);
   });
 
@@ -99,13 +101,13 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
       });
     const both = [await consume(1), await consume(2)];
     for (let i = 0; i < 20; i++) await bus.append("jobs", `${word}-${i}`, `${word} ${i}`);
-    await until(() => got.length >= 20);
+    await until("it has come", () => got.length >= 20);
     for (const each of both) await each[Symbol.asyncDispose]();
     await bus.append("jobs", `${word}-20`, `${word} 20`);
-    await pause(50);
+    await sleep(50);
     assert.equal(got.length, 20);
     await using _third = await consume(3);
-    await until(() => got.length >= 21);
+    await until("it has come", () => got.length >= 21);
     assert.deepEqual(got.map(([, message]) => message), Array.from({ length: 21 }, (_, i) => `${i}`));
     assert.equal(got.at(-1)![0], 3);
   });
@@ -119,10 +121,10 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     // It counts from when the server knows of it.
     for (let i = 0; got.length === 0; i++) {
       await bus.append("jobs", `${word}-probe-${i}`, `${word} probe`);
-      await pause(20);
+      await sleep(20);
     }
     await bus.append("jobs", `${word}-last`, `${word} last`);
-    await until(() => got.at(-1) === "last");
+    await until("it has come", () => got.at(-1) === "last");
     assert.ok(!got.includes("early"));
   });
 
@@ -131,7 +133,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     let most = 0;
     await using _serving = await bus.serve(word, async (message) => {
       most = Math.max(most, ++waiting);
-      await pause(10);
+      await sleep(10);
       waiting--;
       return `${message} ж`;
     });
@@ -173,7 +175,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
       });
     }
     await Promise.all(Array.from({ length: 30 }, (_, i) => bus.request(word, `${i}`, 5_000)));
-    await pause(50);
+    await sleep(50);
     assert.equal(got.length, 30);
   });
 
@@ -186,7 +188,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
       return "late";
     });
     const asked = bus.request(word, "", 5_000);
-    await until(() => taken);
+    await until("it has come", () => taken);
     await serving[Symbol.asyncDispose]();
     gate.resolve();
     assert.equal(await asked, "late");
@@ -214,15 +216,4 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
   test("says that it is connected", async (bus) => {
     assert.equal(bus.connected, true);
   });
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-export async function until(condition: () => boolean, withinMs = 15_000): Promise<void> {
-  for (const end = Date.now() + withinMs; !condition();) {
-    if (Date.now() > end) throw new Error(`Not so within ${withinMs} ms: ${condition}`);
-    await pause(5);
-  }
 }

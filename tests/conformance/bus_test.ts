@@ -4,7 +4,9 @@ import { LocalBus } from "../../lib/bus/local.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
 import { Log } from "../../lib/log.ts";
 import { freePort, startNats } from "../support/servers.ts";
-import { busSuite, pause, until } from "./bus_suite.ts";
+import { busSuite } from "./bus_suite.ts";
+import { sleep } from "../../lib/sleep.ts";
+import { until } from "../support/wait.ts";
 
 // Some tests fail handlers on purpose.
 const options = { log: new Log("error"), retryMs: 50 };
@@ -19,7 +21,7 @@ Deno.test("LocalBus keeps the last 10,000 messages of a stream", async () => {
   for (let i = 0; i < 25_000; i++) await bus.append("jobs", `${i}`, `${i}`);
   const got: string[] = [];
   await using _consumer = await bus.consume("jobs", "late", async (message) => void got.push(message));
-  await until(() => got.at(-1) === "24999");
+  await until("it has come", () => got.at(-1) === "24999");
   assert.equal(got.length, 10_000);
   assert.equal(got[0], "15000");
 });
@@ -39,7 +41,7 @@ Deno.test({
     await using bus = new NatsBus(`nats://127.0.0.1:${await freePort()}`, options);
     await using _subscription = await bus.subscribe("a", () => {});
     await using _consumer = await bus.consume("events", "a", async () => {});
-    await pause(300);
+    await sleep(300);
     assert.equal(bus.connected, false);
     await assert.rejects(bus.publish("a", ""), BusUnavailable);
     await assert.rejects(bus.append("events", "a", ""), BusUnavailable);
@@ -58,10 +60,10 @@ Deno.test({
     await using _subscription = await bus.subscribe("a", (message) => void got.push(message));
     await using _consumer = await bus.consume("events", "a", async (message) => void got.push(message));
     await server.restart();
-    await until(() => bus.connected);
+    await until("it has come", () => bus.connected);
     await bus.publish("a", "signal");
     await bus.append("events", "1", "event");
-    await until(() => got.length === 2);
+    await until("it has come", () => got.length === 2);
   },
 });
 
@@ -81,21 +83,21 @@ for (const wipe of [false, true]) {
         await using _serving = await bus.serve("served", async (message) => `${message}!`);
         await bus.publish("word.a", "1");
         await bus.append("events", "1", "1");
-        await until(() => core!.length === 1 && stream!.length === 1);
+        await until("it has come", () => core!.length === 1 && stream!.length === 1);
 
         await server.kill();
-        await until(() => !bus.connected);
+        await until("it has come", () => !bus.connected);
         await assert.rejects(bus.publish("word.a", "lost"), BusUnavailable);
         await assert.rejects(bus.append("events", "lost", "lost"), BusUnavailable);
-        await pause(500);
+        await sleep(500);
         const start = Date.now();
         await server.restart({ wipe });
-        await until(() => bus.connected);
+        await until("it has come", () => bus.connected);
         assert.deepEqual(changes, [false, true]);
 
         await bus.publish("word.a", "2");
         await bus.append("events", "2", "2");
-        await until(() => core!.length === 2 && stream!.includes("2"));
+        await until("it has come", () => core!.length === 2 && stream!.includes("2"));
         assert.ok(Date.now() - start < 6000, `back after ${Date.now() - start} ms`);
         assert.deepEqual(core, ["1", "2"]);
         assert.equal(await bus.request("served", "2", 2_000), "2!");
@@ -120,7 +122,7 @@ Deno.test({
         got.push(`first ${message}`);
         throw new Error("expected");
       });
-      await until(() => got.length > 0);
+      await until("it has come", () => got.length > 0);
     }
     await using second = await open(server.url);
     await using _consumer = await second.consume(
@@ -128,12 +130,12 @@ Deno.test({
       "worker",
       async (message) => void got.push(`second ${message}`),
     );
-    await until(() => got.includes("second 1"));
+    await until("it has come", () => got.includes("second 1"));
   },
 });
 
 async function open(url: string): Promise<NatsBus> {
   const bus = new NatsBus(url, { ...options, log: quiet });
-  await until(() => bus.connected);
+  await until("it has come", () => bus.connected);
   return bus;
 }

@@ -1,6 +1,7 @@
 /** What every `Cache` driver must do (`lib/cache/cache.ts`). */
 import assert from "node:assert/strict";
 import type { Cache } from "../../lib/cache/cache.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 export function cacheSuite(driver: string, open: () => Cache): void {
   // Connections close a moment after the test.
@@ -19,7 +20,7 @@ export function cacheSuite(driver: string, open: () => Cache): void {
     assert.equal(await cache.get(key), null);
     assert.equal(await cache.set(key, "первый", 60), true);
     assert.equal(await cache.get(key), "первый");
-    await pause(90);
+    await sleep(90);
     assert.equal(await cache.get(key), null);
   });
 
@@ -27,10 +28,10 @@ export function cacheSuite(driver: string, open: () => Cache): void {
     await cache.set(key, "a", 50);
     assert.equal(await cache.set(key, "b", 10_000, { onlyNew: true }), false);
     assert.equal(await cache.get(key), "a");
-    await pause(80);
+    await sleep(80);
     assert.equal(await cache.set(key, "c", 50, { onlyNew: true }), true);
     await cache.set(key, "d", 10_000);
-    await pause(80);
+    await sleep(80);
     assert.equal(await cache.get(key), "d");
   });
 
@@ -59,18 +60,14 @@ export function cacheSuite(driver: string, open: () => Cache): void {
     const first = await cache.increment(key, 2, 200);
     assert.equal(first.value, 2);
     assert.ok(first.leftMs > 100 && first.leftMs <= 200, `${first.leftMs}`);
-    await pause(60);
+    await sleep(60);
     const values = await Promise.all(Array.from({ length: 50 }, () => cache.increment(key, 1, 60_000)));
     assert.deepEqual(
       values.map((each) => each.value).sort((a, b) => a - b),
       Array.from({ length: 50 }, (_, i) => i + 3),
     );
     assert.ok(values.every((each) => each.leftMs <= 150 && each.leftMs > 0));
-    await pause(200);
+    await sleep(200);
     assert.equal((await cache.increment(key, 1, 200)).value, 1);
   });
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

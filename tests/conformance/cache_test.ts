@@ -3,7 +3,8 @@ import { CacheUnavailable } from "../../lib/cache/cache.ts";
 import { MemoryCache } from "../../lib/cache/memory.ts";
 import { RedisCache } from "../../lib/cache/redis.ts";
 import { freePort, startRedis } from "../support/servers.ts";
-import { cacheSuite, pause } from "./cache_suite.ts";
+import { cacheSuite } from "./cache_suite.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 cacheSuite("MemoryCache", () => new MemoryCache());
 
@@ -56,7 +57,7 @@ Deno.test({
     await server.kill();
     for (let i = 0; i < 10; i++) {
       await unavailable(() => cache.increment("a", 1, 60_000), 700);
-      await pause(30);
+      await sleep(30);
     }
     await server.restart({ wipe: true });
     // The scripts are gone from the server as well.
@@ -76,7 +77,7 @@ async function eventually<T>(call: () => Promise<T>): Promise<T> {
       return await call();
     } catch (error) {
       if (Date.now() > end) throw error;
-      await pause(20);
+      await sleep(20);
     }
   }
 }

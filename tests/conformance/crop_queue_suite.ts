@@ -1,7 +1,8 @@
 /** What every `CropQueue` driver must do (`services/images/crop_queue.ts`). */
 import assert from "node:assert/strict";
 import type { CropQueue } from "../../services/images/crop_queue.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 export function cropQueueSuite(driver: string, open: () => CropQueue): void {
   // Connections close a moment after the test.
@@ -23,7 +24,7 @@ export function cropQueueSuite(driver: string, open: () => CropQueue): void {
     assert.equal(await queue.push(ids(20, 40)), true);
     assert.equal(await queue.push([]), true);
     await until("all is done", () => crew.done.length >= 40);
-    await pause(100);
+    await sleep(100);
     assert.deepEqual(crew.done.toSorted(), ids(0, 40).toSorted());
   });
 
@@ -33,7 +34,7 @@ export function cropQueueSuite(driver: string, open: () => CropQueue): void {
     await using _ = queue.consume(crew.work, 3);
     await queue.push(ids(0, 10));
     await until("three are under way", () => crew.underWay.size === 3);
-    await pause(100);
+    await sleep(100);
     assert.equal(crew.most, 3);
     crew.release();
     await until("all is done", () => crew.done.length === 10);
@@ -47,7 +48,7 @@ export function cropQueueSuite(driver: string, open: () => CropQueue): void {
     await using _ = queue.consume(crew.work, 2);
     await queue.push(ids(0, 10));
     await until("all was tried", () => crew.started.length >= 10);
-    await pause(100);
+    await sleep(100);
     assert.deepEqual(crew.started.toSorted(), ids(0, 10));
     assert.equal(crew.done.length, 5);
   });
@@ -80,12 +81,12 @@ export function cropQueueSuite(driver: string, open: () => CropQueue): void {
     await until("two are under way", () => crew.underWay.size === 2);
     let stopped = false;
     const stopping = consumer[Symbol.asyncDispose]().then(() => stopped = true);
-    await pause(100);
+    await sleep(100);
     assert.equal(stopped, false);
     crew.release();
     await stopping;
     assert.equal(crew.done.length, 2);
-    await pause(100);
+    await sleep(100);
     assert.equal(crew.started.length, 2);
     const next = new Crew();
     await using _ = queue.consume(next.work, 2);
@@ -98,12 +99,12 @@ export function cropQueueSuite(driver: string, open: () => CropQueue): void {
     const pushing = (async () => {
       for (let i = 0; i < 300; i += 3) {
         await queue.push(ids(i, i + 3));
-        await pause(5);
+        await sleep(5);
       }
     })();
     for (let i = 0; i < 5; i++) {
       await using _ = queue.consume(crew.work, 50);
-      await pause(60);
+      await sleep(60);
     }
     await pushing;
     await using _ = queue.consume(crew.work, 50);
@@ -160,8 +161,4 @@ export class Crew {
 
 export function ids(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, i) => `j${from + i}`);
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -4,9 +4,11 @@ import { Redis } from "ioredis";
 import { MAX_WAITING } from "../../services/images/crop_queue.ts";
 import { LocalCropQueue } from "../../services/images/local_crop_queue.ts";
 import { RedisCropQueue } from "../../services/images/redis_crop_queue.ts";
-import { until } from "../support/seeded.ts";
+
 import { boundToParent, freePort, type Server, startRedis } from "../support/servers.ts";
-import { Crew, cropQueueSuite, ids, pause } from "./crop_queue_suite.ts";
+import { Crew, cropQueueSuite, ids } from "./crop_queue_suite.ts";
+import { until } from "../support/wait.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 cropQueueSuite("LocalCropQueue", () => new LocalCropQueue());
 
@@ -18,13 +20,13 @@ Deno.test("LocalCropQueue drops an id that waits or is worked on", async () => {
   for (let i = 0; i < 3; i++) assert.equal(await queue.push(["under way", "waiting"]), true);
   crew.release();
   await until("both are done", () => crew.done.length === 2);
-  await pause(50);
+  await sleep(50);
   assert.deepEqual(crew.started, ["under way", "waiting"]);
 });
 
 Deno.test("LocalCropQueue has work that pushes keep to its bound", async () => {
   await using queue = new LocalCropQueue();
-  const crew = new Crew(() => pause(5));
+  const crew = new Crew(() => sleep(5));
   await using _ = queue.consume(async (id) => {
     if (id === "j0") void queue.push(ids(1, 10));
     await crew.work(id);
@@ -80,7 +82,7 @@ redisTest("gives what a killed process was working on to another consumer", asyn
   const crew = new Crew();
   await using _ = queue.consume(crew.work, 2);
   await until("the rest is done", () => crew.done.length === 1);
-  await pause(1_000);
+  await sleep(1_000);
   assert.deepEqual(crew.done, ["j4"], "what is under way stays with its process as long as that lives");
   child.kill("SIGKILL");
   await child.status;
@@ -132,7 +134,7 @@ redisTest("goes on after FLUSHALL, with ids waiting and under way", async (serve
     await until("what was pushed after it is done", () => crew.done.includes(`after ${round}`));
   }
   await redis.flushall();
-  await pause(600);
+  await sleep(600);
   await until("one more is taken", () => queue.push(["in the end"]));
   await until("it is done", () => crew.done.includes("in the end"));
   redis.disconnect();
@@ -167,7 +169,7 @@ for (const wipe of [false, true]) {
     await server.kill();
     await until("the loss is known", async () => !await queue.push(["lost"]));
     crew.release();
-    await pause(500);
+    await sleep(500);
     await server.restart({ wipe });
     await until("it takes ids again", () => queue.push(["after"]));
     await until("what was pushed after it is done", () => crew.done.includes("after"));
@@ -190,7 +192,7 @@ redisTest("refuses at once, asks seldom and stops in time while its server is aw
   await within(1_000, async () => assert.equal(await queue.push(["a"]), false));
   for (let i = 0; i < 10; i++) await within(600, async () => assert.equal(await queue.push(["a"]), false));
   const before = process.cpuUsage();
-  await pause(2_000);
+  await sleep(2_000);
   const { user, system } = process.cpuUsage(before);
   assert.ok(user + system < 100_000, `was busy for ${user + system} µs of 2 s`);
   assert.ok(asked < 60, `asked ${asked} times`);
@@ -209,7 +211,7 @@ redisTest("refuses and stops in time while its server hangs, and goes on when th
   server.signal("SIGSTOP");
   await within(1_000, () => leaving[Symbol.asyncDispose]());
   await within(700, async () => assert.equal(await queue.push(["a"]), false));
-  await pause(1_000);
+  await sleep(1_000);
   server.signal("SIGCONT");
   await until("it takes ids again", () => queue.push(["after"]));
   // It may have been given to a read that was cut off, whose end the server had yet to hear of.

@@ -6,7 +6,7 @@ import type { JobRef } from "../../db/jobs.ts";
 import { Log } from "../../lib/log.ts";
 import { JobNotifier } from "../../jobs/notifier.ts";
 import { freePort } from "../support/servers.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 const log = new Log("error");
 const job = (id: string): JobRef => ({ kind: "kind", id });

@@ -5,7 +5,7 @@ import { Log } from "../../lib/log.ts";
 import { newId } from "../../lib/ids.ts";
 import { type JobKind, JobParked, JobRunner } from "../../jobs/runner.ts";
 import { openTestDatabase } from "../support/database.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 const quiet = new class extends Log {
   override warn() {}

@@ -19,7 +19,7 @@ import { Membership } from "../../live/membership.ts";
 import { Log } from "../../lib/log.ts";
 import { newId } from "../../lib/ids.ts";
 import { ModerationWorld } from "../support/moderation_world.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 const quiet = new class extends Log {
   override warn() {}

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { type Body, eventually, type Person, sharedApp } from "../support/app.ts";
+import { type Body, type Person, sharedApp } from "../support/app.ts";
 import { BellModel } from "../support/bell_model.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 const PEOPLE = 6;
@@ -194,11 +195,11 @@ function lineOf({ kind, actors, count, page, post }: Body, expected: { line: str
 
 /** All events so far have been dealt with. */
 async function settled(): Promise<void> {
-  await eventually(async () => {
+  await until("the notifications to have read all events", async () => {
     const waiting = await app.ctx.sql.query(
       `select 1 from events where kind <> 'notification' and seq > (select seq from consumers where name = 'notifications')
       union all select 1 from like_signals`,
     );
     return waiting.length === 0 ? true : undefined;
-  }, "the notifications to have read all events");
+  });
 }

@@ -1,7 +1,8 @@
 /** A page that is hidden, or shown again, changes the unread counts of all it concerns; nobody waits for a statement about them all. */
 import assert from "node:assert/strict";
-import { eventually, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
 import { MAX_RECOUNTED } from "../../jobs/recounts.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
@@ -32,11 +33,11 @@ Deno.test("Very many are told of a hidden page in statements of a bounded size, 
         select from notifications n where n.user_id = e.user_id and n.page_id = $1) group by at`,
       [page.id],
     );
-  await eventually(async () => {
+  await until("everybody to be told", async () => {
     const jobs = await sql.query("select from jobs where kind = 'notification.recount'");
     const rows = await told();
     return jobs.length === 0 && rows.reduce((sum, { n }) => sum + n, 0) >= count - 1 ? true : undefined;
-  }, "everybody to be told");
+  });
   const rows = await told();
   assert.ok(rows.every(({ n }) => n <= MAX_RECOUNTED), JSON.stringify(rows));
   assert.deepEqual(rows.map(({ n }) => n), rows.map(({ people }) => people));
@@ -49,7 +50,7 @@ Deno.test("A block of an account recounts what the account did, for all who were
   await app.follow(bob, ann.page_id);
   await app.ok("PUT", `/posts/${post.id}/like`, { token: bob.token });
   const unread = async () => (await app.ok("GET", "/notifications", { token: ann.token })).unread as number;
-  await eventually(async () => await unread() === 2 || undefined, "both notifications");
+  await until("both notifications", async () => await unread() === 2);
   await using listener = await app.listen(ann.token);
   const counts = (n: number) =>
     listener.next(({ type, data }) => type === "notifications.read" && data.unread_count === n);

@@ -3,9 +3,10 @@ import { connectPostgres } from "../../db/postgres.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
-import { until } from "../support/seeded.ts";
+
 import { freshDatabase, testServer } from "../support/database.ts";
 import { freePort, startPostgres } from "../support/servers.ts";
+import { until } from "../support/wait.ts";
 
 // Sockets and timers of `pg` outlive the statement that made them.
 const options = { sanitizeOps: false, sanitizeResources: false };
@@ -166,5 +167,5 @@ async function kindOf(statement: Promise<unknown>): Promise<string> {
 }
 
 async function waitFor(sql: Sql, text: string, rows: number): Promise<void> {
-  while ((await sql.query(text)).length < rows) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until(`${rows} rows`, async () => (await sql.query(text)).length >= rows);
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Body, eventually, newLogin, PASSWORD, type Person, registration, sharedApp } from "../support/app.ts";
+import { type Body, newLogin, PASSWORD, type Person, registration, sharedApp } from "../support/app.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 const NEW_PASSWORD = "Other-Horse2";
@@ -17,10 +18,10 @@ async function move(person: Person, email: string): Promise<void> {
 
 async function recoveryCode(email: string): Promise<string> {
   await app.ok("POST", "/security/recover", { body: { email } });
-  return await eventually(async () => {
+  return await until("the recovery code", async () => {
     const letter = (await app.letters(email)).find(({ subject }) => subject.startsWith("Set"));
     return letter && /\b[A-Z0-9]{8}\b/.exec(letter.text)?.[0];
-  }, "the recovery code");
+  });
 }
 
 Deno.test("A recovery code dies with the address it was sent to", async () => {

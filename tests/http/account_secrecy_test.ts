@@ -5,12 +5,12 @@ import {
   type Answer,
   type Body,
   type CallOptions,
-  eventually,
   newLogin,
   PASSWORD,
   registration,
   sharedApp,
 } from "../support/app.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 const newAddress = () => `${newLogin()}@rookery.test`;
@@ -108,10 +108,10 @@ Deno.test("A person gets one recovery code a minute, however often it is asked f
   assert.equal((await loadUserActor(app.ctx.sql, id))!.recover_asked_at.length, 1);
   await app.ok("POST", "/security/recover", { body: { email } });
   const sent = "select id from letters where recipient = $1";
-  await eventually(async () => {
+  await until("no e-mail on its way", async () => {
     const jobs = await app.ctx.sql.query("select 1 from jobs where payload->>'to' = $1", [email]);
     return jobs.length === 0 ? true : undefined;
-  }, "no e-mail on its way");
+  });
   assert.equal((await app.ctx.sql.query(sent, [email])).length, 1);
   await app.ok("POST", "/security/reset", { body: { email, code, new: "Other-Horse2" } });
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { ADMIN, eventually, freshServices, newLogin, PASSWORD, registration, startApp } from "../support/app.ts";
+import { ADMIN, freshServices, newLogin, PASSWORD, registration, startApp } from "../support/app.ts";
+import { until } from "../support/wait.ts";
 
 Deno.test("An account that is not verified in time is deleted with everything it owns; one that ever was never is", async () => {
   await using app = await startApp({ UNVERIFIED_TTL: "3s" });
@@ -18,10 +19,10 @@ Deno.test("An account that is not verified in time is deleted with everything it
   await socket.next("hello");
 
   await app.ok("GET", `/users/${lapsing.id}`, { token });
-  await eventually(async () => {
+  await until("the deletion", async () => {
     const { status } = await app.call("GET", `/users/${lapsing.id}`, { token });
     return status === 404 ? true : undefined;
-  }, "the deletion");
+  });
   assert.equal((await socket.ended()).code, 4401);
   await app.refused("token-invalid", "GET", "/users/me", { token: tokens.token });
   await app.refused("token-invalid", "POST", "/security/refresh", { body: { refresh_token: tokens.refresh_token } });
@@ -41,10 +42,10 @@ Deno.test("With REQUIRE_VERIFIED_EMAIL=false nobody is deleted, and everybody wr
   await using app = await startApp({ UNVERIFIED_TTL: "500ms", REQUIRE_VERIFIED_EMAIL: "false" });
   const person = await app.person({ verified: false });
   await app.post(person);
-  await eventually(async () => {
+  await until("the expiry's job done", async () => {
     const due = "select 1 from jobs where kind = 'user.expire'";
     return (await app.ctx.sql.query(due)).length === 0 ? true : undefined;
-  }, "the expiry's job done");
+  });
   assert.equal((await app.ok("GET", "/users/me", { token: person.token })).email_verified, false);
 });
 

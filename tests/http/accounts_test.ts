@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { codesIn, eventually, newLogin, PASSWORD, registration, sharedApp } from "../support/app.ts";
+import { codesIn, newLogin, PASSWORD, registration, sharedApp } from "../support/app.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
@@ -177,11 +178,11 @@ Deno.test("An e-mail that somebody has cannot become another's, and only who rea
   // As any other address is answered.
   const { pending_email } = await app.ok("PATCH", path, { token: one!.token, body });
   assert.equal(pending_email.toLowerCase(), other!.email);
-  const code = await eventually(async () => {
+  const code = await until("the code", async () => {
     const sent = "select text from letters where user_id = $1 and recipient = $2";
     const [letter] = await app.ctx.sql.query<{ text: string }>(sent, [one!.id, other!.email]);
     return letter && codesIn(letter.text)[0];
-  }, "the code");
+  });
   await app.refused("email-taken", "POST", "/security/verify", { token: one!.token, body: { code } });
   assert.equal((await app.ok("GET", "/users/me", { token: one!.token })).email, one!.email);
   const email = `${newLogin()}@rookery.test`;
@@ -300,5 +301,5 @@ Deno.test("A deleted account is gone with all it owned, and its login and e-mail
   assert.equal((await app.ok("GET", `/pages/${reader!.page_id}`, { token: reader!.token })).follower_count, 0);
   await app.refused("not-found", "DELETE", `/users/${person!.id}`, { token });
   await app.ok("POST", "/users", { body: registration(person!.login) });
-  await eventually(async () => (await app.letters(person!.email)).length === 1 ? true : undefined, "the new letter");
+  await until("the new letter", async () => (await app.letters(person!.email)).length === 1);
 });

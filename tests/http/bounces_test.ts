@@ -1,8 +1,9 @@
 /** What a mail server's refusals mean for people, for the administrator, and for the e-mails themselves. */
 import assert from "node:assert/strict";
 import { verifyChain } from "../../db/moderation_log.ts";
-import { eventually, type Person, startApp, type TestApp } from "../support/app.ts";
+import { type Person, startApp, type TestApp } from "../support/app.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
+import { until } from "../support/wait.ts";
 
 const NOBODY = "550 5.1.1 nobody here";
 
@@ -31,13 +32,13 @@ async function world(): Promise<World> {
     author,
     post: async (text) => {
       const { id } = await app.post(author, { text });
-      await eventually(async () => {
+      await until("the e-mails to be dealt with", async () => {
         const left = await app.ctx.sql.query(
           `select 1 from jobs where kind in ('post.letters', 'post.letter', 'letter') and state in ('waiting', 'running')
           union all select 1 from events where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications')`,
         );
         return left.length === 0 ? true : undefined;
-      }, "the e-mails to be dealt with");
+      });
       return id;
     },
     tries: ({ email }) => trap.lines.filter((line) => line === `RCPT TO:<${email}>`).length,
@@ -164,7 +165,7 @@ Deno.test("A relay that refuses many people at once is at fault itself: nothing 
   );
   trap.trick = () => undefined;
   for (const { id } of items) await app.ok("POST", `/jobs/${id}/retry`, { token: admin.token });
-  await eventually(async () => trap.taken.length >= followers.length ? true : undefined, "the e-mails to arrive");
+  await until("the e-mails to arrive", async () => trap.taken.length >= followers.length);
   assert.deepEqual(trap.taken.map(({ to }) => to).sort(), followers.map(({ email }) => email).sort());
   assert.ok(trap.taken.every(({ content }) => content.includes(post)));
 });
@@ -186,7 +187,7 @@ Deno.test("An e-mail says who sent it and that a machine did, and links to the p
   assert.ok(text.includes(`${app.url}/#post=${post}`), text);
   // A code is for one person: no list.
   await app.ok("POST", "/security/recover", { body: { email: bob.email } });
-  await eventually(async () => trap.taken.length === 2 ? true : undefined, "the code");
+  await until("the code", async () => trap.taken.length === 2);
   const code = trap.taken[1]!.content;
   assert.match(code, /^Auto-Submitted: auto-generated\r?$/m);
   assert.doesNotMatch(code, /^List-/m);

@@ -1,7 +1,8 @@
 /** A cursor belongs to its list: at any other it is refused, whatever the lists have in common. */
 import assert from "node:assert/strict";
-import { type Body, eventually, type Person } from "../support/app.ts";
+import { type Body, type Person } from "../support/app.ts";
 import { sharedVkApp } from "../support/vk.ts";
+import { until } from "../support/wait.ts";
 
 const { app } = sharedVkApp();
 
@@ -74,9 +75,9 @@ Deno.test("The cursor of a list about one thing is refused by the same list abou
     ...person,
     ...await app.signIn(person.login),
   }))) as [Person, Person];
-  await eventually(
-    async () => (await app.ok("GET", "/notifications", { token: other.token })).items.length > 2 || undefined,
+  await until(
     "notifications",
+    async () => (await app.ok("GET", "/notifications", { token: other.token })).items.length > 2 || undefined,
   );
   await app.ctx.sql.query(
     `insert into jobs (id, kind, payload, state, run_at)

@@ -17,7 +17,7 @@ import { Uploads } from "../../routes/http/uploads.ts";
 import { WaitingBodies } from "../../contract/waiting_bodies.ts";
 import { Secret } from "../../security/secret.ts";
 import { openTestDatabase } from "../support/database.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 const secret = new Secret("a secret for tests only, long enough");
 

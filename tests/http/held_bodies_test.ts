@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { BODY_WITHIN_MS } from "../../contract/waiting_bodies.ts";
-import { eventually, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
 import { half, RawHttp } from "../support/raw_http.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 const JSON_TYPE = { "Content-Type": "application/json" };
@@ -22,7 +23,7 @@ Deno.test("Whoever holds four thousand half bodies holds nobody else up, and is 
     assert.deepEqual([...new Set(held.map(({ status }) => status))], [408]);
     const last = Math.max(...held.map(({ closedAt }) => closedAt!)) - sent;
     assert.ok(last > BODY_WITHIN_MS / 2 && last < BODY_WITHIN_MS + SLACK_MS, `the last was let go after ${last} ms`);
-    await eventually(async () => underWay(await metrics()) === 0 || undefined, "no request under way");
+    await until("no request under way", async () => underWay(await metrics()) === 0);
   } finally {
     held.forEach((each) => each[Symbol.dispose]());
   }
@@ -62,7 +63,7 @@ Deno.test("A body that comes in pieces within its time is taken", async () => {
   using raw = await RawHttp.open(app.url, half("POST /api/v1/security/login", head, body.slice(0, 10)));
   await new Promise((resolve) => setTimeout(resolve, 300));
   await raw.send(body.slice(10));
-  await eventually(async () => raw.status, "an answer");
+  await until("an answer", async () => raw.status);
   assert.equal(raw.status, 401);
 });
 

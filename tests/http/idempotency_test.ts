@@ -4,8 +4,8 @@ import type { Sql } from "../../db/sql.ts";
 import { AppError } from "../../lib/errors.ts";
 import { Idempotency, validKey } from "../../routes/http/idempotency.ts";
 import { Secret } from "../../security/secret.ts";
-import { eventually } from "../support/app.ts";
 import { openTestDatabase } from "../support/database.ts";
+import { until } from "../support/wait.ts";
 
 const ASKED = { scope: "account-1", key: "key-1", bodyMac: "mac-1" };
 const ANSWER = { status: 201, location: "/api/v1/posts/1", body: '{"id":"1"}' };
@@ -66,7 +66,7 @@ Deno.test("Idempotency renews the hold of a request that takes long, until it ha
       return row!.until;
     };
     const first = await lease();
-    await eventually(async () => await lease() !== first ? true : undefined, "a renewed lease");
+    await until("a renewed lease", async () => await lease() !== first);
     await idempotency.finish(id, ANSWER);
     assert.deepEqual(await idempotency.begin(ASKED), { replay: ANSWER });
   }));

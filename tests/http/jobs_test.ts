@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { type Body, eventually, type Person, startApp } from "../support/app.ts";
+import { type Body, type Person, startApp } from "../support/app.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
+import { until } from "../support/wait.ts";
 
 Deno.test("A letter that nobody takes is parked, seen by administrators without its secrets, and sent when they say so", async () => {
   let refuses = true;
@@ -10,10 +11,10 @@ Deno.test("A letter that nobody takes is parked, seen by administrators without 
   const [ann, bob] = await app.people(2) as [Person, Person];
   await app.follow(bob, ann.page_id);
   const post = await app.post(ann);
-  const dead = await eventually(async () => {
+  const dead = await until("the dead job", async () => {
     const { items } = await app.ok("GET", "/jobs?state=dead", { token });
     return items.length > 0 ? items as Body[] : undefined;
-  }, "the dead job");
+  });
   assert.equal(dead.length, 1);
   const [{ id, kind, attempts, last_error, user_id, post_id }] = dead as [Body];
   assert.deepEqual([kind, attempts, user_id, post_id], ["post.letter", 1, bob.id, post.id]);
@@ -24,11 +25,11 @@ Deno.test("A letter that nobody takes is parked, seen by administrators without 
   refuses = false;
   const again = await app.ok("POST", `/jobs/${id}/retry`, { token });
   assert.deepEqual([again.state, again.attempts], ["waiting", 0]);
-  await eventually(async () => trap.taken.length === 1 ? true : undefined, "the letter");
-  await eventually(async () => {
+  await until("the letter", async () => trap.taken.length === 1);
+  await until("the job to be gone", async () => {
     const answer = await app.call("POST", `/jobs/${id}/retry`, { token });
     return answer.slug === "not-found" ? true : undefined;
-  }, "the job to be gone");
+  });
 });
 
 Deno.test("An unclear hand-over is left unknown: it cannot be tried again, and can be let go", async () => {
@@ -38,10 +39,7 @@ Deno.test("An unclear hand-over is left unknown: it cannot be tried again, and c
   const [ann, bob] = await app.people(2) as [Person, Person];
   await app.follow(bob, ann.page_id);
   await app.post(ann);
-  const { id } = await eventually(
-    async () => (await app.ok("GET", "/jobs?state=unknown", { token })).items[0],
-    "the job",
-  );
+  const { id } = await until("the job", async () => (await app.ok("GET", "/jobs?state=unknown", { token })).items[0]);
   await app.refused("nothing-to-retry", "POST", `/jobs/${id}/retry`, { token });
   assert.equal((await app.call("DELETE", `/jobs/${id}`, { token })).status, 204);
   await app.refused("not-found", "DELETE", `/jobs/${id}`, { token });

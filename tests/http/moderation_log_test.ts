@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { verifyChain } from "../../db/moderation_log.ts";
 import { pngOf } from "../support/pictures.ts";
-import { type Body, eventually, newLogin, type Person, sharedApp } from "../support/app.ts";
+import { type Body, newLogin, type Person, sharedApp } from "../support/app.ts";
 import { administrator, makePeople, type Person as Caller } from "../support/person.ts";
 import { NodeProcess, SECRET_KEY } from "../support/node_process.ts";
 import { TaskProcess } from "../support/task_process.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 const PICTURE = { name: "square.png", data: (await pngOf(400, 400)).toBase64() };
@@ -106,10 +107,10 @@ Deno.test("A block that ends by itself is recorded as nobody's act", async () =>
   const page = await app.page(ann);
   await app.ok("POST", `/pages/${page.id}/block`, { token, body: { reason: "a moment", until: soon(700) } });
   await app.ok("POST", `/users/${ann.id}/block`, { token, body: { reason: "a moment", until: soon(700) } });
-  const lapsed = await eventually(async () => {
+  const lapsed = await until("both ends", async () => {
     const entries = (await told(page.id, ann.id)).filter(({ act }) => act.endsWith("_lapsed"));
     return entries.length === 2 ? entries : undefined;
-  }, "both ends");
+  });
   for (const { actor, reason, before, after } of lapsed) {
     assert.deepEqual(actor, { id: null, login: null, role: "system" });
     assert.deepEqual([reason, before.blocked.reason, after], [null, "a moment", { blocked: null }]);

@@ -1,9 +1,10 @@
 /** What the nginx block of `docs/deployment.md` does for a node behind it. Each loopback address is a caller of its own. */
 import assert from "node:assert/strict";
-import { eventually, ownApp, registration, type TestApp } from "../support/app.ts";
+import { ownApp, registration, type TestApp } from "../support/app.ts";
 import { Listener } from "../support/listener.ts";
 import { half, RawHttp } from "../support/raw_http.ts";
 import { hasNginx, startNginx } from "../support/servers.ts";
+import { until } from "../support/wait.ts";
 
 const app = ownApp({ RATE_LIMITS: "on", TRUSTED_PROXIES: "127.0.0.1", NATS_URL: "", REDIS_URL: "" });
 const options = { ignore: !hasNginx() };
@@ -105,7 +106,7 @@ Deno.test(
     const begun = Date.now();
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     await slow.send('"password":"Wrong-Horse-1"}'.padEnd(42));
-    await eventually(async () => slow.status, "an answer to what came slowly");
+    await until("an answer to what came slowly", async () => slow.status);
     assert.equal(slow.status, 401);
     await Promise.all([halfHead, halfBody].map((each) => each.closedWithin(16_000)));
     assert.ok(Date.now() - begun > 8_000, "each had its time");

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { encodeCursor, listAbout } from "../../contract/cursors.ts";
-import { type Body, eventually, type Person, sharedApp } from "../support/app.ts";
+import { type Body, type Person, sharedApp } from "../support/app.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
@@ -19,21 +20,21 @@ async function told(person: Person): Promise<string[]> {
 /** Waits until the bell says exactly this. */
 async function says(person: Person, wanted: string[], what: string): Promise<void> {
   let last: string[] = [];
-  await eventually(async () => {
+  await until(what, async () => {
     last = await told(person);
     return JSON.stringify(last) === JSON.stringify(wanted) ? true : undefined;
-  }, what).catch(() => assert.deepEqual(last, wanted, what));
+  }).catch(() => assert.deepEqual(last, wanted, what));
 }
 
 /** All events so far have been dealt with. */
 async function settled(): Promise<void> {
-  await eventually(async () => {
+  await until("the notifications to have read all events", async () => {
     const waiting = await app.ctx.sql.query(
       `select 1 from events where kind <> 'notification' and seq > (select seq from consumers where name = 'notifications')
       union all select 1 from like_signals`,
     );
     return waiting.length === 0 ? true : undefined;
-  }, "the notifications to have read all events");
+  });
 }
 
 const like = (person: Person, post: string, method = "PUT") =>

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { eventually, type Person, sharedApp } from "../support/app.ts";
+import { type Person, sharedApp } from "../support/app.ts";
 import { failedPost } from "../support/failed_post.ts";
 import { jpegOf, pngOf, webpOf } from "../support/pictures.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 type Post = Awaited<ReturnType<typeof app.post>>;
@@ -97,7 +98,7 @@ Deno.test("A photo that breaks a rule is refused by its field, and nothing of th
     assert.deepEqual([errors[0].path, errors[0].rule], ["photos.1.data", rule]);
   }
   assert.deepEqual((await app.ok("GET", `/pages/${ada.page_id}/posts`, { token: ada.token })).items, []);
-  await eventually(async () => (await stored()).length <= before.length ? true : undefined, "an empty storage");
+  await until("an empty storage", async () => (await stored()).length <= before.length);
 });
 
 Deno.test("A photo that is broken behind its header is refused by its field, and it is as if there had been no post", async () => {
@@ -128,7 +129,7 @@ Deno.test("A photo that is broken behind its header is refused by its field, and
   }
   assert.equal((await app.ok("GET", `/pages/${ada!.page_id}`, { token })).post_count, 1);
   assert.equal((await app.ok("GET", `/posts/${original.id}`, { token })).reply_count, 0);
-  await eventually(async () => (await stored()).length <= before.length ? true : undefined, "an empty storage");
+  await until("an empty storage", async () => (await stored()).length <= before.length);
   // What the follower hears next is the next post.
   const next = await app.post(ada!, { text: "Next" });
   const frame = await listener.next("post.created");
@@ -241,18 +242,19 @@ Deno.test("An upload that breaks off leaves nothing", async () => {
     async pull(controller) {
       const part = parts.shift();
       if (part) return controller.enqueue(part);
-      await eventually(async () => (await stored()).length > before.length || undefined, "nothing", 300).catch(
-        () => {},
-      );
+      await until("nothing", async () => (await stored()).length > before.length, { timeoutMs: 300 })
+        .catch(
+          () => {},
+        );
       controller.error(new Error("the caller is gone"));
     },
   });
   const headers = { ...bearer(ada), "content-type": "multipart/form-data; boundary=x" };
   await assert.rejects(fetch(`${app.url}/api/v1/pages/${ada.page_id}/posts`, { method: "POST", headers, body }));
-  await eventually(async () => {
+  await until("nothing left", async () => {
     const [row] = await app.ctx.sql.query<{ n: number }>("select count(*) as n from unowned_files");
     return row!.n === 0 && (await stored()).length <= before.length ? true : undefined;
-  }, "nothing left");
+  });
 });
 
 Deno.test("Somebody else's page is refused before a long body is read", async () => {
@@ -354,10 +356,10 @@ Deno.test("Deleting a post, a page or an account deletes the files, and the link
   for (const [i, [method, path, { token }]] of deletions.entries()) {
     await app.ok(method, path, { token });
     assert.equal((await read(posts[i].photos[0].url)).status, 404);
-    await eventually(async () => {
+    await until("files gone", async () => {
       const left = await stored();
       return keys[i]!.some((key) => left.some((name) => name.startsWith(key))) ? undefined : true;
-    }, "files gone");
+    });
   }
 });
 
@@ -391,9 +393,9 @@ Deno.test("The same upload under one key is one post, and its second files go", 
     "idempotency-key-reused",
   );
   assert.equal((await app.ok("GET", `/pages/${ada.page_id}/posts`, { token: ada.token })).items.length, 1);
-  await eventually(
-    async () => (await stored()).some((key) => key.startsWith("staged-")) ? undefined : true,
+  await until(
     "no staged file",
+    async () => (await stored()).some((key) => key.startsWith("staged-")) ? undefined : true,
   );
 });
 

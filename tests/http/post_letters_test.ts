@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { type Body, eventually, ownApp, type Person, startApp, type TestApp } from "../support/app.ts";
+import { type Body, ownApp, type Person, startApp, type TestApp } from "../support/app.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
+import { until } from "../support/wait.ts";
 
 const app = ownApp();
 
@@ -10,13 +11,13 @@ async function inbox(person: Person, from: TestApp = app): Promise<Body[]> {
 
 /** Nothing is left to do that concerns letters about posts. */
 async function settled(from: TestApp = app): Promise<void> {
-  await eventually(async () => {
+  await until("the letters to be dealt with", async () => {
     const left = await from.ctx.sql.query(
       `select 1 from jobs where kind in ('post.letters', 'post.letter') and state in ('waiting', 'running')
       union all select 1 from events where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications')`,
     );
     return left.length === 0 ? true : undefined;
-  }, "the letters to be dealt with");
+  });
 }
 
 async function states(post: string): Promise<string[]> {
@@ -86,7 +87,7 @@ for (const [what, act] of Object.entries(MEANWHILE)) {
       create or replace trigger hold before insert on jobs for each row when (new.kind = 'post.letter') execute function hold()`,
     );
     const post = (await app.post(ann, { text: "to be missed" }, page)).id;
-    await eventually(async () => (await states(post)).length === 1 ? true : undefined, "the ledger's row");
+    await until("the ledger's row", async () => (await states(post)).length === 1);
     await app.ctx.sql.script("drop trigger hold on jobs");
     await app.follow(eve, page);
     await act(ann, bob, page, post);
@@ -124,26 +125,26 @@ Deno.test("Whoever wants digests gets one letter a day with all of it, newest fi
   const strike = () =>
     app.ctx.sql.query("update jobs set run_at = now() where kind = 'post.digest' and user_id = $1", [bob.id]);
   await strike();
-  const [letter] = await eventually(async () => {
+  const [letter] = await until("the digest", async () => {
     const letters = await inbox(bob);
     return letters.length > 0 ? letters : undefined;
-  }, "the digest");
+  });
   assert.equal(letter.subject, "2 new posts for you");
   assert.ok(letter.text.indexOf(texts[1]!) < letter.text.indexOf(texts[0]!) && letter.text.indexOf(texts[1]!) > 0);
   assert.ok(!letter.text.includes("taken back"));
   // The ledger is written once the mail server has the letter.
   for (const post of posts.slice(0, 2)) {
-    await eventually(async () => (await states(post.id)).join() === "sent" || undefined, "the ledger's row");
+    await until("the ledger's row", async () => (await states(post.id)).join() === "sent");
   }
   await app.post(ann, { text: "of the next day" });
   await settled();
   assert.equal((await inbox(bob)).length, 1);
   await settings(bob, { letters: "never" });
   await strike();
-  await eventually(async () => {
+  await until("the digest's job to end", async () => {
     const left = await app.ctx.sql.query("select 1 from jobs where kind = 'post.digest' and user_id = $1", [bob.id]);
     return left.length === 0 ? true : undefined;
-  }, "the digest's job to end");
+  });
   assert.equal((await inbox(bob)).length, 1, "whoever wants none any more gets none");
 });
 
@@ -153,7 +154,7 @@ Deno.test("Letters carry what mail programs need to end them with one click, and
   const [ann, bob] = await other.people(2) as [Person, Person];
   await other.follow(bob, ann.page_id);
   await other.post(ann, { text: "a first" });
-  const { content } = await eventually(async () => trap.taken[0], "the letter");
+  const { content } = await until("the letter", async () => trap.taken[0]);
   const headers = content.split("\r\n\r\n", 1)[0]!.replaceAll(/\r\n\s+/g, " ");
   assert.match(headers, /^List-Unsubscribe-Post: List-Unsubscribe=One-Click$/m);
   const url = /^List-Unsubscribe: <(\S+)>$/m.exec(headers)?.[1] ?? "";

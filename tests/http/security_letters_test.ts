@@ -1,18 +1,19 @@
 import assert from "node:assert/strict";
-import { type Body, eventually, PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import { type Body, PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 const NEW_PASSWORD = "Other-Horse2";
 
 /** Subjects of the letters that are no codes, oldest first; waits until there are so many. */
 async function notices(email: string, password: string, least: number): Promise<string[]> {
-  return await eventually(async () => {
+  return await until(`${least} notices to ${email}`, async () => {
     const letters = await app.letters(email, password);
     const subjects = letters.map(({ subject }: Body) => subject).filter((subject: string) =>
       !/^(Confirm|Set)/.test(subject)
     );
     return subjects.length >= least ? subjects.reverse() : undefined;
-  }, `${least} notices to ${email}`);
+  });
 }
 
 async function signInFrom({ login }: Person, device: string, password = PASSWORD): Promise<string> {
@@ -49,10 +50,10 @@ Deno.test("A changed password is told, whoever changed it", async () => {
   await app.ok("POST", "/security/password", { token: person.token, body });
   assert.match((await notices(person.email, NEW_PASSWORD, 1))[0]!, /password was changed/);
   await app.ok("POST", "/security/recover", { body: { email: person.email } });
-  const code = await eventually(async () => {
+  const code = await until("the recovery code", async () => {
     const letter = (await app.letters(person.email, NEW_PASSWORD)).find(({ subject }: Body) => /^Set/.test(subject));
     return letter && /\b[A-Z0-9]{8}\b/.exec(letter.text)?.[0];
-  }, "the recovery code");
+  });
   await app.ok("POST", "/security/reset", { body: { email: person.email, code, new: PASSWORD } });
   assert.equal((await notices(person.email, PASSWORD, 2)).length, 2);
 });
@@ -69,9 +70,9 @@ Deno.test("The proven address gets a notice when another one is asked for, and o
       "select subject from letters where recipient = lower($1) and subject not like 'Confirm%' order by at",
       [person.email],
     );
-  const [, changed] = await eventually(async () => {
+  const [, changed] = await until("the notice", async () => {
     const letters = await sent();
     return letters.length > 1 ? letters : undefined;
-  }, "the notice");
+  });
   assert.match(changed!.subject, /e-mail .* was changed/);
 });

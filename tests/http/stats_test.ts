@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { type Body, ownApp, type Person } from "../support/app.ts";
 import { childrenOf } from "../support/processes.ts";
-import { until } from "../support/seeded.ts";
+
 import { freePort } from "../support/servers.ts";
 import { countedPages, statsSettled } from "../support/stats_oracle.ts";
+import { until } from "../support/wait.ts";
 
 /** Of the statistics service, to speak to it directly. */
 const PORT = await freePort();

@@ -1,8 +1,9 @@
 /** What is wrong with a request is said as the RFCs say it, and nothing doubtful is taken in silence. */
 import assert from "node:assert/strict";
-import { type Body, eventually, type Person, sharedApp } from "../support/app.ts";
+import { type Body, type Person, sharedApp } from "../support/app.ts";
 import { pngOf } from "../support/pictures.ts";
 import { half, RawHttp } from "../support/raw_http.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
@@ -194,7 +195,7 @@ Deno.test("A handshake whose key is not 16 bytes in base64 is refused", async ()
       ...(key !== undefined && { "Sec-WebSocket-Key": key }),
     };
     using raw = await RawHttp.open(app.url, half("GET /api/v1/feed/live", headers));
-    await eventually(async () => /\}$/.test(raw.received) || raw.status === 101 || undefined, "an answer");
+    await until("an answer", async () => /\}$/.test(raw.received) || raw.status === 101);
     assert.equal(raw.status, 400, `${key}: ${raw.received}`);
     assert.match(raw.received, /\/problems\/invalid-handshake"/);
   }

@@ -5,8 +5,9 @@ import { freshDataDir } from "../support/database.ts";
 import { administrator, call, makePeople, type Person } from "../support/person.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { boundToParent } from "../support/servers.ts";
-import { until } from "../support/seeded.ts";
+
 import { TaskProcess } from "../support/task_process.ts";
+import { until } from "../support/wait.ts";
 
 interface Census {
   verified: number;

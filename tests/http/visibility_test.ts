@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, type Json, makePeople, type Person } from "../support/person.ts";
-import { type Seeded, seededTest, until } from "../support/seeded.ts";
+import { type Seeded, seededTest } from "../support/seeded.ts";
 import { Acts } from "../support/visibility_acts.ts";
 import { type ModelPage, type Role, VisibilityModel } from "../support/visibility_model.ts";
+import { until } from "../support/wait.ts";
 
 const ROUNDS = 26;
 const PEOPLE = 5;

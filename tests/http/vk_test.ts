@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
 import { CAPTCHA_KEY } from "../../services/vk/fake/faults.ts";
-import { type Answer, eventually, newLogin, type Person, startApp } from "../support/app.ts";
+import { type Answer, newLogin, type Person, startApp } from "../support/app.ts";
 import { innerCalls, sharedVkApp } from "../support/vk.ts";
+import { until } from "../support/wait.ts";
 
 const { app, fake } = sharedVkApp();
 const redisUrl = Deno.env.get("TEST_REDIS_URL");
@@ -261,7 +262,7 @@ Deno.test({
       assert.equal(await redis.get(key), null);
       const bob = await holder("fake-user-216");
       await app.ok("DELETE", `/users/${bob.id}`, { token: (await app.admin()).token });
-      await eventually(async () => await redis.get(`vk:token:${bob.id}`) === null ? true : undefined, "its copy gone");
+      await until("its copy gone", async () => await redis.get(`vk:token:${bob.id}`) === null);
     } finally {
       redis.disconnect();
     }

@@ -1,8 +1,9 @@
 /** What the answer to a block waits for, with a database that answers when the test lets it. */
 import assert from "node:assert/strict";
-import { type Body, eventually, type Person, startApp, type TestApp } from "../support/app.ts";
+import { type Body, type Person, startApp, type TestApp } from "../support/app.ts";
 import { HeldStatement } from "../support/held_statement.ts";
 import type { Listener, LiveFrame } from "../support/listener.ts";
+import { until } from "../support/wait.ts";
 
 interface World {
   app: TestApp;
@@ -28,10 +29,10 @@ async function world(run: (world: World) => Promise<void>): Promise<void> {
       call.answered = true;
       return answer;
     });
-    await eventually(async () => {
+    await until("the block in the database", async () => {
       const [row] = await app.ctx.sql.query("select 1 from pages where id = $1 and blocked_until is not null", [page]);
       return row;
-    }, "the block in the database");
+    });
     return call;
   };
   await run({ app, admin, ann, bob, page, beacon: ann.page_id, block });

@@ -3,7 +3,7 @@ import { LiveListener } from "../support/live_listener.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, inBatches, makePeople, type Person } from "../support/person.ts";
 import { RawSocket } from "../support/raw_socket.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 Deno.test("A socket that does not read is closed with 4408, at a bounded price, and resumes without loss", async () => {
   await using node = await NodeProcess.start();

@@ -3,8 +3,9 @@ import { LiveListener } from "../support/live_listener.ts";
 import { assertOrderly, type EventRow, LiveOracle, notificationsToHear, readEvents } from "../support/live_oracle.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, inBatches, makePeople, type Person } from "../support/person.ts";
-import { type Seeded, seededTest, until } from "../support/seeded.ts";
+import { type Seeded, seededTest } from "../support/seeded.ts";
 import { Storm } from "../support/storm.ts";
+import { until } from "../support/wait.ts";
 
 const STRETCHES = 16;
 const STEPS = 160;

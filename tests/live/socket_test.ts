@@ -3,7 +3,7 @@ import { LiveListener } from "../support/live_listener.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { HandshakeRefused, RawSocket } from "../support/raw_socket.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 /** One node for what does not need one of its own. */
 Deno.test("A live socket", async (t) => {

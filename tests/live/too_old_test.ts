@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { LiveListener } from "../support/live_listener.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 /** Slow, since housekeeping keeps its minute. */
 Deno.test("A cursor older than events that are forgotten is answered with a reset, and one that a heartbeat renewed resumes", async () => {

@@ -16,6 +16,7 @@ import { Contract, slugOf } from "./contract.ts";
 import { Listener } from "./listener.ts";
 import { freshDatabase } from "./database.ts";
 import { emptyFolder } from "./node_process.ts";
+import { until } from "./wait.ts";
 
 type Env = Record<string, string | undefined>;
 // deno-lint-ignore no-explicit-any -- a test reads what it expects, and the contract has judged the shape
@@ -264,10 +265,10 @@ export class TestApp implements AsyncDisposable {
 
   /** The code of the newest of so many letters, waited for. */
   async code(email: string, { letters: least = 1, password = PASSWORD } = {}): Promise<string> {
-    const letters = await eventually(async () => {
+    const letters = await until(`${least} letters to ${email}`, async () => {
       const found = await this.letters(email, password);
       return found.length >= least ? found : undefined;
-    }, `${least} letters to ${email}`);
+    });
     return codesIn(letters[0].text)[0]!;
   }
 
@@ -293,14 +294,4 @@ export async function freshServices(stack: AsyncDisposableStack): Promise<Env> {
 /** Words of eight characters `A–Z0–9`. */
 export function codesIn(text: string): string[] {
   return text.match(/(?<![A-Za-z0-9])[A-Z0-9]{8}(?![A-Za-z0-9])/g) ?? [];
-}
-
-/** Asks until there is an answer. */
-export async function eventually<T>(ask: () => Promise<T | undefined>, what: string, timeoutMs = 8_000): Promise<T> {
-  for (const end = Date.now() + timeoutMs; Date.now() < end;) {
-    const value = await ask();
-    if (value !== undefined) return value;
-    await new Promise((resolve) => setTimeout(resolve, 40));
-  }
-  assert.fail(`Still without ${what} after ${timeoutMs} ms`);
 }

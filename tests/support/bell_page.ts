@@ -1,7 +1,8 @@
 /** The bell of the web client, as tests in a browser use and read it. */
 import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
-import { eventually, PASSWORD, type Person, type TestApp } from "./app.ts";
+import { PASSWORD, type Person, type TestApp } from "./app.ts";
+import { until } from "./wait.ts";
 
 /** People of these first names; all are called Lovelace. */
 export async function people(app: TestApp, ...names: string[]): Promise<Person[]> {
@@ -42,7 +43,7 @@ export async function counts(page: Page, unread: number): Promise<void> {
 /** Waits until the list says exactly this; `●` is before what is unread. */
 export async function says(page: Page, lines: string[]): Promise<void> {
   let last: string[] = [];
-  await eventually(async () => {
+  await until("the bell's lines", async () => {
     const items = await page.locator("#bell-list li").all();
     last = await Promise.all(items.map(async (item) => {
       const unread = await item.locator(".mark").isVisible();
@@ -50,5 +51,5 @@ export async function says(page: Page, lines: string[]): Promise<void> {
       return `${unread ? "● " : ""}${text.replace(/^Unread:\s*/, "").replaceAll(/\s+/g, " ").trim()}`;
     }));
     return JSON.stringify(last) === JSON.stringify(lines) || undefined;
-  }, "the bell's lines").catch(() => assert.deepEqual(last, lines));
+  }).catch(() => assert.deepEqual(last, lines));
 }

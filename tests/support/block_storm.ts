@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
 import { type HeardFrame, LiveListener } from "./live_listener.ts";
 import type { Person } from "./person.ts";
-import { type Seeded, until } from "./seeded.ts";
+import { type Seeded } from "./seeded.ts";
+import { until } from "./wait.ts";
 
 /** How late a frame that was sent before the answer may be read by this process, which has much to do. */
 const LATE_MS = 1_000;

@@ -1,5 +1,5 @@
+import { until } from "./wait.ts";
 /** The processes of an embedded database, for tests that kill them. */
-import { until } from "./seeded.ts";
 
 export interface ServerProcesses {
   postmaster: number;

@@ -1,5 +1,5 @@
 import type { Sql } from "../../db/sql.ts";
-import { eventually } from "./app.ts";
+import { until } from "./wait.ts";
 
 /** Answers of one named statement wait, once they were read, until they are let go. */
 export class HeldStatement implements Disposable {
@@ -30,6 +30,6 @@ export class HeldStatement implements Disposable {
   }
 
   isHolding(): Promise<true> {
-    return eventually(async () => this.held > 0 ? true : undefined, "a statement that is held");
+    return until("a statement that is held", async () => this.held > 0);
   }
 }

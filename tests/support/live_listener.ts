@@ -2,7 +2,7 @@
 import type { Json, Person } from "./person.ts";
 import { checkFrame } from "./frames.ts";
 import { RawSocket } from "./raw_socket.ts";
-import { until } from "./seeded.ts";
+import { until } from "./wait.ts";
 
 export interface HeardFrame {
   type: string;

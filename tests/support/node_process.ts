@@ -3,8 +3,9 @@ import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import { socketAddress } from "../../db/embedded/address.ts";
 import { freshDatabase, freshDataDir, removeFolder } from "./database.ts";
-import { until } from "./seeded.ts";
+
 import { boundToParent } from "./servers.ts";
+import { until } from "./wait.ts";
 
 export const ADMIN_PASSWORD = "Adm1n-password!";
 export const SECRET_KEY = "a secret key for tests, 32 characters or more";

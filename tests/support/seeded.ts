@@ -52,18 +52,3 @@ export function seededTest(name: string, body: (random: Seeded) => Promise<void>
     }
   });
 }
-
-/** Waits for a condition; the time is an upper bound for a busy machine, never what a test takes. */
-export async function until<Value>(
-  what: string,
-  look: () => Value | Promise<Value>,
-  { timeoutMs = 60_000, everyMs = 20 } = {},
-): Promise<NonNullable<Exclude<Value, false>>> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const value = await look();
-    if (value) return value as NonNullable<Exclude<Value, false>>;
-    if (Date.now() > end) throw new Error(`Waited ${timeoutMs} ms in vain until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, everyMs));
-  }
-}

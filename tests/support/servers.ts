@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import pg from "../../db/pg.ts";
 import { type Binaries, findBinaries, linkLibraries } from "../../db/embedded/binaries.ts";
 import { runAs } from "../../db/embedded/run_as.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 /** For `deno`: the lock file with the packages that only tests and benches need, so that a start loads none of them. */
 export const TEST_LOCK = `--lock=${new URL("../deno.lock", import.meta.url).pathname}`;
@@ -228,7 +229,7 @@ export async function launch(plan: Plan): Promise<Server> {
       });
       while (!ended && Date.now() < deadline) {
         if (await plan.isReady()) return { child, end };
-        await pause(25);
+        await sleep(25);
       }
       // Postgres refuses while children of a killed one still leave.
       if (!ended || Date.now() > deadline) {
@@ -237,7 +238,7 @@ export async function launch(plan: Plan): Promise<Server> {
         const told = (await Deno.readTextFile(log).catch(() => "")).slice(-2000);
         throw new Error(`${plan.command[0]} did not start; its last words:\n${told}`);
       }
-      await pause(100);
+      await sleep(100);
     }
   };
   let now = await start();
@@ -341,8 +342,4 @@ function signal(child: Deno.ChildProcess, name: Deno.Signal): void {
   } catch {
     // It has ended already.
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,7 +1,7 @@
 /** What the tables say that the statistics must say. */
 import type { Sql } from "../../db/sql.ts";
 import type { Numbers } from "../../db/page_numbers.ts";
-import { until } from "./seeded.ts";
+import { until } from "./wait.ts";
 
 /** The numbers of every page that is there, counted. */
 export async function countedPages(sql: Sql): Promise<Map<string, Numbers>> {

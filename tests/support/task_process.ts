@@ -1,7 +1,7 @@
 /** A `deno task` command as a process of its own, with what it says at hand. */
 import assert from "node:assert/strict";
 import { boundToParent } from "./servers.ts";
-import { until } from "./seeded.ts";
+import { until } from "./wait.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { TASK_NAMES } from "../../tasks/commands/define.ts";
 import { suggestionsFor } from "../../tasks/completions/suggestions.ts";
-import { until } from "../support/seeded.ts";
+
 import { boundToParent } from "../support/servers.ts";
+import { until } from "../support/wait.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const ENV = { TERM: "dumb", PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}` };

@@ -1,7 +1,8 @@
 /** The very first start of a stranger: an empty cache, an empty data folder, the README's command. Needs the npm registry. */
 import assert from "node:assert/strict";
-import { until } from "../support/seeded.ts";
+
 import { boundToParent, freePort } from "../support/servers.ts";
+import { until } from "../support/wait.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const MAX_PACKAGES = 60;

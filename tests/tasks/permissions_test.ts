@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { emptyFolder, NodeProcess, START } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { pngOf } from "../support/pictures.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const PERMISSIONS = ["--allow-env", "--allow-ffi", "--allow-net", "--allow-read", "--allow-sys=hostname,uid"];

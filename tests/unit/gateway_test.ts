@@ -6,7 +6,7 @@ import { Gateway } from "../../live/gateway.ts";
 import { Log } from "../../lib/log.ts";
 import type { Caller } from "../../actors/account_cache.ts";
 import { seqOf } from "../support/live_listener.ts";
-import { until } from "../support/seeded.ts";
+import { until } from "../support/wait.ts";
 
 const PAGE = "p";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { AppError } from "../../lib/errors.ts";
 import { patient } from "../../contract/body.ts";
+import { sleep } from "../../lib/sleep.ts";
 
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 const isTimeout = (error: unknown) => error instanceof AppError && error.code === "request-timeout";
 
 /** So many bytes, each after a pause; then an end, or silence. */
@@ -15,7 +15,7 @@ function body(
   let left = bytes;
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      await pause(everyMs);
+      await sleep(everyMs);
       if (cancelled) return;
       if (left-- > 0) controller.enqueue(new Uint8Array(1));
       else if (ends) controller.close();
@@ -34,7 +34,7 @@ async function read(
   let bytes = 0;
   for await (const chunk of patient(stream, options)) {
     bytes += chunk.byteLength;
-    await pause(workMs);
+    await sleep(workMs);
   }
   return bytes;
 }

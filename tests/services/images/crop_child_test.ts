@@ -8,6 +8,7 @@ import { openStorage } from "../../../services/storage/open.ts";
 import { type GatedStorage, QUIET, startGatedStorage } from "./gate.ts";
 import { hugePng, paint, photo, pixelsOf } from "./pictures.ts";
 import { CROP_ENTRY } from "../../../workers/children/start_crop.ts";
+import { sleep } from "../../../lib/sleep.ts";
 
 const LIMIT = { timeoutMs: 20_000 };
 const small = await paint(photo(400, 340)).png().toBuffer();
@@ -84,7 +85,7 @@ Deno.test("CropChild tells of a process that is killed amid its work, and goes o
     const fetched = storage.next();
     const decoding = child.run(task("big"), LIMIT);
     await fetched;
-    await pause(100);
+    await sleep(100);
     Deno.kill(child.pid!, "SIGKILL");
     assert.equal(reasonOf(await decoding), "crashed");
     assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
@@ -96,7 +97,7 @@ Deno.test("CropChild does not let a task suffer for a process that died without 
     await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET });
     await child.run(task("small"), LIMIT);
     Deno.kill(child.pid!, "SIGKILL");
-    for (const end = Date.now() + 5_000; child.pid !== undefined && Date.now() < end;) await pause(10);
+    for (const end = Date.now() + 5_000; child.pid !== undefined && Date.now() < end;) await sleep(10);
     assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
   }));
 
@@ -202,7 +203,7 @@ for (
         const output = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
         const pid = Number((await output.read()).value);
         await fetched;
-        if (amid) await pause(100);
+        if (amid) await sleep(100);
         else await output.read();
         assert.ok(existsSync(`/proc/${pid}`));
         parent.kill("SIGKILL");
@@ -210,7 +211,7 @@ for (
         await output.cancel();
         for (const end = Date.now() + 10_000; existsSync(`/proc/${pid}`);) {
           assert.ok(Date.now() < end, "the process lives on");
-          await pause(20);
+          await sleep(20);
         }
       }),
   });
@@ -225,8 +226,4 @@ async function attempts(engine: ImageEngine["name"], spec: GatedStorage["spec"])
     stderr: "inherit",
   }).output();
   return JSON.parse(new TextDecoder().decode(stdout));
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { makeFollowers } from "../../support/followers.ts";
 import { NodeProcess } from "../../support/node_process.ts";
 import { makePeople, type Person } from "../../support/person.ts";
-import { until } from "../../support/seeded.ts";
+import { until } from "../../support/wait.ts";
 
 const FOLLOWERS = 10_000;
 /** Far more than it takes: a promise that it ends, not a measurement. */

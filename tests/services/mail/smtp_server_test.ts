@@ -8,6 +8,7 @@ import { type MailServer, startMailServer } from "../../../services/mail/server.
 import { newId } from "../../../lib/ids.ts";
 import { openTestDatabase } from "../../support/database.ts";
 import { inbox, makeAddressee, openMailDatabase } from "./support.ts";
+import { until } from "../../support/wait.ts";
 
 const log = new Log("error");
 
@@ -140,7 +141,7 @@ Deno.test("The mail process comes back on its port, stays away once closed, and 
     assert.ok(first);
     assert.ok(!Deno.readTextFileSync(`/proc/${first}/environ`).includes("ADMIN_PASSWORD"));
     Deno.kill(first, "SIGKILL");
-    await until(() => send("<2@test>").then(() => true, () => false));
+    await until("it is sent", () => send("<2@test>").then(() => true, () => false));
     assert.equal((await inbox(sql, "b@example.org")).length, 2);
     // Closed in the pause before a restart: nothing may start after that.
     Deno.kill(mailProcesses(Deno.pid)[0]!, "SIGKILL");
@@ -177,7 +178,7 @@ Deno.test("A parent killed by SIGKILL leaves no mail process", async () => {
   parent.kill("SIGKILL");
   await parent.status;
   await reader.cancel();
-  await until(() => Promise.resolve(!isAlive(orphan)));
+  await until("the orphan has ended", () => !isAlive(orphan));
   await Deno.remove(file);
 });
 
@@ -200,12 +201,4 @@ function mailProcesses(parent: number): number[] {
       return false;
     }
   });
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 10_000; Date.now() < end;) {
-    if (await holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error("It did not come about within 10 s");
 }

@@ -12,7 +12,8 @@ import { NUMBERS, type Numbers } from "../../../db/page_numbers.ts";
 import { rebuild } from "../../../services/stats/rebuild.ts";
 import { nothing, StatsStore } from "../../../services/stats/store.ts";
 import { openTestDatabase } from "../../support/database.ts";
-import { type Seeded, seededTest, until } from "../../support/seeded.ts";
+import { type Seeded, seededTest } from "../../support/seeded.ts";
+import { until } from "../../support/wait.ts";
 
 const log = new Log("error");
 const PAGES = Array.from({ length: 4 }, () => crypto.randomUUID());

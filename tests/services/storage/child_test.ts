@@ -3,7 +3,7 @@ import { Log } from "../../../lib/log.ts";
 import { startStorageChild } from "../../../workers/children/start_storage.ts";
 import { openStorage } from "../../../services/storage/open.ts";
 import { keys, readText, text } from "../../conformance/storage_suite.ts";
-import { until } from "../../support/seeded.ts";
+import { until } from "../../support/wait.ts";
 
 const TOKEN = "a token that nobody sees";
 

@@ -6,7 +6,7 @@ import { parseS3Url } from "../../../services/storage/s3_options.ts";
 import { S3Storage } from "../../../services/storage/s3_storage.ts";
 import type { Storage } from "../../../services/storage/storage.ts";
 import { startS3 } from "../../support/s3_server.ts";
-import { until } from "../../support/seeded.ts";
+import { until } from "../../support/wait.ts";
 
 class KeptLog extends Log {
   lines: { message: string; error: string }[] = [];

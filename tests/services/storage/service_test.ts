@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { Log } from "../../../lib/log.ts";
 import { startStorageServer } from "../../../workers/roles/storage.ts";
 import { MAX_OBJECT_BYTES } from "../../../services/storage/storage.ts";
-import { until } from "../../support/seeded.ts";
+
 import { countFiles } from "../../support/storage_folder.ts";
+import { until } from "../../support/wait.ts";
 
 const TOKEN = "a token for tests";
 /** Whatever never ends is to fail by its test's name. */

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { StorageError } from "../../../services/storage/storage.ts";
 import { bytes, equal, inPieces, keys, noise } from "../../conformance/storage_suite.ts";
-import { seededTest, until } from "../../support/seeded.ts";
+import { seededTest } from "../../support/seeded.ts";
 import { assertFoldersBounded, countFiles } from "../../support/storage_folder.ts";
 import { StorageProcess } from "../../support/storage_process.ts";
+import { until } from "../../support/wait.ts";
 
 const ROUNDS = 4;
 const WRITERS = 24;

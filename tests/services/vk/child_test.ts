@@ -4,8 +4,9 @@ import { Log } from "../../../lib/log.ts";
 import { startFakeChild } from "../../../workers/children/start_vk_fake.ts";
 import { freePort } from "../../support/servers.ts";
 import { childrenOf } from "../../support/processes.ts";
-import { until } from "../../support/seeded.ts";
+
 import { TaskProcess } from "../../support/task_process.ts";
+import { until } from "../../support/wait.ts";
 
 async function serverTime(url: string): Promise<number | undefined> {
   const form = new URLSearchParams({ v: "5.199" });

@@ -7,8 +7,9 @@ import { DRIVERS, emptyPlace, nodeIn, type Place } from "../../support/backup_wo
 import { emptyFolder, SECRET_KEY } from "../../support/node_process.ts";
 import { makePeople, type Person } from "../../support/person.ts";
 import { openDataDir } from "../../support/database.ts";
-import { until } from "../../support/seeded.ts";
+
 import { TaskProcess } from "../../support/task_process.ts";
+import { until } from "../../support/wait.ts";
 
 const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 

@@ -5,9 +5,10 @@ import { BackupWorld, DRIVERS, emptyPlace, nodeIn } from "../../support/backup_w
 import { LiveListener } from "../../support/live_listener.ts";
 import { emptyFolder, SECRET_KEY } from "../../support/node_process.ts";
 import { makePeople } from "../../support/person.ts";
-import { Seeded, until } from "../../support/seeded.ts";
+import { Seeded } from "../../support/seeded.ts";
 import { TaskProcess } from "../../support/task_process.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../../support/write_storm.ts";
+import { until } from "../../support/wait.ts";
 
 for (const from of DRIVERS) {
   for (const to of DRIVERS) {
