@@ -3,16 +3,16 @@ import { AppError, type FieldError } from "../lib/errors.ts";
 import { refuseRepeatedKeys } from "./repeated_keys.ts";
 import type { WaitingBodies } from "./waiting_bodies.ts";
 
-/** A JSON body may be this long, in bytes, unless its route says otherwise (`docs/limits.md`). */
+/** Default limit of a JSON body, in bytes (`docs/limits.md`). */
 export const MAX_BODY_BYTES = 64 * 1024;
 
-/** Where a short body is waited for. */
+/** The queue in which a short body is awaited, and the address it counts for. */
 export interface BodyWait {
   bodies: WaitingBodies;
   address: string;
 }
 
-/** The text of a JSON body. Refused by its type, and by its length before it is read. */
+/** The text of a JSON body. Checks the type and the announced length before it reads. */
 export async function readJsonText(request: Request, wait: BodyWait, bound = MAX_BODY_BYTES): Promise<string> {
   const type = request.headers.get("content-type");
   if (!type || !/^application\/json *(;|$)/i.test(type)) {
@@ -25,7 +25,7 @@ export async function readJsonText(request: Request, wait: BodyWait, bound = MAX
     return await read(request, wait, bound);
   } catch (error) {
     if (error instanceof AppError) throw error;
-    // The caller went away, or broke the transfer coding: nobody may fill the log with that.
+    // The client disconnected or broke the transfer coding. Not logged, as any client can do that.
     throw new AppError("invalid-json", "The request body ended before it was complete", { cause: error });
   }
 }
@@ -33,7 +33,7 @@ export async function readJsonText(request: Request, wait: BodyWait, bound = MAX
 async function read(request: Request, { bodies, address }: BodyWait, bound: number): Promise<string> {
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > bound) throw tooLarge(bound);
-  // The platform's own way is the fastest.
+  // Deno's own method is the fastest.
   if (announced !== null && Number(announced) <= MAX_BODY_BYTES) {
     return decoded(await bodies.wait(address, request.bytes()));
   }
@@ -56,24 +56,24 @@ async function readChunks(body: AsyncIterable<Uint8Array>, bound: number): Promi
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-/** JSON is UTF-8 (RFC 8259 §8.1); what is not would be kept as another text. */
+/** JSON is UTF-8 (RFC 8259 §8.1). Invalid bytes would be stored as other text. */
 function decoded(bytes: Uint8Array): string {
   try {
     return UTF8.decode(bytes);
   } catch {
-    throw new AppError("invalid-json", "The body is not UTF-8");
+    throw new AppError("invalid-json", "The request body is not UTF-8");
   }
 }
 
 /**
- * A long body may be silent this long, and take this long altogether. Besides, it comes with so many bytes in a second of waiting, on
- * the average: few may send at once, and a caller who lets it drip holds a place of others (`docs/limits.md`).
+ * Limits of a long body: silence, total time, and the average rate while we wait for it. Few may upload at the same
+ * time, so a slow client would hold the place of others (`docs/limits.md`).
  */
 const SILENCE_MS = 20_000;
 const MAX_DURATION_MS = 10 * 60_000;
 const MIN_BYTES_A_SECOND = 1_024;
 
-/** A body as it comes, from a caller who does not keep us waiting: throws `request-timeout`. */
+/** The chunks of a body. Throws `request-timeout` if the client is too slow. */
 export async function* patient(
   body: ReadableStream<Uint8Array>,
   { silenceMs = SILENCE_MS, maxMs = MAX_DURATION_MS } = {},
@@ -84,7 +84,7 @@ export async function* patient(
   let waited = 0;
   let received = 0;
   let lost = false;
-  // One watch for all chunks: a timer for each would cost more than reading it.
+  // One interval for all chunks: a timer for each would cost more than reading it.
   const watch = setInterval(() => {
     const now = Date.now();
     if (heard === Infinity) return;
@@ -101,7 +101,7 @@ export async function* patient(
       if (done) return;
       waited += Date.now() - heard;
       received += value.byteLength;
-      // While it is taken in, nobody waits for the caller.
+      // While the consumer works, the clock of the client stands still.
       heard = Infinity;
       yield value;
       heard = Date.now();
@@ -112,7 +112,7 @@ export async function* patient(
   }
 }
 
-/** JSON of any kind. Throws `invalid-json`, or `repeated-keys`. */
+/** Parses JSON. Throws `invalid-json` or `repeated-keys`. */
 export function parseText(text: string): unknown {
   let value: unknown;
   try {
@@ -124,7 +124,7 @@ export function parseText(text: string): unknown {
   return value;
 }
 
-/** No coding of a body is undone here: throws a 415 that says so (RFC 9110 §15.5.16). */
+/** Encoded bodies are not decoded: throws a 415 with the reason (RFC 9110 §15.5.16). */
 export function refuseEncoded({ headers }: Request): void {
   const coding = headers.get("content-encoding");
   if (coding === null || /^ *(identity *)?$/i.test(coding)) return;
@@ -137,24 +137,24 @@ export function refuseEncoded({ headers }: Request): void {
   );
 }
 
-/** JSON that can be stored as text. */
+/** JSON that can be stored as text. Throws `validation` otherwise. */
 export function parseJson(text: string): unknown {
   const value = parseText(text);
-  // Only an escape can bring what Postgres cannot store as text.
+  // Only an escape can contain what Postgres cannot store as text.
   if (text.includes("\\u") && !storable(value)) throw unstorable(unstorablePath(value));
   return value;
 }
 
-/** The path of what is wrong with a body as a whole. */
+/** The path of an error that concerns the whole body. */
 export const WHOLE_BODY = "body";
 
-/** Parses by the schema; a refusal lists every offending field. */
+/** Parses by the schema. Throws `validation` with every invalid field. */
 export function validated<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
   let parsed: z.ZodSafeParseResult<z.output<T>>;
   try {
     parsed = schema.safeParse(value);
   } catch (error) {
-    // Schemas recurse; a value that nests deeper than the stack is the caller's fault.
+    // Schemas recurse. A value that nests deeper than the stack is an error of the caller.
     if (!(error instanceof RangeError)) throw error;
     throw new AppError("validation", undefined, {
       errors: [{ path: WHOLE_BODY, rule: "too_deep", message: "Expected less nesting" }],
@@ -176,7 +176,7 @@ function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   return [{ path: issue.path.join(".") || WHOLE_BODY, rule: ruleOf(issue), message: issue.message }];
 }
 
-/** A body that may have one of several shapes is held against those that it is closest to. */
+/** Errors of a union: those of the variants with the fewest errors. */
 function unionErrors({ path, errors }: z.core.$ZodIssueInvalidUnion): FieldError[] {
   const fewest = Math.min(...errors.map((issues) => issues.length));
   const fields = errors.filter((issues) => issues.length === fewest).flat()
@@ -184,13 +184,15 @@ function unionErrors({ path, errors }: z.core.$ZodIssueInvalidUnion): FieldError
   return [...new Map(fields.map((field) => [`${field.path}\n${field.rule}`, field])).values()];
 }
 
-/** A rule of our own may have a name of its own. */
+/** A custom rule may have its own name. */
 function ruleOf(issue: z.core.$ZodIssue): string {
   if (issue.code === "invalid_format") return String(issue.format);
   return issue.code === "custom" ? String(issue.params?.["rule"] ?? "custom") : issue.code;
 }
 
-/** Whether every string in it is well-formed and without NUL. Not recursive, because a body may nest deeper than the stack. */
+/**
+ * Whether all strings are well-formed and without NUL. Not recursive, because a body may nest deeper than the stack.
+ */
 export function storable(value: unknown): boolean {
   const left: unknown[] = [value];
   while (left.length > 0) {
@@ -206,10 +208,10 @@ export function storable(value: unknown): boolean {
   return true;
 }
 
-/** As much of a path as an error quotes: a member's name may be as long as the body. */
+/** Maximum length of a path in an error: the name of a member may be as long as the body. */
 const SHOWN_OF_PATH = 200;
 
-/** The path of the first text that is not storable, which may be a member's name. */
+/** The path of the first text that cannot be stored. That may be the name of a member. */
 export function unstorablePath(value: unknown): string {
   const left: [path: string, value: unknown][] = [["", value]];
   for (let next = left.pop(); next; next = left.pop()) {

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { AppError } from "../lib/errors.ts";
 
 /**
- * Every list that is read in pages. What is sorted in another way, or has other things in it, has a name of its own: the place that one
- * list's cursor marks is nowhere in another.
+ * Every paged list. A list with another order or other items has another name, because a cursor is valid in one list
+ * only.
  */
 export type ListName =
   | "accounts"
@@ -31,19 +31,19 @@ export type ListName =
   | "reports.taken"
   | "reports.closed";
 
-/** A list of some subject: a page's posts, what was found for some words. */
+/** A list about a subject, such as the posts of a page or the results of a search. */
 export type List = ListName | `${ListName} ${string}`;
 
-/** Enough that no two subjects that somebody mixes up are taken for one; a cursor is not trusted anyway. */
+/** Enough to detect a cursor of another subject by mistake. Cursors are not trusted anyway. */
 const SUBJECT_LENGTH = 8;
 
-/** The list of this subject: ids, and what narrows the list down. Its cursor is refused where it is about something else. */
+/** The list about this subject: ids and filters. It refuses cursors of other subjects. */
 export function listAbout(name: ListName, ...subject: readonly (string | null | undefined)[]): List {
   const text = JSON.stringify(subject.map((part) => part ?? null));
   return `${name} ${createHash("sha256").update(text).digest("base64url").slice(0, SUBJECT_LENGTH)}`;
 }
 
-/** A list's cursor is its name and the sort key of its last item: opaque to callers, no secret, and never trusted. */
+/** A cursor is the name of the list and the sort key of its last item: opaque, not secret, never trusted. */
 export function encodeCursor(list: List, key: readonly string[]): string {
   return new TextEncoder().encode(JSON.stringify([list, ...key])).toBase64({
     alphabet: "base64url",
@@ -53,15 +53,15 @@ export function encodeCursor(list: List, key: readonly string[]): string {
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
 
-/** `path`: the field that the cursor came in. */
+/** `path`: the field that had the cursor. */
 export function wrongCursor(path = "cursor", detail?: string): AppError {
   const error = { path, rule: "foreign", message: "Expected a cursor that this list returned" };
   return new AppError("invalid-cursor", detail, { errors: [error] });
 }
 
 /**
- * The key again, ids in their canonical spelling; each part must match its pattern. Throws `invalid-cursor`, also for the cursor of another
- * list.
+ * The key in a cursor, ids in their canonical form. Each part must match its pattern. Throws `invalid-cursor`, also for
+ * the cursor of another list.
  */
 export function decodeCursor(list: List, cursor: string, patterns: readonly RegExp[], field?: string): string[] {
   try {
@@ -72,12 +72,12 @@ export function decodeCursor(list: List, cursor: string, patterns: readonly RegE
       key.every((part, i): part is string => typeof part === "string" && patterns[i]!.test(part))
     ) return key.map((part, i) => patterns[i] === ID ? part.toLowerCase() : part);
   } catch {
-    // Not base64, not UTF-8 or not JSON: the same answer.
+    // Not base64, not UTF-8 or not JSON: the same error.
   }
   throw wrongCursor(field);
 }
 
-// Postgres knows no year zero.
+// Postgres has no year zero.
 const TIME = /^(?!0000)\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}(\d{3})?Z$/;
 export const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -85,7 +85,7 @@ export const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 export function decodeTimeCursor(list: List, cursor: string): { at: string; id: string } {
   const [at, id] = decodeCursor(list, cursor, [TIME, ID]);
   const time = new Date(at!);
-  // Days that do not exist would be a database error later.
+  // A day that does not exist would be a database error later.
   if (Number.isNaN(time.getTime()) || time.toISOString() !== `${at!.slice(0, 23)}Z`) {
     throw wrongCursor();
   }

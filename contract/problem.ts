@@ -6,17 +6,20 @@ export interface ProblemPlace {
   /** The request's path, without its query. */
   instance: string;
   requestId: string;
-  /** Where problem types are explained; empty for a relative reference. */
+  /** The base of problem types; empty for a relative reference. */
   publicUrl: string;
   log: Log;
-  /** Besides its own. */
+  /** Headers in addition to those of the problem. */
   headers?: Record<string, string>;
 }
 
-/** How often the log says that the disk is full. */
+/** Interval of the log line about a full disk. */
 const FULL_EVERY_MS = 60_000;
 
-/** The one renderer of errors: `application/problem+json` (RFC 9457). What is not an `AppError` says nothing but its request id. */
+/**
+ * Renders every error as `application/problem+json` (RFC 9457). For anything but an `AppError` the caller gets only the
+ * request id.
+ */
 export function problem(
   error: unknown,
   { instance, requestId, publicUrl, log, headers: extra }: ProblemPlace,
@@ -24,7 +27,7 @@ export function problem(
   const known = asAppError(error);
   if (known?.code === "disk-full") tellFull(log);
   if (!known || known.code === "internal") {
-    log.error("a request failed", {
+    log.error("request failed", {
       request_id: requestId,
       path: instance,
       error: error instanceof Error ? error.stack ?? error.message : String(error),
@@ -56,13 +59,13 @@ export function problem(
   return new Response(JSON.stringify(body), { status: shown.status, headers });
 }
 
-/** Seconds after which another try makes sense, where nobody knows better; a new code may be asked for once a minute. */
+/** Default `Retry-After` by status, in seconds. A new code can be requested once a minute. */
 const RETRY_AFTER_S: Record<number, number | undefined> = { 429: 60, 503: 1 };
-/** What this address speaks (RFC 9110 §15.5.22), and the version of it (RFC 6455 §4.4). */
+/** The protocol of the endpoint (RFC 9110 §15.5.22) and its version (RFC 6455 §4.4). */
 const HANDSHAKE = [["upgrade", "websocket"], ["connection", "Upgrade"], ["sec-websocket-version", "13"]] as const;
 const REALM = 'Bearer realm="rookery"';
 
-/** RFC 6750 §3: without a token no error is named. */
+/** RFC 6750 §3: a request without a token gets no error code. */
 function challenge({ code }: AppError): string {
   return code === "token-missing" || code === "credentials-invalid"
     ? REALM
@@ -71,11 +74,11 @@ function challenge({ code }: AppError): string {
 
 let fullTold = -Infinity;
 
-/** Not at each request: the log may be on the same disk. */
+/** At an interval, as the log may be on the same disk. */
 function tellFull(log: Log): void {
   if (performance.now() - fullTold < FULL_EVERY_MS) return;
   fullTold = performance.now();
-  log.error("the database has no room; writes are refused until somebody makes some");
+  log.error("disk full, writes are refused");
 }
 
 function asAppError(error: unknown): AppError | undefined {

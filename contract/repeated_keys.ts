@@ -1,19 +1,20 @@
 import { AppError, type FieldError } from "../lib/errors.ts";
 
-/** Errors of one answer, and characters of a key that each quotes: no answer is as long as what was wrong. */
+/** Limits of errors and of quoted key characters in a response. */
 const MAX_ERRORS = 20;
 const SHOWN = 200;
 
 /**
- * Throws `repeated-keys` where an object of a JSON text names a member twice, which `JSON.parse` passes over: two readers of one text would
- * see two values (RFC 8259 §4). `value` is what `JSON.parse` made of it. Costs one pass from quote to quote.
+ * Throws `repeated-keys` if an object in a JSON text has a member twice. `JSON.parse` ignores that, and two readers of
+ * the same text could see different values (RFC 8259 §4). `value` is the result of `JSON.parse`. Costs one pass over
+ * the quotes.
  */
 export function refuseRepeatedKeys(text: string, value: unknown): void {
   if (typeof value !== "object" || value === null || keysIn(text) === membersIn(value)) return;
   throw new AppError("repeated-keys", undefined, { errors: repeated(text) });
 }
 
-/** In a JSON text only a member's name has a colon after it. */
+/** In JSON only the name of a member is followed by a colon. */
 function keysIn(text: string): number {
   let keys = 0;
   for (let start = text.indexOf('"'); start >= 0;) {
@@ -36,7 +37,7 @@ function membersIn(value: object): number {
   return members;
 }
 
-/** Where the names are that come again. */
+/** The paths of the repeated names. */
 function repeated(text: string): FieldError[] {
   const errors: FieldError[] = [];
   const named = new Set<string>();
@@ -62,7 +63,7 @@ function repeated(text: string): FieldError[] {
         if (inside.keys.has(inside.key) && !named.has(path)) {
           named.add(path);
           const key = JSON.stringify(inside.key.slice(0, SHOWN));
-          errors.push({ path, rule: "repeated", message: `The key ${key} comes more than once` });
+          errors.push({ path, rule: "repeated", message: `The key ${key} occurs more than once` });
         }
         inside.keys.add(inside.key);
       }
@@ -75,7 +76,7 @@ function repeated(text: string): FieldError[] {
 const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 
-/** At the closing quote of the string that begins at `start`, in a text that is JSON. */
+/** The index of the closing quote of the string that starts at `start`, in valid JSON. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1);; end = text.indexOf('"', end + 1)) {
     let before = end;

@@ -1,6 +1,6 @@
 /**
- * Words that are no logins of people and no handles of pages: a person who bears one could pass for the installation or its staff, or stand
- * where a part of an address has a meaning of its own. The configured administrator's login is none of a person's choice and may be any.
+ * Words that are neither logins nor handles. Their owner could pass for the installation or its staff, or the word has
+ * its own meaning in a path. The configured login of the administrator is exempt.
  */
 const RESERVED: ReadonlySet<string> = new Set([
   ...[
@@ -20,7 +20,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   ...["staff", "support", "sysadmin", "system", "webmaster"],
 ]);
 
-/** In whatever case; `-` and `_` in a handle do not make it another word. */
+/** Ignores case, and `-` and `_` in a handle. */
 export function isReserved(name: string): boolean {
   return RESERVED.has(name.toLowerCase().replaceAll(/[_-]/g, ""));
 }

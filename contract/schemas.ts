@@ -7,11 +7,11 @@ import { isReserved } from "./reserved.ts";
 import { shownText } from "./text_rules.ts";
 import { OUTCOMES, REPORT_STATES, REPORTED } from "../db/reports.ts";
 
-/** The shapes that more than one resource speaks in. Rules carry the id of where they come from. */
+/** Schemas that several resources share. Rules have the id of their source. */
 
-/** One id has one spelling from here on, whatever its case was (RFC 9562 §4): actors, caches and cursors compare texts. */
+/** Lower case is the canonical form (RFC 9562 §4): actors, caches and cursors compare text. */
 export const id = z.uuid({ version: "v7" }).toLowerCase().meta({ description: "An id" });
-/** Of whatever made it. */
+/** An id of any UUID version. */
 export const anyId = z.uuid().toLowerCase().meta({ description: "An id" });
 const time = z.iso.datetime().meta({ description: "RFC 3339, UTC" });
 
@@ -20,36 +20,36 @@ const notReserved = [
   { message: "Expected a word that is not reserved", params: { rule: "reserved" } },
 ] as const;
 
-/** Latin letters and digits (S3). */
+/** Latin letters and digits. */
 export const login = z.string().min(2).max(64).regex(/^[A-Za-z0-9]+$/, "Expected Latin letters and digits only");
-/** One that a person chooses. */
+/** A login that a person chooses. */
 export const newLogin = login.refine(...notReserved);
-/** In NFKC, a lower-case and an upper-case Latin letter, a digit and a special character (S3). */
+/** NFKC, with a lower-case and an upper-case Latin letter, a digit and a special character. */
 export const password = z.string().normalize("NFKC").min(8).max(64)
   .regex(/[a-z]/, "Expected a lower-case Latin letter")
   .regex(/[A-Z]/, "Expected an upper-case Latin letter")
   .regex(/[0-9]/, "Expected a digit")
   .regex(/[^A-Za-z0-9\s]/, "Expected a special character");
-/** Latin letters and `-`, not hyphens alone (S3). */
+/** Latin letters and `-`, not only hyphens. */
 export const personName = z.string().min(2).max(32)
   .regex(/^[A-Za-z-]+$/, "Expected Latin letters and hyphens only")
   .regex(/[A-Za-z]/, "Expected more than hyphens");
-/** An address by RFC 5321; an international domain in Unicode or in ASCII, which is the form it is kept in. */
+/** An address by RFC 5321. An international domain may be in Unicode or ASCII; it is stored in ASCII. */
 export const email = z.string().max(1_024).transform((value, check) => {
   const canonical = canonicalEmail(value);
   if (canonical !== undefined) return canonical;
-  check.issues.push({ code: "invalid_format", format: "email", input: value, message: "Expected an e-mail address" });
+  check.issues.push({ code: "invalid_format", format: "email", input: value, message: "Expected an email address" });
   return z.NEVER;
 }).meta({ format: "email" });
-/** A password as it is given to be compared: judged by that, not by its form. */
+/** A password to compare. Its form is not checked. */
 export const givenPassword = z.string().min(1).max(256);
 export const role = z.enum(["user", "moderator", "admin"]);
-/** A handle, which can be told from a page's id. */
+/** A handle. It does not look like the id of a page. */
 export const handle = z.string().min(2).max(64)
   .regex(/^[A-Za-z0-9_-]+$/, "Expected Latin letters, digits, _ and - only")
   .refine((value) => !isId(value), "Expected something that does not look like an id")
   .refine(...notReserved);
-/** Folded; how it was written may be longer than what is counted. */
+/** Folded. Its written form may be longer than the folded one. */
 export const tag = z.string().min(1).max(TAG_MAX_WRITTEN).transform((value, check) => {
   const folded = foldTag(value);
   if (folded !== undefined) return folded;
@@ -58,9 +58,9 @@ export const tag = z.string().min(1).max(TAG_MAX_WRITTEN).transform((value, chec
 }).meta({ description: TAG_RULE });
 export const pageName = shownText({ max: 80, lines: "one" });
 export const blockEnd = z.iso.datetime({ offset: true });
-/** Why staff do something to somebody; in the record for good. */
+/** The reason of an act of staff. It stays in the moderation log. */
 export const reason = shownText({ max: 500, lines: "many" });
-/** A moment to compare with, within the years that Postgres and the wire both know. */
+/** A time to compare with, in the range that both Postgres and JSON can hold. */
 export const moment = z.iso.datetime({ offset: true })
   .refine(
     (value) => Date.parse(value) >= Date.UTC(1970) && Date.parse(value) < Date.UTC(10_000),
@@ -74,7 +74,7 @@ export function isId(value: string): boolean {
 
 const block = z.object({
   reason: z.string().nullable(),
-  until: time.nullable().meta({ description: "null is for good" }),
+  until: time.nullable().meta({ description: "null is permanent" }),
 }).nullable();
 
 export const Account = z.object({
@@ -89,9 +89,9 @@ export const Account = z.object({
     address: z.string(),
     code: z.string().meta({ description: "Enhanced status code (RFC 3463)" }),
     at: time,
-    until: time.meta({ description: "When e-mails are tried again" }),
+    until: time.meta({ description: "When sending is tried again" }),
   }).nullable().optional().meta({
-    description: "A mail server said that the address does not exist; in `GET /users/me` and `GET /users/{id}`",
+    description: "A mail server reported that the address does not exist; in `GET /users/me` and `GET /users/{id}`",
   }),
   role,
   avatar_url: z.string().nullable(),
@@ -127,7 +127,7 @@ export const Page = z.object({
 
 export const Photo = z.object({
   id,
-  url: z.string().nullable().meta({ description: "The square at full size; null until it is ready" }),
+  url: z.string().nullable().meta({ description: "The square in full size; null until the photo is ready" }),
   width: z.int().nullable(),
   height: z.int().nullable(),
   variants: z.array(z.object({ url: z.string(), width: z.int() })),
@@ -160,17 +160,19 @@ export const Notification = z.object({
   kind: z.enum(NOTIFICATION_KINDS),
   at: time,
   unread: z.boolean(),
-  count: z.int().meta({ description: "How many people did it; likes of a post are one notification" }),
-  actors: z.array(Card).meta({ description: "A few of them, latest first" }),
+  count: z.int().meta({ description: "Number of people; likes of a post are grouped" }),
+  actors: z.array(Card).meta({ description: "Some of the people, latest first" }),
   page: z.object({ id, uuid: z.string(), name: z.string(), avatar_url: z.string().nullable() }),
   post: z.object({ id, text: z.string() }).nullable(),
-  cursor: z.string().meta({ description: "Up to here, for `POST /notifications/read`" }),
+  cursor: z.string().meta({
+    description: "Marks everything up to this notification as read, for `POST /notifications/read`",
+  }),
 }).meta({ id: "Notification" });
 
 export const NotificationSettings = z.object({
-  letters: z.enum(LETTER_TIMES).meta({ description: "When letters about new posts come" }),
+  letters: z.enum(LETTER_TIMES).meta({ description: "When emails about new posts are sent" }),
   bell: z.object(Object.fromEntries(NOTIFICATION_KINDS.map((kind) => [kind, z.boolean()]))).meta({
-    description: "Which kinds are told in the app",
+    description: "Which kinds are shown in the app",
   }),
 }).meta({ id: "NotificationSettings" });
 
@@ -181,34 +183,34 @@ export const Job = z.object({
   attempts: z.int(),
   run_at: time.meta({ description: "When it is due" }),
   last_error: z.string().nullable(),
-  user_id: z.string().nullable().meta({ description: "The account it is about" }),
-  post_id: z.string().nullable().meta({ description: "The post it is about" }),
+  user_id: z.string().nullable().meta({ description: "The account of the job" }),
+  post_id: z.string().nullable().meta({ description: "The post of the job" }),
   created_at: time,
 }).meta({ id: "Job" });
 
-/** Asks what an act would touch, and does nothing. */
+/** Returns what an act would affect, without doing it. */
 export const dryRun = z.enum(["true", "false"]).optional().meta({
-  description: "Only tell what it would touch: refused as the act itself would be, and nothing is changed",
+  description: "Only report what the act would affect. Refused like the act itself; changes nothing",
 });
 export const Reach = z.object({
   dry_run: z.literal(true),
   pages: z.int(),
-  posts: z.int().meta({ description: "Published ones" }),
-  followers: z.int().meta({ description: "People, each once" }),
+  posts: z.int().meta({ description: "Published posts" }),
+  followers: z.int().meta({ description: "Distinct people" }),
 }).meta({ id: "Reach" });
 
 export const LogEntry = z.object({
-  id: z.string().meta({ description: "Its number in the chain" }),
+  id: z.string().meta({ description: "Number in the chain" }),
   at: time,
   act: z.enum(ACTS),
   actor: z.object({ id: id.nullable(), login: z.string().nullable(), role: z.enum([...role.options, "system"]) }).meta({
-    description: "As they were then; without an account the system acted by itself",
+    description: "As at the time of the act; without an account the system acted",
   }),
   target: z.object({ kind: z.enum(TARGETS), id, name: z.string() }),
   reason: z.string().nullable(),
   before: z.record(z.string(), z.unknown()).nullable(),
   after: z.record(z.string(), z.unknown()).nullable(),
-  hash: z.string().meta({ description: "SHA-256 over the entry and the hash of the one before" }),
+  hash: z.string().meta({ description: "SHA-256 of the entry and the previous hash" }),
 }).meta({ id: "LogEntry" });
 
 const reportFields = {
@@ -220,14 +222,16 @@ const reportFields = {
 const reportTarget = {
   kind: z.enum(REPORTED),
   id,
-  name: z.string().meta({ description: "A login, a handle, or a handle and how the post began, as they were then" }),
+  name: z.string().meta({
+    description: "A login, a handle, or a handle and the start of the post, as at the time of the report",
+  }),
 };
 export const Report = z.object({ ...reportFields, target: z.object(reportTarget) }).meta({ id: "Report" });
 export const HandledReport = z.object({
   ...reportFields,
   target: z.object({ ...reportTarget, gone: z.boolean() }),
-  reporter: Card.nullable().meta({ description: "null once the account is gone" }),
-  handler: Card.nullable().meta({ description: "Who took or closed it" }),
+  reporter: Card.nullable().meta({ description: "null if the account was deleted" }),
+  handler: Card.nullable().meta({ description: "Who took or closed the report" }),
   outcome: z.enum(OUTCOMES).nullable(),
   note: z.string().nullable(),
   changed_at: time,
@@ -237,7 +241,7 @@ export const TokenPair = z.object({
   access_token: z.string(),
   refresh_token: z.string(),
   token_type: z.literal("Bearer"),
-  expires_in: z.int().meta({ description: "Seconds the access token lives" }),
+  expires_in: z.int().meta({ description: "Lifetime of the access token, in seconds" }),
 }).meta({ id: "TokenPair" });
 
 export const Letter = z.object({
@@ -261,6 +265,6 @@ export const PageStats = z.object({
   from: z.iso.date(),
   to: z.iso.date(),
   totals: z.object(numbers).meta({ description: "Now" }),
-  growth: z.object(numbers).meta({ description: "At the end of the period, less those at its start" }),
+  growth: z.object(numbers).meta({ description: "Difference between the end and the start of the period" }),
   daily: z.array(z.object({ date: z.iso.date(), ...numbers })).meta({ description: "At the end of each day" }),
 }).meta({ id: "PageStats" });

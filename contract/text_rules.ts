@@ -1,31 +1,37 @@
 import { z } from "zod";
 
-/** What people write and others see: every script stays, but nothing may be invisible as a whole or disturb what stands beside it. */
+/**
+ * Rules for text that other people see. Every script is allowed, but text must be visible and must not affect the text
+ * around it.
+ */
 
-/** Embeddings, overrides and isolates, and their deprecated kin: they turn the direction of what follows (Unicode TR9 §2). */
+/**
+ * Embeddings, overrides, isolates and their deprecated variants: they change the direction of the text after them
+ * (Unicode TR9 §2).
+ */
 const TURNS_DIRECTION = /[\u202a-\u202e\u2066-\u206f]/;
 const LINE_BREAK = /[\n\v\f\r\u0085\u2028\u2029]/;
-/** A tab and a line feed are ordinary in a text of several lines. */
+/** Tab and line feed are allowed in text of several lines. */
 const CONTROL = /(?![\t\n\r])\p{Cc}/u;
-/** Not a blank Braille cell or a fill of Hangul, nor marks alone. */
+/** Not a blank Braille cell, a Hangul filler, or only marks. */
 const VISIBLE = /[[\p{L}\p{N}\p{P}\p{S}]--[\p{Default_Ignorable_Code_Point}\u2800\u{1d159}]]/v;
 /**
- * LRM, RLM and ALM (U+200E, U+200F, U+061C) turn nothing by themselves: they act as a letter of their script does, and Hebrew and
- * Arabic need them beside signs. At the edges they would only act on what stands outside, so they go there, as white space does.
+ * LRM, RLM and ALM (U+200E, U+200F, U+061C) act like a letter of their script; Hebrew and Arabic need them beside
+ * punctuation. At the edges they would affect only the text around, so they are trimmed like white space.
  */
 const EDGES = /^[\s\u200e\u200f\u061c]+|[\s\u200e\u200f\u061c]+$/g;
 
 interface TextRules {
-  /** In UTF-16 units, as JSON Schema readers and databases' clients count them. */
+  /** In UTF-16 units, as JSON Schema validators and most clients count. */
   max: number;
   lines: "one" | "many";
-  /** Whether there may be nothing. */
+  /** Whether the text may be empty. */
   optional?: boolean;
 }
 
-/** A name, a place, a reason: with at least one visible character, and nothing that turns the direction of what follows. */
+/** A name, a place or a reason: visible, and without characters that change the direction of the text. */
 export function shownText({ max, lines, optional = false }: TextRules) {
-  // The first limit holds before anything else is done with it.
+  // This limit applies before any other work.
   return z.string().max(4 * max).transform((value) => value.replaceAll(EDGES, "")).pipe(
     z.string().min(optional ? 0 : 1).max(max).superRefine((value, check) => {
       const refuse = (rule: string, message: string) => check.addIssue({ code: "custom", message, params: { rule } });

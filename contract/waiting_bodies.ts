@@ -1,8 +1,11 @@
 import { AppError } from "../lib/errors.ts";
 
-/** A short body is to be there within this time; then 408 (`docs/limits.md`). */
+/** Time for a short body to arrive; then 408 (`docs/limits.md`). */
 export const BODY_WITHIN_MS = 10_000;
-/** Requests whose short body is waited for, in all and from one address. Over it the one that waited longest is given up. */
+/**
+ * Requests that may wait for a short body, in total and per address. Beyond this the one that waited longest is
+ * refused.
+ */
 const MAX_WAITING = 8_192;
 const MAX_WAITING_EACH = 256;
 
@@ -13,19 +16,20 @@ interface Waiting {
 }
 
 /**
- * Requests that wait for a short body. They take no place among those that are under way, as it costs a caller nothing to send half of
- * one: each has its time, and each address its share. No semaphore: beyond the limit it is the oldest that goes, not the newest.
+ * Requests that wait for a short body. They do not count as concurrent requests, as half a request costs its sender
+ * nothing: each has a time limit and each address a share. This is no semaphore: beyond the limit the oldest is
+ * refused, not the newest.
  */
 export class WaitingBodies {
-  /** The longest waiting first, as all have the same time. */
+  /** In the order of arrival, as all have the same time. */
   readonly #all = new Set<Waiting>();
   readonly #each = new Map<string, Set<Waiting>>();
-  /** One for all: a timer for each request would cost as much as the rest of its way. */
+  /** One interval for all: a timer per request would cost as much as the rest of the request. */
   #watch: ReturnType<typeof setInterval> | undefined;
 
   constructor(private readonly stats: { underWay: number }, private readonly withinMs = BODY_WITHIN_MS) {}
 
-  /** What `body` comes to. Throws `request-timeout` where it does not come in time; who reads it is not stopped. */
+  /** The value of `body`. Throws `request-timeout` if it takes too long; the read itself continues. */
   wait<T>(address: string, body: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {

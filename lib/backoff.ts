@@ -2,9 +2,9 @@ export interface BackoffOptions {
   /** The pause after the first failure. */
   firstMs: number;
   maxMs: number;
-  /** How much longer each pause is than the one before. */
+  /** The ratio of each pause to the one before. */
   factor?: number;
-  /** The pause is multiplied by a random number between these two, so that those who failed together do not come back together. */
+  /** Each pause is multiplied by a random number in this range, so that callers that failed together spread out. */
   jitter?: readonly [from: number, to: number];
   /** From 0 to 1. */
   random?: () => number;
@@ -13,7 +13,7 @@ export interface BackoffOptions {
 /** The pause before the next try, in milliseconds, by the number of failures in a row: 1 after the first. */
 export type Backoff = (failures: number) => number;
 
-/** Exponential backoff with an upper limit; it keeps no state, so one serves any number of callers. */
+/** Exponential backoff with an upper limit. It keeps no state, so one instance serves any number of callers. */
 export function backoff(
   { firstMs, maxMs, factor = 2, jitter: [from, to] = [1, 1], random = Math.random }: BackoffOptions,
 ): Backoff {

@@ -4,38 +4,38 @@ import { backoff } from "./backoff.ts";
 import { sleep } from "./sleep.ts";
 
 export interface ChildProcess extends AsyncDisposable {
-  /** Where it listens, on 127.0.0.1. */
+  /** The port on 127.0.0.1. */
   port: number;
 }
 
 export interface ChildPlan {
-  /** As in `the mail server`. */
+  /** With article, as in `the mail server`. */
   name: string;
-  /** The module that runs; it ends when its standard input does, and says its port in its first line. */
+  /** The module to run. It ends with its standard input, and prints its port in its first line. */
   entry: URL;
-  /** Flags of Deno. */
+  /** Permission flags of Deno. */
   permissions: string[];
-  /** All that it learns from this process, beside what Deno needs. */
+  /** Environment variables, besides those that Deno needs. */
   env: (port: number) => Record<string, string>;
-  /** 0 takes a free one, and keeps it over restarts. */
+  /** 0 picks a free port, which is kept over restarts. */
   port: number;
-  /** Where it need not go as first as this process. */
+  /** A lower priority than this process. */
   priority?: keyof typeof PRIORITY;
-  /** Nobody waits for it: a first start that fails is tried again until this aborts. */
+  /** Retries a first start that fails, until this aborts. Without it the failure is thrown. */
   retryStart?: AbortSignal;
   log: Log;
 }
 
-/** What Deno itself needs to find its cache; no secret of the parent goes along. */
+/** What Deno needs to find its cache. No secret of the parent is passed on. */
 const PASSED_ON = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
-/** A child that lived this long counts as well. */
+/** After this run time earlier failures no longer count. */
 const WELL_MS = 30_000;
 const RESTART_BACKOFF = backoff({ firstMs: 100, maxMs: 10_000 });
 const STOP_MS = 2_000;
 
 /**
- * Runs a module as a process of its own: it ends when its standard input does, so it never outlives this process, however
- * that ends. If it dies, it is started again on the same port. Throws when it does not come up the first time, unless `retryStart` is given.
+ * Runs a module as a child process. It ends with its standard input, so it never outlives this process. If it exits, it
+ * is restarted on the same port. Throws if the first start fails, unless `retryStart` is given.
  */
 export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> {
   const closed = new AbortController();
@@ -43,7 +43,7 @@ export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> 
   let port = await firstPort(plan, child);
   for (let failures = 1; port === undefined; failures++) {
     await sleep(RESTART_BACKOFF(failures), plan.retryStart!);
-    if (plan.retryStart!.aborted) throw new Error(`${plan.name} was not needed any more`);
+    if (plan.retryStart!.aborted) throw new Error(`${plan.name} is no longer needed`);
     child = spawn(plan, plan.port);
     port = await firstPort(plan, child);
   }
@@ -57,11 +57,11 @@ export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> 
       if (closed.signal.aborted) return;
       if (Date.now() - startedAt > WELL_MS) failures = 0;
       const pause = RESTART_BACKOFF(++failures);
-      plan.log.warn(`${plan.name} ended and is started anew`, { code, pause_ms: pause });
+      plan.log.warn(`${plan.name} exited, restarting`, { code, pause_ms: pause });
       await sleep(pause, closed.signal);
       if (closed.signal.aborted) return;
       child = spawn(plan, fixedPort);
-      // One that fails to start ends, and is tended as any that ended.
+      // A child that fails to start exits, and the loop restarts it.
       void firstLine(child.stdout, plan.name).then(() => lowerChildPriority(plan, child)).catch(() => {});
     }
   })();
@@ -79,7 +79,7 @@ export async function startChildProcess(plan: ChildPlan): Promise<ChildProcess> 
   };
 }
 
-/** Where a child listens that is started for the first time; undefined where it ended before and is to be tried again. */
+/** The port of a first start; undefined if the child exited and is to be retried. */
 async function firstPort(plan: ChildPlan, child: Deno.ChildProcess): Promise<number | undefined> {
   try {
     return await firstLine(child.stdout, plan.name);
@@ -109,16 +109,16 @@ function lowerChildPriority({ priority }: ChildPlan, { pid }: Deno.ChildProcess)
   if (priority) lowerPriority(pid, priority);
 }
 
-/** The child says its port in its first line. */
+/** The child prints its port in its first line. */
 async function firstLine(output: ReadableStream<Uint8Array>, name: string): Promise<number> {
   let text = "";
   const reader = output.pipeThrough(new TextDecoderStream()).getReader();
   while (!text.includes("\n")) {
     const { value, done } = await reader.read();
-    if (done) throw new Error(`${name[0]!.toUpperCase()}${name.slice(1)} ended before it was ready`);
+    if (done) throw new Error(`${name[0]!.toUpperCase()}${name.slice(1)} exited before it was ready`);
     text += value;
   }
-  // Read on, so that the child is never blocked by what nobody reads.
+  // Keep reading, or the child would block on a full pipe.
   void (async () => {
     while (!(await reader.read()).done);
   })().catch(() => {});

@@ -1,4 +1,4 @@
-/** Reads a command line as its definition says. Help and mistakes end the process, with 0 and with 2. */
+/** Parses a command line by its definition. Help ends the process with 0, errors with 2. */
 import { runParserSync } from "@optique/core/facade";
 import { formatMessage, lineBreak, type Message, text } from "@optique/core/message";
 import type { Parser } from "@optique/core/parser";
@@ -12,7 +12,7 @@ export interface CommandDefinition<T = unknown> {
   readonly description: string;
   readonly parser: Parser<"sync", T, unknown>;
   readonly examples: readonly [string, ...string[]];
-  /** What `--help` adds: exit codes, environment variables, what to know before. One paragraph each. */
+  /** Paragraphs that `--help` adds: exit codes, environment variables, background. */
   readonly notes: readonly string[];
 }
 
@@ -20,7 +20,7 @@ const MAX_WIDTH = 100;
 
 export function readCommandLine<T>(command: CommandDefinition<T>, args: readonly string[] = Deno.args): T {
   const { program, description, parser, examples, notes } = command;
-  // The library shows examples with the help of the whole, the footer with that of a sub-command, too.
+  // The library shows examples only in the main help, but the footer also in that of a sub-command.
   const verb = extractCommandNames(parser.usage).has(args[0] ?? "") ? `${program} ${args[0]} ` : undefined;
   const own = verb === undefined ? [] : examples.filter((each) => `${each} `.startsWith(verb));
   const ends = [...own.map((each) => `Example: ${each}`), ...notes];
@@ -34,13 +34,13 @@ export function readCommandLine<T>(command: CommandDefinition<T>, args: readonly
     showDefault: { prefix: " (default: ", suffix: ")" },
     showChoices: { prefix: " (one of ", suffix: ")", label: "" },
     stdout: (page) => printLine(page.replace(/^Usage:/, "usage:").replaceAll(/ +$/gm, "").trimEnd()),
-    // `onError` tells the same in one line.
+    // `onError` prints the same in one line.
     stderr: () => {},
     onError: (_, error) => refuse(command, formatMessage(error)),
   });
 }
 
-/** Ends the process with 2 and one line that says what is wrong. */
+/** Ends the process with code 2 and one line with the reason. */
 export function refuse({ program }: CommandDefinition, why: string): never {
   const line = `${why.replaceAll(/\s*\n\s*/g, " ").trim()} (usage: ${program} --help)`;
   printLine(Deno.stderr.isTerminal() && !Deno.noColor ? `\x1b[31m${line}\x1b[0m` : line, Deno.stderr);

@@ -1,4 +1,6 @@
-/** Makes the entries of a folder durable: without it a file that was synced may have lost its name after a power cut. */
+/**
+ * Syncs a directory, so that its entries are durable: without it a synced file may lose its name in a power failure.
+ */
 export async function syncFolder(path: string): Promise<void> {
   using folder = await Deno.open(path, { read: true });
   await folder.sync();

@@ -1,5 +1,5 @@
-/** Aborts its signal when nothing was heard for so long. */
-export class Patience implements Disposable {
+/** Aborts its signal after `ms` milliseconds without activity. */
+export class IdleTimeout implements Disposable {
   private readonly lost = new AbortController();
   private timer: ReturnType<typeof setTimeout>;
 
@@ -11,13 +11,13 @@ export class Patience implements Disposable {
     return this.lost.signal;
   }
 
-  /** Something was heard. */
+  /** Restarts the timeout. */
   touch(): void {
     clearTimeout(this.timer);
     this.timer = this.wait();
   }
 
-  /** Nothing is waited for, until `touch`. */
+  /** Pauses the timeout until `touch`. */
   rest(): void {
     clearTimeout(this.timer);
   }

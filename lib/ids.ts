@@ -1,14 +1,14 @@
 const RANDOM_BYTES = 10;
-/** Asking for randomness costs the same for one id as for a hundred. */
+/** Random bytes are drawn in batches: one call costs the same for one id as for a hundred. */
 const pool = new Uint8Array(100 * RANDOM_BYTES);
 let used = pool.length;
 
 let lastMs = 0;
-/** `lastMs` as an id begins with it. */
+/** `lastMs` as the first part of an id. */
 let time = "00000000-0000";
 let counter = 0;
 
-/** A UUIDv7 (RFC 9562 §5.7): sorts by time, and strictly upwards within a thread. */
+/** A UUIDv7 (RFC 9562 §5.7): sorts by time, strictly increasing within a thread. */
 export function newId(now = Date.now()): string {
   if (used === pool.length) {
     crypto.getRandomValues(pool);
@@ -18,7 +18,7 @@ export function newId(now = Date.now()): string {
   used += RANDOM_BYTES;
   if (now > lastMs) {
     setTime(now);
-    // Room to count upwards within the millisecond.
+    // Leaves room to increment within the millisecond.
     counter = ((pool[at]! & 0x07) << 8) | pool[at + 1]!;
   } else if (++counter > 0xfff) {
     setTime(lastMs + 1);
@@ -31,7 +31,7 @@ export function newId(now = Date.now()): string {
   return id;
 }
 
-/** Written once a millisecond, however many ids it has. */
+/** Formats the time once per millisecond. */
 function setTime(ms: number): void {
   lastMs = ms;
   const hex = ms.toString(16).padStart(12, "0");

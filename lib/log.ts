@@ -1,4 +1,4 @@
-/** Structured logs: one JSON object a line on standard error. Never hand it a secret. */
+/** Structured logs: one JSON object per line on standard error. Never pass a secret. */
 export type Level = "debug" | "info" | "warn" | "error";
 type Fields = Record<string, unknown>;
 
@@ -8,7 +8,7 @@ const ORDER: Record<Level, number> = { debug: 10, info: 20, warn: 30, error: 40 
 export class Log {
   constructor(private readonly least: Level, private readonly bound: Fields = {}) {}
 
-  /** A log whose every line carries `fields`. */
+  /** A log that adds `fields` to every line. */
   with(fields: Fields): Log {
     return new Log(this.least, { ...this.bound, ...fields });
   }
@@ -34,7 +34,7 @@ export class Log {
 
 const RESERVED = ["time", "level", "message"];
 
-/** A field with the name of a part of every line stands beside it, as `field_message`. */
+/** Renames fields that would overwrite a standard one: `message` becomes `field_message`. */
 function named(fields: Fields): Fields {
   return Object.fromEntries(
     Object.entries(fields).map(([key, value]) => [RESERVED.includes(key) ? `field_${key}` : key, value]),

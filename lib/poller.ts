@@ -1,16 +1,16 @@
 import { sleep } from "./sleep.ts";
 
 export interface PollerOptions {
-  /** Does some of the work; true where there is more. */
+  /** Does a part of the work; true if there is more. */
   step: () => Promise<boolean>;
   onFailure: (error: unknown) => void;
-  /** Between looks without a reason. */
+  /** The interval without a wake-up, in milliseconds. */
   everyMs: number;
-  /** Between a step that did all there was and the next, so that what comes in the meantime shares it. */
+  /** Pause after a step that left no work, in milliseconds, so that work that arrives meanwhile is done in one step. */
   paceMs?: number;
 }
 
-/** Works when woken, and looks by itself every so often; one step at a time. */
+/** Runs its step when woken and at an interval, never twice at the same time. */
 export class Poller implements AsyncDisposable {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | undefined;
@@ -51,7 +51,7 @@ export class Poller implements AsyncDisposable {
         else if (paceMs !== undefined && this.#again) await sleep(paceMs);
       }
     } catch (error) {
-      // Not at once: the next look tries again.
+      // Not immediately: the next interval retries.
       this.#again = false;
       if (!this.#closed) onFailure(error);
     }

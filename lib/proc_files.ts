@@ -1,19 +1,19 @@
 /**
- * Files of `/proc`, read through the C library: Deno itself reads them only for a process with every permission there is. On Linux with the
- * permission to call the C library; elsewhere there are none.
+ * Files of `/proc`, read through the C library: Deno reads them only with all permissions. Needs Linux and the
+ * permission to call the C library; elsewhere nothing is read.
  */
 
 const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 const READ_ONLY = 0;
 const PIECE_BYTES = 64 * 1024;
-/** Where `struct dirent` has its name, on every Linux of 64 bits. */
+/** Offset of the name in `struct dirent`, on every 64-bit Linux. */
 const NAME_AT = 19;
 const ENCODER = new TextEncoder();
 
 const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
-  // In a thread of its own.
+  // Runs in another thread.
   readLater: { name: "read", parameters: ["i32", "buffer", "usize"], result: "isize", nonblocking: true },
   close: { parameters: ["i32"], result: "i32" },
   readlink: { parameters: ["buffer", "buffer", "usize"], result: "isize" },
@@ -22,7 +22,10 @@ const SYMBOLS = {
   closedir: { parameters: ["pointer"], result: "i32" },
 } as const;
 
-/** The C library with these functions; undefined where this machine or its permissions do not allow it. The caller closes it. */
+/**
+ * The C library with these functions; undefined if the platform or the permissions do not allow it. The caller closes
+ * it.
+ */
 export function openLibrary<Symbols extends Deno.ForeignLibraryInterface>(
   symbols: Symbols,
 ): Deno.DynamicLibrary<Symbols> | undefined {
@@ -32,7 +35,7 @@ export function openLibrary<Symbols extends Deno.ForeignLibraryInterface>(
     try {
       return Deno.dlopen(name, symbols);
     } catch {
-      // Another system's name.
+      // The name on another system.
     }
   }
   return undefined;
@@ -46,7 +49,7 @@ export class ProcFiles implements Disposable {
     return library && new ProcFiles(library);
   }
 
-  /** The text of a file; undefined where it is not there or not to be read. */
+  /** The text of a file; undefined if it does not exist or cannot be read. */
   read(path: string): string | undefined {
     const { open, read, close } = this.library.symbols;
     const file = open(cString(path), READ_ONLY);
@@ -63,7 +66,7 @@ export class ProcFiles implements Disposable {
     return text;
   }
 
-  /** The same of a long one, which takes other threads' time: a table of ten thousand connections takes 20 ms. */
+  /** The same for a long file, in another thread: a table of ten thousand connections takes 20 ms. */
   async readLong(path: string): Promise<string | undefined> {
     const { open, readLater, close } = this.library.symbols;
     const file = open(cString(path), READ_ONLY);
@@ -80,14 +83,14 @@ export class ProcFiles implements Disposable {
     return text;
   }
 
-  /** Where a link leads. */
+  /** The target of a link. */
   link(path: string): string | undefined {
     const target = new Uint8Array(4096);
     const size = Number(this.library.symbols.readlink(cString(path), target, BigInt(target.length)));
     return size < 0 ? undefined : new TextDecoder().decode(target.subarray(0, size));
   }
 
-  /** What is in a folder. */
+  /** The names in a folder. */
   names(path: string): string[] {
     const { opendir, readdir, closedir } = this.library.symbols;
     const folder = opendir(cString(path));
@@ -106,7 +109,7 @@ export class ProcFiles implements Disposable {
   }
 }
 
-/** One file of `/proc`, for those who look seldom. */
+/** One file of `/proc`, for rare reads. */
 export function readProcFile(path: string): string | undefined {
   using files = ProcFiles.open();
   return files?.read(path);

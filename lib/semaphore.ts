@@ -1,34 +1,34 @@
-/** Which limit refuses: the one of all, or the one of a single key. */
+/** The limit that was reached: that of all, or that of a single key. */
 export type SemaphoreLimit = "all" | "key";
 
 export interface SemaphoreOptions {
-  /** How many may be inside at the same time. */
+  /** Places. */
   concurrency: number;
-  /** How many may wait for a place; beyond it they are refused at once. Any number by default. */
+  /** How many may wait for a place; more are refused. No limit by default. */
   maxWaiting?: number;
-  /** How long each may wait, in milliseconds. Forever by default. */
+  /** How long each may wait, in milliseconds. No limit by default. */
   waitMs?: number;
-  /** How many of one key may be inside or wait, so that no single caller takes all places. */
+  /** Places and waiting entries of one key, so that no single caller takes all. */
   perKey?: number;
-  /** What a refusal throws. */
+  /** The error of a refusal. */
   refusal?: (limit: SemaphoreLimit) => Error;
 }
 
 export interface Acquisition {
   /** Counted by `perKey`. */
   key?: string;
-  /** Ends the waiting; `acquire` rejects with its reason then. */
+  /** Ends the wait; `acquire` then rejects with its reason. */
   signal?: AbortSignal | undefined;
 }
 
 export class SemaphoreFull extends Error {
   override readonly name = "SemaphoreFull";
   constructor(readonly limit: SemaphoreLimit) {
-    super(limit === "key" ? "Too many of one caller" : "Too many at the same time");
+    super(limit === "key" ? "Too many requests of one caller" : "Too many requests at the same time");
   }
 }
 
-/** A bounded number of places. Those who find none wait, first come, first served, within the limits of the options. */
+/** A limited number of places. Others wait in order, within the limits of the options. */
 export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -38,7 +38,7 @@ export class Semaphore {
     this.#free = options.concurrency;
   }
 
-  /** The place is held until it is disposed of, once or more. Throws the refusal, or the reason of the signal. */
+  /** Holds a place until it is disposed; disposing twice is safe. Throws the refusal, or the reason of the signal. */
   async acquire({ key, signal }: Acquisition = {}): Promise<Disposable> {
     signal?.throwIfAborted();
     if (key !== undefined) this.#count(key);
@@ -60,7 +60,7 @@ export class Semaphore {
     };
   }
 
-  /** Does the work inside; its place is free again however the work ends. */
+  /** Runs the work with a place, which is released however the work ends. */
   async run<T>(work: () => Promise<T> | T, acquisition?: Acquisition): Promise<T> {
     using _place = await this.acquire(acquisition);
     return await work();
@@ -75,7 +75,7 @@ export class Semaphore {
         end();
         reject(reason);
       };
-      // Ends the waiting at once: whoever was given a place can no longer give it up.
+      // Ends the wait at once: an entry that has a place can no longer be refused.
       const enter = () => {
         end();
         resolve();
@@ -91,7 +91,7 @@ export class Semaphore {
     });
   }
 
-  /** The place goes on to whoever waits longest, so that nobody who comes later overtakes. */
+  /** Gives the place to the longest waiting entry, so that later callers do not overtake. */
   #release(): void {
     const next = this.#waiting.shift();
     if (next) next();

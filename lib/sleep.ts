@@ -1,4 +1,4 @@
-/** Resolves after so many milliseconds, or at once when the signal aborts: whoever needs to know which asks the signal. */
+/** Resolves after `ms` milliseconds, or at once when the signal aborts. To know which, check the signal. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();
@@ -12,7 +12,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** What the work comes to, or undefined where it takes longer. The work itself goes on. */
+/** The result of the work, or undefined if it takes longer. The work itself continues. */
 export async function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
   const waiting = new AbortController();
   try {

@@ -1,7 +1,7 @@
 import { AppError } from "../lib/errors.ts";
 import { Hop } from "../services/kv/forwarded_address.ts";
 import { Semaphore } from "../lib/semaphore.ts";
-import { Patience } from "../lib/idle_timeout.ts";
+import { IdleTimeout } from "../lib/idle_timeout.ts";
 import { type BodyWait, MAX_BODY_BYTES, patient, refuseEncoded } from "../contract/body.ts";
 import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
 
@@ -50,7 +50,7 @@ async function ask(
     const value = request.headers.get(name);
     if (value !== null) headers.set(name, value);
   }
-  using patience = new Patience(ANSWER_MS, "The key–value store is silent");
+  using patience = new IdleTimeout(ANSWER_MS, "The key–value store is silent");
   const body = bodyOf(request, short, url.pathname, patience);
   const { method } = request;
   let answer: Response;
@@ -82,12 +82,12 @@ async function shortBody(request: Request, { bodies, address }: BodyWait): Promi
  * What is long streams through. What has an effect is a stream in any case: a body that is bytes is sent again by the platform itself,
  * unseen, when a connection that was used before breaks (denoland/deno#35610).
  */
-function bodyOf(request: Request, short: Bytes | undefined, path: string, patience: Patience): BodyInit | null {
+function bodyOf(request: Request, short: Bytes | undefined, path: string, patience: IdleTimeout): BodyInit | null {
   if (short !== undefined) return onlyReads(path) ? short : ReadableStream.from([short]);
   return request.body === null ? null : ReadableStream.from(heard(request.body, patience));
 }
 
-async function* heard(body: ReadableStream<Uint8Array>, patience: Patience): AsyncGenerator<Uint8Array> {
+async function* heard(body: ReadableStream<Uint8Array>, patience: IdleTimeout): AsyncGenerator<Uint8Array> {
   for await (const chunk of patient(body)) {
     patience.touch();
     yield chunk;

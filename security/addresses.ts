@@ -1,13 +1,13 @@
 /**
- * Network addresses of callers. What a header says of an address is believed from trusted proxies only, and whatever counts by
- * address counts by `addressKey`.
+ * Network addresses of callers. Headers about addresses are trusted only from trusted proxies. Everything that counts
+ * by address uses `addressKey`.
  */
 import ipaddr from "ipaddr.js";
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 export type AddressRange = readonly [Address, number];
 
-/** Where a request came from. */
+/** The origin of a request. */
 export interface Origin {
   /** The `addressKey` of the caller. */
   address: string;
@@ -15,14 +15,14 @@ export interface Origin {
   secure: boolean;
 }
 
-/** A longer header of proxies says nothing (`docs/limits.md`). */
+/** A longer header of proxies is ignored (`docs/limits.md`). */
 const MAX_FORWARDED_LENGTH = 4_096;
-/** Bits of an IPv6 address that are one site's: the rest is its to choose (RFC 6177). */
+/** The bits of an IPv6 address that belong to a site. The site chooses the rest (RFC 6177). */
 const SITE_BITS = 64;
 const NAT64: AddressRange = [ipaddr.IPv6.parse("64:ff9b::"), 96];
 
 /**
- * An address alone, with a port or in brackets; a zone is left out. An IPv4 address that is written as IPv6 is the IPv4 one.
+ * An address, possibly with a port or in brackets; a zone is dropped. An IPv4 address in IPv6 form becomes IPv4.
  * Undefined for anything else.
  */
 export function parseAddress(text: string): Address | undefined {
@@ -34,7 +34,10 @@ export function parseAddress(text: string): Address | undefined {
   return ipaddr.IPv6.isValid(bare) ? asIpv4(ipaddr.IPv6.parse(bare)) : undefined;
 }
 
-/** What an address is counted by: IPv4 whole, IPv6 by its /64. Other text, as of a local socket, stays as it is. */
+/**
+ * The key by which an address is counted: IPv4 in full, IPv6 by its /64. Other text, as for a local socket, is
+ * unchanged.
+ */
 export function addressKey(text: string): string {
   const address = parseAddress(text);
   if (address === undefined) return text;
@@ -43,11 +46,11 @@ export function addressKey(text: string): string {
   return `${new ipaddr.IPv6(parts).toRFC5952String()}/${SITE_BITS}`;
 }
 
-/** An address, or a range as in `10.0.0.0/8`; undefined where it is neither. */
+/** An address, or a range as in `10.0.0.0/8`; undefined otherwise. */
 export function parseRange(text: string): AddressRange | undefined {
   const [, base = "", bits] = /^([\da-fA-F.:]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const isIpv6 = base.includes(":");
-  // Not by `parseAddress`: a port is no part of a setting, and the bits of a mapped range count from its own start.
+  // Not by `parseAddress`: a setting has no port, and the bits of a mapped range count from its own start.
   if (!(isIpv6 ? ipaddr.IPv6.isValid(base) : ipaddr.IPv4.isValidFourPartDecimal(base))) return undefined;
   const address = isIpv6 ? ipaddr.IPv6.parse(base) : ipaddr.IPv4.parse(base);
   const length = isIpv6 ? 128 : 32;
@@ -59,19 +62,19 @@ export function parseRange(text: string): AddressRange | undefined {
 
 function asIpv4(address: ipaddr.IPv6): Address {
   if (address.isIPv4MappedAddress()) return address.toIPv4Address();
-  // A network that translates shows its IPv4 callers so (RFC 6052).
+  // A NAT64 network presents IPv4 callers in this form (RFC 6052).
   if (address.match(NAT64[0] as ipaddr.IPv6, NAT64[1])) return new ipaddr.IPv4(address.toByteArray().slice(12));
   return address;
 }
 
-/** The proxies of `TRUSTED_PROXIES`, and what they say of a caller. */
+/** The proxies of `TRUSTED_PROXIES` and the headers they send. */
 export class TrustedProxies {
   constructor(private readonly ranges: readonly AddressRange[], private readonly publicUrl?: string) {}
 
   /**
-   * The address of who called: the nearest that is no trusted proxy. `Forwarded` or `X-Forwarded-For` is walked from the right, where
-   * the nearest proxy wrote; what cannot be read ends the walk at the last trusted hop. So do two headers that disagree: a proxy
-   * writes one of them and passes the other on as the caller made it up.
+   * The address of the caller: the nearest one that is not a trusted proxy. `Forwarded` or `X-Forwarded-For` is read
+   * from the right, where the nearest proxy writes. The walk ends at the last trusted hop if an entry is malformed or
+   * the two headers disagree: a proxy writes one of them and passes the other on as the caller sent it.
    */
   callerOf(headers: Headers, peer: string): string {
     if (!this.trusts(peer)) return peer;
@@ -80,12 +83,12 @@ export class TrustedProxies {
     return found.every((address) => address === found[0]) ? found[0] ?? peer : peer;
   }
 
-  /** What is known of a connection: the key its caller is counted by, and whether the caller came over TLS. */
+  /** The key of the caller, and whether it came over TLS. */
   origin(headers: Headers, peer: string): Origin {
     return { address: addressKey(this.callerOf(headers, peer)), secure: this.isSecure(headers, peer) };
   }
 
-  /** Whether `PUBLIC_URL` or a trusted proxy says that people come over TLS. */
+  /** Whether `PUBLIC_URL` or a trusted proxy indicates TLS. */
   isSecure(headers: Headers, peer: string): boolean {
     if (this.publicUrl?.startsWith("https:")) return true;
     if (!this.trusts(peer)) return false;
@@ -116,13 +119,13 @@ function forwardedFor(headers: Headers): string[] | undefined {
   return text.length > MAX_FORWARDED_LENGTH ? [] : text.split(",").map((hop) => hop.trim());
 }
 
-/** The elements of `Forwarded` (RFC 7239 §4), each with its pairs by their lower-case names; none where it is malformed. */
+/** The elements of `Forwarded` (RFC 7239 §4), each with its pairs by lower-case name; undefined if malformed. */
 function forwarded(headers: Headers): Map<string, string>[] | undefined {
   const text = headers.get("forwarded");
   if (text === null) return undefined;
   if (text.length > MAX_FORWARDED_LENGTH) return [];
   const elements = [new Map<string, string>()];
-  // Spaces have one place where they can match: with two, a long run of them takes quadratic time.
+  // White space can match in one place only: with two, a long run takes quadratic time.
   const step = /\s*(?:([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([\w!#$%&'*+.^`|~:[\]-]*))\s*)?([;,]|$)/y;
   while (step.lastIndex < text.length) {
     const match = step.exec(text);

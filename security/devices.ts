@@ -1,22 +1,22 @@
 import type { Secret } from "./secret.ts";
 
-/** Characters of a device's own words that a letter shows. */
+/** Maximum length of the `User-Agent` in an email. */
 const SHOWN = 120;
 
 export interface Device {
-  /** Tells devices of one account apart, and nothing else. */
+  /** Distinguishes the devices of one account only. */
   mark: string;
-  /** In its own words. */
+  /** The `User-Agent`, shortened. */
   name: string;
 }
 
 /**
- * What an account is signed in from, as far as it says so itself. Versions are left out, or every update would be a new device; the
- * network address is too, or every train ride would be.
+ * The device of a sign-in, by its `User-Agent`. Versions are ignored, or every update would be a new device. The
+ * network address is ignored, or every train ride would be one.
  */
 export function deviceOf(secret: Secret, userId: string, userAgent: string | null): Device {
-  // deno-lint-ignore no-control-regex -- a header's words are a stranger's
+  // deno-lint-ignore no-control-regex -- headers come from outside
   const said = (userAgent ?? "").replaceAll(/[\0-\x1f\x7f]/g, " ").trim();
-  const name = said === "" ? "A device that does not say what it is" : said.slice(0, SHOWN);
+  const name = said === "" ? "An unknown device" : said.slice(0, SHOWN);
   return { mark: secret.mac("device", `${userId}\n${said.replaceAll(/[\d._]+/g, "")}`), name };
 }

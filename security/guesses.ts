@@ -3,11 +3,11 @@ import { AppError } from "../lib/errors.ts";
 import { folded } from "../lib/folding.ts";
 import type { Secret } from "./secret.ts";
 
-/** Wrong recovery codes from one network address for one e-mail, and for how long they count (`docs/limits.md`). */
+/** Incorrect recovery codes per network address and email, and how long they count (`docs/limits.md`). */
 export const MAX_RECOVERY_GUESSES = 5;
 const WINDOW_MS = 30 * 60_000;
 
-/** How often an account is sent a code. */
+/** How often codes are sent to an account. */
 export interface CodePace {
   pauseMs: number;
   max: number;
@@ -15,8 +15,8 @@ export interface CodePace {
 }
 
 /**
- * Counts guesses at recovery codes by who guesses and which e-mail they name, whether an account has it or not: the count tells nothing,
- * and nobody but the guesser is kept from the right code. Where the cache is away only the limits of requests hold.
+ * Counts attempts at recovery codes by caller and email, whether an account has that email or not. So the count reveals
+ * nothing, and an attacker does not lock out the owner. Without the cache only the request limits apply.
  */
 export class RecoveryGuesses {
   constructor(
@@ -25,7 +25,7 @@ export class RecoveryGuesses {
     private readonly pace: CodePace,
   ) {}
 
-  /** Counts one guess before it is judged, so that many at the same time are no more. Throws `code-exhausted`. */
+  /** Counts an attempt before it is checked, so that concurrent attempts are counted too. Throws `code-exhausted`. */
   async count(address: string, email: string): Promise<void> {
     const count = await this.cache.increment(this.#key(address, email), 1, WINDOW_MS).catch(() => undefined);
     if (count === undefined || count.value <= MAX_RECOVERY_GUESSES) return;
@@ -33,8 +33,8 @@ export class RecoveryGuesses {
   }
 
   /**
-   * A new code was asked for. Wrong guesses are forgotten where it takes the place of the code they were guesses at: an account that was sent
-   * one already keeps it, and a guesser who asks again and again would have any number of tries. Counted alike for an e-mail without an account.
+   * A new code was requested. The count is reset only if this code replaces the one that was guessed. Otherwise an
+   * attacker could request codes to get unlimited attempts. Counted in the same way for an email without account.
    */
   async asked(address: string, email: string): Promise<void> {
     const key = `asked:${this.secret.mac("recovery asked", folded(email))}`;
@@ -45,7 +45,7 @@ export class RecoveryGuesses {
     if (await isNew().catch(() => false)) await this.forget(address, email);
   }
 
-  /** The right code was given. */
+  /** The correct code was given. */
   async forget(address: string, email: string): Promise<void> {
     await this.cache.delete(this.#key(address, email)).catch(() => {});
   }

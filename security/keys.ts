@@ -12,7 +12,7 @@ interface KeyRow {
   usable: boolean;
 }
 
-/** Whether this secret is the one, or has before it the one, that a kept key was sealed with. */
+/** Whether this secret, or the one before it, has sealed a stored key. */
 export function opensSigningKey(
   secret: Secret,
   { kid, sealed_private }: Pick<KeyRow, "kid" | "sealed_private">,
@@ -35,14 +35,17 @@ export interface SigningKey {
 
 const PURPOSE = "signing-keys";
 const REFRESH_MS = 60_000;
-/** A new key is known before it is used, so that no node meets a token it cannot check, or a session it cannot sign for. */
+/**
+ * A new key is published before it is used, so that no node meets a token it cannot verify, or a session it cannot sign
+ * for.
+ */
 const UNUSED_MS = 2 * REFRESH_MS;
-/** An unknown key id makes a node look at most this often, so that made-up ids cost nothing. */
+/** Minimum interval between look-ups for an unknown key id, so that invented ids cost nothing. */
 const LOOK_MS = 5_000;
 
 /**
- * The Ed25519 keys that sign tokens, common to all nodes: sealed in Postgres. The newest that is not retired signs; a retired
- * one stays in the JWKS until the last token it signed has expired.
+ * The Ed25519 keys that sign tokens, shared by all nodes and stored encrypted in Postgres. The newest key that is not
+ * retired signs. A retired key stays in the JWKS until the last token it signed has expired.
  */
 export class Keys implements AsyncDisposable {
   #keys = new Map<string, SigningKey>();
@@ -52,7 +55,7 @@ export class Keys implements AsyncDisposable {
 
   private constructor(private readonly sql: Sql, private readonly secret: Secret, log: Log) {
     this.#timer = setInterval(
-      () => void this.reload().catch((error) => log.warn("signing keys could not be looked at", { error })),
+      () => void this.reload().catch((error) => log.warn("reload of signing keys failed", { error })),
       REFRESH_MS,
     );
   }
@@ -61,7 +64,7 @@ export class Keys implements AsyncDisposable {
     const keys = new Keys(sql, secret, log);
     await keys.reload();
     if (keys.#keys.size === 0) {
-      // Its name is fixed, so of nodes that start together one makes it and all use it.
+      // The fixed id lets one of several nodes create it while all use it.
       await keys.#add("first");
       await keys.reload();
     }
@@ -78,7 +81,7 @@ export class Keys implements AsyncDisposable {
     return key;
   }
 
-  /** The document other services check tokens by (RFC 7517). */
+  /** The document with which other services verify tokens (RFC 7517). */
   jwks(): { keys: Record<string, string>[] } {
     return { keys: [...this.#keys.values()].map(({ jwk, kid }) => ({ ...jwk, kid, use: "sig", alg: "EdDSA" })) };
   }
@@ -87,7 +90,10 @@ export class Keys implements AsyncDisposable {
     return [...this.#keys.values()].map(({ kid, retired }) => ({ kid, retired }));
   }
 
-  /** A new key signs once every node knows it (`UNUSED_MS`); those before it are retired, and forgotten when the last refresh token has expired. */
+  /**
+   * Adds a key, which signs once every node knows it (`UNUSED_MS`). Retires the earlier keys, and deletes those whose
+   * last refresh token has expired.
+   */
   async rotate(refreshTtlMs: number): Promise<string> {
     const kid = crypto.randomUUID();
     await this.#add(kid);
@@ -99,7 +105,7 @@ export class Keys implements AsyncDisposable {
     return kid;
   }
 
-  /** Seals anew what is sealed under the previous SECRET_KEY; tells how many. */
+  /** Encrypts again what was encrypted with the previous SECRET_KEY; returns the number of keys. */
   async reseal(): Promise<number> {
     const rows = await this.sql.query<Pick<KeyRow, "kid" | "sealed_private">>(
       "select kid, sealed_private from signing_keys",
@@ -123,7 +129,7 @@ export class Keys implements AsyncDisposable {
     );
     const keys = new Map<string, SigningKey>();
     for (const row of rows) keys.set(row.kid, this.#open(row));
-    // The first key has nobody to wait for.
+    // The first key need not wait for other nodes.
     const signs = rows.findLast(({ usable }) => usable) ?? rows[0];
     const current = signs && keys.get(signs.kid);
     this.#keys = keys;
@@ -142,7 +148,9 @@ export class Keys implements AsyncDisposable {
     try {
       der = this.secret.open(PURPOSE, sealed_private, kid);
     } catch (cause) {
-      throw new Error("The signing keys cannot be opened: SECRET_KEY is not the one they were sealed with", { cause });
+      throw new Error("The signing keys cannot be decrypted: SECRET_KEY is not the one they were encrypted with", {
+        cause,
+      });
     }
     const privateKey = createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
     return { kid, jwk: public_jwk, privateKey, publicKey: createPublicKey(privateKey), retired: retired_at !== null };

@@ -7,8 +7,9 @@ import { hashUnderSalt, verifyAccount } from "./passwords.ts";
 import type { Secret } from "./secret.ts";
 
 /**
- * What finds, among any number of accounts that wait for one address, the one whose password was given, with one hash for all of them: the salt
- * follows from the address (docs/decisions/0018-mailbox-of-a-pending-address.md). It goes when the address is proven or withdrawn.
+ * Finds, among all accounts that wait for one address, the one with the given password, with one hash for all of them:
+ * the salt is derived from the address (docs/decisions/0018-mailbox-of-a-pending-address.md). Deleted when the address
+ * is verified or withdrawn.
  */
 export function mailboxMark(secret: Pick<Secret, "mac">, email: string, password: string): Promise<string> {
   const salt = createHash("sha256").update(secret.mac("mailbox", folded(email))).digest().subarray(0, 16);
@@ -16,8 +17,9 @@ export function mailboxMark(secret: Pick<Secret, "mac">, email: string, password
 }
 
 /**
- * The account whose mailbox an address and a password open: the one that has the address, or one that waits for it to become its own, or
- * nobody could read the code (`isPending`). A refusal costs the same number of hashes whatever the address is. Throws `credentials-invalid`.
+ * The account whose mailbox an address and a password open: the account with the address, or one for which the address
+ * is pending, or nobody could read the code (`isPending`). A refusal costs the same number of hashes for every address.
+ * Throws `credentials-invalid`.
  */
 export async function mailboxOwner(
   { sql, secret }: { sql: Reader; secret: Pick<Secret, "mac"> },

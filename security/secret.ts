@@ -1,30 +1,30 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
 
-/** The file that holds the embedded installation's secret. */
+/** The file with the secret of the embedded installation. */
 const FILE = "secret.key";
 
 /**
- * The one secret of an installation. It wraps keys that are kept in Postgres and is the source of subkeys, each for one purpose;
- * it never leaves this object.
+ * The secret of an installation. It encrypts the keys in Postgres, and subkeys are derived from it, each for one
+ * purpose. It never leaves this object.
  */
 export class Secret {
   readonly #key: Uint8Array;
   readonly #previous: Secret | undefined;
   #subkeys = new Map<string, Uint8Array>();
 
-  /** What was sealed under `previous` still opens; nothing is sealed or derived under it any more. */
+  /** Data encrypted with `previous` can be decrypted. Nothing new is encrypted or derived with it. */
   constructor(secret: string, previous?: string) {
     this.#key = new TextEncoder().encode(secret);
     this.#previous = previous === undefined ? undefined : new Secret(previous);
   }
 
-  /** From the setting or, when embedded, from `DATA_DIR`, where the first start makes it. */
+  /** From the setting or, when embedded, from `DATA_DIR`, where the first start creates it. */
   static async load(setting: string | undefined, dataDir: string, previous?: string): Promise<Secret> {
     if (setting !== undefined) return new Secret(setting, previous);
     const path = `${dataDir}/${FILE}`;
     try {
       const kept = (await Deno.readTextFile(path)).trim();
-      // An empty one, left by a crash of the machine, would seal with a key that everybody knows.
+      // An empty file, left by a power failure, would be a key that everybody knows.
       if (kept.length < 32) throw new Error(`"${path}" is damaged: restore it, or remove it to start with new keys`);
       return new Secret(kept, previous);
     } catch (error) {
@@ -52,12 +52,12 @@ export class Secret {
     return key;
   }
 
-  /** A keyed hash, base64url. */
+  /** A keyed hash, in base64url. */
   mac(purpose: string, data: string | Uint8Array): string {
     return createHmac("sha256", this.subkey(purpose)).update(data).digest("base64url");
   }
 
-  /** Whether it is the keyed hash, also that of an earlier secret; compared in constant time. */
+  /** Whether it is the keyed hash, with the current or the previous secret; compared in constant time. */
   macMatches(purpose: string, data: string, given: string): boolean {
     const right = new TextEncoder().encode(this.mac(purpose, data));
     const other = new TextEncoder().encode(given);
@@ -65,7 +65,7 @@ export class Secret {
     return this.#previous?.macMatches(purpose, data, given) ?? false;
   }
 
-  /** AES-256-GCM: nonce, tag, ciphertext. `context` must be the same to open it again. */
+  /** AES-256-GCM: nonce, tag, ciphertext. Decryption needs the same `context`. */
   seal(purpose: string, plain: Uint8Array, context: string): Uint8Array {
     const nonce = randomBytes(12);
     const cipher = createCipheriv("aes-256-gcm", this.subkey(purpose), nonce).setAAD(new TextEncoder().encode(context));
@@ -73,7 +73,7 @@ export class Secret {
     return new Uint8Array([...nonce, ...cipher.getAuthTag(), ...sealed[0]!, ...sealed[1]!]);
   }
 
-  /** Throws where the key, the context or a byte is another. */
+  /** Throws if the key or the context is another, or the data was changed. */
   open(purpose: string, sealed: Uint8Array, context: string): Uint8Array {
     try {
       return this.#open(purpose, sealed, context);
@@ -83,7 +83,7 @@ export class Secret {
     }
   }
 
-  /** The same under the secret in force; undefined where it is already. Throws as `open` does. */
+  /** The same data encrypted with the current secret; undefined if it is already. Throws like `open`. */
   reseal(purpose: string, sealed: Uint8Array, context: string): Uint8Array | undefined {
     try {
       this.#open(purpose, sealed, context);

@@ -4,7 +4,7 @@ import type { Sql } from "../db/sql.ts";
 import { useTicketOnce } from "../db/tickets.ts";
 import type { Secret } from "./secret.ts";
 
-/** Milliseconds a ticket waits for its one use. */
+/** Lifetime of a ticket, in milliseconds. */
 const TTL_MS = 30_000;
 const PURPOSE = "ticket";
 const MAX_LENGTH = 512;
@@ -16,9 +16,9 @@ export interface TicketOwner {
 }
 
 /**
- * A browser cannot send a header with a WebSocket; a ticket in the URL stands for the session, once. It is sealed and says itself
- * whose it is, so that making one needs neither cache nor database; that it was used is written down in Postgres, which whoever
- * listens needs anyway: with a cache that comes and goes, a ticket could be used once in it and once without.
+ * A browser cannot send a header with a WebSocket request, so a ticket in the URL stands for the session, once. It is
+ * encrypted and contains its owner, so creating one needs neither cache nor database. Use is recorded in Postgres,
+ * which a listener needs anyway: with an unreliable cache a ticket could be used twice.
  */
 export function newTicket(secret: Pick<Secret, "seal">, { id, sid }: TicketOwner): string {
   const text = JSON.stringify({ id, sid, expires: Date.now() + TTL_MS });
@@ -26,7 +26,7 @@ export function newTicket(secret: Pick<Secret, "seal">, { id, sid }: TicketOwner
     .toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** Whose ticket it was; undefined when it was used, is too old or never was. */
+/** The owner of the ticket; undefined if it was used, has expired or is invalid. */
 export async function useTicket(
   { secret, sql }: { secret: Pick<Secret, "open">; sql: Sql },
   ticket: string,
@@ -34,7 +34,7 @@ export async function useTicket(
   const sealed = bytesOf(ticket);
   const owner = sealed && opened(secret, sealed);
   if (!owner || owner.expires <= Date.now()) return undefined;
-  // Of its bytes, since they can be spelled in more than one way.
+  // Hash the bytes, as base64 has several spellings of them.
   const hash = createHash("sha256").update(sealed).digest("base64url");
   return await useTicketOnce(sql, hash, new Date(owner.expires)) ? owner : undefined;
 }
@@ -52,7 +52,7 @@ function opened(secret: Pick<Secret, "open">, sealed: Uint8Array): z.output<type
   try {
     return Ticket.parse(JSON.parse(new TextDecoder().decode(secret.open(PURPOSE, sealed, ""))));
   } catch {
-    // Made up, changed, or of another secret.
+    // Forged, changed, or encrypted with another secret.
     return undefined;
   }
 }

@@ -8,7 +8,7 @@ const claims = z.object({
   sub: z.uuid(),
   /** Session id. */
   sid: z.uuid(),
-  /** How often the session was refreshed when this token was made. */
+  /** The number of refreshes of the session when the token was created. */
   gen: z.int().min(0),
   iat: z.int(),
   exp: z.int(),
@@ -17,7 +17,7 @@ const claims = z.object({
 export type AccessClaims = z.infer<typeof claims>;
 
 export type TokenKind = "access" | "refresh";
-/** Kinds are told apart by `typ` (RFC 8725 §3.11), so that neither is ever taken for the other. */
+/** The `typ` header distinguishes the kinds (RFC 8725 §3.11), so that neither is accepted as the other. */
 const TYPES: Record<TokenKind, string> = { access: "at+jwt", refresh: "rt+jwt" };
 
 export interface SessionTokens {
@@ -32,13 +32,13 @@ export interface SessionTokens {
 export type Verified = { ok: true; claims: AccessClaims } | { ok: false };
 
 const MAX_BYTES = 2_048;
-/** Verified access tokens remembered; a signature is checked once. */
+/** Number of verified access tokens in memory. The signature of each is verified once. */
 const REMEMBERED = 20_000;
 const INVALID: Verified = { ok: false };
 
 /**
- * JWTs signed with Ed25519. Minting is a pure function of the session, so a repeated refresh gets the very same pair.
- * Expiry is not judged here: other reasons come first (S1-4).
+ * JWTs signed with Ed25519. Creating one is a pure function of the session, so a repeated refresh returns the same
+ * pair. Expiry is not checked here: other reasons to refuse a token take precedence over it.
  */
 export class Tokens {
   #known = new Map<string, AccessClaims>();
@@ -92,7 +92,7 @@ export class Tokens {
     if (alg !== "EdDSA" || typ !== type || typeof kid !== "string") return INVALID;
     const key = this.keys.get(kid);
     const signed = Buffer.from(`${header}.${payload}`);
-    // Base64 has several spellings of the same bytes; only the canonical one is a token.
+    // Base64 has several spellings of the same bytes; only the canonical one is valid.
     const bytes = Buffer.from(signature, "base64url");
     if (!key || bytes.length !== 64 || bytes.toString("base64url") !== signature) return INVALID;
     if (!verify(null, signed, key.publicKey, bytes)) return INVALID;
@@ -102,7 +102,7 @@ export class Tokens {
 
   #sign(kid: string, typ: string, payload: AccessClaims): string {
     const key = this.keys.get(kid);
-    if (!key) throw new Error(`The signing key "${kid}" is gone`);
+    if (!key) throw new Error(`The signing key "${kid}" no longer exists`);
     const body = `${encode({ alg: "EdDSA", typ, kid })}.${encode(payload)}`;
     return `${body}.${sign(null, Buffer.from(body), key.privateKey).toString("base64url")}`;
   }

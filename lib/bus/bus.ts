@@ -1,35 +1,39 @@
 /**
- * Messages between the parts of a node and between nodes. Postgres is the ledger and the bus its doorbell: a lost message
- * costs time, never truth. Two drivers, one contract (`tests/conformance/bus_suite.ts`): in-process and NATS with JetStream.
+ * Messages within a node and between nodes. Postgres is the source of truth and the bus only a notification: a lost
+ * message costs time, never data. Two drivers share one contract (`tests/conformance/bus_suite.ts`): in-process, and
+ * NATS with JetStream.
  */
 export interface Bus extends AsyncDisposable {
-  /** At most once, to whoever listens now. Subjects are dot-separated words. Resolves when handed over; rejects `BusUnavailable`. */
+  /**
+   * Delivers at most once, to current subscribers. Subjects are dot-separated words. Resolves when handed over; rejects
+   * with `BusUnavailable`.
+   */
   publish(subject: string, message: string): Promise<void>;
-  /** A subject may end in `.*` (one word) or `.>` (the rest). Handlers of one subscription run one after another. */
+  /** A subject may end in `.*` (one word) or `.>` (the rest). Handlers of one subscription run sequentially. */
   subscribe(
     subject: string,
     handler: (message: string, subject: string) => void | Promise<void>,
   ): Promise<Subscription>;
   /**
-   * Asks one of those who serve the subject, and resolves with the reply. A message over `MAX_REQUEST_BYTES` is a
-   * `RangeError`; a reply may be of any length. Rejects `BusUnavailable` where surely nobody has received it, `NobodyThere` where that is
-   * because nobody serves; `NoReply` where somebody may have.
+   * Sends a request to one of the servers of the subject and resolves with its reply. A message over
+   * `MAX_REQUEST_BYTES` is a `RangeError`; a reply has no limit. Rejects with `BusUnavailable` if certainly nobody
+   * received it (`NobodyThere` if nobody serves the subject), and with `NoReply` if somebody may have.
    */
   request(subject: string, message: string, timeoutMs: number): Promise<string>;
   /**
-   * Answers what is asked under a subject without `*` or `>`, any number of requests beside each other; of several who serve it one gets
-   * each request. A handler that fails gives no reply. What was received before the end of the subscription is still answered.
+   * Answers requests for a subject without `*` or `>`, concurrently. Each request goes to one of the servers of the
+   * subject. If the handler fails, no reply is sent. Requests received before the subscription ends are still answered.
    */
   serve(subject: string, handler: (message: string) => Promise<string>): Promise<Subscription>;
   /**
-   * Appends to a durable stream; a second message of the same `id` within two minutes is dropped. Resolves when stored.
-   * The in-process driver keeps the last 10,000 messages of a stream.
+   * Appends to a durable stream. A second message with the same `id` within two minutes is dropped. Resolves when
+   * stored. The in-process driver keeps the last 10,000 messages of a stream.
    */
   append(stream: StreamName, id: string, message: string): Promise<void>;
   /**
-   * Delivers a stream's messages in order, at least once, to one of the consumers of that `name`; a handler that throws gets the
-   * message again after a pause. A new name begins at the oldest message kept, or at the next that comes; a `passing` one is
-   * forgotten when nobody has consumed under it for a minute.
+   * Delivers the messages of a stream in order, at least once, to one of the consumers of that `name`. If the handler
+   * throws, the message is delivered again after a pause. A new name starts at the oldest message kept, or at the next
+   * one. A `passing` name is deleted after a minute without consumers.
    */
   consume(
     stream: StreamName,
@@ -46,27 +50,27 @@ export interface Bus extends AsyncDisposable {
 export interface Subscription extends AsyncDisposable {}
 
 export interface ConsumeOptions {
-  /** Where a new name begins: `oldest` by default. */
+  /** Where a new name starts: `oldest` by default. */
   from?: "oldest" | "next";
   passing?: boolean;
 }
 
-/** `events` feeds services, `jobs` carries job ids. */
+/** `events` is for services, `jobs` carries job ids. */
 export type StreamName = "events" | "jobs";
 
 export class BusUnavailable extends Error {
   override readonly name: string = "BusUnavailable";
 }
 
-/** A request that reached nobody. */
+/** Nobody serves the subject. */
 export class NobodyThere extends BusUnavailable {
   override readonly name = "NobodyThere";
 }
 
-/** A request without a reply in time: whether it was received is unknown. */
+/** No reply in time: whether the request was received is unknown. */
 export class NoReply extends Error {
   override readonly name = "NoReply";
 }
 
-/** The longest request, in bytes: half of what NATS takes as one message unless set otherwise. */
+/** The maximum length of a request, in bytes: half of the default message limit of NATS. */
 export const MAX_REQUEST_BYTES = 512 * 1024;

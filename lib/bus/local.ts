@@ -17,13 +17,13 @@ const DUPLICATE_WINDOW_MS = 120_000;
 
 export interface LocalBusOptions {
   log?: Log;
-  /** Before a message is given again to a handler that threw; 1 s by default. */
+  /** Pause before a failed message is delivered again; 1 s by default. */
   retryMs?: number;
 }
 
 type Handler = (message: string) => Promise<string>;
 
-/** The embedded driver: all within one process, nothing outlives it. */
+/** The in-process driver. It stores nothing on disk. */
 export class LocalBus implements Bus {
   readonly connected = true;
   private readonly exact = new Map<string, Set<SerialHandler>>();
@@ -76,10 +76,10 @@ export class LocalBus implements Bus {
     if (!handler) throw new NobodyThere(`Nobody serves ${subject}`);
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     const timer = setTimeout(() => reject(new NoReply(`No reply within ${timeoutMs} ms`)), timeoutMs);
-    // Never within `request`, as with `publish`.
+    // Never within `request`: a caller must not run the handler.
     void Promise.resolve().then(() => handler(message)).then(
       resolve,
-      (error) => this.log.error("A request could not be answered", { subject, error }),
+      (error) => this.log.error("request handler failed", { subject, error }),
     );
     return await promise.finally(() => clearTimeout(timer));
   }
@@ -126,9 +126,9 @@ function matches(pattern: string[], words: string[]): boolean {
   return pattern.length === words.length;
 }
 
-/** The consumers of one name: they share a position. */
+/** The consumers of one name share a position. */
 interface Group {
-  /** Of the next message, counted from the stream's first. */
+  /** Index of the next message, counted from the first of the stream. */
   position: number;
   handlers: ((message: string) => Promise<void>)[];
   running: boolean;
@@ -136,7 +136,7 @@ interface Group {
 
 class LocalStream {
   private messages: string[] = [];
-  /** How many messages went before the first one kept. */
+  /** Number of messages dropped before the first one kept. */
   private dropped = 0;
   private readonly seen = new Map<string, number>();
   private readonly groups = new Map<string, Group>();
@@ -153,7 +153,7 @@ class LocalStream {
     if (this.seen.has(id)) return;
     this.seen.set(id, now);
     this.messages.push(message);
-    // Twice as many for a while, so that not every message moves all others.
+    // In batches, so that not every append moves the array.
     if (this.messages.length > 2 * KEPT) this.dropped += this.messages.splice(0, KEPT).length;
     for (const group of this.groups.values()) this.run(group);
   }
@@ -188,7 +188,7 @@ class LocalStream {
         await group.handlers[group.position % group.handlers.length]!(message);
         group.position++;
       } catch (error) {
-        this.log.warn("A consumer failed and will get the message again", { error });
+        this.log.warn("consumer failed, retrying", { error });
         await sleep(this.retryMs, this.closing.signal);
       }
     }

@@ -25,26 +25,27 @@ const MILLISECOND = 1_000_000;
 const MAX_AGE_MS = 7 * 24 * 3600 * 1000;
 const DUPLICATE_WINDOW_MS = 120_000;
 /**
- * A message not acknowledged for so long is given again; a handler still at work says so in time. The server forgets its last
- * acknowledgements when it is killed, so that a consumer may stand still for as long.
+ * A message without acknowledgement for this long is delivered again; a running handler extends the time. A killed
+ * server loses its last acknowledgements, so a consumer may be idle for this long after a restart.
  */
 const ACK_WAIT_MS = 3000;
-/** A passing consumer that nobody uses. */
+/** A `passing` consumer is deleted after this time without use. */
 const FORGOTTEN_MS = 60_000;
 const CALL_TIMEOUT_MS = 2000;
 const RECONNECT_MS = 100;
 
 export interface NatsBusOptions {
   log?: Log;
-  /** How the connection is called in the server's monitoring. */
+  /** The name of the connection in the monitoring of the server. */
   name?: string;
-  /** Before a message is given again to a handler that threw; 1 s by default. */
+  /** Pause before a failed message is delivered again; 1 s by default. */
   retryMs?: number;
 }
 
 /**
- * The full installation's driver: core NATS for signals, JetStream for streams. It opens at once and connects in the
- * background, again and again; without a connection `publish` and `append` reject, subscriptions wait.
+ * The driver for NATS: core NATS for signals, JetStream for streams. The constructor returns at once; the connection is
+ * made in the background and retried without limit. Without a connection `publish` and `append` reject and
+ * subscriptions wait.
  */
 export class NatsBus implements Bus {
   connected = false;
@@ -66,7 +67,7 @@ export class NatsBus implements Bus {
   }
 
   async publish(subject: string, message: string): Promise<void> {
-    // While it reconnects, the client would keep messages in memory without bound.
+    // While it reconnects, the client would buffer messages without limit.
     const connection = this.usable();
     try {
       connection.publish(subject, message);
@@ -82,7 +83,7 @@ export class NatsBus implements Bus {
     const own = new Subject(subject, new SerialHandler(handler, this.log));
     this.subjects.add(own);
     if (this.connection) own.attach(this.connection);
-    // The server must know of it before anybody is told that messages arrive.
+    // Wait until the server has the subscription: callers rely on receiving what is published next.
     if (this.connected) await within(CALL_TIMEOUT_MS, this.connection?.flush()).catch(() => {});
     return {
       [Symbol.asyncDispose]: async () => {
@@ -114,7 +115,7 @@ export class NatsBus implements Bus {
       jetstream(this.usable()).publish(STREAMS[stream].subject, message, { msgID: id, timeout: CALL_TIMEOUT_MS });
     try {
       await store().catch(async () => {
-        // A wiped server has no streams; the same id makes repeating safe.
+        // A server that lost its data has no streams. The same id makes the retry safe.
         await ensureStreams(this.usable());
         await store();
       });
@@ -148,18 +149,21 @@ export class NatsBus implements Bus {
     this.closed = true;
     await Promise.all([...this.consumers].map((consumer) => consumer.stop()));
     for (const subject of this.subjects) subject.stop();
-    // Hands over what was published; a server that hangs must not hold this process.
+    // Flush what was published, but do not wait for a server that hangs.
     if (this.connected) await within(CALL_TIMEOUT_MS, this.connection?.flush()).catch(() => {});
     await this.connection?.close();
     await this.running;
   }
 
   private usable(): NatsConnection {
-    if (!this.connected || !this.connection) throw new BusUnavailable("NATS is out of reach");
+    if (!this.connected || !this.connection) throw new BusUnavailable("NATS is unavailable");
     return this.connection;
   }
 
-  /** One connection after another: the client reconnects by itself but gives up when refused, over its password say. */
+  /**
+   * One connection after another: the client reconnects by itself, but gives up when it is refused, for example by a
+   * wrong password.
+   */
   private async run(): Promise<void> {
     const options: ConnectionOptions = {
       servers: this.url,
@@ -175,7 +179,7 @@ export class NatsBus implements Bus {
       try {
         const connection = this.connection = await (this.url.startsWith("ws") ? wsconnect(options) : connect(options));
         for (const part of [...this.subjects, ...this.servings, this.requests]) part.attach(connection);
-        // Before anything else can be awaited, or a change of status would be missed.
+        // Before any await, or a change of status would be missed.
         const status = connection.status();
         if (this.closed) await connection.close();
         await this.arrive(connection);
@@ -185,21 +189,21 @@ export class NatsBus implements Bus {
         }
         await connection.closed();
       } catch (error) {
-        this.log.debug("NATS is out of reach", { error });
+        this.log.debug("connection to NATS failed, retrying", { error });
       }
       this.change(false);
       if (!this.closed) await sleep(RECONNECT_MS);
     }
   }
 
-  /** The connection counts once the server has answered, which is after it took all subscriptions. */
+  /** The connection is usable once the server has answered a flush, which follows all subscriptions. */
   private async arrive(connection: NatsConnection): Promise<void> {
     try {
       await within(CALL_TIMEOUT_MS, connection.flush());
       this.change(true);
       await ensureStreams(connection);
     } catch (error) {
-      this.log.debug("NATS was out of reach again", { error });
+      this.log.debug("NATS became unavailable during the handshake", { error });
     }
     for (const consumer of this.consumers) consumer.renew();
   }
@@ -207,12 +211,12 @@ export class NatsBus implements Bus {
   private change(connected: boolean): void {
     if (this.connected === connected) return;
     this.connected = connected;
-    this.log.info(connected ? "Connected to NATS" : "Lost the connection to NATS");
+    this.log.info(connected ? "connected to NATS" : "lost the connection to NATS");
     for (const listener of this.listeners) listener(connected);
   }
 }
 
-/** A core subscription; within one connection the client renews it. */
+/** A core subscription. Within one connection the client renews it. */
 class Subject {
   private current: { unsubscribe(): void } | undefined;
 
@@ -231,7 +235,7 @@ class Subject {
   }
 }
 
-/** Pulls messages one after another; whatever goes wrong, it begins anew. */
+/** Pulls messages sequentially. On any failure it starts again. */
 class Consumer {
   private messages: ConsumerMessages | undefined;
   private stopped = false;
@@ -249,7 +253,7 @@ class Consumer {
     this.running = this.run();
   }
 
-  /** What it asked of a server before a restart is forgotten there. */
+  /** A restarted server does not know earlier pull requests. */
   renew(): void {
     this.messages?.stop();
   }
@@ -267,7 +271,7 @@ class Consumer {
         await this.pull(client);
       } catch (error) {
         if (this.stopped) return;
-        this.log.debug("A consumer begins anew", { consumer: this.name, error });
+        this.log.debug("consumer failed, restarting", { consumer: this.name, error });
         await sleep(RECONNECT_MS);
       }
     }
@@ -282,7 +286,7 @@ class Consumer {
       ack_wait: ACK_WAIT_MS * MILLISECOND,
       deliver_policy: this.options.from === "next" ? DeliverPolicy.New : DeliverPolicy.All,
       ...(this.options.passing ? { inactive_threshold: FORGOTTEN_MS * MILLISECOND } : {}),
-      // In order: the next one only after this one.
+      // In order: the next message only after this one.
       max_ack_pending: 1,
     });
     const consumer = await client.consumers.get(name, this.name);
@@ -297,7 +301,7 @@ class Consumer {
 
   private async handle(message: JsMsg): Promise<void> {
     const alive = setInterval(() => {
-      // Without a connection the server will hear of it by giving the message again.
+      // Without a connection the server delivers the message again.
       if (!this.stopped) attempt(() => message.working());
     }, ACK_WAIT_MS / 3);
     let handled = true;
@@ -305,7 +309,7 @@ class Consumer {
       await this.handler(message.string());
     } catch (error) {
       handled = false;
-      this.log.warn("A consumer failed and will get the message again", { consumer: this.name, error });
+      this.log.warn("consumer failed, retrying", { consumer: this.name, error });
     } finally {
       clearInterval(alive);
     }

@@ -1,15 +1,17 @@
-/** Requests over NATS: core messages, replies in pieces where they are long, and the server's own word where nobody serves. */
+/**
+ * Requests over NATS: core messages. Long replies are sent in pieces. The server reports when nobody serves a subject.
+ */
 import { createInbox, headers, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
 import type { Log } from "../log.ts";
 import { BusUnavailable, MAX_REQUEST_BYTES, NobodyThere, NoReply } from "./bus.ts";
 
-/** Those who serve a subject share its requests. */
+/** The queue group of the servers of a subject. */
 const QUEUE = "serving";
-/** The length of a reply's pieces, in bytes: half of what NATS takes as one message unless set otherwise. */
+/** The length of a piece of a reply, in bytes: half of the default message limit of NATS. */
 const PIECE_BYTES = 512 * 1024;
-/** `<number of this piece>/<how many there are>`, where there are several. */
+/** `<number of this piece>/<number of pieces>`, if there are several. */
 const PIECE_HEADER = "Rookery-Piece";
-/** The status of the server's answer to a request that nobody is subscribed for. */
+/** The status of the server's answer to a request without subscribers. */
 const NO_RESPONDERS = 503;
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder();
@@ -20,7 +22,7 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-/** The asking side: one inbox for all that is asked. */
+/** The client side: one inbox for all requests. */
 export class NatsRequests {
   readonly #inbox = createInbox();
   readonly #waiting = new Map<string, Waiting>();
@@ -55,17 +57,17 @@ export class NatsRequests {
     const waiting = this.#waiting.get(subject.slice(this.#inbox.length + 1));
     if (!waiting) return;
     if (data.length === 0 && headers?.code === NO_RESPONDERS) {
-      return waiting.reject(new NobodyThere("Nobody serves that"));
+      return waiting.reject(new NobodyThere("Nobody serves the subject"));
     }
     const [piece, pieces] = (headers?.get(PIECE_HEADER) || "1/1").split("/").map(Number) as [number, number];
-    // One connection brings them in order; after a change of it some may be lost.
+    // One connection delivers pieces in order. After a reconnect some may be lost.
     if (piece !== waiting.pieces.length + 1) return waiting.reject(new NoReply("A piece of the reply was lost"));
     waiting.pieces.push(data);
     if (piece === pieces) waiting.resolve(pieces === 1 ? DECODER.decode(data) : joined(waiting.pieces));
   }
 }
 
-/** The serving side of one subject. */
+/** The server side of one subject. */
 export class NatsServing {
   #current: Subscription | undefined;
 
@@ -83,7 +85,7 @@ export class NatsServing {
     });
   }
 
-  /** Takes no more; what has arrived by then is still answered. */
+  /** Accepts no more requests. Those received before are still answered. */
   async stop(): Promise<void> {
     if (this.#current && !this.#current.isClosed()) await this.#current.drain();
   }
@@ -97,7 +99,7 @@ export class NatsServing {
         message.respond(piece, pieces === 1 ? {} : { headers: numbered(i + 1, pieces) });
       }
     } catch (error) {
-      this.log.error("A request could not be answered", { subject: this.subject, error });
+      this.log.error("request handler failed", { subject: this.subject, error });
     }
   }
 }

@@ -1,9 +1,9 @@
 import type { Log } from "../log.ts";
 
-/** A subscription that falls this far behind loses what comes next. */
+/** Messages that may wait for the handler. Beyond this, new ones are dropped. */
 const MAX_WAITING = 65_536;
 
-/** Calls a handler with one message after another; its failures are its own and logged. */
+/** Calls a handler with one message at a time. Failures of the handler are logged. */
 export class SerialHandler {
   private readonly waiting: [message: string, subject: string][] = [];
   private running = false;
@@ -17,7 +17,7 @@ export class SerialHandler {
   push(message: string, subject: string): void {
     if (this.stopped) return;
     if (this.waiting.length >= MAX_WAITING) {
-      this.log.error("A slow subscription lost a message", { subject });
+      this.log.error("slow subscription, message dropped", { subject });
       return;
     }
     this.waiting.push([message, subject]);
@@ -39,9 +39,9 @@ export class SerialHandler {
         const done = this.handler(message, subject);
         if (done instanceof Promise) await done;
       } catch (error) {
-        this.log.error("A message handler failed", { subject, error });
+        this.log.error("message handler failed", { subject, error });
       }
-      // Shifting one by one would move the whole rest each time.
+      // Shifting one by one would move the rest of the array each time.
       if (next > 1024 || next === this.waiting.length) {
         this.waiting.splice(0, next);
         next = 0;

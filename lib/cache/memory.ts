@@ -1,6 +1,6 @@
 import type { Cache } from "./cache.ts";
 
-/** Over this many keys the longest unused go first. */
+/** Beyond this many keys the least recently used are evicted. */
 const MAX_KEYS = 100_000;
 const SWEEP_MS = 30_000;
 
@@ -9,9 +9,9 @@ interface Entry {
   expires: number;
 }
 
-/** The embedded driver: one process's own memory. */
+/** The in-process driver. */
 export class MemoryCache implements Cache {
-  /** In the order of use, so that the first is the longest unused. */
+  /** In order of use: the first is the least recently used. */
   private readonly entries = new Map<string, Entry>();
   private readonly sweeper: ReturnType<typeof setInterval>;
 

@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { type Cache, CacheUnavailable } from "./cache.ts";
 
-/** The window starts with the first call, also where an unrelated key without a time to live stands in the way. */
+/** The window starts with the first call. A key without a time to live, written by somebody else, gets one too. */
 const INCREMENT = `
 local value = redis.call("INCRBY", KEYS[1], ARGV[1])
 local left = redis.call("PTTL", KEYS[1])
@@ -16,19 +16,19 @@ local value = redis.call("GET", KEYS[1])
 if value then redis.call("DEL", KEYS[1]) end
 return value`;
 
-/** With the two scripts as commands; `ioredis` sends their digest and, once, their text. */
+/** The two scripts as commands; `ioredis` sends their digest, and their text once. */
 interface Commands {
   rookeryIncrement(key: string, by: number, ttlMs: number): Promise<[number, number]>;
   rookeryTake(key: string): Promise<string | null>;
 }
 
-/** Before the keys of an installation, unless it is told otherwise. */
+/** Default prefix of the keys of an installation. */
 const PREFIX = "rookery:";
 const SCAN_BATCH = 500;
 
 /**
- * Deletes what a cache of this prefix holds, and these queues. Other keys on the server stay, and so do those that begin with `spared`:
- * queues of other installations. Throws where the server does not answer.
+ * Deletes the cache keys with this prefix, and these queues. Other keys of the server stay, including keys that begin
+ * with `spared`: queues of other installations. Throws if the server does not answer.
  */
 export async function clearRedis(
   url: string,
@@ -57,13 +57,13 @@ export async function clearRedis(
 }
 
 export interface RedisCacheOptions {
-  /** After this many milliseconds a call rejects with `CacheUnavailable`; 500 by default. */
+  /** A call rejects with `CacheUnavailable` after this many milliseconds; 500 by default. */
   timeout?: number;
-  /** Before every key, for installations that share a server. */
+  /** Prefix of every key, for installations that share a server. */
   prefix?: string;
 }
 
-/** Connects at the first call, anew after a loss; while there is no connection, calls reject at once. */
+/** Connects at the first call and reconnects after a loss. Without a connection, calls reject at once. */
 export class RedisCache implements Cache {
   private readonly redis: Redis & Commands;
   private waiting: Promise<void> | undefined;
@@ -75,7 +75,7 @@ export class RedisCache implements Cache {
       keyPrefix: options.prefix ?? PREFIX,
       connectTimeout: timeout,
       commandTimeout: timeout,
-      // A command that waits for a connection would come when nobody waits for it any more.
+      // A command that waited for a connection would run after its caller has given up.
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
@@ -85,7 +85,7 @@ export class RedisCache implements Cache {
         rookeryTake: { lua: TAKE, numberOfKeys: 1 },
       },
     }) as Redis & Commands;
-    // Without a listener a lost server would end the process; the calls tell it.
+    // Without a listener a lost server would end the process. The calls report the loss.
     this.redis.on("error", () => {});
   }
 
@@ -120,7 +120,7 @@ export class RedisCache implements Cache {
   private async call<T>(command: () => Promise<T>): Promise<T> {
     try {
       if (this.redis.status === "wait") await this.redis.connect().catch(() => {});
-      // A first connection on its way is worth its wait: `connectTimeout` bounds it.
+      // A first connection in progress is worth waiting for; `connectTimeout` limits the wait.
       else if (this.redis.status === "connecting" || this.redis.status === "connect") await this.ready();
       return await command();
     } catch (error) {
@@ -128,7 +128,7 @@ export class RedisCache implements Cache {
     }
   }
 
-  /** One promise for all who wait, as listeners are counted. */
+  /** One promise for all waiting callers, as listeners are counted. */
   private ready(): Promise<void> {
     return this.waiting ??= new Promise((resolve) => {
       const done = () => {

@@ -1,30 +1,33 @@
 import type { Log } from "../log.ts";
 import { type Descriptor, KernelSockets, type TcpConnection } from "./kernel_sockets.ts";
 
-/** A connection is to bring its first request's head within this time (`docs/limits.md`). */
+/** Time for a connection to send the head of its first request (`docs/limits.md`). */
 const HEAD_WITHIN_MS = 10_000;
-/** One that asks nothing more is closed, later than most clients and proxies do so; and sooner where it may still owe a body. */
+/**
+ * Idle time after which a connection is closed: longer than most clients and proxies use, and shorter if the rest of a
+ * body may follow.
+ */
 const IDLE_MS = 90_000;
 const OWING_MS = 10_000;
 const LOOK_MS = 2_000;
-/** After a look that took long, as on a machine with very many connections, it rests for so many times as long. */
+/** After a slow check, as with very many connections, the next one waits for this multiple of its duration. */
 const REST = 5;
-/** How often live sockets are looked at. */
+/** Interval of checks of live sockets. */
 const LIVE_LOOK_MS = 250;
-/** What a live socket may have sent, which has only pongs to send and few words besides; and how much more with each second. */
+/** Bytes that a live socket may send, and how many more per second. A listener sends only pongs and short messages. */
 const LIVE_BYTES = 128 * 1024;
 const LIVE_BYTES_A_SECOND = 64;
 
-/** What is known of a connection by its requests. */
+/** What is known about a connection from its requests. */
 export interface Peer {
-  /** Requests that are not answered to their end. */
+  /** Requests without a complete response. */
   open: number;
   lastAt: number;
-  /** How long it may be idle now. */
+  /** The current idle limit. */
   idleMs: number;
-  /** It is a live socket, and since when. */
+  /** When it became a live socket. */
   upgradedAt?: number;
-  /** Called when it has sent what no listener has to send, before its connection is ended. */
+  /** Called before the connection is closed for sending too much. */
   flooded?: () => void;
 }
 
@@ -35,9 +38,10 @@ interface Live {
 }
 
 /**
- * Closes connections that hold a place and bring nothing: those without a request, those that were answered before all had come, those
- * that ask no more, and live sockets that send what is kept in memory until it is whole. The platform's server has no such limits
- * (denoland/deno#3515, #15809); where the kernel cannot be asked either, they are for a proxy to keep (`docs/decisions/0019-socket-limits.md`).
+ * Closes connections that hold a place without use: those without a request, those answered before their body was
+ * complete, idle ones, and live sockets that send more than a listener needs to, since the server buffers a message
+ * until it is complete. Deno's server has no such limits (denoland/deno#3515, #15809). Where the kernel cannot be
+ * asked, a proxy must enforce them (`docs/decisions/0019-socket-limits.md`).
  */
 export class Connections implements Disposable {
   readonly #peers = new Map<string, Peer>();
@@ -57,13 +61,13 @@ export class Connections implements Disposable {
     this.#timers.forEach(Deno.unrefTimer);
   }
 
-  /** Undefined where this machine or its permissions do not allow it. */
+  /** Undefined if the platform or the permissions do not allow it. */
   static watch(port: number, log: Log): Connections | undefined {
     const kernel = KernelSockets.open();
     return kernel && new Connections(kernel, port, log);
   }
 
-  /** A request has come by the connection from there. */
+  /** A request arrived from this address. */
   heard({ hostname, port }: Deno.NetAddr): Peer {
     const key = `${hostname} ${port}`;
     let peer = this.#peers.get(key);
@@ -72,17 +76,17 @@ export class Connections implements Disposable {
     return peer;
   }
 
-  /** Its request was judged, and has this answer. */
+  /** The request has this response. */
   answered(peer: Peer, request: Request, status: number): void {
     if (status === 101) peer.upgradedAt = Date.now();
-    // What has come too slowly was waited for long enough.
+    // After a timeout of the body there is no further wait.
     if (status === 408) peer.idleMs = 0;
     else peer.idleMs = !request.bodyUsed && announcesBody(request) ? OWING_MS : IDLE_MS;
   }
 
   [Symbol.dispose](): void {
     this.#timers.forEach(clearInterval);
-    // A look that is under way still needs it; the process is about to end.
+    // A running check still needs it; the process is about to end.
     if (!this.#looking) this.kernel[Symbol.dispose]();
   }
 
@@ -109,7 +113,7 @@ export class Connections implements Disposable {
         return descriptor ? [[inode, this.#live.get(inode) ?? { peer, descriptor, flooded: false }]] : [];
       }));
     } catch (error) {
-      this.log.warn("connections that bring nothing could not be looked for", { error });
+      this.log.warn("check for idle connections failed", { error });
     } finally {
       this.#looking = false;
       const now = performance.now();
@@ -117,7 +121,7 @@ export class Connections implements Disposable {
     }
   }
 
-  /** The sockets of those that bring nothing. */
+  /** The sockets to close. */
   #idle(connections: TcpConnection[]): Set<string> {
     const now = Date.now();
     const idle = new Set<string>();
@@ -139,7 +143,7 @@ export class Connections implements Disposable {
     return idle;
   }
 
-  /** Half a message is in memory until its rest comes: so it counts what came, whole or not. */
+  /** An incomplete message is buffered, so all received bytes count. */
   #lookAtLive(): void {
     const now = Date.now();
     for (const live of this.#live.values()) {
@@ -149,14 +153,14 @@ export class Connections implements Disposable {
       }
       const allowed = LIVE_BYTES + (now - live.peer.upgradedAt!) / 1_000 * LIVE_BYTES_A_SECOND;
       if (this.kernel.bytesReceived(live.descriptor) <= allowed) continue;
-      // It hears why first, and its connection ends with the next look.
+      // It gets the reason first. The next check closes its connection.
       live.flooded = true;
       live.peer.flooded?.();
     }
   }
 }
 
-/** By its head, since a GET has no `body` here, whatever its caller announced. */
+/** By the headers, as a GET has no `body` here, whatever it announced. */
 function announcesBody({ headers }: Request): boolean {
   return headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > 0;
 }

@@ -1,15 +1,15 @@
 /**
- * What the kernel knows of this process' TCP connections, and how it ends one. The platform's server shows a connection only by
- * its requests. On Linux, with permission to call the C library.
+ * The kernel's view of the TCP connections of this process, and a way to close one: Deno's server shows a connection
+ * only by its requests. Needs Linux and the permission to call the C library.
  */
 import { openLibrary, ProcFiles } from "../proc_files.ts";
 
-/** `/proc/net/tcp`: the state of a connection that both sides know of. */
+/** The state of an established connection in `/proc/net/tcp`. */
 const ESTABLISHED = "01";
 const SHUT_RDWR = 2;
 const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
-/** Where `struct tcp_info` has `tcpi_bytes_received` (since Linux 4.1). */
+/** Offset of `tcpi_bytes_received` in `struct tcp_info` (since Linux 4.1). */
 const BYTES_RECEIVED_AT = 128;
 
 const SYMBOLS = {
@@ -18,14 +18,14 @@ const SYMBOLS = {
 } as const;
 
 export interface TcpConnection {
-  /** Whose it is: the address and port of the peer, as a request tells them. */
+  /** Address and port of the peer, as in a request. */
   key: string;
   inode: string;
-  /** Whether the peer has yet to take some of what it was sent. */
+  /** Whether sent data is not acknowledged yet. */
   sending: boolean;
 }
 
-/** An open file of this process. Its number may be another's by now, so it is looked at again before it is believed. */
+/** A file descriptor of this process. The number may be reused, so it is checked before each use. */
 export interface Descriptor {
   number: number;
   inode: string;
@@ -36,7 +36,7 @@ export class KernelSockets implements Disposable {
   readonly #view = new DataView(this.#info.buffer);
   readonly #length = new Uint32Array(1);
   readonly #lengthBytes = new Uint8Array(this.#length.buffer);
-  /** Files by their numbers, as they were when they were last looked for. */
+  /** Inode by descriptor number, as of the last scan. */
   #numbers = new Map<number, string>();
 
   private constructor(
@@ -44,20 +44,20 @@ export class KernelSockets implements Disposable {
     private readonly files: ProcFiles,
   ) {}
 
-  /** Undefined where this machine or its permissions do not allow it. */
+  /** Undefined if the platform or the permissions do not allow it. */
   static open(): KernelSockets | undefined {
     const files = ProcFiles.open();
     const library = files && openLibrary(SYMBOLS);
     return library && new KernelSockets(library, files);
   }
 
-  /** Those that were accepted at a port. */
+  /** Connections accepted on a port. */
   async acceptedAt(port: number): Promise<TcpConnection[]> {
     const tables = await Promise.all(["tcp", "tcp6"].map((table) => this.files.readLong(`/proc/net/${table}`)));
     const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
     const found: TcpConnection[] = [];
     for (const line of tables.flatMap((text) => text?.split("\n") ?? [])) {
-      // `  12: <address>:<port> <address>:<port> <state> …`: most lines are others'.
+      // `  12: <address>:<port> <address>:<port> <state> …`: most lines are for other ports.
       const end = line.indexOf(" ", line.indexOf(": ") + 2);
       if (!line.startsWith(local, end - local.length)) continue;
       const [there, state, queues, , , , , inode] = line.slice(end + 1).split(/ +/);
@@ -69,7 +69,7 @@ export class KernelSockets implements Disposable {
     return found;
   }
 
-  /** Where some of the connections that there are have their files. */
+  /** The descriptors of the wanted connections, by inode. */
   descriptorsOf(wanted: ReadonlySet<string>, there: ReadonlySet<string>): Map<string, Descriptor> {
     const found = new Map<string, Descriptor>();
     if (wanted.size === 0) return found;
@@ -77,7 +77,7 @@ export class KernelSockets implements Disposable {
     for (const name of this.files.names("/proc/self/fd")) {
       const number = Number(name);
       const known = this.#numbers.get(number);
-      // A connection keeps its number as long as it is there.
+      // A connection keeps its descriptor number as long as it exists.
       const inode = known !== undefined && there.has(known) ? known : this.#inodeNow(number);
       if (inode === undefined) continue;
       numbers.set(number, inode);
@@ -87,7 +87,7 @@ export class KernelSockets implements Disposable {
     return found;
   }
 
-  /** Bytes that came by it; of a descriptor that is another's by now, that one's. */
+  /** Bytes received. If the descriptor was reused, those of the new file. */
   bytesReceived({ number }: Descriptor): number {
     this.#length[0] = this.#info.length;
     const status = this.library.symbols.getsockopt(
@@ -101,9 +101,9 @@ export class KernelSockets implements Disposable {
     return Number(this.#view.getBigUint64(BYTES_RECEIVED_AT, true));
   }
 
-  /** Ends a connection both ways, so that the server lets go of it. */
+  /** Shuts down both directions, so that the server closes the connection. */
   end({ number, inode }: Descriptor): void {
-    // Nothing comes between this look and the end.
+    // Synchronous: nothing can happen between this check and the shutdown.
     if (this.#inodeNow(number) === inode) this.library.symbols.shutdown(number, SHUT_RDWR);
   }
 
@@ -117,7 +117,7 @@ export class KernelSockets implements Disposable {
   }
 }
 
-/** An address of `/proc/net`, in words of 32 bits as a little-endian machine has them, as the server's requests name it. */
+/** An address of `/proc/net`, in 32-bit words of a little-endian machine, in the form that requests use. */
 export function hostnameOf(hex: string): string {
   const bytes = hex.match(/.{8}/g)!.flatMap((word) => word.match(/../g)!.reverse().map((byte) => parseInt(byte, 16)));
   if (bytes.length === 4) return bytes.join(".");

@@ -3,18 +3,18 @@ import { Connections, type Peer } from "./connections.ts";
 
 export interface HttpServer extends Disposable {
   readonly addr: Deno.NetAddr;
-  /** Takes no more connections, and resolves when all requests are answered. */
+  /** Accepts no more connections, and resolves when all requests are answered. */
   shutdown(): Promise<void>;
 }
 
 export interface HttpServerOptions {
   hostname: string;
-  /** 0 takes a free one. */
+  /** 0 picks a free port. */
   port: number;
   log: Log;
 }
 
-/** Serves HTTP, and lets go of connections that bring nothing. */
+/** Serves HTTP and closes idle connections. */
 export function serveHttp(
   { hostname, port, log }: HttpServerOptions,
   handler: (request: Request, address: string, peer?: Peer) => Response | Promise<Response>,
@@ -44,6 +44,6 @@ export function serveHttp(
 }
 
 function failed(error: unknown, log: Log): Response {
-  log.error("a response could not be made", { error });
+  log.error("failed to create a response", { error });
   return new Response(null, { status: 500 });
 }

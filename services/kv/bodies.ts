@@ -118,7 +118,7 @@ export function refuseRepeated(keys: readonly string[], pathOf: (key: string, in
   const errors = [...again].map(([key, i]) => ({
     path: pathOf(shown(key), i),
     rule: "repeated",
-    message: `The key ${quoted(key)} comes more than once`,
+    message: `The key ${quoted(key)} occurs more than once`,
   }));
   throw new AppError("repeated-keys", undefined, { errors });
 }

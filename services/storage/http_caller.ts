@@ -1,4 +1,4 @@
-import { Patience } from "../../lib/idle_timeout.ts";
+import { IdleTimeout } from "../../lib/idle_timeout.ts";
 import { aborted, StorageError } from "./storage.ts";
 
 /** Longer silence of the other side is its absence. */
@@ -14,7 +14,7 @@ export class HttpCaller implements Disposable {
   async ask(
     url: string | URL,
     init: RequestInit,
-    patience = new Patience(this.answerMs, "No answer came in time"),
+    patience = new IdleTimeout(this.answerMs, "No answer came in time"),
   ): Promise<Response> {
     const signal = init.signal ? AbortSignal.any([init.signal, patience.signal]) : patience.signal;
     try {
@@ -29,8 +29,8 @@ export class HttpCaller implements Disposable {
   }
 
   /** For an upload, which may take long as a whole. */
-  patience(): Patience {
-    return new Patience(this.answerMs, "No answer came in time");
+  patience(): IdleTimeout {
+    return new IdleTimeout(this.answerMs, "No answer came in time");
   }
 
   [Symbol.dispose](): void {
@@ -39,7 +39,7 @@ export class HttpCaller implements Disposable {
 }
 
 /** How long the reader takes is not the storage's silence. */
-function guarded(body: ReadableStream<Uint8Array>, patience: Patience): ReadableStream<Uint8Array<ArrayBuffer>> {
+function guarded(body: ReadableStream<Uint8Array>, patience: IdleTimeout): ReadableStream<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
   return new ReadableStream({
     async pull(controller) {

@@ -2,7 +2,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
 import type { Log } from "../../lib/log.ts";
-import { Patience } from "../../lib/idle_timeout.ts";
+import { IdleTimeout } from "../../lib/idle_timeout.ts";
 import { parseRange } from "./range.ts";
 import {
   checkSize,
@@ -60,7 +60,7 @@ export function storageService(store: Storage, token: string, log: Log): Hono {
     const key = keyOf(c);
     checkSize(Number(c.req.header("content-length") ?? 0));
     const existed = await store.head(key) !== undefined;
-    using patience = new Patience(STALL_MS, "The sender fell silent");
+    using patience = new IdleTimeout(STALL_MS, "The sender fell silent");
     const body = c.req.raw.body?.pipeThrough(
       new TransformStream<Uint8Array, Uint8Array>({
         transform(chunk, controller) {

@@ -106,7 +106,7 @@ export const TOPICS: Topic[] = [
       "I moved everything half a metre and now it gets the morning sun.",
       "Rain did in one night what I did not manage in ten days.",
     ],
-    endings: ["Spare seedlings for anyone nearby.", "Watering can, please.", "Photo when it flowers.", "Patience."],
+    endings: ["Spare seedlings for anyone nearby.", "Watering can, please.", "Photo when it flowers.", "IdleTimeout."],
   },
   {
     name: "Film and grain",

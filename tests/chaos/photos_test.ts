@@ -177,6 +177,6 @@ Deno.test("A Ctrl-C reaches every process, and the node stops in order all the s
   await new Promise((resolve) => setTimeout(resolve, 300));
   assert.equal((await processesOf(children)).length, children.length, "they wait for their parent");
   assert.equal((await node.stop()).code, 0);
-  assert.ok(!node.output.includes("started anew"), node.output);
+  assert.ok(!node.output.includes("exited, restarting"), node.output);
   assert.deepEqual(await processesOf(children), []);
 });

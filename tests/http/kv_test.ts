@@ -153,8 +153,8 @@ Deno.test("Reading tells what is wrong: no keys, keys that are repeated, keys th
   });
   assert.equal(repeated.status, 400);
   assert.deepEqual(repeated.errors, [
-    { path: "keys.2", rule: "repeated", message: 'The key "a" comes more than once' },
-    { path: "keys.4", rule: "repeated", message: 'The key "none" comes more than once' },
+    { path: "keys.2", rule: "repeated", message: 'The key "a" occurs more than once' },
+    { path: "keys.4", rule: "repeated", message: 'The key "none" occurs more than once' },
   ]);
   const missing = await app.refused("keys-not-found", "POST", "/kv/read", {
     token,
@@ -236,7 +236,7 @@ Deno.test("What is not UTF-8 is refused, not kept as something else", async () =
   const bytes = new TextEncoder().encode('{"data":{"a":"?"}}');
   bytes[bytes.indexOf(63)] = 0xff;
   const { status, text } = await raw(person, "/kv/write", bytes);
-  assert.deepEqual([status, JSON.parse(text).detail], [400, "The body is not UTF-8"]);
+  assert.deepEqual([status, JSON.parse(text).detail], [400, "The request body is not UTF-8"]);
 });
 
 Deno.test("An account that goes takes its keys with it, and leaves what it wrote for all", async () => {

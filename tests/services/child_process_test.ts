@@ -37,7 +37,7 @@ Deno.test("A first start that fails is retried where nobody waits for the child"
 
 Deno.test("A first start that fails is an error where somebody waits", async () => {
   await using failing = await childThatFails(1);
-  await assert.rejects(startChildProcess(failing.plan), /The child ended before it was ready/);
+  await assert.rejects(startChildProcess(failing.plan), /The child exited before it was ready/);
 });
 
 Deno.test("Retries of a first start end when they are told to", async () => {
