@@ -17,10 +17,10 @@ async function main(): Promise<void> {
   const log = new Log(config.LOG_LEVEL);
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stopped.resolve());
-  // A stray rejection of one request must not end what serves all others; what it was about has been answered or has timed out.
+  // One request's stray rejection must not end the process. Its caller has been answered or has timed out.
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    log.error("something failed that nobody waited for", { error: event.reason });
+    log.error("unhandled rejection", { error: event.reason });
   });
   try {
     if (!config.ROLES.includes("api")) {
@@ -30,7 +30,7 @@ async function main(): Promise<void> {
     const node = await startNode(config, log, { onLost: stopped.reject });
     say(`Rookery is ready at ${node.url}`);
     const { vk } = node.ctx;
-    if (vk?.fakeUrl) say(`VK is a fake, at ${vk.fakeUrl}; for the real one set VK_API_URL=https://api.vk.ru`);
+    if (vk?.fakeUrl) say(`VK is the bundled fake at ${vk.fakeUrl}; for the real one, set VK_API_URL=https://api.vk.ru`);
     try {
       await stopped.promise;
     } finally {
@@ -38,24 +38,24 @@ async function main(): Promise<void> {
     }
     Deno.exit(0);
   } catch (error) {
-    // What the operator is to do stands by itself.
-    if (!(error instanceof EmbeddedRefused)) log.error("the node cannot run", { error });
+    // The message alone says what the operator has to do.
+    if (!(error instanceof EmbeddedRefused)) log.error("the node failed", { error });
     if (error instanceof Error) Deno.stderr.writeSync(new TextEncoder().encode(`${error.message}\n`));
     Deno.exit(error instanceof EmbeddedRefused ? 2 : 1);
   }
 }
 
-/** Loaded only where there are arguments: help to give, or a mistake to name. */
+/** Loaded only if there are arguments: for help, or to name an error. */
 async function readArguments(): Promise<void> {
   const { readCommandLine } = await import("./lib/command_line.ts");
   const { startCommand } = await import("./workers/roles/start_command.ts");
   readCommandLine(startCommand);
 }
 
-/** Roles that stand alone: what this process does without a node. */
+/** Runs the roles that need no node. */
 async function runServices(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
   const run = { mail: runMailServer, storage: runStorage, stats: runStatsServer, kv: runKv, jobs: runJobs };
-  // Jobs start the mail server and the storage service that are theirs to start.
+  // The role `jobs` starts its own mail server and storage service.
   const alone = config.ROLES.includes("jobs")
     ? ["stats", "kv", "jobs"] as const
     : ["mail", "storage", "stats", "kv"] as const;
