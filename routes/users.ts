@@ -280,16 +280,25 @@ interface NewAccount {
 /** The row of a new account; one that an administrator makes counts as verified (S0-4). */
 export async function newAccount(
   ctx: Pick<AppContext, "config">,
-  { id, login, password, first_name, last_name, email }: NewAccount,
+  { password, ...account }: NewAccount,
   verified: boolean,
   role: RegisterRow["role"] = "user",
 ): Promise<RegisterRow> {
+  return accountRow(ctx, { ...account, password_hash: await hashPassword(password) }, verified, role);
+}
+
+export function accountRow(
+  ctx: Pick<AppContext, "config">,
+  { id, login, password_hash, first_name, last_name, email }: Omit<NewAccount, "password"> & { password_hash: string },
+  verified: boolean,
+  role: RegisterRow["role"],
+): RegisterRow {
   const now = Date.now();
   const code = newCode(now);
   return {
     id,
     login,
-    password_hash: await hashPassword(password),
+    password_hash,
     first_name,
     last_name,
     email,

@@ -4,7 +4,7 @@
  * which sets there are; arguments narrow them to files whose path contains one of the words.
  */
 import { readCommandLine } from "../lib/command_line.ts";
-import { browser, chaos, test } from "../tasks/commands/test.ts";
+import { browser, chaos, tasks, test } from "../tasks/commands/test.ts";
 import { Calibration, isOverBudget } from "./runner/budget.ts";
 import { runPlan } from "./runner/lanes.ts";
 import { print } from "./runner/output.ts";
@@ -13,7 +13,8 @@ import { isChosen, planOf, setOf } from "./runner/plan.ts";
 const ROOT = new URL("../", import.meta.url).pathname;
 
 async function main(): Promise<number> {
-  const command = Deno.args.includes("--chaos") ? chaos : Deno.args.includes("--browser") ? browser : test;
+  const command = Object.entries({ "--chaos": chaos, "--browser": browser, "--tasks": tasks })
+    .find(([option]) => Deno.args.includes(option))?.[1] ?? test;
   const options = readCommandLine(command);
   const files = (await testFiles("tests")).filter((file) => isChosen(file, options, options.words)).sort();
   if (files.length === 0) return fail("No test file matches");

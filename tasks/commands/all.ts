@@ -12,7 +12,7 @@ import { listen } from "./listen.ts";
 import { moderationVerify } from "./moderation_verify.ts";
 import { dev, migrate, ok, settings, start, statements, statsRebuild, upgrade } from "./plain.ts";
 import { storageScrub } from "./storage_scrub.ts";
-import { browser, chaos, test } from "./test.ts";
+import { browser, chaos, tasks, test } from "./test.ts";
 import { vkFake } from "./vk_fake.ts";
 
 export const COMMANDS: ReadonlyMap<TaskName, TaskCommand> = new Map(
@@ -32,6 +32,6 @@ export const COMMANDS: ReadonlyMap<TaskName, TaskCommand> = new Map(
       storageScrub,
       vkFake,
     ],
-    ...[dev, migrate, ok, settings, start, statements, statsRebuild, upgrade, chaos, browser, test],
+    ...[dev, migrate, ok, settings, start, statements, statsRebuild, upgrade, chaos, browser, tasks, test],
   ].map((command: TaskCommand) => [command.name, command]),
 );

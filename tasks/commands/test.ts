@@ -17,8 +17,9 @@ const arguments_ = object({
       description: message`Processes that share the files; 1 runs one file after another`,
     }),
   ),
-  // `deno task ok`, `deno task test:browser` and `deno task chaos` give these.
+  // The tasks `ok`, `test:tasks`, `test:browser` and `chaos` give these.
   fast: option("--fast", { hidden: true }),
+  tasks: option("--tasks", { hidden: true }),
   browser: option("--browser", { hidden: true }),
   chaos: option("--chaos", { hidden: true }),
 });
@@ -29,6 +30,10 @@ const NOTES = [
 
 export const test = defineTask("test", arguments_, {
   examples: ["deno task test live/ --filter cursor", "deno task test --jobs 1"],
+  notes: NOTES,
+});
+export const tasks = defineTask("test:tasks", arguments_, {
+  examples: ["deno task test:tasks", "deno task test:tasks backup"],
   notes: NOTES,
 });
 export const browser = defineTask("test:browser", arguments_, {

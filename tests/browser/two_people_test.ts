@@ -1,13 +1,13 @@
 /** Two people, each in a tab of the same browser. */
 import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
-import { ownApp, type Person } from "../support/app.ts";
+import { ALL_ROLES, ownApp, type Person } from "../support/app.ts";
 import { signIn } from "../support/bell_page.ts";
 import { browserTest } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
 import { until } from "../support/wait.ts";
 
-const app = ownApp({ ACCESS_TOKEN_TTL: "4s" });
+const app = ownApp({ ...ALL_ROLES, ACCESS_TOKEN_TTL: "4s" });
 
 /** Loads the picture of the page's only photo again, past what the browser keeps; whether it can be drawn. */
 function draws(page: Page): Promise<boolean> {

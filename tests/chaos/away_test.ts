@@ -1,6 +1,6 @@
 /** Losing Redis or NATS costs speed only: what every route answers, and readiness. Servers of its own, which it kills. */
 import assert from "node:assert/strict";
-import { startApp } from "../support/app.ts";
+import { ALL_ROLES, startApp } from "../support/app.ts";
 import { testServer } from "../support/database.ts";
 
 import { boundToParent, startNats, startRedis, TEST_LOCK } from "../support/servers.ts";
@@ -37,7 +37,7 @@ Deno.test(
   async () => {
     await using redis = await startRedis();
     await using nats = await startNats();
-    await using app = await startApp({ REDIS_URL: redis.url, NATS_URL: nats.url, RATE_LIMITS: "on" });
+    await using app = await startApp({ ...ALL_ROLES, REDIS_URL: redis.url, NATS_URL: nats.url, RATE_LIMITS: "on" });
     const readiness = async () => {
       const { status, body } = await app.call("GET", "/readyz");
       return { status, word: body.status, degraded: body.degraded, checks: body.checks };

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { ADMIN, freshServices, newLogin, PASSWORD, registration, startApp } from "../support/app.ts";
+import { ADMIN, ALL_ROLES, freshServices, newLogin, PASSWORD, registration, startApp } from "../support/app.ts";
 import { until } from "../support/wait.ts";
 
 Deno.test("An account that is not verified in time is deleted with everything it owns; one that ever was never is", async () => {
-  await using app = await startApp({ UNVERIFIED_TTL: "3s" });
+  await using app = await startApp({ ...ALL_ROLES, UNVERIFIED_TTL: "3s" });
   const { token } = await app.admin();
   const fields = registration();
   const lapsing = await app.ok("POST", "/users", { body: fields });

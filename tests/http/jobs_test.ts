@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Body, type Person, startApp } from "../support/app.ts";
+import { ALL_ROLES, type Body, type Person, startApp } from "../support/app.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 import { until } from "../support/wait.ts";
 
@@ -47,7 +47,7 @@ Deno.test("An unclear hand-over is left unknown: it cannot be tried again, and c
 });
 
 Deno.test("Jobs are listed page by page, each once, whatever they are called", async () => {
-  await using app = await startApp();
+  await using app = await startApp(ALL_ROLES);
   const { token } = await app.admin();
   await app.ctx.sql.query(
     `insert into jobs (id, kind, payload, state, run_at)

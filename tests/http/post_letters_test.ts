@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { type Body, ownApp, type Person, startApp, type TestApp } from "../support/app.ts";
+import { ALL_ROLES, type Body, ownApp, type Person, startApp, type TestApp } from "../support/app.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 import { until } from "../support/wait.ts";
 
-const app = ownApp();
+const app = ownApp(ALL_ROLES);
 
 async function inbox(person: Person, from: TestApp = app): Promise<Body[]> {
   return (await from.letters(person.email)).filter(({ subject }) => !subject.startsWith("Confirm"));

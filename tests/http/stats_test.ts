@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Body, ownApp, type Person } from "../support/app.ts";
+import { ALL_ROLES, type Body, ownApp, type Person } from "../support/app.ts";
 import { childrenOf } from "../support/processes.ts";
 
 import { freePort } from "../support/servers.ts";
@@ -8,7 +8,7 @@ import { until } from "../support/wait.ts";
 
 /** Of the statistics service, to speak to it directly. */
 const PORT = await freePort();
-const app = ownApp({ STATS_PORT: String(PORT) });
+const app = ownApp({ ...ALL_ROLES, STATS_PORT: String(PORT) });
 const NOTHING = { posts: 0, followers: 0, requests: 0, likes: 0, replies: 0 };
 const DAY_MS = 86_400_000;
 

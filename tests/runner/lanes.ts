@@ -6,8 +6,8 @@ import { writeTimes } from "./times.ts";
 import { type Counts, runFiles } from "./process.ts";
 import { isCi, startPostgres15, startServers } from "./servers.ts";
 
-/** Tests wait a good part of their time, so two processes of them share two cores well. */
-const DEFAULT_LANES = navigator.hardwareConcurrency > 1 ? 2 : 1;
+/** Tests wait a good part of their time, so there may be one more than processors. */
+const DEFAULT_LANES = navigator.hardwareConcurrency > 1 ? Math.min(navigator.hardwareConcurrency + 1, 6) : 1;
 
 export interface RunOptions {
   fast?: boolean | undefined;

@@ -32,13 +32,14 @@ const BATCH_MS = 25_000;
 
 export interface Sets {
   fast?: boolean | undefined;
+  tasks?: boolean | undefined;
   browser?: boolean | undefined;
   chaos?: boolean | undefined;
 }
 
 /** The name of what is chosen. */
-export function setOf({ fast, browser, chaos }: Sets): "fast" | "browser" | "chaos" | "test" {
-  return fast ? "fast" : browser ? "browser" : chaos ? "chaos" : "test";
+export function setOf({ fast, tasks, browser, chaos }: Sets): "fast" | "tasks" | "browser" | "chaos" | "test" {
+  return fast ? "fast" : tasks ? "tasks" : browser ? "browser" : chaos ? "chaos" : "test";
 }
 
 export interface Batch {
@@ -54,16 +55,16 @@ export interface Plan {
 export function isChosen(file: string, sets: Sets, words: readonly string[]): boolean {
   if (words.length > 0 && !words.some((word) => file.includes(word.replace(/^\.\//, "")))) return false;
   if (sets.fast) return FAST.some((path) => file.startsWith(path));
-  if (sets.browser) return file.startsWith("tests/browser/");
-  if (sets.chaos) return file.startsWith("tests/chaos/");
-  return words.length > 0 || !/^tests\/(browser|chaos)\//.test(file);
+  const set = setOf(sets);
+  if (set !== "test") return file.startsWith(`tests/${set}/`);
+  return words.length > 0 || !/^tests\/(tasks|browser|chaos)\//.test(file);
 }
 
 export function planOf(files: string[], sets: Sets): Plan {
   const isAlone = (file: string) => ALONE.some((path) => file.startsWith(path));
   const isOwn = (file: string) => OWN_PROCESS.includes(file);
   const beside = files.filter((file) => !isAlone(file));
-  const older = sets.fast || sets.chaos || sets.browser ? [] : files.filter((file) => ON_POSTGRES_15.includes(file));
+  const older = setOf(sets) !== "test" ? [] : files.filter((file) => ON_POSTGRES_15.includes(file));
   return {
     beside: [
       ...batchesOf(beside.filter((file) => !isOwn(file))).map((files) => ({ files, postgres15: false })),

@@ -8,7 +8,8 @@ import type { AppContext } from "../../context.ts";
 import type { AccountRole } from "../../db/account_role.ts";
 import { Log } from "../../lib/log.ts";
 import { type RunningNode, startNode } from "../../workers/roles/node.ts";
-import { newAccount } from "../../routes/users.ts";
+import { accountRow } from "../../routes/users.ts";
+import { hashPassword } from "../../security/passwords.ts";
 import { deviceOf } from "../../security/devices.ts";
 import { newId } from "../../lib/ids.ts";
 import { endOfBatch, isInBatch, whenBatchEnds } from "./batch.ts";
@@ -62,7 +63,7 @@ let started: Promise<void> | undefined;
  * looks at all there is, has `ownApp`.
  */
 export function sharedApp(): TestApp {
-  const app = common ??= new TestApp({});
+  const app = common ??= new TestApp(ALL_ROLES);
   Deno.test.beforeAll(() => started ??= startShared(app));
   if (!isInBatch()) Deno.test.afterAll(endOfBatch);
   return app;
@@ -73,7 +74,10 @@ async function startShared(app: TestApp): Promise<void> {
   whenBatchEnds(() => app[Symbol.asyncDispose]());
 }
 
-/** One for all tests of a file. */
+/** For a node whose tests need e-mails, crops or statistics, each of which is a process more. */
+export const ALL_ROLES = { ROLES: "all" };
+
+/** One for all tests of a file; without `ALL_ROLES` it has no jobs and no statistics. */
 export function ownApp(overrides: Env = {}): TestApp {
   const app = new TestApp(overrides);
   Deno.test.beforeAll(() => app.start());
@@ -81,6 +85,7 @@ export function ownApp(overrides: Env = {}): TestApp {
   return app;
 }
 
+/** As `ownApp`, for one test. */
 export async function startApp(overrides: Env = {}): Promise<TestApp> {
   const app = new TestApp(overrides);
   await app.start();
@@ -95,6 +100,18 @@ export function newLogin(word = "p"): string {
 export function registration(login = newLogin()): Record<string, string> {
   return { login, password: PASSWORD, first_name: "Ada", last_name: "Lovelace", email: `${login}@rookery.test` };
 }
+
+/** Compiling its schemas takes long; the nodes of a process mostly have the same. */
+const contracts = new Map<string, Contract>();
+
+function contractOf(text: string): Contract {
+  const contract = contracts.get(text) ?? new Contract(JSON.parse(text));
+  contracts.set(text, contract);
+  return contract;
+}
+
+/** A hash costs what it has to; the people of a test share one. */
+let passwordHash: Promise<string> | undefined;
 
 export class TestApp implements AsyncDisposable {
   #node!: RunningNode;
@@ -127,6 +144,7 @@ export class TestApp implements AsyncDisposable {
     const config = readConfig({
       PORT: "0",
       WORKERS: "2",
+      ROLES: "api,actors,storage,kv",
       RATE_LIMITS: "off",
       SECRET_KEY: "a secret for tests only, long enough",
       ADMIN_LOGIN: ADMIN.login,
@@ -137,7 +155,7 @@ export class TestApp implements AsyncDisposable {
     });
     this.#node = await startNode(config, new Log("error"));
     this.#stack.defer(() => this.#node.stop());
-    this.#contract = new Contract(await (await fetch(`${this.url}/openapi.json`)).json());
+    this.#contract = contractOf(await (await fetch(`${this.url}/openapi.json`)).text());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -201,8 +219,12 @@ export class TestApp implements AsyncDisposable {
   /** The short way, straight through the actor: for tests that are about something else. */
   async person(options: { role?: AccountRole; verified?: boolean; login?: string } = {}): Promise<Person> {
     const { role = "user", verified = true, login = newLogin() } = options;
-    const fields = { id: newId(), ...registration(login) } as Parameters<typeof newAccount>[1];
-    const row = await newAccount(this.ctx, fields, verified, role);
+    const fields = {
+      ...registration(login),
+      id: newId(),
+      password_hash: await (passwordHash ??= hashPassword(PASSWORD)),
+    };
+    const row = accountRow(this.ctx, fields as unknown as Parameters<typeof accountRow>[1], verified, role);
     await this.ctx.actors.ask("user", row.id, "register", { row });
     const session = await this.ctx.actors.ask("user", row.id, "sign_in", {
       sid: newId(),

@@ -126,6 +126,7 @@ export class SmtpTrap implements AsyncDisposable {
 export async function smtpSettings(url: string): Promise<Record<string, string>> {
   const port = String(await freePort());
   return {
+    ROLES: "all",
     SMTP_URL: url,
     MAIL_FROM: "Rookery <noreply@rookery.test>",
     PORT: port,

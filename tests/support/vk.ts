@@ -7,11 +7,11 @@ import type { LogEntry, VkFake } from "../../services/vk/fake/fake.ts";
 import { type FakeServer, startFakeServer } from "../../services/vk/fake/server.ts";
 import { CallLimiter, type LimiterOptions } from "../../services/vk/limiter.ts";
 import { VkToken } from "../../services/vk/token.ts";
-import { ownApp, type TestApp } from "./app.ts";
+import { ALL_ROLES, ownApp, type TestApp } from "./app.ts";
 
 /** One node for all tests of a file, whose VK is the fake of this process. */
 export function sharedVkApp(): { app: TestApp; fake: () => VkFake } {
-  const settings: Record<string, string> = {};
+  const settings: Record<string, string> = { ...ALL_ROLES };
   let server: FakeServer;
   Deno.test.beforeAll(async () => {
     server = await startFakeServer();

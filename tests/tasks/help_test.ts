@@ -13,6 +13,7 @@ const DEVELOPMENT = [
   ...DENO,
   "dev",
   "test",
+  "test:tasks",
   "test:browser",
   "ok",
   "bench",

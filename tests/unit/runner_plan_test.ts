@@ -14,9 +14,9 @@ async function testFiles(folder: string): Promise<string[]> {
   return found;
 }
 
-Deno.test("Each test file belongs to one of the three sets that the pipeline runs", async () => {
+Deno.test("Each test file belongs to one of the four sets that the pipeline runs", async () => {
   for (const file of await testFiles("tests")) {
-    const sets = [{}, { browser: true }, { chaos: true }].filter((sets) => isChosen(file, sets, []));
+    const sets = [{}, { tasks: true }, { browser: true }, { chaos: true }].filter((sets) => isChosen(file, sets, []));
     assert.equal(sets.length, 1, file);
   }
 });
