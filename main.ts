@@ -17,10 +17,10 @@ async function main(): Promise<void> {
   const log = new Log(config.LOG_LEVEL);
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stopped.resolve());
-  // One request's stray rejection must not end the process. Its caller has been answered or has timed out.
+  // A stray rejection of one request must not end what serves all others; what it was about has been answered or has timed out.
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    log.error("unhandled rejection", { error: event.reason });
+    log.error("something failed that nobody waited for", { error: event.reason });
   });
   try {
     if (!config.ROLES.includes("api")) {
@@ -30,7 +30,7 @@ async function main(): Promise<void> {
     const node = await startNode(config, log, { onLost: stopped.reject });
     say(`Rookery is ready at ${node.url}`);
     const { vk } = node.ctx;
-    if (vk?.fakeUrl) say(`VK is the bundled fake at ${vk.fakeUrl}; for the real one, set VK_API_URL=https://api.vk.ru`);
+    if (vk?.fakeUrl) say(`VK is a fake, at ${vk.fakeUrl}; for the real one set VK_API_URL=https://api.vk.ru`);
     try {
       await stopped.promise;
     } finally {
@@ -38,24 +38,24 @@ async function main(): Promise<void> {
     }
     Deno.exit(0);
   } catch (error) {
-    // The message alone says what the operator has to do.
-    if (!(error instanceof EmbeddedRefused)) log.error("the node failed", { error });
+    // What the operator is to do stands by itself.
+    if (!(error instanceof EmbeddedRefused)) log.error("the node cannot run", { error });
     if (error instanceof Error) Deno.stderr.writeSync(new TextEncoder().encode(`${error.message}\n`));
     Deno.exit(error instanceof EmbeddedRefused ? 2 : 1);
   }
 }
 
-/** Loaded only if there are arguments: for help, or to name an error. */
+/** Loaded only where there are arguments: help to give, or a mistake to name. */
 async function readArguments(): Promise<void> {
   const { readCommandLine } = await import("./lib/command_line.ts");
   const { startCommand } = await import("./workers/roles/start_command.ts");
   readCommandLine(startCommand);
 }
 
-/** Runs the roles that need no node. */
+/** Roles that stand alone: what this process does without a node. */
 async function runServices(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
   const run = { mail: runMailServer, storage: runStorage, stats: runStatsServer, kv: runKv, jobs: runJobs };
-  // The role `jobs` starts its own mail server and storage service.
+  // Jobs start the mail server and the storage service that are theirs to start.
   const alone = config.ROLES.includes("jobs")
     ? ["stats", "kv", "jobs"] as const
     : ["mail", "storage", "stats", "kv"] as const;

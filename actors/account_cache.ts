@@ -8,31 +8,29 @@ import { AppError } from "../lib/errors.ts";
 import type { AccessClaims } from "../security/tokens.ts";
 import { blockDetail, isBlocked } from "../db/blocks.ts";
 
-/** The caller of a request: the account's current state, not the state in the token. */
+/** Who calls, as the account is now: never as a token once said. */
 export interface Caller {
   id: string;
   role: AccountRole;
   verified: boolean;
-  /** The session of the token. */
+  /** The session the token belongs to. */
   sid: string;
 }
 
-/** The accounts as known to a process. */
+/** What a process knows of the accounts that call it. */
 export interface Accounts {
-  /**
-   * The caller of a verified access token. Otherwise throws the first of: invalid, blocked, ended, refreshed, expired.
-   */
+  /** The caller of a verified access token, or the first reason why not: invalid, blocked, ended, refreshed, expired (S1-4). */
   authenticate(claims: AccessClaims, now?: number): Promise<Caller>;
-  /** Null if the account was deleted. */
+  /** Null for an account that is gone. */
   snapshot(userId: string): Promise<AccountSnapshot | null>;
 }
 
-/** Accounts cached per node (`docs/limits.md`). */
-const MAX_ACCOUNTS = 100_000;
+/** How many accounts a node remembers (`docs/limits.md`). */
+const MOST = 100_000;
 
 /**
- * Caches accounts, so that a request needs no query. Every commit of a user actor that changes an account updates the
- * cache before its reply. The cache is authoritative while this node owns the partition.
+ * What the node remembers of accounts, so that a request costs no question. Every commit of a user actor that changes it
+ * tells so before its reply; while this node owns the partition, the memory is the truth.
  */
 export class AccountCache implements Accounts {
   #snapshots = new Map<string, AccountSnapshot | null>();
@@ -50,7 +48,7 @@ export class AccountCache implements Accounts {
     for (const listen of this.#listeners) listen(userId, snapshot);
   }
 
-  /** The account was changed without its actor, which knows the change by now. Later requests see the new state. */
+  /** The account was changed past its actor, which knows it by now: from here on requests are judged by what it is. */
   async renew(userId: string): Promise<void> {
     this.#snapshots.delete(userId);
     const snapshot = await this.snapshot(userId).catch(() => accountSnapshot(this.sql, userId)).catch(() => undefined);
@@ -67,7 +65,7 @@ export class AccountCache implements Accounts {
     const known = this.#snapshots.get(userId);
     if (known !== undefined) return known;
     const snapshot = await this.actors().ask("user", userId, "snapshot");
-    // A change received meanwhile is newer than this read.
+    // A change told meanwhile is newer than this answer.
     const newer = this.#snapshots.get(userId);
     if (newer !== undefined) return newer;
     this.#remember(userId, snapshot);
@@ -81,13 +79,13 @@ export class AccountCache implements Accounts {
   #remember(userId: string, snapshot: AccountSnapshot | null): void {
     this.#snapshots.delete(userId);
     this.#snapshots.set(userId, snapshot);
-    if (this.#snapshots.size <= MAX_ACCOUNTS) return;
+    if (this.#snapshots.size <= MOST) return;
     const oldest = this.#snapshots.keys().next();
     if (!oldest.done) this.#snapshots.delete(oldest.value);
   }
 }
 
-/** For a process without actors: reads Postgres at each request and caches nothing. */
+/** The same for a process without actors, which remembers nobody: it asks Postgres at each request. */
 export class AccountReader implements Accounts {
   constructor(private readonly sql: Reader) {}
 

@@ -5,14 +5,14 @@ export interface FirstPage {
   /** `"items":[…],"next_cursor":…` */
   json: string;
   next_cursor: string | null;
-  /** The event that this page includes at least. */
+  /** The position this page is not older than. */
   seq: number;
 }
 
 export interface FeedCommands {
-  /** The first page as JSON text without its closing `live_cursor`. `bypass` ignores the cache. */
+  /** The first page as JSON text without its closing `live_cursor`; `bypass` reads past what is kept. */
   first_page: { command: { limit: number; bypass: boolean }; reply: FirstPage };
-  /** The person changed something about this post that only they see, such as a like. */
+  /** The person did something to this post that only they see, such as liking it. */
   refresh: { command: { post_id: string }; reply: null };
 }
 

@@ -1,13 +1,13 @@
 import type { ByRow } from "../db/moderation_log.ts";
 import type { AccountRole } from "../db/account_role.ts";
 
-/** The account that performs an action, in its current state. */
+/** Who acts: an account as it is now. */
 export interface ActingAccount {
   id: string;
   role: AccountRole;
 }
 
-/** Actor and reason of an action, as stored in the record of moderation. */
+/** Who acts and why, as the record of moderation has it. */
 export function byRow({ id, role }: ActingAccount, reason?: string): ByRow {
   return { by_id: id, by_role: role, reason: reason ?? null };
 }

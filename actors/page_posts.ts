@@ -16,9 +16,7 @@ import type { NewPost, PageCommands, PageState } from "./page_commands.ts";
 import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
 import type { CommandOf } from "./runtime/commands.ts";
 
-/**
- * Replies with the post as its author sees it, as JSON text: only the caller reads it, and text is cheap to transfer.
- */
+/** The reply is the post as its author sees it, as JSON: nobody but the caller reads it, and a text is cheaper to hand over. */
 export function publish(state: PageRow, post: NewPost, at: string): Decision<PageState, string> {
   const { id, text, tagged, place, reply_to, photos } = post;
   const row = { id, page_id: state.id, author_id: state.owner.id, text, tagged, place, reply_to, at };
@@ -60,7 +58,7 @@ export function publish(state: PageRow, post: NewPost, at: string): Decision<Pag
   );
 }
 
-/** A photo as its author sees it before it is cropped. */
+/** A photo as its author sees it until it is cropped. */
 function awaited({ id, key, alt }: NewPhoto): PhotoRow {
   return { id, key, alt, state: "processing", problem: null, side: null, variants: [], placeholder: null };
 }
@@ -96,7 +94,7 @@ export function removePost(
   );
 }
 
-/** Stores a like. A repeated one changes nothing. */
+/** A like; a repeated one changes nothing. */
 export function likePost(
   state: PageRow,
   { by, post_id }: CommandOf<PageCommands, "like">,
@@ -112,7 +110,7 @@ export function likePost(
   );
 }
 
-/** Removes a like. A missing one is not an error. */
+/** Takes a like back; one that is not there is no error. */
 export function unlikePost(
   state: PageRow,
   { by, post_id }: CommandOf<PageCommands, "unlike">,

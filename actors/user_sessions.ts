@@ -8,12 +8,10 @@ import { noticeAddress } from "./user_codes.ts";
 
 type State = UserState | null;
 
-/**
- * How long a used refresh token still returns the pair it was exchanged for, after a lost response or in a second tab.
- */
+/** How long a used refresh token still gets the pair it was exchanged for: a lost answer, two tabs. */
 export const REFRESH_GRACE_MS = 10_000;
 
-/** Creates a session and ends the previous one. The owner is notified of a sign-in from a new device. */
+/** A new session, which ends the one before it (S1-4); from a device that was not used before the account's owner is told. */
 export function signIn(
   state: UserState,
   command: CommandOf<UserCommands, "sign_in">,
@@ -25,10 +23,10 @@ export function signIn(
   const at = new Date(now).toISOString();
   const session: Session = { id, generation: 0, issued_at: at, kid };
   const row = { id, user_id: state.id, kid, expires_at, device, to: noticeAddress(state), job, at };
-  return commit(openSession, row, ({ told }) => ({
+  return commit(openSession, row, ({ notified }) => ({
     value: session,
     state: { ...state, session },
-    jobs: told ? letter(job) : [],
+    jobs: notified ? letter(job) : [],
   }));
 }
 
@@ -39,7 +37,7 @@ export function refresh(
 ): Decision<State, { session: Session } | { ended: true }> {
   const { session } = state;
   if (isBlocked(state, now)) return refuse("account-blocked", blockDetail(state));
-  // The caller learns the reason from the session's end reason.
+  // Whoever asks finds out why by the session's end reason.
   if (session?.id !== command.sid) return reply({ ended: true });
   if (command.generation > session.generation) return refuse("token-invalid");
   const issued = Date.parse(session.issued_at);

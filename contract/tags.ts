@@ -2,8 +2,8 @@
 export const TAG_MAX_CODE_POINTS = 30;
 /** Maximum length as written, before folding, in UTF-16 units. */
 export const TAG_MAX_WRITTEN = 200;
-export const TAG_RULE =
-  `Expected letters with their marks, digits, _ and - only, at most ${TAG_MAX_CODE_POINTS} code points when case is folded`;
+export const TAG_RULE = `Expected letters with their marks, digits, _ and - only, ` +
+  `at most ${TAG_MAX_CODE_POINTS} code points when case is folded`;
 
 /** A letter or digit with its marks, in any script. */
 const UNIT = String.raw`[\p{L}\p{N}]\p{M}*`;

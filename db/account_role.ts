@@ -1,2 +1,5 @@
-/** What an account may do, beside its own affairs: moderators judge others' pages and posts, administrators everything. */
+/**
+ * What an account may do besides its own affairs: moderators act on pages and posts of others, administrators on
+ * everything.
+ */
 export type AccountRole = "user" | "moderator" | "admin";

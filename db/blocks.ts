@@ -1,4 +1,4 @@
-/** Whether a block is in force, and what is said of it. `infinity` is for good, as in Postgres. */
+/** Whether a block is in force, and its description. `infinity` is permanent, as in Postgres. */
 import type { PageRow } from "./pages.ts";
 import type { AccountSnapshot } from "./users.ts";
 
@@ -6,7 +6,7 @@ export function isBlocked({ blocked_until: until }: { blocked_until: string | nu
   return until !== null && (until === "infinity" || Date.parse(until) > now);
 }
 
-/** Why and until when, for the person themselves. */
+/** The reason and the end, for the blocked person. */
 export function blockDetail(
   { blocked_until: until, blocked_reason: reason }: Pick<AccountSnapshot, "blocked_until" | "blocked_reason">,
 ): string {
@@ -15,7 +15,7 @@ export function blockDetail(
   }`;
 }
 
-/** The block in force, its own or its owner's, whichever lasts longer; `until: null` is for good. */
+/** The block in force, of the page or its owner, whichever lasts longer; `until: null` is permanent. */
 export function blockOf(
   { blocked_until, blocked_reason, owner_blocked_until }: Pick<
     PageRow,

@@ -1,16 +1,20 @@
 /**
- * Addresses that a mail server said do not exist. E-mails that nobody asked for are not sent there until the bounce lapses, is lifted, or
- * the address takes an e-mail again. The key is the address in lower case, so a changed e-mail has none.
+ * Addresses that a mail server reported as nonexistent. Emails that nobody requested are not sent there until the
+ * bounce expires, is cleared, or the address accepts an email again. The key is the address in lower case, so a changed
+ * email has no bounce.
  */
 import { POST_LETTER_JOB } from "./deliveries.ts";
 import { record, recording } from "./moderation_log.ts";
 import type { Reader, Sql } from "./sql.ts";
 import type { AccountRole } from "./account_role.ts";
 
-/** The first bounce holds this long; each further refusal in a row doubles it, up to the second (`docs/limits.md`). */
+/** Duration of the first bounce. Each further refusal in a row doubles it, up to the maximum (`docs/limits.md`). */
 const BOUNCE_MS = 7 * 86_400_000;
 const MAX_BOUNCE_MS = 30 * 86_400_000;
-/** So many people refused within this time, and more than took an e-mail: then the relay is at fault, not the addresses. */
+/**
+ * If this many people were refused in this time, and more than accepted an email, the relay is at fault, not the
+ * addresses.
+ */
 const RELAY_REFUSALS = 10;
 const RELAY_WINDOW_MS = 10 * 60_000;
 
@@ -24,12 +28,12 @@ export interface Bounce {
 
 let recorded = 0;
 
-/** How many bounces this process has recorded. */
+/** Number of bounces that this process has recorded. */
 export function recordedBounces(): number {
   return recorded;
 }
 
-/** Addresses that are left alone now. */
+/** Number of addresses with a bounce in force. */
 export async function countBounced(sql: Reader): Promise<number> {
   const [row] = await sql.query<{ n: number }>(
     "select count(*)::int as n from bounces where until > now()",
@@ -39,12 +43,13 @@ export async function countBounced(sql: Reader): Promise<number> {
   return row!.n;
 }
 
-/** Returns until when the address is left alone. */
+/** Returns the end of the bounce. */
 export async function recordBounce(sql: Sql, email: string, code: string, reason: string): Promise<string> {
   const [row] = await sql.query<{ until: string }>(
     `insert into bounces as b (email, reason, code, until)
     values (lower($1), $2, $3, now() + $4 * interval '1 millisecond')
-    on conflict (email) do update set reason = excluded.reason, code = excluded.code, at = now(), refusals = b.refusals + 1,
+    on conflict (email) do update
+      set reason = excluded.reason, code = excluded.code, at = now(), refusals = b.refusals + 1,
       until = now() + least($5, $4 * 2 ^ least(b.refusals, 20)) * interval '1 millisecond'
     returning until`,
     [email, reason.slice(0, 500), code, BOUNCE_MS, MAX_BOUNCE_MS],
@@ -63,7 +68,7 @@ export async function isBounced(sql: Reader, email: string): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** Of an account's e-mail, as long as it holds. Not of one that waits for its code: that may be anybody's. */
+/** The bounce in force of an account's email. Not of a pending address: that may belong to somebody else. */
 export async function bounceOf(sql: Reader, userId: string): Promise<Bounce | null> {
   const [row] = await sql.query<Bounce>(
     `select b.email as address, b.code, b.at, b.until from users u join bounces b on b.email = lower(u.email)
@@ -75,8 +80,8 @@ export async function bounceOf(sql: Reader, userId: string): Promise<Bounce | nu
 }
 
 /**
- * By hand, by the account's owner or an administrator, whose act upon somebody else's account goes into the record of moderation. False where
- * there is no such account.
+ * Cleared by the owner or an administrator. An act on another account is recorded in the moderation log. False if the
+ * account does not exist.
  */
 export async function liftBounce(sql: Sql, userId: string, by: { id: string; role: AccountRole }): Promise<boolean> {
   const [row] = await sql.query<{ found: boolean }>(
@@ -104,10 +109,14 @@ export async function liftBounce(sql: Sql, userId: string, by: { id: string; rol
   return row!.found;
 }
 
-/** Whether lately so many were refused that the mail server itself must be at fault: a wrong relay, a lost domain, a block list. */
+/**
+ * Whether so many were refused lately that the mail server itself is at fault: a wrong relay, a lost domain, a block
+ * list.
+ */
 export async function relayRefuses(sql: Reader): Promise<boolean> {
   const [row] = await sql.query<{ refused: number; taken: number }>(
-    `select count(distinct user_id) filter (where state = 'failed')::int as refused, count(*) filter (where state = 'sent')::int as taken
+    `select count(distinct user_id) filter (where state = 'failed')::int as refused,
+      count(*) filter (where state = 'sent')::int as taken
     from deliveries where at > now() - $1 * interval '1 millisecond'`,
     [RELAY_WINDOW_MS],
     "bounce.relay_refuses",
@@ -116,25 +125,26 @@ export async function relayRefuses(sql: Reader): Promise<boolean> {
 }
 
 /**
- * Takes back what was held against people meanwhile, and parks their e-mails about posts for an administrator to try again. Returns how many
- * addresses are free.
+ * Removes the bounces recorded meanwhile, and parks the emails about posts to these people for an administrator to
+ * retry. Returns the number of addresses.
  */
 export async function takeBackBounces(sql: Sql, reason: string): Promise<number> {
-  const [row] = await sql.query<{ freed: number }>(
-    `with freed as (
+  const [row] = await sql.query<{ deleted_bounces: number }>(
+    `with deleted_bounces as (
       delete from bounces where at > now() - $1 * interval '1 millisecond' returning email),
-    people as (select u.id from users u join freed f on f.email = lower(u.email)),
+    people as (select u.id from users u join deleted_bounces f on f.email = lower(u.email)),
     parked as (
       insert into jobs (id, kind, payload, run_at, user_id, state, last_error)
-      select gen_random_uuid(), '${POST_LETTER_JOB}', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id), now(), d.user_id,
+      select gen_random_uuid(), '${POST_LETTER_JOB}', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id),
+        now(), d.user_id,
         'dead', $2
       from deliveries d join people on people.id = d.user_id join posts p on p.id = d.event_id
       where d.state = 'failed' and d.at > now() - $1 * interval '1 millisecond'
         and not exists (select from jobs j where j.kind = '${POST_LETTER_JOB}' and j.user_id = d.user_id
           and j.payload ->> 'post_id' = d.event_id::text))
-    select count(*)::int as freed from freed`,
+    select count(*)::int as deleted_bounces from deleted_bounces`,
     [RELAY_WINDOW_MS, reason.slice(0, 500)],
     "bounce.take_back",
   );
-  return row!.freed;
+  return row!.deleted_bounces;
 }

@@ -1,24 +1,27 @@
 import type { Claim, JobRef } from "./jobs.ts";
 import type { Sql } from "./sql.ts";
 
-/** Brings a new post to the followers of its page, a bounded step at a time. */
+/** Creates the emails about a new post for the followers of its page, in limited steps. */
 export const EXPAND_JOB = "post.letters";
-/** One letter about one post to one follower. */
+/** An email about one post to one follower. */
 export const POST_LETTER_JOB = "post.letter";
-/** One letter about all posts of a day to one follower. */
+/** An email about the posts of a day to one follower. */
 export const DIGEST_JOB = "post.digest";
 
-/** `due` and `digest`: not handed over; `sending`: perhaps; `failed`: the server will not have it; `skipped`: not to be sent any more. */
+/**
+ * `due` and `digest`: not sent; `sending`: possibly sent; `failed`: refused by the server; `skipped`: no longer to be
+ * sent.
+ */
 export type DeliveryState = "due" | "digest" | "sending" | "sent" | "skipped" | "failed" | "unknown";
 
-/** A letter is known by what it is about and whom it goes to. */
+/** An email is identified by its subject and its recipient. */
 export interface DeliveryKey {
-  /** A post; of a digest or any other letter the job. */
+  /** A post. For a digest or any other email, the job. */
   event: string;
   user: string;
 }
 
-/** A digest's job: the same for all that a person is to find in it. */
+/** The id of a digest's job: the same for all posts in the digest. */
 const DIGEST_ID = (user: string, at: string) => `md5(${user}::text || ${at}::text)::uuid`;
 const DIGEST_OF = (rows: string, at: string) =>
   `insert into jobs (id, kind, payload, run_at, user_id)
@@ -27,13 +30,14 @@ const DIGEST_OF = (rows: string, at: string) =>
   }, '${DIGEST_JOB}', jsonb_build_object('user_id', d.user_id), ${at}::timestamptz, d.user_id
   from ${rows} d on conflict (id) do nothing returning 1`;
 
-/** Who may get letters about posts: an address that is verified and takes letters, of an account that is not blocked. */
+/** Who may get emails about posts: the address is verified and accepts emails, the account is not blocked. */
 const REACHABLE = `u.email_verified_at is not null and (u.blocked_until is null or u.blocked_until <= now())
       and not exists (select from bounces b where b.email = lower(u.email) and b.until > now())`;
 
 /**
- * CTEs that enter letters in the ledger, with their jobs, out of `step`: rows of (event_id, published_at, user_id, created_at), where
- * `created_at` is when the person came to follow. `queued` has the jobs that are due now. `digestAt` is SQL.
+ * CTEs that add emails and their jobs to the ledger, from `step`: rows of (event_id, published_at, user_id,
+ * created_at), where `created_at` is when the person started to follow. `queued` has the jobs that are due now.
+ * `digestAt` is SQL.
  */
 export function enteringLetters(digestAt: string): string {
   return `ledger as (
@@ -45,28 +49,30 @@ export function enteringLetters(digestAt: string): string {
       on conflict do nothing returning event_id, user_id, state),
     queued as (
       insert into jobs (id, kind, payload, run_at, user_id)
-      select gen_random_uuid(), '${POST_LETTER_JOB}', jsonb_build_object('post_id', event_id, 'user_id', user_id), now(), user_id
+      select gen_random_uuid(), '${POST_LETTER_JOB}', jsonb_build_object('post_id', event_id, 'user_id', user_id),
+        now(), user_id
       from ledger where state = 'due' returning id),
     digests as (${DIGEST_OF("(select * from ledger where state = 'digest')", digestAt)})`;
 }
 
 export interface Expansion {
-  /** Followers looked at; fewer than asked for were the last ones. */
+  /** Followers processed; fewer than requested means the end. */
   seen: number;
-  /** Letters that can be sent now. */
+  /** Emails that can be sent now. */
   letters: JobRef[];
 }
 
 /**
- * One step: the next followers of a post's page, at most so many, get their rows in the ledger and their jobs, and the expansion's job
- * remembers how far it came. Only followers of the time when the post came. All or nothing, and nothing where the claim was lost.
+ * One step: adds rows and jobs for the next followers of a post's page, up to a maximum, and stores the position in the
+ * expansion's job. Only followers from the time of publication count. All or nothing; nothing if the claim was lost.
  */
 export async function expandPost(sql: Sql, claim: Claim, most: number, digestAt: string): Promise<Expansion> {
   const [row] = await sql.query<{ seen: number; letters: string[] }>(
     `with job as materialized (
       select id, payload from jobs where id = $1 and kind = $2 and attempts = $3 and state = 'running' for update),
     post as materialized (
-      select p.id, p.page_id, p.published_at, coalesce(j.payload->>'after', '00000000-0000-0000-0000-000000000000')::uuid as after
+      select p.id, p.page_id, p.published_at,
+        coalesce(j.payload->>'after', '00000000-0000-0000-0000-000000000000')::uuid as after
       from job j join posts p on p.id = (j.payload->>'post_id')::uuid join pages g on g.id = p.page_id
       where p.state = 'ready' and g.deleted_at is null),
     step as materialized (
@@ -75,7 +81,8 @@ export async function expandPost(sql: Sql, claim: Claim, most: number, digestAt:
         order by user_id limit $4) f),
     ${enteringLetters("$5")},
     moved as (
-      update jobs set payload = payload || jsonb_build_object('after', (select user_id from step order by user_id desc limit 1))
+      update jobs set payload = payload || jsonb_build_object('after',
+        (select user_id from step order by user_id desc limit 1))
       where id in (select id from job) and exists (select from step))
     select (select count(*) from step) as seen, array(select id::text from queued) as letters`,
     [claim.id, claim.kind, claim.attempts, most, digestAt],
@@ -84,7 +91,7 @@ export async function expandPost(sql: Sql, claim: Claim, most: number, digestAt:
   return { seen: row?.seen ?? 0, letters: (row?.letters ?? []).map((id) => ({ kind: POST_LETTER_JOB, id })) };
 }
 
-/** What a letter tells of a post. */
+/** The content of an email about a post. */
 export interface EmailPost {
   id: string;
   text: string;
@@ -104,20 +111,24 @@ const STILL_TOLD = `join posts p on p.id = d.event_id and p.state = 'ready'
       join follows f on f.page_id = g.id and f.user_id = d.user_id and f.state = 'following'`;
 
 /**
- * What becomes of a row before the hand-over. One that is `sending` was perhaps handed over by a try that ended without a word: only
- * where the server drops what it has, and so `repeats`, is it sent again.
+ * The state of a row before sending. A row in `sending` may have been sent by an attempt without a result: it is sent
+ * again only if the server drops duplicates (`repeats`).
  */
 const NEXT_STATE = (state: string, repeats: string, sends: string) =>
-  `case when ${state} = 'sending' and not ${repeats} then 'unknown' when ${state} in ('sent', 'unknown', 'skipped') then ${state}
+  `case when ${state} = 'sending' and not ${repeats} then 'unknown'
+      when ${state} in ('sent', 'unknown', 'skipped') then ${state}
       when ${sends} then 'sending' else 'skipped' end`;
 
 export interface Begun {
-  /** `sending`: to be handed over now. */
+  /** `sending`: send it now. */
   state: DeliveryState;
   email: string | null;
 }
 
-/** Takes down that a letter is about to be handed over, and judges once more whether it is to be. `digestAt`: the next digest. */
+/**
+ * Records that an email is about to be sent, and checks again whether to send it. `digestAt`: the time of the next
+ * digest.
+ */
 export async function beginPostLetter(
   sql: Sql,
   { event, user }: DeliveryKey,
@@ -130,7 +141,7 @@ export async function beginPostLetter(
       select u.email, ${TOLD_POST} as post, coalesce(n.letters, 'at_once') as letters
       from target d ${STILL_TOLD} join users u on u.id = d.user_id left join notification_settings n on n.user_id = u.id
       where coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}),
-    -- Whoever has come to want a digest finds the post there.
+    -- A person who has changed to digests gets the post in a digest.
     next as materialized (
       select t.*, case when t.state <> 'sending' and exists (select from letter where letters = 'daily') then 'digest'
         else ${NEXT_STATE("t.state", "$3::boolean", "exists (select from letter)")} end as next from target t),
@@ -148,9 +159,9 @@ export async function beginPostLetter(
 }
 
 export interface DigestLetter extends Begun {
-  /** The newest, at most as many as asked for. */
+  /** The newest posts, up to the requested number. */
   posts: EmailPost[];
-  /** How many there are. */
+  /** The total number. */
   total: number;
 }
 
@@ -167,16 +178,17 @@ export async function beginDigest(
     person as materialized (
       select u.email from users u left join notification_settings n on n.user_id = u.id
       where u.id = $2 and coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}),
-    told as materialized (
-      select ${TOLD_POST} as post, row_number() over (order by p.published_at desc, p.id desc) as place, count(*) over () as total
+    digest_posts as materialized (
+      select ${TOLD_POST} as post, row_number() over (order by p.published_at desc, p.id desc) as place,
+        count(*) over () as total
       from deliveries d ${STILL_TOLD} where d.digest_id = $1 and d.user_id = $2 and d.state = 'digest'),
     marked as (
       update deliveries d set state = ${
-      NEXT_STATE("t.state", "$3::boolean", "exists (select from person) and exists (select from told)")
+      NEXT_STATE("t.state", "$3::boolean", "exists (select from person) and exists (select from digest_posts)")
     }, at = now()
       from target t where d.event_id = t.event_id and d.user_id = t.user_id returning d.state)
-    select m.state, (select email from person) as email, coalesce((select max(total) from told), 0) as total,
-      coalesce((select jsonb_agg(t.post order by t.place) from told t where t.place <= $4), '[]') as posts
+    select m.state, (select email from person) as email, coalesce((select max(total) from digest_posts), 0) as total,
+      coalesce((select jsonb_agg(t.post order by t.place) from digest_posts t where t.place <= $4), '[]') as posts
     from marked m`,
     [event, user, repeats, most],
     "delivery.begin_digest",
@@ -184,7 +196,7 @@ export async function beginDigest(
   return row ?? { state: "skipped", email: null, posts: [], total: 0 };
 }
 
-/** The same for a letter that is sent in any case, to an address its job names. */
+/** The same for an email that is always sent, to the address in its job. */
 export async function beginLetter(sql: Sql, { event, user }: DeliveryKey, repeats: boolean): Promise<DeliveryState> {
   await beginRow(sql, { event, user });
   const [row] = await sql.query<{ state: DeliveryState }>(
@@ -204,7 +216,7 @@ async function beginRow(sql: Sql, { event, user }: DeliveryKey): Promise<void> {
   );
 }
 
-/** How a hand-over ended that was not taken; what a digest told of ends with it. */
+/** Records the result of an email that was not accepted. The posts of a digest get the same state. */
 export async function recordDelivery(sql: Sql, { event, user }: DeliveryKey, state: DeliveryState): Promise<void> {
   await sql.query(
     `update deliveries set state = $3, at = now()
@@ -214,7 +226,7 @@ export async function recordDelivery(sql: Sql, { event, user }: DeliveryKey, sta
   );
 }
 
-/** The server took it: the row, its job and what was held against the address, in one statement. */
+/** The server accepted the email: updates the row and deletes the job and the bounce in one statement. */
 export async function finishDelivery(sql: Sql, { event, user }: DeliveryKey, job: Claim, to: string): Promise<void> {
   await sql.query(
     `with sent as (
@@ -227,7 +239,7 @@ export async function finishDelivery(sql: Sql, { event, user }: DeliveryKey, job
   );
 }
 
-/** Forgets letters of long ago, in bounded bites. */
+/** Deletes old rows, in limited batches. */
 export async function pruneDeliveries(sql: Sql, keptMs: number, most: number): Promise<number> {
   const rows = await sql.query(
     `delete from deliveries where (event_id, user_id) in (

@@ -1,20 +1,22 @@
 /**
- * A committed event: lean, because content is read where it is shown. What changes a page's numbers says by how much, in
- * `data.counts`: of posts, followers, requests, likes, replies.
+ * A committed event. It is small, because content is read when it is shown. An event that changes the numbers of a page
+ * has the differences in `data.counts`: posts, followers, requests, likes, replies.
  */
 export interface SequencedEvent {
-  /** Position in the one order, without gaps; also the event's id. */
+  /** Position in the sequence, without gaps; also the id of the event. */
   seq: number;
   kind: EventKind;
   page_id: string | null;
   post_id: string | null;
-  /** Whom alone it concerns; null where it concerns the page's audience. */
+  /** The only recipient; null if it is for the audience of the page. */
   user_id: string | null;
   data: Record<string, unknown> | null;
   at: string;
 }
 
-/** All but the last two reach listeners (`live/frames.ts`); those and some others keep caches and subscriptions true. */
+/**
+ * All but the last two reach listeners (`live/frames.ts`); those and some others invalidate caches and subscriptions.
+ */
 export type EventKind =
   | "post.created"
   | "post.updated"

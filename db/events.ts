@@ -14,11 +14,11 @@ export interface SequencerRow {
 
 export async function sequencerState(sql: Reader): Promise<SequencerRow> {
   const [row] = await sql.query<SequencerRow>("select epoch, seq, floor from sequencer", [], "sequencer.state");
-  if (!row) throw new Error("The sequencer's row is missing: the database was not migrated");
+  if (!row) throw new Error("The row of the sequencer is missing: migrate the database");
   return row;
 }
 
-/** Turns the likes that changed since the last call into one event a post; the count is read when it is shown. */
+/** Turns the likes since the last call into one event per post. The count is read when it is shown. */
 export async function emitLikeEvents(sql: Sql, most: number): Promise<SequencedEvent[]> {
   const [row] = await sql.query<{ events: SequencedEvent[] | null }>(
     `with taken as (
@@ -43,7 +43,7 @@ export async function emitLikeEvents(sql: Sql, most: number): Promise<SequencedE
   return row?.events ?? [];
 }
 
-/** Numbered events after a position, in order. */
+/** Events after a position, in order. */
 export async function eventsAfter(sql: Reader, seq: number, most: number): Promise<SequencedEvent[]> {
   return await sql.query<SequencedEvent>(
     `select ${COLUMNS} from events e where e.seq > $1 order by e.seq limit $2`,
@@ -60,8 +60,9 @@ export interface ReplayFilter {
 }
 
 /**
- * What a listener missed, in order: events of the pages in their feed, and those meant for them alone. A page's posts only while
- * they may see them; that it was hidden they learn in any case. Of what has a state, as likes, following or a notification, only the latest.
+ * What a listener missed, in order: events of the pages in their feed, and events for them only. Events about posts
+ * only while the listener may see them; that a page was hidden in any case. Of states, such as likes, following or
+ * notifications, only the latest.
  */
 export async function replay(sql: Reader, { user, after, upTo, limit }: ReplayFilter): Promise<SequencedEvent[]> {
   return await sql.query<SequencedEvent>(
@@ -77,19 +78,22 @@ export async function replay(sql: Reader, { user, after, upTo, limit }: ReplayFi
           and (e.kind in ('page.hidden', 'page.shown')
             or w.visible and (e.kind like 'post.%' or e.kind in ('page.updated', 'replies.changed'))
               and (e.kind <> 'post.likes' or not exists (
-                select from events l where l.kind = 'post.likes' and l.post_id = e.post_id and l.seq > e.seq and l.seq <= $3))
+                select from events l where l.kind = 'post.likes' and l.post_id = e.post_id and l.seq > e.seq
+                  and l.seq <= $3))
               and (e.kind <> 'replies.changed' or not exists (
-                select from events l where l.kind = 'replies.changed' and l.post_id = e.post_id and l.seq > e.seq and l.seq <= $3
-                  -- Which this listener may hear nothing of.
+                select from events l where l.kind = 'replies.changed' and l.post_id = e.post_id and l.seq > e.seq
+                  and l.seq <= $3
+                  -- Events that this listener must not get.
                   and not (coalesce(l.data, '{}') ? 'withheld')))
               and (e.kind <> 'page.updated' or not exists (
-                select from events l where l.kind = 'page.updated' and l.page_id = e.page_id and l.seq > e.seq and l.seq <= $3)))
+                select from events l where l.kind = 'page.updated' and l.page_id = e.page_id and l.seq > e.seq
+                  and l.seq <= $3)))
         order by e.seq limit $4) e
       union all
       select ${COLUMNS} from own e
       where e.kind in ('page.hidden', 'page.shown')
         or e.kind in ('follow.changed', 'post.liked', 'notifications.read') and e.place = 1
-        -- What was told anew since is told then.
+        -- A notification with a newer event comes with that one.
         or e.kind = 'notification' and exists (
           select from notifications n where n.id = (e.data ->> 'id')::uuid and n.position = e.seq)) e
     order by e.seq limit $4`,
@@ -98,17 +102,17 @@ export async function replay(sql: Reader, { user, after, upTo, limit }: ReplayFi
   );
 }
 
-/** A post as every listener may be shown it: without what differs by viewer. */
+/** A post as every listener may see it: without what differs by viewer. */
 export interface LivePostRow extends Omit<PostRow, "reply_visible" | "liked"> {
-  /** Whether the original can be seen by everybody, only by some, or by nobody. */
+  /** Whether everybody, some, or nobody can see the original. */
   reply_audience: "everybody" | "some" | "nobody" | null;
-  /** Replies that are not everybody's to see, and so are not in `reply_count`, by their pages. */
+  /** Replies that not everybody may see, by page; they are not in `reply_count`. */
   withheld_replies: readonly { page_id: string; n: number; blocked: boolean }[] | null;
 }
 
 const NOBODY = "00000000-0000-0000-0000-000000000000";
 
-/** The posts that events are about, as they are now; those that are gone are missing. */
+/** The current state of the posts of events; deleted ones are missing. */
 export async function livePosts(sql: Reader, ids: readonly string[]): Promise<Map<string, LivePostRow>> {
   const rows = await sql.query<PostRow & Pick<LivePostRow, "withheld_replies"> & { reply_private: boolean | null }>(
     `select ${POST_COLUMNS},
@@ -137,14 +141,18 @@ export async function livePosts(sql: Reader, ids: readonly string[]): Promise<Ma
   }));
 }
 
-/** Forgets history past keeping that all consumers have read, in bounded bites; moves the floor below which a cursor is too old. */
+/**
+ * Deletes events past retention that all consumers have read, in limited batches. Raises the floor below which a cursor
+ * is too old.
+ */
 export async function pruneEvents(sql: Sql, retentionMs: number, most: number): Promise<number> {
   const rows = await sql.query<{ seq: number }>(
     `with old as (
-      -- The oldest few, as far as they are past keeping.
+      -- The oldest events, as far as they are past retention.
       delete from events where seq in (
         select seq from (select seq, at from events order by seq limit $2) e
-        where e.seq <= (select coalesce(min(c.seq), e.seq) from consumers c) and e.at < now() - $1 * interval '1 millisecond')
+        where e.seq <= (select coalesce(min(c.seq), e.seq) from consumers c)
+          and e.at < now() - $1 * interval '1 millisecond')
       returning seq),
     moved as (update sequencer set floor = greatest(floor, (select max(seq) from old)) where exists (select from old))
     select seq from old`,
@@ -154,7 +162,7 @@ export async function pruneEvents(sql: Sql, retentionMs: number, most: number): 
   return rows.length;
 }
 
-/** Tombstones nobody needs to be told of any more, with what came to them in the moment they were made. */
+/** Deletes tombstones past retention, and the rows written together with them. */
 export async function pruneTombstones(sql: Sql, retentionMs: number): Promise<void> {
   await sql.query(
     `with old as (select id from pages where deleted_at < now() - $1 * interval '1 millisecond')
@@ -169,7 +177,7 @@ export async function pruneTombstones(sql: Sql, retentionMs: number): Promise<vo
   );
 }
 
-/** Committed events that this node, which knows them up to `position`, has not heard of yet. */
+/** Committed events that this node, at `position`, has not received yet. */
 export async function eventLag(sql: Reader, position: number): Promise<number> {
   return (await sequencerState(sql)).seq - position;
 }

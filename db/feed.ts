@@ -1,21 +1,24 @@
 import { POST_COLUMNS, type PostAfter, type PostRow } from "./posts.ts";
 import type { Reader } from "./sql.ts";
 
-/** The pages whose posts make up a person's feed: those followed and one's own. */
+/** The pages of a person's feed: the followed ones and their own. */
 export const FEED_PAGES = `select f.page_id as id from follows f where f.user_id = $1 and f.state = 'following'
   union all select p.id from pages p where p.owner_id = $1 and p.deleted_at is null`;
 
-/** The same with one's own deleted pages; those followed stay followed: whoever listens is still to be told that they went. */
+/**
+ * The same with their own deleted pages; followed pages stay followed. Listeners still have to get that these were
+ * deleted.
+ */
 export const LISTENED_PAGES = `select f.page_id as id from follows f where f.user_id = $1 and f.state = 'following'
   union all select p.id from pages p where p.owner_id = $1`;
 
 export interface FeedHead {
-  /** The sequencer's position this picture is not older than. */
+  /** A position of the sequencer that the result is not older than. */
   seq: number;
   pages: string[];
 }
 
-/** Position and pages in one snapshot, so that events after the position tell every change since. */
+/** Position and pages in one snapshot, so that the events after the position contain every later change. */
 export async function feedHead(sql: Reader, user: string): Promise<FeedHead> {
   const [row] = await sql.query<FeedHead>(
     `select (select seq from sequencer) as seq, array(select id::text from (${FEED_PAGES}) w) as pages`,
@@ -26,8 +29,8 @@ export async function feedHead(sql: Reader, user: string): Promise<FeedHead> {
 }
 
 /**
- * A page of the feed, newest first by (published_at, id). Of each followed page only as many posts are looked at as the answer
- * can hold, by its index, whatever its size.
+ * A page of the feed, newest first by (published_at, id). Of each followed page at most `limit` posts are read, by
+ * index, whatever the size of the page.
  */
 export async function feedPosts(
   sql: Reader,
@@ -41,17 +44,19 @@ export async function feedPosts(
       cross join lateral (
         select p.id, p.published_at from posts p
         where p.page_id = g.id and p.state = 'ready'
-          and (p.published_at, p.id) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+          and (p.published_at, p.id) < (coalesce($2::timestamptz, 'infinity'),
+            coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
         order by p.published_at desc, p.id desc limit $4) n
       order by n.published_at desc, n.id desc limit $4)
-    select ${POST_COLUMNS} from newest n join posts p on p.id = n.id join pages g on g.id = p.page_id join users u on u.id = g.owner_id
+    select ${POST_COLUMNS} from newest n join posts p on p.id = n.id join pages g on g.id = p.page_id
+      join users u on u.id = g.owner_id
     order by p.published_at desc, p.id desc`,
     [user, after?.published_at ?? null, after?.id ?? null, limit],
     "feed.posts",
   );
 }
 
-/** Of these posts, those the feed would show, as they are now. */
+/** Those of the posts that the feed would show, in their current state. */
 export async function feedPostsById(sql: Reader, user: string, ids: readonly string[]): Promise<PostRow[]> {
   return await sql.query<PostRow>(
     `select ${POST_COLUMNS} from posts p join visible_pages($1) g on g.id = p.page_id join users u on u.id = g.owner_id
@@ -61,7 +66,7 @@ export async function feedPostsById(sql: Reader, user: string, ids: readonly str
   );
 }
 
-/** What a listener listens to, with the position it is true at: pages in their feed, and whether they may see the posts. */
+/** The subscriptions of a listener at a position: the pages in their feed, and whether they may see the posts. */
 export async function listenerSnapshot(
   sql: Reader,
   user: string,

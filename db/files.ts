@@ -2,11 +2,11 @@ import { CROP_JOB } from "./photos.ts";
 import type { Reader, Sql } from "./sql.ts";
 
 /**
- * Files that no photo owns, written outside any actor: an upload before its first byte is stored, and what the sweeper removes.
- * Each function is one statement, and who has a file is decided by its row alone.
+ * Files that belong to no photo and are written outside actors: an upload before its first byte is stored, and files
+ * for the sweeper. Each function is one statement. The row alone decides who owns a file.
  */
 
-/** An upload is about to be stored under these keys; without a commit that makes them a photo's they go after this time. */
+/** Announces an upload under these keys. Unless a commit attaches them to a photo, they are deleted after this time. */
 export async function announceFiles(sql: Sql, keys: readonly string[], ttlMs: number): Promise<void> {
   await sql.query(
     `insert into unowned_files (key, due_at) select k, now() + $2 * interval '1 millisecond' from unnest($1::text[]) k
@@ -16,17 +16,17 @@ export async function announceFiles(sql: Sql, keys: readonly string[], ttlMs: nu
   );
 }
 
-/** All that a photo may have left in storage. */
+/** All files that a photo may have in storage. */
 export function filesOf(key: string, staged: string): string[] {
   return [key, `${key}.1080`, `${key}.320`, staged];
 }
 
-/** Files that were made and are not wanted. */
+/** Marks files as unused. */
 export async function disownFiles(sql: Sql, keys: readonly string[]): Promise<void> {
   await announceFiles(sql, keys, 0);
 }
 
-/** Of uploads that were announced, those that no commit has taken over go now. */
+/** Of announced uploads, those that no commit has taken are due for deletion now. */
 export async function dropUploads(sql: Sql, keys: readonly string[]): Promise<void> {
   await sql.query(
     "update unowned_files set due_at = now() where key = any($1::text[]) and not taken",
@@ -35,7 +35,7 @@ export async function dropUploads(sql: Sql, keys: readonly string[]): Promise<vo
   );
 }
 
-/** Takes due files for removal, for a minute; from now on no commit may own them. */
+/** Takes due files for removal, for a minute. From now on no commit may own them. */
 export async function takeDueFiles(sql: Sql, most: number): Promise<string[]> {
   const rows = await sql.query<{ key: string }>(
     `update unowned_files u set taken = true, due_at = now() + interval '1 minute' from (
@@ -47,16 +47,20 @@ export async function takeDueFiles(sql: Sql, most: number): Promise<string[]> {
   return rows.map(({ key }) => key);
 }
 
-/** They are gone. One that was disowned once more meanwhile is removed once more. */
+/** The files were deleted. One that was disowned again meanwhile is deleted again. */
 export async function pruneFiles(sql: Sql, keys: readonly string[]): Promise<void> {
   await sql.query("delete from unowned_files where key = any($1::text[]) and taken", [[...keys]], "file.forget");
 }
 
-/** The uploads of posts' photos that failed are kept for another try only so long; pictures of people and pages that failed go. */
+/**
+ * Uploads of failed photos of posts are kept for a retry for a limited time. Failed pictures of people and pages are
+ * deleted.
+ */
 export async function pruneFailedUploads(sql: Sql, ttlMs: number): Promise<void> {
   await sql.query(
     `with pictures as (
-      delete from photos where state = 'failed' and post_id is null and created_at < now() - $1 * interval '1 millisecond'),
+      delete from photos where state = 'failed' and post_id is null
+        and created_at < now() - $1 * interval '1 millisecond'),
     old as (
       select id, staged_key from photos
       where staged_key is not null and state = 'failed' and created_at < now() - $1 * interval '1 millisecond'
@@ -69,7 +73,7 @@ export async function pruneFailedUploads(sql: Sql, ttlMs: number): Promise<void>
   );
 }
 
-/** A photo under way without a job, as after a restore of one and not of the other, gets it again. */
+/** A photo in progress without a job, as after a partial restore, gets a job again. */
 export async function cropForgotten(sql: Sql): Promise<void> {
   await sql.query(
     `insert into jobs (id, kind, payload, run_at)
@@ -82,20 +86,22 @@ export async function cropForgotten(sql: Sql): Promise<void> {
   );
 }
 
-/** Of these keys, those that something in the database knows: for the scrub. */
+/** Those of these keys that the database refers to. For the scrub. */
 export async function knownFiles(sql: Sql, keys: readonly string[]): Promise<Set<string>> {
   const rows = await sql.query<{ key: string }>(
     `select k as key from unnest($1::text[]) k
-    where exists (select from photos f where f.key = split_part(k, '.', 1)) or exists (select from photos f where f.staged_key = k)
+    where exists (select from photos f where f.key = split_part(k, '.', 1))
+      or exists (select from photos f where f.staged_key = k)
       or exists (select from unowned_files u where u.key = k)
-      or exists (select from jobs j where j.kind in ('photo.crop', 'photo.settle') and j.payload ->> 'key' = split_part(k, '.', 1))`,
+      or exists (select from jobs j
+        where j.kind in ('photo.crop', 'photo.settle') and j.payload ->> 'key' = split_part(k, '.', 1))`,
     [[...keys]],
     "file.known",
   );
   return new Set(rows.map(({ key }) => key));
 }
 
-/** Of these keys, those that a photo still needs. */
+/** Those of these keys that a photo still needs. */
 export async function neededFiles(sql: Reader, keys: readonly string[]): Promise<string[]> {
   const rows = await sql.query<{ key: string }>(
     `select k as key from unnest($1::text[]) k
@@ -107,7 +113,7 @@ export async function neededFiles(sql: Reader, keys: readonly string[]): Promise
   return rows.map(({ key }) => key);
 }
 
-/** The files that must exist, by the key of their photo, after one and in its order. */
+/** The files that must exist, ordered by the key of their photo, after a key. */
 export async function expectedFiles(
   sql: Sql,
   after: string,

@@ -4,21 +4,21 @@ import type { Reader } from "./sql.ts";
 import type { CardRow } from "./users.ts";
 
 const REMOVED = `'{"reason": "removed"}'::jsonb`;
-/** A request that was neither accepted nor is there any more. */
+/** A request ended without acceptance. */
 const REJECTED = `'{"state": "none", "counts": {"requests": -1}}'::jsonb`;
-/** Somebody follows because their request was accepted. */
+/** A request was accepted. */
 export const ACCEPTED = `'{"state": "following", "accepted": true, "counts": {"followers": 1, "requests": -1}}'::jsonb`;
-/** Whoever followed, or asked to, does so no more: `state` is what was. */
+/** Following, or a request, ended: `state` is the previous state. */
 export const ENDED = `jsonb_build_object('state', 'none', 'counts', jsonb_build_object(${counted("state")}, -1))`;
 
-/** The number that a state of following counts for. */
+/** The count that a state of following belongs to. */
 function counted(state: string): string {
   return `case ${state} when 'following' then 'followers' else 'requests' end`;
 }
 
 export type FollowState = "following" | "requested" | "none";
 
-/** Who follows a page, or asks to, latest first. */
+/** Followers or requests of a page, latest first. */
 export async function followersOf(
   sql: Reader,
   pageId: string,
@@ -27,7 +27,8 @@ export async function followersOf(
   return await sql.query(
     `select u.id, u.login, u.first_name, u.last_name, u.page_id, u.avatar_key, f.created_at as followed_at
     from follows f join users u on u.id = f.user_id
-    where f.page_id = $1 and f.state = $2 and ($3::timestamptz is null or (f.created_at, f.user_id) < ($3::timestamptz, $4::uuid))
+    where f.page_id = $1 and f.state = $2
+      and ($3::timestamptz is null or (f.created_at, f.user_id) < ($3::timestamptz, $4::uuid))
     order by f.created_at desc, f.user_id desc limit $5`,
     [pageId, state, after?.at ?? null, after?.id ?? null, limit],
     "follow.of_page",
@@ -41,12 +42,12 @@ export interface FollowRow {
   at: string;
 }
 
-/** Follows or asks to; what is there already stays, and its state is the answer. */
+/** Follows or requests to follow. An existing state is kept and returned. */
 export const follow = defineCommit<FollowRow, { state: FollowState }>("page.follow", {
   columns: "page_id uuid, user_id uuid, state text, at timestamptz",
   body: `had as materialized (
   select t.turn, f.state from turns t join follows f on f.page_id = t.page_id and f.user_id = t.user_id),
--- Whoever deletes an account locks it before the sequencer; its foreign key would be looked at after that.
+-- Deleting an account locks it before the sequencer. The foreign key would be checked after that.
 present as materialized (
   select u.id from users u where u.id in (select user_id from turns) order by u.id for key share),
 followed as (
@@ -72,7 +73,7 @@ counted as (
 export interface UnfollowRow {
   page_id: string;
   user_id: string;
-  /** Whether the page's owner did it, to somebody who loses sight of a private page by it. */
+  /** Whether the owner of a private page removed the follower, who can no longer see it. */
   loses_sight: boolean;
   at: string;
 }
@@ -102,13 +103,13 @@ counted as (
 
 export interface AnswerRequestsRow {
   page_id: string;
-  /** Null means everybody who asks. */
+  /** Null means all requests. */
   user_ids: string[] | null;
   accept: boolean;
   at: string;
 }
 
-/** Accepts or rejects requests: all that are named or, if one of them did not ask, none; those are named in the answer. */
+/** Accepts or rejects requests: all of the named ones, or none if one does not exist; the missing ones are returned. */
 export const answerRequests = defineCommit<AnswerRequestsRow, { strangers: string[]; answered: number }>(
   "page.answer_requests",
   {
@@ -122,11 +123,13 @@ valid as materialized (
   select t.* from turns t where not exists (select from strangers s where s.turn = t.turn)),
 accepted as (
   update follows f set state = 'following', created_at = t.at from valid t
-  where t.accept and f.page_id = t.page_id and f.state = 'requested' and (t.user_ids is null or f.user_id = any(t.user_ids))
+  where t.accept and f.page_id = t.page_id and f.state = 'requested'
+    and (t.user_ids is null or f.user_id = any(t.user_ids))
   returning t.turn, f.page_id, f.user_id, t.at),
 rejected as (
   delete from follows f using valid t
-  where not t.accept and f.page_id = t.page_id and f.state = 'requested' and (t.user_ids is null or f.user_id = any(t.user_ids))
+  where not t.accept and f.page_id = t.page_id and f.state = 'requested'
+    and (t.user_ids is null or f.user_id = any(t.user_ids))
   returning t.turn, f.page_id, f.user_id, t.at),
 answered as materialized (
   select turn, page_id, user_id, at, 'following' as state from accepted
@@ -142,8 +145,8 @@ counted as (
       data: `case when state = 'following' then ${ACCEPTED} else ${REJECTED} end`,
       from: "answered",
     }),
-    select:
-      `select t.turn, jsonb_build_object('strangers', coalesce((select to_jsonb(s.ids) from strangers s where s.turn = t.turn), '[]'),
+    select: `select t.turn, jsonb_build_object('strangers',
+        coalesce((select to_jsonb(s.ids) from strangers s where s.turn = t.turn), '[]'),
       'answered', (select count(*) from answered a where a.turn = t.turn)) as result
     from turns t`,
   },

@@ -1,6 +1,6 @@
 import type { Reader, Sql } from "./sql.ts";
 
-/** What is known of a job wherever one is spoken of. */
+/** The common fields of a job. */
 export interface JobRef {
   kind: string;
   id: string;
@@ -8,13 +8,13 @@ export interface JobRef {
 
 export interface Job extends JobRef {
   payload: Record<string, unknown>;
-  /** This try counted. */
+  /** Includes this attempt. */
   attempts: number;
-  /** An earlier try ended without saying how, as by a crash. */
+  /** An earlier attempt ended without a result, as by a crash. */
   abandoned: boolean;
 }
 
-/** What a claim is known by: whoever has lost it, or whose job is another's by now, changes nothing. */
+/** Identifies a claim. If the claim was lost, or the job has another owner, statements with it change nothing. */
 export type Claim = Pick<Job, "id" | "kind" | "attempts">;
 const HELD = "id = $1 and kind = $2 and attempts = $3 and state = 'running'";
 
@@ -25,7 +25,7 @@ const CLAIM = (due: string) =>
     from (select d.id, b.abandoned from due d join jobs b on b.id = d.id) due where j.id = due.id
     returning j.id, j.kind, j.payload, j.attempts, due.abandoned`;
 
-/** Claims due jobs of a kind for so many milliseconds, the longest due first. */
+/** Claims due jobs of a kind for some milliseconds, the longest due first. */
 export async function claimDueJobs(sql: Sql, kind: string, most: number, leaseMs: number): Promise<Job[]> {
   return await sql.query<Job>(
     CLAIM("select id from jobs where kind = $1 and state = 'waiting' and run_at <= now() order by run_at limit $3"),
@@ -34,7 +34,7 @@ export async function claimDueJobs(sql: Sql, kind: string, most: number, leaseMs
   );
 }
 
-/** Claims those of these that wait, due or not; what is done, parked or somebody else's is missing. */
+/** Claims those of these jobs that wait, due or not. Finished, parked and claimed ones are missing. */
 export async function claimJobs(sql: Sql, kind: string, ids: readonly string[], leaseMs: number): Promise<Job[]> {
   return await sql.query<Job>(
     CLAIM("select id from jobs where kind = $1 and id = any($3::uuid[]) and state = 'waiting'"),
@@ -43,7 +43,7 @@ export async function claimJobs(sql: Sql, kind: string, ids: readonly string[], 
   );
 }
 
-/** Jobs whose claims ran out wait again: whoever had them is gone. Tells which of these kinds have jobs that are due. */
+/** Jobs with expired claims wait again. Returns which of these kinds have due jobs. */
 export async function sweepJobs(sql: Sql, kinds: readonly string[]): Promise<string[]> {
   const rows = await sql.query<{ kind: string }>(
     `with reclaimed as (
@@ -59,7 +59,7 @@ export async function sweepJobs(sql: Sql, kinds: readonly string[]): Promise<str
   return rows.map(({ kind }) => kind);
 }
 
-/** Keeps a claim for so many milliseconds from now. */
+/** Extends a claim to this many milliseconds from now. */
 export async function renewJob(sql: Sql, { id, kind, attempts }: Claim, leaseMs: number): Promise<void> {
   await sql.query(
     `update jobs set lease_until = now() + $4 * interval '1 millisecond' where ${HELD}`,
@@ -68,7 +68,7 @@ export async function renewJob(sql: Sql, { id, kind, attempts }: Claim, leaseMs:
   );
 }
 
-/** The ids of due jobs, each told once in so many milliseconds: for a queue that may lose them. */
+/** The ids of due jobs, each at most once in some milliseconds: for a queue that may lose them. */
 export async function unnotifiedJobs(sql: Sql, kind: string, most: number, againMs: number): Promise<string[]> {
   const rows = await sql.query<{ id: string }>(
     `update jobs j set state = 'waiting', run_at = now() + $3 * interval '1 millisecond', lease_until = null
@@ -82,7 +82,7 @@ export async function unnotifiedJobs(sql: Sql, kind: string, most: number, again
   return rows.map(({ id }) => id);
 }
 
-/** What a job came to is work for another kind of it, under the same id; false where the claim was lost. */
+/** Turns a job into one of another kind, with the same id; false if the claim was lost. */
 export async function passJobOn(
   sql: Sql,
   { id, kind, attempts }: Claim,
@@ -103,7 +103,10 @@ export async function finishJob(sql: Sql, { id, kind, attempts }: Claim): Promis
   await sql.query(`delete from jobs where ${HELD}`, [id, kind, attempts], "job.finish");
 }
 
-/** Puts a job back for later, or where it stays until somebody looks: `dead` after its last try, `unknown` when unclear. Of a try that does not count none is left. */
+/**
+ * Puts a job back for later, or parks it until an administrator acts: `dead` after its last attempt, `unknown` if the
+ * outcome is unclear. With `counts: false` the attempt is not counted.
+ */
 export async function returnJob(
   sql: Sql,
   { id, kind, attempts }: Claim,
@@ -132,13 +135,13 @@ export async function countJobs(sql: Sql): Promise<Record<string, number>> {
 
 export type JobState = "waiting" | "running" | "dead" | "unknown";
 
-/** A job as administrators see it: nothing of its payload but what it is about. */
+/** A job for administrators: of its payload only the account and the post. */
 export interface ListedJob extends JobRef {
   state: JobState;
   attempts: number;
   run_at: string;
   last_error: string | null;
-  /** The account and the post it is about. */
+  /** The account and the post of the job. */
   user_id: string | null;
   post_id: string | null;
   created_at: string;
@@ -153,7 +156,7 @@ export interface JobFilter {
   after?: { at: string; id: string } | undefined;
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function listJobs(sql: Reader, { limit, state, kind, after }: JobFilter): Promise<ListedJob[]> {
   return await sql.query<ListedJob>(
     `select ${LISTED} from jobs
@@ -166,12 +169,13 @@ export async function listJobs(sql: Reader, { limit, state, kind, after }: JobFi
 }
 
 /**
- * A dead job is tried again, as if it were new; undefined where there is none. One that is `unknown` is not: nobody knows whether its
- * letter arrived, and none is sent twice.
+ * Retries a dead job as if it were new; undefined if there is none. A job in `unknown` is not retried: its email may
+ * have arrived, and none is sent twice.
  */
 export async function retryJob(sql: Sql, id: string): Promise<ListedJob | undefined> {
   const [row] = await sql.query<ListedJob>(
-    `update jobs set state = 'waiting', attempts = 0, run_at = now(), lease_until = null where id = $1 and state = 'dead'
+    `update jobs set state = 'waiting', attempts = 0, run_at = now(), lease_until = null where id = $1
+      and state = 'dead'
     returning ${LISTED}`,
     [id],
     "job.retry",
@@ -179,13 +183,13 @@ export async function retryJob(sql: Sql, id: string): Promise<ListedJob | undefi
   return row;
 }
 
-/** Undefined where there is no such job, or none any more. */
+/** Undefined if the job does not exist or has finished. */
 export async function jobState(sql: Reader, id: string): Promise<JobState | undefined> {
   const [row] = await sql.query<{ state: JobState }>("select state from jobs where id = $1", [id], "job.state");
   return row?.state;
 }
 
-/** Lets go of one that lies until somebody looks; false where none does. */
+/** Deletes a parked job; false if there is none. */
 export async function dropJob(sql: Sql, id: string): Promise<boolean> {
   const rows = await sql.query(
     "delete from jobs where id = $1 and state in ('dead', 'unknown') returning id",

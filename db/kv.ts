@@ -1,26 +1,26 @@
 import { type Param, type Reader, type Sql, SqlError } from "./sql.ts";
 import { keptList } from "./values.ts";
 
-/** The space that all accounts share; every other is named by its account's id. */
+/** The space that all accounts share. Every other space has the id of its account. */
 export const SHARED_SPACE = "00000000-0000-0000-0000-000000000000";
 
-/** What has expired is there for nobody, whether it was swept or not. */
+/** An expired pair is invisible, whether it was deleted or not. */
 const ALIVE = "(k.expires_at is null or k.expires_at > now())";
 
 export interface ReadPairs {
-  /** The inside of a JSON object, `"key":value,…`; null where a key is missing, or all are too long together. */
+  /** The inside of a JSON object, `"key":value,…`; null if a key is missing, or the total is too long. */
   pairs: string | null;
-  /** The same with versions, where they were asked for. */
+  /** The same with versions, if requested. */
   versions: string | null;
-  /** Instead of pairs: the keys that there are, with the bytes of their values. */
+  /** Instead of pairs: the existing keys, with the bytes of their values. */
   lengths: [key: string, bytes: number][] | null;
-  /** Of the space, at which all this holds; null where nothing was ever written. */
+  /** The revision of the space in which all this is current; null if nothing was ever written. */
   revision: number | null;
   /** When the first of the pairs expires. */
   expires_at: string | null;
 }
 
-/** The values of all these keys, if they take at most so many bytes. */
+/** The values of all these keys, if they have at most this many bytes. */
 export async function readPairs(
   sql: Reader,
   space: string,
@@ -28,12 +28,13 @@ export async function readPairs(
   { maxBytes, versions }: { maxBytes: number; versions: boolean },
 ): Promise<ReadPairs> {
   const chosen = `from kv k where k.space = $1 and k.key = any($2::text[]) and ${ALIVE}`;
-  // In one pass, where no value is longer than its share of the answer; otherwise the values are fetched when it is known that they
-  // fit. What is not asked for costs nothing, since a subquery runs only where its branch is taken.
+  // One pass if no value is longer than its share of the limit; otherwise values are fetched once it is known that they
+  // fit. What is not requested costs nothing, since a subquery runs only if its branch is taken.
   const [row] = await sql.query<ReadPairs>(
     `select case when fits and longest <= $4 then pairs
         when fits then (select string_agg(to_json(k.key)::text || ':' || k.value, ',') ${chosen}) end as pairs,
-      case when fits and $5 then (select string_agg(to_json(k.key)::text || ':' || k.version, ',') ${chosen}) end as versions,
+      case when fits and $5
+        then (select string_agg(to_json(k.key)::text || ':' || k.version, ',') ${chosen}) end as versions,
       case when not fits then (
         select coalesce(json_agg(json_build_array(k.key, octet_length(k.value))), '[]') ${chosen}) end as lengths,
       (select revision from kv_spaces where id = $1) as revision, expires_at
@@ -48,7 +49,7 @@ export async function readPairs(
   return row!;
 }
 
-/** The revision of a space, and the time: what is known as of a revision holds as long as it is the same. */
+/** The revision of a space, and the time. Data of a revision is valid as long as the revision is the same. */
 export async function revisionOf(sql: Reader, space: string): Promise<{ revision: number; at: string } | undefined> {
   const [row] = await sql.query<{ revision: number; at: string }>(
     "select revision, now() as at from kv_spaces where id = $1",
@@ -61,18 +62,18 @@ export async function revisionOf(sql: Reader, space: string): Promise<{ revision
 export interface KeyRow {
   key: string;
   version: number;
-  /** Of the value's JSON text. */
+  /** The length of the value's JSON text. */
   bytes: number;
   expires_at: string | null;
 }
 
-/** The keys with this beginning, in the order of their bytes, after the one given. */
+/** The keys with this prefix, in byte order, after a key. */
 export async function listKeys(
   sql: Reader,
   space: string,
   { prefix, after, limit }: { prefix: string; after: string | undefined; limit: number },
 ): Promise<KeyRow[]> {
-  // Keys with one beginning stand together, so the first without it ends the list.
+  // Keys with one prefix are adjacent, so the first without it ends the list.
   return await sql.query<KeyRow>(
     `select * from (
       select k.key, k.version, octet_length(k.value) as bytes, k.expires_at from kv k
@@ -85,30 +86,31 @@ export async function listKeys(
 }
 
 export interface PairsToWrite {
-  /** One's own goes with its account; where that is gone, nothing is written. */
+  /** A personal space is deleted with its account; then nothing is written. */
   space: string;
   keys: readonly string[];
   /** As JSON text. */
   values: readonly string[];
   ttlS: number | null;
-  /** Of an Idempotency-Key; the write has happened if and only if it is in there. */
+  /** The receipt of an Idempotency-Key. The write has happened if and only if the receipt has its result. */
   receipt: string | undefined;
 }
 
 export interface Written {
-  /** The account is gone. */
+  /** The account was deleted. */
   gone: boolean;
-  /** The write has happened before, under the same receipt. */
+  /** The write has happened before, with the same receipt. */
   repeated: boolean;
-  /** Keys that were left as they are. */
+  /** Keys that were left unchanged. */
   ignored: string[];
-  /** Keys that were not at their version, so that nothing was written. */
+  /** Keys with another version, so that nothing was written. */
   changed: string[];
 }
 
 /**
- * Which batches may be written: those whose account is there and whose receipt tells of no effect yet. Then their spaces, made by the
- * first write and from then on taken and counted up, so that every other write waits. `taken` has what may be written.
+ * The batches that may be written: their account exists and their receipt has no result. Then their spaces, created by
+ * the first write, are locked and their revisions incremented, so that other writes wait. `taken` has the batches to
+ * write.
  */
 const TAKEN = `batches as materialized (
   select * from unnest($1::uuid[], $2::uuid[], $3::int[], string_to_array($4, $6), string_to_array($5, $6))
@@ -122,18 +124,19 @@ judged as materialized (
   from batches b),
 fit as materialized (select * from judged where not gone and not repeated),
 spaces as (
-  insert into kv_spaces as s (id, owner_id) select distinct space, nullif(space, '${SHARED_SPACE}') from fit order by space
+  insert into kv_spaces as s (id, owner_id) select distinct space, nullif(space, '${SHARED_SPACE}') from fit
+    order by space
   on conflict (id) do update set revision = s.revision + 1 returning s.id, s.revision),
 taken as (
   select b.batch, b.space, s.revision, now() + b.ttl_s * interval '1 second' as ends,
     string_to_array(b.keys, $7) as keys, string_to_array(b.vals, $7) as vals
   from fit f join spaces s on s.id = f.space join batches b on b.batch = f.batch)`;
-/** Of the arrays that a text was, an empty key is missing where it was alone. */
+/** When the text is split, a single empty key is missing. */
 const KEY = "coalesce(g.key, '')";
 
 /**
- * Writes batches none of whose keys is there; where one is, nothing is written, and it throws a `constraint` (`isThere`). What most
- * batches are, at two thirds of what `writePairs` costs Postgres.
+ * Writes batches without existing keys. If a key exists, nothing is written and a `constraint` is thrown (`isThere`).
+ * This is the common case, and costs Postgres two thirds of `writePairs`.
  */
 export async function insertPairs(sql: Sql, batches: readonly PairsToWrite[]): Promise<Written[]> {
   return await written(
@@ -150,14 +153,15 @@ export async function insertPairs(sql: Sql, batches: readonly PairsToWrite[]): P
   );
 }
 
-/** Whether an insert failed since one of its keys is there, expired or not. */
+/** Whether an insert failed because a key exists, expired or not. */
 export function isThere(error: unknown): boolean {
   return error instanceof SqlError && error.constraint === "kv_pkey";
 }
 
 /**
- * Writes batches: of each, the keys that are not there, or all. Of several writers of a new key the first one wins. No key of a space
- * may be in two of the batches. Throws a `constraint` where one of several is of an account that went at this moment.
+ * Writes batches: of each, the missing keys or all. Of several writers of a new key the first wins. No key of a space
+ * may be in two of the batches. Throws a `constraint` if the account of one of several batches is deleted at this
+ * moment.
  */
 export async function writePairs(sql: Sql, batches: readonly PairsToWrite[], overwrite: boolean): Promise<Written[]> {
   return await written(
@@ -187,9 +191,9 @@ export async function writePairs(sql: Sql, batches: readonly PairsToWrite[], ove
   );
 }
 
-/** Writes all keys of a batch if each is at its version; if one is not, none. */
+/** Writes all keys of a batch if all have their version; otherwise none. */
 export async function writeIfVersion(sql: Sql, batch: PairsToWrite, versions: readonly number[]): Promise<Written> {
-  // Who had the space before may have changed rows since this statement began: `for update` has what holds now.
+  // An earlier owner of the lock may have changed rows since this statement began: `for update` reads the current ones.
   const [answer] = await written(
     sql,
     [batch],
@@ -210,7 +214,8 @@ export async function writeIfVersion(sql: Sql, batch: PairsToWrite, versions: re
     receipted as (
       update receipts r set result = '{"ignored": []}' from fit f
       where r.id = f.receipt and not exists (select from changed))
-    select gone, repeated, '[]'::json as ignored, (select coalesce(json_agg(key), '[]') from changed) as changed from judged`,
+    select gone, repeated, '[]'::json as ignored, (select coalesce(json_agg(key), '[]') from changed) as changed
+      from judged`,
   );
   return answer!;
 }
@@ -236,7 +241,7 @@ async function written(
   try {
     return await sql.query<Written>(text, params, name);
   } catch (error) {
-    // The account went while its first write was under way.
+    // The account was deleted during its first write.
     const gone = error instanceof SqlError && error.constraint === "kv_spaces_owner_id_fkey" && batches.length === 1;
     if (!gone) throw error;
     return [{ gone, repeated: false, ignored: [], changed: [] }];
@@ -244,8 +249,9 @@ async function written(
 }
 
 /**
- * What stands between batches, and between the keys or values of one: an array of so many texts would have each of them escaped here
- * and unescaped there. No JSON text holds these characters as they are; of keys that do, they are told apart by what nobody foresees.
+ * Separators between batches, and between the keys or values of one: array parameters would have each text escaped here
+ * and unescaped there. JSON text never contains these characters unescaped. For keys that contain them, random
+ * separators are used.
  */
 function separators(batches: readonly PairsToWrite[]): [between: string, within: string] {
   const isHeld = batches.some(({ keys }) => {
@@ -256,15 +262,16 @@ function separators(batches: readonly PairsToWrite[]): [between: string, within:
   return [`\x1d${tail}`, `\x1e${tail}`];
 }
 
-/** Deletes these keys; tells those that were there. */
+/** Deletes these keys; returns those that existed. */
 export async function deletePairs(sql: Sql, space: string, keys: readonly string[]): Promise<string[]> {
   const rows = await sql.query<{ key: string }>("select key from kv_delete($1, $2)", [space, keys], "kv.delete");
   return rows.map(({ key }) => key);
 }
 
-/** Removes what has expired, at most so many; tells how many went. */
+/** Deletes expired pairs, up to a maximum; returns the number. */
 export async function prunePairs(sql: Sql, most: number): Promise<number> {
-  // Nobody sees it, so no revision counts it. What is written anew at this moment is left out, and nobody is waited for.
+  // They are invisible already, so the revision stays. A pair that is written at this moment is skipped without
+  // waiting.
   const rows = await sql.query(
     `with expired as materialized (
       select space, key from kv where expires_at <= now() order by expires_at limit $1 for update skip locked)

@@ -5,14 +5,14 @@ import type { Reader, Sql } from "./sql.ts";
 
 export type CodePurpose = "verify" | "recover";
 
-/** What a code is for: one purpose of one account, and the one address it is sent to. */
+/** The subject of a code: a purpose, an account, and the address it is sent to. */
 export interface CodeSubject {
   purpose: CodePurpose;
   user: string;
   address: string;
 }
 
-/** The kind of the jobs that bring one letter to one account. */
+/** The kind of jobs that send one email to one account. */
 export const LETTER_JOB = "letter";
 
 export function letter(job: string): JobRef[] {
@@ -21,7 +21,7 @@ export function letter(job: string): JobRef[] {
 
 export interface NewLetter {
   message_id: string;
-  /** Which row of the ledger the Message-ID names, if any. */
+  /** The row of the ledger that the Message-ID names, if any. */
   delivery: { event: string; user: string } | undefined;
   sender: string;
   recipient: string;
@@ -31,8 +31,8 @@ export interface NewLetter {
 }
 
 /**
- * Puts an e-mail into the mailbox of the account that it is for: the one that the ledger is sending it to, and otherwise the one that has
- * proven the address. One that is for nobody is dropped, since nobody could ever read it, and so is a Message-ID that is there already.
+ * Stores an email in the mailbox of its account: the one for which the ledger is sending it, otherwise the one that has
+ * verified the address. An email for no account is dropped, since nobody could read it, and so is a known Message-ID.
  */
 export async function storeLetter(
   sql: Sql,
@@ -71,7 +71,7 @@ export interface Letter {
   at: string;
 }
 
-/** The letters in an account's mailbox that were sent to this address, newest first. */
+/** The emails in an account's mailbox that were sent to this address, newest first. */
 export async function lettersOf(
   sql: Reader,
   { owner, address, limit }: { owner: string; address: string; limit: number },
@@ -84,7 +84,7 @@ export async function lettersOf(
   );
 }
 
-/** Whether a code's e-mail is still to be sent: a newer code makes the older one void, and so does another address. */
+/** Whether the email with a code is still to be sent: a newer code or another address invalidates it. */
 export async function codeInForce(
   sql: Reader,
   { user, purpose, address }: CodeSubject,

@@ -7,14 +7,17 @@ export interface LikeRow {
   at: string;
 }
 
-/** Null where the post is gone or the person may not see it. */
+/** Null if the post does not exist or the person may not see it. */
 export type LikeResult = { like_count: number } | null;
-/** Its count is null where the person may not see the post, or where there is none. */
+/** The count is null if the person may not see the post, or it does not exist. */
 export interface UnlikeResult {
   like_count: number | null;
 }
 
-/** People a signal names: the post's author, who is told of nothing of their own, and a few more. */
+/**
+ * The maximum number of people in a signal: the author of the post, who gets no notification of their own likes, and a
+ * few more.
+ */
 const MAX_LIKERS = 4;
 
 const LOCKED = `-- In one order everywhere, so that two statements never wait for each other.
@@ -28,7 +31,8 @@ seen as materialized (
 
 const SIGNALLED = `signalled as (
   insert into like_signals (post_id, page_id, likers, change) select id, page_id, likers, change from counted
-  on conflict (post_id) do update set changes = like_signals.changes + 1, change = like_signals.change + excluded.change,
+  on conflict (post_id) do update
+    set changes = like_signals.changes + 1, change = like_signals.change + excluded.change,
     likers = (excluded.likers || like_signals.likers)[1:${MAX_LIKERS}])`;
 
 /** For the other sockets of the person who did it; `from` has the posts and people. */
@@ -46,7 +50,7 @@ const RESULT = `select t.turn, case when s.turn is not null
     then jsonb_build_object('like_count', coalesce(c.like_count, s.like_count)) end as result
   from turns t left join seen s on s.turn = t.turn left join counted c on c.id = s.post_id`;
 
-/** Any number of likes, of one hot post or of many, in one statement; a repeated like changes nothing. */
+/** Any number of likes, of one post or of many, in one statement. A repeated like changes nothing. */
 export const like = defineCommit<LikeRow, LikeResult>("post.like", {
   columns: "post_id uuid, page_id uuid, user_id uuid, at timestamptz",
   body: `${SEEN},
@@ -55,7 +59,8 @@ liked as (
   on conflict do nothing returning post_id, user_id),
 counted as (
   update posts p set like_count = p.like_count + n.likes
-  from (select post_id, count(*) as likes, (array_agg(user_id))[1:${MAX_LIKERS}] as likers from liked group by post_id) n
+  from (select post_id, count(*) as likes, (array_agg(user_id))[1:${MAX_LIKERS}] as likers from liked
+    group by post_id) n
   where p.id = n.post_id returning p.id, p.page_id, p.like_count, n.likers, n.likes as change),
 ${SIGNALLED}`,
   events: likedEvents(true, "liked"),
@@ -63,7 +68,7 @@ ${SIGNALLED}`,
   violations: { likes_user_id_fkey: "token-invalid", likes_post_id_fkey: "not-found" },
 });
 
-/** A like is taken back whether or not its post can still be seen; only who sees it gets its count. */
+/** A like can be removed even if the post is no longer visible. Only those who see the post get its count. */
 export const unlike = defineCommit<LikeRow, UnlikeResult>("post.unlike", {
   columns: "post_id uuid, page_id uuid, user_id uuid, at timestamptz",
   body: `${LOCKED},
@@ -77,6 +82,7 @@ counted as (
 ${SIGNALLED}`,
   events: likedEvents(false, "unliked"),
   select: `select t.turn, jsonb_build_object('like_count', case
-      when exists (select from visible_pages(t.user_id) v where v.id = k.page_id) then coalesce(c.like_count, k.like_count) end) as result
+      when exists (select from visible_pages(t.user_id) v where v.id = k.page_id)
+        then coalesce(c.like_count, k.like_count) end) as result
   from turns t left join locked k on k.id = t.post_id and k.page_id = t.page_id left join counted c on c.id = k.id`,
 });

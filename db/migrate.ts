@@ -1,15 +1,15 @@
 import type { Sql } from "./sql.ts";
 
-/** A set of migrations; a service of its own has one of its own. */
+/** A set of migrations. A separate service has a separate set. */
 export interface MigrationSet {
   folder: URL;
-  /** Where it is written down which were applied. */
+  /** The table of applied migrations. */
   table: string;
-  /** Any number, the same everywhere: whoever migrates holds this lock. */
+  /** The advisory lock that a migrating process holds. Any number, the same everywhere. */
   lock: number;
 }
 
-/** Of the installation's own tables. */
+/** The tables of the installation. */
 export const MAIN: MigrationSet = {
   folder: new URL("./migrations/", import.meta.url),
   table: "migrations",
@@ -23,9 +23,9 @@ export interface Migration {
 }
 
 /**
- * Applies the numbered migrations that this database has not seen, each all or nothing, under a lock, so that any number of nodes
- * may start at once. Returns the names of those applied. Throws where the database is newer than this program. `upTo` stops after
- * that number, for data of that time.
+ * Applies the numbered migrations that are missing, each all or nothing, under a lock, so that several nodes can start
+ * at the same time. Returns the names of the applied ones. Throws if the database is newer than this program. `upTo`
+ * stops after that number, to create data of that version.
  */
 export async function migrate(
   sql: Sql,
@@ -33,17 +33,18 @@ export async function migrate(
   upTo = Infinity,
 ): Promise<string[]> {
   await sql.script(`select pg_advisory_xact_lock(${lock});
-    create table if not exists ${table} (number int primary key, name text not null, applied_at timestamptz not null default now())`);
+    create table if not exists ${table} (number int primary key, name text not null,
+      applied_at timestamptz not null default now())`);
   const known = await readMigrations(folder);
   const seen = await sql.query<{ number: number; name: string }>(`select number, name from ${table} order by number`);
   const foreign = seen.find(({ number }) => !known.some((migration) => migration.number === number));
   if (foreign) {
-    throw new Error(`The database has migration "${foreign.name}", which this program does not know: it is older`);
+    throw new Error(`The database has migration "${foreign.name}", which is newer than this program`);
   }
   const applied: string[] = [];
   for (const { number, name, text } of known) {
     if (number > upTo || seen.some((migration) => migration.number === number)) continue;
-    // Another node may have been faster: then the unique number turns this one back.
+    // Another node may have been faster: then the unique number fails here.
     const guard =
       `select pg_advisory_xact_lock(${lock}); insert into ${table} (number, name) values (${number}, '${name}');`;
     try {
@@ -57,7 +58,7 @@ export async function migrate(
   return applied;
 }
 
-/** Those this program knows, in their order. */
+/** The migrations of this program, in order. */
 export async function readMigrations(folder: URL = MAIN.folder): Promise<Migration[]> {
   const found: Migration[] = [];
   for await (const { name } of Deno.readDir(folder)) {

@@ -1,7 +1,7 @@
 import type { Reader } from "./sql.ts";
 import type { AccountRole } from "./account_role.ts";
 
-/** What the record tells of. */
+/** The recorded acts. */
 export const ACTS = [
   "page.block",
   "page.unblock",
@@ -21,7 +21,7 @@ export const ACTS = [
 export type Act = typeof ACTS[number];
 export const TARGETS = ["account", "page", "post", "report"] as const;
 
-/** Who acts and why, as columns of a commit's row; without an account the system acts by itself. */
+/** Who acts and why, as columns of a commit's row. Without an account the system acts. */
 export interface ByRow {
   by_id: string | null;
   by_role: AccountRole | null;
@@ -30,8 +30,8 @@ export interface ByRow {
 export const BY_COLUMNS = "by_id uuid, by_role text, reason text";
 
 /**
- * A query for entries of one act, for `defineCommit`. `from` has the columns of `ByRow`, `at` and `turn`; the others are SQL. Acts that
- * share a statement are entered in the order of their turns.
+ * A query for the entries of an act, for `defineCommit`. `from` has the columns of `ByRow`, `at` and `turn`; the others
+ * are SQL. Acts of one statement are recorded in the order of their turns.
  */
 export function record(
   act: Act,
@@ -48,7 +48,7 @@ export function record(
     ${name} as target_name, ${before} as before, ${after} as after, at from ${from}`;
 }
 
-/** An act upon an account that not every turn of a commit is: it is entered where `after` is given. */
+/** An act on an account that only some turns of a commit are: it is recorded if `after` is given. */
 export interface ActRow extends ByRow {
   login: string;
   before: Record<string, unknown> | null;
@@ -62,17 +62,19 @@ export function actOn(act: Act, from: string): string {
 }
 
 /**
- * The CTEs that add entries to the record. They wait for every other write of the statement but the events, since the row of the chain's
- * end is its last lock but one. The chain is made by the table's trigger.
+ * The CTEs that add entries to the log. They run after all other writes of the statement except the events, since the
+ * row with the end of the chain is the last lock but one. The trigger of the table computes the hashes.
  */
 export function recording(records: string, writers: readonly string[] = []): string {
   const after = writers.map((writer) => `(select count(*) from ${writer}) >= 0`).join(" and ") || "true";
-  return `noted as materialized (select * from (${records}) n where ${after}),
+  return `entries as materialized (select * from (${records}) n where ${after}),
 recorded as (
-  insert into moderation_log (at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after)
-  select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'), n.target_kind,
+  insert into moderation_log (at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason,
+    before, after)
+  select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
+    n.target_kind,
     n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n order by n.place
+  from entries n order by n.place
   returning seq)`;
 }
 
@@ -98,21 +100,23 @@ export interface LogFilter {
   act?: Act | undefined;
   target?: string | undefined;
   from?: string | undefined;
-  /** Not included. */
+  /** Exclusive. */
   to?: string | undefined;
-  /** Below this number. */
+  /** Only entries below this number. */
   before?: number | undefined;
 }
 
-/** The newest first. */
+/** Newest first. */
 export async function listLog(
   sql: Reader,
   { limit, actor, act, target, from, to, before }: LogFilter,
 ): Promise<LogRow[]> {
   return await sql.query<LogRow>(
-    `select seq, at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after, hash
+    `select seq, at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after,
+      hash
     from moderation_log
-    where ($1::uuid is null or actor_id = $1) and ($2::text is null or act = $2) and ($3::uuid is null or target_id = $3)
+    where ($1::uuid is null or actor_id = $1) and ($2::text is null or act = $2)
+      and ($3::uuid is null or target_id = $3)
       and ($4::timestamptz is null or at >= $4) and ($5::timestamptz is null or at < $5)
       and ($6::bigint is null or seq < $6)
     order by seq desc limit $7`,
@@ -121,7 +125,7 @@ export async function listLog(
   );
 }
 
-/** A place in the chain, as the task that verifies it prints it. */
+/** A position in the chain, in the format that the verification task prints. */
 export interface ChainEnd {
   seq: number;
   hash: string;
@@ -138,19 +142,19 @@ interface Link {
   computed: string;
 }
 
-/** Entries read by one statement (`docs/limits.md`). */
+/** Entries per statement (`docs/limits.md`). */
 const VERIFY_BATCH = 1_000;
 export const START: ChainEnd = { seq: 0, hash: "0".repeat(64) };
 
 /**
- * Walks the whole chain, so many entries at a time, and names the first that is not as it was written. `known` is an end that an
- * earlier walk printed: whoever computes all hashes anew cannot keep it true.
+ * Verifies the complete chain in batches, and returns the first entry that was changed. `known` is an end that an
+ * earlier verification printed: recomputing all hashes cannot reproduce it.
  */
 export async function verifyChain(sql: Reader, known?: ChainEnd, concurrency = VERIFY_BATCH): Promise<Verdict> {
   const broken = (seq: number, problem: string): Verdict => ({ sound: false, seq, problem });
   let last = START;
   for (;;) {
-    // The end and the entries of one picture: others may be added meanwhile.
+    // The end and the entries from one snapshot, as entries may be added meanwhile.
     const links = await sql.query<Link>(
       `select c.seq as end_seq, c.hash as end_hash, e.seq, e.previous, e.hash, moderation_hash(e) as computed
       from moderation_chain c left join lateral (
@@ -172,7 +176,7 @@ export async function verifyChain(sql: Reader, known?: ChainEnd, concurrency = V
     if (first.seq !== null && links.length === concurrency) continue;
     const { end_seq, end_hash } = first;
     if (end_seq > last.seq) return broken(last.seq + 1, `it is missing, as are all after it up to ${end_seq}`);
-    if (end_seq < last.seq) return broken(end_seq + 1, "it came past the chain's end");
+    if (end_seq < last.seq) return broken(end_seq + 1, "it is past the end of the chain");
     if (end_hash !== last.hash) return broken(end_seq, "its hash is not that of the chain's end");
     if (known && known.seq > last.seq) {
       return broken(last.seq + 1, `it is missing, as are all up to the known ${known.seq}`);

@@ -1,6 +1,9 @@
 import type { Reader, Sql } from "./sql.ts";
 
-/** Renews a node's lease by the database's clock, and tells up to which acknowledgement its sockets know all; reads the last one taken. */
+/**
+ * Renews the lease of a node by the clock of the database, records the acknowledgement up to which its sockets are
+ * current, and reads the last one issued.
+ */
 export async function renewLease(
   sql: Sql,
   node: { id: string; leaseMs: number; acknowledged: number },
@@ -19,7 +22,7 @@ export async function leave(sql: Sql, id: string): Promise<void> {
   await sql.query("delete from nodes where id = $1", [id], "node.leave");
 }
 
-/** What was committed before this returns is seen by whoever reads this number or a later one, and then looks. */
+/** Whatever was committed before this returns is visible to a node that reads this number or a later one first. */
 export async function nextAcknowledgement(sql: Sql): Promise<number> {
   const [row] = await sql.query<{ mark: number }>(
     "select nextval('acknowledgements') as mark",
@@ -38,26 +41,30 @@ export async function lastAcknowledgement(sql: Reader): Promise<number> {
   return row!.mark;
 }
 
-/** The other nodes whose lease holds, or held until a moment ago, and whose sockets may not know yet what was committed before this number. */
+/**
+ * The other nodes with a lease in force, or until recently, whose sockets may not have what was committed before this
+ * number.
+ */
 export async function nodesToAcknowledge(sql: Reader, { id, mark, marginMs }: {
   id: string;
   mark: number;
   marginMs: number;
 }): Promise<string[]> {
   const rows = await sql.query<{ id: string }>(
-    `select id from nodes where id <> $1 and told < $2 and lease_until > clock_timestamp() - $3 * interval '1 millisecond'`,
+    `select id from nodes where id <> $1 and told < $2
+      and lease_until > clock_timestamp() - $3 * interval '1 millisecond'`,
     [id, mark, marginMs],
     "node.to_hear",
   );
   return rows.map(({ id }) => id);
 }
 
-/** Where no node can be at work but the one that asks. */
+/** Used when no other node can be running. */
 export async function deleteAllNodes(sql: Sql): Promise<void> {
   await sql.query("delete from nodes", [], "node.forget_all");
 }
 
-/** Rows that killed nodes left behind. */
+/** Deletes rows that killed nodes left behind. */
 export async function pruneNodes(sql: Sql): Promise<void> {
   await sql.query("delete from nodes where lease_until < clock_timestamp() - interval '1 hour'", [], "node.forget");
 }

@@ -2,11 +2,11 @@ import { defineCommit, eventRow } from "./turn_statement.ts";
 import type { Reader } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 
-/** What people are told in the app. */
+/** The kinds of notifications in the app. */
 export const NOTIFICATION_KINDS = ["follower", "request", "accepted", "like", "reply", "tag"] as const;
 export type NotificationKind = typeof NOTIFICATION_KINDS[number];
 
-/** When letters about new posts come. */
+/** When emails about new posts are sent. */
 export const LETTER_TIMES = ["at_once", "daily", "never"] as const;
 export type LetterTime = typeof LETTER_TIMES[number];
 
@@ -14,12 +14,12 @@ export interface NotificationRow {
   id: string;
   kind: NotificationKind;
   at: string;
-  /** Of the event that told it last. */
+  /** The position of the latest event of the notification. */
   position: number;
   unread: boolean;
-  /** How many people did it: of a like all whose it is, of anything else one. */
+  /** The number of people: of likes all, otherwise one. */
   count: number;
-  /** A few of them, latest first. */
+  /** Some of the people, latest first. */
   actors: CardRow[];
   page: { id: string; uuid: string; name: string; avatar_key: string | null };
   post: { id: string; text: string } | null;
@@ -27,12 +27,12 @@ export interface NotificationRow {
 
 /** Characters of a post that a notification quotes. */
 const QUOTED = 200;
-/** More than so many are not counted: a thousand and a hundred thousand are the same to a reader (`docs/limits.md`). */
+/** Counting stops here, as larger numbers make no difference to a reader (`docs/limits.md`). */
 export const MAX_COUNTED = 1_000;
 
 const UNBLOCKED = "(u.blocked_until is null or u.blocked_until <= now())";
 
-/** Of likes, those named who still like it or, where none of them does, somebody else. */
+/** Of likes, the named people who still like the post or, if none does, somebody else. */
 const ACTORS = `case when n.kind = 'like' then coalesce(
     (select json_agg(${CARD} order by array_position(n.actors, u.id)) from users u
       where u.id = any (n.actors) and u.id <> n.user_id and ${UNBLOCKED}
@@ -44,7 +44,8 @@ const ACTORS = `case when n.kind = 'like' then coalesce(
 
 /** The columns of a `NotificationRow`, of `visible_notifications n` with settings `s`. */
 const COLUMNS = `n.id, n.kind, n.at, n.position, n.position > coalesce(s.read_position, 0) as unread,
-  case when n.kind = 'like' then p.like_count - (select count(*) from likes l where l.post_id = p.id and l.user_id = n.user_id)
+  case when n.kind = 'like'
+    then p.like_count - (select count(*) from likes l where l.post_id = p.id and l.user_id = n.user_id)
     - (select count(*) from users b join likes l on l.post_id = p.id and l.user_id = b.id
       where b.blocked_until is not null and b.blocked_until > now() and b.id <> n.user_id)
     else 1 end as count, ${ACTORS} as actors,
@@ -67,7 +68,7 @@ export async function notificationsOf(
   );
 }
 
-/** How many of them are unread, counted up to a bound. */
+/** The number of unread ones, up to a limit. */
 export async function unreadNotifications(sql: Reader, user: string): Promise<number> {
   const [row] = await sql.query<{ n: number }>(
     `select count(*) as n from (
@@ -80,11 +81,12 @@ export async function unreadNotifications(sql: Reader, user: string): Promise<nu
   return row?.n ?? 0;
 }
 
-/** The same for several people at once. */
+/** The same for several people. */
 export async function unreadOfAll(sql: Reader, users: readonly string[]): Promise<Map<string, number>> {
   const rows = await sql.query<{ id: string; n: number }>(
     `select u.id, (select count(*) from (
-        select from visible_notifications(u.id) n where n.position > coalesce(s.read_position, 0) limit ${MAX_COUNTED}) n) as n
+        select from visible_notifications(u.id) n where n.position > coalesce(s.read_position, 0)
+          limit ${MAX_COUNTED}) n) as n
     from unnest($1::uuid[]) u (id) left join notification_settings s on s.user_id = u.id`,
     [[...users]],
     "notification.unread_of_all",
@@ -92,17 +94,18 @@ export async function unreadOfAll(sql: Reader, users: readonly string[]): Promis
   return new Map(rows.map(({ id, n }) => [id, n]));
 }
 
-/** A notification as its owner sees it, with how many are unread beside it. */
+/** A notification as its owner sees it, with the unread count. */
 export type LiveNotificationRow = NotificationRow & { unread_count: number };
 
-/** What events tell of, as it is now; what its owner cannot see is missing. */
+/** The current state of the notifications of events; those that their owner cannot see are missing. */
 export async function liveNotifications(
   sql: Reader,
   ids: readonly string[],
 ): Promise<Map<string, LiveNotificationRow>> {
   const rows = await sql.query<LiveNotificationRow>(
     `select ${COLUMNS}, (select count(*) from (
-        select from visible_notifications(n.user_id) o where o.position > coalesce(s.read_position, 0) limit ${MAX_COUNTED}) o)
+        select from visible_notifications(n.user_id) o where o.position > coalesce(s.read_position, 0)
+          limit ${MAX_COUNTED}) o)
       as unread_count
     from (select id, user_id from notifications where id = any($1::uuid[])) w
     cross join lateral (select * from visible_notifications(w.user_id) v where v.id = w.id) n ${JOINS}`,
@@ -114,7 +117,7 @@ export async function liveNotifications(
 
 export interface NotificationSettings {
   letters: LetterTime;
-  /** Kinds that are not told. */
+  /** Kinds that are not shown. */
   muted: NotificationKind[];
 }
 
@@ -129,19 +132,20 @@ export async function notificationSettings(sql: Reader, user: string): Promise<N
 
 export interface ChangeSettingsRow {
   user_id: string;
-  /** Null leaves it. */
+  /** Null leaves it unchanged. */
   letters: LetterTime | null;
   mute: readonly NotificationKind[];
   unmute: readonly NotificationKind[];
 }
 
-/** Answers the settings as they are then. */
+/** Returns the new settings. */
 export const changeNotificationSettings = defineCommit<ChangeSettingsRow, NotificationSettings>(
   "notification.change_settings",
   {
     columns: "user_id uuid, letters text, mute text[], unmute text[]",
     body: `changed as (
-  insert into notification_settings as s (user_id, letters, muted) select user_id, coalesce(letters, 'at_once'), mute from turns
+  insert into notification_settings as s (user_id, letters, muted) select user_id, coalesce(letters, 'at_once'), mute
+    from turns
   on conflict (user_id) do update set
     letters = coalesce((select t.letters from turns t where t.user_id = s.user_id), s.letters),
     muted = array(
@@ -154,7 +158,7 @@ export const changeNotificationSettings = defineCommit<ChangeSettingsRow, Notifi
   },
 );
 
-/** Everything up to a position is read, or everything there is; never less than before. */
+/** Marks everything up to a position as read, or everything; never less than before. */
 export const readNotifications = defineCommit<{ user_id: string; up_to: number | null }, Record<string, never>>(
   "notification.read",
   {
@@ -163,11 +167,11 @@ export const readNotifications = defineCommit<{ user_id: string; up_to: number |
   select s.user_id, s.read_position from notification_settings s join turns t on t.user_id = s.user_id),
 read as (
   insert into notification_settings as s (user_id, read_position)
-  -- Without a position it is the null that least leaves out.
+  -- Without a position the null is ignored by least().
   select t.user_id, least(t.up_to, (select seq from sequencer)) from turns t
   on conflict (user_id) do update set read_position = greatest(s.read_position, excluded.read_position)
   returning s.user_id, s.read_position)`,
-    // For the other sockets; how many are left is counted when it is shown.
+    // For the other sockets. The number of unread ones is counted when it is shown.
     events: eventRow("notifications.read", {
       user: "r.user_id",
       at: "now()",
@@ -178,11 +182,12 @@ read as (
   },
 );
 
-/** Forgets those of long ago, in bounded bites. */
+/** Deletes old notifications, in limited batches. */
 export async function pruneNotifications(sql: Reader, keptMs: number, most: number): Promise<number> {
   const rows = await sql.query(
     `delete from notifications where id in (
-      select id from notifications where at < now() - $1 * interval '1 millisecond' order by at limit $2 for update skip locked)
+      select id from notifications where at < now() - $1 * interval '1 millisecond' order by at limit $2
+        for update skip locked)
     returning 1`,
     [keptMs, most],
     "notification.forget",

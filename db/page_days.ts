@@ -1,7 +1,7 @@
 import { DAY_COLUMNS, folding, NUMBERS, type PageDay } from "./page_numbers.ts";
 import type { Reader, Sql } from "./sql.ts";
 
-/** How long the days stay as they are for whoever copies them. */
+/** How long the days stay unchanged for a copy. */
 const HOLD = "interval '10 minutes'";
 
 const CONSUMER = "name = 'page_days' and (held_until is null or held_until < now())";
@@ -10,30 +10,31 @@ const FOLD = `with consumer as materialized (select seq from consumers where ${C
 batch as materialized (
   select e.* from consumer c cross join lateral (select * from events where seq > c.seq order by seq limit $1) e),
 ${folding("page_days")},
-moved as (update consumers set seq = (select max(seq) from batch) where name = 'page_days' and exists (select from batch))
+moved as (update consumers set seq = (select max(seq) from batch)
+  where name = 'page_days' and exists (select from batch))
 select count(*) as seen from batch`;
 
 /**
- * Keeps what events say of the pages' numbers, at most so many at a time, so that the events themselves may be forgotten. One
- * statement adds and moves the position, so that each counts once. Returns how many there were.
+ * Adds the changes in events to the numbers of the pages' days, up to a maximum of events, so that the events can be
+ * deleted. One statement adds and moves the position, so that each event counts once. Returns the number of events.
  */
 export async function foldEvents(sql: Sql, most: number): Promise<number> {
   const [row] = await sql.query<{ seen: number }>(FOLD, [most], "page_days.fold");
   return row?.seen ?? 0;
 }
 
-/** The position of the days, which stay as they are until `releaseDays`, or for ten minutes. */
+/** The position of the days, which stay unchanged until `releaseDays`, or for ten minutes. */
 export async function holdDays(sql: Sql): Promise<number> {
   const [row] = await sql.query<{ seq: number }>(
     `update consumers set held_until = now() + ${HOLD} where name = 'page_days' returning seq`,
     [],
     "page_days.hold",
   );
-  if (!row) throw new Error("The position of the pages' days is missing: the database was not migrated");
+  if (!row) throw new Error("The position of the page days is missing: migrate the database");
   return row.seq;
 }
 
-/** Their position again: if it is another one, they did not stay as they were. */
+/** The position again: a different one means that the days were changed. */
 export async function releaseDays(sql: Sql): Promise<number | undefined> {
   const [row] = await sql.query<{ seq: number }>(
     "update consumers set held_until = null where name = 'page_days' returning seq",
@@ -43,7 +44,7 @@ export async function releaseDays(sql: Sql): Promise<number | undefined> {
   return row?.seq;
 }
 
-/** Some of all days, in order. */
+/** A batch of all days, in order. */
 export async function daysAfter(
   sql: Reader,
   after: Pick<PageDay, "page_id" | "day"> | undefined,
@@ -57,7 +58,7 @@ export async function daysAfter(
   );
 }
 
-/** A page's numbers as the tables have them, which is the truth. */
+/** The numbers of a page by the tables, which are authoritative. */
 const COUNTED = `
   select n.page_id, ${NUMBERS.map((name) => `sum(n.${name})::int as ${name}`).join(", ")} from (
     select page_id, 1 as posts, 0 as followers, 0 as requests, 0 as likes, 0 as replies from posts where state = 'ready'
@@ -69,7 +70,7 @@ const COUNTED = `
     select o.page_id, 0, 0, 0, 0, 1 from posts r join posts o on o.id = r.reply_to where r.state = 'ready') n
   join pages g on g.id = n.page_id and g.deleted_at is null group by n.page_id`;
 
-/** What the days and the events after them, with the likes that no event tells of yet, make of them. */
+/** The numbers by the days and the events after them, including likes without an event so far. */
 const COUNTED_IN_EVENTS = `
   select n.page_id, ${NUMBERS.map((name) => `sum(n.${name})::int as ${name}`).join(", ")} from (
     select page_id, ${NUMBERS.join(", ")} from page_days
@@ -83,8 +84,8 @@ const COUNTED_IN_EVENTS = `
   join pages g on g.id = n.page_id and g.deleted_at is null group by n.page_id`;
 
 /**
- * Compares the days with the tables, all in one view of the database, and sets right today what differs: somebody wrote past the
- * program, or with an older one. Days of pages that are gone go. Returns the pages set right.
+ * Compares the days with the tables in one snapshot, and corrects differences today: somebody wrote without the
+ * program, or with an older version. Deletes the days of deleted pages. Returns the corrected pages.
  */
 export async function recountDays(sql: Sql): Promise<string[]> {
   const differences = NUMBERS.map((name) => `coalesce(c.${name}, 0) - coalesce(t.${name}, 0) as ${name}`).join(", ");
@@ -92,12 +93,14 @@ export async function recountDays(sql: Sql): Promise<string[]> {
     `with consumer as materialized (select seq from consumers where name = 'page_days' for update),
     counted as materialized (${COUNTED}), in_events as materialized (${COUNTED_IN_EVENTS}),
     wrong as materialized (
-      select * from (select coalesce(c.page_id, t.page_id) as page_id, (now() at time zone 'UTC')::date as day, ${differences}
+      select * from (select coalesce(c.page_id, t.page_id) as page_id, (now() at time zone 'UTC')::date as day,
+        ${differences}
         from counted c full join in_events t on t.page_id = c.page_id) d
       where (${NUMBERS.join(", ")}) is distinct from (${
       NUMBERS.map(() => "0").join(", ")
     }) and exists (select from consumer)),
-    gone as (delete from page_days d where not exists (select from pages g where g.id = d.page_id and g.deleted_at is null))
+    deleted_days as (delete from page_days d
+      where not exists (select from pages g where g.id = d.page_id and g.deleted_at is null))
     insert into page_days as d (${DAY_COLUMNS}) select ${DAY_COLUMNS} from wrong
     on conflict (page_id, day) do update set ${
       NUMBERS.map((name) => `${name} = d.${name} + excluded.${name}`).join(", ")

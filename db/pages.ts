@@ -31,11 +31,11 @@ export interface ShownPageRow extends PageRow {
 const COLUMNS =
   `p.id, p.uuid, p.name, p.description, p.tags, p.is_private, p.is_personal, p.blocked_until, p.blocked_reason,
   p.owner_blocked_until, p.created_at, p.avatar_key, ${CARD} as owner`;
-/** A page as it is shown to the viewer $1, of `pages p` and its owner `users u`. */
+/** A page for the viewer $1, of `pages p` and its owner `users u`. */
 export const SHOWN = `${COLUMNS}, p.follower_count, p.post_count,
   coalesce((select f.state from follows f where f.page_id = p.id and f.user_id = $1), 'none') as follow_state`;
 
-/** What a page actor is made of; undefined for a page that never was or is deleted. */
+/** The state of a page actor; undefined if the page does not exist or was deleted. */
 export async function loadPageActor(sql: Reader, id: string): Promise<PageRow | undefined> {
   const [row] = await sql.query<PageRow>(
     `select ${COLUMNS} from pages p join users u on u.id = p.owner_id where p.id = $1 and p.deleted_at is null`,
@@ -54,10 +54,10 @@ export async function pageById(sql: Reader, viewer: string, id: string): Promise
   return row;
 }
 
-/** A page in the frame that tells those who show its posts of a change. */
+/** A page in the frame that reports its change. */
 export type LivePageRow = Pick<PageRow, "id" | "uuid" | "name" | "avatar_key" | "owner">;
 
-/** The pages that events are about, as they are now; those that are gone are missing. */
+/** The current state of the pages of events; deleted ones are missing. */
 export async function livePages(sql: Reader, ids: readonly string[]): Promise<Map<string, LivePageRow>> {
   const rows = await sql.query<LivePageRow>(
     `select p.id, p.uuid, p.name, p.avatar_key, ${CARD} as owner from pages p join users u on u.id = p.owner_id
@@ -68,7 +68,7 @@ export async function livePages(sql: Reader, ids: readonly string[]): Promise<Ma
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** Handles are unique without regard to case. One that the page bore before leads to it as long as it is kept for it. */
+/** Handles are unique regardless of case. A former handle leads to its page as long as it is kept. */
 export async function pageIdByHandle(sql: Reader, handle: string): Promise<string | undefined> {
   const [row] = await sql.query<{ id: string }>(
     `select id from (
@@ -83,7 +83,7 @@ export async function pageIdByHandle(sql: Reader, handle: string): Promise<strin
   return row?.id;
 }
 
-/** A person's pages, newest first; the blocked ones only for those who may know them. */
+/** A person's pages, newest first; blocked ones only for those who may see them. */
 export async function pagesOf(
   sql: Reader,
   viewer: string,
@@ -105,14 +105,15 @@ export async function pagesOf(
   );
 }
 
-/** Pages one follows, or asked to follow, latest first. */
+/** Pages that a person follows, or requested to follow, latest first. */
 export async function followedPages(
   sql: Reader,
   viewer: string,
   { state, limit, after }: { state: "following" | "requested"; limit: number; after?: After | undefined },
 ): Promise<(ShownPageRow & { followed_at: string })[]> {
   return await sql.query(
-    `select ${SHOWN}, w.created_at as followed_at from follows w join pages p on p.id = w.page_id join users u on u.id = p.owner_id
+    `select ${SHOWN}, w.created_at as followed_at from follows w join pages p on p.id = w.page_id
+      join users u on u.id = p.owner_id
     where w.user_id = $1 and w.state = $2 and p.deleted_at is null
       and ($3::timestamptz is null or (w.created_at, w.page_id) < ($3::timestamptz, $4::uuid))
     order by w.created_at desc, w.page_id desc limit $5`,
@@ -126,18 +127,18 @@ export async function maySeePosts(sql: Reader, viewer: string, pageId: string): 
     .length > 0;
 }
 
-/** Logins stay reserved for their people, whatever their pages are called. */
+/** Logins stay reserved for their owners, whatever their pages are called. */
 const IS_LOGIN = (handle: string) => `exists (select from users l where lower(l.login) = lower(${handle}))`;
-/** A handle is taken, unless it is the owner's own login and none of the owner's pages bears it, or is keeping it. */
+/** A handle is taken, unless it is the login of the owner and none of the owner's pages has or keeps it. */
 const TAKEN = (owner: string) =>
   `exists (select from handles h where h.handle = lower(t.uuid) and not (h.user_id = ${owner} and ${IS_LOGIN("t.uuid")}
     and not exists (select from pages o where lower(o.uuid) = lower(t.uuid) and o.deleted_at is null)
     and not exists (select from old_handles o where o.handle = h.handle)))`;
-/** Handles given up in one bite. */
+/** Handles released in one batch. */
 const OLD_HANDLES_BATCH = 1_000;
-/** How long a page keeps a handle it bore before (`docs/limits.md`). */
+/** How long a page keeps a former handle (`docs/limits.md`). */
 export const OLD_HANDLE_DAYS = 30;
-/** How many of them; over it the oldest are free at once (`docs/limits.md`). */
+/** How many former handles a page keeps. Beyond this the oldest are released at once (`docs/limits.md`). */
 export const MAX_OLD_HANDLES = 5;
 
 export interface CreatePageRow {
@@ -158,8 +159,9 @@ export const createPage = defineCommit<CreatePageRow, { taken: boolean; owner: C
   select t.turn, ${TAKEN("t.owner_id")} as taken,
     (select ${CARD} from users u where u.id = t.owner_id) as owner
   from turns t),
-fresh as materialized (select t.* from turns t join taken k on k.turn = t.turn where not k.taken and k.owner is not null),
-named as (
+fresh as materialized (select t.* from turns t join taken k on k.turn = t.turn
+  where not k.taken and k.owner is not null),
+new_handles as (
   insert into handles (handle, user_id) select lower(t.uuid), t.owner_id from fresh t where not ${IS_LOGIN("t.uuid")}),
 created as (
   insert into pages (id, owner_id, uuid, name, description, tags, is_private, created_at)
@@ -188,44 +190,50 @@ export interface UpdatePageRow {
   at: string;
 }
 
-/** Private → public accepts the pending requests; public → private keeps the followers. */
+/** Private → public accepts pending requests; public → private keeps the followers. */
 export const updatePage = defineCommit<UpdatePageRow, { taken: boolean }>("page.update", {
   columns:
     `id uuid, owner_id uuid, uuid text, old_uuid text, name text, description text, tags text[], is_private boolean,
     was_private boolean, at timestamptz`,
-  // A handle that the page bore before is its own: locked, since it may be given up in this very moment.
+  // A former handle of the page is its own: locked, since it may be released at this moment.
   body: `own as materialized (
-  select o.handle, t.turn from old_handles o join turns t on o.page_id = t.id and o.handle = lower(t.uuid) for update of o),
+  select o.handle, t.turn from old_handles o join turns t on o.page_id = t.id and o.handle = lower(t.uuid)
+    for update of o),
 taken as materialized (
   select t.turn, lower(t.uuid) <> lower(t.old_uuid) and not exists (select from own where own.turn = t.turn)
     and ${TAKEN("t.owner_id")} as taken from turns t),
 free as materialized (
-  select t.*, lower(t.uuid) <> lower(t.old_uuid) as renamed from turns t join taken k on k.turn = t.turn where not k.taken),
-named as (
+  select t.*, lower(t.uuid) <> lower(t.old_uuid) as renamed from turns t join taken k on k.turn = t.turn
+    where not k.taken),
+new_handles as (
   insert into handles (handle, user_id) select lower(t.uuid), t.owner_id from free t
   where t.renamed and not ${IS_LOGIN("t.uuid")} and not exists (select from own where own.turn = t.turn)),
 resumed as (
   delete from old_handles o using own join free t on t.turn = own.turn where o.handle = own.handle and t.renamed),
-kept as (
+kept_handles as (
   insert into old_handles (handle, page_id, expires_at)
-  select h.handle, t.id, t.at + interval '${OLD_HANDLE_DAYS} days' from free t join handles h on h.handle = lower(t.old_uuid)
+  select h.handle, t.id, t.at + interval '${OLD_HANDLE_DAYS} days' from free t
+    join handles h on h.handle = lower(t.old_uuid)
   where t.renamed
   on conflict (handle) do update set page_id = excluded.page_id, expires_at = excluded.expires_at),
 surplus as materialized (
   select o.handle from free t cross join lateral (
     select o.handle from old_handles o
     where o.page_id = t.id and o.handle not in (lower(t.uuid), lower(t.old_uuid))
-    -- The one that is kept from now on is not among them.
+    -- The handle that is kept from now on is not among them.
     order by o.expires_at desc, o.handle offset ${MAX_OLD_HANDLES - 1}) o
   where t.renamed),
-unkept as (delete from old_handles o using surplus s where o.handle = s.handle returning o.handle),
-freed as (delete from handles h using unkept k where h.handle = k.handle and not ${IS_LOGIN("h.handle")}),
+released_handles as (delete from old_handles o using surplus s where o.handle = s.handle returning o.handle),
+deleted_handles as (delete from handles h using released_handles k where h.handle = k.handle and not ${
+    IS_LOGIN("h.handle")
+  }),
 accepted as (
   update follows f set state = 'following', created_at = t.at from free t
   where t.was_private and not t.is_private and f.page_id = t.id and f.state = 'requested'
   returning f.page_id, f.user_id, t.at),
 changed as (
-  update pages p set uuid = t.uuid, name = t.name, description = t.description, tags = t.tags, is_private = t.is_private,
+  update pages p set uuid = t.uuid, name = t.name, description = t.description, tags = t.tags,
+    is_private = t.is_private,
     follower_count = p.follower_count + (select count(*) from accepted a where a.page_id = p.id),
     request_count = p.request_count - (select count(*) from accepted a where a.page_id = p.id)
   from free t where p.id = t.id)`,
@@ -247,15 +255,16 @@ changed as (
     replyAudienceEvents("free where was_private <> is_private"),
   ].join(" union all "),
   select: "select turn, jsonb_build_object('taken', taken) as result from taken",
-  // The last one where the old handle, of a page renamed before, is given up in this very moment.
+  // The last one if the old handle of a page renamed before is released at this moment.
   violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken", old_handles_handle_fkey: "uuid-taken" },
 });
 
-/** Gives up the handles that pages have kept long enough, in a bounded bite; tells how many. */
+/** Releases handles that pages have kept long enough, in a limited batch; returns the number. */
 export async function pruneOldHandles(sql: Sql): Promise<number> {
   const rows = await sql.query(
     `with due as materialized (
-      select handle from old_handles where expires_at <= now() order by expires_at limit ${OLD_HANDLES_BATCH} for update skip locked),
+      select handle from old_handles where expires_at <= now() order by expires_at limit ${OLD_HANDLES_BATCH}
+        for update skip locked),
     expired as (delete from old_handles o using due d where o.handle = d.handle returning o.handle)
     delete from handles h using expired e where h.handle = e.handle and not ${IS_LOGIN("h.handle")} returning h.handle`,
     [],
@@ -264,23 +273,25 @@ export async function pruneOldHandles(sql: Sql): Promise<number> {
   return rows.length;
 }
 
-/** A tombstone with its followers stays, so that they can be told; posts and handle go. */
+/** A tombstone with its followers stays, to notify them. Posts and handle are deleted. */
 export const deletePage = defineCommit<{ id: string; at: string }, Record<string, never>>("page.delete", {
   columns: "id uuid, at timestamptz",
   body: `answered as materialized (
-  select r.reply_to as post_id, count(*) as n, array_agg(distinct r.page_id) as via from posts r join turns t on r.page_id = t.id
+  select r.reply_to as post_id, count(*) as n, array_agg(distinct r.page_id) as via from posts r
+    join turns t on r.page_id = t.id
   where r.reply_to is not null and r.state = 'ready' group by r.reply_to),
 locked as materialized (select p.id from posts p where p.id in (select post_id from answered) order by p.id for update),
 recounted as (
   update posts p set reply_count = p.reply_count - a.n from answered a join locked k on k.id = a.post_id
   where p.id = a.post_id and p.page_id not in (select id from turns) returning p.id, p.page_id, -a.n as replies, a.via),
-emptied as (delete from posts p using turns t where p.page_id = t.id),
-buried as (update pages p set deleted_at = t.at, avatar_key = null from turns t where p.id = t.id returning p.id, p.uuid),
-unpictured as (delete from photos f using buried b where f.page_id = b.id),
-unkept as (delete from old_handles o using buried b where o.page_id = b.id returning o.handle),
-freed as (
+deleted_posts as (delete from posts p using turns t where p.page_id = t.id),
+tombstones as (update pages p set deleted_at = t.at, avatar_key = null from turns t
+  where p.id = t.id returning p.id, p.uuid),
+deleted_photos as (delete from photos f using tombstones b where f.page_id = b.id),
+released_handles as (delete from old_handles o using tombstones b where o.page_id = b.id returning o.handle),
+deleted_handles as (
   delete from handles h where not ${IS_LOGIN("h.handle")}
-    and h.handle in (select lower(uuid) from buried union select handle from unkept))`,
+    and h.handle in (select lower(uuid) from tombstones union select handle from released_handles))`,
   events: `${
     eventRow("page.hidden", { page: "id", data: `'{"reason": "deleted"}'::jsonb`, from: "turns" })
   } union all ${replyEvents("recounted")}`,

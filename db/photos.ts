@@ -4,20 +4,20 @@ import type { JobRef } from "./jobs.ts";
 import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";
 import type { Reader } from "./sql.ts";
 
-/** A photo as a post shows it. */
+/** A photo in a post. */
 export interface PhotoRow {
   id: string;
   key: string;
   alt: string | null;
   state: "processing" | "ready" | "failed";
   problem: string | null;
-  /** Pixels of the square; null until it is ready. */
+  /** Pixels of the square; null until the photo is ready. */
   side: number | null;
   variants: number[];
   placeholder: string | null;
 }
 
-/** An upload that lies in storage and waits for its commit. */
+/** An upload in storage that waits for its commit. */
 export interface NewPhoto {
   id: string;
   key: string;
@@ -26,12 +26,12 @@ export interface NewPhoto {
   alt: string | null;
 }
 
-/** What the crop made of an upload. */
+/** The result of a crop. */
 export type PhotoResult =
   | { id: string; ok: true; format: string; side: number; variants: readonly number[]; placeholder: string }
   | { id: string; ok: false; problem: string };
 
-/** The kind of the job that crops a photo, and of the one that tells its actor; both under the photo's id. */
+/** The kinds of jobs that crop a photo and report the result to its actor; both have the id of the photo. */
 export const CROP_JOB = "photo.crop";
 export const PHOTO_RESULT_JOB = "photo.settle";
 
@@ -39,7 +39,7 @@ export function cropJobs(photos: readonly string[]): JobRef[] {
   return photos.map((id) => ({ kind: CROP_JOB, id }));
 }
 
-/** The photos of `posts p`, as JSON; most posts have none and cost no look. */
+/** The photos of `posts p`, as JSON. Most posts have none and need no look-up. */
 export const PHOTOS = `case when p.photo_count = 0 then '[]'::json else coalesce((
     select json_agg(json_build_object('id', f.id, 'key', f.key, 'alt', f.alt, 'state', f.state, 'problem', f.problem,
       'side', f.side, 'variants', f.variants, 'placeholder', f.placeholder) order by f.position, f.id)
@@ -48,30 +48,30 @@ export const PHOTOS = `case when p.photo_count = 0 then '[]'::json else coalesce
 const NEW_PHOTO = "id uuid, key text, staged_key text, name text, alt text";
 
 /**
- * The uploads of all turns, held against the sweeper until they are somebody's. One that it has taken is lacking: its turn is to be
- * refused (`STAGED`).
+ * The uploads of all turns, locked against the sweeper until they have an owner. If the sweeper has taken one, it is
+ * missing, and its turn must be refused (`STAGED`).
  */
 export const HELD = `held as materialized (
   select u.key from unowned_files u where not u.taken and u.key in (
     select f.staged_key from turns t cross join lateral jsonb_to_recordset(t.photos) as f(staged_key text))
   order by u.key for update)`;
-/** Of a row `t` with photos. */
+/** The condition for a row `t` with photos. */
 export const STAGED = `not exists (select from jsonb_to_recordset(t.photos) as f(staged_key text)
     where f.staged_key not in (select key from held))`;
 
-/** Stores the photos of `from` and their jobs. `owner` names the column of `photos` that the row's `id` goes to. */
+/** Stores the photos of `from` and their jobs. `owner` is the column of `photos` for the row's `id`. */
 export function picturing(from: string, owner: "post_id" | "user_id" | "page_id"): string {
-  return `pictures as materialized (
+  return `new_photos as materialized (
   select v.id as owner, f.*, f.place - 1 as position, v.at from ${from} v
   cross join lateral rows from (jsonb_to_recordset(v.photos) as (${NEW_PHOTO})) with ordinality
     as f(id, key, staged_key, name, alt, place)),
-pictured as (
+saved_photos as (
   insert into photos (id, key, ${owner}, position, name, alt, staged_key, created_at)
-  select id, key, owner, position, name, alt, staged_key, at from pictures),
+  select id, key, owner, position, name, alt, staged_key, at from new_photos),
 queued as (
   insert into jobs (id, kind, payload, run_at)
-  select id, '${CROP_JOB}', jsonb_build_object('staged', staged_key, 'key', key), at from pictures),
-owned as (delete from unowned_files u using pictures f where u.key = f.staged_key)`;
+  select id, '${CROP_JOB}', jsonb_build_object('staged', staged_key, 'key', key), at from new_photos),
+owned_files as (delete from unowned_files u using new_photos f where u.key = f.staged_key)`;
 }
 
 export interface PhotoResultRow {
@@ -95,16 +95,18 @@ export function photoResultRow(result: PhotoResult, at: string): PhotoResultRow 
 const SETTLE_COLUMNS =
   "id uuid, ok boolean, problem text, format text, side int, variants int[], placeholder text, at timestamptz";
 
-/** The upload of a photo that is ready is not needed any more; that of a post's that failed stays for another try. */
+/** The upload of a ready photo is no longer needed. Uploads of failed photos of posts are kept for a retry. */
 const SETTLING = `settling as materialized (
   select t.*, f.post_id, f.staged_key from photos f join turns t on t.id = f.id
-  -- After their owners, as whoever deletes them does.
-  where f.state = 'processing' and coalesce(f.post_id, f.user_id, f.page_id) in (select id from owners) order by f.id for update of f),
+  -- After their owners, in the lock order of deletions.
+  where f.state = 'processing' and coalesce(f.post_id, f.user_id, f.page_id) in (select id from owners) order by f.id
+    for update of f),
 unstaged as (
-  insert into unowned_files (key, due_at) select staged_key, at from settling where (ok or post_id is null) and staged_key is not null
+  insert into unowned_files (key, due_at) select staged_key, at from settling where (ok or post_id is null)
+    and staged_key is not null
   on conflict (key) do update set due_at = excluded.due_at, taken = false)`;
 
-/** A post's photo is ready or has failed. The last one to be ready publishes the post. */
+/** A post's photo is ready or has failed. When the last one is ready, the post is published. */
 export const storePhotoResult = defineCommit<PhotoResultRow, { found: boolean }>("photo.settle", {
   columns: SETTLE_COLUMNS,
   body: `owners as materialized (
@@ -112,29 +114,33 @@ export const storePhotoResult = defineCommit<PhotoResultRow, { found: boolean }>
   where p.id in (select f.post_id from photos f join turns t on t.id = f.id) order by p.id for update),
 ${SETTLING},
 settled as (
-  update photos f set state = case when s.ok then 'ready' else 'failed' end, problem = s.problem, format = s.format, side = s.side,
+  update photos f set state = case when s.ok then 'ready' else 'failed' end,
+    problem = s.problem, format = s.format, side = s.side,
     variants = s.variants, placeholder = s.placeholder, staged_key = case when s.ok then null else f.staged_key end
   from settling s where f.id = s.id),
 complete as materialized (
   select o.*, (select max(s.at) from settling s where s.post_id = o.id) as at, ${
     stateOf(
-      `select coalesce((select case when s.ok then 'ready' else 'failed' end from settling s where s.id = f.id), f.state) as state
+      `select coalesce((select case when s.ok then 'ready' else 'failed' end from settling s where s.id = f.id),
+        f.state) as state
       from photos f where f.post_id = o.id`,
     )
   } as next
   from owners o where o.id in (select post_id from settling)),
 ${PUBLISHED},
 restated as (
-  update posts p set state = c.next, published_at = coalesce((select d.published_at from timed d where d.id = c.id), p.published_at)
-  from complete c where p.id = c.id and (select count(*) from timed) >= 0 returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at),
+  update posts p set state = c.next,
+    published_at = coalesce((select d.published_at from timed d where d.id = c.id), p.published_at)
+  from complete c where p.id = c.id and (select count(*) from timed) >= 0
+    returning p.id, p.page_id, p.reply_to, p.state, c.state as old_state, c.at),
 ${PUBLISHING}`,
   events: PUBLISHED_EVENTS,
   publishes: "timed",
-  select:
-    `select t.turn, jsonb_build_object('found', exists (select from settling s where s.turn = t.turn)) as result from turns t`,
+  select: `select t.turn, jsonb_build_object('found', exists (select from settling s where s.turn = t.turn)) as result
+      from turns t`,
 });
 
-/** Photos that failed are tried again, as far as their uploads are still kept. */
+/** Retries failed photos, as long as their uploads are kept. */
 export const retryPhotos = defineCommit<{ id: string; page_id: string; at: string }, { retried: string[] }>(
   "photo.retry",
   {
@@ -145,27 +151,31 @@ export const retryPhotos = defineCommit<{ id: string; page_id: string; at: strin
 again as materialized (
   select f.id, f.key, f.staged_key, o.turn, o.at from photos f join owners o on o.id = f.post_id
   where f.state = 'failed' and f.staged_key is not null
-    -- All or none: with one that cannot be had again the post stays what it is.
+    -- All or none: if one cannot be retried, the post stays unchanged.
     and not exists (select from photos g where g.post_id = f.post_id and g.state = 'failed' and g.staged_key is null)
   order by f.id for update of f),
 restarted as (update photos f set state = 'processing', problem = null from again a where f.id = a.id),
 reopened as (
-  update posts p set state = 'processing' from owners o where p.id = o.id and exists (select from again a where a.turn = o.turn)),
+  update posts p set state = 'processing' from owners o where p.id = o.id
+    and exists (select from again a where a.turn = o.turn)),
 queued as (
   insert into jobs (id, kind, payload, run_at)
   select id, '${CROP_JOB}', jsonb_build_object('staged', staged_key, 'key', key), at from again
-  on conflict (id) do update set kind = excluded.kind, payload = excluded.payload, run_at = excluded.run_at, state = 'waiting',
+  on conflict (id) do update
+    set kind = excluded.kind, payload = excluded.payload, run_at = excluded.run_at, state = 'waiting',
     attempts = 0, lease_until = null)`,
     select:
-      `select t.turn, jsonb_build_object('retried', array(select a.id from again a where a.turn = t.turn)) as result from turns t`,
+      `select t.turn, jsonb_build_object('retried', array(select a.id from again a where a.turn = t.turn)) as result
+        from turns t`,
   },
 );
 
-/** An upload that is to be the picture of a person (`user`) or of a page; until it is ready the old one stays. */
+/** An upload as the picture of a person (`user`) or a page. The old picture stays until it is ready. */
 function avatarCommits<Owner extends "user" | "page">(owner: Owner) {
   const table = `${owner}s`;
   const column = `${owner}_id` as const;
-  // Only their owners change the pictures of pages; an administrator may change that of a person, which is an act of moderation.
+  // Only owners change the pictures of pages. An administrator may change that of a person, which is an act of
+  // moderation.
   type Acted<Row> = Owner extends "user" ? Row & ActRow : Row;
   const acted = owner === "user" ? `, ${ACT_COLUMNS}` : "";
   const recorded = (from: string) => owner === "user" ? { records: actOn("account.profile", from) } : {};
@@ -183,10 +193,14 @@ valid as materialized (select t.* from turns t where ${STAGED}),
 ${picturing("valid", column)}`,
         ...recorded("valid"),
         select:
-          "select t.turn, jsonb_build_object('staged', exists (select from valid v where v.turn = t.turn)) as result from turns t",
+          `select t.turn, jsonb_build_object('staged', exists (select from valid v where v.turn = t.turn)) as result
+            from turns t`,
       },
     ),
-    /** One that was overtaken by a later upload goes; otherwise the one that was in force does. One that failed stays to say so. */
+    /**
+     * A picture overtaken by a later upload is deleted; otherwise the previous one is. A failed one stays, to show the
+     * failure.
+     */
     storeResult: defineCommit<PhotoResultRow & { owner: string }, { key: string | null }>(`${owner}.settle_avatar`, {
       columns: `owner uuid, ${SETTLE_COLUMNS}`,
       body: `owners as materialized (
@@ -198,20 +212,23 @@ latest as materialized (
 removed as (
   delete from photos f using settling s where s.ok and f.${column} = s.owner
     and case when s.id in (select id from latest) then f.id < s.id and f.state <> 'processing' else f.id = s.id end),
-failed as (update photos f set state = 'failed', problem = s.problem, staged_key = null from settling s where f.id = s.id and not s.ok),
+failed as (update photos f set state = 'failed', problem = s.problem, staged_key = null from settling s
+  where f.id = s.id and not s.ok),
 settled as (
-  update photos f set state = 'ready', format = s.format, side = s.side, variants = s.variants, placeholder = s.placeholder,
+  update photos f set state = 'ready', format = s.format, side = s.side, variants = s.variants,
+    placeholder = s.placeholder,
     staged_key = null
   from latest s where f.id = s.id returning f.${column} as id, f.key, s.at),
 shown as (update ${table} o set avatar_key = s.key from settled s where o.id = s.id)`,
       events: avatarEvents("settled"),
-      select:
-        `select t.turn, jsonb_build_object('key', (select s.key from settled s where s.id = t.owner)) as result from turns t`,
+      select: `select t.turn, jsonb_build_object('key', (select s.key from settled s where s.id = t.owner)) as result
+          from turns t`,
     }),
     remove: defineCommit<Acted<{ id: string; at: string }>, Record<string, never>>(`${owner}.remove_avatar`, {
       columns: `id uuid, at timestamptz${acted}`,
       body: `hidden as (
-  update ${table} o set avatar_key = null from turns t where o.id = t.id and o.avatar_key is not null returning o.id, t.at),
+  update ${table} o set avatar_key = null from turns t where o.id = t.id and o.avatar_key is not null
+    returning o.id, t.at),
 removed as (delete from photos f using turns t where f.${column} = t.id)`,
       ...recorded("turns"),
       events: avatarEvents("hidden"),
@@ -232,12 +249,12 @@ export interface ShownPhoto {
   open: boolean;
 }
 
-/** Nobody's id: what it sees, everybody sees. */
+/** An id without account: what it may see, everybody may see. */
 const NOBODY = "'00000000-0000-0000-0000-000000000000'::uuid";
 
 /**
- * A photo that is ready, by its key, as far as the viewer may see it at this moment: a post's with the post, a picture of a page
- * unless the page is blocked, that of a person always. The key is no permission by itself.
+ * A ready photo, by its key, if the viewer may see it now: of a post if they may see the post, of a page unless it is
+ * blocked, of a person always. The key alone gives no permission.
  */
 export async function photoByKey(sql: Reader, viewer: string | null, key: string): Promise<ShownPhoto | undefined> {
   const [row] = await sql.query<ShownPhoto>(
@@ -254,14 +271,15 @@ export async function photoByKey(sql: Reader, viewer: string | null, key: string
         coalesce(greatest(g.blocked_until, g.owner_blocked_until), '-infinity') <= now()
         or exists (select from users u where u.id = $1 and u.role <> 'user'))
       or exists (
-        select from visible_pages(coalesce($1, ${NOBODY})) v where v.id = p.page_id and (p.state = 'ready' or v.owner_id = $1)))`,
+        select from visible_pages(coalesce($1, ${NOBODY})) v where v.id = p.page_id
+          and (p.state = 'ready' or v.owner_id = $1)))`,
     [viewer, key],
     "photo.by_key",
   );
   return row;
 }
 
-/** How far the photos of these ids are, for whoever waits for them; one that is gone is missing. */
+/** The states of photos, for requests that wait for them; deleted ones are missing. */
 export async function photoStates(
   sql: Reader,
   ids: readonly string[],
@@ -273,7 +291,7 @@ export async function photoStates(
   );
 }
 
-/** Whose photo it is, for the actor that is to be told; undefined where it is gone. */
+/** The owner of a photo, whose actor gets the result; undefined if the photo was deleted. */
 export async function ownerOfPhoto(
   sql: Reader,
   id: string,

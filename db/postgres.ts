@@ -5,24 +5,24 @@ import { kindOfState, type Param, type Sql, SqlError } from "./sql.ts";
 import { encodeParam, keptName, parserOf } from "./values.ts";
 
 export interface PostgresOptions {
-  /** Most connections. A statement that finds none free for 3 s is `unavailable`. */
+  /** Maximum of connections. A statement without a free one for 3 s is `unavailable`. */
   max: number;
   applicationName?: string;
-  /** Tables are read by their indexes alone, wherever there is one. */
+  /** Tables are read by index wherever there is one. */
   byIndex?: boolean;
-  /** The server cancels what runs longer (`fault`, 57014). */
+  /** The server cancels statements that run longer (`fault`, 57014). */
   statementTimeoutMs?: number;
 }
 
 const CONNECT_TIMEOUT_MS = 3000;
-/** How values are written, which is read by `values.ts`; and no compiler that takes 50 ms for what runs in one. */
+/** The output formats that `values.ts` parses. JIT is off, as it takes 50 ms for statements of one. */
 export const SETTINGS = "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex -c jit=off";
 /**
- * A connection keeps the plan of a statement. One made when a table was known to be nearly empty reads it from end to end, and still
- * does when there are many rows: until the table is analysed again, which can take minutes.
+ * A connection keeps the plan of a statement. A plan from when a table was nearly empty scans it sequentially, and
+ * still does when it has many rows, until the table is analyzed again, which can take minutes.
  */
 const BY_INDEX = " -c enable_seqscan=off";
-/** How often a statement is run that changed nothing and may succeed the next time. */
+/** How often a statement runs that changed nothing and may succeed the next time. */
 const ATTEMPTS = 4;
 
 /** Connects lazily: an unreachable server shows at the first statement. */
@@ -40,14 +40,14 @@ class PostgresSql implements Sql {
       max: options.max,
       application_name: options.applicationName ?? "rookery",
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      // No timer at every release; a connection lives until it breaks.
+      // No timer at every release; a connection stays open until it breaks.
       idleTimeoutMillis: 0,
       keepAlive: true,
       options: `${SETTINGS}${options.byIndex ? BY_INDEX : ""}`,
       types: { getTypeParser: parserOf } as pg.CustomTypesConfig,
       ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
     });
-    // Without these two a server that goes away ends the process. The statement that ran, if any, is told by its callback.
+    // Without these two a server that goes away ends the process. A running statement gets the error by its callback.
     this.pool.on("error", () => {});
     this.pool.on("connect", (client) => client.on("error", () => {}));
   }
@@ -86,17 +86,20 @@ class PostgresSql implements Sql {
         return done(result.rows);
       }
       const mapped = failure(error);
-      // Such a prepared statement stays broken on its connection; it was refused before it ran.
+      // Such a prepared statement stays broken on its connection. It was refused before it ran.
       const stale = name !== undefined && (mapped.code === "0A000" || mapped.code === "26000");
       link.release(stale || mapped.kind === "lost");
-      // Two statements waited for each other: this one was undone, and the other has what it needs.
+      // A deadlock: this statement was rolled back, and the other can continue.
       const deadlocked = mapped.code === "40P01";
       if ((stale || deadlocked) && attempt < ATTEMPTS) this.run(statement, attempt + 1, done, fail);
       else fail(mapped);
     });
   }
 
-  /** Until this turn of the event loop ends, a statement that follows takes the connection at once; the pool would need a tick and a timer. */
+  /**
+   * Until this turn of the event loop ends, a further statement reuses the connection directly; the pool would need a
+   * tick and a timer.
+   */
   private keep(link: Link): void {
     if (this.kept || this.pool.ending || this.pool.waitingCount > 0) return link.release();
     this.kept = link;
@@ -133,7 +136,7 @@ interface Statement {
   params: readonly Param[];
   name: string | undefined;
 }
-/** A connection that was taken out of the pool. */
+/** A connection taken out of the pool. */
 interface Link {
   client: pg.PoolClient;
   release: (broken?: boolean) => void;
@@ -145,11 +148,11 @@ function unavailable(error: unknown): SqlError {
   return new SqlError(messageOf(error), "unavailable", codeOf(error));
 }
 
-/** What went wrong with a statement that had a connection. */
+/** The error of a statement that had a connection. */
 function failure(error: unknown): SqlError {
   const message = messageOf(error);
   if (error instanceof pg.DatabaseError) return new SqlError(message, kindOf(error), error.code, error.constraint);
-  // Mistakes found before anything was sent, or in reading the answer.
+  // Errors before anything was sent, or in reading the response.
   if (message.startsWith("Prepared statements must be unique") || isProgramError(error)) {
     return new SqlError(message, "fault");
   }
@@ -172,7 +175,7 @@ function codeOf(error: unknown): string | undefined {
 }
 
 function messageOf(error: unknown): string {
-  // Deno's refused connections to several addresses come as one error without a message of its own.
+  // A connection refused at several addresses is one error without a message.
   if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
   return error instanceof Error ? error.message : String(error);
 }

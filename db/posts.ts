@@ -17,12 +17,12 @@ export interface PostRow {
   tagged_users: string[];
   place: string | null;
   reply_to: string | null;
-  /** The page of the original, where there still is one. */
+  /** The page of the original, if it still exists. */
   reply_page_id: string | null;
   /** Whether the viewer may see the original. */
   reply_visible: boolean;
   like_count: number;
-  /** Of the replies that the viewer may see. */
+  /** The number of replies that the viewer may see. */
   reply_count: number;
   liked: boolean;
   state: "ready" | "processing" | "failed";
@@ -41,17 +41,20 @@ export const UNSEEN_REPLIES = `from posts r where r.reply_to = p.id and r.withhe
   and not exists (select from visible_pages($1) v where v.id = r.page_id)`;
 
 /**
- * The columns of a `PostRow`, of `posts p` on a page `g` by its owner `u`, as the viewer `$1` sees it. Whether the viewer may see
- * it at all is asked of `visible_pages` where the query begins.
+ * The columns of a `PostRow`, of `posts p` on a page `g` by its owner `u`, for the viewer `$1`. Whether the viewer may
+ * see it at all is decided by `visible_pages` in the query.
  */
 export const POST_COLUMNS = `p.id, p.page_id, g.uuid as page_uuid, g.name as page_name, g.avatar_key as page_avatar_key,
   ${CARD} as author, p.text, ${PHOTOS}, case when p.tagged = '{}' then '{}'::text[] else array(
-    select t.login from unnest(p.tagged) with ordinality w (id, place) join users t on t.id = w.id order by w.place) end as tagged_users,
+    select t.login from unnest(p.tagged) with ordinality w (id, place) join users t on t.id = w.id
+      order by w.place) end as tagged_users,
   p.place, p.reply_to,
   case when p.reply_to is not null then (select o.page_id from posts o where o.id = p.reply_to) end as reply_page_id,
   p.reply_to is not null and exists (
-    select from posts o join visible_pages($1) v on v.id = o.page_id where o.id = p.reply_to and o.state = 'ready') as reply_visible,
-  p.like_count, case when p.reply_count = 0 then 0 else p.reply_count - (select count(*) ${UNSEEN_REPLIES}) end as reply_count,
+    select from posts o join visible_pages($1) v on v.id = o.page_id where o.id = p.reply_to
+      and o.state = 'ready') as reply_visible,
+  p.like_count, case when p.reply_count = 0 then 0
+    else p.reply_count - (select count(*) ${UNSEEN_REPLIES}) end as reply_count,
   exists (select from likes l where l.post_id = p.id and l.user_id = $1) as liked,
   p.state, ${PUBLISHED_AT("p.published_at")} as published_at, p.created_at, p.updated_at`;
 
@@ -76,7 +79,7 @@ export async function unreadyPosts(
   );
 }
 
-/** A post the viewer may see; its author also sees it before it is ready. */
+/** A post that the viewer may see; its author also sees it before it is ready. */
 export async function postById(sql: Reader, viewer: string, id: string): Promise<PostRow | undefined> {
   const [row] = await sql.query<PostRow>(
     `select ${POST_COLUMNS} from posts p join visible_pages($1) g on g.id = p.page_id join users u on u.id = g.owner_id
@@ -87,7 +90,7 @@ export async function postById(sql: Reader, viewer: string, id: string): Promise
   return row;
 }
 
-/** Where a post is and whether its page is blocked, whoever asks; to find its actor and to explain a refusal. */
+/** The page of a post, regardless of the viewer: to find its actor and to explain a refusal. */
 export async function pageOfPost(sql: Reader, id: string): Promise<string | undefined> {
   const [row] = await sql.query<{ page_id: string }>("select page_id from posts where id = $1", [id], "post.page_of");
   return row?.page_id;
@@ -128,7 +131,7 @@ export async function repliesTo(
   );
 }
 
-/** Posts the viewer liked and still may see, latest like first. */
+/** Posts that the viewer liked and may still see, latest like first. */
 export async function likedPosts(
   sql: Reader,
   viewer: string,
@@ -136,7 +139,8 @@ export async function likedPosts(
 ): Promise<(PostRow & { liked_at: string })[]> {
   return await sql.query(
     `select ${POST_COLUMNS}, k.created_at as liked_at
-    from likes k join posts p on p.id = k.post_id join visible_pages($1) g on g.id = p.page_id join users u on u.id = g.owner_id
+    from likes k join posts p on p.id = k.post_id join visible_pages($1) g on g.id = p.page_id
+      join users u on u.id = g.owner_id
     where k.user_id = $1 and p.state = 'ready'
       and ($2::timestamptz is null or (k.created_at, k.post_id) < ($2::timestamptz, $3::uuid))
     order by k.created_at desc, k.post_id desc limit $4`,
@@ -157,31 +161,31 @@ export interface CreatePostRow {
 }
 
 export interface CreatePostResult {
-  /** False where the page is gone or blocked by now. */
+  /** False if the page was deleted or is blocked. */
   open: boolean;
-  /** False where the author may not see the post replied to. */
+  /** False if the author may not see the original of the reply. */
   original: boolean;
   reply_page_id: string | null;
-  /** Null where it is not published, or not yet. */
+  /** Null if it is not published yet. */
   published_at: string | null;
 }
 
-/** A page `p` that its owner may write on now. */
+/** A page `p` on which its owner may post now. */
 const IS_OPEN =
   "p.deleted_at is null and coalesce(greatest(p.blocked_until, p.owner_blocked_until), '-infinity') <= now()";
 /** Whether the page of a new post `t` is open to its author. */
 const OPEN = `exists (select from pages p where p.id = t.page_id and p.owner_id = t.author_id and ${IS_OPEN}) as open`;
-/** Where what a new post `t` replies to is, if its author can see it. */
+/** The page of the original of a new post `t`, if its author can see it. */
 const ORIGINAL = `left join lateral (
     select q.page_id from posts q join visible_pages(t.author_id) v on v.id = q.page_id
     where q.id = t.reply_to and q.state = 'ready') o on t.reply_to is not null`;
 const NEW_POST_COLUMNS =
   "id uuid, page_id uuid, author_id uuid, text text, tagged uuid[], place text, reply_to uuid, at timestamptz";
-/** That there is a post, by those that are `valid`. */
+/** The events of new posts, for those that are `valid`. */
 const CREATED = `created as (
   insert into posts (id, page_id, text, tagged, place, reply_to, published_at, created_at, updated_at)
   select id, page_id, text, tagged, place, reply_to, published_at, at, at from timed)`;
-/** That the pages have one more. */
+/** Increments the counts of the pages. */
 const COUNTED = `counted as (
   update pages p set post_count = p.post_count + n.posts
   from (select page_id, count(*) as posts from valid group by page_id order by page_id) n where p.id = n.page_id)`;
@@ -194,8 +198,8 @@ const CREATED_EVENTS = eventRow("post.created", {
 });
 
 /**
- * A post that replies to none. By itself, since what a reply needs would cost every statement a fifth of its time; and the page that
- * takes the count says by that whether it is open.
+ * A post that is no reply. Separate, since what a reply needs would cost every statement a fifth of its time. The
+ * update of the count also checks whether the page is open.
  */
 export const createPost = defineCommit<CreatePostRow, CreatePostResult>("post.create", {
   columns: NEW_POST_COLUMNS,
@@ -204,7 +208,8 @@ export const createPost = defineCommit<CreatePostRow, CreatePostResult>("post.cr
   from (select page_id, author_id, count(*) as posts from turns group by page_id, author_id order by page_id) n
   where p.id = n.page_id and p.owner_id = n.author_id and ${IS_OPEN} returning p.id, p.owner_id),
 judged as materialized (
-  select t.*, c.id is not null as open from turns t left join counted c on c.id = t.page_id and c.owner_id = t.author_id),
+  select t.*, c.id is not null as open from turns t left join counted c on c.id = t.page_id
+    and c.owner_id = t.author_id),
 valid as materialized (select * from judged where open),
 ${publishing("timed", { from: "valid", rank: "turn", after: ["counted"] })},
 ${CREATED}`,
@@ -239,7 +244,7 @@ answered as (
   refused: "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean",
 });
 
-/** A post whose photos are still on their way: nobody but its author sees it, and it does not count, until they are ready. */
+/** A post whose photos are not ready: only its author sees it, and it does not count, until they are. */
 export const createPhotoPost = defineCommit<
   CreatePostRow & { photos: readonly NewPhoto[] },
   CreatePostResult & { staged: boolean }
@@ -264,7 +269,7 @@ ${picturing("valid", "post_id")}`,
 export interface UpdatePostRow {
   id: string;
   page_id: string;
-  /** The photos that stay, in their order; null leaves them. */
+  /** The photos to keep, in their order; null leaves them unchanged. */
   photos: string[] | null;
   text: string | null;
   tagged: string[] | null;
@@ -275,17 +280,17 @@ export interface UpdatePostRow {
 
 export interface UpdatePostResult {
   found: boolean;
-  /** Photos that are not the post's. */
+  /** Photos that do not belong to the post. */
   unknown: string[];
-  /** Neither words nor a photo would be left. */
+  /** Neither text nor a photo would be left. */
   empty: boolean;
 }
 
-/** The pages of the replies that are published together with a post of the same statement. */
-const VIA_RESTATED =
-  "array(select distinct r.page_id from complete r where r.reply_to = restated.id and r.state <> 'ready' and r.next = 'ready')";
+/** The pages of the replies that are published by the same statement as their original. */
+const VIA_RESTATED = `array(select distinct r.page_id from complete r
+    where r.reply_to = restated.id and r.state <> 'ready' and r.next = 'ready')`;
 
-/** Taking away what failed may make the rest of a post ready; then it is published. */
+/** Removing failed photos may make the post ready; then it is published. */
 export const updatePost = defineCommit<UpdatePostRow, UpdatePostResult>("post.update", {
   columns:
     "id uuid, page_id uuid, photos uuid[], text text, tagged uuid[], place text, clear_place boolean, at timestamptz",
@@ -300,28 +305,31 @@ judged as materialized (
     x.photo_count = 0 and x.text = '' as empty
   from target x),
 valid as materialized (select * from judged where unknown = '{}' and not empty),
-removed as (delete from photos f using valid v where f.post_id = v.id and v.photos is not null and f.id <> all (v.photos)),
+removed as (delete from photos f using valid v
+  where f.post_id = v.id and v.photos is not null and f.id <> all (v.photos)),
 moved as (
-  update photos f set position = k.place - 1 from valid v cross join lateral unnest(v.photos) with ordinality k (id, place)
+  update photos f set position = k.place - 1 from valid v
+    cross join lateral unnest(v.photos) with ordinality k (id, place)
   where f.id = k.id and f.post_id = v.id),
 complete as materialized (
   select v.*, ${
     stateOf("select f.state from photos f where f.post_id = v.id and (v.photos is null or f.id = any (v.photos))")
   } as next from valid v),
--- A row changes once in a statement, so a reply published by the same one is counted with its original.
+-- A row changes once in a statement, so a reply published by the same statement is counted with its original.
 ${PUBLISHED},
 gaining as materialized (
-  select c.*, (select count(*) from complete r where r.reply_to = c.id and r.state <> 'ready' and r.next = 'ready') as replies
+  select c.*, (select count(*) from complete r
+    where r.reply_to = c.id and r.state <> 'ready' and r.next = 'ready') as replies
   from complete c),
 restated as (
   update posts p set text = c.text, tagged = c.tagged, place = c.place, photo_count = c.photo_count, updated_at = c.at,
     state = c.next, published_at = coalesce((select d.published_at from timed d where d.id = c.id), p.published_at),
     reply_count = p.reply_count + c.replies
   from gaining c where p.id = c.id and (select count(*) from timed) >= 0
-  returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at, c.replies),
+  returning p.id, p.page_id, p.reply_to, p.state, c.state as old_state, c.at, c.replies),
 ${PUBLISHING}`,
   events: `${
-    eventRow("post.updated", { page: "page_id", post: "id", from: "restated where was = 'ready'" })
+    eventRow("post.updated", { page: "page_id", post: "id", from: "restated where old_state = 'ready'" })
   } union all ${PUBLISHED_EVENTS} union all ${replyEvents("restated where replies > 0", VIA_RESTATED)}`,
   publishes: "timed",
   select: `select t.turn, jsonb_build_object('found', j.turn is not null, 'unknown', coalesce(j.unknown, '{}'),
@@ -329,14 +337,14 @@ ${PUBLISHING}`,
 });
 
 /**
- * Takes a failed post back as if it had never been: nobody but its author could see it, and no frame was sent. The receipt of the request
- * that made it bears its id and goes with it, so that its Idempotency-Key is free again as after any refusal.
+ * Discards a failed post without trace: only its author could see it, and no frame was sent. The receipt of its request
+ * has the same id and is deleted too, so that its Idempotency-Key can be used again, as after any refusal.
  */
 export const discardPost = defineCommit<{ id: string; page_id: string }, { discarded: boolean }>("post.discard", {
   columns: "id uuid, page_id uuid",
   body: `removed as (
   delete from posts p using turns t where p.id = t.id and p.page_id = t.page_id and p.state = 'failed' returning p.id),
-forgotten as (delete from receipts r using removed x where r.id = x.id)`,
+deleted_receipts as (delete from receipts r using removed x where r.id = x.id)`,
   select: `select t.turn, jsonb_build_object('discarded', exists (select from removed r where r.id = t.id)) as result
   from turns t`,
 });
@@ -344,7 +352,7 @@ forgotten as (delete from receipts r using removed x where r.id = x.id)`,
 export interface DeletePostRow extends ByRow {
   id: string;
   page_id: string;
-  /** Whether it is recorded, as an act upon somebody else's post. */
+  /** Whether it is recorded, as an act on the post of somebody else. */
   moderated: boolean;
   at: string;
 }
@@ -356,7 +364,8 @@ export const deletePost = defineCommit<DeletePostRow, { found: boolean }>("post.
   returning t.*, p.reply_to, p.state, p.text, p.photo_count, p.published_at, p.like_count, p.reply_count),
 counted as (
   update pages p set post_count = p.post_count - n.posts
-  from (select page_id, count(*) as posts from removed where state = 'ready' group by page_id order by page_id) n where p.id = n.page_id),
+  from (select page_id, count(*) as posts from removed where state = 'ready' group by page_id order by page_id) n
+    where p.id = n.page_id),
 locked as materialized (
   select p.id from posts p where p.id in (select reply_to from removed where state = 'ready') order by p.id for update),
 answered as (
@@ -376,12 +385,12 @@ unsignalled as (delete from like_signals s using removed r where s.post_id = r.i
     eventRow("post.deleted", {
       page: "r.page_id",
       post: "r.id",
-      // Likes that were never told need not be taken back.
+      // Likes without an event so far need no correction.
       data: `jsonb_build_object('counts', jsonb_build_object('posts', -1, 'replies', -r.reply_count,
         'likes', coalesce(s.change, 0) - r.like_count))`,
       from: "removed r left join unsignalled s on s.post_id = r.id where r.state = 'ready'",
     })
   } union all ${replyEvents("answered")}`,
-  select:
-    `select t.turn, jsonb_build_object('found', exists (select from removed r where r.turn = t.turn)) as result from turns t`,
+  select: `select t.turn, jsonb_build_object('found', exists (select from removed r where r.turn = t.turn)) as result
+      from turns t`,
 });

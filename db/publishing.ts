@@ -1,13 +1,14 @@
 import { eventRow, publishing } from "./turn_statement.ts";
 
-/** Those of the pages `via` that replied, where none of them can be seen by everybody; else null. */
+/** The pages `via` that replied, if none is visible to everybody; else null. */
 const WITHHELD = (via: string) =>
   `case when not exists (select from pages g where g.id = any(${via}) and not g.is_private
     and coalesce(greatest(g.blocked_until, g.owner_blocked_until), '-infinity') <= now()) then to_jsonb(${via}) end`;
 
 /**
- * That a post has another number of replies, by `replies` of the pages `via`: for feeds that show it. After all else of its statement.
- * Where only pages replied that not everybody sees, the event names them, so that others hear nothing of it.
+ * Events that a post has another number of replies, by `replies` of the pages `via`, for feeds that show it. After all
+ * other writes of the statement. If only pages replied that not everybody sees, the event names them, so that others
+ * get no frame.
  */
 export function replyEvents(from: string, via = "via"): string {
   return eventRow("replies.changed", {
@@ -22,7 +23,10 @@ export function replyEvents(from: string, via = "via"): string {
   });
 }
 
-/** That those who see a post may see another number of its replies, as a page that replied was closed or opened; `pages` has its `id`. */
+/**
+ * Events that viewers of a post may see another number of replies, as a page that replied was closed or opened; `pages`
+ * has its `id`.
+ */
 export function replyAudienceEvents(pages: string): string {
   return eventRow("replies.changed", {
     rank: 1_000_000,
@@ -34,12 +38,12 @@ export function replyAudienceEvents(pages: string): string {
   });
 }
 
-/** What `post.created` says of its page. */
+/** The counts in `post.created`. */
 export const ONE_POST = `'{"counts": {"posts": 1}}'::jsonb`;
 
 /**
- * When those of the CTE `complete` become public that are now ready. What is changed besides is locked before, as the sequencer's row comes
- * last: their pages, then the originals that they reply to.
+ * The publication times of the posts of the CTE `complete` that are ready now. Other rows to change are locked before,
+ * as the row of the sequencer comes last: first the pages, then the originals of replies.
  */
 export const PUBLISHED = `coming as materialized (select * from complete where state <> 'ready' and next = 'ready'),
 their_pages as materialized (
@@ -50,12 +54,13 @@ their_originals as materialized (
 ${publishing("timed", { from: "coming", rank: "id", after: ["their_originals"] })}`;
 
 /**
- * What else a post's becoming ready brings: it counts from then on. `restated` has the posts whose state was looked at anew:
- * (id, page_id, reply_to, state, was, at).
+ * The other effects of a post becoming ready: it counts from then on. `restated` has the posts whose state was computed
+ * again: (id, page_id, reply_to, state, old_state, at).
  */
 export const PUBLISHING = `published as materialized (select r.*, (
-    select count(*) from timed o where o.published_at <= (select d.published_at from timed d where d.id = r.id)) as place
-  from restated r where r.state = 'ready' and r.was <> 'ready'),
+    select count(*) from timed o
+      where o.published_at <= (select d.published_at from timed d where d.id = r.id)) as place
+  from restated r where r.state = 'ready' and r.old_state <> 'ready'),
 counted as (
   update pages p set post_count = p.post_count + n.posts
   from (select page_id, count(*) as posts from published group by page_id order by page_id) n where p.id = n.page_id),
@@ -72,8 +77,9 @@ export const PUBLISHED_EVENTS = `${
   eventRow("post.created", { rank: "1 + place", page: "page_id", post: "id", data: ONE_POST, from: "published" })
 } union all ${replyEvents("answered")}`;
 
-/** The state of a post by its photos: one failed makes it failed, one under way processing. */
+/** The state of a post by its photos: one failed makes it failed, one in progress processing. */
 export function stateOf(photos: string): string {
-  return `coalesce((select case when bool_or(s.state = 'failed') then 'failed' when bool_or(s.state = 'processing') then 'processing' end
+  return `coalesce((select case when bool_or(s.state = 'failed') then 'failed' when bool_or(s.state = 'processing')
+    then 'processing' end
     from (${photos}) s), 'ready')`;
 }

@@ -1,8 +1,8 @@
 import type { Sql } from "./sql.ts";
 
 /**
- * Receipts of requests that came with an `Idempotency-Key`. They lie outside any actor, so these are the writes that no turn
- * makes; each is one statement, and who holds a receipt is decided by the row alone.
+ * Receipts of requests with an `Idempotency-Key`. They are outside actors, so these are writes without a turn. Each is
+ * one statement, and the row alone decides who holds a receipt.
  */
 export interface ReceiptRow {
   id: string;
@@ -19,7 +19,7 @@ export interface Answered {
   body: string | null;
 }
 
-/** Takes a free key for `leaseS` seconds; `false` where somebody has it already. */
+/** Claims a new key for `leaseS` seconds; `false` if it exists. */
 export async function claimReceipt(
   sql: Sql,
   { id, scope, key, bodyMac, leaseS }: { id: string; scope: string; key: string; bodyMac: string; leaseS: number },
@@ -43,7 +43,7 @@ export async function receiptOf(sql: Sql, scope: string, key: string): Promise<R
   return row;
 }
 
-/** Takes over a running receipt whose lease has ended: of many callers one gets it. `result` tells what had happened. */
+/** Takes over a running receipt whose lease has expired: of many callers one gets it. `result` is the effect so far. */
 export async function takeOverReceipt(
   sql: Sql,
   id: string,
@@ -58,7 +58,7 @@ export async function takeOverReceipt(
   return row;
 }
 
-/** Those that still run hold on. */
+/** Extends the leases of running receipts. */
 export async function renewReceipts(sql: Sql, ids: readonly string[], leaseS: number): Promise<void> {
   await sql.query(
     `update receipts set lease_until = now() + make_interval(secs => $2)
@@ -68,7 +68,7 @@ export async function renewReceipts(sql: Sql, ids: readonly string[], leaseS: nu
   );
 }
 
-/** Where one process alone has the database, whatever ran before its start runs no more. */
+/** If one process alone uses the database, no earlier request is running. */
 export async function endAllReceiptLeases(sql: Sql): Promise<void> {
   await sql.query(
     "update receipts set lease_until = now() where state = 'running' and lease_until > now()",
@@ -85,7 +85,7 @@ export async function finishReceipt(sql: Sql, id: string, { status, location, bo
   );
 }
 
-/** Frees a key whose request had no effect. One with an effect stays: it may only be taken over. */
+/** Deletes a key whose request had no effect. One with an effect stays: it may only be taken over. */
 export async function deleteReceipt(sql: Sql, id: string): Promise<void> {
   await sql.query(
     "delete from receipts where id = $1 and state = 'running' and result is null",
@@ -94,7 +94,7 @@ export async function deleteReceipt(sql: Sql, id: string): Promise<void> {
   );
 }
 
-/** Lets the next caller take a running receipt over at once. */
+/** Lets the next caller take over a running receipt at once. */
 export async function endReceiptLease(sql: Sql, id: string): Promise<void> {
   await sql.query(
     "update receipts set lease_until = now() where id = $1 and state = 'running'",
@@ -103,10 +103,10 @@ export async function endReceiptLease(sql: Sql, id: string): Promise<void> {
   );
 }
 
-/** How long an answer can be replayed (`docs/limits.md`). */
+/** How long a response can be replayed (`docs/limits.md`). */
 export const RECEIPT_HOURS = 48;
 
-/** At most 10 000 at once, so that the statement stays short; tells how many went. */
+/** At most 10,000 at once, so that the statement stays short; returns the number. */
 export async function pruneReceipts(sql: Sql): Promise<number> {
   const rows = await sql.query(
     `delete from receipts where id in (

@@ -4,16 +4,16 @@ import type { Claim } from "./jobs.ts";
 import type { Sql } from "./sql.ts";
 
 /**
- * Tells those whose unread count may have changed as a page was hidden or is shown again, a bounded step at a time: there may be as many as
- * the page ever had followers.
+ * Sends new counts to people whose unread count may have changed because a page was hidden or shown, in limited steps:
+ * they can be as many as all followers that the page ever had.
  */
 export const RECOUNT_JOB = "notification.recount";
 
 const NOBODY = "00000000-0000-0000-0000-000000000000";
 
 /**
- * Notifications `n` of people that a page `g` hides with itself: what it tells of, and where it is an account's own, as with the account's
- * block, what the account did: whom it followed, and what it liked.
+ * Notifications `n` that a page `g` hides with itself: about the page and, if it is an account's personal page, as with
+ * the block of the account, about acts of the account: follows and likes.
  */
 const TOUCHED = [
   "notifications n where n.page_id = g.id",
@@ -22,7 +22,7 @@ const TOUCHED = [
     where g.is_personal and l.user_id = g.owner_id`,
 ];
 
-/** CTEs that begin the jobs of the pages `(page_id)` of a CTE; `recounting` has their ids. */
+/** CTEs that create the jobs for the pages `(page_id)` of a CTE; `recounting` has their ids. */
 export function beginningRecounts(pages: string): string {
   return `recounting as (
   insert into jobs (id, kind, payload, run_at)
@@ -32,12 +32,15 @@ export function beginningRecounts(pages: string): string {
 }
 
 export interface Recount {
-  /** People looked at; fewer than asked for were the last ones. */
+  /** People processed; fewer than requested means the end. */
   seen: number;
   events: SequencedEvent[];
 }
 
-/** One step: the next people, at most so many; the job remembers how far it came. All or nothing, and nothing where the claim was lost. */
+/**
+ * One step: the next people, up to a maximum; the job stores the position. All or nothing; nothing if the claim was
+ * lost.
+ */
 export async function recountStep(sql: Sql, claim: Claim, most: number): Promise<Recount> {
   const next = TOUCHED.map((rows) =>
     `(select distinct n.user_id from ${rows} and n.user_id > g.after order by n.user_id limit $4)`
@@ -51,7 +54,7 @@ export async function recountStep(sql: Sql, claim: Claim, most: number): Promise
     step as materialized (
       select g.id, g.owner_id, g.is_personal, s.user_id from page g cross join lateral (
         select user_id from (${next.join(" union ")}) x order by user_id limit $4) s),
-    -- Where something unread is touched, a frame brings the count, which is counted when the frame is made.
+    -- If something unread is affected, a frame brings the count, which is computed when the frame is made.
     recounted as materialized (
       select g.user_id from step g left join notification_settings t on t.user_id = g.user_id
       where ${
@@ -60,7 +63,8 @@ export async function recountStep(sql: Sql, claim: Claim, most: number): Promise
       ).join(" or ")
     }),
     moved as (
-      update jobs set payload = payload || jsonb_build_object('after', (select user_id from step order by user_id desc limit 1))
+      update jobs set payload = payload || jsonb_build_object('after',
+        (select user_id from step order by user_id desc limit 1))
       where id in (select id from job) and exists (select from step) returning 1),
     ${eventCtes(eventRow("notifications.read", { user: "user_id", at: "now()", from: "recounted" }), ["moved"])}
     select (select count(*) from step) as seen, ${EVENTS_JSON} as events`,

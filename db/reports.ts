@@ -8,7 +8,7 @@ export const REPORT_STATES = ["open", "taken", "closed"] as const;
 export const OUTCOMES = ["acted", "dismissed"] as const;
 export type ReportState = typeof REPORT_STATES[number];
 
-/** Something that is reported, and whose it is. */
+/** The target of a report, and its owner. */
 export interface Reported {
   kind: typeof REPORTED[number];
   id: string;
@@ -16,7 +16,7 @@ export interface Reported {
   owner_id: string;
 }
 
-/** A report as whoever made it sees it. */
+/** A report as its reporter sees it. */
 export interface ReportRow {
   id: string;
   target_kind: Reported["kind"];
@@ -29,16 +29,16 @@ export interface ReportRow {
 
 /** A report as staff see it. */
 export interface HandledReportRow extends ReportRow {
-  /** Whether what was reported is gone meanwhile. */
+  /** Whether the target was deleted meanwhile. */
   gone: boolean;
-  /** Null once the account is gone. */
+  /** Null if the account was deleted. */
   reporter: CardRow | null;
   handler: CardRow | null;
   handler_id: string | null;
   outcome: typeof OUTCOMES[number] | null;
   note: string | null;
   changed_at: string;
-  /** Whose account is reported is no judge of it, nor is a moderator of an administrator's. */
+  /** The owner of the target must not handle the report; neither may a moderator if the owner is an administrator. */
   owner_id: string;
   owner_role: AccountRole | null;
 }
@@ -52,18 +52,18 @@ const HANDLED = `${COLUMNS}, r.handler_id, r.outcome, r.note, r.changed_at, r.ow
     when 'page' then exists (select from pages p where p.id = r.target_id and p.deleted_at is null)
     else exists (select from posts p where p.id = r.target_id) end as gone`;
 
-/** Reports of one person that are not closed yet (`docs/limits.md`); of requests at one moment a few may come through beyond it. */
+/** Open reports per person (`docs/limits.md`); concurrent requests may exceed it slightly. */
 export const MAX_WAITING = 50;
 
 /**
- * Makes a report, unless this person has one of the same thing that is not closed: then that is the answer. Undefined where too many of
- * theirs still wait.
+ * Creates a report, unless this person has an open one about the same target, which is returned instead. Undefined if
+ * too many of theirs are open.
  */
 export async function makeReport(
   sql: Sql,
   { id, reporter, reason, target }: { id: string; reporter: string; reason: string; target: Reported },
 ): Promise<(ReportRow & { made: boolean }) | undefined> {
-  // A second round only where another request made the same report between the two looks of the first.
+  // A second round only if another request created the same report between the two reads of the first.
   for (let round = 0; round < 2; round++) {
     const [row] = await sql.query<ReportRow & { made: boolean }>(
       `with known as materialized (
@@ -99,7 +99,7 @@ export interface ReportFilter {
   after?: { at: string; id: string } | undefined;
 }
 
-/** What waits comes in the order it came; what is closed, the latest first. */
+/** Open reports oldest first; closed ones latest first. */
 export async function listReports(sql: Reader, { state, limit, after }: ReportFilter): Promise<HandledReportRow[]> {
   const [time, compare, order] = state === "closed" ? ["changed_at", "<", "desc"] : ["created_at", ">", "asc"];
   return await sql.query<HandledReportRow>(
@@ -111,7 +111,7 @@ export async function listReports(sql: Reader, { state, limit, after }: ReportFi
   );
 }
 
-/** What became of a report, by whom: one statement with its entry in the record. False where it was not in such a state any more. */
+/** Changes a report and records the act in one statement. False if it was no longer in the required state. */
 async function change(
   sql: Sql,
   name: "take" | "release" | "close",
@@ -119,16 +119,17 @@ async function change(
   params: readonly (string | boolean | null)[],
 ): Promise<boolean> {
   const rows = await sql.query(
-    `with was as materialized (select * from reports where id = $1 and ${from} for update),
+    `with previous as materialized (select * from reports where id = $1 and ${from} for update),
     changed as (
-      update reports r set ${to}, changed_at = now() from was where r.id = was.id
-      returning r.*, was.state as old_state),
+      update reports r set ${to}, changed_at = now() from previous where r.id = previous.id
+      returning r.*, previous.state as old_state),
     ${
       recording(
         `select 1 as place, 'report.${name}' as act, $2::uuid as by_id, $3::text as by_role, r.note as reason,
           'report' as target_kind, r.id as target_id, r.target_kind || ' ' || r.target_name as target_name,
           jsonb_build_object('state', r.old_state) as before,
-          jsonb_strip_nulls(jsonb_build_object('state', r.state, 'outcome', r.outcome, 'target_id', r.target_id)) as after,
+          jsonb_strip_nulls(jsonb_build_object('state', r.state, 'outcome', r.outcome,
+            'target_id', r.target_id)) as after,
           now() as at from changed r`,
         ["changed"],
       )
@@ -145,14 +146,14 @@ interface By {
   role: AccountRole;
 }
 
-/** One taker: of many at once, one gets it. */
+/** Of several concurrent calls one succeeds. */
 export function takeReport(sql: Sql, id: string, by: By): Promise<boolean> {
   return change(sql, "take", { from: "state = 'open'", to: "state = 'taken', handler_id = $2" }, [id, by.id, by.role]);
 }
 
 const THEIRS = "(handler_id = $2 or $3 = 'admin')";
 
-/** Back into the queue; an administrator gives back what another took, too. */
+/** Back into the queue; an administrator may release reports that others took. */
 export function releaseReport(sql: Sql, id: string, by: By): Promise<boolean> {
   return change(sql, "release", { from: `state = 'taken' and ${THEIRS}`, to: "state = 'open', handler_id = null" }, [
     id,

@@ -1,34 +1,37 @@
 /**
- * How a restore takes the place of an embedded database: it is built in `<dataDir>/restoring`, and one rename to
- * `<dataDir>/restored` decides. Whatever dies before leaves the database that was there; whatever dies after it is finished by
- * whoever takes the data folder next.
+ * Replaces an embedded database by a restore: it is built in `<dataDir>/restoring`, and one rename to
+ * `<dataDir>/restored` commits it. A crash before the rename keeps the old database. After a crash behind it, the next
+ * process that locks the data folder completes the restore.
  */
 
 import { awaitPredecessor } from "./embedded/predecessor.ts";
 import { syncFolder } from "../lib/fsync_dir.ts";
 
-/** Where a restore builds, under the data folder's lock; it has `postgres` in it, and perhaps `secret.key`. */
+/**
+ * The folder in which a restore is built, under the lock of the data folder. It contains `postgres`, and possibly
+ * `secret.key`.
+ */
 export function restoringFolder(dataDir: string): string {
   return `${dataDir}/restoring`;
 }
 
-/** Holds the name under which the database that was there stays; without it, that one goes. */
+/** The file with the name under which the old database is kept; without it the old one is deleted. */
 const KEEP_AS = "keep_as";
 
-/** What was built is the installation's data from now on. Call it with the databases closed, under the lock. */
+/** Commits the restore. Needs the lock, with the databases closed. */
 export async function putInPlace(dataDir: string, keepAs?: string): Promise<void> {
   if (keepAs !== undefined) await Deno.writeTextFile(`${restoringFolder(dataDir)}/${KEEP_AS}`, keepAs);
-  // The database has synced itself as it was closed; what it takes the place of goes for good.
+  // The database was synced when it was closed. The one it replaces is deleted permanently.
   await syncFiles(restoringFolder(dataDir));
   await Deno.rename(restoringFolder(dataDir), `${dataDir}/restored`);
   await finishRestore(dataDir);
 }
 
-/** Finishes what was decided, and removes what was not. Call it under the lock, with the database closed. */
+/** Completes a committed restore, and removes an incomplete one. Needs the lock, with the database closed. */
 export async function finishRestore(dataDir: string): Promise<void> {
   const restored = `${dataDir}/restored`;
   const keepAs = await readIfThere(`${restored}/${KEEP_AS}`);
-  // The key first: a database without its key cannot be opened, and this one is the newer of the two.
+  // The key first: a database without its key cannot be decrypted, and this one is the newer of the two.
   for (const name of ["secret.key", "postgres"]) {
     if (!await exists(`${restored}/${name}`)) continue;
     if (name === "postgres") await awaitPredecessor(`${dataDir}/${name}`);
@@ -39,7 +42,7 @@ export async function finishRestore(dataDir: string): Promise<void> {
     await Deno.rename(`${restored}/${name}`, `${dataDir}/${name}`);
   }
   await remove(restored);
-  // The server of a restore that was killed may still be ending there.
+  // The server of a killed restore may still be shutting down there.
   await awaitPredecessor(`${restoringFolder(dataDir)}/postgres`);
   await remove(restoringFolder(dataDir));
 }

@@ -8,29 +8,29 @@ export interface OpenSessionRow {
   user_id: string;
   kid: string;
   expires_at: string;
-  /** What it is opened from: a keyed hash, and as its owner would know it. */
+  /** The device: a keyed hash, and a name for its owner. */
   device: { mark: string; name: string };
-  /** Where the letter about a new device goes, if anywhere, and the job that brings it. */
+  /** The address of the email about a new device, if any, and the job that sends it. */
   to: string | null;
   job: string;
   at: string;
 }
 
-/** Devices an account is remembered by; the longest unused are forgotten (`docs/limits.md`). */
+/** Devices remembered per account; the least recently used are deleted (`docs/limits.md`). */
 const MAX_DEVICES = 50;
 
 /**
- * Opens a session and ends the one before it (S1-4). From a device that is not the account's first and was not used before, its
- * owner gets a letter.
+ * Opens a session and ends the previous one: an account has one session at a time. For a new device, other than the
+ * first, the owner gets an email.
  */
-export const openSession = defineCommit<OpenSessionRow, { told: boolean }>("session.open", {
+export const openSession = defineCommit<OpenSessionRow, { notified: boolean }>("session.open", {
   columns: `id uuid, user_id uuid, kid text, expires_at timestamptz, device jsonb, "to" text, job uuid, at timestamptz`,
   body: `ended as (
   update sessions s set ended_at = t.at, end_reason = 'token-outdated' from turns t
   where s.user_id = t.user_id and s.ended_at is null returning s.id),
 opened as (
   insert into sessions (id, user_id, issued_at, kid, started_at, expires_at)
-  -- Counting the ended makes them end first: an account has one live session at any moment.
+  -- Counting the ended sessions runs that CTE first: an account has one live session at any moment.
   select id, user_id, at, kid, at, expires_at from turns where (select count(*) from ended) >= 0),
 known as materialized (
   select t.*, d.mark is not null as known, exists (select from devices o where o.user_id = t.user_id) as used_before
@@ -38,20 +38,20 @@ known as materialized (
 remembered as (
   insert into devices (user_id, mark, seen_at) select user_id, device->>'mark', at from known
   on conflict (user_id, mark) do update set seen_at = excluded.seen_at),
-forgotten as (
+deleted_devices as (
   delete from devices d using (
     select o.user_id, o.mark from known k cross join lateral (
       select * from devices where user_id = k.user_id order by seen_at desc offset ${MAX_DEVICES}) o
     where not k.known) o
   where d.user_id = o.user_id and d.mark = o.mark),
-lettered as (
+queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, '${LETTER_JOB}', jsonb_build_object('user_id', user_id, 'to', "to",
     'notice', jsonb_build_object('notice', 'new_device', 'device', device->>'name', 'at', at)), at, user_id
   from known where not known and used_before and "to" is not null
   returning user_id)`,
-  select:
-    `select t.turn, jsonb_build_object('told', exists (select from lettered l where l.user_id = t.user_id)) as result
+  select: `select t.turn, jsonb_build_object('notified',
+      exists (select from queued_emails l where l.user_id = t.user_id)) as result
     from turns t`,
   violations: { sessions_user_id_fkey: "credentials-invalid", devices_user_id_fkey: "credentials-invalid" },
 });
@@ -83,7 +83,7 @@ export const endSession = defineCommit<{ id: string; reason: EndReason; at: stri
   },
 );
 
-/** Why a session is over; one that nobody knows of is no valid one. */
+/** Why a session ended. An unknown session counts as an invalid token. */
 export async function endReason(sql: Reader, userId: string, sessionId: string): Promise<ProblemCode> {
   const [row] = await sql.query<{ end_reason: EndReason | null }>(
     "select end_reason from sessions where id = $1 and user_id = $2",
@@ -98,7 +98,7 @@ export async function hasSession(sql: Reader, userId: string): Promise<boolean> 
   return rows.length > 0;
 }
 
-/** Sessions whose last refresh token has expired explain nothing any more. */
+/** Deletes sessions whose last refresh token has expired. */
 export async function pruneSessions(sql: Reader): Promise<void> {
   await sql.query("delete from sessions where expires_at < now() - interval '1 day'", [], "session.delete_expired");
 }

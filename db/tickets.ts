@@ -1,6 +1,6 @@
 import type { Sql } from "./sql.ts";
 
-/** Of many who use a ticket, at any node, one gets `true`. */
+/** Of many concurrent uses of a ticket, on any node, one gets `true`. */
 export async function useTicketOnce(sql: Sql, id: string, expiresAt: Date): Promise<boolean> {
   const rows = await sql.query(
     "insert into used_tickets (id, expires_at) values ($1, $2) on conflict do nothing returning id",
@@ -10,7 +10,7 @@ export async function useTicketOnce(sql: Sql, id: string, expiresAt: Date): Prom
   return rows.length > 0;
 }
 
-/** Those too old by any node's clock. */
+/** Deletes tickets that have expired by any node's clock. */
 export async function pruneTickets(sql: Sql): Promise<void> {
   await sql.query(
     "delete from used_tickets where expires_at < now() - interval '10 minutes'",

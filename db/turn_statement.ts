@@ -3,15 +3,16 @@ import type { ProblemCode } from "../lib/errors.ts";
 import type { EventKind } from "./event.ts";
 
 /**
- * One SQL statement that takes any number of turns, checks each turn's partition epoch and writes everything of a turn or
- * nothing. Built by `defineCommit`; used only by the host, so that no write exists outside a turn, and by the operator's task.
+ * One SQL statement for any number of turns. It checks the partition epoch of each turn and writes everything of a turn
+ * or nothing. Built by `defineCommit`. Used only by the host, so that no write exists outside a turn, and by the
+ * operator's task.
  */
 export interface Commit<Row extends object, Result> {
   readonly name: string;
   readonly text: string;
-  /** The same, where a turn belongs to a request with an Idempotency-Key: what was answered goes into its receipt. */
+  /** The same for turns of a request with an Idempotency-Key: the result goes into its receipt. */
   readonly receipted: { readonly name: string; readonly text: string } | undefined;
-  /** Broken unique constraints that are a caller's business. */
+  /** Violated unique constraints that are reported to the caller. */
   readonly violations: Readonly<Record<string, ProblemCode>>;
   /** Only for the types. */
   readonly row?: Row;
@@ -21,17 +22,17 @@ export interface Commit<Row extends object, Result> {
 interface Definition {
   /** `json_to_recordset` columns of the row, e.g. `post_id uuid, text text`. */
   columns: string;
-  /** CTEs over `turns` (the rows whose epoch holds). */
+  /** CTEs over `turns` (the rows with a valid epoch). */
   body: string;
-  /** Entries of the record of moderation, made by `record` out of those CTEs. */
+  /** Entries of the moderation log, built by `record` from those CTEs. */
   records?: string;
-  /** The events, made by `tell` out of those CTEs. */
+  /** The events, built by `eventRow` from those CTEs. */
   events?: string;
-  /** The CTE, made by `publishing`, of the posts that come into feeds. */
+  /** The CTE, built by `publishing`, of the posts that enter feeds. */
   publishes?: string;
   /** Yields `turn, result`. A turn without a row counts as fenced. */
   select: string;
-  /** SQL over `a.result`: whether the turn changed nothing, so that a request's receipt stays open for another try. */
+  /** SQL over `a.result`: whether the turn changed nothing, so that the request may use its receipt again. */
   refused?: string;
   violations?: Record<string, ProblemCode>;
 }
@@ -39,7 +40,7 @@ interface Definition {
 export function defineCommit<Row extends object, Result>(name: string, definition: Definition): Commit<Row, Result> {
   const { columns, body, records, events, publishes, select, refused, violations = {} } = definition;
   const writers = writersOf(body);
-  // `for share` waits for whoever raises the epoch, and makes them wait for us; then the epoch is compared again.
+  // `for share` waits for a concurrent increment of the epoch, and blocks it; then the epoch is compared again.
   const textWith = (receipts: string) =>
     `with fence as materialized (
   select p.id, p.epoch from partitions p where p.id = any($2::int[]) order by p.id for share),
@@ -67,14 +68,16 @@ from answers a`;
   return { name, text: textWith(""), receipted, violations };
 }
 
-/** What was answered goes into the turn's receipt, unless it was a refusal. */
+/** Stores the result in the turn's receipt, unless it was a refusal. */
 function receipting(refused: string): string {
   return `, receipted as (
   update receipts r set result = a.result from turns t join answers a on a.turn = t.turn
   where r.id = t.receipt and not (${refused}))`;
 }
 
-/** A query for events of one kind. Columns are SQL; without `from`'s own `at` another is named. `rank` orders within a statement. */
+/**
+ * A query for events of one kind. Columns are SQL. `at` defaults to that of `from`. `rank` orders within a statement.
+ */
 export function eventRow(
   kind: EventKind,
   { page = "null::uuid", post = "null::uuid", user = "null::uuid", data = "null::jsonb", at = "at", rank = 1, from }: {
@@ -87,12 +90,13 @@ export function eventRow(
     from: string;
   },
 ): string {
-  return `select ${rank} as rank, '${kind}' as kind, ${page} as page_id, ${post} as post_id, ${user} as user_id, ${data} as data, ${at} as at from ${from}`;
+  return `select ${rank} as rank, '${kind}' as kind, ${page} as page_id, ${post} as post_id, ${user} as user_id,
+    ${data} as data, ${at} as at from ${from}`;
 }
 
 /**
- * The CTEs that number and write the events a query yields. They wait for every other write of the statement, so that the
- * sequencer's row is its last lock: no two statements can then wait for each other, and the row is held as shortly as can be.
+ * The CTEs that number and write the events of a query. They run after every other write of the statement, so that the
+ * sequencer's row is the last lock: statements cannot deadlock, and the row is locked as briefly as possible.
  */
 export function eventCtes(events: string, writers: readonly string[] = [], publishes?: string): string {
   const clock = publishes === undefined
@@ -101,17 +105,19 @@ export function eventCtes(events: string, writers: readonly string[] = [], publi
   const after = writers.map((writer) => `(select count(*) from ${writer}) >= 0`).join(" and ") || "true";
   return `new_events as materialized (select * from (${events}) t where ${after}),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (update sequencer set seq = seq + (select n from event_count)${clock} where (select n from event_count) > 0 returning seq),
+numbered as (update sequencer set seq = seq + (select n from event_count)${clock}
+  where (select n from event_count) > 0 returning seq),
 emitted as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id, post_id, user_id, data, at
+  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
+    post_id, user_id, data, at
   from new_events where (select seq from numbered) is not null
   returning seq, kind, page_id, post_id, user_id, data, at)`;
 }
 
 /**
- * The CTEs that give posts `from` a CTE the time of their publishing, in the order of `rank`: `published_at` of the CTE `name`. They take the
- * sequencer's row, and so stand behind every other lock: those of the CTEs `after`.
+ * The CTEs that set the time of publication of the posts `from` a CTE, in the order of `rank`: `published_at` of the
+ * CTE `name`. They lock the sequencer's row, and so come after every other lock: those of the CTEs `after`.
  */
 export function publishing(
   name: string,
@@ -158,7 +164,7 @@ function writersOf(body: string): string[] {
   return ctesOf(body).filter(({ text }) => WRITES.test(text)).map(({ name }) => name);
 }
 
-/** Every write returns something, so that it can be waited for. */
+/** Every write returns something, so that other CTEs can wait for it. */
 function returning(body: string): string {
   return ctesOf(body).map(({ text }) =>
     WRITES.test(text) && !/\breturning\b/.test(text) ? text.replace(/\)$/, " returning 1)") : text

@@ -1,11 +1,11 @@
 import { defineCommit, eventRow } from "./turn_statement.ts";
-import { folded, foldLogin } from "../lib/folding.ts";
+import { foldLogin } from "../lib/folding.ts";
 import { LETTER_JOB } from "./letters.ts";
 import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";
 import type { AccountRole } from "./account_role.ts";
 import type { Reader } from "./sql.ts";
 
-/** What every node remembers of an account, to judge its requests. */
+/** What every node caches of an account to authorize its requests. */
 export interface AccountSnapshot {
   role: AccountRole;
   verified: boolean;
@@ -14,7 +14,7 @@ export interface AccountSnapshot {
   session: { id: string; generation: number } | null;
 }
 
-/** A code that was sent: what it is derived from, until when it holds, how often it was guessed at. */
+/** A code that was sent: its input, its expiry, and the number of attempts. */
 export interface SentCode {
   nonce: string;
   expires_at: string;
@@ -29,7 +29,7 @@ export interface UserRow {
   email: string;
   email_verified_at: string | null;
   pending_email: string | null;
-  /** What opens the mailbox of the pending address (`security/mailbox.ts`). */
+  /** Identifies the mailbox of the pending address by password (`security/mailbox.ts`). */
   mailbox_mark: string | null;
   role: AccountRole;
   page_id: string;
@@ -41,10 +41,10 @@ export interface UserRow {
 }
 
 const COLUMNS =
-  `u.id, u.login, u.first_name, u.last_name, u.email, u.email_verified_at, u.pending_email, u.mailbox_mark, u.role, u.page_id, u.avatar_key,
-  u.password_version, u.blocked_until, u.blocked_reason, u.created_at`;
+  `u.id, u.login, u.first_name, u.last_name, u.email, u.email_verified_at, u.pending_email, u.mailbox_mark, u.role,
+  u.page_id, u.avatar_key, u.password_version, u.blocked_until, u.blocked_reason, u.created_at`;
 
-/** All that a user actor is made of, in one read. */
+/** The state of a user actor, in one read. */
 export interface UserActorRow extends UserRow {
   verify_nonce: string | null;
   verify_expires_at: string | null;
@@ -71,12 +71,12 @@ export async function loadUserActor(sql: Reader, id: string): Promise<UserActorR
   return row;
 }
 
-/** What the actor would tell of the account, as it stands in the tables. */
+/** The account's snapshot by the tables. */
 export async function accountSnapshot(sql: Reader, id: string): Promise<AccountSnapshot | null> {
   return (await accountSnapshots(sql, [id])).get(id) ?? null;
 }
 
-/** The same of several; those that are gone are missing. */
+/** The same for several accounts; deleted ones are missing. */
 export async function accountSnapshots(sql: Reader, ids: readonly string[]): Promise<Map<string, AccountSnapshot>> {
   const rows = await sql.query<AccountSnapshot & { id: string }>(
     `select u.id, u.role, u.email_verified_at is not null as verified, u.blocked_until, u.blocked_reason,
@@ -93,63 +93,12 @@ export async function userById(sql: Reader, id: string): Promise<UserRow | undef
   return row;
 }
 
-export interface Credentials {
-  id: string;
-  password_hash: string;
-  password_version: number;
-}
-
-/** For sign-in: by login or e-mail, in whatever case; what is neither is nobody's. */
-export async function credentials(sql: Reader, loginOrEmail: string): Promise<Credentials | undefined> {
-  const column = loginOrEmail.includes("@") ? "email" : "login";
-  const key = column === "email" ? folded(loginOrEmail) : foldLogin(loginOrEmail);
-  const [row] = await sql.query<Credentials>(
-    `select id, password_hash, password_version from users where lower(${column}) = $1`,
-    // Asked all the same, so that the time of the answer tells nothing.
-    [key ?? ""],
-    `user.credentials_by_${column}`,
-  );
-  return row;
-}
-
-export async function credentialsOf(sql: Reader, id: string): Promise<Credentials | undefined> {
-  const [row] = await sql.query<Credentials>(
-    "select id, password_hash, password_version from users where id = $1",
-    [id],
-    "user.credentials_by_id",
-  );
-  return row;
-}
-
-/** The account that waits for this address to become its own, by the mark of its password. */
-export async function pendingByMark(sql: Reader, email: string, mark: string): Promise<string | undefined> {
-  const [row] = await sql.query<{ id: string }>(
-    "select id from users where lower(pending_email) = $1 and mailbox_mark = $2 order by id limit 1",
-    [folded(email), mark],
-    "user.pending_by_mark",
-  );
-  return row?.id;
-}
-
-/** The latest account that waits for this address without a mark, as where an administrator gave it the address. */
-export async function pendingWithoutMark(sql: Reader, email: string): Promise<Credentials | undefined> {
-  const [row] = await sql.query<Credentials>(
-    // `offset 0` keeps the limit apart: with it the planner would read all accounts from the last one on.
-    `select id, password_hash, password_version
-    from (select * from users where lower(pending_email) = $1 and mailbox_mark is null offset 0) u
-    order by id desc limit 1`,
-    [folded(email)],
-    "user.pending_without_mark",
-  );
-  return row;
-}
-
 export interface UserFilter {
   limit: number;
-  /** Before this one, in the order of the list. */
+  /** After this account in the order of the list. */
   after?: { created_at: string; id: string };
   role?: AccountRole;
-  /** A part of login, e-mail or name. */
+  /** A part of login, email or name. */
   q?: string;
 }
 
@@ -159,14 +108,15 @@ export async function listUsers(sql: Reader, { limit, after, role, q }: UserFilt
     `select ${COLUMNS} from users u
     where ($2::timestamptz is null or (u.created_at, u.id) < ($2::timestamptz, $3::uuid))
       and ($4::text is null or u.role = $4)
-      and ($5::text is null or strpos(lower(u.login || ' ' || u.email || ' ' || u.first_name || ' ' || u.last_name), lower($5)) > 0)
+      and ($5::text is null
+        or strpos(lower(u.login || ' ' || u.email || ' ' || u.first_name || ' ' || u.last_name), lower($5)) > 0)
     order by u.created_at desc, u.id desc limit $1`,
     [limit, after?.created_at ?? null, after?.id ?? null, role ?? null, q ?? null],
     "user.list",
   );
 }
 
-/** The accounts of these logins, by the login in lower case; those that do not exist are missing. */
+/** The accounts of these logins, by login in lower case; missing ones are left out. */
 export async function accountsByLogin(
   sql: Reader,
   logins: readonly string[],
@@ -194,8 +144,8 @@ export interface CardRow {
 
 /** The card of `users u`, as JSON. */
 export const CARD =
-  `json_build_object('id', u.id, 'login', u.login, 'first_name', u.first_name, 'last_name', u.last_name, 'page_id', u.page_id,
-    'avatar_key', u.avatar_key)`;
+  `json_build_object('id', u.id, 'login', u.login, 'first_name', u.first_name, 'last_name', u.last_name,
+    'page_id', u.page_id, 'avatar_key', u.avatar_key)`;
 
 /** The public card, by login. Blocked people keep theirs. */
 export async function cardByLogin(sql: Reader, login: string): Promise<CardRow | undefined> {
@@ -225,7 +175,7 @@ export interface RegisterRow {
   at: string;
 }
 
-/** An account with its personal page, the letter with its code, and the day it is deleted unless verified (S4-12). */
+/** Creates an account with its personal page, the email with its code, and the date of its deletion unless verified. */
 export const registerUser = defineCommit<RegisterRow, { login_taken: boolean; email_taken: boolean }>("user.register", {
   columns:
     `id uuid, login text, password_hash text, first_name text, last_name text, email text, role text, page_id uuid,
@@ -235,23 +185,28 @@ export const registerUser = defineCommit<RegisterRow, { login_taken: boolean; em
   select t.turn, exists (select from handles h where h.handle = lower(t.login)) as login_taken,
     exists (select from users u where lower(u.email) = lower(t.email)) as email_taken
   from turns t),
-fresh as materialized (select t.* from turns t join taken k on k.turn = t.turn where not k.login_taken and not k.email_taken),
-named as (insert into handles (handle, user_id) select lower(login), id from fresh),
+fresh as materialized (select t.* from turns t join taken k on k.turn = t.turn
+  where not k.login_taken and not k.email_taken),
+new_handles as (insert into handles (handle, user_id) select lower(login), id from fresh),
 registered as (
-  insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, role, page_id, verify_nonce,
+  insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, role, page_id,
+    verify_nonce,
     verify_expires_at, created_at)
-  select id, login, password_hash, first_name, last_name, email, verified_at, role, page_id, verify_nonce, verify_expires_at, at
+  select id, login, password_hash, first_name, last_name, email, verified_at, role, page_id, verify_nonce,
+    verify_expires_at, at
   from fresh),
-paged as (
+new_pages as (
   insert into pages (id, owner_id, is_personal, uuid, name, created_at)
   select page_id, id, true, login, first_name || ' ' || last_name, at from fresh),
-lettered as (
+queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select letter_job, '${LETTER_JOB}', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', verify_nonce, 'to', email), at, id
+  select letter_job, '${LETTER_JOB}',
+    jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', verify_nonce, 'to', email), at, id
   from fresh where verify_nonce is not null),
 expiring as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select expire_job, 'user.expire', jsonb_build_object('user_id', id), expire_at, id from fresh where verified_at is null)`,
+  select expire_job, 'user.expire', jsonb_build_object('user_id', id), expire_at, id from fresh
+    where verified_at is null)`,
   select:
     "select turn, jsonb_build_object('login_taken', login_taken, 'email_taken', email_taken) as result from taken",
   refused: "(a.result->>'login_taken')::boolean or (a.result->>'email_taken')::boolean",
@@ -268,17 +223,17 @@ export interface CodeRow {
   purpose: "verify" | "recover";
   nonce: string;
   expires_at: string;
-  /** When codes of this purpose were asked for, as far as that still counts. */
+  /** When codes of this purpose were requested, within the time that counts. */
   asked_at: string[];
   to: string;
   job: string;
   at: string;
 }
 
-/** A new code of one purpose, with its letter; the older one is void. */
+/** Sends a new code of a purpose by email, and invalidates the older one. */
 export const sendCode = defineCommit<CodeRow, Record<string, never>>("user.send_code", {
-  columns:
-    'id uuid, purpose text, nonce text, expires_at timestamptz, asked_at timestamptz[], "to" text, job uuid, at timestamptz',
+  columns: `id uuid, purpose text, nonce text, expires_at timestamptz, asked_at timestamptz[], "to" text, job uuid,
+      at timestamptz`,
   body: `coded as (
   update users u set
     verify_nonce = case when t.purpose = 'verify' then t.nonce else u.verify_nonce end,
@@ -289,20 +244,21 @@ export const sendCode = defineCommit<CodeRow, Record<string, never>>("user.send_
     verify_asked_at = case when t.purpose = 'verify' then t.asked_at else u.verify_asked_at end,
     recover_asked_at = case when t.purpose = 'recover' then t.asked_at else u.recover_asked_at end
   from turns t where u.id = t.id),
-lettered as (
+queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select job, '${LETTER_JOB}', jsonb_build_object('letter', purpose, 'user_id', id, 'nonce', nonce, 'to', "to"), at, id from turns)`,
+  select job, '${LETTER_JOB}', jsonb_build_object('letter', purpose, 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
+    from turns)`,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
-/** A wrong guess at the code for an e-mail is counted before it is answered. */
+/** An incorrect code is counted before the response. */
 export const countGuess = defineCommit<{ id: string }, Record<string, never>>("user.count_guess", {
   columns: "id uuid",
   body: `guessed as (update users u set verify_attempts = u.verify_attempts + 1 from turns t where u.id = t.id)`,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
-/** A letter about what was done to an account: where it goes, if anywhere, and the job that brings it. */
+/** An email about a change of an account: the address, if any, and the job that sends it. */
 interface NoticeRow {
   to: string | null;
   job: string;
@@ -313,11 +269,14 @@ const NOTICED = (notice: string, to = '"to"', job = "job") =>
   insert into jobs (id, kind, payload, run_at, user_id)
   select ${job}, '${LETTER_JOB}', jsonb_build_object('user_id', id, 'to', ${to},
     'notice', jsonb_build_object('notice', '${notice}', 'at', at)), at, id from turns where ${to} is not null)`;
-/** Every code is void, whatever it was sent to. */
+/** Invalidates all codes, whatever address they were sent to. */
 const NO_CODES =
   `verify_nonce = null, verify_expires_at = null, verify_attempts = 0, recover_nonce = null, recover_expires_at = null`;
 
-/** The code was right: a pending e-mail comes into force, and the account is verified for good. The one before gets a notice. */
+/**
+ * The code was correct: a pending email becomes the account's email, and the account is permanently verified. The
+ * previous address gets a notice.
+ */
 export const verifyUser = defineCommit<NoticeRow & { id: string; email: string; at: string }, Record<string, never>>(
   "user.verify",
   {
@@ -333,7 +292,7 @@ ${NOTICED("email_changed")}`,
   },
 );
 
-/** A new password ends the session (S1-4), and codes that were sent before it are void. */
+/** A new password ends the session and invalidates earlier codes. */
 export const changePassword = defineCommit<
   NoticeRow & { id: string; password_hash: string; mailbox_mark: string | null; at: string },
   Record<string, never>
@@ -346,7 +305,8 @@ export const changePassword = defineCommit<
     mailbox_mark = t.mailbox_mark, ${NO_CODES}
   from turns t where u.id = t.id),
 ended as (
-  update sessions s set ended_at = t.at, end_reason = 'session-ended' from turns t where s.user_id = t.id and s.ended_at is null),
+  update sessions s set ended_at = t.at, end_reason = 'session-ended' from turns t where s.user_id = t.id
+    and s.ended_at is null),
 ${NOTICED("password_changed")}`,
     select: "select turn, '{}'::jsonb as result from turns",
   },
@@ -356,36 +316,37 @@ export interface ProfileRow extends ActRow {
   id: string;
   first_name: string;
   last_name: string;
-  /** The e-mail waiting for its code, or null. */
+  /** The email that waits for its code, or null. */
   pending_email: string | null;
   mailbox_mark: string | null;
-  /** Null keeps no code in force. */
+  /** Null invalidates the code. */
   nonce: string | null;
   expires_at: string | null;
-  /** When changes of the e-mail were asked for, as far as that still counts. */
+  /** When changes of the email were requested, within the time that counts. */
   asked_at: string[];
-  /** Where the code goes, and the job that brings it; null sends none. */
+  /** The address of the code and the job that sends it; null sends none. */
   to: string | null;
   job: string;
-  /** The proven address that gets a notice of the change, if any, and the job that brings it. */
+  /** The verified address that gets a notice of the change, if any, and the job that sends it. */
   notice_to: string | null;
   notice_job: string;
-  /** Whether the shown name changed, so that what shows it follows. */
+  /** Whether the shown name changed, so that listeners get an event. */
   renamed: boolean;
   at: string;
 }
 
 export const updateProfile = defineCommit<ProfileRow, Record<string, never>>("user.update_profile", {
-  columns:
-    `id uuid, first_name text, last_name text, pending_email text, mailbox_mark text, nonce text, expires_at timestamptz,
-    asked_at timestamptz[], "to" text, job uuid, notice_to text, notice_job uuid, renamed boolean, at timestamptz, ${ACT_COLUMNS}`,
+  columns: `id uuid, first_name text, last_name text, pending_email text, mailbox_mark text, nonce text,
+      expires_at timestamptz,
+    asked_at timestamptz[], "to" text, job uuid, notice_to text, notice_job uuid, renamed boolean, at timestamptz,
+      ${ACT_COLUMNS}`,
   body: `changed as (
   update users u set first_name = t.first_name, last_name = t.last_name, pending_email = t.pending_email,
     mailbox_mark = t.mailbox_mark, change_asked_at = t.asked_at,
     verify_nonce = t.nonce, verify_expires_at = t.expires_at, verify_attempts = case
       when u.verify_nonce is not distinct from t.nonce then u.verify_attempts else 0 end
   from turns t where u.id = t.id),
-lettered as (
+queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, '${LETTER_JOB}', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
   from turns where "to" is not null),

@@ -1,6 +1,6 @@
 /**
- * How values look on the wire (Postgres' text format) and in the program: see `sql.ts`. Types
- * named nowhere here come as the server's text.
+ * How values look on the wire (Postgres' text format) and in the program: see `sql.ts`. Other types are returned as the
+ * server's text.
  */
 import type { Param } from "./sql.ts";
 
@@ -11,9 +11,9 @@ const number: Parse = (value) => Number(value);
 const boolean: Parse = (value) => value === "t";
 const json: Parse = (value) => JSON.parse(value);
 
-/** From `2026-01-31 12:00:00.5+00`, as a session in UTC writes it; finer than milliseconds is cut off, not rounded. */
+/** From `2026-01-31 12:00:00.5+00`, the format of a session in UTC; digits beyond milliseconds are truncated. */
 export function timestamp(value: string): string {
-  // `infinity`, years of five digits and years before Christ stay as they are.
+  // `infinity`, years of five digits and years BC stay unchanged.
   if (value.charCodeAt(10) !== 32 || !value.endsWith("+00")) return value;
   const fraction = value.length > 22 ? (value.slice(20, -3) + "00").slice(0, 3) : "000";
   return `${value.slice(0, 10)}T${value.slice(11, 19)}.${fraction}Z`;
@@ -35,7 +35,7 @@ function nibble(code: number): number {
 function arrayOf(element: Parse): Parse {
   return (value) => {
     if (value === "{}") return [];
-    // An array with other bounds than 1 begins with them: `[0:1]={…}`.
+    // An array with other lower bounds than 1 starts with them: `[0:1]={…}`.
     const start = value.charCodeAt(0) === 123 ? 0 : value.indexOf("=") + 1;
     if (!value.includes('"') && value.lastIndexOf("{") === start) {
       return value.slice(start + 1, -1).split(",").map((item) => item === "NULL" ? null : element(item));
@@ -109,7 +109,7 @@ export function parserOf(oid: number): Parse {
   return PARSERS.get(oid) ?? text;
 }
 
-/** A parameter as the wire takes it: text, or bytes in binary format. */
+/** A parameter in the wire format: text, or bytes in binary format. */
 export function encodeParam(value: Param): string | Uint8Array | null {
   if (typeof value === "string" || value === null) return value;
   if (typeof value !== "object") return String(value);
@@ -120,21 +120,22 @@ export function encodeParam(value: Param): string | Uint8Array | null {
 
 function encodeElement(value: string | number | boolean | null): string {
   if (typeof value === "string") {
-    // Most need no escape, and looking for one is cheaper than replacing none.
+    // Most need no escape, and searching for one is cheaper than replacing none.
     return '"' + (value.includes('"') || value.includes("\\") ? value.replace(/["\\]/g, "\\$&") : value) + '"';
   }
   return value === null ? "NULL" : String(value);
 }
 
 /**
- * A list for a statement that keeps its plan (`sql.ts`), for the few that run too often to be planned each time. Whatever the tables
- * held when it was planned, the statement must stay fast: `tests/db/list_plans_test.ts` tries each of them.
+ * A list for a statement that keeps its plan (`sql.ts`), for the few that run too often to be planned each time. The
+ * statement must stay fast whatever the tables contained when it was planned: `tests/db/list_plans_test.ts` checks each
+ * of them.
  */
 export function keptList(items: readonly (string | number | null)[]): string {
   return encodeParam(items) as string;
 }
 
-/** The name to prepare a statement under; none where it is planned for the lists it gets. */
+/** The name of the prepared statement; none if it is planned for the lists it gets. */
 export function keptName(name: string | undefined, params: readonly Param[]): string | undefined {
   return name === undefined || params.some((param) => Array.isArray(param)) ? undefined : name;
 }

@@ -1,24 +1,24 @@
 import type { Reader, Sql } from "./sql.ts";
 
-/** Whose token: a person's, which sees what they see, or an application's. */
+/** The kind of token: a person's, with their view of VK, or an application's. */
 export type TokenKind = "user" | "service";
 
-/** VK tokens, sealed. They lie outside any actor: each function is one statement, and the row alone decides. */
+/** VK tokens, encrypted. They are outside actors: each function is one statement, and the row alone decides. */
 export interface VkTokenRow {
   version: string;
   kind: TokenKind;
-  /** Null where VK has refused it. */
+  /** Null if VK has refused it. */
   sealed: Uint8Array | null;
 }
 
-/** In place of any earlier one; false where the account is gone. */
+/** Replaces any earlier token; false if the account was deleted. */
 export async function storeVkToken(
   sql: Sql,
   userId: string,
   { version, kind, sealed }: VkTokenRow,
 ): Promise<boolean> {
   const rows = await sql.query(
-    // The lock keeps the account until this is done.
+    // The lock keeps the account until the statement is done.
     `insert into vk_tokens (user_id, version, kind, sealed)
     select id, $2::uuid, $3::text, $4::bytea from users where id = $1 for key share
     on conflict (user_id) do update
@@ -30,7 +30,7 @@ export async function storeVkToken(
   return rows.length > 0;
 }
 
-/** Which token is in force, without the token. */
+/** The current token's metadata, without the token. */
 export async function vkTokenInForce(
   sql: Reader,
   userId: string,
@@ -56,7 +56,7 @@ export async function deleteVkToken(sql: Sql, userId: string): Promise<void> {
   await sql.query("delete from vk_tokens where user_id = $1", [userId], "vk_token.delete");
 }
 
-/** VK refuses it: what is left is that it was there. Another one, stored meanwhile, stays. */
+/** VK refused the token: only the fact that it existed is kept. A token stored meanwhile stays. */
 export async function dropVkToken(sql: Sql, userId: string, version: string): Promise<void> {
   await sql.query(
     "update vk_tokens set sealed = null where user_id = $1 and version = $2",
@@ -65,20 +65,21 @@ export async function dropVkToken(sql: Sql, userId: string, version: string): Pr
   );
 }
 
-/** All of them, after one and in the order of accounts. */
+/** All tokens, after an account and in the order of accounts. */
 export async function sealedVkTokens(
   sql: Reader,
   after: string,
   most: number,
 ): Promise<{ user_id: string; version: string; sealed: Uint8Array }[]> {
   return await sql.query(
-    `select user_id, version, sealed from vk_tokens where user_id > $1 and sealed is not null order by user_id limit $2`,
+    `select user_id, version, sealed from vk_tokens where user_id > $1 and sealed is not null order by user_id
+      limit $2`,
     [after, most],
     "vk_token.sealed",
   );
 }
 
-/** The same token under another seal. */
+/** The same token encrypted with another key. */
 export async function resealVkToken(sql: Sql, userId: string, version: string, sealed: Uint8Array): Promise<void> {
   await sql.query(
     "update vk_tokens set sealed = $3 where user_id = $1 and version = $2 and sealed is not null",

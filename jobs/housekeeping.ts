@@ -29,7 +29,7 @@ export function startHousekeeping(
 ): AsyncDisposable {
   let running = Promise.resolve();
   let closed = false;
-  let spelling = { last: "", forgotten: 0 };
+  let spelling = { last: "", deleted: 0 };
   const round = async () => {
     try {
       while (!closed && await foldEvents(sql, EVENT_BATCH) === EVENT_BATCH);
@@ -47,7 +47,7 @@ export function startHousekeeping(
       await pruneFailedUploads(sql, FAILED_UPLOADS_MS);
       // On at once where much is to be forgotten: somebody may be making up words.
       do spelling = await pruneSpellings(sql, spelling.last); while (
-        !closed && spelling.forgotten > SPELLING_BATCH / 10
+        !closed && spelling.deleted > SPELLING_BATCH / 10
       );
     } catch (error) {
       if (!closed) log.warn("housekeeping could not be done; trying again", { error });

@@ -3,16 +3,13 @@ import type { Connection } from "./connection.ts";
 import { hide } from "./frames.ts";
 
 interface Joiner {
-  /** The event up to which its pages are known; -1 while they are being read. */
+  /** The last event in what it knows of its pages; -1 while that is still being read. */
   asOf: number;
-  /** For each page, the last block that the gateway's loop has met since this socket joined. */
+  /** The last block of each page that the gateway's loop has met since it came. */
   blocks: Map<string, number>;
 }
 
-/**
- * Sockets that are catching up. The gateway's loop does not deliver to them yet, so their hidden pages are tracked
- * here.
- */
+/** Sockets that catch up, which the gateway's loop does not reach yet: what they may not be shown is kept true beside it. */
 export class CatchUps {
   #joiners = new Map<Connection, Joiner>();
 
@@ -24,7 +21,7 @@ export class CatchUps {
     this.#joiners.delete(connection);
   }
 
-  /** The pages of a socket were read, as of the event `asOf`. */
+  /** One of them has read its pages, as they were after the event `asOf`. */
   know(connection: Connection, asOf: number, pages: readonly { id: string; visible: boolean }[]): void {
     const joiner = this.#joiners.get(connection)!;
     joiner.asOf = asOf;
@@ -33,7 +30,7 @@ export class CatchUps {
     for (const { id, visible } of pages) {
       connection.pages.add(id);
       if (!visible) connection.hidden.add(id);
-      // The loop may be ahead of the snapshot, and may have acknowledged this block already.
+      // The loop may be ahead of what was read, and a block that it has dealt with is acknowledged.
       else if ((joiner.blocks.get(id) ?? -1) > asOf) hide(connection, id);
     }
   }
@@ -42,7 +39,7 @@ export class CatchUps {
   hide({ seq, page_id }: SequencedEvent): void {
     for (const [connection, { asOf, blocks }] of this.#joiners) {
       blocks.set(page_id!, seq);
-      // The snapshot may be newer than the loop and already show the page again.
+      // What it has read may know more than the loop: that the page is shown again.
       if (seq > asOf) hide(connection, page_id!);
     }
   }

@@ -5,7 +5,7 @@ import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES } from "../actors/user_codes.t
 import { REFRESH_GRACE_MS } from "../actors/user_sessions.ts";
 import type { AppContext } from "../context.ts";
 import { endReason } from "../db/sessions.ts";
-import { type Credentials, credentials } from "../db/users.ts";
+import { type Credentials, credentials } from "../db/credentials.ts";
 import { AppError } from "../lib/errors.ts";
 import { deviceOf } from "../security/devices.ts";
 import { newId } from "../lib/ids.ts";

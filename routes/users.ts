@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { bounceOf, liftBounce } from "../db/bounces.ts";
 import { decodeTimeCursor, encodeCursor, listAbout } from "../contract/cursors.ts";
-import { type Credentials, credentialsOf, listUsers, type RegisterRow, userById } from "../db/users.ts";
+import { type Credentials, credentialsOf } from "../db/credentials.ts";
+import { listUsers, type RegisterRow, userById } from "../db/users.ts";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../lib/errors.ts";
 import { newNonce } from "../security/codes.ts";

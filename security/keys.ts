@@ -161,7 +161,8 @@ export class Keys implements AsyncDisposable {
     const { kty, crv, x } = publicKey.export({ format: "jwk" });
     const sealed = this.secret.seal(PURPOSE, privateKey.export({ format: "der", type: "pkcs8" }), kid);
     await this.sql.query(
-      "insert into signing_keys (kid, public_jwk, sealed_private) values ($1, $2::jsonb, $3) on conflict (kid) do nothing",
+      `insert into signing_keys (kid, public_jwk, sealed_private) values ($1, $2::jsonb, $3)
+      on conflict (kid) do nothing`,
       [kid, JSON.stringify({ kty, crv, x }), sealed],
     );
   }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Reader } from "../db/sql.ts";
-import { credentials, pendingByMark, pendingWithoutMark } from "../db/users.ts";
+import { credentials, pendingByMark, pendingWithoutMark } from "../db/credentials.ts";
 import { AppError } from "../lib/errors.ts";
 import { folded } from "../lib/folding.ts";
 import { hashUnderSalt, verifyAccount } from "./passwords.ts";

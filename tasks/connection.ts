@@ -1,7 +1,7 @@
-/** The server's address and the caller's credentials, from the command line. */
+/** Where the installation is and who asks it, as the command line says. */
 import { type CommandDefinition, refuse } from "../lib/command_line.ts";
 
-/** The values of the options in `commands/connection.ts`. */
+/** What the options of `commands/connection.ts` give. */
 interface Options {
   url: string;
   login: string | undefined;
@@ -16,10 +16,7 @@ export interface Connection {
   token: string | undefined;
 }
 
-/**
- * Ends the task with 2 if there are no credentials. Secrets may come from the environment, because other users see
- * command lines.
- */
+/** Ends the task with 2 where nobody asks. Other users see a command line, so the environment may say what is secret. */
 export function connectionOf(command: CommandDefinition, { url: base, login, ...given }: Options): Connection {
   const password = given.password ?? Deno.env.get("ROOKERY_PASSWORD");
   const token = login === undefined ? given.token ?? Deno.env.get("ROOKERY_TOKEN") : undefined;

@@ -11,7 +11,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     try {
       child.kill(signal);
     } catch {
-      // It has already ended.
+      // It has ended already.
     }
   });
 }

@@ -1,4 +1,4 @@
-/** The checks for every commit: formatting, lint, types and the fast tests. Stops at the first failure. */
+/** What each commit passes: formatting, lint, types and the fast tests, one after another until one fails. */
 import { readCommandLine } from "../lib/command_line.ts";
 import { ok } from "./commands/plain.ts";
 

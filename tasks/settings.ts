@@ -1,7 +1,4 @@
-/**
- * Rewrites generated documents: settings of `config.ts`, problems of `lib/errors.ts`, tasks of `tasks/commands/`. Tests
- * compare them.
- */
+/** Rewrites what stands in two places: settings of `config.ts`, problems of `lib/errors.ts`, tasks of `tasks/commands/`. Tests compare. */
 import { readCommandLine } from "../lib/command_line.ts";
 import { settings } from "./commands/plain.ts";
 import { exampleSettings, settingsTable } from "./settings_table.ts";

@@ -1,4 +1,4 @@
-/** The administration: a sign-in form, then one view per kind of work. It uses the public API only. */
+/** The administration: a door, and behind it one room for each thing an administrator does, by the public API only. */
 import { focusHeading } from "./app/focus.js";
 import { $, attempt, clearPage, onSubmit, rememberPage, say, whenSessionEnds } from "./app/page.js";
 import {
@@ -27,12 +27,12 @@ async function enter() {
   const known = await call("GET", "/users/me");
   if (known.role !== "admin") {
     showDoor(true);
-    return say(line`${known.login} is not an administrator.`, true);
+    return say(line`${known.login} is no administrator.`, true);
   }
   setAccount(known);
   await allowPictures().catch(() => {});
   put($("who-name"), foreign(account.login));
-  // The focused button is about to disappear, and the view may take time to load.
+  // Its button, say, which is about to go: the room may take its time.
   const wasAtDoor = $("door").contains(document.activeElement);
   showDoor(false);
   show(current());
@@ -45,7 +45,7 @@ function leave() {
   clear();
 }
 
-/** Nothing of what was read or typed stays for the next person. */
+/** Nothing of what was read or typed stays for whoever comes next. */
 function clear() {
   endVisit();
   clearPage();
@@ -54,7 +54,7 @@ function clear() {
 }
 
 whenSessionEnds((problem) => {
-  // Without a permitted account there is no session to end.
+  // Somebody who cannot come in has no session that could end.
   if (tokens()) leave();
   say(reasonOf(problem), true);
 });
@@ -64,14 +64,14 @@ function showDoor(shown) {
   $("panel").hidden = $("who").hidden = account === undefined;
 }
 
-/** Opens the view named by the address and loads it. */
+/** The room that the address names, with what it has now. */
 async function open() {
   const name = current();
   show(name);
   try {
     await ROOMS[name].enter();
   } catch (problem) {
-    // The account lost its role.
+    // No administrator any more.
     if (problem.status === 403) clear();
     throw problem;
   }
@@ -100,7 +100,7 @@ reports.whenLeaving((name) => {
 
 onSubmit("sign-in", async ({ login, password }, form) => {
   const pair = await send("POST", "/security/login", { login, password }, { bare: true });
-  // Another sign-in may have finished before this one, or may still be running.
+  // Another sign-in, for another person, may have come before, or still be on its way.
   if (account) clear();
   else endVisit();
   keepTokens(pair);

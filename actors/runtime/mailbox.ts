@@ -1,22 +1,22 @@
 import type { JobRef } from "../../db/jobs.ts";
 import type { Command, Reply } from "./protocol.ts";
 
-/** A message and the callback for its reply. */
+/** A message with its way back. */
 export interface Mail {
   command: Command;
-  /** Unix milliseconds. After it the message is not started. */
+  /** Unix milliseconds; past it the message is not begun any more. */
   deadline: number;
   receipt?: string;
   arrived: number;
   answer(reply: Reply, committed?: { seq: number | null; jobs: readonly JobRef[] }): void;
 }
 
-/** Messages that may wait for one actor (`docs/limits.md`). */
+/** How many messages may wait for one actor (`docs/limits.md`). */
 export const MAX_MAILBOX = 1_000;
-/** Messages that may share a turn. */
+/** How many messages of a hot actor may share a turn. */
 export const MAX_BATCH = 256;
 
-/** A bounded FIFO queue, cheap at both ends. */
+/** First in, first out, bounded; cheap at both ends. */
 export class Mailbox {
   #mails: Mail[] = [];
   #head = 0;
@@ -25,14 +25,14 @@ export class Mailbox {
     return this.#mails.length - this.#head;
   }
 
-  /** False if it is full; then nothing has changed. */
+  /** False when full; then nothing has happened. */
   offer(mail: Mail): boolean {
     if (this.size >= MAX_MAILBOX) return false;
     this.#mails.push(mail);
     return true;
   }
 
-  /** The messages of the next turn: one, or several of one type with different keys. */
+  /** The next turn's messages: one, or as many of one type as have keys that differ. */
   take(batchKey: (command: Command) => string | undefined): Mail[] {
     const first = this.#shift();
     if (!first) return [];

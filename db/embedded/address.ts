@@ -1,10 +1,10 @@
-/** Where the embedded database of a data folder can be reached, for tasks and tests: a file that only its owner may read. */
+/** The address of the embedded database of a data folder, for tasks and tests: a file that only its owner may read. */
 import { resolve } from "node:path";
 
 /** The role and the database of every embedded installation. */
 const ROLE = "rookery";
 const DATABASE = "postgres";
-/** The name of the socket's file; Postgres makes it from the port. */
+/** Part of the name of the socket's file. */
 const PORT = 5432;
 /** `sun_path` holds 108 bytes on Linux, 104 on macOS. */
 const MAX_SOCKET_PATH_BYTES = 100;
@@ -13,7 +13,7 @@ export function socketAddress(folder: string): string {
   return `postgres://${ROLE}@localhost:${PORT}/${DATABASE}?host=${encodeURIComponent(resolve(folder))}`;
 }
 
-/** Where no sockets of that kind are: on the loopback, with a password. */
+/** Where Unix sockets are not available: on the loopback interface, with a password. */
 export function loopbackAddress(port: number, password: string): string {
   return `postgres://${ROLE}:${encodeURIComponent(password)}@127.0.0.1:${port}/${DATABASE}`;
 }
@@ -22,13 +22,13 @@ export function fitsSocket(folder: string): boolean {
   return new TextEncoder().encode(socketFile(resolve(folder))).length <= MAX_SOCKET_PATH_BYTES;
 }
 
-/** The path of the socket that an address leads through; undefined where it leads to a host. */
+/** The path of the socket in an address; undefined if it has a host. */
 export function socketOf(url: string): string | undefined {
   const folder = new URL(url).searchParams.get("host");
   return folder?.startsWith("/") ? socketFile(folder) : undefined;
 }
 
-/** What Deno must allow a child so that it reaches the databases: flags, and what belongs into its `--allow-net`. */
+/** What Deno must allow a child to reach the databases: flags, and entries of its `--allow-net`. */
 export function permissionsFor(urls: readonly string[]): { net: string[]; files: string[] } {
   const sockets = urls.map(socketOf).filter((path) => path !== undefined);
   return {
@@ -40,14 +40,14 @@ export function permissionsFor(urls: readonly string[]): { net: string[]; files:
   };
 }
 
-/** Written at each start, before anybody may connect. */
+/** Written at each start, before clients may connect. */
 export async function writeAddress(dataDir: string, url: string): Promise<void> {
   const draft = `${addressFile(dataDir)}.new`;
   await Deno.writeTextFile(draft, url, { mode: 0o600 });
   await Deno.rename(draft, addressFile(dataDir));
 }
 
-/** The address of the server that runs, or ran last. Rejects with `NotFound` where none ever did. */
+/** The address of the running server, or of the last one. Rejects with `NotFound` if there was none. */
 export function readAddress(dataDir: string): Promise<string> {
   return Deno.readTextFile(addressFile(dataDir));
 }

@@ -1,8 +1,8 @@
-/** The folder of the embedded database: how it is made, and whether it can be used as it is. */
+/** The folder of the embedded database: creation, and checks before use. */
 import { EmbeddedRefused, OlderCluster, refusalOf } from "./refused.ts";
 import type { RunAs } from "./run_as.ts";
 
-/** The major version whose folders this version of Rookery opens. */
+/** The major version of data folders that this version opens. */
 export const MAJOR = 18;
 const DRAFT = "postgres.new-";
 
@@ -10,7 +10,7 @@ export function clusterFolder(dataDir: string): string {
   return `${dataDir}/postgres`;
 }
 
-/** The user it belongs to; undefined where there is none yet. Throws `EmbeddedRefused` where it cannot be used. */
+/** The owner of the folder; undefined if it does not exist. Throws `EmbeddedRefused` if it cannot be used. */
 export async function checkCluster(dataDir: string): Promise<number | undefined> {
   const folder = clusterFolder(dataDir);
   const info = await Deno.lstat(folder).catch((error) => {
@@ -28,43 +28,45 @@ export async function checkCluster(dataDir: string): Promise<number | undefined>
   }
   const major = await majorOf(folder);
   if (major === undefined) {
-    throw new EmbeddedRefused(`There is no database in "${folder}"; move that folder away, or set DATA_DIR to another`);
+    throw new EmbeddedRefused(`The folder "${folder}" is no database; move it away, or set DATA_DIR to another`);
   }
   if (major === MAJOR && await isPglite(folder)) {
     throw new EmbeddedRefused(
-      `The database in "${folder}" was made by PGlite, which this version no longer has; ` +
-        `CHANGELOG.md says how to bring it over with a backup`,
+      `The database in "${folder}" was created by PGlite, which this version does not support; ` +
+        `CHANGELOG.md describes the migration by backup`,
     );
   }
   if (major < MAJOR) throw new OlderCluster(folder, major, MAJOR);
   if (major > MAJOR) {
     throw new EmbeddedRefused(
-      `The database in "${folder}" is of Postgres ${major}, newer than this version of Rookery, which has ${MAJOR}; ` +
+      `The database in "${folder}" is of Postgres ${major}, and this version of Rookery supports ${MAJOR}; ` +
         `install a newer version of Rookery`,
     );
   }
   if (info.mode !== null && (info.mode & 0o027) !== 0) {
-    throw new EmbeddedRefused(`Others may enter "${folder}", which Postgres refuses; run: chmod 0700 "${folder}"`);
+    throw new EmbeddedRefused(`Postgres refuses "${folder}", as other users may enter it; run: chmod 0700 "${folder}"`);
   }
   return owner;
 }
 
-/** Of a folder that Postgres made; undefined where none did. */
+/** The version of a folder of Postgres; undefined if it is none. */
 export async function majorOf(folder: string): Promise<number | undefined> {
   const text = await Deno.readTextFile(`${folder}/PG_VERSION`).catch(() => undefined);
   return text !== undefined && /^\d+\s*$/.test(text) ? Number(text) : undefined;
 }
 
-/** Where the control file of Postgres 18 says whether `float8` is passed by value (`ControlFileData.float8ByVal`). */
+/** The offset in the control file of Postgres 18 of the flag for `float8` by value (`ControlFileData.float8ByVal`). */
 const FLOAT8_BY_VALUE = 0xf8;
 
-/** PGlite is a build for a machine of 32 bits, where it is not; on all platforms with a package it is. */
+/** PGlite is a 32-bit build, without `float8` by value. All platforms with a package have it. */
 async function isPglite(folder: string): Promise<boolean> {
   const control = await Deno.readFile(`${folder}/global/pg_control`).catch(() => undefined);
   return control?.[FLOAT8_BY_VALUE] === 0;
 }
 
-/** Makes it whole or not at all: what died half-way is removed by the next. Call it under the data folder's lock. */
+/**
+ * Creates the database, all or nothing: the next attempt removes an incomplete one. Needs the lock of the data folder.
+ */
 export async function makeCluster(
   dataDir: string,
   make: (draft: string) => Promise<{ success: boolean; output: string }>,
@@ -78,7 +80,7 @@ export async function makeCluster(
     await Deno.mkdir(draft, { mode: 0o700 });
     if (owner) await Deno.chown(draft, owner.uid, owner.gid);
     const { success, output } = await make(draft);
-    if (!success) throw refusalOf(output, dataDir) ?? new Error(`The database could not be made: ${output.trim()}`);
+    if (!success) throw refusalOf(output, dataDir) ?? new Error(`Failed to create the database: ${output.trim()}`);
     await Deno.rename(draft, clusterFolder(dataDir));
   } catch (error) {
     await Deno.remove(draft, { recursive: true }).catch(() => {});

@@ -1,6 +1,7 @@
 /**
- * A small shell between this process and Postgres, as Postgres itself does not see its parent die: it ends Postgres when its standard
- * input does, so that a killed Rookery leaves no server behind. A line on its input asks Postgres to end in order.
+ * A small shell between this process and Postgres, which does not notice when its parent exits. It stops Postgres when
+ * its standard input ends, so that a killed Rookery leaves no server behind. A line on its input requests an orderly
+ * shutdown.
  */
 const SCRIPT = `
 library=$1 log=$2
@@ -25,12 +26,12 @@ wait $watcher 2>/dev/null
 exit $code
 `;
 
-/** The arguments of `sh`. Postgres' own words go to the end of `log`. */
+/** The arguments of `sh`. The output of Postgres is appended to `log`. */
 export function guardArguments(libraryPath: string, log: string, command: readonly string[]): string[] {
   return ["-c", SCRIPT, "rookery-postgres", libraryPath, log, ...command];
 }
 
-/** The same for a program that ends by itself. */
+/** The same for a program that exits by itself. */
 export function initialiseArguments(libraryPath: string, command: readonly string[]): string[] {
   const script = `export LD_LIBRARY_PATH="$1" DYLD_LIBRARY_PATH="$1"; shift; exec "$@"`;
   return ["-c", script, "rookery-initdb", libraryPath, ...command];

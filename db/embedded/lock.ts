@@ -1,10 +1,10 @@
 import { finishRestore } from "../restored_data.ts";
 import { DatabaseLocked, refusalOf } from "./refused.ts";
 
-/** The right to use what is in a data folder, which one process has at a time, until it ends, however it ends. */
+/** Exclusive use of a data folder, until the process ends for any reason. */
 export type DataLock = Disposable;
 
-/** Takes the data folder, and ends a restore that died after it was decided. Throws `EmbeddedRefused`. */
+/** Locks the data folder, and completes an interrupted restore. Throws `EmbeddedRefused`. */
 export async function lockData(dataDir: string): Promise<DataLock> {
   try {
     await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });

@@ -1,4 +1,7 @@
-/** A server that an earlier process left in the folder: it may still be ending, or have died without removing its mark. */
+/**
+ * A server that an earlier process left in the folder: it may be shutting down, or have been killed without removing
+ * its PID file.
+ */
 import process from "node:process";
 import { socketFile } from "./address.ts";
 import { ProcFiles } from "../../lib/proc_files.ts";
@@ -6,18 +9,21 @@ import { EmbeddedRefused } from "./refused.ts";
 import { sleep } from "../../lib/sleep.ts";
 
 const LOOK_MS = 20;
-/** A server whose Rookery was killed ends by itself; one that does not gets SIGQUIT. */
+/** A server whose Rookery was killed exits within this time; otherwise it gets SIGQUIT. */
 const ENDS_BY_ITSELF_MS = 3_000;
 const ENDS_AFTER_QUIT_MS = 10_000;
-/** A server that was killed while it began leaves an empty mark, which Postgres refuses for ever; one that begins fills it at once. */
+/**
+ * A server killed during its start leaves an empty PID file, which Postgres refuses permanently. A starting server
+ * fills it at once.
+ */
 const WRITES_MARK_MS = 500;
-/** No system gives a process so high a number. */
+/** No system has a process id this high. */
 const NOBODY = 2 ** 31 - 1;
 
 /**
- * Resolves when no server has the folder. The mark of a dead server is left for Postgres, which looks by it whether processes of that
- * server still live; only where another program has its process number by now, it is changed to one that nobody has. The mark beside
- * the socket has no such use, and is removed then.
+ * Resolves when no server uses the folder. The PID file of a dead server is left for Postgres, which uses it to check
+ * for remaining processes of that server. Only if another program has its process id by now, the file gets an id that
+ * does not exist. The lock file of the socket has no such use, and is removed in that case.
  */
 export async function awaitPredecessor(folder: string): Promise<void> {
   const start = performance.now();
@@ -39,14 +45,14 @@ export async function awaitPredecessor(folder: string): Promise<void> {
     }
     if (waited > ENDS_AFTER_QUIT_MS) {
       throw new EmbeddedRefused(
-        `The Postgres of "${folder}" still runs as process ${pid} and does not end; end it first`,
+        `The Postgres of "${folder}" still runs as process ${pid} and does not exit; stop it first`,
       );
     }
   }
   await removeSocketMark(folder);
 }
 
-/** Postgres removes that of a dead process itself, but not one that names a living program or nobody. */
+/** Postgres removes the lock file of a dead process itself, but not one with the id of another program or none. */
 async function removeSocketMark(folder: string): Promise<void> {
   const path = `${socketFile(folder)}.lock`;
   const mark = await Deno.readTextFile(path).catch(() => undefined);
@@ -73,13 +79,13 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A server's working folder is that of its data. What has ended and waits for its parent is none. */
+/** The working directory of a server is its data folder. A zombie process is no server. */
 async function isServerOf(pid: number, folder: string): Promise<boolean> {
   if (Deno.build.os === "linux") {
     using files = ProcFiles.open();
     const cwd = files?.link(`/proc/${pid}/cwd`);
     if (cwd !== undefined) return cwd === await Deno.realPath(folder);
-    // Of another user, gone, or hidden from a root without CAP_SYS_PTRACE, as in a container.
+    // Another user's, ended, or hidden from a root without CAP_SYS_PTRACE, as in a container.
     const words = (files?.read(`/proc/${pid}/cmdline`) ?? "").split("\0");
     return words.includes(folder) && /(^|\/)postgres$/.test(words[0] ?? "");
   }

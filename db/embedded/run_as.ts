@@ -1,28 +1,28 @@
 /**
- * Postgres refuses to run as root. Where this process is root, its programs run as another user: one who may reach the folders drops to
- * it plainly, in a group of its own that nobody else is in; else it keeps one capability, to pass and read folders that are root's
- * alone, such as those in root's home.
+ * Postgres refuses to run as root, so a root process runs it as another user. If that user can reach the folders, it
+ * runs without capabilities, in a group without other members. Otherwise it keeps one capability, to enter and read
+ * folders of root, such as root's home.
  */
 import { readProcFile } from "../../lib/proc_files.ts";
 import { EmbeddedRefused } from "./refused.ts";
 
 export interface RunAs {
-  /** Before the program, and its options. */
+  /** Arguments before the program. */
   prefix: readonly string[];
-  /** For `Deno.Command`. */
+  /** Options of `Deno.Command`. */
   user: { uid?: number; gid?: number };
-  /** Who owns what the programs write; undefined where it is this process's own user. */
+  /** The owner of files that the programs write; undefined for the user of this process. */
   owner?: { uid: number; gid: number };
 }
 
-/** A group that no user is in: processes of the same user that are not Postgres may not enter the data folder. */
+/** A group without members: other processes of the same user cannot enter the data folder. */
 const OWN_GROUP = 65_432;
 const USERS = ["postgres", "nobody"];
 const CAPABILITIES = [["dac_read_search", 2], ["dac_override", 1]] as const;
 
 /**
- * `clusterOwner` is the user whose the database is already. `program` and `dataDir` must be reachable for it.
- * Throws `EmbeddedRefused` where there is no way.
+ * `clusterOwner` is the owner of an existing database. The user must be able to reach `program` and `dataDir`. Throws
+ * `EmbeddedRefused` if no user can.
  */
 export async function runAs(
   { dataDir, program, clusterOwner }: { dataDir: string; program: string; clusterOwner: number | undefined },
@@ -30,12 +30,13 @@ export async function runAs(
   if (Deno.build.os === "windows" || Deno.uid() !== 0) return { prefix: [], user: {} };
   if (clusterOwner === 0) {
     throw new EmbeddedRefused(
-      `The database in "${dataDir}" belongs to root, whom Postgres refuses; give it away with: chown -R nobody "${dataDir}/postgres"`,
+      `The database in "${dataDir}" belongs to root, which Postgres refuses; ` +
+        `change its owner with: chown -R nobody "${dataDir}/postgres"`,
     );
   }
   const owner = { uid: clusterOwner ?? await firstUser(), gid: OWN_GROUP };
   if (await reaches(owner, [program, dataDir])) return { prefix: [], user: owner, owner };
-  // Postgres asks with access(2) as well, which looks at capabilities only with this bit of security.
+  // Postgres also checks with access(2), which respects capabilities only with this securebit.
   const capability = heldCapability();
   if (capability && await setprivExists()) {
     const prefix = [
@@ -50,12 +51,13 @@ export async function runAs(
     ];
     return { prefix, user: {}, owner };
   }
-  // The last way: let its group, and nobody else, pass the folder itself.
+  // The last option: let its group, and nobody else, enter the folder itself.
   await Deno.chown(dataDir, null, OWN_GROUP);
   await Deno.chmod(dataDir, 0o710);
   if (await reaches(owner, [program, dataDir])) return { prefix: [], user: owner, owner };
   throw new EmbeddedRefused(
-    `Postgres refuses to run as root, and user ${owner.uid} may not enter "${dataDir}" or the folder of its programs; ` +
+    `Postgres refuses to run as root, and user ${owner.uid} may not enter "${dataDir}" ` +
+      `or the folder of its programs; ` +
       `start Rookery as another user, or set DATA_DIR to a folder outside root's home`,
   );
 }
@@ -74,13 +76,13 @@ async function reaches({ uid, gid }: { uid: number; gid: number }, paths: string
   } catch (error) {
     if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
     throw new EmbeddedRefused(
-      "Postgres refuses to run as root, and this root may not become another user (CAP_SETUID, CAP_SETGID); " +
+      "Postgres refuses to run as root, and this root cannot become another user (CAP_SETUID, CAP_SETGID); " +
         "start Rookery as another user, or set DATABASE_URL",
     );
   }
 }
 
-/** initdb wants a user with a name. */
+/** initdb needs a user with a name. */
 async function firstUser(): Promise<number> {
   const lines = (await Deno.readTextFile("/etc/passwd")).split("\n").map((line) => line.split(":"));
   for (const name of USERS) {
@@ -92,7 +94,7 @@ async function firstUser(): Promise<number> {
   );
 }
 
-/** Of the capabilities that would do, the smaller one that this process has. */
+/** The least capability that is sufficient and that this process has. */
 function heldCapability(): string | undefined {
   const status = readProcFile("/proc/self/status") ?? "";
   const held = BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0"}`);

@@ -1,6 +1,6 @@
 /**
- * The embedded default's Postgres: a server of this process's own in `<dataDir>/postgres`, which listens at a socket that only its owner
- * can reach, ends with this process, however that ends, and is started again when it dies.
+ * The embedded Postgres: a server of this process in `<dataDir>/postgres`. It listens on a socket that only its owner
+ * can reach, stops with this process for any reason, and is restarted when it exits.
  */
 import { resolve } from "node:path";
 import pg from "../pg.ts";
@@ -18,34 +18,34 @@ import { backoff } from "../../lib/backoff.ts";
 import { sleep } from "../../lib/sleep.ts";
 
 export interface EmbeddedPostgres extends AsyncDisposable {
-  /** For `connectPostgres`, here and in other processes of the same user. */
+  /** For `connectPostgres`, in any process of the same user. */
   readonly url: string;
 }
 
 export interface EmbeddedOptions {
   log?: Log;
-  /** Who has the data folder already gives it, and keeps it. */
+  /** The lock of the data folder, if the caller has it. The caller keeps it. */
   lock?: DataLock;
-  /** Over the settings that every server has. For tests. */
+  /** Overrides of the default settings. For tests. */
   settings?: Record<string, string>;
-  /** The programs and the version of the folder, if not this version's own: to read an older folder. */
+  /** The programs and the version of an older folder, to read it. */
   older?: { binaries: Binaries; major: number };
 }
 
 const READY_MS = 60_000;
 const LOOK_MS = 8;
-/** How long a server gets to end in order; then it is ended at once. */
+/** Time for an orderly shutdown; then the server is stopped at once. */
 const STOP_MS = 8_000;
 const RESTART_BACKOFF = backoff({ firstMs: 50, maxMs: 5_000 });
-/** A server that lived this long counts as well. */
+/** After this run time earlier failures no longer count. */
 const WELL_MS = 30_000;
-/** What a server says when processes of one that died have not all left yet. */
+/** What Postgres reports while processes of a dead server remain. */
 const STILL_LEAVING = /pre-existing shared memory block|lock file "[^"]*" (?:already exists|is empty)/;
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 
 /**
- * Starts the server of a data folder, making its database at the first time, and holds the folder until it is closed or the process
- * ends. Throws `EmbeddedRefused`, which says what to do, where that cannot be; then nothing was changed.
+ * Starts the server of a data folder, creates its database at the first start, and locks the folder until it is closed
+ * or the process ends. Throws `EmbeddedRefused`, with advice, if that is impossible; then nothing was changed.
  */
 export async function startEmbedded(dataDir: string, options: EmbeddedOptions = {}): Promise<EmbeddedPostgres> {
   await using stack = new AsyncDisposableStack();
@@ -67,15 +67,15 @@ class Server implements AsyncDisposable {
   readonly #binaries: Binaries;
   readonly #major: number;
   #as!: RunAs;
-  /** Of the socket, where the data folder's path is too long for one. */
+  /** The folder of the socket, if the path of the data folder is too long for one. */
   #socketFolder!: string;
   #password = "";
   #port = 0;
   #guard!: Deno.ChildProcess;
-  /** Of the guard: a line asks it to end Postgres in order, the end of it to end Postgres at once. */
+  /** Input of the guard: a line requests an orderly shutdown, its end an immediate one. */
   #input!: WritableStreamDefaultWriter<Uint8Array>;
   #ended!: Promise<number>;
-  /** A setting that distinguishes the server that was started from one that was left at the same socket. */
+  /** A setting that distinguishes the started server from one left behind at the same socket. */
   #mark = "";
   #closing = new AbortController();
   #tending: Promise<void> | undefined;
@@ -94,7 +94,7 @@ class Server implements AsyncDisposable {
     await linkLibraries(this.#binaries, `${this.dataDir}/postgres.lib`);
     await this.#choosePlace();
     if (clusterOwner === undefined) {
-      this.options.log?.info("making the database", { folder: this.#folder });
+      this.options.log?.info("creating the embedded database", { folder: this.#folder });
       await makeCluster(this.dataDir, (draft) => this.#initialise(draft), this.#as);
     }
     await this.#trimLog();
@@ -110,7 +110,9 @@ class Server implements AsyncDisposable {
     if (this.#socketFolder !== this.#folder) await Deno.remove(this.#socketFolder, { recursive: true }).catch(() => {});
   }
 
-  /** A socket in the database's own folder, which only its owner may enter; on Windows the loopback and a password. */
+  /**
+   * A socket in the database folder, which only its owner may enter. On Windows the loopback interface and a password.
+   */
   async #choosePlace(): Promise<void> {
     this.#socketFolder = this.#folder;
     if (Deno.build.os === "windows") {
@@ -134,7 +136,7 @@ class Server implements AsyncDisposable {
     const windows = Deno.build.os === "windows";
     const args = [
       ...["-D", draft, "-U", "rookery", "--encoding=UTF8", "--no-instructions"],
-      // Texts sort the same on every machine, and the folder may move to one that lacks this one's locales.
+      // Text sorts the same on every machine, and the folder may move to one without this locale.
       ...["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
       ...windows ? ["--auth=scram-sha-256", `--pwfile=${this.dataDir}/postgres.password`] : ["--auth=trust"],
     ];
@@ -164,7 +166,7 @@ class Server implements AsyncDisposable {
     return { PATH: Deno.env.get("PATH") ?? "", LC_ALL: "C", TZ: "UTC" };
   }
 
-  /** Resolves when it answers. Throws when it does not. */
+  /** Resolves when the server answers; throws otherwise. */
   async #launch(): Promise<void> {
     const deadline = performance.now() + READY_MS;
     for (;;) {
@@ -176,7 +178,7 @@ class Server implements AsyncDisposable {
       const words = await this.#lastWords(before);
       if (!STILL_LEAVING.test(words) || performance.now() > deadline || this.#closing.signal.aborted) {
         throw refusalOf(words, this.dataDir) ??
-          new Error(`The embedded Postgres did not start; its last words, in "${this.#log}":\n${words}`);
+          new Error(`The embedded Postgres did not start; the end of "${this.#log}":\n${words}`);
       }
       await sleep(100, this.#closing.signal);
     }
@@ -207,7 +209,7 @@ class Server implements AsyncDisposable {
       stdin: "piped",
       stdout: "null",
       stderr: "null",
-      // A Ctrl-C is for Rookery, which still needs its database to end in order.
+      // Ctrl-C is for Rookery, which still needs its database to shut down.
       detached: true,
       ...this.#as.user,
     }).spawn();
@@ -235,17 +237,17 @@ class Server implements AsyncDisposable {
     return false;
   }
 
-  /** Starts it again whenever it ends by itself, such as on a full disk: what it acknowledged is there when there is room. */
+  /** Restarts the server whenever it exits, as on a full disk. What it acknowledged is durable. */
   async #tend(): Promise<void> {
     for (let failures = 0; !this.#closing.signal.aborted;) {
       const startedAt = performance.now();
       const code = await this.#ended;
-      // A guard that was killed by itself left Postgres, and who watches this end.
+      // If the guard alone was killed, Postgres still runs and watches this pipe.
       await this.#input.close().catch(() => {});
       if (this.#closing.signal.aborted) return;
       if (performance.now() - startedAt > WELL_MS) failures = 0;
       const pause = RESTART_BACKOFF(++failures);
-      this.options.log?.error("embedded Postgres ended, restarting", { code, pause_ms: pause, log: this.#log });
+      this.options.log?.error("embedded Postgres exited, restarting", { code, pause_ms: pause, log: this.#log });
       await sleep(pause, this.#closing.signal);
       try {
         if (this.#closing.signal.aborted) return;
@@ -273,7 +275,7 @@ class Server implements AsyncDisposable {
     try {
       guard.kill("SIGKILL");
     } catch {
-      // It has ended already.
+      // It has exited already.
     }
     await this.#ended;
   }

@@ -1,15 +1,15 @@
-/** What the embedded server runs with, on top of Postgres' defaults: small, local, and durable. */
+/** Settings of the embedded server, besides Postgres' defaults: small, local, and durable. */
 
-/** Node, its threads, the services and a few tasks at once. */
+/** For the node, its threads, the services and a few tasks. */
 const MAX_CONNECTIONS = 100;
 
 const SETTINGS: Record<string, string> = {
   max_connections: String(MAX_CONNECTIONS),
-  // What was acknowledged is on the disk.
+  // What was acknowledged is on disk.
   fsync: "on",
   synchronous_commit: "on",
   full_page_writes: "on",
-  // Nobody replicates from here.
+  // There are no replicas.
   wal_level: "minimal",
   max_wal_senders: "0",
   min_wal_size: "32MB",
@@ -18,7 +18,7 @@ const SETTINGS: Record<string, string> = {
   work_mem: "4MB",
   maintenance_work_mem: "32MB",
   huge_pages: "off",
-  // Processes that only a large machine has work for.
+  // Helper processes are useful on large machines only.
   io_method: "sync",
   max_worker_processes: "2",
   max_parallel_workers: "0",
@@ -26,12 +26,13 @@ const SETTINGS: Record<string, string> = {
   max_parallel_maintenance_workers: "0",
   max_logical_replication_workers: "0",
   autovacuum_max_workers: "2",
-  // Tables begin empty and grow at once: plans want to know of it.
+  // Tables start empty and grow fast, so statistics must follow.
   autovacuum_naptime: "15s",
   jit: "off",
   timezone: "UTC",
   lc_messages: "C",
-  // What the server does, and why it ended; a statement's error is its caller's, and may hold what people wrote.
+  // Logs the work of the server and why it stopped. Errors of statements go to the client, as they may contain user
+  // data.
   log_min_messages: "log",
   log_min_error_statement: "panic",
   log_error_verbosity: "terse",
@@ -40,7 +41,7 @@ const SETTINGS: Record<string, string> = {
   log_timezone: "UTC",
 };
 
-/** Known to Postgres 18 only; an older server would not start with them. */
+/** Settings of Postgres 18; an older server would not start with them. */
 const NEW_IN_18 = ["io_method"];
 
 export function settingArguments(major: number, more: Record<string, string>): string[] {

@@ -4,7 +4,7 @@ import type { Reader } from "../sql.ts";
 import type { CardRow } from "../users.ts";
 import type { Section } from "./stages.ts";
 
-/** The place of a hit in its section: first how well it fits, less is better; then who has more followers; then by id. */
+/** The position of a hit in its section: rank (lower is better), then followers, then id. */
 export interface Place {
   rank: number;
   followers: number;
@@ -14,12 +14,15 @@ export interface Place {
 export interface Search {
   q: string;
   sections: readonly Section[];
-  /** Hits of each section at most. */
+  /** Maximum of hits in each section. */
   limit: number;
   after?: Place | undefined;
-  /** The last eight digits of ids that were shown: who loses a follower meanwhile may have moved from before `after` to behind it. */
+  /**
+   * The last eight digits of ids that were shown: a page that loses a follower meanwhile may move from before `after`
+   * to behind it.
+   */
   seen?: readonly string[];
-  /** Whether people with an unverified e-mail, and their pages, are in no search. */
+  /** Whether people with an unverified email, and their pages, are excluded. */
   verifiedOnly: boolean;
 }
 
@@ -31,18 +34,18 @@ export type PageHit = Found & ShownPageRow & { section: "pages" };
 
 export interface UserHit extends Found {
   section: "users";
-  /** The person themselves. */
+  /** The person. */
   owner: CardRow;
 }
 
 export type Hit = PageHit | UserHit;
 
-/** Of the page or person that was found. */
+/** The id of the page or person. */
 export function idOf(hit: Hit): string {
   return hit.section === "pages" ? hit.id : hit.owner.id;
 }
 
-/** The best hits of each section, as of one moment. */
+/** The best hits of each section, in one snapshot. */
 export async function search(sql: Reader, viewer: string, search: Search): Promise<Hit[]> {
   const { q, sections, limit, after, seen = [], verifiedOnly } = search;
   const which = sections.length === 1 ? sections[0]! : "all";

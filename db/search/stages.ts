@@ -1,18 +1,18 @@
-/** Where a search looks, one place after another, and how well what is there fits. */
+/** The stages of a search, in order, and the rank of their hits. */
 export type Section = "pages" | "users";
 
-/** Rows that what was typed may be the beginning of, from each index of beginnings (`docs/limits.md`). */
+/** Maximum of rows by prefix, from each index (`docs/limits.md`). */
 const MAX_BEGUN = 300;
-/** Rows that hold all its words. */
+/** Maximum of rows that contain all words. */
 const MAX_HOLDING = 600;
-/** The most followed pages that are looked through besides. */
+/** The number of most followed pages that are checked in addition. */
 export const MAX_POPULAR = 400;
 
 export interface Source {
   table: string;
-  /** Its key, there and in `popular_pages`. */
+  /** The key, there and in `popular_pages`. */
   id: string;
-  /** The columns that what was typed may be the beginning of; the handle's is the first. */
+  /** The columns that are matched by prefix; that of the handle is first. */
   keys: readonly string[];
   /** What the viewer may find, as `f`. */
   findable: string;
@@ -33,17 +33,17 @@ export const SOURCES = {
   },
 } satisfies Record<Section, Source>;
 
-/** One way of finding rows `s`; each takes what those before it leave. */
+/** One way to find rows `s`. Each takes what the earlier ones leave. */
 export interface Stage {
   name: string;
-  /** What the rank is told from besides the row. */
+  /** Inputs of the rank besides the row. */
   by: string;
-  /** How well a row fits, less is better; null where it does not, or where an earlier stage has it. */
+  /** The rank of a row, lower is better; null if it does not match, or an earlier stage has it. */
   rank: string;
   mostRank: number;
-  /** Takes words for misspelled: not where all of them are known, and something was found by them. */
+  /** Corrects spelling: not if all words are known and they found something. */
   mends: boolean;
-  /** Rows that may fit, from an index each; so many rows of one may not be all. */
+  /** Candidate rows, from an index each; a full result may be incomplete. */
   from: string[];
   cut: number;
 }
@@ -53,18 +53,18 @@ export function stagesOf({ table, keys }: Source): Stage[] {
   const equals = keys.slice(1).map((key) => `s.${key} = a.key`).join(" or ");
   const typed = `${begins} or s.words @@ a.words or s.words @@ a.begun`;
   const of = (weights: string) => `ts_filter(s.words, '{${weights}}') @@ a.words`;
-  // In the order of the index, and no further than needed. `any` of one end, since the planner takes a range between two for a small one, and
-  // would sort all of it.
+  // In the order of the index, and no further than needed. A single-ended `any`, since the planner considers a range
+  // small, and would sort all of it.
   const beginning = (key: string) =>
     `${table} s where s.${key} >= (select key from asked) and s.${key} < any(array[(select key_end from asked)])
       order by s.${key} limit ${MAX_BEGUN}`;
-  // Apart from the limit, by which the planner would take reading the whole table for cheap.
+  // Separate from the limit, which would make the planner prefer a scan of the table.
   const holding = (words: string) =>
     `(select * from ${table} where words @@ (${words}) offset 0) s limit ${MAX_HOLDING}`;
   return [{
     name: "begins",
     by: "asked a",
-    // Whole words before parts of one.
+    // Complete words before parts of words.
     rank: `case when s.handle = a.handle then 0 when s.handle_key = a.key then 1 when ${equals} then 2
       when ${begins} then case when ${of("a")} then 3 else 4 end end`,
     mostRank: 4,

@@ -1,37 +1,38 @@
 /**
- * The statement of a search. Its parameters: 1 the viewer, 2 whether only verified people are found, 3 what was typed, 4 the most hits of a
- * section, 5–7 rank, followers and id to go on after, 8 the ends of ids that were shown.
- *
- * Every step is bounded, however much matches (`docs/decisions/0013-search.md`): each index gives its first rows; where that is
- * not all, the most followed pages are looked through as well; other spellings are tried only where hits are few.
+ * The statement of a search. Parameters: 1 the viewer, 2 whether only verified people are found, 3 the typed text, 4
+ * the maximum of hits per section, 5–7 rank, followers and id to continue after, 8 the last digits of ids that were
+ * shown. Every step is limited, however much matches (`docs/decisions/0013-search.md`): each index returns its first
+ * rows; if these are incomplete, the most followed pages are checked too; other spellings are tried only if hits are
+ * few.
  */
 import { SHOWN } from "../pages.ts";
 import { MAX_POPULAR, type Section, SOURCES, type Stage, stagesOf } from "./stages.ts";
 
-/** Words of a search that may be misspelled, and known words that each may have been meant for. */
+/** Words of a search that may be misspelled, and known words that each may mean. */
 const MAX_MISSPELLED = 3;
 const MAX_MEANT = 6;
 
-/** What was typed, in the forms that indexes are asked by, and what goes with it. */
+/** The typed text in the forms that the indexes use, and related values. */
 const ASKED = `asked as materialized (
   select ltrim(lower($3), '@#') as handle, key, key || chr(1114111) as key_end, grams,
     (spelled && grams) || (stemmed && grams) as words,
-    -- The last word may be the beginning of one, if there is enough of it; after others, whatever form these have.
+    -- The last word may be a prefix, if it is long enough; after other words in any form.
     case when length(key) > 2 and numnode(spelled) > 0 then case
       when numnode(stemmed) > 1 then (spelled::text || ':*')::tsquery || (stemmed::text || ':*')::tsquery
       else (spelled::text || ':*')::tsquery end && grams end as begun,
     not exists (select from unnest(string_to_array(search_fold(search_spaced($3)), ' ')) w (word)
       where length(word) between 4 and 40 and not exists (select from spellings s where s.word = w.word)) as known,
     $4::int as most, $5::int as after_rank, -$6::int as after_followers, $7::uuid as after_id, $8::text[] as seen
-  -- What is written without spaces is asked for by its grams, everything else by its words.
+  -- Text without spaces is searched by its grams, everything else by its words.
   from (select search_key($3) as key, search_asked($3) as grams,
     plainto_tsquery('simple', search_fold(search_spaced($3))) as spelled,
     plainto_tsquery('russian', search_lower(search_spaced($3))) as stemmed) a)`;
 
 /**
- * The same with the longest words mended: each replaced by the nearest known word, and by any near one. Most typing errors are below the
- * default threshold, so it is set, for this statement alone, before the spellings are asked: the word they are asked for comes from
- * the same row. Two letters exchanged leave few trigrams in common and are tried by themselves. Shorter words are left out.
+ * The same with the longest words corrected: each replaced by the nearest known word, and by any near one. Most typing
+ * errors are below the default threshold, so it is set, for this statement only, before the spellings are read: the
+ * word to look up comes from the same row. Two swapped letters leave few trigrams in common and are tried separately.
+ * Shorter words are left out.
  */
 const MENDED = `misspelled as materialized (
   select word, place, place <= ${MAX_MISSPELLED} as mendable, least_like,
@@ -57,10 +58,10 @@ mended as materialized (
     string_agg(near, ' & ')::tsquery && (select grams from asked) as near from (
     select '(' || string_agg(word, '|') filter (where nearness = nearest) || ')' as nearest,
       '(' || string_agg(word, '|') || ')' as near
-    -- Not much less near than the nearest; a word that is known itself was hardly meant for one that is little like it.
+    -- Not much less similar than the nearest. A word that is known itself is unlikely to mean a very different one.
     from meant where nearness >= nearest * 2 / 3 group by place) m)`;
 
-/** What a stage finds of a section, in its order; only asked where those before it found too little. */
+/** The hits of a stage in a section, in its order; runs only if earlier stages found too little. */
 function found(section: Section, stage: Stage, before: readonly string[], typed: readonly string[]): string {
   const { table, id, findable } = SOURCES[section];
   const { by, rank, from, cut, mostRank, mends } = stage;
@@ -72,7 +73,7 @@ function found(section: Section, stage: Stage, before: readonly string[], typed:
     `${count(before)} < (select most from asked)`,
     ...mends ? [`(not (select known from asked) or ${count(typed)} = 0)`] : [],
   ];
-  // Row by row, by their keys (`limit 1`): the planner would rather read whole tables.
+  // Row by row, by their keys (`limit 1`): the planner would scan the tables.
   return `${name}_rows as materialized (
   select * from (${rows.join(" union all ")}) r where ${conditions.join(" and ")}),
 ${name} as materialized (
@@ -97,7 +98,7 @@ function statement(...sections: Section[]): string {
   const parts = [ASKED, MENDED];
   const names: Record<Section, string[]> = { pages: [], users: [] };
   const typed: string[] = [];
-  // Whether anything was found as typed is told by both sections together.
+  // Whether anything was found as typed depends on both sections.
   for (const mends of [false, true]) {
     for (const section of sections) {
       for (const stage of stagesOf(SOURCES[section]).filter((stage) => stage.mends === mends)) {

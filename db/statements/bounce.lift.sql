@@ -6,7 +6,7 @@ acts as (
   from lifted
   where id <> $2 and until > now()
 ),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select turn as place, 'account.profile' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
@@ -21,7 +21,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 )

@@ -1,5 +1,5 @@
-with freed as (delete from bounces where at > now() - $1 * interval '1 millisecond' returning email),
-people as (select u.id from users u join freed f on f.email = lower(u.email)),
+with deleted_bounces as (delete from bounces where at > now() - $1 * interval '1 millisecond' returning email),
+people as (select u.id from users u join deleted_bounces f on f.email = lower(u.email)),
 parked as (
   insert into jobs (id, kind, payload, run_at, user_id, state, last_error)
   select gen_random_uuid(), 'post.letter', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id), now(),
@@ -15,5 +15,5 @@ parked as (
       where j.kind = 'post.letter' and j.user_id = d.user_id and j.payload ->> 'post_id' = d.event_id::text
     )
 )
-select count(*)::int as freed
-from freed
+select count(*)::int as deleted_bounces
+from deleted_bounces

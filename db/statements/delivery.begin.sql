@@ -18,7 +18,7 @@ letter as materialized (
     and (u.blocked_until is null or u.blocked_until <= now())
     and not exists (select from bounces b where b.email = lower(u.email) and b.until > now())
 ),
--- Whoever has come to want a digest finds the post there.
+-- A person who has changed to digests gets the post in a digest.
 next as materialized (
   select t.*,
     case

@@ -9,7 +9,7 @@ person as materialized (
     and (u.blocked_until is null or u.blocked_until <= now())
     and not exists (select from bounces b where b.email = lower(u.email) and b.until > now())
 ),
-told as materialized (
+digest_posts as materialized (
   select
     jsonb_build_object(
       'id', p.id, 'text', p.text, 'photos', p.photo_count, 'is_reply', p.reply_to is not null, 'page', g.name, 'author',
@@ -29,7 +29,7 @@ marked as (
     state = case
       when t.state = 'sending' and not $3::boolean then 'unknown'
       when t.state in ('sent', 'unknown', 'skipped') then t.state
-      when exists (select from person) and exists (select from told) then 'sending'
+      when exists (select from person) and exists (select from digest_posts) then 'sending'
       else 'skipped'
     end,
     at = now()
@@ -37,6 +37,6 @@ marked as (
   where d.event_id = t.event_id and d.user_id = t.user_id
   returning d.state
 )
-select m.state, (select email from person) as email, coalesce((select max(total) from told), 0) as total,
-  coalesce((select jsonb_agg(t.post order by t.place) from told t where t.place <= $4), '[]') as posts
+select m.state, (select email from person) as email, coalesce((select max(total) from digest_posts), 0) as total,
+  coalesce((select jsonb_agg(t.post order by t.place) from digest_posts t where t.place <= $4), '[]') as posts
 from marked m

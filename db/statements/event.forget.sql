@@ -1,5 +1,5 @@
 with old as (
-  -- The oldest few, as far as they are past keeping.
+  -- The oldest events, as far as they are past retention.
   delete from events
   where seq in (
     select seq

@@ -47,7 +47,7 @@ from (
                 and l.post_id = e.post_id
                 and l.seq > e.seq
                 and l.seq <= $3
-                -- Which this listener may hear nothing of.
+                -- Events that this listener must not get.
                 and not (coalesce(l.data, '{}') ? 'withheld')
             )
           )
@@ -68,7 +68,7 @@ from (
   from own e
   where e.kind in ('page.hidden', 'page.shown')
     or e.kind in ('follow.changed', 'post.liked', 'notifications.read') and e.place = 1
-    -- What was told anew since is told then.
+    -- A notification with a newer event comes with that one.
     or e.kind = 'notification'
       and exists (select from notifications n where n.id = (e.data ->> 'id')::uuid and n.position = e.seq)
 ) e

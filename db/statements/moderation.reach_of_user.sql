@@ -1,7 +1,10 @@
-with own as materialized (select p.id, p.post_count from pages p where p.owner_id = $1 and p.deleted_at is null)
-select (select count(*) from own) as pages, (select coalesce(sum(post_count), 0)::bigint from own) as posts,
+with own_pages as materialized (select p.id, p.post_count from pages p where p.owner_id = $1 and p.deleted_at is null)
+select (select count(*) from own_pages) as pages, (select coalesce(sum(post_count), 0)::bigint from own_pages) as posts,
   (
-    select count(distinct f.user_id) from follows f join own on own.id = f.page_id where f.state = 'following'
+    select count(distinct f.user_id)
+    from follows f
+    join own_pages on own_pages.id = f.page_id
+    where f.state = 'following'
   ) as followers,
   coalesce(
     (

@@ -40,7 +40,7 @@ step as materialized (
     limit $4
   ) s
 ),
--- Where something unread is touched, a frame brings the count, which is counted when the frame is made.
+-- If something unread is affected, a frame brings the count, which is computed when the frame is made.
 recounted as materialized (
   select g.user_id
   from step g

@@ -2,7 +2,7 @@ with consumer as materialized (select seq from consumers where name = 'notificat
 batch as materialized (
   select e.* from consumer c cross join lateral (select * from events where seq > c.seq order by seq limit $1) e
 ),
--- What was written or edited since, if it is still there, with its page.
+-- Posts that were written or edited, if they still exist, with their pages.
 written as materialized (
   select e.kind, e.at, e.seq, p.id, p.page_id, p.reply_to, p.tagged, p.state, p.published_at, g.owner_id,
     g.follower_count, g.deleted_at
@@ -31,7 +31,7 @@ acts as materialized (
     cross join lateral (
       select array_agg(l.id::uuid order by l.place) as likers
       from jsonb_array_elements_text(e.data->'likers') with ordinality l (id, place)
-      -- Who has taken it back again is no news yet.
+      -- Likes that were removed meanwhile are not notified.
       where l.id::uuid <> g.owner_id
         and exists (select from likes k where k.post_id = e.post_id and k.user_id = l.id::uuid)
     ) l
@@ -46,7 +46,7 @@ acts as materialized (
     select t.id, 'tag', c.page_id, c.id, c.id, c.id, array[c.owner_id], c.at, c.seq
     from written c
     cross join lateral unnest(c.tagged) t (id)
-    -- Whoever is answered hears of the answer.
+    -- The author of the original gets the notification of the reply instead.
     where not exists (
       select
       from posts original
@@ -59,7 +59,7 @@ acts as materialized (
     and a.user_id <> all (a.actors)
     and not exists (select from notification_settings s where s.user_id = a.user_id and a.kind = any (s.muted))
 ),
--- One of each, with those who did it, latest first.
+-- One notification of each, with the people who did it, latest first.
 wanted as materialized (
   select distinct on (user_id, kind, about, who) user_id, kind, page_id, post_id, about, who, at,
     (
@@ -75,11 +75,11 @@ wanted as materialized (
   from acts a
   order by user_id, kind, about, who, seq desc
 ),
--- Locked before the sequencer, as whoever deletes an account does; foreign keys would be looked at after it.
+-- Locked before the sequencer, as in deletions of accounts. The foreign keys would be checked after it.
 present as materialized (
   select u.id from users u where u.id in (select user_id from wanted) order by u.id for key share
 ),
-told_before as materialized (
+existing as materialized (
   select n.*
   from notifications n
   join wanted w on (n.user_id, n.kind, n.about, n.who) = (w.user_id, w.kind, w.about, w.who)
@@ -95,14 +95,14 @@ news as materialized (
     ) [1:3] as actors
   from wanted w
   join present p on p.id = w.user_id
-  left join told_before b on (b.user_id, b.kind, b.about, b.who) = (w.user_id, w.kind, w.about, w.who)
+  left join existing b on (b.user_id, b.kind, b.about, b.who) = (w.user_id, w.kind, w.about, w.who)
   where b.id is null
-    -- Whoever takes a like back and gives it again is no news.
+    -- A like that was removed and given again is not notified.
     or w.kind = 'like'
       and not b.actors @> w.actors
     or w.kind in ('follower', 'request', 'accepted') and b.at < w.at - interval '1 day'
 ),
--- Where something unread is touched, a frame brings the count, which is counted when the frame is made.
+-- If something unread is affected, a frame brings the count, which is computed when the frame is made.
 recounted as materialized (
   select t.user_id
   from (
@@ -236,7 +236,7 @@ emitted as (
   where (select seq from numbered) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 ),
-noted as (
+saved_notifications as (
   insert into notifications (id, user_id, kind, page_id, post_id, about, who, actors, at, position)
   select n.id, n.user_id, n.kind, n.page_id, n.post_id, n.about, n.who, n.actors, n.at, e.seq
   from news n

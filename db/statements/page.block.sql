@@ -7,7 +7,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-was as materialized (
+previous as materialized (
   select t.*, p.uuid, p.blocked_until, p.blocked_reason
   from turns t
   join pages p on p.id = t.id
@@ -17,11 +17,11 @@ was as materialized (
 blocked as (
   update pages p
   set blocked_at = t.at, blocked_until = t.until, blocked_reason = t.reason
-  from was t
+  from previous t
   where p.id = t.id
   returning 1
 ),
-scheduled as (
+expiry_jobs as (
   insert into jobs (id, kind, payload, run_at)
   select job, 'page.block_lapsed', jsonb_build_object('page_id', id), until
   from turns
@@ -29,15 +29,15 @@ scheduled as (
   returning 1
 ),
 answers as materialized (select turn, '{}'::jsonb as result from turns),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select turn as place, 'page.block' as act, by_id, by_role, reason, 'page' as target_kind, id as target_id,
       uuid as target_name, jsonb_build_object('blocked', block_as_json(blocked_until, blocked_reason)) as before,
       jsonb_build_object('blocked', block_as_json(until, reason)) as after, at
-    from was
+    from previous
   ) n
-  where (select count(*) from blocked) >= 0 and (select count(*) from scheduled) >= 0
+  where (select count(*) from blocked) >= 0 and (select count(*) from expiry_jobs) >= 0
 ),
 recorded as (
   insert into moderation_log (
@@ -45,7 +45,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 ),
@@ -66,7 +66,7 @@ new_events as materialized (
     join posts o on o.id = d.id
   ) t
   where (select count(*) from blocked) >= 0
-    and (select count(*) from scheduled) >= 0
+    and (select count(*) from expiry_jobs) >= 0
     and (select count(*) from recorded) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),

@@ -33,7 +33,7 @@ taken as materialized (
 fresh as materialized (
   select t.* from turns t join taken k on k.turn = t.turn where not k.taken and k.owner is not null
 ),
-named as (
+new_handles as (
   insert into handles (handle, user_id)
   select lower(t.uuid), t.owner_id
   from fresh t
@@ -61,7 +61,7 @@ new_events as materialized (
       '{"state": "own"}'::jsonb as data, at as at
     from fresh
   ) t
-  where (select count(*) from named) >= 0 and (select count(*) from created) >= 0
+  where (select count(*) from new_handles) >= 0 and (select count(*) from created) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
 numbered as (

@@ -20,16 +20,16 @@ recounted as (
   where p.id = a.post_id and p.page_id not in (select id from turns)
   returning p.id, p.page_id, -a.n as replies, a.via
 ),
-emptied as (delete from posts p using turns t where p.page_id = t.id returning 1),
-buried as (
+deleted_posts as (delete from posts p using turns t where p.page_id = t.id returning 1),
+tombstones as (
   update pages p set deleted_at = t.at, avatar_key = null from turns t where p.id = t.id returning p.id, p.uuid
 ),
-unpictured as (delete from photos f using buried b where f.page_id = b.id returning 1),
-unkept as (delete from old_handles o using buried b where o.page_id = b.id returning o.handle),
-freed as (
+deleted_photos as (delete from photos f using tombstones b where f.page_id = b.id returning 1),
+released_handles as (delete from old_handles o using tombstones b where o.page_id = b.id returning o.handle),
+deleted_handles as (
   delete from handles h
   where not exists (select from users l where lower(l.login) = lower(h.handle))
-    and h.handle in (select lower(uuid) from buried union select handle from unkept)
+    and h.handle in (select lower(uuid) from tombstones union select handle from released_handles)
   returning 1
 ),
 answers as materialized (select turn, '{}'::jsonb as result from turns),
@@ -59,11 +59,11 @@ new_events as materialized (
     from recounted
   ) t
   where (select count(*) from recounted) >= 0
-    and (select count(*) from emptied) >= 0
-    and (select count(*) from buried) >= 0
-    and (select count(*) from unpictured) >= 0
-    and (select count(*) from unkept) >= 0
-    and (select count(*) from freed) >= 0
+    and (select count(*) from deleted_posts) >= 0
+    and (select count(*) from tombstones) >= 0
+    and (select count(*) from deleted_photos) >= 0
+    and (select count(*) from released_handles) >= 0
+    and (select count(*) from deleted_handles) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
 numbered as (

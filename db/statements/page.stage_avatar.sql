@@ -21,7 +21,7 @@ valid as materialized (
     select from jsonb_to_recordset(t.photos) as f(staged_key text) where f.staged_key not in (select key from held)
   )
 ),
-pictures as materialized (
+new_photos as materialized (
   select v.id as owner, f.*, f.place - 1 as position, v.at
   from valid v
   cross join lateral rows
@@ -29,19 +29,19 @@ pictures as materialized (
     id, key, staged_key, name, alt, place
   )
 ),
-pictured as (
+saved_photos as (
   insert into photos (id, key, page_id, position, name, alt, staged_key, created_at)
   select id, key, owner, position, name, alt, staged_key, at
-  from pictures
+  from new_photos
   returning 1
 ),
 queued as (
   insert into jobs (id, kind, payload, run_at)
   select id, 'photo.crop', jsonb_build_object('staged', staged_key, 'key', key), at
-  from pictures
+  from new_photos
   returning 1
 ),
-owned as (delete from unowned_files u using pictures f where u.key = f.staged_key returning 1),
+owned_files as (delete from unowned_files u using new_photos f where u.key = f.staged_key returning 1),
 answers as materialized (
   select t.turn, jsonb_build_object('staged', exists (select from valid v where v.turn = t.turn)) as result from turns t
 )

@@ -6,31 +6,31 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-was as materialized (
+previous as materialized (
   select t.*, p.uuid, p.blocked_until, p.blocked_reason
   from turns t
   join pages p on p.id = t.id
   order by p.id
   for no key update of p
 ),
-freed as (
+unblocked_pages as (
   update pages p
   set blocked_at = null, blocked_until = null, blocked_reason = null
-  from was t
+  from previous t
   where p.id = t.id and t.blocked_until is not null
   returning p.id, t.at, p.owner_blocked_until
 ),
 answers as materialized (select turn, '{}'::jsonb as result from turns),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select turn as place, 'page.unblock' as act, by_id, by_role, reason, 'page' as target_kind, id as target_id,
       uuid as target_name, jsonb_build_object('blocked', block_as_json(blocked_until, blocked_reason)) as before,
       '{"blocked": null}'::jsonb as after, at
-    from was
+    from previous
     where blocked_until is not null
   ) n
-  where (select count(*) from freed) >= 0
+  where (select count(*) from unblocked_pages) >= 0
 ),
 recorded as (
   insert into moderation_log (
@@ -38,7 +38,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 ),
@@ -47,7 +47,7 @@ new_events as materialized (
   from (
     select 1 as rank, 'page.shown' as kind, id as page_id, null::uuid as post_id, null::uuid as user_id,
       null::jsonb as data, at as at
-    from freed
+    from unblocked_pages
     where owner_blocked_until is null or owner_blocked_until <= now()
     union all
     select 1000000 as rank, 'replies.changed' as kind, o.page_id as page_id, o.id as post_id, null::uuid as user_id,
@@ -57,11 +57,13 @@ new_events as materialized (
       from posts r
       where r.reply_to is not null
         and r.state = 'ready'
-        and r.page_id in (select id from freed where owner_blocked_until is null or owner_blocked_until <= now())
+        and r.page_id in (
+          select id from unblocked_pages where owner_blocked_until is null or owner_blocked_until <= now()
+        )
     ) d
     join posts o on o.id = d.id
   ) t
-  where (select count(*) from freed) >= 0 and (select count(*) from recorded) >= 0
+  where (select count(*) from unblocked_pages) >= 0 and (select count(*) from recorded) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
 numbered as (

@@ -34,7 +34,7 @@ free as materialized (
   join taken k on k.turn = t.turn
   where not k.taken
 ),
-named as (
+new_handles as (
   insert into handles (handle, user_id)
   select lower(t.uuid), t.owner_id
   from free t
@@ -49,7 +49,7 @@ resumed as (
   where o.handle = own.handle and t.renamed
   returning 1
 ),
-kept as (
+kept_handles as (
   insert into old_handles (handle, page_id, expires_at)
   select h.handle, t.id, t.at + interval '30 days'
   from free t
@@ -71,9 +71,9 @@ surplus as materialized (
   ) o
   where t.renamed
 ),
-unkept as (delete from old_handles o using surplus s where o.handle = s.handle returning o.handle),
-freed as (
-  delete from handles h using unkept k
+released_handles as (delete from old_handles o using surplus s where o.handle = s.handle returning o.handle),
+deleted_handles as (
+  delete from handles h using released_handles k
   where h.handle = k.handle and not exists (select from users l where lower(l.login) = lower(h.handle))
   returning 1
 ),
@@ -126,11 +126,11 @@ new_events as materialized (
     ) d
     join posts o on o.id = d.id
   ) t
-  where (select count(*) from named) >= 0
+  where (select count(*) from new_handles) >= 0
     and (select count(*) from resumed) >= 0
-    and (select count(*) from kept) >= 0
-    and (select count(*) from unkept) >= 0
-    and (select count(*) from freed) >= 0
+    and (select count(*) from kept_handles) >= 0
+    and (select count(*) from released_handles) >= 0
+    and (select count(*) from deleted_handles) >= 0
     and (select count(*) from accepted) >= 0
     and (select count(*) from changed) >= 0
 ),

@@ -21,7 +21,7 @@ changes as materialized (
   where b.data ? 'counts' and b.page_id is not null and b.page_id not in (select page_id from ended)
   group by 1, 2
 ),
-emptied as (delete from page_days d using ended e where d.page_id = e.page_id),
+deleted_days as (delete from page_days d using ended e where d.page_id = e.page_id),
 added as (
   insert into page_days as d (page_id, day, posts, followers, requests, likes, replies)
   select page_id, day, posts, followers, requests, likes, replies

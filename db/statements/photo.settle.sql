@@ -90,7 +90,7 @@ restated as (
   set state = c.next, published_at = coalesce((select d.published_at from timed d where d.id = c.id), p.published_at)
   from complete c
   where p.id = c.id and (select count(*) from timed) >= 0
-  returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at
+  returning p.id, p.page_id, p.reply_to, p.state, c.state as old_state, c.at
 ),
 published as materialized (
   select r.*,
@@ -98,7 +98,7 @@ published as materialized (
       select count(*) from timed o where o.published_at <= (select d.published_at from timed d where d.id = r.id)
     ) as place
   from restated r
-  where r.state = 'ready' and r.was <> 'ready'
+  where r.state = 'ready' and r.old_state <> 'ready'
 ),
 counted as (
   update pages p

@@ -44,7 +44,7 @@ created as (
   from valid
   returning 1
 ),
-pictures as materialized (
+new_photos as materialized (
   select v.id as owner, f.*, f.place - 1 as position, v.at
   from valid v
   cross join lateral rows
@@ -52,19 +52,19 @@ pictures as materialized (
     id, key, staged_key, name, alt, place
   )
 ),
-pictured as (
+saved_photos as (
   insert into photos (id, key, post_id, position, name, alt, staged_key, created_at)
   select id, key, owner, position, name, alt, staged_key, at
-  from pictures
+  from new_photos
   returning 1
 ),
 queued as (
   insert into jobs (id, kind, payload, run_at)
   select id, 'photo.crop', jsonb_build_object('staged', staged_key, 'key', key), at
-  from pictures
+  from new_photos
   returning 1
 ),
-owned as (delete from unowned_files u using pictures f where u.key = f.staged_key returning 1),
+owned_files as (delete from unowned_files u using new_photos f where u.key = f.staged_key returning 1),
 answers as materialized (
   select turn,
     jsonb_build_object(

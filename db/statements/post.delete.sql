@@ -40,7 +40,7 @@ answers as materialized (
   select t.turn, jsonb_build_object('found', exists (select from removed r where r.turn = t.turn)) as result
   from turns t
 ),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select turn as place, 'post.delete' as act, by_id, by_role, reason, 'post' as target_kind, x.id as target_id,
@@ -65,7 +65,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 ),

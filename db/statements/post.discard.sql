@@ -7,7 +7,7 @@ turns as materialized (
 removed as (
   delete from posts p using turns t where p.id = t.id and p.page_id = t.page_id and p.state = 'failed' returning p.id
 ),
-forgotten as (delete from receipts r using removed x where r.id = x.id returning 1),
+deleted_receipts as (delete from receipts r using removed x where r.id = x.id returning 1),
 answers as materialized (
   select t.turn, jsonb_build_object('discarded', exists (select from removed r where r.id = t.id)) as result
   from turns t

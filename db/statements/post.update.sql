@@ -89,7 +89,7 @@ restated as (
     reply_count = p.reply_count + c.replies
   from gaining c
   where p.id = c.id and (select count(*) from timed) >= 0
-  returning p.id, p.page_id, p.reply_to, p.state, c.state as was, c.at, c.replies
+  returning p.id, p.page_id, p.reply_to, p.state, c.state as old_state, c.at, c.replies
 ),
 published as materialized (
   select r.*,
@@ -97,7 +97,7 @@ published as materialized (
       select count(*) from timed o where o.published_at <= (select d.published_at from timed d where d.id = r.id)
     ) as place
   from restated r
-  where r.state = 'ready' and r.was <> 'ready'
+  where r.state = 'ready' and r.old_state <> 'ready'
 ),
 counted as (
   update pages p
@@ -139,7 +139,7 @@ new_events as materialized (
     select 1 as rank, 'post.updated' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
       null::jsonb as data, at as at
     from restated
-    where was = 'ready'
+    where old_state = 'ready'
     union all
     select 1 + place as rank, 'post.created' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
       '{"counts": {"posts": 1}}'::jsonb as data, at as at

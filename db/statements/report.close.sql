@@ -1,4 +1,4 @@
-with was as materialized (
+with previous as materialized (
   select *
   from reports
   where id = $1 and (state = 'open' or state = 'taken' and (handler_id = $2 or $3 = 'admin'))
@@ -7,11 +7,11 @@ with was as materialized (
 changed as (
   update reports r
   set state = 'closed', handler_id = $2, outcome = $4, note = $5, changed_at = now()
-  from was
-  where r.id = was.id
-  returning r.*, was.state as old_state
+  from previous
+  where r.id = previous.id
+  returning r.*, previous.state as old_state
 ),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select 1 as place, 'report.close' as act, $2::uuid as by_id, $3::text as by_role, r.note as reason,
@@ -29,7 +29,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 )

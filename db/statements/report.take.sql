@@ -1,12 +1,12 @@
-with was as materialized (select * from reports where id = $1 and state = 'open' for update),
+with previous as materialized (select * from reports where id = $1 and state = 'open' for update),
 changed as (
   update reports r
   set state = 'taken', handler_id = $2, changed_at = now()
-  from was
-  where r.id = was.id
-  returning r.*, was.state as old_state
+  from previous
+  where r.id = previous.id
+  returning r.*, previous.state as old_state
 ),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select 1 as place, 'report.take' as act, $2::uuid as by_id, $3::text as by_role, r.note as reason,
@@ -24,7 +24,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 )

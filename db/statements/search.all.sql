@@ -1,7 +1,7 @@
 with asked as materialized (
   select ltrim(lower($3), '@#') as handle, key, key || chr(1114111) as key_end, grams,
     (spelled && grams) || (stemmed && grams) as words,
-    -- The last word may be the beginning of one, if there is enough of it; after others, whatever form these have.
+    -- The last word may be a prefix, if it is long enough; after other words in any form.
     case
       when length(key) > 2 and numnode(spelled) > 0 then case
         when numnode(stemmed) > 1 then (spelled::text || ':*')::tsquery || (stemmed::text || ':*')::tsquery
@@ -14,7 +14,7 @@ with asked as materialized (
       where length(word) between 4 and 40 and not exists (select from spellings s where s.word = w.word)
     ) as known,
     $4::int as most, $5::int as after_rank, -$6::int as after_followers, $7::uuid as after_id, $8::text[] as seen
-  -- What is written without spaces is asked for by its grams, everything else by its words.
+  -- Text without spaces is searched by its grams, everything else by its words.
   from (
     select search_key($3) as key, search_asked($3) as grams,
       plainto_tsquery('simple', search_fold(search_spaced($3))) as spelled,
@@ -63,7 +63,7 @@ mended as materialized (
   from (
     select '(' || string_agg(word, '|') filter (where nearness = nearest) || ')' as nearest,
       '(' || string_agg(word, '|') || ')' as near
-    -- Not much less near than the nearest; a word that is known itself was hardly meant for one that is little like it.
+    -- Not much less similar than the nearest. A word that is known itself is unlikely to mean a very different one.
     from meant
     where nearness >= nearest * 2 / 3
     group by place

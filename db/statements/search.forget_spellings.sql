@@ -1,5 +1,5 @@
 with looked as materialized (select word from spellings where word > $1 order by word limit 500),
-gone as (
+deleted_words as (
   delete from spellings
   where word in (
     select word
@@ -9,4 +9,4 @@ gone as (
   )
   returning word
 )
-select (select max(word) from looked) as last, (select count(*) from gone) as forgotten
+select (select max(word) from looked) as last, (select count(*) from deleted_words) as deleted

@@ -34,7 +34,7 @@ remembered as (
   set seen_at = excluded.seen_at
   returning 1
 ),
-forgotten as (
+deleted_devices as (
   delete from devices d using (
     select o.user_id, o.mark
     from known k
@@ -44,7 +44,7 @@ forgotten as (
   where d.user_id = o.user_id and d.mark = o.mark
   returning 1
 ),
-lettered as (
+queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, 'letter',
     jsonb_build_object(
@@ -57,7 +57,8 @@ lettered as (
   returning user_id
 ),
 answers as materialized (
-  select t.turn, jsonb_build_object('told', exists (select from lettered l where l.user_id = t.user_id)) as result
+  select t.turn,
+    jsonb_build_object('notified', exists (select from queued_emails l where l.user_id = t.user_id)) as result
   from turns t
 )
 select a.turn, a.result, null as seq, null as events

@@ -26,7 +26,7 @@ changes as materialized (
   where b.data ? 'counts' and b.page_id is not null and b.page_id not in (select page_id from ended)
   group by 1, 2
 ),
-emptied as (delete from stats.days d using ended e where d.page_id = e.page_id),
+deleted_days as (delete from stats.days d using ended e where d.page_id = e.page_id),
 added as (
   insert into stats.days as d (page_id, day, posts, followers, requests, likes, replies)
   select page_id, day, posts, followers, requests, likes, replies

@@ -24,7 +24,7 @@ guarded as materialized (
   from turns t
   left join removing r on r.turn = t.turn
 ),
-was as materialized (
+previous as materialized (
   select t.*, u.login, u.role as old_role, u.blocked_until, u.blocked_reason
   from guarded t
   join users u on u.id = t.id
@@ -35,44 +35,44 @@ was as materialized (
 blocked as (
   update users u
   set blocked_at = t.at, blocked_until = t.until, blocked_reason = t.reason
-  from was t
+  from previous t
   where u.id = t.id
   returning 1
 ),
-ended as (
+ended_sessions as (
   update sessions s
   set ended_at = t.at, end_reason = 'session-ended'
-  from was t
+  from previous t
   where s.user_id = t.id and s.ended_at is null
   returning 1
 ),
-scheduled as (
+expiry_jobs as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, 'user.block_lapsed', jsonb_build_object('user_id', id), until, id
-  from was
+  from previous
   where until < 'infinity'
   returning 1
 ),
-hidden as (
+hidden_pages as (
   update pages p
   set owner_blocked_until = t.until
-  from was t
+  from previous t
   where p.owner_id = t.id and p.deleted_at is null
   returning p.id, t.at
 ),
 answers as materialized (select turn, jsonb_build_object('last_admin', last_admin) as result from guarded),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select turn as place, 'account.block' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
       login as target_name, jsonb_build_object('blocked', block_as_json(blocked_until, blocked_reason)) as before,
       jsonb_build_object('blocked', block_as_json(until, reason)) as after, at
-    from was
+    from previous
   ) n
   where (select count(*) from blocked) >= 0
-    and (select count(*) from ended) >= 0
-    and (select count(*) from scheduled) >= 0
-    and (select count(*) from hidden) >= 0
+    and (select count(*) from ended_sessions) >= 0
+    and (select count(*) from expiry_jobs) >= 0
+    and (select count(*) from hidden_pages) >= 0
 ),
 recorded as (
   insert into moderation_log (
@@ -80,7 +80,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 ),
@@ -89,21 +89,21 @@ new_events as materialized (
   from (
     select 1 as rank, 'page.hidden' as kind, id as page_id, null::uuid as post_id, null::uuid as user_id,
       '{"reason": "blocked"}'::jsonb as data, at as at
-    from hidden
+    from hidden_pages
     union all
     select 1000000 as rank, 'replies.changed' as kind, o.page_id as page_id, o.id as post_id, null::uuid as user_id,
       null::jsonb as data, now() as at
     from (
       select distinct r.reply_to as id
       from posts r
-      where r.reply_to is not null and r.state = 'ready' and r.page_id in (select id from hidden)
+      where r.reply_to is not null and r.state = 'ready' and r.page_id in (select id from hidden_pages)
     ) d
     join posts o on o.id = d.id
   ) t
   where (select count(*) from blocked) >= 0
-    and (select count(*) from ended) >= 0
-    and (select count(*) from scheduled) >= 0
-    and (select count(*) from hidden) >= 0
+    and (select count(*) from ended_sessions) >= 0
+    and (select count(*) from expiry_jobs) >= 0
+    and (select count(*) from hidden_pages) >= 0
     and (select count(*) from recorded) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),

@@ -23,7 +23,7 @@ guarded as materialized (
   from turns t
   left join removing r on r.turn = t.turn
 ),
-gone as materialized (
+deleted_users as materialized (
   select g.* from guarded g join users u on u.id = g.id where not g.last_admin order by g.id for update of u
 ),
 listed as materialized (
@@ -33,50 +33,50 @@ listed as materialized (
       block_as_json(u.blocked_until, u.blocked_reason), 'pages',
       (select count(*) from pages p where p.owner_id = u.id and p.deleted_at is null), 'posts',
       (select count(*) from posts x join pages p on p.id = x.page_id where p.owner_id = u.id)
-    ) as was
-  from gone g
+    ) as previous
+  from deleted_users g
   join users u on u.id = g.id
 ),
-touched as materialized (
+affected_pages as materialized (
   select p.id
   from pages p
   where p.id in (
     select o.id
     from pages o
-    join gone g on g.id = o.owner_id
+    join deleted_users g on g.id = o.owner_id
     union
     select f.page_id
     from follows f
-    join gone g on g.id = f.user_id
+    join deleted_users g on g.id = f.user_id
   )
   order by p.id
   for no key update
 ),
-own as materialized (
-  select p.id, g.at from pages p join gone g on p.owner_id = g.id where p.id in (select id from touched)
+own_pages as materialized (
+  select p.id, g.at from pages p join deleted_users g on p.owner_id = g.id where p.id in (select id from affected_pages)
 ),
-unliked as materialized (
-  select l.post_id, count(*) as n from likes l join gone g on l.user_id = g.id group by l.post_id
+removed_likes as materialized (
+  select l.post_id, count(*) as n from likes l join deleted_users g on l.user_id = g.id group by l.post_id
 ),
 locked as materialized (
   select p.id
   from posts p
   where p.id in (
     select post_id
-    from unliked
+    from removed_likes
     union
     select r.reply_to
     from posts r
-    join own on own.id = r.page_id
+    join own_pages on own_pages.id = r.page_id
     where r.reply_to is not null
   )
   order by p.id
   for update
 ),
-answered as (
+removed_replies as (
   select r.reply_to as post_id, count(*) as n, array_agg(distinct r.page_id) as via
   from posts r
-  join own on own.id = r.page_id
+  join own_pages on own_pages.id = r.page_id
   where r.reply_to is not null and r.state = 'ready'
   group by r.reply_to
 ),
@@ -84,12 +84,12 @@ recounted as (
   update posts p
   set like_count = p.like_count - coalesce(u.n, 0), reply_count = p.reply_count - coalesce(a.n, 0)
   from locked k
-  left join unliked u on u.post_id = k.id
-  left join answered a on a.post_id = k.id
-  where p.id = k.id and p.page_id not in (select id from own)
+  left join removed_likes u on u.post_id = k.id
+  left join removed_replies a on a.post_id = k.id
+  where p.id = k.id and p.page_id not in (select id from own_pages)
   returning p.id, p.page_id, u.n, -a.n as replies, a.via
 ),
-signalled as (
+signals as (
   insert into like_signals (post_id, page_id, change)
   select id, page_id, -n
   from recounted
@@ -98,57 +98,57 @@ signalled as (
   set changes = like_signals.changes + 1, change = like_signals.change + excluded.change
   returning 1
 ),
-emptied as (delete from posts p using own where p.page_id = own.id returning 1),
-leaving as materialized (
+deleted_posts as (delete from posts p using own_pages where p.page_id = own_pages.id returning 1),
+ended_follows as materialized (
   select f.page_id, f.user_id, f.state, g.at
   from follows f
-  join gone g on f.user_id = g.id
+  join deleted_users g on f.user_id = g.id
   join pages p on p.id = f.page_id
-  where p.deleted_at is null and p.id not in (select id from own)
+  where p.deleted_at is null and p.id not in (select id from own_pages)
 ),
-left_pages as (
+left_page_counts as (
   update pages p
   set follower_count = p.follower_count - n.followers, request_count = p.request_count - n.requests
   from (
     select page_id, count(*) filter (where state = 'following') as followers,
       count(*) filter (where state = 'requested') as requests
-    from leaving
+    from ended_follows
     group by page_id
   ) n
   where p.id = n.page_id
   returning 1
 ),
-buried as (
+tombstones as (
   update pages p
-  set deleted_at = own.at, avatar_key = null, owner_id = null, is_personal = false
-  from own
-  where p.id = own.id
+  set deleted_at = own_pages.at, avatar_key = null, owner_id = null, is_personal = false
+  from own_pages
+  where p.id = own_pages.id
   returning p.id
 ),
-unpictured as (delete from photos f using buried b where f.page_id = b.id returning 1),
-freed as (delete from handles h using gone g where h.user_id = g.id returning 1),
-unscheduled as (delete from jobs j using gone g where j.user_id = g.id returning 1),
-forgotten as (delete from receipts r using gone g where r.scope = g.id::text returning 1),
-removed as (delete from users u using gone g where u.id = g.id returning 1),
+deleted_photos as (delete from photos f using tombstones b where f.page_id = b.id returning 1),
+deleted_handles as (delete from handles h using deleted_users g where h.user_id = g.id returning 1),
+deleted_jobs as (delete from jobs j using deleted_users g where j.user_id = g.id returning 1),
+deleted_receipts as (delete from receipts r using deleted_users g where r.scope = g.id::text returning 1),
+deleted_accounts as (delete from users u using deleted_users g where u.id = g.id returning 1),
 answers as materialized (select turn, jsonb_build_object('last_admin', last_admin) as result from guarded),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select turn as place, 'account.delete' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
-      login as target_name, was as before, null::jsonb as after, at
+      login as target_name, previous as before, null::jsonb as after, at
     from listed
     where by_id is not null
   ) n
   where (select count(*) from recounted) >= 0
-    and (select count(*) from signalled) >= 0
-    and (select count(*) from emptied) >= 0
-    and (select count(*) from left_pages) >= 0
-    and (select count(*) from buried) >= 0
-    and (select count(*) from unpictured) >= 0
-    and (select count(*) from freed) >= 0
-    and (select count(*) from unscheduled) >= 0
-    and (select count(*) from forgotten) >= 0
-    and (select count(*) from removed) >= 0
+    and (select count(*) from signals) >= 0
+    and (select count(*) from deleted_posts) >= 0
+    and (select count(*) from left_page_counts) >= 0
+    and (select count(*) from tombstones) >= 0
+    and (select count(*) from deleted_photos) >= 0
+    and (select count(*) from deleted_handles) >= 0
+    and (select count(*) from deleted_jobs) >= 0
+    and (select count(*) from deleted_receipts) >= 0
+    and (select count(*) from deleted_accounts) >= 0
 ),
 recorded as (
   insert into moderation_log (
@@ -156,7 +156,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 ),
@@ -165,7 +165,7 @@ new_events as materialized (
   from (
     select 1 as rank, 'page.hidden' as kind, id as page_id, null::uuid as post_id, null::uuid as user_id,
       '{"reason": "deleted"}'::jsonb as data, at as at
-    from own
+    from own_pages
     union all
     select 1 as rank, 'follow.changed' as kind, page_id as page_id, null::uuid as post_id, user_id as user_id,
       jsonb_build_object(
@@ -173,11 +173,11 @@ new_events as materialized (
         jsonb_build_object(case state when 'following' then 'followers' else 'requests' end, -1)
       ) as data,
       at as at
-    from leaving
+    from ended_follows
     union all
     select 2 as rank, 'user.deleted' as kind, null::uuid as page_id, null::uuid as post_id, id as user_id,
       null::jsonb as data, at as at
-    from gone
+    from deleted_users
     union all
     select 1000000 as rank, 'replies.changed' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
       jsonb_strip_nulls(
@@ -199,15 +199,15 @@ new_events as materialized (
     where replies is not null
   ) t
   where (select count(*) from recounted) >= 0
-    and (select count(*) from signalled) >= 0
-    and (select count(*) from emptied) >= 0
-    and (select count(*) from left_pages) >= 0
-    and (select count(*) from buried) >= 0
-    and (select count(*) from unpictured) >= 0
-    and (select count(*) from freed) >= 0
-    and (select count(*) from unscheduled) >= 0
-    and (select count(*) from forgotten) >= 0
-    and (select count(*) from removed) >= 0
+    and (select count(*) from signals) >= 0
+    and (select count(*) from deleted_posts) >= 0
+    and (select count(*) from left_page_counts) >= 0
+    and (select count(*) from tombstones) >= 0
+    and (select count(*) from deleted_photos) >= 0
+    and (select count(*) from deleted_handles) >= 0
+    and (select count(*) from deleted_jobs) >= 0
+    and (select count(*) from deleted_receipts) >= 0
+    and (select count(*) from deleted_accounts) >= 0
     and (select count(*) from recorded) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),

@@ -7,50 +7,50 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-was as materialized (
+previous as materialized (
   select t.*, u.login, u.email, u.email_verified_at
   from turns t
   join users u on u.id = t.id
   order by u.id
   for no key update of u
 ),
-changed as (
+changed_roles as (
   update users u
   set password_hash = w.password_hash, password_version = u.password_version + 1, verify_nonce = null,
     verify_expires_at = null, verify_attempts = 0, recover_nonce = null, recover_expires_at = null, mailbox_mark = null
-  from was w
+  from previous w
   where u.id = w.id
   returning 1
 ),
-ended as (
+ended_sessions as (
   update sessions s
   set ended_at = w.at, end_reason = 'session-ended'
-  from was w
+  from previous w
   where s.user_id = w.id and s.ended_at is null
   returning 1
 ),
-noticed as (
+queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, 'letter',
     jsonb_build_object(
       'user_id', id, 'to', email, 'notice', jsonb_build_object('notice', 'password_changed', 'at', at)
     ),
     at, id
-  from was
+  from previous
   where email_verified_at is not null
   returning 1
 ),
-answers as materialized (select turn, '{}'::jsonb as result from was),
-noted as materialized (
+answers as materialized (select turn, '{}'::jsonb as result from previous),
+entries as materialized (
   select *
   from (
     select turn as place, 'account.password' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
       login as target_name, null::jsonb as before, null::jsonb as after, at
-    from was
+    from previous
   ) n
-  where (select count(*) from changed) >= 0
-    and (select count(*) from ended) >= 0
-    and (select count(*) from noticed) >= 0
+  where (select count(*) from changed_roles) >= 0
+    and (select count(*) from ended_sessions) >= 0
+    and (select count(*) from queued_emails) >= 0
 ),
 recorded as (
   insert into moderation_log (
@@ -58,7 +58,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 ),
@@ -67,12 +67,12 @@ new_events as materialized (
   from (
     select 1 as rank, 'account.changed' as kind, null::uuid as page_id, null::uuid as post_id, id as user_id,
       null::jsonb as data, at as at
-    from was
+    from previous
     where by_id is null
   ) t
-  where (select count(*) from changed) >= 0
-    and (select count(*) from ended) >= 0
-    and (select count(*) from noticed) >= 0
+  where (select count(*) from changed_roles) >= 0
+    and (select count(*) from ended_sessions) >= 0
+    and (select count(*) from queued_emails) >= 0
     and (select count(*) from recorded) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),

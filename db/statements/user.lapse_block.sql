@@ -6,7 +6,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-was as materialized (
+previous as materialized (
   select t.*, u.login, u.blocked_until, u.blocked_reason
   from turns t
   join users u on u.id = t.id
@@ -14,14 +14,14 @@ was as materialized (
   order by u.id
   for no key update of u
 ),
-freed as (
+unblocked_users as (
   update users u
   set blocked_at = null, blocked_until = null, blocked_reason = null
-  from was w
+  from previous w
   where u.id = w.id
   returning 1
 ),
-shown as (
+shown_pages as (
   update pages p
   set owner_blocked_until = null
   from turns t
@@ -29,16 +29,16 @@ shown as (
   returning p.id, t.at, p.blocked_until
 ),
 answers as materialized (select turn, '{}'::jsonb as result from turns),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select turn as place, 'account.block_lapsed' as act, by_id, by_role, reason, 'account' as target_kind,
       id as target_id, login as target_name,
       jsonb_build_object('blocked', block_as_json(blocked_until, blocked_reason)) as before,
       '{"blocked": null}'::jsonb as after, at
-    from was
+    from previous
   ) n
-  where (select count(*) from freed) >= 0 and (select count(*) from shown) >= 0
+  where (select count(*) from unblocked_users) >= 0 and (select count(*) from shown_pages) >= 0
 ),
 recorded as (
   insert into moderation_log (
@@ -46,7 +46,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 ),
@@ -55,7 +55,7 @@ new_events as materialized (
   from (
     select 1 as rank, 'page.shown' as kind, id as page_id, null::uuid as post_id, null::uuid as user_id,
       null::jsonb as data, at as at
-    from shown
+    from shown_pages
     where blocked_until is null or blocked_until <= now()
     union all
     select 1000000 as rank, 'replies.changed' as kind, o.page_id as page_id, o.id as post_id, null::uuid as user_id,
@@ -65,11 +65,13 @@ new_events as materialized (
       from posts r
       where r.reply_to is not null
         and r.state = 'ready'
-        and r.page_id in (select id from shown where blocked_until is null or blocked_until <= now())
+        and r.page_id in (select id from shown_pages where blocked_until is null or blocked_until <= now())
     ) d
     join posts o on o.id = d.id
   ) t
-  where (select count(*) from freed) >= 0 and (select count(*) from shown) >= 0 and (select count(*) from recorded) >= 0
+  where (select count(*) from unblocked_users) >= 0
+    and (select count(*) from shown_pages) >= 0
+    and (select count(*) from recorded) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
 numbered as (

@@ -16,7 +16,7 @@ taken as materialized (
 fresh as materialized (
   select t.* from turns t join taken k on k.turn = t.turn where not k.login_taken and not k.email_taken
 ),
-named as (insert into handles (handle, user_id) select lower(login), id from fresh returning 1),
+new_handles as (insert into handles (handle, user_id) select lower(login), id from fresh returning 1),
 registered as (
   insert into users (
     id, login, password_hash, first_name, last_name, email, email_verified_at, role, page_id, verify_nonce,
@@ -27,13 +27,13 @@ registered as (
   from fresh
   returning 1
 ),
-paged as (
+new_pages as (
   insert into pages (id, owner_id, is_personal, uuid, name, created_at)
   select page_id, id, true, login, first_name || ' ' || last_name, at
   from fresh
   returning 1
 ),
-lettered as (
+queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select letter_job, 'letter',
     jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', verify_nonce, 'to', email), at, id

@@ -12,7 +12,7 @@ hidden as (
 ),
 removed as (delete from photos f using turns t where f.user_id = t.id returning 1),
 answers as materialized (select turn, '{}'::jsonb as result from turns),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select turn as place, 'account.profile' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
@@ -28,7 +28,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 ),

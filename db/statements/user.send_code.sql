@@ -20,7 +20,7 @@ coded as (
   where u.id = t.id
   returning 1
 ),
-lettered as (
+queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, 'letter', jsonb_build_object('letter', purpose, 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
   from turns

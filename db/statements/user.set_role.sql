@@ -27,7 +27,7 @@ guarded as materialized (
   from turns t
   left join removing r on r.turn = t.turn
 ),
-was as materialized (
+previous as materialized (
   select t.*, u.login, u.role as old_role, u.blocked_until, u.blocked_reason
   from guarded t
   join users u on u.id = t.id
@@ -35,18 +35,18 @@ was as materialized (
   order by u.id
   for no key update of u
 ),
-changed as (update users u set role = w.role from was w where u.id = w.id returning 1),
+changed_roles as (update users u set role = w.role from previous w where u.id = w.id returning 1),
 answers as materialized (select turn, jsonb_build_object('last_admin', last_admin) as result from guarded),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select turn as place, 'account.role' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
       login as target_name, jsonb_build_object('role', old_role) as before, jsonb_build_object('role', role) as after,
       at
-    from was
+    from previous
     where role <> old_role
   ) n
-  where (select count(*) from changed) >= 0
+  where (select count(*) from changed_roles) >= 0
 ),
 recorded as (
   insert into moderation_log (
@@ -54,7 +54,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 ),
@@ -63,10 +63,10 @@ new_events as materialized (
   from (
     select 1 as rank, 'account.changed' as kind, null::uuid as page_id, null::uuid as post_id, id as user_id,
       null::jsonb as data, at as at
-    from was
+    from previous
     where by_id is null
   ) t
-  where (select count(*) from changed) >= 0 and (select count(*) from recorded) >= 0
+  where (select count(*) from changed_roles) >= 0 and (select count(*) from recorded) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
 numbered as (

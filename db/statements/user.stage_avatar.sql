@@ -22,7 +22,7 @@ valid as materialized (
     select from jsonb_to_recordset(t.photos) as f(staged_key text) where f.staged_key not in (select key from held)
   )
 ),
-pictures as materialized (
+new_photos as materialized (
   select v.id as owner, f.*, f.place - 1 as position, v.at
   from valid v
   cross join lateral rows
@@ -30,23 +30,23 @@ pictures as materialized (
     id, key, staged_key, name, alt, place
   )
 ),
-pictured as (
+saved_photos as (
   insert into photos (id, key, user_id, position, name, alt, staged_key, created_at)
   select id, key, owner, position, name, alt, staged_key, at
-  from pictures
+  from new_photos
   returning 1
 ),
 queued as (
   insert into jobs (id, kind, payload, run_at)
   select id, 'photo.crop', jsonb_build_object('staged', staged_key, 'key', key), at
-  from pictures
+  from new_photos
   returning 1
 ),
-owned as (delete from unowned_files u using pictures f where u.key = f.staged_key returning 1),
+owned_files as (delete from unowned_files u using new_photos f where u.key = f.staged_key returning 1),
 answers as materialized (
   select t.turn, jsonb_build_object('staged', exists (select from valid v where v.turn = t.turn)) as result from turns t
 ),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select turn as place, 'account.profile' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
@@ -54,9 +54,9 @@ noted as materialized (
     from valid
     where after is not null
   ) n
-  where (select count(*) from pictured) >= 0
+  where (select count(*) from saved_photos) >= 0
     and (select count(*) from queued) >= 0
-    and (select count(*) from owned) >= 0
+    and (select count(*) from owned_files) >= 0
 ),
 recorded as (
   insert into moderation_log (
@@ -64,7 +64,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 )

@@ -19,7 +19,7 @@ changed as (
   where u.id = t.id
   returning 1
 ),
-lettered as (
+queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, 'letter', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
   from turns
@@ -38,7 +38,7 @@ noticed as (
   returning 1
 ),
 answers as materialized (select turn, '{}'::jsonb as result from turns),
-noted as materialized (
+entries as materialized (
   select *
   from (
     select turn as place, 'account.profile' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
@@ -47,7 +47,7 @@ noted as materialized (
     where after is not null
   ) n
   where (select count(*) from changed) >= 0
-    and (select count(*) from lettered) >= 0
+    and (select count(*) from queued_emails) >= 0
     and (select count(*) from noticed) >= 0
 ),
 recorded as (
@@ -56,7 +56,7 @@ recorded as (
   )
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),
     n.target_kind, n.target_id, n.target_name, n.reason, n.before, n.after
-  from noted n
+  from entries n
   order by n.place
   returning seq
 ),
@@ -70,7 +70,7 @@ new_events as materialized (
     where t.renamed
   ) t
   where (select count(*) from changed) >= 0
-    and (select count(*) from lettered) >= 0
+    and (select count(*) from queued_emails) >= 0
     and (select count(*) from noticed) >= 0
     and (select count(*) from recorded) >= 0
 ),

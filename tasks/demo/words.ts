@@ -1,4 +1,4 @@
-/** The texts of the demo data. Names match the account rules: Latin letters and hyphens. */
+/** What the demo's world is made of. Names obey the account rules: Latin letters and hyphens. */
 export const FIRST_NAMES =
   "Alma Amir Anouk Anton Astrid Bela Bruno Carla Cem Chiara Dana Dario Elif Emil Enya Farid Fenna Greta Hana Hugo Ida Igor Ines Jana Jonas Kaya Kenji Lea Leo Lina Luca Mara Mateo Mila Nadia Nils Noor Olga Omar Otto Paula Pavel Petra Rafael Rosa Rune Sami Selma Stella Tariq Tessa Tomas Uma Vera Viktor Wanda Yara Yusuf Zita Zoran"
     .split(" ");
@@ -106,7 +106,7 @@ export const TOPICS: Topic[] = [
       "I moved everything half a metre and now it gets the morning sun.",
       "Rain did in one night what I did not manage in ten days.",
     ],
-    endings: ["Spare seedlings for anyone nearby.", "Watering can, please.", "Photo when it flowers.", "IdleTimeout."],
+    endings: ["Spare seedlings for anyone nearby.", "Watering can, please.", "Photo when it flowers.", "Patience."],
   },
   {
     name: "Film and grain",

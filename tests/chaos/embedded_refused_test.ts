@@ -24,15 +24,15 @@ interface Refusal {
 const REFUSALS: Record<string, Refusal> = {
   "of an older major version": {
     change: (path) => Deno.writeTextFile(`${path}/postgres/PG_VERSION`, "17\n"),
-    told: /is of Postgres 17, and this version of Rookery has 18; run "deno task upgrade"/,
+    told: /has Postgres 17, and this version of Rookery needs 18; run "deno task upgrade"/,
   },
   "of a newer major version": {
     change: (path) => Deno.writeTextFile(`${path}/postgres/PG_VERSION`, "19\n"),
-    told: /is of Postgres 19, newer than this version.*; install a newer version of Rookery/,
+    told: /is of Postgres 19, and this version of Rookery supports 18; install a newer version of Rookery/,
   },
   "that PGlite made": {
     change: (path) => changeByte(`${path}/postgres/global/pg_control`, 0xf8, 0),
-    told: /was made by PGlite.*CHANGELOG\.md says how/,
+    told: /was created by PGlite.*CHANGELOG\.md describes/,
   },
   "that has no database": {
     change: (path) => Deno.remove(`${path}/postgres/PG_VERSION`),
@@ -40,11 +40,11 @@ const REFUSALS: Record<string, Refusal> = {
   },
   "that others may enter": {
     change: (path) => Deno.chmod(`${path}/postgres`, 0o755),
-    told: /Others may enter .*; run: chmod 0700 /,
+    told: /Postgres refuses ".*", as other users may enter it; run: chmod 0700 /,
   },
   "that is root's": {
     change: (path) => run("chown", "-R", "root", `${path}/postgres`),
-    told: /belongs to root, whom Postgres refuses; give it away with: chown -R nobody /,
+    told: /belongs to root, which Postgres refuses; change its owner with: chown -R nobody /,
     ignore: !isRoot,
   },
 };
@@ -68,11 +68,14 @@ Deno.test("A second Rookery on a folder is refused, and told which process has i
   const [ada] = await makePeople(node, 1) as [Person];
   const { postmaster } = await serverOf(node.dataDir);
   const ended = await runToEnd(node.dataDir);
-  assertRefused(ended, new RegExp(`"${node.dataDir}" is open in process ${node.pid}; stop that one, or set DATA_DIR`));
+  assertRefused(
+    ended,
+    new RegExp(`"${node.dataDir}" is in use by process ${node.pid}; stop that one, or set DATA_DIR`),
+  );
   assert.equal((await serverOf(node.dataDir)).postmaster, postmaster);
   await ada.post("the first one goes on");
   // The number in the lock is still the first one's.
-  assertRefused(await runToEnd(node.dataDir), new RegExp(`is open in process ${node.pid};`));
+  assertRefused(await runToEnd(node.dataDir), new RegExp(`is in use by process ${node.pid};`));
 });
 
 Deno.test("A task uses the server that runs, or starts one that no Rookery comes beside", options, async () => {
@@ -84,7 +87,7 @@ Deno.test("A task uses the server that runs, or starts one that no Rookery comes
   assert.deepEqual(await postgresOf(node.dataDir), []);
   {
     await using _database = await openDataDir(node.dataDir);
-    assertRefused(await runToEnd(node.dataDir), new RegExp(`is open in process ${Deno.pid};`));
+    assertRefused(await runToEnd(node.dataDir), new RegExp(`is in use by process ${Deno.pid};`));
     await TaskProcess.done("jobs", [], node.settings);
   }
   assert.deepEqual(await postgresOf(node.dataDir), []);

@@ -131,7 +131,7 @@ Deno.test("Root without the right to become another user is told so", asRoot, as
     "--bounding-set=-setuid,-setgid",
     "--",
   ]);
-  await assert.rejects(starting, /this root may not become another user .*; start Rookery as another user/);
+  await assert.rejects(starting, /this root cannot become another user .*; start Rookery as another user/);
 });
 
 Deno.test("A user without a name is told so", asRoot, async () => {
@@ -139,7 +139,7 @@ Deno.test("A user without a name is told so", asRoot, async () => {
   await using programs = await reachablePrograms();
   const place = { path: home.path, [Symbol.asyncDispose]: async () => {} };
   const starting = NodeProcess.on(place, programs.env, asUser(54_321), programs.start);
-  await assert.rejects(starting, /User 54321 has no name here/);
+  await assert.rejects(starting, /User 54321 has no name/);
 });
 
 Deno.test("A terminal's Ctrl-C ends the node and its database in order", {

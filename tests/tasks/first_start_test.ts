@@ -42,7 +42,7 @@ Deno.test("A first start loads few packages, says what it does and warns of noth
     const packages = await packagesIn(`${home}/cache/npm`);
     assert.ok(packages.length > 20, `only ${packages.length} packages were found`);
     assert.ok(packages.length <= MAX_PACKAGES, `${packages.length} packages:\n${packages.join("\n")}`);
-    assert.match(output, /making the database/i, "what takes its time says so");
+    assert.match(output, /creating the embedded database/i, "what takes its time says so");
     assert.doesNotMatch(output, /warn/i);
   } finally {
     // The task's shell and the node are one group.

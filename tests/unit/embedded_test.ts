@@ -51,7 +51,7 @@ Deno.test("A platform without a package is refused by its name", () => {
     const platform = platformOf({ os, arch });
     assert.throws(() => findBinaries({ os, arch }), {
       name: "EmbeddedRefused",
-      message: `There is no embedded Postgres for ${platform}; install Postgres 15 or later and set DATABASE_URL`,
+      message: `No embedded Postgres is available for ${platform}; install Postgres 15 or later and set DATABASE_URL`,
     });
   }
 });
@@ -120,14 +120,14 @@ Deno.test("What a folder or a disk refuses becomes a sentence that says what to 
   const told: [unknown, RegExp | undefined][] = [
     [coded("ENOSPC"), /^The disk of "\/data" is full; free some space/],
     ["initdb: error: could not write: No space left on device", /^The disk of "\/data" is full/],
-    [coded("EACCES"), /may not be written by this user; start Rookery as its owner/],
-    [coded("EPERM"), /may not be written by this user/],
-    [new Deno.errors.PermissionDenied("no"), /may not be written by this user/],
+    [coded("EACCES"), /is not writable for this user; start Rookery as its owner/],
+    [coded("EPERM"), /is not writable for this user/],
+    [new Deno.errors.PermissionDenied("no"), /is not writable for this user/],
     [coded("EROFS"), /is on a read-only disk; set DATA_DIR/],
     ["could not create directory: Read-only file system", /is on a read-only disk/],
     [new Deno.errors.NotADirectory("no"), /^"\/data" is not a folder; set DATA_DIR to a folder$/],
     [new Deno.errors.AlreadyExists("no"), /is not a folder/],
-    ["initdb: error: could not look up effective user ID 1234: user does not exist", /^User 1234 has no name here/],
+    ["initdb: error: could not look up effective user ID 1234: user does not exist", /^User 1234 has no name/],
     [new Error("something else"), undefined],
     ["something else", undefined],
   ];
@@ -139,6 +139,6 @@ Deno.test("What a folder or a disk refuses becomes a sentence that says what to 
   const locked = new DatabaseLocked("/data", 7);
   assert.equal(refusalOf(locked, "/data"), locked);
   assert.ok(locked instanceof EmbeddedRefused);
-  assert.match(locked.message, /"\/data" is open in process 7; stop that one/);
+  assert.match(locked.message, /"\/data" is in use by process 7; stop that one/);
   assert.match(new DatabaseLocked("/data", undefined).message, /process \(unknown\)/);
 });

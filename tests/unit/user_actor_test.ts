@@ -370,11 +370,11 @@ Deno.test("UserActor has security letters brought to the address that was in for
   const proven = decide(STATES["waiting for an e-mail"], { ...verify, code: codeOf("verify", "new@example.org") });
   assert.equal(rowOf(proven).to, STATES["waiting for an e-mail"].email);
   assert.equal(rowOf(decide(STATES.unverified, verify)).to, null, "a first address replaces none");
-  assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { told: true }) as { jobs: unknown }).jobs, [{
+  assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { notified: true }) as { jobs: unknown }).jobs, [{
     kind: "letter",
     id: "j",
   }]);
-  assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { told: false }) as { jobs: unknown }).jobs, []);
+  assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { notified: false }) as { jobs: unknown }).jobs, []);
 });
 
 Deno.test("UserActor registers once: what is taken is refused, a repeated message finds the account", () => {

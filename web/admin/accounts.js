@@ -1,4 +1,4 @@
-/** Accounts: roles, blocks and deletion. */
+/** Accounts: their roles, blocks and ends. */
 import { $, attempt } from "../app/page.js";
 import { call } from "../app/session.js";
 import { foreign, isolated, line } from "../app/text.js";
@@ -11,7 +11,7 @@ const read = list("accounts", { pathOf: (fields) => `/users?${query(fields)}`, i
 
 export const enter = () => read(fieldsOf("accounts"));
 
-/** Shows the account with this login, and similar ones. */
+/** Shows the account of this login, and others like it. */
 export async function find(login) {
   $("accounts-filter").reset();
   $("accounts-filter").q.value = login;
@@ -37,11 +37,11 @@ function itemOf(account) {
       { className: "row" },
       roleOf(account, (changed) => replace(item, itemOf(changed))),
       blocked
-        ? button("Unblock", () => change(item, lift(path, line`Unblock ${login}?`)))
+        ? button("Lift the block", () => change(item, lift(path, line`Lift the block of ${login}?`)))
         : button("Block", () => change(item, block(path, line`Block ${login}?`))),
       button("Delete", async () => {
         const gone = await ask({
-          title: line`Delete ${login} and all its content?`,
+          title: line`Delete ${login} with everything of theirs?`,
           name: "Delete",
           word: login,
           work: ({ reason }) => call("DELETE", `${path}${because(reason)}`),
@@ -65,7 +65,7 @@ function roleOf({ id, login, role }, changed) {
   select.addEventListener("change", () =>
     attempt(async () => {
       const wanted = select.value;
-      // The old value stays until the change has succeeded.
+      // Until it is so.
       select.value = role;
       const account = await ask({
         title: line`Make ${login} ${[ROLES[wanted].toLowerCase()]}?`,

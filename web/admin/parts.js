@@ -1,16 +1,16 @@
-/** Shared parts of the administration: elements and paged lists. */
+/** What all rooms of the administration are made of: elements, and lists that are read page by page. */
 import { $, attempt, onSubmit, whenLeft } from "../app/page.js";
 import { call } from "../app/session.js";
 import { foreign, nodesOf } from "../app/text.js";
 
-/** An element with properties and children. Children are elements, own text, and lines with text of other people. */
+/** An element with properties and children, which are elements, text of ours, and lines with others' words in them. */
 export function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...nodesOf(children.filter((child) => child !== null)));
   return element;
 }
 
-/** A button with an action. */
+/** A button that does something. */
 export function button(name, work) {
   const made = make("button", { type: "button", className: "quiet", textContent: name });
   made.addEventListener("click", () => attempt(work, made));
@@ -21,18 +21,17 @@ export function time(at) {
   return make("time", { dateTime: at, textContent: new Date(at).toLocaleString() });
 }
 
-/** The text of a block; null if there is none. */
+/** How a block is told; null where there is none. */
 export function blockLine(blocked) {
   if (!blocked) return null;
-  const end = blocked.until === null ? "permanently" : `until ${new Date(blocked.until).toLocaleString()}`;
+  const end = blocked.until === null ? "for good" : `until ${new Date(blocked.until).toLocaleString()}`;
   const reason = blocked.reason === null ? "no reason given" : foreign(blocked.reason);
   return make("p", { className: "blocked" }, `Blocked ${end}: `, reason);
 }
 
 /**
- * A list with an optional filter, using the ids `<name>-filter`, `-list`, `-empty` and `-more`. `pathOf` builds an
- * address from the filter's fields, `load` reads a page. Returns a function that reads the first page again, optionally
- * with other fields.
+ * A list with its filter, if it has one, by the ids `<name>-filter`, `-list`, `-empty` and `-more`. `pathOf` makes an address of the
+ * filter's fields, `load` a page of an address. Returns what reads its first page anew, perhaps by other fields.
  */
 export function list(name, { pathOf, itemOf, load = (address) => call("GET", address) }) {
   let path;
@@ -49,7 +48,7 @@ export function list(name, { pathOf, itemOf, load = (address) => call("GET", add
   async function read(fields = {}) {
     const asked = path = pathOf(fields);
     const page = await load(asked, fields);
-    // Another list was requested meanwhile.
+    // Another one was asked for meanwhile.
     if (path !== asked) return;
     $(`${name}-list`).replaceChildren();
     show(page);
@@ -65,27 +64,27 @@ export function list(name, { pathOf, itemOf, load = (address) => call("GET", add
   return read;
 }
 
-/** The current fields of a list's filter. */
+/** The fields of a list's filter as they stand. */
 export function fieldsOf(name) {
   return Object.fromEntries(new FormData($(`${name}-filter`)));
 }
 
-/** A query string of the fields that are not empty. */
+/** A query of those fields that say something. */
 export function query(fields) {
   return new URLSearchParams({ limit: 20, ...Object.fromEntries(Object.entries(fields).filter(([, value]) => value)) });
 }
 
-/** Removes an item from its list and shows the empty text after the last one. */
+/** Takes an item out of its list, which says so when it was the last. */
 export function drop(item) {
   const shown = item.parentElement;
-  // The list was read again meanwhile and the item is gone.
+  // Gone already, with the list that was read again meanwhile.
   if (!shown) return;
   item.remove();
   const empty = $(`${shown.id.replace(/-list$/, "")}-empty`);
   if (empty) empty.hidden = shown.childElementCount > 0;
 }
 
-/** Replaces an item. The focus stays on the same control if it still exists. */
+/** Puts what an item has become in its place; whoever was there stays there, at the same control if there is one. */
 export function replace(item, next) {
   const focused = item.contains(document.activeElement) ? document.activeElement : null;
   const nth = [...item.querySelectorAll("button, select")].indexOf(focused);

@@ -1,4 +1,4 @@
-/** The notification list: the unread count and the notifications, latest first, updated over the socket. */
+/** The bell: how many notifications are unread, and the list of them, latest first, kept true by the socket. */
 import { arrange } from "./arrange.js";
 import { lineOf } from "./bell_line.js";
 import { holding } from "./live.js";
@@ -9,15 +9,15 @@ import { put } from "./text.js";
 
 const AT_ONCE = 10;
 const tell = sayIn("bell-notice");
-/** Shown notifications by id. */
+/** What is shown, by id. */
 const items = new Map();
-/** Requests answered here. A list that was read later still shows them as answered. */
+/** Requests that were answered here; the list, read meanwhile or later, shows them like any other. */
 const answered = new Set();
 let next = null;
-/** Number of frames so far. */
+/** Frames so far. */
 let rung = 0;
 
-/** Reads the first page and the count again. */
+/** The first page anew, and the count. */
 export function readBell() {
   return holding(async () => {
     const page = await read("");
@@ -35,7 +35,7 @@ function read(query) {
   return call("GET", `/notifications?limit=${AT_ONCE}${query}`);
 }
 
-/** Shows a notification from a frame. One that is already shown moves to the top. */
+/** What a frame tells: one that is shown already moves to the top. */
 export function ring({ unread_count, ...notification }) {
   rung++;
   const item = itemOf(notification);
@@ -44,7 +44,7 @@ export function ring({ unread_count, ...notification }) {
   showEnds();
 }
 
-/** Shows the unread count after notifications were read elsewhere or withdrawn. */
+/** How many are unread by now: some were read elsewhere, or what they told of is undone. */
 export function countUnread(unread) {
   rung++;
   if (unread === 0) { for (const item of items.values()) showUnread(item, false); }
@@ -59,7 +59,7 @@ whenLeft(() => {
 
 $("bell").addEventListener("click", () => {
   open($("bell-panel").hidden);
-  // Frames have the unread count, but not which notifications were withdrawn.
+  // Frames tell how many are unread, not which were taken back.
   if (!$("bell-panel").hidden) void attempt(readBell, undefined, tell);
 });
 
@@ -70,12 +70,12 @@ function readOlder() {
   return holding(async () => {
     const after = next;
     const page = await read(`&cursor=${encodeURIComponent(after)}`);
-    // If the list was read again meanwhile, its end has moved.
+    // Where the list was read anew meanwhile, it may end elsewhere.
     if (after === next) showPage(page);
   });
 }
 
-/** Marks as read up to the newest that is shown, so that nothing unseen is marked. */
+/** Up to the newest that is shown, so that nothing is read that nobody saw. */
 async function markRead() {
   const before = rung;
   await holding(async () => {
@@ -84,7 +84,7 @@ async function markRead() {
     for (const item of items.values()) showUnread(item, false);
     showCount(unread);
   });
-  // The count of frames received meanwhile may not include this change.
+  // What rang meanwhile may have counted without this.
   if (rung !== before) showCount((await call("GET", "/notifications?limit=1")).unread);
 }
 
@@ -116,13 +116,13 @@ function showEnds() {
 }
 
 function showCount(unread) {
-  // The API's count ends here.
+  // The API counts no further.
   $("bell-count").textContent = unread >= 1000 ? "999+" : String(unread);
   $("bell-unread").hidden = unread === 0;
   $("bell-read").hidden = unread === 0 || items.size === 0;
 }
 
-/** The current item of a notification. */
+/** The item of a notification, as it is now. */
 function itemOf(notification) {
   const { id, kind, at, unread, actors, cursor } = notification;
   let item = items.get(id);
@@ -143,7 +143,7 @@ function itemOf(notification) {
   return item;
 }
 
-/** Its post can be opened and its request answered in place. */
+/** What it is about can be looked at, or answered, right there. */
 function newItem({ id, post, page, actors: [actor] }) {
   const item = $("notification").content.firstElementChild.cloneNode(true);
   const show = item.querySelector(".show");
@@ -157,7 +157,7 @@ function newItem({ id, post, page, actors: [actor] }) {
       attempt(async () => {
         await call("POST", `/pages/${page.id}/requests/${answer.value}`, { user_ids: [actor.id] });
         answered.add(id);
-        // The item may have been replaced or removed.
+        // Perhaps another item by now, or none.
         const now = items.get(id);
         if (now) now.querySelector(".request").hidden = true;
       }, answer, tell));

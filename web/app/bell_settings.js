@@ -1,13 +1,13 @@
-/** Settings of notifications and of emails. Changes are saved at once, one after another. */
+/** What one wants to be told, and when letters come. Each change is kept at once, one after the other. */
 import { $, attempt, sayIn, whenLeft } from "./page.js";
 import { call } from "./session.js";
 
 const PATH = "/notifications/settings";
 const tell = sayIn("bell-notice");
 const fields = $("bell-fields");
-/** The settings as stored on the server. */
+/** As the server has them. */
 let kept;
-/** This person's unsent changes. */
+/** What is still to be sent, of this person alone. */
 let queue = newQueue();
 
 whenLeft(() => {
@@ -48,7 +48,7 @@ async function keep(change, own) {
     undefined,
     tell,
   );
-  // A rejected change is reset. Unsent changes stay as chosen.
+  // What was refused is not so; what is still to be sent stays as it was chosen.
   if (--own.waiting === 0 && own === queue) fill(kept);
 }
 

@@ -1,10 +1,10 @@
-/** Shared by all parts of the page: elements, messages, and actions. */
+/** What all parts of the page do alike: find its elements, say what happened, run what a person asked for. */
 import { keepingFocus } from "./focus.js";
 import { put } from "./text.js";
 
 export const $ = (id) => document.getElementById(id);
 
-/** Shows a message in the element of this id, which is visible to the person at that moment. */
+/** Says something in the element of this id, which is in view wherever it is said from. */
 export const sayIn = (id) => (content, bad = false) => {
   put($(id), content);
   $(id).classList.toggle("bad", bad);
@@ -13,7 +13,7 @@ export const sayIn = (id) => (content, bad = false) => {
 const sayWell = sayIn("notice");
 const sayBadly = sayIn("alert");
 
-/** Shows a message at the lower edge of the window. Errors interrupt a screen reader. */
+/** Says something at the lower edge of the window; what went wrong interrupts whoever listens. */
 export function say(content, bad = false) {
   sayWell(bad ? "" : content);
   sayBadly(bad ? content : "", bad);
@@ -21,22 +21,25 @@ export function say(content, bad = false) {
 
 $("said-close").addEventListener("click", () => say(""));
 
-/** Whether a problem means that the session is over. */
+/** Whether a problem says that the session is over. */
 export function isOver({ slug }) {
   return /^(token-.*|session-ended|account-blocked)$/.test(slug);
 }
 
 let endSession;
 
-/** Registers a handler for the end of the session; it gets the problem. */
+/** What to do when an answer says so; gets the problem. */
 export function whenSessionEnds(work) {
   endSession = work;
 }
 
-/** Controls with an action in progress, each with its own mark. */
+/** Controls whose work is under way, each with a mark of its own. */
 const busy = new Map();
 
-/** Runs an action. Errors are shown near its control. Meanwhile the control keeps the focus and does nothing. */
+/**
+ * Runs what a person asked for; whatever goes wrong is said where they look. Meanwhile the control keeps the focus and does nothing
+ * else.
+ */
 export async function attempt(work, control, tell = say) {
   if (busy.has(control)) return;
   const begun = Symbol();
@@ -45,7 +48,7 @@ export async function attempt(work, control, tell = say) {
     busy.set(control, begun);
     control.ariaBusy = control.ariaDisabled = "true";
   }
-  // A background action must not clear a message.
+  // What nobody asked for takes no words away.
   if (control || tell !== say) tell("");
   try {
     await work();
@@ -76,19 +79,19 @@ function free(control) {
 
 const leaving = [() => [...busy.keys()].forEach(free)];
 
-/** Registers a reset for when the person leaves. */
+/** What a part of the page forgets when the person who was here leaves. */
 export function whenLeft(work) {
   leaving.push(work);
 }
 
 let pristine;
 
-/** Saves the page before anybody has signed in; the next person gets it back. */
+/** The page as it is now, before anybody is here, is what the next person finds. */
 export function rememberPage() {
   pristine = document.body.cloneNode(true);
 }
 
-/** Resets everything of one person: what was shown, typed or chosen, and the state of all parts. */
+/** Nothing of one person stays for the next: neither what was shown nor what was typed or chosen, nor what the parts remember. */
 export function clearPage() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   for (const forget of leaving) forget();
@@ -108,7 +111,7 @@ function resetElement(element, was) {
   for (const { name } of [...element.attributes]) if (!was.hasAttribute(name)) element.removeAttribute(name);
   for (const { name, value } of was.attributes) element.setAttribute(name, value);
   if (element.isEqualNode(was)) return;
-  // Parts with ids may have event listeners, so they are kept.
+  // Parts with ids of their own, which may be listened to, stay where they are.
   if (!was.querySelector("[id]")) return element.replaceChildren(...was.cloneNode(true).childNodes);
   for (const [i, part] of [...was.children].entries()) if (!part.id) resetElement(element.children[i], part);
 }

@@ -1,4 +1,4 @@
-/** A post in the feed or in its own view. */
+/** A post as it is shown, in the feed and by itself. */
 import { learnLikes, toggleLike } from "./likes.js";
 import { newLongText, setLongText } from "./long_text.js";
 import { $ } from "./page.js";
@@ -7,7 +7,7 @@ import { foreign, line, put } from "./text.js";
 
 let openPost;
 
-/** Registers the action that opens a post in its own view. */
+/** What to do when a person wants to see a post by itself. */
 export function whenOpened(open) {
   openPost = open;
 }
@@ -22,7 +22,7 @@ export function newItem(id, tell) {
   return item;
 }
 
-/** Requires that the item is in the page. */
+/** The item stands in the page already. */
 export function fill(item, post) {
   const at = new Date(post.published_at ?? post.created_at);
   showAuthor(item, post);
@@ -34,7 +34,7 @@ export function fill(item, post) {
   showLikes(item, post);
 }
 
-/** Sets the author and the page of a post. */
+/** Whose post it is, and on which page. */
 export function showAuthor(item, { author, page }) {
   item.dataset.page = page.id;
   put(item.querySelector(".author"), foreign(`${author.first_name} ${author.last_name}`));

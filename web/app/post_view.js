@@ -1,4 +1,4 @@
-/** The view of one post with its replies. */
+/** One post by itself, with the answers to it. */
 import { whenDrafted } from "./draft.js";
 import { $, attempt, onSubmit, sayIn, whenLeft } from "./page.js";
 import { fill, newItem, showLikes, whenOpened } from "./post_item.js";
@@ -6,21 +6,21 @@ import { account, call, keyOf, spend } from "./session.js";
 
 const tell = sayIn("post-notice");
 const view = $("post-view");
-/** The shown post and its replies, by id. */
+/** The post that is shown, and its answers, by id. */
 const items = new Map();
 let shown;
 let next = null;
 
 whenOpened(openPost);
 
-/** Opens a post, whether or not it is elsewhere on the page. */
+/** Shows a post that is somewhere else on the page, or nowhere. */
 export function openPost(id) {
   clear();
   shown = id;
   if (!view.open) view.showModal();
   void attempt(async () => {
     const [post, answers] = await Promise.all([call("GET", `/posts/${id}`), read(id, "")]);
-    // Another post was opened meanwhile, or the view was closed.
+    // Another one was opened meanwhile, or none is.
     if (shown !== id) return;
     add($("post-itself"), post);
     addAnswers(answers);
@@ -32,7 +32,7 @@ export function closePost() {
   view.close();
 }
 
-/** Applies a frame about a post. */
+/** What a frame tells of posts. */
 export function takeShown({ type, data }) {
   const item = items.get(data?.id);
   if (!item) return;
@@ -45,7 +45,7 @@ export function takeShown({ type, data }) {
 
 view.addEventListener("close", clear);
 whenLeft(clear);
-// A click beside the post hits the dialog itself.
+// Beside the post: the dialog itself is behind what it holds.
 view.addEventListener("click", ({ target }) => target === view && closePost());
 $("post-close").addEventListener("click", closePost);
 
@@ -62,7 +62,7 @@ onSubmit("answer", async ({ text }, form) => {
   const key = keyOf("answer", body);
   const answer = await call("POST", `/pages/${account.page_id}/posts`, body, { key });
   spend(key);
-  // Text typed meanwhile is kept.
+  // Whoever wrote on meanwhile goes on.
   if (form.elements.text.value === text) form.reset();
   if (shown === reply_to) add($("answers"), answer, { first: true });
 }, tell);

@@ -1,7 +1,10 @@
-/** The session of this page and its calls to the public API. Tokens are in sessionStorage, so they end with the tab. */
+/**
+ * Who is signed in on this page, and calls to the public API in their name. Tokens are kept in sessionStorage, so they end with
+ * the tab.
+ */
 export const API = "/api/v1";
 
-/** The account; undefined if nobody is signed in. */
+/** The account; undefined while nobody is signed in. */
 export let account;
 
 export function setAccount(known) {
@@ -17,10 +20,10 @@ export function keepTokens(pair) {
   else sessionStorage.removeItem("tokens");
 }
 
-/** One person's visit. Requests of a visit get no response after it ends. */
+/** One person's time at this page: what is asked in it is answered in it, or never. */
 let visit = new AbortController();
 
-/** Ends the visit. Requests in progress change nothing any more. */
+/** The person is gone. Whatever is under way for them, however late it is answered, changes nothing here any more. */
 export function endVisit() {
   visit.abort();
   visit = new AbortController();
@@ -30,11 +33,11 @@ export function endVisit() {
   keys.clear();
 }
 
-/** A problem from the API. `left`: the visit has ended. */
+/** A problem as the API tells it; `left`: whoever asked is gone. */
 export class Problem extends Error {
   constructor(body, status, left = false) {
     const fields = (body.errors ?? []).map(({ path, message }) => `${path}: ${message}`);
-    super([body.detail ?? body.title ?? `The server returned ${status}`, ...fields].join("\n"));
+    super([body.detail ?? body.title ?? `The server answered ${status}`, ...fields].join("\n"));
     this.slug = (body.type ?? "").split("/").at(-1);
     this.status = status;
     this.left = left;
@@ -43,7 +46,7 @@ export class Problem extends Error {
 
 let refreshing;
 
-/** One refresh at a time: a second one would use a replaced token. */
+/** One refresh at a time: a second one would use a token that the first has replaced. */
 function refresh() {
   if (refreshing) return refreshing;
   const begun = refreshing = renew().finally(() => {
@@ -58,12 +61,12 @@ async function renew() {
 }
 
 let renewal;
-/** Delay after a failed renewal. */
+/** After a renewal that failed. */
 const RETRY_MS = 30_000;
 
 /**
- * Allows pictures with a cookie, because the browser requests them without a token. The cookie is for pictures only. It
- * expires with the access token and is renewed in time, also while a person only listens.
+ * Pictures are asked for by the browser itself, which sends no token: a cookie stands for it, and goes with nothing else. It lives
+ * as long as an access token, so it is renewed in time, also while a person only listens.
  */
 export async function allowPictures() {
   renewPicturesIn(RETRY_MS);
@@ -77,12 +80,12 @@ function renewPicturesIn(ms) {
   renewal = setTimeout(() => {
     if (!account) return;
     renewPicturesIn(RETRY_MS);
-    // The token may need a refresh first.
+    // The token may have to be refreshed first.
     call("GET", "/users/me").then(allowPictures).catch(() => {});
   }, ms);
 }
 
-/** Removes the cookie before a sign-out, which invalidates it anyway. */
+/** Before a sign-out, which makes the cookie worthless anyhow. */
 export function forbidPictures() {
   clearTimeout(renewal);
   return send("DELETE", "/photos/cookie").catch(() => {});
@@ -99,7 +102,7 @@ export async function call(method, path, body, options) {
   }
 }
 
-/** `key`: the Idempotency-Key; `bare`: without the account's token; `signal`: of the visit. */
+/** `key`: the Idempotency-Key of a request that must happen once; `bare`: without the account's token; `signal`: of the visit. */
 export async function send(method, path, body, { key, bare, signal = visit.signal } = {}) {
   const headers = { accept: "application/json" };
   const pair = tokens();
@@ -119,25 +122,22 @@ export async function send(method, path, body, { key, bare, signal = visit.signa
     if (!response.ok) throw new Problem(answer, response.status);
     return answer;
   } catch (problem) {
-    if (signal.aborted) throw new Problem({ detail: "The visit has ended" }, 0, true);
+    if (signal.aborted) throw new Problem({ detail: "Whoever asked is gone" }, 0, true);
     if (problem instanceof Problem) throw problem;
-    throw new Problem({ detail: "The server cannot be reached. Try again in a moment" }, 0);
+    throw new Problem({ detail: "The server is out of reach; try again in a moment" }, 0);
   }
 }
 
 const keys = new Map();
 
-/**
- * The same content gets the same key until it succeeds, so a repeated request after a lost response has no second
- * effect.
- */
+/** The same content gets the same key until it has succeeded, so that a second press after a lost answer does nothing twice. */
 export function keyOf(what, content) {
   const text = JSON.stringify([what, content]);
   if (!keys.has(text)) keys.set(text, crypto.randomUUID());
   return keys.get(text);
 }
 
-/** Ends a key after success: the same content is a new request. */
+/** It has succeeded: the same content once more is another thing. */
 export function spend(key) {
   for (const [content, known] of keys) if (known === key) keys.delete(content);
 }

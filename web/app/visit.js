@@ -1,8 +1,8 @@
-/** The end of a visit: its reason as text, and pages restored from the browser's history. */
+/** How a visit ends: why, in words, and what happens when the browser brings back a page that its person has left. */
 import { tokens } from "./session.js";
 
 const REASONS = {
-  "token-outdated": "You signed in elsewhere, so this session has ended. Please sign in again.",
+  "token-outdated": "You signed in elsewhere, which ended the session here. Please sign in again.",
   "token-reused": "The session was ended because one of its tokens was used twice. Please sign in again.",
   "session-ended": "The session has ended. Please sign in again.",
 };
@@ -11,10 +11,7 @@ export function reasonOf({ slug, message }) {
   return REASONS[slug] ?? message;
 }
 
-/**
- * The browser's history may restore the page after its person signed out in another page of this tab, or after another
- * person signed in.
- */
+/** Back may show the page as it was, though meanwhile its person signed out in another page of this tab, or somebody else in. */
 export function whenAnotherReturns(start) {
   let last;
   addEventListener("pagehide", () => last = tokens()?.refresh_token);

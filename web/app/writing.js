@@ -14,9 +14,9 @@ onSubmit("write", async ({ text }, form) => {
     for (const photo of photos) body.append("photos", photo);
   }
   const post = await call("POST", `/pages/${account.page_id}/posts`, body, { key });
-  // The next post with the same text is a new post.
+  // The next post of the same words is another post.
   spend(key);
-  // Text typed meanwhile is kept.
+  // Whoever wrote on meanwhile goes on.
   if (form.elements.text.value === text) form.reset();
   if (post.state === "ready") showPost(post, { first: true });
   else await readUnready();

