@@ -37,13 +37,13 @@ import { unsubscribePage } from "./unsubscribe.ts";
 import { userRoutes } from "./users.ts";
 import { vkRoutes } from "./vk.ts";
 
-/** JSON bodies over the usual bound that are in memory at once, and of one account; the rest wait (`docs/limits.md`). */
+/** Long JSON bodies in memory at once, in total and per account. Other requests wait (`docs/limits.md`). */
 const LONG_CONCURRENCY = 16;
 const LONG_EACH = 4;
 const LONG_WAITING = 100;
 const LONG_WAIT_MS = 20_000;
 
-/** The whole HTTP surface. `app.fetch(request, { address })` serves it. */
+/** The whole HTTP API. `app.fetch(request, { address })` serves it. */
 export function buildApi(ctx: AppContext): Api {
   const api: Api = { ...emptyApi(ctx), uploads: new Uploads(ctx.photos.staging), deliveryBarrier: ctx.deliveryBarrier };
   const hasKv = ctx.config.ROLES.includes("kv");
@@ -61,7 +61,7 @@ export function buildApi(ctx: AppContext): Api {
       feedRoutes,
       notificationRoutes,
       searchRoutes,
-      // Those that are handed on are only told of in the document.
+      // Forwarded routes are declared for the document only.
       (api: Api) => kvRoutes(hasKv ? api : { ...api, app: new Hono() }),
       mailRoutes,
       jobRoutes,
@@ -82,7 +82,7 @@ export function buildApi(ctx: AppContext): Api {
   return api;
 }
 
-/** The key–value store alone, for a process that has nothing else. */
+/** The key–value store alone, for a process without anything else. */
 export function buildKvApi(ctx: ServiceContext): Api<ServiceContext> {
   const api = emptyApi(ctx);
   kvRoutes(api);
@@ -112,7 +112,7 @@ function emptyApi<C extends ServiceContext>(ctx: C): Api<C> {
   };
 }
 
-/** Problems for what no route answers. */
+/** Problems for paths without a route. */
 function answerTheRest(api: Pick<Api<ServiceContext>, "app" | "ctx" | "limiter">): void {
   const { app, ctx } = api;
   const place = (path: string) => ({
@@ -124,7 +124,7 @@ function answerTheRest(api: Pick<Api<ServiceContext>, "app" | "ctx" | "limiter">
   app.notFound(async (c) => {
     try {
       await api.limiter.check("general_address", addressOf(c));
-      // A path that other methods know is 405, not 404 (RFC 9110 §15.5.6).
+      // A path with other methods is 405, not 404 (RFC 9110 §15.5.6).
       const others = allowed(api, c.req.path);
       if (others.length === 0 || others.includes(c.req.method)) {
         throw new AppError("not-found", "No endpoint has this path");

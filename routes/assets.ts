@@ -1,12 +1,12 @@
 /**
- * Scripts and styles, under a path that is made of their content: `/assets/<version>/…`. What a path names never changes, so it is
- * kept for good; a page always gets the files it was written for, whatever version of them a browser has kept.
+ * Scripts and styles under a path with a hash of their content: `/assets/<version>/…`. The content of a path never
+ * changes, so it is cached without revalidation, and a page always gets matching files.
  */
 import { createHash } from "node:crypto";
 
 const PREFIX = "/assets/";
 const TYPES: Record<string, string> = { css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8" };
-/** A year, which HTTP has for "for good" (RFC 9111 has no other word). */
+/** One year, the customary maximum. */
 const KEEP = "public, max-age=31536000, immutable";
 
 /** Files that belong together: they may refer to each other by relative paths. */
@@ -23,7 +23,7 @@ export class Assets {
     this.version = hash.digest("base64url").slice(0, 16);
   }
 
-  /** All scripts and styles in a folder, read now. */
+  /** All scripts and styles in a folder, read once. */
   static of(folder: URL): Assets {
     return new Assets(filesIn(folder));
   }
@@ -32,13 +32,13 @@ export class Assets {
     return [...this.#files.keys()];
   }
 
-  /** Throws where there is no such file. */
+  /** Throws if there is no such file. */
   pathOf(name: string): string {
     if (!this.#files.has(name)) throw new Error(`There is no asset "${name}"`);
     return `${PREFIX}${this.version}/${name}`;
   }
 
-  /** A page's links to files of the folder, `/name`, turned into links to this version of them. */
+  /** Replaces a page's links to files of the folder, `/name`, by links to this version. */
   linked(html: string): string {
     return html.replaceAll(
       / (href|src)="\/([^"]+)"/g,
@@ -46,7 +46,7 @@ export class Assets {
     );
   }
 
-  /** Undefined for what is not of this version. */
+  /** Undefined for paths of another version. */
   answer(path: string): Response | undefined {
     const prefix = `${PREFIX}${this.version}/`;
     const name = path.startsWith(prefix) ? path.slice(prefix.length) : "";
@@ -56,7 +56,7 @@ export class Assets {
       headers: {
         "content-type": TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream",
         "cache-control": KEEP,
-        // Else the runtime says 0 to HEAD.
+        // Otherwise the runtime sends 0 for HEAD.
         "content-length": String(content.length),
         "x-content-type-options": "nosniff",
       },
@@ -74,7 +74,7 @@ function* filesIn(folder: URL, at = ""): Generator<[string, Uint8Array<ArrayBuff
 export const WEB_FOLDER = new URL("../web/", import.meta.url);
 let own: Assets | undefined;
 
-/** Those of the site itself. */
+/** The assets of the site. */
 export function ownFiles(): Assets {
   return own ??= Assets.of(WEB_FOLDER);
 }

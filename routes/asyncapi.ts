@@ -5,7 +5,7 @@ import { PREFIX } from "./http/endpoint.ts";
 
 type Json = Record<string, unknown>;
 
-/** The AsyncAPI 3 document of the live socket, from the schemas that its frames fit. */
+/** The AsyncAPI 3 document of the live socket, generated from the frame schemas. */
 export function asyncApiDocument({ PUBLIC_URL }: Pick<Config, "PUBLIC_URL">): Json {
   const messages: Json = {};
   const schemas: Json = {};
@@ -26,14 +26,14 @@ export function asyncApiDocument({ PUBLIC_URL }: Pick<Config, "PUBLIC_URL">): Js
     info: {
       title: "Rookery's live feed",
       version: "1.0.0",
-      description: "What the feed would show, as it happens. Clients have nothing to say.",
+      description: "Live updates of the feed. Clients send no messages.",
     },
     defaultContentType: "application/json",
     ...(url && { servers: { rookery: serverOf(url) } }),
     channels: {
       live: {
         address: `${PREFIX}/feed/live`,
-        description: "Signed in by the Authorization header, or by a ticket of POST /feed/ticket",
+        description: "Authenticated by the Authorization header, or by a ticket of POST /feed/ticket",
         messages: Object.fromEntries(
           Object.keys(FRAMES).map((name) => [name, { $ref: `#/components/messages/${name}` }]),
         ),
@@ -44,7 +44,10 @@ export function asyncApiDocument({ PUBLIC_URL }: Pick<Config, "PUBLIC_URL">): Js
               type: "object",
               properties: {
                 ticket: { type: "string", description: "Single use, 30 seconds" },
-                cursor: { type: "string", description: "Of the last frame: what was missed since comes first" },
+                cursor: {
+                  type: "string",
+                  description: "The cursor of the last received frame; missed events are sent first",
+                },
               },
             },
             bindingVersion: "0.1.0",
@@ -57,7 +60,7 @@ export function asyncApiDocument({ PUBLIC_URL }: Pick<Config, "PUBLIC_URL">): Js
       tell: {
         action: "send",
         channel: { $ref: "#/channels/live" },
-        summary: "What Rookery sends to a listener",
+        summary: "Frames that Rookery sends to a listener",
         messages: Object.keys(FRAMES).map(ofChannel),
       },
     },
@@ -73,7 +76,7 @@ function moved(schema: unknown): unknown {
   return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/'));
 }
 
-/** An id inside a schema is no JSON Schema keyword of ours. */
+/** A schema's own id is not a JSON Schema keyword. */
 function override({ jsonSchema }: { jsonSchema: Json }): void {
   delete jsonSchema["id"];
 }

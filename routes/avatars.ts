@@ -34,7 +34,7 @@ export function avatarRoutes(api: Api): void {
     before: ({ caller, params }) => Promise.resolve(ownProfile(caller, params.id)),
     answers: {
       200: { description: "The account", schema: schemas.Account },
-      202: { description: "The account; its new picture is still on its way", schema: schemas.Account },
+      202: { description: "The account; its new picture is not ready yet", schema: schemas.Account },
     },
   }, async ({ ctx, caller, params: { id }, body, received }) => {
     ownProfile(caller, id);
@@ -48,7 +48,7 @@ export function avatarRoutes(api: Api): void {
     method: "delete",
     path: "/users/{id}/avatar",
     access: "signed-in",
-    summary: "Take a person's picture away",
+    summary: "Remove a person's picture",
     tags: ["Accounts"],
     params: userParams,
     answers: { 200: { description: "The account", schema: schemas.Account } },
@@ -69,7 +69,7 @@ export function avatarRoutes(api: Api): void {
     before: ({ ctx, caller, params }) => ownPage(ctx, caller, params.id),
     answers: {
       200: { description: "The page", schema: schemas.Page },
-      202: { description: "The page; its new picture is still on its way", schema: schemas.Page },
+      202: { description: "The page; its new picture is not ready yet", schema: schemas.Page },
     },
   }, async ({ ctx, caller, params, body, received }) => {
     const id = await pageId(ctx, params.id);
@@ -83,7 +83,7 @@ export function avatarRoutes(api: Api): void {
     method: "delete",
     path: "/pages/{id}/avatar",
     access: "verified",
-    summary: "Take a page's picture away",
+    summary: "Remove a page's picture",
     tags: ["Pages"],
     params: pageParams,
     answers: { 200: { description: "The page", schema: schemas.Page } },
@@ -94,7 +94,7 @@ export function avatarRoutes(api: Api): void {
   });
 }
 
-/** Stages the picture and waits for it a while; false where it is still on its way. Throws `photo-unreadable`. */
+/** Stages the picture and waits briefly for the result; false if it is not ready in time. Throws `photo-unreadable`. */
 async function changed(
   ctx: AppContext,
   received: Received,

@@ -5,25 +5,25 @@ import { etagOf, matches } from "./http/etag.ts";
 import { Assets, ownFiles, WEB_FOLDER } from "./assets.ts";
 import { escape, layout, page, STYLED_POLICY } from "./web.ts";
 
-/** Of the installed package; nothing is fetched from elsewhere. */
+/** Files of the installed package. Nothing is loaded from other servers. */
 const READER = ["swagger-ui.css", "swagger-ui-bundle.js"];
 
 /**
- * Pages for people: the site itself, its administration, the API's `document` (JSON) with its reader, and what each problem means.
- * `folder` has the site's files.
+ * HTML pages: the site, its administration, the API `document` (JSON) with its reader, and a page per problem. `folder`
+ * has the site's files.
  */
 export function docsRoutes({ app }: Pick<Api, "app">, document: string, folder = WEB_FOLDER): void {
   const files = folder === WEB_FOLDER ? ownFiles() : Assets.of(folder);
-  // Larger than all the rest, and asked for by few: read when somebody does.
+  // Large and rarely requested, so it is read on the first request.
   let reader: Assets | undefined;
   const readerFiles = () => reader ??= new Assets(READER.map((name) => [name, Deno.readFileSync(readerFile(name))]));
-  // Now, like its files: later the folder may hold another version.
+  // Read at the start: a later update may replace the folder's content.
   const [index, admin, docs] = ["index.html", "admin.html", "docs.html"].map((name) =>
     files.linked(Deno.readTextFileSync(new URL(name, folder)))
   ) as [string, string, string];
   const pages: [path: string, html: () => string, policy?: string][] = [
     ["/", () => index],
-    // It shows nothing by itself: what an administrator sees comes from the API, which asks who calls.
+    // It has no data of its own: the API authorises each request.
     ["/admin", () => admin],
     ["/docs", () => readerFiles().linked(docs), STYLED_POLICY],
     ["/problems", problemList],
@@ -42,11 +42,11 @@ export function docsRoutes({ app }: Pick<Api, "app">, document: string, folder =
   app.get("/problems/:slug", (c) => {
     const slug = c.req.param("slug");
     if (Object.hasOwn(PROBLEMS, slug)) return page(problemPage(slug as ProblemCode), withTag(c));
-    return page(layout("No such problem", `<p>There is no problem of that name.</p>${BACK}`), { status: 404 });
+    return page(layout("No such problem", `<p>No problem has this name.</p>${BACK}`), { status: 404 });
   });
 }
 
-/** A document for programs, which any page may read. */
+/** A JSON document that any origin may read. */
 export function documentRoute(app: Api["app"], path: string, document: string): void {
   const etag = etagOf(document);
   app.get(path, (c) => {
@@ -92,7 +92,7 @@ function problemPage(slug: ProblemCode): string {
   return layout(title, `<dl>${list}</dl>${BACK}`);
 }
 
-/** By status, but where a problem has an answer of its own. */
+/** Advice by problem or else by status. */
 function advice(slug: ProblemCode, status: number): string {
   const own: Partial<Record<ProblemCode, string>> = {
     "token-expired": "Refresh the token pair",

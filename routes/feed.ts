@@ -15,12 +15,12 @@ export function feedRoutes(api: Api): void {
     method: "get",
     path: "/feed",
     access: "signed-in",
-    summary: "Posts of the pages one follows and of one's own, newest first",
+    summary: "Posts of followed and own pages, newest first",
     tags,
     query: z.strictObject(paging),
     answers: {
       200: {
-        description: "Posts; listening from live_cursor on misses nothing that came after this page was read",
+        description: "Posts; the stream from live_cursor has everything that happened after this page was read",
         schema: listOf(schemas.Post).extend({ live_cursor: z.string() }),
       },
     },
@@ -43,7 +43,7 @@ export function feedRoutes(api: Api): void {
     method: "post",
     path: "/feed/ticket",
     access: "signed-in",
-    summary: "A ticket for one WebSocket, for browsers: single use, 30 seconds",
+    summary: "Create a ticket for one WebSocket, for browsers: single use, valid for 30 seconds",
     tags,
     answers: { 200: { description: "The ticket", schema: z.object({ ticket: z.string() }) } },
   }, ({ ctx, caller }) => answer(200, { ticket: newTicket(ctx.secret, caller) }));

@@ -19,10 +19,10 @@ export function followingRoutes(api: Api): void {
     method: "put",
     path: "/pages/{id}/follow",
     access: "verified",
-    summary: "Follow a public page, or ask to follow a private one",
+    summary: "Follow a public page, or request to follow a private one",
     tags,
     params: pageParams,
-    answers: { 200: { description: "What one is to the page now", schema: FollowAnswer } },
+    answers: { 200: { description: "The caller's relation to the page", schema: FollowAnswer } },
   }, async ({ ctx, caller, params }) => {
     const id = await pageId(ctx, params.id);
     return answer(200, await ctx.actors.ask("page", id, "follow", { by: caller }));
@@ -35,7 +35,7 @@ export function followingRoutes(api: Api): void {
     summary: "Unfollow, or withdraw a request",
     tags,
     params: pageParams,
-    answers: { 200: { description: "What one is to the page now", schema: FollowAnswer } },
+    answers: { 200: { description: "The caller's relation to the page", schema: FollowAnswer } },
   }, async ({ ctx, caller, params }) => {
     const id = await pageId(ctx, params.id);
     return answer(200, await ctx.actors.ask("page", id, "unfollow", { by: caller }));
@@ -43,8 +43,8 @@ export function followingRoutes(api: Api): void {
 
   for (
     const [path, state, summary] of [
-      ["/users/me/following", "following", "Pages one follows, latest first"],
-      ["/users/me/requests", "requested", "Pages one asked to follow, latest first"],
+      ["/users/me/following", "following", "Followed pages, latest first"],
+      ["/users/me/requests", "requested", "Requested pages, latest first"],
     ] as const
   ) {
     endpoint(api, {
@@ -72,7 +72,7 @@ export function followingRoutes(api: Api): void {
     method: "get",
     path: "/pages/{id}/followers",
     access: "signed-in",
-    summary: "Who follows a page, for those who may see it",
+    summary: "Followers of a page",
     tags,
     params: pageParams,
     query: z.strictObject(paging),
@@ -101,7 +101,7 @@ export function followingRoutes(api: Api): void {
     method: "get",
     path: "/pages/{id}/requests",
     access: "signed-in",
-    summary: "Who asks to follow one's private page",
+    summary: "Follow requests of an own page",
     tags,
     params: pageParams,
     query: z.strictObject(paging),
@@ -121,7 +121,9 @@ export function followingRoutes(api: Api): void {
       method: "post",
       path: `/pages/{id}/requests/${verb}`,
       access: "verified",
-      summary: `${accept ? "Accept" : "Reject"} requests: those named, or all; a stranger among them changes nothing`,
+      summary: `${
+        accept ? "Accept" : "Reject"
+      } requests: the named ones or all; if a named person has no request, nothing changes`,
       tags,
       params: pageParams,
       body: z.union([

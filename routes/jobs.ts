@@ -9,13 +9,13 @@ import * as schemas from "../contract/schemas.ts";
 const tags = ["Jobs"];
 const params = z.object({ id: schemas.anyId });
 
-/** Work that is done in the background: letters, photos, and what happens because a time has come. */
+/** Background jobs: emails, photos and expiries. */
 export function jobRoutes(api: Api): void {
   endpoint(api, {
     method: "get",
     path: "/jobs",
     access: "admin",
-    summary: "Jobs, newest first: those that wait or run, and those that lie until somebody looks",
+    summary: "Jobs, newest first",
     tags,
     query: z.strictObject({
       ...paging,
@@ -39,10 +39,10 @@ export function jobRoutes(api: Api): void {
     method: "post",
     path: "/jobs/{id}/retry",
     access: "admin",
-    summary: "Try a dead job again; one that is unknown is not, since nothing may be sent twice",
+    summary: "Retry a dead job; an unknown one cannot be retried, because nothing may be sent twice",
     tags,
     params,
-    answers: { 200: { description: "The job, which waits again", schema: schemas.Job } },
+    answers: { 200: { description: "The job, which is waiting again", schema: schemas.Job } },
   }, async ({ ctx, params: { id } }) => {
     const job = await retryJob(ctx.sql, id);
     if (!job) {
@@ -58,10 +58,10 @@ export function jobRoutes(api: Api): void {
     method: "delete",
     path: "/jobs/{id}",
     access: "admin",
-    summary: "Let go of a job that is dead or unknown",
+    summary: "Delete a dead or unknown job",
     tags,
     params,
-    answers: { 204: { description: "It is gone" } },
+    answers: { 204: { description: "Deleted" } },
   }, async ({ ctx, params: { id } }) => {
     if (!await dropJob(ctx.sql, id)) throw new AppError("not-found", `No dead or unknown job has the id "${id}"`);
     return answer(204);

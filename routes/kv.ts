@@ -11,16 +11,16 @@ import { answer, answerText, type Api, endpoint, listOf } from "./http/endpoint.
 import { paging } from "./http/query.ts";
 
 const tags = ["Key–value store"];
-/** The values of one answer, in bytes (`docs/limits.md`). */
+/** Bytes of the values in one answer (`docs/limits.md`). */
 const MAX_ANSWER_BYTES = bodies.MAX_KV_BODY_BYTES;
-/** As long as the longest key makes it. */
+/** The length of a cursor with the longest key. */
 const MAX_CURSOR_LENGTH = 8_256;
 const bodyBound = bodies.MAX_KV_BODY_BYTES;
 const Done = z.object({ status: z.literal("success"), ignored: z.array(z.string()) });
 const Key = z.object({
   key: z.string(),
   version: z.int(),
-  bytes: z.int().meta({ description: "Of the value, as it was written" }),
+  bytes: z.int().meta({ description: "Size of the value as written" }),
   expires_at: z.iso.datetime().nullable(),
 });
 
@@ -28,7 +28,7 @@ const WriteBody = z.strictObject({
   data: bodies.pairs,
   space: bodies.space,
   mode: z.enum(["skip", "overwrite"]).optional().meta({
-    description: "What becomes of keys that exist; skip by default",
+    description: "What to do with existing keys; `skip` by default",
   }),
   if_version: bodies.versions.optional(),
   ttl_s: bodies.ttl.optional(),
@@ -53,14 +53,14 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     method: "post",
     path: "/kv/read",
     access: "signed-in",
-    summary: "The values of some keys; if one of them does not exist, none",
+    summary: "Read the values of keys: all of them, or an error if one does not exist",
     tags,
     bodyBound,
     parse: bodies.parseKeys,
     body: z.strictObject({ keys: bodies.keys, space: bodies.space, versions: z.boolean().default(false) }),
     answers: {
       200: {
-        description: "The values and, if they were asked for, their versions",
+        description: "The values and, if requested, their versions",
         schema: z.object({
           data: z.record(z.string(), z.unknown()),
           versions: z.record(z.string(), z.int()).optional(),
@@ -72,7 +72,7 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     const options = { maxBytes: MAX_ANSWER_BYTES, versions };
     const { pairs, versions: found, lengths } = await kept.read(spaceOf(caller, space), keys, options);
     if (pairs === null) throw unreadable(keys, new Map(lengths));
-    // As they were written: whoever parsed them here would round long numbers.
+    // Sent as stored: parsing would round large numbers.
     return answerText(200, `{"data":{${pairs}}${found === null ? "" : `,"versions":{${found}}`}}`, null);
   });
 
@@ -80,14 +80,14 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     method: "post",
     path: "/kv/write",
     access: "signed-in",
-    summary: "Write pairs; keys that exist are left as they are, and named, unless told otherwise",
+    summary: "Write pairs; by default existing keys stay unchanged and are listed",
     tags,
     creates: true,
     bodyBound,
     parse: bodies.parsePairs,
     body: WriteBody,
     answers: {
-      201: { description: "Written, except for the ignored keys, which are left as they were", schema: Done },
+      201: { description: "Written, except for the ignored keys, which stay unchanged", schema: Done },
     },
   }, async ({ ctx, caller, body, receipt }) => {
     if (receipt?.result) return answer(201, { status: "success", ...receipt.result });
@@ -97,7 +97,7 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
       ? await writeIfVersion(ctx.sql, batch, keys.map((key) => versions.get(key)!))
       : await writer.write(batch, mode === "overwrite");
     if (written.gone) throw new AppError("token-invalid");
-    // Who did it first is about to answer; that answer is there for the next try.
+    // The first request is about to answer; a retry gets its answer.
     if (written.repeated) throw new AppError("idempotency-key-running", undefined, { retryAfter: 1 });
     if (written.changed.length > 0) throw conflict(written.changed);
     return answer(201, { status: "success", ignored: written.ignored });
@@ -107,7 +107,7 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     method: "post",
     path: "/kv/delete",
     access: "signed-in",
-    summary: "Delete keys; those that do not exist are named, and are no error",
+    summary: "Delete keys; missing ones are listed and are not an error",
     tags,
     bodyBound,
     parse: bodies.parseKeys,
@@ -123,7 +123,7 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     method: "get",
     path: "/kv/keys",
     access: "signed-in",
-    summary: "The keys with some beginning, in the order of their bytes",
+    summary: "List keys by prefix, in byte order",
     tags,
     query: z.strictObject({
       ...paging,
@@ -154,7 +154,7 @@ function refuseRepeated(keys: readonly string[]): void {
   bodies.refuseRepeated(keys, (_, i) => `keys.${i}`);
 }
 
-/** Why keys cannot be read: some do not exist, or together they are too long for one answer. */
+/** The problem of keys that cannot be read: some do not exist, or together they are too long for one answer. */
 function unreadable(keys: readonly string[], lengths: ReadonlyMap<string, number>): AppError {
   const missing = keys.flatMap((key, i) =>
     lengths.has(key) ? [] : [{ path: `keys.${i}`, rule: "exists", message: `No such key: ${bodies.quoted(key)}` }]
@@ -177,7 +177,7 @@ function conflict(keys: readonly string[]): AppError {
   return new AppError("version-conflict", undefined, { errors });
 }
 
-/** The last key of the page before. Throws `invalid-cursor`. */
+/** The last key of the previous page. Throws `invalid-cursor`. */
 function keyIn(list: List, cursor: string): string {
   const [key] = decodeCursor(list, cursor, [/^[^\0]*$/]);
   if (!key!.isWellFormed()) throw wrongCursor();

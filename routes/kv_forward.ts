@@ -5,15 +5,18 @@ import { IdleTimeout } from "../lib/idle_timeout.ts";
 import { type BodyWait, MAX_BODY_BYTES, patient, refuseEncoded } from "../contract/body.ts";
 import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
 
-/** Over it a request is refused at once: a store that hangs must not use up the node (`docs/limits.md`). */
+/** Beyond this a request is rejected at once, so that a hanging store does not exhaust the node (`docs/limits.md`). */
 const FORWARD_CONCURRENCY = 1_000;
-/** Longer silence of the store is its absence. More than a caller's may be, who is then told so. */
+/**
+ * A store silent for this long counts as unavailable. Longer than the limit for a client's body, so that the client
+ * gets the more precise error.
+ */
 const ANSWER_MS = 30_000;
 const REQUEST_HEADERS = ["authorization", "content-type", "idempotency-key"];
-/** Of one connection only (RFC 9110 §7.6.1), or made anew by what sends the answer on. */
+/** Hop-by-hop headers (RFC 9110 §7.6.1), and headers that are set again. */
 const NOT_PASSED_ON = ["connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "date"];
 
-/** Hands `/kv/*` on to the process that has the store, `KV_URL`. Who calls, how often and what is judged there, and only there. */
+/** Forwards `/kv/*` to the process with the store, `KV_URL`. Only that process authenticates, limits and validates. */
 export function forwardKv({ app, ctx, stats, bodies }: Pick<Api, "app" | "ctx" | "stats" | "bodies">): void {
   const base = ctx.config.KV_URL;
   const hop = new Hop(ctx.secret);
@@ -43,7 +46,7 @@ async function ask(
   hop: Record<string, string>,
 ): Promise<Response> {
   const url = new URL(base + request.url.slice(request.url.indexOf("/", request.url.indexOf("//") + 2)));
-  // Dots in a path lead elsewhere.
+  // Dot segments could lead to another path.
   if (!url.href.startsWith(`${base}${PREFIX}/kv/`)) throw new AppError("not-found");
   const headers = new Headers({ ...hop, "accept-encoding": "identity" });
   for (const name of REQUEST_HEADERS) {
@@ -66,7 +69,7 @@ async function ask(
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What is short is taken whole, before it takes a place. */
+/** Reads a short body completely before it takes a place. */
 async function shortBody(request: Request, { bodies, address }: BodyWait): Promise<Bytes | undefined> {
   const announced = request.headers.get("content-length");
   if (request.body === null || announced === null || Number(announced) > MAX_BODY_BYTES) return undefined;
@@ -79,8 +82,8 @@ async function shortBody(request: Request, { bodies, address }: BodyWait): Promi
 }
 
 /**
- * What is long streams through. What has an effect is a stream in any case: a body that is bytes is sent again by the platform itself,
- * unseen, when a connection that was used before breaks (denoland/deno#35610).
+ * Streams long bodies. Requests with an effect always stream: the platform silently sends a body of bytes again if a
+ * reused connection breaks (denoland/deno#35610).
  */
 function bodyOf(request: Request, short: Bytes | undefined, path: string, patience: IdleTimeout): BodyInit | null {
   if (short !== undefined) return onlyReads(path) ? short : ReadableStream.from([short]);
@@ -94,7 +97,7 @@ async function* heard(body: ReadableStream<Uint8Array>, patience: IdleTimeout): 
   }
 }
 
-/** Why there is no answer; for a write that may have reached the store, that nobody knows. */
+/** The problem of a missing answer. If a write may have reached the store, the outcome is unknown. */
 function unanswered(error: unknown, path: string): AppError {
   const cause = error instanceof Error ? error.cause : undefined;
   if (cause instanceof AppError) return cause;

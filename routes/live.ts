@@ -14,17 +14,17 @@ import { parametersOf } from "./http/query.ts";
 import type { Peer } from "../lib/http/connections.ts";
 import { problem } from "../contract/problem.ts";
 
-/** Sockets one account may hold open, one whose e-mail is not verified, and one address (`docs/limits.md`). */
+/** Open sockets per account, per account with an unverified email, and per address (`docs/limits.md`). */
 const MAX_SOCKETS = 16;
 const MAX_UNVERIFIED_SOCKETS = 2;
 const MAX_ADDRESS_SOCKETS = 1_000;
-/** However a handshake ends, its place is free again after this time. */
+/** After this time a handshake's place is free, however it ended. */
 const HANDSHAKE_MS = 10_000;
 
-/** `GET /feed/live`: what the feed would show, as it happens. Signed in by header or by a ticket of `POST /feed/ticket`. */
+/** `GET /feed/live`: live updates of the feed. Authenticated by header or by a ticket of `POST /feed/ticket`. */
 export function liveRoute(api: Api): void {
   const { app, ctx } = api;
-  /** Sockets on their way, by account: many may ask at once, before the first of them is open. */
+  /** Handshakes in progress by account, because many may start before the first socket is open. */
   const opening = new Map<string, number>();
   const openingFrom = new Map<string, number>();
   const openFrom = new Map<string, number>();
@@ -88,7 +88,7 @@ export function liveRoute(api: Api): void {
   });
 }
 
-/** Counts one more until the function it returns is called, once or more. */
+/** Counts one more until the returned function is called (once or more). */
 function countUntilOpened(opening: Map<string, number>, user: string): () => void {
   opening.set(user, (opening.get(user) ?? 0) + 1);
   const done = () => {
@@ -125,13 +125,13 @@ function close(socket: WebSocket): void {
   try {
     socket.close(CLOSE.tooLong, TOO_LONG);
   } catch {
-    // Closing already.
+    // Already closing.
   }
 }
 
 function upgrade(request: Request): ReturnType<typeof Deno.upgradeWebSocket> {
   try {
-    // The server pings by itself and lets go of a peer that does not answer.
+    // The server pings idle peers and closes those that do not answer.
     return Deno.upgradeWebSocket(request, { idleTimeout: HEARTBEAT_S });
   } catch (cause) {
     throw new AppError("upgrade-required", "The WebSocket handshake is incomplete", { cause });
@@ -142,7 +142,7 @@ async function callerOf(ctx: AppContext, request: Request, ticket: string | null
   if (ticket === null) return await authenticate(ctx, request.headers.get("authorization"));
   const owner = await useTicket(ctx, ticket);
   if (!owner) throw new AppError("token-invalid", "The ticket is invalid, expired or already used; request a new one");
-  // The ticket stands for its session, at most 30 seconds old; the session is judged as it is now.
+  // A ticket stands for its session. The session's current state is checked.
   const snapshot = await ctx.accounts.snapshot(owner.id);
   const claims = {
     sub: owner.id,

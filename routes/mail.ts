@@ -6,7 +6,7 @@ import { mailboxOwner } from "../security/mailbox.ts";
 import { answer, type Api, endpoint } from "./http/endpoint.ts";
 import * as schemas from "../contract/schemas.ts";
 
-/** Letters the mailbox shows at most. */
+/** Emails listed by the mailbox. */
 const MAX_LETTERS = 100;
 
 export function mailRoutes(api: Api): void {
@@ -14,17 +14,17 @@ export function mailRoutes(api: Api): void {
     method: "post",
     path: "/mail/inbox",
     access: "anyone",
-    summary: "The bundled mailbox: sign in as a mail client would, and read what was delivered to this account there",
+    summary: "The bundled mailbox: sign in as with a mail client and read the emails of this account",
     tags: ["Mail"],
     limit: "signin",
     guesses: ({ body }) => `password of ${foldName(body.email)}`,
     body: z.strictObject({ email: schemas.email, password: schemas.givenPassword }),
-    answers: { 200: { description: "Letters, newest first", schema: z.object({ letters: z.array(schemas.Letter) }) } },
+    answers: { 200: { description: "Emails, newest first", schema: z.object({ letters: z.array(schemas.Letter) }) } },
   }, async ({ ctx, body: { email, password } }) => {
     if (ctx.config.SMTP_URL) throw new AppError("not-found", "This server sends emails through SMTP and keeps none");
     const owner = await mailboxOwner(ctx, email, password);
     const letters = await lettersOf(ctx.sql, { owner: owner.id, address: email, limit: MAX_LETTERS });
-    // Whoever guesses at the password of the address' owner may let an account of their own wait for it.
+    // A guesser could use an own account with the same pending address to reset the count.
     return { ...answer(200, { letters }), otherSecret: owner.isPending };
   });
 }

@@ -9,10 +9,10 @@ import { within } from "../lib/sleep.ts";
 type HttpStats = { requests: Record<string, number>; underWay: number };
 type Sample = [labels: Record<string, string>, value: number];
 
-/** How often the event loop is asked whether it is late. */
+/** Sampling interval of the event loop's lag. */
 const SAMPLE_MS = 200;
 
-/** How late this thread's event loop runs: the most of the time since it was last read. */
+/** The maximum lag of this thread's event loop since the last reading. */
 export class LoopLag {
   #most = 0;
 
@@ -23,7 +23,7 @@ export class LoopLag {
       this.#most = Math.max(this.#most, now - due);
       due = now + SAMPLE_MS;
     }, SAMPLE_MS);
-    // It must keep no process alive, and a test may build as many as it likes.
+    // The timer must not keep a process alive.
     Deno.unrefTimer(timer);
   }
 
@@ -35,7 +35,7 @@ export class LoopLag {
   }
 }
 
-/** The Prometheus text format, version 0.0.4. A part that cannot be asked now is left out; the rest is still told. */
+/** The Prometheus text format, version 0.0.4. A part that does not answer is left out. */
 export async function metricsText(
   ctx: AppContext,
   http: HttpStats,
@@ -51,37 +51,42 @@ export async function metricsText(
   const { sockets, leaseLeftMs, stats: { frames, resets, tooSlow } } = ctx.gateway;
   return [
     ...(hosts ? actorMetrics(hosts) : []),
-    metric("gauge", "actor_calls_waiting", "Calls to actors under way", ctx.actors.waiting),
+    metric("gauge", "actor_calls_waiting", "Calls to actors in progress", ctx.actors.waiting),
     metric("gauge", "live_sockets", "Open sockets", sockets),
     metric("counter", "live_frames_total", "Frames sent", frames),
-    metric("counter", "live_resets_total", "Listeners told to read anew", resets),
-    metric("counter", "live_too_slow_total", "Listeners let go for being too slow", tooSlow),
+    metric("counter", "live_resets_total", "Listeners that had to read the feed again", resets),
+    metric("counter", "live_too_slow_total", "Listeners closed because they were too slow", tooSlow),
     ...(leaseLeftMs === undefined ? [] : [
-      metric("gauge", "live_lease_seconds", "How long sockets may still be sent to; 0 while not", leaseLeftMs / 1000),
+      metric("gauge", "live_lease_seconds", "Seconds until the lease to send to sockets ends", leaseLeftMs / 1000),
     ]),
     metric("gauge", "stream_position", "The last event this node knows", ctx.stream.position),
-    metric("gauge", "stream_stalled", "1 while this node's caches may be behind", Number(ctx.stream.stalled)),
+    metric("gauge", "stream_stalled", "1 while this node's caches may be stale", Number(ctx.stream.stalled)),
     ...(jobs ? [metric("gauge", "jobs", "Jobs by state", labelled("state", jobs))] : []),
     ...(outbox === undefined
       ? []
-      : [metric("gauge", "outbox_events", "Committed events without a place in the order", outbox)]),
+      : [metric("gauge", "outbox_events", "Committed events without a sequence number", outbox)]),
     metric("counter", "email_bounces_total", "Bounces that the jobs of this process recorded", recordedBounces()),
-    ...(bounced === undefined
-      ? []
-      : [metric("gauge", "email_bounced_addresses", "Addresses left alone for a bounce, of all nodes", bounced)]),
+    ...(bounced === undefined ? [] : [
+      metric(
+        "gauge",
+        "email_bounced_addresses",
+        "Addresses that get no emails after a bounce, of all nodes",
+        bounced,
+      ),
+    ]),
     metric("gauge", "bus_connected", "1 while the bus is connected", Number(ctx.bus.connected)),
     metric("gauge", "cache_reachable", "1 while the cache answers", Number(cache !== undefined)),
-    metric("counter", "password_hashes_total", "Hashes of passwords, made or compared", hashes()),
+    metric("counter", "password_hashes_total", "Password hashes computed", hashes()),
     processMetrics(http, lag),
   ].join("");
 }
 
-/** What every process can tell that answers calls. */
+/** Metrics of every process that answers requests. */
 export function processMetrics(http: HttpStats, lag: LoopLag): string {
   const memory = Deno.memoryUsage();
   return [
-    metric("counter", "http_requests_total", "Answers by class of status", labelled("status", http.requests)),
-    metric("gauge", "http_requests_under_way", "Requests under way", http.underWay),
+    metric("counter", "http_requests_total", "Responses by status class", labelled("status", http.requests)),
+    metric("gauge", "http_requests_under_way", "Requests in progress", http.underWay),
     metric("gauge", "process_memory_bytes", "Memory of the process", [
       [{ kind: "rss" }, memory.rss],
       [{ kind: "heap" }, memory.heapUsed],
@@ -102,7 +107,7 @@ function actorMetrics(hosts: HostStats[]): string[] {
     (["user", "page", "feed"] as const).map((kind) => [kind, sum(({ activations }) => activations[kind])]),
   );
   return [
-    metric("gauge", "actor_partitions", "Partitions whose actors are here", sum(({ partitions }) => partitions)),
+    metric("gauge", "actor_partitions", "Partitions owned by this node", sum(({ partitions }) => partitions)),
     metric("gauge", "actor_activations", "Actors in memory", labelled("kind", kinds)),
     metric("gauge", "actor_mailbox_waiting", "Commands waiting in mailboxes", sum(({ waiting }) => waiting)),
     metric(
@@ -139,7 +144,7 @@ function labelled(label: string, values: Record<string, number>): Sample[] {
   return Object.entries(values).map(([name, value]) => [{ [label]: name }, value]);
 }
 
-/** Labels hold words of this code only, so nothing in them is to be escaped. */
+/** Labels are constants of this code, so nothing needs escaping. */
 function metric(type: "gauge" | "counter", name: string, help: string, value: number | Sample[]): string {
   const samples: Sample[] = typeof value === "number" ? [[{}, value]] : value;
   const lines = samples.map(([labels, n]) => {
@@ -149,7 +154,7 @@ function metric(type: "gauge" | "counter", name: string, help: string, value: nu
   return `# HELP rookery_${name} ${help}\n# TYPE rookery_${name} ${type}\n${lines.join("")}`;
 }
 
-/** Undefined where it fails or takes longer than a second. */
+/** Undefined if it fails or takes longer than a second. */
 async function bounded<T>(work: Promise<T>): Promise<T | undefined> {
   return await within(1_000, work.catch(() => undefined));
 }

@@ -5,7 +5,7 @@ import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import * as schemas from "../contract/schemas.ts";
 
-/** An entry's number, of at most as many digits as Postgres counts to. */
+/** An entry's number, with at most as many digits as a bigint. */
 const NUMBER = /^[1-9]\d{0,17}$/;
 
 export function moderationRoutes(api: Api): void {
@@ -17,9 +17,9 @@ export function moderationRoutes(api: Api): void {
     tags: ["Moderation"],
     query: z.strictObject({
       ...paging,
-      actor: schemas.id.optional().meta({ description: "Who did it" }),
+      actor: schemas.id.optional().meta({ description: "The account that acted" }),
       act: z.enum(ACTS).optional(),
-      target: schemas.id.optional().meta({ description: "To which account, page, post or report" }),
+      target: schemas.id.optional().meta({ description: "The account, page, post or report concerned" }),
       from: schemas.moment.optional(),
       to: schemas.moment.optional().meta({ description: "Not included" }),
     }),

@@ -14,11 +14,11 @@ import { renderNotification } from "../contract/render.ts";
 import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import * as schemas from "../contract/schemas.ts";
-import { endLetters } from "./unsubscribe.ts";
+import { unsubscribe } from "./unsubscribe.ts";
 
 const tags = ["Notifications"];
 const POSITION = /^\d{1,15}$/;
-const unread = z.int().meta({ description: "How many are unread; 1000 stands for as many or more" });
+const unread = z.int().meta({ description: "Number of unread notifications; 1000 means 1000 or more" });
 
 const SettingsChange = z.strictObject({
   letters: z.enum(LETTER_TIMES).optional(),
@@ -30,7 +30,7 @@ export function notificationRoutes(api: Api): void {
     method: "get",
     path: "/notifications",
     access: "signed-in",
-    summary: "What happened that concerns one, latest first",
+    summary: "Notifications, latest first",
     tags,
     query: z.strictObject(paging),
     answers: { 200: { description: "Notifications", schema: listOf(schemas.Notification).extend({ unread }) } },
@@ -51,13 +51,13 @@ export function notificationRoutes(api: Api): void {
     method: "post",
     path: "/notifications/read",
     access: "signed-in",
-    summary: "All are read up to this one, as it was when its cursor was given; or all there are",
+    summary: "Mark notifications as read, up to a cursor or all",
     tags,
     body: z.union([
       z.strictObject({ up_to: z.string().min(1).max(512) }),
       z.strictObject({ all: z.literal(true) }),
     ]),
-    answers: { 200: { description: "How many are left", schema: z.object({ unread }) } },
+    answers: { 200: { description: "Number of unread notifications left", schema: z.object({ unread }) } },
   }, async ({ ctx, caller, body }) => {
     const up_to = "up_to" in body ? positionIn(ctx, caller.id, body.up_to) : null;
     await ctx.actors.ask("user", caller.id, "read_notifications", { up_to });
@@ -68,7 +68,7 @@ export function notificationRoutes(api: Api): void {
     method: "get",
     path: "/notifications/settings",
     access: "signed-in",
-    summary: "What one wants to be told, and when letters come",
+    summary: "Notification settings",
     tags,
     answers: { 200: { description: "The settings", schema: schemas.NotificationSettings } },
   }, async ({ ctx, caller }) => answer(200, shown(await notificationSettings(ctx.sql, caller.id))));
@@ -77,7 +77,7 @@ export function notificationRoutes(api: Api): void {
     method: "put",
     path: "/notifications/settings",
     access: "signed-in",
-    summary: "Change some of these settings; what is not named stays",
+    summary: "Change notification settings; missing fields stay unchanged",
     tags,
     body: SettingsChange,
     answers: { 200: { description: "The settings", schema: schemas.NotificationSettings } },
@@ -91,17 +91,17 @@ export function notificationRoutes(api: Api): void {
     method: "post",
     path: "/notifications/unsubscribe",
     access: "anyone",
-    summary: "End the letters about posts, by the link in one of them (RFC 8058); any body is passed over",
+    summary: "Unsubscribe from emails about posts by the link in an email (RFC 8058); the body is ignored",
     tags,
     query: z.strictObject({ token: z.string().min(1).max(256) }),
-    answers: { 200: { description: "None will come any more", schema: z.object({ letters: z.literal("never") }) } },
+    answers: { 200: { description: "Unsubscribed", schema: z.object({ letters: z.literal("never") }) } },
   }, async ({ query: { token }, address }) => {
-    await endLetters(api, token, address);
+    await unsubscribe(api, token, address);
     return answer(200, { letters: "never" });
   });
 }
 
-/** The position that a notification's cursor names. */
+/** The position in a notification's cursor. */
 function positionIn({ stream }: AppContext, user: string, cursor: string): number {
   const [history, position] = decodeCursor(listAbout("notifications.read", user), cursor, [ID, POSITION], "up_to");
   if (history !== stream.historyId) {

@@ -20,7 +20,7 @@ const Problem = z.object({
   remixstlid: z.string().optional(),
 }).meta({ id: "Problem" });
 
-/** The OpenAPI 3.1 document, from the very schemas the endpoints validate with. */
+/** The OpenAPI 3.1 document, generated from the endpoints' validation schemas. */
 export function openApiDocument({ endpoints, ctx }: Pick<Api, "endpoints" | "ctx">): Json {
   const schemas: Json = {};
   const paths: Record<string, Json> = {};
@@ -80,7 +80,7 @@ export function openApiDocument({ endpoints, ctx }: Pick<Api, "endpoints" | "ctx
   };
 }
 
-/** Text fields that may come more than once are lists. */
+/** Text fields that may occur more than once are lists. */
 function formOf({ files, mostFiles, fields }: UploadRules): Json {
   const file = { type: "string", contentMediaType: "application/octet-stream" };
   const text = (most: number) =>
@@ -99,13 +99,13 @@ const IDEMPOTENCY_KEY = {
   name: "Idempotency-Key",
   in: "header",
   required: false,
-  description: "The same key and body within 48 hours gets the first answer again",
+  description: "The same key and body within 48 hours gets the first response again",
   schema: { type: "string", minLength: 1, maxLength: 128 },
 };
 
 const RESPONSE_HEADERS = {
   "X-Request-Id": { schema: { type: "string" } },
-  "RateLimit": { description: "What is left of the tightest limit", schema: { type: "string" } },
+  "RateLimit": { description: "The state of the tightest limit", schema: { type: "string" } },
 };
 
 function parameters(place: "path" | "query", schema: z.ZodObject | undefined, schemas: Json): Json[] {
@@ -119,7 +119,7 @@ function parameters(place: "path" | "query", schema: z.ZodObject | undefined, sc
   }));
 }
 
-/** Named schemas move to the components; the rest stays in place. */
+/** Named schemas move to the components. */
 function convert(schema: z.ZodType, io: "input" | "output", schemas: Json): Json {
   const { $defs = {}, $schema: _, ...rest } = z.toJSONSchema(schema, {
     io,
@@ -138,7 +138,7 @@ function convert(schema: z.ZodType, io: "input" | "output", schemas: Json): Json
   return { $ref: `#/components/schemas/${name}` };
 }
 
-/** A dotted id inside a schema is no JSON Schema keyword. */
+/** A dotted id inside a schema is not a JSON Schema keyword. */
 function closeNothing({ jsonSchema }: { jsonSchema: Json }): void {
   delete jsonSchema["id"];
 }
@@ -164,7 +164,7 @@ function problemStatuses(
   ];
 }
 
-/** The slugs a status may come with. */
+/** The slugs that a status may have. */
 function describe(status: number): string {
   const slugs = Object.entries(PROBLEMS).filter(([, [of]]) => of === status).map(([slug]) => slug);
   return slugs.length > 0 ? `Problem: ${slugs.join(", ")}` : "Problem";

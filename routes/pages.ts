@@ -25,7 +25,7 @@ export function pageRoutes(api: Api): void {
     method: "post",
     path: "/pages",
     access: "verified",
-    summary: "Make a page; without a handle it gets one",
+    summary: "Create a page; without a handle one is generated",
     tags,
     creates: true,
     body: z.strictObject({
@@ -42,7 +42,7 @@ export function pageRoutes(api: Api): void {
       const page = {
         id,
         name: body.name,
-        // A handle of its own making: no id, since that is never a handle.
+        // A generated handle. It is not an id, because handles never look like ids.
         uuid: body.uuid ?? `page-${id.replaceAll("-", "").slice(8)}`,
         description: body.description ?? "",
         tags: [...new Set(body.tags ?? [])],
@@ -57,7 +57,7 @@ export function pageRoutes(api: Api): void {
     method: "get",
     path: "/pages",
     access: "signed-in",
-    summary: "One's own pages, newest first",
+    summary: "Own pages, newest first",
     tags,
     query: z.strictObject({ ...paging, owner: z.literal("me") }),
     answers: { 200: { description: "Pages", schema: listOf(schemas.Page) } },
@@ -67,7 +67,7 @@ export function pageRoutes(api: Api): void {
     method: "get",
     path: "/people/{login}",
     access: "signed-in",
-    summary: "Somebody's public card",
+    summary: "Public profile of a person",
     tags: ["People"],
     params: z.object({ login: schemas.login }),
     etag: true,
@@ -165,7 +165,7 @@ export function pageRoutes(api: Api): void {
     path: "/pages/{id}/block",
     access: "staff",
     hides: true,
-    summary: "Block a page; for good only administrators do",
+    summary: "Block a page; only administrators can block permanently",
     tags: ["Moderation"],
     params: pageParams,
     query: z.strictObject({ dry_run: schemas.dryRun }),
@@ -185,7 +185,7 @@ export function pageRoutes(api: Api): void {
     path: "/pages/{id}/block",
     access: "staff",
     hides: true,
-    summary: "Lift a page's block",
+    summary: "Unblock a page",
     tags: ["Moderation"],
     params: pageParams,
     query: reasonQuery,
@@ -197,7 +197,7 @@ export function pageRoutes(api: Api): void {
   });
 }
 
-/** A page's id from what stands in the path: an id itself, or a handle. */
+/** The id of a page from a path segment with an id or a handle. */
 export async function pageId(ctx: AppContext, idOrHandle: string): Promise<string> {
   if (schemas.isId(idOrHandle)) return idOrHandle.toLowerCase();
   const id = await pageIdByHandle(ctx.sql, idOrHandle);
@@ -205,7 +205,7 @@ export async function pageId(ctx: AppContext, idOrHandle: string): Promise<strin
   return id;
 }
 
-/** Anybody signed in sees that a page is there, unless it is blocked; its posts are another matter. */
+/** Anybody signed in may see that a page exists, unless it is blocked. Its posts are checked separately. */
 export async function openPage(ctx: AppContext, caller: Caller, id: string): Promise<ShownPageRow> {
   const page = await pageById(ctx.sql, caller.id, id);
   if (!page) throw new AppError("not-found", `No page has the id or handle "${id}"`);
@@ -218,13 +218,13 @@ export async function openPage(ctx: AppContext, caller: Caller, id: string): Pro
   );
 }
 
-/** Refuses whoever does not own the page, for what is dear to read before its actor could say so. */
+/** Rejects callers who do not own the page before expensive reads. The actor checks again. */
 export async function ownPage(ctx: AppContext, caller: Caller, idOrHandle: string): Promise<void> {
   const page = await openPage(ctx, caller, await pageId(ctx, idOrHandle));
   if (page.owner.id !== caller.id) throw new AppError("forbidden", "Only the owner of the page can do this");
 }
 
-/** The page's posts and people may be shown to the caller; otherwise they are not there for them. */
+/** Checks that the caller may see the page's posts and people. Otherwise 404. */
 export async function openPosts(ctx: AppContext, caller: Caller, id: string): Promise<ShownPageRow> {
   const page = await openPage(ctx, caller, id);
   if (!await maySeePosts(ctx.sql, caller.id, id)) {

@@ -11,7 +11,7 @@ import { noPhotoCookie, photoCookie, photoViewers } from "./http/photo_cookie.ts
 const tags = ["Photos"];
 const TYPES: Record<string, string> = { jpeg: "image/jpeg", webp: "image/webp" };
 const key = z.string().regex(/^[A-Za-z0-9_-]{22}$/);
-/** How long a photo that everybody may see is kept by caches without a question (`docs/limits.md`). */
+/** How long caches keep a public photo without revalidation (`docs/limits.md`). */
 const OPEN_FOR_S = 60;
 
 export function photoRoutes(api: Api): void {
@@ -22,17 +22,17 @@ export function photoRoutes(api: Api): void {
       path,
       access: "optional",
       pictures: true,
-      summary: variant ? "A photo, smaller" : "A photo at its full size",
+      summary: variant ? "A photo in a smaller size" : "A photo at its full size",
       tags,
       params: z.object({ key, ...(variant && { width: z.enum(["1080", "320"]) }) }) as z.ZodObject<{ key: typeof key }>,
       answers: {
         200: {
-          description: "The picture; of an open page it may be cached for a minute",
+          description: "The picture; photos of public pages may be cached for a minute",
           binary: Object.values(TYPES),
         },
-        206: { description: "The part that was asked for", binary: Object.values(TYPES) },
+        206: { description: "The requested range", binary: Object.values(TYPES) },
         304: { description: "Not changed since the ETag given" },
-        416: { description: "There is no such part" },
+        416: { description: "The range does not exist" },
       },
     }, async ({ ctx, caller, params, request }) => {
       const viewers = caller ? [caller.id] : await photoViewers(ctx, request);
@@ -59,13 +59,13 @@ export function photoRoutes(api: Api): void {
     method: "delete",
     path: "/photos/cookie",
     access: "signed-in",
-    summary: "Take this account's cookie for pictures away; the end of the session ends it, too",
+    summary: "Remove this account's cookie for pictures; it also ends with the session",
     tags,
-    answers: { 204: { description: "The cookie is gone" } },
+    answers: { 204: { description: "The cookie is removed" } },
   }, ({ caller, secure }) => answer(204, undefined, { "set-cookie": noPhotoCookie(caller, secure) }));
 }
 
-/** In a browser where several people are signed in, each sees what they may see. */
+/** If several people are signed in in one browser, each sees what they may see. */
 async function seenByAny(ctx: AppContext, viewers: string[], key: string): Promise<ShownPhoto | undefined> {
   for (const viewer of viewers.length > 0 ? viewers : [null]) {
     const photo = await photoByKey(ctx.sql, viewer, key);
@@ -74,7 +74,7 @@ async function seenByAny(ctx: AppContext, viewers: string[], key: string): Promi
   return undefined;
 }
 
-/** What a key names never changes, so its ETag needs no look at the file. */
+/** A key's content never changes, so its ETag needs no read of the file. */
 async function shown(ctx: AppContext, request: Request, photo: ShownPhoto, file: string): Promise<Answer> {
   const etag = etagOf(file);
   const headers: Record<string, string> = {
@@ -112,7 +112,7 @@ async function shown(ctx: AppContext, request: Request, photo: ShownPhoto, file:
   }
 }
 
-/** The database knows the file, so this is the storage's loss, which a scrub names. */
+/** The database knows the file, so the storage has lost it. A scrub reports it. */
 function missing(file: string): AppError {
   return new AppError("storage-unavailable", undefined, {
     cause: new Error(`The file "${file}" is missing`),
@@ -124,7 +124,7 @@ function partOf({ start, end }: ByteRange, size: number): Record<string, string>
   return { "content-range": `bytes ${start}-${end}/${size}`, "content-length": String(end - start + 1) };
 }
 
-/** One part from its beginning; of other forms (RFC 9110 §14.1.2) the whole is sent, as it may be. */
+/** One range from its start. For other forms (RFC 9110 §14.1.2) the whole file is sent. */
 function rangeOf(header: string | null): { start: number; end?: number } | undefined {
   const [, start, end] = /^bytes=(\d{1,15})-(\d{1,15})?$/.exec(header ?? "") ?? [];
   if (start === undefined || (end !== undefined && Number(end) < Number(start))) return undefined;

@@ -22,13 +22,13 @@ import { reasonQuery } from "./users.ts";
 
 const tags = ["Posts"];
 const params = z.object({ id: schemas.id });
-/** White space alone is no text. */
+/** A text of only white space counts as empty. */
 const text = z.string().max(4_000).transform((value) => value.trim() === "" ? "" : value);
 const place = shownText({ max: 200, lines: "one" });
 const tagged = z.array(schemas.login).max(50);
 const listQuery = z.strictObject(paging);
 const Posts = listOf(schemas.Post);
-/** Photos a post may have (`docs/limits.md`). */
+/** Photos per post (`docs/limits.md`). */
 const MAX_PHOTOS = 10;
 const photo = z.strictObject({
   name: z.string().min(1).max(200).meta({ description: "The file's name; its extension must fit its content" }),
@@ -59,7 +59,7 @@ const photoUploads: UploadRules = {
 };
 const LikeAnswer = z.object({ liked: z.literal(true), like_count: z.int() });
 const UnlikeAnswer = z.object({ liked: z.literal(false), like_count: z.int().nullable() });
-/** The same for a post that is hidden and for one that never was. */
+/** The same answer for a hidden post and for one that does not exist. */
 const NOT_LIKED = { liked: false, like_count: null };
 
 export function postRoutes(api: Api): void {
@@ -67,7 +67,7 @@ export function postRoutes(api: Api): void {
     method: "post",
     path: "/pages/{id}/posts",
     access: "verified",
-    summary: "Post on one's own page; a reply is a post with reply_to",
+    summary: "Create a post on an own page; a reply is a post with reply_to",
     tags,
     params: pageParams,
     creates: true,
@@ -77,7 +77,7 @@ export function postRoutes(api: Api): void {
     answers: {
       201: { description: "The post", schema: schemas.Post },
       202: {
-        description: "The post, whose photos are still on their way; only its author sees it",
+        description: "The post, whose photos are not ready yet; only its author sees it",
         schema: schemas.Post,
       },
     },
@@ -105,7 +105,7 @@ export function postRoutes(api: Api): void {
     method: "get",
     path: "/pages/{id}/posts",
     access: "signed-in",
-    summary: "A page's posts, newest first; its owner may ask for those that are not ready",
+    summary: "A page's posts, newest first; its owner may list those that are not ready",
     tags,
     params: pageParams,
     query: z.strictObject({ ...paging, state: z.enum(["ready", "processing", "failed"]).default("ready") }),
@@ -142,7 +142,7 @@ export function postRoutes(api: Api): void {
     method: "get",
     path: "/posts/{id}/replies",
     access: "signed-in",
-    summary: "The replies to a post that one may see, newest first",
+    summary: "Visible replies to a post, newest first",
     tags,
     params,
     query: listQuery,
@@ -169,7 +169,7 @@ export function postRoutes(api: Api): void {
         (ids) => new Set(ids).size === ids.length,
         "Expected each once",
       )
-        .optional().meta({ description: "Ids of the photos that stay, in their order" }),
+        .optional().meta({ description: "Ids of the photos to keep, in their order" }),
     }),
     answers: { 200: { description: "The post", schema: schemas.Post } },
   }, async ({ ctx, caller, params: { id }, body }) => {
@@ -184,12 +184,12 @@ export function postRoutes(api: Api): void {
     method: "post",
     path: "/posts/{id}/retry",
     access: "verified",
-    summary: "Try the photos of a post again that failed",
+    summary: "Retry the failed photos of a post",
     tags,
     params,
     answers: {
       200: { description: "The post, ready", schema: schemas.Post },
-      202: { description: "The post, whose photos are on their way again", schema: schemas.Post },
+      202: { description: "The post, whose photos are being prepared again", schema: schemas.Post },
     },
   }, async ({ ctx, caller, params: { id } }) => {
     const { page_id } = await visiblePost(ctx, caller, id);
@@ -202,7 +202,7 @@ export function postRoutes(api: Api): void {
     method: "delete",
     path: "/posts/{id}",
     access: "signed-in",
-    summary: "Delete a post; its owner and staff do",
+    summary: "Delete a post, as its owner or as staff",
     tags,
     params,
     query: reasonQuery,
@@ -220,12 +220,12 @@ export function postRoutes(api: Api): void {
     summary: "Like",
     tags,
     params,
-    answers: { 200: { description: "The post's likes now", schema: LikeAnswer } },
+    answers: { 200: { description: "The post's current likes", schema: LikeAnswer } },
   }, async ({ ctx, caller, params: { id } }) => {
     const page = await ctx.pageOfPost(id);
     if (!page) throw new AppError("not-found", `No post has the id "${id}"`);
     const answered = await ctx.actors.ask("page", page, "like", { by: caller, post_id: id }).catch(async (error) => {
-      // A blocked page refuses whatever the post is; one that is gone meanwhile is 404 there too.
+      // A blocked page is 403, whatever the post. A post deleted meanwhile is 404.
       const gone = error instanceof AppError && error.code === "page-blocked" && !await pageOfPost(ctx.sql, id);
       throw gone ? new AppError("not-found", `No post has the id "${id}"`) : error;
     });
@@ -236,10 +236,12 @@ export function postRoutes(api: Api): void {
     method: "delete",
     path: "/posts/{id}/like",
     access: "signed-in",
-    summary: "Take a like back, whether or not the post can still be seen",
+    summary: "Remove a like, even if the post is no longer visible",
     tags,
     params,
-    answers: { 200: { description: "The post's likes now, null where one may not see it", schema: UnlikeAnswer } },
+    answers: {
+      200: { description: "The post's current likes, null if the caller may not see it", schema: UnlikeAnswer },
+    },
   }, async ({ ctx, caller, params: { id } }) => {
     const page = await ctx.pageOfPost(id);
     if (!page) return answer(200, NOT_LIKED);
@@ -251,7 +253,7 @@ export function postRoutes(api: Api): void {
     method: "get",
     path: "/users/me/likes",
     access: "signed-in",
-    summary: "Posts I liked, latest like first",
+    summary: "Liked posts, latest like first",
     tags,
     query: listQuery,
     answers: { 200: { description: "Posts", schema: Posts } },
@@ -270,7 +272,7 @@ export function postRoutes(api: Api): void {
   });
 }
 
-/** The post as the caller sees it; 403 where its page is blocked, 404 where they may not see it. */
+/** The post as the caller sees it. Throws 403 if its page is blocked, 404 if it is not visible. */
 export async function visiblePost(ctx: AppContext, caller: Caller, id: string): Promise<PostRow> {
   const row = await postById(ctx.sql, caller.id, id);
   if (row) return row;
@@ -289,7 +291,10 @@ async function whenReady(
   return await photosReady(ctx, caller, row, onFailed);
 }
 
-/** Waits a while for a post's photos: 201 when it is ready, 202 where it is not, or has failed; unless the latter is refused. */
+/**
+ * Waits briefly for a post's photos: 201 when it is ready, 202 if it is not or has failed, unless the failure is an
+ * error.
+ */
 async function photosReady(
   ctx: AppContext,
   caller: Caller,
@@ -298,19 +303,19 @@ async function photosReady(
 ): Promise<Answer> {
   const { failed } = await ctx.photos.waiting.until(photos.map(({ id }) => id), READY_WITHIN_MS);
   await onFailed?.(failed);
-  // As after any write: what is answered is known to this node's feeds.
+  // As after any write: this node's feeds include what is answered.
   await ctx.stream.applied((await sequencerState(ctx.sql)).seq);
   const now = await visiblePost(ctx, caller, id);
   return answer(now.state === "ready" ? 201 : 202, renderPost(now), locationOf(id));
 }
 
-/** A post whose page is gone, and its likes with it. */
+/** A post whose page was deleted, along with its likes. */
 function goneOrThrow(error: unknown): typeof NOT_LIKED {
   if (error instanceof AppError && error.code === "not-found") return NOT_LIKED;
   throw error;
 }
 
-/** Of a new post: where a file of its own cannot be decoded, the post is undone as if it had never been taken, and the field named. */
+/** For a new post with a file that cannot be decoded: discards the post and names the field. */
 function refusing(
   ctx: AppContext,
   caller: Caller,
@@ -323,7 +328,7 @@ function refusing(
       return refusal ? [{ path: received.pathOf(index), ...refusal }] : [];
     });
     if (errors.length === 0) return;
-    // Its owner may have mended it in this very moment: then it stays.
+    // The owner may have fixed the post at this moment; then it stays.
     const { discarded } = await ctx.actors.ask("page", page, "discard_post", { by: caller, post_id: id });
     if (discarded) throw new AppError("validation", undefined, { errors });
   };
@@ -333,7 +338,7 @@ function locationOf(id: string): Record<string, string> {
   return { Location: `/api/v1/posts/${id}` };
 }
 
-/** Tagged people by their logins; an unknown one is named. */
+/** Finds tagged people by login. Throws `validation` naming unknown ones. */
 async function taggedPeople(ctx: AppContext, logins: string[]): Promise<{ tagged: string[]; tagged_logins: string[] }> {
   if (logins.length === 0) return { tagged: [], tagged_logins: [] };
   const known = await accountsByLogin(ctx.sql, logins);

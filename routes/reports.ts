@@ -30,16 +30,16 @@ import { shownText } from "../contract/text_rules.ts";
 
 const tags = ["Reports"];
 const params = z.object({ id: schemas.id });
-/** Letters of a post that name it in the queue. */
+/** Characters of a post's text that serve as its name in the queue. */
 const NAME_LENGTH = 80;
 
-/** What people think staff should look at, and the queue of it. */
+/** Reports by users and their queue for staff. */
 export function reportRoutes(api: Api): void {
   endpoint(api, {
     method: "post",
     path: "/reports",
     access: "verified",
-    summary: "Report a post, page or account that one can see",
+    summary: "Report a visible post, page or account",
     tags,
     limit: "reports",
     creates: true,
@@ -49,7 +49,7 @@ export function reportRoutes(api: Api): void {
     }),
     answers: {
       201: { description: "The report", schema: schemas.Report },
-      200: { description: "One's earlier report of the same thing, which is not closed yet", schema: schemas.Report },
+      200: { description: "An earlier open report by the caller on the same target", schema: schemas.Report },
     },
   }, async ({ ctx, caller, body: { target, reason }, receipt }) => {
     const made = await makeReport(ctx.sql, {
@@ -71,7 +71,7 @@ export function reportRoutes(api: Api): void {
     method: "get",
     path: "/reports",
     access: "staff",
-    summary: "Reports: what waits in the order it came, what is closed with the latest first",
+    summary: "Reports: open ones oldest first, closed ones latest first",
     tags,
     query: z.strictObject({ ...paging, state: z.enum(REPORT_STATES).default("open") }),
     answers: { 200: { description: "Reports", schema: listOf(schemas.HandledReport) } },
@@ -94,7 +94,7 @@ export function reportRoutes(api: Api): void {
       method: "post",
       path: "/reports/{id}/take",
       access: "staff",
-      summary: "Take a report out of the queue, for oneself",
+      summary: "Take a report from the queue",
       tags,
       params,
       answers: { 200: { description: "The report", schema: schemas.HandledReport } },
@@ -115,7 +115,7 @@ export function reportRoutes(api: Api): void {
       method: "delete",
       path: "/reports/{id}/take",
       access: "staff",
-      summary: "Give a report back into the queue",
+      summary: "Release a report to the queue",
       tags,
       params,
       answers: { 200: { description: "The report", schema: schemas.HandledReport } },
@@ -130,7 +130,7 @@ export function reportRoutes(api: Api): void {
       method: "post",
       path: "/reports/{id}/close",
       access: "staff",
-      summary: "Close a report, whether staff acted on it or not",
+      summary: "Close a report with its outcome",
       tags,
       params,
       body: z.strictObject({ outcome: z.enum(OUTCOMES), note: schemas.reason.nullish() }),
@@ -141,7 +141,7 @@ export function reportRoutes(api: Api): void {
   );
 }
 
-/** What is reported, as far as the caller may see it. */
+/** The reported target, if the caller may see it. */
 async function reported(
   ctx: AppContext,
   caller: Caller,
@@ -161,8 +161,8 @@ async function reported(
 }
 
 /**
- * Changes a report and tells what it is then. Where nothing was changed, `isSo` says whether it was like that already, and its state why
- * not.
+ * Changes a report and returns its new state. If nothing changed, `isSo` tells whether it already had that state;
+ * otherwise its state explains the conflict.
  */
 async function handle(
   ctx: AppContext,
@@ -182,7 +182,10 @@ async function handle(
   throw new AppError("report-taken");
 }
 
-/** Moderators judge neither what is said of them nor accounts of staff above them; administrators judge all, on the record. */
+/**
+ * Moderators may not handle reports about themselves or about higher staff. Administrators may handle all; this is
+ * recorded.
+ */
 function judge({ id, role }: Caller, { owner_id, owner_role, target_kind }: HandledReportRow): void {
   if (role === "admin") return;
   if (owner_id === id) throw new AppError("forbidden", "You cannot handle a report about yourself");

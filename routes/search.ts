@@ -8,7 +8,7 @@ import { type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import * as schemas from "../contract/schemas.ts";
 
-/** Hits that a cursor remembers, so that they are not shown twice; as many as fit into one (`docs/limits.md`). */
+/** Hits stored in a cursor, so that they are not repeated; as many as fit (`docs/limits.md`). */
 const MAX_SEEN = 32;
 const PATTERNS = [/^\d{1,2}$/, /^\d{1,9}$/, ID, new RegExp(`^(?:[0-9a-f]{8}){0,${MAX_SEEN}}$`)];
 
@@ -17,7 +17,7 @@ export function searchRoutes(api: Api): void {
     method: "get",
     path: "/search",
     access: "signed-in",
-    summary: "Pages by handle, name, tag and description, and people by login and name; the best first",
+    summary: "Search pages by handle, name, tag and description, and people by login and name; best first",
     tags: ["Search"],
     limit: "search",
     query: z.strictObject({
@@ -27,7 +27,7 @@ export function searchRoutes(api: Api): void {
     }),
     answers: {
       200: {
-        description: "Both sections; the one that was not asked for is empty. A cursor goes on in one of them",
+        description: "Both sections; a section that was not requested is empty. A cursor continues one section",
         schema: z.object({ pages: listOf(schemas.Page), users: listOf(schemas.Card) }),
       },
     },
@@ -64,7 +64,7 @@ function encoded(section: Section, q: string, shown: readonly Hit[], seen: reado
   ]);
 }
 
-/** Throws `invalid-cursor`, also for a cursor of the other section or of other words. */
+/** Throws `invalid-cursor`, also for a cursor of another section or query. */
 function decoded(cursor: string, type: Section | "all", q: string): { after: Place; seen: string[] } {
   if (type === "all") {
     throw new AppError("validation", undefined, {

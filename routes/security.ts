@@ -56,7 +56,9 @@ export function securityRoutes(api: Api): void {
     method: "post",
     path: "/security/refresh",
     access: "anyone",
-    summary: `A new pair for a refresh token; the same pair again within ${REFRESH_GRACE_MS / 1000} seconds`,
+    summary: `Exchange a refresh token for a new pair; the same pair is returned again within ${
+      REFRESH_GRACE_MS / 1000
+    } seconds`,
     tags,
     limit: "refresh",
     body: z.strictObject({ refresh_token: z.string().min(1).max(4096) }),
@@ -86,7 +88,7 @@ export function securityRoutes(api: Api): void {
     access: "signed-in",
     summary: "Sign out",
     tags,
-    answers: { 204: { description: "The session is over" } },
+    answers: { 204: { description: "The session has ended" } },
   }, async ({ ctx, caller }) => {
     await ctx.actors.ask("user", caller.id, "sign_out", { sid: caller.sid });
     return answer(204);
@@ -96,10 +98,10 @@ export function securityRoutes(api: Api): void {
     method: "post",
     path: "/security/code",
     access: "signed-in",
-    summary: "Send a new code to the e-mail that waits for one; the older one is void",
+    summary: "Send a new code to the unconfirmed email; the older code becomes invalid",
     tags,
     limit: "codes",
-    answers: { 204: { description: "The code is on its way" } },
+    answers: { 204: { description: "The code is being sent" } },
   }, async ({ ctx, caller }) => {
     await ctx.actors.ask("user", caller.id, "send_code", newCode());
     return answer(204);
@@ -109,11 +111,11 @@ export function securityRoutes(api: Api): void {
     method: "post",
     path: "/security/verify",
     access: "signed-in",
-    summary: "Confirm the e-mail by its code",
+    summary: "Confirm the email by its code",
     tags,
     limit: "codes",
     body: z.strictObject({ code }),
-    answers: { 204: { description: "The e-mail is verified" } },
+    answers: { 204: { description: "The email is verified" } },
   }, async ({ ctx, caller, body }) => {
     await ctx.actors.ask("user", caller.id, "verify", { code: body.code, job: newId() });
     return answer(204);
@@ -123,7 +125,7 @@ export function securityRoutes(api: Api): void {
     method: "post",
     path: "/security/password",
     access: "signed-in",
-    summary: "Change the password; ends every session",
+    summary: "Change the password and end every session",
     tags,
     limit: "signin",
     guesses: ({ caller }) => `password of account ${caller.id}`,
@@ -141,18 +143,18 @@ export function securityRoutes(api: Api): void {
     method: "post",
     path: "/security/recover",
     access: "anyone",
-    summary: "Send a recovery code; an unknown address gets the same answer",
+    summary: "Send a recovery code; an unknown address gets the same response",
     tags,
     limit: "codes",
     body: z.strictObject({ email: schemas.email }),
-    answers: { 204: { description: "If there is such an account, a code is on its way" } },
+    answers: { 204: { description: "If the account exists, a code is being sent" } },
   }, async ({ ctx, body, address }) => {
     await guesses.asked(address, body.email);
     const account = await credentials(ctx.sql, body.email);
     if (account) {
-      // Not awaited, so that the time of the answer tells nothing; the outcome is an e-mail.
+      // Not awaited, so that the response time does not reveal whether the account exists.
       void ctx.actors.ask("user", account.id, "recover", newCode())
-        .catch((error) => ctx.log.warn("a recovery code could not be sent", { error }));
+        .catch((error) => ctx.log.warn("sending a recovery code failed", { error }));
     }
     return answer(204);
   });
@@ -166,14 +168,14 @@ export function securityRoutes(api: Api): void {
     limit: "codes",
     guesses: ({ body }) => `code of ${foldName(body.email)}`,
     body: z.strictObject({ email: schemas.email, code, new: schemas.password }),
-    answers: { 204: { description: "Changed; every session is over" } },
+    answers: { 204: { description: "Changed; every session has ended" } },
   }, async ({ ctx, body, address }) => {
     const { email, code } = body;
     await guesses.count(address, email);
     const account = await credentials(ctx.sql, email);
-    // Somebody is asked in any case, so that an unknown address takes the same way and the same time.
+    // An actor is always asked, so that an unknown address takes the same path and time.
     const id = account?.id ?? nobodyOf(ctx.secret, email);
-    // The code first, so that nobody makes the server hash for nothing.
+    // The code is checked first, so that a wrong one costs no hash.
     const { pending_email } = await ctx.actors.ask("user", id, "check_recovery", { email, code });
     const fresh = await newPassword(ctx, body.new, pending_email);
     await ctx.actors.ask("user", id, "reset_password", { email, code, ...fresh });
@@ -187,13 +189,13 @@ async function newPassword(ctx: AppContext, password: string, pending_email: str
   return { password_hash: await hashPassword(password), pending_email, mailbox_mark, job: newId() };
 }
 
-/** Where an address without an account is looked for: always the same id, as an account has. */
+/** The id used for an address without an account: always the same id per address. */
 function nobodyOf(secret: Pick<Secret, "mac">, email: string): string {
   const hex = createHash("sha256").update(secret.mac("nobody", folded(email))).digest("hex");
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-7${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
-/** One answer, in about the same time, whatever was wrong (S3-9). */
+/** The same error in about the same time, whether the login or the password was wrong. */
 async function checkPassword(
   ctx: AppContext,
   loginOrEmail: string,

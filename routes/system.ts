@@ -6,15 +6,15 @@ import { etagOf, matches } from "./http/etag.ts";
 import { LoopLag, metricsText, processMetrics } from "./metrics.ts";
 import { within } from "../lib/sleep.ts";
 
-/** A part that takes longer to answer counts as out of reach (`docs/limits.md`). */
+/** A part that takes longer counts as unreachable (`docs/limits.md`). */
 const CHECK_MS = 1_000;
 
 type Check = "ok" | "failed";
 
-/** Without these a node answers all the same, only slower: limits are counted alone, and events come from the ledger. */
+/** A node works without these, only slower: limits are counted per node, and events are read from Postgres. */
 const DISPENSABLE: ReadonlySet<string> = new Set(["cache", "bus", "stream"]);
 
-/** What machines ask a node: whether it lives, whether to send it work, how its tokens are checked, how it does. */
+/** Endpoints for machines: liveness, readiness, public keys and metrics. */
 export function systemRoutes({ app, ctx, stats }: Pick<Api, "app" | "ctx" | "stats">): void {
   healthRoutes(app, ctx, () => checkParts(ctx));
 
@@ -29,7 +29,7 @@ export function systemRoutes({ app, ctx, stats }: Pick<Api, "app" | "ctx" | "sta
   app.get("/metrics", async () => prometheus(await metricsText(ctx, stats, lag)));
 }
 
-/** The same of a process that has no more than a database and a cache. */
+/** The same for a process with only a database and a cache. */
 export function serviceRoutes({ app, ctx, stats }: Pick<Api<ServiceContext>, "app" | "ctx" | "stats">): void {
   healthRoutes(app, ctx, () => checkStores(ctx));
   const lag = new LoopLag();
@@ -37,7 +37,7 @@ export function serviceRoutes({ app, ctx, stats }: Pick<Api<ServiceContext>, "ap
 }
 
 function healthRoutes(app: Hono, ctx: ServiceContext, look: () => Promise<Record<string, Check>>): void {
-  // Of the process only: a database that is away is no reason to restart it.
+  // Liveness of the process only: an unavailable database is no reason to restart it.
   app.get("/healthz", () => json(200, { status: "ok" }));
 
   app.get("/readyz", async () => {
@@ -59,7 +59,7 @@ async function checkParts(ctx: AppContext): Promise<Record<"sql" | "cache" | "ac
   const [stores, actors] = await Promise.all([checkStores(ctx), check(ctx.actors.reach())]);
   return {
     ...stores,
-    // On a node without its own, whether the one that has them answers.
+    // On a node without actors: whether the node that has them answers.
     actors,
     bus: ctx.bus.connected ? "ok" : "failed",
     stream: ctx.stream.stalled ? "failed" : "ok",

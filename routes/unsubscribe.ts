@@ -7,28 +7,27 @@ import { newRequestId } from "../contract/request_id.ts";
 import { problem } from "../contract/problem.ts";
 import { escape, layout, page } from "./web.ts";
 
-const BAD_LINK = "This link is not one of this installation";
-const BELL = `<a href="/">Sign in</a>, open the bell and choose under “Settings” when letters come`;
-const QUESTION =
-  `<p>Letters tell you of new posts on the pages you follow. Press the button, and none of them will come any more.</p>
-<p>Letters about the security of your account, such as codes, still come.</p>
-<form method="post"><button>No more of these letters</button></form>
-<p class="hint">Rather one letter a day? ${BELL}.</p>`;
-const DONE = `<p>Letters about the security of your account, such as codes, still come.</p>
-<p>To have the others back: ${BELL}.</p>`;
-const COPY_IT = `<p>It may have been cut short on its way: copy it from the letter once more, whole.</p>
-<p>Or do it without the link: ${BELL}.</p>`;
+const BAD_LINK = "The link is invalid";
+const SETTINGS = `<a href="/">sign in</a> and change the notification settings`;
+const QUESTION = `<p>Stop all emails about new posts on pages you follow?</p>
+<p>You will still get emails about the security of your account.</p>
+<form method="post"><button>Unsubscribe</button></form>
+<p class="hint">To get one email a day instead, ${SETTINGS}.</p>`;
+const DONE = `<p>You will still get emails about the security of your account.</p>
+<p>To subscribe again, ${SETTINGS}.</p>`;
+const COPY_IT = `<p>It may be incomplete. Copy the whole link from the email and try again.</p>
+<p>To unsubscribe without the link, ${SETTINGS}.</p>`;
 
-/** Ends the letters about posts of whom the token was made for. Throws `validation` where it was not made here. */
-export async function endLetters({ ctx, limiter }: Api, token: string, address: string): Promise<void> {
+/** Unsubscribes the token's account from emails about posts. Throws `validation` for a foreign token. */
+export async function unsubscribe({ ctx, limiter }: Api, token: string, address: string): Promise<void> {
   const owner = unsubscriber(ctx.secret, token);
-  // A mail service asks for many people from one address, so a right token counts for its account.
+  // A mail service requests for many people from one address, so a valid token counts for its account.
   await limiter.check("unsubscribe", owner === undefined ? `address ${address}` : `account ${owner}`);
   const id = ownerOf(ctx, token);
   try {
     await ctx.actors.ask("user", id, "change_notifications", { letters: "never", mute: [], unmute: [] });
   } catch (error) {
-    // An account that is gone gets none either.
+    // A deleted account gets no emails either.
     if (!(error instanceof AppError && error.code === "not-found")) throw error;
   }
 }
@@ -42,25 +41,25 @@ function ownerOf({ secret }: AppContext, token: string): string {
 }
 
 /**
- * The page that letters about posts link to. Looking at it changes nothing, since whoever checks letters follows every link; its
- * button does, without script. The token stays in the address and is nowhere in the page.
+ * The page that emails about posts link to. GET changes nothing, because scanners follow every link in an email. The
+ * button works without script. The token stays in the address and is not in the page.
  */
 export function unsubscribePage(api: Api): void {
   const { app, ctx } = api;
   app.get("/unsubscribe", (c) =>
     answered(api, c, (token) => {
       ownerOf(ctx, token);
-      return layout("No more letters about posts?", QUESTION);
+      return layout("Unsubscribe from emails about posts?", QUESTION);
     }));
   app.post("/unsubscribe", (c) =>
     answered(api, c, async (token) => {
-      // A body, whatever it is, is left unread.
-      await endLetters(api, token, addressOf(c));
-      return layout("No more letters about posts will come to you", DONE);
+      // The body is ignored.
+      await unsubscribe(api, token, addressOf(c));
+      return layout("You have unsubscribed from emails about posts", DONE);
     }));
 }
 
-/** Refusals are those of the API, said in words to a person. */
+/** Shows the API's problems as pages. */
 async function answered(
   { ctx, limiter }: Api,
   c: Context,
@@ -82,8 +81,10 @@ async function answered(
 
 async function inWords(refusal: Response): Promise<Response> {
   const { title, request_id } = await refusal.json() as { title: string; request_id: string };
-  const again = `<p>Try again in a moment; pressing twice does no harm.</p>`;
-  const reference = `<p class="hint">Should it last, tell the operator <code>${escape(request_id)}</code>.</p>`;
+  const again = `<p>Try again in a moment. You can safely press the button twice.</p>`;
+  const reference = `<p class="hint">If the problem persists, tell the operator <code>${
+    escape(request_id)
+  }</code>.</p>`;
   const response = page(layout(title, again + reference), { status: refusal.status });
   for (const name of ["retry-after", "x-request-id"]) {
     const value = refusal.headers.get(name);

@@ -14,11 +14,11 @@ import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import * as schemas from "../contract/schemas.ts";
 
-/** How long a code holds (`docs/limits.md`). */
+/** How long a code is valid (`docs/limits.md`). */
 export const CODE_TTL_MS = 30 * 60_000;
 
 const params = z.object({ id: schemas.id });
-/** Why, for the record; what takes something away has no body. */
+/** The reason for the record of moderation, as a query because DELETE has no body. */
 export const reasonQuery = z.strictObject({ reason: schemas.reason.optional() });
 const tags = ["Accounts"];
 
@@ -38,7 +38,7 @@ export function userRoutes(api: Api): void {
       last_name: schemas.personName,
       email: schemas.email,
     }),
-    answers: { 201: { description: "The account; a code was sent to its e-mail", schema: schemas.Account } },
+    answers: { 201: { description: "The account; a code was sent to its email", schema: schemas.Account } },
   }, async ({ ctx, caller, body, receipt }) => {
     const byAdmin = caller?.role === "admin";
     if (ctx.config.REGISTRATION === "admin" && !byAdmin) throw new AppError("registration-closed");
@@ -47,7 +47,7 @@ export function userRoutes(api: Api): void {
       const made = await userById(ctx.sql, receipt!.id);
       if (made) return answer(201, renderAccount(made), { Location: `/api/v1/users/${made.id}` });
     }
-    // The receipt's id doubles as the account's, so that a repeated registration finds what it made.
+    // The account's id is the receipt's, so that a repeated registration finds the account it created.
     const row = await newAccount(
       ctx,
       { ...body, id: receipt?.id ?? newId() },
@@ -63,7 +63,7 @@ export function userRoutes(api: Api): void {
       method: "get",
       path: "/users/me",
       access: "signed-in",
-      summary: "One's own account",
+      summary: "The own account",
       tags,
       answers: { 200: { description: "The account", schema: schemas.Account } },
     },
@@ -118,11 +118,11 @@ export function userRoutes(api: Api): void {
     method: "delete",
     path: "/users/{id}/bounce",
     access: "signed-in",
-    summary: "Try the account's e-mail again although a mail server said that it does not exist",
+    summary: "Clear the bounce of the account's email, so that emails are sent again",
     tags,
     params,
     limit: "codes",
-    answers: { 204: { description: "Nothing is held against the address any more" } },
+    answers: { 204: { description: "Emails are sent to the address again" } },
   }, async ({ ctx, caller, params: { id } }) => {
     if (caller.id !== id && caller.role !== "admin") {
       throw new AppError("forbidden", "Only the owner or an administrator can clear a bounce");
@@ -135,20 +135,20 @@ export function userRoutes(api: Api): void {
     method: "patch",
     path: "/users/{id}",
     access: "signed-in",
-    summary: "Change a profile; a new e-mail stays pending until its code is given",
+    summary: "Change a profile; a new email stays pending until its code is given",
     tags,
     params,
-    // The current password can be guessed at here as at sign-in.
+    // The current password could be guessed here as at sign-in.
     limit: "signin",
     guesses: ({ caller, params, body }) =>
-      // Of somebody else's profile nobody looks at it, so any would be right.
+      // For another person's profile the password is not checked.
       body.current === undefined || params.id !== caller.id ? undefined : `password of account ${caller.id}`,
     body: z.strictObject({
       first_name: schemas.personName.optional(),
       last_name: schemas.personName.optional(),
       email: schemas.email.optional(),
       current: schemas.givenPassword.optional().meta({
-        description: "One's password; needed where one changes one's own e-mail",
+        description: "The password; required to change the own email",
       }),
     }),
     answers: { 200: { description: "The account", schema: schemas.Account } },
@@ -157,7 +157,7 @@ export function userRoutes(api: Api): void {
       throw new AppError("forbidden", "Only the owner or an administrator can change a profile");
     }
     const { current, ...fields } = body;
-    // An administrator who changes somebody else's profile does not know the password.
+    // An administrator does not know the password of the person whose profile is changed.
     const proof = caller.id === id && current !== undefined ? await proofOf(ctx, id, current, fields.email) : {};
     const change = { by: caller, ...fields, ...proof, ...newCode(), notice_job: newId() };
     return answer(200, await ctx.actors.ask("user", id, "update_profile", change));
@@ -221,7 +221,7 @@ export function userRoutes(api: Api): void {
       path: "/users/{id}/block",
       access: "admin",
       hides: true,
-      summary: "Lift an account's block",
+      summary: "Unblock an account",
       tags,
       params,
       query: reasonQuery,
@@ -233,7 +233,7 @@ export function userRoutes(api: Api): void {
   );
 }
 
-/** What the right current password is good for. Throws a problem of the field `current`. */
+/** The proof that a correct current password gives. Throws a problem of the field `current`. */
 async function proofOf(ctx: AppContext, id: string, current: string, email: string | undefined) {
   const { password_version } = await currentPassword(ctx, id, current);
   return {
@@ -242,7 +242,10 @@ async function proofOf(ctx: AppContext, id: string, current: string, email: stri
   };
 }
 
-/** Compares the password that a signed-in person gives; a wrong one is no end of the session. Throws a problem of the field `current`. */
+/**
+ * Checks the current password of a signed-in person. A wrong one does not end the session. Throws a problem of the
+ * field `current`.
+ */
 export async function currentPassword(ctx: AppContext, id: string, current: string): Promise<Credentials> {
   const account = await credentialsOf(ctx.sql, id);
   if (await verifyAccount(account, current)) return account!;
@@ -251,15 +254,15 @@ export async function currentPassword(ctx: AppContext, id: string, current: stri
   });
 }
 
-/** What a code's letter needs: where it comes from, until when it holds, and the job that brings it. */
+/** The data of a code: its nonce, its expiry, and the job that sends it. */
 export function newCode(now = Date.now()): { nonce: string; expires_at: string; job: string } {
   return { nonce: newNonce(), expires_at: new Date(now + CODE_TTL_MS).toISOString(), job: newId() };
 }
 
-/** Later than that an offset leads into a year of five digits, which no time on the wire has. */
+/** The last time with a four-digit year in any UTC offset. */
 const LAST_MS = Date.UTC(9999, 11, 31);
 
-/** Null is for good. An end that has passed already is no block. */
+/** Null is permanent. Throws for an end in the past. */
 export function blockUntil(until: string | null): string {
   if (until === null) return "infinity";
   const end = Date.parse(until);
@@ -278,7 +281,7 @@ interface NewAccount {
   email: string;
 }
 
-/** The row of a new account; one that an administrator makes counts as verified (S0-4). */
+/** The row of a new account. One created by an administrator counts as verified. */
 export async function newAccount(
   ctx: Pick<AppContext, "config">,
   { password, ...account }: NewAccount,

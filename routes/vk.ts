@@ -12,7 +12,7 @@ import { paging } from "./http/query.ts";
 
 const tags = ["VK"];
 const problems = [409];
-/** What a header can carry. */
+/** Characters allowed in a header. */
 const token = z.string().regex(/^[\x21-\x7e]{1,2048}$/, "Expected 1 to 2,048 visible ASCII characters");
 const word = z.string().min(1).max(2_048);
 const params = z.object({
@@ -28,8 +28,8 @@ const count = z.int().nullable();
 const time = z.iso.datetime();
 const reason = z.enum(REASONS).optional();
 const age = {
-  fetched_at: time.meta({ description: "When VK said so" }),
-  stale: z.boolean().meta({ description: "An older answer, since VK does not answer now" }),
+  fetched_at: time.meta({ description: "When VK was asked" }),
+  stale: z.boolean().meta({ description: "An older response, because VK does not answer" }),
 };
 
 const VkUser = z.object({
@@ -47,7 +47,7 @@ const VkUser = z.object({
     videos: reason,
     followers: reason,
     posts: reason,
-  }).meta({ description: "Why something is null" }),
+  }).meta({ description: "The reason why a value is null" }),
   ...age,
 }).meta({ id: "VkUser" });
 
@@ -63,7 +63,7 @@ const VkVideos = z.object({
     player_url: z.string().nullable(),
   })),
   next_cursor: z.string().nullable(),
-  count: count.meta({ description: "All there are; hidden ones among them are on no page" }),
+  count: count.meta({ description: "Total number, including hidden ones, which are on no page" }),
   unavailable: z.object({ videos: reason }),
   ...age,
 }).meta({ id: "VkVideos" });
@@ -73,7 +73,7 @@ export function vkRoutes(api: Api): void {
     method: "put",
     path: "/vk/token",
     access: "signed-in",
-    summary: "Store one's VK token, in place of an earlier one; it is tried when it is first used",
+    summary: "Store the caller's VK token, replacing an earlier one; it is checked at its first use",
     tags,
     limit: "vk",
     body: z.strictObject({ token, kind: z.enum(["user", "service"]) }),
@@ -89,7 +89,7 @@ export function vkRoutes(api: Api): void {
     access: "signed-in",
     summary: "Remove one's VK token",
     tags,
-    answers: { 204: { description: "There is none any more" } },
+    answers: { 204: { description: "The token is deleted" } },
   }, async ({ ctx, caller }) => {
     await vkOf(ctx).vault.remove(caller.id);
     return answer(204);
@@ -99,7 +99,7 @@ export function vkRoutes(api: Api): void {
     method: "post",
     path: "/vk/captcha",
     access: "signed-in",
-    summary: "Answer the captcha that VK asked for; it goes with one's next request to VK, within five minutes",
+    summary: "Answer a captcha from VK; the answer is sent with the next request within five minutes",
     tags,
     limit: "vk",
     body: z.union([
@@ -116,13 +116,13 @@ export function vkRoutes(api: Api): void {
     method: "get",
     path: "/vk/users/{id}",
     access: "signed-in",
-    summary: "A VK user as one's token sees them: by id, by screen name, or oneself (`me`)",
+    summary: "A VK user as visible to the caller's token: by id, by screen name, or `me`",
     tags,
     limit: "vk",
     params,
     etag: true,
     problems,
-    answers: { 200: { description: "What VK tells; what it hides is null with a reason", schema: VkUser } },
+    answers: { 200: { description: "Data from VK; hidden values are null with a reason", schema: VkUser } },
   }, async ({ ctx, caller, params: { id }, request }) => {
     const { value, fetched_at, stale } = await vkOf(ctx).fetch.profile(caller.id, id, langOf(request));
     return answer(200, { ...value, fetched_at, stale }, BY_LANGUAGE);
@@ -139,7 +139,10 @@ export function vkRoutes(api: Api): void {
     query: z.strictObject(paging),
     problems,
     answers: {
-      200: { description: "A page; it may hold fewer than `limit`, as hidden ones are left out", schema: VkVideos },
+      200: {
+        description: "A page; it may have fewer than `limit` items, because hidden ones are left out",
+        schema: VkVideos,
+      },
     },
   }, async ({ ctx, caller, params: { id }, query: { limit, cursor }, request }) => {
     const list = listAbout("vk.videos", caller.id, JSON.stringify(id));
@@ -150,7 +153,7 @@ export function vkRoutes(api: Api): void {
       { limit, offset },
       langOf(request),
     );
-    // By what was asked for, not by what came: hidden ones count in VK's offsets.
+    // By the requested number: hidden videos count in VK's offsets.
     const more = value.count !== null && offset + limit < value.count;
     const next_cursor = more ? encodeCursor(list, [String(offset + limit)]) : null;
     return answer(200, { ...value, next_cursor, fetched_at, stale }, BY_LANGUAGE);
@@ -163,13 +166,13 @@ function langOf(request: Request): VkLang | undefined {
   return preferredLang(request.headers.get("accept-language"));
 }
 
-/** Throws where there is no VK to ask. */
+/** Throws if VK is not configured. */
 function vkOf({ vk }: AppContext): VkService {
   if (vk) return vk;
   throw new AppError("vk-not-configured", "VK is not configured; an operator sets VK_API_URL", { retryAfter: 3_600 });
 }
 
-/** VK's own pages are offsets. */
+/** VK pages by offset. */
 function offsetOf(list: List, cursor: string): number {
   return Number(decodeCursor(list, cursor, [/^\d{1,7}$/])[0]);
 }

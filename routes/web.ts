@@ -1,4 +1,4 @@
-/** The site's own pages: they are asked for each time, and let nothing in from outside. */
+/** The site's own pages: revalidated at each request, with a strict content security policy. */
 import { ownFiles } from "./assets.ts";
 import { etagOf, matches } from "./http/etag.ts";
 
@@ -17,7 +17,7 @@ const POLICY = [
 /** Swagger UI sets style attributes on its elements. */
 export const STYLED_POLICY = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'");
 
-/** With `ifNoneMatch`, the request's own header, one that is known already is 304. */
+/** With `ifNoneMatch`, the request's header, an unchanged page is 304. */
 export function page(
   html: string,
   { status = 200, policy = POLICY, ifNoneMatch }: { status?: number; policy?: string; ifNoneMatch?: string } = {},
@@ -49,7 +49,7 @@ export function layout(title: string, body: string): string {
 `;
 }
 
-/** Text, to stand in HTML or in an attribute between double quotes. */
+/** Escapes text for HTML and for attributes in double quotes. */
 export function escape(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 }

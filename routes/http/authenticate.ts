@@ -11,7 +11,7 @@ export function authenticate(ctx: ServiceContext, header: string | null): Promis
   return ctx.accounts.authenticate(verified.claims);
 }
 
-/** The scheme is matched without regard to case (RFC 9110 §11.1). */
+/** The scheme is case-insensitive (RFC 9110 §11.1). */
 function bearer(header: string | null): string | undefined {
   if (!header) return undefined;
   return /^bearer +([^\s,]+) *$/i.exec(header)?.[1];

@@ -19,8 +19,8 @@ import type { WaitingBodies } from "../../contract/waiting_bodies.ts";
 import { newRequestId } from "../../contract/request_id.ts";
 
 /**
- * Who may call. `optional` knows its caller where there is one; `verified` needs a verified e-mail too; `staff` are moderators
- * and administrators.
+ * Who may call. `optional` knows the caller if there is one; `verified` also needs a verified email; `staff` are
+ * moderators and administrators.
  */
 export type Access = "anyone" | "optional" | "signed-in" | "verified" | "staff" | "admin";
 
@@ -34,35 +34,37 @@ export interface Definition<A extends Access, P extends Params, Q extends Params
   access: A;
   summary: string;
   tags: string[];
-  /** A part that does not match is 404: there is no such thing. */
+  /** A mismatch is 404. */
   params?: P;
   query?: Q;
   body?: B;
   /** Bytes. */
   bodyBound?: number;
-  /** In place of `JSON.parse`, where the text itself counts. Throws the refusal. */
+  /** Replaces `JSON.parse` if the raw text is needed. Throws an `AppError`. */
   parse?: (text: string) => unknown;
-  /** The body may bring photos, also as multipart/form-data. */
+  /** The body may have photos, also as multipart/form-data. */
   uploads?: UploadRules;
-  /** Asked before a long body is read, so that whoever may not send it hears so first. Throws the refusal. */
+  /**
+   * Called before a long body is read, so that callers without permission get an answer early. Throws an `AppError`.
+   */
   before?: (input: { ctx: C; caller: CallerOf<A>; params: z.output<P> }) => Promise<void>;
-  /** Pictures come many at a time: they do not use up what the account may ask otherwise. */
+  /** Pictures are requested in large numbers, so they do not count towards the account's general limit. */
   pictures?: boolean;
-  /** Besides the general ones. */
+  /** In addition to the general limits. */
   limit?: LimitName;
-  /** Where the request guesses at a secret: the account it guesses at, as it is named. Undefined for a request without a guess. */
+  /** For requests that try a secret: the name of the account. Undefined if this request tries none. */
   guesses?: (
     input: { caller: CallerOf<A>; params: z.output<P>; body: z.output<B> },
   ) => string | undefined;
-  /** Takes an `Idempotency-Key`. */
+  /** Accepts an `Idempotency-Key`. */
   creates?: boolean;
-  /** Takes something out of sight: the answer waits until no live listener is shown any more of it. A dry run does not wait. */
+  /** Hides content: the answer waits until no live listener receives it any more. A dry run does not wait. */
   hides?: boolean;
-  /** Cheap to validate: a GET with an ETag. */
+  /** A GET with an ETag. */
   etag?: boolean;
-  /** Statuses of problems beside the usual ones. */
+  /** Statuses of problems in addition to the usual ones. */
   problems?: number[];
-  /** `binary`: content types, where the answer is no JSON. */
+  /** `binary`: content types of answers that are not JSON. */
   answers: Record<number, { description: string; schema?: z.ZodType; binary?: string[] }>;
 }
 
@@ -73,13 +75,13 @@ export interface Input<A extends Access, P, Q, B, C = AppContext> {
   query: Q;
   body: B;
   request: Request;
-  /** What a caller without an account is counted by. */
+  /** The client's address, by which callers without an account are counted. */
   address: string;
-  /** Whether people reach this server over TLS. */
+  /** Whether clients reach this server over TLS. */
   secure: boolean;
-  /** With an Idempotency-Key: the receipt to commit with; `result` where the effect has happened before. */
+  /** With an Idempotency-Key: the receipt to commit with. `result` is set if the effect has happened before. */
   receipt: { id: string; result?: unknown } | undefined;
-  /** With `uploads`: what came. */
+  /** With `uploads`: the received body. */
   received: Received | undefined;
 }
 
@@ -88,15 +90,15 @@ export interface Answer {
   /** JSON to send, serialised or not. */
   body?: unknown;
   json?: string;
-  /** Bytes to send; its type and caching are in `headers`. */
+  /** Bytes to send; type and caching are in `headers`. */
   stream?: ReadableStream<Uint8Array> | null;
   headers?: Record<string, string>;
   next_cursor?: string | null;
-  /** With `guesses`: the secret was not that of the account that is guessed at, so wrong guesses before it still count. */
+  /** With `guesses`: the secret belonged to another account, so earlier wrong guesses still count. */
   otherSecret?: boolean;
 }
 
-/** Everything the endpoints share. */
+/** What all endpoints share. */
 export interface Api<C extends ServiceContext = AppContext> {
   app: Hono;
   ctx: C;
@@ -105,19 +107,19 @@ export interface Api<C extends ServiceContext = AppContext> {
   idempotency: Idempotency;
   /** Requests that wait for a short body. */
   bodies: WaitingBodies;
-  /** Bodies of endpoints with a bound of their own: they are in memory, so few are let in at once. */
+  /** Places for long bodies, which are held in memory. */
   longBodies: Semaphore;
-  /** Missing where no endpoint takes any. */
+  /** Missing if no endpoint accepts uploads. */
   uploads?: Uploads;
-  /** Missing where no endpoint hides anything. */
+  /** Missing if no endpoint hides content. */
   deliveryBarrier?: DeliveryBarrier;
-  /** All that was declared: for the document and for the test that walks it. */
+  /** All declarations, for the OpenAPI document and for tests. */
   endpoints: Definition<Access, Params, Params, z.ZodType, C>[];
-  /** `underWay`: without those that wait for a short body. */
+  /** `underWay` excludes requests that wait for a short body. */
   stats: { requests: Record<string, number>; underWay: number };
 }
 
-/** Requests under way; over it a new one is refused at once (`docs/limits.md`). */
+/** Concurrent requests. Beyond this a new one is rejected at once (`docs/limits.md`). */
 const MAX_CONCURRENT_REQUESTS = 4_000;
 export const PREFIX = "/api/v1";
 
@@ -133,7 +135,7 @@ export function listOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), next_cursor: z.string().nullable() });
 }
 
-/** Declares a route. There is no other way, so none is without its access word. */
+/** Declares a route. There is no other way, so every route declares its access. */
 export function endpoint<
   A extends Access,
   P extends Params = z.ZodObject<Record<never, never>>,
@@ -146,7 +148,7 @@ export function endpoint<
   handler: (input: Input<A, z.output<P>, z.output<Q>, z.output<B>, C>) => Promise<Answer> | Answer,
 ): void {
   if (definition.hides && !api.deliveryBarrier) {
-    throw new Error(`${definition.path} hides something, and has nobody to wait for`);
+    throw new Error(`${definition.path} hides content, but there is no delivery barrier`);
   }
   api.endpoints.push(definition as unknown as Api<C>["endpoints"][number]);
   const path = PREFIX + definition.path.replaceAll(/\{(\w+)\}/g, ":$1");
@@ -192,7 +194,7 @@ async function serve<
     const long = definition.bodyBound !== undefined && definition.bodyBound > MAX_BODY_BYTES && Uploads.heavy(request);
     if (long) place = await api.longBodies.acquire({ key: caller?.id ?? address });
     const text = definition.body && !received ? await readJsonText(request, wait, definition.bodyBound) : "";
-    // While the body was waited for, others have taken the places.
+    // Others may have taken the places while the body was read.
     if (stats.underWay > MAX_CONCURRENT_REQUESTS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const parsed = definition.body && !received ? (definition.parse ?? parseJson)(text) : undefined;
     if (definition.limit) {
@@ -222,13 +224,13 @@ async function serve<
       "idempotency",
       `${definition.method} ${canonicalPath(c.req.path)}\n${received?.content ?? text}`,
     );
-    // As long as photos are, nobody keeps their text.
+    // Photos are in storage now, so their text is released.
     if (received) received.value = received.content = "";
     const name = definition.guesses?.(input);
     const judged: typeof handler = name === undefined
       ? handler
       : (input) => api.guesses.judge({ name, address }, () => handler(input), ({ otherSecret }) => !otherSecret);
-    // Before the answer is kept for a repeated request, so that a replay comes after the wait as well.
+    // The wait comes before the answer is stored for repeated requests, so a replay also comes after it.
     const run: typeof handler = !definition.hides || isDryRun(query) ? judged : async (input) => {
       const answered = await judged(input);
       await api.deliveryBarrier!.wait();
@@ -293,12 +295,12 @@ function isDryRun(query: { dry_run?: unknown }): boolean {
   return query.dry_run === "true";
 }
 
-/** The same ids have the same spelling, so that a request repeated with another one is the same request. */
+/** Ids have one spelling, so that a repeated request is recognised. */
 function canonicalPath(path: string): string {
   return path.replaceAll(/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/gi, (id) => id.toLowerCase());
 }
 
-/** Runs the handler once for one key and body, however often the request comes. */
+/** Runs the handler once per key and body. */
 async function once<I extends { receipt: { id: string; result?: unknown } | undefined }>(
   { idempotency }: Pick<Api, "idempotency">,
   key: string,
@@ -366,12 +368,12 @@ function render(
       return new Response(null, { status: 304, headers });
     }
   }
-  // Of an answer whose length it tells, the runtime sends head and body one after the other; a chunked one costs one call.
+  // With a Content-Length, the runtime sends head and body in two calls; a chunked answer needs one.
   headers["transfer-encoding"] = "chunked";
   return new Response(text, { status, headers });
 }
 
-/** By text, since a request with a malformed `Host` has no URL that can be parsed. */
+/** Built from text, because a request with a malformed `Host` has no URL that can be parsed. */
 function nextUrl({ config }: ServiceContext, current: string, cursor: string): string {
   const target = current.slice(current.indexOf("/", current.indexOf("//") + 2));
   const [path = ""] = target.split("?", 1);
@@ -380,7 +382,7 @@ function nextUrl({ config }: ServiceContext, current: string, cursor: string): s
   return `${config.PUBLIC_URL ?? ""}${path}?${search}`;
 }
 
-/** What a caller without an account is counted by. */
+/** The client's address, by which callers without an account are counted. */
 export function addressOf(c: Context): string {
   return originOf(c).address;
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-/** A weak tag of what is sent: the same text, the same tag, on every node. No secret and no guard, so SHA-1 is enough. */
+/** A weak tag of the content: equal texts have equal tags on every node. It protects nothing, so SHA-1 is enough. */
 export function etagOf(text: string): string {
   return `W/"${createHash("sha1").update(text).digest("base64url")}"`;
 }

@@ -3,39 +3,43 @@ import type { RateLimiter } from "./rate_limit.ts";
 import { backoff } from "../../lib/backoff.ts";
 import { sleep } from "../../lib/sleep.ts";
 
-/** What counts as a guess at one account's secret: the account as the guesser names it, and where the guess came from. */
+/** A guess at an account's secret: the account as the caller names it, and the caller's address. */
 export interface Guess {
   name: string;
   address: string;
 }
 
-/** Wrong guesses at one account within the window, from wherever, after which the next ones are slowed (`docs/limits.md`). */
+/**
+ * Wrong guesses at one account within the window, from all addresses, before further ones are delayed
+ * (`docs/limits.md`).
+ */
 export const FREE_GUESSES = 20;
 export const WINDOW_MS = 3_600_000;
-/** The first delay; it doubles with so many further guesses, up to the longest. */
+/** The first delay. It doubles per this many further guesses, up to the maximum. */
 const FIRST_DELAY_MS = 250;
 const GUESSES_A_STEP = 20;
 export const MAX_DELAY_MS = 4_000;
 const DELAY_BACKOFF = backoff({ firstMs: FIRST_DELAY_MS, maxMs: MAX_DELAY_MS });
-/** Guesses that wait on this node: in all, at one account, from one address. */
+/** Delayed guesses on this node: in total, per account, per address. */
 const MAX_DELAYED = 400;
 const MAX_DELAYED_FOR_NAME = 20;
 const MAX_DELAYED_FROM_ADDRESS = 4;
 
 /**
- * Holds guessing down and shuts no owner out (docs/decisions/0017-rate-limits.md). The pair of account and address is refused after a few
- * wrong guesses. All addresses together only slow each other: a first guess from an address is delayed a little and never refused. The
- * account is counted by the name that was given, so that the count is the same whether somebody has it or not.
+ * Limits guessing without locking owners out (docs/decisions/0017-rate-limits.md). A pair of account and address is
+ * rejected after a few wrong guesses. All addresses together only delay each other: the first guess from an address is
+ * delayed briefly and never rejected. Accounts are counted by the given name, so existing and unknown ones are treated
+ * alike.
  */
 export class Guesses {
-  /** Guesses that are delayed, by three names each. No semaphore: none of them waits for another to end. */
+  /** Delayed guesses by three keys each. Not a semaphore: none waits for another to end. */
   #delayed = new Map<string, number>();
 
   constructor(private readonly limiter: RateLimiter) {}
 
   /**
-   * Judges one guess by how `work` ends. Throws `rate-limited` without having called it. `isOwners`: whether what it came to was by the
-   * secret of the account that is guessed at; another's, which a guesser may own, forgets no wrong guess.
+   * Counts one guess by the outcome of `work`. Throws `rate-limited` without calling it. `isOwners`: whether the secret
+   * was that of the named account. Success with another account's secret does not reset the count.
    */
   async judge<T>(
     { name, address }: Guess,
@@ -43,10 +47,10 @@ export class Guesses {
     isOwners: (result: T) => boolean = () => true,
   ): Promise<T> {
     const pair = `${name}\n${address}`;
-    // Counted before they are judged, so that many at the same time are no more.
+    // Counted before the outcome is known, so that concurrent guesses count.
     await this.limiter.check("guesses", pair);
     const state = await this.limiter.check("guesses_hour", pair);
-    // Without a state nothing is limited here.
+    // Without a rate state nothing is limited.
     if (state === undefined) return await work();
     const takeBack = async (all: boolean) => {
       const back = all ? "forget" : "undo";
@@ -66,7 +70,7 @@ export class Guesses {
     }
   }
 
-  /** Where no more may wait, a first guess goes on undelayed, and another is refused. */
+  /** If too many wait already, a first guess is not delayed and others are rejected. */
   async #slow({ name, address }: Guess, ms: number, isFirst: boolean): Promise<void> {
     if (ms === 0) return;
     const places: [string, number][] = [
@@ -99,7 +103,7 @@ export function delayMs(guesses: number): number {
   return DELAY_BACKOFF(1 + Math.floor((guesses - FREE_GUESSES - 1) / GUESSES_A_STEP));
 }
 
-/** Any other end says nothing of what was guessed. */
+/** Other outcomes say nothing about the guess. */
 function isWrong(error: unknown): boolean {
   if (!(error instanceof AppError)) return false;
   if (error.code === "credentials-invalid" || error.code === "code-invalid") return true;

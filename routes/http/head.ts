@@ -1,16 +1,16 @@
 import type { Hono } from "hono";
 
-/** Requests that answer a HEAD. */
+/** HEAD requests. */
 const heads = new WeakSet<Request>();
 
-/** Whether only the head of the answer is sent: then nobody need read what is expensive. */
+/** Whether only headers are sent, so that an expensive body need not be read. */
 export function isHead(request: Request): boolean {
   return request.method === "HEAD" || heads.has(request);
 }
 
 /**
- * Answers HEAD as GET, with the body: the platform tells its length and does not send it (RFC 9110 §9.3.2). Hono would take the body
- * away first, and the length would be 0.
+ * Answers HEAD like GET, with a body: the platform sends its length but not the body (RFC 9110 §9.3.2). Hono would
+ * remove the body first and send length 0.
  */
 export function answerHeads(app: Hono): Hono {
   const { fetch } = app;

@@ -12,13 +12,13 @@ import type { Sql } from "../../db/sql.ts";
 import { AppError } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 
-/** A request that has not renewed its hold on a key for so long is taken for dead, as its node is (`docs/limits.md`). */
+/** A request that has not renewed its hold on a key for this long counts as dead (`docs/limits.md`). */
 const LEASE_S = 5;
 const RENEW_MS = 1_000;
 const ROUNDS = 5;
 
 export interface Asked {
-  /** Whose key it is: the account's id, or a keyed hash of the address. */
+  /** The owner of the key: the account's id, or a keyed hash of the address. */
   scope: string;
   key: string;
   /** A keyed hash of method, path and body. */
@@ -33,11 +33,11 @@ export function validKey(key: string): boolean {
 }
 
 /**
- * One key and body, one effect. A commit writes its result into the receipt together with its effect, so a request whose node
- * died between the effect and the answer is answered by whoever takes the receipt over, from that result.
+ * One key and body, one effect. A commit writes its result into the receipt together with its effect. If the node dies
+ * between effect and answer, the request that takes over the receipt answers with that result.
  */
 export class Idempotency implements Disposable {
-  /** Receipts of requests under way here, with the time they began. */
+  /** Receipts of requests in progress here, with their start times. */
   #held = new Map<string, number>();
   #renewing: ReturnType<typeof setInterval> | undefined;
 
@@ -46,11 +46,13 @@ export class Idempotency implements Disposable {
     private readonly secret: { mac(purpose: string, data: string | Uint8Array): string },
   ) {}
 
-  /** Throws `idempotency-key-reused` for another body and `idempotency-key-running` while somebody else is at it. */
+  /**
+   * Throws `idempotency-key-reused` for another body and `idempotency-key-running` while another request holds the key.
+   */
   async begin({ scope, key, bodyMac }: Asked): Promise<Begun> {
-    // Keys may name things of the caller's; stored is only their keyed hash.
+    // Keys may contain the caller's data, so only their keyed hash is stored.
     const stored = this.secret.mac("idempotency-key", key);
-    // More than one round only where the receipt is released between two statements.
+    // More than one round only if the receipt is released between two statements.
     for (let round = 0; round < ROUNDS; round++) {
       const id = newId();
       if (await claimReceipt(this.sql, { id, scope, key: stored, bodyMac, leaseS: LEASE_S })) {
@@ -77,14 +79,14 @@ export class Idempotency implements Disposable {
   }
 
   /**
-   * After a request that failed. Where `error` leaves open what happened, the receipt stays and can be taken over at once: a late
-   * commit still finds it, and a repetition runs under the same id. Otherwise the key is free again, for any body.
+   * After a failed request. If `error` leaves the outcome open, the receipt stays and can be taken over at once: a late
+   * commit still finds it, and a repeated request runs under the same id. Otherwise the key is free again for any body.
    */
   async release(id: string, error?: unknown): Promise<void> {
     this.#letGo(id);
     const refused = error === undefined || (error instanceof AppError && error.status < 500);
     if (refused) await deleteReceipt(this.sql, id);
-    // Reaches what the first did not delete, too: a receipt whose effect has happened.
+    // Also ends a receipt that was not deleted because its effect has happened.
     await endReceiptLease(this.sql, id);
   }
 
@@ -109,7 +111,8 @@ export class Idempotency implements Disposable {
   #renew(): void {
     const since = performance.now() - RENEW_MS;
     const long = [...this.#held].filter(([, begun]) => begun <= since).map(([id]) => id);
-    // Should it fail, the next one comes soon; who takes a receipt over meanwhile works under the same id, so the effect stays one.
+    // If this fails, the next renewal follows soon. A takeover meanwhile uses the same id, so there is still one
+    // effect.
     if (long.length > 0) renewReceipts(this.sql, long, LEASE_S).catch(() => {});
   }
 }

@@ -1,7 +1,9 @@
 import { AppError } from "../../lib/errors.ts";
 import { Semaphore, type SemaphoreLimit, type SemaphoreOptions } from "../../lib/semaphore.ts";
 
-/** Places for requests with long bodies. A refusal is `overloaded`, and says whether it is the caller's own requests that are too many. */
+/**
+ * Places for requests with long bodies. The `overloaded` problem says whether the caller's own requests are too many.
+ */
 export function longRequests(limits: Required<Omit<SemaphoreOptions, "refusal">>): Semaphore {
   return new Semaphore({ ...limits, refusal });
 }

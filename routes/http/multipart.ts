@@ -6,19 +6,19 @@ import { AppError } from "../../lib/errors.ts";
 import { patient } from "../../contract/body.ts";
 
 export interface MultipartRules {
-  /** The field that files come in. */
+  /** The field of the files. */
   files: string;
   mostFiles: number;
-  /** Text fields, and how often each may come. */
+  /** Text fields, with how often each may occur. */
   fields: Readonly<Record<string, number>>;
 }
 
-/** Bytes of a text field: 4,000 characters of the widest kind, and then some. */
+/** Bytes per text field: 4,000 four-byte characters, with a margin. */
 const MAX_FIELD_LENGTH = 20_000;
 
 /**
- * Reads multipart/form-data (RFC 7578) as it comes: a file's bytes go to `take` and nowhere else, one file after another. Resolves
- * with the text fields when everything was taken in. Throws `validation`, `invalid-body` or what `take` threw.
+ * Reads multipart/form-data (RFC 7578) as a stream: each file's bytes go to `take`, one file after another. Resolves
+ * with the text fields when everything is read. Throws `validation`, `invalid-body` or what `take` threw.
  */
 export async function readMultipart(
   request: Request,
@@ -31,7 +31,7 @@ export async function readMultipart(
   const fields = new Map<string, string[]>();
   let index = 0;
   let taken = Promise.resolve();
-  /** Why the body itself came to no good end; then what its last file was refused for is a consequence. */
+  /** The error of the body itself. The error of its last file is then a consequence. */
   let broken: AppError | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
@@ -43,7 +43,7 @@ export async function readMultipart(
         if (nameTruncated || valueTruncated) {
           return reject(field(name.slice(0, 100), "too_long", "Expected a shorter field"));
         }
-        // By its own fields: what comes from strangers may be named as what every object has.
+        // Own properties only: clients choose the names of fields.
         const most = Object.hasOwn(rules.fields, name) ? rules.fields[name]! : 0;
         if (most === 0) return reject(unknownField(name));
         const values = fields.get(name) ?? [];
@@ -51,10 +51,10 @@ export async function readMultipart(
         if (values.push(value) > most) reject(field(name, "too_many", `Expected at most ${most}`));
       });
       parser.on("file", (name, stream, { filename }) => {
-        // Whoever takes it is told as well.
+        // The reader of the file gets the error, too.
         stream.on("error", () => {});
         if (name !== rules.files) return reject(unknownField(name));
-        // Not `Readable.toWeb`, which throws where nobody catches when a file comes on after it was given up.
+        // Not `Readable.toWeb`, which throws uncaught errors if a file continues after it was abandoned.
         const body = ReadableStream.from(stream as AsyncIterable<Uint8Array>);
         const file = { name: filename ?? "", index: index++, body };
         taken = taken.then(() => take(file));

@@ -1,7 +1,7 @@
 /**
- * Browsers ask for pictures without a token; a cookie stands for it. Its value is signed for this purpose alone, so it opens nothing
- * but photos, and only while the session lasts that it was made for. Each account has a cookie of its own name: people who are
- * signed in side by side in tabs of one browser do not take each other's away.
+ * Browsers request pictures without a token, so a cookie replaces it. Its value is signed for pictures only and is
+ * valid while its session lasts. Each account has its own cookie name, so that people signed in side by side in one
+ * browser do not overwrite each other's.
  */
 import type { AppContext } from "../../context.ts";
 import type { Caller } from "../../actors/account_cache.ts";
@@ -11,10 +11,10 @@ import { PREFIX } from "./endpoint.ts";
 const NAME = "rookery_photos_";
 const PURPOSE = "photo-cookie";
 const COOKIE = /^rookery_photos_([0-9a-f-]{36})=([0-9a-f-]{36})\.(\d{1,12})\.([\w-]{43})$/;
-/** Accounts of one browser whose cookies are looked at (`docs/limits.md`). */
+/** Cookies examined per request (`docs/limits.md`). */
 const MAX_ACCOUNTS = 8;
 
-/** `Set-Cookie` for the caller's pictures: good as long as an access token, and to be renewed. */
+/** `Set-Cookie` for the caller's pictures. It expires with the access token and has to be renewed. */
 export function photoCookie({ config, secret }: AppContext, { id, sid }: Caller, secure: boolean): string {
   const age = Math.ceil(config.ACCESS_TOKEN_TTL / 1000);
   const expires = String(Math.floor(Date.now() / 1000) + age);
@@ -30,7 +30,7 @@ function cookie(id: string, value: string, age: number, secure: boolean): string
   return `${NAME}${id}=${value}; Path=${PREFIX}/photos; Max-Age=${age}; HttpOnly; SameSite=Strict${onlyTls}`;
 }
 
-/** The accounts whose cookies came and hold. */
+/** The accounts of all valid cookies of a request. */
 export async function photoViewers(ctx: AppContext, request: Request): Promise<string[]> {
   const sent = (request.headers.get("cookie") ?? "").split(/; */).filter((pair) => pair.startsWith(NAME));
   const viewers = await Promise.all(sent.slice(-MAX_ACCOUNTS).map((pair) => viewerOf(ctx, pair)));

@@ -1,11 +1,11 @@
-/** A request's query: each parameter once, numbers in plain digits, and nothing that its route does not know. */
+/** Query parameters: each at most once, numbers in plain digits, no unknown ones. */
 import { z } from "zod";
 import { AppError } from "../../lib/errors.ts";
 import { storable, unstorable, validated } from "../../contract/body.ts";
 
 const DIGITS = "digits";
 
-/** A number in a query: plain decimal digits, and no other spelling that a program might take for a number. */
+/** A number in plain decimal digits. Other notations are rejected. */
 export function decimal(min: number, max: number) {
   return z.string().superRefine((text, context) => {
     if (/^\d{1,15}$/.test(text)) return;
@@ -28,13 +28,13 @@ export function queried<Q extends z.ZodObject>(schema: Q, url: string): z.output
   try {
     return validated(schema, query);
   } catch (error) {
-    // A number that is none is no value out of its range.
+    // For a value that is not a number, only the format error is useful.
     const errors = error instanceof AppError ? error.errors?.filter(({ rule }) => rule === DIGITS) : undefined;
     throw errors?.length ? new AppError("invalid-query", undefined, { errors }) : error;
   }
 }
 
-/** The query's parameters, each once. Throws `invalid-query`, which names what comes again. */
+/** The query's parameters. Throws `invalid-query` that names repeated ones. */
 export function parametersOf(url: string): Record<string, string> {
   const at = url.indexOf("?");
   const pairs = at < 0 ? [] : [...new URLSearchParams(url.slice(at + 1))];

@@ -3,7 +3,7 @@ import type { Cache } from "../../lib/cache/cache.ts";
 import { AppError } from "../../lib/errors.ts";
 
 interface Limit {
-  /** Requests within one window. */
+  /** Requests per window. */
   limit: number;
   windowS: number;
   by: "account" | "address" | "pair";
@@ -11,8 +11,8 @@ interface Limit {
 }
 
 /**
- * How often a caller may ask (`docs/limits.md`). A pair is an account, as the caller names it, and an address: what others send elsewhere
- * keeps nobody out.
+ * Rate limits (`docs/limits.md`). A pair is an account, as named by the caller, with an address, so that requests from
+ * elsewhere do not lock an owner out.
  */
 export const LIMITS = {
   general_account: { limit: 1_200, windowS: 60, by: "account", description: "All requests of one account" },
@@ -21,33 +21,33 @@ export const LIMITS = {
   search: { limit: 600, windowS: 60, by: "account", description: "Searches of one account" },
   signin: { limit: 20, windowS: 60, by: "address", description: "Passwords tried from one address" },
   guesses: { limit: 10, windowS: 60, by: "pair", description: "Wrong passwords or codes for one account, one address" },
-  guesses_hour: { limit: 60, windowS: 3_600, by: "pair", description: "The same, in the long run" },
+  guesses_hour: { limit: 60, windowS: 3_600, by: "pair", description: "The same per hour" },
   refresh: { limit: 60, windowS: 60, by: "address", description: "Pairs of tokens refreshed from one address" },
-  codes: { limit: 10, windowS: 60, by: "account", description: "Codes asked for or tried by one account or address" },
+  codes: { limit: 10, windowS: 60, by: "account", description: "Codes requested or tried by one account or address" },
   unsubscribe: {
     limit: 300,
     windowS: 60,
     by: "account",
-    description: "Uses of one account's link that ends its e-mails",
+    description: "Uses of one account's unsubscribe link",
   },
-  vk: { limit: 120, windowS: 60, by: "account", description: "Requests about VK of one account" },
+  vk: { limit: 120, windowS: 60, by: "account", description: "VK requests of one account" },
   reports: { limit: 10, windowS: 60, by: "account", description: "Reports made by one account" },
   register: { limit: 30, windowS: 60, by: "address", description: "Accounts registered from one address" },
 } as const satisfies Record<string, Limit>;
 
 export type LimitName = keyof typeof LIMITS;
 
-/** What is left of a limit after this request. */
+/** The state of a limit after this request. */
 export interface RateState {
   limit: number;
   remaining: number;
   /** Seconds until the window ends. */
   resetS: number;
-  /** The limit's name and window, as `RateLimit-Policy` tells it. */
+  /** The limit's name and window, as in `RateLimit-Policy`. */
   policy: { name: string; windowS: number };
 }
 
-/** A refusal that tells of the limit it is for. */
+/** A rejection with the limit that caused it. */
 export class RateLimited extends AppError {
   constructor(detail: string, readonly state: RateState) {
     super("rate-limited", detail, { retryAfter: state.resetS });
@@ -59,14 +59,14 @@ interface Count {
   leftMs: number;
 }
 
-/** Local counters remembered at once; over it, the oldest go (`docs/limits.md`). */
+/** Local counters. Beyond this the oldest are removed (`docs/limits.md`). */
 const MAX_LOCAL = 50_000;
-/** After the cache failed, how long this node counts alone before it asks again. */
+/** How long this node counts alone after the cache failed. */
 const ALONE_MS = 1_000;
 
 /**
- * Counts requests in fixed windows over all nodes. Where the cache fails, each node goes on counting for itself: a limit that is
- * looser for a while, but still there.
+ * Counts requests in fixed windows over all nodes. If the cache fails, each node counts alone, so limits are looser for
+ * a while but still apply.
  */
 export class RateLimiter {
   #local = new Map<string, { value: number; end: number }>();
@@ -74,7 +74,7 @@ export class RateLimiter {
 
   constructor(private readonly cache: Cache, private readonly enabled: boolean) {}
 
-  /** Counts one request of `key`; `undefined` where nothing is counted. Throws `rate-limited` over the limit. */
+  /** Counts one request of `key`; undefined if limits are off. Throws `rate-limited` over the limit. */
   check(name: LimitName, key: string): Promise<RateState | undefined> | RateState | undefined {
     if (!this.enabled) return undefined;
     const limit = LIMITS[name];
@@ -87,12 +87,12 @@ export class RateLimiter {
     return await this.#count(`rate:${hashed(key)}`, by, windowMs);
   }
 
-  /** Takes one request of `key` back. */
+  /** Undoes one request of `key`. */
   async undo(name: LimitName, key: string): Promise<void> {
     await this.#count(cacheKey(name, key), -1, LIMITS[name].windowS * 1000);
   }
 
-  /** Nothing of `key` counts any more. */
+  /** Resets the count of `key`. */
   async forget(name: LimitName, key: string): Promise<void> {
     const id = cacheKey(name, key);
     this.#local.delete(id);
@@ -119,7 +119,7 @@ export class RateLimiter {
   #countAlone(id: string, by: number, windowMs: number, now: number): Count {
     const known = this.#local.get(id);
     if (known && known.end > now) return { value: known.value += by, leftMs: known.end - now };
-    // Set anew at its end, so that the map's order is the order of windows and its head is the oldest.
+    // Inserted again at its end, so that the map is ordered by window and its head is the oldest.
     this.#local.delete(id);
     this.#local.set(id, { value: by, end: now + windowMs });
     if (this.#local.size > MAX_LOCAL) {
@@ -137,7 +137,7 @@ function judge(name: LimitName, { limit, windowS }: Limit, { value, leftMs }: Co
   throw new RateLimited(`At most ${limit} requests in ${windowS} seconds count towards "${name}"`, state);
 }
 
-/** An account's id is nobody's secret; an address, a login or an e-mail does not go into the cache as it is. */
+/** Account ids are not secret. Addresses, logins and emails are hashed before they go into the cache. */
 function cacheKey(name: LimitName, key: string): string {
   return `rate:${name}:${name === "general_account" ? key : hashed(key)}`;
 }

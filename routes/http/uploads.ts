@@ -13,46 +13,46 @@ import {
 import { longRequests } from "./long_requests.ts";
 import { type MultipartRules, readMultipart } from "./multipart.ts";
 
-/** How an endpoint takes photos: as multipart/form-data, or as base64 in its JSON. */
+/** How an endpoint accepts photos: as multipart/form-data, or as base64 in its JSON. */
 export interface UploadRules extends MultipartRules {
-  /** Of a multipart body, the value that the body's schema judges. */
+  /** Converts a multipart body to the value that the schema checks. */
   value: (fields: Record<string, string[]>, files: JsonPhoto[]) => unknown;
 }
 
-/** A photo as it stands in a body; one that came as a file has no `data`. */
+/** A photo in a body. One that was sent as a file has no `data`. */
 export interface JsonPhoto {
   name: string;
   data: string;
   alt?: string | null | undefined;
 }
 
-/** A JSON body with photos in it, in bytes (`docs/limits.md`). */
+/** Bytes of a JSON body with photos (`docs/limits.md`). */
 export const MAX_PHOTO_BODY_BYTES = 32 * 1024 * 1024;
-/** Lists and objects of such a body; there are eleven where all photos are, and any character may stand in a text. */
+/** Lists and objects in such a body. A body with all photos has eleven; texts may contain any character. */
 const MAX_BRACKETS = 50_000;
-/** Long JSON bodies that are in memory at the same time; uploads that stream. */
+/** Long JSON bodies in memory, and streaming uploads. */
 const LONG_CONCURRENCY = 3;
 const STREAM_CONCURRENCY = 24;
-/** Of one account. */
+/** Per account. */
 const EACH = 2;
 const MAX_WAITING = 100;
 const WAIT_MS = 20_000;
 const SHARES = { perKey: EACH, maxWaiting: MAX_WAITING, waitMs: WAIT_MS };
 
-/** Reads the bodies of requests that may bring photos. */
+/** Reads the bodies of requests that may have photos. */
 export class Uploads {
   #long = longRequests({ ...SHARES, concurrency: LONG_CONCURRENCY });
   #streams = longRequests({ ...SHARES, concurrency: STREAM_CONCURRENCY });
 
   constructor(private readonly staging: Staging) {}
 
-  /** Whether a body is, or may be, so long that whoever may not send it should hear so before it is read. */
+  /** Whether the body may be long, so that permissions are checked before it is read. */
   static heavy(request: Request): boolean {
     const length = request.headers.get("content-length");
     return isMultipart(request) || length === null || Number(length) > MAX_BODY_BYTES;
   }
 
-  /** `who` is counted: nobody holds all places. The caller disposes of what came. */
+  /** `who` is counted, so that nobody takes all places. The caller disposes of the result. */
   async receive(request: Request, rules: UploadRules, who: string, wait: BodyWait): Promise<Received> {
     if (!Uploads.heavy(request)) return await this.#json(request, rules, wait);
     const multipart = isMultipart(request);
@@ -67,7 +67,7 @@ export class Uploads {
 
   async #json(request: Request, rules: UploadRules, wait: BodyWait, place?: Disposable): Promise<Received> {
     const text = await readJsonText(request, wait, MAX_PHOTO_BODY_BYTES);
-    // A body for one photo is the photo.
+    // A body for one photo is the photo itself.
     const pathOf = (index: number) => rules.mostFiles === 1 ? "data" : pathIn(rules, index);
     if (text.length > MAX_BODY_BYTES) checkBrackets(text);
     return new Received(parseJson(text), text, pathOf, this.staging, [], place);
@@ -90,14 +90,14 @@ export class Uploads {
   }
 }
 
-/** What a request has brought. When it is disposed of, uploads that no commit has made its own go. */
+/** A received body. Disposing of it deletes uploads that no commit has claimed. */
 export class Received implements AsyncDisposable {
   constructor(
-    /** What the body's schema judges; whoever has judged it lets it go. */
+    /** The value for the body's schema; released after the check. */
     public value: unknown,
-    /** What the same request has again: for its Idempotency-Key. */
+    /** The content that identifies a repeated request with an Idempotency-Key. */
     public content: string,
-    /** The field that a refusal of a photo names, by its place. */
+    /** The field of a photo by its index, for errors. */
     public readonly pathOf: (index: number) => string,
     private readonly staging: Staging,
     private readonly staged: StagedPhoto[],
@@ -105,8 +105,8 @@ export class Received implements AsyncDisposable {
   ) {}
 
   /**
-   * The photos, in storage; those of a JSON body are put there now, and their text is let go, as is the place that was held for
-   * it: what follows may take its time. Throws `validation` naming the field.
+   * The photos in storage. Those of a JSON body are stored now; their text and their place are released. Throws
+   * `validation` naming the field.
    */
   async photos(listed: readonly JsonPhoto[]): Promise<StagedPhoto[]> {
     for (let i = this.staged.length; i < listed.length; i++) {
@@ -125,7 +125,7 @@ export class Received implements AsyncDisposable {
   }
 }
 
-/** To make millions of lists and objects takes seconds, in which nobody else is answered. */
+/** Creating millions of lists and objects would block the process for seconds. */
 function checkBrackets(text: string): void {
   let left = MAX_BRACKETS;
   for (const bracket of ["[", "{"]) {
@@ -142,7 +142,7 @@ function checkBrackets(text: string): void {
   }
 }
 
-/** The field that a refusal of a file names. */
+/** The field of a file, for errors. */
 function pathIn({ files, mostFiles }: UploadRules, index: number): string {
   return mostFiles === 1 ? files : `${files}.${index}.data`;
 }

@@ -14,13 +14,13 @@ browserTest(
     const lettersOf = async () => (await app.ok("GET", "/notifications/settings", { token: ann.token })).letters;
     const link = letterLinks(app.ctx.secret, app.url, ann.id).unsubscribe;
     await page.goto(link.slice(0, -1));
-    await page.getByRole("heading", { name: "This link is not one of this installation" }).waitFor();
+    await page.getByRole("heading", { name: "The link is invalid" }).waitFor();
     assert.equal(await page.getByRole("button").count(), 0);
     const complaints = watch(page, app.url);
     await page.goto(link);
     assert.equal(await lettersOf(), "at_once");
-    await page.getByRole("button", { name: "No more of these letters" }).click();
-    await page.getByRole("heading", { name: "No more letters about posts will come to you" }).waitFor();
+    await page.getByRole("button", { name: "Unsubscribe" }).click();
+    await page.getByRole("heading", { name: "You have unsubscribed from emails about posts" }).waitFor();
     assert.equal(await lettersOf(), "never");
     assert.deepEqual(complaints, []);
   },

@@ -47,7 +47,7 @@ Deno.test("Looking at the page of the link changes nothing, its button ends the 
   assert.equal(await lettersOf(ann), "daily");
   for (let press = 1; press <= 2; press++) {
     const { status, text } = await ask(unsubscribe, { method: "POST", headers: FORM, body: "" });
-    assert.deepEqual([status, titleOf(text)], [200, "No more letters about posts will come to you"], `press ${press}`);
+    assert.deepEqual([status, titleOf(text)], [200, "You have unsubscribed from emails about posts"], `press ${press}`);
     assert.match(text, /open the bell/);
     assert.equal(await lettersOf(ann), "never");
   }
@@ -104,7 +104,7 @@ Deno.test("A token that was not made here is refused in words, by the page and b
     for (const method of ["GET", "POST"]) {
       const { status, headers, text } = await ask(`${app.url}/unsubscribe${query}`, { method });
       assert.equal(status, 422, `${method}, ${what}`);
-      assert.equal(titleOf(text), "This link is not one of this installation", what);
+      assert.equal(titleOf(text), "The link is invalid", what);
       assert.match(headers.get("content-type")!, /^text\/html/);
       assert.doesNotMatch(text, /<form|<script/, what);
     }
