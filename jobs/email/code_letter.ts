@@ -3,25 +3,28 @@ import { layOut, type LetterText } from "./layout.ts";
 
 const WORDS: Record<CodePurpose, { subject: string; ask: string; ignore: string }> = {
   verify: {
-    subject: "Confirm your e-mail for Rookery",
-    ask: "Please confirm this e-mail address with the code",
-    ignore: "If you did not ask for an account here, ignore this letter: without the code nothing happens.",
+    subject: "Confirm your email for Rookery",
+    ask: "To confirm this email address, enter this code:",
+    ignore: "If you did not create an account, ignore this email.",
   },
   recover: {
     subject: "Set a new password for Rookery",
-    ask: "You can set a new password with the code",
-    ignore: "If you did not ask for this, ignore this letter: your password stays as it is.",
+    ask: "To set a new password, enter this code:",
+    ignore: "If you did not request this, ignore this email. Your password stays unchanged.",
   },
 };
 
-/** A code's letter. The code is its only word of eight characters `A–Z0–9` (S4), so no login, name or address stands in it. */
+/**
+ * An email with a code. The code is its only word of eight characters `A–Z0–9`, so that programs can find it. Logins,
+ * names and addresses are left out for that reason.
+ */
 export function codeLetter(purpose: CodePurpose, code: string): LetterText {
   const { subject, ask, ignore } = WORDS[purpose];
   return layOut(subject, [
     { paragraph: "Hello," },
     { paragraph: ask },
     { code },
-    { paragraph: "It holds for 30 minutes, and only until you ask for another one." },
+    { paragraph: "The code is valid for 30 minutes or until you request another one." },
     { paragraph: ignore },
   ]);
 }

@@ -4,21 +4,21 @@ export interface LetterText {
   html: string;
 }
 
-/** A part of a letter, said alike as plain text and as HTML. */
+/** A part of an email, rendered as plain text and as HTML. */
 export type Part =
-  /** A paragraph; its line breaks stay. */
+  /** A paragraph; line breaks are kept. */
   | { paragraph: string }
   | { heading: string }
   | { code: string }
   | { link: string; words: string }
-  /** What is small and last. */
+  /** A small footer. */
   | { note: string; link?: { url: string; words: string } };
 
-/** Both forms of a letter, out of the same parts; whatever people wrote is escaped. */
+/** Renders an email as text and as HTML. User content is escaped. */
 export function layOut(subject: string, parts: readonly Part[]): LetterText {
   const body = parts.map(html).join("\n");
   return {
-    // One line in the direction it is written in, whatever a name or a post holds.
+    // Names and posts may have line breaks and direction marks.
     subject: subject.replaceAll(/[\s\p{Cc}]+/gu, " ").replaceAll(/[\u202a-\u202e\u2066-\u206f]/g, "").trim(),
     text: `${parts.map(plain).join("\n\n")}\n`,
     html:

@@ -1,46 +1,45 @@
 import { layOut, type LetterText } from "./layout.ts";
 
-/** What happened to an account that its owner should hear of. */
+/** A security event that the account's owner is notified of. */
 export type Notice =
   | { notice: "new_device"; device: string; at: string }
   | { notice: "password_changed"; at: string }
-  /** To the address in force, while the new one waits for its code. */
+  /** To the current address, while the new one is not confirmed. */
   | { notice: "email_change_asked"; at: string }
-  /** To the address that was in force. */
+  /** To the previous address. */
   | { notice: "email_changed"; at: string };
 
-const ADVICE =
-  "If this was you, there is nothing to do. If it was not, set a new password at once: that signs everybody out.";
+const ADVICE = "If this was you, you can ignore this email. Otherwise set a new password now, which ends all sessions.";
 
-/** A letter about the security of an account. */
+/** An email about the security of an account. */
 export function noticeLetter(notice: Notice): LetterText {
   const when = `${notice.at.slice(0, 16).replace("T", " ")} UTC`;
   switch (notice.notice) {
     case "new_device":
       return layOut("A new device signed in to your Rookery account", [
         { paragraph: "Hello," },
-        { paragraph: `Somebody signed in to your account from a device that was not used for it before:` },
+        { paragraph: "There was a sign-in to your account from a new device:" },
         { paragraph: `${notice.device}\n${when}` },
         { paragraph: ADVICE },
       ]);
     case "password_changed":
       return layOut("Your Rookery password was changed", [
         { paragraph: "Hello," },
-        { paragraph: `The password of your account was changed at ${when}, and every session was ended.` },
-        { paragraph: "If this was not you, ask for a recovery code at once and set another one." },
+        { paragraph: `The password of your account was changed at ${when}. All sessions have ended.` },
+        { paragraph: "If this was not you, request a recovery code and set a new password now." },
       ]);
     case "email_change_asked":
-      return layOut("Another e-mail was asked for your Rookery account", [
+      return layOut("Email change requested for your Rookery account", [
         { paragraph: "Hello," },
-        { paragraph: `At ${when} somebody asked that your account have another e-mail address.` },
-        { paragraph: "This address stays in force until the new one is confirmed by a code that was sent there." },
+        { paragraph: `At ${when} a change of your account's email address was requested.` },
+        { paragraph: "This address stays valid until the new one is confirmed with a code." },
         { paragraph: ADVICE },
       ]);
     case "email_changed":
-      return layOut("The e-mail of your Rookery account was changed", [
+      return layOut("The email of your Rookery account was changed", [
         { paragraph: "Hello," },
-        { paragraph: `From ${when} on your account has another e-mail address. This is the last letter to this one.` },
-        { paragraph: "If this was not you, somebody else has your account: write to whoever runs this installation." },
+        { paragraph: `Your account's email address was changed at ${when}. This is the last email to this address.` },
+        { paragraph: "If this was not you, contact the operator of this server." },
       ]);
   }
 }

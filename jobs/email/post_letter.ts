@@ -2,29 +2,29 @@ import type { EmailPost } from "../../db/deliveries.ts";
 import { layOut, type LetterText, type Part } from "./layout.ts";
 import type { LetterLinks } from "./unsubscribe.ts";
 
-/** Characters of a post that a letter quotes, and those of one among others in a digest. */
+/** Length of a quote from a post in an email of its own, and in a digest. */
 const QUOTED = 1_000;
 const QUOTED_IN_DIGEST = 280;
 const IN_SUBJECT = 60;
 
-/** A new post, to one follower of its page. */
+/** The email about one new post to one follower of its page. */
 export function postLetter(post: EmailPost, links: LetterLinks): LetterText {
   const subject = `${post.page}: ${cut(firstLine(post), IN_SUBJECT)}`;
   return layOut(subject, [
     { heading: titleOf(post) },
     ...contentOf(post, QUOTED),
     { link: links.post(post.id), words: "Read it on Rookery" },
-    farewell(`You follow the page “${post.page}”.`, links),
+    footer(`You follow the page “${post.page}”.`, links),
   ]);
 }
 
-/** The posts of a day, newest first. */
+/** The email with the posts of a day, newest first. */
 export function digestLetter(
   posts: readonly EmailPost[],
   total: number,
   links: LetterLinks,
 ): LetterText {
-  const subject = total === 1 ? "1 new post for you" : `${total} new posts for you`;
+  const subject = total === 1 ? "1 new post" : `${total} new posts`;
   const more = total - posts.length;
   return layOut(subject, [
     ...posts.flatMap((post): Part[] => [
@@ -34,17 +34,17 @@ export function digestLetter(
     ]),
     ...(more > 0 ? [{ paragraph: `And ${more} more.` }] : []),
     { link: links.site, words: "All posts on Rookery" },
-    farewell("You asked for one letter a day about the pages you follow.", links),
+    footer("You chose one email a day about the pages you follow.", links),
   ]);
 }
 
 function titleOf({ page, author, is_reply }: EmailPost): string {
   const by = page === author ? page : `${author} on ${page}`;
-  return is_reply ? `${by}, in answer to a post` : by;
+  return is_reply ? `${by}, in reply to a post` : by;
 }
 
-function contentOf({ text, photos }: EmailPost, most: number): Part[] {
-  const parts: Part[] = text === "" ? [] : [{ paragraph: cut(text, most) }];
+function contentOf({ text, photos }: EmailPost, maxLength: number): Part[] {
+  const parts: Part[] = text === "" ? [] : [{ paragraph: cut(text, maxLength) }];
   if (photos > 0) parts.push({ paragraph: photos === 1 ? "With a photo." : `With ${photos} photos.` });
   return parts;
 }
@@ -53,12 +53,12 @@ function firstLine({ text, photos }: EmailPost): string {
   return text.trim().split("\n", 1)[0] || (photos === 1 ? "a photo" : `${photos} photos`);
 }
 
-function farewell(why: string, { unsubscribe }: LetterLinks): Part {
-  return { note: why, link: { url: unsubscribe, words: "No more of these letters" } };
+function footer(reason: string, { unsubscribe }: LetterLinks): Part {
+  return { note: reason, link: { url: unsubscribe, words: "Unsubscribe" } };
 }
 
-/** At most so many characters, and none of them in half. */
-function cut(text: string, most: number): string {
+/** Truncates a text at a whole character. */
+function cut(text: string, maxLength: number): string {
   const characters = [...text];
-  return characters.length <= most ? text : `${characters.slice(0, most - 1).join("").trimEnd()}…`;
+  return characters.length <= maxLength ? text : `${characters.slice(0, maxLength - 1).join("").trimEnd()}…`;
 }

@@ -2,23 +2,23 @@ import type { Secret } from "../../security/secret.ts";
 
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** What a letter about posts links to. The last two end such letters, and need no sign-in. */
+/** The links of an email about posts. The last two unsubscribe without a sign-in. */
 export interface LetterLinks {
   site: string;
-  /** Where the web client shows this post. */
+  /** The page of a post in the web client. */
   post: (id: string) => string;
-  /** For a mail program: one POST does it (RFC 8058). */
+  /** For mail programs: a single POST (RFC 8058). */
   oneClick: string;
-  /** For a person: a page with a button, since whoever looks through letters for viruses follows every link. */
+  /** For people: a page with a button, because scanners follow every link. */
   unsubscribe: string;
 }
 
-/** What a link holds: whose letters, and a mark that only this installation makes. It opens nothing else, so it may be in a URL. */
+/** The token of a link: the account's id and its MAC. It allows nothing else, so it may be in a URL. */
 export function unsubscribeToken(secret: Secret, userId: string): string {
   return `${userId}.${secret.mac("unsubscribe", userId)}`;
 }
 
-/** Whose letters are to end; undefined for a token that was not made here. */
+/** The account of a token; undefined for a forged or foreign token. */
 export function unsubscriber(secret: Secret, token: string): string | undefined {
   const [userId = "", mark = ""] = token.split(".", 2);
   return ID.test(userId) && secret.macMatches("unsubscribe", userId, mark) ? userId : undefined;
@@ -34,7 +34,7 @@ export function letterLinks(secret: Secret, publicUrl: string, userId: string): 
   };
 }
 
-/** Headers by which mail programs know a list (RFC 2919) and offer its end (RFC 8058). `domain`: the sender's. */
+/** Headers for mailing lists (RFC 2919) with one-click unsubscribe (RFC 8058). `domain` is the sender's. */
 export function listHeaders({ oneClick }: LetterLinks, domain: string): Record<string, string> {
   return {
     "List-Id": `<posts.${domain}>`,

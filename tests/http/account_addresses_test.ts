@@ -89,7 +89,7 @@ Deno.test("Who comes to have an address reads nothing that was sent to the one b
   const { token } = await app.signIn(stranger.login!, NEW_PASSWORD);
   await app.ok("POST", "/security/verify", { token, body: { code } });
   const letters = await app.letters(old, NEW_PASSWORD);
-  assert.deepEqual(letters.map(({ subject }) => subject), ["Confirm your e-mail for Rookery"]);
+  assert.deepEqual(letters.map(({ subject }) => subject), ["Confirm your email for Rookery"]);
   await app.refused("credentials-invalid", "POST", "/mail/inbox", { body: { email: old, password: PASSWORD } });
 });
 

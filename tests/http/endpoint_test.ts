@@ -137,7 +137,7 @@ Deno.test("Where the wait fails there is no answer, and the key stays open for a
 Deno.test("What hides something cannot be declared where there is nobody to wait for", async () => {
   await using cache = new MemoryCache();
   const definition = { ...about, method: "post", path: "/hide", hides: true } as const;
-  assert.throws(() => endpoint(testApi(cache), definition, () => answer(204)), /nobody to wait for/);
+  assert.throws(() => endpoint(testApi(cache), definition, () => answer(204)), /no delivery barrier/);
 });
 
 Deno.test("An endpoint names every offending field of a body", () =>

@@ -51,7 +51,7 @@ Deno.test("With if_version nothing is written if one key is at another version o
   const late = await write(person, { data: { a: "x", b: "x", c: "x", d: "x" }, if_version: seen });
   assert.deepEqual([late.status, late.slug], [409, "version-conflict"]);
   assert.deepEqual(late.body.errors.map(({ path }: { path: string }) => path).sort(), ["if_version.b", "if_version.d"]);
-  assert.match(late.body.errors[0].message, /^The key "b" is at another version/);
+  assert.match(late.body.errors[0].message, /^The key "b" has another version/);
   assert.deepEqual(await data(person, "a", "b", "c"), { a: 1, b: "theirs", c: 3 });
 });
 

@@ -129,7 +129,7 @@ Deno.test("Whoever wants digests gets one letter a day with all of it, newest fi
     const letters = await inbox(bob);
     return letters.length > 0 ? letters : undefined;
   });
-  assert.equal(letter.subject, "2 new posts for you");
+  assert.equal(letter.subject, "2 new posts");
   assert.ok(letter.text.indexOf(texts[1]!) < letter.text.indexOf(texts[0]!) && letter.text.indexOf(texts[1]!) > 0);
   assert.ok(!letter.text.includes("taken back"));
   // The ledger is written once the mail server has the letter.

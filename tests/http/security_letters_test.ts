@@ -63,7 +63,7 @@ Deno.test("The proven address gets a notice when another one is asked for, and o
   const fresh = `new-${person.email}`;
   await app.ok("PATCH", `/users/${person.id}`, { token: person.token, body: { email: fresh, current: PASSWORD } });
   const [asked] = await notices(person.email, PASSWORD, 1);
-  assert.match(asked!, /Another e-mail was asked/);
+  assert.match(asked!, /Email change requested/);
   await app.ok("POST", "/security/verify", { token: person.token, body: { code: await app.code(fresh) } });
   const sent = () =>
     app.ctx.sql.query<{ subject: string }>(
@@ -74,5 +74,5 @@ Deno.test("The proven address gets a notice when another one is asked for, and o
     const letters = await sent();
     return letters.length > 1 ? letters : undefined;
   });
-  assert.match(changed!.subject, /e-mail .* was changed/);
+  assert.match(changed!.subject, /email .* was changed/);
 });

@@ -48,7 +48,7 @@ Deno.test("Looking at the page of the link changes nothing, its button ends the 
   for (let press = 1; press <= 2; press++) {
     const { status, text } = await ask(unsubscribe, { method: "POST", headers: FORM, body: "" });
     assert.deepEqual([status, titleOf(text)], [200, "You have unsubscribed from emails about posts"], `press ${press}`);
-    assert.match(text, /open the bell/);
+    assert.match(text, /change the notification settings/);
     assert.equal(await lettersOf(ann), "never");
   }
   assert.equal(await lettersOf(bob), "at_once", "of nobody else");

@@ -98,7 +98,7 @@ Deno.test("deno task demo fills an empty installation, and a second run takes up
   assert.equal((await call(node.url, "POST", "/security/login", { body: { login, password } })).status, 200);
   const other = await TaskProcess.run("demo", [...args, "--password", "An0ther-one"]);
   assert.equal(other.code, 1);
-  assert.match(other.output, /is here already with another password/);
+  assert.match(other.output, /exists already with another password/);
 });
 
 Deno.test("deno task demo lets an administrator make the people where nobody else may", async () => {
@@ -255,7 +255,7 @@ Deno.test("deno task jobs: counts, lists, tries again and lets go, through a run
   const retried = await TaskProcess.run("jobs", ["retry", "--all"], env);
   assert.deepEqual([retried.code, retried.output], [0, `${dead} waits again\n`]);
   assert.match((await TaskProcess.run("jobs", ["drop", unknown], env)).output, /is gone/);
-  assert.match((await TaskProcess.run("jobs", ["list", "unknown"], env)).output, /^No job is unknown$/m);
+  assert.match((await TaskProcess.run("jobs", ["list", "unknown"], env)).output, /^No unknown jobs$/m);
   for (const wrong of [["fly"], ["list", "asleep"], ["retry"], ["drop"], ["retry", "--all", dead], ["--nonsense"]]) {
     assert.equal((await TaskProcess.run("jobs", wrong, env)).code, 2, wrong.join(" "));
   }

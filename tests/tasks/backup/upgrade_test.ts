@@ -85,7 +85,7 @@ Deno.test("An upgrade that cannot be is refused with what is so", options, async
     assert.match(output, told);
   };
   const set = (major: number) => Deno.writeTextFile(`${path}/postgres/PG_VERSION`, `${major}\n`);
-  await refused({ DATA_DIR: path }, /is of Postgres 18 already/);
+  await refused({ DATA_DIR: path }, /already has Postgres 18/);
   await set(19);
   await refused({ DATA_DIR: path }, /newer than this version of Rookery/);
   await set(9);
