@@ -18,7 +18,7 @@ import type { StatsClient } from "./services/stats/client.ts";
 import type { Storage } from "./services/storage/storage.ts";
 import type { VkService } from "./actors/vk_fetch.ts";
 
-/** What every process has that answers calls; the key–value store alone has no more. */
+/** What every process that answers requests has. The key–value store has only this. */
 export interface ServiceContext {
   readonly config: Config;
   readonly log: Log;
@@ -31,7 +31,7 @@ export interface ServiceContext {
   draining: boolean;
 }
 
-/** Everything a route may reach. Built once, in `main.ts`; a test may build it otherwise. */
+/** What a route may use. Built once, in `workers/roles/node.ts`; tests may build their own. */
 export interface AppContext extends ServiceContext {
   readonly bus: Bus;
   readonly actors: Actors;
@@ -40,15 +40,15 @@ export interface AppContext extends ServiceContext {
   readonly tokens: Tokens;
   readonly stream: EventStream;
   readonly gateway: Gateway;
-  /** Whoever listens, on this node and others. */
+  /** All listeners, on this node and others. */
   readonly deliveryBarrier: DeliveryBarrier;
   readonly storage: Storage;
-  /** Undefined where no VK is set up. */
+  /** Undefined if VK is not configured. */
   readonly vk: VkService | undefined;
   readonly stats: StatsClient;
   readonly photos: { staging: Staging; waiting: PhotoReadiness };
-  /** Jobs were committed that are due now. */
+  /** Announces committed jobs that are due now. */
   notifyJobs(jobs: readonly JobRef[]): void;
-  /** Where a post is; remembered, since a post never moves. */
+  /** The page of a post. Cached, because a post never changes its page. */
   pageOfPost(postId: string): Promise<string | undefined>;
 }

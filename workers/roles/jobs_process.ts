@@ -2,27 +2,23 @@ import { resolve } from "node:path";
 import { LocalBus } from "../../lib/bus/local.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
-import type { Config } from "../../config.ts";
 import { sequencerState } from "../../db/events.ts";
-import { migrate } from "../../db/migrate.ts";
-import { connectPostgres } from "../../db/postgres.ts";
 import { publish, subjectOf } from "../../live/publisher.ts";
-import type { Log } from "../../lib/log.ts";
 import { Secret } from "../../security/secret.ts";
 import { LoggedStorage } from "../../services/storage/logged_storage.ts";
 import { openStorage } from "../../services/storage/open.ts";
 import { JobNotifier } from "../../jobs/notifier.ts";
 import { startJobs } from "./jobs.ts";
+import { openDatabase, type RoleParts, running, type RunningRole } from "./role.ts";
 import { photoStorage } from "./services.ts";
 
 const CONNECTIONS = 6;
 
-/** `ROLES=jobs`: that role alone, without any actor of a person or a page; until told to stop. */
-export async function runJobs(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
+/** `ROLES=jobs`: that role alone, without any actor of a person or a page. */
+export async function jobsRole({ config, log }: RoleParts): Promise<RunningRole> {
   await using stack = new AsyncDisposableStack();
   const databaseUrl = config.DATABASE_URL!;
-  const sql = stack.use(connectPostgres(databaseUrl, { max: CONNECTIONS, applicationName: "rookery-jobs" }));
-  await migrate(sql);
+  const sql = await openDatabase({ log, stack }, databaseUrl, { max: CONNECTIONS, applicationName: "rookery-jobs" });
   const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR));
   const bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
   const { epoch } = await sequencerState(sql);
@@ -46,6 +42,5 @@ export async function runJobs(config: Config, log: Log, stopped: Promise<void>):
     onCommitted: (events) => publish(bus, epoch, events),
   });
   await bus.subscribe(subjectOf(epoch), (message) => heard(JSON.parse(message) as SequencedEvent[]));
-  Deno.stdout.writeSync(new TextEncoder().encode("Rookery's jobs are ready\n"));
-  await stopped;
+  return running(stack, "Rookery's jobs are ready");
 }

@@ -1,12 +1,8 @@
 import { resolve } from "node:path";
-import type { Config } from "../../config.ts";
 import type { ServiceContext } from "../../context.ts";
 import { MemoryCache } from "../../lib/cache/memory.ts";
-import { migrate } from "../../db/migrate.ts";
-import { connectPostgres } from "../../db/postgres.ts";
 import { RedisCache } from "../../lib/cache/redis.ts";
 import { Hop } from "../../services/kv/forwarded_address.ts";
-import type { Log } from "../../lib/log.ts";
 import { buildKvApi } from "../../routes/app.ts";
 import { TrustedProxies } from "../../security/addresses.ts";
 import { serveHttp } from "../../lib/http/server.ts";
@@ -15,19 +11,20 @@ import { AccountReader } from "../../actors/account_cache.ts";
 import { Secret } from "../../security/secret.ts";
 import { Tokens } from "../../security/tokens.ts";
 import { within } from "../../lib/sleep.ts";
+import { openDatabase, type RoleParts, running, type RunningRole } from "./role.ts";
 
 const CONNECTIONS = 12;
 /** Milliseconds that requests under way get at a stop. */
 const DRAIN_MS = 5_000;
 
 /**
- * `ROLES=kv`: the key–value store alone, at `HOST` and `PORT`, until told to stop. It checks tokens by their signature, and at each
+ * `ROLES=kv`: the key–value store alone, at `HOST` and `PORT`. It checks tokens by their signature, and at each
  * request asks Postgres whether session and account still hold.
  */
-export async function runKv(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
+export async function kvRole({ config, log }: RoleParts): Promise<RunningRole> {
   await using stack = new AsyncDisposableStack();
-  const sql = stack.use(connectPostgres(config.DATABASE_URL!, { max: CONNECTIONS, applicationName: "rookery-kv" }));
-  await migrate(sql);
+  const options = { max: CONNECTIONS, applicationName: "rookery-kv" };
+  const sql = await openDatabase({ log, stack }, config.DATABASE_URL!, options);
   const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR), config.SECRET_KEY_PREVIOUS);
   const keys = stack.use(await Keys.load(sql, secret, log));
   const ctx: ServiceContext = {
@@ -47,10 +44,9 @@ export async function runKv(config: Config, log: Log, stopped: Promise<void>): P
     const origin = proxies.origin(request.headers, peer);
     return app.fetch(request, { ...origin, address: hop.addressOf(request, origin.address) });
   }));
-  Deno.stdout.writeSync(
-    new TextEncoder().encode(`Rookery's key–value store is ready at http://${config.HOST}:${server.addr.port}\n`),
-  );
-  await stopped;
-  ctx.draining = true;
-  await within(DRAIN_MS, server.shutdown());
+  stack.defer(async () => {
+    ctx.draining = true;
+    await within(DRAIN_MS, server.shutdown());
+  });
+  return running(stack, `Rookery's key–value store is ready at http://${config.HOST}:${server.addr.port}`);
 }

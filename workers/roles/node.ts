@@ -8,7 +8,6 @@ import type { Config } from "../../config.ts";
 import type { AppContext } from "../../context.ts";
 import type { Cache } from "../../lib/cache/cache.ts";
 import { MemoryCache } from "../../lib/cache/memory.ts";
-import { migrate } from "../../db/migrate.ts";
 import { startEmbedded } from "../../db/embedded/server.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import { deleteAllNodes } from "../../db/nodes.ts";
@@ -43,6 +42,7 @@ import { startHousekeeping } from "../../jobs/housekeeping.ts";
 import { JobNotifier } from "../../jobs/notifier.ts";
 import { JobRunner } from "../../jobs/runner.ts";
 import { startJobs } from "./jobs.ts";
+import { openDatabase, type RoleParts, type RunningRole } from "./role.ts";
 import { expiryJobs } from "../../jobs/expiry.ts";
 import { photoStorage, statistics } from "./services.ts";
 import { photoResultJobs } from "../../jobs/photo_results.ts";
@@ -65,6 +65,15 @@ const DRAIN_MS = 5_000;
 const MAIN_CONNECTIONS = 12;
 const POSTS_REMEMBERED = 50_000;
 
+/** `ROLES` with `api`: a node. */
+export async function nodeRole({ config, log, onLost }: RoleParts): Promise<RunningRole> {
+  const { url, ctx, stop } = await startNode(config, log, { onLost });
+  const ready = [`Rookery is ready at ${url}`];
+  const fakeUrl = ctx.vk?.fakeUrl;
+  if (fakeUrl) ready.push(`VK is the bundled fake at ${fakeUrl}; for the real one, set VK_API_URL=https://api.vk.ru`);
+  return { ready, [Symbol.asyncDispose]: stop };
+}
+
 /** Builds a node from its settings, each part on the ones before it; whatever fails takes down what stands already. */
 export async function startNode(
   config: Config,
@@ -76,9 +85,7 @@ export async function startNode(
 
   const embedded = config.DATABASE_URL === undefined;
   const databaseUrl = config.DATABASE_URL ?? stack.use(await startEmbedded(config.DATA_DIR, { log })).url;
-  const sql = stack.use(connectPostgres(databaseUrl, { max: MAIN_CONNECTIONS, applicationName: "rookery" }));
-  const applied = await migrate(sql);
-  if (applied.length > 0) log.info("migrations applied", { applied });
+  const sql = await openDatabase({ log, stack }, databaseUrl, { max: MAIN_CONNECTIONS, applicationName: "rookery" });
   // No other node can have this folder: what is recorded of one is of a node that is gone.
   if (embedded) await Promise.all([endAllReceiptLeases(sql), deleteAllNodes(sql)]);
   const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());

@@ -18,7 +18,8 @@ import type { StorageSpec } from "../../services/storage/open.ts";
 import { isInUse } from "../../services/storage/file_store.ts";
 import { startStatsChild } from "../children/start_stats.ts";
 import { StatsClient } from "../../services/stats/client.ts";
-import { runStorageServer } from "./storage.ts";
+import { type RoleParts, running, type RunningRole } from "./role.ts";
+import { startStorageServer } from "./storage.ts";
 import type { JobNotifier } from "../../jobs/notifier.ts";
 import type { JobKind } from "../../jobs/runner.ts";
 import { CROP_ENTRY } from "../children/start_crop.ts";
@@ -51,17 +52,16 @@ export function storageToken(secret: Secret): string {
   return secret.mac("storage", "token");
 }
 
-/** `ROLES=storage`: the storage service of a full installation, until told to stop. */
-export async function runStorage(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
-  const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR);
-  await runStorageServer({
-    host: config.HOST,
-    port: config.STORAGE_PORT,
-    folder: storageFolder(config),
-    maxEntries: config.STORAGE_MAX_ENTRIES,
-    token: storageToken(secret),
-    log,
-  }, stopped);
+/** `ROLES=storage`: the storage service of a full installation. */
+export async function storageRole({ config, log }: RoleParts): Promise<RunningRole> {
+  const { HOST, STORAGE_PORT, STORAGE_MAX_ENTRIES, SECRET_KEY, DATA_DIR } = config;
+  await using stack = new AsyncDisposableStack();
+  const token = storageToken(await Secret.load(SECRET_KEY, DATA_DIR));
+  const folder = storageFolder(config);
+  const server = stack.use(
+    await startStorageServer({ host: HOST, port: STORAGE_PORT, folder, maxEntries: STORAGE_MAX_ENTRIES, token, log }),
+  );
+  return running(stack, `Rookery's storage is ready at http://${HOST}:${server.port}`);
 }
 
 type StorageParts = Omit<ServiceParts, "sql" | "databaseUrl">;

@@ -1,6 +1,5 @@
 import { Stats } from "../../actors/stats.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
-import type { Config } from "../../config.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Log } from "../../lib/log.ts";
@@ -9,6 +8,7 @@ import { statsService } from "../../services/stats/service.ts";
 import { StatsStore } from "../../services/stats/store.ts";
 import { Verifier } from "../../services/stats/verifier.ts";
 import { sleep, within } from "../../lib/sleep.ts";
+import { type RoleParts, running, type RunningRole } from "./role.ts";
 
 const CONNECTIONS = 4;
 const RETRY_MS = 500;
@@ -70,20 +70,20 @@ async function migrated(store: StatsStore, log: Log, signal: AbortSignal): Promi
   }
 }
 
-/** `ROLES=stats`: the statistics service of a full installation, until told to stop. */
-export async function runStatsServer(config: Config, log: Log, stopped: Promise<void>): Promise<void> {
-  await using ledger = connectPostgres(config.DATABASE_URL!, { max: CONNECTIONS, applicationName: "rookery-stats" });
-  await using server = await startStatsServer({
-    host: config.HOST,
-    port: config.STATS_PORT,
-    ledger,
-    databaseUrl: config.STATS_DATABASE_URL,
-    natsUrl: config.NATS_URL,
-    apiUrl: config.API_URL!,
-    log,
-  });
-  Deno.stdout.writeSync(
-    new TextEncoder().encode(`Rookery's statistics are ready at http://${config.HOST}:${server.port}\n`),
+/** `ROLES=stats`: the statistics service of a full installation. */
+export async function statsRole({ config, log }: RoleParts): Promise<RunningRole> {
+  await using stack = new AsyncDisposableStack();
+  const options = { max: CONNECTIONS, applicationName: "rookery-stats" };
+  const server = stack.use(
+    await startStatsServer({
+      host: config.HOST,
+      port: config.STATS_PORT,
+      ledger: stack.use(connectPostgres(config.DATABASE_URL!, options)),
+      databaseUrl: config.STATS_DATABASE_URL,
+      natsUrl: config.NATS_URL,
+      apiUrl: config.API_URL!,
+      log,
+    }),
   );
-  await stopped;
+  return running(stack, `Rookery's statistics are ready at http://${config.HOST}:${server.port}`);
 }

@@ -42,12 +42,3 @@ export async function startStorageServer(
     },
   };
 }
-
-/** `ROLES=storage`: the storage of a full installation, until told to stop. */
-export async function runStorageServer(options: StorageServerOptions, stopped: Promise<void>): Promise<void> {
-  await using server = await startStorageServer(options);
-  Deno.stdout.writeSync(
-    new TextEncoder().encode(`Rookery's storage is ready at http://${options.host}:${server.port}\n`),
-  );
-  await stopped;
-}

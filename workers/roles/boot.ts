@@ -1,0 +1,51 @@
+import { type Config, ConfigError, readConfig } from "../../config.ts";
+import { EmbeddedRefused } from "../../db/embedded/refused.ts";
+import { Log } from "../../lib/log.ts";
+import { printLine } from "../../lib/write_text.ts";
+import type { Role, RoleParts } from "./role.ts";
+
+/** 2: the settings or the data folder have to be changed by the operator. */
+const EXIT = { stopped: 0, failed: 1, refused: 2 } as const;
+
+/**
+ * The life of a server process: settings, log, signals, its roles beside each other, a line for each that is ready, and their stop on a
+ * signal or once one of them is lost. Never returns.
+ */
+export async function boot(rolesOf: (config: Config) => readonly Role[]): Promise<never> {
+  const config = configOrExit();
+  const log = new Log(config.LOG_LEVEL);
+  const stopped = Promise.withResolvers<void>();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stopped.resolve());
+  // One request's stray rejection must not end the process. Its caller has been answered or has timed out.
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    log.error("unhandled rejection", { error: event.reason });
+  });
+  try {
+    const parts = { config, log, onLost: stopped.reject };
+    await Promise.all(rolesOf(config).map((role) => run(role, parts, stopped.promise)));
+    Deno.exit(EXIT.stopped);
+  } catch (error) {
+    const refused = error instanceof EmbeddedRefused;
+    // The message alone says what the operator has to do.
+    if (!refused) log.error("the node failed", { error });
+    if (error instanceof Error) printLine(error.message, Deno.stderr);
+    Deno.exit(refused ? EXIT.refused : EXIT.failed);
+  }
+}
+
+async function run(start: Role, parts: RoleParts, stopped: Promise<void>): Promise<void> {
+  await using role = await start(parts);
+  for (const line of role.ready) printLine(line);
+  await stopped;
+}
+
+function configOrExit(): Config {
+  try {
+    return readConfig(Deno.env.toObject());
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    printLine(error.message, Deno.stderr);
+    Deno.exit(EXIT.refused);
+  }
+}
