@@ -4,11 +4,11 @@ import { duration, flag, port, ranges, s3Url, sender, url, vkUrl, whole } from "
 import { email, login, password } from "./contract/schemas.ts";
 import { VK_LANGS } from "./services/vk/lang.ts";
 
-/** What a process may do; `actors` comes with `api` and in one process only, the others may stand alone or be left out. */
+/** What a process may run. `actors` needs `api` and belongs to one process only; the others may run alone. */
 export const ROLES = ["api", "actors", "jobs", "storage", "stats", "kv", "mail"] as const;
 export type ProcessRole = typeof ROLES[number];
 
-/** Every wrong setting, by name; `message` is for whoever starts the server and holds no value of a secret. */
+/** All wrong settings, by name. Messages are for operators and contain no secret values. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
   constructor(readonly problems: readonly { setting: string; message: string }[]) {
@@ -19,14 +19,14 @@ export class ConfigError extends Error {
 }
 
 export interface Setting {
-  /** From the text of the variable to its value; an empty one counts as unset. */
+  /** From the variable's text to its value. An empty variable counts as unset. */
   schema: z.ZodType;
-  /** As it is written in the environment; none is "unset". */
-  standard?: string;
-  /** Instead of the default, where it depends on the machine. */
-  standardIs?: string;
+  /** As written in the environment; undefined means unset. */
+  default?: string;
+  /** Shown in place of a default that depends on the machine. */
+  defaultText?: string;
   description: string;
-  /** Its value is never shown. */
+  /** The value is never shown. */
   secret?: true;
 }
 
@@ -36,11 +36,11 @@ const SECRET_KEY_LENGTH = 32;
 
 /** All settings: the source of `Config`, of `.env.example` and of `docs/settings.md`. */
 const SETTINGS = {
-  HOST: { schema: z.string(), standard: "127.0.0.1", description: "The address to listen on" },
-  PORT: { schema: port(), standard: "8000", description: "The port to listen on; 0 selects a free one" },
+  HOST: { schema: z.string(), default: "127.0.0.1", description: "The address to listen on" },
+  PORT: { schema: port(), default: "8000", description: "The port to listen on; 0 selects a free one" },
   DATA_DIR: {
     schema: z.string(),
-    standard: "./data",
+    default: "./data",
     description: "The folder for the data of all embedded services",
   },
   PUBLIC_URL: {
@@ -50,9 +50,10 @@ const SETTINGS = {
   TRUSTED_PROXIES: {
     schema: ranges(),
     description:
-      "Reverse proxies, as comma-separated addresses or ranges (`127.0.0.1,10.0.0.0/8`); their `Forwarded` or `X-Forwarded-For` gives the client address",
+      "Reverse proxies, as comma-separated addresses or ranges (`127.0.0.1,10.0.0.0/8`); their `Forwarded` or " +
+      "`X-Forwarded-For` gives the client address",
   },
-  ADMIN_LOGIN: { schema: login, standard: "admin", description: "The login of the first administrator" },
+  ADMIN_LOGIN: { schema: login, default: "admin", description: "The login of the first administrator" },
   ADMIN_PASSWORD: {
     schema: password.optional(),
     description: "The password of the first administrator; if unset, one is generated and printed",
@@ -60,7 +61,7 @@ const SETTINGS = {
   },
   ADMIN_EMAIL: {
     schema: email,
-    standard: "admin@localhost.localdomain",
+    default: "admin@localhost.localdomain",
     description: "The email of the first administrator",
   },
   DATABASE_URL: {
@@ -80,27 +81,28 @@ const SETTINGS = {
   },
   ROLES: {
     schema: roles(),
-    standard: "all",
+    default: "all",
     description:
-      "The roles of this process: `all`, or some of `api,actors,jobs,storage,stats,kv,mail`; only one process may have `actors`, together with `api`",
+      "The roles of this process: `all`, or some of `api,actors,jobs,storage,stats,kv,mail`; only one process " +
+      "may have `actors`, together with `api`",
   },
   REGISTRATION: {
     schema: z.enum(["open", "admin"]),
-    standard: "open",
+    default: "open",
     description: "Who can create accounts: anybody (`open`) or administrators only (`admin`)",
   },
   REQUIRE_VERIFIED_EMAIL: {
     schema: flag("true", "false"),
-    standard: "true",
+    default: "true",
     description: "Whether an account must verify its email before it can write (`true` or `false`)",
   },
   UNVERIFIED_TTL: {
     schema: duration(),
-    standard: "48h",
+    default: "48h",
     description: "Retention of an account that is never verified",
   },
-  ACCESS_TOKEN_TTL: { schema: duration(), standard: "30m", description: "Lifetime of an access token" },
-  REFRESH_TOKEN_TTL: { schema: duration(), standard: "30d", description: "Lifetime of a refresh token" },
+  ACCESS_TOKEN_TTL: { schema: duration(), default: "30m", description: "Lifetime of an access token" },
+  REFRESH_TOKEN_TTL: { schema: duration(), default: "30d", description: "Lifetime of a refresh token" },
   SMTP_URL: {
     schema: url("smtp", "smtps").optional(),
     description: "The mail server that sends emails; if unset, the bundled one, which stores them for `/mail/inbox`",
@@ -108,7 +110,7 @@ const SETTINGS = {
   },
   MAIL_FROM: {
     schema: sender(),
-    standard: "Rookery <noreply@localhost.localdomain>",
+    default: "Rookery <noreply@localhost.localdomain>",
     description: "The sender of emails",
   },
   MAIL_URL: {
@@ -117,7 +119,7 @@ const SETTINGS = {
   },
   MAIL_PORT: {
     schema: port(),
-    standard: "0",
+    default: "0",
     description: "The port of the bundled mail server; 0 selects a free one",
   },
   KV_URL: {
@@ -130,12 +132,12 @@ const SETTINGS = {
   },
   STORAGE_PORT: {
     schema: port(),
-    standard: "0",
+    default: "0",
     description: "The port of the storage service; 0 selects a free one",
   },
   STORAGE_MAX_ENTRIES: {
     schema: whole(4, 1_000_000),
-    standard: "1000",
+    default: "1000",
     description: "Maximum number of files and folders in one folder of the storage service",
   },
   STATS_URL: {
@@ -144,7 +146,7 @@ const SETTINGS = {
   },
   STATS_PORT: {
     schema: port(),
-    standard: "0",
+    default: "0",
     description: "The port of the statistics service; 0 selects a free one",
   },
   STATS_DATABASE_URL: {
@@ -158,19 +160,19 @@ const SETTINGS = {
   },
   S3_URL: {
     schema: s3Url().optional(),
-    description:
-      "An S3 bucket for photos, instead of the storage service: `s3://key:secret@host:port/bucket?region=…&prefix=…&tls=…`",
+    description: "An S3 bucket for photos, instead of the storage service: " +
+      "`s3://key:secret@host:port/bucket?region=…&prefix=…&tls=…`",
     secret: true,
   },
   IMAGE_ENGINE: {
     schema: z.enum(["sharp", "imagescript"]),
-    standard: "sharp",
+    default: "sharp",
     description: "The engine that crops photos: `sharp`, or `imagescript`, which does not read WebP",
   },
   CROP_PROCESSES: {
     schema: whole(1, 64),
-    standard: String(Math.max(1, Math.min(navigator.hardwareConcurrency, MAX_CROPS))),
-    standardIs: `cores, at most ${MAX_CROPS}`,
+    default: String(Math.max(1, Math.min(navigator.hardwareConcurrency, MAX_CROPS))),
+    defaultText: `cores, at most ${MAX_CROPS}`,
     description: "Number of processes that crop photos, one photo at a time each",
   },
   SECRET_KEY: {
@@ -182,7 +184,8 @@ const SETTINGS = {
   SECRET_KEY_PREVIOUS: {
     schema: z.string().min(SECRET_KEY_LENGTH, `Expected at least ${SECRET_KEY_LENGTH} characters`).optional(),
     description:
-      "The previous `SECRET_KEY`, still used to decrypt, until `deno task keys reseal` has encrypted everything with the new one",
+      "The previous `SECRET_KEY`, still used to decrypt, until `deno task keys reseal` has encrypted everything " +
+      "with the new one",
     secret: true,
   },
   VK_API_URL: {
@@ -192,35 +195,35 @@ const SETTINGS = {
   },
   VK_LANG: {
     schema: z.enum(VK_LANGS),
-    standard: "ru",
+    default: "ru",
     description: `The language of names from VK, if VK supports none in the caller's \`Accept-Language\`: ${
       VK_LANGS.map((lang) => `\`${lang}\``).join(", ")
     }`,
   },
   LOG_LEVEL: {
     schema: z.enum(["debug", "info", "warn", "error"] satisfies Level[]),
-    standard: "info",
+    default: "info",
     description: "Minimum level of log messages: `debug`, `info`, `warn` or `error`",
   },
   RATE_LIMITS: {
     schema: flag("on", "off"),
-    standard: "on",
+    default: "on",
     description: "Rate limits, `on` or `off` (for load tests)",
   },
   DIGEST_EVERY: {
     schema: duration(),
-    standard: "24h",
+    default: "24h",
     description: "Interval of digest emails about new posts; intervals are counted from 08:00 UTC",
   },
   EVENT_RETENTION: {
     schema: duration(),
-    standard: "7d",
+    default: "7d",
     description: "Retention of events, which limits how long a live feed can resume",
   },
   WORKERS: {
     schema: whole(1, 256),
-    standard: String(Math.max(1, Math.min(navigator.hardwareConcurrency - 1, MAX_WORKERS))),
-    standardIs: `one less than cores, at least 1, at most ${MAX_WORKERS}`,
+    default: String(Math.max(1, Math.min(navigator.hardwareConcurrency - 1, MAX_WORKERS))),
+    defaultText: `one less than cores, at least 1, at most ${MAX_WORKERS}`,
     description: "Number of worker threads that run actors",
   },
 } satisfies Record<string, Setting>;
@@ -232,28 +235,28 @@ export type Config = { readonly [Name in SettingName]: z.output<typeof SETTINGS[
 export function readConfig(env: Record<string, string | undefined>): Config {
   const values: Record<string, unknown> = {};
   const problems: { setting: string; message: string }[] = [];
-  for (const [setting, { schema, standard, secret }] of settings()) {
+  for (const [setting, { schema, default: value, secret }] of settings()) {
     const given = env[setting] || undefined;
-    const parsed = schema.safeParse(given ?? standard);
+    const parsed = schema.safeParse(given ?? value);
     if (parsed.success) values[setting] = parsed.data;
     else {
       const reasons = parsed.error.issues.map(({ message }) => message).join("; ");
       problems.push({ setting, message: secret ? reasons : `${reasons}, got ${JSON.stringify(given)}` });
     }
   }
-  // What is wrong by itself is not said again.
-  const said = new Set(problems.map(({ setting }) => setting));
-  problems.push(...contradictions(values as Partial<Config>).filter(({ setting }) => !said.has(setting)));
+  // One message per setting is enough.
+  const reported = new Set(problems.map(({ setting }) => setting));
+  problems.push(...conflicts(values as Partial<Config>).filter(({ setting }) => !reported.has(setting)));
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(values) as Config;
 }
 
-/** What no setting shows by itself. */
-function contradictions(config: Partial<Config>): { setting: string; message: string }[] {
+/** Errors in combinations of settings. */
+function conflicts(config: Partial<Config>): { setting: string; message: string }[] {
   const { DATABASE_URL, SECRET_KEY, ROLES: roles = [], S3_URL, STORAGE_URL, MAIL_URL, SMTP_URL, PUBLIC_URL } = config;
   const found: { setting: string; message: string }[] = [];
   const alone = !roles.includes("api");
-  // It answers callers, and asks the process with the actors.
+  // Such a process answers callers and asks the process with the actors.
   const remote = roles.includes("api") && !roles.includes("actors");
   if ((alone || remote) && DATABASE_URL === undefined && roles.some((role) => role !== "storage")) {
     found.push({
@@ -264,7 +267,7 @@ function contradictions(config: Partial<Config>): { setting: string; message: st
   if (remote && config.NATS_URL === undefined) {
     found.push({
       setting: "NATS_URL",
-      message: "Expected NATS: without `actors` this process asks those of another through it",
+      message: "Expected NATS: without `actors` this process reaches the actors of another process over it",
     });
   }
   if (remote && config.REDIS_URL === undefined) {
@@ -273,44 +276,43 @@ function contradictions(config: Partial<Config>): { setting: string; message: st
       message: "Expected Redis: all processes with `api` share rate limits",
     });
   }
-  // The statistics check tokens by public keys; nothing else of theirs is secret.
+  // The statistics service verifies tokens with public keys and has no other secrets.
   const sealed = roles.some((role) => role !== "stats");
   if (SECRET_KEY === undefined && sealed && (DATABASE_URL !== undefined || alone || remote)) {
     found.push({
       setting: "SECRET_KEY",
-      message:
-        `Expected at least ${SECRET_KEY_LENGTH} characters: all processes of an installation share the keys it seals`,
+      message: `Expected at least ${SECRET_KEY_LENGTH} characters: all processes share the keys that it encrypts`,
     });
   }
   if (roles.includes("stats") && alone && config.API_URL === undefined) {
-    found.push({ setting: "API_URL", message: "Expected where the API is, which publishes the keys of tokens" });
+    found.push({ setting: "API_URL", message: "Expected the URL of the API, which publishes the keys of tokens" });
   }
   const handlesPhotos = roles.includes("api") || roles.includes("jobs");
   if (handlesPhotos && !roles.includes("storage") && S3_URL === undefined && STORAGE_URL === undefined) {
     found.push({
       setting: "STORAGE_URL",
-      message: "Expected where the storage service is, or S3_URL, as ROLES leaves `storage` out",
+      message: "Expected the URL of the storage service, or S3_URL, because ROLES has no `storage`",
     });
   }
   if (roles.includes("jobs") && alone && SMTP_URL === undefined && PUBLIC_URL === undefined) {
-    found.push({ setting: "PUBLIC_URL", message: "Expected where people reach the site, as letters link to it" });
+    found.push({ setting: "PUBLIC_URL", message: "Expected the public URL of the site, because emails link to it" });
   }
   if (roles.includes("jobs") && SMTP_URL !== undefined) {
-    // What other servers reject, and links that lead nowhere, would go out to everybody.
-    if (config.MAIL_FROM === SETTINGS.MAIL_FROM.standard) {
+    // Otherwise emails go out that other servers reject or whose links lead nowhere.
+    if (config.MAIL_FROM === SETTINGS.MAIL_FROM.default) {
       found.push({
         setting: "MAIL_FROM",
-        message: "Expected the sender of e-mails, as SMTP_URL sends them to the world",
+        message: "Expected the sender of emails, because SMTP_URL delivers them to other servers",
       });
     }
     if (PUBLIC_URL === undefined) {
-      found.push({ setting: "PUBLIC_URL", message: "Expected where people reach the site, as e-mails link to it" });
+      found.push({ setting: "PUBLIC_URL", message: "Expected the public URL of the site, because emails link to it" });
     }
   }
   if (roles.includes("jobs") && !roles.includes("mail") && SMTP_URL === undefined && MAIL_URL === undefined) {
     found.push({
       setting: "MAIL_URL",
-      message: "Expected where the mail server is, or SMTP_URL, as ROLES leaves `mail` out",
+      message: "Expected the URL of the mail server, or SMTP_URL, because ROLES has no `mail`",
     });
   }
   return found;
@@ -322,7 +324,7 @@ export function settings(): [string, Setting][] {
 }
 
 function roles() {
-  const message = `Expected "all", or a list out of ${ROLES.join(",")}`;
+  const message = `Expected "all", or a list of ${ROLES.join(",")}`;
   return z.string().transform((value, context): readonly ProcessRole[] => {
     const names = value === "all" ? [...ROLES] : value.split(",").map((name) => name.trim());
     const chosen = ROLES.filter((role) => names.includes(role));
@@ -331,7 +333,7 @@ function roles() {
     } else if (chosen.includes("actors") && !chosen.includes("api")) {
       context.addIssue({
         code: "custom",
-        message: "Expected api beside actors: the process that has them answers callers too",
+        message: "Expected api with actors: the process with the actors also answers callers",
       });
     }
     return Object.freeze(chosen);

@@ -8,29 +8,31 @@ import { AppError } from "../lib/errors.ts";
 import type { AccessClaims } from "../security/tokens.ts";
 import { blockDetail, isBlocked } from "../db/blocks.ts";
 
-/** Who calls, as the account is now: never as a token once said. */
+/** The caller of a request: the account's current state, not the state in the token. */
 export interface Caller {
   id: string;
   role: AccountRole;
   verified: boolean;
-  /** The session the token belongs to. */
+  /** The session of the token. */
   sid: string;
 }
 
-/** What a process knows of the accounts that call it. */
+/** The accounts as known to a process. */
 export interface Accounts {
-  /** The caller of a verified access token, or the first reason why not: invalid, blocked, ended, refreshed, expired (S1-4). */
+  /**
+   * The caller of a verified access token. Otherwise throws the first of: invalid, blocked, ended, refreshed, expired.
+   */
   authenticate(claims: AccessClaims, now?: number): Promise<Caller>;
-  /** Null for an account that is gone. */
+  /** Null if the account was deleted. */
   snapshot(userId: string): Promise<AccountSnapshot | null>;
 }
 
-/** How many accounts a node remembers (`docs/limits.md`). */
-const MOST = 100_000;
+/** Accounts cached per node (`docs/limits.md`). */
+const MAX_ACCOUNTS = 100_000;
 
 /**
- * What the node remembers of accounts, so that a request costs no question. Every commit of a user actor that changes it
- * tells so before its reply; while this node owns the partition, the memory is the truth.
+ * Caches accounts, so that a request needs no query. Every commit of a user actor that changes an account updates the
+ * cache before its reply. The cache is authoritative while this node owns the partition.
  */
 export class AccountCache implements Accounts {
   #snapshots = new Map<string, AccountSnapshot | null>();
@@ -48,7 +50,7 @@ export class AccountCache implements Accounts {
     for (const listen of this.#listeners) listen(userId, snapshot);
   }
 
-  /** The account was changed past its actor, which knows it by now: from here on requests are judged by what it is. */
+  /** The account was changed without its actor, which knows the change by now. Later requests see the new state. */
   async renew(userId: string): Promise<void> {
     this.#snapshots.delete(userId);
     const snapshot = await this.snapshot(userId).catch(() => accountSnapshot(this.sql, userId)).catch(() => undefined);
@@ -65,7 +67,7 @@ export class AccountCache implements Accounts {
     const known = this.#snapshots.get(userId);
     if (known !== undefined) return known;
     const snapshot = await this.actors().ask("user", userId, "snapshot");
-    // A change told meanwhile is newer than this answer.
+    // A change received meanwhile is newer than this read.
     const newer = this.#snapshots.get(userId);
     if (newer !== undefined) return newer;
     this.#remember(userId, snapshot);
@@ -79,13 +81,13 @@ export class AccountCache implements Accounts {
   #remember(userId: string, snapshot: AccountSnapshot | null): void {
     this.#snapshots.delete(userId);
     this.#snapshots.set(userId, snapshot);
-    if (this.#snapshots.size <= MOST) return;
+    if (this.#snapshots.size <= MAX_ACCOUNTS) return;
     const oldest = this.#snapshots.keys().next();
     if (!oldest.done) this.#snapshots.delete(oldest.value);
   }
 }
 
-/** The same for a process without actors, which remembers nobody: it asks Postgres at each request. */
+/** For a process without actors: reads Postgres at each request and caches nothing. */
 export class AccountReader implements Accounts {
   constructor(private readonly sql: Reader) {}
 

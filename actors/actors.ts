@@ -5,7 +5,7 @@ import type { Command, HostStats, KindName, Ref } from "./runtime/protocol.ts";
 import type { ActorRouter, AskOptions } from "./runtime/router.ts";
 import { USER_EFFECTS, type UserCommands } from "./user_commands.ts";
 
-/** What the actors of each kind are asked, and what they reply. */
+/** The commands of each kind of actor, with their replies. */
 export interface Commands {
   page: PageCommands;
   user: UserCommands;
@@ -17,15 +17,17 @@ export type FieldsOf<Kind extends KindName, Name extends NameOf<Kind>> = Command
   { command: infer Fields extends object } ? Fields : never;
 export type ReplyOf<Kind extends KindName, Name extends NameOf<Kind>> = Commands[Kind][Name] extends
   { reply: infer Reply } ? Reply : never;
-/** A command that comes with nothing needs no fields. */
+/** The fields may be omitted if the command has none. */
 type Rest<Fields> = object extends Fields ? [fields?: Fields, options?: AskOptions]
   : [fields: Fields, options?: AskOptions];
 
-/** The actors, for those who ask them. Names, fields and replies are checked against `Commands`. */
+/** Typed access to the actors. Names, fields and replies are checked against `Commands`. */
 export class Actors {
   constructor(private readonly router: ActorRouter) {}
 
-  /** Asks an actor and waits until its reply, and every event it committed, is known on this node. Throws `AppError`. */
+  /**
+   * Sends a command and waits until its reply and every event it committed are known on this node. Throws `AppError`.
+   */
   ask<Kind extends KindName, Name extends NameOf<Kind>>(
     kind: Kind,
     id: string,
@@ -35,28 +37,28 @@ export class Actors {
     return this.router.ask({ kind, id }, { type: name, ...fields }, options) as Promise<ReplyOf<Kind, Name>>;
   }
 
-  /** Resolves when they can be asked now; rejects where they cannot. */
+  /** Resolves when the actors can be reached; rejects if they cannot. */
   reach(): Promise<void> {
     return this.router.reach();
   }
 
-  /** Of the actors in this process. */
+  /** Counters of the actors in this process. */
   stats(): Promise<HostStats[]> {
     return this.router.stats();
   }
 
-  /** Calls under way from here. */
+  /** Calls in progress on this node. */
   get waiting(): number {
     return this.router.waiting;
   }
 
-  /** Waits, at most so many milliseconds, until no call is under way. */
+  /** Waits until no call is in progress, or for this many milliseconds. */
   drain(timeoutMs: number): Promise<void> {
     return this.router.drain(timeoutMs);
   }
 }
 
-/** Sends a command whose reply nobody waits for, to an actor that is active. */
+/** Sends a command without waiting for a reply, to an actor that is active. */
 export function tell<Kind extends KindName, Name extends NameOf<Kind>>(
   host: { tell(ref: Ref, command: Command): void },
   kind: Kind,
@@ -69,7 +71,7 @@ export function tell<Kind extends KindName, Name extends NameOf<Kind>>(
 
 const EFFECTS: Readonly<Record<KindName, object>> = { page: PAGE_EFFECTS, user: USER_EFFECTS, feed: FEED_EFFECTS };
 
-/** What follows from this command. Nothing where it is unknown, as from a node of another version: its actor refuses it. */
+/** The effects of a command. None if it is unknown, as from a node of another version: its actor rejects it. */
 export function effectsOf({ kind }: Ref, { type }: Command): Effects<Command> {
   return (EFFECTS[kind] as Record<string, Effects<Command> | undefined>)[type] ?? NONE;
 }

@@ -1,12 +1,12 @@
 const HOUR_MS = 3_600_000;
-/** Days of digests begin at this hour, UTC. */
+/** The hour (UTC) at which days of digests begin. */
 const BEGIN_MS = 8 * HOUR_MS;
-/** A digest takes in nothing any more in the last minute before it. */
+/** A digest is closed for new posts this long before it is sent. */
 const CLOSED_MS = 60_000;
 
 /**
- * When the next digest goes out that a post of now can still be in. What is added to a digest is added under a claim that is lost long
- * before the digest is closed, so nothing comes too late for it.
+ * The send time of the next digest that can still include a post of now. Posts are added under a claim that expires
+ * long before the digest closes, so none is added too late.
  */
 export function nextDigest(now: number, everyMs: number): string {
   const from = now + Math.min(CLOSED_MS, everyMs / 2) - BEGIN_MS;

@@ -8,11 +8,11 @@ import { type ActorKind, type Decision, reply } from "./runtime/actor.ts";
 import { dispatch, type Handlers } from "./runtime/commands.ts";
 import type { SequencedEvent } from "../db/event.ts";
 
-/** Posts a feed keeps, so that the first pages cost no SQL (`docs/limits.md`). */
+/** Posts cached by a feed, so that its first pages need no SQL (`docs/limits.md`). */
 export const KEPT_POSTS = 40;
-/** Changed posts that are read one by one; over it the feed is read anew. */
+/** Changed posts that are read one by one. Beyond this the feed is read again. */
 const MAX_STALE = 40;
-/** However quiet, a kept feed is read anew after this time. */
+/** A cached feed is read again after this time. */
 const MAX_AGE_MS = 600_000;
 
 interface Item {
@@ -28,14 +28,14 @@ interface Kept {
   pages: ReadonlySet<string>;
   /** Newest first by (published_at, id). */
   items: readonly Item[];
-  /** Whether there is nothing beyond the items. */
+  /** Whether there are no posts beyond the items. */
   complete: boolean;
-  /** Posts that came or changed since they were read. */
+  /** Posts that were added or changed since the last read. */
   stale: ReadonlySet<string>;
   seq: number;
   at: number;
   watches: ReadonlySet<string>;
-  /** The page most asked for, ready to send. */
+  /** First pages that are ready to send, by limit. */
   ready: Map<number, FirstPage>;
 }
 
@@ -117,7 +117,7 @@ function outdated(kept: Kept, ids: readonly string[], seq: number): Kept | null 
 }
 
 async function read(sql: Reader, user: string, limit: number, now: number): Promise<Kept> {
-  // The position first: whatever the posts show beyond it comes again as an event.
+  // Read before the posts: anything later arrives again as an event.
   const { seq, pages } = await feedHead(sql, user);
   const rows = await feedPosts(sql, user, { limit: limit + 1 });
   const items = rows.slice(0, limit).map(toItem);
@@ -131,7 +131,7 @@ async function read(sql: Reader, user: string, limit: number, now: number): Prom
   };
 }
 
-/** Takes in what changed. Posts older than the kept ones stay beyond them; those that are gone drop out. */
+/** Merges changed posts. Posts older than the cached ones stay out; deleted ones are removed. */
 function merge(kept: Kept, rows: PostRow[]): Kept {
   const last = kept.items.at(-1);
   const fresh = rows.map(toItem).filter((item) => kept.complete || (last && compare(item, last) <= 0));

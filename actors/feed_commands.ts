@@ -5,14 +5,14 @@ export interface FirstPage {
   /** `"items":[…],"next_cursor":…` */
   json: string;
   next_cursor: string | null;
-  /** The position this page is not older than. */
+  /** The event that this page includes at least. */
   seq: number;
 }
 
 export interface FeedCommands {
-  /** The first page as JSON text without its closing `live_cursor`; `bypass` reads past what is kept. */
+  /** The first page as JSON text without its closing `live_cursor`. `bypass` ignores the cache. */
   first_page: { command: { limit: number; bypass: boolean }; reply: FirstPage };
-  /** The person did something to this post that only they see, such as liking it. */
+  /** The person changed something about this post that only they see, such as a like. */
   refresh: { command: { post_id: string }; reply: null };
 }
 

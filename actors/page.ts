@@ -16,13 +16,13 @@ export const pageActor: ActorKind<PageState, PageCommand> = {
   name: "page",
   load: async (sql, id) => await loadPageActor(sql, id) ?? null,
   decide,
-  // Likes of a hot post, and posts of a busy page, share a statement; none of them changes what is kept here.
+  // Likes of a popular post and posts of a busy page share a statement. None of them changes the page's state.
   batchKey: (command) => {
     if (command.type === "like" || command.type === "unlike") return `${command.post_id}/${command.by.id}`;
     if (command.type === "create_post") return command.post.id;
     return undefined;
   },
-  // Whatever hid or changed the page, here or by its owner's account: look again.
+  // The page was hidden or changed, here or through its owner's account: load again.
   absorb: (state, event) => event.kind.startsWith("page.") || event.kind === "user.deleted" ? "drop" : state,
 };
 
@@ -32,14 +32,14 @@ function decide(state: PageState, command: PageCommand, now: number): Decision<P
   return refusedTo(state, command, now) ?? dispatch(HANDLERS, state, command, now);
 }
 
-/** Of a page that is there, by who asks and whether it is blocked. A command is for the owner alone unless it is named here. */
+/** Checks a command to an existing page by caller and block. A command not listed here is for the owner only. */
 function refusedTo(state: PageRow, command: ToExisting, now: number): Refuse | undefined {
   switch (command.type) {
-    // By the system itself.
+    // Sent by the system.
     case "expire_block":
     case "store_photo_result":
     case "store_avatar_result":
-    // For staff, whom their handlers tell apart.
+    // For staff; the handlers check the role.
     case "block":
     case "unblock":
       return undefined;
@@ -48,7 +48,7 @@ function refusedTo(state: PageRow, command: ToExisting, now: number): Refuse | u
   const staff = by.role !== "user";
   const own = state.owner.id === by.id;
   if (command.type === "delete_post" && staff) return undefined;
-  // Withdrawing what one gave is possible on a blocked page too; everything else there is closed to all but staff.
+  // People may withdraw what they gave on a blocked page, too. All else is for staff only.
   const blocked = blockOf(state, now);
   if (blocked && !WITHDRAWS.has(command.type) && (!staff || own)) {
     return { type: "refuse", refusal: blockedPage(blocked, own) };
@@ -98,7 +98,7 @@ const HANDLERS: Handlers<PageState, Omit<PageCommands, "create">, PageRow> = {
           ? { value: null, jobs: cropJobs(retried) }
           : { refusal: { code: "nothing-to-retry", detail: "No photo of this post can be retried" } },
     ),
-  // What the crop made; a block changes nothing about it.
+  // The result of a crop. A block does not change it.
   store_photo_result: (_, { photo }, now) =>
     commit(storePhotoResult, photoResultRow(photo, timeOf(now)), ({ found }) => ({ value: { found } })),
   stage_avatar: (state, { photo }, now) =>

@@ -6,7 +6,7 @@ import { commit, type Decision, refuse } from "./runtime/actor.ts";
 import type { CommandOf } from "./runtime/commands.ts";
 import type { Refusal } from "./runtime/protocol.ts";
 
-/** Moderators block for a time only. */
+/** Moderators may set temporary blocks only. */
 export function block(
   state: PageRow,
   { by, reason, until, job, dry_run }: CommandOf<PageCommands, "block">,
@@ -26,7 +26,7 @@ export function block(
   );
 }
 
-/** Moderators lift only timed blocks. */
+/** Moderators may lift temporary blocks only. */
 export function unblock(
   state: PageRow,
   { by, reason }: CommandOf<PageCommands, "unblock">,

@@ -15,7 +15,7 @@ export interface NewPage {
   is_private: boolean;
 }
 
-/** What is not named stays. */
+/** Missing fields stay unchanged. */
 export interface PagePatch {
   name?: string | undefined;
   uuid?: string | undefined;
@@ -33,12 +33,12 @@ export interface NewPost {
   photos: readonly NewPhoto[];
 }
 
-/** What is not named stays. */
+/** Missing fields stay unchanged. */
 export interface PostPatch {
   text?: string | undefined;
   tagged?: string[] | undefined;
   place?: string | null | undefined;
-  /** Those that stay, in their order. */
+  /** The photos to keep, in their order. */
   photos?: string[] | undefined;
 }
 
@@ -58,9 +58,9 @@ export interface PageCommands {
   follow: { command: By; reply: { state: FollowState } };
   unfollow: { command: By; reply: { state: "none" } };
   remove_follower: { command: By & { user_id: string }; reply: null };
-  /** All that ask where nobody is named; the reply is how many. */
+  /** All requesters if no user is named. Replies with their number. */
   answer_requests: { command: By & { accept: boolean; user_ids: string[] | null }; reply: number };
-  /** The reply is the post as its author sees it, as JSON. */
+  /** Replies with the post as its author sees it, as JSON. */
   create_post: { command: By & { post: NewPost }; reply: string };
   update_post: { command: OfPost & PostPatch; reply: null };
   retry_photos: { command: OfPost; reply: null };
@@ -69,12 +69,12 @@ export interface PageCommands {
   store_avatar_result: { command: { photo: PhotoResult }; reply: null };
   remove_avatar: { command: By; reply: null };
   delete_post: { command: OfPost & { reason?: string | undefined }; reply: null };
-  /** A new post whose photos cannot be decoded, while the request that made it still waits. */
+  /** Discards a new post whose photos cannot be decoded, while the request that created it still waits. */
   discard_post: { command: OfPost; reply: { discarded: boolean } };
   like: { command: OfPost; reply: { liked: true; like_count: number } };
-  /** Null where one may not see the post. */
+  /** Null if the caller may not see the post. */
   unlike: { command: OfPost; reply: { liked: false; like_count: number | null } };
-  /** Of a dry run, the reply is what a block would touch. */
+  /** A dry run replies with what a block would affect. */
   block: { command: By & { reason: string; until: string; job: string; dry_run: boolean }; reply: Reach | null };
   unblock: { command: By & { reason?: string | undefined }; reply: null };
   expire_block: { command: Record<never, never>; reply: null };
@@ -82,10 +82,10 @@ export interface PageCommands {
 
 export type PageCommand = CommandOf<PageCommands>;
 
-/** Null for a page that never was or is gone. */
+/** Null for a page that does not exist. */
 export type PageState = PageRow | null;
 
-/** Only the one who likes sees `liked` change at once; the count reaches everybody by an event. */
+/** Only the person sees `liked` change at once. The count reaches everybody by an event. */
 const LIKED = {
   changesFor: ({ by, post_id }) => ({ user: by.id, post: post_id }),
   countsLikes: true,

@@ -16,7 +16,9 @@ import type { NewPost, PageCommands, PageState } from "./page_commands.ts";
 import { commit, type Decision, type Outcome } from "./runtime/actor.ts";
 import type { CommandOf } from "./runtime/commands.ts";
 
-/** The reply is the post as its author sees it, as JSON: nobody but the caller reads it, and a text is cheaper to hand over. */
+/**
+ * Replies with the post as its author sees it, as JSON text: only the caller reads it, and text is cheap to transfer.
+ */
 export function publish(state: PageRow, post: NewPost, at: string): Decision<PageState, string> {
   const { id, text, tagged, place, reply_to, photos } = post;
   const row = { id, page_id: state.id, author_id: state.owner.id, text, tagged, place, reply_to, at };
@@ -58,7 +60,7 @@ export function publish(state: PageRow, post: NewPost, at: string): Decision<Pag
   );
 }
 
-/** A photo as its author sees it until it is cropped. */
+/** A photo as its author sees it before it is cropped. */
 function awaited({ id, key, alt }: NewPhoto): PhotoRow {
   return { id, key, alt, state: "processing", problem: null, side: null, variants: [], placeholder: null };
 }
@@ -94,7 +96,7 @@ export function removePost(
   );
 }
 
-/** A like; a repeated one changes nothing. */
+/** Stores a like. A repeated one changes nothing. */
 export function likePost(
   state: PageRow,
   { by, post_id }: CommandOf<PageCommands, "like">,
@@ -110,7 +112,7 @@ export function likePost(
   );
 }
 
-/** Takes a like back; one that is not there is no error. */
+/** Removes a like. A missing one is not an error. */
 export function unlikePost(
   state: PageRow,
   { by, post_id }: CommandOf<PageCommands, "unlike">,

@@ -4,7 +4,7 @@ import type { PageCommands, PagePatch, PageState } from "./page_commands.ts";
 import { commit, type Decision, refuse, reply } from "./runtime/actor.ts";
 import type { CommandOf } from "./runtime/commands.ts";
 
-/** Tags a page may have (`docs/limits.md`). */
+/** Tags per page (`docs/limits.md`). */
 export const MAX_TAGS = 30;
 
 export function create(
@@ -66,7 +66,7 @@ export function change(
   );
 }
 
-/** What is stored is always taken again, also where an older rule stored it. */
+/** A stored tag is always accepted again, even if an older rule allowed it. */
 export function changeTags(
   state: PageRow,
   { type, tag: given }: CommandOf<PageCommands, "add_tag" | "remove_tag">,

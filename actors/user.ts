@@ -13,7 +13,7 @@ import { endOf, refresh, signIn } from "./user_sessions.ts";
 import { fromRow, snapshot } from "./user_state.ts";
 
 type State = UserState | null;
-/** Commands that are decided also where there is no account. */
+/** Commands that are decided even if there is no account. */
 type Anyway = "snapshot" | "register" | "check_recovery" | "reset_password";
 
 export function userActor(codeKey: Uint8Array): ActorKind<State, UserCommand> {
@@ -30,7 +30,7 @@ export function userActor(codeKey: Uint8Array): ActorKind<State, UserCommand> {
       if (!state) return refuse("not-found", "The account does not exist");
       return dispatch(handlers, state, command, now);
     },
-    // Written past this actor (`tasks/admin/operator.ts`).
+    // The account was changed by an operator's task (`tasks/admin/operator.ts`).
     absorb: (state, { kind }) => kind === "account.changed" ? "drop" : state,
     snapshot,
   };

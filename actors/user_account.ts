@@ -21,7 +21,7 @@ import type { UserCommands, UserState } from "./user_commands.ts";
 type State = UserState | null;
 
 export function register(state: State, row: RegisterRow): Decision<State, Account> {
-  // A repeated registration under one Idempotency-Key comes with a new id; the same id twice is a repeated message.
+  // A repeated registration under one Idempotency-Key has a new id. The same id twice is a repeated message.
   if (state) return reply(renderAccount(state));
   return commit(registerUser, row, ({ login_taken, email_taken }) => {
     if (login_taken) return { refusal: { code: "login-taken", detail: `The login "${row.login}" is already taken` } };
@@ -56,7 +56,7 @@ export function register(state: State, row: RegisterRow): Decision<State, Accoun
   });
 }
 
-/** The e-mail is proven, and with that the account's for good. The one before gets a notice. */
+/** The email is proven and the account becomes permanent. The previous address gets a notice. */
 export function verified(state: UserState, email: string, job: string, at: string): Decision<State, null> {
   const to = noticeAddress(state);
   return commit(verifyUser, { id: state.id, email, to, job, at }, () => ({
@@ -100,7 +100,7 @@ export function block(
   });
 }
 
-/** What a block would touch; refused where the block would be. */
+/** What a block would affect. Refused if the block would be refused. */
 function tryBlock(state: UserState): Decision<State, Reach> {
   return {
     type: "read",
@@ -122,7 +122,7 @@ export function unblock(
 }
 
 export function expireBlock(state: UserState, now: number): Decision<State, null> {
-  // The block was lifted or made longer meanwhile.
+  // The block was lifted or extended meanwhile.
   if (state.blocked_until === null || isBlocked(state, now)) return reply(null);
   const free = { ...state, blocked_until: null, blocked_reason: null };
   return commit(expireUserBlock, { id: state.id, at: timeOf(now) }, () => ({ value: null, state: free }));

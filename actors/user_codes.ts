@@ -7,21 +7,21 @@ import type { NewPassword, UserState } from "./user_commands.ts";
 
 type State = UserState | null;
 
-/** Wrong guesses a code survives (`docs/limits.md`). */
+/** Wrong guesses before a code becomes invalid (`docs/limits.md`). */
 export const MAX_GUESSES = 5;
 
-/** E-mails with a code that an account may ask for, of one purpose: one in the pause, so many in the window (`docs/limits.md`). */
+/** Limits of emails with codes per account and purpose: one per pause, several per window (`docs/limits.md`). */
 export const CODE_PAUSE_MS = 60_000;
 export const CODE_WINDOW_MS = 3_600_000;
 export const MAX_CODES = 5;
 
-/** What a code of this purpose is sent to; null where there is nothing to confirm. */
+/** The address that a code of this purpose is sent to; null if there is nothing to confirm. */
 export function addressOf(state: UserState, purpose: CodePurpose): string | null {
   if (purpose === "recover") return state.email;
   return state.pending_email ?? (state.email_verified_at ? null : state.email);
 }
 
-/** When the next of so many requests may be made, by the times of earlier ones; nothing where it may now. */
+/** Milliseconds until another request is allowed, from the times of earlier ones; undefined if it is allowed now. */
 export function waitMs(
   earlier: readonly string[],
   now: number,
@@ -37,7 +37,7 @@ export function waitMs(
   return end > now ? end - now : undefined;
 }
 
-/** The times of requests, with this one and without those that count no more. */
+/** The times of requests, with this one and without expired ones. */
 export function withThis(earlier: readonly string[], now: number, max: number): string[] {
   const recent = earlier.filter((at) => Date.parse(at) > now - CODE_WINDOW_MS);
   return [...recent, new Date(now).toISOString()].slice(-max);
@@ -48,8 +48,8 @@ export function tooSoon(detail: string, waitMs: number): Refuse {
 }
 
 /**
- * A new code on its way; the older one of that purpose is void. However many ask, the account gets few e-mails: over that a recovery code
- * is silently not sent, since who asks may be a stranger, and the one that was sent stays in force.
+ * Sends a new code and invalidates the older one of that purpose. An account gets few emails: beyond the limit a
+ * recovery code is silently not sent, because the requester may be a stranger, and the last one stays valid.
  */
 export function requestCode(
   state: UserState,
@@ -82,7 +82,10 @@ const WRONG_CODE = refuse("code-invalid", undefined, [
   { path: "code", rule: "wrong", message: "Expected the last code that was sent, before it expires" },
 ]);
 
-/** What a right code for the account's own e-mail leads to; a wrong one is counted, and void after a few. */
+/**
+ * The decision for a correct code for the account's own email. A wrong code is counted; after a few, the code is
+ * invalid.
+ */
 export function verifyCode<Value>(
   codeKey: Uint8Array,
   state: UserState,
@@ -103,8 +106,9 @@ export function verifyCode<Value>(
 }
 
 /**
- * What the right recovery code leads to, given for the address it was sent to. Wrong ones are not counted here: anybody may send them,
- * so a count would let strangers void the owner's code, and would tell by its answer that there is an account (`security/guesses.ts`).
+ * The decision for a correct recovery code for its address. Wrong codes are not counted here: anybody may send them, so
+ * a count would let strangers invalidate the owner's code and would reveal that the account exists
+ * (`security/guesses.ts`).
  */
 export function recoveryCode<Value>(
   codeKey: Uint8Array,
@@ -114,15 +118,15 @@ export function recoveryCode<Value>(
   right: (state: UserState) => Decision<State, Value>,
 ): Decision<State, Value> {
   const sent = state?.recover;
-  // Compared in any case: an address without an account, or without a code, takes the same time.
+  // Compared in any case, so that an address without an account or code takes the same time.
   const subject = { purpose: "recover", user: state?.id ?? "", address: email } as const;
   const matches = codeMatches(codeKey, subject, sent?.nonce ?? "", code);
   const inForce = state && sent && Date.parse(sent.expires_at) > now && sameEmail(email, state.email);
   return inForce && matches ? right(state) : WRONG_CODE;
 }
 
-/** What opens the mailbox of the pending address under a new password (`security/mailbox.ts`). */
-/** A new password, which ends the session (S1-4) and voids every code. */
+/** Opens the mailbox of the pending address under a new password (`security/mailbox.ts`). */
+/** Sets a new password, which ends the session and invalidates every code. */
 export function setPassword(
   state: UserState,
   { password_hash, pending_email, mailbox_mark, job }: NewPassword,
@@ -142,7 +146,7 @@ export function setPassword(
   }));
 }
 
-/** The current password was given wrong, or not at all: a problem of one field, and not of the session. */
+/** The current password is missing or wrong. This is a problem of the field, not of the session. */
 export function wrongCurrent(rule: "required" | "wrong"): Refuse {
   const message = rule === "wrong"
     ? "Expected the current password"
@@ -150,7 +154,7 @@ export function wrongCurrent(rule: "required" | "wrong"): Refuse {
   return refuse("validation", undefined, [{ path: "current", rule, message }]);
 }
 
-/** Where letters about the account's security go; an address that nobody has proven is told nothing. */
+/** Where security notices go. An unproven address gets none. */
 export function noticeAddress({ email, email_verified_at }: UserState): string | null {
   return email_verified_at === null ? null : email;
 }

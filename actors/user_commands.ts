@@ -10,41 +10,41 @@ import type { CommandOf } from "./runtime/commands.ts";
 
 export interface Session {
   id: string;
-  /** How often it was refreshed. */
+  /** Number of refreshes. */
   generation: number;
-  /** When its current pair was issued. */
+  /** When the current pair of tokens was issued. */
   issued_at: string;
-  /** The key that signed the pair, so that the same pair can be made again. */
+  /** The key that signed the pair, so that the same pair can be created again. */
   kid: string;
 }
 
 export interface UserState extends UserRow {
   verify: SentCode | null;
   recover: SentCode | null;
-  /** When e-mails to a person's own address, or to a new one, were asked for. */
+  /** Times of requests for emails to the own address or to a new one. */
   asked: { verify: string[]; recover: string[]; change: string[] };
   session: Session | null;
 }
 
-/** What is not named stays. */
+/** Missing fields stay unchanged. */
 export interface ProfilePatch {
   first_name?: string | undefined;
   last_name?: string | undefined;
   email?: string | undefined;
-  /** Of the password that was given and was right. */
+  /** The version of the correct password that was given. */
   password_version?: number | undefined;
   mailbox_mark?: string | undefined;
 }
 
 export interface NewPassword {
   password_hash: string;
-  /** The pending address that the mark was made for, if there was one. */
+  /** The pending address that the mark was made for, if any. */
   pending_email: string | null;
   mailbox_mark: string | null;
   job: string;
 }
 
-/** A code on its way: what it is derived from, until when it holds, and the job that brings it. */
+/** A code that is being sent: what it is derived from, its expiry, and the job that sends it. */
 interface NewCode {
   nonce: string;
   expires_at: string;
@@ -92,7 +92,7 @@ export interface UserCommands {
     reply: NotificationSettings;
   };
   set_role: { command: Why & { role: AccountRole }; reply: Account };
-  /** Of a dry run, the reply is what a block would touch. */
+  /** A dry run replies with what a block would affect. */
   block: { command: By & { reason: string; until: string; job: string; dry_run: boolean }; reply: Account | Reach };
   unblock: { command: Why; reply: Account };
   expire_block: { command: Nothing; reply: null };

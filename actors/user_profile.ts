@@ -11,12 +11,12 @@ import { noticeAddress, tooSoon, waitMs, withThis, wrongCurrent } from "./user_c
 type State = UserState | null;
 type Row = Record<string, unknown>;
 
-/** How often an account's e-mail may be changed in an hour: each brings letters to two addresses (`docs/limits.md`). */
+/** Changes of an account's email per hour. Each sends emails to two addresses (`docs/limits.md`). */
 export const MAX_EMAIL_CHANGES = 10;
 
 /**
- * An act upon somebody else's account, as the columns of a commit's row: with `after`, it goes into the record of moderation. One's own
- * change, and what changes nothing, does not.
+ * An action on another person's account, as the columns of a commit's row. With `after` it is recorded. One's own
+ * changes and changes without effect are not.
  */
 export function actRow(state: UserState, by: ActingAccount, before: Row, after: Row) {
   const recorded = by.id !== state.id && JSON.stringify(before) !== JSON.stringify(after);
@@ -24,8 +24,9 @@ export function actRow(state: UserState, by: ActingAccount, before: Row, after: 
 }
 
 /**
- * A changed e-mail stays pending, and the old one in force, until its own code is given; giving the old one again withdraws it. Whether
- * somebody else has the address is not said: only the person who reads the code that is sent there learns it.
+ * A changed email stays pending, and the old one valid, until the new one's code is given. Giving the old one again
+ * cancels the change. Whether the address is taken is not revealed: only the reader of the email with the code learns
+ * it.
  */
 export function profile(
   state: UserState,
@@ -86,7 +87,7 @@ function pendingAfter(state: UserState, email: string | undefined): string | nul
   return state.pending_email !== null && sameEmail(email, state.pending_email) ? state.pending_email : email;
 }
 
-/** The profile as the record of moderation tells it: the names, and the e-mail where that is what changed. */
+/** The profile as recorded: the names, and the email if it changed. */
 function shown({ first_name, last_name, email, pending_email }: UserState, withEmail: boolean): Row {
   return { first_name, last_name, ...(withEmail ? { email, pending_email } : {}) };
 }

@@ -8,10 +8,12 @@ import { noticeAddress } from "./user_codes.ts";
 
 type State = UserState | null;
 
-/** How long a used refresh token still gets the pair it was exchanged for: a lost answer, two tabs. */
+/**
+ * How long a used refresh token still returns the pair it was exchanged for, after a lost response or in a second tab.
+ */
 export const REFRESH_GRACE_MS = 10_000;
 
-/** A new session, which ends the one before it (S1-4); from a device that was not used before the account's owner is told. */
+/** Creates a session and ends the previous one. The owner is notified of a sign-in from a new device. */
 export function signIn(
   state: UserState,
   command: CommandOf<UserCommands, "sign_in">,
@@ -37,7 +39,7 @@ export function refresh(
 ): Decision<State, { session: Session } | { ended: true }> {
   const { session } = state;
   if (isBlocked(state, now)) return refuse("account-blocked", blockDetail(state));
-  // Whoever asks finds out why by the session's end reason.
+  // The caller learns the reason from the session's end reason.
   if (session?.id !== command.sid) return reply({ ended: true });
   if (command.generation > session.generation) return refuse("token-invalid");
   const issued = Date.parse(session.issued_at);

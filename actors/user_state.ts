@@ -1,7 +1,7 @@
 import type { AccountSnapshot, SentCode, UserActorRow } from "../db/users.ts";
 import type { UserState } from "./user_commands.ts";
 
-/** What requests are judged by, without asking the actor. */
+/** What requests are checked against, without asking the actor. */
 export function snapshot(state: UserState | null): AccountSnapshot | null {
   if (!state) return null;
   const { role, blocked_until, blocked_reason, session } = state;

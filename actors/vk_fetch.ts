@@ -12,74 +12,74 @@ import { askId, askProfile, askVideos, Refused, type VideoPage } from "../servic
 import { type Target, wordOf } from "../services/vk/target.ts";
 import type { HeldToken, TokenVault } from "../services/vk/vault.ts";
 
-/** VK as the routes reach it. */
+/** VK as used by the routes. */
 export interface VkService {
   vault: TokenVault;
   fetch: VkFetch;
-  /** Where the fake is, in place of the real one. */
+  /** The address of the fake, if it replaces VK. */
   fakeUrl: string | undefined;
 }
 
 export interface VkFetchOptions {
   vault: Pick<TokenVault, "of" | "refused" | "forget">;
   client: VkClient;
-  /** Where answers are kept. */
+  /** Where responses are cached. */
   cache: Cache;
-  /** This process's own, for what waits while the other is away. */
+  /** This process's own cache, used while the other is unavailable. */
   spare: Cache;
   secret: Secret;
   log: Log;
-  /** Milliseconds an answer is given again without a question. */
+  /** Milliseconds for which a cached response counts as fresh. */
   freshMs?: number;
 }
 
-/** An answer of VK's with its age; `stale` is an older one, given because VK does not answer now. */
+/** A VK response with its age. `stale`: an older one, returned because VK does not answer. */
 export interface Aged<T> {
   value: T;
   fetched_at: string;
   stale: boolean;
 }
 
-/** A question has this long, however many calls it takes (`docs/limits.md`). */
-const WITHIN_MS = 9_000;
-/** How long an answer is given again, and kept for when VK is away (`docs/limits.md`). */
+/** The time limit of a question over all its calls (`docs/limits.md`). */
+const TIMEOUT_MS = 9_000;
+/** How long a response counts as fresh, and how long it is kept for when VK is unavailable (`docs/limits.md`). */
 const FRESH_MS = 60_000;
 const KEPT_MS = 24 * 3_600_000;
-/** Characters; a longer answer is not kept. */
+/** Characters. Longer responses are not cached. */
 const MAX_ANSWER_BYTES = 65_536;
-/** Whose a screen name is changes rarely. */
+/** The owner of a screen name changes rarely. */
 const NAME_FRESH_MS = 3_600_000;
-/** A captcha that was answered waits so long for the request to come again. */
+/** How long an answered captcha waits for the request to be repeated. */
 const CAPTCHA_MS = 5 * 60_000;
 
-/** While VK is away the log says so this often, however many ask. */
-const TELL_MS = 10_000;
+/** Minimum interval of log messages while VK is unavailable. */
+const LOG_INTERVAL_MS = 10_000;
 
-/** Who asks, by which token, and the language of the names that VK gives. */
+/** The caller, its token and the language of names. */
 interface Asker {
   userId: string;
   held: HeldToken;
   lang: VkLang | undefined;
 }
 
-/** Calls of one token in one language go through one `Vk` while any is under way, so that they share requests. */
+/** Calls with the same token and language share one `Vk` while any is in progress, so that they share requests. */
 interface Speaker {
   vk: Vk;
   users: number;
 }
 
 /**
- * Asks VK for people. A profile is one call or one `execute`; who asks for the same while it is under way waits for that answer. Answers
- * are kept for the token they came by: what VK shows depends on who asks.
+ * Asks VK about people. A profile is one call or one `execute`; concurrent requests for the same wait for one answer.
+ * Responses are cached per token, because what VK shows depends on the caller.
  */
 export class VkFetch {
   #underWay = new Map<string, Promise<unknown>>();
   #speakers = new Map<string, Speaker>();
-  #toldAt = 0;
+  #loggedAt = 0;
 
   constructor(private readonly options: VkFetchOptions) {}
 
-  /** The token goes with its account; who is told late finds no token in force. */
+  /** The token is deleted with its account. A late event is harmless, because no token is valid by then. */
   absorb(events: readonly SequencedEvent[]): void {
     for (const { kind, user_id } of events) {
       if (kind === "user.deleted" && user_id !== null) void this.options.vault.forget(user_id);
@@ -87,8 +87,8 @@ export class VkFetch {
   }
 
   /**
-   * With names in `lang`, else in the client's language. Throws a problem: the token's, the captcha's, `not-found`, or that VK does
-   * not answer and nothing is kept.
+   * With names in `lang`, or else in the client's language. Throws a problem: of the token, a captcha, `not-found`, or
+   * that VK does not answer and nothing is cached.
    */
   async profile(userId: string, target: Target, lang = this.options.client.lang): Promise<Aged<Profile>> {
     const held = await this.#held(userId, target);
@@ -98,7 +98,7 @@ export class VkFetch {
     });
   }
 
-  /** So many from an offset on; hidden ones are left out of it. Throws as `profile` does. */
+  /** A number of videos after an offset. Hidden ones are left out. Throws as `profile` does. */
   async videos(
     userId: string,
     target: Target,
@@ -119,11 +119,11 @@ export class VkFetch {
     });
   }
 
-  /** Goes with the next request of this account to VK. */
+  /** Sent with the account's next request to VK. */
   async captchaAnswered(userId: string, answer: CaptchaAnswer): Promise<void> {
     const sealed = this.#sealed("vk-captcha", JSON.stringify(answer), userId);
     const kept = await this.#orWithout(this.options.cache.set(captchaKey(userId), sealed, CAPTCHA_MS));
-    // Then it waits at this node only.
+    // Kept on this node only.
     if (kept === undefined) await this.options.spare.set(captchaKey(userId), sealed, CAPTCHA_MS);
   }
 
@@ -142,7 +142,7 @@ export class VkFetch {
     return value;
   }
 
-  /** From what is kept or, once for all who ask now, from VK. */
+  /** From the cache or from VK, once for all concurrent callers. */
   async #answered<T>(
     asker: Asker,
     word: string,
@@ -174,17 +174,17 @@ export class VkFetch {
     const { userId, held } = asker;
     using speaker = this.#speaker(asker);
     try {
-      const options = { captcha: await this.#captcha(userId), deadline: Date.now() + WITHIN_MS };
+      const options = { captcha: await this.#captcha(userId), deadline: Date.now() + TIMEOUT_MS };
       const { value, whole } = await ask(speaker.vk, options);
       const answer = { value, fetched_at: new Date().toISOString() };
-      // What failed for now is to be asked again.
+      // Partial results are not cached.
       if (whole) await this.#keep(key, JSON.stringify(answer));
       return { ...answer, stale: false };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       const { failure } = error;
       if (failure.kind === "token-dead") await this.options.vault.refused(userId, held.version);
-      this.#tell(failure);
+      this.#logFailure(failure);
       throw problemOf(failure);
     }
   }
@@ -217,7 +217,7 @@ export class VkFetch {
     return this.#opened("vk-captcha", sealed, userId);
   }
 
-  /** What VK tells of people is theirs who asked: whoever reads the cache reads nothing. */
+  /** Data from VK belongs to the caller, so it is encrypted in the cache. */
   #sealed(purpose: string, text: string, context: string): string {
     return this.options.secret.seal(purpose, new TextEncoder().encode(text), context).toBase64();
   }
@@ -228,12 +228,12 @@ export class VkFetch {
       const plain = this.options.secret.open(purpose, Uint8Array.fromBase64(sealed), context);
       return JSON.parse(new TextDecoder().decode(plain));
     } catch {
-      // Damaged, or of another secret, is as good as lost.
+      // Damaged or encrypted with another secret: treated as missing.
       return undefined;
     }
   }
 
-  /** Losing the cache loses nothing but speed. */
+  /** An unavailable cache costs only speed. */
   async #orWithout<T>(call: Promise<T>): Promise<T | undefined> {
     try {
       return await call;
@@ -243,18 +243,18 @@ export class VkFetch {
     }
   }
 
-  /** VK's own words stay out: nobody here wrote them. */
-  #tell({ kind, code, message }: VkFailure): void {
+  /** VK's own messages are not logged, because their content is unknown. */
+  #logFailure({ kind, code, message }: VkFailure): void {
     const { log } = this.options;
-    if (kind === "unreachable" && Date.now() - this.#toldAt > TELL_MS) {
-      this.#toldAt = Date.now();
+    if (kind === "unreachable" && Date.now() - this.#loggedAt > LOG_INTERVAL_MS) {
+      this.#loggedAt = Date.now();
       log.warn("VK does not answer", { reason: message });
     }
     if (kind === "bug" || kind === "app" || kind === "script") log.error("VK refuses what was asked", { kind, code });
   }
 }
 
-/** It may be otherwise in a while, so an older answer is better than none. */
+/** The condition is temporary, so an older response is better than none. */
 function isPassing({ code }: AppError): boolean {
   return code === "vk-unavailable" || code === "rate-limited";
 }

@@ -1,6 +1,6 @@
 import type { Actors } from "../actors/actors.ts";
 import { AppError } from "../lib/errors.ts";
-import type { JobKind } from "./runner.ts";
+import type { JobKind } from "./kind.ts";
 
 /** What happens because a time has come. The actors judge whether it is still so; they are told until they have heard. */
 export function expiryJobs(

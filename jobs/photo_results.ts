@@ -4,7 +4,7 @@ import type { PhotoReadiness } from "../services/images/photo_readiness.ts";
 import { disownFiles, filesOf } from "../db/files.ts";
 import { ownerOfPhoto, PHOTO_RESULT_JOB, type PhotoResult } from "../db/photos.ts";
 import { AppError } from "../lib/errors.ts";
-import type { JobKind } from "./runner.ts";
+import type { JobKind } from "./kind.ts";
 
 /** Tells the actor that owns a photo what the crop made of it. */
 export function photoResultJobs(ctx: { sql: Sql; actors: Actors; readiness: PhotoReadiness }): Record<string, JobKind> {

@@ -1,7 +1,7 @@
 import type { SequencedEvent } from "../db/event.ts";
 import { RECOUNT_JOB, recountStep } from "../db/recounts.ts";
 import type { Sql } from "../db/sql.ts";
-import type { JobKind } from "./runner.ts";
+import type { JobKind } from "./kind.ts";
 
 /** People that one statement tells (`docs/limits.md`). */
 export const MAX_RECOUNTED = 500;

@@ -1,53 +1,18 @@
-import {
-  claimDueJobs,
-  claimJobs,
-  finishJob,
-  type Job,
-  type JobRef,
-  renewJob,
-  returnJob,
-  sweepJobs,
-} from "../db/jobs.ts";
+import { claimDueJobs, claimJobs, type JobRef, sweepJobs } from "../db/jobs.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
-import { backoff } from "../lib/backoff.ts";
 import { within } from "../lib/sleep.ts";
+import { attempt, DEFAULT_CONCURRENCY, giveBack, LEASE_MS } from "./attempt.ts";
+import type { JobKind } from "./kind.ts";
+import { QueuedJobs } from "./queued_jobs.ts";
 
-/** How jobs of one kind are done. */
-export interface JobKind {
-  /**
-   * Throws to have it tried again, or `JobParked` to have it lie until somebody looks; `finished` says that its row went with its
-   * effect. `signal`: this process is stopping.
-   */
-  run(job: Job, signal: AbortSignal): Promise<void | "finished">;
-  /** How many of them this process does beside each other. */
-  concurrency?: number;
-  /** Then a job is `dead`. `Infinity` for what only tells an actor. */
-  maxTries?: number;
-}
-
-/** This job is not to be tried again by itself. */
-export class JobParked extends Error {
-  override readonly name = "JobParked";
-  constructor(message: string, readonly state: "dead" | "unknown") {
-    super(message);
-  }
-}
-
-const AT_ONCE = 8;
-/** Over half a day, with the pauses below. */
-const MAX_TRIES = 24;
-const RETRY_BACKOFF = backoff({ firstMs: 1_000, maxMs: 3_600_000, jitter: [0.5, 1] });
-/** A claim is renewed while its job runs; whoever died with it has lost it after this time. */
-const LEASE_MS = 15_000;
-const RENEW_MS = 5_000;
 /** What no message told of is found so late at most. */
 const SWEEP_MS = 1_000;
 /** Jobs under way at a stop: what they get to end, and then to break off. */
 const GRACE_MS = 2_000;
 const ABORT_MS = 1_000;
 
-/** Jobs of one kind. */
+/** Jobs of one kind that is claimed as there is room. */
 interface Lane {
   kind: JobKind;
   running: number;
@@ -60,10 +25,12 @@ interface Lane {
 
 /**
  * Does jobs of some kinds. Their truth is their row in Postgres: claimed under a lease, tried again with growing, jittered
- * pauses, parked in the end. `offer` says which are due; what was not said, and what was left by whoever died, is found by a sweep.
+ * pauses, parked in the end. `offer` says which are due; what was not said, and what was left by whoever died, is found by a sweep. Kinds
+ * with a queue get their jobs by it; all else is the same for them.
  */
 export class JobRunner implements AsyncDisposable {
-  readonly #lanes: Map<string, Lane>;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #queued = new Map<string, QueuedJobs>();
   readonly #running = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -74,16 +41,17 @@ export class JobRunner implements AsyncDisposable {
     kinds: Readonly<Record<string, JobKind>>,
     private readonly log: Log,
   ) {
-    this.#lanes = new Map(
-      Object.entries(kinds).map((
-        [name, kind],
-      ) => [name, { kind, running: 0, claiming: false, offered: [], more: true }]),
-    );
+    const signal = this.#stopping.signal;
+    for (const [name, { queue, ...kind }] of Object.entries(kinds)) {
+      if (queue) this.#queued.set(name, new QueuedJobs({ sql, log, name, kind: { ...kind, queue }, signal }));
+      else this.#lanes.set(name, { kind, running: 0, claiming: false, offered: [], more: true });
+    }
     for (const [name, lane] of this.#lanes) this.#pump(name, lane);
     this.#timer = setTimeout(() => this.#sweep(), SWEEP_MS);
   }
 
   offer(refs: readonly JobRef[]): void {
+    for (const name of new Set(refs.map(({ kind }) => kind))) this.#queued.get(name)?.wake();
     for (const { kind, id } of refs) {
       const lane = this.#lanes.get(kind);
       // Over what can be begun at once, those that are due longest go first.
@@ -96,9 +64,10 @@ export class JobRunner implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    await within(GRACE_MS, allOf(this.#running));
+    const queued = Promise.all([...this.#queued.values()].map((jobs) => jobs[Symbol.asyncDispose]()));
+    await within(GRACE_MS, Promise.all([queued, allOf(this.#running)]));
     this.#stopping.abort();
-    await within(ABORT_MS, allOf(this.#running));
+    await Promise.all([queued, within(ABORT_MS, allOf(this.#running))]);
   }
 
   #sweep(): void {
@@ -134,12 +103,12 @@ export class JobRunner implements AsyncDisposable {
         if (ids.length === 0 && jobs.length === free) lane.more = true;
         for (const job of jobs) {
           if (this.#closed) {
-            this.#track(returnJob(this.sql, job, "waiting", 0, "the process was stopping", false).catch(() => {}));
+            this.#track(giveBack(this.sql, job));
             continue;
           }
           lane.running++;
           this.#track(
-            this.#do(lane.kind, job).finally(() => {
+            attempt({ sql: this.sql, log: this.log }, lane.kind, job, this.#stopping.signal).finally(() => {
               lane.running--;
               this.#pump(name, lane);
             }),
@@ -154,21 +123,6 @@ export class JobRunner implements AsyncDisposable {
     );
   }
 
-  async #do({ run, maxTries = MAX_TRIES }: JobKind, job: Job): Promise<void> {
-    const renewing = setInterval(() => void renewJob(this.sql, job, LEASE_MS).catch(() => {}), RENEW_MS);
-    try {
-      if (await run(job, this.#stopping.signal) !== "finished") await finishJob(this.sql, job);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const state = error instanceof JobParked ? error.state : job.attempts >= maxTries ? "dead" : "waiting";
-      const { id, kind, attempts } = job;
-      this.log.warn("a job failed", { job: id, kind, attempts, state, reason });
-      await returnJob(this.sql, job, state, RETRY_BACKOFF(attempts), reason).catch(() => {});
-    } finally {
-      clearInterval(renewing);
-    }
-  }
-
   #track(work: Promise<void>): void {
     this.#running.add(work);
     void work.finally(() => this.#running.delete(work));
@@ -176,7 +130,7 @@ export class JobRunner implements AsyncDisposable {
 }
 
 function room({ kind, running }: Lane): number {
-  return (kind.concurrency ?? AT_ONCE) - running;
+  return (kind.concurrency ?? DEFAULT_CONCURRENCY) - running;
 }
 
 /** Resolves when no work is left, what was begun meanwhile included. */

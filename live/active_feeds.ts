@@ -2,12 +2,12 @@ import { tell } from "../actors/actors.ts";
 import type { Pool } from "../actors/runtime/pool.ts";
 import { HOST_LIMITS } from "../actors/runtime/host.ts";
 
-/** People whose reading is remembered; over it the longest silent are forgotten, and told though nobody may listen. */
-const MOST = 50_000;
+/** Beyond this the least recently used readers are evicted. Their feed actors are then notified unconditionally. */
+const MAX_READERS = 50_000;
 
 /**
- * Which feed actors may be active: those that were read within the time an idle actor is kept. What happens to other people's
- * feeds needs no message, since it is read from Postgres when they come back.
+ * The feed actors that may be active: those read within an actor's idle time. Other feeds need no messages: they are
+ * read from Postgres when their readers return.
  */
 export class ActiveFeeds {
   #readAt = new Map<string, number>();
@@ -16,7 +16,7 @@ export class ActiveFeeds {
 
   constructor(private readonly actors: () => Pool) {}
 
-  /** Whether anybody reads at all; if not, posts need not be told to the actors. */
+  /** Whether anybody reads. If nobody does, actors need no messages about posts. */
   get any(): boolean {
     const last = this.#lastRead;
     return last !== 0 && last >= Date.now() - 2 * HOST_LIMITS.idleMs;
@@ -26,15 +26,15 @@ export class ActiveFeeds {
     this.#lastRead = Date.now();
     this.#readAt.delete(userId);
     this.#readAt.set(userId, Date.now());
-    if (this.#readAt.size <= MOST) return;
+    if (this.#readAt.size <= MAX_READERS) return;
     const [oldest, at] = this.#readAt.entries().next().value!;
     this.#readAt.delete(oldest);
     this.#forgotten = Math.max(this.#forgotten, at);
   }
 
-  /** This person did something to a post that only they see, such as liking it: their next read shows it. */
+  /** This person changed something about a post that only they see, such as a like. Their next read shows it. */
   refresh(userId: string, postId: string): void {
-    // Twice the time, since an actor is passivated by a sweep, not to the second.
+    // Twice the idle time, because actors are passivated by a periodic sweep.
     const since = Date.now() - 2 * HOST_LIMITS.idleMs;
     if ((this.#readAt.get(userId) ?? this.#forgotten) < since) return;
     tell(this.actors(), "feed", userId, "refresh", { post_id: postId });

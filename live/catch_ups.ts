@@ -3,13 +3,16 @@ import type { Connection } from "./connection.ts";
 import { hide } from "./frames.ts";
 
 interface Joiner {
-  /** The last event in what it knows of its pages; -1 while that is still being read. */
+  /** The event up to which its pages are known; -1 while they are being read. */
   asOf: number;
-  /** The last block of each page that the gateway's loop has met since it came. */
+  /** For each page, the last block that the gateway's loop has met since this socket joined. */
   blocks: Map<string, number>;
 }
 
-/** Sockets that catch up, which the gateway's loop does not reach yet: what they may not be shown is kept true beside it. */
+/**
+ * Sockets that are catching up. The gateway's loop does not deliver to them yet, so their hidden pages are tracked
+ * here.
+ */
 export class CatchUps {
   #joiners = new Map<Connection, Joiner>();
 
@@ -21,7 +24,7 @@ export class CatchUps {
     this.#joiners.delete(connection);
   }
 
-  /** One of them has read its pages, as they were after the event `asOf`. */
+  /** The pages of a socket were read, as of the event `asOf`. */
   know(connection: Connection, asOf: number, pages: readonly { id: string; visible: boolean }[]): void {
     const joiner = this.#joiners.get(connection)!;
     joiner.asOf = asOf;
@@ -30,7 +33,7 @@ export class CatchUps {
     for (const { id, visible } of pages) {
       connection.pages.add(id);
       if (!visible) connection.hidden.add(id);
-      // The loop may be ahead of what was read, and a block that it has dealt with is acknowledged.
+      // The loop may be ahead of the snapshot, and may have acknowledged this block already.
       else if ((joiner.blocks.get(id) ?? -1) > asOf) hide(connection, id);
     }
   }
@@ -39,7 +42,7 @@ export class CatchUps {
   hide({ seq, page_id }: SequencedEvent): void {
     for (const [connection, { asOf, blocks }] of this.#joiners) {
       blocks.set(page_id!, seq);
-      // What it has read may know more than the loop: that the page is shown again.
+      // The snapshot may be newer than the loop and already show the page again.
       if (seq > asOf) hide(connection, page_id!);
     }
   }

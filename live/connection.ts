@@ -1,15 +1,15 @@
 import { type Clock, LikeThrottle } from "./like_throttle.ts";
 import { sleep } from "../lib/sleep.ts";
 
-/** What a listener's socket may hold back, in bytes, before it counts as too slow (`docs/limits.md`). */
+/** Bytes that may wait for a listener's socket before it counts as too slow (`docs/limits.md`). */
 export const MAX_QUEUE_BYTES = 1024 * 1024;
-/** Messages a listener may send: it has nothing to say, so a chatty one is a mistake or worse. */
-const MAX_MESSAGE_BYTES = 64;
-/** Characters of one of them, or bytes. */
-const MAX_MESSAGE = 1_024;
-export const TOO_LONG = "a listener's messages are short";
+/** Messages a listener may send. A listener has no reason to send any. */
+const MAX_MESSAGES = 64;
+/** Length of a message, in characters or bytes. */
+const MAX_MESSAGE_LENGTH = 1_024;
+export const TOO_LONG = "message too long";
 
-/** The part of a WebSocket that is needed here. */
+/** The part of a WebSocket used here. */
 export interface Socket {
   readonly readyState: number;
   readonly bufferedAmount: number;
@@ -26,15 +26,15 @@ export const CLOSE = {
   tooLong: 1009,
 } as const;
 
-/** One open socket of one session, and what it listens to. */
+/** One open socket of one session, with its subscriptions. */
 export class Connection {
   /** Pages in the listener's feed. */
   readonly pages = new Set<string>();
-  /** Those of them whose posts the listener may not see now. */
+  /** Pages of the feed whose posts the listener may not see now. */
   readonly hidden = new Set<string>();
-  /** Up to here everything was sent, or is held by the pace of likes. */
+  /** Everything up to this event was sent or is held by the throttle. */
   from = 0;
-  /** Whether it has caught up and takes part in the live stream. */
+  /** Whether it has caught up and receives the live stream. */
   live = false;
   #closed = false;
   #chatter = 0;
@@ -56,8 +56,8 @@ export class Connection {
   }
 
   /**
-   * Sends a frame, or holds it and those after it where the number `paced` was sent a moment ago. False once the
-   * socket is closed or closes because it does not keep up.
+   * Sends a frame. If a frame of the same count (`paced`) was sent a moment ago, this one and those after it are held.
+   * Returns false if the socket is closed or closes because it is too slow.
    */
   send(frame: string, paced?: string): boolean {
     if (!this.open) return false;
@@ -70,7 +70,7 @@ export class Connection {
     return true;
   }
 
-  /** For long replays: waits until the socket has taken most of what it was given. False where it does not in time. */
+  /** For long replays: waits until the socket has sent most of its queue. Returns false on timeout. */
   async drained(timeoutMs = 15_000): Promise<boolean> {
     const end = Date.now() + timeoutMs;
     while (this.open && this.#waiting > MAX_QUEUE_BYTES / 4) {
@@ -83,15 +83,15 @@ export class Connection {
     return this.open;
   }
 
-  /** Resolves when every frame until now is on its way to the peer, or never will be. */
+  /** Resolves when every frame up to now was passed to the socket or dropped. */
   flushed(): Promise<void> {
     return this.#pace.flushed();
   }
 
   /** The peer has sent a message of this length. */
-  heard(length: number): void {
-    if (length > MAX_MESSAGE) this.close(CLOSE.tooLong, TOO_LONG);
-    else if (++this.#chatter > MAX_MESSAGE_BYTES) this.close(CLOSE.policy, "listeners have nothing to say");
+  received(length: number): void {
+    if (length > MAX_MESSAGE_LENGTH) this.close(CLOSE.tooLong, TOO_LONG);
+    else if (++this.#chatter > MAX_MESSAGES) this.close(CLOSE.policy, "too many messages");
   }
 
   close(code: number, reason: string): void {
@@ -101,18 +101,18 @@ export class Connection {
     try {
       this.socket.close(code, reason);
     } catch {
-      // Already closing: nothing more to say.
+      // Already closing.
     }
   }
 
-  /** The one way out. Nothing may come between the look at the lease and the sending. */
+  /** The only place that sends. Nothing asynchronous may come between the lease check and the send. */
   #write(frame: string): void {
     if (!this.open) return;
     if (this.lease.holds) this.socket.send(frame);
     else this.close(CLOSE.restarting, "reconnect with the last cursor");
   }
 
-  /** Bytes that the peer has yet to take. */
+  /** Bytes that the peer has not received yet. */
   get #waiting(): number {
     return this.socket.bufferedAmount + this.#pace.heldBytes;
   }

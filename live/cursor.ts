@@ -1,8 +1,8 @@
 import { wrongCursor } from "../contract/cursors.ts";
 
-/** A place in the history of one database: opaque to callers. */
+/** A position in the history of one database. Opaque to callers. */
 export interface LiveCursor {
-  /** The history; another one after a restore. */
+  /** The id of the history; a restore starts a new one. */
   historyId: string;
   seq: number;
 }
@@ -11,7 +11,7 @@ export function encodeLiveCursor({ historyId, seq }: LiveCursor): string {
   return btoa(`${historyId}:${seq}`).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** Throws `invalid-cursor` for what was never a cursor. */
+/** Throws `invalid-cursor` for anything that is not a cursor. */
 export function decodeLiveCursor(text: string): LiveCursor {
   try {
     const match = /^([0-9a-f-]{36}):(\d{1,15})$/.exec(
@@ -19,7 +19,7 @@ export function decodeLiveCursor(text: string): LiveCursor {
     );
     if (match?.[1] && match[2]) return { historyId: match[1], seq: Number(match[2]) };
   } catch {
-    // Not base64 at all: the same answer.
+    // Not base64: the same error.
   }
   throw wrongCursor("cursor", "The cursor was not issued by this server");
 }

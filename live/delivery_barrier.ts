@@ -6,18 +6,18 @@ import type { Membership } from "./membership.ts";
 import { backoff } from "../lib/backoff.ts";
 import { sleep } from "../lib/sleep.ts";
 
-/** Everybody who listens, wherever: on this node alone it is the gateway, on several `SharedDeliveryBarrier`. */
+/** All listeners. With one node this is its gateway, with several `SharedDeliveryBarrier`. */
 export interface DeliveryBarrier {
-  /** Resolves when no open socket is shown anything more that was forbidden by what was committed until now. */
+  /** Resolves when no open socket receives anything more that a change committed before this call forbids. */
   wait(): Promise<void>;
 }
 
-/** Where nodes ask each other to look at once. */
+/** The subject on which nodes ask each other for an acknowledgement. */
 export function acknowledgementSubject(history: string): string {
   return `rookery.tell.${history}`;
 }
 
-/** Between looks whether the other nodes have told. */
+/** Backoff between checks for acknowledgements of other nodes. */
 const LOOK_BACKOFF = backoff({ firstMs: 5, maxMs: 100 });
 const NO_NODE = "00000000-0000-0000-0000-000000000000";
 
@@ -25,13 +25,13 @@ interface Options {
   sql: Sql;
   bus: Bus;
   history: string;
-  /** This node among the others. */
+  /** This node's membership. */
   membership: Membership;
 }
 
 /**
- * The listeners of all nodes. Those that live say by themselves in Postgres that they have told; the bus only makes them look at once. One
- * that says nothing is waited for until its lease is over: from then on it sends nothing any more.
+ * The listeners of all nodes. Each live node records its acknowledgement in Postgres; a bus message makes it do so at
+ * once. A node that does not answer is waited for until its lease ends, because after that it sends nothing.
  */
 export class SharedDeliveryBarrier implements DeliveryBarrier {
   constructor(private readonly options: Options) {}
@@ -39,7 +39,7 @@ export class SharedDeliveryBarrier implements DeliveryBarrier {
   async wait(): Promise<void> {
     const { sql, bus, history, membership } = this.options;
     const mark = await nextAcknowledgement(sql);
-    // Who misses it looks within a second.
+    // A node that misses the message checks within a second.
     void bus.publish(acknowledgementSubject(history), String(mark)).catch(() => {});
     await Promise.all([membership.acknowledge(mark), acknowledged(sql, mark, membership.id)]);
   }

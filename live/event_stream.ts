@@ -3,24 +3,24 @@ import { eventsAfter, sequencerState } from "../db/events.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 
-/** How long a write waits at most until this node's caches know it; then they are bypassed (`docs/limits.md`). */
+/** How long a write waits for this node's caches. After that, reads bypass them (`docs/limits.md`). */
 const APPLIED_TIMEOUT_MS = 1_000;
-/** Recent events kept, for joiners and for those who ask whether one was applied. */
+/** Recent events kept in memory, for joining sockets and for `applied`. */
 const RING = 8_192;
 const BEAT_MS = 50;
-/** How long an event waits for those before it to be offered, until they are read from the ledger. */
+/** How long an event waits for missing predecessors before they are read from Postgres. */
 const GAP_MS = 50;
-/** Beats between looks into the ledger without a reason: a lost message of another node costs this much time. */
+/** Beats between reads of Postgres without a reason. A message lost between nodes costs this much time. */
 const CATCH_UP_BEATS = 20;
 
 /**
- * The node's one view of committed events: in order, each once. Batches may be offered doubled, delayed or with holes in
- * between; a hole is filled from Postgres, which is the ledger. They are consumed before anybody who waited for one goes on.
+ * The node's single view of committed events: in order, each once. Batches may arrive twice, late or with gaps; gaps
+ * are filled from Postgres. Events are consumed before any caller that waits for one resumes.
  */
 export class EventStream implements AsyncDisposable {
   #position: number;
   #ring: SequencedEvent[] = [];
-  /** Batches that came before those they follow, by their first number. */
+  /** Batches that arrived before their predecessors, by first sequence number. */
   #early = new Map<number, SequencedEvent[]>();
   #earlySince = 0;
   #waiters: { seq: number; resolve: () => void; since: number }[] = [];
@@ -35,7 +35,7 @@ export class EventStream implements AsyncDisposable {
     private readonly sql: Sql,
     private readonly log: Log,
     private readonly consume: (events: SequencedEvent[]) => void,
-    /** The history this database tells; part of every cursor. */
+    /** The id of the database's history, part of every cursor. */
     readonly historyId: string,
     position: number,
   ) {
@@ -43,7 +43,7 @@ export class EventStream implements AsyncDisposable {
     this.#timer = setInterval(() => this.#check(), BEAT_MS);
   }
 
-  /** `consume` is given all events from here on (`consumers.ts`). */
+  /** `consume` receives all events from here on (`consumers.ts`). */
   static async open(sql: Sql, log: Log, consume: (events: SequencedEvent[]) => void): Promise<EventStream> {
     const { epoch, seq } = await sequencerState(sql);
     return new EventStream(sql, log, consume, epoch, seq);
@@ -54,7 +54,7 @@ export class EventStream implements AsyncDisposable {
     return this.#position;
   }
 
-  /** True while a write waited in vain: caches may be behind, so reads go past them. */
+  /** True after a wait timed out: caches may be stale, so reads bypass them. */
   get stalled(): boolean {
     return this.#stalled;
   }
@@ -69,13 +69,13 @@ export class EventStream implements AsyncDisposable {
     if (this.#early.size > 0) this.#applyEarly();
   }
 
-  /** Resolves when all events up to this one were consumed, or after a second, from when on `stalled` says so. */
+  /** Resolves when all events up to this one were consumed, or after a second; `stalled` is then set. */
   applied(seq: number): Promise<void> {
     if (seq <= this.#position) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push({ seq, resolve, since: Date.now() }));
   }
 
-  /** The events after a position, if they are all still at hand. */
+  /** The events after a position, if all of them are still in memory. */
   since(seq: number): SequencedEvent[] | undefined {
     if (seq >= this.#position) return [];
     const first = this.#ring[0];
@@ -83,9 +83,9 @@ export class EventStream implements AsyncDisposable {
     return this.#ring.slice(seq + 1 - first.seq);
   }
 
-  /** Reads from Postgres what was not offered: all that was committed before this call. */
+  /** Reads from Postgres everything committed before this call that was not offered. */
   catchUp(): Promise<void> {
-    // One that is under way may have read before that.
+    // A read in progress may have started before this call.
     if (this.#catchingUp) {
       return this.#catchingUpNext ??= this.#catchingUp.then(() => {
         this.#catchingUpNext = undefined;
@@ -93,10 +93,10 @@ export class EventStream implements AsyncDisposable {
       });
     }
     return this.#catchingUp = this.#readOn().then(() => {
-      // What the ledger has is known now.
+      // The caches now have everything that Postgres has.
       this.#stalled = false;
     }, (error) => {
-      if (!this.#closed) this.log.warn("the event stream could not catch up yet", { error });
+      if (!this.#closed) this.log.warn("event stream catch-up failed", { error });
     }).finally(() => this.#catchingUp = undefined);
   }
 
@@ -143,14 +143,14 @@ export class EventStream implements AsyncDisposable {
     if (this.#stalled && this.#waiters.length === 0) this.#stalled = false;
   }
 
-  /** Lets go of those who waited too long, and looks into the ledger where something seems to be missing. */
+  /** Releases callers that waited too long, and reads Postgres if events seem to be missing. */
   #check(): void {
     const now = Date.now();
     const late = this.#waiters.filter(({ since }) => now - since >= APPLIED_TIMEOUT_MS);
     if (late.length > 0) {
       this.#waiters = this.#waiters.filter((waiter) => !late.includes(waiter));
       for (const { resolve } of late) resolve();
-      if (!this.#stalled) this.log.warn("committed events are not known in time; caches are bypassed");
+      if (!this.#stalled) this.log.warn("events delayed, bypassing caches");
       this.#stalled = true;
     }
     const gap = this.#early.size > 0 && now - this.#earlySince >= GAP_MS;

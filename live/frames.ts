@@ -6,7 +6,7 @@ import { renderLiveNotification, renderLivePage, renderLivePost } from "../contr
 import type { Connection } from "./connection.ts";
 import { encodeLiveCursor } from "./cursor.ts";
 
-/** The type of frame that an event becomes; other kinds of events become none. */
+/** The frame type of an event. Other event kinds produce no frame. */
 const TYPES: { readonly [Kind in EventKind]?: string } = {
   "post.created": "post.created",
   "post.updated": "post.updated",
@@ -22,23 +22,23 @@ const TYPES: { readonly [Kind in EventKind]?: string } = {
   "notification": "notification",
   "notifications.read": "notifications.read",
 };
-/** Those that show something of a page, which a block hides. */
+/** Events that show something of a page, and that a block of the page hides. */
 const SHOWING: ReadonlySet<EventKind> = new Set(
   ["post.created", "post.updated", "post.deleted", "post.likes", "replies.changed", "page.updated"],
 );
 const OF_POSTS: ReadonlySet<EventKind> = new Set(["post.created", "post.updated", "post.likes", "replies.changed"]);
 
-/** Whether listeners are told of this event at all. */
+/** Whether this event produces a frame. */
 export function reachesListeners({ kind }: SequencedEvent): boolean {
   return TYPES[kind] !== undefined;
 }
 
-/** The notification that its frame shows, which has to be read first. */
+/** The id of the notification shown by the event's frame. It is read before the frame is built. */
 export function notificationOf({ kind, data }: SequencedEvent): string | undefined {
   return kind === "notification" ? data?.["id"] as string : undefined;
 }
 
-/** What frames show, as it is now. */
+/** What frames show, as currently stored. */
 export interface Shown {
   posts: ReadonlyMap<string, LivePostRow>;
   notifications: ReadonlyMap<string, LiveNotificationRow>;
@@ -47,7 +47,7 @@ export interface Shown {
   unread: ReadonlyMap<string, number>;
 }
 
-/** Whether its frame shows a post, which has to be read first. */
+/** Whether the event's frame shows a post, which is read before the frame is built. */
 export function needsPost(event: SequencedEvent): boolean {
   return OF_POSTS.has(event.kind);
 }
@@ -60,19 +60,19 @@ export function needsUnread({ kind }: SequencedEvent): boolean {
   return kind === "notifications.read";
 }
 
-/** Whether this listener is to be told, as far as pages go. */
+/** Whether this listener receives the event, as far as its pages decide. */
 export function concerns(connection: Connection, event: SequencedEvent): boolean {
   if (event.user_id !== null) return event.user_id === connection.userId;
   if (!event.page_id || !connection.pages.has(event.page_id)) return false;
   return !isHidden(connection, event);
 }
 
-/** Whether it shows something of a page that a block hides from this listener. */
+/** Whether the event shows something of a page that a block hides from this listener. */
 export function isHidden(connection: Connection, { kind, page_id }: SequencedEvent): boolean {
   return SHOWING.has(kind) && page_id !== null && connection.hidden.has(page_id);
 }
 
-/** A block: from here on nobody but staff is shown the page's posts. */
+/** Whether the event is a block: after it, only staff may see the page's posts. */
 export function hides({ kind, user_id, data }: SequencedEvent): boolean {
   return kind === "page.hidden" && user_id === null && data?.["reason"] === "blocked";
 }
@@ -81,20 +81,20 @@ export function hide(connection: Connection, page: string): void {
   if (!connection.staff && connection.pages.has(page)) connection.hidden.add(page);
 }
 
-/** What of an event differs by listener. */
+/** What differs between listeners of one event. */
 interface Variant {
   /** Whether a reply's original is shown as available. */
   original: boolean;
-  /** How many replies they may see. */
+  /** How many replies the listener may see. */
   replies: number;
-  /** Whether a hidden page stays visible to them. */
+  /** Whether a hidden page stays visible to the listener. */
   visible: boolean;
 }
 
-/** The frame of one event, serialised once for all who get the same. */
+/** The frame of one event, serialised once per variant. */
 export class Frame {
   #variants = new Map<string, string>();
-  /** Of what number it tells, which has a pace. */
+  /** The key of the count it carries, if the count is throttled. */
   readonly paced: string | undefined;
   private readonly post: LivePostRow | undefined;
   private readonly notification: LiveNotificationRow | undefined;
@@ -114,11 +114,14 @@ export class Frame {
     if (isCount) this.paced = `${event.kind} ${event.post_id}`;
   }
 
-  /** Undefined where there is nothing to tell: the post is gone, and its deletion follows; a notification is told anew later. */
+  /**
+   * Undefined if there is nothing to send: the post is gone and its deletion follows, or the notification is sent again
+   * later.
+   */
   for(connection: Connection): string | undefined {
     if (needsPost(this.event) && !this.post) return undefined;
     if (needsPage(this.event) && !this.page) return undefined;
-    if (this.event.kind === "replies.changed" && !hearsOfReplies(connection, this.event)) return undefined;
+    if (this.event.kind === "replies.changed" && !receivesReplyCount(connection, this.event)) return undefined;
     if (this.event.kind === "notification" && this.notification?.position !== this.event.seq) return undefined;
     const variant = this.#variantOf(connection);
     const key = `${variant.original} ${variant.replies} ${variant.visible}`;
@@ -179,9 +182,11 @@ function seesOriginal({ staff, pages }: Connection, { reply_audience, reply_page
   return staff || (reply_page_id !== null && pages.has(reply_page_id));
 }
 
-/** Those that everybody sees, and those on private pages in their feed; staff see all. */
-/** Of replies that not everybody sees only those hear who see one of their pages. */
-function hearsOfReplies({ staff, pages, hidden }: Connection, { data }: SequencedEvent): boolean {
+/**
+ * Counts of replies go to everybody if all replies are public. Otherwise to staff and to those who see one of the
+ * replies' pages.
+ */
+function receivesReplyCount({ staff, pages, hidden }: Connection, { data }: SequencedEvent): boolean {
   const withheld = data?.["withheld"] as string[] | undefined;
   return withheld === undefined || staff || withheld.some((page) => pages.has(page) && !hidden.has(page));
 }

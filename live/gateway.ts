@@ -16,29 +16,31 @@ import { ShownReader } from "./shown.ts";
 import { Semaphore } from "../lib/semaphore.ts";
 import { sleep, within } from "../lib/sleep.ts";
 
-/** Seconds between heartbeats, and before a quiet peer is pinged; `hello` has it. */
+/** Seconds between heartbeats, and of silence before a peer is pinged. Sent in `hello`. */
 export const HEARTBEAT_S = 30;
-/** Events a replay reads at once. */
+/** Events read at once by a replay. */
 const REPLAY_PAGE = 500;
-/** Frames a catching-up socket is given before it is asked whether it keeps up: the longest posts of so many fit its queue. */
+/**
+ * Frames sent to a catching-up socket between checks of its queue. That many frames of the longest posts fit the queue.
+ */
 const FRAME_BATCH = 16;
-/** Listeners that catch up from Postgres at the same time; the others wait their turn. */
+/** Listeners that catch up from Postgres at the same time. Others wait. */
 const JOIN_CONCURRENCY = 16;
 
-/** How long a stopping node waits for its sockets to have heard that it goes; one that does not read is not waited for longer. */
+/** How long a stopping node waits for its sockets to close. */
 const GOODBYE_MS = 1_000;
 
-/** How long the acknowledgement of a block waits for the listeners of this node; then those it concerns are closed. */
-const TOLD_MS = 2_000;
+/** How long the acknowledgement of a block waits for this node's listeners. After that, affected sockets are closed. */
+const FLUSH_MS = 2_000;
 
-/** Where nobody else can have sockets, nobody waits for the end of a lease. */
-const FOR_GOOD = { holds: true };
+/** The lease of a single node: no other node waits for its end. */
+const PERMANENT_LEASE = { holds: true };
 
 type Item = { events: SequencedEvent[] } | { joins: Connection; done: (joined: boolean) => void } | { beats: true };
 
 /**
- * The node's open sockets. One loop takes in event batches and joining sockets, one after another, so a socket becomes live
- * between two batches: what it replayed ends exactly where its live stream begins.
+ * The node's open sockets. One loop processes event batches and joining sockets in sequence, so a socket goes live
+ * between two batches: its replay ends exactly where its live stream begins.
  */
 export class Gateway implements AsyncDisposable {
   #listeners = new Listeners();
@@ -60,7 +62,7 @@ export class Gateway implements AsyncDisposable {
     private readonly sql: Sql,
     private readonly stream: EventStream,
     private readonly log: Log,
-    private readonly lease: { readonly holds: boolean; readonly leftMs?: number } = FOR_GOOD,
+    private readonly lease: { readonly holds: boolean; readonly leftMs?: number } = PERMANENT_LEASE,
     heartbeatMs = HEARTBEAT_S * 1_000,
   ) {
     this.#position = stream.position;
@@ -81,19 +83,19 @@ export class Gateway implements AsyncDisposable {
     return this.#listeners.countOf(userId);
   }
 
-  /** Milliseconds; undefined where it needs none. */
+  /** Milliseconds; undefined if the node needs no lease. */
   get leaseLeftMs(): number | undefined {
     return this.lease.leftMs;
   }
 
-  /** Whether it takes listeners now. */
+  /** Whether it accepts listeners now. */
   get takes(): boolean {
     return !this.#closed && this.lease.holds;
   }
 
   /**
-   * Takes an open socket: `hello`, then what was missed since `cursor`, then what happens. `still` is asked once the socket is
-   * registered, since the session may have ended in between.
+   * Accepts an open socket: sends `hello`, then the events missed since `cursor`, then new events. `still` is asked
+   * after the socket is registered, because the session may have ended in between.
    */
   async join(
     socket: Socket,
@@ -116,7 +118,7 @@ export class Gateway implements AsyncDisposable {
     try {
       await this.#catchUp(connection, cursor);
     } catch (error) {
-      this.log.warn("a listener could not join", { error });
+      this.log.warn("listener failed to join", { error });
       connection.close(CLOSE.restarting, "try again");
     } finally {
       this.#joiners.remove(connection);
@@ -124,28 +126,30 @@ export class Gateway implements AsyncDisposable {
     return connection;
   }
 
-  /** The socket is gone, for whatever reason; called once or more. */
+  /** The socket is gone. May be called more than once. */
   leave(connection: Connection): void {
     connection.close(1000, "");
     this.#listeners.remove(connection);
   }
 
-  /** An account changed: its sockets close where its session is over, its role is another or it is blocked (S1-4). */
+  /** An account changed: closes its sockets if the session ended, the role changed or the account is blocked. */
   accountChanged(userId: string, snapshot: AccountSnapshot | null): void {
-    for (const connection of this.#listeners.of(userId)) judge(connection, snapshot);
+    for (const connection of this.#listeners.of(userId)) closeIfRevoked(connection, snapshot);
   }
 
-  /** The same for one account, or all that listen, as they stand in Postgres: for changes that were made on another node. */
-  async judgeAll(userId?: string): Promise<void> {
-    // Only those: what is read is older than a socket that opens meanwhile.
-    const judged = userId === undefined ? this.#listeners.all() : this.#listeners.of(userId);
-    if (judged.length === 0) return;
-    const snapshots = await accountSnapshots(this.sql, [...new Set(judged.map((connection) => connection.userId))]);
-    for (const connection of judged) judge(connection, snapshots.get(connection.userId) ?? null);
+  /** Rechecks one account, or all accounts with sockets, against Postgres. Used for changes made on another node. */
+  async recheckAccounts(userId?: string): Promise<void> {
+    // Only sockets open before the read: for later ones it may be stale.
+    const connections = userId === undefined ? this.#listeners.all() : this.#listeners.of(userId);
+    if (connections.length === 0) return;
+    const snapshots = await accountSnapshots(this.sql, [
+      ...new Set(connections.map((connection) => connection.userId)),
+    ]);
+    for (const connection of connections) closeIfRevoked(connection, snapshots.get(connection.userId) ?? null);
   }
 
-  /** Lets all sockets go, as this node may not send to them any more; they come back to it or go to another. */
-  letGo(): void {
+  /** Closes all sockets, because this node may not send to them any more. Clients reconnect to this node or another. */
+  closeAll(): void {
     for (const connection of this.#listeners.all()) {
       connection.close(CLOSE.restarting, "reconnect with the last cursor");
       this.leave(connection);
@@ -153,23 +157,23 @@ export class Gateway implements AsyncDisposable {
   }
 
   /**
-   * Resolves when what was committed until now has reached every socket of this node: none is shown anything more of a page that was hidden
-   * by then. Sockets that have not taken that in time are closed with 4408, and come back to what they may see.
+   * Resolves when everything committed before the call has reached every socket of this node: none receives anything
+   * more of a page hidden by then. Sockets that are too slow are closed with 4408.
    */
   async flush(): Promise<void> {
     if (this.#listeners.size === 0) return;
     const { seq } = await sequencerState(this.sql);
     await this.stream.applied(seq);
-    if (await within(TOLD_MS, this.#dealtWith(seq).then(() => true))) return;
+    if (await within(FLUSH_MS, this.#processed(seq).then(() => true))) return;
     const closed = this.#behind(seq);
     for (const connection of closed) {
       connection.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
       this.leave(connection);
     }
-    this.log.warn("listeners that could not be told in time what is hidden were closed", { sockets: closed.length });
+    this.log.warn("listeners too slow for a block, sockets closed", { sockets: closed.length });
   }
 
-  /** Tells every listener to come back, to this node or another. */
+  /** Asks every listener to reconnect. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
@@ -177,14 +181,14 @@ export class Gateway implements AsyncDisposable {
     this.#shown.close();
     for (const { resolve } of this.#waiters.splice(0)) resolve();
     for (const connection of this.#listeners.all()) connection.close(CLOSE.restarting, "the node is restarting");
-    // The word must be out before the server goes, which says 1001 to whoever has not heard it.
+    // The frames must be sent before the server closes the sockets with 1001.
     for (const end = Date.now() + GOODBYE_MS; this.#listeners.size > 0 && Date.now() < end;) {
       await sleep(10);
     }
   }
 
-  /** Resolves when the loop has dealt with the event, and all that was read before it is sent. */
-  async #dealtWith(seq: number): Promise<void> {
+  /** Resolves when the loop has processed the event and every read in progress was sent. */
+  async #processed(seq: number): Promise<void> {
     if (this.#position < seq && !this.#closed) {
       await new Promise<void>((resolve) => this.#waiters.push({ seq, resolve }));
     }
@@ -192,7 +196,10 @@ export class Gateway implements AsyncDisposable {
     await Promise.all(this.#listeners.all().map((connection) => connection.flushed()));
   }
 
-  /** Who may still be shown what events up to this one hide. Where these are not known, that is everybody but staff. */
+  /**
+   * Sockets that may still receive something that events up to this one hide. If those events are unknown, all but
+   * staff's.
+   */
   #behind(seq: number): Connection[] {
     const late = this.stream.position < seq ? undefined : this.stream.since(this.#position);
     const hidden = late?.filter(hides).map((event) => event.page_id!);
@@ -213,7 +220,7 @@ export class Gateway implements AsyncDisposable {
     }
     connection.from = start;
     for (;;) {
-      // What the replay shows must be judged by the same pages that the live stream starts with.
+      // The replay must use the same pages with which the live stream starts.
       this.#joiners.know(connection, head, pages);
       if (!await this.#replay(connection, head)) return;
       if (await new Promise<boolean>((done) => this.#enqueue({ joins: connection, done }))) return;
@@ -262,11 +269,11 @@ export class Gateway implements AsyncDisposable {
       else this.#position = item.events.at(-1)!.seq;
       this.#release();
     }
-    // In the same breath as the last look: what is enqueued from now on starts it anew.
+    // No `await` since the queue was empty, so the next item starts the loop again.
     this.#looping = false;
   }
 
-  /** Renews the cursors of all that have heard everything up to here. */
+  /** Renews the cursors of all sockets that received everything up to here. */
   #beat(): void {
     const frame = JSON.stringify({ type: "heartbeat", cursor: this.#cursor(this.#position) });
     for (const connection of this.#listeners.all()) if (connection.live) this.#write(connection, frame);
@@ -278,16 +285,19 @@ export class Gateway implements AsyncDisposable {
     for (const { seq, resolve } of waiting) if (seq <= this.#position) resolve();
   }
 
-  /** Between two batches: brings a joiner to where the loop is. False where the way is too long; then it replays on. */
+  /**
+   * Between two batches: brings a joining socket to the loop's position. False if too much is missing; it then replays
+   * again.
+   */
   async #makeLive(connection: Connection): Promise<boolean> {
     if (!connection.open) return true;
     if (connection.from < this.#position) {
       const missed = this.stream.since(connection.from)?.filter((event) => event.seq <= this.#position);
-      // A long way is gone by replay, where a joiner that takes its time keeps nobody waiting.
-      const told = missed?.filter((event) => reachesListeners(event) && concerns(connection, event)).length ?? 0;
-      if (!missed || told > FRAME_BATCH) return false;
+      // A long gap is replayed outside the loop, so that a slow socket delays nobody.
+      const due = missed?.filter((event) => reachesListeners(event) && concerns(connection, event)).length ?? 0;
+      if (!missed || due > FRAME_BATCH) return false;
       for (const event of missed) {
-        // Told first, as in the live stream: a page that goes is left with its farewell.
+        // Sent before it is followed, so that the last frame of a hidden page still goes out.
         if (reachesListeners(event) && concerns(connection, event)) await this.#send([event], () => [connection]);
         this.#listeners.follow(event, [connection]);
       }
@@ -298,7 +308,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #take(events: SequencedEvent[]): Promise<void> {
-    // A page somebody comes to listen to within this very batch has an audience for the rest of it.
+    // A page that somebody starts to follow in this batch has an audience for the rest of it.
     const coming = new Set(
       events.filter((event) => event.user_id && this.#listeners.countOf(event.user_id) > 0).map((e) => e.page_id),
     );
@@ -321,7 +331,7 @@ export class Gateway implements AsyncDisposable {
     for (const event of events) {
       const frame = new Frame(event, shown, this.stream.historyId);
       for (const connection of audience()) {
-        // Hidden since it was read, perhaps.
+        // The page may have been hidden since the read.
         if (isHidden(connection, event)) continue;
         this.#put(connection, frame);
       }
@@ -346,7 +356,7 @@ export class Gateway implements AsyncDisposable {
     const wasOpen = connection.open;
     if (connection.send(text, paced) || !wasOpen) return;
     this.stats.tooSlow++;
-    // Whoever does not read does not close either: its place is free at once.
+    // A peer that does not read does not close either, so its place is freed at once.
     this.leave(connection);
   }
 
@@ -355,7 +365,7 @@ export class Gateway implements AsyncDisposable {
   }
 }
 
-function judge(connection: Connection, snapshot: AccountSnapshot | null): void {
+function closeIfRevoked(connection: Connection, snapshot: AccountSnapshot | null): void {
   if (snapshot && isBlocked(snapshot, Date.now())) connection.close(CLOSE.blocked, "account blocked");
   else if (snapshot?.session?.id !== connection.sessionId || (snapshot.role !== "user") !== connection.staff) {
     connection.close(CLOSE.sessionEnded, "session ended");

@@ -3,16 +3,16 @@ import { emitLikeEvents } from "../db/events.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 
-/** Likes of a post are told at most once in this time; a little over the promise of 250 ms. */
+/** Minimum interval between two `post.likes` events of a post. Slightly over the promised 250 ms. */
 const BEAT_MS = 260;
-/** Beats between looks without a hint: signals that a crash left behind wait this long. */
+/** Beats between checks without a hint. Signals left by a crash wait this long. */
 const IDLE_BEATS = 4;
-/** Posts told of by one statement. */
-const MOST = 1_000;
+/** Posts per statement. */
+const MAX_POSTS = 1_000;
 
 /**
- * Tells of likes: however many there are, a post gets one event a beat, and its count is read when that is shown. What is to be
- * told is kept in Postgres with the likes themselves, so a crash delays it and loses nothing.
+ * Emits at most one event per post and beat for any number of likes; the count is read when the event is sent. Pending
+ * events are stored in Postgres with the likes, so a crash delays them and loses none.
  */
 export class LikeEventEmitter implements AsyncDisposable {
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -40,7 +40,7 @@ export class LikeEventEmitter implements AsyncDisposable {
     await this.#running;
   }
 
-  /** A beat is counted from the end of the last telling: a slow database must not bring two of them together. */
+  /** A beat starts when the previous one ended, so a slow database never runs two at once. */
   #wait(): void {
     if (!this.#closed) this.#timer = setTimeout(() => this.#beat(), BEAT_MS);
   }
@@ -49,15 +49,15 @@ export class LikeEventEmitter implements AsyncDisposable {
     if (!this.#hint && ++this.#idle < IDLE_BEATS) return this.#wait();
     this.#hint = false;
     this.#idle = 0;
-    this.#running = this.#tell().catch((error) => {
+    this.#running = this.#emit().catch((error) => {
       this.#hint = true;
-      this.log.warn("likes could not be told; trying again", { error });
+      this.log.warn("like events failed, retrying", { error });
     }).finally(() => this.#wait());
   }
 
-  async #tell(): Promise<void> {
-    const events = await emitLikeEvents(this.sql, MOST);
-    if (events.length === MOST) this.#hint = true;
+  async #emit(): Promise<void> {
+    const events = await emitLikeEvents(this.sql, MAX_POSTS);
+    if (events.length === MAX_POSTS) this.#hint = true;
     if (events.length > 0) this.committed(events);
   }
 }

@@ -1,18 +1,18 @@
 import { Buffer } from "node:buffer";
 
 /**
- * Likes of one post leave by one socket at least this many milliseconds apart: over the promise of 250 ms, and under the beat of
- * the teller of likes, so that its usual rhythm is never held up.
+ * Minimum interval in milliseconds between two counts of one post on one socket. It exceeds the promised 250 ms and
+ * stays under the beat of `LikeEventEmitter`, so normal events are never held.
  */
 export const PACE_MS = 255;
-/** Posts remembered before the first look for those to forget. */
+/** Posts remembered before old entries are first removed. */
 const REMEMBERED = 16;
 
-/** What a pace measures time by; another one in tests. */
+/** The clock of a throttle; tests use a fake one. */
 export interface Clock {
-  /** Milliseconds that never go back. */
+  /** Milliseconds from a monotonic clock. */
   now(): number;
-  /** Runs something later, unless what it returns is called before. */
+  /** Schedules a call; the returned function cancels it. */
   after(ms: number, run: () => void): () => void;
 }
 
@@ -30,19 +30,19 @@ interface Held {
   bytes: number;
 }
 
-/** Somebody who waits until all before them is written. */
+/** A caller that waits until all frames before it are written. */
 type Mark = () => void;
 
 /**
- * The pace of counts on one socket, as of a post's likes or replies. A frame that comes too soon holds the frames after it as well, since a cursor promises that all
- * before it was sent. A held one is dropped when a later one of the same count comes, which has the latest value and a later cursor.
- * Nothing is held for longer than the pace.
+ * Throttles counts of likes and replies on one socket. A frame that comes too early also holds the frames after it,
+ * because a cursor promises that everything before it was sent. A held frame is dropped if a newer one of the same
+ * count arrives. Nothing is held longer than `PACE_MS`.
  */
 export class LikeThrottle {
-  /** By count, when it was sent last. */
+  /** Time of the last send, by count. */
   #sentAt = new Map<string, number>();
   #forgetAt = REMEMBERED;
-  /** In order; frames of counts by what they count. */
+  /** In order; counts by their key. */
   #held = new Map<string | symbol, Held | Mark>();
   #heldBytes = 0;
   #wakesAt = 0;
@@ -50,7 +50,7 @@ export class LikeThrottle {
 
   constructor(private readonly write: (text: string) => void, private readonly clock: Clock = CLOCK) {}
 
-  /** Whether frames wait, so that a next one has to wait behind them. */
+  /** Whether frames are held, so that the next frame must wait behind them. */
   get holds(): boolean {
     return this.#held.size > 0;
   }
@@ -59,7 +59,7 @@ export class LikeThrottle {
     return this.#heldBytes;
   }
 
-  /** Writes the frame as soon as it is due; `paced` names the number it tells, as the likes of a post. */
+  /** Writes the frame as soon as it is due. `paced` is the key of the count it carries. */
   send(text: string, paced: string | undefined): void {
     if (!this.holds && this.#dueAt(paced) <= this.clock.now()) return this.#write(text, paced);
     const key = paced ?? Symbol();
@@ -67,17 +67,17 @@ export class LikeThrottle {
     const bytes = Buffer.byteLength(text);
     this.#held.set(key, { text, paced, bytes });
     this.#heldBytes += bytes;
-    // What was dropped may have been all that the others waited for.
+    // The dropped frame may have been what the others waited for.
     this.#flush();
   }
 
-  /** Resolves when what is held now is written or dropped. */
+  /** Resolves when everything held now is written or dropped. */
   flushed(): Promise<void> {
     if (!this.holds) return Promise.resolve();
     return new Promise((resolve) => this.#held.set(Symbol(), resolve));
   }
 
-  /** Drops what is held. */
+  /** Drops everything held. */
   clear(): void {
     const marks = [...this.#held.values()].filter((held) => typeof held === "function");
     this.#held.clear();
@@ -105,13 +105,13 @@ export class LikeThrottle {
   #write(text: string, paced: string | undefined): void {
     this.write(text);
     if (paced === undefined) return;
-    // After the write, which may take its time: the next one is measured from the end of this one.
+    // Read after the write, which may take time.
     const now = this.clock.now();
     this.#sentAt.set(paced, now);
     if (this.#sentAt.size > this.#forgetAt) this.#forget(now);
   }
 
-  /** A look at all of them, rare enough to cost nothing for each. */
+  /** A full scan, rare enough to be cheap per frame. */
   #forget(now: number): void {
     for (const [post, at] of this.#sentAt) if (at + PACE_MS <= now) this.#sentAt.delete(post);
     this.#forgetAt = Math.max(REMEMBERED, this.#sentAt.size * 2);

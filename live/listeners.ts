@@ -2,7 +2,7 @@ import type { SequencedEvent } from "../db/event.ts";
 import type { Connection } from "./connection.ts";
 import { hide, hides } from "./frames.ts";
 
-/** The open sockets of a node: whose each is, and which pages the live ones hear of. */
+/** The open sockets of a node, by account, and the live ones by page. */
 export class Listeners {
   #byUser = new Map<string, Set<Connection>>();
   #byPage = new Map<string, Set<Connection>>();
@@ -12,13 +12,13 @@ export class Listeners {
     return this.#size;
   }
 
-  /** From now on it is one of its account's; of its pages it hears from `goLive`. */
+  /** Registers a socket for its account. Events of its pages reach it after `goLive`. */
   add(connection: Connection): void {
     add(this.#byUser, connection.userId, connection);
     this.#size++;
   }
 
-  /** False where it is gone already. */
+  /** False if it is already removed. */
   remove(connection: Connection): boolean {
     if (!this.#byUser.get(connection.userId)?.has(connection)) return false;
     this.#size--;
@@ -45,13 +45,13 @@ export class Listeners {
     return this.#byUser.get(userId)?.size ?? 0;
   }
 
-  /** Whom an event may concern: those of its account, or else those who hear of its page. */
+  /** The sockets an event may concern: those of its account, or those that listen to its page. */
   audienceOf(event: SequencedEvent): Connection[] {
     if (event.user_id) return this.of(event.user_id);
     return event.page_id ? [...this.#byPage.get(event.page_id) ?? []] : [];
   }
 
-  /** Keeps what these listen to true, by an event that they have been told of. */
+  /** Updates subscriptions by an event that these sockets were sent. */
   follow(event: SequencedEvent, connections: readonly Connection[]): void {
     const page = event.page_id;
     if (!page) return;

@@ -5,9 +5,9 @@ import type { EventStream } from "./event_stream.ts";
 import type { Gateway } from "./gateway.ts";
 import { LEASE_MS, RENEW_MS, type SendLease } from "./send_lease.ts";
 
-/** A node that cannot tell its sockets what it was asked to for so long gives its lease up, and its sockets with it. */
+/** After this time without an acknowledgement the node gives up its lease, and with it its sockets. */
 const ACKNOWLEDGE_WITHIN_MS = 4_000;
-/** Between looks at the accounts of all open sockets, for what nobody told of. */
+/** Interval of account checks for all open sockets, in case a message was lost. */
 const ACCOUNTS_MS = 3_000;
 
 interface Options {
@@ -19,13 +19,14 @@ interface Options {
 }
 
 /**
- * This node among those that have sockets: holds its place in Postgres, and says there up to which acknowledgement its sockets know all.
- * Whoever acknowledges a block waits for that, or for the end of the lease, after which no frame leaves this node (`connection.ts`).
+ * This node's entry in Postgres. It records the last acknowledgement: everything committed before it has reached the
+ * node's sockets. A block waits for that record, or for the end of the lease, after which this node sends nothing
+ * (`connection.ts`).
  */
 export class Membership implements AsyncDisposable {
   readonly id: string = crypto.randomUUID();
   #acknowledged = 0;
-  /** The last acknowledgement known of, and since when this node owes it. */
+  /** The last requested acknowledgement, and since when it is due. */
   #wanted = 0;
   #owedSince = Infinity;
   #acknowledging: Promise<void> | undefined;
@@ -35,10 +36,10 @@ export class Membership implements AsyncDisposable {
 
   private constructor(private readonly options: Options) {}
 
-  /** Resolves when this node has its place, and so may take listeners. */
+  /** Resolves when the node is registered and may accept listeners. */
   static async join(options: Options): Promise<Membership> {
     const membership = new Membership(options);
-    // Without sockets it has told all there was.
+    // There are no sockets yet, so everything is acknowledged.
     membership.#acknowledged = membership.#wanted = await lastAcknowledgement(options.sql);
     await membership.#renew();
     membership.#timers = [
@@ -48,7 +49,7 @@ export class Membership implements AsyncDisposable {
     return membership;
   }
 
-  /** Resolves when the sockets of this node know all that was committed before this acknowledgement was taken. */
+  /** Resolves when this node's sockets have everything committed before this mark was taken. */
   async acknowledge(mark: number): Promise<void> {
     while (this.#acknowledged < mark && !this.#closed) {
       this.#acknowledging ??= this.#acknowledge().finally(() => this.#acknowledging = undefined);
@@ -56,12 +57,12 @@ export class Membership implements AsyncDisposable {
     }
   }
 
-  /** Somebody waits for an acknowledgement. */
+  /** Another node waits for an acknowledgement. */
   async acknowledgeLatest(): Promise<void> {
     try {
       await this.acknowledge(await lastAcknowledgement(this.options.sql));
     } catch (error) {
-      this.options.log.warn("the sockets could not be told yet", { error });
+      this.options.log.warn("acknowledgement failed", { error });
     }
   }
 
@@ -71,36 +72,36 @@ export class Membership implements AsyncDisposable {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#acknowledging?.catch(() => {});
     await this.#renewing?.catch(() => {});
-    // Its sockets are closed by now; whoever cannot say so is waited for a little.
+    // The sockets are closed by now. If this fails, others wait for the end of the lease.
     await leave(this.options.sql, this.id).catch(() => {});
   }
 
   #beat(): void {
     const { gateway, lease, log } = this.options;
-    if (!lease.holds) gateway.letGo();
+    if (!lease.holds) gateway.closeAll();
     if (performance.now() - this.#owedSince > ACKNOWLEDGE_WITHIN_MS) {
-      log.warn("the sockets could not be told in time; the node's lease is given up");
+      log.warn("acknowledgement overdue, giving up the node's lease");
     } else if (!this.#renewing) {
-      this.#renew().catch((error) => log.warn("the node's lease could not be renewed; trying again", { error }));
+      this.#renew().catch((error) => log.warn("renewing the node's lease failed, retrying", { error }));
     }
     if (this.#wanted > this.#acknowledged && !this.#acknowledging) void this.acknowledgeLatest();
   }
 
   async #acknowledge(): Promise<void> {
     const { sql, stream, gateway } = this.options;
-    // First, so that what is read after it is all that the number stands for.
+    // Read first: everything read after it is covered by the mark.
     const mark = await lastAcknowledgement(sql);
     this.#owe(mark);
     await stream.catchUp();
     await gateway.flush();
-    await gateway.judgeAll();
+    await gateway.recheckAccounts();
     this.#acknowledged = mark;
     this.#owedSince = this.#wanted > mark ? performance.now() : Infinity;
     await this.#renew();
   }
 
   async #renew(): Promise<void> {
-    // One after another, so that an older word never replaces a newer one.
+    // In sequence, so that an older value never replaces a newer one.
     while (this.#renewing) await this.#renewing.catch(() => {});
     this.#renewing = this.#askForLease().finally(() => this.#renewing = undefined);
     await this.#renewing;
@@ -110,8 +111,8 @@ export class Membership implements AsyncDisposable {
     const { sql, lease, gateway } = this.options;
     const askedAt = performance.now();
     const mark = await renewLease(sql, { id: this.id, leaseMs: LEASE_MS, acknowledged: this.#acknowledged });
-    // It was over in between: nobody waited for what those sockets were not told.
-    if (!lease.holds) gateway.letGo();
+    // The lease ended in between, so others may not have waited for these sockets.
+    if (!lease.holds) gateway.closeAll();
     lease.granted(askedAt);
     this.#owe(mark);
   }
@@ -123,8 +124,8 @@ export class Membership implements AsyncDisposable {
   }
 
   async #lookAtAccounts(): Promise<void> {
-    await this.options.gateway.judgeAll().catch((error) =>
-      this.options.log.warn("the accounts of listeners could not be looked at; trying again", { error })
+    await this.options.gateway.recheckAccounts().catch((error) =>
+      this.options.log.warn("rechecking listeners' accounts failed, retrying", { error })
     );
   }
 }

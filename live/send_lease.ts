@@ -1,13 +1,13 @@
-/** How long a node may send to its sockets after it asked to, by the database's clock (`docs/limits.md`). */
+/** How long a node may send after it requested a lease, by the database's clock (`docs/limits.md`). */
 export const LEASE_MS = 5_000;
-/** Between renewals. */
+/** Interval of renewals. */
 export const RENEW_MS = 1_000;
-/** What a node takes off its own lease, and others add to it. */
+/** Subtracted by a node from its own lease and added by the others. */
 export const MARGIN_MS = 500;
 
 /**
- * Whether this node's lease holds, by its own clock alone, so that a process that stood still finds it over in the first moment it goes
- * on. The database counts from a moment between the asking and the answer, and so never ends it sooner than this does.
+ * Whether this node's lease holds, by its own clock alone, so a process that was suspended finds it expired when it
+ * resumes. The database starts the lease between request and answer, so it never expires there before it does here.
  */
 export class SendLease {
   #until = -Infinity;
@@ -18,12 +18,12 @@ export class SendLease {
     return this.now() < this.#until;
   }
 
-  /** Milliseconds it still holds if nobody asks for it again. */
+  /** Remaining milliseconds without a renewal. */
   get leftMs(): number {
     return Math.max(0, this.#until - this.now());
   }
 
-  /** The lease that was asked for at this moment was granted. */
+  /** The lease requested at this moment was granted. */
   granted(askedAt: number): void {
     this.#until = Math.max(this.#until, askedAt + LEASE_MS - MARGIN_MS);
   }

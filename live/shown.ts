@@ -11,32 +11,34 @@ import { sleep } from "../lib/sleep.ts";
 const RETRY_BACKOFF = backoff({ firstMs: 50, maxMs: 2_000 });
 const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 
-/** Reads what frames show, as it is at that moment. */
+/** Reads what frames show, as currently stored. */
 export class ShownReader {
   #closed = false;
 
   constructor(private readonly sql: Sql, private readonly log: Log) {}
 
-  /** What these events' frames show. Nothing may be skipped: while the database is away, live delivery waits for it. */
+  /**
+   * What these events' frames show. No event may be skipped, so live delivery waits while the database is unavailable.
+   */
   async read(events: readonly SequencedEvent[]): Promise<Shown> {
     const posts = unique(events.filter(needsPost).map((event) => event.post_id!));
     const notifications = unique(events.flatMap((event) => notificationOf(event) ?? []));
     const pages = unique(events.filter(needsPage).map((event) => event.page_id!));
     const readers = unique(events.filter(needsUnread).map((event) => event.user_id!));
     return {
-      posts: await this.#patiently(posts, (ids) => livePosts(this.sql, ids)),
-      notifications: await this.#patiently(notifications, (ids) => liveNotifications(this.sql, ids)),
-      pages: await this.#patiently(pages, (ids) => livePages(this.sql, ids)),
-      unread: await this.#patiently(readers, (ids) => unreadOfAll(this.sql, ids)),
+      posts: await this.#withRetry(posts, (ids) => livePosts(this.sql, ids)),
+      notifications: await this.#withRetry(notifications, (ids) => liveNotifications(this.sql, ids)),
+      pages: await this.#withRetry(pages, (ids) => livePages(this.sql, ids)),
+      unread: await this.#withRetry(readers, (ids) => unreadOfAll(this.sql, ids)),
     };
   }
 
-  /** From now on nobody waits for the database. */
+  /** Ends all retries. */
   close(): void {
     this.#closed = true;
   }
 
-  async #patiently<T>(
+  async #withRetry<T>(
     ids: string[],
     read: (ids: string[]) => Promise<Map<string, T>>,
   ): Promise<ReadonlyMap<string, T>> {
@@ -46,7 +48,7 @@ export class ShownReader {
         return await read(ids);
       } catch (error) {
         if (this.#closed) return NONE;
-        this.log.warn("frames for listeners could not be read yet, retrying", { error });
+        this.log.warn("reading frames failed, retrying", { error });
         await sleep(RETRY_BACKOFF(failures));
       }
     }

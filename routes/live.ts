@@ -71,7 +71,7 @@ export function liveRoute(api: Api): void {
         opened();
       };
       socket.onmessage = ({ data }: MessageEvent<string | Blob | ArrayBuffer>) => {
-        void joined?.then((connection) => connection.heard(lengthOf(data)));
+        void joined?.then((connection) => connection.received(lengthOf(data)));
       };
       socket.onclose = leave;
       socket.onerror = leave;

@@ -1,6 +1,6 @@
 /**
- * Roles and passwords from the machine itself, for whoever is locked out: it needs no account, but the database. The server may run, and
- * knows of it when this ends.
+ * Changes roles and passwords directly in the database, for operators who cannot sign in. The server may run; it knows
+ * the change when the task ends.
  */
 import { Operator } from "./admin/operator.ts";
 import { readCommandLine } from "../lib/command_line.ts";
@@ -41,7 +41,7 @@ try {
     await warn(sql, account.id);
   }
 } catch (error) {
-  fail(`The accounts are out of reach: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
+  fail(`Cannot access the accounts: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit(0);
 
@@ -67,8 +67,10 @@ function line({ login, role, email, email_verified_at, blocked_until }: UserRow)
   }`;
 }
 
-/** What would still keep this person out. */
+/** Reports what would still prevent a sign-in. */
 async function warn(sql: Reader, id: string): Promise<void> {
   const user = await userById(sql, id);
-  if (user && isBlocked(user, Date.now())) remark("The account is blocked: another administrator must lift that first");
+  if (user && isBlocked(user, Date.now())) {
+    remark("The account is blocked: another administrator must unblock it first");
+  }
 }

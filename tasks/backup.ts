@@ -1,4 +1,4 @@
-/** Writes a backup: all tables as they were at one moment, and the photos they name. The server may run, and answers as ever. */
+/** Writes a backup: all tables at one moment, and the photos they name. The server may run and is not disturbed. */
 import { removeLeftovers, writeBackup } from "./backup/write.ts";
 import { readCommandLine } from "../lib/command_line.ts";
 import { backup } from "./commands/backup.ts";
@@ -23,9 +23,9 @@ try {
       }`,
     );
   }
-  if (secret.kept === "here") remark("The key that opens what is sealed is in it, too: keep it as you keep a key");
-  else remark("What is sealed in it opens with this SECRET_KEY only: keep that, elsewhere");
+  if (secret.kept === "here") remark("The backup contains its encryption key: protect it as you protect a key");
+  else remark("Encrypted values in the backup need this SECRET_KEY: keep it in another place");
 } catch (error) {
-  fail(`There is no backup: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
+  fail(`The backup failed: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit(0);

@@ -1,7 +1,7 @@
 import { backoff } from "../lib/backoff.ts";
 import { sleep } from "../lib/sleep.ts";
 
-/** Speaks the HTTP contract for a task: waits when told to, refreshes its own tokens, turns problems into exceptions. */
+/** The HTTP client of tasks: retries as the server asks, refreshes its tokens, throws problems. */
 export class Problem extends Error {
   override readonly name = "Problem";
   constructor(readonly status: number, readonly slug: string, message: string, readonly retryAfterS?: number) {
@@ -9,21 +9,21 @@ export class Problem extends Error {
   }
 }
 
-/** The server did not answer at all. */
+/** The server did not answer. */
 export class Unreachable extends Error {
   override readonly name = "Unreachable";
 }
 
 export interface TokenPair {
   access_token: string;
-  /** Absent where the person gave an access token: then nothing can be refreshed. */
+  /** Absent if the user gave an access token, which cannot be refreshed. */
   refresh_token?: string;
 }
 
 interface Options {
-  /** Told before each wait, with seconds and why. */
+  /** Called before each wait, with the seconds and the reason. */
   onWait?: (seconds: number, why: string) => void;
-  /** Attempts at one call that is refused for now (429, 503) or unreachable. */
+  /** Attempts at one call that is rejected for now (429, 503) or unreachable. */
   attempts?: number;
 }
 
@@ -37,7 +37,7 @@ export class Client {
     this.#tokens = tokens;
   }
 
-  /** Signs in; the account's earlier session ends by that. */
+  /** Signs in, which ends the account's earlier session. */
   async signIn(login: string, password: string): Promise<void> {
     this.#tokens = undefined;
     this.#tokens = await this.call<TokenPair>("POST", "/security/login", { login, password });
@@ -47,7 +47,7 @@ export class Client {
     return this.#tokens?.refresh_token !== undefined;
   }
 
-  /** Many callers at once make one refresh. */
+  /** Concurrent callers share one refresh. */
   refresh(): Promise<void> {
     const refresh_token = this.#tokens?.refresh_token;
     this.#refreshing ??= (async () => {
@@ -57,13 +57,13 @@ export class Client {
     return this.#refreshing;
   }
 
-  /** Throws `Problem` or `Unreachable`. `key` is the `Idempotency-Key`: with it a lost answer costs nothing. */
+  /** Throws `Problem` or `Unreachable`. `key` is the `Idempotency-Key`: with it a call can be repeated safely. */
   async call<T>(method: string, path: string, body?: unknown, key?: string): Promise<T> {
     const text = await this.callText(method, path, body === undefined ? undefined : JSON.stringify(body), key);
     return (text === "" ? undefined : parse(text)) as T;
   }
 
-  /** The same with the JSON of body and answer as it is written, which parsing would round. */
+  /** The same with raw JSON, because parsing would round large numbers. */
   async callText(method: string, path: string, body?: string, key: string = crypto.randomUUID()): Promise<string> {
     for (let attempt = 1;; attempt++) {
       const used = this.#tokens;
@@ -106,7 +106,7 @@ export class Client {
       throw new Unreachable(`No answer from ${this.base}`, { cause });
     }
     const text = await response.text().catch((cause) => {
-      throw new Unreachable(`The answer of ${this.base} broke off`, { cause });
+      throw new Unreachable(`The response of ${this.base} ended early`, { cause });
     });
     if (response.ok) return text;
     const { type, title, detail, errors } = parse(text) as Record<string, unknown>;
@@ -115,7 +115,7 @@ export class Client {
     throw new Problem(
       response.status,
       String(type ?? "").split(/[/#]/).at(-1)!,
-      [detail ?? title ?? `${method} ${path} was answered by ${response.status}`, ...fields].join("; "),
+      [detail ?? title ?? `${method} ${path} returned ${response.status}`, ...fields].join("; "),
       ...(Number.isFinite(retryAfter) ? [retryAfter] : []),
     );
   }
@@ -123,11 +123,11 @@ export class Client {
 
 const UNREACHABLE_BACKOFF = backoff({ firstMs: 500, maxMs: 15_000 });
 
-/** Milliseconds until another attempt makes sense; undefined where none does. */
+/** Milliseconds before the next attempt; undefined if there is none. */
 function pauseMs(error: unknown, attempt: number): number | undefined {
   if (error instanceof Unreachable) return UNREACHABLE_BACKOFF(attempt);
   if (!(error instanceof Problem) || ![429, 503, 504].includes(error.status)) return undefined;
-  // Not all at the same moment: whoever waited together would be refused together.
+  // Random, because callers that wait together would be rejected together again.
   return ((error.retryAfterS ?? 1) + Math.random()) * 1_000;
 }
 

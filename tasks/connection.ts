@@ -1,7 +1,7 @@
-/** Where the installation is and who asks it, as the command line says. */
+/** The server's address and the caller's credentials, from the command line. */
 import { type CommandDefinition, refuse } from "../lib/command_line.ts";
 
-/** What the options of `commands/connection.ts` give. */
+/** The values of the options in `commands/connection.ts`. */
 interface Options {
   url: string;
   login: string | undefined;
@@ -16,7 +16,10 @@ export interface Connection {
   token: string | undefined;
 }
 
-/** Ends the task with 2 where nobody asks. Other users see a command line, so the environment may say what is secret. */
+/**
+ * Ends the task with 2 if there are no credentials. Secrets may come from the environment, because other users see
+ * command lines.
+ */
 export function connectionOf(command: CommandDefinition, { url: base, login, ...given }: Options): Connection {
   const password = given.password ?? Deno.env.get("ROOKERY_PASSWORD");
   const token = login === undefined ? given.token ?? Deno.env.get("ROOKERY_TOKEN") : undefined;

@@ -9,16 +9,16 @@ import { fail } from "./terminal.ts";
 
 export interface TaskDatabase extends AsyncDisposable {
   sql: Sql;
-  /** For a connection of one's own. */
+  /** For a dedicated connection. */
   url: string;
   /**
-   * `postgres`: that of DATABASE_URL; `server`: the embedded one of a Rookery that runs; `task`: the embedded one, started by this task, and
-   * no Rookery can start until this is closed.
+   * `postgres`: DATABASE_URL. `server`: the embedded database of a running Rookery. `task`: the embedded database,
+   * started by this task; no Rookery can start until it is closed.
    */
   by: "postgres" | "server" | "task";
 }
 
-/** The settings, or the end of the task with every wrong one named. */
+/** The settings. Ends the task if any are wrong and names all of them. */
 export function configOrExit(): Config {
   try {
     return readConfig(Deno.env.toObject());
@@ -28,14 +28,14 @@ export function configOrExit(): Config {
   }
 }
 
-/** A folder that cannot be used is a wrong setting, as it is at a start; that somebody else has it passes. */
+/** An unusable folder is a wrong setting, as at a start. A folder in use is a temporary error. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof EmbeddedRefused && !(error instanceof DatabaseLocked) ? 2 : 1;
 }
 
 /**
- * The installation's database. Where an embedded one does not run, it is started, and ends with this. Throws where another process has it
- * and it does not answer yet.
+ * The installation's database. Starts the embedded one if it does not run, and stops it with this object. Throws if
+ * another process has it and does not answer yet.
  */
 export async function openDatabase({ DATABASE_URL, DATA_DIR }: Config): Promise<TaskDatabase> {
   await using stack = new AsyncDisposableStack();
@@ -78,7 +78,7 @@ function busy(dataDir: string): Error {
   );
 }
 
-/** Whether the embedded database was ever made: a task that only looks must not make one. */
+/** Whether the embedded database exists. Tasks that only read must not create one. */
 export async function isMade({ DATABASE_URL: url, DATA_DIR: dataDir }: Config): Promise<boolean> {
   if (url !== undefined) return true;
   try {

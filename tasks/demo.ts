@@ -1,4 +1,4 @@
-/** Fills a running installation with a small believable world, through the same API as everybody's. */
+/** Fills a running installation with a small, plausible data set through the public API. */
 import { readCommandLine } from "../lib/command_line.ts";
 import { demo } from "./commands/demo.ts";
 import { Client } from "./client.ts";
@@ -24,5 +24,5 @@ try {
     say(`  ${styled("bold", login.padEnd(24))} ${password}   (${first_name} ${last_name})`);
   }
 } catch (error) {
-  fail(`\nThe demo stopped: ${harmless(error instanceof Error ? error.message : String(error))}`);
+  fail(`\nThe demo failed: ${harmless(error instanceof Error ? error.message : String(error))}`);
 }

@@ -11,7 +11,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     try {
       child.kill(signal);
     } catch {
-      // It has ended already.
+      // It has already ended.
     }
   });
 }

@@ -1,4 +1,4 @@
-/** Shows jobs, tries dead ones again, and lets go of those that nobody needs. */
+/** Lists jobs, retries dead ones and drops those that are not needed. */
 import { readCommandLine } from "../lib/command_line.ts";
 import { JOB_STATES, jobs } from "./commands/jobs.ts";
 import { countJobs, dropJob, type JobState, type ListedJob, listJobs, retryJob } from "../db/jobs.ts";
@@ -6,7 +6,7 @@ import type { Sql } from "../db/sql.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, harmless, say, styled } from "./terminal.ts";
 
-const AT_ONCE = 100;
+const BATCH = 100;
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 const { command } = readCommandLine(jobs);
@@ -16,7 +16,7 @@ try {
   await using database = await openDatabase(config);
   Deno.exitCode = await run(database.sql, command);
 } catch (error) {
-  fail(`The jobs are out of reach: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
+  fail(`Cannot access the jobs: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit();
 
@@ -33,7 +33,7 @@ async function run(sql: Sql, asked: typeof command): Promise<number> {
         say(line(job));
         shown++;
       }
-      if (shown === 0) say(`No job is ${asked.state}`);
+      if (shown === 0) say(`No ${asked.state} jobs`);
       return 0;
     }
     case "retry":
@@ -48,7 +48,7 @@ async function run(sql: Sql, asked: typeof command): Promise<number> {
   }
 }
 
-/** Does it to these or to all in a state; 1 where one of those named could not be. */
+/** Applies an action to named jobs or to all in a state. Returns 1 if a named job could not be changed. */
 async function each(
   sql: Sql,
   which: JobState | readonly string[],
@@ -69,14 +69,14 @@ async function* idsOf(sql: Sql, state: JobState): AsyncGenerator<string> {
   for await (const { id } of every(sql, state)) yield id;
 }
 
-/** All of a state, some at a time. */
+/** All jobs of a state, in batches. */
 async function* every(sql: Sql, state: JobState, kind?: string): AsyncGenerator<ListedJob> {
   let after: { at: string; id: string } | undefined;
   for (;;) {
-    const jobs = await listJobs(sql, { limit: AT_ONCE, state, kind, after });
+    const jobs = await listJobs(sql, { limit: BATCH, state, kind, after });
     yield* jobs;
     const last = jobs.at(-1);
-    if (!last || jobs.length < AT_ONCE) return;
+    if (!last || jobs.length < BATCH) return;
     after = { at: last.created_at, id: last.id };
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Lists or rotates the keys that sign tokens, or seals anew what an earlier SECRET_KEY sealed. A new key is made known first and
- * signs a few minutes later, so that no node meets a token it cannot check; the old one still checks what it signed, for as long as
- * a refresh token lives.
+ * Lists or rotates the keys that sign tokens, or re-encrypts what an earlier SECRET_KEY encrypted. A new key is
+ * published first and signs a few minutes later, so no node meets a token it cannot verify. The old key verifies its
+ * tokens for the lifetime of a refresh token.
  */
 import { readCommandLine } from "../lib/command_line.ts";
 import { keys } from "./commands/keys.ts";
@@ -25,26 +25,26 @@ try {
   if (command === "reseal") await reseal(database.sql, ring, secret);
   if (command === "rotate") {
     const kid = await ring.rotate(config.REFRESH_TOKEN_TTL);
-    say(`New key ${kid}: every node knows it within a minute, and signs with it a few minutes from now`);
+    say(`New key ${kid}: nodes load it within a minute and sign with it a few minutes later`);
   }
   for (const { kid, retired } of ring.list()) {
     const signs = kid === ring.currentKid;
     say(`${kid}  ${signs ? (retired ? "signs, until the new one does" : "signs") : retired ? "checks" : "waits"}`);
   }
 } catch (error) {
-  fail(`The keys are out of reach: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
+  fail(`Cannot access the keys: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit(0);
 
 async function reseal(sql: Sql, keys: Keys, secret: Secret): Promise<void> {
   const signing = await keys.reseal();
-  // Copies of tokens are made anew when they do not open.
+  // Cached tokens that cannot be decrypted are created again.
   await using copies = new MemoryCache();
   const { done, lost } = await new TokenVault({ sql, copies, secret, log: new Log("error") }).reseal();
   say(
-    `Sealed anew: ${signing} signing keys, ${done} VK tokens; SECRET_KEY_PREVIOUS can go when every process has SECRET_KEY`,
+    `Re-encrypted: ${signing} signing keys, ${done} VK tokens; remove SECRET_KEY_PREVIOUS once every process has SECRET_KEY`,
   );
-  if (lost > 0) remark(`${lost} VK tokens open with neither key: who they belong to must store them again`);
+  if (lost > 0) remark(`${lost} VK tokens cannot be decrypted with either key: their owners must store them again`);
 }
 
 async function hasKeys(sql: Sql): Promise<boolean> {

@@ -72,7 +72,7 @@ function list(prefix: string): Act {
   };
 }
 
-/** On a terminal, characters that would steer it are escaped: they can only be in strings, so it is the same JSON. */
+/** On a terminal, control characters are escaped. They occur in strings only, so the JSON stays the same. */
 function shown(json: string): string {
   if (!Deno.stdout.isTerminal()) return json;
   const escaped = json.replaceAll(

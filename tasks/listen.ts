@@ -1,4 +1,4 @@
-/** Shows a person's live feed in the terminal, until Ctrl-C; a lost connection is resumed where it broke. */
+/** Shows an account's live feed in the terminal until Ctrl-C. A lost connection is resumed. */
 import { readCommandLine } from "../lib/command_line.ts";
 import { listen } from "./commands/listen.ts";
 import { Client, Problem, Unreachable } from "./client.ts";
@@ -36,7 +36,7 @@ for (let failures = 0;;) {
   await sleep(pause);
 }
 
-/** One connection, from ticket to close. A ticket, since a refused one says why, and a refused handshake does not. */
+/** One connection, from ticket to close. A rejected ticket has a reason; a rejected handshake does not. */
 async function listenOnce(): Promise<Ended | "again"> {
   let ticket: string;
   try {
@@ -55,7 +55,7 @@ async function listenOnce(): Promise<Ended | "again"> {
     cursor = frame.cursor ?? cursor;
     if (frame.type === "hello") remark(dim(`Listening at ${base}`));
     else if (frame.type === "reset") {
-      // What was missed cannot be told any more; from the last hello on nothing is missing.
+      // Missed events cannot be recovered. The stream is complete again from the last `hello`.
       remark(styled("yellow", `Some events may be missing: the cursor is ${frame.reason}`, Deno.stderr));
     } else if (frame.type !== "heartbeat") { for (const line of shown(frame)) say(line); }
   };
@@ -65,9 +65,9 @@ async function listenOnce(): Promise<Ended | "again"> {
   });
 }
 
-/** The session is over, or only the token: where this signed in itself, a refresh tells. */
+/** The session or only the token has ended; a refresh shows which. */
 async function renew(): Promise<void> {
-  if (!client.canRefresh) fail("The session has ended, or the token has", EXIT.session);
+  if (!client.canRefresh) fail("The session or the token has ended", EXIT.session);
   await client.refresh().catch(judge);
 }
 

@@ -26,7 +26,7 @@ interface NotificationData {
   unread_count: number;
 }
 
-/** The lines that tell of a frame; one that is not known here is told by its type, not swallowed. */
+/** The lines for a frame. Unknown types are shown by name. */
 export function shown({ type, data = {} }: Frame): string[] {
   const time = styled("dim", new Date().toISOString().slice(11, 19));
   switch (type) {
@@ -40,7 +40,7 @@ export function shown({ type, data = {} }: Frame): string[] {
     case "post.replies":
       return [`${time} ${styled("yellow", `↩ ${data["reply_count"]}`)} post ${data["id"]}`];
     case "post.liked":
-      return [`${time} ${styled("yellow", data["liked"] ? "you like" : "you like no more")} post ${data["id"]}`];
+      return [`${time} ${styled("yellow", data["liked"] ? "you like" : "you no longer like")} post ${data["id"]}`];
     case "page.updated": {
       const { name, uuid } = data["page"] as { name: string; uuid: string };
       return [`${time} page ${data["page_id"]} is “${harmless(name)}” (@${harmless(uuid)})`];
@@ -60,7 +60,7 @@ export function shown({ type, data = {} }: Frame): string[] {
   }
 }
 
-/** What is told of whom, with the page it is about. */
+/** The text of a notification, with its page. */
 const ACTS: Record<string, (page: string) => string> = {
   follower: (page) => `follows ${page}`,
   request: (page) => `asks to follow ${page}`,

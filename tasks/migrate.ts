@@ -10,14 +10,14 @@ const config = configOrExit();
 try {
   await using database = await openDatabase(config);
   if (database.by === "server") {
-    say(`A server is running on "${config.DATA_DIR}"; it has applied the migrations it knows at its start`);
+    say(`A server is running on "${config.DATA_DIR}"; it applied its migrations when it started`);
   } else {
     const applied = await applyMigrations(database.sql);
     for (const name of applied) say(`applied ${name}`);
     say(applied.length === 0 ? "Nothing to apply: the database is up to date" : `${applied.length} applied`);
   }
 } catch (error) {
-  fail(`The migrations could not be applied: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
+  fail(`Applying migrations failed: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
-// The pool's idle connections must not keep a finished task waiting.
+// Idle connections of the pool would keep the process alive.
 Deno.exit(0);

@@ -1,6 +1,6 @@
 /**
- * Walks the record of moderation and names the first entry that is not as it was written. It prints where the chain ends: kept elsewhere
- * and given back with `--known`, that shows whether somebody has written the whole chain anew.
+ * Verifies the record of moderation and names the first altered entry. Prints the end of the chain: stored elsewhere
+ * and passed with `--known`, it shows whether the whole chain was rewritten.
  */
 import { readCommandLine } from "../lib/command_line.ts";
 import { moderationVerify } from "./commands/moderation_verify.ts";
@@ -16,12 +16,12 @@ try {
   const verdict = await verifyChain(database.sql, known);
   if (verdict.sound) {
     const { seq, hash } = verdict.end;
-    say(`${seq} ${seq === 1 ? "entry" : "entries"}, each as it was written; the chain ends with ${seq}:${hash}`);
+    say(`${seq} ${seq === 1 ? "entry" : "entries"}, none altered; the chain ends with ${seq}:${hash}`);
   } else {
     say(`${styled("red", "The record was tampered with")}: entry ${verdict.seq}: ${verdict.problem}`);
     Deno.exitCode = 1;
   }
 } catch (error) {
-  fail(`The record is out of reach: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
+  fail(`Cannot read the record: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit();

@@ -1,4 +1,4 @@
-/** What each commit passes: formatting, lint, types and the fast tests, one after another until one fails. */
+/** The checks for every commit: formatting, lint, types and the fast tests. Stops at the first failure. */
 import { readCommandLine } from "../lib/command_line.ts";
 import { ok } from "./commands/plain.ts";
 

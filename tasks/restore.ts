@@ -1,6 +1,6 @@
 /**
- * Brings a backup back. All of it is looked at before anything is changed; then the database is as it was or as the backup has it,
- * whatever dies in between.
+ * Restores a backup. All of it is checked before anything changes. If the process dies at any point, the database is
+ * either unchanged or fully restored.
  */
 import { checkBackup } from "./backup/check.ts";
 import { restoreBackup } from "./backup/restore.ts";
@@ -17,11 +17,11 @@ try {
   const checked = await checkBackup(config, folder, steps);
   await restoreBackup(config, checked, replace, steps);
   const { made_at, tables } = checked.manifest;
-  say(`The installation is as it was at ${made_at}, with ${tables.users?.rows ?? 0} accounts`);
-  say("Everybody signs in again; what was still to be done then is done at the next start, letters as well");
-  if (replace) say("Files of photos that came later: deno task storage:scrub --remove, two hours from now");
+  say(`The installation is restored to ${made_at}, with ${tables.users?.rows ?? 0} accounts`);
+  say("All sessions have ended; pending jobs, including emails, run at the next start");
+  if (replace) say("To remove files of later photos, run deno task storage:scrub --remove in two hours");
 } catch (error) {
-  if (error instanceof DatabaseLocked) fail(`A server, or a task, is at work (process ${error.pid}); stop it first`);
-  fail(`Nothing was restored: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
+  if (error instanceof DatabaseLocked) fail(`A server or a task is running (process ${error.pid}); stop it first`);
+  fail(`The restore failed: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 Deno.exit(0);

@@ -1,4 +1,7 @@
-/** Rewrites what stands in two places: settings of `config.ts`, problems of `lib/errors.ts`, tasks of `tasks/commands/`. Tests compare. */
+/**
+ * Rewrites generated documents: settings of `config.ts`, problems of `lib/errors.ts`, tasks of `tasks/commands/`. Tests
+ * compare them.
+ */
 import { readCommandLine } from "../lib/command_line.ts";
 import { settings } from "./commands/plain.ts";
 import { exampleSettings, settingsTable } from "./settings_table.ts";

@@ -21,10 +21,10 @@ const HEAD =
 
 /** The text of `.env.example`: every setting with its default, commented out. */
 export function exampleSettings(): string {
-  const parts = settings().map(([name, { standard, standardIs, description }]) =>
+  const parts = settings().map(([name, { default: value, defaultText, description }]) =>
     `${GROUPS[name] ? `## ${GROUPS[name]}\n\n` : ""}# ${description.replaceAll("`", "")}${
-      standardIs ? ` (${standardIs})` : ""
-    }\n#${name}=${standardIs ? "" : quoted(standard ?? "")}\n`
+      defaultText ? ` (${defaultText})` : ""
+    }\n#${name}=${defaultText ? "" : quoted(value ?? "")}\n`
   );
   return [HEAD, ...parts].join("\n");
 }
@@ -39,8 +39,8 @@ function tableHead(group: string): string {
   return `\n## ${group}\n\n| Setting | Default | Meaning |\n| --- | --- | --- |\n`;
 }
 
-function row(name: string, { standard, standardIs, description }: Setting): string {
-  return `| \`${name}\` | ${standardIs ?? (standard === undefined ? "" : `\`${standard}\``)} | ${description} |`;
+function row(name: string, { default: value, defaultText, description }: Setting): string {
+  return `| \`${name}\` | ${defaultText ?? (value === undefined ? "" : `\`${value}\``)} | ${description} |`;
 }
 
 function quoted(value: string): string {

@@ -1,6 +1,6 @@
 /**
- * Builds the statistics anew. First what they come from is compared with the tables, and set right from today on where it differs.
- * A service that runs goes on from there by itself.
+ * Rebuilds the statistics. First compares their source with the tables and corrects differences from today on. A
+ * running service continues by itself.
  */
 import { readCommandLine } from "../lib/command_line.ts";
 import { statsRebuild } from "./commands/plain.ts";
@@ -30,15 +30,15 @@ try {
   const wrong = await recountDays(sql);
   say(
     wrong.length === 0
-      ? "All pages had the right numbers"
-      : `${wrong.length} pages had wrong numbers, right from today on`,
+      ? "All pages had correct counts"
+      : `${wrong.length} pages had wrong counts, corrected from today on`,
   );
   for (const page of wrong.slice(0, SHOWN)) say(`  ${page}`);
   if (wrong.length > SHOWN) say(`  … and ${wrong.length - SHOWN} more`);
   const { seq } = await rebuild(store, sql);
-  say(`The statistics are built anew, up to event ${seq}; those after it are taken in by the service`);
+  say(`Statistics rebuilt up to event ${seq}; the service processes later events`);
   await stack.disposeAsync();
   Deno.exit(0);
 } catch (error) {
-  fail(`The statistics could not be built: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
+  fail(`Rebuilding the statistics failed: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }

@@ -1,6 +1,6 @@
 /**
- * Holds the stored files and the photos of the database against each other: files that nobody knows, and files that are missing.
- * Without `--remove` it only tells; with it the files that nobody knows go. Nothing can bring a missing one back.
+ * Compares the stored files with the photos in the database. Reports orphaned and missing files; `--remove` deletes
+ * orphaned ones. Missing files cannot be recovered.
  */
 import { readCommandLine } from "../lib/command_line.ts";
 import { storageScrub } from "./commands/storage_scrub.ts";
@@ -13,7 +13,7 @@ import { runningStorage } from "../workers/roles/services.ts";
 import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, say } from "./terminal.ts";
 
-/** Younger ones may belong to an upload that is under way. */
+/** Younger files may belong to an upload in progress. */
 const OLD_MS = 2 * 3_600_000;
 const SHOWN = 50;
 
@@ -26,11 +26,11 @@ try {
   const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR);
   const storage = stack.use(openStorage(await runningStorage({ config, secret, log: new Log("error"), stack })));
   const { orphans, missing, looked } = await scrubFiles(sql, storage, { olderThanMs: OLD_MS });
-  say(`${looked} files and photos looked at`);
+  say(`${looked} files and photos checked`);
   list("missing", missing);
-  list("known to nobody", orphans.map(({ key, size }) => `${key}  ${size} bytes`));
+  list("orphaned", orphans.map(({ key, size }) => `${key}  ${size} bytes`));
   if (remove && orphans.length > 0) {
-    // Written down first: a crash in between leaves them to the sweeper.
+    // Recorded first: after a crash the file sweeper deletes them.
     await disownFiles(sql, orphans.map(({ key }) => key));
     for (const { key } of orphans) await storage.delete(key);
     say(`${orphans.length} removed`);
@@ -38,7 +38,7 @@ try {
   await stack.disposeAsync();
   Deno.exit(missing.length > 0 ? 1 : 0);
 } catch (error) {
-  fail(`The files are out of reach: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
+  fail(`Cannot access the files: ${error instanceof Error ? error.message : error}`, exitCodeOf(error));
 }
 
 function list(what: string, lines: string[]): void {

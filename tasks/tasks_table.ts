@@ -18,7 +18,7 @@ export function tasksTable(): string {
   return ["| Task | What it does | Arguments |", "| --- | --- | --- |", ...rows].join("\n");
 }
 
-/** What the task takes for all of its commands stands in the task's own row. */
+/** What the task accepts for all of its commands is in the task's own row. */
 function verbRow(command: TaskCommand, { term, description }: DocEntry, common: DocEntry[]): string {
   const verb = term.type === "command" ? term.name : "";
   const known = new Set(common.filter(isArgument).map(termOf));

@@ -1,4 +1,4 @@
-/** What tasks say: results on standard output, remarks on standard error; colours and bars only where a person looks. */
+/** Output of tasks: results on standard output, remarks on standard error; colours and bars only on a terminal. */
 import { printLine, writeText } from "../lib/write_text.ts";
 
 const STYLES = { bold: "1", dim: "2", red: "31", green: "32", yellow: "33", cyan: "36" } as const;
@@ -12,24 +12,24 @@ export function remark(line: string): void {
   printLine(line, Deno.stderr);
 }
 
-/** Styles only on a terminal, and never against `NO_COLOR`. */
+/** Styles text on a terminal, unless `NO_COLOR` is set. */
 export function styled(style: Style, text: string, to: { isTerminal(): boolean } = Deno.stdout): string {
   return to.isTerminal() && !Deno.noColor ? `\x1b[${STYLES[style]}m${text}\x1b[0m` : text;
 }
 
-/** Text that others wrote must not steer the terminal. */
+/** Removes control characters from text of other people. */
 export function harmless(text: string): string {
-  // deno-lint-ignore no-control-regex -- these are what is taken out
+  // deno-lint-ignore no-control-regex -- these are what is removed
   return text.replaceAll(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "");
 }
 
-/** Ends a task with one line that says what to do. */
+/** Ends a task with a one-line message that says what to do. */
 export function fail(message: string, code = 1): never {
   remark(styled("red", message, Deno.stderr));
   Deno.exit(code);
 }
 
-/** A bar on a terminal; elsewhere a line when a step begins its work and one when it has ended. */
+/** A progress bar on a terminal; elsewhere one line at the start and one at the end. */
 export class Progress {
   #done = 0;
   #note = "";
@@ -46,7 +46,7 @@ export class Progress {
     if (this.#shown) this.#draw();
   }
 
-  /** Why it stands still. */
+  /** The reason for a wait. */
   note(text: string): void {
     if (text === this.#note) return;
     this.#note = text;
@@ -68,7 +68,7 @@ export class Progress {
   }
 }
 
-/** Bars, one after another. */
+/** Progress bars in sequence. */
 export class Steps {
   #bar: Progress | undefined;
 

@@ -1,4 +1,4 @@
-/** The administration: a door, and behind it one room for each thing an administrator does, by the public API only. */
+/** The administration: a sign-in form, then one view per kind of work. It uses the public API only. */
 import { focusHeading } from "./app/focus.js";
 import { $, attempt, clearPage, onSubmit, rememberPage, say, whenSessionEnds } from "./app/page.js";
 import {
@@ -27,12 +27,12 @@ async function enter() {
   const known = await call("GET", "/users/me");
   if (known.role !== "admin") {
     showDoor(true);
-    return say(line`${known.login} is no administrator.`, true);
+    return say(line`${known.login} is not an administrator.`, true);
   }
   setAccount(known);
   await allowPictures().catch(() => {});
   put($("who-name"), foreign(account.login));
-  // Its button, say, which is about to go: the room may take its time.
+  // The focused button is about to disappear, and the view may take time to load.
   const wasAtDoor = $("door").contains(document.activeElement);
   showDoor(false);
   show(current());
@@ -45,7 +45,7 @@ function leave() {
   clear();
 }
 
-/** Nothing of what was read or typed stays for whoever comes next. */
+/** Nothing of what was read or typed stays for the next person. */
 function clear() {
   endVisit();
   clearPage();
@@ -54,7 +54,7 @@ function clear() {
 }
 
 whenSessionEnds((problem) => {
-  // Somebody who cannot come in has no session that could end.
+  // Without a permitted account there is no session to end.
   if (tokens()) leave();
   say(reasonOf(problem), true);
 });
@@ -64,14 +64,14 @@ function showDoor(shown) {
   $("panel").hidden = $("who").hidden = account === undefined;
 }
 
-/** The room that the address names, with what it has now. */
+/** Opens the view named by the address and loads it. */
 async function open() {
   const name = current();
   show(name);
   try {
     await ROOMS[name].enter();
   } catch (problem) {
-    // No administrator any more.
+    // The account lost its role.
     if (problem.status === 403) clear();
     throw problem;
   }
@@ -100,7 +100,7 @@ reports.whenLeaving((name) => {
 
 onSubmit("sign-in", async ({ login, password }, form) => {
   const pair = await send("POST", "/security/login", { login, password }, { bare: true });
-  // Another sign-in, for another person, may have come before, or still be on its way.
+  // Another sign-in may have finished before this one, or may still be running.
   if (account) clear();
   else endVisit();
   keepTokens(pair);

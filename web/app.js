@@ -1,4 +1,4 @@
-/** The site's own client, which speaks the public API only. Here is its door; behind it are the parts in `app/`. */
+/** The site's client. It uses the public API only. This file has sign-in and wiring; the parts are in `app/`. */
 import { takeAgreement } from "./app/agreement.js";
 import { readBell, ring } from "./app/bell.js";
 import "./app/bell_settings.js";
@@ -31,23 +31,23 @@ async function enter() {
   setAccount(await call("GET", "/users/me"));
   await allowPictures().catch(() => {});
   showPicture();
-  // Its button, say, which is about to go: the feed may take its time.
+  // The focused button is about to disappear, and the feed may take time to load.
   const wasAtDoor = $("door").contains(document.activeElement);
   showDoor(false);
   if (wasAtDoor) focusHeading($("feed-title"));
   put($("who-name"), foreign(account.login));
   $("admin-link").hidden = account.role !== "admin";
   showVerification();
-  if (giveDraftsBack()) say("What you were writing is here again.");
+  if (giveDraftsBack()) say("Your draft was restored.");
   await readFeed();
   void attempt(readUnready);
-  // After the feed, which says from where on the socket tells of everything; without the bell the rest still works.
+  // After the feed, which has the socket's start cursor. Without notifications the rest still works.
   await attempt(readBell);
   listen(take, ended);
   openLinked();
 }
 
-/** E-mails link to a post. Once it is open the address is the site's again, so that a reload does not open it another time. */
+/** Emails link to a post. After it is opened the address is reset, so that a reload does not open it again. */
 function openLinked() {
   const id = /^#post=([0-9a-f-]{36})$/i.exec(location.hash)?.[1];
   if (!id || !account) return;
@@ -62,7 +62,7 @@ function leave() {
   clear();
 }
 
-/** Whoever comes next finds the page as it was. */
+/** Resets the page for the next person. */
 function clear() {
   endVisit();
   hangUp();
@@ -72,7 +72,7 @@ function clear() {
 }
 
 whenSessionEnds((problem) => {
-  // Somebody who cannot come in has no session that could end.
+  // Without a permitted account there is no session to end.
   if (tokens()) {
     keepDrafts();
     leave();
@@ -80,14 +80,14 @@ whenSessionEnds((problem) => {
   say(reasonOf(problem), true);
 });
 
-/** The socket says only that the session is over; why, an answer of the API tells, which ends it here. */
+/** The socket reports only that the session is over. The next API response has the reason and ends the session here. */
 function ended() {
   void attempt(() => call("GET", "/users/me"));
 }
 
 function take(frame) {
   const { type, data } = frame;
-  // Connected again: perhaps the server was replaced.
+  // After a reconnect the server may have another version.
   if (type === "hello") void lookForNewer();
   if (type === "notification") return ring(data);
   if (type === "reset") void attempt(readBell);
@@ -111,7 +111,7 @@ function showVerification() {
   put($("verify-email"), foreign(waiting ?? ""));
 }
 
-/** A person without a picture has an empty circle. */
+/** An empty circle stands for a missing picture. */
 function showPicture() {
   if (account.avatar_url) $("who-picture").src = account.avatar_url;
   else $("who-picture").removeAttribute("src");
@@ -119,7 +119,7 @@ function showPicture() {
 
 async function signIn(login, password) {
   const pair = await send("POST", "/security/login", { login, password }, { bare: true });
-  // Another sign-in, for another person, may have come before, or still be on its way.
+  // Another sign-in may have finished before this one, or may still be running.
   if (account) clear();
   else endVisit();
   keepTokens(pair);
@@ -135,7 +135,7 @@ onSubmit("register", async (fields, form) => {
   await send("POST", "/users", fields, { bare: true, key: keyOf("register", fields) });
   await signIn(fields.login, fields.password);
   form.reset();
-  say(line`Welcome, ${fields.first_name}. Confirm your e-mail, and you can write and follow.`);
+  say(line`Welcome, ${fields.first_name}. Confirm your email to write and follow.`);
 });
 
 onSubmit("verify", async ({ code }, form) => {
@@ -143,18 +143,18 @@ onSubmit("verify", async ({ code }, form) => {
   setAccount(await call("GET", "/users/me"));
   form.reset();
   showVerification();
-  say("Your e-mail is confirmed.");
+  say("Your email is confirmed.");
 });
 
 $("new-code").addEventListener("click", (event) =>
   attempt(async () => {
     await call("POST", "/security/code");
-    say("A new code is on its way; the older one is void.");
+    say("A new code was sent; the old one is no longer valid.");
   }, event.currentTarget));
 
 $("sign-out").addEventListener("click", (event) =>
   attempt(async () => {
-    // Otherwise the socket may be the first to say that the session has ended.
+    // Otherwise the socket may be the first to report the end of the session.
     hangUp();
     await forbidPictures();
     await call("POST", "/security/logout").finally(leave);
@@ -170,7 +170,7 @@ $("picture").addEventListener("change", ({ currentTarget }) =>
   }));
 
 function start() {
-  // Without an answer the tokens are kept: the next load may have more luck.
+  // Without an answer the tokens are kept for the next load.
   const known = tokens() !== null;
   showDoor(!known);
   if (known) void attempt(enter).finally(() => account || showDoor(true));

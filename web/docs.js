@@ -1,2 +1,2 @@
-// Started from a file of its own, because the page's policy allows no script inside the page.
+// A separate file, because the page's policy forbids inline scripts.
 globalThis.SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null });

@@ -5,31 +5,29 @@ import type { Command, KindName, Refusal } from "./protocol.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 
 /**
- * A kind of virtual actor. Every id is addressable; the first message loads the state, idleness drops it. One message at a
- * time; in a turn an actor asks no other actor and does no outside I/O.
+ * A kind of virtual actor. Every id is addressable: the first message loads the state, an idle actor is unloaded. An
+ * actor handles one message at a time. During a turn it asks no other actor and does no other I/O.
  */
 export interface ActorKind<State, C extends Command> {
   readonly name: KindName;
   load(sql: Reader, id: string): Promise<State>;
-  /** Pure: all that it needs comes in, all that it wants goes out. */
+  /** Pure: everything it needs is passed in, everything it wants is returned. */
   decide(state: State, command: C, now: number): Decision<State>;
-  /**
-   * Commands with a key may share a turn, and so a statement, as long as their keys differ. They must leave the state as it is.
-   */
+  /** Commands with different keys may share a turn, and so a statement. They must not change the state. */
   batchKey?(command: C): string | undefined;
-  /** What the main thread may keep of this actor; told whenever a commit changed it. */
+  /** What the main thread may cache of this actor. Sent whenever a commit changed it. */
   snapshot?(state: State): unknown;
-  /** Takes in an event that concerns this actor; `"drop"` makes the next turn load anew. */
+  /** Applies an event that concerns this actor. After `"drop"` the next turn loads the state again. */
   absorb?(state: State, event: SequencedEvent): State | "drop";
-  /** Pages whose events this actor wants; asked after each turn. */
+  /** Pages whose events this actor receives; read after each turn. */
   watches?(state: State): Iterable<string>;
 }
 
-/** What a turn comes to: exactly one of these. */
+/** The result of a turn: exactly one of these. */
 export type Decision<State, Value = unknown> =
   | Refuse
   | { type: "reply"; value: Value }
-  /** Reading by SQL inside the turn. */
+  /** Reads with SQL during the turn. */
   | { type: "read"; run: (sql: Reader) => Promise<{ state: State; value: Value } | { refusal: Refusal }> }
   | CommitDecision<State, Value>;
 
@@ -43,12 +41,12 @@ export interface CommitDecision<State, Value = unknown> {
   // deno-lint-ignore no-explicit-any -- rows and results are typed where the decision is made (`commit()` below)
   commit: Commit<any, any>;
   row: Record<string, unknown>;
-  /** Pure: what the statement's answer means. Without a state the next turn loads anew. */
+  /** Pure: interprets the statement's result. Without a state the next turn loads it again. */
   // deno-lint-ignore no-explicit-any -- see above
   then: (result: any) => Outcome<State, Value>;
 }
 
-/** A refusal may come with a state: a wrong guess is counted, and refused. `jobs`: those committed that are due now. */
+/** A refusal may have a state: a wrong guess is counted and refused. `jobs`: committed jobs that are due now. */
 export type Outcome<State, Value = unknown> =
   | { refusal: Refusal; state?: State }
   | { value: Value; state?: State | "drop"; jobs?: readonly JobRef[] };
@@ -68,7 +66,7 @@ export function reply<Value>(value: Value): { type: "reply"; value: Value } {
   return { type: "reply", value };
 }
 
-/** A commit whose row and result fit each other. */
+/** A commit whose row and result types match. */
 export function commit<State, Value, Row extends object, Result>(
   commit: Commit<Row, Result>,
   row: Row,
@@ -77,7 +75,7 @@ export function commit<State, Value, Row extends object, Result>(
   return { type: "commit", commit, row: row as Record<string, unknown>, then };
 }
 
-/** A turn's time as the database takes it. */
+/** A turn's time as a database value. */
 export function timeOf(now: number): string {
   return new Date(now).toISOString();
 }

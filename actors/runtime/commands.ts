@@ -1,17 +1,17 @@
 import type { Decision } from "./actor.ts";
 
 /**
- * The commands of a kind, by name: what comes with each, and what its actor replies. Both ends are checked against such a table: who asks
- * (`actors/actors.ts`), and who decides (`Handlers`).
+ * The commands of a kind by name: fields and reply. Both ends are checked against such a table: callers
+ * (`actors/actors.ts`) and deciders (`Handlers`).
  */
 export type CommandTable<Table> = { [Name in keyof Table]: { command: object; reply: unknown } };
 
-/** One of these commands as it travels: its name is its `type`. */
+/** One of these commands as it is sent: its name is its `type`. */
 export type CommandOf<Table extends CommandTable<Table>, Name extends keyof Table = keyof Table> = {
   [N in Name]: { type: N & string } & Table[N]["command"];
 }[Name];
 
-/** How each command is decided. One without a handler, or with a reply of another type, does not compile. */
+/** The handler of each command. A missing handler or a wrong reply type does not compile. */
 export type Handlers<State, Table extends CommandTable<Table>, Given = State> = {
   readonly [Name in keyof Table]: (
     state: Given,
@@ -20,14 +20,14 @@ export type Handlers<State, Table extends CommandTable<Table>, Given = State> = 
   ) => Decision<State, Table[Name]["reply"]>;
 };
 
-/** Decides a command by the handler of its name. */
+/** Calls the handler of a command's name. */
 export function dispatch<State, Table extends CommandTable<Table>, Given>(
   handlers: Handlers<State, Table, Given>,
   state: Given,
   command: CommandOf<Table>,
   now: number,
 ): Decision<State> {
-  // That name and command belong together is lost on the compiler here, and only here.
+  // The compiler cannot see that name and command belong together. This is the only place.
   const handle = handlers[command.type as keyof Table] as (
     state: Given,
     command: unknown,

@@ -2,7 +2,7 @@ import { type Sql, SqlError } from "../../db/sql.ts";
 import type { Commit } from "../../db/turn_statement.ts";
 import { keptList } from "../../db/values.ts";
 
-/** The partition was taken by somebody else; nothing was written. */
+/** Another node has taken the partition; nothing was written. */
 export class Fenced extends Error {
   override readonly name = "Fenced";
 }
@@ -16,7 +16,7 @@ export interface Turn {
 
 export interface Committed {
   result: unknown;
-  /** The last event of the statement, if it wrote any. */
+  /** The statement's last event, if it wrote any. */
   seq: number | null;
 }
 
@@ -31,19 +31,19 @@ interface Lane {
   inFlight: number;
 }
 
-/** How many statements of one kind run at once in a worker, and how many turns share one (`docs/limits.md`). */
+/** Concurrent statements of one kind per worker, and turns per statement (`docs/limits.md`). */
 const IN_FLIGHT = 1;
 const MAX_TURNS = 256;
 
 /**
- * Group commit: turns of the same kind that wait while a statement runs go together in the next one. So the cost of a
- * round trip and of an fsync is shared exactly when there is something to share it with.
+ * Group commit: turns of the same kind that wait while a statement runs share the next one. So the cost of a round trip
+ * and an fsync is shared exactly under load.
  */
 export class Committer {
   #lanes = new Map<string, Lane>();
   readonly stats = { commits: 0, statements: 0, ms: 0 };
 
-  /** `onEvents` gets those of each statement, as a JSON array. */
+  /** `onEvents` receives each statement's events as a JSON array. */
   constructor(private readonly sql: Sql, private readonly onEvents: (events: string) => void) {}
 
   submit(commit: Commit<object, unknown>, turn: Turn): Promise<Committed> {
@@ -51,7 +51,7 @@ export class Committer {
     if (!lane) this.#lanes.set(commit.name, lane = { commit, waiting: [], inFlight: 0 });
     return new Promise((resolve, reject) => {
       lane.waiting.push({ ...turn, resolve, reject });
-      // Not at once: whoever else is ready in this tick shares the statement.
+      // Deferred, so that all turns of this tick share the statement.
       if (lane.inFlight < IN_FLIGHT && lane.waiting.length === 1) queueMicrotask(() => this.#pump(lane));
     });
   }
@@ -66,7 +66,10 @@ export class Committer {
     }
   }
 
-  /** `ended`: the lane is free. The next statement is on its way before these turns go on: the database need not wait for them. */
+  /**
+   * Calls `ended` when the lane is free. The next statement starts before these turns continue, so the database does
+   * not wait.
+   */
   async #run(commit: Commit<object, unknown>, turns: Waiting[], ended: () => void): Promise<void> {
     let answers: Map<number, Committed>;
     try {
@@ -78,7 +81,7 @@ export class Committer {
         for (const turn of turns) turn.reject(error);
         return;
       }
-      // One turn's broken rule must not cost the others: each gets its own statement, and goes on when that has ended.
+      // One turn's constraint violation must not fail the others: each gets its own statement, in sequence.
       for (const turn of turns) await this.#run(commit, [turn], turn === turns.at(-1) ? ended : () => {});
       return;
     }
@@ -101,7 +104,7 @@ export class Committer {
     const partitions = [...new Set(turns.map((turn) => turn.partition))];
     this.stats.statements++;
     this.stats.commits += turns.length;
-    // Few bring one, and a write that finds nothing to do costs the statement a twentieth of its time.
+    // Few turns have a receipt, and an empty write costs a twentieth of the statement's time.
     const { name, text } = turns.some(({ receipt }) => receipt !== undefined) && commit.receipted || commit;
     const start = performance.now();
     const answers = await this.sql.query<{ turn: number; result: unknown; seq: number | null; events: string | null }>(
@@ -109,7 +112,7 @@ export class Committer {
       [JSON.stringify(rows), keptList(partitions)],
       name,
     ).finally(() => this.stats.ms += performance.now() - start);
-    // On one of the rows: what the statement as a whole has told.
+    // One of the rows has the events of the whole statement.
     const events = answers.find((answer) => answer.events)?.events;
     if (events) this.onEvents(events);
     return new Map(answers.map(({ turn, result, seq }) => [turn, { result, seq }]));

@@ -23,7 +23,7 @@ interface Activation {
   running: boolean;
   lastUsed: number;
   faults: number;
-  /** Events that came during a turn; taken in after it, since the turn may have read before them. */
+  /** Events received during a turn. Applied after it, because the turn may have read earlier data. */
   late: SequencedEvent[];
 }
 
@@ -36,28 +36,28 @@ export interface HostPorts {
 }
 
 export interface HostLimits {
-  /** Milliseconds without a message after which an actor is passivated. */
+  /** Milliseconds without a message before an actor is unloaded. */
   idleMs: number;
-  /** Activations a worker holds before it passivates the longest unused. */
-  most: number;
+  /** Activations per worker before the least recently used is unloaded. */
+  maxActivations: number;
 }
 
-export const HOST_LIMITS: HostLimits = { idleMs: 120_000, most: 20_000 };
+export const HOST_LIMITS: HostLimits = { idleMs: 120_000, maxActivations: 20_000 };
 
-/** Faults in a row that cost an actor nothing but its activation; from then on it is paused. */
+/** Consecutive faults that cost only the activation. After that the actor is paused. */
 const FREE_FAULTS = 2;
 const FAULT_BACKOFF = backoff({ firstMs: 500, maxMs: 60_000 });
 const BUSY: Refusal = { code: "overloaded", retryAfter: 1 };
 const BUSY_REPLY: Reply = { ok: false, refusal: BUSY };
 
 /**
- * Runs the actors of the partitions it was granted: activation, mailbox, turn, commit, passivation. Nothing leaves a turn
- * before its commit is durable; after any SQL error the cached state is dropped.
+ * Runs the actors of its partitions: activation, mailbox, turn, commit, passivation. No effect leaves a turn before its
+ * commit is durable. After any SQL error the cached state is dropped.
  */
 export class Host {
   #actors = new Map<string, Activation>();
   #epochs = new Map<number, number>();
-  /** Actors that keep failing, until when they are paused. */
+  /** Failing actors, and until when they are paused. */
   #paused = new Map<string, { until: number; faults: number }>();
   #watchers = new WatchIndex<Activation>();
   #committer: Committer;
@@ -90,13 +90,13 @@ export class Host {
     if (!actor.running) void this.#drain(key, actor);
   }
 
-  /** Reaches an actor only where it is active: what is not in memory needs no telling. */
+  /** Reaches active actors only: others load the current state anyway. */
   tell(ref: Ref, command: Command): void {
     if (!this.#actors.has(`${ref.kind}/${ref.id}`)) return;
     this.ask(ref, { command, deadline: Infinity, arrived: this.now(), answer: () => {} });
   }
 
-  /** Lets every actor that watches take in what was committed, before any message that comes after. */
+  /** Applies committed events to every watching actor, before any later message. */
   absorb(events: readonly SequencedEvent[]): void {
     for (const event of events) {
       if (event.kind === "user.deleted") {
@@ -113,10 +113,10 @@ export class Host {
     }
   }
 
-  /** Passivates the idle and, over the limit, the longest unused. */
+  /** Unloads idle actors and, over the limit, the least recently used. */
   sweep(): void {
     const oldest = this.now() - this.limits.idleMs;
-    let over = this.#actors.size - this.limits.most;
+    let over = this.#actors.size - this.limits.maxActivations;
     for (const [key, actor] of this.#actors) {
       if (actor.running || actor.mailbox.size > 0) continue;
       if (actor.lastUsed >= oldest && over <= 0) continue;
@@ -139,7 +139,7 @@ export class Host {
   }
 
   #activate(ref: Ref): Activation {
-    if (this.#actors.size >= this.limits.most + 1_000) this.sweep();
+    if (this.#actors.size >= this.limits.maxActivations + 1_000) this.sweep();
     const kind = this.kinds[ref.kind];
     return {
       ref,
@@ -181,7 +181,7 @@ export class Host {
     }
     actor.running = false;
     actor.lastUsed = this.now();
-    // Moved to the young end, so that a sweep meets the longest unused first.
+    // Moved to the end, so that a sweep finds the least recently used first.
     if (this.#actors.get(key) === actor) {
       this.#actors.delete(key);
       this.#actors.set(key, actor);
@@ -195,7 +195,7 @@ export class Host {
     if (!actor.kind.snapshot) return;
     const value = actor.kind.snapshot(actor.state);
     const snapshot = JSON.stringify(value);
-    // What was told before is not so any more: somebody else wrote it.
+    // The cached snapshot is outdated: another process changed the account.
     if (actor.snapshot !== undefined && actor.snapshot !== snapshot) this.ports.snapshot(actor.ref, value);
     actor.snapshot = snapshot;
   }
@@ -280,7 +280,7 @@ export class Host {
     else actor.state = next;
   }
 
-  /** A fault costs the activation: its state is dropped, its callers are told, its mailbox goes on. */
+  /** A fault ends the activation: its state is dropped, its callers get an error, its mailbox continues. */
   #fail(key: string, actor: Activation, mails: Mail[], error: unknown): void {
     actor.loaded = false;
     let refusal: Refusal = { code: "internal" };

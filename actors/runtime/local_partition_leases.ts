@@ -1,7 +1,7 @@
 import type { Sql } from "../../db/sql.ts";
 import type { Grant, PartitionLeases } from "./partition_leases.ts";
 
-/** One node owns every partition; its epochs are as real as those of many, so that a forgotten process writes nothing. */
+/** One node owns every partition. Epochs still fence writes of a former process. */
 export class LocalPartitionLeases implements PartitionLeases {
   constructor(private readonly sql: Sql) {}
 

@@ -1,22 +1,22 @@
 import type { JobRef } from "../../db/jobs.ts";
 import type { Command, Reply } from "./protocol.ts";
 
-/** A message with its way back. */
+/** A message and the callback for its reply. */
 export interface Mail {
   command: Command;
-  /** Unix milliseconds; past it the message is not begun any more. */
+  /** Unix milliseconds. After it the message is not started. */
   deadline: number;
   receipt?: string;
   arrived: number;
   answer(reply: Reply, committed?: { seq: number | null; jobs: readonly JobRef[] }): void;
 }
 
-/** How many messages may wait for one actor (`docs/limits.md`). */
+/** Messages that may wait for one actor (`docs/limits.md`). */
 export const MAX_MAILBOX = 1_000;
-/** How many messages of a hot actor may share a turn. */
+/** Messages that may share a turn. */
 export const MAX_BATCH = 256;
 
-/** First in, first out, bounded; cheap at both ends. */
+/** A bounded FIFO queue, cheap at both ends. */
 export class Mailbox {
   #mails: Mail[] = [];
   #head = 0;
@@ -25,14 +25,14 @@ export class Mailbox {
     return this.#mails.length - this.#head;
   }
 
-  /** False when full; then nothing has happened. */
+  /** False if it is full; then nothing has changed. */
   offer(mail: Mail): boolean {
     if (this.size >= MAX_MAILBOX) return false;
     this.#mails.push(mail);
     return true;
   }
 
-  /** The next turn's messages: one, or as many of one type as have keys that differ. */
+  /** The messages of the next turn: one, or several of one type with different keys. */
   take(batchKey: (command: Command) => string | undefined): Mail[] {
     const first = this.#shift();
     if (!first) return [];

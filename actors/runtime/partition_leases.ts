@@ -1,10 +1,9 @@
 /**
- * Who may run the actors of a partition. The lease licenses a node's caches; the epoch, kept in Postgres, licenses its
- * writes: taking a partition raises its epoch, after every statement under the old one has ended, so that a former owner
- * changes nothing any more.
+ * Ownership of partitions. The lease allows a node's caches, the epoch in Postgres allows its writes. Acquiring a
+ * partition raises its epoch after all statements under the old one have ended, so a former owner can write nothing.
  */
 export interface PartitionLeases extends AsyncDisposable {
-  /** Takes these partitions (0 … 63), raising their epochs. */
+  /** Acquires these partitions (0 … 63) and raises their epochs. */
   acquire(partitions: readonly number[]): Promise<Grant[]>;
 }
 

@@ -19,7 +19,7 @@ import { assertCanonical } from "./ref.ts";
 import { backoff } from "../../lib/backoff.ts";
 import { sleep } from "../../lib/sleep.ts";
 
-/** A thread that hosts actors. The pool talks to it in batches. */
+/** A thread that hosts actors. The pool sends it batches of messages. */
 export interface HostThread {
   post(messages: ToWorker[]): void;
   onMessages(listener: (messages: FromWorker[]) => void): void;
@@ -32,15 +32,15 @@ export interface PoolOptions {
   start: () => Promise<HostThread>;
   leases: PartitionLeases;
   log: Log;
-  /** A turn committed these, on this node. */
+  /** Events committed by a turn on this node. */
   onCommitted: (events: SequencedEvent[]) => void;
-  /** Resolves when this node's caches know all events up to this one. */
+  /** Resolves when this node's caches have all events up to this one. */
   applied: (seq: number) => Promise<void>;
   onSnapshot: (ref: Ref, value: unknown) => void;
   onJobs: (jobs: readonly JobRef[]) => void;
-  /** What the main thread remembers of these partitions' actors is void. */
+  /** Cached snapshots of these partitions' actors are invalid. */
   onPartitionsMoved: (partitions: readonly number[]) => void;
-  /** Another node has taken a partition: this one is not the owner any more. */
+  /** Another node has taken a partition. */
   onFenced: (partition: number) => void;
 }
 
@@ -60,14 +60,14 @@ interface Slot {
 }
 
 export const ASK_TIMEOUT_MS = 10_000;
-/** Calls under way over all workers; over it a call is refused at once. */
+/** Calls in progress over all workers. Beyond this calls are rejected at once. */
 export const MAX_CALLS = 20_000;
-/** A worker that died for the first time is replaced at once. */
+/** The first failure of a worker is followed by an immediate restart. */
 const RESTART_BACKOFF = backoff({ firstMs: 400, maxMs: 10_000 });
 
 /**
- * The router of a node: partition → worker. Supervises the workers: a dead one is replaced under new epochs, so that
- * whatever it still had under way writes nothing, and its callers are told.
+ * The router of a node: partition → worker. It replaces a worker that died under new epochs, so that the old one's
+ * pending writes fail and its callers get an error.
  */
 export class Pool implements ActorRouter {
   #slots: Slot[] = [];
@@ -106,17 +106,17 @@ export class Pool implements ActorRouter {
     });
   }
 
-  /** Reaches an actor only if it is active; before any later ask of the same actor. */
+  /** Reaches active actors only, and before any later ask of the same actor. */
   tell(ref: Ref, command: Command): void {
     this.#post(this.#slotFor(ref), { type: "tell", ref, command });
   }
 
-  /** Hands committed events to every worker; an ask made later finds them taken in. */
+  /** Sends committed events to every worker. A later ask finds them applied. */
   events(events: SequencedEvent[]): void {
     for (const slot of this.#slots) this.#post(slot, { type: "events", events });
   }
 
-  /** Whoever lives has its own actors. */
+  /** The actors are in this process. */
   async reach(): Promise<void> {}
 
   async stats(): Promise<HostStats[]> {
@@ -173,7 +173,7 @@ export class Pool implements ActorRouter {
     slot.thread = undefined;
     slot.outgoing = [];
     slot.failures++;
-    this.options.log.error("a worker died and is replaced", { reason, failures: slot.failures });
+    this.options.log.error("worker died, restarting it", { reason, failures: slot.failures });
     this.options.onPartitionsMoved(slot.partitions);
     for (const [id, call] of this.#calls) {
       if (call.slot !== slot) continue;
@@ -190,7 +190,7 @@ export class Pool implements ActorRouter {
     const open = () =>
       this.#open(slot).catch((error) => {
         if (this.#closed) return;
-        this.options.log.error("a worker could not be replaced yet", { error });
+        this.options.log.error("restarting a worker failed, retrying", { error });
         setTimeout(open, 1_000);
       });
     setTimeout(open, pause);
@@ -224,7 +224,7 @@ export class Pool implements ActorRouter {
         this.#inspections.delete(message.call);
         return;
       case "fault":
-        return this.options.log.error("an actor failed", { ref: message.ref, error: message.error });
+        return this.options.log.error("actor failed", { ref: message.ref, error: message.error });
       case "fenced":
         return this.options.onFenced(message.partition);
       case "ready":
@@ -245,7 +245,7 @@ export class Pool implements ActorRouter {
     });
   }
 
-  /** Calls have one time limit but for few, so the oldest come first; a full look costs little at this pace. */
+  /** Nearly all calls have the same time limit, so the oldest come first. A full scan is cheap at this interval. */
   #expire(): void {
     const now = Date.now();
     for (const [id, call] of this.#calls) {

@@ -10,12 +10,12 @@ export interface Ref {
   id: string;
 }
 
-/** What an actor is asked to do: a word and plain data, as JSON can say it. */
+/** A command to an actor: a name and plain data that JSON can represent. */
 export interface Command {
   type: string;
 }
 
-/** A decided no. It costs nothing and nothing was stored. */
+/** A decided refusal. Nothing was stored. */
 export interface Refusal {
   code: ProblemCode;
   detail?: string;
@@ -25,7 +25,7 @@ export interface Refusal {
 
 export type Reply = { ok: true; value: unknown } | { ok: false; refusal: Refusal };
 
-/** What was replied. Throws the refusal as an `AppError`. */
+/** The reply's value. Throws a refusal as an `AppError`. */
 export function unwrapReply(reply: Reply): unknown {
   if (reply.ok) return reply.value;
   const { code, detail, errors, retryAfter } = reply.refusal;
@@ -36,8 +36,8 @@ export function unwrapReply(reply: Reply): unknown {
 }
 
 /**
- * From the pool to a worker, as JSON: it is short, and a structured clone costs more. Batches, because a message costs more than
- * what it carries.
+ * From the pool to a worker, as JSON, which is smaller and cheaper than a structured clone. Batched, because a message
+ * costs more than its content.
  */
 export type ToWorker =
   | { type: "ask"; call: number; ref: Ref; command: Command; deadline: number; receipt?: string }
@@ -46,22 +46,25 @@ export type ToWorker =
   | { type: "tell"; ref: Ref; command: Command }
   | { type: "inspect"; call: number };
 
-/** From a worker to the pool, as structured clones: long texts in it would be escaped and read again. Order within a worker is the order of commits. */
+/**
+ * From a worker to the pool, as structured clones, because long texts would be escaped and parsed again in JSON. The
+ * order of messages within a worker is the order of commits.
+ */
 export type FromWorker =
   | { type: "ready" }
-  /** `seq`: the last event of the turn's statement, to be waited for; `jobs`: those it committed that are due now. */
+  /** `seq`: the last event of the turn's statement, to wait for. `jobs`: committed jobs that are due now. */
   | { type: "reply"; call: number; reply: Reply; seq?: number; jobs?: readonly JobRef[] }
-  /** What was just committed, in the order of its numbers, as Postgres wrote it; sent before the replies. */
+  /** Committed events in order, as written by Postgres. Sent before the replies. */
   | { type: "committed"; events: string }
-  /** What the main thread may remember of an actor; sent before the reply that made it so. */
+  /** What the main thread may cache of an actor. Sent before the reply of the commit that changed it. */
   | { type: "snapshot"; ref: Ref; value: unknown }
   | { type: "fenced"; partition: number }
   | { type: "fault"; ref: Ref; error: string }
   | { type: "stats"; call: number; stats: HostStats };
 
-/** Counters of one worker, for `/metrics`. */
+/** Counters of one worker for `/metrics`. */
 export interface HostStats {
-  /** Those it was granted. */
+  /** Number of its partitions. */
   partitions: number;
   activations: Record<KindName, number>;
   waiting: number;

@@ -7,12 +7,12 @@ import { assertCanonical } from "./ref.ts";
 import { backoff } from "../../lib/backoff.ts";
 import { sleep } from "../../lib/sleep.ts";
 
-/** Where the node with the actors is asked; installations may share a bus. */
+/** The subject of the node with the actors. Installations may share a bus. */
 export function actorsSubject(history: string): string {
   return `rookery.actors.${history}`;
 }
 
-/** What goes to the node with the actors. */
+/** A request to the node with the actors. */
 export type Question =
   | {
     type: "ask";
@@ -20,34 +20,34 @@ export type Question =
     command: Command;
     receipt?: string;
     leftMs: number;
-    /** Events that the asking node knows: the answer must not be older. */
+    /** The last event known to the asking node. The answer must not be older. */
     after: number;
   }
   | { type: "reach" };
 
-/** `seq`: the events that the answer already shows, and the asking node is to know as well. */
+/** `seq`: the event that the answer includes; the asking node waits for it. */
 export interface Answered {
   reply: Reply;
   seq: number;
 }
 
-/** The least that a call gets of its time. Until there is less, it is tried again while nobody is there (`docs/limits.md`). */
-const LEAST_MS = 5_000;
+/** The minimum time per attempt. Until less is left, unreachable actors are asked again (`docs/limits.md`). */
+const MIN_ATTEMPT_MS = 5_000;
 const RETRY_BACKOFF = backoff({ firstMs: 50, maxMs: 500 });
-/** How much later than its deadline a call is given up here: the other node's own word comes first. */
+/** How long after the deadline the asking node gives up, so that the other node's error arrives first. */
 const GRACE_MS = 1_000;
 const REACH_MS = 1_000;
 
 interface Options {
   bus: Bus;
   history: string;
-  /** This node's view of events. */
+  /** This node's event stream. */
   stream: { readonly position: number; applied(seq: number): Promise<void> };
 }
 
 /**
- * The actors of another node, asked over the bus. What surely reached nobody is tried again for a while, then 503; what may have been
- * received is never sent twice: without an answer its outcome is unknown.
+ * The actors of another node, asked over the bus. A request that certainly reached nobody is retried for a while, then
+ * 503. One that may have been received is never sent twice: without an answer its outcome is unknown.
  */
 export class RemoteActors implements ActorRouter {
   #underWay = 0;
@@ -110,7 +110,7 @@ export class RemoteActors implements ActorRouter {
         if (error instanceof NoReply) throw new AppError("outcome-unknown", undefined, { retryAfter: 1, cause: error });
         if (error instanceof RangeError) throw new AppError("body-too-large", undefined, { cause: error });
         if (!(error instanceof BusUnavailable)) throw error;
-        if (this.#closed || leftMs - pause < LEAST_MS) {
+        if (this.#closed || leftMs - pause < MIN_ATTEMPT_MS) {
           throw new AppError("actors-unavailable", undefined, { retryAfter: 1, cause: error });
         }
       }

@@ -9,12 +9,12 @@ export interface ServeOptions {
   bus: Bus;
   history: string;
   actors: ActorRouter;
-  /** This node's view of events. */
+  /** This node's event stream. */
   stream: { readonly position: number; applied(seq: number): Promise<void> };
   log: Log;
 }
 
-/** Lets the nodes without actors ask those of this one, until the subscription ends. */
+/** Serves nodes without actors until the subscription ends. */
 export async function serveActors(options: ServeOptions): Promise<Subscription> {
   const { bus, history, stream } = options;
   return await bus.serve(actorsSubject(history), async (message) => {
@@ -31,14 +31,14 @@ async function answer(
   const deadline = performance.now() + leftMs;
   try {
     await stream.applied(after);
-    // The caller has seen what these actors do not know yet: an answer might take it back.
+    // The caller knows events that these actors do not have yet, so an answer might be older than what it has seen.
     if (stream.position < after) {
       throw new AppError("overloaded", "The actors lag behind; try again", { retryAfter: 1 });
     }
     return { ok: true, value: await actors.ask(ref, command, { timeoutMs: deadline - performance.now(), receipt }) };
   } catch (error) {
     if (error instanceof AppError) return { ok: false, refusal: refusalOf(error) };
-    log.error("a call of another node failed", { ref, error });
+    log.error("call from another node failed", { ref, error });
     return { ok: false, refusal: { code: "internal" } };
   }
 }

@@ -1,4 +1,4 @@
-/** Which actors want the events of which page. */
+/** Indexes actors by the pages whose events they receive. */
 export class WatchIndex<Watcher extends object> {
   #byPage = new Map<string, Set<Watcher>>();
   #byWatcher = new Map<Watcher, Set<string>>();
@@ -7,7 +7,7 @@ export class WatchIndex<Watcher extends object> {
     return this.#byPage.get(page) ?? [];
   }
 
-  /** Replaces what this one watches. */
+  /** Replaces the pages that this one watches. */
   set(watcher: Watcher, pages: Iterable<string>): void {
     const wanted = pages instanceof Set ? pages as Set<string> : new Set(pages);
     const had = this.#byWatcher.get(watcher);

@@ -2,7 +2,7 @@ import { isBounced } from "../../db/bounces.ts";
 import { beginLetter, type DeliveryKey } from "../../db/deliveries.ts";
 import { codeInForce, type CodePurpose, LETTER_JOB } from "../../db/letters.ts";
 import { codeFor } from "../../security/codes.ts";
-import type { JobKind } from "../runner.ts";
+import type { JobKind } from "../kind.ts";
 import { codeLetter } from "./code_letter.ts";
 import { handOver, leftUnknown, type LetterParts } from "./hand_over.ts";
 import type { LetterText } from "./layout.ts";

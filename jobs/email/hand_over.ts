@@ -3,7 +3,7 @@ import { type DeliveryKey, finishDelivery, recordDelivery } from "../../db/deliv
 import type { Claim } from "../../db/jobs.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Log } from "../../lib/log.ts";
-import { JobParked } from "../runner.ts";
+import { JobParked } from "../kind.ts";
 import { messageId } from "../../services/mail/message_id.ts";
 import { type Mailer, MailError, type Outgoing } from "../../services/mail/sender.ts";
 

@@ -8,7 +8,7 @@ import {
 } from "../../db/deliveries.ts";
 import type { JobRef } from "../../db/jobs.ts";
 import type { Secret } from "../../security/secret.ts";
-import type { JobKind } from "../runner.ts";
+import type { JobKind } from "../kind.ts";
 import { nextDigest } from "../../actors/digest_time.ts";
 import { handOver, leftUnknown, type LetterParts } from "./hand_over.ts";
 import { digestLetter, postLetter } from "./post_letter.ts";

@@ -12,32 +12,32 @@ import { partitionOf } from "../../db/partitions.ts";
 import { assertCanonical } from "../../actors/runtime/ref.ts";
 
 const TRIES = 6;
-/** In the record of moderation: nobody with an account, and not the system by itself. */
+/** The actor in the record of moderation: no account, and not the system itself. */
 const BY_OPERATOR: ByRow = { by_id: null, by_role: null, reason: "By the operator, with deno task admin" };
 
 /**
- * Who runs the installation acts upon accounts past their actors, which may be in a process that cannot be asked. The statements are those of
- * the actors, under the epoch that is in force: they are as whole, as fenced and as recorded as the actors' own. Each tells
- * `account.changed`, by which the actor and whoever remembers the account let go of what they know.
+ * Changes accounts without their actors, which may run in a process that cannot be reached. It uses the actors'
+ * statements under the current epoch, so changes are as atomic, fenced and recorded as the actors' own. Each emits
+ * `account.changed`, on which actors and caches discard what they hold.
  */
 export class Operator {
   readonly #committer: Committer;
 
   constructor(private readonly sql: Sql) {
-    // Nobody here to offer them to: whoever runs reads them in the ledger.
+    // There are no local consumers: running nodes read the events from Postgres.
     this.#committer = new Committer(sql, () => {});
   }
 
-  /** False where nobody who can sign in would be an administrator any more. */
+  /** False if no administrator who can sign in would be left. */
   async setRole(id: string, role: AccountRole): Promise<boolean> {
     const { last_admin } = await this.#apply(setRole, { id, role, ...this.#now() });
     return !last_admin;
   }
 
-  /** Ends the account's session; when this resolves the old password is of no use. */
+  /** Ends the account's session. The old password is invalid when this resolves. */
   async givePassword(id: string, password_hash: string): Promise<void> {
     await this.#apply(givePassword, { id, password_hash, job: newId(), ...this.#now() });
-    // Who has signed in meanwhile, at an actor that knew nothing yet, did so with the old one: nobody knows the new one.
+    // Somebody may have signed in with the old password at an actor that had not seen the change yet.
     while (await hasSession(this.sql, id)) {
       await this.#apply(givePassword, { id, password_hash, job: newId(), ...this.#now() });
     }
@@ -47,10 +47,10 @@ export class Operator {
     return { ...BY_OPERATOR, at: new Date().toISOString() };
   }
 
-  /** Commits, and resolves when every node that runs judges by what was written. */
+  /** Commits. Resolves when every running node applies what was written. */
   async #apply<Row extends { id: string }, Result>(commit: Commit<Row, Result>, row: Row): Promise<Result> {
     const result = await this.#commit(commit, row);
-    // Nodes find it as they renew their leases, within a second; a silent one is waited for until its lease is over.
+    // Nodes see it when they renew their leases, within a second. A silent node is waited for until its lease ends.
     await acknowledged(this.sql, await nextAcknowledgement(this.sql));
     return result;
   }
@@ -66,7 +66,7 @@ export class Operator {
         const turn = { partition, epoch: found?.epoch ?? -1, row: row as Record<string, unknown> };
         return (await this.#committer.submit(commit as Commit<object, unknown>, turn)).result as Result;
       } catch (error) {
-        // A node has taken the partition in this moment.
+        // A node has just acquired the partition.
         if (!(error instanceof Fenced) || attempt === TRIES) throw error;
       }
     }

@@ -2,19 +2,19 @@ import { readMigrations } from "../../db/migrate.ts";
 import type { Reader } from "../../db/sql.ts";
 import { LEFT_OUT } from "./manifest.ts";
 
-/** Names in SQL; they are those of the catalogue, or were held against it. */
+/** Quotes names for SQL. They come from the catalogue or were checked against it. */
 export function quoted(names: readonly string[]): string {
   return names.map((name) => `"${name}"`).join(", ");
 }
 
-/** What an extension brought is not ours. */
+/** Excludes objects that belong to an extension. */
 const OURS = (catalogue: string, relation: string) =>
   `not exists (select from pg_depend x where x.classid = '${catalogue}'::regclass and x.objid = ${relation}.oid and x.deptype = 'e')`;
 const TABLES = `pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and ${
   OURS("pg_class", "c")
 }`;
 
-/** The tables that are in a backup, each with its columns; a generated one is made by the database. */
+/** The tables of a backup with their columns. Generated columns are left out: the database computes them. */
 export async function storedTables(
   sql: Reader,
   leftOut: readonly string[] = Object.keys(LEFT_OUT),
@@ -36,12 +36,15 @@ export async function storedSequences(sql: Reader): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** All tables, those left out as well. */
+/** All tables, including those that are left out of a backup. */
 export async function allTables(sql: Reader): Promise<string[]> {
   return (await sql.query<{ name: string }>(`select c.relname as name from ${TABLES}`)).map(({ name }) => name);
 }
 
-/** Throws where there are tables that no migration makes: they would be in a backup that nobody can bring back, and go with a restore. */
+/**
+ * Throws if there are tables that no migration makes: a backup could not be restored with them, and a restore would
+ * drop them.
+ */
 export async function checkOwn(sql: Reader): Promise<void> {
   const tables = await allTables(sql);
   if (tables.length === 0) return;
@@ -49,17 +52,17 @@ export async function checkOwn(sql: Reader): Promise<void> {
   const applied = tables.includes("migrations")
     ? await sql.query<{ number: number }>("select number from migrations")
     : [];
-  // What a newer version has made is its own as well.
+  // Tables made by a newer version belong to Rookery, too.
   if (applied.some(({ number }) => !known.some((migration) => migration.number === number))) return;
   const made = new Set(
     known.flatMap(({ text }) => [...text.matchAll(/^create table (\w+)/gm)].map(([, name]) => name)),
   );
   const foreign = tables.filter((table) => table !== "migrations" && !made.has(table));
   if (foreign.length === 0) return;
-  throw new Error(`The database holds tables of something else: ${foreign.slice(0, 5).join(", ")}`);
+  throw new Error(`The database has tables that are not Rookery's: ${foreign.slice(0, 5).join(", ")}`);
 }
 
-/** The tables, each after those that its foreign keys name. */
+/** The tables in order of their foreign keys: each after those that it references. */
 export async function inOrder(sql: Reader, tables: readonly string[]): Promise<string[]> {
   const links = await sql.query<{ from: string; to: string }>(
     `select f.relname as from, t.relname as to from pg_constraint c join pg_class f on f.oid = c.conrelid
@@ -70,14 +73,14 @@ export async function inOrder(sql: Reader, tables: readonly string[]): Promise<s
   let left = [...tables];
   while (left.length > 0) {
     const free = left.filter((table) => !links.some(({ from, to }) => from === table && left.includes(to)));
-    if (free.length === 0) throw new Error(`The foreign keys of ${left.join(", ")} go in a circle`);
+    if (free.length === 0) throw new Error(`The foreign keys of ${left.join(", ")} form a cycle`);
     ordered.push(...free);
     left = left.filter((table) => !free.includes(table));
   }
   return ordered;
 }
 
-/** Drops all that migrations made in the schema `public`; the schema stays, with who may use it, and so do extensions. */
+/** Drops everything that migrations made in the schema `public`. The schema, its grants and extensions stay. */
 export const DROP_ALL = `do $$
 declare
   one record;

@@ -9,18 +9,18 @@ import { checkFiles, type ListedFile, listedFiles } from "./photos.ts";
 import { measure, readTable, type Stored } from "./stored_file.ts";
 import type { Watcher } from "./write.ts";
 
-/** A backup that is whole, and that this program can bring back. */
+/** A complete backup that this version can restore. */
 export interface Checked {
   folder: string;
   manifest: Manifest;
   files: readonly ListedFile[];
-  /** What opens what is sealed in it. */
+  /** Decrypts what is encrypted in the backup. */
   secret: Secret;
-  /** The backup's own key, where the installation is to have that. */
+  /** The backup's own key, if the installation is to use it. */
   key: Uint8Array | undefined;
 }
 
-/** Looks at all of a backup, and changes nothing. Throws what to tell the person. */
+/** Checks all of a backup without changing anything. Throws messages for the user. */
 export async function checkBackup(config: Config, folder: string, watcher: Watcher): Promise<Checked> {
   const manifest = await readManifest(folder);
   await checkMigrations(manifest);
@@ -38,7 +38,7 @@ export async function checkBackup(config: Config, folder: string, watcher: Watch
   return { folder, manifest, files, ...await checkSecret(config, folder, manifest) };
 }
 
-/** The first ones that this program knows, by number and name. */
+/** Throws unless these are the first migrations of this version, by number and name. */
 async function checkMigrations({ migrations }: Manifest): Promise<void> {
   const known = await readMigrations();
   const foreign = migrations.find(({ number, name }, i) => known[i]?.number !== number || known[i]?.name !== name);
@@ -54,7 +54,7 @@ async function checkFile(folder: string, path: string, expected: Stored, sized =
   if (sha256 !== expected.sha256 || (sized && bytes !== expected.bytes)) throw new Error(`"${path}" is damaged`);
 }
 
-/** What opens the backup's signing keys: the settings, its own key, or the one that is here. */
+/** What decrypts the backup's signing keys: the settings, the backup's key, or the installation's. */
 async function checkSecret(
   { SECRET_KEY, SECRET_KEY_PREVIOUS, DATA_DIR }: Config,
   folder: string,
@@ -69,8 +69,8 @@ async function checkSecret(
     if (!kid || !sealed_private || opensSigningKey(secret, { kid, sealed_private: bytes(sealed_private) })) continue;
     throw new Error(
       kept
-        ? `SECRET_KEY does not open the backup: set it to what is in "${folder}/${SECRET_FILE}", or SECRET_KEY_PREVIOUS`
-        : "SECRET_KEY does not open the backup: set it to that of the time it was made, or SECRET_KEY_PREVIOUS",
+        ? `SECRET_KEY does not decrypt the backup: set it to the content of "${folder}/${SECRET_FILE}", or SECRET_KEY_PREVIOUS`
+        : "SECRET_KEY does not decrypt the backup: set SECRET_KEY or SECRET_KEY_PREVIOUS to the key in use when it was made",
     );
   }
   return { secret, key };
@@ -81,6 +81,6 @@ async function keyHere(dataDir: string): Promise<string> {
     return (await Deno.readTextFile(`${dataDir}/${SECRET_FILE}`)).trim();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new Error("The backup is sealed under the SECRET_KEY of the time it was made: set that");
+    throw new Error("The backup is encrypted with the SECRET_KEY in use when it was made: set that");
   }
 }

@@ -1,9 +1,12 @@
-/** Postgres' text format of COPY (https://www.postgresql.org/docs/current/sql-copy.html): a line a row, tabs between values. */
+/**
+ * Postgres' text format of COPY (https://www.postgresql.org/docs/current/sql-copy.html): one line per row, values
+ * separated by tabs.
+ */
 import type { Readable } from "node:stream";
 
 const ESCAPES: Record<string, string> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v" };
 
-/** The rows of a table's text, by the names of its columns; a value is as Postgres writes it, or null. */
+/** The rows of a table's text as objects by column name. A value is Postgres' text form or null. */
 export async function* copyRows(
   text: Readable,
   columns: readonly string[],

@@ -1,25 +1,25 @@
 import { z } from "zod";
 
-/** Another one cannot be read by this program, nor what it writes by an older one. */
+/** The format's version. This program reads no other, and older programs cannot read this one. */
 export const FORMAT = 1;
 export const MANIFEST = "manifest.json";
-/** The embedded installation's secret, where no setting holds it. */
+/** The embedded installation's secret, if no setting has it. */
 export const SECRET_FILE = "secret.key";
-/** Each photo's file with its SHA-256, as `sha256sum --check` reads it. */
+/** The SHA-256 of each photo file, in the format of `sha256sum --check`. */
 export const FILE_LIST = "files.sha256";
 
-/** Tables that are not in a backup, and why, in the manifest's own words. */
+/** Tables left out of a backup, with the reason as it stands in the manifest. */
 export const LEFT_OUT = {
   migrations: "in the manifest",
-  nodes: "who runs at the moment",
-  used_tickets: "they live for half a minute",
+  nodes: "currently running nodes",
+  used_tickets: "valid for half a minute",
   page_search: "built anew",
   user_search: "built anew",
   popular_pages: "built anew",
   spellings: "built anew",
 } as const;
 
-// Names go into SQL and into paths.
+// Names are used in SQL and in paths.
 const name = z.string().regex(/^[a-z_][a-z0-9_]{0,62}$/);
 const count = z.number().int().nonnegative();
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -29,13 +29,13 @@ const stored = { bytes: count, sha256 };
 const manifest = z.strictObject({
   format: z.literal(FORMAT),
   made_at: z.iso.datetime(),
-  /** Which history, and how far it goes. */
+  /** The history's id and its last event. */
   history: z.strictObject({ epoch: z.uuid(), seq: count }),
   migrations: z.array(z.strictObject({ number: count, name: z.string() })).min(1),
-  /** The file of each is `tables/<name>.copy.gz`; `bytes` and `sha256` are those of the file as it lies there. */
+  /** Each table's file is `tables/<name>.copy.gz`. `bytes` and `sha256` describe the compressed file. */
   tables: z.record(name, z.strictObject({ columns: z.array(name).min(1), rows: count, ...stored })),
   sequences: z.record(name, z.strictObject({ value: count, is_called: z.boolean() })),
-  /** `bytes` of all of them; `sha256` of the list. `gone`: named by the tables, and not there any more when they were copied. */
+  /** `bytes` of all files, `sha256` of the list. `gone`: named by the tables but deleted before they were copied. */
   photos: z.strictObject({ count, gone: count, ...stored }),
   secret: z.discriminatedUnion("kept", [
     z.strictObject({ kept: z.literal("here"), ...stored }),
@@ -47,7 +47,7 @@ const manifest = z.strictObject({
 export type Manifest = z.output<typeof manifest>;
 export type StoredTable = Manifest["tables"][string];
 
-/** Throws what to tell the person who gave the folder. */
+/** Throws messages for the user. */
 export async function readManifest(folder: string): Promise<Manifest> {
   let text: string;
   try {
@@ -64,7 +64,7 @@ export async function readManifest(folder: string): Promise<Manifest> {
   }
   const format = (read as { format?: unknown } | null)?.format;
   if (typeof format === "number" && format > FORMAT) {
-    throw new Error(`The backup has format ${format}, which a newer version made; this one reads ${FORMAT}`);
+    throw new Error(`The backup has format ${format}, from a newer version; this version reads ${FORMAT}`);
   }
   const parsed = manifest.safeParse(read);
   if (!parsed.success) {

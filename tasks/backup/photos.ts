@@ -1,20 +1,20 @@
-/** The files of photos: which a backup's tables name, out of the storage and back into it. */
+/** Photo files of a backup: which files its tables name, and copies from and to the storage. */
 import { type Readable, Readable as NodeReadable } from "node:stream";
 import type { ReadableStream as NodeStream } from "node:stream/web";
 import { isKey, type Storage, StorageError } from "../../services/storage/storage.ts";
 import { copyRows } from "./copy_text.ts";
 import { measure, type Stored, writeFile } from "./stored_file.ts";
 
-/** Files under way at once (`docs/limits.md`). */
-const AT_ONCE = 4;
+/** Files copied at the same time (`docs/limits.md`). */
+const FILE_CONCURRENCY = 4;
 
-/** A file, and the one that can stand in for it. */
+/** A file, and the one that can replace it. */
 interface Named {
   key: string;
   instead?: string;
 }
 
-/** The files that the text of the table `photos` names: the squares of those that are ready, the uploads of the others. */
+/** The files named by the text of the table `photos`: squares of photos that are ready, uploads of the others. */
 export async function* namedFiles(photos: Readable, columns: readonly string[]): AsyncGenerator<Named> {
   for await (const { key, state, variants, staged_key } of copyRows(photos, columns)) {
     if (key === null || key === undefined) continue;
@@ -22,7 +22,7 @@ export async function* namedFiles(photos: Readable, columns: readonly string[]):
       yield { key };
       for (const side of (variants ?? "{}").slice(1, -1).split(",").filter(Boolean)) yield { key: `${key}.${side}` };
     } else if (staged_key) {
-      // It may be ready by now, and its upload gone. A square that is cropped once more stays what it is.
+      // The photo may be ready by now and its upload deleted. A square that is cropped again keeps its key.
       yield { key: staged_key, instead: key };
     }
   }
@@ -31,11 +31,11 @@ export async function* namedFiles(photos: Readable, columns: readonly string[]):
 export interface CopiedFiles {
   count: number;
   bytes: number;
-  /** Named, and not in the storage. */
+  /** Named by the tables but missing in the storage. */
   gone: string[];
 }
 
-/** Copies the named files to `folder`; tells of each that was copied. */
+/** Copies the named files to `folder` and reports each one. */
 export async function copyFiles(
   storage: Storage,
   named: AsyncIterable<Named>,
@@ -43,7 +43,7 @@ export async function copyFiles(
   onFile: (key: string, stored: Stored) => Promise<void> | void,
 ): Promise<CopiedFiles> {
   const copied: CopiedFiles = { count: 0, bytes: 0, gone: [] };
-  await eachAtOnce(named, async ({ key, instead }) => {
+  await eachConcurrently(named, async ({ key, instead }) => {
     const stored = await copyFile(storage, key, key, folder) ??
       (instead === undefined ? undefined : await copyFile(storage, instead, key, folder));
     if (!stored) return void copied.gone.push(key);
@@ -59,7 +59,7 @@ async function copyFile(storage: Storage, from: string, to: string, folder: stri
     const found = await storage.get(from);
     return found && await writeFile(`${folder}/${to}`, NodeReadable.fromWeb(found.body as NodeStream));
   } catch (error) {
-    // A damaged one is as good as none; the scrub names it.
+    // A damaged file counts as missing; the scrub reports it.
     if (error instanceof StorageError && error.kind === "fault") return undefined;
     throw error;
   }
@@ -70,7 +70,7 @@ export interface ListedFile {
   sha256: string;
 }
 
-/** The list of files, as `sha256sum` writes it. Throws at a line that is none. */
+/** Parses the list of files in the format of `sha256sum`. Throws at an invalid line. */
 export function* listedFiles(list: string): Generator<ListedFile> {
   for (const line of list.split("\n")) {
     if (line === "") continue;
@@ -86,9 +86,9 @@ export function listed(key: string, { sha256 }: Stored): string {
   return `${sha256}  files/${key}\n`;
 }
 
-/** Throws for the first file that is missing or not as it was written. */
+/** Throws for the first file that is missing or differs from its hash. */
 export async function checkFiles(folder: string, files: Iterable<ListedFile>, onFile: () => void): Promise<void> {
-  await eachAtOnce(files, async ({ key, sha256 }) => {
+  await eachConcurrently(files, async ({ key, sha256 }) => {
     const stored = await measure(`${folder}/files/${key}`).catch((error) => {
       if ((error as { code?: string }).code === "ENOENT") throw new Error(`The backup lacks "files/${key}"`);
       throw error;
@@ -98,17 +98,17 @@ export async function checkFiles(folder: string, files: Iterable<ListedFile>, on
   });
 }
 
-/** Puts the files into the storage, but for those that are there already. */
+/** Uploads the files that are not in the storage yet. */
 export async function putFiles(
   storage: Storage,
   folder: string,
   files: Iterable<ListedFile>,
   onFile: () => void,
 ): Promise<void> {
-  await eachAtOnce(files, async ({ key }) => {
+  await eachConcurrently(files, async ({ key }) => {
     const path = `${folder}/files/${key}`;
     const { size } = await Deno.stat(path);
-    // Under a key there is never another content: it is as random as it is long.
+    // A key never has two contents, because keys are random.
     const there = await storage.head(key).catch((error) => {
       if (error instanceof StorageError && error.kind === "fault") return undefined;
       throw error;
@@ -118,8 +118,10 @@ export async function putFiles(
   });
 }
 
-/** Some at a time; after a failure no more begin, and it is told when those under way have ended. */
-async function eachAtOnce<Item>(
+/**
+ * Runs a limited number at once. After a failure no more start; the error is thrown when the running ones have ended.
+ */
+async function eachConcurrently<Item>(
   items: AsyncIterable<Item> | Iterable<Item>,
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
@@ -130,7 +132,7 @@ async function eachAtOnce<Item>(
       running.delete(one)
     );
     running.add(one);
-    if (running.size >= AT_ONCE) await Promise.race(running);
+    if (running.size >= FILE_CONCURRENCY) await Promise.race(running);
     if (failures.length > 0) break;
   }
   await Promise.all(running);

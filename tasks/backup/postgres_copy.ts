@@ -1,11 +1,11 @@
 /**
- * COPY over a connection of `pg`, as streams that hold a piece at a time. `pg-copy-streams` (7.0.0) takes the socket's data for itself
- * and never goes on with the second statement under Deno (2.9.6); here `pg` itself reads the messages.
+ * COPY over a connection of `pg`, as streams with bounded memory. `pg-copy-streams` (7.0.0) reads the socket itself and
+ * hangs at the second statement under Deno (2.9.6). Here `pg` reads the messages.
  */
 import { Readable, Writable } from "node:stream";
 import type pg from "../../db/pg.ts";
 
-/** What of `pg`'s connection a statement of its own kind uses. */
+/** The part of `pg`'s connection that a custom statement uses. */
 interface Connection {
   stream: {
     pause(): void;
@@ -24,17 +24,17 @@ export function copyOut(client: pg.Client, text: string): Readable {
   return client.query(new CopyOut(text) as unknown as pg.Submittable & CopyOut);
 }
 
-/** `copy … from stdin`; the stream has finished when the rows are in. */
+/** `copy … from stdin`. The stream finishes when the rows are stored. */
 export function copyIn(client: pg.Client, text: string): Writable {
   return client.query(new CopyIn(text) as unknown as pg.Submittable & CopyIn);
 }
 
-/** A row comes as a message of its own, far too small to be passed on by itself. */
+/** Rows arrive as single messages that are too small to pass on one by one. */
 const PIECE_BYTES = 128 * 1024;
 
 class CopyOut extends Readable {
   #connection: Connection | undefined;
-  /** Copies, as `pg` reads the next messages into the same memory. */
+  /** A copy, because `pg` reuses its buffer for the next message. */
   #piece = new Uint8Array(PIECE_BYTES);
   #filled = 0;
 
@@ -75,24 +75,24 @@ class CopyOut extends Readable {
     this.#connection?.stream.resume();
   }
 
-  /** Whoever gives up reading leaves the connection to come to the end. */
+  /** A reader that stops early still lets the connection finish. */
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#connection?.stream.resume();
     done(error);
   }
 }
 
-const BROKEN = "The text broke off";
+const BROKEN = "The text ended early";
 
 class CopyIn extends Writable {
-  /** It waits for the text. */
+  /** The connection, while it waits for the text. */
   #waiting: Connection | undefined;
   readonly #ready = Promise.withResolvers<Connection>();
   readonly #done = Promise.withResolvers<void>();
 
   constructor(private readonly text: string) {
     super();
-    // Told where somebody waits for them.
+    // Callers handle the rejection where they wait.
     this.#ready.promise.catch(() => {});
     this.#done.promise.catch(() => {});
   }
@@ -136,7 +136,7 @@ class CopyIn extends Writable {
     }).then(() => done(), done);
   }
 
-  /** A text that breaks off must not count as whole. */
+  /** A text that ends early must not count as complete. */
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#waiting?.sendCopyFail(BROKEN);
     this.#waiting = undefined;

@@ -16,7 +16,7 @@ import { readTable } from "./stored_file.ts";
 import { openTarget, type Replaced, type Target } from "./target.ts";
 import type { Watcher } from "./write.ts";
 
-/** Brings a checked backup back. Whatever fails before its last step leaves the installation as it was. */
+/** Restores a checked backup. A failure before the last step leaves the installation unchanged. */
 export async function restoreBackup(
   config: Config,
   { folder, manifest, files, secret, key }: Checked,
@@ -26,7 +26,7 @@ export async function restoreBackup(
   await using stack = new AsyncDisposableStack();
   const target = stack.use(await openTarget(config, { replace, key }));
   if (files.length > 0) {
-    // Before the tables that name them. Of a restore that fails they are files that nobody knows.
+    // Before the tables that name them. If the restore fails, they are orphaned files.
     const storage = openStorage(await runningStorage({ config, secret, log: new Log("error"), stack }));
     watcher.begin("Photos", files.length);
     await putFiles(stack.use(storage), folder, files, () => watcher.step());
@@ -52,19 +52,19 @@ export async function restoreBackup(
   await target.commit();
 }
 
-/** What an empty database is filled from. */
+/** The source from which an empty database is filled. */
 export interface TableSource {
   columns: ReadonlyMap<string, readonly string[]>;
   migrations: Manifest["migrations"];
   read(table: string): Readable | Promise<Readable>;
   count(table: string): number | Promise<number>;
-  /** Asked for after the tables. */
+  /** Requested after the tables. */
   sequences(): Manifest["sequences"] | Promise<Manifest["sequences"]>;
-  /** Not `LEFT_OUT`, as in a backup. */
+  /** Replaces `LEFT_OUT`. */
   leftOut?: readonly string[];
 }
 
-/** The tables as they were at the source's number, then the migrations after it. */
+/** Loads the tables at the source's migration, then applies the later migrations. */
 export async function fill(target: Target, source: TableSource, watcher: Watcher): Promise<void> {
   const { columns: tables, migrations, leftOut } = source;
   const { sql } = target;
@@ -72,7 +72,7 @@ export async function fill(target: Target, source: TableSource, watcher: Watcher
   const there = await storedTables(sql, leftOut);
   for (const [table, columns] of tables) {
     if (!columns.every((column) => there.get(table)?.includes(column))) {
-      throw new Error(`The backup's table "${table}" is not the one that its migrations make`);
+      throw new Error(`The backup's table "${table}" does not match its migrations`);
     }
   }
   const missing = [...there.keys()].find((table) => !tables.has(table));
@@ -80,7 +80,7 @@ export async function fill(target: Target, source: TableSource, watcher: Watcher
   const names = await inOrder(sql, [...there.keys()]);
   const triggers = (verb: string) =>
     names.map((name) => `alter table ${quoted([name])} ${verb} trigger user`).join(";\n");
-  // What triggers once made is in the tables already; and the record of moderation keeps its hashes.
+  // The tables already contain what triggers wrote, and the record of moderation keeps its hashes.
   const emptied = (await allTables(sql)).filter((table) => table !== "migrations");
   await sql.script(`${triggers("disable")};\ntruncate ${quoted(emptied)}`);
   watcher.begin("Tables", names.length);
@@ -88,7 +88,7 @@ export async function fill(target: Target, source: TableSource, watcher: Watcher
     await target.load(name, tables.get(name)!, await source.read(name));
     const [row] = await sql.query<{ rows: number }>(`select count(*) as rows from ${quoted([name])}`);
     if (row!.rows !== await source.count(name)) {
-      throw new Error(`The table "${name}" has ${row!.rows} rows, not those it had`);
+      throw new Error(`The table "${name}" has ${row!.rows} rows, which differs from the backup`);
     }
     watcher.step();
   }
@@ -102,16 +102,16 @@ export async function fill(target: Target, source: TableSource, watcher: Watcher
   await migrate(sql);
 }
 
-/** What must not go on from where it was. */
+/** Resets what must not continue from the backup. */
 async function renew(sql: Sql, { epochs }: Replaced): Promise<void> {
-  // Cursors of the time after the backup are of another history: their numbers mean something else from now on.
+  // Cursors issued after the backup belong to another history: their numbers mean other events now.
   await sql.query("update sequencer set epoch = gen_random_uuid()");
   await sql.query(
     `update partitions p set epoch = 1 + greatest(p.epoch, (
       select w.epoch from jsonb_to_recordset($1::jsonb) as w(id int, epoch bigint) where w.id = p.id))`,
     [JSON.stringify(epochs)],
   );
-  // A session that was ended after the backup must not be alive again.
+  // A session that ended after the backup must not become valid again.
   await sql.query("update sessions set ended_at = now(), end_reason = 'session-ended' where ended_at is null");
   await sql.query("update consumers set held_until = null");
   await sql.script(BUILD_SEARCH);

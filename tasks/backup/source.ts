@@ -1,4 +1,4 @@
-/** Where the tables of a backup come from: all as they were at one moment. */
+/** The source of a backup's tables, all from one snapshot. */
 import type { Readable } from "node:stream";
 import { openDatabase } from "../database.ts";
 import type { Config } from "../../config.ts";
@@ -13,15 +13,15 @@ export interface Snapshot extends AsyncDisposable {
   tables: ReadonlyMap<string, readonly string[]>;
   history: Manifest["history"];
   migrations: Manifest["migrations"];
-  /** The text of a table; one at a time. */
+  /** The text of a table. Only one can be read at a time. */
   read(table: string): Promise<Readable>;
   /** The number of its rows. */
   count(table: string): Promise<number>;
-  /** Read after the tables, so that no number in them is past it. */
+  /** Read after the tables, so that no number in them exceeds it. */
   sequences(): Promise<Manifest["sequences"]>;
 }
 
-/** Takes the snapshot. Throws what to tell the person. */
+/** Takes the snapshot. Throws messages for the user. */
 export async function takeSnapshot(config: Config): Promise<Snapshot> {
   await using stack = new AsyncDisposableStack();
   const { url } = stack.use(await openDatabase(config));
@@ -30,17 +30,17 @@ export async function takeSnapshot(config: Config): Promise<Snapshot> {
   return { ...snapshot, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** One transaction that sees one moment; others write on beside it. */
+/** One transaction with one snapshot. Others may write meanwhile. */
 export async function snapshotOf(url: string, leftOut?: readonly string[]): Promise<Snapshot> {
   await using stack = new AsyncDisposableStack();
   const client = stack.adopt(await connectDedicated(url), (client) => client.end());
   const sql = new TransactionSql(client);
   const seen = [...(await checkedTables(sql, leftOut)).keys()];
   await client.query("begin isolation level repeatable read read only; set local statement_timeout = 0");
-  // Before the moment is chosen, which is with the first look at a table; from here on nobody changes what a table is.
+  // Locked before the first query fixes the snapshot. From here on no table can be altered.
   await client.query(`lock table ${quoted(seen)} in access share mode`);
   const about = await describe(sql, leftOut);
-  if (seen.join() !== [...about.tables.keys()].join()) throw new Error("The tables were changed meanwhile; try again");
+  if (seen.join() !== [...about.tables.keys()].join()) throw new Error("The tables were altered meanwhile; try again");
   const running = stack.move();
   return {
     ...about,
@@ -59,7 +59,7 @@ async function checkedTables(sql: Reader, leftOut?: readonly string[]): Promise<
   await checkOwn(sql);
   const tables = await storedTables(sql, leftOut);
   if (tables.has("users")) return tables;
-  throw new Error("There is nothing to back up: the database has no accounts; start Rookery once");
+  throw new Error("Nothing to back up: the database has no accounts; start Rookery once");
 }
 
 async function describe(

@@ -1,4 +1,4 @@
-/** Files of a backup: written once, durable when that is done, and hashed on the way, a piece at a time. */
+/** Files of a backup: written once, synced to disk, and hashed as a stream. */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { Readable, Transform } from "node:stream";
@@ -10,10 +10,10 @@ export interface Stored {
   sha256: string;
 }
 
-/** For its owner alone: there are password hashes in a backup, and letters. */
+/** Readable by the owner only: a backup has password hashes and emails. */
 const PRIVATE = 0o600;
 
-/** The text of a table, compressed. Each row is a line, as the format writes a line break in a value otherwise. */
+/** Writes a table's text, compressed. Each row is a line, because the format escapes line breaks. */
 export async function writeTable(path: string, text: Readable): Promise<Stored & { rows: number }> {
   let rows = 0;
   const counted = new Transform({
@@ -52,12 +52,12 @@ export async function measure(path: string): Promise<Stored> {
 /** The text of a table. */
 export function readTable(path: string): Readable {
   const text = createGunzip();
-  // An error of either reaches who reads.
+  // An error of either stream reaches the reader.
   pipeline(createReadStream(path), text).catch((error) => text.destroy(error));
   return text;
 }
 
-/** Passes on what comes, and knows its length and hash. */
+/** Passes data through and computes its length and hash. */
 class Measured extends Transform {
   readonly #hash = createHash("sha256");
   #bytes = 0;

@@ -1,4 +1,4 @@
-/** What a backup is brought back into: all of it or nothing, and only where nobody is at work. */
+/** The target of a restore: all or nothing, and only while no process runs. */
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type pg from "../../db/pg.ts";
@@ -15,52 +15,52 @@ import { SECRET_FILE } from "./manifest.ts";
 import { copyIn } from "./postgres_copy.ts";
 import { connectDedicated, TransactionSql } from "./transaction.ts";
 
-/** What was there, as far as what comes must know. */
+/** What the restored database must know of the replaced one. */
 export interface Replaced {
-  /** Partitions with their epochs: what still knows one of these must never write again. */
+  /** Partitions with their epochs. A process that still has one of these must never write again. */
   epochs: readonly { id: number; epoch: number }[];
   history: string | undefined;
 }
 
 export interface Target extends AsyncDisposable {
-  /** Empty: not even the migrations are applied. */
+  /** Empty: no migrations are applied. */
   sql: Sql;
   replaced: Replaced;
   load(table: string, columns: readonly string[], text: Readable): Promise<void>;
-  /** From here on it is the installation's; before, whatever happens leaves what was there. */
+  /** Puts the new database in place. Until then nothing has changed. */
   commit(): Promise<void>;
 }
 
 export interface TargetOptions {
-  /** What is there may go. */
+  /** Whether existing data may be deleted. */
   replace: boolean;
-  /** For the installation's own key, where it has none by the settings. */
+  /** For the installation's own key, if no setting has one. */
   key: Uint8Array | undefined;
-  /** Who has the data folder already gives it, and keeps it. */
+  /** The data folder's lock, if the caller has it already. */
   lock?: DataLock;
-  /** The name in the data folder under which the database that was there stays. */
+  /** The name in the data folder under which the previous database is kept. */
   keepAs?: string;
 }
 
-/** Throws what to tell the person where somebody is at work, or where there are accounts that may not go. */
+/** Throws messages for the user if a process runs, or if there are accounts that may not be deleted. */
 export async function openTarget(config: Config, options: TargetOptions): Promise<Target> {
   return config.DATABASE_URL === undefined
     ? await embeddedTarget(config.DATA_DIR, options)
     : await postgresTarget(config.DATABASE_URL, options);
 }
 
-const NOT_EMPTY = "There are accounts already; with --replace all that is there goes";
+const NOT_EMPTY = "There are accounts already; --replace deletes everything there is";
 const NONE: Replaced = { epochs: [], history: undefined };
 
-/** A table that somebody looks at cannot be dropped. */
+/** A table that is being read cannot be dropped. */
 const LOCK_WAIT = "30s";
 
-/** One transaction: it drops, makes and fills. */
+/** One transaction drops, creates and fills. */
 async function postgresTarget(url: string, { replace }: TargetOptions): Promise<Target> {
   await using stack = new AsyncDisposableStack();
   const client = stack.adopt(await connectDedicated(url), (client) => client.end());
   const sql = new TransactionSql(client);
-  // With the lock of migrations: a node that starts meanwhile waits, and finds what came of it.
+  // The lock of migrations: a node that starts meanwhile waits, then finds the result.
   await client.query(
     `begin; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0; set local lock_timeout = '${LOCK_WAIT}';
     select pg_advisory_xact_lock(${MAIN.lock})`,
@@ -83,7 +83,7 @@ async function postgresTarget(url: string, { replace }: TargetOptions): Promise<
   };
 }
 
-/** Nodes say that they live in a table; the other roles, and whoever shares the role's name, show by their connections. */
+/** Nodes are found by their leases. Other processes of the role are found by their connections. */
 async function checkNobody(sql: Reader, hasNodes: boolean): Promise<void> {
   const nodes = hasNodes ? await sql.query("select from nodes where lease_until > clock_timestamp()") : [];
   const connections = await sql.query<{ name: string }>(
@@ -94,7 +94,7 @@ async function checkNobody(sql: Reader, hasNodes: boolean): Promise<void> {
   if (nodes.length === 0 && connections.length === 0) return;
   const who = connections.map(({ name }) => name).join(", ") || "a node whose lease has not ended yet";
   throw new Error(
-    `Processes of the installation are at work (${who}); stop them all, and try again a few seconds later`,
+    `Processes of the installation are running (${who}); stop them all, and try again a few seconds later`,
   );
 }
 
@@ -112,13 +112,13 @@ function loading(client: pg.Client): Target["load"] {
   return (table, columns, text) => pipeline(text, copyIn(client, `copy "${table}" (${quoted(columns)}) from stdin`));
 }
 
-/** A database of its own, which takes the place of the other with one rename. */
+/** A separate database that replaces the other with one rename. */
 export async function embeddedTarget(
   dataDir: string,
   { replace, key, keepAs, ...given }: TargetOptions,
 ): Promise<Target> {
   await using stack = new AsyncDisposableStack();
-  // No server can start until this is done.
+  // No server can start before this is done.
   const lock = given.lock ?? stack.use(await lockData(dataDir));
   if (!replace) await checkEmpty(dataDir, lock);
   const folder = restoringFolder(dataDir);
@@ -131,7 +131,7 @@ export async function embeddedTarget(
   const running = stack.move();
   return {
     sql: new TransactionSql(client),
-    // No former owner can reach a database of another folder.
+    // Processes that used the replaced database cannot reach one in another folder.
     replaced: NONE,
     load: loading(client),
     async commit() {

@@ -3,10 +3,10 @@ import { SETTINGS } from "../../db/postgres.ts";
 import { type Param, type Sql } from "../../db/sql.ts";
 import { encodeParam, parserOf } from "../../db/values.ts";
 
-/** Longer than the pool waits: a task has nobody to answer. */
+/** Longer than the pool's timeout, because a task can wait. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
-/** A connection of one's own: a pool would put a transaction's statements anywhere. */
+/** A dedicated connection: a pool would spread a transaction's statements over several. */
 export async function connectDedicated(url: string): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: url,
@@ -16,13 +16,13 @@ export async function connectDedicated(url: string): Promise<pg.Client> {
     options: `${SETTINGS} -c client_encoding=UTF8`,
     types: { getTypeParser: parserOf } as pg.CustomTypesConfig,
   });
-  // What ran is told by its own error; without this a server that goes away would end the process.
+  // Queries report their own errors. Without a handler, a lost server would end the process.
   client.on("error", () => {});
   await client.connect();
   return client;
 }
 
-/** `Sql` inside the transaction that is open on a connection: a script that fails is undone by itself. */
+/** `Sql` inside the open transaction of a connection. A failed script is rolled back on its own. */
 export class TransactionSql implements Sql {
   constructor(private readonly client: pg.Client) {}
 

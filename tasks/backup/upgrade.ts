@@ -1,4 +1,4 @@
-/** An embedded database of an older major version becomes one of this version's. It is the same history: nobody is signed out. */
+/** Upgrades an embedded database from an older major version. The history stays the same and sessions stay valid. */
 import { checkCluster, MAJOR } from "../../db/embedded/cluster.ts";
 import { loadOlder, olderPackage } from "../../db/embedded/older.ts";
 import { type DataLock, lockData } from "../../db/embedded/lock.ts";
@@ -10,17 +10,17 @@ import { snapshotOf } from "./source.ts";
 import { embeddedTarget } from "./target.ts";
 import type { Watcher } from "./write.ts";
 
-/** Unlike a backup it has the tickets that were used: they must not be used a second time. */
+/** Unlike a backup, this includes used tickets: they must not be used a second time. */
 const LEFT_OUT = ["migrations", "nodes", "page_search", "user_search", "popular_pages", "spellings"];
 
 export interface Upgraded {
   from: number;
   to: number;
-  /** The old database, which is kept. */
+  /** The path of the old database, which is kept. */
   kept: string;
 }
 
-/** Killed at any moment, the database is the old one or the new one, whole. Throws `EmbeddedRefused` where nothing can be done. */
+/** Atomic: at any moment the folder has the complete old or new database. Throws `EmbeddedRefused` if it cannot run. */
 export async function upgradeFolder(
   dataDir: string,
   watcher: Watcher,
@@ -31,7 +31,7 @@ export async function upgradeFolder(
   const keepAs = `postgres-${major}`;
   const kept = `${dataDir}/${keepAs}`;
   if (await Deno.lstat(kept).then(() => true, () => false)) {
-    throw new EmbeddedRefused(`There is "${kept}" of an earlier upgrade already; move it away first`);
+    throw new EmbeddedRefused(`"${kept}" of an earlier upgrade exists; move it away first`);
   }
   say(`Loading ${olderPackage(major)}`);
   const binaries = await loadOlder(major);
@@ -43,7 +43,7 @@ export async function upgradeFolder(
   return { from: major, to: MAJOR, kept };
 }
 
-/** The old server has ended when this returns. */
+/** The old server has stopped when this returns. */
 async function copyInto(
   target: Awaited<ReturnType<typeof embeddedTarget>>,
   dataDir: string,
@@ -62,7 +62,7 @@ async function olderMajor(dataDir: string): Promise<number> {
     throw new EmbeddedRefused(
       owner === undefined
         ? `There is no database in "${dataDir}"`
-        : `The database in "${dataDir}" is of Postgres ${MAJOR} already`,
+        : `The database in "${dataDir}" already has Postgres ${MAJOR}`,
     );
   } catch (error) {
     if (error instanceof OlderCluster) return error.major;

@@ -11,17 +11,17 @@ import { type CopiedFiles, copyFiles, listed, namedFiles } from "./photos.ts";
 import { takeSnapshot } from "./source.ts";
 import { measure, readTable, writeFile, writeTable } from "./stored_file.ts";
 
-/** What the person who waits is told. */
+/** Receives the progress of the backup. */
 export interface Watcher {
-  /** So many steps of one kind begin. */
+  /** A stage with this many steps begins. */
   begin(name: string, steps: number): void;
   step(): void;
   end(): void;
 }
 
 /**
- * Writes a backup to `folder`, by the way of `<folder>.partial`: what has the name is whole. Throws where the folder exists, and
- * what to tell the person otherwise.
+ * Writes a backup to `folder` through `<folder>.partial`, so a folder with the final name is complete. Throws if the
+ * folder exists; other errors are messages for the user.
  */
 export async function writeBackup(
   config: Config,
@@ -37,7 +37,7 @@ export async function writeBackup(
     await writeFile(`${partial}/${MANIFEST}`, new TextEncoder().encode(JSON.stringify(manifest, undefined, 2) + "\n"));
     for (const path of [`${partial}/tables`, `${partial}/files`, partial]) await syncFolder(path);
     await Deno.remove(`${partial}/${LOCK}`);
-    // A rename would replace an empty folder that came meanwhile, and nothing else.
+    // A rename replaces nothing except an empty folder created meanwhile.
     await Deno.rename(partial, folder);
     await syncFolder(parentOf(folder));
     return manifest;
@@ -49,7 +49,7 @@ export async function writeBackup(
 
 async function fill(config: Config, partial: string, watcher: Watcher, allowMissing: boolean): Promise<Manifest> {
   for (const name of ["tables", "files"]) await Deno.mkdir(`${partial}/${name}`, { mode: 0o700 });
-  // Before the tables, which are sealed under it: the first start makes it before them.
+  // Before the tables, whose values are encrypted with it: the first start creates it before them.
   const secret = await copySecret(config, partial);
   const tables = await copyTables(config, partial, watcher);
   const photos = await copyPhotos(config, partial, tables.tables, watcher, allowMissing);
@@ -59,7 +59,7 @@ async function fill(config: Config, partial: string, watcher: Watcher, allowMiss
     ...tables,
     photos,
     secret,
-    left_out: { ...LEFT_OUT, "schema stats": "built anew", "Redis, NATS": "hold nothing that lasts" },
+    left_out: { ...LEFT_OUT, "schema stats": "rebuilt", "Redis, NATS": "have no permanent data" },
   };
 }
 
@@ -90,7 +90,7 @@ async function copyTables(
   return { history, migrations, tables, sequences: await snapshot.sequences() };
 }
 
-/** After the tables: whatever was taken by then exists, or has been deleted since. */
+/** After the tables: every file they name existed or has been deleted since. */
 async function copyPhotos(
   config: Config,
   partial: string,
@@ -110,7 +110,7 @@ async function copyPhotos(
     const spec = await runningStorage({ config, secret, log: new Log("error"), stack });
     watcher.begin("Photos", total);
     copied = await copyFiles(stack.use(openStorage(spec)), named(), `${partial}/files`, (key, stored) => {
-      // In one piece, so that the lines of two never mix.
+      // One write, so that lines never mix.
       list.writeSync(new TextEncoder().encode(listed(key, stored)));
       watcher.step();
     });
@@ -122,7 +122,7 @@ async function copyPhotos(
   return { ...copied, gone: copied.gone.length, sha256 };
 }
 
-/** A photo may have been deleted since the tables were read; one that is still there and has no file is none to leave out in silence. */
+/** A photo may have been deleted since the tables were read. A missing file of an existing photo is an error. */
 async function refuseMissing(config: Config, { count, gone }: CopiedFiles): Promise<void> {
   if (gone.length === 0) return;
   await using database = await openDatabase(config);
@@ -136,7 +136,7 @@ async function refuseMissing(config: Config, { count, gone }: CopiedFiles): Prom
 
 const LOCK = ".lock";
 
-/** The folder that is written to, for this process alone; what a backup that was killed has left there goes. */
+/** Claims the partial folder for this process and empties it of a killed backup's files. */
 async function takePlace(partial: string): Promise<Disposable> {
   if (await exists(partial) && !await exists(`${partial}/${LOCK}`)) throw new Error(`"${partial}" is in the way`);
   await Deno.mkdir(partial, { recursive: true, mode: 0o700 });
@@ -160,7 +160,7 @@ export async function removeLeftovers(folder: string): Promise<void> {
       using _place = await takePlace(`${folder}/${name}`);
       await Deno.remove(`${folder}/${name}`, { recursive: true });
     } catch {
-      // One that is being written.
+      // It is being written.
     }
   }
 }

@@ -6,14 +6,14 @@ import { sleep } from "../../lib/sleep.ts";
 export interface FillOptions {
   base: string;
   password: string;
-  /** Signed in as an administrator, where the installation lets nobody else make accounts. */
+  /** Signed in as an administrator, if only administrators can create accounts. */
   admin?: Client;
 }
 
-/** Requests under way at once. */
+/** Concurrent requests. */
 const PARALLEL = 8;
 const ATTEMPTS = 40;
-const LETTER_TRIES = 8;
+const EMAIL_TRIES = 8;
 
 interface Listed {
   id: string;
@@ -21,7 +21,7 @@ interface Listed {
   reply_to: { id: string } | null;
 }
 
-/** Brings the world into an installation through its API. What is there already is taken up, so it may run again. */
+/** Creates the demo data through the API. Existing data is reused, so it can be run again. */
 export class Fill {
   #note: (text: string) => void = () => {};
   #clients: Client[] = [];
@@ -58,11 +58,11 @@ export class Fill {
       await this.#clients[i]!.signIn(person.login, password);
     } catch (error) {
       if (!(error instanceof Problem) || error.slug !== "credentials-invalid") throw error;
-      throw new Error(`"${person.login}" is here already with another password: choose another --seed or --password`);
+      throw new Error(`"${person.login}" exists already with another password: choose another --seed or --password`);
     }
   }
 
-  /** Reads the code in the bundled mailbox, as a person would. */
+  /** Reads the code from the bundled mailbox. */
   async #verify({ email }: Person, i: number): Promise<void> {
     const client = this.#clients[i]!;
     const account = await client.call<{ email_verified: boolean }>("GET", "/users/me");
@@ -74,12 +74,12 @@ export class Fill {
         if (code !== undefined) return await client.call("POST", "/security/verify", { code });
       } catch (error) {
         if (!(error instanceof Problem) || error.slug !== "code-invalid") throw error;
-        // It has expired since an earlier run; of another one, asked for a moment ago, the e-mail is still on its way.
+        // The code of an earlier run has expired. The email with a recent one is still on its way.
         await client.call("POST", "/security/code").catch((error) => {
           if (!(error instanceof Problem) || error.slug !== "rate-limited") throw error;
         });
       }
-      if (attempt === LETTER_TRIES) throw new Error(`No letter with a code has come for ${email}`);
+      if (attempt === EMAIL_TRIES) throw new Error(`No email with a code arrived for ${email}`);
       await sleep(500 * attempt);
     }
   }
@@ -90,7 +90,9 @@ export class Fill {
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 404) throw error;
       const advice = "start it with REGISTRATION=admin and give --admin-login and --admin-password";
-      throw new Error(`This installation sends its letters elsewhere, so nobody can read the codes: ${advice}`);
+      throw new Error(
+        `This installation sends its emails to other servers, so the demo cannot read the codes: ${advice}`,
+      );
     }
   }
 
@@ -117,7 +119,7 @@ export class Fill {
     if (user_ids.length > 0) await client.call("POST", `/pages/${this.#pageIds[i]}/requests/accept`, { user_ids });
   }
 
-  /** Posts first and answers after them, as an answer needs what it answers. */
+  /** Posts first, then replies to them. */
   async #writePosts(): Promise<void> {
     const { pages, posts } = this.world;
     const known = new Map<string, string>();
@@ -158,7 +160,7 @@ export class Fill {
     return new Client(this.options.base, { attempts: ATTEMPTS, onWait });
   }
 
-  /** A few at once; the first failure ends it all. */
+  /** Runs a few at once. The first failure ends everything. */
   async #each<T>(name: string, items: readonly T[], work: (item: T, index: number) => Promise<void>): Promise<void> {
     const progress = new Progress(name, items.length);
     this.#note = (text) => progress.note(text);

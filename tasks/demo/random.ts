@@ -1,4 +1,4 @@
-/** The same sequence for the same seed, on every machine (mulberry32). */
+/** A reproducible sequence per seed, the same on every machine (mulberry32). */
 export class Random {
   #state: number;
 
@@ -26,7 +26,7 @@ export class Random {
     return items[this.below(items.length)]!;
   }
 
-  /** One of the first much more often than one of the last: as `1 / (rank + 1)`, which is how followers are spread. */
+  /** Prefers items at the front with weight `1 / (rank + 1)`, as followers are distributed. */
   skewed<T>(items: readonly T[]): T {
     return items[Math.floor((items.length + 1) ** this.next()) - 1]!;
   }

@@ -1,4 +1,4 @@
-/** What the demo's world is made of. Names obey the account rules: Latin letters and hyphens. */
+/** The texts of the demo data. Names match the account rules: Latin letters and hyphens. */
 export const FIRST_NAMES =
   "Alma Amir Anouk Anton Astrid Bela Bruno Carla Cem Chiara Dana Dario Elif Emil Enya Farid Fenna Greta Hana Hugo Ida Igor Ines Jana Jonas Kaya Kenji Lea Leo Lina Luca Mara Mateo Mila Nadia Nils Noor Olga Omar Otto Paula Pavel Petra Rafael Rosa Rune Sami Selma Stella Tariq Tessa Tomas Uma Vera Viktor Wanda Yara Yusuf Zita Zoran"
     .split(" ");

@@ -9,7 +9,7 @@ export interface Person {
 }
 
 export interface Page {
-  /** Handle; a personal page's is its owner's login. */
+  /** The handle; a personal page's is its owner's login. */
   uuid: string;
   owner: number;
   name: string;
@@ -25,7 +25,7 @@ export interface Post {
   text: string;
   place: string | null;
   tagged: string[];
-  /** The post it answers, by its place in the list, which is earlier. */
+  /** The index of the earlier post that it replies to. */
   reply_to: number | null;
 }
 
@@ -39,7 +39,7 @@ export interface World {
 
 const REPLY_SHARE = 0.2;
 
-/** A small world, the same for the same numbers. The first people and pages are the popular ones. */
+/** A reproducible data set. The first people and pages are the popular ones. */
 export function makeWorld(users: number, posts: number, seed: number): World {
   const random = new Random(seed);
   const people = makePeople(users, random);
@@ -56,7 +56,7 @@ function makePeople(count: number, random: Random): Person[] {
     const round = Math.floor(i / firsts.length);
     const first_name = firsts[i % firsts.length]!;
     const last_name = lasts[(i + round * 7) % lasts.length]!;
-    // A number only where the names come round again.
+    // A number only when the combinations of names repeat.
     const login = `${first_name}${last_name}`.toLowerCase() + (round < lasts.length ? "" : String(round));
     return { login, first_name, last_name, email: `${login}@rookery.example` };
   });
@@ -69,7 +69,7 @@ function makePages(people: Person[], random: Random): Page[] {
     return { uuid: login, owner, name, description: "", tags: [], is_private: false, personal: true, topic };
   });
   const more = people.flatMap(({ login, first_name }, owner): Page[] => {
-    // Always one for the first, so that even the smallest world has a page with requests.
+    // The first person always has one, so that the smallest set has a page with requests.
     if (owner > 0 && !random.chance(0.45)) return [];
     const topic = random.pick(TOPICS);
     const is_private = owner === 0 || random.chance(0.25);
@@ -87,7 +87,7 @@ function makeFollows(people: Person[], pages: Page[], random: Random): World["fo
     const wanted = Math.min(pages.length - 2, 3 + random.below(12));
     const chosen = new Set<number>();
     for (let tries = 0; chosen.size < wanted && tries < 200; tries++) {
-      // Half by fame, half by taste.
+      // Half by popularity, half at random.
       const page = random.chance(0.5) ? random.skewed(order) : random.pick(order);
       if (pages[page]!.owner !== person) chosen.add(page);
     }
@@ -98,7 +98,7 @@ function makeFollows(people: Person[], pages: Page[], random: Random): World["fo
 function makePosts(people: Person[], pages: Page[], count: number, random: Random): Post[] {
   const used = new Set<string>();
   const posts: Post[] = [];
-  // What can be answered by anybody: whoever may not see a post cannot reply to it.
+  // Posts that everybody may see: one cannot reply to a hidden post.
   const open: number[] = [];
   const order = random.shuffled(pages.map((_, i) => i));
   for (let n = 0; n < count; n++) {
@@ -124,7 +124,7 @@ function sentence({ openings, middles, endings }: Topic, random: Random): string
   return random.chance(0.3) ? `${opening} ${middle}` : `${opening} ${middle} ${ending}`;
 }
 
-/** No page says the same twice: by its text a second run knows what is there already. */
+/** No text repeats on a page, because a second run recognises posts by their texts. */
 function unique(used: Set<string>, page: number, make: () => string): string {
   for (let tries = 0;; tries++) {
     const text = tries < 30 ? make() : `${make()} (${tries - 28})`;

@@ -45,7 +45,7 @@ async function queryTexts(calls: readonly Call[]): Promise<Statement[]> {
     const before = found.length;
     // Some functions fail without a row in the answer.
     const error = await call(recorder(found)).then(() => undefined, (error) => error);
-    if (found.length === before) throw new Error(`No named statement came of ${call}`, { cause: error });
+    if (found.length === before) throw new Error(`${call} runs no named statement`, { cause: error });
   }
   return found;
 }
@@ -57,7 +57,7 @@ function recorder(found: Statement[]): Sql {
       if (name !== undefined) found.push({ name, text, isCommit: false, params: [params] });
       return Promise.resolve([]);
     },
-    script: () => Promise.reject(new Error("No statement has a name in a script")),
+    script: () => Promise.reject(new Error("Scripts have no named statements")),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

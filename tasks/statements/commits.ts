@@ -6,14 +6,14 @@ export interface CommitStatement {
   violations: Record<string, string>;
 }
 
-/** All that the query modules export, so that a new one is among them. */
+/** Everything the query modules export, so that new statements are found. */
 export async function commitStatements(): Promise<CommitStatement[]> {
   const found: CommitStatement[] = [];
   for await (const { name } of Deno.readDir(new URL("../../db/", import.meta.url))) {
     if (!name.endsWith(".ts")) continue;
     const exported: Record<string, unknown> = await import(`../../db/${name}`);
     for (const value of Object.values(exported)) {
-      // Some come in groups, as those of a picture.
+      // Some are exported in groups, such as those of a picture.
       for (const one of [value, ...Object.values(value ?? {})]) {
         if (typeof one === "object" && one !== null && "text" in one && "violations" in one) {
           found.push(one as CommitStatement);

@@ -46,19 +46,19 @@ browserTest(
     await page.locator("#accounts-filter").getByRole("button").click();
     const account = page.locator("#accounts-list li").filter({ hasText: ann.login });
     await account.getByRole("button", { name: "Block" }).click();
-    await dialog.getByText("Hidden with it: 1 page, 1 post. Followers: 1.").waitFor();
+    await dialog.getByText("This also hides: 1 page, 1 post. Followers: 1.").waitFor();
     // Without a reason nothing happens.
     await dialog.getByRole("button", { name: "Block" }).click();
     await dialog.locator("[name=reason]").fill("Spam, again");
-    await dialog.locator("[name=until]").selectOption({ label: "For good" });
+    await dialog.locator("[name=until]").selectOption({ label: "Permanently" });
     await shot(page, "admin_block");
     await dialog.getByRole("button", { name: "Block" }).click();
-    await account.getByText("Blocked for good: Spam, again").waitFor();
+    await account.getByText("Blocked permanently: Spam, again").waitFor();
     assert.equal((await app.call("GET", "/feed", { token: ann.token })).status, 403);
     await shot(page, "admin_accounts");
-    await account.getByRole("button", { name: "Lift the block" }).click();
-    await dialog.getByRole("button", { name: "Lift the block" }).click();
-    await account.getByText("Blocked for good").waitFor({ state: "detached" });
+    await account.getByRole("button", { name: "Unblock" }).click();
+    await dialog.getByRole("button", { name: "Unblock" }).click();
+    await account.getByText("Blocked permanently").waitFor({ state: "detached" });
 
     await account.getByRole("combobox").selectOption("moderator");
     await dialog.getByRole("button", { name: "Cancel" }).click();
@@ -105,7 +105,7 @@ browserTest(
     await other.waitFor({ state: "detached" });
     assert.equal((await app.call("GET", "/feed", { token: bob.token })).status, 401);
 
-    await rooms.getByRole("link", { name: "Record" }).click();
+    await rooms.getByRole("link", { name: "Log", exact: true }).click();
     const record = page.locator("#record-list");
     await record.getByText("Too bold").waitFor();
     const lines = (await record.locator("li > p:first-child").allInnerTexts()).slice(0, 6);
@@ -114,7 +114,7 @@ browserTest(
       `${admin.login} (admin) deleted a post: ann: A <b>bold</b> post`,
       `${admin.login} (admin) blocked a page: ann`,
       `${admin.login} (admin) changed a role: ann`,
-      `${admin.login} (admin) lifted the block of an account: ann`,
+      `${admin.login} (admin) unblocked an account: ann`,
       `${admin.login} (admin) blocked an account: ann`,
     ]);
     await page.locator("#record-filter [name=act]").selectOption("account.role");
@@ -134,7 +134,7 @@ browserTest(
     const job = (n: number) => page.locator("#jobs-list li").filter({ hasText: `no. ${n}` });
     await job(1).getByRole("button", { name: "Try again" }).click();
     await job(1).waitFor({ state: "detached" });
-    await job(2).getByRole("button", { name: "Let go" }).click();
+    await job(2).getByRole("button", { name: "Delete" }).click();
     await page.getByText("No jobs in this state.").waitFor();
     const left = await app.ctx.sql.query("select last_error from jobs where kind = 'test' and state <> 'dead'");
     assert.equal(left.length, 1);
@@ -166,7 +166,7 @@ browserTest("A report is looked at, taken and closed where it stands", async (br
   const dialog = page.getByRole("dialog");
   await item("It is an advertisement").getByRole("button", { name: "Take" }).click();
   await item("It is an advertisement").getByText(`Taken by ${admin.login}`).waitFor();
-  await item("It is an advertisement").getByRole("button", { name: "Look at it" }).click();
+  await item("It is an advertisement").getByRole("button", { name: "View" }).click();
   const picture = item("It is an advertisement").getByRole("img", { name: "A feather with a price" });
   await picture.evaluate((img) => (img as unknown as { decode(): Promise<void> }).decode());
   await shot(page, "admin_report");
@@ -177,16 +177,16 @@ browserTest("A report is looked at, taken and closed where it stands", async (br
   await shot(page, "admin_reports");
   await item("It is an advertisement").getByRole("button", { name: "Close: acted" }).click();
   await dialog.locator("[name=reason]").fill("Deleted");
-  await dialog.getByRole("button", { name: "Close it" }).click();
-  await item("It is an advertisement").getByText(`Closed by ${admin.login}, who acted: Deleted`).waitFor();
+  await dialog.getByRole("button", { name: "Close" }).click();
+  await item("It is an advertisement").getByText(`Closed by ${admin.login}, with action taken: Deleted`).waitFor();
 
-  await item("She is a bot").getByRole("button", { name: "Look at it" }).click();
+  await item("She is a bot").getByRole("button", { name: "View" }).click();
   await page.locator("#accounts-list li").filter({ hasText: ann.login }).waitFor();
   assert.equal(new URL(page.url()).hash, "#accounts");
   await page.goBack();
-  await item("She is a bot").getByRole("button", { name: "Close: nothing to do" }).click();
-  await dialog.getByRole("button", { name: "Close it" }).click();
-  await item("She is a bot").getByText("without an act").waitFor();
+  await item("She is a bot").getByRole("button", { name: "Dismiss" }).click();
+  await dialog.getByRole("button", { name: "Close" }).click();
+  await item("She is a bot").getByText("without action").waitFor();
   assert.deepEqual(complaints, []);
 });
 
@@ -213,11 +213,11 @@ browserTest(
     await item(ann).getByRole("button", { name: "Block" }).click();
     await dialog.getByRole("button", { name: "Cancel" }).click();
     await item(bob).getByRole("button", { name: "Block" }).click();
-    await dialog.getByText("Hidden with it: 1 page, 0 posts. Followers: 0.").waitFor();
+    await dialog.getByText("This also hides: 1 page, 0 posts. Followers: 0.").waitFor();
     held.resolve();
     await late.promise;
     await page.waitForTimeout(100);
-    await dialog.getByText("Hidden with it: 1 page, 0 posts. Followers: 0.").waitFor();
+    await dialog.getByText("This also hides: 1 page, 0 posts. Followers: 0.").waitFor();
 
     const begun = Promise.withResolvers<void>();
     const going = Promise.withResolvers<void>();
@@ -248,13 +248,13 @@ browserTest(
 );
 
 browserTest(
-  "Whoever is no administrator comes no further than the door; one who is finds the way from the site",
+  "Whoever is not an administrator comes no further than the door; one who is finds the way from the site",
   async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     const admin = await administrator();
     const page = await browser.newPage();
     await enter(page, ann);
-    await page.getByText(`${ann.login} is no administrator.`).waitFor();
+    await page.getByText(`${ann.login} is not an administrator.`).waitFor();
     assert.equal(await page.locator("#panel").isVisible(), false);
     await page.goto(app.url);
     await page.locator("#live[data-state=on]").waitFor();

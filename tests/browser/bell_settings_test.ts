@@ -16,7 +16,7 @@ browserTest("What one wants to be told is kept, and what was refused is shown as
     await page.getByText("Settings", { exact: true }).click();
     await page.locator("#bell-settings fieldset:enabled").waitFor();
   };
-  const letters = page.getByLabel("Letters about new posts");
+  const letters = page.getByLabel("Emails about new posts");
   const likes = page.getByLabel("Likes");
   await open();
   assert.deepEqual([await letters.inputValue(), await likes.isChecked()], ["at_once", true]);
@@ -24,7 +24,7 @@ browserTest("What one wants to be told is kept, and what was refused is shown as
   await page.locator("#bell-notice", { hasText: "Saved." }).waitFor();
   await intercept(page, "**/notifications/settings", (route) => route.abort());
   await likes.click();
-  await page.locator("#bell-notice.bad", { hasText: "out of reach" }).waitFor();
+  await page.locator("#bell-notice.bad", { hasText: "cannot be reached" }).waitFor();
   assert.equal(await likes.isChecked(), true);
   await page.unroute("**/notifications/settings");
   await likes.click();
@@ -40,7 +40,7 @@ browserTest("What one wants to be told is kept, and what was refused is shown as
   answered.resolve();
   await page.locator("#bell-settings fieldset:enabled").waitFor();
   assert.deepEqual([await letters.inputValue(), await likes.isChecked()], ["daily", false]);
-  assert.equal(await page.getByLabel("Answers").isChecked(), true);
+  assert.equal(await page.getByRole("checkbox", { name: "Replies" }).isChecked(), true);
   await like(app, bob, post.id);
   await app.follow(bob, ann.page_id);
   await counts(page, 1);

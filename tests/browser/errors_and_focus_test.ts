@@ -60,8 +60,8 @@ browserTest(
     await press(heart, "Space");
     assert.deepEqual(await state(), ["true", "1"], "before any answer");
     gate.resolve();
-    await page.locator("#alert", { hasText: "out of reach" }).waitFor();
-    assert.equal(await page.getByRole("alert").filter({ hasText: "out of reach" }).count(), 1);
+    await page.locator("#alert", { hasText: "cannot be reached" }).waitFor();
+    assert.equal(await page.getByRole("alert").filter({ hasText: "cannot be reached" }).count(), 1);
     assert.ok(await inView(page.locator("#alert")));
     assert.deepEqual(await state(), ["false", "0"]);
     assert.match(await focused(page), /^button ♥/);
@@ -105,7 +105,7 @@ browserTest(
     const page = await browser.newPage({ viewport: { width: 390, height: 700 } });
     await page.goto(app.url);
     await signIn(page, ann);
-    await page.locator("#posts li", { hasText: "The post" }).getByRole("button", { name: "answers" }).click();
+    await page.locator("#posts li", { hasText: "The post" }).getByRole("button", { name: "replies" }).click();
     const view = page.getByRole("dialog");
     await view.locator("#post-itself .like").click();
     await page.locator(`#posts [data-post="${post.id}"] .like[aria-pressed=true]`).waitFor();
@@ -113,7 +113,7 @@ browserTest(
     const last = view.locator("#answers li").last();
     await last.scrollIntoViewIfNeeded();
     await press(last.locator(".like"), "Space");
-    await page.locator("#post-notice", { hasText: "out of reach" }).waitFor();
+    await page.locator("#post-notice", { hasText: "cannot be reached" }).waitFor();
     assert.ok(await inView(page.locator("#post-notice")));
     assert.equal(await last.locator(".like").getAttribute("aria-pressed"), "false");
     assert.match(await focused(page), /^button ♥/);
@@ -177,7 +177,7 @@ browserTest(
     assert.equal(await focused(page), "button Accept", "of the next one");
     await intercept(page, "**/requests/*", (route) => route.abort());
     await page.keyboard.press("Enter");
-    await page.locator("#bell-notice.bad", { hasText: "out of reach" }).waitFor();
+    await page.locator("#bell-notice.bad", { hasText: "cannot be reached" }).waitFor();
     assert.equal(await focused(page), "button Accept");
     await page.unrouteAll();
     await press(page.getByRole("button", { name: "Mark all as read" }));
@@ -286,7 +286,7 @@ browserTest("Several settings chosen in one breath are all kept", async (browser
     await page.waitForTimeout(50);
     await route.continue();
   });
-  for (const name of ["Likes", "Answers", "Tags"]) await page.getByLabel(name).click();
+  for (const name of ["Likes", "Replies", "Tags"]) await page.getByRole("checkbox", { name }).click();
   await until("three changes", () => Promise.resolve(sent.length === 3));
   const token: string = await page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
   const kept = await until("the last change", async () => {
@@ -294,7 +294,9 @@ browserTest("Several settings chosen in one breath are all kept", async (browser
     return bell.tag === false ? bell : undefined;
   });
   assert.deepEqual([kept.like, kept.reply, kept.tag, kept.follower], [false, false, false, true]);
-  for (const name of ["Likes", "Answers", "Tags"]) assert.equal(await page.getByLabel(name).isChecked(), false);
+  for (const name of ["Likes", "Replies", "Tags"]) {
+    assert.equal(await page.getByRole("checkbox", { name }).isChecked(), false);
+  }
 });
 
 browserTest(
@@ -330,8 +332,8 @@ browserTest(
     const report = page.locator("#reports-list > li", { hasText: "Reason 0" });
     await press(report.getByRole("button", { name: "Take" }));
     await report.getByText("Taken by").waitFor();
-    assert.equal(await focused(page), "button Give back");
-    await press(report.getByRole("button", { name: "Look at it" }));
+    assert.equal(await focused(page), "button Release");
+    await press(report.getByRole("button", { name: "View" }));
     await page.locator("#accounts-list li", { hasText: ann.login }).waitFor();
     await settled(page);
     assert.equal(await focused(page), "h1 accounts-title");
@@ -353,15 +355,15 @@ browserTest(
     await page.keyboard.press("Enter");
     await dialog.locator("[name=reason]").fill("Spam");
     await page.keyboard.press("Enter");
-    await row(1).getByRole("button", { name: "Lift the block" }).waitFor();
-    assert.equal(await focused(page), "button Lift the block");
+    await row(1).getByRole("button", { name: "Unblock" }).waitFor();
+    assert.equal(await focused(page), "button Unblock");
 
     // A deleted row leaves one at the next.
     await press(row(1).getByRole("button", { name: "Delete" }));
     await dialog.locator("[name=word]").fill(second);
     await intercept(page, `**/users/*`, (route) => route.abort());
     await page.keyboard.press("Enter");
-    await page.locator("#act-notice", { hasText: "out of reach" }).waitFor();
+    await page.locator("#act-notice", { hasText: "cannot be reached" }).waitFor();
     assert.ok(await inView(page.locator("#act-notice")));
     assert.equal(await focused(page), "input");
     await page.unrouteAll();
@@ -386,7 +388,7 @@ browserTest(
     await intercept(page, "**/posts?*", (route) => route.abort());
     const posts = page.locator("#pages-list li").first().getByRole("button", { name: "Posts" });
     await press(posts);
-    await page.locator("#alert", { hasText: "out of reach" }).waitFor();
+    await page.locator("#alert", { hasText: "cannot be reached" }).waitFor();
     assert.ok(await inView(page.locator("#alert")));
     assert.equal(await focused(page), "button Posts");
   },

@@ -64,7 +64,7 @@ async function tour(page: Page, { reader, handle }: Scene, look: (place: Locator
   await page.locator("#bell-list li", { hasText: "liked" }).waitFor();
   for (const item of await page.locator("#bell-list li").all()) await look(item, "the bell");
   await page.keyboard.press("Escape");
-  await page.locator("#posts li", { hasText: "Give" }).getByRole("button", { name: "answers" }).click();
+  await page.locator("#posts li", { hasText: "Give" }).getByRole("button", { name: "replies" }).click();
   await page.locator("#answers li").waitFor();
   for (const item of await page.locator("#post-view article").all()) await look(item, "a post by itself");
   await page.getByRole("button", { name: "Close" }).click();
@@ -88,7 +88,7 @@ async function adminTour(
   };
   const go = (room: string) => page.locator("#rooms").getByRole("link", { name: room }).click();
   await lookAt("reports");
-  await page.locator("#reports-list").getByRole("button", { name: "Look at it" }).first().click();
+  await page.locator("#reports-list").getByRole("button", { name: "View" }).first().click();
   await page.locator("#reports-list .list li").first().waitFor();
   await lookAt("reports");
   await go("Accounts");
@@ -97,7 +97,7 @@ async function adminTour(
   await page.locator("#accounts-filter").getByRole("button").click();
   await page.locator("#accounts-list > li").nth(1).waitFor({ state: "detached" });
   await page.locator("#accounts-list").getByRole("button", { name: "Block" }).click();
-  await page.getByText("Hidden with it").waitFor();
+  await page.getByText("This also hides").waitFor();
   await look(page.locator("#act"), "the dialog");
   await page.getByRole("button", { name: "Cancel" }).click();
   await go("Pages");
@@ -106,7 +106,7 @@ async function adminTour(
   await lookAt("pages");
   await page.locator("#pages-list").getByRole("button", { name: "Posts" }).first().click();
   await lookAt("posts");
-  await go("Record");
+  await go("Log");
   await lookAt("record");
   await page.getByText("Before and after").first().click();
   await lookAt("record");
@@ -233,13 +233,13 @@ browserTest("A tall text is folded until one wants more, and many blank lines ar
   const gap = page.locator("#posts li", { hasText: "top" });
   assert.equal(await gap.getByRole("button", { name: "Show more" }).isVisible(), false);
   assert.ok(await height(gap) < 300);
-  await post.getByRole("button", { name: "answers" }).click();
+  await post.getByRole("button", { name: "replies" }).click();
   const view = page.locator("#post-itself article");
   await view.getByRole("button", { name: "Show more" }).waitFor();
   assert.ok(await height(view) < 500);
 
   await page.goto(`${app.url}/admin`);
-  await page.getByText("is no administrator").waitFor();
+  await page.getByText("is not an administrator").waitFor();
   await page.locator("#sign-in [name=login]").fill(admin.login);
   await page.locator("#sign-in [name=password]").fill(PASSWORD);
   await page.locator("#sign-in").getByRole("button").click();

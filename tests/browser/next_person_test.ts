@@ -70,7 +70,7 @@ browserTest("Whoever signs in after somebody else finds the page as it was befor
   await page.locator("#bell").click();
   await page.getByText("Settings", { exact: true }).click();
   await page.locator("#bell-fields:enabled").waitFor();
-  await page.locator("#posts li", { hasText: SECRET }).getByRole("button", { name: "answers" }).click();
+  await page.locator("#posts li", { hasText: SECRET }).getByRole("button", { name: "replies" }).click();
   await page.locator("#answers li").waitFor();
   await fillAll(page);
   // The session ends while all of this is open.
@@ -117,7 +117,7 @@ browserTest("The administration is left as it was found, too", async (browser) =
   await page.locator("#pages-list").getByRole("button", { name: "Posts" }).click();
   await page.locator("#posts-list", { hasText: SECRET }).waitFor();
   await page.locator("#pages-list").getByRole("button", { name: "Block" }).click();
-  await page.getByText("Hidden with it").waitFor();
+  await page.getByText("This also hides").waitFor();
   await fillAll(page);
   await app.signIn(ADMIN.login, ADMIN.password);
   await page.locator("#act [name=reason]").fill(SECRET);

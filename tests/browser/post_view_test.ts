@@ -36,8 +36,8 @@ browserTest("From the bell one comes to the post, reads the answers to it, and a
   await page.locator("#bell-list li", { hasText: "liked" }).getByRole("button", { name: "Show" }).click();
   await view.locator("#post-itself .text", { hasText: "Who saw the <i>heron</i>?" }).waitFor();
   await view.locator("#answers .text", { hasText: "By the pond" }).waitFor();
-  await view.getByLabel("Answer on your page").fill("Thank you!");
-  await view.getByRole("button", { name: "Answer", exact: true }).click();
+  await view.getByLabel("Reply on your page").fill("Thank you!");
+  await view.getByRole("button", { name: "Reply", exact: true }).click();
   await view.locator("#answers .text", { hasText: "Thank you!" }).waitFor();
   await view.locator("#answers li", { hasText: "By the pond" }).locator(".like").click();
   await view.locator("#answers .like[aria-pressed=true]").waitFor();
@@ -47,7 +47,7 @@ browserTest("From the bell one comes to the post, reads the answers to it, and a
   await view.waitFor({ state: "hidden" });
 
   const feed = page.locator("#posts li", { hasText: "Thank you!" });
-  await feed.getByRole("button", { name: "answers" }).click();
+  await feed.getByRole("button", { name: "replies" }).click();
   await view.locator("#post-itself .text", { hasText: "Thank you!" }).waitFor();
   await page.keyboard.press("Escape");
   await view.waitFor({ state: "hidden" });

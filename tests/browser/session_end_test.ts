@@ -6,7 +6,7 @@ import { people, signIn } from "../support/bell_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
 
 const app = sharedApp();
-const ELSEWHERE = "You signed in elsewhere, which ended the session here. Please sign in again.";
+const ELSEWHERE = "You signed in elsewhere, so this session has ended. Please sign in again.";
 
 browserTest(
   "Whoever signs in elsewhere or is blocked is told so, by the socket and by the next answer alike",
@@ -68,7 +68,7 @@ browserTest(
     await photos.setInputFiles([{ name: "a.png", mimeType: "image/png", buffer: Buffer.from("some bytes") }]);
     await endElsewhere();
     await signIn(page, ann);
-    await page.locator("#notice", { hasText: "here again" }).waitFor();
+    await page.locator("#notice", { hasText: "draft was restored" }).waitFor();
     assert.deepEqual([await write.inputValue(), await names()], ["A draft", [["a.png", 10]]]);
     // An answer, in the post it belongs to.
     await page.locator(`[data-post="${post.id}"] .answers`).click();
@@ -133,7 +133,7 @@ browserTest(
     await page.locator("#write textarea").fill("A draft");
     await intercept(page, "**/api/v1/**", (route) => route.abort());
     await app.signIn(ann.login);
-    await page.locator("#alert", { hasText: "out of reach" }).waitFor();
+    await page.locator("#alert", { hasText: "cannot be reached" }).waitFor();
     assert.equal(await page.locator("#write textarea").inputValue(), "A draft");
     await page.unrouteAll();
     await page.locator("#alert", { hasText: ELSEWHERE }).waitFor();

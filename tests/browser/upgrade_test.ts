@@ -67,12 +67,12 @@ browserTest("A page that is open over an upgrade works on, and says that there i
   await intercept(page, "**/assets/**", (route) => route.fulfill({ status: 404 }));
   await page.clock.fastForward("02:00");
   await page.evaluate(() => dispatchEvent(new Event("visibilitychange")));
-  await page.locator("#newer", { hasText: "There is a new version of this page." }).waitFor();
+  await page.locator("#newer", { hasText: "A new version is available." }).waitFor();
   await page.locator("#write textarea").fill("Still here");
   await page.getByRole("button", { name: "Post", exact: true }).click();
   await page.locator("#posts .text", { hasText: "Still here" }).waitFor();
   await page.unroute("**/assets/**");
-  await page.getByRole("button", { name: "Load it" }).click();
+  await page.getByRole("button", { name: "Reload" }).click();
   await page.locator("#newer").waitFor({ state: "hidden" });
   await page.locator("#live[data-state=on]").waitFor();
 });
@@ -82,7 +82,7 @@ browserTest("A page whose scripts do not come says so, instead of being empty", 
   await page.route("**/app/page.js", (route) => route.fulfill({ status: 404 }));
   for (const path of ["/", "/admin"]) {
     await page.goto(app.url + path);
-    await page.getByText("The page is being loaded.").waitFor();
-    assert.equal(await page.getByRole("link", { name: "load it again" }).count(), 1);
+    await page.getByText("Loading.").waitFor();
+    assert.equal(await page.getByRole("link", { name: "reload the page" }).count(), 1);
   }
 });

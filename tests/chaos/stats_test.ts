@@ -46,7 +46,7 @@ seededTest(
     const before = await keptDays(node.sql);
     await node.sql.script("delete from stats.days; delete from stats.position; delete from stats.building");
     const rebuilt = await rebuild(node);
-    assert.match(rebuilt, /All pages had the right numbers/);
+    assert.match(rebuilt, /All pages had correct counts/);
     await statsSettled(node.sql);
     assert.deepEqual(await keptDays(node.sql), before, "built anew, they are what they were");
     await compare(node, node.sql, storm, people);
@@ -60,7 +60,7 @@ seededTest(
         select id from posts p
         where state = 'ready' and reply_to is null and not exists (select from posts r where r.reply_to = p.id) limit 1)`,
     );
-    assert.match(await rebuild(node), /[12] pages had wrong numbers, right from today on/);
+    assert.match(await rebuild(node), /[12] pages had wrong counts, corrected from today on/);
     await compare(node, node.sql, storm, people);
   },
 );

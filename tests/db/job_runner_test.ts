@@ -3,8 +3,10 @@ import type { Job, JobRef } from "../../db/jobs.ts";
 import type { Sql } from "../../db/sql.ts";
 import { Log } from "../../lib/log.ts";
 import { newId } from "../../lib/ids.ts";
-import { type JobKind, JobParked, JobRunner } from "../../jobs/runner.ts";
+import { type JobKind, JobParked, JobPostponed } from "../../jobs/kind.ts";
+import { JobRunner } from "../../jobs/runner.ts";
 import { openTestDatabase } from "../support/database.ts";
+import { LocalCropQueue } from "../../services/images/local_crop_queue.ts";
 import { until } from "../support/wait.ts";
 
 const quiet = new class extends Log {
@@ -185,4 +187,88 @@ Deno.test("A runner that stops lets work end for a while, breaks it off then, an
     await runner[Symbol.asyncDispose]();
     assert.ok(broken && performance.now() - start < 5_000);
     assert.deepEqual(await states(sql), ["waiting 0", "waiting 1"]);
+  }));
+
+Deno.test("An attempt that is postponed does not count, and waits as long as it says", () =>
+  withSql(async (sql) => {
+    const kind: JobKind = {
+      maxTries: 1,
+      run: () => {
+        throw new JobPostponed("not now", 60_000);
+      },
+    };
+    await add(sql, "kind");
+    await using _runner = new JobRunner(sql, { kind }, quiet);
+    const pause = async () =>
+      (await sql.query<{ s: number }>("select extract(epoch from run_at - now())::float8 as s from jobs"))[0]!.s;
+    await until("it waits again", async () => (await states(sql))[0] === "waiting 0" && await pause() > 0);
+    assert.ok(await pause() > 50);
+  }));
+
+Deno.test("A kind waits between its attempts as its own backoff says", () =>
+  withSql(async (sql) => {
+    const kind: JobKind = {
+      backoff: (failures) => failures * 1_000_000,
+      run: () => Promise.reject(new Error("no luck")),
+    };
+    await add(sql, "kind");
+    await using _runner = new JobRunner(sql, { kind }, quiet);
+    await until("it has failed", async () => (await states(sql))[0] === "waiting 1");
+    const [row] = await sql.query<{ s: number }>("select extract(epoch from run_at - now())::float8 as s from jobs");
+    assert.ok(row!.s > 900 && row!.s <= 1_000, String(row!.s));
+  }));
+
+Deno.test("Jobs of a kind with a queue come by it alone, as many at once as the kind says, each once", () =>
+  withSql(async (sql) => {
+    await using queue = new LocalCropQueue();
+    const pushed: string[] = [];
+    const recording = {
+      push: (ids: readonly string[]) => (pushed.push(...ids), queue.push(ids)),
+      consume: queue.consume.bind(queue),
+    };
+    const kind = { ...gated(2), queue: recording };
+    const refs = await add(sql, "kind", 5);
+    await using runner = new JobRunner(sql, { kind }, quiet);
+    await until("two are under way", () => kind.begun.length === 2);
+    runner.offer(refs);
+    await queue.push(refs.map(({ id }) => id));
+    assert.equal(kind.begun.length, 2);
+    await until("all are gone", async () => {
+      kind.release();
+      return (await states(sql)).length === 0;
+    });
+    assert.deepEqual(kind.begun.toSorted(), refs.map(({ id }) => id).toSorted());
+    assert.deepEqual(pushed.toSorted(), refs.map(({ id }) => id).toSorted());
+  }));
+
+Deno.test("An offered job goes into its queue at once, and what is no job any more is passed over", () =>
+  withSql(async (sql) => {
+    await using queue = new LocalCropQueue();
+    const done: string[] = [];
+    const kind: JobKind = { queue, run: async ({ id }) => void done.push(id) };
+    await using runner = new JobRunner(sql, { kind }, quiet);
+    await queue.push([newId()]);
+    const refs = await add(sql, "kind");
+    runner.offer(refs);
+    await until("it is done", () => done.length === 1, { timeoutMs: 900 });
+    assert.equal(done[0], refs[0]!.id);
+  }));
+
+Deno.test("A runner that stops breaks off what came by a queue, and does not lose its return", () =>
+  withSql(async (sql) => {
+    await using queue = new LocalCropQueue();
+    const kind: JobKind = {
+      queue,
+      concurrency: 1,
+      run: (_job, signal) =>
+        new Promise((_, reject) =>
+          // Longer than other jobs get to break off: the queue is waited for.
+          signal.addEventListener("abort", () => setTimeout(() => reject(new JobPostponed("stopped", 0)), 1_500))
+        ),
+    };
+    await add(sql, "kind", 1);
+    const runner = new JobRunner(sql, { kind }, quiet);
+    await until("it is under way", async () => (await states(sql)).includes("running 1"));
+    await runner[Symbol.asyncDispose]();
+    assert.deepEqual(await states(sql), ["waiting 0"]);
   }));

@@ -103,8 +103,8 @@ class Node implements AsyncDisposable {
     const stream = { catchUp: act("reads on") } as unknown as EventStream;
     const gateway = {
       flush: act("flushes"),
-      judgeAll: act("judges"),
-      letGo: () => void node.done.push("lets go"),
+      recheckAccounts: act("judges"),
+      closeAll: () => void node.done.push("lets go"),
     } as unknown as Gateway;
     // Closed by whoever opened it.
     const own: Sql = Object.assign(Object.create(sql), { [Symbol.asyncDispose]: async () => {} });

@@ -26,7 +26,7 @@ Deno.test("Sockets are closed where Postgres says that session or account is ove
   await app.ctx.sql.query("update sessions set ended_at = now() where user_id = $1", [bob.id]);
   await app.ctx.sql.query("update users set blocked_until = 'infinity' where id = $1", [eve.id]);
   await app.ctx.sql.query("update users set role = 'moderator' where id = $1", [carl.id]);
-  await app.ctx.gateway.judgeAll();
+  await app.ctx.gateway.recheckAccounts();
   const codes = opened.map(({ socket }) => socket.closedWith);
   assert.deepEqual(codes, [undefined, CLOSE.sessionEnded, CLOSE.blocked, CLOSE.sessionEnded]);
   for (const { connection } of opened) app.ctx.gateway.leave(connection);
@@ -36,7 +36,7 @@ Deno.test("A socket that opens while accounts are read is not judged by what was
   const ada = await app.person();
   const former = await join(ada);
   const held = new HeldStatement(app.ctx.sql, "user.facets");
-  const judging = app.ctx.gateway.judgeAll(ada.id);
+  const judging = app.ctx.gateway.recheckAccounts(ada.id);
   await held.isHolding();
   await app.signIn(ada.login);
   const current = await join(ada);
@@ -50,7 +50,7 @@ Deno.test("Sockets that are let go hear 1012, and their places are free at once"
   const ada = await app.person();
   const { socket } = await join(ada);
   assert.equal(app.ctx.gateway.socketsOf(ada.id), 1);
-  app.ctx.gateway.letGo();
+  app.ctx.gateway.closeAll();
   assert.deepEqual([socket.closedWith, app.ctx.gateway.socketsOf(ada.id)], [CLOSE.restarting, 0]);
 });
 

@@ -191,7 +191,7 @@ Deno.test("deno task start needs no setting: its data is in ./data, and it ends 
   await until("it says what VK is", () => output.includes("VK_API_URL="), { timeoutMs: 10_000 });
   assert.match(
     output,
-    /^VK is a fake, at http:\/\/127\.0\.0\.1:\d+; for the real one set VK_API_URL=https:\/\/api\.vk\.ru$/m,
+    /^VK is the bundled fake at http:\/\/127\.0\.0\.1:\d+; for the real one, set VK_API_URL=https:\/\/api\.vk\.ru$/m,
   );
   child.kill("SIGTERM");
   assert.equal((await child.status).code, 0);

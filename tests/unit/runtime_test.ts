@@ -91,7 +91,7 @@ class FakeSql implements Sql {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-function started({ limits = { idleMs: 1_000, most: 10 } } = {}) {
+function started({ limits = { idleMs: 1_000, maxActivations: 10 } } = {}) {
   const sql = new FakeSql();
   const clock = { now: 1_000_000 };
   const told = { snapshots: [] as unknown[], fenced: [] as number[], faults: 0 };
@@ -360,7 +360,7 @@ Deno.test("Host passivates the idle, not the busy and not the young", async () =
 });
 
 Deno.test("Host over its limit passivates the longest unused", async () => {
-  const { sql, host, code } = started({ limits: { idleMs: 1_000_000, most: 2 } });
+  const { sql, host, code } = started({ limits: { idleMs: 1_000_000, maxActivations: 2 } });
   for (const id of ["a", "b", "c", "a"]) await code({ type: "get" }, { id });
   host.sweep();
   assert.equal(host.stats().activations.page, 2);

@@ -1,4 +1,4 @@
-/** Accounts: their roles, blocks and ends. */
+/** Accounts: roles, blocks and deletion. */
 import { $, attempt } from "../app/page.js";
 import { call } from "../app/session.js";
 import { foreign, isolated, line } from "../app/text.js";
@@ -11,7 +11,7 @@ const read = list("accounts", { pathOf: (fields) => `/users?${query(fields)}`, i
 
 export const enter = () => read(fieldsOf("accounts"));
 
-/** Shows the account of this login, and others like it. */
+/** Shows the account with this login, and similar ones. */
 export async function find(login) {
   $("accounts-filter").reset();
   $("accounts-filter").q.value = login;
@@ -37,11 +37,11 @@ function itemOf(account) {
       { className: "row" },
       roleOf(account, (changed) => replace(item, itemOf(changed))),
       blocked
-        ? button("Lift the block", () => change(item, lift(path, line`Lift the block of ${login}?`)))
+        ? button("Unblock", () => change(item, lift(path, line`Unblock ${login}?`)))
         : button("Block", () => change(item, block(path, line`Block ${login}?`))),
       button("Delete", async () => {
         const gone = await ask({
-          title: line`Delete ${login} with everything of theirs?`,
+          title: line`Delete ${login} and all its content?`,
           name: "Delete",
           word: login,
           work: ({ reason }) => call("DELETE", `${path}${because(reason)}`),
@@ -65,7 +65,7 @@ function roleOf({ id, login, role }, changed) {
   select.addEventListener("change", () =>
     attempt(async () => {
       const wanted = select.value;
-      // Until it is so.
+      // The old value stays until the change has succeeded.
       select.value = role;
       const account = await ask({
         title: line`Make ${login} ${[ROLES[wanted].toLowerCase()]}?`,

@@ -1,4 +1,4 @@
-/** The dialog before an act upon somebody or something of theirs: what it touches, for how long, and why. */
+/** The dialog before an action: what it affects, for how long, and the reason. */
 import { $, isOver, sayIn, whenLeft } from "../app/page.js";
 import { call } from "../app/session.js";
 import { line, put } from "../app/text.js";
@@ -7,13 +7,13 @@ const DAY_MS = 86_400_000;
 const dialog = $("act");
 const form = $("act-form");
 const tell = sayIn("act-notice");
-/** What is asked now: an answer that comes late must not be taken for one to it. */
+/** The current question. A late answer must not count for a later question. */
 let asked;
 
 /**
- * Asks, and does `work({ reason, until })`; resolves when that is done, or with undefined where it was called off. `until` and
- * `word` say whether a block's end is asked for, and what must be typed first; `reach` is the address that tells what is touched.
- * Throws where the session is over, and what went wrong after the dialog was closed all the same.
+ * Asks, then runs `work({ reason, until })`. Resolves when that is done, or with undefined if it was cancelled. `until`
+ * asks for the end of a block, `word` must be typed to confirm, `reach` is the address that reports what is affected.
+ * Throws when the session is over, and for a failure after the dialog was closed.
  */
 export function ask({ title, name, work, until = false, needsReason = false, word, reach }) {
   tell("");
@@ -22,7 +22,7 @@ export function ask({ title, name, work, until = false, needsReason = false, wor
   $("act-reach").textContent = "";
   $("act-until").hidden = !until;
   $("act-word").hidden = word === undefined;
-  put($("act-word").querySelector("span"), line`Type "${word ?? ""}" to go on`);
+  put($("act-word").querySelector("span"), line`Type "${word ?? ""}" to continue`);
   form.reason.required = needsReason;
   form.word.required = word !== undefined;
   form.querySelector("button").textContent = name;
@@ -43,7 +43,7 @@ export function ask({ title, name, work, until = false, needsReason = false, wor
         resolve(done ?? true);
       } catch (problem) {
         if (asked === question && !isOver(problem)) return tell(problem.message, true);
-        // Somebody whose session is over is told so at the door.
+        // An ended session is reported on the sign-in page.
         reject(problem);
       } finally {
         question.working = false;
@@ -54,11 +54,11 @@ export function ask({ title, name, work, until = false, needsReason = false, wor
 }
 
 function setWorking(working) {
-  // What had the focus keeps it.
+  // Disabled buttons would lose the focus.
   for (const button of form.querySelectorAll("button")) button.ariaBusy = button.ariaDisabled = working ? "true" : null;
 }
 
-/** A number of days, or none for good. */
+/** The end of a number of days, or null for permanent. */
 function untilOf(days) {
   return days === "" ? null : new Date(Date.now() + Number(days) * DAY_MS).toISOString();
 }
@@ -71,7 +71,7 @@ async function tellReach(path, question) {
     });
     if (asked !== question) return;
     const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
-    $("act-reach").textContent = `Hidden with it: ${count(pages, "page")}, ${
+    $("act-reach").textContent = `This also hides: ${count(pages, "page")}, ${
       count(posts, "post")
     }. Followers: ${followers}.`;
   } catch (problem) {
@@ -79,7 +79,10 @@ async function tellReach(path, question) {
   }
 }
 
-/** What has begun is not called off any more. At once, as the event `close` may come when the next is asked already. */
+/**
+ * Ends the question without cancelling work in progress. Called directly, because the `close` event may arrive after
+ * the next question.
+ */
 function leave() {
   const question = asked;
   asked = undefined;
@@ -92,13 +95,13 @@ dialog.addEventListener("cancel", (event) => {
   event.preventDefault();
   if (!asked?.working) leave();
 });
-// A browser may close it without asking.
+// The browser may close the dialog on its own.
 dialog.addEventListener("close", () => !dialog.open && leave());
 $("act-cancel").addEventListener("click", () => asked?.working || leave());
 
 whenLeft(leave);
 
-/** A block of what is at `path`, which is asked about first. */
+/** Blocks what is at `path` after a confirmation. */
 export function block(path, title) {
   return ask({
     title,
@@ -113,12 +116,12 @@ export function block(path, title) {
 export function lift(path, title) {
   return ask({
     title,
-    name: "Lift the block",
+    name: "Unblock",
     work: ({ reason }) => call("DELETE", `${path}/block${because(reason)}`),
   });
 }
 
-/** A reason as a query; what takes something away has no body. */
+/** A reason as a query string, because DELETE has no body. */
 export function because(reason) {
   return reason ? `?${new URLSearchParams({ reason })}` : "";
 }

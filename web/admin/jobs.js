@@ -1,4 +1,4 @@
-/** What is done in the background, and what gave up. */
+/** Background jobs, also failed ones. */
 import { newLongText } from "../app/long_text.js";
 import { call } from "../app/session.js";
 import { button, drop, fieldsOf, list, make, query, time } from "./parts.js";
@@ -22,7 +22,7 @@ function itemOf({ id, kind, state, attempts, run_at, last_error, created_at }) {
       "div",
       { className: "row" },
       ...state === "dead" ? [button("Try again", () => end("POST", `/jobs/${id}/retry`))] : [],
-      ...state === "dead" || state === "unknown" ? [button("Let go", () => end("DELETE", `/jobs/${id}`))] : [],
+      ...state === "dead" || state === "unknown" ? [button("Delete", () => end("DELETE", `/jobs/${id}`))] : [],
     ),
   );
   return item;

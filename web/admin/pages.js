@@ -1,4 +1,4 @@
-/** Pages, found by what one remembers of them: their blocks and their posts. */
+/** Pages found by a search: their blocks and posts. */
 import { newLongText } from "../app/long_text.js";
 import { $ } from "../app/page.js";
 import { showPhotos } from "../app/photos.js";
@@ -11,7 +11,7 @@ const readFound = list("pages", {
   pathOf: ({ q }) => `/search?type=pages&${query({ q: q.trim() })}`,
   itemOf,
   async load(address, { q } = {}) {
-    // They were those of a page that was found before.
+    // The list belonged to a page of the previous search.
     if (q) $("posts").hidden = true;
     const [{ pages }, exact] = await Promise.all([call("GET", address), q && named(q.trim())]);
     const others = pages.items.filter(({ id }) => id !== exact?.id);
@@ -19,7 +19,7 @@ const readFound = list("pages", {
   },
 });
 
-/** The page of this very handle or id, which a search does not find while its owner's e-mail is not confirmed. */
+/** The page with exactly this handle or id. A search finds it only after its owner's email is confirmed. */
 async function named(handle) {
   if (!/^[A-Za-z0-9_-]{2,64}$/.test(handle)) return undefined;
   try {
@@ -31,10 +31,10 @@ async function named(handle) {
 
 const readPosts = list("posts", { pathOf: ({ page }) => `/pages/${page}/posts?limit=20`, itemOf: postItem });
 
-/** Nothing is listed until something is asked for. */
+/** Nothing is listed before a search. */
 export function enter() {}
 
-/** Shows what is found by a handle or an id. */
+/** Shows the results for a handle or an id. */
 export async function find(q) {
   $("pages-filter").q.value = q;
   await readFound({ q });
@@ -58,7 +58,7 @@ function itemOf(page) {
       "div",
       { className: "row" },
       blocked
-        ? button("Lift the block", () => change(item, lift(path, line`Lift the block of ${`@${uuid}`}?`)))
+        ? button("Unblock", () => change(item, lift(path, line`Unblock ${`@${uuid}`}?`)))
         : button("Block", () => change(item, block(path, line`Block ${`@${uuid}`}?`))),
       button("Posts", async () => {
         put($("posts-title"), line`Posts of ${`@${uuid}`}`);
@@ -76,7 +76,7 @@ async function change(item, asked) {
   if (changed) replace(item, itemOf(changed));
 }
 
-/** A post with what staff may do to it. */
+/** A post with its actions for staff. */
 export function postItem({ id, author, text, photos, published_at, created_at }) {
   const pictures = make("ul", { className: "photos" });
   showPhotos(pictures, photos);

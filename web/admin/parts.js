@@ -1,16 +1,16 @@
-/** What all rooms of the administration are made of: elements, and lists that are read page by page. */
+/** Shared parts of the administration: elements and paged lists. */
 import { $, attempt, onSubmit, whenLeft } from "../app/page.js";
 import { call } from "../app/session.js";
 import { foreign, nodesOf } from "../app/text.js";
 
-/** An element with properties and children, which are elements, text of ours, and lines with others' words in them. */
+/** An element with properties and children. Children are elements, own text, and lines with text of other people. */
 export function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
   element.append(...nodesOf(children.filter((child) => child !== null)));
   return element;
 }
 
-/** A button that does something. */
+/** A button with an action. */
 export function button(name, work) {
   const made = make("button", { type: "button", className: "quiet", textContent: name });
   made.addEventListener("click", () => attempt(work, made));
@@ -21,17 +21,18 @@ export function time(at) {
   return make("time", { dateTime: at, textContent: new Date(at).toLocaleString() });
 }
 
-/** How a block is told; null where there is none. */
+/** The text of a block; null if there is none. */
 export function blockLine(blocked) {
   if (!blocked) return null;
-  const end = blocked.until === null ? "for good" : `until ${new Date(blocked.until).toLocaleString()}`;
+  const end = blocked.until === null ? "permanently" : `until ${new Date(blocked.until).toLocaleString()}`;
   const reason = blocked.reason === null ? "no reason given" : foreign(blocked.reason);
   return make("p", { className: "blocked" }, `Blocked ${end}: `, reason);
 }
 
 /**
- * A list with its filter, if it has one, by the ids `<name>-filter`, `-list`, `-empty` and `-more`. `pathOf` makes an address of the
- * filter's fields, `load` a page of an address. Returns what reads its first page anew, perhaps by other fields.
+ * A list with an optional filter, using the ids `<name>-filter`, `-list`, `-empty` and `-more`. `pathOf` builds an
+ * address from the filter's fields, `load` reads a page. Returns a function that reads the first page again, optionally
+ * with other fields.
  */
 export function list(name, { pathOf, itemOf, load = (address) => call("GET", address) }) {
   let path;
@@ -48,7 +49,7 @@ export function list(name, { pathOf, itemOf, load = (address) => call("GET", add
   async function read(fields = {}) {
     const asked = path = pathOf(fields);
     const page = await load(asked, fields);
-    // Another one was asked for meanwhile.
+    // Another list was requested meanwhile.
     if (path !== asked) return;
     $(`${name}-list`).replaceChildren();
     show(page);
@@ -64,27 +65,27 @@ export function list(name, { pathOf, itemOf, load = (address) => call("GET", add
   return read;
 }
 
-/** The fields of a list's filter as they stand. */
+/** The current fields of a list's filter. */
 export function fieldsOf(name) {
   return Object.fromEntries(new FormData($(`${name}-filter`)));
 }
 
-/** A query of those fields that say something. */
+/** A query string of the fields that are not empty. */
 export function query(fields) {
   return new URLSearchParams({ limit: 20, ...Object.fromEntries(Object.entries(fields).filter(([, value]) => value)) });
 }
 
-/** Takes an item out of its list, which says so when it was the last. */
+/** Removes an item from its list and shows the empty text after the last one. */
 export function drop(item) {
   const shown = item.parentElement;
-  // Gone already, with the list that was read again meanwhile.
+  // The list was read again meanwhile and the item is gone.
   if (!shown) return;
   item.remove();
   const empty = $(`${shown.id.replace(/-list$/, "")}-empty`);
   if (empty) empty.hidden = shown.childElementCount > 0;
 }
 
-/** Puts what an item has become in its place; whoever was there stays there, at the same control if there is one. */
+/** Replaces an item. The focus stays on the same control if it still exists. */
 export function replace(item, next) {
   const focused = item.contains(document.activeElement) ? document.activeElement : null;
   const nth = [...item.querySelectorAll("button, select")].indexOf(focused);

@@ -4,21 +4,21 @@ import { $ } from "../app/page.js";
 import { foreign, visibleJson } from "../app/text.js";
 import { fieldsOf, list, make, query, time } from "./parts.js";
 
-/** Acts, in words. */
+/** Texts of acts. */
 const ACTS = {
   "page.block": "blocked a page",
-  "page.unblock": "lifted the block of a page",
+  "page.unblock": "unblocked a page",
   "page.block_lapsed": "the block of a page ended",
   "account.block": "blocked an account",
-  "account.unblock": "lifted the block of an account",
+  "account.unblock": "unblocked an account",
   "account.block_lapsed": "the block of an account ended",
   "account.role": "changed a role",
-  "account.password": "gave an account a new password",
+  "account.password": "set the password of an account",
   "account.profile": "changed a profile",
   "account.delete": "deleted an account",
   "post.delete": "deleted a post",
   "report.take": "took a report",
-  "report.release": "gave a report back",
+  "report.release": "released a report",
   "report.close": "closed a report",
 };
 for (const [value, name] of Object.entries(ACTS)) {
@@ -32,7 +32,7 @@ const read = list("record", {
 
 export const enter = () => read(fieldsOf("record"));
 
-/** Times are given by the clock of whoever looks. */
+/** Times are in the reader's time zone. */
 function span({ act, from, to }) {
   const moment = (local) => local && new Date(local).toISOString();
   return { act, from: moment(from), to: moment(to) };

@@ -1,4 +1,4 @@
-/** What people think staff should look at. */
+/** Reports for staff. */
 import { newLongText } from "../app/long_text.js";
 import { call } from "../app/session.js";
 import { foreign, line } from "../app/text.js";
@@ -13,7 +13,7 @@ export const enter = () => read(fieldsOf("reports"));
 
 let openRoom;
 
-/** How to come to another room. */
+/** Registers how to open another view. */
 export function whenLeaving(open) {
   openRoom = open;
 }
@@ -30,7 +30,7 @@ function itemOf(report) {
     make(
       "p",
       { className: "soft" },
-      reporter ? foreign(reporter.login) : "somebody who is gone",
+      reporter ? foreign(reporter.login) : "a deleted account",
       " · ",
       time(created_at),
     ),
@@ -46,12 +46,12 @@ function itemOf(report) {
     make(
       "div",
       { className: "row" },
-      ...target.gone ? [] : [button("Look at it", () => look(target, item))],
+      ...target.gone ? [] : [button("View", () => look(target, item))],
       ...state === "open" ? [button("Take", () => take("POST"))] : [],
-      ...state === "taken" ? [button("Give back", () => take("DELETE"))] : [],
+      ...state === "taken" ? [button("Release", () => take("DELETE"))] : [],
       ...state === "closed" ? [] : [
         button("Close: acted", () => close(item, path, "acted")),
-        button("Close: nothing to do", () => close(item, path, "dismissed")),
+        button("Dismiss", () => close(item, path, "dismissed")),
       ],
     ),
   );
@@ -59,20 +59,20 @@ function itemOf(report) {
 }
 
 function closing(outcome, note) {
-  const done = outcome === "acted" ? "who acted" : "without an act";
+  const done = outcome === "acted" ? "with action taken" : "without action";
   return note ? line`${[done]}: ${note}` : [done];
 }
 
 async function close(item, path, outcome) {
   const closed = await ask({
     title: "Close this report?",
-    name: "Close it",
+    name: "Close",
     work: ({ reason }) => call("POST", `${path}/close`, { outcome, ...(reason && { note: reason }) }),
   });
   if (closed) replace(item, itemOf(closed));
 }
 
-/** Where something can be done about it: a post right here, the others in their rooms. */
+/** Opens the target: a post here, other kinds in their views. */
 async function look({ kind, id, name }, item) {
   if (kind === "post") {
     const shown = make("ol", { className: "list" }, postItem(await call("GET", `/posts/${id}`)));
@@ -84,6 +84,6 @@ async function look({ kind, id, name }, item) {
     return await findAccount(name);
   }
   openRoom("pages");
-  // Its handle may be another by now.
+  // Its handle may have changed.
   await findPage(id);
 }

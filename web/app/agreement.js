@@ -1,4 +1,4 @@
-/** What another tab or device did, and what changed about what is shown: the socket tells it, and every place shows the same. */
+/** Applies changes made in other tabs or devices, which arrive over the socket, to every place that shows them. */
 import { countUnread } from "./bell.js";
 import { readFeed } from "./feed.js";
 import { learnLikes } from "./likes.js";

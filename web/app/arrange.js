@@ -1,7 +1,7 @@
-/** Lists that are read again while somebody is in them. */
+/** Lists that are updated while somebody uses them. */
 import { keepingFocus } from "./focus.js";
 
-/** Makes these the items of a list. What is in its place already is not touched; the focus stays in what stays, or near it. */
+/** Sets the items of a list. Items already in place are not touched, and the focus stays on or near its element. */
 export function arrange(list, items) {
   const refocus = keepingFocus(list);
   const focused = list.contains(document.activeElement) ? document.activeElement : undefined;
@@ -9,7 +9,7 @@ export function arrange(list, items) {
     if (list.children[i] !== item) list.insertBefore(item, list.children[i] ?? null);
   }
   while (list.children.length > items.length) list.lastElementChild.remove();
-  // Whoever is moved loses it.
+  // A moved element loses the focus.
   if (focused?.isConnected) focused.focus({ preventScroll: true });
   refocus();
 }

@@ -1,4 +1,4 @@
-/** The bell: how many notifications are unread, and the list of them, latest first, kept true by the socket. */
+/** The notification list: the unread count and the notifications, latest first, updated over the socket. */
 import { arrange } from "./arrange.js";
 import { lineOf } from "./bell_line.js";
 import { holding } from "./live.js";
@@ -9,15 +9,15 @@ import { put } from "./text.js";
 
 const AT_ONCE = 10;
 const tell = sayIn("bell-notice");
-/** What is shown, by id. */
+/** Shown notifications by id. */
 const items = new Map();
-/** Requests that were answered here; the list, read meanwhile or later, shows them like any other. */
+/** Requests answered here. A list that was read later still shows them as answered. */
 const answered = new Set();
 let next = null;
-/** Frames so far. */
+/** Number of frames so far. */
 let rung = 0;
 
-/** The first page anew, and the count. */
+/** Reads the first page and the count again. */
 export function readBell() {
   return holding(async () => {
     const page = await read("");
@@ -35,7 +35,7 @@ function read(query) {
   return call("GET", `/notifications?limit=${AT_ONCE}${query}`);
 }
 
-/** What a frame tells: one that is shown already moves to the top. */
+/** Shows a notification from a frame. One that is already shown moves to the top. */
 export function ring({ unread_count, ...notification }) {
   rung++;
   const item = itemOf(notification);
@@ -44,7 +44,7 @@ export function ring({ unread_count, ...notification }) {
   showEnds();
 }
 
-/** How many are unread by now: some were read elsewhere, or what they told of is undone. */
+/** Shows the unread count after notifications were read elsewhere or withdrawn. */
 export function countUnread(unread) {
   rung++;
   if (unread === 0) { for (const item of items.values()) showUnread(item, false); }
@@ -59,7 +59,7 @@ whenLeft(() => {
 
 $("bell").addEventListener("click", () => {
   open($("bell-panel").hidden);
-  // Frames tell how many are unread, not which were taken back.
+  // Frames have the unread count, but not which notifications were withdrawn.
   if (!$("bell-panel").hidden) void attempt(readBell, undefined, tell);
 });
 
@@ -70,12 +70,12 @@ function readOlder() {
   return holding(async () => {
     const after = next;
     const page = await read(`&cursor=${encodeURIComponent(after)}`);
-    // Where the list was read anew meanwhile, it may end elsewhere.
+    // If the list was read again meanwhile, its end has moved.
     if (after === next) showPage(page);
   });
 }
 
-/** Up to the newest that is shown, so that nothing is read that nobody saw. */
+/** Marks as read up to the newest that is shown, so that nothing unseen is marked. */
 async function markRead() {
   const before = rung;
   await holding(async () => {
@@ -84,7 +84,7 @@ async function markRead() {
     for (const item of items.values()) showUnread(item, false);
     showCount(unread);
   });
-  // What rang meanwhile may have counted without this.
+  // The count of frames received meanwhile may not include this change.
   if (rung !== before) showCount((await call("GET", "/notifications?limit=1")).unread);
 }
 
@@ -116,13 +116,13 @@ function showEnds() {
 }
 
 function showCount(unread) {
-  // The API counts no further.
+  // The API's count ends here.
   $("bell-count").textContent = unread >= 1000 ? "999+" : String(unread);
   $("bell-unread").hidden = unread === 0;
   $("bell-read").hidden = unread === 0 || items.size === 0;
 }
 
-/** The item of a notification, as it is now. */
+/** The current item of a notification. */
 function itemOf(notification) {
   const { id, kind, at, unread, actors, cursor } = notification;
   let item = items.get(id);
@@ -143,7 +143,7 @@ function itemOf(notification) {
   return item;
 }
 
-/** What it is about can be looked at, or answered, right there. */
+/** Its post can be opened and its request answered in place. */
 function newItem({ id, post, page, actors: [actor] }) {
   const item = $("notification").content.firstElementChild.cloneNode(true);
   const show = item.querySelector(".show");
@@ -157,7 +157,7 @@ function newItem({ id, post, page, actors: [actor] }) {
       attempt(async () => {
         await call("POST", `/pages/${page.id}/requests/${answer.value}`, { user_ids: [actor.id] });
         answered.add(id);
-        // Perhaps another item by now, or none.
+        // The item may have been replaced or removed.
         const now = items.get(id);
         if (now) now.querySelector(".request").hidden = true;
       }, answer, tell));

@@ -1,7 +1,7 @@
-/** A notification in one line: who did it, what they did, and what it was done to in its own words. */
+/** The one-line text of a notification: who, what, and a quote of the target. */
 import { line } from "./text.js";
 
-/** Characters of a post that a line quotes. */
+/** Length of a quote from a post. */
 const QUOTED = 80;
 
 const LINES = {
@@ -9,11 +9,14 @@ const LINES = {
   request: ({ page }, own) => page.id === own ? ["asks to follow you"] : ["asks to follow your page", page.name],
   accepted: ({ page }) => ["lets you follow", page.name],
   like: ({ post }) => ["liked your post", post.text],
-  reply: ({ post }) => post.text === "" ? ["answered you with photos"] : ["answered you:", post.text],
+  reply: ({ post }) => post.text === "" ? ["replied to you with photos"] : ["replied to you:", post.text],
   tag: ({ post }) => post.text === "" ? ["tagged you in a post"] : ["tagged you in", post.text],
 };
 
-/** `own` is the reader's personal page: who follows it follows them. `who` and `quote` are lines with others' words in them. */
+/**
+ * `own` is the reader's personal page, whose followers follow the reader. `who` and `quote` are lines with text of
+ * other people.
+ */
 export function lineOf(notification, own) {
   const { kind, actors, count } = notification;
   const [what, text = ""] = LINES[kind](notification, own);
@@ -32,7 +35,7 @@ function nameOf({ first_name, last_name }) {
   return `${first_name} ${last_name}`;
 }
 
-/** One line of it, with no character in half. */
+/** One line of text that ends at a whole character. */
 function quoteOf(text) {
   const whole = text.replaceAll(/\s+/g, " ").trim();
   const characters = [...whole];

@@ -1,13 +1,13 @@
-/** What one wants to be told, and when letters come. Each change is kept at once, one after the other. */
+/** Settings of notifications and of emails. Changes are saved at once, one after another. */
 import { $, attempt, sayIn, whenLeft } from "./page.js";
 import { call } from "./session.js";
 
 const PATH = "/notifications/settings";
 const tell = sayIn("bell-notice");
 const fields = $("bell-fields");
-/** As the server has them. */
+/** The settings as stored on the server. */
 let kept;
-/** What is still to be sent, of this person alone. */
+/** This person's unsent changes. */
 let queue = newQueue();
 
 whenLeft(() => {
@@ -48,7 +48,7 @@ async function keep(change, own) {
     undefined,
     tell,
   );
-  // What was refused is not so; what is still to be sent stays as it was chosen.
+  // A rejected change is reset. Unsent changes stay as chosen.
   if (--own.waiting === 0 && own === queue) fill(kept);
 }
 

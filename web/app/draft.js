@@ -1,25 +1,25 @@
 /**
- * What somebody was writing when their session ended without their doing. It is kept in this page's memory, shown nowhere, and given back
- * if the same person signs in next; with anybody else it is forgotten.
+ * Drafts of a session that ended unexpectedly. They stay in memory, hidden, and are restored if the same person signs
+ * in next. Otherwise they are dropped.
  */
 import { account } from "./session.js";
 
 const forms = [];
 let kept;
 
-/** A form with drafts: `take` returns what is written in it, if anything; `put` shows that again. */
+/** Registers a form: `take` returns its draft, if any; `put` restores it. */
 export function whenDrafted(take, put) {
   forms.push({ take, put });
 }
 
-/** Before the page is cleared. */
+/** Called before the page is cleared. */
 export function keepDrafts() {
   if (!account) return;
   const drafts = forms.map(({ take }) => take());
   kept = drafts.some((draft) => draft !== undefined) ? { owner: account.id, drafts } : undefined;
 }
 
-/** Whether there was something to give back to the person who is here now. */
+/** Returns whether a draft of the current person was restored. */
 export function giveDraftsBack() {
   const { owner, drafts = [] } = kept ?? {};
   kept = undefined;

@@ -1,4 +1,4 @@
-/** The feed: its pages, and what the socket brings. */
+/** The feed: its pages and its live updates. */
 import { arrange } from "./arrange.js";
 import { keepingFocus } from "./focus.js";
 import { beginAt, holding } from "./live.js";
@@ -9,7 +9,7 @@ import { call } from "./session.js";
 const items = new Map();
 let next = null;
 
-/** The first page anew. */
+/** Reads the first page again. */
 export function readFeed() {
   return holding(async () => {
     const page = await call("GET", "/feed?limit=20");
@@ -29,7 +29,7 @@ whenLeft(() => {
   next = null;
 });
 
-/** What a frame tells of posts. */
+/** Applies a frame about a post. */
 export function takePost({ type, data }) {
   if (type === "post.created") showPost(data, { first: true });
   if (type === "post.updated" && items.has(data.id)) showPost(data);
@@ -41,7 +41,7 @@ $("more").addEventListener("click", (event) =>
   attempt(async () => {
     const after = next;
     const page = await call("GET", `/feed?limit=20&cursor=${encodeURIComponent(after)}`);
-    // Where the feed was read again meanwhile, it may end elsewhere.
+    // If the feed was read again meanwhile, its end has moved.
     if (after !== next) return;
     for (const post of page.items) showPost(post);
     next = page.next_cursor;
@@ -53,7 +53,7 @@ function showEnds() {
   $("empty").hidden = items.size > 0;
 }
 
-/** Adds a post or brings the shown one up to date; `first` puts a new one on top. */
+/** Adds a post or updates the one shown. `first` puts a new one at the top. */
 export function showPost(post, { first = false } = {}) {
   let item = items.get(post.id);
   if (!item) {

@@ -1,8 +1,11 @@
-/** Where the focus goes when what had it is gone: keyboards and screen readers would begin at the top of the page again. */
+/**
+ * Keeps the focus near an element that was removed. Otherwise keyboards and screen readers restart at the top of the
+ * page.
+ */
 
 const FOCUSABLE = "a[href], button, input, select, textarea, summary, h1[tabindex]";
 
-/** Remembers what is near a control, which has the focus. Returns what to do after an act upon it. */
+/** Remembers the surroundings of a focused control. Returns a function to call after its action. */
 export function keepingFocus(control) {
   if (!control || !control.contains(document.activeElement)) return () => {};
   const region = control.closest("dialog, #bell-panel, main") ?? document.body;
@@ -15,7 +18,7 @@ export function keepingFocus(control) {
     if (!lost()) return;
     const next = near.find((other) => usable(other) && (!list || list.contains(other)));
     if (next) return next.focus();
-    // The last of a list is gone. What lies beyond is about something else, so the heading over it all has to do.
+    // The last item of a list is gone. The elements after it belong to another topic, so its heading gets the focus.
     const headings = [...region.querySelectorAll("h1, h2")].filter(usable);
     const heading = headings.find((one) => section?.contains(one)) ?? headings.find(({ localName }) => localName === "h1");
     if (heading) focusHeading(heading);
@@ -31,7 +34,7 @@ function usable(element) {
   return element.isConnected && !element.disabled && element.checkVisibility({ visibilityProperty: true });
 }
 
-/** A heading, which is read out: where one is now. */
+/** Focuses a heading, which is then read out. */
 export function focusHeading(heading) {
   heading.tabIndex = -1;
   heading.focus({ preventScroll: true });

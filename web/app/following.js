@@ -1,4 +1,4 @@
-/** Following pages: by their handle, or as they are found. */
+/** Following pages by handle or from search results. */
 import { readFeed } from "./feed.js";
 import { $, attempt, onSubmit, say } from "./page.js";
 import { call } from "./session.js";
@@ -24,10 +24,10 @@ onSubmit("search", async ({ q }) => {
     ...pages.items.map(({ id, name, uuid }) => found(id, name, uuid)),
     ...people.map(({ page_id, first_name, last_name, login }) => found(page_id, `${first_name} ${last_name}`, login)),
   );
-  if ($("found").childElementCount === 0) say(line`Nothing was found for "${q}".`);
+  if ($("found").childElementCount === 0) say(line`No results for "${q}".`);
 });
 
-/** A page, or a person by their own page. */
+/** A page, or a person represented by their page. */
 function found(page, name, handle) {
   const item = document.createElement("li");
   const button = document.createElement("button");

@@ -1,17 +1,17 @@
-/** Likes of posts: shown as soon as one presses, and taken back where the server does not have them. */
+/** Likes of posts. They are shown at once and reverted if the server rejects them. */
 import { attempt, say, whenLeft } from "./page.js";
 import { call } from "./session.js";
 
-/** By post: what the server has, whether the count has the person's own like, and what they want where that is another thing. */
+/** By post: the server's state, whether the count includes the own like, and what the person wants if it differs. */
 const known = new Map();
 
 whenLeft(() => known.clear());
 
-/** What comes live is the same for all listeners, so it may not say whether this one likes it. */
+/** Live frames are the same for all listeners, so they do not say whether this one likes the post. */
 export function learnLikes(id, { like_count, liked }) {
   const post = stateOf(id);
   if (liked !== undefined) post.liked = liked;
-  // While a like is on its way, what is told of it says nothing of the count yet.
+  // While a like is being sent, it is unknown whether the count includes it.
   if (like_count !== undefined) Object.assign(post, { count: like_count, counted: post.liked });
   else if (!post.sending) post.counted = post.liked;
   show(id);
@@ -22,7 +22,7 @@ function stateOf(id) {
   return known.get(id);
 }
 
-/** The other way round from what is shown. */
+/** Reverses what is shown. */
 export function toggleLike(id, tell = say) {
   const post = stateOf(id);
   post.wanted = !(post.wanted ?? post.liked);
@@ -31,7 +31,7 @@ export function toggleLike(id, tell = say) {
   if (!post.sending) void attempt(() => settle(id, post), undefined, tell);
 }
 
-/** Until the server has what is wanted, which may change meanwhile. */
+/** Sends until the server has what is wanted, which may change meanwhile. */
 async function settle(id, post) {
   post.sending = true;
   try {
@@ -46,9 +46,9 @@ async function settle(id, post) {
   }
 }
 
-/** In every place where the post is. */
+/** Updates every place that shows the post. */
 function show(id) {
-  // Whoever liked it may have left.
+  // The person may have left.
   const { count, counted, liked, wanted = liked, sending } = known.get(id) ?? {};
   if (count === undefined) return;
   for (const item of document.querySelectorAll(`[data-post="${id}"]`)) {

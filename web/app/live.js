@@ -1,24 +1,24 @@
-/** The live stream: one WebSocket that comes back by itself, and frames that wait while a list is read. */
+/** The live stream: a WebSocket that reconnects, and frames that wait while a list is read. */
 import { $ } from "./page.js";
 import { account, API, call } from "./session.js";
 
 let socket;
 let retry;
 let failures = 0;
-/** Up to here everything was shown. */
+/** Everything up to this cursor was shown. */
 let cursor;
 let handlers;
-/** How many lists are being read, and the frames that wait for them. */
+/** Number of lists being read, and the frames that wait for them. */
 let readers = 0;
 let held = [];
 
-/** `onFrame` gets each frame; `onEnd` is called when the session seems to have ended, and may hang up. */
+/** `onFrame` gets each frame. `onEnd` is called when the session seems to have ended, and may disconnect. */
 export function listen(onFrame, onEnd) {
   handlers = { onFrame, onEnd };
   void connect();
 }
 
-/** Where to begin, unless something was heard already. */
+/** Sets the start cursor, unless events were received already. */
 export function beginAt(position) {
   cursor ??= position;
 }
@@ -45,7 +45,7 @@ async function connect() {
     opened.onmessage = ({ data }) => opened === socket && take(JSON.parse(data));
     opened.onclose = ({ code }) => opened === socket && closed(code);
   } catch (problem) {
-    // Of whoever was here before.
+    // A response for the previous person.
     if (problem.left) return;
     closed(problem.status === 401 ? 4401 : 0);
   }
@@ -55,7 +55,7 @@ function closed(code) {
   show(false);
   if (!account) return;
   if (code === 4401 || code === 4403) handlers.onEnd(code);
-  // Growing pauses with some chance in them, so that after a restart not everybody returns at once.
+  // Random growing delays, so that clients do not all reconnect at once after a restart.
   const pause = Math.min(30_000, 500 * 2 ** Math.min(failures++, 6)) * (0.5 + Math.random());
   retry = setTimeout(connect, pause);
 }
@@ -65,7 +65,7 @@ function show(on) {
   $("live").textContent = on ? "live" : "not live";
 }
 
-/** Runs `read`; what the socket brings meanwhile waits for it, as it may be newer. */
+/** Runs `read`. Frames received meanwhile wait, because they may be newer than its result. */
 export async function holding(read) {
   readers++;
   try {
@@ -85,6 +85,6 @@ function take(frame) {
     show(true);
   }
   handlers.onFrame(frame);
-  // Only after it is shown: what was not shown must come again.
+  // Only after it was shown: frames that were not shown must be sent again.
   if (frame.cursor) cursor = frame.cursor;
 }

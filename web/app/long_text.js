@@ -1,7 +1,7 @@
-/** What others wrote, however long: it wraps, and is folded where it is taller than a few lines (`.long` in app.css). */
+/** Long text of other people: it wraps, and is folded if it exceeds a few lines (`.long` in app.css). */
 import { withoutGaps } from "./text.js";
 
-/** Shows the button where there is more than the fold leaves; sizes change with the window, and are none while hidden. */
+/** Shows the button if text is folded. Sizes change with the window and are zero while hidden. */
 const observer = new ResizeObserver((entries) => {
   for (const { target } of entries) judge(target);
 });
@@ -25,7 +25,7 @@ export function newLongText(text = "", tag = "p") {
   return block;
 }
 
-/** Whether it is unfolded stays. */
+/** Sets the text and keeps the fold state. */
 export function setLongText(block, text) {
   const shown = block.firstElementChild;
   const content = withoutGaps(text);

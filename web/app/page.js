@@ -1,10 +1,10 @@
-/** What all parts of the page do alike: find its elements, say what happened, run what a person asked for. */
+/** Shared by all parts of the page: elements, messages, and actions. */
 import { keepingFocus } from "./focus.js";
 import { put } from "./text.js";
 
 export const $ = (id) => document.getElementById(id);
 
-/** Says something in the element of this id, which is in view wherever it is said from. */
+/** Shows a message in the element of this id, which is visible to the person at that moment. */
 export const sayIn = (id) => (content, bad = false) => {
   put($(id), content);
   $(id).classList.toggle("bad", bad);
@@ -13,7 +13,7 @@ export const sayIn = (id) => (content, bad = false) => {
 const sayWell = sayIn("notice");
 const sayBadly = sayIn("alert");
 
-/** Says something at the lower edge of the window; what went wrong interrupts whoever listens. */
+/** Shows a message at the lower edge of the window. Errors interrupt a screen reader. */
 export function say(content, bad = false) {
   sayWell(bad ? "" : content);
   sayBadly(bad ? content : "", bad);
@@ -21,25 +21,22 @@ export function say(content, bad = false) {
 
 $("said-close").addEventListener("click", () => say(""));
 
-/** Whether a problem says that the session is over. */
+/** Whether a problem means that the session is over. */
 export function isOver({ slug }) {
   return /^(token-.*|session-ended|account-blocked)$/.test(slug);
 }
 
 let endSession;
 
-/** What to do when an answer says so; gets the problem. */
+/** Registers a handler for the end of the session; it gets the problem. */
 export function whenSessionEnds(work) {
   endSession = work;
 }
 
-/** Controls whose work is under way, each with a mark of its own. */
+/** Controls with an action in progress, each with its own mark. */
 const busy = new Map();
 
-/**
- * Runs what a person asked for; whatever goes wrong is said where they look. Meanwhile the control keeps the focus and does nothing
- * else.
- */
+/** Runs an action. Errors are shown near its control. Meanwhile the control keeps the focus and does nothing. */
 export async function attempt(work, control, tell = say) {
   if (busy.has(control)) return;
   const begun = Symbol();
@@ -48,7 +45,7 @@ export async function attempt(work, control, tell = say) {
     busy.set(control, begun);
     control.ariaBusy = control.ariaDisabled = "true";
   }
-  // What nobody asked for takes no words away.
+  // A background action must not clear a message.
   if (control || tell !== say) tell("");
   try {
     await work();
@@ -79,19 +76,19 @@ function free(control) {
 
 const leaving = [() => [...busy.keys()].forEach(free)];
 
-/** What a part of the page forgets when the person who was here leaves. */
+/** Registers a reset for when the person leaves. */
 export function whenLeft(work) {
   leaving.push(work);
 }
 
 let pristine;
 
-/** The page as it is now, before anybody is here, is what the next person finds. */
+/** Saves the page before anybody has signed in; the next person gets it back. */
 export function rememberPage() {
   pristine = document.body.cloneNode(true);
 }
 
-/** Nothing of one person stays for the next: neither what was shown nor what was typed or chosen, nor what the parts remember. */
+/** Resets everything of one person: what was shown, typed or chosen, and the state of all parts. */
 export function clearPage() {
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   for (const forget of leaving) forget();
@@ -111,7 +108,7 @@ function resetElement(element, was) {
   for (const { name } of [...element.attributes]) if (!was.hasAttribute(name)) element.removeAttribute(name);
   for (const { name, value } of was.attributes) element.setAttribute(name, value);
   if (element.isEqualNode(was)) return;
-  // Parts with ids of their own, which may be listened to, stay where they are.
+  // Parts with ids may have event listeners, so they are kept.
   if (!was.querySelector("[id]")) return element.replaceChildren(...was.cloneNode(true).childNodes);
   for (const [i, part] of [...was.children].entries()) if (!part.id) resetElement(element.children[i], part);
 }

@@ -1,6 +1,6 @@
-/** The photos of a post as a list of pictures; the browser chooses the size. */
+/** The photos of a post as a list. The browser chooses the size. */
 
-/** Puts them into `list`, which is hidden where there are none. */
+/** Fills `list`, which is hidden if there are no photos. */
 export function showPhotos(list, photos) {
   list.hidden = photos.length === 0;
   list.replaceChildren(...photos.map((photo) => itemOf(photo, photos.length === 1)));

@@ -1,4 +1,4 @@
-/** A post as it is shown, in the feed and by itself. */
+/** A post in the feed or in its own view. */
 import { learnLikes, toggleLike } from "./likes.js";
 import { newLongText, setLongText } from "./long_text.js";
 import { $ } from "./page.js";
@@ -7,7 +7,7 @@ import { foreign, line, put } from "./text.js";
 
 let openPost;
 
-/** What to do when a person wants to see a post by itself. */
+/** Registers the action that opens a post in its own view. */
 export function whenOpened(open) {
   openPost = open;
 }
@@ -22,7 +22,7 @@ export function newItem(id, tell) {
   return item;
 }
 
-/** The item stands in the page already. */
+/** Requires that the item is in the page. */
 export function fill(item, post) {
   const at = new Date(post.published_at ?? post.created_at);
   showAuthor(item, post);
@@ -34,7 +34,7 @@ export function fill(item, post) {
   showLikes(item, post);
 }
 
-/** Whose post it is, and on which page. */
+/** Sets the author and the page of a post. */
 export function showAuthor(item, { author, page }) {
   item.dataset.page = page.id;
   put(item.querySelector(".author"), foreign(`${author.first_name} ${author.last_name}`));

@@ -1,4 +1,4 @@
-/** One post by itself, with the answers to it. */
+/** The view of one post with its replies. */
 import { whenDrafted } from "./draft.js";
 import { $, attempt, onSubmit, sayIn, whenLeft } from "./page.js";
 import { fill, newItem, showLikes, whenOpened } from "./post_item.js";
@@ -6,21 +6,21 @@ import { account, call, keyOf, spend } from "./session.js";
 
 const tell = sayIn("post-notice");
 const view = $("post-view");
-/** The post that is shown, and its answers, by id. */
+/** The shown post and its replies, by id. */
 const items = new Map();
 let shown;
 let next = null;
 
 whenOpened(openPost);
 
-/** Shows a post that is somewhere else on the page, or nowhere. */
+/** Opens a post, whether or not it is elsewhere on the page. */
 export function openPost(id) {
   clear();
   shown = id;
   if (!view.open) view.showModal();
   void attempt(async () => {
     const [post, answers] = await Promise.all([call("GET", `/posts/${id}`), read(id, "")]);
-    // Another one was opened meanwhile, or none is.
+    // Another post was opened meanwhile, or the view was closed.
     if (shown !== id) return;
     add($("post-itself"), post);
     addAnswers(answers);
@@ -32,7 +32,7 @@ export function closePost() {
   view.close();
 }
 
-/** What a frame tells of posts. */
+/** Applies a frame about a post. */
 export function takeShown({ type, data }) {
   const item = items.get(data?.id);
   if (!item) return;
@@ -45,7 +45,7 @@ export function takeShown({ type, data }) {
 
 view.addEventListener("close", clear);
 whenLeft(clear);
-// Beside the post: the dialog itself is behind what it holds.
+// A click beside the post hits the dialog itself.
 view.addEventListener("click", ({ target }) => target === view && closePost());
 $("post-close").addEventListener("click", closePost);
 
@@ -62,7 +62,7 @@ onSubmit("answer", async ({ text }, form) => {
   const key = keyOf("answer", body);
   const answer = await call("POST", `/pages/${account.page_id}/posts`, body, { key });
   spend(key);
-  // Whoever wrote on meanwhile goes on.
+  // Text typed meanwhile is kept.
   if (form.elements.text.value === text) form.reset();
   if (shown === reply_to) add($("answers"), answer, { first: true });
 }, tell);

@@ -1,10 +1,7 @@
-/**
- * Who is signed in on this page, and calls to the public API in their name. Tokens are kept in sessionStorage, so they end with
- * the tab.
- */
+/** The session of this page and its calls to the public API. Tokens are in sessionStorage, so they end with the tab. */
 export const API = "/api/v1";
 
-/** The account; undefined while nobody is signed in. */
+/** The account; undefined if nobody is signed in. */
 export let account;
 
 export function setAccount(known) {
@@ -20,10 +17,10 @@ export function keepTokens(pair) {
   else sessionStorage.removeItem("tokens");
 }
 
-/** One person's time at this page: what is asked in it is answered in it, or never. */
+/** One person's visit. Requests of a visit get no response after it ends. */
 let visit = new AbortController();
 
-/** The person is gone. Whatever is under way for them, however late it is answered, changes nothing here any more. */
+/** Ends the visit. Requests in progress change nothing any more. */
 export function endVisit() {
   visit.abort();
   visit = new AbortController();
@@ -33,11 +30,11 @@ export function endVisit() {
   keys.clear();
 }
 
-/** A problem as the API tells it; `left`: whoever asked is gone. */
+/** A problem from the API. `left`: the visit has ended. */
 export class Problem extends Error {
   constructor(body, status, left = false) {
     const fields = (body.errors ?? []).map(({ path, message }) => `${path}: ${message}`);
-    super([body.detail ?? body.title ?? `The server answered ${status}`, ...fields].join("\n"));
+    super([body.detail ?? body.title ?? `The server returned ${status}`, ...fields].join("\n"));
     this.slug = (body.type ?? "").split("/").at(-1);
     this.status = status;
     this.left = left;
@@ -46,7 +43,7 @@ export class Problem extends Error {
 
 let refreshing;
 
-/** One refresh at a time: a second one would use a token that the first has replaced. */
+/** One refresh at a time: a second one would use a replaced token. */
 function refresh() {
   if (refreshing) return refreshing;
   const begun = refreshing = renew().finally(() => {
@@ -61,12 +58,12 @@ async function renew() {
 }
 
 let renewal;
-/** After a renewal that failed. */
+/** Delay after a failed renewal. */
 const RETRY_MS = 30_000;
 
 /**
- * Pictures are asked for by the browser itself, which sends no token: a cookie stands for it, and goes with nothing else. It lives
- * as long as an access token, so it is renewed in time, also while a person only listens.
+ * Allows pictures with a cookie, because the browser requests them without a token. The cookie is for pictures only. It
+ * expires with the access token and is renewed in time, also while a person only listens.
  */
 export async function allowPictures() {
   renewPicturesIn(RETRY_MS);
@@ -80,12 +77,12 @@ function renewPicturesIn(ms) {
   renewal = setTimeout(() => {
     if (!account) return;
     renewPicturesIn(RETRY_MS);
-    // The token may have to be refreshed first.
+    // The token may need a refresh first.
     call("GET", "/users/me").then(allowPictures).catch(() => {});
   }, ms);
 }
 
-/** Before a sign-out, which makes the cookie worthless anyhow. */
+/** Removes the cookie before a sign-out, which invalidates it anyway. */
 export function forbidPictures() {
   clearTimeout(renewal);
   return send("DELETE", "/photos/cookie").catch(() => {});
@@ -102,7 +99,7 @@ export async function call(method, path, body, options) {
   }
 }
 
-/** `key`: the Idempotency-Key of a request that must happen once; `bare`: without the account's token; `signal`: of the visit. */
+/** `key`: the Idempotency-Key; `bare`: without the account's token; `signal`: of the visit. */
 export async function send(method, path, body, { key, bare, signal = visit.signal } = {}) {
   const headers = { accept: "application/json" };
   const pair = tokens();
@@ -122,22 +119,25 @@ export async function send(method, path, body, { key, bare, signal = visit.signa
     if (!response.ok) throw new Problem(answer, response.status);
     return answer;
   } catch (problem) {
-    if (signal.aborted) throw new Problem({ detail: "Whoever asked is gone" }, 0, true);
+    if (signal.aborted) throw new Problem({ detail: "The visit has ended" }, 0, true);
     if (problem instanceof Problem) throw problem;
-    throw new Problem({ detail: "The server is out of reach; try again in a moment" }, 0);
+    throw new Problem({ detail: "The server cannot be reached. Try again in a moment" }, 0);
   }
 }
 
 const keys = new Map();
 
-/** The same content gets the same key until it has succeeded, so that a second press after a lost answer does nothing twice. */
+/**
+ * The same content gets the same key until it succeeds, so a repeated request after a lost response has no second
+ * effect.
+ */
 export function keyOf(what, content) {
   const text = JSON.stringify([what, content]);
   if (!keys.has(text)) keys.set(text, crypto.randomUUID());
   return keys.get(text);
 }
 
-/** It has succeeded: the same content once more is another thing. */
+/** Ends a key after success: the same content is a new request. */
 export function spend(key) {
   for (const [content, known] of keys) if (known === key) keys.delete(content);
 }

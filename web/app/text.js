@@ -1,15 +1,15 @@
 /**
- * Others' words among ours. Names, handles and texts may hold characters that turn the direction of what stands beside them, so each
- * of them is put into an element of its own (`<bdi>`), which isolates it. Text is text, whatever is in it.
+ * Text of other people in the page's own text. Names, handles and texts may have characters that change the writing
+ * direction, so each one is isolated in its own `<bdi>` element. It is always set as text, never as HTML.
  */
 
-/** Ours with others' in it, as parts: line`You follow ${name}.` */
+/** Own text with text of others as parts: line`You follow ${name}.` */
 export function line(strings, ...values) {
   const parts = strings.flatMap((ours, i) => i < values.length ? [ours, partOf(values[i])] : [ours]);
   return parts.flat().filter((part) => part !== "");
 }
 
-/** Somebody else's words; a line in a line stays as it is. */
+/** Text of other people. A line inside a line is kept. */
 function partOf(value) {
   return Array.isArray(value) ? value : foreign(value);
 }
@@ -18,12 +18,12 @@ export function foreign(text) {
   return { foreign: String(text) };
 }
 
-/** The words alone. */
+/** The text without its markup. */
 export function plain(parts) {
   return [parts].flat(Infinity).map((part) => part.foreign ?? part).join("");
 }
 
-/** Shows text, parts and elements, and nothing else, in an element. */
+/** Replaces the content of an element by text, parts and elements. */
 export function put(element, ...content) {
   element.replaceChildren(...nodesOf(content));
 }
@@ -37,12 +37,15 @@ export function nodesOf(content) {
   });
 }
 
-/** For attributes, where no element can stand: the same by characters, with none inside that would end it. */
+/**
+ * For attributes, which cannot hold elements: isolates with Unicode characters and removes any that would end the
+ * isolation.
+ */
 export function isolated(text) {
   return `\u2068${text.replaceAll(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069`;
 }
 
-/** JSON in which characters that change a direction are written as escapes. */
+/** JSON with direction-changing characters escaped. */
 export function visibleJson(value) {
   return JSON.stringify(value, null, 2).replaceAll(
     /[\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
@@ -50,12 +53,12 @@ export function visibleJson(value) {
   );
 }
 
-/** Blank lines in a row that are shown. */
+/** Consecutive blank lines that are shown. */
 const BLANKS = 2;
-/** Nothing on a line that one could see. */
+/** A line without visible characters. */
 const BLANK = /^[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\u2800\u3164\ufeff]*$/;
 
-/** More blank lines in a row than a few say no more than a few. */
+/** Limits consecutive blank lines. */
 export function withoutGaps(text) {
   let blanks = 0;
   return text.split(/\r\n?|[\n\v\f\u0085\u2028\u2029]/).filter((shown) => {

@@ -1,20 +1,20 @@
-/** One's own posts whose photos are being prepared, or could not be: with another try for these. */
+/** The person's own posts whose photos are in preparation or have failed, with a retry. */
 import { arrange } from "./arrange.js";
 import { newLongText } from "./long_text.js";
 import { $, attempt, whenLeft } from "./page.js";
 import { account, call } from "./session.js";
 
-/** What became of a photo, in words; whatever else there is was no fault of the picture's. */
+/** Texts for problems of a photo. Other problems are not caused by the picture. */
 const PROBLEMS = {
-  "no-image": "A picture cannot be read: it may be damaged or cut off.",
+  "no-image": "A picture cannot be read. It may be damaged.",
   "too-many-pixels": "A picture has too many pixels.",
-  "staged-missing": "A picture was kept too long without being used, and is gone. Please post it anew.",
+  "staged-missing": "A picture has expired before it was used. Please post it again.",
 };
-const OTHER_PROBLEM = "Something went wrong on the way. Another try may help.";
-/** Between looks, while something is being prepared. */
+const OTHER_PROBLEM = "Something went wrong. Please try again.";
+/** Interval of checks while photos are in preparation. */
 const AGAIN_MS = 3_000;
 let again;
-/** What is shown, by the post as it is. */
+/** Shown items by post. */
 const items = new Map();
 
 export async function readUnready() {
@@ -30,7 +30,7 @@ whenLeft(() => {
   items.clear();
 });
 
-/** What is as it was stays where it is, with the focus in it and all that was unfolded. */
+/** Unchanged items stay in place and keep the focus and their fold state. */
 function show(posts) {
   const before = new Map(items);
   items.clear();

@@ -1,13 +1,13 @@
-/** Whether the server has another version of this page by now. Until it is loaded again, the page goes on with its own. */
+/** Checks whether the server has a newer version of this page. Until a reload the page keeps its own version. */
 import { $ } from "./page.js";
 
-/** Between two looks. */
+/** Minimum interval between checks. */
 const PAUSE_MS = 60_000;
 let looked = 0;
 
 $("starting").remove();
 
-/** This file's address names its version, and a server has its own version only. */
+/** This file's address has its version, and a server serves its own version only. */
 export async function lookForNewer() {
   if ($("newer").childElementCount > 0 || Date.now() - looked < PAUSE_MS) return;
   looked = Date.now();
@@ -19,9 +19,9 @@ function offer() {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "quiet";
-  button.textContent = "Load it";
+  button.textContent = "Reload";
   button.addEventListener("click", () => location.reload());
-  $("newer").replaceChildren("There is a new version of this page. ", button);
+  $("newer").replaceChildren("A new version is available. ", button);
 }
 
 addEventListener("visibilitychange", () => document.hidden || void lookForNewer());

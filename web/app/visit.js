@@ -1,8 +1,8 @@
-/** How a visit ends: why, in words, and what happens when the browser brings back a page that its person has left. */
+/** The end of a visit: its reason as text, and pages restored from the browser's history. */
 import { tokens } from "./session.js";
 
 const REASONS = {
-  "token-outdated": "You signed in elsewhere, which ended the session here. Please sign in again.",
+  "token-outdated": "You signed in elsewhere, so this session has ended. Please sign in again.",
   "token-reused": "The session was ended because one of its tokens was used twice. Please sign in again.",
   "session-ended": "The session has ended. Please sign in again.",
 };
@@ -11,7 +11,10 @@ export function reasonOf({ slug, message }) {
   return REASONS[slug] ?? message;
 }
 
-/** Back may show the page as it was, though meanwhile its person signed out in another page of this tab, or somebody else in. */
+/**
+ * The browser's history may restore the page after its person signed out in another page of this tab, or after another
+ * person signed in.
+ */
 export function whenAnotherReturns(start) {
   let last;
   addEventListener("pagehide", () => last = tokens()?.refresh_token);

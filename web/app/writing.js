@@ -14,9 +14,9 @@ onSubmit("write", async ({ text }, form) => {
     for (const photo of photos) body.append("photos", photo);
   }
   const post = await call("POST", `/pages/${account.page_id}/posts`, body, { key });
-  // The next post of the same words is another post.
+  // The next post with the same text is a new post.
   spend(key);
-  // Whoever wrote on meanwhile goes on.
+  // Text typed meanwhile is kept.
   if (form.elements.text.value === text) form.reset();
   if (post.state === "ready") showPost(post, { first: true });
   else await readUnready();

@@ -1,6 +1,5 @@
 import type { SequencedEvent } from "../../db/event.ts";
 import { Notification } from "../../actors/notification.ts";
-import { CROP_JOB } from "../../db/photos.ts";
 import type { Storage } from "../../services/storage/storage.ts";
 import { FileSweeper } from "../../jobs/file_sweeper.ts";
 import { JobRunner } from "../../jobs/runner.ts";
@@ -19,12 +18,9 @@ export async function startJobs(
   heard: (events: readonly SequencedEvent[]) => void;
 }> {
   const { config, log, sql, stack, notifier, storage, onCommitted } = parts;
-  const runner = stack.use(new JobRunner(sql, { ...await letters(parts), ...recountJobs(sql, onCommitted) }, log));
-  const crop = await cropping(parts);
-  await notifier.subscribe("jobs", (jobs) => {
-    runner.offer(jobs);
-    if (jobs.some(({ kind }) => kind === CROP_JOB)) crop.wake();
-  });
+  const kinds = { ...await letters(parts), ...recountJobs(sql, onCommitted), ...await cropping(parts) };
+  const runner = stack.use(new JobRunner(sql, kinds, log));
+  await notifier.subscribe("jobs", (jobs) => runner.offer(jobs));
   stack.use(new FileSweeper(sql, storage, log));
   const notification = stack.use(
     new Notification({

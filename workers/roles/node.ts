@@ -125,7 +125,7 @@ export async function startNode(
   }
   const { gateway, deliveryBarrier } = await openGateway({ databaseUrl, log, sql, bus, stream, consumers, stack });
   if (hosted) hosted.accounts.onChange((userId, snapshot) => gateway.accountChanged(userId, snapshot));
-  else await bus.subscribe(accountsSubject(stream.historyId), (userId) => gateway.judgeAll(userId));
+  else await bus.subscribe(accountsSubject(stream.historyId), (userId) => gateway.recheckAccounts(userId));
 
   const storageSpec = await photoStorage(parts);
   const storage = stack.use(new LoggedStorage(openStorage(storageSpec), log));

@@ -1,4 +1,4 @@
-import { ImageCrop } from "../../actors/image_crop.ts";
+import { imageCropJobs } from "../../jobs/image_crop.ts";
 import type { Config } from "../../config.ts";
 import { sequencerState } from "../../db/events.ts";
 import type { JobRef } from "../../db/jobs.ts";
@@ -21,7 +21,7 @@ import { StatsClient } from "../../services/stats/client.ts";
 import { type RoleParts, running, type RunningRole } from "./role.ts";
 import { startStorageServer } from "./storage.ts";
 import type { JobNotifier } from "../../jobs/notifier.ts";
-import type { JobKind } from "../../jobs/runner.ts";
+import type { JobKind } from "../../jobs/kind.ts";
 import { CROP_ENTRY } from "../children/start_crop.ts";
 
 /** What the services of a process are started from; they stop with `stack`. */
@@ -147,7 +147,7 @@ export function statistics(
 /** Crops photos in processes of their own, fed by the queue. */
 export async function cropping(
   { config, log, sql, stack, notifier, storageSpec: storage }: JobParts,
-): Promise<ImageCrop> {
+): Promise<Record<string, JobKind>> {
   const { epoch } = await sequencerState(sql);
   const queue: CropQueue = stack.use(
     config.REDIS_URL
@@ -156,7 +156,7 @@ export async function cropping(
   );
   const children = Array.from(
     { length: config.CROP_PROCESSES },
-    () => new CropChild({ entry: CROP_ENTRY, engine: config.IMAGE_ENGINE, storage, log }),
+    () => stack.use(new CropChild({ entry: CROP_ENTRY, engine: config.IMAGE_ENGINE, storage, log })),
   );
-  return stack.use(new ImageCrop({ sql, queue, children, log, onSettled: (job) => notifier.notify([job]) }));
+  return imageCropJobs({ sql, queue, children, log, onResult: (job) => notifier.notify([job]) });
 }

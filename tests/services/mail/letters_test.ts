@@ -9,7 +9,7 @@ import { Mailer } from "../../../services/mail/sender.ts";
 import { codeFor } from "../../../security/codes.ts";
 import { Log } from "../../../lib/log.ts";
 import { newId } from "../../../lib/ids.ts";
-import { JobParked } from "../../../jobs/runner.ts";
+import { JobParked } from "../../../jobs/kind.ts";
 import { type SmtpStep, SmtpTrap } from "../../support/smtp_trap.ts";
 import { openMailDatabase } from "./support.ts";
 

@@ -37,12 +37,12 @@ Deno.test("deno task storage:scrub tells of files nobody knows and of missing on
   const url = await Deno.readTextFile(`${node.dataDir}/storage.url`);
   const storage = openStorage({ kind: "rest", url, token: storageToken(new Secret(SECRET_KEY)) });
   await storage.put("nobodys", new Uint8Array(10));
-  assert.match((await scrub(node.dataDir)).told, /^0 missing\n0 known to nobody$/m, "a young file may be an upload's");
+  assert.match((await scrub(node.dataDir)).told, /^0 missing\n0 orphaned$/m, "a young file may be an upload's");
 
   const orphan = await age(node.dataDir, "nobodys");
   const first = await scrub(node.dataDir);
   assert.equal(first.code, 0, first.told);
-  assert.match(first.told, /^0 missing\n1 known to nobody\n {2}nobodys {2}10 bytes$/m);
+  assert.match(first.told, /^0 missing\n1 orphaned\n {2}nobodys {2}10 bytes$/m);
   await Deno.stat(orphan);
   assert.match((await scrub(node.dataDir, "--remove")).told, /^1 removed$/m);
   await assert.rejects(Deno.stat(orphan), Deno.errors.NotFound);

@@ -33,7 +33,7 @@ Deno.test("A new SECRET_KEY keeps sessions and VK tokens, with the one before it
     assert.equal(await seen(node, 102), "102");
     const { code, output } = await TaskProcess.run("keys", ["reseal"], node.settings);
     assert.equal(code, 0, output);
-    assert.match(output, /Sealed anew: 1 signing keys, 1 VK tokens/);
+    assert.match(output, /Re-encrypted: 1 signing keys, 1 VK tokens/);
     assert.match((await TaskProcess.run("keys", ["reseal"], node.settings)).output, /: 0 signing keys, 0 VK tokens/);
     assert.equal(await seen(node, 103), "103");
     await node.stop();

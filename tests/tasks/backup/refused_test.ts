@@ -95,7 +95,7 @@ Deno.test("A damaged, incomplete or newer backup is refused, and so are a server
   assert.deepEqual(await contentOf(node.dataDir), before, "a refused restore has changed something");
 
   const damaged = await TaskProcess.run("restore", [place.path, "--replace"], node.settings);
-  assert.deepEqual([damaged.code, /Nothing was restored: There is no/.test(damaged.output)], [1, true], damaged.output);
+  assert.deepEqual([damaged.code, /The restore failed: There is no/.test(damaged.output)], [1, true], damaged.output);
   const full = await TaskProcess.run("restore", [backup], node.settings);
   assert.deepEqual([full.code, /accounts already/.test(full.output)], [1, true], full.output);
   const wrong = { ...node.settings, SECRET_KEY: "another secret key, 32 characters or more" };

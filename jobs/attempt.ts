@@ -1,0 +1,47 @@
+import { finishJob, type Job, renewJob, returnJob } from "../db/jobs.ts";
+import type { Sql } from "../db/sql.ts";
+import { backoff as exponential } from "../lib/backoff.ts";
+import type { Log } from "../lib/log.ts";
+import { type JobKind, JobParked, JobPostponed } from "./kind.ts";
+
+export const DEFAULT_CONCURRENCY = 8;
+/** Over half a day, with the pauses below. */
+const MAX_TRIES = 24;
+const RETRY_BACKOFF = exponential({ firstMs: 1_000, maxMs: 3_600_000, jitter: [0.5, 1] });
+/** A claim is renewed while its job runs; whoever died with it has lost it after this time. */
+export const LEASE_MS = 15_000;
+const RENEW_MS = 5_000;
+
+/** A job that was claimed as the process began to stop is another's to do, at once. */
+export async function giveBack(sql: Sql, job: Job): Promise<void> {
+  await returnJob(sql, job, "waiting", 0, "the process was stopping", false).catch(() => {
+    // Its claim runs out.
+  });
+}
+
+/** One attempt at a job that is claimed: its row is gone afterwards, waits for the next attempt, or is parked. Never throws. */
+export async function attempt(
+  { sql, log }: { sql: Sql; log: Log },
+  { run, maxTries = MAX_TRIES, backoff = RETRY_BACKOFF }: JobKind,
+  job: Job,
+  signal: AbortSignal,
+): Promise<void> {
+  const renewing = setInterval(() => void renewJob(sql, job, LEASE_MS).catch(() => {}), RENEW_MS);
+  try {
+    if (await run(job, signal) !== "finished") await finishJob(sql, job);
+  } catch (error) {
+    const { id, kind, attempts } = job;
+    const reason = error instanceof Error ? error.message : String(error);
+    const postponed = error instanceof JobPostponed;
+    const exhausted = !postponed && attempts >= maxTries;
+    const state = error instanceof JobParked ? error.state : exhausted ? "dead" : "waiting";
+    // What our own stop broke off is no failure.
+    if (!postponed || !signal.aborted) log.warn("a job failed", { job: id, kind, attempts, state, reason });
+    const pauseMs = postponed ? error.pauseMs : backoff(attempts);
+    await returnJob(sql, job, state, pauseMs, reason, !postponed).catch(() => {
+      // Its claim runs out.
+    });
+  } finally {
+    clearInterval(renewing);
+  }
+}

@@ -1,0 +1,99 @@
+import { type Job, type JobRef, passJobOn } from "../db/jobs.ts";
+import { disownFiles, filesOf } from "../db/files.ts";
+import { CROP_JOB, ownerOfPhoto, PHOTO_RESULT_JOB, type PhotoResult } from "../db/photos.ts";
+import type { Sql } from "../db/sql.ts";
+import { backoff } from "../lib/backoff.ts";
+import type { Log } from "../lib/log.ts";
+import type { CropChild, CropOutcome } from "../services/images/crop_child.ts";
+import type { CropResult } from "../services/images/crop_task.ts";
+import { type JobKind, JobPostponed, type JobQueue } from "./kind.ts";
+
+export interface ImageCropParts {
+  sql: Sql;
+  queue: JobQueue;
+  /** The processes that crop, each one photo at a time. */
+  children: readonly Pick<CropChild, "run" | typeof Symbol.asyncDispose>[];
+  log: Log;
+  /** A photo's crop has come to an end; its actor is to hear of it. */
+  onResult: (job: JobRef) => void;
+}
+
+/** Milliseconds one photo may take; long, since whoever crops stands back behind everybody else (`docs/limits.md`). */
+const TIME_LIMIT_MS = 120_000;
+/** Attempts that may end in a crash, a kill or a hang; then the photo has failed. */
+const MAX_TRIES = 4;
+const RETRY_BACKOFF = backoff({ firstMs: 2_000, maxMs: 60_000, factor: 4, jitter: [0.5, 1] });
+const STORAGE_BACKOFF = backoff({ firstMs: 2_000, maxMs: 2_000, jitter: [0.5, 1] });
+/** Pixels; no picture that is taken in is wider. */
+const MAX_SIDE = 50_000;
+
+/** Photos are cropped in processes of their own. What a photo comes to is passed on as another job, for the actor that owns it. */
+export function imageCropJobs({ sql, queue, children, log, onResult }: ImageCropParts): Record<string, JobKind> {
+  const free = [...children];
+
+  async function crop(job: Job, signal: AbortSignal): Promise<CropOutcome> {
+    const child = free.pop();
+    if (!child) throw new Error("The queue gives more than was asked for");
+    const breakOff = () => void child[Symbol.asyncDispose]();
+    signal.addEventListener("abort", breakOff);
+    try {
+      return sane(await child.run(taskOf(job), { timeoutMs: TIME_LIMIT_MS }));
+    } finally {
+      signal.removeEventListener("abort", breakOff);
+      free.push(child);
+    }
+  }
+
+  /** Where the claim was lost, another is at it, or the photo is gone: then these files came after whoever removed it. */
+  async function passOn(job: Job, result: PhotoResult): Promise<"finished"> {
+    if (await passJobOn(sql, job, PHOTO_RESULT_JOB, { result })) onResult({ kind: PHOTO_RESULT_JOB, id: job.id });
+    else {
+      const { staged, key } = taskOf(job);
+      if (!await ownerOfPhoto(sql, job.id)) await disownFiles(sql, filesOf(key, staged));
+    }
+    return "finished";
+  }
+
+  return {
+    [CROP_JOB]: {
+      concurrency: children.length,
+      queue,
+      backoff: RETRY_BACKOFF,
+      // The last attempt is counted below: a photo that failed is a result, and no dead job.
+      maxTries: Infinity,
+      run: async (job, signal) => {
+        const outcome = await crop(job, signal);
+        if (outcome.ok) {
+          const { format, side, variants, placeholder } = outcome.photo;
+          return await passOn(job, { id: job.id, ok: true, format, side, variants, placeholder });
+        }
+        const { permanent, reason, message } = outcome;
+        if (!permanent) {
+          const error = `${reason}: ${message}`;
+          // Neither our own end nor a storage that is away is a fault of the photo's.
+          if (signal.aborted) throw new JobPostponed(error, 0);
+          if (reason === "storage-unavailable") throw new JobPostponed(error, STORAGE_BACKOFF(1));
+          if (job.attempts < MAX_TRIES) throw new Error(error);
+        }
+        log.warn("a photo could not be cropped", { job: job.id, attempts: job.attempts, reason, message });
+        return await passOn(job, { id: job.id, ok: false, problem: reason });
+      },
+    },
+  };
+}
+
+/** The decoder is fed by strangers, and its process may say anything. */
+function sane(outcome: CropOutcome): CropOutcome {
+  if (!outcome.ok || isPossible(outcome.photo)) return outcome;
+  return { id: outcome.id, ok: false, permanent: false, reason: "engine-failed", message: "No such photo can be" };
+}
+
+function isPossible({ format, side, variants, placeholder }: CropResult): boolean {
+  const sides = [side, ...variants];
+  return (format === "jpeg" || format === "webp") && placeholder.length <= 200 && variants.length <= 2 &&
+    sides.every((value) => Number.isInteger(value) && value > 0 && value <= MAX_SIDE);
+}
+
+function taskOf({ id, payload }: Job): { id: string; staged: string; key: string } {
+  return { id, staged: String(payload["staged"]), key: String(payload["key"]) };
+}

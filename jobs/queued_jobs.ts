@@ -1,0 +1,68 @@
+import { claimJobs, unnotifiedJobs } from "../db/jobs.ts";
+import type { Sql } from "../db/sql.ts";
+import type { Log } from "../lib/log.ts";
+import { Poller } from "../lib/poller.ts";
+import { attempt, DEFAULT_CONCURRENCY, giveBack, LEASE_MS } from "./attempt.ts";
+import type { JobKind, JobQueue } from "./kind.ts";
+
+/** Without a notification, due jobs are looked for this often; an id that the queue lost is pushed again so much later. */
+const SWEEP_MS = 1_000;
+const NOTIFY_AGAIN_MS = 20_000;
+const NOTIFY_BATCH = 500;
+
+interface QueuedJobsOptions {
+  sql: Sql;
+  log: Log;
+  name: string;
+  kind: JobKind & { queue: JobQueue };
+  /** Breaks off what is under way. */
+  signal: AbortSignal;
+}
+
+/** The jobs of one kind that come by a queue: ids of those that are due go into it, and what comes out is claimed and done. */
+export class QueuedJobs implements AsyncDisposable {
+  readonly #consumer: AsyncDisposable;
+  readonly #feeder: Poller;
+
+  constructor(private readonly options: QueuedJobsOptions) {
+    const { kind: { queue, concurrency = DEFAULT_CONCURRENCY }, name, log } = options;
+    this.#consumer = queue.consume((id) => this.#take(id), concurrency);
+    this.#feeder = new Poller({
+      everyMs: SWEEP_MS,
+      step: () => this.#feed(),
+      onFailure: (error) => log.warn("jobs could not be looked at; trying again", { kind: name, error }),
+    });
+  }
+
+  /** Jobs were committed that are due now. */
+  wake(): void {
+    this.#feeder.wake();
+  }
+
+  /** Takes no more, and waits for what is under way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const fed = this.#feeder[Symbol.asyncDispose]();
+    await this.#consumer[Symbol.asyncDispose]();
+    await fed;
+  }
+
+  async #feed(): Promise<boolean> {
+    const { sql, name, kind: { queue } } = this.options;
+    const ids = await unnotifiedJobs(sql, name, NOTIFY_BATCH, NOTIFY_AGAIN_MS);
+    if (ids.length > 0) await queue.push(ids);
+    return ids.length === NOTIFY_BATCH;
+  }
+
+  /** Of an id that comes twice the second finds nothing to claim. */
+  async #take(id: string): Promise<void> {
+    const { sql, log, name, kind, signal } = this.options;
+    const jobs = await claimJobs(sql, name, [id], LEASE_MS).catch((error) => {
+      if (!this.#feeder.closed) log.warn("jobs could not be claimed; trying again", { kind: name, error });
+      return [];
+    });
+    for (const job of jobs) {
+      if (this.#feeder.closed) await giveBack(sql, job);
+      else await attempt({ sql, log }, kind, job, signal);
+    }
+  }
+}

@@ -1,0 +1,129 @@
+/** What becomes of a photo by how its crop ends: the job kind, with croppers that say what a test wants. */
+import assert from "node:assert/strict";
+import type { JobRef } from "../../db/jobs.ts";
+import { CROP_JOB, PHOTO_RESULT_JOB } from "../../db/photos.ts";
+import type { Sql } from "../../db/sql.ts";
+import { imageCropJobs } from "../../jobs/image_crop.ts";
+import { JobRunner } from "../../jobs/runner.ts";
+import { Log } from "../../lib/log.ts";
+import { newId } from "../../lib/ids.ts";
+import type { CropOutcome } from "../../services/images/crop_child.ts";
+import type { CropResult } from "../../services/images/crop_task.ts";
+import { LocalCropQueue } from "../../services/images/local_crop_queue.ts";
+import { openTestDatabase } from "../support/database.ts";
+import { until } from "../support/wait.ts";
+
+const quiet = new class extends Log {
+  override warn() {}
+}("error");
+
+const PHOTO: CropResult = { format: "jpeg", side: 100, bytes: 1_000, variants: [], placeholder: "hash" };
+const failed =
+  (reason: "engine-failed" | "no-image" | "storage-unavailable" | "crashed", permanent = false) => (id: string) =>
+    ({ id, ok: false, permanent, reason, message: "said the cropper" }) as CropOutcome;
+
+interface World {
+  sql: Sql;
+  id: string;
+  results: JobRef[];
+  row(): Promise<
+    { kind: string; state: string; attempts: number; pause: number; result: Record<string, unknown> | null }
+  >;
+}
+
+/** One photo's job, after so many attempts, and one cropper. */
+async function withCropper(
+  crop: (id: string) => CropOutcome | Promise<CropOutcome>,
+  test: (world: World) => Promise<void>,
+  { attempts = 0, dispose = () => {} } = {},
+): Promise<void> {
+  await using sql = await openTestDatabase();
+  const id = newId();
+  await sql.query(
+    "insert into jobs (id, kind, payload, run_at, attempts) values ($1, $2, $3, now(), $4)",
+    [id, CROP_JOB, JSON.stringify({ staged: "staged-1", key: "key-1" }), attempts],
+  );
+  const results: JobRef[] = [];
+  const child = {
+    run: (task: { id: string }) => Promise.resolve(crop(task.id)),
+    [Symbol.asyncDispose]: () => Promise.resolve(dispose()),
+  };
+  await using queue = new LocalCropQueue();
+  const kinds = imageCropJobs({ sql, queue, children: [child], log: quiet, onResult: (job) => results.push(job) });
+  await using _runner = new JobRunner(sql, kinds, quiet);
+  const row = async () => {
+    const [found] = await sql.query<Awaited<ReturnType<World["row"]>>>(
+      `select kind, state, attempts, extract(epoch from run_at - now())::float8 as pause, payload -> 'result' as result
+      from jobs where id = $1`,
+      [id],
+    );
+    return found!;
+  };
+  await test({ sql, id, results, row });
+}
+
+Deno.test("A crop that succeeds is passed on to the photo's actor, and its notification goes out", () =>
+  withCropper((id) => ({ id, ok: true, photo: PHOTO }), async ({ id, results, row }) => {
+    await until("it is passed on", () => results.length === 1);
+    assert.deepEqual(results, [{ kind: PHOTO_RESULT_JOB, id }]);
+    const { kind, state, attempts, result } = await row();
+    assert.deepEqual({ kind, state, attempts }, { kind: PHOTO_RESULT_JOB, state: "waiting", attempts: 0 });
+    const { bytes: _, ...photo } = PHOTO;
+    assert.deepEqual(result, { id, ok: true, ...photo });
+  }));
+
+Deno.test("A crop that fails is tried again after a pause", () =>
+  withCropper(failed("crashed"), async ({ row }) => {
+    await until("it waits again", async () => (await row()).attempts === 1 && (await row()).state === "waiting");
+    const { kind, pause } = await row();
+    assert.equal(kind, CROP_JOB);
+    assert.ok(pause > 0.5 && pause <= 2, String(pause));
+  }));
+
+Deno.test("A photo that no attempt could crop has failed, with the last reason", () =>
+  withCropper(failed("engine-failed"), async ({ id, results, row }) => {
+    await until("it is passed on", () => results.length === 1);
+    assert.deepEqual((await row()).result, { id, ok: false, problem: "engine-failed" });
+  }, { attempts: 3 }));
+
+Deno.test("What is no image has failed at once", () =>
+  withCropper(failed("no-image", true), async ({ id, results, row }) => {
+    await until("it is passed on", () => results.length === 1);
+    assert.deepEqual((await row()).result, { id, ok: false, problem: "no-image" });
+  }));
+
+Deno.test("While the storage is away no attempt counts, however many were made", () =>
+  withCropper(failed("storage-unavailable"), async ({ row }) => {
+    await until("it waits again", async () => (await row()).state === "waiting" && (await row()).pause > 0);
+    const { kind, attempts, pause } = await row();
+    assert.deepEqual({ kind, attempts }, { kind: CROP_JOB, attempts: 7 });
+    assert.ok(pause <= 2, String(pause));
+  }, { attempts: 7 }));
+
+Deno.test("A photo that cannot be is not believed", () =>
+  withCropper((id) => ({ id, ok: true, photo: { ...PHOTO, side: 60_000 } }), async ({ id, results, row }) => {
+    await until("it is passed on", () => results.length === 1);
+    assert.deepEqual((await row()).result, { id, ok: false, problem: "engine-failed" });
+  }, { attempts: 3 }));
+
+Deno.test("A stop breaks a crop off, and its attempt does not count", async () => {
+  await using sql = await openTestDatabase();
+  const id = newId();
+  const payload = JSON.stringify({ staged: "staged-1", key: "key-1" });
+  await sql.query("insert into jobs (id, kind, payload, run_at) values ($1, $2, $3, now())", [id, CROP_JOB, payload]);
+  const { promise, resolve } = Promise.withResolvers<CropOutcome>();
+  const child = {
+    run: () => promise,
+    [Symbol.asyncDispose]: () => Promise.resolve(resolve(failed("crashed")(id))),
+  };
+  await using queue = new LocalCropQueue();
+  const runner = new JobRunner(
+    sql,
+    imageCropJobs({ sql, queue, children: [child], log: quiet, onResult: () => {} }),
+    quiet,
+  );
+  const states = async () => await sql.query("select state, attempts, run_at <= now() as due from jobs");
+  await until("it is under way", async () => (await states())[0]!["state"] === "running");
+  await runner[Symbol.asyncDispose]();
+  assert.deepEqual(await states(), [{ state: "waiting", attempts: 0, due: true }]);
+});
