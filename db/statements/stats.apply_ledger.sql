@@ -1,7 +1,7 @@
 with held as materialized (
   select seq
   from stats.position
-  -- What the ledger has forgotten must not be passed over.
+  -- Events that the ledger has deleted must not be skipped.
   where epoch = $1::uuid
     and seq = $2
     and exists (select from public.events where seq = $2 + 1)

@@ -10,26 +10,26 @@ export type CropOutcome =
   | { id: string; ok: false; permanent: false; reason: CropEnd; message: string };
 
 export interface CropChildOptions {
-  /** The program of the process: `workers/children/crop.ts`. */
+  /** The module of the process: `workers/children/crop.ts`. */
   entry: URL;
   engine: ImageEngine["name"];
   storage: StorageSpec;
   log: Log;
-  /** Of the process, resident, in bytes; over it, it is killed. */
+  /** Limit of the process's resident memory, in bytes. Above it the process is killed. */
   maxMemory?: number;
-  /** After so many tasks a new process takes over. */
+  /** A new process is started after this many tasks. */
   tasksPerProcess?: number;
 }
 
-/** The worst that is taken, a WebP of 50 megapixels with alpha, needs 1 GiB. */
+/** The most expensive accepted input, a WebP of 50 megapixels with alpha, needs 1 GiB. */
 const MAX_MEMORY_BYTES = 1.25 * 1024 ** 3;
 const TASKS_PER_PROCESS = 500;
-/** A process that holds more of its memory without a task is not kept. */
+/** A process with more than this share of its memory in use while idle is replaced. */
 const KEPT_SHARE = 0.4;
 
 /**
- * Crops in a process of its own, which the first task starts, and the next one after each end. Its time and, where there is
- * `/proc`, its memory are watched from here, as native code can be trusted with neither.
+ * Crops in a separate process, which is started by the first task and again after it has exited. Its time and, where
+ * there is `/proc`, its memory are limited from here, since native code can be trusted with neither.
  */
 export class CropChild implements AsyncDisposable {
   #process: CropProcess | undefined;
@@ -38,14 +38,14 @@ export class CropChild implements AsyncDisposable {
 
   constructor(private readonly options: CropChildOptions) {}
 
-  /** Of the process, while there is one. */
+  /** The process id, if there is a process. */
   get pid(): number | undefined {
     return this.#process?.ended ? undefined : this.#process?.pid;
   }
 
   /**
-   * One after another. Never throws: what the process does not live to answer is an outcome too; what it has put by then stays.
-   * `timeoutMs` counts from the moment the task is the process's.
+   * Runs one task at a time. Never throws: if the process exits during a task, that is an outcome too, and what it has
+   * stored stays. `timeoutMs` counts from the moment the process has the task.
    */
   run(task: CropTask, { timeoutMs }: { timeoutMs: number }): Promise<CropOutcome> {
     const outcome = this.#turn.then(() => this.#run(task, timeoutMs));
@@ -53,7 +53,7 @@ export class CropChild implements AsyncDisposable {
     return outcome;
   }
 
-  /** A task under way is broken off. */
+  /** Aborts a running task. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     await this.#process?.stop();
@@ -65,7 +65,7 @@ export class CropChild implements AsyncDisposable {
       this.options;
     try {
       if (this.#closed) throw new CropProcessEnded("crashed", "This process is stopping");
-      // One that ended without a task has done no harm.
+      // If it exited while idle, no task was affected.
       if (this.#process?.ended) await this.#end();
       const process = this.#process ??= new CropProcess(entry, engine, storage, maxMemory);
       const answer = await process.ask(task, timeoutMs);
@@ -76,7 +76,7 @@ export class CropChild implements AsyncDisposable {
       this.#process = undefined;
       const reason = error instanceof CropProcessEnded ? error.reason : "crashed";
       const message = error instanceof Error ? error.message : String(error);
-      if (!this.#closed) log.warn("a crop process ended amid its work", { task: task.id, reason, message });
+      if (!this.#closed) log.warn("crop process ended during a task", { task: task.id, reason, message });
       return { id: task.id, ok: false, permanent: false, reason, message };
     }
   }

@@ -4,12 +4,12 @@ import type { StorageSpec } from "../storage/open.ts";
 import { parseS3Url } from "../storage/s3_options.ts";
 import type { ImageEngine } from "./engine.ts";
 
-/** The flags of a process that crops: it may reach its storage and load its engine's native code; no more. */
+/** The flags of a crop process: it may reach its storage and load the native code of its engine, and nothing else. */
 export function cropPermissions(engine: ImageEngine["name"], storage: StorageSpec): string[] {
   return [`--allow-net=${hostOf(storage)}`, ...engine === "sharp" ? sharpPermissions() : imagescriptPermissions()];
 }
 
-/** What sharp asks for when it loads: which libc this is (`ldd` says so), two settings, its library. */
+/** What sharp reads when it loads: which libc is used (from `ldd`), two settings, and its library. */
 function sharpPermissions(): string[] {
   const registry = dirname(packageFolder("sharp", 1));
   return [
@@ -25,14 +25,14 @@ function imagescriptPermissions(): string[] {
   return [`--allow-read=${folder}`, "--allow-env=IMAGESCRIPT_WASM_SIMD", `--allow-ffi=${folder}`];
 }
 
-/** Where a package lies in the cache, by its entry file, which is `depth` folders below `<name>/<version>`. */
+/** The folder of a package in the cache, by its entry file, which is `depth` folders below `<name>/<version>`. */
 function packageFolder(name: string, depth: number): string {
   let folder = dirname(fileURLToPath(import.meta.resolve(name)));
   for (let i = 0; i < depth + 1; i++) folder = dirname(folder);
   return folder;
 }
 
-/** A comma would begin a second path. */
+/** A comma would start a second path. */
 function listed(path: string): string {
   return path.replaceAll(",", ",,");
 }

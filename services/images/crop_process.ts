@@ -6,16 +6,16 @@ import type { ImageEngine } from "./engine.ts";
 import { lines } from "../../lib/ndjson.ts";
 import { lowerPriority, residentBytes } from "../../lib/process_info.ts";
 
-/** What Deno itself needs to find its cache and to trust an https storage; the process cannot read any of them. */
+/** What Deno needs to find its cache and to trust an https storage. The process itself cannot read these variables. */
 const PASSED_ON = ["HOME", "DENO_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA", "DENO_CERT", "DENO_TLS_CA_STORE"];
-/** libvips keeps its warnings to itself, what it decodes in memory, where it is watched, and little of what it has freed. */
+/** libvips prints no warnings, decodes in memory, where it is limited, and keeps little freed memory. */
 const LIBVIPS = { MALLOC_ARENA_MAX: "2", VIPS_WARNING: "0", VIPS_DISC_THRESHOLD: "8g" };
 const ENCODER = new TextEncoder();
 const SAMPLE_MS = 100;
 const START_MS = 15_000;
 const STOP_MS = 1_000;
 
-/** It may have been taken over by what it decodes: what it says is believed as far as it fits this. */
+/** Malicious input may control the process, so its answers are validated. */
 const ANSWER = z.discriminatedUnion("ok", [
   z.object({
     id: z.string(),
@@ -37,7 +37,7 @@ const ANSWER = z.discriminatedUnion("ok", [
   }),
 ]);
 
-/** How a process ended that did not answer. */
+/** How a process ended without an answer. */
 export type CropEnd = "timed-out" | "out-of-memory" | "crashed";
 
 export class CropProcessEnded extends Error {
@@ -47,7 +47,7 @@ export class CropProcessEnded extends Error {
   }
 }
 
-/** One process of `workers/children/crop.ts`. It ends when its standard input does, so it never outlives this one, however that ends. */
+/** A process of `workers/children/crop.ts`. It ends with its standard input, so it never outlives this one. */
 export class CropProcess {
   tasks = 0;
   ended = false;
@@ -76,7 +76,7 @@ export class CropProcess {
     this.#input = this.#process.stdin.getWriter();
     this.#output = lines(this.#process.stdout);
     this.#ready = this.#greet({ engine, storage });
-    // Told to who asks first.
+    // The first request reports it.
     this.#ready.catch(() => {});
   }
 
@@ -84,11 +84,11 @@ export class CropProcess {
     return this.#process.pid;
   }
 
-  /** Throws `CropProcessEnded`, and the process is gone then. */
+  /** Throws `CropProcessEnded`; then the process has exited. */
   async ask(task: CropTask, timeoutMs: number): Promise<CropAnswer> {
     const sampling = setInterval(() => {
       const bytes = residentBytes(this.pid) ?? 0;
-      if (bytes > this.maxMemory) this.#kill("out-of-memory", `${bytes} bytes are more than ${this.maxMemory}`);
+      if (bytes > this.maxMemory) this.#kill("out-of-memory", `${bytes} bytes exceed ${this.maxMemory}`);
     }, SAMPLE_MS);
     try {
       await this.#ready;
@@ -108,9 +108,9 @@ export class CropProcess {
     }
   }
 
-  /** Amid a task as well. */
+  /** Also during a task. */
   async stop(): Promise<void> {
-    const timer = setTimeout(() => this.#kill("timed-out", `Not stopped within ${STOP_MS} ms`), STOP_MS);
+    const timer = setTimeout(() => this.#kill("timed-out", `Did not stop within ${STOP_MS} ms`), STOP_MS);
     await this.#input.close().catch(() => {});
     await this.#process.status;
     clearTimeout(timer);
@@ -134,13 +134,13 @@ export class CropProcess {
     }
   }
 
-  /** Whoever reads from it learns of its end, and here of the first reason. */
+  /** Readers see the end of the stream; this keeps the first reason. */
   #kill(reason: CropEnd, message: string): void {
     this.#killed ??= new CropProcessEnded(reason, message);
     try {
       this.#process.kill("SIGKILL");
     } catch {
-      // It has ended already.
+      // It has exited already.
     }
   }
 
@@ -150,7 +150,7 @@ export class CropProcess {
 
   async #read(): Promise<unknown> {
     const { value, done } = await this.#output.next();
-    if (done) throw new Error("The process ended");
+    if (done) throw new Error("The process exited");
     return JSON.parse(value);
   }
 }

@@ -5,13 +5,13 @@ import { probe } from "./probe.ts";
 
 export interface CropTask {
   id: string;
-  /** Where the upload lies in storage. */
+  /** The key of the upload in storage. */
   staged: string;
-  /** Where the square goes; its variants go beside it, to `<key>.<side>`. */
+  /** The key of the square; variants get `<key>.<side>`. */
   key: string;
 }
 
-/** What a task came to, as the crop process says it. Not `permanent`: another try may do better. */
+/** The result of a task, from the crop process. Unless `permanent`, a retry may succeed. */
 export type CropAnswer =
   | { id: string; ok: true; photo: CropResult }
   | { id: string; ok: false; permanent: boolean; reason: CropFailure; message: string };
@@ -19,7 +19,7 @@ export type CropAnswer =
 export interface CropResult {
   format: "jpeg" | "webp";
   side: number;
-  /** Of the full square. */
+  /** The full square. */
   bytes: number;
   variants: number[];
   /** BlurHash */
@@ -36,7 +36,7 @@ export const CROP_FAILURES = [
 ] as const;
 export type CropFailure = typeof CROP_FAILURES[number];
 
-/** What may go wrong on the way, with the word for it. */
+/** An expected error, with its code. */
 class Failure extends Error {
   constructor(readonly reason: CropFailure, readonly permanent: boolean, message: string) {
     super(message);
@@ -44,8 +44,8 @@ class Failure extends Error {
 }
 
 /**
- * Never throws. Done twice, it puts the same bytes to the same keys. The full square is put last, so that where it is, its
- * variants are.
+ * Never throws. Repeating a task stores the same bytes under the same keys. The full square is stored last: if it
+ * exists, so do its variants.
  */
 export async function cropTask(
   storage: Pick<Storage, "get" | "put">,
@@ -67,11 +67,11 @@ export async function cropTask(
 
 async function read(storage: Pick<Storage, "get">, key: string): Promise<Uint8Array> {
   const found = await storage.get(key);
-  if (!found) throw new Failure("staged-missing", true, `There is no upload at "${key}"`);
+  if (!found) throw new Failure("staged-missing", true, `No upload exists at "${key}"`);
   return await new Response(found.body as ReadableStream<Uint8Array<ArrayBuffer>>).bytes();
 }
 
-/** Whatever goes wrong here is the storage's. */
+/** Errors here are those of the storage. */
 async function stored<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();

@@ -1,9 +1,9 @@
 const ORIENTATION = 0x0112;
 const SHORT = 3;
 
-/** The orientation in a TIFF block as EXIF has it (either byte order); 1 where it is missing or makes no sense. */
+/** The orientation in an EXIF block (TIFF in either byte order); 1 if it is missing or invalid. */
 export function exifOrientation(block: Uint8Array): number {
-  // Where a JPEG's segment begins, and some encoders' chunks of PNG and WebP.
+  // The start of a JPEG segment, and of chunks of PNG and WebP by some encoders.
   const tiff = startsWith(block, "Exif\0\0") ? block.subarray(6) : block;
   const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
   if (view.byteLength < 8) return 1;

@@ -1,14 +1,14 @@
 import { exifOrientation, startsWith } from "./exif.ts";
 import { ImageRefused, MAX_PIXELS, type Probe } from "./picture.ts";
 
-/** What a walk wants of the stream: its next bytes, at most 64 KiB of them, or that so many go by. */
+/** A request of a walk: the next bytes, at most 64 KiB, or to skip some. */
 export type Step = { take: number } | { skip: number };
-/** Ends when all is known. Throws `ImageRefused`. */
+/** Ends when everything is known. Throws `ImageRefused`. */
 export type Walk = Generator<Step, void, Uint8Array>;
 
 export interface Found {
   probe: Probe;
-  /** The walk has come to the pixels: it may end here, for all that can still come is the orientation. */
+  /** The walk has reached the pixels and may end here: only the orientation can still follow. */
   usable: boolean;
 }
 
@@ -22,7 +22,7 @@ export function* walkHeader(found: Found): Walk {
   throw unknownKind(head, startsWith(head, "GIF") ? head : yield { take: 13 });
 }
 
-/** As libjpeg reads: what stands between two segments and is no marker is passed over. */
+/** Like libjpeg: bytes between segments that are no marker are ignored. */
 function* walkJpeg(found: Found): Walk {
   found.probe.format = "jpeg";
   let [sized, turned, markerBegun] = [false, false, true];
@@ -58,7 +58,7 @@ function* walkJpeg(found: Found): Walk {
   }
 }
 
-/** SOF0–SOF15, between which DHT, JPG and DAC have their places. */
+/** SOF0–SOF15, except DHT, JPG and DAC in that range. */
 function isFrame(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
 }
@@ -88,7 +88,7 @@ function* walkWebp(found: Found): Walk {
   found.probe.format = "webp";
   const start = yield { take: 1 + 4 + 4 };
   if (!startsWith(start, "F") || !startsWith(start, "WEBP", 5)) throw noImage("a RIFF file that is no WebP");
-  // EXIF stands behind the pixels.
+  // EXIF follows the pixels.
   let exifComes = false;
   for (let first = true; !found.usable || exifComes; first = false) {
     const chunk = yield { take: 8 };
@@ -118,7 +118,7 @@ function* walkWebp(found: Found): Walk {
 
 function lossySize(frame: Uint8Array): [number, number] {
   const keyFrame = (frame[0]! & 1) === 0 && startsWith(frame, "\x9d\x01\x2a", 3);
-  if (!keyFrame) throw noImage("a WebP that does not begin with a whole frame");
+  if (!keyFrame) throw noImage("a WebP that does not begin with a complete frame");
   return [u16(frame, 6, true) & 0x3fff, u16(frame, 8, true) & 0x3fff];
 }
 
@@ -159,7 +159,7 @@ function unknownKind(head: Uint8Array, more: Uint8Array): ImageRefused {
     : new ImageRefused("format", `Expected a JPEG, PNG or WebP picture, got a ${kind}`);
 }
 
-/** `got` goes on with "…, got". */
+/** `got` completes "…, got". */
 export function noImage(got: string): ImageRefused {
   return new ImageRefused("no_image", `Expected a JPEG, PNG or WebP picture, got ${got}`);
 }

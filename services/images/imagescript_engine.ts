@@ -10,10 +10,10 @@ import { mend } from "./mend.ts";
 const QUALITY = 85;
 
 /**
- * ImageScript, for where sharp cannot be: no WebP, neither in nor out, so what is transparent becomes white; colour profiles are
- * not applied, but dropped; CMYK is converted by rule of thumb. Decoding blocks its thread, takes about ten times as long as
- * sharp, and up to 28 bytes a pixel: the largest PNGs do not fit the memory of a crop process. Orientation and the smaller sizes
- * are our own work.
+ * ImageScript, where sharp is not available. It supports no WebP, so transparency becomes white; colour profiles are
+ * dropped without being applied; CMYK is converted approximately. Decoding blocks its thread, takes about ten times as
+ * long as sharp, and up to 28 bytes per pixel: the largest PNGs exceed the memory of a crop process. Orientation and
+ * the smaller sizes are implemented here.
  */
 export const imagescriptEngine: ImageEngine = {
   name: "imagescript",
@@ -21,8 +21,8 @@ export const imagescriptEngine: ImageEngine = {
   async crop(bytes: Uint8Array, probe: Probe): Promise<CroppedPhoto> {
     if (!READS.imagescript.includes(probe.format)) throw noImage(`a ${probe.format}, which this engine does not read`);
     const mended = mend(bytes, probe.format);
-    // This decoder does not say what it found missing.
-    if (mended.cut) throw noImage(`a ${probe.format} that breaks off after ${bytes.length} bytes`);
+    // The decoder does not report missing data.
+    if (mended.cut) throw noImage(`a ${probe.format} that ends after ${bytes.length} bytes`);
     const square = await decodeSquare(mended.bytes, probe);
     const full = await encode(square);
     const variants: CroppedPhoto["variants"] = [];
@@ -37,7 +37,7 @@ export const imagescriptEngine: ImageEngine = {
   },
 };
 
-/** Cut out as stored, and turned after that: a square around the centre has fewer pixels to turn. */
+/** Cropped as stored, then rotated: a centred square has fewer pixels to rotate. */
 async function decodeSquare(bytes: Uint8Array, probe: Probe): Promise<Pixels> {
   const image = await Image.decode(bytes).catch((error: unknown) => {
     const why = error instanceof Error ? error.message : String(error);
@@ -51,7 +51,7 @@ async function decodeSquare(bytes: Uint8Array, probe: Probe): Promise<Pixels> {
   return { rgba: turned(rgba, side, probe.orientation), side };
 }
 
-/** The square of the turned picture, in the stored one: where a turn mirrors an axis, its odd pixel changes sides. */
+/** The square of the rotated picture in the stored one: if an axis is mirrored, its odd pixel is on the other side. */
 function storedSquare(width: number, height: number, orientation: number): { x: number; y: number; side: number } {
   const { x, y, side } = squareOf(width, height);
   const mirrorsX = [2, 3, 7, 8].includes(orientation);

@@ -4,10 +4,10 @@ interface Consumer extends AsyncDisposable {
   takeMore(): void;
 }
 
-/** Within one process, which it does not outlive. Drops an id that waits or is worked on already. */
+/** In one process and in memory. Drops ids that are queued or in progress. */
 export class LocalCropQueue implements CropQueue {
   #waiting: string[] = [];
-  /** Those that wait, and those under way. */
+  /** Queued ids and those in progress. */
   #known = new Set<string>();
   #consumers = new Set<Consumer>();
 
@@ -28,14 +28,14 @@ export class LocalCropQueue implements CropQueue {
       try {
         await work(id);
       } catch {
-        // What went wrong is the worker's to tell; here the id is done with.
+        // The worker reports errors; here the id is done.
       } finally {
         this.#known.delete(id);
       }
     };
     const takeMore = () => {
       while (running.size < concurrency && this.#waiting.length > 0 && this.#consumers.has(consumer)) {
-        // Begun a moment later, when it counts as running: `work` may push.
+        // Starts in a microtask, when it counts as running: `work` may push.
         const ended: Promise<void> = Promise.resolve(this.#waiting.shift()!).then(run).then(() => {
           running.delete(ended);
           takeMore();

@@ -1,19 +1,19 @@
 import { startsWith } from "./exif.ts";
 import type { Format } from "./picture.ts";
 
-/** A file as a decoder can judge it. */
+/** A file in a form that a decoder can judge. */
 export interface Mended {
   bytes: Uint8Array;
   /**
-   * Whether the file broke off before its end was marked. Perhaps nothing else is missing, as browsers take it: a decoder has to
-   * read it all to know, for it stops at the square's last row by itself, and some put grey in the place of what is missing.
+   * Whether the file ends before its end marker. Possibly nothing else is missing, as browsers assume. A decoder has to
+   * read everything to know: by itself it stops at the last row of the square, and some replace missing pixels by grey.
    */
   cut: boolean;
 }
 
 /**
- * Mends what decoders stumble over and browsers do not, while the pixels are all there: a sequential JPEG whose scans name no range
- * of coefficients (cameras write zeros), an end that is not marked. What follows the end is nobody's business.
+ * Repairs what decoders reject and browsers accept, if all pixels are present: a sequential JPEG whose scans have no
+ * range of coefficients (cameras write zeros), and a missing end marker. Data after the end is ignored.
  */
 export function mend(bytes: Uint8Array, format: Format): Mended {
   if (format === "jpeg") return mendJpeg(bytes);
@@ -36,7 +36,7 @@ function mendJpeg(bytes: Uint8Array): Mended {
     else {
       const end = at + 2 + Math.max(2, copy[at + 2]! << 8 | copy[at + 3]!);
       if (marker >= 0xc0 && marker <= 0xc2) sequential = marker !== 0xc2;
-      // Ss, Se and AhAl have one value each in a sequential scan (ITU-T T.81, table B.3).
+      // Ss, Se and AhAl have fixed values in a sequential scan (ITU-T T.81, table B.3).
       if (marker === 0xda && sequential && end <= copy.length) copy.set([0, 63, 0], end - 3);
       at = end;
     }
@@ -54,7 +54,7 @@ function pngEnds(bytes: Uint8Array): boolean {
   return false;
 }
 
-/** Its decoder reads a frame to its end, but no file that is shorter than it says. */
+/** The decoder reads a frame to its end, but rejects a file shorter than its header says. */
 function mendWebp(bytes: Uint8Array): Mended {
   if (bytes.length < 12) return { bytes, cut: true };
   const cut = bytes.length < 8 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true);

@@ -1,13 +1,13 @@
 import { photoStates } from "../../db/photos.ts";
 import type { Reader } from "../../db/sql.ts";
 
-/** How long a request waits for its photos before it is answered 202 (`docs/limits.md`). */
+/** How long a request waits for its photos before the response 202 (`docs/limits.md`). */
 export const READY_WITHIN_MS = 5_000;
-/** Between looks, for photos that another node settles. */
+/** Polling interval, for photos that another node processes. */
 const LOOK_MS = 250;
 
 export interface FailedPhoto {
-  /** Its place among those that were waited for. */
+  /** The index among the requested ids. */
   index: number;
   problem: string;
 }
@@ -18,12 +18,12 @@ export class PhotoReadiness {
 
   constructor(private readonly sql: Reader) {}
 
-  /** Some photo was settled on this node. */
+  /** A photo has a result on this node. */
   changed(): void {
     for (const wake of this.#wakers) wake();
   }
 
-  /** Resolves when none of these is under way any more, or after so many milliseconds; with those that failed. */
+  /** Resolves when none of these is in progress any more, or after `timeoutMs`, with the failed ones. */
   async until(ids: readonly string[], timeoutMs: number): Promise<{ done: boolean; failed: FailedPhoto[] }> {
     const end = Date.now() + timeoutMs;
     for (;;) {

@@ -1,9 +1,9 @@
 export type Format = "jpeg" | "png" | "webp";
 
-/** What a picture's header says of it. */
+/** The header of a picture. */
 export interface Probe {
   format: Format;
-  /** As stored: orientations 5–8 swap the two for whoever looks at it. */
+  /** As stored: orientations 5–8 swap the two for viewers. */
   width: number;
   height: number;
   /** EXIF 1–8 */
@@ -11,10 +11,10 @@ export interface Probe {
   animated: boolean;
 }
 
-/** More are refused before anything is decoded. */
+/** Larger pictures are refused before decoding. */
 export const MAX_PIXELS = 50_000_000;
 
-/** A file that is not, or not truly, a picture of a kind that is taken. Its message is for whoever sent it. */
+/** A file that is not a picture of a supported kind. The message is for the caller. */
 export class ImageRefused extends Error {
   override readonly name = "ImageRefused";
   constructor(readonly rule: "no_image" | "format" | "pixels" | "extension" | "too_large", message: string) {
@@ -22,21 +22,21 @@ export class ImageRefused extends Error {
   }
 }
 
-/** What the file itself is to blame for, in the words of a refusal: another try with it would come to the same. */
+/** Problems of the file itself, as validation errors: a retry would fail too. */
 const REFUSALS: Record<string, { rule: string; message: string }> = {
   "no-image": {
     rule: "no_image",
-    message: "Expected a JPEG, PNG or WebP picture that can be decoded, got one that is broken or breaks off",
+    message: "Expected a JPEG, PNG or WebP picture that can be decoded, got one that is damaged or incomplete",
   },
   "too-many-pixels": { rule: "pixels", message: `Expected at most ${MAX_PIXELS} pixels` },
 };
 
-/** The rule that a photo's `problem` stands for; undefined where the file is not to blame. */
+/** The rule for the `problem` of a photo; undefined if the file is not the cause. */
 export function refusalOf(problem: string): { rule: string; message: string } | undefined {
   return Object.hasOwn(REFUSALS, problem) ? REFUSALS[problem] : undefined;
 }
 
-/** Width and height as the picture is meant to be seen. */
+/** Width and height as displayed. */
 export function oriented({ width, height, orientation }: Probe): { width: number; height: number } {
   return orientation >= 5 ? { width: height, height: width } : { width, height };
 }

@@ -4,7 +4,7 @@ export interface Pixels {
   side: number;
 }
 
-/** Lays what is transparent on white, in place. */
+/** Blends transparent pixels with white, in place. */
 export function flatten(rgba: Uint8Array): void {
   for (let at = 0; at < rgba.length; at += 4) {
     const alpha = rgba[at + 3]!;
@@ -14,10 +14,10 @@ export function flatten(rgba: Uint8Array): void {
   }
 }
 
-/** A stored square as its EXIF orientation means it to be seen. */
+/** A stored square with its EXIF orientation applied. */
 export function turned(rgba: Uint8Array, side: number, orientation: number): Uint8Array {
   if (orientation === 1) return rgba;
-  // A pixel's place in the stored square is start + column · right + row · down.
+  // The index of a pixel in the stored square is start + column · right + row · down.
   const last = side - 1;
   const [start, right, down] = ({
     2: [last, -1, side],
@@ -36,7 +36,7 @@ export function turned(rgba: Uint8Array, side: number, orientation: number): Uin
   return new Uint8Array(to.buffer);
 }
 
-/** An opaque square made smaller: each pixel is the mean of those it covers, in whole pixels. */
+/** Scales an opaque square down: each pixel is the mean of the complete pixels it covers. */
 export function averaged({ rgba, side }: Pixels, smaller: number): Pixels {
   if (smaller === side) return { rgba, side };
   const edges = Uint32Array.from({ length: smaller + 1 }, (_, i) => Math.floor(i * side / smaller));

@@ -3,12 +3,12 @@ import { type Format, ImageRefused, type Probe } from "./picture.ts";
 
 export { type Format, ImageRefused, MAX_PIXELS, type Probe } from "./picture.ts";
 
-/** Steps of a header: its segments and what separates them. A true one has some dozens; nobody makes us walk for long. */
+/** Steps in a header: its segments and what separates them. A real header has some dozens; this limits the work. */
 const MAX_STEPS = 100_000;
 
 /**
- * Reads a picture's header while its bytes stream by, and keeps at most 64 KiB of them. Decodes nothing: a file that passes may
- * still be broken behind its header.
+ * Reads the header of a picture from a stream, with at most 64 KiB in memory. Nothing is decoded: a file that passes
+ * may still be damaged after its header.
  */
 export class ImageProbe {
   #found: Found = {
@@ -25,11 +25,11 @@ export class ImageProbe {
   #refused: ImageRefused | undefined;
 
   constructor() {
-    // Runs to the first step; what it is given there goes nowhere.
+    // Runs to the first step; its input is not used.
     this.#advance();
   }
 
-  /** Throws `ImageRefused` as soon as the file is known not to pass, and ever after. */
+  /** Throws `ImageRefused` as soon as the file is known to fail, and in all later calls. */
   push(chunk: Uint8Array): void {
     if (this.#refused) throw this.#refused;
     this.#seen += chunk.length;
@@ -50,12 +50,12 @@ export class ImageProbe {
     }
   }
 
-  /** Once everything is known. A WebP whose header announces EXIF is known when that has come, which is last. */
+  /** Once everything is known. For a WebP with EXIF, that is at its end. */
   result(): Probe | undefined {
     return this.#ended && !this.#refused ? { ...this.#found.probe } : undefined;
   }
 
-  /** After the last byte. Throws `ImageRefused` if the file ended before its pixels began. */
+  /** After the last byte. Throws `ImageRefused` if the file ended before its pixels. */
   finish(): Probe {
     if (this.#refused) throw this.#refused;
     if (this.#found.usable) return { ...this.#found.probe };
@@ -82,7 +82,7 @@ export class ImageProbe {
   }
 }
 
-/** A whole file at once. Throws `ImageRefused`. */
+/** A complete file at once. Throws `ImageRefused`. */
 export function probe(bytes: Uint8Array): Probe {
   const probe = new ImageProbe();
   probe.push(bytes);
@@ -91,7 +91,7 @@ export function probe(bytes: Uint8Array): Probe {
 
 const EXTENSIONS: Record<string, Format> = { jpg: "jpeg", jpeg: "jpeg", png: "png", webp: "webp" };
 
-/** Throws `ImageRefused` where a file's name ends otherwise than its content asks for. */
+/** Throws `ImageRefused` if the extension of the name does not fit the content. */
 export function checkName(name: string, format: Format): void {
   const extension = /\.([^./\\]*)$/.exec(name)?.[1]?.toLowerCase() ?? "";
   const named = Object.hasOwn(EXTENSIONS, extension) ? EXTENSIONS[extension] : undefined;
@@ -100,6 +100,6 @@ export function checkName(name: string, format: Format): void {
     "extension",
     named === undefined
       ? `Expected a name that ends in .jpg, .jpeg, .png or .webp, got "${name}"`
-      : `Expected a ${named} picture by the name "${name}", got a ${format}`,
+      : `Expected a ${named} picture, as the name is "${name}", got a ${format}`,
   );
 }

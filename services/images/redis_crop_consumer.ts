@@ -3,27 +3,27 @@ import { MAX_WAITING } from "./crop_queue.ts";
 import { backoff } from "../../lib/backoff.ts";
 
 const GROUP = "crop";
-/** How long a read waits for an id: a consumer that stops waits for its last read. */
+/** How long a read waits for an id; a consumer that stops waits for its last read. */
 const BLOCK_MS = 400;
 const RETRY_BACKOFF = backoff({ firstMs: 50, maxMs: 1_000 });
-/** Consumers that were given nothing for so many idle times are forgotten; one that lives is known again by its next id. */
+/** Consumers without ids for this many idle times are deleted. A live one is registered again with its next id. */
 const FORGET_AFTER = 10;
 
-/** An id, and where in the stream it stands. */
+/** An id and its position in the stream. */
 interface Entry {
   at: string;
   id: string;
 }
 
 /**
- * One consumer of the stream. What it works on it touches every quarter of the idle time, so that a crop may take as long as it
- * likes and the idle time says only how long a dead consumer's ids lie. Stream and group are made anew whenever they are missing;
- * any other failure is tried again with growing pauses.
+ * A consumer of the stream. It claims its running ids again every quarter of the idle time, so that a crop may take any
+ * time, and the idle time only determines when the ids of a dead consumer are taken over. Missing streams and groups
+ * are created again; other failures are retried with growing pauses.
  */
 export class RedisCropConsumer implements AsyncDisposable {
   #name = crypto.randomUUID();
   #reader: Redis;
-  /** Not by their place in the stream: after a FLUSHALL in the same millisecond another id may stand there. */
+  /** Not by position: after a FLUSHALL in the same millisecond another id may have the same one. */
   #running = new Map<Entry, Promise<void>>();
   #claimAt = 0;
   #claimFrom = "0-0";
@@ -33,7 +33,7 @@ export class RedisCropConsumer implements AsyncDisposable {
   #looping: Promise<void>;
   #disposed: Promise<void> | undefined;
 
-  /** `redis` is for calls that answer at once; reads get a connection like it. */
+  /** `redis` is for calls with an immediate answer; blocking reads get another connection. */
   constructor(
     private readonly redis: Redis,
     private readonly stream: string,
@@ -82,7 +82,7 @@ export class RedisCropConsumer implements AsyncDisposable {
     return entriesIn(ours?.[1]);
   }
 
-  /** What dead consumers left. Where it is more than can be taken now, the next look goes on from there. */
+  /** Ids of dead consumers. If there are more than fit now, the next call continues there. */
   async #claim(most: number): Promise<Entry[]> {
     const [next, entries] = await this.redis.xautoclaim(
       this.stream,
@@ -98,7 +98,7 @@ export class RedisCropConsumer implements AsyncDisposable {
       await this.#forgetDead();
       this.#claimAt = Date.now() + this.idleMs / 4;
     }
-    // While Redis was away nothing could be touched.
+    // While Redis was unavailable nothing could be claimed.
     const running = [...this.#running.keys()];
     return entriesIn(entries).filter(({ at, id }) => !running.some((own) => own.at === at && own.id === id));
   }
@@ -115,16 +115,19 @@ export class RedisCropConsumer implements AsyncDisposable {
     try {
       await this.work(entry.id);
     } catch {
-      // What went wrong is the worker's to tell; here the id is done with.
+      // The worker reports errors; here the id is done.
     }
     await this.#acknowledge(entry).catch(() => {
-      // It is claimed once more later, by somebody who finds it done.
+      // It is claimed again later, and found done.
     });
     this.#running.delete(entry);
     this.#wake();
   }
 
-  /** What the group does not know is not deleted: after a FLUSHALL it may be another id at the same place, which nobody has taken yet. */
+  /**
+   * An id unknown to the group is not deleted: after a FLUSHALL it may be another id at the same position that nobody
+   * has taken.
+   */
   async #acknowledge({ at }: Entry): Promise<void> {
     if (await this.redis.xack(this.stream, GROUP, at) > 0) await this.redis.xdel(this.stream, at);
   }
@@ -136,11 +139,11 @@ export class RedisCropConsumer implements AsyncDisposable {
   }
 
   async #makeGroup(): Promise<void> {
-    // From the stream's start, where ids may stand already. Fails where another consumer was faster.
+    // From the start of the stream, which may have ids already. Fails if another consumer was faster.
     await this.redis.xgroup("CREATE", this.stream, GROUP, "0", "MKSTREAM").catch(() => {});
   }
 
-  /** For the next consumer, at once: in this one's name they would lie for the idle time. */
+  /** For the next consumer, at once: otherwise they would wait for the idle time. */
   async #giveBack(entries: Entry[]): Promise<void> {
     if (entries.length === 0) return;
     const added = entries.map(({ id }) => this.redis.xadd(this.stream, "MAXLEN", "~", MAX_WAITING, "*", "job", id));
@@ -154,7 +157,7 @@ export class RedisCropConsumer implements AsyncDisposable {
     this.#reader.disconnect();
     await Promise.all(this.#running.values());
     clearInterval(this.#touching);
-    // A Redis that is away is not waited for; another consumer forgets this one.
+    // An unavailable Redis is not waited for; another consumer deletes this one.
     if (this.#failures === 0) await this.#resign().catch(() => {});
   }
 
@@ -175,7 +178,7 @@ export class RedisCropConsumer implements AsyncDisposable {
   }
 }
 
-/** Of a reply of Redis; entries that were deleted while they waited are missing. */
+/** The entries of a reply; those that were deleted meanwhile are missing. */
 function entriesIn(reply: unknown): Entry[] {
   const entries = (reply ?? []) as ([at: string, fields: string[] | null] | null)[];
   return entries.flatMap((entry) => entry?.[1]?.[1] ? [{ at: entry[0], id: entry[1][1] }] : []);

@@ -2,26 +2,26 @@ import { Redis } from "ioredis";
 import { type CropQueue, MAX_WAITING } from "./crop_queue.ts";
 import { RedisCropConsumer } from "./redis_crop_consumer.ts";
 
-/** Before the streams of installations' crop jobs; each has one of its history. */
+/** Prefix of the streams of crop jobs. Each installation has a stream named by its history. */
 export const CROP_QUEUES = "rookery:crop:";
 
 export interface RedisCropQueueOptions {
-  /** After this many milliseconds a call to Redis has failed; 500 by default. */
+  /** Timeout of a call to Redis, in milliseconds; 500 by default. */
   timeout?: number;
-  /** Milliseconds after which an id whose consumer gave no sign is taken over by another; 120,000 by default. */
+  /** Milliseconds after which an id of an inactive consumer is taken over; 120,000 by default. */
   idleMs?: number;
-  /** The stream's key, for installations that share a server. */
+  /** The key of the stream, for installations that share a server. */
   stream?: string;
 }
 
 /**
- * A stream of Redis with one group of consumers. An id pushed while it waits or is worked on waits once more: only its consumer
- * would know, and finding in Postgres that nothing is left to do costs less than remembering it. Connects at once, anew after a
- * loss; while there is no connection, ids are refused.
+ * A Redis stream with one consumer group. An id pushed while it is queued or in progress is queued again: finding in
+ * Postgres that nothing is left to do costs less than tracking it. Connects at once and reconnects after a loss;
+ * without a connection ids are refused.
  */
 export class RedisCropQueue implements CropQueue {
   #redis: Redis;
-  /** The first connection is there, or was tried in vain. */
+  /** The first connection attempt, successful or not. */
   #tried: Promise<unknown>;
   #consumers = new Set<RedisCropConsumer>();
   #stream: string;
@@ -33,15 +33,15 @@ export class RedisCropQueue implements CropQueue {
     this.#redis = new Redis(url, {
       connectTimeout: timeout,
       commandTimeout: timeout,
-      // A connection that went silent is given up: it may be half of one.
+      // A silent connection is closed: it may be half open.
       socketTimeout: timeout,
-      // What was refused is pushed again by the sweeper, so it need not wait for a connection as well.
+      // The sweeper pushes refused ids again, so they need not wait for a connection.
       enableOfflineQueue: false,
       autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
       retryStrategy: (attempt: number) => Math.min(50 * attempt, 1000),
     });
-    // Without a listener a lost server would end the process; the calls tell it.
+    // Without a listener a lost server would end the process. The calls report the loss.
     this.#redis.on("error", () => {});
     this.#tried = new Promise((resolve) => this.#redis.once("ready", resolve).once("close", resolve));
   }

@@ -8,19 +8,19 @@ import { squareOf, variantsOf } from "./square.ts";
 
 sharp.concurrency(1);
 sharp.cache(false);
-// libvips goes by the content: no other decoder is ever to see it.
+// libvips detects formats by content: no other decoder may run.
 sharp.block({ operation: ["VipsForeignLoad"] });
 sharp.unblock({ operation: ["VipsForeignLoadJpeg", "VipsForeignLoadPng", "VipsForeignLoadWebp"] });
 
 const QUALITY = 85;
-/** Pixels as they are in memory, 8 bits a channel. */
+/** Raw pixels, 8 bits per channel. */
 interface Pixels {
   data: Uint8Array;
   side: number;
   channels: 3 | 4;
 }
 
-/** libvips by way of sharp. Decodes a picture once; all outputs are made of the square's pixels. */
+/** libvips through sharp. Decodes a picture once; all outputs are made from the pixels of the square. */
 export const sharpEngine: ImageEngine = {
   name: "sharp",
   reads: READS.sharp,
@@ -36,8 +36,8 @@ export const sharpEngine: ImageEngine = {
 };
 
 /**
- * What libjpeg warns of although every pixel is there: they are of no consequence to anybody who looks at the picture. Its other warnings
- * tell of missing or invented pixels.
+ * Warnings of libjpeg although every pixel is present. They do not affect the picture. Its other warnings mean missing
+ * or invented pixels.
  */
 const HARMLESS = /extraneous bytes before|Unknown Adobe color transform|unknown JFIF revision|Inconsistent progression/;
 
@@ -51,12 +51,12 @@ async function decodeMended(given: Uint8Array, probe: Probe): Promise<Pixels> {
     });
   } catch (error) {
     if (error instanceof ImageRefused) throw error;
-    const what = cut ? `breaks off after ${given.length} bytes` : "cannot be decoded";
+    const what = cut ? `ends after ${given.length} bytes` : "cannot be decoded";
     throw noImage(`a ${probe.format} that ${what} (${firstLine(error)})`);
   }
 }
 
-/** Throws where pixels are missing. Bounded in memory, as the rows go by. */
+/** Throws if pixels are missing. Needs limited memory, as the rows are streamed. */
 async function readWhole(bytes: Uint8Array): Promise<void> {
   await sharp(bytes, { failOn: "warning", limitInputPixels: MAX_PIXELS, sequentialRead: true }).stats();
 }
@@ -78,7 +78,7 @@ async function decodeSquare(bytes: Uint8Array, probe: Probe, failOn: FailOn): Pr
   return { data, side, channels: info.channels };
 }
 
-/** The smaller ones, each out of the next larger. */
+/** The smaller sizes, each from the next larger one. */
 async function shrink(square: Pixels, encode: typeof jpeg): Promise<Pick<CroppedPhoto, "variants" | "placeholder">> {
   const variants: CroppedPhoto["variants"] = [];
   let pixels = square;
@@ -100,7 +100,7 @@ function pipeline({ data, side, channels }: Pixels): Sharp {
   return sharp(data, { raw: { width: side, height: side, channels }, limitInputPixels: MAX_PIXELS });
 }
 
-/** Huffman tables of its own take more than half of a large JPEG's time, and save 3 % of its bytes. */
+/** Optimized Huffman tables take more than half of a large JPEG's time and save 3 % of its bytes. */
 function jpeg(image: Sharp, large: boolean): Promise<Uint8Array> {
   return image.jpeg({ quality: QUALITY, optimiseCoding: !large }).toBuffer();
 }

@@ -7,50 +7,50 @@ import { newId } from "../../lib/ids.ts";
 import { type Storage, StorageError } from "../storage/storage.ts";
 import { checkName, type Format, ImageProbe, ImageRefused } from "./probe.ts";
 
-/** A photo may be this long, in bytes (`docs/limits.md`). */
+/** Maximum length of a photo, in bytes (`docs/limits.md`). */
 export const MAX_PHOTO_BYTES = 15 * 1024 * 1024;
-/** An upload that no commit has taken over by then goes. */
+/** An upload without a commit is deleted after this time. */
 const UPLOAD_TTL_MS = 60 * 60_000;
 
-/** An upload that lies in storage, durably, and belongs to nobody yet. */
+/** An upload that is durable in storage and has no owner yet. */
 export interface StagedPhoto extends NewPhoto {
-  /** SHA-256 of its bytes. A storage's ETag would not do: in S3 it follows from how the bytes came, too. */
+  /** SHA-256 of its bytes. The ETag of a storage would not do: in S3 it depends on how the bytes were sent. */
   digest: string;
 }
 
 export interface Upload {
-  /** The file's name, for its extension. */
+  /** The name of the file, for its extension. */
   name: string;
   alt: string | null;
   body: ReadableStream<Uint8Array> | Uint8Array;
-  /** The field a refusal names. */
+  /** The field that a refusal names. */
   path: string;
 }
 
-/** Takes uploads in: judged by their first bytes while they stream to storage, of which little is in memory at a time. */
+/** Stores uploads. Their header is checked while they stream to storage, with little in memory. */
 export class Staging {
   constructor(
     private readonly storage: Storage,
     private readonly sql: Sql,
-    /** What the engine reads. */
+    /** The formats that the engine supports. */
     private readonly formats: readonly Format[],
   ) {}
 
-  /** Throws `validation` naming the field, or `storage-unavailable`; nothing stays then. */
+  /** Throws `validation` with the field, or `storage-unavailable`; then nothing is kept. */
   async stage({ name, alt, body, path }: Upload): Promise<StagedPhoto> {
     const staged_key = `staged-${randomBytes(16).toString("base64url")}`;
     const inspector = new UploadInspector(name, this.formats);
-    // Written down before its first byte, so that no crash leaves a file that nobody knows.
+    // Recorded before the first byte, so that no crash leaves an unknown file.
     await announceFiles(this.sql, [staged_key], UPLOAD_TTL_MS);
     try {
       const stream = body instanceof Uint8Array ? new Blob([body as BlobPart]).stream() : body;
       await this.storage.put(staged_key, stream.pipeThrough(inspector.stream));
     } catch (error) {
-      // What is out of reach may yet have it: then it goes when its time is over.
+      // An unavailable storage may have it anyway: then it is deleted when it expires.
       if (!(error instanceof StorageError && error.kind === "unavailable") || inspector.refusal) {
         await this.drop([{ staged_key }]);
       }
-      // A refusal shows at the storage as a body that broke off.
+      // For the storage a refusal is an aborted body.
       const refusal = inspector.refusal ?? (error instanceof ImageRefused ? error : undefined);
       if (refusal) throw refused(path, refusal);
       if (error instanceof StorageError) {
@@ -62,16 +62,16 @@ export class Staging {
     return { id: newId(), key, staged_key, name: shortened(name), alt, digest: inspector.digest };
   }
 
-  /** Of these, what no commit has made its own goes. */
+  /** Deletes those that no commit has taken. */
   async drop(photos: readonly { staged_key: string }[]): Promise<void> {
     if (photos.length === 0) return;
     await dropUploads(this.sql, photos.map(({ staged_key }) => staged_key)).catch(() => {
-      // They go when their time is over.
+      // They are deleted when they expire.
     });
   }
 }
 
-/** Looks at what streams by: its length, its kind, its measures. */
+/** Checks the stream: length, format and dimensions. */
 class UploadInspector {
   refusal: ImageRefused | undefined;
   digest = "";
@@ -122,7 +122,7 @@ class UploadInspector {
   }
 }
 
-/** As Postgres takes it, and no longer than anybody reads. */
+/** In a form that Postgres accepts, and not too long. */
 function shortened(name: string): string {
   return [...name.toWellFormed().replaceAll("\0", "")].slice(0, 200).join("");
 }

@@ -1,18 +1,18 @@
-/** What the calls of the key–value store take: schemas, and parsers that see what `JSON.parse` does not tell. */
+/** Bodies of the key–value store: schemas, and parsers that keep what `JSON.parse` loses. */
 import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { AppError } from "../../lib/errors.ts";
 import { MAX_BODY_BYTES, parseText } from "../../contract/body.ts";
 import { type Members, membersOf } from "./members.ts";
 
-/** Limits of a call (`docs/limits.md`), lengths in bytes; a value's is that of its JSON as it is written. */
+/** Limits of a call (`docs/limits.md`), in bytes; that of a value is for its JSON text. */
 export const MAX_KV_BODY_BYTES = 8 * 1024 * 1024;
 export const MAX_KEYS = 10_000;
 const MAX_KEY_LENGTH = 1_024;
 const MAX_VALUE_BYTES = 1024 * 1024;
 const MAX_DEPTH = 1_000;
 const MAX_TTL_S = 10 * 365 * 86_400;
-/** Characters of a key that an error quotes, so that no answer is as long as what was wrong. */
+/** Characters of a key that an error quotes, so that responses stay short. */
 const SHOWN = 200;
 
 interface Wrong {
@@ -21,7 +21,7 @@ interface Wrong {
 }
 
 export const space = z.enum(["own", "shared"]).default("own").meta({
-  description: "One's own keys, or those that all accounts share",
+  description: "The caller's own keys, or those shared by all accounts",
 });
 
 export const keys = z.array(z.string()).min(1).max(MAX_KEYS).superRefine((keys, context) => {
@@ -30,7 +30,7 @@ export const keys = z.array(z.string()).min(1).max(MAX_KEYS).superRefine((keys, 
 
 export const prefix = z.string().default("").superRefine((prefix, context) => report(context, wrongKey(prefix)));
 
-/** A JSON object, as `parsePairs` hands it over. */
+/** A JSON object from `parsePairs`. */
 const members = z.custom<Members>(
   (value) => typeof value === "object" && value !== null && !Array.isArray(value),
   "Expected an object",
@@ -45,29 +45,29 @@ export const pairs = members.superRefine(({ keys, values, depths }, context) => 
   minProperties: 1,
   maxProperties: MAX_KEYS,
   additionalProperties: true,
-  description: "Keys and their values: any JSON, kept as it is written",
+  description: "Keys and their values: any JSON, stored as written",
 });
 
 export const versions = members.transform(({ keys, values }, context) => {
   keys.forEach((key, i) => {
-    // Numbers of writes, which a number can hold.
+    // Numbers of writes, which fit a JavaScript number.
     const isVersion = /^[1-9]\d{0,14}$/.test(values[i]!);
-    if (!isVersion) report(context, { rule: "format", message: "Expected a version that was read" }, [shown(key)]);
+    if (!isVersion) report(context, { rule: "format", message: "Expected a version from a read" }, [shown(key)]);
   });
   return new Map(keys.map((key, i) => [key, Number(values[i])]));
 }).meta({
   type: "object",
   additionalProperties: { type: "integer", minimum: 1 },
-  description: "Write only if each key of data, all of them named here, is at its version; otherwise write nothing",
+  description: "Write only if each key of data, all of them named here, has its version; otherwise write nothing",
 });
 
 export const ttl = z.int().min(1).max(MAX_TTL_S).meta({
-  description: "Seconds until the pairs are gone; without it they stay",
+  description: "Seconds until the pairs expire; without it they do not",
 });
 
-/** A body with `keys`: refused by their number before each is looked at. */
+/** A body with `keys`. Their number is checked before each of them. */
 export function parseKeys(text: string): unknown {
-  // Judged as it is written: to make millions of lists and objects takes seconds, in which nobody else is answered.
+  // Parsed without nested values: creating millions of lists and objects would block the process for seconds.
   const body = text.length > MAX_BODY_BYTES ? parseFlat(text) : parseText(text);
   const { keys } = (body ?? {}) as { keys?: unknown };
   const wrong = Array.isArray(keys) && wrongCount(keys.length, "keys");
@@ -75,10 +75,10 @@ export function parseKeys(text: string): unknown {
   return body;
 }
 
-/** A body with `data`, and perhaps `if_version`, as `Members`. Throws `repeated-keys`. */
+/** A body with `data`, and possibly `if_version`, as `Members`. Throws `repeated-keys`. */
 export function parsePairs(text: string): unknown {
   const outer = membersIn(text);
-  // Something else than an object is refused, whatever it holds.
+  // Anything but an object is refused, whatever it contains.
   if (!outer) return [];
   if (outer.repeats) refuseRepeated(outer.keys, (key) => key);
   return Object.fromEntries(outer.keys.map((name, i) => {
@@ -89,7 +89,7 @@ export function parsePairs(text: string): unknown {
   }));
 }
 
-/** The same as `JSON.parse` of an object whose members are no more than lists of single values; what holds more comes as an empty list. */
+/** Like `JSON.parse` for an object whose members are lists of plain values; any other member becomes an empty list. */
 function parseFlat(text: string): unknown {
   const outer = membersIn(text);
   return outer ? Object.fromEntries(outer.keys.map((name, i) => [name, flat(outer, i)])) : [];
@@ -107,7 +107,7 @@ function membersIn(text: string): Members | undefined {
   }
 }
 
-/** Throws `repeated-keys`, which names each key that comes again; `pathOf` says where. */
+/** Throws `repeated-keys` with each repeated key; `pathOf` returns its path. */
 export function refuseRepeated(keys: readonly string[], pathOf: (key: string, index: number) => string): void {
   const unseen = new Set(keys);
   if (unseen.size === keys.length) return;

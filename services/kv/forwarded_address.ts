@@ -1,4 +1,7 @@
-/** How a node tells the key–value process who asks it: limits count by the caller's address, not by the node's. */
+/**
+ * Passes the address of the caller from a node to the key–value process: limits count by it, not by the address of the
+ * node.
+ */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Secret } from "../../security/secret.ts";
 
@@ -18,7 +21,7 @@ export class Hop {
     return { [ADDRESS]: address, [TOKEN]: this.#token };
   }
 
-  /** Whose request it is: what a node of this installation says, and otherwise what is known without it. */
+  /** The address of the caller: from a node of this installation, otherwise `known`. */
   addressOf(request: Request, known: string): string {
     const token = request.headers.get(TOKEN);
     if (token === null || !timingSafeEqual(digest(token), this.#expected)) return known;
@@ -26,7 +29,7 @@ export class Hop {
   }
 }
 
-/** Both sides of a comparison in constant time are of one length. */
+/** Hashes give both sides of a constant-time comparison the same length. */
 function digest(text: string): Uint8Array {
   return createHash("sha256").update(text).digest();
 }

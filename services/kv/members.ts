@@ -1,19 +1,19 @@
 import { Buffer } from "node:buffer";
 
 /**
- * The members of a JSON object as they are written: `JSON.parse` keeps only the last of repeated keys, rounds long numbers, forgets how
- * a value was spelled, and makes objects of what is only to be kept.
+ * The members of a JSON object as written. `JSON.parse` keeps only the last of repeated keys, rounds long numbers,
+ * loses the spelling of values, and creates objects for what is only stored.
  */
 export interface Members {
-  /** In their order; a repeated one as often as it comes. */
+  /** In order; a repeated key as often as it occurs. */
   keys: string[];
-  /** The text of each key's value, without the space around it. */
+  /** The text of each value, without surrounding space. */
   values: string[];
-  /** How deep each value nests: 0 where it holds no other. */
+  /** The nesting depth of each value: 0 without nested values. */
   depths: number[];
-  /** The members of each value that is an object itself, where they were asked for. */
+  /** The members of each value that is an object, if requested. */
   inner: (Members | undefined)[];
-  /** Whether a key comes more than once. */
+  /** Whether a key occurs more than once. */
   repeats: boolean;
 }
 
@@ -34,7 +34,10 @@ const LETTER_U = 0x75;
 const WORDS = ["null", "true", "false"].map((word) => [...word].map((letter) => letter.charCodeAt(0)));
 const ESCAPED = new Set([...'"\\/bfnrt'].map((character) => character.charCodeAt(0)));
 
-/** A text as bytes, which are read several times as fast as a string's characters; a NUL, no part of any JSON, ends them. */
+/**
+ * A text as bytes, which are several times faster to read than characters. A NUL, which is not allowed in JSON, marks
+ * the end.
+ */
 class Source {
   readonly bytes: Buffer;
   /** Whether each character is one byte, so that positions in both are the same. */
@@ -51,8 +54,8 @@ class Source {
 }
 
 /**
- * The members of the object that `text` is, and those of its objects for so many levels; undefined where it is another value. Takes
- * what `JSON.parse` takes (RFC 8259) and throws `SyntaxError` for anything else. A lone surrogate comes as U+FFFD.
+ * The members of the object in `text`, and those of its objects for some levels; undefined if it is another value.
+ * Accepts what `JSON.parse` accepts (RFC 8259) and throws `SyntaxError` otherwise. A lone surrogate becomes U+FFFD.
  */
 export function membersOf(text: string, levels = 1): Members | undefined {
   const source = new Source(text);
@@ -67,12 +70,12 @@ export function membersOf(text: string, levels = 1): Members | undefined {
 }
 
 interface Passed {
-  /** Where it goes on after the value. */
+  /** The position after the value. */
   end: number;
   depth: number;
 }
 
-/** From an opening brace. Recursive only as far as it is asked. */
+/** From an opening brace. Recursive only up to `levels`. */
 function readMembers(source: Source, start: number, levels: number): Passed & { members: Members } {
   const { bytes } = source;
   const members: Members = { keys: [], values: [], depths: [], inner: [], repeats: false };
@@ -110,7 +113,7 @@ function keyIn(source: Source, start: number, end: number): string {
   return inside.includes("\\") ? JSON.parse(`"${inside}"`) as string : inside;
 }
 
-/** The same for the same key, however it is spelled; to look numbers up takes a fraction of the time that strings take. */
+/** Equal for equal keys, however they are spelled. Looking up numbers is much faster than strings. */
 function hashOf({ bytes }: Source, start: number, end: number, key: string): number {
   for (let at = start + 1; at < end; at++) {
     if (bytes[at] === BACKSLASH) return hashOfBytes(Buffer.from(key), 0, Buffer.byteLength(key));
@@ -118,7 +121,7 @@ function hashOf({ bytes }: Source, start: number, end: number, key: string): num
   return hashOfBytes(bytes, start + 1, end - 1);
 }
 
-/** FNV-1a, in as many bits as a small integer has. */
+/** FNV-1a, truncated to a small integer. */
 function hashOfBytes(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x11c9dc5;
   for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
@@ -127,12 +130,12 @@ function hashOfBytes(bytes: Uint8Array, start: number, end: number): number {
 
 /** Not recursive, since a value may nest deeper than the stack. */
 function passValue(bytes: Uint8Array, start: number): Passed {
-  /** What closes each list and object that is open. */
+  /** The closing bracket of each open list and object. */
   const open: number[] = [];
   let depth = 0;
   let at = start;
   for (;;) {
-    // A value begins here.
+    // A value starts here.
     const code = bytes[at]!;
     if (code === OPEN_OBJECT || code === OPEN_LIST) {
       const close = code === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_LIST;
@@ -146,7 +149,7 @@ function passValue(bytes: Uint8Array, start: number): Passed {
       if (open.length >= depth) depth = open.length + 1;
       at++;
     } else at = code === QUOTE ? endOfString(bytes, at) : endOfWord(bytes, at, code);
-    // It has ended, and so may those around it.
+    // It has ended, and so may the ones around it.
     for (;;) {
       if (open.length === 0) return { end: at, depth };
       at = afterSpace(bytes, at);
@@ -163,14 +166,14 @@ function passValue(bytes: Uint8Array, start: number): Passed {
   }
 }
 
-/** To the value after a key. */
+/** The start of the value after a key. */
 function afterColon(bytes: Uint8Array, keyEnd: number): number {
   const at = afterSpace(bytes, keyEnd);
   if (bytes[at] !== COLON) throw unexpected(at);
   return afterSpace(bytes, at + 1);
 }
 
-/** After the closing quote of the string that begins at `start`. */
+/** After the closing quote of the string that starts at `start`. */
 function endOfString(bytes: Uint8Array, start: number): number {
   if (bytes[start] !== QUOTE) throw unexpected(start);
   for (let at = start + 1;; at++) {
@@ -181,7 +184,7 @@ function endOfString(bytes: Uint8Array, start: number): number {
   }
 }
 
-/** At its last character. */
+/** The last character of the escape. */
 function endOfEscape(bytes: Uint8Array, start: number): number {
   if (ESCAPED.has(bytes[start + 1]!)) return start + 1;
   let at = start + 1;
@@ -190,7 +193,7 @@ function endOfEscape(bytes: Uint8Array, start: number): number {
   return at;
 }
 
-/** Of a number, `true`, `false` or `null`. */
+/** The end of a number, `true`, `false` or `null`. */
 function endOfWord(bytes: Uint8Array, start: number, code: number): number {
   if (code === MINUS || isDigit(code)) return endOfNumber(bytes, start);
   for (const word of WORDS) {
@@ -201,7 +204,7 @@ function endOfWord(bytes: Uint8Array, start: number, code: number): number {
 
 function endOfNumber(bytes: Uint8Array, start: number): number {
   let at = bytes[start] === MINUS ? start + 1 : start;
-  // Nothing follows a zero that leads.
+  // A leading zero has no digits after it.
   at = bytes[at] === ZERO ? at + 1 : afterDigits(bytes, at);
   if (bytes[at] === DOT) at = afterDigits(bytes, at + 1);
   const code = bytes[at]!;
@@ -210,7 +213,7 @@ function endOfNumber(bytes: Uint8Array, start: number): number {
   return afterDigits(bytes, sign === PLUS || sign === MINUS ? at + 2 : at + 1);
 }
 
-/** After one digit or more. */
+/** After one or more digits. */
 function afterDigits(bytes: Uint8Array, start: number): number {
   let at = start;
   while (isDigit(bytes[at]!)) at++;
@@ -229,7 +232,7 @@ function isHexDigit(code: number): boolean {
 function afterSpace(bytes: Uint8Array, start: number): number {
   for (let at = start;; at++) {
     const code = bytes[at]!;
-    // Most often it is none.
+    // Usually there is none.
     if (code > 0x20 || (code !== 0x20 && code !== 0x0a && code !== 0x0d && code !== 0x09)) return at;
   }
 }

@@ -3,26 +3,26 @@ import { type ReadPairs, readPairs, revisionOf } from "../../db/kv.ts";
 import type { Reader } from "../../db/sql.ts";
 import { membersOf } from "./members.ts";
 
-/** What is kept of all spaces together; the longest pair, and the longest answer, that anything is kept of (`docs/limits.md`). */
+/** The total size of the cache, and the maximum of a cached pair and of a cached response (`docs/limits.md`). */
 const MAX_BYTES = 64 * 1024 * 1024;
 const MAX_PAIR_BYTES = 16 * 1024;
 const MAX_ANSWER_BYTES = 256 * 1024;
-/** What a pair or a space takes besides its text, roughly. */
+/** Approximate size of a pair or a space besides its text. */
 const OVERHEAD = 160;
 
 interface Kept {
   revision: number;
-  /** As they stand in an object, `"key":value`. */
+  /** In the form of an object's members, `"key":value`. */
   pairs: Map<string, string>;
-  /** When the first of them expires, by the database's clock. */
+  /** When the first pair expires, by the clock of the database. */
   expires: number;
   bytes: number;
 }
 
 /**
- * Reads pairs, and keeps those of spaces that are read more often than written. They hold for as long as the space is at the revision
- * they were read at, and to ask for that costs a small part of looking each key up. Since it is asked every time, nothing is ever told
- * that was so only a moment ago, whichever process wrote.
+ * Reads pairs and caches those of spaces that are read more often than written. They are valid as long as the space has
+ * the revision at which they were read. Reading the revision costs a fraction of looking up each key. It is read every
+ * time, so no stale value is returned, whichever process wrote.
  */
 export class PairCache {
   /** Least recently used first. */
@@ -31,7 +31,7 @@ export class PairCache {
 
   constructor(private readonly sql: Reader, private readonly maxBytes = MAX_BYTES) {}
 
-  /** As `readPairs`. */
+  /** Like `readPairs`. */
   async read(
     space: string,
     keys: readonly string[],
@@ -50,7 +50,7 @@ export class PairCache {
     return read;
   }
 
-  /** What is kept of all these keys, if it holds now. */
+  /** The cached pairs of all these keys, if they are still valid. */
   async #confirmed(space: string, kept: Kept, keys: readonly string[], maxBytes: number): Promise<string | undefined> {
     const pairs = gathered(kept, keys, maxBytes);
     if (pairs === undefined) return undefined;
@@ -63,7 +63,7 @@ export class PairCache {
     return undefined;
   }
 
-  /** The same with those that are missing, which are read, if nothing has changed by then. */
+  /** The same with the missing ones, which are read, if nothing has changed meanwhile. */
   async #completed(
     space: string,
     kept: Kept,
@@ -71,7 +71,7 @@ export class PairCache {
     missing: readonly string[],
     maxBytes: number,
   ): Promise<string | undefined> {
-    // What it is by the database's clock is not asked here.
+    // Needs the time of the database, which is not read here.
     if (kept.expires !== Infinity) return undefined;
     const read = await readPairs(this.sql, space, missing, { maxBytes, versions: false });
     this.#learn(space, read);
@@ -85,7 +85,7 @@ export class PairCache {
     if (known && known.revision > revision) return;
     if (!known || known.revision < revision) {
       if (known) this.#drop(space, known);
-      // At first only the revision: a space that changes from read to read is not worth more.
+      // At first only the revision: a space that changes between reads is not worth caching.
       this.#spaces.set(space, { revision, pairs: new Map(), expires: Infinity, bytes: OVERHEAD });
       this.#bytes += OVERHEAD;
     } else if (pairs !== null && pairs.length <= MAX_ANSWER_BYTES) {
@@ -103,7 +103,7 @@ export class PairCache {
   }
 
   #touch(space: string, kept: Kept): void {
-    // Another read may have dropped it meanwhile.
+    // Another read may have removed it meanwhile.
     if (this.#spaces.delete(space)) this.#spaces.set(space, kept);
   }
 
@@ -114,7 +114,7 @@ export class PairCache {
   }
 }
 
-/** The pairs as the inside of an object; undefined where one is missing, or they may be too long together. */
+/** The pairs as the inside of an object; undefined if one is missing, or the total may be too long. */
 function gathered({ pairs }: Kept, keys: readonly string[], maxBytes: number): string | undefined {
   const found: string[] = [];
   let length = 0;
@@ -133,7 +133,7 @@ function fill(kept: Kept, pairs: string): void {
   for (const [i, key] of keys.entries()) {
     const text = `${JSON.stringify(key)}:${values[i]}`;
     if (text.length > MAX_PAIR_BYTES || kept.pairs.has(key)) continue;
-    // A copy, since a part of a string keeps the whole of it in memory.
+    // A copy, since a part of a string keeps all of it in memory.
     kept.pairs.set(key, Buffer.from(text).toString());
     kept.bytes += OVERHEAD + 2 * text.length;
   }

@@ -2,18 +2,18 @@ import { setImmediate } from "node:timers";
 import { insertPairs, isThere, type PairsToWrite, writePairs, type Written } from "../../db/kv.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
 
-/** Statements at once, and what shares one (`docs/limits.md`). */
+/** Concurrent statements, and the limits of one (`docs/limits.md`). */
 const IN_FLIGHT = 2;
 const MAX_BATCHES = 32;
 const MAX_PAIRS = 2_000;
 /** Characters of values. */
 const MAX_TEXT_LENGTH = 1024 * 1024;
-/** Of those that wait, so many are looked at for a statement. */
+/** How many waiting batches are considered for a statement. */
 const LOOKED_AT = 256;
-/** Spaces remembered for a batch with a key that was there. */
+/** Spaces remembered because a batch had an existing key. */
 const MAX_REMEMBERED = 10_000;
 
-/** `insert`: in the hope that none of the keys is there. */
+/** `insert`: expects that none of the keys exists. */
 type WriteMode = "insert" | "skip" | "overwrite";
 
 interface Waiting {
@@ -25,16 +25,16 @@ interface Waiting {
 }
 
 /**
- * Group commit, as that of the actors: batches that wait while others are written share the next statement, and so its mode, its place
- * in the log and its sync to disk; who is alone waits for nobody. Of a space one statement runs at a time, so that many writers of one
- * space do not queue up in front of its row. Keys are at first taken for new, as they mostly are.
- * No semaphore: what goes next depends on the spaces that are busy.
+ * Group commit, like that of the actors: batches that wait during a write share the next statement, its mode, its WAL
+ * record and its sync; a single batch does not wait. A space has one statement at a time, so that writers of one space
+ * do not queue for its row. Keys are expected to be new, as most are. No semaphore: the next batch depends on which
+ * spaces are busy.
  */
 export class PairWriter {
   #waiting: Waiting[] = [];
-  /** Spaces that are written now. */
+  /** Spaces that are being written. */
   #busy = new Set<string>();
-  /** Spaces whose last batch had keys that were there: the next may have some, too. */
+  /** Spaces whose last batch had existing keys: the next may have some too. */
   #met = new Set<string>();
   #inFlight = 0;
   #called = false;
@@ -47,7 +47,7 @@ export class PairWriter {
       const mode = overwrite ? "overwrite" : this.#met.has(batch.space) ? "skip" : "insert";
       this.#waiting.push({ batch, mode, length, resolve, reject });
       if (this.#called) return;
-      // Not at once: whoever else has come in this turn of the loop shares the statement.
+      // Later, so that other batches of this turn of the event loop share the statement.
       this.#called = true;
       setImmediate(() => {
         this.#called = false;
@@ -72,7 +72,7 @@ export class PairWriter {
     }
   }
 
-  /** The first that can be written now, and who may go with it. */
+  /** The first batch that can be written now, and those that can share its statement. */
   #next(): Waiting[] {
     const group: Waiting[] = [];
     let pairs = 0;
@@ -105,7 +105,7 @@ export class PairWriter {
         one.resolve(answers[i]!);
       });
     } catch (error) {
-      // One that cannot be written must not cost the others: each gets its own statement.
+      // A batch that fails must not affect the others: each gets its own statement.
       if (group.length > 1 && error instanceof SqlError && error.kind !== "lost" && error.kind !== "unavailable") {
         for (const one of group) await this.#run([one]);
       } else if (mode === "insert" && isThere(error)) {

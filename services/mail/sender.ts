@@ -1,12 +1,12 @@
 import nodemailer, { type Transporter } from "nodemailer";
 
-/** One address and nothing that could be read as more (header and command injection). */
+/** A single address, without characters for header or command injection. */
 // deno-lint-ignore no-control-regex
 const ADDRESS = /^[^\s\0-\x1f<>()\[\],;:"\\@]+@[^\s\0-\x1f<>()\[\],;:"\\@]+$/;
 
 /**
- * `temporary`: the server did not take it, and may later; `permanent`: it never will; `bounced`: the address does not exist;
- * `unclear`: the connection broke after the letter was handed over, so it may have been taken.
+ * `temporary`: refused for now; `permanent`: refused; `bounced`: the address does not exist; `unclear`: the connection
+ * broke after the email was sent, so it may have been accepted.
  */
 export type MailFailure = "temporary" | "permanent" | "bounced" | "unclear";
 
@@ -23,22 +23,22 @@ export interface Outgoing {
   subject: string;
   text: string;
   html: string;
-  /** `<…@…>`, the same for the same letter. */
+  /** `<…@…>`, the same for the same email. */
   messageId: string;
   headers?: Record<string, string>;
 }
 
-/** Connections to the mail server, and letters one of them carries (`docs/limits.md`). */
+/** Connections to the mail server, and emails per connection (`docs/limits.md`). */
 const CONNECTIONS = 8;
 const LETTERS_A_CONNECTION = 100;
 
-/** Hands letters to a mail server over SMTP, with bounded patience. Never logs what they say. */
+/** Sends emails to a mail server over SMTP, with timeouts. Their content is never logged. */
 export class Mailer implements Disposable {
   readonly #transport: Transporter;
   readonly #from: string;
-  /** Of the sender: what Message-IDs end in, and what this client greets with. */
+  /** The domain of the sender: for Message-IDs and the SMTP greeting. */
   readonly domain: string;
-  /** Letters under way whose connection has read them to their end, by Message-ID. */
+  /** Message-IDs of emails that the connection has read completely. */
   readonly #handedOver = new Set<string>();
 
   constructor({ url, from }: { url: string; from: string }) {
@@ -55,7 +55,7 @@ export class Mailer implements Disposable {
       pool: true,
       maxConnections: CONNECTIONS,
       maxMessages: LETTERS_A_CONNECTION,
-      // A letter on a connection that breaks is ours to judge: it may have been taken.
+      // No automatic retry: an email on a broken connection may have been accepted.
       maxRequeues: 0,
       connectionTimeout: 5_000,
       greetingTimeout: 5_000,
@@ -63,8 +63,8 @@ export class Mailer implements Disposable {
       disableFileAccess: true,
       disableUrlAccess: true,
     });
-    // The library tells a connection lost after the last byte exactly as one lost before the first.
-    // What tells is whether the connection has read the letter to its end, which it begins after the server's 354.
+    // The library reports a connection lost after the last byte like one lost before the first. The difference is
+    // whether the connection has read the email to its end, which starts after the server's 354.
     this.#transport.use("stream", (mail, done) => {
       const read = mail.message.createReadStream.bind(mail.message);
       const id = String(mail.data.messageId);
@@ -73,12 +73,12 @@ export class Mailer implements Disposable {
     });
   }
 
-  /** Resolves when the server has taken the letter. Throws `MailError`, also where it was broken off by the signal. */
+  /** Resolves when the server has accepted the email. Throws `MailError`, also when aborted by the signal. */
   async send({ to, subject, text, html, messageId, headers = {} }: Outgoing, signal?: AbortSignal): Promise<void> {
     if (!ADDRESS.test(to)) throw new MailError("The recipient is not one plain address", "permanent");
     const recipient = { name: "", address: to };
     try {
-      // Nobody's holiday answers to it (RFC 3834 §5).
+      // Suppresses automatic replies (RFC 3834 §5).
       const letter = {
         ...{ from: this.#from, to: recipient, subject, text, html, messageId },
         headers: { "Auto-Submitted": "auto-generated", ...headers },
@@ -97,12 +97,12 @@ export class Mailer implements Disposable {
   }
 }
 
-/** Of `Name <address>` or an address alone. */
+/** Of `Name <address>` or a plain address. */
 function domainOf(sender: string): string {
   return /@([^@<>\s]+)>?\s*$/.exec(sender)?.[1]?.toLowerCase() ?? "localhost.localdomain";
 }
 
-/** What the library tells of a failure. */
+/** The library's report of a failure. */
 interface SmtpFault {
   responseCode?: number;
   code?: string;
@@ -112,7 +112,7 @@ interface SmtpFault {
 
 function failureOf(error: unknown, handedOver: boolean): { kind: MailFailure; code?: string } {
   const { responseCode, code, command, response } = error as SmtpFault;
-  // A refused sign-in is a matter of settings; no e-mail is lost over it.
+  // A refused sign-in is a problem of the settings; no email is lost.
   if (code === "EAUTH") return { kind: "temporary" };
   if (responseCode !== undefined && responseCode < 500) return { kind: "temporary" };
   if (responseCode !== undefined) {
@@ -124,8 +124,9 @@ function failureOf(error: unknown, handedOver: boolean): { kind: MailFailure; co
 }
 
 /**
- * The enhanced code by which a server says that the address does not exist (RFC 3463 §3.2, §3.3; RFC 7505 for 5.1.10): no such mailbox,
- * no such domain, no valid address, moved, or closed. Sender, relay and policy have other codes, and a bare 550 says nothing of the kind.
+ * The enhanced status code that says that the address does not exist (RFC 3463 §3.2, §3.3; RFC 7505 for 5.1.10): no
+ * such mailbox, no such domain, invalid, moved, or closed. Sender, relay and policy problems have other codes, and a
+ * bare 550 is not specific.
  */
 function bounceIn(response: string): string | undefined {
   return /^\d{3}[ -](5\.(?:1\.(?:1|2|3|6|10)|2\.1))(?![.\d])/.exec(response)?.[1];

@@ -6,7 +6,7 @@ import type { Sql } from "../../db/sql.ts";
 import type { Log } from "../../lib/log.ts";
 import { deliveryOf } from "./message_id.ts";
 
-/** A letter may be this long, in bytes (`docs/limits.md`). */
+/** Maximum length of an email, in bytes (`docs/limits.md`). */
 const MAX_EMAIL_BYTES = 1024 * 1024;
 const MAX_CLIENTS = 64;
 
@@ -15,9 +15,9 @@ export interface MailServer extends AsyncDisposable {
 }
 
 /**
- * The bundled mail server: takes letters for any address over SMTP and stores each durably before it says so. A letter whose
- * Message-ID an address has already is taken and dropped, so that a repeated hand-over is one letter; so is one for an address that no
- * account has, so that the answer does not tell which have one.
+ * The bundled mail server: accepts emails for any address over SMTP and stores each durably before it confirms. An
+ * email with a known Message-ID for an address is accepted and dropped, so that a repeated delivery is one email. An
+ * email for an unknown address is dropped too, so that the response does not reveal which addresses have an account.
  */
 export async function startMailServer(
   sql: Sql,
@@ -34,12 +34,12 @@ export async function startMailServer(
     logger: false,
     onData: (stream, session, done) => {
       receive(sql, stream, session).then(() => done(), (error) => {
-        log.warn("a letter was not taken", { error });
+        log.warn("email refused", { error });
         done(error instanceof Refused ? error : Object.assign(new Error("Try again later"), { responseCode: 451 }));
       });
     },
   });
-  server.on("error", (error: Error) => log.warn("a mail connection failed", { error }));
+  server.on("error", (error: Error) => log.warn("mail connection failed", { error }));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {
@@ -54,7 +54,7 @@ export async function startMailServer(
   };
 }
 
-/** Said to the client as it is, with its SMTP code. */
+/** Sent to the client with its SMTP code. */
 class Refused extends Error {
   constructor(message: string, readonly responseCode: number) {
     super(message);
@@ -66,16 +66,16 @@ async function receive(sql: Sql, stream: SMTPServerDataStream, session: SMTPServ
   let size = 0;
   for await (const chunk of stream as AsyncIterable<Uint8Array>) {
     size += chunk.byteLength;
-    // Read on to the end, so that the connection stays usable, but keep nothing.
+    // Read to the end, so that the connection stays usable, but keep nothing.
     if (size <= MAX_EMAIL_BYTES) chunks.push(chunk);
   }
-  if (size > MAX_EMAIL_BYTES) throw new Refused(`A letter has at most ${MAX_EMAIL_BYTES} bytes`, 552);
+  if (size > MAX_EMAIL_BYTES) throw new Refused(`An email has at most ${MAX_EMAIL_BYTES} bytes`, 552);
   const letter = await new Blob(chunks as BlobPart[]).arrayBuffer().then((bytes) => PostalMime.parse(bytes)).catch(() =>
     undefined
   );
-  if (!letter) throw new Refused("The letter cannot be read", 554);
+  if (!letter) throw new Refused("The email cannot be parsed", 554);
   const sender = session.envelope.mailFrom ? session.envelope.mailFrom.address : "";
-  // Without a Message-ID two e-mails cannot be compared: each counts as another.
+  // Without a Message-ID duplicates cannot be detected: each counts as a new email.
   const message_id = letter.messageId ? messageId(letter.messageId) : `<${crypto.randomUUID()}@unnamed>`;
   for (const { address } of session.envelope.rcptTo) {
     await storeLetter(sql, {
@@ -90,13 +90,13 @@ async function receive(sql: Sql, stream: SMTPServerDataStream, session: SMTPServ
   }
 }
 
-/** As an index takes it; a longer one is told by its hash. */
+/** Short enough for an index: a longer one is replaced by its hash. */
 function messageId(given: string): string {
   const id = clean(given);
   return id.length <= 500 ? id : `<${createHash("sha256").update(id).digest("hex")}@long>`;
 }
 
-/** Postgres takes no NUL. */
+/** Postgres accepts no NUL. */
 function clean(text: string): string {
   return text.replaceAll("\0", "").toWellFormed();
 }

@@ -1,7 +1,7 @@
 import { AppError, type FieldError, type ProblemCode, PROBLEMS } from "../../lib/errors.ts";
 import type { Period } from "./period.ts";
 
-/** How long the service has for an answer, all of it (`docs/limits.md`). */
+/** Time for a complete answer of the service (`docs/limits.md`). */
 const ANSWER_MS = 5_000;
 const RETRY_AFTER_S = 2;
 
@@ -11,16 +11,16 @@ interface Problem {
   errors?: FieldError[];
 }
 
-/** The statistics service as the API sees it. */
+/** The statistics service, as the API calls it. */
 export class StatsClient implements Disposable {
   readonly #http = Deno.createHttpClient({});
 
-  /** Where the service is, once that is known; undefined where there is none. */
+  /** Resolves to the address of the service; undefined if there is none. */
   constructor(private readonly url: () => Promise<string | undefined>) {}
 
   /**
-   * The answer's JSON, for whoever the header speaks for. It is read to its end, so that a service that dies over it is a 503 and not
-   * half an answer. Throws what the service refuses, or `stats-unavailable`.
+   * The JSON of the answer, for the caller in the header. It is read to its end, so that a service that fails in
+   * between is a 503 and not half an answer. Throws the refusal of the service, or `stats-unavailable`.
    */
   async pageStats(pageId: string, { from, to }: Period, authorization: string): Promise<string> {
     const signal = AbortSignal.timeout(ANSWER_MS);
@@ -28,7 +28,7 @@ export class StatsClient implements Disposable {
     let answer: { status: number; text: string };
     try {
       const url = await Promise.race([this.url(), gone]);
-      if (url === undefined) throw new Error("There is no statistics service");
+      if (url === undefined) throw new Error("The statistics service is not configured");
       const headers = { authorization };
       const address = `${url}/pages/${pageId}/stats?from=${from}&to=${to}`;
       const response = await fetch(address, { headers, signal, client: this.#http, redirect: "manual" });
@@ -45,13 +45,13 @@ export class StatsClient implements Disposable {
   }
 }
 
-/** What the caller did wrong they hear; anything else is the service's trouble. */
+/** Errors of the caller are passed on; anything else is a failure of the service. */
 function refusal({ status, text }: { status: number; text: string }): AppError {
   let problem: Problem = {};
   try {
     problem = JSON.parse(text) as Problem;
   } catch {
-    // Not the service that answers there.
+    // Something else answers there.
   }
   const code = problem.type?.split("/").at(-1) ?? "";
   if (status >= 500 || !Object.hasOwn(PROBLEMS, code)) {

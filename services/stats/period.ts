@@ -4,22 +4,22 @@ import { type Changes, nothing } from "./store.ts";
 import { NUMBERS, type Numbers } from "../../db/page_numbers.ts";
 
 const DAY_MS = 86_400_000;
-/** Days of a period at most, and where none is named (`docs/limits.md`). */
+/** Maximum and default number of days (`docs/limits.md`). */
 const MAX_DAYS = 366;
 const USUAL_DAYS = 30;
 
 const date = z.iso.date().refine((value) => value >= "1970-01-01", "Expected a day from 1970-01-01 on");
 
-/** `from` and `to`, both included, in UTC; by default the last 30 days. */
+/** `from` and `to`, both inclusive, in UTC; by default the last 30 days. */
 export const periodQuery = z.strictObject({ from: date.optional(), to: date.optional() })
-  .meta({ description: "Days in UTC, both included; by default the last 30" });
+  .meta({ description: "Days in UTC, both inclusive; by default the last 30" });
 
 export interface Period {
   from: string;
   to: string;
 }
 
-/** Throws `validation` where it ends before it begins, is too long, or has days to come. */
+/** Throws `validation` if it ends before it starts, is too long, or includes future days. */
 export function periodOf({ from, to }: { from?: string | undefined; to?: string | undefined }, now: number): Period {
   const today = day(now);
   if (from !== undefined && from > today) throw wrong("from", `Expected ${today} or an earlier day, got ${from}`);
@@ -37,9 +37,9 @@ function wrong(path: "from" | "to", message: string): AppError {
 }
 
 export interface PageStats extends Period {
-  /** The counts now. */
+  /** The current counts. */
   totals: Numbers;
-  /** The counts at the end of the period minus those at its start. */
+  /** The difference between the end and the start of the period. */
   growth: Numbers;
   /** The counts at the end of each day. */
   daily: ({ date: string } & Numbers)[];

@@ -4,13 +4,13 @@ import type { Sql } from "../../db/sql.ts";
 import type { PageDay } from "../../db/page_numbers.ts";
 import type { Position, StatsStore } from "./store.ts";
 
-/** Days copied at once (`docs/limits.md`). */
+/** Days per batch (`docs/limits.md`). */
 const AT_ONCE = 5_000;
 
 /**
- * Builds the numbers anew out of what the main database keeps of the events it has forgotten; those after that are read on from
- * there. The old numbers are shown until the new ones take their place, which with `instead` they do only where those are still
- * there (see `StatsStore.replace`). Throws where another rebuild let the days move meanwhile.
+ * Rebuilds the statistics from the days that the main database keeps; later events are read from there. The old numbers
+ * are served until the new ones replace them. With `instead`, they are replaced only if they are still at that position
+ * (see `StatsStore.replace`). Throws if another rebuild changed the days meanwhile.
  */
 export async function rebuild(store: StatsStore, ledger: Sql, instead?: Position | "nowhere"): Promise<Position> {
   const { epoch } = await sequencerState(ledger);
@@ -21,7 +21,7 @@ export async function rebuild(store: StatsStore, ledger: Sql, instead?: Position
     days = await daysAfter(ledger, days.at(-1), AT_ONCE);
     if (days.length > 0) await store.prepare(build, days);
   } while (days.length === AT_ONCE);
-  if (await releaseDays(ledger) !== seq) throw new Error("The days moved while they were copied; try again");
+  if (await releaseDays(ledger) !== seq) throw new Error("The days changed while they were copied; try again");
   await store.replace(build, { epoch, seq }, instead);
   return { epoch, seq };
 }

@@ -1,4 +1,4 @@
-/** The statistics over HTTP: to the owner of a page, whoever else forwards the call. */
+/** The statistics over HTTP, for the owner of a page; the API forwards the calls. */
 import { Hono } from "hono";
 import { loadPageActor } from "../../db/pages.ts";
 import type { Reader } from "../../db/sql.ts";
@@ -13,12 +13,12 @@ import { periodOf, periodQuery, statsOf } from "./period.ts";
 import type { StatsStore } from "./store.ts";
 import type { Verifier } from "./verifier.ts";
 
-/** How far the asking node's clock may be ahead: what it lets through is not refused here. */
+/** Tolerated clock difference: a token that the node accepts is accepted here. */
 const CLOCKS_MS = 60_000;
 
 export interface StatsServiceParts {
   store: StatsStore;
-  /** The main database, which is asked whose a page is: a page may be younger than the last event taken in. */
+  /** The main database, for the owner of a page: a page may be newer than the last processed event. */
   ledger: Reader;
   verifier: Verifier;
   log: Log;
@@ -47,7 +47,7 @@ export function statsService({ store, ledger, verifier, log }: StatsServiceParts
   return app;
 }
 
-/** Whatever the caller's role: staff as well are not shown the statistics of others. */
+/** For any role: staff do not see the statistics of others either. */
 async function checkOwner(ledger: Reader, id: string, account: string): Promise<void> {
   const page = isId(id) ? await loadPageActor(ledger, id) : undefined;
   if (!page) throw new AppError("not-found", "The page does not exist");

@@ -3,22 +3,22 @@ import { migrate, type MigrationSet } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { DAY_COLUMNS, folding, NUMBERS, type Numbers, type PageDay } from "../../db/page_numbers.ts";
 
-/** Of the service's own tables; the lock is another than that of the main ones. */
+/** The tables of the service, with a lock of their own. */
 export const STATS: MigrationSet = {
   folder: new URL("./migrations/", import.meta.url),
   table: "stats.migrations",
   lock: 7_274_932,
 };
-/** What a rebuild that died left behind goes with the next one. */
+/** Data of a crashed rebuild is deleted by the next one. */
 const LEFT_BEHIND = "interval '1 hour'";
 
-/** How far the numbers go: the last event in them, and of which history. */
+/** The position of the numbers: the last event and its history. */
 export interface Position {
   epoch: string;
   seq: number;
 }
 
-/** A page's changes: of the days asked for, each that has some; of those before and after, their sums. */
+/** The changes of a page: those of each requested day with changes, and the sums before and after. */
 export interface Changes {
   before: Numbers;
   days: Map<string, Numbers>;
@@ -33,10 +33,10 @@ batch as materialized (
 ${folding("stats.days")}
 select seq from moved`;
 
-/** Where the ledger lies beside the numbers, its events need not travel. */
+/** With the ledger in the same database, events need not be transferred. */
 const APPLY_LEDGER = `with held as materialized (
   select seq from stats.position
-  -- What the ledger has forgotten must not be passed over.
+  -- Events that the ledger has deleted must not be skipped.
   where epoch = $1::uuid and seq = $2 and exists (select from public.events where seq = $2 + 1) for update),
 batch as materialized (
   select e.* from held h cross join lateral (
@@ -47,7 +47,7 @@ select count(*)::int as seen, max(seq) as seq from batch`;
 
 const DAY_RECORD = `page_id uuid, day date, ${NUMBERS.map((name) => `${name} int`).join(", ")}`;
 
-/** The service's own tables, in a schema of their own: in the main database or in one elsewhere. */
+/** The tables of the service, in their own schema: in the main database or in another one. */
 export class StatsStore {
   /** `besideLedger`: whether the tables are in the main database. */
   constructor(private readonly sql: Sql, readonly besideLedger: boolean) {}
@@ -57,23 +57,23 @@ export class StatsStore {
     await migrate(this.sql, STATS);
   }
 
-  /** Undefined where the numbers are to be built anew. */
+  /** Undefined if the numbers have to be rebuilt. */
   async position(): Promise<Position | undefined> {
     const [row] = await this.sql.query<Position>("select epoch, seq from stats.position", [], "stats.position");
     return row;
   }
 
   /**
-   * Takes in the events that follow a position, all or none, and moves it. False where the numbers are at another one by now, as
-   * when a second process was faster: then nothing changed.
+   * Applies the events after a position, all or none, and moves it. False if the numbers have another position by now,
+   * as when a second process was faster: then nothing changed.
    */
   async apply({ epoch, seq }: Position, events: readonly SequencedEvent[]): Promise<boolean> {
-    // Without a name, so that it is planned for as many events as there are.
+    // Without a name, so that it is planned for the number of events.
     const rows = await this.sql.query(APPLY, [epoch, seq, events.at(-1)!.seq, JSON.stringify(events)]);
     return rows.length > 0;
   }
 
-  /** Takes in what the ledger beside has after a position, at most so many events. Tells how many, and where the numbers are now. */
+  /** Applies the events of the ledger after a position, up to a maximum. Returns their number and the new position. */
   async applyLedger({ epoch, seq }: Position, most: number): Promise<{ seen: number; at: Position }> {
     const [row] = await this.sql.query<{ seen: number; seq: number | null }>(
       APPLY_LEDGER,
@@ -83,18 +83,19 @@ export class StatsStore {
     return { seen: row?.seen ?? 0, at: { epoch, seq: row?.seq ?? seq } };
   }
 
-  /** Puts aside some days of a build. */
+  /** Stores some days of a rebuild. */
   async prepare(build: string, days: readonly PageDay[]): Promise<void> {
     await this.sql.query(
-      `insert into stats.building (build, ${DAY_COLUMNS}) select $1::uuid, ${DAY_COLUMNS} from jsonb_to_recordset($2::jsonb) as r(${DAY_RECORD})`,
+      `insert into stats.building (build, ${DAY_COLUMNS})
+      select $1::uuid, ${DAY_COLUMNS} from jsonb_to_recordset($2::jsonb) as r(${DAY_RECORD})`,
       [build, JSON.stringify(days)],
       "stats.prepare",
     );
   }
 
   /**
-   * Puts a build in the place of all that was, at once. With `instead`, only where the numbers are still there (`"nowhere"`: still
-   * missing); else somebody has made them anew meanwhile, and the build is thrown away.
+   * Replaces all numbers by a rebuild. With `instead`, only if they are still at that position (`"nowhere"`: still
+   * missing); otherwise somebody has rebuilt them meanwhile, and this rebuild is discarded.
    */
   async replace(build: string, { epoch, seq }: Position, instead?: Position | "nowhere"): Promise<void> {
     const others = instead === undefined
@@ -102,7 +103,7 @@ export class StatsStore {
       : instead === "nowhere"
       ? "exists (select from stats.position)"
       : `not exists (select from stats.position where epoch = '${instead.epoch}' and seq = ${instead.seq})`;
-    // A script takes no parameters; what is put in are ids and numbers of ours.
+    // A script has no parameters; only our ids and numbers are inserted.
     await this.sql.script(`do $$ begin
       lock table stats.position;
       if not (${others}) then

@@ -2,13 +2,13 @@ import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 import { z } from "zod";
 import { AppError } from "../../lib/errors.ts";
 
-/** A new key is looked for at most this often; keys are read anew so often without a reason (`docs/limits.md`). */
+/** Minimum interval of look-ups of a new key, and interval of reloads (`docs/limits.md`). */
 const LOOK_MS = 5_000;
 const REFRESH_MS = 60_000;
 const ANSWER_MS = 2_000;
 const MAX_BYTES = 2_048;
 
-/** Checks access tokens by the installation's published keys: their signature and their time. No secret is needed for it. */
+/** Verifies access tokens by the published keys: signature and expiry. Needs no secret. */
 export class Verifier {
   readonly #keys: ReturnType<typeof createRemoteJWKSet>;
 
@@ -20,7 +20,7 @@ export class Verifier {
     });
   }
 
-  /** Whose account it is. Throws the 401, or a 503 while the keys cannot be read. */
+  /** The account of the token. Throws a 401, or a 503 while the keys cannot be read. */
   async account(header: string | undefined): Promise<string> {
     const token = /^bearer +([^\s,]+) *$/i.exec(header ?? "")?.[1];
     if (token === undefined) throw new AppError("token-missing");
@@ -29,7 +29,7 @@ export class Verifier {
       const { payload } = await jwtVerify(token, this.#keys, {
         algorithms: ["EdDSA"],
         issuer: "rookery",
-        // A refresh token is another type, and none here.
+        // A refresh token has another type.
         typ: "at+jwt",
         requiredClaims: ["sub", "sid", "exp"],
       });
@@ -45,7 +45,7 @@ export class Verifier {
   }
 }
 
-/** Anything else is trouble with the keys. */
+/** Other errors are problems with the keys. */
 function isWrongToken(error: unknown): boolean {
   return error instanceof errors.JWTInvalid || error instanceof errors.JWTClaimValidationFailed ||
     error instanceof errors.JWSInvalid || error instanceof errors.JWSSignatureVerificationFailed ||

@@ -1,7 +1,7 @@
 /**
- * The driver on disk, for one process at a time. In its folder: `lock`; `layout.json`, what the tree was made with;
- * `staging/`, where objects are written before they get their name; `objects/`, the tree of folders. An object's name is the
- * SHA-256 of its key, so keys that differ by case only are two on every file system.
+ * The driver on disk, for one process at a time. Its folder contains `lock`; `layout.json`, the parameters of the tree;
+ * `staging/`, where objects are written before they get their name; `objects/`, the tree of folders. The name of an
+ * object is the SHA-256 of its key, so keys that differ only in case are distinct on every file system.
  */
 import { createHash } from "node:crypto";
 import { fanoutFor, FolderTree } from "./folder_tree.ts";
@@ -22,16 +22,16 @@ import {
 import { syncFolder } from "../../lib/fsync_dir.ts";
 import { sleep } from "../../lib/sleep.ts";
 
-/** The store's own folder has this many entries. */
+/** The number of entries in the store's own folder. */
 export const LEAST_MAX_ENTRIES = 4;
-/** More at once would only share the disk out. */
+/** More would only share the disk. */
 const MAX_WRITES = 64;
 const LOCK_TRY_MS = 50;
 
 export interface FileStoreOptions {
-  /** No folder ever holds more files and folders than this. It may grow later, but not shrink. */
+  /** Maximum of files and folders in a folder. It may be increased later, but not decreased. */
   maxEntries: number;
-  /** How long to wait for a process that is about to end, in milliseconds. */
+  /** How long to wait for a process that is shutting down, in milliseconds. */
   lockWaitMs?: number;
 }
 
@@ -42,7 +42,7 @@ interface Layout {
 
 export class FileStore implements Storage {
   private readonly writes: Semaphore;
-  /** The last change of each key that has one under way. */
+  /** The last running change of each key. */
   private readonly changes = new Map<string, Promise<void>>();
   private lastStaged = 0;
   private closed = false;
@@ -56,10 +56,10 @@ export class FileStore implements Storage {
     this.writes = new Semaphore({ concurrency: Math.min(MAX_WRITES, maxEntries) });
   }
 
-  /** Makes the folder at the first time, and removes what writes that a crash broke off have left. */
+  /** Creates the folder at first use, and removes what aborted writes left behind. */
   static async open(folder: string, { maxEntries, lockWaitMs = 0 }: FileStoreOptions): Promise<FileStore> {
     if (!(Number.isSafeInteger(maxEntries) && maxEntries >= LEAST_MAX_ENTRIES)) {
-      throw new StorageError("refused", `A folder takes at least ${LEAST_MAX_ENTRIES} entries, not ${maxEntries}`);
+      throw new StorageError("refused", `Expected at least ${LEAST_MAX_ENTRIES} entries per folder, got ${maxEntries}`);
     }
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     const lock = await lockFolder(folder, lockWaitMs);
@@ -86,7 +86,7 @@ export class FileStore implements Storage {
       using _place = await this.writes.acquire({ signal: options.signal });
       return await this.write(key, body, options);
     } catch (error) {
-      // Where the writing never began; else it is done.
+      // If writing never started; otherwise the writer has done it.
       if (!(body instanceof Uint8Array) && !body.locked) void body.cancel(error).catch(() => {});
       throw options.signal?.aborted ? aborted(options.signal) : known(error);
     }
@@ -119,7 +119,7 @@ export class FileStore implements Storage {
     });
   }
 
-  /** A damaged file, which does not even tell its key, is passed over; `head` finds it. */
+  /** A damaged file without a readable key is skipped; `head` reports it. */
   async list({ after, limit }: { after?: string; limit: number }): Promise<StoredObject[]> {
     if (after !== undefined) checkKey(after);
     const found: StoredObject[] = [];
@@ -133,7 +133,7 @@ export class FileStore implements Storage {
     return found;
   }
 
-  /** Ends the changes that have begun; uploads that are still being written fail. */
+  /** Completes running changes; uploads in progress fail. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.closed = true;
     await Promise.all(this.changes.values());
@@ -169,7 +169,7 @@ export class FileStore implements Storage {
     return await writeObject(file, key, body, options);
   }
 
-  /** Gives a written object its name, where one of that name lies or in a new place. */
+  /** Moves a written object to its name, over an existing file or to a new place. */
   private async install(staged: string, name: string): Promise<void> {
     const there = await this.tree.find(name, exists);
     if (there !== undefined) {
@@ -193,7 +193,7 @@ export class FileStore implements Storage {
     return file;
   }
 
-  /** One change of a key at a time, in the order they came. */
+  /** One change of a key at a time, in order. */
   private async alone(key: string, change: () => Promise<void>): Promise<void> {
     const before = this.changes.get(key);
     if (this.closed) throw new StorageError("unavailable", "The storage is closed");
@@ -212,10 +212,10 @@ function nameOf(key: string): string {
   return createHash("sha256").update(key).digest("hex");
 }
 
-/** Whether some process has this folder open; one that was never made nobody has. */
+/** Whether a process has this folder open. */
 export async function isInUse(folder: string): Promise<boolean> {
   using lock = await Deno.open(`${folder}/lock`, { read: true, write: true }).catch(ignoreMissing);
-  // Closing the file gives the lock back.
+  // Closing the file releases the lock.
   return lock !== undefined && !await lock.tryLock(true);
 }
 
@@ -231,7 +231,7 @@ async function lockFolder(folder: string, waitMs: number): Promise<Deno.FsFile> 
   return lock;
 }
 
-/** The fan-out of the first time stays. */
+/** The initial fan-out is kept. */
 async function openLayout(folder: string, staging: string, maxEntries: number): Promise<Layout> {
   const path = `${folder}/layout.json`;
   const text = await Deno.readTextFile(path).catch(ignoreMissing);
@@ -240,7 +240,8 @@ async function openLayout(folder: string, staging: string, maxEntries: number): 
   if (old && old.max_entries > maxEntries) {
     throw new StorageError(
       "refused",
-      `The storage in "${folder}" has folders of up to ${old.max_entries} entries; a limit of ${maxEntries} needs a new folder`,
+      `The storage in "${folder}" has folders of up to ${old.max_entries} entries; ` +
+        `a limit of ${maxEntries} needs a new folder`,
     );
   }
   const layout = { fanout: old?.fanout ?? fanoutFor(maxEntries), max_entries: maxEntries };

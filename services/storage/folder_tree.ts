@@ -1,44 +1,43 @@
 /**
- * A tree of folders none of which ever holds more than `maxEntries` entries, files and folders together. A name is a number
- * of 256 bits in hexadecimal, as a SHA-256 is; its digits in base `fanout` are its way down from the root. A file lies in the
- * first folder on its way that had room when it came, so the upper folders fill first. Each folder keeps `fanout` entries
- * free for folders below it, and more of them it cannot have.
- *
- * Removing a file opens a hole that any later file may fill. A search goes down as far as there are folders and never stops
- * at a hole, and folders are never removed, so no file is lost to it.
+ * A tree of folders, none with more than `maxEntries` entries, files and folders together. A name is a 256-bit number
+ * in hexadecimal, such as a SHA-256; its digits in base `fanout` are its path from the root. A file is in the first
+ * folder on its path that had room when it was added, so the upper folders fill first. Each folder reserves `fanout`
+ * entries for subfolders, and has no more of them. Removing a file leaves a gap that any later file may fill. A search
+ * descends as far as there are folders and does not stop at a gap, and folders are never removed, so every file is
+ * found.
  */
 import { syncFolder } from "../../lib/fsync_dir.ts";
 
 interface Folder {
   path: string;
-  /** Those there and those about to come. */
+  /** Existing and reserved files. */
   files: number;
   children: Set<number>;
 }
 
-/** A place for a file that is not there yet. */
+/** A place for a new file. */
 export interface Place {
   folder: string;
   path: string;
-  /** The file did not come. */
+  /** The file was not written. */
   free(): void;
 }
 
 const BITS = 256n;
 const REST = (1n << BITS) - 1n;
 
-/** The most folders in a folder; written down with a tree, as every way in it depends on that. */
+/** The maximum of subfolders. It is stored with a tree, as every path depends on it. */
 export function fanoutFor(maxEntries: number): number {
   return Math.min(256, Math.floor(maxEntries / 2));
 }
 
-/** The caller sees to it that of two calls for one name the second begins when the first has ended. */
+/** Calls for one name must not overlap. */
 export class FolderTree {
   private readonly known = new Map<string, Promise<Folder>>();
 
   constructor(private readonly root: string, private readonly maxEntries: number, private readonly fanout: number) {}
 
-  /** The path of a file, which `exists` finds out for each path that it can have. */
+  /** The path of a file; `exists` checks each possible path. */
   async find(name: string, exists: (path: string) => Promise<boolean>): Promise<string | undefined> {
     let path = this.root;
     for (const digit of this.digits(name)) {
@@ -49,12 +48,12 @@ export class FolderTree {
     }
   }
 
-  /** Takes a place for a file that is nowhere in the tree yet. */
+  /** Reserves a place for a file that is not in the tree. */
   async reserve(name: string): Promise<Place> {
     let path = this.root;
     for (const digit of this.digits(name)) {
       const folder = await this.folder(path);
-      // Between this look and the count nothing else runs.
+      // Synchronous between this check and the count.
       if (folder.files < this.maxEntries - this.fanout) {
         folder.files++;
         return { folder: path, path: `${path}/${name}`, free: () => void folder.files-- };
@@ -62,7 +61,7 @@ export class FolderTree {
       path = child(path, digit);
       if (!folder.children.has(digit)) await this.make(folder, digit);
     }
-    throw new Error("No name has so many digits");
+    throw new Error("The name has no digits left");
   }
 
   async remove(path: string): Promise<void> {
@@ -73,18 +72,18 @@ export class FolderTree {
     await syncFolder(at);
   }
 
-  /** The paths of the files whose names come after `after`, in the order of names. */
+  /** The paths of the files with names after `after`, ordered by name. */
   async *walk(after = ""): AsyncGenerator<string> {
     let last = "";
     for await (const { name, path } of this.walkFolder(this.root, after, after === "" ? [] : [...this.digits(after)])) {
-      // Moved down while the walk was on.
+      // Moved down during the walk.
       if (name === last) continue;
       last = name;
       yield path;
     }
   }
 
-  /** Names below a folder share its digits, so its own files lie among those of its children, or between them. */
+  /** Names below a folder share its digits, so its own files are ordered among or between those of its subfolders. */
   private async *walkFolder(
     path: string,
     after: string,
@@ -108,7 +107,7 @@ export class FolderTree {
     for (; next < files.length; next++) yield at(path, files[next]!);
   }
 
-  /** Listed once; from then on its entries change through this tree only. */
+  /** Listed once; afterwards its entries change only through this tree. */
   private folder(path: string): Promise<Folder> {
     let folder = this.known.get(path);
     if (!folder) {
@@ -125,7 +124,7 @@ export class FolderTree {
     parent.children.add(digit);
   }
 
-  /** From the most significant on, as the digits of a fraction, so that the order of ways is the order of names. */
+  /** Most significant first, as the digits of a fraction, so that paths are ordered like names. */
   private *digits(name: string): Generator<number> {
     let rest = BigInt(`0x${name}`);
     for (let i = 0n; i < BITS; i++) {

@@ -1,20 +1,20 @@
 import { IdleTimeout } from "../../lib/idle_timeout.ts";
 import { aborted, StorageError } from "./storage.ts";
 
-/** Longer silence of the other side is its absence. */
+/** After this time without data the other side counts as unavailable. */
 const ANSWER_MS = 30_000;
 
-/** Calls over connections of its own; what goes wrong on the way is `unavailable`, in the answer's body, too. */
+/** HTTP calls over its own connections. Transport errors are `unavailable`, also in the body of a response. */
 export class HttpCaller implements Disposable {
   private readonly client = Deno.createHttpClient({});
 
   constructor(private readonly answerMs = ANSWER_MS) {}
 
-  /** A body that is a stream touches `patience` at every chunk. */
+  /** A streamed body touches the timeout at every chunk. */
   async ask(
     url: string | URL,
     init: RequestInit,
-    patience = new IdleTimeout(this.answerMs, "No answer came in time"),
+    patience = new IdleTimeout(this.answerMs, "No answer in time"),
   ): Promise<Response> {
     const signal = init.signal ? AbortSignal.any([init.signal, patience.signal]) : patience.signal;
     try {
@@ -22,15 +22,15 @@ export class HttpCaller implements Disposable {
       return response.body ? new Response(guarded(response.body, patience), response) : response;
     } catch (error) {
       if (init.signal?.aborted) throw aborted(init.signal);
-      throw new StorageError("unavailable", "The storage is out of reach", error);
+      throw new StorageError("unavailable", "The storage is unavailable", error);
     } finally {
       patience.rest();
     }
   }
 
-  /** For an upload, which may take long as a whole. */
+  /** For an upload, which may take long in total. */
   patience(): IdleTimeout {
-    return new IdleTimeout(this.answerMs, "No answer came in time");
+    return new IdleTimeout(this.answerMs, "No answer in time");
   }
 
   [Symbol.dispose](): void {
@@ -38,7 +38,7 @@ export class HttpCaller implements Disposable {
   }
 }
 
-/** How long the reader takes is not the storage's silence. */
+/** Time spent by the reader does not count as silence of the storage. */
 function guarded(body: ReadableStream<Uint8Array>, patience: IdleTimeout): ReadableStream<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
   return new ReadableStream({
@@ -49,7 +49,7 @@ function guarded(body: ReadableStream<Uint8Array>, patience: IdleTimeout): Reada
         if (done) controller.close();
         else controller.enqueue(value as Uint8Array<ArrayBuffer>);
       } catch (error) {
-        throw new StorageError("unavailable", "The storage broke off", error);
+        throw new StorageError("unavailable", "The storage aborted the response", error);
       } finally {
         patience.rest();
       }

@@ -10,15 +10,15 @@ import {
 import { type Backoff, backoff } from "../../lib/backoff.ts";
 import { sleep } from "../../lib/sleep.ts";
 
-/** A storage that fails is in the log this often, however many calls fail (`docs/limits.md`). */
+/** Interval of log lines about a failing storage, however many calls fail (`docs/limits.md`). */
 const LOG_EVERY_MS = 10_000;
-/** A storage that could not be used at the start is tried again after this long, doubling up to the second. */
+/** First and last pause between retries of a storage that is unavailable at the start. */
 const FIRST_PAUSE_MS = 1_000;
 const MAX_PAUSE_MS = 60_000;
 
 /**
- * A storage whose failures an operator can see: a bucket that is not there, wrong credentials, a service that is away. At the start it
- * is tried once, and then again until it works; callers do not wait for that.
+ * Logs the failures of a storage: a missing bucket, wrong credentials, an unavailable service. At the start it is
+ * checked until it works; callers do not wait for that.
  */
 export class LoggedStorage implements Storage {
   #stopped = new AbortController();
@@ -55,12 +55,12 @@ export class LoggedStorage implements Storage {
     for (let failures = 0;;) {
       try {
         await this.storage.list({ limit: 1 });
-        if (failures > 0) this.log.info("photo storage can be used");
+        if (failures > 0) this.log.info("photo storage available");
         return;
       } catch (error) {
         if (this.#stopped.signal.aborted) return;
         if (failures === 0) {
-          this.log.error("photo storage cannot be used: uploads fail until this is mended", { error });
+          this.log.error("photo storage unavailable, uploads fail", { error });
         }
       }
       await sleep(pause(++failures), this.#stopped.signal);
@@ -81,7 +81,7 @@ export class LoggedStorage implements Storage {
   }
 }
 
-/** A body that broke off has the break as its cause; a refusal without one is the storage's own. */
+/** An aborted body has the abort as its cause; a refusal without a cause comes from the storage. */
 function isStoragesFault(error: unknown): boolean {
   if (!(error instanceof StorageError)) return false;
   return ["unavailable", "fault"].includes(error.kind) || (error.kind === "refused" && error.cause === undefined);

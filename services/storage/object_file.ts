@@ -1,15 +1,15 @@
 /**
- * One object in one file: a header of `HEADER_BYTES`, which is the object's description as JSON, filled with spaces and
- * ended by a line break, and then the content. So what a caller asks of an object is known without its content.
+ * One object in one file: a header of `HEADER_BYTES` with the object's description as JSON, padded with spaces and
+ * ended by a line break, then the content. So the description can be read without the content.
  */
 import { createHash } from "node:crypto";
 import { type ByteRange, chunksOf, type PutOptions, StorageError, type StoredObject } from "./storage.ts";
 
-/** Even the longest key leaves room in it. */
+/** Enough for the longest key. */
 export const HEADER_BYTES = 256;
 const READ_BYTES = 256 * 1024;
 
-/** Writes an object into a new, empty file and syncs that; the file's folder is the caller's to sync. */
+/** Writes an object into a new, empty file and syncs it. The caller syncs the folder. */
 export async function writeObject(
   file: Deno.FsFile,
   key: string,
@@ -31,7 +31,7 @@ export async function writeObject(
   return object;
 }
 
-/** Throws `fault` where the file is not a whole object. */
+/** Throws `fault` if the file is not a complete object. */
 export async function readDescription(file: Deno.FsFile): Promise<StoredObject> {
   const header = new Uint8Array(HEADER_BYTES);
   let filled = 0;
@@ -49,7 +49,7 @@ export async function readDescription(file: Deno.FsFile): Promise<StoredObject> 
   throw new StorageError("fault", "A stored file is longer or shorter than its header says");
 }
 
-/** The content in `range`. The file is closed when the stream was read to its end, failed or was cancelled. */
+/** The content in `range`. The file is closed when the stream ends, fails or is cancelled. */
 export function contentOf(file: Deno.FsFile, { start, end }: ByteRange): ReadableStream<Uint8Array> {
   let left = end - start + 1;
   return new ReadableStream({
@@ -60,7 +60,7 @@ export function contentOf(file: Deno.FsFile, { start, end }: ByteRange): Readabl
       try {
         const chunk = new Uint8Array(Math.min(READ_BYTES, left));
         const read = left === 0 ? 0 : await file.read(chunk);
-        if (read === null) throw new StorageError("fault", "A stored file ended too early");
+        if (read === null) throw new StorageError("fault", "A stored file is too short");
         if (read > 0) controller.enqueue(chunk.subarray(0, read));
         left -= read;
         if (left > 0) return;

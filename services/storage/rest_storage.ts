@@ -15,7 +15,7 @@ import {
 export interface RestStorageOptions {
   url: string;
   token: string;
-  /** Longer silence is `unavailable`, in milliseconds. */
+  /** Timeout without data, in milliseconds; then `unavailable`. */
   answerMs?: number;
 }
 
@@ -29,7 +29,7 @@ const KINDS: Record<number, StorageErrorKind> = {
   504: "unavailable",
 };
 
-/** The storage service (`service.ts`) as its callers see it. */
+/** The client of the storage service (`service.ts`). */
 export class RestStorage implements Storage {
   private readonly caller: HttpCaller;
   private readonly base: string;
@@ -49,7 +49,7 @@ export class RestStorage implements Storage {
     checkKey(key);
     using patience = this.caller.patience();
     let broken: unknown;
-    // One chunk, where the size is known, goes with its length and not in pieces.
+    // A body of known size is sent as one chunk with its length, without chunked encoding.
     const sent = body instanceof Uint8Array ? await wholeOf(body, signal) : ReadableStream.from((async function* () {
       try {
         for await (const chunk of chunksOf(body, signal)) {
@@ -138,10 +138,10 @@ function described(key: string, headers: Headers, size = Number(headers.get("con
   };
 }
 
-/** Throws for what is no success. */
+/** Throws for anything but success. */
 async function check(response: Response): Promise<void> {
   if (response.ok) return;
   const told = await response.json().catch(() => ({})) as { title?: string; detail?: string };
-  const detail = told.detail ?? told.title ?? "it said no more";
+  const detail = told.detail ?? told.title ?? "no detail";
   throw new StorageError(KINDS[response.status] ?? "fault", `The storage answered ${response.status}: ${detail}`);
 }

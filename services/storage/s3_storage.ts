@@ -16,7 +16,7 @@ import {
   type StoredObject,
 } from "./storage.ts";
 
-/** S3 wants to know a body's length before it: one write holds this much, and longer objects go in parts of it. */
+/** S3 needs the length of a body first: this much is sent at once, and longer objects in parts of it. */
 const PART_BYTES = 8 * 1024 * 1024;
 
 interface Call {
@@ -28,8 +28,8 @@ interface Call {
 }
 
 /**
- * Objects in a bucket, by the S3 protocol with path-style addresses and signed bodies. A process that dies amid a write of
- * many parts leaves these parts, which no key shows; let the bucket's lifecycle end incomplete uploads.
+ * Objects in a bucket, by the S3 protocol with path-style addresses and signed bodies. A process that is killed during
+ * a multipart upload leaves parts, which no key shows: configure the bucket to abort incomplete uploads.
  */
 export class S3Storage implements Storage {
   private readonly caller = new HttpCaller();
@@ -91,7 +91,7 @@ export class S3Storage implements Storage {
     const body = response.body ?? new Blob([]).stream();
     if (!request) return { object, body };
     if (range) return { object, body, range: { start: range.start, end: range.end } };
-    // Of an empty object there is no range, which some servers answer with all of it.
+    // An empty object has no range; some servers answer with all of it.
     await body.cancel();
     throw new StorageError(object.size === 0 ? "range" : "fault", "The storage did not answer with a range");
   }
@@ -110,7 +110,7 @@ export class S3Storage implements Storage {
     await this.done("DELETE", { key });
   }
 
-  /** In the order of keys. What else the bucket holds is passed over. */
+  /** Ordered by key. Other objects in the bucket are skipped. */
   async list({ after, limit }: { after?: string; limit: number }): Promise<StoredObject[]> {
     if (after !== undefined) checkKey(after);
     const { prefix } = this.options;
@@ -143,7 +143,7 @@ export class S3Storage implements Storage {
     return field(text, "UploadId");
   }
 
-  /** A call that must succeed. Some failures come with the status 200. */
+  /** A call that must succeed. Some failures have the status 200. */
   private async done(method: string, call: Call): Promise<{ headers: Headers; text: string }> {
     const response = await this.ask(method, call);
     if (!response.ok) throw (await failure(response)).error;
@@ -204,7 +204,7 @@ async function failure(response: Response): Promise<{ code: string; error: Stora
   return { code, error: new StorageError("fault", message) };
 }
 
-/** The text of an XML element that holds only text; empty where there is none. */
+/** The text of an XML element without children; empty if there is none. */
 function field(xml: string, name: string): string {
   const text = new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1] ?? "";
   const named: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
@@ -218,7 +218,7 @@ function bare(etag: string | null): string {
   return (etag ?? "").replaceAll('"', "");
 }
 
-/** As RFC 3339, of whatever way a header or an element writes it. */
+/** In RFC 3339, from the formats of headers and elements. */
 function instant(text: string | null): string {
   const time = Date.parse(text ?? "");
   return new Date(Number.isNaN(time) ? Date.now() : time).toISOString();

@@ -1,29 +1,29 @@
 import { MAX_LISTED, type Storage, StorageError, type StoredObject } from "./storage.ts";
 
-/** What one step of a scrub found; sums are the caller's. */
+/** The result of one step; the caller adds them up. */
 export interface ScrubReport {
-  /** Objects that nobody knows, old enough to be nobody's upload. */
+  /** Unknown objects that are too old for a running upload. */
   orphans: StoredObject[];
-  /** Keys that must exist and do not, or are damaged. */
+  /** Keys that must exist but are missing or damaged. */
   missing: string[];
-  /** Objects and keys looked at. */
+  /** Objects and keys checked. */
   looked: number;
 }
 
 export interface ScrubOptions {
-  /** A younger object is never an orphan: what will know it may be about to be written. */
+  /** A newer object is never an orphan: its row may be about to be written. */
   olderThanMs: number;
   now?: () => number;
-  /** Objects a step. */
+  /** Objects per step. */
   batch?: number;
 }
 
 const LOOKUP_CONCURRENCY = 8;
 
 /**
- * Holds the objects and those who know them against each other, in steps that hold one batch each; it changes nothing.
- * `known` tells which of some keys are known, and is asked after the objects were seen, so an object that becomes known
- * amid the scrub is no orphan. A key that is missing and no longer known was deleted amid the scrub.
+ * Compares the objects with the rows that refer to them, in batches; it changes nothing. `known` is called after the
+ * objects were listed, so an object that becomes known during the scrub is no orphan. A missing key that is no longer
+ * known was deleted during the scrub.
  */
 export async function* scrub(
   storage: Storage,

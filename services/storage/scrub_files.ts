@@ -5,7 +5,7 @@ import type { Storage } from "./storage.ts";
 
 const PHOTO_BATCH = 300;
 
-/** Holds the files in storage and the photos in the database against each other; changes nothing. */
+/** Compares the files in storage with the photos in the database; changes nothing. */
 export async function scrubFiles(
   sql: Sql,
   storage: Storage,

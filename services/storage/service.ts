@@ -1,4 +1,4 @@
-/** The storage over REST, for callers that know the token. */
+/** The storage over REST, for callers with the token. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
 import type { Log } from "../../lib/log.ts";
@@ -15,7 +15,7 @@ import {
   type StoredObject,
 } from "./storage.ts";
 
-/** A sender that is silent for this long is given up, as it holds one of few places for writing. */
+/** A sender without data for this time is aborted, as it holds one of few places for writing. */
 const STALL_MS = 30_000;
 const STATUS: Record<StorageErrorKind, number> = {
   "refused": 400,
@@ -25,14 +25,14 @@ const STATUS: Record<StorageErrorKind, number> = {
   "unavailable": 503,
 };
 const TITLES: Record<number, string> = {
-  400: "The request makes no sense",
-  401: "The token is missing or wrong",
-  404: "There is no such object",
-  405: "The method is not allowed here",
+  400: "The request is invalid",
+  401: "The token is missing or invalid",
+  404: "Not found",
+  405: "Method not allowed",
   413: "The object is too large",
-  416: "No byte of the object lies in the range",
-  500: "Something went wrong here",
-  503: "The storage is out of order for now",
+  416: "The range contains no byte of the object",
+  500: "Internal server error",
+  503: "The storage is unavailable",
 };
 
 export function storageService(store: Storage, token: string, log: Log): Hono {
@@ -49,9 +49,9 @@ export function storageService(store: Storage, token: string, log: Log): Hono {
 
   app.get("/objects", async (c) => {
     const { after, limit = "100" } = c.req.query();
-    if (after !== undefined && !isKey(after)) return problem(400, "after is the key of an object");
+    if (after !== undefined && !isKey(after)) return problem(400, "Expected the key of an object as after");
     if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > MAX_LISTED) {
-      return problem(400, `limit is a number from 1 to ${MAX_LISTED}`);
+      return problem(400, `Expected a number from 1 to ${MAX_LISTED} as limit`);
     }
     return c.json({ items: await store.list({ limit: Number(limit), ...(after === undefined ? {} : { after }) }) });
   });
@@ -60,7 +60,7 @@ export function storageService(store: Storage, token: string, log: Log): Hono {
     const key = keyOf(c);
     checkSize(Number(c.req.header("content-length") ?? 0));
     const existed = await store.head(key) !== undefined;
-    using patience = new IdleTimeout(STALL_MS, "The sender fell silent");
+    using patience = new IdleTimeout(STALL_MS, "The sender timed out");
     const body = c.req.raw.body?.pipeThrough(
       new TransformStream<Uint8Array, Uint8Array>({
         transform(chunk, controller) {
@@ -96,23 +96,23 @@ export function storageService(store: Storage, token: string, log: Log): Hono {
   });
 
   app.all("/objects/*", () => problem(405, undefined, { allow: "GET, HEAD, PUT, DELETE" }));
-  app.notFound(() => problem(404, "Nothing is at this address"));
+  app.notFound(() => problem(404, "No endpoint has this path"));
   app.onError((error, c) => {
     const kind = error instanceof StorageError ? error.kind : "fault";
     const cause = error instanceof StorageError ? error.cause : undefined;
-    if (kind === "fault") log.error("a call failed", { error, cause, method: c.req.method, path: c.req.path });
-    if (kind === "unavailable") log.warn("a call was not served", { error, cause });
+    if (kind === "fault") log.error("request failed", { error, cause, method: c.req.method, path: c.req.path });
+    if (kind === "unavailable") log.warn("request refused, storage unavailable", { error, cause });
     return problem(STATUS[kind], kind === "fault" ? undefined : error.message);
   });
   return app;
 }
 
-/** Throws for what is no key, in whatever way it was spelled. */
+/** Throws for an invalid key, in any spelling. */
 function keyOf(c: Context): string {
   const key = c.req.path.slice("/objects/".length);
   if (isKey(key)) return key;
   void c.req.raw.body?.cancel().catch(() => {});
-  throw new StorageError("refused", "What follows /objects/ is no key");
+  throw new StorageError("refused", "Expected a key after /objects/");
 }
 
 function answer({ object, body, range }: ReadObject): Response {
@@ -132,7 +132,7 @@ function describe(object: StoredObject, length: number): Record<string, string> 
   };
 }
 
-/** `If-None-Match` compares weakly (RFC 9110 §13.1.2). */
+/** `If-None-Match` uses the weak comparison (RFC 9110 §13.1.2). */
 function matches(header: string, object: StoredObject): boolean {
   return header.trim() === "*" || header.split(",").some((each) => each.trim().replace(/^W\//, "") === quote(object));
 }
@@ -141,7 +141,7 @@ function quote({ etag }: StoredObject): string {
   return `"${etag}"`;
 }
 
-/** Both sides of a comparison in constant time are of one length. */
+/** Hashes give both sides of a constant-time comparison the same length. */
 function digest(text: string): Uint8Array {
   return createHash("sha256").update(text).digest();
 }

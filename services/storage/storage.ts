@@ -1,23 +1,26 @@
 /**
- * Where photos are kept: whole objects under keys, in a service of its own. Drivers with one contract
- * (`tests/conformance/storage_suite.ts`): `FileStore` inside that service, `RestStorage` as its caller, and `S3Storage`.
- *
- * Every call may throw a `StorageError`. A key that is not one (`isKey`) is refused before anything is touched.
+ * Storage of photos: complete objects under keys, in a separate service. Drivers with one contract
+ * (`tests/conformance/storage_suite.ts`): `FileStore` inside that service, `RestStorage` as its client, and
+ * `S3Storage`. Every call may throw a `StorageError`. An invalid key (`isKey`) is refused before anything is changed.
  */
 export interface Storage extends AsyncDisposable {
   /**
-   * Durable when it resolves, and all or nothing: a body that is too large, breaks off or is aborted leaves what was there
-   * before. The same key again replaces. A body that is not read to its end is cancelled.
+   * Durable when it resolves, and all or nothing: a body that is too large, incomplete or aborted leaves the previous
+   * object. The same key replaces the object. A body that is not read to its end is cancelled.
    */
   put(key: string, body: ReadableStream<Uint8Array> | Uint8Array, options?: PutOptions): Promise<StoredObject>;
-  /** `undefined` where there is none. The stream must be read or cancelled; it stays the same object if that is replaced. */
+  /**
+   * `undefined` if there is none. The stream must be read or cancelled. It returns the same object even if that is
+   * replaced.
+   */
   get(key: string, range?: RangeRequest): Promise<ReadObject | undefined>;
   head(key: string): Promise<StoredObject | undefined>;
-  /** Deleting what is not there is no error. */
+  /** Deleting a missing object is no error. */
   delete(key: string): Promise<void>;
   /**
-   * The next at most `limit` objects after the key `after`, in an order that is the driver's own but never changes: what
-   * stays during a walk is met once. `after` need not be there any more. Only the end of the walk is an empty list.
+   * At most `limit` objects after the key `after`, in an order that depends on the driver but never changes: an object
+   * that stays during a walk is returned once. `after` need not exist any more. Only the end of the walk is an empty
+   * list.
    */
   list(options: { after?: string; limit: number }): Promise<StoredObject[]>;
 }
@@ -28,7 +31,7 @@ export interface StoredObject {
   size: number;
   /** Strong, without quotes. */
   etag: string;
-  /** RFC 3339; some drivers know it to the second only. */
+  /** RFC 3339; some drivers have a precision of a second. */
   stored_at: string;
 }
 
@@ -36,10 +39,10 @@ export interface PutOptions {
   signal?: AbortSignal;
 }
 
-/** Positions in bytes, from 0, `end` inclusive and to the last where it is missing; or the last `suffix` bytes. */
+/** Positions in bytes, from 0; `end` is inclusive and defaults to the last; or the last `suffix` bytes. */
 export type RangeRequest = { start: number; end?: number } | { suffix: number };
 
-/** In bytes, both inclusive, both inside the object. */
+/** In bytes, both inclusive, both within the object. */
 export interface ByteRange {
   start: number;
   end: number;
@@ -48,16 +51,14 @@ export interface ByteRange {
 export interface ReadObject {
   object: StoredObject;
   body: ReadableStream<Uint8Array>;
-  /** What `body` is of the object, where a range was asked for. */
+  /** The part of the object in `body`, if a range was requested. */
   range?: ByteRange;
 }
 
 /**
- * - `unavailable`: out of reach, or gone amid a call, which may have been done; it can be tried again
- * - `range`: no byte of the object lies in the range
- * - `too-large`: more than `MAX_OBJECT_BYTES`
- * - `refused`: the caller's fault: no key, wrong credentials, a body that broke off or was aborted
- * - `fault`: anything else
+ * `unavailable`: no connection, or lost during a call, which may have succeeded; can be retried. `range`: the range
+ * contains no byte of the object. `too-large`: more than `MAX_OBJECT_BYTES`. `refused`: an error of the caller, such as
+ * an invalid key, wrong credentials, or an incomplete or aborted body. `fault`: anything else.
  */
 export type StorageErrorKind = "unavailable" | "range" | "too-large" | "refused" | "fault";
 
@@ -69,7 +70,7 @@ export class StorageError extends Error {
 }
 
 export const MAX_OBJECT_BYTES = 64 * 1024 * 1024;
-/** The most that one `list` tells. */
+/** The maximum number of objects that one `list` returns. */
 export const MAX_LISTED = 1000;
 
 const KEY = /^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9]{1,16})?$/;
@@ -78,17 +79,20 @@ export function isKey(text: string): boolean {
   return KEY.test(text);
 }
 
-/** Throws for what is no key. */
+/** Throws for an invalid key. */
 export function checkKey(key: string): void {
-  if (!isKey(key)) throw new StorageError("refused", `A storage key matches ${KEY.source}, but "${key}" does not`);
+  if (!isKey(key)) throw new StorageError("refused", `Expected a storage key that matches ${KEY.source}, got "${key}"`);
 }
 
-/** Throws when `size` is over the limit. */
+/** Throws if `size` exceeds the limit. */
 export function checkSize(size: number): void {
   if (size > MAX_OBJECT_BYTES) throw new StorageError("too-large", `An object has at most ${MAX_OBJECT_BYTES} bytes`);
 }
 
-/** A body as chunks; throws `too-large`, or `refused` where it breaks off or `signal` does. Cancels what it does not read. */
+/**
+ * A body as chunks. Throws `too-large`, or `refused` if it is incomplete or `signal` aborts. Cancels what it does not
+ * read.
+ */
 export async function* chunksOf(
   body: ReadableStream<Uint8Array> | Uint8Array,
   signal?: AbortSignal,
@@ -106,9 +110,9 @@ export async function* chunksOf(
     while (true) {
       if (signal?.aborted) throw aborted(signal);
       const { value, done } = await reader.read().catch((error: unknown) => {
-        throw new StorageError("refused", "The body broke off", error);
+        throw new StorageError("refused", "The body is incomplete", error);
       });
-      // A cancelled reader tells an end like any other.
+      // A cancelled reader reports an end like any other.
       if (signal?.aborted) throw aborted(signal);
       if (done) return;
       checkSize(size += value.byteLength);

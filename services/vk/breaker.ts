@@ -1,19 +1,16 @@
 export interface BreakerOptions {
-  /** Failures one after another that open it. */
+  /** The number of consecutive failures that opens it. */
   failures?: number;
   /** Milliseconds until one call may try again. */
   openMs?: number;
   now?: () => number;
 }
 
-/** Failures in a row after which VK's host is taken for down, and how long (`docs/limits.md`). */
+/** Consecutive failures after which VK's host counts as down, and for how long (`docs/limits.md`). */
 const FAILURES = 5;
 const OPEN_MS = 10_000;
 
-/**
- * Spares a host that is down, and those who would wait for it: after failures in a row nothing goes there for a while, then one
- * call tries for all.
- */
+/** A circuit breaker: after consecutive failures no calls are made for a while, then a single call tests the host. */
 export class Breaker {
   #failures = 0;
   #openUntil = 0;
@@ -33,7 +30,7 @@ export class Breaker {
     return this.#failures >= this.most && (this.#trying || this.now() < this.#openUntil);
   }
 
-  /** Does the work and learns from how it ends: a throw is a failure of the host. Call only while it is not `open`. */
+  /** Runs the work and records its result: a throw is a failure of the host. Call only while it is not `open`. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     const trying = this.#failures >= this.most;
     if (trying) this.#trying = true;

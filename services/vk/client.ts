@@ -10,25 +10,25 @@ import type { VkToken } from "./token.ts";
 import { Transport, Unreachable } from "./transport.ts";
 
 export interface VkClientOptions {
-  /** Where VK is, without `/method`. */
+  /** The address of VK, without `/method`. */
   url: string;
   limiter: CallLimiter;
-  /** A keyed hash that a token is counted by; of the token itself nothing is kept. */
+  /** A keyed hash by which a token is counted. The token itself is not kept. */
   holderOf: (token: VkToken) => string;
-  /** The language of names where a caller asks for none; without it VK transliterates them. */
+  /** Default language of names; without it VK transliterates them. */
   lang?: VkLang;
   retry?: RetryOptions;
   breaker?: BreakerOptions;
-  /** Milliseconds for one try. */
+  /** Timeout of one attempt, in milliseconds. */
   attemptMs?: number;
 }
 
 export interface CallOptions {
-  /** What the person answered to a captcha. */
+  /** The answer to a captcha. */
   captcha?: CaptchaAnswer | undefined;
-  /** Whether it may be asked twice; by its name, unless told. */
+  /** Whether the call may be repeated; by default decided by its name. */
   repeatable?: boolean;
-  /** When nobody waits any more, in milliseconds since 1970; after nine seconds, unless told. */
+  /** The deadline in milliseconds since 1970; by default in nine seconds. */
   deadline?: number;
 }
 
@@ -42,18 +42,21 @@ type Results<C extends readonly Call<unknown>[]> = {
   [K in keyof C]: C[K] extends Call<infer T> ? VkResult<T> : never;
 };
 
-/** VK has this long for one try, and a call for all of them, its turns and pauses included (`docs/limits.md`). */
+/** Timeouts of one attempt, and of a call with all attempts, queueing and pauses (`docs/limits.md`). */
 const ATTEMPT_MS = 4_000;
 const WITHIN_MS = 9_000;
-/** A try that is begun has this long, however near the deadline: else VK would be taken for down because we are late. */
+/** The minimum time of an attempt, however near the deadline: otherwise VK would count as down because we are late. */
 const LEAST_MS = 1_000;
-/** After these refusals a method rests for the token: its daily quota (29) is used up, or calls were too many alike (9). */
+/**
+ * After these refusals a method is paused for the token: its daily quota is used up (29), or calls were too similar
+ * (9).
+ */
 const REST_MS = { quota: 30 * 60_000, flood: 60_000 } as const;
-const LEFT_ALONE = unreachable("VK did not answer a moment ago, and is left alone for now");
-/** Tokens remembered to be refused `execute`. */
+const LEFT_ALONE = unreachable("VK failed recently and is not called for now");
+/** Tokens for which VK refuses `execute`. */
 const MAX_ALONE = 10_000;
 
-/** VK's API as this process speaks it: one limiter, one breaker and one pool of connections for all tokens. */
+/** The client of VK's API: one limiter, one breaker and one pool of connections for all tokens. */
 export class VkClient implements AsyncDisposable {
   readonly #transport: Transport;
   readonly #breaker: Breaker;
@@ -64,12 +67,12 @@ export class VkClient implements AsyncDisposable {
     this.#breaker = new Breaker(options.breaker);
   }
 
-  /** The language of names where none is asked for. */
+  /** The default language of names. */
   get lang(): VkLang | undefined {
     return this.options.lang;
   }
 
-  /** As somebody, in one language. Calls that are to share requests go through the same one. */
+  /** The API for a token in a language. Calls that should share requests must use the same object. */
   as(token: VkToken, lang = this.options.lang): Vk {
     const holder = this.options.holderOf(token);
     const { limiter } = this.options;
@@ -117,12 +120,12 @@ export class VkClient implements AsyncDisposable {
       await limiter.take(holder, deadline);
     } catch (error) {
       if (!(error instanceof TooBusy)) throw error;
-      return failed({ kind: "busy", code: 0, message: "More calls wait than VK takes of one token" });
+      return failed({ kind: "busy", code: 0, message: "Too many calls of one token wait for VK" });
     }
     const { method, params, repeatable, captcha } = prepare();
     const resting = await restOf(limiter, holder, method);
     if (resting) return failed(resting);
-    // Others may have found out while this one waited.
+    // Other calls may have failed while this one waited.
     if (this.#breaker.open) return failed(LEFT_ALONE);
     try {
       const form = formOf({ lang, ...params, ...captcha });
@@ -141,7 +144,7 @@ export class VkClient implements AsyncDisposable {
   }
 }
 
-/** VK's API as the holder of one token may use it. */
+/** VK's API for the owner of one token. */
 export class Vk {
   readonly users = { get: this.#bound(users.get) };
   readonly wall = { get: this.#bound(wall.get) };
@@ -156,7 +159,7 @@ export class Vk {
     this.#bundler = new Bundler(sender);
   }
 
-  /** Any method by its name, declared here or not; the answer is as VK gave it. */
+  /** Any method by name, declared here or not; the response is returned as is. */
   async call<T = unknown>(method: string, params: VkParams = {}, options: CallOptions = {}): Promise<VkResult<T>> {
     checkMethod(method);
     const { captcha, repeatable = onlyLooks(method), deadline = Date.now() + WITHIN_MS } = options;
@@ -164,7 +167,7 @@ export class Vk {
     return result.ok ? { ok: true, value: result.value.response as T } : result;
   }
 
-  /** Declared calls, in as few requests as VK allows; each has a result of its own. */
+  /** Declared calls, in as few requests as possible; each has its own result. */
   async bundle<const C extends readonly Call<unknown>[]>(
     calls: C,
     { captcha, deadline = Date.now() + WITHIN_MS }: Omit<CallOptions, "repeatable"> = {},
@@ -194,18 +197,18 @@ function checked({ method, params }: Call<unknown>): BareCall {
   return { method: checkMethod(method), params: plainParams(params) };
 }
 
-/** What a call expects of VK's answer is not taken for granted. */
+/** The response of VK is validated. */
 function understood<T>({ method, answer }: Call<T>, result: VkResult<unknown>): VkResult<T> {
   if (!result.ok) return result;
   const parsed = answer.safeParse(result.value);
   return parsed.success
     ? { ok: true, value: parsed.data }
-    : failed(unreachable(`VK's answer to ${method} has another shape`));
+    : failed(unreachable(`VK's response to ${method} has an unexpected shape`));
 }
 
 async function restOf(limiter: CallLimiter, holder: string, method: string): Promise<VkFailure | undefined> {
   const kind = await limiter.rests(holder, method);
-  return kind ? { kind, code: 0, message: `VK takes no ${method} of this token for now` } : undefined;
+  return kind ? { kind, code: 0, message: `VK does not accept ${method} from this token for now` } : undefined;
 }
 
 async function restAfter(limiter: CallLimiter, holder: string, method: string, { kind }: VkFailure): Promise<void> {

@@ -1,8 +1,8 @@
 import type { VkToken } from "./token.ts";
 
 /**
- * What a refusal of VK's means for whoever asked. The first three pass by themselves; `busy` is our own limiter's, `unreachable` is
- * no answer, or none that is VK's.
+ * The meaning of a VK error for the caller. The first three are temporary. `busy` comes from our limiter; `unreachable`
+ * is no response, or none from VK.
  */
 export type FailureKind =
   | "failing"
@@ -27,7 +27,7 @@ export type FailureKind =
   | "app"
   | "bug";
 
-/** VK's error codes (`errors.json` of its schema 5.199); the last word on one that is not here is `bug`. */
+/** VK's error codes (`errors.json` of its schema 5.199); unknown ones are `bug`. */
 const KINDS: Readonly<Record<number, FailureKind>> = {
   1: "failing",
   2: "app",
@@ -98,28 +98,28 @@ const KINDS: Readonly<Record<number, FailureKind>> = {
   11500: "confirmation",
 };
 
-/** What the person is asked for, in the older form (a picture) or the newer one (a page to open). */
+/** What VK asks of the person, in the older form (a picture) or the newer one (a page). */
 export interface Captcha {
   sid?: string;
   img?: string;
   redirect_uri?: string;
-  /** Over 2⁵³, so it is text. */
+  /** Exceeds 2⁵³, so it is text. */
   remixstlid?: string;
 }
 
-/** What the person found out; goes with the same call again. */
+/** The person's answer; sent with the same call. */
 export type CaptchaAnswer =
   | { captcha_sid: string; captcha_key: string }
   | { success_token: string; remixstlid?: string | undefined };
 
 export interface VkFailure {
   kind: FailureKind;
-  /** VK's; 0 where VK has not answered. */
+  /** VK's code; 0 without a response of VK. */
   code: number;
-  /** VK's words, without the token; for developers. */
+  /** VK's message without the token; for developers. */
   message: string;
   captcha?: Captcha;
-  /** The page where VK's user confirms who they are. */
+  /** The page where the user confirms their identity. */
   redirect_uri?: string;
   confirmation_text?: string;
 }
@@ -128,7 +128,7 @@ export type VkResult<T> = { ok: true; value: T } | { ok: false; failure: VkFailu
 
 const MAX_MESSAGE = 300;
 
-/** From VK's `error` object, of which nothing is taken for granted; what it echoes of the request is left out. */
+/** Parses VK's `error` object, which is not trusted; the echoed request is dropped. */
 export function failureOf(error: Readonly<Record<string, unknown>>, token: VkToken): VkFailure {
   const code = Number(error["error_code"]);
   const text = (name: string) => {
@@ -155,17 +155,17 @@ export function failureOf(error: Readonly<Record<string, unknown>>, token: VkTok
   return failure;
 }
 
-/** No answer, or none that is VK's. */
+/** No response, or none from VK. */
 export function unreachable(message: string): VkFailure {
   return { kind: "unreachable", code: 0, message };
 }
 
-/** Whether it may be otherwise in a moment, without anybody doing anything. */
+/** Whether a retry may succeed without any action. */
 export function passesByItself({ kind }: VkFailure): boolean {
   return kind === "failing" || kind === "too-fast" || kind === "unreachable";
 }
 
-/** A person is to follow it, so it must be a page. */
+/** A link for a person, so it must be a web page. */
 function linkOf(text: string | undefined): string | undefined {
   const protocol = text === undefined ? undefined : URL.parse(text)?.protocol;
   return protocol === "https:" || protocol === "http:" ? text : undefined;

@@ -2,7 +2,7 @@ import { type CaptchaAnswer, failureOf, passesByItself, unreachable, type VkFail
 import { checkMethod, onlyLooks, plainParams, type VkParams } from "./params.ts";
 import type { VkToken } from "./token.ts";
 
-/** Calls that one `execute` takes. */
+/** Maximum of calls in one `execute`. */
 export const MAX_CALLS = 25;
 
 export interface BareCall {
@@ -10,9 +10,9 @@ export interface BareCall {
   params: VkParams;
 }
 
-/** What goes to VK in one request. */
+/** One request to VK. */
 export interface Prepared extends BareCall {
-  /** It may be asked twice. */
+  /** Whether it may be repeated. */
   repeatable: boolean;
   captcha?: CaptchaAnswer | undefined;
 }
@@ -23,16 +23,16 @@ export interface Answered {
   execute_errors?: unknown;
 }
 
-/** What the bundles of a token are sent by. */
+/** Sends the bundles of a token. */
 export interface Sender {
-  /** `prepare` is asked once, when the request's turn has come. */
+  /** `prepare` is called once, when the request may be sent. */
   perform(prepare: () => Prepared, deadline: number): Promise<VkResult<Answered>>;
-  /** Whether VK has refused `execute` to this token, and that it has. */
+  /** Whether VK refuses `execute` to this token, and how to record that. */
   isAlone(): boolean;
   leaveAlone(): void;
-  /** Why VK wants to hear nothing of a method for now. */
+  /** Why a method is paused. */
   rests(method: string): Promise<VkFailure | undefined>;
-  /** An inner call was refused: what that means for later ones. */
+  /** Records the error of an inner call, for later ones. */
   refused(method: string, failure: VkFailure): Promise<void>;
   readonly token: VkToken;
 }
@@ -49,8 +49,8 @@ interface Ask extends AskOptions {
 }
 
 /**
- * Makes one request of many calls. Calls of a token wait for their turn here, and those that wait when it comes share one `execute`:
- * the more VK's limit holds them up, the fewer requests they cost. A call that is alone goes as it is.
+ * Combines calls into requests. Calls of a token wait for their turn, and those that wait at that time share one
+ * `execute`: the longer the queue, the fewer requests. A single call is sent directly.
  */
 export class Bundler {
   #waiting: Ask[] = [];
@@ -71,7 +71,7 @@ export class Bundler {
   #turn(): void {
     if (this.#inTurn || this.#waiting.length === 0) return;
     this.#inTurn = true;
-    // Who shares a request came later, and waits longer.
+    // Calls that share a request came later, and have later deadlines.
     const { deadline } = this.#waiting[0]!;
     let drawn: Ask[] | undefined;
     const draw = (): Ask[] => {
@@ -81,12 +81,12 @@ export class Bundler {
       this.#turn();
       return drawn;
     };
-    // Refused before its turn came: so are all that waited for it.
+    // Refused before its turn: so are all calls that waited for it.
     this.sender.perform(() => prepared(draw()), deadline).then((result) => this.#distribute(draw(), result))
       .catch((error) => draw().forEach(({ reject }) => reject(error)));
   }
 
-  /** As many as fit into one request, the first come first. */
+  /** As many as fit into one request, in order. */
   #draw(): Ask[] {
     let size = 0;
     const fits = this.#waiting.findIndex(({ calls }) => (size += calls.length) > MAX_CALLS);
@@ -109,7 +109,7 @@ export class Bundler {
     if (calls.length === 1) return [result.ok ? { ok: true, value: result.value.response } : result];
     if (!result.ok) {
       if (!isAboutExecute(result.failure)) return calls.map(() => result);
-      // An app's token may not bundle, by some of VK's documents; that holds for the next time, too.
+      // According to some documents of VK an app's token may not bundle; remember that.
       if (result.failure.kind === "user-token-required") this.sender.leaveAlone();
       return await Promise.all(calls.map((call) => this.#plainly(call, options)));
     }
@@ -128,7 +128,7 @@ export class Bundler {
   }
 }
 
-/** The code of a script that makes these calls, in the one form that every interpreter of VK's takes. */
+/** The code of a script with these calls, in the form that every interpreter of VK accepts. */
 export function codeOf(calls: readonly BareCall[]): string {
   const made = calls.map(({ method, params }) => `API.${checkMethod(method)}(${JSON.stringify(plainParams(params))})`);
   return `return [${made.join(",")}];`;
@@ -142,12 +142,12 @@ function prepared(asks: readonly Ask[]): Prepared {
   return { method: "execute", params: { code: codeOf(calls) }, repeatable, captcha };
 }
 
-/** One answer to a captcha goes with the request of all. */
+/** The answer to a captcha is sent with the combined request. */
 function withCaptcha(asks: readonly Ask[]): Ask {
   return asks.find(({ captcha }) => captcha) ?? asks[0]!;
 }
 
-/** An inner call that failed is `false`, and what it failed of is told beside, in the order of the calls. */
+/** A failed inner call is `false`; the errors are listed separately, in the order of the calls. */
 function unpacked(
   calls: readonly BareCall[],
   { response, execute_errors }: Answered,
@@ -158,19 +158,19 @@ function unpacked(
     typeof each === "object" && each !== null
   );
   return calls.map(({ method }, i) => {
-    if (i >= values.length) return failed(unreachable("The answer to a script has another shape"));
+    if (i >= values.length) return failed(unreachable("The response to a script has an unexpected shape"));
     const at = values[i] === false ? errors.findIndex((error) => error.method === method) : -1;
     if (at < 0) return { ok: true, value: values[i] };
     return failed(failureOf(errors.splice(at, 1)[0], token));
   });
 }
 
-/** By itself it is tried again as it should, or it tells what the person is to do: a script's errors have no links. */
+/** Sent separately, it is retried properly, or returns what the person has to do: errors in a script have no links. */
 function asksAgain(failure: VkFailure): boolean {
   return passesByItself(failure) || failure.kind === "captcha" || failure.kind === "validation";
 }
 
-/** Too long an answer (13), a script that VK does not take (12), or none from this token, ever or today. */
+/** The response is too long (13), the script is invalid (12), or `execute` is not allowed for this token. */
 function isAboutExecute({ kind }: VkFailure): boolean {
   return kind === "script" || kind === "user-token-required" || kind === "quota";
 }

@@ -1,12 +1,12 @@
-/** The languages that VK gives names in (`lang`, dev.vk.com/api/api-requests). */
+/** The languages in which VK returns names (`lang`, dev.vk.com/api/api-requests). */
 export const VK_LANGS = ["ru", "uk", "be", "en", "es", "fi", "de", "it"] as const;
 export type VkLang = typeof VK_LANGS[number];
 
-/** Ranges that are read; a browser sends fewer. */
+/** The maximum number of ranges; a browser sends fewer. */
 const MAX_RANGES = 20;
 
 /**
- * The language of `Accept-Language` that its caller likes best and VK has, by primary subtag (RFC 9110 §12.5.4). Undefined where
+ * The preferred language of `Accept-Language` that VK supports, by primary subtag (RFC 9110 §12.5.4). Undefined if
  * there is none.
  */
 export function preferredLang(header: string | null): VkLang | undefined {

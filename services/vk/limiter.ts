@@ -2,13 +2,13 @@ import { type Cache, CacheUnavailable } from "../../lib/cache/cache.ts";
 import { MemoryCache } from "../../lib/cache/memory.ts";
 import { sleep } from "../../lib/sleep.ts";
 
-/** More calls wait for this token than will be let through in time. */
+/** Too many calls wait for this token. */
 export class TooBusy extends Error {
   override readonly name = "TooBusy";
 }
 
 export interface LimiterOptions {
-  /** Calls in one window. */
+  /** Calls per window. */
   calls?: number;
   windowMs?: number;
   /** How long a call waits for its turn. */
@@ -16,31 +16,30 @@ export interface LimiterOptions {
 }
 
 /**
- * VK takes three calls a second of a user's or an app's token. The window is a little longer than VK's, since the way there takes
- * now more, now less time (`docs/limits.md`).
+ * VK allows three calls a second for a token of a user or an app. The window is slightly longer than VK's, since the
+ * network delay varies (`docs/limits.md`).
  */
 const CALLS = 3;
 const WINDOW_MS = 1_100;
 const WAIT_MS = 5_000;
-/** Tokens whose calls this process counts alone while the cache is away. */
+/** Tokens that this process counts itself while the cache is unavailable. */
 const MAX_ALONE = 10_000;
-/** After the cache failed, how long before it is asked again. */
+/** Time after a failure of the cache until it is used again. */
 const ALONE_MS = 1_000;
 
-/** The daily quota of a method is used up, or its calls were too many alike. */
+/** The daily quota of a method is used up, or its calls were too similar. */
 export type RestReason = "quota" | "flood";
 
 interface Queue {
-  /** The end of the turn before. */
+  /** The end of the previous turn. */
   last: Promise<unknown>;
   waiting: number;
 }
 
 /**
- * Lets calls of a token through as VK wants them, counted over all nodes in fixed windows. Whoever comes too early waits, first come,
- * first served. Where the cache fails, each process counts for itself: what is too much by that, VK refuses, and it is repeated.
- *
- * Tokens are known here by a keyed hash, the `holder`.
+ * Lets calls of a token through at the rate that VK allows, counted over all nodes in fixed windows. Others wait in
+ * order. If the cache fails, each process counts by itself: VK refuses excess calls, and they are repeated. Tokens are
+ * identified by a keyed hash, the `holder`.
  */
 export class CallLimiter implements AsyncDisposable {
   #queues = new Map<string, Queue>();
@@ -59,12 +58,12 @@ export class CallLimiter implements AsyncDisposable {
     this.waitMs = waitMs;
   }
 
-  /** Resolves when one more call may go. Throws `TooBusy` when it would have to wait too long, or past `until`. */
+  /** Resolves when one more call may be sent. Throws `TooBusy` if it would have to wait too long, or past `until`. */
   async take(holder: string, until = Infinity): Promise<void> {
     const deadline = Math.min(Date.now() + this.waitMs, until);
     const queue = this.#queues.get(holder) ?? { last: Promise.resolve(), waiting: 0 };
     this.#queues.set(holder, queue);
-    // So many windows fit into the wait; who comes behind need not find that out by waiting.
+    // The number of windows that fit into the wait; a further call fails at once.
     if (queue.waiting > this.calls * Math.ceil(this.waitMs / this.windowMs)) throw new TooBusy();
     queue.waiting++;
     const turn = queue.last.then(() => this.#turn(holder, deadline));
@@ -76,7 +75,7 @@ export class CallLimiter implements AsyncDisposable {
     }
   }
 
-  /** VK wants to hear nothing of this method from this token for so long. */
+  /** Pauses a method for this token. */
   async rest(holder: string, method: string, why: RestReason, ms: number): Promise<void> {
     await this.#shared((cache) => cache.set(restKey(holder, method), why, ms));
   }

@@ -1,15 +1,15 @@
-/** The methods that are used here, with what is believed of their answers: all else in them may be missing or otherwise. */
+/** The methods in use, with the expected parts of their responses. Everything else may be missing or different. */
 import { z } from "zod";
 import type { VkParams } from "./params.ts";
 
-/** A call before it is made: alone, or with others in one `execute`. */
+/** A call before it is sent: alone, or with others in one `execute`. */
 export interface Call<T> {
   method: string;
   params: VkParams;
   answer: z.ZodType<T>;
 }
 
-/** What VK leaves out or spells otherwise is not known; it is never 0 or "no". */
+/** A missing or malformed value is unknown; it is never 0 or "no". */
 function known<T extends z.ZodType>(schema: T) {
   return schema.optional().catch(undefined);
 }
@@ -27,7 +27,7 @@ export const UserRow = z.object({
   online_info: known(z.object({ visible: known(z.boolean()), is_online: known(z.boolean()) })),
   status: known(z.string()),
   followers_count: count,
-  /** Of one user only, and by the documents only for a user's token. */
+  /** For a single user only and, according to the documents, only with a user's token. */
   counters: known(z.object({ videos: count, followers: count })),
 });
 export type UserRow = z.output<typeof UserRow>;
@@ -45,7 +45,7 @@ export const VideoRow = z.object({
 });
 export type VideoRow = z.output<typeof VideoRow>;
 
-/** `count` is how many there are; `items` may be fewer than were asked for, since hidden ones are left out. */
+/** `count` is the total; `items` may be fewer than requested, since hidden ones are omitted. */
 function pageOf<T extends z.ZodType>(item: T) {
   return z.object({ count: z.int().nonnegative(), items: z.array(item) });
 }
@@ -54,13 +54,13 @@ const Resolved = z.union([z.object({ type: z.string(), object_id: z.int() }), z.
   .transform((value) => value === null || Array.isArray(value) ? undefined : value);
 
 export const users = {
-  /** The answer may be shorter than the request and in another order; nobody named means the token's owner. */
+  /** The response may be shorter than the request and in another order. Without ids it is the owner of the token. */
   get: (params: { user_ids?: readonly (string | number)[] | undefined; fields?: readonly string[] }) =>
     call("users.get", params, z.array(UserRow)),
 };
 
 export const wall = {
-  /** By `owner_id` or by `domain`, a screen name; without either the token's owner. */
+  /** By `owner_id` or by `domain`, a screen name; without either the owner of the token. */
   get: (params: { owner_id?: number | undefined; domain?: string | undefined; offset?: number; count?: number }) =>
     call("wall.get", params, pageOf(z.unknown())),
 };
@@ -72,7 +72,7 @@ export const video = {
 };
 
 export const utils = {
-  /** Undefined where nobody has the name. */
+  /** Undefined if nobody has the name. */
   resolveScreenName: (params: { screen_name: string }) => call("utils.resolveScreenName", params, Resolved),
   /** Seconds. */
   getServerTime: (_params?: void) => call("utils.getServerTime", {}, z.int()),

@@ -1,7 +1,7 @@
 import { AppError, type ProblemMembers } from "../../lib/errors.ts";
 import type { VkFailure } from "./errors.ts";
 
-/** What VK's no means for whoever asked here. */
+/** A VK error as a problem for the caller. */
 export function problemOf(failure: VkFailure): AppError {
   switch (failure.kind) {
     case "token-dead":

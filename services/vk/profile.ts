@@ -2,7 +2,7 @@ import type { VkFailure, VkResult } from "./errors.ts";
 import type { UserRow } from "./methods.ts";
 import type { TokenKind } from "../../db/vk_tokens.ts";
 
-/** Why something of a VK user is not known. */
+/** Why something about a VK user is unknown. */
 export const REASONS = [
   "wall-hidden",
   "wall-disabled",
@@ -21,7 +21,7 @@ export const REASONS = [
 ] as const;
 export type Reason = typeof REASONS[number];
 
-/** A VK user as the holder of a token sees them. What VK hides or does not tell is null with a reason, and never 0. */
+/** A VK user as the owner of a token sees them. What VK hides or omits is null with a reason, and never 0. */
 export interface Profile {
   id: string;
   first_name: string;
@@ -39,11 +39,11 @@ interface Counted {
   count: number;
 }
 
-/** What VK was asked about one user. */
+/** The responses of VK about one user. */
 export interface VkResponses {
   user: UserRow;
   wall: VkResult<Counted>;
-  /** Undefined where it was not asked: nobody may with this token, or the counters must do. */
+  /** Undefined if it was not requested: this token may not, or the counters are used. */
   videos: VkResult<Counted> | undefined;
 }
 
@@ -81,20 +81,20 @@ export function profileOf({ user, wall, videos }: VkResponses, kind: TokenKind):
   };
 }
 
-/** Why a list of somebody's videos was refused; undefined where that is no matter of what may be seen. */
+/** Why a list of videos was refused; undefined if the cause is not visibility. */
 export function hiddenVideos(user: UserRow, failure: VkFailure): Reason | undefined {
   const reason = hidesAs(user) ?? reasonOf({ ok: false, failure }, "videos-hidden");
   return ["vk-failing", "limit-reached", "not-told"].includes(reason) ? undefined : reason;
 }
 
-/** Hiding the time one was last seen hides whether one is there, too. */
+/** Hiding the last visit hides the online status too. */
 function statusOf({ online, online_info }: UserRow): "online" | "offline" | undefined {
   if (online_info?.visible === false) return undefined;
   const is = online_info?.is_online ?? (online === undefined ? undefined : online === 1);
   return is === undefined ? undefined : is ? "online" : "offline";
 }
 
-/** Why nothing beyond the name is told. */
+/** Why only the name is visible. */
 function hidesAs({ deactivated, is_closed, can_access_closed }: UserRow): Reason | undefined {
   if (deactivated !== undefined) return deactivated === "banned" ? "user-banned" : "user-deleted";
   return is_closed === true && can_access_closed !== true ? "profile-private" : undefined;
@@ -128,7 +128,7 @@ function reasonOf(result: VkResult<unknown> | undefined, denied: Reason): Reason
   }
 }
 
-/** One code stands for many refusals; only its words tell them apart. */
+/** One code has many causes; only the message distinguishes them. */
 function denialIn(message: string): Reason | undefined {
   if (/hid (his|her|their) wall/i.test(message)) return "wall-hidden";
   if (/wall is disabled/i.test(message)) return "wall-disabled";

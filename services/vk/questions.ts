@@ -6,7 +6,7 @@ import type { TokenKind } from "../../db/vk_tokens.ts";
 import type { Target } from "./target.ts";
 import { type Video, videoOf } from "./videos.ts";
 
-/** VK said no, or nothing. */
+/** VK refused, or did not answer. */
 export class Refused extends Error {
   override readonly name = "Refused";
   constructor(readonly failure: VkFailure) {
@@ -15,7 +15,7 @@ export class Refused extends Error {
 }
 
 export interface VideoPage {
-  /** All there are; hidden ones among them are in no page. */
+  /** The total; hidden ones are in no page. */
   count: number | null;
   items: Video[];
   unavailable: { videos?: Reason };
@@ -23,15 +23,17 @@ export interface VideoPage {
 
 const FIELDS = ["online", "online_info", "status", "followers_count", "counters"];
 
-/** Whom a screen name belongs to. Throws `Refused`, as all here do. */
+/** The owner of a screen name. Throws `Refused`, like all functions here. */
 export async function askId(vk: Vk, name: string, options: CallOptions): Promise<number> {
   const found = allowed(await vk.utils.resolveScreenName({ screen_name: name }, options));
-  // Communities and apps have names, too.
-  if (found?.type !== "user") throw new Refused({ kind: "not-found", code: 0, message: "No user has this name" });
+  // Communities and apps have names too.
+  if (found?.type !== "user") {
+    throw new Refused({ kind: "not-found", code: 0, message: "No user has this screen name" });
+  }
   return found.object_id;
 }
 
-/** One request; a second one only where a user asked for by name has counters that do not tell of videos. */
+/** One request; a second one only for a user by name whose counters lack videos. */
 export async function askProfile(
   vk: Vk,
   kind: TokenKind,
@@ -44,7 +46,7 @@ export async function askProfile(
     users.get({ user_ids: named, fields: FIELDS }),
     wall.get({ owner_id, domain: target.by === "name" ? target.name : undefined, count: 1 }),
   ] as const;
-  // Videos have an owner's id and no name.
+  // Videos need the owner's id, not a name.
   const withVideos = kind === "user" && target.by !== "name";
   const [found, posts, videos] = withVideos
     ? await vk.bundle([...asked, video.get({ owner_id, count: 1 })], options)
@@ -57,7 +59,7 @@ export async function askProfile(
   return profileOf(told, kind);
 }
 
-/** So many from an offset on. */
+/** A number of videos from an offset. */
 export async function askVideos(
   vk: Vk,
   owner: Exclude<Target, { by: "name" }>,
@@ -76,14 +78,14 @@ export async function askVideos(
   return { count: null, items: [], unavailable: { videos: reason } };
 }
 
-/** The answer may hold others, or nobody. */
+/** The response may contain others, or nobody. */
 function theUser(rows: readonly UserRow[], target: Target): UserRow {
   const user = target.by === "id" ? rows.find(({ id }) => id === target.id) : rows[0];
-  if (!user) throw new Refused({ kind: "not-found", code: 0, message: "There is no such user" });
+  if (!user) throw new Refused({ kind: "not-found", code: 0, message: "The user does not exist" });
   return user;
 }
 
-/** An open profile whose counters do not say. */
+/** An open profile without that counter. */
 function lacksVideos({ counters, deactivated, is_closed, can_access_closed }: UserRow): boolean {
   return counters?.videos === undefined && deactivated === undefined &&
     (is_closed !== true || can_access_closed === true);
@@ -94,7 +96,7 @@ function allowed<T>(result: VkResult<T>): T {
   return result.value;
 }
 
-/** A part that VK hides is no failure of the whole; a token that is dead, and what asks for the person, is. */
+/** A hidden part does not fail the request; an invalid token, or a captcha, does. */
 function tolerated<T>(result: VkResult<T>): VkResult<T> {
   if (!result.ok && ["token-dead", "captcha", "validation", "confirmation"].includes(result.failure.kind)) {
     throw new Refused(result.failure);

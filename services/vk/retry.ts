@@ -3,25 +3,26 @@ import { backoff } from "../../lib/backoff.ts";
 import { sleep } from "../../lib/sleep.ts";
 
 export interface RetryOptions {
-  /** Tries in all. */
+  /** Attempts in total. */
   tries?: number;
-  /** The first pause, doubled by each further one. */
+  /** The first pause; each further one is doubled. */
   pauseMs?: number;
-  /** VK counts by so many milliseconds: sooner a call is too early again. */
+  /** The window of VK's rate limit, in milliseconds: an earlier call fails again. */
   windowMs?: number;
   /** From 0 to 1. */
   random?: () => number;
 }
 
-/** Tries of one call, and its first pause (`docs/limits.md`). */
+/** Attempts of one call, and its first pause (`docs/limits.md`). */
 const TRIES = 4;
 const PAUSE_MS = 200;
 const WINDOW_MS = 1_000;
 const JITTER = [0.5, 1.5] as const;
 
 /**
- * Tries a call again while what it failed of may pass by itself: codes 1, 6 and 10, a status of 5xx, broken answers, lost
- * connections; pauses that would reach the deadline are not begun. One that changes something is repeated only where VK turned it away at the door (6), so nothing is done twice.
+ * Repeats a call while its failure may be temporary: codes 1, 6 and 10, a status of 5xx, invalid responses, lost
+ * connections. Pauses beyond the deadline are not started. A call that changes something is repeated only after error
+ * 6, which VK returns before it acts, so nothing is done twice.
  */
 export async function repeated<T>(
   repeatable: () => boolean,

@@ -1,4 +1,4 @@
-/** A VK token that shows itself to nobody by accident: no log line, no message, no JSON holds it. */
+/** A VK token that cannot be printed by accident: it is not in logs, messages or JSON. */
 export class VkToken {
   readonly #value: string;
 
@@ -6,12 +6,12 @@ export class VkToken {
     this.#value = value;
   }
 
-  /** For the header of a call, and for the seal it is kept under. */
+  /** For the header of a call, and for encryption. */
   reveal(): string {
     return this.#value;
   }
 
-  /** Whatever VK says, a token in it is no news to anybody. */
+  /** Removes the token from a text of VK. */
   cutFrom(text: string): string {
     return text.replaceAll(this.#value, "…").replaceAll(encodeURIComponent(this.#value), "…");
   }

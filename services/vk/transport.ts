@@ -1,11 +1,11 @@
 import type { VkToken } from "./token.ts";
 
-/** Nobody answered, or not in VK's way. Its message holds neither the token nor what was sent. */
+/** No response, or none from VK. The message contains neither the token nor the request. */
 export class Unreachable extends Error {
   override readonly name = "Unreachable";
 }
 
-/** What VK answers with: a response, of `execute` perhaps with errors of inner calls, or an error. */
+/** A response of VK: a result, for `execute` possibly with errors of inner calls, or an error. */
 export type Envelope =
   | { response: unknown; execute_errors?: unknown }
   | { error: Readonly<Record<string, unknown>> };
@@ -14,23 +14,26 @@ export interface Sent {
   method: string;
   form: URLSearchParams;
   token: VkToken;
-  /** It may arrive twice. */
+  /** Whether it may be sent twice. */
   repeatable: boolean;
 }
 
-/** Bytes; more is no answer to anything asked here. */
+/** Maximum length of a response, in bytes. */
 const MAX_BODY_BYTES = 6 * 1024 * 1024;
 
-/** One exchange with VK: a POST form, the token in its header and never anywhere else. */
+/** One exchange with VK: a POST form, with the token in a header only. */
 export class Transport implements Disposable {
   private readonly pooled = Deno.createHttpClient({});
-  /** On a connection that was used before, the platform sends again by itself when it breaks: no way for what has an effect. */
+  /**
+   * On a reused connection that breaks, the platform repeats the request by itself: not acceptable for calls with
+   * effects.
+   */
   private readonly fresh = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   private readonly closed = new AbortController();
 
   constructor(private readonly url: string) {}
 
-  /** Throws `Unreachable`. An envelope counts whatever its HTTP status is. */
+  /** Throws `Unreachable`. An envelope counts whatever its HTTP status. */
   async send(
     { method, form, token, repeatable }: Sent,
     timeoutMs: number,
@@ -41,7 +44,7 @@ export class Transport implements Disposable {
         method: "POST",
         headers: { authorization: `Bearer ${token.reveal()}` },
         body: form,
-        // Elsewhere the token has no business.
+        // The token must not be sent elsewhere.
         redirect: "manual",
         signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), this.closed.signal]),
         client: repeatable ? this.pooled : this.fresh,
@@ -59,17 +62,17 @@ export class Transport implements Disposable {
     }
     const envelope = envelopeOf(text);
     if (envelope) return envelope;
-    throw new Unreachable(status >= 500 ? `VK answered with status ${status}` : "What came is no answer of VK's");
+    throw new Unreachable(status >= 500 ? `VK answered with status ${status}` : "The response is not from VK");
   }
 
   [Symbol.dispose](): void {
-    this.closed.abort(new Unreachable("This process stops"));
+    this.closed.abort(new Unreachable("The process is stopping"));
     this.pooled.close();
     this.fresh.close();
   }
 }
 
-/** The host alone: a query might hold what must not be logged. */
+/** Only the host: a query may contain secrets. */
 function redirection(location: string | null, from: string): string {
   const host = URL.parse(location ?? "", from)?.host;
   return host ? `VK redirects to "${host}"; if that is VK, name it in VK_API_URL` : "VK redirects to nowhere";
@@ -80,7 +83,7 @@ async function read(response: Response): Promise<string> {
   let size = 0;
   for await (const chunk of response.body ?? []) {
     size += chunk.byteLength;
-    if (size > MAX_BODY_BYTES) throw new Unreachable("VK's answer is too long");
+    if (size > MAX_BODY_BYTES) throw new Unreachable("VK's response is too long");
     chunks.push(chunk);
   }
   return await new Blob(chunks).text();
@@ -99,7 +102,7 @@ function envelopeOf(text: string): Envelope | undefined {
   return Object.hasOwn(value, "response") ? value as { response: unknown } : undefined;
 }
 
-/** VK has whole numbers over 2⁵³; such a one stays as it is written. */
+/** VK uses integers above 2⁵³; they stay as written. */
 function exactly(_key: string, value: unknown, context?: { source?: string }): unknown {
   return typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)
     ? context?.source ?? value

@@ -19,7 +19,7 @@ import { VkToken } from "./token.ts";
 export interface HeldToken {
   token: VkToken;
   kind: TokenKind;
-  /** Another one after each change. */
+  /** Changes with each change of the token. */
   version: string;
 }
 
@@ -32,13 +32,13 @@ export interface VaultOptions {
 }
 
 const PURPOSE = "vk-tokens";
-/** How long a copy is kept; also how long one is left behind that could not be removed (`docs/limits.md`). */
+/** Lifetime of a copy, also of one that could not be removed (`docs/limits.md`). */
 const COPY_MS = 60 * 60_000;
 const RESEAL_BATCH = 200;
 
 /**
- * People's VK tokens. Postgres holds the ciphertext and says which token is in force; from the copy it is used. A copy that is lost,
- * damaged or of another version is made anew, so whatever happens to it, a token that was replaced or deleted is never used.
+ * People's VK tokens. Postgres has the ciphertext and the version in force; the copy in the cache is used. A copy that
+ * is lost, damaged or of another version is created again, so a token that was replaced or deleted is never used.
  */
 export class TokenVault {
   constructor(private readonly options: VaultOptions) {}
@@ -56,7 +56,7 @@ export class TokenVault {
     await this.forget(userId);
   }
 
-  /** The copy only. */
+  /** Removes only the copy. */
   async forget(userId: string): Promise<void> {
     await this.#withCopies((copies) => copies.delete(keyOf(userId)));
   }
@@ -72,13 +72,16 @@ export class TokenVault {
     return token ? { token, kind, version } : await this.#anew(userId);
   }
 
-  /** VK has refused it: it is dropped, unless it was replaced meanwhile. */
+  /** VK has refused it: it is deleted, unless it was replaced meanwhile. */
   async refused(userId: string, version: string): Promise<void> {
     await dropVkToken(this.options.sql, userId, version);
     await this.forget(userId);
   }
 
-  /** Seals anew what is sealed under the previous SECRET_KEY; tells how many, and how many neither of the two opens. */
+  /**
+   * Encrypts again what was encrypted with the previous SECRET_KEY. Returns how many, and how many neither key
+   * decrypts.
+   */
   async reseal(): Promise<{ done: number; lost: number }> {
     const { sql, secret } = this.options;
     let [done, lost] = [0, 0];
@@ -109,14 +112,14 @@ export class TokenVault {
     if (!sealed) throw new AppError("vk-token-invalid");
     const token = this.#open(userId, version, sealed);
     if (!token) {
-      log.error("a VK token cannot be opened: SECRET_KEY is not the one it was sealed with", { user_id: userId });
+      log.error("VK token cannot be decrypted, SECRET_KEY has changed", { user_id: userId });
       throw new AppError("vk-token-invalid", "The stored VK token cannot be decrypted; store it again");
     }
     await this.#copy(userId, version, sealed);
     return { token, kind, version };
   }
 
-  /** Looks once more: whoever deleted the token meanwhile may have removed the copy before this one was made. */
+  /** Checks again afterwards: the token may have been deleted, and the copy removed, before this one was written. */
   async #copy(userId: string, version: string, sealed: Uint8Array): Promise<void> {
     await this.#withCopies((copies) => copies.set(keyOf(userId), textOf(version, sealed), COPY_MS));
     if ((await vkTokenInForce(this.options.sql, userId))?.version !== version) await this.forget(userId);
@@ -132,7 +135,7 @@ export class TokenVault {
     }
   }
 
-  /** Without Redis nothing is lost but speed. */
+  /** Without Redis only speed is lost. */
   async #withCopies<T>(ask: (copies: Cache) => Promise<T>): Promise<T | undefined> {
     try {
       return await ask(this.options.copies);
@@ -147,7 +150,7 @@ function keyOf(userId: string): string {
   return `vk:token:${userId}`;
 }
 
-/** A seal opens for its account and its version only. */
+/** The ciphertext is bound to its account and version. */
 function contextOf(userId: string, version: string): string {
   return `${userId} ${version}`;
 }

@@ -1,6 +1,6 @@
 import type { VideoRow } from "./methods.ts";
 
-/** A video as it is shown here. */
+/** A video in a response. */
 export interface Video {
   id: string;
   title: string;
@@ -26,7 +26,7 @@ export function videoOf(row: VideoRow): Video {
   };
 }
 
-/** From seconds; those of no calendar are no time. */
+/** From seconds; values outside the calendar are undefined. */
 function timeOf(seconds: number | undefined): string | null {
   if (seconds === undefined || seconds > 253_402_300_799) return null;
   return new Date(seconds * 1_000).toISOString();

@@ -34,7 +34,7 @@ Deno.test(
     await until("the log has no room", async () => {
       await Promise.all(Array.from({ length: 8 }, (_, writer) => writes.pairs(writer)));
       if (/No space left/.test(node.output)) await takeRoom(`${disk.path}/filler`);
-      return /"message":"embedded Postgres ended, restarting"/.test(node.output);
+      return /"message":"embedded Postgres exited, restarting"/.test(node.output);
     }, { everyMs: 1, timeoutMs: FILL_MS });
     const end = performance.now() + FULL_S * 1_000;
     while (performance.now() < end) {

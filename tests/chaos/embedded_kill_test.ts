@@ -94,7 +94,7 @@ for (const [what, victims] of Object.entries(VICTIMS)) {
       assert.match(headers.get("content-type") ?? "", /^application\/problem\+json/);
       assert.ok(Number(headers.get("retry-after")) > 0, JSON.stringify(body));
     }
-    if (what !== "a backend") assert.match(node.output, /"message":"embedded Postgres ended, restarting"/);
+    if (what !== "a backend") assert.match(node.output, /"message":"embedded Postgres exited, restarting"/);
     await posts.holdAgainst(node);
   });
 }

@@ -36,7 +36,7 @@ const REFUSALS: Record<string, Refusal> = {
   },
   "that has no database": {
     change: (path) => Deno.remove(`${path}/postgres/PG_VERSION`),
-    told: /There is no database in ".*"; move that folder away, or set DATA_DIR to another/,
+    told: /The folder ".*" is no database; move it away, or set DATA_DIR to another/,
   },
   "that others may enter": {
     change: (path) => Deno.chmod(`${path}/postgres`, 0o755),

@@ -162,8 +162,8 @@ Deno.test("Reading tells what is wrong: no keys, keys that are repeated, keys th
   });
   assert.equal(missing.status, 404);
   assert.deepEqual(missing.errors, [
-    { path: "keys.1", rule: "exists", message: 'There is no key "x"' },
-    { path: "keys.3", rule: "exists", message: 'There is no key "ÿ"' },
+    { path: "keys.1", rule: "exists", message: 'No such key: "x"' },
+    { path: "keys.3", rule: "exists", message: 'No such key: "ÿ"' },
   ]);
 });
 

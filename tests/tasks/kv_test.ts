@@ -30,7 +30,7 @@ Deno.test("deno task kv writes, reads, lists and removes keys", async () => {
   assert.equal(await kv("rm", "twig/1", "twig/2"), 'There was no key "twig/2"\n');
   const missing = await run("--url", node.url, "get", "a b", "twig/1");
   assert.equal(missing.code, 1);
-  assert.match(missing.output, /There is no key "twig\/1"/);
+  assert.match(missing.output, /No such key: "twig\/1"/);
   assert.ok(!missing.output.includes("12345"), "some of the values, though one is missing");
 
   await kv("put", "--shared", "nest", "[]");

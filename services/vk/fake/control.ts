@@ -8,18 +8,19 @@ export interface Controlled {
   value: unknown;
 }
 
-/** What can be asked at `/fake`, told there. */
+/** The commands at `/fake`, listed there. */
 const HELP = {
   "GET /fake": "this",
   "GET /fake/log": "the calls so far, without tokens; DELETE forgets them",
   "POST /fake/faults":
-    '{"fault": {"kind": "error", "code": 6}, "method"?: "users.get", "holder"?: "user 101", "times"?: 1}; DELETE takes all back',
+    '{"fault": {"kind": "error", "code": 6}, "method"?: "users.get", "holder"?: "user 101", "times"?: 1}; ' +
+    "DELETE removes all",
   "PUT /fake/switches": "what is not confirmed of VK, the other way",
   "PUT /fake/clock": '{"frozen_at": ms | null} or {"advance_ms": ms}',
   "PUT /fake/reset": "everything as at the start",
 };
 
-/** Steers the fake over HTTP, for tests of another process and for people. */
+/** Controls the fake over HTTP, for tests in another process and for people. */
 export function control(fake: VkFake, http: string, path: string, body: string): Controlled {
   try {
     switch (`${http} ${path}`) {
@@ -50,7 +51,7 @@ export function control(fake: VkFake, http: string, path: string, body: string):
   } catch (error) {
     return { status: 400, value: { error: error instanceof Error ? error.message : String(error) } };
   }
-  return { status: 404, value: { error: "Nothing is at this address", help: HELP } };
+  return { status: 404, value: { error: "No endpoint has this path", help: HELP } };
 }
 
 const TOKENS = ["fake-user-<id>", "fake-service", "fake-group", "fake-expired", "fake-revoked"];
@@ -63,7 +64,7 @@ function users(): unknown[] {
   return KINDS.map(({ id, kind, screen_name }) => ({ id, kind, screen_name }));
 }
 
-/** What each kind of fault needs, and of which type. */
+/** The required fields of each kind of fault and their types. */
 const FAULTS: Readonly<Record<Fault["kind"], Readonly<Record<string, string>>>> = {
   "error": { code: "number" },
   "captcha": { form: "string" },
@@ -95,7 +96,7 @@ function switchesOf(known: Switches, body: string): Partial<Switches> {
   const given = JSON.parse(body) as Record<string, unknown>;
   for (const [name, value] of Object.entries(given)) {
     const standard = (known as Record<string, unknown>)[name];
-    if (standard === undefined) throw new Error(`There is no switch "${name}"`);
+    if (standard === undefined) throw new Error(`Unknown switch "${name}"`);
     if (typeof value !== typeof standard) throw new Error(`Expected a ${typeof standard} for "${name}"`);
   }
   return given as Partial<Switches>;

@@ -1,4 +1,4 @@
-/** A refusal as VK words it (`error_code`, `error_msg`), with what some codes bring along. */
+/** A VK error (`error_code`, `error_msg`), with the extra fields of some codes. */
 export class FakeError extends Error {
   constructor(readonly code: number, message: string, readonly extras: Readonly<Record<string, unknown>> = {}) {
     super(message);
@@ -7,7 +7,7 @@ export class FakeError extends Error {
 
 export const invalidToken = (why: string) => new FakeError(5, `User authorization failed: ${why}.`);
 
-/** VK's words for what can be asked for as a fault. */
+/** VK's messages for the codes that can be injected. */
 export const WORDS: Readonly<Record<number, string>> = {
   1: "Unknown error occurred",
   2: "Application is disabled. Enable your application or use test mode",

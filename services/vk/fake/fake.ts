@@ -9,15 +9,15 @@ import { type Holder, holderOf, wordFor } from "./tokens.ts";
 
 export interface FakeRequest {
   http: string;
-  /** As it stands in the path. */
+  /** As in the path. */
   method: string;
   params: ReadonlyMap<string, string>;
   token: string | undefined;
-  /** Everywhere it came from, as `header` or `header+query`; empty without one. */
+  /** Where the token was found, such as `header` or `header+query`; empty without one. */
   tokenFrom: string;
 }
 
-/** What a test may look at afterwards; tokens are not in it, only whose they were. */
+/** A call for tests to inspect; it has the owner of the token, not the token. */
 export interface LogEntry {
   at: number;
   http: string;
@@ -25,7 +25,7 @@ export interface LogEntry {
   params: Record<string, string>;
   token_from: string;
   holder: string;
-  /** VK's error code, 0 for an answer. */
+  /** VK's error code, 0 for a response. */
   code: number;
   fault?: Fault["kind"];
 }
@@ -40,10 +40,10 @@ export interface Reaction {
 const MAX_LOGGED = 2_000;
 const MAX_CALLS = 25;
 const OLDEST_VERSION = [5, 81];
-/** Whose tokens `execute` takes, unless a switch says otherwise. */
+/** The kinds of tokens that `execute` accepts, unless a switch changes it. */
 const EXECUTE: Holder["kind"][] = ["user", "group", "service"];
 
-/** VK as far as it is known (`docs/decisions/0010-vk.md`), without any HTTP. */
+/** VK as far as it is known (`docs/decisions/0010-vk.md`), without HTTP. */
 export class VkFake {
   readonly switches: Switches = { ...SWITCHES };
   readonly faults = new Faults();
@@ -55,7 +55,7 @@ export class VkFake {
     return this.#frozenAt ?? Date.now();
   }
 
-  /** Stands still from now on, at this time. */
+  /** Stops the clock at this time. */
   freeze(at: number = this.now()): void {
     this.#frozenAt = at;
   }
@@ -76,7 +76,7 @@ export class VkFake {
     return this.#log;
   }
 
-  /** Everything as at the start. */
+  /** Restores the initial state. */
   reset(): void {
     Object.assign(this.switches, SWITCHES);
     this.faults.clear();
@@ -126,7 +126,7 @@ export class VkFake {
     return entry;
   }
 
-  /** Names are told apart by case. */
+  /** Names are case-sensitive. */
   #known(method: string): void {
     if (method !== "execute" && !Object.hasOwn(METHODS, method)) throw new FakeError(3, "Unknown method passed");
   }
@@ -192,12 +192,12 @@ export class VkFake {
     return { response, ...(errors.length > 0 && { execute_errors: errors }) };
   }
 
-  /** A call that fails is `false`, and is told of beside. */
+  /** A failed call is `false`; its error is listed separately. */
   #run(script: Script, holder: Holder, token: string, errors: unknown[], lang: string | undefined): unknown {
     if ("value" in script) return script.value;
     if ("list" in script) return script.list.map((each) => this.#run(each, holder, token, errors, lang));
     const { method, params: given } = script.call;
-    // The language of the whole script holds for its calls.
+    // The language of the script applies to its calls.
     const params = new Map(
       Object.entries({ ...(lang !== undefined && { lang }), ...given }).map(([name, value]) => [name, String(value)]),
     );
@@ -230,7 +230,7 @@ export class VkFake {
       request_params: echoed.map(([key, value]) => ({ key, value })),
       ...extras,
     };
-    // A number over 2⁵³ is one in JSON, too.
+    // In JSON a number above 2⁵³ is a number too.
     return JSON.stringify({ error }).replace(/"remixstlid":"(\d+)"/, '"remixstlid":$1');
   }
 }

@@ -1,50 +1,50 @@
 import { FakeError, WORDS } from "./error.ts";
 
-/** What VK, or the way to it, may do to a call. */
+/** What VK, or the network, may do to a call. */
 export type Fault =
-  /** Any of VK's codes, in its words or others. */
+  /** Any of VK's codes, with its message or another. */
   | { kind: "error"; code: number; message?: string }
   /** Until it is answered: a picture (`old`) or a page (`new`). */
   | { kind: "captcha"; form: "old" | "new" }
   | { kind: "validation" }
   | { kind: "confirmation" }
-  /** The answer comes so much later, and is right. */
+  /** A correct response with a delay. */
   | { kind: "latency"; ms: number }
-  /** A page of the proxy's instead of an answer. */
+  /** An HTML page of a proxy instead of a response. */
   | { kind: "html"; status: number }
-  /** The connection is cut before an answer, or in the middle of it. */
+  /** The connection is reset before the response, or in the middle of it. */
   | { kind: "reset" }
   | { kind: "broken-off" }
-  /** No answer, ever; or one whose end never comes. */
+  /** No response, or one without end. */
   | { kind: "no-answer" }
   | { kind: "slow-body" }
-  /** A status of success with half an answer, or one without `response`. */
+  /** A success status with half a response, or one without `response`. */
   | { kind: "truncated" }
   | { kind: "no-response" };
 
 export interface FaultRule {
   fault: Fault;
-  /** `users.get`; without it any. Calls within `execute` have theirs, errors only. */
+  /** Such as `users.get`; without it any. Calls within `execute` are counted, for errors only. */
   method?: string;
-  /** Of whom, as `user 101` or `service`; without it of anybody. */
+  /** The owner of the token, such as `user 101` or `service`; without it anybody. */
   holder?: string;
-  /** How often; 1, unless told. A captcha lasts until it is answered. */
+  /** How often; 1 by default. A captcha lasts until it is answered. */
   times?: number;
 }
 
 interface Planned extends FaultRule {
   left: number;
-  /** Of a captcha. */
+  /** The id of a captcha. */
   sid: string;
 }
 
-/** Beside what a person has to find out: the answers that the fake takes. */
+/** The captcha answer that the fake accepts, besides that of a person. */
 export const CAPTCHA_KEY = "rook";
 export const SUCCESS_TOKEN = "fake-success";
-/** Over 2⁵³, as VK's. */
+/** Above 2⁵³, like VK's. */
 export const REMIXSTLID = "9069780796616521905";
 
-/** What is to go wrong, in the order in which it was asked for. */
+/** The pending faults, in the order of requests. */
 export class Faults {
   #planned: Planned[] = [];
   #captchas = 0;
@@ -62,7 +62,7 @@ export class Faults {
     return this.#planned.map(({ sid: _, ...rule }) => rule);
   }
 
-  /** What happens to this call, if anything; an answered captcha is over. */
+  /** The fault for this call, if any. An answered captcha ends. */
   next(
     method: string,
     holder: string,

@@ -13,12 +13,12 @@ export class Limits {
 
   /** Throws 6. */
   perSecond(token: string, holder: Holder, method: string): void {
-    // Those have limits of their own, far above what a test sends.
+    // These have separate limits, far above what a test sends.
     if (method.startsWith("secure.")) return;
     const { window, window_ms, calls, group_calls } = this.switches;
     const now = this.now();
     const times = this.#seconds.get(token) ?? [];
-    // A fixed window begins with its first call; a sliding one is always the second just gone.
+    // A fixed window starts with its first call; a sliding one is always the last second.
     const over = (time: number) => now - time >= window_ms;
     const inWindow = window === "sliding"
       ? times.filter((time) => !over(time))

@@ -13,7 +13,7 @@ export interface Asked {
 }
 
 interface Method {
-  /** Whose tokens it takes. */
+  /** The kinds of tokens that it accepts. */
   takes: readonly Holder["kind"][];
   answer: (asked: Asked) => unknown;
 }
@@ -22,7 +22,7 @@ const EVERYBODY = ["user", "group", "service"] as const;
 const NO_GROUP = ["user", "service"] as const;
 const PRIVATE = () => new FakeError(30, "This profile is private");
 
-/** All methods of the fake but `execute`. */
+/** All methods of the fake except `execute`. */
 export const METHODS: Readonly<Record<string, Method>> = {
   "users.get": { takes: EVERYBODY, answer: usersGet },
   "users.getFollowers": {
@@ -100,12 +100,12 @@ function usersGet({ holder, params, switches }: Asked): unknown[] {
     return [];
   });
   const counts = found.length === 1 && (holder.kind === "user" || switches.service_counters);
-  // In another order than asked for, as VK may.
+  // In another order than requested, as VK may do.
   const lang = params.text("lang");
   return found.reverse().map((user) => shown(inLanguage(user, lang), holder, fields, counts, switches));
 }
 
-/** Without `lang` names come transliterated. */
+/** Without `lang` names are transliterated. */
 function inLanguage(user: FakeUser, lang: string | undefined): FakeUser {
   return user.native && ["ru", "uk", "be"].includes(lang ?? "") ? { ...user, ...user.native } : user;
 }
@@ -121,7 +121,7 @@ function shown(user: FakeUser, holder: Holder, fields: Set<string>, counts: bool
     online_info: user.hidesOnline
       ? { visible: false, status: "recently" }
       : { visible: true, is_online: user.online, is_mobile: false, last_seen: 1_700_000_000 },
-    // A closed profile keeps these to itself.
+    // A closed profile hides these.
     ...(open && {
       status: user.status,
       followers_count: user.followers,
@@ -181,7 +181,7 @@ function post(owner: number, id: number): unknown {
   };
 }
 
-/** Hidden videos are left out of the items, not of the count: a page may be short. */
+/** Hidden videos are missing in the items, but included in the count: a page may be short. */
 function videoGet(asked: Asked): unknown {
   const { params } = asked;
   const count = params.whole("count", { least: 0, most: 200, standard: 100 });
@@ -216,7 +216,7 @@ function videoAt(owner: number, id: number): unknown {
   };
 }
 
-/** The user that a method is about, if this token may see more of them than a name. Throws what VK says otherwise. */
+/** The user of a method, if this token may see more than a name. Throws VK's error otherwise. */
 function seen({ holder, params }: Asked, id = holder.kind === "user" ? holder.id : undefined): FakeUser {
   if (id === undefined) throw params.wrong("user_id", "is undefined");
   const user = userById(id);

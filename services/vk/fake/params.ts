@@ -1,6 +1,6 @@
 import { FakeError } from "./error.ts";
 
-/** A method's parameters, as text from a form or as values from a script. */
+/** The parameters of a method, as text from a form or as values from a script. */
 export class Params {
   constructor(private readonly given: ReadonlyMap<string, string>, private readonly namesParameter: boolean) {}
 

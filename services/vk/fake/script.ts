@@ -1,13 +1,13 @@
 import { FakeError } from "./error.ts";
 
-/** What a script returns: calls to make, in lists, or plain values. */
+/** The return value of a script: calls, lists of them, or plain values. */
 export type Script = { call: { method: string; params: Record<string, unknown> } } | { list: Script[] } | {
   value: unknown;
 };
 
 /**
- * Reads the part of VKScript that is understood here: `return` and one value, which is a call as `API.users.get({…})`, a list of
- * values, or JSON. Throws 12 for anything else.
+ * Parses a subset of VKScript: `return` and one value, which is a call such as `API.users.get({…})`, a list of values,
+ * or JSON. Throws 12 for anything else.
  */
 export function readScript(code: string): Script {
   const reader = new Reader(code);
@@ -60,7 +60,7 @@ class Reader {
     return { call: { method, params: params as Record<string, unknown> } };
   }
 
-  /** The shortest piece from here that is JSON ends where its brackets and quotes do. */
+  /** The shortest valid JSON from here ends where its brackets and quotes do. */
   #json(): unknown {
     this.#skip();
     const start = this.#at;

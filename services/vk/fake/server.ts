@@ -14,8 +14,8 @@ const MAX_BODY_BYTES = 1024 * 1024;
 const JSON_TYPE = "application/json; charset=utf-8";
 
 /**
- * VK over HTTP at 127.0.0.1: `/method/<name>` as VK has it, and `/fake/…` to look behind it. On `node:http`, because a fault must be able
- * to cut a connection.
+ * VK over HTTP at 127.0.0.1: `/method/<name>` like VK, and `/fake/…` to control it. It uses `node:http`, because a
+ * fault must be able to reset a connection.
  */
 export async function startFakeServer({ port = 0 } = {}): Promise<FakeServer> {
   const fake = new VkFake();
@@ -75,7 +75,7 @@ async function readRequest(
   };
 }
 
-/** Forms only: of JSON VK takes nothing. */
+/** Forms only: VK ignores JSON. */
 async function formOf(type: string, body: Buffer): Promise<Map<string, string>> {
   if (/^application\/x-www-form-urlencoded/i.test(type)) return new Map(new URLSearchParams(body.toString()));
   if (!/^multipart\/form-data/i.test(type)) return new Map();
@@ -108,7 +108,7 @@ async function react({ status, body, fault }: Reaction, request: IncomingMessage
   }
 }
 
-/** Half of a body whose length was promised. */
+/** Half of a body whose length was announced. */
 function begin(response: ServerResponse, body: string): void {
   const bytes = Buffer.from(body);
   response.writeHead(200, { "content-type": JSON_TYPE, "content-length": bytes.length });

@@ -1,12 +1,12 @@
 import { invalidToken } from "./error.ts";
 import { userById } from "./world.ts";
 
-/** Whom a token speaks for. */
+/** The owner of a token. */
 export type Holder = { kind: "user"; id: number } | { kind: "service" } | { kind: "group" };
 
 /**
- * `fake-user-<id>`, `fake-service` and `fake-group` hold; `fake-expired` and `fake-revoked` once did. Throws what VK says of any
- * other.
+ * `fake-user-<id>`, `fake-service` and `fake-group` are valid; `fake-expired` and `fake-revoked` no longer are. Throws
+ * VK's error for any other.
  */
 export function holderOf(token: string): Holder {
   const id = /^fake-user-([1-9]\d{0,8})$/.exec(token)?.[1];
@@ -21,7 +21,7 @@ export function holderOf(token: string): Holder {
   throw invalidToken("invalid access_token (4)");
 }
 
-/** For people to read: no token. */
+/** For people to read; it contains no token. */
 export function wordFor(holder: Holder): string {
   return holder.kind === "user" ? `user ${holder.id}` : holder.kind;
 }

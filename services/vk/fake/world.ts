@@ -1,23 +1,23 @@
-/** The people of the fake VK: one of each kind that a client must cope with, and an endless crowd of plain ones. */
+/** The users of the fake VK: one of each kind that a client must handle, and any number of plain ones. */
 export interface FakeUser {
   id: number;
   first_name: string;
   last_name: string;
   screen_name: string;
-  /** As the person writes them; given in the languages of that alphabet. */
+  /** The native spelling, returned in the languages of that alphabet. */
   native?: { first_name: string; last_name: string };
   deactivated?: "deleted" | "banned";
-  /** A closed profile, and whose tokens see it all the same. */
+  /** A closed profile, and the friends who may see it. */
   closed?: { friends: readonly number[] };
   online: boolean;
-  /** Hides when they were last there. */
+  /** Hides the time they were last online. */
   hidesOnline?: true;
   status: string;
   followers: number;
-  /** VK leaves the counters out. */
+  /** VK omits the counters. */
   noCounters?: true;
   wall: { posts: number } | { code: number; message: string };
-  /** How many there are, and of how many one is hidden; or all are hidden. */
+  /** Their number, and one in how many is hidden; or all are hidden. */
   videos: { count: number; oneHiddenIn?: number } | "hidden";
 }
 
@@ -116,7 +116,7 @@ export const KINDS: readonly (FakeUser & { kind: string })[] = [
 
 /** The one community. */
 export const COMMUNITY = { id: 3001, screen_name: "rookery_club" };
-/** Over it there is nobody. */
+/** No user has a higher id. */
 const LAST_ID = 999_999_999;
 
 const FIRST_NAMES = ["Alex", "Sasha", "Kira", "Lev", "Maya", "Roma", "Toma", "Yana"];
@@ -127,13 +127,13 @@ export function userById(id: number): FakeUser | undefined {
   return KINDS.find((user) => user.id === id) ?? plainUser(id);
 }
 
-/** By a screen name, of which everybody has `id` and their number. */
+/** By screen name; every user also has `id` and their number. */
 export function userByName(name: string): FakeUser | undefined {
   const id = /^id([1-9]\d{0,14})$/i.exec(name)?.[1];
   return id === undefined ? KINDS.find((user) => user.screen_name === name.toLowerCase()) : userById(Number(id));
 }
 
-/** The same under the same number, always. */
+/** Deterministic by id. */
 function plainUser(id: number): FakeUser {
   return {
     id,

@@ -146,7 +146,7 @@ Deno.test("A picture's name ends as its content says", () => {
     refused("extension", () => checkName(name, "jpeg"));
   }
   assert.throws(() => checkName("cat.png", "jpeg"), {
-    message: 'Expected a png picture by the name "cat.png", got a jpeg',
+    message: 'Expected a png picture, as the name is "cat.png", got a jpeg',
   });
 });
 

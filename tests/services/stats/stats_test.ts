@@ -212,7 +212,7 @@ Deno.test("a rebuild shows the old numbers until it has the new ones, and fails 
       return rows;
     },
   });
-  await assert.rejects(rebuild(store, moving), /moved while they were copied/);
+  await assert.rejects(rebuild(store, moving), /changed while they were copied/);
   assert.equal(await total(), 10);
 });
 

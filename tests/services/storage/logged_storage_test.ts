@@ -41,7 +41,7 @@ Deno.test({
     ) {
       const log = new KeptLog();
       await using storage = new LoggedStorage(new S3Storage(wrong), log, 20);
-      await until("it is in the log", () => log.said("cannot be used") === 1);
+      await until("it is in the log", () => log.said("photo storage unavailable") === 1);
       assert.match(log.lines[0]!.error, reason);
       for (let i = 0; i < 3; i++) await assert.rejects(storage.put("a", new Uint8Array(3)));
       assert.equal(log.said("photo storage failed"), 1, "once in a while, however many fail");
@@ -65,8 +65,8 @@ Deno.test("A storage that comes later is said to be there, once", async () => {
   } as unknown as Storage;
   const log = new KeptLog();
   await using _storage = new LoggedStorage(late, log, 5);
-  await until("it is away", () => log.said("cannot be used") === 1);
+  await until("it is away", () => log.said("photo storage unavailable") === 1);
   there = true;
-  await until("it is there", () => log.said("can be used") === 1);
+  await until("it is there", () => log.said("photo storage available") === 1);
   assert.equal(log.lines.length, 2);
 });

@@ -161,11 +161,11 @@ Deno.test("An S3 address says all there is to know, or what is wrong with it and
   assert.equal(parseS3Url("http://a:b@h:1/photos").endpoint, "http://h:1");
   assert.equal(parseS3Url("https://a:b@h/photos").endpoint, "https://h");
   const broken: [string, RegExp][] = [
-    ["photos", /is not such an address/],
-    ["ftp://a:TOPSECRET@h/photos", /is not such an address/],
+    ["photos", /is not a valid address/],
+    ["ftp://a:TOPSECRET@h/photos", /is not a valid address/],
     ["s3://h/photos", /lacks the access key/],
-    ["s3://a:TOPSECRET@h", /names no bucket/],
-    ["s3://a:TOPSECRET@h/photos/more", /has more after it/],
+    ["s3://a:TOPSECRET@h", /has no bucket/],
+    ["s3://a:TOPSECRET@h/photos/more", /or more after it/],
     ["s3://a:TOPSECRET@h/photos?tls=maybe", /tls=maybe/],
     ["s3://a:TOPSECRET@h/photos?regoin=x", /regoin/],
     ["s3://a:TOPSECRET@h/photos?prefix=a%20b", /prefix/],
