@@ -12,7 +12,7 @@ import { NodeProcess } from "../support/node_process.ts";
 import { type Answer, makePeople, type Person } from "../support/person.ts";
 import { childrenOf } from "../support/processes.ts";
 import { seededTest } from "../support/seeded.ts";
-import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
 import { until } from "../support/wait.ts";
 
 const options = { ignore: Deno.build.os !== "linux", sanitizeOps: false, sanitizeResources: false };
@@ -107,29 +107,29 @@ seededTest(
     if (options.ignore) return;
     await using node = await NodeProcess.start({ full: false });
     const people = await makePeople(node, 4);
-    const storm = new WriteStorm(random, people, people.map(({ page }) => page), "e");
+    const workload = new WriteWorkload(random, people, people.map(({ page }) => page), "e");
     const pairs = new PairLog(people);
     for (let round = 0; round < ROUNDS; round++) {
       let stopped = false;
-      const wanted = [storm.posts.size + random.whole(10, 60), pairs.stored.size + 5] as const;
-      const storming = [storm.run(8, () => stopped), pairs.run(4, () => stopped)];
-      await until("there are writes", () => storm.posts.size >= wanted[0] && pairs.stored.size >= wanted[1], {
+      const wanted = [workload.posts.size + random.whole(10, 60), pairs.stored.size + 5] as const;
+      const atWork = [workload.run(8, () => stopped), pairs.run(4, () => stopped)];
+      await until("there are writes", () => workload.posts.size >= wanted[0] && pairs.stored.size >= wanted[1], {
         everyMs: 1,
       });
       const all = [node.pid, ...(await childrenOf(node.pid)).map(({ pid }) => pid), ...await postgresOf(node.dataDir)];
       killAll(random.chance(0.5) ? all : all.toReversed());
       await node.kill();
       stopped = true;
-      await Promise.all(storming);
+      await Promise.all(atWork);
       await node.restart();
-      await storm.retry();
+      await workload.retry();
       await pairs.retry();
     }
-    await storm.holdAgainst(node.sql);
+    await workload.holdAgainst(node.sql);
     await pairs.holdAgainst(people);
     await assertCountersTrue(node.sql);
     await assertHistoryWhole(node.sql);
-    const { posts, likes, follows, accounts } = storm;
+    const { posts, likes, follows, accounts } = workload;
     const sizes = { posts: posts.size, likes: likes.size, follows: follows.size, accounts: accounts.size };
     say(`${ROUNDS} kills; acknowledged and there: ${JSON.stringify({ ...sizes, pairs: pairs.stored.size })}`);
   },

@@ -5,7 +5,7 @@ import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { administrator, call, makePeople, type Person } from "../support/person.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
 import { startNats, startPostgres, startRedis } from "../support/servers.ts";
-import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
 import { until } from "../support/wait.ts";
 
 const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
@@ -18,9 +18,9 @@ fullTest(
     const DATABASE_URL = await postgres.createDatabase();
     await using node = await NodeProcess.on(await emptyFolder(), { DATABASE_URL });
     const world = await build(node, random);
-    const { storm } = world;
+    const { workload } = world;
     const pid = node.pid;
-    await underLoad(storm, async (grown) => {
+    await underLoad(workload, async (grown) => {
       for (let i = 0; i < 4; i++) {
         await grown(40);
         await node.sql.query(
@@ -62,7 +62,7 @@ fullTest("Redis and NATS: killed and wiped under load, they cost no write and no
   });
   const world = await build(node, random);
   const [person] = world.people as [Person, ...Person[]];
-  await underLoad(world.storm, async (grown) => {
+  await underLoad(world.workload, async (grown) => {
     await grown(40);
     await redis.kill();
     await grown(40);
@@ -100,7 +100,7 @@ fullTest("Everything killed at once, the node as well, keeps what was acknowledg
     NATS_URL: nats.url,
   });
   const world = await build(node, random);
-  await underLoad(world.storm, async (grown) => {
+  await underLoad(world.workload, async (grown) => {
     await grown(80);
     await Promise.all([node.kill(), postgres.kill(), redis.kill(), nats.kill()]);
     await Promise.all([postgres.restart(), redis.restart({ wipe: true }), nats.restart({ wipe: true })]);
@@ -112,7 +112,7 @@ fullTest("Everything killed at once, the node as well, keeps what was acknowledg
 });
 
 interface World {
-  storm: WriteStorm;
+  workload: WriteWorkload;
   people: Person[];
   admin: Person;
   listener: LiveListener;
@@ -121,38 +121,38 @@ interface World {
 async function build(node: NodeProcess, random: Seeded): Promise<World> {
   const admin = await administrator(node);
   const people = await makePeople(node, 5);
-  // The administrator follows all, and the storm leaves that alone.
+  // The administrator follows all, and the workload leaves that alone.
   for (const { page } of people) await admin.do("PUT", `/pages/${page}/follow`);
-  const storm = new WriteStorm(random, people, people.map(({ page }) => page), "f");
-  return { storm, people, admin, listener: await LiveListener.open(admin) };
+  const workload = new WriteWorkload(random, people, people.map(({ page }) => page), "f");
+  return { workload, people, admin, listener: await LiveListener.open(admin) };
 }
 
-/** Runs the storm while `work` goes on; `grown` waits until so many posts more were acknowledged. */
+/** Runs the workload while `work` goes on; `grown` waits until so many posts more were acknowledged. */
 async function underLoad(
-  storm: WriteStorm,
+  workload: WriteWorkload,
   work: (grown: (posts: number) => Promise<void>) => Promise<void>,
 ): Promise<void> {
   let stopped = false;
-  const storming = storm.run(12, () => stopped);
+  const atWork = workload.run(12, () => stopped);
   try {
     await work(async (posts) => {
-      const wanted = storm.posts.size + posts;
-      await until("the storm goes on", () => storm.posts.size >= wanted);
+      const wanted = workload.posts.size + posts;
+      await until("the workload goes on", () => workload.posts.size >= wanted);
     });
   } finally {
     stopped = true;
-    await storming;
+    await atWork;
   }
 }
 
-async function holds(node: NodeProcess, { storm, admin, listener }: World): Promise<void> {
+async function holds(node: NodeProcess, { workload, admin, listener }: World): Promise<void> {
   await until(
     "writes are taken",
     async () => (await call(node.url, "GET", "/users/me", { token: admin.token })).status === 200,
   );
   await node.sql.query("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
-  await storm.retry();
-  await storm.holdAgainst(node.sql);
+  await workload.retry();
+  await workload.holdAgainst(node.sql);
   await until("every event has its number", async () => {
     const [row] = await node.sql.query<{ open: boolean }>(
       "select exists (select from events where seq is null) or exists (select from like_signals) as open",

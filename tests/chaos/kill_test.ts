@@ -4,12 +4,12 @@ import { type EventRow, LiveOracle, readEvents } from "../support/live_oracle.ts
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { seededTest } from "../support/seeded.ts";
-import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
 import { until } from "../support/wait.ts";
 
 const ROUNDS = 4;
 
-seededTest("A node killed in a storm of writes keeps every acknowledged one, once", async (random) => {
+seededTest("A node killed in a workload of writes keeps every acknowledged one, once", async (random) => {
   await using node = await NodeProcess.start();
   const admin = await administrator(node);
   const people = await makePeople(node, 5);
@@ -19,24 +19,24 @@ seededTest("A node killed in a storm of writes keeps every acknowledged one, onc
     await person.do("PUT", `/pages/${admin.page}/follow`);
     listening.push({ listener: await LiveListener.open(person), followed: [admin.page, person.page], heardBefore: 0 });
   }
-  // The listeners' follows are not the storm's to change.
-  const storm = new WriteStorm(random, people, [hidden, ...people.map(({ page }) => page)], "w");
+  // The listeners' follows are not the workload's to change.
+  const workload = new WriteWorkload(random, people, [hidden, ...people.map(({ page }) => page)], "w");
   let seq = 0;
   const oracles = listening.map(({ listener }) => new LiveOracle(listener.person.id, false, [listener.person.page]));
   for (let round = 0; round < ROUNDS; round++) {
     let stopped = false;
-    const wanted = storm.posts.size + random.whole(60, 200);
-    const storming = storm.run(16, () => stopped);
-    await until("the storm has grown", () => storm.posts.size >= wanted, { everyMs: 1 });
+    const wanted = workload.posts.size + random.whole(60, 200);
+    const atWork = workload.run(16, () => stopped);
+    await until("the workload has grown", () => workload.posts.size >= wanted, { everyMs: 1 });
     if (round === 1) listening[0]!.listener.cut();
     await node.kill();
     stopped = true;
-    await storming;
+    await atWork;
     await node.restart();
     // The clock of those who held a key when they died runs on.
     await node.sql.query("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
-    await storm.retry();
-    await storm.holdAgainst(node.sql);
+    await workload.retry();
+    await workload.holdAgainst(node.sql);
     const events = await catchUp(node, admin, listening.map(({ listener }) => listener), seq);
     seq = events.at(-1)!.seq;
     await assertCountersTrue(node.sql);
@@ -90,19 +90,19 @@ seededTest("SIGTERM under load lets what is under way end, and exits 0 within 10
   await using node = await NodeProcess.start();
   const people = await makePeople(node, 4);
   for (let round = 0; round < 2; round++) {
-    const storm = new WriteStorm(random, people, people.map(({ page }) => page), `t${round}`);
+    const workload = new WriteWorkload(random, people, people.map(({ page }) => page), `t${round}`);
     let stopped = false;
-    const storming = storm.run(16, () => stopped);
-    await until("the storm has grown", () => storm.posts.size >= 40, { everyMs: 1 });
+    const atWork = workload.run(16, () => stopped);
+    await until("the workload has grown", () => workload.posts.size >= 40, { everyMs: 1 });
     const { code, ms } = await node.stop();
     stopped = true;
-    await storming;
+    await atWork;
     assert.equal(code, 0, node.output);
     assert.ok(ms < 10_000, `it took ${Math.round(ms)} ms`);
     await node.restart();
     await node.sql.query("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
-    await storm.retry();
-    await storm.holdAgainst(node.sql);
+    await workload.retry();
+    await workload.holdAgainst(node.sql);
     await assertCountersTrue(node.sql);
   }
 });

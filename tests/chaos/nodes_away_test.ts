@@ -5,7 +5,7 @@ import { LiveListener } from "../support/live_listener.ts";
 import type { NodeProcess } from "../support/node_process.ts";
 import { administrator, type Answer, makePeople, type Person } from "../support/person.ts";
 import { seededTest } from "../support/seeded.ts";
-import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../support/write_storm.ts";
+import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
 import { until } from "../support/wait.ts";
 
 const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
@@ -35,12 +35,12 @@ fullTest(
     const people = (await makePeople(a, 4)).map((person, i) => at(i % 2 === 0 ? a : b, person));
     const [first] = people as [Person];
     const listener = await LiveListener.open(at(b, first));
-    const storm = new WriteStorm(random, people, people.map(({ page }) => page), "o");
+    const workload = new WriteWorkload(random, people, people.map(({ page }) => page), "o");
     let stopped = false;
-    const storming = storm.run(8, () => stopped);
+    const atWork = workload.run(8, () => stopped);
     const grown = async (posts: number) => {
-      const wanted = storm.posts.size + posts;
-      await until("the storm goes on", () => storm.posts.size >= wanted);
+      const wanted = workload.posts.size + posts;
+      await until("the workload goes on", () => workload.posts.size >= wanted);
     };
     await grown(40);
     await owner.kill();
@@ -52,9 +52,9 @@ fullTest(
     await owner.restart();
     await grown(40);
     stopped = true;
-    await storming;
-    await storm.retry();
-    await storm.holdAgainst(owner.sql);
+    await atWork;
+    await workload.retry();
+    await workload.holdAgainst(owner.sql);
     await assertCountersTrue(owner.sql);
     await assertHistoryWhole(owner.sql);
     assert.deepEqual(await readiness(a), { status: 200, actors: "ok" });

@@ -1,6 +1,6 @@
 /** Blocks that are answered when no listener on any node is shown anything more, whatever happens to the nodes. */
 import assert from "node:assert/strict";
-import { stormOfBlocks } from "../support/block_storm.ts";
+import { blockWorkload } from "../support/block_workload.ts";
 import { at, type Installation, startInstallation } from "../support/installation.ts";
 import { LiveListener } from "../support/live_listener.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
@@ -20,7 +20,7 @@ fullTest("Blocked through one node amid posting, a page is shown to no listener 
   const { owner, a, b } = installation;
   const admin = await administrator(a);
   const [ann, carl, mark, ...readers] = await makePeople(b, 7) as [Person, Person, Person, ...Person[]];
-  await stormOfBlocks(random, {
+  await blockWorkload(random, {
     admin,
     ann,
     carl: at(owner, carl),
@@ -39,7 +39,7 @@ fullTest(
     const admin = await administrator(a);
     const [ann, carl, mark, ...readers] = await makePeople(a, 5) as [Person, Person, Person, ...Person[]];
     let stops = 0;
-    await stormOfBlocks(random, {
+    await blockWorkload(random, {
       admin,
       ann,
       carl: at(owner, carl),

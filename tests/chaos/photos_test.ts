@@ -15,7 +15,7 @@ const photo = { name: "photo.jpg", data: (await jpegOf(900, 700)).toBase64() };
 const TIMEOUT = { timeoutMs: 60_000 };
 
 /** Posts with photos, one after another, until told to stop; those that were acknowledged, by their ids. */
-async function storm(person: Person, stopped: () => boolean, acknowledged: Set<string>): Promise<void> {
+async function workload(person: Person, stopped: () => boolean, acknowledged: Set<string>): Promise<void> {
   for (let n = 0; !stopped(); n++) {
     try {
       const photos = Array.from({ length: 1 + n % 3 }, () => photo);
@@ -76,14 +76,14 @@ seededTest("Crop processes killed amid their work cost an attempt, and no photo"
   const people = await makePeople(node, 3);
   const acknowledged = new Set<string>();
   let stopped = false;
-  const storms = people.map((person) => storm(person, () => stopped, acknowledged));
+  const workloads = people.map((person) => workload(person, () => stopped, acknowledged));
   for (let kills = 0; kills < 4; kills++) {
     await new Promise((resolve) => setTimeout(resolve, random.whole(300, 900)));
     await killOne(node, "workers/children/crop.ts");
   }
   await until("some are acknowledged", () => acknowledged.size > 5, TIMEOUT);
   stopped = true;
-  await Promise.all(storms);
+  await Promise.all(workloads);
   await allReady(node, acknowledged);
   await assertFilesTrue(node);
 });
@@ -95,13 +95,13 @@ seededTest(
     const people = await makePeople(node, 3);
     const acknowledged = new Set<string>();
     let stopped = false;
-    const storms = people.map((person) => storm(person, () => stopped, acknowledged));
+    const workloads = people.map((person) => workload(person, () => stopped, acknowledged));
     for (let kills = 0; kills < 3; kills++) {
       await new Promise((resolve) => setTimeout(resolve, random.whole(500, 1_200)));
       await killOne(node, "workers/children/storage.ts");
     }
     stopped = true;
-    await Promise.all(storms);
+    await Promise.all(workloads);
     await allReady(node, acknowledged);
     await assertFilesTrue(node);
   },
@@ -116,14 +116,14 @@ seededTest(
     for (let round = 0; round < 2; round++) {
       let stopped = false;
       const before = acknowledged.size;
-      const storms = people.map((person) => storm(person, () => stopped, acknowledged));
+      const workloads = people.map((person) => workload(person, () => stopped, acknowledged));
       await until("some are acknowledged", () => acknowledged.size > before + 2, TIMEOUT);
       await new Promise((resolve) => setTimeout(resolve, random.whole(0, 400)));
       const children = await childrenOf(node.pid);
       assert.ok(children.some(({ command }) => command.includes("workers/children/storage.ts")));
       await node.kill();
       stopped = true;
-      await Promise.all(storms);
+      await Promise.all(workloads);
       await until("no process of it is left", async () => (await processesOf(children)).length === 0, TIMEOUT);
       await node.restart();
       // Claims of those who died run on.

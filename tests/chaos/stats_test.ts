@@ -9,7 +9,7 @@ import { childrenOf } from "../support/processes.ts";
 import { seededTest } from "../support/seeded.ts";
 import { freePort, startNats, startPostgres } from "../support/servers.ts";
 import { countedPages, keptDays, statsSettled } from "../support/stats_oracle.ts";
-import { StatsStorm } from "../support/stats_storm.ts";
+import { StatsWorkload } from "../support/stats_workload.ts";
 import { TaskProcess } from "../support/task_process.ts";
 import { until } from "../support/wait.ts";
 
@@ -24,24 +24,24 @@ seededTest(
     await using node = await NodeProcess.start();
     const people = await makePeople(node, 6);
     const admin = await administrator(node);
-    const storm = new StatsStorm(random, people);
+    const workload = new StatsWorkload(random, people);
     for (let round = 0; round < ROUNDS; round++) {
-      const storming = storm.run(ACTS);
+      const atWork = workload.run(ACTS);
       for (let kills = random.whole(1, 3); kills > 0; kills--) {
-        const wanted = storm.done + random.whole(10, 40);
-        await until("something happened", () => storm.done >= wanted || storm.done % ACTS === 0, { everyMs: 5 });
+        const wanted = workload.done + random.whole(10, 40);
+        await until("something happened", () => workload.done >= wanted || workload.done % ACTS === 0, { everyMs: 5 });
         await killStatistics(node);
       }
       if (round % 2 === 1) {
         await node.kill();
         await node.restart();
       }
-      await storming;
+      await atWork;
       if (round === 2) {
         const gone = people.pop()!;
         await admin.do("DELETE", `/users/${gone.id}`);
       }
-      await compare(node, node.sql, storm, people);
+      await compare(node, node.sql, workload, people);
     }
     const before = await keptDays(node.sql);
     await node.sql.script("delete from stats.days; delete from stats.position; delete from stats.building");
@@ -49,7 +49,7 @@ seededTest(
     assert.match(rebuilt, /All pages had correct counts/);
     await statsSettled(node.sql);
     assert.deepEqual(await keptDays(node.sql), before, "built anew, they are what they were");
-    await compare(node, node.sql, storm, people);
+    await compare(node, node.sql, workload, people);
 
     // Somebody writes past the program: the rebuild finds it.
     await node.sql.query(
@@ -61,7 +61,7 @@ seededTest(
         where state = 'ready' and reply_to is null and not exists (select from posts r where r.reply_to = p.id) limit 1)`,
     );
     assert.match(await rebuild(node), /[12] pages had wrong counts, corrected from today on/);
-    await compare(node, node.sql, storm, people);
+    await compare(node, node.sql, workload, people);
   },
 );
 
@@ -89,7 +89,7 @@ fullTest(
     const settings = { ...services, STATS_DATABASE_URL, STATS_PORT, ROLES: "stats", API_URL: node.url, SECRET_KEY: "" };
     await using service = await NodeProcess.on(await emptyFolder(), settings);
     await using own = connectPostgres(STATS_DATABASE_URL, { max: 1 });
-    const storm = new StatsStorm(random, people);
+    const workload = new StatsWorkload(random, people);
     const settled = async () =>
       await until("all is taken in", async () => {
         const [position] = await own.query<{ seq: number }>("select seq from stats.position").catch(() => []);
@@ -100,23 +100,25 @@ fullTest(
       });
     const holds = async (when: string) => {
       await settled();
-      await compare(node, own, storm, people, when);
+      await compare(node, own, workload, people, when);
     };
-    await storm.run(ACTS);
+    await workload.run(ACTS);
     await holds("from the bus");
 
     await service.kill();
-    await storm.run(ACTS);
+    await workload.run(ACTS);
     await service.restart();
     await holds("after a stop");
 
-    const storming = storm.run(2 * ACTS);
+    const atWork = workload.run(2 * ACTS);
     await nats.kill();
-    await until("it goes on without NATS", () => storm.done % 50 === 0 || storm.done > 2.5 * ACTS, { everyMs: 5 });
+    await until("it goes on without NATS", () => workload.done % 50 === 0 || workload.done > 2.5 * ACTS, {
+      everyMs: 5,
+    });
     await nats.restart({ wipe: true });
     await service.kill();
     await service.restart();
-    await storming;
+    await atWork;
     await holds("after NATS was wiped");
 
     // Tables lost: the service builds them anew, without being told.
@@ -132,7 +134,7 @@ fullTest(
 async function compare(
   node: NodeProcess,
   own: Sql,
-  storm: StatsStorm,
+  workload: StatsWorkload,
   people: readonly Person[],
   when = "",
 ): Promise<void> {
@@ -152,7 +154,7 @@ async function compare(
     );
   }
   let shown = 0;
-  for (const { id, owner } of storm.pages) {
+  for (const { id, owner } of workload.pages) {
     if (!people.includes(owner)) continue;
     const { status, body } = await until("the service answers", async () => {
       const answer = await owner.call("GET", `/pages/${id}/stats`);

@@ -47,7 +47,7 @@ Deno.test({
       try {
         for (; sent < 59 * MIB; sent += part.length) {
           await socket.push(part);
-          await new Promise((resolve) => setTimeout(resolve, 50));
+          await new Promise((resolve) => setTimeout(resolve, 200));
         }
       } catch {
         // The server has let go of it.

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { CLOSE, Connection, MAX_QUEUE_BYTES } from "../../live/connection.ts";
 import { type Clock, PACE_MS } from "../../live/like_throttle.ts";
 import { type Person, sharedApp } from "../support/app.ts";
-import { PaperSocket } from "../support/paper_socket.ts";
+import { FakeSocket } from "../support/fake_socket.ts";
 
 const LEAST_MS = 250;
 
@@ -36,9 +36,9 @@ class StoppedClock implements Clock {
   }
 }
 
-function pacedTest(name: string, run: (connection: Connection, socket: PaperSocket, clock: StoppedClock) => unknown) {
+function pacedTest(name: string, run: (connection: Connection, socket: FakeSocket, clock: StoppedClock) => unknown) {
   Deno.test(`A connection ${name}`, async () => {
-    const [socket, clock] = [new PaperSocket(), new StoppedClock()];
+    const [socket, clock] = [new FakeSocket(), new StoppedClock()];
     await run(new Connection(socket, "user", "session", false, { holds: true }, clock), socket, clock);
   });
 }
@@ -189,9 +189,9 @@ Deno.test("A hot post's likes reach a listener who comes back again and again at
   const [ann, bob, ...fans] = await app.people(8) as [Person, Person, ...Person[]];
   await app.follow(bob, ann.page_id);
   const post = await app.post(ann);
-  let storming = true;
-  const storm = Promise.all(fans.map(async ({ token }) => {
-    for (let round = 0; storming || round % 2; round++) {
+  let atWork = true;
+  const workload = Promise.all(fans.map(async ({ token }) => {
+    for (let round = 0; atWork || round % 2; round++) {
       await app.ok(round % 2 ? "DELETE" : "PUT", `/posts/${post.id}/like`, { token });
     }
   }));
@@ -206,8 +206,8 @@ Deno.test("A hot post's likes reach a listener who comes back again and again at
     await new Promise((resolve) => setTimeout(resolve, 300 + 30 * visits));
   }
   await using listener = await app.listen(bob.token, cursor);
-  storming = false;
-  await storm;
+  atWork = false;
+  await workload;
   for (const { token } of fans.slice(0, 4)) await app.ok("PUT", `/posts/${post.id}/like`, { token });
   await listener.next(({ type, data }) => type === "post.likes" && data.like_count === 4);
   assert.ok(server.gaps.length >= 16, `only ${server.gaps.length} gaps were seen`);

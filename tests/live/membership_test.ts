@@ -4,7 +4,7 @@ import { CLOSE, type Connection } from "../../live/connection.ts";
 import type { Caller } from "../../actors/account_cache.ts";
 import { type Person, sharedApp } from "../support/app.ts";
 import { HeldStatement } from "../support/held_statement.ts";
-import { PaperSocket } from "../support/paper_socket.ts";
+import { FakeSocket } from "../support/fake_socket.ts";
 
 const app = sharedApp();
 
@@ -13,8 +13,8 @@ async function callerOf({ id }: Person): Promise<Caller> {
   return { id, role: snapshot!.role, verified: true, sid: snapshot!.session!.id };
 }
 
-async function join(person: Person): Promise<{ socket: PaperSocket; connection: Connection }> {
-  const socket = new PaperSocket();
+async function join(person: Person): Promise<{ socket: FakeSocket; connection: Connection }> {
+  const socket = new FakeSocket();
   const connection = await app.ctx.gateway.join(socket, await callerOf(person), undefined, () => Promise.resolve(true));
   return { socket, connection };
 }

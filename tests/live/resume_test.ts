@@ -4,7 +4,7 @@ import { assertOrderly, type EventRow, LiveOracle, notificationsToHear, readEven
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, inBatches, makePeople, type Person } from "../support/person.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
-import { Storm } from "../support/storm.ts";
+import { Workload } from "../support/workload.ts";
 import { until } from "../support/wait.ts";
 
 const STRETCHES = 16;
@@ -16,7 +16,7 @@ seededTest("Listeners that are cut at random hear every event their feed would s
   const world = await build(node, random);
   for (let stretch = 0; stretch < STRETCHES; stretch++) {
     await Promise.all([
-      inBatches(Array.from({ length: STEPS }), AT_ONCE, () => world.storm.step()),
+      inBatches(Array.from({ length: STEPS }), AT_ONCE, () => world.workload.step()),
       ...world.listeners.map(({ listener }) => cutAndResume(listener, random, world)),
     ]);
     await catchUp(node, world);
@@ -25,7 +25,7 @@ seededTest("Listeners that are cut at random hear every event their feed would s
   for (
     const act of ["post", "edit", "remove_post", "like", "follow", "unfollow", "privacy", "block", "unblock"] as const
   ) {
-    assert.ok(world.storm.done.get(act), `nobody ever succeeded with ${act}`);
+    assert.ok(world.workload.done.get(act), `nobody ever succeeded with ${act}`);
   }
   assert.ok(world.notified > 0, "somebody was told of something");
   await holdTablesAgainstEvents(node, world);
@@ -35,7 +35,7 @@ seededTest("Listeners that are cut at random hear every event their feed would s
 });
 
 interface World {
-  storm: Storm;
+  workload: Workload;
   admin: Person;
   listeners: { listener: LiveListener; oracle: LiveOracle; checked: number }[];
   /** Up to here everything was compared. */
@@ -66,29 +66,29 @@ async function build(node: NodeProcess, random: Seeded): Promise<World> {
     oracle.take(events);
     listeners.push({ listener: await LiveListener.open(person), oracle, checked: 0 });
   }
-  const storm = new Storm(random, everybody, [admin, moderator!], pages);
+  const workload = new Workload(random, everybody, [admin, moderator!], pages);
   const known = new Map(events.map((event) => [event.seq, event]));
-  return { storm, admin, listeners, seq, events: known, seqOfId: new Map(), notified: 0 };
+  return { workload, admin, listeners, seq, events: known, seqOfId: new Map(), notified: 0 };
 }
 
-/** Some cuts, at moments of the storm rather than of the clock; now and then from an older cursor, which repeats. */
-async function cutAndResume(listener: LiveListener, random: Seeded, { storm }: World): Promise<void> {
+/** Some cuts, at moments of the workload rather than of the clock; now and then from an older cursor, which repeats. */
+async function cutAndResume(listener: LiveListener, random: Seeded, { workload }: World): Promise<void> {
   const cuts = random.whole(0, 3);
   for (let i = 0; i < cuts; i++) {
     const [wait, away] = [random.whole(1, 25), random.whole(0, 15)];
-    await progressed(storm, wait);
+    await progressed(workload, wait);
     listener.cut();
-    await progressed(storm, away);
+    await progressed(workload, away);
     const older = random.chance(0.2) ? listener.frames.at(-random.whole(2, 5))?.cursor : undefined;
     await listener.connect(older ?? listener.cursor);
   }
 }
 
 /** Until so many posts more were acknowledged, or half a second went by without. */
-async function progressed({ acknowledged }: Storm, posts: number): Promise<void> {
+async function progressed({ acknowledged }: Workload, posts: number): Promise<void> {
   const from = acknowledged.size;
   const end = Date.now() + 500;
-  await until("the storm goes on", () => acknowledged.size >= from + posts / 4 || Date.now() > end);
+  await until("the workload goes on", () => acknowledged.size >= from + posts / 4 || Date.now() > end);
 }
 
 /** The last number, when there is nothing without one. */
@@ -182,10 +182,10 @@ async function repliesSeenBy(node: NodeProcess, user: string): Promise<Map<strin
 }
 
 /** The events are themselves complete: what they say adds up to what is stored. */
-async function holdTablesAgainstEvents(node: NodeProcess, { listeners, events, storm }: World): Promise<void> {
+async function holdTablesAgainstEvents(node: NodeProcess, { listeners, events, workload }: World): Promise<void> {
   const created = [...events.values()].filter(({ kind }) => kind === "post.created").map(({ post_id }) => post_id!);
   assert.equal(new Set(created).size, created.length, "no post was created twice");
-  for (const id of storm.acknowledged) assert.ok(created.includes(id), `no event tells of the post ${id}`);
+  for (const id of workload.acknowledged) assert.ok(created.includes(id), `no event tells of the post ${id}`);
   for (const { oracle } of listeners) {
     const rows = await node.sql.query<{ id: string }>(
       `select page_id as id from follows f join pages p on p.id = f.page_id

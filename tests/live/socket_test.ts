@@ -121,7 +121,7 @@ Deno.test("A live socket", async (t) => {
     await until("the latest count", () => listener.frames.findLast(isTelling)?.data.like_count === 3);
     const told = listener.frames.filter(isTelling);
     const span = told.at(-1)!.at - told[0]!.at;
-    assert.ok(told.length > 1, "a long storm is told more than once");
+    assert.ok(told.length > 1, "a long workload is told more than once");
     assert.ok((told.length - 1) * 250 <= span + 100, `${told.length} tellings in ${Math.round(span)} ms`);
     listener.cut();
   });

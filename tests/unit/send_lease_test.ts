@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CLOSE, Connection } from "../../live/connection.ts";
 import { LEASE_MS, MARGIN_MS, RENEW_MS, SendLease } from "../../live/send_lease.ts";
-import { PaperSocket } from "../support/paper_socket.ts";
+import { FakeSocket } from "../support/fake_socket.ts";
 
 /** What happened by a node's own clock, and whether its lease holds then. */
 const TABLE: [what: string, asked: number[], now: number, holds: boolean][] = [
@@ -29,7 +29,7 @@ Deno.test("A lease outlasts several renewals that fail", () => {
 });
 
 Deno.test("Once the lease is over no frame leaves, and the listener is told to come back", () => {
-  const [socket, lease] = [new PaperSocket(), { holds: true }];
+  const [socket, lease] = [new FakeSocket(), { holds: true }];
   const connection = new Connection(socket, "user", "session", false, lease);
   connection.send("one");
   lease.holds = false;
@@ -40,7 +40,7 @@ Deno.test("Once the lease is over no frame leaves, and the listener is told to c
 });
 
 Deno.test("A frame that was held by the pace of likes does not leave after the lease either", () => {
-  const [socket, lease] = [new PaperSocket(), { holds: true }];
+  const [socket, lease] = [new FakeSocket(), { holds: true }];
   let now = 0;
   let wake = () => {};
   const clock = {

@@ -16,11 +16,11 @@ for (const maxEntries of [4, 5, 6, 7, 8]) {
         for (let made = 0, round = 0; there.size < goal; round++) {
           // Each time another process's: it knows nothing but the folders.
           await using store = await FileStore.open(folder, { maxEntries });
-          for (let storm = 0; storm < 4; storm++) {
+          for (let workload = 0; workload < 4; workload++) {
             const old = [...there.keys()];
             const changes = Array.from({ length: 4 * maxEntries }, async () => {
               const key = old.length > 0 && random.chance(0.2) ? random.pick(old) : `key-${made++}`;
-              const content = `${key} of round ${round}.${storm}`;
+              const content = `${key} of round ${round}.${workload}`;
               if (random.chance(0.1)) return await store.put(key, brokenStream()).catch(isRefused);
               await store.put(key, text(content));
               there.set(key, content);
@@ -29,14 +29,14 @@ for (const maxEntries of [4, 5, 6, 7, 8]) {
               await store.delete(key);
               there.delete(key);
             });
-            const storming = Promise.all([...changes, ...deletions]);
+            const atWork = Promise.all([...changes, ...deletions]);
             let over = false;
-            storming.finally(() => over = true).catch(() => {});
+            atWork.finally(() => over = true).catch(() => {});
             while (!over) {
               assertFoldersBounded(folder, maxEntries);
               await new Promise((resolve) => setTimeout(resolve));
             }
-            await storming;
+            await atWork;
             assertFoldersBounded(folder, maxEntries);
             // A key that was put and deleted at once is in either state.
             for (const key of old) {

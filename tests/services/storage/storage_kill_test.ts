@@ -24,7 +24,7 @@ seededTest(
     for (let round = 0; round < ROUNDS; round++) {
       await using storage = process.client();
       let [done, stopped] = [0, false];
-      const storm = Promise.all(Array.from({ length: WRITERS }, async (_, writer) => {
+      const workload = Promise.all(Array.from({ length: WRITERS }, async (_, writer) => {
         for (let i = 0; !stopped; i++) {
           // A writer replaces only what is its own, so the last acknowledged is known.
           const key = random.chance(0.2) ? `own-${writer}` : `key-${round}-${writer}-${i}.240`;
@@ -44,10 +44,10 @@ seededTest(
         }
       }));
       const wanted = random.whole(60, 150);
-      await until("the storm has grown", () => done >= wanted, { everyMs: 1 });
+      await until("the workload has grown", () => done >= wanted, { everyMs: 1 });
       await process.kill();
       stopped = true;
-      await storm;
+      await workload;
       // What a crash leaves keeps to the limit, before anything is tidied.
       assertFoldersBounded(process.folder, MAX_ENTRIES);
       await process.restart();

@@ -7,12 +7,12 @@ import { emptyFolder, SECRET_KEY } from "../../support/node_process.ts";
 import { makePeople } from "../../support/person.ts";
 import { Seeded } from "../../support/seeded.ts";
 import { TaskProcess } from "../../support/task_process.ts";
-import { assertCountersTrue, assertHistoryWhole, WriteStorm } from "../../support/write_storm.ts";
+import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../../support/write_workload.ts";
 import { until } from "../../support/wait.ts";
 
 for (const from of DRIVERS) {
   for (const to of DRIVERS) {
-    Deno.test(`A backup amid a storm of writes (${from}) comes back as it was (${to})`, async () => {
+    Deno.test(`A backup amid a workload of writes (${from}) comes back as it was (${to})`, async () => {
       await using folder = await emptyFolder();
       await using source = await emptyPlace(from);
       await using target = await emptyPlace(to);
@@ -22,18 +22,18 @@ for (const from of DRIVERS) {
       {
         await using node = await nodeIn(source);
         world = await BackupWorld.make(node);
-        const people = await makePeople(node, 4, "storm");
-        const storm = new WriteStorm(new Seeded(7), people, people.map(({ page }) => page), "s");
+        const people = await makePeople(node, 4, "workload");
+        const workload = new WriteWorkload(new Seeded(7), people, people.map(({ page }) => page), "s");
         let stopped = false;
-        const storming = storm.run(6, () => stopped);
+        const atWork = workload.run(6, () => stopped);
         await new Promise((resolve) => setTimeout(resolve, 1_000));
         const said = await TaskProcess.done("backup", [backup], node.settings);
         stopped = true;
-        await storming;
+        await atWork;
         assert.match(said, /need this SECRET_KEY/);
         const { history } = await readManifest(backup);
         const [now] = await node.sql.query<{ seq: number }>("select seq from sequencer");
-        assert.ok(now!.seq > history.seq && history.seq > 50, `the storm was over: ${history.seq} of ${now!.seq}`);
+        assert.ok(now!.seq > history.seq && history.seq > 50, `the workload was over: ${history.seq} of ${now!.seq}`);
         const listener = await LiveListener.open(world.people[0]);
         cursor = listener.cursor!;
         listener.cut();

@@ -9,7 +9,7 @@ import { until } from "./wait.ts";
 /** How late a frame that was sent before the answer may be read by this process, which has much to do. */
 const LATE_MS = 1_000;
 
-export interface BlockStorm {
+export interface BlockWorkload {
   admin: Person;
   /** Writes on a page of theirs, which is blocked. */
   ann: Person;
@@ -64,8 +64,8 @@ async function comeBack(listener: LiveListener, over: () => boolean): Promise<vo
   }
 }
 
-export async function stormOfBlocks(random: Seeded, storm: BlockStorm): Promise<void> {
-  const { admin, ann, carl, mark, readers, sql, rounds, maxMs = 250, disturb } = storm;
+export async function blockWorkload(random: Seeded, workload: BlockWorkload): Promise<void> {
+  const { admin, ann, carl, mark, readers, sql, rounds, maxMs = 250, disturb } = workload;
   const page = (await ann.do("POST", "/pages", { name: "a page" })).id;
   for (const reader of readers) {
     for (const followed of [page, carl.page, mark.page]) await reader.do("PUT", `/pages/${followed}/follow`);
@@ -87,7 +87,10 @@ export async function stormOfBlocks(random: Seeded, storm: BlockStorm): Promise<
   for (let round = 0; round < rounds; round++) {
     const what = random.pick(["page", "account"] as const);
     await pause();
-    await admin.do("POST", blocks[what], { reason: "a storm", until: new Date(Date.now() + 3_600_000).toISOString() });
+    await admin.do("POST", blocks[what], {
+      reason: "a workload",
+      until: new Date(Date.now() + 3_600_000).toISOString(),
+    });
     const answeredAt = performance.now();
     marks.push({ page: hiddenBy[what], mark: (await mark.post("mark")).id, answeredAt });
     await pause(maxMs);

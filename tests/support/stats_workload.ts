@@ -18,7 +18,7 @@ const WEIGHTS = {
 };
 const AT_ONCE = 8;
 
-export class StatsStorm {
+export class StatsWorkload {
   /** Every page, by its owner; those dropped stay in the list. */
   readonly pages: { id: string; owner: Person }[];
   #posts: { id: string; owner: Person }[] = [];

@@ -9,7 +9,7 @@ interface Keyed {
   done: (answer: Answer) => void;
 }
 
-export class WriteStorm {
+export class WriteWorkload {
   /** Text of a post → the id it was acknowledged under. */
   readonly posts = new Map<string, string>();
   /** Texts and logins that may be there or not, never twice. */
@@ -22,7 +22,7 @@ export class WriteStorm {
   #busy = new Set<string>();
   #number = 0;
 
-  /** `prefix` keeps several storms on one database apart. */
+  /** `prefix` keeps several workloads on one database apart. */
   constructor(
     private readonly random: Seeded,
     private readonly people: readonly Person[],

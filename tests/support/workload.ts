@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Answer, Person } from "./person.ts";
 import type { Seeded } from "./seeded.ts";
 
-export interface StormPage {
+export interface WorkloadPage {
   id: string;
   owner: Person;
 }
@@ -25,21 +25,21 @@ const WEIGHTS = {
   create_page: 1,
   delete_page: 0.5,
 };
-export type StormAct = keyof typeof WEIGHTS;
+export type WorkloadAct = keyof typeof WEIGHTS;
 
-export class Storm {
+export class Workload {
   /** Posts that were acknowledged and are not known to be gone. */
-  readonly posts: { id: string; page: StormPage }[] = [];
+  readonly posts: { id: string; page: WorkloadPage }[] = [];
   readonly acknowledged = new Set<string>();
-  readonly done = new Map<StormAct, number>();
+  readonly done = new Map<WorkloadAct, number>();
   #number = 0;
 
   constructor(
     private readonly random: Seeded,
     private readonly people: readonly Person[],
     private readonly staff: readonly Person[],
-    readonly pages: StormPage[],
-    private readonly weights: Record<StormAct, number> = WEIGHTS,
+    readonly pages: WorkloadPage[],
+    private readonly weights: Record<WorkloadAct, number> = WEIGHTS,
   ) {}
 
   /** Begins with every choice, so that the order of beginnings is the order of choices. */
@@ -61,11 +61,11 @@ export class Storm {
   }
 
   async #act(
-    act: StormAct,
+    act: WorkloadAct,
     { person, page, post, other, flag }: {
       person: Person;
-      page: StormPage;
-      post: { id: string; page: StormPage } | undefined;
+      page: WorkloadPage;
+      post: { id: string; page: WorkloadPage } | undefined;
       other: Person;
       flag: boolean;
     },
@@ -119,7 +119,7 @@ export class Storm {
     }
   }
 
-  async #post(page: StormPage, more: Record<string, unknown>): Promise<Answer> {
+  async #post(page: WorkloadPage, more: Record<string, unknown>): Promise<Answer> {
     const answer = await page.owner.call("POST", `/pages/${page.id}/posts`, {
       text: `post ${++this.#number}`,
       ...more,
@@ -131,7 +131,7 @@ export class Storm {
     return answer;
   }
 
-  #forget(gone: (post: { id: string; page: StormPage }) => boolean): void {
+  #forget(gone: (post: { id: string; page: WorkloadPage }) => boolean): void {
     for (let i = this.posts.length - 1; i >= 0; i--) if (gone(this.posts[i]!)) this.posts.splice(i, 1);
   }
 }

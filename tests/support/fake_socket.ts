@@ -1,7 +1,7 @@
 import type { Socket } from "../../live/connection.ts";
 
 /** A socket that only writes down what is sent by it. */
-export class PaperSocket implements Socket {
+export class FakeSocket implements Socket {
   readyState: number = WebSocket.OPEN;
   bufferedAmount = 0;
   sent: string[] = [];
