@@ -1,0 +1,124 @@
+/** What the host takes in and lets go: events, snapshots, partitions, and actors nobody asks. */
+import assert from "node:assert/strict";
+import { partitionOf } from "../../db/partitions.ts";
+import type { SequencedEvent } from "../../db/event.ts";
+import { type Count, type CountCommand, event, settled, started } from "../support/counter_actor.ts";
+
+Deno.test("Host stops writing where another node took the partition", async () => {
+  const { sql, told, host, code } = started();
+  await code({ type: "add", n: 1 });
+  sql.epoch = 2;
+  assert.equal(await code({ type: "add", n: 1 }), "overloaded");
+  assert.deepEqual([sql.total, told.fenced, told.faults], [1, [partitionOf("a")], 0]);
+  sql.total = 9;
+  host.grant(partitionOf("a"), 2);
+  assert.equal(await code({ type: "add", n: 1 }), "ok");
+  assert.deepEqual([sql.total, sql.loads], [10, 2]);
+});
+
+Deno.test("Host forgets what it remembers of a partition that is granted anew", async () => {
+  const { sql, host, ask } = started();
+  await ask({ type: "get" });
+  sql.total = 3;
+  host.grant(partitionOf("a"), 1);
+  assert.deepEqual(await ask({ type: "get" }), { ok: true, value: { total: 3, seen: 0 } });
+});
+
+Deno.test("Host tells a snapshot only when it changed, and before the answer", async () => {
+  const { told, code } = started();
+  await code({ type: "get" });
+  await code({ type: "add", n: 0 });
+  assert.deepEqual(told.snapshots, []);
+  await code({ type: "add", n: 4 }).then(() => assert.deepEqual(told.snapshots, [{ total: 4 }]));
+});
+
+Deno.test("Host tells a snapshot that somebody else has changed, when an event has made it look again", async () => {
+  const { sql, told, host, ask } = started();
+  await ask({ type: "get" });
+  sql.total = 9;
+  const event: SequencedEvent = {
+    seq: 1,
+    kind: "page.updated",
+    page_id: "a",
+    post_id: null,
+    user_id: null,
+    data: null,
+    at: "",
+  };
+  host.absorb([event]);
+  await ask({ type: "get" }).then(() => assert.deepEqual(told.snapshots, [{ total: 9 }]));
+  host.absorb([event]);
+  await ask({ type: "get" });
+  assert.equal(told.snapshots.length, 1, "it is told though it is the same");
+});
+
+Deno.test("Host passivates the idle, not the busy and not the young", async () => {
+  const { sql, clock, host, ask, code } = started();
+  await code({ type: "get" }, { id: "idle" });
+  sql.gate = Promise.withResolvers();
+  const busy = ask({ type: "add", n: 1 }, { id: "busy" });
+  await settled();
+  clock.now += 1_001;
+  await code({ type: "get" }, { id: "young" });
+  host.sweep();
+  assert.equal(host.stats().activations.page, 2);
+  sql.gate.resolve();
+  assert.equal((await busy).ok, true);
+  const loads = sql.loads;
+  await code({ type: "get" }, { id: "young" });
+  assert.equal(sql.loads, loads);
+  await code({ type: "get" }, { id: "idle" });
+  assert.equal(sql.loads, loads + 1);
+});
+
+Deno.test("Host over its limit passivates the longest unused", async () => {
+  const { sql, host, code } = started({ limits: { idleMs: 1_000_000, maxActivations: 2 } });
+  for (const id of ["a", "b", "c", "a"]) await code({ type: "get" }, { id });
+  host.sweep();
+  assert.equal(host.stats().activations.page, 2);
+  const loads = sql.loads;
+  for (const id of ["a", "c"]) await code({ type: "get" }, { id });
+  assert.equal(sql.loads, loads, "the youngest two are still there");
+  await code({ type: "get" }, { id: "b" });
+  assert.equal(sql.loads, loads + 1);
+});
+
+Deno.test("Host lets active actors take in the events they watch or are about, before what is asked later", async () => {
+  const { sql, host, ask } = started();
+  const seen = async (id: string) => {
+    const answer = await ask({ type: "get" }, { id });
+    return answer.ok && (answer.value as Count).seen;
+  };
+  await seen("a");
+  await seen("b");
+  host.absorb([event({ seq: 7 })]);
+  assert.deepEqual([await seen("a"), await seen("b"), await seen("new")], [7, 0, 0]);
+  host.absorb([event({ seq: 8, page_id: "watched" })]);
+  assert.deepEqual([await seen("a"), await seen("b")], [8, 8]);
+  const loads = sql.loads;
+  host.absorb([event({ kind: "page.updated" })]);
+  assert.deepEqual([await seen("a"), sql.loads], [0, loads + 1]);
+});
+
+Deno.test("Host lets an event that comes during a turn be taken in after it, and before the next", async () => {
+  const { sql, host, ask } = started();
+  await ask({ type: "get" });
+  sql.gate = Promise.withResolvers();
+  const first = ask({ type: "add", n: 1 });
+  const next = ask({ type: "get" });
+  await settled();
+  host.absorb([event({ seq: 9 })]);
+  sql.gate.resolve();
+  await first;
+  assert.deepEqual(await next, { ok: true, value: { total: 1, seen: 9 } });
+});
+
+Deno.test("Host passes what is only told to actors that are active, and to no other", async () => {
+  const { sql, host, ask } = started();
+  host.tell({ kind: "page", id: "a" }, { type: "add", n: 1 } as CountCommand);
+  await settled();
+  assert.deepEqual([sql.loads, sql.total], [0, 0]);
+  await ask({ type: "get" });
+  host.tell({ kind: "page", id: "a" }, { type: "add", n: 1 } as CountCommand);
+  assert.deepEqual(await ask({ type: "get" }), { ok: true, value: { total: 1, seen: 0 } });
+});
