@@ -24,7 +24,7 @@ export async function benchFanout(counts: number[]): Promise<Row[]> {
   const people = Math.ceil(most / SOCKETS_PER_PERSON) + 1;
   await using installation = await startInstallation(async (sql) => {
     await fillWorld(sql, { people, posts: 1_000, follows: 1, readers: 1 });
-    await sql.query(
+    await sql.execute(
       `insert into follows (page_id, user_id, state, created_at)
       select ${idOf("page", "1")}, ${
         idOf("user", "n")

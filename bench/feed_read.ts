@@ -45,7 +45,7 @@ export async function benchFeedRead({ posts, seconds }: { posts: number; seconds
   await using installation = await startInstallation(async (sql) => {
     await fillWorld(sql, { people: 5_000, posts, follows: 200, readers: READERS });
     // For the reference's sake: our own queries do not use it.
-    await sql.query("create index bench_time on posts (published_at desc, id desc) where state = 'ready'");
+    await sql.execute("create index bench_time on posts (published_at desc, id desc) where state = 'ready'");
   });
   const tokens = await signIn(installation.url, READERS);
   const script = repeating(tokens.map((token) => ({ method: "GET", path: "/api/v1/feed", token })));

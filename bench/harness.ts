@@ -33,7 +33,7 @@ export async function startInstallation(
   const sql = stack.use(connectPostgres(databaseUrl, { max: 4 }));
   await migrate(sql);
   await prepare(sql);
-  await sql.query("vacuum analyze");
+  await sql.execute("vacuum analyze");
   const { url, pid } = await startServer(stack, databaseUrl, settings);
   return { databaseUrl, sql, url, pid, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }

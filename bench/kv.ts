@@ -19,8 +19,8 @@ interface Side {
 export async function benchKv({ seconds }: { seconds: number }): Promise<Row[]> {
   await using installation = await startInstallation(async (sql) => {
     await fillWorld(sql, { people: PEOPLE, posts: 0, follows: 0, readers: 0 });
-    await sql.query("insert into kv_spaces (id, owner_id) select id, id from users");
-    await sql.query(
+    await sql.execute("insert into kv_spaces (id, owner_id) select id, id from users");
+    await sql.execute(
       `insert into kv (space, key, value, version)
       select ${idOf("user", "p")}, 'key ' || n, replace($3, '@', n::text), 1
       from generate_series(1, $1::int) p cross join generate_series(1, $2::int) n`,

@@ -29,7 +29,7 @@ export async function benchSearch(): Promise<Row[]> {
   await using sql = connectPostgres(await postgres.createDatabase(), { max: 1 });
   await migrate(sql);
   await fillSearchWorld(sql, PEOPLE);
-  await sql.query("vacuum analyze");
+  await sql.execute("vacuum analyze");
   const kinds = await searches(sql);
   const ours = (q: string) =>
     search(sql, VIEWER, { q, sections: ["pages", "users"], limit: LIMIT, verifiedOnly: true });

@@ -18,13 +18,13 @@ export async function fillSearchWorld(sql: Sql, people: number): Promise<void> {
     const numbers = Array.from({ length: Math.min(AT_ONCE, people - from + 1) }, (_, i) => from + i);
     const rows = numbers.map((number) => somebody(number, random));
     const column = <Name extends keyof Row>(name: Name): Param => rows.map((row) => row[name]);
-    await sql.query(
+    await sql.execute(
       `insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, page_id, created_at)
       select ${idOf("user", "n")}, login, $2, first, last, login || '@example.org', now(), ${idOf("page", "n")}, now()
       from unnest($1::int[], $3::text[], $4::text[], $5::text[]) w (n, login, first, last)`,
       [numbers, hash, column("login"), column("first"), column("last")],
     );
-    await sql.query(
+    await sql.execute(
       `insert into pages (id, owner_id, is_personal, uuid, name, description, tags, created_at)
       select ${idOf("page", "n")}, ${
         idOf("user", "n")
@@ -32,7 +32,7 @@ export async function fillSearchWorld(sql: Sql, people: number): Promise<void> {
       from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[]) w (n, uuid, name, description, tags)`,
       [numbers, column("uuid"), column("name"), column("description"), column("tags")],
     );
-    await sql.query(
+    await sql.execute(
       `update pages set follower_count = followers from unnest($1::int[], $2::int[]) w (n, followers)
       where id = ${idOf("page", "n")} and followers > 0`,
       [numbers, column("followers")],

@@ -5,7 +5,7 @@
  */
 import { POST_LETTER_JOB } from "./deliveries.ts";
 import { record, recording } from "./moderation_log.ts";
-import type { Reader, Sql } from "./sql.ts";
+import type { Reader, Writer } from "./sql.ts";
 import type { AccountRole } from "./account_role.ts";
 
 /** Duration of the first bounce. Each further refusal in a row doubles it, up to the maximum (`docs/limits.md`). */
@@ -44,8 +44,8 @@ export async function countBounced(sql: Reader): Promise<number> {
 }
 
 /** Returns the end of the bounce. */
-export async function recordBounce(sql: Sql, email: string, code: string, reason: string): Promise<string> {
-  const [row] = await sql.query<{ until: string }>(
+export async function recordBounce(sql: Writer, email: string, code: string, reason: string): Promise<string> {
+  const [row] = await sql.execute<{ until: string }>(
     `insert into bounces as b (email, reason, code, until)
     values (lower($1), $2, $3, now() + $4 * interval '1 millisecond')
     on conflict (email) do update
@@ -83,8 +83,8 @@ export async function bounceOf(sql: Reader, userId: string): Promise<Bounce | nu
  * Cleared by the owner or an administrator. An act on another account is recorded in the moderation log. False if the
  * account does not exist.
  */
-export async function liftBounce(sql: Sql, userId: string, by: { id: string; role: AccountRole }): Promise<boolean> {
-  const [row] = await sql.query<{ found: boolean }>(
+export async function liftBounce(sql: Writer, userId: string, by: { id: string; role: AccountRole }): Promise<boolean> {
+  const [row] = await sql.execute<{ found: boolean }>(
     `with account as (select id, login, lower(email) as email from users where id = $1),
     lifted as (delete from bounces b using account a where b.email = a.email returning a.id, a.login, b.code, b.until),
     acts as (
@@ -128,8 +128,8 @@ export async function relayRefuses(sql: Reader): Promise<boolean> {
  * Removes the bounces recorded meanwhile, and parks the emails about posts to these people for an administrator to
  * retry. Returns the number of addresses.
  */
-export async function takeBackBounces(sql: Sql, reason: string): Promise<number> {
-  const [row] = await sql.query<{ deleted_bounces: number }>(
+export async function takeBackBounces(sql: Writer, reason: string): Promise<number> {
+  const [row] = await sql.execute<{ deleted_bounces: number }>(
     `with deleted_bounces as (
       delete from bounces where at > now() - $1 * interval '1 millisecond' returning email),
     people as (select u.id from users u join deleted_bounces f on f.email = lower(u.email)),

@@ -1,5 +1,5 @@
 import type { Claim, JobRef } from "./jobs.ts";
-import type { Sql } from "./sql.ts";
+import type { Sql, Writer } from "./sql.ts";
 
 /** Creates the emails about a new post for the followers of its page, in limited steps. */
 export const EXPAND_JOB = "post.letters";
@@ -66,8 +66,8 @@ export interface Expansion {
  * One step: adds rows and jobs for the next followers of a post's page, up to a maximum, and stores the position in the
  * expansion's job. Only followers from the time of publication count. All or nothing; nothing if the claim was lost.
  */
-export async function expandPost(sql: Sql, claim: Claim, most: number, digestAt: string): Promise<Expansion> {
-  const [row] = await sql.query<{ seen: number; letters: string[] }>(
+export async function expandPost(sql: Writer, claim: Claim, most: number, digestAt: string): Promise<Expansion> {
+  const [row] = await sql.execute<{ seen: number; letters: string[] }>(
     `with job as materialized (
       select id, payload from jobs where id = $1 and kind = $2 and attempts = $3 and state = 'running' for update),
     post as materialized (
@@ -130,12 +130,12 @@ export interface Begun {
  * digest.
  */
 export async function beginPostLetter(
-  sql: Sql,
+  sql: Writer,
   { event, user }: DeliveryKey,
   repeats: boolean,
   digestAt: string,
 ): Promise<Begun & { post: EmailPost | null }> {
-  const [row] = await sql.query<Begun & { post: EmailPost | null }>(
+  const [row] = await sql.execute<Begun & { post: EmailPost | null }>(
     `with target as materialized (select * from deliveries where event_id = $1 and user_id = $2 for update),
     letter as materialized (
       select u.email, ${TOLD_POST} as post, coalesce(n.letters, 'at_once') as letters
@@ -173,7 +173,7 @@ export async function beginDigest(
   most: number,
 ): Promise<DigestLetter> {
   await beginRow(sql, { event, user });
-  const [row] = await sql.query<DigestLetter>(
+  const [row] = await sql.execute<DigestLetter>(
     `with target as materialized (select * from deliveries where event_id = $1 and user_id = $2 for update),
     person as materialized (
       select u.email from users u left join notification_settings n on n.user_id = u.id
@@ -199,7 +199,7 @@ export async function beginDigest(
 /** The same for an email that is always sent, to the address in its job. */
 export async function beginLetter(sql: Sql, { event, user }: DeliveryKey, repeats: boolean): Promise<DeliveryState> {
   await beginRow(sql, { event, user });
-  const [row] = await sql.query<{ state: DeliveryState }>(
+  const [row] = await sql.execute<{ state: DeliveryState }>(
     `update deliveries set state = ${NEXT_STATE("state", "$3::boolean", "true")}, at = now()
     where event_id = $1 and user_id = $2 returning state`,
     [event, user, repeats],
@@ -208,8 +208,8 @@ export async function beginLetter(sql: Sql, { event, user }: DeliveryKey, repeat
   return row?.state ?? "skipped";
 }
 
-async function beginRow(sql: Sql, { event, user }: DeliveryKey): Promise<void> {
-  await sql.query(
+async function beginRow(sql: Writer, { event, user }: DeliveryKey): Promise<void> {
+  await sql.execute(
     "insert into deliveries (event_id, user_id, state) values ($1, $2, 'due') on conflict do nothing",
     [event, user],
     "delivery.enter",
@@ -217,8 +217,8 @@ async function beginRow(sql: Sql, { event, user }: DeliveryKey): Promise<void> {
 }
 
 /** Records the result of an email that was not accepted. The posts of a digest get the same state. */
-export async function recordDelivery(sql: Sql, { event, user }: DeliveryKey, state: DeliveryState): Promise<void> {
-  await sql.query(
+export async function recordDelivery(sql: Writer, { event, user }: DeliveryKey, state: DeliveryState): Promise<void> {
+  await sql.execute(
     `update deliveries set state = $3, at = now()
     where event_id = $1 and user_id = $2 or digest_id = $1 and user_id = $2 and state = 'digest' and $3 = 'unknown'`,
     [event, user, state],
@@ -227,8 +227,8 @@ export async function recordDelivery(sql: Sql, { event, user }: DeliveryKey, sta
 }
 
 /** The server accepted the email: updates the row and deletes the job and the bounce in one statement. */
-export async function finishDelivery(sql: Sql, { event, user }: DeliveryKey, job: Claim, to: string): Promise<void> {
-  await sql.query(
+export async function finishDelivery(sql: Writer, { event, user }: DeliveryKey, job: Claim, to: string): Promise<void> {
+  await sql.execute(
     `with sent as (
       update deliveries set state = 'sent', at = now()
       where event_id = $1 and user_id = $2 or digest_id = $1 and user_id = $2 and state = 'digest'),
@@ -240,8 +240,8 @@ export async function finishDelivery(sql: Sql, { event, user }: DeliveryKey, job
 }
 
 /** Deletes old rows, in limited batches. */
-export async function pruneDeliveries(sql: Sql, keptMs: number, most: number): Promise<number> {
-  const rows = await sql.query(
+export async function pruneDeliveries(sql: Writer, keptMs: number, most: number): Promise<number> {
+  const rows = await sql.execute(
     `delete from deliveries where (event_id, user_id) in (
       select event_id, user_id from deliveries where at < now() - $1 * interval '1 millisecond' order by at limit $2)
     returning 1`,

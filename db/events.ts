@@ -2,7 +2,7 @@ import type { SequencedEvent } from "./event.ts";
 import { POST_COLUMNS, type PostRow, UNSEEN_REPLIES } from "./posts.ts";
 import { LISTENED_PAGES } from "./feed.ts";
 import { eventCtes, eventRow, EVENTS_JSON } from "./turn_statement.ts";
-import type { Reader, Sql } from "./sql.ts";
+import type { Reader, Writer } from "./sql.ts";
 
 const COLUMNS = "e.seq, e.kind, e.page_id, e.post_id, e.user_id, e.data, e.at";
 
@@ -19,8 +19,8 @@ export async function sequencerState(sql: Reader): Promise<SequencerRow> {
 }
 
 /** Turns the likes since the last call into one event per post. The count is read when it is shown. */
-export async function emitLikeEvents(sql: Sql, most: number): Promise<SequencedEvent[]> {
-  const [row] = await sql.query<{ events: SequencedEvent[] | null }>(
+export async function emitLikeEvents(sql: Writer, most: number): Promise<SequencedEvent[]> {
+  const [row] = await sql.execute<{ events: SequencedEvent[] | null }>(
     `with taken as (
       delete from like_signals where post_id in (select post_id from like_signals order by post_id limit $1 for update)
       returning post_id, page_id, likers, change),
@@ -145,8 +145,8 @@ export async function livePosts(sql: Reader, ids: readonly string[]): Promise<Ma
  * Deletes events past retention that all consumers have read, in limited batches. Raises the floor below which a cursor
  * is too old.
  */
-export async function pruneEvents(sql: Sql, retentionMs: number, most: number): Promise<number> {
-  const rows = await sql.query<{ seq: number }>(
+export async function pruneEvents(sql: Writer, retentionMs: number, most: number): Promise<number> {
+  const rows = await sql.execute<{ seq: number }>(
     `with old as (
       -- The oldest events, as far as they are past retention.
       delete from events where seq in (
@@ -163,14 +163,14 @@ export async function pruneEvents(sql: Sql, retentionMs: number, most: number): 
 }
 
 /** Deletes tombstones past retention, and the rows written together with them. */
-export async function pruneTombstones(sql: Sql, retentionMs: number): Promise<void> {
-  await sql.query(
+export async function pruneTombstones(sql: Writer, retentionMs: number): Promise<void> {
+  await sql.execute(
     `with old as (select id from pages where deleted_at < now() - $1 * interval '1 millisecond')
     delete from posts where page_id in (select id from old)`,
     [retentionMs],
     "page.empty_tombstones",
   );
-  await sql.query(
+  await sql.execute(
     "delete from pages where deleted_at < now() - $1 * interval '1 millisecond'",
     [retentionMs],
     "page.remove_tombstones",

@@ -1,5 +1,5 @@
 import { CROP_JOB } from "./photos.ts";
-import type { Reader, Sql } from "./sql.ts";
+import type { Reader, Sql, Writer } from "./sql.ts";
 
 /**
  * Files that belong to no photo and are written outside actors: an upload before its first byte is stored, and files
@@ -7,8 +7,8 @@ import type { Reader, Sql } from "./sql.ts";
  */
 
 /** Announces an upload under these keys. Unless a commit attaches them to a photo, they are deleted after this time. */
-export async function announceFiles(sql: Sql, keys: readonly string[], ttlMs: number): Promise<void> {
-  await sql.query(
+export async function announceFiles(sql: Writer, keys: readonly string[], ttlMs: number): Promise<void> {
+  await sql.execute(
     `insert into unowned_files (key, due_at) select k, now() + $2 * interval '1 millisecond' from unnest($1::text[]) k
     on conflict (key) do update set due_at = excluded.due_at, taken = false`,
     [[...keys], ttlMs],
@@ -27,8 +27,8 @@ export async function disownFiles(sql: Sql, keys: readonly string[]): Promise<vo
 }
 
 /** Of announced uploads, those that no commit has taken are due for deletion now. */
-export async function dropUploads(sql: Sql, keys: readonly string[]): Promise<void> {
-  await sql.query(
+export async function dropUploads(sql: Writer, keys: readonly string[]): Promise<void> {
+  await sql.execute(
     "update unowned_files set due_at = now() where key = any($1::text[]) and not taken",
     [[...keys]],
     "file.drop",
@@ -36,8 +36,8 @@ export async function dropUploads(sql: Sql, keys: readonly string[]): Promise<vo
 }
 
 /** Takes due files for removal, for a minute. From now on no commit may own them. */
-export async function takeDueFiles(sql: Sql, most: number): Promise<string[]> {
-  const rows = await sql.query<{ key: string }>(
+export async function takeDueFiles(sql: Writer, most: number): Promise<string[]> {
+  const rows = await sql.execute<{ key: string }>(
     `update unowned_files u set taken = true, due_at = now() + interval '1 minute' from (
       select key from unowned_files where due_at <= now() order by due_at limit $1 for update skip locked) d
     where u.key = d.key returning u.key`,
@@ -48,16 +48,16 @@ export async function takeDueFiles(sql: Sql, most: number): Promise<string[]> {
 }
 
 /** The files were deleted. One that was disowned again meanwhile is deleted again. */
-export async function pruneFiles(sql: Sql, keys: readonly string[]): Promise<void> {
-  await sql.query("delete from unowned_files where key = any($1::text[]) and taken", [[...keys]], "file.forget");
+export async function pruneFiles(sql: Writer, keys: readonly string[]): Promise<void> {
+  await sql.execute("delete from unowned_files where key = any($1::text[]) and taken", [[...keys]], "file.forget");
 }
 
 /**
  * Uploads of failed photos of posts are kept for a retry for a limited time. Failed pictures of people and pages are
  * deleted.
  */
-export async function pruneFailedUploads(sql: Sql, ttlMs: number): Promise<void> {
-  await sql.query(
+export async function pruneFailedUploads(sql: Writer, ttlMs: number): Promise<void> {
+  await sql.execute(
     `with pictures as (
       delete from photos where state = 'failed' and post_id is null
         and created_at < now() - $1 * interval '1 millisecond'),
@@ -74,8 +74,8 @@ export async function pruneFailedUploads(sql: Sql, ttlMs: number): Promise<void>
 }
 
 /** A photo in progress without a job, as after a partial restore, gets a job again. */
-export async function cropForgotten(sql: Sql): Promise<void> {
-  await sql.query(
+export async function cropForgotten(sql: Writer): Promise<void> {
+  await sql.execute(
     `insert into jobs (id, kind, payload, run_at)
     select f.id, '${CROP_JOB}', jsonb_build_object('staged', f.staged_key, 'key', f.key), now() from photos f
     where f.state = 'processing' and f.staged_key is not null and f.created_at < now() - interval '5 minutes'
@@ -87,7 +87,7 @@ export async function cropForgotten(sql: Sql): Promise<void> {
 }
 
 /** Those of these keys that the database refers to. For the scrub. */
-export async function knownFiles(sql: Sql, keys: readonly string[]): Promise<Set<string>> {
+export async function knownFiles(sql: Reader, keys: readonly string[]): Promise<Set<string>> {
   const rows = await sql.query<{ key: string }>(
     `select k as key from unnest($1::text[]) k
     where exists (select from photos f where f.key = split_part(k, '.', 1))
@@ -115,7 +115,7 @@ export async function neededFiles(sql: Reader, keys: readonly string[]): Promise
 
 /** The files that must exist, ordered by the key of their photo, after a key. */
 export async function expectedFiles(
-  sql: Sql,
+  sql: Reader,
   after: string,
   most: number,
 ): Promise<{ photo: string; files: string[] }[]> {

@@ -1,4 +1,4 @@
-import type { Reader, Sql } from "./sql.ts";
+import type { Reader, Writer } from "./sql.ts";
 
 /** The common fields of a job. */
 export interface JobRef {
@@ -26,8 +26,8 @@ const CLAIM = (due: string) =>
     returning j.id, j.kind, j.payload, j.attempts, due.abandoned`;
 
 /** Claims due jobs of a kind for some milliseconds, the longest due first. */
-export async function claimDueJobs(sql: Sql, kind: string, most: number, leaseMs: number): Promise<Job[]> {
-  return await sql.query<Job>(
+export async function claimDueJobs(sql: Writer, kind: string, most: number, leaseMs: number): Promise<Job[]> {
+  return await sql.execute<Job>(
     CLAIM("select id from jobs where kind = $1 and state = 'waiting' and run_at <= now() order by run_at limit $3"),
     [kind, leaseMs, most],
     "job.claim_due",
@@ -35,8 +35,8 @@ export async function claimDueJobs(sql: Sql, kind: string, most: number, leaseMs
 }
 
 /** Claims those of these jobs that wait, due or not. Finished, parked and claimed ones are missing. */
-export async function claimJobs(sql: Sql, kind: string, ids: readonly string[], leaseMs: number): Promise<Job[]> {
-  return await sql.query<Job>(
+export async function claimJobs(sql: Writer, kind: string, ids: readonly string[], leaseMs: number): Promise<Job[]> {
+  return await sql.execute<Job>(
     CLAIM("select id from jobs where kind = $1 and id = any($3::uuid[]) and state = 'waiting'"),
     [kind, leaseMs, [...ids]],
     "job.claim",
@@ -44,8 +44,8 @@ export async function claimJobs(sql: Sql, kind: string, ids: readonly string[], 
 }
 
 /** Jobs with expired claims wait again. Returns which of these kinds have due jobs. */
-export async function sweepJobs(sql: Sql, kinds: readonly string[]): Promise<string[]> {
-  const rows = await sql.query<{ kind: string }>(
+export async function sweepJobs(sql: Writer, kinds: readonly string[]): Promise<string[]> {
+  const rows = await sql.execute<{ kind: string }>(
     `with reclaimed as (
       update jobs set state = 'waiting', abandoned = true, run_at = least(run_at, now()), lease_until = null
       where id in (select id from jobs where state = 'running' and lease_until <= now() for update skip locked)
@@ -60,8 +60,8 @@ export async function sweepJobs(sql: Sql, kinds: readonly string[]): Promise<str
 }
 
 /** Extends a claim to this many milliseconds from now. */
-export async function renewJob(sql: Sql, { id, kind, attempts }: Claim, leaseMs: number): Promise<void> {
-  await sql.query(
+export async function renewJob(sql: Writer, { id, kind, attempts }: Claim, leaseMs: number): Promise<void> {
+  await sql.execute(
     `update jobs set lease_until = now() + $4 * interval '1 millisecond' where ${HELD}`,
     [id, kind, attempts, leaseMs],
     "job.renew",
@@ -69,8 +69,8 @@ export async function renewJob(sql: Sql, { id, kind, attempts }: Claim, leaseMs:
 }
 
 /** The ids of due jobs, each at most once in some milliseconds: for a queue that may lose them. */
-export async function unnotifiedJobs(sql: Sql, kind: string, most: number, againMs: number): Promise<string[]> {
-  const rows = await sql.query<{ id: string }>(
+export async function unnotifiedJobs(sql: Writer, kind: string, most: number, againMs: number): Promise<string[]> {
+  const rows = await sql.execute<{ id: string }>(
     `update jobs j set state = 'waiting', run_at = now() + $3 * interval '1 millisecond', lease_until = null
     from (select id from jobs where kind = $1
         and (state = 'waiting' and run_at <= now() or state = 'running' and lease_until <= now())
@@ -84,12 +84,12 @@ export async function unnotifiedJobs(sql: Sql, kind: string, most: number, again
 
 /** Turns a job into one of another kind, with the same id; false if the claim was lost. */
 export async function passJobOn(
-  sql: Sql,
+  sql: Writer,
   { id, kind, attempts }: Claim,
   to: string,
   payload: Record<string, unknown>,
 ): Promise<boolean> {
-  const rows = await sql.query(
+  const rows = await sql.execute(
     `update jobs set kind = $4, payload = payload || $5::jsonb, state = 'waiting', attempts = 0, run_at = now(),
       lease_until = null
     where ${HELD} returning id`,
@@ -99,8 +99,8 @@ export async function passJobOn(
   return rows.length > 0;
 }
 
-export async function finishJob(sql: Sql, { id, kind, attempts }: Claim): Promise<void> {
-  await sql.query(`delete from jobs where ${HELD}`, [id, kind, attempts], "job.finish");
+export async function finishJob(sql: Writer, { id, kind, attempts }: Claim): Promise<void> {
+  await sql.execute(`delete from jobs where ${HELD}`, [id, kind, attempts], "job.finish");
 }
 
 /**
@@ -108,14 +108,14 @@ export async function finishJob(sql: Sql, { id, kind, attempts }: Claim): Promis
  * outcome is unclear. With `counts: false` the attempt is not counted.
  */
 export async function returnJob(
-  sql: Sql,
+  sql: Writer,
   { id, kind, attempts }: Claim,
   state: "waiting" | "dead" | "unknown",
   pauseMs: number,
   error: string,
   counts = true,
 ): Promise<void> {
-  await sql.query(
+  await sql.execute(
     `update jobs set state = $4, attempts = attempts - case when $7 then 0 else 1 end,
       run_at = now() + $5 * interval '1 millisecond', lease_until = null, last_error = $6
     where ${HELD}`,
@@ -124,7 +124,7 @@ export async function returnJob(
   );
 }
 
-export async function countJobs(sql: Sql): Promise<Record<string, number>> {
+export async function countJobs(sql: Reader): Promise<Record<string, number>> {
   const rows = await sql.query<{ state: string; n: number }>(
     "select state, count(*) as n from jobs group by state",
     [],
@@ -172,8 +172,8 @@ export async function listJobs(sql: Reader, { limit, state, kind, after }: JobFi
  * Retries a dead job as if it were new; undefined if there is none. A job in `unknown` is not retried: its email may
  * have arrived, and none is sent twice.
  */
-export async function retryJob(sql: Sql, id: string): Promise<ListedJob | undefined> {
-  const [row] = await sql.query<ListedJob>(
+export async function retryJob(sql: Writer, id: string): Promise<ListedJob | undefined> {
+  const [row] = await sql.execute<ListedJob>(
     `update jobs set state = 'waiting', attempts = 0, run_at = now(), lease_until = null where id = $1
       and state = 'dead'
     returning ${LISTED}`,
@@ -190,8 +190,8 @@ export async function jobState(sql: Reader, id: string): Promise<JobState | unde
 }
 
 /** Deletes a parked job; false if there is none. */
-export async function dropJob(sql: Sql, id: string): Promise<boolean> {
-  const rows = await sql.query(
+export async function dropJob(sql: Writer, id: string): Promise<boolean> {
+  const rows = await sql.execute(
     "delete from jobs where id = $1 and state in ('dead', 'unknown') returning id",
     [id],
     "job.drop",

@@ -1,4 +1,4 @@
-import { type Param, type Reader, type Sql, SqlError } from "./sql.ts";
+import { type Param, type Reader, SqlError, type Writer } from "./sql.ts";
 import { keptList } from "./values.ts";
 
 /** The space that all accounts share. Every other space has the id of its account. */
@@ -138,7 +138,7 @@ const KEY = "coalesce(g.key, '')";
  * Writes batches without existing keys. If a key exists, nothing is written and a `constraint` is thrown (`isThere`).
  * This is the common case, and costs Postgres two thirds of `writePairs`.
  */
-export async function insertPairs(sql: Sql, batches: readonly PairsToWrite[]): Promise<Written[]> {
+export async function insertPairs(sql: Writer, batches: readonly PairsToWrite[]): Promise<Written[]> {
   return await written(
     sql,
     batches,
@@ -163,7 +163,11 @@ export function isThere(error: unknown): boolean {
  * may be in two of the batches. Throws a `constraint` if the account of one of several batches is deleted at this
  * moment.
  */
-export async function writePairs(sql: Sql, batches: readonly PairsToWrite[], overwrite: boolean): Promise<Written[]> {
+export async function writePairs(
+  sql: Writer,
+  batches: readonly PairsToWrite[],
+  overwrite: boolean,
+): Promise<Written[]> {
   return await written(
     sql,
     batches,
@@ -192,7 +196,7 @@ export async function writePairs(sql: Sql, batches: readonly PairsToWrite[], ove
 }
 
 /** Writes all keys of a batch if all have their version; otherwise none. */
-export async function writeIfVersion(sql: Sql, batch: PairsToWrite, versions: readonly number[]): Promise<Written> {
+export async function writeIfVersion(sql: Writer, batch: PairsToWrite, versions: readonly number[]): Promise<Written> {
   // An earlier owner of the lock may have changed rows since this statement began: `for update` reads the current ones.
   const [answer] = await written(
     sql,
@@ -221,7 +225,7 @@ export async function writeIfVersion(sql: Sql, batch: PairsToWrite, versions: re
 }
 
 async function written(
-  sql: Sql,
+  sql: Writer,
   batches: readonly PairsToWrite[],
   more: readonly Param[],
   name: string,
@@ -239,7 +243,7 @@ async function written(
     ...more,
   ];
   try {
-    return await sql.query<Written>(text, params, name);
+    return await sql.execute<Written>(text, params, name);
   } catch (error) {
     // The account was deleted during its first write.
     const gone = error instanceof SqlError && error.constraint === "kv_spaces_owner_id_fkey" && batches.length === 1;
@@ -263,16 +267,16 @@ function separators(batches: readonly PairsToWrite[]): [between: string, within:
 }
 
 /** Deletes these keys; returns those that existed. */
-export async function deletePairs(sql: Sql, space: string, keys: readonly string[]): Promise<string[]> {
-  const rows = await sql.query<{ key: string }>("select key from kv_delete($1, $2)", [space, keys], "kv.delete");
+export async function deletePairs(sql: Writer, space: string, keys: readonly string[]): Promise<string[]> {
+  const rows = await sql.execute<{ key: string }>("select key from kv_delete($1, $2)", [space, keys], "kv.delete");
   return rows.map(({ key }) => key);
 }
 
 /** Deletes expired pairs, up to a maximum; returns the number. */
-export async function prunePairs(sql: Sql, most: number): Promise<number> {
+export async function prunePairs(sql: Writer, most: number): Promise<number> {
   // They are invisible already, so the revision stays. A pair that is written at this moment is skipped without
   // waiting.
-  const rows = await sql.query(
+  const rows = await sql.execute(
     `with expired as materialized (
       select space, key from kv where expires_at <= now() order by expires_at limit $1 for update skip locked)
     delete from kv k using expired e where k.space = e.space and k.key = e.key returning 1`,

@@ -1,7 +1,7 @@
 import { folded, sameEmail } from "../lib/folding.ts";
 import { newId } from "../lib/ids.ts";
 import type { JobRef } from "./jobs.ts";
-import type { Reader, Sql } from "./sql.ts";
+import type { Reader, Writer } from "./sql.ts";
 
 export type CodePurpose = "verify" | "recover";
 
@@ -35,10 +35,10 @@ export interface NewLetter {
  * verified the address. An email for no account is dropped, since nobody could read it, and so is a known Message-ID.
  */
 export async function storeLetter(
-  sql: Sql,
+  sql: Writer,
   { message_id, delivery, sender, recipient, subject, text, html }: NewLetter,
 ): Promise<void> {
-  await sql.query(
+  await sql.execute(
     `insert into letters (id, user_id, message_id, sender, recipient, subject, text, html)
     select $1, o.user_id, $2, $3, $4, $5, $6, $7 from (
       select coalesce(

@@ -3,7 +3,7 @@ import { eventCtes, eventRow, EVENTS_JSON } from "./turn_statement.ts";
 import { enteringLetters, EXPAND_JOB, POST_LETTER_JOB } from "./deliveries.ts";
 import type { JobRef } from "./jobs.ts";
 import { beginningRecounts, RECOUNT_JOB } from "./recounts.ts";
-import type { Sql } from "./sql.ts";
+import type { Writer } from "./sql.ts";
 
 /** The maximum number of people in a notification of likes. */
 const MAX_NAMED = 3;
@@ -167,8 +167,8 @@ export interface NotificationStep {
  * position and writes the results, so that each event is processed once despite crashes and concurrent processes.
  * `digestAt`: the time of the next digest.
  */
-export async function stepNotifications(sql: Sql, most: number, digestAt: string): Promise<NotificationStep> {
-  const [row] = await sql.query<{
+export async function stepNotifications(sql: Writer, most: number, digestAt: string): Promise<NotificationStep> {
+  const [row] = await sql.execute<{
     seen: number;
     events: SequencedEvent[] | null;
     expanding: string[];

@@ -1,5 +1,5 @@
 import { defineCommit, eventRow } from "./turn_statement.ts";
-import type { Reader } from "./sql.ts";
+import type { Reader, Writer } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 
 /** The kinds of notifications in the app. */
@@ -183,8 +183,8 @@ read as (
 );
 
 /** Deletes old notifications, in limited batches. */
-export async function pruneNotifications(sql: Reader, keptMs: number, most: number): Promise<number> {
-  const rows = await sql.query(
+export async function pruneNotifications(sql: Writer, keptMs: number, most: number): Promise<number> {
+  const rows = await sql.execute(
     `delete from notifications where id in (
       select id from notifications where at < now() - $1 * interval '1 millisecond' order by at limit $2
         for update skip locked)

@@ -1,5 +1,5 @@
 import { DAY_COLUMNS, folding, NUMBERS, type PageDay } from "./page_numbers.ts";
-import type { Reader, Sql } from "./sql.ts";
+import type { Reader, Writer } from "./sql.ts";
 
 /** How long the days stay unchanged for a copy. */
 const HOLD = "interval '10 minutes'";
@@ -18,14 +18,14 @@ select count(*) as seen from batch`;
  * Adds the changes in events to the numbers of the pages' days, up to a maximum of events, so that the events can be
  * deleted. One statement adds and moves the position, so that each event counts once. Returns the number of events.
  */
-export async function foldEvents(sql: Sql, most: number): Promise<number> {
-  const [row] = await sql.query<{ seen: number }>(FOLD, [most], "page_days.fold");
+export async function foldEvents(sql: Writer, most: number): Promise<number> {
+  const [row] = await sql.execute<{ seen: number }>(FOLD, [most], "page_days.fold");
   return row?.seen ?? 0;
 }
 
 /** The position of the days, which stay unchanged until `releaseDays`, or for ten minutes. */
-export async function holdDays(sql: Sql): Promise<number> {
-  const [row] = await sql.query<{ seq: number }>(
+export async function holdDays(sql: Writer): Promise<number> {
+  const [row] = await sql.execute<{ seq: number }>(
     `update consumers set held_until = now() + ${HOLD} where name = 'page_days' returning seq`,
     [],
     "page_days.hold",
@@ -35,8 +35,8 @@ export async function holdDays(sql: Sql): Promise<number> {
 }
 
 /** The position again: a different one means that the days were changed. */
-export async function releaseDays(sql: Sql): Promise<number | undefined> {
-  const [row] = await sql.query<{ seq: number }>(
+export async function releaseDays(sql: Writer): Promise<number | undefined> {
+  const [row] = await sql.execute<{ seq: number }>(
     "update consumers set held_until = null where name = 'page_days' returning seq",
     [],
     "page_days.release",
@@ -87,9 +87,9 @@ const COUNTED_IN_EVENTS = `
  * Compares the days with the tables in one snapshot, and corrects differences today: somebody wrote without the
  * program, or with an older version. Deletes the days of deleted pages. Returns the corrected pages.
  */
-export async function recountDays(sql: Sql): Promise<string[]> {
+export async function recountDays(sql: Writer): Promise<string[]> {
   const differences = NUMBERS.map((name) => `coalesce(c.${name}, 0) - coalesce(t.${name}, 0) as ${name}`).join(", ");
-  const rows = await sql.query<{ page_id: string }>(
+  const rows = await sql.execute<{ page_id: string }>(
     `with consumer as materialized (select seq from consumers where name = 'page_days' for update),
     counted as materialized (${COUNTED}), in_events as materialized (${COUNTED_IN_EVENTS}),
     wrong as materialized (

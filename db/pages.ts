@@ -2,7 +2,7 @@ import { defineCommit, eventRow } from "./turn_statement.ts";
 import { ACCEPTED } from "./follows.ts";
 import { replyAudienceEvents, replyEvents } from "./publishing.ts";
 import { foldHandle } from "../lib/folding.ts";
-import type { Reader, Sql } from "./sql.ts";
+import type { Reader, Writer } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 import type { After } from "./keyset.ts";
 
@@ -260,8 +260,8 @@ changed as (
 });
 
 /** Releases handles that pages have kept long enough, in a limited batch; returns the number. */
-export async function pruneOldHandles(sql: Sql): Promise<number> {
-  const rows = await sql.query(
+export async function pruneOldHandles(sql: Writer): Promise<number> {
+  const rows = await sql.execute(
     `with due as materialized (
       select handle from old_handles where expires_at <= now() order by expires_at limit ${OLD_HANDLES_BATCH}
         for update skip locked),

@@ -1,5 +1,6 @@
 /** `Sql` through `pg`, with a pool of connections. */
 import { setImmediate } from "node:timers";
+import { CheckedReads } from "./checked_reads.ts";
 import pg from "./pg.ts";
 import { kindOfState, type Param, type Sql, SqlError } from "./sql.ts";
 import { encodeParam, keptName, parserOf } from "./values.ts";
@@ -10,6 +11,8 @@ export interface PostgresOptions {
   applicationName?: string;
   /** Tables are read by index wherever there is one. */
   byIndex?: boolean;
+  /** For tests: `query` cannot write (`checked_reads.ts`). Doubles the connections. */
+  checkReads?: boolean;
   /** The server cancels statements that run longer (`fault`, 57014). */
   statementTimeoutMs?: number;
 }
@@ -22,19 +25,21 @@ export const SETTINGS = "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex -c
  * still does when it has many rows, until the table is analyzed again, which can take minutes.
  */
 const BY_INDEX = " -c enable_seqscan=off";
+const READ_ONLY = " -c default_transaction_read_only=on";
 /** How often a statement runs that changed nothing and may succeed the next time. */
 const ATTEMPTS = 4;
 
 /** Connects lazily: an unreachable server shows at the first statement. */
 export function connectPostgres(url: string, options: PostgresOptions): Sql {
-  return new PostgresSql(url, options);
+  const sql = new PostgresSql(url, options);
+  return options.checkReads ? new CheckedReads(new PostgresSql(url, options, READ_ONLY), sql) : sql;
 }
 
 class PostgresSql implements Sql {
   private readonly pool: pg.Pool;
   private kept: Link | undefined;
 
-  constructor(url: string, options: PostgresOptions) {
+  constructor(url: string, options: PostgresOptions, more = "") {
     this.pool = new pg.Pool({
       connectionString: url,
       max: options.max,
@@ -43,7 +48,7 @@ class PostgresSql implements Sql {
       // No timer at every release; a connection stays open until it breaks.
       idleTimeoutMillis: 0,
       keepAlive: true,
-      options: `${SETTINGS}${options.byIndex ? BY_INDEX : ""}`,
+      options: `${SETTINGS}${options.byIndex ? BY_INDEX : ""}${more}`,
       types: { getTypeParser: parserOf } as pg.CustomTypesConfig,
       ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
     });
@@ -53,6 +58,14 @@ class PostgresSql implements Sql {
   }
 
   query<Row>(text: string, params: readonly Param[] = [], name?: string): Promise<Row[]> {
+    return this.submit(text, params, name);
+  }
+
+  execute<Row>(text: string, params: readonly Param[] = [], name?: string): Promise<Row[]> {
+    return this.submit(text, params, name);
+  }
+
+  private submit<Row>(text: string, params: readonly Param[], name: string | undefined): Promise<Row[]> {
     return new Promise((resolve, reject) =>
       this.run({ text, params, name: keptName(name, params) }, 1, resolve as Resolve, reject)
     );

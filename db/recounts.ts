@@ -1,7 +1,7 @@
 import { eventCtes, eventRow, EVENTS_JSON } from "./turn_statement.ts";
 import type { SequencedEvent } from "./event.ts";
 import type { Claim } from "./jobs.ts";
-import type { Sql } from "./sql.ts";
+import type { Writer } from "./sql.ts";
 
 /**
  * Sends new counts to people whose unread count may have changed because a page was hidden or shown, in limited steps:
@@ -41,11 +41,11 @@ export interface Recount {
  * One step: the next people, up to a maximum; the job stores the position. All or nothing; nothing if the claim was
  * lost.
  */
-export async function recountStep(sql: Sql, claim: Claim, most: number): Promise<Recount> {
+export async function recountStep(sql: Writer, claim: Claim, most: number): Promise<Recount> {
   const next = TOUCHED.map((rows) =>
     `(select distinct n.user_id from ${rows} and n.user_id > g.after order by n.user_id limit $4)`
   );
-  const [row] = await sql.query<{ seen: number; events: SequencedEvent[] | null }>(
+  const [row] = await sql.execute<{ seen: number; events: SequencedEvent[] | null }>(
     `with job as materialized (
       select id, payload from jobs where id = $1 and kind = $2 and attempts = $3 and state = 'running' for update),
     page as materialized (

@@ -1,5 +1,5 @@
 import { recording } from "./moderation_log.ts";
-import type { Reader, Sql } from "./sql.ts";
+import type { Reader, Sql, Writer } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 import type { AccountRole } from "./account_role.ts";
 
@@ -60,12 +60,12 @@ export const MAX_WAITING = 50;
  * too many of theirs are open.
  */
 export async function makeReport(
-  sql: Sql,
+  sql: Writer,
   { id, reporter, reason, target }: { id: string; reporter: string; reason: string; target: Reported },
 ): Promise<(ReportRow & { made: boolean }) | undefined> {
   // A second round only if another request created the same report between the two reads of the first.
   for (let round = 0; round < 2; round++) {
-    const [row] = await sql.query<ReportRow & { made: boolean }>(
+    const [row] = await sql.execute<ReportRow & { made: boolean }>(
       `with known as materialized (
         select r.* from reports r
         where r.id = $1 or r.reporter_id = $2 and r.target_kind = $3 and r.target_id = $4 and r.state <> 'closed'
@@ -113,12 +113,12 @@ export async function listReports(sql: Reader, { state, limit, after }: ReportFi
 
 /** Changes a report and records the act in one statement. False if it was no longer in the required state. */
 async function change(
-  sql: Sql,
+  sql: Writer,
   name: "take" | "release" | "close",
   { from, to }: { from: string; to: string },
   params: readonly (string | boolean | null)[],
 ): Promise<boolean> {
-  const rows = await sql.query(
+  const rows = await sql.execute(
     `with previous as materialized (select * from reports where id = $1 and ${from} for update),
     changed as (
       update reports r set ${to}, changed_at = now() from previous where r.id = previous.id

@@ -1,7 +1,7 @@
 import { defineCommit } from "./turn_statement.ts";
 import type { ProblemCode } from "../lib/errors.ts";
 import { LETTER_JOB } from "./letters.ts";
-import type { Reader } from "./sql.ts";
+import type { Reader, Writer } from "./sql.ts";
 
 export interface OpenSessionRow {
   id: string;
@@ -99,6 +99,6 @@ export async function hasSession(sql: Reader, userId: string): Promise<boolean> 
 }
 
 /** Deletes sessions whose last refresh token has expired. */
-export async function pruneSessions(sql: Reader): Promise<void> {
-  await sql.query("delete from sessions where expires_at < now() - interval '1 day'", [], "session.delete_expired");
+export async function pruneSessions(sql: Writer): Promise<void> {
+  await sql.execute("delete from sessions where expires_at < now() - interval '1 day'", [], "session.delete_expired");
 }

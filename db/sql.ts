@@ -13,7 +13,7 @@ export type Param =
   | Uint8Array
   | readonly (string | number | boolean | null)[];
 
-/** For modules that only read; a convention of the type. */
+/** For code that only reads. The driver of the tests runs `query` in read-only transactions (`checked_reads.ts`). */
 export interface Reader {
   /**
    * Runs one statement. `name` makes it a prepared statement, kept per connection; one name always has the same text. A
@@ -23,7 +23,13 @@ export interface Reader {
   query<Row = Record<string, unknown>>(text: string, params?: readonly Param[], name?: string): Promise<Row[]>;
 }
 
-export interface Sql extends Reader, AsyncDisposable {
+/** For writes outside a turn, such as jobs and receipts. Pages and accounts are written by the commits of their actors. */
+export interface Writer {
+  /** Like `query`, for a statement that writes or takes row locks. */
+  execute<Row = Record<string, unknown>>(text: string, params?: readonly Param[], name?: string): Promise<Row[]>;
+}
+
+export interface Sql extends Reader, Writer, AsyncDisposable {
   /** Runs several statements, all or nothing. For migrations and tests. */
   script(text: string): Promise<void>;
 }

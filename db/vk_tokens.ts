@@ -1,4 +1,4 @@
-import type { Reader, Sql } from "./sql.ts";
+import type { Reader, Writer } from "./sql.ts";
 
 /** The kind of token: a person's, with their view of VK, or an application's. */
 export type TokenKind = "user" | "service";
@@ -13,11 +13,11 @@ export interface VkTokenRow {
 
 /** Replaces any earlier token; false if the account was deleted. */
 export async function storeVkToken(
-  sql: Sql,
+  sql: Writer,
   userId: string,
   { version, kind, sealed }: VkTokenRow,
 ): Promise<boolean> {
-  const rows = await sql.query(
+  const rows = await sql.execute(
     // The lock keeps the account until the statement is done.
     `insert into vk_tokens (user_id, version, kind, sealed)
     select id, $2::uuid, $3::text, $4::bytea from users where id = $1 for key share
@@ -52,13 +52,13 @@ export async function vkToken(sql: Reader, userId: string): Promise<VkTokenRow |
   return row;
 }
 
-export async function deleteVkToken(sql: Sql, userId: string): Promise<void> {
-  await sql.query("delete from vk_tokens where user_id = $1", [userId], "vk_token.delete");
+export async function deleteVkToken(sql: Writer, userId: string): Promise<void> {
+  await sql.execute("delete from vk_tokens where user_id = $1", [userId], "vk_token.delete");
 }
 
 /** VK refused the token: only the fact that it existed is kept. A token stored meanwhile stays. */
-export async function dropVkToken(sql: Sql, userId: string, version: string): Promise<void> {
-  await sql.query(
+export async function dropVkToken(sql: Writer, userId: string, version: string): Promise<void> {
+  await sql.execute(
     "update vk_tokens set sealed = null where user_id = $1 and version = $2",
     [userId, version],
     "vk_token.drop",
@@ -80,8 +80,8 @@ export async function sealedVkTokens(
 }
 
 /** The same token encrypted with another key. */
-export async function resealVkToken(sql: Sql, userId: string, version: string, sealed: Uint8Array): Promise<void> {
-  await sql.query(
+export async function resealVkToken(sql: Writer, userId: string, version: string, sealed: Uint8Array): Promise<void> {
+  await sql.execute(
     "update vk_tokens set sealed = $3 where user_id = $1 and version = $2 and sealed is not null",
     [userId, version, sealed],
     "vk_token.reseal",

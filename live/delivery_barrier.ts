@@ -1,6 +1,6 @@
 import type { Bus } from "../lib/bus/bus.ts";
 import { nextAcknowledgement, nodesToAcknowledge } from "../db/nodes.ts";
-import type { Sql } from "../db/sql.ts";
+import type { Reader, Sql } from "../db/sql.ts";
 import { MARGIN_MS } from "./send_lease.ts";
 import type { Membership } from "./membership.ts";
 import { backoff } from "../lib/backoff.ts";
@@ -46,7 +46,7 @@ export class SharedDeliveryBarrier implements DeliveryBarrier {
 }
 
 /** Resolves when every node but this one has acknowledged the mark, or its lease is over. */
-export async function acknowledged(sql: Sql, mark: number, id = NO_NODE): Promise<void> {
+export async function acknowledged(sql: Reader, mark: number, id = NO_NODE): Promise<void> {
   for (let looks = 1;; looks++) {
     if ((await nodesToAcknowledge(sql, { id, mark, marginMs: MARGIN_MS })).length === 0) return;
     await sleep(LOOK_BACKOFF(looks));

@@ -1,6 +1,6 @@
 import type { SequencedEvent } from "../db/event.ts";
 import { eventsAfter, sequencerState } from "../db/events.ts";
-import type { Sql } from "../db/sql.ts";
+import type { Reader } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 
 /** How long a write waits for this node's caches. After that, reads bypass them (`docs/limits.md`). */
@@ -32,7 +32,7 @@ export class EventStream implements AsyncDisposable {
   #closed = false;
 
   private constructor(
-    private readonly sql: Sql,
+    private readonly sql: Reader,
     private readonly log: Log,
     private readonly consume: (events: SequencedEvent[]) => void,
     /** The id of the database's history, part of every cursor. */
@@ -44,7 +44,7 @@ export class EventStream implements AsyncDisposable {
   }
 
   /** `consume` receives all events from here on (`consumers.ts`). */
-  static async open(sql: Sql, log: Log, consume: (events: SequencedEvent[]) => void): Promise<EventStream> {
+  static async open(sql: Reader, log: Log, consume: (events: SequencedEvent[]) => void): Promise<EventStream> {
     const { epoch, seq } = await sequencerState(sql);
     return new EventStream(sql, log, consume, epoch, seq);
   }

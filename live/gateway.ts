@@ -2,7 +2,7 @@ import type { SequencedEvent } from "../db/event.ts";
 import { type AccountSnapshot, accountSnapshots } from "../db/users.ts";
 import { replay, sequencerState } from "../db/events.ts";
 import { listenerSnapshot } from "../db/feed.ts";
-import type { Sql } from "../db/sql.ts";
+import type { Reader } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import type { Caller } from "../actors/account_cache.ts";
 import { isBlocked } from "../db/blocks.ts";
@@ -59,7 +59,7 @@ export class Gateway implements AsyncDisposable {
   readonly stats = { frames: 0, resets: 0, tooSlow: 0 };
 
   constructor(
-    private readonly sql: Sql,
+    private readonly sql: Reader,
     private readonly stream: EventStream,
     private readonly log: Log,
     private readonly lease: { readonly holds: boolean; readonly leftMs?: number } = PERMANENT_LEASE,

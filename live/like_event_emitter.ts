@@ -1,6 +1,6 @@
 import type { SequencedEvent } from "../db/event.ts";
 import { emitLikeEvents } from "../db/events.ts";
-import type { Sql } from "../db/sql.ts";
+import type { Writer } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 
 /** Minimum interval between two `post.likes` events of a post. Slightly over the promised 250 ms. */
@@ -22,7 +22,7 @@ export class LikeEventEmitter implements AsyncDisposable {
   #idle = 0;
 
   constructor(
-    private readonly sql: Sql,
+    private readonly sql: Writer,
     private readonly log: Log,
     private readonly committed: (events: SequencedEvent[]) => void,
   ) {

@@ -2,7 +2,7 @@ import type { SequencedEvent } from "../db/event.ts";
 import { livePosts } from "../db/events.ts";
 import { liveNotifications, unreadOfAll } from "../db/notifications.ts";
 import { livePages } from "../db/pages.ts";
-import type { Sql } from "../db/sql.ts";
+import type { Reader } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import { needsPage, needsPost, needsUnread, notificationOf, type Shown } from "./frames.ts";
 import { backoff } from "../lib/backoff.ts";
@@ -15,7 +15,7 @@ const NONE: ReadonlyMap<string, never> = new Map<string, never>();
 export class ShownReader {
   #closed = false;
 
-  constructor(private readonly sql: Sql, private readonly log: Log) {}
+  constructor(private readonly sql: Reader, private readonly log: Log) {}
 
   /**
    * What these events' frames show. No event may be skipped, so live delivery waits while the database is unavailable.

@@ -97,8 +97,8 @@ export class Keys implements AsyncDisposable {
   async rotate(refreshTtlMs: number): Promise<string> {
     const kid = crypto.randomUUID();
     await this.#add(kid);
-    await this.sql.query("update signing_keys set retired_at = coalesce(retired_at, now()) where kid <> $1", [kid]);
-    await this.sql.query("delete from signing_keys where retired_at < now() - $1 * interval '1 millisecond'", [
+    await this.sql.execute("update signing_keys set retired_at = coalesce(retired_at, now()) where kid <> $1", [kid]);
+    await this.sql.execute("delete from signing_keys where retired_at < now() - $1 * interval '1 millisecond'", [
       refreshTtlMs,
     ]);
     await this.reload();
@@ -114,7 +114,7 @@ export class Keys implements AsyncDisposable {
     for (const { kid, sealed_private } of rows) {
       const sealed = this.secret.reseal(PURPOSE, sealed_private, kid);
       if (!sealed) continue;
-      await this.sql.query("update signing_keys set sealed_private = $2 where kid = $1", [kid, sealed]);
+      await this.sql.execute("update signing_keys set sealed_private = $2 where kid = $1", [kid, sealed]);
       done++;
     }
     return done;
@@ -160,7 +160,7 @@ export class Keys implements AsyncDisposable {
     const { publicKey, privateKey } = generateKeyPairSync("ed25519");
     const { kty, crv, x } = publicKey.export({ format: "jwk" });
     const sealed = this.secret.seal(PURPOSE, privateKey.export({ format: "der", type: "pkcs8" }), kid);
-    await this.sql.query(
+    await this.sql.execute(
       `insert into signing_keys (kid, public_jwk, sealed_private) values ($1, $2::jsonb, $3)
       on conflict (kid) do nothing`,
       [kid, JSON.stringify({ kty, crv, x }), sealed],

@@ -1,4 +1,4 @@
-import { type Sql, SqlError } from "../../db/sql.ts";
+import { SqlError, type Writer } from "../../db/sql.ts";
 import type { Commit } from "../../db/turn_statement.ts";
 import { keptList } from "../../db/values.ts";
 
@@ -44,7 +44,7 @@ export class Committer {
   readonly stats = { commits: 0, statements: 0, ms: 0 };
 
   /** `onEvents` receives each statement's events as a JSON array. */
-  constructor(private readonly sql: Sql, private readonly onEvents: (events: string) => void) {}
+  constructor(private readonly sql: Writer, private readonly onEvents: (events: string) => void) {}
 
   submit(commit: Commit<object, unknown>, turn: Turn): Promise<Committed> {
     let lane = this.#lanes.get(commit.name);
@@ -107,7 +107,9 @@ export class Committer {
     // Few turns have a receipt, and an empty write costs a twentieth of the statement's time.
     const { name, text } = turns.some(({ receipt }) => receipt !== undefined) && commit.receipted || commit;
     const start = performance.now();
-    const answers = await this.sql.query<{ turn: number; result: unknown; seq: number | null; events: string | null }>(
+    const answers = await this.sql.execute<
+      { turn: number; result: unknown; seq: number | null; events: string | null }
+    >(
       text,
       [JSON.stringify(rows), keptList(partitions)],
       name,

@@ -1,4 +1,4 @@
-import type { Sql } from "../sql.ts";
+import type { Writer } from "../sql.ts";
 
 /** Words checked per batch. */
 export const SPELLING_BATCH = 500;
@@ -8,8 +8,8 @@ export const SPELLING_BATCH = 500;
  * from which to continue, or nothing at the end, and the number deleted. A word that comes into use at this moment may
  * be deleted too: typing errors in it are corrected again after it is written the next time.
  */
-export async function pruneSpellings(sql: Sql, after: string): Promise<{ last: string; deleted: number }> {
-  const [row] = await sql.query<{ last: string | null; deleted: number }>(
+export async function pruneSpellings(sql: Writer, after: string): Promise<{ last: string; deleted: number }> {
+  const [row] = await sql.execute<{ last: string | null; deleted: number }>(
     `with looked as materialized (select word from spellings where word > $1 order by word limit ${SPELLING_BATCH}),
     deleted_words as (
       delete from spellings where word in (

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { announceFiles, dropUploads } from "../../db/files.ts";
 import type { NewPhoto } from "../../db/photos.ts";
-import type { Sql } from "../../db/sql.ts";
+import type { Writer } from "../../db/sql.ts";
 import { AppError } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 import { type Storage, StorageError } from "../storage/storage.ts";
@@ -31,7 +31,7 @@ export interface Upload {
 export class Staging {
   constructor(
     private readonly storage: Storage,
-    private readonly sql: Sql,
+    private readonly sql: Writer,
     /** The formats that the engine supports. */
     private readonly formats: readonly Format[],
   ) {}

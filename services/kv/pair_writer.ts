@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers";
 import { insertPairs, isThere, type PairsToWrite, writePairs, type Written } from "../../db/kv.ts";
-import { type Sql, SqlError } from "../../db/sql.ts";
+import { SqlError, type Writer } from "../../db/sql.ts";
 
 /** Concurrent statements, and the limits of one (`docs/limits.md`). */
 const IN_FLIGHT = 2;
@@ -39,7 +39,7 @@ export class PairWriter {
   #inFlight = 0;
   #called = false;
 
-  constructor(private readonly sql: Sql) {}
+  constructor(private readonly sql: Writer) {}
 
   write(batch: PairsToWrite, overwrite: boolean): Promise<Written> {
     return new Promise((resolve, reject) => {

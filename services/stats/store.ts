@@ -69,13 +69,13 @@ export class StatsStore {
    */
   async apply({ epoch, seq }: Position, events: readonly SequencedEvent[]): Promise<boolean> {
     // Without a name, so that it is planned for the number of events.
-    const rows = await this.sql.query(APPLY, [epoch, seq, events.at(-1)!.seq, JSON.stringify(events)]);
+    const rows = await this.sql.execute(APPLY, [epoch, seq, events.at(-1)!.seq, JSON.stringify(events)]);
     return rows.length > 0;
   }
 
   /** Applies the events of the ledger after a position, up to a maximum. Returns their number and the new position. */
   async applyLedger({ epoch, seq }: Position, most: number): Promise<{ seen: number; at: Position }> {
-    const [row] = await this.sql.query<{ seen: number; seq: number | null }>(
+    const [row] = await this.sql.execute<{ seen: number; seq: number | null }>(
       APPLY_LEDGER,
       [epoch, seq, most],
       "stats.apply_ledger",
@@ -85,7 +85,7 @@ export class StatsStore {
 
   /** Stores some days of a rebuild. */
   async prepare(build: string, days: readonly PageDay[]): Promise<void> {
-    await this.sql.query(
+    await this.sql.execute(
       `insert into stats.building (build, ${DAY_COLUMNS})
       select $1::uuid, ${DAY_COLUMNS} from jsonb_to_recordset($2::jsonb) as r(${DAY_RECORD})`,
       [build, JSON.stringify(days)],

@@ -97,7 +97,7 @@ export async function fill(target: Target, source: TableSource, watcher: Watcher
   const sequences = await source.sequences();
   for (const name of await storedSequences(sql)) {
     const kept = sequences[name];
-    if (kept) await sql.query("select setval($1::regclass, $2, $3)", [quoted([name]), kept.value, kept.is_called]);
+    if (kept) await sql.execute("select setval($1::regclass, $2, $3)", [quoted([name]), kept.value, kept.is_called]);
   }
   await migrate(sql);
 }
@@ -105,15 +105,15 @@ export async function fill(target: Target, source: TableSource, watcher: Watcher
 /** Resets what must not continue from the backup. */
 async function renew(sql: Sql, { epochs }: Replaced): Promise<void> {
   // Cursors issued after the backup belong to another history: their numbers mean other events now.
-  await sql.query("update sequencer set epoch = gen_random_uuid()");
-  await sql.query(
+  await sql.execute("update sequencer set epoch = gen_random_uuid()");
+  await sql.execute(
     `update partitions p set epoch = 1 + greatest(p.epoch, (
       select w.epoch from jsonb_to_recordset($1::jsonb) as w(id int, epoch bigint) where w.id = p.id))`,
     [JSON.stringify(epochs)],
   );
   // A session that ended after the backup must not become valid again.
-  await sql.query("update sessions set ended_at = now(), end_reason = 'session-ended' where ended_at is null");
-  await sql.query("update consumers set held_until = null");
+  await sql.execute("update sessions set ended_at = now(), end_reason = 'session-ended' where ended_at is null");
+  await sql.execute("update consumers set held_until = null");
   await sql.script(BUILD_SEARCH);
   await sql.script("analyze");
 }

@@ -30,6 +30,10 @@ export class TransactionSql implements Sql {
     return (await this.client.query({ text, values: params.map(encodeParam) })).rows as Row[];
   }
 
+  execute<Row>(text: string, params: readonly Param[] = []): Promise<Row[]> {
+    return this.query(text, params);
+  }
+
   async script(text: string): Promise<void> {
     await this.client.query("savepoint script");
     try {

@@ -52,11 +52,13 @@ async function queryTexts(calls: readonly Call[]): Promise<Statement[]> {
 
 /** Answers no rows. */
 function recorder(found: Statement[]): Sql {
+  const record = <Row>(text: string, params: readonly Param[] = [], name?: string): Promise<Row[]> => {
+    if (name !== undefined) found.push({ name, text, isCommit: false, params: [params] });
+    return Promise.resolve([]);
+  };
   return {
-    query<Row>(text: string, params: readonly Param[] = [], name?: string): Promise<Row[]> {
-      if (name !== undefined) found.push({ name, text, isCommit: false, params: [params] });
-      return Promise.resolve([]);
-    },
+    query: record,
+    execute: record,
     script: () => Promise.reject(new Error("Scripts have no named statements")),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

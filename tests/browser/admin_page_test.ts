@@ -126,7 +126,7 @@ browserTest(
 
     await rooms.getByRole("link", { name: "Jobs" }).click();
     await page.getByText("No jobs in this state.").waitFor();
-    await app.ctx.sql.query(
+    await app.ctx.sql.execute(
       `insert into jobs (id, kind, payload, state, attempts, last_error, run_at)
     select gen_random_uuid(), 'test', '{}', 'dead', 12, 'tried for the time no. ' || i, now() from generate_series(1, 2) i`,
     );

@@ -35,13 +35,13 @@ async function scene(word: string): Promise<Scene> {
   await app.ok("POST", "/reports", { token: reader.token, body: report });
   const blocked = await app.person();
   await app.ok("POST", `/users/${blocked.id}/block`, { token: admin.token, body: { reason: "Long", until: null } });
-  await app.ctx.sql.query("update reports set reason = $1", [`It is ${word} false`]);
-  await app.ctx.sql.query("update users set blocked_reason = $2 where id = $1", [blocked.id, `For ${word} long`]);
-  await app.ctx.sql.query("update pages set name = $2 where id = any($1::uuid[])", [
+  await app.ctx.sql.execute("update reports set reason = $1", [`It is ${word} false`]);
+  await app.ctx.sql.execute("update users set blocked_reason = $2 where id = $1", [blocked.id, `For ${word} long`]);
+  await app.ctx.sql.execute("update pages set name = $2 where id = any($1::uuid[])", [
     [page.id, reader.page_id],
     `Savings ${word}`,
   ]);
-  await app.ctx.sql.query("update users set first_name = $2, last_name = $3 where id = any($1::uuid[])", [
+  await app.ctx.sql.execute("update users set first_name = $2, last_name = $3 where id = any($1::uuid[])", [
     [author.id, blocked.id],
     `Eve ${word}`,
     "Lovelace",

@@ -73,7 +73,7 @@ fencingTest(
     const options: PoolOptions = {
       threads: 1,
       start: async () => {
-        const thread = await startWorkerThread({ databaseUrl: url, codeKey: new Uint8Array(32) });
+        const thread = await startWorkerThread({ databaseUrl: url, codeKey: new Uint8Array(32), checkReads: true });
         threads.push({ thread, die: () => {} });
         const place = threads.at(-1)!;
         return { ...thread, onDeath: (listen) => thread.onDeath(place.die = listen) };
@@ -148,7 +148,7 @@ function fencingTest(name: string, body: (ground: Ground) => Promise<void>): voi
       await using sql = connectPostgres(url, { max: 4, applicationName: "test" });
       await migrate(sql);
       const [owner, page] = [newId(), newId()];
-      await sql.query(
+      await sql.execute(
         `with u as (insert into users (id, login, password_hash, first_name, last_name, email, page_id, created_at)
           values ($1, 'ann', '', 'Ann', 'Lee', 'ann@example.com', $2, now()))
         insert into pages (id, owner_id, uuid, name, is_personal, created_at) values ($2, $1, 'ann', 'Ann', true, now())`,

@@ -150,7 +150,7 @@ async function holds(node: NodeProcess, { workload, admin, listener }: World): P
     "writes are taken",
     async () => (await call(node.url, "GET", "/users/me", { token: admin.token })).status === 200,
   );
-  await node.sql.query("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
+  await node.sql.execute("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
   await workload.retry();
   await workload.holdAgainst(node.sql);
   await until("every event has its number", async () => {

@@ -34,7 +34,7 @@ seededTest("A node killed in a workload of writes keeps every acknowledged one, 
     await atWork;
     await node.restart();
     // The clock of those who held a key when they died runs on.
-    await node.sql.query("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
+    await node.sql.execute("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
     await workload.retry();
     await workload.holdAgainst(node.sql);
     const events = await catchUp(node, admin, listening.map(({ listener }) => listener), seq);
@@ -100,7 +100,7 @@ seededTest("SIGTERM under load lets what is under way end, and exits 0 within 10
     assert.equal(code, 0, node.output);
     assert.ok(ms < 10_000, `it took ${Math.round(ms)} ms`);
     await node.restart();
-    await node.sql.query("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
+    await node.sql.execute("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
     await workload.retry();
     await workload.holdAgainst(node.sql);
     await assertCountersTrue(node.sql);

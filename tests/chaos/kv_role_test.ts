@@ -108,7 +108,7 @@ fullTest("A store that is killed has written each batch once, as a whole or not 
     await new Promise((resolve) => setTimeout(resolve, 100));
     await kv.kill();
     // Whoever was killed held keys for a minute.
-    await api.sql.query("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
+    await api.sql.execute("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
     await kv.restart();
   }
   done = true;

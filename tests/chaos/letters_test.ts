@@ -22,7 +22,7 @@ async function ledger(node: NodeProcess, post: string): Promise<Ledger[]> {
 
 /** Pauses between tries and leases of the dead take their time; a test moves the clock instead. */
 async function hurry(node: NodeProcess): Promise<void> {
-  await node.sql.query(
+  await node.sql.execute(
     `update jobs set run_at = now() where state = 'waiting' and run_at > now() and kind in ('post.letter', 'post.letters')`,
   );
 }
@@ -120,7 +120,7 @@ Deno.test("Killed at each step of a hand-over, each follower gets one letter, or
     };
     await node.restart();
     // Whoever died holds its claims; a test does not wait for their end.
-    await node.sql.query("update jobs set lease_until = now() where state = 'running'");
+    await node.sql.execute("update jobs set lease_until = now() where state = 'running'");
     const next = STEPS[i + 1];
     if (next) arm(next);
     else trap.trick = () => undefined;
@@ -165,7 +165,7 @@ Deno.test("Killed between the steps of an expansion, the bundled server has one 
     await until(`${part} stand in the ledger`, async () => (await ledger(node, post)).length >= part, { everyMs: 5 });
     await node.kill();
     await node.restart();
-    await node.sql.query("update jobs set lease_until = now() where state = 'running'");
+    await node.sql.execute("update jobs set lease_until = now() where state = 'running'");
   }
   await finished(node);
   const states = await ledger(node, post);

@@ -43,7 +43,7 @@ async function allReady(node: NodeProcess, ids: Iterable<string>): Promise<void>
 async function assertFilesTrue(node: NodeProcess): Promise<void> {
   await using storage = await storageOf(node);
   // Uploads that a crash cut off wait out their hour otherwise.
-  await node.sql.query("update unowned_files set due_at = now()");
+  await node.sql.execute("update unowned_files set due_at = now()");
   await until("the sweeper is through", async () => {
     const [row] = await node.sql.query<{ n: number }>("select count(*) as n from unowned_files");
     return row!.n === 0;
@@ -127,7 +127,7 @@ seededTest(
       await until("no process of it is left", async () => (await processesOf(children)).length === 0, TIMEOUT);
       await node.restart();
       // Claims of those who died run on.
-      await node.sql.query("update jobs set lease_until = now() where state = 'running'");
+      await node.sql.execute("update jobs set lease_until = now() where state = 'running'");
     }
     await allReady(node, acknowledged);
     await assertFilesTrue(node);

@@ -115,7 +115,7 @@ Deno.test("A photo that failed tells its author why and may be tried again; one 
     assert.ok(kills < 12, "it fails in the end");
     // The pauses between its tries are no concern of this test.
     await until("it is tried", async () => {
-      await node.sql.query("update jobs set run_at = now() where kind = 'photo.crop' and state = 'waiting'");
+      await node.sql.execute("update jobs set run_at = now() where kind = 'photo.crop' and state = 'waiting'");
       const [row] = await node.sql.query<{ running: boolean; failed: boolean }>(
         `select exists (select from jobs where kind = 'photo.crop' and state = 'running') as running,
           exists (select from posts where state = 'failed') as failed`,

@@ -52,10 +52,10 @@ seededTest(
     await compare(node, node.sql, workload, people);
 
     // Somebody writes past the program: the rebuild finds it.
-    await node.sql.query(
+    await node.sql.execute(
       "delete from follows where (page_id, user_id) in (select page_id, user_id from follows f where f.state = 'following' limit 1)",
     );
-    await node.sql.query(
+    await node.sql.execute(
       `delete from posts where id in (
         select id from posts p
         where state = 'ready' and reply_to is null and not exists (select from posts r where r.reply_to = p.id) limit 1)`,

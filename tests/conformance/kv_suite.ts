@@ -133,7 +133,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     for (let round = 0; round < 8; round++) {
       const owner = await account(sql);
       const writes = Array.from({ length: 8 }, (_, i) => write(sql, owner, named(i * 50, 50)));
-      const gone = sql.query("delete from users where id = $1", [owner]);
+      const gone = sql.execute("delete from users where id = $1", [owner]);
       const late = Array.from({ length: 8 }, (_, i) => write(sql, owner, named(i * 50, 50), { overwrite: true }));
       await Promise.all([...writes, gone, ...late]);
       assert.equal((await write(sql, owner, { a: 1 })).gone, true);
@@ -186,7 +186,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
       assert.deepEqual(await ignored({ d: 4 }), []);
       assert.deepEqual(await ignored({ e: 5 }), []);
       assert.deepEqual(statements, ["kv.insert", "kv.insert", "kv.write", "kv.write", "kv.write", "kv.insert"]);
-      await sql.query("update kv set expires_at = now() where space = $1 and key = 'a'", [owner]);
+      await sql.execute("update kv set expires_at = now() where space = $1 and key = 'a'", [owner]);
       assert.deepEqual(await ignored({ a: 6 }), []);
       assert.deepEqual(await read(sql, owner, ["a", "b", "c", "d", "e"]), { a: 6, b: 2, c: 3, d: 4, e: 5 });
     },
@@ -247,7 +247,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     await write(sql, owner, named(0, 25), { ttlS: 60 });
     await write(sql, owner, named(100, 5), { ttlS: 600 });
     await write(sql, owner, named(200, 5));
-    await sql.query("update kv set expires_at = expires_at - interval '2 minutes' where space = $1", [owner]);
+    await sql.execute("update kv set expires_at = expires_at - interval '2 minutes' where space = $1", [owner]);
     assert.deepEqual([await prunePairs(sql, 10), await prunePairs(sql, 10), await prunePairs(sql, 10)], [10, 10, 5]);
     assert.equal(await prunePairs(sql, 10), 0);
     const kept = Object.keys({ ...named(100, 5), ...named(200, 5) });
@@ -297,7 +297,7 @@ function named(from: number, count: number, value: unknown = 0): Record<string, 
 
 async function account(sql: Sql): Promise<string> {
   const id = newId();
-  await sql.query(
+  await sql.execute(
     `insert into users (id, login, password_hash, first_name, last_name, email, page_id, created_at)
     values ($1, $2, '', '', '', $2, $1, now())`,
     [id, id],
@@ -307,7 +307,7 @@ async function account(sql: Sql): Promise<string> {
 
 async function newReceipt(sql: Sql): Promise<string> {
   const id = newId();
-  await sql.query(
+  await sql.execute(
     "insert into receipts (id, scope, key, body_mac, lease_until) values ($1, 'test', $2, '', now())",
     [id, id],
   );
@@ -321,9 +321,9 @@ async function resultOf(sql: Sql, receipt: string): Promise<unknown> {
 /** A writer, and the names of the statements that it makes. */
 function counted(sql: Sql): { writer: PairWriter; statements: string[] } {
   const statements: string[] = [];
-  const query: Sql["query"] = (text, params, name) => {
+  const execute: Sql["execute"] = (text, params, name) => {
     statements.push(name!);
-    return sql.query(text, params, name);
+    return sql.execute(text, params, name);
   };
-  return { writer: new PairWriter({ ...sql, query } as Sql), statements };
+  return { writer: new PairWriter({ execute }), statements };
 }

@@ -29,13 +29,13 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
         page,
       ]))[0]?.at;
     const before = [await version("page_search"), await version("popular_pages")];
-    await sql.query(
+    await sql.execute(
       `update pages set post_count = post_count + 1, request_count = request_count + 1, is_private = true,
         name = name, uuid = uuid, tags = tags, description = description where id = $1`,
       [page],
     );
     assert.deepEqual([await version("page_search"), await version("popular_pages")], before);
-    await sql.query("update pages set follower_count = follower_count + 1 where id = $1", [page]);
+    await sql.execute("update pages set follower_count = follower_count + 1 where id = $1", [page]);
     assert.equal(await version("page_search"), before[0]);
     assert.notEqual(await version("popular_pages"), before[1]);
   });
@@ -159,8 +159,8 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
 
   test("keeps nothing of a deleted page, which would stand in the way of what is there", async () => {
     const page = await addPage(sql, keeper, { handle: "p30", name: "Dodo", followers: 3 });
-    await sql.query("update pages set deleted_at = now() where id = $1", [page]);
-    await sql.query("update pages set follower_count = 2 where id = $1", [page]);
+    await sql.execute("update pages set deleted_at = now() where id = $1", [page]);
+    await sql.execute("update pages set follower_count = 2 where id = $1", [page]);
     for (const table of ["page_search", "popular_pages"]) {
       assert.deepEqual(await sql.query(`select from ${table} where page_id = $1`, [page]), [], table);
     }
@@ -179,10 +179,10 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     };
     await round();
     assert.deepEqual(await left(), ["sandpiper", "turnstone"]);
-    await sql.query("delete from pages where id = $1", [page]);
+    await sql.execute("delete from pages where id = $1", [page]);
     await round();
     assert.deepEqual(await left(), ["sandpiper"]);
-    await sql.query("delete from pages where id = $1", [kept]);
+    await sql.execute("delete from pages where id = $1", [kept]);
     await round();
     assert.deepEqual(await left(), []);
   });

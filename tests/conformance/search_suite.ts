@@ -90,7 +90,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
       ["天気", ["runtext"]],
     ];
     for (const [q, expected] of wanted) assert.deepEqual((await pages(q)).sort(), expected.sort(), q);
-    await sql.query("delete from pages where uuid like 'run%'");
+    await sql.execute("delete from pages where uuid like 'run%'");
   });
 
   test("knows a tag by every spelling that folds to it", async () => {
@@ -100,7 +100,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     for (const q of ["straße", "STRAẞE", "#Strasse"]) assert.deepEqual(await pages(q), ["fold1"], q);
     for (const q of ["İzmir", "izmir"]) assert.deepEqual(await pages(q), ["fold2"], q);
     for (const q of ["ΟΔΟΣ", "οδος", "ὀδός"]) assert.deepEqual(await pages(q), ["fold3"], q);
-    await sql.query("delete from pages where uuid like 'fold%'");
+    await sql.execute("delete from pages where uuid like 'fold%'");
   });
 
   test("puts the exact handle first, then names, beginnings, words, tags, descriptions", async () => {
@@ -223,26 +223,26 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
       description: "Marshland",
     });
     for (const q of ["heronry", "herons", "waders", "marshland"]) assert.deepEqual(await pages(q), ["heronry"], q);
-    await sql.query(
+    await sql.execute(
       `update pages set uuid = 'storkery', name = 'Storks', tags = '{gliders}', description = 'Chimneys' where id = $1`,
       [page],
     );
     for (const q of ["heronry", "herons", "waders", "marshland"]) assert.deepEqual(await pages(q), [], q);
     for (const q of ["storkery", "storks", "gliders", "chimneys"]) assert.deepEqual(await pages(q), ["storkery"], q);
     const person = await addPerson(sql, { login: "gannet", first: "Gwen", last: "Solander" });
-    await sql.query("update users set first_name = 'Ottilie' where id = $1", [person]);
+    await sql.execute("update users set first_name = 'Ottilie' where id = $1", [person]);
     assert.deepEqual([await people("gwen"), await people("ottilie")], [[], ["gannet"]]);
-    await sql.query("delete from pages where id = $1", [page]);
+    await sql.execute("delete from pages where id = $1", [page]);
     assert.deepEqual(await pages("storks"), []);
   });
 
   test("shows the most followed of more than it looks at, and goes through all of what it does", async () => {
-    await sql.query(
+    await sql.execute(
       `insert into pages (id, owner_id, uuid, name, created_at)
       select gen_random_uuid(), $1, 'flamingo' || n, 'Colony ' || n, now() from generate_series(1, 1500) n`,
       [keeper],
     );
-    await sql.query(
+    await sql.execute(
       "update pages set follower_count = 900 - (substr(uuid, 9)::int % 7) where uuid in ('flamingo1499', 'flamingo1000')",
     );
     for (const q of ["fl", "flamingo", "colony", "colon"]) {
@@ -255,7 +255,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     const ranks = all.map(({ rank, followers }) => rank * 1e9 - followers);
     assert.deepEqual(ranks, ranks.toSorted((a, b) => a - b));
     // What is not more than it looks at is all there.
-    await sql.query("update pages set name = 'Lagoon' where uuid like 'flamingo1%' and length(uuid) < 12");
+    await sql.execute("update pages set name = 'Lagoon' where uuid like 'flamingo1%' and length(uuid) < 12");
     const lagoon = await search(sql, keeper, { q: "lagoo", sections: ["pages"], limit: 5_000, verifiedOnly: true });
     assert.equal(lagoon.length, 111);
   });

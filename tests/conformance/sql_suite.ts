@@ -95,15 +95,15 @@ export function sqlSuite(driver: string, open: () => Promise<Sql>): void {
     const rows = await sql.query<{ n: number }>("select n from generate_series(1, 1000) n");
     assert.deepEqual(rows.map((row) => row.n), Array.from({ length: 1000 }, (_, i) => i + 1));
     await sql.script("create table s_empty (id int)");
-    assert.deepEqual(await sql.query("insert into s_empty values (1)"), []);
-    assert.deepEqual(await sql.query("insert into s_empty values (2) returning id"), [{ id: 2 }]);
+    assert.deepEqual(await sql.execute("insert into s_empty values (1)"), []);
+    assert.deepEqual(await sql.execute("insert into s_empty values (2) returning id"), [{ id: 2 }]);
   });
 
   test("names the constraint a statement broke, and the statement changed nothing", async () => {
     await sql.script("create table s_keys (id int primary key, parent int constraint s_parent references s_keys (id))");
-    await sql.query("insert into s_keys values (1, null)");
-    await fails(sql.query("insert into s_keys values (2, null), (1, null)"), "constraint", "23505", "s_keys_pkey");
-    await fails(sql.query("insert into s_keys values (3, 9)"), "constraint", "23503", "s_parent");
+    await sql.execute("insert into s_keys values (1, null)");
+    await fails(sql.execute("insert into s_keys values (2, null), (1, null)"), "constraint", "23505", "s_keys_pkey");
+    await fails(sql.execute("insert into s_keys values (3, 9)"), "constraint", "23503", "s_parent");
     assert.deepEqual(await sql.query("select id from s_keys"), [{ id: 1 }]);
   });
 

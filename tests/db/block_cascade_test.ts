@@ -57,7 +57,7 @@ class History {
       this.accounts.push(owner);
       const pages = [page, newId(), newId()];
       for (const more of pages.slice(1)) {
-        await this.world.sql.query(
+        await this.world.sql.execute(
           "insert into pages (id, owner_id, uuid, name, created_at) values ($1, $2, $3, 'more', now())",
           [more, id, `page-${more}`],
         );

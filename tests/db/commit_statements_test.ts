@@ -16,7 +16,7 @@ Deno.test("Every commit is a statement the database understands, of a name of it
     assert.ok(all.length >= 20, `${all.length} commits were found`);
     assert.equal(new Set(all.map(({ name }) => name)).size, all.length);
     for (const { name, text } of all) {
-      const rows = await sql.query(text, ["[]", []]).catch((error) => assert.fail(`${name}: ${error.message}`));
+      const rows = await sql.execute(text, ["[]", []]).catch((error) => assert.fail(`${name}: ${error.message}`));
       assert.deepEqual(rows, [], name);
     }
   }));
@@ -37,7 +37,7 @@ Deno.test("A commit under another epoch than the partition's is fenced", () =>
     const committer = new Committer(sql, () => {});
     const nobody = { by_id: null, by_role: null, reason: null };
     const row = { id: crypto.randomUUID(), role: "user", at: new Date().toISOString(), ...nobody };
-    await sql.query("update partitions set epoch = 7 where id = 3");
+    await sql.execute("update partitions set epoch = 7 where id = 3");
     const submit = (partition: number, epoch: number) => committer.submit(setRole, { partition, epoch, row });
     await Promise.all([
       assert.rejects(() => submit(3, 6), Fenced),

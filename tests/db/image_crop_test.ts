@@ -39,7 +39,7 @@ async function withCropper(
 ): Promise<void> {
   await using sql = await openTestDatabase();
   const id = newId();
-  await sql.query(
+  await sql.execute(
     "insert into jobs (id, kind, payload, run_at, attempts) values ($1, $2, $3, now(), $4)",
     [id, CROP_JOB, JSON.stringify({ staged: "staged-1", key: "key-1" }), attempts],
   );
@@ -110,7 +110,7 @@ Deno.test("A stop breaks a crop off, and its attempt does not count", async () =
   await using sql = await openTestDatabase();
   const id = newId();
   const payload = JSON.stringify({ staged: "staged-1", key: "key-1" });
-  await sql.query("insert into jobs (id, kind, payload, run_at) values ($1, $2, $3, now())", [id, CROP_JOB, payload]);
+  await sql.execute("insert into jobs (id, kind, payload, run_at) values ($1, $2, $3, now())", [id, CROP_JOB, payload]);
   const { promise, resolve } = Promise.withResolvers<CropOutcome>();
   const child = {
     run: () => promise,

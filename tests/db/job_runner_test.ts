@@ -20,7 +20,7 @@ async function withSql(test: (sql: Sql) => Promise<void>): Promise<void> {
 
 async function add(sql: Sql, kind: string, count = 1, more: { due?: string } = {}): Promise<JobRef[]> {
   const refs = Array.from({ length: count }, () => ({ kind, id: newId() }));
-  await sql.query(
+  await sql.execute(
     "insert into jobs (id, kind, payload, run_at) select id, $2, '{}', now() + $3::interval from unnest($1::uuid[]) id",
     [refs.map(({ id }) => id), kind, more.due ?? "0"],
   );
@@ -112,7 +112,7 @@ Deno.test("A job that fails is tried again with growing pauses, and is dead afte
       await until(`try ${attempt} has failed`, async () => (await states(sql))[0] === `waiting ${attempt}`);
       const [row] = await sql.query<{ s: number }>("select extract(epoch from run_at - now())::float8 as s from jobs");
       pauses.push(row!.s);
-      await sql.query("update jobs set run_at = now()");
+      await sql.execute("update jobs set run_at = now()");
     }
     await until("it is dead", async () => (await states(sql))[0] === "dead 3");
     const [row] = await sql.query<{ last_error: string }>("select last_error from jobs");
@@ -133,7 +133,7 @@ for (const state of ["dead", "unknown"] as const) {
       await add(sql, "kind");
       await using runner = new JobRunner(sql, { kind }, quiet);
       await until("it is parked", async () => (await states(sql))[0] === `${state} 1`);
-      await sql.query("update jobs set run_at = now()");
+      await sql.execute("update jobs set run_at = now()");
       runner.offer(await add(sql, "kind"));
       await until("the next one is parked too", () => tries === 2);
     }));
@@ -142,7 +142,7 @@ for (const state of ["dead", "unknown"] as const) {
 Deno.test("What a runner that died left behind is done by another, which knows that it was begun", () =>
   withSql(async (sql) => {
     const [ref] = await add(sql, "kind");
-    await sql.query(
+    await sql.execute(
       "update jobs set state = 'running', attempts = 1, lease_until = now() + interval '300 milliseconds' where id = $1",
       [ref!.id],
     );

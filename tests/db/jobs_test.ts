@@ -16,7 +16,7 @@ import { openTestDatabase } from "../support/database.ts";
 async function withJob(test: (sql: Sql, id: string) => Promise<void>): Promise<void> {
   await using sql = await openTestDatabase();
   const id = newId();
-  await sql.query("insert into jobs (id, kind, payload, run_at) values ($1, 'a', '{}', now())", [id]);
+  await sql.execute("insert into jobs (id, kind, payload, run_at) values ($1, 'a', '{}', now())", [id]);
   await test(sql, id);
 }
 
@@ -53,7 +53,7 @@ Deno.test("A job that was begun anew under its id outlives the end of what it wa
   withJob(async (sql, id) => {
     const settling = (await claimJobs(sql, "a", [id], 60_000))[0]!;
     // As a retry does it.
-    await sql.query("update jobs set kind = 'b', state = 'waiting', attempts = 0 where id = $1", [id]);
+    await sql.execute("update jobs set kind = 'b', state = 'waiting', attempts = 0 where id = $1", [id]);
     await finishJob(sql, settling);
     assert.deepEqual(await row(sql, id), { kind: "b", state: "waiting", attempts: 0 });
   }));

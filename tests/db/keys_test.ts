@@ -19,7 +19,7 @@ const session = (kid: string) => ({
 Deno.test("Nodes that start together end with one signing key, and another secret opens none", async () => {
   await using sql = await openTestDatabase();
   await using a = await Keys.load(sql, secret, log);
-  await sql.query("delete from signing_keys");
+  await sql.execute("delete from signing_keys");
   const nodes = await Promise.all([1, 2, 3].map(() => Keys.load(sql, secret, log)));
   assert.deepEqual(nodes.map((keys) => keys.list().length), [1, 1, 1]);
   assert.equal(new Set(nodes.map((keys) => keys.jwks().keys[0]!["x"])).size, 1);
@@ -38,14 +38,14 @@ Deno.test("A rotated key is known everywhere before it signs; tokens of the old 
   assert.equal(a.currentKid, old);
   await b.reload();
   assert.deepEqual(new Set(b.jwks().keys.map(({ kid }) => kid)), new Set([old, fresh]));
-  await sql.query("update signing_keys set created_at = created_at - interval '3 minutes'");
+  await sql.execute("update signing_keys set created_at = created_at - interval '3 minutes'");
   await a.reload();
   assert.equal(a.currentKid, fresh);
   const token = new Tokens(a, TTL).mint(session(fresh)).access_token;
   assert.equal(new Tokens(b, TTL).verify(token, "access").ok, true);
   assert.equal(new Tokens(b, TTL).verify(issued, "access").ok, true);
   for (const key of a.jwks().keys) assert.equal(key["d"], undefined);
-  await sql.query("update signing_keys set retired_at = now() - interval '2 days' where kid = $1", [old]);
+  await sql.execute("update signing_keys set retired_at = now() - interval '2 days' where kid = $1", [old]);
   await a.rotate(TTL.refreshMs);
   assert.equal(new Tokens(a, TTL).verify(issued, "access").ok, false);
 });

@@ -37,7 +37,7 @@ Deno.test("acts upon all administrators at once, each in its own statement, spar
   const ids = await admins(world, 3);
   const acts = [setRole, blockUser, setRole] as (typeof blockUser)[];
   for (let round = 0; round < 8; round++) {
-    await world.sql.query("update users set role = 'admin', blocked_until = null");
+    await world.sql.execute("update users set role = 'admin', blocked_until = null");
     const answers = await Promise.all(ids.map((id, i) => world.commit(acts[i]!, [takingAway(id)])));
     assert.equal(answers.filter(([answer]) => answer!.last_admin).length, 1);
     assert.equal(await left(world), 1);

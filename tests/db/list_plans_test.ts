@@ -28,10 +28,10 @@ Deno.test("A statement with a list is planned for that list, whatever name it ha
   );
   const ask = (words: readonly string[]) =>
     sql.query("select id from things where word = any($1::text[])", [words], "things.by_word");
-  await sql.query("insert into things values (-1, 'a'), (-2, 'b')");
-  await sql.query("analyze things");
+  await sql.execute("insert into things values (-1, 'a'), (-2, 'b')");
+  await sql.execute("analyze things");
   for (let i = 0; i < 7; i++) assert.equal((await ask(["a", "b"])).length, 2);
-  await sql.query(`insert into things select i, 'word ' || i from generate_series(1, ${ROWS}) i`);
+  await sql.execute(`insert into things select i, 'word ' || i from generate_series(1, ${ROWS}) i`);
   const words = Array.from({ length: LISTED }, (_, i) => `word ${i + 1}`);
   assert.equal((await soon("the question", () => ask(words))).length, LISTED);
   assert.deepEqual(
@@ -43,9 +43,9 @@ Deno.test("A statement with a list is planned for that list, whatever name it ha
 
 Deno.test("Every commit goes by the indexes of tables that have grown, though the database was analysed empty", async () => {
   await using sql = await open();
-  await sql.query("vacuum (analyze)");
+  await sql.execute("vacuum (analyze)");
   // An analyze in the background, between two of the tables, would be another situation.
-  for (const table of GROWN) await sql.query(`alter table ${table} set (autovacuum_enabled = false)`);
+  for (const table of GROWN) await sql.execute(`alter table ${table} set (autovacuum_enabled = false)`);
   await fillWorld(sql, { people: 2_000, posts: ROWS, follows: 20, readers: 10 });
   const statements = (await commitStatements()).flatMap((commit) => [commit, commit.receipted ?? []].flat());
   assert.ok(statements.length >= 40, `${statements.length} statements were found`);
@@ -65,10 +65,10 @@ Deno.test("Ten thousand pairs are read and written soon in a space that was near
   await using sql = await open();
   const few = ["a", "b"];
   await insertPairs(sql, [batch(few)]);
-  await sql.query("vacuum (analyze)");
+  await sql.execute("vacuum (analyze)");
   // A kept plan is one for any list from the sixth time on.
   for (let i = 0; i < 7; i++) await everyStatement(sql, few, `few ${i}`);
-  await sql.query(
+  await sql.execute(
     `insert into kv (space, key, value, version)
     select '${SHARED_SPACE}'::uuid, 'key ' || i, '1', 1 from generate_series(1, ${ROWS}) i`,
   );

@@ -80,8 +80,8 @@ Deno.test("the record refuses changes, and an entry put in by hand is chained li
   await using _ = world;
   for (
     const text of ["update moderation_log set reason = 'x'", "delete from moderation_log", "truncate moderation_log"]
-  ) await assert.rejects(() => world.sql.query(text), /only grows/, text);
-  await world.sql.query(
+  ) await assert.rejects(() => world.sql.execute(text), /only grows/, text);
+  await world.sql.execute(
     `insert into moderation_log (seq, previous, hash, at, act, actor_role, target_kind, target_id, target_name)
     values (77, 'x', 'y', now(), 'page.block', 'system', 'page', gen_random_uuid(), 'x')`,
   );
@@ -92,7 +92,7 @@ Deno.test("the record refuses changes, and an entry put in by hand is chained li
 Deno.test("an empty record is sound, and one whose end is gone is not", async () => {
   await using world = await ModerationWorld.open();
   assert.deepEqual(await verifyChain(world.sql), { sound: true, end: START });
-  await world.sql.query("delete from moderation_chain");
+  await world.sql.execute("delete from moderation_chain");
   assert.match(places(await verifyChain(world.sql))[1], /end is missing/);
 });
 

@@ -36,7 +36,7 @@ Deno.test.afterAll(() => world[Symbol.asyncDispose]());
 
 /** On a database without nodes. */
 async function onDatabase(run: (world: ModerationWorld) => Promise<void>): Promise<void> {
-  await world.sql.query("delete from nodes");
+  await world.sql.execute("delete from nodes");
   await run(world);
 }
 
@@ -78,7 +78,7 @@ test("what a node that is long dead left behind is forgotten", async (sql) => {
 
 test("accounts are read at once as they are read one by one", async (sql, world) => {
   const [ada, bob] = [await world.account("ada", "moderator"), await world.account("bob")];
-  await sql.query("update users set blocked_until = 'infinity', blocked_reason = 'a test' where id = $1", [bob.id]);
+  await sql.execute("update users set blocked_until = 'infinity', blocked_reason = 'a test' where id = $1", [bob.id]);
   const snapshots = await accountSnapshots(sql, [ada.id, bob.id, newId()]);
   assert.deepEqual([...snapshots.keys()].sort(), [ada.id, bob.id].sort());
   for (const { id } of [ada, bob]) assert.deepEqual(snapshots.get(id), await accountSnapshot(sql, id));
@@ -212,7 +212,8 @@ Deno.test("A node whose database is away lets its sockets go, and takes its plac
   nodeTest(async (sql) => {
     const away = { is: false };
     const query: Sql["query"] = (...all) => away.is ? Promise.reject(new Error("expected")) : sql.query(...all);
-    await using node = await Node.start(Object.assign(Object.create(sql), { query }));
+    const execute: Sql["execute"] = (...all) => away.is ? Promise.reject(new Error("expected")) : sql.execute(...all);
+    await using node = await Node.start(Object.assign(Object.create(sql), { query, execute }));
     node.done.length = 0;
     away.is = true;
     await until("its sockets are let go", () => node.done.includes("lets go"), { timeoutMs: 15_000 });

@@ -11,17 +11,17 @@ Deno.test("Very many are told of a hidden page in statements of a bounded size, 
   const owner = await app.person();
   const page = await app.page(owner);
   const count = 2 * MAX_RECOUNTED + 200;
-  await sql.query(
+  await sql.execute(
     `insert into notifications (id, user_id, kind, page_id, about, who, actors, at, position)
     select gen_random_uuid(), gen_random_uuid(), 'accepted', $1, $1, $2, array[$2::uuid], now(), n from generate_series(1, $3) n`,
     [page.id, owner.id, count],
   );
   // Of one it was read.
-  await sql.query(
+  await sql.execute(
     `update notifications set user_id = $2 where page_id = $1 and position = 7`,
     [page.id, owner.id],
   );
-  await sql.query(
+  await sql.execute(
     "insert into notification_settings (user_id, read_position) values ($1, 7) on conflict (user_id) do update set read_position = 7",
     [owner.id],
   );

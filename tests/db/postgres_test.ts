@@ -100,7 +100,7 @@ Deno.test({
     await using sql = connectPostgres(await freshDatabase(), { max: 4 });
     await sql.script("create table t (id int primary key, n int not null default 0); insert into t values (1), (2)");
     const both = (first: number, second: number) =>
-      sql.query(
+      sql.execute(
         `with one as materialized (select id from t where id = $1 for update),
         pause as materialized (select pg_sleep(0.3) from one)
         update t set n = n + 1 where id = $2 and (select count(*) from pause) = 1`,
@@ -137,7 +137,7 @@ Deno.test({
     const writers = Array.from({ length: 4 }, async (_, writer) => {
       for (let i = writer; !stop; i += 4) {
         try {
-          await sql.query("insert into t values ($1)", [i], "insert");
+          await sql.execute("insert into t values ($1)", [i], "insert");
           acknowledged.push(i);
         } catch (error) {
           kinds.add((error as SqlError).kind);

@@ -76,7 +76,7 @@ Deno.test({
       const words = Array.from({ length: 30 }, (_, i) => `b${round}c${i}`);
       // One statement adds several pages, each with a few of the same new words.
       const add = (names: string[]) =>
-        sql.query(
+        sql.execute(
           `insert into pages (id, owner_id, uuid, name, created_at)
           select id, $1, 'p' || replace(id::text, '-', ''), name, now() from unnest($2::uuid[], $3::text[]) w (id, name)`,
           [owner, names.map(() => newId()), names],
@@ -94,18 +94,18 @@ Deno.test({
   fn: async () => {
     await using sql = await openTestDatabase({ max: 1 });
     const viewer = await addPerson(sql, { login: "viewer" });
-    await sql.query(
+    await sql.execute(
       `insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, page_id, created_at)
       select gen_random_uuid(), 'person' || n, '', 'Person', 'No', 'person' || n || '@rookery.test', now(), gen_random_uuid(), now()
       from generate_series(1, 5000) n`,
     );
-    await sql.query(
+    await sql.execute(
       `insert into pages (id, owner_id, is_personal, uuid, name, created_at)
       select page_id, id, true, login, 'Page of ' || login, now() from users where id <> $1`,
       [viewer],
     );
-    await sql.query("update pages set follower_count = 1");
-    await sql.query("vacuum analyze");
+    await sql.execute("update pages set follower_count = 1");
+    await sql.execute("vacuum analyze");
     // As prepared statements are planned after a while, and for good.
     await sql.query("set plan_cache_mode = force_generic_plan");
     for (const [name, text] of Object.entries(SEARCH_STATEMENTS)) {

@@ -53,7 +53,7 @@ for (const [what, email, status] of FORMS) {
 Deno.test("Who has an address that an older rule took still signs in with it", async () => {
   const { id } = await app.person();
   const email = `${newLogin().padEnd(70, "a")}@Rookery.test`;
-  await app.ctx.sql.query("update users set email = $2 where id = $1", [id, email]);
+  await app.ctx.sql.execute("update users set email = $2 where id = $1", [id, email]);
   await app.signIn(email.toUpperCase());
 });
 
@@ -84,7 +84,7 @@ Deno.test("A password is the same however it was composed, and an old hash of on
   let { token } = await app.signIn(fields.login!, composed);
   await app.ok("POST", "/security/password", { token, body: { current: decomposed, new: "Nëw-Passw0rd" } });
   ({ token } = await app.signIn(fields.login!, "Nëw-Passw0rd".normalize("NFD")));
-  await app.ctx.sql.query("update users set password_hash = $2 where id = $1", [id, await hash(decomposed)]);
+  await app.ctx.sql.execute("update users set password_hash = $2 where id = $1", [id, await hash(decomposed)]);
   ({ token } = await app.signIn(fields.login!, decomposed));
   await app.refused("credentials-invalid", "POST", "/security/login", {
     body: { login: fields.login!, password: composed },

@@ -74,7 +74,7 @@ Deno.test("A bounce is shown to its person and to administrators, lapses, is lif
   assert.equal(it.tries(bob), 1, "left alone while it holds");
 
   // Lapsed: tried again, and for longer the next time.
-  await app.ctx.sql.query("update bounces set until = now()");
+  await app.ctx.sql.execute("update bounces set until = now()");
   assert.equal(await bounceOf(app, bob), null);
   await it.post("third");
   assert.equal(it.tries(bob), 2);

@@ -79,7 +79,7 @@ Deno.test("The cursor of a list about one thing is refused by the same list abou
     "notifications",
     async () => (await app.ok("GET", "/notifications", { token: other.token })).items.length > 2 || undefined,
   );
-  await app.ctx.sql.query(
+  await app.ctx.sql.execute(
     `insert into jobs (id, kind, payload, state, run_at)
     select gen_random_uuid(), 'kind' || n % 2, '{}', 'dead', now() from generate_series(1, 4) n`,
     [],
@@ -154,7 +154,7 @@ async function makeWorld(): Promise<World> {
   const posts: Body[] = [];
   for (let i = 0; i < 6; i++) posts.push(await app.post(owner!));
   for (const [i, state] of ["processing", "processing", "failed", "failed"].entries()) {
-    await app.ctx.sql.query("update posts set state = $2, published_at = null where id = $1", [posts[i].id, state]);
+    await app.ctx.sql.execute("update posts set state = $2, published_at = null where id = $1", [posts[i].id, state]);
   }
   for (let i = 0; i < 2; i++) await app.post(owner!, { reply_to: posts[5].id });
   for (const post of posts.slice(4)) await app.ok("PUT", `/posts/${post.id}/like`, { token });
@@ -177,7 +177,7 @@ async function makeWorld(): Promise<World> {
       }
     }
   }
-  await app.ctx.sql.query(
+  await app.ctx.sql.execute(
     `insert into jobs (id, kind, payload, state, run_at)
     select gen_random_uuid(), 'test', '{}', 'dead', now() from generate_series(1, 2)`,
     [],

@@ -234,7 +234,7 @@ Deno.test("A request repeated after an unknown outcome runs under the receipt of
   const again = () => ask(api, "/notes", posted("{}", { "idempotency-key": "key-1" }));
   assert.equal((await again()).status, 504);
   // The commit of the first request, late.
-  await sql.query("update receipts set result = '{\"note\":1}' where id = $1", [receipts[0]!.id]);
+  await sql.execute("update receipts set result = '{\"note\":1}' where id = $1", [receipts[0]!.id]);
   assert.equal((await again()).status, 201);
   assert.deepEqual(receipts[1], { id: receipts[0]!.id, result: { note: 1 } });
   const replayed = await again();

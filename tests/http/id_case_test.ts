@@ -55,7 +55,7 @@ const post: Make = async (call) => {
   if (call.endsWith("/replies")) await app.post(owner, { reply_to: id });
   if (call.endsWith("/retry")) {
     const failed = "update photos set state = 'failed', staged_key = 'lost' where post_id = $1 returning post_id";
-    await app.ctx.sql.query(`with f as (${failed}) update posts set state = 'failed' where id in (select * from f)`, [
+    await app.ctx.sql.execute(`with f as (${failed}) update posts set state = 'failed' where id in (select * from f)`, [
       id,
     ]);
   }
@@ -76,7 +76,7 @@ const report: Make = async (call) => {
 
 const job: Make = async () => {
   const id = newId();
-  await app.ctx.sql.query(
+  await app.ctx.sql.execute(
     "insert into jobs (id, kind, payload, state, run_at) values ($1, 'test', '{}', 'dead', now())",
     [id],
   );

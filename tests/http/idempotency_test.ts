@@ -81,7 +81,7 @@ Deno.test("Idempotency keeps one key of two callers apart", () =>
 Deno.test("Idempotency hands an abandoned receipt to one caller, with what had happened", () =>
   withReceipts(async (idempotency, sql) => {
     const { id } = await begun(idempotency);
-    await sql.query(
+    await sql.execute(
       "update receipts set lease_until = now() - interval '1 second', result = $2::jsonb where id = $1",
       [id, '{"post_id":"7"}'],
     );
@@ -108,7 +108,7 @@ Deno.test("Idempotency keeps the receipt of a request whose outcome is unknown",
 Deno.test("Idempotency never frees a key whose request had its effect", () =>
   withReceipts(async (idempotency, sql) => {
     const { id } = await begun(idempotency);
-    await sql.query("update receipts set result = '{\"done\":true}' where id = $1", [id]);
+    await sql.execute("update receipts set result = '{\"done\":true}' where id = $1", [id]);
     await idempotency.release(id);
     assert.deepEqual(await begun(idempotency), { id, result: { done: true } });
   }));
@@ -117,8 +117,8 @@ Deno.test("Receipts are kept for 48 hours and no longer", () =>
   withReceipts(async (idempotency, sql) => {
     const old = await begun(idempotency);
     const young = await begun(idempotency, { ...ASKED, key: "key-2" });
-    await sql.query("update receipts set created_at = now() - interval '49 hours' where id = $1", [old.id]);
-    await sql.query("update receipts set created_at = now() - interval '47 hours' where id = $1", [young.id]);
+    await sql.execute("update receipts set created_at = now() - interval '49 hours' where id = $1", [old.id]);
+    await sql.execute("update receipts set created_at = now() - interval '47 hours' where id = $1", [young.id]);
     assert.equal(await pruneReceipts(sql), 1);
     assert.deepEqual(await sql.query("select id from receipts"), [{ id: young.id }]);
   }));

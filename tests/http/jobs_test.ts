@@ -49,7 +49,7 @@ Deno.test("An unclear hand-over is left unknown: it cannot be tried again, and c
 Deno.test("Jobs are listed page by page, each once, whatever they are called", async () => {
   await using app = await startApp(ALL_ROLES);
   const { token } = await app.admin();
-  await app.ctx.sql.query(
+  await app.ctx.sql.execute(
     `insert into jobs (id, kind, payload, state, run_at)
     select gen_random_uuid(), 'test', '{}', 'dead', now() from generate_series(1, 25) i`,
   );

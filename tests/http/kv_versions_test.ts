@@ -103,7 +103,7 @@ Deno.test("if_version names the keys of data, all of them and no other, with ver
 
 /** Lets time go by, for one person's pairs; as a change of the space, so that what is kept of it is read anew. */
 async function wait({ id }: Person, seconds: number): Promise<void> {
-  await app.ctx.sql.query(
+  await app.ctx.sql.execute(
     `with changed as (update kv_spaces set revision = revision + 1 where id = $1)
     update kv set expires_at = expires_at - $2 * interval '1 second' where space = $1`,
     [id, seconds],

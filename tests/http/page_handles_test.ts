@@ -86,7 +86,7 @@ Deno.test("After 30 days an old handle is free; a login never is", async () => {
   assert.ok(await isTaken(one!, one!.login), "by another page, while the first keeps it");
   await pruneOldHandles(sql);
   assert.ok(await isTaken(other!, uuid), "not before its time");
-  await sql.query("update old_handles set expires_at = now() where page_id = any($1::uuid[])", [[
+  await sql.execute("update old_handles set expires_at = now() where page_id = any($1::uuid[])", [[
     page.id,
     one!.page_id,
   ]]);

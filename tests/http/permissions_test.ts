@@ -84,7 +84,7 @@ async function report({ owner, spare }: World): Promise<string> {
 
 async function deadJob(): Promise<string> {
   const id = newId();
-  await app.ctx.sql.query(
+  await app.ctx.sql.execute(
     "insert into jobs (id, kind, payload, state, run_at) values ($1, 'test', '{}', 'dead', now())",
     [id],
   );

@@ -51,7 +51,7 @@ Deno.test("A new post brings each follower one letter of their own, which reads 
 Deno.test("Whoever follows later, or has not proven their address, gets none", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const newcomer = await app.person({ verified: false });
-  await app.ctx.sql.query(
+  await app.ctx.sql.execute(
     "insert into follows (page_id, user_id, state, created_at) values ($1, $2, 'following', now())",
     [
       ann.page_id,
@@ -91,7 +91,7 @@ for (const [what, act] of Object.entries(MEANWHILE)) {
     await app.ctx.sql.script("drop trigger hold on jobs");
     await app.follow(eve, page);
     await act(ann, bob, page, post);
-    await app.ctx.sql.query("update jobs set state = 'waiting' where kind = 'post.letter' and state = 'dead'");
+    await app.ctx.sql.execute("update jobs set state = 'waiting' where kind = 'post.letter' and state = 'dead'");
     await settled();
     const [row] = await app.ctx.sql.query<{ n: number }>(
       "select count(*) as n from letters where recipient = lower($1)",
@@ -123,7 +123,7 @@ Deno.test("Whoever wants digests gets one letter a day with all of it, newest fi
   await app.ok("DELETE", `/posts/${posts[2]!.id}`, { token: ann.token });
   // The clock strikes.
   const strike = () =>
-    app.ctx.sql.query("update jobs set run_at = now() where kind = 'post.digest' and user_id = $1", [bob.id]);
+    app.ctx.sql.execute("update jobs set run_at = now() where kind = 'post.digest' and user_id = $1", [bob.id]);
   await strike();
   const [letter] = await until("the digest", async () => {
     const letters = await inbox(bob);

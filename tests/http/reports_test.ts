@@ -219,7 +219,7 @@ Deno.test("What staff do with a report is in the record", async () => {
 Deno.test("A person has so many reports under way, and makes so many in a minute", async () => {
   const { token } = await app.admin();
   const [ann, bob] = await app.people(2) as [Person, Person];
-  await app.ctx.sql.query(
+  await app.ctx.sql.execute(
     `insert into reports (id, reporter_id, target_kind, target_id, target_name, owner_id, reason)
     select gen_random_uuid(), $1, 'page', gen_random_uuid(), 'x', gen_random_uuid(), 'x' from generate_series(1, $2)`,
     [bob.id, MAX_WAITING - 1],

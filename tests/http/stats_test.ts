@@ -20,7 +20,7 @@ async function stats({ token, page_id }: Person, query = "", page = page_id): Pr
 /** Moves what was said of a page, and has the numbers built anew out of that. */
 async function moveEvents(page: string, kind: string, at: string): Promise<void> {
   await statsSettled(app.ctx.sql);
-  await app.ctx.sql.query("update events set at = $3 where page_id = $1 and kind = $2", [page, kind, at]);
+  await app.ctx.sql.execute("update events set at = $3 where page_id = $1 and kind = $2", [page, kind, at]);
   await app.ctx.sql.script("delete from stats.position; delete from stats.days");
   await statsSettled(app.ctx.sql);
 }

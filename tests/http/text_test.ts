@@ -45,7 +45,7 @@ Deno.test("A tag that an older rule stored is taken and removed as it is", async
   // Its actor has not looked at it yet.
   const id = person.page_id;
   const old = ["½", "straße", "ⅷ", "x".repeat(25) + "ß".repeat(5)];
-  await app.ctx.sql.query("update pages set tags = $2 where id = $1", [id, old]);
+  await app.ctx.sql.execute("update pages set tags = $2 where id = $1", [id, old]);
   for (const tag of old) {
     assert.ok((await app.ok("PUT", tagPath(id, tag), { token })).tags.includes(tag), tag);
     assert.ok(!(await app.ok("DELETE", tagPath(id, tag), { token })).tags.includes(tag), tag);

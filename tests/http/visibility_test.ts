@@ -98,7 +98,7 @@ async function searchAgrees(viewer: Person, model: VisibilityModel): Promise<voi
 /** Each post a photo that no upload brought: for who may see it, what it shows is of no account. */
 async function givePhotos(node: NodeProcess, model: VisibilityModel): Promise<void> {
   const posts = [...model.posts.values()].filter(({ deleted }) => !deleted).map(({ id }) => id);
-  await node.sql.query(
+  await node.sql.execute(
     `insert into photos (id, key, post_id, name, state, format, side, created_at)
     select p.id, k.key, p.id, 'a.jpg', 'ready', 'jpeg', 1, now() from unnest($1::uuid[], $2::text[]) k (id, key) join posts p on p.id = k.id
     on conflict do nothing`,

@@ -252,7 +252,7 @@ Deno.test({
           !atob(copy.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/")).includes("fake-user"),
       );
       assert.ok(await redis.pttl(key) > 0);
-      await app.ctx.sql.query("update vk_tokens set sealed = '\\x00' where user_id = $1", [ada.id]);
+      await app.ctx.sql.execute("update vk_tokens set sealed = '\\x00' where user_id = $1", [ada.id]);
       await shown(ada, "me");
       await app.ok("PUT", "/vk/token", { token: ada.token, body: { token: "fake-user-215", kind: "user" } });
       await redis.del(key);

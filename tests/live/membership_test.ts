@@ -23,9 +23,9 @@ Deno.test("Sockets are closed where Postgres says that session or account is ove
   const [ada, bob, eve, carl] = await app.people(4) as [Person, Person, Person, Person];
   const opened = await Promise.all([ada, bob, eve, carl].map(join));
   // Past the actors: as another node did it.
-  await app.ctx.sql.query("update sessions set ended_at = now() where user_id = $1", [bob.id]);
-  await app.ctx.sql.query("update users set blocked_until = 'infinity' where id = $1", [eve.id]);
-  await app.ctx.sql.query("update users set role = 'moderator' where id = $1", [carl.id]);
+  await app.ctx.sql.execute("update sessions set ended_at = now() where user_id = $1", [bob.id]);
+  await app.ctx.sql.execute("update users set blocked_until = 'infinity' where id = $1", [eve.id]);
+  await app.ctx.sql.execute("update users set role = 'moderator' where id = $1", [carl.id]);
   await app.ctx.gateway.recheckAccounts();
   const codes = opened.map(({ socket }) => socket.closedWith);
   assert.deepEqual(codes, [undefined, CLOSE.sessionEnded, CLOSE.blocked, CLOSE.sessionEnded]);

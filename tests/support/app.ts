@@ -153,7 +153,7 @@ export class TestApp implements AsyncDisposable {
       ...this.overrides.DATA_DIR === undefined ? await freshServices(this.#stack) : {},
       ...this.overrides,
     });
-    this.#node = await startNode(config, new Log("error"));
+    this.#node = await startNode(config, new Log("error"), { checkReads: true });
     this.#stack.defer(() => this.#node.stop());
     this.#contract = contractOf(await (await fetch(`${this.url}/openapi.json`)).text());
   }

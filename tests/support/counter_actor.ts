@@ -64,11 +64,11 @@ export class FakeSql implements Sql {
   unlucky: number | undefined;
   gate: PromiseWithResolvers<void> | undefined;
 
-  async query<Row>(_: string, params: readonly unknown[] = [], name?: string): Promise<Row[]> {
-    if (name === "load") {
-      this.loads++;
-      return [{ total: this.total }] as Row[];
-    }
+  query<Row>(): Promise<Row[]> {
+    this.loads++;
+    return Promise.resolve([{ total: this.total }] as Row[]);
+  }
+  async execute<Row>(_: string, params: readonly unknown[] = []): Promise<Row[]> {
     const rows: { turn: number; n: number; epoch: number }[] = JSON.parse(params[0] as string);
     this.statements.push(rows.length);
     await this.gate?.promise;

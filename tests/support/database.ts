@@ -57,9 +57,10 @@ export async function openTestDatabase(
   { max = 6, byIndex = false, ...wanted }: Wanted & { max?: number; byIndex?: boolean } = {},
 ): Promise<Sql> {
   const url = await freshDatabase(wanted);
-  const sql = connectPostgres(url, { max, byIndex, applicationName: "test" });
+  const sql = connectPostgres(url, { max, byIndex, applicationName: "test", checkReads: true });
   return {
     query: (text, params, name) => sql.query(text, params, name),
+    execute: (text, params, name) => sql.execute(text, params, name),
     script: (text) => sql.script(text),
     async [Symbol.asyncDispose]() {
       await sql[Symbol.asyncDispose]();
@@ -99,9 +100,10 @@ export async function removeFolder(path: string): Promise<void> {
 /** The embedded database of a data folder, while no Rookery has it; closing it stops its server. */
 export async function openDataDir(dataDir: string): Promise<Sql> {
   const server = await startEmbedded(dataDir);
-  const sql = connectPostgres(server.url, { max: 2, applicationName: "test" });
+  const sql = connectPostgres(server.url, { max: 2, applicationName: "test", checkReads: true });
   return {
     query: (text, params, name) => sql.query(text, params, name),
+    execute: (text, params, name) => sql.execute(text, params, name),
     script: (text) => sql.script(text),
     async [Symbol.asyncDispose]() {
       await sql[Symbol.asyncDispose]();

@@ -2,7 +2,7 @@ import type { Sql } from "../../db/sql.ts";
 
 /** Followers with proven addresses, made at once: for crowds that nobody has the time to register. Their addresses, in order. */
 export async function makeFollowers(sql: Sql, page: string, count: number, word = "fan"): Promise<string[]> {
-  await sql.query(
+  await sql.execute(
     `with made as (
       insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, page_id, created_at)
       select gen_random_uuid(), $2 || i, '', 'Fan', 'Fanning', $2 || i || '@followers.test', now(), gen_random_uuid(),

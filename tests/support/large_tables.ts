@@ -72,10 +72,10 @@ const TABLES: Readonly<Record<string, string>> = {
 /** Fills and analyses all large tables. The planner estimates rows by `pg_class.reltuples`, which is then scaled. */
 export async function fillLargeTables(sql: Sql): Promise<void> {
   await fillWorld(sql, { people: PEOPLE, posts: POSTS, follows: 10, readers: 200 });
-  await sql.query(`update posts set reply_to = ${idOf("post", "1")} where id > ${idOf("post", String(POSTS - 100))}`);
-  await sql.query(`update posts set state = 'failed' where id < ${idOf("post", "20")}`);
-  await sql.query(`update users set role = 'moderator' where id = ${idOf("user", "1")}`);
-  await sql.query(
+  await sql.execute(`update posts set reply_to = ${idOf("post", "1")} where id > ${idOf("post", String(POSTS - 100))}`);
+  await sql.execute(`update posts set state = 'failed' where id < ${idOf("post", "20")}`);
+  await sql.execute(`update users set role = 'moderator' where id = ${idOf("user", "1")}`);
+  await sql.execute(
     `update users set pending_email = login || '@example.com', mailbox_mark = login where id < ${idOf("user", "20")}`,
   );
   const tables = [...(await largeTables(sql)).keys()];
@@ -86,8 +86,8 @@ export async function fillLargeTables(sql: Sql): Promise<void> {
   );
   // Without triggers: the tables that they write are filled above.
   await sql.script(`set local session_replication_role = replica;\n${inserts.join("\n")}`);
-  await sql.query("vacuum (analyze)");
-  await sql.query(
+  await sql.execute("vacuum (analyze)");
+  await sql.execute(
     `with large as (select to_regclass(name)::oid as id from unnest($1::text[]) g (name))
     update pg_class c set reltuples = c.reltuples * ${SCALE} where c.reltuples > 0 and (
       c.oid in (select id from large) or c.oid in (select indexrelid from pg_index where indrelid in (select id from large)))`,

@@ -15,7 +15,7 @@ export class ModerationWorld implements AsyncDisposable {
 
   async account(login: string, role: AccountRole = "user"): Promise<{ id: string; page: string }> {
     const [id, page] = [newId(), newId()];
-    await this.sql.query(
+    await this.sql.execute(
       `with made as (
         insert into users (id, login, password_hash, first_name, last_name, email, role, page_id, created_at)
         values ($1, $2, '', 'Ada', 'Lovelace', $2 || '@rookery.test', $3, $4, now()))

@@ -26,7 +26,7 @@ export interface TownPage {
 export async function addPerson(sql: Sql, { login, ...rest }: Townsman): Promise<string> {
   const { first = "Ada", last = "Lovelace", followers = 0, verified = true, role = "user" } = rest;
   const [id, page] = [newId(), newId()];
-  await sql.query(
+  await sql.execute(
     `insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, role, page_id, created_at)
     values ($1, $2, '', $3, $4, $2 || '@rookery.test', case when $5 then now() end, $6, $7, now())`,
     [id, login, first, last, verified, role, page],
@@ -44,12 +44,12 @@ export async function addPage(sql: Sql, owner: string, page: TownPage): Promise<
 
 async function addRow(sql: Sql, id: string, owner: string, personal: boolean, page: TownPage): Promise<void> {
   const { handle, name = "A page", description = "", tags = [], followers = 0 } = page;
-  await sql.query(
+  await sql.execute(
     `insert into pages (id, owner_id, is_personal, uuid, name, description, tags, created_at)
     values ($1, $2, $3, $4, $5, $6, $7::text[], now())`,
     [id, owner, personal, handle, name, description, tags],
   );
-  if (followers > 0) await sql.query("update pages set follower_count = $2 where id = $1", [id, followers]);
+  if (followers > 0) await sql.execute("update pages set follower_count = $2 where id = $1", [id, followers]);
 }
 
 /** What a search finds, by handle or login, in order. */

@@ -3,7 +3,7 @@ import { projectFiles, readSource } from "./sources.ts";
 
 /** The functions that take a statement's name, and the position of that argument. */
 const NAMED_BY = [
-  { call: /\.query\b/g, argument: 2 },
+  { call: /\.(?:query|execute)\b/g, argument: 2 },
   { call: /(?<!function )\bdefineCommit\b/g, argument: 0 },
   { call: /(?<!function )\bwritten\b/g, argument: 3, file: "db/kv.ts" },
 ];

@@ -132,7 +132,7 @@ Deno.test("deno task keys rotate: old tokens go on, new ones have the new key, t
   await old.signIn();
   assert.equal(kidOf(old.token), before, "a key signs before every node knows it");
   // The minutes of waiting, gone by.
-  await node.sql.query("update signing_keys set created_at = created_at - interval '10 minutes'");
+  await node.sql.execute("update signing_keys set created_at = created_at - interval '10 minutes'");
   const oldest = old.token;
   await until("the node signs with the new key", async () => {
     await makeItLook(node);
@@ -240,7 +240,7 @@ Deno.test("deno task jobs: counts, lists, tries again and lets go, through a run
   await using node = await NodeProcess.start({ full: false });
   const env = { DATA_DIR: node.dataDir, SECRET_KEY };
   const [dead, unknown] = [crypto.randomUUID(), crypto.randomUUID()];
-  await node.sql.query(
+  await node.sql.execute(
     `insert into jobs (id, kind, payload, state, run_at, last_error)
     values ($1, 'test.gone', '{}', 'dead', now(), E'no luck\\x1b[31m'), ($2, 'test.gone', '{}', 'unknown', now(), 'who knows')`,
     [dead, unknown],

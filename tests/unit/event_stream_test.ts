@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import type { SequencedEvent } from "../../db/event.ts";
-import type { Sql } from "../../db/sql.ts";
+import type { Reader } from "../../db/sql.ts";
 import { EventStream } from "../../live/event_stream.ts";
 import { Log } from "../../lib/log.ts";
 
 /** A ledger whose answers to "what is after?" are held back; each has what was committed when it was asked. */
-class HeldLedger implements Sql {
+class HeldLedger implements Reader {
   readonly committed: SequencedEvent[] = [];
   readonly held: (() => void)[] = [];
 
@@ -20,12 +20,6 @@ class HeldLedger implements Sql {
     await new Promise<void>((resolve) => this.held.push(resolve));
     return read as Row[];
   }
-
-  script(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {}
 }
 
 Deno.test("EventStream catches up with what was committed before it was asked to, though it was reading already", async () => {

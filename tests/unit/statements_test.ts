@@ -47,7 +47,7 @@ Deno.test("A name is read from any call", () => {
     "db/kv.ts",
     `const a = await sql.query<Map<string, (a: 1) => 2>>(\`, \${f(")", \`}\`)} ' \`, // ,
       [/* , */ "(", ')'], "one.name");
-    this.sql.query(TEXT, params, \`two.\${name}\`);
+    this.sql.execute(TEXT, params, \`two.\${name}\`);
     c.req.query("three"); sql.query("select 1"); sql.query(text, [], name ?? "four.name");
     export const five = defineCommit<{ a: "(" }, B>("five.name", { body: "" });
     return written(sql, batches, [f(1, 2)], "six.name", text);`,

@@ -30,6 +30,7 @@ interface ActorParts {
   stack: AsyncDisposableStack;
   databaseUrl: string;
   codeKey: Uint8Array;
+  checkReads: boolean;
   /** Events were committed here. */
   committed: (events: SequencedEvent[]) => void;
   lost: (reason: string) => void;
@@ -40,7 +41,8 @@ const FOR_SOCKETS: ReadonlySet<EventKind> = new Set(["notification", "notificati
 
 /** The role `actors`: this process has all of them, until the parts' stack ends. Nodes without that role ask it over the bus. */
 export async function startActors(
-  { config, log, sql, bus, stream, consumers, notifier, stack, databaseUrl, codeKey, committed, lost }: ActorParts,
+  { config, log, sql, bus, stream, consumers, notifier, stack, databaseUrl, codeKey, checkReads, committed, lost }:
+    ActorParts,
 ): Promise<{
   router: ActorRouter;
   accounts: AccountCache;
@@ -52,7 +54,7 @@ export async function startActors(
   const pool: Pool = stack.use(
     await Pool.start({
       threads: config.WORKERS,
-      start: () => startWorkerThread({ databaseUrl, codeKey }),
+      start: () => startWorkerThread({ databaseUrl, codeKey, checkReads }),
       leases: stack.use(new LocalPartitionLeases(sql)),
       log,
       onCommitted: committed,

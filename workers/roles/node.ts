@@ -58,6 +58,8 @@ export interface RunningNode {
 export interface NodeOptions {
   /** The node has lost what it cannot run without: another node took over. */
   onLost?: (reason: Error) => void;
+  /** For tests (`db/postgres.ts`). */
+  checkReads?: boolean;
 }
 
 /** Milliseconds that requests under way get at a stop. */
@@ -78,14 +80,18 @@ export async function nodeRole({ config, log, onLost }: RoleParts): Promise<Runn
 export async function startNode(
   config: Config,
   log: Log,
-  { onLost = () => {} }: NodeOptions = {},
+  { onLost = () => {}, checkReads = false }: NodeOptions = {},
 ): Promise<RunningNode> {
   await using stack = new AsyncDisposableStack();
   const lost = (reason: string) => onLost(new Error(reason));
 
   const embedded = config.DATABASE_URL === undefined;
   const databaseUrl = config.DATABASE_URL ?? stack.use(await startEmbedded(config.DATA_DIR, { log })).url;
-  const sql = await openDatabase({ log, stack }, databaseUrl, { max: MAIN_CONNECTIONS, applicationName: "rookery" });
+  const sql = await openDatabase({ log, stack }, databaseUrl, {
+    max: MAIN_CONNECTIONS,
+    applicationName: "rookery",
+    checkReads,
+  });
   // No other node can have this folder: what is recorded of one is of a node that is gone.
   if (embedded) await Promise.all([endAllReceiptLeases(sql), deleteAllNodes(sql)]);
   const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());
@@ -110,6 +116,7 @@ export async function startNode(
       consumers,
       notifier,
       codeKey: secret.subkey("codes"),
+      checkReads,
       committed,
       lost,
     })

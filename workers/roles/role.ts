@@ -1,7 +1,7 @@
 import type { Config } from "../../config.ts";
 import type { Log } from "../../lib/log.ts";
 import { migrate } from "../../db/migrate.ts";
-import { connectPostgres } from "../../db/postgres.ts";
+import { connectPostgres, type PostgresOptions } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 
 export interface RoleParts {
@@ -30,7 +30,7 @@ export function running(stack: AsyncDisposableStack, ...ready: string[]): Runnin
 export async function openDatabase(
   { log, stack }: { log: Log; stack: AsyncDisposableStack },
   url: string,
-  options: { max: number; applicationName: string },
+  options: PostgresOptions,
 ): Promise<Sql> {
   const sql = stack.use(connectPostgres(url, options));
   const applied = await migrate(sql);

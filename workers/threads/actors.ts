@@ -11,6 +11,8 @@ import { connectPostgres } from "../../db/postgres.ts";
 export interface WorkerInit {
   databaseUrl: string;
   codeKey: Uint8Array;
+  /** For tests (`db/postgres.ts`). */
+  checkReads: boolean;
 }
 
 /** Connections a worker keeps: statements of different kinds run beside each other. */
@@ -32,8 +34,13 @@ function flush(): void {
   outgoing = [];
 }
 
-function begin({ databaseUrl, codeKey }: WorkerInit): void {
-  const sql = connectPostgres(databaseUrl, { max: CONNECTIONS, applicationName: "rookery-actors", byIndex: true });
+function begin({ databaseUrl, codeKey, checkReads }: WorkerInit): void {
+  const sql = connectPostgres(databaseUrl, {
+    max: CONNECTIONS,
+    applicationName: "rookery-actors",
+    byIndex: true,
+    checkReads,
+  });
   const host = new Host({ user: userActor(codeKey), page: pageActor, feed: feedActor }, sql, {
     committed: (events) => send({ type: "committed", events }),
     snapshot: (ref, value) => send({ type: "snapshot", ref, value }),

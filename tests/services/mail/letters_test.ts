@@ -20,7 +20,7 @@ const { sql } = database;
 const mailers: Mailer[] = [];
 Deno.test.afterAll(() => mailers.forEach((mailer) => mailer[Symbol.dispose]()));
 Deno.test.afterAll(async () => await database[Symbol.asyncDispose]());
-await sql.query(
+await sql.execute(
   `insert into users (id, login, password_hash, first_name, last_name, email, page_id, created_at, verify_nonce)
   values ($1, 'ann', '', 'Ann', 'Lee', 'ann@example.org', $1, now(), 'n')`,
   [USER],
@@ -133,7 +133,9 @@ async function run({ bundled = true, nonce = "n", to = "ann@example.org", notice
   mailers.push(mailer);
   const parts = { sql, mailer, bundled, codeKey: KEY, log: new Log("error") };
   const id = newId();
-  if (left) await sql.query("insert into deliveries (event_id, user_id, state) values ($1, $2, $3)", [id, USER, left]);
+  if (left) {
+    await sql.execute("insert into deliveries (event_id, user_id, state) values ($1, $2, $3)", [id, USER, left]);
+  }
   const said = notice ? { notice } : { letter: "verify", nonce };
   const job = {
     id,

@@ -68,7 +68,7 @@ Deno.test("A letter is that of the account it was sent for; from outside, of the
   withServer(async (send, sql) => {
     const ann = (await sql.query<{ id: string }>("select id from users where email = 'ann@example.org'"))[0]!.id;
     const event = newId();
-    await sql.query("insert into deliveries (event_id, user_id, state) values ($1, $2, 'sending')", [event, ann]);
+    await sql.execute("insert into deliveries (event_id, user_id, state) values ($1, $2, 'sending')", [event, ann]);
     // To an address that is not hers yet, and one that is somebody else's.
     for (const to of ["new@example.org", "bob@example.org"]) {
       assert.equal(await send({ to, messageId: `<${event}.${ann}@rookery>`, text: "sent for ann" }), "taken");
@@ -83,7 +83,7 @@ Deno.test("A letter is that of the account it was sent for; from outside, of the
     assert.equal(await send({ to: "nobody@example.org", messageId: "<1@test>" }), "taken");
     const later = await makeAddressee(sql, "nobody@example.org");
     assert.deepEqual(await lettersOf(sql, { owner: later, address: "nobody@example.org", limit: 9 }), []);
-    await sql.query("update users set email_verified_at = null where id = $1", [later]);
+    await sql.execute("update users set email_verified_at = null where id = $1", [later]);
     assert.equal(await send({ to: "nobody@example.org", messageId: "<2@test>" }), "taken");
     assert.deepEqual(await inbox(sql, "nobody@example.org"), []);
   }));
@@ -113,6 +113,7 @@ Deno.test("A letter with a NUL, with a Message-ID no index takes, or without sen
 Deno.test("With the database away a letter is not taken, and may be later", async () => {
   const away: Sql = {
     query: () => Promise.reject(new Error("away")),
+    execute: () => Promise.reject(new Error("away")),
     script: () => Promise.reject(new Error("away")),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

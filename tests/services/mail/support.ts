@@ -20,7 +20,7 @@ export async function openMailDatabase(): Promise<MailDatabase> {
 /** An account that has proven this address, as far as the mail server looks. Its id. */
 export async function makeAddressee(sql: Sql, email: string): Promise<string> {
   const id = newId();
-  await sql.query(
+  await sql.execute(
     `insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, page_id, created_at)
     values ($1, $2, '', 'Ann', 'Lee', $3, now(), $1, now())`,
     [id, `p${id.replaceAll("-", "")}`, email],

@@ -31,7 +31,7 @@ class History {
   /** Writes a few events, and returns them as they are told. */
   async go(): Promise<SequencedEvent[]> {
     const events = Array.from({ length: this.random.whole(1, 6) }, () => this.#event());
-    await this.sql.query(
+    await this.sql.execute(
       `with told as (
         insert into events (seq, kind, page_id, data, at)
         select seq, kind, page_id, data, at from jsonb_to_recordset($1::jsonb) as e(seq bigint, kind text, page_id uuid, data jsonb, at timestamptz)
@@ -138,7 +138,7 @@ for (const besideLedger of [true, false]) {
       // Stopped for so long that the ledger has forgotten what comes next.
       for (let i = 0; i < 10; i++) await history.go();
       while (await foldEvents(sql, 7) === 7);
-      await sql.query(
+      await sql.execute(
         "insert into consumers (name, seq) select 'notifications', seq from sequencer on conflict (name) do update set seq = excluded.seq",
       );
       while (await pruneEvents(sql, 1, 100) > 0);
@@ -186,7 +186,7 @@ Deno.test("a message of another history is nothing, and another history makes th
   await until("it is taken in", () => taken.includes(1));
   // This is what a restore looks like.
   await until("the numbers are those of the ledger", async () => await posts() === undefined);
-  await sql.query("update sequencer set epoch = gen_random_uuid()");
+  await sql.execute("update sequencer set epoch = gen_random_uuid()");
   await settled(sql, store);
 });
 
@@ -194,7 +194,7 @@ Deno.test("a rebuild shows the old numbers until it has the new ones, and fails 
   await using sql = await openTestDatabase();
   const store = await prepare(sql);
   const page = PAGES[0]!;
-  await sql.query(
+  await sql.execute(
     "insert into page_days (page_id, day, posts) select $1, date '2026-01-01' + i, 1 from generate_series(0, 9) i",
     [page],
   );
@@ -208,7 +208,7 @@ Deno.test("a rebuild shows the old numbers until it has the new ones, and fails 
     query: async (text: string, params?: [], label?: string) => {
       const rows = await sql.query(text, params, label);
       // The hold ran out, and somebody folded.
-      if (label === "page_days.after") await sql.query("update consumers set seq = seq + 1 where name = 'page_days'");
+      if (label === "page_days.after") await sql.execute("update consumers set seq = seq + 1 where name = 'page_days'");
       return rows;
     },
   });
@@ -219,7 +219,7 @@ Deno.test("a rebuild shows the old numbers until it has the new ones, and fails 
 Deno.test("of two that make the numbers anew the slower one sets nothing back", async () => {
   await using sql = await openTestDatabase();
   const store = await prepare(sql);
-  await sql.query("insert into page_days (page_id, day, posts) values ($1, '2026-01-01', 1)", [PAGES[0]!]);
+  await sql.execute("insert into page_days (page_id, day, posts) values ($1, '2026-01-01', 1)", [PAGES[0]!]);
   const total = async () => (await store.changes(PAGES[0]!, "2027-01-01", "2027-01-01")).before.posts;
   const first = await rebuild(store, sql, "nowhere");
   const now = { ...first, seq: first.seq + 1 };
@@ -250,7 +250,7 @@ Deno.test("while the days are held, no event is folded into them", async () => {
     update sequencer set seq = 1; update consumers set held_until = now() + interval '1 hour' where name = 'page_days'`,
   );
   assert.equal(await foldEvents(sql, 10), 0);
-  await sql.query("update consumers set held_until = now() - interval '1 second'");
+  await sql.execute("update consumers set held_until = now() - interval '1 second'");
   assert.equal(await foldEvents(sql, 10), 1);
   assert.equal(await foldEvents(sql, 10), 0);
   assert.equal((await sql.query("select 1 from page_days")).length, 1);

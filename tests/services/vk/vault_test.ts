@@ -23,7 +23,7 @@ Deno.test.afterAll(async () => await sql[Symbol.asyncDispose]());
 
 async function account(): Promise<string> {
   const id = newId();
-  await sql.query(
+  await sql.execute(
     `insert into users (id, login, password_hash, first_name, last_name, email, page_id, created_at)
     values ($1, $2, '', 'A', 'B', $2, $1, now())`,
     [id, id],
@@ -61,7 +61,7 @@ Deno.test("A token is kept as ciphertext in both places, and used from the copy"
   ];
   for (const text of kept) assert.ok(!text.includes("nobody"), text);
   // The ciphertext in Postgres spoiled: the copy does.
-  await sql.query("update vk_tokens set sealed = '\\x00' where user_id = $1", [user]);
+  await sql.execute("update vk_tokens set sealed = '\\x00' where user_id = $1", [user]);
   assert.equal(await held(vault, user), `user ${TOKEN}`);
 });
 
@@ -170,7 +170,7 @@ Deno.test("A token goes with its account, and nobody who is gone gets one", asyn
   await using copies = new MemoryCache();
   const [vault, user] = [vaultOn(copies), await account()];
   await vault.put(user, "user", new VkToken(TOKEN));
-  await sql.query("delete from users where id = $1", [user]);
+  await sql.execute("delete from users where id = $1", [user]);
   assert.deepEqual(await sql.query("select from vk_tokens where user_id = $1", [user]), []);
   assert.equal(await refusal(vault.put(user, "user", new VkToken(TOKEN))), "not-found");
 });

@@ -28,7 +28,7 @@ Deno.test("Posts are answered while a backup of the embedded default is written"
   await using folder = await emptyFolder();
   await using node = await NodeProcess.start({ full: false });
   const [ann] = await makePeople(node, 1) as [Person];
-  await node.sql.query(
+  await node.sql.execute(
     `insert into letters (id, message_id, sender, recipient, subject, text)
     select gen_random_uuid(), i::text, 'a', 'b', 'c', repeat(md5(i::text), 30) from generate_series(1, 150000) i`,
   );

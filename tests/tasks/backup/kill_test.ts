@@ -54,7 +54,7 @@ for (const driver of DRIVERS) {
       await using node = await nodeIn(place);
       await makePeople(node, 1, "early");
       // Enough for the loading to take its time.
-      await node.sql.query(
+      await node.sql.execute(
         `insert into letters (id, message_id, sender, recipient, subject, text)
         select gen_random_uuid(), i::text, 'a', 'b', 'c', repeat(md5(i::text), 30) from generate_series(1, 30000) i`,
       );
@@ -89,7 +89,7 @@ for (const driver of DRIVERS) {
     await using folder = await emptyFolder();
     await using place = await emptyPlace(driver);
     await using node = await nodeIn(place);
-    await node.sql.query(
+    await node.sql.execute(
       `insert into letters (id, message_id, sender, recipient, subject, text)
       select gen_random_uuid(), i::text, 'a', 'b', 'c', repeat(md5(i::text), 30) from generate_series(1, 30000) i`,
     );

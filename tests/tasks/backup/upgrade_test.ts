@@ -37,7 +37,7 @@ async function makeOld(path: string): Promise<{ world: BackupWorld; token: strin
   });
   const world = await BackupWorld.make(node);
   // Enough for the copying to take its time.
-  await node.sql.query(
+  await node.sql.execute(
     `insert into letters (id, message_id, sender, recipient, subject, text)
     select gen_random_uuid(), i::text, 'a', 'b', 'c', repeat(md5(i::text), 30) from generate_series(1, 30000) i`,
   );
