@@ -3,7 +3,7 @@
  * bounce expires, is cleared, or the address accepts an email again. The key is the address in lower case, so a changed
  * email has no bounce.
  */
-import { POST_LETTER_JOB } from "./deliveries.ts";
+import { POST_EMAIL_JOB } from "./deliveries.ts";
 import { record, recording } from "./moderation_log.ts";
 import type { Reader, Writer } from "./sql.ts";
 import type { AccountRole } from "./account_role.ts";
@@ -135,12 +135,12 @@ export async function takeBackBounces(sql: Writer, reason: string): Promise<numb
     people as (select u.id from users u join deleted_bounces f on f.email = lower(u.email)),
     parked as (
       insert into jobs (id, kind, payload, run_at, user_id, state, last_error)
-      select gen_random_uuid(), '${POST_LETTER_JOB}', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id),
+      select gen_random_uuid(), '${POST_EMAIL_JOB}', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id),
         now(), d.user_id,
         'dead', $2
       from deliveries d join people on people.id = d.user_id join posts p on p.id = d.event_id
       where d.state = 'failed' and d.at > now() - $1 * interval '1 millisecond'
-        and not exists (select from jobs j where j.kind = '${POST_LETTER_JOB}' and j.user_id = d.user_id
+        and not exists (select from jobs j where j.kind = '${POST_EMAIL_JOB}' and j.user_id = d.user_id
           and j.payload ->> 'post_id' = d.event_id::text))
     select count(*)::int as deleted_bounces from deleted_bounces`,
     [RELAY_WINDOW_MS, reason.slice(0, 500)],

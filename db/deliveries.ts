@@ -4,7 +4,7 @@ import type { Sql, Writer } from "./sql.ts";
 /** Creates the emails about a new post for the followers of its page, in limited steps. */
 export const EXPAND_JOB = "post.letters";
 /** An email about one post to one follower. */
-export const POST_LETTER_JOB = "post.letter";
+export const POST_EMAIL_JOB = "post.letter";
 /** An email about the posts of a day to one follower. */
 export const DIGEST_JOB = "post.digest";
 
@@ -49,7 +49,7 @@ export function enteringLetters(digestAt: string): string {
       on conflict do nothing returning event_id, user_id, state),
     queued as (
       insert into jobs (id, kind, payload, run_at, user_id)
-      select gen_random_uuid(), '${POST_LETTER_JOB}', jsonb_build_object('post_id', event_id, 'user_id', user_id),
+      select gen_random_uuid(), '${POST_EMAIL_JOB}', jsonb_build_object('post_id', event_id, 'user_id', user_id),
         now(), user_id
       from ledger where state = 'due' returning id),
     digests as (${DIGEST_OF("(select * from ledger where state = 'digest')", digestAt)})`;
@@ -88,7 +88,7 @@ export async function expandPost(sql: Writer, claim: Claim, most: number, digest
     [claim.id, claim.kind, claim.attempts, most, digestAt],
     "delivery.expand",
   );
-  return { seen: row?.seen ?? 0, letters: (row?.letters ?? []).map((id) => ({ kind: POST_LETTER_JOB, id })) };
+  return { seen: row?.seen ?? 0, letters: (row?.letters ?? []).map((id) => ({ kind: POST_EMAIL_JOB, id })) };
 }
 
 /** The content of an email about a post. */

@@ -13,10 +13,10 @@ export interface CodeSubject {
 }
 
 /** The kind of jobs that send one email to one account. */
-export const LETTER_JOB = "letter";
+export const EMAIL_JOB = "letter";
 
 export function letter(job: string): JobRef[] {
-  return [{ kind: LETTER_JOB, id: job }];
+  return [{ kind: EMAIL_JOB, id: job }];
 }
 
 export interface NewLetter {

@@ -1,5 +1,5 @@
 import { defineCommit, eventRow } from "./turn_statement.ts";
-import { LETTER_JOB } from "./letters.ts";
+import { EMAIL_JOB } from "./letters.ts";
 import { ENDED } from "./follows.ts";
 import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
 import { replyAudienceEvents, replyEvents } from "./publishing.ts";
@@ -75,7 +75,7 @@ ended_sessions as (
     and s.ended_at is null),
 queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select job, '${LETTER_JOB}', jsonb_build_object('user_id', id, 'to', email,
+  select job, '${EMAIL_JOB}', jsonb_build_object('user_id', id, 'to', email,
     'notice', jsonb_build_object('notice', 'password_changed', 'at', at)), at, id from previous
       where email_verified_at is not null)`,
     records: record("account.password", { name: "login", from: "previous" }),

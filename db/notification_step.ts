@@ -1,6 +1,6 @@
 import type { SequencedEvent } from "./event.ts";
 import { eventCtes, eventRow, EVENTS_JSON } from "./turn_statement.ts";
-import { enteringLetters, EXPAND_JOB, POST_LETTER_JOB } from "./deliveries.ts";
+import { enteringLetters, EXPAND_JOB, POST_EMAIL_JOB } from "./deliveries.ts";
 import type { JobRef } from "./jobs.ts";
 import { beginningRecounts, RECOUNT_JOB } from "./recounts.ts";
 import type { Writer } from "./sql.ts";
@@ -180,7 +180,7 @@ export async function stepNotifications(sql: Writer, most: number, digestAt: str
   const jobs = [
     ...refs(RECOUNT_JOB, row.recounting),
     ...refs(EXPAND_JOB, row.expanding),
-    ...refs(POST_LETTER_JOB, row.queued),
+    ...refs(POST_EMAIL_JOB, row.queued),
   ];
   return { seen: row.seen, events: row.events ?? [], jobs };
 }

@@ -1,6 +1,6 @@
 import { defineCommit } from "./turn_statement.ts";
 import type { ProblemCode } from "../lib/errors.ts";
-import { LETTER_JOB } from "./letters.ts";
+import { EMAIL_JOB } from "./letters.ts";
 import type { Reader, Writer } from "./sql.ts";
 
 export interface OpenSessionRow {
@@ -46,7 +46,7 @@ deleted_devices as (
   where d.user_id = o.user_id and d.mark = o.mark),
 queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select job, '${LETTER_JOB}', jsonb_build_object('user_id', user_id, 'to', "to",
+  select job, '${EMAIL_JOB}', jsonb_build_object('user_id', user_id, 'to', "to",
     'notice', jsonb_build_object('notice', 'new_device', 'device', device->>'name', 'at', at)), at, user_id
   from known where not known and used_before and "to" is not null
   returning user_id)`,

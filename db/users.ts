@@ -1,6 +1,6 @@
 import { defineCommit, eventRow } from "./turn_statement.ts";
 import { foldLogin } from "../lib/folding.ts";
-import { LETTER_JOB } from "./letters.ts";
+import { EMAIL_JOB } from "./letters.ts";
 import { ACT_COLUMNS, actOn, type ActRow } from "./moderation_log.ts";
 import type { AccountRole } from "./account_role.ts";
 import type { Reader } from "./sql.ts";
@@ -200,7 +200,7 @@ new_pages as (
   select page_id, id, true, login, first_name || ' ' || last_name, at from fresh),
 queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select letter_job, '${LETTER_JOB}',
+  select letter_job, '${EMAIL_JOB}',
     jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', verify_nonce, 'to', email), at, id
   from fresh where verify_nonce is not null),
 expiring as (
@@ -246,7 +246,7 @@ export const sendCode = defineCommit<CodeRow, Record<string, never>>("user.send_
   from turns t where u.id = t.id),
 queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select job, '${LETTER_JOB}', jsonb_build_object('letter', purpose, 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
+  select job, '${EMAIL_JOB}', jsonb_build_object('letter', purpose, 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
     from turns)`,
   select: "select turn, '{}'::jsonb as result from turns",
 });
@@ -267,7 +267,7 @@ const NOTICE_COLUMNS = `"to" text, job uuid`;
 const NOTICED = (notice: string, to = '"to"', job = "job") =>
   `noticed as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select ${job}, '${LETTER_JOB}', jsonb_build_object('user_id', id, 'to', ${to},
+  select ${job}, '${EMAIL_JOB}', jsonb_build_object('user_id', id, 'to', ${to},
     'notice', jsonb_build_object('notice', '${notice}', 'at', at)), at, id from turns where ${to} is not null)`;
 /** Invalidates all codes, whatever address they were sent to. */
 const NO_CODES =
@@ -348,7 +348,7 @@ export const updateProfile = defineCommit<ProfileRow, Record<string, never>>("us
   from turns t where u.id = t.id),
 queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select job, '${LETTER_JOB}', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
+  select job, '${EMAIL_JOB}', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
   from turns where "to" is not null),
 ${NOTICED("email_change_asked", "notice_to", "notice_job")}`,
   records: actOn("account.profile", "turns"),

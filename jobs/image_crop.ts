@@ -4,15 +4,17 @@ import { CROP_JOB, ownerOfPhoto, PHOTO_RESULT_JOB, type PhotoResult } from "../d
 import type { Sql } from "../db/sql.ts";
 import { backoff } from "../lib/backoff.ts";
 import type { Log } from "../lib/log.ts";
-import type { CropChild, CropOutcome } from "../services/images/crop_child.ts";
-import type { CropResult } from "../services/images/crop_task.ts";
-import { type JobKind, JobPostponed, type JobQueue } from "./kind.ts";
+import type { CropOutcome, CropSupervisor } from "../services/images/crop/supervisor.ts";
+import type { CropResult } from "../services/images/crop/task.ts";
+import { type JobKind, JobPostponed } from "./kind.ts";
+import { JOB_KINDS } from "./kinds.ts";
+import type { JobQueue } from "./queue/queue.ts";
 
 export interface ImageCropParts {
   sql: Sql;
   queue: JobQueue;
   /** The processes that crop, each one photo at a time. */
-  children: readonly Pick<CropChild, "run" | typeof Symbol.asyncDispose>[];
+  children: readonly Pick<CropSupervisor, "run" | typeof Symbol.asyncDispose>[];
   log: Log;
   /** A photo's crop has come to an end; its actor is to hear of it. */
   onResult: (job: JobRef) => void;
@@ -56,11 +58,10 @@ export function imageCropJobs({ sql, queue, children, log, onResult }: ImageCrop
 
   return {
     [CROP_JOB]: {
+      ...JOB_KINDS[CROP_JOB],
       concurrency: children.length,
       queue,
       backoff: RETRY_BACKOFF,
-      // The last attempt is counted below: a photo that failed is a result, and no dead job.
-      maxTries: Infinity,
       run: async (job, signal) => {
         const outcome = await crop(job, signal);
         if (outcome.ok) {

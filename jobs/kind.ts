@@ -1,5 +1,6 @@
 import type { Job } from "../db/jobs.ts";
 import type { Backoff } from "../lib/backoff.ts";
+import type { JobQueue } from "./queue/queue.ts";
 
 /** How jobs of one kind are done. */
 export interface JobKind {
@@ -15,14 +16,7 @@ export interface JobKind {
   /** The pauses between attempts. */
   backoff?: Backoff;
   /** Brings the ids of due jobs to whichever process is free. Without it each process claims what is due as it has room. */
-  queue?: JobQueue;
-}
-
-/** Carries ids of jobs; it may lose them, and may bring one more than once. */
-export interface JobQueue {
-  push(ids: readonly string[]): Promise<boolean>;
-  /** Takes ids, at most `concurrency` at a time. Disposing takes no more, and waits for those under way. */
-  consume(work: (id: string) => Promise<void>, concurrency: number): AsyncDisposable;
+  queue?: Pick<JobQueue, "push" | "consume">;
 }
 
 /** This job is not to be tried again by itself. */

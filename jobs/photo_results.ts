@@ -5,12 +5,13 @@ import { disownFiles, filesOf } from "../db/files.ts";
 import { ownerOfPhoto, PHOTO_RESULT_JOB, type PhotoResult } from "../db/photos.ts";
 import { AppError } from "../lib/errors.ts";
 import type { JobKind } from "./kind.ts";
+import { JOB_KINDS } from "./kinds.ts";
 
 /** Tells the actor that owns a photo what the crop made of it. */
 export function photoResultJobs(ctx: { sql: Sql; actors: Actors; readiness: PhotoReadiness }): Record<string, JobKind> {
   return {
     [PHOTO_RESULT_JOB]: {
-      maxTries: Infinity,
+      ...JOB_KINDS[PHOTO_RESULT_JOB],
       run: async ({ id, payload }) => {
         const { staged, key, result } = payload as { staged: string; key: string; result: PhotoResult };
         const owner = await ownerOfPhoto(ctx.sql, id);

@@ -3,7 +3,7 @@ import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import { Poller } from "../lib/poller.ts";
 import { attempt, DEFAULT_CONCURRENCY, giveBack, LEASE_MS } from "./attempt.ts";
-import type { JobKind, JobQueue } from "./kind.ts";
+import type { JobKind } from "./kind.ts";
 
 /** Without a notification, due jobs are looked for this often; an id that the queue lost is pushed again so much later. */
 const SWEEP_MS = 1_000;
@@ -14,7 +14,7 @@ interface QueuedJobsOptions {
   sql: Sql;
   log: Log;
   name: string;
-  kind: JobKind & { queue: JobQueue };
+  kind: JobKind & Required<Pick<JobKind, "queue">>;
   /** Breaks off what is under way. */
   signal: AbortSignal;
 }

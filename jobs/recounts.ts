@@ -2,6 +2,7 @@ import type { SequencedEvent } from "../db/event.ts";
 import { RECOUNT_JOB, recountStep } from "../db/recounts.ts";
 import type { Sql } from "../db/sql.ts";
 import type { JobKind } from "./kind.ts";
+import { JOB_KINDS } from "./kinds.ts";
 
 /** People that one statement tells (`docs/limits.md`). */
 export const MAX_RECOUNTED = 500;
@@ -10,7 +11,7 @@ export const MAX_RECOUNTED = 500;
 export function recountJobs(sql: Sql, onCommitted: (events: SequencedEvent[]) => void): Record<string, JobKind> {
   return {
     [RECOUNT_JOB]: {
-      concurrency: 2,
+      ...JOB_KINDS[RECOUNT_JOB],
       run: async (job, signal) => {
         for (let seen = MAX_RECOUNTED; seen === MAX_RECOUNTED;) {
           // What is left is done by whoever has the job next.

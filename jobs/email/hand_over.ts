@@ -7,11 +7,11 @@ import { JobParked } from "../kind.ts";
 import { messageId } from "../../services/mail/message_id.ts";
 import { type Mailer, MailError, type Outgoing } from "../../services/mail/sender.ts";
 
-/** What letters are sent with. */
-export interface LetterParts {
+/** What emails are sent with. */
+export interface EmailParts {
   sql: Sql;
   mailer: Mailer;
-  /** Whether the letters go to the bundled server, which drops a Message-ID it has: only then is an unclear hand-over repeated. */
+  /** Whether the emails go to the bundled server, which drops a Message-ID it has: only then is an unclear hand-over repeated. */
   bundled: boolean;
   log: Log;
 }
@@ -20,22 +20,22 @@ export interface HandOver {
   /** Ends with the hand-over. */
   job: Claim;
   key: DeliveryKey;
-  letter: Omit<Outgoing, "messageId">;
+  message: Omit<Outgoing, "messageId">;
   signal: AbortSignal;
 }
 
 /**
- * Hands over a letter whose row in the ledger says `sending`, and settles the row. Where that fails the row stays `sending`, and the
+ * Hands over an email whose row in the ledger says `sending`, and settles the row. Where that fails the row stays `sending`, and the
  * next try treats it as perhaps handed over. `finished`: the server took it, and the job is gone with that; otherwise there is no such
  * mailbox. Throws to have the job tried again or parked.
  */
 export async function handOver(
-  parts: LetterParts,
-  { job, key, letter, signal }: HandOver,
+  parts: EmailParts,
+  { job, key, message, signal }: HandOver,
 ): Promise<"finished" | void> {
   const { sql, mailer, bundled } = parts;
   try {
-    await mailer.send({ ...letter, messageId: messageId(key, mailer.domain) }, signal);
+    await mailer.send({ ...message, messageId: messageId(key, mailer.domain) }, signal);
   } catch (error) {
     if (!(error instanceof MailError)) throw error;
     switch (error.kind) {
@@ -44,7 +44,7 @@ export async function handOver(
         throw error;
       case "bounced":
         await recordDelivery(sql, key, "failed");
-        return await bounced(parts, key.user, letter.to, error);
+        return await bounced(parts, key.user, message.to, error);
       case "permanent":
         await recordDelivery(sql, key, "failed");
         throw new JobParked(error.message, "dead");
@@ -54,12 +54,12 @@ export async function handOver(
         throw new JobParked(error.message, "unknown");
     }
   }
-  await finishDelivery(sql, key, job, letter.to);
+  await finishDelivery(sql, key, job, message.to);
   return "finished";
 }
 
 /** The address does not exist, says the server; of many people at once that is the server's fault, and nothing is held against them. */
-async function bounced({ sql, log }: LetterParts, user_id: string, to: string, error: MailError): Promise<void> {
+async function bounced({ sql, log }: EmailParts, user_id: string, to: string, error: MailError): Promise<void> {
   const code = error.code ?? "";
   if (await relayRefuses(sql)) {
     const freed = await takeBackBounces(sql, error.message);
@@ -74,5 +74,5 @@ async function bounced({ sql, log }: LetterParts, user_id: string, to: string, e
 
 /** A row left `sending` by a try that ended without a word, for a server that may have taken it. */
 export function leftUnknown(): JobParked {
-  return new JobParked("whether the letter was handed over before a crash is unknown", "unknown");
+  return new JobParked("whether the email was handed over before a crash is unknown", "unknown");
 }

@@ -1,4 +1,4 @@
-export interface LetterText {
+export interface EmailText {
   subject: string;
   text: string;
   html: string;
@@ -15,7 +15,7 @@ export type Part =
   | { note: string; link?: { url: string; words: string } };
 
 /** Renders an email as text and as HTML. User content is escaped. */
-export function layOut(subject: string, parts: readonly Part[]): LetterText {
+export function layOut(subject: string, parts: readonly Part[]): EmailText {
   const body = parts.map(html).join("\n");
   return {
     // Names and posts may have line breaks and direction marks.

@@ -4,17 +4,18 @@ import {
   DIGEST_JOB,
   EXPAND_JOB,
   expandPost,
-  POST_LETTER_JOB,
+  POST_EMAIL_JOB,
 } from "../../db/deliveries.ts";
 import type { JobRef } from "../../db/jobs.ts";
 import type { Secret } from "../../security/secret.ts";
 import type { JobKind } from "../kind.ts";
+import { JOB_KINDS } from "../kinds.ts";
 import { nextDigest } from "../../actors/digest_time.ts";
-import { handOver, leftUnknown, type LetterParts } from "./hand_over.ts";
-import { digestLetter, postLetter } from "./post_letter.ts";
-import { letterLinks, listHeaders } from "./unsubscribe.ts";
+import { type EmailParts, handOver, leftUnknown } from "./hand_over.ts";
+import { digestEmail, postEmail } from "./post_email.ts";
+import { emailLinks, listHeaders } from "./unsubscribe.ts";
 
-export interface PostLetterParts extends LetterParts {
+export interface PostEmailParts extends EmailParts {
   secret: Secret;
   /** Where people reach the site; known once it listens. */
   publicUrl: () => Promise<string>;
@@ -28,13 +29,13 @@ const STEP = 500;
 /** Posts a digest shows. */
 const SHOWN = 30;
 
-/** Letters about posts: a post is brought to its page's followers step by step, each gets a letter of their own, or a digest. */
-export function postLetterJobs(parts: PostLetterParts): Record<string, JobKind> {
+/** Emails about posts: a post is brought to its page's followers step by step; each gets an email of their own, or a digest. */
+export function postEmailJobs(parts: PostEmailParts): Record<string, JobKind> {
   const { sql, mailer, bundled, secret, publicUrl, digestEveryMs, notifyJobs } = parts;
   const digestAt = () => nextDigest(Date.now(), digestEveryMs);
   return {
     [EXPAND_JOB]: {
-      concurrency: 2,
+      ...JOB_KINDS[EXPAND_JOB],
       run: async (job, signal) => {
         for (let seen = STEP; seen === STEP;) {
           // What is left is done by whoever has the job next.
@@ -45,28 +46,30 @@ export function postLetterJobs(parts: PostLetterParts): Record<string, JobKind> 
         }
       },
     },
-    [POST_LETTER_JOB]: {
+    [POST_EMAIL_JOB]: {
+      ...JOB_KINDS[POST_EMAIL_JOB],
       run: async (job, signal) => {
         const user = String(job.payload["user_id"]);
         const key = { event: String(job.payload["post_id"]), user };
         const { state, email, post } = await beginPostLetter(sql, key, bundled, digestAt());
         if (state === "unknown") throw leftUnknown();
         if (state !== "sending" || !email || !post) return;
-        const links = letterLinks(secret, await publicUrl(), user);
-        const letter = { to: email, headers: listHeaders(links, mailer.domain), ...postLetter(post, links) };
-        return await handOver(parts, { job, key, letter, signal });
+        const links = emailLinks(secret, await publicUrl(), user);
+        const message = { to: email, headers: listHeaders(links, mailer.domain), ...postEmail(post, links) };
+        return await handOver(parts, { job, key, message, signal });
       },
     },
     [DIGEST_JOB]: {
+      ...JOB_KINDS[DIGEST_JOB],
       run: async (job, signal) => {
         const user = String(job.payload["user_id"]);
         const key = { event: job.id, user };
         const { state, email, posts, total } = await beginDigest(sql, key, bundled, SHOWN);
         if (state === "unknown") throw leftUnknown();
         if (state !== "sending" || !email || posts.length === 0) return;
-        const links = letterLinks(secret, await publicUrl(), user);
-        const letter = { to: email, headers: listHeaders(links, mailer.domain), ...digestLetter(posts, total, links) };
-        return await handOver(parts, { job, key, letter, signal });
+        const links = emailLinks(secret, await publicUrl(), user);
+        const message = { to: email, headers: listHeaders(links, mailer.domain), ...digestEmail(posts, total, links) };
+        return await handOver(parts, { job, key, message, signal });
       },
     },
   };

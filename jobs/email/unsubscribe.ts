@@ -3,7 +3,7 @@ import type { Secret } from "../../security/secret.ts";
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** The links of an email about posts. The last two unsubscribe without a sign-in. */
-export interface LetterLinks {
+export interface EmailLinks {
   site: string;
   /** The page of a post in the web client. */
   post: (id: string) => string;
@@ -24,7 +24,7 @@ export function unsubscriber(secret: Secret, token: string): string | undefined 
   return ID.test(userId) && secret.macMatches("unsubscribe", userId, mark) ? userId : undefined;
 }
 
-export function letterLinks(secret: Secret, publicUrl: string, userId: string): LetterLinks {
+export function emailLinks(secret: Secret, publicUrl: string, userId: string): EmailLinks {
   const token = encodeURIComponent(unsubscribeToken(secret, userId));
   return {
     site: `${publicUrl}/`,
@@ -35,7 +35,7 @@ export function letterLinks(secret: Secret, publicUrl: string, userId: string): 
 }
 
 /** Headers for mailing lists (RFC 2919) with one-click unsubscribe (RFC 8058). `domain` is the sender's. */
-export function listHeaders({ oneClick }: LetterLinks, domain: string): Record<string, string> {
+export function listHeaders({ oneClick }: EmailLinks, domain: string): Record<string, string> {
   return {
     "List-Id": `<posts.${domain}>`,
     "List-Unsubscribe": `<${oneClick}>`,

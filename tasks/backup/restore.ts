@@ -4,7 +4,7 @@ import { migrate } from "../../db/migrate.ts";
 import { clearRedis } from "../../lib/cache/redis.ts";
 import { BUILD_SEARCH } from "../../db/search/build.ts";
 import type { Sql } from "../../db/sql.ts";
-import { CROP_QUEUES } from "../../services/images/redis_crop_queue.ts";
+import { CROP_QUEUES } from "../../jobs/queue/redis.ts";
 import { Log } from "../../lib/log.ts";
 import { openStorage } from "../../services/storage/open.ts";
 import { runningStorage } from "../../workers/roles/services.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { letterLinks } from "../../jobs/email/unsubscribe.ts";
+import { emailLinks } from "../../jobs/email/unsubscribe.ts";
 import { sharedApp } from "../support/app.ts";
 import { browserTest, watch } from "../support/browser.ts";
 
@@ -12,7 +12,7 @@ browserTest(
     const context = await browser.newContext({ javaScriptEnabled: false });
     const page = await context.newPage();
     const lettersOf = async () => (await app.ok("GET", "/notifications/settings", { token: ann.token })).letters;
-    const link = letterLinks(app.ctx.secret, app.url, ann.id).unsubscribe;
+    const link = emailLinks(app.ctx.secret, app.url, ann.id).unsubscribe;
     await page.goto(link.slice(0, -1));
     await page.getByRole("heading", { name: "The link is invalid" }).waitFor();
     assert.equal(await page.getByRole("button").count(), 0);

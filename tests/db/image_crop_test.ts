@@ -7,9 +7,9 @@ import { imageCropJobs } from "../../jobs/image_crop.ts";
 import { JobRunner } from "../../jobs/runner.ts";
 import { Log } from "../../lib/log.ts";
 import { newId } from "../../lib/ids.ts";
-import type { CropOutcome } from "../../services/images/crop_child.ts";
-import type { CropResult } from "../../services/images/crop_task.ts";
-import { LocalCropQueue } from "../../services/images/local_crop_queue.ts";
+import type { CropOutcome } from "../../services/images/crop/supervisor.ts";
+import type { CropResult } from "../../services/images/crop/task.ts";
+import { LocalJobQueue } from "../../jobs/queue/local.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { until } from "../support/wait.ts";
 
@@ -48,7 +48,7 @@ async function withCropper(
     run: (task: { id: string }) => Promise.resolve(crop(task.id)),
     [Symbol.asyncDispose]: () => Promise.resolve(dispose()),
   };
-  await using queue = new LocalCropQueue();
+  await using queue = new LocalJobQueue();
   const kinds = imageCropJobs({ sql, queue, children: [child], log: quiet, onResult: (job) => results.push(job) });
   await using _runner = new JobRunner(sql, kinds, quiet);
   const row = async () => {
@@ -116,7 +116,7 @@ Deno.test("A stop breaks a crop off, and its attempt does not count", async () =
     run: () => promise,
     [Symbol.asyncDispose]: () => Promise.resolve(resolve(failed("crashed")(id))),
   };
-  await using queue = new LocalCropQueue();
+  await using queue = new LocalJobQueue();
   const runner = new JobRunner(
     sql,
     imageCropJobs({ sql, queue, children: [child], log: quiet, onResult: () => {} }),

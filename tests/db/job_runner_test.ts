@@ -6,7 +6,7 @@ import { newId } from "../../lib/ids.ts";
 import { type JobKind, JobParked, JobPostponed } from "../../jobs/kind.ts";
 import { JobRunner } from "../../jobs/runner.ts";
 import { openTestDatabase } from "../support/database.ts";
-import { LocalCropQueue } from "../../services/images/local_crop_queue.ts";
+import { LocalJobQueue } from "../../jobs/queue/local.ts";
 import { until } from "../support/wait.ts";
 
 const quiet = new class extends Log {
@@ -220,7 +220,7 @@ Deno.test("A kind waits between its attempts as its own backoff says", () =>
 
 Deno.test("Jobs of a kind with a queue come by it alone, as many at once as the kind says, each once", () =>
   withSql(async (sql) => {
-    await using queue = new LocalCropQueue();
+    await using queue = new LocalJobQueue();
     const pushed: string[] = [];
     const recording = {
       push: (ids: readonly string[]) => (pushed.push(...ids), queue.push(ids)),
@@ -243,7 +243,7 @@ Deno.test("Jobs of a kind with a queue come by it alone, as many at once as the 
 
 Deno.test("An offered job goes into its queue at once, and what is no job any more is passed over", () =>
   withSql(async (sql) => {
-    await using queue = new LocalCropQueue();
+    await using queue = new LocalJobQueue();
     const done: string[] = [];
     const kind: JobKind = { queue, run: async ({ id }) => void done.push(id) };
     await using runner = new JobRunner(sql, { kind }, quiet);
@@ -256,7 +256,7 @@ Deno.test("An offered job goes into its queue at once, and what is no job any mo
 
 Deno.test("A runner that stops breaks off what came by a queue, and does not lose its return", () =>
   withSql(async (sql) => {
-    await using queue = new LocalCropQueue();
+    await using queue = new LocalJobQueue();
     const kind: JobKind = {
       queue,
       concurrency: 1,

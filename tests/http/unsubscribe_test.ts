@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { LIMITS } from "../../routes/http/rate_limit.ts";
-import { letterLinks, unsubscribeToken } from "../../jobs/email/unsubscribe.ts";
+import { emailLinks, unsubscribeToken } from "../../jobs/email/unsubscribe.ts";
 import { newId } from "../../lib/ids.ts";
 import { Secret } from "../../security/secret.ts";
 import { type Person, sharedApp, startApp, type TestApp } from "../support/app.ts";
@@ -11,7 +11,7 @@ const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const tokenOf = ({ id }: { id: string }, secret: Secret = app.ctx.secret) => unsubscribeToken(secret, id);
 
 /** The two addresses in the letters of a person. */
-const linksOf = ({ id }: { id: string }) => letterLinks(app.ctx.secret, app.url, id);
+const linksOf = ({ id }: { id: string }) => emailLinks(app.ctx.secret, app.url, id);
 
 async function ask(url: string, init: RequestInit = {}): Promise<{ status: number; headers: Headers; text: string }> {
   const response = await fetch(url, { redirect: "manual", ...init });
@@ -194,7 +194,7 @@ Deno.test("A body is not waited for: the answer comes before the first byte of i
 Deno.test("The button and the mail programs share one limit of an address, and over it the page says so in words", async () => {
   await using limited = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
   const ann = await limited.person();
-  const { unsubscribe, oneClick } = letterLinks(limited.ctx.secret, limited.url, ann.id);
+  const { unsubscribe, oneClick } = emailLinks(limited.ctx.secret, limited.url, ann.id);
   for (let i = 0; i < LIMITS.unsubscribe.limit; i++) {
     assert.equal((await ask(i % 2 ? unsubscribe : oneClick, { method: "POST" })).status, 200, `request ${i + 1}`);
   }

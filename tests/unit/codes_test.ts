@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { codeLetter } from "../../jobs/email/code_letter.ts";
+import { codeEmail } from "../../jobs/email/code_email.ts";
 import { codeFor, codeMatches, newNonce } from "../../security/codes.ts";
 import type { CodePurpose } from "../../db/letters.ts";
 
@@ -63,7 +63,7 @@ Deno.test("Every character of the alphabet comes about equally often", () => {
 Deno.test("The code is the only word of eight characters A–Z0–9 in its letter (S4)", () => {
   for (const purpose of ["verify", "recover"] as const) {
     const code = codeFor(KEY, of(purpose), newNonce());
-    const { subject, text, html } = codeLetter(purpose, code);
+    const { subject, text, html } = codeEmail(purpose, code);
     assert.deepEqual(text.match(/\b[A-Z0-9]{8}\b/g), [code]);
     assert.deepEqual(html.match(/\b[A-Z0-9]{8}\b/g), [code]);
     assert.equal(subject.match(/\b[A-Z0-9]{8}\b/g), null);

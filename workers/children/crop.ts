@@ -2,7 +2,7 @@
  * A process that crops: reads tasks from its standard input, a line of JSON each, after a first line that says with which engine and
  * which storage; answers on its standard output, one line a task, in their order. Ends when its standard input does.
  */
-import { type CropTask, cropTask } from "../../services/images/crop_task.ts";
+import { type CropTask, cropTask } from "../../services/images/crop/task.ts";
 import type { ImageEngine } from "../../services/images/engine.ts";
 import { openEngine } from "../../services/images/open_engine.ts";
 import { lines } from "../../lib/ndjson.ts";

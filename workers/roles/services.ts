@@ -3,14 +3,14 @@ import type { Config } from "../../config.ts";
 import { sequencerState } from "../../db/events.ts";
 import type { JobRef } from "../../db/jobs.ts";
 import type { Sql } from "../../db/sql.ts";
-import { CropChild } from "../../services/images/crop_child.ts";
-import type { CropQueue } from "../../services/images/crop_queue.ts";
-import { LocalCropQueue } from "../../services/images/local_crop_queue.ts";
-import { CROP_QUEUES, RedisCropQueue } from "../../services/images/redis_crop_queue.ts";
+import { CropSupervisor } from "../../services/images/crop/supervisor.ts";
+import type { JobQueue } from "../../jobs/queue/queue.ts";
+import { LocalJobQueue } from "../../jobs/queue/local.ts";
+import { CROP_QUEUES, RedisJobQueue } from "../../jobs/queue/redis.ts";
 import type { Log } from "../../lib/log.ts";
 import { startMailChild } from "../children/start_mail.ts";
-import { letterJobs } from "../../jobs/email/email_jobs.ts";
-import { postLetterJobs } from "../../jobs/email/post_email_jobs.ts";
+import { emailJobs } from "../../jobs/email/email_jobs.ts";
+import { postEmailJobs } from "../../jobs/email/post_email_jobs.ts";
 import { Mailer } from "../../services/mail/sender.ts";
 import { Secret } from "../../security/secret.ts";
 import { startStorageChild } from "../children/start_storage.ts";
@@ -111,8 +111,8 @@ export async function letters(
   const parts = { sql, mailer, bundled, log };
   const notifyJobs = (jobs: readonly JobRef[]) => notifier.notify(jobs);
   return {
-    ...letterJobs({ ...parts, codeKey: secret.subkey("codes") }),
-    ...postLetterJobs({ ...parts, secret, publicUrl, digestEveryMs: config.DIGEST_EVERY, notifyJobs }),
+    ...emailJobs({ ...parts, codeKey: secret.subkey("codes") }),
+    ...postEmailJobs({ ...parts, secret, publicUrl, digestEveryMs: config.DIGEST_EVERY, notifyJobs }),
   };
 }
 
@@ -149,14 +149,12 @@ export async function cropping(
   { config, log, sql, stack, notifier, storageSpec: storage }: JobParts,
 ): Promise<Record<string, JobKind>> {
   const { epoch } = await sequencerState(sql);
-  const queue: CropQueue = stack.use(
-    config.REDIS_URL
-      ? new RedisCropQueue(config.REDIS_URL, { stream: `${CROP_QUEUES}${epoch}` })
-      : new LocalCropQueue(),
+  const queue: JobQueue = stack.use(
+    config.REDIS_URL ? new RedisJobQueue(config.REDIS_URL, { stream: `${CROP_QUEUES}${epoch}` }) : new LocalJobQueue(),
   );
   const children = Array.from(
     { length: config.CROP_PROCESSES },
-    () => stack.use(new CropChild({ entry: CROP_ENTRY, engine: config.IMAGE_ENGINE, storage, log })),
+    () => stack.use(new CropSupervisor({ entry: CROP_ENTRY, engine: config.IMAGE_ENGINE, storage, log })),
   );
   return imageCropJobs({ sql, queue, children, log, onResult: (job) => notifier.notify([job]) });
 }

@@ -1,9 +1,9 @@
 /** A process that has a photo cropped, says by which process, and then when it is done; it is there to be killed. */
-import { CropChild } from "../../../services/images/crop_child.ts";
+import { CropSupervisor } from "../../../services/images/crop/supervisor.ts";
 import { QUIET } from "./gate.ts";
 import { CROP_ENTRY } from "../../../workers/children/start_crop.ts";
 
-const child = new CropChild({
+const child = new CropSupervisor({
   entry: CROP_ENTRY,
   engine: Deno.env.get("ENGINE") as "sharp" | "imagescript",
   storage: JSON.parse(Deno.env.get("SPEC")!),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { CroppedPhoto, ImageEngine } from "../../../services/images/engine.ts";
-import { cropTask } from "../../../services/images/crop_task.ts";
+import { cropTask } from "../../../services/images/crop/task.ts";
 import { sharpEngine } from "../../../services/images/sharp_engine.ts";
 import { type Storage, StorageError, type StoredObject } from "../../../services/storage/storage.ts";
 import { cells, draw, hugePng, paint, photo, pixelsOf } from "./pictures.ts";

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import type { DeliveryState } from "../../../db/deliveries.ts";
 import type { Sql } from "../../../db/sql.ts";
 import { layOut } from "../../../jobs/email/layout.ts";
-import { codeLetter } from "../../../jobs/email/code_letter.ts";
-import { letterJobs } from "../../../jobs/email/email_jobs.ts";
-import { type Notice, noticeLetter } from "../../../jobs/email/notice_letter.ts";
+import { codeEmail } from "../../../jobs/email/code_email.ts";
+import { emailJobs } from "../../../jobs/email/email_jobs.ts";
+import { type Notice, noticeEmail } from "../../../jobs/email/notice_email.ts";
 import { Mailer } from "../../../services/mail/sender.ts";
 import { codeFor } from "../../../security/codes.ts";
 import { Log } from "../../../lib/log.ts";
@@ -28,7 +28,7 @@ await sql.execute(
 
 for (const purpose of ["verify", "recover"] as const) {
   Deno.test(`The code is the only word of its form in a ${purpose} letter, which says how long it holds`, () => {
-    const { text, html } = codeLetter(purpose, "A1B2C3D4");
+    const { text, html } = codeEmail(purpose, "A1B2C3D4");
     for (const part of [text, html]) {
       assert.deepEqual(part.match(/\b[A-Z0-9]{8}\b/g), ["A1B2C3D4"]);
       assert.match(part, /30 minutes/);
@@ -43,7 +43,7 @@ Deno.test("A notice says what happened and when, and lets nothing that a device 
     { notice: "email_change_asked", at: "2026-01-02T03:04:05.000Z" },
     { notice: "email_changed", at: "2026-01-02T03:04:05.000Z" },
   ];
-  const letters = notices.map(noticeLetter);
+  const letters = notices.map(noticeEmail);
   for (const { text, html } of letters) for (const part of [text, html]) assert.match(part, /2026-01-02 03:04 UTC/);
   assert.equal(new Set(letters.map(({ subject }) => subject)).size, 4);
   assert.ok(letters[0]!.text.includes("<script>Firefox</script>") && !letters[0]!.html.includes("<script>"));
@@ -146,7 +146,7 @@ async function run({ bundled = true, nonce = "n", to = "ann@example.org", notice
   };
   const attempt = async () => {
     try {
-      await letterJobs(parts)["letter"]!.run(job, new AbortController().signal);
+      await emailJobs(parts)["letter"]!.run(job, new AbortController().signal);
       return { outcome: "done" };
     } catch (error) {
       return { outcome: error instanceof JobParked ? error.state : "again" };

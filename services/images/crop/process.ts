@@ -1,10 +1,10 @@
 import { z } from "zod";
-import type { StorageSpec } from "../storage/open.ts";
-import { cropPermissions } from "./crop_permissions.ts";
-import { CROP_FAILURES, type CropAnswer, type CropTask } from "./crop_task.ts";
-import type { ImageEngine } from "./engine.ts";
-import { lines } from "../../lib/ndjson.ts";
-import { lowerPriority, residentBytes } from "../../lib/process_info.ts";
+import type { StorageSpec } from "../../storage/open.ts";
+import { cropPermissions } from "./permissions.ts";
+import { CROP_FAILURES, type CropAnswer, type CropTask } from "./task.ts";
+import type { ImageEngine } from "../engine.ts";
+import { lines } from "../../../lib/ndjson.ts";
+import { lowerPriority, residentBytes } from "../../../lib/process_info.ts";
 
 /** What Deno needs to find its cache and to trust an https storage. The process itself cannot read these variables. */
 const PASSED_ON = ["HOME", "DENO_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA", "DENO_CERT", "DENO_TLS_CA_STORE"];

@@ -1,4 +1,4 @@
-import { layOut, type LetterText } from "./layout.ts";
+import { type EmailText, layOut } from "./layout.ts";
 
 /** A security event that the account's owner is notified of. */
 export type Notice =
@@ -12,7 +12,7 @@ export type Notice =
 const ADVICE = "If this was you, you can ignore this email. Otherwise set a new password now, which ends all sessions.";
 
 /** An email about the security of an account. */
-export function noticeLetter(notice: Notice): LetterText {
+export function noticeEmail(notice: Notice): EmailText {
   const when = `${notice.at.slice(0, 16).replace("T", " ")} UTC`;
   switch (notice.notice) {
     case "new_device":

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { MAX_WAITING } from "./crop_queue.ts";
+import { MAX_WAITING } from "./queue.ts";
 import { backoff } from "../../lib/backoff.ts";
 
 const GROUP = "crop";
@@ -16,11 +16,11 @@ interface Entry {
 }
 
 /**
- * A consumer of the stream. It claims its running ids again every quarter of the idle time, so that a crop may take any
+ * A consumer of the stream. It claims its running ids again every quarter of the idle time, so that a job may take any
  * time, and the idle time only determines when the ids of a dead consumer are taken over. Missing streams and groups
  * are created again; other failures are retried with growing pauses.
  */
-export class RedisCropConsumer implements AsyncDisposable {
+export class RedisJobConsumer implements AsyncDisposable {
   #name = crypto.randomUUID();
   #reader: Redis;
   /** Not by position: after a FLUSHALL in the same millisecond another id may have the same one. */

@@ -1,11 +1,11 @@
-import { type CropQueue, MAX_WAITING } from "./crop_queue.ts";
+import { type JobQueue, MAX_WAITING } from "./queue.ts";
 
 interface Consumer extends AsyncDisposable {
   takeMore(): void;
 }
 
 /** In one process and in memory. Drops ids that are queued or in progress. */
-export class LocalCropQueue implements CropQueue {
+export class LocalJobQueue implements JobQueue {
   #waiting: string[] = [];
   /** Queued ids and those in progress. */
   #known = new Set<string>();

@@ -1,15 +1,15 @@
-import type { Log } from "../../lib/log.ts";
-import type { StorageSpec } from "../storage/open.ts";
-import { type CropEnd, CropProcess, CropProcessEnded } from "./crop_process.ts";
-import type { CropAnswer, CropTask } from "./crop_task.ts";
-import type { ImageEngine } from "./engine.ts";
-import { residentBytes } from "../../lib/process_info.ts";
+import type { Log } from "../../../lib/log.ts";
+import type { StorageSpec } from "../../storage/open.ts";
+import { type CropEnd, CropProcess, CropProcessEnded } from "./process.ts";
+import type { CropAnswer, CropTask } from "./task.ts";
+import type { ImageEngine } from "../engine.ts";
+import { residentBytes } from "../../../lib/process_info.ts";
 
 export type CropOutcome =
   | CropAnswer
   | { id: string; ok: false; permanent: false; reason: CropEnd; message: string };
 
-export interface CropChildOptions {
+export interface CropSupervisorOptions {
   /** The module of the process: `workers/children/crop.ts`. */
   entry: URL;
   engine: ImageEngine["name"];
@@ -31,12 +31,12 @@ const KEPT_SHARE = 0.4;
  * Crops in a separate process, which is started by the first task and again after it has exited. Its time and, where
  * there is `/proc`, its memory are limited from here, since native code can be trusted with neither.
  */
-export class CropChild implements AsyncDisposable {
+export class CropSupervisor implements AsyncDisposable {
   #process: CropProcess | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor(private readonly options: CropChildOptions) {}
+  constructor(private readonly options: CropSupervisorOptions) {}
 
   /** The process id, if there is a process. */
   get pid(): number | undefined {

@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { Redis } from "ioredis";
-import { MAX_WAITING } from "../../services/images/crop_queue.ts";
-import { LocalCropQueue } from "../../services/images/local_crop_queue.ts";
-import { RedisCropQueue } from "../../services/images/redis_crop_queue.ts";
+import { MAX_WAITING } from "../../jobs/queue/queue.ts";
+import { LocalJobQueue } from "../../jobs/queue/local.ts";
+import { RedisJobQueue } from "../../jobs/queue/redis.ts";
 
 import { boundToParent, freePort, type Server, startRedis } from "../support/servers.ts";
-import { Crew, cropQueueSuite, ids } from "./crop_queue_suite.ts";
+import { Crew, ids, jobQueueSuite } from "./job_queue_suite.ts";
 import { until } from "../support/wait.ts";
 import { sleep } from "../../lib/sleep.ts";
 
-cropQueueSuite("LocalCropQueue", () => new LocalCropQueue());
+jobQueueSuite("LocalJobQueue", () => new LocalJobQueue());
 
-Deno.test("LocalCropQueue drops an id that waits or is worked on", async () => {
-  await using queue = new LocalCropQueue();
+Deno.test("LocalJobQueue drops an id that waits or is worked on", async () => {
+  await using queue = new LocalJobQueue();
   const crew = new Crew();
   crew.hold();
   await using _ = queue.consume(crew.work, 1);
@@ -24,8 +24,8 @@ Deno.test("LocalCropQueue drops an id that waits or is worked on", async () => {
   assert.deepEqual(crew.started, ["under way", "waiting"]);
 });
 
-Deno.test("LocalCropQueue has work that pushes keep to its bound", async () => {
-  await using queue = new LocalCropQueue();
+Deno.test("LocalJobQueue has work that pushes keep to its bound", async () => {
+  await using queue = new LocalJobQueue();
   const crew = new Crew(() => sleep(5));
   await using _ = queue.consume(async (id) => {
     if (id === "j0") void queue.push(ids(1, 10));
@@ -36,8 +36,8 @@ Deno.test("LocalCropQueue has work that pushes keep to its bound", async () => {
   assert.equal(crew.most, 2);
 });
 
-Deno.test("LocalCropQueue refuses what is too much", async () => {
-  await using queue = new LocalCropQueue();
+Deno.test("LocalJobQueue refuses what is too much", async () => {
+  await using queue = new LocalJobQueue();
   assert.equal(await queue.push(ids(0, MAX_WAITING)), true);
   assert.equal(await queue.push(["one too many"]), false);
 });
@@ -46,12 +46,12 @@ const url = Deno.env.get("TEST_REDIS_URL");
 if (url) {
   // A busy machine may be silent for longer than a caller would wait.
   const options = () => ({ stream: `test:${crypto.randomUUID()}`, timeout: 5_000 });
-  cropQueueSuite("RedisCropQueue", () => new RedisCropQueue(url, options()));
+  jobQueueSuite("RedisJobQueue", () => new RedisJobQueue(url, options()));
 }
 
 function redisTest(name: string, run: (server: Server) => Promise<void>): void {
   Deno.test({
-    name: `RedisCropQueue ${name}`,
+    name: `RedisJobQueue ${name}`,
     sanitizeOps: false,
     sanitizeResources: false,
     ignore: !url,
@@ -63,11 +63,11 @@ function redisTest(name: string, run: (server: Server) => Promise<void>): void {
 }
 
 redisTest("gives what a killed process was working on to another consumer", async (server) => {
-  await using queue = new RedisCropQueue(server.url, { idleMs: 400 });
+  await using queue = new RedisJobQueue(server.url, { idleMs: 400 });
   await queue.push(ids(0, 5));
   const code = `
-    import { RedisCropQueue } from "${new URL("../../services/images/redis_crop_queue.ts", import.meta.url)}";
-    const queue = new RedisCropQueue("${server.url}", { idleMs: 400 });
+    import { RedisJobQueue } from "${new URL("../../jobs/queue/redis.ts", import.meta.url)}";
+    const queue = new RedisJobQueue("${server.url}", { idleMs: 400 });
     queue.consume(async (id) => {
       console.log(id);
       if (id !== "j0") await new Promise(() => {});
@@ -94,7 +94,7 @@ redisTest("leaves nothing behind of what was done, and of who has left", async (
   const redis = new Redis(server.url);
   const crew = new Crew();
   {
-    await using queue = new RedisCropQueue(server.url);
+    await using queue = new RedisJobQueue(server.url);
     await using _ = queue.consume(crew.work, 2);
     await using __ = queue.consume(crew.work, 2);
     await queue.push(ids(0, 10));
@@ -110,7 +110,7 @@ redisTest("forgets consumers that died long ago", async (server) => {
   const redis = new Redis(server.url);
   await redis.xgroup("CREATE", "rookery:crop", "crop", "0", "MKSTREAM");
   await redis.xgroup("CREATECONSUMER", "rookery:crop", "crop", "dead");
-  await using queue = new RedisCropQueue(server.url, { idleMs: 50 });
+  await using queue = new RedisJobQueue(server.url, { idleMs: 50 });
   await using _ = queue.consume(async () => {}, 1);
   await until("it is forgotten", async () => {
     const consumers = await redis.xinfo("CONSUMERS", "rookery:crop", "crop") as unknown[][];
@@ -121,7 +121,7 @@ redisTest("forgets consumers that died long ago", async (server) => {
 
 redisTest("goes on after FLUSHALL, with ids waiting and under way", async (server) => {
   const redis = new Redis(server.url);
-  await using queue = new RedisCropQueue(server.url, { idleMs: 400, timeout: 5_000 });
+  await using queue = new RedisJobQueue(server.url, { idleMs: 400, timeout: 5_000 });
   const crew = new Crew();
   await using _ = queue.consume(crew.work, 2);
   for (let round = 0; round < 3; round++) {
@@ -142,7 +142,7 @@ redisTest("goes on after FLUSHALL, with ids waiting and under way", async (serve
 
 redisTest("does not delete another id at the place of one under way", async (server) => {
   const redis = new Redis(server.url);
-  await using queue = new RedisCropQueue(server.url, { idleMs: 400, timeout: 5_000 });
+  await using queue = new RedisJobQueue(server.url, { idleMs: 400, timeout: 5_000 });
   const crew = new Crew();
   await using _ = queue.consume(crew.work, 1);
   crew.hold();
@@ -158,7 +158,7 @@ redisTest("does not delete another id at the place of one under way", async (ser
 
 for (const wipe of [false, true]) {
   redisTest(`goes on after its server died and came back ${wipe ? "empty" : "as it was"}`, async (server) => {
-    await using queue = new RedisCropQueue(server.url, { idleMs: 400 });
+    await using queue = new RedisJobQueue(server.url, { idleMs: 400 });
     const crew = new Crew();
     await using _ = queue.consume(crew.work, 2);
     await until("one is taken", () => queue.push(["before"]));
@@ -187,7 +187,7 @@ redisTest("refuses at once, asks seldom and stops in time while its server is aw
       connection.close();
     }
   })();
-  const queue = new RedisCropQueue(`redis://127.0.0.1:${port}`);
+  const queue = new RedisJobQueue(`redis://127.0.0.1:${port}`);
   queue.consume(async () => {}, 2);
   await within(1_000, async () => assert.equal(await queue.push(["a"]), false));
   for (let i = 0; i < 10; i++) await within(600, async () => assert.equal(await queue.push(["a"]), false));
@@ -203,7 +203,7 @@ redisTest("refuses at once, asks seldom and stops in time while its server is aw
 
 redisTest("refuses and stops in time while its server hangs, and goes on when that is over", async (server) => {
   const crew = new Crew();
-  await using queue = new RedisCropQueue(server.url, { idleMs: 1_000 });
+  await using queue = new RedisJobQueue(server.url, { idleMs: 1_000 });
   await using _ = queue.consume(crew.work, 2);
   const leaving = queue.consume(async () => {}, 2);
   await queue.push(["before"]);
@@ -221,7 +221,7 @@ redisTest("refuses and stops in time while its server hangs, and goes on when th
 redisTest("gives up connections that went silent", async (server) => {
   await using network = new Network(Number(new URL(server.url).port));
   const crew = new Crew();
-  await using queue = new RedisCropQueue(network.url, { idleMs: 1_000 });
+  await using queue = new RedisJobQueue(network.url, { idleMs: 1_000 });
   await using _ = queue.consume(crew.work, 2);
   await until("it works", async () => crew.done.length > 0 || !await queue.push(["before"]));
   network.silence();

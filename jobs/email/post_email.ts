@@ -1,6 +1,6 @@
 import type { EmailPost } from "../../db/deliveries.ts";
-import { layOut, type LetterText, type Part } from "./layout.ts";
-import type { LetterLinks } from "./unsubscribe.ts";
+import { type EmailText, layOut, type Part } from "./layout.ts";
+import type { EmailLinks } from "./unsubscribe.ts";
 
 /** Length of a quote from a post in an email of its own, and in a digest. */
 const QUOTED = 1_000;
@@ -8,7 +8,7 @@ const QUOTED_IN_DIGEST = 280;
 const IN_SUBJECT = 60;
 
 /** The email about one new post to one follower of its page. */
-export function postLetter(post: EmailPost, links: LetterLinks): LetterText {
+export function postEmail(post: EmailPost, links: EmailLinks): EmailText {
   const subject = `${post.page}: ${cut(firstLine(post), IN_SUBJECT)}`;
   return layOut(subject, [
     { heading: titleOf(post) },
@@ -19,11 +19,11 @@ export function postLetter(post: EmailPost, links: LetterLinks): LetterText {
 }
 
 /** The email with the posts of a day, newest first. */
-export function digestLetter(
+export function digestEmail(
   posts: readonly EmailPost[],
   total: number,
-  links: LetterLinks,
-): LetterText {
+  links: EmailLinks,
+): EmailText {
   const subject = total === 1 ? "1 new post" : `${total} new posts`;
   const more = total - posts.length;
   return layOut(subject, [
@@ -53,7 +53,7 @@ function firstLine({ text, photos }: EmailPost): string {
   return text.trim().split("\n", 1)[0] || (photos === 1 ? "a photo" : `${photos} photos`);
 }
 
-function footer(reason: string, { unsubscribe }: LetterLinks): Part {
+function footer(reason: string, { unsubscribe }: EmailLinks): Part {
   return { note: reason, link: { url: unsubscribe, words: "Unsubscribe" } };
 }
 

@@ -1,11 +1,11 @@
 import { Redis } from "ioredis";
-import { type CropQueue, MAX_WAITING } from "./crop_queue.ts";
-import { RedisCropConsumer } from "./redis_crop_consumer.ts";
+import { type JobQueue, MAX_WAITING } from "./queue.ts";
+import { RedisJobConsumer } from "./redis_consumer.ts";
 
 /** Prefix of the streams of crop jobs. Each installation has a stream named by its history. */
 export const CROP_QUEUES = "rookery:crop:";
 
-export interface RedisCropQueueOptions {
+export interface RedisJobQueueOptions {
   /** Timeout of a call to Redis, in milliseconds; 500 by default. */
   timeout?: number;
   /** Milliseconds after which an id of an inactive consumer is taken over; 120,000 by default. */
@@ -19,15 +19,15 @@ export interface RedisCropQueueOptions {
  * Postgres that nothing is left to do costs less than tracking it. Connects at once and reconnects after a loss;
  * without a connection ids are refused.
  */
-export class RedisCropQueue implements CropQueue {
+export class RedisJobQueue implements JobQueue {
   #redis: Redis;
   /** The first connection attempt, successful or not. */
   #tried: Promise<unknown>;
-  #consumers = new Set<RedisCropConsumer>();
+  #consumers = new Set<RedisJobConsumer>();
   #stream: string;
   #idleMs: number;
 
-  constructor(url: string, { timeout = 500, idleMs = 120_000, stream = "rookery:crop" }: RedisCropQueueOptions = {}) {
+  constructor(url: string, { timeout = 500, idleMs = 120_000, stream = "rookery:crop" }: RedisJobQueueOptions = {}) {
     this.#stream = stream;
     this.#idleMs = idleMs;
     this.#redis = new Redis(url, {
@@ -57,7 +57,7 @@ export class RedisCropQueue implements CropQueue {
   }
 
   consume(work: (id: string) => Promise<void>, concurrency: number): AsyncDisposable {
-    const consumer = new RedisCropConsumer(this.#redis, this.#stream, this.#idleMs, work, concurrency);
+    const consumer = new RedisJobConsumer(this.#redis, this.#stream, this.#idleMs, work, concurrency);
     this.#consumers.add(consumer);
     const dispose = async () => {
       await consumer[Symbol.asyncDispose]();

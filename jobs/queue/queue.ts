@@ -1,8 +1,8 @@
 /**
- * Delivers ids of crop jobs to consumers, at least once as long as the server keeps its memory. Postgres is the source
+ * Delivers ids of jobs to consumers, at least once as long as the server keeps its memory. Postgres is the source
  * of truth: a consumer looks there for the work, and a sweeper pushes lost ids again.
  */
-export interface CropQueue extends AsyncDisposable {
+export interface JobQueue extends AsyncDisposable {
   /**
    * False if not all ids were accepted, as without a connection; never throws. An id that is already queued or in
    * progress may be dropped or delivered again.

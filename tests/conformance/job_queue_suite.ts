@@ -1,12 +1,12 @@
-/** What every `CropQueue` driver must do (`services/images/crop_queue.ts`). */
+/** What every `JobQueue` driver must do (`jobs/queue/queue.ts`). */
 import assert from "node:assert/strict";
-import type { CropQueue } from "../../services/images/crop_queue.ts";
+import type { JobQueue } from "../../jobs/queue/queue.ts";
 import { until } from "../support/wait.ts";
 import { sleep } from "../../lib/sleep.ts";
 
-export function cropQueueSuite(driver: string, open: () => CropQueue): void {
+export function jobQueueSuite(driver: string, open: () => JobQueue): void {
   // Connections close a moment after the test.
-  const test = (name: string, run: (queue: CropQueue) => Promise<void>) =>
+  const test = (name: string, run: (queue: JobQueue) => Promise<void>) =>
     Deno.test({
       name: `${driver}: ${name}`,
       sanitizeOps: false,

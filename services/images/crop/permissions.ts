@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { StorageSpec } from "../storage/open.ts";
-import { parseS3Url } from "../storage/s3_options.ts";
-import type { ImageEngine } from "./engine.ts";
+import type { StorageSpec } from "../../storage/open.ts";
+import { parseS3Url } from "../../storage/s3_options.ts";
+import type { ImageEngine } from "../engine.ts";
 
 /** The flags of a crop process: it may reach its storage and load the native code of its engine, and nothing else. */
 export function cropPermissions(engine: ImageEngine["name"], storage: StorageSpec): string[] {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { getPriority } from "node:os";
-import { CropChild, type CropOutcome } from "../../../services/images/crop_child.ts";
-import { cropPermissions } from "../../../services/images/crop_permissions.ts";
+import { type CropOutcome, CropSupervisor } from "../../../services/images/crop/supervisor.ts";
+import { cropPermissions } from "../../../services/images/crop/permissions.ts";
 import type { ImageEngine } from "../../../services/images/engine.ts";
 import { openStorage } from "../../../services/storage/open.ts";
 import { type GatedStorage, QUIET, startGatedStorage } from "./gate.ts";
@@ -34,9 +34,9 @@ function reasonOf(outcome: CropOutcome): string {
 }
 
 for (const engine of ["sharp", "imagescript"] as const) {
-  Deno.test(`CropChild crops by ${engine}, one photo after another in one process`, () =>
+  Deno.test(`CropSupervisor crops by ${engine}, one photo after another in one process`, () =>
     withStorage(async ({ spec }, keep) => {
-      await using child = new CropChild({ entry: CROP_ENTRY, engine, storage: spec, log: QUIET });
+      await using child = new CropSupervisor({ entry: CROP_ENTRY, engine, storage: spec, log: QUIET });
       const tasks = [task("small"), task("missing"), task("small")];
       const outcomes = await Promise.all(tasks.slice(0, 2).map((task) => child.run(task, LIMIT)));
       const { pid } = child;
@@ -70,9 +70,9 @@ for (const engine of ["sharp", "imagescript"] as const) {
     }));
 }
 
-Deno.test("CropChild tells of a process that is killed amid its work, and goes on with a new one", () =>
+Deno.test("CropSupervisor tells of a process that is killed amid its work, and goes on with a new one", () =>
   withStorage(async (storage) => {
-    await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: storage.spec, log: QUIET });
+    await using child = new CropSupervisor({ entry: CROP_ENTRY, engine: "sharp", storage: storage.spec, log: QUIET });
     storage.hold();
     const asked = storage.next();
     const waiting = child.run(task("small"), LIMIT);
@@ -92,30 +92,30 @@ Deno.test("CropChild tells of a process that is killed amid its work, and goes o
     assert.notEqual(child.pid, pid);
   }));
 
-Deno.test("CropChild does not let a task suffer for a process that died without one", () =>
+Deno.test("CropSupervisor does not let a task suffer for a process that died without one", () =>
   withStorage(async ({ spec }) => {
-    await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET });
+    await using child = new CropSupervisor({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET });
     await child.run(task("small"), LIMIT);
     Deno.kill(child.pid!, "SIGKILL");
     for (const end = Date.now() + 5_000; child.pid !== undefined && Date.now() < end;) await sleep(10);
     assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
   }));
 
-Deno.test("CropChild reaches an S3 storage as well", async () => {
+Deno.test("CropSupervisor reaches an S3 storage as well", async () => {
   const asked: string[] = [];
   await using bucket = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, ({ method, url }) => {
     asked.push(`${method} ${new URL(url).pathname}`);
     return new Response("<Error><Code>NoSuchKey</Code></Error>", { status: 404 });
   });
   const storage = { kind: "s3", url: `http://key:secret@127.0.0.1:${bucket.addr.port}/photos` } as const;
-  await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage, log: QUIET });
+  await using child = new CropSupervisor({ entry: CROP_ENTRY, engine: "sharp", storage, log: QUIET });
   assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "staged-missing");
   assert.deepEqual(asked, ["GET /photos/small"]);
 });
 
-Deno.test("CropChild kills a process at its time limit", () =>
+Deno.test("CropSupervisor kills a process at its time limit", () =>
   withStorage(async (storage) => {
-    await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: storage.spec, log: QUIET });
+    await using child = new CropSupervisor({ entry: CROP_ENTRY, engine: "sharp", storage: storage.spec, log: QUIET });
     await child.run(task("small"), LIMIT);
     const { pid } = child;
     storage.hold();
@@ -128,29 +128,35 @@ Deno.test("CropChild kills a process at its time limit", () =>
     assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
   }));
 
-Deno.test("CropChild crops a small file of 49 megapixels below its memory limit", () =>
+Deno.test("CropSupervisor crops a small file of 49 megapixels below its memory limit", () =>
   withStorage(async ({ spec }) => {
-    await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET });
+    await using child = new CropSupervisor({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET });
     const outcome = await child.run(task("big"), LIMIT);
     assert.deepEqual(outcome.ok && [outcome.photo.side, outcome.photo.variants], [7000, [1080, 320]]);
   }));
 
 Deno.test({
-  name: "CropChild kills a process at its memory limit",
+  name: "CropSupervisor kills a process at its memory limit",
   ignore: !onLinux,
   fn: () =>
     withStorage(async ({ spec }) => {
       const maxMemory = 200 * 1024 * 1024;
-      await using child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET, maxMemory });
+      await using child = new CropSupervisor({
+        entry: CROP_ENTRY,
+        engine: "sharp",
+        storage: spec,
+        log: QUIET,
+        maxMemory,
+      });
       const outcome = await child.run(task("big"), LIMIT);
       assert.deepEqual(!outcome.ok && [outcome.permanent, outcome.reason], [false, "out-of-memory"]);
       assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
     }),
 });
 
-Deno.test("CropChild takes a new process after so many tasks", () =>
+Deno.test("CropSupervisor takes a new process after so many tasks", () =>
   withStorage(async ({ spec }) => {
-    await using child = new CropChild({
+    await using child = new CropSupervisor({
       entry: CROP_ENTRY,
       engine: "sharp",
       storage: spec,
@@ -164,9 +170,9 @@ Deno.test("CropChild takes a new process after so many tasks", () =>
     assert.notEqual(child.pid, pid);
   }));
 
-Deno.test("CropChild breaks off what is under way when it is disposed of, and does no more", () =>
+Deno.test("CropSupervisor breaks off what is under way when it is disposed of, and does no more", () =>
   withStorage(async (storage) => {
-    const child = new CropChild({ entry: CROP_ENTRY, engine: "sharp", storage: storage.spec, log: QUIET });
+    const child = new CropSupervisor({ entry: CROP_ENTRY, engine: "sharp", storage: storage.spec, log: QUIET });
     storage.hold();
     const asked = storage.next();
     const waiting = [child.run(task("small"), LIMIT), child.run(task("small"), LIMIT)];

@@ -1,7 +1,7 @@
-import { type Storage, StorageError } from "../storage/storage.ts";
-import type { ImageEngine } from "./engine.ts";
-import { ImageRefused } from "./picture.ts";
-import { probe } from "./probe.ts";
+import { type Storage, StorageError } from "../../storage/storage.ts";
+import type { ImageEngine } from "../engine.ts";
+import { ImageRefused } from "../picture.ts";
+import { probe } from "../probe.ts";
 
 export interface CropTask {
   id: string;

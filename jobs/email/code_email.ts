@@ -1,5 +1,5 @@
 import type { CodePurpose } from "../../db/letters.ts";
-import { layOut, type LetterText } from "./layout.ts";
+import { type EmailText, layOut } from "./layout.ts";
 
 const WORDS: Record<CodePurpose, { subject: string; ask: string; ignore: string }> = {
   verify: {
@@ -18,7 +18,7 @@ const WORDS: Record<CodePurpose, { subject: string; ask: string; ignore: string 
  * An email with a code. The code is its only word of eight characters `A–Z0–9`, so that programs can find it. Logins,
  * names and addresses are left out for that reason.
  */
-export function codeLetter(purpose: CodePurpose, code: string): LetterText {
+export function codeEmail(purpose: CodePurpose, code: string): EmailText {
   const { subject, ask, ignore } = WORDS[purpose];
   return layOut(subject, [
     { paragraph: "Hello," },
