@@ -80,10 +80,10 @@ Deno.test("Of many who register one login at once, one gets it", async () => {
 });
 
 Deno.test("A password is stored only as argon2id, with a salt of its own", async () => {
-  const [one, other] = await app.people(2);
+  const [one, other] = [await app.register(), await app.register()];
   const rows = await app.ctx.sql.query<{ password_hash: string }>(
     "select password_hash from users where id = any($1::uuid[])",
-    [[one!.id, other!.id]],
+    [[one.id, other.id]],
   );
   assert.equal(new Set(rows.map(({ password_hash }) => password_hash)).size, 2);
   for (const { password_hash } of rows) assert.match(password_hash, /^\$argon2id\$/);
