@@ -23,7 +23,7 @@ export interface Reader {
   query<Row = Record<string, unknown>>(text: string, params?: readonly Param[], name?: string): Promise<Row[]>;
 }
 
-/** For writes outside a turn, such as jobs and receipts. Pages and accounts are written by the commits of their actors. */
+/** For writes outside a turn, such as jobs and receipts. Commits of actors write pages and accounts. */
 export interface Writer {
   /** Like `query`, for a statement that writes or takes row locks. */
   execute<Row = Record<string, unknown>>(text: string, params?: readonly Param[], name?: string): Promise<Row[]>;

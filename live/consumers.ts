@@ -2,7 +2,7 @@ import type { SequencedEvent } from "../db/event.ts";
 
 type Consumer = (events: SequencedEvent[]) => void;
 
-/** The parts of a node that take in committed events, each from when it stands. None throws, and none keeps the next one waiting. */
+/** The consumers of a node's event stream, each set once its part has started. They neither throw nor block. */
 export interface Consumers {
   actors?: Consumer;
   accounts?: Consumer;
@@ -11,15 +11,15 @@ export interface Consumers {
   notifications?: Consumer;
 }
 
-/** All that consumes a node's event stream (`event_stream.ts`), in the order that it needs. Writes that wait for an event go on after it. */
+/** Passes events of `event_stream.ts` to all consumers, in the order they require. Waiting writes resume afterwards. */
 export function deliver(consumers: Consumers, events: SequencedEvent[]): void {
-  // First: whoever learns of an event may read at once, and an ask that follows finds it taken in.
+  // First: a client may read as soon as it learns of an event. Commands sent afterwards find the event applied.
   consumers.actors?.(events);
-  // Asks an actor that was written past, so behind the event by which that actor lets go of what it knew.
+  // Asks actors whose rows were changed by others. They must have dropped their state by then.
   consumers.accounts?.(events);
-  // A frame makes a client read again, which shows nothing older than the frame: behind the caches that are read from.
+  // A frame makes clients read again, so the caches they read from must not be older than the frame.
   consumers.gateway?.(events);
-  // The rest begins work of its own that nobody waits for.
+  // These start work that no caller waits for.
   consumers.vk?.(events);
   consumers.notifications?.(events);
 }

@@ -70,7 +70,7 @@ async function withNote(test: (api: Api) => Promise<void>): Promise<void> {
   await test(api);
 }
 
-/** An endpoint that hides something, and what happens in its order. The wait is `end`. */
+/** An endpoint that hides content, and what happens, in order. `end` is the wait. */
 async function withHiding(
   test: (
     hiding: { call: (query: string, key?: string) => ReturnType<typeof ask>; happened: string[] },
@@ -101,20 +101,20 @@ async function withHiding(
   await test({ call, happened });
 }
 
-Deno.test("An endpoint that hides something answers when nobody is shown it any more", () =>
+Deno.test("An endpoint that hides content answers after the delivery barrier", () =>
   withHiding(async ({ call, happened }) => {
     await call("dry_run=false");
     assert.deepEqual(happened, ["hidden", "waited", "200"]);
   }));
 
-Deno.test("A dry run and a refusal are answered at once, since nothing was hidden", () =>
+Deno.test("Dry runs and refusals do not wait for the delivery barrier", () =>
   withHiding(async ({ call, happened }) => {
     await call("dry_run=true");
     await call("refused=yes");
     assert.deepEqual(happened, ["hidden", "200", "hidden", "403"]);
   }));
 
-Deno.test("A replay of what was hidden comes after the wait, and does not wait again", () => {
+Deno.test("A replay of a hiding request comes after the wait and does not wait again", () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   return withHiding(async ({ call, happened }) => {
     const first = call("", "key");
@@ -127,14 +127,14 @@ Deno.test("A replay of what was hidden comes after the wait, and does not wait a
   }, () => promise);
 });
 
-Deno.test("Where the wait fails there is no answer, and the key stays open for another try", () =>
+Deno.test("If the wait fails, the request fails, and its Idempotency-Key can be used again", () =>
   withHiding(async ({ call, happened }) => {
     await call("", "key");
     await call("", "key");
     assert.deepEqual(happened, ["hidden", "waited", "503", "hidden", "waited", "503"]);
   }, () => Promise.reject(new AppError("database-unavailable"))));
 
-Deno.test("What hides something cannot be declared where there is nobody to wait for", async () => {
+Deno.test("An endpoint that hides content cannot be declared without a delivery barrier", async () => {
   await using cache = new MemoryCache();
   const definition = { ...about, method: "post", path: "/hide", hides: true } as const;
   assert.throws(() => endpoint(testApi(cache), definition, () => answer(204)), /no delivery barrier/);

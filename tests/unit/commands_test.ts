@@ -1,4 +1,4 @@
-/** Commands are checked where they are sent and where they are decided. Lines that must not compile say so: `deno task check` fails where they do. */
+/** Commands are checked at both ends. `deno task check` fails if a line below `@ts-expect-error` compiles. */
 import assert from "node:assert/strict";
 import { Actors, tell } from "../../actors/actors.ts";
 import { commit, type Decision, reply } from "../../actors/runtime/actor.ts";
@@ -9,7 +9,7 @@ import { defineCommit } from "../../db/turn_statement.ts";
 
 const by = { id: "b", role: "user" } as const;
 
-/** Actors whose router notes what it is asked, and replies this. */
+/** Actors whose router records commands and replies with `value`. */
 function asked(value: unknown = null) {
   const calls: [Ref, Command, AskOptions | undefined][] = [];
   const ask = (...call: [Ref, Command, AskOptions?]) => {
@@ -19,27 +19,27 @@ function asked(value: unknown = null) {
   return { calls, actors: new Actors({ ask } as Partial<ActorRouter> as ActorRouter) };
 }
 
-Deno.test("A command travels as its name and its fields, and its reply has the type that the table says", async () => {
+Deno.test("A command is sent as its name and fields, and its reply has the type of the table", async () => {
   const { calls, actors } = asked({ liked: true, like_count: 4 });
   const { like_count } = await actors.ask("page", "p", "like", { by, post_id: "x" }, { receipt: "r" });
   assert.equal(like_count satisfies number, 4);
   assert.deepEqual(calls, [[{ kind: "page", id: "p" }, { type: "like", by, post_id: "x" }, { receipt: "r" }]]);
 });
 
-Deno.test("A command that comes with nothing is its name", async () => {
+Deno.test("A command without fields is sent as its name", async () => {
   const { calls, actors } = asked();
   await actors.ask("user", "u", "snapshot");
   assert.deepEqual(calls[0]![1], { type: "snapshot" });
 });
 
-Deno.test("What nobody waits for is told with the same checks", () => {
+Deno.test("A command without a reply has the same checks", () => {
   const told: unknown[] = [];
   const host = { tell: (ref: Ref, command: Command) => told.push(ref, command) };
   tell(host, "feed", "u", "refresh", { post_id: "x" });
   assert.deepEqual(told, [{ kind: "feed", id: "u" }, { type: "refresh", post_id: "x" }]);
 });
 
-/** Never called: its lines are there for the compiler. */
+/** Never called; for the compiler. */
 export async function doesNotCompile({ ask }: Actors): Promise<void> {
   // @ts-expect-error: a page has no such command
   await ask("page", "p", "sign_out", { sid: "s" });

@@ -16,7 +16,7 @@ const event: SequencedEvent = {
 };
 const ledger = { query: () => Promise.resolve([{ epoch: "h", seq: 0, floor: 0 }]) } as unknown as Sql;
 
-Deno.test("An event reaches the caches, then the sockets, then the rest, and then who waits for it, in whatever order these came up", async () => {
+Deno.test("Events reach caches, then sockets, then the rest, then waiting writes, whatever started first", async () => {
   const reached: string[] = [];
   const consumers: Consumers = {};
   const stream = await EventStream.open(ledger, new Log("error"), (events) => deliver(consumers, events));
@@ -26,14 +26,14 @@ Deno.test("An event reaches the caches, then the sockets, then the rest, and the
       reached.push(name);
     };
   }
-  const waiting = stream.applied(1).then(() => reached.push("who waits"));
+  const waiting = stream.applied(1).then(() => reached.push("waiting write"));
   stream.offer([event]);
   await waiting;
-  assert.deepEqual(reached, ["actors", "accounts", "gateway", "vk", "notifications", "who waits"]);
+  assert.deepEqual(reached, ["actors", "accounts", "gateway", "vk", "notifications", "waiting write"]);
   await stream[Symbol.asyncDispose]();
 });
 
-Deno.test("A node without some of the parts delivers to those it has", () => {
+Deno.test("Consumers that a node lacks are skipped", () => {
   const reached: string[] = [];
   deliver({ gateway: () => void reached.push("gateway") }, [event]);
   assert.deepEqual(reached, ["gateway"]);

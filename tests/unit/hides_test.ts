@@ -1,4 +1,4 @@
-/** Which endpoints answer only when nobody is shown any more what they hid. Each that writes has its place in one of the lists. */
+/** The endpoints whose answer waits for the delivery barrier. Each endpoint that writes is in one of the two lists. */
 import assert from "node:assert/strict";
 import { readConfig } from "../../config.ts";
 import type { AppContext } from "../../context.ts";
@@ -6,7 +6,7 @@ import { Log } from "../../lib/log.ts";
 import { buildApi } from "../../routes/app.ts";
 import { Secret } from "../../security/secret.ts";
 
-/** They hide pages, or take what staff alone is shown. Lifting a block is in force when it is answered, just as the block was. */
+/** They hide pages, or end access that only staff has. Lifting a block waits like the block itself. */
 const HIDES = [
   "delete /pages/{id}/block",
   "delete /users/{id}",
@@ -16,7 +16,7 @@ const HIDES = [
   "put /users/{id}/role",
 ];
 
-/** What they change is known to every cache when they answer, and a frame that is on its way may still come after that. */
+/** Their changes are in every cache when they answer. A frame sent earlier may still arrive later. */
 const HIDES_NOTHING = [
   "delete /jobs/{id}",
   "delete /pages/{id}",
