@@ -17,7 +17,7 @@ const ON_POSTGRES_15 = [
 ];
 
 /** These hold processes still, or count seconds of what keeps the machine busy: nothing runs beside them. */
-const ALONE = ["tests/chaos/", "tests/live/block_workload_test.ts"];
+const ALONE = ["tests/chaos/", "tests/http/held_bodies_test.ts", "tests/live/block_workload_test.ts"];
 
 /** These look at all that their process has started: nothing of another file is in it. */
 const OWN_PROCESS = [
