@@ -18,7 +18,7 @@ export interface NotificationOptions {
 }
 
 /** Events that one statement looks at, and the pause between two statements (`docs/limits.md`). */
-const AT_ONCE = 500;
+const EVENT_BATCH = 500;
 const PACE_MS = 100;
 /** Kinds of events from which something follows. */
 const READ: ReadonlySet<EventKind> = new Set(
@@ -39,10 +39,10 @@ export class Notification implements AsyncDisposable {
       everyMs: SWEEP_MS,
       paceMs: PACE_MS,
       step: async () => {
-        const { seen, events, jobs } = await stepNotifications(sql, AT_ONCE, nextDigest(Date.now(), digestEveryMs));
+        const { seen, events, jobs } = await stepNotifications(sql, EVENT_BATCH, nextDigest(Date.now(), digestEveryMs));
         if (events.length > 0) onCommitted(events);
         onJobs(jobs);
-        return seen === AT_ONCE;
+        return seen === EVENT_BATCH;
       },
       onFailure: (error) => log.warn("people could not be told yet; trying again", { error }),
     });

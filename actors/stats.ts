@@ -24,7 +24,7 @@ interface StreamMessage {
 }
 
 /** Events taken in by one statement, the pause between two, and how often the ledger is looked at without a reason (`docs/limits.md`). */
-const AT_ONCE = 1_000;
+const EVENT_BATCH = 1_000;
 const PACE_MS = 100;
 const SWEEP_MS = 500;
 
@@ -112,12 +112,12 @@ export class Stats implements AsyncDisposable {
     }
     if (at.seq === seq) return false;
     if (store.besideLedger) {
-      const { seen, at: now } = await store.applyLedger(at, AT_ONCE);
+      const { seen, at: now } = await store.applyLedger(at, EVENT_BATCH);
       this.#at = now;
-      return seen === AT_ONCE;
+      return seen === EVENT_BATCH;
     }
-    const events = await eventsAfter(ledger, at.seq, AT_ONCE);
+    const events = await eventsAfter(ledger, at.seq, EVENT_BATCH);
     await this.#take(events);
-    return events.length === AT_ONCE;
+    return events.length === EVENT_BATCH;
   }
 }

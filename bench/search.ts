@@ -45,7 +45,7 @@ export async function benchSearch(): Promise<Row[]> {
     }
     return times;
   };
-  // Until the statements are planned for good, and what they read is in memory.
+  // Until the statements are planned permanently, and what they read is in memory.
   for (const run of [ours, reference]) for (const [, [q]] of kinds) await run(q!);
   const [times, references]: [Time[], Time[]] = [[], []];
   for (const [kind, asked] of kinds) {

@@ -6,7 +6,7 @@ import { PASSWORD } from "./harness.ts";
 import { ENGLISH, RUSSIAN } from "./search_words.ts";
 import { idOf } from "./world.ts";
 
-const AT_ONCE = 5_000;
+const PEOPLE_BATCH = 5_000;
 /** So many pages in a hundred are about something; the others bear their owner's name. */
 const TOPICAL = 60;
 
@@ -14,8 +14,8 @@ const TOPICAL = 60;
 export async function fillSearchWorld(sql: Sql, people: number): Promise<void> {
   const random = new Random(11);
   const hash = await hashPassword(PASSWORD);
-  for (let from = 1; from <= people; from += AT_ONCE) {
-    const numbers = Array.from({ length: Math.min(AT_ONCE, people - from + 1) }, (_, i) => from + i);
+  for (let from = 1; from <= people; from += PEOPLE_BATCH) {
+    const numbers = Array.from({ length: Math.min(PEOPLE_BATCH, people - from + 1) }, (_, i) => from + i);
     const rows = numbers.map((number) => somebody(number, random));
     const column = <Name extends keyof Row>(name: Name): Param => rows.map((row) => row[name]);
     await sql.execute(

@@ -5,7 +5,7 @@ import { Poller } from "../lib/poller.ts";
 import type { Storage } from "../services/storage/storage.ts";
 
 const EVERY_MS = 1_000;
-const AT_ONCE = 100;
+const FILE_BATCH = 100;
 /** Files removed beside each other. */
 const BESIDE = 8;
 
@@ -27,7 +27,7 @@ export class FileSweeper implements AsyncDisposable {
 
   /** True where there may be more. */
   async #sweep(): Promise<boolean> {
-    const keys = await takeDueFiles(this.sql, AT_ONCE);
+    const keys = await takeDueFiles(this.sql, FILE_BATCH);
     const failures: unknown[] = [];
     for (let i = 0; i < keys.length; i += BESIDE) {
       const some = keys.slice(i, i + BESIDE);
@@ -37,6 +37,6 @@ export class FileSweeper implements AsyncDisposable {
       failures.push(...ends.flatMap((end) => end.status === "rejected" ? [end.reason] : []));
     }
     if (failures.length > 0) throw failures[0];
-    return keys.length === AT_ONCE;
+    return keys.length === FILE_BATCH;
   }
 }

@@ -6,12 +6,12 @@ import { Semaphore } from "../lib/semaphore.ts";
 const ARGON2ID = 2;
 /** The parameters that OWASP recommends for argon2id: 19 MiB, two passes, one lane. */
 const OPTIONS = { algorithm: ARGON2ID, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
-const AT_ONCE = Math.max(2, navigator.hardwareConcurrency);
+const HASH_CONCURRENCY = Math.max(2, navigator.hardwareConcurrency);
 /** Hashes that may wait; beyond this sign-in is refused (`docs/limits.md`). */
 const MAX_WAITING = 200;
 
 const places = new Semaphore({
-  concurrency: AT_ONCE,
+  concurrency: HASH_CONCURRENCY,
   maxWaiting: MAX_WAITING,
   refusal: () => new AppError("overloaded", "Too many sign-ins at the same time; try again", { retryAfter: 2 }),
 });

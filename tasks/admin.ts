@@ -14,7 +14,7 @@ import { configOrExit, exitCodeOf, isMade, openDatabase } from "./database.ts";
 import { fail, harmless, remark, say } from "./terminal.ts";
 
 const ROLES = { admin: "admin", administrator: "admin", moderator: "moderator" } as const;
-const AT_ONCE = 100;
+const USER_BATCH = 100;
 
 const { command } = readCommandLine(admin);
 const config = configOrExit();
@@ -49,10 +49,10 @@ async function list(sql: Reader): Promise<void> {
   for (const role of ["admin", "moderator"] as const) {
     let after: { created_at: string; id: string } | undefined;
     for (;;) {
-      const users = await listUsers(sql, { limit: AT_ONCE, role, ...(after ? { after } : {}) });
+      const users = await listUsers(sql, { limit: USER_BATCH, role, ...(after ? { after } : {}) });
       for (const user of users) say(line(user));
       after = users.at(-1);
-      if (users.length < AT_ONCE) break;
+      if (users.length < USER_BATCH) break;
     }
   }
 }

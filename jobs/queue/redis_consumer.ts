@@ -69,8 +69,8 @@ export class RedisJobConsumer implements AsyncDisposable {
     } catch (error) {
       this.#failures++;
       if (this.#disposed) return;
-      const told = error instanceof Error ? error.message : "";
-      if (told.startsWith("NOGROUP")) await this.#makeGroup();
+      const message = error instanceof Error ? error.message : "";
+      if (message.startsWith("NOGROUP")) await this.#makeGroup();
       await this.#sleep(RETRY_BACKOFF(this.#failures));
     }
   }

@@ -5,7 +5,7 @@ import type { PageDay } from "../../db/page_numbers.ts";
 import type { Position, StatsStore } from "./store.ts";
 
 /** Days per batch (`docs/limits.md`). */
-const AT_ONCE = 5_000;
+const DAY_BATCH = 5_000;
 
 /**
  * Rebuilds the statistics from the days that the main database keeps; later events are read from there. The old numbers
@@ -18,9 +18,9 @@ export async function rebuild(store: StatsStore, ledger: Sql, instead?: Position
   const build = crypto.randomUUID();
   let days: PageDay[] = [];
   do {
-    days = await daysAfter(ledger, days.at(-1), AT_ONCE);
+    days = await daysAfter(ledger, days.at(-1), DAY_BATCH);
     if (days.length > 0) await store.prepare(build, days);
-  } while (days.length === AT_ONCE);
+  } while (days.length === DAY_BATCH);
   if (await releaseDays(ledger) !== seq) throw new Error("The days changed while they were copied; try again");
   await store.replace(build, { epoch, seq }, instead);
   return { epoch, seq };

@@ -141,7 +141,7 @@ function described(key: string, headers: Headers, size = Number(headers.get("con
 /** Throws for anything but success. */
 async function check(response: Response): Promise<void> {
   if (response.ok) return;
-  const told = await response.json().catch(() => ({})) as { title?: string; detail?: string };
-  const detail = told.detail ?? told.title ?? "no detail";
+  const problem = await response.json().catch(() => ({})) as { title?: string; detail?: string };
+  const detail = problem.detail ?? problem.title ?? "no detail";
   throw new StorageError(KINDS[response.status] ?? "fault", `The storage answered ${response.status}: ${detail}`);
 }

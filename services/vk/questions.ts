@@ -52,11 +52,11 @@ export async function askProfile(
     ? await vk.bundle([...asked, video.get({ owner_id, count: 1 })], options)
     : [...await vk.bundle(asked, options), undefined];
   const user = theUser(allowed(found), target);
-  const told = { user, wall: tolerated(posts), videos: videos && tolerated(videos) };
+  const responses = { user, wall: tolerated(posts), videos: videos && tolerated(videos) };
   if (!withVideos && kind === "user" && lacksVideos(user)) {
-    told.videos = tolerated(await vk.video.get({ owner_id: user.id, count: 1 }, options));
+    responses.videos = tolerated(await vk.video.get({ owner_id: user.id, count: 1 }, options));
   }
-  return profileOf(told, kind);
+  return profileOf(responses, kind);
 }
 
 /** A number of videos from an offset. */

@@ -13,10 +13,10 @@ export const LEFT_OUT = {
   migrations: "in the manifest",
   nodes: "currently running nodes",
   used_tickets: "valid for half a minute",
-  page_search: "built anew",
-  user_search: "built anew",
-  popular_pages: "built anew",
-  spellings: "built anew",
+  page_search: "rebuilt",
+  user_search: "rebuilt",
+  popular_pages: "rebuilt",
+  spellings: "rebuilt",
 } as const;
 
 // Names are used in SQL and in paths.

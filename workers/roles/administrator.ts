@@ -6,8 +6,8 @@ import { newAccount } from "../../routes/users.ts";
 import { newId } from "../../lib/ids.ts";
 
 /**
- * On the first start with an empty database: one administrator, verified (S4-13). Without a password in the settings one is
- * made and printed, this once. Later starts change nothing.
+ * On the first start with an empty database, creates one verified administrator. Without a password in the settings one
+ * is generated and printed once. Later starts change nothing.
  */
 export async function createAdministrator(ctx: AppContext): Promise<void> {
   if (await hasUsers(ctx.sql)) return;

@@ -1,0 +1,42 @@
+/** What is longer than it should be. Lines may be taken out, none may come. */
+export const LONG_FILES: readonly string[] = [
+  "tests/unit/user_actor_test.ts",
+];
+
+/** The file, and the function's name, or how it begins. */
+export const LONG_FUNCTIONS: readonly string[] = [
+  "routes/avatars.ts: avatarRoutes",
+  "routes/following.ts: followingRoutes",
+  "routes/http/endpoint.ts: serve",
+  "routes/kv.ts: kvRoutes",
+  "routes/notifications.ts: notificationRoutes",
+  "routes/pages.ts: pageRoutes",
+  "routes/posts.ts: postRoutes",
+  "routes/reports.ts: reportRoutes",
+  "routes/security.ts: securityRoutes",
+  "routes/users.ts: userRoutes",
+  "routes/vk.ts: vkRoutes",
+  "services/storage/service.ts: storageService",
+  "tests/browser/admin_page_test.ts: async (browser) => {",
+  "tests/browser/errors_and_focus_test.ts: async (browser) => {",
+  "tests/browser/errors_and_focus_test.ts: async (browser) => {",
+  "tests/chaos/roles_test.ts: async () => {",
+  "tests/conformance/bus_suite.ts: busSuite",
+  "tests/conformance/image_engine_suite.ts: imageEngineSuite",
+  "tests/conformance/job_queue_suite.ts: jobQueueSuite",
+  "tests/conformance/kv_suite.ts: kvSuite",
+  "tests/conformance/search_rows_suite.ts: searchRowsSuite",
+  "tests/conformance/search_suite.ts: searchSuite",
+  "tests/conformance/sql_suite.ts: sqlSuite",
+  "tests/conformance/storage_suite.ts: storageSuite",
+  "tests/db/moderation_log_test.ts: every change, every missing and every exchanged entry is found, and the first is named",
+  "tests/db/notification_history_test.ts: async act(act: keyof typeof WEIGHTS): Promise<void> {",
+  "tests/http/cursors_test.ts: The cursor of a list about one thing is refused by the same list about another",
+  "tests/http/cursors_test.ts: makeWorld",
+  "tests/live/hidden_test.ts: The live feed of a page that hides and comes back",
+  "tests/live/socket_test.ts: A live socket",
+  "tests/support/block_workload.ts: blockWorkload",
+  "tests/support/visibility_acts.ts: async next(): Promise<Person> {",
+  "tests/tasks/backup/refused_test.ts: A damaged, incomplete or newer backup is refused, and so are a server that runs and accounts that are there",
+  "workers/roles/node.ts: startNode",
+];
