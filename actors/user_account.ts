@@ -1,4 +1,4 @@
-import { letter } from "../db/letters.ts";
+import { emailJob } from "../db/letters.ts";
 import type { ByRow } from "../db/moderation_log.ts";
 import {
   blockUser,
@@ -52,7 +52,7 @@ export function register(state: State, row: RegisterRow): Decision<State, Accoun
       asked: { verify: [], recover: [], change: [] },
       session: null,
     };
-    return { value: renderAccount(created), state: created, jobs: verify ? letter(row.letter_job) : [] };
+    return { value: renderAccount(created), state: created, jobs: verify ? emailJob(row.letter_job) : [] };
   });
 }
 
@@ -70,7 +70,7 @@ export function verified(state: UserState, email: string, job: string, at: strin
       verify: null,
       recover: null,
     },
-    jobs: to === null ? [] : letter(job),
+    jobs: to === null ? [] : emailJob(job),
   }));
 }
 

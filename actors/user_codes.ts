@@ -1,4 +1,4 @@
-import { type CodePurpose, letter } from "../db/letters.ts";
+import { type CodePurpose, emailJob } from "../db/letters.ts";
 import { changePassword, countGuess, sendCode } from "../db/users.ts";
 import { codeMatches } from "../security/codes.ts";
 import { sameEmail } from "../lib/folding.ts";
@@ -74,7 +74,7 @@ export function requestCode(
       [purpose]: { nonce, expires_at, attempts: 0 },
       asked: { ...state.asked, [purpose]: asked_at },
     },
-    jobs: letter(job),
+    jobs: emailJob(job),
   }));
 }
 
@@ -142,7 +142,7 @@ export function setPassword(
   return commit(changePassword, { id: state.id, password_hash, mailbox_mark, to, job, at }, () => ({
     value: null,
     state: { ...state, password_version: state.password_version + 1, session: null, verify: null, recover: null },
-    jobs: to === null ? [] : letter(job),
+    jobs: to === null ? [] : emailJob(job),
   }));
 }
 

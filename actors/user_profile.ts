@@ -1,4 +1,4 @@
-import { letter } from "../db/letters.ts";
+import { emailJob } from "../db/letters.ts";
 import { updateProfile } from "../db/users.ts";
 import { type Account, renderAccount } from "../contract/render.ts";
 import { sameEmail } from "../lib/folding.ts";
@@ -77,7 +77,7 @@ export function profile(
   return commit(updateProfile, row, (): Outcome<State, Account> => ({
     value: renderAccount(next),
     state: next,
-    jobs: [...(to === null ? [] : letter(command.job)), ...(notice_to === null ? [] : letter(command.notice_job))],
+    jobs: [...(to === null ? [] : emailJob(command.job)), ...(notice_to === null ? [] : emailJob(command.notice_job))],
   }));
 }
 

@@ -1,4 +1,4 @@
-import { letter } from "../db/letters.ts";
+import { emailJob } from "../db/letters.ts";
 import { type EndReason, endSession, openSession, refreshSession } from "../db/sessions.ts";
 import { blockDetail, isBlocked } from "../db/blocks.ts";
 import { commit, type Decision, type Outcome, refuse, reply } from "./runtime/actor.ts";
@@ -28,7 +28,7 @@ export function signIn(
   return commit(openSession, row, ({ notified }) => ({
     value: session,
     state: { ...state, session },
-    jobs: notified ? letter(job) : [],
+    jobs: notified ? emailJob(job) : [],
   }));
 }
 

@@ -39,7 +39,7 @@ const REACHABLE = `u.email_verified_at is not null and (u.blocked_until is null 
  * created_at), where `created_at` is when the person started to follow. `queued` has the jobs that are due now.
  * `digestAt` is SQL.
  */
-export function enteringLetters(digestAt: string): string {
+export function emailCtes(digestAt: string): string {
   return `ledger as (
       insert into deliveries (event_id, user_id, state, digest_id)
       select s.event_id, s.user_id, case when n.letters = 'daily' then 'digest' else 'due' end,
@@ -79,7 +79,7 @@ export async function expandPost(sql: Writer, claim: Claim, most: number, digest
       select p.id as event_id, p.published_at, f.* from post p cross join lateral (
         select user_id, created_at from follows where page_id = p.page_id and user_id > p.after and state = 'following'
         order by user_id limit $4) f),
-    ${enteringLetters("$5")},
+    ${emailCtes("$5")},
     moved as (
       update jobs set payload = payload || jsonb_build_object('after',
         (select user_id from step order by user_id desc limit 1))
@@ -129,7 +129,7 @@ export interface Begun {
  * Records that an email is about to be sent, and checks again whether to send it. `digestAt`: the time of the next
  * digest.
  */
-export async function beginPostLetter(
+export async function beginPostEmail(
   sql: Writer,
   { event, user }: DeliveryKey,
   repeats: boolean,
@@ -137,28 +137,28 @@ export async function beginPostLetter(
 ): Promise<Begun & { post: EmailPost | null }> {
   const [row] = await sql.execute<Begun & { post: EmailPost | null }>(
     `with target as materialized (select * from deliveries where event_id = $1 and user_id = $2 for update),
-    letter as materialized (
+    post_email as materialized (
       select u.email, ${TOLD_POST} as post, coalesce(n.letters, 'at_once') as letters
       from target d ${STILL_TOLD} join users u on u.id = d.user_id left join notification_settings n on n.user_id = u.id
       where coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}),
     -- A person who has changed to digests gets the post in a digest.
     next as materialized (
-      select t.*, case when t.state <> 'sending' and exists (select from letter where letters = 'daily') then 'digest'
-        else ${NEXT_STATE("t.state", "$3::boolean", "exists (select from letter)")} end as next from target t),
+      select t.*, case when t.state <> 'sending' and exists (select from post_email where letters = 'daily') then 'digest'
+        else ${NEXT_STATE("t.state", "$3::boolean", "exists (select from post_email)")} end as next from target t),
     marked as (
       update deliveries d set state = n.next, at = now(), digest_id = case when n.next = 'digest' then ${
       DIGEST_ID("d.user_id", "$4")
     } end
       from next n where d.event_id = n.event_id and d.user_id = n.user_id returning d.state),
     digests as (${DIGEST_OF("(select * from next where next = 'digest')", "$4")})
-    select m.state, l.email, l.post from marked m left join letter l on true`,
+    select m.state, l.email, l.post from marked m left join post_email l on true`,
     [event, user, repeats, digestAt],
     "delivery.begin",
   );
   return row ?? { state: "skipped", email: null, post: null };
 }
 
-export interface DigestLetter extends Begun {
+export interface DigestEmail extends Begun {
   /** The newest posts, up to the requested number. */
   posts: EmailPost[];
   /** The total number. */
@@ -171,9 +171,9 @@ export async function beginDigest(
   { event, user }: DeliveryKey,
   repeats: boolean,
   most: number,
-): Promise<DigestLetter> {
+): Promise<DigestEmail> {
   await beginRow(sql, { event, user });
-  const [row] = await sql.execute<DigestLetter>(
+  const [row] = await sql.execute<DigestEmail>(
     `with target as materialized (select * from deliveries where event_id = $1 and user_id = $2 for update),
     person as materialized (
       select u.email from users u left join notification_settings n on n.user_id = u.id
@@ -197,7 +197,7 @@ export async function beginDigest(
 }
 
 /** The same for an email that is always sent, to the address in its job. */
-export async function beginLetter(sql: Sql, { event, user }: DeliveryKey, repeats: boolean): Promise<DeliveryState> {
+export async function beginEmail(sql: Sql, { event, user }: DeliveryKey, repeats: boolean): Promise<DeliveryState> {
   await beginRow(sql, { event, user });
   const [row] = await sql.execute<{ state: DeliveryState }>(
     `update deliveries set state = ${NEXT_STATE("state", "$3::boolean", "true")}, at = now()

@@ -15,7 +15,7 @@ export interface CodeSubject {
 /** The kind of jobs that send one email to one account. */
 export const EMAIL_JOB = "letter";
 
-export function letter(job: string): JobRef[] {
+export function emailJob(job: string): JobRef[] {
   return [{ kind: EMAIL_JOB, id: job }];
 }
 

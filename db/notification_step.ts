@@ -1,6 +1,6 @@
 import type { SequencedEvent } from "./event.ts";
 import { eventCtes, eventRow, EVENTS_JSON } from "./turn_statement.ts";
-import { enteringLetters, EXPAND_JOB, POST_EMAIL_JOB } from "./deliveries.ts";
+import { emailCtes, EXPAND_JOB, POST_EMAIL_JOB } from "./deliveries.ts";
 import type { JobRef } from "./jobs.ts";
 import { beginningRecounts, RECOUNT_JOB } from "./recounts.ts";
 import type { Writer } from "./sql.ts";
@@ -120,7 +120,7 @@ step as materialized (
   select p.id as event_id, p.published_at, f.user_id, f.created_at
   from published p join follows f on f.page_id = p.page_id and f.state = 'following' where p.follower_count between 1
     and ${FEW}),
-${enteringLetters("$2")},
+${emailCtes("$2")},
 expanding as (
   insert into jobs (id, kind, payload, run_at)
   select gen_random_uuid(), '${EXPAND_JOB}', jsonb_build_object('post_id', id, 'page_id', page_id), now()

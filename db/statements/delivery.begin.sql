@@ -1,5 +1,5 @@
 with target as materialized (select * from deliveries where event_id = $1 and user_id = $2 for update),
-letter as materialized (
+post_email as materialized (
   select u.email,
     jsonb_build_object(
       'id', p.id, 'text', p.text, 'photos', p.photo_count, 'is_reply', p.reply_to is not null, 'page', g.name, 'author',
@@ -22,11 +22,11 @@ letter as materialized (
 next as materialized (
   select t.*,
     case
-      when t.state <> 'sending' and exists (select from letter where letters = 'daily') then 'digest'
+      when t.state <> 'sending' and exists (select from post_email where letters = 'daily') then 'digest'
       else case
         when t.state = 'sending' and not $3::boolean then 'unknown'
         when t.state in ('sent', 'unknown', 'skipped') then t.state
-        when exists (select from letter) then 'sending'
+        when exists (select from post_email) then 'sending'
         else 'skipped'
       end
     end as next
@@ -50,4 +50,4 @@ digests as (
 )
 select m.state, l.email, l.post
 from marked m
-left join letter l on true
+left join post_email l on true

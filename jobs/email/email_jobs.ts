@@ -1,5 +1,5 @@
 import { isBounced } from "../../db/bounces.ts";
-import { beginLetter, type DeliveryKey } from "../../db/deliveries.ts";
+import { beginEmail, type DeliveryKey } from "../../db/deliveries.ts";
 import { codeInForce, type CodePurpose, EMAIL_JOB } from "../../db/letters.ts";
 import { codeFor } from "../../security/codes.ts";
 import type { JobKind } from "../kind.ts";
@@ -35,7 +35,7 @@ export function emailJobs(parts: EmailParts & { codeKey: Uint8Array }): Record<s
         const email = await compose(payload);
         if (!email) return;
         const key: DeliveryKey = { event: job.id, user: payload.user_id };
-        const state = await beginLetter(sql, key, bundled);
+        const state = await beginEmail(sql, key, bundled);
         if (state === "unknown") throw leftUnknown();
         if (state !== "sending") return;
         return await handOver(parts, { job, key, message: { to: payload.to, ...email }, signal });

@@ -1,6 +1,6 @@
 import {
   beginDigest,
-  beginPostLetter,
+  beginPostEmail,
   DIGEST_JOB,
   EXPAND_JOB,
   expandPost,
@@ -51,7 +51,7 @@ export function postEmailJobs(parts: PostEmailParts): Record<string, JobKind> {
       run: async (job, signal) => {
         const user = String(job.payload["user_id"]);
         const key = { event: String(job.payload["post_id"]), user };
-        const { state, email, post } = await beginPostLetter(sql, key, bundled, digestAt());
+        const { state, email, post } = await beginPostEmail(sql, key, bundled, digestAt());
         if (state === "unknown") throw leftUnknown();
         if (state !== "sending" || !email || !post) return;
         const links = emailLinks(secret, await publicUrl(), user);

@@ -30,7 +30,7 @@ export interface Outgoing {
 
 /** Connections to the mail server, and emails per connection (`docs/limits.md`). */
 const CONNECTIONS = 8;
-const LETTERS_A_CONNECTION = 100;
+const EMAILS_PER_CONNECTION = 100;
 
 /** Sends emails to a mail server over SMTP, with timeouts. Their content is never logged. */
 export class Mailer implements Disposable {
@@ -54,7 +54,7 @@ export class Mailer implements Disposable {
       ...(username ? { auth: { user: decodeURIComponent(username), pass: decodeURIComponent(password) } } : {}),
       pool: true,
       maxConnections: CONNECTIONS,
-      maxMessages: LETTERS_A_CONNECTION,
+      maxMessages: EMAILS_PER_CONNECTION,
       // No automatic retry: an email on a broken connection may have been accepted.
       maxRequeues: 0,
       connectionTimeout: 5_000,
@@ -79,11 +79,11 @@ export class Mailer implements Disposable {
     const recipient = { name: "", address: to };
     try {
       // Suppresses automatic replies (RFC 3834 §5).
-      const letter = {
+      const email = {
         ...{ from: this.#from, to: recipient, subject, text, html, messageId },
         headers: { "Auto-Submitted": "auto-generated", ...headers },
       };
-      await this.#transport.sendMail(signal ? { ...letter, signal } : letter);
+      await this.#transport.sendMail(signal ? { ...email, signal } : email);
     } catch (error) {
       const { kind, code } = failureOf(error, this.#handedOver.has(messageId));
       throw new MailError(error instanceof Error ? error.message : String(error), kind, code);

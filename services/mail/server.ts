@@ -70,22 +70,22 @@ async function receive(sql: Sql, stream: SMTPServerDataStream, session: SMTPServ
     if (size <= MAX_EMAIL_BYTES) chunks.push(chunk);
   }
   if (size > MAX_EMAIL_BYTES) throw new Refused(`An email has at most ${MAX_EMAIL_BYTES} bytes`, 552);
-  const letter = await new Blob(chunks as BlobPart[]).arrayBuffer().then((bytes) => PostalMime.parse(bytes)).catch(() =>
+  const email = await new Blob(chunks as BlobPart[]).arrayBuffer().then((bytes) => PostalMime.parse(bytes)).catch(() =>
     undefined
   );
-  if (!letter) throw new Refused("The email cannot be parsed", 554);
+  if (!email) throw new Refused("The email cannot be parsed", 554);
   const sender = session.envelope.mailFrom ? session.envelope.mailFrom.address : "";
   // Without a Message-ID duplicates cannot be detected: each counts as a new email.
-  const message_id = letter.messageId ? messageId(letter.messageId) : `<${crypto.randomUUID()}@unnamed>`;
+  const message_id = email.messageId ? messageId(email.messageId) : `<${crypto.randomUUID()}@unnamed>`;
   for (const { address } of session.envelope.rcptTo) {
     await storeLetter(sql, {
       message_id,
       delivery: deliveryOf(message_id),
-      sender: clean(letter.from?.address ?? sender),
+      sender: clean(email.from?.address ?? sender),
       recipient: address,
-      subject: clean(letter.subject ?? ""),
-      text: clean(letter.text ?? ""),
-      html: letter.html === undefined ? null : clean(letter.html),
+      subject: clean(email.subject ?? ""),
+      text: clean(email.text ?? ""),
+      html: email.html === undefined ? null : clean(email.html),
     });
   }
 }

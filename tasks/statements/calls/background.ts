@@ -15,9 +15,9 @@ const POSITION = { epoch: ID, seq: 1 };
 
 export const BACKGROUND_CALLS: readonly Call[] = [
   (sql) => deliveries.expandPost(sql, CLAIM, 100, AT),
-  (sql) => deliveries.beginPostLetter(sql, DELIVERY, false, AT),
+  (sql) => deliveries.beginPostEmail(sql, DELIVERY, false, AT),
   (sql) => deliveries.beginDigest(sql, DELIVERY, false, 20),
-  (sql) => deliveries.beginLetter(sql, DELIVERY, false),
+  (sql) => deliveries.beginEmail(sql, DELIVERY, false),
   (sql) => deliveries.recordDelivery(sql, DELIVERY, "failed"),
   (sql) => deliveries.finishDelivery(sql, DELIVERY, CLAIM, EMAIL),
   (sql) => deliveries.pruneDeliveries(sql, 1_000, 100),
