@@ -143,7 +143,8 @@ export async function beginPostEmail(
       where coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}),
     -- A person who has changed to digests gets the post in a digest.
     next as materialized (
-      select t.*, case when t.state <> 'sending' and exists (select from post_email where letters = 'daily') then 'digest'
+      select t.*, case
+        when t.state <> 'sending' and exists (select from post_email where letters = 'daily') then 'digest'
         else ${NEXT_STATE("t.state", "$3::boolean", "exists (select from post_email)")} end as next from target t),
     marked as (
       update deliveries d set state = n.next, at = now(), digest_id = case when n.next = 'digest' then ${

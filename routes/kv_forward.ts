@@ -53,12 +53,12 @@ async function ask(
     const value = request.headers.get(name);
     if (value !== null) headers.set(name, value);
   }
-  using patience = new IdleTimeout(ANSWER_MS, "The key–value store is silent");
-  const body = bodyOf(request, short, url.pathname, patience);
+  using idleTimeout = new IdleTimeout(ANSWER_MS, "The key–value store is silent");
+  const body = bodyOf(request, short, url.pathname, idleTimeout);
   const { method } = request;
   let answer: Response;
   try {
-    answer = await fetch(url, { method, headers, body, signal: patience.signal, redirect: "manual" });
+    answer = await fetch(url, { method, headers, body, signal: idleTimeout.signal, redirect: "manual" });
   } catch (error) {
     throw unanswered(error, url.pathname);
   }
@@ -85,14 +85,14 @@ async function shortBody(request: Request, { bodies, address }: BodyWait): Promi
  * Streams long bodies. Requests with an effect always stream: the platform silently sends a body of bytes again if a
  * reused connection breaks (denoland/deno#35610).
  */
-function bodyOf(request: Request, short: Bytes | undefined, path: string, patience: IdleTimeout): BodyInit | null {
+function bodyOf(request: Request, short: Bytes | undefined, path: string, idleTimeout: IdleTimeout): BodyInit | null {
   if (short !== undefined) return onlyReads(path) ? short : ReadableStream.from([short]);
-  return request.body === null ? null : ReadableStream.from(heard(request.body, patience));
+  return request.body === null ? null : ReadableStream.from(heard(request.body, idleTimeout));
 }
 
-async function* heard(body: ReadableStream<Uint8Array>, patience: IdleTimeout): AsyncGenerator<Uint8Array> {
+async function* heard(body: ReadableStream<Uint8Array>, idleTimeout: IdleTimeout): AsyncGenerator<Uint8Array> {
   for await (const chunk of patient(body)) {
-    patience.touch();
+    idleTimeout.touch();
     yield chunk;
   }
 }

@@ -14,22 +14,22 @@ export class HttpCaller implements Disposable {
   async ask(
     url: string | URL,
     init: RequestInit,
-    patience = new IdleTimeout(this.answerMs, "No answer in time"),
+    idleTimeout = new IdleTimeout(this.answerMs, "No answer in time"),
   ): Promise<Response> {
-    const signal = init.signal ? AbortSignal.any([init.signal, patience.signal]) : patience.signal;
+    const signal = init.signal ? AbortSignal.any([init.signal, idleTimeout.signal]) : idleTimeout.signal;
     try {
       const response = await fetch(url, { ...init, signal, client: this.client, redirect: "manual" });
-      return response.body ? new Response(guarded(response.body, patience), response) : response;
+      return response.body ? new Response(guarded(response.body, idleTimeout), response) : response;
     } catch (error) {
       if (init.signal?.aborted) throw aborted(init.signal);
       throw new StorageError("unavailable", "The storage is unavailable", error);
     } finally {
-      patience.rest();
+      idleTimeout.rest();
     }
   }
 
   /** For an upload, which may take long in total. */
-  patience(): IdleTimeout {
+  idleTimeout(): IdleTimeout {
     return new IdleTimeout(this.answerMs, "No answer in time");
   }
 
@@ -39,11 +39,11 @@ export class HttpCaller implements Disposable {
 }
 
 /** Time spent by the reader does not count as silence of the storage. */
-function guarded(body: ReadableStream<Uint8Array>, patience: IdleTimeout): ReadableStream<Uint8Array<ArrayBuffer>> {
+function guarded(body: ReadableStream<Uint8Array>, idleTimeout: IdleTimeout): ReadableStream<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
   return new ReadableStream({
     async pull(controller) {
-      patience.touch();
+      idleTimeout.touch();
       try {
         const { value, done } = await reader.read();
         if (done) controller.close();
@@ -51,7 +51,7 @@ function guarded(body: ReadableStream<Uint8Array>, patience: IdleTimeout): Reada
       } catch (error) {
         throw new StorageError("unavailable", "The storage aborted the response", error);
       } finally {
-        patience.rest();
+        idleTimeout.rest();
       }
     },
     cancel: (reason) => reader.cancel(reason),

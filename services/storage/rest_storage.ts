@@ -47,13 +47,13 @@ export class RestStorage implements Storage {
     { signal }: PutOptions = {},
   ): Promise<StoredObject> {
     checkKey(key);
-    using patience = this.caller.patience();
+    using idleTimeout = this.caller.idleTimeout();
     let broken: unknown;
     // A body of known size is sent as one chunk with its length, without chunked encoding.
     const sent = body instanceof Uint8Array ? await wholeOf(body, signal) : ReadableStream.from((async function* () {
       try {
         for await (const chunk of chunksOf(body, signal)) {
-          patience.touch();
+          idleTimeout.touch();
           yield chunk;
         }
       } catch (error) {
@@ -63,7 +63,7 @@ export class RestStorage implements Storage {
     })());
     try {
       const init = { method: "PUT", body: sent, headers: this.headers(), ...(signal ? { signal } : {}) };
-      const response = await this.caller.ask(this.address(key), init, patience);
+      const response = await this.caller.ask(this.address(key), init, idleTimeout);
       await check(response);
       return await response.json() as StoredObject;
     } catch (error) {

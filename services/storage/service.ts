@@ -60,16 +60,9 @@ export function storageService(store: Storage, token: string, log: Log): Hono {
     const key = keyOf(c);
     checkSize(Number(c.req.header("content-length") ?? 0));
     const existed = await store.head(key) !== undefined;
-    using patience = new IdleTimeout(STALL_MS, "The sender timed out");
-    const body = c.req.raw.body?.pipeThrough(
-      new TransformStream<Uint8Array, Uint8Array>({
-        transform(chunk, controller) {
-          patience.touch();
-          controller.enqueue(chunk);
-        },
-      }),
-    );
-    const object = await store.put(key, body ?? new Uint8Array(), { signal: patience.signal });
+    using idleTimeout = new IdleTimeout(STALL_MS, "The sender timed out");
+    const body = c.req.raw.body === null ? new Uint8Array() : touching(c.req.raw.body, idleTimeout);
+    const object = await store.put(key, body, { signal: idleTimeout.signal });
     return Response.json(object, { status: existed ? 200 : 201, headers: { etag: quote(object) } });
   });
 
@@ -105,6 +98,18 @@ export function storageService(store: Storage, token: string, log: Log): Hono {
     return problem(STATUS[kind], kind === "fault" ? undefined : error.message);
   });
   return app;
+}
+
+/** Each chunk restarts the timeout. */
+function touching(body: ReadableStream<Uint8Array>, idleTimeout: IdleTimeout): ReadableStream<Uint8Array> {
+  return body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        idleTimeout.touch();
+        controller.enqueue(chunk);
+      },
+    }),
+  );
 }
 
 /** Throws for an invalid key, in any spelling. */

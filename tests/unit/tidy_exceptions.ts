@@ -16,7 +16,6 @@ export const LONG_FUNCTIONS: readonly string[] = [
   "routes/security.ts: securityRoutes",
   "routes/users.ts: userRoutes",
   "routes/vk.ts: vkRoutes",
-  "services/storage/service.ts: storageService",
   "tests/browser/admin_page_test.ts: async (browser) => {",
   "tests/browser/errors_and_focus_test.ts: async (browser) => {",
   "tests/browser/errors_and_focus_test.ts: async (browser) => {",
