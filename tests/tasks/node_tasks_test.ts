@@ -75,7 +75,7 @@ Deno.test("deno task listen tells apart by its exit code why it ended", async ()
   await using elsewhere = new TaskProcess("listen", ["--url", node.url, "--token", reader.token]);
   await elsewhere.says("Listening at");
   await reader.signIn();
-  await elsewhere.says("The session has ended");
+  await elsewhere.says("The session or the token has ended");
   await using blocked = new TaskProcess("listen", ["--url", node.url, "--token", reader.token]);
   await blocked.says("Listening at");
   const admin = await administrator(node);
