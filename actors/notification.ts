@@ -9,27 +9,27 @@ import type { EventKind, SequencedEvent } from "../db/event.ts";
 export interface NotificationOptions {
   sql: Sql;
   log: Log;
-  /** Between digests of letters. */
+  /** Interval of digests. */
   digestEveryMs: number;
-  /** Its own events were committed. */
+  /** Events of its own were committed. */
   onCommitted: (events: SequencedEvent[]) => void;
-  /** Jobs were committed that are due now. */
+  /** Jobs that are due now were committed. */
   onJobs: (jobs: readonly JobRef[]) => void;
 }
 
-/** Events that one statement looks at, and the pause between two statements (`docs/limits.md`). */
+/** Events per statement and the pause between two statements (`docs/limits.md`). */
 const EVENT_BATCH = 500;
 const PACE_MS = 100;
-/** Kinds of events from which something follows. */
+/** Events that may cause notifications. */
 const READ: ReadonlySet<EventKind> = new Set(
   ["follow.changed", "post.created", "post.updated", "post.deleted", "post.likes", "page.hidden", "page.shown"],
 );
-/** Events nobody rang for are found so late at most. */
+/** Events without a message are found after this time at most. */
 const SWEEP_MS = 1_000;
 
 /**
- * Reads all events in their order and tells people of what concerns them: in the app, and by letters, whose jobs it begins. Its
- * position is kept with what it writes, so any number of processes may run one: each event is dealt with once.
+ * Reads all events in order and notifies people: in the app, and by email through jobs. Its position is stored with
+ * what it writes, so any number of processes may run it and each event is handled once.
  */
 export class Notification implements AsyncDisposable {
   readonly #work: Poller;
@@ -44,7 +44,7 @@ export class Notification implements AsyncDisposable {
         onJobs(jobs);
         return seen === EVENT_BATCH;
       },
-      onFailure: (error) => log.warn("people could not be told yet; trying again", { error }),
+      onFailure: (error) => log.warn("notification delivery failed, retrying", { error }),
     });
   }
 

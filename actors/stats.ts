@@ -10,9 +10,9 @@ import { sleep } from "../lib/sleep.ts";
 
 export interface StatsOptions {
   store: StatsStore;
-  /** The main database: what the bus did not bring is read there. */
+  /** The main database; events that the bus did not deliver are read there. */
   ledger: Sql;
-  /** Without one, the ledger alone is read. */
+  /** If undefined, only the main database is read. */
   bus?: Bus | undefined;
   log: Log;
 }
@@ -23,16 +23,16 @@ interface StreamMessage {
   events: SequencedEvent[];
 }
 
-/** Events taken in by one statement, the pause between two, and how often the ledger is looked at without a reason (`docs/limits.md`). */
+/** Events per statement, the pause between two, and the interval of reads without a reason (`docs/limits.md`). */
 const EVENT_BATCH = 1_000;
 const PACE_MS = 100;
 const SWEEP_MS = 500;
 
 /**
- * Takes in all events in their order, each once: the position moves with the numbers, in one statement. Where the ledger is beside the
- * numbers they are read there, and the bus only says when; elsewhere what the bus brings is taken, and a hole — lost, expired, wiped —
- * is filled from the ledger. What the ledger itself has forgotten by then, or
- * has of another history, makes the numbers be built anew.
+ * Counts all events in order, each once: position and counts change in one statement. If the counts are in the main
+ * database, events are read there and the bus only triggers a read. Otherwise events come from the bus, and gaps (lost,
+ * expired or deleted messages) are filled from the main database. If that no longer has them, or has another history,
+ * the statistics are rebuilt.
  */
 export class Stats implements AsyncDisposable {
   readonly #work: Poller;
@@ -47,7 +47,7 @@ export class Stats implements AsyncDisposable {
       step: () => this.#readOn(),
       onFailure: (error) => {
         this.#at = undefined;
-        log.warn("events could not be taken in yet; trying again", { error });
+        log.warn("counting events failed, retrying", { error });
       },
     });
     if (bus) this.#subscription = this.#listen(bus);
@@ -64,16 +64,16 @@ export class Stats implements AsyncDisposable {
     const { epoch } = await this.#known(() => sequencerState(this.options.ledger));
     return await bus.consume("events", `stats_${epoch}`, async (message) => {
       const batch = JSON.parse(message) as StreamMessage;
-      // Another installation's, on the same bus.
+      // From another installation on the same bus.
       if (batch.epoch !== epoch) return;
       if (this.options.store.besideLedger || batch.epoch !== this.#at?.epoch || !await this.#take(batch.events)) {
         this.#work.wake();
       }
-      // What was before is in the ledger.
+      // Earlier events are in the database.
     }, { from: "next" });
   }
 
-  /** Asks until the database answers. */
+  /** Retries until the database answers. */
   async #known<Value>(ask: () => Promise<Value>): Promise<Value> {
     for (;;) {
       try {
@@ -85,7 +85,7 @@ export class Stats implements AsyncDisposable {
     }
   }
 
-  /** Takes in what is new of some events in a row. False where those before them are missing. */
+  /** Counts the new ones among consecutive events. False if earlier ones are missing. */
   async #take(events: readonly SequencedEvent[]): Promise<boolean> {
     const at = this.#at;
     if (!at) return false;
@@ -93,20 +93,20 @@ export class Stats implements AsyncDisposable {
     if (fresh.length === 0) return true;
     if (fresh[0]!.seq !== at.seq + 1) return false;
     const moved = await this.options.store.apply(at, fresh);
-    // Another process, or the sweep, was faster: where the numbers are now, is looked at.
+    // Another process or the sweep was faster, so the position is read again.
     if (this.#at === at) this.#at = moved ? { epoch: at.epoch, seq: fresh.at(-1)!.seq } : undefined;
     return moved;
   }
 
-  /** Takes in some of what the ledger has; true where there may be more. */
+  /** Counts some events from the main database. True if there may be more. */
   async #readOn(): Promise<boolean> {
     const { store, ledger, log } = this.options;
-    // Asked each time, as whoever wipes the numbers tells nobody.
+    // Read each time, because the counts may be deleted without notice.
     const at = this.#at = await store.position();
     const { epoch, seq, floor } = await sequencerState(ledger);
     if (!at || at.epoch !== epoch || at.seq > seq || at.seq < floor) {
-      log.info("the numbers are built anew", { had: at });
-      // A second process that does the same must not set back what the first has read on from there.
+      log.info("rebuilding statistics", { had: at });
+      // A second process that rebuilds must not reset the progress of the first.
       await rebuild(store, ledger, at ?? "nowhere");
       return true;
     }

@@ -5,21 +5,24 @@ import type { Log } from "../lib/log.ts";
 import { type JobKind, JobParked, JobPostponed } from "./kind.ts";
 
 export const DEFAULT_CONCURRENCY = 8;
-/** Over half a day, with the pauses below. */
+/** Over half a day in total, with the pauses below. */
 const MAX_TRIES = 24;
 const RETRY_BACKOFF = exponential({ firstMs: 1_000, maxMs: 3_600_000, jitter: [0.5, 1] });
-/** A claim is renewed while its job runs; whoever died with it has lost it after this time. */
+/** A claim is renewed while its job runs. After a crash it expires within this time. */
 export const LEASE_MS = 15_000;
 const RENEW_MS = 5_000;
 
-/** A job that was claimed as the process began to stop is another's to do, at once. */
+/** Returns a job that was claimed while the process stopped, so that another process runs it at once. */
 export async function giveBack(sql: Sql, job: Job): Promise<void> {
   await returnJob(sql, job, "waiting", 0, "the process was stopping", false).catch(() => {
-    // Its claim runs out.
+    // The claim expires.
   });
 }
 
-/** One attempt at a job that is claimed: its row is gone afterwards, waits for the next attempt, or is parked. Never throws. */
+/**
+ * Runs one attempt of a claimed job. Afterwards its row is deleted, waits for the next attempt, or is parked. Never
+ * throws.
+ */
 export async function attempt(
   { sql, log }: { sql: Sql; log: Log },
   { run, maxTries = MAX_TRIES, backoff = RETRY_BACKOFF }: JobKind,
@@ -35,11 +38,11 @@ export async function attempt(
     const postponed = error instanceof JobPostponed;
     const exhausted = !postponed && attempts >= maxTries;
     const state = error instanceof JobParked ? error.state : exhausted ? "dead" : "waiting";
-    // What our own stop broke off is no failure.
-    if (!postponed || !signal.aborted) log.warn("a job failed", { job: id, kind, attempts, state, reason });
+    // An attempt interrupted by this process's stop is not a failure.
+    if (!postponed || !signal.aborted) log.warn("job failed", { job: id, kind, attempts, state, reason });
     const pauseMs = postponed ? error.pauseMs : backoff(attempts);
     await returnJob(sql, job, state, pauseMs, reason, !postponed).catch(() => {
-      // Its claim runs out.
+      // The claim expires.
     });
   } finally {
     clearInterval(renewing);

@@ -3,7 +3,9 @@ import { AppError } from "../lib/errors.ts";
 import type { JobKind } from "./kind.ts";
 import { JOB_KINDS } from "./kinds.ts";
 
-/** What happens because a time has come. The actors judge whether it is still so; they are told until they have heard. */
+/**
+ * Jobs that expire things. The actors decide whether the time has come; jobs are retried until an actor has answered.
+ */
 export function expiryJobs(
   actors: Actors,
   { verifiedOnly }: { verifiedOnly: boolean },
@@ -18,7 +20,7 @@ export function expiryJobs(
         try {
           await ask(payload);
         } catch (error) {
-          // Gone meanwhile: nothing is left to do.
+          // It was deleted meanwhile.
           if (!(error instanceof AppError && error.code === "not-found")) throw error;
         }
       },

@@ -6,10 +6,10 @@ import type { Storage } from "../services/storage/storage.ts";
 
 const EVERY_MS = 1_000;
 const FILE_BATCH = 100;
-/** Files removed beside each other. */
-const BESIDE = 8;
+/** Concurrent deletions. */
+const FILE_CONCURRENCY = 8;
 
-/** Removes the files that nothing owns any more; a crash in between only makes it do so again. */
+/** Deletes files without an owner. A deletion interrupted by a crash is repeated. */
 export class FileSweeper implements AsyncDisposable {
   readonly #poller: Poller;
 
@@ -17,7 +17,7 @@ export class FileSweeper implements AsyncDisposable {
     this.#poller = new Poller({
       everyMs: EVERY_MS,
       step: () => this.#sweep(),
-      onFailure: (error) => log.warn("files could not be removed yet; trying again", { error }),
+      onFailure: (error) => log.warn("deleting files failed, retrying", { error }),
     });
   }
 
@@ -29,10 +29,10 @@ export class FileSweeper implements AsyncDisposable {
   async #sweep(): Promise<boolean> {
     const keys = await takeDueFiles(this.sql, FILE_BATCH);
     const failures: unknown[] = [];
-    for (let i = 0; i < keys.length; i += BESIDE) {
-      const some = keys.slice(i, i + BESIDE);
+    for (let i = 0; i < keys.length; i += FILE_CONCURRENCY) {
+      const some = keys.slice(i, i + FILE_CONCURRENCY);
       const ends = await Promise.allSettled(some.map((key) => this.storage.delete(key)));
-      // What could not be removed comes again in a minute, and keeps nothing else.
+      // Failed deletions are retried in a minute and do not block others.
       await pruneFiles(this.sql, some.filter((_, j) => ends[j]!.status === "fulfilled"));
       failures.push(...ends.flatMap((end) => end.status === "rejected" ? [end.reason] : []));
     }

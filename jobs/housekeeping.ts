@@ -16,14 +16,14 @@ import { pruneSpellings, SPELLING_BATCH } from "../db/search/spellings.ts";
 const EVERY_MS = 60_000;
 const EVENT_BATCH = 5_000;
 const ROW_BATCH = 2_000;
-/** How long people find what they were told, and how long the ledger of letters goes back (`docs/limits.md`). */
+/** Retention of notifications and of the record of deliveries (`docs/limits.md`). */
 const NOTIFICATIONS_MS = 90 * 86_400_000;
 const DELIVERIES_MS = 90 * 86_400_000;
 const PAIR_BATCH = 5_000;
-/** How long a photo that failed can be tried again (`docs/limits.md`). */
+/** How long a failed photo can be retried (`docs/limits.md`). */
 const FAILED_UPLOADS_MS = 7 * 86_400_000;
 
-/** Forgets what is past keeping, in bounded bites. */
+/** Deletes expired data in bounded batches. */
 export function startHousekeeping(
   { sql, log, eventRetentionMs }: { sql: Sql; log: Log; eventRetentionMs: number },
 ): AsyncDisposable {
@@ -45,12 +45,12 @@ export function startHousekeeping(
       while (!closed && await pruneDeliveries(sql, DELIVERIES_MS, ROW_BATCH) === ROW_BATCH);
       await cropForgotten(sql);
       await pruneFailedUploads(sql, FAILED_UPLOADS_MS);
-      // On at once where much is to be forgotten: somebody may be making up words.
+      // Without a pause while there is much to delete, because somebody may be inventing words.
       do spelling = await pruneSpellings(sql, spelling.last); while (
         !closed && spelling.deleted > SPELLING_BATCH / 10
       );
     } catch (error) {
-      if (!closed) log.warn("housekeeping could not be done; trying again", { error });
+      if (!closed) log.warn("housekeeping failed, retrying", { error });
     }
   };
   const timer = setInterval(() => running = running.then(round), EVERY_MS);

@@ -13,29 +13,29 @@ import type { JobQueue } from "./queue/queue.ts";
 export interface ImageCropParts {
   sql: Sql;
   queue: JobQueue;
-  /** The processes that crop, each one photo at a time. */
+  /** Crop processes, each for one photo at a time. */
   children: readonly Pick<CropSupervisor, "run" | typeof Symbol.asyncDispose>[];
   log: Log;
-  /** A photo's crop has come to an end; its actor is to hear of it. */
+  /** A photo was cropped or has failed; this job reports it to its actor. */
   onResult: (job: JobRef) => void;
 }
 
-/** Milliseconds one photo may take; long, since whoever crops stands back behind everybody else (`docs/limits.md`). */
+/** Time limit per photo in milliseconds. Long, because crop processes run at low priority (`docs/limits.md`). */
 const TIME_LIMIT_MS = 120_000;
-/** Attempts that may end in a crash, a kill or a hang; then the photo has failed. */
+/** Attempts that may end in a crash, a kill or a hang before the photo fails. */
 const MAX_TRIES = 4;
 const RETRY_BACKOFF = backoff({ firstMs: 2_000, maxMs: 60_000, factor: 4, jitter: [0.5, 1] });
 const STORAGE_BACKOFF = backoff({ firstMs: 2_000, maxMs: 2_000, jitter: [0.5, 1] });
-/** Pixels; no picture that is taken in is wider. */
+/** Pixels. Larger pictures are rejected at upload. */
 const MAX_SIDE = 50_000;
 
-/** Photos are cropped in processes of their own. What a photo comes to is passed on as another job, for the actor that owns it. */
+/** Crops photos in separate processes. The result is passed to the actor of the photo as another job. */
 export function imageCropJobs({ sql, queue, children, log, onResult }: ImageCropParts): Record<string, JobKind> {
   const free = [...children];
 
   async function crop(job: Job, signal: AbortSignal): Promise<CropOutcome> {
     const child = free.pop();
-    if (!child) throw new Error("The queue gives more than was asked for");
+    if (!child) throw new Error("The queue delivered more jobs than requested");
     const breakOff = () => void child[Symbol.asyncDispose]();
     signal.addEventListener("abort", breakOff);
     try {
@@ -46,7 +46,7 @@ export function imageCropJobs({ sql, queue, children, log, onResult }: ImageCrop
     }
   }
 
-  /** Where the claim was lost, another is at it, or the photo is gone: then these files came after whoever removed it. */
+  /** If the claim was lost, another process has the photo, or it was deleted: then nothing owns these files. */
   async function passOn(job: Job, result: PhotoResult): Promise<"finished"> {
     if (await passJobOn(sql, job, PHOTO_RESULT_JOB, { result })) onResult({ kind: PHOTO_RESULT_JOB, id: job.id });
     else {
@@ -71,22 +71,28 @@ export function imageCropJobs({ sql, queue, children, log, onResult }: ImageCrop
         const { permanent, reason, message } = outcome;
         if (!permanent) {
           const error = `${reason}: ${message}`;
-          // Neither our own end nor a storage that is away is a fault of the photo's.
+          // Neither this process's stop nor an unavailable storage is a failure of the photo.
           if (signal.aborted) throw new JobPostponed(error, 0);
           if (reason === "storage-unavailable") throw new JobPostponed(error, STORAGE_BACKOFF(1));
           if (job.attempts < MAX_TRIES) throw new Error(error);
         }
-        log.warn("a photo could not be cropped", { job: job.id, attempts: job.attempts, reason, message });
+        log.warn("cropping a photo failed", { job: job.id, attempts: job.attempts, reason, message });
         return await passOn(job, { id: job.id, ok: false, problem: reason });
       },
     },
   };
 }
 
-/** The decoder is fed by strangers, and its process may say anything. */
+/** The decoder reads untrusted files, so its process is not trusted either. */
 function sane(outcome: CropOutcome): CropOutcome {
   if (!outcome.ok || isPossible(outcome.photo)) return outcome;
-  return { id: outcome.id, ok: false, permanent: false, reason: "engine-failed", message: "No such photo can be" };
+  return {
+    id: outcome.id,
+    ok: false,
+    permanent: false,
+    reason: "engine-failed",
+    message: "The crop process returned an invalid result",
+  };
 }
 
 function isPossible({ format, side, variants, placeholder }: CropResult): boolean {

@@ -2,24 +2,24 @@ import type { Job } from "../db/jobs.ts";
 import type { Backoff } from "../lib/backoff.ts";
 import type { JobQueue } from "./queue/queue.ts";
 
-/** How jobs of one kind are done. */
+/** How jobs of one kind run. */
 export interface JobKind {
   /**
-   * Throws to have it tried again, `JobPostponed` where the attempt does not count, or `JobParked` to have it lie until somebody looks.
-   * `finished` says that its row went with its effect. `signal`: this process is stopping.
+   * Throws to retry, `JobPostponed` if the attempt does not count, or `JobParked` to park the job until an operator
+   * acts. `finished` means that its row was deleted with its effect. `signal`: this process is stopping.
    */
   run(job: Job, signal: AbortSignal): Promise<void | "finished">;
-  /** How many of them this process does beside each other. */
+  /** Concurrent jobs of this kind per process. */
   concurrency?: number;
-  /** Then a job is `dead`. `Infinity` for what only tells an actor. */
+  /** Attempts before a job is `dead`. `Infinity` for jobs that only send a command to an actor. */
   maxTries?: number;
-  /** The pauses between attempts. */
+  /** Pauses between attempts. */
   backoff?: Backoff;
-  /** Brings the ids of due jobs to whichever process is free. Without it each process claims what is due as it has room. */
+  /** Delivers ids of due jobs to any free process. Without a queue each process claims due jobs as it has room. */
   queue?: Pick<JobQueue, "push" | "consume">;
 }
 
-/** This job is not to be tried again by itself. */
+/** The job must not be retried automatically. */
 export class JobParked extends Error {
   override readonly name = "JobParked";
   constructor(message: string, readonly state: "dead" | "unknown") {
@@ -27,7 +27,7 @@ export class JobParked extends Error {
   }
 }
 
-/** This attempt says nothing of the job, and does not count. */
+/** The attempt does not count. */
 export class JobPostponed extends Error {
   override readonly name = "JobPostponed";
   constructor(message: string, readonly pauseMs: number) {

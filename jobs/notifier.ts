@@ -2,7 +2,7 @@ import type { Bus, Subscription } from "../lib/bus/bus.ts";
 import type { JobRef } from "../db/jobs.ts";
 import type { Log } from "../lib/log.ts";
 
-/** A message that lay for longer tells of nothing that a sweep has not found. */
+/** Older messages are ignored, because a sweep has found their jobs. */
 const FRESH_MS = 30_000;
 
 interface Message {
@@ -13,8 +13,8 @@ interface Message {
 }
 
 /**
- * Carries the ids of jobs that are due now to those who do them, each to one process of a crew: over JetStream, or within this
- * process. Whoever misses it looks by itself within a second, so a bus that is away is no error.
+ * Sends the ids of due jobs to one process of each crew, over JetStream or within this process. Lost messages are
+ * covered by a sweep within a second, so an unavailable bus is not an error.
  */
 export class JobNotifier implements AsyncDisposable {
   readonly #listeners: ((jobs: JobRef[]) => void)[] = [];
@@ -22,7 +22,7 @@ export class JobNotifier implements AsyncDisposable {
 
   constructor(private readonly bus: Bus, private readonly history: string, private readonly log: Log) {}
 
-  /** Processes of one crew do the same kinds; each message goes to one of them. */
+  /** Processes of a crew run the same kinds of jobs. Each message goes to one of them. */
   async subscribe(crew: string, listener: (jobs: JobRef[]) => void): Promise<void> {
     this.#listeners.push(listener);
     this.#subscriptions.push(
@@ -37,7 +37,7 @@ export class JobNotifier implements AsyncDisposable {
     if (jobs.length === 0) return;
     const message: Message = { history: this.history, at: Date.now(), jobs: [...jobs] };
     this.bus.append("jobs", crypto.randomUUID(), JSON.stringify(message)).catch((error) => {
-      this.log.debug("the bus is away; jobs are offered here", { error });
+      this.log.debug("bus unavailable, offering jobs locally", { error });
       for (const listen of this.#listeners) listen(message.jobs);
     });
   }

@@ -7,7 +7,7 @@ import { AppError } from "../lib/errors.ts";
 import type { JobKind } from "./kind.ts";
 import { JOB_KINDS } from "./kinds.ts";
 
-/** Tells the actor that owns a photo what the crop made of it. */
+/** Reports the result of a crop to the actor of the photo. */
 export function photoResultJobs(ctx: { sql: Sql; actors: Actors; readiness: PhotoReadiness }): Record<string, JobKind> {
   return {
     [PHOTO_RESULT_JOB]: {
@@ -25,7 +25,7 @@ export function photoResultJobs(ctx: { sql: Sql; actors: Actors; readiness: Phot
         } catch (error) {
           if (!(error instanceof AppError && error.code === "not-found")) throw error;
         }
-        // It may have gone while it was cropped: then its files came after whoever removed them.
+        // The photo may have been deleted while it was cropped. Then nothing owns these files.
         if (!await ownerOfPhoto(ctx.sql, id)) await disownFiles(ctx.sql, filesOf(key, staged));
         ctx.readiness.changed();
       },

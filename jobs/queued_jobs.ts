@@ -5,7 +5,7 @@ import { Poller } from "../lib/poller.ts";
 import { attempt, DEFAULT_CONCURRENCY, giveBack, LEASE_MS } from "./attempt.ts";
 import type { JobKind } from "./kind.ts";
 
-/** Without a notification, due jobs are looked for this often; an id that the queue lost is pushed again so much later. */
+/** Interval of checks for due jobs without a notification. An id lost by the queue is pushed again after this time. */
 const SWEEP_MS = 1_000;
 const NOTIFY_AGAIN_MS = 20_000;
 const NOTIFY_BATCH = 500;
@@ -15,11 +15,11 @@ interface QueuedJobsOptions {
   log: Log;
   name: string;
   kind: JobKind & Required<Pick<JobKind, "queue">>;
-  /** Breaks off what is under way. */
+  /** Aborts jobs in progress. */
   signal: AbortSignal;
 }
 
-/** The jobs of one kind that come by a queue: ids of those that are due go into it, and what comes out is claimed and done. */
+/** The jobs of one kind with a queue: ids of due jobs are pushed, and received ids are claimed and run. */
 export class QueuedJobs implements AsyncDisposable {
   readonly #consumer: AsyncDisposable;
   readonly #feeder: Poller;
@@ -30,16 +30,16 @@ export class QueuedJobs implements AsyncDisposable {
     this.#feeder = new Poller({
       everyMs: SWEEP_MS,
       step: () => this.#feed(),
-      onFailure: (error) => log.warn("jobs could not be looked at; trying again", { kind: name, error }),
+      onFailure: (error) => log.warn("looking for due jobs failed, retrying", { kind: name, error }),
     });
   }
 
-  /** Jobs were committed that are due now. */
+  /** Jobs that are due now were committed. */
   wake(): void {
     this.#feeder.wake();
   }
 
-  /** Takes no more, and waits for what is under way. */
+  /** Stops taking jobs and waits for those in progress. */
   async [Symbol.asyncDispose](): Promise<void> {
     const fed = this.#feeder[Symbol.asyncDispose]();
     await this.#consumer[Symbol.asyncDispose]();
@@ -53,11 +53,11 @@ export class QueuedJobs implements AsyncDisposable {
     return ids.length === NOTIFY_BATCH;
   }
 
-  /** Of an id that comes twice the second finds nothing to claim. */
+  /** The second delivery of an id finds nothing to claim. */
   async #take(id: string): Promise<void> {
     const { sql, log, name, kind, signal } = this.options;
     const jobs = await claimJobs(sql, name, [id], LEASE_MS).catch((error) => {
-      if (!this.#feeder.closed) log.warn("jobs could not be claimed; trying again", { kind: name, error });
+      if (!this.#feeder.closed) log.warn("claiming jobs failed, retrying", { kind: name, error });
       return [];
     });
     for (const job of jobs) {

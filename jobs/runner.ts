@@ -6,27 +6,27 @@ import { attempt, DEFAULT_CONCURRENCY, giveBack, LEASE_MS } from "./attempt.ts";
 import type { JobKind } from "./kind.ts";
 import { QueuedJobs } from "./queued_jobs.ts";
 
-/** What no message told of is found so late at most. */
+/** Jobs without a notification are found after this time at most. */
 const SWEEP_MS = 1_000;
-/** Jobs under way at a stop: what they get to end, and then to break off. */
+/** How long running jobs get at a stop to finish, and then to abort. */
 const GRACE_MS = 2_000;
 const ABORT_MS = 1_000;
 
-/** Jobs of one kind that is claimed as there is room. */
+/** Jobs of one kind without a queue. */
 interface Lane {
   kind: JobKind;
   running: number;
   claiming: boolean;
-  /** Told of by whoever committed them. */
+  /** Announced when they were committed. */
   offered: string[];
-  /** Whether more may be due than was offered. */
+  /** Whether more jobs may be due than were announced. */
   more: boolean;
 }
 
 /**
- * Does jobs of some kinds. Their truth is their row in Postgres: claimed under a lease, tried again with growing, jittered
- * pauses, parked in the end. `offer` says which are due; what was not said, and what was left by whoever died, is found by a sweep. Kinds
- * with a queue get their jobs by it; all else is the same for them.
+ * Runs jobs of several kinds. A job is a row in Postgres: claimed under a lease, retried with growing random pauses,
+ * and parked after the last attempt. `offer` announces due jobs; a sweep finds those that were not announced or were
+ * left by a crash. Kinds with a queue get their jobs through it and are otherwise the same.
  */
 export class JobRunner implements AsyncDisposable {
   readonly #lanes = new Map<string, Lane>();
@@ -54,7 +54,7 @@ export class JobRunner implements AsyncDisposable {
     for (const name of new Set(refs.map(({ kind }) => kind))) this.#queued.get(name)?.wake();
     for (const { kind, id } of refs) {
       const lane = this.#lanes.get(kind);
-      // Over what can be begun at once, those that are due longest go first.
+      // Beyond the capacity, jobs that are due longest go first.
       if (lane && lane.offered.length < room(lane)) lane.offered.push(id);
       else if (lane) lane.more = true;
     }
@@ -79,18 +79,18 @@ export class JobRunner implements AsyncDisposable {
           this.#pump(name, lane);
         }
       }).catch((error) => {
-        if (!this.#closed) this.log.warn("jobs could not be looked at; trying again", { error });
+        if (!this.#closed) this.log.warn("looking for due jobs failed, retrying", { error });
       }).finally(() => {
         if (!this.#closed) this.#timer = setTimeout(() => this.#sweep(), SWEEP_MS);
       }),
     );
   }
 
-  /** Claims what there is room for. */
+  /** Claims as many jobs as there is room for. */
   #pump(name: string, lane: Lane): void {
     const free = room(lane);
     if (this.#closed || lane.claiming || free <= 0 || (lane.offered.length === 0 && !lane.more)) return;
-    // With much to do one claim takes several.
+    // Under load one claim takes several jobs.
     if (lane.offered.length === 0 && lane.running > 3 * free) return;
     const ids = lane.offered.splice(0, free);
     const claim = ids.length > 0
@@ -115,7 +115,7 @@ export class JobRunner implements AsyncDisposable {
           );
         }
       }, (error) => {
-        if (!this.#closed) this.log.warn("jobs could not be claimed; trying again", { kind: name, error });
+        if (!this.#closed) this.log.warn("claiming jobs failed, retrying", { kind: name, error });
       }).finally(() => {
         lane.claiming = false;
         this.#pump(name, lane);
@@ -133,7 +133,7 @@ function room({ kind, running }: Lane): number {
   return (kind.concurrency ?? DEFAULT_CONCURRENCY) - running;
 }
 
-/** Resolves when no work is left, what was begun meanwhile included. */
+/** Resolves when no work is left, including work started meanwhile. */
 async function allOf(work: ReadonlySet<Promise<void>>): Promise<void> {
   while (work.size > 0) await Promise.allSettled(work);
 }

@@ -4,7 +4,7 @@ import type { Pool } from "../actors/runtime/pool.ts";
 import type { Command, HostStats, Ref } from "../actors/runtime/protocol.ts";
 import type { ActiveFeeds } from "./active_feeds.ts";
 
-/** The actors of this process, with what follows from their being asked, on whichever node that began. */
+/** The actors of this process, with the effects of commands from any node. */
 export class HostedActors implements ActorRouter {
   constructor(
     private readonly pool: Pool,
@@ -16,7 +16,7 @@ export class HostedActors implements ActorRouter {
   async ask(ref: Ref, command: Command, options?: AskOptions): Promise<unknown> {
     const { readsFeed, whenBehind, changesFor, countsLikes } = effectsOf(ref, command);
     if (readsFeed) this.feeds.read(ref.id);
-    // These actors may be behind, whatever the asking node thinks of itself.
+    // This node's caches decide, not the requesting node's.
     const asked = whenBehind && this.stream.stalled ? whenBehind(command) : command;
     const value = await this.pool.ask(ref, asked, options);
     const changed = changesFor?.(command);

@@ -11,18 +11,18 @@ import { type Notice, noticeEmail } from "./notice_email.ts";
 
 type Payload = { user_id: string; to: string } & ({ letter: CodePurpose; nonce: string } | { notice: Notice });
 
-/** Codes, and notices about an account's security: emails to one person, of which the job says everything. */
+/** Emails with codes and security notices: each to one person, with its content in the job. */
 export function emailJobs(parts: EmailParts & { codeKey: Uint8Array }): Record<string, JobKind> {
   const { sql, bundled, codeKey } = parts;
 
-  /** Undefined for what is not to be sent any more. */
+  /** Undefined if the email must not be sent any more. */
   async function compose(payload: Payload): Promise<EmailText | undefined> {
     const { user_id, to } = payload;
-    // Somebody asked for a code, and so is there to say that the mailbox works again; nobody asked for a notice.
+    // A code was requested by a person who may report that the mailbox works again. A notice was not.
     if ("notice" in payload) return await isBounced(sql, to) ? undefined : noticeEmail(payload.notice);
     const { letter: purpose, nonce } = payload;
     const subject = { purpose, user: user_id, address: to };
-    // The job holds only what the code is derived from; one that is void by now is not sent.
+    // The job has only what the code is derived from. An invalid code is not sent.
     if (!await codeInForce(sql, subject, nonce)) return undefined;
     return codeEmail(purpose, codeFor(codeKey, subject, nonce));
   }

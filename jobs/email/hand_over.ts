@@ -7,17 +7,20 @@ import { JobParked } from "../kind.ts";
 import { messageId } from "../../services/mail/message_id.ts";
 import { type Mailer, MailError, type Outgoing } from "../../services/mail/sender.ts";
 
-/** What emails are sent with. */
+/** What is needed to send emails. */
 export interface EmailParts {
   sql: Sql;
   mailer: Mailer;
-  /** Whether the emails go to the bundled server, which drops a Message-ID it has: only then is an unclear hand-over repeated. */
+  /**
+   * Whether emails go to the bundled server, which drops a repeated Message-ID. Only then is an unclear delivery
+   * repeated.
+   */
   bundled: boolean;
   log: Log;
 }
 
 export interface HandOver {
-  /** Ends with the hand-over. */
+  /** Deleted with the delivery. */
   job: Claim;
   key: DeliveryKey;
   message: Omit<Outgoing, "messageId">;
@@ -25,9 +28,9 @@ export interface HandOver {
 }
 
 /**
- * Hands over an email whose row in the ledger says `sending`, and settles the row. Where that fails the row stays `sending`, and the
- * next try treats it as perhaps handed over. `finished`: the server took it, and the job is gone with that; otherwise there is no such
- * mailbox. Throws to have the job tried again or parked.
+ * Delivers an email whose row says `sending`, and records the outcome. If that fails the row stays `sending`, and the
+ * next attempt treats the email as possibly delivered. Returns `finished` if the server accepted it (the job is then
+ * deleted), and nothing if the mailbox does not exist. Throws to retry or park the job.
  */
 export async function handOver(
   parts: EmailParts,
@@ -58,21 +61,24 @@ export async function handOver(
   return "finished";
 }
 
-/** The address does not exist, says the server; of many people at once that is the server's fault, and nothing is held against them. */
+/**
+ * The server says that the address does not exist. If it says so for many people at once, the server is at fault, and
+ * the bounces are removed.
+ */
 async function bounced({ sql, log }: EmailParts, user_id: string, to: string, error: MailError): Promise<void> {
   const code = error.code ?? "";
   if (await relayRefuses(sql)) {
     const freed = await takeBackBounces(sql, error.message);
-    // Of the others the job's own line tells.
+    // The other emails are logged by their own jobs.
     if (freed > 0) {
-      log.error("mail relay refuses many recipients; bounces are taken back and e-mails parked", { code, freed });
+      log.error("mail relay refuses many recipients, removing bounces and parking emails", { code, freed });
     }
     throw new JobParked(error.message, "dead");
   }
-  log.warn("e-mail bounced", { user_id, code, until: await recordBounce(sql, to, code, error.message) });
+  log.warn("email bounced", { user_id, code, until: await recordBounce(sql, to, code, error.message) });
 }
 
-/** A row left `sending` by a try that ended without a word, for a server that may have taken it. */
+/** The job's last attempt ended while its row said `sending`, so the server may have accepted the email. */
 export function leftUnknown(): JobParked {
-  return new JobParked("whether the email was handed over before a crash is unknown", "unknown");
+  return new JobParked("the email may have been delivered before a crash", "unknown");
 }

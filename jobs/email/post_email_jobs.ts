@@ -17,19 +17,21 @@ import { emailLinks, listHeaders } from "./unsubscribe.ts";
 
 export interface PostEmailParts extends EmailParts {
   secret: Secret;
-  /** Where people reach the site; known once it listens. */
+  /** The public URL of the site; known once the node listens. */
   publicUrl: () => Promise<string>;
   digestEveryMs: number;
-  /** Of jobs that are due now. */
+  /** Announces jobs that are due now. */
   notifyJobs: (jobs: readonly JobRef[]) => void;
 }
 
-/** Followers that one statement deals with. */
+/** Followers per statement. */
 const STEP = 500;
-/** Posts a digest shows. */
+/** Posts per digest. */
 const SHOWN = 30;
 
-/** Emails about posts: a post is brought to its page's followers step by step; each gets an email of their own, or a digest. */
+/**
+ * Emails about posts. A post is expanded to its page's followers in steps; each gets an email or an entry in a digest.
+ */
 export function postEmailJobs(parts: PostEmailParts): Record<string, JobKind> {
   const { sql, mailer, bundled, secret, publicUrl, digestEveryMs, notifyJobs } = parts;
   const digestAt = () => nextDigest(Date.now(), digestEveryMs);
@@ -38,7 +40,7 @@ export function postEmailJobs(parts: PostEmailParts): Record<string, JobKind> {
       ...JOB_KINDS[EXPAND_JOB],
       run: async (job, signal) => {
         for (let seen = STEP; seen === STEP;) {
-          // What is left is done by whoever has the job next.
+          // The next process that claims the job does the rest.
           signal.throwIfAborted();
           const step = await expandPost(sql, job, STEP, digestAt());
           notifyJobs(step.letters);

@@ -7,7 +7,7 @@ import { openPost } from "./post_view.js";
 import { account, call } from "./session.js";
 import { put } from "./text.js";
 
-const AT_ONCE = 10;
+const PAGE_SIZE = 10;
 const tell = sayIn("bell-notice");
 /** Shown notifications by id. */
 const items = new Map();
@@ -32,7 +32,7 @@ export function readBell() {
 }
 
 function read(query) {
-  return call("GET", `/notifications?limit=${AT_ONCE}${query}`);
+  return call("GET", `/notifications?limit=${PAGE_SIZE}${query}`);
 }
 
 /** Shows a notification from a frame. One that is already shown moves to the top. */

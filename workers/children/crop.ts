@@ -1,6 +1,6 @@
 /**
- * A process that crops: reads tasks from its standard input, a line of JSON each, after a first line that says with which engine and
- * which storage; answers on its standard output, one line a task, in their order. Ends when its standard input does.
+ * A crop process. Standard input: a line with the engine and the storage, then a task as JSON per line. Standard
+ * output: one line per task, in order. It ends when its standard input closes.
  */
 import { type CropTask, cropTask } from "../../services/images/crop/task.ts";
 import type { ImageEngine } from "../../services/images/engine.ts";
@@ -23,7 +23,7 @@ const storage = openStorage(spec);
 const engine = await openEngine(name);
 answer({ ready: true });
 
-// Read while a task is under way: the end of the input, which is the parent's, ends that too.
+// Input is read while a task runs, so that the process ends at once when its parent closes the input.
 let working = Promise.resolve();
 for await (const line of input) {
   working = working.then(async () => answer(await cropTask(storage, engine, JSON.parse(line) as CropTask)));

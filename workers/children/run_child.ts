@@ -3,16 +3,16 @@ import { printLine } from "../../lib/write_text.ts";
 
 export interface ChildServer {
   port: number;
-  /** What must end in order. All else ends with the process. */
+  /** What must stop in order. Everything else ends with the process. */
   stop?: () => PromiseLike<void>;
 }
 
-/** A setting from the environment; one that is empty is not there. */
+/** A setting from the environment; undefined if it is empty. */
 export type Setting = (name: string) => string | undefined;
 
 /**
- * Runs this process as a child: it starts what it serves, prints the port in its first line, and ends with its standard input, which the
- * parent only ever closes, on purpose or by its death.
+ * Runs this process as a child: starts its server, prints the port as the first line, and ends with its standard input,
+ * which closes when the parent stops it or dies.
  */
 export async function runChild(start: (setting: Setting) => Promise<ChildServer>): Promise<never> {
   leaveSignalsToParent();

@@ -5,11 +5,11 @@ export interface Child extends AsyncDisposable {
   url: string;
 }
 
-/** What a child may reach. It always serves on 127.0.0.1. */
+/** The permissions of a child. It always listens on 127.0.0.1. */
 export interface ChildAccess {
-  /** The names of settings it reads; all where a package reads more than ours. */
+  /** The settings it reads; all if a package reads others. */
   env: readonly string[] | "all";
-  /** Databases, by host or through a socket of theirs. */
+  /** Databases, by host or socket. */
   databases?: readonly string[];
   /** Other services, by URL. */
   services?: readonly string[];
@@ -22,13 +22,13 @@ export interface ChildOptions extends Omit<ChildPlan, "permissions"> {
   access: ChildAccess;
 }
 
-/** Runs one of this folder's modules as a process of its own, which ends with this one and is restarted when it dies. */
+/** Runs a module of this folder as a child process, which ends with this process and is restarted if it dies. */
 export async function startChild({ scheme = "http", access, ...plan }: ChildOptions): Promise<Child> {
   const child = await startChildProcess({ ...plan, permissions: permissionsOf(access) });
   return { url: `${scheme}://127.0.0.1:${child.port}`, [Symbol.asyncDispose]: () => child[Symbol.asyncDispose]() };
 }
 
-/** The flags of Deno. */
+/** Flags of Deno. */
 function permissionsOf({ env, databases = [], services = [], read = [], write = [] }: ChildAccess): string[] {
   const { net, files } = permissionsFor(databases);
   const hosts = services.map((url) => new URL(url).hostname);
@@ -37,7 +37,7 @@ function permissionsOf({ env, databases = [], services = [], read = [], write = 
   return [
     ...flag("net", ["127.0.0.1", ...hosts, ...net]),
     env === "all" ? "--allow-env" : `--allow-env=${listed(env)}`,
-    // The driver of Postgres asks for it.
+    // Required by the Postgres driver.
     ...databases.length > 0 ? ["--allow-sys=hostname"] : [],
     ...flag("read", [...read, ...files]),
     ...flag("write", [...write, ...files]),

@@ -3,12 +3,12 @@ import { type Child, startChild } from "./start_child.ts";
 
 interface Options {
   log: Log;
-  /** 0 takes a free one, and keeps it over restarts. */
+  /** 0 selects a free port and keeps it over restarts. */
   port: number;
   databaseUrl: string;
 }
 
-/** The mail server; its URL is for SMTP. */
+/** Starts the mail server; its URL is for SMTP. */
 export function startMailChild({ log, port, databaseUrl }: Options): Promise<Child> {
   return startChild({
     name: "the mail server",

@@ -3,20 +3,20 @@ import { type Child, startChild } from "./start_child.ts";
 
 export interface StatsChildOptions {
   log: Log;
-  /** 0 takes a free one, and keeps it over restarts. */
+  /** 0 selects a free port and keeps it over restarts. */
   port: number;
   apiUrl: string;
   databaseUrl: string;
-  /** For its own tables. */
+  /** The database of its own tables. */
   ownDatabaseUrl?: string | undefined;
   natsUrl?: string | undefined;
-  /** Until it aborts, a first start that fails is tried again. */
+  /** A failed first start is retried until this aborts. */
   retryStart: AbortSignal;
 }
 
 const MIGRATIONS = new URL("../../services/stats/migrations/", import.meta.url).pathname;
 
-/** The statistics. */
+/** Starts the statistics service. */
 export function startStatsChild(
   { log, port, apiUrl, databaseUrl, ownDatabaseUrl, natsUrl, retryStart }: StatsChildOptions,
 ): Promise<Child> {
@@ -38,7 +38,7 @@ export function startStatsChild(
     }),
     port,
     retryStart,
-    // Numbers may wait where answers would have to.
+    // Statistics may wait; requests may not.
     priority: "below",
     log,
   });

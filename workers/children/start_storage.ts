@@ -4,19 +4,19 @@ import { type Child, startChild } from "./start_child.ts";
 
 export interface StorageChildOptions {
   log: Log;
-  /** 0 takes a free one, and keeps it over restarts. */
+  /** 0 selects a free port and keeps it over restarts. */
   port: number;
   folder: string;
   maxEntries: number;
   token: string;
 }
 
-/** The storage. */
+/** Starts the storage service. */
 export async function startStorageChild(
   { log, port, folder, maxEntries, token }: StorageChildOptions,
 ): Promise<Child> {
   const path = resolve(folder);
-  // Deno's flags would take it for two folders.
+  // Deno's flags would read it as two folders.
   if (path.includes(",")) throw new Error(`The storage's folder must not have a comma in its path: "${path}"`);
   const settings = {
     STORAGE_FOLDER: path,
@@ -29,7 +29,7 @@ export async function startStorageChild(
     access: { env: ["STORAGE_PORT", ...Object.keys(settings)], read: [path], write: [path] },
     env: (port) => ({ ...settings, STORAGE_PORT: String(port) }),
     port,
-    // Photos may wait where answers would have to.
+    // Photos may wait; requests may not.
     priority: "below",
     log,
   });

@@ -1,7 +1,7 @@
 import type { Log } from "../../lib/log.ts";
 import { type Child, startChild } from "./start_child.ts";
 
-/** The fake VK. */
+/** Starts the fake VK. */
 export function startFakeChild(log: Log): Promise<Child> {
   return startChild({
     name: "the fake VK",

@@ -36,17 +36,20 @@ interface ActorParts {
   lost: (reason: string) => void;
 }
 
-/** Events from which nothing follows for an actor; whose like it is has its feed refreshed as it is answered. */
+/** Events that concern no actor. The feed of a person who likes is refreshed with the reply. */
 const FOR_SOCKETS: ReadonlySet<EventKind> = new Set(["notification", "notifications.read", "post.liked"]);
 
-/** The role `actors`: this process has all of them, until the parts' stack ends. Nodes without that role ask it over the bus. */
+/**
+ * The role `actors`: this process has all actors until the parts' stack ends. Nodes without the role reach them over
+ * the bus.
+ */
 export async function startActors(
   { config, log, sql, bus, stream, consumers, notifier, stack, databaseUrl, codeKey, checkReads, committed, lost }:
     ActorParts,
 ): Promise<{
   router: ActorRouter;
   accounts: AccountCache;
-  /** From here on others are told that nobody is here; what they asked before is still answered. */
+  /** Stops accepting requests from other nodes. Earlier ones are still answered. */
   leave: () => Promise<void>;
 }> {
   const likes = stack.use(new LikeEventEmitter(sql, log, committed));
@@ -68,7 +71,7 @@ export async function startActors(
   const own = new Actors(pool);
   const feeds = new ActiveFeeds(() => pool);
   consumers.actors = (events) => {
-    // What happens to posts concerns only feeds, and no actor what people are told; the rest concerns pages and people too.
+    // Events of posts concern feeds only, and notifications no actor. Other events concern pages and users, too.
     const wanted = events.filter(({ kind }) => !FOR_SOCKETS.has(kind) && (feeds.any || !kind.startsWith("post.")));
     if (wanted.length > 0) pool.events(wanted);
   };

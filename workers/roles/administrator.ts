@@ -6,7 +6,7 @@ import { newAccount } from "../../routes/users.ts";
 import { newId } from "../../lib/ids.ts";
 
 /**
- * On the first start with an empty database, creates one verified administrator. Without a password in the settings one
+ * Creates a verified administrator at the first start with an empty database. Without a password in the settings, one
  * is generated and printed once. Later starts change nothing.
  */
 export async function createAdministrator(ctx: AppContext): Promise<void> {
@@ -18,7 +18,7 @@ export async function createAdministrator(ctx: AppContext): Promise<void> {
   try {
     await ctx.actors.ask("user", row.id, "register", { row });
   } catch (error) {
-    // Another node that started at the same time has made it.
+    // Another node that started at the same time has created it.
     if (error instanceof AppError && (error.code === "login-taken" || error.code === "email-taken")) return;
     throw error;
   }
@@ -27,7 +27,7 @@ export async function createAdministrator(ctx: AppContext): Promise<void> {
   Deno.stdout.writeSync(new TextEncoder().encode(line));
 }
 
-/** Obeys the password rule whatever the random part is. */
+/** Always matches the password rule. */
 export function makePassword(): string {
   return `${randomBytes(15).toString("base64url")}-aA1`;
 }

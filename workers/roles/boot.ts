@@ -4,12 +4,12 @@ import { Log } from "../../lib/log.ts";
 import { printLine } from "../../lib/write_text.ts";
 import type { Role, RoleParts } from "./role.ts";
 
-/** 2: the settings or the data folder have to be changed by the operator. */
+/** 2: the operator has to change the settings or the data folder. */
 const EXIT = { stopped: 0, failed: 1, refused: 2 } as const;
 
 /**
- * The life of a server process: settings, log, signals, its roles beside each other, a line for each that is ready, and their stop on a
- * signal or once one of them is lost. Never returns.
+ * Runs a server process: settings, log, signals, then its roles concurrently, with one line per role that is ready.
+ * Stops them on a signal or when one of them is lost. Never returns.
  */
 export async function boot(rolesOf: (config: Config) => readonly Role[]): Promise<never> {
   const config = configOrExit();
@@ -28,7 +28,7 @@ export async function boot(rolesOf: (config: Config) => readonly Role[]): Promis
   } catch (error) {
     const refused = error instanceof EmbeddedRefused;
     // The message alone says what the operator has to do.
-    if (!refused) log.error("the node failed", { error });
+    if (!refused) log.error("process failed", { error });
     if (error instanceof Error) printLine(error.message, Deno.stderr);
     Deno.exit(refused ? EXIT.refused : EXIT.failed);
   }

@@ -6,7 +6,7 @@ import { JobRunner } from "../../jobs/runner.ts";
 import { recountJobs } from "../../jobs/recounts.ts";
 import { cropping, type JobParts, letters } from "./services.ts";
 
-/** The role `jobs`, in a node or apart: notifications, letters, crops and the sweeping of files, until the parts' stack ends. */
+/** The role `jobs`, in a node or alone: notifications, emails, crops and file deletion, until the parts' stack ends. */
 export async function startJobs(
   parts: JobParts & {
     storage: Storage;
@@ -14,7 +14,7 @@ export async function startJobs(
     onCommitted: (events: SequencedEvent[]) => void;
   },
 ): Promise<{
-  /** To be told of committed events, in any order. */
+  /** Receives committed events, in any order. */
   heard: (events: readonly SequencedEvent[]) => void;
 }> {
   const { config, log, sql, stack, notifier, storage, onCommitted } = parts;

@@ -14,7 +14,7 @@ import { photoStorage } from "./services.ts";
 
 const CONNECTIONS = 6;
 
-/** `ROLES=jobs`: that role alone, without any actor of a person or a page. */
+/** `ROLES=jobs`: the role alone, without actors of people and pages. */
 export async function jobsRole({ config, log }: RoleParts): Promise<RunningRole> {
   await using stack = new AsyncDisposableStack();
   const databaseUrl = config.DATABASE_URL!;

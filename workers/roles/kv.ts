@@ -14,12 +14,12 @@ import { within } from "../../lib/sleep.ts";
 import { openDatabase, type RoleParts, running, type RunningRole } from "./role.ts";
 
 const CONNECTIONS = 12;
-/** Milliseconds that requests under way get at a stop. */
+/** Milliseconds that requests in progress get at a stop. */
 const DRAIN_MS = 5_000;
 
 /**
- * `ROLES=kv`: the key–value store alone, at `HOST` and `PORT`. It checks tokens by their signature, and at each
- * request asks Postgres whether session and account still hold.
+ * `ROLES=kv`: the key–value store alone at `HOST` and `PORT`. It verifies tokens by their signature and checks session
+ * and account in Postgres at each request.
  */
 export async function kvRole({ config, log }: RoleParts): Promise<RunningRole> {
   await using stack = new AsyncDisposableStack();

@@ -51,18 +51,18 @@ import { within } from "../../lib/sleep.ts";
 export interface RunningNode {
   url: string;
   ctx: AppContext;
-  /** Drains: no new work, what is under way ends, sockets are told to come back. Within 10 seconds. */
+  /** Drains: accepts no new work, finishes work in progress, asks sockets to reconnect. Within 10 seconds. */
   stop(): Promise<void>;
 }
 
 export interface NodeOptions {
-  /** The node has lost what it cannot run without: another node took over. */
+  /** Another node took over, so this one cannot continue. */
   onLost?: (reason: Error) => void;
   /** For tests (`db/postgres.ts`). */
   checkReads?: boolean;
 }
 
-/** Milliseconds that requests under way get at a stop. */
+/** Milliseconds that requests in progress get at a stop. */
 const DRAIN_MS = 5_000;
 const MAIN_CONNECTIONS = 12;
 const POSTS_REMEMBERED = 50_000;
@@ -76,7 +76,7 @@ export async function nodeRole({ config, log, onLost }: RoleParts): Promise<Runn
   return { ready, [Symbol.asyncDispose]: stop };
 }
 
-/** Builds a node from its settings, each part on the ones before it; whatever fails takes down what stands already. */
+/** Starts a node from its settings, each part on the ones before it. A failure stops all parts that were started. */
 export async function startNode(
   config: Config,
   log: Log,
@@ -92,7 +92,7 @@ export async function startNode(
     applicationName: "rookery",
     checkReads,
   });
-  // No other node can have this folder: what is recorded of one is of a node that is gone.
+  // No other node can use this folder, so recorded nodes are gone.
   if (embedded) await Promise.all([endAllReceiptLeases(sql), deleteAllNodes(sql)]);
   const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());
   const bus: Bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
@@ -103,7 +103,7 @@ export async function startNode(
   const stream = stack.use(await EventStream.open(sql, log, (events) => deliver(consumers, events)));
   const committed = (events: SequencedEvent[]) => {
     stream.offer(events);
-    // In one process the stream itself is the bus.
+    // With a single process the event stream replaces the bus.
     if (config.NATS_URL) publish(bus, stream.historyId, events);
   };
   const notifier = stack.use(new JobNotifier(bus, stream.historyId, log));
@@ -140,7 +140,7 @@ export async function startNode(
   if (vk) consumers.vk = (events) => vk.fetch.absorb(events);
   const here = Promise.withResolvers<string>();
   const stats = statistics({ config, log, databaseUrl, stack, apiUrl: here.promise });
-  // A node that fails to start leaves nobody waiting for its address.
+  // A failed start must not leave callers waiting for the address.
   stack.defer(() => here.reject(new Error("The node stopped")));
 
   const ctx: AppContext = {
@@ -167,7 +167,7 @@ export async function startNode(
   };
 
   if (hosted) {
-    // What only tells an actor is done where the actors are.
+    // Jobs that only send commands run where the actors are.
     const onActors = stack.use(
       new JobRunner(sql, {
         ...expiryJobs(actors, { verifiedOnly: config.REQUIRE_VERIFIED_EMAIL }),
@@ -214,7 +214,7 @@ export async function startNode(
   };
 }
 
-/** The sockets of this node, which is one among those that may have some; tasks wait for it as for every other. */
+/** Opens the node's gateway and registers the node among those with sockets. */
 async function openGateway(
   { databaseUrl, log, sql, bus, stream, consumers, stack }: {
     databaseUrl: string;
@@ -228,9 +228,9 @@ async function openGateway(
 ): Promise<{ gateway: Gateway; deliveryBarrier: DeliveryBarrier }> {
   const lease = new SendLease();
   const gateway = stack.use(new Gateway(sql, stream, log, lease));
-  // In the same breath, so that it misses nothing from its position on.
+  // Synchronously after its creation, so that it misses no event.
   consumers.gateway = (events) => gateway.offer(events);
-  // A connection of its own, so that busy ones never cost the lease.
+  // A dedicated connection, so that a busy pool never costs the lease.
   const own = stack.use(connectPostgres(databaseUrl, { max: 1, applicationName: "rookery-lease" }));
   const membership = stack.use(await Membership.join({ sql: own, stream, gateway, lease, log }));
   const history = stream.historyId;
@@ -238,13 +238,13 @@ async function openGateway(
   return { gateway, deliveryBarrier: new SharedDeliveryBarrier({ sql, bus, history, membership }) };
 }
 
-/** Where this machine's own processes reach a server. */
+/** The URL of a server for processes on this machine. */
 function localUrl({ hostname, port }: Deno.NetAddr): string {
   const host = hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** A post never moves to another page, so this is remembered for as long as there is room. */
+/** Caches the page of a post, which never changes. */
 function rememberingPages(sql: Sql): (postId: string) => Promise<string | undefined> {
   const pages = new Map<string, string>();
   return async (postId) => {

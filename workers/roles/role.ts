@@ -7,26 +7,26 @@ import type { Sql } from "../../db/sql.ts";
 export interface RoleParts {
   config: Config;
   log: Log;
-  /** The process has lost what it cannot run without. */
+  /** The process cannot continue. */
   onLost: (reason: Error) => void;
 }
 
-/** What a process does, once it is up. Disposing stops it in order. */
+/** A role that is ready. Disposing stops its parts in order. */
 export interface RunningRole extends AsyncDisposable {
-  /** Printed on standard output: what is ready, and where. */
+  /** Lines for standard output: what is ready, and where. */
   ready: readonly string[];
 }
 
-/** Starts what one value of `ROLES` stands for. Whatever fails takes down what stands already. */
+/** Starts the role for one value of `ROLES`. A failure stops all parts that were started. */
 export type Role = (parts: RoleParts) => Promise<RunningRole>;
 
-/** A role that runs is disposed of as its parts' stack would be. */
+/** Disposes of a role's stack when the role is disposed of. */
 export function running(stack: AsyncDisposableStack, ...ready: string[]): RunningRole {
   const parts = stack.move();
   return { ready, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
-/** Connects to the database for as long as the stack stands, with all migrations applied. */
+/** Connects to the database until the stack ends, and applies migrations. */
 export async function openDatabase(
   { log, stack }: { log: Log; stack: AsyncDisposableStack },
   url: string,

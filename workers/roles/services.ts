@@ -24,22 +24,22 @@ import type { JobNotifier } from "../../jobs/notifier.ts";
 import type { JobKind } from "../../jobs/kind.ts";
 import { CROP_ENTRY } from "../children/start_crop.ts";
 
-/** What the services of a process are started from; they stop with `stack`. */
+/** What the services of a process need. They stop with `stack`. */
 export interface ServiceParts {
   config: Config;
   log: Log;
   secret: Secret;
   sql: Sql;
-  /** Where children reach the same database. */
+  /** The same database, as reachable for child processes. */
   databaseUrl: string;
   stack: AsyncDisposableStack;
 }
 
-/** What the role `jobs` needs besides. */
+/** What the role `jobs` needs in addition. */
 export interface JobParts extends ServiceParts {
   notifier: JobNotifier;
   storageSpec: StorageSpec;
-  /** Where people reach the site; known once it listens. */
+  /** The public URL of the site; known once the node listens. */
   publicUrl: () => Promise<string>;
 }
 
@@ -47,7 +47,7 @@ export function storageFolder({ DATA_DIR }: Config): string {
   return `${DATA_DIR}/storage`;
 }
 
-/** The word that the storage service knows its callers by. */
+/** The token that authenticates callers of the storage service. */
 export function storageToken(secret: Secret): string {
   return secret.mac("storage", "token");
 }
@@ -66,7 +66,7 @@ export async function storageRole({ config, log }: RoleParts): Promise<RunningRo
 
 type StorageParts = Omit<ServiceParts, "sql" | "databaseUrl">;
 
-/** Where photos are kept: S3, a storage service elsewhere, or one of this process's own. */
+/** The storage of photos: S3, a separate storage service, or a child process. */
 export async function photoStorage({ config, log, secret, stack }: StorageParts): Promise<StorageSpec> {
   if (config.S3_URL !== undefined) return { kind: "s3", url: config.S3_URL };
   const token = storageToken(secret);
@@ -85,21 +85,22 @@ export async function photoStorage({ config, log, secret, stack }: StorageParts)
   return { kind: "rest", url: child.url, token };
 }
 
-/** The same for a task: the service of the server that runs, or one of its own where none does. */
+/** The same for a task: the running server's service, or a child process if none runs. */
 export async function runningStorage(parts: StorageParts): Promise<StorageSpec> {
   const { config, secret } = parts;
   const own = config.S3_URL === undefined && config.STORAGE_URL === undefined;
-  // Only what holds the folder's lock is told the token: an address alone may be somebody else's by now.
+  // The token is sent only to the process that holds the folder's lock: at the address alone another program may
+  // listen.
   if (!own || !await isInUse(storageFolder(config))) return await photoStorage(parts);
   return { kind: "rest", url: await Deno.readTextFile(addressFile(config)), token: storageToken(secret) };
 }
 
-/** Where the storage service of this folder listens, while it runs. */
+/** Where the storage service of this folder listens while it runs. */
 function addressFile({ DATA_DIR }: Config): string {
   return `${DATA_DIR}/storage.url`;
 }
 
-/** Sends letters, through a server elsewhere or a bundled one of this process's own. */
+/** Sends emails through an SMTP server or the bundled one. */
 export async function letters(
   { config, log, secret, sql, databaseUrl, stack, notifier, publicUrl }: JobParts,
 ): Promise<Record<string, JobKind>> {
@@ -116,14 +117,14 @@ export async function letters(
   };
 }
 
-/** The statistics: a service elsewhere, or one of this process's own, which begins once the API listens at `apiUrl`. */
+/** The statistics: a separate service, or a child process that starts once the API listens at `apiUrl`. */
 export function statistics(
   { config, log, databaseUrl, stack, apiUrl }: Omit<ServiceParts, "sql" | "secret"> & { apiUrl: Promise<string> },
 ): StatsClient {
   if (config.STATS_URL !== undefined || !config.ROLES.includes("stats")) {
     return stack.use(new StatsClient(() => Promise.resolve(config.STATS_URL)));
   }
-  // Nobody waits for it: without statistics all else is well.
+  // Not awaited: everything else works without statistics.
   const stopped = new AbortController();
   const child = apiUrl.then((apiUrl) =>
     startStatsChild({
@@ -136,7 +137,7 @@ export function statistics(
       retryStart: stopped.signal,
     })
   );
-  child.catch((error) => stopped.signal.aborted || log.error("the statistics did not start", { error }));
+  child.catch((error) => stopped.signal.aborted || log.error("starting the statistics service failed", { error }));
   stack.defer(async () => {
     stopped.abort();
     await (await child.catch(() => undefined))?.[Symbol.asyncDispose]();
@@ -144,7 +145,7 @@ export function statistics(
   return stack.use(new StatsClient(async () => (await child).url));
 }
 
-/** Crops photos in processes of their own, fed by the queue. */
+/** Crops photos in child processes, fed by the queue. */
 export async function cropping(
   { config, log, sql, stack, notifier, storageSpec: storage }: JobParts,
 ): Promise<Record<string, JobKind>> {

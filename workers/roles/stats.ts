@@ -12,19 +12,19 @@ import { type RoleParts, running, type RunningRole } from "./role.ts";
 
 const CONNECTIONS = 4;
 const RETRY_MS = 500;
-/** Callers that have not ended by then are not waited for. */
+/** Callers still connected after this time are dropped. */
 const STOP_MS = 2_000;
 
 export interface StatsServerOptions {
   host: string;
-  /** 0 takes a free one. */
+  /** 0 selects a free port. */
   port: number;
   /** The main database. */
   ledger: Sql;
   /** Postgres for its own tables, if not the main database. */
   databaseUrl?: string | undefined;
   natsUrl?: string | undefined;
-  /** Where the keys of tokens are published. */
+  /** The server that publishes the keys of tokens. */
   apiUrl: string;
   log: Log;
 }
@@ -33,7 +33,7 @@ export interface StatsServer extends AsyncDisposable {
   port: number;
 }
 
-/** Serves the statistics, and keeps them true: from now on, and once the databases can be reached. */
+/** Serves the statistics and keeps them up to date, as soon as the databases are reachable. */
 export async function startStatsServer(
   { host, port, ledger, databaseUrl, natsUrl, apiUrl, log }: StatsServerOptions,
 ): Promise<StatsServer> {
@@ -58,13 +58,13 @@ export async function startStatsServer(
   return { port: server.addr.port, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** Tries until its tables are there. */
+/** Retries until its tables exist. */
 async function migrated(store: StatsStore, log: Log, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
       return await store.migrate();
     } catch (error) {
-      log.warn("the tables of the statistics cannot be reached yet; trying again", { error });
+      log.warn("migrating the statistics tables failed, retrying", { error });
       await sleep(RETRY_MS, signal);
     }
   }

@@ -4,18 +4,18 @@ import { FileStore } from "../../services/storage/file_store.ts";
 import { storageService } from "../../services/storage/service.ts";
 import { within } from "../../lib/sleep.ts";
 
-/** Callers that have not ended by then are not waited for. */
+/** Callers still connected after this time are dropped. */
 const STOP_MS = 5_000;
-/** The process before this one may still be ending. */
+/** The previous process may still be stopping. */
 const LOCK_WAIT_MS = 5_000;
 
 export interface StorageServerOptions {
   host: string;
-  /** 0 takes a free one. */
+  /** 0 selects a free port. */
   port: number;
   folder: string;
   maxEntries: number;
-  /** Whoever shows it may read and change everything. */
+  /** A caller with this token may read and change everything. */
   token: string;
   log: Log;
 }
@@ -24,7 +24,7 @@ export interface StorageServer extends AsyncDisposable {
   port: number;
 }
 
-/** Opens the folder and serves it. Throws `StorageError`, and what listening throws. */
+/** Opens the folder and serves it. Throws `StorageError` and errors of listening. */
 export async function startStorageServer(
   { host, port, folder, maxEntries, token, log }: StorageServerOptions,
 ): Promise<StorageServer> {
@@ -35,7 +35,7 @@ export async function startStorageServer(
   return {
     port: server.addr.port,
     async [Symbol.asyncDispose]() {
-      // Cutting them off by a signal would throw where nobody catches; they end with the process.
+      // Aborting them by a signal would cause uncaught errors; they end with the process.
       await within(STOP_MS, server.shutdown());
       server[Symbol.dispose]();
       await store[Symbol.asyncDispose]();

@@ -20,16 +20,16 @@ interface Parts {
   stack: AsyncDisposableStack;
 }
 
-/** Answers that are kept in this process, where there is no Redis; they must not push out what limits are counted by. */
+/** Responses cached in this process without Redis. Bounded, so that they do not evict rate limit counters. */
 const MAX_ANSWERS = 2_000;
 
-/** Undefined where no VK is set up: neither an address, nor an installation that has everything inside. */
+/** Undefined if VK is not configured: there is neither an address nor the embedded default. */
 export async function openVk({ config, log, secret, sql, cache, stack }: Parts): Promise<VkService | undefined> {
   const { DATABASE_URL, REDIS_URL, NATS_URL, S3_URL } = config;
   const embedded = [DATABASE_URL, REDIS_URL, NATS_URL, S3_URL].every((url) => url === undefined);
   if (config.VK_API_URL === undefined && !embedded) return undefined;
   const fakeUrl = config.VK_API_URL === undefined ? stack.use(await startFakeChild(log)).url : undefined;
-  // Under its own name, without the prefix of everything else.
+  // Without the prefix of other keys.
   const copies = REDIS_URL === undefined ? cache : stack.use(new RedisCache(REDIS_URL, { prefix: "" }));
   const vault = new TokenVault({ sql, copies, secret, log });
   const client = stack.use(

@@ -1,4 +1,4 @@
-/** The thread that hosts actors: connects its own SQL, then lives on batches of messages. */
+/** The thread that hosts actors: opens its own SQL connections, then processes batches of messages. */
 import { setImmediate } from "node:timers";
 import { feedActor } from "../../actors/feed.ts";
 import { pageActor } from "../../actors/page.ts";
@@ -7,7 +7,7 @@ import { Host } from "../../actors/runtime/host.ts";
 import type { FromWorker, ToWorker } from "../../actors/runtime/protocol.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 
-/** What a worker needs to begin: where its SQL is, and the keys its actors use. */
+/** What a worker needs to start: its SQL and the keys of its actors. */
 export interface WorkerInit {
   databaseUrl: string;
   codeKey: Uint8Array;
@@ -15,7 +15,7 @@ export interface WorkerInit {
   checkReads: boolean;
 }
 
-/** Connections a worker keeps: statements of different kinds run beside each other. */
+/** Connections per worker, because statements of different kinds run concurrently. */
 const CONNECTIONS = 6;
 const SWEEP_MS = 5_000;
 
