@@ -1,6 +1,6 @@
 /**
- * The embedded default: its memory, how long it takes to be ready, durable posts, and what long reads of the key–value store cost
- * everybody else. With the folder of another checkout both take turns.
+ * Measures the embedded default: memory, start time, durable posts, and the effect of long key–value reads on other
+ * requests. With the folder of another checkout, both run alternately.
  */
 import { childrenOf } from "../tests/support/processes.ts";
 import { mean, PASSWORD, repeating, type Row, run, say, wrk } from "./harness.ts";
@@ -11,7 +11,7 @@ const STARTS = 5;
 const ROUNDS = 3;
 const PEOPLE = 16;
 const KEYS = 10_000;
-/** Between two posts of a client whose delay is measured. */
+/** Interval between posts of a client whose latency is measured. */
 const PACE_MS = 25;
 const IDLE_MS = 5_000;
 const TEXT = "A post of the usual length, as a person might write it about their day";
@@ -20,7 +20,7 @@ const MIB = 1024 * 1024;
 interface Node extends AsyncDisposable {
   url: string;
   pid: number;
-  /** From the start of the process. */
+  /** Since the start of the process. */
   readyMs: number;
 }
 
@@ -34,7 +34,7 @@ interface Figures {
   againMs: number[];
   idleBytes: number[];
   postsPerSecond: number[];
-  /** The longest delay of a post, alone and beside the reads. */
+  /** Maximum latency of a post, alone and during the reads. */
   aloneMs: number[];
   besideMs: number[];
   readsPerSecond: number[];
@@ -45,7 +45,7 @@ export async function benchEmbedded(
   { seconds, against }: { seconds: number; against: string | undefined },
 ): Promise<Row[]> {
   const sides = [HERE, ...against === undefined ? [] : [against]].map((folder) => ({ folder, figures: noFigures() }));
-  // What a first start compiles and downloads is measured on neither side.
+  // Excludes the compilation and downloads of a first start.
   for (const { folder } of sides) await startedTwice(folder);
   for (let i = 0; i < STARTS; i++) {
     for (const { folder, figures } of sides) {
@@ -83,7 +83,7 @@ async function loaded(folder: string, seconds: number, figures: Figures): Promis
     figures.idleBytes.push(await memoryOfAll(node.pid));
     const authors = await makeAuthors(node.url);
     const posts = postsOf(authors);
-    // A compiler that still learns is no property of a server.
+    // Warm-up of the compiler.
     await wrk(node.url, { connections: PEOPLE, seconds: 5, script: posts });
     await run(["sync"]);
     figures.postsPerSecond.push((await wrk(node.url, { connections: PEOPLE, seconds, script: posts })).perSecond);
@@ -105,7 +105,7 @@ async function loaded(folder: string, seconds: number, figures: Figures): Promis
   }
 }
 
-/** The installation of a checkout in a data folder, as `deno task start` has it. */
+/** Starts a checkout's installation in a data folder, as `deno task start` does. */
 async function start(folder: string, dataDir: string): Promise<Node> {
   const began = performance.now();
   const process = new Deno.Command(Deno.execPath(), {
@@ -148,7 +148,7 @@ async function start(folder: string, dataDir: string): Promise<Node> {
   }
 }
 
-/** Memory of a process and all below it; what several share is counted once (PSS). */
+/** Memory of a process and its children. Shared memory is counted once (PSS). */
 async function memoryOfAll(pid: number): Promise<number> {
   let kilobytes = 0;
   for (const each of [pid, ...(await childrenOf(pid)).map((child) => child.pid)]) {

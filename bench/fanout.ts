@@ -18,7 +18,10 @@ interface Outcome {
   p99Ms: number;
 }
 
-/** (d) One post to so many live listeners, against a bare `ws` server that sends the same bytes; and (e) what a socket costs. */
+/**
+ * (d) One post to many live listeners, compared with a bare `ws` server that sends the same bytes; (e) the cost of a
+ * socket.
+ */
 export async function benchFanout(counts: number[]): Promise<Row[]> {
   const most = Math.max(...counts);
   const people = Math.ceil(most / SOCKETS_PER_PERSON) + 1;
@@ -103,7 +106,7 @@ async function referenceWith(count: number, frame: string): Promise<Outcome> {
   }
 }
 
-/** The listeners' process. */
+/** The process of the listeners. */
 class Client implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #lines: AsyncGenerator<string>;
@@ -123,12 +126,12 @@ class Client implements AsyncDisposable {
     const client = new Client();
     await client.#say(JSON.stringify(target));
     await client.#lines.next();
-    // Greetings and the first look at each listener's pages are not what is measured.
+    // Greetings and the first reads of each listener's pages are not measured.
     await sleep(3_000);
     return client;
   }
 
-  /** Bursts one after another, each begun when the one before was fully delivered. The first is not counted. */
+  /** Bursts in sequence, each after the previous one was delivered. The first is not counted. */
   async measure(count: number, send: () => Promise<unknown>): Promise<Outcome> {
     let seconds = 0;
     const latencies: number[] = [];

@@ -1,7 +1,7 @@
 /**
- * Holds many WebSockets by raw TCP, so that it costs little beside the server it measures. Standard input: a line of JSON
- * `{host, port, sockets: [{path, token?}]}`, then a line `expect N` for each burst. Standard output: `ready`, then for each burst a
- * line of JSON with the arrival times (Unix milliseconds, fractional) of the first, the 99th per cent and the last frame.
+ * Holds many WebSockets over raw TCP at a low cost. Standard input: a line of JSON `{host, port, sockets: [{path,
+ * token?}]}`, then a line `expect N` per burst. Standard output: `ready`, then per burst a line of JSON with the
+ * arrival times (fractional Unix milliseconds) of the first, the 99th percentile and the last frame.
  */
 import { connect, type Socket } from "node:net";
 import { randomBytes } from "node:crypto";
@@ -65,7 +65,7 @@ function open({ path, token }: { path: string; token?: string }): Promise<Socket
   });
 }
 
-/** Counts whole text frames; what is left of the last one is returned. Frames of servers are not masked (RFC 6455 §5.1). */
+/** Counts complete text frames and returns the rest. Server frames are not masked (RFC 6455 §5.1). */
 function takeFrames(data: Uint8Array): Uint8Array<ArrayBuffer> {
   let at = 0;
   while (at + 2 <= data.length) {
@@ -77,7 +77,7 @@ function takeFrames(data: Uint8Array): Uint8Array<ArrayBuffer> {
       head = 4;
     }
     if (at + head + length > data.length) break;
-    // Greetings come before anything is expected; they are short.
+    // Greetings arrive before a burst is expected, and they are short.
     if ((data[at]! & 0x0f) === 1 && length > 300) arrived();
     at += head + length;
   }

@@ -1,4 +1,7 @@
-/** The reference of the fan-out: a bare `ws` server that sends the same bytes to everybody, once for each line `send <text>` of standard input. */
+/**
+ * The reference of the fan-out: a bare `ws` server that sends the same bytes to every socket, once per line `send
+ * <text>` of standard input.
+ */
 import process from "node:process";
 import { WebSocketServer } from "../tests/packages/ws.ts";
 

@@ -4,8 +4,8 @@ import { fillWorld, idOf } from "./world.ts";
 const READERS = 64;
 
 /**
- * The best single statement we know for the first page of a feed with all that a post shows: the newest of each followed page by
- * its index, merged; nothing that our own query does and this one could go without.
+ * The best single statement we know for the first page of a feed with all post fields: reads the newest posts of each
+ * followed page by index and merges them. It omits nothing that our query needs and has nothing it does not.
  */
 const REFERENCE = `\\set r random(1, ${READERS})
 with newest as materialized (
@@ -26,7 +26,9 @@ from newest n join posts p on p.id = n.id join pages g on g.id = p.page_id join 
 order by p.published_at desc, p.id desc;
 `;
 
-/** The other way: walk all posts by time and keep those of followed pages. Which is better depends on the world. */
+/**
+ * The alternative: walks all posts by time and keeps those of followed pages. Which one is faster depends on the data.
+ */
 const SCAN = `\\set r random(1, ${READERS})
 select p.id, p.page_id, g.uuid, g.name, u.id, u.login, u.first_name, u.last_name, u.page_id, p.text, p.tagged, p.place, p.reply_to,
   p.like_count, p.reply_count, exists (select from likes l where l.post_id = p.id and l.user_id = ${
@@ -40,11 +42,11 @@ where p.state = 'ready' and p.page_id = any(array(
 order by p.published_at desc, p.id desc limit 21;
 `;
 
-/** (a) The first page of the feed of somebody who follows 200 pages, among a million posts. */
+/** (a) The first page of a feed that follows 200 pages, among a million posts. */
 export async function benchFeedRead({ posts, seconds }: { posts: number; seconds: number }): Promise<Row[]> {
   await using installation = await startInstallation(async (sql) => {
     await fillWorld(sql, { people: 5_000, posts, follows: 200, readers: READERS });
-    // For the reference's sake: our own queries do not use it.
+    // For the reference only: our queries do not use it.
     await sql.execute("create index bench_time on posts (published_at desc, id desc) where state = 'ready'");
   });
   const tokens = await signIn(installation.url, READERS);

@@ -3,18 +3,18 @@ import { connectPostgres } from "../db/postgres.ts";
 import { migrate } from "../db/migrate.ts";
 import type { Sql } from "../db/sql.ts";
 
-/** The password of every account a bench makes. */
+/** The password of every account in a benchmark. */
 export const PASSWORD = "Bench-pass-1";
 
 export interface Installation extends AsyncDisposable {
   databaseUrl: string;
   sql: Sql;
   url: string;
-  /** The server's process id, for its memory. */
+  /** The server's process id, to measure its memory. */
   pid: number;
 }
 
-/** A real Postgres with fsync and synchronous_commit on, and a node of its own process on it. */
+/** A real Postgres with fsync and synchronous_commit on, and a node in its own process. */
 export async function startInstallation(
   prepare: (sql: Sql) => Promise<void> = async () => {},
   settings: Record<string, string> = {},
@@ -78,7 +78,7 @@ async function startServer(
   }
 }
 
-/** Signs in the people `bench1` … `benchN` and returns their access tokens. */
+/** Signs in `bench1` … `benchN` and returns their access tokens. */
 export async function signIn(url: string, count: number): Promise<string[]> {
   const tokens: string[] = [];
   for (let i = 1; i <= count; i++) {
@@ -100,7 +100,7 @@ export interface Load {
   maxMs: number;
 }
 
-/** `wrk` from a process of its own: `script` is Lua. Every answer must be 2xx. */
+/** Runs `wrk` in its own process; `script` is Lua. Every response must be 2xx. */
 export async function wrk(
   url: string,
   { connections, seconds, script }: { connections: number; seconds: number; script: string },
@@ -114,7 +114,7 @@ export async function wrk(
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]),
     p99Ms: milliseconds(/99%\s+([\d.]+\w+)/.exec(output)?.[1] ?? "0ms"),
-    // Average, deviation, longest.
+    // Average, deviation, maximum.
     maxMs: milliseconds(/Latency\s+\S+\s+\S+\s+([\d.]+\w+)/.exec(output)?.[1] ?? "0ms"),
   };
 }
@@ -126,7 +126,7 @@ export interface LoadRequest {
   json?: string;
 }
 
-/** The script that sends these, one after another and over again. They are made beforehand, so that the load takes little of the machine. */
+/** A script that sends these requests in rotation. They are generated beforehand, so the load generator stays cheap. */
 export function repeating(requests: readonly LoadRequest[]): string {
   const parts = requests.map(({ method, path, token, json }) =>
     `{ ${
@@ -150,7 +150,7 @@ request = function()
 end`;
 }
 
-/** `pgbench -M prepared` with this script, as the reference. */
+/** Runs `pgbench -M prepared` with this script as the reference. */
 export async function pgbench(
   databaseUrl: string,
   { clients, seconds, script }: { clients: number; seconds: number; script: string },
@@ -194,11 +194,11 @@ function milliseconds(text: string): number {
   return text.endsWith("us") ? value / 1000 : text.endsWith("ms") ? value : value * 1000;
 }
 
-/** Rounds of a measurement, and how long the server runs before the first: a compiler that still learns is no property of a server. */
+/** Rounds per measurement, and the warm-up of the compiler before the first. */
 const ROUNDS = 3;
 export const WARM_UP_S = 15;
 
-/** Ours and the reference take turns, since the machine has its moods. */
+/** Both sides run alternately, because the machine's speed varies. */
 export async function inTurns<Ours, Theirs>(
   seconds: number,
   ours: (seconds: number) => Promise<Ours>,
@@ -217,13 +217,13 @@ export function mean(numbers: readonly number[]): number {
   return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
 }
 
-/** Each round's rate, and the worst p99. */
+/** The rate of each round, and the worst p99. */
 export function shown(loads: readonly Load[]): string {
   const rates = loads.map(({ perSecond }) => perSecond.toFixed(0)).join(", ");
   return `${rates}/s, p99 up to ${Math.max(...loads.map(({ p99Ms }) => p99Ms)).toFixed(0)} ms`;
 }
 
-/** The row of a load against `pgbench`, whose rounds it says. */
+/** The row of a load against `pgbench`, with its rounds. */
 export function pgbenchRow(
   what: string,
   { loads, references, target, unit }: { loads: Load[]; references: number[]; target: number; unit: string },
@@ -232,7 +232,7 @@ export function pgbenchRow(
   return ratioRow(what, mean(loads.map(({ perSecond }) => perSecond)), mean(references), target, unit);
 }
 
-/** Resident memory of a process, in bytes. */
+/** Resident memory of a process in bytes. */
 export async function memoryOf(pid: number): Promise<number> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) * 1024;

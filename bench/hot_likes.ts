@@ -13,7 +13,7 @@ import { fillWorld, idOf, uuidOf } from "./world.ts";
 
 const LIKERS = 200;
 
-/** The usual transaction: the like, and the counter of the one post that everybody likes. */
+/** The usual transaction: the like, and the counter of the one popular post. */
 const REFERENCE = `\\set u random(1, 100000000)
 begin;
 insert into bench_likes (post_id, user_id) values (${idOf("post", "1")}, ${idOf("user", ":u")}) on conflict do nothing;
@@ -21,7 +21,7 @@ update bench_posts set like_count = like_count + 1 where id = ${idOf("post", "1"
 end;
 `;
 
-/** (c) Likes and unlikes of one hot post by many people. */
+/** (c) Likes and unlikes of one popular post by many people. */
 export async function benchHotLikes({ seconds }: { seconds: number }): Promise<Row[]> {
   await using installation = await startInstallation(async (sql) => {
     await fillWorld(sql, { people: 1_000, posts: 20_000, follows: 20, readers: LIKERS });
@@ -33,7 +33,7 @@ export async function benchHotLikes({ seconds }: { seconds: number }): Promise<R
     );
   });
   const tokens = await signIn(installation.url, LIKERS);
-  // Everybody likes, then everybody takes it back, and so on: each request changes something.
+  // Everybody likes, then everybody unlikes, and so on, so that each request has an effect.
   const path = `/api/v1/posts/${uuidOf("post", 1)}/like`;
   const script = repeating(
     (["PUT", "DELETE"] as const).flatMap((method) => tokens.map((token) => ({ method, path, token }))),

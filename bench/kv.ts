@@ -3,19 +3,19 @@ import { inTurns, mean, ratioRow, type Row, run, say, shown, signIn, startInstal
 import { fillWorld, idOf } from "./world.ts";
 
 const PEOPLE = 64;
-/** Pairs of each of them at the beginning. */
+/** Initial pairs of each person. */
 const PAIRS = 1_500;
 const BATCH = 100;
 const VALUE = `{"id":@,"name":"person @","tags":["a","b"],"on":true,"text":"some words that a value may hold"}`;
 
-/** Where to ask, and as whom. */
+/** The address and the callers of one side. */
 interface Side {
   url: string;
   path: string;
   tokens: string[];
 }
 
-/** Batches of 100 pairs, read and written through HTTP, against Tarantool with the same pairs behind a thin Hono server. */
+/** Batches of 100 pairs over HTTP, compared with Tarantool behind a thin Hono server with the same pairs. */
 export async function benchKv({ seconds }: { seconds: number }): Promise<Row[]> {
   await using installation = await startInstallation(async (sql) => {
     await fillWorld(sql, { people: PEOPLE, posts: 0, follows: 0, readers: 0 });
@@ -35,7 +35,7 @@ export async function benchKv({ seconds }: { seconds: number }): Promise<Row[]> 
   for (const [what, script, target] of [["read", readScript, 1], ["write", writeScript, 0.7]] as const) {
     for (const clients of [16, 64]) {
       const load = async (side: Side, seconds: number) => {
-        // What the other side left to the system to write must not be written beside this one's syncs.
+        // Unwritten pages of one side must not be flushed during the other side's syncs.
         await run(["sync"]);
         return await wrk(side.url, { connections: clients, seconds, script: script(side) });
       };
@@ -49,7 +49,7 @@ export async function benchKv({ seconds }: { seconds: number }): Promise<Row[]> 
   return rows;
 }
 
-/** Any 100 of a person's keys. */
+/** 100 random keys of a person. */
 export function readScript({ path, tokens }: Side): string {
   return `${callers(tokens)}
 math.randomseed(7)
@@ -69,7 +69,7 @@ request = function()
 end`;
 }
 
-/** 100 new keys, which no other run of the script has. */
+/** 100 new keys that no other run of the script has. */
 export function writeScript({ path, tokens }: Side): string {
   return `${callers(tokens)}
 local values = {}
@@ -90,7 +90,7 @@ function callers(tokens: string[]): string {
   return `local callers = { ${headers.join(", ")} }`;
 }
 
-/** Answers when it has the pairs. Its log is written but not synced, as is its default. */
+/** Answers when it has the pairs. Its log is written but not synced, which is its default. */
 const TARANTOOL = `local port, folder = arg[1], arg[2]
 box.cfg { work_dir = folder, memtx_memory = 4 * 1024 * 1024 * 1024, log_level = 2 }
 box.schema.space.create("kv", { format = { { "owner", "string" }, { "key", "string" }, { "value", "string" } } })

@@ -1,6 +1,6 @@
 /**
- * The reference of the key–value store: `kv_reference.ts <Tarantool's port>` serves the same calls out of Tarantool by a Hono app that
- * does no more than it must; prints its port. A caller's name is taken from the token as it is, and nothing is judged.
+ * The reference of the key–value store: `kv_reference.ts <Tarantool's port>` serves the same calls from Tarantool with
+ * a minimal Hono app and prints its port. The token is the caller's name and is not verified.
  */
 import process from "node:process";
 import { Hono } from "hono";
@@ -11,7 +11,7 @@ const app = new Hono();
 
 app.post("/kv/read", async (c) => {
   const { keys } = await c.req.json<{ keys: string[] }>();
-  // Values are kept as JSON text there, too.
+  // Values are stored as JSON text there, too.
   const [values] = await tarantool.call("kv_read", c.req.header("authorization"), keys) as [(string | null)[]];
   const pairs: string[] = [];
   for (let i = 0; i < keys.length; i++) {

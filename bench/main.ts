@@ -1,6 +1,6 @@
 /**
- * Measures against the named references, in one run, on a real Postgres of its own, and prints the table of `bench/README.md`. Needs
- * postgres with pgbench, wrk and, for kv, tarantool.
+ * Runs all measurements against their references on a dedicated Postgres, and prints the table of `bench/README.md`.
+ * Needs postgres with pgbench, wrk and, for kv, tarantool.
  */
 import { readCommandLine } from "../lib/command_line.ts";
 import { bench, type BenchName } from "../tasks/commands/bench.ts";

@@ -11,7 +11,7 @@ import { fillWorld } from "./world.ts";
 
 const PEOPLE = 5_000;
 
-/** (e) The heap that an idle, activated actor keeps: a host in this very process, before and after it activates thousands. */
+/** (e) The heap of an idle, active actor: measured in this process before and after thousands are activated. */
 export async function benchActorMemory(): Promise<Row[]> {
   await using postgres = await startPostgres({ fsync: false });
   await using sql = connectPostgres(await postgres.createDatabase(), { max: 8 });
@@ -28,7 +28,7 @@ export async function benchActorMemory(): Promise<Row[]> {
     feed: { type: "first_page", limit: 20, bypass: false },
   };
   const rows: Row[] = [];
-  // Kept to the end, so that none is collected while another is weighed.
+  // Kept until the end, so that no host is collected during a measurement.
   const hosts: Host[] = [];
   for (const [kind, [count, target]] of Object.entries(targets) as [KindName, [number, string]][]) {
     const host = new Host({ user: userActor(new Uint8Array(32)), page: pageActor, feed: feedActor }, sql, {

@@ -5,15 +5,15 @@ import { sleep } from "../lib/sleep.ts";
 
 const CORES = navigator.hardwareConcurrency;
 const UPLOADERS = 2 * CORES;
-/** Photos that are cropped at once while the feed is read. */
+/** Photos cropped at once during reads of the feed. */
 const CROPS = 10;
 const READERS = 64;
 /** Twelve megapixels. */
 const [WIDTH, HEIGHT] = [4_000, 3_000];
 
 /**
- * A 12-megapixel JPEG from its upload to the ready photo, by two people a core at once, against the same engine in a process that
- * does nothing else: in a loop, and in a loop on each core; and what ten crops at once do to the readers of the feed.
+ * A 12-megapixel JPEG from upload to the ready photo, by two people per core, compared with the same engine in a loop,
+ * alone and on each core. Also the effect of ten concurrent crops on readers of the feed.
  */
 export async function benchPhotos({ seconds }: { seconds: number }): Promise<Row[]> {
   const file = await Deno.makeTempFile({ suffix: ".jpg" });
@@ -30,7 +30,7 @@ export async function benchPhotos({ seconds }: { seconds: number }): Promise<Row
   return rows;
 }
 
-/** As a camera makes it: large shapes, fine grain. */
+/** Like a photograph: large shapes, fine grain. */
 async function photograph(): Promise<Uint8Array> {
   const pixels = new Uint8Array(WIDTH * HEIGHT * 3);
   let seed = 1;
@@ -95,7 +95,7 @@ async function uploads(
   }));
 }
 
-/** The p99 of the feed while ten photos are cropped at once, and again ten, against that without them. */
+/** The p99 of the feed during ten concurrent crops, twice, compared with the p99 without them. */
 async function feedBeside(picture: Uint8Array, seconds: number): Promise<Row> {
   await using installation = await startInstallation((sql) =>
     fillWorld(sql, { people: 1_000, posts: 20_000, follows: 20, readers: READERS })
@@ -134,7 +134,7 @@ async function authors(url: string, tokens: string[]): Promise<Author[]> {
   }));
 }
 
-/** Throws where the photo is not ready in the end. */
+/** Throws if the photo is not ready in the end. */
 async function upload(url: string, { token, page }: Author, picture: Uint8Array): Promise<void> {
   const headers = { authorization: `Bearer ${token}` };
   const body = new FormData();

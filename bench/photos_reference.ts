@@ -1,4 +1,7 @@
-/** The reference of the photos: `photos_reference.ts <file> <at once> <seconds>` calls sharp for it and does nothing else; prints photos a second. */
+/**
+ * The reference of the photos: `photos_reference.ts <file> <concurrency> <seconds>` only calls sharp; prints photos per
+ * second.
+ */
 import process from "node:process";
 import { probe } from "../services/images/probe.ts";
 import { sharpEngine } from "../services/images/sharp_engine.ts";

@@ -22,7 +22,10 @@ values (gen_random_uuid(), ${
 }, 'A post of the usual length, as a person might write it about their day', now(), now(), now());
 `;
 
-/** (b) Text posts, each acknowledged only when it is durable and in every feed, against the bare INSERT of the same row. */
+/**
+ * (b) Text posts, each acknowledged when it is durable and in every feed, compared with the bare INSERT of the same
+ * row.
+ */
 export async function benchPostWrite({ seconds }: { seconds: number }): Promise<Row[]> {
   await using installation = await startInstallation((sql) =>
     fillWorld(sql, { people: 1_000, posts: 20_000, follows: 20, readers: AUTHORS })

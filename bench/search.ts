@@ -14,7 +14,9 @@ const OF_EACH_KIND = 40;
 const VIEWER = "00000001-0000-7000-8000-000000000001";
 const LIMIT = 21;
 
-/** What finds the same letters without any of it, in the order of followers: both sections, in one statement. */
+/**
+ * The plain alternative: finds the same characters with `ILIKE`, ordered by followers, both sections in one statement.
+ */
 const REFERENCE = `(select id, follower_count from pages
   where deleted_at is null and (uuid ilike $1 or name ilike $1 or description ilike $1 or array_to_string(tags, ' ') ilike $1)
   order by follower_count desc, id limit ${LIMIT})
@@ -23,7 +25,7 @@ union all
   where u.login ilike $1 or u.first_name || ' ' || u.last_name ilike $1
   order by p.follower_count desc, u.id limit ${LIMIT})`;
 
-/** (g) Searches of all kinds for pages and people at once, one after another, against the plain \`ILIKE\` of the same. */
+/** (g) Sequential searches of all kinds for pages and people at once, compared with plain `ILIKE`. */
 export async function benchSearch(): Promise<Row[]> {
   await using postgres = await startPostgres({ settings: { shared_buffers: "1GB", max_wal_size: "4GB" } });
   await using sql = connectPostgres(await postgres.createDatabase(), { max: 1 });
@@ -45,7 +47,7 @@ export async function benchSearch(): Promise<Row[]> {
     }
     return times;
   };
-  // Until the statements are planned permanently, and what they read is in memory.
+  // Warm-up: until generic plans are used and the data is in memory.
   for (const run of [ours, reference]) for (const [, [q]] of kinds) await run(q!);
   const [times, references]: [Time[], Time[]] = [[], []];
   for (const [kind, asked] of kinds) {
@@ -68,7 +70,7 @@ export async function benchSearch(): Promise<Row[]> {
   return [row("of the statement", "passed", "≤ 30 ms"), row("of Postgres' processor time", "processor", "–")];
 }
 
-/** What somebody may type who looks for what is there. */
+/** Queries that people may type. */
 async function searches(sql: Sql): Promise<[kind: string, asked: string[]][]> {
   const random = new Random(23);
   const handles = (await sql.query<{ uuid: string }>("select uuid from pages order by md5(uuid) limit 1000")).map((
@@ -100,13 +102,13 @@ async function searches(sql: Sql): Promise<[kind: string, asked: string[]][]> {
   return Object.entries(kinds).map(([kind, next]) => [kind, Array.from({ length: OF_EACH_KIND }, next)]);
 }
 
-/** Of a statement, in milliseconds: until its rows were there, and what its backend spent on the processor. */
+/** Times of a statement in milliseconds: until its rows arrived, and processor time of its backend. */
 interface Time {
   passed: number;
   processor: number;
 }
 
-/** So far, of the one connection's backend. */
+/** Processor time of the single connection's backend so far. */
 async function processorMs(sql: Sql): Promise<number> {
   const [row] = await sql.query<{ pid: number }>("select pg_backend_pid() as pid", [], "bench.pid");
   return Number((await Deno.readTextFile(`/proc/${row!.pid}/schedstat`)).split(" ")[0]) / 1e6;

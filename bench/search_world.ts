@@ -7,10 +7,13 @@ import { ENGLISH, RUSSIAN } from "./search_words.ts";
 import { idOf } from "./world.ts";
 
 const PEOPLE_BATCH = 5_000;
-/** So many pages in a hundred are about something; the others bear their owner's name. */
+/** Percentage of pages with a topic; the others have their owner's name. */
 const TOPICAL = 60;
 
-/** People with a page each: half of the pages named after people, half about something, in two languages; some followed by many. */
+/**
+ * People with one page each: half of the pages named after people, half with topics in two languages; some have many
+ * followers.
+ */
 export async function fillSearchWorld(sql: Sql, people: number): Promise<void> {
   const random = new Random(11);
   const hash = await hashPassword(PASSWORD);

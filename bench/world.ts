@@ -4,7 +4,7 @@ import { PASSWORD } from "./harness.ts";
 
 type Kind = "user" | "page" | "post";
 
-/** The id of the n-th person, page or post, as SQL over an integer expression. */
+/** The id of the n-th person, page or post, as SQL for an integer expression. */
 export const idOf = (kind: Kind, n: string) => `('${beginning(kind)}' || lpad(to_hex((${n})::bigint), 12, '0'))::uuid`;
 
 export function uuidOf(kind: Kind, n: number): string {
@@ -18,12 +18,15 @@ function beginning(kind: Kind): string {
 export interface World {
   people: number;
   posts: number;
-  /** Pages each of the first `readers` follows. */
+  /** Pages followed by each of the first `readers`. */
   follows: number;
   readers: number;
 }
 
-/** Fills the database by SQL: people with a page each, posts spread over pages and over time, and readers who follow many. */
+/**
+ * Fills the database by SQL: people with one page each, posts spread over pages and time, and readers who follow many
+ * pages.
+ */
 export async function fillWorld(sql: Sql, { people, posts, follows, readers }: World): Promise<void> {
   const hash = await hashPassword(PASSWORD);
   await sql.execute(
@@ -34,7 +37,7 @@ export async function fillWorld(sql: Sql, { people, posts, follows, readers }: W
     from generate_series(1, $1::int) n`,
     [people, hash],
   );
-  // Letters about what the benches write would be sent beside them.
+  // Emails about the posts of benchmarks would be sent during measurements.
   await sql.execute("insert into notification_settings (user_id, letters) select id, 'never' from users");
   await sql.execute(
     `insert into handles (handle, user_id) select 'bench' || n, ${
