@@ -29,7 +29,7 @@ async function shot(page: Page, name: string): Promise<void> {
 }
 
 browserTest(
-  "An administrator blocks, lifts, changes roles and deletes, and finds it all in the record",
+  "An administrator blocks, unblocks, changes roles, deletes, and finds each action in the log",
   async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const admin = await administrator();
@@ -146,7 +146,7 @@ browserTest(
   },
 );
 
-browserTest("A report is looked at, taken and closed where it stands", async (browser) => {
+browserTest("A report is viewed, taken and closed on the reports page", async (browser) => {
   const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
   const admin = await administrator();
   // Of a private page, whose photos not everybody sees.
@@ -191,7 +191,7 @@ browserTest("A report is looked at, taken and closed where it stands", async (br
 });
 
 browserTest(
-  "What comes late is told of nobody else, what has begun is not called off, and a session that ends closes all",
+  "A late answer is not shown for another question, a started action cannot be cancelled, and an ended session closes the dialog",
   async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const admin = await administrator();
@@ -248,7 +248,7 @@ browserTest(
 );
 
 browserTest(
-  "Whoever is not an administrator comes no further than the door; one who is finds the way from the site",
+  "People who are not administrators are refused; an administrator finds the link on the site",
   async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     const admin = await administrator();

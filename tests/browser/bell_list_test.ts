@@ -6,7 +6,7 @@ import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
-browserTest("Older notifications come page by page, none of them twice and none left out", async (browser) => {
+browserTest("Older notifications load page by page, each exactly once", async (browser) => {
   const [ann] = await people(app, "Ann") as [Person];
   const others = await app.people(22);
   for (const other of others) await app.follow(other, ann.page_id);

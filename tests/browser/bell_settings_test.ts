@@ -5,7 +5,7 @@ import { browserTest, intercept } from "../support/browser.ts";
 
 const app = sharedApp();
 
-browserTest("What one wants to be told is kept, and what was refused is shown as it was", async (browser) => {
+browserTest("Notification settings are saved, and a rejected change is reset", async (browser) => {
   const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
   const post = await app.post(ann);
   const page = await browser.newPage();

@@ -7,7 +7,7 @@ import { until } from "../support/wait.ts";
 const app = sharedApp();
 
 browserTest(
-  "What others do appears in the bell as it happens, once each, and what was read stays read",
+  "Actions of others appear in the notification list live, once each, and read ones stay read",
   async (browser) => {
     const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
     const post = await app.post(ann, { text: "Hello <b>there</b>" });
@@ -59,7 +59,7 @@ browserTest(
   },
 );
 
-browserTest("What comes while all is being marked as read stays unread, and is counted", async (browser) => {
+browserTest('Notifications that arrive during "mark all as read" stay unread and are counted', async (browser) => {
   const [ann, bob, eve, fay] = await people(app, "Ann", "Bob", "Eve", "Fay") as [Person, Person, Person, Person];
   for (const follower of [bob, eve]) await app.follow(follower, ann.page_id);
   const page = await browser.newPage();
@@ -84,7 +84,7 @@ browserTest("What comes while all is being marked as read stays unread, and is c
   assert.deepEqual(complaints, []);
 });
 
-browserTest("What comes while the list is read is not missed, before the socket is open and after", async (browser) => {
+browserTest("Notifications that arrive while the list loads are not missed", async (browser) => {
   const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
   const page = await browser.newPage();
   await page.goto(app.url);
@@ -115,7 +115,7 @@ browserTest("What comes while the list is read is not missed, before the socket 
   await counts(page, 2);
 });
 
-browserTest("Whoever signs out while the list is read and the bell rings leaves nothing behind", async (browser) => {
+browserTest("Signing out while the notification list loads leaves nothing behind", async (browser) => {
   const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
   await app.follow(bob, ann.page_id);
   const page = await browser.newPage();
@@ -143,7 +143,7 @@ browserTest("Whoever signs out while the list is read and the bell rings leaves 
 });
 
 browserTest(
-  "A session that ends elsewhere closes the bell, and whoever comes next finds it closed",
+  "A session that ends elsewhere closes the notification list, and the next person finds it closed",
   async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const page = await browser.newPage();
@@ -163,7 +163,7 @@ browserTest(
 );
 
 browserTest(
-  "A bell that cannot be read is said, keeps nobody from what is live, and rings all the same",
+  "A notification list that fails to load shows an error, does not block the feed, and still updates live",
   async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const page = await browser.newPage();
@@ -177,30 +177,33 @@ browserTest(
   },
 );
 
-browserTest("After a reset the bell is read anew, and it shows no more digits than the API counts", async (browser) => {
-  const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
-  const page = await browser.newPage();
-  const told = Promise.withResolvers<void>();
-  await page.routeWebSocket("**/feed/live?*", (socket) => {
-    socket.connectToServer().onMessage((message) => {
-      if (!String(message).includes('"notification"')) return socket.send(message);
-      // As if the history that told of it were gone.
-      socket.send(JSON.stringify({ type: "reset", reason: "too-old" }));
-      told.resolve();
+browserTest(
+  "After a reset the notification list is read again, and the count is limited as in the API",
+  async (browser) => {
+    const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
+    const page = await browser.newPage();
+    const told = Promise.withResolvers<void>();
+    await page.routeWebSocket("**/feed/live?*", (socket) => {
+      socket.connectToServer().onMessage((message) => {
+        if (!String(message).includes('"notification"')) return socket.send(message);
+        // As if the history that told of it were gone.
+        socket.send(JSON.stringify({ type: "reset", reason: "too-old" }));
+        told.resolve();
+      });
     });
-  });
-  await page.goto(app.url);
-  await signIn(page, ann);
-  await app.follow(bob, ann.page_id);
-  await told.promise;
-  await counts(page, 1);
-  await page.locator("#bell").click();
-  await says(page, ["● Bob Lovelace follows you"]);
-  await page.keyboard.press("Escape");
-  // More than can be shown, and all of it newer than the list.
-  const json = { items: [], next_cursor: null, unread: 1_000 };
-  await intercept(page, "**/notifications?limit=10", (route) => route.fulfill({ json }));
-  await page.locator("#bell").click();
-  await page.locator("#bell-count", { hasText: /^999\+$/ }).waitFor();
-  assert.equal(await page.locator("#bell-read").isVisible(), false, "there is nothing to read up to");
-});
+    await page.goto(app.url);
+    await signIn(page, ann);
+    await app.follow(bob, ann.page_id);
+    await told.promise;
+    await counts(page, 1);
+    await page.locator("#bell").click();
+    await says(page, ["● Bob Lovelace follows you"]);
+    await page.keyboard.press("Escape");
+    // More than can be shown, and all of it newer than the list.
+    const json = { items: [], next_cursor: null, unread: 1_000 };
+    await intercept(page, "**/notifications?limit=10", (route) => route.fulfill({ json }));
+    await page.locator("#bell").click();
+    await page.locator("#bell-count", { hasText: /^999\+$/ }).waitFor();
+    assert.equal(await page.locator("#bell-read").isVisible(), false, "there is nothing to read up to");
+  },
+);

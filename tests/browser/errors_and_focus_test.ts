@@ -39,7 +39,7 @@ function inView(place: Locator): Promise<boolean> {
 }
 
 browserTest(
-  "A like shows as it is pressed; where it fails it is taken back, and the failure is said where one looks",
+  "A like shows at once; if it fails it is reverted and the error is shown near it",
   async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const posts = [];
@@ -97,7 +97,7 @@ browserTest(
 );
 
 browserTest(
-  "A like in a post by itself is one in the feed, too, and a failure there is said there",
+  "A like in the post view is also shown in the feed, and its errors appear in the post view",
   async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     const post = await app.post(ann, { text: "The post" });
@@ -121,7 +121,7 @@ browserTest(
 );
 
 browserTest(
-  "On the site the keyboard stays where one works: signing in, posting, following, searching, older posts, the bell",
+  "Keyboard focus stays in place on the site: signing in, posting, following, searching, older posts, notifications",
   async (browser) => {
     const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
     await app.ok("PATCH", `/pages/${ann.page_id}`, { token: ann.token, body: { is_private: true } });
@@ -199,7 +199,7 @@ browserTest(
 );
 
 browserTest(
-  "Where one post of several that failed is deleted one goes on at the next, and after the last at the heading",
+  "After the deletion of a failed post the focus moves to the next one, and after the last to the heading",
   async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     await app.post(ann, { text: "In the feed" });
@@ -227,7 +227,7 @@ browserTest(
   },
 );
 
-browserTest("A list that is read again, or gets something new, keeps the keyboard where it is", async (browser) => {
+browserTest("A list that is updated keeps the keyboard focus", async (browser) => {
   const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
   await app.ok("PATCH", `/pages/${ann.page_id}`, { token: ann.token, body: { is_private: true } });
   const posts = [];
@@ -272,7 +272,7 @@ browserTest("A list that is read again, or gets something new, keeps the keyboar
   assert.match(await focused(page), /^button ♥/);
 });
 
-browserTest("Several settings chosen in one breath are all kept", async (browser) => {
+browserTest("Several settings changed in quick succession are all saved", async (browser) => {
   const [ann] = await people(app, "Ann") as [Person];
   const page = await browser.newPage();
   await page.goto(app.url);
@@ -300,7 +300,7 @@ browserTest("Several settings chosen in one breath are all kept", async (browser
 });
 
 browserTest(
-  "In the administration the keyboard stays where one works, and what is refused is said in view",
+  "Keyboard focus stays in place in the administration, and errors are visible",
   async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     const admin = await app.person({ role: "admin" });

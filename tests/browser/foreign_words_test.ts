@@ -151,7 +151,7 @@ function turned(place: Locator): Promise<string[]> {
   });
 }
 
-browserTest("A name or text that turns the direction turns nothing but itself, anywhere", async (browser) => {
+browserTest("Direction marks in a name or text affect nothing around it", async (browser) => {
   const set = await scene(`${RLO} 12`);
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   let places = 0;
@@ -167,7 +167,7 @@ browserTest("A name or text that turns the direction turns nothing but itself, a
   assert.notDeepEqual(await turned(page.locator("#record-list li").first()), []);
 });
 
-browserTest("Letters that cannot be broken widen no page, on a telephone or a large screen", async (browser) => {
+browserTest("Unbreakable text does not widen the page, on phones and large screens", async (browser) => {
   const set = await scene(WIDE);
   for (const width of [390, 1280]) {
     const page = await browser.newPage({ viewport: { width, height: 900 } });
@@ -194,7 +194,7 @@ browserTest("Letters that cannot be broken widen no page, on a telephone or a la
   }
 });
 
-browserTest("A tall text is folded until one wants more, and many blank lines are few", async (browser) => {
+browserTest("A long text is folded, and many blank lines are reduced", async (browser) => {
   const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
   const lines = Array.from({ length: 60 }, (_, i) => `line ${i}`).join("\n");
   await app.post(ann, { text: "Short" });

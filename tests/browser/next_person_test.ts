@@ -53,7 +53,7 @@ async function fillAll(page: Page): Promise<void> {
   }
 }
 
-browserTest("Whoever signs in after somebody else finds the page as it was before either came", async (browser) => {
+browserTest("The next person who signs in finds the page in its initial state", async (browser) => {
   const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
   const post = await app.post(ann, { text: SECRET });
   await app.post(eve, { text: "An answer", reply_to: post.id });
@@ -97,7 +97,7 @@ browserTest("Whoever signs in after somebody else finds the page as it was befor
   assert.deepEqual(complaints.filter((complaint) => !complaint.startsWith("Failed to load resource")), []);
 });
 
-browserTest("The administration is left as it was found, too", async (browser) => {
+browserTest("The administration is reset for the next person, too", async (browser) => {
   const [ann] = await people(app, "Ann") as [Person];
   await app.post(ann, { text: SECRET });
   const page = await browser.newPage();
@@ -128,7 +128,7 @@ browserTest("The administration is left as it was found, too", async (browser) =
   assert.deepEqual(after.fields, before.fields);
 });
 
-browserTest("What was asked for one person and is answered late changes nothing for the next", async (browser) => {
+browserTest("A late answer for one person changes nothing for the next", async (browser) => {
   const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
   await app.post(ann, { text: SECRET });
   const page = await browser.newPage();
@@ -168,7 +168,7 @@ browserTest("What was asked for one person and is answered late changes nothing 
   assert.equal(await page.locator("#who-name").innerText(), bob.login);
 });
 
-browserTest("Back brings nobody's page to somebody else, though the browser kept it", async () => {
+browserTest("The browser's back button shows nobody's page to another person", async () => {
   const admin = await app.person();
   await app.ok("PUT", `/users/${admin.id}/role`, { token: (await app.admin()).token, body: { role: "admin" } });
   await app.post(admin, { text: SECRET });
@@ -188,7 +188,7 @@ browserTest("Back brings nobody's page to somebody else, though the browser kept
   assert.doesNotMatch(JSON.stringify(await everything(page)), new RegExp(SECRET));
 });
 
-browserTest("A page that is loaded again is filled in by no browser with what was typed before", async (browser) => {
+browserTest("A browser does not fill a reloaded page with earlier input", async (browser) => {
   const [ann] = await people(app, "Ann") as [Person];
   const page = await browser.newPage();
   await page.goto(app.url);

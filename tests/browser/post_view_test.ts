@@ -13,7 +13,7 @@ function tokenOf(page: Page): Promise<string> {
   return page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
 }
 
-browserTest("From the bell one comes to the post, reads the answers to it, and answers", async (browser) => {
+browserTest("A notification opens its post, with its replies and a form to reply", async (browser) => {
   const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
   const post = await app.post(ann, { text: "Who saw the <i>heron</i>?" });
   const page = await browser.newPage();
@@ -56,7 +56,7 @@ browserTest("From the bell one comes to the post, reads the answers to it, and a
 });
 
 browserTest(
-  "A post that is gone is said to be gone, and a request to follow is answered in the bell",
+  "A deleted post is reported as deleted, and a follow request can be answered in the notification list",
   async (browser) => {
     const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
     await app.ok("PATCH", `/pages/${ann.page_id}`, { token: ann.token, body: { is_private: true } });
@@ -87,7 +87,7 @@ browserTest(
   },
 );
 
-browserTest("A post whose photo could not be used says why, is tried again, and goes", async (browser) => {
+browserTest("A post with an unusable photo shows the reason, can be retried, and is published", async (browser) => {
   const person = await app.person();
   const page = await browser.newPage();
   await page.goto(app.url);

@@ -9,7 +9,7 @@ const app = sharedApp();
 const ELSEWHERE = "You signed in elsewhere, so this session has ended. Please sign in again.";
 
 browserTest(
-  "Whoever signs in elsewhere or is blocked is told so, by the socket and by the next answer alike",
+  "A sign-in elsewhere or a block is reported by the socket and by the next response",
   async (browser) => {
     const { token } = await app.admin();
     const block = ({ id }: Person) =>
@@ -45,7 +45,7 @@ browserTest(
 );
 
 browserTest(
-  "What one was writing when the session ended elsewhere is there again for the same person, and for nobody else",
+  "A draft is restored for the same person after the session ended elsewhere, and for nobody else",
   async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const post = await app.post(ann, { text: "To be answered" });
@@ -98,7 +98,7 @@ browserTest(
 );
 
 browserTest(
-  "While the feed is on its way after a sign-in the keyboard is at its heading, and stays where one goes from there",
+  "While the feed loads after a sign-in the focus is on its heading, and it is not moved later",
   async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     const page = await browser.newPage();
@@ -124,7 +124,7 @@ browserTest(
 );
 
 browserTest(
-  "While nobody can say why the socket was closed, nobody is thrown out; once somebody can, it is said",
+  "A closed socket ends no session until the server gives the reason",
   async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     const page = await browser.newPage();

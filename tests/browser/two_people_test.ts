@@ -19,7 +19,7 @@ function draws(page: Page): Promise<boolean> {
 }
 
 browserTest(
-  "Signing in and out in another tab leaves a person's private photos as they are, and so does time",
+  "Signing in and out in another tab does not affect a person's private photos, nor does time",
   async (browser) => {
     const [ada, bob] = await app.people(2) as [Person, Person];
     for (const person of [ada, bob]) {

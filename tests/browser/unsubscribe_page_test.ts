@@ -6,7 +6,7 @@ import { browserTest, watch } from "../support/browser.ts";
 const app = sharedApp();
 
 browserTest(
-  "The page that letters link to ends them without JavaScript, and says so where the link is not whole",
+  "The unsubscribe page works without JavaScript and reports an incomplete link",
   async (browser) => {
     const ann = await app.person();
     const context = await browser.newContext({ javaScriptEnabled: false });

@@ -27,7 +27,7 @@ async function changedSite(from: string, to: string): Promise<URL> {
 }
 
 browserTest(
-  "After an upgrade, loading the page again gives the new page with the new scripts, whatever is cached",
+  "After an upgrade a reload gives the new page with its own scripts, whatever is cached",
   async (browser) => {
     const serve = (folder: URL, port: number) => {
       const site = new Hono();
@@ -57,7 +57,7 @@ browserTest(
   },
 );
 
-browserTest("A page that is open over an upgrade works on, and says that there is a new version", async (browser) => {
+browserTest("An open page keeps working over an upgrade and offers the new version", async (browser) => {
   const [ann] = await app.people(1) as [Person];
   const page = await browser.newPage();
   await page.clock.install();
@@ -77,7 +77,7 @@ browserTest("A page that is open over an upgrade works on, and says that there i
   await page.locator("#live[data-state=on]").waitFor();
 });
 
-browserTest("A page whose scripts do not come says so, instead of being empty", async (browser) => {
+browserTest("A page whose scripts fail to load shows a message", async (browser) => {
   const page = await browser.newPage();
   await page.route("**/app/page.js", (route) => route.fulfill({ status: 404 }));
   for (const path of ["/", "/admin"]) {

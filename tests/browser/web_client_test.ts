@@ -8,7 +8,7 @@ import { until } from "../support/wait.ts";
 const app = sharedApp();
 
 browserTest(
-  "A person registers, confirms, posts and hears another person's post live, all in the browser",
+  "A person registers, confirms, posts and receives another person's post live, in the browser",
   async (browser) => {
     const page = await browser.newPage();
     const complaints = watch(page, app.url);
@@ -54,7 +54,7 @@ browserTest(
 );
 
 browserTest(
-  "A person posts photos on a private page of theirs and changes their picture; the browser shows both",
+  "A person posts photos on a private page and changes their picture; the browser shows both",
   async (browser) => {
     const page = await browser.newPage();
     const complaints = watch(page, app.url);
@@ -91,7 +91,7 @@ browserTest(
   },
 );
 
-browserTest("The API's document is drawn in the browser from this server alone", async (browser) => {
+browserTest("The API reference is rendered in the browser without other servers", async (browser) => {
   const page = await browser.newPage();
   const complaints = watch(page, app.url);
   await page.goto(`${app.url}/docs`);

@@ -8,7 +8,7 @@ import { until } from "../support/wait.ts";
 
 const options = { ignore: !Deno.env.has("TEST_NATS_URL"), sanitizeOps: false, sanitizeResources: false };
 
-Deno.test("With Redis and NATS away every route answers every caller as ever", options, async () => {
+Deno.test("Without Redis and NATS every route answers as usual", options, async () => {
   await using redis = await startRedis();
   await using nats = await startNats();
   const table = "tests/http/permissions_test.ts";
@@ -32,7 +32,7 @@ Deno.test("With Redis and NATS away every route answers every caller as ever", o
 });
 
 Deno.test(
-  "With Redis and NATS away a node is degraded and not out of service, and a ticket opens one socket",
+  "Without Redis and NATS a node is degraded but ready, and a ticket opens one socket",
   options,
   async () => {
     await using redis = await startRedis();

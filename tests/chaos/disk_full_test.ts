@@ -11,7 +11,7 @@ const options = { ignore: Deno.uid() !== 0 && !CI, sanitizeOps: false, sanitizeR
 const SIZE = "140m";
 
 Deno.test(
-  "With its disk full a node refuses what it cannot store, with 503 from the first, and goes on when there is room",
+  "With a full disk a node rejects writes with 503, and recovers when there is space",
   options,
   async () => {
     await using disk = await smallDisk(SIZE);

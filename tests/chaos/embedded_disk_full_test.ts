@@ -20,7 +20,7 @@ const FILL_MS = 240_000;
 const FULL_S = Number(Deno.env.get("TEST_FULL_SECONDS") ?? 15);
 
 Deno.test(
-  "A disk that is full for long costs nothing that was acknowledged, and the node is back with room",
+  "A disk that stays full loses nothing acknowledged, and the node recovers",
   options,
   async () => {
     await using disk = await smallDisk(SIZE);
@@ -63,7 +63,7 @@ Deno.test(
   },
 );
 
-Deno.test("A node whose database has no room to start ends in order, and soon", options, async () => {
+Deno.test("A node whose database has no space to start ends cleanly and soon", options, async () => {
   await using disk = await smallDisk(SIZE);
   await using node = await NodeProcess.on({ path: disk.path, [Symbol.asyncDispose]: async () => {} }, {});
   const [ada] = await makePeople(node, 1) as [Person];

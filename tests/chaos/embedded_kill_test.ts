@@ -17,7 +17,7 @@ import { until } from "../support/wait.ts";
 
 const options = { ignore: Deno.build.os !== "linux", sanitizeOps: false, sanitizeResources: false };
 
-Deno.test("A killed node leaves no Postgres, and a start at once never finds two", options, async () => {
+Deno.test("A killed node leaves no Postgres behind, and an immediate start never finds two", options, async () => {
   await using node = await NodeProcess.start({ full: false });
   const [ada] = await makePeople(node, 1) as [Person];
   const posts = new PostLog(ada);
@@ -55,7 +55,7 @@ const VICTIMS = {
 const BACK_WITHIN_MS = 3_000;
 
 for (const [what, victims] of Object.entries(VICTIMS)) {
-  Deno.test(`With ${what} killed, the node goes on with another server`, options, async () => {
+  Deno.test(`With ${what} killed, the node continues with another server`, options, async () => {
     await using node = await NodeProcess.start({ full: false });
     const [ada] = await makePeople(node, 1) as [Person];
     const posts = new PostLog(ada);
@@ -102,7 +102,7 @@ for (const [what, victims] of Object.entries(VICTIMS)) {
 const ROUNDS = 20;
 
 seededTest(
-  "Everything killed at once, twenty times amid writes: each acknowledged write is there once",
+  "After everything was killed twenty times during writes, each acknowledged write exists once",
   async (random) => {
     if (options.ignore) return;
     await using node = await NodeProcess.start({ full: false });
@@ -136,7 +136,7 @@ seededTest(
 );
 
 Deno.test(
-  "The number of a dead server may belong to another program by now, or was never written",
+  "A stale or missing process id of a dead server is handled",
   options,
   async () => {
     await using node = await NodeProcess.start({ full: false });

@@ -63,7 +63,7 @@ for (const [what, { change, told, ignore = false }] of Object.entries(REFUSALS))
   });
 }
 
-Deno.test("A second Rookery on a folder is refused, and told which process has it", options, async () => {
+Deno.test("A second Rookery on a folder is refused with the process id of the first", options, async () => {
   await using node = await NodeProcess.start({ full: false });
   const [ada] = await makePeople(node, 1) as [Person];
   const { postmaster } = await serverOf(node.dataDir);
@@ -78,7 +78,7 @@ Deno.test("A second Rookery on a folder is refused, and told which process has i
   assertRefused(await runToEnd(node.dataDir), new RegExp(`is in use by process ${node.pid};`));
 });
 
-Deno.test("A task uses the server that runs, or starts one that no Rookery comes beside", options, async () => {
+Deno.test("A task uses the running server, or starts one and prevents another start", options, async () => {
   await using node = await NodeProcess.start({ full: false });
   const { postmaster } = await serverOf(node.dataDir);
   await TaskProcess.done("jobs", [], node.settings);
@@ -117,7 +117,7 @@ Deno.test("DATA_DIR on a read-only disk is refused", asRoot, async () => {
   }
 });
 
-Deno.test("A disk without room for a database is refused, and left as it was", asRoot, async () => {
+Deno.test("A disk without space for a database is refused and left unchanged", asRoot, async () => {
   await using disk = await mounted("rookery-test", "small", "-t", "tmpfs", "-o", "size=10m,mode=0700");
   assertRefused(await runToEnd(disk.path), /disk of ".*" is full; free some space, or set DATA_DIR/);
   const left = [...Deno.readDirSync(disk.path)].map(({ name }) => name).toSorted();
@@ -128,7 +128,7 @@ Deno.test("A disk without room for a database is refused, and left as it was", a
   await node.stop();
 });
 
-Deno.test("A folder whose path is too long for a socket is used all the same", options, async () => {
+Deno.test("A folder with a path too long for a socket works", options, async () => {
   await using folder = await emptyFolder();
   const path = `${folder.path}/${"long".repeat(30)}`;
   await Deno.mkdir(path);

@@ -38,7 +38,7 @@ Deno.test("Only the database's own user reaches it, and no port is open", asRoot
   assert.deepEqual(await portsOf(await postgresOf(home.path)), []);
 });
 
-Deno.test("Another user than root runs all of it", asRoot, async () => {
+Deno.test("Every user other than root can run everything", asRoot, async () => {
   await using home = await reachableFolder(NOBODY);
   await using programs = await reachablePrograms();
   await using node = await NodeProcess.on(home, programs.env, AS_NOBODY, programs.start);
@@ -52,7 +52,7 @@ Deno.test("Another user than root runs all of it", asRoot, async () => {
   assert.equal((await ada.do("GET", `/pages/${ada.page}/posts`)).items.length, 1);
 });
 
-Deno.test("Of another user's folder, one who is not root is told how to come by it", asRoot, async () => {
+Deno.test("A folder of another user is refused with advice for users other than root", asRoot, async () => {
   await using home = await reachableFolder();
   await using programs = await reachablePrograms();
   {
@@ -70,7 +70,7 @@ Deno.test("Of another user's folder, one who is not root is told how to come by 
 });
 
 Deno.test(
-  "Root's database has no right but to pass folders, and not even that where it needs none",
+  "Root's database has only the right to traverse folders, and not even that if it needs none",
   asRoot,
   async () => {
     await using programs = await reachablePrograms();
@@ -97,7 +97,7 @@ const CONTAINER =
   "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,sys_chroot,mknod,setfcap";
 
 Deno.test(
-  "Root of a container, who may look into no other user's process, starts again over a killed node",
+  "Root of a container that cannot inspect other users' processes restarts after a kill",
   asRoot,
   async () => {
     await using home = await reachableFolder();
@@ -124,7 +124,7 @@ Deno.test(
   },
 );
 
-Deno.test("Root without the right to become another user is told so", asRoot, async () => {
+Deno.test("Root without the right to change its user is refused with a reason", asRoot, async () => {
   await using home = await reachableFolder();
   const starting = NodeProcess.on({ path: home.path, [Symbol.asyncDispose]: async () => {} }, {}, [
     "setpriv",
@@ -134,7 +134,7 @@ Deno.test("Root without the right to become another user is told so", asRoot, as
   await assert.rejects(starting, /this root cannot become another user .*; start Rookery as another user/);
 });
 
-Deno.test("A user without a name is told so", asRoot, async () => {
+Deno.test("A user without a name is refused with a reason", asRoot, async () => {
   await using home = await reachableFolder(54_321);
   await using programs = await reachablePrograms();
   const place = { path: home.path, [Symbol.asyncDispose]: async () => {} };
@@ -142,7 +142,7 @@ Deno.test("A user without a name is told so", asRoot, async () => {
   await assert.rejects(starting, /User 54321 has no name/);
 });
 
-Deno.test("A terminal's Ctrl-C ends the node and its database in order", {
+Deno.test("Ctrl-C ends the node and its database cleanly", {
   ...asRoot,
   ignore: Deno.build.os !== "linux",
 }, async () => {

@@ -30,7 +30,7 @@ fencingTest("A commit under an old epoch writes nothing", async ({ sql, page, ow
 });
 
 fencingTest(
-  "Taking a partition waits for the statements in flight under its old epoch",
+  "Taking a partition waits for statements in progress under its old epoch",
   async ({ sql, url, page, owner }) => {
     const partition = partitionOf(page);
     const [grant] = await new LocalPartitionLeases(sql).acquire([partition]);
@@ -67,7 +67,7 @@ fencingTest(
 );
 
 fencingTest(
-  "A worker that dies with turns under way is replaced, and every call is answered",
+  "A worker that dies during turns is replaced, and every call is answered",
   async ({ sql, url, page, owner }) => {
     const threads: { thread: HostThread; die: (reason: string) => void }[] = [];
     const options: PoolOptions = {

@@ -12,7 +12,7 @@ const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
 
 fullTest(
-  "Postgres: backends terminated and the server restarted under load lose nothing, and the node stays",
+  "Postgres: terminated backends and a restart under load lose nothing, and the node keeps running",
   async (random) => {
     await using postgres = await startPostgres({ fsync: false });
     const DATABASE_URL = await postgres.createDatabase();
@@ -50,7 +50,7 @@ fullTest(
   },
 );
 
-fullTest("Redis and NATS: killed and wiped under load, they cost no write and no live event", async (random) => {
+fullTest("Redis and NATS: killed and wiped under load, they lose no write and no live event", async (random) => {
   await using postgres = await startPostgres({ fsync: false });
   await using redis = await startRedis();
   await using nats = await startNats();
@@ -89,7 +89,7 @@ fullTest("Redis and NATS: killed and wiped under load, they cost no write and no
   await holds(node, world);
 });
 
-fullTest("Everything killed at once, the node as well, keeps what was acknowledged", async (random) => {
+fullTest("After everything was killed at once, including the node, all acknowledged writes exist", async (random) => {
   await using postgres = await startPostgres({ fsync: false });
   await using redis = await startRedis();
   await using nats = await startNats();

@@ -86,7 +86,7 @@ async function settled(node: NodeProcess): Promise<number> {
   return seq;
 }
 
-seededTest("SIGTERM under load lets what is under way end, and exits 0 within 10 seconds", async (random) => {
+seededTest("SIGTERM under load lets requests in progress finish, and exits 0 within 10 seconds", async (random) => {
   await using node = await NodeProcess.start();
   const people = await makePeople(node, 4);
   for (let round = 0; round < 2; round++) {
@@ -107,7 +107,7 @@ seededTest("SIGTERM under load lets what is under way end, and exits 0 within 10
   }
 });
 
-Deno.test("No child outlives a node that is killed", async () => {
+Deno.test("No child process outlives a killed node", async () => {
   await using node = await NodeProcess.start();
   const children = await descendants(node.pid);
   assert.ok(children.length > 0, "a node has children");

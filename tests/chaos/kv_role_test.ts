@@ -31,7 +31,7 @@ async function startApart(): Promise<Apart> {
   return { api, kv, services, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-fullTest("A store that runs apart judges callers by itself, and its absence is nobody else's", async () => {
+fullTest("A separate store authenticates callers itself, and its failure affects nothing else", async () => {
   await using apart = await startApart();
   const { api, kv, services } = apart;
   const [ada, blocked, gone] = await makePeople(api, 3) as [Person, Person, Person];
@@ -76,7 +76,7 @@ fullTest("A store that runs apart judges callers by itself, and its absence is n
   assert.deepEqual(await read(changed.url, ada.token), [200, { a: ada.login }]);
 });
 
-fullTest("A store that is killed has written each batch once, as a whole or not at all", async () => {
+fullTest("A killed store has written each batch completely once or not at all", async () => {
   await using apart = await startApart();
   const { api, kv } = apart;
   const [ada] = await makePeople(api, 1) as [Person];

@@ -61,29 +61,32 @@ async function judge(node: NodeProcess, trap: SmtpTrap, post: string, followers:
   for (const { to } of trap.taken) assert.ok(!to.includes(","), "nobody sees another's address");
 }
 
-seededTest("A mail server that refuses, breaks and dawdles gets each letter once, or nobody knows", async (random) => {
-  const tricks: Record<string, string | null> = {
-    RCPT: "451 4.7.1 later",
-    DATA: null,
-    END: null,
-    MAIL: "421 4.3.2 closing",
-    CONNECT: "421 too many",
-  };
-  await using trap = await SmtpTrap.open();
-  await using node = await NodeProcess.start({ env: await smtpSettings(trap.url) });
-  const [ann] = await makePeople(node, 1) as [Person];
-  const followers = await makeFollowers(node.sql, ann.page, 80);
-  trap.trick = async ({ step }) => {
-    const roll = random.next();
-    if (roll < 0.1) await new Promise((resolve) => setTimeout(resolve, roll * 2_000));
-    if (roll > 0.92 && step in tricks) return tricks[step];
-    // Taken or refused, as the connection breaks.
-    if (roll > 0.9 && step === "END") return "451 4.3.0 later";
-  };
-  const post = await ann.post("to everybody");
-  await finished(node);
-  await judge(node, trap, post.id, followers);
-});
+seededTest(
+  "With a mail server that rejects, breaks and hangs, each email is delivered once or marked unknown",
+  async (random) => {
+    const tricks: Record<string, string | null> = {
+      RCPT: "451 4.7.1 later",
+      DATA: null,
+      END: null,
+      MAIL: "421 4.3.2 closing",
+      CONNECT: "421 too many",
+    };
+    await using trap = await SmtpTrap.open();
+    await using node = await NodeProcess.start({ env: await smtpSettings(trap.url) });
+    const [ann] = await makePeople(node, 1) as [Person];
+    const followers = await makeFollowers(node.sql, ann.page, 80);
+    trap.trick = async ({ step }) => {
+      const roll = random.next();
+      if (roll < 0.1) await new Promise((resolve) => setTimeout(resolve, roll * 2_000));
+      if (roll > 0.92 && step in tricks) return tricks[step];
+      // Taken or refused, as the connection breaks.
+      if (roll > 0.9 && step === "END") return "451 4.3.0 later";
+    };
+    const post = await ann.post("to everybody");
+    await finished(node);
+    await judge(node, trap, post.id, followers);
+  },
+);
 
 /** Kills the node at the so-many-th moment of a kind, then lets it go on. */
 const STEPS: [name: string, nth: number, fits: (moment: SmtpMoment) => boolean, answered: boolean][] = [
@@ -93,7 +96,7 @@ const STEPS: [name: string, nth: number, fits: (moment: SmtpMoment) => boolean, 
   ["as the answer comes", 6, ({ step }) => step === "END", true],
   ["as a recipient is taken", 4, ({ step }) => step === "RCPT", true],
 ];
-Deno.test("Killed at each step of a hand-over, each follower gets one letter, or nobody knows", async () => {
+Deno.test("Killed at each step of a delivery, each follower gets one email or it is marked unknown", async () => {
   await using trap = await SmtpTrap.open();
   await using node = await NodeProcess.start({ env: await smtpSettings(trap.url) });
   const [ann] = await makePeople(node, 1) as [Person];
@@ -131,7 +134,7 @@ Deno.test("Killed at each step of a hand-over, each follower gets one letter, or
   assert.ok(unknown > 0, "a hand-over that nobody heard the end of is left unknown");
 });
 
-Deno.test("A node that is stopped while a mail server hangs ends in time, and its letters are sent by the next one", async () => {
+Deno.test("A node stopped while a mail server hangs ends in time, and the next one sends its emails", async () => {
   await using trap = await SmtpTrap.open();
   await using node = await NodeProcess.start({ env: await smtpSettings(trap.url) });
   const [ann] = await makePeople(node, 1) as [Person];
@@ -156,7 +159,7 @@ Deno.test("A node that is stopped while a mail server hangs ends in time, and it
   assert.deepEqual(left, [], "none of them had been handed over");
 });
 
-Deno.test("Killed between the steps of an expansion, the bundled server has one letter for each of a thousand followers", async () => {
+Deno.test("Killed between the steps of an expansion, the bundled server has one email for each of a thousand followers", async () => {
   await using node = await NodeProcess.start();
   const [ann] = await makePeople(node, 1) as [Person];
   const followers = await makeFollowers(node.sql, ann.page, 1_200);

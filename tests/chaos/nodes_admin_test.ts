@@ -10,7 +10,7 @@ import { until } from "../support/wait.ts";
 const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
 
 Deno.test({
-  name: "What deno task admin has done, every node judges by when it ends, and sockets are closed",
+  name: "Changes by deno task admin apply on every node when the task ends, and sockets are closed",
   ignore: !isFull,
   async fn() {
     await using installation = await startInstallation();

@@ -28,7 +28,7 @@ async function assertUnavailable(person: Person): Promise<void> {
 }
 
 fullTest(
-  "The owner killed amid writes through other nodes: refused or unknown, then done, each once",
+  "With the actors' node killed during writes through other nodes, each write is refused or unknown, then done once",
   async (random) => {
     await using installation = await startInstallation();
     const { owner, a, b } = installation;
@@ -65,7 +65,7 @@ fullTest(
   },
 );
 
-fullTest("A call that the owner has taken and does not answer is unknown, sent once, and safe to repeat", async () => {
+fullTest("A call that was received but not answered is unknown, was sent once, and is safe to repeat", async () => {
   await using installation = await startInstallation();
   const { owner, a } = installation;
   const [ada] = await makePeople(a, 1) as [Person];
@@ -83,7 +83,7 @@ fullTest("A call that the owner has taken and does not answer is unknown, sent o
 });
 
 fullTest(
-  "Without NATS listeners of other nodes hear everything by the ledger, and blocks hold; commands wait",
+  "Without NATS, listeners of other nodes receive everything from Postgres and blocks hold; commands wait",
   async () => {
     await using installation = await startInstallation();
     const { owner, a, b, nats } = installation;

@@ -15,7 +15,7 @@ const LEASE_OVER_MS = 9_000;
 /** For less than a lease, for longer. */
 const STOPS_MS = [300, 6_500, 2_000];
 
-fullTest("Blocked through one node amid posting, a page is shown to no listener of another", async (random) => {
+fullTest("A page blocked through one node during posting is shown to no listener of another node", async (random) => {
   await using installation = await startInstallation();
   const { owner, a, b } = installation;
   const admin = await administrator(a);
@@ -32,7 +32,7 @@ fullTest("Blocked through one node amid posting, a page is shown to no listener 
 });
 
 fullTest(
-  "Amid blocks a node that stands still again and again shows nothing it must not, however late",
+  "During blocks a node that is suspended repeatedly never shows hidden content",
   async (random) => {
     await using installation = await startInstallation();
     const { owner, a, b } = installation;
@@ -89,7 +89,7 @@ async function worldOf({ a, b }: Installation): Promise<World> {
 /** What was heard of posts but the first. */
 const heard = ({ frames }: LiveListener) => frames.slice(1).filter(({ type }) => type.startsWith("post."));
 
-fullTest("A block is answered when a node that stood still for a moment has told its listeners", async () => {
+fullTest("A block is answered when a briefly suspended node has informed its listeners", async () => {
   await using installation = await startInstallation();
   const { admin, ann, listener, block } = await worldOf(installation);
   const usual = await block();
@@ -109,7 +109,7 @@ fullTest("A block is answered when a node that stood still for a moment has told
 });
 
 fullTest(
-  "A node that stands still is waited for until its lease is over, and sends nothing when it goes on",
+  "A suspended node is waited for until its lease ends, and sends nothing when it resumes",
   async () => {
     await using installation = await startInstallation();
     const { a, b } = installation;
@@ -132,7 +132,7 @@ fullTest(
   },
 );
 
-fullTest("A node that was killed delays a block for as long as its lease, and nothing else", async () => {
+fullTest("A killed node delays a block until its lease ends, and nothing else", async () => {
   await using installation = await startInstallation();
   const { b } = installation;
   const { admin, ann, listener, block } = await worldOf(installation);

@@ -14,7 +14,7 @@ const fullTest = isFull
   : (name: string) => Deno.test.ignore(name, () => {});
 const photo = { name: "photo.jpg", data: (await jpegOf(900, 700)).toBase64() };
 
-fullTest("What people do through a node without actors is what they do through any", async () => {
+fullTest("A node without actors behaves like any other node", async () => {
   await using installation = await startInstallation();
   const { owner, a, b } = installation;
   for (const { url } of [owner, a, b]) {
@@ -63,7 +63,7 @@ fullTest("What people do through a node without actors is what they do through a
   for (const listener of listeners) listener.cut();
 });
 
-fullTest("A key that was used at one node is known at every other", async () => {
+fullTest("An Idempotency-Key used on one node is known on every other", async () => {
   await using installation = await startInstallation();
   const { owner, a, b } = installation;
   const [ada] = await makePeople(a, 1) as [Person];
@@ -103,7 +103,7 @@ async function fateOf({ who, nodes, sockets }: Listened): Promise<[refusals: str
   return [[...new Set(refusals)], [...new Set(sockets.map(({ closed }) => closed?.code))]];
 }
 
-fullTest("Whatever ends a session or changes a role counts on every node at the very next request", async () => {
+fullTest("The end of a session or a change of role applies on every node at the next request", async () => {
   await using installation = await startInstallation();
   const { owner, a, b } = installation;
   const admin = await administrator(a);
@@ -143,7 +143,7 @@ for (
     ["a former moderator", 4401, (admin, id) => admin.do("PUT", `/users/${id}/role`, { role: "user" })],
   ] as [string, number, (admin: Person, id: string) => Promise<unknown>][]
 ) {
-  fullTest(`Sockets of ${what} are closed on every node before that is answered`, async () => {
+  fullTest(`Sockets of ${what} are closed on every node before the answer`, async () => {
     await using installation = await startInstallation();
     const { a, b } = installation;
     const admin = await administrator(a);

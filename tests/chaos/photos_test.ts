@@ -71,7 +71,7 @@ async function killOne(node: NodeProcess, entry: string): Promise<void> {
   }, TIMEOUT);
 }
 
-seededTest("Crop processes killed amid their work cost an attempt, and no photo", async (random: Seeded) => {
+seededTest("Killed crop processes cost an attempt and no photo", async (random: Seeded) => {
   await using node = await NodeProcess.start();
   const people = await makePeople(node, 3);
   const acknowledged = new Set<string>();
@@ -89,7 +89,7 @@ seededTest("Crop processes killed amid their work cost an attempt, and no photo"
 });
 
 seededTest(
-  "A storage killed amid uploads and crops comes back, and nothing acknowledged is lost",
+  "A storage killed during uploads and crops restarts, and nothing acknowledged is lost",
   async (random: Seeded) => {
     await using node = await NodeProcess.start();
     const people = await makePeople(node, 3);
@@ -108,7 +108,7 @@ seededTest(
 );
 
 seededTest(
-  "A node killed amid uploads leaves no process behind; restarted, it finishes every acknowledged post",
+  "A node killed during uploads leaves no process behind, and finishes every acknowledged post after a restart",
   async (random: Seeded) => {
     await using node = await NodeProcess.start();
     const people = await makePeople(node, 3);
@@ -134,7 +134,7 @@ seededTest(
   },
 );
 
-Deno.test("Posts and accounts deleted while their photos are cropped leave no file", async () => {
+Deno.test("Posts and accounts deleted while their photos are cropped leave no files", async () => {
   await using node = await NodeProcess.start();
   const [ada] = await makePeople(node, 1) as [Person];
   const made: Promise<Json>[] = [];
@@ -160,7 +160,7 @@ Deno.test("Posts and accounts deleted while their photos are cropped leave no fi
   await assertFilesTrue(node);
 });
 
-Deno.test("A Ctrl-C reaches every process, and the node stops in order all the same", async () => {
+Deno.test("Ctrl-C reaches every process, and the node still stops cleanly", async () => {
   await using node = await NodeProcess.start();
   const [ada] = await makePeople(node, 1) as [Person];
   await ada.post("", { photos: [photo] });

@@ -12,7 +12,7 @@ const FREE_WITHIN_MS = 8_000;
 for (const full of [false, true]) {
   const word = full ? "on Postgres" : "on the embedded database";
   seededTest(
-    `A request that died with its node is repeated with its key as soon as the lease is over, ${word}`,
+    `A request whose node died can be repeated with its key as soon as the lease ends, ${word}`,
     async () => {
       await using node = await NodeProcess.start({ full });
       const [ada] = await makePeople(node, 1) as [Person];

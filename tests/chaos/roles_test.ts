@@ -22,7 +22,7 @@ async function stateOf(person: Person, id: string): Promise<string> {
 }
 
 fullTest(
-  "Each role in a process of its own: photos wait while nobody crops, and survive Redis wiped and jobs killed",
+  "Roles in separate processes: photos wait without a cropper and survive a Redis wipe and killed jobs",
   async () => {
     await using postgres = await startPostgres({ fsync: false });
     await using redis = await startRedis();
@@ -104,7 +104,7 @@ fullTest(
   },
 );
 
-Deno.test("A photo that failed tells its author why and may be tried again; one that cannot be read stays failed", async () => {
+Deno.test("A failed photo reports its reason to the author and can be retried; an unreadable one stays failed", async () => {
   await using node = await NodeProcess.start({ env: { CROP_PROCESSES: "1" } });
   const [ada] = await makePeople(node, 1) as [Person];
   await ada.post("", { photos: [photo] });
@@ -148,7 +148,7 @@ Deno.test("A photo that failed tells its author why and may be tried again; one 
   assert.deepEqual((await ada.do("GET", `/pages/${ada.page}/posts?state=failed`)).items, []);
 });
 
-Deno.test("With S3_URL the photos lie in the bucket, and no storage process runs", async () => {
+Deno.test("With S3_URL photos are in the bucket, and no storage process runs", async () => {
   await using s3 = await startS3();
   await using node = await NodeProcess.start({ env: { S3_URL: s3.url } });
   const [ada] = await makePeople(node, 1) as [Person];

@@ -19,7 +19,7 @@ const ROUNDS = 4;
 const ACTS = 150;
 
 seededTest(
-  "Whatever people do, and whatever is killed, every page's numbers are those of a count; so they are built anew",
+  "Under random actions and kills every page's statistics equal a count, also after a rebuild",
   async (random) => {
     await using node = await NodeProcess.start();
     const people = await makePeople(node, 6);
@@ -66,7 +66,7 @@ seededTest(
 );
 
 fullTest(
-  "ROLES=stats alone, tables elsewhere: fed by the bus; NATS wiped, the service stopped or killed, it catches up",
+  "ROLES=stats alone with its own tables catches up from the bus after NATS was wiped and the service killed",
   async (random) => {
     await using postgres = await startPostgres({ fsync: false });
     await using nats = await startNats();

@@ -17,7 +17,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
       },
     });
 
-  test("delivers to those who listen now, in order", async (bus, word) => {
+  test("delivers to current subscribers in order", async (bus, word) => {
     await bus.publish(`t.${word}`, "too early");
     const [first, second]: string[][] = [[], []];
     await using _first = await bus.subscribe(`t.${word}`, (message) => void first!.push(message));
@@ -44,7 +44,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     assert.deepEqual(got, { "*": ["a", "end"], ">": ["a", "a.x", "a.y", "a.x.z", "end"], "*.x": ["a.x"] });
   });
 
-  test("runs a subscription's handler one message after another, and goes on after a failure", async (bus, word) => {
+  test("runs a subscription's handler on one message at a time, and continues after a failure", async (bus, word) => {
     let running = 0;
     const done: string[] = [];
     await using _subscription = await bus.subscribe(word, async (message) => {
@@ -58,7 +58,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     await until("it has come", () => done.length === 10);
   });
 
-  test("never runs a listener within publish", async (bus, word) => {
+  test("never calls a subscriber within publish", async (bus, word) => {
     let ran = false;
     await using _subscription = await bus.subscribe(word, () => void (ran = true));
     const publishing = bus.publish(word, "");
@@ -67,7 +67,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     await until("it has come", () => ran);
   });
 
-  test("gives a new consumer all messages kept, in order, each id once", async (bus, word) => {
+  test("gives a new consumer all stored messages in order, each id once", async (bus, word) => {
     const sent = Array.from({ length: 50 }, (_, i) => `${word} ${i}`);
     for (const [i, message] of sent.entries()) await bus.append("events", `${word}-${i}`, message);
     await bus.append("events", `${word}-7`, `${word} twice`);
@@ -93,7 +93,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     assert.deepEqual(got, ["a", "b", "b", "b", "c"]);
   });
 
-  test("gives each message to one consumer of a name, and goes on where the last one stopped", async (bus, word) => {
+  test("gives each message to one consumer of a name, and continues where the last one stopped", async (bus, word) => {
     const got: [consumer: number, message: string][] = [];
     const consume = (consumer: number) =>
       bus.consume("jobs", `n${word}`, async (message) => {
@@ -112,7 +112,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     assert.equal(got.at(-1)![0], 3);
   });
 
-  test("gives a consumer that begins at the next message what comes from then on", async (bus, word) => {
+  test("gives a consumer that starts at the next message only later messages", async (bus, word) => {
     await bus.append("jobs", `${word}-early`, `${word} early`);
     const got: string[] = [];
     await using _consumer = await bus.consume("jobs", `n${word}`, async (message) => {
@@ -128,7 +128,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     assert.ok(!got.includes("early"));
   });
 
-  test("answers requests beside each other, each with its own reply", async (bus, word) => {
+  test("answers concurrent requests, each with its own reply", async (bus, word) => {
     let waiting = 0;
     let most = 0;
     await using _serving = await bus.serve(word, async (message) => {
@@ -143,20 +143,20 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     assert.ok(most > 1, "one waited for the other");
   });
 
-  test("brings replies of any length, and an empty one", async (bus, word) => {
+  test("transports replies of any length, including empty ones", async (bus, word) => {
     await using _serving = await bus.serve(word, async (message) => "ж".repeat(Number(message)));
     for (const length of [0, 1, 262_144, 262_145, 2_500_000]) {
       assert.equal(await bus.request(word, String(length), 5_000), "ж".repeat(length));
     }
   });
 
-  test("takes requests up to the bound, and none over it", async (bus, word) => {
+  test("accepts requests up to the size limit", async (bus, word) => {
     await using _serving = await bus.serve(word, async (message) => String(message.length));
     assert.equal(await bus.request(word, "x".repeat(MAX_REQUEST_BYTES), 5_000), String(MAX_REQUEST_BYTES));
     await assert.rejects(bus.request(word, "x".repeat(MAX_REQUEST_BYTES + 1), 5_000), RangeError);
   });
 
-  test("says at once that nobody serves a subject, also when nobody does any more", async (bus, word) => {
+  test("reports at once that nobody serves a subject, also after the last server has left", async (bus, word) => {
     const start = Date.now();
     await assert.rejects(bus.request(word, "", 10_000), NobodyThere);
     const serving = await bus.serve(word, async () => "here");
@@ -166,7 +166,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     assert.ok(Date.now() - start < 5_000);
   });
 
-  test("gives each request to one of those who serve", async (bus, word) => {
+  test("gives each request to one of the servers", async (bus, word) => {
     const got: string[] = [];
     for (const name of ["first", "second"]) {
       await bus.serve(word, async (message) => {
@@ -179,7 +179,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     assert.equal(got.length, 30);
   });
 
-  test("answers what it received before it stopped serving", async (bus, word) => {
+  test("answers requests received before it stopped serving", async (bus, word) => {
     const gate = Promise.withResolvers<void>();
     let taken = false;
     const serving = await bus.serve(word, async () => {
@@ -194,7 +194,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     assert.equal(await asked, "late");
   });
 
-  test("tells a reply that does not come apart from a request that nobody received", async (bus, word) => {
+  test("distinguishes a missing reply from a request that nobody received", async (bus, word) => {
     await using _slow = await bus.serve(`${word}.slow`, () => new Promise(() => {}));
     await using _failing = await bus.serve(`${word}.failing`, () => Promise.reject(new Error("expected")));
     for (const subject of [`${word}.slow`, `${word}.failing`]) {

@@ -34,7 +34,7 @@ for (const [driver, url] of [["NatsBus", "TEST_NATS_URL"], ["NatsBus through ws"
 const full = { ignore: !Deno.env.get("TEST_NATS_URL"), sanitizeOps: false, sanitizeResources: false };
 
 Deno.test({
-  name: "NatsBus out of reach rejects at once",
+  name: "NatsBus without a server rejects at once",
   ...full,
   ignore: false,
   fn: async () => {
@@ -50,7 +50,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "NatsBus opened before its server has its subscriptions once that is there",
+  name: "NatsBus opened before its server starts has its subscriptions once the server runs",
   ...full,
   fn: async () => {
     await using server = await startNats();
@@ -110,7 +110,7 @@ for (const wipe of [false, true]) {
 }
 
 Deno.test({
-  name: "NatsBus repeats a message nobody acknowledged to the next consumer",
+  name: "NatsBus delivers an unacknowledged message to the next consumer",
   ...full,
   fn: async () => {
     await using server = await startNats();

@@ -16,7 +16,7 @@ export function cacheSuite(driver: string, open: () => Cache): void {
       },
     });
 
-  test("keeps a value for its time", async (cache, key) => {
+  test("keeps a value for its lifetime", async (cache, key) => {
     assert.equal(await cache.get(key), null);
     assert.equal(await cache.set(key, "первый", 60), true);
     assert.equal(await cache.get(key), "первый");
@@ -24,7 +24,7 @@ export function cacheSuite(driver: string, open: () => Cache): void {
     assert.equal(await cache.get(key), null);
   });
 
-  test("replaces a value and its time, or keeps both with onlyNew", async (cache, key) => {
+  test("replaces a value and its lifetime, or keeps both with onlyNew", async (cache, key) => {
     await cache.set(key, "a", 50);
     assert.equal(await cache.set(key, "b", 10_000, { onlyNew: true }), false);
     assert.equal(await cache.get(key), "a");
@@ -35,7 +35,7 @@ export function cacheSuite(driver: string, open: () => Cache): void {
     assert.equal(await cache.get(key), "d");
   });
 
-  test("gives a value to one of many takers", async (cache, key) => {
+  test("gives a value to one of many concurrent takers", async (cache, key) => {
     await cache.set(key, "ticket", 10_000);
     const taken = await Promise.all(Array.from({ length: 20 }, () => cache.take(key)));
     assert.deepEqual(taken.filter((value) => value !== null), ["ticket"]);
@@ -49,7 +49,7 @@ export function cacheSuite(driver: string, open: () => Cache): void {
     assert.equal(set.filter(Boolean).length, 1);
   });
 
-  test("forgets a deleted value, and a missing one without complaint", async (cache, key) => {
+  test("deletes a value, and a missing one without an error", async (cache, key) => {
     await cache.set(key, "a", 10_000);
     await cache.delete(key);
     await cache.delete(key);

@@ -8,7 +8,7 @@ import { sleep } from "../../lib/sleep.ts";
 
 cacheSuite("MemoryCache", () => new MemoryCache());
 
-Deno.test("MemoryCache lets the longest unused key go when it is full", async () => {
+Deno.test("MemoryCache evicts the least recently used key when it is full", async () => {
   await using cache = new MemoryCache(3);
   for (const key of ["a", "b", "c"]) await cache.set(key, key, 10_000);
   await cache.get("a");
@@ -22,7 +22,7 @@ if (url) cacheSuite("RedisCache", () => new RedisCache(url));
 const options = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test({
-  name: "RedisCache out of reach is unavailable at once",
+  name: "RedisCache without a server is unavailable at once",
   ...options,
   fn: async () => {
     await using cache = new RedisCache(`redis://127.0.0.1:${await freePort()}`);
@@ -47,7 +47,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "RedisCache survives its server's death and works again after it",
+  name: "RedisCache works again after its server was killed and restarted",
   ...options,
   ignore: !url,
   fn: async () => {

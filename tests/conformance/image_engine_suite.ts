@@ -33,7 +33,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
     }
   });
 
-  test("gives of 400×200 the pixels x = 100 to 299", async () => {
+  test("crops 400×200 to the pixels x = 100 to 299", async () => {
     const stripe = (x: number) => x >= 100 && x < 300 ? 200 : 0;
     const { full } = await crop(await png(draw(400, 200, (x) => [stripe(x), stripe(x), stripe(x)])));
     const { data } = await pixelsOf(full);
@@ -53,7 +53,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
     });
   }
 
-  test("makes the variants that are smaller than the square, and enlarges nothing", async () => {
+  test("creates the variants smaller than the square, without enlarging", async () => {
     for (const [side, variants] of [[300, []], [320, []], [321, [320]], [1080, [320]], [1081, [1080, 320]]] as const) {
       const cropped = await crop(await png(draw(side + 20, side, () => [10, 200, 90])));
       assert.equal(cropped.side, side);
@@ -72,13 +72,13 @@ export function imageEngineSuite(engine: ImageEngine): void {
     near(pixel(await pixelsOf(cropped.full), 0, 0), [9, 99, 199], 6);
   });
 
-  test("makes of the same bytes the same bytes", async () => {
+  test("produces the same output for the same input", async () => {
     for (const bytes of [await paint(photo(700, 500)).jpeg().toBuffer(), await png(photo(500, 700))]) {
       assert.deepEqual(await crop(bytes), await crop(bytes));
     }
   });
 
-  test("leaves nothing of EXIF, ICC and XMP", async () => {
+  test("removes EXIF, ICC and XMP", async () => {
     const told = paint(photo(400, 360))
       .withExif({ IFD0: { Copyright: "nobody" }, IFD3: { GPSLatitude: "51/1 30/1 0/1" } })
       .withIccProfile("p3")
@@ -108,13 +108,13 @@ export function imageEngineSuite(engine: ImageEngine): void {
     near(pixel(pixels, 40, 40), [150, 110, 90], engine.name === "sharp" ? 12 : 40);
   });
 
-  test("makes an opaque JPEG of a PNG whose alpha hides nothing", async () => {
+  test("converts a PNG with an opaque alpha channel to JPEG", async () => {
     const cropped = await crop(await png(draw(64, 48, () => [10, 20, 200, 255])));
     assert.equal(cropped.format, "jpeg");
     near(pixel(await pixelsOf(cropped.full), 20, 20), [10, 20, 200], 5);
   });
 
-  test("refuses files that are cut short", async () => {
+  test("rejects truncated files", async () => {
     const picture = paint(photo(160, 240));
     const files = [await picture.clone().jpeg().toBuffer(), await picture.clone().png().toBuffer()];
     files.push(await picture.clone().jpeg({ progressive: true }).toBuffer());
@@ -127,7 +127,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
     }
   });
 
-  test("takes a sequential JPEG whose scans name no range of coefficients", async () => {
+  test("accepts a sequential JPEG whose scans name no range of coefficients", async () => {
     for (const picture of [paint(cells(160, 96)), paint(cells(160, 96)).greyscale()]) {
       const file = await picture.jpeg({ quality: 100, chromaSubsampling: "4:4:4" }).toBuffer();
       const scan = file.indexOf(Buffer.from([0xff, 0xda]));
@@ -140,7 +140,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
     }
   });
 
-  test("takes what browsers take: odd metadata, broken checksums of what is no pixel, fill bytes", async () => {
+  test("accepts what browsers accept: unusual metadata, wrong checksums outside of pixels, fill bytes", async () => {
     const jpeg = await paint(cells(160, 96)).jpeg({ quality: 100 }).toBuffer();
     const segment = (marker: number, content: string) => {
       const data = Buffer.from(content, "latin1");
@@ -168,12 +168,12 @@ export function imageEngineSuite(engine: ImageEngine): void {
     }
   });
 
-  test("refuses what has a picture's header and rubbish behind it", async () => {
+  test("rejects a picture's header followed by garbage", async () => {
     const file = await png(photo(100, 100));
     await refuses(crop(Buffer.from(file).fill(0x55, file.indexOf("IDAT") + 8, file.length - 12)));
   });
 
-  test("takes no notice of what is hidden behind a picture", async () => {
+  test("ignores data hidden behind a picture", async () => {
     const zip = Buffer.from("PK\x03\x04 and an archive's content", "latin1");
     const page = Buffer.from("<script>alert('here')</script>");
     const jpeg = Buffer.concat([await paint(cells(96, 64)).jpeg({ quality: 100 }).toBuffer(), zip]);
@@ -184,7 +184,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
     }
   });
 
-  test("gives a BlurHash of the square", async () => {
+  test("computes a BlurHash of the square", async () => {
     const half = await crop(await png(draw(96, 64, (x) => x < 48 ? [255, 0, 0] : [0, 0, 255])));
     assert.match(half.placeholder, /^[0-9A-Za-z#$%*+,\-.:;=?@[\]^_{|}~]{36}$/);
     const plain = await crop(await png(draw(96, 64, () => [255, 0, 0])));

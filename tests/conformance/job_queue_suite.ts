@@ -17,7 +17,7 @@ export function jobQueueSuite(driver: string, open: () => JobQueue): void {
       },
     });
 
-  test("has each id worked on once, pushed before or after there is a consumer", async (queue) => {
+  test("runs each id once, pushed before or after the consumer started", async (queue) => {
     const crew = new Crew();
     assert.equal(await queue.push(ids(0, 20)), true);
     await using _ = queue.consume(crew.work, 4);
@@ -28,7 +28,7 @@ export function jobQueueSuite(driver: string, open: () => JobQueue): void {
     assert.deepEqual(crew.done.toSorted(), ids(0, 40).toSorted());
   });
 
-  test("has as many worked on at once as was said, and no more", async (queue) => {
+  test("runs at most the given number at once", async (queue) => {
     const crew = new Crew();
     crew.hold();
     await using _ = queue.consume(crew.work, 3);
@@ -41,7 +41,7 @@ export function jobQueueSuite(driver: string, open: () => JobQueue): void {
     assert.equal(crew.most, 3);
   });
 
-  test("goes on after work that throws, and does not bring it again", async (queue) => {
+  test("continues after work that throws, without repeating it", async (queue) => {
     const crew = new Crew((id) => {
       if (Number(id.slice(1)) % 2) throw new Error("unreadable");
     });
@@ -53,7 +53,7 @@ export function jobQueueSuite(driver: string, open: () => JobQueue): void {
     assert.equal(crew.done.length, 5);
   });
 
-  test("takes an id again after it was worked on", async (queue) => {
+  test("accepts an id again after its work has ended", async (queue) => {
     const crew = new Crew();
     await using _ = queue.consume(crew.work, 2);
     for (let i = 1; i <= 3; i++) {
@@ -73,7 +73,7 @@ export function jobQueueSuite(driver: string, open: () => JobQueue): void {
     assert.deepEqual(crews.flatMap(({ started }) => started).toSorted(), ids(0, 30).toSorted());
   });
 
-  test("waits for work under way when a consumer stops, which takes no more", async (queue) => {
+  test("waits for work in progress when a consumer stops, which takes no more", async (queue) => {
     const crew = new Crew();
     crew.hold();
     const consumer = queue.consume(crew.work, 2);
@@ -94,7 +94,7 @@ export function jobQueueSuite(driver: string, open: () => JobQueue): void {
     assert.deepEqual([...crew.done, ...next.done].toSorted(), ids(0, 5));
   });
 
-  test("loses nothing to consumers that stop while ids come", async (queue) => {
+  test("loses nothing when consumers stop while ids arrive", async (queue) => {
     const crew = new Crew();
     const pushing = (async () => {
       for (let i = 0; i < 300; i += 3) {
@@ -112,7 +112,7 @@ export function jobQueueSuite(driver: string, open: () => JobQueue): void {
     assert.deepEqual(crew.done.toSorted(), ids(0, 300).toSorted());
   });
 
-  test("stops within a second, its consumers with it", async (queue) => {
+  test("stops within a second, with its consumers", async (queue) => {
     const crew = new Crew();
     queue.consume(crew.work, 2);
     await queue.push(["first"]);

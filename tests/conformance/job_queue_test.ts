@@ -62,7 +62,7 @@ function redisTest(name: string, run: (server: Server) => Promise<void>): void {
   });
 }
 
-redisTest("gives what a killed process was working on to another consumer", async (server) => {
+redisTest("gives the work of a killed process to another consumer", async (server) => {
   await using queue = new RedisJobQueue(server.url, { idleMs: 400 });
   await queue.push(ids(0, 5));
   const code = `
@@ -90,7 +90,7 @@ redisTest("gives what a killed process was working on to another consumer", asyn
   assert.deepEqual(crew.done.toSorted(), ids(1, 5));
 });
 
-redisTest("leaves nothing behind of what was done, and of who has left", async (server) => {
+redisTest("leaves no data of finished work and closed consumers", async (server) => {
   const redis = new Redis(server.url);
   const crew = new Crew();
   {
@@ -106,7 +106,7 @@ redisTest("leaves nothing behind of what was done, and of who has left", async (
   redis.disconnect();
 });
 
-redisTest("forgets consumers that died long ago", async (server) => {
+redisTest("removes consumers that died long ago", async (server) => {
   const redis = new Redis(server.url);
   await redis.xgroup("CREATE", "rookery:crop", "crop", "0", "MKSTREAM");
   await redis.xgroup("CREATECONSUMER", "rookery:crop", "crop", "dead");
@@ -119,7 +119,7 @@ redisTest("forgets consumers that died long ago", async (server) => {
   redis.disconnect();
 });
 
-redisTest("goes on after FLUSHALL, with ids waiting and under way", async (server) => {
+redisTest("continues after FLUSHALL, with ids waiting and in progress", async (server) => {
   const redis = new Redis(server.url);
   await using queue = new RedisJobQueue(server.url, { idleMs: 400, timeout: 5_000 });
   const crew = new Crew();
@@ -140,7 +140,7 @@ redisTest("goes on after FLUSHALL, with ids waiting and under way", async (serve
   redis.disconnect();
 });
 
-redisTest("does not delete another id at the place of one under way", async (server) => {
+redisTest("does not delete another id in place of one in progress", async (server) => {
   const redis = new Redis(server.url);
   await using queue = new RedisJobQueue(server.url, { idleMs: 400, timeout: 5_000 });
   const crew = new Crew();
@@ -157,7 +157,7 @@ redisTest("does not delete another id at the place of one under way", async (ser
 });
 
 for (const wipe of [false, true]) {
-  redisTest(`goes on after its server died and came back ${wipe ? "empty" : "as it was"}`, async (server) => {
+  redisTest(`continues after its server was killed and came back ${wipe ? "empty" : "as it was"}`, async (server) => {
     await using queue = new RedisJobQueue(server.url, { idleMs: 400 });
     const crew = new Crew();
     await using _ = queue.consume(crew.work, 2);
@@ -177,7 +177,7 @@ for (const wipe of [false, true]) {
   });
 }
 
-redisTest("refuses at once, asks seldom and stops in time while its server is away", async () => {
+redisTest("rejects at once, polls rarely and stops in time while its server is unavailable", async () => {
   const port = await freePort();
   let asked = 0;
   const nobody = Deno.listen({ hostname: "127.0.0.1", port });
@@ -201,7 +201,7 @@ redisTest("refuses at once, asks seldom and stops in time while its server is aw
   await refusing;
 });
 
-redisTest("refuses and stops in time while its server hangs, and goes on when that is over", async (server) => {
+redisTest("rejects and stops in time while its server hangs, and continues afterwards", async (server) => {
   const crew = new Crew();
   await using queue = new RedisJobQueue(server.url, { idleMs: 1_000 });
   await using _ = queue.consume(crew.work, 2);
@@ -218,7 +218,7 @@ redisTest("refuses and stops in time while its server hangs, and goes on when th
   await until("what was pushed after it is done", () => crew.done.includes("after"));
 });
 
-redisTest("gives up connections that went silent", async (server) => {
+redisTest("abandons connections that do not respond", async (server) => {
   await using network = new Network(Number(new URL(server.url).port));
   const crew = new Crew();
   await using queue = new RedisJobQueue(network.url, { idleMs: 1_000 });

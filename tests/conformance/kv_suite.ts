@@ -19,19 +19,22 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
   const test = (name: string, body: (sql: Sql, owner: string) => Promise<void>) =>
     Deno.test(`${database}: ${name}`, async () => await body(sql, await account(sql)));
 
-  test("Of many who write a new key at once exactly one wins, and the others are told", async (sql, owner) => {
-    for (let round = 0; round < 10; round++) {
-      const key = `key ${round}`;
-      const writes = await Promise.all(Array.from({ length: 24 }, (_, i) => write(sql, owner, { [key]: i })));
-      const winners = writes.flatMap(({ ignored }, i) => ignored.length === 0 ? [i] : []);
-      assert.equal(winners.length, 1);
-      assert.ok(writes.every(({ ignored }, i) => i === winners[0] || ignored[0] === key));
-      assert.deepEqual(await read(sql, owner, [key]), { [key]: winners[0] });
-    }
-  });
+  test(
+    "Of many concurrent writes of a new key exactly one wins, and the others list it as ignored",
+    async (sql, owner) => {
+      for (let round = 0; round < 10; round++) {
+        const key = `key ${round}`;
+        const writes = await Promise.all(Array.from({ length: 24 }, (_, i) => write(sql, owner, { [key]: i })));
+        const winners = writes.flatMap(({ ignored }, i) => ignored.length === 0 ? [i] : []);
+        assert.equal(winners.length, 1);
+        assert.ok(writes.every(({ ignored }, i) => i === winners[0] || ignored[0] === key));
+        assert.deepEqual(await read(sql, owner, [key]), { [key]: winners[0] });
+      }
+    },
+  );
 
   test(
-    "Of many who write overlapping batches each key has one writer, and every other is told of it",
+    "Of many overlapping batches each key has one writer, and the others list it as ignored",
     async (sql, owner) => {
       const batches = Array.from({ length: 12 }, (_, i) => named(i * 20, 60, i));
       const writes = await Promise.all(batches.map((batch) => write(sql, owner, batch)));
@@ -44,7 +47,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     },
   );
 
-  test("Batches in opposite orders never wait for each other in a circle", async (sql, owner) => {
+  test("Batches in opposite orders never deadlock", async (sql, owner) => {
     await write(sql, owner, named(0, 40, "first"));
     const versions = async () =>
       Object.values(JSON.parse(`{${(await found(sql, owner, [...Object.keys(named(0, 40))])).versions}}`));
@@ -66,7 +69,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     }
   });
 
-  test("A batch is seen as a whole or not at all", async (sql, owner) => {
+  test("A batch is visible completely or not at all", async (sql, owner) => {
     const keys = Object.keys(named(0, 30));
     await write(sql, owner, named(0, 30, 0));
     let writing = true;
@@ -86,7 +89,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     assert.ok(reads > 5);
   });
 
-  test("Of many who compare and set the same versions one wins, and sees the others' writes", async (sql, owner) => {
+  test("Of many concurrent compare-and-sets one wins, and the others see its versions", async (sql, owner) => {
     await write(sql, owner, { a: 0, b: 0 });
     for (let round = 1; round <= 10; round++) {
       const { versions } = await found(sql, owner, ["a", "b"]);
@@ -103,7 +106,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     }
   });
 
-  test("A write under one receipt happens once, and the receipt tells what came of it", async (sql, owner) => {
+  test("A write under one receipt happens once, and the receipt has its result", async (sql, owner) => {
     await write(sql, owner, { b: "there" });
     const receipt = await newReceipt(sql);
     const batch = { a: 1, b: 2 };
@@ -116,7 +119,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     assert.equal((await found(sql, owner, ["a"])).pairs, null);
   });
 
-  test("A compare and set that was refused leaves its receipt open; one that was not, does not", async (sql, owner) => {
+  test("A refused compare-and-set leaves its receipt open, a successful one does not", async (sql, owner) => {
     await write(sql, owner, { a: 1 });
     const { a } = JSON.parse(`{${(await found(sql, owner, ["a"])).versions}}`);
     const receipt = await newReceipt(sql);
@@ -129,7 +132,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await read(sql, owner, ["a"]), { a: 2 });
   });
 
-  test("An account that goes while it writes leaves no pair behind", async (sql) => {
+  test("An account deleted while it writes leaves no pair behind", async (sql) => {
     for (let round = 0; round < 8; round++) {
       const owner = await account(sql);
       const writes = Array.from({ length: 8 }, (_, i) => write(sql, owner, named(i * 50, 50)));
@@ -143,7 +146,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     }
   });
 
-  test("Batches that wait share a statement, and each has its own answer", async (sql, owner) => {
+  test("Waiting batches share a statement, and each gets its own answer", async (sql, owner) => {
     const others = [await account(sql), await account(sql), await account(sql)];
     const gone = newId();
     const receipt = await newReceipt(sql);
@@ -176,7 +179,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
   });
 
   test(
-    "A key that is there costs a second statement once, and none while more of its space are there",
+    "An existing key costs a second statement once, and none while more keys of its space exist",
     async (sql, owner) => {
       const { writer, statements } = counted(sql);
       const ignored = async (data: Record<string, unknown>) => (await writer.write(pairs(owner, data), false)).ignored;
@@ -192,7 +195,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     },
   );
 
-  test("What is deleted while it is written is gone, or left, as a whole", async (sql, owner) => {
+  test("Pairs deleted while they are written are gone or stay as a whole", async (sql, owner) => {
     for (let round = 0; round < 30; round++) {
       await write(sql, owner, { a: round });
       await Promise.all([
@@ -205,7 +208,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     }
   });
 
-  test("A statement that cannot be run for all is run for each", async (sql, owner) => {
+  test("A statement that fails for all is run for each", async (sql, owner) => {
     const other = await account(sql);
     const writer = new PairWriter(sql);
     // What no caller can send.
@@ -220,7 +223,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
   });
 
   test(
-    "However many write at once through two processes, each new key has one writer and all are answered",
+    "Under concurrent writes through two processes each new key has one writer and all are answered",
     async (sql, owner) => {
       const random = new Seeded(7);
       const owners = [owner, await account(sql), await account(sql)];
@@ -243,7 +246,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     },
   );
 
-  test("What has expired is swept in bounded bites, and nothing else is", async (sql, owner) => {
+  test("Expired pairs are deleted in bounded batches, and nothing else is", async (sql, owner) => {
     await write(sql, owner, named(0, 25), { ttlS: 60 });
     await write(sql, owner, named(100, 5), { ttlS: 600 });
     await write(sql, owner, named(200, 5));
@@ -254,7 +257,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     assert.equal(Object.keys(await read(sql, owner, kept)).length, 10);
   });
 
-  test("Where a value is longer than its share of the answer, all are still read if they fit", async (sql, owner) => {
+  test("Values longer than their share of the answer are read if all fit", async (sql, owner) => {
     await write(sql, owner, { long: "x".repeat(900), a: 1, b: 2, c: 3 });
     const keys = ["a", "long", "b", "c"];
     const fits = await readPairs(sql, owner, keys, { maxBytes: 905, versions: true });

@@ -22,7 +22,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     await sql?.[Symbol.asyncDispose]();
   });
 
-  test("is not touched by posts, likes and other counts", async () => {
+  test("is not affected by posts, likes and other counts", async () => {
     const page = await addPage(sql, keeper, { handle: "dunlin", followers: 4 });
     const version = async (table: string) =>
       (await sql.query<{ at: string }>(`select ctid::text || xmin::text as at from ${table} where page_id = $1`, [
@@ -40,7 +40,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     assert.notEqual(await version("popular_pages"), before[1]);
   });
 
-  test("answers whatever is typed", async () => {
+  test("answers any input", async () => {
     const odd = [
       ..."'\"\\%_*:&|!()<>-+~^$#@.,;/?[]{}`=",
       " ",
@@ -107,7 +107,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     for (const q of ["%", "\\", "'", "()", "👩‍🚀", " "]) assert.deepEqual(await pages(q), [], q);
   });
 
-  test("folds what is spelled in several ways into one", async () => {
+  test("treats different spellings alike", async () => {
     const folded: [fold: string, spellings: string[]][] = [
       ["abvgdezi klmnoprstuf", ["абвгдезий клмнопрстуф", "АБВГДЕЗИЙ КЛМНОПРСТУФ"]],
       ["zh ts ch sh shch kh", ["ж ц ч ш щ х", "Ж Ц Ч Ш Щ Х"]],
@@ -131,7 +131,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     }
   });
 
-  test("takes whatever a page may be called", async () => {
+  test("accepts any name of a page", async () => {
     const long = [
       "ﷺ".repeat(80),
       "я".repeat(80),
@@ -157,7 +157,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     for (const q of ["-_-", "-_", "***"]) assert.deepEqual(await pages(q), ["-_-"], q);
   });
 
-  test("keeps nothing of a deleted page, which would stand in the way of what is there", async () => {
+  test("keeps nothing of a deleted page that would block others", async () => {
     const page = await addPage(sql, keeper, { handle: "p30", name: "Dodo", followers: 3 });
     await sql.execute("update pages set deleted_at = now() where id = $1", [page]);
     await sql.execute("update pages set follower_count = 2 where id = $1", [page]);
@@ -166,7 +166,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     }
   });
 
-  test("forgets the spellings of words that nothing bears any more", async () => {
+  test("removes spellings of words that are no longer used", async () => {
     const page = await addPage(sql, keeper, { handle: "p20", name: "Turnstone sandpiper" });
     const kept = await addPage(sql, keeper, { handle: "p21", name: "Sandpiper" });
     const left = async () =>

@@ -32,7 +32,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
   });
 
   // First, while there is only the town.
-  test("finds what people would expect", async () => {
+  test("finds what people expect", async () => {
     assert.ok(PAGE_QUERIES.length + PEOPLE_QUERIES.length >= 60);
     const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
     const gained: number[] = [];
@@ -49,7 +49,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     say(`${driver}: nDCG@10 of all ${gained.length}: ${mean(gained).toFixed(3)}`);
   });
 
-  test("finds a part of what is written without spaces, in whatever width", async () => {
+  test("finds a part of text without spaces, in any width", async () => {
     const names = {
       jp: "日本語のページ",
       sasaki: "佐々木写真館",
@@ -93,7 +93,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     await sql.execute("delete from pages where uuid like 'run%'");
   });
 
-  test("knows a tag by every spelling that folds to it", async () => {
+  test("finds a tag by every spelling that folds to it", async () => {
     await addPage(sql, keeper, { handle: "fold1", name: "One", tags: ["strasse"] });
     await addPage(sql, keeper, { handle: "fold2", name: "Two", tags: ["i\u0307zmir"] });
     await addPage(sql, keeper, { handle: "fold3", name: "Three", tags: ["οδοσ"] });
@@ -103,7 +103,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     await sql.execute("delete from pages where uuid like 'fold%'");
   });
 
-  test("puts the exact handle first, then names, beginnings, words, tags, descriptions", async () => {
+  test("ranks the exact handle first, then names, prefixes, words, tags, descriptions", async () => {
     const kinds = [
       { handle: "zebra" },
       { handle: "z-e-bra" },
@@ -120,7 +120,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await pages("zebra"), kinds.map(({ handle }) => handle));
   });
 
-  test("puts who has more followers first among equals", async () => {
+  test("ranks equal matches by followers", async () => {
     const followers = [3, 11, 0, 7, 2, 0];
     for (const [i, n] of followers.entries()) {
       await addPage(sql, keeper, { handle: `walrus${i}`, followers: n });
@@ -130,7 +130,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual((await people("otte")).slice(0, 4), ["otter1", "otter3", "otter0", "otter4"]);
   });
 
-  test("knows a person by login, first name, last name and both in any order", async () => {
+  test("finds a person by login, first name, last name and both in any order", async () => {
     await addPerson(sql, { login: "quokka77", first: "Quentin", last: "Okavango" });
     for (
       const q of ["QUOKKA77", "quok", "quentin", "okavango", "oka", "quentin okavango", "Okavango Quentin", "quent oka"]
@@ -139,7 +139,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     }
   });
 
-  test("reads Cyrillic as Latin and Latin as Cyrillic, without case, accents and ё", async () => {
+  test("matches Cyrillic with Latin, without case, accents and ё", async () => {
     await addPage(sql, keeper, { handle: "privet-mir", name: "Привет, Мир!" });
     await addPage(sql, keeper, { handle: "p8", name: "Щёлковские Съёмки Юности" });
     await addPage(sql, keeper, { handle: "bazilik" });
@@ -158,7 +158,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     }
   });
 
-  test("finds words in any order and form, and the last of them when it is only begun", async () => {
+  test("finds words in any order and form, and the last one by its prefix", async () => {
     await addPage(sql, keeper, {
       handle: "p14",
       name: "Красивая птица",
@@ -181,7 +181,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await pages("красивая лодка"), []);
   });
 
-  test("forgives a letter too many, too few, another one, and two exchanged", async () => {
+  test("tolerates a missing, extra, wrong or swapped letter", async () => {
     await addPage(sql, keeper, { handle: "p10", name: "Kingfisher" });
     await addPage(sql, keeper, { handle: "p11", name: "Дрозд" });
     await addPage(sql, keeper, { handle: "p12", name: "Lark" });
@@ -193,7 +193,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await pages("kingfihser lrak"), []);
   });
 
-  test("takes words for what they are where all are known and found, and else puts the nearest first", async () => {
+  test("takes words literally if all are known and found, and otherwise ranks by similarity", async () => {
     await addPage(sql, keeper, { handle: "p15", name: "A nightjar", followers: 1 });
     await addPage(sql, keeper, { handle: "p16", name: "A nightjay", followers: 9 });
     assert.deepEqual(await pages("nightjay"), ["p16"]);
@@ -215,7 +215,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.equal(await threshold(), before);
   });
 
-  test("follows every change of what a page or a person is found by", async () => {
+  test("follows every change of a page or a person", async () => {
     const page = await addPage(sql, keeper, {
       handle: "heronry",
       name: "Herons",
@@ -236,7 +236,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await pages("storks"), []);
   });
 
-  test("shows the most followed of more than it looks at, and goes through all of what it does", async () => {
+  test("shows the most followed of many candidates and pages through all of them", async () => {
     await sql.execute(
       `insert into pages (id, owner_id, uuid, name, created_at)
       select gen_random_uuid(), $1, 'flamingo' || n, 'Colony ' || n, now() from generate_series(1, 1500) n`,
@@ -260,7 +260,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.equal(lagoon.length, 111);
   });
 
-  test("goes on after any place with what comes after it", async () => {
+  test("continues after any position", async () => {
     for (let i = 0; i < 40; i++) {
       await addPage(sql, keeper, { handle: `puffin${i}`, name: i % 2 ? "Burrow" : "A burrow", followers: i % 3 });
     }

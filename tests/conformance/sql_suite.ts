@@ -59,14 +59,14 @@ export function sqlSuite(driver: string, open: () => Promise<Sql>): void {
     ["array[true, false]", [true, false]],
     ["array['3f2504e0-4f89-11d3-9a0c-0305e82c3301'::uuid]", ["3f2504e0-4f89-11d3-9a0c-0305e82c3301"]],
   ];
-  test("reads every type as the contract says", async () => {
+  test("reads every type as specified", async () => {
     for (const [expression, value] of results) assert.deepEqual(await one(expression), value, expression);
   });
 
   const now = new Date("2026-01-31T12:00:00.123Z");
   const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
   const odd = ["", "NULL", "null", 'a"b', "a\\b", "a,b", "{x}", " ", "Ж\n", null];
-  test("takes every type of parameter", async () => {
+  test("accepts every type of parameter", async () => {
     assert.equal(await one("$1::text", "a'b\\c\0".slice(0, 5)), "a'b\\c");
     assert.equal(await one("$1::int8", 9007199254740991), 9007199254740991);
     assert.equal(await one("$1::float8", -1.5e-7), -1.5e-7);
@@ -87,11 +87,11 @@ export function sqlSuite(driver: string, open: () => Promise<Sql>): void {
     assert.equal((await one("$1::text", "x".repeat(3_000_000)) as string).length, 3_000_000);
   });
 
-  test("tells a time as UTC whatever the machine's zone is", async () => {
+  test("reads times as UTC in any time zone of the machine", async () => {
     assert.equal(await one("current_setting('timezone')"), "UTC");
   });
 
-  test("gives rows in order, and none of a statement without rows", async () => {
+  test("returns rows in order, and an empty list for a statement without rows", async () => {
     const rows = await sql.query<{ n: number }>("select n from generate_series(1, 1000) n");
     assert.deepEqual(rows.map((row) => row.n), Array.from({ length: 1000 }, (_, i) => i + 1));
     await sql.script("create table s_empty (id int)");
@@ -99,7 +99,7 @@ export function sqlSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await sql.execute("insert into s_empty values (2) returning id"), [{ id: 2 }]);
   });
 
-  test("names the constraint a statement broke, and the statement changed nothing", async () => {
+  test("names the violated constraint, and the statement changes nothing", async () => {
     await sql.script("create table s_keys (id int primary key, parent int constraint s_parent references s_keys (id))");
     await sql.execute("insert into s_keys values (1, null)");
     await fails(sql.execute("insert into s_keys values (2, null), (1, null)"), "constraint", "23505", "s_keys_pkey");
@@ -107,7 +107,7 @@ export function sqlSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await sql.query("select id from s_keys"), [{ id: 1 }]);
   });
 
-  test("calls other mistakes faults, and goes on after each", async () => {
+  test("reports other errors as faults, and continues after each", async () => {
     await fails(sql.query("select nothing"), "fault", "42703");
     await fails(sql.query("selec"), "fault", "42601");
     await fails(sql.query("select 1 / $1::int", [0]), "fault", "22012");
@@ -117,7 +117,7 @@ export function sqlSuite(driver: string, open: () => Promise<Sql>): void {
     assert.equal(await one("1"), 1);
   });
 
-  test("answers each of many concurrent statements with its own rows", async () => {
+  test("returns each of many concurrent statements its own rows", async () => {
     const answers = await Promise.all(
       Array.from(
         { length: 500 },
@@ -137,7 +137,7 @@ export function sqlSuite(driver: string, open: () => Promise<Sql>): void {
     await Promise.all(Array.from({ length: 100 }, () => divide(1)));
   });
 
-  test("follows a table that changes under a named statement", async () => {
+  test("follows a table altered under a named statement", async () => {
     await sql.script("create table s_shape (a int); insert into s_shape values (1)");
     const read = () => sql.query("select * from s_shape", [], "s_shape");
     assert.deepEqual(await read(), [{ a: 1 }]);
@@ -145,7 +145,7 @@ export function sqlSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await read(), [{ a: 1, b: 2 }]);
   });
 
-  test("runs a script whole or not at all", async () => {
+  test("runs a script completely or not at all", async () => {
     await sql.script("create table s_script (id int); insert into s_script values (1); -- the end");
     await fails(sql.script("insert into s_script values (2); insert into s_script values ('x')"), "fault", "22P02");
     await fails(sql.script("insert into s_script values (3); select 1 / 0; create table s_never (id int)"), "fault");

@@ -24,7 +24,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
       },
     });
 
-  test("gives back what was put, whole and described", async (storage) => {
+  test("returns what was stored, complete and with its metadata", async (storage) => {
     const before = Date.now();
     const content = noise(300_000, 1);
     const put = await storage.put("V1StGXR8_Z5jdHi6B-myT0.1080", content);
@@ -39,7 +39,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     same(await bytes(read!.body), content);
   });
 
-  test("takes streams of any length, up to the limit", async (storage) => {
+  test("accepts streams of any length up to the limit", async (storage) => {
     for (const size of [0, 1, 8 * MIB - 1, 8 * MIB, 17 * MIB + 3, MAX_OBJECT_BYTES]) {
       const content = noise(size, size);
       assert.equal((await storage.put("long", inPieces(content, 100_000))).size, size);
@@ -49,14 +49,14 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     }
   });
 
-  test("keeps an empty object", async (storage) => {
+  test("stores an empty object", async (storage) => {
     await storage.put("empty", new Uint8Array());
     assert.equal((await storage.head("empty"))?.size, 0);
     assert.equal((await bytes((await storage.get("empty"))!.body)).length, 0);
     await fails("range", storage.get("empty", { start: 0 }));
   });
 
-  test("refuses one byte too many and keeps what was there", async (storage) => {
+  test("rejects one byte over the limit and keeps the old object", async (storage) => {
     await storage.put("a", text("first"));
     await fails("too-large", storage.put("a", new Uint8Array(MAX_OBJECT_BYTES + 1)));
     await fails("too-large", storage.put("a", inPieces(new Uint8Array(MAX_OBJECT_BYTES + 1), 1_000_000)));
@@ -65,7 +65,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     assert.equal(await storage.head("b"), undefined);
   });
 
-  test("replaces under the same key, with another etag", async (storage) => {
+  test("replaces the object under a key, with another etag", async (storage) => {
     const first = await storage.put("a", text("first"));
     const second = await storage.put("a", text("second!"));
     assert.notEqual(first.etag, second.etag);
@@ -73,7 +73,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     assert.deepEqual(await keys(storage, 10), ["a"]);
   });
 
-  test("knows keys by their case", async (storage) => {
+  test("distinguishes keys by case", async (storage) => {
     await storage.put("case", text("lower"));
     await storage.put("CASE", text("upper"));
     assert.equal(await readText(storage, "case"), "lower");
@@ -82,7 +82,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     assert.equal(await readText(storage, "case"), "lower");
   });
 
-  test("has nothing under a key that was never put or was deleted, and deletes it again without complaint", async (storage) => {
+  test("has nothing under a key that was never stored or was deleted, and repeats a deletion without an error", async (storage) => {
     assert.equal(await storage.get("a"), undefined);
     assert.equal(await storage.head("a"), undefined);
     await storage.delete("a");
@@ -117,7 +117,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     assert.equal(await storage.get("none", { start: 0 }), undefined);
   });
 
-  test("keeps nothing of a body that breaks off", async (storage) => {
+  test("stores nothing of a body that ends early", async (storage) => {
     await storage.put("a", text("first"));
     for (const after of [0, 3, 200]) {
       for (const key of ["a", "new"]) await fails("refused", storage.put(key, breakingOff(after)));
@@ -126,7 +126,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     assert.deepEqual(await keys(storage, 10), ["a"]);
   });
 
-  test("keeps nothing of an upload that is aborted, and cancels its source", async (storage) => {
+  test("stores nothing of an aborted upload, and cancels its source", async (storage) => {
     for (const bytesFirst of [0, 300_000, 12 * MIB]) {
       const aborter = new AbortController();
       const source = endless(bytesFirst);
@@ -142,7 +142,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     assert.deepEqual(await keys(storage, 10), []);
   });
 
-  test("refuses what is no key, before anything is touched", async (storage) => {
+  test("rejects an invalid key before anything else", async (storage) => {
     const bad = ["", "..", ".", "../x", "a/b", "%2e%2e", "%2e%2e%2fx", "a\0b", "a b", "é", "a.b.c", ".a", "a.", "a?b"];
     for (const key of [...bad, "a".repeat(65), `a.${"b".repeat(17)}`, "a\n"]) {
       await fails("refused", storage.put(key, text("x")));
@@ -156,7 +156,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     assert.equal(await readText(storage, longest), "x");
   });
 
-  test("lists everything once, in pages, in one order, past what was deleted", async (storage) => {
+  test("lists every object once, in pages, in one order, past deleted ones", async (storage) => {
     assert.deepEqual(await storage.list({ limit: 5 }), []);
     const all = Array.from({ length: 23 }, (_, i) => `key-${i}${i % 3 ? "" : ".240"}`);
     await Promise.all(all.map((key) => storage.put(key, text(key))));
@@ -171,7 +171,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     assert.deepEqual(await storage.list({ after: listed.at(-1)!, limit: 100 }), []);
   });
 
-  test("gives one of many writers the key, and readers a whole object always", async (storage) => {
+  test("lets one of many writers win, and readers always get a complete object", async (storage) => {
     const versions = Array.from({ length: 8 }, (_, i) => noise(150_000, i));
     await storage.put("a", versions[0]!);
     let writing = true;
@@ -185,7 +185,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     await Promise.all([reading(), writes.finally(() => writing = false)]);
   });
 
-  test("a stream that nobody wants is cancelled", async (storage) => {
+  test("cancels a stream that is not read", async (storage) => {
     await storage.put("a", noise(5 * MIB, 1));
     for (let i = 0; i < 20; i++) await (await storage.get("a"))!.body.cancel();
     const reader = (await storage.get("a"))!.body.getReader();

@@ -173,7 +173,7 @@ class History {
   }
 }
 
-seededTest("lifting a block, or its end, gives back exactly what that block took", async (random) => {
+seededTest("lifting a block, or its end, restores exactly what that block hid", async (random) => {
   await using world = await ModerationWorld.open();
   const { id } = await world.account("boss", "admin");
   const history = new History(world, random, id);

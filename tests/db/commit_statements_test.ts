@@ -10,7 +10,7 @@ async function withDatabase(test: (sql: Sql) => Promise<void>): Promise<void> {
   await test(sql);
 }
 
-Deno.test("Every commit is a statement the database understands, of a name of its own", () =>
+Deno.test("Every commit is a valid statement with its own name", () =>
   withDatabase(async (sql) => {
     const all = await commitStatements();
     assert.ok(all.length >= 20, `${all.length} commits were found`);
@@ -21,7 +21,7 @@ Deno.test("Every commit is a statement the database understands, of a name of it
     }
   }));
 
-Deno.test("Every rule a commit gives a reason for is a rule of the database", () =>
+Deno.test("Every constraint with a reason in a commit exists in the database", () =>
   withDatabase(async (sql) => {
     const rows = await sql.query<{ name: string }>(
       "select conname as name from pg_constraint union select relname from pg_class where relkind = 'i'",

@@ -62,7 +62,7 @@ async function withCropper(
   await test({ sql, id, results, row });
 }
 
-Deno.test("A crop that succeeds is passed on to the photo's actor, and its notification goes out", () =>
+Deno.test("A successful crop is passed to the photo's actor, and its notification is sent", () =>
   withCropper((id) => ({ id, ok: true, photo: PHOTO }), async ({ id, results, row }) => {
     await until("it is passed on", () => results.length === 1);
     assert.deepEqual(results, [{ kind: PHOTO_RESULT_JOB, id }]);
@@ -72,7 +72,7 @@ Deno.test("A crop that succeeds is passed on to the photo's actor, and its notif
     assert.deepEqual(result, { id, ok: true, ...photo });
   }));
 
-Deno.test("A crop that fails is tried again after a pause", () =>
+Deno.test("A failed crop is retried after a pause", () =>
   withCropper(failed("crashed"), async ({ row }) => {
     await until("it waits again", async () => (await row()).attempts === 1 && (await row()).state === "waiting");
     const { kind, pause } = await row();
@@ -80,19 +80,19 @@ Deno.test("A crop that fails is tried again after a pause", () =>
     assert.ok(pause > 0.5 && pause <= 2, String(pause));
   }));
 
-Deno.test("A photo that no attempt could crop has failed, with the last reason", () =>
+Deno.test("A photo that no attempt could crop has failed with the last reason", () =>
   withCropper(failed("engine-failed"), async ({ id, results, row }) => {
     await until("it is passed on", () => results.length === 1);
     assert.deepEqual((await row()).result, { id, ok: false, problem: "engine-failed" });
   }, { attempts: 3 }));
 
-Deno.test("What is no image has failed at once", () =>
+Deno.test("A file that is no image fails at once", () =>
   withCropper(failed("no-image", true), async ({ id, results, row }) => {
     await until("it is passed on", () => results.length === 1);
     assert.deepEqual((await row()).result, { id, ok: false, problem: "no-image" });
   }));
 
-Deno.test("While the storage is away no attempt counts, however many were made", () =>
+Deno.test("While the storage is unavailable no attempt counts", () =>
   withCropper(failed("storage-unavailable"), async ({ row }) => {
     await until("it waits again", async () => (await row()).state === "waiting" && (await row()).pause > 0);
     const { kind, attempts, pause } = await row();
@@ -100,13 +100,13 @@ Deno.test("While the storage is away no attempt counts, however many were made",
     assert.ok(pause <= 2, String(pause));
   }, { attempts: 7 }));
 
-Deno.test("A photo that cannot be is not believed", () =>
+Deno.test("An impossible photo from the crop process is rejected", () =>
   withCropper((id) => ({ id, ok: true, photo: { ...PHOTO, side: 60_000 } }), async ({ id, results, row }) => {
     await until("it is passed on", () => results.length === 1);
     assert.deepEqual((await row()).result, { id, ok: false, problem: "engine-failed" });
   }, { attempts: 3 }));
 
-Deno.test("A stop breaks a crop off, and its attempt does not count", async () => {
+Deno.test("A stop aborts a crop, and its attempt does not count", async () => {
   await using sql = await openTestDatabase();
   const id = newId();
   const payload = JSON.stringify({ staged: "staged-1", key: "key-1" });

@@ -22,7 +22,7 @@ function natsBus(url: string | undefined): (() => Bus) | undefined {
 
 for (const [name, open] of BUSES) {
   Deno.test({
-    name: `JobNotifier over ${name} carries ids to one process of a crew, and to each crew, of its own installation`,
+    name: `JobNotifier over ${name} sends ids to one process of each crew of its own installation`,
     ignore: !open,
     sanitizeOps: false,
     sanitizeResources: false,
@@ -62,7 +62,7 @@ for (const [name, open] of BUSES) {
 }
 
 Deno.test({
-  name: "JobNotifier offers jobs to its own process while the bus is away",
+  name: "JobNotifier offers jobs to its own process while the bus is unavailable",
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {

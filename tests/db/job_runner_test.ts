@@ -47,7 +47,7 @@ function gated(concurrency: number): JobKind & { begun: string[]; release(): voi
   };
 }
 
-Deno.test("A runner does as many of a kind at once as it may, and one kind waits for no other", () =>
+Deno.test("A runner runs as many jobs of a kind at once as allowed, and no kind waits for another", () =>
   withSql(async (sql) => {
     const [slow, quick] = [gated(3), gated(1)];
     await add(sql, "slow", 10);
@@ -68,7 +68,7 @@ Deno.test("A runner does as many of a kind at once as it may, and one kind waits
     assert.equal(new Set(slow.begun).size, 10, "each once");
   }));
 
-Deno.test("A runner that is offered jobs does these, and finds by itself what it was not offered", () =>
+Deno.test("A runner runs announced jobs, and finds unannounced ones by itself", () =>
   withSql(async (sql) => {
     const done: string[] = [];
     const kind: JobKind = { run: async ({ id }) => void done.push(id) };
@@ -82,7 +82,7 @@ Deno.test("A runner that is offered jobs does these, and finds by itself what it
     assert.deepEqual(await states(sql), ["waiting 0"], "what is not its kind stays");
   }));
 
-Deno.test("Two runners of one kind do each job once", () =>
+Deno.test("Two runners of one kind run each job once", () =>
   withSql(async (sql) => {
     const done: string[] = [];
     const kind: JobKind = { run: async ({ id }) => void done.push(id) };
@@ -95,7 +95,7 @@ Deno.test("Two runners of one kind do each job once", () =>
     assert.equal(new Set(done).size, 60);
   }));
 
-Deno.test("A job that fails is tried again with growing pauses, and is dead after its last try", () =>
+Deno.test("A failed job is retried with growing pauses, and is dead after its last attempt", () =>
   withSql(async (sql) => {
     let tries = 0;
     const kind: JobKind = {
@@ -121,7 +121,7 @@ Deno.test("A job that fails is tried again with growing pauses, and is dead afte
   }));
 
 for (const state of ["dead", "unknown"] as const) {
-  Deno.test(`A job that is parked as ${state} is not tried again`, () =>
+  Deno.test(`A job parked as ${state} is not retried`, () =>
     withSql(async (sql) => {
       let tries = 0;
       const kind: JobKind = {
@@ -139,7 +139,7 @@ for (const state of ["dead", "unknown"] as const) {
     }));
 }
 
-Deno.test("What a runner that died left behind is done by another, which knows that it was begun", () =>
+Deno.test("A job left by a dead runner is run by another, which knows that it was started before", () =>
   withSql(async (sql) => {
     const [ref] = await add(sql, "kind");
     await sql.execute(
@@ -154,7 +154,7 @@ Deno.test("What a runner that died left behind is done by another, which knows t
     assert.deepEqual(seen, [true]);
   }));
 
-Deno.test("A runner keeps the claims of what takes long", () =>
+Deno.test("A runner renews the claims of long jobs", () =>
   withSql(async (sql) => {
     const kind = gated(1);
     await add(sql, "kind");
@@ -167,7 +167,7 @@ Deno.test("A runner keeps the claims of what takes long", () =>
     kind.release();
   }));
 
-Deno.test("A runner that stops lets work end for a while, breaks it off then, and leaves the rest", () =>
+Deno.test("A runner that stops lets jobs finish for a while, then aborts them, and returns the rest", () =>
   withSql(async (sql) => {
     let broken = false;
     const kind: JobKind = {
@@ -189,7 +189,7 @@ Deno.test("A runner that stops lets work end for a while, breaks it off then, an
     assert.deepEqual(await states(sql), ["waiting 0", "waiting 1"]);
   }));
 
-Deno.test("An attempt that is postponed does not count, and waits as long as it says", () =>
+Deno.test("A postponed attempt does not count, and waits as long as requested", () =>
   withSql(async (sql) => {
     const kind: JobKind = {
       maxTries: 1,
@@ -205,7 +205,7 @@ Deno.test("An attempt that is postponed does not count, and waits as long as it 
     assert.ok(await pause() > 50);
   }));
 
-Deno.test("A kind waits between its attempts as its own backoff says", () =>
+Deno.test("A kind uses its own backoff between attempts", () =>
   withSql(async (sql) => {
     const kind: JobKind = {
       backoff: (failures) => failures * 1_000_000,
@@ -218,7 +218,7 @@ Deno.test("A kind waits between its attempts as its own backoff says", () =>
     assert.ok(row!.s > 900 && row!.s <= 1_000, String(row!.s));
   }));
 
-Deno.test("Jobs of a kind with a queue come by it alone, as many at once as the kind says, each once", () =>
+Deno.test("Jobs of a kind with a queue arrive only through it, at most as many at once as allowed, each once", () =>
   withSql(async (sql) => {
     await using queue = new LocalJobQueue();
     const pushed: string[] = [];
@@ -241,7 +241,7 @@ Deno.test("Jobs of a kind with a queue come by it alone, as many at once as the 
     assert.deepEqual(pushed.toSorted(), refs.map(({ id }) => id).toSorted());
   }));
 
-Deno.test("An offered job goes into its queue at once, and what is no job any more is passed over", () =>
+Deno.test("An offered job goes into its queue at once, and ids without a job are ignored", () =>
   withSql(async (sql) => {
     await using queue = new LocalJobQueue();
     const done: string[] = [];
@@ -254,7 +254,7 @@ Deno.test("An offered job goes into its queue at once, and what is no job any mo
     assert.equal(done[0], refs[0]!.id);
   }));
 
-Deno.test("A runner that stops breaks off what came by a queue, and does not lose its return", () =>
+Deno.test("A runner that stops aborts jobs from a queue and does not lose their return", () =>
   withSql(async (sql) => {
     await using queue = new LocalJobQueue();
     const kind: JobKind = {

@@ -24,7 +24,7 @@ async function row(sql: Sql, id: string): Promise<Record<string, unknown> | unde
   return (await sql.query("select kind, state, attempts from jobs where id = $1", [id]))[0];
 }
 
-Deno.test("A job is claimed once, by whoever does its kind", () =>
+Deno.test("A job is claimed once, by a process that runs its kind", () =>
   withJob(async (sql, id) => {
     assert.deepEqual(await claimDueJobs(sql, "b", 8, 60_000), []);
     const claims = await Promise.all([claimJobs(sql, "a", [id], 60_000), claimDueJobs(sql, "a", 8, 60_000)]);
@@ -32,7 +32,7 @@ Deno.test("A job is claimed once, by whoever does its kind", () =>
     assert.deepEqual(await claimJobs(sql, "a", [id], 60_000), []);
   }));
 
-Deno.test("Whoever has lost a claim changes nothing of what came after", () =>
+Deno.test("After a lost claim nothing of the job can be changed", () =>
   withJob(async (sql, id) => {
     const first = (await claimJobs(sql, "a", [id], 0))[0]!;
     assert.deepEqual(await sweepJobs(sql, ["a", "b"]), ["a"]);
@@ -49,7 +49,7 @@ Deno.test("Whoever has lost a claim changes nothing of what came after", () =>
     assert.deepEqual(await row(sql, id), { kind: "b", state: "waiting", attempts: 0 });
   }));
 
-Deno.test("A job that was begun anew under its id outlives the end of what it was before", () =>
+Deno.test("A job started again under its id outlives the end of its earlier run", () =>
   withJob(async (sql, id) => {
     const settling = (await claimJobs(sql, "a", [id], 60_000))[0]!;
     // As a retry does it.
@@ -58,7 +58,7 @@ Deno.test("A job that was begun anew under its id outlives the end of what it wa
     assert.deepEqual(await row(sql, id), { kind: "b", state: "waiting", attempts: 0 });
   }));
 
-Deno.test("A due job is rung once in a while, and a try that does not count leaves none", () =>
+Deno.test("A due job is notified once per interval, and an attempt that does not count is not counted", () =>
   withJob(async (sql, id) => {
     assert.deepEqual(await unnotifiedJobs(sql, "a", 10, 60_000), [id]);
     assert.deepEqual(await unnotifiedJobs(sql, "a", 10, 60_000), []);

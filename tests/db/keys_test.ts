@@ -16,7 +16,7 @@ const session = (kid: string) => ({
   kid,
 });
 
-Deno.test("Nodes that start together end with one signing key, and another secret opens none", async () => {
+Deno.test("Nodes that start together have one signing key, and another secret decrypts none", async () => {
   await using sql = await openTestDatabase();
   await using a = await Keys.load(sql, secret, log);
   await sql.execute("delete from signing_keys");
@@ -28,7 +28,7 @@ Deno.test("Nodes that start together end with one signing key, and another secre
   assert.ok(a.currentKid);
 });
 
-Deno.test("A rotated key is known everywhere before it signs; tokens of the old one stay good while they live", async () => {
+Deno.test("A rotated key is known everywhere before it signs, and tokens of the old one stay valid", async () => {
   await using sql = await openTestDatabase();
   await using a = await Keys.load(sql, secret, log);
   await using b = await Keys.load(sql, secret, log);

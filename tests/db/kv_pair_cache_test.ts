@@ -49,7 +49,7 @@ function inside(pairs: string | null): unknown {
   return pairs === null ? null : JSON.parse(`{${pairs}}`);
 }
 
-Deno.test("Pairs that are read often are looked up once, and a write makes them be looked up anew", () =>
+Deno.test("Pairs that are read often are read from Postgres once, and again after a write", () =>
   withSpace(async (sql, space) => {
     const kept = new PairCache(sql);
     const read = async (...keys: string[]) => inside((await kept.read(space, keys, OPTIONS)).pairs);
@@ -67,7 +67,7 @@ Deno.test("Pairs that are read often are looked up once, and a write makes them 
     assert.match(versions!, /^"b":\d+$/);
   }));
 
-Deno.test("Of keys some of which are kept only the others are looked up, and all or none of them are of one revision", () =>
+Deno.test("If some keys are cached only the others are read, and all are of one revision", () =>
   withSpace(async (sql, space) => {
     const kept = new PairCache(sql);
     const read = async (...keys: string[]) => inside((await kept.read(space, keys, OPTIONS)).pairs);
@@ -87,7 +87,7 @@ Deno.test("Of keys some of which are kept only the others are looked up, and all
     assert.deepEqual(await read("a", "b"), { a: "new", b: 2 });
   }));
 
-Deno.test("A pair that expires is not kept beyond its time", () =>
+Deno.test("A pair is not cached beyond its expiry", () =>
   withSpace(async (sql, space) => {
     const kept = new PairCache(sql);
     await write(sql, space, { a: 1 });
@@ -104,7 +104,7 @@ Deno.test("A pair that expires is not kept beyond its time", () =>
     }
   }));
 
-Deno.test("What is kept stays within its bound, and what is too long is not kept", () =>
+Deno.test("The cache stays within its limit, and long values are not cached", () =>
   withSpace(async (sql, space) => {
     const kept = new PairCache(sql, 20_000);
     const all = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`key ${i}`, "x".repeat(300)]));
@@ -122,7 +122,7 @@ Deno.test("What is kept stays within its bound, and what is too long is not kept
     assert.equal((await kept.read(space, ["key 0"], { maxBytes: 301, versions: false })).pairs, null);
   }));
 
-Deno.test("Two processes that read, write, delete and let expire at once tell what Postgres has, always", () =>
+Deno.test("Two processes that read, write, delete and expire pairs always return what Postgres has", () =>
   withSpace(async (sql, space) => {
     const random = new Seeded(20261121);
     const processes = [new PairCache(sql), new PairCache(sql, 3_000)];

@@ -32,7 +32,7 @@ for (const act of [setRole, blockUser, deleteUser]) {
   });
 }
 
-Deno.test("acts upon all administrators at once, each in its own statement, spare one", async () => {
+Deno.test("acts on all administrators at once, each in its own statement, spare one", async () => {
   await using world = await ModerationWorld.open();
   const ids = await admins(world, 3);
   const acts = [setRole, blockUser, setRole] as (typeof blockUser)[];
@@ -44,7 +44,7 @@ Deno.test("acts upon all administrators at once, each in its own statement, spar
   }
 });
 
-Deno.test("an administrator who is blocked already is no reason to spare anybody", async () => {
+Deno.test("a blocked administrator does not count as one who can sign in", async () => {
   await using world = await ModerationWorld.open();
   const [one, other] = await admins(world, 2) as [string, string];
   assert.deepEqual(await world.commit(blockUser, [takingAway(one)]), [{ last_admin: false }]);

@@ -21,7 +21,7 @@ const KEEPERS = ["actors/runtime/committer.ts", "db/kv.ts"];
 
 const open = () => openTestDatabase({ max: 1, byIndex: true });
 
-Deno.test("A statement with a list is planned for that list, whatever name it has", async () => {
+Deno.test("A statement with a list is planned for that list", async () => {
   await using sql = await open();
   await sql.script(
     'create table things (id int primary key, word text collate "C" not null); create index on things (word)',
@@ -41,7 +41,7 @@ Deno.test("A statement with a list is planned for that list, whatever name it ha
   );
 });
 
-Deno.test("Every commit goes by the indexes of tables that have grown, though the database was analysed empty", async () => {
+Deno.test("Every commit uses the indexes of grown tables, even if the database was analysed when empty", async () => {
   await using sql = await open();
   await sql.execute("vacuum (analyze)");
   // An analyze in the background, between two of the tables, would be another situation.
@@ -61,7 +61,7 @@ Deno.test("Every commit goes by the indexes of tables that have grown, though th
   assert.deepEqual(slow, []);
 });
 
-Deno.test("Ten thousand pairs are read and written soon in a space that was nearly empty", async () => {
+Deno.test("Ten thousand pairs are read and written quickly in a space that was nearly empty", async () => {
   await using sql = await open();
   const few = ["a", "b"];
   await insertPairs(sql, [batch(few)]);
@@ -75,7 +75,7 @@ Deno.test("Ten thousand pairs are read and written soon in a space that was near
   await everyStatement(sql, Array.from({ length: LISTED }, (_, i) => `key ${i + 1}`), "many");
 });
 
-Deno.test("A plan is kept for lists only where these tests look at it", () => {
+Deno.test("Generic plans for lists are used only where these tests check them", () => {
   const found = projectFiles(".ts").filter((path) =>
     !path.startsWith("tests/") && path !== "db/values.ts" && /\bkeptList\(/.test(readSource(path))
   );

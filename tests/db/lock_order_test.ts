@@ -9,7 +9,7 @@ const ROUNDS = 40;
 const NOBODY = { by_id: null, by_role: null, reason: null };
 const DIGEST = "2030-01-01T08:00:00Z";
 
-Deno.test("An account that goes while it follows, and is told of followers, makes nobody wait", async () => {
+Deno.test("An account deleted while it follows and is notified causes no deadlock", async () => {
   await using world = await ModerationWorld.open();
   const ada = await world.account("ada");
   for (let round = 0; round < ROUNDS; round++) {

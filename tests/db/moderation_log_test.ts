@@ -49,7 +49,7 @@ const CHANGED: [string, string][] = [
   ["what came after", `after = '{"role": "user"}'`],
 ];
 
-Deno.test("acts that share a statement are entered in their order, each with its own before and after", async () => {
+Deno.test("acts that share a statement are recorded in order, each with its own before and after", async () => {
   const { world, admin, entries } = await filled();
   await using _ = world;
   assert.deepEqual(entries.map(({ act, target_name }) => `${act} ${target_name}`), [
@@ -75,7 +75,7 @@ Deno.test("acts that share a statement are entered in their order, each with its
   assert.deepEqual(await verifyChain(world.sql), verdict);
 });
 
-Deno.test("the record refuses changes, and an entry put in by hand is chained like any other", async () => {
+Deno.test("the record rejects changes, and an entry inserted by hand is chained like any other", async () => {
   const { world, entries } = await filled();
   await using _ = world;
   for (
@@ -89,14 +89,14 @@ Deno.test("the record refuses changes, and an entry put in by hand is chained li
   assert.ok(verdict.sound && verdict.end.seq === entries.length + 1);
 });
 
-Deno.test("an empty record is sound, and one whose end is gone is not", async () => {
+Deno.test("an empty record is valid, and one without its end is not", async () => {
   await using world = await ModerationWorld.open();
   assert.deepEqual(await verifyChain(world.sql), { sound: true, end: START });
   await world.sql.execute("delete from moderation_chain");
   assert.match(places(await verifyChain(world.sql))[1], /end is missing/);
 });
 
-Deno.test("every change, every missing and every exchanged entry is found, and the first is named", async (t) => {
+Deno.test("every changed, missing and swapped entry is found, and the first is named", async (t) => {
   const { world, entries } = await filled();
   await using _ = world;
   const { sql } = world;
@@ -131,7 +131,7 @@ Deno.test("every change, every missing and every exchanged entry is found, and t
     [5, /does not follow/],
   );
   await step(
-    "two are exchanged",
+    "two are swapped",
     `update moderation_log set seq = 100 where seq = 2; update moderation_log set seq = 2 where seq = 3;
     update moderation_log set seq = 3 where seq = 100`,
     [2, /does not follow/],
@@ -149,21 +149,21 @@ Deno.test("every change, every missing and every exchanged entry is found, and t
     [last, /not that of the chain's end/],
   );
   await step(
-    "one is added past the chain's end",
+    "one is appended past the chain's end",
     `insert into moderation_log select (jsonb_populate_record(e, jsonb_build_object('seq', ${last} + 1, 'previous', hash))).*
       from moderation_log e where seq = ${last};
     update moderation_log e set hash = moderation_hash(e) where seq = ${last} + 1`,
     [last + 1, /past the end of the chain/],
   );
   await step(
-    "the last is deleted and the end moved back, which a known end shows",
+    "the last is deleted and the end moved back, which a known end reveals",
     `delete from moderation_log where seq = ${last};
     update moderation_chain set seq = ${last} - 1, hash = (select hash from moderation_log where seq = ${last} - 1)`,
     [last, /missing/],
     { seq: last, hash: entries[last - 1]!.hash },
   );
   await step(
-    "the last is written anew with the end, which a known end shows",
+    "the last is rewritten with the end, which a known end reveals",
     `update moderation_log set reason = 'x' where seq = ${last};
     update moderation_log e set hash = moderation_hash(e) where seq = ${last};
     update moderation_chain set hash = (select hash from moderation_log where seq = ${last})`,
@@ -172,7 +172,7 @@ Deno.test("every change, every missing and every exchanged entry is found, and t
   );
 });
 
-Deno.test("acts at once, from many connections, make one chain", async () => {
+Deno.test("concurrent acts from many connections form one chain", async () => {
   await using world = await ModerationWorld.open();
   const admin = await world.account("boss", "admin");
   const people = await Promise.all(Array.from({ length: 12 }, (_, i) => world.account(`p${i}`)));

@@ -43,7 +43,7 @@ async function onDatabase(run: (world: ModerationWorld) => Promise<void>): Promi
 const test = (name: string, run: (sql: Sql, world: ModerationWorld) => Promise<void>) =>
   Deno.test(name, () => onDatabase((world) => run(world.sql, world)));
 
-test("acknowledgements are numbered, the first one after a node that has told of none", async (sql) => {
+test("acknowledgements are numbered, starting after a node without any", async (sql) => {
   const id = newId();
   assert.ok(await renewLease(sql, { id, leaseMs: 60_000, acknowledged: 0 }) > 0, "it owes from the beginning");
   const mark = await nextAcknowledgement(sql);
@@ -53,7 +53,7 @@ test("acknowledgements are numbered, the first one after a node that has told of
   assert.equal(await renewLease(sql, { id, leaseMs: 60_000, acknowledged: 0 }), mark + 1);
 });
 
-test("those are to hear whose lease holds and who have not told, but the one that asks", async (sql) => {
+test("nodes with a lease that have not acknowledged are waited for, except the requesting one", async (sql) => {
   const [asking, live, dead, acknowledged] = [newId(), newId(), newId(), newId()];
   const mark = await nextAcknowledgement(sql);
   for (const id of [asking, live]) await renewLease(sql, { id, leaseMs: 60_000, acknowledged: mark - 1 });
@@ -68,7 +68,7 @@ test("those are to hear whose lease holds and who have not told, but the one tha
   assert.deepEqual(await hear(sql, asking, mark + 1), [acknowledged]);
 });
 
-test("what a node that is long dead left behind is forgotten", async (sql) => {
+test("entries of nodes that died long ago are deleted", async (sql) => {
   await renewLease(sql, { id: newId(), leaseMs: -2 * 3_600_000, acknowledged: 0 });
   await renewLease(sql, { id: newId(), leaseMs: -1_000, acknowledged: 0 });
   await pruneNodes(sql);
@@ -76,7 +76,7 @@ test("what a node that is long dead left behind is forgotten", async (sql) => {
   assert.equal(rows.length, 1);
 });
 
-test("accounts are read at once as they are read one by one", async (sql, world) => {
+test("accounts read together are the same as accounts read one by one", async (sql, world) => {
   const [ada, bob] = [await world.account("ada", "moderator"), await world.account("bob")];
   await sql.execute("update users set blocked_until = 'infinity', blocked_reason = 'a test' where id = $1", [bob.id]);
   const snapshots = await accountSnapshots(sql, [ada.id, bob.id, newId()]);
@@ -123,7 +123,7 @@ const nodeTest = (run: (sql: Sql) => Promise<void>) => onDatabase(({ sql }) => r
 const acknowledgedBy = async (sql: Sql, id: string) =>
   (await sql.query<{ told: number }>("select told from nodes where id = $1", [id]))[0]?.told;
 
-Deno.test("A node holds its lease from when it has joined, and its place until it leaves", () =>
+Deno.test("A node holds its lease from joining until leaving", () =>
   nodeTest(async (sql) => {
     const node = await Node.start(sql);
     assert.ok(node.lease.holds);
@@ -134,7 +134,7 @@ Deno.test("A node holds its lease from when it has joined, and its place until i
     assert.deepEqual(await hear(sql, newId(), mark + 1), []);
   }));
 
-Deno.test("A node says that it has told once its sockets are told and their accounts judged", () =>
+Deno.test("A node acknowledges after its sockets are flushed and their accounts rechecked", () =>
   nodeTest(async (sql) => {
     await using node = await Node.start(sql);
     const gate = Promise.withResolvers<void>();
@@ -150,7 +150,7 @@ Deno.test("A node says that it has told once its sockets are told and their acco
     assert.equal(await acknowledgedBy(sql, node.membership.id), mark);
   }));
 
-Deno.test("An acknowledgement that is taken while a node tells is told anew", () =>
+Deno.test("An acknowledgement requested while a node acknowledges is made again", () =>
   nodeTest(async (sql) => {
     await using node = await Node.start(sql);
     const gate = Promise.withResolvers<void>();
@@ -165,7 +165,7 @@ Deno.test("An acknowledgement that is taken while a node tells is told anew", ()
     assert.equal(await acknowledgedBy(sql, node.membership.id), await lastAcknowledgement(sql));
   }));
 
-Deno.test("A node that nobody tells of an acknowledgement finds it when it renews its lease", () =>
+Deno.test("A node without a message finds a requested acknowledgement when it renews its lease", () =>
   nodeTest(async (sql) => {
     await using node = await Node.start(sql);
     const mark = await nextAcknowledgement(sql);
@@ -174,7 +174,7 @@ Deno.test("A node that nobody tells of an acknowledgement finds it when it renew
     });
   }));
 
-Deno.test("An acknowledgement waits for the nodes that live, and for one that is silent until its lease is over", () =>
+Deno.test("An acknowledgement waits for live nodes, and for a silent one until its lease ends", () =>
   nodeTest(async (sql) => {
     await using bus = new LocalBus();
     await using node = await Node.start(sql);
@@ -190,7 +190,7 @@ Deno.test("An acknowledgement waits for the nodes that live, and for one that is
     for (const { membership } of [node, other]) assert.equal(await acknowledgedBy(sql, membership.id), mark);
   }));
 
-Deno.test("A node that cannot tell gives up its lease, so that nobody waits for it for ever", () =>
+Deno.test("A node that cannot acknowledge gives up its lease", () =>
   nodeTest(async (sql) => {
     await using node = await Node.start(sql);
     const gate = Promise.withResolvers<void>();
@@ -208,7 +208,7 @@ Deno.test("A node that cannot tell gives up its lease, so that nobody waits for 
     await until("and has told", async () => await acknowledgedBy(sql, node.membership.id) === mark);
   }));
 
-Deno.test("A node whose database is away lets its sockets go, and takes its place again when that is back", () =>
+Deno.test("A node whose database is unavailable closes its sockets, and rejoins when it returns", () =>
   nodeTest(async (sql) => {
     const away = { is: false };
     const query: Sql["query"] = (...all) => away.is ? Promise.reject(new Error("expected")) : sql.query(...all);

@@ -27,7 +27,7 @@ const WEIGHTS = {
 };
 
 seededTest(
-  "Whatever people did, each bell says what the rules say, and its unread are counted right",
+  "Under random actions each notification list follows the rules, with correct unread counts",
   async (random) => {
     const people = await app.people(PEOPLE);
     const { token: admin } = await app.admin();

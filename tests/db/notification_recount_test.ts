@@ -6,7 +6,7 @@ import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
-Deno.test("Very many are told of a hidden page in statements of a bounded size, each once", async () => {
+Deno.test("Very many people are notified of a hidden page in bounded statements, each once", async () => {
   const { sql } = app.ctx;
   const owner = await app.person();
   const page = await app.page(owner);
@@ -44,7 +44,7 @@ Deno.test("Very many are told of a hidden page in statements of a bounded size, 
   assert.equal(rows.reduce((sum, { n }) => sum + n, 0), count - 1);
 });
 
-Deno.test("A block of an account recounts what the account did, for all who were told of it", async () => {
+Deno.test("A block of an account recounts the notifications of its actions for everyone concerned", async () => {
   const [admin, ann, bob] = await Promise.all([app.admin(), app.person(), app.person()]);
   const post = await app.post(ann);
   await app.follow(bob, ann.page_id);

@@ -11,7 +11,7 @@ import { until } from "../support/wait.ts";
 // Sockets and timers of `pg` outlive the statement that made them.
 const options = { sanitizeOps: false, sanitizeResources: false };
 
-Deno.test("Postgres out of reach makes statements unavailable", async () => {
+Deno.test("Postgres without a server makes statements unavailable", async () => {
   await using sql = connectPostgres(`postgres://nobody@127.0.0.1:${await freePort()}/none`, { max: 2 });
   assert.equal(await kindOf(sql.query("select 1")), "unavailable");
   assert.equal(await kindOf(sql.script("select 1")), "unavailable");
@@ -31,7 +31,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "What actors do to nearly empty tables is planned by index, as it will be done to full ones",
+  name: "Statements on nearly empty tables use the indexes that they will need on full ones",
   ...options,
   fn: async () => {
     const DATABASE_URL = await freshDatabase();
@@ -53,7 +53,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Postgres statements are lost with their connection, and the next ones get another",
+  name: "Postgres statements fail with their connection, and the next ones get another",
   ...options,
   fn: async () => {
     await using sql = connectPostgres(await freshDatabase(), { max: 4, applicationName: "victim" });
@@ -73,7 +73,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Postgres statements that follow each other keep a connection from nobody who waits for it",
+  name: "Postgres statements in sequence do not keep a connection from waiting ones",
   ...options,
   fn: async () => {
     await using sql = connectPostgres(await testServer(), { max: 1 });
@@ -94,7 +94,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Postgres statements that wait for each other in a circle all succeed",
+  name: "Postgres statements that deadlock all succeed",
   ...options,
   fn: async () => {
     await using sql = connectPostgres(await freshDatabase(), { max: 4 });
@@ -113,7 +113,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Postgres cancels a statement over its time, and the connection stays",
+  name: "Postgres cancels a statement over its time limit, and the connection stays usable",
   ...options,
   fn: async () => {
     await using sql = connectPostgres(await testServer(), { max: 1, statementTimeoutMs: 100 });
@@ -125,7 +125,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Postgres killed and started again is used again, with every acknowledged row",
+  name: "Postgres is used again after it was killed and restarted, with every acknowledged row",
   ...options,
   fn: async () => {
     await using server = await startPostgres();

@@ -13,7 +13,7 @@ const MIGRATIONS = new URL("../../db/migrations/", import.meta.url);
 const loose = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test({
-  name: "Search finds what was there before it, with its followers",
+  name: "Search finds data from before its migration, with followers",
   ...loose,
   fn: async () => {
     await using sql = await openTestDatabase({ migrated: false });
@@ -51,7 +51,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Search knows Cyrillic in a database whose locale knows none",
+  name: "Search matches Cyrillic in a database whose locale has none",
   ...loose,
   fn: async () => {
     const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
@@ -67,7 +67,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "New words in any order, by any number at once, never wait for each other in a circle",
+  name: "New words in any order, by any number of writers at once, never deadlock",
   ...loose,
   fn: async () => {
     await using sql = await openTestDatabase({ max: 8 });

@@ -24,7 +24,7 @@ async function recoveryCode(email: string): Promise<string> {
   });
 }
 
-Deno.test("A recovery code dies with the address it was sent to", async () => {
+Deno.test("A recovery code becomes invalid with the address it was sent to", async () => {
   const person = await app.person();
   const [old, fresh] = [person.email, newAddress()];
   const code = await recoveryCode(old);
@@ -35,7 +35,7 @@ Deno.test("A recovery code dies with the address it was sent to", async () => {
   await app.signIn(person.login);
 });
 
-Deno.test("A recovery code is for the address it was sent to, and for no other account", async () => {
+Deno.test("A recovery code is valid for the address it was sent to, and for no other account", async () => {
   const [one, other] = await app.people(2);
   const code = await recoveryCode(one!.email);
   const body = { code, new: NEW_PASSWORD };
@@ -43,7 +43,7 @@ Deno.test("A recovery code is for the address it was sent to, and for no other a
   await app.ok("POST", "/security/reset", { body: { ...body, email: one!.email.toUpperCase() } });
 });
 
-Deno.test("A code for a pending address dies when another one is asked for, and when that is withdrawn", async () => {
+Deno.test("A code for a pending address becomes invalid when another change is requested or the change is withdrawn", async () => {
   const person = await app.person();
   const [first, second] = [newAddress(), newAddress()];
   await ask(person, first);
@@ -59,7 +59,7 @@ Deno.test("A code for a pending address dies when another one is asked for, and 
   assert.equal((await app.ok("GET", "/users/me", { token: person.token })).email, person.email);
 });
 
-Deno.test("Every code dies when the password changes, whoever changes it, and a pending address is confirmed by a new one", async () => {
+Deno.test("Every code becomes invalid when the password changes, and a pending address is confirmed by a new one", async () => {
   const person = await app.person();
   const fresh = newAddress();
   await ask(person, fresh);
@@ -77,7 +77,7 @@ Deno.test("Every code dies when the password changes, whoever changes it, and a 
   assert.equal((await app.ok("GET", "/users/me", { token })).email, fresh);
 });
 
-Deno.test("Who comes to have an address reads nothing that was sent to the one before", async () => {
+Deno.test("A new owner of an address reads nothing that was sent to the previous one", async () => {
   const person = await app.register();
   const old = person.email;
   await recoveryCode(old);
@@ -93,7 +93,7 @@ Deno.test("Who comes to have an address reads nothing that was sent to the one b
   await app.refused("credentials-invalid", "POST", "/mail/inbox", { body: { email: old, password: PASSWORD } });
 });
 
-Deno.test("However many accounts wait for an address, its mailbox opens for each of them and shows each its own", async () => {
+Deno.test("If several accounts wait for an address, its mailbox opens for each of them and shows each its own emails", async () => {
   const email = newAddress();
   const people = await app.people(6);
   for (const [i, person] of people.entries()) {
@@ -128,7 +128,7 @@ Deno.test("A mailbox opens for the account to which an administrator gave the ad
   await app.ok("POST", "/security/verify", { token: person.token, body: { code: await app.code(email) } });
 });
 
-Deno.test("An owner changes the e-mail with the current password only, and names without", async () => {
+Deno.test("An owner changes the email only with the current password, and names without it", async () => {
   const person = await app.person();
   const path = `/users/${person.id}`;
   const { token } = person;
@@ -147,7 +147,7 @@ Deno.test("An owner changes the e-mail with the current password only, and names
   await app.refused("validation", "PATCH", `/users/${admin.id}`, { token: admin.token, body: { email } });
 });
 
-Deno.test("A wrong current password is a problem of its field, and the session goes on", async () => {
+Deno.test("A wrong current password is a problem of its field, and the session continues", async () => {
   const { token } = await app.person();
   const answer = await app.call("POST", "/security/password", {
     token,

@@ -5,7 +5,7 @@ import { ADMIN, type Body, newLogin, PASSWORD, registration, sharedApp } from ".
 const app = sharedApp();
 const register = (email: string) => app.call("POST", "/users", { body: { ...registration(), email } });
 
-Deno.test("An address of an international domain is taken in both forms and is one address", async () => {
+Deno.test("An international domain is accepted in both forms and is one address", async () => {
   const name = newLogin();
   const unicode = `${name}@Пример.рф`;
   const ascii = `${name}@xn--e1afmkfd.xn--p1ai`;
@@ -43,14 +43,14 @@ const FORMS: [what: string, email: string, status: number][] = [
 ];
 
 for (const [what, email, status] of FORMS) {
-  Deno.test(`Registration with an e-mail ${what} is ${status}`, async () => {
+  Deno.test(`Registration with an email ${what} is ${status}`, async () => {
     const answer = await register(email);
     assert.equal(answer.status, status, JSON.stringify(answer.body));
     if (status === 422) assert.deepEqual(answer.body.errors.map(({ path }: Body) => path), ["email"]);
   });
 }
 
-Deno.test("Who has an address that an older rule took still signs in with it", async () => {
+Deno.test("A person with an address that an older rule accepted can still sign in with it", async () => {
   const { id } = await app.person();
   const email = `${newLogin().padEnd(70, "a")}@Rookery.test`;
   await app.ctx.sql.execute("update users set email = $2 where id = $1", [id, email]);
@@ -58,7 +58,7 @@ Deno.test("Who has an address that an older rule took still signs in with it", a
 });
 
 for (const word of ["me", "ME", "support", "root", "Moderator", "security", "help"]) {
-  Deno.test(`"${word}" is nobody's login and no page's handle`, async () => {
+  Deno.test(`"${word}" cannot be a login or a handle`, async () => {
     const body = { ...registration(), login: word };
     const owner = await app.person();
     const page = { name: "A page", uuid: word };
@@ -76,7 +76,7 @@ Deno.test("The configured administrator keeps a reserved login", async () => {
   assert.equal((await app.ok("GET", `/people/${ADMIN.login}`, { token })).login, ADMIN.login);
 });
 
-Deno.test("A password is the same however it was composed, and an old hash of one that was not normalised still opens", async () => {
+Deno.test("A password is the same in any Unicode composition, and an old hash of one that was not normalised still matches", async () => {
   const composed = "Pässwörd-1";
   const decomposed = composed.normalize("NFD");
   const fields: Record<string, string> = { ...registration(), password: decomposed };

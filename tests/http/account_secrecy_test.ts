@@ -46,7 +46,7 @@ async function known(): Promise<Record<string, string>> {
   return { known: one!.email, unknown: newAddress(), pending };
 }
 
-Deno.test("Wrong recovery codes get the same answers for an address with an account, without one, and a pending one", async () => {
+Deno.test("Wrong recovery codes get the same answers for addresses with an account, without one, and pending ones", async () => {
   const addresses = await known();
   const reset = (email: string) => ["POST", "/security/reset", { body: { email, code: "WRONG000", new: PASSWORD } }];
   const first = await alike(addresses, (email) =>
@@ -57,7 +57,7 @@ Deno.test("Wrong recovery codes get the same answers for an address with an acco
   assert.deepEqual(first.map(({ status }) => status), [204, 422, 422, 422]);
 });
 
-Deno.test("Wrong passwords at sign-in and at the mailbox get the same answers whatever the address is", async () => {
+Deno.test("Wrong passwords at sign-in and at the mailbox get the same answers for every address", async () => {
   const addresses = await known();
   const [first] = await alike(addresses, (email) => [
     ["POST", "/security/login", { body: { login: email, password: "Wrong-Horse1" } }],
@@ -66,7 +66,7 @@ Deno.test("Wrong passwords at sign-in and at the mailbox get the same answers wh
   assert.equal(first!.status, 401);
 });
 
-Deno.test("Who guesses at a recovery code keeps nobody else from the right one", async () => {
+Deno.test("Guessing a recovery code does not keep others from using the right one", async () => {
   const { email, id } = await app.person();
   await app.ok("POST", "/security/recover", { body: { email } });
   const code = await app.code(email);
@@ -78,7 +78,7 @@ Deno.test("Who guesses at a recovery code keeps nobody else from the right one",
   await app.ctx.actors.ask("user", id, "check_recovery", { email, code });
 });
 
-Deno.test("A refusal costs as many hashes for an account as for nobody", async () => {
+Deno.test("A refusal computes as many hashes for an account as for an unknown login", async () => {
   const { pending, ...addresses } = await known();
   const wrong = "Wrong-Horse1";
   const costs = async (email: string) => {
@@ -100,7 +100,7 @@ Deno.test("A refusal costs as many hashes for an account as for nobody", async (
   for (const email of Object.values(addresses)) assert.deepEqual(await costs(email), first);
 });
 
-Deno.test("A person gets one recovery code a minute, however often it is asked for, and it holds", async () => {
+Deno.test("A person gets one recovery code a minute, however often one is requested, and it stays valid", async () => {
   const { email, id } = await app.person();
   for (let i = 0; i < 3; i++) await app.ok("POST", "/security/recover", { body: { email } });
   const code = await app.code(email);
@@ -125,7 +125,7 @@ Deno.test("A second code within a minute is refused with the time to wait", asyn
   assert.ok(wait > 50 && wait <= 60, String(wait));
 });
 
-Deno.test("A login in letters that only look alike is wrong credentials, at sign-in and everywhere else", async () => {
+Deno.test("A login in look-alike letters is wrong credentials at sign-in and everywhere else", async () => {
   const word = newLogin("minni");
   const { login, token } = await app.person({ login: word });
   for (const given of [login.replace("i", "İ"), login.replace("i", "ı"), login.replace("m", "ｍ")]) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { ADMIN, ALL_ROLES, freshServices, newLogin, PASSWORD, registration, startApp } from "../support/app.ts";
 import { until } from "../support/wait.ts";
 
-Deno.test("An account that is not verified in time is deleted with everything it owns; one that ever was never is", async () => {
+Deno.test("An account not verified in time is deleted with everything it owns; one that was ever verified is not", async () => {
   await using app = await startApp({ ...ALL_ROLES, UNVERIFIED_TTL: "3s" });
   const { token } = await app.admin();
   const fields = registration();
@@ -38,7 +38,7 @@ Deno.test("An account that is not verified in time is deleted with everything it
   await app.ok("GET", "/users/me", { token });
 });
 
-Deno.test("With REQUIRE_VERIFIED_EMAIL=false nobody is deleted, and everybody writes", async () => {
+Deno.test("With REQUIRE_VERIFIED_EMAIL=false no account is deleted, and everybody may write", async () => {
   await using app = await startApp({ UNVERIFIED_TTL: "500ms", REQUIRE_VERIFIED_EMAIL: "false" });
   const person = await app.person({ verified: false });
   await app.post(person);
@@ -49,7 +49,7 @@ Deno.test("With REQUIRE_VERIFIED_EMAIL=false nobody is deleted, and everybody wr
   assert.equal((await app.ok("GET", "/users/me", { token: person.token })).email_verified, false);
 });
 
-Deno.test("With REGISTRATION=admin only an administrator makes accounts, and those count as verified", async () => {
+Deno.test("With REGISTRATION=admin only administrators create accounts, and these count as verified", async () => {
   await using app = await startApp({ REGISTRATION: "admin" });
   const user = await app.person();
   await app.refused("registration-closed", "POST", "/users", { body: registration() });
@@ -62,7 +62,7 @@ Deno.test("With REGISTRATION=admin only an administrator makes accounts, and tho
   await app.ok("POST", "/pages", { token: signedIn.token, body: { name: "At once" } });
 });
 
-Deno.test("The first start makes one verified administrator; a second neither makes another nor resets the password", async () => {
+Deno.test("The first start creates one verified administrator; a second neither creates another nor resets the password", async () => {
   await using stack = new AsyncDisposableStack();
   const services = await freshServices(stack);
   {

@@ -14,7 +14,7 @@ const WRONG: Record<string, unknown[]> = {
 };
 
 for (const [field, values] of Object.entries(WRONG)) {
-  Deno.test(`Registration refuses a wrong ${field} and names it`, async () => {
+  Deno.test(`Registration rejects a wrong ${field} and names it`, async () => {
     for (const value of values) {
       const { errors } = await app.refused("validation", "POST", "/users", {
         body: { ...registration(), [field]: value },
@@ -27,7 +27,7 @@ for (const [field, values] of Object.entries(WRONG)) {
   });
 }
 
-Deno.test("Registration takes every field at both of its lengths", async () => {
+Deno.test("Registration accepts every field at both of its limits", async () => {
   for (
     const fields of [
       { login: newLogin("").slice(-2), password: "Aa1!aaaa", first_name: "Al", last_name: "-L" },
@@ -62,7 +62,7 @@ Deno.test("Input is validated before it is compared with existing accounts", asy
   assert.ok(errors.every(({ path }: { path: string }) => path === "password"));
 });
 
-Deno.test("A login and an e-mail are unique without regard to case", async () => {
+Deno.test("Logins and emails are unique regardless of case", async () => {
   const { login, email } = await app.person();
   await app.refused("login-taken", "POST", "/users", {
     body: { ...registration(login.toUpperCase()), email: `${newLogin()}@rookery.test` },
@@ -70,7 +70,7 @@ Deno.test("A login and an e-mail are unique without regard to case", async () =>
   await app.refused("email-taken", "POST", "/users", { body: { ...registration(), email: email.toUpperCase() } });
 });
 
-Deno.test("Of many who register one login at once, one gets it", async () => {
+Deno.test("Of many concurrent registrations of one login, one succeeds", async () => {
   const login = newLogin();
   const answers = await Promise.all(Array.from({ length: 8 }, (_, i) =>
     app.call("POST", "/users", {
@@ -79,7 +79,7 @@ Deno.test("Of many who register one login at once, one gets it", async () => {
   assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409, 409, 409, 409, 409, 409, 409]);
 });
 
-Deno.test("A password is stored only as argon2id, with a salt of its own", async () => {
+Deno.test("A password is stored only as argon2id with its own salt", async () => {
   const [one, other] = [await app.register(), await app.register()];
   const rows = await app.ctx.sql.query<{ password_hash: string }>(
     "select password_hash from users where id = any($1::uuid[])",
@@ -89,7 +89,7 @@ Deno.test("A password is stored only as argon2id, with a salt of its own", async
   for (const { password_hash } of rows) assert.match(password_hash, /^\$argon2id\$/);
 });
 
-Deno.test("The letter's code is its only word of eight characters A–Z0–9, and verifies", async () => {
+Deno.test("The code is the only word of eight characters A–Z0–9 in its email, and verifies", async () => {
   const fields = registration("ABCDEFG8");
   const account = await app.ok("POST", "/users", { body: fields });
   const { token } = await app.signIn("ABCDEFG8");
@@ -105,7 +105,7 @@ Deno.test("The letter's code is its only word of eight characters A–Z0–9, an
   await app.refused("already-verified", "POST", "/security/code", { token });
 });
 
-Deno.test("An unverified account reads and verifies, and writes only once it has", async () => {
+Deno.test("An unverified account can read and verify, and write only after that", async () => {
   const [newcomer, author] = await Promise.all([app.person({ verified: false }), app.person()]);
   const { token } = newcomer;
   const post = await app.post(author);
@@ -122,7 +122,7 @@ Deno.test("An unverified account reads and verifies, and writes only once it has
   for (const [method, path, body] of writes) await app.ok(method, path, { token, body });
 });
 
-Deno.test("A new code makes the older one void", async () => {
+Deno.test("A new code invalidates the older one", async () => {
   const { token, email } = await app.person({ verified: false });
   const old = await app.code(email);
   await app.ok("POST", "/security/code", { token });
@@ -132,7 +132,7 @@ Deno.test("A new code makes the older one void", async () => {
   await app.ok("POST", "/security/verify", { token, body: { code: fresh } });
 });
 
-Deno.test("Guesses at a code are limited, and the right one is too late then", async () => {
+Deno.test("Guesses at a code are limited, and then the right one fails, too", async () => {
   const { token, email } = await app.person({ verified: false });
   const right = await app.code(email);
   for (let i = 0; i < 5; i++) {
@@ -144,7 +144,7 @@ Deno.test("Guesses at a code are limited, and the right one is too late then", a
   await app.ok("POST", "/security/verify", { token, body: { code } });
 });
 
-Deno.test("Codes of one account are worth nothing for another", async () => {
+Deno.test("Codes of one account are invalid for another", async () => {
   const [one, other] = await Promise.all([app.person({ verified: false }), app.person({ verified: false })]);
   await app.refused("code-invalid", "POST", "/security/verify", {
     token: other.token,
@@ -152,7 +152,7 @@ Deno.test("Codes of one account are worth nothing for another", async () => {
   });
 });
 
-Deno.test("A changed e-mail stays pending and the old one in force until its own code is given", async () => {
+Deno.test("A changed email stays pending and the old one valid until its own code is given", async () => {
   const person = await app.person();
   const { token } = person;
   const email = `${newLogin()}@rookery.test`;
@@ -171,7 +171,7 @@ Deno.test("A changed e-mail stays pending and the old one in force until its own
   });
 });
 
-Deno.test("An e-mail that somebody has cannot become another's, and only who reads its letters learns that", async () => {
+Deno.test("An email that is taken cannot become another account's, and only the reader of its inbox learns that", async () => {
   const [one, other] = await app.people(2);
   const path = `/users/${one!.id}`;
   const body = { email: other!.email.toUpperCase(), current: PASSWORD };
@@ -193,7 +193,7 @@ Deno.test("An e-mail that somebody has cannot become another's, and only who rea
   assert.equal((await app.ok("GET", "/users/me", { token: one!.token })).email, one!.email);
 });
 
-Deno.test("Other people see only the public card", async () => {
+Deno.test("Other people see only the public profile", async () => {
   const [person, other] = await app.people(2);
   const card = await app.ok("GET", `/people/${person!.login.toUpperCase()}`, { token: other!.token });
   assert.deepEqual(Object.keys(card).sort(), ["avatar_url", "first_name", "id", "last_name", "login", "page_id"]);
@@ -201,7 +201,7 @@ Deno.test("Other people see only the public card", async () => {
   await app.refused("not-found", "GET", `/people/${newLogin()}`, { token: other!.token });
 });
 
-Deno.test("An administrator lists accounts by role and by words, page after page", async () => {
+Deno.test("An administrator lists accounts by role and by words, in pages", async () => {
   const { token } = await app.admin();
   const word = newLogin("zz");
   const people = [];
@@ -227,7 +227,7 @@ Deno.test("A mailbox opens with the account's password only", async () => {
   assert.deepEqual(await app.letters(other!.email), []);
 });
 
-Deno.test("Two letters to one address both arrive, newest first", async () => {
+Deno.test("Two emails to one address both arrive, newest first", async () => {
   const { token, email } = await app.person({ verified: false });
   const first = await app.code(email);
   await app.ok("POST", "/security/code", { token });
@@ -237,7 +237,7 @@ Deno.test("Two letters to one address both arrive, newest first", async () => {
   assert.ok(letters[0].at >= letters[1].at);
 });
 
-Deno.test("A forgotten password is set anew by a code, which ends the session and works once", async () => {
+Deno.test("A forgotten password is reset with a code, which ends the session and works once", async () => {
   const person = await app.person();
   await app.ok("POST", "/security/recover", { body: { email: person.email.toUpperCase() } });
   const code = await app.code(person.email);
@@ -253,7 +253,7 @@ Deno.test("A forgotten password is set anew by a code, which ends the session an
   await app.refused("code-invalid", "POST", "/security/reset", { body: { ...body, new: "Third-Horse3" } });
 });
 
-Deno.test("Recovery answers an unknown address as it answers a known one", async () => {
+Deno.test("Recovery answers an unknown address like a known one", async () => {
   const { email } = await app.person();
   const known = await app.call("POST", "/security/recover", { body: { email } });
   const unknown = await app.call("POST", "/security/recover", { body: { email: `${newLogin()}@rookery.test` } });
@@ -264,7 +264,7 @@ Deno.test("Recovery answers an unknown address as it answers a known one", async
   assert.deepEqual({ ...nobody, request_id: "" }, { ...wrong, request_id: "" });
 });
 
-Deno.test("Sign-in wrong in login or in password gives one answer in about the same time", async () => {
+Deno.test("A wrong login and a wrong password get one answer in about the same time", async () => {
   const { login } = await app.person();
   const attempt = async (body: { login: string; password: string }) => {
     const start = performance.now();
@@ -284,7 +284,7 @@ Deno.test("Sign-in wrong in login or in password gives one answer in about the s
   assert.ok(median(times.unknown) > median(times.known) / 3, JSON.stringify(times));
 });
 
-Deno.test("A deleted account is gone with all it owned, and its login and e-mail are free", async () => {
+Deno.test("A deleted account is gone with everything it owned, and its login and email are free", async () => {
   const [person, reader] = await app.people(2);
   const { token } = await app.admin();
   const page = await app.page(person!, { uuid: newLogin("h") });

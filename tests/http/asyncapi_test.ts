@@ -27,7 +27,7 @@ function refsIn(value: unknown): string[] {
   );
 }
 
-Deno.test("The AsyncAPI document has what version 3 asks for, and every reference in it leads somewhere", async () => {
+Deno.test("The AsyncAPI document is valid for version 3, and every reference resolves", async () => {
   const document = await served();
   const known = ["asyncapi", "id", "info", "servers", "defaultContentType", "channels", "operations", "components"];
   assert.deepEqual(Object.keys(document).filter((key) => !known.includes(key)), []);
@@ -47,7 +47,7 @@ Deno.test("The AsyncAPI document has what version 3 asks for, and every referenc
   );
 });
 
-Deno.test("The document knows every frame and every close code", async () => {
+Deno.test("The AsyncAPI document has every frame and every close code", async () => {
   const document = await served();
   assert.deepEqual(Object.keys(document.channels.live.messages), Object.keys(FRAMES));
   assert.deepEqual(document.channels.live["x-close-codes"], CLOSE_CODES);
@@ -57,7 +57,7 @@ Deno.test("The document knows every frame and every close code", async () => {
   for (const { code } of CLOSE_CODES) assert.ok(text.includes(`| ${code} |`), `docs/api.md has no ${code}`);
 });
 
-Deno.test("Frames as they are sent fit the document's own schemas, and others do not", async () => {
+Deno.test("Sent frames match the document's schemas, and other frames do not", async () => {
   const document = await served();
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   // deno-lint-ignore no-explicit-any -- its types know only the CommonJS shape

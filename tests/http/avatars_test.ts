@@ -10,7 +10,7 @@ const { read } = photosOf(app);
 const wide = await pngOf(800, 400);
 const png = { name: "wide.png", data: wide.toBase64() };
 
-Deno.test("A picture of a person or page that is broken behind its header is refused by its field", async () => {
+Deno.test("A damaged picture of a person or page is rejected by its field", async () => {
   const ada = await app.person();
   const half = wide.subarray(0, Math.floor(wide.length / 2));
   const body = new FormData();
@@ -28,7 +28,7 @@ Deno.test("A picture of a person or page that is broken behind its header is ref
   }
 });
 
-Deno.test("A person and a page have a picture, which replaces the one before and can be taken away", async () => {
+Deno.test("A person and a page have a picture, which can be replaced and removed", async () => {
   const [ada, bob] = await app.people(2) as [Person, Person];
   for (
     const [path, shownAt] of [
@@ -67,7 +67,7 @@ Deno.test("A person and a page have a picture, which replaces the one before and
   }
 });
 
-Deno.test("A picture of a blocked page is shown to staff alone", async () => {
+Deno.test("A picture of a blocked page is shown to staff only", async () => {
   const [ada, moderator] = [await app.person(), await app.moderator()];
   const page = await app.page(ada);
   const { avatar_url } = await app.ok("PUT", `/pages/${page.id}/avatar`, { token: ada.token, body: png });

@@ -55,7 +55,7 @@ async function metric(app: TestApp, name: string): Promise<number> {
   return Number(new RegExp(`^rookery_${name} (\\d+)$`, "m").exec(body)![1]);
 }
 
-Deno.test("A bounce is shown to its person and to administrators, lapses, is lifted by hand, and ends with an e-mail that is taken", async () => {
+Deno.test("A bounce is shown to its person and to administrators, expires, can be cleared, and ends with an accepted email", async () => {
   await using it = await world();
   const { app, trap, admin, author } = it;
   const [bob, eve] = await app.people(2) as [Person, Person];
@@ -115,7 +115,7 @@ Deno.test("A bounce is shown to its person and to administrators, lapses, is lif
   assert.deepEqual(await app.ctx.sql.query("select 1 from bounces"), []);
 });
 
-Deno.test("Who only asks for an address as a new e-mail neither sees its bounce nor lifts it", async () => {
+Deno.test("A person who only requested an address as a new email neither sees nor clears its bounce", async () => {
   await using it = await world();
   const { app, trap, author } = it;
   const [bob, eve] = await app.people(2) as [Person, Person];
@@ -130,7 +130,7 @@ Deno.test("Who only asks for an address as a new e-mail neither sees its bounce 
   assert.equal((await bounceOf(app, bob))?.address, bob.email, "still held against the address");
 });
 
-Deno.test("A refusal that does not speak of the address is parked, and held against nobody", async () => {
+Deno.test("A rejection that does not concern the address is parked and is no bounce", async () => {
   for (
     const answer of ["550 relay not permitted", "550 5.7.1 not permitted", "553 5.1.8 bad sender", "554 5.4.4 no route"]
   ) {
@@ -150,7 +150,7 @@ Deno.test("A refusal that does not speak of the address is parked, and held agai
   }
 });
 
-Deno.test("A relay that refuses many people at once is at fault itself: nothing is held against them, and no e-mail is lost", async () => {
+Deno.test("A relay that rejects many people at once is at fault: their bounces are removed, and no email is lost", async () => {
   await using it = await world();
   const { app, trap, admin, author } = it;
   const followers = await app.people(14);
@@ -170,7 +170,7 @@ Deno.test("A relay that refuses many people at once is at fault itself: nothing 
   assert.ok(trap.taken.every(({ content }) => content.includes(post)));
 });
 
-Deno.test("An e-mail says who sent it and that a machine did, and links to the post", async () => {
+Deno.test("An email has its sender, is marked as automatic, and links to the post", async () => {
   await using it = await world();
   const { app, trap, author } = it;
   const bob = await app.person();

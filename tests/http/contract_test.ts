@@ -62,7 +62,7 @@ function isRefusal(what: string, { status, slug, body }: Answer, ...statuses: nu
   assert.ok(fits && slug !== undefined, `${what} is ${status}: ${JSON.stringify(body)}`);
 }
 
-Deno.test("A bad body is refused with a reason by every endpoint that takes one, and nothing is stored", async () => {
+Deno.test("An invalid body is rejected with a reason by every endpoint with a body, and nothing is stored", async () => {
   const { admin: { token }, calls: all } = await calls();
   const before = await stored();
   const deep = `${"[".repeat(30_000)}"\\u0041"${"]".repeat(30_000)}`;
@@ -100,7 +100,7 @@ Deno.test("A bad body is refused with a reason by every endpoint that takes one,
   assert.deepEqual(await stored(), before);
 });
 
-Deno.test("A body over the limit is refused before it is read, with and without its length", async () => {
+Deno.test("A body over the limit is rejected before it is read, with and without its length", async () => {
   const { hostname, port } = new URL(app.url);
   using connection = await Deno.connect({ hostname, port: Number(port) });
   // The announced body never comes.
@@ -129,7 +129,7 @@ Deno.test("A body over the limit is refused before it is read, with and without 
   assert.ok(sent < 50_000_000, "all of it was read");
 });
 
-Deno.test("An id that is none is refused by every endpoint, however it is spelled", async () => {
+Deno.test("An invalid id is rejected by every endpoint", async () => {
   const { admin: { token }, calls: all } = await calls();
   const before = await stored();
   const wrong = [
@@ -163,7 +163,7 @@ Deno.test("An id that is none is refused by every endpoint, however it is spelle
   assert.deepEqual(await stored(), before);
 });
 
-Deno.test("A bad cursor, limit or query is refused by every list", async () => {
+Deno.test("An invalid cursor, limit or query is rejected by every list", async () => {
   const { admin: { token }, calls: all } = await calls();
   const cursor = (...parts: unknown[]) =>
     `cursor=${btoa(JSON.stringify(parts)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")}`;
@@ -209,7 +209,7 @@ Deno.test("A bad cursor, limit or query is refused by every list", async () => {
   }
 });
 
-Deno.test("The end of a block is a time to come that a calendar knows", async () => {
+Deno.test("The end of a block must be a valid time in the future", async () => {
   const [admin, person] = await Promise.all([app.admin(), app.person()]);
   const times = [
     "2020-01-01T00:00:00Z",
@@ -230,7 +230,7 @@ Deno.test("The end of a block is a time to come that a calendar knows", async ()
   await app.ok("GET", "/users/me", { token: person.token });
 });
 
-Deno.test("What is not there is 404, another method 405 with what is allowed, both as problems", async () => {
+Deno.test("An unknown path is 404 and another method 405 with the allowed ones, both as problems", async () => {
   for (const path of ["/nothing", "/users/me/nothing", "/pages/x/y/z"]) {
     isRefusal(path, await app.call("GET", path, { undeclared: true }), 404);
   }
@@ -243,7 +243,7 @@ Deno.test("What is not there is 404, another method 405 with what is allowed, bo
   }
 });
 
-Deno.test("Every answer names its request and forbids sniffing, problems too", async () => {
+Deno.test("Every answer has its request id and forbids sniffing, problems too", async () => {
   const { token } = await app.person();
   const ids = new Set<string>();
   for (const path of ["/users/me", "/posts/x", "/feed?limit=x"]) {
@@ -255,7 +255,7 @@ Deno.test("Every answer names its request and forbids sniffing, problems too", a
   assert.equal(ids.size, 3);
 });
 
-Deno.test("An ETag saves what has not changed, and nothing else", async () => {
+Deno.test("An ETag saves unchanged answers only", async () => {
   const person = await app.person();
   const { token } = person;
   const post = await app.post(person);
@@ -275,7 +275,7 @@ Deno.test("An ETag saves what has not changed, and nothing else", async () => {
   assert.deepEqual([fresh.status, fresh.body.text], [200, "Edited"]);
 });
 
-Deno.test("A list's Link header leads to its next page, and is not there on the last", async () => {
+Deno.test("A list's Link header leads to its next page, and is missing on the last", async () => {
   const person = await app.person();
   const posts = [];
   for (let i = 0; i < 3; i++) posts.unshift((await app.post(person)).id);

@@ -20,7 +20,7 @@ interface World {
   reader: Person;
 }
 
-Deno.test("Every list that the document declares is one of those tried here", async () => {
+Deno.test("Every list in the document is tested here", async () => {
   const { lists } = await theWorld();
   const declared = Object.entries(app.contract.document.paths).flatMap(([path, { get }]) =>
     (get as Body)?.parameters?.some(({ name }: Body) => name === "cursor") ? [path.replace("/api/v1", "")] : []
@@ -28,7 +28,7 @@ Deno.test("Every list that the document declares is one of those tried here", as
   assert.deepEqual([...new Set(lists.map(({ name }) => name.split(" ")[0]!))].sort(), declared.sort());
 });
 
-Deno.test("The cursor of any list is refused by every other, and taken by its own", async () => {
+Deno.test("The cursor of a list is rejected by every other list, and accepted by its own", async () => {
   const { lists, cursors } = await theWorld();
   assert.equal(cursors.size, lists.length + 2);
   for (const { name, path, caller } of lists) {
@@ -40,7 +40,7 @@ Deno.test("The cursor of any list is refused by every other, and taken by its ow
   }
 });
 
-Deno.test("The cursor of a list about one thing is refused by the same list about another", async () => {
+Deno.test("The cursor of a list about one target is rejected by the same list about another", async () => {
   const [admin, ada, bob] = await Promise.all([app.person({ role: "admin" }), ...await app.people(2)]) as Person[];
   const fans = await app.people(2);
   const posts: Body[] = [];
@@ -127,7 +127,7 @@ Deno.test("The cursor of a list about one thing is refused by the same list abou
   }
 });
 
-Deno.test("The live feed and read marks take their own cursors, and none of a list", async () => {
+Deno.test("The live feed and read marks accept their own cursors, and none of a list", async () => {
   const { cursors, reader: { token } } = await theWorld();
   for (const [of, cursor] of cursors) {
     const live = await app.call("GET", `/feed/live?cursor=${cursor}`, { token, undeclared: true });

@@ -16,7 +16,7 @@ async function state(): Promise<Body> {
   return row;
 }
 
-Deno.test("A dry run of a block tells what it would touch, and changes nothing", async () => {
+Deno.test("A dry run of a block reports what it would affect, and changes nothing", async () => {
   const { token } = await app.admin();
   const [ann, bob, eve] = await app.people(3) as [Body, Body, Body];
   const page = await app.page(ann);
@@ -43,7 +43,7 @@ Deno.test("A dry run of a block tells what it would touch, and changes nothing",
   assert.equal(await shown(), 0);
 });
 
-Deno.test("A dry run is refused exactly where the block would be", async () => {
+Deno.test("A dry run is refused exactly when the block would be", async () => {
   const admin = await app.admin();
   const [moderator, ann] = [await app.moderator(), await app.person()];
   const forGood = await app.page(ann);

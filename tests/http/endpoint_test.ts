@@ -140,7 +140,7 @@ Deno.test("An endpoint that hides content cannot be declared without a delivery 
   assert.throws(() => endpoint(testApi(cache), definition, () => answer(204)), /no delivery barrier/);
 });
 
-Deno.test("An endpoint names every offending field of a body", () =>
+Deno.test("An endpoint names every invalid field of a body", () =>
   withNote(async (api) => {
     const { status, body } = await ask(api, "/notes", posted('{"size":"big","colour":1,"shape":2}'));
     assert.equal(status, 422);
@@ -148,7 +148,7 @@ Deno.test("An endpoint names every offending field of a body", () =>
     assert.deepEqual(body.errors.map(({ path }: { path: string }) => path).sort(), ["colour", "shape", "size", "text"]);
   }));
 
-Deno.test("An endpoint refuses a body by its type, its length and its syntax", () =>
+Deno.test("An endpoint rejects a body by its type, its length and its syntax", () =>
   withNote(async (api) => {
     assert.equal((await ask(api, "/notes", posted("{}", { "content-type": "text/plain" }))).status, 415);
     assert.equal((await ask(api, "/notes", posted("{}", { "content-length": "99999999" }))).status, 413);
@@ -157,14 +157,14 @@ Deno.test("An endpoint refuses a body by its type, its length and its syntax", (
     assert.equal((await ask(api, "/notes", posted("{"))).body.type, "/problems/invalid-json");
   }));
 
-Deno.test("An endpoint refuses text that Postgres cannot keep", () =>
+Deno.test("An endpoint rejects text that Postgres cannot store", () =>
   withNote(async (api) => {
     for (const text of ["a\\u0000", "a\\ud800"]) {
       assert.equal((await ask(api, "/notes", posted(`{"text":"${text}"}`))).status, 422, text);
     }
   }));
 
-Deno.test("An endpoint answers a body that nests deeper than the stack with a 4xx", async () => {
+Deno.test("An endpoint answers a body nested deeper than the stack with a 4xx", async () => {
   await using cache = new MemoryCache();
   const api = testApi(cache);
   const body = z.strictObject({ value: z.json() });
@@ -175,13 +175,13 @@ Deno.test("An endpoint answers a body that nests deeper than the stack with a 4x
   }
 });
 
-Deno.test("An endpoint answers a body that breaks off with a 4xx", () =>
+Deno.test("An endpoint answers a body that ends early with a 4xx", () =>
   withNote(async (api) => {
     const broken = new ReadableStream({ start: (stream) => stream.error(new TypeError("the connection broke")) });
     assert.equal((await ask(api, "/notes", { ...posted(""), body: broken })).status, 400);
   }));
 
-Deno.test("An endpoint that lists takes limits of 1 to 100 and links to the next page", async () => {
+Deno.test("A list accepts limits of 1 to 100 and links to the next page", async () => {
   await using cache = new MemoryCache();
   const api = testApi(cache);
   endpoint(
@@ -200,7 +200,7 @@ Deno.test("An endpoint that lists takes limits of 1 to 100 and links to the next
   assert.equal((await ask(api, "/notes?unknown=1")).status, 422);
 });
 
-Deno.test("An endpoint for the signed-in asks for a token before it looks at anything else", async () => {
+Deno.test("An endpoint for signed-in callers checks the token first", async () => {
   await using cache = new MemoryCache();
   const api = testApi(cache);
   const definition = {
@@ -246,7 +246,7 @@ Deno.test("A request repeated after an unknown outcome runs under the receipt of
   assert.equal(receipts.length, 2);
 });
 
-Deno.test("A JSON answer is chunked, so that it goes out at once, but not to HTTP/1.0 and not without a body", async () => {
+Deno.test("A JSON answer is chunked, except for HTTP/1.0 and without a body", async () => {
   await using cache = new MemoryCache();
   const api = testApi(cache);
   endpoint(api, { ...about, method: "get", path: "/long", etag: true }, () => answer(200, { text: "x".repeat(2_000) }));

@@ -6,7 +6,7 @@ import { type Seeded, seededTest } from "../support/seeded.ts";
 
 const READINGS = 70;
 
-seededTest("Paging through a feed that changes neither repeats nor skips what is there throughout", async (random) => {
+seededTest("Paging through an unchanged feed neither repeats nor skips posts", async (random) => {
   await using node = await NodeProcess.start();
   const [reader, ...authors] = await makePeople(node, 5) as [Person, ...Person[]];
   const pages = [reader, ...authors].map((owner) => ({ id: owner.page, owner }));

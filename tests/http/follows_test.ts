@@ -5,7 +5,7 @@ import { newLogin, type Person, sharedApp } from "../support/app.ts";
 const app = sharedApp();
 const ids = (list: { items: { id: string }[] }) => list.items.map(({ id }) => id);
 
-Deno.test("Following a public page takes effect at once; repeating it or its end changes nothing", async () => {
+Deno.test("Following a public page takes effect at once, and repeating it changes nothing", async () => {
   const [owner, fan] = await app.people(2);
   const path = `/pages/${owner!.page_id}`;
   const shown = () => app.ok("GET", path, { token: fan!.token });
@@ -24,7 +24,7 @@ Deno.test("Following a public page takes effect at once; repeating it or its end
   await app.refused("not-found", "PUT", `/pages/${newLogin()}/follow`, { token: fan!.token });
 });
 
-Deno.test("Following a private page makes a request, which can be withdrawn", async () => {
+Deno.test("Following a private page creates a request, which can be withdrawn", async () => {
   const [owner, fan] = await app.people(2);
   const { id } = await app.page(owner!, { is_private: true });
   const requests = async () => ids(await app.ok("GET", `/pages/${id}/requests`, { token: owner!.token }));
@@ -55,7 +55,7 @@ Deno.test("An owner accepts and rejects requests: one, several or all", async ()
   assert.equal((await app.ok("GET", `/pages/${id}`, { token: owner!.token })).follower_count, 4);
 });
 
-Deno.test("Answering somebody who did not ask changes nothing and names them", async () => {
+Deno.test("Answering a person without a request changes nothing and names them", async () => {
   const [owner, fan, stranger, follower] = await app.people(4);
   const { id } = await app.page(owner!, { is_private: true });
   await app.follow(follower!, id);
@@ -78,7 +78,7 @@ Deno.test("Answering somebody who did not ask changes nothing and names them", a
   }
 });
 
-Deno.test("An owner removes a follower, who loses sight of a private page's posts", async () => {
+Deno.test("An owner removes a follower, who can no longer see a private page's posts", async () => {
   const [owner, fan] = await app.people(2);
   const { id } = await app.page(owner!, { is_private: true });
   await app.follow(fan!, id);
@@ -92,7 +92,7 @@ Deno.test("An owner removes a follower, who loses sight of a private page's post
   assert.deepEqual((await app.ok("GET", "/feed", { token: fan!.token })).items, []);
 });
 
-Deno.test("Public becoming private keeps its followers; private becoming public accepts the requests", async () => {
+Deno.test("A page that becomes private keeps its followers; one that becomes public accepts the requests", async () => {
   const [owner, fan, asking, stranger] = await app.people(4);
   const { id } = await app.page(owner!);
   const post = await app.post(owner!, {}, id);
@@ -109,7 +109,7 @@ Deno.test("Public becoming private keeps its followers; private becoming public 
   assert.deepEqual(followers.sort(), [fan!.id, asking!.id].sort());
 });
 
-Deno.test("A private page is found by strangers, but neither its posts nor its people are", async () => {
+Deno.test("A private page can be found by strangers, but its posts and people cannot be seen", async () => {
   const [owner, stranger, moderator] = await Promise.all([app.person(), app.person(), app.moderator()]);
   const page = await app.page(owner, { is_private: true });
   const post = await app.post(owner, {}, page.id);
@@ -121,7 +121,7 @@ Deno.test("A private page is found by strangers, but neither its posts nor its p
   }
 });
 
-Deno.test("Lists of pages and people go page after page, each exactly once", async () => {
+Deno.test("Lists of pages and people are paged, each item exactly once", async () => {
   const [owner, ...fans] = await app.people(6);
   const { token } = owner!;
   const made = [owner!.page_id];

@@ -34,7 +34,7 @@ async function attack(guess: (address: string) => Promise<Answer>): Promise<stri
   return attackers;
 }
 
-Deno.test("Wrong passwords for an account shut out the address they come from, and nobody else", async () => {
+Deno.test("Wrong passwords for an account lock out the address they come from, and nobody else", async () => {
   const { login, email } = await app.person();
   const signIn = (address: string, password: string) =>
     from(address, "POST", "/security/login", { body: { login, password } });
@@ -53,7 +53,7 @@ Deno.test("Wrong passwords for an account shut out the address they come from, a
   assert.equal((await from(OWNER, "POST", "/mail/inbox", { body: { email, password: change.new } })).status, 200);
 });
 
-Deno.test("Wrong passwords at the mailbox do not keep its owner out", async () => {
+Deno.test("Wrong passwords at the mailbox do not lock its owner out", async () => {
   const { email } = await app.person();
   const open = (address: string, password: string) =>
     from(address, "POST", "/mail/inbox", { body: { email, password } });
@@ -62,7 +62,7 @@ Deno.test("Wrong passwords at the mailbox do not keep its owner out", async () =
   assert.equal((await open(OWNER, PASSWORD)).status, 200);
 });
 
-Deno.test("Who guesses at the current password of a session shuts out themselves only", async () => {
+Deno.test("Guessing the current password of a session locks out only the guesser", async () => {
   const { id, token } = await app.person();
   const thief = newAddress();
   const email = `${newLogin()}@rookery.test`;
@@ -77,7 +77,7 @@ Deno.test("Who guesses at the current password of a session shuts out themselves
   assert.equal((await change(OWNER, PASSWORD)).status, 200);
 });
 
-Deno.test("Wrong recovery codes from anywhere leave the owner's code in force, and others can be asked for", async () => {
+Deno.test("Wrong recovery codes from other addresses leave the owner's code valid, and new ones can be requested", async () => {
   const { email } = await app.person();
   const recover = (address: string) => from(address, "POST", "/security/recover", { body: { email } });
   assert.equal((await recover(OWNER)).status, 204);
@@ -93,7 +93,7 @@ Deno.test("Wrong recovery codes from anywhere leave the owner's code in force, a
   assert.equal((await reset(OWNER, code)).status, 204);
 });
 
-Deno.test("Who asks for a code again and again has no more guesses at the one that is in force", async () => {
+Deno.test("Requesting codes repeatedly gives no more guesses at the valid one", async () => {
   const { email } = await app.person();
   for (const named of [email, `${newLogin()}@rookery.test`]) {
     const guesser = newAddress();
@@ -109,7 +109,7 @@ Deno.test("Who asks for a code again and again has no more guesses at the one th
   }
 });
 
-Deno.test("Guesses at a recovery code are forgotten as often as codes are sent", async () => {
+Deno.test("Wrong guesses at a recovery code are reset when a new code is sent", async () => {
   await using cache = new MemoryCache();
   const secret = new Secret("a secret for tests only, long enough");
   const guesses = new RecoveryGuesses(cache, secret, { pauseMs: 1, max: 2, windowMs: 60_000 });
@@ -126,7 +126,7 @@ Deno.test("Guesses at a recovery code are forgotten as often as codes are sent",
   }
 });
 
-Deno.test("An account of one's own that waits for an e-mail forgets no wrong guess at the account that has it", async () => {
+Deno.test("An own account that waits for an email does not reset wrong guesses at the account that has it", async () => {
   const [owner, guesser] = await app.people(2) as [Person, Person];
   const address = newAddress();
   const change = { email: owner.email, current: guesser.password };
@@ -149,7 +149,7 @@ Deno.test("An account of one's own that waits for an e-mail forgets no wrong gue
   assert.equal((await signIn(WRONG)).slug, "rate-limited");
 });
 
-Deno.test("An administrator's change of somebody else's profile forgets no wrong guess at their own password", async () => {
+Deno.test("An administrator's change of another profile does not reset wrong guesses at their own password", async () => {
   const [admin, other] = await Promise.all([app.person({ role: "admin" }), app.person()]);
   const thief = newAddress();
   const { token } = admin;
@@ -161,7 +161,7 @@ Deno.test("An administrator's change of somebody else's profile forgets no wrong
   assert.equal((await guess()).slug, "rate-limited");
 });
 
-Deno.test("Guesses at a name that nobody has are limited as those at an account are", async () => {
+Deno.test("Guesses at an unknown name are limited like those at an account", async () => {
   const { login } = await app.person();
   const seen = await Promise.all([login, newLogin()].map(async (name) => {
     const [one, other] = [newAddress(), newAddress()];
@@ -177,7 +177,7 @@ Deno.test("Guesses at a name that nobody has are limited as those at an account 
   assert.deepEqual(seen[0], seen[1]);
 });
 
-Deno.test("The right password forgets the wrong ones before it", async () => {
+Deno.test("The right password resets the wrong ones before it", async () => {
   const { login } = await app.person();
   const address = newAddress();
   const signIn = (password: string) => from(address, "POST", "/security/login", { body: { login, password } });
@@ -186,7 +186,7 @@ Deno.test("The right password forgets the wrong ones before it", async () => {
   for (let i = 0; i < EACH - 1; i++) assert.equal((await signIn(WRONG)).slug, "credentials-invalid");
 });
 
-Deno.test("One client of a mail service that makes tokens up does not keep others from ending their letters", async () => {
+Deno.test("A client of a mail service that invents tokens does not keep others from unsubscribing", async () => {
   const { id } = await app.person();
   const service = newAddress();
   const end = (token: string) => from(service, "POST", `/notifications/unsubscribe?token=${encodeURIComponent(token)}`);
@@ -196,7 +196,7 @@ Deno.test("One client of a mail service that makes tokens up does not keep other
   assert.equal((await end(unsubscribeToken(app.ctx.secret, id))).status, 200);
 });
 
-Deno.test("Guesses are slowed more and more, and never for long", () => {
+Deno.test("Guesses are delayed more and more, up to a limit", () => {
   assert.deepEqual([0, 1, FREE_GUESSES].map(delayMs), [0, 0, 0]);
   const delays = [FREE_GUESSES + 1, 50, 70, 90, 150, 1e6].map(delayMs);
   assert.deepEqual(delays, [250, 500, 1_000, 2_000, MAX_DELAY_MS, MAX_DELAY_MS]);
@@ -214,7 +214,7 @@ function wrong(): Promise<never> {
   return Promise.reject(new AppError("credentials-invalid"));
 }
 
-Deno.test("A guess at an account that many guess at waits, at another's it does not", async () => {
+Deno.test("A guess at an account with many guesses waits, one at another account does not", async () => {
   await using world = await after(FREE_GUESSES);
   const took = async (name: string) => {
     const begun = performance.now();
@@ -225,7 +225,7 @@ Deno.test("A guess at an account that many guess at waits, at another's it does 
   assert.ok(await took("bob") < 200);
 });
 
-Deno.test("Few guesses wait at one time; an address that guessed before is refused then, a new one goes on", async () => {
+Deno.test("Few guesses wait at one time; then an address that guessed before is rejected, and a new one continues", async () => {
   await using world = await after(FREE_GUESSES);
   const ends = await Promise.all(Array.from({ length: 30 }, async (_, i) => {
     const guess = () => world.guesses.judge({ name: "ada", address: `${i}` }, wrong).catch((error) => error.code);
@@ -237,7 +237,7 @@ Deno.test("Few guesses wait at one time; an address that guessed before is refus
   assert.equal(await world.guesses.judge({ name: "ada", address: "the owner's" }, () => "in"), "in");
 });
 
-Deno.test("While the cache is away a node counts guesses alone", async () => {
+Deno.test("While the cache is unavailable a node counts guesses alone", async () => {
   await using cache = new MemoryCache();
   cache.increment = () => Promise.reject(new CacheUnavailable());
   const guesses = new Guesses(new RateLimiter(cache, true));
@@ -249,7 +249,7 @@ Deno.test("While the cache is away a node counts guesses alone", async () => {
   assert.equal(await guess(wrong), "rate-limited");
 });
 
-Deno.test("What fails for another reason is no wrong guess", async () => {
+Deno.test("A failure for another reason is no wrong guess", async () => {
   await using world = await after(0);
   const guess = (work: () => Promise<unknown>) =>
     world.guesses.judge({ name: "ada", address: "a" }, work).catch((error) => error.code);

@@ -8,13 +8,13 @@ const MIB = 1024 * 1024;
 const DEEP = "[".repeat(MIB) + "]".repeat(MIB);
 const WIDE = `[${"{},".repeat(MIB / 2)}{}]`;
 
-Deno.test("The store refuses a deep body in a fraction of the time that parsing it takes", () => {
+Deno.test("The store rejects a deep body in a fraction of the time that parsing takes", () => {
   const parsing = timed(() => JSON.parse(DEEP));
   assert.ok(timed(() => assert.throws(() => parseKeys(`{"keys":${DEEP}}`))) < parsing / 2);
   assert.ok(timed(() => parsePairs(`{"data":{"a":1},"if_version":${DEEP}}`)) < parsing / 2);
 });
 
-Deno.test("The store refuses deep and wide bodies by the field", async () => {
+Deno.test("The store rejects deep and wide bodies by the field", async () => {
   const { token } = await app.person();
   for (const value of [DEEP, WIDE]) {
     const read = await app.call("POST", "/kv/read", { token, body: `{"keys":${value}}`, undeclared: true });
@@ -25,7 +25,7 @@ Deno.test("The store refuses deep and wide bodies by the field", async () => {
   }
 });
 
-Deno.test("A body with photos has so many lists and objects, and more is refused before it is parsed", async () => {
+Deno.test("A body with photos is limited in lists and objects, and is rejected before it is parsed", async () => {
   const { token, page_id } = await app.person();
   for (const value of [DEEP, WIDE]) {
     const body = `{"text":"","photos":${value}}`;

@@ -8,7 +8,7 @@ const app = sharedApp();
 const JSON_TYPE = { "Content-Type": "application/json" };
 const SLACK_MS = 4_000;
 
-Deno.test("Whoever holds four thousand half bodies holds nobody else up, and is let go of after seconds", async () => {
+Deno.test("Four thousand incomplete bodies delay nobody else, and are closed after seconds", async () => {
   const { token } = await app.person();
   const text = half("POST /api/v1/security/login", { ...JSON_TYPE, "Content-Length": "100" }, '{"login":"');
   const begun = Date.now();
@@ -29,7 +29,7 @@ Deno.test("Whoever holds four thousand half bodies holds nobody else up, and is 
   }
 });
 
-Deno.test("A short body that does not arrive is 408 and the end of its connection, whatever the route and its framing", async () => {
+Deno.test("A short body that does not arrive is 408 and closes its connection, for every route and framing", async () => {
   const { token, id, page_id } = await app.person();
   const signed = { ...JSON_TYPE, Authorization: `Bearer ${token}` };
   const sized = { ...signed, "Content-Length": "100" };
@@ -57,7 +57,7 @@ Deno.test("A short body that does not arrive is 408 and the end of its connectio
   );
 });
 
-Deno.test("A body that comes in pieces within its time is taken", async () => {
+Deno.test("A body that arrives in pieces within its time is accepted", async () => {
   const body = JSON.stringify({ login: "nobody", password: "Wrong-Horse-1" });
   const head = { ...JSON_TYPE, "Content-Length": `${body.length}` };
   using raw = await RawHttp.open(app.url, half("POST /api/v1/security/login", head, body.slice(0, 10)));

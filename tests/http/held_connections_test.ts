@@ -9,7 +9,7 @@ const app = sharedApp();
 const SOON_MS = 14_000;
 
 Deno.test({
-  name: "A connection without a request is closed after ten seconds, and those that ask are kept",
+  name: "A connection without a request is closed after ten seconds, and active ones are kept",
   ignore: Deno.build.os !== "linux",
   fn: async () => {
     const { token } = await app.person();

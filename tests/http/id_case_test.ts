@@ -107,7 +107,7 @@ const BODIES: Record<string, unknown> = {
   "post /reports/{id}/close": { outcome: "dismissed" },
 };
 
-Deno.test("Every call with an id in its path does the same whatever the case of the id", async (t) => {
+Deno.test("Every call with an id in its path ignores the case of the id", async (t) => {
   const calls = app.contract.operations()
     .map(({ method, path }) => `${method} ${path.replace("/api/v1", "")}`)
     // Those of VK are not ours; everything else that is called an id is.
@@ -134,7 +134,7 @@ Deno.test("Every call with an id in its path does the same whatever the case of 
   }
 });
 
-Deno.test("A person blocked by their id in capitals is out: token, refresh, sign-in and socket", async () => {
+Deno.test("A person blocked by their id in upper case is locked out: token, refresh, sign-in and socket", async () => {
   const [{ token }, person] = await Promise.all([app.admin(), app.register()]);
   await using listener = await app.listen(person.token);
   await listener.next("hello");
@@ -151,7 +151,7 @@ Deno.test("A person blocked by their id in capitals is out: token, refresh, sign
   await app.signIn(person.login);
 });
 
-Deno.test("An account demoted or deleted by its id in capitals is so on its next request", async () => {
+Deno.test("An account demoted or deleted by its id in upper case loses its rights on its next request", async () => {
   const [{ token }, moderator, person] = await Promise.all([app.admin(), app.moderator(), app.person()]);
   await app.ok("GET", "/reports", { token: moderator.token });
   await app.ok("PUT", `/users/${moderator.id.toUpperCase()}/role`, { token, body: { role: "user" } });
@@ -162,7 +162,7 @@ Deno.test("An account demoted or deleted by its id in capitals is so on its next
   await app.refused("token-invalid", "GET", "/users/me", { token: person.token });
 });
 
-Deno.test("One's own profile is one's own by an id in capitals, and a request repeated with it is the same request", async () => {
+Deno.test("The own profile is recognised by an id in upper case, and a repeated request is the same request", async () => {
   const person = await app.person();
   const path = `/users/${person.id.toUpperCase()}`;
   const changed = await app.ok("PATCH", path, { token: person.token, body: { first_name: "Grace" } });
@@ -188,7 +188,7 @@ const IN_BODIES = [
 ];
 const IN_QUERIES = ["get /moderation/log actor", "get /moderation/log target"];
 
-Deno.test("Every id that a body or a query may hold is tried in capitals", () => {
+Deno.test("Every id in a body or a query is tried in upper case", () => {
   const bodies: string[] = [];
   const queries: string[] = [];
   for (const [path, methods] of Object.entries(app.contract.document.paths)) {
@@ -204,7 +204,7 @@ Deno.test("Every id that a body or a query may hold is tried in capitals", () =>
   assert.deepEqual([bodies.sort(), queries.sort()], [IN_BODIES, IN_QUERIES]);
 });
 
-Deno.test("Requests are answered by ids in capitals", async () => {
+Deno.test("Requests are answered by ids in upper case", async () => {
   for (const [verb, done, state] of [["accept", "accepted", "following"], ["reject", "rejected", "none"]] as const) {
     const [owner, asking] = await Promise.all([app.person(), app.person()]);
     const { id } = await app.page(owner, { is_private: true });
@@ -216,7 +216,7 @@ Deno.test("Requests are answered by ids in capitals", async () => {
   }
 });
 
-Deno.test("A reply, the order of photos, a report and the record's filters take ids in capitals", async () => {
+Deno.test("A reply, the order of photos, a report and the record's filters accept ids in upper case", async () => {
   const [{ token, id: admin }, owner, other] = await Promise.all([app.admin(), app.person(), app.person()]);
   const original = await app.post(owner, { photos: [PICTURE, { ...PICTURE, alt: "second" }] });
   const photos = original.photos.map(({ id }: Body) => id.toUpperCase()).reverse();
@@ -257,7 +257,7 @@ Deno.test("A reply, the order of photos, a report and the record's filters take 
   }
 });
 
-Deno.test("An id in capitals inside a cursor is the same place", async () => {
+Deno.test("An id in upper case inside a cursor is the same position", async () => {
   const person = await app.person();
   for (let i = 0; i < 3; i++) await app.post(person);
   const path = `/pages/${person.page_id}/posts?limit=1`;

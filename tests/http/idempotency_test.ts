@@ -39,7 +39,7 @@ Deno.test("Idempotency replays the first answer", () =>
     assert.deepEqual(await idempotency.begin(ASKED), { replay: ANSWER });
   }));
 
-Deno.test("Idempotency refuses the key with another body, running or done", () =>
+Deno.test("Idempotency rejects the key with another body, running or done", () =>
   withReceipts(async (idempotency) => {
     const { id } = await begun(idempotency);
     assert.equal((await refused(idempotency, { ...ASKED, bodyMac: "mac-2" })).code, "idempotency-key-reused");
@@ -47,7 +47,7 @@ Deno.test("Idempotency refuses the key with another body, running or done", () =
     assert.equal((await refused(idempotency, { ...ASKED, bodyMac: "mac-2" })).code, "idempotency-key-reused");
   }));
 
-Deno.test("Idempotency lets one of many callers in and tells the others to wait", () =>
+Deno.test("Idempotency lets one of many callers run and the others wait", () =>
   withReceipts(async (idempotency) => {
     const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => idempotency.begin(ASKED)));
     assert.equal(outcomes.filter(({ status }) => status === "fulfilled").length, 1);
@@ -58,7 +58,7 @@ Deno.test("Idempotency lets one of many callers in and tells the others to wait"
     }
   }));
 
-Deno.test("Idempotency renews the hold of a request that takes long, until it has ended", () =>
+Deno.test("Idempotency renews the hold of a long request until it has ended", () =>
   withReceipts(async (idempotency, sql) => {
     const { id } = await begun(idempotency);
     const lease = async () => {
@@ -71,14 +71,14 @@ Deno.test("Idempotency renews the hold of a request that takes long, until it ha
     assert.deepEqual(await idempotency.begin(ASKED), { replay: ANSWER });
   }));
 
-Deno.test("Idempotency keeps one key of two callers apart", () =>
+Deno.test("Idempotency separates one key of two callers", () =>
   withReceipts(async (idempotency) => {
     const first = await begun(idempotency);
     const second = await begun(idempotency, { ...ASKED, scope: "account-2", bodyMac: "mac-2" });
     assert.notEqual(first.id, second.id);
   }));
 
-Deno.test("Idempotency hands an abandoned receipt to one caller, with what had happened", () =>
+Deno.test("Idempotency gives an abandoned receipt to one caller, with its result", () =>
   withReceipts(async (idempotency, sql) => {
     const { id } = await begun(idempotency);
     await sql.execute(

@@ -3,7 +3,7 @@ import { ALL_ROLES, type Body, type Person, startApp } from "../support/app.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 import { until } from "../support/wait.ts";
 
-Deno.test("A letter that nobody takes is parked, seen by administrators without its secrets, and sent when they say so", async () => {
+Deno.test("An email that no server accepts is parked, listed for administrators without its secrets, and sent on their retry", async () => {
   let refuses = true;
   await using trap = await SmtpTrap.open(({ step }) => step === "END" && refuses ? "554 5.6.0 not that" : undefined);
   await using app = await startApp(await smtpSettings(trap.url));
@@ -32,7 +32,7 @@ Deno.test("A letter that nobody takes is parked, seen by administrators without 
   });
 });
 
-Deno.test("An unclear hand-over is left unknown: it cannot be tried again, and can be let go", async () => {
+Deno.test("An unclear delivery is left unknown: it cannot be retried, and can be deleted", async () => {
   await using trap = await SmtpTrap.open(({ step }) => step === "END" ? null : undefined);
   await using app = await startApp(await smtpSettings(trap.url));
   const { token } = await app.admin();
@@ -46,7 +46,7 @@ Deno.test("An unclear hand-over is left unknown: it cannot be tried again, and c
   assert.equal(trap.taken.length, 1);
 });
 
-Deno.test("Jobs are listed page by page, each once, whatever they are called", async () => {
+Deno.test("Jobs are listed in pages, each once", async () => {
   await using app = await startApp(ALL_ROLES);
   const { token } = await app.admin();
   await app.ctx.sql.execute(

@@ -37,7 +37,7 @@ function post(app: TestApp, path: string, body: BodyInit, headers: Record<string
   });
 }
 
-Deno.test("A call goes on as it came, with the caller's address, and the answer comes back as it is", async () => {
+Deno.test("A call is forwarded unchanged with the caller's address, and the answer is returned unchanged", async () => {
   const bodies: string[] = [];
   await using store = play(async (request) => {
     bodies.push(await request.text());
@@ -74,7 +74,7 @@ Deno.test("A call goes on as it came, with the caller's address, and the answer 
   assert.equal(new Hop(new Secret(SECRET_KEY)).addressOf(asked!, "the node"), "127.0.0.1");
 });
 
-Deno.test("Long bodies and answers stream through", async () => {
+Deno.test("Long bodies and answers are streamed", async () => {
   const piece = new Uint8Array(64 * 1024).fill(120);
   const half = Promise.withResolvers<void>();
   await using store = play(async (request) => {
@@ -99,7 +99,7 @@ Deno.test("Long bodies and answers stream through", async () => {
   assert.equal((await answer.bytes()).length, 40 * piece.length);
 });
 
-Deno.test("Only calls of the store go there, however the path is spelled", async () => {
+Deno.test("Only calls of the store are forwarded, however the path is written", async () => {
   await using store = play(() => new Response("reached"));
   await using app = await nodeBefore(store.url);
   const { hostname, port } = new URL(app.url);
@@ -114,7 +114,7 @@ Deno.test("Only calls of the store go there, however the path is spelled", async
   assert.equal(store.asked.length, 1);
 });
 
-Deno.test("With the store away its calls are 503, and nothing else suffers", async () => {
+Deno.test("While the store is unavailable its calls are 503, and nothing else is affected", async () => {
   await using app = await nodeBefore(`http://127.0.0.1:${await freePort()}`);
   const { token } = await app.person();
   for (const path of ["/kv/read", "/kv/write", "/kv/delete"]) {
@@ -126,7 +126,7 @@ Deno.test("With the store away its calls are 503, and nothing else suffers", asy
   await app.ok("GET", "/users/me", { token });
 });
 
-Deno.test("A store that breaks off leaves a write unknown, and a read to be asked again", async () => {
+Deno.test("A store that fails during a call leaves a write unknown, and a read to be retried", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepting = (async () => {
     for await (const connection of listener) {
@@ -150,7 +150,7 @@ Deno.test("A store that breaks off leaves a write unknown, and a read to be aske
   await accepting;
 });
 
-Deno.test("A store that hangs holds up nothing but its own calls, of which there are not endlessly many", async () => {
+Deno.test("A hanging store delays only its own calls, whose number is limited", async () => {
   const open = Promise.withResolvers<Response>();
   await using store = play(async () => (await open.promise).clone());
   await using app = await nodeBefore(store.url);
@@ -163,7 +163,7 @@ Deno.test("A store that hangs holds up nothing but its own calls, of which there
   for (const answer of await Promise.all(waiting)) assert.deepEqual([answer.status, await answer.text()], [200, "{}"]);
 });
 
-Deno.test("Where there is no store, its calls say so, and the document still tells of them", async () => {
+Deno.test("Without a store its calls report that, and the document still has them", async () => {
   await using app = await startApp({ ROLES });
   const { token } = await app.person();
   const { detail } = await app.refused("kv-unavailable", "POST", "/kv/read", { token, body: { keys: ["a"] } });
@@ -171,7 +171,7 @@ Deno.test("Where there is no store, its calls say so, and the document still tel
   assert.ok(app.contract.document.paths["/api/v1/kv/read"]);
 });
 
-Deno.test("An address is believed only from who shares the secret", () => {
+Deno.test("A forwarded address is trusted only from a sender with the secret", () => {
   const hop = new Hop(new Secret(SECRET_KEY));
   const told = (headers: Record<string, string>) => hop.addressOf(new Request("http://kv/", { headers }), "192.0.2.1");
   const headers = hop.headers("2001:db8::1");

@@ -18,7 +18,7 @@ async function holder(...keys: string[]): Promise<Person> {
   return person;
 }
 
-Deno.test("Keys are listed in the order of their bytes, with version, length and end", async () => {
+Deno.test("Keys are listed in byte order, with version, length and expiry", async () => {
   const person = await holder("b", "a", "Z", "é", "", "🦉", "\uffee", "a b", "10", "9", "_");
   assert.deepEqual(await keys(person), ["", "10", "9", "Z", "_", "a", "a b", "b", "é", "\uffee", "🦉"]);
   const [item] = (await app.ok("GET", "/kv/keys?prefix=é", { token: person.token })).items;
@@ -26,7 +26,7 @@ Deno.test("Keys are listed in the order of their bytes, with version, length and
   assert.ok(item.version >= 1);
 });
 
-Deno.test("A prefix is taken by its characters, and means nothing else", async () => {
+Deno.test("A prefix is taken literally", async () => {
   const person = await holder("a", "a%", "a%b", "a_b", "ab", "aé", "a🦉", "a🦉z", "b", "A");
   const cases: Record<string, string[]> = {
     "a": ["a", "a%", "a%b", "a_b", "ab", "aé", "a🦉", "a🦉z"],
@@ -43,7 +43,7 @@ Deno.test("A prefix is taken by its characters, and means nothing else", async (
   }
 });
 
-Deno.test("Pages follow each other by the cursor, whatever the keys are, and whatever is written meanwhile", async () => {
+Deno.test("Pages follow each other by the cursor, for any keys and during writes", async () => {
   const names = [
     "x",
     ...Array.from({ length: 50 }, (_, i) => `p/${i % 7}${"🦉".repeat(i)}`),
@@ -81,7 +81,7 @@ Deno.test("Pages follow each other by the cursor, whatever the keys are, and wha
   );
 });
 
-Deno.test("A list is of one's own keys or of those for all", async () => {
+Deno.test("A list has the own keys or the shared ones", async () => {
   const [one, other] = await Promise.all([holder("mine"), holder("theirs")]);
   const prefix = crypto.randomUUID();
   await app.ok("POST", "/kv/write", { token: one.token, body: { data: { [`${prefix}/1`]: 1 }, space: "shared" } });
@@ -90,7 +90,7 @@ Deno.test("A list is of one's own keys or of those for all", async () => {
   assert.deepEqual(await keys(other, `space=shared&prefix=${prefix}`), [`${prefix}/1`]);
 });
 
-Deno.test("A cursor of another list, or one that no list made, is refused", async () => {
+Deno.test("A cursor of another list, or an invented one, is rejected", async () => {
   const { token, id } = await holder("a");
   const list = listAbout("kv.keys", id, "");
   const cursor = (...key: unknown[]) =>

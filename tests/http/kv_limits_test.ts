@@ -20,7 +20,7 @@ function complaint({ status, slug, body }: Answer, path: string, rule: string): 
   return error.message;
 }
 
-Deno.test("A call may bring 10,000 keys, and not one more", async () => {
+Deno.test("A call may have 10,000 keys, and not one more", async () => {
   const person = await app.person();
   const data = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`key ${i}`, i]));
   const keys = Object.keys(data);
@@ -35,7 +35,7 @@ Deno.test("A call may bring 10,000 keys, and not one more", async () => {
   assert.equal((await read(person, keys)).body.errors.length, 10_000);
 });
 
-Deno.test("A body of nothing but keys is refused by their number, not key by key", async () => {
+Deno.test("A body of too many keys is rejected by their number, not key by key", async () => {
   const { token } = await app.person();
   const keys = `[${"1,".repeat(2_000_000)}1]`;
   for (const path of ["/kv/read", "/kv/delete"]) {
@@ -49,7 +49,7 @@ Deno.test("A body of nothing but keys is refused by their number, not key by key
   assert.deepEqual([repeated.slug, repeated.body.errors.length], ["repeated-keys", 1]);
 });
 
-Deno.test("A value may take a mebibyte as it is written; a longer one is refused with its key", async () => {
+Deno.test("A value may have a mebibyte as written; a longer one is rejected with its key", async () => {
   const person = await app.person();
   const longest = "é".repeat(MiB / 2 - 1);
   assert.equal((await write(person, { data: { longest, short: 1 } })).status, 201);
@@ -59,7 +59,7 @@ Deno.test("A value may take a mebibyte as it is written; a longer one is refused
   assert.equal((await read(person, ["fits"])).slug, "keys-not-found");
 });
 
-Deno.test("A key may take 1,024 bytes; a longer one is refused, and quoted in short", async () => {
+Deno.test("A key may have 1,024 bytes; a longer one is rejected, and quoted in short", async () => {
   const person = await app.person();
   const longest = "🦉".repeat(256);
   assert.equal((await write(person, { data: { [longest]: 1 } })).status, 201);
@@ -75,7 +75,7 @@ Deno.test("A key may take 1,024 bytes; a longer one is refused, and quoted in sh
   assert.ok(JSON.stringify(endless.body).length < 2_000);
 });
 
-Deno.test("A key that Postgres cannot keep is refused by name; in a value the same is kept", async () => {
+Deno.test("A key that Postgres cannot store is rejected by name; in a value the same is stored", async () => {
   const person = await app.person();
   for (const key of ["a\\u0000", "\\ud800", "x\\udc00y"]) {
     const written = await write(person, `{"data":{"fine":1,"${key}":1}}`);
@@ -89,7 +89,7 @@ Deno.test("A key that Postgres cannot keep is refused by name; in a value the sa
   assert.equal((await read(person, ["fine"])).slug, "keys-not-found");
 });
 
-Deno.test("A value may nest 1,000 levels; a deeper one is refused with its key, however deep", async () => {
+Deno.test("A value may nest 1,000 levels; a deeper one is rejected with its key", async () => {
   const person = await app.person();
   const nested = (levels: number) => `${'{"a":['.repeat(levels / 2)}1${"]}".repeat(levels / 2)}`;
   const text = `{"data":{"deep":${nested(1_000)}}}`;
@@ -111,7 +111,7 @@ Deno.test("A value may nest 1,000 levels; a deeper one is refused with its key, 
   }
 });
 
-Deno.test("A body may take 8 MiB, and so may the values of one answer: the key that is too much is named", async () => {
+Deno.test("A body and the values of one answer may have 8 MiB, and the key that exceeds it is named", async () => {
   const person = await app.person();
   const value = "x".repeat(MiB - 2);
   const keys = Array.from({ length: 9 }, (_, i) => `big ${i}`);
@@ -126,7 +126,7 @@ Deno.test("A body may take 8 MiB, and so may the values of one answer: the key t
   assert.equal((await write(person, { data: { ...most, rest: "x".repeat(MiB - 200) } })).status, 201);
 });
 
-Deno.test("Of one account few long bodies are taken at once; the rest is told to wait, and short ones are not concerned", async () => {
+Deno.test("Long bodies of one account are limited; others wait, and short ones are not affected", async () => {
   const person = await app.person();
   const answers = await Promise.all(
     Array.from({ length: 8 }, (_, i) => write(person, { data: { [`long ${i}`]: "x".repeat(500_000) } })),

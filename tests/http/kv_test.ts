@@ -38,7 +38,7 @@ Deno.test("Pairs are written in one call and read in one call", async () => {
   assert.deepEqual((await read(person, ["b"])).data, { b: null });
 });
 
-Deno.test("A value comes back as it was written, character by character", async () => {
+Deno.test("A value is returned as written, character by character", async () => {
   const person = await app.person();
   const values = [
     "1e400",
@@ -64,7 +64,7 @@ Deno.test("A value comes back as it was written, character by character", async 
   }
 });
 
-Deno.test("Keys that mean something to the language are keys like others", async () => {
+Deno.test("Keys that mean something to JavaScript are ordinary keys", async () => {
   const person = await app.person();
   const keys = [
     "__proto__",
@@ -91,7 +91,7 @@ Deno.test("Keys that mean something to the language are keys like others", async
   assert.equal(({} as Record<string, unknown>)["polluted"], undefined);
 });
 
-Deno.test("A key is its characters, however they are spelled; control characters and backslashes are characters", async () => {
+Deno.test("A key is its characters, however they are escaped; control characters and backslashes are characters", async () => {
   const person = await app.person();
   assert.equal((await raw(person, "/kv/write", '{"data":{"\\u0061":1,"x":0,"\\\\":"backslash"}}')).status, 201);
   assert.equal((await raw(person, "/kv/write", '{"data":{"n":0,"\\n":"line","\\u001e":"separator"}}')).status, 201);
@@ -107,7 +107,7 @@ Deno.test("A key is its characters, however they are spelled; control characters
   }
 });
 
-Deno.test("The empty key is a key, alone and among others, in every way of writing", async () => {
+Deno.test("The empty key is a key, alone and among others", async () => {
   const person = await app.person();
   assert.deepEqual(await write(person, { "": 1 }), { status: "success", ignored: [] });
   assert.deepEqual((await write(person, { "": 2 })).ignored, [""]);
@@ -123,7 +123,7 @@ Deno.test("The empty key is a key, alone and among others, in every way of writi
   for (const [i, other] of others.entries()) assert.deepEqual((await read(other, [""])).data, { "": i });
 });
 
-Deno.test("Keys that exist are left as they are and named, exactly; the rest is written", async () => {
+Deno.test("Existing keys stay unchanged and are listed; the others are written", async () => {
   const person = await app.person();
   await write(person, { a: 1, b: 2 });
   const { status, ignored } = await write(person, { c: 3, b: "new", d: 4, a: "new" });
@@ -132,14 +132,14 @@ Deno.test("Keys that exist are left as they are and named, exactly; the rest is 
   assert.deepEqual((await write(person, { a: 5 }, { mode: "skip" })).ignored, ["a"]);
 });
 
-Deno.test("With mode overwrite keys that exist are written anew, and none is ignored", async () => {
+Deno.test("With mode overwrite existing keys are overwritten, and none is ignored", async () => {
   const person = await app.person();
   await write(person, { a: 1, b: 2 });
   assert.deepEqual((await write(person, { b: { now: true }, c: 3 }, { mode: "overwrite" })).ignored, []);
   assert.deepEqual((await read(person, ["a", "b", "c"])).data, { a: 1, b: { now: true }, c: 3 });
 });
 
-Deno.test("Reading tells what is wrong: no keys, keys that are repeated, keys that do not exist", async () => {
+Deno.test("Reading reports errors: no keys, repeated keys, missing keys", async () => {
   const person = await app.person();
   const { token } = person;
   await write(person, { a: 1, b: 2 });
@@ -167,7 +167,7 @@ Deno.test("Reading tells what is wrong: no keys, keys that are repeated, keys th
   ]);
 });
 
-Deno.test("Writing wants at least one pair, in an object", async () => {
+Deno.test("Writing needs at least one pair, in an object", async () => {
   const { token } = await app.person();
   for (const data of [{}, [], [["a", 1]], null, "a", 7, undefined]) {
     const problem = await app.refused("validation", "POST", "/kv/write", { token, body: { data } });
@@ -178,7 +178,7 @@ Deno.test("Writing wants at least one pair, in an object", async () => {
   }
 });
 
-Deno.test("Keys that are repeated in the text are refused by name, and nothing is written", async () => {
+Deno.test("Repeated keys are rejected by name, and nothing is written", async () => {
   const { token } = await app.person();
   const cases: [string, string[]][] = [
     ['{"data":{"a":1,"b":2,"a":1}}', ["data.a"]],
@@ -198,7 +198,7 @@ Deno.test("Keys that are repeated in the text are refused by name, and nothing i
   await app.refused("keys-not-found", "POST", "/kv/read", { token, body: { keys: ["a"] } });
 });
 
-Deno.test("Everybody has keys of their own, and all share one space on purpose", async () => {
+Deno.test("Everybody has their own keys, and all share one space explicitly", async () => {
   const [one, other] = await app.people(2) as [Person, Person];
   const key = `shared-${crypto.randomUUID()}`;
   await write(one, { [key]: "own" });
@@ -212,13 +212,13 @@ Deno.test("Everybody has keys of their own, and all share one space on purpose",
   await app.refused("validation", "POST", "/kv/read", { token: one.token, body: { keys: [key], space: "everyone" } });
 });
 
-Deno.test("Somebody whose e-mail is not verified has keys too", async () => {
+Deno.test("A person with an unverified email has keys, too", async () => {
   const person = await app.person({ verified: false });
   await write(person, { a: 1 });
   assert.deepEqual((await read(person, ["a"])).data, { a: 1 });
 });
 
-Deno.test("Deleting tells which keys were not there, and is no error", async () => {
+Deno.test("Deleting lists keys that did not exist, without an error", async () => {
   const person = await app.person();
   const { token } = person;
   await write(person, { a: 1, b: 2, c: 3 });
@@ -231,7 +231,7 @@ Deno.test("Deleting tells which keys were not there, and is no error", async () 
   assert.deepEqual((await read(person, ["b"])).data, { b: 2 });
 });
 
-Deno.test("What is not UTF-8 is refused, not kept as something else", async () => {
+Deno.test("Invalid UTF-8 is rejected, not stored as something else", async () => {
   const person = await app.person();
   const bytes = new TextEncoder().encode('{"data":{"a":"?"}}');
   bytes[bytes.indexOf(63)] = 0xff;
@@ -239,7 +239,7 @@ Deno.test("What is not UTF-8 is refused, not kept as something else", async () =
   assert.deepEqual([status, JSON.parse(text).detail], [400, "The request body is not UTF-8"]);
 });
 
-Deno.test("An account that goes takes its keys with it, and leaves what it wrote for all", async () => {
+Deno.test("A deleted account's keys are deleted, and what it wrote to the shared space stays", async () => {
   const [person, admin] = await Promise.all([app.person(), app.admin()]);
   const key = `left-${crypto.randomUUID()}`;
   await write(person, { a: 1, b: 2 });

@@ -22,7 +22,7 @@ async function written(data: Record<string, unknown>): Promise<Person> {
   return person;
 }
 
-Deno.test("Versions come when they are asked for, and change with every write", async () => {
+Deno.test("Versions are returned on request, and change with every write", async () => {
   const person = await written({ a: 1, b: 2 });
   const { token } = person;
   assert.deepEqual(await app.ok("POST", "/kv/read", { token, body: { keys: ["a"] } }), { data: { a: 1 } });
@@ -35,7 +35,7 @@ Deno.test("Versions come when they are asked for, and change with every write", 
   assert.equal(after.b, before.b, "what was ignored has the version it had");
 });
 
-Deno.test("With if_version all is written if every key is at its version", async () => {
+Deno.test("With if_version all pairs are written if every key has its version", async () => {
   const person = await written({ a: 1, b: 2 });
   const seen = await versions(person, "a", "b");
   const swapped = await write(person, { data: { a: "new", b: null }, if_version: seen });
@@ -43,7 +43,7 @@ Deno.test("With if_version all is written if every key is at its version", async
   assert.deepEqual(await data(person, "a", "b"), { a: "new", b: null });
 });
 
-Deno.test("With if_version nothing is written if one key is at another version or gone, and those are named", async () => {
+Deno.test("With if_version nothing is written if a key has another version or is missing, and those keys are named", async () => {
   const person = await written({ a: 1, b: 2, c: 3, d: 4 });
   const seen = await versions(person, "a", "b", "c", "d");
   await write(person, { data: { b: "theirs" }, mode: "overwrite" });
@@ -55,7 +55,7 @@ Deno.test("With if_version nothing is written if one key is at another version o
   assert.deepEqual(await data(person, "a", "b", "c"), { a: 1, b: "theirs", c: 3 });
 });
 
-Deno.test("A key that was deleted and written anew is not at its old version", async () => {
+Deno.test("A key that was deleted and written again does not have its old version", async () => {
   const person = await written({ a: 1 });
   const seen = await versions(person, "a");
   await app.ok("POST", "/kv/delete", { token: person.token, body: { keys: ["a"] } });
@@ -63,7 +63,7 @@ Deno.test("A key that was deleted and written anew is not at its old version", a
   assert.equal((await write(person, { data: { a: 2 }, if_version: seen })).slug, "version-conflict");
 });
 
-Deno.test("Of many who compare and set the same version one wins", async () => {
+Deno.test("Of many concurrent compare-and-sets of one version one wins", async () => {
   const person = await written({ counter: 0 });
   for (let round = 0; round < 5; round++) {
     const seen = await versions(person, "counter");
@@ -76,7 +76,7 @@ Deno.test("Of many who compare and set the same version one wins", async () => {
   }
 });
 
-Deno.test("if_version names the keys of data, all of them and no other, with versions, and stands beside no mode", async () => {
+Deno.test("if_version names exactly the keys of data, with versions, and excludes mode", async () => {
   const person = await written({ a: 1, b: 2 });
   const { a } = await versions(person, "a");
   const refusals: [Record<string, unknown>, string[]][] = [
@@ -110,7 +110,7 @@ async function wait({ id }: Person, seconds: number): Promise<void> {
   );
 }
 
-Deno.test("A pair with ttl_s is gone when its time has come, for every call, before anybody removes it", async () => {
+Deno.test("A pair with ttl_s is gone for every call when it expires, before it is deleted", async () => {
   const person = await app.person();
   const { token } = person;
   await write(person, { data: { a: 1, b: 2, c: 3, d: 4 }, ttl_s: 60 });
@@ -135,7 +135,7 @@ Deno.test("A pair with ttl_s is gone when its time has come, for every call, bef
   assert.deepEqual(await data(person, "c"), { c: "new" }, "what was written without ttl_s stays");
 });
 
-Deno.test("A write sets the time anew: another, or none", async () => {
+Deno.test("A write sets the expiry again: another one, or none", async () => {
   const person = await app.person();
   await write(person, { data: { a: 1, b: 1, c: 1 }, ttl_s: 10 });
   await write(person, { data: { a: 2 }, mode: "overwrite", ttl_s: 100 });
@@ -148,7 +148,7 @@ Deno.test("A write sets the time anew: another, or none", async () => {
   }
 });
 
-Deno.test("A second is a second", async () => {
+Deno.test("ttl_s is in seconds", async () => {
   const person = await app.person();
   await write(person, { data: { short: 1 }, ttl_s: 1 });
   // Asked again and again, as what is asked often is kept.

@@ -12,7 +12,7 @@ async function exhausted(times: number, ask: (i: number) => Promise<Answer>): Pr
   assert.ok(wait >= 1 && wait <= 60, `Retry-After is ${wait}`);
 }
 
-Deno.test("Every answer tells what is left of the limit", async () => {
+Deno.test("Every answer has the state of the limit", async () => {
   const { token } = await app.person();
   const left = async () => {
     const { headers } = await app.call("GET", "/users/me", { token });
@@ -22,14 +22,14 @@ Deno.test("Every answer tells what is left of the limit", async () => {
   assert.equal(await left() - await left(), 1);
 });
 
-Deno.test("Codes are tried at most 10 times a minute by one account", async () => {
+Deno.test("One account can try codes 10 times a minute", async () => {
   const [one, other] = await Promise.all([app.person({ verified: false }), app.person({ verified: false })]);
   const verify = (token: string) => app.call("POST", "/security/verify", { token, body: { code: "WRONG000" } });
   await exhausted(10, () => verify(one.token));
   assert.equal((await verify(other.token)).slug, "code-invalid");
 });
 
-Deno.test("Passwords for one account are tried at most 10 times a minute, at sign-in and at the mailbox together", async () => {
+Deno.test("Passwords for one account can be tried 10 times a minute, at sign-in and at the mailbox together", async () => {
   await using limited = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
   const { email } = await limited.person();
   await exhausted(
@@ -48,13 +48,13 @@ Deno.test("Passwords for one account are tried at most 10 times a minute, at sig
   await limited.signIn(other.login);
 });
 
-Deno.test("Recovery codes for one address are asked for at most 10 times a minute", async () => {
+Deno.test("Recovery codes for one address can be requested 10 times a minute", async () => {
   await using limited = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
   const email = `${newLogin()}@rookery.test`;
   await exhausted(10, () => limited.call("POST", "/security/recover", { body: { email } }));
 });
 
-Deno.test("Accounts are registered at most 30 times a minute from one address, the refused ones counted", async () => {
+Deno.test("Accounts can be registered 30 times a minute from one address, rejected ones included", async () => {
   await using limited = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
   await exhausted(30, () => limited.call("POST", "/users", { body: { ...registration(), password: "weak" } }));
 });

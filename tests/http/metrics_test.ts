@@ -16,7 +16,7 @@ async function samples(): Promise<Map<string, number>> {
   }));
 }
 
-Deno.test("The metrics say what whoever runs it must know, and count what is done", async () => {
+Deno.test("The metrics have what an operator needs, and count what happens", async () => {
   const person = await app.person();
   const before = await samples();
   for (
@@ -36,7 +36,7 @@ Deno.test("The metrics say what whoever runs it must know, and count what is don
   assert.equal(grown('http_requests_total{status="2xx"}'), 1, "calls of the API count, others do not");
 });
 
-Deno.test("The metrics tell how long sockets may be sent to, where others may have some as well", async () => {
+Deno.test("The metrics have the remaining lease of a node's sockets", async () => {
   const left = (await samples()).get("live_lease_seconds");
   assert.ok(left! > 0 && left! * 1000 <= LEASE_MS, `${left}`);
 });

@@ -22,7 +22,7 @@ async function told(...targets: string[]): Promise<Body[]> {
   return (await log()).filter(({ target }) => targets.includes(target.id)).reverse();
 }
 
-Deno.test("Every act of moderation is recorded: who, what, whom, when, why, before and after", async () => {
+Deno.test("Every act of moderation is recorded: actor, act, target, time, reason, before and after", async () => {
   const started = Date.now();
   const admin = await app.admin();
   const [moderator, ann] = [await app.moderator(), await app.person()];
@@ -69,7 +69,7 @@ Deno.test("Every act of moderation is recorded: who, what, whom, when, why, befo
   }
 });
 
-Deno.test("An administrator's change of somebody else's profile is an act, with before and after; one's own is none", async () => {
+Deno.test("An administrator's change of another profile is recorded with before and after; an own change is not", async () => {
   const admin = await app.admin();
   const ann = await app.person();
   const path = `/users/${ann.id}`;
@@ -101,7 +101,7 @@ Deno.test("An administrator's change of somebody else's profile is an act, with 
   assert.equal((await verifyChain(app.ctx.sql)).sound, true);
 });
 
-Deno.test("A block that ends by itself is recorded as nobody's act", async () => {
+Deno.test("A block that expires is recorded without an actor", async () => {
   const { token } = await app.admin();
   const ann = await app.person();
   const page = await app.page(ann);
@@ -117,7 +117,7 @@ Deno.test("A block that ends by itself is recorded as nobody's act", async () =>
   }
 });
 
-Deno.test("What is refused, changes nothing or is one's own is not recorded", async () => {
+Deno.test("Refused acts, acts without effect and own acts are not recorded", async () => {
   const admin = await app.admin();
   const [moderator, ann] = [await app.moderator(), await app.person()];
   const post = await app.post(ann);
@@ -135,7 +135,7 @@ Deno.test("What is refused, changes nothing or is one's own is not recorded", as
   assert.deepEqual(await told(ann.page_id, ann.id, admin.id, post.id, staffs.id), []);
 });
 
-Deno.test("Administrators read the record by actor, act, target and time, page by page, each entry once", async () => {
+Deno.test("Administrators read the record by actor, act, target and time, in pages, each entry once", async () => {
   const admin = await app.admin();
   const [moderator, ann] = [await app.moderator(), await app.person()];
   const pages: Body[] = [];
@@ -167,7 +167,7 @@ Deno.test("Administrators read the record by actor, act, target and time, page b
   assert.deepEqual(seen, mine.map(({ id }) => id));
 });
 
-Deno.test("Filters and cursors that are none are refused, whatever they are", async () => {
+Deno.test("Invalid filters and cursors are rejected", async () => {
   const { token } = await app.admin();
   const cursor = (key: unknown) => btoa(JSON.stringify(key)).replaceAll("=", "");
   for (
@@ -192,7 +192,7 @@ Deno.test("Filters and cursors that are none are refused, whatever they are", as
   }
 });
 
-Deno.test("A reason is bounded wherever one is given", async () => {
+Deno.test("A reason is limited in length everywhere", async () => {
   const { token } = await app.admin();
   const ann: Person = await app.person();
   const long = "x".repeat(501);
@@ -206,7 +206,7 @@ Deno.test("A reason is bounded wherever one is given", async () => {
   ) await app.refused("validation", method, path, { token, body });
 });
 
-Deno.test("deno task moderation:verify walks the chain, and names the first entry that was changed", async () => {
+Deno.test("deno task moderation:verify checks the chain and names the first changed entry", async () => {
   await using node = await NodeProcess.start({ full: false });
   const admin = await administrator(node);
   const [ann] = await makePeople(node, 1) as [Caller];

@@ -44,7 +44,7 @@ Deno.test("Behind nginx calls are answered and a live socket opens", options, as
 });
 
 Deno.test(
-  "Behind nginx each caller has limits of their own, which no header of theirs gets round",
+  "Behind nginx each caller has separate limits, which its own headers cannot change",
   options,
   async () => {
     await using nginx = await startNginx(app.url);
@@ -67,14 +67,14 @@ Deno.test(
   },
 );
 
-Deno.test("Without nginx a caller who is no trusted proxy is believed nothing", async () => {
+Deno.test("Without nginx an untrusted caller's headers are ignored", async () => {
   const signIn = `${app.url}/api/v1/security/login`;
   const from = (i: number) => ({ ...wrong(app, i), headers: { "x-forwarded-for": `203.0.113.${i}` } });
   for (let i = 0; i < SIGN_INS; i++) assert.equal(await post("127.0.0.4", signIn, from(i)), 401);
   assert.equal(await post("127.0.0.4", signIn, from(SIGN_INS)), 429);
 });
 
-Deno.test("The addresses of one IPv6 /64 share their limits, and another's are not touched", async () => {
+Deno.test("The addresses of one IPv6 /64 share limits, and others are not affected", async () => {
   const signIn = `${app.url}/api/v1/security/login`;
   const from = (address: string, i: number) =>
     post("127.0.0.1", signIn, { ...wrong(app, i), headers: { "x-forwarded-for": address } });
@@ -83,7 +83,7 @@ Deno.test("The addresses of one IPv6 /64 share their limits, and another's are n
   assert.equal(await from("2001:db8:1:3::1", SIGN_INS), 401);
 });
 
-Deno.test("Behind nginx the Idempotency-Key of one caller is not that of another", options, async () => {
+Deno.test("Behind nginx callers have separate Idempotency-Keys", options, async () => {
   await using nginx = await startNginx(app.url);
   const call = () => ({ headers: { "idempotency-key": "the-same" }, body: registration() });
   assert.equal(await post("127.0.0.5", `${nginx.url}/api/v1/users`, call()), 201);
@@ -92,7 +92,7 @@ Deno.test("Behind nginx the Idempotency-Key of one caller is not that of another
 });
 
 Deno.test(
-  "Behind nginx heads and bodies that do not arrive end, slow ones pass, and a live socket lives on",
+  "Behind nginx heads and bodies that do not arrive are closed, slow ones pass, and a live socket stays open",
   options,
   async () => {
     await using nginx = await startNginx(app.url);

@@ -40,7 +40,7 @@ async function settled(): Promise<void> {
 const like = (person: Person, post: string, method = "PUT") =>
   app.ok(method, `/posts/${post}/like`, { token: person.token });
 
-Deno.test("A person is told of followers, requests and what became of their own", async () => {
+Deno.test("A person is notified of followers, requests and accepted requests", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   await app.follow(bob, ann.page_id);
   await says(ann, [`follower ${bob.login} 1`], "a new follower");
@@ -54,7 +54,7 @@ Deno.test("A person is told of followers, requests and what became of their own"
   await says(ann, [], "whoever left follows no more");
 });
 
-Deno.test("A page that becomes public tells those who asked that they follow it", async () => {
+Deno.test("A page that becomes public notifies its requesters that they follow it", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const page = await app.page(ann, { is_private: true });
   await app.follow(bob, page.id);
@@ -62,7 +62,7 @@ Deno.test("A page that becomes public tells those who asked that they follow it"
   await says(bob, [`accepted ${ann.login} 1`], "accepted");
 });
 
-Deno.test("Likes of a post are one notification, which names a few and counts all", async () => {
+Deno.test("Likes of a post are one notification with a few names and the count", async () => {
   const [ann, ...likers] = await app.people(6) as [Person, ...Person[]];
   const post = await app.post(ann, { text: "Hello, world" });
   for (const liker of likers) {
@@ -79,7 +79,7 @@ Deno.test("Likes of a post are one notification, which names a few and counts al
   await says(ann, [], "nobody likes it any more");
 });
 
-Deno.test("One's own acts are told to nobody", async () => {
+Deno.test("Own actions cause no notifications", async () => {
   const [ann] = await app.people(1) as [Person];
   const post = await app.post(ann);
   await like(ann, post.id);
@@ -88,14 +88,14 @@ Deno.test("One's own acts are told to nobody", async () => {
   assert.deepEqual(await told(ann), []);
 });
 
-Deno.test("An author who likes along is not counted among those who like their post", async () => {
+Deno.test("An author who likes their own post is not counted", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const post = await app.post(ann);
   await Promise.all([like(bob, post.id), like(ann, post.id)]);
   await says(ann, [`like ${bob.login} 1`], "the other one");
 });
 
-Deno.test("Replies and tags are told to whom they concern, and a reply that tags its addressee once", async () => {
+Deno.test("Replies and tags notify the people concerned, and a reply that tags its addressee does so once", async () => {
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const post = await app.post(ann);
   const reply = await app.post(bob, { text: "yes", reply_to: post.id, tagged_users: [ann.login, eve.login] });
@@ -111,14 +111,14 @@ Deno.test("Replies and tags are told to whom they concern, and a reply that tags
   await says(ann, [], "the answer too");
 });
 
-Deno.test("Somebody who is tagged later is told then", async () => {
+Deno.test("A person who is tagged later is notified then", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const post = await app.post(ann);
   await app.ok("PATCH", `/posts/${post.id}`, { token: ann.token, body: { tagged_users: [bob.login] } });
   await says(bob, [`tag ${ann.login} 1`], "the tag");
 });
 
-Deno.test("Nothing is told of pages and people one may not see, and it comes back with them", async () => {
+Deno.test("Notifications of pages and people one may not see are hidden, and come back with them", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const { token } = await app.admin();
   const closed = await app.page(bob, { is_private: true });
@@ -137,7 +137,7 @@ Deno.test("Nothing is told of pages and people one may not see, and it comes bac
   await says(ann, [], "of a blocked page nothing");
 });
 
-Deno.test("What is read is read up to a point, and what comes after it is unread", async () => {
+Deno.test("Read marks apply up to a position, and later notifications stay unread", async () => {
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const post = await app.post(ann);
   await app.follow(bob, ann.page_id);
@@ -181,7 +181,7 @@ Deno.test("A read mark is a cursor of this history and this account", async () =
   assert.equal((await bell(ann)).unread, 1, "nobody has read what is yet to come");
 });
 
-Deno.test("The bell is read page by page, nothing twice and nothing skipped, whatever comes meanwhile", async () => {
+Deno.test("Notifications are listed in pages without repetition or gaps, whatever arrives meanwhile", async () => {
   const [ann, ...others] = await app.people(8) as [Person, ...Person[]];
   for (const other of others) {
     await app.follow(other, ann.page_id);
@@ -203,7 +203,7 @@ Deno.test("The bell is read page by page, nothing twice and nothing skipped, wha
   }
 });
 
-Deno.test("What is muted is not told from then on, and each setting stays until it is named", async () => {
+Deno.test("A muted kind is not notified from then on, and settings not named stay unchanged", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const { token } = ann;
   const all = { follower: true, request: true, accepted: true, like: true, reply: true, tag: true };
@@ -221,7 +221,7 @@ Deno.test("What is muted is not told from then on, and each setting stays until 
   }
 });
 
-Deno.test("Notifications are live, with a cursor that resumes, and only with whom they concern", async () => {
+Deno.test("Notifications are live, with a cursor that resumes, for the people concerned only", async () => {
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const listener = await app.listen(ann.token);
   const other = await app.listen(eve.token);

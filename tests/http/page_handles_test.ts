@@ -8,7 +8,7 @@ const ids = (list: { items: { id: string }[] }) => list.items.map(({ id }) => id
 const isTaken = async (person: Person, uuid: string) =>
   (await app.call("POST", "/pages", { token: person.token, body: { name: "A page", uuid } })).slug === "uuid-taken";
 
-Deno.test("Handles and logins share one name space, without regard to case", async () => {
+Deno.test("Handles and logins share one name space, regardless of case", async () => {
   const [one, other] = await app.people(2);
   const uuid = newLogin("Name");
   await app.page(one!, { uuid });
@@ -22,7 +22,7 @@ Deno.test("Handles and logins share one name space, without regard to case", asy
   assert.equal((await app.ok("GET", `/pages/${page.id}`, { token: other!.token })).uuid, page.uuid);
 });
 
-Deno.test("A renamed page keeps its old handle for itself, and links to it lead to the page", async () => {
+Deno.test("A renamed page keeps its old handle, and links to it lead to the page", async () => {
   const [one, other] = await app.people(2);
   const [first, second] = [newLogin("h"), newLogin("h")];
   const page = await app.page(one!, { uuid: first });
@@ -58,7 +58,7 @@ Deno.test("A renamed page keeps its old handle for itself, and links to it lead 
   }
 });
 
-Deno.test("An old handle shows no more of a page than its present one does", async () => {
+Deno.test("An old handle shows no more of a page than its current one", async () => {
   const [owner, stranger] = await app.people(2);
   const first = newLogin("h");
   const page = await app.page(owner!, { uuid: first, is_private: true });
@@ -98,7 +98,7 @@ Deno.test("After 30 days an old handle is free; a login never is", async () => {
   assert.equal((await app.ok("GET", `/pages/${next}`, { token: other!.token })).id, page.id);
 });
 
-Deno.test("A page keeps five old handles: with the sixth the oldest is free, unless it is a login", async () => {
+Deno.test("A page keeps five old handles: the sixth frees the oldest, unless it is a login", async () => {
   const [one, other] = await app.people(2);
   const { token } = one!;
   const made = await app.page(one!, { uuid: newLogin("h") });
@@ -127,7 +127,7 @@ Deno.test("A page keeps five old handles: with the sixth the oldest is free, unl
   await app.page(one!, { uuid: one!.login });
 });
 
-Deno.test("Of a page that returns to its old handle and others who want it, the page gets it", async () => {
+Deno.test("If a page returns to its old handle while others want it, the page gets it", async () => {
   const [owner, ...others] = await app.people(4);
   const first = newLogin("h");
   const page = await app.page(owner!, { uuid: first });
@@ -141,7 +141,7 @@ Deno.test("Of a page that returns to its old handle and others who want it, the 
   assert.deepEqual(taken.map(({ status }) => status), [409, 409, 409, 409]);
 });
 
-Deno.test("With an account its old handles go", async () => {
+Deno.test("An account's old handles are freed with it", async () => {
   const [owner, other] = await app.people(2);
   const first = newLogin("h");
   const page = await app.page(owner!, { uuid: first });
@@ -150,7 +150,7 @@ Deno.test("With an account its old handles go", async () => {
   await app.page(other!, { uuid: first });
 });
 
-Deno.test("The same handle in another case is the page's own, not taken", async () => {
+Deno.test("The own handle in another case is not taken", async () => {
   const person = await app.person();
   const page = await app.page(person, { uuid: newLogin("case") });
   const uuid = page.uuid.toUpperCase();
@@ -158,7 +158,7 @@ Deno.test("The same handle in another case is the page's own, not taken", async 
   assert.equal(changed.uuid, uuid);
 });
 
-Deno.test("Of many who want one handle at once, one gets it", async () => {
+Deno.test("Of many concurrent requests for one handle, one gets it", async () => {
   const people = await app.people(6);
   const uuid = newLogin("race");
   const answers = await Promise.all(

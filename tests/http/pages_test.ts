@@ -4,7 +4,7 @@ import { newLogin, type Person, sharedApp } from "../support/app.ts";
 const app = sharedApp();
 const ids = (list: { items: { id: string }[] }) => list.items.map(({ id }) => id);
 
-Deno.test("A personal page comes with the account, bears its login and goes only with it", async () => {
+Deno.test("A personal page is created with the account, has its login and is deleted only with it", async () => {
   const person = await app.person();
   const { token } = person;
   const page = await app.ok("GET", `/pages/${person.login.toUpperCase()}`, { token });
@@ -18,7 +18,7 @@ Deno.test("A personal page comes with the account, bears its login and goes only
   assert.deepEqual(ids(await app.ok("GET", "/pages?owner=me", { token })), [page.id]);
 });
 
-Deno.test("A page is made with all its fields, and edited one by one", async () => {
+Deno.test("A page is created with all its fields, and edited field by field", async () => {
   const person = await app.person();
   const { token } = person;
   const uuid = newLogin("Handle_-");
@@ -34,7 +34,7 @@ Deno.test("A page is made with all its fields, and edited one by one", async () 
   }
 });
 
-Deno.test("A page's fields obey their rules, at making and at editing", async () => {
+Deno.test("A page's fields are validated on creation and on edits", async () => {
   const person = await app.person();
   const page = await app.page(person);
   const wrong: [string, unknown][] = [
@@ -63,7 +63,7 @@ Deno.test("A page's fields obey their rules, at making and at editing", async ()
   await app.page(person, { name: "x".repeat(80), uuid: newLogin().padEnd(64, "_"), description: "x".repeat(2_000) });
 });
 
-Deno.test("Tags are added and removed one by one, folded, without repetition", async () => {
+Deno.test("Tags are added and removed one by one, folded, without duplicates", async () => {
   const person = await app.person();
   const { token } = person;
   const { id } = await app.page(person);
@@ -84,7 +84,7 @@ Deno.test("Tags are added and removed one by one, folded, without repetition", a
   await app.refused("validation", "PUT", `/pages/${id}/tags/toomany`, { token });
 });
 
-Deno.test("A deleted page is gone with its posts, its handle is free and its followers follow nothing", async () => {
+Deno.test("A deleted page is gone with its posts, its handle is free and nobody follows it", async () => {
   const [owner, fan] = await app.people(2);
   const page = await app.page(owner!, { uuid: newLogin("gone") });
   const post = await app.post(owner!, {}, page.id);
@@ -98,7 +98,7 @@ Deno.test("A deleted page is gone with its posts, its handle is free and its fol
   await app.page(fan!, { uuid: page.uuid });
 });
 
-Deno.test("A blocked page is 403 for everyone but staff; its owner is told until when, and nobody posts on it", async () => {
+Deno.test("A blocked page is 403 for everyone but staff; its owner is told until when, and nobody can post on it", async () => {
   const [owner, fan, moderator, admin] = await Promise.all([
     app.person(),
     app.person(),

@@ -24,7 +24,7 @@ async function statusOf(url: string, cookie: string): Promise<number> {
   return response.status;
 }
 
-Deno.test("The photo cookie goes to photos only, unseen by scripts and other sites, and over TLS where the site has it", async () => {
+Deno.test("The photo cookie is sent to photos only, HttpOnly and SameSite, and Secure if the site uses TLS", async () => {
   const ada = await app.person();
   const { headers } = await app.call("PUT", "/photos/cookie", { token: ada.token });
   const attributes = headers.get("set-cookie")!.split("; ").slice(1);
@@ -33,7 +33,7 @@ Deno.test("The photo cookie goes to photos only, unseen by scripts and other sit
   assert.match(photoCookie(app.ctx, caller, true), /; Secure$/);
 });
 
-Deno.test("What is in the photo cookie is refused by every route that asks who calls, as a refresh token, and in the place of a ticket", async () => {
+Deno.test("The photo cookie is rejected by every other route, as a refresh token, and as a ticket", async () => {
   const ada = await app.person();
   const value = (await cookieOf(ada)).split("=")[1]!;
   const { paths } = await (await fetch(`${app.url}/openapi.json`)).json();
@@ -60,7 +60,7 @@ Deno.test("What is in the photo cookie is refused by every route that asks who c
   );
 });
 
-Deno.test("Neither an access token nor a cookie that was changed or has expired opens a photo", async () => {
+Deno.test("An access token, or a changed or expired cookie, gives no access to photos", async () => {
   const [ada, eve] = await app.people(2) as [Person, Person];
   const url = await privatePhoto(ada);
   const right = await cookieOf(ada);
@@ -86,7 +86,7 @@ Deno.test("Neither an access token nor a cookie that was changed or has expired 
   }
 });
 
-Deno.test("The photo cookie ends with its session: by signing out, by signing in elsewhere, by a new password and by a block", async () => {
+Deno.test("The photo cookie ends with its session: by signing out, signing in elsewhere, a new password or a block", async () => {
   const { token } = await app.admin();
   const ends: [string, (person: Person) => Promise<unknown>][] = [
     ["signing out", (person) => app.ok("POST", "/security/logout", { token: person.token })],
@@ -116,7 +116,7 @@ Deno.test("The photo cookie ends with its session: by signing out, by signing in
   }
 });
 
-Deno.test("A role that is taken takes what only staff see; a refresh keeps the photos", async () => {
+Deno.test("A lost role loses staff's photos; a refresh keeps the others", async () => {
   const owner = await app.person();
   const moderator = await app.moderator();
   const url = await privatePhoto(owner);
@@ -129,7 +129,7 @@ Deno.test("A role that is taken takes what only staff see; a refresh keeps the p
   assert.equal(await statusOf(url, cookie), 404);
 });
 
-Deno.test("People of one browser have a cookie each; each sees their own, and neither takes the other's away", async () => {
+Deno.test("People in one browser have separate cookies and see their own photos", async () => {
   const [ada, bob, stranger] = await app.people(3) as [Person, Person, Person];
   const [hers, his] = [await privatePhoto(ada), await privatePhoto(bob)];
   const cookies = [await cookieOf(stranger), await cookieOf(ada), await cookieOf(bob)];

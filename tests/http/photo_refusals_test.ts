@@ -12,7 +12,7 @@ const { stored } = photosOf(app);
 const wide = await pngOf(800, 400);
 const png = { name: "wide.png", data: wide.toBase64() };
 
-Deno.test("A photo that breaks a rule is refused by its field, and nothing of the request stays", async () => {
+Deno.test("An invalid photo is rejected by its field, and nothing of the request is stored", async () => {
   const ada = await app.person();
   const before = await stored();
   const gif = new TextEncoder().encode("GIF89a\x01\x00\x01\x00\x00\x00\x00;");
@@ -47,7 +47,7 @@ Deno.test("A photo that breaks a rule is refused by its field, and nothing of th
   await until("an empty storage", async () => (await stored()).length <= before.length);
 });
 
-Deno.test("A photo that is broken behind its header is refused by its field, and it is as if there had been no post", async () => {
+Deno.test("A photo that is damaged behind its header is rejected by its field, and no post remains", async () => {
   const [ada, fan] = await app.people(2);
   await app.follow(fan!, ada!.page_id);
   const path = `/pages/${ada!.page_id}/posts`;
@@ -82,7 +82,7 @@ Deno.test("A photo that is broken behind its header is refused by its field, and
   assert.equal(frame.data.id, next.id);
 });
 
-Deno.test("After such a refusal the Idempotency-Key is free for a photo that can be decoded", async () => {
+Deno.test("After such a rejection the Idempotency-Key is free for a valid photo", async () => {
   const ada = await app.person();
   const path = `/pages/${ada.page_id}/posts`;
   const headers = { "idempotency-key": crypto.randomUUID() };
@@ -99,7 +99,7 @@ Deno.test("After such a refusal the Idempotency-Key is free for a photo that can
   assert.equal((await app.ok("POST", path, { token: ada.token, headers, body: { photos: [png] } })).id, post.id);
 });
 
-Deno.test("A photo that proves broken later leaves a failed post, of which the rest can be published", async () => {
+Deno.test("A photo that fails later leaves a failed post, whose other photos can be published", async () => {
   const ada = await app.person();
   const { token } = ada;
   const whole = await jpegOf(900, 700);
@@ -115,7 +115,7 @@ Deno.test("A photo that proves broken later leaves a failed post, of which the r
   assert.equal((await app.ok("GET", "/feed", { token })).items[0].id, id);
 });
 
-Deno.test("Bodies that are no whole form, have too much in them or fields of their own are refused", async () => {
+Deno.test("Incomplete forms, forms with too many parts and forms with unknown fields are rejected", async () => {
   const ada = await app.person();
   const path = `/pages/${ada.page_id}/posts`;
   const raw = (body: string, type = "multipart/form-data; boundary=x") =>
@@ -161,7 +161,7 @@ Deno.test("Bodies that are no whole form, have too much in them or fields of the
   }
 });
 
-Deno.test("An upload that breaks off leaves nothing", async () => {
+Deno.test("An upload that ends early leaves nothing", async () => {
   const ada = await app.person();
   const before = await stored();
   const head = `--x\r\nContent-Disposition: form-data; name="photos"; filename="a.png"\r\n\r\n`;
@@ -185,7 +185,7 @@ Deno.test("An upload that breaks off leaves nothing", async () => {
   });
 });
 
-Deno.test("Somebody else's page is refused before a long body is read", async () => {
+Deno.test("A post to another person's page is rejected before a long body is read", async () => {
   const [ada, bob] = await app.people(2);
   await app.refused("forbidden", "POST", `/pages/${ada!.page_id}/posts`, {
     token: bob!.token,
@@ -193,7 +193,7 @@ Deno.test("Somebody else's page is refused before a long body is read", async ()
   });
 });
 
-Deno.test("Nobody holds more than two places for long uploads, and the places are free again", async () => {
+Deno.test("One account has at most two places for long uploads, which become free again", async () => {
   const [ada, bob] = await app.people(2) as [Person, Person];
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const slow = () => {

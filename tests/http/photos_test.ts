@@ -27,7 +27,7 @@ Deno.test("A post with a photo in its JSON is answered when the square is ready"
   assert.equal((await read(photo.variants[0].url)).status, 200);
 });
 
-Deno.test("A post takes photos as multipart/form-data, in their order, with words for each", async () => {
+Deno.test("A post accepts photos as multipart/form-data, in order, with an alternative text each", async () => {
   const ada = await app.person();
   const body = form([["one.jpg", await jpegOf(300, 200)], ["two.webp", await webpOf(200, 300)]], { text: "Two" });
   body.append("alt", "The first");
@@ -42,7 +42,7 @@ Deno.test("A post takes photos as multipart/form-data, in their order, with word
   assert.deepEqual(feed.items[0].photos, post.photos);
 });
 
-Deno.test("A photo of a private page is shown to those who may see the post at that moment, and to nobody else", async () => {
+Deno.test("A photo of a private page is shown only to those who may see the post at that moment", async () => {
   const [ada, fan, stranger] = await app.people(3) as [Person, Person, Person];
   const page = await app.page(ada, { is_private: true });
   await app.follow(fan, page.id);
@@ -64,7 +64,7 @@ Deno.test("A photo of a private page is shown to those who may see the post at t
   assert.equal((await read(url)).status, 404);
 });
 
-Deno.test("A photo has an ETag, is read in parts, and is never more than asked for", async () => {
+Deno.test("A photo has an ETag, supports ranges, and is sent only as requested", async () => {
   const ada = await app.person();
   const { url } = (await app.post(ada, { photos: [png] })).photos[0];
   const whole = await read(url);
@@ -81,7 +81,7 @@ Deno.test("A photo has an ETag, is read in parts, and is never more than asked f
   for (const bad of ["/1080", "/100", "/x", "/.."]) assert.equal((await read(url + bad)).status, 404, bad);
 });
 
-Deno.test("Deleting a post, a page or an account deletes the files, and the links are dead at once", async () => {
+Deno.test("Deleting a post, a page or an account deletes the files, and the links fail at once", async () => {
   const admin = await app.admin();
   const ada = await app.person();
   const page = await app.page(ada);
@@ -106,7 +106,7 @@ Deno.test("Deleting a post, a page or an account deletes the files, and the link
   }
 });
 
-Deno.test("Photos of a post are reordered and removed by its owner, and what is left is never nothing", async () => {
+Deno.test("An owner reorders and removes photos of a post, which must not become empty", async () => {
   const ada = await app.person();
   const post = await app.post(ada, { text: undefined, photos: [png, png, png] });
   const [a, b, c] = post.photos.map(({ id }: { id: string }) => id);
@@ -121,7 +121,7 @@ Deno.test("Photos of a post are reordered and removed by its owner, and what is 
   assert.equal((await patch({ text: " " })).slug, "validation");
 });
 
-Deno.test("The same upload under one key is one post, and its second files go", async () => {
+Deno.test("The same upload under one key is one post, and its second files are deleted", async () => {
   const ada = await app.person();
   const headers = { "idempotency-key": crypto.randomUUID() };
   const send = () =>

@@ -28,7 +28,7 @@ async function states(post: string): Promise<string[]> {
 const settings = (person: Person, body: unknown) =>
   app.ok("PUT", "/notifications/settings", { token: person.token, body });
 
-Deno.test("A new post brings each follower one letter of their own, which reads well", async () => {
+Deno.test("A new post sends one readable email to each follower", async () => {
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const page = await app.page(ann, { name: "Birds & <b>bees</b>" });
   for (const follower of [bob, eve]) await app.follow(follower, page.id);
@@ -48,7 +48,7 @@ Deno.test("A new post brings each follower one letter of their own, which reads 
   assert.deepEqual(await states(post.id), ["sent", "sent"]);
 });
 
-Deno.test("Whoever follows later, or has not proven their address, gets none", async () => {
+Deno.test("Later followers and people with unconfirmed addresses get no email", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const newcomer = await app.person({ verified: false });
   await app.ctx.sql.execute(
@@ -77,7 +77,7 @@ const MEANWHILE: Record<string, (ann: Person, bob: Person, page: string, post: s
     app.ok("DELETE", `/posts/${post}`, { token: ann.token }),
 };
 for (const [what, act] of Object.entries(MEANWHILE)) {
-  Deno.test(`A follower who ${what} meanwhile gets no letter`, async () => {
+  Deno.test(`A follower who ${what} meanwhile gets no email`, async () => {
     const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
     const page = (await app.page(ann)).id;
     await app.follow(bob, page);
@@ -104,7 +104,7 @@ for (const [what, act] of Object.entries(MEANWHILE)) {
   });
 }
 
-Deno.test("Whoever wants digests gets one letter a day with all of it, newest first, and nothing when there is nothing", async () => {
+Deno.test("With digests a person gets one email a day with all posts, newest first, and none without posts", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   await settings(bob, { letters: "daily" });
   await app.follow(bob, ann.page_id);
@@ -148,7 +148,7 @@ Deno.test("Whoever wants digests gets one letter a day with all of it, newest fi
   assert.equal((await inbox(bob)).length, 1, "whoever wants none any more gets none");
 });
 
-Deno.test("Letters carry what mail programs need to end them with one click, and that needs no sign-in", async () => {
+Deno.test("Emails have the headers for one-click unsubscribe, which needs no sign-in", async () => {
   await using trap = await SmtpTrap.open();
   await using other = await startApp(await smtpSettings(trap.url));
   const [ann, bob] = await other.people(2) as [Person, Person];
@@ -172,7 +172,7 @@ Deno.test("Letters carry what mail programs need to end them with one click, and
   assert.equal((await other.call("POST", forged)).slug, "validation");
 });
 
-Deno.test("An address that bounces gets no further letters about posts", async () => {
+Deno.test("An address that bounces gets no further emails about posts", async () => {
   await using trap = await SmtpTrap.open(({ step }) => step === "RCPT" ? "550 5.1.1 nobody here" : undefined);
   await using other = await startApp(await smtpSettings(trap.url));
   const [ann, bob] = await other.people(2) as [Person, Person];

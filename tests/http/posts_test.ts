@@ -21,7 +21,7 @@ Deno.test("A post is shown as it was written", async () => {
   assert.deepEqual(post.tagged_users, read.tagged_users);
 });
 
-Deno.test("A post obeys its limits, at writing and at editing, and nothing is stored otherwise", async () => {
+Deno.test("A post's limits apply on creation and on edits, and invalid posts are not stored", async () => {
   const author = await app.person();
   const { token } = author;
   const post = await app.post(author, { text: "x".repeat(4_000), place: "p".repeat(200) });
@@ -63,7 +63,7 @@ Deno.test("An unknown tagged user is named by the field, and nothing is stored",
   await app.refused("validation", "PATCH", `/posts/${post.id}`, edit);
 });
 
-Deno.test("Editing changes what is named, and only that", async () => {
+Deno.test("Editing changes only the named fields", async () => {
   const [author, friend] = await app.people(2);
   const post = await app.post(author!, { place: "Here", tagged_users: [friend!.login] });
   const edit = (body: unknown) => app.ok("PATCH", `/posts/${post.id}`, { token: author!.token, body });
@@ -75,13 +75,13 @@ Deno.test("Editing changes what is named, and only that", async () => {
   assert.deepEqual([bare.text, bare.place, bare.tagged_users], ["Other words", null, []]);
 });
 
-Deno.test("A person's login as tagged is the one they have, however it was written", async () => {
+Deno.test("A tagged person's login is returned in its own spelling", async () => {
   const [author, friend] = await app.people(2);
   const post = await app.post(author!, { tagged_users: [friend!.login.toUpperCase()] });
   assert.deepEqual(post.tagged_users, [friend!.login]);
 });
 
-Deno.test("A page's posts come newest first, page after page, whatever is published meanwhile", async () => {
+Deno.test("A page's posts are listed newest first, in pages, whatever is published meanwhile", async () => {
   const [author, reader] = await app.people(2);
   const written: string[] = [];
   for (let i = 0; i < 5; i++) written.unshift((await app.post(author!)).id);
@@ -111,7 +111,7 @@ Deno.test("Likes are idempotent and counted, and each viewer sees their own", as
   assert.deepEqual(await shown(other!.token), [true, 1]);
 });
 
-Deno.test("Likes of many at once are all counted, and none twice", async () => {
+Deno.test("Concurrent likes of many people are all counted, and none twice", async () => {
   const [author, ...fans] = await app.people(21);
   const { id } = await app.post(author!);
   await Promise.all(
@@ -120,7 +120,7 @@ Deno.test("Likes of many at once are all counted, and none twice", async () => {
   assert.equal((await app.ok("GET", `/posts/${id}`, { token: author!.token })).like_count, 20);
 });
 
-Deno.test("Posts I liked come latest like first, without those I may no longer see", async () => {
+Deno.test("Liked posts are listed latest like first, without those no longer visible", async () => {
   const [author, fan] = await app.people(2);
   const page = await app.page(author!);
   const [first, second] = [await app.post(author!), await app.post(author!)];
@@ -137,7 +137,7 @@ Deno.test("Posts I liked come latest like first, without those I may no longer s
   assert.deepEqual(ids(await liked()), []);
 });
 
-Deno.test("A reply is a post on one's own page that counts at its original", async () => {
+Deno.test("A reply is a post on an own page that counts at its original", async () => {
   const [author, answerer] = await app.people(2);
   const original = await app.post(author!);
   const reply = await app.post(answerer!, { reply_to: original.id });
@@ -149,7 +149,7 @@ Deno.test("A reply is a post on one's own page that counts at its original", asy
   assert.equal(await shown(), 0);
 });
 
-Deno.test("A reply to a post one cannot see, or to none, is 404 and stores nothing", async () => {
+Deno.test("A reply to an invisible or missing post is 404 and stores nothing", async () => {
   const [author, answerer] = await app.people(2);
   const page = await app.page(author!, { is_private: true });
   const secret = await app.post(author!, {}, page.id);
@@ -162,7 +162,7 @@ Deno.test("A reply to a post one cannot see, or to none, is 404 and stores nothi
   assert.deepEqual(ids(await app.ok("GET", path, { token: answerer!.token })), []);
 });
 
-Deno.test("A reply whose original is hidden or gone shows it as unavailable", async () => {
+Deno.test("A reply whose original is hidden or deleted shows it as unavailable", async () => {
   const [author, answerer, reader] = await app.people(3);
   const page = await app.page(author!);
   const [hidden, deleted] = [await app.post(author!, {}, page.id), await app.post(author!)];
@@ -193,7 +193,7 @@ Deno.test("A reply appears in the feed of those who follow the replying page", a
   assert.deepEqual(ids(await app.ok("GET", "/feed", { token: fan!.token })), [reply.id]);
 });
 
-Deno.test("A post is deleted by its owner and by staff, and by nobody else", async () => {
+Deno.test("A post can be deleted by its owner and by staff, and by nobody else", async () => {
   const [author, stranger, moderator, admin] = await Promise.all([
     app.person(),
     app.person(),
@@ -218,14 +218,14 @@ Deno.test("A post is deleted by its owner and by staff, and by nobody else", asy
   await app.ok("DELETE", `/posts/${id}`, { token: moderator.token });
 });
 
-Deno.test("A post stays its author's: staff may delete it, not rewrite it", async () => {
+Deno.test("Staff may delete a post, but not edit it", async () => {
   const [author, admin] = await Promise.all([app.person(), app.admin()]);
   const { id } = await app.post(author);
   await app.refused("forbidden", "PATCH", `/posts/${id}`, { token: admin.token, body: { text: "Rewritten" } });
   assert.equal((await app.ok("GET", `/posts/${id}`, { token: author.token })).text, "A post");
 });
 
-Deno.test("A like of a deleted post is 404 also where the page has been blocked since", async () => {
+Deno.test("A like of a deleted post is 404, even if the page was blocked since", async () => {
   const [author, fan] = await Promise.all([app.person(), app.person()]);
   const post = await app.post(author);
   await app.ok("PUT", `/posts/${post.id}/like`, { token: fan.token });

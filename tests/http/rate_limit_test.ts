@@ -37,7 +37,7 @@ function flaky(inner: Cache): Cache & { broken: boolean; asked: string[] } {
   return cache;
 }
 
-Deno.test("RateLimiter lets exactly the limit through and says when to come back", async () => {
+Deno.test("RateLimiter allows exactly the limit and returns when to retry", async () => {
   await using cache = new MemoryCache();
   const limiter = new RateLimiter(cache, true);
   await spend(limiter, "codes", "account a", LIMITS.codes.limit);
@@ -47,7 +47,7 @@ Deno.test("RateLimiter lets exactly the limit through and says when to come back
   assert.ok(error.retryAfter! >= 1 && error.retryAfter! <= 60, `retryAfter is ${error.retryAfter}`);
 });
 
-Deno.test("RateLimiter counts each key and each limit for itself", async () => {
+Deno.test("RateLimiter counts each key and each limit separately", async () => {
   await using cache = new MemoryCache();
   const limiter = new RateLimiter(cache, true);
   await spend(limiter, "codes", "account a", LIMITS.codes.limit);
@@ -57,20 +57,20 @@ Deno.test("RateLimiter counts each key and each limit for itself", async () => {
   assert.equal(named?.remaining, LIMITS.guesses.limit - 1);
 });
 
-Deno.test("RateLimiter counts together what two nodes with one cache see", async () => {
+Deno.test("RateLimiter adds up requests on two nodes with one cache", async () => {
   await using cache = new MemoryCache();
   await spend(new RateLimiter(cache, true), "signin", "address 10.0.0.1", LIMITS.signin.limit);
   assert.equal((await refusal(new RateLimiter(cache, true), "signin", "address 10.0.0.1")).code, "rate-limited");
 });
 
-Deno.test("RateLimiter that is off counts nothing and asks nobody", async () => {
+Deno.test("RateLimiter that is off counts nothing and never uses the cache", async () => {
   await using cache = flaky(new MemoryCache());
   const limiter = new RateLimiter(cache, false);
   for (let i = 0; i < 50; i++) assert.equal(limiter.check("codes", "account a"), undefined);
   assert.deepEqual(cache.asked, []);
 });
 
-Deno.test("RateLimiter goes on counting alone while the cache fails", async () => {
+Deno.test("RateLimiter counts alone while the cache fails", async () => {
   await using cache = flaky(new MemoryCache());
   cache.broken = true;
   const limiter = new RateLimiter(cache, true);
@@ -79,7 +79,7 @@ Deno.test("RateLimiter goes on counting alone while the cache fails", async () =
   assert.equal(cache.asked.length, 1, "a failing cache is not asked at every request");
 });
 
-Deno.test("RateLimiter puts no address and no e-mail into the cache as it is", async () => {
+Deno.test("RateLimiter puts no plain address or email into the cache", async () => {
   await using cache = flaky(new MemoryCache());
   const limiter = new RateLimiter(cache, true);
   await limiter.check("general_address", "203.0.113.9");
@@ -88,13 +88,13 @@ Deno.test("RateLimiter puts no address and no e-mail into the cache as it is", a
   for (const key of cache.asked) assert.doesNotMatch(key, /203\.0\.113\.9|ada@/);
 });
 
-Deno.test("RateLimiter writes its headers as the IETF draft has them", () => {
+Deno.test("RateLimiter writes its headers as in the IETF draft", () => {
   const limiter = new RateLimiter(undefined as unknown as Cache, false);
   const state = { limit: 10, remaining: 7, resetS: 42, policy: { name: "codes", windowS: 60 } };
   assert.deepEqual(limiter.headers(state), { "ratelimit-policy": '"codes";q=10;w=60', ratelimit: '"codes";r=7;t=42' });
 });
 
-Deno.test("Problems tell what is left of the limit that was counted last", async () => {
+Deno.test("Problems have the state of the limit that was counted last", async () => {
   await using app = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
   const { token } = await app.person({ verified: false });
   const told = async (...[method, path, options]: Parameters<typeof app.call>) => {
@@ -120,7 +120,7 @@ Deno.test("Problems tell what is left of the limit that was counted last", async
   assert.deepEqual([over.status, over.of], [429, `"codes";r=0;t=${over.retryAfter}`]);
 });
 
-Deno.test("Problems tell of no limit where none is counted", async () => {
+Deno.test("Problems have no limit if none is counted", async () => {
   await using app = await startApp({ RATE_LIMITS: "off", NATS_URL: "", REDIS_URL: "" });
   const { headers } = await app.call("GET", "/users/me");
   assert.equal(headers.get("ratelimit"), null);

@@ -32,7 +32,7 @@ async function rows(): Promise<number> {
   return row!.n;
 }
 
-Deno.test("All that takes an Idempotency-Key is tested here", () => {
+Deno.test("Every call with an Idempotency-Key is tested here", () => {
   const declared = Object.entries(app.contract.document.paths).flatMap(([path, methods]) =>
     Object.entries(methods).flatMap(([method, operation]) => {
       const { parameters = [] } = operation as unknown as { parameters?: { name: string }[] };
@@ -44,7 +44,7 @@ Deno.test("All that takes an Idempotency-Key is tested here", () => {
 });
 
 for (const [call, make] of Object.entries(CREATING)) {
-  Deno.test(`${call} with the same key and body gives the first answer again, and has one effect`, async () => {
+  Deno.test(`${call} with the same key and body returns the first answer again, and has one effect`, async () => {
     const person = await app.person();
     const { path, body } = make(person);
     const headers = key();
@@ -61,7 +61,7 @@ for (const [call, make] of Object.entries(CREATING)) {
     assert.equal(await rows(), before);
   });
 
-  Deno.test(`${call} with the same key and another body is refused, and has no effect`, async () => {
+  Deno.test(`${call} with the same key and another body is rejected without an effect`, async () => {
     const person = await app.person();
     const { path, body, other } = make(person);
     const headers = key();
@@ -90,7 +90,7 @@ for (const [call, make] of Object.entries(CREATING)) {
     assert.equal(await rows(), before + (call === "POST /users" ? 2 : 1));
   });
 
-  Deno.test(`${call} takes only a key of visible ASCII characters`, async () => {
+  Deno.test(`${call} accepts only a key of visible ASCII characters`, async () => {
     const person = await app.person();
     const { path, body } = make(person);
     for (const value of ["", "two words", "x".repeat(129)]) {
@@ -101,7 +101,7 @@ for (const [call, make] of Object.entries(CREATING)) {
   });
 }
 
-Deno.test("A key belongs to its account and its address: the same one elsewhere is another", async () => {
+Deno.test("A key belongs to its account and its address", async () => {
   const [one, other] = await app.people(2);
   const headers = key();
   const body = { name: "A page" };
@@ -112,7 +112,7 @@ Deno.test("A key belongs to its account and its address: the same one elsewhere 
   await app.refused("idempotency-key-reused", "POST", path, { token: one!.token, body: { text: "Hi" }, headers });
 });
 
-Deno.test("A refused request leaves its key free: for any body, and for the same one once it is no more refused", async () => {
+Deno.test("A refused request leaves its key free for any body, also for the same one later", async () => {
   const [one, other] = await app.people(2);
   const headers = key();
   await app.refused("login-taken", "POST", "/users", { body: registration(one!.login), headers });
@@ -134,7 +134,7 @@ Deno.test("A refused request leaves its key free: for any body, and for the same
   assert.equal((await app.ok("POST", path, reply)).reply_to.state, "available");
 });
 
-Deno.test("A replayed registration does not tell the answer to whoever asks with another password", async () => {
+Deno.test("A replayed registration does not reveal its answer to a caller with another password", async () => {
   const headers = key();
   const body = registration(newLogin());
   await app.ok("POST", "/users", { body, headers });

@@ -16,7 +16,7 @@ async function repliesOf(post: Body, { token }: Person): Promise<number> {
   return items.length;
 }
 
-Deno.test("A count of replies is that of the list each viewer can page through, whatever becomes of the pages that replied", async () => {
+Deno.test("A count of replies equals the list each viewer can page through, whatever happens to the replying pages", async () => {
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const [admin, moderator] = [await app.admin(), await app.moderator()];
   const post = await app.post(ann);
@@ -48,7 +48,7 @@ Deno.test("A count of replies is that of the list each viewer can page through, 
   assert.deepEqual([await repliesOf(post, ann), await repliesOf(post, eve)], [1, 2]);
 });
 
-Deno.test("On the socket each listener is told of the replies that they may see", async () => {
+Deno.test("On the socket each listener gets the counts of replies that they may see", async () => {
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const post = await app.post(ann);
   const secret = await app.page(bob, { is_private: true });
@@ -92,7 +92,7 @@ Deno.test("On the socket each listener is told of the replies that they may see"
   for (const listener of listeners) await listener[Symbol.asyncDispose]();
 });
 
-Deno.test("A notification of likes counts nobody who is blocked", async () => {
+Deno.test("A notification of likes counts no blocked people", async () => {
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const admin = await app.admin();
   const post = await app.post(ann);

@@ -25,7 +25,7 @@ async function queue(state = "open", app_ = app): Promise<Body[]> {
   return items;
 }
 
-Deno.test("A post, a page and an account are reported by whoever can see them", async () => {
+Deno.test("A post, a page and an account can be reported by anyone who can see them", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const post = await app.post(ann, { text: "Buy my owls" });
   const made = [
@@ -68,7 +68,7 @@ Deno.test("What one cannot see cannot be reported", async () => {
   for (const body of bodies) await app.refused("validation", "POST", "/reports", { token: bob.token, body });
 });
 
-Deno.test("The same thing reported again by the same person is the same report, until that is closed", async () => {
+Deno.test("A repeated report by the same person is the same report until it is closed", async () => {
   const { token } = await app.admin();
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const answers = await Promise.all(Array.from({ length: 6 }, () => report(bob, "account", ann.id)));
@@ -85,7 +85,7 @@ Deno.test("The same thing reported again by the same person is the same report, 
   assert.deepEqual([again.status, again.body.id === id], [201, false]);
 });
 
-Deno.test("One of the staff takes a report, however many try at once", async () => {
+Deno.test("One member of staff takes a report, however many try at once", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const staff = await Promise.all([app.moderator(), app.moderator(), app.moderator(), app.moderator()]);
   const id = await reported(bob, "page", ann.page_id);
@@ -125,7 +125,7 @@ Deno.test("One of the staff takes a report, however many try at once", async () 
   await app.refused("not-found", "POST", `/reports/${newId()}/take`, { token });
 });
 
-Deno.test("A report is closed whatever has gone meanwhile: its target, its reporter, who took it", async () => {
+Deno.test("A report can be closed after its target, its reporter or its handler was deleted", async () => {
   const { token } = await app.admin();
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const moderator = await app.moderator();
@@ -152,7 +152,7 @@ Deno.test("A report is closed whatever has gone meanwhile: its target, its repor
   assert.deepEqual(closed, ids.toReversed(), "the latest first");
 });
 
-Deno.test("Moderators leave to others what is about themselves or about an administrator's account", async () => {
+Deno.test("Moderators cannot handle reports about themselves or about an administrator's account", async () => {
   const admin = await app.admin();
   const [moderator, colleague, bob] = [await app.moderator(), await app.moderator(), await app.person()];
   const chief = await app.person({ role: "admin" });
@@ -186,7 +186,7 @@ Deno.test("Moderators leave to others what is about themselves or about an admin
   await app.ok("DELETE", `/users/${chief.id}`, { token: admin.token });
 });
 
-Deno.test("What staff do with a report is in the record", async () => {
+Deno.test("Actions on reports are recorded", async () => {
   const admin = await app.admin();
   const [moderator, ann, bob] = [await app.moderator(), await app.person(), await app.person()];
   const id = await reported(bob, "account", ann.id);
@@ -216,7 +216,7 @@ Deno.test("What staff do with a report is in the record", async () => {
   );
 });
 
-Deno.test("A person has so many reports under way, and makes so many in a minute", async () => {
+Deno.test("A person's open reports and reports per minute are limited", async () => {
   const { token } = await app.admin();
   const [ann, bob] = await app.people(2) as [Person, Person];
   await app.ctx.sql.execute(

@@ -23,7 +23,7 @@ async function find({ token }: Person, q: string, more = "", on: TestApp = app):
   };
 }
 
-Deno.test("A search answers with pages as they are shown to the caller, and with public cards", async () => {
+Deno.test("A search returns pages as shown to the caller, and public profiles", async () => {
   const [reader, owner] = await app.people(2) as [Person, Person];
   const word = newWord();
   const page = await app.page(owner, { name: `The ${word}`, tags: [word], is_private: true, uuid: word });
@@ -37,7 +37,7 @@ Deno.test("A search answers with pages as they are shown to the caller, and with
   assert.deepEqual(people, { pages: { items: [], next_cursor: null }, users: { items: [card], next_cursor: null } });
 });
 
-Deno.test("A page is found by handle, name, tag and description in the very next read, and no longer by what it was", async () => {
+Deno.test("A page is found by handle, name, tag and description at once, and no longer by earlier values", async () => {
   const owner = await app.person();
   const [handle, name, tag, description, other] = [newWord(), newWord(), newWord(), newWord(), newWord()];
   const page = await app.page(owner, { uuid: handle, name, tags: [tag], description: `About ${description}.` });
@@ -54,7 +54,7 @@ Deno.test("A page is found by handle, name, tag and description in the very next
   for (const q of [handle, name, other, description]) assert.deepEqual((await find(owner, q)).pages, [], q);
 });
 
-Deno.test("A person is found by login and by name, and their personal page with them", async () => {
+Deno.test("A person is found by login and by name, with their personal page", async () => {
   const person = await app.person();
   const [first, last] = ["Zenobia", "Quillfeather"];
   await app.ok("PATCH", `/users/${person.id}`, { token: person.token, body: { first_name: first, last_name: last } });
@@ -65,7 +65,7 @@ Deno.test("A person is found by login and by name, and their personal page with 
   assert.deepEqual((await find(person, person.login)).pages, [person.login]);
 });
 
-Deno.test("Each section comes alone when asked for alone", async () => {
+Deno.test("Each section can be requested alone", async () => {
   const person = await app.person();
   const of = async (type: string) => await find(person, person.login, `&type=${type}`);
   assert.deepEqual(await of("all"), { pages: [person.login], users: [person.login] });
@@ -84,7 +84,7 @@ Deno.test("A private page is found by its name, and shows no posts to strangers"
   await app.refused("not-found", "GET", `/pages/${page.id}/posts`, { token: stranger.token });
 });
 
-Deno.test("A blocked page is found by staff alone, until the block is lifted", async () => {
+Deno.test("A blocked page is found by staff only, until the block is lifted", async () => {
   const [owner, stranger] = await app.people(2) as [Person, Person];
   const [admin, moderator] = await Promise.all([app.admin(), app.moderator()]);
   const word = newWord();
@@ -97,7 +97,7 @@ Deno.test("A blocked page is found by staff alone, until the block is lifted", a
   assert.deepEqual(await seen(), [1, 1, 1, 1]);
 });
 
-Deno.test("A blocked account and its pages are found by staff alone, until the block is over", async () => {
+Deno.test("A blocked account and its pages are found by staff only, until the block ends", async () => {
   const [owner, stranger] = await app.people(2) as [Person, Person];
   const [admin, moderator] = await Promise.all([app.admin(), app.moderator()]);
   const word = newWord();
@@ -115,7 +115,7 @@ Deno.test("A blocked account and its pages are found by staff alone, until the b
   assert.deepEqual(await seen(), everybody);
 });
 
-Deno.test("Nobody finds a person whose e-mail is not verified, nor their page, until it is", async () => {
+Deno.test("A person with an unverified email and their page are found only after verification", async () => {
   const [reader, admin] = await Promise.all([app.person(), app.admin()]);
   const login = newLogin("unverified");
   const person = await app.person({ login, verified: false });
@@ -124,13 +124,13 @@ Deno.test("Nobody finds a person whose e-mail is not verified, nor their page, u
   assert.deepEqual(await find(reader, late.login), { pages: [late.login], users: [late.login] });
 });
 
-Deno.test("Where no e-mail has to be verified everybody is found", async () => {
+Deno.test("If no verification is required everybody is found", async () => {
   await using open = await startApp({ REQUIRE_VERIFIED_EMAIL: "false" });
   const person = await open.person({ verified: false });
   assert.deepEqual(await find(person, person.login, "", open), { pages: [person.login], users: [person.login] });
 });
 
-Deno.test("A deleted account and its pages are found by nobody", async () => {
+Deno.test("A deleted account and its pages are never found", async () => {
   const [person, admin] = await Promise.all([app.person(), app.admin()]);
   const word = newWord();
   await app.page(person, { name: word });
@@ -139,7 +139,7 @@ Deno.test("A deleted account and its pages are found by nobody", async () => {
   assert.deepEqual(await find(admin, word), { pages: [], users: [] });
 });
 
-Deno.test("Followers decide between equals, at once", async () => {
+Deno.test("Followers decide between equal matches, at once", async () => {
   const [owner, ...readers] = await app.people(4) as [Person, ...Person[]];
   const word = newWord();
   const pages = [];
@@ -201,7 +201,7 @@ Deno.test("People are paged like pages", async () => {
   assert.deepEqual(read.sort(), people.map(({ login }) => login));
 });
 
-Deno.test("With both sections each has a cursor of its own, which goes on in that section alone", async () => {
+Deno.test("With both sections each has its own cursor, which continues that section only", async () => {
   const prefix = newLogin("both").slice(0, 14);
   const people = [];
   for (let i = 0; i < 3; i++) people.push(await app.person({ login: `${prefix}${i}` }));
@@ -220,7 +220,7 @@ Deno.test("With both sections each has a cursor of its own, which goes on in tha
   }
 });
 
-Deno.test("What is asked for wrongly is refused, whatever else is typed is answered", async () => {
+Deno.test("Invalid requests are rejected, and any query is answered", async () => {
   const { token } = await app.person();
   const refused: [string, string][] = [
     ["", "q"],
@@ -258,7 +258,7 @@ Deno.test("What is asked for wrongly is refused, whatever else is typed is answe
   }
 });
 
-Deno.test("A cursor that nobody was given is refused", async () => {
+Deno.test("An invented cursor is rejected", async () => {
   const { token } = await app.person();
   const cursor = (...parts: unknown[]) => btoa(JSON.stringify(parts)).replaceAll("=", "");
   const id = "01890000-0000-7000-8000-000000000000";

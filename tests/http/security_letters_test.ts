@@ -21,7 +21,7 @@ async function signInFrom({ login }: Person, device: string, password = PASSWORD
   return (await app.ok("POST", "/security/login", { body, headers: { "user-agent": device } })).access_token;
 }
 
-Deno.test("A sign-in from a new device is told by letter, one from a known device or its next version is not", async () => {
+Deno.test("A sign-in from a new device is reported by email, one from a known device or its next version is not", async () => {
   const person = await app.register();
   await signInFrom(person, "Deno/2.9.6");
   await signInFrom(person, "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0");
@@ -35,7 +35,7 @@ Deno.test("A sign-in from a new device is told by letter, one from a known devic
   assert.match(text, /curl\/8/);
 });
 
-Deno.test("A new account's first sign-in is no news, nor is anything told to an address that nobody has proven", async () => {
+Deno.test("A new account's first sign-in is not reported, and unproven addresses get nothing", async () => {
   const person = await app.person({ verified: false });
   await signInFrom(person, "Firefox");
   await signInFrom(person, "Chromium");
@@ -44,7 +44,7 @@ Deno.test("A new account's first sign-in is no news, nor is anything told to an 
   assert.deepEqual(await notices(person.email, PASSWORD, 0), []);
 });
 
-Deno.test("A changed password is told, whoever changed it", async () => {
+Deno.test("A changed password is reported, whoever changed it", async () => {
   const person = await app.register();
   const body = { current: PASSWORD, new: NEW_PASSWORD };
   await app.ok("POST", "/security/password", { token: person.token, body });
@@ -58,7 +58,7 @@ Deno.test("A changed password is told, whoever changed it", async () => {
   assert.equal((await notices(person.email, PASSWORD, 2)).length, 2);
 });
 
-Deno.test("The proven address gets a notice when another one is asked for, and one when that is in force", async () => {
+Deno.test("The proven address gets a notice when a change is requested, and when it is completed", async () => {
   const person = await app.register();
   const fresh = `new-${person.email}`;
   await app.ok("PATCH", `/users/${person.id}`, { token: person.token, body: { email: fresh, current: PASSWORD } });

@@ -22,7 +22,7 @@ async function reasons({ token, refresh_token, page_id }: Person): Promise<Set<s
   return new Set(answers.map(({ slug }) => slug));
 }
 
-Deno.test("Sign-in by login or e-mail, in any case, gives a pair of tokens that lives 30 minutes", async () => {
+Deno.test("Sign-in by login or email, in any case, gives a pair of tokens valid for 30 minutes", async () => {
   const { login, email } = await app.person();
   for (const name of [login, login.toUpperCase(), email, email.toUpperCase()]) {
     const pair = await app.ok("POST", "/security/login", { body: { login: name, password: PASSWORD } });
@@ -31,7 +31,7 @@ Deno.test("Sign-in by login or e-mail, in any case, gives a pair of tokens that 
   }
 });
 
-Deno.test("Each kind of token is refused where the other belongs", async () => {
+Deno.test("Each kind of token is rejected in place of the other", async () => {
   const { token, refresh_token } = await app.person();
   assert.equal((await me(refresh_token)).slug, "token-invalid");
   assert.equal((await refresh(token)).slug, "token-invalid");
@@ -47,14 +47,14 @@ Deno.test("Refresh gives a new pair, and the old access token is token-refreshed
   assert.equal((await me(pair.access_token)).status, 200);
 });
 
-Deno.test("The same refresh token within 10 seconds gets the very same pair", async () => {
+Deno.test("The same refresh token within 10 seconds gets the same pair", async () => {
   const { refresh_token } = await app.person();
   const first = await refresh(refresh_token);
   assert.deepEqual((await refresh(refresh_token)).body, first.body);
   assert.equal((await me(first.body.access_token)).status, 200);
 });
 
-Deno.test("A used refresh token ends the session once its pair was refreshed itself", async () => {
+Deno.test("A reused refresh token ends the session once its pair was refreshed itself", async () => {
   const { refresh_token } = await app.person();
   const second = await refresh(refresh_token);
   const third = await refresh(second.body.refresh_token);
@@ -63,7 +63,7 @@ Deno.test("A used refresh token ends the session once its pair was refreshed its
   assert.equal((await refresh(third.body.refresh_token)).slug, "token-reused");
 });
 
-Deno.test("Many refreshes at once give one pair", async () => {
+Deno.test("Concurrent refreshes give one pair", async () => {
   const { refresh_token } = await app.person();
   const answers = await Promise.all(Array.from({ length: 20 }, () => refresh(refresh_token)));
   for (const { status, body } of answers) {
@@ -73,7 +73,7 @@ Deno.test("Many refreshes at once give one pair", async () => {
   assert.equal((await me(answers[0]!.body.access_token)).status, 200);
 });
 
-Deno.test("Refreshing keeps open sockets open", async () => {
+Deno.test("Refreshing keeps sockets open", async () => {
   const person = await app.person();
   await using socket = await app.listen(person.token);
   await socket.next("hello");
@@ -95,7 +95,7 @@ Deno.test("A sign-in ends the earlier session at once, for every kind of request
   assert.equal((await me(fresh.token)).status, 200);
 });
 
-Deno.test("Of many sign-ins at once, exactly one session lives", async () => {
+Deno.test("Of many concurrent sign-ins, exactly one session remains", async () => {
   const { login } = await app.person();
   const pairs = await Promise.all(Array.from({ length: 6 }, () => app.signIn(login)));
   const answers = await Promise.all(pairs.map(({ token }) => me(token)));
@@ -112,7 +112,7 @@ Deno.test("Sign-out needs a valid token and ends the session", async () => {
   assert.deepEqual(await reasons(person), new Set(["session-ended"]));
 });
 
-Deno.test("A changed password ends the session; the current one is needed, and the new one obeys the rule", async () => {
+Deno.test("A changed password ends the session; it needs the current one, and the new one must match the rule", async () => {
   const person = await app.person();
   const change = (current: string, next: string) =>
     app.call("POST", "/security/password", { token: person.token, body: { current, new: next } });
@@ -131,7 +131,7 @@ Deno.test("A changed password ends the session; the current one is needed, and t
   await app.signIn(person.login, "Other-Horse2");
 });
 
-Deno.test("A blocked account is refused with its very next request, and signs in anew once unblocked", async () => {
+Deno.test("A blocked account is rejected at its next request, and signs in again once unblocked", async () => {
   const [person, admin] = await Promise.all([app.person(), app.admin()]);
   await using socket = await app.listen(person.token);
   await socket.next("hello");
@@ -150,7 +150,7 @@ Deno.test("A blocked account is refused with its very next request, and signs in
   assert.equal((await me((await app.signIn(person.login)).token)).status, 200);
 });
 
-Deno.test("A block with an end ends by itself", async () => {
+Deno.test("A block with an end expires", async () => {
   const [person, admin] = await Promise.all([app.person(), app.admin()]);
   const until = new Date(Date.now() + 1_500).toISOString();
   await app.ok("POST", `/users/${person.id}/block`, { token: admin.token, body: { reason: "a pause", until } });
@@ -159,7 +159,7 @@ Deno.test("A block with an end ends by itself", async () => {
   await app.signIn(person.login);
 });
 
-Deno.test("A changed role holds from the very next request, both ways", async () => {
+Deno.test("A changed role applies at the next request, both ways", async () => {
   const [person, admin] = await Promise.all([app.person(), app.admin()]);
   const role = (name: string) =>
     app.ok("PUT", `/users/${person.id}/role`, { token: admin.token, body: { role: name } });
@@ -183,7 +183,7 @@ Deno.test("A deleted account's tokens are invalid and its socket closes", async 
   assert.deepEqual(await reasons(person), new Set(["token-invalid"]));
 });
 
-Deno.test("A ticket opens one socket, once, and only while its session lives", async () => {
+Deno.test("A ticket opens one socket, once, and only while its session is valid", async () => {
   const [person, other] = await app.people(2);
   const { ticket } = await app.ok("POST", "/feed/ticket", { token: person!.token });
   await using socket = await app.listen({ ticket });
@@ -195,7 +195,7 @@ Deno.test("A ticket opens one socket, once, and only while its session lives", a
   await assert.rejects(() => app.listen({ ticket: "made-up" }));
 });
 
-Deno.test("Of several reasons the first holds: invalid, blocked, ended or refreshed, expired", async () => {
+Deno.test("Of several reasons the first applies: invalid, blocked, ended or refreshed, expired", async () => {
   await using short = await startApp({ ACCESS_TOKEN_TTL: "1s", NATS_URL: "" });
   const [expired, outdated, refreshed, blocked] = await short.people(4);
   const reason = async ({ token }: { token: string }) => (await short.call("GET", "/users/me", { token })).slug;
@@ -214,7 +214,7 @@ Deno.test("Of several reasons the first holds: invalid, blocked, ended or refres
   assert.equal(await reason({ token: body.access_token }), undefined);
 });
 
-Deno.test("An expired refresh token is told apart from an ended session", async () => {
+Deno.test("An expired refresh token is distinguished from an ended session", async () => {
   await using short = await startApp({ REFRESH_TOKEN_TTL: "1s", NATS_URL: "" });
   const [expired, outdated] = await short.people(2);
   await short.signIn(outdated!.login);
@@ -224,7 +224,7 @@ Deno.test("An expired refresh token is told apart from an ended session", async 
   }
 });
 
-Deno.test("A token that was tampered with is invalid, whatever was changed", async () => {
+Deno.test("A token that was changed in any way is invalid", async () => {
   const [{ token }, admin] = await Promise.all([app.person(), app.admin()]);
   const [header, payload, signature] = token.split(".") as [string, string, string];
   const decode = (part: string) => JSON.parse(atob(part.replaceAll("-", "+").replaceAll("_", "/")));
@@ -251,7 +251,7 @@ Deno.test("A token that was tampered with is invalid, whatever was changed", asy
   assert.equal((await me(token)).status, 200);
 });
 
-Deno.test("Only the Bearer scheme carries a token, in whatever case", async () => {
+Deno.test("Only the Bearer scheme is accepted, in any case", async () => {
   const { token } = await app.person();
   const asked = (authorization: string) => app.call("GET", "/users/me", { headers: { authorization } });
   for (const scheme of ["bearer", "BEARER"]) assert.equal((await asked(`${scheme} ${token}`)).status, 200);
@@ -262,7 +262,7 @@ Deno.test("Only the Bearer scheme carries a token, in whatever case", async () =
   }
 });
 
-Deno.test("The published key verifies access tokens, as any service would with jose", async () => {
+Deno.test("The published key verifies access tokens with jose", async () => {
   const { token, refresh_token, id } = await app.person();
   const keys = createRemoteJWKSet(new URL(`${app.url}/.well-known/jwks.json`));
   const { payload } = await jwtVerify(token, keys, { issuer: "rookery", typ: "at+jwt" });

@@ -10,7 +10,7 @@ async function get(path: string, headers: Record<string, string> = {}) {
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
-Deno.test("Every page is asked for each time by its ETag, and its scripts and styles are kept for good", async () => {
+Deno.test("Every page is revalidated by its ETag, and its scripts and styles are cached permanently", async () => {
   for (const path of ["/", "/admin", "/docs", "/problems", "/problems/not-found"]) {
     const { status, headers, text } = await get(path);
     assert.deepEqual([path, status, headers.get("cache-control")], [path, 200, "no-cache"]);
@@ -31,7 +31,7 @@ Deno.test("Every page is asked for each time by its ETag, and its scripts and st
   }
 });
 
-Deno.test("A file is only found under its own version, and a missing one is kept by nobody", async () => {
+Deno.test("A file is found only under its own version, and a missing one is not cached", async () => {
   const path = ownFiles().pathOf("app.js");
   for (
     const wrong of [
@@ -48,7 +48,7 @@ Deno.test("A file is only found under its own version, and a missing one is kept
   }
 });
 
-Deno.test("All modules are found by relative paths, so that all are of one version", async () => {
+Deno.test("All modules are imported by relative paths, so that all have one version", async () => {
   for (const name of ownFiles().names.filter((name) => name.endsWith(".js"))) {
     const path = ownFiles().pathOf(name);
     const { text } = await get(path);
@@ -60,7 +60,7 @@ Deno.test("All modules are found by relative paths, so that all are of one versi
   }
 });
 
-Deno.test("The version is another as soon as one byte of one file is", () => {
+Deno.test("The version changes with every byte of every file", () => {
   const bytes = (text: string) => new TextEncoder().encode(text);
   const version = (files: Record<string, string>) =>
     new Assets(Object.entries(files).map(([name, text]) => [name, bytes(text)])).version;

@@ -29,7 +29,7 @@ function today(shift = 0): string {
   return new Date(Date.now() + shift * DAY_MS).toISOString().slice(0, 10);
 }
 
-Deno.test("A page's statistics count what is there: posts, followers, requests, likes and replies of its posts", async () => {
+Deno.test("A page's statistics count posts, followers, requests, likes and replies", async () => {
   const [ada, bob, eve] = await app.people(3) as [Person, Person, Person];
   const hidden = await app.page(ada, { is_private: true });
   await app.follow(bob, ada.page_id);
@@ -63,7 +63,7 @@ Deno.test("A page's statistics count what is there: posts, followers, requests, 
   assert.deepEqual((await stats(ada)).totals, (await countedPages(app.ctx.sql)).get(ada.page_id));
 });
 
-Deno.test("A day ends at midnight in UTC; growth is what lies in the period, a total is the count now", async () => {
+Deno.test("A day ends at midnight UTC; growth is within the period, a total is the current count", async () => {
   const [ada, bob, eve] = await app.people(3) as [Person, Person, Person];
   await app.follow(bob, ada.page_id);
   await moveEvents(ada.page_id, "follow.changed", "2026-02-28T23:59:59.999Z");
@@ -94,7 +94,7 @@ Deno.test("A day ends at midnight in UTC; growth is what lies in the period, a t
   assert.deepEqual([to.from, to.to, to.growth], ["2026-02-01", "2026-03-02", { ...NOTHING, posts: 1, followers: 1 }]);
 });
 
-Deno.test("A period that is none is refused, naming the field", async () => {
+Deno.test("An invalid period is rejected, naming the field", async () => {
   const ada = await app.person();
   for (
     const [query, field] of [
@@ -115,7 +115,7 @@ Deno.test("A period that is none is refused, naming the field", async () => {
   assert.equal((await stats(ada, "?from=2024-01-01&to=2024-12-31")).daily.length, 366);
 });
 
-Deno.test("Statistics are the owner's alone: not staff's, not of what is not there, and a blocked page's nobody's", async () => {
+Deno.test("Statistics are for the owner only: not for staff, and not for missing or blocked pages", async () => {
   const [ada, bob] = await app.people(2) as [Person, Person];
   const admin = await app.admin();
   const path = `/pages/${ada.page_id}/stats`;
@@ -133,7 +133,7 @@ Deno.test("Statistics are the owner's alone: not staff's, not of what is not the
   await app.refused("forbidden", "GET", path, { token: admin.token });
 });
 
-Deno.test("The service checks tokens and ownership by itself, and knows no secret", async () => {
+Deno.test("The statistics service checks tokens and ownership itself, without secrets", async () => {
   const [ada, bob] = await app.people(2) as [Person, Person];
   const told = await Deno.readTextFile(`/proc/${(await service()).pid}/environ`);
   for (const secret of ["a secret for tests", "SECRET_KEY", "ADMIN_PASSWORD"]) {
@@ -161,7 +161,7 @@ Deno.test("The service checks tokens and ownership by itself, and knows no secre
   assert.deepEqual(await ask(ada.token, bob.id), [404, "not-found"]);
 });
 
-Deno.test("A service that dies or hangs is a 503 with Retry-After and nothing else; it comes back with all that happened", async () => {
+Deno.test("A statistics service that dies or hangs is a 503 with Retry-After only; it returns with all events counted", async () => {
   const [ada, bob] = await app.people(2) as [Person, Person];
   assert.deepEqual((await stats(ada)).totals, NOTHING);
   const { pid } = await service();

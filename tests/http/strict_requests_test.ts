@@ -33,7 +33,7 @@ function calls(): Call[] {
   );
 }
 
-Deno.test("Every call refuses a parameter that comes twice, and one that it does not know, by name", async () => {
+Deno.test("Every call rejects repeated and unknown parameters by name", async () => {
   const { token } = await app.person({ role: "admin" });
   for (const { method, path, operation } of calls()) {
     const name = operation.parameters?.find((parameter: Body) => parameter.in === "query")?.name ?? "other";
@@ -49,7 +49,7 @@ Deno.test("Every call refuses a parameter that comes twice, and one that it does
   await app.refused("validation", "GET", "/feed/live?other=1", { token, undeclared: true });
 });
 
-Deno.test("Every list takes limits in decimal digits only", async () => {
+Deno.test("Every list accepts limits in decimal digits only", async () => {
   const { token } = await app.person({ role: "admin" });
   const lists = calls().filter(({ operation }) => operation.parameters?.some((one: Body) => one.name === "limit"));
   assert.ok(lists.length > 8);
@@ -65,7 +65,7 @@ Deno.test("Every list takes limits in decimal digits only", async () => {
   }
 });
 
-Deno.test("Every body with a repeated member is refused, and the member is named", async () => {
+Deno.test("Every body with a repeated member is rejected, and the member is named", async () => {
   const admin = await app.person({ role: "admin" });
   const { token } = admin;
   const { id: post } = await app.post(admin);
@@ -87,7 +87,7 @@ Deno.test("Every body with a repeated member is refused, and the member is named
   });
 });
 
-Deno.test("Names that only look repeated are taken", async () => {
+Deno.test("Names that only look repeated are accepted", async () => {
   const person = await app.person();
   const texts = ['"text": "b", "text": "c"', "\\", '\\"', "text:", "{", "}:"];
   for (const text of texts) assert.equal((await app.post(person, { text })).text, text);
@@ -95,7 +95,7 @@ Deno.test("Names that only look repeated are taken", async () => {
   await app.ok("POST", `/pages/${person.page_id}/posts`, { token: person.token, body });
 });
 
-Deno.test("Every call that takes a body refuses a coded one with 415, and says which coding it takes", async () => {
+Deno.test("Every call with a body rejects a content coding with 415, and names it", async () => {
   const { token } = await app.person({ role: "admin" });
   for (const { method, path } of calls().filter(({ operation }) => operation.requestBody)) {
     const headers = { "content-encoding": "gzip" };
@@ -112,7 +112,7 @@ Deno.test("Every call that takes a body refuses a coded one with 415, and says w
   });
 });
 
-Deno.test("Text that cannot be stored is refused by the path of its field", async () => {
+Deno.test("Text that cannot be stored is rejected by the path of its field", async () => {
   const { token, page_id } = await app.person();
   const refused = async (method: string, path: string, body: Body) =>
     (await app.refused("validation", method, path, { token, body })).errors;
@@ -128,7 +128,7 @@ Deno.test("Text that cannot be stored is refused by the path of its field", asyn
   }
 });
 
-Deno.test("A handshake of another version, and what is no handshake, hear what is spoken here", async () => {
+Deno.test("A handshake of another version and other requests are told the supported protocol", async () => {
   const { token } = await app.person();
   const { hostname, port } = new URL(app.url);
   for (const version of ["8", "7", "14", undefined]) {
@@ -154,7 +154,7 @@ Deno.test("A handshake of another version, and what is no handshake, hear what i
   }
 });
 
-Deno.test("HEAD tells the length that GET has, of answers and problems alike, and sends nothing else", async () => {
+Deno.test("HEAD has the length of GET, of answers and problems, and no body", async () => {
   const { token } = await app.person();
   const signed = { authorization: `Bearer ${token}` };
   const paths = ["/api/v1/users/me", "/api/v1/feed?limit=2", "/api/v1/feed?limit=x", "/api/v1/nothing", "/healthz"];
@@ -176,7 +176,7 @@ Deno.test("HEAD tells the length that GET has, of answers and problems alike, an
   assert.match(odd.received, /^content-length: 15$/im, odd.received);
 });
 
-Deno.test("A handshake whose key is not 16 bytes in base64 is refused", async () => {
+Deno.test("A handshake whose key is not 16 bytes in base64 is rejected", async () => {
   const { token } = await app.person();
   const keys = [
     "short",
@@ -201,7 +201,7 @@ Deno.test("A handshake whose key is not 16 bytes in base64 is refused", async ()
   }
 });
 
-Deno.test("Every refusal of a JSON body names at least one field", async () => {
+Deno.test("Every rejection of a JSON body names at least one field", async () => {
   const admin = await app.person({ role: "admin" });
   const { token } = admin;
   const { id: post } = await app.post(admin);
@@ -238,7 +238,7 @@ Deno.test("Every refusal of a JSON body names at least one field", async () => {
   assert.deepEqual(await fields("/security/reset", { email: "a@b.example", code: "x", new: "New-Horse-1" }), ["code"]);
 });
 
-Deno.test("A challenge names what is wrong with a token, and nothing where there was none", async () => {
+Deno.test("A challenge names the error of a token, and nothing without one", async () => {
   const { token } = await app.person();
   const challenge = async (token?: string) =>
     (await app.call("GET", "/users/me", { token })).headers.get("www-authenticate");
@@ -252,7 +252,7 @@ Deno.test("A challenge names what is wrong with a token, and nothing where there
   );
 });
 
-Deno.test("Allow names HEAD where GET is, and OPTIONS", async () => {
+Deno.test("Allow has HEAD with GET, and OPTIONS", async () => {
   for (const [path, allow] of [["/feed", "GET, HEAD, OPTIONS"], ["/users", "GET, HEAD, POST, OPTIONS"]] as const) {
     for (const method of ["OPTIONS", "PUT"]) {
       const answer = await app.call(method, path, { undeclared: true });
@@ -261,7 +261,7 @@ Deno.test("Allow names HEAD where GET is, and OPTIONS", async () => {
   }
 });
 
-Deno.test("A range that a photo does not have is 416 with its length", async () => {
+Deno.test("A range outside of a photo is 416 with its length", async () => {
   const person = await app.person();
   const { photos } = await app.post(person, { photos: [{ name: "a.png", data: (await pngOf(40, 40)).toBase64() }] });
   const path = photos[0].url.replace("/api/v1", "");
@@ -274,7 +274,7 @@ Deno.test("A range that a photo does not have is 416 with its length", async () 
   assert.deepEqual([status, headers.get("content-range")], [416, `bytes */${byteLength}`]);
 });
 
-Deno.test("A blocked person hears why and until when, after the right password only", async () => {
+Deno.test("A blocked person is told the reason and the end only after the correct password", async () => {
   const [admin, person] = await Promise.all([app.admin(), app.person()]);
   const until = new Date(Date.now() + 86_400_000).toISOString();
   const body = { reason: "Spam in every thread", until };
@@ -295,7 +295,7 @@ Deno.test("A blocked person hears why and until when, after the right password o
   assert.doesNotMatch(JSON.stringify(wrong), /Spam/);
 });
 
-Deno.test("Statistics of days to come are refused by the field", async () => {
+Deno.test("Statistics of future days are rejected by the field", async () => {
   const person: Person = await app.person();
   const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
   for (
@@ -308,7 +308,7 @@ Deno.test("Statistics of days to come are refused by the field", async () => {
   }
 });
 
-Deno.test("Codes that are used up say when to come back", async () => {
+Deno.test("Exhausted codes report when to retry", async () => {
   const person = await app.person({ verified: false });
   const send = () => app.call("POST", "/security/verify", { token: person.token, body: { code: "WRONG000" } });
   let answer = await send();

@@ -5,7 +5,7 @@ import { sharedApp } from "../support/app.ts";
 const app = sharedApp();
 const UNSEEN = { liked: false, like_count: null };
 
-Deno.test("A like of a private page's post is taken back by who was removed as its follower", async () => {
+Deno.test("A like of a private page's post can be removed by a former follower", async () => {
   const [owner, fan] = await app.people(2);
   const page = await app.page(owner!, { is_private: true });
   assert.equal(await app.follow(fan!, page.id), "requested");
@@ -20,7 +20,7 @@ Deno.test("A like of a private page's post is taken back by who was removed as i
   assert.equal((await app.ok("GET", `/posts/${post.id}`, { token: owner!.token })).like_count, 0);
 });
 
-Deno.test("Taking a like back tells nothing of a post that one may not see, not even that there is one", async () => {
+Deno.test("Removing a like reveals nothing of an invisible post, not even its existence", async () => {
   const [owner, stranger, fan] = await app.people(3);
   const page = await app.page(owner!);
   const post = await app.post(owner!, {}, page.id);
@@ -33,7 +33,7 @@ Deno.test("Taking a like back tells nothing of a post that one may not see, not 
   assert.equal((await app.ok("GET", `/posts/${post.id}`, { token: owner!.token })).like_count, 1);
 });
 
-Deno.test("A like on a blocked page and a request to one are taken back, also by the page's owner", async () => {
+Deno.test("A like on a blocked page and a request to it can be withdrawn, also by the page's owner", async () => {
   const [owner, fan] = await app.people(2);
   const admin = await app.admin();
   const page = await app.page(owner!, { is_private: true });
@@ -51,7 +51,7 @@ Deno.test("A like on a blocked page and a request to one are taken back, also by
   assert.deepEqual(await app.ok("DELETE", `/pages/${page.id}/follow`, { token: fan!.token }), { state: "none" });
 });
 
-Deno.test("One's own reply is deleted, whatever became of what it replies to", async () => {
+Deno.test("An own reply can be deleted, whatever happened to its original", async () => {
   const [owner, guest] = await app.people(2);
   const page = await app.page(owner!);
   const post = await app.post(owner!, {}, page.id);

@@ -11,7 +11,7 @@ async function broken(person: Person, method: string, path: string, body: unknow
   return errors.map(({ path, rule }: { path: string; rule: string }) => `${path}: ${rule}`);
 }
 
-Deno.test("A tag in any script is stored folded, and taken again by what GET gave", async () => {
+Deno.test("A tag in any script is stored folded, and accepted again as returned", async () => {
   const person = await app.person();
   const { token } = person;
   const { id } = await app.page(person);
@@ -39,7 +39,7 @@ Deno.test("Any spelling of a tag removes it", async () => {
   }
 });
 
-Deno.test("A tag that an older rule stored is taken and removed as it is", async () => {
+Deno.test("A tag that an older rule stored is accepted and removed unchanged", async () => {
   const person = await app.person();
   const { token } = person;
   // Its actor has not looked at it yet.
@@ -69,7 +69,7 @@ Deno.test("Random tags are stored, shown and deleted", async () => {
   }
 });
 
-Deno.test("A name is one line with something to see in it, and turns nothing around", async () => {
+Deno.test("A name is one visible line without direction marks", async () => {
   const person = await app.person();
   const { id } = await app.page(person);
   const wrong: [name: string, rule: string][] = [
@@ -97,7 +97,7 @@ Deno.test("A name is one line with something to see in it, and turns nothing aro
   }
 });
 
-Deno.test("Names of every script are kept as they were written", async () => {
+Deno.test("Names of every script are stored as written", async () => {
   const person = await app.person();
   const { token } = person;
   const { id } = await app.page(person);
@@ -118,7 +118,7 @@ Deno.test("Names of every script are kept as they were written", async () => {
   assert.equal(marked.name, "Name", "what acts outside only is trimmed");
 });
 
-Deno.test("Places, alternative texts, reasons of blocks and of reports turn nothing around", async () => {
+Deno.test("Places, alternative texts, and reasons of blocks and reports have no direction marks", async () => {
   const person = await app.person();
   const { page_id } = person;
   const turned = "x\u202ey";
@@ -141,7 +141,7 @@ Deno.test("Places, alternative texts, reasons of blocks and of reports turn noth
   assert.ok((await broken(reporter!, "POST", "/reports", report)).includes("reason: direction"));
 });
 
-Deno.test("A white space of any length is refused quickly", async () => {
+Deno.test("White space of any length is rejected quickly", async () => {
   const person = await app.person();
   const begun = performance.now();
   await broken(person, "POST", "/pages", { name: `${" ".repeat(60_000)}x` });

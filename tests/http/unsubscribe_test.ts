@@ -35,7 +35,7 @@ async function lettersOf({ token }: Person): Promise<string> {
 
 const titleOf = (text: string) => /<h1>(.*?)<\/h1>/.exec(text)?.[1];
 
-Deno.test("Looking at the page of the link changes nothing, its button ends the letters, and pressing twice does no harm", async () => {
+Deno.test("Opening the unsubscribe page changes nothing, its button unsubscribes, and pressing twice is harmless", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   await app.ok("PUT", "/notifications/settings", { token: ann.token, body: { letters: "daily" } });
   const { unsubscribe } = linksOf(ann);
@@ -54,7 +54,7 @@ Deno.test("Looking at the page of the link changes nothing, its button ends the 
   assert.equal(await lettersOf(bob), "at_once", "of nobody else");
 });
 
-Deno.test("The button leaves what the bell tells as it was set", async () => {
+Deno.test("The button leaves notification settings unchanged", async () => {
   const ann = await app.person();
   await app.ok("PUT", "/notifications/settings", { token: ann.token, body: { bell: { like: false } } });
   const { bell } = await app.ok("GET", "/notifications/settings", { token: ann.token });
@@ -62,7 +62,7 @@ Deno.test("The button leaves what the bell tells as it was set", async () => {
   assert.deepEqual(await app.ok("GET", "/notifications/settings", { token: ann.token }), { letters: "never", bell });
 });
 
-Deno.test("The page is HTML that lets nothing in, runs no script, tells nobody where one came from and holds no token", async () => {
+Deno.test("The page loads nothing from elsewhere, runs no script, sends no referrer and does not contain the token", async () => {
   const ann = await app.person();
   for (const init of [{}, { method: "POST" }]) {
     const { headers, text } = await ask(linksOf(ann).unsubscribe, init);
@@ -74,7 +74,7 @@ Deno.test("The page is HTML that lets nothing in, runs no script, tells nobody w
   }
 });
 
-Deno.test("A token that was not made here is refused in words, by the page and by the API, and changes nothing", async () => {
+Deno.test("A foreign token is rejected with a text, by the page and by the API, and changes nothing", async () => {
   const ann = await app.person();
   const bob = await app.person();
   const own = tokenOf(ann);
@@ -123,7 +123,7 @@ Deno.test("A token that was not made here is refused in words, by the page and b
   assert.deepEqual([await lettersOf(ann), await lettersOf(bob)], ["at_once", "at_once"]);
 });
 
-Deno.test("Other methods are 405 with those that are known", async () => {
+Deno.test("Other methods are 405 with the allowed ones", async () => {
   const ann = await app.person();
   for (const method of ["PUT", "PATCH", "DELETE"]) {
     const { status, headers } = await ask(linksOf(ann).unsubscribe, { method });
@@ -133,7 +133,7 @@ Deno.test("Other methods are 405 with those that are known", async () => {
   assert.equal(await lettersOf(ann), "at_once");
 });
 
-Deno.test("The links need no sign-in, and whoever is signed in may follow another's", async () => {
+Deno.test("The links need no sign-in, and a signed-in person may follow another's", async () => {
   const callers = [undefined, await app.person(), await app.person({ verified: false }), await app.admin()];
   const [blocked, outdated] = await app.people(2) as [Person, Person];
   const { token } = await app.admin();
@@ -148,7 +148,7 @@ Deno.test("The links need no sign-in, and whoever is signed in may follow anothe
   }
 });
 
-Deno.test("A blocked person's letters end, and a deleted one's link is harmless", async () => {
+Deno.test("A blocked person can unsubscribe, and a deleted one's link is harmless", async () => {
   const { token } = await app.admin();
   const [ann, gone] = await app.people(2) as [Person, Person];
   await app.ok("POST", `/users/${ann.id}/block`, { token, body: { reason: "spam" } });
@@ -165,7 +165,7 @@ Deno.test("A blocked person's letters end, and a deleted one's link is harmless"
   assert.deepEqual(kept, [{ user_id: ann.id, letters: "never" }]);
 });
 
-Deno.test("A mail program ends the letters by one POST, whatever body it sends (RFC 8058)", async () => {
+Deno.test("A mail program unsubscribes by one POST with any body (RFC 8058)", async () => {
   const multipart = new FormData();
   multipart.append("List-Unsubscribe", "One-Click");
   const bodies: Record<string, RequestInit> = {
@@ -183,7 +183,7 @@ Deno.test("A mail program ends the letters by one POST, whatever body it sends (
   }
 });
 
-Deno.test("A body is not waited for: the answer comes before the first byte of it", async () => {
+Deno.test("The answer does not wait for a body", async () => {
   const ann = await app.person();
   for (const [path, length] of [["/unsubscribe", 10], ["/api/v1/notifications/unsubscribe", 1_000_000_000]] as const) {
     const status = await sent(`POST ${path}?token=${tokenOf(ann)} HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}`);
@@ -191,7 +191,7 @@ Deno.test("A body is not waited for: the answer comes before the first byte of i
   }
 });
 
-Deno.test("The button and the mail programs share one limit of an address, and over it the page says so in words", async () => {
+Deno.test("The button and mail programs share one limit per address, and over it the page shows a text", async () => {
   await using limited = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
   const ann = await limited.person();
   const { unsubscribe, oneClick } = emailLinks(limited.ctx.secret, limited.url, ann.id);
@@ -206,7 +206,7 @@ Deno.test("The button and the mail programs share one limit of an address, and o
   assert.equal((await ask(unsubscribe)).status, 200, "looking is not counted with it");
 });
 
-Deno.test("When something breaks, the page says so in words with a number to ask for, and no log line holds the token", async () => {
+Deno.test("On an error the page shows a text with the request id, and no log line has the token", async () => {
   await using broken = await startApp();
   const token = tokenOf(await broken.person(), broken.ctx.secret);
   const { lines, text, status } = await whileBroken(broken, `${broken.url}/unsubscribe?token=${token}`);

@@ -47,7 +47,7 @@ function assertClean(where: string, text: string): void {
   }
 }
 
-Deno.test("A VK token is nowhere to be found but where VK is asked", async () => {
+Deno.test("A VK token appears only in requests to VK", async () => {
   await using server = await startFakeServer();
   const { fake } = server;
   Object.assign(fake.switches, { calls: 10_000, echo_token: true });

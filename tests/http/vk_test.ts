@@ -26,7 +26,7 @@ async function shown(person: Person, path: string) {
   return body;
 }
 
-Deno.test("A person stores their token, sees themselves and others by it, replaces and removes it", async () => {
+Deno.test("A person stores their token, sees themselves and others with it, replaces and deletes it", async () => {
   const ada = await holder("fake-user-201");
   const me = await shown(ada, "me");
   assert.deepEqual(
@@ -71,7 +71,7 @@ const HIDDEN: Record<string, Record<string, string>> = {
   "113": { posts: "content-blocked" },
 };
 
-Deno.test("What VK hides is null with a reason, and what is nothing is 0", async () => {
+Deno.test("What VK hides is null with a reason, and what is empty is 0", async () => {
   const ada = await holder("fake-user-202");
   for (const [id, unavailable] of Object.entries(HIDDEN)) {
     const user = await shown(ada, id);
@@ -86,7 +86,7 @@ Deno.test("What VK hides is null with a reason, and what is nothing is 0", async
   assert.deepEqual([gone.first_name, gone.posts, gone.unavailable.posts], ["DELETED", null, "user-deleted"]);
 });
 
-Deno.test("With an app's token videos need a person's", async () => {
+Deno.test("Videos need a person's token, not an app's", async () => {
   const ada = await holder("fake-service", "service");
   const user = await shown(ada, "101");
   assert.deepEqual([user.videos, user.unavailable, user.posts], [null, { videos: "user-token-required" }, 14]);
@@ -95,7 +95,7 @@ Deno.test("With an app's token videos need a person's", async () => {
   assert.equal((await get(ada, "me")).slug, "vk-user-token-required");
 });
 
-Deno.test("Videos come page by page, each once, with the hidden ones left out", async () => {
+Deno.test("Videos are paged, each once, without hidden ones", async () => {
   const ada = await holder("fake-user-203");
   const seen: string[] = [];
   let pages = 0;
@@ -111,7 +111,7 @@ Deno.test("Videos come page by page, each once, with the hidden ones left out", 
   assert.deepEqual([seen, pages], [expected, 7]);
 });
 
-Deno.test("A cursor of another list is refused", async () => {
+Deno.test("A cursor of another list is rejected", async () => {
   const ada = await holder("fake-user-204");
   const people = await app.people(2);
   for (const person of people) await app.post(person);
@@ -121,7 +121,7 @@ Deno.test("A cursor of another list is refused", async () => {
   assert.equal(fake().log.length, 0);
 });
 
-Deno.test("Parallel requests for one profile share one call", async () => {
+Deno.test("Concurrent requests for one profile share one call", async () => {
   const ada = await holder("fake-user-205");
   fake().fault({ kind: "latency", ms: 200 });
   const answers = await Promise.all(Array.from({ length: 8 }, () => shown(ada, "101")));
@@ -129,7 +129,7 @@ Deno.test("Parallel requests for one profile share one call", async () => {
   assert.deepEqual(fake().log.map(innerCalls), [["users.get", "wall.get", "video.get"]]);
 });
 
-Deno.test("A dead token is told as such, is tried once and leaves no ciphertext", async () => {
+Deno.test("A dead token is reported, is tried once and leaves no ciphertext", async () => {
   const ada = await holder("fake-expired");
   for (let i = 0; i < 3; i++) assert.equal((await get(ada, "101")).slug, "vk-token-invalid");
   assert.equal(fake().log.length, 1);
@@ -137,7 +137,7 @@ Deno.test("A dead token is told as such, is tried once and leaves no ciphertext"
   assert.deepEqual(row, { sealed: null });
 });
 
-Deno.test("A captcha comes with its link, can be answered, and the request goes through", async () => {
+Deno.test("A captcha has its link, can be answered, and the request succeeds", async () => {
   const ada = await holder("fake-user-206");
   fake().fault({ kind: "captcha", form: "new" });
   const asked = await app.refused("vk-captcha-needed", "GET", "/vk/users/101", { token: ada.token });
@@ -153,21 +153,21 @@ Deno.test("A captcha comes with its link, can be answered, and the request goes 
   assert.equal((await shown(ada, "108")).first_name, "Zoya");
 });
 
-Deno.test("One person's answer to a captcha does not go with another's request", async () => {
+Deno.test("One person's captcha answer is not sent with another's request", async () => {
   const [ada, bob] = [await holder("fake-user-207"), await holder("fake-user-208")];
   await app.ok("POST", "/vk/captcha", { token: ada.token, body: { captcha_sid: "1", captcha_key: "rook" } });
   await shown(bob, "101");
   assert.ok(!JSON.stringify(fake().log).includes("captcha_key"));
 });
 
-Deno.test("Validation comes with the page to open", async () => {
+Deno.test("Validation has the page to open", async () => {
   const ada = await holder("fake-user-209");
   fake().fault({ kind: "validation" });
   const { redirect_uri } = await app.refused("vk-validation-required", "GET", "/vk/users/101", { token: ada.token });
   assert.match(redirect_uri, /^https:\/\/m\.vk\.com\/activation/);
 });
 
-Deno.test("With VK down there is a 503 without an older answer, and the older answer with its age where there is one", async () => {
+Deno.test("With VK down the answer is 503, or an older response with its age", async () => {
   const ada = await holder("fake-user-210");
   const before = await shown(ada, "101");
   fake().fault({ kind: "html", status: 502 }, { times: 1_000 });
@@ -188,14 +188,14 @@ Deno.test("With VK down there is a 503 without an older answer, and the older an
   }
 });
 
-Deno.test("What one person saw is not shown to another", async () => {
+Deno.test("One person's response is not shown to another", async () => {
   const friend = await holder("fake-user-101");
   const stranger = await holder("fake-user-211");
   assert.equal((await shown(friend, "105")).posts, 14);
   assert.equal((await shown(stranger, "105")).unavailable.posts, "profile-private");
 });
 
-Deno.test("Who is nobody is not found, and what names nobody never leaves", async () => {
+Deno.test("An unknown user is not found, and an invalid name is never sent", async () => {
   const ada = await holder("fake-user-212");
   for (const id of ["1000000000", "nobody_here", "rookery_club"]) {
     assert.equal((await get(ada, id)).slug, "not-found", id);
@@ -207,7 +207,7 @@ Deno.test("Who is nobody is not found, and what names nobody never leaves", asyn
   assert.equal(fake().log.length, 0);
 });
 
-Deno.test("A token that no header can carry is refused, without being told again", async () => {
+Deno.test("A token that no header can carry is rejected without being repeated", async () => {
   const { token } = await app.person();
   for (const wrong of ["", "with space", "line\nbreak", "кот", "x".repeat(2_049), 7, null, ["a"]]) {
     const body = { token: wrong, kind: "user" };
@@ -229,7 +229,7 @@ Deno.test("A profile has an ETag", async () => {
   assert.equal(again.status, 304);
 });
 
-Deno.test("A token goes with its account, its copy too", async () => {
+Deno.test("A token and its copy are deleted with the account", async () => {
   const ada = await holder("fake-user-214");
   await shown(ada, "me");
   const { token } = await app.admin();
@@ -239,7 +239,7 @@ Deno.test("A token goes with its account, its copy too", async () => {
 });
 
 Deno.test({
-  name: "Redis holds the copy under vk:token:<account id>: used from there, made anew when lost, gone with DELETE",
+  name: "Redis has the copy under vk:token:<account id>: used from there, created again when lost, deleted with DELETE",
   ignore: redisUrl === undefined,
   fn: async () => {
     const redis = new Redis(redisUrl!);
@@ -269,7 +269,7 @@ Deno.test({
   },
 });
 
-Deno.test("Where everything is inside, VK is the bundled fake; its tokens hold", async () => {
+Deno.test("In the embedded default VK is the bundled fake, and its tokens work", async () => {
   const inside = { DATABASE_URL: "", REDIS_URL: "", NATS_URL: "", VK_API_URL: "" };
   await using embedded = await startApp(inside);
   assert.match(embedded.ctx.vk!.fakeUrl!, /^http:\/\/127\.0\.0\.1:\d+$/);
@@ -280,7 +280,7 @@ Deno.test("Where everything is inside, VK is the bundled fake; its tokens hold",
   assert.equal((await embedded.ok("GET", "/vk/users/101", { token })).posts, 14);
 });
 
-Deno.test("Where not everything is inside and no address is set, every VK route says so", async () => {
+Deno.test("Without the embedded default and an address, every VK route reports that VK is not configured", async () => {
   // A bus that nobody answers at: the installation is no embedded one, and works without it.
   await using partly = await startApp({
     DATABASE_URL: "",
@@ -301,7 +301,7 @@ Deno.test("Where not everything is inside and no address is set, every VK route 
   }
 });
 
-Deno.test("Names come in the caller's language, else in VK_LANG, and caches are told of it", async () => {
+Deno.test("Names are in the caller's language, otherwise in VK_LANG, and Vary says so", async () => {
   const ada = await app.person();
   await app.ok("PUT", "/vk/token", { token: ada.token, body: { token: "fake-user-101", kind: "user" } });
   const of = async (path: string, lang: string) => {

@@ -32,7 +32,7 @@ Deno.test("What is read in one tab is read in the other", async () => {
   for (const tab of both) await tab[Symbol.asyncDispose]();
 });
 
-Deno.test("The unread count goes down when what it counts is undone, deleted or hidden, and up when that is shown again", async () => {
+Deno.test("The unread count falls when what it counts is undone, deleted or hidden, and rises when it is shown again", async () => {
   const [ann, bob, cid] = await app.people(3) as [Person, Person, Person];
   const admin = await app.admin();
   const post = await app.post(ann);
@@ -72,7 +72,7 @@ Deno.test("The unread count goes down when what it counts is undone, deleted or 
   await tab[Symbol.asyncDispose]();
 });
 
-Deno.test("Following, asking, leaving, being accepted, rejected and removed is told to one's other tabs, and to nobody else", async () => {
+Deno.test("Changes of follow relations are sent to one's other tabs, and to nobody else", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const page = await app.page(ann, { is_private: true });
   const both = await tabs(bob);
@@ -102,7 +102,7 @@ Deno.test("Following, asking, leaving, being accepted, rejected and removed is t
   for (const tab of both) await tab[Symbol.asyncDispose]();
 });
 
-Deno.test("A like in one tab is told to the others, of any page's post, and to nobody else", async () => {
+Deno.test("A like in one tab is sent to the others, and to nobody else", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const post = await app.post(ann);
   const both = await tabs(bob);
@@ -118,7 +118,7 @@ Deno.test("A like in one tab is told to the others, of any page's post, and to n
   for (const tab of both) await tab[Symbol.asyncDispose]();
 });
 
-Deno.test("A new name or handle of a page and a new name of its owner are told to those who show its posts", async () => {
+Deno.test("A new name or handle of a page and a new name of its owner are sent to those who see its posts", async () => {
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const page = await app.page(ann);
   await app.follow(bob, page.id);
@@ -139,7 +139,7 @@ Deno.test("A new name or handle of a page and a new name of its owner are told t
   for (const listener of listeners) await listener[Symbol.asyncDispose]();
 });
 
-Deno.test("Reply counts move on the socket, and a blocked page's name does not", async () => {
+Deno.test("Reply counts update on the socket, and a blocked page's name does not", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const admin = await app.admin();
   await app.follow(bob, ann.page_id);
@@ -161,7 +161,7 @@ Deno.test("Reply counts move on the socket, and a blocked page's name does not",
   assert.ok(!listener.frames.some(({ type }) => type === "page.updated"));
 });
 
-Deno.test("Whoever comes back hears the latest state of each, once", async () => {
+Deno.test("A client that reconnects gets the latest state of each thing once", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const page = await app.page(ann);
   await app.follow(bob, page.id);

@@ -52,7 +52,7 @@ async function upToMark({ app, ann, beacon }: World, listener: Listener): Promis
   return told(listener.frames).filter((frame) => !frame.startsWith("post.created mark"));
 }
 
-Deno.test("A block is answered once the frames before it are out, and nothing of the page comes after the answer", () =>
+Deno.test("A block is answered after the frames before it are sent, and nothing of the page follows the answer", () =>
   world(async (world) => {
     const { app, ann, bob, page, block } = world;
     await using listener = await app.listen(bob.token);
@@ -71,7 +71,7 @@ Deno.test("A block is answered once the frames before it are out, and nothing of
     assert.deepEqual(await upToMark(world, listener), ["post.created before", "page.hidden blocked"]);
   }));
 
-Deno.test("Sockets that do not get to a block in time are closed; staff, and who listens to something else, are not", () =>
+Deno.test("Sockets that do not process a block in time are closed, except staff and listeners of other pages", () =>
   world(async (world) => {
     const { app, ann, bob, page, block } = world;
     const [eve, moderator] = [await app.person(), await app.moderator()];
@@ -123,7 +123,7 @@ for (const statement of ["event.live_posts", "event.replay"]) {
     }));
 }
 
-Deno.test("The pages of a blocked account are out of sight when that is answered, and back when the block is lifted", () =>
+Deno.test("The pages of a blocked account are hidden when the block is answered, and shown when it is lifted", () =>
   world(async (world) => {
     const { app, admin, ann, bob, page } = world;
     const carl = await app.person();

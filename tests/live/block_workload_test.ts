@@ -7,7 +7,7 @@ import { seededTest } from "../support/seeded.ts";
 const ROUNDS = 14;
 
 seededTest(
-  "Amid posting, no listener is shown anything of a page between its block and the end of it",
+  "During posting, no listener receives anything of a page between its block and the end of it",
   async (random) => {
     await using node = await NodeProcess.start();
     const admin = await administrator(node);

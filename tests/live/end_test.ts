@@ -5,7 +5,7 @@ import { administrator, inBatches, makePeople, type Person } from "../support/pe
 import { RawSocket } from "../support/raw_socket.ts";
 import { until } from "../support/wait.ts";
 
-Deno.test("A socket that does not read is closed with 4408, at a bounded price, and resumes without loss", async () => {
+Deno.test("A socket that does not read is closed with 4408, with bounded memory, and resumes without loss", async () => {
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page}/follow`);
@@ -45,7 +45,7 @@ Deno.test("A socket that does not read is closed with 4408, at a bounded price, 
   listener.cut();
 });
 
-Deno.test("A node that is told to stop says 1012 to its sockets, which miss nothing at the next", async () => {
+Deno.test("A stopping node closes its sockets with 1012, and they miss nothing on the next", async () => {
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page}/follow`);
@@ -98,7 +98,7 @@ async function metric(node: NodeProcess, word: string): Promise<number> {
   return Number(line.split(" ").at(-1));
 }
 
-Deno.test("A long replay of the longest posts is not taken for a slow reader", async () => {
+Deno.test("A long replay of the longest posts does not count as a slow reader", async () => {
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page}/follow`);

@@ -17,7 +17,7 @@ async function closing(socket: RawSocket): Promise<number | undefined> {
   }
 }
 
-Deno.test("A listener's message over a kibibyte ends its socket with 1009, and a shorter one does not", async () => {
+Deno.test("A message over a kibibyte closes the socket with 1009, and a shorter one does not", async () => {
   const { token } = await app.person();
   const [long, short] = [await listen(token), await listen(token)];
   await long.announce(1_025);
@@ -33,7 +33,7 @@ Deno.test("A listener's message over a kibibyte ends its socket with 1009, and a
 });
 
 Deno.test({
-  name: "A frame that is announced and never whole is not kept: its socket is ended, and others listen on",
+  name: "An announced but incomplete frame is not buffered: its socket is closed, and others stay open",
   ignore: Deno.build.os !== "linux",
   fn: async () => {
     const { token } = await app.person();
@@ -63,7 +63,7 @@ Deno.test({
   },
 });
 
-Deno.test("An account whose e-mail is not verified holds two sockets, and another sixteen", async () => {
+Deno.test("An account with an unverified email may have two sockets, others sixteen", async () => {
   await using strict = await startApp({ REQUIRE_VERIFIED_EMAIL: "true" });
   for (const [verified, most] of [[false, 2], [true, 16]] as const) {
     const { token } = await strict.person({ verified });

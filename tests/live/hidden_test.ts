@@ -8,7 +8,7 @@ const UNTIL = () => new Date(Date.now() + 3_600_000).toISOString();
 /** Frames that show posts, or say that a page's are hidden. */
 const SHOWING = new Set(["post.created", "post.updated", "post.deleted", "post.likes", "page.hidden", "page.shown"]);
 
-Deno.test("The live feed of a page that hides and comes back", async (t) => {
+Deno.test("The live feed of a page that is hidden and shown again", async (t) => {
   await using node = await NodeProcess.start();
   const admin = await administrator(node);
   const [ann, bob, eve, moderator] = await makePeople(node, 4) as [Person, Person, Person, Person];
@@ -37,7 +37,7 @@ Deno.test("The live feed of a page that hides and comes back", async (t) => {
     }));
   };
 
-  await t.step("tells of a block, then nothing of its posts but to staff, then that it is lifted", async () => {
+  await t.step("sends the block, then nothing of its posts except to staff, then the end of the block", async () => {
     const post = await ann.post("before", {}, page.id);
     assert.deepEqual(await heardSince(), Array(3).fill(["post.created before"]));
     await admin.do("POST", `/pages/${page.id}/block`, { reason: "a test", until: UNTIL() });
@@ -53,7 +53,7 @@ Deno.test("The live feed of a page that hides and comes back", async (t) => {
     assert.deepEqual(await heardSince(), Array(3).fill(["page.shown", "post.created back"]));
   });
 
-  await t.step("goes on for the followers of a page gone private, and ends for one who is removed", async () => {
+  await t.step("continues for the followers of a page made private, and ends for a removed one", async () => {
     await ann.do("PATCH", `/pages/${page.id}`, { is_private: true });
     await ann.post("for followers", {}, page.id);
     assert.deepEqual(await heardSince(), Array(3).fill(["page.hidden private true", "post.created for followers"]));
@@ -110,7 +110,7 @@ Deno.test("The live feed of a page that hides and comes back", async (t) => {
     await heardSince();
   });
 
-  await t.step("tells of a deleted page, and of pages hidden with their owner's account", async () => {
+  await t.step("sends the deletion of a page, and the hiding of pages with their owner's account", async () => {
     await ann.do("DELETE", `/pages/${page.id}`);
     const [toBob, toEve, toModerator] = await heardSince();
     assert.deepEqual([toBob, toModerator], Array(2).fill(["page.hidden deleted false"]));

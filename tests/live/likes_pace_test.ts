@@ -43,7 +43,7 @@ function pacedTest(name: string, run: (connection: Connection, socket: FakeSocke
   });
 }
 
-pacedTest("sends everything at once while no post's likes come too soon", (connection, { sent }, clock) => {
+pacedTest("sends everything at once unless a post's likes come too early", (connection, { sent }, clock) => {
   connection.send("likes of a", "a");
   connection.send("likes of b", "b");
   connection.send("post");
@@ -54,7 +54,7 @@ pacedTest("sends everything at once while no post's likes come too soon", (conne
   assert.equal(sent.length, 4);
 });
 
-pacedTest("holds likes that come too soon, and what comes behind them in its order", (connection, { sent }, clock) => {
+pacedTest("holds likes that come too early, and later frames in order", (connection, { sent }, clock) => {
   connection.send("a1", "a");
   clock.pass(100);
   connection.send("a2", "a");
@@ -67,7 +67,7 @@ pacedTest("holds likes that come too soon, and what comes behind them in its ord
   assert.equal(clock.timers, 0);
 });
 
-pacedTest("measures the pace from when held likes were sent", (connection, { sent }, clock) => {
+pacedTest("measures the interval from when held likes were sent", (connection, { sent }, clock) => {
   connection.send("a1", "a");
   connection.send("a2", "a");
   clock.pass(PACE_MS);
@@ -78,17 +78,20 @@ pacedTest("measures the pace from when held likes were sent", (connection, { sen
   assert.deepEqual(sent, ["a1", "a2", "a3"]);
 });
 
-pacedTest("drops held likes for later ones, and lets go what only they held", (connection, { sent }, clock) => {
-  connection.send("a1", "a");
-  connection.send("a2", "a");
-  connection.send("post");
-  connection.send("a3", "a");
-  assert.deepEqual(sent, ["a1", "post"]);
-  clock.pass(PACE_MS);
-  assert.deepEqual(sent, ["a1", "post", "a3"]);
-});
+pacedTest(
+  "drops held likes for later ones, and releases frames that waited only for them",
+  (connection, { sent }, clock) => {
+    connection.send("a1", "a");
+    connection.send("a2", "a");
+    connection.send("post");
+    connection.send("a3", "a");
+    assert.deepEqual(sent, ["a1", "post"]);
+    clock.pass(PACE_MS);
+    assert.deepEqual(sent, ["a1", "post", "a3"]);
+  },
+);
 
-pacedTest("tells when all that was held until then is sent or dropped", async (connection, { sent }, clock) => {
+pacedTest("reports when everything held until then is sent or dropped", async (connection, { sent }, clock) => {
   await connection.flushed();
   connection.send("a1", "a");
   connection.send("a2", "a");
@@ -107,7 +110,7 @@ pacedTest("tells when all that was held until then is sent or dropped", async (c
   assert.equal(clock.timers, 0);
 });
 
-pacedTest("wakes for the first that is held, also when it changes", (connection, { sent }, clock) => {
+pacedTest("wakes for the first held frame, also when it changes", (connection, { sent }, clock) => {
   connection.send("b1", "b");
   clock.pass(100);
   connection.send("a1", "a");
@@ -120,7 +123,7 @@ pacedTest("wakes for the first that is held, also when it changes", (connection,
   assert.deepEqual(sent, ["b1", "a1", "b2", "a3"]);
 });
 
-pacedTest("counts what is held towards what a socket may hold back", (connection, socket, clock) => {
+pacedTest("counts held frames towards the socket's queue limit", (connection, socket, clock) => {
   const text = "ж".repeat(MAX_QUEUE_BYTES / 8);
   connection.send("a1", "a");
   connection.send("a2", "a");
@@ -131,7 +134,7 @@ pacedTest("counts what is held towards what a socket may hold back", (connection
   assert.deepEqual(socket.sent, ["a1"]);
 });
 
-pacedTest("counts no longer what was dropped or sent", (connection, { sent }, clock) => {
+pacedTest("does not count frames that were dropped or sent", (connection, { sent }, clock) => {
   const text = "x".repeat(MAX_QUEUE_BYTES / 2);
   for (let i = 0; i < 10; i++) assert.ok(connection.send(text, "a"));
   clock.pass(PACE_MS);
@@ -151,7 +154,7 @@ pacedTest("has not drained while much is held", async (connection, _socket, cloc
   await done;
 });
 
-pacedTest("closes at once, and sends nothing of what it held", (connection, socket, clock) => {
+pacedTest("closes at once, and sends nothing held", (connection, socket, clock) => {
   connection.send("a1", "a");
   connection.send("a2", "a");
   connection.close(CLOSE.sessionEnded, "session ended");
@@ -161,7 +164,7 @@ pacedTest("closes at once, and sends nothing of what it held", (connection, sock
   assert.deepEqual(socket.sent, ["a1"]);
 });
 
-pacedTest("sends nothing held to a peer that has gone", (connection, socket, clock) => {
+pacedTest("sends nothing held to a disconnected peer", (connection, socket, clock) => {
   connection.send("a1", "a");
   connection.send("a2", "a");
   socket.readyState = WebSocket.CLOSED;
@@ -170,7 +173,7 @@ pacedTest("sends nothing held to a peer that has gone", (connection, socket, clo
   assert.equal(clock.timers, 0);
 });
 
-pacedTest("keeps the pace of many posts at once", (connection, { sent }, clock) => {
+pacedTest("throttles many posts at once", (connection, { sent }, clock) => {
   for (const round of [1, 2]) for (let i = 0; i < 1_000; i++) connection.send(`${round}`, `post ${i}`);
   assert.equal(sent.length, 1_000);
   clock.pass(PACE_MS);
@@ -184,7 +187,7 @@ pacedTest("keeps the pace of many posts at once", (connection, { sent }, clock) 
 
 const app = sharedApp();
 
-Deno.test("A hot post's likes reach a listener who comes back again and again at most once in 250 ms", async () => {
+Deno.test("A popular post's likes reach a listener who reconnects repeatedly at most once in 250 ms", async () => {
   using server = watchSending();
   const [ann, bob, ...fans] = await app.people(8) as [Person, Person, ...Person[]];
   await app.follow(bob, ann.page_id);

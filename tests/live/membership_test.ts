@@ -19,7 +19,7 @@ async function join(person: Person): Promise<{ socket: FakeSocket; connection: C
   return { socket, connection };
 }
 
-Deno.test("Sockets are closed where Postgres says that session or account is over, and nobody else's", async () => {
+Deno.test("Sockets are closed if session or account have ended in Postgres, and no others", async () => {
   const [ada, bob, eve, carl] = await app.people(4) as [Person, Person, Person, Person];
   const opened = await Promise.all([ada, bob, eve, carl].map(join));
   // Past the actors: as another node did it.
@@ -32,7 +32,7 @@ Deno.test("Sockets are closed where Postgres says that session or account is ove
   for (const { connection } of opened) app.ctx.gateway.leave(connection);
 });
 
-Deno.test("A socket that opens while accounts are read is not judged by what was read before", async () => {
+Deno.test("A socket that opens while accounts are read is not judged by the earlier read", async () => {
   const ada = await app.person();
   const former = await join(ada);
   const held = new HeldStatement(app.ctx.sql, "user.facets");
@@ -46,7 +46,7 @@ Deno.test("A socket that opens while accounts are read is not judged by what was
   for (const { connection } of [former, current]) app.ctx.gateway.leave(connection);
 });
 
-Deno.test("Sockets that are let go hear 1012, and their places are free at once", async () => {
+Deno.test("Sockets that are closed get 1012, and their places are free at once", async () => {
   const ada = await app.person();
   const { socket } = await join(ada);
   assert.equal(app.ctx.gateway.socketsOf(ada.id), 1);
@@ -54,7 +54,7 @@ Deno.test("Sockets that are let go hear 1012, and their places are free at once"
   assert.deepEqual([socket.closedWith, app.ctx.gateway.socketsOf(ada.id)], [CLOSE.restarting, 0]);
 });
 
-Deno.test("A node whose lease is over refuses listeners for the moment", async () => {
+Deno.test("A node whose lease has ended refuses listeners for the moment", async () => {
   const ada = await app.person();
   const { gateway } = app.ctx;
   Object.defineProperty(gateway, "takes", { get: () => false, configurable: true });
@@ -71,7 +71,7 @@ Deno.test("A node whose lease is over refuses listeners for the moment", async (
   assert.deepEqual([socket.closedWith, gateway.socketsOf(ada.id)], [CLOSE.restarting, 0]);
 });
 
-Deno.test("A socket of somebody whose role changes while it opens is closed", async () => {
+Deno.test("A socket of a person whose role changes while it opens is closed", async () => {
   const moderator = await app.moderator();
   const { accounts } = app.ctx;
   const snapshot = accounts.snapshot;

@@ -3,7 +3,7 @@ import { type Body, sharedApp } from "../support/app.ts";
 
 const app = sharedApp();
 
-Deno.test("Posts of several pages at once come by the socket in the order of the feed, which is by published_at and id", async () => {
+Deno.test("Concurrent posts of several pages arrive in the order of the feed, by published_at and id", async () => {
   const [reader, ...writers] = await app.people(6);
   for (const { page_id } of writers) await app.follow(reader!, page_id);
   await using listener = await app.listen(reader!.token);

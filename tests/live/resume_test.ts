@@ -11,7 +11,7 @@ const STRETCHES = 16;
 const STEPS = 160;
 const AT_ONCE = 6;
 
-seededTest("Listeners that are cut at random hear every event their feed would show, in order", async (random) => {
+seededTest("Listeners that are disconnected at random get every event of their feed, in order", async (random) => {
   await using node = await NodeProcess.start();
   const world = await build(node, random);
   for (let stretch = 0; stretch < STRETCHES; stretch++) {

@@ -19,7 +19,7 @@ Deno.test("A live socket", async (t) => {
   heartbeats[1].answersPings = false;
   const ends = heartbeats.map((socket) => pingsUntilEnd(socket));
 
-  await t.step("says hello first, with a cursor that resumes", async () => {
+  await t.step("starts with hello and a cursor that resumes", async () => {
     const socket = await RawSocket.open(liveUrl(node), bearer(bob));
     const first = await textOf(socket);
     assert.equal(first.type, "hello");
@@ -51,7 +51,7 @@ Deno.test("A live socket", async (t) => {
     opened[0]!.cut();
   });
 
-  await t.step("needs somebody signed in, and a cursor of this service", async () => {
+  await t.step("needs a signed-in caller and a valid cursor", async () => {
     assert.deepEqual(await refusal(liveUrl(node)), [401, "token-missing"]);
     assert.deepEqual(await refusal(liveUrl(node, "ticket=nonsense")), [401, "token-invalid"]);
     for (const garbage of ["nonsense", "%00", btoa("no:cursor"), ""]) {
@@ -82,7 +82,7 @@ Deno.test("A live socket", async (t) => {
     }
   });
 
-  await t.step("is refused to an account that has sixteen, until one of them closes", async () => {
+  await t.step("is refused to an account with sixteen, until one of them closes", async () => {
     const sockets = await Promise.all(Array.from({ length: 16 }, () => LiveListener.open(eve)));
     assert.deepEqual(await refusal(liveUrl(node), bearer(eve)), [429, "rate-limited"]);
     sockets.pop()!.cut();
@@ -90,7 +90,7 @@ Deno.test("A live socket", async (t) => {
     for (const listener of [...sockets, again]) listener.cut();
   });
 
-  await t.step("never opens more than sixteen, however many ask at once", async () => {
+  await t.step("never opens more than sixteen, even if many open at once", async () => {
     await until("the earlier ones are gone", async () => {
       const free = await LiveListener.open(eve).catch(() => undefined);
       free?.cut();
@@ -105,7 +105,7 @@ Deno.test("A live socket", async (t) => {
     }
   });
 
-  await t.step("tells likes at most once in 250 ms, the latest count in the end", async () => {
+  await t.step("sends likes at most once in 250 ms, and the latest count in the end", async () => {
     const post = await ann.post("much liked");
     const listener = await LiveListener.open(bob);
     // Long enough for several tellings, however fast the machine.
@@ -126,7 +126,7 @@ Deno.test("A live socket", async (t) => {
     listener.cut();
   });
 
-  await t.step("is pinged while it is quiet, and let go when it does not answer", async () => {
+  await t.step("is pinged while it is idle, and closed when it does not answer", async () => {
     const pings = await Promise.race([
       ends[1]!,
       new Promise<never>((_, no) => setTimeout(no, 120_000, new Error("never let go"))),

@@ -5,7 +5,7 @@ import { makePeople, type Person } from "../support/person.ts";
 import { until } from "../support/wait.ts";
 
 /** Slow, since housekeeping keeps its minute. */
-Deno.test("A cursor older than events that are forgotten is answered with a reset, and one that a heartbeat renewed resumes", async () => {
+Deno.test("A cursor older than the stored events gets a reset, and one renewed by a heartbeat resumes", async () => {
   await using node = await NodeProcess.start({ env: { EVENT_RETENTION: "1s" } });
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page}/follow`);

@@ -27,7 +27,7 @@ async function childThatFails(times: number) {
   return { plan, lines, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
 }
 
-Deno.test("A first start that fails is retried where nobody waits for the child", async () => {
+Deno.test("A failed first start is retried if nobody waits for the child", async () => {
   await using failing = await childThatFails(2);
   const retryStart = new AbortController().signal;
   await using child = await startChildProcess({ ...failing.plan, retryStart });
@@ -35,12 +35,12 @@ Deno.test("A first start that fails is retried where nobody waits for the child"
   assert.equal(failing.lines.filter((line) => /the child did not start, retrying/.test(line)).length, 2);
 });
 
-Deno.test("A first start that fails is an error where somebody waits", async () => {
+Deno.test("A failed first start is an error if somebody waits", async () => {
   await using failing = await childThatFails(1);
   await assert.rejects(startChildProcess(failing.plan), /The child exited before it was ready/);
 });
 
-Deno.test("Retries of a first start end when they are told to", async () => {
+Deno.test("Retries of a first start end on request", async () => {
   await using failing = await childThatFails(1_000);
   const stopped = new AbortController();
   const starting = startChildProcess({ ...failing.plan, retryStart: stopped.signal });

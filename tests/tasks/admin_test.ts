@@ -7,7 +7,7 @@ import { TaskProcess } from "../support/task_process.ts";
 
 const passwordIn = (said: string) => / is (\S+) \(printed only this once\)/.exec(said)![1]!;
 
-Deno.test("deno task admin acts while the server runs, and the next request finds it done", async () => {
+Deno.test("deno task admin acts while the server runs, and the next request sees it", async () => {
   await using node = await NodeProcess.start();
   const admin = (...args: string[]) => TaskProcess.run("admin", args, node.settings);
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
@@ -37,7 +37,7 @@ Deno.test("deno task admin acts while the server runs, and the next request find
   await TaskProcess.done("moderation_verify", [], node.settings);
 });
 
-Deno.test("deno task admin password: the new one at once, the old one and its session no more", async () => {
+Deno.test("deno task admin password: the new one works at once, the old one and its session do not", async () => {
   await using node = await NodeProcess.start();
   const [ann] = await makePeople(node, 1) as [Person];
   const socket = await RawSocket.open(`${node.url}/api/v1/feed/live`, { Authorization: `Bearer ${ann.token}` });
@@ -55,7 +55,7 @@ Deno.test("deno task admin password: the new one at once, the old one and its se
   assert.match(verified, /^1 entry/);
 });
 
-Deno.test("deno task admin needs no server, and says what it does not know or understand", async () => {
+Deno.test("deno task admin needs no server, and reports unknown and invalid arguments", async () => {
   await using node = await NodeProcess.start({ full: false });
   await node.stop();
   const env = node.settings;

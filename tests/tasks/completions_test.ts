@@ -48,7 +48,7 @@ for (const [name, { command, bind }] of Object.entries(SHELLS)) {
   });
 }
 
-Deno.test({ name: "bash leaves to the completions before what is no task", ignore: !isInstalled("bash") }, async () => {
+Deno.test({ name: "bash leaves other completions unchanged", ignore: !isInstalled("bash") }, async () => {
   const { stdout } = await new Deno.Command("bash", {
     args: [
       "--norc",
@@ -81,7 +81,7 @@ Deno.test({ name: "fish completes tasks, their commands and options", ignore: !i
   assert.deepEqual(words, ["vk:fake", "retry", "--kind"]);
 });
 
-Deno.test("Every task is suggested, and each knows --help", () => {
+Deno.test("Every task is suggested, and each has --help", () => {
   const names = suggestionsFor(["task", ""]).flatMap((each) => each.kind === "literal" ? [each.text] : []);
   assert.deepEqual(names, TASK_NAMES);
   for (const name of names) {

@@ -7,7 +7,7 @@ import { until } from "../support/wait.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const MAX_PACKAGES = 60;
 
-Deno.test("A first start loads few packages, says what it does and warns of nothing", async () => {
+Deno.test("A first start loads few packages, reports its steps and has no warnings", async () => {
   const home = await Deno.makeTempDir({ prefix: "rookery-first-" });
   await Deno.chmod(home, 0o755);
   const port = await freePort();

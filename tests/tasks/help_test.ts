@@ -44,7 +44,7 @@ async function run(program: string, args: string[]): Promise<Result> {
 }
 
 for (const [name] of Object.entries(tasks).filter(([name]) => !DENO.includes(name))) {
-  Deno.test(`deno task ${name} --help prints its usage; an unknown option ends with 2`, async () => {
+  Deno.test(`deno task ${name} --help prints its usage; an unknown option exits with 2`, async () => {
     const help = await run(Deno.execPath(), ["task", "--quiet", name, "--help"]);
     assert.equal(help.code, 0, help.stderr);
     assert.match(help.stdout, new RegExp(`^usage: deno task ${name}\\b`));
@@ -76,7 +76,7 @@ const MISTAKES: [args: string[], named: RegExp][] = [
   [["vk:fake", "--port", "65536"], /--port/],
 ];
 for (const [args, named] of MISTAKES) {
-  Deno.test(`deno task ${args.join(" ")} ends with 2 and one line that says what is wrong`, async () => {
+  Deno.test(`deno task ${args.join(" ")} exits with 2 and one line with the error`, async () => {
     const { code, stdout, stderr } = await run(Deno.execPath(), ["task", "--quiet", ...args]);
     assert.deepEqual([code, stdout], [2, ""], stderr);
     assert.match(stderr, /^[^\n]+\n$/);
@@ -84,7 +84,7 @@ for (const [args, named] of MISTAKES) {
   });
 }
 
-Deno.test("A sub-command has help of its own", async () => {
+Deno.test("A sub-command has its own help", async () => {
   const { code, stdout } = await run(Deno.execPath(), ["task", "--quiet", "jobs", "list", "--help"]);
   assert.equal(code, 0);
   assert.match(stdout, /^usage: deno task jobs list \[--kind KIND\] \[STATE\]\n/);
@@ -100,7 +100,7 @@ Deno.test("Every task for operators runs in the image", async () => {
   }
 });
 
-Deno.test("The image tells a role from a task of the same name, and refuses other names", async () => {
+Deno.test("The image distinguishes a role from a task of the same name, and refuses other names", async () => {
   const task = await run("sh", ["docker/entrypoint.sh", "jobs", "list", "sleeping"]);
   assert.equal(task.code, 2);
   assert.match(task.stderr, /usage: deno task jobs/);

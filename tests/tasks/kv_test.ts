@@ -39,7 +39,7 @@ Deno.test("deno task kv writes, reads, lists and removes keys", async () => {
   assert.deepEqual(theirs, { code: 0, output: "[]\n" });
 });
 
-Deno.test("deno task kv says what is wrong, and tells it apart by its exit code", async () => {
+Deno.test("deno task kv reports errors with different exit codes", async () => {
   await using node = await NodeProcess.start();
   const [owner] = await makePeople(node, 1) as [Person];
   const run = (...args: string[]) => TaskProcess.run("kv", ["--url", node.url, ...args]);

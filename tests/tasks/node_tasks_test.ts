@@ -21,7 +21,7 @@ interface Census {
 
 const SECRET_KEY = "the secret key of the tasks test, 32 characters";
 
-Deno.test("deno task listen shows the feed, and misses nothing over a restart of the server", async () => {
+Deno.test("deno task listen shows the feed without gaps over a restart of the server", async () => {
   // The same port again, as an installation has it.
   await using node = await NodeProcess.start({ env: { PORT: String(freePort()) } });
   const [reader, writer] = await makePeople(node, 2) as [Person, Person];
@@ -51,7 +51,7 @@ Deno.test("deno task listen shows the feed, and misses nothing over a restart of
   assert.equal(await task.interrupt(), 0);
 });
 
-Deno.test("deno task listen renews its token while the server is away", async () => {
+Deno.test("deno task listen renews its token while the server is unavailable", async () => {
   await using node = await NodeProcess.start({ env: { PORT: String(freePort()), ACCESS_TOKEN_TTL: "5s" } });
   const [reader] = await makePeople(node, 1) as [Person];
   await using task = new TaskProcess("listen", ["--url", node.url, "--login", reader.login], {
@@ -65,7 +65,7 @@ Deno.test("deno task listen renews its token while the server is away", async ()
   await until("it listens again", () => task.output.split("Listening at").length === 3, { timeoutMs: 30_000 });
 });
 
-Deno.test("deno task listen tells apart by its exit code why it ended", async () => {
+Deno.test("deno task listen reports why it ended by its exit code", async () => {
   await using node = await NodeProcess.start();
   const [reader] = await makePeople(node, 1) as [Person];
   const run = (...args: string[]) => TaskProcess.run("listen", ["--url", node.url, ...args]);
@@ -83,7 +83,7 @@ Deno.test("deno task listen tells apart by its exit code why it ended", async ()
   await blocked.says("The account is blocked");
 });
 
-Deno.test("deno task demo fills an empty installation, and a second run takes up what is there", async () => {
+Deno.test("deno task demo fills an empty installation, and a second run continues it", async () => {
   await using node = await NodeProcess.start({ env: { REQUIRE_VERIFIED_EMAIL: "true" } });
   const args = ["--url", node.url, "--users", "12", "--posts", "40", "--seed", "7"];
   const first = await TaskProcess.run("demo", args);
@@ -101,7 +101,7 @@ Deno.test("deno task demo fills an empty installation, and a second run takes up
   assert.match(other.output, /exists already with another password/);
 });
 
-Deno.test("deno task demo lets an administrator make the people where nobody else may", async () => {
+Deno.test("deno task demo lets an administrator create the accounts if nobody else may", async () => {
   await using node = await NodeProcess.start({ env: { REGISTRATION: "admin", REQUIRE_VERIFIED_EMAIL: "true" } });
   const args = ["--url", node.url, "--users", "4", "--posts", "6"];
   const refused = await TaskProcess.run("demo", args);
@@ -113,7 +113,7 @@ Deno.test("deno task demo lets an administrator make the people where nobody els
   assert.equal((await census(node)).posts, 6);
 });
 
-Deno.test("deno task keys rotate: old tokens go on, new ones have the new key, the JWKS has both", async () => {
+Deno.test("deno task keys rotate: old tokens stay valid, new ones have the new key, the JWKS has both", async () => {
   await using folder = await freshDataDir();
   const env = { DATA_DIR: folder.path, SECRET_KEY };
   const unowned = { path: folder.path, [Symbol.asyncDispose]: () => Promise.resolve() };
@@ -146,7 +146,7 @@ Deno.test("deno task keys rotate: old tokens go on, new ones have the new key, t
   assert.match(listed.output, new RegExp(`${before}  checks\n${kid}  signs\n`));
 });
 
-Deno.test("deno task migrate works on files without a server, and steps aside for a running one", async () => {
+Deno.test("deno task migrate works on files without a server, and does nothing while one runs", async () => {
   await using folder = await freshDataDir({ migrated: false });
   const env = { DATA_DIR: folder.path, SECRET_KEY };
   assert.match((await TaskProcess.run("keys", ["list"], env)).output, /start Rookery once/);
@@ -160,7 +160,7 @@ Deno.test("deno task migrate works on files without a server, and steps aside fo
   assert.match(output, /A server is running/);
 });
 
-Deno.test("deno task start needs no setting: its data is in ./data, and it ends in order", async () => {
+Deno.test("deno task start needs no settings: its data is in ./data, and it stops cleanly", async () => {
   await using folder = await emptyFolder();
   const root = new URL("../../", import.meta.url).pathname;
   const [program, args] = boundToParent([
@@ -236,7 +236,7 @@ function freePort(): number {
   return listener.addr.port;
 }
 
-Deno.test("deno task jobs: counts, lists, tries again and lets go, through a running server", async () => {
+Deno.test("deno task jobs counts, lists, retries and drops jobs while a server runs", async () => {
   await using node = await NodeProcess.start({ full: false });
   const env = { DATA_DIR: node.dataDir, SECRET_KEY };
   const [dead, unknown] = [crypto.randomUUID(), crypto.randomUUID()];

@@ -8,7 +8,7 @@ import { until } from "../support/wait.ts";
 const ROOT = new URL("../../", import.meta.url);
 const PERMISSIONS = ["--allow-env", "--allow-ffi", "--allow-net", "--allow-read", "--allow-sys=hostname,uid"];
 
-Deno.test("The start and the image's entry point name their permissions, and no others than these", async () => {
+Deno.test("The start and the image's entry point have exactly these permissions", async () => {
   const flags = (words: readonly string[]) => words.filter((word) => /^-A$|^--allow|^--deny|^-P/.test(word)).sort();
   assert.deepEqual(flags(START), [...PERMISSIONS, "--allow-run", "--allow-write"].sort());
   assert.ok(START.includes("--no-prompt"));
@@ -31,7 +31,7 @@ const WAYS: Record<string, readonly string[]> = {
   "the image's entry point": ["sh", "docker/entrypoint.sh", "server"],
 };
 for (const [way, command] of Object.entries(WAYS)) {
-  Deno.test(`The permissions of ${way} are enough for all that a node does`, async () => {
+  Deno.test(`The permissions of ${way} are enough for everything a node does`, async () => {
     await using node = await NodeProcess.on(await emptyFolder(), { LOG_LEVEL: "info" }, [], command);
     const [ada] = await makePeople(node, 1) as [Person];
     const photo = { name: "a.png", data: (await pngOf(60, 40)).toBase64() };

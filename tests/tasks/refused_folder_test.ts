@@ -14,7 +14,7 @@ const TASKS: Record<string, string[]> = {
   storage_scrub: [],
 };
 
-Deno.test("A task on a folder of an older Postgres names the command that brings it over", async () => {
+Deno.test("A task on a folder of an older Postgres names the command that upgrades it", async () => {
   await using folder = await emptyFolder();
   await Deno.mkdir(`${folder.path}/postgres`, { mode: 0o700 });
   await Deno.writeTextFile(`${folder.path}/postgres/PG_VERSION`, "17\n");

@@ -54,7 +54,7 @@ for (const engine of ["sharp", "imagescript"] as const) {
       assert.ok(await keep.head("of-small.320"));
     }));
 
-  Deno.test(`The process that crops by ${engine} may do nothing else`, () =>
+  Deno.test(`The process that crops by ${engine} has no other permissions`, () =>
     withStorage(async ({ spec }) => {
       const deeds = await attempts(engine, spec);
       assert.deepEqual(deeds, {

@@ -37,7 +37,7 @@ function memory(objects: Record<string, Uint8Array> = {}, broken: string[] = [],
 const TASK = { id: "7", staged: "staged", key: "key" };
 const upload = await paint(photo(500, 400)).png().toBuffer();
 
-Deno.test("A crop task puts the square and its variants beside it, and says what it made", async () => {
+Deno.test("A crop task stores the square and its variants, and reports them", async () => {
   const storage = memory({ staged: upload });
   const answer = await cropTask(storage, sharpEngine, TASK);
   assert.ok(answer.ok);
@@ -50,7 +50,7 @@ Deno.test("A crop task puts the square and its variants beside it, and says what
   assert.equal((await pixelsOf(storage.objects.get("key.320")!)).width, 320);
 });
 
-Deno.test("A crop task done twice leaves the same", async () => {
+Deno.test("A repeated crop task has the same result", async () => {
   const storage = memory({ staged: upload });
   const first = await cropTask(storage, sharpEngine, TASK);
   const kept = new Map(storage.objects);
@@ -58,7 +58,7 @@ Deno.test("A crop task done twice leaves the same", async () => {
   assert.deepEqual(storage.objects, kept);
 });
 
-Deno.test("A crop task says for good what no other try would better", async () => {
+Deno.test("A crop task reports a permanent failure for errors that no retry would fix", async () => {
   const small = await paint(draw(20, 20, () => [1, 2, 3])).jpeg().toBuffer();
   const cases: [bytes: Uint8Array | undefined, reason: string][] = [
     [undefined, "staged-missing"],
@@ -76,7 +76,7 @@ Deno.test("A crop task says for good what no other try would better", async () =
   }
 });
 
-Deno.test("A crop task judges the header before anything is decoded", async () => {
+Deno.test("A crop task checks the header before anything is decoded", async () => {
   const engine: ImageEngine = {
     name: "sharp",
     reads: ["png"],
@@ -87,7 +87,7 @@ Deno.test("A crop task judges the header before anything is decoded", async () =
   assert.equal(!answer.ok && answer.reason, "too-many-pixels");
 });
 
-Deno.test("A crop task is to be tried again when the storage is away at any of its steps", async () => {
+Deno.test("A crop task is retryable when the storage is unavailable at any of its steps", async () => {
   for (const key of ["staged", "key.320", "key"]) {
     for (const error of [undefined, new TypeError("reset")]) {
       const storage = memory({ staged: upload }, [key], error);
@@ -98,7 +98,7 @@ Deno.test("A crop task is to be tried again when the storage is away at any of i
   }
 });
 
-Deno.test("A crop task is to be tried again when the engine itself fails", async () => {
+Deno.test("A crop task is retryable when the engine itself fails", async () => {
   const engine: ImageEngine = { name: "sharp", reads: [], crop: () => Promise.reject(new Error("out of handles")) };
   const answer = await cropTask(memory({ staged: await paint(cells(9, 9)).png().toBuffer() }), engine, TASK);
   assert.deepEqual(answer, {

@@ -22,7 +22,7 @@ Deno.test("sharp crops WebP, of each orientation", async () => {
   }
 });
 
-Deno.test("sharp takes the first picture of what moves", async () => {
+Deno.test("sharp crops the first frame of an animation", async () => {
   const frames = await Promise.all(
     [cells(120, 80), draw(120, 80, () => [0, 0, 0])].map((raw) => paint(raw).png().toBuffer()),
   );
@@ -31,7 +31,7 @@ Deno.test("sharp takes the first picture of what moves", async () => {
   await sameCells((await crop(moving)).full, 80);
 });
 
-Deno.test("sharp makes WebP of what is transparent, without metadata", async () => {
+Deno.test("sharp outputs WebP for transparency, without metadata", async () => {
   for (const bytes of [await paint(glass).png().toBuffer(), await paint(glass).withExif({}).webp().toBuffer()]) {
     const cropped = await crop(bytes);
     assert.deepEqual([cropped.format, cropped.side], ["webp", 400]);
@@ -45,25 +45,25 @@ Deno.test("sharp makes WebP of what is transparent, without metadata", async () 
   }
 });
 
-Deno.test("sharp turns colours of a wider profile into sRGB", async () => {
+Deno.test("sharp converts colours of a wider profile to sRGB", async () => {
   const bytes = await paint(draw(96, 64, () => [230, 30, 60])).withIccProfile("p3").jpeg({ quality: 100 }).toBuffer();
   const stored = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer();
   assert.ok(Math.abs(stored[0]! - 230) > 8, "the profile changes nothing");
   near(pixel(await pixelsOf((await crop(bytes)).full), 32, 32), [230, 30, 60], 6);
 });
 
-Deno.test("sharp refuses a file that is of another kind than its header was", async () => {
+Deno.test("sharp rejects a file of another kind than its header", async () => {
   const bytes = await paint(photo(60, 40)).jpeg().toBuffer();
   await refuses(sharpEngine.crop(bytes, { ...probe(bytes), format: "png" }));
 });
 
-Deno.test("sharp refuses a JPEG with pixels missing before its end", async () => {
+Deno.test("sharp rejects a JPEG with missing pixels before its end", async () => {
   const bytes = await paint(photo(300, 300)).jpeg().toBuffer();
   const without = Buffer.concat([bytes.subarray(0, bytes.length / 2), Buffer.from([0xff, 0xd9])]);
   await refuses(sharpEngine.crop(without, probe(without)));
 });
 
-Deno.test("sharp takes a file of which nothing but the mark of its end is missing", async () => {
+Deno.test("sharp accepts a file that lacks only its end marker", async () => {
   const picture = paint(cells(96, 160));
   const files = [
     ...await Promise.all(
@@ -77,14 +77,14 @@ Deno.test("sharp takes a file of which nothing but the mark of its end is missin
   await sameCells((await crop(files[2]!.subarray(0, -12))).full, 96);
 });
 
-Deno.test("sharp takes a JPEG with bytes between its segments", async () => {
+Deno.test("sharp accepts a JPEG with bytes between its segments", async () => {
   const file = await paint(cells(160, 96)).jpeg({ quality: 100 }).toBuffer();
   const at = 4 + file.readUInt16BE(4);
   const odd = Buffer.concat([file.subarray(0, at), Buffer.from([0, 0, 7]), file.subarray(at)]);
   await sameCells((await crop(odd)).full, 96);
 });
 
-Deno.test("sharp refuses a JPEG whose last rows are missing, though they are outside of the square", async () => {
+Deno.test("sharp rejects a JPEG whose last rows are missing, even outside of the square", async () => {
   const bytes = await paint(photo(160, 240)).jpeg().toBuffer();
   for (const share of [0.92, 0.96, 0.985]) {
     const cut = bytes.subarray(0, Math.floor(bytes.length * share));
@@ -92,12 +92,12 @@ Deno.test("sharp refuses a JPEG whose last rows are missing, though they are out
   }
 });
 
-Deno.test("sharp has no decoder for anything else", async () => {
+Deno.test("sharp has no decoder for other formats", async () => {
   const drawing = new TextEncoder().encode('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>');
   await assert.rejects(sharp(drawing).metadata(), /unsupported image format/);
 });
 
-Deno.test("imagescript lays what is transparent on white", async () => {
+Deno.test("imagescript puts transparency on white", async () => {
   const bytes = await paint(glass).png().toBuffer();
   const { full, format } = await imagescriptEngine.crop(bytes, probe(bytes));
   assert.equal(format, "jpeg");
@@ -106,7 +106,7 @@ Deno.test("imagescript lays what is transparent on white", async () => {
   near(pixel(pixels, 390, 100), [137, 147, 237], 8);
 });
 
-Deno.test("imagescript refuses WebP", async () => {
+Deno.test("imagescript rejects WebP", async () => {
   const bytes = await paint(photo(60, 40)).webp().toBuffer();
   await refuses(imagescriptEngine.crop(bytes, probe(bytes)));
 });

@@ -20,7 +20,7 @@ const frames = await Promise.all([cells(40, 30), photo(40, 30)].map((raw) => pai
 const animated = await sharp(frames, { join: { animated: true } }).webp({ delay: [100, 100] }).toBuffer();
 const PICTURES = { jpeg, png, lossy, lossless, extended, animated };
 
-Deno.test("A probe tells kind, measures and orientation of every kind of picture", () => {
+Deno.test("A probe finds kind, size and orientation of every kind of picture", () => {
   const of = { width: 150, height: 90, animated: false };
   assert.deepEqual(probe(jpeg), { ...of, format: "jpeg", orientation: 6 });
   assert.deepEqual(probe(png), { ...of, format: "png", orientation: 3 });
@@ -30,13 +30,13 @@ Deno.test("A probe tells kind, measures and orientation of every kind of picture
   assert.deepEqual(probe(animated), { format: "webp", width: 40, height: 30, orientation: 1, animated: true });
 });
 
-Deno.test("A probe knows a progressive JPEG, and a PNG that moves", async () => {
+Deno.test("A probe recognises a progressive JPEG and an animated PNG", async () => {
   assert.equal(probe(await paint(LARGE).jpeg({ progressive: true }).toBuffer()).width, 150);
   const moving = Buffer.concat([png.subarray(0, 33), pngChunk("acTL", new Uint8Array(8)), png.subarray(33)]);
   assert.equal(probe(moving).animated, true);
 });
 
-Deno.test("A probe says the same however the bytes are cut, and no later than it must", () => {
+Deno.test("A probe gives the same result for any chunks, as early as possible", () => {
   for (const bytes of Object.values(PICTURES)) {
     const expected = probe(bytes);
     for (const size of [1, 2, 7, 64, 1000]) {
@@ -50,7 +50,7 @@ Deno.test("A probe says the same however the bytes are cut, and no later than it
   assert.deepEqual(early.result(), probe(jpeg));
 });
 
-Deno.test("A probe reads EXIF of either byte order, and passes over what makes no sense", () => {
+Deno.test("A probe reads EXIF in either byte order, and ignores invalid data", () => {
   const intel = [0x49, 0x49, 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 7, 0, 0, 0];
   const motorola = [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 7, 0, 0];
   const cases: [tiff: number[], orientation: number][] = [
@@ -72,7 +72,7 @@ Deno.test("A probe reads EXIF of either byte order, and passes over what makes n
   }
 });
 
-Deno.test("A probe refuses what is no picture, and pictures of other kinds by their name", () => {
+Deno.test("A probe rejects files that are no picture, and names unsupported kinds", () => {
   refused("no_image", () => probe(new Uint8Array()));
   refused("no_image", () => probe(Buffer.from("<!doctype html><html><body>Hello</body></html>")));
   refused("no_image", () => probe(Buffer.from("%PDF-1.7 and what follows of it")));
@@ -83,7 +83,7 @@ Deno.test("A probe refuses what is no picture, and pictures of other kinds by th
   assert.throws(() => probe(Buffer.from("GIF89a")), { message: "Expected a JPEG, PNG or WebP picture, got a GIF" });
 });
 
-Deno.test("A probe refuses too many pixels, and none, by the header alone", () => {
+Deno.test("A probe rejects too many pixels, and zero, by the header alone", () => {
   refused("pixels", () => probe(hugePng(50_000, 50_000, { wholly: false })));
   refused("pixels", () => probe(resizedHeader(jpeg, 65_500, 65_500)));
   refused("pixels", () => probe(hugePng(50_000_001, 1, { wholly: false })));
@@ -97,13 +97,13 @@ Deno.test("A probe refuses too many pixels, and none, by the header alone", () =
   assert.equal(bomb.result(), undefined);
 });
 
-Deno.test("A probe refuses a JPEG that tells two sizes", () => {
+Deno.test("A probe rejects a JPEG with two sizes", () => {
   const frame = jpeg.indexOf(Buffer.from([0xff, 0xc0]));
   const second = jpeg.subarray(frame, frame + 2 + jpeg.readUInt16BE(frame + 2));
   refused("no_image", () => probe(Buffer.concat([jpeg.subarray(0, frame), second, jpeg.subarray(frame)])));
 });
 
-Deno.test("A probe of a file cut anywhere, or changed anywhere, is a probe or a refusal", () => {
+Deno.test("A probe of a file truncated or changed anywhere returns or rejects", () => {
   for (const bytes of Object.values(PICTURES)) {
     for (let end = 0; end <= Math.min(bytes.length, 1500); end++) judge(bytes.subarray(0, end));
     for (let i = 0; i < 3000; i++) {
@@ -114,7 +114,7 @@ Deno.test("A probe of a file cut anywhere, or changed anywhere, is a probe or a 
   }
 });
 
-Deno.test("A probe of rubbish behind a signature comes to an end soon", () => {
+Deno.test("A probe of garbage behind a signature ends soon", () => {
   const starts = ["", "\xff\xd8\xff", "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "RIFF\xff\xff\xff\xffWEBPVP8X"];
   for (let i = 0; i < 4000; i++) {
     const rubbish = crypto.getRandomValues(new Uint8Array(random(600)));
@@ -132,13 +132,13 @@ Deno.test("A probe of rubbish behind a signature comes to an end soon", () => {
   assert.ok(performance.now() - startedAt < 2_000);
 });
 
-Deno.test("A probe gives up on a header without end", () => {
+Deno.test("A probe gives up on an endless header", () => {
   const comments = Buffer.alloc(4 * 100_000, Buffer.from([0xff, 0xfe, 0, 2]));
   refused("no_image", () => new ImageProbe().push(Buffer.concat([jpeg.subarray(0, 2), comments])));
   new ImageProbe().push(Buffer.concat([jpeg.subarray(0, 2), comments.subarray(0, 4000), jpeg.subarray(2)]));
 });
 
-Deno.test("A picture's name ends as its content says", () => {
+Deno.test("A picture's extension must match its content", () => {
   for (const name of ["a.jpg", "a.JPEG", "b/c.d.Jpg"]) checkName(name, "jpeg");
   checkName("a.png", "png");
   checkName("a.WebP", "webp");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { squareOf, variantsOf } from "../../../services/images/square.ts";
 
-Deno.test("A picture's square lies around its centre, an odd pixel to the right and below", () => {
+Deno.test("A picture's square is centred, with an odd pixel to the right and below", () => {
   const cases: [width: number, height: number, x: number, y: number, side: number][] = [
     [400, 200, 100, 0, 200],
     [401, 200, 100, 0, 200],

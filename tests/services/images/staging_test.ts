@@ -39,7 +39,7 @@ function slowStorage(gate: Promise<void>): Storage & { taken: () => number } {
   } as unknown as Storage & { taken: () => number };
 }
 
-Deno.test("Staging holds no more of an upload than storage takes, but for a megabyte", async () => {
+Deno.test("Staging buffers at most a megabyte beyond what the storage accepts", async () => {
   await using sql = await openTestDatabase();
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const storage = slowStorage(gate);
@@ -55,7 +55,7 @@ Deno.test("Staging holds no more of an upload than storage takes, but for a mega
   assert.deepEqual(known, [{ key: photo.staged_key, taken: false }]);
 });
 
-Deno.test("An upload is written down before its first byte is stored, and given up at once when it is refused", async () => {
+Deno.test("An upload is recorded before its first byte is stored, and deleted at once when it is rejected", async () => {
   await using sql = await openTestDatabase();
   let known = 0;
   const storage = {

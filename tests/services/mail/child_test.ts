@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { openMailDatabase } from "./support.ts";
 
-Deno.test("The mail process ends when its standard input does", async () => {
+Deno.test("The mail process ends when its standard input closes", async () => {
   await using database = await openMailDatabase();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", new URL("../../../workers/children/mail.ts", import.meta.url).href],

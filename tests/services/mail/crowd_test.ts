@@ -10,7 +10,7 @@ const PATIENCE_MS = 240_000;
 /** What a node may grow by, its embedded database included, while garbage is collected when there is time. */
 const MEMORY_MB = 300;
 
-Deno.test("A post to ten thousand followers takes a bounded memory, blocks nobody, and brings each one letter", async () => {
+Deno.test("A post to ten thousand followers takes bounded memory, blocks nobody, and sends each one email", async () => {
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
   await makeFollowers(node.sql, ann.page, FOLLOWERS);

@@ -27,7 +27,7 @@ await sql.execute(
 );
 
 for (const purpose of ["verify", "recover"] as const) {
-  Deno.test(`The code is the only word of its form in a ${purpose} letter, which says how long it holds`, () => {
+  Deno.test(`The code is the only word of its form in a ${purpose} email, which has its validity`, () => {
     const { text, html } = codeEmail(purpose, "A1B2C3D4");
     for (const part of [text, html]) {
       assert.deepEqual(part.match(/\b[A-Z0-9]{8}\b/g), ["A1B2C3D4"]);
@@ -36,7 +36,7 @@ for (const purpose of ["verify", "recover"] as const) {
   });
 }
 
-Deno.test("A notice says what happened and when, and lets nothing that a device says of itself into its HTML", () => {
+Deno.test("A notice has the event and its time, and escapes the device's name", () => {
   const notices: Notice[] = [
     { notice: "new_device", device: "<script>Firefox</script>", at: "2026-01-02T03:04:05.000Z" },
     { notice: "password_changed", at: "2026-01-02T03:04:05.000Z" },
@@ -49,7 +49,7 @@ Deno.test("A notice says what happened and when, and lets nothing that a device 
   assert.ok(letters[0]!.text.includes("<script>Firefox</script>") && !letters[0]!.html.includes("<script>"));
 });
 
-Deno.test("A letter's job sends the code that its nonce stands for, once", async () => {
+Deno.test("An email job sends the code of its nonce, once", async () => {
   const { trap, outcome, state, repeat } = await run({});
   assert.deepEqual([outcome, state, trap.taken.length], ["done", "sent", 1]);
   const [letter] = trap.taken;
@@ -60,13 +60,13 @@ Deno.test("A letter's job sends the code that its nonce stands for, once", async
   await trap[Symbol.asyncDispose]();
 });
 
-Deno.test("A letter's job sends no code that is void", async () => {
+Deno.test("An email job sends no invalid code", async () => {
   await using _ = disposing(await run({ nonce: "old" }), ({ trap, outcome, state }) => {
     assert.deepEqual([outcome, state, trap.taken.length], ["done", undefined, 0]);
   });
 });
 
-Deno.test("A letter's job sends no code to an address that is not the account's any more", async () => {
+Deno.test("An email job sends no code to a former address", async () => {
   await using _ = disposing(await run({ to: "old@example.org" }), ({ trap, outcome, state }) => {
     assert.deepEqual([outcome, state, trap.taken.length], ["done", undefined, 0]);
   });
@@ -85,14 +85,14 @@ const OUTCOMES: [at: SmtpStep, answer: string | null, bundled: boolean, outcome:
 ];
 for (const [at, answer, bundled, outcome, state] of OUTCOMES) {
   const server = bundled ? "the bundled server" : "another server";
-  Deno.test(`A letter that ${server} answers with ${answer ?? "a broken connection"} at ${at}: ${outcome}`, async () => {
+  Deno.test(`An email that ${server} answers with ${answer ?? "a broken connection"} at ${at}: ${outcome}`, async () => {
     await using _ = disposing(await run({ bundled, trick: [at, answer] }), (ended) => {
       assert.deepEqual([ended.outcome, ended.state], [outcome, state]);
     });
   });
 }
 
-Deno.test("A letter that a crash left in the middle of its hand-over is repeated with the bundled server only", async () => {
+Deno.test("An email interrupted by a crash during its delivery is repeated with the bundled server only", async () => {
   await using _ = disposing(await run({ left: "sending", bundled: true }), ({ trap, outcome, state }) => {
     assert.deepEqual([outcome, state, trap.taken.length], ["done", "sent", 1]);
   });
@@ -101,13 +101,13 @@ Deno.test("A letter that a crash left in the middle of its hand-over is repeated
   });
 });
 
-Deno.test("A letter that a crash left before its hand-over is sent whatever the server", async () => {
+Deno.test("An email interrupted by a crash before its delivery is sent with any server", async () => {
   await using _ = disposing(await run({ left: "due", bundled: false }), ({ outcome, state }) => {
     assert.deepEqual([outcome, state], ["done", "sent"]);
   });
 });
 
-Deno.test("A mailbox that is not there gets codes that were asked for, no notices, and both again once it takes one", async () => {
+Deno.test("A missing mailbox gets requested codes but no notices, and both again once it accepts one", async () => {
   const notice: Notice = { notice: "password_changed", at: "2026-01-02T03:04:05.000Z" };
   await using _bounced = disposing(await run({ trick: ["RCPT", "550 5.1.1 nobody"] }), () => {});
   await using _notice = disposing(await run({ notice }), ({ trap, outcome }) => {
@@ -166,7 +166,7 @@ function disposing<Ended extends { trap: SmtpTrap }>(ended: Ended, judge: (ended
   return ended.trap;
 }
 
-Deno.test("A subject is one line that nothing turns around, whatever an old name holds", () => {
+Deno.test("A subject is one line without direction marks", () => {
   const { subject } = layOut("Savings\u202e\r\nBcc: x\u0007: \u2067a post", []);
   assert.equal(subject, "Savings Bcc: x : a post");
 });

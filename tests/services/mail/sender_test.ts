@@ -27,7 +27,7 @@ const FAILURES: [name: string, at: SmtpStep, answer: string | null, kind: string
 const LETTER = { to: "bob@example.org", subject: "Hello", text: "hello", html: "<p>hello</p>", messageId: "<1@test>" };
 
 for (const [name, at, answer, kind] of FAILURES) {
-  Deno.test(`A hand-over is ${kind} when ${name}`, async () => {
+  Deno.test(`A delivery is ${kind} when ${name}`, async () => {
     await using server = await SmtpTrap.open(({ step }) => step === at ? answer : undefined);
     const auth = at === "AUTH" ? "user:word@" : "";
     const mailer = new Mailer({ url: `smtp://${auth}127.0.0.1:${server.port}`, from: "rook@example.org" });
@@ -35,7 +35,7 @@ for (const [name, at, answer, kind] of FAILURES) {
   });
 }
 
-Deno.test("No address or subject brings in another recipient or header", async () => {
+Deno.test("No address or subject can inject another recipient or header", async () => {
   await using server = await SmtpTrap.open();
   const mailer = new Mailer({ url: `smtp://127.0.0.1:${server.port}`, from: "Rookery <rook@example.org>" });
   await mailer.send({ ...LETTER, subject: "Hello\r\nBcc: eve@example.org" });

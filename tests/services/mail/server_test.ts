@@ -14,7 +14,7 @@ async function withServer(work: (all: { server: MailServer; database: MailDataba
   await work({ server, database });
 }
 
-Deno.test("A letter over 1 MB is refused, told beforehand or not, and the connection stays usable", () =>
+Deno.test("An email over 1 MB is rejected, announced or not, and the connection stays usable", () =>
   withServer(async ({ server, database }) => {
     await using client = await RawSmtp.connect(server.port);
     assert.equal(await client.say("MAIL FROM:<a@example.org> SIZE=1048577"), 552);
@@ -40,7 +40,7 @@ const MALFORMED: Record<string, string> = {
 };
 
 for (const [what, letter] of Object.entries(MALFORMED)) {
-  Deno.test(`A letter with ${what} is answered for good, and the next one is taken`, () =>
+  Deno.test(`An email with ${what} is answered permanently, and the next one is accepted`, () =>
     withServer(async ({ server }) => {
       await using client = await RawSmtp.connect(server.port);
       const code = await client.letter(["a@example.org"], letter);
@@ -50,14 +50,14 @@ for (const [what, letter] of Object.entries(MALFORMED)) {
     }));
 }
 
-Deno.test("An address that cannot be one is refused for good", () =>
+Deno.test("An invalid address is rejected permanently", () =>
   withServer(async ({ server }) => {
     await using client = await RawSmtp.connect(server.port);
     await client.say("MAIL FROM:<a@example.org>");
     assert.ok(await client.say(`RCPT TO:<${randomText(300)}@example.org>`) >= 500);
   }));
 
-Deno.test("A client that leaves in the middle of a letter leaves nothing behind", () =>
+Deno.test("A client that disconnects during an email leaves nothing behind", () =>
   withServer(async ({ server, database }) => {
     {
       await using client = await RawSmtp.connect(server.port);

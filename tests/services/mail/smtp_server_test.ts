@@ -35,7 +35,7 @@ interface Sent {
   raw?: string;
 }
 
-Deno.test("Two letters to one address both arrive, newest first, whatever the case (S4-11)", () =>
+Deno.test("Two emails to one address both arrive, newest first, whatever the case", () =>
   withServer(async (send, sql) => {
     assert.equal(await send({ to: "Bob@Example.org", messageId: "<1@test>", text: "one" }), "taken");
     assert.equal(await send({ to: "bob@example.org", messageId: "<2@test>", text: "two" }), "taken");
@@ -46,7 +46,7 @@ Deno.test("Two letters to one address both arrive, newest first, whatever the ca
     ]);
   }));
 
-Deno.test("A repeated Message-ID is taken and dropped; without one each letter is its own", () =>
+Deno.test("A repeated Message-ID is accepted and dropped; without one each email is separate", () =>
   withServer(async (send, sql) => {
     for (let i = 0; i < 2; i++) assert.equal(await send({ to: "bob@example.org", messageId: "<1@test>" }), "taken");
     assert.equal((await inbox(sql, "bob@example.org")).length, 1);
@@ -56,7 +56,7 @@ Deno.test("A repeated Message-ID is taken and dropped; without one each letter i
     assert.equal((await inbox(sql, "bob@example.org")).length, 3);
   }));
 
-Deno.test("One letter to two people is a letter of each, and one twice to one person is one", () =>
+Deno.test("One email to two people is one for each, and one twice to one person is one", () =>
   withServer(async (send, sql) => {
     const to = ["bob@example.org", "BOB@example.org", "ann@example.org"];
     assert.equal(await send({ to, messageId: "<1@test>" }), "taken");
@@ -64,7 +64,7 @@ Deno.test("One letter to two people is a letter of each, and one twice to one pe
     assert.equal((await inbox(sql, "ann@example.org")).length, 1);
   }));
 
-Deno.test("A letter is that of the account it was sent for; from outside, of the one that has proven the address then", () =>
+Deno.test("An email belongs to the account it was sent for; from outside, to the one that has proven the address", () =>
   withServer(async (send, sql) => {
     const ann = (await sql.query<{ id: string }>("select id from users where email = 'ann@example.org'"))[0]!.id;
     const event = newId();
@@ -88,7 +88,7 @@ Deno.test("A letter is that of the account it was sent for; from outside, of the
     assert.deepEqual(await inbox(sql, "nobody@example.org"), []);
   }));
 
-Deno.test("A letter over 1 MiB is refused for good, and the server goes on", () =>
+Deno.test("An email over 1 MiB is rejected permanently, and the server continues", () =>
   withServer(async (send, sql) => {
     const text = `${"x".repeat(998)}\r\n`.repeat(1_100);
     assert.equal(await send({ to: "bob@example.org", messageId: "<1@test>", text }), "552");
@@ -96,7 +96,7 @@ Deno.test("A letter over 1 MiB is refused for good, and the server goes on", () 
     assert.equal((await inbox(sql, "bob@example.org")).length, 1);
   }));
 
-Deno.test("A letter with a NUL, with a Message-ID no index takes, or without sense does not come back for ever", () =>
+Deno.test("An email with a NUL, an unindexable Message-ID or garbage is not sent again forever", () =>
   withServer(async (send) => {
     // Random, as Postgres would compress anything else below what an index takes.
     const long = crypto.getRandomValues(new Uint8Array(6_000)).toHex();
@@ -110,7 +110,7 @@ Deno.test("A letter with a NUL, with a Message-ID no index takes, or without sen
     for (const raw of raws) assert.equal(await send({ to: "bob@example.org", raw }), "taken", raw.slice(0, 40));
   }));
 
-Deno.test("With the database away a letter is not taken, and may be later", async () => {
+Deno.test("Without the database an email is rejected temporarily", async () => {
   const away: Sql = {
     query: () => Promise.reject(new Error("away")),
     execute: () => Promise.reject(new Error("away")),
@@ -125,7 +125,7 @@ Deno.test("With the database away a letter is not taken, and may be later", asyn
   );
 });
 
-Deno.test("The mail process comes back on its port, stays away once closed, and is told no secret of its parent", async () => {
+Deno.test("The mail process restarts on its port, stays closed once closed, and gets no secret of its parent", async () => {
   await using database = await openMailDatabase();
   const { sql } = database;
   await makeAddressee(sql, "b@example.org");

@@ -102,7 +102,7 @@ async function compare(store: StatsStore, history: History, when: string): Promi
 for (const besideLedger of [true, false]) {
   const where = besideLedger ? "read where they lie" : "brought by the bus";
   seededTest(
-    `events ${where}, lost, repeated, mixed up, two processes at it: each counts once`,
+    `events ${where}, lost, repeated, reordered, with two processes: each counts once`,
     async (random) => {
       await using sql = await openTestDatabase();
       const store = await prepare(sql, besideLedger);
@@ -152,7 +152,7 @@ for (const besideLedger of [true, false]) {
   );
 }
 
-Deno.test("a message of another history is nothing, and another history makes the numbers anew", async () => {
+Deno.test("a message of another history is ignored, and another history causes a rebuild", async () => {
   await using sql = await openTestDatabase();
   const store = await prepare(sql);
   await using bus = new LocalBus({ retryMs: 10 });
@@ -190,7 +190,7 @@ Deno.test("a message of another history is nothing, and another history makes th
   await settled(sql, store);
 });
 
-Deno.test("a rebuild shows the old numbers until it has the new ones, and fails where the days moved", async () => {
+Deno.test("a rebuild shows the old numbers until it is done, and fails if the days have moved", async () => {
   await using sql = await openTestDatabase();
   const store = await prepare(sql);
   const page = PAGES[0]!;
@@ -216,7 +216,7 @@ Deno.test("a rebuild shows the old numbers until it has the new ones, and fails 
   assert.equal(await total(), 10);
 });
 
-Deno.test("of two that make the numbers anew the slower one sets nothing back", async () => {
+Deno.test("of two concurrent rebuilds the slower one resets nothing", async () => {
   await using sql = await openTestDatabase();
   const store = await prepare(sql);
   await sql.execute("insert into page_days (page_id, day, posts) values ($1, '2026-01-01', 1)", [PAGES[0]!]);
@@ -240,7 +240,7 @@ Deno.test("of two that make the numbers anew the slower one sets nothing back", 
   assert.deepEqual([await store.position(), await total()], [first, 1], "told to, it is done whatever was there");
 });
 
-Deno.test("while the days are held, no event is folded into them", async () => {
+Deno.test("while the days are locked, no event is counted", async () => {
   await using sql = await openTestDatabase();
   await prepare(sql);
   await sql.script(

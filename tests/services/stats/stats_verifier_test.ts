@@ -48,7 +48,7 @@ async function judged(verifier: Verifier, token: string): Promise<string> {
   });
 }
 
-Deno.test("Keys are read once for many tokens; made-up key ids do not make it ask again and again", async () => {
+Deno.test("Keys are fetched once for many tokens, and invented key ids cause no repeated fetches", async () => {
   await using published = new Published();
   const first = key("first");
   published.keys = [first];
@@ -61,7 +61,7 @@ Deno.test("Keys are read once for many tokens; made-up key ids do not make it as
   assert.equal(await judged(verifier, tokenBy(first, { ageMs: 3_600_000 })), "token-expired");
 });
 
-Deno.test("A key published later is found, at its first token, and one taken away holds no more", async () => {
+Deno.test("A new key is fetched at its first token, and a removed one is no longer accepted", async () => {
   await using published = new Published();
   const [first, second] = [key("first"), key("second")];
   published.keys = [first];
@@ -75,7 +75,7 @@ Deno.test("A key published later is found, at its first token, and one taken awa
   assert.equal(await judged(verifier, tokenBy(first)), "token-invalid");
 });
 
-Deno.test("Without the keys nobody is let in, and nobody is told that their token is wrong", async () => {
+Deno.test("Without the keys nobody is authenticated, and no token is reported as wrong", async () => {
   const first = key("first");
   let url: string;
   {

@@ -25,7 +25,7 @@ function test(name: string, run: (folder: string) => Promise<void>): void {
   });
 }
 
-test("FileStore is open in one place at a time, and waits for the place to be left where it is told to", async (folder) => {
+test("FileStore is open in one process at a time, and can wait for the other to close", async (folder) => {
   const first = await FileStore.open(folder, { maxEntries: 10 });
   await fails("unavailable", FileStore.open(folder, { maxEntries: 10 }));
   const waiting = FileStore.open(folder, { maxEntries: 10, lockWaitMs: 10_000 });
@@ -36,7 +36,7 @@ test("FileStore is open in one place at a time, and waits for the place to be le
   await fails("unavailable", first.put("b", text("x")));
 });
 
-test("FileStore removes at its start what broken writes have left", async (folder) => {
+test("FileStore removes incomplete writes at its start", async (folder) => {
   await (await FileStore.open(folder, { maxEntries: 4 }))[Symbol.asyncDispose]();
   for (const name of ["1", "2", "layout"]) await Deno.writeTextFile(`${folder}/staging/${name}`, "half");
   await using store = await FileStore.open(folder, { maxEntries: 4 });
@@ -44,7 +44,7 @@ test("FileStore removes at its start what broken writes have left", async (folde
   await store.put("a", text("x"));
 });
 
-test("FileStore finds everything again when its limit grows, and refuses a smaller one", async (folder) => {
+test("FileStore finds everything again when its limit grows, and rejects a smaller one", async (folder) => {
   const all = Array.from({ length: 60 }, (_, i) => `key-${i}`);
   {
     await using store = await FileStore.open(folder, { maxEntries: 4 });
@@ -62,7 +62,7 @@ test("FileStore finds everything again when its limit grows, and refuses a small
   assert.equal((await keys(again, 7)).length, all.length);
 });
 
-test("FileStore never shows a file that was cut or grew", async (folder) => {
+test("FileStore never returns a file that was truncated or extended", async (folder) => {
   await using store = await FileStore.open(folder, { maxEntries: 10 });
   await store.put("a", noise(1000, 1));
   const [{ name }] = [...Deno.readDirSync(`${folder}/objects`)] as [Deno.DirEntry];
@@ -77,7 +77,7 @@ test("FileStore never shows a file that was cut or grew", async (folder) => {
   assert.deepEqual(await bytes((await store.get("a"))!.body), noise(1000, 1));
 });
 
-test("FileStore lets a reader end with what was deleted or replaced under it", async (folder) => {
+test("FileStore lets a reader finish with a deleted or replaced object", async (folder) => {
   await using store = await FileStore.open(folder, { maxEntries: 10 });
   const old = noise(500_000, 1);
   await store.put("a", old);
@@ -89,7 +89,7 @@ test("FileStore lets a reader end with what was deleted or replaced under it", a
   assert.equal(await store.head("a"), undefined);
 });
 
-test("FileStore makes uploads wait when all places are taken, and a waiting one can be aborted", async (folder) => {
+test("FileStore queues uploads when all places are taken, and a queued one can be aborted", async (folder) => {
   await using store = await FileStore.open(folder, { maxEntries: 4 });
   const aborters = Array.from({ length: 5 }, () => new AbortController());
   const [held, waiting] = [aborters.slice(0, 4), aborters[4]!];

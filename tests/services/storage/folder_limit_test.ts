@@ -7,7 +7,7 @@ import { assertFoldersBounded, countFiles } from "../../support/storage_folder.t
 
 for (const maxEntries of [4, 5, 6, 7, 8]) {
   seededTest(
-    `No folder holds more than ${maxEntries} entries, whatever is written and deleted at once`,
+    `No folder has more than ${maxEntries} entries under concurrent writes and deletions`,
     async (random) => {
       const folder = await Deno.makeTempDir({ prefix: "rookery-test-" });
       const there = new Map<string, string>();

@@ -28,7 +28,7 @@ class KeptLog extends Log {
 const options = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test({
-  name: "A bucket that is not there, and a wrong secret, are in the log at the start and at an upload",
+  name: "A missing bucket and a wrong secret are logged at the start and at an upload",
   ...options,
   fn: async () => {
     await using s3 = await startS3();
@@ -57,7 +57,7 @@ Deno.test({
   },
 });
 
-Deno.test("A storage that comes later is said to be there, once", async () => {
+Deno.test("A storage that becomes available later is logged once", async () => {
   let there = false;
   const late = {
     list: () => there ? Promise.resolve([]) : Promise.reject(new Error("away")),

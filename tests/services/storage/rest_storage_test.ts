@@ -19,7 +19,7 @@ storageSuite("RestStorage", async () => {
 const options = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test({
-  name: "RestStorage with a wrong token is refused everything",
+  name: "RestStorage with a wrong token has no access",
   ...options,
   fn: async () => {
     await using process = await StorageProcess.start();
@@ -39,7 +39,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "RestStorage is unavailable where nobody listens, and works again once somebody does",
+  name: "RestStorage is unavailable without a server, and works once there is one",
   ...options,
   fn: async () => {
     await using nobody = new RestStorage({ url: `http://127.0.0.1:${await freePort()}`, token: "x" });
@@ -57,7 +57,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "RestStorage is unavailable within its time when the service hangs, amid a body as well",
+  name: "RestStorage is unavailable within its time limit when the service hangs, also during a body",
   ...options,
   fn: async () => {
     await using process = await StorageProcess.start();
@@ -81,7 +81,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "RestStorage tells a body that was cut off from one that ended",
+  name: "RestStorage distinguishes a truncated body from a complete one",
   ...options,
   fn: async () => {
     await using process = await StorageProcess.start();

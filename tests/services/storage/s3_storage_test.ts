@@ -23,7 +23,7 @@ storageSuite("S3Storage", async () => open(), { takesLongSuffixes: false });
 const options = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test({
-  name: "S3Storage with a wrong secret is refused everything",
+  name: "S3Storage with a wrong secret has no access",
   ...options,
   fn: async () => {
     await using stranger = new S3Storage({ ...parseS3Url(server.url), secretAccessKey: "wrong" });
@@ -36,7 +36,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "The S3 server takes only what its secret has signed",
+  name: "The S3 server accepts only requests signed with its secret",
   ...options,
   fn: async () => {
     const { endpoint, bucket, accessKeyId, secretAccessKey } = parseS3Url(server.url);
@@ -89,7 +89,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "S3Storage sees nothing outside its prefix, and nothing in it that is no object of it",
+  name: "S3Storage sees nothing outside its prefix, and only its own objects inside",
   ...options,
   fn: async () => {
     const prefix = prefixOfItsOwn();
@@ -105,7 +105,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "S3Storage leaves no part of a long upload that failed",
+  name: "S3Storage leaves no part of a failed long upload",
   ...options,
   fn: async () => {
     await using storage = open();
@@ -133,7 +133,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "S3Storage without its bucket fails, and does not take it for a missing object",
+  name: "S3Storage without its bucket fails, which differs from a missing object",
   ...options,
   fn: async () => {
     await using storage = new S3Storage({ ...parseS3Url(server.url), bucket: "elsewhere" });
@@ -143,12 +143,12 @@ Deno.test({
   },
 });
 
-Deno.test("S3Storage is unavailable where nobody listens", async () => {
+Deno.test("S3Storage is unavailable without a server", async () => {
   await using storage = new S3Storage(parseS3Url(`s3://a:b@127.0.0.1:${await freePort()}/photos?tls=false`));
   await fails("unavailable", storage.head("a"));
 });
 
-Deno.test("An S3 address says all there is to know, or what is wrong with it and never its secret", () => {
+Deno.test("An S3 address is complete or rejected with a reason, without its secret", () => {
   assert.deepEqual(parseS3Url("s3://ACCESS:a%2Fb%2B@s3.example.org:9000/photos?region=eu-west-1&prefix=/x/y/"), {
     endpoint: "https://s3.example.org:9000",
     bucket: "photos",

@@ -29,7 +29,7 @@ async function age(dataDir: string, key: string): Promise<string> {
   assert.fail(`There is no file of "${key}"`);
 }
 
-Deno.test("deno task storage:scrub tells of files nobody knows and of missing ones, beside a server and without", async () => {
+Deno.test("deno task storage:scrub reports orphaned and missing files, with and without a server", async () => {
   await using node = await NodeProcess.start({ full: false });
   const [ada] = await makePeople(node, 1) as [Person];
   const photo = { name: "a.png", data: (await pngOf(40, 20)).toBase64() };

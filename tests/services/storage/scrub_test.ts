@@ -18,7 +18,7 @@ function test(name: string, run: (storage: Storage, folder: string) => Promise<v
   });
 }
 
-test("A scrub finds the objects that nobody knows, and the keys that nothing is under", async (storage) => {
+test("A scrub finds orphaned objects and missing ones", async (storage) => {
   const there = Array.from({ length: 30 }, (_, i) => `there-${i}`);
   for (const key of there) await storage.put(key, text("x"));
   const rows = new Set(there.filter((_, i) => i % 10 !== 0).concat("lost-1", "lost-2.240"));
@@ -35,7 +35,7 @@ test("A scrub finds the objects that nobody knows, and the keys that nothing is 
   assert.equal((await storage.list({ limit: 100 })).length, there.length, "it changes nothing");
 });
 
-test("A scrub takes no young object for an orphan", async (storage) => {
+test("A scrub ignores young objects", async (storage) => {
   await storage.put("young", text("x"));
   const nobody = () => Promise.resolve(new Set<string>());
   assert.deepEqual((await sum(scrub(storage, nobody, pages([], 1), { olderThanMs: HOUR }))).orphans, []);
@@ -43,12 +43,12 @@ test("A scrub takes no young object for an orphan", async (storage) => {
   assert.deepEqual(old.orphans.map(({ key }) => key), ["young"]);
 });
 
-test("A scrub takes for missing nothing that was deleted while it ran", async (storage) => {
+test("A scrub does not report objects deleted while it ran as missing", async (storage) => {
   const nobody = () => Promise.resolve(new Set<string>());
   assert.deepEqual((await sum(scrub(storage, nobody, pages(["gone"], 1), { olderThanMs: HOUR }))).missing, []);
 });
 
-test("A scrub goes past a damaged object and takes it for missing", async (storage, folder) => {
+test("A scrub reports a damaged object as missing and continues", async (storage, folder) => {
   await storage.put("damaged", text("x"));
   const [{ name }] = [...Deno.readDirSync(`${folder}/objects`)] as [Deno.DirEntry];
   await Deno.truncate(`${folder}/objects/${name}`, 100);

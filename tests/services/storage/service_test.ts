@@ -64,7 +64,7 @@ async function inTime(run: Promise<void>): Promise<void> {
   }
 }
 
-test("The storage service tells nothing without the token but that it lives", async ({ call, port }) => {
+test("The storage service reveals only its health without the token", async ({ call, port }) => {
   await call("PUT", "/objects/a", { body: "mine" });
   for (
     const authorization of ["", "Bearer", "Bearer x", `bearer ${TOKEN}`, `Basic ${btoa(`x:${TOKEN}`)}`, `${TOKEN}`]
@@ -132,7 +132,7 @@ test("The storage service answers ranges as HTTP says", async ({ call }) => {
   }
 });
 
-test("The storage service spares a caller what it has already", async ({ call }) => {
+test("The storage service answers conditional requests", async ({ call }) => {
   const etag = (await call("PUT", "/objects/a", { body: "x" })).headers.get("etag")!;
   for (const known of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
     const answer = await call("GET", "/objects/a", { headers: { "if-none-match": known } });
@@ -142,7 +142,7 @@ test("The storage service spares a caller what it has already", async ({ call })
   assert.equal((await call("GET", "/objects/b", { headers: { "if-none-match": "*" } })).status, 404);
 });
 
-test("The storage service refuses what is no key, however it is spelled", async ({ raw, folder }) => {
+test("The storage service rejects invalid keys in any spelling", async ({ raw, folder }) => {
   const bad = [
     "",
     "..",
@@ -172,7 +172,7 @@ test("The storage service refuses what is no key, however it is spelled", async 
   assert.equal(countFiles(`${folder}/objects`) + countFiles(`${folder}/staging`), 0);
 });
 
-test("The storage service refuses too large an object by its announced length, and by what comes", async ({ raw, call, folder }) => {
+test("The storage service rejects too large an object by its Content-Length and by its bytes", async ({ raw, call, folder }) => {
   assert.match(await raw(`PUT /objects/a HTTP/1.1\r\nContent-Length: ${MAX_OBJECT_BYTES + 1}`), /^HTTP\/1.1 413 /);
   assert.match(await raw("PUT /objects/a HTTP/1.1\r\nContent-Length: 99999999999999999999999"), /^HTTP\/1.1 4\d\d /);
   let left = MAX_OBJECT_BYTES + 1;
@@ -189,7 +189,7 @@ test("The storage service refuses too large an object by its announced length, a
   assert.equal(countFiles(`${folder}/objects`) + countFiles(`${folder}/staging`), 0);
 });
 
-test("The storage service keeps nothing of an upload whose sender goes away", async ({ folder, port, call }) => {
+test("The storage service keeps nothing of an upload whose sender disconnects", async ({ folder, port, call }) => {
   for (const framing of ["Content-Length: 100000", "Transfer-Encoding: chunked"]) {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port });
     const head = ["PUT /objects/a HTTP/1.1", "Host: storage", `Authorization: Bearer ${TOKEN}`, framing].join("\r\n");
@@ -202,7 +202,7 @@ test("The storage service keeps nothing of an upload whose sender goes away", as
   }
 });
 
-test("The storage service lists in pages", async ({ call }) => {
+test("The storage service lists objects in pages", async ({ call }) => {
   for (let i = 0; i < 5; i++) await call("PUT", `/objects/key-${i}`, { body: "x" });
   const first = JSON.parse((await call("GET", "/objects?limit=3")).text);
   const last = first.items.at(-1).key;

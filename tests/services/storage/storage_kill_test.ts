@@ -17,7 +17,7 @@ interface Written {
 }
 
 seededTest(
-  "A storage killed amid many writes keeps every acknowledged object, whole, and nothing half",
+  "A storage killed during many writes keeps every acknowledged object, complete, and no partial one",
   async (random) => {
     await using process = await StorageProcess.start({ maxEntries: MAX_ENTRIES });
     const written = new Map<string, Written>();

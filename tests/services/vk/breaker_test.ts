@@ -10,7 +10,7 @@ function breaker() {
   return { breaker: made, clock, fails, works };
 }
 
-Deno.test("A breaker opens after failures in a row, and a success in between begins the count anew", async () => {
+Deno.test("A breaker opens after consecutive failures, and a success resets the count", async () => {
   const { breaker: it, fails, works } = breaker();
   await fails();
   await fails();
@@ -22,7 +22,7 @@ Deno.test("A breaker opens after failures in a row, and a success in between beg
   assert.equal(it.open, true);
 });
 
-Deno.test("When its time is over one call tries for all: its success closes it, its failure opens it anew", async () => {
+Deno.test("After its time one call probes for all: its success closes the breaker, its failure opens it again", async () => {
   const { breaker: it, clock, fails, works } = breaker();
   for (let i = 0; i < 3; i++) await fails();
   clock.now = 999;
@@ -42,7 +42,7 @@ Deno.test("When its time is over one call tries for all: its success closes it, 
   assert.equal(it.open, false, "one failure is none in a row");
 });
 
-Deno.test("A VK that is down hears nothing for a while, and is found again", async () => {
+Deno.test("An unavailable VK gets no calls for a while, and is used again later", async () => {
   await using vk = await startVk({ retry: { tries: 1 }, breaker: { failures: 3, openMs: 300 } });
   const ask = () => vk.as().users.get({ user_ids: [101] });
   vk.fake.fault({ kind: "html", status: 502 }, { times: 100 });
@@ -57,7 +57,7 @@ Deno.test("A VK that is down hears nothing for a while, and is found again", asy
   assert.equal(valueOf(await ask()).length, 1);
 });
 
-Deno.test("What VK refuses does not open the breaker", async () => {
+Deno.test("Errors from VK do not open the breaker", async () => {
   await using vk = await startVk({ retry: { tries: 1 }, breaker: { failures: 2, openMs: 10_000 } });
   for (let i = 0; i < 5; i++) assert.equal(failureIn(await vk.as("fake-expired").users.get({})).code, 5);
   vk.fake.fault({ kind: "error", code: 10 }, { times: 5 });

@@ -23,7 +23,7 @@ const fakes = async () =>
   (await childrenOf(Deno.pid)).filter(({ command }) => command.includes("workers/children/vk_fake.ts"));
 
 Deno.test({
-  name: "The fake VK comes back on its port, ends with its parent's wish, and may do nothing but answer",
+  name: "The fake VK restarts on its port, ends with its parent, and has no other permissions",
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {
@@ -44,7 +44,7 @@ Deno.test({
   },
 });
 
-Deno.test("deno task vk:fake serves until it is stopped, and says how to use it", async () => {
+Deno.test("deno task vk:fake serves until it is stopped, and prints its usage", async () => {
   const port = await freePort();
   await using task = new TaskProcess("vk_fake", ["--port", String(port)]);
   await task.says(`VK_API_URL=http://127.0.0.1:${port}`);

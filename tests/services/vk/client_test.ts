@@ -11,7 +11,7 @@ const error = (code: number, message?: string): Fault => ({
   ...(message === undefined ? {} : { message }),
 });
 
-Deno.test("A call is a POST form with the version, and the token is in the header alone", async () => {
+Deno.test("A call is a POST form with the version, and the token is only in the header", async () => {
   await using vk = await startVk();
   assert.equal(valueOf(await vk.as().users.get({ user_ids: [101], fields: ["status"] }))[0]!.status, "hello");
   const [{ http, params, token_from, holder }] = vk.fake.log as [typeof vk.fake.log[number]];
@@ -19,7 +19,7 @@ Deno.test("A call is a POST form with the version, and the token is in the heade
   assert.deepEqual(params, { v: "5.199", user_ids: "101", fields: "status" });
 });
 
-Deno.test("Any method can be called by its name, declared here or not", async () => {
+Deno.test("Any method can be called by its name", async () => {
   await using vk = await startVk();
   const friends = valueOf(await vk.as().call<{ count: number }>("friends.get", { user_id: 101 }));
   assert.equal(friends.count, 5);
@@ -28,7 +28,7 @@ Deno.test("Any method can be called by its name, declared here or not", async ()
   assert.equal(failureIn(await vk.as().call("users.GET")).code, 3);
 });
 
-Deno.test("The typed methods tell what VK tells", async () => {
+Deno.test("The typed methods return VK's data", async () => {
   await using vk = await startVk();
   const as = vk.as();
   assert.equal(valueOf(await as.wall.get({ owner_id: 101, count: 1 })).count, 14);
@@ -46,14 +46,14 @@ Deno.test("The typed methods tell what VK tells", async () => {
   assert.ok(Math.abs(valueOf(await as.utils.getServerTime()) - Date.now() / 1000) < 5);
 });
 
-Deno.test("Lists are joined, booleans are 1 and 0, what is undefined is left out", async () => {
+Deno.test("Lists are joined, booleans are 1 and 0, undefined values are omitted", async () => {
   await using vk = await startVk();
   await vk.as().call("users.get", { user_ids: [101, "boris_banned"], extended: true, bare: false, none: undefined });
   const { params } = vk.fake.log[0]!;
   assert.deepEqual(params, { v: "5.199", user_ids: "101,boris_banned", extended: "1", bare: "0" });
 });
 
-Deno.test("What is no method's name, or would carry a token, never leaves", async () => {
+Deno.test("An invalid method name, or a parameter with a token, is never sent", async () => {
   await using vk = await startVk();
   for (const name of ["users.get/../x", "users", "users.get?a=1", "", "../method/users.get"]) {
     await assert.rejects(vk.as().call(name), TypeError, name);
@@ -104,7 +104,7 @@ for (const [code, kind, tries] of CODES) {
 }
 
 for (const code of [1, 6, 10]) {
-  Deno.test(`Code ${code} that passes is not noticed`, async () => {
+  Deno.test(`Code ${code}, if temporary, is not noticed`, async () => {
     await using vk = await startVk();
     vk.fake.fault(error(code), { times: 2 });
     assert.equal(valueOf(await vk.as().users.get({ user_ids: [101] }))[0]!.id, 101);
@@ -127,7 +127,7 @@ const BROKEN: Fault[] = [
 
 for (const fault of BROKEN) {
   const name = "status" in fault ? `${fault.kind} with ${fault.status}` : fault.kind;
-  Deno.test(`${name}: tried again, and "unreachable" when it stays`, async () => {
+  Deno.test(`${name}: retried, and "unreachable" if it persists`, async () => {
     await using vk = await startVk({ attemptMs: 300, breaker: { failures: 100 } });
     vk.fake.fault(fault, { times: 3 });
     assert.equal(valueOf(await vk.as().users.get({ user_ids: [101] }))[0]!.id, 101);
@@ -140,14 +140,14 @@ for (const fault of BROKEN) {
   });
 }
 
-Deno.test("A slow answer within the time of a try is an answer", async () => {
+Deno.test("A slow response within the time limit of an attempt is accepted", async () => {
   await using vk = await startVk({ attemptMs: 2_000 });
   vk.fake.fault({ kind: "latency", ms: 200 });
   assert.equal(valueOf(await vk.as().users.get({ user_ids: [101] })).length, 1);
   assert.equal(vk.asked().length, 1);
 });
 
-Deno.test("All tries of a call together have an end", async () => {
+Deno.test("All attempts of a call together have a time limit", async () => {
   await using vk = await startVk({ attemptMs: 200, retry: { tries: 50 }, breaker: { failures: 100 } });
   vk.fake.fault({ kind: "no-answer" }, { times: 100 });
   const start = Date.now();
@@ -159,7 +159,7 @@ Deno.test("All tries of a call together have an end", async () => {
   assert.ok(Date.now() - start < 2_000, `${Date.now() - start} ms`);
 });
 
-Deno.test("What may have had an effect is not asked twice; what was turned away at the door is", async () => {
+Deno.test("A call with a possible effect is not repeated, one that was rejected early is", async () => {
   await using vk = await startVk();
   // A connection that is there already: on it, the platform would try again by itself.
   await vk.as().users.get({});
@@ -176,7 +176,7 @@ Deno.test("What may have had an effect is not asked twice; what was turned away 
   assert.equal(vk.asked().length, 3);
 });
 
-Deno.test("An error counts whatever its status is", async () => {
+Deno.test("An error is recognised with any HTTP status", async () => {
   await using vk = await startVk();
   for (const status of [200, 401, 403, 500]) {
     vk.fake.switches.error_status = status;
@@ -185,7 +185,7 @@ Deno.test("An error counts whatever its status is", async () => {
   assert.equal(vk.asked().length, 4);
 });
 
-Deno.test("A captcha of the older form is told with its picture, and its answer goes with the same call", async () => {
+Deno.test("A captcha of the older form has its picture, and its answer goes with the same call", async () => {
   await using vk = await startVk();
   vk.fake.fault({ kind: "captcha", form: "old" });
   const { kind, captcha } = failureIn(await vk.as().users.get({}));
@@ -196,7 +196,7 @@ Deno.test("A captcha of the older form is told with its picture, and its answer 
   assert.equal(vk.asked().length, 2);
 });
 
-Deno.test("A captcha of the newer form is told with its page, and with its number digit by digit", async () => {
+Deno.test("A captcha of the newer form has its page and its exact number", async () => {
   await using vk = await startVk();
   vk.fake.fault({ kind: "captcha", form: "new" });
   const { captcha } = failureIn(await vk.as().users.get({}));
@@ -206,7 +206,7 @@ Deno.test("A captcha of the newer form is told with its page, and with its numbe
   assert.equal(valueOf(await vk.as().users.get({}, { captcha: answer }))[0]!.id, 101);
 });
 
-Deno.test("Validation and confirmation are told with what they need", async () => {
+Deno.test("Validation and confirmation have the data they need", async () => {
   await using vk = await startVk();
   vk.fake.fault({ kind: "validation" });
   const validation = failureIn(await vk.as().users.get({}));
@@ -218,7 +218,7 @@ Deno.test("Validation and confirmation are told with what they need", async () =
   assert.equal(vk.asked().length, 2);
 });
 
-Deno.test("After 29 and 9 a method rests for the token, and for no other", async () => {
+Deno.test("After 29 and 9 a method pauses for that token only", async () => {
   for (const [code, kind] of [[29, "quota"], [9, "flood"]] as const) {
     await using vk = await startVk();
     vk.fake.fault(error(code), { method: "wall.get", holder: "user 101" });
@@ -231,7 +231,7 @@ Deno.test("After 29 and 9 a method rests for the token, and for no other", async
   }
 });
 
-Deno.test("A VK that echoes tokens does not get one into what is told", async () => {
+Deno.test("A token echoed by VK is removed from messages", async () => {
   await using vk = await startVk();
   vk.fake.switches.echo_token = true;
   const token = "fake-user-0&x=y%z";
@@ -241,13 +241,13 @@ Deno.test("A VK that echoes tokens does not get one into what is told", async ()
   assert.ok(!JSON.stringify(failure).includes("fake-user-0"), JSON.stringify(failure));
 });
 
-Deno.test("A token shows itself to nobody by accident", () => {
+Deno.test("A token is never printed by accident", () => {
   const token = new VkToken("a-secret-word");
   const shown = [`${token}`, JSON.stringify({ token }), Deno.inspect({ token }), String(token)];
   for (const text of shown) assert.ok(!text.includes("secret"), text);
 });
 
-Deno.test("An answer of another shape is no answer, and what VK leaves out is unknown", async () => {
+Deno.test("A response of another shape is an error, and missing fields are unknown", async () => {
   await using server = answering({
     "users.get": [{ id: 1, online: "yes", counters: { videos: -3 }, status: 7, followers_count: null }],
     "wall.get": { items: [] },
@@ -270,13 +270,13 @@ Deno.test("An answer of another shape is no answer, and what VK leaves out is un
   assert.equal(valueOf(await as.utils.resolveScreenName({ screen_name: "x" })), undefined);
 });
 
-Deno.test("An answer without end is no answer", async () => {
+Deno.test("An endless response is an error", async () => {
   await using server = answering({ "users.get": [{ id: 101, about: "x".repeat(7 * 1024 * 1024) }] });
   await using vk = await startVk({ url: server.url, retry: { tries: 1 } });
   assert.match(failureIn(await vk.as().users.get({})).message, /too long/);
 });
 
-Deno.test("A link that is no page is no link", async () => {
+Deno.test("An invalid link is dropped", async () => {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
     const link = "javascript:alert(1)";
     return Response.json({
@@ -291,7 +291,7 @@ Deno.test("A link that is no page is no link", async () => {
   }
 });
 
-Deno.test("A redirect takes the token nowhere", async () => {
+Deno.test("A redirect gets no token", async () => {
   let followed = 0;
   const elsewhere = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
     followed++;

@@ -3,7 +3,7 @@ import { codeOf } from "../../../services/vk/execute.ts";
 import { users, utils, video, wall } from "../../../services/vk/methods.ts";
 import { failureIn, innerCalls, startVk, valueOf } from "../../support/vk.ts";
 
-Deno.test("Calls of a bundle share one execute, each with a result of its own", async () => {
+Deno.test("Calls of a bundle share one execute, each with its own result", async () => {
   await using vk = await startVk();
   const [user, posts, closed, time] = await vk.as().bundle([
     users.get({ user_ids: [101] }),
@@ -17,13 +17,13 @@ Deno.test("Calls of a bundle share one execute, each with a result of its own", 
   assert.deepEqual(vk.asked(), ["execute"]);
 });
 
-Deno.test("A call that is alone goes as it is", async () => {
+Deno.test("A single call is sent directly", async () => {
   await using vk = await startVk();
   assert.equal(valueOf((await vk.as().bundle([wall.get({ owner_id: 101, count: 1 })]))[0]).count, 14);
   assert.deepEqual(vk.asked(), ["wall.get"]);
 });
 
-Deno.test("More than 25 calls take as few requests as they can", async () => {
+Deno.test("More than 25 calls need as few requests as possible", async () => {
   await using vk = await startVk();
   const ids = Array.from({ length: 60 }, (_, i) => 1_000 + i);
   const results = await vk.as().bundle(ids.map((id) => users.get({ user_ids: [id] })));
@@ -31,7 +31,7 @@ Deno.test("More than 25 calls take as few requests as they can", async () => {
   assert.deepEqual(vk.fake.log.map((entry) => innerCalls(entry).length).sort(), [10, 25, 25]);
 });
 
-Deno.test("What waits for its turn together goes together: twelve bundles of three cost two requests", async () => {
+Deno.test("Calls that wait together are sent together: twelve bundles of three need two requests", async () => {
   await using vk = await startVk({ limits: { calls: 1, windowMs: 150 } });
   vk.fake.switches.calls = 1_000;
   const as = vk.as();
@@ -54,7 +54,7 @@ Deno.test("What waits for its turn together goes together: twelve bundles of thr
   assert.deepEqual(vk.fake.log.map((entry) => innerCalls(entry).length), [24, 12]);
 });
 
-Deno.test("Values go into a script as JSON, whatever is in them", async () => {
+Deno.test("Values go into a script as JSON", async () => {
   const params = { screen_name: 'x"); return API.users.get({});//\u2028', count: 1, extended: true, ids: [1, 2] };
   const code = codeOf([{ method: "utils.resolveScreenName", params }]);
   assert.equal(
@@ -67,7 +67,7 @@ Deno.test("Values go into a script as JSON, whatever is in them", async () => {
   assert.throws(() => codeOf([{ method: "users.get({});x", params: {} }]), TypeError);
 });
 
-Deno.test("An inner call that failed for now is asked again by itself, and so is one that asks for the person", async () => {
+Deno.test("An inner call that failed temporarily or needs the person is sent again alone", async () => {
   await using vk = await startVk();
   const asked = [users.get({ user_ids: [101] }), wall.get({ owner_id: 101 })] as const;
   vk.fake.fault({ kind: "error", code: 10 }, { method: "wall.get" });
@@ -78,7 +78,7 @@ Deno.test("An inner call that failed for now is asked again by itself, and so is
   assert.match(failureIn((await vk.as().bundle(asked))[1]).captcha!.redirect_uri!, /^https:/);
 });
 
-Deno.test("A script that VK does not take is asked call by call", async () => {
+Deno.test("A script that VK rejects is replaced by single calls", async () => {
   for (const code of [12, 13, 28, 29]) {
     await using vk = await startVk();
     vk.fake.fault({ kind: "error", code }, { method: "execute" });
@@ -88,7 +88,7 @@ Deno.test("A script that VK does not take is asked call by call", async () => {
   }
 });
 
-Deno.test("A token that may not bundle is remembered", async () => {
+Deno.test("A token that may not use execute is remembered", async () => {
   await using vk = await startVk();
   vk.fake.switches.service_execute = false;
   const ask = () => vk.as("fake-service").bundle([users.get({ user_ids: [101] }), wall.get({ owner_id: 101 })]);
@@ -98,7 +98,7 @@ Deno.test("A token that may not bundle is remembered", async () => {
   assert.equal(vk.asked().at(-1), "execute", "others may still");
 });
 
-Deno.test("What fails as a whole fails for all that share it", async () => {
+Deno.test("A failure of the whole request fails all calls that share it", async () => {
   await using vk = await startVk();
   const as = vk.as("fake-expired");
   const results = await Promise.all(
@@ -108,7 +108,7 @@ Deno.test("What fails as a whole fails for all that share it", async () => {
   assert.deepEqual(vk.asked(), ["execute"]);
 });
 
-Deno.test("A method that rests is left out of the bundle", async () => {
+Deno.test("A paused method is left out of the bundle", async () => {
   await using vk = await startVk();
   vk.fake.switches.wall_gets_a_day = 0;
   const ask = async () => {

@@ -35,7 +35,7 @@ async function fakeVk() {
   };
 }
 
-Deno.test("The fake takes GET and POST, a query, a form and multipart, and the token by header or parameter", async () => {
+Deno.test("The fake accepts GET and POST, a query, a form and multipart, and the token by header or parameter", async () => {
   await using vk = await fakeVk();
   const base = `${vk.url}/method/users.get`;
   const bearer = { authorization: "Bearer fake-user-101" };
@@ -149,7 +149,7 @@ Deno.test("The fake counts wall.get by the day, within execute as well", async (
   assert.equal(await wall(), 0);
 });
 
-Deno.test("The fake tells of its people as users.get would", async () => {
+Deno.test("The fake returns its people like users.get", async () => {
   await using vk = await fakeVk();
   vk.fake.switches.calls = 1_000;
   const fields = "online,online_info,status,followers_count,counters";
@@ -183,7 +183,7 @@ Deno.test("The fake tells of its people as users.get would", async () => {
   ]);
 });
 
-Deno.test("The fake refuses walls and videos as VK does", async () => {
+Deno.test("The fake hides walls and videos like VK", async () => {
   await using vk = await fakeVk();
   vk.fake.switches.calls = 1_000;
   const refusal = async (method: string, owner_id: string) => {
@@ -213,7 +213,7 @@ Deno.test("The fake refuses walls and videos as VK does", async () => {
   assert.deepEqual([wall.count, wall.items.length, wall.items[0].type], [14, 1, "post"]);
 });
 
-Deno.test("The fake runs a script's calls, and tells of those that fail beside", async () => {
+Deno.test("The fake runs a script's calls, and returns failed ones separately", async () => {
   await using vk = await fakeVk();
   vk.fake.switches.calls = 1_000;
   const run = (code: string, token?: string) => vk.ask("execute", { code }, token === undefined ? {} : { token });
@@ -253,7 +253,7 @@ Deno.test("One execute counts as one call", async () => {
   assert.equal((await vk.ask("execute", { code })).error.error_code, 6);
 });
 
-Deno.test("What is not confirmed of VK can be turned the other way", async () => {
+Deno.test("Unconfirmed behaviour of VK can be switched", async () => {
   await using vk = await fakeVk();
   const { switches } = vk.fake;
   switches.calls = 1_000;
@@ -290,7 +290,7 @@ Deno.test("What is not confirmed of VK can be turned the other way", async () =>
   assert.equal((await vk.ask("users.get", { user_ids: "102" })).response[0].is_closed, false);
 });
 
-Deno.test("Tokens that hold no more say why", async () => {
+Deno.test("Invalid tokens have their reason", async () => {
   await using vk = await fakeVk();
   const words = async (token: string) => (await vk.ask("users.get", {}, { token })).error.error_msg;
   assert.match(await words("fake-expired"), /access_token has expired\.$/);
@@ -299,7 +299,7 @@ Deno.test("Tokens that hold no more say why", async () => {
   for (const token of ["x", "fake-user-0", "fake-user-x", "fake-user-"]) assert.match(await words(token), /\(4\)\.$/);
 });
 
-Deno.test("secure.checkToken and captcha.force do what VK's do", async () => {
+Deno.test("secure.checkToken and captcha.force behave like VK's", async () => {
   await using vk = await fakeVk();
   vk.fake.switches.calls = 100;
   const service = { token: "fake-service" };
@@ -310,7 +310,7 @@ Deno.test("secure.checkToken and captcha.force do what VK's do", async () => {
   assert.equal((await vk.ask("captcha.force")).error.error_code, 14);
 });
 
-Deno.test("The fake can be steered over HTTP, and its log holds no token", async () => {
+Deno.test("The fake can be controlled over HTTP, and its log has no token", async () => {
   await using vk = await fakeVk();
   const steer = async (http: string, path: string, body?: unknown) => {
     const response = await fetch(vk.url + path, {

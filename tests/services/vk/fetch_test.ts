@@ -87,7 +87,7 @@ Deno.test("By name and without counters, the number of videos costs one more req
   assert.deepEqual(it.asked(), ["execute"], "nobody asks after what is private");
 });
 
-Deno.test("Those who ask for one profile at the same time share one request", async () => {
+Deno.test("Concurrent requests for one profile share one request", async () => {
   await using it = await fetching(ADA);
   it.fake.fault({ kind: "latency", ms: 150 });
   const asked = ["101", "id101", "101"].map((target) => it.profile("ada", target));
@@ -99,7 +99,7 @@ Deno.test("Those who ask for one profile at the same time share one request", as
   assert.equal(it.fake.log.flatMap(innerCalls).length, 3);
 });
 
-Deno.test("A shared failure is each one's failure, and none of the next", async () => {
+Deno.test("A shared failure fails each request, and not the next one", async () => {
   await using it = await fetching(ADA);
   it.fake.fault(down, { times: 2 });
   const ends = await Promise.all([1, 2, 3].map(() => problem(it.profile("ada", "101"))));
@@ -107,7 +107,7 @@ Deno.test("A shared failure is each one's failure, and none of the next", async 
   assert.equal((await it.profile("ada", "101")).value.first_name, "Anna");
 });
 
-Deno.test("Profiles asked for together share requests, as far as VK's limit makes them wait", async () => {
+Deno.test("Profiles requested together share requests as far as VK's limit makes them wait", async () => {
   await using it = await fetching(ADA, { limits: { calls: 1, windowMs: 200 } });
   it.fake.switches.calls = 1_000;
   const ids = Array.from({ length: 9 }, (_, i) => String(300 + i));
@@ -117,7 +117,7 @@ Deno.test("Profiles asked for together share requests, as far as VK's limit make
   assert.equal(it.fake.log.flatMap(innerCalls).length, 27);
 });
 
-Deno.test("An answer is given again while it is fresh, with the time it came; then VK is asked again", async () => {
+Deno.test("A fresh response is returned again with its time; later VK is asked again", async () => {
   await using it = await fetching(ADA, { freshMs: 150 });
   const first = await it.profile("ada", "101");
   const again = await it.profile("ada", "101");
@@ -144,7 +144,7 @@ const AWAY: Fault[] = [
 
 for (const fault of AWAY) {
   const name = fault.kind === "error" ? `code ${fault.code}` : fault.kind;
-  Deno.test(`With VK at "${name}" an older answer is given, marked and with its age; without one a problem`, async () => {
+  Deno.test(`With VK at "${name}" an older response is returned, marked and with its age; without one a problem`, async () => {
     await using it = await fetching(ADA, { freshMs: 0, attemptMs: 300, retry: { tries: 2 } });
     const profile = await it.profile("ada", "101");
     const videos = await it.videos("ada", "112", 5);
@@ -157,7 +157,7 @@ for (const fault of AWAY) {
   });
 }
 
-Deno.test("What was kept is never shown to another account, nor under another token", async () => {
+Deno.test("A cached response is never returned to another account or under another token", async () => {
   const holders: Record<string, Holder> = {
     friend: { token: "fake-user-101" },
     stranger: { token: "fake-user-108" },
@@ -172,7 +172,7 @@ Deno.test("What was kept is never shown to another account, nor under another to
   assert.equal((await problem(it.profile("friend", "105"))).code, "vk-unavailable", "not even when VK is away");
 });
 
-Deno.test("What is kept says nothing to whoever reads the cache, and nothing under another key or secret", async () => {
+Deno.test("A cached response is unreadable in the cache, and with another key or secret", async () => {
   await using shared = new MemoryCache();
   const written = new Map<string, string>();
   const cache = Object.assign(Object.create(shared) as Cache, {
@@ -205,7 +205,7 @@ Deno.test("What is kept says nothing to whoever reads the cache, and nothing und
   assert.equal(await asked("108"), true, "nor one that another secret sealed");
 });
 
-Deno.test("A dead token is dropped at once, is not tried again and gives no older answer", async () => {
+Deno.test("A dead token is dropped at once, not tried again, and gives no older response", async () => {
   const holders = { ada: { token: "fake-user-101", version: "7" } };
   await using it = await fetching(holders, { freshMs: 0 });
   await it.profile("ada", "101");
@@ -216,7 +216,7 @@ Deno.test("A dead token is dropped at once, is not tried again and gives no olde
   assert.equal((await problem(it.profile("ada", "101"))).code, "vk-token-invalid", "within a script, too");
 });
 
-Deno.test("A captcha is told with its link, older answer or not, and the answer to it goes with the next request", async () => {
+Deno.test("A captcha has its link even with an older response, and its answer goes with the next request", async () => {
   await using it = await fetching(ADA, { freshMs: 0 });
   await it.profile("ada", "101");
   it.fake.fault({ kind: "captcha", form: "new" });
@@ -238,14 +238,14 @@ Deno.test("A captcha is told with its link, older answer or not, and the answer 
   assert.ok(!JSON.stringify(it.fake.log.slice(before)).includes("captcha"), "it goes once");
 });
 
-Deno.test("Validation is told with the page to open", async () => {
+Deno.test("Validation has the page to open", async () => {
   await using it = await fetching(ADA);
   it.fake.fault({ kind: "validation" });
   const { code, members } = await problem(it.profile("ada", "101"));
   assert.deepEqual([code, Object.keys(members!)], ["vk-validation-required", ["redirect_uri"]]);
 });
 
-Deno.test("A part that fails for now is null with that reason, and the answer is not kept", async () => {
+Deno.test("A part that fails temporarily is null with that reason, and the response is not cached", async () => {
   await using it = await fetching(ADA);
   it.fake.fault({ kind: "error", code: 10 }, { method: "wall.get", times: 3 });
   const { value } = await it.profile("ada", "101");
@@ -253,7 +253,7 @@ Deno.test("A part that fails for now is null with that reason, and the answer is
   assert.equal((await it.profile("ada", "101")).value.posts, 14);
 });
 
-Deno.test("Who is nobody in VK is not found", async () => {
+Deno.test("An unknown VK user is not found", async () => {
   await using it = await fetching({ ...ADA, app: { token: "fake-service", kind: "service" } });
   for (const mode of ["empty", "error"] as const) {
     Object.assign(it.fake.switches, { unknown_id: mode, unknown_name: mode });
@@ -265,7 +265,7 @@ Deno.test("Who is nobody in VK is not found", async () => {
   }
 });
 
-Deno.test("An app is nobody: oneself and videos need a person's token", async () => {
+Deno.test("An app has no profile: oneself and videos need a person's token", async () => {
   await using it = await fetching({ app: { token: "fake-service", kind: "service" } });
   assert.equal((await problem(it.profile("app", "me"))).code, "vk-user-token-required");
   assert.equal((await problem(it.videos("app", "me"))).code, "vk-user-token-required");
@@ -274,13 +274,13 @@ Deno.test("An app is nobody: oneself and videos need a person's token", async ()
   assert.equal(it.fake.log.length, 0);
 });
 
-Deno.test("A community's token given as a person's tells that it is none", async () => {
+Deno.test("A community's token is reported as not a person's", async () => {
   await using it = await fetching({ club: { token: "fake-group" } });
   const { value } = await it.profile("club", "101");
   assert.deepEqual(value.unavailable, { videos: "user-token-required", posts: "user-token-required" });
 });
 
-Deno.test("Videos are told as VK shows them: pages, hidden ones left out, hidden altogether", async () => {
+Deno.test("Videos are returned as in VK: pages, without hidden ones, or hidden altogether", async () => {
   await using it = await fetching(ADA);
   const page = (await it.videos("ada", "maria_movies", 20, 240)).value;
   assert.deepEqual([page.count, page.items.length, page.items[0]!.id], [250, 9, "112_241"]);
@@ -296,7 +296,7 @@ Deno.test("Videos are told as VK shows them: pages, hidden ones left out, hidden
   assert.deepEqual((await it.videos("ada", "108")).value, { count: 0, items: [], unavailable: {} });
 });
 
-Deno.test("What VK refuses for reasons of ours is a problem that names its code, and nothing worse", async () => {
+Deno.test("An error that is our fault is a problem with its code", async () => {
   await using it = await fetching(ADA);
   for (const code of [2, 3, 4, 7, 8, 16, 20, 23, 24, 33, 34, 100, 150, 9999, 11500, 31_337]) {
     it.fake.fault({ kind: "error", code });
@@ -307,7 +307,7 @@ Deno.test("What VK refuses for reasons of ours is a problem that names its code,
   }
 });
 
-Deno.test("Without a cache every question goes to VK, and nothing else changes", async () => {
+Deno.test("Without a cache every request goes to VK, and nothing else changes", async () => {
   const away = new Proxy({} as Cache, { get: () => () => Promise.reject(new CacheUnavailable()) });
   await using it = await fetching(ADA, { cache: away });
   for (let i = 0; i < 2; i++) assert.equal((await it.profile("ada", "101")).value.posts, 14);
@@ -318,7 +318,7 @@ Deno.test("Without a cache every question goes to VK, and nothing else changes",
   assert.equal((await it.profile("ada", "101")).value.posts, 14);
 });
 
-Deno.test("The copy of a token goes when the event of its account's end comes", async () => {
+Deno.test("The copy of a token is deleted at the event of its account's deletion", async () => {
   await using it = await fetching(ADA);
   const event = { seq: 1, page_id: null, post_id: null, data: null, at: new Date().toISOString() };
   it.fetch.absorb([{ ...event, kind: "post.created", user_id: "bob" }, {

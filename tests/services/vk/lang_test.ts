@@ -8,7 +8,7 @@ import { preferredLang } from "../../../services/vk/lang.ts";
 import { VkToken } from "../../../services/vk/token.ts";
 import { failureIn, startVk, valueOf } from "../../support/vk.ts";
 
-Deno.test("The best language that VK has is chosen from Accept-Language", () => {
+Deno.test("The best language supported by VK is chosen from Accept-Language", () => {
   const cases: [string | null, string | undefined][] = [
     [null, undefined],
     ["", undefined],
@@ -26,7 +26,7 @@ Deno.test("The best language that VK has is chosen from Accept-Language", () => 
   for (const [header, lang] of cases) assert.equal(preferredLang(header), lang, String(header));
 });
 
-Deno.test("Every call names the language, those of one execute share it, and answers are kept by it", async () => {
+Deno.test("Every call has the language, those of one execute share it, and responses are cached per language", async () => {
   await using vk = await startVk({ lang: "ru" });
   await using cache = new MemoryCache();
   const fetch = new VkFetch({
@@ -52,7 +52,7 @@ Deno.test("Every call names the language, those of one execute share it, and ans
   assert.equal(vk.fake.log.at(-1)!.params["lang"], "fi");
 });
 
-Deno.test("A redirect is not followed: its host is named, and the token goes nowhere", async () => {
+Deno.test("A redirect is not followed: its host is reported, and the token is not sent", async () => {
   let reached = 0;
   const listen = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
   await using elsewhere = Deno.serve(listen, () => {

@@ -28,7 +28,7 @@ const SHARED: [driver: string, open: (() => [Cache, Cache]) | undefined][] = [
 
 for (const [driver, open] of SHARED) {
   Deno.test({
-    name: `${driver}: two nodes together let three calls of a token through in a window, and the rest a window later`,
+    name: `${driver}: two nodes together allow three calls of a token per window, and the others a window later`,
     ...options,
     ignore: open === undefined,
     fn: async () => {
@@ -50,7 +50,7 @@ for (const [driver, open] of SHARED) {
   });
 
   Deno.test({
-    name: `${driver}: two clients of one token never hear of too many calls`,
+    name: `${driver}: two clients of one token never get "too many requests"`,
     ...options,
     ignore: open === undefined,
     fn: async () => {
@@ -80,7 +80,7 @@ Deno.test("Tokens do not wait for each other", async () => {
   assert.ok(Date.now() - start < 500);
 });
 
-Deno.test("Who came first goes first", async () => {
+Deno.test("Calls are served in order", async () => {
   await using cache = new MemoryCache();
   await using limiter = new CallLimiter(cache, { calls: 1, windowMs: 30 });
   const order: number[] = [];
@@ -88,7 +88,7 @@ Deno.test("Who came first goes first", async () => {
   assert.deepEqual(order, [0, 1, 2, 3, 4, 5]);
 });
 
-Deno.test("Of those who wait only the first asks the cache", async () => {
+Deno.test("Only the first waiting call asks the cache", async () => {
   await using inner = new MemoryCache();
   let asked = 0;
   const counting = new Proxy(inner, {
@@ -102,7 +102,7 @@ Deno.test("Of those who wait only the first asks the cache", async () => {
   assert.ok(asked <= 12 + 4, `${asked} times`);
 });
 
-Deno.test("Nobody waits without end: who comes too late for the wait is told so", async () => {
+Deno.test("Waiting is limited: a call that comes too late is told so", async () => {
   await using cache = new MemoryCache();
   await using limiter = new CallLimiter(cache, { calls: 1, windowMs: 200, waitMs: 500 });
   const start = Date.now();
@@ -115,7 +115,7 @@ Deno.test("Nobody waits without end: who comes too late for the wait is told so"
   await limiter.take("holder");
 });
 
-Deno.test("With the cache away a node counts alone, and goes on waiting", async () => {
+Deno.test("Without the cache a node counts alone", async () => {
   let asked = 0;
   const away = new Proxy({} as Cache, {
     get: () => () => {

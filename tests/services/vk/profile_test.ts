@@ -32,7 +32,7 @@ function profile(
   return profileOf({ user: UserRow.parse(user), wall: count(14), videos: undefined, ...more }, kind);
 }
 
-Deno.test("An open profile is told as VK tells it", () => {
+Deno.test("An open profile is returned like in VK", () => {
   assert.deepEqual(profile(OPEN), {
     id: "101",
     first_name: "Anna",
@@ -46,7 +46,7 @@ Deno.test("An open profile is told as VK tells it", () => {
   });
 });
 
-Deno.test("Nothing is 0 that VK did not say is 0, and what it said is 0 is 0", () => {
+Deno.test("A value is 0 only if VK says so", () => {
   const none = { ...OPEN, followers_count: 0, counters: { videos: 0 } };
   const { videos, followers, posts, unavailable } = profile(none, { wall: count(0) });
   assert.deepEqual([videos, followers, posts, unavailable], [0, 0, 0, {}]);
@@ -85,7 +85,7 @@ for (const [wall, reason] of WALLS) {
   });
 }
 
-Deno.test("The number of videos is the counter's, else the list's, else null with the list's reason", () => {
+Deno.test("The number of videos is the counter's, or the list's, or null with the list's reason", () => {
   const uncounted = { ...OPEN, counters: undefined };
   assert.equal(profile(OPEN, { videos: count(9) }).videos, 8);
   assert.equal(profile(uncounted, { videos: count(9) }).videos, 9);
@@ -98,7 +98,7 @@ Deno.test("The number of videos is the counter's, else the list's, else null wit
   assert.equal(profile(OPEN, {}, "service").videos, 8, "where VK tells an app, it is told");
 });
 
-Deno.test("A closed profile shows its name, and says of the rest that it is private", () => {
+Deno.test("A closed profile has its name, and the rest is private", () => {
   const { unavailable, ...shown } = profile({ ...CLOSED, online: 0 }, {
     wall: no("profile-private"),
     videos: no("profile-private"),
@@ -109,7 +109,7 @@ Deno.test("A closed profile shows its name, and says of the rest that it is priv
   assert.deepEqual(profile({ ...OPEN, is_closed: true }).unavailable, {}, "open to this token");
 });
 
-Deno.test("Of somebody deleted or banned nothing is told, whatever came", () => {
+Deno.test("A deleted or banned person's data is not returned", () => {
   for (
     const [deactivated, reason] of [["deleted", "user-deleted"], ["banned", "user-banned"], ["other", "user-deleted"]]
   ) {
@@ -129,14 +129,14 @@ const PRESENCE: [object, Profile["status"], string | undefined][] = [
   [{ online: undefined }, null, "not-told"],
 ];
 
-Deno.test("Online or offline is told apart from the status text, and hidden where it is hidden", () => {
+Deno.test("Online status is separate from the status text, and hidden if VK hides it", () => {
   for (const [said, status, reason] of PRESENCE) {
     const told = profile({ ...OPEN, ...said, status: "offline" });
     assert.deepEqual([told.status, told.unavailable.status, told.status_text], [status, reason, "offline"]);
   }
 });
 
-Deno.test("A list of videos is hidden by what VK hides, not by what fails", () => {
+Deno.test("A list of videos is hidden by what VK hides, not by failures", () => {
   const reason = (result: VkResult<never>, user: object = OPEN) =>
     hiddenVideos(UserRow.parse(user), (result as { failure: VkFailure }).failure);
   assert.equal(reason(no("denied")), "videos-hidden");
@@ -148,7 +148,7 @@ Deno.test("A list of videos is hidden by what VK hides, not by what fails", () =
   }
 });
 
-Deno.test("A video is told with its widest picture, and without what VK leaves out", () => {
+Deno.test("A video has its widest picture, and omits what VK omits", () => {
   const image = [320, 1_280, 800].map((width) => ({ url: `https://x/${width}.jpg`, width }));
   const row = {
     id: 5,
@@ -198,7 +198,7 @@ const TARGETS: Record<string, string | undefined> = {
   ["x".repeat(33)]: undefined,
 };
 
-Deno.test("A user is named by me, a number or a screen name, and one user by one word", () => {
+Deno.test("A user is named by me, a number or a screen name, with one spelling each", () => {
   for (const [text, word] of Object.entries(TARGETS)) {
     const target = targetOf(text);
     assert.equal(target && wordOf(target), word, JSON.stringify(text));

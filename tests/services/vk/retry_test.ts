@@ -17,7 +17,7 @@ async function tried(kind: FailureKind, failures: number, options: RetryOptions,
 
 const near = (gap: number, ms: number) => gap >= ms - 5 && gap < ms + 150;
 
-Deno.test("Pauses double, and are spread from half to one and a half", async () => {
+Deno.test("Pauses double, with jitter from half to one and a half", async () => {
   for (const [random, factor] of [[0, 0.5], [0.5, 1], [0.999, 1.5]] as const) {
     const { ok, gaps } = await tried("failing", 3, { pauseMs: 40, random: () => random });
     assert.equal(ok, true);
@@ -25,18 +25,18 @@ Deno.test("Pauses double, and are spread from half to one and a half", async () 
   }
 });
 
-Deno.test("After code 6 the pause is VK's window, not ours", async () => {
+Deno.test("After code 6 the pause is VK's window", async () => {
   const { gaps } = await tried("too-fast", 2, { pauseMs: 1, windowMs: 80, random: () => 0.5 });
   assert.ok(gaps.length === 2 && gaps.every((gap) => near(gap, 80)), `${gaps}`);
 });
 
-Deno.test("Tries end with their number, or where the next pause would reach the deadline", async () => {
+Deno.test("Attempts end with their number, or if the next pause would exceed the deadline", async () => {
   assert.deepEqual((await tried("unreachable", 99, { pauseMs: 1 })).times.length, 4);
   const { ok, times } = await tried("unreachable", 99, { pauseMs: 100, tries: 50, random: () => 0.5 }, true, 500);
   assert.deepEqual([ok, times.length], [false, 3]);
 });
 
-Deno.test("What has an effect is repeated after code 6 alone", async () => {
+Deno.test("A call with an effect is repeated only after code 6", async () => {
   assert.equal((await tried("too-fast", 1, { windowMs: 5 }, false)).ok, true);
   for (const kind of ["failing", "unreachable"] as const) {
     assert.equal((await tried(kind, 1, { pauseMs: 5 }, false)).times.length, 1);

@@ -8,7 +8,7 @@ import { TaskProcess } from "../../support/task_process.ts";
 
 const [OLD, NEW] = ["the old secret key, 32 characters or more", "the new secret key, 32 characters or more"];
 
-Deno.test("A new SECRET_KEY keeps sessions and VK tokens, with the one before it, and after resealing without", async () => {
+Deno.test("A new SECRET_KEY keeps sessions and VK tokens, with the previous one and after resealing without it", async () => {
   await using vk = await startFakeServer();
   vk.fake.switches.calls = 1_000;
   await using folder = await freshDataDir();

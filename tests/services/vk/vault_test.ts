@@ -46,7 +46,7 @@ async function refusal(call: Promise<unknown>): Promise<string> {
   return error.code;
 }
 
-Deno.test("A token is kept as ciphertext in both places, and used from the copy", async () => {
+Deno.test("A token is stored as ciphertext in both places, and used from the copy", async () => {
   await using copies = new MemoryCache();
   const [vault, user] = [vaultOn(copies), await account()];
   assert.equal(await refusal(vault.of(user)), "vk-token-missing");
@@ -65,7 +65,7 @@ Deno.test("A token is kept as ciphertext in both places, and used from the copy"
   assert.equal(await held(vault, user), `user ${TOKEN}`);
 });
 
-Deno.test("A copy that is lost, damaged or somebody else's is made anew", async () => {
+Deno.test("A lost, damaged or foreign copy is created again", async () => {
   await using copies = new MemoryCache();
   const [vault, user, other] = [vaultOn(copies), await account(), await account()];
   await vault.put(user, "service", new VkToken(TOKEN));
@@ -83,7 +83,7 @@ Deno.test("A copy that is lost, damaged or somebody else's is made anew", async 
   }
 });
 
-Deno.test("Deleting removes both, and a copy that was left behind is never used", async () => {
+Deno.test("Deleting removes both, and a leftover copy is never used", async () => {
   await using copies = new MemoryCache();
   const [vault, user] = [vaultOn(copies), await account()];
   await vault.put(user, "user", new VkToken(TOKEN));
@@ -99,7 +99,7 @@ Deno.test("Deleting removes both, and a copy that was left behind is never used"
   assert.equal(await held(vault, user), "user the next");
 });
 
-Deno.test("A deletion between the reading of a token and the making of its copy leaves no copy", async () => {
+Deno.test("A deletion between the read of a token and its copy leaves no copy", async () => {
   await using copies = new MemoryCache();
   const [plain, user] = [vaultOn(copies), await account()];
   await plain.put(user, "user", new VkToken(TOKEN));
@@ -122,7 +122,7 @@ Deno.test("Without Redis nothing is lost", async () => {
   assert.equal(await refusal(vault.of(user)), "vk-token-missing");
 });
 
-Deno.test("A token that VK refused is dropped and told of, unless it was replaced meanwhile", async () => {
+Deno.test("A token that VK rejected is dropped and reported, unless it was replaced meanwhile", async () => {
   await using copies = new MemoryCache();
   const [vault, user] = [vaultOn(copies), await account()];
   await vault.put(user, "user", new VkToken(TOKEN));
@@ -139,7 +139,7 @@ Deno.test("A token that VK refused is dropped and told of, unless it was replace
   assert.equal(await held(vault, user), `user ${TOKEN}`);
 });
 
-Deno.test("A new SECRET_KEY opens what the one before sealed, and after resealing it alone does", async () => {
+Deno.test("A new SECRET_KEY decrypts with the previous one, and after resealing alone", async () => {
   await using copies = new MemoryCache();
   const users = [await account(), await account(), await account()];
   for (const user of users) await vaultOn(copies).put(user, "user", new VkToken(TOKEN + user));
@@ -154,7 +154,7 @@ Deno.test("A new SECRET_KEY opens what the one before sealed, and after resealin
   assert.equal(await refusal(vaultOn(none, new Secret(OLD)).of(users[0]!)), "vk-token-invalid");
 });
 
-Deno.test("A seal opens for its account and its version only", async () => {
+Deno.test("Ciphertext is bound to its account and version", async () => {
   await using copies = new MemoryCache();
   const [vault, user, thief] = [vaultOn(copies), await account(), await account()];
   await vault.put(user, "user", new VkToken(TOKEN));
@@ -166,7 +166,7 @@ Deno.test("A seal opens for its account and its version only", async () => {
   assert.equal(await refusal(vaultOn(copies).of(thief)), "vk-token-invalid");
 });
 
-Deno.test("A token goes with its account, and nobody who is gone gets one", async () => {
+Deno.test("A token is deleted with its account, and a deleted account cannot get one", async () => {
   await using copies = new MemoryCache();
   const [vault, user] = [vaultOn(copies), await account()];
   await vault.put(user, "user", new VkToken(TOKEN));

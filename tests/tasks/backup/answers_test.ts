@@ -24,7 +24,7 @@ async function postsUntil(person: Person, done: Promise<unknown>): Promise<numbe
   return await Promise.all(waits);
 }
 
-Deno.test("Posts are answered while a backup of the embedded default is written", async () => {
+Deno.test("Posts are answered during a backup of the embedded default", async () => {
   await using folder = await emptyFolder();
   await using node = await NodeProcess.start({ full: false });
   const [ann] = await makePeople(node, 1) as [Person];

@@ -45,7 +45,7 @@ async function killed(
 }
 
 for (const driver of DRIVERS) {
-  Deno.test(`${driver}: a restore that is killed leaves what was there, and the next one completes it`, async () => {
+  Deno.test(`${driver}: a killed restore leaves the old state, and the next one completes`, async () => {
     await using folder = await emptyFolder();
     await using place = await emptyPlace(driver);
     const backup = `${folder.path}/backup`;
@@ -85,7 +85,7 @@ for (const driver of DRIVERS) {
     await ann.post("it goes on");
   });
 
-  Deno.test(`${driver}: a backup that is killed has no name, and the next one removes what it left`, async () => {
+  Deno.test(`${driver}: a killed backup has no final name, and the next one removes it`, async () => {
     await using folder = await emptyFolder();
     await using place = await emptyPlace(driver);
     await using node = await nodeIn(place);
@@ -107,7 +107,7 @@ for (const driver of DRIVERS) {
   });
 }
 
-Deno.test("A restore that was decided is finished by whoever takes the data folder next, wherever it was killed", async () => {
+Deno.test("A committed restore is finished by the next process on the data folder, wherever it was killed", async () => {
   const make = async (path: string, name: string) => {
     await Deno.mkdir(`${path}/postgres`, { recursive: true });
     await Deno.writeTextFile(`${path}/postgres/of`, name);

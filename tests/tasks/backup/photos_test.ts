@@ -6,7 +6,7 @@ import { emptyFolder } from "../../support/node_process.ts";
 
 const COLUMNS = ["key", "alt", "state", "variants", "staged_key"];
 
-Deno.test("The files that a table of photos names are copied, and those that went meanwhile are counted", async () => {
+Deno.test("The files that a table of photos names are copied, and deleted ones are counted", async () => {
   await using folder = await emptyFolder();
   await using storage = await FileStore.open(`${folder.path}/store`, { maxEntries: 100 });
   const rows = [

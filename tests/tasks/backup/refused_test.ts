@@ -41,7 +41,7 @@ async function inside(dataDir: string, script: string): Promise<void> {
   await database.script(script);
 }
 
-Deno.test("A damaged, incomplete or newer backup is refused, and so are a server that runs and accounts that are there", async () => {
+Deno.test("A damaged, incomplete or newer backup is rejected, and so are a running server and existing accounts", async () => {
   await using place = await emptyFolder();
   const backup = `${place.path}/backup`;
   await using node = await NodeProcess.start({ full: false });
@@ -115,7 +115,7 @@ Deno.test("A damaged, incomplete or newer backup is refused, and so are a server
   await assert.rejects(later.signIn(), /401|credentials/);
 });
 
-Deno.test("An installation with a key of its own comes back with it, readable for its owner alone", async () => {
+Deno.test("An installation with its own key is restored with it, readable by its owner only", async () => {
   await using place = await emptyFolder();
   const backup = `${place.path}/backup`;
   await using source = { ...await emptyFolder(), env: { SECRET_KEY: "" } };
@@ -133,7 +133,7 @@ Deno.test("An installation with a key of its own comes back with it, readable fo
   assert.equal((await ann.call("GET", "/users/me")).status, 200);
 });
 
-Deno.test("A backup of an older version is brought up to date", async () => {
+Deno.test("A backup of an older version is migrated", async () => {
   await using source = await emptyFolder();
   await using target = await emptyFolder();
   await using place = await emptyFolder();

@@ -10,7 +10,7 @@ import { TaskProcess } from "../../support/task_process.ts";
 
 const SECRET_KEY = "the secret of an installation with a storage elsewhere";
 
-Deno.test("A backup reads photos where the server has them, and refuses to leave them out in silence", async () => {
+Deno.test("A backup reads photos from the server's storage, and rejects missing ones", async () => {
   await using place = await emptyFolder();
   await using storage = await StorageProcess.start({ token: storageToken(new Secret(SECRET_KEY)) });
   await using node = await NodeProcess.start({ full: false, env: { SECRET_KEY, STORAGE_URL: storage.url } });

@@ -46,7 +46,7 @@ async function makeOld(path: string): Promise<{ world: BackupWorld; token: strin
 }
 
 Deno.test(
-  "A database of an older major version is refused at a start and brought over by the task",
+  "A database of an older major version is refused at a start and upgraded by the task",
   options,
   async () => {
     await using folder = await emptyFolder();
@@ -76,7 +76,7 @@ Deno.test(
   },
 );
 
-Deno.test("An upgrade that cannot be is refused with what is so", options, async () => {
+Deno.test("An impossible upgrade is refused with the reason", options, async () => {
   await using folder = await freshDataDir();
   const { path } = folder;
   const refused = async (env: Record<string, string>, told: RegExp) => {
