@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { backoff } from "../../lib/backoff.ts";
 import { sleep, within } from "../../lib/sleep.ts";
 
-Deno.test("Pauses grow by the factor from the first to the longest, and never beyond", () => {
+Deno.test("Pauses grow by the factor from the first to the maximum", () => {
   const doubling = backoff({ firstMs: 50, maxMs: 500 });
   assert.deepEqual([1, 2, 3, 4, 5, 6, 5_000].map(doubling), [50, 100, 200, 400, 500, 500, 500]);
   const steep = backoff({ firstMs: 2_000, maxMs: 60_000, factor: 4 });
@@ -21,7 +21,7 @@ Deno.test("Jitter spreads a pause between its two factors, after the limit was a
   assert.deepEqual(pauses.map((pause) => pause(9)), [150, 300, 450]);
 });
 
-Deno.test("sleep waits its time, and ends at once when its signal aborts or has aborted", async () => {
+Deno.test("sleep waits its time, and ends at once when its signal aborts", async () => {
   const start = performance.now();
   await sleep(30);
   assert.ok(performance.now() - start >= 28);
@@ -33,7 +33,7 @@ Deno.test("sleep waits its time, and ends at once when its signal aborts or has 
   assert.ok(performance.now() - start < 5_000);
 });
 
-Deno.test("within passes on what comes in time, a failure too, and gives up what does not", async () => {
+Deno.test("within returns what comes in time, including failures, and gives up otherwise", async () => {
   assert.equal(await within(60_000, Promise.resolve("done")), "done");
   await assert.rejects(within(60_000, Promise.reject(new Error("broken"))), /broken/);
   assert.equal(await within(10, new Promise(() => {})), undefined);

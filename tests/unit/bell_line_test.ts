@@ -41,10 +41,10 @@ const LINES: [Told, string][] = [
   [{ kind: "tag", text: " Two\n\n lines\t" }, "Anna Lee tagged you in “Two lines”"],
 ];
 for (const [told, said] of LINES) {
-  Deno.test(`The bell says: ${said}`, () => assert.equal(line(told), said));
+  Deno.test(`The notification list shows: ${said}`, () => assert.equal(line(told), said));
 }
 
-Deno.test("A line quotes at most 80 characters, none of them in half", () => {
+Deno.test("A line quotes at most 80 characters, none of them split", () => {
   assert.equal(line({ kind: "tag", text: "x".repeat(80) }), `Anna Lee tagged you in “${"x".repeat(80)}”`);
   assert.equal(line({ kind: "tag", text: "x".repeat(81) }), `Anna Lee tagged you in “${"x".repeat(79)}…”`);
   assert.equal(line({ kind: "tag", text: "🦉".repeat(81) }), `Anna Lee tagged you in “${"🦉".repeat(79)}…”`);

@@ -9,7 +9,7 @@ const ID = "01890000-0000-7000-8000-00000000000a";
 const WRONG = [ID.toUpperCase(), `{${ID}}`, ID.replaceAll("-", ""), `${ID} `, "ada", ""];
 const command: Command = { type: "x" };
 
-Deno.test("The router refuses an id that is not in canonical form, and no worker hears of it", async () => {
+Deno.test("The router rejects an id that is not in canonical form before any worker", async () => {
   const posted: ToWorker[] = [];
   await using pool = await Pool.start({
     threads: 1,
@@ -41,7 +41,7 @@ Deno.test("The router refuses an id that is not in canonical form, and no worker
   await kept;
 });
 
-Deno.test("A node without actors refuses such an id before it asks another", async () => {
+Deno.test("A node without actors rejects such an id before it asks another", async () => {
   const bus = {
     request: () => assert.fail("the other node was asked"),
   } as unknown as ConstructorParameters<typeof RemoteActors>[0]["bus"];

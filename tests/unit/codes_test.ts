@@ -31,7 +31,7 @@ Deno.test("A code is eight characters of A–Z0–9 and follows from key, purpos
   for (const other of others) assert.notEqual(other, code);
 });
 
-Deno.test("A code matches itself, in lower case and among spaces too, and nothing else", () => {
+Deno.test("A code matches itself, also in lower case and with spaces, and nothing else", () => {
   const nonce = newNonce();
   const code = codeFor(KEY, VERIFY, nonce);
   const wrong = (code.startsWith("A") ? "B" : "A") + code.slice(1);
@@ -60,7 +60,7 @@ Deno.test("Every character of the alphabet comes about equally often", () => {
   for (const [character, count] of counts) assert.ok(count > 1_690 && count < 2_310, `${character}: ${count}`);
 });
 
-Deno.test("The code is the only word of eight characters A–Z0–9 in its letter (S4)", () => {
+Deno.test("The code is the only word of eight characters A–Z0–9 in its email", () => {
   for (const purpose of ["verify", "recover"] as const) {
     const code = codeFor(KEY, of(purpose), newNonce());
     const { subject, text, html } = codeEmail(purpose, code);

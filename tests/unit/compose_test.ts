@@ -43,7 +43,7 @@ Deno.test("compose.yaml has the services of a full installation", () => {
   ]);
 });
 
-Deno.test("Every service that goes on has a health check, and everything waits for what it needs", () => {
+Deno.test("Every long-running service has a health check, and everything waits for what it needs", () => {
   for (const [name, { healthcheck }] of Object.entries(services)) {
     if (name === "migrations") continue;
     assert.ok(healthcheck && ["CMD", "CMD-SHELL"].includes(healthcheck.test[0]!), name);
@@ -64,12 +64,12 @@ Deno.test("Named volumes are declared, and used", () => {
   assert.deepEqual([...new Set(used)].sort(), Object.keys(volumes).sort());
 });
 
-Deno.test("Images have a version, and no secret stands in the file", () => {
+Deno.test("Images have a version, and the file has no secrets", () => {
   for (const [name, { image }] of Object.entries(services)) assert.match(image ?? "", /^\w+:[\w.-]+$/, name);
   for (const [, secret] of text.matchAll(/(?:PASSWORD|SECRET_KEY): (.*)/g)) assert.match(secret!, /^\$\{\w+:\?/);
 });
 
-Deno.test("Each of our services starts with settings that hold, from an entry that exists", async () => {
+Deno.test("Each of our services starts with valid settings from an existing entry", async () => {
   const known = [...settingsTable().matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name!);
   const entry = await Deno.readTextFile(new URL("docker/entrypoint.sh", ROOT));
   for (const [name, { command = [], environment = {}, env_file }] of OURS) {

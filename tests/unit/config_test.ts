@@ -88,12 +88,12 @@ Deno.test("Wrong settings are all named at once, without the values of secrets",
 });
 
 for (const [name, value] of Object.entries(WRONG)) {
-  Deno.test(`${name}=${value} is refused by itself`, () => {
+  Deno.test(`${name}=${value} is rejected by itself`, () => {
     assert.ok(failure({ [name]: value }).problems.some(({ setting }) => setting === name));
   });
 }
 
-Deno.test("VK is spoken to by https, or at this machine; the path of its methods may stand in the address", () => {
+Deno.test("VK is reached over https or on this machine; the address may have the path of its methods", () => {
   const url = (VK_API_URL: string) => readConfig({ VK_API_URL }).VK_API_URL;
   assert.equal(url("https://api.vk.com"), "https://api.vk.com");
   assert.equal(url("https://api.vk.ru/method/"), "https://api.vk.ru");
@@ -110,13 +110,13 @@ Deno.test("VK is spoken to by https, or at this machine; the path of its methods
   for (const each of wrong) assert.throws(() => url(each), ConfigError, each);
 });
 
-Deno.test("DATABASE_URL needs a SECRET_KEY, told once", () => {
+Deno.test("DATABASE_URL needs a SECRET_KEY, reported once", () => {
   const names = (env: Record<string, string>) => failure(env).problems.map(({ setting }) => setting);
   assert.deepEqual(names({ DATABASE_URL: "postgres://localhost/x" }), ["SECRET_KEY"]);
   assert.deepEqual(names({ DATABASE_URL: "postgres://localhost/x", SECRET_KEY: "short" }), ["SECRET_KEY"]);
 });
 
-Deno.test("Roles that stand alone need what they share with the others", () => {
+Deno.test("Roles that run alone need what they share with the others", () => {
   const database = { DATABASE_URL: "postgres://localhost/x", SECRET_KEY: "x".repeat(32) };
   const names = (env: Record<string, string>) => failure(env).problems.map(({ setting }) => setting);
   assert.deepEqual(names({ ROLES: "mail" }), ["DATABASE_URL", "SECRET_KEY"]);
@@ -149,7 +149,7 @@ Deno.test("Roles that stand alone need what they share with the others", () => {
   });
 });
 
-Deno.test("A mail server of one's own needs a sender and an address for links", () => {
+Deno.test("An external mail server needs a sender and a public URL", () => {
   const names = (env: Record<string, string>) => failure(env).problems.map(({ setting }) => setting);
   const SMTP_URL = "smtp://host";
   assert.deepEqual(names({ SMTP_URL }), ["MAIL_FROM", "PUBLIC_URL"]);

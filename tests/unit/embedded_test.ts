@@ -16,7 +16,7 @@ const PLATFORMS: [os: string, arch: string, platform: string, suffix: string][] 
   ["windows", "x86_64", "windows-x64", ".exe"],
 ];
 
-Deno.test("Each platform finds the programs of its own package, and the links that it lists", async () => {
+Deno.test("Each platform finds the programs and links of its package", async () => {
   const folder = await Deno.makeTempDir({ prefix: "rookery-packages-" });
   try {
     const root = pathToFileURL(`${folder}/index.js`).href;
@@ -46,7 +46,7 @@ Deno.test("Each platform finds the programs of its own package, and the links th
   }
 });
 
-Deno.test("A platform without a package is refused by its name", () => {
+Deno.test("A platform without a package is refused by name", () => {
   for (const [os, arch] of [["freebsd", "x86_64"], ["windows", "aarch64"], ["linux", "riscv64"]] as const) {
     const platform = platformOf({ os, arch });
     assert.throws(() => findBinaries({ os, arch }), {
@@ -64,7 +64,7 @@ Deno.test("This machine's programs are there", () => {
   for (const [name, file] of links) assert.ok(Deno.statSync(file).isFile, name);
 });
 
-Deno.test("A server is durable, an older one gets no setting that it does not know, and what is given more decides", () => {
+Deno.test("A server is durable, an older one gets no unknown setting, and given settings override", () => {
   const valuesOf = (args: string[]) =>
     new Map(args.filter((word) => word !== "-c").map((word) => word.split("=", 2)) as [string, string][]);
   const [now, older] = [valuesOf(settingArguments(18, {})), valuesOf(settingArguments(17, {}))];
@@ -78,7 +78,7 @@ Deno.test("A server is durable, an older one gets no setting that it does not kn
   assert.deepEqual(args.slice(-2), ["-c", "unix_socket_directories=/a folder"]);
 });
 
-Deno.test("The guard gets its command as words, whatever is in them", async () => {
+Deno.test("The guard gets its command as separate words", async () => {
   const words = ["a b", "$(exit 3)", `"'`, "-c"];
   const log = await Deno.makeTempFile();
   try {
@@ -96,7 +96,7 @@ Deno.test("The guard gets its command as words, whatever is in them", async () =
   }
 });
 
-Deno.test("An address tells of its socket, and what a child must be allowed", () => {
+Deno.test("An address has its socket and the permissions of a child", () => {
   const socket = socketAddress("/var/lib/a folder/postgres");
   const path = "/var/lib/a folder/postgres/.s.PGSQL.5432";
   assert.equal(socketOf(socket), path);
@@ -115,7 +115,7 @@ Deno.test("An address tells of its socket, and what a child must be allowed", ()
   assert.equal(fitsSocket(`/${"ä".repeat(45)}`), false, "bytes count");
 });
 
-Deno.test("What a folder or a disk refuses becomes a sentence that says what to do", () => {
+Deno.test("Errors of a folder or a disk become sentences with advice", () => {
   const coded = (code: string) => Object.assign(new Error("failed"), { code });
   const told: [unknown, RegExp | undefined][] = [
     [coded("ENOSPC"), /^The disk of "\/data" is full; free some space/],

@@ -22,7 +22,7 @@ class HeldLedger implements Reader {
   }
 }
 
-Deno.test("EventStream catches up with what was committed before it was asked to, though it was reading already", async () => {
+Deno.test("EventStream catches up with everything committed before the call, even during another read", async () => {
   const ledger = new HeldLedger();
   const stream = await EventStream.open(ledger, new Log("error"), () => {});
   const first = stream.catchUp();

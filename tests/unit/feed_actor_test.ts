@@ -93,7 +93,7 @@ Deno.test("FeedActor reads once, and serves the first page from memory from then
   assert.deepEqual([page.next_cursor, page.seq], [null, 7]);
 });
 
-Deno.test("FeedActor reads anew where what it keeps does not do", async () => {
+Deno.test("FeedActor reads again when its cache is not enough", async () => {
   const { sql, state } = await loaded(KEPT_POSTS + 5);
   const kind = async (command: FeedCommand, now = NOW) => (await asked(state, command, sql, now)).kind;
   assert.equal(await kind({ ...FIRST, limit: KEPT_POSTS }), "reply");
@@ -103,7 +103,7 @@ Deno.test("FeedActor reads anew where what it keeps does not do", async () => {
   assert.equal(await kind(FIRST, NOW + 600_000), "read");
 });
 
-Deno.test("FeedActor's first page ends in a cursor exactly where there is more", async () => {
+Deno.test("FeedActor's first page ends with a cursor exactly if there is more", async () => {
   const { sql, state } = await loaded(5);
   const cursor = async (limit: number) => (await asked(state, { ...FIRST, limit }, sql)).page.next_cursor;
   assert.ok(await cursor(4));
@@ -112,7 +112,7 @@ Deno.test("FeedActor's first page ends in a cursor exactly where there is more",
   assert.ok((await asked(many.state, { ...FIRST, limit: KEPT_POSTS }, many.sql)).page.next_cursor);
 });
 
-Deno.test("FeedActor takes a new post in by reading that post alone", async () => {
+Deno.test("FeedActor adds a new post by reading that post only", async () => {
   const { sql, state } = await loaded();
   sql.posts.push(post(4));
   const told = absorb(state, event("post.created", { post_id: "post004" }));
@@ -122,7 +122,7 @@ Deno.test("FeedActor takes a new post in by reading that post alone", async () =
   assert.equal((await asked(after, FIRST, sql)).kind, "reply");
 });
 
-Deno.test("FeedActor shows an edited post's new text, and drops one that it may not see any more", async () => {
+Deno.test("FeedActor shows an edited post's new text, and drops one that is no longer visible", async () => {
   const { sql, state } = await loaded();
   sql.posts[1] = post(2, { text: "Edited" });
   const edited = await asked(absorb(state, event("post.updated", { post_id: "post002" })), FIRST, sql);
@@ -132,7 +132,7 @@ Deno.test("FeedActor shows an edited post's new text, and drops one that it may 
   assert.deepEqual(idsOf(gone.page), [3, 1]);
 });
 
-Deno.test("FeedActor forgets a deleted post without a read, and reads the replies to it again", async () => {
+Deno.test("FeedActor removes a deleted post without a read, and reads the replies to it again", async () => {
   const { sql, state } = await loaded();
   const told = absorb(state, event("post.deleted", { post_id: "post002" }));
   const { page, kind } = await asked(told, FIRST, sql);
@@ -146,7 +146,7 @@ Deno.test("FeedActor forgets a deleted post without a read, and reads the replie
   assert.match(read.page.json, /"unavailable"/);
 });
 
-Deno.test("FeedActor watches its pages, and those of the originals its posts reply to", async () => {
+Deno.test("FeedActor watches its pages, and those of its posts' originals", async () => {
   const { state } = await loaded();
   assert.deepEqual(new Set(feedActor.watches!(state)), new Set(["page", "own"]));
   const replies = await loaded(1, { reply_to: "original", reply_page_id: "elsewhere" });
@@ -164,7 +164,7 @@ const UNCONCERNED: [string, SequencedEvent][] = [
   ["a page hidden from somebody else", event("page.hidden", { user_id: "other" })],
 ];
 for (const [what, told] of UNCONCERNED) {
-  Deno.test(`FeedActor is not moved by ${what}`, async () => {
+  Deno.test(`FeedActor ignores ${what}`, async () => {
     const { state } = await loaded();
     assert.equal(absorb(state, told), state);
   });
@@ -180,14 +180,14 @@ const CHANGES: [string, SequencedEvent][] = [
   ["a deleted account", event("user.deleted", { page_id: null, user_id: "other" })],
 ];
 for (const [what, told] of CHANGES) {
-  Deno.test(`FeedActor reads anew after ${what}`, async () => {
+  Deno.test(`FeedActor reads again after ${what}`, async () => {
     const { sql, state } = await loaded();
     const { kind } = await asked(absorb(state, told), FIRST, sql);
     assert.deepEqual([kind, sql.asked.length], ["read", 2]);
   });
 }
 
-Deno.test("FeedActor reads anew rather than many posts one by one", async () => {
+Deno.test("FeedActor reads its feed again rather than many posts one by one", async () => {
   const { sql, state } = await loaded();
   let told = state;
   for (let i = 0; i < 41; i++) told = absorb(told, event("post.created", { post_id: `new${i}` }));
@@ -196,7 +196,7 @@ Deno.test("FeedActor reads anew rather than many posts one by one", async () => 
   assert.equal(sql.asked.length, 2);
 });
 
-Deno.test("FeedActor keeps a bounded number of posts, however many come", async () => {
+Deno.test("FeedActor caches a bounded number of posts", async () => {
   const { sql, state } = await loaded(KEPT_POSTS);
   sql.posts.push(post(KEPT_POSTS + 1));
   const told = absorb(state, event("post.created", { post_id: `post0${KEPT_POSTS + 1}` }));
@@ -206,7 +206,7 @@ Deno.test("FeedActor keeps a bounded number of posts, however many come", async 
   assert.ok((await asked(after, { ...FIRST, limit: KEPT_POSTS }, sql)).page.next_cursor);
 });
 
-Deno.test("FeedActor shows one's own like at once, and only where the post is kept", async () => {
+Deno.test("FeedActor shows the own like at once, if the post is cached", async () => {
   const { sql, state } = await loaded();
   assert.equal(word(feedActor.decide(state, { type: "refresh", post_id: "x" }, NOW)), "reply");
   assert.equal(word(feedActor.decide({ user: ME, kept: null }, { type: "refresh", post_id: "post002" }, NOW)), "reply");

@@ -52,7 +52,7 @@ for (const [given, canonical] of EMAILS) {
   });
 }
 
-Deno.test("Reserved words are so in whatever case and with whatever between", () => {
+Deno.test("Reserved words are recognised in any case and with any separators", () => {
   for (const word of ["me", "Admin", "SUPPORT", "no-reply", "mailer_daemon", "_root_"]) {
     assert.ok(isReserved(word), word);
   }

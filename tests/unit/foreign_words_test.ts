@@ -16,27 +16,27 @@ const GAPS: [string, string, string][] = [
   ["nothing else", `${"\n".repeat(9)}`, "\n"],
 ];
 for (const [what, text, shown] of GAPS) {
-  Deno.test(`Of blank lines in a row two are shown: ${what}`, () => assert.equal(withoutGaps(text), shown));
+  Deno.test(`Of consecutive blank lines two are shown: ${what}`, () => assert.equal(withoutGaps(text), shown));
 }
 
-Deno.test("A long text of spaces is gone through once", () => {
+Deno.test("A long text of spaces is processed in linear time", () => {
   const text = `\n${" ".repeat(200_000)}x`.repeat(3);
   const began = performance.now();
   assert.equal(withoutGaps(text), text);
   assert.ok(performance.now() - began < 1_000);
 });
 
-Deno.test("Others' words in a line are parts of their own, those of a line in a line too", () => {
+Deno.test("Text of others in a line is a separate part, also in nested lines", () => {
   const said = line`${"Eve\u202e"} liked ${line`“${"My post"}”`}${["!"]}`;
   assert.deepEqual(said, [{ foreign: "Eve\u202e" }, " liked ", "“", { foreign: "My post" }, "”", "!"]);
   assert.equal(plain(said), "Eve\u202e liked “My post”!");
 });
 
-Deno.test("In an attribute others' words are between isolates, which nothing in them ends", () => {
+Deno.test("Text of others in an attribute is isolated, and cannot end the isolation", () => {
   assert.equal(isolated("Eve\u202e\u2069 x"), "\u2068Eve x\u2069");
 });
 
-Deno.test("In JSON a character that turns the direction is an escape", () => {
+Deno.test("Direction marks in JSON are escaped", () => {
   assert.equal(visibleJson({ name: "Eve\u202e", "\u2067": 1 }), '{\n  "name": "Eve\\u202e",\n  "\\u2067": 1\n}');
   assert.deepEqual(JSON.parse(visibleJson({ name: "Eve\u202e" })), { name: "Eve\u202e" });
 });

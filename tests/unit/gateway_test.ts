@@ -88,7 +88,7 @@ const blocked = (seq: number): SequencedEvent => ({ ...about, seq, kind: "page.h
 const shown = (seq: number): SequencedEvent => ({ ...about, seq, kind: "page.shown" });
 const passed = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-Deno.test("Gateway lets a joiner hear of a page that was blocked and shown again before it read its pages, however late it deals with that", async () => {
+Deno.test("Gateway sends a joining socket a page that was blocked and shown again before its pages were read", async () => {
   await using world = new World();
   const first = world.listen("first");
   await first.joined;
@@ -107,7 +107,7 @@ Deno.test("Gateway lets a joiner hear of a page that was blocked and shown again
   assert.deepEqual(first.heard, ["post.created post 11", "page.hidden p", "page.shown p", "post.created post 14"]);
 });
 
-Deno.test("Gateway tells a joiner of a block that came after it read its pages, and shows nothing of the page until it is shown again, but to staff", async () => {
+Deno.test("Gateway sends a joining socket a block after its pages were read, and nothing of the page until it is shown again, except to staff", async () => {
   await using world = new World();
   await world.listen("first").joined;
   // What was read before the block arrives after the loop has dealt with it.
@@ -129,7 +129,7 @@ Deno.test("Gateway tells a joiner of a block that came after it read its pages, 
   ]);
 });
 
-Deno.test("Gateway renews the cursors of quiet listeners, not those of a joiner that has yet to hear something", async () => {
+Deno.test("Gateway renews the cursors of idle listeners, but not of a joining socket with missing events", async () => {
   await using world = new World(5);
   const quiet = world.listen("quiet");
   await quiet.joined;

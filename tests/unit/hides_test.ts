@@ -70,7 +70,7 @@ const HIDES_NOTHING = [
   "put /vk/token",
 ];
 
-Deno.test("Every endpoint that writes either hides something or does not", () => {
+Deno.test("Every endpoint that writes is listed as hiding content or not", () => {
   const { endpoints } = definitions();
   const writing = endpoints.filter(({ method }) => method !== "get");
   const named = (hides: boolean) =>
@@ -80,7 +80,7 @@ Deno.test("Every endpoint that writes either hides something or does not", () =>
   assert.deepEqual(named(false), HIDES_NOTHING);
 });
 
-Deno.test("No endpoint that reads hides anything", () => {
+Deno.test("No endpoint that reads hides content", () => {
   const { endpoints } = definitions();
   assert.deepEqual(endpoints.filter(({ method, hides }) => method === "get" && hides), []);
 });

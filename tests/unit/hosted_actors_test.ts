@@ -34,13 +34,13 @@ function world(answer: () => Promise<unknown> = async () => "value"): World {
 const firstPage = { type: "first_page", limit: 5, bypass: false };
 const page: Ref = { kind: "page", id: "p" };
 
-Deno.test("A feed that is read is kept fresh", async () => {
+Deno.test("A feed that is read is kept up to date", async () => {
   const { actors, done } = world();
   assert.equal(await actors.ask({ kind: "feed", id: "ada" }, firstPage), "value");
   assert.deepEqual(done, ["ada reads", `asks ${JSON.stringify(firstPage)}`]);
 });
 
-Deno.test("Caches that may be behind are bypassed, also for a node that knows nothing of it", async () => {
+Deno.test("Stale caches are bypassed, also for a node that does not know they are", async () => {
   const { actors, stream, done } = world();
   stream.stalled = true;
   await actors.ask({ kind: "feed", id: "ada" }, firstPage);
@@ -48,14 +48,14 @@ Deno.test("Caches that may be behind are bypassed, also for a node that knows no
 });
 
 for (const type of ["like", "unlike"]) {
-  Deno.test(`After a ${type} whoever did it reads it at once, and everybody hears of it`, async () => {
+  Deno.test(`After a ${type} the person sees it at once, and everybody gets an event`, async () => {
     const { actors, done } = world();
     await actors.ask(page, { type, by: { id: "ada" }, post_id: "post" } as Command);
     assert.deepEqual(done.slice(1), ["post is read anew for ada", "likes are told"]);
   });
 }
 
-Deno.test("Nothing follows from a refused like, nor from another command", async () => {
+Deno.test("A refused like and other commands have no effects", async () => {
   const refused = world(() => Promise.reject(new Error("expected")));
   await assert.rejects(refused.actors.ask(page, { type: "like", by: { id: "ada" }, post_id: "post" } as Command));
   const other = world();
@@ -63,14 +63,14 @@ Deno.test("Nothing follows from a refused like, nor from another command", async
   assert.deepEqual([refused.done.length, other.done.length], [1, 1]);
 });
 
-Deno.test("Of all commands these and no others have effects", () => {
+Deno.test("Exactly these commands have effects", () => {
   const having = [PAGE_EFFECTS, USER_EFFECTS, FEED_EFFECTS].flatMap((table) =>
     Object.entries(table).filter(([, effects]) => Object.keys(effects).length > 0).map(([name]) => name)
   );
   assert.deepEqual(having, ["like", "unlike", "first_page"]);
 });
 
-Deno.test("Nothing follows from a command that this version does not know", async () => {
+Deno.test("An unknown command has no effects", async () => {
   const { actors, done } = world();
   await actors.ask(page, { type: "of another version" });
   assert.equal(done.length, 1);

@@ -51,7 +51,7 @@ interface Pair {
   depth: number;
 }
 
-Deno.test("Members come as they are written, in their order, repeated ones as often as they come", () => {
+Deno.test("Members are listed as written, in order, with repeated ones", () => {
   const text = ' {"a" : 1.0 ,"\\u0061":{"b":[{}]}, "": "}\\"," ,"a":[ ] } ';
   assert.deepEqual(membersOf(text), {
     keys: ["a", "a", "", "a"],
@@ -62,12 +62,12 @@ Deno.test("Members come as they are written, in their order, repeated ones as of
   });
 });
 
-Deno.test("What is no object has no members", () => {
+Deno.test("A value that is no object has no members", () => {
   for (const text of ["[]", " 7", '"{}"', "null", '[{"a":1}]']) assert.equal(membersOf(text), undefined, text);
   assert.deepEqual(membersOf(" { } "), { keys: [], values: [], depths: [], inner: [], repeats: false });
 });
 
-Deno.test("Objects inside are opened for as many levels as asked", () => {
+Deno.test("Nested objects are read to the requested depth", () => {
   const text = '{"data":{"a":{"b":1},"a":2},"list":[{"c":3}],"n":4}';
   const { inner, depths, values } = membersOf(text, 2)!;
   assert.deepEqual(inner[0], {
@@ -82,7 +82,7 @@ Deno.test("Objects inside are opened for as many levels as asked", () => {
   assert.deepEqual(membersOf(text, 3)!.inner[0]!.inner[0]!.keys, ["b"]);
 });
 
-Deno.test("A key that comes again is seen in whatever spelling, and no other is taken for it", () => {
+Deno.test("A repeated key is recognised in any spelling, and no other is", () => {
   const key = 'ключ \u{1f511} " \\ a';
   const spellings = [
     JSON.stringify(key),
@@ -100,21 +100,21 @@ Deno.test("A key that comes again is seen in whatever spelling, and no other is 
   assert.equal(membersOf(`{${[...many, '"7":0'].join(",")}}`)!.repeats, true);
 });
 
-Deno.test("A key is what it says, whatever stood at its place before", () => {
+Deno.test("A key does not depend on the keys before it", () => {
   for (const text of ['{"x":0,"\\\\":1}', '{"x":0,"\\n":1}', '{"x":0,"\\t":1}', '{"x":0,"\\\\":1}']) {
     const spelled = /,("[^:]*"):/.exec(text)![1]!;
     assert.deepEqual(membersOf(text)!.keys, ["x", JSON.parse(spelled)]);
   }
 });
 
-Deno.test("A value that nests deeper than the stack is passed over and measured", () => {
+Deno.test("A value nested deeper than the stack is skipped and measured", () => {
   const deep = "[".repeat(200_000) + "]".repeat(200_000);
   assert.deepEqual(membersOf(`{"k":${deep}}`, 2)!.depths, [200_000]);
   const mixed = `${'{"a":['.repeat(50_000)}1${"]}".repeat(50_000)}`;
   assert.deepEqual(membersOf(`{"k":{"l":${mixed}}}`, 2)!.depths, [100_001]);
 });
 
-Deno.test("Long runs of escapes and quotes take no more time than other text", () => {
+Deno.test("Long runs of escapes and quotes take linear time", () => {
   const string = '\\\\\\"'.repeat(300_000);
   const begun = performance.now();
   assert.equal(membersOf(`{"k":"${string}"}`)!.values[0]!.length, string.length + 2);
@@ -122,7 +122,7 @@ Deno.test("Long runs of escapes and quotes take no more time than other text", (
   assert.ok(performance.now() - begun < 2_000);
 });
 
-seededTest("Members are those the text was made of, whatever their spelling", async (random) => {
+seededTest("Members are those of the source, whatever their spelling", async (random) => {
   for (let round = 0; round < 3_000; round++) {
     const pairs = Array.from({ length: random.whole(0, 6) }, () => pair(random));
     const text = spaced(
@@ -144,7 +144,7 @@ seededTest("Members are those the text was made of, whatever their spelling", as
 });
 
 seededTest(
-  "A text is taken if JSON.parse takes it, and has the members that it has, at every level",
+  "A text is accepted if JSON.parse accepts it, with the same members at every level",
   async (random) => {
     const seen = { taken: 0, refused: 0 };
     for (let round = 0; round < 30_000; round++) {
@@ -164,7 +164,7 @@ seededTest(
   },
 );
 
-Deno.test("What is no JSON is refused, wherever it stands", () => {
+Deno.test("Invalid JSON is rejected at any position", () => {
   const wrong = [
     "",
     " ",

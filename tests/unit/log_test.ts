@@ -17,7 +17,7 @@ function written(work: () => void): Record<string, unknown>[] {
   return chunks.join("").trim().split("\n").map((line) => JSON.parse(line));
 }
 
-Deno.test("A field named like a part of every line stands beside it", () => {
+Deno.test("A field with the name of a standard field does not replace it", () => {
   const log = new Log("info").with({ level: "bound", part: "test" });
   const [line] = written(() => log.error("the sentence", { message: "a field", time: 7, cause: new Error("why") }));
   const { time, ...rest } = line!;

@@ -44,14 +44,14 @@ for (const [what, commands, expected] of TURNS) {
   Deno.test(`Mailbox ${what}`, () => assert.deepEqual(turns(commands), expected));
 }
 
-Deno.test("Mailbox lets no more messages share a turn than the bound", () => {
+Deno.test("Mailbox lets at most MAX_BATCH messages share a turn", () => {
   const sizes = turns(Array.from({ length: MAX_BATCH + 3 }, (_, i) => like(String(i)))).map((turn) =>
     turn.split(" ").length
   );
   assert.deepEqual(sizes, [MAX_BATCH, 3]);
 });
 
-Deno.test("Mailbox is bounded, and has room again once a message is taken", () => {
+Deno.test("Mailbox is bounded, and has room again after a message is taken", () => {
   const mailbox = new Mailbox();
   for (let i = 0; i < MAX_MAILBOX; i++) assert.equal(mailbox.offer(mail({ type: "a" })), true);
   assert.equal(mailbox.offer(mail({ type: "late" })), false);
@@ -60,7 +60,7 @@ Deno.test("Mailbox is bounded, and has room again once a message is taken", () =
   assert.equal(mailbox.offer(mail({ type: "a" })), true);
 });
 
-Deno.test("Mailbox keeps its order while messages come and go for long", () => {
+Deno.test("Mailbox keeps its order under continuous use", () => {
   const mailbox = new Mailbox();
   let [sent, taken] = [0, 0];
   const take = () => assert.equal((mailbox.take(keyOf)[0]!.command as Keyed).n, taken++);
@@ -74,7 +74,7 @@ Deno.test("Mailbox keeps its order while messages come and go for long", () => {
   assert.deepEqual(mailbox.take(keyOf), []);
 });
 
-Deno.test("WatchIndex knows who watches a page, and only what each watches now", () => {
+Deno.test("WatchIndex knows the current watchers of a page", () => {
   const index = new WatchIndex<{ name: string }>();
   const [one, other] = [{ name: "one" }, { name: "other" }];
   const of = (page: string) => [...index.of(page)].map(({ name }) => name);

@@ -190,7 +190,7 @@ for (
 
 const by = PEOPLE.owner;
 
-Deno.test("PageActor follows where the page is public and asks where it is private", () => {
+Deno.test("PageActor follows a public page and requests to follow a private one", () => {
   const state = (page: PageState) => rowOf(decide(page, { type: "follow", by: PEOPLE.stranger })).state;
   assert.deepEqual([state(STATES.open), state(STATES.private)], ["following", "requested"]);
   // What was there already is the answer.
@@ -198,14 +198,14 @@ Deno.test("PageActor follows where the page is public and asks where it is priva
   assert.deepEqual(again, { value: { state: "following" } });
 });
 
-Deno.test("PageActor tells a removed follower only where they lose sight of the page", () => {
+Deno.test("PageActor notifies a removed follower only if they can no longer see the page", () => {
   const loses = (page: PageState) => rowOf(decide(page, { type: "remove_follower", by, user_id: "f" })).loses_sight;
   assert.deepEqual([loses(STATES.open), loses(STATES.private)], [false, true]);
   const decision = decide(STATES.open, { type: "remove_follower", by, user_id: "f" });
   assert.equal(refusalOf(decision, { had: "none" }), "not-found");
 });
 
-Deno.test("PageActor names whoever did not ask, and where they stand in the list", () => {
+Deno.test("PageActor names people without a request, with their position in the list", () => {
   const decision = decide(STATES.private, {
     type: "answer_requests",
     by,
@@ -220,7 +220,7 @@ Deno.test("PageActor names whoever did not ask, and where they stand in the list
   assert.deepEqual(outcomeOf(decision, { strangers: [], answered: 2 }), { value: 2 });
 });
 
-Deno.test("PageActor keeps the page as it was where its new handle is taken", () => {
+Deno.test("PageActor leaves the page unchanged if its new handle is taken", () => {
   const decision = decide(STATES.open, { type: "update", by, patch: { uuid: "beasts" } });
   assert.equal(refusalOf(decision, { taken: true }), "uuid-taken");
   assert.equal(outcomeOf(decision, { taken: true }).state, undefined);
@@ -228,14 +228,14 @@ Deno.test("PageActor keeps the page as it was where its new handle is taken", ()
   assert.deepEqual([rowOf(decision).old_uuid, rowOf(decision).uuid], ["birds", "beasts"]);
 });
 
-Deno.test("PageActor folds tags, each of which it has once", () => {
+Deno.test("PageActor folds tags and has each once", () => {
   const added = decide(STATES.open, { type: "add_tag", by, tag: "LARKS" });
   assert.deepEqual(stateAfter(added, { taken: false })!.tags, ["owls", "larks"]);
   const removed = decide(STATES.open, { type: "remove_tag", by, tag: "Owls" });
   assert.deepEqual(stateAfter(removed, { taken: false })!.tags, []);
 });
 
-Deno.test("PageActor makes a page once, under a free handle, for an account that is there", () => {
+Deno.test("PageActor creates a page once, under a free handle, for an existing account", () => {
   const page = { id: "p", uuid: "birds", name: "Birds", description: "", tags: [], is_private: false };
   const decision = decide(null, { type: "create", by, page });
   assert.equal(word(decision), "commit page.create");
@@ -250,7 +250,7 @@ function postIn(outcome: object): Record<string, unknown> {
   return JSON.parse((outcome as { value: string }).value);
 }
 
-Deno.test("PageActor believes the statement, not its memory, about a page that was blocked meanwhile", () => {
+Deno.test("PageActor trusts the statement, not its state, about a page blocked meanwhile", () => {
   const decision = decide(STATES.open, { type: "create_post", by, post: { ...post, reply_to: "y" } });
   const said = { open: true, original: true, reply_page_id: "q", published_at: "2026-01-31T12:00:00.000001Z" };
   assert.equal(refusalOf(decision, { ...said, open: false }), "page-blocked");
@@ -259,7 +259,7 @@ Deno.test("PageActor believes the statement, not its memory, about a page that w
   assert.deepEqual([reply_to, published_at], [{ id: "y", state: "available" }, said.published_at]);
 });
 
-Deno.test("PageActor takes what the crop made on a blocked page as on an open one, and tells when there is more to do", () => {
+Deno.test("PageActor stores a crop's result on a blocked page, too, and reports remaining work", () => {
   for (const state of [STATES.open, STATES.blocked]) {
     assert.equal(word(decide(state, { type: "store_photo_result", photo: settled })), "commit photo.settle");
     const avatar = decide(state, { type: "store_avatar_result", photo: settled });
@@ -274,7 +274,7 @@ Deno.test("PageActor takes what the crop made on a blocked page as on an open on
   assert.deepEqual([rowOf(failed).ok, rowOf(failed).problem, rowOf(failed).side], [false, "no-image", null]);
 });
 
-Deno.test("PageActor answers a post with photos as processing, and refuses one whose uploads are gone", () => {
+Deno.test("PageActor answers a post with photos as processing, and refuses one whose uploads are missing", () => {
   const decision = decide(STATES.open, commandsBy(by)["post a photo"]);
   const said = { open: true, original: true, reply_page_id: null, published_at: null, staged: true };
   const outcome = outcomeOf(decision, said);
@@ -288,7 +288,7 @@ Deno.test("PageActor answers a post with photos as processing, and refuses one w
   );
 });
 
-Deno.test("PageActor names photos that are not the post's, and keeps a post from being nothing", () => {
+Deno.test("PageActor names photos of other posts, and does not let a post become empty", () => {
   const decision = decide(STATES.open, { type: "update_post", by, post_id: "x", photos: ["a", "b"] });
   const said = { found: true, unknown: [], empty: false };
   const { refusal } = outcomeOf(decision, { ...said, unknown: ["b"] }) as { refusal: { errors: { path: string }[] } };
@@ -296,7 +296,7 @@ Deno.test("PageActor names photos that are not the post's, and keeps a post from
   assert.equal(refusalOf(decision, { ...said, empty: true }), "validation");
 });
 
-Deno.test("PageActor says that there is no such post where the statement found none", () => {
+Deno.test("PageActor reports a missing post if the statement found none", () => {
   for (const command of ["edit a post", "delete a post"] as const) {
     const said = { found: false, unknown: [], empty: false };
     assert.equal(refusalOf(decide(STATES.open, commandsBy(by)[command]), said), "not-found");
@@ -306,14 +306,14 @@ Deno.test("PageActor says that there is no such post where the statement found n
   assert.deepEqual(outcomeOf(liking, { like_count: 4 }), { value: { liked: true, like_count: 4 } });
 });
 
-Deno.test("PageActor takes a like back whatever the statement found", () => {
+Deno.test("PageActor removes a like whatever the statement found", () => {
   const unliking = decide(STATES.open, { type: "unlike", by: PEOPLE.stranger, post_id: "x" });
   for (const like_count of [null, 4]) {
     assert.deepEqual(outcomeOf(unliking, { like_count }), { value: { liked: false, like_count } });
   }
 });
 
-Deno.test("PageActor has it recorded who of the staff acts and why, and of deleted posts only those of others", () => {
+Deno.test("PageActor records actor and reason of staff, and deletions of other people's posts only", () => {
   for (const command of ["block a while", "unblock", "delete a post"] as const) {
     const row = rowOf(decide(OPEN, { ...commandsBy(PEOPLE.moderator)[command], reason: "spam" }));
     assert.deepEqual([row.by_id, row.by_role, row.reason], ["m", "moderator", "spam"], command);
@@ -322,7 +322,7 @@ Deno.test("PageActor has it recorded who of the staff acts and why, and of delet
   assert.deepEqual([moderated("owner"), moderated("owning admin"), moderated("moderator")], [false, false, true]);
 });
 
-Deno.test("PageActor clears a place only where it is told to", () => {
+Deno.test("PageActor clears a place only on request", () => {
   const row = (place?: string | null) =>
     rowOf(decide(OPEN, { type: "update_post", by, post_id: "x", ...(place !== undefined && { place }) }));
   assert.deepEqual([row().place, row().clear_place], [null, false]);
@@ -330,7 +330,7 @@ Deno.test("PageActor clears a place only where it is told to", () => {
   assert.deepEqual([row("here").place, row("here").clear_place], ["here", false]);
 });
 
-Deno.test("PageActor looks again after a page event or a deleted account, and after nothing else", () => {
+Deno.test("PageActor loads again after a page event or a deleted account only", () => {
   const after = (kind: EventKind) => pageActor.absorb!(OPEN, { kind } as SequencedEvent);
   for (const kind of ["page.hidden", "page.shown", "page.updated", "user.deleted"] as const) {
     assert.equal(after(kind), "drop", kind);
@@ -340,7 +340,7 @@ Deno.test("PageActor looks again after a page event or a deleted account, and af
   }
 });
 
-Deno.test("PageActor lets likes and posts share a turn, one of each person or post, and nothing else", () => {
+Deno.test("PageActor lets likes and posts share a turn, one of each person or post", () => {
   const key = (command: Word, person: Person = "stranger") => pageActor.batchKey!(commandsBy(PEOPLE[person])[command]);
   assert.notEqual(key("like", "stranger"), key("like", "admin"));
   // One person's like and unlike are decided in their order.

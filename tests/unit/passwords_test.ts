@@ -3,7 +3,7 @@ import { hash } from "@node-rs/argon2";
 import { AppError } from "../../lib/errors.ts";
 import { hashPassword, verifyAccount, verifyPassword } from "../../security/passwords.ts";
 
-Deno.test("A password is kept as argon2id with OWASP's parameters and a salt of its own (S3)", async () => {
+Deno.test("A password is stored as argon2id with OWASP's parameters and its own salt", async () => {
   const [one, other] = await Promise.all([hashPassword("Passw0rd!"), hashPassword("Passw0rd!")]);
   assert.match(one, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
   assert.notEqual(one, other);
@@ -12,7 +12,7 @@ Deno.test("A password is kept as argon2id with OWASP's parameters and a salt of 
   assert.equal(await verifyAccount(undefined, "Passw0rd!"), false);
 });
 
-Deno.test("A password is the same in every composition, and a hash of one that was not normalised still opens", async () => {
+Deno.test("A password is the same in any Unicode composition, and a hash of one that was not normalised still matches", async () => {
   const composed = "Pässw0rd!";
   const decomposed = composed.normalize("NFD");
   assert.notEqual(composed, decomposed);
@@ -25,7 +25,7 @@ Deno.test("A password is the same in every composition, and a hash of one that w
   assert.equal(await verifyPassword(old, composed), false);
 });
 
-Deno.test("Hashing leaves the event loop free", async () => {
+Deno.test("Hashing does not block the event loop", async () => {
   let ticks = 0;
   const timer = setInterval(() => ticks++, 2);
   await Promise.all(Array.from({ length: 8 }, () => hashPassword("Passw0rd!")));
@@ -33,7 +33,7 @@ Deno.test("Hashing leaves the event loop free", async () => {
   assert.ok(ticks >= 5, `${ticks} ticks`);
 });
 
-Deno.test("Over the bound of those waiting a password is refused at once, and the others are judged", async () => {
+Deno.test("Over the limit of waiting hashes a password is rejected at once, and the others are checked", async () => {
   const passwordHash = await hashPassword("Passw0rd!");
   const outcomes = await Promise.allSettled(
     Array.from({ length: 230 }, () => verifyPassword(passwordHash, "Passw0rd!")),

@@ -62,7 +62,7 @@ function found(result: Result<string>): [string, Record<string, string>][] {
 }
 
 for (const [order, routes] of [["declared", ROUTES], ["reversed", ROUTES.toReversed()]] as const) {
-  Deno.test(`PathRouter finds what a walk through all paths finds, a plain path before a pattern; ${order}`, () => {
+  Deno.test(`PathRouter finds the same routes as a linear search, a plain path before a pattern; ${order}`, () => {
     const router = new PathRouter<string>();
     const patterns = new TrieRouter<string>();
     for (const [method, path] of routes) {
@@ -79,14 +79,14 @@ for (const [order, routes] of [["declared", ROUTES], ["reversed", ROUTES.toRever
   });
 }
 
-Deno.test("PathRouter knows no method by the name of what every object has", () => {
+Deno.test("PathRouter has no methods named like properties of Object", () => {
   const router = new PathRouter<string>();
   for (const [method, path] of ROUTES) router.add(method, path, path);
   assert.deepEqual(found(router.match("constructor", "/users/7")), []);
   assert.deepEqual(found(router.match("__proto__", "/kv/a")), [["/kv/*", {}]]);
 });
 
-Deno.test("PathRouter takes one handler a path: no second one is passed over in silence", () => {
+Deno.test("PathRouter accepts one handler per path", () => {
   const router = new PathRouter<string>();
   router.add("GET", "/a", "first");
   assert.throws(() => router.add("GET", "/a", "second"), /GET \/a is declared twice/);

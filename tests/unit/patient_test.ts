@@ -39,11 +39,11 @@ async function read(
   return bytes;
 }
 
-Deno.test("A body that comes steadily is read to its end", async () => {
+Deno.test("A steady body is read to its end", async () => {
   assert.equal(await read(body(5, 10, true).stream, { silenceMs: 1_000 }), 5);
 });
 
-Deno.test("A body that falls silent is given up, and so is one that never comes to an end", async () => {
+Deno.test("A silent body is abandoned, and so is an endless one", async () => {
   const silent = body(2, 1, false);
   await assert.rejects(read(silent.stream, { silenceMs: 80 }), isTimeout);
   assert.ok(silent.cancelled());
@@ -52,12 +52,12 @@ Deno.test("A body that falls silent is given up, and so is one that never comes 
   assert.ok(endless.cancelled());
 });
 
-Deno.test("A body that drips is given up, though it never falls silent", async () => {
+Deno.test("A very slow body is abandoned, though it is never silent", async () => {
   const dripping = body(1_000, 20, true);
   await assert.rejects(read(dripping.stream, { silenceMs: 200 }), isTimeout);
   assert.ok(dripping.cancelled());
 });
 
-Deno.test("Whoever takes a body in slowly is not taken for a silent caller", async () => {
+Deno.test("A slow reader of a body is not taken for a silent sender", async () => {
   assert.equal(await read(body(3, 1, true).stream, { silenceMs: 400 }, 600), 3);
 });

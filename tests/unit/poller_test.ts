@@ -3,7 +3,7 @@ import { Poller } from "../../lib/poller.ts";
 
 const options = { everyMs: 60_000, onFailure: (error: unknown) => assert.fail(String(error)) };
 
-Deno.test("Poller goes on at once where a step left something, however long its pace", async () => {
+Deno.test("Poller continues at once when a step left work, without its pause", async () => {
   let left = 5;
   const done = Promise.withResolvers<void>();
   await using _ = new Poller({
@@ -17,7 +17,7 @@ Deno.test("Poller goes on at once where a step left something, however long its 
   await done.promise;
 });
 
-Deno.test("Poller keeps its pace after a step that did all there was: what comes meanwhile shares the next", async () => {
+Deno.test("Poller pauses after a step that finished, and work that arrives meanwhile shares the next step", async () => {
   const steps: number[] = [];
   const twice = Promise.withResolvers<void>();
   const wakeful = new Poller({
@@ -40,7 +40,7 @@ Deno.test("Poller keeps its pace after a step that did all there was: what comes
   assert.ok(steps[1]! - steps[0]! > 45, `${steps[1]! - steps[0]!} ms`);
 });
 
-Deno.test("Poller tells what failed, and works again when woken; closed, it does not", async () => {
+Deno.test("Poller reports failures, and works again when woken unless it is closed", async () => {
   const failures: unknown[] = [];
   let steps = 0;
   const again = Promise.withResolvers<void>();

@@ -76,7 +76,7 @@ async function refusal(work: Promise<unknown>): Promise<AppError> {
 
 const soon = () => new Promise((resolve) => setTimeout(resolve, 30));
 
-Deno.test("A command reaches the actor with its receipt and the time that is left, and its value comes back", () =>
+Deno.test("A command reaches the actor with its receipt and the remaining time, and its value is returned", () =>
   world(async () => ({ done: ["ж", null] }), async ({ remote, asked, serve }) => {
     await serve();
     const value = await remote.ask(REF, { type: "like" }, { timeoutMs: 4_000, receipt: "r" });
@@ -86,7 +86,7 @@ Deno.test("A command reaches the actor with its receipt and the time that is lef
     assert.ok(options!.timeoutMs! > 3_500 && options!.timeoutMs! <= 4_000, `${options!.timeoutMs}`);
   }));
 
-Deno.test("A refusal comes back as it was", () =>
+Deno.test("A refusal is returned unchanged", () =>
   world(() => {
     const errors = [{ path: "a", rule: "b", message: "c" }];
     return Promise.reject(new AppError("validation", "words", { errors, retryAfter: 7 }));
@@ -97,7 +97,7 @@ Deno.test("A refusal comes back as it was", () =>
     assert.deepEqual(errors, [{ path: "a", rule: "b", message: "c" }]);
   }));
 
-Deno.test("A fault over there tells nothing of itself", () =>
+Deno.test("A fault on the other node reveals no details", () =>
   world(() => Promise.reject(new Error("a secret")), async ({ remote, serve }) => {
     await serve();
     const { code, message } = await refusal(remote.ask(REF, { type: "x" }));
@@ -105,7 +105,7 @@ Deno.test("A fault over there tells nothing of itself", () =>
     assert.doesNotMatch(message, /secret/);
   }));
 
-Deno.test("The actors are asked once they know what the asking node knows", () =>
+Deno.test("The actors are asked once they have the asking node's events", () =>
   world(async () => "value", async ({ remote, here, there, asked, serve }) => {
     await serve();
     here.moveTo(9);
@@ -116,7 +116,7 @@ Deno.test("The actors are asked once they know what the asking node knows", () =
     assert.equal(await asking, "value");
   }));
 
-Deno.test("Actors that stay behind what the asking node knows are not asked at all", () =>
+Deno.test("Actors that stay behind the asking node are not asked", () =>
   world(async () => "old", async ({ remote, here, there, asked, serve }) => {
     await serve();
     here.moveTo(9);
@@ -125,7 +125,7 @@ Deno.test("Actors that stay behind what the asking node knows are not asked at a
     assert.deepEqual([status, retryAfter, asked.length], [503, 1, 0]);
   }));
 
-Deno.test("The answer waits until the asking node knows what it shows", () =>
+Deno.test("The answer waits until the asking node has its events", () =>
   world(async () => "value", async ({ remote, here, there, serve }) => {
     await serve();
     there.moveTo(12);
@@ -137,7 +137,7 @@ Deno.test("The answer waits until the asking node knows what it shows", () =>
     await asking;
   }));
 
-Deno.test("While nobody has the actors a call is tried again, and done when somebody comes", () =>
+Deno.test("A call without a node with actors is retried, and succeeds when one appears", () =>
   world(async () => "value", async ({ remote, asked, serve }) => {
     const asking = remote.ask(REF, { type: "x" });
     await new Promise((resolve) => setTimeout(resolve, 400));
@@ -146,7 +146,7 @@ Deno.test("While nobody has the actors a call is tried again, and done when some
     assert.equal(asked.length, 1);
   }));
 
-Deno.test("A call that nobody can do in what is left of its time is refused with 503", () =>
+Deno.test("A call that cannot be answered in its remaining time is refused with 503", () =>
   world(async () => "value", async ({ remote }) => {
     const start = performance.now();
     const { code, status, retryAfter } = await refusal(remote.ask(REF, { type: "x" }, { timeoutMs: 5_300 }));
@@ -169,7 +169,7 @@ Deno.test("A call that may have been received is not sent again: its outcome is 
     assert.deepEqual([code, status, sent], ["outcome-unknown", 504, 1]);
   }));
 
-Deno.test("A command over the bound is refused, and never sent", () =>
+Deno.test("A command over the limit is rejected and not sent", () =>
   world(async () => "value", async ({ remote, asked, serve }) => {
     await serve();
     const command = { type: "x", text: "x".repeat(MAX_REQUEST_BYTES) } as Command;
@@ -177,7 +177,7 @@ Deno.test("A command over the bound is refused, and never sent", () =>
     assert.equal(asked.length, 0);
   }));
 
-Deno.test("The longest commands that callers can make fit the bound", () => {
+Deno.test("The longest commands of callers fit the limit", () => {
   const id = crypto.randomUUID();
   // A control character takes most bytes of all, as it is escaped.
   const words = (length: number) => "\u0001".repeat(length);
@@ -197,7 +197,7 @@ Deno.test("The longest commands that callers can make fit the bound", () => {
   }
 });
 
-Deno.test("Calls under way are counted, and waited for", () => {
+Deno.test("Calls in progress are counted and waited for", () => {
   const gate = Promise.withResolvers<string>();
   return world(() => gate.promise, async ({ remote, serve }) => {
     await serve();

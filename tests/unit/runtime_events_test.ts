@@ -4,7 +4,7 @@ import { partitionOf } from "../../db/partitions.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 import { type Count, type CountCommand, event, settled, started } from "../support/counter_actor.ts";
 
-Deno.test("Host stops writing where another node took the partition", async () => {
+Deno.test("Host stops writing after another node took the partition", async () => {
   const { sql, told, host, code } = started();
   await code({ type: "add", n: 1 });
   sql.epoch = 2;
@@ -16,7 +16,7 @@ Deno.test("Host stops writing where another node took the partition", async () =
   assert.deepEqual([sql.total, sql.loads], [10, 2]);
 });
 
-Deno.test("Host forgets what it remembers of a partition that is granted anew", async () => {
+Deno.test("Host unloads actors of a partition that is granted again", async () => {
   const { sql, host, ask } = started();
   await ask({ type: "get" });
   sql.total = 3;
@@ -24,7 +24,7 @@ Deno.test("Host forgets what it remembers of a partition that is granted anew", 
   assert.deepEqual(await ask({ type: "get" }), { ok: true, value: { total: 3, seen: 0 } });
 });
 
-Deno.test("Host tells a snapshot only when it changed, and before the answer", async () => {
+Deno.test("Host sends a snapshot only when it changed, and before the answer", async () => {
   const { told, code } = started();
   await code({ type: "get" });
   await code({ type: "add", n: 0 });
@@ -32,7 +32,7 @@ Deno.test("Host tells a snapshot only when it changed, and before the answer", a
   await code({ type: "add", n: 4 }).then(() => assert.deepEqual(told.snapshots, [{ total: 4 }]));
 });
 
-Deno.test("Host tells a snapshot that somebody else has changed, when an event has made it look again", async () => {
+Deno.test("Host sends a snapshot changed elsewhere after an event has made it load again", async () => {
   const { sql, told, host, ask } = started();
   await ask({ type: "get" });
   sql.total = 9;
@@ -52,7 +52,7 @@ Deno.test("Host tells a snapshot that somebody else has changed, when an event h
   assert.equal(told.snapshots.length, 1, "it is told though it is the same");
 });
 
-Deno.test("Host passivates the idle, not the busy and not the young", async () => {
+Deno.test("Host unloads idle actors, not busy or recent ones", async () => {
   const { sql, clock, host, ask, code } = started();
   await code({ type: "get" }, { id: "idle" });
   sql.gate = Promise.withResolvers();
@@ -71,7 +71,7 @@ Deno.test("Host passivates the idle, not the busy and not the young", async () =
   assert.equal(sql.loads, loads + 1);
 });
 
-Deno.test("Host over its limit passivates the longest unused", async () => {
+Deno.test("Host over its limit unloads the least recently used", async () => {
   const { sql, host, code } = started({ limits: { idleMs: 1_000_000, maxActivations: 2 } });
   for (const id of ["a", "b", "c", "a"]) await code({ type: "get" }, { id });
   host.sweep();
@@ -83,7 +83,7 @@ Deno.test("Host over its limit passivates the longest unused", async () => {
   assert.equal(sql.loads, loads + 1);
 });
 
-Deno.test("Host lets active actors take in the events they watch or are about, before what is asked later", async () => {
+Deno.test("Host applies watched events to active actors before later messages", async () => {
   const { sql, host, ask } = started();
   const seen = async (id: string) => {
     const answer = await ask({ type: "get" }, { id });
@@ -100,7 +100,7 @@ Deno.test("Host lets active actors take in the events they watch or are about, b
   assert.deepEqual([await seen("a"), sql.loads], [0, loads + 1]);
 });
 
-Deno.test("Host lets an event that comes during a turn be taken in after it, and before the next", async () => {
+Deno.test("Host applies an event that arrives during a turn after it, and before the next", async () => {
   const { sql, host, ask } = started();
   await ask({ type: "get" });
   sql.gate = Promise.withResolvers();
@@ -113,7 +113,7 @@ Deno.test("Host lets an event that comes during a turn be taken in after it, and
   assert.deepEqual(await next, { ok: true, value: { total: 1, seen: 9 } });
 });
 
-Deno.test("Host passes what is only told to actors that are active, and to no other", async () => {
+Deno.test("Host passes messages without a reply to active actors only", async () => {
   const { sql, host, ask } = started();
   host.tell({ kind: "page", id: "a" }, { type: "add", n: 1 } as CountCommand);
   await settled();

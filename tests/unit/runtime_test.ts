@@ -4,7 +4,7 @@ import { MAX_MAILBOX } from "../../actors/runtime/mailbox.ts";
 import { SqlError } from "../../db/sql.ts";
 import { type CountCommand, settled, started } from "../support/counter_actor.ts";
 
-Deno.test("Host loads an actor once, at its first message, and decides by what it remembers", async () => {
+Deno.test("Host loads an actor once, at its first message, and decides by its state", async () => {
   const { sql, ask } = started();
   sql.total = 5;
   assert.deepEqual(await ask({ type: "add", n: 2 }), { ok: true, value: 7 });
@@ -12,7 +12,7 @@ Deno.test("Host loads an actor once, at its first message, and decides by what i
   assert.equal(sql.loads, 1);
 });
 
-Deno.test("Host takes one message at a time, in their order, and lets nothing out before the commit", async () => {
+Deno.test("Host runs one message at a time, in order, and sends nothing before the commit", async () => {
   const { sql, ask } = started();
   sql.gate = Promise.withResolvers();
   const order: string[] = [];
@@ -29,7 +29,7 @@ Deno.test("Host takes one message at a time, in their order, and lets nothing ou
   assert.deepEqual(sql.statements, [1, 1]);
 });
 
-Deno.test("Host sends the next statement before the turns of the last one go on", async () => {
+Deno.test("Host sends the next statement before the turns of the last one continue", async () => {
   const { sql, ask, host } = started();
   const gate = sql.gate = Promise.withResolvers();
   // How many statements were on their way when the first turn was answered.
@@ -50,7 +50,7 @@ Deno.test("Host sends the next statement before the turns of the last one go on"
   await second;
 });
 
-Deno.test("Host lets a broken rule cost its own turn only: the others get statements of their own, and go on with them", async () => {
+Deno.test("Host fails only the turn that violates a constraint: the others get their own statements", async () => {
   const { sql, ask } = started();
   sql.unlucky = 13;
   const gate = sql.gate = Promise.withResolvers();
@@ -69,7 +69,7 @@ Deno.test("Host lets a broken rule cost its own turn only: the others get statem
   assert.ok(answers[0]!.statements < 5, "it waited for statements of others");
 });
 
-Deno.test("Host puts the messages of a hot actor into one statement while another runs", async () => {
+Deno.test("Host puts the messages of a busy actor into one statement while another runs", async () => {
   const { sql, ask, host } = started();
   sql.gate = Promise.withResolvers();
   const asked = [ask({ type: "add", n: 1 })];
@@ -83,7 +83,7 @@ Deno.test("Host puts the messages of a hot actor into one statement while anothe
   assert.equal(host.stats().commits, 102);
 });
 
-Deno.test("Host refuses what a full mailbox cannot take, at once, and keeps the rest", async () => {
+Deno.test("Host rejects messages over a full mailbox at once, and keeps the rest", async () => {
   const { sql, ask, code, host } = started();
   sql.gate = Promise.withResolvers();
   const first = ask({ type: "add", n: 1 });
@@ -96,7 +96,7 @@ Deno.test("Host refuses what a full mailbox cannot take, at once, and keeps the 
   assert.ok((await Promise.all([first, ...waiting])).every(({ ok }) => ok));
 });
 
-Deno.test("Host does not begin a message whose time is over", async () => {
+Deno.test("Host does not start an expired message", async () => {
   const { sql, clock, ask, code } = started();
   sql.gate = Promise.withResolvers();
   const first = ask({ type: "add", n: 1 });
@@ -109,7 +109,7 @@ Deno.test("Host does not begin a message whose time is over", async () => {
   assert.equal(sql.total, 101);
 });
 
-Deno.test("Host answers a broken rule by its slug, and looks again", async () => {
+Deno.test("Host answers a constraint violation with its problem, and loads again", async () => {
   const { sql, told, code } = started();
   await code({ type: "get" });
   sql.error = new SqlError("twice", "constraint", "23505", "too_much");
@@ -128,7 +128,7 @@ for (
     ["constraint", "internal"],
   ] as const
 ) {
-  Deno.test(`Host forgets an actor after an SQL error that is ${kind}, and answers ${expected}`, async () => {
+  Deno.test(`Host unloads an actor after an SQL error that is ${kind}, and answers ${expected}`, async () => {
     const { sql, told, code } = started();
     await code({ type: "get" });
     sql.error = new SqlError("broken", kind, "XX000", "unknown_rule");
@@ -140,7 +140,7 @@ for (
   });
 }
 
-Deno.test("Host answers the other messages of an actor that fails", async () => {
+Deno.test("Host answers the other messages of a failing actor", async () => {
   const { code } = started();
   const codes = await Promise.all([code({ type: "get" }), code({ type: "break" }), code({ type: "get" })]);
   assert.deepEqual(codes, ["ok", "internal", "ok"]);
@@ -163,14 +163,14 @@ Deno.test("Host pauses an actor that fails three times in a row, longer each tim
   assert.equal(await code({ type: "get" }), "ok", "a success begins the count anew");
 });
 
-Deno.test("Host keeps the state that comes with a refusal", async () => {
+Deno.test("Host keeps the state of a refusal", async () => {
   const { ask, code } = started();
   assert.equal(await code({ type: "guess" }), "code-invalid");
   assert.deepEqual(await ask({ type: "get" }), { ok: true, value: { total: 1, seen: 0 } });
   assert.equal(await code({ type: "refuse" }), "forbidden");
 });
 
-Deno.test("Partitions are spread evenly, and an id stays where it is: what is stored by partition depends on it", () => {
+Deno.test("Partitions are spread evenly, and an id never changes its partition", () => {
   const counts = new Array(64).fill(0);
   for (let i = 0; i < 6_400; i++) counts[partitionOf(crypto.randomUUID())]++;
   assert.ok(Math.min(...counts) > 40 && Math.max(...counts) < 180, String(counts));

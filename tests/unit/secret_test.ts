@@ -4,14 +4,14 @@ import { Secret } from "../../security/secret.ts";
 const secret = new Secret("a".repeat(32));
 const plain = new TextEncoder().encode("something to keep");
 
-Deno.test("What is sealed opens again, and is another text each time", () => {
+Deno.test("Ciphertext can be decrypted, and differs each time", () => {
   const sealed = secret.seal("p", plain, "row 1");
   assert.deepEqual(secret.open("p", sealed, "row 1"), plain);
   assert.notDeepEqual(secret.seal("p", plain, "row 1"), sealed);
   assert.deepEqual(secret.open("p", secret.seal("p", new Uint8Array(), ""), ""), new Uint8Array());
 });
 
-Deno.test("Another key, purpose or context, a changed byte and a short text do not open", () => {
+Deno.test("Another key, purpose or context, a changed byte or a short text cannot be decrypted", () => {
   const sealed = secret.seal("p", plain, "row 1");
   assert.throws(() => new Secret("b".repeat(32)).open("p", sealed, "row 1"));
   assert.throws(() => secret.open("q", sealed, "row 1"));
@@ -24,7 +24,7 @@ Deno.test("Another key, purpose or context, a changed byte and a short text do n
   for (const length of [0, 12, 20, 27]) assert.throws(() => secret.open("p", sealed.subarray(0, length), "row 1"));
 });
 
-Deno.test("What the secret before sealed opens, and is sealed anew once; nothing is sealed or derived under it", () => {
+Deno.test("The previous secret decrypts and its values are re-encrypted once; nothing new is encrypted or derived with it", () => {
   const [before, after] = [secret, new Secret("b".repeat(32), "a".repeat(32))];
   const old = before.seal("p", plain, "row 1");
   assert.deepEqual(after.open("p", old, "row 1"), plain);
@@ -43,7 +43,7 @@ Deno.test("A subkey and a MAC belong to one purpose", () => {
   assert.notEqual(secret.mac("q", "data"), secret.mac("p", "data"));
 });
 
-Deno.test("The first start makes a key that only its owner can read, the second start keeps it", async () => {
+Deno.test("The first start creates a key readable by its owner only, the second start keeps it", async () => {
   const folder = await Deno.makeTempDir({ prefix: "rookery-test-" });
   try {
     const made = await Secret.load(undefined, folder);

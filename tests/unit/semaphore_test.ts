@@ -12,7 +12,7 @@ function entering(semaphore: Semaphore, name: string, entered: string[]): Promis
 /** What has happened by the time all that can go on has gone on. */
 const settled = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
-Deno.test("So many are inside at once; the others enter in the order they came", async () => {
+Deno.test("The limit is inside at once; the others enter in order", async () => {
   const semaphore = new Semaphore({ concurrency: 2 });
   const entered: string[] = [];
   const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => entering(semaphore, name, entered));
@@ -27,7 +27,7 @@ Deno.test("So many are inside at once; the others enter in the order they came",
   assert.deepEqual(entered, ["a", "b", "c", "d"]);
 });
 
-Deno.test("A place that is given up goes to who waits, not to who comes at that moment", async () => {
+Deno.test("A freed place goes to the longest waiting, not to a newcomer", async () => {
   const semaphore = new Semaphore({ concurrency: 1 });
   const entered: string[] = [];
   const first = await semaphore.acquire();
@@ -40,7 +40,7 @@ Deno.test("A place that is given up goes to who waits, not to who comes at that 
   (await late)[Symbol.dispose]();
 });
 
-Deno.test("A place released twice is one place", async () => {
+Deno.test("A place released twice counts once", async () => {
   const semaphore = new Semaphore({ concurrency: 1, maxWaiting: 0 });
   const place = await semaphore.acquire();
   place[Symbol.dispose]();
@@ -49,7 +49,7 @@ Deno.test("A place released twice is one place", async () => {
   await assert.rejects(semaphore.acquire(), SemaphoreFull);
 });
 
-Deno.test("Beyond those that may wait the next is refused at once, with the error of the options", async () => {
+Deno.test("Beyond the waiting limit the next is rejected at once, with the given error", async () => {
   const semaphore = new Semaphore({ concurrency: 1, maxWaiting: 1, refusal: (limit) => new Error(`full: ${limit}`) });
   const first = await semaphore.acquire();
   const waiting = semaphore.acquire();
@@ -59,7 +59,7 @@ Deno.test("Beyond those that may wait the next is refused at once, with the erro
   (await semaphore.acquire())[Symbol.dispose]();
 });
 
-Deno.test("Who waits too long is refused, and no place is lost to them", async () => {
+Deno.test("A caller that waits too long is rejected, and no place is lost", async () => {
   const semaphore = new Semaphore({ concurrency: 1, waitMs: 20 });
   const first = await semaphore.acquire();
   await assert.rejects(semaphore.acquire(), { limit: "all" });
@@ -67,7 +67,7 @@ Deno.test("Who waits too long is refused, and no place is lost to them", async (
   (await semaphore.acquire())[Symbol.dispose]();
 });
 
-Deno.test("An abort ends the waiting of that one alone", async () => {
+Deno.test("An abort ends the waiting of one caller only", async () => {
   const semaphore = new Semaphore({ concurrency: 1 });
   const first = await semaphore.acquire();
   const controller = new AbortController();
@@ -81,7 +81,7 @@ Deno.test("An abort ends the waiting of that one alone", async () => {
   (await semaphore.acquire())[Symbol.dispose]();
 });
 
-Deno.test("An abort that comes with the place changes nothing: it is held, and others keep their turn", async () => {
+Deno.test("An abort that arrives with the place changes nothing", async () => {
   const semaphore = new Semaphore({ concurrency: 1 });
   const first = await semaphore.acquire();
   const controller = new AbortController();
@@ -93,7 +93,7 @@ Deno.test("An abort that comes with the place changes nothing: it is held, and o
   (await behind)[Symbol.dispose]();
 });
 
-Deno.test("One key holds its share, waiting included, and leaves room for others", async () => {
+Deno.test("One key has its share, including waiting, and leaves room for others", async () => {
   const semaphore = new Semaphore({ concurrency: 2, perKey: 2, maxWaiting: 5 });
   const places = [await semaphore.acquire({ key: "a" }), await semaphore.acquire({ key: "b" })];
   const waiting = semaphore.acquire({ key: "a" });
@@ -105,7 +105,7 @@ Deno.test("One key holds its share, waiting included, and leaves room for others
   for (const place of again) place[Symbol.dispose]();
 });
 
-Deno.test("A refusal costs its key nothing", async () => {
+Deno.test("A rejection does not count towards the key's share", async () => {
   const semaphore = new Semaphore({ concurrency: 1, perKey: 1, maxWaiting: 0 });
   const first = await semaphore.acquire({ key: "a" });
   for (let i = 0; i < 3; i++) await assert.rejects(semaphore.acquire({ key: "b" }), { limit: "all" });
@@ -113,7 +113,7 @@ Deno.test("A refusal costs its key nothing", async () => {
   (await semaphore.acquire({ key: "b" }))[Symbol.dispose]();
 });
 
-Deno.test("Work that throws, at once or later, gives its place back", async () => {
+Deno.test("Work that throws, at once or later, releases its place", async () => {
   const semaphore = new Semaphore({ concurrency: 1, maxWaiting: 0 });
   const failing = () => {
     throw new Error("at once");

@@ -24,11 +24,11 @@ for (const [what, asked, now, holds] of TABLE) {
   });
 }
 
-Deno.test("A lease outlasts several renewals that fail", () => {
+Deno.test("A lease outlasts several failed renewals", () => {
   assert.ok(LEASE_MS - MARGIN_MS > 3 * RENEW_MS);
 });
 
-Deno.test("Once the lease is over no frame leaves, and the listener is told to come back", () => {
+Deno.test("After the lease no frame is sent, and the listener is asked to reconnect", () => {
   const [socket, lease] = [new FakeSocket(), { holds: true }];
   const connection = new Connection(socket, "user", "session", false, lease);
   connection.send("one");
@@ -39,7 +39,7 @@ Deno.test("Once the lease is over no frame leaves, and the listener is told to c
   assert.deepEqual([socket.sent, socket.closedWith], [["one"], CLOSE.restarting]);
 });
 
-Deno.test("A frame that was held by the pace of likes does not leave after the lease either", () => {
+Deno.test("A frame held by the throttle is not sent after the lease either", () => {
   const [socket, lease] = [new FakeSocket(), { holds: true }];
   let now = 0;
   let wake = () => {};

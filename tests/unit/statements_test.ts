@@ -31,7 +31,7 @@ Deno.test("db/statements has the text of every named statement, and nothing else
   assert.deepEqual(different, [], "run: deno task statements");
 });
 
-Deno.test("Every name that the source gives a statement is one of those", () => {
+Deno.test("Every statement name in the source is among them", () => {
   const { literals, templates, others } = namesInSource();
   assert.ok(literals.size > 150, `only ${literals.size} names were found`);
   assert.deepEqual(others, HANDED_ON, "a statement's name is a literal or a template");
@@ -57,7 +57,7 @@ Deno.test("A name is read from any call", () => {
   assert.deepEqual(others, ['db/kv.ts: name ?? "four.name"']);
 });
 
-Deno.test("Formatting changes only white space", () => {
+Deno.test("Formatting changes white space only", () => {
   const words = (sql: string) => tokensOf(sql).map(({ text }) => text);
   for (const { name, text } of statements) assert.deepEqual(words(formatSql(text)), words(text), name);
 });

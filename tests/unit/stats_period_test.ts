@@ -29,7 +29,7 @@ for (
     [{ to: "2026-03-02" }, "to"],
   ] as const
 ) {
-  Deno.test(`A period of ${JSON.stringify(asked)} is refused for its ${field}`, () => {
+  Deno.test(`A period of ${JSON.stringify(asked)} is rejected for its ${field}`, () => {
     assert.throws(
       () => periodOf(asked, NOW),
       (error) => error instanceof AppError && error.code === "validation" && error.errors?.[0]?.path === field,
@@ -37,7 +37,7 @@ for (
   });
 }
 
-Deno.test("A day's number is the count at its end, growth leaves out what was before and after, a total nothing", () => {
+Deno.test("A day's number is the count at its end, growth excludes changes outside of it, a total is the count", () => {
   const likes = (count: number) => ({ ...nothing(), likes: count });
   const { totals, growth, daily } = statsOf({ from: "2026-02-28", to: "2026-03-02" }, {
     before: likes(10),

@@ -37,13 +37,13 @@ Deno.test("Tags of every script fold to one form", () => {
   }
 });
 
-Deno.test("What is no letter, digit, mark of one, _ or - is in no tag, nor are joiners where no script needs them", () => {
+Deno.test("Only letters, digits, their marks, _ and - may be in a tag, and joiners only in scripts that need them", () => {
   const wrong = ["", "two words", "a.b", "<b>", "\u0301a", "_\u0301", "½", "a\u202eb", "a\u200fb", "a\u200bb", "🦊"];
   const joiners = ["a\u200db", "\u200cمی", "می\u200c", "می\u200c\u200cخ", "क\u200d_", "\u200d", "ㅤ"];
   for (const tag of [...wrong, ...joiners]) assert.equal(foldTag(tag), undefined, JSON.stringify(tag));
 });
 
-Deno.test("A tag's length is counted in code points when it is folded", () => {
+Deno.test("A tag's length is counted in code points after folding", () => {
   assert.equal(foldTag("ß".repeat(15)), "s".repeat(30));
   assert.equal(foldTag("ß".repeat(16)), undefined);
   assert.equal(foldTag("e\u0301".repeat(30)), "é".repeat(30));
@@ -51,7 +51,7 @@ Deno.test("A tag's length is counted in code points when it is folded", () => {
   assert.equal(foldTag("𐐀".repeat(31)), undefined);
 });
 
-Deno.test("Every letter and mark of Unicode folds to what folding leaves as it is", () => {
+Deno.test("Every letter and mark of Unicode folds to a fixed point", () => {
   for (let code = 0; code < 0x110000; code++) {
     if (code >= 0xd800 && code < 0xe000) continue;
     const folded = foldTag(`a${String.fromCodePoint(code)}b`);
@@ -59,7 +59,7 @@ Deno.test("Every letter and mark of Unicode folds to what folding leaves as it i
   }
 });
 
-Deno.test("Whatever is taken is taken again as it was stored, for random tags", () => {
+Deno.test("Random accepted tags are accepted again as stored", () => {
   const seed = 20_261_128;
   const random = new Seeded(seed);
   // Runs in which letters, marks and joiners meet, and those that fold or compose in unusual ways.

@@ -13,7 +13,7 @@ Deno.test("Every task of deno.json has a definition", () => {
 });
 
 for (const { name, program, parser, examples } of COMMANDS.values()) {
-  Deno.test(`The examples of deno task ${name} are taken, and there is one for each of its commands`, () => {
+  Deno.test(`The examples of deno task ${name} are valid, with one for each of its commands`, () => {
     for (const example of examples) {
       const [, args] = example.split(program);
       assert.ok(args !== undefined, example);

@@ -40,7 +40,7 @@ function forge(head: unknown, body: unknown, by: KeyObject = MINE.privateKey): s
 const HEAD = { alg: "EdDSA", typ: "at+jwt", kid: "mine" };
 const CLAIMS = decode(payload);
 
-Deno.test("The same session gets the very same pair, another generation another one (S1-2)", () => {
+Deno.test("The same session gets the same pair, another generation another one", () => {
   assert.deepEqual(tokens.mint(SESSION), { access_token: access, refresh_token: refresh, expires_in });
   assert.notEqual(tokens.mint({ ...SESSION, gen: 4 }).access_token, access);
   assert.equal(expires_in, 1_800);
@@ -64,7 +64,7 @@ Deno.test("A token carries the session and verifies as its own kind only", () =>
   assert.equal(tokens.verify(refresh, "access").ok, false);
 });
 
-Deno.test("Any service can check a token with the published key", () => {
+Deno.test("Any service can verify a token with the published key", () => {
   const published = createPublicKey({ key: MINE.jwk, format: "jwk" });
   assert.equal(verify(null, Buffer.from(`${header}.${payload}`), published, Buffer.from(signature, "base64url")), true);
 });
@@ -93,9 +93,9 @@ const REFUSED: Record<string, string> = {
   "over 2 KB": forge(HEAD, { ...CLAIMS, jti: "x".repeat(2_048) }),
 };
 for (const [name, token] of Object.entries(REFUSED)) {
-  Deno.test(`A token is refused: ${name}`, () => assert.deepEqual(tokens.verify(token, "access"), { ok: false }));
+  Deno.test(`A token is rejected: ${name}`, () => assert.deepEqual(tokens.verify(token, "access"), { ok: false }));
 }
 
-Deno.test("A well signed token of the very form used above is taken", () => {
+Deno.test("A well signed token of the same form is accepted", () => {
   assert.equal(tokens.verify(forge(HEAD, CLAIMS), "access").ok, true);
 });

@@ -201,13 +201,13 @@ Deno.test("UserActor gives a used refresh token its pair again for 10 seconds, a
   assert.equal(rowOf(decide(twice, refresh)).reason, "token-reused");
 });
 
-Deno.test("UserActor keeps the clock of the first exchange, however often the token comes again", () => {
+Deno.test("UserActor keeps the time of the first exchange, however often the token is reused", () => {
   const refreshed = stateAfter(decide(ACTIVE, refresh))!;
   decide(refreshed, refresh, NOW + 9_000);
   assert.equal(word(decide(refreshed, refresh, NOW + 18_000)), "commit session.end");
 });
 
-Deno.test("UserActor counts wrong guesses until none is left, and a new code begins anew", () => {
+Deno.test("UserActor counts wrong guesses until none is left, and a new code resets the count", () => {
   let state = STATES.unverified as UserState;
   for (let i = 0; i < MAX_GUESSES; i++) {
     const guess = decide(state, { ...verify, code: "WRONG000" });
@@ -222,7 +222,7 @@ Deno.test("UserActor counts wrong guesses until none is left, and a new code beg
   assert.equal(word(decide(state, verify)), "commit user.count_guess");
 });
 
-Deno.test("UserActor keeps a changed e-mail pending until its own code, and forgets it when the old one is given again", () => {
+Deno.test("UserActor keeps a changed email pending until its own code, and cancels it when the old one is given again", () => {
   const changed = decide(ACTIVE, { ...profile, email: "new@example.org" });
   assert.deepEqual([rowOf(changed).pending_email, rowOf(changed).to], ["new@example.org", "new@example.org"]);
   const pending = stateAfter(changed, {})!;
@@ -235,7 +235,7 @@ Deno.test("UserActor keeps a changed e-mail pending until its own code, and forg
   assert.deepEqual([withdrawn.pending_email, withdrawn.verify], [null, null]);
 });
 
-Deno.test("UserActor has the proven address noticed when another one is asked for, and not when that is withdrawn", () => {
+Deno.test("UserActor sends the proven address a notice of a requested change, and none of its withdrawal", () => {
   const asked = decide(ACTIVE, { ...profile, email: "new@example.org" });
   assert.deepEqual([rowOf(asked).notice_to, rowOf(asked).notice_job], [ACTIVE.email, "j2"]);
   assert.deepEqual((outcomeOf(asked, {}) as { jobs: readonly { id: string }[] }).jobs.map(({ id }) => id), ["j", "j2"]);
@@ -245,7 +245,7 @@ Deno.test("UserActor has the proven address noticed when another one is asked fo
   assert.equal(rowOf(decide(unproven, { ...profile, email: "new@example.org" })).notice_to, null);
 });
 
-Deno.test("UserActor voids every code with the password, and those to a former address with that", () => {
+Deno.test("UserActor invalidates every code with a new password, and codes to a former address with a new address", () => {
   const both = { ...STATES["waiting for an e-mail"], recover: CODE };
   const changed = stateAfter(decide(both, { ...change, pending_email: "new@example.org" }))!;
   assert.deepEqual([changed.verify, changed.recover], [null, null]);
@@ -255,7 +255,7 @@ Deno.test("UserActor voids every code with the password, and those to a former a
 
 for (const type of ["send_code", "recover"] as const) {
   const purpose = type === "recover" ? "recover" : "verify";
-  Deno.test(`UserActor sends one code a minute and five an hour on ${type}, and starts again when the hour is over`, () => {
+  Deno.test(`UserActor sends one code a minute and five an hour on ${type}, and again after the hour`, () => {
     let state = STATES.unverified as UserState;
     const ask = (ms: number) => {
       const decision = decide(state, { type, ...letter }, NOW + ms);
@@ -279,7 +279,7 @@ for (const type of ["send_code", "recover"] as const) {
   });
 }
 
-Deno.test("UserActor lets an owner change the e-mail ten times an hour, and an administrator without end", () => {
+Deno.test("UserActor lets an owner change the email ten times an hour, and an administrator without limit", () => {
   let state = ACTIVE;
   const ask = (i: number, who: ActingAccount = own) =>
     decide(state, { ...profile, by: who, email: `new${i}@example.org` }, NOW + i);
@@ -289,7 +289,7 @@ Deno.test("UserActor lets an owner change the e-mail ten times an hour, and an a
   assert.equal(word(ask(CODE_WINDOW_MS)), "commit user.update_profile");
 });
 
-Deno.test("UserActor records an administrator's change of somebody else's profile, with before and after, and no own change", () => {
+Deno.test("UserActor records an administrator's change of another profile with before and after, and no own change", () => {
   const named = rowOf(decide(ACTIVE, { ...profile, by, first_name: "Grace" }));
   assert.deepEqual([named.before, named.after, named.by_id, named.login], [
     { first_name: "Ada", last_name: "Lovelace" },
@@ -312,7 +312,7 @@ Deno.test("UserActor records an administrator's change of somebody else's profil
   assert.ok(rowOf(decide({ ...ACTIVE, avatar_key: "k" }, { type: "remove_avatar", by })).after);
 });
 
-Deno.test("UserActor sends no code where a profile changes without its e-mail", () => {
+Deno.test("UserActor sends no code when a profile changes without its email", () => {
   const renamed = decide(STATES.unverified, { ...profile, first_name: "Grace" });
   assert.deepEqual([rowOf(renamed).to, rowOf(renamed).renamed, rowOf(renamed).nonce], [null, true, CODE.nonce]);
   assert.deepEqual(stateAfter(renamed, {})!.verify, CODE);
@@ -327,7 +327,7 @@ for (
     { type: "sign_out", sid: SESSION.id },
   ] satisfies UserCommand[]
 ) {
-  Deno.test(`UserActor ends the session that was, on ${command.type}`, () => {
+  Deno.test(`UserActor ends the previous session on ${command.type}`, () => {
     const after = stateAfter(decide(ACTIVE, command), { last_admin: false })!;
     assert.notEqual(after.session?.id, SESSION.id);
     assert.notDeepEqual(snapshot(after)?.session, snapshot(ACTIVE)?.session);
@@ -335,14 +335,14 @@ for (
 }
 
 for (const command of [{ type: "set_role", by, role: "user" }, block, { type: "delete", by }] satisfies UserCommand[]) {
-  Deno.test(`UserActor spares the last administrator from ${command.type}, and stays as it was`, () => {
+  Deno.test(`UserActor spares the last administrator from ${command.type}, and stays unchanged`, () => {
     const decision = decide({ ...ACTIVE, role: "admin" }, command);
     assert.equal(refusalOf(decision, { last_admin: true }), "last-admin");
     assert.equal(outcomeOf(decision, { last_admin: true }).state, undefined);
   });
 }
 
-Deno.test("UserActor has it recorded who acts and why, and nobody where the system acts by itself", () => {
+Deno.test("UserActor records actor and reason, and no actor for the system", () => {
   const why = { by, reason: "spam" };
   const commands: UserCommand[] = [
     { type: "set_role", role: "user", ...why },
@@ -358,7 +358,7 @@ Deno.test("UserActor has it recorded who acts and why, and nobody where the syst
   assert.equal(rowOf(decide(STATES.unverified, { type: "expire" })).by_id, null);
 });
 
-Deno.test("UserActor has security letters brought to the address that was in force, if anybody has proven it", () => {
+Deno.test("UserActor sends security notices to the previous address if it was proven", () => {
   for (const command of [signIn, change]) {
     assert.equal(rowOf(decide(ACTIVE, command)).to, ACTIVE.email);
     assert.equal(
@@ -377,7 +377,7 @@ Deno.test("UserActor has security letters brought to the address that was in for
   assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { notified: false }) as { jobs: unknown }).jobs, []);
 });
 
-Deno.test("UserActor registers once: what is taken is refused, a repeated message finds the account", () => {
+Deno.test("UserActor registers once: taken names are refused, a repeated message finds the account", () => {
   const row: RegisterRow = {
     id: ID,
     login: "ada",
@@ -405,7 +405,7 @@ Deno.test("UserActor registers once: what is taken is refused, a repeated messag
   assert.equal(word(decide(created, command)), "reply");
 });
 
-Deno.test("UserActor tells other parts of an account only what judges requests", () => {
+Deno.test("UserActor exposes only what requests are checked against", () => {
   assert.deepEqual(snapshot(ACTIVE), {
     role: "user",
     verified: true,
