@@ -1,4 +1,4 @@
-/** The administration in a browser: what an administrator does there happens, and whoever is none sees nothing. */
+/** The administration in a browser: the actions of administrators, and the refusal of everybody else. */
 import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
 import { PASSWORD, type Person, sharedApp } from "../support/app.ts";
@@ -15,7 +15,7 @@ async function enter(page: Page, { login }: Pick<Person, "login">, password = PA
   await page.locator("#sign-in").getByRole("button").click();
 }
 
-/** An administrator of a test's own, since whoever signs in ends the session they had. */
+/** A separate administrator per test, because a sign-in ends the earlier session. */
 async function administrator(): Promise<Person> {
   const [person] = await people(app, "Ada") as [Person];
   const { token } = await app.admin();

@@ -186,7 +186,7 @@ browserTest(
     await page.routeWebSocket("**/feed/live?*", (socket) => {
       socket.connectToServer().onMessage((message) => {
         if (!String(message).includes('"notification"')) return socket.send(message);
-        // As if the history that told of it were gone.
+        // As if its history were gone.
         socket.send(JSON.stringify({ type: "reset", reason: "too-old" }));
         told.resolve();
       });

@@ -265,7 +265,7 @@ browserTest("A list that is updated keeps the keyboard focus", async (browser) =
     true,
   );
   assert.deepEqual(await page.locator("#posts .text").allInnerTexts(), ["Three", "Two", "One"]);
-  // What was deleted takes nobody with it.
+  // The focus must not disappear with the deleted element.
   const token: string = await page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
   await app.ok("DELETE", `/posts/${posts[1]!.id}`, { token });
   await page.locator("#posts li", { hasText: "Two" }).waitFor({ state: "detached" });

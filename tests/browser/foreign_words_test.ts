@@ -8,10 +8,10 @@ import { browserTest } from "../support/browser.ts";
 const app = sharedApp();
 /** Right-to-left override: what follows it is drawn from right to left. */
 const RLO = "\u202e";
-/** One letter for the line breaker, hundreds of letters wide. */
+/** One word for the line breaker, hundreds of characters wide. */
 const WIDE = `Z${"\u0489".repeat(450)}`;
 
-/** Somebody whose page `reader` follows, with a post on it, and who did what the reader's bell tells of. */
+/** A person followed by `reader`, with a post on their page, who caused the reader's notifications. */
 interface Scene {
   reader: Person;
   admin: Person;
@@ -135,7 +135,7 @@ function turned(place: Locator): Promise<string[]> {
       const start = text.search(/\S/);
       const end = text.trimEnd().length;
       if (start < 0 || node.parentElement.closest(".unseen") || text.includes("\u202e")) {
-        // What holds it is on its own: nothing is known of its letters, only of its neighbours.
+        // Its container has no text of its own, so only its neighbours are compared.
         continue;
       }
       const first = rectOf(node, start, start + 1);

@@ -8,7 +8,7 @@ import { jpegOf } from "../support/pictures.ts";
 
 const app = sharedApp();
 
-/** Whoever signs in on the page has no other session any more. */
+/** A sign-in on the page ends the person's other session. */
 function tokenOf(page: Page): Promise<string> {
   return page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
 }
@@ -25,7 +25,7 @@ browserTest("A notification opens its post, with its replies and a form to reply
   await page.locator("#bell").click();
   await page.locator("#bell-list").getByRole("button", { name: "Show" }).click();
   const view = page.getByRole("dialog");
-  // What somebody answered is shown first, by itself.
+  // A reply opens in its own view first.
   await view.locator("#post-itself .text", { hasText: "By the pond, at noon" }).waitFor();
   assert.equal(await page.locator("#bell-panel").isVisible(), false);
   await view.getByRole("button", { name: "Close" }).click();

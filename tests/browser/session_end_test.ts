@@ -88,7 +88,7 @@ browserTest(
     await page.locator("#sign-in").waitFor();
     await signIn(page, ann);
     assert.equal(await write.inputValue(), "");
-    // Whoever signs out by themselves takes their words with them.
+    // A voluntary sign-out drops the draft.
     await write.fill("Not to be kept");
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.locator("#sign-in").waitFor();

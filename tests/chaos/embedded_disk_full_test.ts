@@ -14,7 +14,7 @@ const options = {
   sanitizeResources: false,
 };
 const SIZE = "160m";
-/** How long the writes may take that use up the room of the log: they are many, on whatever machine. */
+/** Time limit for the writes that fill the log's disk; there are many of them. */
 const FILL_MS = 240_000;
 /** How long the database stays without room; longer than a start may take, to be tried by hand. */
 const FULL_S = Number(Deno.env.get("TEST_FULL_SECONDS") ?? 15);
@@ -120,7 +120,7 @@ class Writes {
       const { data } = await this.person.do("POST", "/kv/read", { keys: keysOf(writer) });
       const numbers = new Set(Object.values<{ number: number }>(data).map(({ number }) => number));
       assert.equal(numbers.size, 1, "a batch is there as a whole");
-      // What was refused at a commit that nobody saw end may be there as well.
+      // A write refused at its commit may still exist.
       assert.ok([...numbers][0]! >= number, `the pairs of writer ${writer}`);
     }
   }

@@ -180,7 +180,7 @@ async function reachableFolder(owner = Deno.uid()!): Promise<{ path: string } & 
 
 interface Programs extends AsyncDisposable {
   deno: string;
-  /** For whoever runs it: where the packages are. */
+  /** The folder of the packages, for the user of the test. */
   env: Record<string, string>;
   /** As `deno task start` has it. */
   start: string[];

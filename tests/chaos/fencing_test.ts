@@ -1,4 +1,6 @@
-/** What a statement wrote is right though it waited: epochs license writes, and a block holds for whatever is under way. */
+/**
+ * Statements that waited still write only what is allowed: epochs fence writes, and blocks apply to work in progress.
+ */
 import assert from "node:assert/strict";
 import pg from "../../db/pg.ts";
 import { Actors } from "../../actors/actors.ts";

@@ -9,7 +9,7 @@ import { until } from "../support/wait.ts";
 
 const ROUNDS = 4;
 
-seededTest("A node killed in a workload of writes keeps every acknowledged one, once", async (random) => {
+seededTest("A node killed under heavy writes keeps every acknowledged write, once", async (random) => {
   await using node = await NodeProcess.start();
   const admin = await administrator(node);
   const people = await makePeople(node, 5);
@@ -130,7 +130,7 @@ async function descendants(pid: number): Promise<number[]> {
   return found;
 }
 
-/** A zombie is dead: whoever adopts it will bury it. */
+/** A zombie counts as dead. */
 async function isAlive(pid: number): Promise<boolean> {
   const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => undefined);
   return stat !== undefined && !/\) [ZX] /.test(stat);

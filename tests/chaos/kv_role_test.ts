@@ -85,7 +85,7 @@ fullTest("A killed store has written each batch completely once or not at all", 
   let uncertain = 0;
   let done = false;
   const write = (n: number) => ada.call("POST", "/kv/write", { data: batch(n) }, { "idempotency-key": `batch-${n}` });
-  /** Writes until told to stop; what was not acknowledged is tried again under its key, and must not find itself there. */
+  /** Writes until stopped. Unacknowledged batches are retried under their key and must not find themselves. */
   const writer = async () => {
     while (!done) {
       const n = next++;
@@ -107,7 +107,7 @@ fullTest("A killed store has written each batch completely once or not at all", 
     kv.signal("SIGSTOP");
     await new Promise((resolve) => setTimeout(resolve, 100));
     await kv.kill();
-    // Whoever was killed held keys for a minute.
+    // A killed process held its keys for a minute.
     await api.sql.execute("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
     await kv.restart();
   }

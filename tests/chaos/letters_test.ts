@@ -1,4 +1,4 @@
-/** Letters to followers while everything breaks: each follower gets one, or the ledger says that nobody knows. */
+/** Emails to followers during failures: each follower gets one, or the record says "unknown". */
 import assert from "node:assert/strict";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
@@ -116,13 +116,13 @@ Deno.test("Killed at each step of a delivery, each follower gets one email or it
   for (const [i, [name]] of STEPS.entries()) {
     await until(`it was killed ${name}`, () => killed !== undefined);
     await killed;
-    // Slowly, so that letters are left for the next step.
+    // Slowly, so that emails are left for the next step.
     trap.trick = async ({ step }) => {
       if (step === "MAIL") await new Promise((resolve) => setTimeout(resolve, 100));
       return undefined;
     };
     await node.restart();
-    // Whoever died holds its claims; a test does not wait for their end.
+    // The killed process holds its claims; the test does not wait for their end.
     await node.sql.execute("update jobs set lease_until = now() where state = 'running'");
     const next = STEPS[i + 1];
     if (next) arm(next);

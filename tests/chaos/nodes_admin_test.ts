@@ -22,7 +22,7 @@ Deno.test({
 
     await TaskProcess.done("admin", ["grant", bob.login], owner.settings);
     for (const person of everywhere(bob)) assert.equal((await person.call("GET", "/moderation/log")).status, 200);
-    // With the process that has the actors amid other work.
+    // The process with the actors is busy with other work.
     await Promise.all(Array.from({ length: 20 }, (_, i) => at(b, bob).post(`post ${i}`)));
     await TaskProcess.done("admin", ["revoke", bob.login], owner.settings);
     for (const person of everywhere(bob)) assert.equal((await person.call("GET", "/moderation/log")).status, 403);

@@ -111,7 +111,7 @@ fullTest(
     await until("the word of it has come", () => !ofCarl.connected, { timeoutMs: 500 });
     assert.equal(ofCarl.closed?.code, 4403);
     assert.equal((await at(a, carl).call("GET", "/users/me/requests")).status, 403);
-    // Nobody tells the other nodes of this; they look by themselves.
+    // The other nodes get no message; they read it themselves.
     await bob.signIn();
     await until("the socket of the former session is closed", () => !listener.connected, { timeoutMs: 8_000 });
     assert.equal(listener.closed?.code, 4401);

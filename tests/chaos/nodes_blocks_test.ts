@@ -1,4 +1,4 @@
-/** Blocks that are answered when no listener on any node is shown anything more, whatever happens to the nodes. */
+/** A block is answered when no listener on any node receives anything more, whatever happens to the nodes. */
 import assert from "node:assert/strict";
 import { blockWorkload } from "../support/block_workload.ts";
 import { at, type Installation, startInstallation } from "../support/installation.ts";
@@ -65,9 +65,9 @@ fullTest(
 interface World {
   admin: Person;
   ann: Person;
-  /** Of somebody who follows Ann, at the node `b`. */
+  /** A listener of a follower of Ann, at the node `b`. */
   listener: LiveListener;
-  /** Blocks Ann's page through the node `a`; tells how many milliseconds that took. */
+  /** Blocks Ann's page through the node `a`; returns the milliseconds it took. */
   block: () => Promise<number>;
 }
 

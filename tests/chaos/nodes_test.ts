@@ -151,7 +151,7 @@ for (
     await admin.do("PUT", `/users/${ada.id}/role`, { role: "moderator" });
     const { sockets } = await listenAt([b], ada);
     const [socket] = sockets as [LiveListener];
-    // It hears of nothing while it stands still, and the answer waits for it.
+    // A suspended node receives nothing, and the answer waits for it.
     b.signal("SIGSTOP");
     let answered = false;
     const acting = act(admin, ada.id).then(() => answered = true);

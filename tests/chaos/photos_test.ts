@@ -14,7 +14,7 @@ import { until } from "../support/wait.ts";
 const photo = { name: "photo.jpg", data: (await jpegOf(900, 700)).toBase64() };
 const TIMEOUT = { timeoutMs: 60_000 };
 
-/** Posts with photos, one after another, until told to stop; those that were acknowledged, by their ids. */
+/** Creates posts with photos until stopped; returns the ids of acknowledged ones. */
 async function workload(person: Person, stopped: () => boolean, acknowledged: Set<string>): Promise<void> {
   for (let n = 0; !stopped(); n++) {
     try {
@@ -22,7 +22,7 @@ async function workload(person: Person, stopped: () => boolean, acknowledged: Se
       const { status, body } = await person.call("POST", `/pages/${person.page}/posts`, { text: `${n}`, photos });
       if (status === 201 || status === 202) acknowledged.add(body.id);
     } catch {
-      // The node is gone: whether this one happened nobody promised.
+      // The node is gone, so the outcome of this post is unknown.
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   }

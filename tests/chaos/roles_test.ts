@@ -64,7 +64,7 @@ fullTest(
       assert.equal((await fan.do("GET", "/feed")).items[0].photos[0].state, "ready");
       const beside = await ada.call("POST", `/pages/${ada.page}/posts`, { photos: [photo] });
       assert.equal(beside.status, 201);
-      // Letters go through the mail server that runs apart.
+      // Emails go through the separate mail server.
       const robin = registration("robin");
       await call(api.url, "POST", "/users", { body: robin });
       await until("the letter is there", async () => {

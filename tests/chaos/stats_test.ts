@@ -121,7 +121,7 @@ fullTest(
     await atWork;
     await holds("after NATS was wiped");
 
-    // Tables lost: the service builds them anew, without being told.
+    // The tables are lost: the service rebuilds them by itself.
     await service.kill();
     await own.script("drop schema stats cascade");
     await service.restart();

@@ -134,7 +134,7 @@ export class Crew {
 
   constructor(private readonly act: (id: string) => void | Promise<void> = () => {}) {}
 
-  /** Whatever is begun ends with `release`. */
+  /** Work in progress ends with `release`. */
   hold(): void {
     this.#gate = Promise.withResolvers();
   }

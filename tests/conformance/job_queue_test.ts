@@ -214,7 +214,7 @@ redisTest("rejects and stops in time while its server hangs, and continues after
   await sleep(1_000);
   server.signal("SIGCONT");
   await until("it takes ids again", () => queue.push(["after"]));
-  // It may have been given to a read that was cut off, whose end the server had yet to hear of.
+  // It may have been given to a read whose disconnection the server had not noticed.
   await until("what was pushed after it is done", () => crew.done.includes("after"));
 });
 

@@ -1,4 +1,4 @@
-/** What the tables behind search must bear (`db/migrations/0006_search.sql`): whatever is typed, whatever is named, whatever goes. */
+/** What the tables of search (`db/migrations/0006_search.sql`) must withstand: any query, any name, any deletion. */
 import assert from "node:assert/strict";
 import { migrate } from "../../db/migrate.ts";
 import { pruneSpellings } from "../../db/search/spellings.ts";

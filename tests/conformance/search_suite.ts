@@ -188,7 +188,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     const errors = ["kingfissher", "kingfiher", "kingfusher", "kingfihser", "ikngfisher", "kingfishre"];
     for (const q of errors) assert.deepEqual(await pages(q), ["p10"], q);
     for (const q of ["дорзд", "дрозт", "дрозжд", "drods"]) assert.deepEqual(await pages(q), ["p11"], q);
-    // Four letters, one of them another: a quarter of the trigrams is left.
+    // Four characters with one wrong: a quarter of the trigrams is left.
     assert.deepEqual(await pages("lurk"), ["p12"]);
     assert.deepEqual(await pages("kingfihser lrak"), []);
   });

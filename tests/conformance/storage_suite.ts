@@ -229,7 +229,7 @@ export async function bytes(body: ReadableStream<Uint8Array>): Promise<Uint8Arra
   return new Uint8Array(await new Response(body as ReadableStream<Uint8Array<ArrayBuffer>>).arrayBuffer());
 }
 
-/** Bytes that tell one seed, and one place, from another. */
+/** Bytes that differ by seed and position. */
 export function noise(size: number, seed: number): Uint8Array<ArrayBuffer> {
   const content = new Uint8Array(size);
   let state = seed + 1;

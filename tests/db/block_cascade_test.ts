@@ -26,7 +26,7 @@ const ACT_WEIGHTS = {
   "delete page": 1,
 } as const;
 
-/** Ends are hours from now; a block whose end has passed lies there until somebody tells. */
+/** Ends are hours from now. An expired block stays until it is lifted. */
 interface Account {
   id: string;
   end: number | null;
@@ -127,7 +127,7 @@ class History {
     return what;
   }
 
-  /** What the database has is what the model says: who sees what, which blocks lie there, what was told, what was recorded. */
+  /** The database equals the model: visibility, blocks, events and records. */
   async check(after: string): Promise<void> {
     const rows = await this.world.sql.query<
       { id: string; visible: boolean; own: boolean; owners: boolean; told: string }
@@ -180,7 +180,7 @@ seededTest("lifting a block, or its end, restores exactly what that block hid", 
   await history.begin();
   for (let i = 0; i < ACTS; i++) await history.check(`act ${i}: ${await history.act()}`);
   assert.equal((await verifyChain(world.sql)).sound, true);
-  // Whatever there was: with all blocks lifted, every page that is left is seen.
+  // With all blocks lifted, every remaining page is visible.
   const at = new Date().toISOString();
   const by = { by_id: id, by_role: "admin", reason: null } as const;
   for (const page of history.pages) await world.commit(unblockPage, [{ ...by, id: page.id, at }]);

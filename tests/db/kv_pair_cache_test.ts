@@ -1,4 +1,4 @@
-/** What a process keeps of pairs never differs from what Postgres has, whoever writes. */
+/** The pair cache of a process never differs from Postgres, whichever process writes. */
 import assert from "node:assert/strict";
 import { deletePairs, prunePairs, readPairs, writePairs } from "../../db/kv.ts";
 import type { Sql } from "../../db/sql.ts";
@@ -135,7 +135,7 @@ Deno.test("Two processes that read, write, delete and expire pairs always return
       } else if (act === "delete") await deletePairs(sql, space, keys);
       else if (act === "sweep") await prunePairs(sql, 10);
       else if (act === "together") {
-        // Whatever is read meanwhile, what is read after it is the newest.
+        // A read after this one returns the newest value.
         await Promise.all([
           ...processes.map((kept) => kept.read(space, keys, OPTIONS)),
           write(sql, space, Object.fromEntries(keys.map((key) => [key, round]))),

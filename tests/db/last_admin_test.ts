@@ -49,7 +49,7 @@ Deno.test("a blocked administrator does not count as one who can sign in", async
   const [one, other] = await admins(world, 2) as [string, string];
   assert.deepEqual(await world.commit(blockUser, [takingAway(one)]), [{ last_admin: false }]);
   assert.deepEqual(await world.commit(blockUser, [takingAway(other)]), [{ last_admin: true }]);
-  // Whoever is blocked can be demoted: it takes nobody away.
+  // A blocked administrator can be demoted: the number of those who can sign in stays the same.
   assert.deepEqual(await world.commit(setRole, [takingAway(one)]), [{ last_admin: false }]);
   assert.deepEqual(await world.commit(setRole, [takingAway(other)]), [{ last_admin: true }]);
 });

@@ -1,4 +1,4 @@
-/** Statements that tell of events take the sequencer's row last: none of them holds it while it waits for what another one holds. */
+/** Statements that emit events lock the sequencer's row last, so none holds it while it waits for another lock. */
 import assert from "node:assert/strict";
 import { follow } from "../../db/follows.ts";
 import { deleteUser } from "../../db/moderation.ts";
@@ -34,7 +34,7 @@ Deno.test("An account deleted while it follows and is notified causes no deadloc
     "select count(*)::int as n from follows f where not exists (select from users u where u.id = f.user_id)",
   );
   assert.equal(left!.n, 0);
-  // Postgres tells of a session's deadlocks when the session has been idle for a second, or ends.
+  // Postgres reports a session's deadlocks after a second of idleness, or at its end.
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   await world.sql.query("select 1");
   const [seen] = await world.sql.query<{ n: number }>(

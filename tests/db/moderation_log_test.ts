@@ -19,7 +19,7 @@ async function filled(): Promise<{ world: ModerationWorld; admin: string; entrie
   return { world, admin: admin.id, entries: (await listLog(world.sql, { limit: 100 })).reverse() };
 }
 
-/** Past the trigger, as whoever owns the database can. */
+/** Bypasses the trigger, as the owner of the database can. */
 async function tamper(sql: Sql, text: string): Promise<void> {
   await sql.script(
     `alter table moderation_log disable trigger user; ${text}; alter table moderation_log enable trigger user`,

@@ -85,7 +85,7 @@ test("accounts read together are the same as accounts read one by one", async (s
   assert.deepEqual([snapshots.get(ada.id)!.role, snapshots.get(bob.id)!.blocked_until], ["moderator", "infinity"]);
 });
 
-/** A node without sockets that keeps what it was told to do. */
+/** A node without sockets that records its calls. */
 class Node implements AsyncDisposable {
   readonly done: string[] = [];
   readonly lease = new SendLease();
@@ -106,7 +106,7 @@ class Node implements AsyncDisposable {
       recheckAccounts: act("judges"),
       closeAll: () => void node.done.push("lets go"),
     } as unknown as Gateway;
-    // Closed by whoever opened it.
+    // Closed by the test that opened it.
     const own: Sql = Object.assign(Object.create(sql), { [Symbol.asyncDispose]: async () => {} });
     node.membership = await Membership.join({ sql: own, stream, gateway, lease: node.lease, log: quiet });
     node.#stack.use(node.membership);

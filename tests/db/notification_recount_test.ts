@@ -1,4 +1,4 @@
-/** A page that is hidden, or shown again, changes the unread counts of all it concerns; nobody waits for a statement about them all. */
+/** A page that is hidden or shown again changes unread counts in bounded statements. */
 import assert from "node:assert/strict";
 import { sharedApp } from "../support/app.ts";
 import { MAX_RECOUNTED } from "../../jobs/recounts.ts";

@@ -65,7 +65,7 @@ Deno.test({
       assert.deepEqual(await Promise.all(running), ["lost", "lost", "lost"]);
       assert.deepEqual(await sql.query("select 1 as one"), [{ one: 1 }]);
     }
-    // Idle connections that break hurt nobody.
+    // Idle connections that break affect nothing.
     await other.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'");
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.deepEqual(await sql.query("select 1 as one"), [{ one: 1 }]);
@@ -86,7 +86,7 @@ Deno.test({
     await sql.query("select 2");
     following = false;
     assert.ok(await chain < 2_000, "the other one came last");
-    // One that is kept for whoever follows in this turn is given back with all others.
+    // A connection reserved for the next statement of this turn is returned with all others.
     await sql.query("select 3");
     await sql[Symbol.asyncDispose]();
     assert.equal(await kindOf(sql.query("select 4")), "unavailable");

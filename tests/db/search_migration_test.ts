@@ -106,7 +106,7 @@ Deno.test({
     );
     await sql.execute("update pages set follower_count = 1");
     await sql.execute("vacuum analyze");
-    // As prepared statements are planned after a while, and for good.
+    // Prepared statements get a generic plan after a while.
     await sql.query("set plan_cache_mode = force_generic_plan");
     for (const [name, text] of Object.entries(SEARCH_STATEMENTS)) {
       for (const q of ["p", "person", "person42", "persno", "no such"]) {

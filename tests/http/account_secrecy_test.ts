@@ -15,7 +15,7 @@ import { until } from "../support/wait.ts";
 const app = sharedApp();
 const newAddress = () => `${newLogin()}@rookery.test`;
 
-/** What a caller can tell two answers apart by, the clock aside. */
+/** What distinguishes two answers for a caller, apart from time. */
 function told({ status, headers, body }: Answer): unknown {
   const shown = [...headers].filter(([name]) => !["x-request-id", "date"].includes(name)).map(([name, value]) => [
     name,
@@ -104,7 +104,7 @@ Deno.test("A person gets one recovery code a minute, however often one is reques
   const { email, id } = await app.person();
   for (let i = 0; i < 3; i++) await app.ok("POST", "/security/recover", { body: { email } });
   const code = await app.code(email);
-  // Whatever actor is loaded next knows it.
+  // The next actor that is loaded knows it.
   assert.equal((await loadUserActor(app.ctx.sql, id))!.recover_asked_at.length, 1);
   await app.ok("POST", "/security/recover", { body: { email } });
   const sent = "select id from letters where recipient = $1";

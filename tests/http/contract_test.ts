@@ -154,7 +154,7 @@ Deno.test("An invalid id is rejected by every endpoint", async () => {
       // A wrong tag on a page that is there is another test's.
       const path = template.replaceAll(/\{\w+\}/g, id);
       const answer = await app.call(method, path, { token, ...(hasBody ? { body: SENTENCE } : {}) });
-      // A like is taken back of a post as of none, so that nobody learns which there are.
+      // Removing a like answers alike for existing and missing posts.
       const takesBack = method === "DELETE" && template === "/posts/{id}/like" && /^[0-9a-f-]{36}$/i.test(id);
       if (takesBack && answer.status === 200) assert.deepEqual(answer.body, { liked: false, like_count: null });
       else isRefusal(`${method} ${path.slice(0, 100)}`, answer, 404, 422);

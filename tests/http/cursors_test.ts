@@ -1,4 +1,4 @@
-/** A cursor belongs to its list: at any other it is refused, whatever the lists have in common. */
+/** A cursor belongs to its list and is rejected by every other list. */
 import assert from "node:assert/strict";
 import { type Body, type Person } from "../support/app.ts";
 import { sharedVkApp } from "../support/vk.ts";

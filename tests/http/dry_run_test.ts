@@ -35,7 +35,7 @@ Deno.test("A dry run of a block reports what it would affect, and changes nothin
   assert.deepEqual(await state(), before);
   await app.ok("GET", "/users/me", { token: ann.token });
 
-  // What was told is what happens.
+  // The announced reach is what happens.
   const shown = async () => (await app.ok("GET", `/people/${ann.login}/pages`, { token: bob.token })).items.length;
   assert.equal(await shown(), 3);
   assert.equal((await app.ok("POST", `/pages/${page.id}/block?dry_run=false`, { token, body })).blocked.reason, "spam");

@@ -25,7 +25,7 @@ interface Page {
   owner: Person;
 }
 
-/** What happens while somebody reads. */
+/** Changes during a read. */
 class Changes {
   /** Posts by their latest text, and where they are. */
   readonly texts = new Map<string, string>();

@@ -1,4 +1,4 @@
-/** Bodies that are short to send and long to make something of: whoever sends one must not stop the thread that answers all. */
+/** Short bodies that are expensive to parse must not block the thread. */
 import assert from "node:assert/strict";
 import { parseKeys, parsePairs } from "../../services/kv/bodies.ts";
 import { sharedApp } from "../support/app.ts";

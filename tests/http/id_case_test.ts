@@ -1,4 +1,4 @@
-/** An id is one thing in whatever case it is written, wherever it stands: the same answer, and the effect on the same actor. */
+/** The case of an id does not matter anywhere: the same answer, and the effect on the same actor. */
 import assert from "node:assert/strict";
 import { type Answer, type Body, type Person, sharedApp } from "../support/app.ts";
 import { newId } from "../../lib/ids.ts";

@@ -13,7 +13,7 @@ interface Store extends AsyncDisposable {
   asked: Request[];
 }
 
-/** A store that answers as it is told. */
+/** A store with scripted answers. */
 function play(answer: (request: Request) => Response | Promise<Response>): Store {
   const asked: Request[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {

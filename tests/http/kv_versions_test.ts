@@ -101,7 +101,7 @@ Deno.test("if_version names exactly the keys of data, with versions, and exclude
   assert.deepEqual(await data(person, "a", "b"), { a: 1, b: 2 });
 });
 
-/** Lets time go by, for one person's pairs; as a change of the space, so that what is kept of it is read anew. */
+/** Lets time pass for one person's pairs, as a change of the space, so that caches read again. */
 async function wait({ id }: Person, seconds: number): Promise<void> {
   await app.ctx.sql.execute(
     `with changed as (update kv_spaces set revision = revision + 1 where id = $1)

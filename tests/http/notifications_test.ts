@@ -232,7 +232,7 @@ Deno.test("Notifications are live, with a cursor that resumes, for the people co
   assert.deepEqual(item, (await bell(ann)).items[0]);
   await listener[Symbol.asyncDispose]();
 
-  // Two likes while she is away: one notification, told once, as it is then.
+  // Two likes while she is offline: one notification, sent once, in its current state.
   const post = await app.post(ann);
   await like(bob, post.id);
   await settled();

@@ -22,7 +22,7 @@ const CALLERS = [
 ] as const;
 type CallerName = typeof CALLERS[number];
 
-/** Whatever the endpoint, these callers hear this reason first. */
+/** For every endpoint these callers get this error first. */
 const FIRST_REASON: Partial<Record<CallerName, string>> = {
   anonymous: "token-missing",
   blocked: "account-blocked",
@@ -68,7 +68,7 @@ const account = ({ owner }: World) => `/users/${owner.id}`;
 const spareAccount = async ({ owner, spare }: World, caller: CallerName) =>
   `/users/${caller === "admin" ? (await spare()).id : owner.id}`;
 const freshPage = async ({ owner }: World) => `/pages/${(await app.page(owner)).id}`;
-/** A person's own token each, so that nobody waits for another's calls to VK. */
+/** A token per person, so that calls to VK do not wait for each other. */
 let holders = 0;
 const vkToken = () => ({ token: `fake-user-${500 + holders++}`, kind: "user" });
 const withVkToken = (path: string) => async ({ callers }: World, caller: CallerName) => {
@@ -277,7 +277,7 @@ const TABLE: Record<string, Row> = {
   "post /kv/read": { statuses: SIGNED_IN.replaceAll("200", "404"), body: () => ({ keys: [crypto.randomUUID()] }) },
   "post /kv/delete": { statuses: SIGNED_IN, body: () => ({ keys: ["a"] }) },
   "get /kv/keys": { statuses: SIGNED_IN },
-  // Without the handshake: whoever may listen is told what this address speaks.
+  // Without a handshake the answer names the supported protocol.
   "get /feed/live": { statuses: SIGNED_IN.replaceAll("200", "426") },
 };
 
@@ -323,7 +323,7 @@ function filled(template: string, { page, owner }: World): string {
   return template.replace("{id}", page).replace("{tag}", "birds").replace("{login}", owner.login);
 }
 
-/** A caller of this sort, who has to do with nobody. */
+/** An unrelated caller of this kind. */
 async function made(name: CallerName): Promise<Person | undefined> {
   if (name === "anonymous") return undefined;
   if (name === "moderator" || name === "admin") return await app.person({ role: name });

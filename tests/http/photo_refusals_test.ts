@@ -76,7 +76,7 @@ Deno.test("A photo that is damaged behind its header is rejected by its field, a
   assert.equal((await app.ok("GET", `/pages/${ada!.page_id}`, { token })).post_count, 1);
   assert.equal((await app.ok("GET", `/posts/${original.id}`, { token })).reply_count, 0);
   await until("an empty storage", async () => (await stored()).length <= before.length);
-  // What the follower hears next is the next post.
+  // The next frame of the follower is the next post.
   const next = await app.post(ada!, { text: "Next" });
   const frame = await listener.next("post.created");
   assert.equal(frame.data.id, next.id);

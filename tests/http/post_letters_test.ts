@@ -9,7 +9,7 @@ async function inbox(person: Person, from: TestApp = app): Promise<Body[]> {
   return (await from.letters(person.email)).filter(({ subject }) => !subject.startsWith("Confirm"));
 }
 
-/** Nothing is left to do that concerns letters about posts. */
+/** No job about post emails is left. */
 async function settled(from: TestApp = app): Promise<void> {
   await until("the letters to be dealt with", async () => {
     const left = await from.ctx.sql.query(
@@ -64,7 +64,7 @@ Deno.test("Later followers and people with unconfirmed addresses get no email", 
   assert.deepEqual([await inbox(bob), await inbox(newcomer)], [[], []]);
 });
 
-/** What happens between a post and its letters; each makes the follower get nothing. */
+/** Events between a post and its emails; after each the follower gets none. */
 const MEANWHILE: Record<string, (ann: Person, bob: Person, page: string, post: string) => Promise<unknown>> = {
   "left": (_ann, bob, page) => app.ok("DELETE", `/pages/${page}/follow`, { token: bob.token }),
   "was removed": (ann, bob, page) => app.ok("DELETE", `/pages/${page}/followers/${bob.id}`, { token: ann.token }),
@@ -81,7 +81,7 @@ for (const [what, act] of Object.entries(MEANWHILE)) {
     const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
     const page = (await app.page(ann)).id;
     await app.follow(bob, page);
-    // Held back until it has happened: the letter's job lies there, and nobody takes it.
+    // Held back until it has happened: the job waits, and nobody claims it.
     await app.ctx.sql.script(
       `create or replace function hold() returns trigger language plpgsql as $$ begin new.state = 'dead'; return new; end $$;
       create or replace trigger hold before insert on jobs for each row when (new.kind = 'post.letter') execute function hold()`,
@@ -132,7 +132,7 @@ Deno.test("With digests a person gets one email a day with all posts, newest fir
   assert.equal(letter.subject, "2 new posts");
   assert.ok(letter.text.indexOf(texts[1]!) < letter.text.indexOf(texts[0]!) && letter.text.indexOf(texts[1]!) > 0);
   assert.ok(!letter.text.includes("taken back"));
-  // The ledger is written once the mail server has the letter.
+  // The delivery is recorded once the mail server has the email.
   for (const post of posts.slice(0, 2)) {
     await until("the ledger's row", async () => (await states(post.id)).join() === "sent");
   }

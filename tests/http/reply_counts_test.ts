@@ -3,7 +3,7 @@ import { type Body, type Person, sharedApp } from "../support/app.ts";
 
 const app = sharedApp();
 
-/** What a person is told of a post's replies everywhere, which has to be the number that they can page through. */
+/** The reply counts that a person sees everywhere must equal the number they can page through. */
 async function repliesOf(post: Body, { token }: Person): Promise<number> {
   const { items } = await app.ok("GET", `/posts/${post.id}/replies?limit=100`, { token });
   const places = [
@@ -68,7 +68,7 @@ Deno.test("On the socket each listener gets the counts of replies that they may 
   assert.deepEqual([data.id, data.reply_count], [post.id, 1]);
   await app.ok("PATCH", `/posts/${post.id}`, { token: ann.token, body: { text: "edited" } });
   assert.deepEqual(await heard("post.updated"), [0, 1, 0]);
-  // That there is a reply, and that one goes, nobody hears who may not see it; not afterwards either.
+  // People who may not see a reply get no frames about it, also not later.
   const other = await app.post(bob, { reply_to: post.id }, secret.id);
   await app.ok("DELETE", `/posts/${other.id}`, { token: bob.token });
   await app.ok("PATCH", `/posts/${post.id}`, { token: ann.token, body: { text: "edited again" } });

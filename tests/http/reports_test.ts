@@ -105,7 +105,7 @@ Deno.test("One member of staff takes a report, however many try at once", async 
   assert.deepEqual([free.state, free.handler], ["open", null]);
   await app.ok("DELETE", `/reports/${id}/take`, { token: taker.token });
   await app.ok("POST", `/reports/${id}/take`, { token: other.token });
-  // An administrator ends what somebody left lying.
+  // An administrator closes what a moderator left.
   const { token } = await app.admin();
   const closed = await app.ok("POST", `/reports/${id}/close`, { token, body: { outcome: "acted", note: "told them" } });
   assert.deepEqual([closed.state, closed.outcome, closed.note, closed.handler.login], [

@@ -5,7 +5,7 @@ import { until } from "../support/wait.ts";
 const app = sharedApp();
 const NEW_PASSWORD = "Other-Horse2";
 
-/** Subjects of the letters that are no codes, oldest first; waits until there are so many. */
+/** Subjects of emails other than codes, oldest first; waits for this many. */
 async function notices(email: string, password: string, least: number): Promise<string[]> {
   return await until(`${least} notices to ${email}`, async () => {
     const letters = await app.letters(email, password);

@@ -17,7 +17,7 @@ async function stats({ token, page_id }: Person, query = "", page = page_id): Pr
   return await app.ok("GET", `/pages/${page}/stats${query}`, { token });
 }
 
-/** Moves what was said of a page, and has the numbers built anew out of that. */
+/** Changes the events of a page and rebuilds the statistics. */
 async function moveEvents(page: string, kind: string, at: string): Promise<void> {
   await statsSettled(app.ctx.sql);
   await app.ctx.sql.execute("update events set at = $3 where page_id = $1 and kind = $2", [page, kind, at]);
@@ -56,7 +56,7 @@ Deno.test("A page's statistics count posts, followers, requests, likes and repli
   const left = await stats(ada);
   assert.deepEqual(left.totals, { posts: 1, followers: 1, requests: 0, likes: 2, replies: 0 });
   assert.deepEqual(left.growth, left.totals);
-  // Whoever goes takes their likes and follows along.
+  // A deleted person's likes and follows are deleted, too.
   await app.ok("DELETE", `/users/${bob.id}`, { token: (await app.admin()).token });
   assert.deepEqual((await stats(ada)).totals, { ...NOTHING, posts: 1, likes: 1 });
   assert.deepEqual((await stats(ada, "", hidden.id)).totals, NOTHING);

@@ -39,7 +39,7 @@ seededTest("Every endpoint that shows posts agrees with a model of who may see t
   assert.deepEqual(missing(), [], "refusals that never came up");
 });
 
-/** Until every like was told, and everything told has reached what the node remembers. */
+/** Waits until every like event was emitted and has reached the node's caches. */
 async function settled(node: NodeProcess, admin: Person): Promise<void> {
   await until("every event has its number", async () => {
     const [row] = await node.sql.query<{ open: boolean }>(
@@ -110,7 +110,7 @@ function photoKey(post: string): string {
   return Uint8Array.fromHex(post.replaceAll("-", "")).toBase64({ alphabet: "base64url", omitPadding: true });
 }
 
-/** Of a picture that one has already only whether one may see it is told. */
+/** For a picture with a known ETag only the permission is checked. */
 async function photosAgree(node: NodeProcess, viewer: Person | undefined, model: VisibilityModel): Promise<void> {
   for (const { id, page, deleted } of model.posts.values()) {
     const seen = !deleted && model.statusFor(viewer?.id ?? "nobody", page) === 200;

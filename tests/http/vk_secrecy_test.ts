@@ -34,7 +34,7 @@ const FAULTS: Fault[] = [
     // VK's own words might bring it back.
     message: `What is ${TOKENS.join(", ")}?`,
   })),
-  // After these nobody asks VK for a while.
+  // After these there are no requests to VK for a while.
   { kind: "html", status: 502 },
   { kind: "truncated" },
   { kind: "reset" },

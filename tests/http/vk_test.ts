@@ -9,7 +9,7 @@ import { until } from "../support/wait.ts";
 const { app, fake } = sharedVkApp();
 const redisUrl = Deno.env.get("TEST_REDIS_URL");
 
-/** Somebody with a VK token, and calls that VK counts for nobody else. */
+/** A person with a VK token, whose calls count for nobody else in VK. */
 async function holder(token: string, kind: "user" | "service" = "user"): Promise<Person> {
   fake().reset();
   fake().switches.calls = 1_000;
@@ -281,7 +281,7 @@ Deno.test("In the embedded default VK is the bundled fake, and its tokens work",
 });
 
 Deno.test("Without the embedded default and an address, every VK route reports that VK is not configured", async () => {
-  // A bus that nobody answers at: the installation is no embedded one, and works without it.
+  // A bus without a server: the installation is not the embedded default, and works without it.
   await using partly = await startApp({
     DATABASE_URL: "",
     REDIS_URL: "",

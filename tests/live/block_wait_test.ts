@@ -44,7 +44,7 @@ const told = (frames: LiveFrame[]) =>
     `${type} ${data.text ?? data.reason ?? ""}`.trim()
   );
 
-/** What came up to a post that is made now and that the listener hears. */
+/** Frames up to a post that is created now and received by the listener. */
 async function upToMark({ app, ann, beacon }: World, listener: Listener): Promise<string[]> {
   const text = `mark ${crypto.randomUUID()}`;
   await app.post(ann, { text }, beacon);
@@ -115,7 +115,7 @@ for (const statement of ["event.live_posts", "event.replay"]) {
       await held.isHolding();
       const call = await block();
       await wait(300);
-      // What is being sent at this moment is waited for; what is only read is not, and is judged anew.
+      // A send in progress is waited for; a read in progress is not, and is checked again.
       assert.equal(call.answered, statement === "event.replay");
       held.letGo();
       await call.done;

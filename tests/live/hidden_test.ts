@@ -23,7 +23,7 @@ Deno.test("The live feed of a page that is hidden and shown again", async (t) =>
   const listeners = await Promise.all([bob, eve, moderator].map((person) => LiveListener.open(person)));
   const [ofBob, ofEve, ofModerator] = listeners as [LiveListener, LiveListener, LiveListener];
 
-  /** What everybody heard since the last time, up to a post that all of them hear. */
+  /** Frames of all listeners since the last call, up to a post that all of them receive. */
   const heardSince = async (): Promise<string[][]> => {
     const mark = await ann.post("mark", {}, beacon.id);
     return await Promise.all(listeners.map(async (listener) => {

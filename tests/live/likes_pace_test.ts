@@ -205,7 +205,7 @@ Deno.test("A popular post's likes reach a listener who reconnects repeatedly at 
   };
   for (let visits = 0; visits < 8; visits++) {
     await visit();
-    // So long that a replay has something to tell, and until another moment of the beat each time.
+    // Long enough for a replay with events, at a different phase of the beat each time.
     await new Promise((resolve) => setTimeout(resolve, 300 + 30 * visits));
   }
   await using listener = await app.listen(bob.token, cursor);

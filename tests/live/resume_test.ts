@@ -154,7 +154,7 @@ async function holdAgainstTable(node: NodeProcess, world: World, stretch: number
       if (type === "post.created" || type === "post.updated") lastText.set(data.id, data.text);
     }
     const replies = await repliesSeenBy(node, listener.person.id);
-    // Whoever follows other pages meanwhile sees other replies, and reads the feed anew.
+    // A person who follows other pages meanwhile sees other replies, and reads the feed again.
     const followed = events.findLast(({ kind, user_id }) =>
       kind === "follow.changed" && user_id === listener.person.id
     );

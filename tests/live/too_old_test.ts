@@ -20,7 +20,7 @@ Deno.test("A cursor older than the stored events gets a reset, and one renewed b
     const [row] = await node.sql.query<{ n: number }>("select count(*) as n from events where seq is not null");
     return row!.n === 0;
   }, { timeoutMs: 120_000, everyMs: 250 });
-  // What happened meanwhile was nothing of theirs, or told; the last event was forgotten, and none after it.
+  // Meanwhile there were only unrelated or delivered events; the last one was deleted.
   const beats = quiet.heartbeats;
   await until("a heartbeat", () => quiet.heartbeats > beats, { timeoutMs: 60_000, everyMs: 100 });
   quiet.cut();

@@ -3,7 +3,7 @@ import times from "./times.json" with { type: "json" };
 import type { FileReport } from "./collect.ts";
 
 const PATH = new URL("./times.json", import.meta.url);
-/** Of a file nobody has measured. */
+/** For a file without a measurement. */
 const UNKNOWN_MS = 3_000;
 
 export function msOf(file: string): number {

@@ -24,7 +24,7 @@ const { services, volumes } = parse(text, { version: "1.1", merge: true }) as {
   volumes: Record<string, unknown>;
 };
 const OURS = Object.entries(services).filter(([, { build }]) => build !== undefined);
-/** What `.env` is told to hold. */
+/** The values that `.env` must have. */
 const SECRETS = { POSTGRES_PASSWORD: "secret", SECRET_KEY: "s".repeat(32) };
 
 Deno.test("compose.yaml has the services of a full installation", () => {

@@ -170,7 +170,7 @@ for (const [what, told] of UNCONCERNED) {
   });
 }
 
-/** What may change which posts are seen makes it read all anew. */
+/** Changes of visibility make it read everything again. */
 const CHANGES: [string, SequencedEvent][] = [
   ["one's own following", event("follow.changed", { user_id: ME })],
   ["a page hidden from all", event("page.hidden")],

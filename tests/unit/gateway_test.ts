@@ -10,7 +10,7 @@ import { until } from "../support/wait.ts";
 
 const PAGE = "p";
 
-/** A stream and a database that answer when they are told to. */
+/** A stream and a database that answer on request. */
 class World {
   readonly events: SequencedEvent[] = [];
   position = 10;
@@ -52,7 +52,7 @@ class World {
     };
   }
 
-  /** What a listener hears, as `type post` or `type page`. */
+  /** The frames of a listener, as `type post` or `type page`. */
   listen(id: string, role: Caller["role"] = "user"): { heard: string[]; beats: number[]; joined: Promise<unknown> } {
     const heard: string[] = [];
     const beats: number[] = [];

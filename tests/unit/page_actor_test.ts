@@ -127,7 +127,7 @@ function* table(): Generator<[keyof typeof STATES, Person, Word, string]> {
   }
   yield ["personal", "owner", "delete", "refuse personal-page"];
   yield ["full of tags", "owner", "add a new tag", "refuse validation"];
-  // Whoever owns a blocked page is no staff to it, but for deleting posts, as everywhere.
+  // The owner of a blocked page has no staff rights on it, except to delete posts.
   yield ["blocked", "owning admin", "update", "refuse page-blocked"];
   yield ["blocked", "owning admin", "post", "refuse page-blocked"];
   yield ["blocked", "owning admin", "delete a post", "commit post.delete"];

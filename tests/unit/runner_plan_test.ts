@@ -1,4 +1,4 @@
-/** How the tests themselves are run: each once, whatever breaks. */
+/** How the tests are run: each once, whatever fails. */
 import assert from "node:assert/strict";
 import { batchesOf, isChosen, planOf } from "../runner/plan.ts";
 import { outcomeOf } from "../runner/process.ts";

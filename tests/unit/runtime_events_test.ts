@@ -1,4 +1,4 @@
-/** What the host takes in and lets go: events, snapshots, partitions, and actors nobody asks. */
+/** Events, snapshots, partitions and idle actors of a host. */
 import assert from "node:assert/strict";
 import { partitionOf } from "../../db/partitions.ts";
 import type { SequencedEvent } from "../../db/event.ts";

@@ -1,4 +1,4 @@
-/** Tries what a process that crops may not do, under its permissions, and tells what came of it. */
+/** Tries forbidden operations under the permissions of a crop process, and prints the results. */
 const [storage] = Deno.args;
 
 const deeds: Record<string, () => unknown> = {

@@ -1,4 +1,4 @@
-/** A storage for tests that stops to think when it is told to. */
+/** A storage for tests that pauses on request. */
 import { Log } from "../../../lib/log.ts";
 import type { StorageSpec } from "../../../services/storage/open.ts";
 import { startStorageServer } from "../../../workers/roles/storage.ts";

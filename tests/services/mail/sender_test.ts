@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Mailer, MailError } from "../../../services/mail/sender.ts";
 import { type SmtpStep, SmtpTrap } from "../../support/smtp_trap.ts";
 
-/** What the server does instead of taking the letter. */
+/** What the server does instead of accepting the email. */
 const FAILURES: [name: string, at: SmtpStep, answer: string | null, kind: string][] = [
   ["the connection breaks before the data", "RCPT", null, "temporary"],
   ["the connection breaks at the data command", "DATA", null, "temporary"],

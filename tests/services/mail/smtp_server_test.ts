@@ -69,14 +69,14 @@ Deno.test("An email belongs to the account it was sent for; from outside, to the
     const ann = (await sql.query<{ id: string }>("select id from users where email = 'ann@example.org'"))[0]!.id;
     const event = newId();
     await sql.execute("insert into deliveries (event_id, user_id, state) values ($1, $2, 'sending')", [event, ann]);
-    // To an address that is not hers yet, and one that is somebody else's.
+    // To an address that is not hers yet, and to another person's.
     for (const to of ["new@example.org", "bob@example.org"]) {
       assert.equal(await send({ to, messageId: `<${event}.${ann}@rookery>`, text: "sent for ann" }), "taken");
     }
     assert.equal((await lettersOf(sql, { owner: ann, address: "new@example.org", limit: 9 })).length, 1);
     assert.equal((await lettersOf(sql, { owner: ann, address: "bob@example.org", limit: 9 })).length, 1);
     assert.deepEqual(await inbox(sql, "bob@example.org"), []);
-    // A Message-ID that the ledger does not know says nothing, and so for nobody there is nothing to keep.
+    // An unknown Message-ID has no owner, so nothing is stored.
     const made = `<${newId()}.${ann}@rookery>`;
     assert.equal(await send({ to: "bob@example.org", messageId: made }), "taken");
     assert.equal((await inbox(sql, "bob@example.org")).length, 1);

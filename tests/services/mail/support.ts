@@ -58,7 +58,7 @@ export class RawSmtp implements AsyncDisposable {
     return await this.reply();
   }
 
-  /** Sends a letter as it is; returns the code of the last answer. */
+  /** Sends raw email data; returns the code of the last reply. */
   async letter(to: string[], content: string): Promise<number> {
     await this.say("MAIL FROM:<from@example.org>");
     for (const address of to) await this.say(`RCPT TO:<${address}>`);

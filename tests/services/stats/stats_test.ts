@@ -28,7 +28,7 @@ class History {
 
   constructor(private readonly random: Seeded, private readonly sql: Sql) {}
 
-  /** Writes a few events, and returns them as they are told. */
+  /** Writes a few events, and returns them as delivered. */
   async go(): Promise<SequencedEvent[]> {
     const events = Array.from({ length: this.random.whole(1, 6) }, () => this.#event());
     await this.sql.execute(
@@ -207,7 +207,7 @@ Deno.test("a rebuild shows the old numbers until it is done, and fails if the da
   const moving: Sql = Object.assign(Object.create(sql) as Sql, {
     query: async (text: string, params?: [], label?: string) => {
       const rows = await sql.query(text, params, label);
-      // The hold ran out, and somebody folded.
+      // The lock expired, and another process counted.
       if (label === "page_days.after") await sql.execute("update consumers set seq = seq + 1 where name = 'page_days'");
       return rows;
     },

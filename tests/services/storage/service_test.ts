@@ -7,14 +7,14 @@ import { countFiles } from "../../support/storage_folder.ts";
 import { until } from "../../support/wait.ts";
 
 const TOKEN = "a token for tests";
-/** Whatever never ends is to fail by its test's name. */
+/** A test that never ends fails by its own name. */
 const MAX_MS = 30_000;
 
 interface Served {
   folder: string;
   port: number;
   call(method: string, path: string, init?: RequestInit): Promise<{ status: number; headers: Headers; text: string }>;
-  /** Sends these bytes as they are, and tells the head of the answer. */
+  /** Sends raw bytes, and returns the head of the answer. */
   raw(head: string, body?: string): Promise<string>;
 }
 

@@ -1,4 +1,4 @@
-/** The VK-fetch actor against the fake: what is shared, kept, stale, and told to whom. */
+/** The VK-fetch actor against the fake: what is shared, cached and stale, and for whom. */
 import assert from "node:assert/strict";
 import { VkFetch } from "../../../actors/vk_fetch.ts";
 import { type Cache, CacheUnavailable } from "../../../lib/cache/cache.ts";
@@ -19,7 +19,7 @@ interface Holder {
   version?: string;
 }
 
-/** `holders` by account; what the vault is told of stays in `refused` and `forgotten`. */
+/** `holders` by account; calls of the vault are recorded in `refused` and `forgotten`. */
 async function fetching(
   holders: Record<string, Holder>,
   { freshMs = 60_000, cache, ...options }: TestVkOptions & { freshMs?: number; cache?: Cache } = {},

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { FailureKind, VkResult } from "../../../services/vk/errors.ts";
 import { repeated, type RetryOptions } from "../../../services/vk/retry.ts";
 
-/** Fails so often as told, then answers; tells the times of its tries. */
+/** Fails this many times, then answers; returns the times of its attempts. */
 async function tried(kind: FailureKind, failures: number, options: RetryOptions, repeatable = true, withinMs = 10_000) {
   const times: number[] = [];
   const start = performance.now();

@@ -1,4 +1,4 @@
-/** A backup of the embedded default keeps nobody waiting. */
+/** A backup of the embedded default does not block requests. */
 import assert from "node:assert/strict";
 import { emptyFolder, NodeProcess } from "../../support/node_process.ts";
 import { makePeople, type Person } from "../../support/person.ts";
@@ -8,7 +8,7 @@ const PAUSE_MS = 50;
 /** A machine of a test run may have other work; a request that waits for the whole backup takes longer. */
 const MAX_WAIT_MS = 2_000;
 
-/** Posts at a steady rate, whatever the answers take, until `done`; tells how long each took. */
+/** Posts at a steady rate until `done`; returns the duration of each. */
 async function postsUntil(person: Person, done: Promise<unknown>): Promise<number[]> {
   let isDone = false;
   const watched = done.finally(() => isDone = true);

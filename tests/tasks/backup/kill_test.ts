@@ -76,7 +76,7 @@ for (const driver of DRIVERS) {
     await TaskProcess.done("restore", [backup, "--replace"], env);
     assert.deepEqual(await logins(place), ["admin", "early0"]);
     assert.ok(!await exists(restoringFolder(place.path)));
-    // Those of an embedded database that is gone are nobody's.
+    // Files of a deleted embedded database have no owner.
     if (driver === "full") {
       assert.ok((await epochsOf(place)).every((epoch, i) => epoch > epochs[i]!), "an epoch comes again");
     }

@@ -12,7 +12,7 @@ import { until } from "../../support/wait.ts";
 
 for (const from of DRIVERS) {
   for (const to of DRIVERS) {
-    Deno.test(`A backup amid a workload of writes (${from}) comes back as it was (${to})`, async () => {
+    Deno.test(`A backup during heavy writes (${from}) is restored exactly (${to})`, async () => {
       await using folder = await emptyFolder();
       await using source = await emptyPlace(from);
       await using target = await emptyPlace(to);
