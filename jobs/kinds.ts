@@ -10,13 +10,16 @@ type Limits = Pick<JobKind, "concurrency" | "maxTries">;
 const ASKS_ACTOR: Limits = { maxTries: Infinity };
 
 /**
- * All kinds of jobs, by their names in the database, with what differs from the defaults of `attempt.ts`: how many run beside each other
- * in a process, and how many attempts there are.
+ * All kinds of jobs, by their names in the database, with what differs from the defaults of `attempt.ts`: how many run
+ * beside each other in a process, and how many attempts there are.
  */
 export const JOB_KINDS = {
   /** Sends a code, or a notice about the security of an account. `email/email_jobs.ts` */
   [EMAIL_JOB]: {},
-  /** Brings a post to the followers of its page: an email each, or a place in their next digest. `email/post_email_jobs.ts` */
+  /**
+   * Brings a post to the followers of its page: an email each, or a place in their next digest.
+   * `email/post_email_jobs.ts`
+   */
   [EXPAND_JOB]: { concurrency: 2 },
   /** Sends a post to one follower. `email/post_email_jobs.ts` */
   [POST_EMAIL_JOB]: {},
@@ -24,7 +27,10 @@ export const JOB_KINDS = {
   [DIGEST_JOB]: {},
   /** Corrects unread counts after a page was hidden or is shown again. `recounts.ts` */
   [RECOUNT_JOB]: { concurrency: 2 },
-  /** Crops a photo, in as many processes as `CROP_PROCESSES` says. Its last attempt is a result, no dead job. `image_crop.ts` */
+  /**
+   * Crops a photo, in as many processes as `CROP_PROCESSES` says. Its last attempt is a result, no dead job.
+   * `image_crop.ts`
+   */
   [CROP_JOB]: { maxTries: Infinity },
   /** Brings what became of a photo to the actor that owns it. `photo_results.ts` */
   [PHOTO_RESULT_JOB]: ASKS_ACTOR,

@@ -5,7 +5,9 @@ import { completions, type Shell } from "./commands/completions.ts";
 import { suggestionsFor } from "./completions/suggestions.ts";
 
 const SHELLS: Record<Shell, ShellCompletion> = { bash, zsh, fish };
-/** A function of the shell that runs this task: `completions/deno.*` define it, and the script of the library calls it. */
+/**
+ * A function of the shell that runs this task: `completions/deno.*` define it, and the script of the library calls it.
+ */
 const FUNCTION = "rookery_tasks";
 const { shell, words } = readCommandLine(completions);
 const { encodeSuggestions, generateScript } = SHELLS[shell];

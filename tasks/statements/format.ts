@@ -1,6 +1,7 @@
 /**
- * Formats a statement by its structure alone: the line breaks and the indentation of the source do not matter. What fits on a line stays
- * on one. Otherwise each clause gets a line, then each condition or list item, and the content of parentheses is indented.
+ * Formats a statement by its structure alone: the line breaks and the indentation of the source do not matter. What
+ * fits on a line stays on one. Otherwise each clause gets a line, then each condition or list item, and the content of
+ * parentheses is indented.
  */
 import { type Group, isComment, isGroup, type Item, nested, tokensOf, wordOf } from "./tokens.ts";
 

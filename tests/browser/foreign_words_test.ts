@@ -19,7 +19,10 @@ interface Scene {
   handle: string;
 }
 
-/** All words of others are `word` with something before it. The API may refuse such names, but they may be there already. */
+/**
+ * All words of others are `word` with something before it. The API may refuse such names, but they may be there
+ * already.
+ */
 async function scene(word: string): Promise<Scene> {
   const [reader, author] = await people(app, "Ann", "Eve") as [Person, Person];
   const admin = await app.person({ role: "admin" });
@@ -113,8 +116,8 @@ async function adminTour(
 }
 
 /**
- * Words of ours, and others' that hold nothing strange, run from left to right: each after the one before it, and in it the last
- * letter after the first. Returns what does not, as far as it is on one line.
+ * Words of ours, and others' that hold nothing strange, run from left to right: each after the one before it, and in it
+ * the last letter after the first. Returns what does not, as far as it is on one line.
  */
 function turned(place: Locator): Promise<string[]> {
   // deno-lint-ignore no-explicit-any -- this runs in the browser

@@ -1,4 +1,6 @@
-/** Losing Redis or NATS costs speed only: what every route answers, and readiness. Servers of its own, which it kills. */
+/**
+ * Losing Redis or NATS costs speed only: what every route answers, and readiness. Servers of its own, which it kills.
+ */
 import assert from "node:assert/strict";
 import { ALL_ROLES, startApp } from "../support/app.ts";
 import { testServer } from "../support/database.ts";

@@ -1,4 +1,7 @@
-/** A data folder without room: writes are refused with the reason, nothing that was acknowledged is lost, and it goes on with room. */
+/**
+ * A data folder without room: writes are refused with the reason, nothing that was acknowledged is lost, and it goes on
+ * with room.
+ */
 import assert from "node:assert/strict";
 import { NodeProcess } from "../support/node_process.ts";
 import { type Answer, makePeople, type Person } from "../support/person.ts";

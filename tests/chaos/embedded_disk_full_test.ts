@@ -1,4 +1,7 @@
-/** The embedded database on a disk that stays full until the log of its writes has no room: it ends, and is back when there is room. */
+/**
+ * The embedded database on a disk that stays full until the log of its writes has no room: it ends, and is back when
+ * there is room.
+ */
 import assert from "node:assert/strict";
 import { NodeProcess } from "../support/node_process.ts";
 import { type Answer, makePeople, type Person } from "../support/person.ts";

@@ -1,4 +1,6 @@
-/** The statistics, their process and the node killed in the middle: in the end every number is what a count in SQL says. */
+/**
+ * The statistics, their process and the node killed in the middle: in the end every number is what a count in SQL says.
+ */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
 import { connectPostgres } from "../../db/postgres.ts";

@@ -4,7 +4,10 @@ import { type Bus, BusUnavailable, MAX_REQUEST_BYTES, NobodyThere, NoReply } fro
 import { sleep } from "../../lib/sleep.ts";
 import { until } from "../support/wait.ts";
 
-/** `open` gives a connected bus that pauses 50 ms before it repeats a message. Streams may hold messages of earlier tests. */
+/**
+ * `open` gives a connected bus that pauses 50 ms before it repeats a message. Streams may hold messages of earlier
+ * tests.
+ */
 export function busSuite(driver: string, open: () => Promise<Bus>): void {
   const test = (name: string, run: (bus: Bus, word: string) => Promise<void>) =>
     Deno.test({

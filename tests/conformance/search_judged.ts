@@ -1,6 +1,7 @@
 /**
- * A small town of pages and people, and what somebody who types this or that would want to find there. The grades were given by reading the
- * town, not the answers: 3 is what was looked for, 2 is close to it, 1 has to do with it; all else is 0.
+ * A small town of pages and people, and what somebody who types this or that would want to find there. The grades were
+ * given by reading the town, not the answers: 3 is what was looked for, 2 is close to it, 1 has to do with it; all else
+ * is 0.
  */
 
 /** Handle, name, description, tags, followers. */

@@ -1,4 +1,7 @@
-/** What search must do on every database (`db/search/search.ts`). One database for all tests of a suite; words keep them apart. */
+/**
+ * What search must do on every database (`db/search/search.ts`). One database for all tests of a suite; words keep them
+ * apart.
+ */
 import assert from "node:assert/strict";
 import { migrate } from "../../db/migrate.ts";
 import { type Hit, idOf, type Place, search } from "../../db/search/search.ts";

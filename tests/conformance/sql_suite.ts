@@ -1,4 +1,6 @@
-/** What every `Sql` driver must do (`db/sql.ts`). One database for all tests of a suite; each makes tables of its own. */
+/**
+ * What every `Sql` driver must do (`db/sql.ts`). One database for all tests of a suite; each makes tables of its own.
+ */
 import assert from "node:assert/strict";
 import { type Sql, SqlError } from "../../db/sql.ts";
 

@@ -1,5 +1,6 @@
 /**
- * Statements that take a list stay fast when the tables grow after they were planned: without an analyse between. Those whose plan is kept are judged by the plan of a nearly empty database; the rest are planned each time.
+ * Statements that take a list stay fast when the tables grow after they were planned: without an analyse between. Those
+ * whose plan is kept are judged by the plan of a nearly empty database; the rest are planned each time.
  */
 import assert from "node:assert/strict";
 import { deletePairs, insertPairs, readPairs, SHARED_SPACE, writeIfVersion, writePairs } from "../../db/kv.ts";

@@ -1,6 +1,6 @@
 /**
- * No statement reads a large table from end to end, except those listed here. The functions and triggers of the database are not covered:
- * Postgres plans their statements when they run.
+ * No statement reads a large table from end to end, except those listed here. The functions and triggers of the
+ * database are not covered: Postgres plans their statements when they run.
  */
 import assert from "node:assert/strict";
 import type { Param, Sql } from "../../db/sql.ts";

@@ -1,4 +1,6 @@
-/** What the nginx block of `docs/deployment.md` does for a node behind it. Each loopback address is a caller of its own. */
+/**
+ * What the nginx block of `docs/deployment.md` does for a node behind it. Each loopback address is a caller of its own.
+ */
 import assert from "node:assert/strict";
 import { ownApp, registration, type TestApp } from "../support/app.ts";
 import { Listener } from "../support/listener.ts";

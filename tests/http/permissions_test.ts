@@ -286,7 +286,10 @@ Deno.test("Every declared endpoint is in the table of permissions, and the table
   assert.deepEqual(Object.keys(TABLE).sort(), [...new Set([...declared, "get /feed/live"])].sort());
 });
 
-/** `tests/chaos/away_test.ts` has the answers compared while these servers are gone; pictures to be cropped wait for them. */
+/**
+ * `tests/chaos/away_test.ts` has the answers compared while these servers are gone; pictures to be cropped wait for
+ * them.
+ */
 const killed = Deno.env.get("TEST_KILLED")?.split(" ") ?? [];
 
 for (const [call, row] of Object.entries(TABLE)) {

@@ -174,7 +174,8 @@ Deno.test("Moderators cannot handle reports about themselves or about an adminis
   // Posts and pages of other staff are no exception.
   await app.ok("POST", `/reports/${await reported(bob, "post", post.id)}/take`, { token: moderator.token });
   await app.ok("POST", `/reports/${refused[0]}/close`, { token: admin.token, body: { outcome: "dismissed" } });
-  // What needs an administrator stays open for one: the moderator can neither block the account nor has to close the report.
+  // What needs an administrator stays open for one: the moderator can neither block the account nor has to close the
+  // report.
   const person = await app.person();
   const id = await reported(bob, "account", person.id);
   await app.ok("POST", `/reports/${id}/take`, { token: moderator.token });

@@ -174,7 +174,8 @@ Deno.test("Paging shows everything once, whatever is written meanwhile", async (
     const link = /^<([^>]+)>; rel="next"$/.exec(headers.get("link") ?? "")?.[1];
     assert.equal(link && new URL(link, app.url).searchParams.get("cursor"), next_cursor ?? undefined);
     cursor = next_cursor;
-    // What was shown loses the followers that put it there, more comes, and some of what is shown or not yet shown goes.
+    // What was shown loses the followers that put it there, more comes, and some of what is shown or not yet shown
+    // goes.
     for (const { id } of items) {
       for (const { token } of readers) await app.ok("DELETE", `/pages/${id}/follow`, { token });
     }

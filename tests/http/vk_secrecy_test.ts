@@ -1,6 +1,6 @@
 /**
- * A VK token is in no log, no answer, no JWT, no event, no file, no address: everything that a node wrote while it used some, in every
- * way that can go wrong, is looked through for them.
+ * A VK token is in no log, no answer, no JWT, no event, no file, no address: everything that a node wrote while it used
+ * some, in every way that can go wrong, is looked through for them.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";

@@ -1,6 +1,6 @@
 /**
- * How much a run may cost. The measure is processor time: it does not grow while the machine is busy with something else. What a fixed
- * computation takes meanwhile scales it, so that a slower processor has as much more.
+ * How much a run may cost. The measure is processor time: it does not grow while the machine is busy with something
+ * else. What a fixed computation takes meanwhile scales it, so that a slower processor has as much more.
  */
 import { cpuUsage } from "node:process";
 import { isCi } from "./servers.ts";

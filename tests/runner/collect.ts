@@ -1,5 +1,6 @@
 /**
- * Many test files in one process. `Deno.test` is replaced while a file is loaded: its tests carry the file's name, its `beforeAll` and
+ * Many test files in one process. `Deno.test` is replaced while a file is loaded: its tests carry the file's name, its
+ * `beforeAll` and
  * `afterAll` surround its own tests only, and it tells what it took.
  */
 import { processorMs } from "./processor_time.ts";

@@ -1,4 +1,7 @@
-/** Runs a plan: some batches beside each other, each lane with servers of its own, then what needs the machine for itself. */
+/**
+ * Runs a plan: some batches beside each other, each lane with servers of its own, then what needs the machine for
+ * itself.
+ */
 import type { FileReport } from "./collect.ts";
 import { print } from "./output.ts";
 import type { Batch, Plan } from "./plan.ts";

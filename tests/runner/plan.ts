@@ -1,10 +1,15 @@
 /** Which files run, which of them together, and in what order. */
 import { msOf } from "./times.ts";
 
-/** What half a minute has room for: all that needs no server, who may do what, and one story on the embedded default. */
+/**
+ * What half a minute has room for: all that needs no server, who may do what, and one story on the embedded default.
+ */
 const FAST = ["tests/unit/", "tests/http/permissions_test.ts", "tests/http/posts_test.ts"];
 
-/** What runs once more on Postgres 15, the oldest one that may be used: migrations, statements, and what drivers promise. */
+/**
+ * What runs once more on Postgres 15, the oldest one that may be used: migrations, statements, and what drivers
+ * promise.
+ */
 const ON_POSTGRES_15 = [
   "tests/db/commit_statements_test.ts",
   "tests/conformance/kv_test.ts",

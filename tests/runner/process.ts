@@ -88,7 +88,9 @@ async function reportsIn(path: string): Promise<FileReport[]> {
   return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line) as FileReport);
 }
 
-/** Passes the output on; its closing line, like `FAILED | 4 passed (2 steps) | 1 failed | 3 ignored (5s)`, as numbers. */
+/**
+ * Passes the output on; its closing line, like `FAILED | 4 passed (2 steps) | 1 failed | 3 ignored (5s)`, as numbers.
+ */
 async function follow(
   output: ReadableStream<Uint8Array>,
   block: Block,

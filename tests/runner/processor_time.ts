@@ -1,7 +1,10 @@
 /** Ticks a second in `/proc`, the same on every Linux that Deno runs on. */
 const TICK_MS = 10;
 
-/** Milliseconds of processor time of this process and of all children it has waited for; 0 where the system does not tell. */
+/**
+ * Milliseconds of processor time of this process and of all children it has waited for; 0 where the system does not
+ * tell.
+ */
 export function processorMs(): number {
   try {
     const stat = Deno.readTextFileSync("/proc/self/stat");

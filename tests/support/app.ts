@@ -1,6 +1,6 @@
 /**
- * A whole node for tests, spoken to through a real port, with a fresh database on the run's server, and Redis and NATS where the run has
- * them. Every answer is held against the OpenAPI document.
+ * A whole node for tests, spoken to through a real port, with a fresh database on the run's server, and Redis and NATS
+ * where the run has them. Every answer is held against the OpenAPI document.
  */
 import assert from "node:assert/strict";
 import { readConfig } from "../../config.ts";
@@ -59,8 +59,8 @@ let common: TestApp | undefined;
 let started: Promise<void> | undefined;
 
 /**
- * One for all files of a batch: each test makes its own people and looks at what is theirs. A file that needs settings of its own, or
- * looks at all there is, has `ownApp`.
+ * One for all files of a batch: each test makes its own people and looks at what is theirs. A file that needs settings
+ * of its own, or looks at all there is, has `ownApp`.
  */
 export function sharedApp(): TestApp {
   const app = common ??= new TestApp(ALL_ROLES);
@@ -312,7 +312,9 @@ export class TestApp implements AsyncDisposable {
   }
 }
 
-/** Empty stores of one installation, gone with `stack`; given as settings, several nodes may use them one after another. */
+/**
+ * Empty stores of one installation, gone with `stack`; given as settings, several nodes may use them one after another.
+ */
 export async function freshServices(stack: AsyncDisposableStack): Promise<Env> {
   return {
     DATA_DIR: stack.use(await emptyFolder()).path,

@@ -37,7 +37,10 @@ export async function nodeIn({ path, env }: Place, more: Record<string, string> 
   return await NodeProcess.on({ path, [Symbol.asyncDispose]: () => Promise.resolve() }, { ...env, ...more });
 }
 
-/** What is in it: people with pages, one private; posts, one with a photo; follows, likes, pairs and an act of moderation. */
+/**
+ * What is in it: people with pages, one private; posts, one with a photo; follows, likes, pairs and an act of
+ * moderation.
+ */
 export class BackupWorld {
   private constructor(
     readonly people: [Person, Person, Person],

@@ -1,4 +1,7 @@
-/** What each person's bell must say, told by the rules alone: an independent second opinion, with nothing of the server's in it. */
+/**
+ * What each person's bell must say, told by the rules alone: an independent second opinion, with nothing of the
+ * server's in it.
+ */
 
 export interface ModelPost {
   id: string;

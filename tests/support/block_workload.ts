@@ -1,4 +1,7 @@
-/** Posting and blocking at the same time: nothing of a page is shown between its block and the end of it, on whatever node. */
+/**
+ * Posting and blocking at the same time: nothing of a page is shown between its block and the end of it, on whatever
+ * node.
+ */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
 import { type HeardFrame, LiveListener } from "./live_listener.ts";
@@ -17,7 +20,10 @@ export interface BlockWorkload {
   carl: Person;
   /** Posts after each answer. */
   mark: Person;
-  /** Who listens, wherever. All come back when they are let go; the last one also goes by itself, unless something disturbs. */
+  /**
+   * Who listens, wherever. All come back when they are let go; the last one also goes by itself, unless something
+   * disturbs.
+   */
   readers: Person[];
   sql: Sql;
   rounds: number;
@@ -54,8 +60,8 @@ async function leave(listener: LiveListener, random: Seeded, over: () => boolean
 }
 
 /**
- * Comes back whenever it is let go, each time with the last cursor heard: a node that stood still lets all go, and each node those
- * that took a word too late. It may have reasons to refuse them for a while.
+ * Comes back whenever it is let go, each time with the last cursor heard: a node that stood still lets all go, and each
+ * node those that took a word too late. It may have reasons to refuse them for a while.
  */
 async function comeBack(listener: LiveListener, over: () => boolean): Promise<void> {
   while (!over()) {

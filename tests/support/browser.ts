@@ -55,7 +55,9 @@ function windowsOf(browser: Browser): TestBrowser {
   };
 }
 
-/** Headless, alone, and talking to nobody but the page's own server; `keepPages`: as in daily use, for Back (bfcache). */
+/**
+ * Headless, alone, and talking to nobody but the page's own server; `keepPages`: as in daily use, for Back (bfcache).
+ */
 export function launchChromium({ keepPages = false } = {}): Promise<Browser> {
   return chromium.launch({
     executablePath: executable!,
@@ -89,8 +91,8 @@ export function watch(page: Page, origin: string): string[] {
 }
 
 /**
- * `page.route()` for a page that is open already, in force when it returns. Playwright's own returns when the browser knows of it;
- * the page's process may hear of it after the next key or click, whose request then goes to the server.
+ * `page.route()` for a page that is open already, in force when it returns. Playwright's own returns when the browser
+ * knows of it; the page's process may hear of it after the next key or click, whose request then goes to the server.
  */
 export async function intercept(page: Page, ...route: Parameters<Page["route"]>): Promise<void> {
   await page.route(...route);

@@ -1,6 +1,6 @@
 /**
- * Databases for tests, each of its own. They are copies of templates: of one on the run's server for what needs a database only, and of
- * a data folder for what needs the embedded default, server and all.
+ * Databases for tests, each of its own. They are copies of templates: of one on the run's server for what needs a
+ * database only, and of a data folder for what needs the embedded default, server and all.
  */
 import { createHash } from "node:crypto";
 import pg from "../../db/pg.ts";

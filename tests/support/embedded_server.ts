@@ -47,7 +47,9 @@ export async function awaitNoServer(dataDir: string, timeoutMs = 10_000): Promis
   return performance.now() - start;
 }
 
-/** Counts how often more than one server had the folder while `work` ran. One that is being refused by Postgres is none. */
+/**
+ * Counts how often more than one server had the folder while `work` ran. One that is being refused by Postgres is none.
+ */
 export async function watchingServers(dataDir: string, work: () => Promise<void>): Promise<number> {
   let [stopped, twice, last] = [false, 0, ""];
   const watching = (async () => {

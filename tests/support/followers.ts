@@ -1,6 +1,9 @@
 import type { Sql } from "../../db/sql.ts";
 
-/** Followers with proven addresses, made at once: for crowds that nobody has the time to register. Their addresses, in order. */
+/**
+ * Followers with proven addresses, made at once: for crowds that nobody has the time to register. Their addresses, in
+ * order.
+ */
 export async function makeFollowers(sql: Sql, page: string, count: number, word = "fan"): Promise<string[]> {
   await sql.execute(
     `with made as (

@@ -1,7 +1,7 @@
 /**
- * What a listener has to have heard, told from the `events` table alone. Between two moments at which the listener had caught up,
- * an event must be heard when its page was in their feed, and visible, from before the event to the end; it may be heard
- * when that was so at any moment since, because a resumed stream is judged by what the feed shows then.
+ * What a listener has to have heard, told from the `events` table alone. Between two moments at which the listener had
+ * caught up, an event must be heard when its page was in their feed, and visible, from before the event to the end; it
+ * may be heard when that was so at any moment since, because a resumed stream is judged by what the feed shows then.
  */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
@@ -29,8 +29,9 @@ export async function readEvents(sql: Sql, after: number, upTo: number): Promise
 }
 
 /**
- * Where the notifications of a stretch stand that a person must have heard of: those they see now and saw ever since, as what they
- * tell of was neither undone nor hidden in between. Not of likes: one that is taken back as it is told, and given again, is no news.
+ * Where the notifications of a stretch stand that a person must have heard of: those they see now and saw ever since,
+ * as what they tell of was neither undone nor hidden in between. Not of likes: one that is taken back as it is told,
+ * and given again, is no news.
  */
 export async function notificationsToHear(
   sql: Sql,
@@ -164,7 +165,10 @@ function neededFor(event: EventRow, user: string): Audience | undefined {
   return shows ? "posts" : undefined;
 }
 
-/** Within a connection strictly in order; an event that came again, to whomever, came under the same id, which no other has. */
+/**
+ * Within a connection strictly in order; an event that came again, to whomever, came under the same id, which no other
+ * has.
+ */
 export function assertOrderly(
   frames: readonly HeardFrame[],
   events: ReadonlyMap<number, EventRow>,

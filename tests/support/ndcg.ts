@@ -1,4 +1,6 @@
-/** Normalised discounted cumulative gain of the first ten, with gains 2^grade − 1: 1 where nothing could stand better. */
+/**
+ * Normalised discounted cumulative gain of the first ten, with gains 2^grade − 1: 1 where nothing could stand better.
+ */
 export function ndcg(found: readonly string[], wanted: Readonly<Record<string, number>>): number {
   const ideal = gain(Object.values(wanted).sort((a, b) => b - a));
   return gain(found.map((name) => wanted[name] ?? 0)) / ideal;

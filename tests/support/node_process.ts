@@ -47,7 +47,10 @@ export class NodeProcess implements AsyncDisposable {
     return await NodeProcess.on(folder, { ...services, ...env });
   }
 
-  /** On servers and in a folder that the test has chosen. `before` is a command that becomes the node, as one that changes the user. */
+  /**
+   * On servers and in a folder that the test has chosen. `before` is a command that becomes the node, as one that
+   * changes the user.
+   */
   static async on(
     folder: { path: string } & AsyncDisposable,
     env: Record<string, string>,

@@ -13,12 +13,15 @@ interface Node {
   Plans?: Node[];
 }
 
-/** From this execution on Postgres may keep a generic plan, if its cost is no higher than that of the custom plans before. */
+/**
+ * From this execution on Postgres may keep a generic plan, if its cost is no higher than that of the custom plans
+ * before.
+ */
 const KEPT_FROM = 6;
 
 /**
- * The custom plan for these parameters, and the plan that a prepared statement ends up with. A generic plan that is never kept does not
- * matter: it takes `limit $1` for a tenth of the table.
+ * The custom plan for these parameters, and the plan that a prepared statement ends up with. A generic plan that is
+ * never kept does not matter: it takes `limit $1` for a tenth of the table.
  */
 export async function plansOf(sql: Sql, text: string, params: readonly Param[]): Promise<Node[]> {
   const isKept = keptName("kept", params) !== undefined;
@@ -41,7 +44,9 @@ function literal(param: Param): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** The tables that a plan reads from end to end: by a sequential scan, or by a complete index without a condition on it. */
+/**
+ * The tables that a plan reads from end to end: by a sequential scan, or by a complete index without a condition on it.
+ */
 export function fullScans(plan: Node, partialIndexes: ReadonlySet<string>): string[] {
   const found: string[] = [];
   const visit = (node: Node, isLimited: boolean) => {

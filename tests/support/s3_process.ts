@@ -1,6 +1,6 @@
 /**
- * The process of `s3_server.ts`: fauxqs, which looks at no signature, behind a door that holds each request's against the
- * secret. Its arguments are the port, the access key id and the secret.
+ * The process of `s3_server.ts`: fauxqs, which looks at no signature, behind a door that holds each request's against
+ * the secret. Its arguments are the port, the access key id and the secret.
  */
 import { buildApp } from "../packages/fauxqs.ts";
 import { refusal } from "./s3_signature.ts";

@@ -4,8 +4,8 @@ const ENTRY = new URL("s3_process.ts", import.meta.url).pathname;
 const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 
 /**
- * A server of the S3 protocol that holds every signature against its secret (`s3_process.ts`). Its `url` is as `parseS3Url`
- * reads it, with an empty bucket. It keeps everything in memory, so a restart is an empty server.
+ * A server of the S3 protocol that holds every signature against its secret (`s3_process.ts`). Its `url` is as
+ * `parseS3Url` reads it, with an empty bucket. It keeps everything in memory, so a restart is an empty server.
  */
 export async function startS3(): Promise<Server> {
   const port = await freePort();

@@ -14,8 +14,8 @@ const REGION = "us-east-1";
 const SKEW_MS = 15 * 60_000;
 
 /**
- * Why S3 would refuse this request, by Signature Version 4 in its `Authorization` header as aws4 computes it; undefined where
- * it would not. A body that is not the announced one has a code of its own there.
+ * Why S3 would refuse this request, by Signature Version 4 in its `Authorization` header as aws4 computes it; undefined
+ * where it would not. A body that is not the announced one has a code of its own there.
  */
 export async function refusal(
   request: Request,

@@ -65,7 +65,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const server = await launch({
     url,
     home,
-    // SIGQUIT ends its children as well; of SIGKILL they learn by themselves. A change of user forgets it, so it comes after that.
+    // SIGQUIT ends its children as well; of SIGKILL they learn by themselves. A change of user forgets it, so it comes
+    // after that.
     command: [
       ...as.prefix,
       ...words(boundToParent([...environment, programs.postgres, "-D", data, ...settings], "QUIT")),
@@ -157,8 +158,8 @@ export function hasNginx(): boolean {
 }
 
 /**
- * nginx in front of `upstream`, with the block of `docs/deployment.md`, without TLS and on a free port. `edit` changes the
- * text of the block first. It answers on 127.0.0.1 and on ::1.
+ * nginx in front of `upstream`, with the block of `docs/deployment.md`, without TLS and on a free port. `edit` changes
+ * the text of the block first. It answers on 127.0.0.1 and on ::1.
  */
 export async function startNginx(
   upstream: string,

@@ -1,4 +1,7 @@
-/** A mail server that a test makes fail as it likes: it says what was asked of it at each step, and may refuse, hang or break. */
+/**
+ * A mail server that a test makes fail as it likes: it says what was asked of it at each step, and may refuse, hang or
+ * break.
+ */
 import { createServer, type Socket } from "node:net";
 import { freePort } from "./servers.ts";
 
@@ -111,7 +114,10 @@ export class SmtpTrap implements AsyncDisposable {
     });
   }
 
-  /** True where the usual was answered. `take` happens before the client can hear of it, also where the connection breaks. */
+  /**
+   * True where the usual was answered. `take` happens before the client can hear of it, also where the connection
+   * breaks.
+   */
   async #answer(socket: Socket, moment: SmtpMoment, take?: () => void): Promise<boolean> {
     const trick = await this.trick(moment);
     const refused = typeof trick === "string" && /^[45]/.test(trick);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 
-/** Fails when a folder of the real tree, at any depth, holds more than `most` entries; tells how many folders there are. */
+/**
+ * Fails when a folder of the real tree, at any depth, holds more than `most` entries; tells how many folders there are.
+ */
 export function assertFoldersBounded(path: string, most: number): number {
   let folders = 1;
   const entries = [...Deno.readDirSync(path)];

@@ -1,4 +1,7 @@
-/** A fake VK in this process: for a client that neither waits for the limit nor long between tries, unless told; or for a node. */
+/**
+ * A fake VK in this process: for a client that neither waits for the limit nor long between tries, unless told; or for
+ * a node.
+ */
 import assert from "node:assert/strict";
 import { MemoryCache } from "../../lib/cache/memory.ts";
 import { type Vk, VkClient, type VkClientOptions } from "../../services/vk/client.ts";

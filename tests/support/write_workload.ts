@@ -1,4 +1,7 @@
-/** Writes under a node that dies: what was acknowledged is remembered, what was not is left open or, with a key, tried again. */
+/**
+ * Writes under a node that dies: what was acknowledged is remembered, what was not is left open or, with a key, tried
+ * again.
+ */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
 import { type Answer, call, type Person, registration } from "./person.ts";
@@ -149,7 +152,9 @@ export async function assertHistoryWhole(sql: Sql): Promise<void> {
   assert.deepEqual(row, { gaps: 0, untold: 0 });
 }
 
-/** The answer, where it says that it was done; refusals other than of a loaded or leaving node are mistakes of the test. */
+/**
+ * The answer, where it says that it was done; refusals other than of a loaded or leaving node are mistakes of the test.
+ */
 async function attempt(send: () => Promise<Answer>): Promise<Answer | undefined> {
   const answer = await send().catch(() => undefined);
   if (answer && answer.status < 300) return answer;

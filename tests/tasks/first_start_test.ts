@@ -1,4 +1,7 @@
-/** The very first start of a stranger: an empty cache, an empty data folder, the README's command. Needs the npm registry. */
+/**
+ * The very first start of a stranger: an empty cache, an empty data folder, the README's command. Needs the npm
+ * registry.
+ */
 import assert from "node:assert/strict";
 
 import { boundToParent, freePort } from "../support/servers.ts";

@@ -1,4 +1,7 @@
-/** What the program may do (`docs/decisions/0021-permissions.md`): named at its start and in the image, and enough for all of it. */
+/**
+ * What the program may do (`docs/decisions/0021-permissions.md`): named at its start and in the image, and enough for
+ * all of it.
+ */
 import assert from "node:assert/strict";
 import { emptyFolder, NodeProcess, START } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";

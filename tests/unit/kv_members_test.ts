@@ -39,8 +39,8 @@ const PIECES = [
 const WORDS = ["null", "true", "false", "0", "-0", "1", "-1.5", "1e400", "12345678901234567890", "1E-7", "0.10"];
 
 /**
- * V8 15.0 takes the key `"\n"` for a lone backslash where an object before had that one at the same place. The parser reads keys as
- * strings and is not concerned, but once `JSON.parse` has seen a backslash in a key it is no oracle.
+ * V8 15.0 takes the key `"\n"` for a lone backslash where an object before had that one at the same place. The parser
+ * reads keys as strings and is not concerned, but once `JSON.parse` has seen a backslash in a key it is no oracle.
  */
 const SPOILS_ORACLE = /\\\\|\\u005c/gi;
 

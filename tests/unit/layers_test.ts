@@ -68,7 +68,9 @@ function mayImport(from: string, to: string): boolean {
   return LAYERS.indexOf(other) <= LAYERS.indexOf(mine) && LAYERS.includes(other);
 }
 
-/** Static and dynamic imports, exports from, and files that are started: by their URL, or by their path in the project. */
+/**
+ * Static and dynamic imports, exports from, and files that are started: by their URL, or by their path in the project.
+ */
 function importsOf(file: string): string[] {
   const found = readSource(file).matchAll(/(?:\bfrom |\bimport |\bimport\(\s*|\bnew URL\(\s*)"(\.{0,2}[\w./-]*\.ts)"/g);
   const paths = [...found].map(([, path]) => join(dirname(file), path!));

@@ -1,6 +1,9 @@
 import type { Sql } from "../../../db/sql.ts";
 
-/** A call of a query function. Text and plan depend on the types of the arguments and on which are given, not on their values. */
+/**
+ * A call of a query function. Text and plan depend on the types of the arguments and on which are given, not on their
+ * values.
+ */
 export type Call = (sql: Sql) => Promise<unknown>;
 
 export const ID = "00000000-0000-7000-8000-000000000001";

@@ -25,8 +25,8 @@ export function paint({ width, height, channels, data }: Raw): Sharp {
 }
 
 /**
- * Grey cells of 8×8 pixels, no two neighbours alike, of which one begins at the square's corner: there they fall together with
- * a JPEG's blocks and come through exactly, and a crop one pixel beside shows.
+ * Grey cells of 8×8 pixels, no two neighbours alike, of which one begins at the square's corner: there they fall
+ * together with a JPEG's blocks and come through exactly, and a crop one pixel beside shows.
  */
 export function cells(width: number, height: number): Raw {
   const side = Math.min(width, height);

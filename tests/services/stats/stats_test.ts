@@ -1,4 +1,7 @@
-/** The statistics' taking in of events, over a bus that loses, repeats and mixes up, against a model that adds by itself. */
+/**
+ * The statistics' taking in of events, over a bus that loses, repeats and mixes up, against a model that adds by
+ * itself.
+ */
 import assert from "node:assert/strict";
 import { LocalBus } from "../../../lib/bus/local.ts";
 import type { EventKind, SequencedEvent } from "../../../db/event.ts";
