@@ -1,4 +1,4 @@
-/** How the text of a setting is read. Each schema names what it expects; none repeats a value that may be secret. */
+/** Readers of settings. Each schema names what it expects; none repeats a value that may be secret. */
 import { z } from "zod";
 import { email } from "./contract/schemas.ts";
 import { type AddressRange, parseRange } from "./security/addresses.ts";
@@ -34,7 +34,7 @@ export function ranges() {
   });
 }
 
-/** Milliseconds; longer than a hundred years is a slip. */
+/** Milliseconds. A duration over a hundred years is rejected as a mistake. */
 export function duration() {
   const message = "Expected a duration above zero such as 30m, 48h or 7d";
   return z.string().regex(/^\d{1,12}(ms|s|m|h|d)$/, message).transform((value) => {
@@ -56,13 +56,15 @@ export function url(...protocols: string[]) {
   }, message);
 }
 
-/** Tokens go there, so in the open no further than this machine. The `/method` of VK's documents may be part of it. */
+/**
+ * Tokens are sent there, so unencrypted only to this machine. The `/method` of VK's documentation may be part of it.
+ */
 export function vkUrl() {
   return url("http", "https").refine((value) => {
     const { protocol, hostname, search, hash } = URL.parse(value) ?? new URL("https://none");
     const near = ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
     return (protocol === "https:" || near) && search === "" && hash === "";
-  }, "Expected https, or http at this machine, since tokens go there; and nothing behind the path")
+  }, "Expected https, or http at this machine, since tokens go there; and nothing after the path")
     .transform((value) => value.replace(/\/+$/, "").replace(/\/method$/, ""));
 }
 
@@ -71,7 +73,7 @@ export function sender() {
   return z.string().refine((value) => {
     if (/[\r\n]/.test(value)) return false;
     return email.safeParse(/^[^<>]*<([^<>]+)>$/.exec(value)?.[1] ?? value).success;
-  }, "Expected an email address, or a name and an address as in Rookery <noreply@example.org>");
+  }, "Expected an email, or a name and an email as in Rookery <noreply@example.org>");
 }
 
 export function s3Url() {

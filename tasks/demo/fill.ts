@@ -34,7 +34,7 @@ export class Fill {
     const { people, pages, follows, likes } = this.world;
     this.#clients = people.map(() => this.#client());
     await this.#each("people", people, (person, i) => this.#register(person, i));
-    await this.#each("e-mails", people, (person, i) => this.#verify(person, i));
+    await this.#each("emails", people, (person, i) => this.#verify(person, i));
     await this.#each("pages", pages, (page, i) => this.#makePage(page, i));
     await this.#each(
       "follows",

@@ -6,7 +6,7 @@ const app = sharedApp();
 const NEW_PASSWORD = "Other-Horse2";
 const newAddress = () => `${newLogin()}@rookery.test`;
 
-/** Asks for another e-mail, as its owner does. */
+/** Asks for another email, as its owner does. */
 function ask({ id, token }: Person, email: string, current = PASSWORD): Promise<Body> {
   return app.ok("PATCH", `/users/${id}`, { token, body: { email, current } });
 }

@@ -108,7 +108,7 @@ Deno.test("A person gets one recovery code a minute, however often one is reques
   assert.equal((await loadUserActor(app.ctx.sql, id))!.recover_asked_at.length, 1);
   await app.ok("POST", "/security/recover", { body: { email } });
   const sent = "select id from letters where recipient = $1";
-  await until("no e-mail on its way", async () => {
+  await until("no email on its way", async () => {
     const jobs = await app.ctx.sql.query("select 1 from jobs where payload->>'to' = $1", [email]);
     return jobs.length === 0 ? true : undefined;
   });

@@ -1,4 +1,4 @@
-/** What a mail server's refusals mean for people, for the administrator, and for the e-mails themselves. */
+/** What a mail server's refusals mean for people, for the administrator, and for the emails themselves. */
 import assert from "node:assert/strict";
 import { verifyChain } from "../../db/moderation_log.ts";
 import { type Person, startApp, type TestApp } from "../support/app.ts";
@@ -12,7 +12,7 @@ interface World extends AsyncDisposable {
   trap: SmtpTrap;
   admin: Person;
   author: Person;
-  /** The author posts, and every e-mail about it was sent, refused or parked. */
+  /** The author posts, and every email about it was sent, refused or parked. */
   post(text: string): Promise<string>;
   /** How often it was tried to send to this person. */
   tries(person: Person): number;
@@ -32,7 +32,7 @@ async function world(): Promise<World> {
     author,
     post: async (text) => {
       const { id } = await app.post(author, { text });
-      await until("the e-mails to be dealt with", async () => {
+      await until("the emails to be dealt with", async () => {
         const left = await app.ctx.sql.query(
           `select 1 from jobs where kind in ('post.letters', 'post.letter', 'letter') and state in ('waiting', 'running')
           union all select 1 from events where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications')`,
@@ -165,7 +165,7 @@ Deno.test("A relay that rejects many people at once is at fault: their bounces a
   );
   trap.trick = () => undefined;
   for (const { id } of items) await app.ok("POST", `/jobs/${id}/retry`, { token: admin.token });
-  await until("the e-mails to arrive", async () => trap.taken.length >= followers.length);
+  await until("the emails to arrive", async () => trap.taken.length >= followers.length);
   assert.deepEqual(trap.taken.map(({ to }) => to).sort(), followers.map(({ email }) => email).sort());
   assert.ok(trap.taken.every(({ content }) => content.includes(post)));
 });

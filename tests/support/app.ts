@@ -74,7 +74,7 @@ async function startShared(app: TestApp): Promise<void> {
   whenBatchEnds(() => app[Symbol.asyncDispose]());
 }
 
-/** For a node whose tests need e-mails, crops or statistics, each of which is a process more. */
+/** For a node whose tests need emails, crops or statistics, each of which is a process more. */
 export const ALL_ROLES = { ROLES: "all" };
 
 /** One for all tests of a file; without `ALL_ROLES` it has no jobs and no statistics. */

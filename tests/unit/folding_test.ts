@@ -45,7 +45,7 @@ const EMAILS: [given: string, canonical: string | undefined][] = [
   ["", undefined],
 ];
 for (const [given, canonical] of EMAILS) {
-  Deno.test(`The e-mail ${JSON.stringify(given)} is ${canonical ? `kept as "${canonical}"` : "none"}`, () => {
+  Deno.test(`The email ${JSON.stringify(given)} is ${canonical ? `kept as "${canonical}"` : "none"}`, () => {
     assert.equal(canonicalEmail(given), canonical);
     assert.equal(foldEmail(given), canonical?.toLowerCase());
     if (canonical !== undefined) assert.ok(sameEmail(given, canonical) && sameEmail(canonical.toUpperCase(), given));

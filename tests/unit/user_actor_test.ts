@@ -54,7 +54,7 @@ const STATES = {
   blocked: { ...ACTIVE, blocked_until: "infinity", blocked_reason: "spam", session: null },
   "blocked until now": { ...ACTIVE, blocked_until: at(0) },
   "blocked a while": { ...ACTIVE, blocked_until: at(1) },
-  "waiting for an e-mail": { ...ACTIVE, pending_email: "new@example.org", verify: CODE },
+  "waiting for an email": { ...ACTIVE, pending_email: "new@example.org", verify: CODE },
   "code expired": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, expires_at: at(0) } },
   "code guessed at": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MAX_GUESSES - 1 } },
   "code exhausted": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MAX_GUESSES } },
@@ -113,16 +113,16 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["signed out", { type: "sign_out", sid: SESSION.id }, "refuse session-ended"],
 
   ["unverified", { type: "send_code", ...letter }, "commit user.send_code"],
-  ["waiting for an e-mail", { type: "send_code", ...letter }, "commit user.send_code"],
+  ["waiting for an email", { type: "send_code", ...letter }, "commit user.send_code"],
   ["active", { type: "send_code", ...letter }, "refuse already-verified"],
   ["unverified", verify, "commit user.verify"],
   ["unverified", { ...verify, code: ` ${RIGHT.verify.toLowerCase()} ` }, "commit user.verify"],
   ["unverified", { ...verify, code: "WRONG000" }, "commit user.count_guess"],
   ["unverified", { ...verify, code: RIGHT.recover }, "commit user.count_guess"],
   ["active", verify, "refuse already-verified"],
-  ["waiting for an e-mail", { ...verify, code: codeOf("verify", "new@example.org") }, "commit user.verify"],
+  ["waiting for an email", { ...verify, code: codeOf("verify", "new@example.org") }, "commit user.verify"],
   // It was sent to the address in force, under the same nonce.
-  ["waiting for an e-mail", verify, "commit user.count_guess"],
+  ["waiting for an email", verify, "commit user.count_guess"],
   ["code expired", verify, "refuse code-invalid"],
   ["code guessed at", verify, "commit user.verify"],
   ["code exhausted", verify, "refuse code-exhausted"],
@@ -145,7 +145,7 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["active", change, "commit user.change_password"],
   ["active", { ...change, password_version: 1 }, "refuse validation"],
   // The mark of its mailbox was made for another address.
-  ["waiting for an e-mail", change, "refuse overloaded"],
+  ["waiting for an email", change, "refuse overloaded"],
 
   ["active", { ...profile, first_name: "Grace" }, "commit user.update_profile"],
   ["active", { ...profile, password_version: undefined, first_name: "Grace" }, "commit user.update_profile"],
@@ -174,7 +174,7 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["active", { type: "delete", by }, "commit user.delete"],
   ["unverified", { type: "expire" }, "commit user.delete"],
   ["active", { type: "expire" }, "reply"],
-  ["waiting for an e-mail", { type: "expire" }, "reply"],
+  ["waiting for an email", { type: "expire" }, "reply"],
   ["unverified admin", { type: "expire" }, "reply"],
 ];
 
@@ -246,7 +246,7 @@ Deno.test("UserActor sends the proven address a notice of a requested change, an
 });
 
 Deno.test("UserActor invalidates every code with a new password, and codes to a former address with a new address", () => {
-  const both = { ...STATES["waiting for an e-mail"], recover: CODE };
+  const both = { ...STATES["waiting for an email"], recover: CODE };
   const changed = stateAfter(decide(both, { ...change, pending_email: "new@example.org" }))!;
   assert.deepEqual([changed.verify, changed.recover], [null, null]);
   const proven = stateAfter(decide(both, { ...verify, code: codeOf("verify", "new@example.org") }))!;
@@ -367,8 +367,8 @@ Deno.test("UserActor sends security notices to the previous address if it was pr
       "to whom it may be is unknown",
     );
   }
-  const proven = decide(STATES["waiting for an e-mail"], { ...verify, code: codeOf("verify", "new@example.org") });
-  assert.equal(rowOf(proven).to, STATES["waiting for an e-mail"].email);
+  const proven = decide(STATES["waiting for an email"], { ...verify, code: codeOf("verify", "new@example.org") });
+  assert.equal(rowOf(proven).to, STATES["waiting for an email"].email);
   assert.equal(rowOf(decide(STATES.unverified, verify)).to, null, "a first address replaces none");
   assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { notified: true }) as { jobs: unknown }).jobs, [{
     kind: "letter",

@@ -12,7 +12,7 @@ const FAILURES: [name: string, at: SmtpStep, answer: string | null, kind: string
   ["the relay refuses", "RCPT", "550 5.7.1 relaying denied", "permanent"],
   ["the route is broken", "RCPT", "550 5.4.4 no route", "permanent"],
   ["the mailbox is refused after the data", "END", "550 5.1.1 nobody", "bounced"],
-  ["the address takes no e-mail at all", "RCPT", "556 5.1.10 null MX", "bounced"],
+  ["the address takes no email at all", "RCPT", "556 5.1.10 null MX", "bounced"],
   ["a longer code begins like that of a bounce", "RCPT", "550 5.1.16 odd", "permanent"],
   ["a reply for now has the code of a bounce", "RCPT", "450 5.1.1 later", "temporary"],
   ["the mailbox is not there, as an enhanced code says", "RCPT", "554 5.1.1 nobody", "bounced"],
