@@ -73,7 +73,7 @@ export function sender() {
   return z.string().refine((value) => {
     if (/[\r\n]/.test(value)) return false;
     return email.safeParse(/^[^<>]*<([^<>]+)>$/.exec(value)?.[1] ?? value).success;
-  }, "Expected an email, or a name and an email as in Rookery <noreply@example.org>");
+  }, "Expected an email address, or a name and an address as in Rookery <noreply@example.org>");
 }
 
 export function s3Url() {

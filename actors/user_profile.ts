@@ -44,7 +44,7 @@ export function profile(
   const to = !changed ? null : pending_email ?? (state.email_verified_at ? null : state.email);
   const verify = !changed ? state.verify : to ? { nonce, expires_at: command.expires_at, attempts: 0 } : null;
   const wait = own && to !== null ? waitMs(state.asked.change, now, { max: MAX_EMAIL_CHANGES }) : undefined;
-  if (wait !== undefined) return tooSoon("The email was changed too often; try again later", wait);
+  if (wait !== undefined) return tooSoon("The email address was changed too often; try again later", wait);
   const asked_at = own && to !== null ? withThis(state.asked.change, now, MAX_EMAIL_CHANGES) : state.asked.change;
   const notice_to = changed && pending_email !== null ? noticeAddress(state) : null;
   const mailbox_mark = pending_email === null ? null : command.mailbox_mark ?? (changed ? null : state.mailbox_mark);

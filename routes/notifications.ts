@@ -82,7 +82,7 @@ export function notificationRoutes(api: Api): void {
     body: SettingsChange,
     answers: { 200: { description: "The settings", schema: schemas.NotificationSettings } },
   }, async ({ ctx, caller, body: { letters = null, bell = {} } }) => {
-    const those = (told: boolean) => NOTIFICATION_KINDS.filter((kind) => bell[kind] === told);
+    const those = (enabled: boolean) => NOTIFICATION_KINDS.filter((kind) => bell[kind] === enabled);
     const change = { letters, mute: those(false), unmute: those(true) };
     return answer(200, shown(await ctx.actors.ask("user", caller.id, "change_notifications", change)));
   });
@@ -111,6 +111,6 @@ function positionIn({ stream }: AppContext, user: string, cursor: string): numbe
 }
 
 function shown({ letters, muted }: NotificationSettings): Record<string, unknown> {
-  const told = (kind: NotificationKind) => !muted.includes(kind);
-  return { letters, bell: Object.fromEntries(NOTIFICATION_KINDS.map((kind) => [kind, told(kind)])) };
+  const isEnabled = (kind: NotificationKind) => !muted.includes(kind);
+  return { letters, bell: Object.fromEntries(NOTIFICATION_KINDS.map((kind) => [kind, isEnabled(kind)])) };
 }

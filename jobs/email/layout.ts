@@ -21,8 +21,8 @@ export function layOut(subject: string, parts: readonly Part[]): EmailText {
     // Names and posts may have line breaks and direction marks.
     subject: subject.replaceAll(/[\s\p{Cc}]+/gu, " ").replaceAll(/[\u202a-\u202e\u2066-\u206f]/g, "").trim(),
     text: `${parts.map(plain).join("\n\n")}\n`,
-    html:
-      `<!doctype html>\n<html lang="en">\n<body style="font-family:sans-serif;line-height:1.5;max-width:36em;margin:1em auto">\n` +
+    html: `<!doctype html>\n<html lang="en">\n` +
+      `<body style="font-family:sans-serif;line-height:1.5;max-width:36em;margin:1em auto">\n` +
       `${body}\n</body>\n</html>\n`,
   };
 }

@@ -20,7 +20,8 @@ export function keepingFocus(control) {
     if (next) return next.focus();
     // The last item of a list is gone. The elements after it belong to another topic, so its heading gets the focus.
     const headings = [...region.querySelectorAll("h1, h2")].filter(usable);
-    const heading = headings.find((one) => section?.contains(one)) ?? headings.find(({ localName }) => localName === "h1");
+    const heading = headings.find((one) => section?.contains(one)) ??
+      headings.find(({ localName }) => localName === "h1");
     if (heading) focusHeading(heading);
   };
 }
