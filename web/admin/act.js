@@ -6,7 +6,7 @@ import { line, put } from "../app/text.js";
 const DAY_MS = 86_400_000;
 const dialog = $("act");
 const form = $("act-form");
-const tell = sayIn("act-notice");
+const notify = sayIn("act-notice");
 /** The current question. A late answer must not count for a later question. */
 let asked;
 
@@ -16,7 +16,7 @@ let asked;
  * Throws when the session is over, and for a failure after the dialog was closed.
  */
 export function ask({ title, name, work, until = false, needsReason = false, word, reach }) {
-  tell("");
+  notify("");
   form.reset();
   put($("act-title"), title);
   $("act-reach").textContent = "";
@@ -35,14 +35,14 @@ export function ask({ title, name, work, until = false, needsReason = false, wor
     form.onsubmit = async (event) => {
       event.preventDefault();
       if (question.working) return;
-      if (word !== undefined && form.word.value !== word) return tell(line`That is not "${word}".`, true);
+      if (word !== undefined && form.word.value !== word) return notify(line`That is not "${word}".`, true);
       setWorking(question.working = true);
       try {
         const done = await work({ reason: form.reason.value.trim(), until: untilOf(form.until.value) });
         if (asked === question) leave();
         resolve(done ?? true);
       } catch (problem) {
-        if (asked === question && !isOver(problem)) return tell(problem.message, true);
+        if (asked === question && !isOver(problem)) return notify(problem.message, true);
         // An ended session is reported on the sign-in page.
         reject(problem);
       } finally {
@@ -75,7 +75,7 @@ async function tellReach(path, question) {
       count(posts, "post")
     }. Followers: ${followers}.`;
   } catch (problem) {
-    if (asked === question) tell(problem.message, true);
+    if (asked === question) notify(problem.message, true);
   }
 }
 

@@ -8,7 +8,7 @@ import { account, call } from "./session.js";
 import { put } from "./text.js";
 
 const PAGE_SIZE = 10;
-const tell = sayIn("bell-notice");
+const notify = sayIn("bell-notice");
 /** Shown notifications by id. */
 const items = new Map();
 /** Requests answered here. A list that was read later still shows them as answered. */
@@ -60,11 +60,11 @@ whenLeft(() => {
 $("bell").addEventListener("click", () => {
   open($("bell-panel").hidden);
   // Frames have the unread count, but not which notifications were withdrawn.
-  if (!$("bell-panel").hidden) void attempt(readBell, undefined, tell);
+  if (!$("bell-panel").hidden) void attempt(readBell, undefined, notify);
 });
 
-$("bell-older").addEventListener("click", (event) => attempt(readOlder, event.currentTarget, tell));
-$("bell-read").addEventListener("click", (event) => attempt(markRead, event.currentTarget, tell));
+$("bell-older").addEventListener("click", (event) => attempt(readOlder, event.currentTarget, notify));
+$("bell-read").addEventListener("click", (event) => attempt(markRead, event.currentTarget, notify));
 
 function readOlder() {
   return holding(async () => {
@@ -160,7 +160,7 @@ function newItem({ id, post, page, actors: [actor] }) {
         // The item may have been replaced or removed.
         const now = items.get(id);
         if (now) now.querySelector(".request").hidden = true;
-      }, answer, tell));
+      }, answer, notify));
   }
   return item;
 }

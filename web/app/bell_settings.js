@@ -3,7 +3,7 @@ import { $, attempt, sayIn, whenLeft } from "./page.js";
 import { call } from "./session.js";
 
 const PATH = "/notifications/settings";
-const tell = sayIn("bell-notice");
+const notify = sayIn("bell-notice");
 const fields = $("bell-fields");
 /** The settings as stored on the server. */
 let kept;
@@ -28,7 +28,7 @@ $("bell-settings").addEventListener("toggle", () => {
       fields.disabled = false;
     },
     undefined,
-    tell,
+    notify,
   );
 });
 
@@ -43,10 +43,10 @@ async function keep(change, own) {
   await attempt(
     async () => {
       kept = await call("PUT", PATH, change);
-      tell("Saved.");
+      notify("Saved.");
     },
     undefined,
-    tell,
+    notify,
   );
   // A rejected change is reset. Unsent changes stay as chosen.
   if (--own.waiting === 0 && own === queue) fill(kept);

@@ -23,12 +23,12 @@ function stateOf(id) {
 }
 
 /** Reverses what is shown. */
-export function toggleLike(id, tell = say) {
+export function toggleLike(id, notify = say) {
   const post = stateOf(id);
   post.wanted = !(post.wanted ?? post.liked);
-  tell("");
+  notify("");
   show(id);
-  if (!post.sending) void attempt(() => settle(id, post), undefined, tell);
+  if (!post.sending) void attempt(() => settle(id, post), undefined, notify);
 }
 
 /** Sends until the server has what is wanted, which may change meanwhile. */

@@ -37,7 +37,7 @@ export function whenSessionEnds(work) {
 const busy = new Map();
 
 /** Runs an action. Errors are shown near its control. Meanwhile the control keeps the focus and does nothing. */
-export async function attempt(work, control, tell = say) {
+export async function attempt(work, control, notify = say) {
   if (busy.has(control)) return;
   const begun = Symbol();
   const refocus = keepingFocus(control);
@@ -46,13 +46,13 @@ export async function attempt(work, control, tell = say) {
     control.ariaBusy = control.ariaDisabled = "true";
   }
   // A background action must not clear a message.
-  if (control || tell !== say) tell("");
+  if (control || notify !== say) notify("");
   try {
     await work();
   } catch (problem) {
     if (problem.left) return;
     if (isOver(problem)) endSession(problem);
-    else tell(problem.message, true);
+    else notify(problem.message, true);
   } finally {
     if (control && busy.get(control) === begun) {
       free(control);
@@ -61,11 +61,11 @@ export async function attempt(work, control, tell = say) {
   }
 }
 
-export function onSubmit(id, work, tell = say) {
+export function onSubmit(id, work, notify = say) {
   $(id).addEventListener("submit", (event) => {
     event.preventDefault();
     const form = event.currentTarget;
-    void attempt(() => work(Object.fromEntries(new FormData(form)), form), form.querySelector("button"), tell);
+    void attempt(() => work(Object.fromEntries(new FormData(form)), form), form.querySelector("button"), notify);
   });
 }
 

@@ -13,11 +13,11 @@ export function whenOpened(open) {
 }
 
 /** An empty item for the post of this id. */
-export function newItem(id, tell) {
+export function newItem(id, notify) {
   const item = $("post").content.firstElementChild.cloneNode(true);
   item.dataset.post = id;
   item.querySelector("article > header").after(newLongText());
-  item.querySelector(".like").addEventListener("click", () => toggleLike(id, tell));
+  item.querySelector(".like").addEventListener("click", () => toggleLike(id, notify));
   item.querySelector(".answers").addEventListener("click", () => openPost(id));
   return item;
 }

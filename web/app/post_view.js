@@ -4,7 +4,7 @@ import { $, attempt, onSubmit, sayIn, whenLeft } from "./page.js";
 import { fill, newItem, showLikes, whenOpened } from "./post_item.js";
 import { account, call, keyOf, spend } from "./session.js";
 
-const tell = sayIn("post-notice");
+const notify = sayIn("post-notice");
 const view = $("post-view");
 /** The shown post and its replies, by id. */
 const items = new Map();
@@ -25,7 +25,7 @@ export function openPost(id) {
     add($("post-itself"), post);
     addAnswers(answers);
     $("answer").hidden = false;
-  }, undefined, tell);
+  }, undefined, notify);
 }
 
 export function closePost() {
@@ -54,7 +54,7 @@ $("answers-more").addEventListener("click", ({ currentTarget }) =>
     const id = shown;
     const page = await read(id, `&cursor=${encodeURIComponent(next)}`);
     if (shown === id) addAnswers(page);
-  }, currentTarget, tell));
+  }, currentTarget, notify));
 
 onSubmit("answer", async ({ text }, form) => {
   const reply_to = shown;
@@ -65,7 +65,7 @@ onSubmit("answer", async ({ text }, form) => {
   // Text typed meanwhile is kept.
   if (form.elements.text.value === text) form.reset();
   if (shown === reply_to) add($("answers"), answer, { first: true });
-}, tell);
+}, notify);
 
 whenDrafted(() => {
   const text = $("answer").elements.text.value;
@@ -88,7 +88,7 @@ function addAnswers(page) {
 function add(list, post, { first = false } = {}) {
   let item = items.get(post.id);
   if (!item) {
-    items.set(post.id, item = newItem(post.id, tell));
+    items.set(post.id, item = newItem(post.id, notify));
     if (first) list.prepend(item);
     else list.append(item);
   }
@@ -99,7 +99,7 @@ function clear() {
   shown = undefined;
   next = null;
   items.clear();
-  tell("");
+  notify("");
   $("post-itself").replaceChildren();
   $("answers").replaceChildren();
   $("answers-more").hidden = $("answer").hidden = true;
