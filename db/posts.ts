@@ -4,6 +4,7 @@ import { HELD, type NewPhoto, type PhotoRow, PHOTOS, picturing, STAGED } from ".
 import { ONE_POST, PUBLISHED, PUBLISHED_EVENTS, PUBLISHING, replyEvents, stateOf } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
+import { exactTime } from "./keyset.ts";
 
 export interface PostRow {
   id: string;
@@ -31,11 +32,6 @@ export interface PostRow {
   updated_at: string;
 }
 
-/** With microseconds, unlike other times: the order of posts, and so a part of cursors. */
-function PUBLISHED_AT(column: string): string {
-  return `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-}
-
 /** The replies to a post `p` that the viewer `$1` may not see. */
 export const UNSEEN_REPLIES = `from posts r where r.reply_to = p.id and r.withheld and r.state = 'ready'
   and not exists (select from visible_pages($1) v where v.id = r.page_id)`;
@@ -56,7 +52,7 @@ export const POST_COLUMNS = `p.id, p.page_id, g.uuid as page_uuid, g.name as pag
   p.like_count, case when p.reply_count = 0 then 0
     else p.reply_count - (select count(*) ${UNSEEN_REPLIES}) end as reply_count,
   exists (select from likes l where l.post_id = p.id and l.user_id = $1) as liked,
-  p.state, ${PUBLISHED_AT("p.published_at")} as published_at, p.created_at, p.updated_at`;
+  p.state, ${exactTime("p.published_at")} as published_at, p.created_at, p.updated_at`;
 
 /** Posts of a page that are not ready, latest first; for its owner. */
 export async function unreadyPosts(
@@ -216,7 +212,7 @@ ${CREATED}`,
   events: CREATED_EVENTS,
   publishes: "timed",
   select: `select j.turn, jsonb_build_object('open', j.open, 'original', true, 'reply_page_id', null,
-    'published_at', ${PUBLISHED_AT("t.published_at")}) as result from judged j left join timed t on t.turn = j.turn`,
+    'published_at', ${exactTime("t.published_at")}) as result from judged j left join timed t on t.turn = j.turn`,
   refused: "not (a.result->>'open')::boolean",
 });
 
@@ -239,7 +235,7 @@ answered as (
   publishes: "timed",
   select: `select j.turn, jsonb_build_object('open', j.open, 'original', j.reply_page_id is not null,
     'reply_page_id', j.reply_page_id, 'published_at', ${
-    PUBLISHED_AT("t.published_at")
+    exactTime("t.published_at")
   }) as result from judged j left join timed t on t.turn = j.turn`,
   refused: "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean",
 });

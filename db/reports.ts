@@ -2,6 +2,7 @@ import { recording } from "./moderation_log.ts";
 import type { Reader, Sql, Writer } from "./sql.ts";
 import { CARD, type CardRow } from "./users.ts";
 import type { AccountRole } from "./account_role.ts";
+import { exactTime } from "./keyset.ts";
 
 export const REPORTED = ["account", "page", "post"] as const;
 export const REPORT_STATES = ["open", "taken", "closed"] as const;
@@ -99,11 +100,14 @@ export interface ReportFilter {
   after?: { at: string; id: string } | undefined;
 }
 
-/** Open reports oldest first; closed ones latest first. */
-export async function listReports(sql: Reader, { state, limit, after }: ReportFilter): Promise<HandledReportRow[]> {
+/** Open reports oldest first; closed ones latest first. `cursor_at` is their time as a cursor has it. */
+export async function listReports(
+  sql: Reader,
+  { state, limit, after }: ReportFilter,
+): Promise<(HandledReportRow & { cursor_at: string })[]> {
   const [time, compare, order] = state === "closed" ? ["changed_at", "<", "desc"] : ["created_at", ">", "asc"];
-  return await sql.query<HandledReportRow>(
-    `select ${HANDLED} from reports r
+  return await sql.query<HandledReportRow & { cursor_at: string }>(
+    `select ${HANDLED}, ${exactTime(`r.${time}`)} as cursor_at from reports r
     where r.state = $1 and ($2::timestamptz is null or (r.${time}, r.id) ${compare} ($2::timestamptz, $3::uuid))
     order by r.${time} ${order}, r.id ${order} limit $4`,
     [state, after?.at ?? null, after?.id ?? null, limit],

@@ -82,9 +82,7 @@ export function reportRoutes(api: Api): void {
     const last = items.at(-1);
     return answer(200, {
       items: items.map(renderHandled),
-      next_cursor: rows.length > limit && last
-        ? encodeCursor(`reports.${state}`, [state === "closed" ? last.changed_at : last.created_at, last.id])
-        : null,
+      next_cursor: rows.length > limit && last ? encodeCursor(`reports.${state}`, [last.cursor_at, last.id]) : null,
     });
   });
 
