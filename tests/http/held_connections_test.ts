@@ -3,6 +3,7 @@ import { hostnameOf } from "../../lib/http/kernel_sockets.ts";
 import { sharedApp } from "../support/app.ts";
 import { half, RawHttp } from "../support/raw_http.ts";
 import { RawSocket } from "../support/raw_socket.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 /** A head is to be there within ten seconds; connections are looked at each second. */
@@ -44,7 +45,7 @@ Deno.test({
       for (const each of answered) assert.equal(Math.floor(each.status! / 100), 2, each.received);
       const before = asking.received.length;
       await asking.send(ask);
-      while (asking.received.length === before) await new Promise((resolve) => setTimeout(resolve, 20));
+      await until("an answer, or the end", () => asking.received.length > before || asking.closedAt !== undefined);
       assert.equal(asking.closedAt, undefined);
       assert.equal((await heard)?.kind, "text");
       live.cut();
