@@ -9,8 +9,8 @@ import { writeTimes } from "./times.ts";
 import { type Counts, runFiles } from "./process.ts";
 import { isCi, startPostgres15, startServers } from "./servers.ts";
 
-/** Tests wait a good part of their time, so there may be one more than processors. */
-const DEFAULT_LANES = navigator.hardwareConcurrency > 1 ? Math.min(navigator.hardwareConcurrency + 1, 6) : 1;
+/** More of them than processors would be faster by little, and late for tests that measure time. */
+const DEFAULT_LANES = Math.min(navigator.hardwareConcurrency, 6);
 
 export interface RunOptions {
   fast?: boolean | undefined;

@@ -53,7 +53,7 @@ Deno.test("A damaged, incomplete or newer backup is rejected, and so are a runni
   assert.deepEqual([exists.code, /exists already/.test(exists.output)], [1, true], exists.output);
 
   const running = await TaskProcess.run("restore", [backup, "--replace"], node.settings);
-  assert.deepEqual([running.code, /is at work/.test(running.output)], [1, true], running.output);
+  assert.deepEqual([running.code, /is running/.test(running.output)], [1, true], running.output);
   await node.stop();
 
   const [file] = [...Deno.readDirSync(`${backup}/files`)];
