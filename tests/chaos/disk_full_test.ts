@@ -37,7 +37,7 @@ Deno.test(
       assert.deepEqual([status, body.type.split("/").at(-1)], [503, "disk-full"], JSON.stringify(body));
       assert.ok(Number(headers.get("retry-after")) > 0);
     }
-    assert.match(node.output, /"level":"error","message":"the database has no room/);
+    assert.match(node.output, /"level":"error","message":"disk full, writes are refused"/);
     assert.equal((await ada.call("GET", "/feed")).status, 200, "reading goes on");
 
     await Deno.remove(`${disk.path}/filler`);

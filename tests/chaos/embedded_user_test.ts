@@ -158,7 +158,7 @@ Deno.test("Ctrl-C ends the node and its database cleanly", {
   assert.deepEqual(await postgresOf(home.path), []);
   const log = await Deno.readTextFile(`${home.path}/postgres/postgres.log`);
   assert.match(log.trim().split("\n").at(-1)!, /database system is shut down$/);
-  assert.doesNotMatch(node.output, /embedded Postgres ended/);
+  assert.doesNotMatch(node.output, /embedded Postgres exited/);
   await node.restart();
   const again = await Deno.readTextFile(`${home.path}/postgres/postgres.log`);
   assert.doesNotMatch(again, /was not properly shut down/);

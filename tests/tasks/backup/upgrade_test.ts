@@ -87,9 +87,9 @@ Deno.test("An impossible upgrade is refused with the reason", options, async () 
   const set = (major: number) => Deno.writeTextFile(`${path}/postgres/PG_VERSION`, `${major}\n`);
   await refused({ DATA_DIR: path }, /already has Postgres 18/);
   await set(19);
-  await refused({ DATA_DIR: path }, /newer than this version of Rookery/);
+  await refused({ DATA_DIR: path }, /is of Postgres 19, and this version of Rookery supports 18/);
   await set(9);
-  await refused({ DATA_DIR: path }, /Postgres 9 is too old to be upgraded/);
+  await refused({ DATA_DIR: path }, /Postgres 9 cannot be upgraded/);
   await refused({ DATA_DIR: `${path}/none` }, /There is no database in/);
   assert.ok(!await Deno.stat(`${path}/none`).then(() => true, () => false), "it made the folder");
   await refused({ DATA_DIR: path, DATABASE_URL: "postgres://a@localhost/a" }, /DATABASE_URL is set/);
