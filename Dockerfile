@@ -7,8 +7,8 @@ ENV DENO_DIR=/deno DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
 WORKDIR /app
 
 COPY . .
-# What is not in here cannot be had at run time, so every entry is cached, workers included; what only tests need is not.
-RUN deno cache --frozen main.ts workers/*/*.ts tasks/*.ts \
+# All packages are loaded here. The entry point runs with --cached-only, so none can be loaded later.
+RUN deno install --frozen \
   && mkdir -p /data \
   && chown -R node:node /data /deno
 
