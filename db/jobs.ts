@@ -1,5 +1,4 @@
 import type { Reader, Writer } from "./sql.ts";
-import { exactTime } from "./keyset.ts";
 
 /** The common fields of a job. */
 export interface JobRef {
@@ -157,13 +156,10 @@ export interface JobFilter {
   after?: { at: string; id: string } | undefined;
 }
 
-/** Newest first. `cursor_at` is `created_at` as a cursor has it. */
-export async function listJobs(
-  sql: Reader,
-  { limit, state, kind, after }: JobFilter,
-): Promise<(ListedJob & { cursor_at: string })[]> {
-  return await sql.query<ListedJob & { cursor_at: string }>(
-    `select ${LISTED}, ${exactTime("created_at")} as cursor_at from jobs
+/** Newest first. */
+export async function listJobs(sql: Reader, { limit, state, kind, after }: JobFilter): Promise<ListedJob[]> {
+  return await sql.query<ListedJob>(
+    `select ${LISTED} from jobs
     where ($1::text is null or state = $1) and ($2::text is null or kind = $2)
       and ($3::timestamptz is null or (created_at, id) < ($3::timestamptz, $4::uuid))
     order by created_at desc, id desc limit $5`,

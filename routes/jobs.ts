@@ -30,8 +30,8 @@ export function jobRoutes(api: Api): void {
     const items = rows.slice(0, limit);
     const last = items.at(-1);
     return answer(200, {
-      items: items.map(({ cursor_at: _, ...job }) => job),
-      next_cursor: rows.length > limit && last ? encodeCursor(list, [last.cursor_at, last.id]) : null,
+      items,
+      next_cursor: rows.length > limit && last ? encodeCursor(list, [last.created_at, last.id]) : null,
     });
   });
 

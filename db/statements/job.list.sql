@@ -1,5 +1,4 @@
-select id, kind, state, attempts, run_at, last_error, user_id, payload ->> 'post_id' as post_id, created_at,
-  to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as cursor_at
+select id, kind, state, attempts, run_at, last_error, user_id, payload ->> 'post_id' as post_id, created_at
 from jobs
 where ($1::text is null or state = $1)
   and ($2::text is null or kind = $2)

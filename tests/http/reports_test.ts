@@ -20,6 +20,7 @@ async function queue(state = "open", app_ = app): Promise<Body[]> {
   for (let cursor: string | null = ""; cursor !== null;) {
     const page = await app_.ok("GET", `/reports?state=${state}&limit=7${cursor && `&cursor=${cursor}`}`, { token });
     items.push(...page.items);
+    assert.ok(items.length < 1_000, "the list does not end");
     cursor = page.next_cursor;
   }
   return items;
@@ -42,6 +43,26 @@ Deno.test("A post, a page and an account can be reported by anyone who can see t
   assert.deepEqual(seen.map(({ id }) => id), made.map(({ body }) => body.id), "in the order they came");
   const { target, reason, handler, outcome } = seen[0]!;
   assert.deepEqual([target.id, target.gone, reason, handler, outcome], [post.id, false, "trade", null, null]);
+});
+
+Deno.test("Reports of the same millisecond are listed in pages, each once and in order", async () => {
+  await using app = await startApp();
+  const reporter = await app.person();
+  const ids = () => Array.from({ length: 20 }, () => newId());
+  for (const [state, time] of [["open", "created_at"], ["closed", "changed_at"]] as const) {
+    const closed = state === "closed";
+    await app.ctx.sql.execute(
+      `insert into reports (id, reporter_id, target_kind, target_id, target_name, owner_id, reason, state, handler_id,
+        outcome, ${time})
+      select id, $1::uuid, 'page', target, 'gone', target, i::text, $2::text, $3::uuid, $4::text,
+        '2026-01-01 00:00:00.123Z'::timestamptz + i * interval '10 microseconds'
+      from unnest($5::uuid[], $6::uuid[]) with ordinality t (id, target, i)`,
+      [reporter.id, state, closed ? reporter.id : null, closed ? "dismissed" : null, ids(), ids()],
+    );
+    const numbers = Array.from({ length: 20 }, (_, i) => String(i + 1));
+    const seen = (await queue(state, app)).map(({ reason }) => reason);
+    assert.deepEqual(seen, state === "open" ? numbers : numbers.reverse(), state);
+  }
 });
 
 Deno.test("What one cannot see cannot be reported", async () => {
