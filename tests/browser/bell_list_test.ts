@@ -38,9 +38,9 @@ browserTest("Older notifications load page by page, each exactly once", async (b
   await intercept(page, "**/notifications?limit=10&cursor=*", async (route) => {
     const response = await route.fetch();
     await page.locator("#bell").click();
-    const anew = page.waitForResponse("**/notifications?limit=10");
+    const reread = page.waitForResponse("**/notifications?limit=10");
     await page.locator("#bell").click();
-    await (await anew).finished();
+    await (await reread).finished();
     await route.fulfill({ response });
   });
   await older.click();

@@ -17,46 +17,46 @@ const asRoot = { ...options, ignore: options.ignore || !isRoot };
 interface Refusal {
   /** Makes it what is refused. */
   change: (path: string) => Promise<void>;
-  told: RegExp;
+  message: RegExp;
   ignore?: boolean;
 }
 
 const REFUSALS: Record<string, Refusal> = {
   "of an older major version": {
     change: (path) => Deno.writeTextFile(`${path}/postgres/PG_VERSION`, "17\n"),
-    told: /has Postgres 17, and this version of Rookery needs 18; run "deno task upgrade"/,
+    message: /has Postgres 17, and this version of Rookery needs 18; run "deno task upgrade"/,
   },
   "of a newer major version": {
     change: (path) => Deno.writeTextFile(`${path}/postgres/PG_VERSION`, "19\n"),
-    told: /is of Postgres 19, and this version of Rookery supports 18; install a newer version of Rookery/,
+    message: /is of Postgres 19, and this version of Rookery supports 18; install a newer version of Rookery/,
   },
   "that PGlite made": {
     change: (path) => changeByte(`${path}/postgres/global/pg_control`, 0xf8, 0),
-    told: /was created by PGlite.*CHANGELOG\.md describes/,
+    message: /was created by PGlite.*CHANGELOG\.md describes/,
   },
   "that has no database": {
     change: (path) => Deno.remove(`${path}/postgres/PG_VERSION`),
-    told: /The folder ".*" is no database; move it away, or set DATA_DIR to another/,
+    message: /The folder ".*" is no database; move it away, or set DATA_DIR to another/,
   },
   "that others may enter": {
     change: (path) => Deno.chmod(`${path}/postgres`, 0o755),
-    told: /Postgres refuses ".*", as other users may enter it; run: chmod 0700 /,
+    message: /Postgres refuses ".*", as other users may enter it; run: chmod 0700 /,
   },
   "that is root's": {
     change: (path) => run("chown", "-R", "root", `${path}/postgres`),
-    told: /belongs to root, which Postgres refuses; change its owner with: chown -R nobody /,
+    message: /belongs to root, which Postgres refuses; change its owner with: chown -R nobody /,
     ignore: !isRoot,
   },
 };
 
-for (const [what, { change, told, ignore = false }] of Object.entries(REFUSALS)) {
+for (const [what, { change, message, ignore = false }] of Object.entries(REFUSALS)) {
   Deno.test(`A folder ${what} is refused`, { ...options, ignore: options.ignore || ignore }, async () => {
     await using folder = await freshDataDir();
     await change(folder.path);
     // What Rookery itself has there is no part of the database.
     const before = await listing(`${folder.path}/postgres`);
     const ended = await runToEnd(folder.path);
-    assertRefused(ended, told);
+    assertRefused(ended, message);
     assert.deepEqual(await listing(`${folder.path}/postgres`), before);
     const names = [...Deno.readDirSync(folder.path)].map(({ name }) => name);
     assert.deepEqual(names.toSorted(), ["lock", "postgres"]);
@@ -143,10 +143,10 @@ Deno.test("A folder with a path too long for a socket works", options, async () 
   await until("the socket's folder is gone", () => Deno.stat(elsewhere).then(() => false, () => true));
 });
 
-function assertRefused({ code, told }: { code: number; told: string }, expected: RegExp): void {
-  assert.equal(code, 2, told);
-  assert.match(told, expected);
-  assert.equal(told.trim().split("\n").length, 1, `one sentence is enough: ${told}`);
+function assertRefused({ code, message }: { code: number; message: string }, expected: RegExp): void {
+  assert.equal(code, 2, message);
+  assert.match(message, expected);
+  assert.equal(message.trim().split("\n").length, 1, `one sentence is enough: ${message}`);
 }
 
 /** Each file below it, with what changes when it is written or given away. */

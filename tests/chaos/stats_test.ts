@@ -50,7 +50,7 @@ seededTest(
     const rebuilt = await rebuild(node);
     assert.match(rebuilt, /All pages had correct counts/);
     await statsSettled(node.sql);
-    assert.deepEqual(await keptDays(node.sql), before, "built anew, they are what they were");
+    assert.deepEqual(await keptDays(node.sql), before, "rebuilt, they are what they were");
     await compare(node, node.sql, workload, people);
 
     // Somebody writes past the program: the rebuild finds it.

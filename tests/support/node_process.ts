@@ -158,7 +158,7 @@ export class NodeProcess implements AsyncDisposable {
 export async function runToEnd(
   dataDir: string,
   env: Record<string, string> = {},
-): Promise<{ code: number; told: string }> {
+): Promise<{ code: number; message: string }> {
   const [program, args] = boundToParent([Deno.execPath(), ...START]);
   const command = new Deno.Command(program, {
     args,
@@ -168,7 +168,7 @@ export async function runToEnd(
     stdin: "null",
   });
   const { code, stdout, stderr } = await command.output();
-  return { code, told: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
+  return { code, message: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
 }
 
 export async function emptyFolder(): Promise<{ path: string } & AsyncDisposable> {

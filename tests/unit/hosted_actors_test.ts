@@ -25,7 +25,7 @@ function world(answer: () => Promise<unknown> = async () => "value"): World {
   } as unknown as Pool;
   const feeds = {
     read: (user: string) => void done.push(`${user} reads`),
-    refresh: (user: string, post: string) => void done.push(`${post} is read anew for ${user}`),
+    refresh: (user: string, post: string) => void done.push(`${post} is read again for ${user}`),
   };
   const stream = { stalled: false };
   return { actors: new HostedActors(pool, feeds, { hint: () => done.push("likes are told") }, stream), stream, done };
@@ -51,7 +51,7 @@ for (const type of ["like", "unlike"]) {
   Deno.test(`After a ${type} the person sees it at once, and everybody gets an event`, async () => {
     const { actors, done } = world();
     await actors.ask(page, { type, by: { id: "ada" }, post_id: "post" } as Command);
-    assert.deepEqual(done.slice(1), ["post is read anew for ada", "likes are told"]);
+    assert.deepEqual(done.slice(1), ["post is read again for ada", "likes are told"]);
   });
 }
 

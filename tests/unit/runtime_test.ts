@@ -160,7 +160,7 @@ Deno.test("Host pauses an actor that fails three times in a row, longer each tim
   clock.now += 1;
   assert.equal(await code({ type: "get" }), "ok");
   for (let i = 0; i < 2; i++) await code({ type: "break" });
-  assert.equal(await code({ type: "get" }), "ok", "a success begins the count anew");
+  assert.equal(await code({ type: "get" }), "ok", "a success restarts the count");
 });
 
 Deno.test("Host keeps the state of a refusal", async () => {

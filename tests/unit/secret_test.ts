@@ -29,10 +29,10 @@ Deno.test("The previous secret decrypts and its values are re-encrypted once; no
   const old = before.seal("p", plain, "row 1");
   assert.deepEqual(after.open("p", old, "row 1"), plain);
   assert.throws(() => after.open("p", old, "row 2"));
-  const anew = after.reseal("p", old, "row 1")!;
-  assert.equal(after.reseal("p", anew, "row 1"), undefined);
-  assert.deepEqual(new Secret("b".repeat(32)).open("p", anew, "row 1"), plain);
-  assert.throws(() => before.open("p", anew, "row 1"));
+  const resealed = after.reseal("p", old, "row 1")!;
+  assert.equal(after.reseal("p", resealed, "row 1"), undefined);
+  assert.deepEqual(new Secret("b".repeat(32)).open("p", resealed, "row 1"), plain);
+  assert.throws(() => before.open("p", resealed, "row 1"));
   assert.throws(() => after.reseal("p", new Secret("c".repeat(32)).seal("p", plain, "row 1"), "row 1"));
   assert.equal(after.mac("p", "data"), new Secret("b".repeat(32)).mac("p", "data"));
 });

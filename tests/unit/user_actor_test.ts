@@ -1,190 +1,33 @@
 import assert from "node:assert/strict";
-import { userActor } from "../../actors/user.ts";
 import { snapshot } from "../../actors/user_state.ts";
 import type { UserCommand, UserState } from "../../actors/user_commands.ts";
 import type { ActingAccount } from "../../actors/moderator.ts";
 import { CODE_PAUSE_MS, CODE_WINDOW_MS, MAX_CODES, MAX_GUESSES } from "../../actors/user_codes.ts";
 import { MAX_EMAIL_CHANGES } from "../../actors/user_profile.ts";
 import { REFRESH_GRACE_MS } from "../../actors/user_sessions.ts";
-import { codeFor } from "../../security/codes.ts";
-import type { CodePurpose } from "../../db/letters.ts";
 import type { RegisterRow } from "../../db/users.ts";
 import { outcomeOf, refusalOf, rowOf, stateAfter, word } from "../support/decisions.ts";
 
-const KEY = new Uint8Array(32).fill(7);
-const NOW = Date.parse("2026-01-31T12:00:00.000Z");
-const at = (ms: number) => new Date(NOW + ms).toISOString();
-const ID = "018f0000-0000-7000-8000-000000000001";
-const SESSION = { id: "018f0000-0000-7000-8000-000000000002", generation: 3, issued_at: at(-60_000), kid: "k1" };
-const CODE = { nonce: "nonce", expires_at: at(60_000), attempts: 0 };
-const codeOf = (purpose: CodePurpose, address = "ada@example.org", nonce = "nonce") =>
-  codeFor(KEY, { purpose, user: ID, address }, nonce);
-const RIGHT = { verify: codeOf("verify"), recover: codeOf("recover") };
-const actor = userActor(KEY);
-const decide = (state: UserState | null, command: UserCommand, now = NOW) => actor.decide(state, command, now);
-
-const ACTIVE: UserState = {
-  id: ID,
-  login: "ada",
-  first_name: "Ada",
-  last_name: "Lovelace",
-  email: "ada@example.org",
-  email_verified_at: at(-1_000_000),
-  pending_email: null,
-  role: "user",
-  page_id: "018f0000-0000-7000-8000-000000000003",
-  avatar_key: null,
-  password_version: 2,
-  blocked_until: null,
-  blocked_reason: null,
-  created_at: at(-2_000_000),
-  mailbox_mark: null,
-  verify: null,
-  recover: null,
-  asked: { verify: [], recover: [], change: [] },
-  session: SESSION,
-};
-
-const STATES = {
-  nobody: null,
-  active: ACTIVE,
-  "signed out": { ...ACTIVE, session: null },
-  unverified: { ...ACTIVE, email_verified_at: null, verify: CODE },
-  "unverified admin": { ...ACTIVE, email_verified_at: null, role: "admin" },
-  blocked: { ...ACTIVE, blocked_until: "infinity", blocked_reason: "spam", session: null },
-  "blocked until now": { ...ACTIVE, blocked_until: at(0) },
-  "blocked a while": { ...ACTIVE, blocked_until: at(1) },
-  "waiting for an email": { ...ACTIVE, pending_email: "new@example.org", verify: CODE },
-  "code expired": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, expires_at: at(0) } },
-  "code guessed at": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MAX_GUESSES - 1 } },
-  "code exhausted": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MAX_GUESSES } },
-  recovering: { ...ACTIVE, recover: CODE },
-  "recovery expired": { ...ACTIVE, recover: { ...CODE, expires_at: at(0) } },
-  "recovering another address": { ...ACTIVE, email: "new@example.org", recover: CODE },
-} satisfies Record<string, UserState | null>;
-
-const letter = { nonce: "n2", expires_at: at(1_800_000), job: "j" };
-const signIn = {
-  type: "sign_in",
-  sid: "s2",
-  kid: "k2",
-  password_version: 2,
-  expires_at: at(1),
-  device: { mark: "m", name: "Firefox" },
-  job: "j",
-} as const;
-const refresh = { type: "refresh", sid: SESSION.id, generation: 3, kid: "k2", expires_at: at(1) } as const;
-const by = { id: "018f0000-0000-7000-8000-00000000000a", role: "admin" } as const;
-const block = { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: false } as const;
-const own = { id: ID, role: "user" } as const;
-const profile = { type: "update_profile", by: own, password_version: 2, notice_job: "j2", ...letter } as const;
-const fresh = { password_hash: "h", pending_email: null, mailbox_mark: null, job: "j" } as const;
-const reset = { type: "reset_password", email: "Ada@Example.org", ...fresh } as const;
-const check = { type: "check_recovery", email: "ada@example.org" } as const;
-const verify = { type: "verify", code: RIGHT.verify, job: "j" } as const;
-const change = { type: "change_password", password_version: 2, ...fresh } as const;
-
-const TABLE: [keyof typeof STATES, UserCommand, string][] = [
-  ["nobody", { type: "snapshot" }, "reply"],
-  ["nobody", { type: "account" }, "refuse not-found"],
-  ["nobody", signIn, "refuse not-found"],
-  ["nobody", { type: "delete", by }, "refuse not-found"],
-  ["nobody", { type: "expire" }, "refuse not-found"],
-  ["active", { type: "snapshot" }, "reply"],
-  ["active", { type: "account" }, "reply"],
-
-  ["active", signIn, "commit session.open"],
-  ["signed out", signIn, "commit session.open"],
-  ["unverified", signIn, "commit session.open"],
-  ["blocked until now", signIn, "commit session.open"],
-  ["blocked", signIn, "refuse account-blocked"],
-  ["blocked a while", signIn, "refuse account-blocked"],
-  // The password was checked against the one before.
-  ["active", { ...signIn, password_version: 1 }, "refuse credentials-invalid"],
-
-  ["active", refresh, "commit session.refresh"],
-  ["active", { ...refresh, generation: 4 }, "refuse token-invalid"],
-  ["active", { ...refresh, generation: 2 }, "commit session.end"],
-  ["active", { ...refresh, sid: "other" }, "reply"],
-  ["signed out", refresh, "reply"],
-  ["blocked", refresh, "refuse account-blocked"],
-  ["active", { type: "sign_out", sid: SESSION.id }, "commit session.end"],
-  ["active", { type: "sign_out", sid: "other" }, "refuse session-ended"],
-  ["signed out", { type: "sign_out", sid: SESSION.id }, "refuse session-ended"],
-
-  ["unverified", { type: "send_code", ...letter }, "commit user.send_code"],
-  ["waiting for an email", { type: "send_code", ...letter }, "commit user.send_code"],
-  ["active", { type: "send_code", ...letter }, "refuse already-verified"],
-  ["unverified", verify, "commit user.verify"],
-  ["unverified", { ...verify, code: ` ${RIGHT.verify.toLowerCase()} ` }, "commit user.verify"],
-  ["unverified", { ...verify, code: "WRONG000" }, "commit user.count_guess"],
-  ["unverified", { ...verify, code: RIGHT.recover }, "commit user.count_guess"],
-  ["active", verify, "refuse already-verified"],
-  ["waiting for an email", { ...verify, code: codeOf("verify", "new@example.org") }, "commit user.verify"],
-  // It was sent to the address in force, under the same nonce.
-  ["waiting for an email", verify, "commit user.count_guess"],
-  ["code expired", verify, "refuse code-invalid"],
-  ["code guessed at", verify, "commit user.verify"],
-  ["code exhausted", verify, "refuse code-exhausted"],
-
-  ["active", { type: "recover", ...letter }, "commit user.send_code"],
-  ["blocked", { type: "recover", ...letter }, "commit user.send_code"],
-  ["recovering", { ...check, code: RIGHT.recover }, "reply"],
-  ["nobody", { ...check, code: RIGHT.recover }, "refuse code-invalid"],
-  ["nobody", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
-  ["recovering", { ...check, code: RIGHT.verify }, "refuse code-invalid"],
-  ["recovering", { ...check, email: "other@example.org", code: RIGHT.recover }, "refuse code-invalid"],
-  ["recovery expired", { ...check, code: RIGHT.recover }, "refuse code-invalid"],
-  ["active", { ...check, code: RIGHT.recover }, "refuse code-invalid"],
-  ["recovering", { ...reset, code: RIGHT.recover }, "commit user.change_password"],
-  ["recovering", { ...reset, code: "WRONG000" }, "refuse code-invalid"],
-  ["recovering another address", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
-  ["recovering another address", { ...reset, email: "new@example.org", code: RIGHT.recover }, "refuse code-invalid"],
-  ["recovery expired", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
-  ["active", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
-  ["active", change, "commit user.change_password"],
-  ["active", { ...change, password_version: 1 }, "refuse validation"],
-  // The mark of its mailbox was made for another address.
-  ["waiting for an email", change, "refuse overloaded"],
-
-  ["active", { ...profile, first_name: "Grace" }, "commit user.update_profile"],
-  ["active", { ...profile, password_version: undefined, first_name: "Grace" }, "commit user.update_profile"],
-  ["active", { ...profile, password_version: 1, email: "new@example.org" }, "refuse validation"],
-  ["active", { ...profile, password_version: undefined, email: "new@example.org" }, "refuse validation"],
-  [
-    "active",
-    { ...profile, password_version: undefined, email: "ADA@example.org" },
-    "commit user.update_profile",
-  ],
-  [
-    "active",
-    { ...profile, by, password_version: undefined, email: "new@example.org" },
-    "commit user.update_profile",
-  ],
-  ["active", { type: "set_role", by, role: "moderator" }, "commit user.set_role"],
-  ["active", block, "commit user.block"],
-  ["blocked", block, "commit user.block"],
-  ["active", { ...block, dry_run: true }, "read"],
-  ["nobody", { ...block, dry_run: true }, "refuse not-found"],
-  ["blocked", { type: "unblock", by }, "commit user.unblock"],
-  ["active", { type: "expire_block" }, "reply"],
-  ["blocked", { type: "expire_block" }, "reply"],
-  ["blocked a while", { type: "expire_block" }, "reply"],
-  ["blocked until now", { type: "expire_block" }, "commit user.lapse_block"],
-  ["active", { type: "delete", by }, "commit user.delete"],
-  ["unverified", { type: "expire" }, "commit user.delete"],
-  ["active", { type: "expire" }, "reply"],
-  ["waiting for an email", { type: "expire" }, "reply"],
-  ["unverified admin", { type: "expire" }, "reply"],
-];
-
-for (const [state, command, expected] of TABLE) {
-  Deno.test(`UserActor, ${state}, asked to ${JSON.stringify(command).slice(8, 90)}: ${expected}`, () => {
-    const before = structuredClone(STATES[state]);
-    assert.equal(word(decide(STATES[state], command)), expected);
-    assert.deepEqual(STATES[state], before, "deciding changes nothing");
-  });
-}
+import {
+  ACTIVE,
+  at,
+  block,
+  by,
+  change,
+  CODE,
+  codeOf,
+  decide,
+  ID,
+  letter,
+  NOW,
+  own,
+  profile,
+  refresh,
+  SESSION,
+  signIn,
+  STATES,
+  verify,
+} from "../support/user_decisions.ts";
 
 Deno.test("UserActor gives a used refresh token its pair again for 10 seconds, and ends the session after", () => {
   const refreshed = stateAfter(decide(ACTIVE, refresh))!;

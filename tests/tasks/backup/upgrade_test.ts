@@ -53,9 +53,9 @@ Deno.test(
     const { path } = folder;
     const { world, token } = await makeOld(path);
     const env = { DATA_DIR: path, SECRET_KEY };
-    const { code, told } = await runToEnd(path);
-    assert.equal(code, 2, told);
-    assert.match(told, /has Postgres 17, .*run "deno task upgrade"/);
+    const { code, message } = await runToEnd(path);
+    assert.equal(code, 2, message);
+    assert.match(message, /has Postgres 17, .*run "deno task upgrade"/);
     const version = (name: string) => Deno.readTextFileSync(`${path}/${name}/PG_VERSION`).trim();
     for (const afterMs of [0, 300]) {
       await using task = new TaskProcess("upgrade", [], env);
