@@ -154,10 +154,6 @@ const SETTINGS = {
     description: "A Postgres for the tables of the statistics; if unset, the schema `stats` of the main database",
     secret: true,
   },
-  API_URL: {
-    schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
-    description: "The API from which `ROLES=stats`, alone, reads the public keys to verify tokens",
-  },
   S3_URL: {
     schema: s3Url().optional(),
     description: "An S3 bucket for photos, instead of the storage service: " +
@@ -283,9 +279,6 @@ function conflicts(config: Partial<Config>): { setting: string; message: string 
       setting: "SECRET_KEY",
       message: `Expected at least ${SECRET_KEY_LENGTH} characters: all processes share the keys that it encrypts`,
     });
-  }
-  if (roles.includes("stats") && alone && config.API_URL === undefined) {
-    found.push({ setting: "API_URL", message: "Expected the URL of the API, which publishes the keys of tokens" });
   }
   const handlesPhotos = roles.includes("api") || roles.includes("jobs");
   if (handlesPhotos && !roles.includes("storage") && S3_URL === undefined && STORAGE_URL === undefined) {

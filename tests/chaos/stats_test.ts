@@ -88,7 +88,7 @@ fullTest(
     const [ada] = people as [Person];
     const refused = await ada.call("GET", `/pages/${ada.page}/stats`);
     assert.deepEqual([refused.status, refused.headers.has("retry-after")], [503, true]);
-    const settings = { ...services, STATS_DATABASE_URL, STATS_PORT, ROLES: "stats", API_URL: node.url, SECRET_KEY: "" };
+    const settings = { ...services, STATS_DATABASE_URL, STATS_PORT, ROLES: "stats", SECRET_KEY: "" };
     await using service = await NodeProcess.on(await emptyFolder(), settings);
     await using own = connectPostgres(STATS_DATABASE_URL, { max: 1 });
     const workload = new StatsWorkload(random, people);
@@ -106,6 +106,14 @@ fullTest(
     };
     await workload.run(ACTS);
     await holds("from the bus");
+
+    await node.kill();
+    const direct = await fetch(`http://127.0.0.1:${STATS_PORT}/pages/${ada.page}/stats`, {
+      headers: { authorization: `Bearer ${ada.token}` },
+    });
+    assert.equal(direct.status, 200, "the service needs no other process to verify a token");
+    await direct.body?.cancel();
+    await node.restart();
 
     await service.kill();
     await workload.run(ACTS);

@@ -80,8 +80,8 @@ Deno.test("Each of our services starts with valid settings from an existing entr
     // What the entry sets for a role of that name.
     const role = ["jobs", "storage", "stats", "kv", "mail"].includes(command[0]!) ? { ROLES: command[0] } : {};
     const config = readConfig({ ...env, ...role });
-    const { DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, STATS_URL, KV_URL, API_URL, MAIL_URL } = config;
-    for (const address of [DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, STATS_URL, KV_URL, API_URL, MAIL_URL]) {
+    const { DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, STATS_URL, KV_URL, MAIL_URL } = config;
+    for (const address of [DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, STATS_URL, KV_URL, MAIL_URL]) {
       if (address !== undefined) assert.ok(services[new URL(address).hostname], `${name}: nobody is at ${address}`);
     }
   }

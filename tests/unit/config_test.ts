@@ -67,7 +67,6 @@ const WRONG: Record<string, string> = {
   STATS_URL: "stats",
   STATS_PORT: "x",
   STATS_DATABASE_URL: "http://localhost",
-  API_URL: "api:8000",
   S3_URL: "s3://bucket",
   IMAGE_ENGINE: "magick",
   CROP_PROCESSES: "0",
@@ -136,8 +135,8 @@ Deno.test("Roles that run alone need what they share with the others", () => {
   readConfig({ ROLES: "kv", ...database });
   readConfig({ ROLES: "storage", SECRET_KEY: "x".repeat(32) });
   // The statistics need no secret.
-  assert.deepEqual(names({ ROLES: "stats" }), ["DATABASE_URL", "API_URL"]);
-  readConfig({ ROLES: "stats", DATABASE_URL: "postgres://localhost/x", API_URL: "http://localhost" });
+  assert.deepEqual(names({ ROLES: "stats" }), ["DATABASE_URL"]);
+  readConfig({ ROLES: "stats", DATABASE_URL: "postgres://localhost/x" });
   const PUBLIC_URL = "https://example.org";
   readConfig({
     ROLES: "jobs",

@@ -5,7 +5,6 @@ export interface StatsChildOptions {
   log: Log;
   /** 0 selects a free port and keeps it over restarts. */
   port: number;
-  apiUrl: string;
   databaseUrl: string;
   /** The database of its own tables. */
   ownDatabaseUrl?: string | undefined;
@@ -18,7 +17,7 @@ const MIGRATIONS = new URL("../../services/stats/migrations/", import.meta.url).
 
 /** Starts the statistics service. */
 export function startStatsChild(
-  { log, port, apiUrl, databaseUrl, ownDatabaseUrl, natsUrl, retryStart }: StatsChildOptions,
+  { log, port, databaseUrl, ownDatabaseUrl, natsUrl, retryStart }: StatsChildOptions,
 ): Promise<Child> {
   return startChild({
     name: "the statistics",
@@ -26,12 +25,11 @@ export function startStatsChild(
     access: {
       env: "all",
       databases: [databaseUrl, ownDatabaseUrl].filter((url) => url !== undefined),
-      services: [apiUrl, natsUrl].filter((url) => url !== undefined),
+      services: [natsUrl].filter((url) => url !== undefined),
       read: [MIGRATIONS],
     },
     env: (port) => ({
       STATS_PORT: String(port),
-      API_URL: apiUrl,
       DATABASE_URL: databaseUrl,
       STATS_DATABASE_URL: ownDatabaseUrl ?? "",
       NATS_URL: natsUrl ?? "",

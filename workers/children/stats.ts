@@ -11,7 +11,6 @@ await runChild((setting) =>
     ledger: connectPostgres(setting("DATABASE_URL") ?? "", { max: 2, applicationName: "rookery-stats" }),
     databaseUrl: setting("STATS_DATABASE_URL"),
     natsUrl: setting("NATS_URL"),
-    apiUrl: setting("API_URL") ?? "",
     log: new Log("info", { part: "stats" }),
   })
 );

@@ -138,10 +138,10 @@ export async function startNode(
   const storage = stack.use(new LoggedStorage(openStorage(storageSpec), log));
   const vk = await openVk({ ...parts, cache });
   if (vk) consumers.vk = (events) => vk.fetch.absorb(events);
-  const here = Promise.withResolvers<string>();
-  const stats = statistics({ config, log, databaseUrl, stack, apiUrl: here.promise });
-  // A failed start must not leave callers waiting for the address.
-  stack.defer(() => here.reject(new Error("The node stopped")));
+  const served = Promise.withResolvers<void>();
+  const stats = statistics({ config, log, databaseUrl, stack, listening: served.promise });
+  // A failed start must not leave callers waiting for the statistics.
+  stack.defer(() => served.reject(new Error("The node stopped")));
 
   const ctx: AppContext = {
     config,
@@ -196,7 +196,7 @@ export async function startNode(
       server.addr.hostname.includes(":") ? `[${server.addr.hostname}]` : server.addr.hostname
     }:${server.addr.port}`;
   listening.resolve(url);
-  here.resolve(localUrl(server.addr));
+  served.resolve();
   const running = stack.move();
 
   return {
@@ -236,12 +236,6 @@ async function openGateway(
   const history = stream.historyId;
   await bus.subscribe(acknowledgementSubject(history), () => void membership.acknowledgeLatest());
   return { gateway, deliveryBarrier: new SharedDeliveryBarrier({ sql, bus, history, membership }) };
-}
-
-/** The URL of a server for processes on this machine. */
-function localUrl({ hostname, port }: Deno.NetAddr): string {
-  const host = hostname === "0.0.0.0" ? "127.0.0.1" : hostname === "::" ? "::1" : hostname;
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** Caches the page of a post, which never changes. */

@@ -117,20 +117,19 @@ export async function letters(
   };
 }
 
-/** The statistics: a separate service, or a child process that starts once the API listens at `apiUrl`. */
+/** The statistics: a separate service, or a child process, which starts once the API listens. */
 export function statistics(
-  { config, log, databaseUrl, stack, apiUrl }: Omit<ServiceParts, "sql" | "secret"> & { apiUrl: Promise<string> },
+  { config, log, databaseUrl, stack, listening }: Omit<ServiceParts, "sql" | "secret"> & { listening: Promise<void> },
 ): StatsClient {
   if (config.STATS_URL !== undefined || !config.ROLES.includes("stats")) {
     return stack.use(new StatsClient(() => Promise.resolve(config.STATS_URL)));
   }
   // Not awaited: everything else works without statistics.
   const stopped = new AbortController();
-  const child = apiUrl.then((apiUrl) =>
+  const child = listening.then(() =>
     startStatsChild({
       log,
       port: config.STATS_PORT,
-      apiUrl,
       databaseUrl,
       ownDatabaseUrl: config.STATS_DATABASE_URL,
       natsUrl: config.NATS_URL,

@@ -24,8 +24,6 @@ export interface StatsServerOptions {
   /** Postgres for its own tables, if not the main database. */
   databaseUrl?: string | undefined;
   natsUrl?: string | undefined;
-  /** The server that publishes the keys of tokens. */
-  apiUrl: string;
   log: Log;
 }
 
@@ -35,7 +33,7 @@ export interface StatsServer extends AsyncDisposable {
 
 /** Serves the statistics and keeps them up to date, as soon as the databases are reachable. */
 export async function startStatsServer(
-  { host, port, ledger, databaseUrl, natsUrl, apiUrl, log }: StatsServerOptions,
+  { host, port, ledger, databaseUrl, natsUrl, log }: StatsServerOptions,
 ): Promise<StatsServer> {
   await using stack = new AsyncDisposableStack();
   const own = databaseUrl === undefined
@@ -49,7 +47,7 @@ export async function startStatsServer(
   );
   stack.defer(async () => await (await following)?.[Symbol.asyncDispose]());
   stack.defer(() => closed.abort());
-  const { fetch } = statsService({ store, ledger, verifier: new Verifier(apiUrl), log });
+  const { fetch } = statsService({ store, ledger, verifier: new Verifier(ledger), log });
   const server = stack.use(serveHttp({ hostname: host, port, log }, (request) => fetch(request)));
   stack.defer(async () => {
     await within(STOP_MS, server.shutdown());
@@ -64,7 +62,7 @@ async function migrated(store: StatsStore, log: Log, signal: AbortSignal): Promi
     try {
       return await store.migrate();
     } catch (error) {
-      log.warn("migrating the statistics tables failed, retrying", { error });
+      log.warnOften("migrating the statistics tables failed, retrying", {}, { error });
       await sleep(RETRY_MS, signal);
     }
   }
@@ -81,7 +79,6 @@ export async function statsRole({ config, log }: RoleParts): Promise<RunningRole
       ledger: stack.use(connectPostgres(config.DATABASE_URL!, options)),
       databaseUrl: config.STATS_DATABASE_URL,
       natsUrl: config.NATS_URL,
-      apiUrl: config.API_URL!,
       log,
     }),
   );

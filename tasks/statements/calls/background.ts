@@ -6,6 +6,7 @@ import { stepNotifications } from "../../../db/notification_step.ts";
 import * as days from "../../../db/page_days.ts";
 import * as receipts from "../../../db/receipts.ts";
 import { recountStep } from "../../../db/recounts.ts";
+import { publicKeys } from "../../../db/signing_keys.ts";
 import { ping } from "../../../db/sql.ts";
 import { StatsStore } from "../../../services/stats/store.ts";
 import { AFTER, AT, type Call, CLAIM, EMAIL, ID } from "./call.ts";
@@ -37,6 +38,7 @@ export const BACKGROUND_CALLS: readonly Call[] = [
   (sql) => jobs.jobState(sql, ID),
   (sql) => jobs.dropJob(sql, ID),
 
+  (sql) => publicKeys(sql),
   (sql) => nodes.renewLease(sql, { id: ID, leaseMs: 1_000, acknowledged: 1 }),
   (sql) => nodes.leave(sql, ID),
   (sql) => nodes.nextAcknowledgement(sql),

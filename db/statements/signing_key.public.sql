@@ -1,0 +1,1 @@
+select kid, public_jwk from signing_keys
