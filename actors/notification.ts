@@ -44,7 +44,7 @@ export class Notification implements AsyncDisposable {
         onJobs(jobs);
         return seen === EVENT_BATCH;
       },
-      onFailure: (error) => log.warn("notification delivery failed, retrying", { error }),
+      onFailure: (error) => log.warnOften("notification delivery failed, retrying", {}, { error }),
     });
   }
 

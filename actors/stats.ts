@@ -47,7 +47,7 @@ export class Stats implements AsyncDisposable {
       step: () => this.#readOn(),
       onFailure: (error) => {
         this.#at = undefined;
-        log.warn("counting events failed, retrying", { error });
+        log.warnOften("counting events failed, retrying", {}, { error });
       },
     });
     if (bus) this.#subscription = this.#listen(bus);

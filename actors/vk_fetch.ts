@@ -248,7 +248,7 @@ export class VkFetch {
     const { log } = this.options;
     if (kind === "unreachable" && Date.now() - this.#loggedAt > LOG_INTERVAL_MS) {
       this.#loggedAt = Date.now();
-      log.warn("VK does not answer", { reason: message });
+      log.warnOften("VK does not answer", {}, { reason: message });
     }
     if (kind === "bug" || kind === "app" || kind === "script") log.error("VK refuses what was asked", { kind, code });
   }

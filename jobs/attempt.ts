@@ -39,7 +39,9 @@ export async function attempt(
     const exhausted = !postponed && attempts >= maxTries;
     const state = error instanceof JobParked ? error.state : exhausted ? "dead" : "waiting";
     // An attempt interrupted by this process's stop is not a failure.
-    if (!postponed || !signal.aborted) log.warn("job failed", { job: id, kind, attempts, state, reason });
+    if (!postponed || !signal.aborted) {
+      log.warnOften("job failed", { kind, state }, { job: id, attempts, reason });
+    }
     const pauseMs = postponed ? error.pauseMs : backoff(attempts);
     await returnJob(sql, job, state, pauseMs, reason, !postponed).catch(() => {
       // The claim expires.

@@ -17,7 +17,7 @@ export class FileSweeper implements AsyncDisposable {
     this.#poller = new Poller({
       everyMs: EVERY_MS,
       step: () => this.#sweep(),
-      onFailure: (error) => log.warn("deleting files failed, retrying", { error }),
+      onFailure: (error) => log.warnOften("deleting files failed, retrying", {}, { error }),
     });
   }
 

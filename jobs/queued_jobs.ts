@@ -30,7 +30,7 @@ export class QueuedJobs implements AsyncDisposable {
     this.#feeder = new Poller({
       everyMs: SWEEP_MS,
       step: () => this.#feed(),
-      onFailure: (error) => log.warn("looking for due jobs failed, retrying", { kind: name, error }),
+      onFailure: (error) => log.warnOften("looking for due jobs failed, retrying", { kind: name }, { error }),
     });
   }
 
@@ -57,7 +57,7 @@ export class QueuedJobs implements AsyncDisposable {
   async #take(id: string): Promise<void> {
     const { sql, log, name, kind, signal } = this.options;
     const jobs = await claimJobs(sql, name, [id], LEASE_MS).catch((error) => {
-      if (!this.#feeder.closed) log.warn("claiming jobs failed, retrying", { kind: name, error });
+      if (!this.#feeder.closed) log.warnOften("claiming jobs failed, retrying", { kind: name }, { error });
       return [];
     });
     for (const job of jobs) {

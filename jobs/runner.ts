@@ -79,7 +79,7 @@ export class JobRunner implements AsyncDisposable {
           this.#pump(name, lane);
         }
       }).catch((error) => {
-        if (!this.#closed) this.log.warn("looking for due jobs failed, retrying", { error });
+        if (!this.#closed) this.log.warnOften("looking for due jobs failed, retrying", {}, { error });
       }).finally(() => {
         if (!this.#closed) this.#timer = setTimeout(() => this.#sweep(), SWEEP_MS);
       }),
@@ -115,7 +115,7 @@ export class JobRunner implements AsyncDisposable {
           );
         }
       }, (error) => {
-        if (!this.#closed) this.log.warn("claiming jobs failed, retrying", { kind: name, error });
+        if (!this.#closed) this.log.warnOften("claiming jobs failed, retrying", { kind: name }, { error });
       }).finally(() => {
         lane.claiming = false;
         this.#pump(name, lane);

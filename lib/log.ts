@@ -1,4 +1,6 @@
 /** Structured logs: one JSON object per line on standard error. Never pass a secret. */
+import { Repeats } from "./repeats.ts";
+
 export type Level = "debug" | "info" | "warn" | "error";
 type Fields = Record<string, unknown>;
 
@@ -6,11 +8,15 @@ const ENCODER = new TextEncoder();
 const ORDER: Record<Level, number> = { debug: 10, info: 20, warn: 30, error: 40 };
 
 export class Log {
-  constructor(private readonly least: Level, private readonly bound: Fields = {}) {}
+  constructor(
+    private readonly least: Level,
+    private readonly bound: Fields = {},
+    private readonly repeats: Repeats = new Repeats(),
+  ) {}
 
   /** A log that adds `fields` to every line. */
   with(fields: Fields): Log {
-    return new Log(this.least, { ...this.bound, ...fields });
+    return new Log(this.least, { ...this.bound, ...fields }, this.repeats);
   }
   debug(message: string, fields?: Fields): void {
     this.write("debug", message, fields);
@@ -23,6 +29,14 @@ export class Log {
   }
   error(message: string, fields?: Fields): void {
     this.write("error", message, fields);
+  }
+  /**
+   * A warning that can repeat often, as while a service is away: the first with these `key` fields is written at once,
+   * then one line per minute with the number of occurrences as `count` and the fields of the latest.
+   */
+  warnOften(message: string, key: Record<string, string>, fields: Fields = {}): void {
+    if (ORDER.warn < ORDER[this.least]) return;
+    this.repeats.add(JSON.stringify([message, key]), (count) => this.warn(message, { ...key, ...fields, count }));
   }
 
   private write(level: Level, message: string, fields: Fields = {}): void {

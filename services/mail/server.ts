@@ -34,12 +34,12 @@ export async function startMailServer(
     logger: false,
     onData: (stream, session, done) => {
       receive(sql, stream, session).then(() => done(), (error) => {
-        log.warn("email refused", { error });
+        log.warnOften("email refused", {}, { error });
         done(error instanceof Refused ? error : Object.assign(new Error("Try again later"), { responseCode: 451 }));
       });
     },
   });
-  server.on("error", (error: Error) => log.warn("mail connection failed", { error }));
+  server.on("error", (error: Error) => log.warnOften("mail connection failed", {}, { error }));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {

@@ -94,7 +94,7 @@ export function storageService(store: Storage, token: string, log: Log): Hono {
     const kind = error instanceof StorageError ? error.kind : "fault";
     const cause = error instanceof StorageError ? error.cause : undefined;
     if (kind === "fault") log.error("request failed", { error, cause, method: c.req.method, path: c.req.path });
-    if (kind === "unavailable") log.warn("request refused, storage unavailable", { error, cause });
+    if (kind === "unavailable") log.warnOften("request refused, storage unavailable", {}, { error, cause });
     return problem(STATUS[kind], kind === "fault" ? undefined : error.message);
   });
   return app;

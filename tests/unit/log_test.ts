@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { Log } from "../../lib/log.ts";
+import { Repeats } from "../../lib/repeats.ts";
+import { until } from "../support/wait.ts";
 
 /** What is written to standard error meanwhile, a line each. */
-function written(work: () => void): Record<string, unknown>[] {
+async function written(work: () => void | Promise<void>): Promise<Record<string, unknown>[]> {
   const chunks: string[] = [];
   const write = Deno.stderr.writeSync;
   Deno.stderr.writeSync = (bytes) => {
@@ -10,16 +12,18 @@ function written(work: () => void): Record<string, unknown>[] {
     return bytes.length;
   };
   try {
-    work();
+    await work();
   } finally {
     Deno.stderr.writeSync = write;
   }
-  return chunks.join("").trim().split("\n").map((line) => JSON.parse(line));
+  return chunks.join("").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
 
-Deno.test("A field with the name of a standard field does not replace it", () => {
+Deno.test("A field with the name of a standard field does not replace it", async () => {
   const log = new Log("info").with({ level: "bound", part: "test" });
-  const [line] = written(() => log.error("the sentence", { message: "a field", time: 7, cause: new Error("why") }));
+  const [line] = await written(() =>
+    log.error("the sentence", { message: "a field", time: 7, cause: new Error("why") })
+  );
   const { time, ...rest } = line!;
   assert.match(String(time), /^\d{4}-\d{2}-\d{2}T/);
   assert.deepEqual(rest, {
@@ -31,4 +35,34 @@ Deno.test("A field with the name of a standard field does not replace it", () =>
     field_time: 7,
     cause: "Error: why",
   });
+});
+
+Deno.test("A warning that repeats is one line per kind and period, with the number of repetitions", async () => {
+  const log = new Log("warn", {}, new Repeats(100));
+  let lines = 0;
+  const counted = new class extends Log {
+    override warn(message: string, fields: Record<string, unknown>) {
+      lines++;
+      log.warn(message, fields);
+    }
+  }("warn", {}, new Repeats(100));
+  const found = await written(async () => {
+    for (let i = 1; i <= 500; i++) counted.warnOften("job failed", { kind: i % 2 ? "email" : "crop" }, { job: i });
+    assert.equal(lines, 2, "the first of each kind is not delayed");
+    await until("the period ends", () => lines === 4);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    counted.warnOften("job failed", { kind: "email" }, { job: 501 });
+  });
+  const shown = found.map(({ message, kind, job, count }) => ({ message, kind, job, count }));
+  assert.deepEqual(shown, [
+    { message: "job failed", kind: "email", job: 1, count: 1 },
+    { message: "job failed", kind: "crop", job: 2, count: 1 },
+    { message: "job failed", kind: "email", job: 499, count: 249 },
+    { message: "job failed", kind: "crop", job: 500, count: 249 },
+    { message: "job failed", kind: "email", job: 501, count: 1 },
+  ]);
+});
+
+Deno.test("Below the minimum level a warning that repeats is not even counted", async () => {
+  assert.deepEqual(await written(() => new Log("error").warnOften("job failed", {})), []);
 });

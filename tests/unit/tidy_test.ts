@@ -63,7 +63,7 @@ Deno.test("Log messages begin in lower case and end without a period", () => {
   let found = 0;
   for (const [file, { text }] of sources) {
     if (file.startsWith("tests/")) continue;
-    for (const [, , message] of text.matchAll(/\blog\.(?:debug|info|warn|error)\(\s*(["`])(.*?)\1/g)) {
+    for (const [, , message] of text.matchAll(/\blog\.(?:debug|info|warn|error|warnOften)\(\s*(["`])(.*?)\1/g)) {
       found++;
       const begins = /^(?:[a-z0-9]|\$\{|(?:NATS|Postgres|Redis|VK|SMTP|S3|HTTP)\b)/.test(message!);
       if (!begins || message!.endsWith(".")) wrong.push(`${file}: ${message}`);
