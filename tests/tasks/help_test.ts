@@ -18,7 +18,6 @@ const DEVELOPMENT = [
   "ok",
   "bench",
   "chaos",
-  "completions",
   "settings",
   "statements",
 ];
