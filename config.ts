@@ -76,7 +76,7 @@ const SETTINGS = {
   },
   NATS_URL: {
     schema: url("nats", "ws", "wss", "tls").optional(),
-    description: "NATS with JetStream; if unset, a bus in memory",
+    description: "NATS with JetStream; credentials are part of the URL; if unset, a bus in memory",
     secret: true,
   },
   ROLES: {

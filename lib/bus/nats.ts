@@ -13,6 +13,7 @@ import {
 import { connect } from "@nats-io/transport-node";
 import { Log } from "../log.ts";
 import { type Bus, BusUnavailable, type ConsumeOptions, type StreamName, type Subscription } from "./bus.ts";
+import { natsAddress } from "./nats_address.ts";
 import { NatsRequests, NatsServing } from "./nats_requests.ts";
 import { SerialHandler } from "./serial_handler.ts";
 import { sleep } from "../sleep.ts";
@@ -166,7 +167,7 @@ export class NatsBus implements Bus {
    */
   private async run(): Promise<void> {
     const options: ConnectionOptions = {
-      servers: this.url,
+      ...natsAddress(this.url),
       name: this.options.name ?? "rookery",
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_MS,

@@ -131,23 +131,56 @@ export async function startRedis(): Promise<Server> {
 }
 
 export async function startNats(): Promise<NatsServer> {
-  const nats = find("nats-server");
   const [port, wsPort] = [await freePort(), await freePort()];
-  const home = await Deno.makeTempDir({ prefix: "rookery-nats-" });
-  const data = `${home}/data`;
-  await Deno.writeTextFile(
-    `${home}/nats.conf`,
-    `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${data}" }\n` +
-      `websocket { listen: "127.0.0.1:${wsPort}", no_tls: true }\n`,
-  );
-  const server = await launch({
-    url: `nats://127.0.0.1:${port}`,
-    home,
-    command: [nats, "-c", `${home}/nats.conf`],
-    prepare: () => emptyFolder(data),
+  const websocket = `websocket { listen: "127.0.0.1:${wsPort}", no_tls: true }\n`;
+  const server = await launchNats(port, {
+    config: (data) => `listen: "127.0.0.1:${port}"\njetstream { store_dir: "${data}" }\n${websocket}`,
     isReady: async () => await answers(port, "", "INFO") && await answers(wsPort, "GET / HTTP/1.1\r\n\r\n", "HTTP"),
   });
   return Object.assign(server, { wsUrl: `ws://127.0.0.1:${wsPort}` });
+}
+
+/** As `compose.yaml` runs it: with `docker/nats.conf`, on free ports and in a folder of its own. */
+export async function startBundledNats(password: string): Promise<Server> {
+  const [port, monitoring] = [await freePort(), await freePort()];
+  const text = await Deno.readTextFile(new URL("../../docker/nats.conf", import.meta.url));
+  const here = { "0.0.0.0:4222": `127.0.0.1:${port}`, "127.0.0.1:8222": `127.0.0.1:${monitoring}` };
+  return await launchNats(port, {
+    config: (data) => replaceAll(text, { ...here, '"/data"': `"${data}"` }),
+    env: [`NATS_PASSWORD="${password}"`],
+    // What its health check in compose.yaml asks.
+    isReady: () => answers(monitoring, "GET /healthz HTTP/1.0\r\n\r\n", "HTTP/1.0 200"),
+  });
+}
+
+async function launchNats(
+  port: number,
+  { config, env = [], isReady }: {
+    config: (data: string) => string;
+    env?: string[];
+    isReady: () => Promise<boolean>;
+  },
+): Promise<Server> {
+  const nats = find("nats-server");
+  const home = await Deno.makeTempDir({ prefix: "rookery-nats-" });
+  const data = `${home}/data`;
+  await Deno.writeTextFile(`${home}/nats.conf`, config(data));
+  return await launch({
+    url: `nats://127.0.0.1:${port}`,
+    home,
+    command: ["env", ...env, nats, "-c", `${home}/nats.conf`],
+    prepare: () => emptyFolder(data),
+    isReady,
+  });
+}
+
+/** Each of these has to be in the text. */
+function replaceAll(text: string, replacements: Record<string, string>): string {
+  for (const [from, to] of Object.entries(replacements)) {
+    if (!text.includes(from)) throw new Error(`There is no ${from} to replace`);
+    text = text.replaceAll(from, to);
+  }
+  return text;
 }
 
 /** Whether nginx is installed. In CI its absence is a failure, never a skip. */
