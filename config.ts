@@ -201,6 +201,17 @@ const SETTINGS = {
     default: "info",
     description: "Minimum level of log messages: `debug`, `info`, `warn` or `error`",
   },
+  METRICS_PORT: {
+    schema: port().optional(),
+    description:
+      "A port for `/metrics` alone; if unset, it is at the port of the role, and `jobs` and `mail` have none; " +
+      "0 selects a free one",
+  },
+  METRICS_TOKEN: {
+    schema: z.string().regex(/^[\x21-\x7e]{16,1000}$/, "Expected 16 to 1000 visible ASCII characters").optional(),
+    description: "If set, `/metrics` needs `Authorization: Bearer` with it",
+    secret: true,
+  },
   RATE_LIMITS: {
     schema: flag("on", "off"),
     default: "on",

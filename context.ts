@@ -10,6 +10,7 @@ import type { DeliveryBarrier } from "./live/delivery_barrier.ts";
 import type { EventStream } from "./live/event_stream.ts";
 import type { Gateway } from "./live/gateway.ts";
 import type { Log } from "./lib/log.ts";
+import type { Metrics } from "./lib/metrics/metrics.ts";
 import type { Accounts } from "./actors/account_cache.ts";
 import type { Keys } from "./security/keys.ts";
 import type { Secret } from "./security/secret.ts";
@@ -27,6 +28,7 @@ export interface ServiceContext {
   readonly secret: Secret;
   readonly tokens: Pick<Tokens, "verify">;
   readonly accounts: Pick<Accounts, "authenticate">;
+  readonly metrics: Metrics;
   /** Set once the process is stopping: new work is refused. */
   draining: boolean;
 }

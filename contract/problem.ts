@@ -1,6 +1,7 @@
 import { SqlError } from "../db/sql.ts";
 import { AppError, FULL_RETRY_S, PROBLEMS } from "../lib/errors.ts";
 import type { Log } from "../lib/log.ts";
+import { counter } from "../lib/metrics/registry.ts";
 
 export interface ProblemPlace {
   /** The request's path, without its query. */
@@ -12,6 +13,12 @@ export interface ProblemPlace {
   /** Headers in addition to those of the problem. */
   headers?: Record<string, string>;
 }
+
+const PROBLEMS_SENT = counter(
+  "problems_total",
+  "Problems sent, by their slug: `outcome-unknown` is a 504",
+  ["code"],
+);
 
 /** Interval of the log line about a full disk. */
 const FULL_EVERY_MS = 60_000;
@@ -34,6 +41,7 @@ export function problem(
     });
   }
   const shown = known ?? new AppError("internal");
+  PROBLEMS_SENT.inc({ code: shown.code });
   const body = {
     type: `${publicUrl}/problems/${shown.code}`,
     title: PROBLEMS[shown.code][1],

@@ -1,6 +1,7 @@
 /** `Sql` through `pg`, with a pool of connections. */
 import { setImmediate } from "node:timers";
 import { CheckedReads } from "./checked_reads.ts";
+import { counter, histogram, secondsSince } from "../lib/metrics/registry.ts";
 import pg from "./pg.ts";
 import { kindOfState, type Param, type Sql, SqlError } from "./sql.ts";
 import { encodeParam, keptName, parserOf } from "./values.ts";
@@ -29,6 +30,13 @@ const READ_ONLY = " -c default_transaction_read_only=on";
 /** How often a statement runs that changed nothing and may succeed the next time. */
 const ATTEMPTS = 4;
 
+const WAITED = histogram(
+  "sql_connection_wait_seconds",
+  "Time until a statement had a connection, by the pool's name in Postgres",
+  ["pool"],
+);
+const RETRIES = counter("sql_retries_total", "Statements that ran again after a deadlock or with a new plan");
+
 /** Connects lazily: an unreachable server shows at the first statement. */
 export function connectPostgres(url: string, options: PostgresOptions): Sql {
   const sql = new PostgresSql(url, options);
@@ -37,13 +45,15 @@ export function connectPostgres(url: string, options: PostgresOptions): Sql {
 
 class PostgresSql implements Sql {
   private readonly pool: pg.Pool;
+  private readonly name: string;
   private kept: Link | undefined;
 
   constructor(url: string, options: PostgresOptions, more = "") {
+    this.name = options.applicationName ?? "rookery";
     this.pool = new pg.Pool({
       connectionString: url,
       max: options.max,
-      application_name: options.applicationName ?? "rookery",
+      application_name: this.name,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       // No timer at every release; a connection stays open until it breaks.
       idleTimeoutMillis: 0,
@@ -78,7 +88,9 @@ class PostgresSql implements Sql {
       this.kept = undefined;
       return this.send(kept, statement, attempt, done, fail);
     }
+    const start = performance.now();
     this.pool.connect((refused, client, release) => {
+      WAITED.observe({ pool: this.name }, secondsSince(start));
       if (refused || !client) fail(unavailable(refused));
       else this.send({ client, release }, statement, attempt, done, fail);
     });
@@ -104,8 +116,9 @@ class PostgresSql implements Sql {
       link.release(stale || mapped.kind === "lost");
       // A deadlock: this statement was rolled back, and the other can continue.
       const deadlocked = mapped.code === "40P01";
-      if ((stale || deadlocked) && attempt < ATTEMPTS) this.run(statement, attempt + 1, done, fail);
-      else fail(mapped);
+      if (!(stale || deadlocked) || attempt === ATTEMPTS) return fail(mapped);
+      RETRIES.inc();
+      this.run(statement, attempt + 1, done, fail);
     });
   }
 

@@ -2,7 +2,15 @@ import { finishJob, type Job, renewJob, returnJob } from "../db/jobs.ts";
 import type { Sql } from "../db/sql.ts";
 import { backoff as exponential } from "../lib/backoff.ts";
 import type { Log } from "../lib/log.ts";
+import { histogram, secondsSince } from "../lib/metrics/registry.ts";
 import { type JobKind, JobParked, JobPostponed } from "./kind.ts";
+
+const DURATION = histogram(
+  "job_duration_seconds",
+  "Time of an attempt of a job",
+  ["kind", "outcome"],
+  [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300],
+);
 
 export const DEFAULT_CONCURRENCY = 8;
 /** Over half a day in total, with the pauses below. */
@@ -30,12 +38,15 @@ export async function attempt(
   signal: AbortSignal,
 ): Promise<void> {
   const renewing = setInterval(() => void renewJob(sql, job, LEASE_MS).catch(() => {}), RENEW_MS);
+  const start = performance.now();
+  let outcome = "finished";
   try {
     if (await run(job, signal) !== "finished") await finishJob(sql, job);
   } catch (error) {
     const { id, kind, attempts } = job;
     const reason = error instanceof Error ? error.message : String(error);
     const postponed = error instanceof JobPostponed;
+    outcome = postponed ? "postponed" : "failed";
     const exhausted = !postponed && attempts >= maxTries;
     const state = error instanceof JobParked ? error.state : exhausted ? "dead" : "waiting";
     // An attempt interrupted by this process's stop is not a failure.
@@ -47,6 +58,7 @@ export async function attempt(
       // The claim expires.
     });
   } finally {
+    DURATION.observe({ kind: job.kind, outcome }, secondsSince(start));
     clearInterval(renewing);
   }
 }

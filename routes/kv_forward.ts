@@ -4,6 +4,7 @@ import { Semaphore } from "../lib/semaphore.ts";
 import { IdleTimeout } from "../lib/idle_timeout.ts";
 import { type BodyWait, MAX_BODY_BYTES, patient, refuseEncoded } from "../contract/body.ts";
 import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
+import { recordRequest } from "./http/request_metrics.ts";
 
 /** Beyond this a request is rejected at once, so that a hanging store does not exhaust the node (`docs/limits.md`). */
 const FORWARD_CONCURRENCY = 1_000;
@@ -17,7 +18,7 @@ const REQUEST_HEADERS = ["authorization", "content-type", "idempotency-key"];
 const NOT_PASSED_ON = ["connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "date"];
 
 /** Forwards `/kv/*` to the process with the store, `KV_URL`. Only that process authenticates, limits and validates. */
-export function forwardKv({ app, ctx, stats, bodies }: Pick<Api, "app" | "ctx" | "stats" | "bodies">): void {
+export function forwardKv({ app, ctx, bodies }: Pick<Api, "app" | "ctx" | "bodies">): void {
   const base = ctx.config.KV_URL;
   const hop = new Hop(ctx.secret);
   const places = new Semaphore({
@@ -26,14 +27,14 @@ export function forwardKv({ app, ctx, stats, bodies }: Pick<Api, "app" | "ctx" |
     refusal: () => new AppError("overloaded", undefined, { retryAfter: 1 }),
   });
   app.all(`${PREFIX}/kv/*`, async (c) => {
+    const start = performance.now();
     if (base === undefined) throw new AppError("kv-unavailable", "The key–value store is not configured");
     if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
     refuseEncoded(c.req.raw);
     const short = await shortBody(c.req.raw, { bodies, address: addressOf(c) });
     return await places.run(async () => {
       const response = await ask(c.req.raw, short, base, hop.headers(addressOf(c)));
-      const group = `${Math.floor(response.status / 100)}xx`;
-      stats.requests[group] = (stats.requests[group] ?? 0) + 1;
+      recordRequest(c.req.method, `${PREFIX}/kv/*`, response, start);
       return response;
     });
   });

@@ -3,7 +3,9 @@ import type { AppContext, ServiceContext } from "../context.ts";
 import { ping } from "../db/sql.ts";
 import type { Api } from "./http/endpoint.ts";
 import { etagOf, matches } from "./http/etag.ts";
-import { LoopLag, metricsText, processMetrics } from "./metrics.ts";
+import { metricsEndpoint } from "../lib/http/metrics_endpoint.ts";
+import { sampled } from "../lib/metrics/samples.ts";
+import { nodeSamples } from "./metrics.ts";
 import { within } from "../lib/sleep.ts";
 
 /** A part that takes longer counts as unreachable (`docs/limits.md`). */
@@ -25,15 +27,22 @@ export function systemRoutes({ app, ctx, stats }: Pick<Api, "app" | "ctx" | "sta
     return new Response(text, { headers });
   });
 
-  const lag = new LoopLag();
-  app.get("/metrics", async () => prometheus(await metricsText(ctx, stats, lag)));
+  metricsRoute(app, ctx, stats);
+  ctx.metrics.add(() => nodeSamples(ctx));
 }
 
 /** The same for a process with only a database and a cache. */
 export function serviceRoutes({ app, ctx, stats }: Pick<Api<ServiceContext>, "app" | "ctx" | "stats">): void {
   healthRoutes(app, ctx, () => checkStores(ctx));
-  const lag = new LoopLag();
-  app.get("/metrics", () => prometheus(processMetrics(stats, lag)));
+  metricsRoute(app, ctx, stats);
+}
+
+/** Not here if the process has a port for it. */
+function metricsRoute(app: Hono, { metrics, config }: ServiceContext, stats: Api["stats"]): void {
+  metrics.add(async () => [[sampled("gauge", "http_requests_under_way", "Requests in progress", stats.underWay)]]);
+  if (config.METRICS_PORT !== undefined) return;
+  const answer = metricsEndpoint(metrics, config.METRICS_TOKEN);
+  app.get("/metrics", (c) => answer(c.req.header("authorization") ?? null));
 }
 
 function healthRoutes(app: Hono, ctx: ServiceContext, look: () => Promise<Record<string, Check>>): void {
@@ -48,11 +57,6 @@ function healthRoutes(app: Hono, ctx: ServiceContext, look: () => Promise<Record
     const body = { status, checks, ...(status === "degraded" ? { degraded: failed } : {}) };
     return json(useless ? 503 : 200, body, useless ? { "retry-after": "1" } : {});
   });
-}
-
-function prometheus(text: string): Response {
-  const headers = { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" };
-  return new Response(text, { headers });
 }
 
 async function checkParts(ctx: AppContext): Promise<Record<"sql" | "cache" | "actors" | "bus" | "stream", Check>> {

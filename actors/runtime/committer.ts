@@ -1,6 +1,7 @@
 import { SqlError, type Writer } from "../../db/sql.ts";
 import type { Commit } from "../../db/turn_statement.ts";
 import { keptList } from "../../db/values.ts";
+import { histogram, secondsSince } from "../../lib/metrics/registry.ts";
 
 /** Another node has taken the partition; nothing was written. */
 export class Fenced extends Error {
@@ -30,6 +31,12 @@ interface Lane {
   waiting: Waiting[];
   inFlight: number;
 }
+
+const COMMIT = histogram(
+  "actor_commit_duration_seconds",
+  "Time of a statement that carries commits, by its name",
+  ["statement"],
+);
 
 /** Concurrent statements of one kind per worker, and turns per statement (`docs/limits.md`). */
 const IN_FLIGHT = 1;
@@ -113,7 +120,10 @@ export class Committer {
       text,
       [JSON.stringify(rows), keptList(partitions)],
       name,
-    ).finally(() => this.stats.ms += performance.now() - start);
+    ).finally(() => {
+      this.stats.ms += performance.now() - start;
+      COMMIT.observe({ statement: name }, secondsSince(start));
+    });
     // One of the rows has the events of the whole statement.
     const events = answers.find((answer) => answer.events)?.events;
     if (events) this.onEvents(events);

@@ -8,6 +8,7 @@ import type { Command, HostStats, KindName, Ref, Refusal, Reply } from "./protoc
 import type { SequencedEvent } from "../../db/event.ts";
 import { WatchIndex } from "./watch_index.ts";
 import { backoff } from "../../lib/backoff.ts";
+import { histogram, secondsSince } from "../../lib/metrics/registry.ts";
 
 // deno-lint-ignore no-explicit-any -- the host runs kinds of every state and command
 export type AnyKind = ActorKind<any, any>;
@@ -43,6 +44,8 @@ export interface HostLimits {
 }
 
 export const HOST_LIMITS: HostLimits = { idleMs: 120_000, maxActivations: 20_000 };
+
+const TURN = histogram("actor_turn_duration_seconds", "Time of a turn, with loading and commit", ["kind"]);
 
 /** Consecutive faults that cost only the activation. After that the actor is paused. */
 const FREE_FAULTS = 2;
@@ -169,6 +172,7 @@ export class Host {
       });
       if (live.length === 0) continue;
       this.#stats.turns++;
+      const begun = performance.now();
       try {
         if (!actor.loaded) await this.#load(actor);
         await this.#turn(actor, live);
@@ -177,6 +181,7 @@ export class Host {
       } catch (error) {
         this.#fail(key, actor, live, error);
       }
+      TURN.observe({ kind: actor.ref.kind }, secondsSince(begun));
       for (const event of actor.late.splice(0)) this.#take(actor, event);
     }
     actor.running = false;

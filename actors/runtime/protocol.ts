@@ -1,5 +1,6 @@
 import type { SequencedEvent } from "../../db/event.ts";
 import type { JobRef } from "../../db/jobs.ts";
+import type { Samples } from "../../lib/metrics/samples.ts";
 import { AppError, type FieldError, type ProblemCode } from "../../lib/errors.ts";
 
 export type KindName = "user" | "page" | "feed";
@@ -75,4 +76,7 @@ export interface HostStats {
   faults: number;
   commitMs: number;
   mailboxMs: number;
+  /** Added by the thread: its own metrics, and the lag of its event loop. */
+  samples?: Samples;
+  lagMs?: number;
 }

@@ -4,6 +4,7 @@ import { type Bus, BusUnavailable, NoReply } from "../../lib/bus/bus.ts";
 import { ASK_TIMEOUT_MS, MAX_CALLS } from "./pool.ts";
 import { type Command, type HostStats, type Ref, type Reply, unwrapReply } from "./protocol.ts";
 import { assertCanonical } from "./ref.ts";
+import { type CallOutcome, recordNodeCall, recordNodeCallRetry } from "./call_metrics.ts";
 import { backoff } from "../../lib/backoff.ts";
 import { sleep } from "../../lib/sleep.ts";
 
@@ -60,7 +61,9 @@ export class RemoteActors implements ActorRouter {
     if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
     if (this.#underWay >= MAX_CALLS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const { stream } = this.options;
-    const deadline = performance.now() + timeoutMs;
+    const start = performance.now();
+    const deadline = start + timeoutMs;
+    let outcome: CallOutcome = "unreachable";
     this.#underWay++;
     try {
       const { reply, seq } = await this.#send(deadline, (leftMs) => ({
@@ -71,9 +74,14 @@ export class RemoteActors implements ActorRouter {
         leftMs,
         after: stream.position,
       }));
+      outcome = "answered";
       await stream.applied(seq);
       return unwrapReply(reply);
+    } catch (error) {
+      if (error instanceof AppError && error.code === "outcome-unknown" && outcome !== "answered") outcome = "unknown";
+      throw error;
     } finally {
+      recordNodeCall(outcome, start);
       this.#underWay--;
     }
   }
@@ -114,6 +122,7 @@ export class RemoteActors implements ActorRouter {
           throw new AppError("actors-unavailable", undefined, { retryAfter: 1, cause: error });
         }
       }
+      recordNodeCallRetry();
       await sleep(pause);
     }
   }

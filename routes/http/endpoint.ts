@@ -14,6 +14,7 @@ import { type Idempotency, validKey } from "./idempotency.ts";
 import { problem } from "../../contract/problem.ts";
 import { NO_QUERY, queried } from "./query.ts";
 import { type LimitName, RateLimited, type RateLimiter, type RateState } from "./rate_limit.ts";
+import { recordRequest } from "./request_metrics.ts";
 import { type Received, type UploadRules, Uploads } from "./uploads.ts";
 import type { WaitingBodies } from "../../contract/waiting_bodies.ts";
 import { newRequestId } from "../../contract/request_id.ts";
@@ -115,8 +116,8 @@ export interface Api<C extends ServiceContext = AppContext> {
   deliveryBarrier?: DeliveryBarrier;
   /** All declarations, for the OpenAPI document and for tests. */
   endpoints: Definition<Access, Params, Params, z.ZodType, C>[];
-  /** `underWay` excludes requests that wait for a short body. */
-  stats: { requests: Record<string, number>; underWay: number };
+  /** Requests in progress, except those that wait for a short body. */
+  stats: { underWay: number };
 }
 
 /** Concurrent requests. Beyond this a new one is rejected at once (`docs/limits.md`). */
@@ -168,6 +169,7 @@ async function serve<
   c: Context,
 ): Promise<Response> {
   const { ctx, stats } = api;
+  const start = performance.now();
   const requestId = newRequestId();
   const request = c.req.raw;
   let response: Response;
@@ -259,8 +261,7 @@ async function serve<
     place?.[Symbol.dispose]();
     if (received) await received[Symbol.asyncDispose]();
   }
-  const group = `${Math.floor(response.status / 100)}xx`;
-  stats.requests[group] = (stats.requests[group] ?? 0) + 1;
+  recordRequest(definition.method, PREFIX + definition.path, response, start);
   return response;
 }
 

@@ -3,6 +3,8 @@ import { Hono } from "hono";
 import { loadPageActor } from "../../db/pages.ts";
 import type { Reader } from "../../db/sql.ts";
 import { AppError } from "../../lib/errors.ts";
+import { measureRoutes, metricsRoute } from "../../lib/http/measured.ts";
+import type { MetricsEndpoint } from "../../lib/http/metrics_endpoint.ts";
 import type { Log } from "../../lib/log.ts";
 import { blockOf } from "../../db/blocks.ts";
 import { newRequestId } from "../../contract/request_id.ts";
@@ -22,12 +24,16 @@ export interface StatsServiceParts {
   ledger: Reader;
   verifier: Verifier;
   log: Log;
+  /** Missing if `/metrics` is elsewhere. */
+  metrics?: MetricsEndpoint | undefined;
 }
 
-export function statsService({ store, ledger, verifier, log }: StatsServiceParts): Hono {
+export function statsService({ store, ledger, verifier, log, metrics }: StatsServiceParts): Hono {
   const app = new Hono();
   const place = (path: string) => ({ instance: path, requestId: newRequestId(), publicUrl: "", log });
 
+  measureRoutes(app);
+  metricsRoute(app, metrics);
   app.get("/healthz", (c) => c.json({ status: "ok" }));
 
   app.get("/pages/:id/stats", async (c) => {

@@ -1,6 +1,8 @@
 /** The storage over REST, for callers with the token. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, Hono } from "hono";
+import { measureRoutes, metricsRoute } from "../../lib/http/measured.ts";
+import type { MetricsEndpoint } from "../../lib/http/metrics_endpoint.ts";
 import type { Log } from "../../lib/log.ts";
 import { IdleTimeout } from "../../lib/idle_timeout.ts";
 import { parseRange } from "./range.ts";
@@ -35,10 +37,13 @@ const TITLES: Record<number, string> = {
   503: "The storage is unavailable",
 };
 
-export function storageService(store: Storage, token: string, log: Log): Hono {
+/** `metrics`: missing if they are elsewhere. */
+export function storageService(store: Storage, token: string, log: Log, metrics?: MetricsEndpoint): Hono {
   const app = new Hono();
   const expected = digest(`Bearer ${token}`);
 
+  measureRoutes(app);
+  metricsRoute(app, metrics);
   app.get("/healthz", (c) => c.json({ status: "ok" }));
 
   app.use(async (c, next) => {

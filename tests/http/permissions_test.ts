@@ -318,6 +318,18 @@ for (const [call, row] of Object.entries(TABLE)) {
   });
 }
 
+for (const path of ["/healthz", "/readyz", "/metrics", "/.well-known/jwks.json"]) {
+  // With METRICS_TOKEN no caller's token opens `/metrics`: `tests/http/metrics_test.ts`.
+  Deno.test(`GET ${path} answers every caller, with and without a token`, { ignore: killed.length > 0 }, async () => {
+    const { callers } = await theWorld();
+    for (const name of CALLERS) {
+      const caller = callers[name];
+      const token = name === "refresh token" ? caller?.refresh_token : caller?.token;
+      assert.equal((await app.call("GET", path, { token })).status, 200, name);
+    }
+  });
+}
+
 function shown({ status, slug }: Answer): string {
   return slug === undefined ? String(status) : `${status} ${slug}`;
 }

@@ -8,7 +8,7 @@ import { boundToParent, freePort } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const MAX_PACKAGES = 60;
+const MAX_PACKAGES = 64;
 
 Deno.test("A first start loads few packages, reports its steps and has no warnings", async () => {
   const home = await Deno.makeTempDir({ prefix: "rookery-first-" });

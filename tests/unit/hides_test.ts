@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readConfig } from "../../config.ts";
 import type { AppContext } from "../../context.ts";
+import { Metrics } from "../../lib/metrics/metrics.ts";
 import { Log } from "../../lib/log.ts";
 import { buildApi } from "../../routes/app.ts";
 import { Secret } from "../../security/secret.ts";
@@ -90,6 +91,7 @@ function definitions() {
   const config = readConfig({});
   const secret = new Secret("a secret for tests only, long enough");
   const nobody = { wait: () => Promise.resolve() };
-  const ctx = { config, secret, log: new Log("error"), deliveryBarrier: nobody, photos: {} } as unknown as AppContext;
+  const parts = { config, secret, log: new Log("error"), metrics: new Metrics(), deliveryBarrier: nobody, photos: {} };
+  const ctx = parts as unknown as AppContext;
   return buildApi(ctx);
 }

@@ -1,5 +1,7 @@
 import { type Config, ConfigError, readConfig } from "../../config.ts";
 import { EmbeddedRefused } from "../../db/embedded/refused.ts";
+import { metricsEndpoint, serveMetrics } from "../../lib/http/metrics_endpoint.ts";
+import { Metrics } from "../../lib/metrics/metrics.ts";
 import { Log } from "../../lib/log.ts";
 import { printLine } from "../../lib/write_text.ts";
 import type { Role, RoleParts } from "./role.ts";
@@ -22,7 +24,9 @@ export async function boot(rolesOf: (config: Config) => readonly Role[]): Promis
     log.error("unhandled rejection", { error: event.reason });
   });
   try {
-    const parts = { config, log, onLost: stopped.reject };
+    const metrics = new Metrics();
+    using _server = serveProcessMetrics(config, log, metrics);
+    const parts = { config, log, metrics, onLost: stopped.reject };
     await Promise.all(rolesOf(config).map((role) => run(role, parts, stopped.promise)));
     Deno.exit(EXIT.stopped);
   } catch (error) {
@@ -38,6 +42,14 @@ async function run(start: Role, parts: RoleParts, stopped: Promise<void>): Promi
   await using role = await start(parts);
   for (const line of role.ready) printLine(line);
   await stopped;
+}
+
+/** With `METRICS_PORT`: `/metrics` of all roles of the process. */
+function serveProcessMetrics({ HOST, METRICS_PORT, METRICS_TOKEN }: Config, log: Log, metrics: Metrics): Disposable {
+  if (METRICS_PORT === undefined) return { [Symbol.dispose]: () => {} };
+  const server = serveMetrics({ hostname: HOST, port: METRICS_PORT, log }, metricsEndpoint(metrics, METRICS_TOKEN));
+  printLine(`Metrics are at http://${HOST}:${server.addr.port}/metrics`);
+  return server;
 }
 
 function configOrExit(): Config {

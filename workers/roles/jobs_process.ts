@@ -7,6 +7,7 @@ import { publish, subjectOf } from "../../live/publisher.ts";
 import { Secret } from "../../security/secret.ts";
 import { LoggedStorage } from "../../services/storage/logged_storage.ts";
 import { openStorage } from "../../services/storage/open.ts";
+import { jobSamples } from "../../jobs/metrics.ts";
 import { JobNotifier } from "../../jobs/notifier.ts";
 import { startJobs } from "./jobs.ts";
 import { openDatabase, type RoleParts, running, type RunningRole } from "./role.ts";
@@ -15,7 +16,7 @@ import { photoStorage } from "./services.ts";
 const CONNECTIONS = 6;
 
 /** `ROLES=jobs`: the role alone, without actors of people and pages. */
-export async function jobsRole({ config, log }: RoleParts): Promise<RunningRole> {
+export async function jobsRole({ config, log, metrics }: RoleParts): Promise<RunningRole> {
   await using stack = new AsyncDisposableStack();
   const databaseUrl = config.DATABASE_URL!;
   const sql = await openDatabase({ log, stack }, databaseUrl, { max: CONNECTIONS, applicationName: "rookery-jobs" });
@@ -41,6 +42,7 @@ export async function jobsRole({ config, log }: RoleParts): Promise<RunningRole>
     storage,
     onCommitted: (events) => publish(bus, epoch, events),
   });
+  metrics.add(async () => [await jobSamples(sql)]);
   await bus.subscribe(subjectOf(epoch), (message) => heard(JSON.parse(message) as SequencedEvent[]));
   return running(stack, "Rookery's jobs are ready");
 }

@@ -21,7 +21,7 @@ const DRAIN_MS = 5_000;
  * `ROLES=kv`: the key–value store alone at `HOST` and `PORT`. It verifies tokens by their signature and checks session
  * and account in Postgres at each request.
  */
-export async function kvRole({ config, log }: RoleParts): Promise<RunningRole> {
+export async function kvRole({ config, log, metrics }: RoleParts): Promise<RunningRole> {
   await using stack = new AsyncDisposableStack();
   const options = { max: CONNECTIONS, applicationName: "rookery-kv" };
   const sql = await openDatabase({ log, stack }, config.DATABASE_URL!, options);
@@ -35,6 +35,7 @@ export async function kvRole({ config, log }: RoleParts): Promise<RunningRole> {
     secret,
     tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
     accounts: new AccountReader(sql),
+    metrics,
     draining: false,
   };
   const { app } = buildKvApi(ctx);

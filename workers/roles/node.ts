@@ -26,6 +26,7 @@ import { SendLease } from "../../live/send_lease.ts";
 import { Membership } from "../../live/membership.ts";
 import { accountsSubject, publish, subjectOf } from "../../live/publisher.ts";
 import type { Log } from "../../lib/log.ts";
+import { Metrics } from "../../lib/metrics/metrics.ts";
 import { buildApi } from "../../routes/app.ts";
 import { serveHttp } from "../../lib/http/server.ts";
 import { createAdministrator } from "./administrator.ts";
@@ -58,6 +59,8 @@ export interface RunningNode {
 export interface NodeOptions {
   /** Another node took over, so this one cannot continue. */
   onLost?: (reason: Error) => void;
+  /** Of the process; its own by default. */
+  metrics?: Metrics;
   /** For tests (`db/postgres.ts`). */
   checkReads?: boolean;
 }
@@ -68,8 +71,8 @@ const MAIN_CONNECTIONS = 12;
 const POSTS_REMEMBERED = 50_000;
 
 /** `ROLES` with `api`: a node. */
-export async function nodeRole({ config, log, onLost }: RoleParts): Promise<RunningRole> {
-  const { url, ctx, stop } = await startNode(config, log, { onLost });
+export async function nodeRole({ config, log, metrics, onLost }: RoleParts): Promise<RunningRole> {
+  const { url, ctx, stop } = await startNode(config, log, { metrics, onLost });
   const ready = [`Rookery is ready at ${url}`];
   const fakeUrl = ctx.vk?.fakeUrl;
   if (fakeUrl) ready.push(`VK is the bundled fake at ${fakeUrl}; for the real one, set VK_API_URL=https://api.vk.ru`);
@@ -80,7 +83,7 @@ export async function nodeRole({ config, log, onLost }: RoleParts): Promise<Runn
 export async function startNode(
   config: Config,
   log: Log,
-  { onLost = () => {}, checkReads = false }: NodeOptions = {},
+  { onLost = () => {}, metrics = new Metrics(), checkReads = false }: NodeOptions = {},
 ): Promise<RunningNode> {
   await using stack = new AsyncDisposableStack();
   const lost = (reason: string) => onLost(new Error(reason));
@@ -151,6 +154,7 @@ export async function startNode(
     bus,
     actors,
     accounts,
+    metrics,
     secret,
     keys,
     tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),

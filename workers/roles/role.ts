@@ -1,5 +1,7 @@
 import type { Config } from "../../config.ts";
 import type { Log } from "../../lib/log.ts";
+import { type MetricsEndpoint, metricsEndpoint } from "../../lib/http/metrics_endpoint.ts";
+import type { Metrics } from "../../lib/metrics/metrics.ts";
 import { migrate } from "../../db/migrate.ts";
 import { connectPostgres, type PostgresOptions } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
@@ -7,6 +9,8 @@ import type { Sql } from "../../db/sql.ts";
 export interface RoleParts {
   config: Config;
   log: Log;
+  /** Of the whole process. */
+  metrics: Metrics;
   /** The process cannot continue. */
   onLost: (reason: Error) => void;
 }
@@ -24,6 +28,11 @@ export type Role = (parts: RoleParts) => Promise<RunningRole>;
 export function running(stack: AsyncDisposableStack, ...ready: string[]): RunningRole {
   const parts = stack.move();
   return { ready, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+/** `/metrics` at the port of a role; undefined if the process has a port for it. */
+export function roleMetrics({ METRICS_PORT, METRICS_TOKEN }: Config, metrics: Metrics): MetricsEndpoint | undefined {
+  return METRICS_PORT === undefined ? metricsEndpoint(metrics, METRICS_TOKEN) : undefined;
 }
 
 /** Connects to the database until the stack ends, and applies migrations. */

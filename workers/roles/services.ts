@@ -18,7 +18,7 @@ import type { StorageSpec } from "../../services/storage/open.ts";
 import { isInUse } from "../../services/storage/file_store.ts";
 import { startStatsChild } from "../children/start_stats.ts";
 import { StatsClient } from "../../services/stats/client.ts";
-import { type RoleParts, running, type RunningRole } from "./role.ts";
+import { roleMetrics, type RoleParts, running, type RunningRole } from "./role.ts";
 import { startStorageServer } from "./storage.ts";
 import type { JobNotifier } from "../../jobs/notifier.ts";
 import type { JobKind } from "../../jobs/kind.ts";
@@ -53,13 +53,21 @@ export function storageToken(secret: Secret): string {
 }
 
 /** `ROLES=storage`: the storage service of a full installation. */
-export async function storageRole({ config, log }: RoleParts): Promise<RunningRole> {
+export async function storageRole({ config, log, metrics }: RoleParts): Promise<RunningRole> {
   const { HOST, STORAGE_PORT, STORAGE_MAX_ENTRIES, SECRET_KEY, DATA_DIR } = config;
   await using stack = new AsyncDisposableStack();
   const token = storageToken(await Secret.load(SECRET_KEY, DATA_DIR));
   const folder = storageFolder(config);
   const server = stack.use(
-    await startStorageServer({ host: HOST, port: STORAGE_PORT, folder, maxEntries: STORAGE_MAX_ENTRIES, token, log }),
+    await startStorageServer({
+      host: HOST,
+      port: STORAGE_PORT,
+      folder,
+      maxEntries: STORAGE_MAX_ENTRIES,
+      token,
+      log,
+      metrics: roleMetrics(config, metrics),
+    }),
   );
   return running(stack, `Rookery's storage is ready at http://${HOST}:${server.port}`);
 }

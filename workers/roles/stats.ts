@@ -3,12 +3,13 @@ import { NatsBus } from "../../lib/bus/nats.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Log } from "../../lib/log.ts";
+import type { MetricsEndpoint } from "../../lib/http/metrics_endpoint.ts";
 import { serveHttp } from "../../lib/http/server.ts";
 import { statsService } from "../../services/stats/service.ts";
 import { StatsStore } from "../../services/stats/store.ts";
 import { Verifier } from "../../services/stats/verifier.ts";
 import { sleep, within } from "../../lib/sleep.ts";
-import { type RoleParts, running, type RunningRole } from "./role.ts";
+import { roleMetrics, type RoleParts, running, type RunningRole } from "./role.ts";
 
 const CONNECTIONS = 4;
 const RETRY_MS = 500;
@@ -25,6 +26,7 @@ export interface StatsServerOptions {
   databaseUrl?: string | undefined;
   natsUrl?: string | undefined;
   log: Log;
+  metrics?: MetricsEndpoint | undefined;
 }
 
 export interface StatsServer extends AsyncDisposable {
@@ -33,7 +35,7 @@ export interface StatsServer extends AsyncDisposable {
 
 /** Serves the statistics and keeps them up to date, as soon as the databases are reachable. */
 export async function startStatsServer(
-  { host, port, ledger, databaseUrl, natsUrl, log }: StatsServerOptions,
+  { host, port, ledger, databaseUrl, natsUrl, log, metrics }: StatsServerOptions,
 ): Promise<StatsServer> {
   await using stack = new AsyncDisposableStack();
   const own = databaseUrl === undefined
@@ -47,7 +49,7 @@ export async function startStatsServer(
   );
   stack.defer(async () => await (await following)?.[Symbol.asyncDispose]());
   stack.defer(() => closed.abort());
-  const { fetch } = statsService({ store, ledger, verifier: new Verifier(ledger), log });
+  const { fetch } = statsService({ store, ledger, verifier: new Verifier(ledger), log, metrics });
   const server = stack.use(serveHttp({ hostname: host, port, log }, (request) => fetch(request)));
   stack.defer(async () => {
     await within(STOP_MS, server.shutdown());
@@ -69,7 +71,7 @@ async function migrated(store: StatsStore, log: Log, signal: AbortSignal): Promi
 }
 
 /** `ROLES=stats`: the statistics service of a full installation. */
-export async function statsRole({ config, log }: RoleParts): Promise<RunningRole> {
+export async function statsRole({ config, log, metrics }: RoleParts): Promise<RunningRole> {
   await using stack = new AsyncDisposableStack();
   const options = { max: CONNECTIONS, applicationName: "rookery-stats" };
   const server = stack.use(
@@ -80,6 +82,7 @@ export async function statsRole({ config, log }: RoleParts): Promise<RunningRole
       databaseUrl: config.STATS_DATABASE_URL,
       natsUrl: config.NATS_URL,
       log,
+      metrics: roleMetrics(config, metrics),
     }),
   );
   return running(stack, `Rookery's statistics are ready at http://${config.HOST}:${server.port}`);

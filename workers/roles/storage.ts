@@ -1,4 +1,5 @@
 import type { Log } from "../../lib/log.ts";
+import type { MetricsEndpoint } from "../../lib/http/metrics_endpoint.ts";
 import { serveHttp } from "../../lib/http/server.ts";
 import { FileStore } from "../../services/storage/file_store.ts";
 import { storageService } from "../../services/storage/service.ts";
@@ -18,6 +19,7 @@ export interface StorageServerOptions {
   /** A caller with this token may read and change everything. */
   token: string;
   log: Log;
+  metrics?: MetricsEndpoint | undefined;
 }
 
 export interface StorageServer extends AsyncDisposable {
@@ -26,11 +28,11 @@ export interface StorageServer extends AsyncDisposable {
 
 /** Opens the folder and serves it. Throws `StorageError` and errors of listening. */
 export async function startStorageServer(
-  { host, port, folder, maxEntries, token, log }: StorageServerOptions,
+  { host, port, folder, maxEntries, token, log, metrics }: StorageServerOptions,
 ): Promise<StorageServer> {
   if (token === "") throw new Error("The storage needs a token");
   const store = await FileStore.open(folder, { maxEntries, lockWaitMs: LOCK_WAIT_MS });
-  const { fetch } = storageService(store, token, log);
+  const { fetch } = storageService(store, token, log, metrics);
   const server = serveHttp({ hostname: host, port, log }, (request) => fetch(request));
   return {
     port: server.addr.port,

@@ -5,6 +5,8 @@ import { pageActor } from "../../actors/page.ts";
 import { userActor } from "../../actors/user.ts";
 import { Host } from "../../actors/runtime/host.ts";
 import type { FromWorker, ToWorker } from "../../actors/runtime/protocol.ts";
+import { LoopLag } from "../../lib/metrics/loop_lag.ts";
+import { threadSamples } from "../../lib/metrics/registry.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 
 /** What a worker needs to start: its SQL and the keys of its actors. */
@@ -23,6 +25,8 @@ const self = globalThis as unknown as {
   onmessage: ((event: MessageEvent) => void) | null;
   postMessage(message: unknown): void;
 };
+
+const loopLag = new LoopLag();
 
 let outgoing: FromWorker[] = [];
 function send(message: FromWorker): void {
@@ -79,7 +83,10 @@ function handle(host: Host, message: ToWorker): void {
     case "grant":
       return host.grant(message.partition, message.epoch);
     case "inspect":
-      return send({ type: "stats", call: message.call, stats: host.stats() });
+      return void threadSamples().then((samples) => {
+        const stats = { ...host.stats(), samples, lagMs: loopLag.take() };
+        send({ type: "stats", call: message.call, stats });
+      });
   }
 }
 

@@ -1,0 +1,37 @@
+/** Counters and histograms of this thread, kept by `prom-client`. The main thread adds those of the others. */
+import { Counter, Histogram, Registry } from "prom-client";
+import { PREFIX, type Samples } from "./samples.ts";
+
+/** Upper bounds of histograms, in seconds: from an answer out of memory to the time limit of a call. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 10];
+
+const registry = new Registry();
+
+/** Its name ends in `_total`. */
+export function counter<Label extends string = never>(
+  name: string,
+  help: string,
+  labelNames: readonly Label[] = [],
+): Counter<Label> {
+  return new Counter({ name: PREFIX + name, help, labelNames, registers: [registry] });
+}
+
+/** Its name ends in its unit, and its labels have few values. */
+export function histogram<Label extends string = never>(
+  name: string,
+  help: string,
+  labelNames: readonly Label[] = [],
+  buckets: number[] = SECONDS,
+): Histogram<Label> {
+  return new Histogram({ name: PREFIX + name, help, labelNames, buckets, registers: [registry] });
+}
+
+/** All of this thread. */
+export async function threadSamples(): Promise<Samples> {
+  return await registry.getMetricsAsJSON() as Samples;
+}
+
+/** Seconds since a time of `performance.now()`. */
+export function secondsSince(start: number): number {
+  return (performance.now() - start) / 1000;
+}
