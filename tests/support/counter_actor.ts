@@ -92,12 +92,12 @@ export class FakeSql implements Sql {
 export function started({ limits = { idleMs: 1_000, maxActivations: 10 } } = {}) {
   const sql = new FakeSql();
   const clock = { now: 1_000_000 };
-  const told = { snapshots: [] as unknown[], fenced: [] as number[], faults: 0 };
+  const effects = { snapshots: [] as unknown[], fenced: [] as number[], faults: 0 };
   const ports = {
     committed: () => {},
-    snapshot: (_: unknown, value: unknown) => told.snapshots.push(value),
-    fenced: (partition: number) => told.fenced.push(partition),
-    fault: () => told.faults++,
+    snapshot: (_: unknown, value: unknown) => effects.snapshots.push(value),
+    fenced: (partition: number) => effects.fenced.push(partition),
+    fault: () => effects.faults++,
   };
   const host = new Host({ user: counter, page: counter, feed: counter }, sql, ports, limits, () => clock.now);
   for (let partition = 0; partition < 64; partition++) host.grant(partition, 1);
@@ -109,7 +109,7 @@ export function started({ limits = { idleMs: 1_000, maxActivations: 10 } } = {})
     const answer = await ask(command, options);
     return answer.ok ? "ok" : answer.refusal.code;
   };
-  return { sql, clock, told, host, ask, code };
+  return { sql, clock, effects, host, ask, code };
 }
 
 export const settled = () => new Promise((resolve) => setTimeout(resolve, 0));

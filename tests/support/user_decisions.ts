@@ -47,17 +47,17 @@ export const STATES = {
   "unverified admin": { ...ACTIVE, email_verified_at: null, role: "admin" },
   blocked: { ...ACTIVE, blocked_until: "infinity", blocked_reason: "spam", session: null },
   "blocked until now": { ...ACTIVE, blocked_until: at(0) },
-  "blocked a while": { ...ACTIVE, blocked_until: at(1) },
-  "waiting for an email": { ...ACTIVE, pending_email: "new@example.org", verify: CODE },
+  "blocked temporarily": { ...ACTIVE, blocked_until: at(1) },
+  "email pending": { ...ACTIVE, pending_email: "new@example.org", verify: CODE },
   "code expired": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, expires_at: at(0) } },
-  "code guessed at": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MAX_GUESSES - 1 } },
+  "code with wrong guesses": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MAX_GUESSES - 1 } },
   "code exhausted": { ...ACTIVE, email_verified_at: null, verify: { ...CODE, attempts: MAX_GUESSES } },
   recovering: { ...ACTIVE, recover: CODE },
   "recovery expired": { ...ACTIVE, recover: { ...CODE, expires_at: at(0) } },
   "recovering another address": { ...ACTIVE, email: "new@example.org", recover: CODE },
 } satisfies Record<string, UserState | null>;
 
-export const letter = { nonce: "n2", expires_at: at(1_800_000), job: "j" };
+export const codeFields = { nonce: "n2", expires_at: at(1_800_000), job: "j" };
 export const signIn = {
   type: "sign_in",
   sid: "s2",
@@ -71,7 +71,13 @@ export const refresh = { type: "refresh", sid: SESSION.id, generation: 3, kid: "
 export const by = { id: "018f0000-0000-7000-8000-00000000000a", role: "admin" } as const;
 export const block = { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: false } as const;
 export const own = { id: ID, role: "user" } as const;
-export const profile = { type: "update_profile", by: own, password_version: 2, notice_job: "j2", ...letter } as const;
+export const profile = {
+  type: "update_profile",
+  by: own,
+  password_version: 2,
+  notice_job: "j2",
+  ...codeFields,
+} as const;
 export const fresh = { password_hash: "h", pending_email: null, mailbox_mark: null, job: "j" } as const;
 export const reset = { type: "reset_password", email: "Ada@Example.org", ...fresh } as const;
 export const check = { type: "check_recovery", email: "ada@example.org" } as const;

@@ -21,7 +21,7 @@ Deno.test("An IPv6 /64 is one address, and an IPv4 address is the same however i
     ["[2001:db8:1:2::1]:8080", "2001:db8:1:2::/64"],
     ["fe80::1%eth0", "fe80::/64"],
     ["::1", "::/64"],
-    // What is counted already, and what is no address.
+    // Prefixes are unchanged, and so is text that is no address.
     ["2001:db8:1:2::/64", "2001:db8:1:2::/64"],
     ["local", "local"],
     ["0x7f.1", "0x7f.1"],
@@ -63,9 +63,9 @@ Deno.test("Headers of proxies are trusted only from trusted proxies", () => {
   assert.equal(caller(proxies("127.0.0.1"), "127.0.0.1", headers), "203.0.113.9");
   assert.equal(caller(proxies("127.0.0.1"), "::ffff:127.0.0.1", headers), "203.0.113.9");
   assert.equal(caller(proxies("127.0.0.1"), "127.0.0.1", {}), "127.0.0.1");
-  const said = new Headers(headers);
-  assert.deepEqual(proxies("127.0.0.1").origin(said, "127.0.0.1"), { address: "203.0.113.9", secure: true });
-  assert.deepEqual(proxies("127.0.0.1").origin(said, "127.0.0.2"), { address: "127.0.0.2", secure: false });
+  const proxied = new Headers(headers);
+  assert.deepEqual(proxies("127.0.0.1").origin(proxied, "127.0.0.1"), { address: "203.0.113.9", secure: true });
+  assert.deepEqual(proxies("127.0.0.1").origin(proxied, "127.0.0.2"), { address: "127.0.0.2", secure: false });
   assert.equal(new TrustedProxies([], "https://rookery.test").isSecure(new Headers(), "127.0.0.1"), true);
 });
 
@@ -80,7 +80,7 @@ Deno.test("X-Forwarded-For is read from the right, up to the first address that 
     ["[2001:db8::1]:443, 10.0.0.1:80", "2001:db8::1"],
     ["::ffff:203.0.113.9", "203.0.113.9"],
     ["10.0.0.1, 10.0.0.2", "10.0.0.1"],
-    // What cannot be read ends it.
+    // An entry that cannot be parsed ends the walk.
     ["203.0.113.9, unknown", "127.0.0.1"],
     ["203.0.113.9, unknown, 10.0.0.1", "10.0.0.1"],
     ["203.0.113.9,", "127.0.0.1"],

@@ -19,7 +19,7 @@ Deno.test("A code is eight characters of A–Z0–9 and follows from key, purpos
   assert.equal(
     codeFor(KEY, of("verify", USER, "ADA@Example.ORG"), nonce),
     code,
-    "one address, however it is spelled",
+    "spellings of one address give one code",
   );
   const others = [
     codeFor(OTHER_KEY, VERIFY, nonce),
@@ -56,7 +56,7 @@ Deno.test("Every character of the alphabet comes about equally often", () => {
     }
   }
   assert.equal(counts.size, 36);
-  // 2,000 are expected of each; the bounds are some seven standard deviations away.
+  // 2,000 are expected of each; the bounds are about seven standard deviations away.
   for (const [character, count] of counts) assert.ok(count > 1_690 && count < 2_310, `${character}: ${count}`);
 });
 

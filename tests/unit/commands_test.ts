@@ -33,23 +33,23 @@ Deno.test("A command without fields is sent as its name", async () => {
 });
 
 Deno.test("A command without a reply has the same checks", () => {
-  const told: unknown[] = [];
-  const host = { tell: (ref: Ref, command: Command) => told.push(ref, command) };
+  const sent: unknown[] = [];
+  const host = { tell: (ref: Ref, command: Command) => sent.push(ref, command) };
   tell(host, "feed", "u", "refresh", { post_id: "x" });
-  assert.deepEqual(told, [{ kind: "feed", id: "u" }, { type: "refresh", post_id: "x" }]);
+  assert.deepEqual(sent, [{ kind: "feed", id: "u" }, { type: "refresh", post_id: "x" }]);
 });
 
-/** Never called; for the compiler. */
+/** Never called, only compiled. */
 export async function doesNotCompile({ ask }: Actors): Promise<void> {
-  // @ts-expect-error: a page has no such command
+  // @ts-expect-error: a page does not have this command
   await ask("page", "p", "sign_out", { sid: "s" });
   // @ts-expect-error: the fields of another command
   await ask("page", "p", "like", { by });
-  // @ts-expect-error: it comes with fields
+  // @ts-expect-error: the command needs fields
   await ask("page", "p", "follow");
   // @ts-expect-error: the reply is a number
   (await ask("page", "p", "answer_requests", { by, accept: true, user_ids: null })) satisfies string;
-  // @ts-expect-error: a feed has no such command
+  // @ts-expect-error: a feed does not have this command
   tell({ tell: () => {} }, "feed", "u", "like", { post_id: "x" });
 }
 

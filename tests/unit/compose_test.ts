@@ -1,4 +1,4 @@
-/** `compose.yaml` without its tool: what it names must be there, and what it sets must be a setting. */
+/** `compose.yaml`, read without Docker: its names exist, and its variables are settings. */
 import assert from "node:assert/strict";
 import { parse } from "../packages/yaml.ts";
 import { readConfig } from "../../config.ts";
@@ -18,13 +18,13 @@ interface Service {
 }
 
 const text = await Deno.readTextFile(new URL("compose.yaml", ROOT));
-// Merge keys belong to YAML 1.1, which compose files are read as.
+// Merge keys belong to YAML 1.1, the version that Compose reads.
 const { services, volumes } = parse(text, { version: "1.1", merge: true }) as {
   services: Record<string, Service>;
   volumes: Record<string, unknown>;
 };
 const OURS = Object.entries(services).filter(([, { build }]) => build !== undefined);
-/** The values that `.env` must have. */
+/** Values that `.env` must set. */
 const SECRETS = { POSTGRES_PASSWORD: "secret", SECRET_KEY: "s".repeat(32) };
 
 Deno.test("compose.yaml has the services of a full installation", () => {
@@ -51,7 +51,7 @@ Deno.test("Every long-running service has a health check, and everything waits f
   }
   for (const [name, { depends_on = {} }] of Object.entries(services)) {
     for (const [other, { condition }] of Object.entries(depends_on)) {
-      assert.ok(services[other], `${name} depends on "${other}", which is not there`);
+      assert.ok(services[other], `${name} depends on "${other}", which does not exist`);
       if (condition === "service_healthy") assert.ok(services[other].healthcheck, other);
       else assert.equal(condition, "service_completed_successfully");
     }
@@ -73,16 +73,16 @@ Deno.test("Each of our services starts with valid settings from an existing entr
   const known = [...settingsTable().matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name!);
   const entry = await Deno.readTextFile(new URL("docker/entrypoint.sh", ROOT));
   for (const [name, { command = [], environment = {}, env_file }] of OURS) {
-    assert.match(entry, new RegExp(`(^|\\| ?|  )${command![0]}( \\||\\))`, "m"), `${name}: "${command}" is no role`);
+    assert.match(entry, new RegExp(`(^|\\| ?|  )${command![0]}( \\||\\))`, "m"), `${name}: "${command}" is not a role`);
     assert.equal(env_file?.[0]?.path, ".env");
     const env = Object.fromEntries(Object.entries(environment).map(([key, value]) => [key, interpolated(value)]));
-    for (const key of Object.keys(env)) assert.ok(known.includes(key), `${name}: "${key}" is no setting`);
-    // What the entry sets for a role of that name.
+    for (const key of Object.keys(env)) assert.ok(known.includes(key), `${name}: "${key}" is not a setting`);
+    // The entry point sets ROLES for these.
     const role = ["jobs", "storage", "stats", "kv", "mail"].includes(command[0]!) ? { ROLES: command[0] } : {};
     const config = readConfig({ ...env, ...role });
     const { DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, STATS_URL, KV_URL, MAIL_URL } = config;
     for (const address of [DATABASE_URL, REDIS_URL, NATS_URL, STORAGE_URL, STATS_URL, KV_URL, MAIL_URL]) {
-      if (address !== undefined) assert.ok(services[new URL(address).hostname], `${name}: nobody is at ${address}`);
+      if (address !== undefined) assert.ok(services[new URL(address).hostname], `${name}: no service at ${address}`);
     }
   }
 });

@@ -39,7 +39,7 @@ Deno.test("Settings become typed values", () => {
   assert.deepEqual(config.TRUSTED_PROXIES.map(([base, bits]) => `${base}/${bits}`), ["127.0.0.1/32", "fd00::/8"]);
 });
 
-/** Each wrong in its own way. */
+/** Each value is invalid for a different reason. */
 const WRONG: Record<string, string> = {
   PORT: "65536",
   PUBLIC_URL: "example.org",
@@ -79,7 +79,7 @@ const WRONG: Record<string, string> = {
   WORKERS: "0",
 };
 
-Deno.test("Wrong settings are all named at once, without the values of secrets", () => {
+Deno.test("All invalid settings are reported together, without the values of secrets", () => {
   const error = failure(WRONG);
   assert.deepEqual(new Set(error.problems.map(({ setting }) => setting)), new Set(Object.keys(WRONG)));
   for (const name of Object.keys(WRONG)) assert.match(error.message, new RegExp(`^  ${name}: `, "m"));
@@ -87,7 +87,7 @@ Deno.test("Wrong settings are all named at once, without the values of secrets",
 });
 
 for (const [name, value] of Object.entries(WRONG)) {
-  Deno.test(`${name}=${value} is rejected by itself`, () => {
+  Deno.test(`${name}=${value} alone is rejected`, () => {
     assert.ok(failure({ [name]: value }).problems.some(({ setting }) => setting === name));
   });
 }
@@ -134,7 +134,7 @@ Deno.test("Roles that run alone need what they share with the others", () => {
   });
   readConfig({ ROLES: "kv", ...database });
   readConfig({ ROLES: "storage", SECRET_KEY: "x".repeat(32) });
-  // The statistics need no secret.
+  // The role `stats` needs no secret.
   assert.deepEqual(names({ ROLES: "stats" }), ["DATABASE_URL"]);
   readConfig({ ROLES: "stats", DATABASE_URL: "postgres://localhost/x" });
   const PUBLIC_URL = "https://example.org";
@@ -155,11 +155,11 @@ Deno.test("An external mail server needs a sender and a public URL", () => {
   assert.deepEqual(names({ SMTP_URL, PUBLIC_URL: "https://example.org" }), ["MAIL_FROM"]);
   assert.deepEqual(names({ SMTP_URL, MAIL_FROM: "noreply@example.org" }), ["PUBLIC_URL"]);
   readConfig({ SMTP_URL, MAIL_FROM: "noreply@example.org", PUBLIC_URL: "https://example.org" });
-  // Who sends nothing needs neither.
+  // A process that sends no email needs neither.
   readConfig({ SMTP_URL, ROLES: "api,actors,storage,stats,kv" });
 });
 
-Deno.test("A start with wrong settings names them on standard error and exits 2", async () => {
+Deno.test("With invalid settings the program names them on standard error and exits with 2", async () => {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "main.ts"],
     cwd: ROOT.pathname,
@@ -167,18 +167,18 @@ Deno.test("A start with wrong settings names them on standard error and exits 2"
     stdin: "null",
   });
   const { code, stdout, stderr } = await command.output();
-  const told = new TextDecoder().decode(stderr);
-  assert.equal(code, 2, told);
-  for (const name of ["PORT", "LOG_LEVEL", "ADMIN_PASSWORD"]) assert.match(told, new RegExp(`^  ${name}: `, "m"));
-  assert.ok(!told.includes("hunter2"));
+  const output = new TextDecoder().decode(stderr);
+  assert.equal(code, 2, output);
+  for (const name of ["PORT", "LOG_LEVEL", "ADMIN_PASSWORD"]) assert.match(output, new RegExp(`^  ${name}: `, "m"));
+  assert.ok(!output.includes("hunter2"));
   assert.equal(stdout.length, 0);
 });
 
-Deno.test(".env.example is that of config.ts", async () => {
+Deno.test(".env.example matches config.ts", async () => {
   assert.equal(await Deno.readTextFile(new URL(".env.example", ROOT)), exampleSettings(), HINT);
 });
 
-Deno.test("docs/settings.md holds the table of config.ts", async () => {
+Deno.test("docs/settings.md has the table of config.ts", async () => {
   const document = await Deno.readTextFile(new URL("docs/settings.md", ROOT));
   const part = /<!-- settings -->([\s\S]*?)<!-- \/settings -->/.exec(document)?.[1]?.trim();
   assert.equal(part, settingsTable(), HINT);

@@ -16,7 +16,7 @@ const event: SequencedEvent = {
 };
 const ledger = { query: () => Promise.resolve([{ epoch: "h", seq: 0, floor: 0 }]) } as unknown as Sql;
 
-Deno.test("Events reach caches, then sockets, then the rest, then waiting writes, whatever started first", async () => {
+Deno.test("Events reach caches, then sockets, then other consumers, then waiting writes", async () => {
   const reached: string[] = [];
   const consumers: Consumers = {};
   const stream = await EventStream.open(ledger, new Log("error"), (events) => deliver(consumers, events));

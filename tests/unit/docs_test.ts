@@ -1,4 +1,4 @@
-/** What the documents say of the code is still there. */
+/** What the documents name in the code exists. */
 import assert from "node:assert/strict";
 import { LIMITS } from "../../routes/http/rate_limit.ts";
 import { projectFiles, readSource } from "../support/sources.ts";
@@ -17,7 +17,7 @@ Deno.test("docs/limits.md names constants and files that exist", async () => {
     const files = [...where.matchAll(/`([\w/]+\.(?:ts|js))`/g)].map(([, file]) => file!);
     const texts = await Promise.all(files.map(read));
     for (const [, constant] of where.matchAll(/`([A-Z][A-Z_]+)`/g)) {
-      // Without a file it is a setting.
+      // A row without a file is about a setting.
       const places = texts.length > 0 ? texts : [await read("config.ts")];
       assert.ok(places.some((text) => text.includes(constant!)), `${constant} is not in ${files}: ${row}`);
       named++;
@@ -35,8 +35,8 @@ Deno.test("docs/limits.md has each limit once", async () => {
 Deno.test("docs/limits.md has every rate limit with its numbers", async () => {
   const text = await read("docs/limits.md");
   for (const [name, { limit, windowS }] of Object.entries(LIMITS)) {
-    const told = `| \`${name}\` | ${limit.toLocaleString("en")} in ${windowS} s |`;
-    assert.ok(text.includes(told), `expected a row that begins with: ${told}`);
+    const row = `| \`${name}\` | ${limit.toLocaleString("en")} in ${windowS} s |`;
+    assert.ok(text.includes(row), `expected a row that begins with: ${row}`);
   }
 });
 
@@ -107,7 +107,7 @@ Deno.test("Files and folders that the documents name exist", async () => {
   const folders = new Set([...Deno.readDirSync(ROOT)].filter((entry) => entry.isDirectory).map(({ name }) => name));
   const packages = Object.keys(JSON.parse(await read("deno.json")).imports);
   let named = 0;
-  // The changelog also names what was there once.
+  // The changelog also names files that were removed since.
   for (const { file, text } of (await documents()).filter(({ file }) => file !== "CHANGELOG.md")) {
     for (const [, path] of prose(text).matchAll(/`([\w.@-]+(?:\/[\w.@-]+)*\/?)`/g)) {
       const inFolder = path!.includes("/") && folders.has(path!.split("/")[0]!);
@@ -120,7 +120,7 @@ Deno.test("Files and folders that the documents name exist", async () => {
   assert.ok(named > 200, `only ${named} paths were found`);
 });
 
-Deno.test("What the documents name in a file is in it", async () => {
+Deno.test("Names that the documents place in a file are in that file", async () => {
   let named = 0;
   for (const { file, text } of await documents()) {
     for (const [, name, path] of prose(text).matchAll(/`([\w.]+)` (?:in|of)\s`([\w/]+\.(?:ts|js|css))`/g)) {
@@ -190,7 +190,7 @@ function prose(text: string): string {
   return text.replace(/^ *```[\s\S]*?^ *```$/gm, "");
 }
 
-/** Tables can be made from the code, whose texts are checked there. */
+/** Tables can be generated from the code, where the words are checked. */
 function withoutTables(text: string): string {
   return text.replace(/^\|.*$/gm, "");
 }

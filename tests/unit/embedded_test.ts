@@ -1,4 +1,4 @@
-/** The embedded database's tables: platforms, arguments, addresses and refusals. */
+/** The embedded database: platforms, arguments, addresses and errors. */
 import assert from "node:assert/strict";
 import { pathToFileURL } from "node:url";
 import { fitsSocket, loopbackAddress, permissionsFor, socketAddress, socketOf } from "../../db/embedded/address.ts";
@@ -7,7 +7,7 @@ import { guardArguments } from "../../db/embedded/guard.ts";
 import { DatabaseLocked, EmbeddedRefused, refusalOf } from "../../db/embedded/refused.ts";
 import { settingArguments } from "../../db/embedded/settings.ts";
 
-/** Deno's names → the package's, with what a program is called there. */
+/** Deno's names → those of the package, with the suffix of its programs. */
 const PLATFORMS: [os: string, arch: string, platform: string, suffix: string][] = [
   ["linux", "x86_64", "linux-x64", ""],
   ["linux", "aarch64", "linux-arm64", ""],
@@ -46,7 +46,7 @@ Deno.test("Each platform finds the programs and links of its package", async () 
   }
 });
 
-Deno.test("A platform without a package is refused by name", () => {
+Deno.test("The error for a platform without a package names the platform", () => {
   for (const [os, arch] of [["freebsd", "x86_64"], ["windows", "aarch64"], ["linux", "riscv64"]] as const) {
     const platform = platformOf({ os, arch });
     assert.throws(() => findBinaries({ os, arch }), {
@@ -56,7 +56,7 @@ Deno.test("A platform without a package is refused by name", () => {
   }
 });
 
-Deno.test("This machine's programs are there", () => {
+Deno.test("The programs for this machine exist", () => {
   if (Deno.build.os === "linux" && !["x86_64", "aarch64"].includes(Deno.build.arch)) return;
   const { initdb, postgres, libraries, links } = findBinaries();
   for (const path of [initdb, postgres]) assert.ok(Deno.statSync(path).isFile, path);
@@ -64,7 +64,7 @@ Deno.test("This machine's programs are there", () => {
   for (const [name, file] of links) assert.ok(Deno.statSync(file).isFile, name);
 });
 
-Deno.test("A server is durable, an older one gets no unknown setting, and given settings override", () => {
+Deno.test("A server is durable, an older version gets no unknown setting, and given settings override", () => {
   const valuesOf = (args: string[]) =>
     new Map(args.filter((word) => word !== "-c").map((word) => word.split("=", 2)) as [string, string][]);
   const [now, older] = [valuesOf(settingArguments(18, {})), valuesOf(settingArguments(17, {}))];
@@ -78,7 +78,7 @@ Deno.test("A server is durable, an older one gets no unknown setting, and given 
   assert.deepEqual(args.slice(-2), ["-c", "unix_socket_directories=/a folder"]);
 });
 
-Deno.test("The guard gets its command as separate words", async () => {
+Deno.test("The guard passes its command on as separate arguments", async () => {
   const words = ["a b", "$(exit 3)", `"'`, "-c"];
   const log = await Deno.makeTempFile();
   try {
@@ -86,7 +86,7 @@ Deno.test("The guard gets its command as separate words", async () => {
     assert.equal(flag, "-c");
     assert.deepEqual(rest, ["rookery-postgres", "/a lib", log, "/bin/echo", ...words]);
     if (Deno.build.os === "windows") return;
-    // The end of the input would end it before it has spoken.
+    // The end of the input would end the process before it writes.
     const child = new Deno.Command("sh", { args: ["-c", script!, ...rest], stdin: "piped" }).spawn();
     assert.equal((await child.status).code, 0);
     await child.stdin.close().catch(() => {});
@@ -115,9 +115,9 @@ Deno.test("An address has its socket and the permissions of a child", () => {
   assert.equal(fitsSocket(`/${"ä".repeat(45)}`), false, "bytes count");
 });
 
-Deno.test("Errors of a folder or a disk become sentences with advice", () => {
+Deno.test("Errors of a folder or a disk become messages with advice", () => {
   const coded = (code: string) => Object.assign(new Error("failed"), { code });
-  const told: [unknown, RegExp | undefined][] = [
+  const cases: [unknown, RegExp | undefined][] = [
     [coded("ENOSPC"), /^The disk of "\/data" is full; free some space/],
     ["initdb: error: could not write: No space left on device", /^The disk of "\/data" is full/],
     [coded("EACCES"), /is not writable for this user; start Rookery as its owner/],
@@ -131,7 +131,7 @@ Deno.test("Errors of a folder or a disk become sentences with advice", () => {
     [new Error("something else"), undefined],
     ["something else", undefined],
   ];
-  for (const [error, sentence] of told) {
+  for (const [error, sentence] of cases) {
     const refusal = refusalOf(error, "/data");
     if (!sentence) assert.equal(refusal, undefined, String(error));
     else assert.match(refusal!.message, sentence);

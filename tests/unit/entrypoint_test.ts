@@ -1,6 +1,6 @@
 /**
- * The entry point of the image: what each command line starts, and that every task of `deno.json` is either there or
- * only for people who change the project. A stand-in for Deno prints its arguments.
+ * The entry point of the image: what each command line starts. Every task of `deno.json` runs there or is for
+ * development only. A fake Deno prints its arguments.
  */
 import assert from "node:assert/strict";
 import { ROOT } from "../support/sources.ts";
@@ -30,7 +30,7 @@ interface Started {
   /** The program and its arguments. */
   command: string;
   roles: string;
-  /** What the health check asks. */
+  /** What the health check requests. */
   check: string;
   stderr: string;
 }
@@ -116,7 +116,7 @@ const CHECKS: Record<string, string> = {
   stats: "http 8200 /healthz",
   mail: "banner 2525 220",
 };
-Deno.test("A role says what its health check asks; a task has nothing to ask", async () => {
+Deno.test("A role defines its health check; a task has none", async () => {
   for (const [role, check] of Object.entries(CHECKS)) assert.equal((await start("role", role)).check, check);
   assert.equal((await start("task", "migrate")).check, "");
 });

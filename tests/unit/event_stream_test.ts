@@ -4,7 +4,7 @@ import type { Reader } from "../../db/sql.ts";
 import { EventStream } from "../../live/event_stream.ts";
 import { Log } from "../../lib/log.ts";
 
-/** A ledger whose answers to "what is after?" are held back; each has what was committed when it was asked. */
+/** A ledger that holds reads of new events back. Each read has what was committed when it began. */
 class HeldLedger implements Reader {
   readonly committed: SequencedEvent[] = [];
   readonly held: (() => void)[] = [];
@@ -30,7 +30,7 @@ Deno.test("EventStream catches up with everything committed before the call, eve
   const asked = stream.catchUp();
   ledger.held.shift()!();
   await first;
-  assert.equal(stream.position, 0, "the first look was older than the commit");
+  assert.equal(stream.position, 0, "the first read began before the commit");
   const releasing = setInterval(() => ledger.held.shift()?.(), 1);
   await asked;
   assert.equal(stream.position, 1);

@@ -10,7 +10,7 @@ const NOW = Date.parse("2026-01-31T12:00:00.000Z");
 const ME = "me";
 const FIRST: FeedCommand = { type: "first_page", limit: 20, bypass: false };
 
-/** The newest has the greatest number. */
+/** The newest post has the greatest number. */
 function post(n: number, fields: Partial<PostRow> = {}): PostRow {
   const published_at = new Date(NOW - 1_000_000 + n * 1_000).toISOString();
   return {
@@ -38,7 +38,7 @@ function post(n: number, fields: Partial<PostRow> = {}): PostRow {
   };
 }
 
-/** Answers the three reads of a feed out of these posts, and counts them. */
+/** Answers the three reads of a feed from these posts, and counts the reads. */
 class FakeReader implements Reader {
   asked: string[] = [];
   seq = 7;
@@ -71,8 +71,8 @@ const idsOf = (page: FirstPage): string[] =>
   JSON.parse(`{${page.json}}`).items.map(({ id }: { id: string }) => Number(id.slice(4)));
 const event = (kind: EventKind, fields: Partial<SequencedEvent> = {}): SequencedEvent =>
   ({ seq: 8, kind, page_id: "page", post_id: null, user_id: null, data: null, ...fields }) as SequencedEvent;
-const absorb = (state: FeedState, told: SequencedEvent) => {
-  const next = feedActor.absorb!(state, told);
+const absorb = (state: FeedState, event: SequencedEvent) => {
+  const next = feedActor.absorb!(state, event);
   assert.ok(next !== "drop");
   return next;
 };
@@ -115,8 +115,8 @@ Deno.test("FeedActor's first page ends with a cursor exactly if there is more", 
 Deno.test("FeedActor adds a new post by reading that post only", async () => {
   const { sql, state } = await loaded();
   sql.posts.push(post(4));
-  const told = absorb(state, event("post.created", { post_id: "post004" }));
-  const { page, kind, state: after } = await asked(told, FIRST, sql);
+  const changed = absorb(state, event("post.created", { post_id: "post004" }));
+  const { page, kind, state: after } = await asked(changed, FIRST, sql);
   assert.deepEqual([kind, idsOf(page), page.seq], ["read", [4, 3, 2, 1], 8]);
   assert.equal(sql.asked.length, 1);
   assert.equal((await asked(after, FIRST, sql)).kind, "reply");
@@ -134,8 +134,8 @@ Deno.test("FeedActor shows an edited post's new text, and drops one that is no l
 
 Deno.test("FeedActor removes a deleted post without a read, and reads the replies to it again", async () => {
   const { sql, state } = await loaded();
-  const told = absorb(state, event("post.deleted", { post_id: "post002" }));
-  const { page, kind } = await asked(told, FIRST, sql);
+  const changed = absorb(state, event("post.deleted", { post_id: "post002" }));
+  const { page, kind } = await asked(changed, FIRST, sql);
   assert.deepEqual([kind, idsOf(page), page.seq], ["reply", [3, 1], 8]);
 
   const replies = await loaded(1, { reply_to: "original", reply_page_id: "elsewhere", reply_visible: true });
@@ -154,55 +154,55 @@ Deno.test("FeedActor watches its pages, and those of its posts' originals", asyn
   assert.deepEqual([...feedActor.watches!({ user: ME, kept: null })], []);
 });
 
-/** What does not concern the feed leaves the very same state. */
+/** Events that leave the same state object. */
 const UNCONCERNED: [string, SequencedEvent][] = [
   ["a post on a page that is only watched", event("post.created", { post_id: "x", page_id: "elsewhere" })],
   ["an edit of a post it does not keep", event("post.updated", { post_id: "x" })],
   ["likes of a post it does not keep", event("post.likes", { post_id: "x" })],
   ["a deletion of a post it does not keep", event("post.deleted", { post_id: "x" })],
-  ["somebody else's following", event("follow.changed", { user_id: "other" })],
-  ["a page hidden from somebody else", event("page.hidden", { user_id: "other" })],
+  ["a follow of another person", event("follow.changed", { user_id: "other" })],
+  ["a page hidden from another person", event("page.hidden", { user_id: "other" })],
 ];
-for (const [what, told] of UNCONCERNED) {
+for (const [what, event] of UNCONCERNED) {
   Deno.test(`FeedActor ignores ${what}`, async () => {
     const { state } = await loaded();
-    assert.equal(absorb(state, told), state);
+    assert.equal(absorb(state, event), state);
   });
 }
 
-/** Changes of visibility make it read everything again. */
+/** Events that can change visibility: the feed is read again. */
 const CHANGES: [string, SequencedEvent][] = [
-  ["one's own following", event("follow.changed", { user_id: ME })],
+  ["a follow of the person", event("follow.changed", { user_id: ME })],
   ["a page hidden from all", event("page.hidden")],
-  ["a page hidden from oneself", event("page.hidden", { user_id: ME })],
+  ["a page hidden from the person", event("page.hidden", { user_id: ME })],
   ["a page shown again", event("page.shown")],
   ["a page with another name", event("page.updated")],
   ["a deleted account", event("user.deleted", { page_id: null, user_id: "other" })],
 ];
-for (const [what, told] of CHANGES) {
+for (const [what, event] of CHANGES) {
   Deno.test(`FeedActor reads again after ${what}`, async () => {
     const { sql, state } = await loaded();
-    const { kind } = await asked(absorb(state, told), FIRST, sql);
+    const { kind } = await asked(absorb(state, event), FIRST, sql);
     assert.deepEqual([kind, sql.asked.length], ["read", 2]);
   });
 }
 
-Deno.test("FeedActor reads its feed again rather than many posts one by one", async () => {
+Deno.test("FeedActor reads its feed again instead of many single posts", async () => {
   const { sql, state } = await loaded();
-  let told = state;
-  for (let i = 0; i < 41; i++) told = absorb(told, event("post.created", { post_id: `new${i}` }));
-  assert.equal(told.kept, null);
-  await asked(told, FIRST, sql);
+  let changed = state;
+  for (let i = 0; i < 41; i++) changed = absorb(changed, event("post.created", { post_id: `new${i}` }));
+  assert.equal(changed.kept, null);
+  await asked(changed, FIRST, sql);
   assert.equal(sql.asked.length, 2);
 });
 
 Deno.test("FeedActor caches a bounded number of posts", async () => {
   const { sql, state } = await loaded(KEPT_POSTS);
   sql.posts.push(post(KEPT_POSTS + 1));
-  const told = absorb(state, event("post.created", { post_id: `post0${KEPT_POSTS + 1}` }));
-  const { state: after } = await asked(told, FIRST, sql);
+  const changed = absorb(state, event("post.created", { post_id: `post0${KEPT_POSTS + 1}` }));
+  const { state: after } = await asked(changed, FIRST, sql);
   assert.equal(after.kept!.items.length, KEPT_POSTS);
-  // The oldest fell out, so the end of the kept ones is not the end of the feed any more.
+  // The oldest was evicted, so the end of the cache is no longer the end of the feed.
   assert.ok((await asked(after, { ...FIRST, limit: KEPT_POSTS }, sql)).page.next_cursor);
 });
 

@@ -10,13 +10,13 @@ import { until } from "../support/wait.ts";
 
 const PAGE = "p";
 
-/** A stream and a database that answer on request. */
+/** A stream and a database whose answers the test controls. */
 class World {
   readonly events: SequencedEvent[] = [];
   position = 10;
-  /** What the next snapshot of a joiner's pages says. */
+  /** The next snapshot of a joining socket's pages. */
   snapshot = { seq: 10, pages: [{ id: PAGE, visible: true }] };
-  /** Statements that wait, by their names. */
+  /** Held statements, by name. */
   readonly gates = new Map<string, Promise<void>>();
   readonly gateway: Gateway;
   #leaving: (() => void)[] = [];
@@ -53,8 +53,8 @@ class World {
   }
 
   /** The frames of a listener, as `type post` or `type page`. */
-  listen(id: string, role: Caller["role"] = "user"): { heard: string[]; beats: number[]; joined: Promise<unknown> } {
-    const heard: string[] = [];
+  listen(id: string, role: Caller["role"] = "user"): { received: string[]; beats: number[]; joined: Promise<unknown> } {
+    const received: string[] = [];
     const beats: number[] = [];
     const socket = {
       readyState: WebSocket.OPEN,
@@ -62,18 +62,18 @@ class World {
       send: (text: string) => {
         const { type, cursor, data } = JSON.parse(text);
         if (type === "heartbeat") beats.push(seqOf(cursor));
-        if (data) heard.push(`${type} ${type.startsWith("post.") ? data.id : data.page_id}`);
+        if (data) received.push(`${type} ${type.startsWith("post.") ? data.id : data.page_id}`);
       },
       close: () => {},
     };
     const caller = { id, sid: "s", role, verified: true } as Caller;
     const joined = this.gateway.join(socket, caller, undefined, () => Promise.resolve(true));
     void joined.then((connection) => this.#leaving.push(() => this.gateway.leave(connection)));
-    return { heard, beats, joined };
+    return { received, beats, joined };
   }
 
   async #answer(name: string, params: unknown[]): Promise<unknown[]> {
-    // As a statement sees what was when it began.
+    // A statement sees the state at its begin.
     const { snapshot } = this;
     await this.gates.get(name);
     if (name === "feed.listener_snapshot") return [snapshot];
@@ -88,11 +88,11 @@ const blocked = (seq: number): SequencedEvent => ({ ...about, seq, kind: "page.h
 const shown = (seq: number): SequencedEvent => ({ ...about, seq, kind: "page.shown" });
 const passed = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-Deno.test("Gateway sends a joining socket a page that was blocked and shown again before its pages were read", async () => {
+Deno.test("Gateway does not hide a page from a joining socket if it is visible when its pages are read", async () => {
   await using world = new World();
   const first = world.listen("first");
   await first.joined;
-  // The loop waits for what it shows of the first event; the others wait behind it.
+  // The loop waits for the posts of the first event; the other events wait behind it.
   const release = world.hold("event.live_posts");
   world.happen([post(11)]);
   world.happen([blocked(12), shown(13)]);
@@ -103,14 +103,14 @@ Deno.test("Gateway sends a joining socket a page that was blocked and shown agai
   await second.joined;
   world.happen([post(14)]);
   await passed();
-  assert.deepEqual(second.heard, ["post.created post 14"]);
-  assert.deepEqual(first.heard, ["post.created post 11", "page.hidden p", "page.shown p", "post.created post 14"]);
+  assert.deepEqual(second.received, ["post.created post 14"]);
+  assert.deepEqual(first.received, ["post.created post 11", "page.hidden p", "page.shown p", "post.created post 14"]);
 });
 
-Deno.test("Gateway sends a joining socket a block after its pages were read, and nothing of the page until it is shown again, except to staff", async () => {
+Deno.test("Gateway hides a page blocked after its pages were read from a joining socket, except staff", async () => {
   await using world = new World();
   await world.listen("first").joined;
-  // What was read before the block arrives after the loop has dealt with it.
+  // The snapshot from before the block arrives after the loop has processed the block.
   const release = world.hold("feed.listener_snapshot");
   const second = world.listen("second");
   const staff = world.listen("staff", "moderator");
@@ -122,8 +122,8 @@ Deno.test("Gateway sends a joining socket a block after its pages were read, and
   await Promise.all([second.joined, staff.joined]);
   world.happen([post(13), shown(14), post(15)]);
   await passed();
-  assert.deepEqual(second.heard, ["page.hidden p", "page.shown p", "post.created post 15"]);
-  assert.deepEqual(staff.heard, [
+  assert.deepEqual(second.received, ["page.hidden p", "page.shown p", "post.created post 15"]);
+  assert.deepEqual(staff.received, [
     ...["page.hidden p", "post.created post 12", "post.created post 13"],
     ...["page.shown p", "post.created post 15"],
   ]);
@@ -131,18 +131,18 @@ Deno.test("Gateway sends a joining socket a block after its pages were read, and
 
 Deno.test("Gateway renews the cursors of idle listeners, but not of a joining socket with missing events", async () => {
   await using world = new World(5);
-  const quiet = world.listen("quiet");
-  await quiet.joined;
-  await until("a heartbeat", () => quiet.beats.at(-1) === 10);
+  const idle = world.listen("idle");
+  await idle.joined;
+  await until("a heartbeat", () => idle.beats.at(-1) === 10);
   const release = world.hold("event.live_posts");
   world.happen([post(11)]);
-  const beats = quiet.beats.length;
+  const beats = idle.beats.length;
   await passed();
   await passed();
-  assert.equal(quiet.beats.length, beats, "what is being read was told to nobody yet");
+  assert.equal(idle.beats.length, beats, "the cursor does not pass an event that is being read");
   release();
-  await until("the next", () => quiet.beats.at(-1) === 11);
-  assert.deepEqual(quiet.heard, ["post.created post 11"]);
+  await until("the next heartbeat", () => idle.beats.at(-1) === 11);
+  assert.deepEqual(idle.received, ["post.created post 11"]);
   const stop = world.hold("feed.listener_snapshot");
   const joining = world.listen("joining");
   await passed();
@@ -150,5 +150,5 @@ Deno.test("Gateway renews the cursors of idle listeners, but not of a joining so
   assert.deepEqual(joining.beats, []);
   stop();
   await joining.joined;
-  await until("its first", () => joining.beats.length > 0);
+  await until("its first heartbeat", () => joining.beats.length > 0);
 });

@@ -1,4 +1,4 @@
-/** The health check of the image, against servers that are well, unwell, silent and gone. */
+/** The health check of the image, against healthy, unhealthy, silent and missing servers. */
 import assert from "node:assert/strict";
 import { freePort } from "../support/servers.ts";
 import { ROOT } from "../support/sources.ts";
@@ -48,7 +48,7 @@ Deno.test("A process that accepts connections and does not answer is not healthy
   assert.equal(await isHealthy(`http ${(listener.addr as Deno.NetAddr).port} /healthz`), false);
 });
 
-Deno.test("Nothing at the port is not healthy; a container without a role has nothing to check", async () => {
+Deno.test("A closed port is not healthy; a container without a role has no check", async () => {
   assert.equal(await isHealthy(`http ${await freePort()} /healthz`), false);
   assert.equal(await isHealthy(undefined), true);
 });

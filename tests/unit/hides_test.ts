@@ -7,7 +7,7 @@ import { Log } from "../../lib/log.ts";
 import { buildApi } from "../../routes/app.ts";
 import { Secret } from "../../security/secret.ts";
 
-/** They hide pages, or end access that only staff has. Lifting a block waits like the block itself. */
+/** These hide pages or end the access of staff. Lifting a block waits like the block itself. */
 const HIDES = [
   "delete /pages/{id}/block",
   "delete /users/{id}",
@@ -86,7 +86,7 @@ Deno.test("No endpoint that reads hides content", () => {
   assert.deepEqual(endpoints.filter(({ method, hides }) => method === "get" && hides), []);
 });
 
-/** All that is declared, on parts that nobody calls. */
+/** All endpoints, declared with parts that are never called. */
 function definitions() {
   const config = readConfig({});
   const secret = new Secret("a secret for tests only, long enough");

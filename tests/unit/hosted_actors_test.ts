@@ -1,4 +1,4 @@
-/** What follows from asking an actor, with a pool that answers as the test says. */
+/** Effects of commands, with a pool whose answers the test controls. */
 import assert from "node:assert/strict";
 import type { EffectsOf } from "../../actors/effects.ts";
 import { FEED_EFFECTS, type FeedCommands } from "../../actors/feed_commands.ts";
@@ -11,7 +11,7 @@ import { HostedActors } from "../../live/hosted_actors.ts";
 interface World {
   actors: HostedActors;
   stream: { stalled: boolean };
-  /** What was done, in order. */
+  /** The effects, in order. */
   done: string[];
 }
 
@@ -28,7 +28,11 @@ function world(answer: () => Promise<unknown> = async () => "value"): World {
     refresh: (user: string, post: string) => void done.push(`${post} is read again for ${user}`),
   };
   const stream = { stalled: false };
-  return { actors: new HostedActors(pool, feeds, { hint: () => done.push("likes are told") }, stream), stream, done };
+  return {
+    actors: new HostedActors(pool, feeds, { hint: () => done.push("like events are sent") }, stream),
+    stream,
+    done,
+  };
 }
 
 const firstPage = { type: "first_page", limit: 5, bypass: false };
@@ -40,7 +44,7 @@ Deno.test("A feed that is read is kept up to date", async () => {
   assert.deepEqual(done, ["ada reads", `asks ${JSON.stringify(firstPage)}`]);
 });
 
-Deno.test("Stale caches are bypassed, also for a node that does not know they are", async () => {
+Deno.test("Stale caches are bypassed, also for a node that does not know of it", async () => {
   const { actors, stream, done } = world();
   stream.stalled = true;
   await actors.ask({ kind: "feed", id: "ada" }, firstPage);
@@ -51,7 +55,7 @@ for (const type of ["like", "unlike"]) {
   Deno.test(`After a ${type} the person sees it at once, and everybody gets an event`, async () => {
     const { actors, done } = world();
     await actors.ask(page, { type, by: { id: "ada" }, post_id: "post" } as Command);
-    assert.deepEqual(done.slice(1), ["post is read again for ada", "likes are told"]);
+    assert.deepEqual(done.slice(1), ["post is read again for ada", "like events are sent"]);
   });
 }
 
@@ -76,5 +80,5 @@ Deno.test("An unknown command has no effects", async () => {
   assert.equal(done.length, 1);
 });
 
-// @ts-expect-error: every command says what follows from it
+// @ts-expect-error: every command declares its effects
 export const INCOMPLETE: EffectsOf<FeedCommands> = { first_page: FEED_EFFECTS.first_page };

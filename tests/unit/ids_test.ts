@@ -10,7 +10,7 @@ Deno.test("newId makes version 7 ids that carry the time", () => {
   assert.equal(parseInt(id.replace("-", "").slice(0, 12), 16), later);
 });
 
-Deno.test("newId increases strictly: in a burst over one millisecond's counter, and when the clock goes back", () => {
+Deno.test("newId increases strictly, also over the counter of one millisecond and when the clock goes back", () => {
   const now = Date.now() + 120_000;
   const ids = [
     ...Array.from({ length: 10_000 }, () => newId(now)),

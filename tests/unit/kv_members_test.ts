@@ -1,10 +1,10 @@
-/** The parser that sees repeated keys, held against `JSON.parse` and against texts whose members are known. */
+/** The parser that finds repeated keys, compared with `JSON.parse` and with texts whose members are known. */
 import assert from "node:assert/strict";
 import { type Members, membersOf } from "../../services/kv/members.ts";
 import { Seeded, seededTest } from "../support/seeded.ts";
 
 const SPACES = ["", "", "", " ", "\n", "\t", "\r\n ", "  "];
-/** Pieces of strings, as they stand between quotes. */
+/** Parts of strings, as written between quotes. */
 const PIECES = [
   "a",
   "key",
@@ -39,8 +39,8 @@ const PIECES = [
 const WORDS = ["null", "true", "false", "0", "-0", "1", "-1.5", "1e400", "12345678901234567890", "1E-7", "0.10"];
 
 /**
- * V8 15.0 takes the key `"\n"` for a lone backslash where an object before had that one at the same place. The parser
- * reads keys as strings and is not concerned, but once `JSON.parse` has seen a backslash in a key it is no oracle.
+ * V8 15.0 reads the key `"\n"` as a backslash if an earlier object had that key at the same place. The parser reads
+ * keys as strings and is not affected, but after a backslash in a key `JSON.parse` is no oracle.
  */
 const SPOILS_ORACLE = /\\\\|\\u005c/gi;
 
@@ -62,7 +62,7 @@ Deno.test("Members are listed as written, in order, with repeated ones", () => {
   });
 });
 
-Deno.test("A value that is no object has no members", () => {
+Deno.test("A value other than an object has no members", () => {
   for (const text of ["[]", " 7", '"{}"', "null", '[{"a":1}]']) assert.equal(membersOf(text), undefined, text);
   assert.deepEqual(membersOf(" { } "), { keys: [], values: [], depths: [], inner: [], repeats: false });
 });
@@ -93,7 +93,7 @@ Deno.test("A repeated key is recognised in any spelling, and no other is", () =>
     for (const other of spellings) assert.equal(membersOf(`{${one}:1,"b":2,${other}:3}`)!.repeats, true);
     assert.equal(membersOf(`{${one}:1,"b":{${one}:2}}`, 2)!.repeats, false);
   }
-  // Both are kept as U+FFFD, of which one was written so: alike as bytes, and still two keys.
+  // Both are stored as U+FFFD, but only one was written so: equal bytes, two keys.
   assert.equal(membersOf(`{"\ufffd":1,"\\ud800":2}`)!.repeats, false);
   const many = Array.from({ length: 10_000 }, (_, i) => `"${i}":${i}`);
   assert.equal(membersOf(`{${many.join(",")}}`)!.repeats, false);
@@ -116,13 +116,13 @@ Deno.test("A value nested deeper than the stack is skipped and measured", () => 
 
 Deno.test("Long runs of escapes and quotes take linear time", () => {
   const string = '\\\\\\"'.repeat(300_000);
-  const begun = performance.now();
+  const start = performance.now();
   assert.equal(membersOf(`{"k":"${string}"}`)!.values[0]!.length, string.length + 2);
   assert.equal(membersOf(`{"k":"${"\\\\".repeat(500_000)}"}`)!.keys.length, 1);
-  assert.ok(performance.now() - begun < 2_000);
+  assert.ok(performance.now() - start < 2_000);
 });
 
-seededTest("Members are those of the source, whatever their spelling", async (random) => {
+seededTest("Members are those of the source in any spelling", async (random) => {
   for (let round = 0; round < 3_000; round++) {
     const pairs = Array.from({ length: random.whole(0, 6) }, () => pair(random));
     const text = spaced(
@@ -241,7 +241,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** `JSON.parse` keeps the last of repeated keys, at the place of the first. */
+/** Of repeated keys `JSON.parse` keeps the last value, at the place of the first. */
 function agrees(text: string): void {
   const parsed: unknown = JSON.parse(text);
   const members = membersOf(text, 3);
@@ -251,7 +251,7 @@ function agrees(text: string): void {
 }
 
 function rebuilt({ keys, values, inner }: Members): unknown {
-  // The rebuilt object must not take `__proto__` for its prototype.
+  // `__proto__` must not become the prototype of the rebuilt object.
   return Object.fromEntries(keys.map((key, i) => [key, inner[i] ? rebuilt(inner[i]) : JSON.parse(values[i]!)]));
 }
 
@@ -276,7 +276,7 @@ function value(random: Seeded, levels: number): { text: string; depth: number } 
 }
 
 function string(random: Seeded): string {
-  // Few pieces, so that keys come again.
+  // Few parts, so that keys repeat.
   return `"${Array.from({ length: random.whole(0, 3) }, () => random.pick(PIECES)).join("")}"`;
 }
 
@@ -284,7 +284,7 @@ function spaced(random: Seeded, text: string): string {
   return random.pick(SPACES) + text + random.pick(SPACES);
 }
 
-/** One character is gone, doubled or another, or a piece is put in. */
+/** One character is removed, doubled or replaced, or a part is inserted. */
 function mangled(random: Seeded, text: string): string {
   const at = random.whole(0, text.length);
   const other = random.pick([
@@ -307,6 +307,6 @@ function mangled(random: Seeded, text: string): string {
     "\u0001",
     "",
   ]);
-  // Half a character cannot come in UTF-8.
+  // UTF-8 has no half characters.
   return (text.slice(0, at) + other + text.slice(at + random.whole(0, 1))).toWellFormed();
 }

@@ -1,13 +1,13 @@
-/** Who may import whom: CONTRIBUTING's map, as rules. Type imports count, too. */
+/** The import rules of CONTRIBUTING.md. Type imports count, too. */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path/posix";
 import { projectFiles, readSource } from "../support/sources.ts";
 
-/** Each may import itself and those before it. */
+/** Each folder may import itself and those before it. */
 const LAYERS = ["lib", "db", "contract", "security", "services", "actors", "live", "jobs", "routes", "workers"];
-/** These import whatever they need, and only tests import them. */
+/** These import what they need, and only tests import them. */
 const TOOLS = ["bench", "tasks", "tests"];
-/** What a route handler may reach, and the settings: for those who build and those who use it. */
+/** The settings and what a route handler may use: for the folders that build it and use it. */
 const ROOT = new Map([["main.ts", []], ["config.ts", ["routes", "workers"]], ["config_values.ts", []], ["context.ts", [
   "routes",
   "workers",
@@ -18,7 +18,7 @@ const FOR_BENCH = /^bench\/.* -> (tests\/(support|packages)|tasks\/(demo|command
 const files = projectFiles(".ts");
 const imports = new Map(files.map((file) => [file, importsOf(file)]));
 
-Deno.test("Every import goes down, or stays in its room", () => {
+Deno.test("Every import goes to a lower layer or stays in its folder", () => {
   const wrong = [...imports].flatMap(([from, targets]) =>
     targets.filter((to) => !mayImport(from, to)).map((to) => `${from} -> ${to}`)
   );
@@ -27,7 +27,7 @@ Deno.test("Every import goes down, or stays in its room", () => {
 
 Deno.test("No files import each other in a circle", () => assert.deepEqual(circles(), []));
 
-Deno.test("Every file is imported by the program, or is started by itself", () => {
+Deno.test("Every file is imported by the program or is an entry", () => {
   const started = readSource("deno.json") + readSource(".ci/run") + readSource("docker/entrypoint.sh");
   const used = new Set([...imports].flatMap(([from, targets]) => from.startsWith("tests/") ? [] : targets));
   const usedByTests = new Set([...imports].flatMap(([from, targets]) => from.startsWith("tests/") ? targets : []));
@@ -38,29 +38,29 @@ Deno.test("Every file is imported by the program, or is started by itself", () =
   assert.deepEqual(left, []);
 });
 
-Deno.test("Every folder is a room that CONTRIBUTING's map knows", () => {
+Deno.test("Every folder is in CONTRIBUTING's map", () => {
   const map = readSource("CONTRIBUTING.md");
-  const folders = new Set(projectFiles("").filter((file) => /^\w+\//.test(file)).map((file) => room(file)));
+  const folders = new Set(projectFiles("").filter((file) => /^\w+\//.test(file)).map((file) => folderOf(file)));
   for (const folder of folders) assert.ok(map.includes(`| \`${folder}/\``), `CONTRIBUTING's map lacks ${folder}/`);
-  for (const folder of new Set(files.map(room))) {
-    assert.ok(LAYERS.includes(folder) || TOOLS.includes(folder) || ROOT.has(folder), `Unknown room ${folder}`);
+  for (const folder of new Set(files.map(folderOf))) {
+    assert.ok(LAYERS.includes(folder) || TOOLS.includes(folder) || ROOT.has(folder), `Unknown folderOf ${folder}`);
   }
 });
 
-function room(file: string): string {
+function folderOf(file: string): string {
   return file.split("/", 1)[0]!;
 }
 
 function mayImport(from: string, to: string): boolean {
   if (FOR_BENCH.test(`${from} -> ${to}`)) return true;
-  const [mine, other] = [room(from), room(to)];
+  const [mine, other] = [folderOf(from), folderOf(to)];
   if (mine === "tests") return true;
   if (TOOLS.includes(other)) return mine === other;
   if (TOOLS.includes(mine) || ROOT.has(mine)) return true;
   if (ROOT.has(other)) return (ROOT.get(other) as string[]).includes(mine);
-  // The machine under the actors knows nothing of what they decide.
+  // The runtime of the actors does not depend on their decisions.
   if (from.startsWith("actors/runtime/")) return ["lib", "db"].includes(other) || to.startsWith("actors/runtime/");
-  // A service runs apart: it has its own folder alone, but photos are cropped out of the storage and into it.
+  // A service can run alone: it imports its own folder only. Images also use the storage.
   if (mine === "services" && other === "services") {
     return to.startsWith(from.split("/", 2).join("/") + "/") ||
       from.startsWith("services/images/") && to.startsWith("services/storage/");
@@ -69,7 +69,7 @@ function mayImport(from: string, to: string): boolean {
 }
 
 /**
- * Static and dynamic imports, exports from, and files that are started: by their URL, or by their path in the project.
+ * Static and dynamic imports, exports from, and entries that are started by URL or by path.
  */
 function importsOf(file: string): string[] {
   const found = readSource(file).matchAll(/(?:\bfrom |\bimport |\bimport\(\s*|\bnew URL\(\s*)"(\.{0,2}[\w./-]*\.ts)"/g);

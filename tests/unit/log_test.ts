@@ -3,7 +3,7 @@ import { Log } from "../../lib/log.ts";
 import { Repeats } from "../../lib/repeats.ts";
 import { until } from "../support/wait.ts";
 
-/** What is written to standard error meanwhile, a line each. */
+/** The lines written to standard error during `work`. */
 async function written(work: () => void | Promise<void>): Promise<Record<string, unknown>[]> {
   const chunks: string[] = [];
   const write = Deno.stderr.writeSync;
@@ -37,7 +37,7 @@ Deno.test("A field with the name of a standard field does not replace it", async
   });
 });
 
-Deno.test("A warning that repeats is one line per kind and period, with the number of repetitions", async () => {
+Deno.test("A repeated warning is one line per kind and period, with the number of repetitions", async () => {
   const log = new Log("warn", {}, new Repeats(100));
   let lines = 0;
   const counted = new class extends Log {
@@ -49,7 +49,7 @@ Deno.test("A warning that repeats is one line per kind and period, with the numb
   const found = await written(async () => {
     for (let i = 1; i <= 500; i++) counted.warnOften("job failed", { kind: i % 2 ? "email" : "crop" }, { job: i });
     assert.equal(lines, 2, "the first of each kind is not delayed");
-    await until("the period ends", () => lines === 4);
+    await until("the end of the period", () => lines === 4);
     await new Promise((resolve) => setTimeout(resolve, 250));
     counted.warnOften("job failed", { kind: "email" }, { job: 501 });
   });
@@ -63,6 +63,6 @@ Deno.test("A warning that repeats is one line per kind and period, with the numb
   ]);
 });
 
-Deno.test("Below the minimum level a warning that repeats is not even counted", async () => {
+Deno.test("Below the minimum level a repeated warning is not counted", async () => {
   assert.deepEqual(await written(() => new Log("error").warnOften("job failed", {})), []);
 });

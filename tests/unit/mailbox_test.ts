@@ -10,7 +10,7 @@ interface Keyed extends Command {
 
 const mail = (command: Keyed): Mail => ({ command, deadline: Infinity, arrived: 0, answer: () => {} });
 const keyOf = (command: Keyed) => command.key;
-/** What each turn takes, until nothing is left. */
+/** The messages of each turn, until the mailbox is empty. */
 function turns(commands: Keyed[]): string[] {
   const mailbox = new Mailbox();
   for (const command of commands) mailbox.offer(mail(command));
@@ -23,11 +23,11 @@ function turns(commands: Keyed[]): string[] {
 
 const like = (key: string) => ({ type: "like", key });
 const TURNS: [string, Keyed[], string[]][] = [
-  ["gives messages without a key a turn each", [{ type: "a" }, { type: "a" }, { type: "b" }], ["a", "a", "b"]],
-  ["lets messages of one type with other keys share a turn", [like("1"), like("2"), like("3")], [
+  ["gives each message without a key its own turn", [{ type: "a" }, { type: "a" }, { type: "b" }], ["a", "a", "b"]],
+  ["lets messages of one type with different keys share a turn", [like("1"), like("2"), like("3")], [
     "like1 like2 like3",
   ]],
-  ["begins another turn at a key it has", [like("1"), like("2"), like("1")], ["like1 like2", "like1"]],
+  ["begins another turn at a repeated key", [like("1"), like("2"), like("1")], ["like1 like2", "like1"]],
   ["begins another turn at another type", [like("1"), { type: "unlike", key: "2" }, like("3")], [
     "like1",
     "unlike2",

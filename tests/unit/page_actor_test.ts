@@ -41,14 +41,14 @@ const STATES = {
   private: { ...OPEN, is_private: true },
   personal: { ...OPEN, is_personal: true },
   blocked: { ...OPEN, blocked_until: at(1), blocked_reason: "spam" },
-  "blocked for good": { ...OPEN, blocked_until: "infinity", blocked_reason: "spam" },
+  "blocked permanently": { ...OPEN, blocked_until: "infinity", blocked_reason: "spam" },
   "blocked until now": { ...OPEN, blocked_until: at(0) },
   "owner blocked": { ...OPEN, owner_blocked_until: "infinity" },
   "full of tags": { ...OPEN, tags: Array.from({ length: MAX_TAGS }, (_, i) => `t${i}`) },
 } satisfies Record<string, PageState>;
 
 const photo = { id: "f", key: "k", staged_key: "staged-k", name: "a.jpg", alt: null };
-const settled = { id: "f", ok: true, format: "jpeg", side: 400, variants: [320], placeholder: "L" } as const;
+const cropped = { id: "f", ok: true, format: "jpeg", side: 400, variants: [320], placeholder: "L" } as const;
 const post = { id: "x", text: "Hello", tagged: [], tagged_logins: [], place: null, reply_to: null, photos: [] };
 const commandsBy = (by: ActingAccount) => ({
   update: { type: "update", by, patch: { name: "Beasts" } },
@@ -65,22 +65,22 @@ const commandsBy = (by: ActingAccount) => ({
   "post a photo": { type: "create_post", by, post: { ...post, photos: [photo] } },
   "retry photos": { type: "retry_photos", by, post_id: "x" },
   "upload a picture": { type: "stage_avatar", by, photo },
-  "take the picture away": { type: "remove_avatar", by },
+  "remove the picture": { type: "remove_avatar", by },
   "edit a post": { type: "update_post", by, post_id: "x", text: "Hi" },
   "delete a post": { type: "delete_post", by, post_id: "x" },
-  "take a broken post back": { type: "discard_post", by, post_id: "x" },
+  "discard a failed post": { type: "discard_post", by, post_id: "x" },
   like: { type: "like", by, post_id: "x" },
   unlike: { type: "unlike", by, post_id: "x" },
-  "block a while": { type: "block", by, reason: "spam", until: at(5), job: "j", dry_run: false },
-  "block for good": { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: false },
-  "try to block a while": { type: "block", by, reason: "spam", until: at(5), job: "j", dry_run: true },
-  "try to block for good": { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: true },
+  "block temporarily": { type: "block", by, reason: "spam", until: at(5), job: "j", dry_run: false },
+  "block permanently": { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: false },
+  "dry run of a temporary block": { type: "block", by, reason: "spam", until: at(5), job: "j", dry_run: true },
+  "dry run of a permanent block": { type: "block", by, reason: "spam", until: "infinity", job: "j", dry_run: true },
   unblock: { type: "unblock", by },
 } satisfies Record<string, PageCommand>);
-type Word = keyof ReturnType<typeof commandsBy>;
-const WORDS = Object.keys(commandsBy(PEOPLE.owner)) as Word[];
+type CommandName = keyof ReturnType<typeof commandsBy>;
+const COMMAND_NAMES = Object.keys(commandsBy(PEOPLE.owner)) as CommandName[];
 
-const OWNERS_WORK: [Word, string][] = [
+const OWNER_COMMANDS: [CommandName, string][] = [
   ["update", "commit page.update"],
   ["add a new tag", "commit page.update"],
   ["add a tag it has", "reply"],
@@ -93,37 +93,37 @@ const OWNERS_WORK: [Word, string][] = [
   ["post a photo", "commit post.create_with_photos"],
   ["retry photos", "commit photo.retry"],
   ["upload a picture", "commit page.stage_avatar"],
-  ["take the picture away", "commit page.remove_avatar"],
+  ["remove the picture", "commit page.remove_avatar"],
   ["edit a post", "commit post.update"],
   ["delete a post", "commit post.delete"],
 ];
-const STAFFS_WORK: Word[] = ["delete a post", "block a while", "block for good", "unblock"];
+const STAFF_COMMANDS: CommandName[] = ["delete a post", "block temporarily", "block permanently", "unblock"];
 
-/** By state and person, what each command comes to. */
-function* table(): Generator<[keyof typeof STATES, Person, Word, string]> {
+/** The outcome of each command, by state and person. */
+function* table(): Generator<[keyof typeof STATES, Person, CommandName, string]> {
   for (const person of Object.keys(PEOPLE) as Person[]) {
-    for (const command of WORDS) yield ["gone", person, command, "refuse not-found"];
+    for (const command of COMMAND_NAMES) yield ["gone", person, command, "refuse not-found"];
   }
-  for (const [command, expected] of OWNERS_WORK) {
+  for (const [command, expected] of OWNER_COMMANDS) {
     yield ["open", "owner", command, expected];
     yield ["blocked until now", "owner", command, expected];
     yield ["open", "stranger", command, "refuse forbidden"];
     yield ["blocked", "stranger", command, "refuse page-blocked"];
     for (const staff of ["moderator", "admin"] as const) {
-      const theirs = STAFFS_WORK.includes(command);
+      const theirs = STAFF_COMMANDS.includes(command);
       for (const state of ["open", "blocked", "owner blocked"] as const) {
         yield [state, staff, command, theirs ? expected : "refuse forbidden"];
       }
     }
-    for (const state of ["blocked", "blocked for good", "owner blocked"] as const) {
+    for (const state of ["blocked", "blocked permanently", "owner blocked"] as const) {
       yield [state, "owner", command, "refuse page-blocked"];
     }
   }
   // A page may be blocked while a new post's photos are cropped.
-  for (const state of ["open", "blocked", "blocked for good"] as const) {
-    yield [state, "owner", "take a broken post back", "commit post.discard"];
-    yield [state, "stranger", "take a broken post back", "refuse forbidden"];
-    yield [state, "moderator", "take a broken post back", "refuse forbidden"];
+  for (const state of ["open", "blocked", "blocked permanently"] as const) {
+    yield [state, "owner", "discard a failed post", "commit post.discard"];
+    yield [state, "stranger", "discard a failed post", "refuse forbidden"];
+    yield [state, "moderator", "discard a failed post", "refuse forbidden"];
   }
   yield ["personal", "owner", "delete", "refuse personal-page"];
   yield ["full of tags", "owner", "add a new tag", "refuse validation"];
@@ -145,23 +145,23 @@ function* table(): Generator<[keyof typeof STATES, Person, Word, string]> {
   yield ["blocked", "stranger", "unlike", "commit post.unlike"];
   yield ["blocked", "moderator", "like", "commit post.like"];
 
-  for (const command of ["block a while", "block for good", "unblock"] as const) {
+  for (const command of ["block temporarily", "block permanently", "unblock"] as const) {
     yield ["open", "stranger", command, "refuse forbidden"];
     yield ["open", "owner", command, "refuse forbidden"];
     const kind = `commit page.${command === "unblock" ? "unblock" : "block"}`;
-    for (const state of ["open", "blocked", "blocked for good"] as const) {
+    for (const state of ["open", "blocked", "blocked permanently"] as const) {
       yield [state, "admin", command, kind];
-      const forGood = command === "block for good" || state === "blocked for good";
-      yield [state, "moderator", command, forGood ? "refuse forbidden" : kind];
+      const permanent = command === "block permanently" || state === "blocked permanently";
+      yield [state, "moderator", command, permanent ? "refuse forbidden" : kind];
     }
   }
-  // Tried, it is refused where it would be, and commits nothing.
-  for (const end of ["a while", "for good"] as const) {
-    yield ["open", "owner", `try to block ${end}`, "refuse forbidden"];
-    for (const state of ["open", "blocked", "blocked for good"] as const) {
-      const forGood = end === "for good" || state === "blocked for good";
-      yield [state, "admin", `try to block ${end}`, "read"];
-      yield [state, "moderator", `try to block ${end}`, forGood ? "refuse forbidden" : "read"];
+  // A dry run is refused like the block, and commits nothing.
+  for (const end of ["temporary", "permanent"] as const) {
+    yield ["open", "owner", `dry run of a ${end} block`, "refuse forbidden"];
+    for (const state of ["open", "blocked", "blocked permanently"] as const) {
+      const permanent = end === "permanent" || state === "blocked permanently";
+      yield [state, "admin", `dry run of a ${end} block`, "read"];
+      yield [state, "moderator", `dry run of a ${end} block`, permanent ? "refuse forbidden" : "read"];
     }
   }
 }
@@ -170,7 +170,7 @@ for (const [state, person, command, expected] of table()) {
   Deno.test(`PageActor, ${state}, asked by the ${person} to ${command}: ${expected}`, () => {
     const before = structuredClone(STATES[state]);
     assert.equal(word(decide(STATES[state], commandsBy(PEOPLE[person])[command])), expected);
-    assert.deepEqual(STATES[state], before, "deciding changes nothing");
+    assert.deepEqual(STATES[state], before, "a decision does not change the state");
   });
 }
 
@@ -179,11 +179,11 @@ for (
     ["gone", "refuse not-found"],
     ["open", "reply"],
     ["blocked", "reply"],
-    ["blocked for good", "reply"],
+    ["blocked permanently", "reply"],
     ["blocked until now", "commit page.lapse_block"],
   ] as const
 ) {
-  Deno.test(`PageActor, ${state}, when a block's end has come: ${expected}`, () => {
+  Deno.test(`PageActor, ${state}, at the end of a block: ${expected}`, () => {
     assert.equal(word(decide(STATES[state], { type: "expire_block" })), expected);
   });
 }
@@ -193,7 +193,7 @@ const by = PEOPLE.owner;
 Deno.test("PageActor follows a public page and requests to follow a private one", () => {
   const state = (page: PageState) => rowOf(decide(page, { type: "follow", by: PEOPLE.stranger })).state;
   assert.deepEqual([state(STATES.open), state(STATES.private)], ["following", "requested"]);
-  // What was there already is the answer.
+  // The reply has the existing state.
   const again = outcomeOf(decide(STATES.private, { type: "follow", by: PEOPLE.stranger }), { state: "following" });
   assert.deepEqual(again, { value: { state: "following" } });
 });
@@ -220,7 +220,7 @@ Deno.test("PageActor names people without a request, with their position in the 
   assert.deepEqual(outcomeOf(decision, { strangers: [], answered: 2 }), { value: 2 });
 });
 
-Deno.test("PageActor leaves the page unchanged if its new handle is taken", () => {
+Deno.test("PageActor does not change the page if its new handle is taken", () => {
   const decision = decide(STATES.open, { type: "update", by, patch: { uuid: "beasts" } });
   assert.equal(refusalOf(decision, { taken: true }), "uuid-taken");
   assert.equal(outcomeOf(decision, { taken: true }).state, undefined);
@@ -228,7 +228,7 @@ Deno.test("PageActor leaves the page unchanged if its new handle is taken", () =
   assert.deepEqual([rowOf(decision).old_uuid, rowOf(decision).uuid], ["birds", "beasts"]);
 });
 
-Deno.test("PageActor folds tags and has each once", () => {
+Deno.test("PageActor folds tags and keeps each once", () => {
   const added = decide(STATES.open, { type: "add_tag", by, tag: "LARKS" });
   assert.deepEqual(stateAfter(added, { taken: false })!.tags, ["owls", "larks"]);
   const removed = decide(STATES.open, { type: "remove_tag", by, tag: "Owls" });
@@ -245,27 +245,27 @@ Deno.test("PageActor creates a page once, under a free handle, for an existing a
   assert.equal(word(decide(STATES.open, { type: "create", by, page })), "refuse uuid-taken");
 });
 
-/** The post that is answered, as text. */
+/** The post of the reply, sent as text. */
 function postIn(outcome: object): Record<string, unknown> {
   return JSON.parse((outcome as { value: string }).value);
 }
 
-Deno.test("PageActor trusts the statement, not its state, about a page blocked meanwhile", () => {
+Deno.test("PageActor uses the statement's result, not its state, for a page blocked meanwhile", () => {
   const decision = decide(STATES.open, { type: "create_post", by, post: { ...post, reply_to: "y" } });
-  const said = { open: true, original: true, reply_page_id: "q", published_at: "2026-01-31T12:00:00.000001Z" };
-  assert.equal(refusalOf(decision, { ...said, open: false }), "page-blocked");
-  assert.equal(refusalOf(decision, { ...said, original: false }), "not-found");
-  const { reply_to, published_at } = postIn(outcomeOf(decision, said));
-  assert.deepEqual([reply_to, published_at], [{ id: "y", state: "available" }, said.published_at]);
+  const result = { open: true, original: true, reply_page_id: "q", published_at: "2026-01-31T12:00:00.000001Z" };
+  assert.equal(refusalOf(decision, { ...result, open: false }), "page-blocked");
+  assert.equal(refusalOf(decision, { ...result, original: false }), "not-found");
+  const { reply_to, published_at } = postIn(outcomeOf(decision, result));
+  assert.deepEqual([reply_to, published_at], [{ id: "y", state: "available" }, result.published_at]);
 });
 
 Deno.test("PageActor stores a crop's result on a blocked page, too, and reports remaining work", () => {
   for (const state of [STATES.open, STATES.blocked]) {
-    assert.equal(word(decide(state, { type: "store_photo_result", photo: settled })), "commit photo.settle");
-    const avatar = decide(state, { type: "store_avatar_result", photo: settled });
+    assert.equal(word(decide(state, { type: "store_photo_result", photo: cropped })), "commit photo.settle");
+    const avatar = decide(state, { type: "store_avatar_result", photo: cropped });
     assert.equal(word(avatar), "commit page.settle_avatar");
     assert.equal(stateAfter(avatar, { key: "k" })!.avatar_key, "k");
-    assert.equal(outcomeOf(avatar, { key: null }).state, undefined, "one that was overtaken changes nothing");
+    assert.equal(outcomeOf(avatar, { key: null }).state, undefined, "an outdated result changes nothing");
   }
   const failed = decide(STATES.open, {
     type: "store_photo_result",
@@ -276,12 +276,12 @@ Deno.test("PageActor stores a crop's result on a blocked page, too, and reports 
 
 Deno.test("PageActor answers a post with photos as processing, and refuses one whose uploads are missing", () => {
   const decision = decide(STATES.open, commandsBy(by)["post a photo"]);
-  const said = { open: true, original: true, reply_page_id: null, published_at: null, staged: true };
-  const outcome = outcomeOf(decision, said);
+  const result = { open: true, original: true, reply_page_id: null, published_at: null, staged: true };
+  const outcome = outcomeOf(decision, result);
   const { state, published_at } = postIn(outcome);
   assert.deepEqual([state, published_at], ["processing", null]);
   assert.deepEqual((outcome as { jobs: readonly { kind: string }[] }).jobs.map(({ kind }) => kind), ["photo.crop"]);
-  assert.equal(refusalOf(decision, { ...said, staged: false }), "upload-expired");
+  assert.equal(refusalOf(decision, { ...result, staged: false }), "upload-expired");
   assert.equal(
     refusalOf(decide(STATES.open, commandsBy(by)["retry photos"]), { retried: [] }),
     "nothing-to-retry",
@@ -290,23 +290,23 @@ Deno.test("PageActor answers a post with photos as processing, and refuses one w
 
 Deno.test("PageActor names photos of other posts, and does not let a post become empty", () => {
   const decision = decide(STATES.open, { type: "update_post", by, post_id: "x", photos: ["a", "b"] });
-  const said = { found: true, unknown: [], empty: false };
-  const { refusal } = outcomeOf(decision, { ...said, unknown: ["b"] }) as { refusal: { errors: { path: string }[] } };
+  const result = { found: true, unknown: [], empty: false };
+  const { refusal } = outcomeOf(decision, { ...result, unknown: ["b"] }) as { refusal: { errors: { path: string }[] } };
   assert.deepEqual(refusal.errors.map(({ path }) => path), ["photos.1"]);
-  assert.equal(refusalOf(decision, { ...said, empty: true }), "validation");
+  assert.equal(refusalOf(decision, { ...result, empty: true }), "validation");
 });
 
 Deno.test("PageActor reports a missing post if the statement found none", () => {
   for (const command of ["edit a post", "delete a post"] as const) {
-    const said = { found: false, unknown: [], empty: false };
-    assert.equal(refusalOf(decide(STATES.open, commandsBy(by)[command]), said), "not-found");
+    const result = { found: false, unknown: [], empty: false };
+    assert.equal(refusalOf(decide(STATES.open, commandsBy(by)[command]), result), "not-found");
   }
   const liking = decide(STATES.open, { type: "like", by: PEOPLE.stranger, post_id: "x" });
   assert.equal(refusalOf(liking, null), "not-found");
   assert.deepEqual(outcomeOf(liking, { like_count: 4 }), { value: { liked: true, like_count: 4 } });
 });
 
-Deno.test("PageActor removes a like whatever the statement found", () => {
+Deno.test("PageActor removes a like for any result of the statement", () => {
   const unliking = decide(STATES.open, { type: "unlike", by: PEOPLE.stranger, post_id: "x" });
   for (const like_count of [null, 4]) {
     assert.deepEqual(outcomeOf(unliking, { like_count }), { value: { liked: false, like_count } });
@@ -314,7 +314,7 @@ Deno.test("PageActor removes a like whatever the statement found", () => {
 });
 
 Deno.test("PageActor records actor and reason of staff, and deletions of other people's posts only", () => {
-  for (const command of ["block a while", "unblock", "delete a post"] as const) {
+  for (const command of ["block temporarily", "unblock", "delete a post"] as const) {
     const row = rowOf(decide(OPEN, { ...commandsBy(PEOPLE.moderator)[command], reason: "spam" }));
     assert.deepEqual([row.by_id, row.by_role, row.reason], ["m", "moderator", "spam"], command);
   }
@@ -341,11 +341,12 @@ Deno.test("PageActor loads again after a page event or a deleted account only", 
 });
 
 Deno.test("PageActor lets likes and posts share a turn, one of each person or post", () => {
-  const key = (command: Word, person: Person = "stranger") => pageActor.batchKey!(commandsBy(PEOPLE[person])[command]);
+  const key = (command: CommandName, person: Person = "stranger") =>
+    pageActor.batchKey!(commandsBy(PEOPLE[person])[command]);
   assert.notEqual(key("like", "stranger"), key("like", "admin"));
   // One person's like and unlike are decided in their order.
   assert.equal(key("like"), key("unlike"));
   for (const command of ["post", "post a photo"] as const) assert.equal(key(command), "x");
-  const alone = WORDS.filter((command) => key(command) === undefined);
-  assert.equal(alone.length, WORDS.length - 4);
+  const alone = COMMAND_NAMES.filter((command) => key(command) === undefined);
+  assert.equal(alone.length, COMMAND_NAMES.length - 4);
 });

@@ -17,35 +17,35 @@ Deno.test("Poller continues at once when a step left work, without its pause", a
   await done.promise;
 });
 
-Deno.test("Poller pauses after a step that finished, and work that arrives meanwhile shares the next step", async () => {
+Deno.test("Poller pauses after a finished step; work that arrives meanwhile shares the next step", async () => {
   const steps: number[] = [];
   const twice = Promise.withResolvers<void>();
-  const wakeful = new Poller({
+  const poller = new Poller({
     ...options,
     paceMs: 50,
     step: async () => {
-      // The first one begins before there is a `wakeful`.
+      // The first one begins before there is a `poller`.
       await Promise.resolve();
       steps.push(performance.now());
-      // Something comes while it works, and again before the next.
-      if (steps.length === 1) { for (let i = 0; i < 3; i++) wakeful.wake(); }
+      // Work arrives during a step, and again before the next.
+      if (steps.length === 1) { for (let i = 0; i < 3; i++) poller.wake(); }
       else twice.resolve();
       return false;
     },
   });
   await twice.promise;
-  await wakeful[Symbol.asyncDispose]();
+  await poller[Symbol.asyncDispose]();
   assert.equal(steps.length, 2);
   // Timers may be a little early by this clock.
   assert.ok(steps[1]! - steps[0]! > 45, `${steps[1]! - steps[0]!} ms`);
 });
 
-Deno.test("Poller reports failures, and works again when woken unless it is closed", async () => {
+Deno.test("Poller reports failures, and runs again when woken unless it is closed", async () => {
   const failures: unknown[] = [];
   let steps = 0;
   const again = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<void>();
-  const wakeful = new Poller({
+  const poller = new Poller({
     everyMs: 60_000,
     onFailure: (error) => {
       failures.push(error);
@@ -59,10 +59,10 @@ Deno.test("Poller reports failures, and works again when woken unless it is clos
   });
   await failed.promise;
   await new Promise((resolve) => setTimeout(resolve, 0));
-  wakeful.wake();
+  poller.wake();
   await again.promise;
-  await wakeful[Symbol.asyncDispose]();
-  wakeful.wake();
+  await poller[Symbol.asyncDispose]();
+  poller.wake();
   await new Promise((resolve) => setTimeout(resolve, 5));
   assert.deepEqual([steps, failures.map(String)], [2, ["Error: away"]]);
 });

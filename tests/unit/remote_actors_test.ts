@@ -1,4 +1,4 @@
-/** Actors asked over a bus, with actors and streams that do as the test says. */
+/** Actors asked over a bus, with actors and streams that the test controls. */
 import assert from "node:assert/strict";
 import type { ActorRouter, AskOptions } from "../../actors/runtime/router.ts";
 import { type Bus, MAX_REQUEST_BYTES, NoReply } from "../../lib/bus/bus.ts";
@@ -14,10 +14,10 @@ const quiet = new class extends Log {
   override error() {}
 }("error");
 
-/** Knows events up to `position`; more of them come when the test says so. */
+/** Has events up to `position`; the test moves it. */
 class Stream {
   #waiters: { seq: number; resolve: () => void }[] = [];
-  /** Lets go of who waits though nothing came, as after a second. */
+  /** Ends all waiting without an event, as after the timeout. */
   gaveUp = false;
 
   constructor(public position: number) {}
@@ -48,7 +48,7 @@ interface World {
   serve: () => Promise<AsyncDisposable>;
 }
 
-/** `answer` is what the actors do. */
+/** `answer` stands for the actors. */
 async function world(answer: (asked: Asked) => Promise<unknown>, run: (world: World) => Promise<void>): Promise<void> {
   await using bus = new LocalBus({ log: quiet });
   const [here, there] = [new Stream(5), new Stream(5)];
@@ -105,7 +105,7 @@ Deno.test("A fault on the other node reveals no details", () =>
     assert.doesNotMatch(message, /secret/);
   }));
 
-Deno.test("The actors are asked once they have the asking node's events", () =>
+Deno.test("The actors are asked after they have the asking node's events", () =>
   world(async () => "value", async ({ remote, here, there, asked, serve }) => {
     await serve();
     here.moveTo(9);
@@ -116,7 +116,7 @@ Deno.test("The actors are asked once they have the asking node's events", () =>
     assert.equal(await asking, "value");
   }));
 
-Deno.test("Actors that stay behind the asking node are not asked", () =>
+Deno.test("Actors that remain behind the asking node are not asked", () =>
   world(async () => "old", async ({ remote, here, there, asked, serve }) => {
     await serve();
     here.moveTo(9);
@@ -179,7 +179,7 @@ Deno.test("A command over the limit is rejected and not sent", () =>
 
 Deno.test("The longest commands of callers fit the limit", () => {
   const id = crypto.randomUUID();
-  // A control character takes most bytes of all, as it is escaped.
+  // Escaped control characters take the most bytes.
   const words = (length: number) => "\u0001".repeat(length);
   const photo = { id, key: words(200), staged_key: words(200), name: words(200), alt: words(1_000) };
   const post = {
@@ -197,7 +197,7 @@ Deno.test("The longest commands of callers fit the limit", () => {
   }
 });
 
-Deno.test("Calls in progress are counted and waited for", () => {
+Deno.test("Calls in progress are counted, and closing waits for them", () => {
   const gate = Promise.withResolvers<string>();
   return world(() => gate.promise, async ({ remote, serve }) => {
     await serve();

@@ -1,4 +1,4 @@
-/** How the tests are run: each once, whatever fails. */
+/** The plan of a test run: each test runs once, also after failures. */
 import assert from "node:assert/strict";
 import { batchesOf, isChosen, planOf } from "../runner/plan.ts";
 import { outcomeOf } from "../runner/process.ts";
@@ -27,7 +27,7 @@ Deno.test("Words choose files of every set by a part of their path", () => {
   assert.ok(!isChosen("tests/unit/ids_test.ts", {}, ["browser/"]));
 });
 
-Deno.test("A plan holds each file once, and once more what also runs on Postgres 15", async () => {
+Deno.test("A plan has each file once, and files for Postgres 15 a second time", async () => {
   const files = (await testFiles("tests")).filter((file) => isChosen(file, {}, []));
   const { beside, alone } = planOf(files, {});
   const once = [...beside.filter(({ postgres15 }) => !postgres15), ...alone].flatMap(({ files }) => files);
@@ -35,7 +35,7 @@ Deno.test("A plan holds each file once, and once more what also runs on Postgres
   const again = beside.filter(({ postgres15 }) => postgres15).flatMap(({ files }) => files);
   assert.ok(again.includes("tests/conformance/sql_test.ts"));
   assert.equal(new Set(again).size, again.length);
-  for (const file of again) assert.ok(files.includes(file), `${file} is no test file`);
+  for (const file of again) assert.ok(files.includes(file), `${file} is not a test file`);
 });
 
 Deno.test("Batches take about as long as each other, the longest files first", () => {
@@ -52,7 +52,7 @@ const REPORTS = [
   { file: "b", passed: 0, failed: 0, ignored: 0 },
 ];
 
-Deno.test("Of a process that died, what it finished is counted, its file is a failure, and the files after it are left", () => {
+Deno.test("After a crash the finished tests count, the current file has failed, and later files are left", () => {
   const outcome = outcomeOf(["a", "b", "c"], false, undefined, REPORTS);
   assert.deepEqual(outcome.counts, { passed: 3, failed: 2, ignored: 2 });
   assert.deepEqual(outcome.left, ["c"]);
@@ -60,7 +60,7 @@ Deno.test("Of a process that died, what it finished is counted, its file is a fa
   assert.deepEqual(outcomeOf(["a", "b", "c"], false, summary, REPORTS), { ...outcome, counts: summary });
 });
 
-Deno.test("A process that died before any test is one failure, and is not tried again", () => {
+Deno.test("A crash before any test is one failure without a retry", () => {
   const { counts, left } = outcomeOf(["a", "b"], false, undefined, []);
   assert.deepEqual([counts.failed, left], [1, []]);
 });

@@ -5,11 +5,11 @@ import type { SequencedEvent } from "../../db/event.ts";
 import { type Count, type CountCommand, event, settled, started } from "../support/counter_actor.ts";
 
 Deno.test("Host stops writing after another node took the partition", async () => {
-  const { sql, told, host, code } = started();
+  const { sql, effects, host, code } = started();
   await code({ type: "add", n: 1 });
   sql.epoch = 2;
   assert.equal(await code({ type: "add", n: 1 }), "overloaded");
-  assert.deepEqual([sql.total, told.fenced, told.faults], [1, [partitionOf("a")], 0]);
+  assert.deepEqual([sql.total, effects.fenced, effects.faults], [1, [partitionOf("a")], 0]);
   sql.total = 9;
   host.grant(partitionOf("a"), 2);
   assert.equal(await code({ type: "add", n: 1 }), "ok");
@@ -25,15 +25,15 @@ Deno.test("Host unloads actors of a partition that is granted again", async () =
 });
 
 Deno.test("Host sends a snapshot only when it changed, and before the answer", async () => {
-  const { told, code } = started();
+  const { effects, code } = started();
   await code({ type: "get" });
   await code({ type: "add", n: 0 });
-  assert.deepEqual(told.snapshots, []);
-  await code({ type: "add", n: 4 }).then(() => assert.deepEqual(told.snapshots, [{ total: 4 }]));
+  assert.deepEqual(effects.snapshots, []);
+  await code({ type: "add", n: 4 }).then(() => assert.deepEqual(effects.snapshots, [{ total: 4 }]));
 });
 
 Deno.test("Host sends a snapshot changed elsewhere after an event has made it load again", async () => {
-  const { sql, told, host, ask } = started();
+  const { sql, effects, host, ask } = started();
   await ask({ type: "get" });
   sql.total = 9;
   const event: SequencedEvent = {
@@ -46,10 +46,10 @@ Deno.test("Host sends a snapshot changed elsewhere after an event has made it lo
     at: "",
   };
   host.absorb([event]);
-  await ask({ type: "get" }).then(() => assert.deepEqual(told.snapshots, [{ total: 9 }]));
+  await ask({ type: "get" }).then(() => assert.deepEqual(effects.snapshots, [{ total: 9 }]));
   host.absorb([event]);
   await ask({ type: "get" });
-  assert.equal(told.snapshots.length, 1, "it is told though it is the same");
+  assert.equal(effects.snapshots.length, 1, "an equal snapshot is sent again after a load");
 });
 
 Deno.test("Host unloads idle actors, not busy or recent ones", async () => {
@@ -78,7 +78,7 @@ Deno.test("Host over its limit unloads the least recently used", async () => {
   assert.equal(host.stats().activations.page, 2);
   const loads = sql.loads;
   for (const id of ["a", "c"]) await code({ type: "get" }, { id });
-  assert.equal(sql.loads, loads, "the youngest two are still there");
+  assert.equal(sql.loads, loads, "the two used last are still loaded");
   await code({ type: "get" }, { id: "b" });
   assert.equal(sql.loads, loads + 1);
 });

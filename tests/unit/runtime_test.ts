@@ -12,7 +12,7 @@ Deno.test("Host loads an actor once, at its first message, and decides by its st
   assert.equal(sql.loads, 1);
 });
 
-Deno.test("Host runs one message at a time, in order, and sends nothing before the commit", async () => {
+Deno.test("Host runs one message at a time, in order, and replies only after the commit", async () => {
   const { sql, ask } = started();
   sql.gate = Promise.withResolvers();
   const order: string[] = [];
@@ -32,7 +32,7 @@ Deno.test("Host runs one message at a time, in order, and sends nothing before t
 Deno.test("Host sends the next statement before the turns of the last one continue", async () => {
   const { sql, ask, host } = started();
   const gate = sql.gate = Promise.withResolvers();
-  // How many statements were on their way when the first turn was answered.
+  // The number of statements in flight when the first turn was answered.
   const first = Promise.withResolvers<number>();
   const answer = () => first.resolve(sql.statements.length);
   host.ask({ kind: "page", id: "a" }, {
@@ -66,7 +66,7 @@ Deno.test("Host fails only the turn that violates a constraint: the others get t
   const answers = await Promise.all(together);
   assert.deepEqual(answers.map(({ said }) => said), ["ok", "uuid-taken", "ok"]);
   assert.deepEqual(sql.statements, [1, 3, 1, 1, 1]);
-  assert.ok(answers[0]!.statements < 5, "it waited for statements of others");
+  assert.ok(answers[0]!.statements < 5, "its answer did not wait for statements of other turns");
 });
 
 Deno.test("Host puts the messages of a busy actor into one statement while another runs", async () => {
@@ -91,7 +91,7 @@ Deno.test("Host rejects messages over a full mailbox at once, and keeps the rest
   const waiting = Array.from({ length: MAX_MAILBOX }, () => ask({ type: "get" }));
   assert.equal(host.stats().waiting, MAX_MAILBOX);
   assert.deepEqual(await ask({ type: "get" }), { ok: false, refusal: { code: "overloaded", retryAfter: 1 } });
-  assert.equal(await code({ type: "get" }, { id: "b" }), "ok", "another actor is not touched by it");
+  assert.equal(await code({ type: "get" }, { id: "b" }), "ok", "another actor is not affected");
   sql.gate.resolve();
   assert.ok((await Promise.all([first, ...waiting])).every(({ ok }) => ok));
 });
@@ -110,14 +110,14 @@ Deno.test("Host does not start an expired message", async () => {
 });
 
 Deno.test("Host answers a constraint violation with its problem, and loads again", async () => {
-  const { sql, told, code } = started();
+  const { sql, effects, code } = started();
   await code({ type: "get" });
   sql.error = new SqlError("twice", "constraint", "23505", "too_much");
   assert.equal(await code({ type: "add", n: 1 }), "uuid-taken");
   sql.error = undefined;
   sql.total = 50;
   assert.equal(await code({ type: "add", n: 1 }), "ok");
-  assert.deepEqual([sql.loads, sql.total, told.faults], [2, 51, 0]);
+  assert.deepEqual([sql.loads, sql.total, effects.faults], [2, 51, 0]);
 });
 
 for (
@@ -129,14 +129,14 @@ for (
   ] as const
 ) {
   Deno.test(`Host unloads an actor after an SQL error that is ${kind}, and answers ${expected}`, async () => {
-    const { sql, told, code } = started();
+    const { sql, effects, code } = started();
     await code({ type: "get" });
     sql.error = new SqlError("broken", kind, "XX000", "unknown_rule");
     assert.equal(await code({ type: "add", n: 1 }), expected);
     sql.error = undefined;
     assert.equal(await code({ type: "get" }), "ok");
     assert.equal(sql.loads, 2);
-    assert.equal(told.faults, expected === "internal" ? 1 : 0);
+    assert.equal(effects.faults, expected === "internal" ? 1 : 0);
   });
 }
 

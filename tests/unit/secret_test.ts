@@ -24,7 +24,7 @@ Deno.test("Another key, purpose or context, a changed byte or a short text canno
   for (const length of [0, 12, 20, 27]) assert.throws(() => secret.open("p", sealed.subarray(0, length), "row 1"));
 });
 
-Deno.test("The previous secret decrypts and its values are re-encrypted once; nothing new is encrypted or derived with it", () => {
+Deno.test("The previous secret decrypts; its values are re-encrypted once, and new ones do not use it", () => {
   const [before, after] = [secret, new Secret("b".repeat(32), "a".repeat(32))];
   const old = before.seal("p", plain, "row 1");
   assert.deepEqual(after.open("p", old, "row 1"), plain);

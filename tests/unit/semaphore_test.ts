@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Semaphore, SemaphoreFull } from "../../lib/semaphore.ts";
 
-/** Acquires and says when, so that a test sees the order. */
+/** Acquires a place and records it, for the order. */
 function entering(semaphore: Semaphore, name: string, entered: string[]): Promise<Disposable> {
   return semaphore.acquire().then((place) => {
     entered.push(name);
@@ -9,10 +9,10 @@ function entering(semaphore: Semaphore, name: string, entered: string[]): Promis
   });
 }
 
-/** What has happened by the time all that can go on has gone on. */
+/** Resolves after every runnable task has run. */
 const settled = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
-Deno.test("The limit is inside at once; the others enter in order", async () => {
+Deno.test("Callers up to the limit enter at once, the others in order", async () => {
   const semaphore = new Semaphore({ concurrency: 2 });
   const entered: string[] = [];
   const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => entering(semaphore, name, entered));
@@ -81,7 +81,7 @@ Deno.test("An abort ends the waiting of one caller only", async () => {
   (await semaphore.acquire())[Symbol.dispose]();
 });
 
-Deno.test("An abort that arrives with the place changes nothing", async () => {
+Deno.test("An abort that arrives together with the place has no effect", async () => {
   const semaphore = new Semaphore({ concurrency: 1 });
   const first = await semaphore.acquire();
   const controller = new AbortController();
@@ -93,7 +93,7 @@ Deno.test("An abort that arrives with the place changes nothing", async () => {
   (await behind)[Symbol.dispose]();
 });
 
-Deno.test("One key has its share, including waiting, and leaves room for others", async () => {
+Deno.test("One key has its share, waiting included, and leaves places for others", async () => {
   const semaphore = new Semaphore({ concurrency: 2, perKey: 2, maxWaiting: 5 });
   const places = [await semaphore.acquire({ key: "a" }), await semaphore.acquire({ key: "b" })];
   const waiting = semaphore.acquire({ key: "a" });

@@ -3,14 +3,14 @@ import { CLOSE, Connection } from "../../live/connection.ts";
 import { LEASE_MS, MARGIN_MS, RENEW_MS, SendLease } from "../../live/send_lease.ts";
 import { FakeSocket } from "../support/fake_socket.ts";
 
-/** What happened by a node's own clock, and whether its lease holds then. */
+/** When a lease was requested and granted by the node's clock, and whether it holds. */
 const TABLE: [what: string, asked: number[], now: number, holds: boolean][] = [
-  ["nothing was granted", [], 0, false],
+  ["never granted", [], 0, false],
   ["just granted", [1_000], 1_000, true],
   ["a moment before its end", [1_000], 1_000 + LEASE_MS - MARGIN_MS - 1, true],
   ["at its end, a margin before the database's", [1_000], 1_000 + LEASE_MS - MARGIN_MS, false],
   ["renewed", [1_000, 2_000], 2_000 + LEASE_MS - MARGIN_MS - 1, true],
-  ["granted so late that it was over already", [1_000], 60_000, false],
+  ["granted after its end", [1_000], 60_000, false],
   ["an older answer after a newer one", [2_000, 1_000], 2_000 + LEASE_MS - MARGIN_MS - 1, true],
 ];
 

@@ -6,7 +6,7 @@ import { formatSql } from "../../tasks/statements/format.ts";
 import { tokensOf } from "../../tasks/statements/tokens.ts";
 import { namesInSource } from "../support/statement_names.ts";
 
-/** All names that each template stands for. */
+/** All names that each template produces. */
 const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
   "letter.${purpose}_in_force": ["letter.recover_in_force", "letter.verify_in_force"],
   "report.${name}": ["report.close", "report.release", "report.take"],
@@ -18,8 +18,8 @@ const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
   "${owner}.remove_avatar": ["page.remove_avatar", "user.remove_avatar"],
 };
 
-/** Here the name is a parameter. The names that callers pass are checked instead. */
-const HANDED_ON = ["actors/runtime/committer.ts: name", "db/kv.ts: name"];
+/** The name is a parameter here, so the callers' names are checked. */
+const PASSED_ON = ["actors/runtime/committer.ts: name", "db/kv.ts: name"];
 
 const statements = await allStatements();
 
@@ -31,10 +31,10 @@ Deno.test("db/statements has the text of every named statement, and nothing else
   assert.deepEqual(different, [], "run: deno task statements");
 });
 
-Deno.test("Every statement name in the source is among them", () => {
+Deno.test("Every statement name in the source is in db/statements", () => {
   const { literals, templates, others } = namesInSource();
   assert.ok(literals.size > 150, `only ${literals.size} names were found`);
-  assert.deepEqual(others, HANDED_ON, "a statement's name is a literal or a template");
+  assert.deepEqual(others, PASSED_ON, "a statement's name is a literal or a template");
   assert.deepEqual([...templates].sort(), Object.keys(TEMPLATES).sort());
   const named = new Set([...literals, ...Object.values(TEMPLATES).flat()]);
   const collected = new Set(statements.map(({ name }) => name.replace(/\.receipted$/, "")));

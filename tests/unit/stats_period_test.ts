@@ -6,13 +6,13 @@ import { nothing } from "../../services/stats/store.ts";
 const NOW = Date.parse("2026-03-01T00:30:00Z");
 
 const PERIODS: [string, { from?: string; to?: string }, [string, string]][] = [
-  ["nothing said", {}, ["2026-01-31", "2026-03-01"]],
-  ["only its begin", { from: "2026-02-01" }, ["2026-02-01", "2026-03-01"]],
-  ["only its end", { to: "2025-12-31" }, ["2025-12-02", "2025-12-31"]],
+  ["no dates", {}, ["2026-01-31", "2026-03-01"]],
+  ["only its first day", { from: "2026-02-01" }, ["2026-02-01", "2026-03-01"]],
+  ["only its last day", { to: "2025-12-31" }, ["2025-12-02", "2025-12-31"]],
   ["one day", { from: "2024-02-29", to: "2024-02-29" }, ["2024-02-29", "2024-02-29"]],
   ["a leap year", { from: "2024-01-01", to: "2024-12-31" }, ["2024-01-01", "2024-12-31"]],
   ["today alone", { from: "2026-03-01" }, ["2026-03-01", "2026-03-01"]],
-  ["the first days of time", { to: "1970-01-02" }, ["1970-01-01", "1970-01-02"]],
+  ["the first days of the epoch", { to: "1970-01-02" }, ["1970-01-01", "1970-01-02"]],
 ];
 for (const [what, asked, [from, to]] of PERIODS) {
   Deno.test(`A period with ${what} is ${from} to ${to}`, () => {
@@ -37,7 +37,7 @@ for (
   });
 }
 
-Deno.test("A day's number is the count at its end, growth excludes changes outside of it, a total is the count", () => {
+Deno.test("A day has the count at its end, growth covers the period only, and a total is the count", () => {
   const likes = (count: number) => ({ ...nothing(), likes: count });
   const { totals, growth, daily } = statsOf({ from: "2026-02-28", to: "2026-03-02" }, {
     before: likes(10),

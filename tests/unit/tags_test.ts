@@ -37,7 +37,7 @@ Deno.test("Tags of every script fold to one form", () => {
   }
 });
 
-Deno.test("Only letters, digits, their marks, _ and - may be in a tag, and joiners only in scripts that need them", () => {
+Deno.test("Tags have letters, digits, marks, _ and - only, and joiners in scripts that need them", () => {
   const wrong = ["", "two words", "a.b", "<b>", "\u0301a", "_\u0301", "½", "a\u202eb", "a\u200fb", "a\u200bb", "🦊"];
   const joiners = ["a\u200db", "\u200cمی", "می\u200c", "می\u200c\u200cخ", "क\u200d_", "\u200d", "ㅤ"];
   for (const tag of [...wrong, ...joiners]) assert.equal(foldTag(tag), undefined, JSON.stringify(tag));

@@ -7,9 +7,9 @@ import {
   by,
   change,
   check,
+  codeFields,
   codeOf,
   decide,
-  letter,
   profile,
   refresh,
   reset,
@@ -34,8 +34,8 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["unverified", signIn, "commit session.open"],
   ["blocked until now", signIn, "commit session.open"],
   ["blocked", signIn, "refuse account-blocked"],
-  ["blocked a while", signIn, "refuse account-blocked"],
-  // The password was checked against the one before.
+  ["blocked temporarily", signIn, "refuse account-blocked"],
+  // The password was checked against the previous one.
   ["active", { ...signIn, password_version: 1 }, "refuse credentials-invalid"],
 
   ["active", refresh, "commit session.refresh"],
@@ -48,23 +48,23 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["active", { type: "sign_out", sid: "other" }, "refuse session-ended"],
   ["signed out", { type: "sign_out", sid: SESSION.id }, "refuse session-ended"],
 
-  ["unverified", { type: "send_code", ...letter }, "commit user.send_code"],
-  ["waiting for an email", { type: "send_code", ...letter }, "commit user.send_code"],
-  ["active", { type: "send_code", ...letter }, "refuse already-verified"],
+  ["unverified", { type: "send_code", ...codeFields }, "commit user.send_code"],
+  ["email pending", { type: "send_code", ...codeFields }, "commit user.send_code"],
+  ["active", { type: "send_code", ...codeFields }, "refuse already-verified"],
   ["unverified", verify, "commit user.verify"],
   ["unverified", { ...verify, code: ` ${RIGHT.verify.toLowerCase()} ` }, "commit user.verify"],
   ["unverified", { ...verify, code: "WRONG000" }, "commit user.count_guess"],
   ["unverified", { ...verify, code: RIGHT.recover }, "commit user.count_guess"],
   ["active", verify, "refuse already-verified"],
-  ["waiting for an email", { ...verify, code: codeOf("verify", "new@example.org") }, "commit user.verify"],
+  ["email pending", { ...verify, code: codeOf("verify", "new@example.org") }, "commit user.verify"],
   // It was sent to the address in force, under the same nonce.
-  ["waiting for an email", verify, "commit user.count_guess"],
+  ["email pending", verify, "commit user.count_guess"],
   ["code expired", verify, "refuse code-invalid"],
-  ["code guessed at", verify, "commit user.verify"],
+  ["code with wrong guesses", verify, "commit user.verify"],
   ["code exhausted", verify, "refuse code-exhausted"],
 
-  ["active", { type: "recover", ...letter }, "commit user.send_code"],
-  ["blocked", { type: "recover", ...letter }, "commit user.send_code"],
+  ["active", { type: "recover", ...codeFields }, "commit user.send_code"],
+  ["blocked", { type: "recover", ...codeFields }, "commit user.send_code"],
   ["recovering", { ...check, code: RIGHT.recover }, "reply"],
   ["nobody", { ...check, code: RIGHT.recover }, "refuse code-invalid"],
   ["nobody", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
@@ -80,8 +80,8 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["active", { ...reset, code: RIGHT.recover }, "refuse code-invalid"],
   ["active", change, "commit user.change_password"],
   ["active", { ...change, password_version: 1 }, "refuse validation"],
-  // The mark of its mailbox was made for another address.
-  ["waiting for an email", change, "refuse overloaded"],
+  // The key of its mailbox was made for another address.
+  ["email pending", change, "refuse overloaded"],
 
   ["active", { ...profile, first_name: "Grace" }, "commit user.update_profile"],
   ["active", { ...profile, password_version: undefined, first_name: "Grace" }, "commit user.update_profile"],
@@ -105,12 +105,12 @@ const TABLE: [keyof typeof STATES, UserCommand, string][] = [
   ["blocked", { type: "unblock", by }, "commit user.unblock"],
   ["active", { type: "expire_block" }, "reply"],
   ["blocked", { type: "expire_block" }, "reply"],
-  ["blocked a while", { type: "expire_block" }, "reply"],
+  ["blocked temporarily", { type: "expire_block" }, "reply"],
   ["blocked until now", { type: "expire_block" }, "commit user.lapse_block"],
   ["active", { type: "delete", by }, "commit user.delete"],
   ["unverified", { type: "expire" }, "commit user.delete"],
   ["active", { type: "expire" }, "reply"],
-  ["waiting for an email", { type: "expire" }, "reply"],
+  ["email pending", { type: "expire" }, "reply"],
   ["unverified admin", { type: "expire" }, "reply"],
 ];
 
@@ -118,6 +118,6 @@ for (const [state, command, expected] of TABLE) {
   Deno.test(`UserActor, ${state}, asked to ${JSON.stringify(command).slice(8, 90)}: ${expected}`, () => {
     const before = structuredClone(STATES[state]);
     assert.equal(word(decide(STATES[state], command)), expected);
-    assert.deepEqual(STATES[state], before, "deciding changes nothing");
+    assert.deepEqual(STATES[state], before, "a decision does not change the state");
   });
 }

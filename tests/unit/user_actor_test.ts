@@ -15,10 +15,10 @@ import {
   by,
   change,
   CODE,
+  codeFields,
   codeOf,
   decide,
   ID,
-  letter,
   NOW,
   own,
   profile,
@@ -29,7 +29,7 @@ import {
   verify,
 } from "../support/user_decisions.ts";
 
-Deno.test("UserActor gives a used refresh token its pair again for 10 seconds, and ends the session after", () => {
+Deno.test("UserActor returns the same pair for a used refresh token for 10 seconds, then ends the session", () => {
   const refreshed = stateAfter(decide(ACTIVE, refresh))!;
   assert.deepEqual(refreshed.session, { id: SESSION.id, generation: 4, issued_at: at(0), kid: "k2" });
   assert.deepEqual(decide(refreshed, refresh, NOW + REFRESH_GRACE_MS), {
@@ -39,7 +39,7 @@ Deno.test("UserActor gives a used refresh token its pair again for 10 seconds, a
   const late = decide(refreshed, refresh, NOW + REFRESH_GRACE_MS + 1);
   assert.deepEqual([rowOf(late).reason, refusalOf(late, {})], ["token-reused", "token-reused"]);
   assert.equal(stateAfter(late)!.session, null);
-  // Its pair was refreshed itself: at once.
+  // Its successor was used already, so the session ends at once.
   const twice = stateAfter(decide(refreshed, { ...refresh, generation: 4 }))!;
   assert.equal(rowOf(decide(twice, refresh)).reason, "token-reused");
 });
@@ -58,14 +58,14 @@ Deno.test("UserActor counts wrong guesses until none is left, and a new code res
     state = stateAfter(guess)!;
   }
   assert.equal(word(decide(state, verify)), "refuse code-exhausted");
-  const sent = decide(state, { type: "send_code", ...letter });
+  const sent = decide(state, { type: "send_code", ...codeFields });
   assert.equal(rowOf(sent).to, "ada@example.org");
   state = stateAfter(sent)!;
-  assert.deepEqual(state.verify, { nonce: "n2", expires_at: letter.expires_at, attempts: 0 });
+  assert.deepEqual(state.verify, { nonce: "n2", expires_at: codeFields.expires_at, attempts: 0 });
   assert.equal(word(decide(state, verify)), "commit user.count_guess");
 });
 
-Deno.test("UserActor keeps a changed email pending until its own code, and cancels it when the old one is given again", () => {
+Deno.test("UserActor keeps a new email pending until its code, and cancels it when the old one is given", () => {
   const changed = decide(ACTIVE, { ...profile, email: "new@example.org" });
   assert.deepEqual([rowOf(changed).pending_email, rowOf(changed).to], ["new@example.org", "new@example.org"]);
   const pending = stateAfter(changed, {})!;
@@ -88,8 +88,8 @@ Deno.test("UserActor sends the proven address a notice of a requested change, an
   assert.equal(rowOf(decide(unproven, { ...profile, email: "new@example.org" })).notice_to, null);
 });
 
-Deno.test("UserActor invalidates every code with a new password, and codes to a former address with a new address", () => {
-  const both = { ...STATES["waiting for an email"], recover: CODE };
+Deno.test("UserActor invalidates codes at a new password, and those to the old address at a new one", () => {
+  const both = { ...STATES["email pending"], recover: CODE };
   const changed = stateAfter(decide(both, { ...change, pending_email: "new@example.org" }))!;
   assert.deepEqual([changed.verify, changed.recover], [null, null]);
   const proven = stateAfter(decide(both, { ...verify, code: codeOf("verify", "new@example.org") }))!;
@@ -101,7 +101,7 @@ for (const type of ["send_code", "recover"] as const) {
   Deno.test(`UserActor sends one code a minute and five an hour on ${type}, and again after the hour`, () => {
     let state = STATES.unverified as UserState;
     const ask = (ms: number) => {
-      const decision = decide(state, { type, ...letter }, NOW + ms);
+      const decision = decide(state, { type, ...codeFields }, NOW + ms);
       if (word(decision) !== "commit user.send_code") return word(decision);
       state = stateAfter(decision)!;
       return "sent";
@@ -111,7 +111,7 @@ for (const type of ["send_code", "recover"] as const) {
     assert.equal(ask(0), "sent");
     const sent = before();
     assert.equal(ask(CODE_PAUSE_MS - 1), no);
-    assert.equal(before(), sent, "the one that was sent stays in force");
+    assert.equal(before(), sent, "the code that was sent stays valid");
     for (let i = 1; i < MAX_CODES; i++) assert.equal(ask(i * CODE_PAUSE_MS), "sent");
     assert.equal(ask(MAX_CODES * CODE_PAUSE_MS), no);
     assert.equal(ask(CODE_WINDOW_MS - 1), no);
@@ -132,7 +132,7 @@ Deno.test("UserActor lets an owner change the email ten times an hour, and an ad
   assert.equal(word(ask(CODE_WINDOW_MS)), "commit user.update_profile");
 });
 
-Deno.test("UserActor records an administrator's change of another profile with before and after, and no own change", () => {
+Deno.test("UserActor records before and after of an administrator's change of another profile only", () => {
   const named = rowOf(decide(ACTIVE, { ...profile, by, first_name: "Grace" }));
   assert.deepEqual([named.before, named.after, named.by_id, named.login], [
     { first_name: "Ada", last_name: "Lovelace" },
@@ -178,7 +178,7 @@ for (
 }
 
 for (const command of [{ type: "set_role", by, role: "user" }, block, { type: "delete", by }] satisfies UserCommand[]) {
-  Deno.test(`UserActor spares the last administrator from ${command.type}, and stays unchanged`, () => {
+  Deno.test(`UserActor protects the last administrator from ${command.type}, and stays unchanged`, () => {
     const decision = decide({ ...ACTIVE, role: "admin" }, command);
     assert.equal(refusalOf(decision, { last_admin: true }), "last-admin");
     assert.equal(outcomeOf(decision, { last_admin: true }).state, undefined);
@@ -186,12 +186,12 @@ for (const command of [{ type: "set_role", by, role: "user" }, block, { type: "d
 }
 
 Deno.test("UserActor records actor and reason, and no actor for the system", () => {
-  const why = { by, reason: "spam" };
+  const reasoned = { by, reason: "spam" };
   const commands: UserCommand[] = [
-    { type: "set_role", role: "user", ...why },
+    { type: "set_role", role: "user", ...reasoned },
     block,
-    { type: "unblock", ...why },
-    { type: "delete", ...why },
+    { type: "unblock", ...reasoned },
+    { type: "delete", ...reasoned },
   ];
   for (const command of commands) {
     const { by_id, by_role, reason } = rowOf(decide(ACTIVE, command));
@@ -207,11 +207,11 @@ Deno.test("UserActor sends security notices to the previous address if it was pr
     assert.equal(
       rowOf(decide({ ...ACTIVE, email_verified_at: null }, command)).to,
       null,
-      "to whom it may be is unknown",
+      "an address that was never confirmed gets no notice",
     );
   }
-  const proven = decide(STATES["waiting for an email"], { ...verify, code: codeOf("verify", "new@example.org") });
-  assert.equal(rowOf(proven).to, STATES["waiting for an email"].email);
+  const proven = decide(STATES["email pending"], { ...verify, code: codeOf("verify", "new@example.org") });
+  assert.equal(rowOf(proven).to, STATES["email pending"].email);
   assert.equal(rowOf(decide(STATES.unverified, verify)).to, null, "a first address replaces none");
   assert.deepEqual((outcomeOf(decide(ACTIVE, signIn), { notified: true }) as { jobs: unknown }).jobs, [{
     kind: "letter",

@@ -3,36 +3,36 @@ import { isolated, line, plain, visibleJson, withoutGaps } from "../../web/app/t
 
 const GAPS: [string, string, string][] = [
   ["no blank line", "a\nb", "a\nb"],
-  ["two of them", "a\n\n\nb", "a\n\n\nb"],
+  ["two blank lines", "a\n\n\nb", "a\n\n\nb"],
   ["three", "a\n\n\n\nb", "a\n\n\nb"],
   ["thousands", `a${"\n".repeat(4_000)}b`, "a\n\n\nb"],
   [
-    "lines of characters that nobody sees",
+    "lines of invisible characters",
     `a${"\n \u200b\u2800\u202e".repeat(9)}\nb`,
     "a\n \u200b\u2800\u202e\n \u200b\u2800\u202e\nb",
   ],
-  ["other ends of lines", "a\r\n\r\n\u2028\u2029\vb", "a\n\n\nb"],
+  ["other line breaks", "a\r\n\r\n\u2028\u2029\vb", "a\n\n\nb"],
   ["several gaps", `a${"\n".repeat(9)}b${"\n".repeat(9)}c`, "a\n\n\nb\n\n\nc"],
-  ["nothing else", `${"\n".repeat(9)}`, "\n"],
+  ["blank lines only", `${"\n".repeat(9)}`, "\n"],
 ];
 for (const [what, text, shown] of GAPS) {
-  Deno.test(`Of consecutive blank lines two are shown: ${what}`, () => assert.equal(withoutGaps(text), shown));
+  Deno.test(`At most two consecutive blank lines are shown: ${what}`, () => assert.equal(withoutGaps(text), shown));
 }
 
 Deno.test("A long text of spaces is processed in linear time", () => {
   const text = `\n${" ".repeat(200_000)}x`.repeat(3);
-  const began = performance.now();
+  const start = performance.now();
   assert.equal(withoutGaps(text), text);
-  assert.ok(performance.now() - began < 1_000);
+  assert.ok(performance.now() - start < 1_000);
 });
 
-Deno.test("Text of others in a line is a separate part, also in nested lines", () => {
-  const said = line`${"Eve\u202e"} liked ${line`“${"My post"}”`}${["!"]}`;
-  assert.deepEqual(said, [{ foreign: "Eve\u202e" }, " liked ", "“", { foreign: "My post" }, "”", "!"]);
-  assert.equal(plain(said), "Eve\u202e liked “My post”!");
+Deno.test("Text of other people is a separate part of a line, also in nested lines", () => {
+  const parts = line`${"Eve\u202e"} liked ${line`“${"My post"}”`}${["!"]}`;
+  assert.deepEqual(parts, [{ foreign: "Eve\u202e" }, " liked ", "“", { foreign: "My post" }, "”", "!"]);
+  assert.equal(plain(parts), "Eve\u202e liked “My post”!");
 });
 
-Deno.test("Text of others in an attribute is isolated, and cannot end the isolation", () => {
+Deno.test("Text of other people in an attribute is isolated and cannot end the isolation", () => {
   assert.equal(isolated("Eve\u202e\u2069 x"), "\u2068Eve x\u2069");
 });
 

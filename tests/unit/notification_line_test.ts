@@ -7,7 +7,7 @@ const anna = { first_name: "Anna", last_name: "Lee" };
 const bob = { first_name: "Bob", last_name: "Webb" };
 const carl = { first_name: "Carl", last_name: "Ng" };
 
-interface Told {
+interface Entry {
   kind: string;
   actors?: { first_name: string; last_name: string }[];
   count?: number;
@@ -16,13 +16,13 @@ interface Told {
 }
 
 function line(
-  { kind, actors = [anna], count = 1, page = { id: "other", name: "Nests" }, text = "Hello" }: Told,
+  { kind, actors = [anna], count = 1, page = { id: "other", name: "Nests" }, text = "Hello" }: Entry,
 ): string {
   const { who, what, quote } = lineOf({ kind, actors, count, page, post: { id: "post", text } }, OWN);
   return [plain(who), what, plain(quote)].filter((part) => part !== "").join(" ");
 }
 
-const LINES: [Told, string][] = [
+const LINES: [Entry, string][] = [
   [{ kind: "follower", page: { id: OWN, name: "Me" } }, "Anna Lee follows you"],
   [{ kind: "follower" }, "Anna Lee follows your page “Nests”"],
   [{ kind: "request", page: { id: OWN, name: "Me" } }, "Anna Lee asks to follow you"],
@@ -40,8 +40,8 @@ const LINES: [Told, string][] = [
   [{ kind: "tag", text: "" }, "Anna Lee tagged you in a post"],
   [{ kind: "tag", text: " Two\n\n lines\t" }, "Anna Lee tagged you in “Two lines”"],
 ];
-for (const [told, said] of LINES) {
-  Deno.test(`The notification list shows: ${said}`, () => assert.equal(line(told), said));
+for (const [entry, expected] of LINES) {
+  Deno.test(`The notification list shows: ${expected}`, () => assert.equal(line(entry), expected));
 }
 
 Deno.test("A line quotes at most 80 characters, none of them split", () => {

@@ -5,7 +5,7 @@ import { sleep } from "../../lib/sleep.ts";
 
 const isTimeout = (error: unknown) => error instanceof AppError && error.code === "request-timeout";
 
-/** So many bytes, each after a pause; then an end, or silence. */
+/** A body of `bytes` bytes, each after a pause; then its end, or silence. */
 function body(
   bytes: number,
   everyMs: number,
@@ -43,7 +43,7 @@ Deno.test("A steady body is read to its end", async () => {
   assert.equal(await read(body(5, 10, true).stream, { silenceMs: 1_000 }), 5);
 });
 
-Deno.test("A silent body is abandoned, and so is an endless one", async () => {
+Deno.test("Silent and endless bodies time out", async () => {
   const silent = body(2, 1, false);
   await assert.rejects(read(silent.stream, { silenceMs: 80 }), isTimeout);
   assert.ok(silent.cancelled());
@@ -52,12 +52,12 @@ Deno.test("A silent body is abandoned, and so is an endless one", async () => {
   assert.ok(endless.cancelled());
 });
 
-Deno.test("A very slow body is abandoned, though it is never silent", async () => {
+Deno.test("A very slow body times out, even if it is never silent", async () => {
   const dripping = body(1_000, 20, true);
   await assert.rejects(read(dripping.stream, { silenceMs: 200 }), isTimeout);
   assert.ok(dripping.cancelled());
 });
 
-Deno.test("A slow reader of a body is not taken for a silent sender", async () => {
+Deno.test("A slow reader of a body does not count as a silent sender", async () => {
   assert.equal(await read(body(3, 1, true).stream, { silenceMs: 400 }, 600), 3);
 });
