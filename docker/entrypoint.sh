@@ -37,7 +37,11 @@ role() {
       check http "$STATS_PORT" /healthz
       ;;
     mail) check banner "${MAIL_PORT:-2525}" 220 ;;
-    jobs) ;;
+    jobs)
+      # It answers nobody else.
+      export METRICS_PORT="${METRICS_PORT:-9464}"
+      check http "$METRICS_PORT" /healthz
+      ;;
     *) refuse "There is no role \"$name\"" ;;
   esac
   [ "$name" != server ] || run main.ts "$@"

@@ -26,7 +26,7 @@ export function metricsEndpoint(metrics: Metrics, token: string | undefined): Me
   };
 }
 
-/** Serves `/metrics`, and nothing else, at a port of its own. */
+/** Serves `/metrics` and `/healthz`, and nothing else, at a port of its own. */
 export function serveMetrics(
   { hostname, port, log }: { hostname: string; port: number; log: Log },
   endpoint: MetricsEndpoint,
@@ -34,11 +34,15 @@ export function serveMetrics(
   return serveHttp({ hostname, port, log }, async (request) => {
     await request.body?.cancel();
     const { pathname } = new URL(request.url);
-    if (pathname !== "/metrics") return new Response("Only /metrics is here\n", { status: 404 });
+    if (pathname !== "/metrics" && pathname !== "/healthz") {
+      return new Response("Only /metrics and /healthz are here\n", { status: 404 });
+    }
     if (request.method !== "GET" && request.method !== "HEAD") {
       return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } });
     }
-    return await endpoint(request.headers.get("authorization"));
+    if (pathname === "/metrics") return await endpoint(request.headers.get("authorization"));
+    // For roles that answer nobody: it comes as long as the event loop runs.
+    return Response.json({ status: "ok" }, { headers: { "cache-control": "no-store" } });
   });
 }
 

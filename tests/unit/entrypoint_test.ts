@@ -115,6 +115,7 @@ const CHECKS: Record<string, string> = {
   storage: "http 8100 /healthz",
   stats: "http 8200 /healthz",
   mail: "banner 2525 220",
+  jobs: "http 9464 /healthz",
 };
 Deno.test("A role defines its health check; a task has none", async () => {
   for (const [role, check] of Object.entries(CHECKS)) assert.equal((await start("role", role)).check, check);
