@@ -1,21 +1,27 @@
-# One image for all roles; docker/entrypoint.sh chooses. Deno comes from npm, as everywhere in this project.
-FROM node:20-bookworm-slim
+# One image for all roles and tasks; docker/entrypoint.sh chooses. Deno comes from npm, as everywhere in this project, and
+# is all that is taken from the first stage: the image has neither Node nor npm.
+FROM node:26-trixie-slim AS deno
+RUN npm install --global deno@2.9.6 \
+  && cp "$(deno eval --no-config 'console.log(Deno.execPath())')" /deno
 
-RUN npm install --global deno@2.9.6 && npm cache clean --force
+FROM debian:trixie-slim
+COPY --from=deno /deno /usr/local/bin/deno
 
 ENV DENO_DIR=/deno DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
 WORKDIR /app
 
 COPY . .
-# All packages are loaded here. The entry point runs with --cached-only, so none can be loaded later.
+# All packages are loaded here. The entry point runs with --cached-only, so none can be loaded later. Program and packages
+# belong to root: the process can write to /data and /tmp only.
 RUN deno install --frozen \
-  && mkdir -p /data \
-  && chown -R node:node /data /deno
+  && useradd --uid 1000 --no-create-home --home-dir /data --shell /usr/sbin/nologin rookery \
+  && mkdir /data \
+  && chown rookery:rookery /data
 
-USER node
+USER 1000:1000
 ENV HOST=0.0.0.0 PORT=8000 DATA_DIR=/data
-VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=2s CMD ["/app/docker/healthcheck.sh"]
 ENTRYPOINT ["/app/docker/entrypoint.sh"]
 CMD ["server"]

@@ -283,8 +283,8 @@ function conflicts(config: Partial<Config>): { setting: string; message: string 
       message: "Expected Redis: all processes with `api` share rate limits",
     });
   }
-  // The statistics service verifies tokens with public keys and has no other secrets.
-  const sealed = roles.some((role) => role !== "stats");
+  // The statistics service verifies tokens with public keys, and the mail server has no secrets.
+  const sealed = roles.some((role) => role !== "stats" && role !== "mail");
   if (SECRET_KEY === undefined && sealed && (DATABASE_URL !== undefined || alone || remote)) {
     found.push({
       setting: "SECRET_KEY",

@@ -1,16 +1,40 @@
 /**
  * What the image is built from: the files that `.dockerignore` leaves, the packages that the Dockerfile loads, and the
- * entry point, which may load nothing. Needs the npm registry.
+ * entry point, which may load nothing and write nearly nothing. Needs the npm registry.
  */
 import assert from "node:assert/strict";
+import { freePort } from "../support/servers.ts";
 import { ROOT } from "../support/sources.ts";
 
 /** One that loads the packages of each kind; the others load some of these. */
 const COMMANDS = [["migrate", "--help"], ["backup", "--help"], ["kv", "get", "--help"], ["vk:fake", "--help"]];
 
-Deno.test("The packages that the Dockerfile loads are enough for the tasks in the image", async () => {
+/**
+ * As `compose.yaml` starts it: program and packages are read-only, the user has no rights and can gain none. Waits for
+ * the health check, then ends it in order.
+ */
+const CONFINED = `set -eu
+for folder in app deno; do
+  mount --bind "$0/$folder" "$0/$folder"
+  mount -o remount,ro,bind "$0/$folder"
+done
+cd "$0/app"
+exec setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all sh -euc '
+  ! touch here 2>/dev/null
+  docker/entrypoint.sh server &
+  tries=0
+  until [ -e "$TMPDIR/rookery-check" ] && docker/healthcheck.sh 2>/dev/null; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 300 ]
+    sleep 0.1
+  done
+  kill "$!"
+  wait "$!"'`;
+
+Deno.test("What the Dockerfile loads is enough for tasks and server, with no right to change it", async () => {
   const home = await Deno.makeTempDir({ prefix: "rookery-image-" });
   try {
+    await Deno.chmod(home, 0o755);
     const app = `${home}/app`;
     await copyProject(app);
     const [, load] = /^RUN (deno [^\\\n]*)/m.exec(await Deno.readTextFile(`${app}/Dockerfile`))!;
@@ -20,9 +44,34 @@ Deno.test("The packages that the Dockerfile loads are enough for the tasks in th
       const output = await succeed("sh", ["docker/entrypoint.sh", ...args], { cwd: app, env });
       assert.match(output, /usage: deno task/, args.join(" "));
     }
+    // Only root can have mounts of its own.
+    if (Deno.uid() !== 0) return;
+    const writable = {
+      DATA_DIR: `${home}/data`,
+      TMPDIR: `${home}/tmp`,
+      HOST: "127.0.0.1",
+      PORT: `${await freePort()}`,
+    };
+    for (const folder of [writable.DATA_DIR, writable.TMPDIR]) {
+      await Deno.mkdir(folder);
+      await Deno.chown(folder, 1000, 1000);
+    }
+    const output = await succeed("unshare", ["--mount", "sh", "-c", CONFINED, home], { env: { ...env, ...writable } });
+    assert.match(output, /^Rookery is ready at /m);
+    assert.doesNotMatch(output, /read-only|permission denied|warning/i);
   } finally {
     await Deno.remove(home, { recursive: true });
   }
+});
+
+Deno.test("The image has the Deno of CI, an unprivileged user and a health check", async () => {
+  const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
+  const dockerfile = await read("Dockerfile");
+  const version = /^DENO=(deno@[\d.]+)$/m.exec(await read(".ci/run"))![1]!;
+  assert.ok(dockerfile.includes(`npm install --global ${version} `));
+  assert.match(dockerfile, /^USER [1-9]\d*:[1-9]\d*$/m);
+  assert.match(dockerfile, /^HEALTHCHECK .*CMD \["\/app\/docker\/healthcheck.sh"\]$/m);
+  assert.ok(dockerfile.lastIndexOf("\nUSER ") > dockerfile.lastIndexOf("\nRUN "));
 });
 
 /** Without what `.dockerignore` names. */
