@@ -1,7 +1,8 @@
 /** The administration in a browser: the actions of administrators, and the refusal of everybody else. */
 import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
-import { PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import { PASSWORD, type Person } from "../support/person.ts";
 import { people } from "../support/bell_page.ts";
 import { browserTest, intercept, watch } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { counts, heard, like, people, says, signIn } from "../support/bell_page.ts";
 import { browserTest, intercept, watch } from "../support/browser.ts";
 import { until } from "../support/wait.ts";

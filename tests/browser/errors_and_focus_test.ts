@@ -1,7 +1,8 @@
 /** Where what went wrong is said, and where the keyboard is after each act. */
 import assert from "node:assert/strict";
 import type { Locator, Page, WebSocketRoute } from "../packages/playwright.ts";
-import { newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import { newLogin, PASSWORD, type Person } from "../support/person.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
 import { failedPost } from "../support/failed_post.ts";

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { Page } from "../packages/playwright.ts";
-import { ADMIN, type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import { ADMIN, type Person } from "../support/person.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
 import { browserTest, intercept, launchChromium, watch } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";

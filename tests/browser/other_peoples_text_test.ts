@@ -1,7 +1,8 @@
 /** What others wrote, as far as it could turn around, widen or lengthen what stands beside it. */
 import assert from "node:assert/strict";
 import type { Locator, Page } from "../packages/playwright.ts";
-import { newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import { newLogin, PASSWORD, type Person } from "../support/person.ts";
 import { counts, people, signIn } from "../support/bell_page.ts";
 import { browserTest } from "../support/browser.ts";
 

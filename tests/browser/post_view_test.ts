@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { counts, like, people, signIn } from "../support/bell_page.ts";
 import type { Page } from "../packages/playwright.ts";
 import { browserTest, intercept, watch } from "../support/browser.ts";
@@ -95,7 +96,7 @@ browserTest("A post with an unusable photo shows the reason, can be retried, and
   const whole = await jpegOf(900, 700);
   await failedPost(
     app,
-    { ...person, token: await tokenOf(page) },
+    Object.assign(person.at(app), { token: await tokenOf(page) }),
     "Half a picture",
     whole.subarray(0, whole.length / 2),
   );

@@ -1,7 +1,8 @@
 /** A session that ends somewhere else: what is said of it, and when. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { people, signIn } from "../support/bell_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
 

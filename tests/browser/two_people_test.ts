@@ -1,7 +1,8 @@
 /** Two people, each in a tab of the same browser. */
 import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
-import { ALL_ROLES, ownApp, type Person } from "../support/app.ts";
+import { ALL_ROLES, ownApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { signIn } from "../support/bell_page.ts";
 import { browserTest } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";

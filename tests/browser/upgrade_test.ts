@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { Hono } from "hono";
 import { docsRoutes } from "../../routes/docs.ts";
 import { WEB_FOLDER } from "../../routes/assets.ts";
-import { type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { signIn } from "../support/bell_page.ts";
 import { browserTest, intercept, watch } from "../support/browser.ts";
 

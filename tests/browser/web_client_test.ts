@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { newLogin, PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import { newLogin, PASSWORD, type Person } from "../support/person.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { browserTest, watch } from "../support/browser.ts";
 import { until } from "../support/wait.ts";

@@ -3,8 +3,9 @@
  * with room.
  */
 import assert from "node:assert/strict";
+import type { Answer } from "../support/api.ts";
 import { NodeProcess } from "../support/node_process.ts";
-import { type Answer, makePeople, type Person } from "../support/person.ts";
+import { makePeople, type Person } from "../support/person.ts";
 import { smallDisk, takeRoom } from "../support/small_disk.ts";
 import { until } from "../support/wait.ts";
 
@@ -23,7 +24,7 @@ Deno.test(
     const stored = new Set<string>();
     const refused: Answer[] = [];
     const post = async () => {
-      const answer = await ada.call("POST", `/pages/${ada.page}/posts`, { text: "a long post ".repeat(300) });
+      const answer = await ada.call("POST", `/pages/${ada.page_id}/posts`, { text: "a long post ".repeat(300) });
       if (answer.status === 201) stored.add(answer.body.id);
       else refused.push(answer);
       return answer.status;

@@ -3,8 +3,9 @@
  * there is room.
  */
 import assert from "node:assert/strict";
+import type { Answer } from "../support/api.ts";
 import { NodeProcess } from "../support/node_process.ts";
-import { type Answer, makePeople, type Person } from "../support/person.ts";
+import { makePeople, type Person } from "../support/person.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { postmastersOf } from "../support/embedded_server.ts";
 import { smallDisk, takeRoom } from "../support/small_disk.ts";
@@ -94,14 +95,14 @@ class Writes {
 
   async post(): Promise<number> {
     return this.#created(
-      await this.person.call("POST", `/pages/${this.person.page}/posts`, { text: "a long post ".repeat(300) }),
+      await this.person.call("POST", `/pages/${this.person.page_id}/posts`, { text: "a long post ".repeat(300) }),
     );
   }
 
   async photo(): Promise<number> {
     const photos = [{ name: "photo.jpg", data: this.picture.toBase64() }];
     return this.#created(
-      await this.person.call("POST", `/pages/${this.person.page}/posts`, { text: "a photo", photos }),
+      await this.person.call("POST", `/pages/${this.person.page_id}/posts`, { text: "a photo", photos }),
     );
   }
 

@@ -8,8 +8,9 @@ import {
   serverOf,
   watchingServers,
 } from "../support/embedded_server.ts";
+import type { Answer } from "../support/api.ts";
 import { NodeProcess } from "../support/node_process.ts";
-import { type Answer, makePeople, type Person } from "../support/person.ts";
+import { makePeople, type Person } from "../support/person.ts";
 import { childrenOf } from "../support/processes.ts";
 import { seededTest } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
@@ -107,7 +108,7 @@ seededTest(
     if (options.ignore) return;
     await using node = await NodeProcess.start({ full: false });
     const people = await makePeople(node, 4);
-    const workload = new WriteWorkload(random, people, people.map(({ page }) => page), "e");
+    const workload = new WriteWorkload(random, people, people.map(({ page_id: page }) => page), "e");
     const pairs = new PairLog(people);
     for (let round = 0; round < ROUNDS; round++) {
       let stopped = false;
@@ -180,7 +181,7 @@ class PostLog {
 
   async write(): Promise<boolean> {
     const text = `post ${++this.#number}`;
-    const answer = await this.author.call("POST", `/pages/${this.author.page}/posts`, { text });
+    const answer = await this.author.call("POST", `/pages/${this.author.page_id}/posts`, { text });
     if (answer.status === 201) this.stored.set(text, answer.body.id);
     else this.refused.push(answer);
     return answer.status === 201;

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { freshDataDir, openDataDir } from "../support/database.ts";
 import { postgresOf, serverOf } from "../support/embedded_server.ts";
 import { emptyFolder, NodeProcess, runToEnd } from "../support/node_process.ts";
-import { mounted, run } from "../support/small_disk.ts";
 import { makePeople, type Person } from "../support/person.ts";
+import { mounted, run } from "../support/small_disk.ts";
 
 import { TaskProcess } from "../support/task_process.ts";
 import { until } from "../support/wait.ts";

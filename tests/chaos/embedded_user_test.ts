@@ -49,7 +49,7 @@ Deno.test("Every user other than root can run everything", asRoot, async () => {
   assert.deepEqual([uids, capabilities], [[NOBODY, NOBODY, NOBODY, NOBODY], 0n]);
   assert.equal((await node.stop()).code, 0);
   await node.restart();
-  assert.equal((await ada.do("GET", `/pages/${ada.page}/posts`)).items.length, 1);
+  assert.equal((await ada.do("GET", `/pages/${ada.page_id}/posts`)).items.length, 1);
 });
 
 Deno.test("A folder of another user is refused with advice for users other than root", asRoot, async () => {
@@ -120,7 +120,7 @@ Deno.test(
       });
       assert.equal(twice, 0, "two servers in one folder");
     }
-    assert.equal((await ada.do("GET", `/pages/${ada.page}/posts`)).items.length, 3);
+    assert.equal((await ada.do("GET", `/pages/${ada.page_id}/posts`)).items.length, 3);
   },
 );
 

@@ -1,8 +1,9 @@
 /** What becomes of a node whose Postgres, Redis or NATS is killed; servers of its own, which it may kill. */
 import assert from "node:assert/strict";
 import { LiveListener } from "../support/live_listener.ts";
+import { call } from "../support/api.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
-import { administrator, call, makePeople, type Person } from "../support/person.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
 import { startNats, startPostgres, startRedis } from "../support/servers.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
@@ -31,7 +32,7 @@ fullTest(
       await postgres.kill();
       const [person] = world.people;
       const refused = await until("a write is refused", async () => {
-        const answer = await person!.call("POST", `/pages/${person!.page}/posts`, { text: "while it is away" });
+        const answer = await person!.call("POST", `/pages/${person!.page_id}/posts`, { text: "while it is away" });
         return answer.status === 503 && answer;
       });
       assert.ok(Number(refused.headers.get("retry-after")) > 0, "a refusal says when to come again");
@@ -122,8 +123,8 @@ async function build(node: NodeProcess, random: Seeded): Promise<World> {
   const admin = await administrator(node);
   const people = await makePeople(node, 5);
   // The administrator follows all, and the workload leaves that alone.
-  for (const { page } of people) await admin.do("PUT", `/pages/${page}/follow`);
-  const workload = new WriteWorkload(random, people, people.map(({ page }) => page), "f");
+  for (const { page_id: page } of people) await admin.do("PUT", `/pages/${page}/follow`);
+  const workload = new WriteWorkload(random, people, people.map(({ page_id: page }) => page), "f");
   return { workload, people, admin, listener: await LiveListener.open(admin) };
 }
 
@@ -148,7 +149,7 @@ async function underLoad(
 async function holds(node: NodeProcess, { workload, admin, listener }: World): Promise<void> {
   await until(
     "writes are taken",
-    async () => (await call(node.url, "GET", "/users/me", { token: admin.token })).status === 200,
+    async () => (await call(node, "GET", "/users/me", { token: admin.token })).status === 200,
   );
   await node.sql.execute("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
   await workload.retry();

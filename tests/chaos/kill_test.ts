@@ -16,13 +16,17 @@ seededTest("A node killed under heavy writes keeps every acknowledged write, onc
   const { id: hidden } = await admin.do("POST", "/pages", { name: "asks first", is_private: true });
   const listening: { listener: LiveListener; followed: string[]; heardBefore: number }[] = [];
   for (const person of people.slice(0, 2)) {
-    await person.do("PUT", `/pages/${admin.page}/follow`);
-    listening.push({ listener: await LiveListener.open(person), followed: [admin.page, person.page], heardBefore: 0 });
+    await person.do("PUT", `/pages/${admin.page_id}/follow`);
+    listening.push({
+      listener: await LiveListener.open(person),
+      followed: [admin.page_id, person.page_id],
+      heardBefore: 0,
+    });
   }
   // The listeners' follows are not the workload's to change.
-  const workload = new WriteWorkload(random, people, [hidden, ...people.map(({ page }) => page)], "w");
+  const workload = new WriteWorkload(random, people, [hidden, ...people.map(({ page_id: page }) => page)], "w");
   let seq = 0;
-  const oracles = listening.map(({ listener }) => new LiveOracle(listener.person.id, false, [listener.person.page]));
+  const oracles = listening.map(({ listener }) => new LiveOracle(listener.person.id, false, [listener.person.page_id]));
   for (let round = 0; round < ROUNDS; round++) {
     let stopped = false;
     const wanted = workload.posts.size + random.whole(60, 200);
@@ -90,7 +94,7 @@ seededTest("SIGTERM under load lets requests in progress finish, and exits 0 wit
   await using node = await NodeProcess.start();
   const people = await makePeople(node, 4);
   for (let round = 0; round < 2; round++) {
-    const workload = new WriteWorkload(random, people, people.map(({ page }) => page), `t${round}`);
+    const workload = new WriteWorkload(random, people, people.map(({ page_id: page }) => page), `t${round}`);
     let stopped = false;
     const atWork = workload.run(16, () => stopped);
     await until("the workload has grown", () => workload.posts.size >= 40, { everyMs: 1 });

@@ -1,7 +1,8 @@
 /** The key–value store as a process of its own: what it refuses by itself, and what its death leaves behind. */
 import assert from "node:assert/strict";
+import { call } from "../support/api.ts";
 import { emptyFolder, NodeProcess, SECRET_KEY } from "../support/node_process.ts";
-import { administrator, call, makePeople, type Person } from "../support/person.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
 
 import { freePort, startPostgres } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
@@ -35,36 +36,36 @@ fullTest("A separate store authenticates callers itself, and its failure affects
   await using apart = await startApart();
   const { api, kv, services } = apart;
   const [ada, blocked, gone] = await makePeople(api, 3) as [Person, Person, Person];
-  const read = (url: string, token: string) =>
-    call(url, "POST", "/kv/read", { token, body: { keys: ["a"] } }).then(({ status, body }) => [
+  const read = (node: NodeProcess, token: string) =>
+    call(node, "POST", "/kv/read", { token, body: { keys: ["a"] }, declaredBy: api }).then(({ status, body }) => [
       status,
       body.data ?? body.type.split(/[/#]/).at(-1),
     ]);
   for (const person of [ada, blocked, gone]) await person.do("POST", "/kv/write", { data: { a: person.login } });
   // Through the node or past it, it is one store.
-  for (const { url } of [api, kv]) assert.deepEqual(await read(url, ada.token), [200, { a: ada.login }]);
+  for (const node of [api, kv]) assert.deepEqual(await read(node, ada.token), [200, { a: ada.login }]);
   assert.equal((await fetch(`${kv.url}/readyz`).then((answer) => answer.json())).status, "ready");
-  assert.equal((await call(kv.url, "GET", "/feed", { token: ada.token })).status, 404);
+  assert.equal((await call(kv, "GET", "/feed", { token: ada.token, declaredBy: api })).status, 404);
 
   const { token: old } = ada;
   await ada.signIn();
   const admin = await administrator(api);
   await admin.do("POST", `/users/${blocked.id}/block`, { reason: "test" });
   await admin.do("DELETE", `/users/${gone.id}`);
-  for (const { url } of [api, kv]) {
-    assert.deepEqual(await read(url, old), [401, "token-outdated"]);
-    assert.deepEqual(await read(url, blocked.token), [403, "account-blocked"]);
-    assert.deepEqual(await read(url, gone.token), [401, "token-invalid"]);
-    assert.deepEqual(await read(url, `${ada.token.slice(0, -4)}AAAA`), [401, "token-invalid"]);
+  for (const node of [api, kv]) {
+    assert.deepEqual(await read(node, old), [401, "token-outdated"]);
+    assert.deepEqual(await read(node, blocked.token), [403, "account-blocked"]);
+    assert.deepEqual(await read(node, gone.token), [401, "token-invalid"]);
+    assert.deepEqual(await read(node, `${ada.token.slice(0, -4)}AAAA`), [401, "token-invalid"]);
   }
 
   assert.equal((await kv.stop()).code, 0);
-  assert.deepEqual(await read(api.url, ada.token), [503, "kv-unavailable"]);
+  assert.deepEqual(await read(api, ada.token), [503, "kv-unavailable"]);
   await ada.post("Words go on");
   assert.equal((await ada.do("GET", "/feed")).items.length, 1);
   assert.equal((await fetch(`${api.url}/readyz`).then((answer) => answer.json())).status, "ready");
   await kv.restart();
-  assert.deepEqual(await read(api.url, ada.token), [200, { a: ada.login }]);
+  assert.deepEqual(await read(api, ada.token), [200, { a: ada.login }]);
 
   // While the secret changes, what the former one sealed still opens.
   await using changed = await NodeProcess.on(await emptyFolder(), {
@@ -73,7 +74,7 @@ fullTest("A separate store authenticates callers itself, and its failure affects
     SECRET_KEY: "another secret key, 32 characters or more",
     SECRET_KEY_PREVIOUS: SECRET_KEY,
   });
-  assert.deepEqual(await read(changed.url, ada.token), [200, { a: ada.login }]);
+  assert.deepEqual(await read(changed, ada.token), [200, { a: ada.login }]);
 });
 
 fullTest("A killed store has written each batch completely once or not at all", async () => {

@@ -74,7 +74,7 @@ seededTest(
     await using trap = await SmtpTrap.open();
     await using node = await NodeProcess.start({ env: await smtpSettings(trap.url) });
     const [ann] = await makePeople(node, 1) as [Person];
-    const followers = await makeFollowers(node.sql, ann.page, 80);
+    const followers = await makeFollowers(node.sql, ann.page_id, 80);
     trap.trick = async ({ step }) => {
       const roll = random.next();
       if (roll < 0.1) await new Promise((resolve) => setTimeout(resolve, roll * 2_000));
@@ -100,7 +100,7 @@ Deno.test("Killed at each step of a delivery, each follower gets one email or it
   await using trap = await SmtpTrap.open();
   await using node = await NodeProcess.start({ env: await smtpSettings(trap.url) });
   const [ann] = await makePeople(node, 1) as [Person];
-  const followers = await makeFollowers(node.sql, ann.page, 150);
+  const followers = await makeFollowers(node.sql, ann.page_id, 150);
   let killed: Promise<void> | undefined;
   const arm = ([, nth, fits, answered]: typeof STEPS[number]) => {
     let seen = 0;
@@ -138,7 +138,7 @@ Deno.test("A node stopped while a mail server hangs ends in time, and the next o
   await using trap = await SmtpTrap.open();
   await using node = await NodeProcess.start({ env: await smtpSettings(trap.url) });
   const [ann] = await makePeople(node, 1) as [Person];
-  const followers = await makeFollowers(node.sql, ann.page, 30);
+  const followers = await makeFollowers(node.sql, ann.page_id, 30);
   const hanging = Promise.withResolvers<undefined>();
   let begun = 0;
   trap.trick = ({ step }) => {
@@ -162,7 +162,7 @@ Deno.test("A node stopped while a mail server hangs ends in time, and the next o
 Deno.test("Killed between the steps of an expansion, the bundled server has one email for each of a thousand followers", async () => {
   await using node = await NodeProcess.start();
   const [ann] = await makePeople(node, 1) as [Person];
-  const followers = await makeFollowers(node.sql, ann.page, 1_200);
+  const followers = await makeFollowers(node.sql, ann.page_id, 1_200);
   const post = (await ann.post("to everybody")).id;
   for (const part of [1, 400, 501, 900]) {
     await until(`${part} stand in the ledger`, async () => (await ledger(node, post)).length >= part, { everyMs: 5 });

@@ -1,6 +1,6 @@
 /** `deno task admin` where several nodes run. */
 import assert from "node:assert/strict";
-import { at, startInstallation } from "../support/installation.ts";
+import { startInstallation } from "../support/installation.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { LiveListener } from "../support/live_listener.ts";
 
@@ -16,14 +16,14 @@ Deno.test({
     await using installation = await startInstallation();
     const { owner, a, b } = installation;
     const [ann, bob] = await makePeople(a, 2) as [Person, Person];
-    const everywhere = (person: Person) => [owner, a, b].map((node) => at(node, person));
+    const everywhere = (person: Person) => [owner, a, b].map((node) => person.at(node));
     const listeners = await Promise.all(everywhere(ann).map((person) => LiveListener.open(person)));
     for (const person of everywhere(bob)) assert.equal((await person.call("GET", "/moderation/log")).status, 403);
 
     await TaskProcess.done("admin", ["grant", bob.login], owner.settings);
     for (const person of everywhere(bob)) assert.equal((await person.call("GET", "/moderation/log")).status, 200);
     // The process with the actors is busy with other work.
-    await Promise.all(Array.from({ length: 20 }, (_, i) => at(b, bob).post(`post ${i}`)));
+    await Promise.all(Array.from({ length: 20 }, (_, i) => bob.at(b).post(`post ${i}`)));
     await TaskProcess.done("admin", ["revoke", bob.login], owner.settings);
     for (const person of everywhere(bob)) assert.equal((await person.call("GET", "/moderation/log")).status, 403);
 

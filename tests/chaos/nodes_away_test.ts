@@ -1,9 +1,9 @@
 /** What nodes without actors do while the node that has them is away, or NATS between them. */
 import assert from "node:assert/strict";
-import { at, startInstallation } from "../support/installation.ts";
+import type { Answer, Node } from "../support/api.ts";
+import { startInstallation } from "../support/installation.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
 import { LiveListener } from "../support/live_listener.ts";
-import type { NodeProcess } from "../support/node_process.ts";
-import { administrator, type Answer, makePeople, type Person } from "../support/person.ts";
 import { seededTest } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
 import { until } from "../support/wait.ts";
@@ -13,18 +13,18 @@ const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, 
 
 const slugOf = ({ body }: Answer): string => body.type.split(/[/#]/).at(-1);
 
-async function readiness(node: NodeProcess): Promise<{ status: number; actors: string }> {
+async function readiness(node: Node): Promise<{ status: number; actors: string }> {
   const response = await fetch(`${node.url}/readyz`);
   return { status: response.status, actors: (await response.json()).checks.actors };
 }
 
 async function assertUnavailable(person: Person): Promise<void> {
-  const refused = await person.call("POST", `/pages/${person.page}/posts`, { text: "nobody is there" });
+  const refused = await person.call("POST", `/pages/${person.page_id}/posts`, { text: "nobody is there" });
   assert.deepEqual([refused.status, slugOf(refused)], [503, "actors-unavailable"]);
   assert.ok(Number(refused.headers.get("retry-after")) > 0, "a refusal says when to come again");
   assert.deepEqual(await readiness(person.node), { status: 503, actors: "failed" });
   // What needs no actor goes on.
-  assert.equal((await person.call("GET", `/pages/${person.page}/posts`)).status, 200);
+  assert.equal((await person.call("GET", `/pages/${person.page_id}/posts`)).status, 200);
 }
 
 fullTest(
@@ -32,10 +32,10 @@ fullTest(
   async (random) => {
     await using installation = await startInstallation();
     const { owner, a, b } = installation;
-    const people = (await makePeople(a, 4)).map((person, i) => at(i % 2 === 0 ? a : b, person));
+    const people = (await makePeople(a, 4)).map((person, i) => person.at(i % 2 === 0 ? a : b));
     const [first] = people as [Person];
-    const listener = await LiveListener.open(at(b, first));
-    const workload = new WriteWorkload(random, people, people.map(({ page }) => page), "o");
+    const listener = await LiveListener.open(first.at(b));
+    const workload = new WriteWorkload(random, people, people.map(({ page_id: page }) => page), "o");
     let stopped = false;
     const atWork = workload.run(8, () => stopped);
     const grown = async (posts: number) => {
@@ -69,7 +69,7 @@ fullTest("A call that was received but not answered is unknown, was sent once, a
   await using installation = await startInstallation();
   const { owner, a } = installation;
   const [ada] = await makePeople(a, 1) as [Person];
-  const post = () => ada.call("POST", `/pages/${ada.page}/posts`, { text: "once" }, { "idempotency-key": "one" });
+  const post = () => ada.call("POST", `/pages/${ada.page_id}/posts`, { text: "once" }, { "idempotency-key": "one" });
   owner.signal("SIGSTOP");
   const unknown = await post();
   assert.deepEqual([unknown.status, slugOf(unknown)], [504, "outcome-unknown"]);
@@ -89,16 +89,16 @@ fullTest(
     const { owner, a, b, nats } = installation;
     const admin = await administrator(owner);
     const [ann, bob, carl] = await makePeople(owner, 3) as [Person, Person, Person];
-    for (const followed of [ann, carl]) await bob.do("PUT", `/pages/${followed.page}/follow`);
-    const listener = await LiveListener.open(at(b, bob));
-    const ofCarl = await LiveListener.open(at(b, carl));
+    for (const followed of [ann, carl]) await bob.do("PUT", `/pages/${followed.page_id}/follow`);
+    const listener = await LiveListener.open(bob.at(b));
+    const ofCarl = await LiveListener.open(carl.at(b));
     await nats.kill();
     // With actors of its own a node goes on by itself.
     const post = await ann.post("heard by the ledger");
     await listener.heard("a post without NATS", ({ data }) => data.id === post.id);
-    await assertUnavailable(at(a, ann));
+    await assertUnavailable(ann.at(a));
 
-    await admin.do("POST", `/pages/${ann.page}/block`, { reason: "a test", until: null });
+    await admin.do("POST", `/pages/${ann.page_id}/block`, { reason: "a test", until: null });
     const mark = await carl.post("after the answer");
     await listener.heard("the mark", ({ data }) => data.id === mark.id);
     const told = listener.frames.filter(({ type }) => type === "post.created" || type === "page.hidden");
@@ -110,7 +110,7 @@ fullTest(
     await admin.do("POST", `/users/${carl.id}/block`, { reason: "a test" });
     await until("the word of it has come", () => !ofCarl.connected, { timeoutMs: 500 });
     assert.equal(ofCarl.closed?.code, 4403);
-    assert.equal((await at(a, carl).call("GET", "/users/me/requests")).status, 403);
+    assert.equal((await carl.at(a).call("GET", "/users/me/requests")).status, 403);
     // The other nodes get no message; they read it themselves.
     await bob.signIn();
     await until("the socket of the former session is closed", () => !listener.connected, { timeoutMs: 8_000 });
@@ -118,6 +118,6 @@ fullTest(
 
     await nats.restart();
     await until("commands are taken again", async () => (await readiness(a)).status === 200);
-    await at(a, bob).post("there again");
+    await bob.at(a).post("there again");
   },
 );

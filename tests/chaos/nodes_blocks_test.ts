@@ -1,9 +1,9 @@
 /** A block is answered when no listener on any node receives anything more, whatever happens to the nodes. */
 import assert from "node:assert/strict";
 import { blockWorkload } from "../support/block_workload.ts";
-import { at, type Installation, startInstallation } from "../support/installation.ts";
-import { LiveListener } from "../support/live_listener.ts";
+import { type Installation, startInstallation } from "../support/installation.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
+import { LiveListener } from "../support/live_listener.ts";
 import { seededTest } from "../support/seeded.ts";
 import { until } from "../support/wait.ts";
 
@@ -23,9 +23,9 @@ fullTest("A page blocked through one node during posting is shown to no listener
   await blockWorkload(random, {
     admin,
     ann,
-    carl: at(owner, carl),
-    mark: at(a, mark),
-    readers: readers.map((reader, i) => at([b, owner, a, b][i]!, reader)),
+    carl: carl.at(owner),
+    mark: mark.at(a),
+    readers: readers.map((reader, i) => reader.at([b, owner, a, b][i]!)),
     sql: owner.sql,
     rounds: 10,
   });
@@ -42,9 +42,9 @@ fullTest(
     await blockWorkload(random, {
       admin,
       ann,
-      carl: at(owner, carl),
+      carl: carl.at(owner),
       mark,
-      readers: readers.map((reader, i) => at([owner, b][i]!, reader)),
+      readers: readers.map((reader, i) => reader.at([owner, b][i]!)),
       sql: owner.sql,
       rounds: 8,
       maxMs: 2_500,
@@ -74,11 +74,11 @@ interface World {
 async function worldOf({ a, b }: Installation): Promise<World> {
   const admin = await administrator(a);
   const [ann, bob] = await makePeople(a, 2) as [Person, Person];
-  await bob.do("PUT", `/pages/${ann.page}/follow`);
-  const listener = await LiveListener.open(at(b, bob));
+  await bob.do("PUT", `/pages/${ann.page_id}/follow`);
+  const listener = await LiveListener.open(bob.at(b));
   const block = async () => {
     const start = performance.now();
-    await admin.do("POST", `/pages/${ann.page}/block`, { reason: "a test", until: null });
+    await admin.do("POST", `/pages/${ann.page_id}/block`, { reason: "a test", until: null });
     return performance.now() - start;
   };
   const before = await ann.post("before");
@@ -95,7 +95,7 @@ fullTest("A block is answered when a briefly suspended node has informed its lis
   const usual = await block();
   assert.ok(usual < 1_500, `a block among nodes that live took ${Math.round(usual)} ms`);
   const { seq: first } = await listener.heard("the block", ({ type }) => type === "page.hidden");
-  await admin.do("DELETE", `/pages/${ann.page}/block`);
+  await admin.do("DELETE", `/pages/${ann.page_id}/block`);
   installation.b.signal("SIGSTOP");
   let answered = false;
   const blocking = block().then(() => answered = true);
@@ -119,7 +119,7 @@ fullTest(
     await ann.post("while it stands still");
     const ms = await block();
     assert.ok(ms > 3_000 && ms < LEASE_OVER_MS, `the block took ${Math.round(ms)} ms`);
-    assert.equal((await at(a, listener.person).call("GET", `/pages/${ann.page}/posts`)).status, 403);
+    assert.equal((await listener.person.at(a).call("GET", `/pages/${ann.page_id}/posts`)).status, 403);
     b.signal("SIGCONT");
     await until("its listener is let go", () => !listener.connected);
     assert.equal(listener.closed?.code, 1012);
@@ -141,11 +141,11 @@ fullTest("A killed node delays a block until its lease ends, and nothing else", 
   const ms = await block();
   assert.ok(ms > 3_000 && ms < LEASE_OVER_MS, `the block took ${Math.round(ms)} ms`);
   const start = performance.now();
-  await admin.do("DELETE", `/pages/${ann.page}/block`);
+  await admin.do("DELETE", `/pages/${ann.page_id}/block`);
   assert.ok(performance.now() - start < 1_500, "the dead one is waited for once");
   await b.restart();
   // At its new address, another one for the same person.
-  const again = await LiveListener.open(at(b, listener.person), listener.cursor);
+  const again = await LiveListener.open(listener.person.at(b), listener.cursor);
   await again.heard("the end of the block", ({ type }) => type === "page.shown");
   again.cut();
 

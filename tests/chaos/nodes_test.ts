@@ -1,9 +1,10 @@
 /** Nodes that answer callers beside the one that has the actors, each a process of its own. */
 import assert from "node:assert/strict";
-import { at, startInstallation } from "../support/installation.ts";
-import { LiveListener } from "../support/live_listener.ts";
+import type { Json } from "../support/api.ts";
+import { startInstallation } from "../support/installation.ts";
 import type { NodeProcess } from "../support/node_process.ts";
-import { administrator, type Json, makePeople, PASSWORD, type Person } from "../support/person.ts";
+import { administrator, makePeople, PASSWORD, type Person } from "../support/person.ts";
+import { LiveListener } from "../support/live_listener.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { RawSocket } from "../support/raw_socket.ts";
 import { until } from "../support/wait.ts";
@@ -22,38 +23,38 @@ fullTest("A node without actors behaves like any other node", async () => {
     assert.deepEqual([ready.status, (await ready.json()).checks.actors], [200, "ok"]);
   }
   const [ada, bob, eve] = await makePeople(a, 3) as [Person, Person, Person];
-  await at(b, bob).do("PUT", `/pages/${ada.page}/follow`);
-  await eve.do("PUT", `/pages/${ada.page}/follow`);
+  await bob.at(b).do("PUT", `/pages/${ada.page_id}/follow`);
+  await eve.do("PUT", `/pages/${ada.page_id}/follow`);
   const listeners = await Promise.all(
-    [at(b, bob), at(owner, eve), ada].map((person) => LiveListener.open(person)),
+    [bob.at(b), eve.at(owner), ada].map((person) => LiveListener.open(person)),
   );
   const feedOf = async (person: Person) => (await person.do("GET", "/feed")).items;
   const post = await ada.post("hello", { photos: [photo] });
   assert.equal(post.state, "ready");
   for (const listener of listeners) await listener.heard("the post", ({ data }) => data.id === post.id);
   assert.deepEqual((await feedOf(ada)).map(({ id }: Json) => id), [post.id]);
-  assert.equal((await feedOf(at(b, bob)))[0].liked, false);
+  assert.equal((await feedOf(bob.at(b)))[0].liked, false);
 
   // Liked through one node, and read through another where the feed was read before.
-  await at(a, bob).do("PUT", `/posts/${post.id}/like`);
-  const [read] = await feedOf(at(b, bob));
+  await bob.at(a).do("PUT", `/posts/${post.id}/like`);
+  const [read] = await feedOf(bob.at(b));
   assert.deepEqual([read.liked, read.like_count], [true, 1]);
   for (const listener of listeners) {
     await listener.heard("the like", ({ type, data }) => type === "post.likes" && data.like_count === 1);
   }
   await listeners[2]!.heard("a notification", ({ type, data }) => type === "notification" && data.kind === "like");
-  assert.ok((await at(owner, ada).do("GET", "/notifications")).items.some(({ kind }: Json) => kind === "like"));
+  assert.ok((await ada.at(owner).do("GET", "/notifications")).items.some(({ kind }: Json) => kind === "like"));
 
   // What one did through a node is in what one reads next through it.
   for (let i = 0; i < 20; i++) {
     const { id } = await eve.post(`own words ${i}`);
     assert.equal((await feedOf(eve))[0].id, id);
   }
-  const reply = await at(b, bob).post("an answer", { reply_to: post.id });
+  const reply = await bob.at(b).post("an answer", { reply_to: post.id });
   await listeners[0]!.heard("one's own answer", ({ data }) => data.id === reply.id);
   // Longer than one message of NATS.
   await Promise.all(Array.from({ length: 90 }, () => ada.post("ж".repeat(4_000))));
-  const long = await at(b, bob).do("GET", "/feed?limit=100");
+  const long = await bob.at(b).do("GET", "/feed?limit=100");
   assert.equal(long.items.filter(({ text }: Json) => text.length === 4_000).length, 90);
   // A ticket of one node opens a socket at another.
   const { ticket } = await ada.do("POST", "/feed/ticket");
@@ -68,7 +69,7 @@ fullTest("An Idempotency-Key used on one node is known on every other", async ()
   const { owner, a, b } = installation;
   const [ada] = await makePeople(a, 1) as [Person];
   const send = (node: NodeProcess, text: string, key: string) =>
-    at(node, ada).call("POST", `/pages/${ada.page}/posts`, { text }, { "idempotency-key": key });
+    ada.at(node).call("POST", `/pages/${ada.page_id}/posts`, { text }, { "idempotency-key": key });
   const first = await send(a, "once", "one");
   assert.equal(first.status, 201);
   for (const node of [b, owner, a]) {
@@ -90,12 +91,12 @@ interface Listened {
 }
 
 async function listenAt(nodes: readonly NodeProcess[], who: Person): Promise<Listened> {
-  return { who, nodes, sockets: await Promise.all(nodes.map((node) => LiveListener.open(at(node, who)))) };
+  return { who, nodes, sockets: await Promise.all(nodes.map((node) => LiveListener.open(who.at(node)))) };
 }
 
 /** What the next call is answered, and how the sockets were closed: once, where that is the same on all nodes. */
 async function fateOf({ who, nodes, sockets }: Listened): Promise<[refusals: string[], codes: unknown[]]> {
-  const answers = await Promise.all(nodes.map((node) => at(node, who).call("GET", "/users/me/requests")));
+  const answers = await Promise.all(nodes.map((node) => who.at(node).call("GET", "/users/me/requests")));
   const refusals = answers.map(({ status, body }) => status < 300 ? "fine" : body.type.split(/[/#]/).at(-1));
   // Sooner than a node looks by itself.
   const soon = { timeoutMs: 1_500 };
@@ -121,15 +122,14 @@ fullTest("The end of a session or a change of role applies on every node at the 
   assert.deepEqual(await fateOf(blocked), [["account-blocked"], [4403]]);
   await admin.do("DELETE", `/users/${gone.who.id}`);
   assert.deepEqual(await fateOf(gone), [["token-invalid"], [4401]]);
-  await at(a, elsewhere.who).signIn();
+  await elsewhere.who.at(a).signIn();
   assert.deepEqual(await fateOf(elsewhere), [["token-outdated"], [4401]]);
-  await at(b, left.who).do("POST", "/security/logout");
+  await left.who.at(b).do("POST", "/security/logout");
   assert.deepEqual(await fateOf(left), [["session-ended"], [4401]]);
-  await at(a, changed.who).do("POST", "/security/password", { current: PASSWORD, new: "An0ther!-password" });
+  await changed.who.at(a).do("POST", "/security/password", { current: PASSWORD, new: "An0ther!-password" });
   assert.deepEqual(await fateOf(changed), [["session-ended"], [4401]]);
 
-  const record = (node: NodeProcess) =>
-    at(node, raised.who).call("GET", "/moderation/log").then(({ status }) => status);
+  const record = (node: NodeProcess) => raised.who.at(node).call("GET", "/moderation/log").then(({ status }) => status);
   assert.equal(await record(b), 403);
   await admin.do("PUT", `/users/${raised.who.id}/role`, { role: "admin" });
   assert.deepEqual(await Promise.all([owner, a, b].map(record)), [200, 200, 200]);

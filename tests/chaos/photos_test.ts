@@ -4,8 +4,9 @@ import { openStorage } from "../../services/storage/open.ts";
 import type { Storage } from "../../services/storage/storage.ts";
 import { scrubFiles } from "../../services/storage/scrub_files.ts";
 import { storageToken } from "../../workers/roles/services.ts";
+import type { Json } from "../support/api.ts";
 import { NodeProcess, SECRET_KEY } from "../support/node_process.ts";
-import { type Json, makePeople, type Person } from "../support/person.ts";
+import { makePeople, type Person } from "../support/person.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
 import { childrenOf, processesOf } from "../support/processes.ts";
@@ -19,7 +20,7 @@ async function workload(person: Person, stopped: () => boolean, acknowledged: Se
   for (let n = 0; !stopped(); n++) {
     try {
       const photos = Array.from({ length: 1 + n % 3 }, () => photo);
-      const { status, body } = await person.call("POST", `/pages/${person.page}/posts`, { text: `${n}`, photos });
+      const { status, body } = await person.call("POST", `/pages/${person.page_id}/posts`, { text: `${n}`, photos });
       if (status === 201 || status === 202) acknowledged.add(body.id);
     } catch {
       // The node is gone, so the outcome of this post is unknown.
@@ -139,13 +140,13 @@ Deno.test("Posts and accounts deleted while their photos are cropped leave no fi
   const [ada] = await makePeople(node, 1) as [Person];
   const made: Promise<Json>[] = [];
   for (let n = 0; n < 12; n++) {
-    const sent = ada.call("POST", `/pages/${ada.page}/posts`, { photos: [photo, photo] });
+    const sent = ada.call("POST", `/pages/${ada.page_id}/posts`, { photos: [photo, photo] });
     made.push(sent);
     // Found as soon as it is committed, which is long before it is answered.
     const id = await until("it is committed", async () => {
       const [row] = await node.sql.query<{ id: string }>(
         "select id from posts where page_id = $1 and state = 'processing' order by id desc limit 1",
-        [ada.page],
+        [ada.page_id],
       );
       return row?.id;
     }, { everyMs: 1 });
@@ -165,7 +166,10 @@ Deno.test("Ctrl-C reaches every process, and the node still stops cleanly", asyn
   const [ada] = await makePeople(node, 1) as [Person];
   await ada.post("", { photos: [photo] });
   // The last of them to come up: until then it has not said what it does with signals.
-  await until("the statistics answer", async () => (await ada.call("GET", `/pages/${ada.page}/stats`)).status === 200);
+  await until(
+    "the statistics answer",
+    async () => (await ada.call("GET", `/pages/${ada.page_id}/stats`)).status === 200,
+  );
   const children = await childrenOf(node.pid);
   for (const role of ["storage", "mail", "stats", "crop"]) {
     assert.ok(

@@ -19,7 +19,7 @@ for (const full of [false, true]) {
       const data = (await pngOf(900, 700)).toBase64();
       const photos = Array.from({ length: 10 }, (_, i) => ({ name: `${i}.png`, data }));
       const post = () =>
-        ada.call("POST", `/pages/${ada.page}/posts`, { text: "once", photos }, { "idempotency-key": "one" });
+        ada.call("POST", `/pages/${ada.page_id}/posts`, { text: "once", photos }, { "idempotency-key": "one" });
       const broken = post().then(({ status }) => status, () => "broken");
       await until("it is under way", async () => {
         const rows = await node.sql.query("select from receipts where state = 'running'");

@@ -1,9 +1,10 @@
 /** A full installation with a process for each role, on servers of its own. */
 import assert from "node:assert/strict";
+import { call } from "../support/api.ts";
 import { codesIn } from "../support/app.ts";
-import { LiveListener } from "../support/live_listener.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
-import { call, makePeople, type Person, registration } from "../support/person.ts";
+import { makePeople, type Person, registration } from "../support/person.ts";
+import { LiveListener } from "../support/live_listener.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { childrenOf } from "../support/processes.ts";
 import { startS3 } from "../support/s3_server.ts";
@@ -37,11 +38,11 @@ fullTest(
     const env = { ...services, STORAGE_URL: storage.url, MAIL_URL: mail.url };
     await using api = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "api,actors" });
     const [ada, fan, stranger] = await makePeople(api, 3) as [Person, Person, Person];
-    await fan.do("PUT", `/pages/${ada.page}/follow`);
+    await fan.do("PUT", `/pages/${ada.page_id}/follow`);
     const listener = await LiveListener.open(fan);
 
     // Nobody crops: the post is accepted, and only its author knows.
-    const { status, body: waiting } = await ada.call("POST", `/pages/${ada.page}/posts`, {
+    const { status, body: waiting } = await ada.call("POST", `/pages/${ada.page_id}/posts`, {
       text: "later",
       photos: [photo],
     });
@@ -50,10 +51,10 @@ fullTest(
     assert.equal((await stranger.call("GET", `/posts/${waiting.id}`)).status, 404);
     assert.deepEqual((await fan.do("GET", "/feed")).items, []);
     assert.deepEqual(
-      (await ada.do("GET", `/pages/${ada.page}/posts?state=processing`)).items.map(({ id }: { id: string }) => id),
+      (await ada.do("GET", `/pages/${ada.page_id}/posts?state=processing`)).items.map(({ id }: { id: string }) => id),
       [waiting.id],
     );
-    assert.equal((await stranger.call("GET", `/pages/${ada.page}/posts?state=processing`)).status, 403);
+    assert.equal((await stranger.call("GET", `/pages/${ada.page_id}/posts?state=processing`)).status, 403);
 
     {
       await using jobs = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "jobs", PUBLIC_URL: api.url });
@@ -62,13 +63,13 @@ fullTest(
         ({ type, data }) => type === "post.created" && data.id === waiting.id,
       );
       assert.equal((await fan.do("GET", "/feed")).items[0].photos[0].state, "ready");
-      const beside = await ada.call("POST", `/pages/${ada.page}/posts`, { photos: [photo] });
+      const beside = await ada.call("POST", `/pages/${ada.page_id}/posts`, { photos: [photo] });
       assert.equal(beside.status, 201);
       // Emails go through the separate mail server.
       const robin = registration("robin");
-      await call(api.url, "POST", "/users", { body: robin });
+      await call(api, "POST", "/users", { body: robin });
       await until("the letter is there", async () => {
-        const inbox = await call(api.url, "POST", "/mail/inbox", {
+        const inbox = await call(api, "POST", "/mail/inbox", {
           body: { email: robin.email, password: robin.password },
         });
         return codesIn(inbox.body.letters[0]?.text ?? "").length === 1;
@@ -79,7 +80,7 @@ fullTest(
     const posts = await Promise.all(
       Array.from(
         { length: 4 },
-        (_, i) => ada.call("POST", `/pages/${ada.page}/posts`, { text: `wiped ${i}`, photos: [photo, photo] }),
+        (_, i) => ada.call("POST", `/pages/${ada.page_id}/posts`, { text: `wiped ${i}`, photos: [photo, photo] }),
       ),
     );
     for (const { status } of posts) {
@@ -97,9 +98,9 @@ fullTest(
     // With the storage away a photo is a 503, and nothing else suffers.
     const { url } = (await ada.do("GET", `/posts/${waiting.id}`)).photos[0];
     assert.equal((await fetch(api.url + url)).status, 503);
-    const refused = await ada.call("POST", `/pages/${ada.page}/posts`, { photos: [photo] });
+    const refused = await ada.call("POST", `/pages/${ada.page_id}/posts`, { photos: [photo] });
     assert.deepEqual([refused.status, refused.headers.has("retry-after")], [503, true]);
-    assert.equal((await ada.call("POST", `/pages/${ada.page}/posts`, { text: "words go on" })).status, 201);
+    assert.equal((await ada.call("POST", `/pages/${ada.page_id}/posts`, { text: "words go on" })).status, 201);
     listener.cut();
   },
 );
@@ -109,7 +110,7 @@ Deno.test("A failed photo reports its reason to the author and can be retried; a
   const [ada] = await makePeople(node, 1) as [Person];
   await ada.post("", { photos: [photo] });
   const big = { name: "big.jpg", data: (await jpegOf(7_000, 7_000)).toBase64() };
-  const sent = ada.call("POST", `/pages/${ada.page}/posts`, { photos: [photo, big] });
+  const sent = ada.call("POST", `/pages/${ada.page_id}/posts`, { photos: [photo, big] });
   let failed = false;
   for (let kills = 0; !failed; kills++) {
     assert.ok(kills < 12, "it fails in the end");
@@ -143,9 +144,9 @@ Deno.test("A failed photo reports its reason to the author and can be retried; a
   assert.equal((await ada.call("POST", `/posts/${post.id}/retry`)).status, 409);
 
   const cut = { name: "cut.jpg", data: (await jpegOf(900, 700)).slice(0, 9_000).toBase64() };
-  const broken = await ada.call("POST", `/pages/${ada.page}/posts`, { text: "half", photos: [photo, cut] });
+  const broken = await ada.call("POST", `/pages/${ada.page_id}/posts`, { text: "half", photos: [photo, cut] });
   assert.deepEqual([broken.status, broken.body.errors[0].path], [422, "photos.1.data"]);
-  assert.deepEqual((await ada.do("GET", `/pages/${ada.page}/posts?state=failed`)).items, []);
+  assert.deepEqual((await ada.do("GET", `/pages/${ada.page_id}/posts?state=failed`)).items, []);
 });
 
 Deno.test("With S3_URL photos are in the bucket, and no storage process runs", async () => {

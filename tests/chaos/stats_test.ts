@@ -86,7 +86,7 @@ fullTest(
     assert.ok(!(await childrenOf(node.pid)).some(({ command }) => command.includes("workers/children/stats.ts")));
     const people = await makePeople(node, 5);
     const [ada] = people as [Person];
-    const refused = await ada.call("GET", `/pages/${ada.page}/stats`);
+    const refused = await ada.call("GET", `/pages/${ada.page_id}/stats`);
     assert.deepEqual([refused.status, refused.headers.has("retry-after")], [503, true]);
     const settings = { ...services, STATS_DATABASE_URL, STATS_PORT, ROLES: "stats", SECRET_KEY: "" };
     await using service = await NodeProcess.on(await emptyFolder(), settings);
@@ -108,7 +108,7 @@ fullTest(
     await holds("from the bus");
 
     await node.kill();
-    const direct = await fetch(`http://127.0.0.1:${STATS_PORT}/pages/${ada.page}/stats`, {
+    const direct = await fetch(`http://127.0.0.1:${STATS_PORT}/pages/${ada.page_id}/stats`, {
       headers: { authorization: `Bearer ${ada.token}` },
     });
     assert.equal(direct.status, 200, "the service needs no other process to verify a token");

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { type Body, type Person, sharedApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { BellModel } from "../support/bell_model.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
 import { until } from "../support/wait.ts";
@@ -174,18 +176,18 @@ function ids(people: Person[]): Set<string> {
 }
 
 /** The whole bell, read in pages. */
-async function bell({ token }: Person): Promise<Body[]> {
-  const items: Body[] = [];
+async function bell({ token }: Person): Promise<Json[]> {
+  const items: Json[] = [];
   for (let cursor: string | null = ""; cursor !== null;) {
-    const page: Body = await app.ok("GET", `/notifications?limit=7${cursor && `&cursor=${cursor}`}`, { token });
+    const page: Json = await app.ok("GET", `/notifications?limit=7${cursor && `&cursor=${cursor}`}`, { token });
     items.push(...page.items);
     cursor = page.next_cursor;
   }
   return items;
 }
 
-function lineOf({ kind, actors, count, page, post }: Body, expected: { line: string }[]): string {
-  const names = actors.map(({ id }: Body) => id);
+function lineOf({ kind, actors, count, page, post }: Json, expected: { line: string }[]): string {
+  const names = actors.map(({ id }: Json) => id);
   if (kind !== "like") return `${kind} ${kind === "reply" || kind === "tag" ? post.id : page.id} by ${names[0]}`;
   const nameless = `like ${post.id} ${count} somebody`;
   return expected.some(({ line }) => line === nameless) && names.length === 1

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { type Body, newLogin, PASSWORD, type Person, registration, sharedApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
+import { newLogin, PASSWORD, type Person, registration } from "../support/person.ts";
 import { until } from "../support/wait.ts";
 
 const app = sharedApp();
@@ -7,7 +9,7 @@ const NEW_PASSWORD = "Other-Horse2";
 const newAddress = () => `${newLogin()}@rookery.test`;
 
 /** Asks for another email, as its owner does. */
-function ask({ id, token }: Person, email: string, current = PASSWORD): Promise<Body> {
+function ask({ id, token }: Person, email: string, current = PASSWORD): Promise<Json> {
   return app.ok("PATCH", `/users/${id}`, { token, body: { email, current } });
 }
 
@@ -133,7 +135,7 @@ Deno.test("An owner changes the email only with the current password, and names 
   const path = `/users/${person.id}`;
   const { token } = person;
   const email = newAddress();
-  const paths = ({ errors }: Body) => errors.map(({ path }: Body) => path);
+  const paths = ({ errors }: Json) => errors.map(({ path }: Json) => path);
   assert.deepEqual(paths(await app.refused("validation", "PATCH", path, { token, body: { email } })), ["current"]);
   const wrong = { email, current: "Wrong-Horse1" };
   assert.deepEqual(paths(await app.refused("validation", "PATCH", path, { token, body: wrong })), ["current"]);
@@ -154,6 +156,6 @@ Deno.test("A wrong current password is a problem of its field, and the session c
     body: { current: "Wrong-Horse1", new: NEW_PASSWORD },
   });
   assert.deepEqual([answer.status, answer.slug, answer.headers.get("www-authenticate")], [422, "validation", null]);
-  assert.deepEqual(answer.body.errors.map(({ path, rule }: Body) => [path, rule]), [["current", "wrong"]]);
+  assert.deepEqual(answer.body.errors.map(({ path, rule }: Json) => [path, rule]), [["current", "wrong"]]);
   await app.ok("GET", "/users/me", { token });
 });

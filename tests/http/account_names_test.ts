@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { hash } from "@node-rs/argon2";
-import { ADMIN, type Body, newLogin, PASSWORD, registration, sharedApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
+import { ADMIN, newLogin, PASSWORD, registration } from "../support/person.ts";
 
 const app = sharedApp();
 const register = (email: string) => app.call("POST", "/users", { body: { ...registration(), email } });
@@ -46,7 +48,7 @@ for (const [what, email, status] of FORMS) {
   Deno.test(`Registration with an email ${what} is ${status}`, async () => {
     const answer = await register(email);
     assert.equal(answer.status, status, JSON.stringify(answer.body));
-    if (status === 422) assert.deepEqual(answer.body.errors.map(({ path }: Body) => path), ["email"]);
+    if (status === 422) assert.deepEqual(answer.body.errors.map(({ path }: Json) => path), ["email"]);
   });
 }
 
@@ -63,9 +65,9 @@ for (const word of ["me", "ME", "support", "root", "Moderator", "security", "hel
     const owner = await app.person();
     const page = { name: "A page", uuid: word };
     const { errors } = await app.refused("validation", "POST", "/users", { body });
-    assert.deepEqual(errors.map(({ path, rule }: Body) => [path, rule]), [["login", "reserved"]]);
+    assert.deepEqual(errors.map(({ path, rule }: Json) => [path, rule]), [["login", "reserved"]]);
     const made = await app.refused("validation", "POST", "/pages", { token: owner.token, body: page });
-    assert.deepEqual(made.errors.map(({ path, rule }: Body) => [path, rule]), [["uuid", "reserved"]]);
+    assert.deepEqual(made.errors.map(({ path, rule }: Json) => [path, rule]), [["uuid", "reserved"]]);
     const { id } = await app.page(owner);
     await app.refused("validation", "PATCH", `/pages/${id}`, { token: owner.token, body: { uuid: `${word}_` } });
   });

@@ -1,15 +1,9 @@
 import assert from "node:assert/strict";
 import { loadUserActor } from "../../db/users.ts";
 import { hashes } from "../../security/passwords.ts";
-import {
-  type Answer,
-  type Body,
-  type CallOptions,
-  newLogin,
-  PASSWORD,
-  registration,
-  sharedApp,
-} from "../support/app.ts";
+import type { Answer, CallOptions, Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
+import { newLogin, PASSWORD, registration } from "../support/person.ts";
 import { until } from "../support/wait.ts";
 
 const app = sharedApp();
@@ -133,7 +127,7 @@ Deno.test("A login in look-alike letters is wrong credentials at sign-in and eve
     await app.refused("not-found", "GET", `/people/${encodeURIComponent(given)}`, { token });
     await app.refused("not-found", "GET", `/pages/${encodeURIComponent(given)}`, { token });
     const { errors } = await app.refused("validation", "POST", `/users`, { body: { ...registration(), login: given } });
-    assert.deepEqual(errors.map(({ path }: Body) => path), ["login"]);
+    assert.deepEqual(errors.map(({ path }: Json) => path), ["login"]);
   }
   await app.signIn(login.toUpperCase());
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { ADMIN, ALL_ROLES, freshServices, newLogin, PASSWORD, registration, startApp } from "../support/app.ts";
+import { ALL_ROLES, freshServices, startApp } from "../support/app.ts";
+import { ADMIN, newLogin, PASSWORD, registration } from "../support/person.ts";
 import { until } from "../support/wait.ts";
 
 Deno.test("An account not verified in time is deleted with everything it owns; one that was ever verified is not", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { codesIn, newLogin, PASSWORD, registration, sharedApp } from "../support/app.ts";
+import { codesIn, sharedApp } from "../support/app.ts";
+import { newLogin, PASSWORD, registration } from "../support/person.ts";
 import { until } from "../support/wait.ts";
 
 const app = sharedApp();

@@ -2,18 +2,19 @@ import assert from "node:assert/strict";
 import { addFormats, Ajv2020 } from "../packages/ajv.ts";
 import { CLOSE } from "../../live/connection.ts";
 import { CLOSE_CODES, FRAMES } from "../../live/frame_schemas.ts";
-import { type Body, sharedApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
 
 const app = sharedApp();
 
-async function served(): Promise<Body> {
+async function served(): Promise<Json> {
   const { status, headers, body } = await app.call("GET", "/asyncapi.json");
   assert.deepEqual([status, headers.get("content-type")], [200, "application/json"]);
   return body;
 }
 
 /** What a reference leads to, in a document of its own. */
-function followed(document: Body, ref: string): Body {
+function followed(document: Json, ref: string): Json {
   return ref.slice(2).split("/").reduce(
     (place, part) => place?.[part.replaceAll("~1", "/").replaceAll("~0", "~")],
     document,
@@ -42,7 +43,7 @@ Deno.test("The AsyncAPI document is valid for version 3, and every reference res
   assert.deepEqual([action, channel.$ref], ["send", "#/channels/live"]);
   // An operation's messages are those of its channel, by their places there.
   assert.deepEqual(
-    messages.map(({ $ref }: Body) => $ref.split("/").slice(0, -1).join("/")),
+    messages.map(({ $ref }: Json) => $ref.split("/").slice(0, -1).join("/")),
     messages.map(() => "#/channels/live/messages"),
   );
 });
@@ -63,7 +64,7 @@ Deno.test("Sent frames match the document's schemas, and other frames do not", a
   // deno-lint-ignore no-explicit-any -- its types know only the CommonJS shape
   (addFormats as any)(ajv);
   ajv.addSchema({ $id: "rookery", components: document.components });
-  const fits = (frame: Body) => ajv.getSchema(`rookery#/components/messages/${frame.type}/payload`)!(frame);
+  const fits = (frame: Json) => ajv.getSchema(`rookery#/components/messages/${frame.type}/payload`)!(frame);
   const [ann, bob] = await app.people(2);
   await app.follow(bob!, ann!.page_id);
   await using listener = await app.listen(bob!.token);

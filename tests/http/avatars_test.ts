@@ -1,6 +1,7 @@
 /** The pictures of people and pages. */
 import assert from "node:assert/strict";
-import { type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { jpegOf, pngOf } from "../support/pictures.ts";
 import { bearer, photosOf } from "../support/photos.ts";
 

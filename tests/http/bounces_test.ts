@@ -1,7 +1,8 @@
 /** What a mail server's refusals mean for people, for the administrator, and for the emails themselves. */
 import assert from "node:assert/strict";
 import { verifyChain } from "../../db/moderation_log.ts";
-import { type Person, startApp, type TestApp } from "../support/app.ts";
+import { startApp, type TestApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 import { until } from "../support/wait.ts";
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import type { Answer, Person } from "../support/app.ts";
+import type { Answer } from "../support/api.ts";
+import type { Person } from "../support/person.ts";
 import { sharedVkApp } from "../support/vk.ts";
 
 const { app } = sharedVkApp();

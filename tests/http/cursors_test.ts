@@ -1,6 +1,7 @@
 /** A cursor belongs to its list and is rejected by every other list. */
 import assert from "node:assert/strict";
-import { type Body, type Person } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import type { Person } from "../support/person.ts";
 import { sharedVkApp } from "../support/vk.ts";
 import { until } from "../support/wait.ts";
 
@@ -23,7 +24,7 @@ interface World {
 Deno.test("Every list in the document is tested here", async () => {
   const { lists } = await theWorld();
   const declared = Object.entries(app.contract.document.paths).flatMap(([path, { get }]) =>
-    (get as Body)?.parameters?.some(({ name }: Body) => name === "cursor") ? [path.replace("/api/v1", "")] : []
+    (get as Json)?.parameters?.some(({ name }: Json) => name === "cursor") ? [path.replace("/api/v1", "")] : []
   );
   assert.deepEqual([...new Set(lists.map(({ name }) => name.split(" ")[0]!))].sort(), declared.sort());
 });
@@ -43,7 +44,7 @@ Deno.test("The cursor of a list is rejected by every other list, and accepted by
 Deno.test("The cursor of a list about one target is rejected by the same list about another", async () => {
   const [admin, ada, bob] = await Promise.all([app.person({ role: "admin" }), ...await app.people(2)]) as Person[];
   const fans = await app.people(2);
-  const posts: Body[] = [];
+  const posts: Json[] = [];
   for (const person of [ada!, bob!]) {
     const { token, page_id } = person;
     await app.page(person);
@@ -151,7 +152,7 @@ async function makeWorld(): Promise<World> {
   const { token } = owner!;
   const secret = await app.page(owner!, { is_private: true });
   await app.page(owner!);
-  const posts: Body[] = [];
+  const posts: Json[] = [];
   for (let i = 0; i < 6; i++) posts.push(await app.post(owner!));
   for (const [i, state] of ["processing", "processing", "failed", "failed"].entries()) {
     await app.ctx.sql.execute("update posts set state = $2, published_at = null where id = $1", [posts[i].id, state]);

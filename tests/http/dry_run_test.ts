@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { type Body, type CallOptions, sharedApp } from "../support/app.ts";
+import type { CallOptions, Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
 
 const app = sharedApp();
 const UNTIL = () => new Date(Date.now() + 3_600_000).toISOString();
 
 /** All that a block writes, and the place of the last event; notifications of what was before may still come. */
-async function state(): Promise<Body> {
+async function state(): Promise<Json> {
   const [row] = await app.ctx.sql.query(
     `select (select max(seq) from events where kind <> 'notification') as seq, (select seq from moderation_chain) as entries,
       (select count(*) from jobs where kind like '%block_lapsed') as jobs,
@@ -18,7 +19,7 @@ async function state(): Promise<Body> {
 
 Deno.test("A dry run of a block reports what it would affect, and changes nothing", async () => {
   const { token } = await app.admin();
-  const [ann, bob, eve] = await app.people(3) as [Body, Body, Body];
+  const [ann, bob, eve] = await app.people(3) as [Json, Json, Json];
   const page = await app.page(ann);
   const closed = await app.page(ann, { is_private: true });
   for (const text of ["one", "two"]) await app.post(ann, { text }, page.id);

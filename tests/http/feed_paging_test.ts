@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { LiveListener } from "../support/live_listener.ts";
+import type { Json } from "../support/api.ts";
 import { NodeProcess } from "../support/node_process.ts";
-import { type Json, makePeople, type Person } from "../support/person.ts";
+import { makePeople, type Person } from "../support/person.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
 
 const READINGS = 70;
@@ -9,7 +10,7 @@ const READINGS = 70;
 seededTest("Paging through an unchanged feed neither repeats nor skips posts", async (random) => {
   await using node = await NodeProcess.start();
   const [reader, ...authors] = await makePeople(node, 5) as [Person, ...Person[]];
-  const pages = [reader, ...authors].map((owner) => ({ id: owner.page, owner }));
+  const pages = [reader, ...authors].map((owner) => ({ id: owner.page_id, owner }));
   for (const owner of [reader, ...authors]) {
     pages.push({ id: (await owner.do("POST", "/pages", { name: "another" })).id, owner });
   }

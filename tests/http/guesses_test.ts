@@ -8,7 +8,9 @@ import { delayMs, FREE_GUESSES, Guesses, MAX_DELAY_MS, WINDOW_MS } from "../../r
 import { MAX_RECOVERY_GUESSES, RecoveryGuesses } from "../../security/guesses.ts";
 import { Secret } from "../../security/secret.ts";
 import { LIMITS, RateLimiter } from "../../routes/http/rate_limit.ts";
-import { ALL_ROLES, type Answer, type CallOptions, newLogin, ownApp, PASSWORD, type Person } from "../support/app.ts";
+import type { Answer, CallOptions } from "../support/api.ts";
+import { ALL_ROLES, ownApp } from "../support/app.ts";
+import { newLogin, PASSWORD, type Person } from "../support/person.ts";
 
 const app = ownApp({ ...ALL_ROLES, RATE_LIMITS: "on", TRUSTED_PROXIES: "127.0.0.1,::1" });
 const OWNER = "198.51.100.1";

@@ -1,6 +1,8 @@
 /** The case of an id does not matter anywhere: the same answer, and the effect on the same actor. */
 import assert from "node:assert/strict";
-import { type Answer, type Body, type Person, sharedApp } from "../support/app.ts";
+import type { Answer, Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { newId } from "../../lib/ids.ts";
 import { pngOf } from "../support/pictures.ts";
 
@@ -69,7 +71,7 @@ const report: Make = async (call) => {
   if (call.startsWith("delete")) await app.ok("POST", `/reports/${id}/take`, { token });
   const look = async () => {
     const lists = await Promise.all(["open", "taken", "closed"].map((state) => listed(token, state)));
-    return lists.map((items) => items.some((item: Body) => item.id === id));
+    return lists.map((items) => items.some((item: Json) => item.id === id));
   };
   return { caller: await app.admin(), ids: { id }, look };
 };
@@ -192,7 +194,7 @@ Deno.test("Every id in a body or a query is tried in upper case", () => {
   const bodies: string[] = [];
   const queries: string[] = [];
   for (const [path, methods] of Object.entries(app.contract.document.paths)) {
-    for (const [method, operation] of Object.entries(methods) as [string, Body][]) {
+    for (const [method, operation] of Object.entries(methods) as [string, Json][]) {
       const call = `${method} ${path.replace("/api/v1", "")}`;
       const schema = operation.requestBody?.content["application/json"].schema;
       for (const place of uuidsIn(schema)) bodies.push(`${call} ${place}`);
@@ -219,9 +221,9 @@ Deno.test("Requests are answered by ids in upper case", async () => {
 Deno.test("A reply, the order of photos, a report and the record's filters accept ids in upper case", async () => {
   const [{ token, id: admin }, owner, other] = await Promise.all([app.admin(), app.person(), app.person()]);
   const original = await app.post(owner, { photos: [PICTURE, { ...PICTURE, alt: "second" }] });
-  const photos = original.photos.map(({ id }: Body) => id.toUpperCase()).reverse();
+  const photos = original.photos.map(({ id }: Json) => id.toUpperCase()).reverse();
   const edited = await app.ok("PATCH", `/posts/${original.id}`, { token: owner.token, body: { photos } });
-  assert.deepEqual(edited.photos.map(({ id }: Body) => id.toUpperCase()), photos);
+  assert.deepEqual(edited.photos.map(({ id }: Json) => id.toUpperCase()), photos);
   await app.refused("validation", "PATCH", `/posts/${original.id}`, {
     token: owner.token,
     body: { photos: [photos[0], photos[0].toLowerCase()] },
@@ -288,7 +290,7 @@ async function read(token: string, path: string): Promise<unknown> {
   return shape(await app.call("GET", path, { token }));
 }
 
-async function listed(token: string, state: string): Promise<Body[]> {
+async function listed(token: string, state: string): Promise<Json[]> {
   return (await app.ok("GET", `/reports?state=${state}&limit=100`, { token })).items;
 }
 
@@ -305,14 +307,14 @@ function shape({ status, slug, body }: Answer): unknown {
 }
 
 /** Dotted paths of what is a UUID in a schema; items of a list are the list's. */
-function uuidsIn(schema: Body, path: string[] = []): string[] {
+function uuidsIn(schema: Json, path: string[] = []): string[] {
   if (typeof schema !== "object" || schema === null) return [];
   if (schema.format === "uuid") return [path.join(".")];
   return [
     ...new Set([
       ...Object.entries(schema.properties ?? {}).flatMap(([name, inner]) => uuidsIn(inner, [...path, name])),
       ...["anyOf", "oneOf", "allOf"].flatMap((key) =>
-        (schema[key] ?? []).flatMap((inner: Body) => uuidsIn(inner, path))
+        (schema[key] ?? []).flatMap((inner: Json) => uuidsIn(inner, path))
       ),
       ...uuidsIn(schema.items, path),
     ]),

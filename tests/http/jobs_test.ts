@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { ALL_ROLES, type Body, type Person, startApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { ALL_ROLES, startApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 import { until } from "../support/wait.ts";
 
@@ -13,10 +15,10 @@ Deno.test("An email that no server accepts is parked, listed for administrators 
   const post = await app.post(ann);
   const dead = await until("the dead job", async () => {
     const { items } = await app.ok("GET", "/jobs?state=dead", { token });
-    return items.length > 0 ? items as Body[] : undefined;
+    return items.length > 0 ? items as Json[] : undefined;
   });
   assert.equal(dead.length, 1);
-  const [{ id, kind, attempts, last_error, user_id, post_id }] = dead as [Body];
+  const [{ id, kind, attempts, last_error, user_id, post_id }] = dead as [Json];
   assert.deepEqual([kind, attempts, user_id, post_id], ["post.letter", 1, bob.id, post.id]);
   assert.match(last_error, /554 5\.6\.0 not that/);
   assert.ok(!JSON.stringify(dead).includes("payload"));
@@ -55,8 +57,8 @@ Deno.test("Jobs are listed in pages, each once", async () => {
   );
   const seen: string[] = [];
   for (let cursor: string | null = ""; cursor !== null;) {
-    const page: Body = await app.ok("GET", `/jobs?state=dead&limit=4${cursor && `&cursor=${cursor}`}`, { token });
-    seen.push(...page.items.map(({ id }: Body) => id));
+    const page: Json = await app.ok("GET", `/jobs?state=dead&limit=4${cursor && `&cursor=${cursor}`}`, { token });
+    seen.push(...page.items.map(({ id }: Json) => id));
     cursor = page.next_cursor;
   }
   assert.deepEqual([seen.length, new Set(seen).size], [25, 25]);

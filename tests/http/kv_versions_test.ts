@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { type Answer, type Person, sharedApp } from "../support/app.ts";
+import type { Answer } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 
 const app = sharedApp();
 

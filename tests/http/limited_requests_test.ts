@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { type Answer, newLogin, ownApp, PASSWORD, registration, startApp } from "../support/app.ts";
+import type { Answer } from "../support/api.ts";
+import { ownApp, startApp } from "../support/app.ts";
+import { newLogin, PASSWORD, registration } from "../support/person.ts";
 
 const app = ownApp({ RATE_LIMITS: "on" });
 

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { verifyChain } from "../../db/moderation_log.ts";
 import { pngOf } from "../support/pictures.ts";
-import { type Body, newLogin, type Person, sharedApp } from "../support/app.ts";
-import { administrator, makePeople, type Person as Caller } from "../support/person.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
 import { NodeProcess, SECRET_KEY } from "../support/node_process.ts";
+import { administrator, makePeople, newLogin, type Person, type Person as Caller } from "../support/person.ts";
 import { TaskProcess } from "../support/task_process.ts";
 import { until } from "../support/wait.ts";
 
@@ -12,13 +13,13 @@ const app = sharedApp();
 const PICTURE = { name: "square.png", data: (await pngOf(400, 400)).toBase64() };
 const soon = (ms: number) => new Date(Date.now() + ms).toISOString();
 
-async function log(query: Record<string, string> = {}): Promise<Body[]> {
+async function log(query: Record<string, string> = {}): Promise<Json[]> {
   const { token } = await app.admin();
   return (await app.ok("GET", `/moderation/log?${new URLSearchParams({ limit: "100", ...query })}`, { token })).items;
 }
 
 /** What the record has of these, the oldest first. */
-async function told(...targets: string[]): Promise<Body[]> {
+async function told(...targets: string[]): Promise<Json[]> {
   return (await log()).filter(({ target }) => targets.includes(target.id)).reverse();
 }
 
@@ -138,12 +139,12 @@ Deno.test("Refused acts, acts without effect and own acts are not recorded", asy
 Deno.test("Administrators read the record by actor, act, target and time, in pages, each entry once", async () => {
   const admin = await app.admin();
   const [moderator, ann] = [await app.moderator(), await app.person()];
-  const pages: Body[] = [];
+  const pages: Json[] = [];
   for (let i = 0; i < 5; i++) pages.push(await app.page(ann));
   const body = { reason: "spam", until: soon(3_600_000) };
   for (const { id } of pages) await app.ok("POST", `/pages/${id}/block`, { token: moderator.token, body });
   await app.ok("DELETE", `/pages/${pages[0].id}/block`, { token: admin.token });
-  const acts = (entries: Body[]) => entries.map(({ act }) => act);
+  const acts = (entries: Json[]) => entries.map(({ act }) => act);
   const blocks = Array(5).fill("page.block");
   assert.deepEqual(acts(await log({ actor: moderator.id })), blocks);
   assert.deepEqual(acts(await log({ target: pages[0].id })), ["page.unblock", "page.block"]);
@@ -158,8 +159,8 @@ Deno.test("Administrators read the record by actor, act, target and time, in pag
   const seen: string[] = [];
   for (let cursor: string | null = ""; cursor !== null;) {
     const query = `actor=${moderator.id}&limit=2${cursor && `&cursor=${cursor}`}`;
-    const page: Body = await app.ok("GET", `/moderation/log?${query}`, { token: admin.token });
-    seen.push(...page.items.map(({ id }: Body) => id));
+    const page: Json = await app.ok("GET", `/moderation/log?${query}`, { token: admin.token });
+    seen.push(...page.items.map(({ id }: Json) => id));
     cursor = page.next_cursor;
     // What is recorded meanwhile moves nothing.
     await app.ok("POST", `/pages/${pages[4].id}/block`, { token: moderator.token, body });
@@ -215,7 +216,7 @@ Deno.test("deno task moderation:verify checks the chain and names the first chan
   const empty = await verify();
   assert.deepEqual([empty.code, empty.output.startsWith("0 entries")], [0, true], empty.output);
   for (const reason of ["one", "two", "three"]) {
-    await admin.do("POST", `/pages/${ann.page}/block`, { reason, until: null });
+    await admin.do("POST", `/pages/${ann.page_id}/block`, { reason, until: null });
   }
   const sound = await verify();
   assert.equal(sound.code, 0, sound.output);

@@ -2,7 +2,8 @@
  * What the nginx block of `docs/deployment.md` does for a node behind it. Each loopback address is a caller of its own.
  */
 import assert from "node:assert/strict";
-import { ownApp, registration, type TestApp } from "../support/app.ts";
+import { ownApp, type TestApp } from "../support/app.ts";
+import { registration } from "../support/person.ts";
 import { Listener } from "../support/listener.ts";
 import { half, RawHttp } from "../support/raw_http.ts";
 import { hasNginx, startNginx } from "../support/servers.ts";

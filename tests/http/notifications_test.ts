@@ -1,19 +1,21 @@
 import assert from "node:assert/strict";
 import { encodeCursor, listAbout } from "../../contract/cursors.ts";
-import { type Body, type Person, sharedApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
-async function bell({ token }: Person, query = ""): Promise<Body> {
+async function bell({ token }: Person, query = ""): Promise<Json> {
   return await app.ok("GET", `/notifications${query}`, { token });
 }
 
 /** What stands in the bell, shortly: kind, who, count. */
 async function told(person: Person): Promise<string[]> {
   const { items } = await bell(person);
-  return items.map(({ kind, actors, count }: Body) =>
-    `${kind} ${actors.map(({ login }: Body) => login).join("+")} ${count}`
+  return items.map(({ kind, actors, count }: Json) =>
+    `${kind} ${actors.map(({ login }: Json) => login).join("+")} ${count}`
   );
 }
 
@@ -152,7 +154,7 @@ Deno.test("Read marks apply up to a position, and later notifications stay unrea
   await like(eve, post.id);
   await says(ann, [`like ${eve.login}+${bob.login} 2`, `follower ${bob.login} 1`], "a like more");
   assert.deepEqual(await read(before.items[0].cursor), { unread: 1 });
-  assert.deepEqual((await bell(ann)).items.map(({ unread }: Body) => unread), [true, false]);
+  assert.deepEqual((await bell(ann)).items.map(({ unread }: Json) => unread), [true, false]);
   assert.deepEqual(await read(before.items[1].cursor), { unread: 1 }, "never back");
   const all = await app.ok("POST", "/notifications/read", { token: ann.token, body: { all: true } });
   assert.deepEqual(all, { unread: 0 });
@@ -189,8 +191,8 @@ Deno.test("Notifications are listed in pages without repetition or gaps, whateve
   }
   const seen: string[] = [];
   for (let cursor: string | null = ""; cursor !== null;) {
-    const page: Body = await bell(ann, `?limit=3${cursor && `&cursor=${cursor}`}`);
-    seen.push(...page.items.map(({ actors }: Body) => actors[0].login));
+    const page: Json = await bell(ann, `?limit=3${cursor && `&cursor=${cursor}`}`);
+    seen.push(...page.items.map(({ actors }: Json) => actors[0].login));
     cursor = page.next_cursor;
     await app.follow(await app.person(), ann.page_id);
     await settled();
@@ -249,6 +251,6 @@ Deno.test("Notifications are live, with a cursor that resumes, for the people co
   const probe = await app.post(eve, { text: "probe" });
   const heard = await other.next("post.created");
   assert.equal(heard.data.id, probe.id);
-  assert.ok(!other.frames.some(({ type }: Body) => type === "notification"), "others hear nothing of it");
+  assert.ok(!other.frames.some(({ type }: Json) => type === "notification"), "others hear nothing of it");
   await other[Symbol.asyncDispose]();
 });

@@ -1,7 +1,8 @@
 /** Handles of pages: one name space with logins, and what becomes of old ones. */
 import assert from "node:assert/strict";
 import { MAX_OLD_HANDLES, pruneOldHandles } from "../../db/pages.ts";
-import { newLogin, type Person, registration, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import { newLogin, type Person, registration } from "../support/person.ts";
 
 const app = sharedApp();
 const ids = (list: { items: { id: string }[] }) => list.items.map(({ id }) => id);

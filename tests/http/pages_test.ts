@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { newLogin, type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import { newLogin, type Person } from "../support/person.ts";
 
 const app = sharedApp();
 const ids = (list: { items: { id: string }[] }) => list.items.map(({ id }) => id);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Answer, newLogin, PASSWORD, type Person, registration } from "../support/app.ts";
+import type { Answer } from "../support/api.ts";
+import { newLogin, PASSWORD, type Person, registration } from "../support/person.ts";
 import { pngOf } from "../support/pictures.ts";
 import { unsubscribeToken } from "../../jobs/email/unsubscribe.ts";
 import { newId } from "../../lib/ids.ts";

@@ -1,7 +1,8 @@
 /** What a browser's cookie for pictures opens, for whom, and until when. */
 import assert from "node:assert/strict";
 import { photoCookie } from "../../routes/http/photo_cookie.ts";
-import { PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import { PASSWORD, type Person } from "../support/person.ts";
 import { pngOf } from "../support/pictures.ts";
 
 const app = sharedApp();

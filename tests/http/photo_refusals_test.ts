@@ -1,6 +1,7 @@
 /** Uploads that are refused or break off, and what is left of them: nothing. */
 import assert from "node:assert/strict";
-import { type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { failedPost } from "../support/failed_post.ts";
 import { jpegOf, pngOf } from "../support/pictures.ts";
 import { until } from "../support/wait.ts";

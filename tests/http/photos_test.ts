@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { jpegOf, pngOf, webpOf } from "../support/pictures.ts";
 import { until } from "../support/wait.ts";
 import { bearer, form, keysOf, photosOf } from "../support/photos.ts";

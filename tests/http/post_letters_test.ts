@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
-import { ALL_ROLES, type Body, ownApp, type Person, startApp, type TestApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { ALL_ROLES, ownApp, startApp, type TestApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 import { until } from "../support/wait.ts";
 
 const app = ownApp(ALL_ROLES);
 
-async function inbox(person: Person, from: TestApp = app): Promise<Body[]> {
+async function inbox(person: Person, from: TestApp = app): Promise<Json[]> {
   return (await from.letters(person.email)).filter(({ subject }) => !subject.startsWith("Confirm"));
 }
 
@@ -109,7 +111,7 @@ Deno.test("With digests a person gets one email a day with all posts, newest fir
   await settings(bob, { letters: "daily" });
   await app.follow(bob, ann.page_id);
   const texts = ["first of the day", "second of the day", "taken back"];
-  const posts: Body[] = [];
+  const posts: Json[] = [];
   for (const text of texts) posts.push(await app.post(ann, { text }));
   await settled();
   assert.deepEqual(await inbox(bob), [], "not yet");

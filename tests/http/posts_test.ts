@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { newLogin, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import { newLogin } from "../support/person.ts";
 
 const app = sharedApp();
 const ids = (list: { items: { id: string }[] }) => list.items.map(({ id }) => id);

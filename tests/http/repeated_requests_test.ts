@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { newLogin, PASSWORD, type Person, registration, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import { newLogin, PASSWORD, type Person, registration } from "../support/person.ts";
 
 const app = sharedApp();
 

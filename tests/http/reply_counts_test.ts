@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { type Body, type Person, sharedApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 
 const app = sharedApp();
 
 /** The reply counts that a person sees everywhere must equal the number they can page through. */
-async function repliesOf(post: Body, { token }: Person): Promise<number> {
+async function repliesOf(post: Json, { token }: Person): Promise<number> {
   const { items } = await app.ok("GET", `/posts/${post.id}/replies?limit=100`, { token });
   const places = [
     await app.ok("GET", `/posts/${post.id}`, { token }),
@@ -55,7 +57,7 @@ Deno.test("On the socket each listener gets the counts of replies that they may 
   for (const person of [bob, eve]) await app.follow(person, ann.page_id);
   const listeners = await Promise.all([ann, bob, eve].map(({ token }) => app.listen(token)));
   for (const listener of listeners) await listener.next("hello");
-  const heard = async (type: string, fits: (data: Body) => boolean = () => true) =>
+  const heard = async (type: string, fits: (data: Json) => boolean = () => true) =>
     await Promise.all(listeners.map(async (listener) => {
       const { data } = await listener.next((frame) =>
         frame.type === type && frame.data.id === post.id && fits(frame.data)
@@ -101,5 +103,5 @@ Deno.test("A notification of likes counts no blocked people", async () => {
   await listener.next((frame) => frame.type === "notification" && frame.data.count === 2);
   await app.ok("POST", `/users/${bob.id}/block`, { token: admin.token, body: { reason: "a test", until: null } });
   const [notification] = (await app.ok("GET", "/notifications", { token: ann.token })).items;
-  assert.deepEqual([notification.count, notification.actors.map(({ id }: Body) => id)], [1, [eve.id]]);
+  assert.deepEqual([notification.count, notification.actors.map(({ id }: Json) => id)], [1, [eve.id]]);
 });

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { MAX_WAITING } from "../../db/reports.ts";
 import { newId } from "../../lib/ids.ts";
-import { type Answer, type Body, type Person, sharedApp, startApp } from "../support/app.ts";
+import type { Answer, Json } from "../support/api.ts";
+import { sharedApp, startApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 
 const app = sharedApp();
 
@@ -14,9 +16,9 @@ async function reported(by: Person, kind: string, id: string): Promise<string> {
   return body.id;
 }
 
-async function queue(state = "open", app_ = app): Promise<Body[]> {
+async function queue(state = "open", app_ = app): Promise<Json[]> {
   const { token } = await app_.admin();
-  const items: Body[] = [];
+  const items: Json[] = [];
   for (let cursor: string | null = ""; cursor !== null;) {
     const page = await app_.ok("GET", `/reports?state=${state}&limit=7${cursor && `&cursor=${cursor}`}`, { token });
     items.push(...page.items);
@@ -219,7 +221,7 @@ Deno.test("Actions on reports are recorded", async () => {
   const { items } = await app.ok("GET", `/moderation/log?target=${id}`, { token: admin.token });
   assert.deepEqual(
     items.map((
-      { act, actor, target, reason, before, after }: Body,
+      { act, actor, target, reason, before, after }: Json,
     ) => [act, actor.id, target.name, reason, before, after]),
     [
       [

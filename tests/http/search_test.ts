@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { listAbout } from "../../contract/cursors.ts";
-import { newLogin, type Person, sharedApp, startApp, type TestApp } from "../support/app.ts";
+import { sharedApp, startApp, type TestApp } from "../support/app.ts";
+import { newLogin, type Person } from "../support/person.ts";
 
 const app = sharedApp();
 

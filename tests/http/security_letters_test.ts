@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { type Body, PASSWORD, type Person, sharedApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
+import { PASSWORD, type Person } from "../support/person.ts";
 import { until } from "../support/wait.ts";
 
 const app = sharedApp();
@@ -9,7 +11,7 @@ const NEW_PASSWORD = "Other-Horse2";
 async function notices(email: string, password: string, least: number): Promise<string[]> {
   return await until(`${least} notices to ${email}`, async () => {
     const letters = await app.letters(email, password);
-    const subjects = letters.map(({ subject }: Body) => subject).filter((subject: string) =>
+    const subjects = letters.map(({ subject }: Json) => subject).filter((subject: string) =>
       !/^(Confirm|Set)/.test(subject)
     );
     return subjects.length >= least ? subjects.reverse() : undefined;
@@ -51,7 +53,7 @@ Deno.test("A changed password is reported, whoever changed it", async () => {
   assert.match((await notices(person.email, NEW_PASSWORD, 1))[0]!, /password was changed/);
   await app.ok("POST", "/security/recover", { body: { email: person.email } });
   const code = await until("the recovery code", async () => {
-    const letter = (await app.letters(person.email, NEW_PASSWORD)).find(({ subject }: Body) => /^Set/.test(subject));
+    const letter = (await app.letters(person.email, NEW_PASSWORD)).find(({ subject }: Json) => /^Set/.test(subject));
     return letter && /\b[A-Z0-9]{8}\b/.exec(letter.text)?.[0];
   });
   await app.ok("POST", "/security/reset", { body: { email: person.email, code, new: PASSWORD } });

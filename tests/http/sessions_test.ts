@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
-import { type Body, PASSWORD, type Person, sharedApp, startApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp, startApp } from "../support/app.ts";
+import { PASSWORD, type Person } from "../support/person.ts";
 
 const app = sharedApp();
 const refresh = (refresh_token: string) => app.call("POST", "/security/refresh", { body: { refresh_token } });
@@ -117,7 +119,7 @@ Deno.test("A changed password ends the session; it needs the current one, and th
   const change = (current: string, next: string) =>
     app.call("POST", "/security/password", { token: person.token, body: { current, new: next } });
   const { body } = await change("Wrong-Horse1", "Other-Horse2");
-  assert.deepEqual(body.errors.map(({ path, rule }: Body) => [path, rule]), [["current", "wrong"]]);
+  assert.deepEqual(body.errors.map(({ path, rule }: Json) => [path, rule]), [["current", "wrong"]]);
   assert.equal((await change(PASSWORD, "weak")).slug, "validation");
   assert.equal((await me(person.token)).status, 200);
   await using socket = await app.listen(person.token);

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { ALL_ROLES, type Body, ownApp, type Person } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { ALL_ROLES, ownApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { childrenOf } from "../support/processes.ts";
 
 import { freePort } from "../support/servers.ts";
@@ -12,7 +14,7 @@ const app = ownApp({ ...ALL_ROLES, STATS_PORT: String(PORT) });
 const NOTHING = { posts: 0, followers: 0, requests: 0, likes: 0, replies: 0 };
 const DAY_MS = 86_400_000;
 
-async function stats({ token, page_id }: Person, query = "", page = page_id): Promise<Body> {
+async function stats({ token, page_id }: Person, query = "", page = page_id): Promise<Json> {
   await statsSettled(app.ctx.sql);
   return await app.ok("GET", `/pages/${page}/stats${query}`, { token });
 }
@@ -110,7 +112,7 @@ Deno.test("An invalid period is rejected, naming the field", async () => {
     const { errors } = await app.refused("validation", "GET", `/pages/${ada.page_id}/stats?${query}`, {
       token: ada.token,
     });
-    assert.deepEqual(errors.map(({ path }: Body) => path), [field], query);
+    assert.deepEqual(errors.map(({ path }: Json) => path), [field], query);
   }
   assert.equal((await stats(ada, "?from=2024-01-01&to=2024-12-31")).daily.length, 366);
 });

@@ -1,6 +1,8 @@
 /** What is wrong with a request is said as the RFCs say it, and nothing doubtful is taken in silence. */
 import assert from "node:assert/strict";
-import { type Body, type Person, sharedApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { pngOf } from "../support/pictures.ts";
 import { half, RawHttp } from "../support/raw_http.ts";
 import { until } from "../support/wait.ts";
@@ -10,7 +12,7 @@ const app = sharedApp();
 interface Call {
   method: string;
   path: string;
-  operation: Body;
+  operation: Json;
 }
 
 function calls(): Call[] {
@@ -36,12 +38,12 @@ function calls(): Call[] {
 Deno.test("Every call rejects repeated and unknown parameters by name", async () => {
   const { token } = await app.person({ role: "admin" });
   for (const { method, path, operation } of calls()) {
-    const name = operation.parameters?.find((parameter: Body) => parameter.in === "query")?.name ?? "other";
+    const name = operation.parameters?.find((parameter: Json) => parameter.in === "query")?.name ?? "other";
     const twice = await app.call(method, `${path}?${name}=1&${name}=2`, { token, body: undefined });
     assert.deepEqual([twice.slug, twice.body.errors?.[0].path], ["invalid-query", name], `${method} ${path}`);
     const unknown = await app.call(method, `${path}?surely_unknown=1`, { token });
     assert.equal(unknown.slug, "validation", `${method} ${path}`);
-    assert.ok(unknown.body.errors.some((error: Body) => error.path === "surely_unknown"), `${method} ${path}`);
+    assert.ok(unknown.body.errors.some((error: Json) => error.path === "surely_unknown"), `${method} ${path}`);
   }
   for (const query of ["cursor=x&cursor=y", "ticket=x&ticket=y"]) {
     await app.refused("invalid-query", "GET", `/feed/live?${query}`, { token, undeclared: true });
@@ -51,7 +53,7 @@ Deno.test("Every call rejects repeated and unknown parameters by name", async ()
 
 Deno.test("Every list accepts limits in decimal digits only", async () => {
   const { token } = await app.person({ role: "admin" });
-  const lists = calls().filter(({ operation }) => operation.parameters?.some((one: Body) => one.name === "limit"));
+  const lists = calls().filter(({ operation }) => operation.parameters?.some((one: Json) => one.name === "limit"));
   assert.ok(lists.length > 8);
   for (const { path } of lists) {
     for (const limit of ["0x10", "1e1", "%205%20", "%2B5", "5.0", "0b1", "Infinity", ""]) {
@@ -60,7 +62,7 @@ Deno.test("Every list accepts limits in decimal digits only", async () => {
     }
     for (const limit of ["0", "101", "999999999999999"]) {
       const { errors } = await app.refused("validation", "GET", `${path}?limit=${limit}`, { token });
-      assert.ok(errors.some((error: Body) => error.path === "limit"), limit);
+      assert.ok(errors.some((error: Json) => error.path === "limit"), limit);
     }
   }
 });
@@ -76,7 +78,7 @@ Deno.test("Every body with a repeated member is rejected, and the member is name
     const body = '{"other": {"deep": [1, {"a\\"": 1, "\\u0061\\"" : 2}]}, "login": "a", "login": "b"}';
     const at = path.replace("01890000-0000-7000-8000-000000000000", own);
     const { errors } = await app.refused("repeated-keys", method, at, { token, body });
-    const paths = errors.map((error: Body) => error.path);
+    const paths = errors.map((error: Json) => error.path);
     // The store cuts a body for writing by itself, and looks no deeper than at its pairs.
     assert.deepEqual(paths, path === "/kv/write" ? ["login"] : ['other.deep.1.a"', "login"], path);
   }
@@ -114,9 +116,9 @@ Deno.test("Every call with a body rejects a content coding with 415, and names i
 
 Deno.test("Text that cannot be stored is rejected by the path of its field", async () => {
   const { token, page_id } = await app.person();
-  const refused = async (method: string, path: string, body: Body) =>
+  const refused = async (method: string, path: string, body: Json) =>
     (await app.refused("validation", method, path, { token, body })).errors;
-  const cases: [method: string, path: string, body: Body, field: string][] = [
+  const cases: [method: string, path: string, body: Json, field: string][] = [
     ["POST", "/pages", { name: "a\0" }, "name"],
     ["POST", "/pages", { name: "A page", tags: ["birds", "\ud83d"] }, "tags.1"],
     ["POST", `/pages/${page_id}/posts`, { text: "a", photos: [{ name: "\0.png", data: "" }] }, "photos.0.name"],
@@ -228,7 +230,7 @@ Deno.test("Every rejection of a JSON body names at least one field", async () =>
     }
   }
   const fields = async (path: string, body: unknown) =>
-    (await app.call("POST", path, { token, body })).body.errors.map((error: Body) => error.path);
+    (await app.call("POST", path, { token, body })).body.errors.map((error: Json) => error.path);
   assert.deepEqual(await fields("/notifications/read", {}), ["up_to", "all"]);
   assert.deepEqual(await fields("/notifications/read", { up_to: 7 }), ["up_to"]);
   assert.deepEqual(await fields("/notifications/read", { all: false }), ["all"]);

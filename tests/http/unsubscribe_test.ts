@@ -3,7 +3,8 @@ import { LIMITS } from "../../routes/http/rate_limit.ts";
 import { emailLinks, unsubscribeToken } from "../../jobs/email/unsubscribe.ts";
 import { newId } from "../../lib/ids.ts";
 import { Secret } from "../../security/secret.ts";
-import { type Person, sharedApp, startApp, type TestApp } from "../support/app.ts";
+import { sharedApp, startApp, type TestApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 
 const app = sharedApp();
 const FORM = { "content-type": "application/x-www-form-urlencoded" };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import type { Json, Node } from "../support/api.ts";
 import { NodeProcess } from "../support/node_process.ts";
-import { administrator, type Json, makePeople, type Person } from "../support/person.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
 import { Acts } from "../support/visibility_acts.ts";
 import { type ModelPage, type Role, VisibilityModel } from "../support/visibility_model.ts";
@@ -21,7 +22,7 @@ seededTest("Every endpoint that shows posts agrees with a model of who may see t
   const roles = new Map<string, Role>([[admin.id, "admin"], [moderator!.id, "moderator"]]);
   for (const id of ["nobody", ...people.map(({ id }) => id)]) roles.set(id, "user");
   const model = new VisibilityModel(roles);
-  for (const person of everybody) model.addPage(person.page, person.id, true);
+  for (const person of everybody) model.addPage(person.page_id, person.id, true);
   const acts = new Acts(random, model, everybody, admin);
   const missing = () => REFUSALS.filter((refusal) => !acts.refused.has(refusal));
   // On, where chance has left something out.
@@ -48,7 +49,7 @@ async function settled(node: NodeProcess, admin: Person): Promise<void> {
     return !row!.open;
   });
   // A write is answered when the node knows it, and with it everything before.
-  await admin.do("PATCH", `/pages/${admin.page}`, { description: crypto.randomUUID() });
+  await admin.do("PATCH", `/pages/${admin.page_id}`, { description: crypto.randomUUID() });
 }
 
 async function allAgrees(viewer: Person, model: VisibilityModel, random: Seeded): Promise<void> {
@@ -76,7 +77,7 @@ async function allAgrees(viewer: Person, model: VisibilityModel, random: Seeded)
 
 /** Everybody's own page is named after them, and every other one is a "page". */
 async function searchAgrees(viewer: Person, model: VisibilityModel): Promise<void> {
-  for (const [q, personal] of [["page", false], ["Ann Lee", true]] as const) {
+  for (const [q, personal] of [["page", false], ["Ada Lovelace", true]] as const) {
     const expected = [...model.pages.values()].filter((page) =>
       page.personal === personal && model.mayFind(viewer.id, page)
     );
@@ -111,7 +112,7 @@ function photoKey(post: string): string {
 }
 
 /** For a picture with a known ETag only the permission is checked. */
-async function photosAgree(node: NodeProcess, viewer: Person | undefined, model: VisibilityModel): Promise<void> {
+async function photosAgree(node: Node, viewer: Person | undefined, model: VisibilityModel): Promise<void> {
   for (const { id, page, deleted } of model.posts.values()) {
     const seen = !deleted && model.statusFor(viewer?.id ?? "nobody", page) === 200;
     const response = await fetch(`${node.url}/api/v1/photos/${photoKey(id)}`, {

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
 import { CAPTCHA_KEY } from "../../services/vk/fake/faults.ts";
-import { type Answer, newLogin, type Person, startApp } from "../support/app.ts";
+import type { Answer } from "../support/api.ts";
+import { startApp } from "../support/app.ts";
+import { newLogin, type Person } from "../support/person.ts";
 import { innerCalls, sharedVkApp } from "../support/vk.ts";
 import { until } from "../support/wait.ts";
 

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { type Body, type Person, sharedApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import type { Listener, LiveFrame } from "../support/listener.ts";
 
 const app = sharedApp();
@@ -12,7 +14,7 @@ async function tabs({ token }: Person): Promise<[Listener, Listener]> {
 }
 
 /** The same frame in every tab. */
-async function inAll(listeners: readonly Listener[], type: string, fits = (_: Body) => true): Promise<LiveFrame> {
+async function inAll(listeners: readonly Listener[], type: string, fits = (_: Json) => true): Promise<LiveFrame> {
   const frames = await Promise.all(
     listeners.map((tab) => tab.next((frame) => frame.type === type && fits(frame.data))),
   );

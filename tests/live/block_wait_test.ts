@@ -1,6 +1,8 @@
 /** What the answer to a block waits for, with a database that answers when the test lets it. */
 import assert from "node:assert/strict";
-import { type Body, type Person, startApp, type TestApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { startApp, type TestApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { HeldStatement } from "../support/held_statement.ts";
 import type { Listener, LiveFrame } from "../support/listener.ts";
 import { until } from "../support/wait.ts";
@@ -12,7 +14,7 @@ interface World {
   bob: Person;
   page: string;
   beacon: string;
-  block: () => Promise<{ answered: boolean; done: Promise<Body> }>;
+  block: () => Promise<{ answered: boolean; done: Promise<Json> }>;
 }
 
 async function world(run: (world: World) => Promise<void>): Promise<void> {
@@ -23,7 +25,7 @@ async function world(run: (world: World) => Promise<void>): Promise<void> {
   await app.follow(bob, page);
   await app.follow(bob, ann.page_id);
   const block = async () => {
-    const call = { answered: false, done: undefined as unknown as Promise<Body> };
+    const call = { answered: false, done: undefined as unknown as Promise<Json> };
     const body = { reason: "a test", until: null };
     call.done = app.ok("POST", `/pages/${page}/block`, { token: admin.token, body }).then((answer) => {
       call.answered = true;

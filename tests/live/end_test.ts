@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import { LiveListener } from "../support/live_listener.ts";
+import { inBatches } from "../support/in_batches.ts";
 import { NodeProcess } from "../support/node_process.ts";
-import { administrator, inBatches, makePeople, type Person } from "../support/person.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
 import { RawSocket } from "../support/raw_socket.ts";
 import { until } from "../support/wait.ts";
 
 Deno.test("A socket that does not read is closed with 4408, with bounded memory, and resumes without loss", async () => {
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
-  await bob.do("PUT", `/pages/${ann.page}/follow`);
+  await bob.do("PUT", `/pages/${ann.page_id}/follow`);
   const slow = await RawSocket.open(`${node.url}/api/v1/feed/live`, { Authorization: `Bearer ${bob.token}` });
   const hello = await slow.next();
   assert.ok(hello?.kind === "text");
@@ -48,14 +49,14 @@ Deno.test("A socket that does not read is closed with 4408, with bounded memory,
 Deno.test("A stopping node closes its sockets with 1012, and they miss nothing on the next", async () => {
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
-  await bob.do("PUT", `/pages/${ann.page}/follow`);
+  await bob.do("PUT", `/pages/${ann.page_id}/follow`);
   const listener = await LiveListener.open(bob);
   const first = await ann.post("before");
   await listener.heard("the post", ({ data }) => data.id === first.id);
   const writing = Promise.all(
     Array.from(
       { length: 30 },
-      (_, i) => ann.call("POST", `/pages/${ann.page}/posts`, { text: `at the end ${i}` }).catch(() => undefined),
+      (_, i) => ann.call("POST", `/pages/${ann.page_id}/posts`, { text: `at the end ${i}` }).catch(() => undefined),
     ),
   );
   const { code, ms } = await node.stop();
@@ -101,7 +102,7 @@ async function metric(node: NodeProcess, word: string): Promise<number> {
 Deno.test("A long replay of the longest posts does not count as a slow reader", async () => {
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
-  await bob.do("PUT", `/pages/${ann.page}/follow`);
+  await bob.do("PUT", `/pages/${ann.page_id}/follow`);
   const listener = await LiveListener.open(bob);
   listener.cut();
   // Two and a half megabytes in a replay, where a socket may hold back one.

@@ -115,14 +115,14 @@ Deno.test("The live feed of a page that is hidden and shown again", async (t) =>
     const [toBob, toEve, toModerator] = await heardSince();
     assert.deepEqual([toBob, toModerator], Array(2).fill(["page.hidden deleted false"]));
     assert.deepEqual(toEve, [], "she did not follow");
-    await bob.do("PUT", `/pages/${eve.page}/follow`);
+    await bob.do("PUT", `/pages/${eve.page_id}/follow`);
     await admin.do("POST", `/users/${eve.id}/block`, { reason: "a test", until: UNTIL() });
     await ofBob.heard(
       "that Eve's page is hidden",
-      ({ type, data }) => type === "page.hidden" && data.page_id === eve.page,
+      ({ type, data }) => type === "page.hidden" && data.page_id === eve.page_id,
     );
     await admin.do("DELETE", `/users/${eve.id}/block`);
-    await ofBob.heard("that it is back", ({ type, data }) => type === "page.shown" && data.page_id === eve.page);
+    await ofBob.heard("that it is back", ({ type, data }) => type === "page.shown" && data.page_id === eve.page_id);
   });
   for (const listener of [ofBob, ofEve, ofModerator]) listener.cut();
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { CLOSE, Connection, MAX_QUEUE_BYTES } from "../../live/connection.ts";
 import { type Clock, PACE_MS } from "../../live/like_throttle.ts";
-import { type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { FakeSocket } from "../support/fake_socket.ts";
 
 const LEAST_MS = 250;

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { CLOSE, type Connection } from "../../live/connection.ts";
 import type { Caller } from "../../actors/account_cache.ts";
-import { type Person, sharedApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
+import type { Person } from "../support/person.ts";
 import { HeldStatement } from "../support/held_statement.ts";
 import { FakeSocket } from "../support/fake_socket.ts";
 

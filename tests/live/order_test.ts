@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Body, sharedApp } from "../support/app.ts";
+import type { Json } from "../support/api.ts";
+import { sharedApp } from "../support/app.ts";
 
 const app = sharedApp();
 
@@ -15,11 +16,11 @@ Deno.test("Concurrent posts of several pages arrive in the order of the feed, by
       (_, i) => app.post(writers[i % writers.length]!, i % 4 === 0 ? { reply_to: original.id } : {}),
     ),
   );
-  const heard: Body[] = [];
+  const heard: Json[] = [];
   while (heard.length < posts.length + 1) heard.push((await listener.next("post.created")).data);
-  const feed: Body[] = [];
+  const feed: Json[] = [];
   for (let cursor: string | null = ""; cursor !== null;) {
-    const page: Body = await app.ok("GET", `/feed?limit=7${cursor && `&cursor=${cursor}`}`, { token: reader!.token });
+    const page: Json = await app.ok("GET", `/feed?limit=7${cursor && `&cursor=${cursor}`}`, { token: reader!.token });
     feed.push(...page.items);
     cursor = page.next_cursor;
   }

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { LiveListener } from "../support/live_listener.ts";
 import { assertOrderly, type EventRow, LiveOracle, notificationsToHear, readEvents } from "../support/live_oracle.ts";
+import { inBatches } from "../support/in_batches.ts";
 import { NodeProcess } from "../support/node_process.ts";
-import { administrator, inBatches, makePeople, type Person } from "../support/person.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
 import { Workload } from "../support/workload.ts";
 import { until } from "../support/wait.ts";
@@ -53,8 +54,8 @@ async function build(node: NodeProcess, random: Seeded): Promise<World> {
   await admin.do("PUT", `/users/${moderator!.id}/role`, { role: "moderator" });
   await moderator!.signIn();
   const everybody = [...people, moderator!];
-  for (const person of everybody) await person.do("PUT", `/pages/${admin.page}/follow`);
-  const pages = everybody.map((owner) => ({ id: owner.page, owner }));
+  for (const person of everybody) await person.do("PUT", `/pages/${admin.page_id}/follow`);
+  const pages = everybody.map((owner) => ({ id: owner.page_id, owner }));
   for (const owner of people.slice(0, 4)) {
     pages.push({ id: (await owner.do("POST", "/pages", { name: "second page" })).id, owner });
   }
@@ -62,7 +63,7 @@ async function build(node: NodeProcess, random: Seeded): Promise<World> {
   const events = await readEvents(node.sql, 0, seq);
   const listeners = [];
   for (const person of [people[0]!, ...everybody.slice(0, 5), moderator!]) {
-    const oracle = new LiveOracle(person.id, person === moderator, [person.page]);
+    const oracle = new LiveOracle(person.id, person === moderator, [person.page_id]);
     oracle.take(events);
     listeners.push({ listener: await LiveListener.open(person), oracle, checked: 0 });
   }

@@ -8,7 +8,7 @@ import { until } from "../support/wait.ts";
 Deno.test("A cursor older than the stored events gets a reset, and one renewed by a heartbeat resumes", async () => {
   await using node = await NodeProcess.start({ env: { EVENT_RETENTION: "1s" } });
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
-  await bob.do("PUT", `/pages/${ann.page}/follow`);
+  await bob.do("PUT", `/pages/${ann.page_id}/follow`);
   const quiet = await LiveListener.open(ann);
   const listener = await LiveListener.open(bob);
   const old = await ann.post("old");

@@ -12,48 +12,18 @@ import { accountRow } from "../../routes/users.ts";
 import { hashPassword } from "../../security/passwords.ts";
 import { deviceOf } from "../../security/devices.ts";
 import { newId } from "../../lib/ids.ts";
+import { type Answer, call, type CallOptions, contractOf, type Json, ok } from "./api.ts";
 import { endOfBatch, isInBatch, whenBatchEnds } from "./batch.ts";
-import { Contract, slugOf } from "./contract.ts";
+import type { Contract } from "./contract.ts";
 import { Listener } from "./listener.ts";
 import { freshDatabase } from "./database.ts";
 import { emptyFolder } from "./node_process.ts";
+import { ADMIN, administrator, newLogin, PASSWORD, Person, registration, signIn } from "./person.ts";
 import { until } from "./wait.ts";
 
 type Env = Record<string, string | undefined>;
-// deno-lint-ignore no-explicit-any -- a test reads what it expects, and the contract has judged the shape
-export type Body = any;
-
-export interface Answer {
-  status: number;
-  headers: Headers;
-  body: Body;
-  /** Of a problem. */
-  slug: string | undefined;
-}
-
-export interface Person {
-  id: string;
-  login: string;
-  email: string;
-  password: string;
-  page_id: string;
-  token: string;
-  refresh_token: string;
-}
-
-export interface CallOptions {
-  token?: string | undefined;
-  /** Sent as JSON; a string and a form go as they are. */
-  body?: unknown;
-  headers?: Record<string, string>;
-  /** The document knows nothing of this call, on purpose. */
-  undeclared?: boolean;
-}
-
-export const PASSWORD = "Correct-Horse1";
-export const ADMIN = { login: "admin", password: "Admin-Horse-1", email: "admin@rookery.test" };
-const PREFIX = "/api/v1";
-let logins = 0;
+/** A person, or one of their sessions. */
+type Caller = Pick<Person, "token">;
 
 let common: TestApp | undefined;
 let started: Promise<void> | undefined;
@@ -90,24 +60,6 @@ export async function startApp(overrides: Env = {}): Promise<TestApp> {
   const app = new TestApp(overrides);
   await app.start();
   return app;
-}
-
-/** Nobody else in this run has it. */
-export function newLogin(word = "p"): string {
-  return `${word}${(++logins).toString(36)}x${crypto.randomUUID().slice(0, 8)}`;
-}
-
-export function registration(login = newLogin()): Record<string, string> {
-  return { login, password: PASSWORD, first_name: "Ada", last_name: "Lovelace", email: `${login}@rookery.test` };
-}
-
-/** Compiling its schemas takes long; the nodes of a process mostly have the same. */
-const contracts = new Map<string, Contract>();
-
-function contractOf(text: string): Contract {
-  const contract = contracts.get(text) ?? new Contract(JSON.parse(text));
-  contracts.set(text, contract);
-  return contract;
 }
 
 /** A hash costs what it has to; the people of a test share one. */
@@ -155,50 +107,23 @@ export class TestApp implements AsyncDisposable {
     });
     this.#node = await startNode(config, new Log("error"), { checkReads: true });
     this.#stack.defer(() => this.#node.stop());
-    this.#contract = contractOf(await (await fetch(`${this.url}/openapi.json`)).text());
+    this.#contract = await contractOf(this.url);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
 
-  /** `path` is under `/api/v1` unless it names another root. */
-  async call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
-    const { token, body, headers = {}, undeclared = false } = options;
-    const full = /^\/(\.well-known|healthz|readyz|metrics|openapi\.json|asyncapi\.json|docs)/.test(path)
-      ? path
-      : PREFIX + path;
-    const response = await fetch(this.url + full, {
-      method,
-      redirect: "manual",
-      headers: {
-        ...(body === undefined || body instanceof FormData ? {} : { "content-type": "application/json" }),
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-        ...headers,
-      },
-      ...(body === undefined
-        ? {}
-        : { body: typeof body === "string" || body instanceof FormData ? body : JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    const isJson = /json/.test(response.headers.get("content-type") ?? "");
-    const parsed: Body = text === "" ? undefined : isJson ? JSON.parse(text) : text;
-    const answer = { status: response.status, headers: response.headers, body: parsed, slug: slugOf(parsed) };
-    if (full.startsWith(PREFIX) && !undeclared) {
-      this.#contract.check({ method, path: full.split("?")[0]!, ...answer });
-    }
-    return answer;
+  call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+    return call(this, method, path, options);
   }
 
-  /** A call that is to succeed; its body. */
-  async ok(method: string, path: string, options: CallOptions = {}): Promise<Body> {
-    const { status, body } = await this.call(method, path, options);
-    assert.ok(status >= 200 && status < 300, `${method} ${path} is ${status}: ${JSON.stringify(body)}`);
-    return body;
+  ok(method: string, path: string, options: CallOptions = {}): Promise<Json> {
+    return ok(this, method, path, options);
   }
 
   /** A call that is to be refused for this reason; the problem. */
-  async refused(slug: string, method: string, path: string, options: CallOptions = {}): Promise<Body> {
+  async refused(slug: string, method: string, path: string, options: CallOptions = {}): Promise<Json> {
     const answer = await this.call(method, path, options);
     assert.equal(answer.slug, slug, `${method} ${path} is ${answer.status}: ${JSON.stringify(answer.body)}`);
     return answer.body;
@@ -213,7 +138,7 @@ export class TestApp implements AsyncDisposable {
       token: tokens.token,
       body: { code: await this.code(fields.email!) },
     });
-    return { id: account.id, login, email: fields.email!, password: PASSWORD, page_id: account.page_id, ...tokens };
+    return Object.assign(new Person(this, login), { id: account.id, page_id: account.page_id, ...tokens });
   }
 
   /** The short way, straight through the actor: for tests that are about something else. */
@@ -242,7 +167,7 @@ export class TestApp implements AsyncDisposable {
       kid: session.kid,
     });
     const { id, email, page_id } = row;
-    return { id, login, email, password: PASSWORD, page_id, token: access_token, refresh_token };
+    return Object.assign(new Person(this, login), { id, email, page_id, token: access_token, refresh_token });
   }
 
   people(count: number): Promise<Person[]> {
@@ -261,36 +186,33 @@ export class TestApp implements AsyncDisposable {
       if ((await this.call("GET", "/users/me", { token: admin.token })).status === 200) return admin;
     }
     // Whoever asks at the same time signs in once together.
-    if (this.#admin === known) this.#admin = this.#signInAdmin();
+    if (this.#admin === known) this.#admin = administrator(this);
     return await this.#admin!;
   }
 
-  async #signInAdmin(): Promise<Person> {
-    const tokens = await this.signIn(ADMIN.login, ADMIN.password);
-    const { id, page_id } = await this.ok("GET", "/users/me", { token: tokens.token });
-    return { ...ADMIN, id, page_id, ...tokens };
-  }
-
-  async signIn(login: string, password = PASSWORD): Promise<{ token: string; refresh_token: string }> {
-    const body = await this.ok("POST", "/security/login", { body: { login, password } });
-    return { token: body.access_token, refresh_token: body.refresh_token };
+  signIn(login: string, password = PASSWORD): Promise<{ token: string; refresh_token: string }> {
+    return signIn(this, login, password);
   }
 
   /** A page of theirs. */
-  page({ token }: Person, fields: Record<string, unknown> = {}): Promise<Body> {
+  page({ token }: Caller, fields: Record<string, unknown> = {}): Promise<Json> {
     return this.ok("POST", "/pages", { token, body: { name: "A page", ...fields } });
   }
 
   /** On their personal page unless told otherwise. */
-  post({ token, page_id }: Person, fields: Record<string, unknown> = {}, page = page_id): Promise<Body> {
+  post(
+    { token, page_id }: Caller & Pick<Person, "page_id">,
+    fields: Record<string, unknown> = {},
+    page = page_id,
+  ): Promise<Json> {
     return this.ok("POST", `/pages/${page}/posts`, { token, body: { text: "A post", ...fields } });
   }
 
-  async follow({ token }: Person, page: string): Promise<string> {
+  async follow({ token }: Caller, page: string): Promise<string> {
     return (await this.ok("PUT", `/pages/${page}/follow`, { token })).state;
   }
 
-  async letters(email: string, password = PASSWORD): Promise<Body[]> {
+  async letters(email: string, password = PASSWORD): Promise<Json[]> {
     return (await this.ok("POST", "/mail/inbox", { body: { email, password } })).letters;
   }
 
@@ -305,7 +227,7 @@ export class TestApp implements AsyncDisposable {
 
   /** By an access token, or with `{ ticket }` as a browser does. */
   listen(by: string | { ticket: string }, cursor?: string): Promise<Listener> {
-    const url = new URL(`${this.url.replace("http", "ws")}${PREFIX}/feed/live`);
+    const url = new URL(`${this.url.replace("http", "ws")}/api/v1/feed/live`);
     if (cursor !== undefined) url.searchParams.set("cursor", cursor);
     if (typeof by === "object") url.searchParams.set("ticket", by.ticket);
     return Listener.open(url.href, typeof by === "string" ? by : undefined);

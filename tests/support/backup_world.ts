@@ -1,7 +1,8 @@
 /** An installation with something of everything in it, and the same looked for in another. */
 import assert from "node:assert/strict";
+import { call } from "./api.ts";
 import { emptyFolder, NodeProcess } from "./node_process.ts";
-import { administrator, call, makePeople, Person } from "./person.ts";
+import { administrator, makePeople, Person } from "./person.ts";
 import { pngOf } from "./pictures.ts";
 import { startRedis } from "./servers.ts";
 import { countedPages, statsSettled } from "./stats_oracle.ts";
@@ -58,7 +59,7 @@ export class BackupWorld {
     const secret = (await ann.post("for few", {}, page)).id;
     await bob.do("PUT", `/pages/${page}/follow`);
     await ann.do("POST", `/pages/${page}/requests/accept`, { user_ids: [bob.id] });
-    await eve.do("PUT", `/pages/${ann.page}/follow`);
+    await eve.do("PUT", `/pages/${ann.page_id}/follow`);
     const photo = { name: "a.png", data: (await pngOf(40, 20)).toBase64() };
     const post = await ann.post("with\ta photo\nand \\N", { photos: [photo] });
     await bob.do("PUT", `/posts/${post.id}/like`);
@@ -96,8 +97,8 @@ export class BackupWorld {
     await TaskProcess.done("moderation_verify", ["--known", this.chain], node.settings);
     await ann.post("after the restore");
     await statsSettled(node.sql);
-    const { totals } = await ann.do("GET", `/pages/${ann.page}/stats`);
-    assert.deepEqual(totals, (await countedPages(node.sql)).get(ann.page));
+    const { totals } = await ann.do("GET", `/pages/${ann.page_id}/stats`);
+    assert.deepEqual(totals, (await countedPages(node.sql)).get(ann.page_id));
   }
 }
 
@@ -109,5 +110,5 @@ async function read(node: NodeProcess, path: string): Promise<Uint8Array> {
 
 /** Whether somebody can sign in, and so is in this installation. */
 export async function knows(node: NodeProcess, { login, password }: Person): Promise<boolean> {
-  return (await call(node.url, "POST", "/security/login", { body: { login, password } })).status === 200;
+  return (await call(node, "POST", "/security/login", { body: { login, password } })).status === 200;
 }

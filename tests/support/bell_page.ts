@@ -1,7 +1,8 @@
 /** The bell of the web client, as tests in a browser use and read it. */
 import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
-import { PASSWORD, type Person, type TestApp } from "./app.ts";
+import type { TestApp } from "./app.ts";
+import { PASSWORD, type Person } from "./person.ts";
 import { until } from "./wait.ts";
 
 /** People of these first names; all are called Lovelace. */

@@ -74,17 +74,17 @@ export async function blockWorkload(random: Seeded, workload: BlockWorkload): Pr
   const { admin, ann, carl, mark, readers, sql, rounds, maxMs = 250, disturb } = workload;
   const page = (await ann.do("POST", "/pages", { name: "a page" })).id;
   for (const reader of readers) {
-    for (const followed of [page, carl.page, mark.page]) await reader.do("PUT", `/pages/${followed}/follow`);
+    for (const followed of [page, carl.page_id, mark.page_id]) await reader.do("PUT", `/pages/${followed}/follow`);
   }
   const listeners = await Promise.all(readers.map((reader) => LiveListener.open(reader)));
   let over = false;
   let heard = false;
-  const writing = [write(ann, page, random, () => over), write(carl, carl.page, random, () => over)];
+  const writing = [write(ann, page, random, () => over), write(carl, carl.page_id, random, () => over)];
   const coming = listeners.map((listener) => comeBack(listener, () => heard));
   const disturbing = disturb ? disturb(() => over) : leave(listeners.at(-1)!, random, () => over);
 
   const blocks = { page: `/pages/${page}/block`, account: `/users/${carl.id}/block` };
-  const hiddenBy = { page: page as string, account: carl.page };
+  const hiddenBy = { page: page as string, account: carl.page_id };
   /** Of each answered block, when that was, and the post that was made after the answer. */
   const marks: { page: string; mark: string; answeredAt: number }[] = [];
   /** By page, when each of its blocks was asked to be lifted. */
@@ -144,7 +144,7 @@ export async function blockWorkload(random: Seeded, workload: BlockWorkload): Pr
           return page === about && frame.at > answeredAt + LATE_MS && frame.at < lifted;
         });
         assert.ok(!late, `${where}: ${Math.round(frame.at - (late?.answeredAt ?? 0))} ms after the answer`);
-        if (about !== mark.page) shown++;
+        if (about !== mark.page_id) shown++;
       }
     }
     assert.ok(shown > 5, `${person.login} was shown only ${shown} frames`);

@@ -1,10 +1,12 @@
 import type { NewPost } from "../../actors/page_commands.ts";
 import { newId } from "../../lib/ids.ts";
-import { type Body, type Person, type TestApp } from "./app.ts";
+import type { Json } from "./api.ts";
+import type { TestApp } from "./app.ts";
+import type { Person } from "./person.ts";
 import { until } from "./wait.ts";
 
 /** A post of which a photo turned out to be broken when its request waited no longer. */
-export async function failedPost(app: TestApp, person: Person, text: string, ...files: Uint8Array[]): Promise<Body> {
+export async function failedPost(app: TestApp, person: Person, text: string, ...files: Uint8Array[]): Promise<Json> {
   const photos = await Promise.all(
     files.map((body) => app.ctx.photos.staging.stage({ name: "a.jpg", alt: null, body, path: "photos" })),
   );

@@ -1,6 +1,5 @@
 /** Several nodes on one set of servers: the owner, which has the actors, and others that answer callers only. */
 import { emptyFolder, NodeProcess } from "./node_process.ts";
-import { Person } from "./person.ts";
 import {
   freePort,
   type NatsServer,
@@ -35,13 +34,4 @@ export async function startInstallation(): Promise<Installation> {
   const [a, b] = [await start(api), await start(api)];
   const started = stack.move();
   return { postgres, redis, nats, owner, a, b, [Symbol.asyncDispose]: () => started.disposeAsync() };
-}
-
-/** The same person, in the same session, at another node. */
-export function at(node: NodeProcess, person: Person): Person {
-  return Object.assign(new Person(node, person.login, person.password), {
-    token: person.token,
-    id: person.id,
-    page: person.page,
-  });
 }

@@ -1,5 +1,6 @@
 /** Somebody who listens to their live feed and keeps all they heard, over any number of connections. */
-import type { Json, Person } from "./person.ts";
+import type { Json } from "./api.ts";
+import type { Person } from "./person.ts";
 import { checkFrame } from "./frames.ts";
 import { RawSocket } from "./raw_socket.ts";
 import { until } from "./wait.ts";

@@ -3,11 +3,10 @@ import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import { socketAddress } from "../../db/embedded/address.ts";
 import { freshDatabase, freshDataDir, removeFolder } from "./database.ts";
-
+import { ADMIN } from "./person.ts";
 import { boundToParent } from "./servers.ts";
 import { until } from "./wait.ts";
 
-export const ADMIN_PASSWORD = "Adm1n-password!";
 export const SECRET_KEY = "a secret key for tests, 32 characters or more";
 const ROOT = new URL("../../", import.meta.url).pathname;
 /** As `deno task start` has it, with its permissions: what they do not allow fails in tests as it would for people. */
@@ -186,7 +185,7 @@ function settings(dataDir: string, env: Record<string, string>): Record<string, 
     DATA_DIR: dataDir,
     PORT: "0",
     SECRET_KEY,
-    ADMIN_PASSWORD,
+    ADMIN_PASSWORD: ADMIN.password,
     RATE_LIMITS: "off",
     REQUIRE_VERIFIED_EMAIL: "false",
     LOG_LEVEL: "warn",

@@ -1,109 +1,79 @@
-/** A person who speaks to a node over HTTP, and makes as many as a test needs. */
-import { strict as assert } from "node:assert";
-import { ADMIN_PASSWORD, type NodeProcess } from "./node_process.ts";
+/** A person who speaks to a node, in this process or in another: all they need is its address. */
+import { type Answer, call, type Json, type Node, ok } from "./api.ts";
+import { inBatches } from "./in_batches.ts";
 
-// deno-lint-ignore no-explicit-any -- what came over the wire; tests say what they expect of it
-export type Json = any;
-
-export interface Answer {
-  status: number;
-  headers: Headers;
-  body: Json;
-}
-
-export const PASSWORD = "Passw0rd!-of-tests";
-
-/** One call; the status is the caller's to judge. Throws only where the connection broke. */
-export async function call(
-  url: string,
-  method: string,
-  path: string,
-  { body, token, headers = {} }: { body?: unknown; token?: string; headers?: Record<string, string> } = {},
-): Promise<Answer> {
-  const response = await fetch(`${url}/api/v1${path}`, {
-    method,
-    headers: {
-      ...(body === undefined ? {} : { "content-type": "application/json" }),
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      ...headers,
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text === "" ? undefined : JSON.parse(text) };
-}
+export const PASSWORD = "Correct-Horse1";
+export const ADMIN = { login: "admin", password: "Admin-Horse-1", email: "admin@rookery.test" };
+let logins = 0;
 
 export class Person {
-  token = "";
   id = "";
+  email: string;
   /** The personal page. */
-  page = "";
+  page_id = "";
+  token = "";
+  refresh_token = "";
 
-  constructor(readonly node: NodeProcess, readonly login: string, readonly password: string = PASSWORD) {}
+  constructor(readonly node: Node, readonly login: string, public password: string = PASSWORD) {
+    this.email = registration(login).email!;
+  }
 
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer> {
-    return call(this.node.url, method, path, {
-      token: this.token,
-      ...(body === undefined ? {} : { body }),
-      ...(headers === undefined ? {} : { headers }),
-    });
+    return call(this.node, method, path, { token: this.token, body, headers });
   }
 
-  /** A call that has to succeed; tells its body. */
-  async do(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Json> {
-    const answer = await this.call(method, path, body, headers);
-    assert.ok(
-      answer.status < 300,
-      `${method} ${path} of ${this.login}: ${answer.status} ${JSON.stringify(answer.body)}`,
-    );
-    return answer.body;
+  /** A call that has to succeed; its body. */
+  do(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Json> {
+    return ok(this.node, method, path, { token: this.token, body, headers });
   }
 
-  post(text: string, more: Record<string, unknown> = {}, page: string = this.page): Promise<Json> {
+  post(text: string, more: Record<string, unknown> = {}, page: string = this.page_id): Promise<Json> {
     return this.do("POST", `/pages/${page}/posts`, { text, ...more });
   }
 
-  async signIn(): Promise<void> {
-    const { status, body } = await call(this.node.url, "POST", "/security/login", {
-      body: { login: this.login, password: this.password },
-    });
-    assert.equal(status, 200, JSON.stringify(body));
-    this.token = body.access_token;
-    const me = await this.do("GET", "/users/me");
-    this.id = me.id;
-    this.page = me.page_id;
+  async signIn(): Promise<this> {
+    Object.assign(this, await signIn(this.node, this.login, this.password));
+    const { id, email, page_id } = await this.do("GET", "/users/me");
+    return Object.assign(this, { id, email, page_id });
+  }
+
+  /** The same person, in the same session, at another node. */
+  at(node: Node): Person {
+    const { id, email, page_id, token, refresh_token } = this;
+    const there = new Person(node, this.login, this.password);
+    return Object.assign(there, { id, email, page_id, token, refresh_token });
   }
 }
 
+export async function signIn(
+  node: Node,
+  login: string,
+  password = PASSWORD,
+): Promise<{ token: string; refresh_token: string }> {
+  const body = await ok(node, "POST", "/security/login", { body: { login, password } });
+  return { token: body.access_token, refresh_token: body.refresh_token };
+}
+
 /** Registered through the API and signed in, some at a time: a password costs its time. */
-export async function makePeople(node: NodeProcess, count: number, prefix = "person"): Promise<Person[]> {
+export async function makePeople(node: Node, count: number, prefix = "person"): Promise<Person[]> {
   const people = Array.from({ length: count }, (_, i) => new Person(node, `${prefix}${i}`));
   await inBatches(people, 4, async (person) => {
-    const { status, body } = await call(node.url, "POST", "/users", { body: registration(person.login) });
-    assert.equal(status, 201, JSON.stringify(body));
+    await ok(node, "POST", "/users", { body: registration(person.login) });
     await person.signIn();
   });
   return people;
 }
 
-export async function administrator(node: NodeProcess): Promise<Person> {
-  const admin = new Person(node, "admin", ADMIN_PASSWORD);
-  await admin.signIn();
-  return admin;
+/** The first administrator, signed in anew. */
+export async function administrator(node: Node): Promise<Person> {
+  return await new Person(node, ADMIN.login, ADMIN.password).signIn();
 }
 
-export function registration(login: string): Record<string, string> {
-  return { login, password: PASSWORD, first_name: "Ann", last_name: "Lee", email: `${login}@example.com` };
+/** Nobody else in this run has it. */
+export function newLogin(word = "p"): string {
+  return `${word}${(++logins).toString(36)}x${crypto.randomUUID().slice(0, 8)}`;
 }
 
-/** So many at a time, in order of beginning. */
-export async function inBatches<Item>(
-  items: readonly Item[],
-  concurrency: number,
-  work: (item: Item, index: number) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  await Promise.all(Array.from({ length: concurrency }, async () => {
-    for (let i = next++; i < items.length; i = next++) await work(items[i]!, i);
-  }));
+export function registration(login = newLogin()): Record<string, string> {
+  return { login, password: PASSWORD, first_name: "Ada", last_name: "Lovelace", email: `${login}@rookery.test` };
 }

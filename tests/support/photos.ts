@@ -1,7 +1,9 @@
 /** Photos as tests send them and read them back. */
-import type { Body, Person, TestApp } from "./app.ts";
+import type { Json } from "./api.ts";
+import type { TestApp } from "./app.ts";
+import type { Person } from "./person.ts";
 
-export type Post = Body;
+export type Post = Json;
 
 export interface Photos {
   /** As a browser asks: the picture's bytes, or why not. */

@@ -1,5 +1,6 @@
 /** What people do to each other's pages, all at once, for the statistics to count. */
-import { inBatches, type Person } from "./person.ts";
+import { inBatches } from "./in_batches.ts";
+import type { Person } from "./person.ts";
 import type { Seeded } from "./seeded.ts";
 
 const WEIGHTS = {
@@ -25,7 +26,7 @@ export class StatsWorkload {
   done = 0;
 
   constructor(private readonly random: Seeded, private readonly people: readonly Person[]) {
-    this.pages = people.map((owner) => ({ id: owner.page, owner }));
+    this.pages = people.map((owner) => ({ id: owner.page_id, owner }));
   }
 
   /** So many acts, some beside each other. What is refused, or breaks with the node, is nothing to this. */
@@ -72,7 +73,7 @@ export class StatsWorkload {
         return;
       }
       case "drop":
-        if (page !== owner.page) await owner.call("DELETE", `/pages/${page}`);
+        if (page !== owner.page_id) await owner.call("DELETE", `/pages/${page}`);
     }
   }
 

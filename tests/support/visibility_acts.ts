@@ -1,6 +1,7 @@
 /** Random acts, done to the product and to the model alike; whether an act is allowed is the model's to say, too. */
 import assert from "node:assert/strict";
-import type { Json, Person } from "./person.ts";
+import type { Json } from "./api.ts";
+import type { Person } from "./person.ts";
 import type { Seeded } from "./seeded.ts";
 import type { ModelPage, ModelPost, VisibilityModel } from "./visibility_model.ts";
 

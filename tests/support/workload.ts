@@ -1,6 +1,7 @@
 /** People who do at random all that changes feeds, through the API. */
 import assert from "node:assert/strict";
-import type { Answer, Person } from "./person.ts";
+import type { Answer } from "./api.ts";
+import type { Person } from "./person.ts";
 import type { Seeded } from "./seeded.ts";
 
 export interface WorkloadPage {
@@ -55,7 +56,7 @@ export class Workload {
     if (!answer) return;
     const refused = [403, 404, 409, 422].includes(answer.status);
     if (answer.status >= 300 && !refused) {
-      assert.fail(`${act}: ${answer.status} ${JSON.stringify(answer.body)}\n${person.node.output.slice(-2_000)}`);
+      assert.fail(`${act}: ${answer.status} ${JSON.stringify(answer.body)}\n${person.node.output?.slice(-2_000)}`);
     }
     if (!refused) this.done.set(act, (this.done.get(act) ?? 0) + 1);
   }

@@ -1,7 +1,8 @@
 /** Roles and passwords from the machine itself. */
 import assert from "node:assert/strict";
-import { call, makePeople, Person } from "../support/person.ts";
-import { ADMIN_PASSWORD, NodeProcess } from "../support/node_process.ts";
+import { call } from "../support/api.ts";
+import { NodeProcess } from "../support/node_process.ts";
+import { ADMIN, makePeople, Person } from "../support/person.ts";
 import { RawSocket } from "../support/raw_socket.ts";
 import { TaskProcess } from "../support/task_process.ts";
 
@@ -44,7 +45,7 @@ Deno.test("deno task admin password: the new one works at once, the old one and 
   assert.equal((await socket.next())?.kind, "text");
   const said = await TaskProcess.done("admin", ["password", ann.login], node.settings);
   assert.equal((await ann.call("GET", "/users/me")).status, 401, "the old session goes on");
-  const old = await call(node.url, "POST", "/security/login", { body: { login: ann.login, password: ann.password } });
+  const old = await call(node, "POST", "/security/login", { body: { login: ann.login, password: ann.password } });
   assert.equal(old.status, 401, "the old password goes on");
   let closed;
   for (let next = await socket.next(); next; next = await socket.next()) if (next.kind === "close") closed = next;
@@ -82,6 +83,6 @@ Deno.test("deno task admin needs no server, and reports unknown and invalid argu
   ) assert.equal((await TaskProcess.run("admin", wrong, env)).code, 2, wrong.join(" "));
   await node.restart();
   await new Person(node, "admin", password).signIn();
-  const body = { login: "admin", password: ADMIN_PASSWORD };
-  assert.equal((await call(node.url, "POST", "/security/login", { body })).status, 401);
+  const body = { login: "admin", password: ADMIN.password };
+  assert.equal((await call(node, "POST", "/security/login", { body })).status, 401);
 });

@@ -1,7 +1,7 @@
 /** `deno task kv` against a running installation. */
 import assert from "node:assert/strict";
-import { administrator, makePeople, type Person } from "../support/person.ts";
 import { NodeProcess } from "../support/node_process.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
 import { TaskProcess } from "../support/task_process.ts";
 
 Deno.test("deno task kv writes, reads, lists and removes keys", async () => {

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { freshDataDir } from "../support/database.ts";
-import { administrator, call, makePeople, type Person } from "../support/person.ts";
+import { call } from "../support/api.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
+import { administrator, makePeople, type Person } from "../support/person.ts";
 import { boundToParent } from "../support/servers.ts";
 
 import { TaskProcess } from "../support/task_process.ts";
@@ -25,7 +26,7 @@ Deno.test("deno task listen shows the feed without gaps over a restart of the se
   // The same port again, as an installation has it.
   await using node = await NodeProcess.start({ env: { PORT: String(freePort()) } });
   const [reader, writer] = await makePeople(node, 2) as [Person, Person];
-  await reader.do("PUT", `/pages/${writer.page}/follow`);
+  await reader.do("PUT", `/pages/${writer.page_id}/follow`);
   await using task = new TaskProcess("listen", [
     "--url",
     node.url,
@@ -95,7 +96,7 @@ Deno.test("deno task demo fills an empty installation, and a second run continue
   assert.equal(second.code, 0, second.output);
   assert.deepEqual(await census(node), before);
   const [, login, password] = /^ {2}(\w+) +(\S+) /m.exec(second.output)!;
-  assert.equal((await call(node.url, "POST", "/security/login", { body: { login, password } })).status, 200);
+  assert.equal((await call(node, "POST", "/security/login", { body: { login, password } })).status, 200);
   const other = await TaskProcess.run("demo", [...args, "--password", "An0ther-one"]);
   assert.equal(other.code, 1);
   assert.match(other.output, /exists already with another password/);
@@ -136,7 +137,7 @@ Deno.test("deno task keys rotate: old tokens stay valid, new ones have the new k
   const oldest = old.token;
   await until("the node signs with the new key", async () => {
     await makeItLook(node);
-    assert.equal((await call(node.url, "GET", "/users/me", { token: oldest })).status, 200, "an old token is void");
+    assert.equal((await call(node, "GET", "/users/me", { token: oldest })).status, 200, "an old token is void");
     return kidOf((await administrator(node)).token) === kid;
   }, { timeoutMs: 20_000 });
   assert.deepEqual(new Set(await jwks(node)), new Set([before, kid]));
@@ -219,7 +220,7 @@ async function jwks(node: NodeProcess): Promise<string[]> {
 async function makeItLook(node: NodeProcess): Promise<void> {
   const header = { alg: "EdDSA", typ: "at+jwt", kid: crypto.randomUUID() };
   const token = `${encode(header)}.${encode({})}.${Buffer.alloc(64).toString("base64url")}`;
-  assert.equal((await call(node.url, "GET", "/users/me", { token })).status, 401);
+  assert.equal((await call(node, "GET", "/users/me", { token })).status, 401);
 }
 
 function kidOf(token: string): string {

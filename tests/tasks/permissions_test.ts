@@ -47,7 +47,7 @@ for (const [way, command] of Object.entries(WAYS)) {
     assert.equal((await ada.call("GET", "/vk/users/me")).status, 200);
     await until(
       "its statistics are there",
-      async () => (await ada.call("GET", `/pages/${ada.page}/stats`)).status === 200,
+      async () => (await ada.call("GET", `/pages/${ada.page_id}/stats`)).status === 200,
     );
     const { email } = await ada.do("GET", "/users/me");
     const mail = await ada.call("POST", "/mail/inbox", { email, password: ada.password });

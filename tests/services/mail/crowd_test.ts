@@ -13,7 +13,7 @@ const MEMORY_MB = 300;
 Deno.test("A post to ten thousand followers takes bounded memory, blocks nobody, and sends each one email", async () => {
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
-  await makeFollowers(node.sql, ann.page, FOLLOWERS);
+  await makeFollowers(node.sql, ann.page_id, FOLLOWERS);
   const before = await memory(node);
   const post = await ann.post("to everybody");
   let peak = 0;

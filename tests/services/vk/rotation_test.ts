@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { startFakeServer } from "../../../services/vk/fake/server.ts";
 import { NodeProcess } from "../../support/node_process.ts";
-import { freshDataDir } from "../../support/database.ts";
 import { administrator, Person } from "../../support/person.ts";
+import { freshDataDir } from "../../support/database.ts";
 import { TaskProcess } from "../../support/task_process.ts";
 
 const [OLD, NEW] = ["the old secret key, 32 characters or more", "the new secret key, 32 characters or more"];

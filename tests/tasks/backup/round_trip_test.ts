@@ -23,7 +23,7 @@ for (const from of DRIVERS) {
         await using node = await nodeIn(source);
         world = await BackupWorld.make(node);
         const people = await makePeople(node, 4, "workload");
-        const workload = new WriteWorkload(new Seeded(7), people, people.map(({ page }) => page), "s");
+        const workload = new WriteWorkload(new Seeded(7), people, people.map(({ page_id: page }) => page), "s");
         let stopped = false;
         const atWork = workload.run(6, () => stopped);
         await new Promise((resolve) => setTimeout(resolve, 1_000));

@@ -6,8 +6,8 @@ import { runAs } from "../../../db/embedded/run_as.ts";
 import { startEmbedded } from "../../../db/embedded/server.ts";
 import { BackupWorld, nodeIn } from "../../support/backup_world.ts";
 import { freshDataDir } from "../../support/database.ts";
+import { call } from "../../support/api.ts";
 import { emptyFolder, NodeProcess, runToEnd, SECRET_KEY } from "../../support/node_process.ts";
-import { call } from "../../support/person.ts";
 import { TaskProcess } from "../../support/task_process.ts";
 
 const options = { ignore: Deno.build.os !== "linux", sanitizeOps: false, sanitizeResources: false };
@@ -71,7 +71,7 @@ Deno.test(
     assert.equal(await Deno.readTextFile(new URL("../../deno.lock", import.meta.url)), lock);
     assert.deepEqual([version("postgres"), version("postgres-17")], ["18", "17"]);
     await using node = await NodeProcess.on({ path, [Symbol.asyncDispose]: () => Promise.resolve() }, {});
-    assert.equal((await call(node.url, "GET", "/users/me", { token })).status, 200, "a session has ended");
+    assert.equal((await call(node, "GET", "/users/me", { token })).status, 200, "a session has ended");
     await world.holdsIn(node);
   },
 );
