@@ -201,6 +201,11 @@ const SETTINGS = {
     default: "info",
     description: "Minimum level of log messages: `debug`, `info`, `warn` or `error`",
   },
+  ACCESS_LOG: {
+    schema: flag("on", "off"),
+    default: "off",
+    description: "Whether every HTTP request is logged at level `info`, `on` or `off`",
+  },
   METRICS_PORT: {
     schema: port().optional(),
     description:

@@ -2,6 +2,7 @@
 import { setImmediate } from "node:timers";
 import { CheckedReads } from "./checked_reads.ts";
 import { counter, histogram, secondsSince } from "../lib/metrics/registry.ts";
+import { inSpan, isTraced, TRACING } from "../lib/tracing.ts";
 import pg from "./pg.ts";
 import { kindOfState, type Param, type Sql, SqlError } from "./sql.ts";
 import { encodeParam, keptName, parserOf } from "./values.ts";
@@ -76,6 +77,12 @@ class PostgresSql implements Sql {
   }
 
   private submit<Row>(text: string, params: readonly Param[], name: string | undefined): Promise<Row[]> {
+    if (!TRACING || !isTraced()) return this.start(text, params, name);
+    const attributes = { "db.system.name": "postgresql", ...(name === undefined ? {} : { "db.query.summary": name }) };
+    return inSpan(name ?? "statement", attributes, () => this.start<Row>(text, params, name), "client");
+  }
+
+  private start<Row>(text: string, params: readonly Param[], name: string | undefined): Promise<Row[]> {
     return new Promise((resolve, reject) =>
       this.run({ text, params, name: keptName(name, params) }, 1, resolve as Resolve, reject)
     );

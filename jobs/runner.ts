@@ -1,6 +1,7 @@
 import { claimDueJobs, claimJobs, type JobRef, sweepJobs } from "../db/jobs.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
+import { apart } from "../lib/tracing.ts";
 import { within } from "../lib/sleep.ts";
 import { attempt, DEFAULT_CONCURRENCY, giveBack, LEASE_MS } from "./attempt.ts";
 import type { JobKind } from "./kind.ts";
@@ -51,6 +52,11 @@ export class JobRunner implements AsyncDisposable {
   }
 
   offer(refs: readonly JobRef[]): void {
+    // A request that commits a job is not part of its run.
+    apart(() => this.#offer(refs));
+  }
+
+  #offer(refs: readonly JobRef[]): void {
     for (const name of new Set(refs.map(({ kind }) => kind))) this.#queued.get(name)?.wake();
     for (const { kind, id } of refs) {
       const lane = this.#lanes.get(kind);

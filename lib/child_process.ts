@@ -28,6 +28,12 @@ export interface ChildPlan {
 
 /** What Deno needs to find its cache. No secret of the parent is passed on. */
 const PASSED_ON = ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"];
+/** For the spans of a child. Deno reads these itself. The headers may have the key of the collector. */
+const OF_TRACING = [
+  ...["OTEL_DENO", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"],
+  ...["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_HEADERS"],
+  ...["OTEL_BSP_SCHEDULE_DELAY", "OTEL_PROPAGATORS"],
+];
 /** After this run time earlier failures no longer count. */
 const WELL_MS = 30_000;
 const RESTART_BACKOFF = backoff({ firstMs: 100, maxMs: 10_000 });
@@ -91,7 +97,7 @@ async function firstPort(plan: ChildPlan, child: Deno.ChildProcess): Promise<num
 }
 
 function spawn({ entry, permissions, env }: ChildPlan, port: number): Deno.ChildProcess {
-  const passedOn = PASSED_ON.flatMap((name) => {
+  const passedOn = [...PASSED_ON, ...OF_TRACING].flatMap((name) => {
     const value = Deno.env.get(name);
     return value === undefined ? [] : [[name, value]];
   });

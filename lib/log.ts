@@ -1,4 +1,5 @@
 /** Structured logs: one JSON object per line on standard error. Never pass a secret. */
+import { currentRequest } from "./request_context.ts";
 import { Repeats } from "./repeats.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
@@ -41,9 +42,18 @@ export class Log {
 
   private write(level: Level, message: string, fields: Fields = {}): void {
     if (ORDER[level] < ORDER[this.least]) return;
-    const line = { time: new Date().toISOString(), level, message, ...named({ ...this.bound, ...plain(fields) }) };
+    const all = { ...requestFields(), ...this.bound, ...plain(fields) };
+    const line = { time: new Date().toISOString(), level, message, ...named(all) };
     Deno.stderr.writeSync(ENCODER.encode(JSON.stringify(line) + "\n"));
   }
+}
+
+/** Of the request that the line is about, here or on another node. */
+function requestFields(): Fields {
+  const request = currentRequest();
+  if (!request) return {};
+  const { id, traceparent } = request;
+  return { request_id: id, ...(traceparent === undefined ? {} : { trace_id: traceparent.split("-", 2)[1] }) };
 }
 
 const RESERVED = ["time", "level", "message"];

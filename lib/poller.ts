@@ -1,4 +1,5 @@
 import { sleep } from "./sleep.ts";
+import { apart } from "./tracing.ts";
 
 export interface PollerOptions {
   /** Does a part of the work; true if there is more. */
@@ -25,7 +26,8 @@ export class Poller implements AsyncDisposable {
     this.#again = true;
     if (this.#closed || this.#running) return;
     clearTimeout(this.#timer);
-    this.#running = this.#run().finally(() => {
+    // A request that wakes it is not what it works for.
+    this.#running = apart(() => this.#run()).finally(() => {
       this.#running = undefined;
       if (this.#again) return this.wake();
       if (!this.#closed) this.#timer = setTimeout(() => this.wake(), this.options.everyMs);

@@ -7,7 +7,7 @@ import { docsRoutes, documentRoute } from "./docs.ts";
 import { feedRoutes } from "./feed.ts";
 import { followingRoutes } from "./following.ts";
 import { addressOf, type Api } from "./http/endpoint.ts";
-import { newRequestId } from "../contract/request_id.ts";
+import { currentRequestId } from "../lib/request_context.ts";
 import { longRequests } from "./http/long_requests.ts";
 import { Guesses } from "./http/guesses.ts";
 import { answerHeads, isHead } from "./http/head.ts";
@@ -117,7 +117,7 @@ function answerTheRest(api: Pick<Api<ServiceContext>, "app" | "ctx" | "limiter">
   const { app, ctx } = api;
   const place = (path: string) => ({
     instance: path,
-    requestId: newRequestId(),
+    requestId: currentRequestId(),
     publicUrl: ctx.config.PUBLIC_URL ?? "",
     log: ctx.log,
   });

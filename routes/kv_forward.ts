@@ -3,6 +3,7 @@ import { Hop } from "../services/kv/forwarded_address.ts";
 import { Semaphore } from "../lib/semaphore.ts";
 import { IdleTimeout } from "../lib/idle_timeout.ts";
 import { type BodyWait, MAX_BODY_BYTES, patient, refuseEncoded } from "../contract/body.ts";
+import { outgoingHeaders } from "../lib/tracing.ts";
 import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
 import { recordRequest } from "./http/request_metrics.ts";
 
@@ -49,7 +50,7 @@ async function ask(
   const url = new URL(base + request.url.slice(request.url.indexOf("/", request.url.indexOf("//") + 2)));
   // Dot segments could lead to another path.
   if (!url.href.startsWith(`${base}${PREFIX}/kv/`)) throw new AppError("not-found");
-  const headers = new Headers({ ...hop, "accept-encoding": "identity" });
+  const headers = new Headers({ ...outgoingHeaders(), ...hop, "accept-encoding": "identity" });
   for (const name of REQUEST_HEADERS) {
     const value = request.headers.get(name);
     if (value !== null) headers.set(name, value);

@@ -5,11 +5,12 @@ import { decodeLiveCursor } from "../live/cursor.ts";
 import { HEARTBEAT_S } from "../live/gateway.ts";
 import { CLOSE, type Connection, TOO_LONG } from "../live/connection.ts";
 import type { Caller } from "../actors/account_cache.ts";
+import { nameRequest, TRACING } from "../lib/tracing.ts";
 import { useTicket } from "../security/tickets.ts";
 import { authenticate } from "./http/authenticate.ts";
 import { validated } from "../contract/body.ts";
 import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
-import { newRequestId } from "../contract/request_id.ts";
+import { currentRequestId } from "../lib/request_context.ts";
 import { parametersOf } from "./http/query.ts";
 import type { Peer } from "../lib/http/connections.ts";
 import { problem } from "../contract/problem.ts";
@@ -29,6 +30,7 @@ export function liveRoute(api: Api): void {
   const openingFrom = new Map<string, number>();
   const openFrom = new Map<string, number>();
   app.get(`${PREFIX}/feed/live`, async (c) => {
+    if (TRACING) nameRequest("GET", `${PREFIX}/feed/live`);
     try {
       if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
       await api.limiter.check("general_address", addressOf(c));
@@ -79,7 +81,7 @@ export function liveRoute(api: Api): void {
     } catch (error) {
       const place = {
         instance: c.req.path,
-        requestId: newRequestId(),
+        requestId: currentRequestId(),
         publicUrl: ctx.config.PUBLIC_URL ?? "",
         log: ctx.log,
       };

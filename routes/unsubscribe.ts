@@ -3,7 +3,7 @@ import type { AppContext } from "../context.ts";
 import { AppError } from "../lib/errors.ts";
 import { unsubscriber } from "../jobs/email/unsubscribe.ts";
 import { addressOf, type Api } from "./http/endpoint.ts";
-import { newRequestId } from "../contract/request_id.ts";
+import { currentRequestId } from "../lib/request_context.ts";
 import { problem } from "../contract/problem.ts";
 import { escape, layout, page } from "./web.ts";
 
@@ -74,7 +74,7 @@ async function answered(
       return page(layout(BAD_LINK, COPY_IT), { status: error.status });
     }
     const { config: { PUBLIC_URL: publicUrl = "" }, log } = ctx;
-    const refusal = problem(error, { instance: c.req.path, requestId: newRequestId(), publicUrl, log });
+    const refusal = problem(error, { instance: c.req.path, requestId: currentRequestId(), publicUrl, log });
     return await inWords(refusal);
   }
 }

@@ -1,6 +1,8 @@
 import { SqlError, type Writer } from "../../db/sql.ts";
 import type { Commit } from "../../db/turn_statement.ts";
 import { keptList } from "../../db/values.ts";
+import { TRACING } from "../../lib/tracing.ts";
+import { inStatementSpans } from "./turn_spans.ts";
 import { histogram, secondsSince } from "../../lib/metrics/registry.ts";
 
 /** Another node has taken the partition; nothing was written. */
@@ -13,6 +15,8 @@ export interface Turn {
   epoch: number;
   receipt?: string;
   row: Record<string, unknown>;
+  /** Below it is the span of the statement. */
+  traceparent?: string | undefined;
 }
 
 export interface Committed {
@@ -24,6 +28,13 @@ export interface Committed {
 interface Waiting extends Turn {
   resolve(committed: Committed): void;
   reject(error: unknown): void;
+}
+
+interface Answer {
+  turn: number;
+  result: unknown;
+  seq: number | null;
+  events: string | null;
 }
 
 interface Lane {
@@ -114,13 +125,8 @@ export class Committer {
     // Few turns have a receipt, and an empty write costs a twentieth of the statement's time.
     const { name, text } = turns.some(({ receipt }) => receipt !== undefined) && commit.receipted || commit;
     const start = performance.now();
-    const answers = await this.sql.execute<
-      { turn: number; result: unknown; seq: number | null; events: string | null }
-    >(
-      text,
-      [JSON.stringify(rows), keptList(partitions)],
-      name,
-    ).finally(() => {
+    const execute = () => this.sql.execute<Answer>(text, [JSON.stringify(rows), keptList(partitions)], name);
+    const answers = await (TRACING ? inStatementSpans(name, turns, execute) : execute()).finally(() => {
       this.stats.ms += performance.now() - start;
       COMMIT.observe({ statement: name }, secondsSince(start));
     });

@@ -8,6 +8,9 @@ import type { Command, HostStats, KindName, Ref, Refusal, Reply } from "./protoc
 import type { SequencedEvent } from "../../db/event.ts";
 import { WatchIndex } from "./watch_index.ts";
 import { backoff } from "../../lib/backoff.ts";
+import type { RequestContext } from "../../lib/request_context.ts";
+import { TRACING } from "../../lib/tracing.ts";
+import { inTurnSpans } from "./turn_spans.ts";
 import { histogram, secondsSince } from "../../lib/metrics/registry.ts";
 
 // deno-lint-ignore no-explicit-any -- the host runs kinds of every state and command
@@ -33,7 +36,8 @@ export interface HostPorts {
   committed(events: string): void;
   snapshot(ref: Ref, value: unknown): void;
   fenced(partition: number): void;
-  fault(ref: Ref, error: unknown): void;
+  /** `origin`: the request whose command failed, or the first of several. */
+  fault(ref: Ref, error: unknown, origin: RequestContext | undefined): void;
 }
 
 export interface HostLimits {
@@ -173,14 +177,8 @@ export class Host {
       if (live.length === 0) continue;
       this.#stats.turns++;
       const begun = performance.now();
-      try {
-        if (!actor.loaded) await this.#load(actor);
-        await this.#turn(actor, live);
-        actor.faults = 0;
-        if (this.#paused.size > 0) this.#paused.delete(key);
-      } catch (error) {
-        this.#fail(key, actor, live, error);
-      }
+      if (TRACING) await inTurnSpans(actor.ref, live, () => this.#attempt(key, actor, live));
+      else await this.#attempt(key, actor, live);
       TURN.observe({ kind: actor.ref.kind }, secondsSince(begun));
       for (const event of actor.late.splice(0)) this.#take(actor, event);
     }
@@ -190,6 +188,17 @@ export class Host {
     if (this.#actors.get(key) === actor) {
       this.#actors.delete(key);
       this.#actors.set(key, actor);
+    }
+  }
+
+  async #attempt(key: string, actor: Activation, mails: Mail[]): Promise<void> {
+    try {
+      if (!actor.loaded) await this.#load(actor);
+      await this.#turn(actor, mails);
+      actor.faults = 0;
+      if (this.#paused.size > 0) this.#paused.delete(key);
+    } catch (error) {
+      this.#fail(key, actor, mails, error);
     }
   }
 
@@ -234,7 +243,7 @@ export class Host {
     let outcome: Outcome<unknown>;
     let seq: number | null = null;
     try {
-      const turn = { partition: actor.partition, epoch, row: decision.row };
+      const turn = { partition: actor.partition, epoch, row: decision.row, traceparent: mail.origin?.traceparent };
       const committed = await this.#committer.submit(
         decision.commit,
         mail.receipt === undefined ? turn : { ...turn, receipt: mail.receipt },
@@ -306,7 +315,7 @@ export class Host {
     } else {
       this.#stats.faults++;
       actor.faults++;
-      this.ports.fault(actor.ref, error);
+      this.ports.fault(actor.ref, error, mails.find(({ origin }) => origin)?.origin);
       if (actor.faults > FREE_FAULTS) {
         const pause = FAULT_BACKOFF(actor.faults - FREE_FAULTS);
         this.#paused.set(key, { until: this.now() + pause, faults: actor.faults });

@@ -1,4 +1,5 @@
 import type { JobRef } from "../../db/jobs.ts";
+import type { RequestContext } from "../../lib/request_context.ts";
 import type { Command, Reply } from "./protocol.ts";
 
 /** A message and the callback for its reply. */
@@ -7,6 +8,8 @@ export interface Mail {
   /** Unix milliseconds. After it the message is not started. */
   deadline: number;
   receipt?: string;
+  /** The request that sent it; in a turn that is traced, the turn's span is its place. */
+  origin?: RequestContext | undefined;
   arrived: number;
   answer(reply: Reply, committed?: { seq: number | null; jobs: readonly JobRef[] }): void;
 }

@@ -9,6 +9,7 @@ import {
   type Command,
   type FromWorker,
   type HostStats,
+  nameOf,
   type Ref,
   type Reply,
   type ToWorker,
@@ -18,6 +19,8 @@ import type { SequencedEvent } from "../../db/event.ts";
 import { assertCanonical } from "./ref.ts";
 import { backoff } from "../../lib/backoff.ts";
 import { sleep } from "../../lib/sleep.ts";
+import { withRequest } from "../../lib/request_context.ts";
+import { carried, inSpan, TRACING } from "../../lib/tracing.ts";
 
 /** A thread that hosts actors. The pool sends it batches of messages. */
 export interface HostThread {
@@ -93,7 +96,12 @@ export class Pool implements ActorRouter {
     return pool;
   }
 
-  async ask(ref: Ref, command: Command, { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {}): Promise<unknown> {
+  async ask(ref: Ref, command: Command, options: AskOptions = {}): Promise<unknown> {
+    if (!TRACING) return await this.#ask(ref, command, options);
+    return await inSpan(`call ${nameOf(ref, command)}`, {}, () => this.#ask(ref, command, options));
+  }
+
+  async #ask(ref: Ref, command: Command, { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions): Promise<unknown> {
     if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
     if (this.#calls.size >= MAX_CALLS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     const slot = this.#slotFor(ref);
@@ -102,7 +110,16 @@ export class Pool implements ActorRouter {
     const deadline = Date.now() + timeoutMs;
     return await new Promise((resolve, reject) => {
       this.#calls.set(call, { slot, deadline, resolve, reject });
-      this.#post(slot, { type: "ask", call, ref, command, deadline, ...(receipt === undefined ? {} : { receipt }) });
+      const origin = carried();
+      this.#post(slot, {
+        type: "ask",
+        call,
+        ref,
+        command,
+        deadline,
+        ...(receipt === undefined ? {} : { receipt }),
+        ...(origin === undefined ? {} : { origin }),
+      });
     });
   }
 
@@ -224,7 +241,10 @@ export class Pool implements ActorRouter {
         this.#inspections.delete(message.call);
         return;
       case "fault":
-        return this.options.log.error("actor failed", { ref: message.ref, error: message.error });
+        return withRequest(
+          message.origin,
+          () => this.options.log.error("actor failed", { ref: message.ref, error: message.error }),
+        );
       case "fenced":
         return this.options.onFenced(message.partition);
       case "ready":

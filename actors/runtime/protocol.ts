@@ -1,6 +1,7 @@
 import type { SequencedEvent } from "../../db/event.ts";
 import type { JobRef } from "../../db/jobs.ts";
 import type { Samples } from "../../lib/metrics/samples.ts";
+import type { RequestContext } from "../../lib/request_context.ts";
 import { AppError, type FieldError, type ProblemCode } from "../../lib/errors.ts";
 
 export type KindName = "user" | "page" | "feed";
@@ -24,6 +25,11 @@ export interface Refusal {
   retryAfter?: number;
 }
 
+/** What a command is called in traces. */
+export function nameOf({ kind }: Ref, { type }: Command): string {
+  return `${kind}.${type}`;
+}
+
 export type Reply = { ok: true; value: unknown } | { ok: false; refusal: Refusal };
 
 /** The reply's value. Throws a refusal as an `AppError`. */
@@ -41,7 +47,15 @@ export function unwrapReply(reply: Reply): unknown {
  * costs more than its content.
  */
 export type ToWorker =
-  | { type: "ask"; call: number; ref: Ref; command: Command; deadline: number; receipt?: string }
+  | {
+    type: "ask";
+    call: number;
+    ref: Ref;
+    command: Command;
+    deadline: number;
+    receipt?: string;
+    origin?: RequestContext;
+  }
   | { type: "grant"; partition: number; epoch: number }
   | { type: "events"; events: SequencedEvent[] }
   | { type: "tell"; ref: Ref; command: Command }
@@ -60,7 +74,8 @@ export type FromWorker =
   /** What the main thread may cache of an actor. Sent before the reply of the commit that changed it. */
   | { type: "snapshot"; ref: Ref; value: unknown }
   | { type: "fenced"; partition: number }
-  | { type: "fault"; ref: Ref; error: string }
+  /** `origin`: the request whose command failed, or the first of several. */
+  | { type: "fault"; ref: Ref; error: string; origin?: RequestContext }
   | { type: "stats"; call: number; stats: HostStats };
 
 /** Counters of one worker for `/metrics`. */

@@ -2,7 +2,9 @@ import { AppError } from "../../lib/errors.ts";
 import type { ActorRouter, AskOptions } from "./router.ts";
 import { type Bus, BusUnavailable, NoReply } from "../../lib/bus/bus.ts";
 import { ASK_TIMEOUT_MS, MAX_CALLS } from "./pool.ts";
-import { type Command, type HostStats, type Ref, type Reply, unwrapReply } from "./protocol.ts";
+import type { RequestContext } from "../../lib/request_context.ts";
+import { carried, inSpan, TRACING } from "../../lib/tracing.ts";
+import { type Command, type HostStats, nameOf, type Ref, type Reply, unwrapReply } from "./protocol.ts";
 import { assertCanonical } from "./ref.ts";
 import { type CallOutcome, recordNodeCall, recordNodeCallRetry } from "./call_metrics.ts";
 import { backoff } from "../../lib/backoff.ts";
@@ -21,6 +23,8 @@ export type Question =
     command: Command;
     receipt?: string;
     leftMs: number;
+    /** The request that it is part of. */
+    origin?: RequestContext | undefined;
     /** The last event known to the asking node. The answer must not be older. */
     after: number;
   }
@@ -56,7 +60,13 @@ export class RemoteActors implements ActorRouter {
 
   constructor(private readonly options: Options) {}
 
-  async ask(ref: Ref, command: Command, { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {}): Promise<unknown> {
+  async ask(ref: Ref, command: Command, options: AskOptions = {}): Promise<unknown> {
+    if (!TRACING) return await this.#ask(ref, command, options);
+    const name = `call ${nameOf(ref, command)}`;
+    return await inSpan(name, { "rpc.system": "nats" }, () => this.#ask(ref, command, options), "client");
+  }
+
+  async #ask(ref: Ref, command: Command, { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions): Promise<unknown> {
     assertCanonical(ref);
     if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
     if (this.#underWay >= MAX_CALLS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
@@ -72,6 +82,7 @@ export class RemoteActors implements ActorRouter {
         command,
         ...(receipt === undefined ? {} : { receipt }),
         leftMs,
+        origin: carried(),
         after: stream.position,
       }));
       outcome = "answered";

@@ -1,5 +1,6 @@
 import { AppError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
+import { continued } from "../../lib/tracing.ts";
 import type { ActorRouter } from "./router.ts";
 import type { Bus, Subscription } from "../../lib/bus/bus.ts";
 import type { Refusal, Reply } from "./protocol.ts";
@@ -19,7 +20,9 @@ export async function serveActors(options: ServeOptions): Promise<Subscription> 
   const { bus, history, stream } = options;
   return await bus.serve(actorsSubject(history), async (message) => {
     const question = JSON.parse(message) as Question;
-    const reply: Reply = question.type === "reach" ? { ok: true, value: null } : await answer(question, options);
+    const reply: Reply = question.type === "reach"
+      ? { ok: true, value: null }
+      : await continued(question.origin, () => answer(question, options));
     return JSON.stringify({ reply, seq: stream.position } satisfies Answered);
   });
 }

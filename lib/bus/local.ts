@@ -11,6 +11,7 @@ import {
 } from "./bus.ts";
 import { SerialHandler } from "./serial_handler.ts";
 import { sleep } from "../sleep.ts";
+import { apart } from "../tracing.ts";
 
 const KEPT = 10_000;
 const DUPLICATE_WINDOW_MS = 120_000;
@@ -155,7 +156,7 @@ class LocalStream {
     this.messages.push(message);
     // In batches, so that not every append moves the array.
     if (this.messages.length > 2 * KEPT) this.dropped += this.messages.splice(0, KEPT).length;
-    for (const group of this.groups.values()) this.run(group);
+    for (const group of this.groups.values()) apart(() => this.run(group));
   }
 
   consume(name: string, handler: (message: string) => Promise<void>, from: "oldest" | "next"): Subscription {

@@ -1,4 +1,5 @@
 import type { Log } from "../log.ts";
+import { apart } from "../tracing.ts";
 
 /** Messages that may wait for the handler. Beyond this, new ones are dropped. */
 const MAX_WAITING = 65_536;
@@ -21,7 +22,8 @@ export class SerialHandler {
       return;
     }
     this.waiting.push([message, subject]);
-    if (!this.running) this.run();
+    // A request that publishes is not what the listeners work for.
+    if (!this.running) apart(() => this.run());
   }
 
   stop(): void {

@@ -17,7 +17,7 @@ import { type LimitName, RateLimited, type RateLimiter, type RateState } from ".
 import { recordRequest } from "./request_metrics.ts";
 import { type Received, type UploadRules, Uploads } from "./uploads.ts";
 import type { WaitingBodies } from "../../contract/waiting_bodies.ts";
-import { newRequestId } from "../../contract/request_id.ts";
+import { currentRequestId } from "../../lib/request_context.ts";
 
 /**
  * Who may call. `optional` knows the caller if there is one; `verified` also needs a verified email; `staff` are
@@ -170,7 +170,7 @@ async function serve<
 ): Promise<Response> {
   const { ctx, stats } = api;
   const start = performance.now();
-  const requestId = newRequestId();
+  const requestId = currentRequestId();
   const request = c.req.raw;
   let response: Response;
   let rate: RateState | undefined;

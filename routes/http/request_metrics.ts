@@ -1,3 +1,4 @@
+import { nameRequest, TRACING } from "../../lib/tracing.ts";
 import { counter, histogram, secondsSince } from "../../lib/metrics/registry.ts";
 
 const REQUESTS = counter("http_requests_total", "API responses by status class", ["status"]);
@@ -7,8 +8,9 @@ const DURATION = histogram(
   ["method", "route", "status"],
 );
 
-/** `route` is a pattern, never a path. `start` is a time of `performance.now()`. */
+/** Also names its span. `route` is a pattern, never a path. `start` is a time of `performance.now()`. */
 export function recordRequest(method: string, route: string, { status }: Response, start: number): void {
+  if (TRACING) nameRequest(method.toUpperCase(), route);
   const group = `${Math.floor(status / 100)}xx`;
   REQUESTS.inc({ status: group });
   DURATION.observe({ method: method.toUpperCase(), route, status: group }, secondsSince(start));

@@ -1,4 +1,5 @@
 import { AppError, type FieldError, type ProblemCode, PROBLEMS } from "../../lib/errors.ts";
+import { outgoingHeaders } from "../../lib/tracing.ts";
 import type { Period } from "./period.ts";
 
 /** Time for a complete answer of the service (`docs/limits.md`). */
@@ -29,7 +30,7 @@ export class StatsClient implements Disposable {
     try {
       const url = await Promise.race([this.url(), gone]);
       if (url === undefined) throw new Error("The statistics service is not configured");
-      const headers = { authorization };
+      const headers = { ...outgoingHeaders(), authorization };
       const address = `${url}/pages/${pageId}/stats?from=${from}&to=${to}`;
       const response = await fetch(address, { headers, signal, client: this.#http, redirect: "manual" });
       answer = { status: response.status, text: await response.text() };

@@ -7,7 +7,7 @@ import { measureRoutes, metricsRoute } from "../../lib/http/measured.ts";
 import type { MetricsEndpoint } from "../../lib/http/metrics_endpoint.ts";
 import type { Log } from "../../lib/log.ts";
 import { blockOf } from "../../db/blocks.ts";
-import { newRequestId } from "../../contract/request_id.ts";
+import { currentRequestId } from "../../lib/request_context.ts";
 import { problem } from "../../contract/problem.ts";
 import { validated } from "../../contract/body.ts";
 import { isId } from "../../contract/schemas.ts";
@@ -30,7 +30,7 @@ export interface StatsServiceParts {
 
 export function statsService({ store, ledger, verifier, log, metrics }: StatsServiceParts): Hono {
   const app = new Hono();
-  const place = (path: string) => ({ instance: path, requestId: newRequestId(), publicUrl: "", log });
+  const place = (path: string) => ({ instance: path, requestId: currentRequestId(), publicUrl: "", log });
 
   measureRoutes(app);
   metricsRoute(app, metrics);

@@ -11,6 +11,7 @@ import {
   type StorageErrorKind,
   type StoredObject,
 } from "./storage.ts";
+import { outgoingHeaders } from "../../lib/tracing.ts";
 
 export interface RestStorageOptions {
   url: string;
@@ -120,7 +121,7 @@ export class RestStorage implements Storage {
   }
 
   private headers(more: Record<string, string> = {}): Record<string, string> {
-    return { authorization: this.authorization, ...more };
+    return { ...outgoingHeaders(), authorization: this.authorization, ...more };
   }
 }
 

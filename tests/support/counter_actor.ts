@@ -92,12 +92,15 @@ export class FakeSql implements Sql {
 export function started({ limits = { idleMs: 1_000, maxActivations: 10 } } = {}) {
   const sql = new FakeSql();
   const clock = { now: 1_000_000 };
-  const effects = { snapshots: [] as unknown[], fenced: [] as number[], faults: 0 };
+  const effects = { snapshots: [] as unknown[], fenced: [] as number[], faults: 0, origins: [] as unknown[] };
   const ports = {
     committed: () => {},
     snapshot: (_: unknown, value: unknown) => effects.snapshots.push(value),
     fenced: (partition: number) => effects.fenced.push(partition),
-    fault: () => effects.faults++,
+    fault: (_ref: unknown, _error: unknown, origin: unknown) => {
+      effects.faults++;
+      effects.origins.push(origin);
+    },
   };
   const host = new Host({ user: counter, page: counter, feed: counter }, sql, ports, limits, () => clock.now);
   for (let partition = 0; partition < 64; partition++) host.grant(partition, 1);

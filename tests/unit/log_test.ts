@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Log } from "../../lib/log.ts";
+import { withRequest } from "../../lib/request_context.ts";
 import { Repeats } from "../../lib/repeats.ts";
 import { until } from "../support/wait.ts";
 
@@ -35,6 +36,27 @@ Deno.test("A field with the name of a standard field does not replace it", async
     field_time: 7,
     cause: "Error: why",
   });
+});
+
+Deno.test("A line within a request has its id and the id of its trace", async () => {
+  const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  const log = new Log("info");
+  const lines = await written(async () => {
+    await withRequest({ id: "r-1", traceparent }, async () => {
+      await Promise.resolve();
+      log.info("within");
+    });
+    withRequest({ id: "r-2" }, () => log.info("untraced", { request_id: "given" }));
+    log.info("outside");
+  });
+  assert.deepEqual(
+    lines.map(({ message, request_id, trace_id }) => ({ message, request_id, trace_id })),
+    [
+      { message: "within", request_id: "r-1", trace_id: "0af7651916cd43dd8448eb211c80319c" },
+      { message: "untraced", request_id: "given", trace_id: undefined },
+      { message: "outside", request_id: undefined, trace_id: undefined },
+    ],
+  );
 });
 
 Deno.test("A repeated warning is one line per kind and period, with the number of repetitions", async () => {

@@ -41,7 +41,8 @@ export async function kvRole({ config, log, metrics }: RoleParts): Promise<Runni
   const { app } = buildKvApi(ctx);
   const hop = new Hop(secret);
   const proxies = new TrustedProxies(config.TRUSTED_PROXIES, config.PUBLIC_URL);
-  const server = stack.use(serveHttp({ hostname: config.HOST, port: config.PORT, log }, (request, peer) => {
+  const listen = { hostname: config.HOST, port: config.PORT, log, accessLog: config.ACCESS_LOG };
+  const server = stack.use(serveHttp(listen, (request, peer) => {
     const origin = proxies.origin(request.headers, peer);
     return app.fetch(request, { ...origin, address: hop.addressOf(request, origin.address) });
   }));

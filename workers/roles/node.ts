@@ -192,7 +192,7 @@ export async function startNode(
   if (hosted) await createAdministrator(ctx);
   const proxies = new TrustedProxies(config.TRUSTED_PROXIES, config.PUBLIC_URL);
   const server = stack.use(serveHttp(
-    { hostname: config.HOST, port: config.PORT, log },
+    { hostname: config.HOST, port: config.PORT, log, accessLog: config.ACCESS_LOG },
     (request, address, peer) => api.app.fetch(request, { ...proxies.origin(request.headers, address), peer }),
   ));
   const url = config.PUBLIC_URL ??

@@ -67,6 +67,7 @@ export async function storageRole({ config, log, metrics }: RoleParts): Promise<
       token,
       log,
       metrics: roleMetrics(config, metrics),
+      accessLog: config.ACCESS_LOG,
     }),
   );
   return running(stack, `Rookery's storage is ready at http://${HOST}:${server.port}`);

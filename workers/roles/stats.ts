@@ -27,6 +27,7 @@ export interface StatsServerOptions {
   natsUrl?: string | undefined;
   log: Log;
   metrics?: MetricsEndpoint | undefined;
+  accessLog?: boolean;
 }
 
 export interface StatsServer extends AsyncDisposable {
@@ -35,7 +36,7 @@ export interface StatsServer extends AsyncDisposable {
 
 /** Serves the statistics and keeps them up to date, as soon as the databases are reachable. */
 export async function startStatsServer(
-  { host, port, ledger, databaseUrl, natsUrl, log, metrics }: StatsServerOptions,
+  { host, port, ledger, databaseUrl, natsUrl, log, metrics, accessLog = false }: StatsServerOptions,
 ): Promise<StatsServer> {
   await using stack = new AsyncDisposableStack();
   const own = databaseUrl === undefined
@@ -50,7 +51,7 @@ export async function startStatsServer(
   stack.defer(async () => await (await following)?.[Symbol.asyncDispose]());
   stack.defer(() => closed.abort());
   const { fetch } = statsService({ store, ledger, verifier: new Verifier(ledger), log, metrics });
-  const server = stack.use(serveHttp({ hostname: host, port, log }, (request) => fetch(request)));
+  const server = stack.use(serveHttp({ hostname: host, port, log, accessLog }, (request) => fetch(request)));
   stack.defer(async () => {
     await within(STOP_MS, server.shutdown());
   });
@@ -83,6 +84,7 @@ export async function statsRole({ config, log, metrics }: RoleParts): Promise<Ru
       natsUrl: config.NATS_URL,
       log,
       metrics: roleMetrics(config, metrics),
+      accessLog: config.ACCESS_LOG,
     }),
   );
   return running(stack, `Rookery's statistics are ready at http://${config.HOST}:${server.port}`);

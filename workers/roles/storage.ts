@@ -20,6 +20,7 @@ export interface StorageServerOptions {
   token: string;
   log: Log;
   metrics?: MetricsEndpoint | undefined;
+  accessLog?: boolean;
 }
 
 export interface StorageServer extends AsyncDisposable {
@@ -28,12 +29,12 @@ export interface StorageServer extends AsyncDisposable {
 
 /** Opens the folder and serves it. Throws `StorageError` and errors of listening. */
 export async function startStorageServer(
-  { host, port, folder, maxEntries, token, log, metrics }: StorageServerOptions,
+  { host, port, folder, maxEntries, token, log, metrics, accessLog = false }: StorageServerOptions,
 ): Promise<StorageServer> {
   if (token === "") throw new Error("The storage needs a token");
   const store = await FileStore.open(folder, { maxEntries, lockWaitMs: LOCK_WAIT_MS });
   const { fetch } = storageService(store, token, log, metrics);
-  const server = serveHttp({ hostname: host, port, log }, (request) => fetch(request));
+  const server = serveHttp({ hostname: host, port, log, accessLog }, (request) => fetch(request));
   return {
     port: server.addr.port,
     async [Symbol.asyncDispose]() {

@@ -49,8 +49,13 @@ function begin({ databaseUrl, codeKey, checkReads }: WorkerInit): void {
     committed: (events) => send({ type: "committed", events }),
     snapshot: (ref, value) => send({ type: "snapshot", ref, value }),
     fenced: (partition) => send({ type: "fenced", partition }),
-    fault: (ref, error) =>
-      send({ type: "fault", ref, error: error instanceof Error ? String(error.stack) : String(error) }),
+    fault: (ref, error, origin) =>
+      send({
+        type: "fault",
+        ref,
+        error: error instanceof Error ? String(error.stack) : String(error),
+        ...(origin === undefined ? {} : { origin }),
+      }),
   });
   self.onmessage = ({ data }: MessageEvent<string>) => {
     for (const message of JSON.parse(data) as ToWorker[]) handle(host, message);
@@ -66,6 +71,7 @@ function handle(host: Host, message: ToWorker): void {
         command: message.command,
         deadline: message.deadline,
         ...(message.receipt === undefined ? {} : { receipt: message.receipt }),
+        origin: message.origin,
         arrived: Date.now(),
         answer: (reply, committed) =>
           send({
