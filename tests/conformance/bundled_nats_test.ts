@@ -1,4 +1,4 @@
-/** NATS with the configuration of `compose.yaml`: who may connect, and what becomes of a silent client. */
+/** NATS with the configuration of `compose.yaml`: who may connect, and when silent clients are disconnected. */
 import assert from "node:assert/strict";
 import { natsAddress } from "../../lib/bus/nats_address.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
@@ -21,7 +21,7 @@ Deno.test("The credentials of a NATS URL are options of the client", () => {
 });
 
 Deno.test({
-  name: "The bundled NATS takes clients with its password, and no others",
+  name: "The bundled NATS accepts only clients with its password",
   ...full,
   fn: async () => {
     await using server = await startBundledNats(PASSWORD);
@@ -31,7 +31,7 @@ Deno.test({
     await until("it is connected", () => bus.connected);
     await using _consumer = await bus.consume("events", "a", async (message) => void got.push(message));
     await bus.append("events", "1", "event");
-    await until("the message has come", () => got.length === 1);
+    await until("the message", () => got.length === 1);
     const refused = [new NatsBus(url(""), options), new NatsBus(url("rookery:wrong@"), options)];
     await sleep(1_000);
     assert.deepEqual(refused.map(({ connected }) => connected), [false, false]);
@@ -40,7 +40,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "The bundled NATS drops a client that is silent for some seconds",
+  name: "The bundled NATS disconnects a client that is silent for some seconds",
   ...full,
   fn: async () => {
     await using server = await startBundledNats(PASSWORD);

@@ -5,7 +5,7 @@ import { sleep } from "../../lib/sleep.ts";
 import { until } from "../support/wait.ts";
 
 /**
- * `open` gives a connected bus that pauses 50 ms before it repeats a message. Streams may hold messages of earlier
+ * `open` returns a connected bus that pauses 50 ms before it repeats a message. Streams may have messages of earlier
  * tests.
  */
 export function busSuite(driver: string, open: () => Promise<Bus>): void {
@@ -27,11 +27,11 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     const leaving = await bus.subscribe(`t.${word}`, (message) => void second!.push(message));
     const sent = Array.from({ length: 200 }, (_, i) => `${i} ж`);
     for (const message of sent) await bus.publish(`t.${word}`, message);
-    await until("it has come", () => first!.length === 200 && second!.length === 200);
+    await until("the message", () => first!.length === 200 && second!.length === 200);
     assert.deepEqual(first, sent);
     await leaving[Symbol.asyncDispose]();
     await bus.publish(`t.${word}`, "after");
-    await until("it has come", () => first!.length === 201);
+    await until("the message", () => first!.length === 201);
     assert.equal(second!.length, 200);
   });
 
@@ -43,7 +43,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     for (const subject of ["a", "a.x", "a.y", "a.x.z"]) await bus.publish(`${word}.${subject}`, "");
     await bus.publish(word, "");
     await bus.publish(`${word}.end`, "");
-    await until("it has come", () => got[">"]!.at(-1) === "end");
+    await until("the message", () => got[">"]!.at(-1) === "end");
     assert.deepEqual(got, { "*": ["a", "end"], ">": ["a", "a.x", "a.y", "a.x.z", "end"], "*.x": ["a.x"] });
   });
 
@@ -58,7 +58,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
       if (message === "3") throw new Error("expected");
     });
     for (let i = 0; i < 10; i++) await bus.publish(word, `${i}`);
-    await until("it has come", () => done.length === 10);
+    await until("the message", () => done.length === 10);
   });
 
   test("never calls a subscriber within publish", async (bus, word) => {
@@ -67,7 +67,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     const publishing = bus.publish(word, "");
     assert.equal(ran, false);
     await publishing;
-    await until("it has come", () => ran);
+    await until("the message", () => ran);
   });
 
   test("gives a new consumer all stored messages in order, each id once", async (bus, word) => {
@@ -78,9 +78,9 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     await using _consumer = await bus.consume("events", `n${word}`, async (message) => {
       if (message.startsWith(word)) got.push(message);
     });
-    await until("it has come", () => got.length >= 50);
+    await until("the message", () => got.length >= 50);
     await bus.append("events", `${word}-last`, `${word} last`);
-    await until("it has come", () => got.length >= 51);
+    await until("the message", () => got.length >= 51);
     assert.deepEqual(got, [...sent, `${word} last`]);
   });
 
@@ -92,28 +92,31 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
       if (message.endsWith("b") && got.filter((each) => each === "b").length < 3) throw new Error("expected");
     });
     for (const each of ["a", "b", "c"]) await bus.append("jobs", `${word}-${each}`, `${word} ${each}`);
-    await until("it has come", () => got.includes("c"));
+    await until("the message", () => got.includes("c"));
     assert.deepEqual(got, ["a", "b", "b", "b", "c"]);
   });
 
-  test("gives each message to one consumer of a name, and continues where the last one stopped", async (bus, word) => {
-    const got: [consumer: number, message: string][] = [];
-    const consume = (consumer: number) =>
-      bus.consume("jobs", `n${word}`, async (message) => {
-        if (message.startsWith(word)) got.push([consumer, message.slice(37)]);
-      });
-    const both = [await consume(1), await consume(2)];
-    for (let i = 0; i < 20; i++) await bus.append("jobs", `${word}-${i}`, `${word} ${i}`);
-    await until("it has come", () => got.length >= 20);
-    for (const each of both) await each[Symbol.asyncDispose]();
-    await bus.append("jobs", `${word}-20`, `${word} 20`);
-    await sleep(50);
-    assert.equal(got.length, 20);
-    await using _third = await consume(3);
-    await until("it has come", () => got.length >= 21);
-    assert.deepEqual(got.map(([, message]) => message), Array.from({ length: 21 }, (_, i) => `${i}`));
-    assert.equal(got.at(-1)![0], 3);
-  });
+  test(
+    "gives each message to one consumer of a name, which continues where the last one stopped",
+    async (bus, word) => {
+      const got: [consumer: number, message: string][] = [];
+      const consume = (consumer: number) =>
+        bus.consume("jobs", `n${word}`, async (message) => {
+          if (message.startsWith(word)) got.push([consumer, message.slice(37)]);
+        });
+      const both = [await consume(1), await consume(2)];
+      for (let i = 0; i < 20; i++) await bus.append("jobs", `${word}-${i}`, `${word} ${i}`);
+      await until("the message", () => got.length >= 20);
+      for (const each of both) await each[Symbol.asyncDispose]();
+      await bus.append("jobs", `${word}-20`, `${word} 20`);
+      await sleep(50);
+      assert.equal(got.length, 20);
+      await using _third = await consume(3);
+      await until("the message", () => got.length >= 21);
+      assert.deepEqual(got.map(([, message]) => message), Array.from({ length: 21 }, (_, i) => `${i}`));
+      assert.equal(got.at(-1)![0], 3);
+    },
+  );
 
   test("gives a consumer that starts at the next message only later messages", async (bus, word) => {
     await bus.append("jobs", `${word}-early`, `${word} early`);
@@ -121,13 +124,13 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     await using _consumer = await bus.consume("jobs", `n${word}`, async (message) => {
       if (message.startsWith(word)) got.push(message.slice(37));
     }, { from: "next", passing: true });
-    // It counts from when the server knows of it.
+    // It starts at its registration on the server.
     for (let i = 0; got.length === 0; i++) {
       await bus.append("jobs", `${word}-probe-${i}`, `${word} probe`);
       await sleep(20);
     }
     await bus.append("jobs", `${word}-last`, `${word} last`);
-    await until("it has come", () => got.at(-1) === "last");
+    await until("the message", () => got.at(-1) === "last");
     assert.ok(!got.includes("early"));
   });
 
@@ -143,7 +146,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     const asked = Array.from({ length: 50 }, (_, i) => `${i}`);
     const replies = await Promise.all(asked.map((message) => bus.request(word, message, 5_000)));
     assert.deepEqual(replies, asked.map((message) => `${message} ж`));
-    assert.ok(most > 1, "one waited for the other");
+    assert.ok(most > 1, "requests waited for each other");
   });
 
   test("transports replies of any length, including empty ones", async (bus, word) => {
@@ -159,7 +162,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     await assert.rejects(bus.request(word, "x".repeat(MAX_REQUEST_BYTES + 1), 5_000), RangeError);
   });
 
-  test("reports at once that nobody serves a subject, also after the last server has left", async (bus, word) => {
+  test("reports at once that a subject has no server, also after the last one has left", async (bus, word) => {
     const start = Date.now();
     await assert.rejects(bus.request(word, "", 10_000), NobodyThere);
     const serving = await bus.serve(word, async () => "here");
@@ -191,7 +194,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
       return "late";
     });
     const asked = bus.request(word, "", 5_000);
-    await until("it has come", () => taken);
+    await until("the message", () => taken);
     await serving[Symbol.asyncDispose]();
     gate.resolve();
     assert.equal(await asked, "late");
@@ -216,7 +219,7 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     await asked;
   });
 
-  test("says that it is connected", async (bus) => {
+  test("reports that it is connected", async (bus) => {
     assert.equal(bus.connected, true);
   });
 }

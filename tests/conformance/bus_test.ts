@@ -21,7 +21,7 @@ Deno.test("LocalBus keeps the last 10,000 messages of a stream", async () => {
   for (let i = 0; i < 25_000; i++) await bus.append("jobs", `${i}`, `${i}`);
   const got: string[] = [];
   await using _consumer = await bus.consume("jobs", "late", async (message) => void got.push(message));
-  await until("it has come", () => got.at(-1) === "24999");
+  await until("the message", () => got.at(-1) === "24999");
   assert.equal(got.length, 10_000);
   assert.equal(got[0], "15000");
 });
@@ -60,10 +60,10 @@ Deno.test({
     await using _subscription = await bus.subscribe("a", (message) => void got.push(message));
     await using _consumer = await bus.consume("events", "a", async (message) => void got.push(message));
     await server.restart();
-    await until("it has come", () => bus.connected);
+    await until("the message", () => bus.connected);
     await bus.publish("a", "signal");
     await bus.append("events", "1", "event");
-    await until("it has come", () => got.length === 2);
+    await until("the message", () => got.length === 2);
   },
 });
 
@@ -83,26 +83,26 @@ for (const wipe of [false, true]) {
         await using _serving = await bus.serve("served", async (message) => `${message}!`);
         await bus.publish("word.a", "1");
         await bus.append("events", "1", "1");
-        await until("it has come", () => core!.length === 1 && stream!.length === 1);
+        await until("the message", () => core!.length === 1 && stream!.length === 1);
 
         await server.kill();
-        await until("it has come", () => !bus.connected);
+        await until("the message", () => !bus.connected);
         await assert.rejects(bus.publish("word.a", "lost"), BusUnavailable);
         await assert.rejects(bus.append("events", "lost", "lost"), BusUnavailable);
         await sleep(500);
         const start = Date.now();
         await server.restart({ wipe });
-        await until("it has come", () => bus.connected);
+        await until("the message", () => bus.connected);
         assert.deepEqual(changes, [false, true]);
 
         await bus.publish("word.a", "2");
         await bus.append("events", "2", "2");
-        await until("it has come", () => core!.length === 2 && stream!.includes("2"));
+        await until("the message", () => core!.length === 2 && stream!.includes("2"));
         assert.ok(Date.now() - start < 6000, `back after ${Date.now() - start} ms`);
         assert.deepEqual(core, ["1", "2"]);
         assert.equal(await bus.request("served", "2", 2_000), "2!");
         assert.equal(stream!.at(-1), "2");
-        // Not wiped, it remembers what was acknowledged; at least once is all that is promised.
+        // Delivery is at least once. A server that was not wiped knows what was acknowledged.
         if (!wipe) assert.ok(stream!.length <= 3);
       },
     });
@@ -122,7 +122,7 @@ Deno.test({
         got.push(`first ${message}`);
         throw new Error("expected");
       });
-      await until("it has come", () => got.length > 0);
+      await until("the message", () => got.length > 0);
     }
     await using second = await open(server.url);
     await using _consumer = await second.consume(
@@ -130,12 +130,12 @@ Deno.test({
       "worker",
       async (message) => void got.push(`second ${message}`),
     );
-    await until("it has come", () => got.includes("second 1"));
+    await until("the message", () => got.includes("second 1"));
   },
 });
 
 async function open(url: string): Promise<NatsBus> {
   const bus = new NatsBus(url, { ...options, log: quiet });
-  await until("it has come", () => bus.connected);
+  await until("the message", () => bus.connected);
   return bus;
 }

@@ -1,4 +1,4 @@
-/** What every `ImageEngine` must do (`services/images/engine.ts`), but for where `reads` says it cannot. */
+/** What every `ImageEngine` must do (`services/images/engine.ts`), except for formats it does not read. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import sharp from "sharp";
@@ -79,14 +79,14 @@ export function imageEngineSuite(engine: ImageEngine): void {
   });
 
   test("removes EXIF, ICC and XMP", async () => {
-    const told = paint(photo(400, 360))
+    const tagged = paint(photo(400, 360))
       .withExif({ IFD0: { Copyright: "nobody" }, IFD3: { GPSLatitude: "51/1 30/1 0/1" } })
       .withIccProfile("p3")
       .withXmp('<x:xmpmeta xmlns:x="adobe:ns:meta/"/>');
-    const bytes = await told.jpeg().toBuffer();
+    const bytes = await tagged.jpeg().toBuffer();
     assert.deepEqual(partsOf(bytes).slice(0, 3), ["e1", "e1", "e2"]);
     await bare(await crop(bytes));
-    await bare(await crop(await told.png().toBuffer()));
+    await bare(await crop(await tagged.png().toBuffer()));
   });
 
   test("crops grey, palette, progressive and 16-bit pictures", async () => {
@@ -127,7 +127,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
     }
   });
 
-  test("accepts a sequential JPEG whose scans name no range of coefficients", async () => {
+  test("accepts a sequential JPEG whose scans have no range of coefficients", async () => {
     for (const picture of [paint(cells(160, 96)), paint(cells(160, 96)).greyscale()]) {
       const file = await picture.jpeg({ quality: 100, chromaSubsampling: "4:4:4" }).toBuffer();
       const scan = file.indexOf(Buffer.from([0xff, 0xda]));
@@ -152,14 +152,14 @@ export function imageEngineSuite(engine: ImageEngine): void {
     const png = await paint(cells(160, 96)).png().toBuffer();
     const withChunk = (chunk: Uint8Array) => Buffer.concat([png.subarray(0, 33), chunk, png.subarray(33)]);
     const files = {
-      "EXIF that points nowhere": segment(0xe1, "Exif\0\0MM\0*\xff\xff\xff\xff"),
-      "an ICC profile that is none": segment(0xe2, "ICC_PROFILE\0\x01\x01 no profile"),
+      "EXIF with an invalid offset": segment(0xe1, "Exif\0\0MM\0*\xff\xff\xff\xff"),
+      "an invalid ICC profile": segment(0xe2, "ICC_PROFILE\0\x01\x01 no profile"),
       "an empty comment": segment(0xfe, ""),
       "zeros before the end": Buffer.concat([jpeg.subarray(0, -2), Buffer.from([0, 0, 0, 0xff, 0xd9])]),
       "fill bytes before a marker": Buffer.concat([jpeg.subarray(0, 2), Buffer.from([0xff, 0xff]), jpeg.subarray(2)]),
-      "two ends": Buffer.concat([jpeg, Buffer.from([0xff, 0xd9])]),
-      "a wrong checksum of words": withChunk(broken),
-      "a profile that is none, in a PNG": withChunk(pngChunk("iCCP", Buffer.from("x\0\0none"))),
+      "two end markers": Buffer.concat([jpeg, Buffer.from([0xff, 0xd9])]),
+      "a text chunk with a wrong checksum": withChunk(broken),
+      "an invalid profile in a PNG": withChunk(pngChunk("iCCP", Buffer.from("x\0\0none"))),
       "a gamma of 0": withChunk(pngChunk("gAMA", new Uint8Array(4))),
     };
     for (const [what, file] of Object.entries(files)) {
@@ -201,7 +201,7 @@ export function near(actual: number[], expected: number[], tolerance: number): v
   assert.ok(close, `Expected about ${expected}, got ${actual}`);
 }
 
-/** Whether every pixel belongs to the cell it should. */
+/** Checks that every pixel belongs to its cell. */
 export async function sameCells(bytes: Uint8Array, side: number, tolerance = 8): Promise<void> {
   const pixels = await pixelsOf(bytes);
   assert.deepEqual([pixels.width, pixels.height], [side, side]);

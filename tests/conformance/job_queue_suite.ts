@@ -18,84 +18,84 @@ export function jobQueueSuite(driver: string, open: () => JobQueue): void {
     });
 
   test("runs each id once, pushed before or after the consumer started", async (queue) => {
-    const crew = new Crew();
+    const worker = new Worker();
     assert.equal(await queue.push(ids(0, 20)), true);
-    await using _ = queue.consume(crew.work, 4);
+    await using _ = queue.consume(worker.work, 4);
     assert.equal(await queue.push(ids(20, 40)), true);
     assert.equal(await queue.push([]), true);
-    await until("all is done", () => crew.done.length >= 40);
+    await until("all jobs are done", () => worker.done.length >= 40);
     await sleep(100);
-    assert.deepEqual(crew.done.toSorted(), ids(0, 40).toSorted());
+    assert.deepEqual(worker.done.toSorted(), ids(0, 40).toSorted());
   });
 
   test("runs at most the given number at once", async (queue) => {
-    const crew = new Crew();
-    crew.hold();
-    await using _ = queue.consume(crew.work, 3);
+    const worker = new Worker();
+    worker.hold();
+    await using _ = queue.consume(worker.work, 3);
     await queue.push(ids(0, 10));
-    await until("three are under way", () => crew.underWay.size === 3);
+    await until("three are in progress", () => worker.inProgress.size === 3);
     await sleep(100);
-    assert.equal(crew.most, 3);
-    crew.release();
-    await until("all is done", () => crew.done.length === 10);
-    assert.equal(crew.most, 3);
+    assert.equal(worker.most, 3);
+    worker.release();
+    await until("all jobs are done", () => worker.done.length === 10);
+    assert.equal(worker.most, 3);
   });
 
   test("continues after work that throws, without repeating it", async (queue) => {
-    const crew = new Crew((id) => {
+    const worker = new Worker((id) => {
       if (Number(id.slice(1)) % 2) throw new Error("unreadable");
     });
-    await using _ = queue.consume(crew.work, 2);
+    await using _ = queue.consume(worker.work, 2);
     await queue.push(ids(0, 10));
-    await until("all was tried", () => crew.started.length >= 10);
+    await until("all ids were attempted", () => worker.started.length >= 10);
     await sleep(100);
-    assert.deepEqual(crew.started.toSorted(), ids(0, 10));
-    assert.equal(crew.done.length, 5);
+    assert.deepEqual(worker.started.toSorted(), ids(0, 10));
+    assert.equal(worker.done.length, 5);
   });
 
   test("accepts an id again after its work has ended", async (queue) => {
-    const crew = new Crew();
-    await using _ = queue.consume(crew.work, 2);
+    const worker = new Worker();
+    await using _ = queue.consume(worker.work, 2);
     for (let i = 1; i <= 3; i++) {
-      await until("it is taken", async () => await queue.push(["again"]) && crew.done.length >= i);
+      await until("it is accepted", async () => await queue.push(["again"]) && worker.done.length >= i);
     }
   });
 
   test("shares ids between consumers", async (queue) => {
-    const crews = [new Crew(), new Crew()];
-    for (const crew of crews) crew.hold();
-    await using _ = queue.consume(crews[0]!.work, 2);
-    await using __ = queue.consume(crews[1]!.work, 2);
+    const workers = [new Worker(), new Worker()];
+    for (const worker of workers) worker.hold();
+    await using _ = queue.consume(workers[0]!.work, 2);
+    await using __ = queue.consume(workers[1]!.work, 2);
     await queue.push(ids(0, 30));
-    await until("both are at work", () => crews.every(({ underWay }) => underWay.size === 2));
-    for (const crew of crews) crew.release();
-    await until("all is done", () => crews.flatMap(({ done }) => done).length >= 30);
-    assert.deepEqual(crews.flatMap(({ started }) => started).toSorted(), ids(0, 30).toSorted());
+    await until("both consumers work", () => workers.every(({ inProgress }) => inProgress.size === 2));
+    for (const worker of workers) worker.release();
+    await until("all jobs are done", () => workers.flatMap(({ done }) => done).length >= 30);
+    assert.deepEqual(workers.flatMap(({ started }) => started).toSorted(), ids(0, 30).toSorted());
   });
 
-  test("waits for work in progress when a consumer stops, which takes no more", async (queue) => {
-    const crew = new Crew();
-    crew.hold();
-    const consumer = queue.consume(crew.work, 2);
+  test("waits for work in progress when a consumer stops, and gives it no more", async (queue) => {
+    const worker = new Worker();
+    worker.hold();
+    const consumer = queue.consume(worker.work, 2);
     await queue.push(ids(0, 5));
-    await until("two are under way", () => crew.underWay.size === 2);
+    await until("two are in progress", () => worker.inProgress.size === 2);
     let stopped = false;
     const stopping = consumer[Symbol.asyncDispose]().then(() => stopped = true);
     await sleep(100);
     assert.equal(stopped, false);
-    crew.release();
+    worker.release();
     await stopping;
-    assert.equal(crew.done.length, 2);
+    assert.equal(worker.done.length, 2);
     await sleep(100);
-    assert.equal(crew.started.length, 2);
-    const next = new Crew();
+    assert.equal(worker.started.length, 2);
+    const next = new Worker();
     await using _ = queue.consume(next.work, 2);
-    await until("another takes the rest", () => next.done.length >= 3);
-    assert.deepEqual([...crew.done, ...next.done].toSorted(), ids(0, 5));
+    await until("another consumer takes the rest", () => next.done.length >= 3);
+    assert.deepEqual([...worker.done, ...next.done].toSorted(), ids(0, 5));
   });
 
   test("loses nothing when consumers stop while ids arrive", async (queue) => {
-    const crew = new Crew();
+    const worker = new Worker();
     const pushing = (async () => {
       for (let i = 0; i < 300; i += 3) {
         await queue.push(ids(i, i + 3));
@@ -103,32 +103,32 @@ export function jobQueueSuite(driver: string, open: () => JobQueue): void {
       }
     })();
     for (let i = 0; i < 5; i++) {
-      await using _ = queue.consume(crew.work, 50);
+      await using _ = queue.consume(worker.work, 50);
       await sleep(60);
     }
     await pushing;
-    await using _ = queue.consume(crew.work, 50);
-    await until("all is done", () => crew.done.length >= 300);
-    assert.deepEqual(crew.done.toSorted(), ids(0, 300).toSorted());
+    await using _ = queue.consume(worker.work, 50);
+    await until("all jobs are done", () => worker.done.length >= 300);
+    assert.deepEqual(worker.done.toSorted(), ids(0, 300).toSorted());
   });
 
   test("stops within a second, with its consumers", async (queue) => {
-    const crew = new Crew();
-    queue.consume(crew.work, 2);
+    const worker = new Worker();
+    queue.consume(worker.work, 2);
     await queue.push(["first"]);
-    await until("it works", () => crew.done.length === 1);
+    await until("the first work", () => worker.done.length === 1);
     const start = Date.now();
     await queue[Symbol.asyncDispose]();
     assert.ok(Date.now() - start < 1_000, `took ${Date.now() - start} ms`);
   });
 }
 
-/** Works, and remembers on what. */
-export class Crew {
+/** A worker that records its ids. */
+export class Worker {
   started: string[] = [];
   done: string[] = [];
-  underWay = new Set<symbol>();
-  /** Under way at once. */
+  inProgress = new Set<symbol>();
+  /** In progress at the same time. */
   most = 0;
   #gate: PromiseWithResolvers<void> | undefined;
 
@@ -145,16 +145,16 @@ export class Crew {
 
   readonly work = async (id: string): Promise<void> => {
     this.started.push(id);
-    // An id may be under way twice.
+    // An id may be in progress twice.
     const place = Symbol(id);
-    this.underWay.add(place);
-    this.most = Math.max(this.most, this.underWay.size);
+    this.inProgress.add(place);
+    this.most = Math.max(this.most, this.inProgress.size);
     try {
       await this.#gate?.promise;
       await this.act(id);
       this.done.push(id);
     } finally {
-      this.underWay.delete(place);
+      this.inProgress.delete(place);
     }
   };
 }

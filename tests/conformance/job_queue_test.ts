@@ -6,37 +6,37 @@ import { LocalJobQueue } from "../../jobs/queue/local.ts";
 import { RedisJobQueue } from "../../jobs/queue/redis.ts";
 
 import { boundToParent, freePort, type Server, startRedis } from "../support/servers.ts";
-import { Crew, ids, jobQueueSuite } from "./job_queue_suite.ts";
+import { ids, jobQueueSuite, Worker } from "./job_queue_suite.ts";
 import { until } from "../support/wait.ts";
 import { sleep } from "../../lib/sleep.ts";
 
 jobQueueSuite("LocalJobQueue", () => new LocalJobQueue());
 
-Deno.test("LocalJobQueue drops an id that waits or is worked on", async () => {
+Deno.test("LocalJobQueue drops an id that waits or is in progress", async () => {
   await using queue = new LocalJobQueue();
-  const crew = new Crew();
-  crew.hold();
-  await using _ = queue.consume(crew.work, 1);
-  for (let i = 0; i < 3; i++) assert.equal(await queue.push(["under way", "waiting"]), true);
-  crew.release();
-  await until("both are done", () => crew.done.length === 2);
+  const worker = new Worker();
+  worker.hold();
+  await using _ = queue.consume(worker.work, 1);
+  for (let i = 0; i < 3; i++) assert.equal(await queue.push(["in progress", "waiting"]), true);
+  worker.release();
+  await until("both jobs are done", () => worker.done.length === 2);
   await sleep(50);
-  assert.deepEqual(crew.started, ["under way", "waiting"]);
+  assert.deepEqual(worker.started, ["in progress", "waiting"]);
 });
 
-Deno.test("LocalJobQueue has work that pushes keep to its bound", async () => {
+Deno.test("LocalJobQueue limits the concurrency of work that pushes ids", async () => {
   await using queue = new LocalJobQueue();
-  const crew = new Crew(() => sleep(5));
+  const worker = new Worker(() => sleep(5));
   await using _ = queue.consume(async (id) => {
     if (id === "j0") void queue.push(ids(1, 10));
-    await crew.work(id);
+    await worker.work(id);
   }, 2);
   await queue.push(["j0"]);
-  await until("all is done", () => crew.done.length === 10);
-  assert.equal(crew.most, 2);
+  await until("all jobs are done", () => worker.done.length === 10);
+  assert.equal(worker.most, 2);
 });
 
-Deno.test("LocalJobQueue refuses what is too much", async () => {
+Deno.test("LocalJobQueue rejects ids over its limit", async () => {
   await using queue = new LocalJobQueue();
   assert.equal(await queue.push(ids(0, MAX_WAITING)), true);
   assert.equal(await queue.push(["one too many"]), false);
@@ -44,7 +44,7 @@ Deno.test("LocalJobQueue refuses what is too much", async () => {
 
 const url = Deno.env.get("TEST_REDIS_URL");
 if (url) {
-  // A busy machine may be silent for longer than a caller would wait.
+  // A busy machine can be silent for longer than the default timeout.
   const options = () => ({ stream: `test:${crypto.randomUUID()}`, timeout: 5_000 });
   jobQueueSuite("RedisJobQueue", () => new RedisJobQueue(url, options()));
 }
@@ -79,26 +79,26 @@ redisTest("gives the work of a killed process to another consumer", async (serve
     taken += text;
     if (taken.split("\n").length > 4) break;
   }
-  const crew = new Crew();
-  await using _ = queue.consume(crew.work, 2);
-  await until("the rest is done", () => crew.done.length === 1);
+  const worker = new Worker();
+  await using _ = queue.consume(worker.work, 2);
+  await until("the remaining ids are done", () => worker.done.length === 1);
   await sleep(1_000);
-  assert.deepEqual(crew.done, ["j4"], "what is under way stays with its process as long as that lives");
+  assert.deepEqual(worker.done, ["j4"], "ids in progress stay with their process while it lives");
   child.kill("SIGKILL");
   await child.status;
-  await until("what it held is done", () => crew.done.length >= 4);
-  assert.deepEqual(crew.done.toSorted(), ids(1, 5));
+  await until("the ids of the dead process are done", () => worker.done.length >= 4);
+  assert.deepEqual(worker.done.toSorted(), ids(1, 5));
 });
 
 redisTest("leaves no data of finished work and closed consumers", async (server) => {
   const redis = new Redis(server.url);
-  const crew = new Crew();
+  const worker = new Worker();
   {
     await using queue = new RedisJobQueue(server.url);
-    await using _ = queue.consume(crew.work, 2);
-    await using __ = queue.consume(crew.work, 2);
+    await using _ = queue.consume(worker.work, 2);
+    await using __ = queue.consume(worker.work, 2);
     await queue.push(ids(0, 10));
-    await until("all is done", () => crew.done.length === 10);
+    await until("all jobs are done", () => worker.done.length === 10);
   }
   assert.equal(await redis.xlen("rookery:crop"), 0);
   assert.equal((await redis.xpending("rookery:crop", "crop"))[0], 0);
@@ -112,7 +112,7 @@ redisTest("removes consumers that died long ago", async (server) => {
   await redis.xgroup("CREATECONSUMER", "rookery:crop", "crop", "dead");
   await using queue = new RedisJobQueue(server.url, { idleMs: 50 });
   await using _ = queue.consume(async () => {}, 1);
-  await until("it is forgotten", async () => {
+  await until("the dead consumer is removed", async () => {
     const consumers = await redis.xinfo("CONSUMERS", "rookery:crop", "crop") as unknown[][];
     return consumers.every(([, name]) => name !== "dead");
   });
@@ -122,67 +122,70 @@ redisTest("removes consumers that died long ago", async (server) => {
 redisTest("continues after FLUSHALL, with ids waiting and in progress", async (server) => {
   const redis = new Redis(server.url);
   await using queue = new RedisJobQueue(server.url, { idleMs: 400, timeout: 5_000 });
-  const crew = new Crew();
-  await using _ = queue.consume(crew.work, 2);
+  const worker = new Worker();
+  await using _ = queue.consume(worker.work, 2);
   for (let round = 0; round < 3; round++) {
-    crew.hold();
-    await until("ten ids are taken", () => queue.push(ids(0, 10)));
-    await until("two are under way", () => crew.underWay.size === 2);
+    worker.hold();
+    await until("ten ids are accepted", () => queue.push(ids(0, 10)));
+    await until("two are in progress", () => worker.inProgress.size === 2);
     await redis.flushall();
-    await until("another is taken", () => queue.push([`after ${round}`]));
-    crew.release();
-    await until("what was pushed after it is done", () => crew.done.includes(`after ${round}`));
+    await until("another id is accepted", () => queue.push([`after ${round}`]));
+    worker.release();
+    await until("the later ids are done", () => worker.done.includes(`after ${round}`));
   }
   await redis.flushall();
   await sleep(600);
-  await until("one more is taken", () => queue.push(["in the end"]));
-  await until("it is done", () => crew.done.includes("in the end"));
+  await until("one more id is accepted", () => queue.push(["in the end"]));
+  await until("the job is done", () => worker.done.includes("in the end"));
   redis.disconnect();
 });
 
 redisTest("does not delete another id in place of one in progress", async (server) => {
   const redis = new Redis(server.url);
   await using queue = new RedisJobQueue(server.url, { idleMs: 400, timeout: 5_000 });
-  const crew = new Crew();
-  await using _ = queue.consume(crew.work, 1);
-  crew.hold();
+  const worker = new Worker();
+  await using _ = queue.consume(worker.work, 1);
+  worker.hold();
   await queue.push(["before"]);
-  await until("it is under way", () => crew.underWay.size === 1);
+  await until("the work is in progress", () => worker.inProgress.size === 1);
   const [[place] = ["none"]] = await redis.xrange("rookery:crop", "-", "+");
   await redis.flushall();
   await redis.xadd("rookery:crop", place, "job", "after");
-  crew.release();
-  await until("the other is done", () => crew.done.includes("after"), { timeoutMs: 5_000 });
+  worker.release();
+  await until("the other id is done", () => worker.done.includes("after"), { timeoutMs: 5_000 });
   redis.disconnect();
 });
 
 for (const wipe of [false, true]) {
-  redisTest(`continues after its server was killed and came back ${wipe ? "empty" : "as it was"}`, async (server) => {
-    await using queue = new RedisJobQueue(server.url, { idleMs: 400 });
-    const crew = new Crew();
-    await using _ = queue.consume(crew.work, 2);
-    await until("one is taken", () => queue.push(["before"]));
-    await until("it works", () => crew.done.length > 0);
-    crew.hold();
-    await until("ten are taken", () => queue.push(ids(0, 10)));
-    await until("two are under way", () => crew.underWay.size === 2);
-    await server.kill();
-    await until("the loss is known", async () => !await queue.push(["lost"]));
-    crew.release();
-    await sleep(500);
-    await server.restart({ wipe });
-    await until("it takes ids again", () => queue.push(["after"]));
-    await until("what was pushed after it is done", () => crew.done.includes("after"));
-    if (!wipe) await until("what was there before is done", () => ids(0, 10).every((id) => crew.done.includes(id)));
-  });
+  redisTest(
+    `continues after its server was killed and restarted ${wipe ? "empty" : "with its data"}`,
+    async (server) => {
+      await using queue = new RedisJobQueue(server.url, { idleMs: 400 });
+      const worker = new Worker();
+      await using _ = queue.consume(worker.work, 2);
+      await until("one id is accepted", () => queue.push(["before"]));
+      await until("the first work", () => worker.done.length > 0);
+      worker.hold();
+      await until("ten ids are accepted", () => queue.push(ids(0, 10)));
+      await until("two are in progress", () => worker.inProgress.size === 2);
+      await server.kill();
+      await until("the queue notices the loss", async () => !await queue.push(["lost"]));
+      worker.release();
+      await sleep(500);
+      await server.restart({ wipe });
+      await until("the queue accepts ids again", () => queue.push(["after"]));
+      await until("the later ids are done", () => worker.done.includes("after"));
+      if (!wipe) await until("the earlier ids are done", () => ids(0, 10).every((id) => worker.done.includes(id)));
+    },
+  );
 }
 
 redisTest("rejects at once, polls rarely and stops in time while its server is unavailable", async () => {
   const port = await freePort();
   let asked = 0;
-  const nobody = Deno.listen({ hostname: "127.0.0.1", port });
+  const fakeServer = Deno.listen({ hostname: "127.0.0.1", port });
   const refusing = (async () => {
-    for await (const connection of nobody) {
+    for await (const connection of fakeServer) {
       asked++;
       connection.close();
     }
@@ -197,40 +200,40 @@ redisTest("rejects at once, polls rarely and stops in time while its server is u
   assert.ok(user + system < 100_000, `was busy for ${user + system} µs of 2 s`);
   assert.ok(asked < 60, `asked ${asked} times`);
   await within(1_000, () => queue[Symbol.asyncDispose]());
-  nobody.close();
+  fakeServer.close();
   await refusing;
 });
 
 redisTest("rejects and stops in time while its server hangs, and continues afterwards", async (server) => {
-  const crew = new Crew();
+  const worker = new Worker();
   await using queue = new RedisJobQueue(server.url, { idleMs: 1_000 });
-  await using _ = queue.consume(crew.work, 2);
+  await using _ = queue.consume(worker.work, 2);
   const leaving = queue.consume(async () => {}, 2);
   await queue.push(["before"]);
-  await until("it works", async () => crew.done.length > 0 || !await queue.push(["before"]));
+  await until("the first work", async () => worker.done.length > 0 || !await queue.push(["before"]));
   server.signal("SIGSTOP");
   await within(1_000, () => leaving[Symbol.asyncDispose]());
   await within(700, async () => assert.equal(await queue.push(["a"]), false));
   await sleep(1_000);
   server.signal("SIGCONT");
-  await until("it takes ids again", () => queue.push(["after"]));
-  // It may have been given to a read whose disconnection the server had not noticed.
-  await until("what was pushed after it is done", () => crew.done.includes("after"));
+  await until("the queue accepts ids again", () => queue.push(["after"]));
+  // The server may have given it to a connection whose end it had not noticed.
+  await until("the later ids are done", () => worker.done.includes("after"));
 });
 
 redisTest("abandons connections that do not respond", async (server) => {
   await using network = new Network(Number(new URL(server.url).port));
-  const crew = new Crew();
+  const worker = new Worker();
   await using queue = new RedisJobQueue(network.url, { idleMs: 1_000 });
-  await using _ = queue.consume(crew.work, 2);
-  await until("it works", async () => crew.done.length > 0 || !await queue.push(["before"]));
+  await using _ = queue.consume(worker.work, 2);
+  await until("the first work", async () => worker.done.length > 0 || !await queue.push(["before"]));
   network.silence();
   assert.equal(await queue.push(["lost"]), false);
-  await until("it takes ids again", () => queue.push(["after"]), { timeoutMs: 5_000 });
-  await until("what was pushed after it is done", () => crew.done.includes("after"), { timeoutMs: 5_000 });
+  await until("the queue accepts ids again", () => queue.push(["after"]), { timeoutMs: 5_000 });
+  await until("the later ids are done", () => worker.done.includes("after"), { timeoutMs: 5_000 });
 });
 
-/** Between a queue and its server. */
+/** A proxy between a queue and its server. */
 class Network implements AsyncDisposable {
   #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   #connections: { silent: boolean; ends: Deno.Conn[] }[] = [];
@@ -242,7 +245,7 @@ class Network implements AsyncDisposable {
     return `redis://127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
   }
 
-  /** Nothing goes through the connections there are any more, not even their end. */
+  /** Existing connections pass nothing on any more, not even their end. */
   silence(): void {
     for (const connection of this.#connections) connection.silent = true;
   }
@@ -254,7 +257,7 @@ class Network implements AsyncDisposable {
       try {
         end.close();
       } catch {
-        // It is closed, as its stream was read to the end.
+        // The connection is closed, since its stream was read to the end.
       }
     }
   }

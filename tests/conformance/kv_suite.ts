@@ -1,4 +1,4 @@
-/** What the statements of the key–value store promise when many run at once; the same on each database. */
+/** The statements of the key–value store under concurrency, the same on each database. */
 import assert from "node:assert/strict";
 import { deletePairs, type PairsToWrite, prunePairs, readPairs, writeIfVersion, writePairs } from "../../db/kv.ts";
 import { PairWriter } from "../../services/kv/pair_writer.ts";
@@ -158,7 +158,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
       writer.write(pairs(gone, { a: 1 }), false),
       writer.write({ ...pairs(others[1]!, { a: 1 }), ttlS: 60 }, false),
       writer.write(pairs(owner, { d: 4 }), false),
-      // Another mode waits for the next, and so do keys that the first has; these are then tried twice.
+      // Another mode waits for the next statement, and so do repeated keys, which are then tried twice.
       writer.write(pairs(others[2]!, { z: 1 }), true),
       writer.write(pairs(owner, { c: "late", e: 5 }), false),
     ]);
@@ -195,7 +195,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     },
   );
 
-  test("Pairs deleted while they are written are gone or stay as a whole", async (sql, owner) => {
+  test("Of a batch deleted during a write all pairs are deleted or all stay", async (sql, owner) => {
     for (let round = 0; round < 30; round++) {
       await write(sql, owner, { a: round });
       await Promise.all([
@@ -208,10 +208,10 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     }
   });
 
-  test("A statement that fails for all is run for each", async (sql, owner) => {
+  test("A statement that fails for a batch is run for each member", async (sql, owner) => {
     const other = await account(sql);
     const writer = new PairWriter(sql);
-    // What no caller can send.
+    // No caller can send this.
     const broken = { ...pairs(owner, { a: 1 }), keys: ["\0"] };
     const answers = await Promise.allSettled([
       writer.write(pairs(other, { a: 1 }), false),
@@ -246,7 +246,7 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     },
   );
 
-  test("Expired pairs are deleted in bounded batches, and nothing else is", async (sql, owner) => {
+  test("Only expired pairs are deleted, in limited batches", async (sql, owner) => {
     await write(sql, owner, named(0, 25), { ttlS: 60 });
     await write(sql, owner, named(100, 5), { ttlS: 600 });
     await write(sql, owner, named(200, 5));
@@ -291,7 +291,7 @@ async function read(sql: Sql, owner: string, keys: string[]): Promise<Record<str
   return JSON.parse(`{${(await found(sql, owner, keys)).pairs}}`);
 }
 
-/** So many keys from a number on, with one value. */
+/** `count` keys from `from` on, with one value. */
 function named(from: number, count: number, value: unknown = 0): Record<string, unknown> {
   return Object.fromEntries(
     Array.from({ length: count }, (_, i) => [`key ${String(from + i).padStart(4, "0")}`, value]),
@@ -321,7 +321,7 @@ async function resultOf(sql: Sql, receipt: string): Promise<unknown> {
   return (await sql.query<{ result: unknown }>("select result from receipts where id = $1", [receipt]))[0]!.result;
 }
 
-/** A writer, and the names of the statements that it makes. */
+/** A writer, and the names of its statements. */
 function counted(sql: Sql): { writer: PairWriter; statements: string[] } {
   const statements: string[] = [];
   const execute: Sql["execute"] = (text, params, name) => {

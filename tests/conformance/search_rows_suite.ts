@@ -1,4 +1,4 @@
-/** What the tables of search (`db/migrations/0006_search.sql`) must withstand: any query, any name, any deletion. */
+/** The tables of search (`db/migrations/0006_search.sql`) with any query, name and deletion. */
 import assert from "node:assert/strict";
 import { migrate } from "../../db/migrate.ts";
 import { pruneSpellings } from "../../db/search/spellings.ts";
@@ -157,7 +157,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     for (const q of ["-_-", "-_", "***"]) assert.deepEqual(await pages(q), ["-_-"], q);
   });
 
-  test("keeps nothing of a deleted page that would block others", async () => {
+  test("keeps no rows of a deleted page that would block others", async () => {
     const page = await addPage(sql, keeper, { handle: "p30", name: "Dodo", followers: 3 });
     await sql.execute("update pages set deleted_at = now() where id = $1", [page]);
     await sql.execute("update pages set follower_count = 2 where id = $1", [page]);
@@ -175,7 +175,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
       ))
         .map(({ word }) => word);
     const round = async () => {
-      for (let bite = await pruneSpellings(sql, ""); bite.last !== "";) bite = await pruneSpellings(sql, bite.last);
+      for (let batch = await pruneSpellings(sql, ""); batch.last !== "";) batch = await pruneSpellings(sql, batch.last);
     };
     await round();
     assert.deepEqual(await left(), ["sandpiper", "turnstone"]);

@@ -1,6 +1,6 @@
 /**
- * What search must do on every database (`db/search/search.ts`). One database for all tests of a suite; words keep them
- * apart.
+ * What search must do on every database (`db/search/search.ts`). All tests of a suite share a database and use
+ * different words.
  */
 import assert from "node:assert/strict";
 import { migrate } from "../../db/migrate.ts";
@@ -9,7 +9,7 @@ import type { Section } from "../../db/search/stages.ts";
 import type { Sql } from "../../db/sql.ts";
 import { ndcg } from "../support/ndcg.ts";
 import { addPage, addPerson, nameOf, namesFound } from "../support/search_town.ts";
-import { PAGE_QUERIES, PAGES, PEOPLE, PEOPLE_QUERIES } from "./search_judged.ts";
+import { PAGE_QUERIES, PAGES, PEOPLE, PEOPLE_QUERIES } from "./search_grades.ts";
 
 const LEAST_NDCG = 0.9;
 
@@ -34,15 +34,15 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     await sql?.[Symbol.asyncDispose]();
   });
 
-  // First, while there is only the town.
-  test("finds what people expect", async () => {
+  // First, while the database has only the graded data.
+  test("ranks the results of graded queries", async () => {
     assert.ok(PAGE_QUERIES.length + PEOPLE_QUERIES.length >= 60);
     const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
     const gained: number[] = [];
     for (const [section, queries] of [["pages", PAGE_QUERIES], ["users", PEOPLE_QUERIES]] as const) {
       const each: number[] = [];
       for (const [q, wanted] of queries) {
-        for (const name of Object.keys(wanted)) assert.ok(known(section, name), `"${name}" is not in the town`);
+        for (const name of Object.keys(wanted)) assert.ok(known(section, name), `"${name}" is not in the data`);
         each.push(ndcg(await namesFound(sql, keeper, section, q), wanted));
       }
       say(`${driver}: nDCG@10 of ${queries.length} searches for ${section}: ${mean(each).toFixed(3)}`);
@@ -118,7 +118,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
       { handle: "p5", description: "On the zebra and its stripes" },
       { handle: "p6", name: "The zebralike" },
     ];
-    // The worse it fits, the more follow it: that is no reason to come first.
+    // The worse the match, the more followers: they do not outrank a better match.
     for (const [followers, page] of kinds.entries()) await addPage(sql, keeper, { ...page, followers });
     assert.deepEqual(await pages("zebra"), kinds.map(({ handle }) => handle));
   });
@@ -191,7 +191,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     const errors = ["kingfissher", "kingfiher", "kingfusher", "kingfihser", "ikngfisher", "kingfishre"];
     for (const q of errors) assert.deepEqual(await pages(q), ["p10"], q);
     for (const q of ["дорзд", "дрозт", "дрозжд", "drods"]) assert.deepEqual(await pages(q), ["p11"], q);
-    // Four characters with one wrong: a quarter of the trigrams is left.
+    // One wrong of four characters leaves a quarter of the trigrams.
     assert.deepEqual(await pages("lurk"), ["p12"]);
     assert.deepEqual(await pages("kingfihser lrak"), []);
   });
@@ -201,7 +201,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     await addPage(sql, keeper, { handle: "p16", name: "A nightjay", followers: 9 });
     assert.deepEqual(await pages("nightjay"), ["p16"]);
     assert.deepEqual(await pages("nightjaar"), ["p15", "p16"]);
-    // Known words that are nowhere together.
+    // Known words that never occur together.
     await addPage(sql, keeper, { handle: "p17", name: "Nigthjar" });
     assert.deepEqual(await pages("nigthjar kingfisher"), []);
     await addPage(sql, keeper, { handle: "p18", name: "Nightjar, kingfisher" });
@@ -246,18 +246,19 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
       [keeper],
     );
     await sql.execute(
-      "update pages set follower_count = 900 - (substr(uuid, 9)::int % 7) where uuid in ('flamingo1499', 'flamingo1000')",
+      `update pages set follower_count = 900 - (substr(uuid, 9)::int % 7)
+      where uuid in ('flamingo1499', 'flamingo1000')`,
     );
     for (const q of ["fl", "flamingo", "colony", "colon"]) {
       assert.deepEqual((await pages(q)).slice(0, 2), ["flamingo1499", "flamingo1000"], q);
     }
     const all = await search(sql, keeper, { q: "colony", sections: ["pages"], limit: 5_000, verifiedOnly: true });
     const [names, handles] = [all.map(nameOf), new Set(all.map(nameOf))];
-    assert.equal(names.length, handles.size, "nothing comes twice");
+    assert.equal(names.length, handles.size, "no result is repeated");
     assert.ok(names.length >= 300, `${names.length} of 1,500 were found`);
     const ranks = all.map(({ rank, followers }) => rank * 1e9 - followers);
     assert.deepEqual(ranks, ranks.toSorted((a, b) => a - b));
-    // What is not more than it looks at is all there.
+    // Up to the limit of candidates, all are found.
     await sql.execute("update pages set name = 'Lagoon' where uuid like 'flamingo1%' and length(uuid) < 12");
     const lagoon = await search(sql, keeper, { q: "lagoo", sections: ["pages"], limit: 5_000, verifiedOnly: true });
     assert.equal(lagoon.length, 111);

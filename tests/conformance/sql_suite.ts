@@ -1,5 +1,5 @@
 /**
- * What every `Sql` driver must do (`db/sql.ts`). One database for all tests of a suite; each makes tables of its own.
+ * What every `Sql` driver must do (`db/sql.ts`). One database for all tests of a suite; each creates its own tables.
  */
 import assert from "node:assert/strict";
 import { type Sql, SqlError } from "../../db/sql.ts";
@@ -79,7 +79,7 @@ export function sqlSuite(driver: string, open: () => Promise<Sql>): void {
     assert.equal(await one("$1::timestamptz", now), "2026-01-31T12:00:00.123Z");
     assert.equal(await one("$1::timestamptz", "2026-01-31T12:00:00.123Z"), "2026-01-31T12:00:00.123Z");
     assert.deepEqual(await one("$1::bytea", bytes), bytes);
-    // A view into a larger buffer sends its own part only.
+    // A view into a larger buffer sends only its part.
     assert.deepEqual(await one("$1::bytea", bytes.subarray(3, 5)), new Uint8Array([3, 4]));
     assert.deepEqual(await one("$1::text[]", odd), odd);
     assert.deepEqual(await one("$1::int[]", [1, null, -3]), [1, null, -3]);
@@ -101,7 +101,7 @@ export function sqlSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await sql.execute("insert into s_empty values (2) returning id"), [{ id: 2 }]);
   });
 
-  test("names the violated constraint, and the statement changes nothing", async () => {
+  test("reports the violated constraint, and the statement changes nothing", async () => {
     await sql.script("create table s_keys (id int primary key, parent int constraint s_parent references s_keys (id))");
     await sql.execute("insert into s_keys values (1, null)");
     await fails(sql.execute("insert into s_keys values (2, null), (1, null)"), "constraint", "23505", "s_keys_pkey");

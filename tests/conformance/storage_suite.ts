@@ -6,11 +6,11 @@ import { MAX_OBJECT_BYTES, type Storage, StorageError, type StorageErrorKind } f
 const MIB = 1024 * 1024;
 
 interface Options {
-  /** False for a stand-in that refuses the last bytes of an object that has fewer. */
+  /** False for a fake that rejects suffix ranges longer than the object. */
   takesLongSuffixes?: boolean;
 }
 
-/** `open` gives an empty storage each time. */
+/** `open` returns an empty storage each time. */
 export function storageSuite(driver: string, open: () => Promise<Storage>, options: Options = {}): void {
   const test = (name: string, run: (storage: Storage) => Promise<void>) =>
     Deno.test({
@@ -82,7 +82,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     assert.equal(await readText(storage, "case"), "lower");
   });
 
-  test("has nothing under a key that was never stored or was deleted, and repeats a deletion without an error", async (storage) => {
+  test("has no object under an unknown or deleted key, and a repeated deletion is no error", async (storage) => {
     assert.equal(await storage.get("a"), undefined);
     assert.equal(await storage.head("a"), undefined);
     await storage.delete("a");
@@ -178,7 +178,7 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     const reading = async () => {
       while (writing) {
         const read = await bytes((await storage.get("a"))!.body);
-        assert.ok(versions.some((version) => equal(version, read)), "a mixture was read");
+        assert.ok(versions.some((version) => equal(version, read)), "a mix of versions was read");
       }
     };
     const writes = Promise.all(versions.map((version) => storage.put("a", inPieces(version, 10_000))));
@@ -260,7 +260,7 @@ function breakingOff(pieces: number): ReadableStream<Uint8Array> {
   });
 }
 
-/** Gives `size` bytes and then nothing more. */
+/** Sends `size` bytes and then waits. */
 function endless(size: number) {
   const reached = Promise.withResolvers<void>();
   const cancelled = Promise.withResolvers<void>();
@@ -283,7 +283,7 @@ export function equal(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
-/** Without the print of millions of numbers where they differ. */
+/** Does not print the bytes when they differ. */
 function same(actual: Uint8Array, expected: Uint8Array): void {
-  assert.ok(equal(actual, expected), `${actual.length} bytes came that are not the ${expected.length} expected`);
+  assert.ok(equal(actual, expected), `${actual.length} bytes differ from the ${expected.length} expected`);
 }

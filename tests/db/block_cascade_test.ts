@@ -1,4 +1,4 @@
-/** Blocks of pages and of their owners, at random, against a model of a few lines. */
+/** Random blocks of pages and of their owners, compared with a small model. */
 import assert from "node:assert/strict";
 import {
   blockPage,
@@ -22,11 +22,11 @@ const ACT_WEIGHTS = {
   "block account": 4,
   "unblock account": 4,
   "an hour passes": 4,
-  "ends are told": 5,
+  "blocks expire": 5,
   "delete page": 1,
 } as const;
 
-/** Ends are hours from now. An expired block stays until it is lifted. */
+/** The end of a block, in hours from now. An expired block stays in the table until it is lifted. */
 interface Account {
   id: string;
   end: number | null;
@@ -108,8 +108,8 @@ class History {
         for (const each of [...this.accounts, ...this.pages]) if (each.end !== null) each.end--;
         for (const each of this.pages) if (each.ownersEnd !== null) each.ownersEnd--;
         break;
-      // As the actors do it, which look whether it is still so.
-      case "ends are told":
+      // Like the actors, which check that the block has ended.
+      case "blocks expire":
         if (page.end !== null && !inForce(page.end)) {
           await world.commit(expirePageBlock, [{ id: page.id, at }]);
           this.#free(page);

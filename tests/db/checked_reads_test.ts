@@ -9,7 +9,7 @@ const app = sharedApp();
 const WRITES = [
   "insert into used_tickets (id, expires_at) values (gen_random_uuid(), now())",
   "delete from used_tickets",
-  "with gone as (delete from used_tickets returning 1) select count(*) from gone",
+  "with deleted as (delete from used_tickets returning 1) select count(*) from deleted",
   "select from sequencer for update",
   "select nextval('acknowledgements')",
 ];
@@ -34,7 +34,7 @@ Deno.test("In a node that a test starts, query cannot write", async () => {
   await app.ctx.sql.execute("delete from used_tickets where false");
 });
 
-/** Never called; for the compiler. */
+/** Never called, only compiled. */
 export async function doesNotCompile(reader: Reader, writer: Writer, sql: Sql): Promise<void> {
   // @ts-expect-error: a Reader cannot write
   await reader.execute("delete from used_tickets");

@@ -29,14 +29,14 @@ Deno.test("Every constraint with a reason in a commit exists in the database", (
     const rules = new Set(rows.map(({ name }) => name));
     const named = (await commitStatements()).flatMap(({ violations }) => Object.keys(violations));
     assert.ok(named.length > 0);
-    for (const name of named) assert.ok(rules.has(name), `there is no rule ${name}`);
+    for (const name of named) assert.ok(rules.has(name), `there is no constraint ${name}`);
   }));
 
 Deno.test("A commit under another epoch than the partition's is fenced", () =>
   withDatabase(async (sql) => {
     const committer = new Committer(sql, () => {});
-    const nobody = { by_id: null, by_role: null, reason: null };
-    const row = { id: crypto.randomUUID(), role: "user", at: new Date().toISOString(), ...nobody };
+    const system = { by_id: null, by_role: null, reason: null };
+    const row = { id: crypto.randomUUID(), role: "user", at: new Date().toISOString(), ...system };
     await sql.execute("update partitions set epoch = 7 where id = 3");
     const submit = (partition: number, epoch: number) => committer.submit(setRole, { partition, epoch, row });
     await Promise.all([

@@ -1,4 +1,4 @@
-/** What becomes of a photo by how its crop ends: the job kind, with croppers that say what a test wants. */
+/** The job of a photo for each outcome of its crop, with fake croppers. */
 import assert from "node:assert/strict";
 import type { JobRef } from "../../db/jobs.ts";
 import { CROP_JOB, PHOTO_RESULT_JOB } from "../../db/photos.ts";
@@ -20,7 +20,7 @@ const quiet = new class extends Log {
 const PHOTO: CropResult = { format: "jpeg", side: 100, bytes: 1_000, variants: [], placeholder: "hash" };
 const failed =
   (reason: "engine-failed" | "no-image" | "storage-unavailable" | "crashed", permanent = false) => (id: string) =>
-    ({ id, ok: false, permanent, reason, message: "said the cropper" }) as CropOutcome;
+    ({ id, ok: false, permanent, reason, message: "a message" }) as CropOutcome;
 
 interface World {
   sql: Sql;
@@ -31,7 +31,7 @@ interface World {
   >;
 }
 
-/** One photo's job, after so many attempts, and one cropper. */
+/** One photo's job, with earlier attempts, and one cropper. */
 async function withCropper(
   crop: (id: string) => CropOutcome | Promise<CropOutcome>,
   test: (world: World) => Promise<void>,
@@ -64,7 +64,7 @@ async function withCropper(
 
 Deno.test("A successful crop is passed to the photo's actor, and its notification is sent", () =>
   withCropper((id) => ({ id, ok: true, photo: PHOTO }), async ({ id, results, row }) => {
-    await until("it is passed on", () => results.length === 1);
+    await until("the result is passed on", () => results.length === 1);
     assert.deepEqual(results, [{ kind: PHOTO_RESULT_JOB, id }]);
     const { kind, state, attempts, result } = await row();
     assert.deepEqual({ kind, state, attempts }, { kind: PHOTO_RESULT_JOB, state: "waiting", attempts: 0 });
@@ -74,7 +74,7 @@ Deno.test("A successful crop is passed to the photo's actor, and its notificatio
 
 Deno.test("A failed crop is retried after a pause", () =>
   withCropper(failed("crashed"), async ({ row }) => {
-    await until("it waits again", async () => (await row()).attempts === 1 && (await row()).state === "waiting");
+    await until("the job waits again", async () => (await row()).attempts === 1 && (await row()).state === "waiting");
     const { kind, pause } = await row();
     assert.equal(kind, CROP_JOB);
     assert.ok(pause > 0.5 && pause <= 2, String(pause));
@@ -82,19 +82,19 @@ Deno.test("A failed crop is retried after a pause", () =>
 
 Deno.test("A photo that no attempt could crop has failed with the last reason", () =>
   withCropper(failed("engine-failed"), async ({ id, results, row }) => {
-    await until("it is passed on", () => results.length === 1);
+    await until("the result is passed on", () => results.length === 1);
     assert.deepEqual((await row()).result, { id, ok: false, problem: "engine-failed" });
   }, { attempts: 3 }));
 
-Deno.test("A file that is no image fails at once", () =>
+Deno.test("A file that is not an image fails at once", () =>
   withCropper(failed("no-image", true), async ({ id, results, row }) => {
-    await until("it is passed on", () => results.length === 1);
+    await until("the result is passed on", () => results.length === 1);
     assert.deepEqual((await row()).result, { id, ok: false, problem: "no-image" });
   }));
 
 Deno.test("While the storage is unavailable no attempt counts", () =>
   withCropper(failed("storage-unavailable"), async ({ row }) => {
-    await until("it waits again", async () => (await row()).state === "waiting" && (await row()).pause > 0);
+    await until("the job waits again", async () => (await row()).state === "waiting" && (await row()).pause > 0);
     const { kind, attempts, pause } = await row();
     assert.deepEqual({ kind, attempts }, { kind: CROP_JOB, attempts: 7 });
     assert.ok(pause <= 2, String(pause));
@@ -102,7 +102,7 @@ Deno.test("While the storage is unavailable no attempt counts", () =>
 
 Deno.test("An impossible photo from the crop process is rejected", () =>
   withCropper((id) => ({ id, ok: true, photo: { ...PHOTO, side: 60_000 } }), async ({ id, results, row }) => {
-    await until("it is passed on", () => results.length === 1);
+    await until("the result is passed on", () => results.length === 1);
     assert.deepEqual((await row()).result, { id, ok: false, problem: "engine-failed" });
   }, { attempts: 3 }));
 
@@ -123,7 +123,7 @@ Deno.test("A stop aborts a crop, and its attempt does not count", async () => {
     quiet,
   );
   const states = async () => await sql.query("select state, attempts, run_at <= now() as due from jobs");
-  await until("it is under way", async () => (await states())[0]!["state"] === "running");
+  await until("the work is in progress", async () => (await states())[0]!["state"] === "running");
   await runner[Symbol.asyncDispose]();
   assert.deepEqual(await states(), [{ state: "waiting", attempts: 0, due: true }]);
 });

@@ -22,7 +22,7 @@ function natsBus(url: string | undefined): (() => Bus) | undefined {
 
 for (const [name, open] of BUSES) {
   Deno.test({
-    name: `JobNotifier over ${name} sends ids to one process of each crew of its own installation`,
+    name: `JobNotifier over ${name} sends ids to one process of each group of its installation`,
     ignore: !open,
     sanitizeOps: false,
     sanitizeResources: false,
@@ -30,33 +30,33 @@ for (const [name, open] of BUSES) {
       await using bus = open!();
       await until("the bus is connected", () => bus.connected);
       const history = crypto.randomUUID();
-      // Two processes of one crew, one of another, and another installation on the same bus.
-      const heard: Record<string, string[]> = { first: [], second: [], other: [], foreign: [] };
+      // Two processes of one group, one of another, and another installation on the same bus.
+      const received: Record<string, string[]> = { first: [], second: [], other: [], foreign: [] };
       await using stack = new AsyncDisposableStack();
       const notifier = (of = history) => stack.use(new JobNotifier(bus, of, log));
-      const listen = (to: string) => (jobs: JobRef[]) => void heard[to]!.push(...jobs.map(({ id }) => id));
-      await notifier().subscribe("crew", listen("first"));
-      await notifier().subscribe("crew", listen("second"));
+      const listen = (to: string) => (jobs: JobRef[]) => void received[to]!.push(...jobs.map(({ id }) => id));
+      await notifier().subscribe("group", listen("first"));
+      await notifier().subscribe("group", listen("second"));
       await notifier().subscribe("other", listen("other"));
-      await notifier(crypto.randomUUID()).subscribe("crew", listen("foreign"));
+      await notifier(crypto.randomUUID()).subscribe("group", listen("foreign"));
       const sender = notifier();
-      // Consumers count from when the server knows of them.
-      await until("all of them listen", () => {
+      // A consumer receives messages from its registration on.
+      await until("all subscriptions exist", () => {
         sender.notify([job("probe")]);
-        return heard["first"]!.length + heard["second"]!.length > 0 && heard["other"]!.length > 0;
+        return received["first"]!.length + received["second"]!.length > 0 && received["other"]!.length > 0;
       }, { everyMs: 50 });
       const without = (ids: string[]) => ids.filter((id) => id !== "probe");
       const ids = Array.from({ length: 40 }, (_, i) => `job ${i}`);
       for (const id of ids.slice(0, 30)) sender.notify([job(id)]);
       sender.notify(ids.slice(30).map(job));
-      // The same id again, as at a retry: not taken for the message before.
+      // The same id again, as in a retry: not dropped as a duplicate.
       sender.notify([job("job 0")]);
-      const crew = () => without([...heard["first"]!, ...heard["second"]!]);
-      const other = () => without(heard["other"]!);
-      await until("all ids have come", () => crew().length >= 41 && other().length >= 41);
-      assert.deepEqual(crew().sort(), [...ids, "job 0"].sort());
+      const group = () => without([...received["first"]!, ...received["second"]!]);
+      const other = () => without(received["other"]!);
+      await until("all ids", () => group().length >= 41 && other().length >= 41);
+      assert.deepEqual(group().sort(), [...ids, "job 0"].sort());
       assert.deepEqual(other().sort(), [...ids, "job 0"].sort());
-      assert.deepEqual(heard["foreign"], []);
+      assert.deepEqual(received["foreign"], []);
     },
   });
 }
@@ -68,9 +68,9 @@ Deno.test({
   fn: async () => {
     await using bus = new NatsBus(`nats://127.0.0.1:${await freePort()}`, { log });
     await using notifier = new JobNotifier(bus, crypto.randomUUID(), log);
-    const heard: JobRef[] = [];
-    await notifier.subscribe("crew", (jobs) => void heard.push(...jobs));
+    const received: JobRef[] = [];
+    await notifier.subscribe("group", (jobs) => void received.push(...jobs));
     notifier.notify([job("one")]);
-    await until("it has come", () => heard.length === 1);
+    await until("the message", () => received.length === 1);
   },
 });

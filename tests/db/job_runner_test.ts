@@ -32,7 +32,7 @@ async function states(sql: Sql): Promise<string[]> {
   return rows.map(({ state, attempts }) => `${state} ${attempts}`);
 }
 
-/** Jobs that begin and wait until they are let go. */
+/** Jobs that begin and wait for `release`. */
 function gated(concurrency: number): JobKind & { begun: string[]; release(): void } {
   const begun: string[] = [];
   const gates: (() => void)[] = [];
@@ -47,25 +47,25 @@ function gated(concurrency: number): JobKind & { begun: string[]; release(): voi
   };
 }
 
-Deno.test("A runner runs as many jobs of a kind at once as allowed, and no kind waits for another", () =>
+Deno.test("A runner runs up to the concurrency of each kind, and no kind waits for another", () =>
   withSql(async (sql) => {
     const [slow, quick] = [gated(3), gated(1)];
     await add(sql, "slow", 10);
     await using runner = new JobRunner(sql, { slow, quick }, quiet);
-    await until("three are under way", () => slow.begun.length === 3);
+    await until("three are in progress", () => slow.begun.length === 3);
     runner.offer(await add(sql, "quick"));
-    await until("the other kind is done beside it", () => quick.begun.length === 1);
+    await until("the job of the other kind", () => quick.begun.length === 1);
     assert.equal(slow.begun.length, 3);
     quick.release();
     for (let done = 3; done < 10; done += 3) {
       slow.release();
-      await until("the next come", () => slow.begun.length >= Math.min(10, done + 1));
-      await until("and no more than three", () => slow.begun.length >= Math.min(10, done + 3));
+      await until("the next jobs", () => slow.begun.length >= Math.min(10, done + 1));
+      await until("three at a time", () => slow.begun.length >= Math.min(10, done + 3));
       assert.ok(slow.begun.length <= done + 3);
     }
     slow.release();
-    await until("all are gone", async () => (await states(sql)).length === 0);
-    assert.equal(new Set(slow.begun).size, 10, "each once");
+    await until("no jobs are left", async () => (await states(sql)).length === 0);
+    assert.equal(new Set(slow.begun).size, 10, "each job runs once");
   }));
 
 Deno.test("A runner runs announced jobs, and finds unannounced ones by itself", () =>
@@ -73,13 +73,13 @@ Deno.test("A runner runs announced jobs, and finds unannounced ones by itself", 
     const done: string[] = [];
     const kind: JobKind = { run: async ({ id }) => void done.push(id) };
     await using runner = new JobRunner(sql, { kind }, quiet);
-    await until("it has looked once", async () => (await states(sql)).length === 0);
+    await until("the first poll", async () => (await states(sql)).length === 0);
     const silent = await add(sql, "kind");
     const [foreign] = await add(sql, "foreign");
     runner.offer([...await add(sql, "kind"), foreign!]);
-    await until("both are done", () => done.length === 2, { timeoutMs: 10_000 });
+    await until("both jobs are done", () => done.length === 2, { timeoutMs: 10_000 });
     assert.ok(done.includes(silent[0]!.id));
-    assert.deepEqual(await states(sql), ["waiting 0"], "what is not its kind stays");
+    assert.deepEqual(await states(sql), ["waiting 0"], "jobs of other kinds stay");
   }));
 
 Deno.test("Two runners of one kind run each job once", () =>
@@ -90,7 +90,7 @@ Deno.test("Two runners of one kind run each job once", () =>
     await using second = new JobRunner(sql, { kind }, quiet);
     const refs = await add(sql, "kind", 60);
     for (const runner of [first, second]) runner.offer(refs);
-    await until("all are gone", async () => (await states(sql)).length === 0);
+    await until("no jobs are left", async () => (await states(sql)).length === 0);
     assert.equal(done.length, 60);
     assert.equal(new Set(done).size, 60);
   }));
@@ -114,7 +114,7 @@ Deno.test("A failed job is retried with growing pauses, and is dead after its la
       pauses.push(row!.s);
       await sql.execute("update jobs set run_at = now()");
     }
-    await until("it is dead", async () => (await states(sql))[0] === "dead 3");
+    await until("the job is dead", async () => (await states(sql))[0] === "dead 3");
     const [row] = await sql.query<{ last_error: string }>("select last_error from jobs");
     assert.deepEqual([tries, row!.last_error], [3, "no luck"]);
     assert.ok(pauses[0]! <= 1 && pauses[1]! > 0.6 && pauses[1]! <= 2, String(pauses));
@@ -132,25 +132,26 @@ for (const state of ["dead", "unknown"] as const) {
       };
       await add(sql, "kind");
       await using runner = new JobRunner(sql, { kind }, quiet);
-      await until("it is parked", async () => (await states(sql))[0] === `${state} 1`);
+      await until("the job is parked", async () => (await states(sql))[0] === `${state} 1`);
       await sql.execute("update jobs set run_at = now()");
       runner.offer(await add(sql, "kind"));
-      await until("the next one is parked too", () => tries === 2);
+      await until("the next job is parked too", () => tries === 2);
     }));
 }
 
-Deno.test("A job left by a dead runner is run by another, which knows that it was started before", () =>
+Deno.test("A job of a dead runner is run by another, which learns of the earlier start", () =>
   withSql(async (sql) => {
     const [ref] = await add(sql, "kind");
     await sql.execute(
-      "update jobs set state = 'running', attempts = 1, lease_until = now() + interval '300 milliseconds' where id = $1",
+      `update jobs set state = 'running', attempts = 1, lease_until = now() + interval '300 milliseconds'
+      where id = $1`,
       [ref!.id],
     );
     const seen: boolean[] = [];
     const kind: JobKind = { run: async ({ abandoned }) => void seen.push(abandoned) };
     await using runner = new JobRunner(sql, { kind }, quiet);
     runner.offer([ref!]);
-    await until("it is done", () => seen.length > 0);
+    await until("the job is done", () => seen.length > 0);
     assert.deepEqual(seen, [true]);
   }));
 
@@ -161,13 +162,13 @@ Deno.test("A runner renews the claims of long jobs", () =>
     const leases = async () =>
       (await sql.query<{ lease_until: string }>("select lease_until from jobs"))[0]?.lease_until ?? "";
     await using _runner = new JobRunner(sql, { kind }, quiet);
-    await until("it is under way", () => kind.begun.length === 1);
+    await until("the work is in progress", () => kind.begun.length === 1);
     const first = await leases();
     await until("the claim was renewed", async () => await leases() > first, { timeoutMs: 20_000 });
     kind.release();
   }));
 
-Deno.test("A runner that stops lets jobs finish for a while, then aborts them, and returns the rest", () =>
+Deno.test("A stopping runner lets jobs finish for a while, then aborts them and returns the rest", () =>
   withSql(async (sql) => {
     let broken = false;
     const kind: JobKind = {
@@ -182,7 +183,7 @@ Deno.test("A runner that stops lets jobs finish for a while, then aborts them, a
     };
     await add(sql, "kind", 2);
     const runner = new JobRunner(sql, { kind }, quiet);
-    await until("one is under way", async () => (await states(sql)).includes("running 1"));
+    await until("one job is in progress", async () => (await states(sql)).includes("running 1"));
     const start = performance.now();
     await runner[Symbol.asyncDispose]();
     assert.ok(broken && performance.now() - start < 5_000);
@@ -201,7 +202,7 @@ Deno.test("A postponed attempt does not count, and waits as long as requested", 
     await using _runner = new JobRunner(sql, { kind }, quiet);
     const pause = async () =>
       (await sql.query<{ s: number }>("select extract(epoch from run_at - now())::float8 as s from jobs"))[0]!.s;
-    await until("it waits again", async () => (await states(sql))[0] === "waiting 0" && await pause() > 0);
+    await until("the job waits again", async () => (await states(sql))[0] === "waiting 0" && await pause() > 0);
     assert.ok(await pause() > 50);
   }));
 
@@ -213,12 +214,12 @@ Deno.test("A kind uses its own backoff between attempts", () =>
     };
     await add(sql, "kind");
     await using _runner = new JobRunner(sql, { kind }, quiet);
-    await until("it has failed", async () => (await states(sql))[0] === "waiting 1");
+    await until("the failed attempt", async () => (await states(sql))[0] === "waiting 1");
     const [row] = await sql.query<{ s: number }>("select extract(epoch from run_at - now())::float8 as s from jobs");
     assert.ok(row!.s > 900 && row!.s <= 1_000, String(row!.s));
   }));
 
-Deno.test("Jobs of a kind with a queue arrive only through it, at most as many at once as allowed, each once", () =>
+Deno.test("Jobs of a kind with a queue arrive only through it, up to the concurrency, each once", () =>
   withSql(async (sql) => {
     await using queue = new LocalJobQueue();
     const pushed: string[] = [];
@@ -229,11 +230,11 @@ Deno.test("Jobs of a kind with a queue arrive only through it, at most as many a
     const kind = { ...gated(2), queue: recording };
     const refs = await add(sql, "kind", 5);
     await using runner = new JobRunner(sql, { kind }, quiet);
-    await until("two are under way", () => kind.begun.length === 2);
+    await until("two are in progress", () => kind.begun.length === 2);
     runner.offer(refs);
     await queue.push(refs.map(({ id }) => id));
     assert.equal(kind.begun.length, 2);
-    await until("all are gone", async () => {
+    await until("no jobs are left", async () => {
       kind.release();
       return (await states(sql)).length === 0;
     });
@@ -250,11 +251,11 @@ Deno.test("An offered job goes into its queue at once, and ids without a job are
     await queue.push([newId()]);
     const refs = await add(sql, "kind");
     runner.offer(refs);
-    await until("it is done", () => done.length === 1, { timeoutMs: 900 });
+    await until("the job is done", () => done.length === 1, { timeoutMs: 900 });
     assert.equal(done[0], refs[0]!.id);
   }));
 
-Deno.test("A runner that stops aborts jobs from a queue and does not lose their return", () =>
+Deno.test("A stopping runner aborts jobs from a queue and returns them", () =>
   withSql(async (sql) => {
     await using queue = new LocalJobQueue();
     const kind: JobKind = {
@@ -262,13 +263,13 @@ Deno.test("A runner that stops aborts jobs from a queue and does not lose their 
       concurrency: 1,
       run: (_job, signal) =>
         new Promise((_, reject) =>
-          // Longer than other jobs get to break off: the queue is waited for.
+          // Longer than the time for other jobs: the runner waits for the queue.
           signal.addEventListener("abort", () => setTimeout(() => reject(new JobPostponed("stopped", 0)), 1_500))
         ),
     };
     await add(sql, "kind", 1);
     const runner = new JobRunner(sql, { kind }, quiet);
-    await until("it is under way", async () => (await states(sql)).includes("running 1"));
+    await until("the work is in progress", async () => (await states(sql)).includes("running 1"));
     await runner[Symbol.asyncDispose]();
     assert.deepEqual(await states(sql), ["waiting 0"]);
   }));

@@ -32,7 +32,7 @@ Deno.test("A job is claimed once, by a process that runs its kind", () =>
     assert.deepEqual(await claimJobs(sql, "a", [id], 60_000), []);
   }));
 
-Deno.test("After a lost claim nothing of the job can be changed", () =>
+Deno.test("A job cannot be changed with a lost claim", () =>
   withJob(async (sql, id) => {
     const first = (await claimJobs(sql, "a", [id], 0))[0]!;
     assert.deepEqual(await sweepJobs(sql, ["a", "b"]), ["a"]);
@@ -43,27 +43,27 @@ Deno.test("After a lost claim nothing of the job can be changed", () =>
     await renewJob(sql, first, 0);
     assert.equal(await passJobOn(sql, first, "b", {}), false);
     assert.deepEqual(await row(sql, id), { kind: "a", state: "running", attempts: 2 });
-    assert.deepEqual(await sweepJobs(sql, ["a"]), [], "its lease is as it was");
+    assert.deepEqual(await sweepJobs(sql, ["a"]), [], "its lease is unchanged");
     assert.equal(await passJobOn(sql, second, "b", { more: 1 }), true);
     await finishJob(sql, second);
     assert.deepEqual(await row(sql, id), { kind: "b", state: "waiting", attempts: 0 });
   }));
 
-Deno.test("A job started again under its id outlives the end of its earlier run", () =>
+Deno.test("The end of an earlier run does not end a job that was started again", () =>
   withJob(async (sql, id) => {
-    const settling = (await claimJobs(sql, "a", [id], 60_000))[0]!;
-    // As a retry does it.
+    const claim = (await claimJobs(sql, "a", [id], 60_000))[0]!;
+    // Like a retry.
     await sql.execute("update jobs set kind = 'b', state = 'waiting', attempts = 0 where id = $1", [id]);
-    await finishJob(sql, settling);
+    await finishJob(sql, claim);
     assert.deepEqual(await row(sql, id), { kind: "b", state: "waiting", attempts: 0 });
   }));
 
-Deno.test("A due job is notified once per interval, and an attempt that does not count is not counted", () =>
+Deno.test("A due job is notified once per interval, and an uncounted attempt does not increase the count", () =>
   withJob(async (sql, id) => {
     assert.deepEqual(await unnotifiedJobs(sql, "a", 10, 60_000), [id]);
     assert.deepEqual(await unnotifiedJobs(sql, "a", 10, 60_000), []);
     const claim = (await claimJobs(sql, "a", [id], 60_000))[0]!;
-    await returnJob(sql, claim, "waiting", 0, "storage is away", false);
+    await returnJob(sql, claim, "waiting", 0, "storage is unavailable", false);
     assert.deepEqual(await row(sql, id), { kind: "a", state: "waiting", attempts: 0 });
     assert.deepEqual(await unnotifiedJobs(sql, "a", 10, 60_000), [id]);
   }));

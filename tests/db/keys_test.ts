@@ -28,7 +28,7 @@ Deno.test("Nodes that start together have one signing key, and another secret de
   assert.ok(a.currentKid);
 });
 
-Deno.test("A rotated key is known everywhere before it signs, and tokens of the old one stay valid", async () => {
+Deno.test("Every node has a new key before it signs, and tokens of the old key stay valid", async () => {
   await using sql = await openTestDatabase();
   await using a = await Keys.load(sql, secret, log);
   await using b = await Keys.load(sql, secret, log);

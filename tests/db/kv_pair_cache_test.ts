@@ -1,4 +1,4 @@
-/** The pair cache of a process never differs from Postgres, whichever process writes. */
+/** The pair cache of a process never differs from Postgres, also when other processes write. */
 import assert from "node:assert/strict";
 import { deletePairs, prunePairs, readPairs, writePairs } from "../../db/kv.ts";
 import type { Sql } from "../../db/sql.ts";
@@ -9,7 +9,7 @@ import { Seeded } from "../support/seeded.ts";
 
 const OPTIONS = { maxBytes: 1_000_000, versions: false };
 
-/** A database that counts which statements it is asked. */
+/** A database that counts its statements. */
 interface Counting extends Sql {
   asked: Record<string, number>;
 }
@@ -51,8 +51,8 @@ function inside(pairs: string | null): unknown {
 
 Deno.test("Pairs that are read often are read from Postgres once, and again after a write", () =>
   withSpace(async (sql, space) => {
-    const kept = new PairCache(sql);
-    const read = async (...keys: string[]) => inside((await kept.read(space, keys, OPTIONS)).pairs);
+    const cache = new PairCache(sql);
+    const read = async (...keys: string[]) => inside((await cache.read(space, keys, OPTIONS)).pairs);
     await write(sql, space, { a: 1, b: "é🦉", 'c"\n': [1] });
     for (let i = 0; i < 5; i++) assert.deepEqual(await read("a", "b", 'c"\n'), { a: 1, b: "é🦉", 'c"\n': [1] });
     assert.deepEqual([sql.asked["kv.read"], sql.asked["kv.revision"]], [2, 3]);
@@ -63,21 +63,21 @@ Deno.test("Pairs that are read often are read from Postgres once, and again afte
     assert.deepEqual(await read("a", "b"), { a: 2, b: "é🦉" });
     await deletePairs(sql, space, ["a"]);
     assert.equal(await read("a", "b"), null);
-    const { versions } = await kept.read(space, ["b"], { ...OPTIONS, versions: true });
+    const { versions } = await cache.read(space, ["b"], { ...OPTIONS, versions: true });
     assert.match(versions!, /^"b":\d+$/);
   }));
 
 Deno.test("If some keys are cached only the others are read, and all are of one revision", () =>
   withSpace(async (sql, space) => {
-    const kept = new PairCache(sql);
-    const read = async (...keys: string[]) => inside((await kept.read(space, keys, OPTIONS)).pairs);
+    const cache = new PairCache(sql);
+    const read = async (...keys: string[]) => inside((await cache.read(space, keys, OPTIONS)).pairs);
     await write(sql, space, { a: 1, b: 2, c: 3, d: 4 });
     for (let i = 0; i < 2; i++) assert.deepEqual(await read("a", "b"), { a: 1, b: 2 });
     assert.deepEqual(await read("a", "c", "b"), { a: 1, c: 3, b: 2 });
     assert.deepEqual([sql.asked["kv.read"], sql.asked["kv.revision"] ?? 0], [3, 0]);
     assert.deepEqual(await read("c", "a"), { c: 3, a: 1 });
     assert.deepEqual([sql.asked["kv.read"], sql.asked["kv.revision"]], [3, 1]);
-    // What is kept of `a` is older than what is looked up of `d`.
+    // The cached `a` is older than the `d` that is read.
     await write(sql, space, { a: "new", d: "new" });
     assert.deepEqual(await read("a", "d"), { a: "new", d: "new" });
     assert.equal(await read("b", "none"), null);
@@ -89,37 +89,37 @@ Deno.test("If some keys are cached only the others are read, and all are of one 
 
 Deno.test("A pair is not cached beyond its expiry", () =>
   withSpace(async (sql, space) => {
-    const kept = new PairCache(sql);
+    const cache = new PairCache(sql);
     await write(sql, space, { a: 1 });
     await write(sql, space, { b: 2 }, 1);
     const ends = Date.now() + 1_000;
     for (let i = 0; i < 4; i++) {
-      assert.deepEqual(inside((await kept.read(space, ["a", "b"], OPTIONS)).pairs), { a: 1, b: 2 });
+      assert.deepEqual(inside((await cache.read(space, ["a", "b"], OPTIONS)).pairs), { a: 1, b: 2 });
     }
     assert.equal(sql.asked["kv.read"], 2);
     await new Promise((resolve) => setTimeout(resolve, ends + 50 - Date.now()));
     for (let i = 0; i < 4; i++) {
-      assert.equal((await kept.read(space, ["a", "b"], OPTIONS)).pairs, null);
-      assert.deepEqual(inside((await kept.read(space, ["a"], OPTIONS)).pairs), { a: 1 });
+      assert.equal((await cache.read(space, ["a", "b"], OPTIONS)).pairs, null);
+      assert.deepEqual(inside((await cache.read(space, ["a"], OPTIONS)).pairs), { a: 1 });
     }
   }));
 
 Deno.test("The cache stays within its limit, and long values are not cached", () =>
   withSpace(async (sql, space) => {
-    const kept = new PairCache(sql, 20_000);
+    const cache = new PairCache(sql, 20_000);
     const all = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`key ${i}`, "x".repeat(300)]));
     await write(sql, space, { ...all, long: "x".repeat(17_000) });
     const reads = async (keys: string[]) => {
       const before = sql.asked["kv.read"] ?? 0;
-      for (let i = 0; i < 4; i++) assert.ok((await kept.read(space, keys, OPTIONS)).pairs);
+      for (let i = 0; i < 4; i++) assert.ok((await cache.read(space, keys, OPTIONS)).pairs);
       return sql.asked["kv.read"]! - before;
     };
     assert.equal(await reads(Object.keys(all).slice(0, 20)), 2);
     assert.equal(await reads(["long"]), 4);
     assert.equal(await reads(Object.keys(all)), 4);
-    // It fits into the answer, but three bytes a character might not.
-    assert.ok((await kept.read(space, ["key 0"], { maxBytes: 302, versions: false })).pairs);
-    assert.equal((await kept.read(space, ["key 0"], { maxBytes: 301, versions: false })).pairs, null);
+    // It fits into the answer, but not with three bytes per character.
+    assert.ok((await cache.read(space, ["key 0"], { maxBytes: 302, versions: false })).pairs);
+    assert.equal((await cache.read(space, ["key 0"], { maxBytes: 301, versions: false })).pairs, null);
   }));
 
 Deno.test("Two processes that read, write, delete and expire pairs always return what Postgres has", () =>
@@ -137,16 +137,17 @@ Deno.test("Two processes that read, write, delete and expire pairs always return
       else if (act === "together") {
         // A read after this one returns the newest value.
         await Promise.all([
-          ...processes.map((kept) => kept.read(space, keys, OPTIONS)),
+          ...processes.map((cache) => cache.read(space, keys, OPTIONS)),
           write(sql, space, Object.fromEntries(keys.map((key) => [key, round]))),
-          ...processes.map((kept) => kept.read(space, keys, OPTIONS)),
+          ...processes.map((cache) => cache.read(space, keys, OPTIONS)),
         ]);
       }
       const asked = some();
-      for (const kept of processes) {
-        const [told, truth] = [await kept.read(space, asked, OPTIONS), await readPairs(sql, space, asked, OPTIONS)];
-        assert.deepEqual(inside(told.pairs), inside(truth.pairs), `round ${round}`);
+      for (const cache of processes) {
+        const cached = await cache.read(space, asked, OPTIONS);
+        const stored = await readPairs(sql, space, asked, OPTIONS);
+        assert.deepEqual(inside(cached.pairs), inside(stored.pairs), `round ${round}`);
       }
     }
-    assert.ok(sql.asked["kv.revision"]! > 100, "nothing was kept");
+    assert.ok(sql.asked["kv.revision"]! > 100, "nothing was cached");
   }));

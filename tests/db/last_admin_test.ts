@@ -9,8 +9,8 @@ async function admins(world: ModerationWorld, count: number): Promise<string[]> 
   return ids;
 }
 
-/** What any of the acts needs to take this administrator away. */
-function takingAway(id: string) {
+/** The row with which any of the acts removes this administrator. */
+function removing(id: string) {
   const by = { by_id: id, by_role: "admin", reason: null } as const;
   return { ...by, id, role: "user" as const, until: "infinity", job: newId(), at: new Date().toISOString() };
 }
@@ -23,22 +23,22 @@ async function left(world: ModerationWorld): Promise<number> {
 }
 
 for (const act of [setRole, blockUser, deleteUser]) {
-  Deno.test(`${act.name} of all administrators in one statement spares one`, async () => {
+  Deno.test(`${act.name} of all administrators in one statement keeps one`, async () => {
     await using world = await ModerationWorld.open();
-    const rows = (await admins(world, 3)).map(takingAway);
+    const rows = (await admins(world, 3)).map(removing);
     const answers = await world.commit(act as typeof blockUser, rows);
     assert.deepEqual(answers.map(({ last_admin }) => last_admin), [false, false, true]);
     assert.equal(await left(world), 1);
   });
 }
 
-Deno.test("acts on all administrators at once, each in its own statement, spare one", async () => {
+Deno.test("concurrent acts on all administrators, each in its own statement, keep one", async () => {
   await using world = await ModerationWorld.open();
   const ids = await admins(world, 3);
   const acts = [setRole, blockUser, setRole] as (typeof blockUser)[];
   for (let round = 0; round < 8; round++) {
     await world.sql.execute("update users set role = 'admin', blocked_until = null");
-    const answers = await Promise.all(ids.map((id, i) => world.commit(acts[i]!, [takingAway(id)])));
+    const answers = await Promise.all(ids.map((id, i) => world.commit(acts[i]!, [removing(id)])));
     assert.equal(answers.filter(([answer]) => answer!.last_admin).length, 1);
     assert.equal(await left(world), 1);
   }
@@ -47,9 +47,9 @@ Deno.test("acts on all administrators at once, each in its own statement, spare 
 Deno.test("a blocked administrator does not count as one who can sign in", async () => {
   await using world = await ModerationWorld.open();
   const [one, other] = await admins(world, 2) as [string, string];
-  assert.deepEqual(await world.commit(blockUser, [takingAway(one)]), [{ last_admin: false }]);
-  assert.deepEqual(await world.commit(blockUser, [takingAway(other)]), [{ last_admin: true }]);
+  assert.deepEqual(await world.commit(blockUser, [removing(one)]), [{ last_admin: false }]);
+  assert.deepEqual(await world.commit(blockUser, [removing(other)]), [{ last_admin: true }]);
   // A blocked administrator can be demoted: the number of those who can sign in stays the same.
-  assert.deepEqual(await world.commit(setRole, [takingAway(one)]), [{ last_admin: false }]);
-  assert.deepEqual(await world.commit(setRole, [takingAway(other)]), [{ last_admin: true }]);
+  assert.deepEqual(await world.commit(setRole, [removing(one)]), [{ last_admin: false }]);
+  assert.deepEqual(await world.commit(setRole, [removing(other)]), [{ last_admin: true }]);
 });

@@ -6,7 +6,7 @@ import { stepNotifications } from "../../db/notification_step.ts";
 import { ModerationWorld } from "../support/moderation_world.ts";
 
 const ROUNDS = 40;
-const NOBODY = { by_id: null, by_role: null, reason: null };
+const SYSTEM = { by_id: null, by_role: null, reason: null };
 const DIGEST = "2030-01-01T08:00:00Z";
 
 Deno.test("An account deleted while it follows and is notified causes no deadlock", async () => {
@@ -26,7 +26,7 @@ Deno.test("An account deleted while it follows and is notified causes no deadloc
       world.commit(follow, [following(ada.page, bob.id)]),
       world.commit(follow, [following(eve.page, bob.id)]),
       world.commit(follow, [following(bob.page, eve.id)]),
-      world.commit(deleteUser, [{ id: bob.id, at, ...NOBODY }]),
+      world.commit(deleteUser, [{ id: bob.id, at, ...SYSTEM }]),
       stepNotifications(world.sql, 500, DIGEST),
     ]);
   }

@@ -27,26 +27,26 @@ async function tamper(sql: Sql, text: string): Promise<void> {
 }
 
 function places(verdict: Verdict): [number, string] {
-  assert.ok(!verdict.sound, "it was taken for sound");
+  assert.ok(!verdict.sound, "the chain was accepted");
   return [verdict.seq, verdict.problem];
 }
 
 const CHANGED: [string, string][] = [
-  ["who it was", "actor_id = gen_random_uuid()"],
-  ["that it was anybody", "actor_id = null"],
+  ["the actor", "actor_id = gen_random_uuid()"],
+  ["the actor, into null", "actor_id = null"],
   ["the login", "actor_login = 'someone'"],
   ["the role", "actor_role = 'moderator'"],
   ["the act", "act = 'page.unblock'"],
-  ["whom it was done to", "target_id = gen_random_uuid()"],
-  ["what kind of thing", "target_kind = 'post'"],
-  ["its name", "target_name = target_name || ' '"],
-  ["when", "at = at + interval '1 microsecond'"],
-  ["why", "reason = 'no reason'"],
-  ["that there was a reason", "reason = null"],
-  ["what was before", `before = '{"role": "admin"}'`],
-  ["that anything was before", "before = null"],
-  ["nothing into null", "before = 'null'"],
-  ["what came after", `after = '{"role": "user"}'`],
+  ["the target", "target_id = gen_random_uuid()"],
+  ["the kind of the target", "target_kind = 'post'"],
+  ["the name of the target", "target_name = target_name || ' '"],
+  ["the time", "at = at + interval '1 microsecond'"],
+  ["the reason", "reason = 'no reason'"],
+  ["the reason, into null", "reason = null"],
+  ["the state before", `before = '{"role": "admin"}'`],
+  ["the state before, into null", "before = null"],
+  ["a missing state, into null", "before = 'null'"],
+  ["the state after", `after = '{"role": "user"}'`],
 ];
 
 Deno.test("acts that share a statement are recorded in order, each with its own before and after", async () => {
@@ -59,8 +59,8 @@ Deno.test("acts that share a statement are recorded in order, each with its own 
   ]);
   assert.deepEqual(entries.map(({ seq }) => seq), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
   const blocked = { blocked: { reason: "spam", until: null } };
-  const told = (i: number) => [entries[i]!.before, entries[i]!.after];
-  assert.deepEqual([told(0), told(3), told(8)], [
+  const change = (i: number) => [entries[i]!.before, entries[i]!.after];
+  assert.deepEqual([change(0), change(3), change(8)], [
     [{ blocked: null }, blocked],
     [{ role: "user" }, { role: "moderator" }],
     [blocked, { blocked: null }],
@@ -68,14 +68,14 @@ Deno.test("acts that share a statement are recorded in order, each with its own 
   assert.deepEqual([entries[0]!.actor_id, entries[0]!.actor_login, entries[0]!.actor_role], [admin, "boss", "admin"]);
   const verdict = await verifyChain(world.sql, undefined, 4);
   assert.deepEqual(verdict, { sound: true, end: { seq: 9, hash: entries[8]!.hash } });
-  // What changes nothing is no act.
+  // A command without a change is not recorded.
   const by = { by_id: admin, by_role: "admin", reason: null } as const;
   await world.commit(unblockPage, [{ ...by, id: entries[0]!.target_id, at: at() }]);
   await world.commit(setRole, [{ ...by, id: entries[3]!.target_id, role: "moderator", at: at() }]);
   assert.deepEqual(await verifyChain(world.sql), verdict);
 });
 
-Deno.test("the record rejects changes, and an entry inserted by hand is chained like any other", async () => {
+Deno.test("the record rejects changes, and an entry inserted by hand is chained as well", async () => {
   const { world, entries } = await filled();
   await using _ = world;
   for (
@@ -96,7 +96,7 @@ Deno.test("an empty record is valid, and one without its end is not", async () =
   assert.match(places(await verifyChain(world.sql))[1], /end is missing/);
 });
 
-Deno.test("every changed, missing and swapped entry is found, and the first is named", async (t) => {
+Deno.test("every changed, missing and swapped entry is found, and the first is reported", async (t) => {
   const { world, entries } = await filled();
   await using _ = world;
   const { sql } = world;
@@ -115,7 +115,7 @@ Deno.test("every changed, missing and swapped entry is found, and the first is n
         `delete from moderation_log; insert into moderation_log select * from kept;
         delete from moderation_chain; insert into moderation_chain select * from kept_end`,
       );
-      assert.deepEqual(await verifyChain(sql), sound, "the test puts back what was");
+      assert.deepEqual(await verifyChain(sql), sound, "the test restores the log");
     });
   for (const [what, set] of CHANGED) {
     await step(`changed: ${what}`, `update moderation_log set ${set} where seq = 4`, [4, /was changed/]);
@@ -150,20 +150,21 @@ Deno.test("every changed, missing and swapped entry is found, and the first is n
   );
   await step(
     "one is appended past the chain's end",
-    `insert into moderation_log select (jsonb_populate_record(e, jsonb_build_object('seq', ${last} + 1, 'previous', hash))).*
+    `insert into moderation_log
+      select (jsonb_populate_record(e, jsonb_build_object('seq', ${last} + 1, 'previous', hash))).*
       from moderation_log e where seq = ${last};
     update moderation_log e set hash = moderation_hash(e) where seq = ${last} + 1`,
     [last + 1, /past the end of the chain/],
   );
   await step(
-    "the last is deleted and the end moved back, which a known end reveals",
+    "the last is deleted and the end moved back: found with a known end",
     `delete from moderation_log where seq = ${last};
     update moderation_chain set seq = ${last} - 1, hash = (select hash from moderation_log where seq = ${last} - 1)`,
     [last, /missing/],
     { seq: last, hash: entries[last - 1]!.hash },
   );
   await step(
-    "the last is rewritten with the end, which a known end reveals",
+    "the last is rewritten with the end: found with a known end",
     `update moderation_log set reason = 'x' where seq = ${last};
     update moderation_log e set hash = moderation_hash(e) where seq = ${last};
     update moderation_chain set hash = (select hash from moderation_log where seq = ${last})`,

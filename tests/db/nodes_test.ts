@@ -1,4 +1,4 @@
-/** The nodes of an installation as Postgres knows them. */
+/** The nodes of an installation in Postgres. */
 import assert from "node:assert/strict";
 import { LocalBus } from "../../lib/bus/local.ts";
 import {
@@ -25,9 +25,9 @@ const quiet = new class extends Log {
   override warn() {}
 }("error");
 
-const hear = (sql: Sql, id: string, mark: number) => nodesToAcknowledge(sql, { id, mark, marginMs: 0 });
+const unacknowledged = (sql: Sql, id: string, mark: number) => nodesToAcknowledge(sql, { id, mark, marginMs: 0 });
 
-/** One for the file. */
+/** One database for this file. */
 let world: ModerationWorld;
 Deno.test.beforeAll(async () => {
   world = await ModerationWorld.open();
@@ -45,7 +45,10 @@ const test = (name: string, run: (sql: Sql, world: ModerationWorld) => Promise<v
 
 test("acknowledgements are numbered, starting after a node without any", async (sql) => {
   const id = newId();
-  assert.ok(await renewLease(sql, { id, leaseMs: 60_000, acknowledged: 0 }) > 0, "it owes from the beginning");
+  assert.ok(
+    await renewLease(sql, { id, leaseMs: 60_000, acknowledged: 0 }) > 0,
+    "an acknowledgement is due from the beginning",
+  );
   const mark = await nextAcknowledgement(sql);
   assert.ok(mark > 0);
   assert.equal(await nextAcknowledgement(sql), mark + 1);
@@ -59,13 +62,13 @@ test("nodes with a lease that have not acknowledged are waited for, except the r
   for (const id of [asking, live]) await renewLease(sql, { id, leaseMs: 60_000, acknowledged: mark - 1 });
   await renewLease(sql, { id: dead, leaseMs: -1_000, acknowledged: 0 });
   await renewLease(sql, { id: acknowledged, leaseMs: 60_000, acknowledged: mark });
-  assert.deepEqual(await hear(sql, asking, mark), [live]);
+  assert.deepEqual(await unacknowledged(sql, asking, mark), [live]);
   assert.deepEqual((await nodesToAcknowledge(sql, { id: asking, mark, marginMs: 5_000 })).sort(), [live, dead].sort());
   await renewLease(sql, { id: live, leaseMs: 60_000, acknowledged: mark });
-  assert.deepEqual(await hear(sql, asking, mark), []);
-  assert.deepEqual((await hear(sql, asking, mark + 1)).sort(), [live, acknowledged].sort());
+  assert.deepEqual(await unacknowledged(sql, asking, mark), []);
+  assert.deepEqual((await unacknowledged(sql, asking, mark + 1)).sort(), [live, acknowledged].sort());
   await leave(sql, live);
-  assert.deepEqual(await hear(sql, asking, mark + 1), [acknowledged]);
+  assert.deepEqual(await unacknowledged(sql, asking, mark + 1), [acknowledged]);
 });
 
 test("entries of nodes that died long ago are deleted", async (sql) => {
@@ -90,7 +93,7 @@ class Node implements AsyncDisposable {
   readonly done: string[] = [];
   readonly lease = new SendLease();
   membership!: Membership;
-  /** Telling waits for it. */
+  /** Flushes wait for it. */
   gate: Promise<void> = Promise.resolve();
   #stack = new AsyncDisposableStack();
 
@@ -100,11 +103,11 @@ class Node implements AsyncDisposable {
       node.done.push(what);
       await node.gate;
     };
-    const stream = { catchUp: act("reads on") } as unknown as EventStream;
+    const stream = { catchUp: act("catches up") } as unknown as EventStream;
     const gateway = {
       flush: act("flushes"),
-      recheckAccounts: act("judges"),
-      closeAll: () => void node.done.push("lets go"),
+      recheckAccounts: act("rechecks"),
+      closeAll: () => void node.done.push("closes"),
     } as unknown as Gateway;
     // Closed by the test that opened it.
     const own: Sql = Object.assign(Object.create(sql), { [Symbol.asyncDispose]: async () => {} });
@@ -128,10 +131,10 @@ Deno.test("A node holds its lease from joining until leaving", () =>
     const node = await Node.start(sql);
     assert.ok(node.lease.holds);
     const mark = await lastAcknowledgement(sql);
-    assert.deepEqual(await hear(sql, newId(), mark), [], "without sockets nothing is left to tell");
-    assert.deepEqual(await hear(sql, newId(), mark + 1), [node.membership.id]);
+    assert.deepEqual(await unacknowledged(sql, newId(), mark), [], "without sockets there is nothing to acknowledge");
+    assert.deepEqual(await unacknowledged(sql, newId(), mark + 1), [node.membership.id]);
     await node[Symbol.asyncDispose]();
-    assert.deepEqual(await hear(sql, newId(), mark + 1), []);
+    assert.deepEqual(await unacknowledged(sql, newId(), mark + 1), []);
   }));
 
 Deno.test("A node acknowledges after its sockets are flushed and their accounts rechecked", () =>
@@ -141,12 +144,12 @@ Deno.test("A node acknowledges after its sockets are flushed and their accounts 
     const mark = await nextAcknowledgement(sql);
     node.gate = gate.promise;
     node.done.length = 0;
-    const telling = node.membership.acknowledge(mark);
-    await until("it is at it", () => node.done.length > 0);
+    const acknowledging = node.membership.acknowledge(mark);
+    await until("the flush has begun", () => node.done.length > 0);
     assert.ok((await acknowledgedBy(sql, node.membership.id))! < mark);
     gate.resolve();
-    await telling;
-    assert.deepEqual(node.done.slice(0, 3), ["reads on", "flushes", "judges"]);
+    await acknowledging;
+    assert.deepEqual(node.done.slice(0, 3), ["catches up", "flushes", "rechecks"]);
     assert.equal(await acknowledgedBy(sql, node.membership.id), mark);
   }));
 
@@ -157,7 +160,7 @@ Deno.test("An acknowledgement requested while a node acknowledges is made again"
     node.gate = gate.promise;
     node.done.length = 0;
     const first = node.membership.acknowledge(await nextAcknowledgement(sql));
-    await until("it is at it", () => node.done.length > 0);
+    await until("the flush has begun", () => node.done.length > 0);
     const second = node.membership.acknowledge(await nextAcknowledgement(sql));
     gate.resolve();
     await Promise.all([first, second]);
@@ -169,7 +172,7 @@ Deno.test("A node without a message finds a requested acknowledgement when it re
   nodeTest(async (sql) => {
     await using node = await Node.start(sql);
     const mark = await nextAcknowledgement(sql);
-    await until("it has told", async () => await acknowledgedBy(sql, node.membership.id) === mark, {
+    await until("the node has acknowledged", async () => await acknowledgedBy(sql, node.membership.id) === mark, {
       timeoutMs: 5_000,
     });
   }));
@@ -198,26 +201,29 @@ Deno.test("A node that cannot acknowledge gives up its lease", () =>
     node.done.length = 0;
     const mark = await nextAcknowledgement(sql);
     const start = performance.now();
-    await until("its lease is over", async () => (await hear(sql, newId(), mark)).length === 0, { timeoutMs: 20_000 });
+    await until("the end of its lease", async () => (await unacknowledged(sql, newId(), mark)).length === 0, {
+      timeoutMs: 20_000,
+    });
     const took = performance.now() - start;
     assert.ok(took < 4_000 + LEASE_MS + 3_000, `${took} ms`);
     assert.ok(!node.lease.holds);
-    await until("its sockets are let go", () => node.done.includes("lets go"));
+    await until("its sockets are closed", () => node.done.includes("closes"));
     gate.resolve();
-    await until("it is there again", () => node.lease.holds);
-    await until("and has told", async () => await acknowledgedBy(sql, node.membership.id) === mark);
+    await until("the node has a lease again", () => node.lease.holds);
+    await until("the node has acknowledged", async () => await acknowledgedBy(sql, node.membership.id) === mark);
   }));
 
 Deno.test("A node whose database is unavailable closes its sockets, and rejoins when it returns", () =>
   nodeTest(async (sql) => {
-    const away = { is: false };
-    const query: Sql["query"] = (...all) => away.is ? Promise.reject(new Error("expected")) : sql.query(...all);
-    const execute: Sql["execute"] = (...all) => away.is ? Promise.reject(new Error("expected")) : sql.execute(...all);
+    const database = { isAway: false };
+    const query: Sql["query"] = (...all) => database.isAway ? Promise.reject(new Error("expected")) : sql.query(...all);
+    const execute: Sql["execute"] = (...all) =>
+      database.isAway ? Promise.reject(new Error("expected")) : sql.execute(...all);
     await using node = await Node.start(Object.assign(Object.create(sql), { query, execute }));
     node.done.length = 0;
-    away.is = true;
-    await until("its sockets are let go", () => node.done.includes("lets go"), { timeoutMs: 15_000 });
+    database.isAway = true;
+    await until("its sockets are closed", () => node.done.includes("closes"), { timeoutMs: 15_000 });
     assert.ok(!node.lease.holds);
-    away.is = false;
-    await until("it is there again", () => node.lease.holds);
+    database.isAway = false;
+    await until("the node has a lease again", () => node.lease.holds);
   }));

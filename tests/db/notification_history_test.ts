@@ -39,14 +39,14 @@ seededTest(
       const act = random.weighted(WEIGHTS);
       await world.act(act);
       await settled();
-      if (step % 8 === 7) await world.judge(`after ${step + 1} steps, the last of them ${act}`);
+      if (step % 8 === 7) await world.compare(`after ${step + 1} steps, the last of them ${act}`);
     }
     for (const id of [...world.model.blocked]) await world.unblock(id);
-    await world.judge("in the end");
+    await world.compare("in the end");
   },
 );
 
-/** The acts of people, done to the server and to the model alike. */
+/** Random acts of people, on the server and in the model. */
 class World {
   readonly model = new BellModel();
 
@@ -121,11 +121,11 @@ class World {
       }
       case "mute": {
         const kind = random.pick(KINDS);
-        const told = random.chance(0.5);
-        await app.ok("PUT", "/notifications/settings", { token, body: { bell: { [kind]: told } } });
+        const shown = random.chance(0.5);
+        await app.ok("PUT", "/notifications/settings", { token, body: { bell: { [kind]: shown } } });
         const muted = model.muted.get(who.id) ?? new Set();
         model.muted.set(who.id, muted);
-        return void (told ? muted.delete(kind) : muted.add(kind));
+        return void (shown ? muted.delete(kind) : muted.add(kind));
       }
       case "read": {
         const items = await bell(who);
@@ -142,11 +142,11 @@ class World {
     await app.ok("DELETE", `/users/${id}/block`, { token: this.admin });
     this.model.blocked.delete(id);
     const person = this.people.find((each) => each.id === id)!;
-    // Their session went with the block.
+    // The block has ended their session.
     Object.assign(person, await app.signIn(person.login));
   }
 
-  async judge(when: string): Promise<void> {
+  async compare(when: string): Promise<void> {
     for (const person of this.people.filter(({ id }) => !this.model.blocked.has(id))) {
       const items = await bell(person);
       const expected = this.model.bell(person.id);
@@ -175,7 +175,7 @@ function ids(people: Person[]): Set<string> {
   return new Set(people.map(({ id }) => id));
 }
 
-/** The whole bell, read in pages. */
+/** The whole notification list, read in pages. */
 async function bell({ token }: Person): Promise<Json[]> {
   const items: Json[] = [];
   for (let cursor: string | null = ""; cursor !== null;) {
@@ -195,11 +195,12 @@ function lineOf({ kind, actors, count, page, post }: Json, expected: { line: str
     : `like ${post.id} ${count} ${names.join("+")}`;
 }
 
-/** All events so far have been dealt with. */
+/** Waits until all events so far have been processed. */
 async function settled(): Promise<void> {
-  await until("the notifications to have read all events", async () => {
+  await until("the notifications have read all events", async () => {
     const waiting = await app.ctx.sql.query(
-      `select 1 from events where kind <> 'notification' and seq > (select seq from consumers where name = 'notifications')
+      `select 1 from events
+      where kind <> 'notification' and seq > (select seq from consumers where name = 'notifications')
       union all select 1 from like_signals`,
     );
     return waiting.length === 0 ? true : undefined;

@@ -8,7 +8,7 @@ import { freshDatabase, testServer } from "../support/database.ts";
 import { freePort, startPostgres } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 
-// Sockets and timers of `pg` outlive the statement that made them.
+// Sockets and timers of `pg` outlive their statement.
 const options = { sanitizeOps: false, sanitizeResources: false };
 
 Deno.test("Postgres without a server makes statements unavailable", async () => {
@@ -31,7 +31,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Statements on nearly empty tables use the indexes that they will need on full ones",
+  name: "Statements on nearly empty tables use the indexes that full tables need",
   ...options,
   fn: async () => {
     const DATABASE_URL = await freshDatabase();
@@ -39,10 +39,10 @@ Deno.test({
     const [ann] = await makePeople(node, 1) as [Person];
     const { id } = await ann.post("liked again and again");
     await using sql = connectPostgres(DATABASE_URL, { max: 1 });
-    // From here on Postgres knows that there is next to nothing in them.
+    // From here on Postgres knows that the tables are nearly empty.
     await sql.script("analyze");
     for (let i = 0; i < 20; i++) for (const method of ["PUT", "DELETE"]) await ann.do(method, `/posts/${id}/like`);
-    const likes = await until("Postgres has counted the looks at likes", async () => {
+    const likes = await until("Postgres has counted the scans of likes", async () => {
       const [row] = await sql.query<{ seq_scan: number; n_tup_del: number }>(
         "select seq_scan, n_tup_del from pg_stat_user_tables where relname = 'likes'",
       );
@@ -53,7 +53,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Postgres statements fail with their connection, and the next ones get another",
+  name: "Postgres statements fail with their connection, and later ones get another",
   ...options,
   fn: async () => {
     await using sql = connectPostgres(await freshDatabase(), { max: 4, applicationName: "victim" });
@@ -65,7 +65,7 @@ Deno.test({
       assert.deepEqual(await Promise.all(running), ["lost", "lost", "lost"]);
       assert.deepEqual(await sql.query("select 1 as one"), [{ one: 1 }]);
     }
-    // Idle connections that break affect nothing.
+    // Broken idle connections have no effect.
     await other.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'");
     await new Promise((resolve) => setTimeout(resolve, 100));
     assert.deepEqual(await sql.query("select 1 as one"), [{ one: 1 }]);
@@ -73,7 +73,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Postgres statements in sequence do not keep a connection from waiting ones",
+  name: "Postgres statements in sequence do not starve waiting ones",
   ...options,
   fn: async () => {
     await using sql = connectPostgres(await testServer(), { max: 1 });
@@ -85,8 +85,8 @@ Deno.test({
     })();
     await sql.query("select 2");
     following = false;
-    assert.ok(await chain < 2_000, "the other one came last");
-    // A connection reserved for the next statement of this turn is returned with all others.
+    assert.ok(await chain < 2_000, "the waiting statement ran last");
+    // A connection reserved for the next statement of this turn is closed with all others.
     await sql.query("select 3");
     await sql[Symbol.asyncDispose]();
     assert.equal(await kindOf(sql.query("select 4")), "unavailable");
@@ -125,7 +125,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "Postgres is used again after it was killed and restarted, with every acknowledged row",
+  name: "Postgres works again after a kill and restart, with every acknowledged row",
   ...options,
   fn: async () => {
     await using server = await startPostgres();

@@ -9,7 +9,7 @@ import { openTestDatabase } from "../support/database.ts";
 import { fillLargeTables, largeTables } from "../support/large_tables.ts";
 import { fullScans, plansOf } from "../support/plans.ts";
 
-/** The reason for each. This list only gets shorter: add an index or change the statement instead. */
+/** Each with its reason. This list only shrinks: add an index or change the statement instead. */
 const EXCEPTIONS: Readonly<Record<string, string>> = {
   "file.known: jobs": "Only `deno task storage:scrub` runs it, for many files at once.",
   "job.count: jobs": "It counts all jobs. Finished jobs are deleted.",
@@ -17,7 +17,7 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   "receipt.end_all_leases: receipts": "It runs once, at the start of a process that is alone.",
   "user.list: users": "Administrators search for a part of a login, email or name. An index finds only beginnings.",
 };
-/** The planner takes each large table for at least so many rows. */
+/** The planner sees at least this many rows in each large table. */
 const MIN_ROWS = 300_000;
 
 interface Planned {
@@ -27,7 +27,7 @@ interface Planned {
   params: readonly (readonly Param[])[];
 }
 
-/** Statements with the tables that each has to be found to read from end to end. */
+/** Statements with the tables that each reads from end to end. */
 const SAMPLES: readonly [text: string, tables: string[]][] = [
   ["select from posts where text = 'a'", ["posts"]],
   ["select from posts where text = 'a' order by id limit 1", ["posts"]],
@@ -60,7 +60,7 @@ Deno.test("Statements read large tables by their indexes", async (t) => {
   await t.step("Only the exceptions have one", async () => {
     const found = new Set<string>();
     for (const { name, text, isCommit, params } of [...await allStatements(), ...await foreignKeys(sql)]) {
-      // As on the connection that runs it.
+      // With the settings of the connection that runs it.
       await sql.query(`set enable_seqscan = ${isCommit ? "off" : "on"}`);
       for (const values of params) {
         const tables = await scansOf(text, values).catch((error) => assert.fail(`${name}: ${error.message}`));
@@ -69,15 +69,16 @@ Deno.test("Statements read large tables by their indexes", async (t) => {
     }
     const excepted = new Set(Object.keys(EXCEPTIONS));
     assert.deepEqual([...found.difference(excepted)], [], "these statements read the whole table");
-    assert.deepEqual([...excepted.difference(found)], [], "these exceptions are not needed any more");
+    assert.deepEqual([...excepted.difference(found)], [], "these exceptions are no longer needed");
   });
 });
 
-/** What Postgres itself runs for each foreign key when a referenced row is deleted. */
+/** The statements that Postgres runs for each foreign key when a referenced row is deleted. */
 async function foreignKeys(sql: Sql): Promise<Planned[]> {
   const keys = await sql.query<{ name: string; table: string; column: string }>(
     `select k.conname as name, k.conrelid::regclass::text as table, a.attname as column
-    from pg_constraint k join pg_attribute a on a.attrelid = k.conrelid and a.attnum = any(k.conkey) where k.contype = 'f'`,
+    from pg_constraint k join pg_attribute a on a.attrelid = k.conrelid and a.attnum = any(k.conkey)
+    where k.contype = 'f'`,
   );
   assert.ok(keys.length > 10, `only ${keys.length} foreign keys were found`);
   return keys.map(({ name, table, column }) => ({
@@ -88,7 +89,7 @@ async function foreignKeys(sql: Sql): Promise<Planned[]> {
   }));
 }
 
-/** A partial index has few of the rows, so that reading all of it may be best. */
+/** Partial indexes have few rows, so reading all of one may be best. */
 async function partialIndexes(sql: Sql): Promise<Set<string>> {
   const rows = await sql.query<{ name: string }>(
     "select c.relname as name from pg_index i join pg_class c on c.oid = i.indexrelid where i.indpred is not null",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { startChildProcess } from "../../lib/child_process.ts";
 import type { Log } from "../../lib/log.ts";
 
-/** A child that ends before it has said its port, as often as its folder says. */
+/** A child that ends before it reports its port, as many times as its file says. */
 const CHILD = `
 const left = Number(Deno.readTextFileSync(Deno.env.get("COUNT_FILE")));
 Deno.writeTextFileSync(Deno.env.get("COUNT_FILE"), String(left - 1));
@@ -27,7 +27,7 @@ async function childThatFails(times: number) {
   return { plan, lines, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
 }
 
-Deno.test("A failed first start is retried if nobody waits for the child", async () => {
+Deno.test("A failed first start is retried in the background if the start does not wait", async () => {
   await using failing = await childThatFails(2);
   const retryStart = new AbortController().signal;
   await using child = await startChildProcess({ ...failing.plan, retryStart });
@@ -35,7 +35,7 @@ Deno.test("A failed first start is retried if nobody waits for the child", async
   assert.equal(failing.lines.filter((line) => /the child did not start, retrying/.test(line)).length, 2);
 });
 
-Deno.test("A failed first start is an error if somebody waits", async () => {
+Deno.test("A failed first start is an error if the start waits", async () => {
   await using failing = await childThatFails(1);
   await assert.rejects(startChildProcess(failing.plan), /The child exited before it was ready/);
 });

@@ -19,7 +19,7 @@ async function start(ROLES: string, env: Record<string, string> = {}): Promise<N
   return await NodeProcess.on(await emptyFolder(), { DATABASE_URL, ROLES, METRICS_TOKEN: TOKEN, ...env });
 }
 
-/** Refused without the token. */
+/** The metrics at an address, which need the token. */
 async function metricsAt(url: string): Promise<Map<string, Family>> {
   const refused = await fetch(`${url}/metrics`);
   assert.equal(refused.status, 401);

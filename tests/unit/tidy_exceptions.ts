@@ -26,7 +26,7 @@ export const LONG_FUNCTIONS: readonly string[] = [
   "tests/conformance/search_suite.ts: searchSuite",
   "tests/conformance/sql_suite.ts: sqlSuite",
   "tests/conformance/storage_suite.ts: storageSuite",
-  "tests/db/moderation_log_test.ts: every changed, missing and swapped entry is found, and the first is named",
+  "tests/db/moderation_log_test.ts: every changed, missing and swapped entry is found, and the first is reported",
   "tests/db/notification_history_test.ts: async act(act: keyof typeof WEIGHTS): Promise<void> {",
   "tests/http/cursors_test.ts: The cursor of a list about one target is rejected by the same list about another",
   "tests/http/cursors_test.ts: makeWorld",

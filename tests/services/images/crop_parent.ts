@@ -1,6 +1,6 @@
-/** A process that has a photo cropped, says by which process, and then when it is done; it is there to be killed. */
+/** A parent to be killed: it starts a crop, prints the id of the crop process and, at the end, the outcome. */
 import { CropSupervisor } from "../../../services/images/crop/supervisor.ts";
-import { QUIET } from "./gate.ts";
+import { QUIET } from "./gated_storage.ts";
 import { CROP_ENTRY } from "../../../workers/children/start_crop.ts";
 
 const child = new CropSupervisor({

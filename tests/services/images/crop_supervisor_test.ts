@@ -5,18 +5,18 @@ import { type CropOutcome, CropSupervisor } from "../../../services/images/crop/
 import { cropPermissions } from "../../../services/images/crop/permissions.ts";
 import type { ImageEngine } from "../../../services/images/engine.ts";
 import { openStorage } from "../../../services/storage/open.ts";
-import { type GatedStorage, QUIET, startGatedStorage } from "./gate.ts";
+import { type GatedStorage, QUIET, startGatedStorage } from "./gated_storage.ts";
 import { hugePng, paint, photo, pixelsOf } from "./pictures.ts";
 import { CROP_ENTRY } from "../../../workers/children/start_crop.ts";
 import { sleep } from "../../../lib/sleep.ts";
 
 const LIMIT = { timeoutMs: 20_000 };
 const small = await paint(photo(400, 340)).png().toBuffer();
-/** 49 megapixels in 48 KB: long under way, and large in memory. */
+/** 49 megapixels in 48 KB: slow to decode and large in memory. */
 const big = hugePng(7000, 7000);
 const onLinux = Deno.build.os === "linux";
 
-/** Uploads lie at `small` and `big`. */
+/** Uploads are stored at `small` and `big`. */
 async function withStorage(run: (storage: GatedStorage, keep: ReturnType<typeof openStorage>) => Promise<void>) {
   await using storage = await startGatedStorage();
   await using keep = openStorage(storage.spec);
@@ -56,8 +56,8 @@ for (const engine of ["sharp", "imagescript"] as const) {
 
   Deno.test(`The process that crops by ${engine} has no other permissions`, () =>
     withStorage(async ({ spec }) => {
-      const deeds = await attempts(engine, spec);
-      assert.deepEqual(deeds, {
+      const results = await attempts(engine, spec);
+      assert.deepEqual(results, {
         "read a file": "NotCapable",
         "read its own code": "NotCapable",
         "write a file": "NotCapable",
@@ -70,7 +70,7 @@ for (const engine of ["sharp", "imagescript"] as const) {
     }));
 }
 
-Deno.test("CropSupervisor tells of a process that is killed amid its work, and goes on with a new one", () =>
+Deno.test("CropSupervisor reports a process killed during its work, and continues with a new one", () =>
   withStorage(async (storage) => {
     await using child = new CropSupervisor({ entry: CROP_ENTRY, engine: "sharp", storage: storage.spec, log: QUIET });
     storage.hold();
@@ -80,7 +80,7 @@ Deno.test("CropSupervisor tells of a process that is killed amid its work, and g
     const { pid } = child;
     Deno.kill(pid!, "SIGKILL");
     assert.equal(reasonOf(await waiting), "crashed");
-    storage.letGo();
+    storage.release();
 
     const fetched = storage.next();
     const decoding = child.run(task("big"), LIMIT);
@@ -92,7 +92,7 @@ Deno.test("CropSupervisor tells of a process that is killed amid its work, and g
     assert.notEqual(child.pid, pid);
   }));
 
-Deno.test("CropSupervisor does not let a task suffer for a process that died without one", () =>
+Deno.test("CropSupervisor does not fail a task for a process that died while idle", () =>
   withStorage(async ({ spec }) => {
     await using child = new CropSupervisor({ entry: CROP_ENTRY, engine: "sharp", storage: spec, log: QUIET });
     await child.run(task("small"), LIMIT);
@@ -124,7 +124,7 @@ Deno.test("CropSupervisor kills a process at its time limit", () =>
     assert.deepEqual(!outcome.ok && [outcome.permanent, outcome.reason], [false, "timed-out"]);
     assert.ok(performance.now() - startedAt < 1_500);
     assert.ok(!onLinux || !existsSync(`/proc/${pid}`));
-    storage.letGo();
+    storage.release();
     assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");
   }));
 
@@ -154,7 +154,7 @@ Deno.test({
     }),
 });
 
-Deno.test("CropSupervisor takes a new process after so many tasks", () =>
+Deno.test("CropSupervisor replaces its process after a number of tasks", () =>
   withStorage(async ({ spec }) => {
     await using child = new CropSupervisor({
       entry: CROP_ENTRY,
@@ -170,7 +170,7 @@ Deno.test("CropSupervisor takes a new process after so many tasks", () =>
     assert.notEqual(child.pid, pid);
   }));
 
-Deno.test("CropSupervisor breaks off what is under way when it is disposed of, and does no more", () =>
+Deno.test("CropSupervisor aborts its tasks when it is disposed, and accepts no more", () =>
   withStorage(async (storage) => {
     const child = new CropSupervisor({ entry: CROP_ENTRY, engine: "sharp", storage: storage.spec, log: QUIET });
     storage.hold();
@@ -184,14 +184,14 @@ Deno.test("CropSupervisor breaks off what is under way when it is disposed of, a
   }));
 
 for (
-  const { engine, amid } of [{ engine: "sharp", amid: true }, { engine: "sharp", amid: false }, {
+  const { engine, decoding } of [{ engine: "sharp", decoding: true }, { engine: "sharp", decoding: false }, {
     engine: "imagescript",
-    amid: true,
+    decoding: true,
   }] as const
 ) {
   Deno.test({
     name: `The process that crops by ${engine} ends after its parent was killed${
-      amid ? ", amid a decode as well" : ""
+      decoding ? ", also during a decode" : ""
     }`,
     ignore: !onLinux,
     fn: () =>
@@ -200,7 +200,7 @@ for (
         const parent = new Deno.Command(Deno.execPath(), {
           args: ["run", "-A", "--no-check", new URL("crop_parent.ts", import.meta.url).href],
           env: {
-            TASK: JSON.stringify(task(amid ? "big" : "small")),
+            TASK: JSON.stringify(task(decoding ? "big" : "small")),
             ENGINE: engine,
             SPEC: JSON.stringify(storage.spec),
           },
@@ -209,14 +209,14 @@ for (
         const output = parent.stdout.pipeThrough(new TextDecoderStream()).getReader();
         const pid = Number((await output.read()).value);
         await fetched;
-        if (amid) await sleep(100);
+        if (decoding) await sleep(100);
         else await output.read();
         assert.ok(existsSync(`/proc/${pid}`));
         parent.kill("SIGKILL");
         await parent.status;
         await output.cancel();
         for (const end = Date.now() + 10_000; existsSync(`/proc/${pid}`);) {
-          assert.ok(Date.now() < end, "the process lives on");
+          assert.ok(Date.now() < end, "the process has not ended");
           await sleep(20);
         }
       }),
@@ -227,7 +227,7 @@ async function attempts(engine: ImageEngine["name"], spec: GatedStorage["spec"])
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "--no-prompt", "--no-check", ...cropPermissions(engine, spec)],
-      ...[new URL("forbidden.ts", import.meta.url).href, spec.url],
+      ...[new URL("forbidden_operations.ts", import.meta.url).href, spec.url],
     ],
     stderr: "inherit",
   }).output();

@@ -7,11 +7,11 @@ import { cells, draw, hugePng, paint, photo, pixelsOf } from "./pictures.ts";
 
 type Keep = Pick<Storage, "get" | "put"> & { objects: Map<string, Uint8Array> };
 
-/** Keeps objects in memory; `broken` keys cannot be reached. */
+/** A storage in memory; `broken` keys are unavailable. */
 function memory(objects: Record<string, Uint8Array> = {}, broken: string[] = [], error?: Error): Keep {
   const kept = new Map(Object.entries(objects));
   const reach = (key: string) => {
-    if (broken.includes(key)) throw error ?? new StorageError("unavailable", "The storage is away");
+    if (broken.includes(key)) throw error ?? new StorageError("unavailable", "The storage is unavailable");
   };
   const described = (key: string, bytes: Uint8Array): StoredObject => ({
     key,
@@ -80,7 +80,7 @@ Deno.test("A crop task checks the header before anything is decoded", async () =
   const engine: ImageEngine = {
     name: "sharp",
     reads: ["png"],
-    crop: () => assert.fail("it decodes") as unknown as Promise<CroppedPhoto>,
+    crop: () => assert.fail("the picture was decoded") as unknown as Promise<CroppedPhoto>,
   };
   const storage = memory({ staged: hugePng(50_000, 50_000, { wholly: false }) });
   const answer = await cropTask(storage, engine, TASK);

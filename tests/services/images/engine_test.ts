@@ -48,11 +48,11 @@ Deno.test("sharp outputs WebP for transparency, without metadata", async () => {
 Deno.test("sharp converts colours of a wider profile to sRGB", async () => {
   const bytes = await paint(draw(96, 64, () => [230, 30, 60])).withIccProfile("p3").jpeg({ quality: 100 }).toBuffer();
   const stored = await sharp(bytes, { ignoreIcc: true }).raw().toBuffer();
-  assert.ok(Math.abs(stored[0]! - 230) > 8, "the profile changes nothing");
+  assert.ok(Math.abs(stored[0]! - 230) > 8, "the profile does not change the colour");
   near(pixel(await pixelsOf((await crop(bytes)).full), 32, 32), [230, 30, 60], 6);
 });
 
-Deno.test("sharp rejects a file of another kind than its header", async () => {
+Deno.test("sharp rejects a file of a different kind than its header", async () => {
   const bytes = await paint(photo(60, 40)).jpeg().toBuffer();
   await refuses(sharpEngine.crop(bytes, { ...probe(bytes), format: "png" }));
 });

@@ -1,4 +1,4 @@
-/** Pictures for tests, made on the spot. */
+/** Generated pictures for tests. */
 import { Buffer } from "node:buffer";
 import { crc32, deflateSync } from "node:zlib";
 import sharp, { type Sharp } from "sharp";
@@ -25,8 +25,8 @@ export function paint({ width, height, channels, data }: Raw): Sharp {
 }
 
 /**
- * Grey cells of 8×8 pixels, no two neighbours alike, of which one begins at the square's corner: there they fall
- * together with a JPEG's blocks and come through exactly, and a crop one pixel beside shows.
+ * Grey cells of 8×8 pixels, neighbours differ. One begins at the square's corner, so that cells are the blocks of a
+ * JPEG and keep their exact colour. A crop that is one pixel off is detected.
  */
 export function cells(width: number, height: number): Raw {
   const side = Math.min(width, height);
@@ -37,12 +37,12 @@ export function cells(width: number, height: number): Raw {
   });
 }
 
-/** By a cell's place in the square. */
+/** The grey of a cell, by its position in the square. */
 export function cell(column: number, row: number): number {
   return 30 + (((column * 5 + row * 7) % 11) + 11) % 11 * 20;
 }
 
-/** A picture as a camera stores it that means it to be seen with this orientation (EXIF 2.32, 4.6.4 A). */
+/** The stored pixels of a picture that is displayed with this orientation (EXIF 2.32, 4.6.4 A). */
 export function storedAs(seen: Raw, orientation: number): Raw {
   const { width: w, height: h, channels, data } = seen;
   const swapped = orientation >= 5;
@@ -77,7 +77,7 @@ export function pixel({ width, channels, data }: Raw, x: number, y: number): num
   return [...data.subarray(at, at + channels)];
 }
 
-/** Something like a photo: no file of it is small. */
+/** Like a photo: it does not compress well. */
 export function photo(width: number, height: number): Raw {
   return draw(width, height, (x, y) => [
     128 + 100 * Math.sin(x / 17) * Math.cos(y / 23),
@@ -86,7 +86,7 @@ export function photo(width: number, height: number): Raw {
   ]);
 }
 
-/** A black PNG of 8-bit grey that is short, however large it says it is. */
+/** A small file with a black PNG of 8-bit grey and any size. */
 export function hugePng(width: number, height: number, { wholly = true } = {}): Uint8Array {
   const header = Buffer.alloc(13);
   header.writeUInt32BE(width, 0);
@@ -111,7 +111,7 @@ export function pngChunk(type: string, data: Uint8Array): Uint8Array {
   return chunk;
 }
 
-/** A JPEG whose frame header says another size. */
+/** A JPEG with another size in its frame header. */
 export function resizedHeader(jpeg: Uint8Array, width: number, height: number): Uint8Array {
   const copy = Buffer.from(jpeg);
   for (let at = 2; at + 9 < copy.length; at += 2 + copy.readUInt16BE(at + 2)) {
@@ -120,7 +120,7 @@ export function resizedHeader(jpeg: Uint8Array, width: number, height: number): 
     copy.writeUInt16BE(width, at + 7);
     return copy;
   }
-  throw new Error("There is no frame header");
+  throw new Error("The JPEG has no frame header");
 }
 
 /** Names of the segments of a JPEG's header, or of the chunks of a WebP. */

@@ -72,7 +72,7 @@ Deno.test("A probe reads EXIF in either byte order, and ignores invalid data", (
   }
 });
 
-Deno.test("A probe rejects files that are no picture, and names unsupported kinds", () => {
+Deno.test("A probe rejects files that are not pictures, and names unsupported kinds", () => {
   refused("no_image", () => probe(new Uint8Array()));
   refused("no_image", () => probe(Buffer.from("<!doctype html><html><body>Hello</body></html>")));
   refused("no_image", () => probe(Buffer.from("%PDF-1.7 and what follows of it")));
@@ -83,7 +83,7 @@ Deno.test("A probe rejects files that are no picture, and names unsupported kind
   assert.throws(() => probe(Buffer.from("GIF89a")), { message: "Expected a JPEG, PNG or WebP picture, got a GIF" });
 });
 
-Deno.test("A probe rejects too many pixels, and zero, by the header alone", () => {
+Deno.test("A probe rejects too many pixels and zero pixels by the header alone", () => {
   refused("pixels", () => probe(hugePng(50_000, 50_000, { wholly: false })));
   refused("pixels", () => probe(resizedHeader(jpeg, 65_500, 65_500)));
   refused("pixels", () => probe(hugePng(50_000_001, 1, { wholly: false })));
@@ -114,7 +114,7 @@ Deno.test("A probe of a file truncated or changed anywhere returns or rejects", 
   }
 });
 
-Deno.test("A probe of garbage behind a signature ends soon", () => {
+Deno.test("A probe of garbage after a signature ends quickly", () => {
   const starts = ["", "\xff\xd8\xff", "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "RIFF\xff\xff\xff\xffWEBPVP8X"];
   for (let i = 0; i < 4000; i++) {
     const rubbish = crypto.getRandomValues(new Uint8Array(random(600)));
@@ -150,7 +150,7 @@ Deno.test("A picture's extension must match its content", () => {
   });
 });
 
-/** Throws for any error but a refusal. */
+/** Throws for any error except a refusal. */
 function judge(bytes: Uint8Array, probe = new ImageProbe()): void {
   try {
     probe.push(bytes);

@@ -8,7 +8,7 @@ import { pngOf } from "../../support/pictures.ts";
 const CHUNK = 64 * 1024;
 const MAX_IN_MEMORY = 1024 * 1024;
 
-/** A photo of 14 MB that comes as it is asked for; `given` counts its bytes. */
+/** A photo of 14 MB, produced on demand; `given` counts its bytes. */
 async function upload(): Promise<{ body: ReadableStream<Uint8Array>; given: () => number }> {
   const head = await pngOf(300, 200);
   let given = 0;
@@ -24,7 +24,7 @@ async function upload(): Promise<{ body: ReadableStream<Uint8Array>; given: () =
   return { body, given: () => given };
 }
 
-/** A storage that reads as its test lets it. */
+/** A storage that reads when the test opens its gate. */
 function slowStorage(gate: Promise<void>): Storage & { taken: () => number } {
   let taken = 0;
   return {
@@ -55,7 +55,7 @@ Deno.test("Staging buffers at most a megabyte beyond what the storage accepts", 
   assert.deepEqual(known, [{ key: photo.staged_key, taken: false }]);
 });
 
-Deno.test("An upload is recorded before its first byte is stored, and deleted at once when it is rejected", async () => {
+Deno.test("An upload is recorded before its first byte is stored, and deleted at once if rejected", async () => {
   await using sql = await openTestDatabase();
   let known = 0;
   const storage = {

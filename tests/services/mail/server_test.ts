@@ -4,12 +4,12 @@ import { type MailServer, startMailServer } from "../../../services/mail/server.
 import { connectPostgres } from "../../../db/postgres.ts";
 import { countLetters, inbox, type MailDatabase, makeAddressee, openMailDatabase, RawSmtp } from "./support.ts";
 
-/** A server on a database of its own. */
+/** A server with its own database. */
 async function withServer(work: (all: { server: MailServer; database: MailDatabase }) => Promise<void>): Promise<void> {
   await using database = await openMailDatabase();
   await using sql = connectPostgres(database.url, { max: 2 });
   for (const name of ["a", "b", "c"]) await makeAddressee(database.sql, `${name}@example.org`);
-  // Refusals are what these tests cause, so they are not worth a line.
+  // These tests cause rejections, so these are not logged.
   await using server = await startMailServer(sql, { host: "127.0.0.1", port: 0, log: new Log("error") });
   await work({ server, database });
 }
@@ -25,8 +25,8 @@ Deno.test("An email over 1 MB is rejected, announced or not, and the connection 
   }));
 
 const MALFORMED: Record<string, string> = {
-  "nothing at all": "",
-  "NUL everywhere": "Message-ID: <n\0ul@test>\r\nSubject: a\0b\r\nFrom: \0\r\n\r\nte\0xt",
+  "no content": "",
+  "NUL in every part": "Message-ID: <n\0ul@test>\r\nSubject: a\0b\r\nFrom: \0\r\n\r\nte\0xt",
   "no headers": "just words without any header\r\n\r\n.x",
   "a broken multipart":
     'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: multipart/mixed\r\n\r\n--b',
@@ -44,7 +44,7 @@ for (const [what, letter] of Object.entries(MALFORMED)) {
     withServer(async ({ server }) => {
       await using client = await RawSmtp.connect(server.port);
       const code = await client.letter(["a@example.org"], letter);
-      // A temporary answer would have the sender try for days.
+      // After a temporary answer the sender would retry for days.
       assert.ok(code === 250 || code >= 500, `answered ${code}`);
       assert.equal(await client.letter(["a@example.org"], "Subject: x\r\n\r\nfine"), 250);
     }));
@@ -57,7 +57,7 @@ Deno.test("An invalid address is rejected permanently", () =>
     assert.ok(await client.say(`RCPT TO:<${randomText(300)}@example.org>`) >= 500);
   }));
 
-Deno.test("A client that disconnects during an email leaves nothing behind", () =>
+Deno.test("A client that disconnects during an email stores nothing", () =>
   withServer(async ({ server, database }) => {
     {
       await using client = await RawSmtp.connect(server.port);
@@ -72,7 +72,7 @@ Deno.test("A client that disconnects during an email leaves nothing behind", () 
     assert.equal((await inbox(database.sql, "c@example.org")).length, 1);
   }));
 
-/** Random, so that the database cannot compress it below its bounds. */
+/** Random, so that compression does not bring it below the limits of the database. */
 function randomText(length: number): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => (byte % 36).toString(36)).join("");
 }

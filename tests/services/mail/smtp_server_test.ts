@@ -35,7 +35,7 @@ interface Sent {
   raw?: string;
 }
 
-Deno.test("Two emails to one address both arrive, newest first, whatever the case", () =>
+Deno.test("Two emails to one address both arrive, newest first, in any case of the address", () =>
   withServer(async (send, sql) => {
     assert.equal(await send({ to: "Bob@Example.org", messageId: "<1@test>", text: "one" }), "taken");
     assert.equal(await send({ to: "bob@example.org", messageId: "<2@test>", text: "two" }), "taken");
@@ -56,7 +56,7 @@ Deno.test("A repeated Message-ID is accepted and dropped; without one each email
     assert.equal((await inbox(sql, "bob@example.org")).length, 3);
   }));
 
-Deno.test("One email to two people is one for each, and one twice to one person is one", () =>
+Deno.test("One email to two people is stored for each, and once for a repeated recipient", () =>
   withServer(async (send, sql) => {
     const to = ["bob@example.org", "BOB@example.org", "ann@example.org"];
     assert.equal(await send({ to, messageId: "<1@test>" }), "taken");
@@ -64,12 +64,12 @@ Deno.test("One email to two people is one for each, and one twice to one person 
     assert.equal((await inbox(sql, "ann@example.org")).length, 1);
   }));
 
-Deno.test("An email belongs to the account it was sent for; from outside, to the one that has proven the address", () =>
+Deno.test("An email belongs to the account it was sent for, or to the one with the confirmed address", () =>
   withServer(async (send, sql) => {
     const ann = (await sql.query<{ id: string }>("select id from users where email = 'ann@example.org'"))[0]!.id;
     const event = newId();
     await sql.execute("insert into deliveries (event_id, user_id, state) values ($1, $2, 'sending')", [event, ann]);
-    // To an address that is not hers yet, and to another person's.
+    // To her pending address, and to another person's.
     for (const to of ["new@example.org", "bob@example.org"]) {
       assert.equal(await send({ to, messageId: `<${event}.${ann}@rookery>`, text: "sent for ann" }), "taken");
     }
@@ -96,15 +96,15 @@ Deno.test("An email over 1 MiB is rejected permanently, and the server continues
     assert.equal((await inbox(sql, "bob@example.org")).length, 1);
   }));
 
-Deno.test("An email with a NUL, an unindexable Message-ID or garbage is not sent again forever", () =>
+Deno.test("An email with a NUL, an unindexable Message-ID or garbage is not retried forever", () =>
   withServer(async (send) => {
-    // Random, as Postgres would compress anything else below what an index takes.
+    // Random, since Postgres would compress other text below the limit of an index.
     const long = crypto.getRandomValues(new Uint8Array(6_000)).toHex();
     const raws = [
       "Message-ID: <a\0b@test>\r\n\r\nx\r\n",
       `Message-ID: <${long}@test>\r\n\r\nx\r\n`,
       "Message-ID: <1@test>\r\nSubject: a\0b\r\n\r\na\0b\r\n",
-      "no headers at all",
+      "no headers",
       "\0\u00ff\u00fe",
     ];
     for (const raw of raws) assert.equal(await send({ to: "bob@example.org", raw }), "taken", raw.slice(0, 40));
@@ -125,7 +125,7 @@ Deno.test("Without the database an email is rejected temporarily", async () => {
   );
 });
 
-Deno.test("The mail process restarts on its port, stays closed once closed, and gets no secret of its parent", async () => {
+Deno.test("The mail process restarts on its port, ends when closed and gets no secret of its parent", async () => {
   await using database = await openMailDatabase();
   const { sql } = database;
   await makeAddressee(sql, "b@example.org");
@@ -144,7 +144,7 @@ Deno.test("The mail process restarts on its port, stays closed once closed, and 
     Deno.kill(first, "SIGKILL");
     await until("it is sent", () => send("<2@test>").then(() => true, () => false));
     assert.equal((await inbox(sql, "b@example.org")).length, 2);
-    // Closed in the pause before a restart: nothing may start after that.
+    // Closed in the pause before a restart: no process starts after that.
     Deno.kill(mailProcesses(Deno.pid)[0]!, "SIGKILL");
     await new Promise((resolve) => setTimeout(resolve, 50));
     await child[Symbol.asyncDispose]();
@@ -161,7 +161,8 @@ Deno.test("A parent killed by SIGKILL leaves no mail process", async () => {
     JSON.stringify(new URL("../../../workers/children/start_mail.ts", import.meta.url).href)
   };
     import { Log } from ${JSON.stringify(new URL("../../../lib/log.ts", import.meta.url).href)};
-    await startMailChild({ log: new Log("error"), port: 0, databaseUrl: "postgres://nobody@localhost/none?host=%2Fnowhere" });
+    const databaseUrl = "postgres://nobody@localhost/none?host=%2Fnowhere";
+    await startMailChild({ log: new Log("error"), port: 0, databaseUrl });
     console.log("up");
     setInterval(() => {}, 1000);`;
   const file = await Deno.makeTempFile({ suffix: ".ts" });
@@ -191,7 +192,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Children of a process that run the mail server. Linux only, as are the other tests that kill processes. */
+/** Children of a process that run the mail server. Linux only, like other tests that kill processes. */
 function mailProcesses(parent: number): number[] {
   return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => {
     try {

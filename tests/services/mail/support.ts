@@ -6,7 +6,7 @@ import { freshDatabase } from "../../support/database.ts";
 
 export interface MailDatabase extends AsyncDisposable {
   sql: Sql;
-  /** Where a child process reaches it. */
+  /** The address for a child process. */
   url: string;
 }
 
@@ -17,7 +17,7 @@ export async function openMailDatabase(): Promise<MailDatabase> {
   return { sql, url, [Symbol.asyncDispose]: () => sql[Symbol.asyncDispose]() };
 }
 
-/** An account that has proven this address, as far as the mail server looks. Its id. */
+/** An account with this confirmed address, as the mail server checks it. Returns its id. */
 export async function makeAddressee(sql: Sql, email: string): Promise<string> {
   const id = newId();
   await sql.execute(
@@ -28,7 +28,7 @@ export async function makeAddressee(sql: Sql, email: string): Promise<string> {
   return id;
 }
 
-/** What lies in the mailbox of whom this address is, newest first. */
+/** The mailbox of the owner of this address, newest first. */
 export async function inbox(sql: Sql, address: string): Promise<Letter[]> {
   const [row] = await sql.query<{ id: string }>("select id from users where lower(email) = lower($1)", [address]);
   return row ? await lettersOf(sql, { owner: row.id, address, limit: 10 }) : [];
@@ -38,7 +38,7 @@ export async function countLetters(sql: Sql): Promise<number> {
   return (await sql.query<{ n: number }>("select count(*)::int as n from letters"))[0]!.n;
 }
 
-/** SMTP by hand, for what no decent client sends. */
+/** Raw SMTP, for input that no client library sends. */
 export class RawSmtp implements AsyncDisposable {
   #text = "";
   readonly #decoder = new TextDecoder();
@@ -72,13 +72,13 @@ export class RawSmtp implements AsyncDisposable {
     for (let sent = 0; sent < bytes.length;) sent += await this.connection.write(bytes.subarray(sent));
   }
 
-  /** The code of the next whole answer. */
+  /** The code of the next complete answer. */
   async reply(): Promise<number> {
     const buffer = new Uint8Array(4096);
     let match;
     while (!(match = /^(?:\d{3}-.*\r\n)*(\d{3})(?: .*)?\r\n/.exec(this.#text))) {
       const size = await this.connection.read(buffer);
-      if (size === null) throw new Error(`The server hung up after ${JSON.stringify(this.#text)}`);
+      if (size === null) throw new Error(`The server disconnected after ${JSON.stringify(this.#text)}`);
       this.#text += this.#decoder.decode(buffer.subarray(0, size), { stream: true });
     }
     this.#text = this.#text.slice(match[0].length);

@@ -1,5 +1,5 @@
 /**
- * The statistics' taking in of events, over a bus that loses, repeats and mixes up, against a model that adds by
+ * Statistics of events over a bus that loses, repeats and reorders messages, compared with a model that counts by
  * itself.
  */
 import assert from "node:assert/strict";
@@ -22,7 +22,7 @@ const log = new Log("error");
 const PAGES = Array.from({ length: 4 }, () => crypto.randomUUID());
 const ROUNDS = 60;
 
-/** A history as it is made, and what it comes to. */
+/** Random events, and the numbers that result from them. */
 class History {
   readonly days = new Map<string, Map<string, Numbers>>();
   readonly ended: string[] = [];
@@ -35,11 +35,12 @@ class History {
   async go(): Promise<SequencedEvent[]> {
     const events = Array.from({ length: this.random.whole(1, 6) }, () => this.#event());
     await this.sql.execute(
-      `with told as (
+      `with added as (
         insert into events (seq, kind, page_id, data, at)
-        select seq, kind, page_id, data, at from jsonb_to_recordset($1::jsonb) as e(seq bigint, kind text, page_id uuid, data jsonb, at timestamptz)
+        select seq, kind, page_id, data, at from jsonb_to_recordset($1::jsonb)
+          as e(seq bigint, kind text, page_id uuid, data jsonb, at timestamptz)
         returning seq)
-      update sequencer set seq = (select max(seq) from told)`,
+      update sequencer set seq = (select max(seq) from added)`,
       [JSON.stringify(events)],
     );
     return events;
@@ -54,11 +55,11 @@ class History {
     if (random.chance(0.03)) {
       this.days.delete(page);
       this.ended.push(page);
-      // Nothing happens on a page after its end.
+      // A deleted page has no further events.
       this.#pages = this.#pages.map((each) => each === page ? crypto.randomUUID() : each);
       return { ...event, kind: "page.hidden", data: { reason: "deleted" } };
     }
-    // Most of what happens counts for nothing here.
+    // Most kinds of events are not counted.
     if (random.chance(0.3)) return { ...event, kind: "page.hidden", data: random.pick([null, { reason: "blocked" }]) };
     const counts = Object.fromEntries(
       NUMBERS.filter(() => random.chance(0.4)).map((name) => [name, random.whole(-3, 5)]),
@@ -84,7 +85,7 @@ async function prepare(sql: Sql, besideLedger = false): Promise<StatsStore> {
 }
 
 async function settled(sql: Sql, store: StatsStore): Promise<void> {
-  await until("all is taken in", async () => {
+  await until("all events are counted", async () => {
     const { epoch, seq } = await sequencerState(sql);
     const at = await store.position();
     return at?.epoch === epoch && at.seq === seq;
@@ -103,9 +104,9 @@ async function compare(store: StatsStore, history: History, when: string): Promi
 }
 
 for (const besideLedger of [true, false]) {
-  const where = besideLedger ? "read where they lie" : "brought by the bus";
+  const where = besideLedger ? "read from the ledger" : "sent over the bus";
   seededTest(
-    `events ${where}, lost, repeated, reordered, with two processes: each counts once`,
+    `each event counts once, lost, repeated or reordered, with two processes, ${where}`,
     async (random) => {
       await using sql = await openTestDatabase();
       const store = await prepare(sql, besideLedger);
@@ -119,10 +120,10 @@ for (const besideLedger of [true, false]) {
         held.push(await history.go());
         while (held.length > 0 && random.chance(0.7)) {
           const [batch] = held.splice(random.whole(0, held.length - 1), 1);
-          const told = JSON.stringify({ epoch: random.chance(0.9) ? epoch : crypto.randomUUID(), events: batch });
+          const message = JSON.stringify({ epoch: random.chance(0.9) ? epoch : crypto.randomUUID(), events: batch });
           if (random.chance(0.15)) continue;
-          await bus.append("events", crypto.randomUUID(), told);
-          if (random.chance(0.3)) await bus.append("events", crypto.randomUUID(), told);
+          await bus.append("events", crypto.randomUUID(), message);
+          if (random.chance(0.3)) await bus.append("events", crypto.randomUUID(), message);
         }
         if (random.chance(0.1)) {
           await two[Symbol.asyncDispose]();
@@ -138,11 +139,12 @@ for (const besideLedger of [true, false]) {
       await one[Symbol.asyncDispose]();
       await two[Symbol.asyncDispose]();
 
-      // Stopped for so long that the ledger has forgotten what comes next.
+      // Stopped for so long that the next events were deleted from the ledger.
       for (let i = 0; i < 10; i++) await history.go();
       while (await foldEvents(sql, 7) === 7);
       await sql.execute(
-        "insert into consumers (name, seq) select 'notifications', seq from sequencer on conflict (name) do update set seq = excluded.seq",
+        `insert into consumers (name, seq) select 'notifications', seq from sequencer
+          on conflict (name) do update set seq = excluded.seq`,
       );
       while (await pruneEvents(sql, 1, 100) > 0);
       assert.deepEqual(await sql.query("select 1 from events"), []);
@@ -171,7 +173,7 @@ Deno.test("a message of another history is ignored, and another history causes a
     at: "2026-03-01T10:00:00Z",
   };
   const posts = async () => (await store.changes(page, "2026-03-01", "2026-03-01")).days.get("2026-03-01")?.posts;
-  // What the numbers are right after a message: the ledger, which knows nothing of it, corrects them soon.
+  // The numbers right after a message. The ledger does not have the event, so it corrects them later.
   const taken: (number | undefined)[] = [];
   const apply = store.apply.bind(store);
   store.apply = async (...args) => {
@@ -186,14 +188,14 @@ Deno.test("a message of another history is ignored, and another history causes a
   await new Promise((resolve) => setTimeout(resolve, 100));
   assert.deepEqual([await posts(), taken], [undefined, []]);
   await bus.append("events", "3", JSON.stringify({ epoch, events: [event] }));
-  await until("it is taken in", () => taken.includes(1));
-  // This is what a restore looks like.
+  await until("it is counted", () => taken.includes(1));
+  // A restore has this effect.
   await until("the numbers are those of the ledger", async () => await posts() === undefined);
   await sql.execute("update sequencer set epoch = gen_random_uuid()");
   await settled(sql, store);
 });
 
-Deno.test("a rebuild shows the old numbers until it is done, and fails if the days have moved", async () => {
+Deno.test("a rebuild shows the old numbers until it is done, and fails if the days have changed", async () => {
   await using sql = await openTestDatabase();
   const store = await prepare(sql);
   const page = PAGES[0]!;
@@ -206,11 +208,11 @@ Deno.test("a rebuild shows the old numbers until it is done, and fails if the da
   assert.equal(await total(), 10);
   const build = crypto.randomUUID();
   await store.prepare(build, [{ ...nothing(), page_id: page, day: "2026-01-01", posts: 3 }]);
-  assert.equal(await total(), 10, "what is put aside is not shown");
+  assert.equal(await total(), 10, "an unfinished rebuild is not shown");
   const moving: Sql = Object.assign(Object.create(sql) as Sql, {
     query: async (text: string, params?: [], label?: string) => {
       const rows = await sql.query(text, params, label);
-      // The lock expired, and another process counted.
+      // The lock has expired, and another process has counted.
       if (label === "page_days.after") await sql.execute("update consumers set seq = seq + 1 where name = 'page_days'");
       return rows;
     },
@@ -240,7 +242,7 @@ Deno.test("of two concurrent rebuilds the slower one resets nothing", async () =
   assert.deepEqual([await store.position(), await total()], [first, 1]);
   await store.apply(first, [more]);
   await rebuild(store, sql);
-  assert.deepEqual([await store.position(), await total()], [first, 1], "told to, it is done whatever was there");
+  assert.deepEqual([await store.position(), await total()], [first, 1], "a forced rebuild replaces any state");
 });
 
 Deno.test("while the days are locked, no event is counted", async () => {
@@ -257,7 +259,7 @@ Deno.test("while the days are locked, no event is counted", async () => {
   assert.equal(await foldEvents(sql, 10), 1);
   assert.equal(await foldEvents(sql, 10), 0);
   assert.equal((await sql.query("select 1 from page_days")).length, 1);
-  // The page is not there, so its days go and nothing is to be set right.
+  // The page does not exist, so its days are deleted.
   assert.deepEqual(await recountDays(sql), []);
   assert.deepEqual(await sql.query("select 1 from page_days"), []);
 });

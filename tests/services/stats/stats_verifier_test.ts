@@ -1,4 +1,4 @@
-/** How the statistics check tokens: by the public keys in the database, which change. */
+/** The statistics check tokens with the public keys in the database, which change. */
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { AppError } from "../../../lib/errors.ts";
@@ -27,20 +27,20 @@ function tokenBy(signing: SigningKey, { ageMs = 0, ttlMs = 60_000 } = {}): strin
   return tokens.mint({ user_id: ACCOUNT, sid: SID, gen: 0, issued_at_s, kid: signing.kid }).access_token;
 }
 
-/** A database with keys, which counts how often they were read. */
+/** A database with keys that counts its reads. */
 class Ledger implements Reader {
   keys: SigningKey[] = [];
   reads = 0;
-  away = false;
+  isAway = false;
 
   query<Row>(): Promise<Row[]> {
     this.reads++;
-    if (this.away) return Promise.reject(new SqlError("connection refused", "unavailable"));
+    if (this.isAway) return Promise.reject(new SqlError("connection refused", "unavailable"));
     return Promise.resolve(this.keys.map(({ kid, jwk }) => ({ kid, public_jwk: jwk })) as Row[]);
   }
 }
 
-async function judged(verifier: Verifier, token: string): Promise<string> {
+async function verified(verifier: Verifier, token: string): Promise<string> {
   return await verifier.account(`Bearer ${token}`).catch((error) => {
     assert.ok(error instanceof AppError, `${error}`);
     return error.code;
@@ -53,28 +53,28 @@ Deno.test("Keys are read once for many tokens, and invented key ids cause no rep
   ledger.keys = [first];
   const verifier = new Verifier(ledger);
   const tokens = Array.from({ length: 20 }, (_, i) => tokenBy(first, { ageMs: i * 1000 }));
-  const judgments = await Promise.all(tokens.map((token) => judged(verifier, token)));
-  assert.deepEqual(new Set(judgments), new Set([ACCOUNT]));
+  const verdicts = await Promise.all(tokens.map((token) => verified(verifier, token)));
+  assert.deepEqual(new Set(verdicts), new Set([ACCOUNT]));
   assert.equal(ledger.reads, 1);
-  for (let i = 0; i < 20; i++) assert.equal(await judged(verifier, tokenBy(key(`made up ${i}`))), "token-invalid");
+  for (let i = 0; i < 20; i++) assert.equal(await verified(verifier, tokenBy(key(`made up ${i}`))), "token-invalid");
   assert.equal(ledger.reads, 1);
-  assert.equal(await judged(verifier, tokenBy(key("first"))), "token-invalid", "somebody else's key of that name");
-  assert.equal(await judged(verifier, tokenBy(first, { ageMs: 3_600_000 })), "token-expired");
+  assert.equal(await verified(verifier, tokenBy(key("first"))), "token-invalid", "another key with the same id");
+  assert.equal(await verified(verifier, tokenBy(first, { ageMs: 3_600_000 })), "token-expired");
 });
 
-Deno.test("A new key is read at its first token, but unknown key ids are looked up at an interval only", async () => {
+Deno.test("A new key is read at its first token, and unknown key ids are looked up once per interval", async () => {
   const ledger = new Ledger();
   const [first, second] = [key("first"), key("second")];
   ledger.keys = [first];
   let now = 0;
   const verifier = new Verifier(ledger, () => now);
-  assert.equal(await judged(verifier, tokenBy(first)), ACCOUNT);
+  assert.equal(await verified(verifier, tokenBy(first)), ACCOUNT);
   ledger.keys = [first, second];
   now = 4_000;
-  assert.equal(await judged(verifier, tokenBy(second)), "token-invalid");
+  assert.equal(await verified(verifier, tokenBy(second)), "token-invalid");
   assert.equal(ledger.reads, 1);
   now = 5_100;
-  assert.equal(await judged(verifier, tokenBy(second)), ACCOUNT);
+  assert.equal(await verified(verifier, tokenBy(second)), ACCOUNT);
   assert.equal(ledger.reads, 2);
 });
 
@@ -84,25 +84,25 @@ Deno.test("A removed key is accepted for a minute at most", async () => {
   ledger.keys = [first];
   let now = 0;
   const verifier = new Verifier(ledger, () => now);
-  assert.equal(await judged(verifier, tokenBy(first)), ACCOUNT);
+  assert.equal(await verified(verifier, tokenBy(first)), ACCOUNT);
   ledger.keys = [second];
   now = 60_000;
-  assert.equal(await judged(verifier, tokenBy(first)), "token-invalid");
+  assert.equal(await verified(verifier, tokenBy(first)), "token-invalid");
 });
 
-Deno.test("Without the keys nobody is authenticated, and no token is reported as wrong", async () => {
+Deno.test("Without the keys no caller is authenticated, and no token is reported as invalid", async () => {
   const ledger = new Ledger();
   const first = key("first");
   ledger.keys = [first];
-  ledger.away = true;
+  ledger.isAway = true;
   let now = 0;
   const verifier = new Verifier(ledger, () => now);
-  assert.equal(await judged(verifier, tokenBy(first)), "stats-unavailable");
-  ledger.away = false;
-  assert.equal(await judged(verifier, tokenBy(first)), ACCOUNT, "the failure is not remembered");
-  ledger.away = true;
+  assert.equal(await verified(verifier, tokenBy(first)), "stats-unavailable");
+  ledger.isAway = false;
+  assert.equal(await verified(verifier, tokenBy(first)), ACCOUNT, "the failure is not cached");
+  ledger.isAway = true;
   now = 59_000;
-  assert.equal(await judged(verifier, tokenBy(first)), ACCOUNT, "a known key needs no database");
+  assert.equal(await verified(verifier, tokenBy(first)), ACCOUNT, "a known key needs no database");
   now = 60_000;
-  assert.equal(await judged(verifier, tokenBy(first)), "stats-unavailable");
+  assert.equal(await verified(verifier, tokenBy(first)), "stats-unavailable");
 });

@@ -5,11 +5,10 @@ import { openStorage } from "../../../services/storage/open.ts";
 import { keys, readText, text } from "../../conformance/storage_suite.ts";
 import { until } from "../../support/wait.ts";
 
-const TOKEN = "a token that nobody sees";
+const TOKEN = "a token that is never shown";
 
 Deno.test({
-  name:
-    "The storage process comes back on its port with all it had, ends with its parent's wish, and is told no secret but its own",
+  name: "The storage process restarts on its port with its objects, ends on request and gets only its own secret",
   sanitizeOps: false,
   sanitizeResources: false,
   fn: async () => {
@@ -23,7 +22,7 @@ Deno.test({
       const [pid] = storageProcesses();
       assert.ok(pid);
       assert.ok(!Deno.readTextFileSync(`/proc/${pid}/environ`).includes("ADMIN_PASSWORD"));
-      assert.ok(!Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("nobody sees"));
+      assert.ok(!Deno.readTextFileSync(`/proc/${pid}/cmdline`).includes("never shown"));
       Deno.kill(pid, "SIGKILL");
       await until("it is back", () => readText(storage, "key-3").then((read) => read === "x", () => false));
       assert.equal((await keys(storage, 100)).length, 10);
@@ -36,7 +35,7 @@ Deno.test({
   },
 });
 
-/** Children of this process that run the storage. Linux only, as are the other tests that kill processes. */
+/** Children of this process that run the storage. Linux only, like other tests that kill processes. */
 function storageProcesses(): number[] {
   return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) => {
     try {

@@ -25,7 +25,7 @@ function test(name: string, run: (folder: string) => Promise<void>): void {
   });
 }
 
-test("FileStore is open in one process at a time, and can wait for the other to close", async (folder) => {
+test("FileStore is open in one process at a time, and can wait until another closes it", async (folder) => {
   const first = await FileStore.open(folder, { maxEntries: 10 });
   await fails("unavailable", FileStore.open(folder, { maxEntries: 10 }));
   const waiting = FileStore.open(folder, { maxEntries: 10, lockWaitMs: 10_000 });
@@ -44,7 +44,7 @@ test("FileStore removes incomplete writes at its start", async (folder) => {
   await store.put("a", text("x"));
 });
 
-test("FileStore finds everything again when its limit grows, and rejects a smaller one", async (folder) => {
+test("FileStore finds every object after its limit grows, and rejects a smaller limit", async (folder) => {
   const all = Array.from({ length: 60 }, (_, i) => `key-${i}`);
   {
     await using store = await FileStore.open(folder, { maxEntries: 4 });

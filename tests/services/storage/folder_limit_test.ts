@@ -14,7 +14,7 @@ for (const maxEntries of [4, 5, 6, 7, 8]) {
       const goal = 3 * maxEntries ** 2;
       try {
         for (let made = 0, round = 0; there.size < goal; round++) {
-          // Each time another process's: it knows nothing but the folders.
+          // Opened again each round, like another process: it has only the folders.
           await using store = await FileStore.open(folder, { maxEntries });
           for (let workload = 0; workload < 4; workload++) {
             const old = [...there.keys()];
@@ -38,7 +38,7 @@ for (const maxEntries of [4, 5, 6, 7, 8]) {
             }
             await atWork;
             assertFoldersBounded(folder, maxEntries);
-            // A key that was put and deleted at once is in either state.
+            // A key that was stored and deleted concurrently is in either state.
             for (const key of old) {
               const found = await readText(store, key);
               if (found === undefined) there.delete(key);

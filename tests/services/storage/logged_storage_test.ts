@@ -1,4 +1,4 @@
-/** What an operator reads of a storage that cannot be used. */
+/** The log of an unusable storage. */
 import assert from "node:assert/strict";
 import { Log } from "../../../lib/log.ts";
 import { LoggedStorage } from "../../../services/storage/logged_storage.ts";
@@ -8,7 +8,7 @@ import type { Storage } from "../../../services/storage/storage.ts";
 import { startS3 } from "../../support/s3_server.ts";
 import { until } from "../../support/wait.ts";
 
-class KeptLog extends Log {
+class RecordingLog extends Log {
   lines: { message: string; error: string }[] = [];
   constructor() {
     super("error");
@@ -19,7 +19,7 @@ class KeptLog extends Log {
   override error(message: string, { error }: { error?: unknown } = {}): void {
     this.lines.push({ message, error: String(error) });
   }
-  said(word: string): number {
+  count(word: string): number {
     return this.lines.filter(({ message }) => message.includes(word)).length;
   }
 }
@@ -39,18 +39,18 @@ Deno.test({
         [{ ...right, secretAccessKey: "wrong" }, /40[13]/],
       ] as const
     ) {
-      const log = new KeptLog();
+      const log = new RecordingLog();
       await using storage = new LoggedStorage(new S3Storage(wrong), log, 20);
-      await until("it is in the log", () => log.said("photo storage unavailable") === 1);
+      await until("it is in the log", () => log.count("photo storage unavailable") === 1);
       assert.match(log.lines[0]!.error, reason);
       for (let i = 0; i < 3; i++) await assert.rejects(storage.put("a", new Uint8Array(3)));
-      assert.equal(log.said("photo storage failed"), 1, "once in a while, however many fail");
+      assert.equal(log.count("photo storage failed"), 1, "repeated failures are logged once per interval");
       assert.ok(!JSON.stringify(log.lines).includes(right.secretAccessKey));
     }
-    const log = new KeptLog();
+    const log = new RecordingLog();
     await using storage = new LoggedStorage(new S3Storage(right), log);
     await storage.put("a", new Uint8Array(3));
-    // The caller's fault, not the storage's.
+    // An error of the caller, not of the storage.
     const broken = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new Error("gone")) });
     await assert.rejects(storage.put("b", broken));
     assert.deepEqual(log.lines, []);
@@ -63,10 +63,10 @@ Deno.test("A storage that becomes available later is logged once", async () => {
     list: () => there ? Promise.resolve([]) : Promise.reject(new Error("away")),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   } as unknown as Storage;
-  const log = new KeptLog();
+  const log = new RecordingLog();
   await using _storage = new LoggedStorage(late, log, 5);
-  await until("it is away", () => log.said("photo storage unavailable") === 1);
+  await until("it is unavailable", () => log.count("photo storage unavailable") === 1);
   there = true;
-  await until("it is there", () => log.said("photo storage available") === 1);
+  await until("it is there", () => log.count("photo storage available") === 1);
   assert.equal(log.lines.length, 2);
 });

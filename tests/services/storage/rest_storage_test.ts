@@ -39,7 +39,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "RestStorage is unavailable without a server, and works once there is one",
+  name: "RestStorage is unavailable without a server, and works after one starts",
   ...options,
   fn: async () => {
     await using nobody = new RestStorage({ url: `http://127.0.0.1:${await freePort()}`, token: "x" });
@@ -61,8 +61,8 @@ Deno.test({
   ...options,
   fn: async () => {
     await using process = await StorageProcess.start();
-    await using patient = process.client();
-    await patient.put("a", new Uint8Array(32 * 1024 * 1024));
+    await using slow = process.client();
+    await slow.put("a", new Uint8Array(32 * 1024 * 1024));
     await using storage = process.client({ answerMs: 300 });
     const reader = (await storage.get("a"))!.body.getReader();
     await reader.read();
@@ -76,7 +76,7 @@ Deno.test({
       })(),
     );
     process.signal("SIGCONT");
-    assert.equal(await readText(patient, "none"), undefined);
+    assert.equal(await readText(slow, "none"), undefined);
   },
 });
 

@@ -16,7 +16,7 @@ Deno.test.afterAll(() => server.stop());
 const prefixOfItsOwn = () => `${crypto.randomUUID()}/`;
 const open = () => new S3Storage({ ...parseS3Url(server.url), prefix: prefixOfItsOwn() });
 
-// fauxqs answers 416 to a suffix longer than the object, where S3 gives all of it.
+// fauxqs answers 416 to a suffix longer than the object; S3 returns the whole object.
 storageSuite("S3Storage", async () => open(), { takesLongSuffixes: false });
 
 /** Connections close a moment after the test. */
@@ -89,7 +89,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "S3Storage sees nothing outside its prefix, and only its own objects inside",
+  name: "S3Storage lists only its own objects, and none outside its prefix",
   ...options,
   fn: async () => {
     const prefix = prefixOfItsOwn();

@@ -6,16 +6,16 @@ import { NodeProcess, SECRET_KEY } from "../../support/node_process.ts";
 import { makePeople, type Person } from "../../support/person.ts";
 import { pngOf } from "../../support/pictures.ts";
 
-async function scrub(dataDir: string, ...args: string[]): Promise<{ code: number; told: string }> {
+async function scrub(dataDir: string, ...args: string[]): Promise<{ code: number; output: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "tasks/storage_scrub.ts", ...args],
     cwd: new URL("../../../", import.meta.url).pathname,
     env: { DATA_DIR: dataDir, SECRET_KEY, NO_COLOR: "1" },
   }).output();
-  return { code, told: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
+  return { code, output: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
 }
 
-/** As if it had been stored long ago: what is young may belong to an upload under way. */
+/** Makes an object old: a young one may belong to an unfinished upload. */
 async function age(dataDir: string, key: string): Promise<string> {
   for await (const { name, isFile } of Deno.readDir(`${dataDir}/storage/objects`)) {
     const path = `${dataDir}/storage/objects/${name}`;
@@ -26,7 +26,7 @@ async function age(dataDir: string, key: string): Promise<string> {
     await Deno.writeFile(path, new Uint8Array([...new TextEncoder().encode(old), ...bytes.subarray(256)]));
     return path;
   }
-  assert.fail(`There is no file of "${key}"`);
+  assert.fail(`No file has the key "${key}"`);
 }
 
 Deno.test("deno task storage:scrub reports orphaned and missing files, with and without a server", async () => {
@@ -36,22 +36,22 @@ Deno.test("deno task storage:scrub reports orphaned and missing files, with and 
   const post = await ada.post("kept", { photos: [photo] });
   const url = await Deno.readTextFile(`${node.dataDir}/storage.url`);
   const storage = openStorage({ kind: "rest", url, token: storageToken(new Secret(SECRET_KEY)) });
-  await storage.put("nobodys", new Uint8Array(10));
-  assert.match((await scrub(node.dataDir)).told, /^0 missing\n0 orphaned$/m, "a young file may be an upload's");
+  await storage.put("orphan", new Uint8Array(10));
+  assert.match((await scrub(node.dataDir)).output, /^0 missing\n0 orphaned$/m, "a young file may belong to an upload");
 
-  const orphan = await age(node.dataDir, "nobodys");
+  const orphan = await age(node.dataDir, "orphan");
   const first = await scrub(node.dataDir);
-  assert.equal(first.code, 0, first.told);
-  assert.match(first.told, /^0 missing\n1 orphaned\n {2}nobodys {2}10 bytes$/m);
+  assert.equal(first.code, 0, first.output);
+  assert.match(first.output, /^0 missing\n1 orphaned\n {2}orphan {2}10 bytes$/m);
   await Deno.stat(orphan);
-  assert.match((await scrub(node.dataDir, "--remove")).told, /^1 removed$/m);
+  assert.match((await scrub(node.dataDir, "--remove")).output, /^1 removed$/m);
   await assert.rejects(Deno.stat(orphan), Deno.errors.NotFound);
 
   const key = post.photos[0].url.split("/").at(-1);
   await Deno.remove(await age(node.dataDir, key));
   await node.stop();
   const last = await scrub(node.dataDir);
-  assert.equal(last.code, 1, last.told);
-  assert.match(last.told, new RegExp(`^1 missing\n  ${key}$`, "m"));
+  assert.equal(last.code, 1, last.output);
+  assert.match(last.output, new RegExp(`^1 missing\n  ${key}$`, "m"));
   assert.equal((await scrub(node.dataDir, "--whatever")).code, 2);
 });

@@ -32,7 +32,7 @@ test("A scrub finds orphaned objects and missing ones", async (storage) => {
   assert.deepEqual(found.missing.sort(), ["lost-1", "lost-2.240"]);
   assert.equal(found.looked, there.length + rows.size);
   assert.ok(Math.max(...asked) <= 8, "it asks for one batch at a time");
-  assert.equal((await storage.list({ limit: 100 })).length, there.length, "it changes nothing");
+  assert.equal((await storage.list({ limit: 100 })).length, there.length, "a scrub changes nothing");
 });
 
 test("A scrub ignores young objects", async (storage) => {

@@ -7,7 +7,7 @@ import { countFiles } from "../../support/storage_folder.ts";
 import { until } from "../../support/wait.ts";
 
 const TOKEN = "a token for tests";
-/** A test that never ends fails by its own name. */
+/** A time limit per test, so that a hanging test fails under its name. */
 const MAX_MS = 30_000;
 
 interface Served {
@@ -104,7 +104,7 @@ test("The storage service answers 201 for a new object and 200 for a replaced on
   assert.equal((await call("HEAD", "/objects/a.240")).status, 404);
 });
 
-test("The storage service answers ranges as HTTP says", async ({ call }) => {
+test("The storage service answers ranges as HTTP requires", async ({ call }) => {
   const { headers } = await call("PUT", "/objects/a", { body: "0123456789" });
   const cases: [range: string, status: number, text?: string, contentRange?: string][] = [
     ["bytes=2-4", 206, "234", "bytes 2-4/10"],
@@ -172,7 +172,7 @@ test("The storage service rejects invalid keys in any spelling", async ({ raw, f
   assert.equal(countFiles(`${folder}/objects`) + countFiles(`${folder}/staging`), 0);
 });
 
-test("The storage service rejects too large an object by its Content-Length and by its bytes", async ({ raw, call, folder }) => {
+test("The storage service rejects a too large object by Content-Length and by bytes", async ({ raw, call, folder }) => {
   assert.match(await raw(`PUT /objects/a HTTP/1.1\r\nContent-Length: ${MAX_OBJECT_BYTES + 1}`), /^HTTP\/1.1 413 /);
   assert.match(await raw("PUT /objects/a HTTP/1.1\r\nContent-Length: 99999999999999999999999"), /^HTTP\/1.1 4\d\d /);
   let left = MAX_OBJECT_BYTES + 1;
@@ -182,14 +182,14 @@ test("The storage service rejects too large an object by its Content-Length and 
       if ((left -= 1_000_000) <= 0) controller.close();
     },
   });
-  // The answer may come while the body is still sent, so that the connection breaks before it is read.
+  // The answer may arrive while the body is sent, so that the connection breaks before it is read.
   const status = await call("PUT", "/objects/a", { body }).then(({ status }) => status, () => "broken");
   assert.ok(status === 413 || status === "broken", `${status}`);
   assert.equal((await call("GET", "/objects/a")).status, 404);
   assert.equal(countFiles(`${folder}/objects`) + countFiles(`${folder}/staging`), 0);
 });
 
-test("The storage service keeps nothing of an upload whose sender disconnects", async ({ folder, port, call }) => {
+test("The storage service deletes the upload of a sender that disconnects", async ({ folder, port, call }) => {
   for (const framing of ["Content-Length: 100000", "Transfer-Encoding: chunked"]) {
     const connection = await Deno.connect({ hostname: "127.0.0.1", port });
     const head = ["PUT /objects/a HTTP/1.1", "Host: storage", `Authorization: Bearer ${TOKEN}`, framing].join("\r\n");
@@ -197,7 +197,7 @@ test("The storage service keeps nothing of an upload whose sender disconnects", 
     await connection.write(new TextEncoder().encode(`${head}\r\n\r\n${body}`));
     await until("the upload has begun", () => countFiles(`${folder}/staging`) === 1);
     connection.close();
-    await until("the upload is gone", () => countFiles(`${folder}/staging`) === 0);
+    await until("the upload is deleted", () => countFiles(`${folder}/staging`) === 0);
     assert.equal((await call("GET", "/objects/a")).status, 404);
   }
 });

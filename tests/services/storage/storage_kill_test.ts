@@ -10,7 +10,7 @@ const ROUNDS = 4;
 const WRITERS = 24;
 const MAX_ENTRIES = 8;
 
-/** What may be read of a key: what was acknowledged last, or what came after it without an answer. */
+/** The contents that a key may have: the last acknowledged one, or a later one without an answer. */
 interface Written {
   acknowledged?: Uint8Array;
   open: Uint8Array[];
@@ -26,7 +26,7 @@ seededTest(
       let [done, stopped] = [0, false];
       const workload = Promise.all(Array.from({ length: WRITERS }, async (_, writer) => {
         for (let i = 0; !stopped; i++) {
-          // A writer replaces only what is its own, so the last acknowledged is known.
+          // A writer replaces only its own keys, so their last acknowledged content is known.
           const key = random.chance(0.2) ? `own-${writer}` : `key-${round}-${writer}-${i}.240`;
           const content = noise(random.whole(0, 200_000), random.whole(0, 1_000_000));
           const entry = written.get(key) ?? { open: [] };
@@ -44,11 +44,11 @@ seededTest(
         }
       }));
       const wanted = random.whole(60, 150);
-      await until("the workload has grown", () => done >= wanted, { everyMs: 1 });
+      await until("enough writes of the workload", () => done >= wanted, { everyMs: 1 });
       await process.kill();
       stopped = true;
       await workload;
-      // What a crash leaves keeps to the limit, before anything is tidied.
+      // After a crash the folders are within the limit, before any cleanup.
       assertFoldersBounded(process.folder, MAX_ENTRIES);
       await process.restart();
       assert.equal(countFiles(`${process.folder}/staging`), 0);
@@ -56,9 +56,9 @@ seededTest(
       for (const [key, { acknowledged, open }] of written) {
         const read = await reader.get(key);
         const content = read && await bytes(read.body);
-        assert.ok(content ?? !acknowledged, `${key} was acknowledged and is gone`);
+        assert.ok(content ?? !acknowledged, `${key} was acknowledged and is missing`);
         const allowed = acknowledged ? [acknowledged, ...open] : open;
-        if (content) assert.ok(allowed.some((each) => equal(each, content)), `${key} is neither of its contents`);
+        if (content) assert.ok(allowed.some((each) => equal(each, content)), `${key} has none of its contents`);
         if (content) written.set(key, { acknowledged: content, open: [] });
         else written.delete(key);
       }

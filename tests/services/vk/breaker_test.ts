@@ -22,7 +22,7 @@ Deno.test("A breaker opens after consecutive failures, and a success resets the 
   assert.equal(it.open, true);
 });
 
-Deno.test("After its time one call probes for all: its success closes the breaker, its failure opens it again", async () => {
+Deno.test("After the pause one call probes: its success closes the breaker, its failure opens it again", async () => {
   const { breaker: it, clock, fails, works } = breaker();
   for (let i = 0; i < 3; i++) await fails();
   clock.now = 999;
@@ -31,7 +31,7 @@ Deno.test("After its time one call probes for all: its success closes the breake
   assert.equal(it.open, false);
   const { promise, reject } = Promise.withResolvers<void>();
   const trying = it.run(() => promise);
-  assert.equal(it.open, true, "the others wait for what becomes of it");
+  assert.equal(it.open, true, "other calls are rejected until the probe ends");
   reject(new Error("down"));
   await assert.rejects(trying);
   assert.equal(it.open, true);
@@ -39,7 +39,7 @@ Deno.test("After its time one call probes for all: its success closes the breake
   await works();
   assert.equal(it.open, false);
   await fails();
-  assert.equal(it.open, false, "one failure is none in a row");
+  assert.equal(it.open, false, "one failure does not open it");
 });
 
 Deno.test("An unavailable VK gets no calls for a while, and is used again later", async () => {
@@ -50,7 +50,7 @@ Deno.test("An unavailable VK gets no calls for a while, and is used again later"
   assert.equal(vk.asked().length, 3);
   await new Promise((resolve) => setTimeout(resolve, 320));
   assert.equal(failureIn(await ask()).kind, "unreachable");
-  assert.equal(vk.asked().length, 4, "one tries for all");
+  assert.equal(vk.asked().length, 4, "one call probes");
   vk.fake.faults.clear();
   await new Promise((resolve) => setTimeout(resolve, 320));
   assert.equal(valueOf(await ask()).length, 1);

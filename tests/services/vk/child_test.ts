@@ -1,4 +1,4 @@
-/** The fake VK as the child of a node, and as a task of its own. */
+/** The fake VK as the child of a node and as a task. */
 import assert from "node:assert/strict";
 import { Log } from "../../../lib/log.ts";
 import { startFakeChild } from "../../../workers/children/start_vk_fake.ts";

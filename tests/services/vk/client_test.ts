@@ -62,7 +62,7 @@ Deno.test("An invalid method name, or a parameter with a token, is never sent", 
   assert.deepEqual(vk.asked(), []);
 });
 
-/** By VK's code: what it means here, and how often it is tried of four times. */
+/** The kind of each VK error code, and the number of attempts out of four. */
 const CODES: [code: number, kind: FailureKind, tries: number][] = [
   [1, "failing", 4],
   [2, "app", 1],
@@ -95,7 +95,7 @@ const CODES: [code: number, kind: FailureKind, tries: number][] = [
 ];
 
 for (const [code, kind, tries] of CODES) {
-  Deno.test(`Code ${code} is "${kind}", and is tried ${tries === 1 ? "once" : `${tries} times`}`, async () => {
+  Deno.test(`Code ${code} is "${kind}", with ${tries === 1 ? "one attempt" : `${tries} attempts`}`, async () => {
     await using vk = await startVk();
     vk.fake.fault(error(code), { times: 100 });
     const failure = failureIn(await vk.as().users.get({ user_ids: [101] }));
@@ -104,7 +104,7 @@ for (const [code, kind, tries] of CODES) {
 }
 
 for (const code of [1, 6, 10]) {
-  Deno.test(`Code ${code}, if temporary, is not noticed`, async () => {
+  Deno.test(`Code ${code}, if temporary, is hidden by a retry`, async () => {
     await using vk = await startVk();
     vk.fake.fault(error(code), { times: 2 });
     assert.equal(valueOf(await vk.as().users.get({ user_ids: [101] }))[0]!.id, 101);
@@ -112,7 +112,7 @@ for (const code of [1, 6, 10]) {
   });
 }
 
-/** What is no answer of VK's, in every way. */
+/** Responses that are not VK's. */
 const BROKEN: Fault[] = [
   { kind: "html", status: 502 },
   { kind: "html", status: 200 },
@@ -135,7 +135,7 @@ for (const fault of BROKEN) {
     vk.fake.fault(fault, { times: 20 });
     const failure = failureIn(await vk.as().users.get({ user_ids: [101] }));
     assert.deepEqual([failure.kind, failure.code], ["unreachable", 0]);
-    // The platform may have tried once more by itself, on a connection that it had.
+    // The platform may have retried by itself on an existing connection.
     assert.ok([8, 9].includes(vk.asked().length), String(vk.asked().length));
   });
 }
@@ -159,9 +159,9 @@ Deno.test("All attempts of a call together have a time limit", async () => {
   assert.ok(Date.now() - start < 2_000, `${Date.now() - start} ms`);
 });
 
-Deno.test("A call with a possible effect is not repeated, one that was rejected early is", async () => {
+Deno.test("A call is not repeated if it may have had an effect, but is if it was rejected early", async () => {
   await using vk = await startVk();
-  // A connection that is there already: on it, the platform would try again by itself.
+  // On an existing connection the platform would retry by itself.
   await vk.as().users.get({});
   vk.fake.forget();
   for (const fault of [error(1), error(10), { kind: "reset" }, { kind: "html", status: 502 }] as Fault[]) {
@@ -225,7 +225,7 @@ Deno.test("After 29 and 9 a method pauses for that token only", async () => {
     const wall = (token?: string) => vk.as(token).wall.get({ owner_id: 101 });
     assert.equal(failureIn(await wall()).kind, kind);
     assert.equal(failureIn(await wall()).kind, kind);
-    assert.equal(vk.asked().length, 1, "VK hears nothing of it");
+    assert.equal(vk.asked().length, 1, "VK gets no request");
     assert.equal(valueOf(await wall("fake-user-108")).count, 14);
     assert.equal(valueOf(await vk.as().users.get({})).length, 1);
   }

@@ -50,7 +50,7 @@ Deno.test("Calls that wait together are sent together: twelve bundles of three n
     assert.equal(valueOf(user)[0]!.id, 200 + i);
     assert.equal(valueOf(posts).count, (200 + i) % 50);
   }
-  // Eight of three fit into one.
+  // One request has room for eight bundles of three.
   assert.deepEqual(vk.fake.log.map((entry) => innerCalls(entry).length), [24, 12]);
 });
 
@@ -95,7 +95,7 @@ Deno.test("A token that may not use execute is remembered", async () => {
   for (let i = 0; i < 2; i++) assert.deepEqual((await ask()).map((result) => result.ok), [true, true]);
   assert.deepEqual(vk.asked().filter((method) => method === "execute").length, 1);
   await vk.as("fake-user-101").bundle([users.get({}), wall.get({})]);
-  assert.equal(vk.asked().at(-1), "execute", "others may still");
+  assert.equal(vk.asked().at(-1), "execute", "other tokens still use execute");
 });
 
 Deno.test("A failure of the whole request fails all calls that share it", async () => {

@@ -1,9 +1,9 @@
-/** The fake against what is known of VK, over plain HTTP: nothing of the client is used here. */
+/** The fake compared with the known behaviour of VK, over plain HTTP without the client. */
 import assert from "node:assert/strict";
 import { startFakeServer } from "../../../services/vk/fake/server.ts";
 import { KINDS } from "../../../services/vk/fake/world.ts";
 
-// deno-lint-ignore no-explicit-any -- what came over the wire
+// deno-lint-ignore no-explicit-any -- parsed JSON
 type Json = any;
 
 interface Ask {
@@ -19,7 +19,7 @@ async function fakeVk() {
   return {
     fake,
     url,
-    /** By a form, with the token in the header. */
+    /** Sends a form, with the token in the header. */
     async ask(method: string, params: Record<string, string> = {}, ask: Ask = {}): Promise<Json> {
       const { token = "fake-user-101", v = "5.199", headers = {} } = ask;
       const response = await fetch(`${url}/method/${method}`, {
@@ -35,7 +35,7 @@ async function fakeVk() {
   };
 }
 
-Deno.test("The fake accepts GET and POST, a query, a form and multipart, and the token by header or parameter", async () => {
+Deno.test("The fake accepts GET, POST, query, form and multipart, and the token by header or parameter", async () => {
   await using vk = await fakeVk();
   const base = `${vk.url}/method/users.get`;
   const bearer = { authorization: "Bearer fake-user-101" };
@@ -81,7 +81,7 @@ Deno.test("The fake's errors come in VK's envelope, without the token", async ()
   assert.equal((await vk.ask("wall.get", { owner_id: "106" })).error.request_params[0].key, "method");
 });
 
-/** Each wrong in everything that is checked later, too. */
+/** Each is also wrong in everything that is checked later. */
 const ORDER: [what: string, method: string, params: Record<string, string>, ask: Ask, code: number][] = [
   ["an unknown method", "users.GET", {}, { v: null, token: "" }, 3],
   ["no version", "video.get", {}, { v: null, token: "" }, 8],
@@ -173,7 +173,7 @@ Deno.test("The fake returns its people like users.get", async () => {
     101,
     undefined,
   ]]);
-  // Nothing that was not asked for.
+  // No fields that were not requested.
   assert.deepEqual(Object.keys((await vk.ask("users.get")).response[0]).sort(), [
     "can_access_closed",
     "first_name",
@@ -320,8 +320,8 @@ Deno.test("The fake can be controlled over HTTP, and its log has no token", asyn
     return { status: response.status, body: await response.json() };
   };
   vk.fake.switches.calls = 1_000;
-  const told = (await steer("GET", "/fake")).body;
-  assert.deepEqual(told.users.map(({ id }: Json) => id), KINDS.map(({ id }) => id));
+  const state = (await steer("GET", "/fake")).body;
+  assert.deepEqual(state.users.map(({ id }: Json) => id), KINDS.map(({ id }) => id));
   await steer("POST", "/fake/faults", { fault: { kind: "error", code: 10 }, method: "users.get", holder: "user 101" });
   assert.equal((await vk.ask("users.get", {}, { token: "fake-service" })).error, undefined);
   assert.equal((await vk.ask("users.get")).error.error_code, 10);

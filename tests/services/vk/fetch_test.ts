@@ -1,4 +1,4 @@
-/** The VK-fetch actor against the fake: what is shared, cached and stale, and for whom. */
+/** The VK-fetch actor with the fake: shared requests, cached and stale responses, per account. */
 import assert from "node:assert/strict";
 import { VkFetch } from "../../../actors/vk_fetch.ts";
 import { type Cache, CacheUnavailable } from "../../../lib/cache/cache.ts";
@@ -26,15 +26,15 @@ async function fetching(
 ) {
   const vk = await startVk({ breaker: { failures: 1_000 }, retry: { tries: 2 }, ...options });
   const own = new MemoryCache();
-  const told = { refused: [] as string[], forgotten: [] as string[] };
+  const calls = { refused: [] as string[], forgotten: [] as string[] };
   const fetch = new VkFetch({
     vault: {
       of: (user): Promise<HeldToken> => {
         const { token, kind = "user", version = "1" } = holders[user]!;
         return Promise.resolve({ token: new VkToken(token), kind, version });
       },
-      refused: async (user, version) => void told.refused.push(`${user} ${version}`),
-      forget: async (user) => void told.forgotten.push(user),
+      refused: async (user, version) => void calls.refused.push(`${user} ${version}`),
+      forget: async (user) => void calls.forgotten.push(user),
     },
     client: vk.client,
     cache: cache ?? own,
@@ -46,7 +46,7 @@ async function fetching(
   return {
     ...vk,
     fetch,
-    told,
+    calls,
     profile: (user: string, target: string) => fetch.profile(user, targetOf(target)!),
     videos: (user: string, target: string, limit = 20, offset = 0) =>
       fetch.videos(user, targetOf(target)!, { limit, offset }),
@@ -84,14 +84,14 @@ Deno.test("By name and without counters, the number of videos costs one more req
   assert.deepEqual(it.asked(), ["execute", "video.get"]);
   it.fake.forget();
   assert.equal((await it.profile("ada", "clara_closed")).value.unavailable.videos, "profile-private");
-  assert.deepEqual(it.asked(), ["execute"], "nobody asks after what is private");
+  assert.deepEqual(it.asked(), ["execute"], "private parts are not requested");
 });
 
 Deno.test("Concurrent requests for one profile share one request", async () => {
   await using it = await fetching(ADA);
   it.fake.fault({ kind: "latency", ms: 150 });
   const asked = ["101", "id101", "101"].map((target) => it.profile("ada", target));
-  // While VK is at it, too.
+  // Also while the request is in progress.
   await new Promise((resolve) => setTimeout(resolve, 50));
   asked.push(it.profile("ada", "ID101"), it.profile("ada", "101"));
   const answers = await Promise.all(asked);
@@ -129,7 +129,7 @@ Deno.test("A fresh response is returned again with its time; later VK is asked a
   assert.equal(it.fake.log.length, 2);
 });
 
-/** VK away, or not willing for now, in every way. */
+/** VK unavailable, or temporarily rejecting. */
 const AWAY: Fault[] = [
   down,
   { kind: "reset" },
@@ -144,7 +144,7 @@ const AWAY: Fault[] = [
 
 for (const fault of AWAY) {
   const name = fault.kind === "error" ? `code ${fault.code}` : fault.kind;
-  Deno.test(`With VK at "${name}" an older response is returned, marked and with its age; without one a problem`, async () => {
+  Deno.test(`With VK at "${name}" an older response is returned as stale; without one a problem`, async () => {
     await using it = await fetching(ADA, { freshMs: 0, attemptMs: 300, retry: { tries: 2 } });
     const profile = await it.profile("ada", "101");
     const videos = await it.videos("ada", "112", 5);
@@ -169,7 +169,7 @@ Deno.test("A cached response is never returned to another account or under anoth
   assert.equal((await it.profile("friend", "105")).value.unavailable.posts, "profile-private");
   it.fake.fault(down, { times: 1_000 });
   holders["friend"] = { token: "fake-user-111", version: "3" };
-  assert.equal((await problem(it.profile("friend", "105"))).code, "vk-unavailable", "not even when VK is away");
+  assert.equal((await problem(it.profile("friend", "105"))).code, "vk-unavailable", "not even when VK is unavailable");
 });
 
 Deno.test("A cached response is unreadable in the cache, and with another key or secret", async () => {
@@ -196,22 +196,22 @@ Deno.test("A cached response is unreadable in the cache, and with another key or
   };
   assert.equal(await asked("108"), false);
   await shared.set(key.replace("108", "105"), kept, 60_000);
-  assert.equal(await asked("105"), true, "one answer is none under the key of another");
+  assert.equal(await asked("105"), true, "a response is not valid under another key");
   await shared.set(
     key,
     new Secret("t".repeat(32)).seal("vk-answer", new TextEncoder().encode("{}"), key).toBase64(),
     60_000,
   );
-  assert.equal(await asked("108"), true, "nor one that another secret sealed");
+  assert.equal(await asked("108"), true, "nor encrypted with another secret");
 });
 
-Deno.test("A dead token is dropped at once, not tried again, and gives no older response", async () => {
+Deno.test("A dead token is dropped at once without a retry or an older response", async () => {
   const holders = { ada: { token: "fake-user-101", version: "7" } };
   await using it = await fetching(holders, { freshMs: 0 });
   await it.profile("ada", "101");
   it.fake.fault({ kind: "error", code: 5 });
   assert.equal((await problem(it.profile("ada", "101"))).code, "vk-token-invalid");
-  assert.deepEqual([it.told.refused, it.fake.log.length], [["ada 7"], 2]);
+  assert.deepEqual([it.calls.refused, it.fake.log.length], [["ada 7"], 2]);
   it.fake.fault({ kind: "error", code: 1117 }, { method: "wall.get" });
   assert.equal((await problem(it.profile("ada", "101"))).code, "vk-token-invalid", "within a script, too");
 });
@@ -235,7 +235,7 @@ Deno.test("A captcha has its link even with an older response, and its answer go
   assert.equal((await it.profile("ada", "101")).value.posts, 14);
   const before = it.fake.log.length;
   await it.profile("ada", "108");
-  assert.ok(!JSON.stringify(it.fake.log.slice(before)).includes("captcha"), "it goes once");
+  assert.ok(!JSON.stringify(it.fake.log.slice(before)).includes("captcha"), "it is sent once");
 });
 
 Deno.test("Validation has the page to open", async () => {
@@ -296,7 +296,7 @@ Deno.test("Videos are returned as in VK: pages, without hidden ones, or hidden a
   assert.deepEqual((await it.videos("ada", "108")).value, { count: 0, items: [], unavailable: {} });
 });
 
-Deno.test("An error that is our fault is a problem with its code", async () => {
+Deno.test("An error of the client is a problem with its code", async () => {
   await using it = await fetching(ADA);
   for (const code of [2, 3, 4, 7, 8, 16, 20, 23, 24, 33, 34, 100, 150, 9999, 11500, 31_337]) {
     it.fake.fault({ kind: "error", code });
@@ -326,5 +326,5 @@ Deno.test("The copy of a token is deleted at the event of its account's deletion
     kind: "user.deleted",
     user_id: "ada",
   }]);
-  assert.deepEqual(it.told.forgotten, ["ada"]);
+  assert.deepEqual(it.calls.forgotten, ["ada"]);
 });

@@ -1,4 +1,4 @@
-/** In which language names come from VK, and what is done where VK points elsewhere. */
+/** The language of names from VK, and redirects. */
 import assert from "node:assert/strict";
 import { VkFetch } from "../../../actors/vk_fetch.ts";
 import { MemoryCache } from "../../../lib/cache/memory.ts";
@@ -26,7 +26,7 @@ Deno.test("The best language supported by VK is chosen from Accept-Language", ()
   for (const [header, lang] of cases) assert.equal(preferredLang(header), lang, String(header));
 });
 
-Deno.test("Every call has the language, those of one execute share it, and responses are cached per language", async () => {
+Deno.test("Every call has the language, also within execute, and responses are cached per language", async () => {
   await using vk = await startVk({ lang: "ru" });
   await using cache = new MemoryCache();
   const fetch = new VkFetch({
@@ -46,7 +46,7 @@ Deno.test("Every call has the language, those of one execute share it, and respo
   assert.deepEqual(new Set(vk.fake.log.map(({ params }) => params["lang"])), new Set(["ru", "en", "de"]));
   const asked = vk.fake.log.length;
   assert.deepEqual([await of(), await of("en")], ["Нина", "Nina"]);
-  assert.equal(vk.fake.log.length, asked, "a kept answer was asked for again");
+  assert.equal(vk.fake.log.length, asked, "a cached response was requested again");
   // A call by its name, too.
   valueOf(await vk.client.as(new VkToken("fake-user-101"), "fi").call("users.get", { user_ids: [101] }));
   assert.equal(vk.fake.log.at(-1)!.params["lang"], "fi");

@@ -11,7 +11,7 @@ import { VkToken } from "../../../services/vk/token.ts";
 const redis = Deno.env.get("TEST_REDIS_URL");
 const options = { sanitizeOps: false, sanitizeResources: false };
 
-/** What two nodes share: with Redis each has a connection of its own. */
+/** The cache that two nodes share. With Redis each has its own connection. */
 const SHARED: [driver: string, open: (() => [Cache, Cache]) | undefined][] = [
   ["MemoryCache", () => {
     const cache = new MemoryCache();
@@ -44,7 +44,7 @@ for (const [driver, open] of SHARED) {
       for (let i = 3; i < 9; i += 3) {
         assert.ok(times[i]! - times[i - 3]! >= 290, `${times.map((time) => time - times[0]!)}`);
       }
-      assert.ok(times[8]! - times[0]! < 1_500, "nobody waits longer than they must");
+      assert.ok(times[8]! - times[0]! < 1_500, "no call waits longer than necessary");
       for (const disposable of [...limiters, ...caches]) await disposable[Symbol.asyncDispose]();
     },
   });
@@ -56,7 +56,7 @@ for (const [driver, open] of SHARED) {
     fn: async () => {
       const caches = open!();
       await using server = await startFakeServer();
-      // As VK has it by the documents, and counted the stricter way.
+      // The documented limit of VK, counted in the stricter way.
       server.fake.switches.window = "sliding";
       const limiters = caches.map((cache) => new CallLimiter(cache));
       const clients = limiters.map((limiter) =>
@@ -102,7 +102,7 @@ Deno.test("Only the first waiting call asks the cache", async () => {
   assert.ok(asked <= 12 + 4, `${asked} times`);
 });
 
-Deno.test("Waiting is limited: a call that comes too late is told so", async () => {
+Deno.test("Waiting is limited: a call that would wait too long is rejected", async () => {
   await using cache = new MemoryCache();
   await using limiter = new CallLimiter(cache, { calls: 1, windowMs: 200, waitMs: 500 });
   const start = Date.now();
@@ -127,7 +127,7 @@ Deno.test("Without the cache a node counts alone", async () => {
   const start = Date.now();
   for (let i = 0; i < 4; i++) await limiter.take("holder");
   assert.ok(Date.now() - start >= 280, "the fourth waits");
-  assert.equal(asked, 1, "a failing cache is not asked at every call");
+  assert.equal(asked, 1, "a failing cache is not used at every call");
   await limiter.rest("holder", "wall.get", "quota", 1_000);
   assert.equal(await limiter.rests("holder", "wall.get"), "quota");
   assert.equal(await limiter.rests("holder", "users.get"), null);

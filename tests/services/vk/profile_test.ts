@@ -58,7 +58,7 @@ Deno.test("A value is 0 only if VK says so", () => {
   }
 });
 
-/** What the wall was refused for, and what that is called here. */
+/** Errors of the wall, with our reasons. */
 const WALLS: [VkResult<{ count: number }>, string][] = [
   [no("denied", "Access denied: user hid his wall from accessing from outside"), "wall-hidden"],
   [no("denied", "Access denied: wall is disabled"), "wall-disabled"],
@@ -95,7 +95,7 @@ Deno.test("The number of videos is the counter's, or the list's, or null with th
   assert.equal(reason(no("permission-missing")), "permission-missing");
   assert.equal(reason(undefined), "not-told");
   assert.equal(reason(undefined, "service"), "user-token-required");
-  assert.equal(profile(OPEN, {}, "service").videos, 8, "where VK tells an app, it is told");
+  assert.equal(profile(OPEN, {}, "service").videos, 8, "an app shows what VK returns to it");
 });
 
 Deno.test("A closed profile has its name, and the rest is private", () => {
@@ -119,7 +119,7 @@ Deno.test("A deleted or banned person's data is not returned", () => {
   }
 });
 
-/** What VK says of being there: `online`, `online_info`. */
+/** `online` and `online_info` of VK, with our status. */
 const PRESENCE: [object, Profile["status"], string | undefined][] = [
   [{ online: 1 }, "online", undefined],
   [{ online: 0 }, "offline", undefined],
@@ -131,12 +131,12 @@ const PRESENCE: [object, Profile["status"], string | undefined][] = [
 
 Deno.test("Online status is separate from the status text, and hidden if VK hides it", () => {
   for (const [said, status, reason] of PRESENCE) {
-    const told = profile({ ...OPEN, ...said, status: "offline" });
-    assert.deepEqual([told.status, told.unavailable.status, told.status_text], [status, reason, "offline"]);
+    const shown = profile({ ...OPEN, ...said, status: "offline" });
+    assert.deepEqual([shown.status, shown.unavailable.status, shown.status_text], [status, reason, "offline"]);
   }
 });
 
-Deno.test("A list of videos is hidden by what VK hides, not by failures", () => {
+Deno.test("A list of videos is hidden if VK hides it, not after failures", () => {
   const reason = (result: VkResult<never>, user: object = OPEN) =>
     hiddenVideos(UserRow.parse(user), (result as { failure: VkFailure }).failure);
   assert.equal(reason(no("denied")), "videos-hidden");
@@ -175,7 +175,7 @@ Deno.test("A video has its widest picture, and omits what VK omits", () => {
   assert.deepEqual([bare.published_at, bare.views, bare.duration_s, bare.preview_url], [null, null, null, null]);
 });
 
-/** How a VK user may be named in a path. */
+/** Names of VK users in a path. */
 const TARGETS: Record<string, string | undefined> = {
   me: "me",
   "101": "101",

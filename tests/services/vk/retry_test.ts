@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { FailureKind, VkResult } from "../../../services/vk/errors.ts";
 import { repeated, type RetryOptions } from "../../../services/vk/retry.ts";
 
-/** Fails this many times, then answers; returns the times of its attempts. */
+/** An attempt that fails this many times, then answers. Returns the times of the attempts. */
 async function tried(kind: FailureKind, failures: number, options: RetryOptions, repeatable = true, withinMs = 10_000) {
   const times: number[] = [];
   const start = performance.now();
@@ -30,7 +30,7 @@ Deno.test("After code 6 the pause is VK's window", async () => {
   assert.ok(gaps.length === 2 && gaps.every((gap) => near(gap, 80)), `${gaps}`);
 });
 
-Deno.test("Attempts end with their number, or if the next pause would exceed the deadline", async () => {
+Deno.test("Attempts end at their number, or if the next pause would exceed the deadline", async () => {
   assert.deepEqual((await tried("unreachable", 99, { pauseMs: 1 })).times.length, 4);
   const { ok, times } = await tried("unreachable", 99, { pauseMs: 100, tries: 50, random: () => 0.5 }, true, 500);
   assert.deepEqual([ok, times.length], [false, 3]);

@@ -1,4 +1,4 @@
-/** SECRET_KEY changed on a running installation's data, as an operator does it. */
+/** An operator changes SECRET_KEY on the data of an installation. */
 import assert from "node:assert/strict";
 import { startFakeServer } from "../../../services/vk/fake/server.ts";
 import { NodeProcess } from "../../support/node_process.ts";
@@ -8,7 +8,7 @@ import { TaskProcess } from "../../support/task_process.ts";
 
 const [OLD, NEW] = ["the old secret key, 32 characters or more", "the new secret key, 32 characters or more"];
 
-Deno.test("A new SECRET_KEY keeps sessions and VK tokens, with the previous one and after resealing without it", async () => {
+Deno.test("A new SECRET_KEY keeps sessions and VK tokens, also after resealing without the previous one", async () => {
   await using vk = await startFakeServer();
   vk.fake.switches.calls = 1_000;
   await using folder = await freshDataDir();

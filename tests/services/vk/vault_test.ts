@@ -12,7 +12,7 @@ import { TokenVault } from "../../../services/vk/vault.ts";
 import { openTestDatabase } from "../../support/database.ts";
 
 const [OLD, NEW] = ["a".repeat(32), "b".repeat(32)];
-const TOKEN = "a-token-that-nobody-reads";
+const TOKEN = "a-token-that-is-never-shown";
 const log = new Log("error");
 
 let sql: Sql;
@@ -60,7 +60,7 @@ Deno.test("A token is stored as ciphertext in both places, and used from the cop
     atob(copy.split(".")[1]!.replaceAll("-", "+").replaceAll("_", "/")),
   ];
   for (const text of kept) assert.ok(!text.includes("nobody"), text);
-  // The ciphertext in Postgres spoiled: the copy does.
+  // With a damaged ciphertext in Postgres the copy is used.
   await sql.execute("update vk_tokens set sealed = '\\x00' where user_id = $1", [user]);
   assert.equal(await held(vault, user), `user ${TOKEN}`);
 });
@@ -91,7 +91,7 @@ Deno.test("Deleting removes both, and a leftover copy is never used", async () =
   await vault.remove(user);
   assert.equal(await copies.get(`vk:token:${user}`), null);
   assert.deepEqual(await sql.query("select from vk_tokens where user_id = $1", [user]), []);
-  // As Redis would still have it, had it been away.
+  // Redis would still have it after an outage.
   await copies.set(`vk:token:${user}`, copy, 10_000);
   assert.equal(await refusal(vault.of(user)), "vk-token-missing");
   await vault.put(user, "user", new VkToken("the next"));
@@ -104,7 +104,7 @@ Deno.test("A deletion between the read of a token and its copy leaves no copy", 
   const [plain, user] = [vaultOn(copies), await account()];
   await plain.put(user, "user", new VkToken(TOKEN));
   await copies.delete(`vk:token:${user}`);
-  // The worst moment: just before the copy is set.
+  // The worst moment is just before the copy is set.
   const slow = between(copies, "set", () => plain.remove(user));
   await vaultOn(slow).of(user);
   assert.equal(await copies.get(`vk:token:${user}`), null);
@@ -175,7 +175,7 @@ Deno.test("A token is deleted with its account, and a deleted account cannot get
   assert.equal(await refusal(vault.put(user, "user", new VkToken(TOKEN))), "not-found");
 });
 
-/** The same cache, with something that happens just before one of its methods does its work. */
+/** A cache that runs a function once, just before one of its methods. */
 function between(cache: Cache, method: keyof Cache, happens: () => Promise<void>): Cache {
   let happened = false;
   return new Proxy(cache, {
@@ -184,7 +184,7 @@ function between(cache: Cache, method: keyof Cache, happens: () => Promise<void>
         happened = true;
         await happens();
       }
-      // deno-lint-ignore no-explicit-any -- any method, as it came
+      // deno-lint-ignore no-explicit-any -- any method
       return await (target as any)[name](...args);
     },
   });

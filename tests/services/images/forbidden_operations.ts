@@ -1,7 +1,7 @@
 /** Tries forbidden operations under the permissions of a crop process, and prints the results. */
 const [storage] = Deno.args;
 
-const deeds: Record<string, () => unknown> = {
+const operations: Record<string, () => unknown> = {
   "read a file": () => Deno.readTextFileSync("/etc/passwd"),
   "read its own code": () => Deno.readTextFileSync(new URL(import.meta.url)),
   "write a file": () => Deno.makeTempFileSync(),
@@ -13,7 +13,7 @@ const deeds: Record<string, () => unknown> = {
 };
 
 const results: Record<string, string> = {};
-for (const [name, attempt] of Object.entries(deeds)) {
+for (const [name, attempt] of Object.entries(operations)) {
   try {
     await attempt();
     results[name] = "done";

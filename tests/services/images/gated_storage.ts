@@ -1,4 +1,4 @@
-/** A storage for tests that pauses on request. */
+/** A storage whose requests a test can hold. */
 import { Log } from "../../../lib/log.ts";
 import type { StorageSpec } from "../../../services/storage/open.ts";
 import { startStorageServer } from "../../../workers/roles/storage.ts";
@@ -7,13 +7,13 @@ export interface GatedStorage extends AsyncDisposable {
   spec: StorageSpec;
   /** From now on, requests wait. */
   hold(): void;
-  letGo(): void;
+  release(): void;
   /** Resolves with the next request that comes, as `GET /objects/a`. */
   next(): Promise<string>;
 }
 
 export const QUIET = new Log("error");
-const TOKEN = "a word for tests";
+const TOKEN = "a token for tests";
 
 export async function startGatedStorage(): Promise<GatedStorage> {
   const folder = await Deno.makeTempDir();
@@ -26,11 +26,11 @@ export async function startGatedStorage(): Promise<GatedStorage> {
     log: QUIET,
   });
   let open = Promise.resolve();
-  let letGo = () => {};
+  let release = () => {};
   let waiters: ((request: string) => void)[] = [];
   const gate = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (request) => {
     const { pathname, search } = new URL(request.url);
-    for (const tell of waiters.splice(0)) tell(`${request.method} ${pathname}`);
+    for (const resolve of waiters.splice(0)) resolve(`${request.method} ${pathname}`);
     await open;
     return await fetch(`http://127.0.0.1:${server.port}${pathname}${search}`, {
       method: request.method,
@@ -41,12 +41,12 @@ export async function startGatedStorage(): Promise<GatedStorage> {
   return {
     spec: { kind: "rest", url: `http://127.0.0.1:${gate.addr.port}`, token: TOKEN },
     hold() {
-      ({ promise: open, resolve: letGo } = Promise.withResolvers<void>());
+      ({ promise: open, resolve: release } = Promise.withResolvers<void>());
     },
-    letGo: () => letGo(),
+    release: () => release(),
     next: () => new Promise((resolve) => waiters.push(resolve)),
     async [Symbol.asyncDispose]() {
-      letGo();
+      release();
       waiters = [];
       await gate.shutdown();
       await server[Symbol.asyncDispose]();

@@ -55,7 +55,7 @@ Deno.test("An email job sends the code of its nonce, once", async () => {
   const [letter] = trap.taken;
   assert.equal(letter!.to, "ann@example.org");
   assert.ok(letter!.content.includes(codeFor(KEY, { purpose: "verify", user: USER, address: "ann@example.org" }, "n")));
-  assert.equal((await repeat()).outcome, "done", "a claim that was lost after the hand-over");
+  assert.equal((await repeat()).outcome, "done", "the job is done although its claim was lost after the delivery");
   assert.equal(trap.taken.length, 1);
   await trap[Symbol.asyncDispose]();
 });
@@ -85,7 +85,8 @@ const OUTCOMES: [at: SmtpStep, answer: string | null, bundled: boolean, outcome:
 ];
 for (const [at, answer, bundled, outcome, state] of OUTCOMES) {
   const server = bundled ? "the bundled server" : "another server";
-  Deno.test(`An email that ${server} answers with ${answer ?? "a broken connection"} at ${at}: ${outcome}`, async () => {
+  const name = `An email that ${server} answers with ${answer ?? "a broken connection"} at ${at}: ${outcome}`;
+  Deno.test(name, async () => {
     await using _ = disposing(await run({ bundled, trick: [at, answer] }), (ended) => {
       assert.deepEqual([ended.outcome, ended.state], [outcome, state]);
     });
@@ -107,7 +108,7 @@ Deno.test("An email interrupted by a crash before its delivery is sent with any 
   });
 });
 
-Deno.test("A missing mailbox gets requested codes but no notices, and both again once it accepts one", async () => {
+Deno.test("A missing mailbox gets requested codes but no notices, and both again after it accepts one", async () => {
   const notice: Notice = { notice: "password_changed", at: "2026-01-02T03:04:05.000Z" };
   await using _bounced = disposing(await run({ trick: ["RCPT", "550 5.1.1 nobody"] }), () => {});
   await using _notice = disposing(await run({ notice }), ({ trap, outcome }) => {
@@ -123,7 +124,7 @@ interface Case {
   notice?: Notice;
   to?: string;
   trick?: [at: SmtpStep, answer: string | null];
-  /** What an earlier try left in the ledger. */
+  /** The state that an earlier attempt left in `deliveries`. */
   left?: DeliveryState;
 }
 
@@ -136,11 +137,11 @@ async function run({ bundled = true, nonce = "n", to = "ann@example.org", notice
   if (left) {
     await sql.execute("insert into deliveries (event_id, user_id, state) values ($1, $2, $3)", [id, USER, left]);
   }
-  const said = notice ? { notice } : { letter: "verify", nonce };
+  const payload = notice ? { notice } : { letter: "verify", nonce };
   const job = {
     id,
     kind: "letter",
-    payload: { user_id: USER, to, ...said },
+    payload: { user_id: USER, to, ...payload },
     attempts: 1,
     abandoned: false,
   };

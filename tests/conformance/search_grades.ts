@@ -1,7 +1,6 @@
 /**
- * A small town of pages and people, and what somebody who types this or that would want to find there. The grades were
- * given by reading the town, not the answers: 3 is what was looked for, 2 is close to it, 1 has to do with it; all else
- * is 0.
+ * A small data set of pages and people, with queries and graded results. The grades come from the data, not from
+ * answers of a search: 3 is a match, 2 is close, 1 is related, everything else is 0.
  */
 
 /** Handle, name, description, tags, followers. */
@@ -73,7 +72,7 @@ export const PAGES: readonly [handle: string, name: string, description: string,
   ["books_daily", "Books Daily", "One book a day", "books reading", 105],
 ];
 
-/** Login, names, followers of the personal page, which bears both. */
+/** Login, names, and followers of the personal page, which has the same login and name. */
 export const PEOPLE: readonly [login: string, first: string, last: string, followers: number][] = [
   ["ivanpetrov", "Ivan", "Petrov", 40],
   ["petrov1987", "Sergey", "Petrov", 10],
@@ -113,9 +112,9 @@ export const PEOPLE: readonly [login: string, first: string, last: string, follo
 
 type Judged = readonly [q: string, wanted: Readonly<Record<string, number>>];
 
-/** By handle, that of a personal page included. */
+/** Grades by handle, personal pages included. */
 export const PAGE_QUERIES: readonly Judged[] = [
-  // Names and tags, as they are written.
+  // Names and tags as written.
   ["Москва", { moskva: 3, velo: 2, podmoskovie: 1, moscow_food: 1 }],
   ["москва новости", { moskva: 3, podmoskovie: 2 }],
   ["moscow", { moscow_food: 3, moskva: 2, velo: 1 }],
@@ -202,7 +201,7 @@ export const PAGE_QUERIES: readonly Judged[] = [
   ["програмист", { programmer: 3 }],
   ["deutch", { deutsch: 3 }],
   ["рецпеты бабушки", { recepty: 3 }],
-  // Handles, whole and begun.
+  // Handles, complete and as prefixes.
   ["@spb-live", { "spb-live": 3 }],
   ["spb", { "spb-live": 3 }],
   ["redfox", { "red-fox": 3, redfox_design: 2 }],
@@ -216,7 +215,7 @@ export const PAGE_QUERIES: readonly Judged[] = [
   ["photography 101", { photography101: 3 }],
 ];
 
-/** By login. */
+/** Grades by login. */
 export const PEOPLE_QUERIES: readonly Judged[] = [
   ["ivan", { ivanpetrov: 3, annaivanova: 1, aivanov: 1, sashaivanov: 1 }],
   ["Иван Петров", { ivanpetrov: 3, petrov1987: 1 }],
