@@ -1,6 +1,6 @@
 /** What becomes of a node whose Postgres, Redis or NATS is killed; servers of its own, which it may kill. */
 import assert from "node:assert/strict";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import { call } from "../support/api.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
@@ -116,7 +116,7 @@ interface World {
   workload: WriteWorkload;
   people: Person[];
   admin: Person;
-  listener: LiveListener;
+  listener: Listener;
 }
 
 async function build(node: NodeProcess, random: Seeded): Promise<World> {
@@ -125,7 +125,7 @@ async function build(node: NodeProcess, random: Seeded): Promise<World> {
   // The administrator follows all, and the workload leaves that alone.
   for (const { page_id: page } of people) await admin.do("PUT", `/pages/${page}/follow`);
   const workload = new WriteWorkload(random, people, people.map(({ page_id: page }) => page), "f");
-  return { workload, people, admin, listener: await LiveListener.open(admin) };
+  return { workload, people, admin, listener: await Listener.open(admin) };
 }
 
 /** Runs the workload while `work` goes on; `grown` waits until so many posts more were acknowledged. */
@@ -164,7 +164,7 @@ async function holds(node: NodeProcess, { workload, admin, listener }: World): P
   await assertHistoryWhole(node.sql);
   const mark = await admin.post("did you hear it all?");
   await listener.heard("the mark", ({ data }) => data.id === mark.id);
-  const heard = listener.frames.filter(({ type }) => type === "post.created").map(({ data }) => data.id).sort();
+  const heard = listener.events.filter(({ type }) => type === "post.created").map(({ data }) => data.id).sort();
   const posts = await node.sql.query<{ id: string }>("select id from posts order by id");
   assert.deepEqual(heard, posts.map(({ id }) => id), "every post was heard once");
   listener.cut();

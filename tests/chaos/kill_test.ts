@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import { type EventRow, LiveOracle, readEvents } from "../support/live_oracle.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
@@ -14,11 +14,11 @@ seededTest("A node killed under heavy writes keeps every acknowledged write, onc
   const admin = await administrator(node);
   const people = await makePeople(node, 5);
   const { id: hidden } = await admin.do("POST", "/pages", { name: "asks first", is_private: true });
-  const listening: { listener: LiveListener; followed: string[]; heardBefore: number }[] = [];
+  const listening: { listener: Listener<Person>; followed: string[]; heardBefore: number }[] = [];
   for (const person of people.slice(0, 2)) {
     await person.do("PUT", `/pages/${admin.page_id}/follow`);
     listening.push({
-      listener: await LiveListener.open(person),
+      listener: await Listener.open(person),
       followed: [admin.page_id, person.page_id],
       heardBefore: 0,
     });
@@ -47,8 +47,8 @@ seededTest("A node killed under heavy writes keeps every acknowledged write, onc
     await assertHistoryWhole(node.sql);
     for (const [i, entry] of listening.entries()) {
       const { must } = oracles[i]!.take(events);
-      const heard = entry.listener.frames.slice(entry.heardBefore);
-      entry.heardBefore = entry.listener.frames.length;
+      const heard = entry.listener.events.slice(entry.heardBefore);
+      entry.heardBefore = entry.listener.events.length;
       const seqs = new Set(heard.map((frame) => frame.seq));
       const missed = must.filter((event) => event.seq > firstOf(entry.listener) && !seqs.has(event.seq));
       assert.deepEqual(missed, [], `${entry.listener.person.login} missed something in round ${round}`);
@@ -59,14 +59,14 @@ seededTest("A node killed under heavy writes keeps every acknowledged write, onc
 });
 
 /** Where the listener began. */
-function firstOf(listener: LiveListener): number {
+function firstOf(listener: Listener<Person>): number {
   return Number(atob(listener.hellos[0]!.cursor).split(":")[1]);
 }
 
 async function catchUp(
   node: NodeProcess,
   admin: Person,
-  listeners: LiveListener[],
+  listeners: Listener<Person>[],
   after: number,
 ): Promise<EventRow[]> {
   for (const listener of listeners) {

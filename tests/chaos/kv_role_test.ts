@@ -45,7 +45,7 @@ fullTest("A separate store authenticates callers itself, and its failure affects
   // Through the node or past it, it is one store.
   for (const node of [api, kv]) assert.deepEqual(await read(node, ada.token), [200, { a: ada.login }]);
   assert.equal((await fetch(`${kv.url}/readyz`).then((answer) => answer.json())).status, "ready");
-  assert.equal((await call(kv, "GET", "/feed", { token: ada.token, declaredBy: api })).status, 404);
+  assert.equal((await call(kv, "GET", "/feed", { token: ada.token, undeclared: true })).status, 404);
 
   const { token: old } = ada;
   await ada.signIn();

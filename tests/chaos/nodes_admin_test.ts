@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { startInstallation } from "../support/installation.ts";
 import { makePeople, type Person } from "../support/person.ts";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 
 import { TaskProcess } from "../support/task_process.ts";
 import { until } from "../support/wait.ts";
@@ -17,7 +17,7 @@ Deno.test({
     const { owner, a, b } = installation;
     const [ann, bob] = await makePeople(a, 2) as [Person, Person];
     const everywhere = (person: Person) => [owner, a, b].map((node) => person.at(node));
-    const listeners = await Promise.all(everywhere(ann).map((person) => LiveListener.open(person)));
+    const listeners = await Promise.all(everywhere(ann).map((person) => Listener.open(person)));
     for (const person of everywhere(bob)) assert.equal((await person.call("GET", "/moderation/log")).status, 403);
 
     await TaskProcess.done("admin", ["grant", bob.login], owner.settings);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Answer, Node } from "../support/api.ts";
 import { startInstallation } from "../support/installation.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import { seededTest } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
 import { until } from "../support/wait.ts";
@@ -34,7 +34,7 @@ fullTest(
     const { owner, a, b } = installation;
     const people = (await makePeople(a, 4)).map((person, i) => person.at(i % 2 === 0 ? a : b));
     const [first] = people as [Person];
-    const listener = await LiveListener.open(first.at(b));
+    const listener = await Listener.open(first.at(b));
     const workload = new WriteWorkload(random, people, people.map(({ page_id: page }) => page), "o");
     let stopped = false;
     const atWork = workload.run(8, () => stopped);
@@ -90,8 +90,8 @@ fullTest(
     const admin = await administrator(owner);
     const [ann, bob, carl] = await makePeople(owner, 3) as [Person, Person, Person];
     for (const followed of [ann, carl]) await bob.do("PUT", `/pages/${followed.page_id}/follow`);
-    const listener = await LiveListener.open(bob.at(b));
-    const ofCarl = await LiveListener.open(carl.at(b));
+    const listener = await Listener.open(bob.at(b));
+    const ofCarl = await Listener.open(carl.at(b));
     await nats.kill();
     // With actors of its own a node goes on by itself.
     const post = await ann.post("heard by the ledger");
@@ -101,7 +101,7 @@ fullTest(
     await admin.do("POST", `/pages/${ann.page_id}/block`, { reason: "a test", until: null });
     const mark = await carl.post("after the answer");
     await listener.heard("the mark", ({ data }) => data.id === mark.id);
-    const told = listener.frames.filter(({ type }) => type === "post.created" || type === "page.hidden");
+    const told = listener.events.filter(({ type }) => type === "post.created" || type === "page.hidden");
     assert.deepEqual(told.map(({ type, data }) => data.text ?? type), [
       "heard by the ledger",
       "page.hidden",

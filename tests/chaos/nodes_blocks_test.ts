@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { blockWorkload } from "../support/block_workload.ts";
 import { type Installation, startInstallation } from "../support/installation.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import { seededTest } from "../support/seeded.ts";
 import { until } from "../support/wait.ts";
 
@@ -66,7 +66,7 @@ interface World {
   admin: Person;
   ann: Person;
   /** A listener of a follower of Ann, at the node `b`. */
-  listener: LiveListener;
+  listener: Listener<Person>;
   /** Blocks Ann's page through the node `a`; returns the milliseconds it took. */
   block: () => Promise<number>;
 }
@@ -75,7 +75,7 @@ async function worldOf({ a, b }: Installation): Promise<World> {
   const admin = await administrator(a);
   const [ann, bob] = await makePeople(a, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page_id}/follow`);
-  const listener = await LiveListener.open(bob.at(b));
+  const listener = await Listener.open(bob.at(b));
   const block = async () => {
     const start = performance.now();
     await admin.do("POST", `/pages/${ann.page_id}/block`, { reason: "a test", until: null });
@@ -87,7 +87,7 @@ async function worldOf({ a, b }: Installation): Promise<World> {
 }
 
 /** What was heard of posts but the first. */
-const heard = ({ frames }: LiveListener) => frames.slice(1).filter(({ type }) => type.startsWith("post."));
+const heard = ({ events }: Listener<Person>) => events.slice(1).filter(({ type }) => type.startsWith("post."));
 
 fullTest("A block is answered when a briefly suspended node has informed its listeners", async () => {
   await using installation = await startInstallation();
@@ -145,7 +145,7 @@ fullTest("A killed node delays a block until its lease ends, and nothing else", 
   assert.ok(performance.now() - start < 1_500, "the dead one is waited for once");
   await b.restart();
   // At its new address, another one for the same person.
-  const again = await LiveListener.open(listener.person.at(b), listener.cursor);
+  const again = await Listener.open(listener.person.at(b), listener.cursor);
   await again.heard("the end of the block", ({ type }) => type === "page.shown");
   again.cut();
 

@@ -4,7 +4,7 @@ import type { Json } from "../support/api.ts";
 import { startInstallation } from "../support/installation.ts";
 import type { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, PASSWORD, type Person } from "../support/person.ts";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { RawSocket } from "../support/raw_socket.ts";
 import { until } from "../support/wait.ts";
@@ -26,7 +26,7 @@ fullTest("A node without actors behaves like any other node", async () => {
   await bob.at(b).do("PUT", `/pages/${ada.page_id}/follow`);
   await eve.do("PUT", `/pages/${ada.page_id}/follow`);
   const listeners = await Promise.all(
-    [bob.at(b), eve.at(owner), ada].map((person) => LiveListener.open(person)),
+    [bob.at(b), eve.at(owner), ada].map((person) => Listener.open(person)),
   );
   const feedOf = async (person: Person) => (await person.do("GET", "/feed")).items;
   const post = await ada.post("hello", { photos: [photo] });
@@ -87,11 +87,11 @@ fullTest("An Idempotency-Key used on one node is known on every other", async ()
 interface Listened {
   who: Person;
   nodes: readonly NodeProcess[];
-  sockets: LiveListener[];
+  sockets: Listener[];
 }
 
 async function listenAt(nodes: readonly NodeProcess[], who: Person): Promise<Listened> {
-  return { who, nodes, sockets: await Promise.all(nodes.map((node) => LiveListener.open(who.at(node)))) };
+  return { who, nodes, sockets: await Promise.all(nodes.map((node) => Listener.open(who.at(node)))) };
 }
 
 /** What the next call is answered, and how the sockets were closed: once, where that is the same on all nodes. */
@@ -150,7 +150,7 @@ for (
     const [ada] = await makePeople(a, 1) as [Person];
     await admin.do("PUT", `/users/${ada.id}/role`, { role: "moderator" });
     const { sockets } = await listenAt([b], ada);
-    const [socket] = sockets as [LiveListener];
+    const [socket] = sockets as [Listener];
     // A suspended node receives nothing, and the answer waits for it.
     b.signal("SIGSTOP");
     let answered = false;

@@ -4,7 +4,7 @@ import { call } from "../support/api.ts";
 import { codesIn } from "../support/app.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person, registration } from "../support/person.ts";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { childrenOf } from "../support/processes.ts";
 import { startS3 } from "../support/s3_server.ts";
@@ -39,7 +39,7 @@ fullTest(
     await using api = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "api,actors" });
     const [ada, fan, stranger] = await makePeople(api, 3) as [Person, Person, Person];
     await fan.do("PUT", `/pages/${ada.page_id}/follow`);
-    const listener = await LiveListener.open(fan);
+    const listener = await Listener.open(fan);
 
     // Nobody crops: the post is accepted, and only its author knows.
     const { status, body: waiting } = await ada.call("POST", `/pages/${ada.page_id}/posts`, {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import type { Json } from "../support/api.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
@@ -78,7 +78,7 @@ async function readThrough(reader: Person, changes: Changes, random: Seeded): Pr
   const known = new Set(changes.texts.keys());
   const first = await page(reader, random.pick([1, 2, 5, 20, 39, 40, 41, 100]), null);
   const items: Json[] = [...first.items];
-  const listener = new LiveListener(reader);
+  const listener = new Listener(reader);
   let listening: Promise<void> | undefined;
   for (let cursor = first.next_cursor; cursor !== null;) {
     const [next] = await Promise.all([
@@ -116,7 +116,7 @@ async function readThrough(reader: Person, changes: Changes, random: Seeded): Pr
 async function assertNothingMissed(
   reader: Person,
   changes: Changes,
-  listener: LiveListener,
+  listener: Listener,
   items: Json[],
   stayed: (id: string) => boolean,
 ): Promise<void> {
@@ -125,7 +125,7 @@ async function assertNothingMissed(
   changes.pageOf.set(mark.id, changes.pages[0]!);
   await listener.heard("the mark", ({ data }) => data.id === mark.id);
   const shown = new Map<string, string>(items.map(({ id, text }) => [id, text]));
-  for (const { type, data } of listener.frames) {
+  for (const { type, data } of listener.events) {
     if (type === "post.created" || type === "post.updated") shown.set(data.id, data.text);
     if (type === "post.deleted") shown.delete(data.id);
   }

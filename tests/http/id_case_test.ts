@@ -148,7 +148,7 @@ Deno.test("A person blocked by their id in upper case is locked out: token, refr
   await app.refused("account-blocked", "POST", "/security/login", {
     body: { login: person.login, password: person.password },
   });
-  assert.equal((await listener.closed).code, 4403);
+  assert.equal((await listener.ended()).code, 4403);
   await app.ok("DELETE", `/users/${person.id.toUpperCase()}/block`, { token });
   await app.signIn(person.login);
 });

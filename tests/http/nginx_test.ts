@@ -42,7 +42,7 @@ Deno.test("Behind nginx calls are answered and a live socket opens", options, as
   const me = await fetch(`${nginx.url}/api/v1/users/me`, { headers });
   assert.equal(me.status, 200);
   await me.body?.cancel();
-  await using listener = await Listener.open(`${nginx.url.replace("http", "ws")}/api/v1/feed/live`, token);
+  await using listener = await Listener.open({ node: nginx, token });
   await listener.next("hello");
 });
 
@@ -100,7 +100,7 @@ Deno.test(
   async () => {
     await using nginx = await startNginx(app.url);
     const { token } = await app.person();
-    await using listener = await Listener.open(`${nginx.url.replace("http", "ws")}/api/v1/feed/live`, token);
+    await using listener = await Listener.open({ node: nginx, token });
     await listener.next("hello");
     const login = { "Content-Type": "application/json", "Content-Length": "60" };
     using halfHead = await RawHttp.open(nginx.url, "GET / HTTP/1.1\r\nHost: rookery.test\r\n");

@@ -9,7 +9,7 @@ import { NatsBus } from "../../lib/bus/nats.ts";
 import { Log } from "../../lib/log.ts";
 import type { Fault } from "../../services/vk/fake/faults.ts";
 import { startFakeServer } from "../../services/vk/fake/server.ts";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { TaskProcess } from "../support/task_process.ts";
@@ -57,7 +57,7 @@ Deno.test("A VK token appears only in requests to VK", async () => {
   await using bus = await overheard();
   const answers: string[] = [];
   const people = await makePeople(node, TOKENS.length);
-  const listener = await LiveListener.open(people[0]!);
+  const listener = await Listener.open(people[0]!);
   const ask = async (person: Person, method: string, path: string, body?: unknown) => {
     const { status, headers, body: told } = await person.call(method, path, body);
     answers.push(`${status} ${JSON.stringify([...headers])} ${JSON.stringify(told)}`);

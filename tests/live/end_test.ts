@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import { inBatches } from "../support/in_batches.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
@@ -37,10 +37,10 @@ Deno.test("A socket that does not read is closed with 4408, with bounded memory,
   // What was sent lies in the socket's queue, bounded at a mebibyte, and in the system's buffers.
   assert.ok(slow.received < 12 * 1024 * 1024, `${slow.received} bytes were held for one socket`);
 
-  const listener = await LiveListener.open(bob, last);
+  const listener = await Listener.open(bob, last);
   const end = await ann.post("the end");
   await listener.heard("the end", ({ data }) => data.id === end.id);
-  const heard = [...seen, ...listener.frames.map(({ data }) => data.id)];
+  const heard = [...seen, ...listener.events.map(({ data }) => data.id)];
   assert.equal(new Set(heard).size, heard.length, "no frame came twice");
   assert.deepEqual(heard.toSorted(), [...ids, end.id].sort(), "every post was heard");
   listener.cut();
@@ -50,7 +50,7 @@ Deno.test("A stopping node closes its sockets with 1012, and they miss nothing o
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page_id}/follow`);
-  const listener = await LiveListener.open(bob);
+  const listener = await Listener.open(bob);
   const first = await ann.post("before");
   await listener.heard("the post", ({ data }) => data.id === first.id);
   const writing = Promise.all(
@@ -68,7 +68,7 @@ Deno.test("A stopping node closes its sockets with 1012, and they miss nothing o
   await listener.connect();
   const after = await ann.post("after");
   await listener.heard("what came after", ({ data }) => data.id === after.id);
-  const heard = listener.frames.map(({ data }) => data.id);
+  const heard = listener.events.map(({ data }) => data.id);
   for (const id of [first.id, ...stored]) {
     assert.equal(heard.filter((other) => other === id).length, 1, `${id} was heard once`);
   }
@@ -79,7 +79,7 @@ Deno.test("A socket closes with 4401 at sign-out and with 4403 when its account 
   await using node = await NodeProcess.start();
   const admin = await administrator(node);
   const [ann, bob, eve] = await makePeople(node, 3) as [Person, Person, Person];
-  const [first, second, third] = await Promise.all([ann, bob, eve].map((person) => LiveListener.open(person)));
+  const [first, second, third] = await Promise.all([ann, bob, eve].map((person) => Listener.open(person)));
   await ann.do("POST", "/security/logout");
   await until("the signed-out socket closes", () => first!.closed);
   assert.equal(first!.closed!.code, 4401);
@@ -103,13 +103,13 @@ Deno.test("A long replay of the longest posts does not count as a slow reader", 
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page_id}/follow`);
-  const listener = await LiveListener.open(bob);
+  const listener = await Listener.open(bob);
   listener.cut();
   // Two and a half megabytes in a replay, where a socket may hold back one.
   for (let i = 0; i < 20; i++) await Promise.all(Array.from({ length: 16 }, () => ann.post("я".repeat(4_000))));
   const last = await ann.post("the last");
   await listener.connect();
   await listener.heard("the last of all", ({ data }) => data.id === last.id);
-  assert.equal(listener.frames.filter(({ type }) => type === "post.created").length, 321);
+  assert.equal(listener.events.filter(({ type }) => type === "post.created").length, 321);
   listener.cut();
 });

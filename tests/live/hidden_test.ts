@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 
@@ -20,15 +20,15 @@ Deno.test("The live feed of a page that is hidden and shown again", async (t) =>
     await person.do("PUT", `/pages/${page.id}/follow`);
     await person.do("PUT", `/pages/${beacon.id}/follow`);
   }
-  const listeners = await Promise.all([bob, eve, moderator].map((person) => LiveListener.open(person)));
-  const [ofBob, ofEve, ofModerator] = listeners as [LiveListener, LiveListener, LiveListener];
+  const listeners = await Promise.all([bob, eve, moderator].map((person) => Listener.open(person)));
+  const [ofBob, ofEve, ofModerator] = listeners as [Listener<Person>, Listener<Person>, Listener<Person>];
 
   /** Frames of all listeners since the last call, up to a post that all of them receive. */
   const heardSince = async (): Promise<string[][]> => {
     const mark = await ann.post("mark", {}, beacon.id);
     return await Promise.all(listeners.map(async (listener) => {
       await listener.heard("the mark", ({ data }) => data.id === mark.id);
-      const frames = listener.frames.splice(0).filter(({ type, data }) => SHOWING.has(type) && data.id !== mark.id);
+      const frames = listener.events.splice(0).filter(({ type, data }) => SHOWING.has(type) && data.id !== mark.id);
       return frames.map(({ type, data }) =>
         type.startsWith("page.")
           ? `${type} ${data.reason ?? ""} ${data.visible ?? ""}`.trim()
@@ -92,7 +92,7 @@ Deno.test("The live feed of a page that is hidden and shown again", async (t) =>
     for (const listener of listeners) {
       listener.cut();
       await listener.connect(listener.hellos[0]!.cursor);
-      listener.frames.length = 0;
+      listener.events.length = 0;
       listener.cut();
       await listener.connect(listener.hellos[0]!.cursor);
     }
@@ -101,7 +101,7 @@ Deno.test("The live feed of a page that is hidden and shown again", async (t) =>
     await ann.do("PATCH", `/posts/${reply.id}`, { text: "reply, edited" });
     assert.deepEqual(await states("post.updated"), [available, unavailable, available], "staff see without following");
     await ann.do("DELETE", `/posts/${original.id}`);
-    for (const listener of listeners) listener.frames.length = 0;
+    for (const listener of listeners) listener.events.length = 0;
     await ann.do("PATCH", `/posts/${reply.id}`, { text: "reply, edited again" });
     assert.deepEqual(await states("post.updated"), [unavailable, unavailable, unavailable]);
     await heardSince();

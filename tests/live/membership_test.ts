@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { CLOSE, type Connection } from "../../live/connection.ts";
 import type { Caller } from "../../actors/account_cache.ts";
 import { sharedApp } from "../support/app.ts";
+import { Listener } from "../support/listener.ts";
 import type { Person } from "../support/person.ts";
 import { HeldStatement } from "../support/held_statement.ts";
 import { FakeSocket } from "../support/fake_socket.ts";
@@ -79,7 +80,8 @@ Deno.test("A socket of a person whose role changes while it opens is closed", as
   // The handshake is judged by what is remembered; what is asked after it says otherwise.
   accounts.snapshot = async (id) => ({ ...(await snapshot.call(accounts, id))!, role: "user" });
   try {
-    const listener = await app.listen(moderator.token);
+    await using listener = new Listener(moderator);
+    await assert.rejects(() => listener.connect(), /ended before hello/);
     assert.equal((await listener.ended()).code, 4401);
   } finally {
     accounts.snapshot = snapshot;

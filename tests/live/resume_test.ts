@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import { assertOrderly, type EventRow, LiveOracle, notificationsToHear, readEvents } from "../support/live_oracle.ts";
 import { inBatches } from "../support/in_batches.ts";
 import { NodeProcess } from "../support/node_process.ts";
@@ -38,7 +38,7 @@ seededTest("Listeners that are disconnected at random get every event of their f
 interface World {
   workload: Workload;
   admin: Person;
-  listeners: { listener: LiveListener; oracle: LiveOracle; checked: number }[];
+  listeners: { listener: Listener<Person>; oracle: LiveOracle; checked: number }[];
   /** Up to here everything was compared. */
   seq: number;
   events: Map<number, EventRow>;
@@ -65,7 +65,7 @@ async function build(node: NodeProcess, random: Seeded): Promise<World> {
   for (const person of [people[0]!, ...everybody.slice(0, 5), moderator!]) {
     const oracle = new LiveOracle(person.id, person === moderator, [person.page_id]);
     oracle.take(events);
-    listeners.push({ listener: await LiveListener.open(person), oracle, checked: 0 });
+    listeners.push({ listener: await Listener.open(person), oracle, checked: 0 });
   }
   const workload = new Workload(random, everybody, [admin, moderator!], pages);
   const known = new Map(events.map((event) => [event.seq, event]));
@@ -73,14 +73,14 @@ async function build(node: NodeProcess, random: Seeded): Promise<World> {
 }
 
 /** Some cuts, at moments of the workload rather than of the clock; now and then from an older cursor, which repeats. */
-async function cutAndResume(listener: LiveListener, random: Seeded, { workload }: World): Promise<void> {
+async function cutAndResume(listener: Listener<Person>, random: Seeded, { workload }: World): Promise<void> {
   const cuts = random.whole(0, 3);
   for (let i = 0; i < cuts; i++) {
     const [wait, away] = [random.whole(1, 25), random.whole(0, 15)];
     await progressed(workload, wait);
     listener.cut();
     await progressed(workload, away);
-    const older = random.chance(0.2) ? listener.frames.at(-random.whole(2, 5))?.cursor : undefined;
+    const older = random.chance(0.2) ? listener.events.at(-random.whole(2, 5))?.cursor : undefined;
     await listener.connect(older ?? listener.cursor);
   }
 }
@@ -135,8 +135,8 @@ async function holdAgainstTable(node: NodeProcess, world: World, stretch: number
     const { listener, oracle } = entry;
     const who = `${listener.person.login} in stretch ${stretch}`;
     const { must, may } = oracle.take(events);
-    const frames = listener.frames.slice(entry.checked);
-    entry.checked = listener.frames.length;
+    const frames = listener.events.slice(entry.checked);
+    entry.checked = listener.events.length;
     assert.deepEqual(listener.resets, [], `${who} was reset`);
     assertOrderly(frames, world.events, world.seqOfId);
     const heard = new Map(frames.map((frame) => [frame.seq, frame]));

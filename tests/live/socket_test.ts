@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener, type LiveEvent } from "../support/listener.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { call } from "../support/api.ts";
 import { makePeople, type Person } from "../support/person.ts";
@@ -75,7 +75,7 @@ Deno.test("A live socket", async (t) => {
         [`${epoch}:${Number(seq) + 1_000_000}`, "future"],
       ] as const
     ) {
-      const listener = await LiveListener.open(bob, btoa(cursor).replaceAll("=", ""));
+      const listener = await Listener.open(bob, btoa(cursor).replaceAll("=", ""));
       await until(`a reset as ${reason}`, () => listener.resets.includes(reason));
       const after = await ann.post(`after ${reason}`);
       await listener.heard("what comes next", ({ data }) => data.id === after.id);
@@ -84,20 +84,20 @@ Deno.test("A live socket", async (t) => {
   });
 
   await t.step("is refused to an account with sixteen, until one of them closes", async () => {
-    const sockets = await Promise.all(Array.from({ length: 16 }, () => LiveListener.open(eve)));
+    const sockets = await Promise.all(Array.from({ length: 16 }, () => Listener.open(eve)));
     assert.deepEqual(await refusal(liveUrl(node), bearer(eve)), [429, "rate-limited"]);
     sockets.pop()!.cut();
-    const again = await until("a place is free", () => LiveListener.open(eve).catch(() => undefined));
+    const again = await until("a place is free", () => Listener.open(eve).catch(() => undefined));
     for (const listener of [...sockets, again]) listener.cut();
   });
 
   await t.step("never opens more than sixteen, even if many open at once", async () => {
     await until("the earlier ones are gone", async () => {
-      const free = await LiveListener.open(eve).catch(() => undefined);
+      const free = await Listener.open(eve).catch(() => undefined);
       free?.cut();
       return free;
     });
-    const tries = await Promise.allSettled(Array.from({ length: 40 }, () => LiveListener.open(eve)));
+    const tries = await Promise.allSettled(Array.from({ length: 40 }, () => Listener.open(eve)));
     const opened = tries.flatMap((tried) => tried.status === "fulfilled" ? [tried.value] : []);
     try {
       assert.ok(opened.length <= 16, `${opened.length} sockets are open`);
@@ -108,7 +108,7 @@ Deno.test("A live socket", async (t) => {
 
   await t.step("sends likes at most once in 250 ms, and the latest count in the end", async () => {
     const post = await ann.post("much liked");
-    const listener = await LiveListener.open(bob);
+    const listener = await Listener.open(bob);
     // Long enough for several tellings, however fast the machine.
     const end = performance.now() + 1_000;
     for (let round = 0; round < 20 || performance.now() < end; round++) {
@@ -117,10 +117,9 @@ Deno.test("A live socket", async (t) => {
       }
     }
     await Promise.all([ann, bob, eve].map((person) => person.do("PUT", `/posts/${post.id}/like`)));
-    const isTelling = ({ type, data }: { type: string; data: { id: string } }) =>
-      type === "post.likes" && data.id === post.id;
-    await until("the latest count", () => listener.frames.findLast(isTelling)?.data.like_count === 3);
-    const told = listener.frames.filter(isTelling);
+    const isTelling = ({ type, data }: LiveEvent) => type === "post.likes" && data.id === post.id;
+    await until("the latest count", () => listener.events.findLast(isTelling)?.data.like_count === 3);
+    const told = listener.events.filter(isTelling);
     const span = told.at(-1)!.at - told[0]!.at;
     assert.ok(told.length > 1, "a long workload is told more than once");
     assert.ok((told.length - 1) * 250 <= span + 100, `${told.length} tellings in ${Math.round(span)} ms`);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LiveListener } from "../support/live_listener.ts";
+import { Listener } from "../support/listener.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { until } from "../support/wait.ts";
@@ -9,8 +9,8 @@ Deno.test("A cursor older than the stored events gets a reset, and one renewed b
   await using node = await NodeProcess.start({ env: { EVENT_RETENTION: "1s" } });
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page_id}/follow`);
-  const quiet = await LiveListener.open(ann);
-  const listener = await LiveListener.open(bob);
+  const quiet = await Listener.open(ann);
+  const listener = await Listener.open(bob);
   const old = await ann.post("old");
   await listener.heard("the post", ({ data }) => data.id === old.id);
   const oldCursor = listener.hellos[0]!.cursor;
@@ -25,13 +25,13 @@ Deno.test("A cursor older than the stored events gets a reset, and one renewed b
   await until("a heartbeat", () => quiet.heartbeats > beats, { timeoutMs: 60_000, everyMs: 100 });
   quiet.cut();
   await quiet.connect();
-  const late = await LiveListener.open(bob, oldCursor);
+  const late = await Listener.open(bob, oldCursor);
   await until("a reset", () => late.resets.length > 0);
   assert.deepEqual(late.resets, ["too-old"]);
   const fresh = await ann.post("fresh");
   await late.heard("what comes next", ({ data }) => data.id === fresh.id);
   await quiet.heard("it as well", ({ data }) => data.id === fresh.id);
   assert.deepEqual(quiet.resets, []);
-  assert.deepEqual(late.frames.map(({ data }) => data.id), [fresh.id]);
+  assert.deepEqual(late.events.map(({ data }) => data.id), [fresh.id]);
   for (const open of [late, quiet]) open.cut();
 });

@@ -227,10 +227,7 @@ export class TestApp implements AsyncDisposable {
 
   /** By an access token, or with `{ ticket }` as a browser does. */
   listen(by: string | { ticket: string }, cursor?: string): Promise<Listener> {
-    const url = new URL(`${this.url.replace("http", "ws")}/api/v1/feed/live`);
-    if (cursor !== undefined) url.searchParams.set("cursor", cursor);
-    if (typeof by === "object") url.searchParams.set("ticket", by.ticket);
-    return Listener.open(url.href, typeof by === "string" ? by : undefined);
+    return Listener.open({ node: this, ...(typeof by === "string" ? { token: by } : by) }, cursor);
   }
 }
 

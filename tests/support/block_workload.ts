@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
-import { type HeardFrame, LiveListener } from "./live_listener.ts";
+import { Listener, type LiveEvent } from "./listener.ts";
 import type { Person } from "./person.ts";
 import { type Seeded } from "./seeded.ts";
 import { until } from "./wait.ts";
@@ -33,7 +33,7 @@ export interface BlockWorkload {
   disturb?: (over: () => boolean) => Promise<void>;
 }
 
-const pageOf = ({ data }: HeardFrame): string | undefined => data.page?.id ?? data.page_id;
+const pageOf = ({ data }: LiveEvent): string | undefined => data.page?.id ?? data.page_id;
 
 /** Writes on a page for as long as it may, whatever comes back. */
 async function write(by: Person, page: string, random: Seeded, over: () => boolean): Promise<number> {
@@ -51,7 +51,7 @@ async function write(by: Person, page: string, random: Seeded, over: () => boole
 }
 
 /** Goes again and again until it has no reason to any more. */
-async function leave(listener: LiveListener, random: Seeded, over: () => boolean): Promise<void> {
+async function leave(listener: Listener<Person>, random: Seeded, over: () => boolean): Promise<void> {
   while (!over()) {
     await new Promise((resolve) => setTimeout(resolve, random.whole(5, 150)));
     listener.cut();
@@ -63,7 +63,7 @@ async function leave(listener: LiveListener, random: Seeded, over: () => boolean
  * Comes back whenever it is let go, each time with the last cursor heard: a node that stood still lets all go, and each
  * node those that took a word too late. It may have reasons to refuse them for a while.
  */
-async function comeBack(listener: LiveListener, over: () => boolean): Promise<void> {
+async function comeBack(listener: Listener<Person>, over: () => boolean): Promise<void> {
   while (!over()) {
     if (!listener.connected) await listener.connect().catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, 5));
@@ -76,7 +76,7 @@ export async function blockWorkload(random: Seeded, workload: BlockWorkload): Pr
   for (const reader of readers) {
     for (const followed of [page, carl.page_id, mark.page_id]) await reader.do("PUT", `/pages/${followed}/follow`);
   }
-  const listeners = await Promise.all(readers.map((reader) => LiveListener.open(reader)));
+  const listeners = await Promise.all(readers.map((reader) => Listener.open(reader)));
   let over = false;
   let heard = false;
   const writing = [write(ann, page, random, () => over), write(carl, carl.page_id, random, () => over)];
@@ -120,12 +120,12 @@ export async function blockWorkload(random: Seeded, workload: BlockWorkload): Pr
   const isHiddenAt = (page: string, seq: number) =>
     turns.findLast((turn) => turn.page_id === page && turn.seq <= seq)?.kind === "page.hidden";
   /** A replay tells what was missed of a page that may be seen again, also of the time when it could not be. */
-  const isReplayed = ({ at, seq, connection }: HeardFrame, page: string) => {
+  const isReplayed = ({ at, seq, connection }: LiveEvent, page: string) => {
     const nth = turns.filter((turn) => turn.page_id === page && turn.kind === "page.hidden" && turn.seq <= seq).length;
     return connection > 1 && at >= lifts[page]![nth - 1]!;
   };
   for (const listener of listeners) {
-    const { frames, person } = listener;
+    const { events: frames, person } = listener;
     const hidden = new Set<string>();
     let shown = 0;
     for (const [i, frame] of frames.entries()) {

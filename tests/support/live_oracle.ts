@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
-import type { HeardFrame } from "./live_listener.ts";
+import type { LiveEvent } from "./listener.ts";
 
 export interface EventRow {
   seq: number;
@@ -170,7 +170,7 @@ function neededFor(event: EventRow, user: string): Audience | undefined {
  * has.
  */
 export function assertOrderly(
-  frames: readonly HeardFrame[],
+  frames: readonly LiveEvent[],
   events: ReadonlyMap<number, EventRow>,
   seqOfId: Map<string, number>,
 ): void {

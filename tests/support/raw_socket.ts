@@ -28,18 +28,19 @@ export class RawSocket {
     const url = new URL(address);
     const connection = await Deno.connect({ hostname: url.hostname, port: Number(url.port) });
     const socket = new RawSocket(connection);
+    const key = crypto.getRandomValues(new Uint8Array(16)).toBase64();
     const lines = [
       `GET ${url.pathname}${url.search} HTTP/1.1`,
       `Host: ${url.host}`,
       "Upgrade: websocket",
       "Connection: Upgrade",
-      `Sec-WebSocket-Key: ${crypto.getRandomValues(new Uint8Array(16)).toBase64()}`,
+      `Sec-WebSocket-Key: ${key}`,
       "Sec-WebSocket-Version: 13",
       ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
     ];
     try {
       await socket.#write(ENCODER.encode(`${lines.join("\r\n")}\r\n\r\n`));
-      await socket.#handshake();
+      await socket.#handshake(await acceptOf(key));
     } catch (error) {
       socket.cut();
       throw error;
@@ -80,6 +81,11 @@ export class RawSocket {
     return this.#write(bytes);
   }
 
+  /** The closing frame; the server answers it and lets go of the connection. */
+  close(code = 1000): Promise<void> {
+    return this.#send(8, new Uint8Array([code >> 8, code & 255]));
+  }
+
   /** Ends the connection without a closing handshake. */
   cut(): void {
     try {
@@ -89,7 +95,7 @@ export class RawSocket {
     }
   }
 
-  async #handshake(): Promise<void> {
+  async #handshake(accept: string): Promise<void> {
     let end = -1;
     while ((end = DECODER.decode(this.#buffer).indexOf("\r\n\r\n")) < 0) {
       if (!await this.#fill()) throw new Error("The server closed the connection within the handshake");
@@ -98,6 +104,7 @@ export class RawSocket {
     this.#buffer = this.#buffer.subarray(end + 4);
     const status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]);
     if (status === 101) {
+      if (!head.includes(accept)) throw new Error(`The handshake was accepted with another key: ${head}`);
       this.received = this.#buffer.length;
       return;
     }
@@ -145,4 +152,10 @@ export class RawSocket {
   async #write(bytes: Uint8Array): Promise<void> {
     for (let sent = 0; sent < bytes.length;) sent += await this.connection.write(bytes.subarray(sent));
   }
+}
+
+/** What a server has to answer to this key (RFC 6455, 4.2.2). */
+async function acceptOf(key: string): Promise<string> {
+  const bytes = ENCODER.encode(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
+  return new Uint8Array(await crypto.subtle.digest("SHA-1", bytes)).toBase64();
 }

@@ -5,7 +5,7 @@ import type { EventStream } from "../../live/event_stream.ts";
 import { Gateway } from "../../live/gateway.ts";
 import { Log } from "../../lib/log.ts";
 import type { Caller } from "../../actors/account_cache.ts";
-import { seqOf } from "../support/live_listener.ts";
+import { seqOf } from "../support/listener.ts";
 import { until } from "../support/wait.ts";
 
 const PAGE = "p";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readManifest } from "../../../tasks/backup/manifest.ts";
 import { BackupWorld, DRIVERS, emptyPlace, nodeIn } from "../../support/backup_world.ts";
-import { LiveListener } from "../../support/live_listener.ts";
+import { Listener } from "../../support/listener.ts";
 import { emptyFolder, SECRET_KEY } from "../../support/node_process.ts";
 import { makePeople } from "../../support/person.ts";
 import { Seeded } from "../../support/seeded.ts";
@@ -34,7 +34,7 @@ for (const from of DRIVERS) {
         const { history } = await readManifest(backup);
         const [now] = await node.sql.query<{ seq: number }>("select seq from sequencer");
         assert.ok(now!.seq > history.seq && history.seq > 50, `the workload was over: ${history.seq} of ${now!.seq}`);
-        const listener = await LiveListener.open(world.people[0]);
+        const listener = await Listener.open(world.people[0]);
         cursor = listener.cursor!;
         listener.cut();
       }
@@ -51,7 +51,7 @@ for (const from of DRIVERS) {
       await assertHistoryWhole(node.sql);
       await world.holdsIn(node);
       const [ann] = world.people;
-      const listener = new LiveListener(Object.assign(ann, { node }));
+      const listener = new Listener(Object.assign(ann, { node }));
       await ann.signIn();
       await listener.connect(cursor);
       await until("a cursor of the time after the backup is reset", () => listener.resets.length === 1);
