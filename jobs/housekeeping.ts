@@ -25,7 +25,12 @@ const FAILED_UPLOADS_MS = 7 * 86_400_000;
 
 /** Deletes expired data in bounded batches. */
 export function startHousekeeping(
-  { sql, log, eventRetentionMs }: { sql: Sql; log: Log; eventRetentionMs: number },
+  { sql, log, eventRetentionMs, everyMs = EVERY_MS }: {
+    sql: Sql;
+    log: Log;
+    eventRetentionMs: number;
+    everyMs?: number | undefined;
+  },
 ): AsyncDisposable {
   let running = Promise.resolve();
   let closed = false;
@@ -53,7 +58,7 @@ export function startHousekeeping(
       if (!closed) log.warn("housekeeping failed, retrying", { error });
     }
   };
-  const timer = setInterval(() => running = running.then(round), EVERY_MS);
+  const timer = setInterval(() => running = running.then(round), everyMs);
   return {
     async [Symbol.asyncDispose]() {
       closed = true;

@@ -63,7 +63,7 @@ export class Gateway implements AsyncDisposable {
     private readonly stream: EventStream,
     private readonly log: Log,
     private readonly lease: { readonly holds: boolean; readonly leftMs?: number } = PERMANENT_LEASE,
-    heartbeatMs = HEARTBEAT_S * 1_000,
+    private readonly heartbeatMs = HEARTBEAT_S * 1_000,
   ) {
     this.#position = stream.position;
     this.#shown = new ShownReader(sql, log);
@@ -86,6 +86,10 @@ export class Gateway implements AsyncDisposable {
   /** Milliseconds; undefined if the node needs no lease. */
   get leaseLeftMs(): number | undefined {
     return this.lease.leftMs;
+  }
+
+  get heartbeatS(): number {
+    return Math.ceil(this.heartbeatMs / 1_000);
   }
 
   /** Whether it accepts listeners now. */
@@ -213,7 +217,7 @@ export class Gateway implements AsyncDisposable {
     let { seq: head, pages } = await listenerSnapshot(this.sql, connection.userId);
     const reason = cursor && await this.#resetReason(cursor, head);
     const start = cursor && !reason ? cursor.seq : head;
-    connection.send(JSON.stringify({ type: "hello", cursor: this.#cursor(start), heartbeat_s: HEARTBEAT_S }));
+    connection.send(JSON.stringify({ type: "hello", cursor: this.#cursor(start), heartbeat_s: this.heartbeatS }));
     if (reason) {
       this.stats.resets++;
       connection.send(JSON.stringify({ type: "reset", reason }));

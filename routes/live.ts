@@ -2,7 +2,6 @@ import { z } from "zod";
 import type { AppContext } from "../context.ts";
 import { AppError } from "../lib/errors.ts";
 import { decodeLiveCursor } from "../live/cursor.ts";
-import { HEARTBEAT_S } from "../live/gateway.ts";
 import { CLOSE, type Connection, TOO_LONG } from "../live/connection.ts";
 import type { Caller } from "../actors/account_cache.ts";
 import { nameRequest, TRACING } from "../lib/tracing.ts";
@@ -53,7 +52,7 @@ export function liveRoute(api: Api): void {
       const address = addressOf(c);
       const from = (openFrom.get(address) ?? 0) + (openingFrom.get(address) ?? 0);
       if (ctx.config.RATE_LIMITS && from >= MAX_ADDRESS_SOCKETS) throw tooMany(MAX_ADDRESS_SOCKETS);
-      const { socket, response } = upgrade(c.req.raw);
+      const { socket, response } = upgrade(c.req.raw, ctx.gateway.heartbeatS);
       const endings = [countUntilOpened(opening, caller.id), countUntilOpened(openingFrom, address)];
       const opened = () => endings.forEach((end) => end());
       const { peer } = (c.env ?? {}) as { peer?: Peer };
@@ -131,10 +130,10 @@ function close(socket: WebSocket): void {
   }
 }
 
-function upgrade(request: Request): ReturnType<typeof Deno.upgradeWebSocket> {
+function upgrade(request: Request, heartbeatS: number): ReturnType<typeof Deno.upgradeWebSocket> {
   try {
     // The server pings idle peers and closes those that do not answer.
-    return Deno.upgradeWebSocket(request, { idleTimeout: HEARTBEAT_S });
+    return Deno.upgradeWebSocket(request, { idleTimeout: heartbeatS });
   } catch (cause) {
     throw new AppError("upgrade-required", "The WebSocket handshake is incomplete", { cause });
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { startApp } from "../support/app.ts";
 import { Listener, type LiveEvent } from "../support/listener.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { call } from "../support/api.ts";
@@ -6,19 +7,11 @@ import { makePeople, type Person } from "../support/person.ts";
 import { HandshakeRefused, RawSocket } from "../support/raw_socket.ts";
 import { until } from "../support/wait.ts";
 
-/** One node for what does not need one of its own. */
 Deno.test("A live socket", async (t) => {
   await using node = await NodeProcess.start();
   const people = await makePeople(node, 5);
-  const [ann, bob, eve, silent, answering] = people as [Person, Person, Person, Person, Person];
+  const [ann, bob, eve] = people as [Person, Person, Person];
   for (const person of [bob, eve]) await person.do("PUT", `/pages/${ann.page_id}/follow`);
-  // Pings come after 15 quiet seconds, so these two begin at once and are judged in the end.
-  const heartbeats = await Promise.all([
-    RawSocket.open(liveUrl(node), bearer(answering)),
-    RawSocket.open(liveUrl(node), bearer(silent)),
-  ]);
-  heartbeats[1].answersPings = false;
-  const ends = heartbeats.map((socket) => pingsUntilEnd(socket));
 
   await t.step("starts with hello and a cursor that resumes", async () => {
     const socket = await RawSocket.open(liveUrl(node), bearer(bob));
@@ -125,21 +118,26 @@ Deno.test("A live socket", async (t) => {
     assert.ok((told.length - 1) * 250 <= span + 100, `${told.length} tellings in ${Math.round(span)} ms`);
     listener.cut();
   });
-
-  await t.step("is pinged while it is idle, and closed when it does not answer", async () => {
-    const pings = await Promise.race([
-      ends[1]!,
-      new Promise<never>((_, no) => setTimeout(no, 120_000, new Error("never let go"))),
-    ]);
-    assert.ok(pings >= 1, "a ping came first");
-    await until("whoever answers is pinged as well", () => heartbeats[0].pings > 0);
-    const listening = await Promise.race([ends[0]!.then(() => "gone"), Promise.resolve("open")]);
-    assert.equal(listening, "open", "and stays");
-    heartbeats[0].cut();
-  });
 });
 
-function liveUrl(node: NodeProcess, query = ""): string {
+Deno.test("A live socket is pinged while it is idle, and closed when it does not answer", async () => {
+  await using app = await startApp({}, { heartbeatMs: 2_000 });
+  const [answering, silent] = await Promise.all(
+    (await app.people(2)).map((person) => RawSocket.open(liveUrl(app), bearer(person))),
+  ) as [RawSocket, RawSocket];
+  silent.answersPings = false;
+  const answeringEnds = pingsUntilEnd(answering).then(() => "gone");
+  const pings = await Promise.race([
+    pingsUntilEnd(silent),
+    new Promise<never>((_, no) => setTimeout(no, 60_000, new Error("never let go"))),
+  ]);
+  assert.ok(pings >= 1, "a ping came first");
+  await until("whoever answers is pinged as well", () => answering.pings > 0);
+  assert.equal(await Promise.race([answeringEnds, Promise.resolve("open")]), "open", "and stays");
+  answering.cut();
+});
+
+function liveUrl(node: { url: string }, query = ""): string {
   return `${node.url}/api/v1/feed/live${query ? `?${query}` : ""}`;
 }
 

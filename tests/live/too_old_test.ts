@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
+import { ALL_ROLES, startApp } from "../support/app.ts";
 import { Listener } from "../support/listener.ts";
-import { NodeProcess } from "../support/node_process.ts";
-import { makePeople, type Person } from "../support/person.ts";
+import type { Person } from "../support/person.ts";
 import { until } from "../support/wait.ts";
 
-/** Slow, since housekeeping keeps its minute. */
 Deno.test("A cursor older than the stored events gets a reset, and one renewed by a heartbeat resumes", async () => {
-  await using node = await NodeProcess.start({ env: { EVENT_RETENTION: "1s" } });
-  const [ann, bob] = await makePeople(node, 2) as [Person, Person];
-  await bob.do("PUT", `/pages/${ann.page_id}/follow`);
+  await using app = await startApp({ ...ALL_ROLES, EVENT_RETENTION: "1s" }, {
+    heartbeatMs: 1_000,
+    housekeepingMs: 250,
+  });
+  const [ann, bob] = await app.people(2) as [Person, Person];
+  await app.follow(bob, ann.page_id);
   const quiet = await Listener.open(ann);
   const listener = await Listener.open(bob);
   const old = await ann.post("old");
@@ -16,13 +18,13 @@ Deno.test("A cursor older than the stored events gets a reset, and one renewed b
   const oldCursor = listener.hellos[0]!.cursor;
   listener.cut();
   await ann.post("forgotten as well");
-  await until("the events are forgotten", async () => {
-    const [row] = await node.sql.query<{ n: number }>("select count(*) as n from events where seq is not null");
+  await until("housekeeping has deleted the events", async () => {
+    const [row] = await app.ctx.sql.query<{ n: number }>("select count(*) as n from events where seq is not null");
     return row!.n === 0;
-  }, { timeoutMs: 120_000, everyMs: 250 });
+  });
   // Meanwhile there were only unrelated or delivered events; the last one was deleted.
   const beats = quiet.heartbeats;
-  await until("a heartbeat", () => quiet.heartbeats > beats, { timeoutMs: 60_000, everyMs: 100 });
+  await until("a heartbeat", () => quiet.heartbeats > beats);
   quiet.cut();
   await quiet.connect();
   const late = await Listener.open(bob, oldCursor);

@@ -7,7 +7,7 @@ import { readConfig } from "../../config.ts";
 import type { AppContext } from "../../context.ts";
 import type { AccountRole } from "../../db/account_role.ts";
 import { Log } from "../../lib/log.ts";
-import { type RunningNode, startNode } from "../../workers/roles/node.ts";
+import { type NodeOptions, type RunningNode, startNode } from "../../workers/roles/node.ts";
 import { accountRow } from "../../routes/users.ts";
 import { hashPassword } from "../../security/passwords.ts";
 import { deviceOf } from "../../security/devices.ts";
@@ -56,8 +56,8 @@ export function ownApp(overrides: Env = {}): TestApp {
 }
 
 /** As `ownApp`, for one test. */
-export async function startApp(overrides: Env = {}): Promise<TestApp> {
-  const app = new TestApp(overrides);
+export async function startApp(overrides: Env = {}, intervals: NodeOptions["intervals"] = {}): Promise<TestApp> {
+  const app = new TestApp(overrides, intervals);
   await app.start();
   return app;
 }
@@ -71,7 +71,7 @@ export class TestApp implements AsyncDisposable {
   #admin: Promise<Person> | undefined;
   #stack = new AsyncDisposableStack();
 
-  constructor(private readonly overrides: Env) {}
+  constructor(private readonly overrides: Env, private readonly intervals: NodeOptions["intervals"] = {}) {}
 
   get ctx(): AppContext {
     return this.#node.ctx;
@@ -105,7 +105,7 @@ export class TestApp implements AsyncDisposable {
       ...this.overrides.DATA_DIR === undefined ? await freshServices(this.#stack) : {},
       ...this.overrides,
     });
-    this.#node = await startNode(config, new Log("error"), { checkReads: true });
+    this.#node = await startNode(config, new Log("error"), { checkReads: true, intervals: this.intervals });
     this.#stack.defer(() => this.#node.stop());
     this.#contract = await contractOf(this.url);
   }

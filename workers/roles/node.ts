@@ -63,6 +63,8 @@ export interface NodeOptions {
   metrics?: Metrics;
   /** For tests (`db/postgres.ts`). */
   checkReads?: boolean;
+  /** Shorter in tests. */
+  intervals?: { heartbeatMs?: number; housekeepingMs?: number } | undefined;
 }
 
 /** Milliseconds that requests in progress get at a stop. */
@@ -83,7 +85,7 @@ export async function nodeRole({ config, log, metrics, onLost }: RoleParts): Pro
 export async function startNode(
   config: Config,
   log: Log,
-  { onLost = () => {}, metrics = new Metrics(), checkReads = false }: NodeOptions = {},
+  { onLost = () => {}, metrics = new Metrics(), checkReads = false, intervals = {} }: NodeOptions = {},
 ): Promise<RunningNode> {
   await using stack = new AsyncDisposableStack();
   const lost = (reason: string) => onLost(new Error(reason));
@@ -133,7 +135,13 @@ export async function startNode(
       (message) => stream.offer(JSON.parse(message) as SequencedEvent[]),
     );
   }
-  const { gateway, deliveryBarrier } = await openGateway({ databaseUrl, log, sql, bus, stream, consumers, stack });
+  const { gateway, deliveryBarrier } = await openGateway({
+    ...parts,
+    bus,
+    stream,
+    consumers,
+    heartbeatMs: intervals.heartbeatMs,
+  });
   if (hosted) hosted.accounts.onChange((userId, snapshot) => gateway.accountChanged(userId, snapshot));
   else await bus.subscribe(accountsSubject(stream.historyId), (userId) => gateway.recheckAccounts(userId));
 
@@ -179,7 +187,9 @@ export async function startNode(
       }, log),
     );
     await notifier.subscribe("actors", (jobs) => onActors.offer(jobs));
-    stack.use(startHousekeeping({ sql, log, eventRetentionMs: config.EVENT_RETENTION }));
+    stack.use(
+      startHousekeeping({ sql, log, eventRetentionMs: config.EVENT_RETENTION, everyMs: intervals.housekeepingMs }),
+    );
   }
   const listening = Promise.withResolvers<string>();
   if (config.ROLES.includes("jobs")) {
@@ -220,18 +230,19 @@ export async function startNode(
 
 /** Opens the node's gateway and registers the node among those with sockets. */
 async function openGateway(
-  { databaseUrl, log, sql, bus, stream, consumers, stack }: {
+  { databaseUrl, log, sql, bus, stream, consumers, heartbeatMs, stack }: {
     databaseUrl: string;
     log: Log;
     sql: Sql;
     bus: Bus;
     stream: EventStream;
     consumers: Consumers;
+    heartbeatMs: number | undefined;
     stack: AsyncDisposableStack;
   },
 ): Promise<{ gateway: Gateway; deliveryBarrier: DeliveryBarrier }> {
   const lease = new SendLease();
-  const gateway = stack.use(new Gateway(sql, stream, log, lease));
+  const gateway = stack.use(new Gateway(sql, stream, log, lease, heartbeatMs));
   // Synchronously after its creation, so that it misses no event.
   consumers.gateway = (events) => gateway.offer(events);
   // A dedicated connection, so that a busy pool never costs the lease.
