@@ -4,16 +4,22 @@
  */
 import type { FileReport } from "./collect.ts";
 import { print } from "./output.ts";
-import type { Batch, Plan } from "./plan.ts";
+import { type Batch, type Plan, setOf, type Sets } from "./plan.ts";
 import { writeTimes } from "./times.ts";
 import { type Counts, runFiles } from "./process.ts";
 import { isCi, startPostgres15, startServers } from "./servers.ts";
 
-/** More of them than processors would be faster by little, and late for tests that measure time. */
-const DEFAULT_LANES = Math.min(navigator.hardwareConcurrency, 6);
+/**
+ * Files of these sets wait more than they compute, so each processor has two lanes. Tasks and browsers keep one busy:
+ * more of them would be late for tests that measure time.
+ */
+const WAITING_SETS = ["test", "chaos"];
 
-export interface RunOptions {
-  fast?: boolean | undefined;
+function defaultLanes(set: ReturnType<typeof setOf>): number {
+  return Math.min(navigator.hardwareConcurrency * (WAITING_SETS.includes(set) ? 2 : 1), 6);
+}
+
+export interface RunOptions extends Sets {
   filter?: string | undefined;
   jobs?: number | undefined;
 }
@@ -34,7 +40,7 @@ export async function runPlan({ beside, alone }: Plan, options: RunOptions): Pro
       for (const child of running) kill(child);
     });
   }
-  const lanes = Math.max(1, Math.min(options.jobs ?? DEFAULT_LANES, beside.length));
+  const lanes = Math.max(1, Math.min(options.jobs ?? defaultLanes(setOf(options)), beside.length));
   const outcome: RunOutcome = { counts: { passed: 0, failed: 0, ignored: 0 }, reports: [], failures: [] };
   await using servers = new AsyncDisposableStack();
   const starting = Array.from({ length: lanes }, () => startServers(servers, options.fast ?? false));

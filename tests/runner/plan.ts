@@ -1,6 +1,8 @@
 /** Which files run, which of them together, and in what order. */
 import { msOf } from "./times.ts";
 
+const ROOT = new URL("../../", import.meta.url).pathname;
+
 /**
  * What half a minute has room for: all that needs no server, who may do what, and one story on the embedded default.
  */
@@ -21,11 +23,19 @@ const ON_POSTGRES_15 = [
   "tests/http/posts_test.ts",
 ];
 
-/** These hold processes still, or count seconds of what keeps the machine busy: nothing runs beside them. */
-const ALONE = ["tests/chaos/", "tests/http/held_bodies_test.ts", "tests/live/block_workload_test.ts"];
+/** These count seconds of what keeps the machine busy: nothing runs beside them. */
+const ALONE = [
+  "tests/chaos/embedded_disk_full_test.ts",
+  "tests/chaos/embedded_kill_test.ts",
+  "tests/chaos/nodes_blocks_test.ts",
+  "tests/chaos/receipts_test.ts",
+  "tests/http/held_bodies_test.ts",
+  "tests/live/block_workload_test.ts",
+];
 
 /** These look at all that their process has started: nothing of another file is in it. */
 const OWN_PROCESS = [
+  "tests/chaos/",
   "tests/http/stats_test.ts",
   "tests/services/mail/smtp_server_test.ts",
   "tests/services/storage/child_test.ts",
@@ -67,12 +77,14 @@ export function isChosen(file: string, sets: Sets, words: readonly string[]): bo
 
 export function planOf(files: string[], sets: Sets): Plan {
   const isAlone = (file: string) => ALONE.some((path) => file.startsWith(path));
-  const isOwn = (file: string) => OWN_PROCESS.includes(file);
+  const isOwn = (file: string) => OWN_PROCESS.some((path) => file.startsWith(path));
   const beside = files.filter((file) => !isAlone(file));
   const older = setOf(sets) !== "test" ? [] : files.filter((file) => ON_POSTGRES_15.includes(file));
   return {
     beside: [
-      ...batchesOf(beside.filter((file) => !isOwn(file))).map((files) => ({ files, postgres15: false })),
+      ...[usesSharedNode, (file: string) => !usesSharedNode(file)].flatMap((fits) =>
+        batchesOf(beside.filter((file) => !isOwn(file) && fits(file))).map((files) => ({ files, postgres15: false }))
+      ),
       ...beside.filter(isOwn).map((file) => ({ files: [file], postgres15: false })),
       ...batchesOf(older).map((files) => ({ files, postgres15: true })),
     ].sort((a, b) => sum(b.files) - sum(a.files)),
@@ -81,9 +93,14 @@ export function planOf(files: string[], sets: Sets): Plan {
   };
 }
 
+/** Those that do are batched together, so that fewer batches start one. */
+function usesSharedNode(file: string): boolean {
+  return /\bsharedApp\(/.test(Deno.readTextFileSync(ROOT + file));
+}
+
 /** About equally long, each with its longest files first. */
 export function batchesOf(files: string[], of: (file: string) => number = msOf): string[][] {
-  const count = Math.ceil(files.reduce((ms, file) => ms + of(file), 0) / BATCH_MS);
+  const count = Math.min(files.length, Math.ceil(files.reduce((ms, file) => ms + of(file), 0) / BATCH_MS));
   const batches = Array.from({ length: count }, () => ({ files: [] as string[], ms: 0 }));
   for (const file of files.toSorted((a, b) => of(b) - of(a))) {
     const shortest = batches.reduce((a, b) => b.ms < a.ms ? b : a);
