@@ -174,8 +174,8 @@ async function launchNats(
   });
 }
 
-/** Each of these has to be in the text. */
-function replaceAll(text: string, replacements: Record<string, string>): string {
+/** Replaces several texts, each of which has to be there. */
+export function replaceAll(text: string, replacements: Record<string, string>): string {
   for (const [from, to] of Object.entries(replacements)) {
     if (!text.includes(from)) throw new Error(`There is no ${from} to replace`);
     text = text.replaceAll(from, to);
@@ -348,7 +348,7 @@ export function freePort(): Promise<number> {
 }
 
 /** Connects, sends `request`, and tells whether the answer begins with `expected`. */
-async function answers(port: number, request: string, expected: string): Promise<boolean> {
+export async function answers(port: number, request: string, expected: string): Promise<boolean> {
   try {
     using connection = await Deno.connect({ hostname: "127.0.0.1", port });
     if (request) await connection.write(new TextEncoder().encode(request));
@@ -360,7 +360,7 @@ async function answers(port: number, request: string, expected: string): Promise
   }
 }
 
-async function emptyFolder(path: string): Promise<void> {
+export async function emptyFolder(path: string): Promise<void> {
   await Deno.remove(path, { recursive: true }).catch(() => {});
   await Deno.mkdir(path, { recursive: true });
 }
