@@ -19,6 +19,7 @@ import { Uploads } from "./http/uploads.ts";
 import { WaitingBodies } from "../contract/waiting_bodies.ts";
 import { jobRoutes } from "./jobs.ts";
 import { kvRoutes } from "./kv.ts";
+import { likeRoutes } from "./likes.ts";
 import { forwardKv } from "./kv_forward.ts";
 import { liveRoute } from "./live.ts";
 import { mailRoutes } from "./mail.ts";
@@ -57,6 +58,7 @@ export function buildApi(ctx: AppContext): Api {
       statsRoutes,
       followingRoutes,
       postRoutes,
+      likeRoutes,
       photoRoutes,
       feedRoutes,
       notificationRoutes,

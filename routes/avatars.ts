@@ -4,7 +4,8 @@ import { AppError } from "../lib/errors.ts";
 import { refusalOf } from "../services/images/picture.ts";
 import { READY_WITHIN_MS } from "../services/images/photo_readiness.ts";
 import type { Caller } from "../actors/account_cache.ts";
-import { answer, type Api, endpoint } from "./http/endpoint.ts";
+import { answer } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import type { Received, UploadRules } from "./http/uploads.ts";
 import { ownPage, pageId, pageParams, shownPage } from "./pages.ts";
 import * as schemas from "../contract/schemas.ts";
@@ -22,6 +23,11 @@ const uploads: UploadRules = {
 const userParams = z.object({ id: schemas.id });
 
 export function avatarRoutes(api: Api): void {
+  userAvatarRoutes(api);
+  pageAvatarRoutes(api);
+}
+
+function userAvatarRoutes(api: Api): void {
   endpoint(api, {
     method: "put",
     path: "/users/{id}/avatar",
@@ -56,7 +62,9 @@ export function avatarRoutes(api: Api): void {
     ownProfile(caller, id);
     return answer(200, await ctx.actors.ask("user", id, "remove_avatar", { by: caller }));
   });
+}
 
+function pageAvatarRoutes(api: Api): void {
   endpoint(api, {
     method: "put",
     path: "/pages/{id}/avatar",

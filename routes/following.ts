@@ -4,7 +4,8 @@ import { decodeTimeCursor, encodeCursor, listAbout } from "../contract/cursors.t
 import { followersOf } from "../db/follows.ts";
 import { followedPages } from "../db/pages.ts";
 import { AppError } from "../lib/errors.ts";
-import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { answer, listOf } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import { openPage, openPosts, pageId, pageParams } from "./pages.ts";
 import { renderCard, renderPage } from "../contract/render.ts";
@@ -15,6 +16,13 @@ const tags = ["Following"];
 const FollowAnswer = z.object({ state: z.enum(["following", "requested", "none"]) });
 
 export function followingRoutes(api: Api): void {
+  followRoutes(api);
+  followedPageRoutes(api);
+  followerRoutes(api);
+  followRequestRoutes(api);
+}
+
+function followRoutes(api: Api): void {
   endpoint(api, {
     method: "put",
     path: "/pages/{id}/follow",
@@ -40,7 +48,9 @@ export function followingRoutes(api: Api): void {
     const id = await pageId(ctx, params.id);
     return answer(200, await ctx.actors.ask("page", id, "unfollow", { by: caller }));
   });
+}
 
+function followedPageRoutes(api: Api): void {
   for (
     const [path, state, summary] of [
       ["/users/me/following", "following", "Followed pages, latest first"],
@@ -67,7 +77,9 @@ export function followingRoutes(api: Api): void {
       });
     });
   }
+}
 
+function followerRoutes(api: Api): void {
   endpoint(api, {
     method: "get",
     path: "/pages/{id}/followers",
@@ -96,7 +108,9 @@ export function followingRoutes(api: Api): void {
     await ctx.actors.ask("page", id, "remove_follower", { by: caller, user_id: params.user_id });
     return answer(204);
   });
+}
 
+function followRequestRoutes(api: Api): void {
   endpoint(api, {
     method: "get",
     path: "/pages/{id}/requests",

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { decodeTimeCursor, encodeCursor, listAbout } from "../contract/cursors.ts";
 import { dropJob, jobState, listJobs, retryJob } from "../db/jobs.ts";
 import { AppError } from "../lib/errors.ts";
-import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { answer, listOf } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import * as schemas from "../contract/schemas.ts";
 

@@ -7,7 +7,8 @@ import * as bodies from "../services/kv/bodies.ts";
 import { PairCache } from "../services/kv/pair_cache.ts";
 import { PairWriter } from "../services/kv/pair_writer.ts";
 import type { Caller } from "../actors/account_cache.ts";
-import { answer, answerText, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { answer, answerText, listOf } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 
 const tags = ["Key–value store"];
@@ -46,9 +47,13 @@ const WriteBody = z.strictObject({
 });
 
 export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
-  const kept = new PairCache(api.ctx.sql);
-  const writer = new PairWriter(api.ctx.sql);
+  readRoute(api, new PairCache(api.ctx.sql));
+  writeRoute(api, new PairWriter(api.ctx.sql));
+  deleteRoute(api);
+  keyListRoute(api);
+}
 
+function readRoute<C extends ServiceContext>(api: Api<C>, kept: PairCache): void {
   endpoint(api, {
     method: "post",
     path: "/kv/read",
@@ -75,7 +80,9 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     // Sent as stored: parsing would round large numbers.
     return answerText(200, `{"data":{${pairs}}${found === null ? "" : `,"versions":{${found}}`}}`, null);
   });
+}
 
+function writeRoute<C extends ServiceContext>(api: Api<C>, writer: PairWriter): void {
   endpoint(api, {
     method: "post",
     path: "/kv/write",
@@ -102,7 +109,9 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     if (written.changed.length > 0) throw conflict(written.changed);
     return answer(201, { status: "success", ignored: written.ignored });
   });
+}
 
+function deleteRoute<C extends ServiceContext>(api: Api<C>): void {
   endpoint(api, {
     method: "post",
     path: "/kv/delete",
@@ -118,7 +127,9 @@ export function kvRoutes<C extends ServiceContext>(api: Api<C>): void {
     const deleted = new Set(await deletePairs(ctx.sql, spaceOf(caller, space), keys));
     return answer(200, { status: "success", ignored: keys.filter((key) => !deleted.has(key)) });
   });
+}
 
+function keyListRoute<C extends ServiceContext>(api: Api<C>): void {
   endpoint(api, {
     method: "get",
     path: "/kv/keys",

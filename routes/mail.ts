@@ -3,7 +3,8 @@ import { lettersOf } from "../db/letters.ts";
 import { AppError } from "../lib/errors.ts";
 import { foldName } from "../lib/folding.ts";
 import { mailboxOwner } from "../security/mailbox.ts";
-import { answer, type Api, endpoint } from "./http/endpoint.ts";
+import { answer } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import * as schemas from "../contract/schemas.ts";
 
 /** Emails listed by the mailbox. */

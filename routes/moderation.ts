@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { decodeCursor, encodeCursor, listAbout } from "../contract/cursors.ts";
 import { ACTS, listLog, type LogRow } from "../db/moderation_log.ts";
-import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { answer, listOf } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import * as schemas from "../contract/schemas.ts";
 

@@ -11,7 +11,8 @@ import {
   unreadNotifications,
 } from "../db/notifications.ts";
 import { renderNotification } from "../contract/render.ts";
-import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { answer, listOf } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import * as schemas from "../contract/schemas.ts";
 import { unsubscribe } from "./unsubscribe.ts";
@@ -26,6 +27,12 @@ const SettingsChange = z.strictObject({
 });
 
 export function notificationRoutes(api: Api): void {
+  notificationListRoutes(api);
+  notificationSettingsRoutes(api);
+  unsubscribeRoute(api);
+}
+
+function notificationListRoutes(api: Api): void {
   endpoint(api, {
     method: "get",
     path: "/notifications",
@@ -63,7 +70,9 @@ export function notificationRoutes(api: Api): void {
     await ctx.actors.ask("user", caller.id, "read_notifications", { up_to });
     return answer(200, { unread: await unreadNotifications(ctx.sql, caller.id) });
   });
+}
 
+function notificationSettingsRoutes(api: Api): void {
   endpoint(api, {
     method: "get",
     path: "/notifications/settings",
@@ -86,7 +95,9 @@ export function notificationRoutes(api: Api): void {
     const change = { letters, mute: those(false), unmute: those(true) };
     return answer(200, shown(await ctx.actors.ask("user", caller.id, "change_notifications", change)));
   });
+}
 
+function unsubscribeRoute(api: Api): void {
   endpoint(api, {
     method: "post",
     path: "/notifications/unsubscribe",

@@ -7,7 +7,8 @@ import { cardByLogin } from "../db/users.ts";
 import { AppError } from "../lib/errors.ts";
 import { newId } from "../lib/ids.ts";
 import type { Caller } from "../actors/account_cache.ts";
-import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { answer, listOf } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import { renderCard, renderPage } from "../contract/render.ts";
 import { blockOf } from "../db/blocks.ts";
@@ -21,6 +22,14 @@ const description = z.string().max(2_000);
 const until = schemas.blockEnd.nullable();
 
 export function pageRoutes(api: Api): void {
+  pageCollectionRoutes(api);
+  personRoutes(api);
+  singlePageRoutes(api);
+  pageTagRoutes(api);
+  pageBlockRoutes(api);
+}
+
+function pageCollectionRoutes(api: Api): void {
   endpoint(api, {
     method: "post",
     path: "/pages",
@@ -62,7 +71,9 @@ export function pageRoutes(api: Api): void {
     query: z.strictObject({ ...paging, owner: z.literal("me") }),
     answers: { 200: { description: "Pages", schema: listOf(schemas.Page) } },
   }, async ({ ctx, caller, query }) => answer(200, await listPages(ctx, caller, "pages", caller.id, query)));
+}
 
+function personRoutes(api: Api): void {
   endpoint(api, {
     method: "get",
     path: "/people/{login}",
@@ -92,7 +103,9 @@ export function pageRoutes(api: Api): void {
     if (!card) throw new AppError("not-found", `No account has the login "${login}"`);
     return answer(200, await listPages(ctx, caller, "person.pages", card.id, query));
   });
+}
 
+function singlePageRoutes(api: Api): void {
   endpoint(api, {
     method: "get",
     path: "/pages/{id}",
@@ -137,7 +150,9 @@ export function pageRoutes(api: Api): void {
     await ctx.actors.ask("page", id, "delete", { by: caller });
     return answer(204);
   });
+}
 
+function pageTagRoutes(api: Api): void {
   for (
     const [method, name, summary] of [["put", "add_tag", "Add a tag"], [
       "delete",
@@ -159,7 +174,9 @@ export function pageRoutes(api: Api): void {
       return answer(200, await shownPage(ctx, caller, id));
     });
   }
+}
 
+function pageBlockRoutes(api: Api): void {
   endpoint(api, {
     method: "post",
     path: "/pages/{id}/block",

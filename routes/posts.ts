@@ -3,7 +3,7 @@ import type { NewPost } from "../actors/page_commands.ts";
 import type { AppContext } from "../context.ts";
 import { decodeTimeCursor, encodeCursor, type List, listAbout } from "../contract/cursors.ts";
 import { sequencerState } from "../db/events.ts";
-import { likedPosts, pageOfPost, postById, type PostRow, postsOfPage, repliesTo, unreadyPosts } from "../db/posts.ts";
+import { pageOfPost, postById, type PostRow, postsOfPage, repliesTo, unreadyPosts } from "../db/posts.ts";
 import { accountsByLogin } from "../db/users.ts";
 import { AppError } from "../lib/errors.ts";
 import { refusalOf } from "../services/images/picture.ts";
@@ -11,7 +11,8 @@ import { type FailedPhoto, READY_WITHIN_MS } from "../services/images/photo_read
 import { newId } from "../lib/ids.ts";
 import { foldName } from "../lib/folding.ts";
 import type { Caller } from "../actors/account_cache.ts";
-import { type Answer, answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { type Answer, answer, listOf } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import type { Received, UploadRules } from "./http/uploads.ts";
 import { openPage, openPosts, ownPage, pageId, pageParams } from "./pages.ts";
@@ -57,12 +58,13 @@ const photoUploads: UploadRules = {
     photos: files.map((file, i) => ({ ...file, ...(alt?.[i] !== undefined && { alt: alt[i] }) })),
   }),
 };
-const LikeAnswer = z.object({ liked: z.literal(true), like_count: z.int() });
-const UnlikeAnswer = z.object({ liked: z.literal(false), like_count: z.int().nullable() });
-/** The same answer for a hidden post and for one that does not exist. */
-const NOT_LIKED = { liked: false, like_count: null };
-
 export function postRoutes(api: Api): void {
+  pagePostRoutes(api);
+  postReadRoutes(api);
+  postChangeRoutes(api);
+}
+
+function pagePostRoutes(api: Api): void {
   endpoint(api, {
     method: "post",
     path: "/pages/{id}/posts",
@@ -126,7 +128,9 @@ export function postRoutes(api: Api): void {
     const rows = await postsOfPage(ctx.sql, caller.id, { page, limit: limit + 1, after: after(list, cursor) });
     return answer(200, listed(list, rows, limit));
   });
+}
 
+function postReadRoutes(api: Api): void {
   endpoint(api, {
     method: "get",
     path: "/posts/{id}",
@@ -153,7 +157,9 @@ export function postRoutes(api: Api): void {
     const rows = await repliesTo(ctx.sql, caller.id, { post: id, limit: limit + 1, after: after(list, cursor) });
     return answer(200, listed(list, rows, limit));
   });
+}
 
+function postChangeRoutes(api: Api): void {
   endpoint(api, {
     method: "patch",
     path: "/posts/{id}",
@@ -212,64 +218,6 @@ export function postRoutes(api: Api): void {
     await ctx.actors.ask("page", page_id, "delete_post", { by: caller, post_id: id, ...query });
     return answer(204);
   });
-
-  endpoint(api, {
-    method: "put",
-    path: "/posts/{id}/like",
-    access: "verified",
-    summary: "Like",
-    tags,
-    params,
-    answers: { 200: { description: "The post's current likes", schema: LikeAnswer } },
-  }, async ({ ctx, caller, params: { id } }) => {
-    const page = await ctx.pageOfPost(id);
-    if (!page) throw new AppError("not-found", `No post has the id "${id}"`);
-    const answered = await ctx.actors.ask("page", page, "like", { by: caller, post_id: id }).catch(async (error) => {
-      // A blocked page is 403, whatever the post. A post deleted meanwhile is 404.
-      const gone = error instanceof AppError && error.code === "page-blocked" && !await pageOfPost(ctx.sql, id);
-      throw gone ? new AppError("not-found", `No post has the id "${id}"`) : error;
-    });
-    return answer(200, answered);
-  });
-
-  endpoint(api, {
-    method: "delete",
-    path: "/posts/{id}/like",
-    access: "signed-in",
-    summary: "Remove a like, even if the post is no longer visible",
-    tags,
-    params,
-    answers: {
-      200: { description: "The post's current likes, null if the caller may not see it", schema: UnlikeAnswer },
-    },
-  }, async ({ ctx, caller, params: { id } }) => {
-    const page = await ctx.pageOfPost(id);
-    if (!page) return answer(200, NOT_LIKED);
-    const unliked = ctx.actors.ask("page", page, "unlike", { by: caller, post_id: id });
-    return answer(200, await unliked.catch(goneOrThrow));
-  });
-
-  endpoint(api, {
-    method: "get",
-    path: "/users/me/likes",
-    access: "signed-in",
-    summary: "Liked posts, latest like first",
-    tags,
-    query: listQuery,
-    answers: { 200: { description: "Posts", schema: Posts } },
-  }, async ({ ctx, caller, query: { limit, cursor } }) => {
-    const list = listAbout("likes", caller.id);
-    const rows = await likedPosts(ctx.sql, caller.id, {
-      limit: limit + 1,
-      after: cursor === undefined ? undefined : decodeTimeCursor(list, cursor),
-    });
-    const items = rows.slice(0, limit);
-    const last = items.at(-1);
-    return answer(200, {
-      items: items.map(renderPost),
-      next_cursor: rows.length > limit && last ? encodeCursor(list, [last.liked_at, last.id]) : null,
-    });
-  });
 }
 
 /** The post as the caller sees it. Throws 403 if its page is blocked, 404 if it is not visible. */
@@ -307,12 +255,6 @@ async function photosReady(
   await ctx.stream.applied((await sequencerState(ctx.sql)).seq);
   const now = await visiblePost(ctx, caller, id);
   return answer(now.state === "ready" ? 201 : 202, renderPost(now), locationOf(id));
-}
-
-/** A post whose page was deleted, along with its likes. */
-function goneOrThrow(error: unknown): typeof NOT_LIKED {
-  if (error instanceof AppError && error.code === "not-found") return NOT_LIKED;
-  throw error;
 }
 
 /** For a new post with a file that cannot be decoded: discards the post and names the field. */

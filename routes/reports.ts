@@ -21,7 +21,8 @@ import { AppError } from "../lib/errors.ts";
 import { renderCard } from "../contract/render.ts";
 import { newId } from "../lib/ids.ts";
 import type { Caller } from "../actors/account_cache.ts";
-import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { answer, listOf } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import { openPage } from "./pages.ts";
 import { visiblePost } from "./posts.ts";
@@ -35,6 +36,12 @@ const NAME_LENGTH = 80;
 
 /** Reports by users and their queue for staff. */
 export function reportRoutes(api: Api): void {
+  newReportRoute(api);
+  reportListRoute(api);
+  reportHandlingRoutes(api);
+}
+
+function newReportRoute(api: Api): void {
   endpoint(api, {
     method: "post",
     path: "/reports",
@@ -66,7 +73,9 @@ export function reportRoutes(api: Api): void {
     }
     return answer(made.made ? 201 : 200, renderReport(made));
   });
+}
 
+function reportListRoute(api: Api): void {
   endpoint(api, {
     method: "get",
     path: "/reports",
@@ -85,7 +94,9 @@ export function reportRoutes(api: Api): void {
       next_cursor: rows.length > limit && last ? encodeCursor(`reports.${state}`, [last.cursor_at, last.id]) : null,
     });
   });
+}
 
+function reportHandlingRoutes(api: Api): void {
   endpoint(
     api,
     {

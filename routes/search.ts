@@ -4,7 +4,8 @@ import { type Hit, idOf, type Place, search } from "../db/search/search.ts";
 import type { Section } from "../db/search/stages.ts";
 import { AppError } from "../lib/errors.ts";
 import { renderCard, renderPage } from "../contract/render.ts";
-import { type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { listOf } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import * as schemas from "../contract/schemas.ts";
 

@@ -15,7 +15,8 @@ import { mailboxMark } from "../security/mailbox.ts";
 import { hashPassword, verifyAccount } from "../security/passwords.ts";
 import { blockDetail, isBlocked } from "../db/blocks.ts";
 import type { Secret } from "../security/secret.ts";
-import { answer, type Api, endpoint } from "./http/endpoint.ts";
+import { answer } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import * as schemas from "../contract/schemas.ts";
 import { currentPassword, newCode } from "./users.ts";
 
@@ -23,12 +24,12 @@ const tags = ["Sessions"];
 const code = z.string().min(1).max(64);
 
 export function securityRoutes(api: Api): void {
-  const guesses = new RecoveryGuesses(api.ctx.cache, api.ctx.secret, {
-    pauseMs: CODE_PAUSE_MS,
-    max: MAX_CODES,
-    windowMs: CODE_WINDOW_MS,
-  });
+  sessionRoutes(api);
+  emailCodeRoutes(api);
+  passwordRoutes(api);
+}
 
+function sessionRoutes(api: Api): void {
   endpoint(api, {
     method: "post",
     path: "/security/login",
@@ -93,7 +94,9 @@ export function securityRoutes(api: Api): void {
     await ctx.actors.ask("user", caller.id, "sign_out", { sid: caller.sid });
     return answer(204);
   });
+}
 
+function emailCodeRoutes(api: Api): void {
   endpoint(api, {
     method: "post",
     path: "/security/code",
@@ -119,6 +122,14 @@ export function securityRoutes(api: Api): void {
   }, async ({ ctx, caller, body }) => {
     await ctx.actors.ask("user", caller.id, "verify", { code: body.code, job: newId() });
     return answer(204);
+  });
+}
+
+function passwordRoutes(api: Api): void {
+  const guesses = new RecoveryGuesses(api.ctx.cache, api.ctx.secret, {
+    pauseMs: CODE_PAUSE_MS,
+    max: MAX_CODES,
+    windowMs: CODE_WINDOW_MS,
   });
 
   endpoint(api, {

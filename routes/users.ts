@@ -10,7 +10,8 @@ import { newId } from "../lib/ids.ts";
 import { mailboxMark } from "../security/mailbox.ts";
 import { hashPassword, verifyAccount } from "../security/passwords.ts";
 import { renderAccount } from "../contract/render.ts";
-import { answer, type Api, endpoint, listOf } from "./http/endpoint.ts";
+import { answer, listOf } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 import * as schemas from "../contract/schemas.ts";
 
@@ -23,6 +24,15 @@ export const reasonQuery = z.strictObject({ reason: schemas.reason.optional() })
 const tags = ["Accounts"];
 
 export function userRoutes(api: Api): void {
+  registrationRoute(api);
+  accountReadRoutes(api);
+  bounceRoute(api);
+  profileRoute(api);
+  accountAdminRoutes(api);
+  accountBlockRoutes(api);
+}
+
+function registrationRoute(api: Api): void {
   endpoint(api, {
     method: "post",
     path: "/users",
@@ -56,7 +66,9 @@ export function userRoutes(api: Api): void {
     const created = await ctx.actors.ask("user", row.id, "register", { row }, { receipt: receipt?.id });
     return answer(201, created, { Location: `/api/v1/users/${row.id}` });
   });
+}
 
+function accountReadRoutes(api: Api): void {
   endpoint(
     api,
     {
@@ -113,7 +125,9 @@ export function userRoutes(api: Api): void {
     if (!row) throw new AppError("not-found", `No account has the id "${id}"`);
     return answer(200, renderAccount(row, await bounceOf(ctx.sql, id)));
   });
+}
 
+function bounceRoute(api: Api): void {
   endpoint(api, {
     method: "delete",
     path: "/users/{id}/bounce",
@@ -130,7 +144,9 @@ export function userRoutes(api: Api): void {
     if (!await liftBounce(ctx.sql, id, caller)) throw new AppError("not-found", `No account has the id "${id}"`);
     return answer(204);
   });
+}
 
+function profileRoute(api: Api): void {
   endpoint(api, {
     method: "patch",
     path: "/users/{id}",
@@ -162,7 +178,9 @@ export function userRoutes(api: Api): void {
     const change = { by: caller, ...fields, ...proof, ...newCode(), notice_job: newId() };
     return answer(200, await ctx.actors.ask("user", id, "update_profile", change));
   });
+}
 
+function accountAdminRoutes(api: Api): void {
   endpoint(api, {
     method: "delete",
     path: "/users/{id}",
@@ -195,7 +213,9 @@ export function userRoutes(api: Api): void {
       return answer(200, await ctx.actors.ask("user", id, "set_role", { by: caller, ...body }));
     },
   );
+}
 
+function accountBlockRoutes(api: Api): void {
   endpoint(api, {
     method: "post",
     path: "/users/{id}/block",

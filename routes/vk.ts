@@ -7,7 +7,8 @@ import type { VkService } from "../actors/vk_fetch.ts";
 import { REASONS } from "../services/vk/profile.ts";
 import { targetOf } from "../services/vk/target.ts";
 import { VkToken } from "../services/vk/token.ts";
-import { answer, type Api, endpoint } from "./http/endpoint.ts";
+import { answer } from "./http/answer.ts";
+import { type Api, endpoint } from "./http/endpoint.ts";
 import { paging } from "./http/query.ts";
 
 const tags = ["VK"];
@@ -69,6 +70,12 @@ const VkVideos = z.object({
 }).meta({ id: "VkVideos" });
 
 export function vkRoutes(api: Api): void {
+  vkTokenRoutes(api);
+  vkCaptchaRoute(api);
+  vkProfileRoutes(api);
+}
+
+function vkTokenRoutes(api: Api): void {
   endpoint(api, {
     method: "put",
     path: "/vk/token",
@@ -94,7 +101,9 @@ export function vkRoutes(api: Api): void {
     await vkOf(ctx).vault.remove(caller.id);
     return answer(204);
   });
+}
 
+function vkCaptchaRoute(api: Api): void {
   endpoint(api, {
     method: "post",
     path: "/vk/captcha",
@@ -111,7 +120,9 @@ export function vkRoutes(api: Api): void {
     await vkOf(ctx).fetch.captchaAnswered(caller.id, body);
     return answer(204);
   });
+}
 
+function vkProfileRoutes(api: Api): void {
   endpoint(api, {
     method: "get",
     path: "/vk/users/{id}",

@@ -3,17 +3,6 @@ export const LONG_FILES: readonly string[] = [];
 
 /** The file, and the function's name, or how it begins. */
 export const LONG_FUNCTIONS: readonly string[] = [
-  "routes/avatars.ts: avatarRoutes",
-  "routes/following.ts: followingRoutes",
-  "routes/http/endpoint.ts: serve",
-  "routes/kv.ts: kvRoutes",
-  "routes/notifications.ts: notificationRoutes",
-  "routes/pages.ts: pageRoutes",
-  "routes/posts.ts: postRoutes",
-  "routes/reports.ts: reportRoutes",
-  "routes/security.ts: securityRoutes",
-  "routes/users.ts: userRoutes",
-  "routes/vk.ts: vkRoutes",
   "tests/browser/admin_page_test.ts: async (browser) => {",
   "tests/browser/errors_and_focus_test.ts: async (browser) => {",
   "tests/browser/errors_and_focus_test.ts: async (browser) => {",
