@@ -8,7 +8,7 @@ const app = sharedApp();
 const NEW_PASSWORD = "Other-Horse2";
 const newAddress = () => `${newLogin()}@rookery.test`;
 
-/** Asks for another email, as its owner does. */
+/** Requests another email as the owner of the account. */
 function ask({ id, token }: Person, email: string, current = PASSWORD): Promise<Json> {
   return app.ok("PATCH", `/users/${id}`, { token, body: { email, current } });
 }
@@ -45,7 +45,7 @@ Deno.test("A recovery code is valid for the address it was sent to, and for no o
   await app.ok("POST", "/security/reset", { body: { ...body, email: one!.email.toUpperCase() } });
 });
 
-Deno.test("A code for a pending address becomes invalid when another change is requested or the change is withdrawn", async () => {
+Deno.test("A new change of the address or its withdrawal invalidates the code for a pending address", async () => {
   const person = await app.person();
   const [first, second] = [newAddress(), newAddress()];
   await ask(person, first);
@@ -61,7 +61,7 @@ Deno.test("A code for a pending address becomes invalid when another change is r
   assert.equal((await app.ok("GET", "/users/me", { token: person.token })).email, person.email);
 });
 
-Deno.test("Every code becomes invalid when the password changes, and a pending address is confirmed by a new one", async () => {
+Deno.test("A changed password invalidates every code, and a new code confirms a pending address", async () => {
   const person = await app.person();
   const fresh = newAddress();
   await ask(person, fresh);
@@ -87,7 +87,7 @@ Deno.test("A new owner of an address reads nothing that was sent to the previous
   const stranger = registration();
   await app.ok("POST", "/users", { body: { ...stranger, email: old, password: NEW_PASSWORD } });
   const code = await app.code(old, { password: NEW_PASSWORD });
-  assert.equal((await app.letters(old, NEW_PASSWORD)).length, 1, "nothing but the stranger's own code");
+  assert.equal((await app.letters(old, NEW_PASSWORD)).length, 1, "only the new owner's code");
   const { token } = await app.signIn(stranger.login!, NEW_PASSWORD);
   await app.ok("POST", "/security/verify", { token, body: { code } });
   const letters = await app.letters(old, NEW_PASSWORD);
@@ -95,7 +95,7 @@ Deno.test("A new owner of an address reads nothing that was sent to the previous
   await app.refused("credentials-invalid", "POST", "/mail/inbox", { body: { email: old, password: PASSWORD } });
 });
 
-Deno.test("If several accounts wait for an address, its mailbox opens for each of them and shows each its own emails", async () => {
+Deno.test("An address pending for several accounts has a mailbox for each, with its own emails", async () => {
   const email = newAddress();
   const people = await app.people(6);
   for (const [i, person] of people.entries()) {
@@ -109,13 +109,13 @@ Deno.test("If several accounts wait for an address, its mailbox opens for each o
   for (const { password } of people) codes.push(await app.code(email, { password }));
   assert.equal(new Set(codes).size, people.length);
   await app.refused("credentials-invalid", "POST", "/mail/inbox", { body: { email, password: PASSWORD } });
-  // Still so under a new password.
+  // Also under a new password.
   const [first] = people as [Person];
   const body = { current: first.password, new: NEW_PASSWORD };
   await app.ok("POST", "/security/password", { token: first.token, body });
   await app.refused("credentials-invalid", "POST", "/mail/inbox", { body: { email, password: first.password } });
   assert.equal((await app.letters(email, NEW_PASSWORD)).length, 1);
-  // And where an account has the address, for that one, too.
+  // Also for the account that has the address.
   const owner = { ...registration(), email, password: "Rightful-Horse3" };
   await app.ok("POST", "/users", { body: owner });
   await app.code(email, { password: owner.password });

@@ -22,7 +22,7 @@ Deno.test("An international domain is accepted in both forms and is one address"
   const { token } = await app.signIn(unicode);
   const code = await app.code(unicode);
   const [letter] = await app.letters(ascii);
-  assert.equal(letter.to, ascii, "sent in the form that every mail server takes");
+  assert.equal(letter.to, ascii, "sent in the form that every mail server accepts");
   assert.match(code, /^[A-Z0-9]{8}$/);
   await app.ok("GET", "/users/me", { token });
 });
@@ -78,7 +78,7 @@ Deno.test("The configured administrator keeps a reserved login", async () => {
   assert.equal((await app.ok("GET", `/people/${ADMIN.login}`, { token })).login, ADMIN.login);
 });
 
-Deno.test("A password is the same in any Unicode composition, and an old hash of one that was not normalised still matches", async () => {
+Deno.test("A password matches in any Unicode composition, also a hash from before normalisation", async () => {
   const composed = "Pässwörd-1";
   const decomposed = composed.normalize("NFD");
   const fields: Record<string, string> = { ...registration(), password: decomposed };

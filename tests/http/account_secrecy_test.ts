@@ -10,7 +10,7 @@ const app = sharedApp();
 const newAddress = () => `${newLogin()}@rookery.test`;
 
 /** What distinguishes two answers for a caller, apart from time. */
-function told({ status, headers, body }: Answer): unknown {
+function comparable({ status, headers, body }: Answer): unknown {
   const shown = [...headers].filter(([name]) => !["x-request-id", "date"].includes(name)).map(([name, value]) => [
     name,
     name === "retry-after" ? "…" : value,
@@ -26,7 +26,9 @@ async function alike(
   const answers: Record<string, unknown[]> = {};
   for (const [name, email] of Object.entries(addresses)) {
     answers[name] = [];
-    for (const [method, path, options] of calls(email)) answers[name].push(told(await app.call(method, path, options)));
+    for (const [method, path, options] of calls(email)) {
+      answers[name].push(comparable(await app.call(method, path, options)));
+    }
   }
   const [first, ...others] = Object.values(answers) as [unknown[], ...unknown[][]];
   for (const other of others) assert.deepEqual(other, first);
@@ -40,7 +42,7 @@ async function known(): Promise<Record<string, string>> {
   return { known: one!.email, unknown: newAddress(), pending };
 }
 
-Deno.test("Wrong recovery codes get the same answers for addresses with an account, without one, and pending ones", async () => {
+Deno.test("Wrong recovery codes get the same answers for used, unused and pending addresses", async () => {
   const addresses = await known();
   const reset = (email: string) => ["POST", "/security/reset", { body: { email, code: "WRONG000", new: PASSWORD } }];
   const first = await alike(addresses, (email) =>
@@ -60,13 +62,13 @@ Deno.test("Wrong passwords at sign-in and at the mailbox get the same answers fo
   assert.equal(first!.status, 401);
 });
 
-Deno.test("Guessing a recovery code does not keep others from using the right one", async () => {
+Deno.test("Guesses at a recovery code do not block the right one from another address", async () => {
   const { email, id } = await app.person();
   await app.ok("POST", "/security/recover", { body: { email } });
   const code = await app.code(email);
   const body = { email, code, new: "Other-Horse2" };
   for (let i = 0; i < 6; i++) await app.call("POST", "/security/reset", { body: { ...body, code: `WRONG00${i}` } });
-  // Not even with the right code, from where the guesses came.
+  // The address of the guesses is rejected even with the right code.
   const { headers } = await app.call("POST", "/security/reset", { body });
   assert.ok(Number(headers.get("retry-after")) > 60);
   await app.ctx.actors.ask("user", id, "check_recovery", { email, code });
@@ -94,15 +96,15 @@ Deno.test("A refusal computes as many hashes for an account as for an unknown lo
   for (const email of Object.values(addresses)) assert.deepEqual(await costs(email), first);
 });
 
-Deno.test("A person gets one recovery code a minute, however often one is requested, and it stays valid", async () => {
+Deno.test("A person gets at most one recovery code a minute, and it stays valid", async () => {
   const { email, id } = await app.person();
   for (let i = 0; i < 3; i++) await app.ok("POST", "/security/recover", { body: { email } });
   const code = await app.code(email);
-  // The next actor that is loaded knows it.
+  // An actor that is loaded again has the same limit.
   assert.equal((await loadUserActor(app.ctx.sql, id))!.recover_asked_at.length, 1);
   await app.ok("POST", "/security/recover", { body: { email } });
   const sent = "select id from letters where recipient = $1";
-  await until("no email on its way", async () => {
+  await until("no email jobs are left", async () => {
     const jobs = await app.ctx.sql.query("select 1 from jobs where payload->>'to' = $1", [email]);
     return jobs.length === 0 ? true : undefined;
   });
@@ -119,7 +121,7 @@ Deno.test("A second code within a minute is refused with the time to wait", asyn
   assert.ok(wait > 50 && wait <= 60, String(wait));
 });
 
-Deno.test("A login in look-alike letters is wrong credentials at sign-in and everywhere else", async () => {
+Deno.test("A login in look-alike characters is rejected as wrong credentials everywhere", async () => {
   const word = newLogin("minni");
   const { login, token } = await app.person({ login: word });
   for (const given of [login.replace("i", "İ"), login.replace("i", "ı"), login.replace("m", "ｍ")]) {

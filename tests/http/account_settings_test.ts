@@ -3,7 +3,7 @@ import { ALL_ROLES, freshServices, startApp } from "../support/app.ts";
 import { ADMIN, newLogin, PASSWORD, registration } from "../support/person.ts";
 import { until } from "../support/wait.ts";
 
-Deno.test("An account not verified in time is deleted with everything it owns; one that was ever verified is not", async () => {
+Deno.test("An account not verified in time is deleted with all it owns; a verified one never is", async () => {
   await using app = await startApp({ ...ALL_ROLES, UNVERIFIED_TTL: "3s" });
   const { token } = await app.admin();
   const fields = registration();
@@ -11,7 +11,7 @@ Deno.test("An account not verified in time is deleted with everything it owns; o
   const tokens = await app.signIn(fields.login!);
   await app.code(fields.email!);
   const kept = await app.register();
-  // Ever verified, and waiting for a second address: still never touched.
+  // Verified once, with a second address pending: never deleted.
   await app.ok("PATCH", `/users/${kept.id}`, {
     token: kept.token,
     body: { email: `${newLogin()}@rookery.test`, current: PASSWORD },
@@ -39,11 +39,11 @@ Deno.test("An account not verified in time is deleted with everything it owns; o
   await app.ok("GET", "/users/me", { token });
 });
 
-Deno.test("With REQUIRE_VERIFIED_EMAIL=false no account is deleted, and everybody may write", async () => {
+Deno.test("With REQUIRE_VERIFIED_EMAIL=false no account is deleted, and everyone may write", async () => {
   await using app = await startApp({ UNVERIFIED_TTL: "500ms", REQUIRE_VERIFIED_EMAIL: "false" });
   const person = await app.person({ verified: false });
   await app.post(person);
-  await until("the expiry's job done", async () => {
+  await until("the end of the expiry job", async () => {
     const due = "select 1 from jobs where kind = 'user.expire'";
     return (await app.ctx.sql.query(due)).length === 0 ? true : undefined;
   });
@@ -63,7 +63,7 @@ Deno.test("With REGISTRATION=admin only administrators create accounts, and thes
   await app.ok("POST", "/pages", { token: signedIn.token, body: { name: "At once" } });
 });
 
-Deno.test("The first start creates one verified administrator; a second neither creates another nor resets the password", async () => {
+Deno.test("The first start creates one verified administrator; a second start changes nothing", async () => {
   await using stack = new AsyncDisposableStack();
   const services = await freshServices(stack);
   {

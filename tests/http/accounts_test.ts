@@ -133,7 +133,7 @@ Deno.test("A new code invalidates the older one", async () => {
   await app.ok("POST", "/security/verify", { token, body: { code: fresh } });
 });
 
-Deno.test("Guesses at a code are limited, and then the right one fails, too", async () => {
+Deno.test("Guesses at a code are limited, and over the limit the right one fails, too", async () => {
   const { token, email } = await app.person({ verified: false });
   const right = await app.code(email);
   for (let i = 0; i < 5; i++) {
@@ -172,11 +172,11 @@ Deno.test("A changed email stays pending and the old one valid until its own cod
   });
 });
 
-Deno.test("An email that is taken cannot become another account's, and only the reader of its inbox learns that", async () => {
+Deno.test("A taken email cannot become another account's, and only the reader of its inbox learns that", async () => {
   const [one, other] = await app.people(2);
   const path = `/users/${one!.id}`;
   const body = { email: other!.email.toUpperCase(), current: PASSWORD };
-  // As any other address is answered.
+  // The answer is that for any other address.
   const { pending_email } = await app.ok("PATCH", path, { token: one!.token, body });
   assert.equal(pending_email.toLowerCase(), other!.email);
   const code = await until("the code", async () => {
@@ -254,7 +254,7 @@ Deno.test("A forgotten password is reset with a code, which ends the session and
   await app.refused("code-invalid", "POST", "/security/reset", { body: { ...body, new: "Third-Horse3" } });
 });
 
-Deno.test("Recovery answers an unknown address like a known one", async () => {
+Deno.test("Recovery answers for an unknown address as for a known one", async () => {
   const { email } = await app.person();
   const known = await app.call("POST", "/security/recover", { body: { email } });
   const unknown = await app.call("POST", "/security/recover", { body: { email: `${newLogin()}@rookery.test` } });
@@ -281,11 +281,11 @@ Deno.test("A wrong login and a wrong password get one answer in about the same t
     times.unknown.push(unknown.ms);
   }
   const median = (values: number[]) => values.sort((a, b) => a - b)[3]!;
-  // Without a hash to compare with, the unknown would be many times faster.
+  // Without a hash to compare, an unknown login would be answered many times faster.
   assert.ok(median(times.unknown) > median(times.known) / 3, JSON.stringify(times));
 });
 
-Deno.test("A deleted account is gone with everything it owned, and its login and email are free", async () => {
+Deno.test("An account is deleted with all it owned, and its login and email are free again", async () => {
   const [person, reader] = await app.people(2);
   const { token } = await app.admin();
   const page = await app.page(person!, { uuid: newLogin("h") });
@@ -302,5 +302,5 @@ Deno.test("A deleted account is gone with everything it owned, and its login and
   assert.equal((await app.ok("GET", `/pages/${reader!.page_id}`, { token: reader!.token })).follower_count, 0);
   await app.refused("not-found", "DELETE", `/users/${person!.id}`, { token });
   await app.ok("POST", "/users", { body: registration(person!.login) });
-  await until("the new letter", async () => (await app.letters(person!.email)).length === 1);
+  await until("the new email", async () => (await app.letters(person!.email)).length === 1);
 });

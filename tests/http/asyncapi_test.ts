@@ -13,7 +13,7 @@ async function served(): Promise<Json> {
   return body;
 }
 
-/** What a reference leads to, in a document of its own. */
+/** The target of a reference, as a document. */
 function followed(document: Json, ref: string): Json {
   return ref.slice(2).split("/").reduce(
     (place, part) => place?.[part.replaceAll("~1", "/").replaceAll("~0", "~")],
@@ -35,13 +35,13 @@ Deno.test("The AsyncAPI document is valid for version 3, and every reference res
   assert.match(document.asyncapi, /^3\.0\.\d+$/);
   assert.ok(document.info.title && document.info.version);
   for (const ref of refsIn(document)) {
-    assert.ok(ref.startsWith("#/") && followed(document, ref) !== undefined, `${ref} leads nowhere`);
+    assert.ok(ref.startsWith("#/") && followed(document, ref) !== undefined, `${ref} does not resolve`);
   }
   const { live } = document.channels;
   assert.equal(live.address, "/api/v1/feed/live");
   const { action, channel, messages } = document.operations.tell;
   assert.deepEqual([action, channel.$ref], ["send", "#/channels/live"]);
-  // An operation's messages are those of its channel, by their places there.
+  // The messages of an operation refer to those of its channel.
   assert.deepEqual(
     messages.map(({ $ref }: Json) => $ref.split("/").slice(0, -1).join("/")),
     messages.map(() => "#/channels/live/messages"),
@@ -61,7 +61,7 @@ Deno.test("The AsyncAPI document has every frame and every close code", async ()
 Deno.test("Sent frames match the document's schemas, and other frames do not", async () => {
   const document = await served();
   const ajv = new Ajv2020({ strict: false, allErrors: true });
-  // deno-lint-ignore no-explicit-any -- its types know only the CommonJS shape
+  // deno-lint-ignore no-explicit-any -- its types have only the CommonJS form
   (addFormats as any)(ajv);
   ajv.addSchema({ $id: "rookery", components: document.components });
   const fits = (frame: Json) => ajv.getSchema(`rookery#/components/messages/${frame.type}/payload`)!(frame);
@@ -82,7 +82,7 @@ Deno.test("Sent frames match the document's schemas, and other frames do not", a
   }
   for (const frame of listener.frames) {
     assert.ok(fits(frame), `${frame.type}: ${ajv.errorsText()}`);
-    assert.ok(!fits({ ...frame, surplus: 1 }), `${frame.type} with something more`);
+    assert.ok(!fits({ ...frame, surplus: 1 }), `${frame.type} with an extra field`);
     if (frame.cursor) assert.ok(!fits({ ...frame, cursor: 1 }), `${frame.type} without its cursor`);
   }
 });

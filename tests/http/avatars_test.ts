@@ -54,7 +54,7 @@ Deno.test("A person and a page have a picture, which can be replaced and removed
     misformed.append("file", new Blob([wide as BlobPart]), "me.jpg");
     const refused = await app.refused("validation", "PUT", path, { token: ada.token, body: misformed });
     assert.equal(refused.errors[0].path, "file");
-    // Only the crop can find this; the old picture stays.
+    // Only the crop can detect this; the old picture stays.
     const cut = { name: "cut.jpg", data: (await jpegOf(300, 200)).slice(0, -200).toBase64() };
     await app.refused("photo-unreadable", "PUT", path, { token: ada.token, body: cut });
     if (shownAt === "/users/me") {

@@ -1,4 +1,4 @@
-/** What a mail server's refusals mean for people, for the administrator, and for the emails themselves. */
+/** Rejections of a mail server: the person, the administrator and later emails. */
 import assert from "node:assert/strict";
 import { verifyChain } from "../../db/moderation_log.ts";
 import { startApp, type TestApp } from "../support/app.ts";
@@ -13,9 +13,9 @@ interface World extends AsyncDisposable {
   trap: SmtpTrap;
   admin: Person;
   author: Person;
-  /** The author posts, and every email about it was sent, refused or parked. */
+  /** Posts, and waits until every email about the post was sent, rejected or parked. */
   post(text: string): Promise<string>;
-  /** How often it was tried to send to this person. */
+  /** The number of attempts to send to this person. */
   tries(person: Person): number;
 }
 
@@ -33,10 +33,12 @@ async function world(): Promise<World> {
     author,
     post: async (text) => {
       const { id } = await app.post(author, { text });
-      await until("the emails to be dealt with", async () => {
+      await until("no email jobs are left", async () => {
         const left = await app.ctx.sql.query(
-          `select 1 from jobs where kind in ('post.letters', 'post.letter', 'letter') and state in ('waiting', 'running')
-          union all select 1 from events where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications')`,
+          `select 1 from jobs
+      where kind in ('post.letters', 'post.letter', 'letter') and state in ('waiting', 'running')
+          union all select 1 from events
+        where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications')`,
         );
         return left.length === 0 ? true : undefined;
       });
@@ -56,7 +58,7 @@ async function metric(app: TestApp, name: string): Promise<number> {
   return Number(new RegExp(`^rookery_${name} (\\d+)$`, "m").exec(body)![1]);
 }
 
-Deno.test("A bounce is shown to its person and to administrators, expires, can be cleared, and ends with an accepted email", async () => {
+Deno.test("A bounce is shown to its person and staff, and ends by time, request or an accepted email", async () => {
   await using it = await world();
   const { app, trap, admin, author } = it;
   const [bob, eve] = await app.people(2) as [Person, Person];
@@ -72,9 +74,9 @@ Deno.test("A bounce is shown to its person and to administrators, expires, can b
   const seen = await app.ok("GET", `/users/${bob.id}`, { token: admin.token });
   assert.deepEqual(seen.email_bounce, bounce);
   await it.post("second");
-  assert.equal(it.tries(bob), 1, "left alone while it holds");
+  assert.equal(it.tries(bob), 1, "no attempt while the bounce is in force");
 
-  // Lapsed: tried again, and for longer the next time.
+  // After its expiry a new attempt is made, and the next bounce lasts longer.
   await app.ctx.sql.execute("update bounces set until = now()");
   assert.equal(await bounceOf(app, bob), null);
   await it.post("third");
@@ -91,7 +93,7 @@ Deno.test("A bounce is shown to its person and to administrators, expires, can b
   assert.equal(it.tries(bob), 3);
   const again = await bounceOf(app, bob);
   const acts = async () => (await app.ok("GET", `/moderation/log?target=${bob.id}`, { token: admin.token })).items;
-  assert.deepEqual(await acts(), [], "lifting one's own is no act");
+  assert.deepEqual(await acts(), [], "clearing an own bounce is not recorded");
   for (let i = 0; i < 2; i++) {
     await app.ok("DELETE", `/users/${bob.id.toUpperCase()}/bounce`, { token: admin.token });
   }
@@ -112,7 +114,7 @@ Deno.test("A bounce is shown to its person and to administrators, expires, can b
   trap.trick = () => undefined;
   await it.post("fifth");
   assert.equal(trap.taken.length, 1);
-  // After one that was taken the next refusal is a first one.
+  // After an accepted email the next rejection counts as the first.
   assert.deepEqual(await app.ctx.sql.query("select 1 from bounces"), []);
 });
 
@@ -128,7 +130,7 @@ Deno.test("A person who only requested an address as a new email neither sees no
   await app.ok("PATCH", `/users/${eve.id}`, { token: eve.token, body: { email: bob.email, current: eve.password } });
   assert.equal(await bounceOf(app, eve), null);
   await app.ok("DELETE", `/users/${eve.id}/bounce`, { token: eve.token });
-  assert.equal((await bounceOf(app, bob))?.address, bob.email, "still held against the address");
+  assert.equal((await bounceOf(app, bob))?.address, bob.email, "still in force for the address");
 });
 
 Deno.test("A rejection that does not concern the address is parked and is no bounce", async () => {
@@ -151,7 +153,7 @@ Deno.test("A rejection that does not concern the address is parked and is no bou
   }
 });
 
-Deno.test("A relay that rejects many people at once is at fault: their bounces are removed, and no email is lost", async () => {
+Deno.test("If a relay rejects many people at once, their bounces are removed and no email is lost", async () => {
   await using it = await world();
   const { app, trap, admin, author } = it;
   const followers = await app.people(14);
@@ -186,7 +188,7 @@ Deno.test("An email has its sender, is marked as automatic, and links to the pos
   assert.ok(trap.lines.includes("EHLO rookery.test"), trap.lines.join("\n"));
   const text = content.replaceAll("=\r\n", "").replaceAll("=3D", "=");
   assert.ok(text.includes(`${app.url}/#post=${post}`), text);
-  // A code is for one person: no list.
+  // A code is for one person, so it has no list headers.
   await app.ok("POST", "/security/recover", { body: { email: bob.email } });
   await until("the code", async () => trap.taken.length === 2);
   const code = trap.taken[1]!.content;

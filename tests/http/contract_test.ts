@@ -9,7 +9,7 @@ const SENTENCE = { name: "A page", text: "A post", reason: "spam", login: "ada",
 
 interface Call {
   method: string;
-  /** With everything filled in by things that exist. */
+  /** A path with existing ids. */
   path: string;
   template: string;
   hasBody: boolean;
@@ -18,7 +18,7 @@ interface Call {
   query: string[];
 }
 
-/** Everything declared, and an administrator's own page and post to call it with. */
+/** All declared endpoints, with an administrator, a page and a post. */
 async function calls(): Promise<{ admin: Person; calls: Call[] }> {
   const admin = await app.person({ role: "admin" });
   const { id: post } = await app.post(admin);
@@ -63,7 +63,7 @@ function isRefusal(what: string, { status, slug, body }: Answer, ...statuses: nu
   assert.ok(fits && slug !== undefined, `${what} is ${status}: ${JSON.stringify(body)}`);
 }
 
-Deno.test("An invalid body is rejected with a reason by every endpoint with a body, and nothing is stored", async () => {
+Deno.test("Every endpoint rejects an invalid body with a reason, and nothing is stored", async () => {
   const { admin: { token }, calls: all } = await calls();
   const before = await stored();
   const deep = `${"[".repeat(30_000)}"\\u0041"${"]".repeat(30_000)}`;
@@ -104,7 +104,7 @@ Deno.test("An invalid body is rejected with a reason by every endpoint with a bo
 Deno.test("A body over the limit is rejected before it is read, with and without its length", async () => {
   const { hostname, port } = new URL(app.url);
   using connection = await Deno.connect({ hostname, port: Number(port) });
-  // The announced body never comes.
+  // The announced body is never sent.
   const head = "POST /api/v1/security/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" +
     "Content-Length: 10000000\r\n\r\n";
   await connection.write(new TextEncoder().encode(head));
@@ -127,7 +127,7 @@ Deno.test("A body over the limit is rejected before it is read, with and without
   });
   assert.equal(response.status, 413);
   await response.body?.cancel();
-  assert.ok(sent < 50_000_000, "all of it was read");
+  assert.ok(sent < 50_000_000, "the whole body was read");
 });
 
 Deno.test("An invalid id is rejected by every endpoint", async () => {
@@ -152,10 +152,10 @@ Deno.test("An invalid id is rejected by every endpoint", async () => {
   ];
   for (const { method, template, hasBody } of all.filter(({ template }) => template.includes("{"))) {
     for (const id of wrong) {
-      // A wrong tag on a page that is there is another test's.
+      // Another test checks a wrong tag on an existing page.
       const path = template.replaceAll(/\{\w+\}/g, id);
       const answer = await app.call(method, path, { token, ...(hasBody ? { body: SENTENCE } : {}) });
-      // Removing a like answers alike for existing and missing posts.
+      // Removing a like has the same answer for existing and missing posts.
       const takesBack = method === "DELETE" && template === "/posts/{id}/like" && /^[0-9a-f-]{36}$/i.test(id);
       if (takesBack && answer.status === 200) assert.deepEqual(answer.body, { liked: false, like_count: null });
       else isRefusal(`${method} ${path.slice(0, 100)}`, answer, 404, 422);
@@ -238,7 +238,7 @@ Deno.test("An unknown path is 404 and another method 405 with the allowed ones, 
   const { slug, headers } = await app.call("PUT", "/security/login", { undeclared: true });
   assert.equal(slug, "method-not-allowed");
   assert.equal(headers.get("allow"), "POST, OPTIONS");
-  // The name of what every object has is a method like any other.
+  // A method may have the name of a property of every object.
   for (const method of ["constructor", "__proto__", "toString"]) {
     isRefusal(method, await app.call(method, "/users/me", { undeclared: true }), 405);
   }

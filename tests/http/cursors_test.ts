@@ -8,7 +8,7 @@ import { until } from "../support/wait.ts";
 const { app } = sharedVkApp();
 
 interface List {
-  /** As the document spells it, with what makes it another list. */
+  /** The path in the document, with the parameters that make it another list. */
   name: string;
   path: string;
   caller: Person;
@@ -16,7 +16,7 @@ interface List {
 
 interface World {
   lists: List[];
-  /** Which list gave it → the cursor. */
+  /** The list → its cursor. */
   cursors: Map<string, string>;
   reader: Person;
 }
@@ -71,7 +71,7 @@ Deno.test("The cursor of a list about one target is rejected by the same list ab
       await app.ok("DELETE", `/users/${id}/block`, { token: admin!.token });
     }
   }
-  // A block ended their sessions.
+  // The block has ended their sessions.
   const [one, other] = await Promise.all([ada!, bob!].map(async (person) => ({
     ...person,
     ...await app.signIn(person.login),
@@ -116,7 +116,7 @@ Deno.test("The cursor of a list about one target is rejected by the same list ab
     for (const [path, { token }] of list) {
       const { body } = await app.call("GET", `${path}&limit=1`.replace("?&", "?"), { token });
       const { next_cursor } = path.includes("pages&q=") ? body.pages : path.includes("users&q=") ? body.users : body;
-      assert.ok(next_cursor, `${path} has but one page: ${JSON.stringify(body)}`);
+      assert.ok(next_cursor, `${path} has only one page: ${JSON.stringify(body)}`);
       cursors.push(next_cursor);
     }
     for (const [i, [path, { token }]] of list.entries()) {
@@ -216,7 +216,7 @@ async function makeWorld(): Promise<World> {
   for (const { name, path, caller } of lists) {
     const body = await app.ok("GET", path, { token: caller.token });
     const section = name.startsWith("/search") ? body[name.includes("type=pages") ? "pages" : "users"] : body;
-    assert.ok(section.next_cursor, `${name} has but one page: ${JSON.stringify(body)}`);
+    assert.ok(section.next_cursor, `${name} has only one page: ${JSON.stringify(body)}`);
     cursors.set(name, section.next_cursor);
   }
   const { live_cursor } = await app.ok("GET", "/feed", { token });

@@ -5,10 +5,11 @@ import { sharedApp } from "../support/app.ts";
 const app = sharedApp();
 const UNTIL = () => new Date(Date.now() + 3_600_000).toISOString();
 
-/** All that a block writes, and the place of the last event; notifications of what was before may still come. */
+/** Everything that a block writes. Notifications of earlier events may still arrive. */
 async function state(): Promise<Json> {
   const [row] = await app.ctx.sql.query(
-    `select (select max(seq) from events where kind <> 'notification') as seq, (select seq from moderation_chain) as entries,
+    `select (select max(seq) from events where kind <> 'notification') as seq,
+      (select seq from moderation_chain) as entries,
       (select count(*) from jobs where kind like '%block_lapsed') as jobs,
       (select count(*) from sessions where ended_at is not null) as ended,
       (select json_agg(json_build_array(blocked_until, owner_blocked_until) order by id) from pages) as pages,
@@ -25,7 +26,7 @@ Deno.test("A dry run of a block reports what it would affect, and changes nothin
   for (const text of ["one", "two"]) await app.post(ann, { text }, page.id);
   await app.post(ann);
   for (const id of [page.id, ann.page_id]) for (const person of [bob, eve]) await app.follow(person, id);
-  assert.equal(await app.follow(bob, closed.id), "requested", "who asks does not follow yet");
+  assert.equal(await app.follow(bob, closed.id), "requested", "a requester does not follow yet");
   await app.ok("DELETE", `/pages/${(await app.page(ann)).id}`, { token: ann.token });
   const before = await state();
   const body = { reason: "spam", until: UNTIL() };
@@ -36,7 +37,7 @@ Deno.test("A dry run of a block reports what it would affect, and changes nothin
   assert.deepEqual(await state(), before);
   await app.ok("GET", "/users/me", { token: ann.token });
 
-  // The announced reach is what happens.
+  // The block has the reported reach.
   const shown = async () => (await app.ok("GET", `/people/${ann.login}/pages`, { token: bob.token })).items.length;
   assert.equal(await shown(), 3);
   assert.equal((await app.ok("POST", `/pages/${page.id}/block?dry_run=false`, { token, body })).blocked.reason, "spam");
@@ -47,15 +48,15 @@ Deno.test("A dry run of a block reports what it would affect, and changes nothin
 Deno.test("A dry run is refused exactly when the block would be", async () => {
   const admin = await app.admin();
   const [moderator, ann] = [await app.moderator(), await app.person()];
-  const forGood = await app.page(ann);
-  await app.ok("POST", `/pages/${forGood.id}/block`, { token: admin.token, body: { reason: "spam", until: null } });
+  const permanent = await app.page(ann);
+  await app.ok("POST", `/pages/${permanent.id}/block`, { token: admin.token, body: { reason: "spam", until: null } });
   const gone = await app.page(ann);
   await app.ok("DELETE", `/pages/${gone.id}`, { token: ann.token });
   const body = { reason: "spam", until: UNTIL() };
   const none = "01900000-0000-7000-8000-000000000000";
   const attempts: [string, CallOptions, string][] = [
     [`/pages/${ann.page_id}/block`, { token: moderator.token, body: { ...body, until: null } }, "forbidden"],
-    [`/pages/${forGood.id}/block`, { token: moderator.token, body }, "forbidden"],
+    [`/pages/${permanent.id}/block`, { token: moderator.token, body }, "forbidden"],
     [`/pages/${ann.page_id}/block`, { token: ann.token, body }, "forbidden"],
     [`/pages/${gone.id}/block`, { token: admin.token, body }, "not-found"],
     [`/pages/nobody-${ann.login}/block`, { token: admin.token, body }, "not-found"],

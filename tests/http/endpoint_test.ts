@@ -22,7 +22,7 @@ import { until } from "../support/wait.ts";
 
 const secret = new Secret("a secret for tests only, long enough");
 
-/** What endpoints need and no more; no test here signs in. */
+/** The minimum that endpoints need. No test here signs in. */
 function testApi(cache: MemoryCache, sql?: Sql): Api {
   const config = { RATE_LIMITS: false, REQUIRE_VERIFIED_EMAIL: true };
   const ctx = { config, log: new Log("error"), cache, secret, draining: false } as unknown as AppContext;
@@ -71,7 +71,7 @@ async function withNote(test: (api: Api) => Promise<void>): Promise<void> {
   await test(api);
 }
 
-/** An endpoint that hides content, and what happens, in order. `end` is the wait. */
+/** An endpoint that hides content, and the steps in order. `end` is the wait. */
 async function withHiding(
   test: (
     hiding: { call: (query: string, key?: string) => ReturnType<typeof ask>; happened: string[] },
@@ -119,7 +119,7 @@ Deno.test("A replay of a hiding request comes after the wait and does not wait a
   const { promise, resolve } = Promise.withResolvers<void>();
   return withHiding(async ({ call, happened }) => {
     const first = call("", "key");
-    await until("the first has hidden it", () => happened.includes("hidden"));
+    await until("the first node has hidden it", () => happened.includes("hidden"));
     assert.equal((await call("", "key")).body.type, "/problems/idempotency-key-running");
     resolve();
     await first;
@@ -212,9 +212,9 @@ Deno.test("An endpoint for signed-in callers checks the token first", async () =
     body: z.strictObject({}),
   } as const;
   endpoint(api, definition, () => answer(204));
-  const { status, headers, body: told } = await ask(api, "/notes", posted("{", { "content-length": "99999999" }));
+  const { status, headers, body: problem } = await ask(api, "/notes", posted("{", { "content-length": "99999999" }));
   assert.equal(status, 401);
-  assert.equal(told.type, "/problems/token-missing");
+  assert.equal(problem.type, "/problems/token-missing");
   assert.equal(headers.get("www-authenticate"), 'Bearer realm="rookery"');
 });
 
@@ -234,7 +234,7 @@ Deno.test("A request repeated after an unknown outcome runs under the receipt of
   );
   const again = () => ask(api, "/notes", posted("{}", { "idempotency-key": "key-1" }));
   assert.equal((await again()).status, 504);
-  // The commit of the first request, late.
+  // The commit of the first request arrives late.
   await sql.execute("update receipts set result = '{\"note\":1}' where id = $1", [receipts[0]!.id]);
   assert.equal((await again()).status, 201);
   assert.deepEqual(receipts[1], { id: receipts[0]!.id, result: { note: 1 } });

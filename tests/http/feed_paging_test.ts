@@ -18,7 +18,7 @@ seededTest("Paging through an unchanged feed neither repeats nor skips posts", a
   const changes = new Changes(random, pages, reader);
   for (let i = 0; i < 120; i++) await changes.publish();
   for (let reading = 0; reading < READINGS; reading++) await readThrough(reader, changes, random);
-  assert.ok(changes.deleted.size > 20 && changes.texts.size > 180, "the feed really changed meanwhile");
+  assert.ok(changes.deleted.size > 20 && changes.texts.size > 180, "the feed changed meanwhile");
 });
 
 interface Page {
@@ -28,11 +28,11 @@ interface Page {
 
 /** Changes during a read. */
 class Changes {
-  /** Posts by their latest text, and where they are. */
+  /** Posts with their latest text and their page. */
   readonly texts = new Map<string, string>();
   readonly pageOf = new Map<string, Page>();
   readonly deleted = new Set<string>();
-  /** Pages followed or left since the reading began: their posts come and go by right. */
+  /** Pages followed or left since the read began: their posts may appear and disappear. */
   readonly moved = new Set<string>();
   #number = 0;
 
@@ -72,7 +72,7 @@ class Changes {
   }
 }
 
-/** One reading with its own limits, changes going on beside it, and a listener from the first page's position on. */
+/** One read of the feed with its own limits, concurrent changes, and a listener from the position of the first page. */
 async function readThrough(reader: Person, changes: Changes, random: Seeded): Promise<void> {
   changes.moved.clear();
   const known = new Set(changes.texts.keys());
@@ -86,7 +86,7 @@ async function readThrough(reader: Person, changes: Changes, random: Seeded): Pr
       changes.next(),
       random.chance(0.5) ? changes.next() : undefined,
     ]);
-    // Late on purpose: what happened since the first page has to be made up for.
+    // Late on purpose: the listener has to catch up from the first page on.
     if (random.chance(0.3)) listening ??= listener.connect(first.live_cursor);
     items.push(...next.items);
     cursor = next.next_cursor;
@@ -112,7 +112,7 @@ async function readThrough(reader: Person, changes: Changes, random: Seeded): Pr
   listener.cut();
 }
 
-/** The reading with what came live on top is what the feed shows now, as far as pages stayed what they were. */
+/** The read pages with the live frames on top equal the current feed, for pages that did not change. */
 async function assertNothingMissed(
   reader: Person,
   changes: Changes,
@@ -130,7 +130,11 @@ async function assertNothingMissed(
     if (type === "post.deleted") shown.delete(data.id);
   }
   const expected = [...changes.texts].filter(([id]) => stayed(id)).sort();
-  assert.deepEqual([...shown].filter(([id]) => stayed(id)).sort(), expected, "read and heard make up the feed");
+  assert.deepEqual(
+    [...shown].filter(([id]) => stayed(id)).sort(),
+    expected,
+    "read pages and live frames equal the feed",
+  );
 }
 
 function assertOrdered(items: readonly Json[]): void {

@@ -1,4 +1,4 @@
-/** Who follows a page, who asks to, and what its privacy makes of them. */
+/** Followers, requests, and the privacy of a page. */
 import assert from "node:assert/strict";
 import { sharedApp } from "../support/app.ts";
 import { newLogin, type Person } from "../support/person.ts";
@@ -56,7 +56,7 @@ Deno.test("An owner accepts and rejects requests: one, several or all", async ()
   assert.equal((await app.ok("GET", `/pages/${id}`, { token: owner!.token })).follower_count, 4);
 });
 
-Deno.test("Answering a person without a request changes nothing and names them", async () => {
+Deno.test("An answer to a person without a request changes nothing and names the person", async () => {
   const [owner, fan, stranger, follower] = await app.people(4);
   const { id } = await app.page(owner!, { is_private: true });
   await app.follow(follower!, id);

@@ -1,4 +1,4 @@
-/** Guessing at one account from many addresses: it is slowed, and its owner always gets in. */
+/** Guesses at one account from many addresses are delayed, and its owner can always sign in. */
 import assert from "node:assert/strict";
 import { CacheUnavailable } from "../../lib/cache/cache.ts";
 import { MemoryCache } from "../../lib/cache/memory.ts";
@@ -18,7 +18,7 @@ const WRONG = "Wrong-Horse1";
 const EACH = LIMITS.guesses.limit;
 let addresses = 0;
 
-/** Nobody else in this file has it. */
+/** No other test of this file has this address. */
 function newAddress(): string {
   return `203.0.113.${++addresses}`;
 }
@@ -27,7 +27,7 @@ function from(address: string, method: string, path: string, options: CallOption
   return app.call(method, path, { ...options, headers: { "x-forwarded-for": address } });
 }
 
-/** More wrong guesses than all addresses together had, each address giving all that it may. */
+/** Wrong guesses beyond the limit of the account, from many addresses, each up to its own limit. */
 async function attack(guess: (address: string) => Promise<Answer>): Promise<string[]> {
   const attackers = [newAddress(), newAddress(), newAddress()];
   await Promise.all(attackers.map(async (address) => {
@@ -36,7 +36,7 @@ async function attack(guess: (address: string) => Promise<Answer>): Promise<stri
   return attackers;
 }
 
-Deno.test("Wrong passwords for an account lock out the address they come from, and nobody else", async () => {
+Deno.test("Wrong passwords for an account lock out only the address of the guesses", async () => {
   const { login, email } = await app.person();
   const signIn = (address: string, password: string) =>
     from(address, "POST", "/security/login", { body: { login, password } });
@@ -79,7 +79,7 @@ Deno.test("Guessing the current password of a session locks out only the guesser
   assert.equal((await change(OWNER, PASSWORD)).status, 200);
 });
 
-Deno.test("Wrong recovery codes from other addresses leave the owner's code valid, and new ones can be requested", async () => {
+Deno.test("Wrong recovery codes from other addresses leave the owner's code and new requests valid", async () => {
   const { email } = await app.person();
   const recover = (address: string) => from(address, "POST", "/security/recover", { body: { email } });
   assert.equal((await recover(OWNER)).status, 204);
@@ -128,7 +128,7 @@ Deno.test("Wrong guesses at a recovery code are reset when a new code is sent", 
   }
 });
 
-Deno.test("An own account that waits for an email does not reset wrong guesses at the account that has it", async () => {
+Deno.test("An account with a pending email does not reset wrong guesses at the account that has it", async () => {
   const [owner, guesser] = await app.people(2) as [Person, Person];
   const address = newAddress();
   const change = { email: owner.email, current: guesser.password };
@@ -146,12 +146,12 @@ Deno.test("An own account that waits for an email does not reset wrong guesses a
     body: { current: owner.password, new: "Other-Horse2" },
   });
   assert.equal((await open(guesser.password)).status, 200);
-  assert.equal((await open(guesser.password)).status, 200, "it counts as no guess either");
+  assert.equal((await open(guesser.password)).status, 200, "it does not count as a guess either");
   assert.equal((await signIn(WRONG)).status, 401);
   assert.equal((await signIn(WRONG)).slug, "rate-limited");
 });
 
-Deno.test("An administrator's change of another profile does not reset wrong guesses at their own password", async () => {
+Deno.test("A change of another profile does not reset wrong guesses at the administrator's password", async () => {
   const [admin, other] = await Promise.all([app.person({ role: "admin" }), app.person()]);
   const thief = newAddress();
   const { token } = admin;
@@ -167,14 +167,14 @@ Deno.test("Guesses at an unknown name are limited like those at an account", asy
   const { login } = await app.person();
   const seen = await Promise.all([login, newLogin()].map(async (name) => {
     const [one, other] = [newAddress(), newAddress()];
-    const told: unknown[] = [];
+    const answers: unknown[] = [];
     for (const address of [...Array(EACH + 1).fill(one), other]) {
       const { status, slug, headers } = await from(address, "POST", "/security/login", {
         body: { login: name, password: WRONG },
       });
-      told.push([status, slug, headers.get("ratelimit-policy")]);
+      answers.push([status, slug, headers.get("ratelimit-policy")]);
     }
-    return told;
+    return answers;
   }));
   assert.deepEqual(seen[0], seen[1]);
 });
@@ -204,7 +204,7 @@ Deno.test("Guesses are delayed more and more, up to a limit", () => {
   assert.deepEqual(delays, [250, 500, 1_000, 2_000, MAX_DELAY_MS, MAX_DELAY_MS]);
 });
 
-/** So many guesses have been made at a name. */
+/** Sets the number of guesses at a name. */
 async function after(count: number): Promise<{ guesses: Guesses } & AsyncDisposable> {
   const cache = new MemoryCache();
   const limiter = new RateLimiter(cache, true);
@@ -227,7 +227,7 @@ Deno.test("A guess at an account with many guesses waits, one at another account
   assert.ok(await took("bob") < 200);
 });
 
-Deno.test("Few guesses wait at one time; then an address that guessed before is rejected, and a new one continues", async () => {
+Deno.test("Over the limit of waiting guesses earlier guessers are rejected, and new addresses are not", async () => {
   await using world = await after(FREE_GUESSES);
   const ends = await Promise.all(Array.from({ length: 30 }, async (_, i) => {
     const guess = () => world.guesses.judge({ name: "ada", address: `${i}` }, wrong).catch((error) => error.code);
@@ -251,7 +251,7 @@ Deno.test("While the cache is unavailable a node counts guesses alone", async ()
   assert.equal(await guess(wrong), "rate-limited");
 });
 
-Deno.test("A failure for another reason is no wrong guess", async () => {
+Deno.test("A failure for another reason does not count as a guess", async () => {
   await using world = await after(0);
   const guess = (work: () => Promise<unknown>) =>
     world.guesses.judge({ name: "ada", address: "a" }, work).catch((error) => error.code);

@@ -1,4 +1,4 @@
-/** The case of an id does not matter anywhere: the same answer, and the effect on the same actor. */
+/** Ids are accepted in any case: the same answer, and the effect on the same actor. */
 import assert from "node:assert/strict";
 import type { Answer, Json } from "../support/api.ts";
 import { sharedApp } from "../support/app.ts";
@@ -9,13 +9,13 @@ import { pngOf } from "../support/pictures.ts";
 const app = sharedApp();
 const PICTURE = { name: "square.png", data: (await pngOf(40, 40)).toBase64() };
 
-/** What a call is about, made for this call alone. */
+/** The subject of a call, created for this call. */
 interface Subject {
-  /** Who calls. */
+  /** The caller. */
   caller: Person;
-  /** What stands for `{id}` and `{user_id}`. */
+  /** The values of `{id}` and `{user_id}`. */
   ids: Record<string, string>;
-  /** What the effect shows in, asked for by the id as the API spells it. */
+  /** Reads the effect by the id in lower case. */
   look: () => Promise<unknown>;
 }
 
@@ -112,14 +112,14 @@ const BODIES: Record<string, unknown> = {
 Deno.test("Every call with an id in its path ignores the case of the id", async (t) => {
   const calls = app.contract.operations()
     .map(({ method, path }) => `${method} ${path.replace("/api/v1", "")}`)
-    // Those of VK are not ours; everything else that is called an id is.
+    // Ids of VK are foreign; all others are ours.
     .filter((call) => /\{(id|\w+_id)\}/.test(call) && !call.includes(" /vk/"));
   assert.ok(calls.length > 30);
   for (const call of calls) {
     await t.step(call, async () => {
       const [method, template] = call.split(" ") as [string, string];
       const make = SUBJECTS[/^\/\w+/.exec(template)![0]];
-      assert.ok(make, "nothing here says what this id is of");
+      assert.ok(make, "no subject is defined for this id");
       const results = [];
       for (const spelled of [(id: string) => id, (id: string) => id.toUpperCase()]) {
         const { caller, ids, look }: Subject = await make(call);
@@ -140,7 +140,7 @@ Deno.test("A person blocked by their id in upper case is locked out: token, refr
   const [{ token }, person] = await Promise.all([app.admin(), app.register()]);
   await using listener = await app.listen(person.token);
   await listener.next("hello");
-  // Active before, so that a second actor of another spelling would change nothing it knows.
+  // The actor is active already. An actor under another spelling would not change it.
   await app.ok("GET", "/users/me", { token: person.token });
   await app.ok("POST", `/users/${person.id.toUpperCase()}/block`, { token, body: { reason: "spam" } });
   await app.refused("account-blocked", "GET", "/users/me", { token: person.token });
@@ -164,7 +164,7 @@ Deno.test("An account demoted or deleted by its id in upper case loses its right
   await app.refused("token-invalid", "GET", "/users/me", { token: person.token });
 });
 
-Deno.test("The own profile is recognised by an id in upper case, and a repeated request is the same request", async () => {
+Deno.test("An own profile is recognised by an id in upper case, and so is a repeated request", async () => {
   const person = await app.person();
   const path = `/users/${person.id.toUpperCase()}`;
   const changed = await app.ok("PATCH", path, { token: person.token, body: { first_name: "Grace" } });
@@ -180,7 +180,7 @@ Deno.test("The own profile is recognised by an id in upper case, and a repeated 
   assert.deepEqual([again.status, again.body], [first.status, first.body]);
 });
 
-/** Where ids stand in bodies and queries; each is tried below. */
+/** Ids in bodies and queries. Each is tested below. */
 const IN_BODIES = [
   "patch /posts/{id} photos",
   "post /pages/{id}/posts reply_to",
@@ -281,7 +281,7 @@ Deno.test("An id in upper case inside a cursor is the same position", async () =
   assert.equal((await listener.next((frame) => frame.type !== "notification")).data.id, id);
 });
 
-/** A tag where there is no id. */
+/** A tag in place of an id. */
 function filled(template: string, ids: Record<string, string>, spelled: (id: string) => string): string {
   return template.replaceAll(/\{(\w+)\}/g, (_, name: string) => spelled(ids[name] ?? "birds"));
 }
@@ -294,7 +294,7 @@ async function listed(token: string, state: string): Promise<Json[]> {
   return (await app.ok("GET", `/reports?state=${state}&limit=100`, { token })).items;
 }
 
-/** An answer without what differs between two subjects of one kind. */
+/** An answer without the values that differ between two subjects of one kind. */
 function shape({ status, slug, body }: Answer): unknown {
   if (slug) return [status, slug];
   const plain = JSON.stringify(body ?? null)
@@ -306,7 +306,7 @@ function shape({ status, slug, body }: Answer): unknown {
   return [status, JSON.parse(plain)];
 }
 
-/** Dotted paths of what is a UUID in a schema; items of a list are the list's. */
+/** Dotted paths of UUIDs in a schema. Items of a list have the path of the list. */
 function uuidsIn(schema: Json, path: string[] = []): string[] {
   if (typeof schema !== "object" || schema === null) return [];
   if (schema.format === "uuid") return [path.join(".")];

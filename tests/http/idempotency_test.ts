@@ -58,7 +58,7 @@ Deno.test("Idempotency lets one of many callers run and the others wait", () =>
     }
   }));
 
-Deno.test("Idempotency renews the hold of a long request until it has ended", () =>
+Deno.test("Idempotency renews the lease of a long request until it has ended", () =>
   withReceipts(async (idempotency, sql) => {
     const { id } = await begun(idempotency);
     const lease = async () => {

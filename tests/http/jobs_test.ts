@@ -5,7 +5,7 @@ import type { Person } from "../support/person.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 import { until } from "../support/wait.ts";
 
-Deno.test("An email that no server accepts is parked, listed for administrators without its secrets, and sent on their retry", async () => {
+Deno.test("A rejected email is parked, listed for administrators without secrets, and sent on a retry", async () => {
   let refuses = true;
   await using trap = await SmtpTrap.open(({ step }) => step === "END" && refuses ? "554 5.6.0 not that" : undefined);
   await using app = await startApp(await smtpSettings(trap.url));
@@ -27,8 +27,8 @@ Deno.test("An email that no server accepts is parked, listed for administrators 
   refuses = false;
   const again = await app.ok("POST", `/jobs/${id}/retry`, { token });
   assert.deepEqual([again.state, again.attempts], ["waiting", 0]);
-  await until("the letter", async () => trap.taken.length === 1);
-  await until("the job to be gone", async () => {
+  await until("the email", async () => trap.taken.length === 1);
+  await until("the job is deleted", async () => {
     const answer = await app.call("POST", `/jobs/${id}/retry`, { token });
     return answer.slug === "not-found" ? true : undefined;
   });

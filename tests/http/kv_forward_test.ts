@@ -1,4 +1,4 @@
-/** A node without the role hands `/kv/*` on; what stands behind `KV_URL` is played by this file. */
+/** A node without the role `kv` forwards `/kv/*`. This file has a fake store at `KV_URL`. */
 import assert from "node:assert/strict";
 import { Hop } from "../../services/kv/forwarded_address.ts";
 import { Secret } from "../../security/secret.ts";
@@ -17,7 +17,7 @@ interface Store extends AsyncDisposable {
 function play(answer: (request: Request) => Response | Promise<Response>): Store {
   const asked: Request[] = [];
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
-    // A copy: of a request that was answered nothing is left.
+    // A copy, since the body of an answered request is lost.
     const { url, method, headers } = request;
     asked.push(new Request(url, { method, headers }));
     return answer(request);
@@ -81,7 +81,7 @@ Deno.test("Long bodies and answers are streamed", async () => {
     let size = 0;
     for await (const chunk of request.body!) {
       size += chunk.length;
-      // What was sent is here before the rest is.
+      // The first part arrives before the rest is sent.
       if (size >= piece.length) half.resolve();
     }
     return new Response(new Blob(Array.from({ length: 40 }, () => piece)).stream(), {
@@ -126,11 +126,11 @@ Deno.test("While the store is unavailable its calls are 503, and nothing else is
   await app.ok("GET", "/users/me", { token });
 });
 
-Deno.test("A store that fails during a call leaves a write unknown, and a read to be retried", async () => {
+Deno.test("If the store fails during a call, a write has an unknown outcome and a read can be retried", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepting = (async () => {
     for await (const connection of listener) {
-      // Read, and not answered.
+      // The store reads the request and does not answer.
       await connection.read(new Uint8Array(1_000)).catch(() => {});
       connection.close();
     }
@@ -173,11 +173,15 @@ Deno.test("Without a store its calls report that, and the document still has the
 
 Deno.test("A forwarded address is trusted only from a sender with the secret", () => {
   const hop = new Hop(new Secret(SECRET_KEY));
-  const told = (headers: Record<string, string>) => hop.addressOf(new Request("http://kv/", { headers }), "192.0.2.1");
+  const addressOf = (headers: Record<string, string>) =>
+    hop.addressOf(new Request("http://kv/", { headers }), "192.0.2.1");
   const headers = hop.headers("2001:db8::1");
-  assert.equal(told(headers), "2001:db8::1");
-  assert.equal(told({}), "192.0.2.1");
-  assert.equal(told({ ...headers, "x-rookery-token": "wrong" }), "192.0.2.1");
-  assert.equal(told({ "x-rookery-address": "2001:db8::1" }), "192.0.2.1");
-  assert.equal(told(new Hop(new Secret("another secret, just as long as that")).headers("2001:db8::1")), "192.0.2.1");
+  assert.equal(addressOf(headers), "2001:db8::1");
+  assert.equal(addressOf({}), "192.0.2.1");
+  assert.equal(addressOf({ ...headers, "x-rookery-token": "wrong" }), "192.0.2.1");
+  assert.equal(addressOf({ "x-rookery-address": "2001:db8::1" }), "192.0.2.1");
+  assert.equal(
+    addressOf(new Hop(new Secret("another secret, just as long as that")).headers("2001:db8::1")),
+    "192.0.2.1",
+  );
 });

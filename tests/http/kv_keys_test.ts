@@ -11,7 +11,7 @@ async function keys({ token }: Person, query = ""): Promise<string[]> {
   return items.map(({ key }: { key: string }) => key);
 }
 
-/** Somebody with these keys. */
+/** A person with these keys. */
 async function holder(...keys: string[]): Promise<Person> {
   const person = await app.person();
   const data = Object.fromEntries(keys.map((key) => [key, key]));
@@ -64,7 +64,7 @@ Deno.test("Pages follow each other by the cursor, for any keys and during writes
       headers.get("link") ?? "",
     )?.[1];
     assert.equal(next === undefined, body.next_cursor === null);
-    // Before the place where the list goes on, and after it but outside of the prefix.
+    // Before the position of the cursor, and after it but outside of the prefix.
     await app.ok("POST", "/kv/write", {
       token: person.token,
       body: { data: { [`p${found.length}`]: 1, [`q${found.length}`]: 1 }, mode: "overwrite" },

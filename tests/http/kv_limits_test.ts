@@ -14,7 +14,7 @@ function read({ token }: Person, keys: string[]): Promise<Answer> {
   return app.call("POST", "/kv/read", { token, body: { keys } });
 }
 
-/** A refusal for one reason; its message. */
+/** The message of a refusal for one reason. */
 function complaint({ status, slug, body }: Answer, path: string, rule: string): string {
   assert.deepEqual([status, slug], [422, "validation"], JSON.stringify(body).slice(0, 500));
   const [error, ...more] = body.errors;
@@ -22,7 +22,7 @@ function complaint({ status, slug, body }: Answer, path: string, rule: string): 
   return error.message;
 }
 
-Deno.test("A call may have 10,000 keys, and not one more", async () => {
+Deno.test("A call may have at most 10,000 keys", async () => {
   const person = await app.person();
   const data = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`key ${i}`, i]));
   const keys = Object.keys(data);
@@ -102,7 +102,7 @@ Deno.test("A value may nest 1,000 levels; a deeper one is rejected with its key"
     const message = complaint(answer, "data.deeper", "too_deep");
     assert.equal(message, `Expected at most 1000 levels of nesting, got ${levels}`);
   }
-  // Where no value belongs.
+  // At a place without a value.
   for (
     const body of ["[".repeat(100_000) + "]".repeat(100_000), `{"keys":${"[".repeat(100_000)}${"]".repeat(100_000)}}`]
   ) {

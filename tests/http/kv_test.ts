@@ -4,7 +4,7 @@ import type { Person } from "../support/person.ts";
 
 const app = sharedApp();
 
-/** A call with its body as it is written, and the answer as it came. */
+/** A call with a raw body, and its raw answer. */
 async function raw(
   { token }: Person,
   path: string,
@@ -92,7 +92,7 @@ Deno.test("Keys that mean something to JavaScript are ordinary keys", async () =
   assert.equal(({} as Record<string, unknown>)["polluted"], undefined);
 });
 
-Deno.test("A key is its characters, however they are escaped; control characters and backslashes are characters", async () => {
+Deno.test("A key has its characters in any escaped form; control characters and backslashes are allowed", async () => {
   const person = await app.person();
   assert.equal((await raw(person, "/kv/write", '{"data":{"\\u0061":1,"x":0,"\\\\":"backslash"}}')).status, 201);
   assert.equal((await raw(person, "/kv/write", '{"data":{"n":0,"\\n":"line","\\u001e":"separator"}}')).status, 201);
@@ -118,7 +118,7 @@ Deno.test("The empty key is a key, alone and among others", async () => {
   assert.deepEqual(data, { "": 3 });
   await write(person, { "": 4 }, { if_version: versions });
   assert.deepEqual((await read(person, ["", "a"])).data, { "": 4, a: 1 });
-  // Batches that share a statement.
+  // These batches share a statement.
   const others = await Promise.all(Array.from({ length: 8 }, () => app.person()));
   await Promise.all(others.map((other, i) => write(other, i % 2 ? { "": i } : { "": i, b: i })));
   for (const [i, other] of others.entries()) assert.deepEqual((await read(other, [""])).data, { "": i });
@@ -199,7 +199,7 @@ Deno.test("Repeated keys are rejected by name, and nothing is written", async ()
   await app.refused("keys-not-found", "POST", "/kv/read", { token, body: { keys: ["a"] } });
 });
 
-Deno.test("Everybody has their own keys, and all share one space explicitly", async () => {
+Deno.test("Everyone has their own keys, and one space is shared on request", async () => {
   const [one, other] = await app.people(2) as [Person, Person];
   const key = `shared-${crypto.randomUUID()}`;
   await write(one, { [key]: "own" });
@@ -240,7 +240,7 @@ Deno.test("Invalid UTF-8 is rejected, not stored as something else", async () =>
   assert.deepEqual([status, JSON.parse(text).detail], [400, "The request body is not UTF-8"]);
 });
 
-Deno.test("A deleted account's keys are deleted, and what it wrote to the shared space stays", async () => {
+Deno.test("A deleted account's keys are deleted, and its keys in the shared space stay", async () => {
   const [person, admin] = await Promise.all([app.person(), app.admin()]);
   const key = `left-${crypto.randomUUID()}`;
   await write(person, { a: 1, b: 2 });

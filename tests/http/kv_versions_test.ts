@@ -17,7 +17,7 @@ async function data({ token }: Person, ...keys: string[]): Promise<Record<string
   return (await app.ok("POST", "/kv/read", { token, body: { keys } })).data;
 }
 
-/** Who wrote a key first, at so many pairs. */
+/** A person who has written these pairs. */
 async function written(data: Record<string, unknown>): Promise<Person> {
   const person = await app.person();
   assert.equal((await write(person, { data })).status, 201);
@@ -33,8 +33,8 @@ Deno.test("Versions are returned on request, and change with every write", async
   await write(person, { data: { a: 1 }, mode: "overwrite" });
   await write(person, { data: { b: 3 } });
   const after = await versions(person, "a", "b");
-  assert.ok(after.a! > before.a!, "the same value again is a new version");
-  assert.equal(after.b, before.b, "what was ignored has the version it had");
+  assert.ok(after.a! > before.a!, "the same value has a new version");
+  assert.equal(after.b, before.b, "an ignored pair keeps its version");
 });
 
 Deno.test("With if_version all pairs are written if every key has its version", async () => {
@@ -45,7 +45,7 @@ Deno.test("With if_version all pairs are written if every key has its version", 
   assert.deepEqual(await data(person, "a", "b"), { a: "new", b: null });
 });
 
-Deno.test("With if_version nothing is written if a key has another version or is missing, and those keys are named", async () => {
+Deno.test("With if_version nothing is written if a key is missing or has another version, which is named", async () => {
   const person = await written({ a: 1, b: 2, c: 3, d: 4 });
   const seen = await versions(person, "a", "b", "c", "d");
   await write(person, { data: { b: "theirs" }, mode: "overwrite" });
@@ -103,7 +103,7 @@ Deno.test("if_version names exactly the keys of data, with versions, and exclude
   assert.deepEqual(await data(person, "a", "b"), { a: 1, b: 2 });
 });
 
-/** Lets time pass for one person's pairs, as a change of the space, so that caches read again. */
+/** Moves the expiry of one person's pairs, and changes the revision, so that caches read again. */
 async function wait({ id }: Person, seconds: number): Promise<void> {
   await app.ctx.sql.execute(
     `with changed as (update kv_spaces set revision = revision + 1 where id = $1)
@@ -134,7 +134,7 @@ Deno.test("A pair with ttl_s is gone for every call when it expires, before it i
   assert.deepEqual((await write(person, { data: { c: "new", stays: 2 } })).body.ignored, ["stays"]);
   assert.deepEqual(await data(person, "c"), { c: "new" });
   await wait(person, 1_000);
-  assert.deepEqual(await data(person, "c"), { c: "new" }, "what was written without ttl_s stays");
+  assert.deepEqual(await data(person, "c"), { c: "new" }, "a pair without ttl_s stays");
 });
 
 Deno.test("A write sets the expiry again: another one, or none", async () => {
@@ -153,7 +153,7 @@ Deno.test("A write sets the expiry again: another one, or none", async () => {
 Deno.test("ttl_s is in seconds", async () => {
   const person = await app.person();
   await write(person, { data: { short: 1 }, ttl_s: 1 });
-  // Asked again and again, as what is asked often is kept.
+  // Read several times, since pairs that are read often are cached.
   const ends = Date.now() + 1_100;
   while (Date.now() < ends - 400) assert.deepEqual(await data(person, "short"), { short: 1 });
   await new Promise((resolve) => setTimeout(resolve, ends - Date.now()));

@@ -5,7 +5,7 @@ import { newLogin, PASSWORD, registration } from "../support/person.ts";
 
 const app = ownApp({ RATE_LIMITS: "on" });
 
-/** Asks so many times, then once more, which must be too often. */
+/** Sends as many requests as allowed, then one more, which must be rejected. */
 async function exhausted(times: number, ask: (i: number) => Promise<Answer>): Promise<void> {
   for (let i = 0; i < times; i++) assert.notEqual((await ask(i)).slug, "rate-limited", `request ${i + 1} of ${times}`);
   const { slug, headers } = await ask(times);
@@ -31,7 +31,7 @@ Deno.test("One account can try codes 10 times a minute", async () => {
   assert.equal((await verify(other.token)).slug, "code-invalid");
 });
 
-Deno.test("Passwords for one account can be tried 10 times a minute, at sign-in and at the mailbox together", async () => {
+Deno.test("10 passwords a minute can be tried for one account, at sign-in and mailbox together", async () => {
   await using limited = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
   const { email } = await limited.person();
   await exhausted(
@@ -44,7 +44,7 @@ Deno.test("Passwords for one account can be tried 10 times a minute, at sign-in 
   assert.equal(
     (await limited.call("POST", "/security/login", { body: { login: email, password: PASSWORD } })).status,
     429,
-    "the right password is no way round the limit",
+    "the limit also applies to the right password",
   );
   const other = await limited.person();
   await limited.signIn(other.login);

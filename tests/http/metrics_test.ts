@@ -13,7 +13,7 @@ async function metrics(): Promise<Map<string, Family>> {
   return parseMetrics(body as string);
 }
 
-Deno.test("The metrics have what an operator needs, and count what happens", async () => {
+Deno.test("The metrics count requests, events and commits", async () => {
   const person = await app.person();
   const before = await metrics();
   for (
@@ -33,7 +33,7 @@ Deno.test("The metrics have what an operator needs, and count what happens", asy
     (valueOf(after, `rookery_${name}`, labels) ?? 0) - (valueOf(before, `rookery_${name}`, labels) ?? 0);
   assert.equal(grown("live_sockets"), 1);
   assert.equal(grown("actor_commits_total"), 1);
-  assert.equal(grown("http_requests_total", { status: "2xx" }), 1, "calls of the API count, others do not");
+  assert.equal(grown("http_requests_total", { status: "2xx" }), 1, "only calls of the API count");
   const route = { method: "POST", route: "/api/v1/pages/{id}/posts", status: "2xx" };
   assert.equal(grown("http_request_duration_seconds_count", route), 1, "by the pattern of the route");
   assert.ok(grown("http_request_duration_seconds_sum", route) > 0);
@@ -75,7 +75,7 @@ Deno.test("The metrics have the remaining lease of a node's sockets", async () =
   assert.ok(left! > 0 && left! * 1000 <= LEASE_MS, `${left}`);
 });
 
-Deno.test("With METRICS_TOKEN the metrics need it, and with METRICS_PORT they are not at the port of the API", async () => {
+Deno.test("With METRICS_TOKEN the metrics need it, and with METRICS_PORT the API's port has none", async () => {
   {
     await using guarded = await startApp({ METRICS_TOKEN: TOKEN });
     for (const authorization of [undefined, `Bearer ${TOKEN} `, `bearer ${TOKEN.toUpperCase()}`, `Basic ${TOKEN}`]) {

@@ -18,8 +18,8 @@ async function log(query: Record<string, string> = {}): Promise<Json[]> {
   return (await app.ok("GET", `/moderation/log?${new URLSearchParams({ limit: "100", ...query })}`, { token })).items;
 }
 
-/** What the record has of these, the oldest first. */
-async function told(...targets: string[]): Promise<Json[]> {
+/** The record's entries about these targets, oldest first. */
+async function entriesAbout(...targets: string[]): Promise<Json[]> {
   return (await log()).filter(({ target }) => targets.includes(target.id)).reverse();
 }
 
@@ -39,7 +39,7 @@ Deno.test("Every act of moderation is recorded: actor, act, target, time, reason
   await app.ok("PUT", `/users/${ann.id}/role`, { ...as, body: { role: "moderator", reason: "knows owls" } });
   await app.ok("DELETE", `/users/${ann.id}?reason=left`, as);
 
-  const entries = await told(page.id, post.id, ann.id);
+  const entries = await entriesAbout(page.id, post.id, ann.id);
   const block = { reason: "owls", until };
   assert.deepEqual(
     entries.map((
@@ -62,7 +62,7 @@ Deno.test("Every act of moderation is recorded: actor, act, target, time, reason
   assert.deepEqual([entries[2].before.text, entries[2].before.owner_id], ["Buy my owls", ann.id]);
   const { login, role, pages } = entries[6].before;
   assert.deepEqual([login, role, pages], [ann.login, "moderator", 2]);
-  assert.ok(!JSON.stringify(entries).includes(ann.email), "no address stays behind");
+  assert.ok(!JSON.stringify(entries).includes(ann.email), "the record has no address");
   assert.deepEqual(entries[0].actor, { id: moderator.id, login: moderator.login, role: "moderator" });
   assert.equal(entries[0].target.kind, "page");
   for (const { at } of entries) {
@@ -70,7 +70,7 @@ Deno.test("Every act of moderation is recorded: actor, act, target, time, reason
   }
 });
 
-Deno.test("An administrator's change of another profile is recorded with before and after; an own change is not", async () => {
+Deno.test("An administrator's change of another profile is recorded, an own change is not", async () => {
   const admin = await app.admin();
   const ann = await app.person();
   const path = `/users/${ann.id}`;
@@ -84,7 +84,7 @@ Deno.test("An administrator's change of another profile is recorded with before 
   const { avatar_url } = await app.ok("PUT", `${path}/avatar`, { token, body: PICTURE });
   await app.ok("DELETE", `${path}/avatar`, { token });
   await app.ok("DELETE", `${path}/avatar`, { token });
-  const entries = await told(ann.id);
+  const entries = await entriesAbout(ann.id);
   assert.deepEqual(entries.map(({ act, actor, target }) => [act, actor.id, target.name]), [
     ["account.profile", admin.id, ann.login],
     ["account.profile", admin.id, ann.login],
@@ -109,7 +109,7 @@ Deno.test("A block that expires is recorded without an actor", async () => {
   await app.ok("POST", `/pages/${page.id}/block`, { token, body: { reason: "a moment", until: soon(700) } });
   await app.ok("POST", `/users/${ann.id}/block`, { token, body: { reason: "a moment", until: soon(700) } });
   const lapsed = await until("both ends", async () => {
-    const entries = (await told(page.id, ann.id)).filter(({ act }) => act.endsWith("_lapsed"));
+    const entries = (await entriesAbout(page.id, ann.id)).filter(({ act }) => act.endsWith("_lapsed"));
     return entries.length === 2 ? entries : undefined;
   });
   for (const { actor, reason, before, after } of lapsed) {
@@ -133,7 +133,7 @@ Deno.test("Refused acts, acts without effect and own acts are not recorded", asy
   await app.ok("PUT", `/users/${ann.id}/role`, { token: admin.token, body: { role: "user" } });
   await app.ok("DELETE", `/posts/${post.id}`, { token: ann.token });
   await app.ok("DELETE", `/posts/${staffs.id}`, { token: moderator.token });
-  assert.deepEqual(await told(ann.page_id, ann.id, admin.id, post.id, staffs.id), []);
+  assert.deepEqual(await entriesAbout(ann.page_id, ann.id, admin.id, post.id, staffs.id), []);
 });
 
 Deno.test("Administrators read the record by actor, act, target and time, in pages, each entry once", async () => {
@@ -162,7 +162,7 @@ Deno.test("Administrators read the record by actor, act, target and time, in pag
     const page: Json = await app.ok("GET", `/moderation/log?${query}`, { token: admin.token });
     seen.push(...page.items.map(({ id }: Json) => id));
     cursor = page.next_cursor;
-    // What is recorded meanwhile moves nothing.
+    // New entries do not shift the pages.
     await app.ok("POST", `/pages/${pages[4].id}/block`, { token: moderator.token, body });
   }
   assert.deepEqual(seen, mine.map(({ id }) => id));

@@ -1,5 +1,5 @@
 /**
- * What the nginx block of `docs/deployment.md` does for a node behind it. Each loopback address is a caller of its own.
+ * A node behind the nginx block of `docs/deployment.md`. Each loopback address is a separate caller.
  */
 import assert from "node:assert/strict";
 import { ownApp, type TestApp } from "../support/app.ts";
@@ -18,7 +18,7 @@ interface Call {
   body: unknown;
 }
 
-/** POSTs from one address, each connection closed after it; the status. */
+/** The status of a POST from one address, on its own connection. */
 async function post(from: string, url: string, { headers = {}, body }: Call): Promise<number> {
   using client = Deno.createHttpClient({ localAddress: from });
   const response = await fetch(url, {
@@ -95,7 +95,7 @@ Deno.test("Behind nginx callers have separate Idempotency-Keys", options, async 
 });
 
 Deno.test(
-  "Behind nginx heads and bodies that do not arrive are closed, slow ones pass, and a live socket stays open",
+  "Behind nginx missing heads and bodies are closed, slow ones pass, and a live socket stays open",
   options,
   async () => {
     await using nginx = await startNginx(app.url);
@@ -109,10 +109,10 @@ Deno.test(
     const begun = Date.now();
     await new Promise((resolve) => setTimeout(resolve, 3_000));
     await slow.send('"password":"Wrong-Horse-1"}'.padEnd(42));
-    await until("an answer to what came slowly", async () => slow.status);
+    await until("an answer to the slow request", async () => slow.status);
     assert.equal(slow.status, 401);
     await Promise.all([halfHead, halfBody].map((each) => each.closedWithin(16_000)));
-    assert.ok(Date.now() - begun > 8_000, "each had its time");
+    assert.ok(Date.now() - begun > 8_000, "no connection was closed early");
     assert.equal(halfBody.status, 408);
     const { page_id, token: author } = await app.person();
     await app.call("PUT", `/pages/${page_id}/follow`, { token });

@@ -11,28 +11,29 @@ async function bell({ token }: Person, query = ""): Promise<Json> {
   return await app.ok("GET", `/notifications${query}`, { token });
 }
 
-/** What stands in the bell, shortly: kind, who, count. */
-async function told(person: Person): Promise<string[]> {
+/** The notification list in short: kind, actors, count. */
+async function notifiedOf(person: Person): Promise<string[]> {
   const { items } = await bell(person);
   return items.map(({ kind, actors, count }: Json) =>
     `${kind} ${actors.map(({ login }: Json) => login).join("+")} ${count}`
   );
 }
 
-/** Waits until the bell says exactly this. */
+/** Waits until the notification list is exactly this. */
 async function says(person: Person, wanted: string[], what: string): Promise<void> {
   let last: string[] = [];
   await until(what, async () => {
-    last = await told(person);
+    last = await notifiedOf(person);
     return JSON.stringify(last) === JSON.stringify(wanted) ? true : undefined;
   }).catch(() => assert.deepEqual(last, wanted, what));
 }
 
-/** All events so far have been dealt with. */
+/** Waits until all events so far have been processed. */
 async function settled(): Promise<void> {
-  await until("the notifications to have read all events", async () => {
+  await until("the notifications have read all events", async () => {
     const waiting = await app.ctx.sql.query(
-      `select 1 from events where kind <> 'notification' and seq > (select seq from consumers where name = 'notifications')
+      `select 1 from events
+      where kind <> 'notification' and seq > (select seq from consumers where name = 'notifications')
       union all select 1 from like_signals`,
     );
     return waiting.length === 0 ? true : undefined;
@@ -50,10 +51,10 @@ Deno.test("A person is notified of followers, requests and accepted requests", a
   await app.follow(bob, closed.id);
   await says(ann, [`request ${bob.login} 1`, `follower ${bob.login} 1`], "a request");
   await app.ok("POST", `/pages/${closed.id}/requests/accept`, { token: ann.token, body: { all: true } });
-  await says(bob, [`accepted ${ann.login} 1`], "whoever asked is told");
-  await says(ann, [`follower ${bob.login} 1`], "a request that was answered asks for nothing any more");
+  await says(bob, [`accepted ${ann.login} 1`], "the requester is notified");
+  await says(ann, [`follower ${bob.login} 1`], "an answered request is removed");
   await app.ok("DELETE", `/pages/${ann.page_id}/follow`, { token: bob.token });
-  await says(ann, [], "whoever left follows no more");
+  await says(ann, [], "a person who left is no follower");
 });
 
 Deno.test("A page that becomes public notifies its requesters that they follow it", async () => {
@@ -76,9 +77,9 @@ Deno.test("Likes of a post are one notification with a few names and the count",
   const [item] = (await bell(ann)).items;
   assert.deepEqual([item.post, item.page.id, item.unread], [{ id: post.id, text: "Hello, world" }, ann.page_id, true]);
   await like(likers[4]!, post.id, "DELETE");
-  await says(ann, [`like ${names.slice(1, 3).join("+")} 4`], "one of the named took it back");
+  await says(ann, [`like ${names.slice(1, 3).join("+")} 4`], "a named person removed the like");
   for (const liker of likers) await like(liker, post.id, "DELETE");
-  await says(ann, [], "nobody likes it any more");
+  await says(ann, [], "no likes are left");
 });
 
 Deno.test("Own actions cause no notifications", async () => {
@@ -87,17 +88,17 @@ Deno.test("Own actions cause no notifications", async () => {
   await like(ann, post.id);
   await app.post(ann, { text: "an answer to myself", reply_to: post.id, tagged_users: [ann.login] });
   await settled();
-  assert.deepEqual(await told(ann), []);
+  assert.deepEqual(await notifiedOf(ann), []);
 });
 
 Deno.test("An author who likes their own post is not counted", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const post = await app.post(ann);
   await Promise.all([like(bob, post.id), like(ann, post.id)]);
-  await says(ann, [`like ${bob.login} 1`], "the other one");
+  await says(ann, [`like ${bob.login} 1`], "only the other like");
 });
 
-Deno.test("Replies and tags notify the people concerned, and a reply that tags its addressee does so once", async () => {
+Deno.test("Replies and tags notify the people concerned, and a reply with a tag notifies once", async () => {
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const post = await app.post(ann);
   const reply = await app.post(bob, { text: "yes", reply_to: post.id, tagged_users: [ann.login, eve.login] });
@@ -105,12 +106,12 @@ Deno.test("Replies and tags notify the people concerned, and a reply that tags i
   await says(eve, [`tag ${bob.login} 1`], "the tag");
   assert.equal((await bell(eve)).items[0].post.id, reply.id);
   await app.ok("PATCH", `/posts/${reply.id}`, { token: bob.token, body: { tagged_users: [] } });
-  await says(eve, [], "a tag that was taken away");
+  await says(eve, [], "a removed tag");
   await app.ok("PATCH", `/posts/${reply.id}`, { token: bob.token, body: { tagged_users: [eve.login] } });
-  await says(eve, [`tag ${bob.login} 1`], "and given again");
+  await says(eve, [`tag ${bob.login} 1`], "a tag added again");
   await app.ok("DELETE", `/posts/${reply.id}`, { token: bob.token });
-  await says(eve, [], "the post is gone");
-  await says(ann, [], "the answer too");
+  await says(eve, [], "the post is deleted");
+  await says(ann, [], "the reply too");
 });
 
 Deno.test("A person who is tagged later is notified then", async () => {
@@ -120,7 +121,7 @@ Deno.test("A person who is tagged later is notified then", async () => {
   await says(bob, [`tag ${ann.login} 1`], "the tag");
 });
 
-Deno.test("Notifications of pages and people one may not see are hidden, and come back with them", async () => {
+Deno.test("Notifications of hidden pages and people are hidden, and come back with them", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const { token } = await app.admin();
   const closed = await app.page(bob, { is_private: true });
@@ -129,14 +130,14 @@ Deno.test("Notifications of pages and people one may not see are hidden, and com
   await app.post(bob, { text: "answers her there", reply_to: mine.id }, closed.id);
   await like(bob, mine.id);
   await settled();
-  await says(ann, [`like ${bob.login} 1`], "only what she may see");
+  await says(ann, [`like ${bob.login} 1`], "only visible notifications");
   await app.ok("POST", `/users/${bob.id}/block`, { token, body: { reason: "spam" } });
-  await says(ann, [], "of a blocked person nothing");
+  await says(ann, [], "nothing from a blocked person");
   assert.equal((await bell(ann)).unread, 0);
   await app.ok("DELETE", `/users/${bob.id}/block`, { token });
-  await says(ann, [`like ${bob.login} 1`], "of whom is free again");
+  await says(ann, [`like ${bob.login} 1`], "notifications of an unblocked person");
   await app.ok("POST", `/pages/${ann.page_id}/block`, { token, body: { reason: "spam", until: null } });
-  await says(ann, [], "of a blocked page nothing");
+  await says(ann, [], "nothing about a blocked page");
 });
 
 Deno.test("Read marks apply up to a position, and later notifications stay unread", async () => {
@@ -150,18 +151,18 @@ Deno.test("Read marks apply up to a position, and later notifications stay unrea
   assert.equal(before.unread, 2);
   const read = (up_to: string) => app.ok("POST", "/notifications/read", { token: ann.token, body: { up_to } });
   assert.deepEqual(await read(before.items[1].cursor), { unread: 1 });
-  // She saw Bob's like; Eve's came meanwhile.
+  // She saw Bob's like; Eve's arrived meanwhile.
   await like(eve, post.id);
-  await says(ann, [`like ${eve.login}+${bob.login} 2`, `follower ${bob.login} 1`], "a like more");
+  await says(ann, [`like ${eve.login}+${bob.login} 2`, `follower ${bob.login} 1`], "another like");
   assert.deepEqual(await read(before.items[0].cursor), { unread: 1 });
   assert.deepEqual((await bell(ann)).items.map(({ unread }: Json) => unread), [true, false]);
-  assert.deepEqual(await read(before.items[1].cursor), { unread: 1 }, "never back");
+  assert.deepEqual(await read(before.items[1].cursor), { unread: 1 }, "a read mark never moves back");
   const all = await app.ok("POST", "/notifications/read", { token: ann.token, body: { all: true } });
   assert.deepEqual(all, { unread: 0 });
   await like(eve, post.id, "DELETE");
   await like(eve, post.id);
   await settled();
-  assert.equal((await bell(ann)).unread, 0, "the same like again is no news");
+  assert.equal((await bell(ann)).unread, 0, "a repeated like is not unread");
 });
 
 Deno.test("A read mark is a cursor of this history and this account", async () => {
@@ -180,10 +181,10 @@ Deno.test("A read mark is a cursor of this history and this account", async () =
   assert.deepEqual(await app.ok("POST", "/notifications/read", { token, body: { up_to: future } }), { unread: 0 });
   await app.follow(bob, ann.page_id);
   await says(ann, [`follower ${bob.login} 1`], "a follower");
-  assert.equal((await bell(ann)).unread, 1, "nobody has read what is yet to come");
+  assert.equal((await bell(ann)).unread, 1, "a later notification is unread");
 });
 
-Deno.test("Notifications are listed in pages without repetition or gaps, whatever arrives meanwhile", async () => {
+Deno.test("Notifications are listed in pages without repetition or gaps while others arrive", async () => {
   const [ann, ...others] = await app.people(8) as [Person, ...Person[]];
   for (const other of others) {
     await app.follow(other, ann.page_id);
@@ -251,6 +252,6 @@ Deno.test("Notifications are live, with a cursor that resumes, for the people co
   const probe = await app.post(eve, { text: "probe" });
   const heard = await other.next("post.created");
   assert.equal(heard.data.id, probe.id);
-  assert.ok(!other.frames.some(({ type }: Json) => type === "notification"), "others hear nothing of it");
+  assert.ok(!other.frames.some(({ type }: Json) => type === "notification"), "other people get no notification");
   await other[Symbol.asyncDispose]();
 });

@@ -1,4 +1,4 @@
-/** Handles of pages: one name space with logins, and what becomes of old ones. */
+/** Handles of pages share a name space with logins. Old handles are kept for a time. */
 import assert from "node:assert/strict";
 import { MAX_OLD_HANDLES, pruneOldHandles } from "../../db/pages.ts";
 import { sharedApp } from "../support/app.ts";
@@ -13,10 +13,10 @@ Deno.test("Handles and logins share one name space, regardless of case", async (
   const [one, other] = await app.people(2);
   const uuid = newLogin("Name");
   await app.page(one!, { uuid });
-  assert.ok(await isTaken(other!, uuid.toUpperCase()), "a handle of somebody's");
-  assert.ok(await isTaken(one!, uuid.toLowerCase()), "a handle of one's own");
-  assert.ok(await isTaken(other!, one!.login.toUpperCase()), "a login of somebody's");
-  assert.ok(await isTaken(one!, one!.login), "one's own login, which the personal page bears");
+  assert.ok(await isTaken(other!, uuid.toUpperCase()), "a handle of another person");
+  assert.ok(await isTaken(one!, uuid.toLowerCase()), "an own handle");
+  assert.ok(await isTaken(other!, one!.login.toUpperCase()), "a login of another person");
+  assert.ok(await isTaken(one!, one!.login), "the own login, which is the handle of the personal page");
   await app.refused("login-taken", "POST", "/users", { body: registration(uuid.toLowerCase()) });
   const page = await app.page(other!);
   await app.refused("uuid-taken", "PATCH", `/pages/${page.id}`, { token: other!.token, body: { uuid } });
@@ -41,12 +41,12 @@ Deno.test("A renamed page keeps its old handle, and links to it lead to the page
       assert.deepEqual(ids(await app.ok("GET", `/pages/${handle}/posts`, { token })), [post.id]);
     }
   }
-  assert.ok(await isTaken(other!, first.toUpperCase()), "by somebody else");
-  assert.ok(await isTaken(one!, first), "by another page of the same owner");
+  assert.ok(await isTaken(other!, first.toUpperCase()), "for another person");
+  assert.ok(await isTaken(one!, first), "for another page of the same owner");
   const another = await app.page(one!);
   await app.refused("uuid-taken", "PATCH", `/pages/${another.id}`, { token: one!.token, body: { uuid: first } });
   await app.refused("login-taken", "POST", "/users", { body: registration(first) });
-  // There and back, twice: each time the handle it leaves is the one that is kept.
+  // Renamed there and back, twice: the previous handle is kept each time.
   for (const [to, from] of [[first, second], [second, first], [first.toUpperCase(), second]]) {
     assert.equal((await app.ok("PATCH", `/pages/${from}`, { token: one!.token, body: { uuid: to } })).uuid, to);
     assert.equal((await app.ok("GET", `/pages/${from}`, { token: other!.token })).id, page.id);
@@ -84,9 +84,9 @@ Deno.test("After 30 days an old handle is free; a login never is", async () => {
     [uuid],
   );
   assert.ok(Number(days) > 29.9 && Number(days) <= 30, `${days} days`);
-  assert.ok(await isTaken(one!, one!.login), "by another page, while the first keeps it");
+  assert.ok(await isTaken(one!, one!.login), "for another page, while the first keeps it");
   await pruneOldHandles(sql);
-  assert.ok(await isTaken(other!, uuid), "not before its time");
+  assert.ok(await isTaken(other!, uuid), "not before 30 days");
   await sql.execute("update old_handles set expires_at = now() where page_id = any($1::uuid[])", [[
     page.id,
     one!.page_id,
@@ -94,7 +94,7 @@ Deno.test("After 30 days an old handle is free; a login never is", async () => {
   await app.refused("not-found", "GET", `/pages/${uuid}`, { token: one!.token });
   await pruneOldHandles(sql);
   await app.page(other!, { uuid: uuid.toUpperCase() });
-  assert.ok(await isTaken(other!, one!.login), "the login stays its owner's");
+  assert.ok(await isTaken(other!, one!.login), "the login stays reserved for its owner");
   await app.page(one!, { uuid: one!.login });
   assert.equal((await app.ok("GET", `/pages/${next}`, { token: other!.token })).id, page.id);
 });
@@ -111,7 +111,7 @@ Deno.test("A page keeps five old handles: the sixth frees the oldest, unless it 
   };
   while (first.length <= MAX_OLD_HANDLES) await rename(made.id, first);
   for (const handle of first) assert.ok(await isTaken(other!, handle), handle);
-  // Back to one that it keeps, which makes no room for another: it leaves one as it takes one.
+  // Back to a kept handle: one is released and one is kept, so their number is unchanged.
   await app.ok("PATCH", `/pages/${made.id}`, { token, body: { uuid: first[1] } });
   for (const handle of first) assert.ok(await isTaken(other!, handle), handle);
   await rename(made.id, first);
@@ -124,7 +124,7 @@ Deno.test("A page keeps five old handles: the sixth frees the oldest, unless it 
   const personal: string[] = [one!.login];
   while (personal.length <= MAX_OLD_HANDLES + 1) await rename(one!.page_id, personal);
   await app.refused("not-found", "GET", `/pages/${one!.login}`, { token });
-  assert.ok(await isTaken(other!, one!.login), "the login stays its owner's");
+  assert.ok(await isTaken(other!, one!.login), "the login stays reserved for its owner");
   await app.page(one!, { uuid: one!.login });
 });
 

@@ -85,7 +85,7 @@ Deno.test("Tags are added and removed one by one, folded, without duplicates", a
   await app.refused("validation", "PUT", `/pages/${id}/tags/toomany`, { token });
 });
 
-Deno.test("A deleted page is gone with its posts, its handle is free and nobody follows it", async () => {
+Deno.test("A page is deleted with its posts and followers, and its handle is free", async () => {
   const [owner, fan] = await app.people(2);
   const page = await app.page(owner!, { uuid: newLogin("gone") });
   const post = await app.post(owner!, {}, page.id);
@@ -99,7 +99,7 @@ Deno.test("A deleted page is gone with its posts, its handle is free and nobody 
   await app.page(fan!, { uuid: page.uuid });
 });
 
-Deno.test("A blocked page is 403 for everyone but staff; its owner is told until when, and nobody can post on it", async () => {
+Deno.test("A blocked page is 403 except for staff, shows its end to the owner, and accepts no posts", async () => {
   const [owner, fan, moderator, admin] = await Promise.all([
     app.person(),
     app.person(),

@@ -8,7 +8,7 @@ import { sharedVkApp } from "../support/vk.ts";
 
 const { app } = sharedVkApp();
 
-/** In the order of the table's columns. */
+/** Callers in the order of the table's columns. */
 const CALLERS = [
   "anonymous",
   "unverified",
@@ -23,7 +23,7 @@ const CALLERS = [
 ] as const;
 type CallerName = typeof CALLERS[number];
 
-/** For every endpoint these callers get this error first. */
+/** Every endpoint first rejects these callers with this error. */
 const FIRST_REASON: Partial<Record<CallerName, string>> = {
   anonymous: "token-missing",
   blocked: "account-blocked",
@@ -43,17 +43,17 @@ interface World {
   post: string;
   /** The key of a photo there. */
   photo: string;
-  /** Somebody whose account may be used up. */
+  /** A person whose account may be deleted. */
   spare: () => Promise<Person>;
 }
 
 interface Row {
-  /** Of every caller, in their order. */
+  /** The status for every caller, in order. */
   statuses: string;
-  /** From `{id}` to what stands there, where it is not this. */
+  /** The path, if `{id}` is not the default. */
   path?: (world: World, caller: CallerName) => string | Promise<string>;
   body?: (world: World, caller: CallerName) => unknown | Promise<unknown>;
-  /** The call uses up its caller. */
+  /** The call deletes its caller or the caller's session. */
   spends?: true;
 }
 
@@ -288,8 +288,7 @@ Deno.test("Every declared endpoint is in the table of permissions, and the table
 });
 
 /**
- * `tests/chaos/away_test.ts` has the answers compared while these servers are gone; pictures to be cropped wait for
- * them.
+ * `tests/chaos/away_test.ts` compares the answers while these servers are unavailable. Crops wait for them.
  */
 const killed = Deno.env.get("TEST_KILLED")?.split(" ") ?? [];
 
@@ -339,7 +338,7 @@ function filled(template: string, { page, owner }: World): string {
   return template.replace("{id}", page).replace("{tag}", "birds").replace("{login}", owner.login);
 }
 
-/** An unrelated caller of this kind. */
+/** An unrelated caller of one kind. */
 async function made(name: CallerName): Promise<Person | undefined> {
   if (name === "anonymous") return undefined;
   if (name === "moderator" || name === "admin") return await app.person({ role: name });

@@ -1,4 +1,4 @@
-/** What a browser's cookie for pictures opens, for whom, and until when. */
+/** The cookie with which a browser loads pictures: its scope and its end. */
 import assert from "node:assert/strict";
 import { photoCookie } from "../../routes/http/photo_cookie.ts";
 import { sharedApp } from "../support/app.ts";
@@ -25,7 +25,7 @@ async function statusOf(url: string, cookie: string): Promise<number> {
   return response.status;
 }
 
-Deno.test("The photo cookie is sent to photos only, HttpOnly and SameSite, and Secure if the site uses TLS", async () => {
+Deno.test("The photo cookie is for photos only, HttpOnly and SameSite, and Secure if the site uses TLS", async () => {
   const ada = await app.person();
   const { headers } = await app.call("PUT", "/photos/cookie", { token: ada.token });
   const attributes = headers.get("set-cookie")!.split("; ").slice(1);
@@ -87,7 +87,7 @@ Deno.test("An access token, or a changed or expired cookie, gives no access to p
   }
 });
 
-Deno.test("The photo cookie ends with its session: by signing out, signing in elsewhere, a new password or a block", async () => {
+Deno.test("The photo cookie ends with its session: sign-out, another sign-in, a new password or a block", async () => {
   const { token } = await app.admin();
   const ends: [string, (person: Person) => Promise<unknown>][] = [
     ["signing out", (person) => app.ok("POST", "/security/logout", { token: person.token })],
@@ -117,7 +117,7 @@ Deno.test("The photo cookie ends with its session: by signing out, signing in el
   }
 });
 
-Deno.test("A lost role loses staff's photos; a refresh keeps the others", async () => {
+Deno.test("Without the role a former moderator loses staff's photos; a refresh keeps the others", async () => {
   const owner = await app.person();
   const moderator = await app.moderator();
   const url = await privatePhoto(owner);
@@ -142,7 +142,7 @@ Deno.test("People in one browser have separate cookies and see their own photos"
   assert.match(headers.get("set-cookie")!, new RegExp(`^rookery_photos_${bob.id}=; Path=/api/v1/photos; Max-Age=0;`));
   await app.ok("POST", "/security/logout", { token: bob.token });
   assert.deepEqual([await statusOf(hers, both), await statusOf(his, both)], [200, 404]);
-  // However many come, few are looked at.
+  // Of many cookies only a few are checked.
   const crowd = Array.from({ length: 40 }, () => `rookery_photos_${crypto.randomUUID()}=x.1.y`);
   assert.equal(await statusOf(hers, [...crowd, cookies[1]].join("; ")), 200);
   assert.equal(await statusOf(hers, [cookies[1], ...crowd].join("; ")), 404);

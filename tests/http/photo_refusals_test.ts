@@ -1,4 +1,4 @@
-/** Uploads that are refused or break off, and what is left of them: nothing. */
+/** Rejected and aborted uploads store nothing. */
 import assert from "node:assert/strict";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
@@ -175,12 +175,12 @@ Deno.test("An upload that ends early leaves nothing", async () => {
         .catch(
           () => {},
         );
-      controller.error(new Error("the caller is gone"));
+      controller.error(new Error("the caller has disconnected"));
     },
   });
   const headers = { ...bearer(ada), "content-type": "multipart/form-data; boundary=x" };
   await assert.rejects(fetch(`${app.url}/api/v1/pages/${ada.page_id}/posts`, { method: "POST", headers, body }));
-  await until("nothing left", async () => {
+  await until("no jobs are left", async () => {
     const [row] = await app.ctx.sql.query<{ n: number }>("select count(*) as n from unowned_files");
     return row!.n === 0 && (await stored()).length <= before.length ? true : undefined;
   });
@@ -214,7 +214,7 @@ Deno.test("One account has at most two places for long uploads, which become fre
       body: slow(),
     });
   const sent = Array.from({ length: 3 }, send);
-  // Once one of the three is refused, the others hold the places.
+  // After one of the three is refused, the others hold the places.
   const refused = await Promise.race(sent);
   assert.equal(refused.status, 503);
   await refused.body?.cancel();

@@ -100,7 +100,7 @@ Deno.test("Deleting a post, a page or an account deletes the files, and the link
   for (const [i, [method, path, { token }]] of deletions.entries()) {
     await app.ok(method, path, { token });
     assert.equal((await read(posts[i].photos[0].url)).status, 404);
-    await until("files gone", async () => {
+    await until("the files are deleted", async () => {
       const left = await stored();
       return keys[i]!.some((key) => left.some((name) => name.startsWith(key))) ? undefined : true;
     });

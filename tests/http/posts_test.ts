@@ -82,7 +82,7 @@ Deno.test("A tagged person's login is returned in its own spelling", async () =>
   assert.deepEqual(post.tagged_users, [friend!.login]);
 });
 
-Deno.test("A page's posts are listed newest first, in pages, whatever is published meanwhile", async () => {
+Deno.test("A page's posts are listed newest first, in pages, also while others are published", async () => {
   const [author, reader] = await app.people(2);
   const written: string[] = [];
   for (let i = 0; i < 5; i++) written.unshift((await app.post(author!)).id);
@@ -112,7 +112,7 @@ Deno.test("Likes are idempotent and counted, and each viewer sees their own", as
   assert.deepEqual(await shown(other!.token), [true, 1]);
 });
 
-Deno.test("Concurrent likes of many people are all counted, and none twice", async () => {
+Deno.test("Concurrent likes of many people are each counted once", async () => {
   const [author, ...fans] = await app.people(21);
   const { id } = await app.post(author!);
   await Promise.all(
@@ -194,7 +194,7 @@ Deno.test("A reply appears in the feed of those who follow the replying page", a
   assert.deepEqual(ids(await app.ok("GET", "/feed", { token: fan!.token })), [reply.id]);
 });
 
-Deno.test("A post can be deleted by its owner and by staff, and by nobody else", async () => {
+Deno.test("A post can be deleted by its owner and by staff only", async () => {
   const [author, stranger, moderator, admin] = await Promise.all([
     app.person(),
     app.person(),
@@ -214,7 +214,7 @@ Deno.test("A post can be deleted by its owner and by staff, and by nobody else",
   }
   const { post_count } = await app.ok("GET", `/pages/${page.id}`, { token: author.token });
   assert.equal(post_count, 0);
-  // Other staff's posts are no exception.
+  // This includes posts of other staff.
   const { id } = await app.post(admin);
   await app.ok("DELETE", `/posts/${id}`, { token: moderator.token });
 });

@@ -19,7 +19,7 @@ async function refusal(limiter: RateLimiter, name: LimitName, key: string): Prom
   assert.fail("Expected a refusal");
 }
 
-/** A cache that counts how often it is asked and fails while `broken`. */
+/** A cache that counts its calls and fails while `broken`. */
 function flaky(inner: Cache): Cache & { broken: boolean; asked: string[] } {
   const cache = {
     broken: false,
@@ -76,7 +76,7 @@ Deno.test("RateLimiter counts alone while the cache fails", async () => {
   const limiter = new RateLimiter(cache, true);
   await spend(limiter, "codes", "account a", LIMITS.codes.limit);
   assert.equal((await refusal(limiter, "codes", "account a")).code, "rate-limited");
-  assert.equal(cache.asked.length, 1, "a failing cache is not asked at every request");
+  assert.equal(cache.asked.length, 1, "a failing cache is not used at every request");
 });
 
 Deno.test("RateLimiter puts no plain address or email into the cache", async () => {
@@ -97,22 +97,22 @@ Deno.test("RateLimiter writes its headers as in the IETF draft", () => {
 Deno.test("Problems have the state of the limit that was counted last", async () => {
   await using app = await startApp({ RATE_LIMITS: "on", NATS_URL: "", REDIS_URL: "" });
   const { token } = await app.person({ verified: false });
-  const told = async (...[method, path, options]: Parameters<typeof app.call>) => {
+  const limitOf = async (...[method, path, options]: Parameters<typeof app.call>) => {
     const { status, headers } = await app.call(method, path, options);
     const [, name, left] = /^"(\w+)";r=(\d+);t=\d+$/.exec(headers.get("ratelimit") ?? "") ?? [];
     assert.match(headers.get("ratelimit-policy") ?? "", new RegExp(`^"${name}";q=\\d+;w=60$`));
     return { status, name, left: Number(left), retryAfter: headers.get("retry-after"), of: headers.get("ratelimit") };
   };
-  const first = await told("GET", "/users/me");
+  const first = await limitOf("GET", "/users/me");
   assert.deepEqual([first.status, first.name], [401, "general_address"]);
-  const next = await told("GET", `/posts/${crypto.randomUUID()}`, { token });
+  const next = await limitOf("GET", `/posts/${crypto.randomUUID()}`, { token });
   assert.deepEqual([next.status, next.name], [404, "general_account"]);
-  assert.equal((await told("GET", "/users/me")).left, first.left - 2);
-  const invalid = await told("GET", "/feed?limit=0", { token });
+  assert.equal((await limitOf("GET", "/users/me")).left, first.left - 2);
+  const invalid = await limitOf("GET", "/feed?limit=0", { token });
   assert.deepEqual([invalid.status, invalid.name], [422, "general_account"]);
-  const forbidden = await told("POST", "/pages", { token, body: { name: "A page" } });
+  const forbidden = await limitOf("POST", "/pages", { token, body: { name: "A page" } });
   assert.deepEqual([forbidden.status, forbidden.name], [403, "general_address"]);
-  const attempt = () => told("POST", "/security/verify", { token, body: { code: "WRONG000" } });
+  const attempt = () => limitOf("POST", "/security/verify", { token, body: { code: "WRONG000" } });
   const tried = await attempt();
   assert.deepEqual([tried.status, tried.name], [422, "codes"]);
   for (let i = tried.left; i > 0; i--) await attempt();

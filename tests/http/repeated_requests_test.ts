@@ -4,7 +4,7 @@ import { newLogin, PASSWORD, type Person, registration } from "../support/person
 
 const app = sharedApp();
 
-/** Everything that creates: how to ask for it, and how many of it there are. */
+/** Every call that creates something: its request, and the count of what it creates. */
 const CREATING: Record<string, (person: Person) => { path: string; body: Record<string, unknown>; other: unknown }> = {
   "POST /users": () => {
     const body = registration();
@@ -87,7 +87,7 @@ for (const [call, make] of Object.entries(CREATING)) {
       else assert.equal(answer.slug, "idempotency-key-running");
       if (answer.status === 409) assert.ok(Number(answer.headers.get("retry-after")) >= 1);
     }
-    // An account comes with its page.
+    // An account has a page.
     assert.equal(await rows(), before + (call === "POST /users" ? 2 : 1));
   });
 

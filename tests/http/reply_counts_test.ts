@@ -5,7 +5,7 @@ import type { Person } from "../support/person.ts";
 
 const app = sharedApp();
 
-/** The reply counts that a person sees everywhere must equal the number they can page through. */
+/** Every reply count that a person sees must equal the number of replies they can page through. */
 async function repliesOf(post: Json, { token }: Person): Promise<number> {
   const { items } = await app.ok("GET", `/posts/${post.id}/replies?limit=100`, { token });
   const places = [
@@ -18,7 +18,7 @@ async function repliesOf(post: Json, { token }: Person): Promise<number> {
   return items.length;
 }
 
-Deno.test("A count of replies equals the list each viewer can page through, whatever happens to the replying pages", async () => {
+Deno.test("Reply counts equal the list that each viewer can page through, also when pages change", async () => {
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const [admin, moderator] = [await app.admin(), await app.moderator()];
   const post = await app.post(ann);
@@ -42,7 +42,7 @@ Deno.test("A count of replies equals the list each viewer can page through, what
   assert.deepEqual(await counts(), [1, 2, 2, 2]);
   const block = { token: admin.token, body: { reason: "a test", until: null } };
   await app.ok("POST", `/pages/${eve.page_id}/block`, block);
-  assert.deepEqual(await counts(), [0, 1, 1, 2], "staff see a blocked page's");
+  assert.deepEqual(await counts(), [0, 1, 1, 2], "staff see the replies of a blocked page");
   await app.ok("DELETE", `/pages/${eve.page_id}/block`, { token: admin.token });
   await app.ok("POST", `/users/${bob.id}/block`, block);
   assert.deepEqual([await repliesOf(post, ann), await repliesOf(post, eve)], [1, 1]);
@@ -80,7 +80,7 @@ Deno.test("On the socket each listener gets the counts of replies that they may 
   for (const { frames } of [listeners[0]!, listeners[2]!, again]) {
     assert.deepEqual(frames.filter(({ type }) => type === "post.replies"), []);
   }
-  // What everybody sees is not lost behind what only some do.
+  // A frame for everyone is not lost after a frame for a few.
   await app.post(eve, { reply_to: post.id });
   assert.deepEqual(await heard("post.replies", ({ reply_count }) => reply_count > 0), [1, 2, 1]);
   const hidden = await app.post(bob, { reply_to: post.id }, secret.id);

@@ -22,7 +22,7 @@ async function queue(state = "open", app_ = app): Promise<Json[]> {
   for (let cursor: string | null = ""; cursor !== null;) {
     const page = await app_.ok("GET", `/reports?state=${state}&limit=7${cursor && `&cursor=${cursor}`}`, { token });
     items.push(...page.items);
-    assert.ok(items.length < 1_000, "the list does not end");
+    assert.ok(items.length < 1_000, "the list does not end within 1,000 items");
     cursor = page.next_cursor;
   }
   return items;
@@ -42,7 +42,7 @@ Deno.test("A post, a page and an account can be reported by anyone who can see t
     [201, "account", ann.login, "open"],
   ]);
   const seen = (await queue()).filter(({ reporter }) => reporter.id === bob.id);
-  assert.deepEqual(seen.map(({ id }) => id), made.map(({ body }) => body.id), "in the order they came");
+  assert.deepEqual(seen.map(({ id }) => id), made.map(({ body }) => body.id), "in the order of arrival");
   const { target, reason, handler, outcome } = seen[0]!;
   assert.deepEqual([target.id, target.gone, reason, handler, outcome], [post.id, false, "trade", null, null]);
 });
@@ -67,12 +67,12 @@ Deno.test("Reports of the same millisecond are listed in pages, each once and in
   }
 });
 
-Deno.test("What one cannot see cannot be reported", async () => {
+Deno.test("A target that the caller cannot see cannot be reported", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const page = await app.page(ann, { is_private: true });
   const secret = await app.post(ann, {}, page.id);
   assert.equal((await report(bob, "post", secret.id)).slug, "not-found");
-  assert.equal((await report(bob, "page", page.id)).status, 201, "that the page is there anybody sees");
+  assert.equal((await report(bob, "page", page.id)).status, 201, "everyone sees that the page exists");
   const { token } = await app.admin();
   await app.ok("POST", `/pages/${page.id}/block`, { token, body: { reason: "spam", until: null } });
   const eve = await app.person();
@@ -100,15 +100,15 @@ Deno.test("A repeated report by the same person is the same report until it is c
   assert.ok(answers.every(({ body }) => body.id === id));
   assert.equal((await report(bob, "account", ann.id, "another reason")).body.reason, "spam");
   await app.ok("POST", `/reports/${id}/take`, { token });
-  assert.deepEqual([(await report(bob, "account", ann.id)).body.id], [id], "taken is not closed");
-  assert.notEqual((await report(eve, "account", ann.id)).body.id, id, "another person's is another");
+  assert.deepEqual([(await report(bob, "account", ann.id)).body.id], [id], "a taken report is not closed");
+  assert.notEqual((await report(eve, "account", ann.id)).body.id, id, "another person has another report");
   assert.notEqual((await report(bob, "page", ann.page_id)).body.id, id);
   await app.ok("POST", `/reports/${id}/close`, { token, body: { outcome: "dismissed" } });
   const again = await report(bob, "account", ann.id);
   assert.deepEqual([again.status, again.body.id === id], [201, false]);
 });
 
-Deno.test("One member of staff takes a report, however many try at once", async () => {
+Deno.test("Of many concurrent attempts to take a report one succeeds", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const staff = await Promise.all([app.moderator(), app.moderator(), app.moderator(), app.moderator()]);
   const id = await reported(bob, "page", ann.page_id);
@@ -118,7 +118,7 @@ Deno.test("One member of staff takes a report, however many try at once", async 
   const [other] = staff.filter((person) => person !== taker) as [Person];
   assert.ok(answers.every(({ status, slug }) => status === 200 || slug === "report-taken"));
   const again = await app.ok("POST", `/reports/${id}/take`, { token: taker.token });
-  assert.deepEqual([again.state, again.handler.id], ["taken", taker.id], "it is theirs already");
+  assert.deepEqual([again.state, again.handler.id], ["taken", taker.id], "it is already taken by the same person");
   await app.refused("report-taken", "POST", `/reports/${id}/close`, {
     token: other.token,
     body: { outcome: "dismissed" },
@@ -128,7 +128,7 @@ Deno.test("One member of staff takes a report, however many try at once", async 
   assert.deepEqual([free.state, free.handler], ["open", null]);
   await app.ok("DELETE", `/reports/${id}/take`, { token: taker.token });
   await app.ok("POST", `/reports/${id}/take`, { token: other.token });
-  // An administrator closes what a moderator left.
+  // An administrator closes a moderator's report.
   const { token } = await app.admin();
   const closed = await app.ok("POST", `/reports/${id}/close`, { token, body: { outcome: "acted", note: "told them" } });
   assert.deepEqual([closed.state, closed.outcome, closed.note, closed.handler.login], [
@@ -194,11 +194,10 @@ Deno.test("Moderators cannot handle reports about themselves or about an adminis
     });
   }
   await app.ok("POST", `/reports/${refused[1]}/take`, { token: colleague.token });
-  // Posts and pages of other staff are no exception.
+  // Posts and pages of other staff can be handled.
   await app.ok("POST", `/reports/${await reported(bob, "post", post.id)}/take`, { token: moderator.token });
   await app.ok("POST", `/reports/${refused[0]}/close`, { token: admin.token, body: { outcome: "dismissed" } });
-  // What needs an administrator stays open for one: the moderator can neither block the account nor has to close the
-  // report.
+  // A report that needs an administrator stays open: the moderator can neither block the account nor close the report.
   const person = await app.person();
   const id = await reported(bob, "account", person.id);
   await app.ok("POST", `/reports/${id}/take`, { token: moderator.token });
@@ -250,7 +249,7 @@ Deno.test("A person's open reports and reports per minute are limited", async ()
   );
   const id = await reported(bob, "account", ann.id);
   assert.equal((await report(bob, "page", ann.page_id)).slug, "too-many-reports");
-  assert.equal((await report(bob, "account", ann.id)).status, 200, "what is there already is answered");
+  assert.equal((await report(bob, "account", ann.id)).status, 200, "an existing report is returned");
   await app.ok("POST", `/reports/${id}/close`, { token, body: { outcome: "dismissed" } });
   assert.equal((await report(bob, "page", ann.page_id)).status, 201);
 

@@ -5,7 +5,7 @@ import { newLogin, type Person } from "../support/person.ts";
 
 const app = sharedApp();
 
-/** A word that nothing in this run bears by chance. */
+/** A word that occurs nowhere else in this run. */
 function newWord(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(14)), (byte) => "abdefghklmnoprstu"[byte % 17]).join("");
 }
@@ -125,7 +125,7 @@ Deno.test("A person with an unverified email and their page are found only after
   assert.deepEqual(await find(reader, late.login), { pages: [late.login], users: [late.login] });
 });
 
-Deno.test("If no verification is required everybody is found", async () => {
+Deno.test("Without required verification everyone is found", async () => {
   await using open = await startApp({ REQUIRE_VERIFIED_EMAIL: "false" });
   const person = await open.person({ verified: false });
   assert.deepEqual(await find(person, person.login, "", open), { pages: [person.login], users: [person.login] });
@@ -156,7 +156,7 @@ Deno.test("Followers decide between equal matches, at once", async () => {
   assert.deepEqual(await order(), ["1", "2", "0"]);
 });
 
-Deno.test("Paging shows everything once, whatever is written meanwhile", async () => {
+Deno.test("Paging shows each result once, also during writes", async () => {
   const [owner, ...readers] = await app.people(4) as [Person, ...Person[]];
   const word = newWord();
   const ids: string[] = [];
@@ -175,8 +175,7 @@ Deno.test("Paging shows everything once, whatever is written meanwhile", async (
     const link = /^<([^>]+)>; rel="next"$/.exec(headers.get("link") ?? "")?.[1];
     assert.equal(link && new URL(link, app.url).searchParams.get("cursor"), next_cursor ?? undefined);
     cursor = next_cursor;
-    // What was shown loses the followers that put it there, more comes, and some of what is shown or not yet shown
-    // goes.
+    // Shown results lose followers, new ones are added, and some are deleted.
     for (const { id } of items) {
       for (const { token } of readers) await app.ok("DELETE", `/pages/${id}/follow`, { token });
     }
@@ -184,7 +183,7 @@ Deno.test("Paging shows everything once, whatever is written meanwhile", async (
     if (turn === 2) await app.ok("DELETE", `/pages/${read[0]}`, { token: owner.token });
   }
   assert.equal(new Set(read).size, read.length, "a page was shown twice");
-  assert.deepEqual(ids.filter((id) => !read.includes(id)), [], "a page that was there throughout was left out");
+  assert.deepEqual(ids.filter((id) => !read.includes(id)), [], "a page that existed throughout was skipped");
   assert.ok(turn > 7);
 });
 
@@ -210,7 +209,7 @@ Deno.test("With both sections each has its own cursor, which continues that sect
   const { token } = people[0]!;
   const all = `/search?q=${prefix}&limit=2`;
   const { body: first, headers } = await app.call("GET", all, { token });
-  assert.equal(headers.get("link"), null, "which of the two it would lead to cannot be told");
+  assert.equal(headers.get("link"), null, "with two sections there is no single next page");
   for (const [type, other] of [["pages", "users"], ["users", "pages"]] as const) {
     const cursor = first[type].next_cursor;
     const rest = await app.ok("GET", `${all}&type=${type}&cursor=${cursor}`, { token });

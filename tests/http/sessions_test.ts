@@ -8,7 +8,7 @@ const app = sharedApp();
 const refresh = (refresh_token: string) => app.call("POST", "/security/refresh", { body: { refresh_token } });
 const me = (token: string) => app.call("GET", "/users/me", { token });
 
-/** Every kind of request that a token comes with, a refresh among them. */
+/** Every kind of request with a token, refresh included. */
 async function reasons({ token, refresh_token, page_id }: Person): Promise<Set<string | undefined>> {
   const answers = await Promise.all([
     me(token),
@@ -56,7 +56,7 @@ Deno.test("The same refresh token within 10 seconds gets the same pair", async (
   assert.equal((await me(first.body.access_token)).status, 200);
 });
 
-Deno.test("A reused refresh token ends the session once its pair was refreshed itself", async () => {
+Deno.test("A reused refresh token ends the session after its successor was used", async () => {
   const { refresh_token } = await app.person();
   const second = await refresh(refresh_token);
   const third = await refresh(second.body.refresh_token);
@@ -85,7 +85,7 @@ Deno.test("Refreshing keeps sockets open", async () => {
   assert.ok(socket.isOpen);
 });
 
-Deno.test("A sign-in ends the earlier session at once, for every kind of request, and closes its socket with 4401", async () => {
+Deno.test("A sign-in ends the earlier session for every kind of request, and closes its socket with 4401", async () => {
   const person = await app.person();
   await using socket = await app.listen(person.token);
   await socket.next("hello");
@@ -114,7 +114,7 @@ Deno.test("Sign-out needs a valid token and ends the session", async () => {
   assert.deepEqual(await reasons(person), new Set(["session-ended"]));
 });
 
-Deno.test("A changed password ends the session; it needs the current one, and the new one must match the rule", async () => {
+Deno.test("A change of the password needs the current one, checks the new one and ends the session", async () => {
   const person = await app.person();
   const change = (current: string, next: string) =>
     app.call("POST", "/security/password", { token: person.token, body: { current, new: next } });
@@ -133,7 +133,7 @@ Deno.test("A changed password ends the session; it needs the current one, and th
   await app.signIn(person.login, "Other-Horse2");
 });
 
-Deno.test("A blocked account is rejected at its next request, and signs in again once unblocked", async () => {
+Deno.test("A blocked account is rejected at its next request, and can sign in after the block", async () => {
   const [person, admin] = await Promise.all([app.person(), app.admin()]);
   await using socket = await app.listen(person.token);
   await socket.next("hello");
@@ -244,7 +244,7 @@ Deno.test("A token that was changed in any way is invalid", async () => {
     "another signature": `${header}.${payload}.${admin.token.split(".")[2]}`,
     "no signature": `${header}.${payload}.`,
     "a fourth part": `${token}.x`,
-    "no token at all": "x",
+    "text that is no token": "x",
   };
   for (const [what, value] of Object.entries(forged)) {
     assert.equal((await me(value)).slug, "token-invalid", what);

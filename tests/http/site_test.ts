@@ -1,4 +1,4 @@
-/** The site's own pages and files, as caches see them. */
+/** Caching of the site's pages and files. */
 import assert from "node:assert/strict";
 import { Assets, ownFiles } from "../../routes/assets.ts";
 import { sharedApp } from "../support/app.ts";
@@ -56,7 +56,7 @@ Deno.test("All modules are imported by relative paths, so that all have one vers
       assert.match(from!, /^\.\.?\//);
       assert.equal((await get(new URL(from!, app.url + path).pathname)).status, 200, `${name} imports ${from}`);
     }
-    assert.doesNotMatch(text, /import\(/, "a module that is loaded later may be gone by then");
+    assert.doesNotMatch(text, /import\(/, "a module that is loaded later may have another version by then");
   }
 });
 

@@ -8,7 +8,7 @@ import { freePort } from "../support/servers.ts";
 import { countedPages, statsSettled } from "../support/stats_oracle.ts";
 import { until } from "../support/wait.ts";
 
-/** Of the statistics service, to speak to it directly. */
+/** The address of the statistics service, for direct calls. */
 const PORT = await freePort();
 const app = ownApp({ ...ALL_ROLES, STATS_PORT: String(PORT) });
 const NOTHING = { posts: 0, followers: 0, requests: 0, likes: 0, replies: 0 };
@@ -46,7 +46,7 @@ Deno.test("A page's statistics count posts, followers, requests, likes and repli
   const numbers = { posts: 2, followers: 2, requests: 0, likes: 4, replies: 2 };
   assert.deepEqual((await stats(ada)).totals, numbers);
   assert.deepEqual((await stats(ada, "", hidden.id)).totals, { ...NOTHING, requests: 2 });
-  // By its handle as well.
+  // Also by its handle.
   assert.deepEqual((await stats(ada, "", ada.login)).totals, numbers);
   await app.ok("POST", `/pages/${hidden.id}/requests/accept`, { token: ada.token, body: { user_ids: [bob.id] } });
   await app.ok("POST", `/pages/${hidden.id}/requests/reject`, { token: ada.token, body: { all: true } });
@@ -126,7 +126,7 @@ Deno.test("Statistics are for the owner only: not for staff, and not for missing
   await app.refused("token-missing", "GET", path);
   await app.refused("not-found", "GET", "/pages/nobody-has-this/stats", { token: ada.token });
   const gone = await app.page(ada);
-  assert.deepEqual((await stats(ada, "", gone.id)).totals, NOTHING, "a page without any event has its zeros");
+  assert.deepEqual((await stats(ada, "", gone.id)).totals, NOTHING, "a page without events has zeros");
   await app.ok("DELETE", `/pages/${gone.id}`, { token: ada.token });
   await app.refused("not-found", "GET", `/pages/${gone.id}/stats`, { token: ada.token });
   const block = { reason: "spam", until: new Date(Date.now() + DAY_MS).toISOString() };
@@ -137,9 +137,9 @@ Deno.test("Statistics are for the owner only: not for staff, and not for missing
 
 Deno.test("The statistics service checks tokens and ownership itself, without secrets", async () => {
   const [ada, bob] = await app.people(2) as [Person, Person];
-  const told = await Deno.readTextFile(`/proc/${(await service()).pid}/environ`);
+  const environ = await Deno.readTextFile(`/proc/${(await service()).pid}/environ`);
   for (const secret of ["a secret for tests", "SECRET_KEY", "ADMIN_PASSWORD"]) {
-    assert.ok(!told.includes(secret), secret);
+    assert.ok(!environ.includes(secret), secret);
   }
   const ask = async (token: string | undefined, page = ada.page_id) => {
     const response = await fetch(`http://127.0.0.1:${PORT}/pages/${page}/stats`, {
@@ -163,7 +163,7 @@ Deno.test("The statistics service checks tokens and ownership itself, without se
   assert.deepEqual(await ask(ada.token, bob.id), [404, "not-found"]);
 });
 
-Deno.test("A statistics service that dies or hangs is a 503 with Retry-After only; it returns with all events counted", async () => {
+Deno.test("While the statistics service is down its calls are 503; it returns with all events counted", async () => {
   const [ada, bob] = await app.people(2) as [Person, Person];
   assert.deepEqual((await stats(ada)).totals, NOTHING);
   const { pid } = await service();

@@ -1,4 +1,4 @@
-/** What is wrong with a request is said as the RFCs say it, and nothing doubtful is taken in silence. */
+/** Invalid requests get the errors of the RFCs, and nothing ambiguous is accepted. */
 import assert from "node:assert/strict";
 import type { Json } from "../support/api.ts";
 import { sharedApp } from "../support/app.ts";
@@ -79,7 +79,7 @@ Deno.test("Every body with a repeated member is rejected, and the member is name
     const at = path.replace("01890000-0000-7000-8000-000000000000", own);
     const { errors } = await app.refused("repeated-keys", method, at, { token, body });
     const paths = errors.map((error: Json) => error.path);
-    // The store cuts a body for writing by itself, and looks no deeper than at its pairs.
+    // The store splits the body of a write itself, and does not look inside of values.
     assert.deepEqual(paths, path === "/kv/write" ? ["login"] : ['other.deep.1.a"', "login"], path);
   }
   await app.refused("repeated-keys", "POST", "/kv/read", { token, body: '{"keys":["a"],"keys":["b"]}' });
@@ -89,7 +89,7 @@ Deno.test("Every body with a repeated member is rejected, and the member is name
   });
 });
 
-Deno.test("Names that only look repeated are accepted", async () => {
+Deno.test("Names that only look like repeated ones are accepted", async () => {
   const person = await app.person();
   const texts = ['"text": "b", "text": "c"', "\\", '\\"', "text:", "{", "}:"];
   for (const text of texts) assert.equal((await app.post(person, { text })).text, text);
@@ -130,7 +130,7 @@ Deno.test("Text that cannot be stored is rejected by the path of its field", asy
   }
 });
 
-Deno.test("A handshake of another version and other requests are told the supported protocol", async () => {
+Deno.test("A handshake of another version and other requests get the supported protocol", async () => {
   const { token } = await app.person();
   const { hostname, port } = new URL(app.url);
   for (const version of ["8", "7", "14", undefined]) {
@@ -172,7 +172,7 @@ Deno.test("HEAD has the length of GET, of answers and problems, and no body", as
     assert.deepEqual([raw.status, rest], [got.status, ""], path);
     assert.match(head!, new RegExp(`^content-length: ${length}$`, "im"), path);
   }
-  // A host that no URL may have.
+  // A host that is invalid in a URL.
   using odd = await RawHttp.open(app.url, `HEAD /healthz HTTP/1.1\r\nConnection: close\r\nHost: a b%\r\n\r\n`);
   await odd.closed;
   assert.match(odd.received, /^content-length: 15$/im, odd.received);
@@ -281,7 +281,7 @@ Deno.test("A range outside of a photo is 416 with its length", async () => {
   assert.deepEqual([status, headers.get("content-range")], [416, `bytes */${byteLength}`]);
 });
 
-Deno.test("A blocked person is told the reason and the end only after the correct password", async () => {
+Deno.test("A blocked person learns the reason and the end only with the correct password", async () => {
   const [admin, person] = await Promise.all([app.admin(), app.person()]);
   const until = new Date(Date.now() + 86_400_000).toISOString();
   const body = { reason: "Spam in every thread", until };

@@ -6,7 +6,7 @@ import { Seeded } from "../support/seeded.ts";
 const app = sharedApp();
 const tagPath = (page: string, tag: string) => `/pages/${page}/tags/${encodeURIComponent(tag)}`;
 
-/** What a refusal says: the field, and which rule of it. */
+/** The fields of a refusal, with their rules. */
 async function broken(person: Person, method: string, path: string, body: unknown): Promise<string[]> {
   const { errors } = await app.refused("validation", method, path, { token: person.token, body });
   return errors.map(({ path, rule }: { path: string; rule: string }) => `${path}: ${rule}`);
@@ -16,11 +16,13 @@ Deno.test("A tag in any script is stored folded, and accepted again as returned"
   const person = await app.person();
   const { token } = person;
   const { id } = await app.page(person);
-  const tags = ["हिन्दी", "cafe\u0301", "İstanbul", "Straße", "Σίσυφος", "می\u200cخواهم", "ภาษาไทย", "ﾍﾟｰｼﾞ", "Ⅷ", "ᏣᎳᎩ"];
+  // deno-fmt-ignore
+  const tags = ["हिन्दी", "cafe\u0301", "İstanbul", "Straße", "Σίσυφος",
+    "می\u200cخواهم", "ภาษาไทย", "ﾍﾟｰｼﾞ", "Ⅷ", "ᏣᎳᎩ"];
   for (const tag of tags) await app.ok("PUT", tagPath(id, tag), { token });
   const stored: string[] = (await app.ok("GET", `/pages/${id}`, { token })).tags;
   assert.equal(stored.length, tags.length);
-  // At making a page by the same rule as one by one.
+  // The same rule applies when a page is created.
   assert.deepEqual((await app.page(person, { tags: [...tags, ...stored] })).tags, stored);
   for (const [i, tag] of stored.entries()) {
     assert.equal((await app.ok("PUT", tagPath(id, tag), { token })).tags.length, tags.length - i, tag);
@@ -43,7 +45,7 @@ Deno.test("Any spelling of a tag removes it", async () => {
 Deno.test("A tag that an older rule stored is accepted and removed unchanged", async () => {
   const person = await app.person();
   const { token } = person;
-  // Its actor has not looked at it yet.
+  // Its actor is not loaded yet.
   const id = person.page_id;
   const old = ["½", "straße", "ⅷ", "x".repeat(25) + "ß".repeat(5)];
   await app.ctx.sql.execute("update pages set tags = $2 where id = $1", [id, old]);
@@ -116,7 +118,7 @@ Deno.test("Names of every script are stored as written", async () => {
     assert.equal((await app.ok("PATCH", `/pages/${id}`, { token, body: { name } })).name, name);
   }
   const marked = await app.ok("PATCH", `/pages/${id}`, { token, body: { name: " \u200fName\u200e " } });
-  assert.equal(marked.name, "Name", "what acts outside only is trimmed");
+  assert.equal(marked.name, "Name", "outer marks are trimmed");
 });
 
 Deno.test("Places, alternative texts, and reasons of blocks and reports have no direction marks", async () => {

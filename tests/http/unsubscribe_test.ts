@@ -11,7 +11,7 @@ const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
 const tokenOf = ({ id }: { id: string }, secret: Secret = app.ctx.secret) => unsubscribeToken(secret, id);
 
-/** The two addresses in the letters of a person. */
+/** The two addresses in the emails to a person. */
 const linksOf = ({ id }: { id: string }) => emailLinks(app.ctx.secret, app.url, id);
 
 async function ask(url: string, init: RequestInit = {}): Promise<{ status: number; headers: Headers; text: string }> {
@@ -19,13 +19,13 @@ async function ask(url: string, init: RequestInit = {}): Promise<{ status: numbe
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
 
-/** The first line of the answer to this head of a request, which no body follows. */
+/** The first line of the answer to a request with this head and no body. */
 async function sent(head: string): Promise<string> {
   const { hostname, port } = new URL(app.url);
   using connection = await Deno.connect({ hostname, port: Number(port) });
   const writing = connection.writable.getWriter().write(Uint8Array.from(`${head}\r\n\r\n`, (c) => c.charCodeAt(0)));
   const { value } = await connection.readable.getReader().read();
-  // Who answers early need not read the rest.
+  // A server that answers early does not read the rest.
   await writing.catch(() => {});
   return new TextDecoder().decode(value).split("\r\n", 1)[0]!;
 }
@@ -36,7 +36,7 @@ async function lettersOf({ token }: Person): Promise<string> {
 
 const titleOf = (text: string) => /<h1>(.*?)<\/h1>/.exec(text)?.[1];
 
-Deno.test("Opening the unsubscribe page changes nothing, its button unsubscribes, and pressing twice is harmless", async () => {
+Deno.test("Opening the unsubscribe page changes nothing, and its button unsubscribes, also twice", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   await app.ok("PUT", "/notifications/settings", { token: ann.token, body: { letters: "daily" } });
   const { unsubscribe } = linksOf(ann);
@@ -52,7 +52,7 @@ Deno.test("Opening the unsubscribe page changes nothing, its button unsubscribes
     assert.match(text, /change the notification settings/);
     assert.equal(await lettersOf(ann), "never");
   }
-  assert.equal(await lettersOf(bob), "at_once", "of nobody else");
+  assert.equal(await lettersOf(bob), "at_once", "other people's settings are unchanged");
 });
 
 Deno.test("The button leaves notification settings unchanged", async () => {
@@ -63,7 +63,7 @@ Deno.test("The button leaves notification settings unchanged", async () => {
   assert.deepEqual(await app.ok("GET", "/notifications/settings", { token: ann.token }), { letters: "never", bell });
 });
 
-Deno.test("The page loads nothing from elsewhere, runs no script, sends no referrer and does not contain the token", async () => {
+Deno.test("The page has no foreign resources, no script, no referrer and no token", async () => {
   const ann = await app.person();
   for (const init of [{}, { method: "POST" }]) {
     const { headers, text } = await ask(linksOf(ann).unsubscribe, init);
@@ -174,7 +174,7 @@ Deno.test("A mail program unsubscribes by one POST with any body (RFC 8058)", as
     multipart: { body: multipart },
     none: {},
     "of no type": { headers: { "content-type": "" }, body: "List-Unsubscribe=One-Click" },
-    "not what it says": { headers: { "content-type": "application/json" }, body: "{" },
+    "of a wrong type": { headers: { "content-type": "application/json" }, body: "{" },
   };
   for (const [what, init] of Object.entries(bodies)) {
     const ann = await app.person();
@@ -204,7 +204,7 @@ Deno.test("The button and mail programs share one limit per address, and over it
   const wait = Number(headers.get("retry-after"));
   assert.ok(wait >= 1 && wait <= 60, `Retry-After is ${wait}`);
   assert.equal((await ask(oneClick, { method: "POST" })).status, 429);
-  assert.equal((await ask(unsubscribe)).status, 200, "looking is not counted with it");
+  assert.equal((await ask(unsubscribe)).status, 200, "opening the page is not counted");
 });
 
 Deno.test("On an error the page shows a text with the request id, and no log line has the token", async () => {
@@ -214,11 +214,11 @@ Deno.test("On an error the page shows a text with the request id, and no log lin
   assert.deepEqual([status, titleOf(text)], [500, "Internal server error"]);
   assert.equal(lines.length, 1);
   const [, id] = /<code>(.+?)<\/code>/.exec(text)!;
-  assert.ok(lines[0]!.includes(id!), "the number is in the log");
+  assert.ok(lines[0]!.includes(id!), "the request id is in the log");
   assert.ok(!lines.join().includes(token.slice(37)) && !text.includes(token.slice(37)), "the token");
 });
 
-/** What the page says and the log gets when actors fail in a way that nobody thought of. */
+/** The page and the log lines when an actor fails unexpectedly. */
 async function whileBroken({ ctx }: TestApp, url: string) {
   const lines: string[] = [];
   const { ask: real } = ctx.actors;

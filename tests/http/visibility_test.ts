@@ -25,11 +25,11 @@ seededTest("Every endpoint that shows posts agrees with a model of who may see t
   for (const person of everybody) model.addPage(person.page_id, person.id, true);
   const acts = new Acts(random, model, everybody, admin);
   const missing = () => REFUSALS.filter((refusal) => !acts.refused.has(refusal));
-  // On, where chance has left something out.
+  // Continue until every action has occurred.
   for (let round = 0; round < ROUNDS || (missing().length > 0 && round < 3 * ROUNDS); round++) {
     for (let i = random.whole(3, 14); i > 0; i--) {
       const person = await acts.next();
-      // One's own write shows in the very next read; how many others like a post may come a moment later, by an event.
+      // An own write is visible in the next read. Likes of other people may arrive later, by an event.
       await feedAgrees(person, model, random.pick([1, 3, 20, 40, 60]), ({ like_count: _, ...rest }) => rest);
     }
     await settled(node, admin);
@@ -37,7 +37,7 @@ seededTest("Every endpoint that shows posts agrees with a model of who may see t
     await Promise.all([...everybody, admin].map((viewer) => allAgrees(viewer, model, random)));
     await photosAgree(node, undefined, model);
   }
-  assert.deepEqual(missing(), [], "refusals that never came up");
+  assert.deepEqual(missing(), [], "refusals that never occurred");
 });
 
 /** Waits until every like event was emitted and has reached the node's caches. */
@@ -48,7 +48,7 @@ async function settled(node: NodeProcess, admin: Person): Promise<void> {
     );
     return !row!.open;
   });
-  // A write is answered when the node knows it, and with it everything before.
+  // When a write is answered, the node has all earlier events.
   await admin.do("PATCH", `/pages/${admin.page_id}`, { description: crypto.randomUUID() });
 }
 
@@ -75,7 +75,7 @@ async function allAgrees(viewer: Person, model: VisibilityModel, random: Seeded)
   await photosAgree(viewer.node, viewer, model);
 }
 
-/** Everybody's own page is named after them, and every other one is a "page". */
+/** Personal pages have the person's name, all others are a "page". */
 async function searchAgrees(viewer: Person, model: VisibilityModel): Promise<void> {
   for (const [q, personal] of [["page", false], ["Ada Lovelace", true]] as const) {
     const expected = [...model.pages.values()].filter((page) =>
@@ -96,12 +96,13 @@ async function searchAgrees(viewer: Person, model: VisibilityModel): Promise<voi
   }
 }
 
-/** Each post a photo that no upload brought: for who may see it, what it shows is of no account. */
+/** Gives each post a photo without a file. Its content does not matter for visibility. */
 async function givePhotos(node: NodeProcess, model: VisibilityModel): Promise<void> {
   const posts = [...model.posts.values()].filter(({ deleted }) => !deleted).map(({ id }) => id);
   await node.sql.execute(
     `insert into photos (id, key, post_id, name, state, format, side, created_at)
-    select p.id, k.key, p.id, 'a.jpg', 'ready', 'jpeg', 1, now() from unnest($1::uuid[], $2::text[]) k (id, key) join posts p on p.id = k.id
+    select p.id, k.key, p.id, 'a.jpg', 'ready', 'jpeg', 1, now()
+      from unnest($1::uuid[], $2::text[]) k (id, key) join posts p on p.id = k.id
     on conflict do nothing`,
     [posts, posts.map(photoKey)],
   );
@@ -123,7 +124,7 @@ async function photosAgree(node: Node, viewer: Person | undefined, model: Visibi
   }
 }
 
-/** A first page, from the actor's memory as a rule. */
+/** A first page, usually from the actor's memory. */
 async function feedAgrees(
   viewer: Person,
   model: VisibilityModel,
@@ -142,7 +143,7 @@ async function feedAgrees(
   assert.equal(body.next_cursor !== null, expected.length > limit, `whether more follows ${who}`);
 }
 
-/** Page by page: the first from memory, the others from SQL; each post as both would show it. */
+/** All pages: the first from memory, the others from SQL. Both show a post in the same way. */
 async function deepFeedAgrees(viewer: Person, model: VisibilityModel, limit: number): Promise<void> {
   const expected = model.feed(viewer.id).slice(0, 4 * limit);
   const items: Json[] = [];
@@ -153,7 +154,7 @@ async function deepFeedAgrees(viewer: Person, model: VisibilityModel, limit: num
   }
   assert.deepEqual(items.map(comparable), expected.map((id) => model.shown(viewer.id, id)));
   const first = await viewer.do("GET", `/feed?limit=${Math.min(40, Math.max(1, items.length))}`);
-  assert.deepEqual(items.slice(0, 40), first.items.slice(0, items.length), "memory and SQL show the very same");
+  assert.deepEqual(items.slice(0, 40), first.items.slice(0, items.length), "memory and SQL show the same");
 }
 
 async function listAgrees(

@@ -1,6 +1,6 @@
 /**
- * A VK token is in no log, no answer, no JWT, no event, no file, no address: everything that a node wrote while it used
- * some, in every way that can go wrong, is looked through for them.
+ * A VK token is in no log, answer, JWT, event, file or address. Everything that a node writes while it uses tokens,
+ * also with every kind of error, is searched for them.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -14,9 +14,9 @@ import { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { TaskProcess } from "../support/task_process.ts";
 
-/** Found nowhere by chance; the last two VK does not know. */
+/** Unique tokens; VK does not know the last two. */
 const TOKENS = ["fake-user-717171717", "fake-user-727272727", "fake-user-0-secret&more=%41", "secret+token/with=signs"];
-/** As they are, and as they might be written. */
+/** The tokens in plain and in encoded forms. */
 const FORMS = TOKENS.flatMap((token) => [
   token,
   encodeURIComponent(token),
@@ -31,10 +31,10 @@ const FAULTS: Fault[] = [
   ...[2, 5, 7, 10, 15, 24, 100, 113, 29, 9].map((code): Fault => ({
     kind: "error",
     code,
-    // VK's own words might bring it back.
+    // A message of VK may have the token.
     message: `What is ${TOKENS.join(", ")}?`,
   })),
-  // After these there are no requests to VK for a while.
+  // These stop requests to VK for a while.
   { kind: "html", status: 502 },
   { kind: "truncated" },
   { kind: "reset" },
@@ -59,10 +59,10 @@ Deno.test("A VK token appears only in requests to VK", async () => {
   const people = await makePeople(node, TOKENS.length);
   const listener = await Listener.open(people[0]!);
   const ask = async (person: Person, method: string, path: string, body?: unknown) => {
-    const { status, headers, body: told } = await person.call(method, path, body);
-    answers.push(`${status} ${JSON.stringify([...headers])} ${JSON.stringify(told)}`);
+    const { status, headers, body: answer } = await person.call(method, path, body);
+    answers.push(`${status} ${JSON.stringify([...headers])} ${JSON.stringify(answer)}`);
     assert.notEqual(status, 500, `${method} ${path}`);
-    return told;
+    return answer;
   };
   const store = (i: number) => ask(people[i]!, "PUT", "/vk/token", { token: TOKENS[i], kind: "user" });
   for (const [i, person] of people.entries()) {
@@ -92,7 +92,7 @@ Deno.test("A VK token appears only in requests to VK", async () => {
 
   assert.deepEqual(new Set(fake.log.map(({ token_from }) => token_from)), new Set(["header"]));
   assert.ok(fake.log.length > 20, `${fake.log.length} calls`);
-  assertClean("what VK was asked", JSON.stringify(fake.log));
+  assertClean("a request to VK", JSON.stringify(fake.log));
   assertClean("an answer", answers.join("\n"));
   for (const path of ["/metrics", "/openapi.json", "/readyz"]) {
     assertClean(path, await (await fetch(node.url + path)).text());
@@ -112,7 +112,8 @@ Deno.test("A VK token appears only in requests to VK", async () => {
 /** Every row of every table, as text. */
 async function tables(node: NodeProcess): Promise<[string, string][]> {
   const names = await node.sql.query<{ name: string }>(
-    "select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'",
+    `select table_name as name from information_schema.tables
+    where table_schema = 'public' and table_type = 'BASE TABLE'`,
   );
   assert.ok(names.some(({ name }) => name === "vk_tokens") && names.some(({ name }) => name === "events"));
   return await Promise.all(names.map(async ({ name }): Promise<[string, string]> => {
@@ -121,7 +122,7 @@ async function tables(node: NodeProcess): Promise<[string, string][]> {
   }));
 }
 
-/** Everything under the keys of this installation, and the copies of tokens; none without Redis. */
+/** All keys of this installation in Redis, with the copies of tokens. Empty without Redis. */
 async function redisKeys(node: NodeProcess): Promise<[string, string][]> {
   const url = Deno.env.get("TEST_REDIS_URL");
   if (url === undefined) return [];
@@ -138,7 +139,7 @@ async function redisKeys(node: NodeProcess): Promise<[string, string][]> {
   }
 }
 
-/** All that goes over the bus; nothing where it is inside the process. */
+/** All messages on the bus. Empty if the bus is inside the process. */
 async function overheard(): Promise<{ heard: string[] } & AsyncDisposable> {
   const url = Deno.env.get("TEST_NATS_URL");
   const heard: string[] = [];
@@ -148,7 +149,7 @@ async function overheard(): Promise<{ heard: string[] } & AsyncDisposable> {
   return { heard, [Symbol.asyncDispose]: async () => await bus[Symbol.asyncDispose]() };
 }
 
-/** With the embedded database these are its files, its log of changes too. */
+/** With the embedded database these include its files and its write-ahead log. */
 async function* filesIn(folder: string): AsyncGenerator<[string, string]> {
   for await (const entry of Deno.readDir(folder)) {
     const path = `${folder}/${entry.name}`;

@@ -1,4 +1,4 @@
-/** VK through the routes, on a whole node, against the fake of this process. */
+/** The VK routes of a whole node, with the fake of this process. */
 import assert from "node:assert/strict";
 import { Redis } from "ioredis";
 import { CAPTCHA_KEY } from "../../services/vk/fake/faults.ts";
@@ -11,7 +11,7 @@ import { until } from "../support/wait.ts";
 const { app, fake } = sharedVkApp();
 const redisUrl = Deno.env.get("TEST_REDIS_URL");
 
-/** A person with a VK token, whose calls count for nobody else in VK. */
+/** A person with their own VK token, whose calls VK counts separately. */
 async function holder(token: string, kind: "user" | "service" = "user"): Promise<Person> {
   fake().reset();
   fake().switches.calls = 1_000;
@@ -56,7 +56,7 @@ Deno.test("A person stores their token, sees themselves and others with it, repl
   assert.equal(fake().log.every(({ token_from }) => token_from === "header"), true);
 });
 
-/** By who is asked for: what is null, and why. */
+/** The fields that are null, with the reason, by target. */
 const HIDDEN: Record<string, Record<string, string>> = {
   "101": {},
   "104": {
@@ -182,7 +182,7 @@ Deno.test("With VK down the answer is 503, or an older response with its age", a
     Date.now = () => now() + 120_000;
     assert.deepEqual(await shown(ada, "101"), { ...before, stale: true });
     fake().faults.clear();
-    // The breaker lets one try for all, some time later.
+    // Later the breaker allows one probe.
     Date.now = () => now() + 240_000;
     assert.equal((await shown(ada, "101")).stale, false);
   } finally {
@@ -241,7 +241,7 @@ Deno.test("A token and its copy are deleted with the account", async () => {
 });
 
 Deno.test({
-  name: "Redis has the copy under vk:token:<account id>: used from there, created again when lost, deleted with DELETE",
+  name: "Redis has the copy under vk:token:<account id>, which is used, created again when lost, and deleted",
   ignore: redisUrl === undefined,
   fn: async () => {
     const redis = new Redis(redisUrl!);
@@ -264,7 +264,7 @@ Deno.test({
       assert.equal(await redis.get(key), null);
       const bob = await holder("fake-user-216");
       await app.ok("DELETE", `/users/${bob.id}`, { token: (await app.admin()).token });
-      await until("its copy gone", async () => await redis.get(`vk:token:${bob.id}`) === null);
+      await until("its copy is deleted", async () => await redis.get(`vk:token:${bob.id}`) === null);
     } finally {
       redis.disconnect();
     }
@@ -282,8 +282,8 @@ Deno.test("In the embedded default VK is the bundled fake, and its tokens work",
   assert.equal((await embedded.ok("GET", "/vk/users/101", { token })).posts, 14);
 });
 
-Deno.test("Without the embedded default and an address, every VK route reports that VK is not configured", async () => {
-  // A bus without a server: the installation is not the embedded default, and works without it.
+Deno.test("Without an address outside of the embedded default VK routes report that VK is not configured", async () => {
+  // With a bus address the installation is not the embedded default. The bus has no server.
   await using partly = await startApp({
     DATABASE_URL: "",
     REDIS_URL: "",

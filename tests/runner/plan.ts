@@ -29,7 +29,7 @@ const ALONE = [
   "tests/chaos/embedded_kill_test.ts",
   "tests/chaos/nodes_blocks_test.ts",
   "tests/chaos/receipts_test.ts",
-  "tests/http/held_bodies_test.ts",
+  "tests/http/incomplete_bodies_test.ts",
   "tests/live/block_workload_test.ts",
 ];
 

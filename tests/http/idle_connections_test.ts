@@ -6,7 +6,7 @@ import { RawSocket } from "../support/raw_socket.ts";
 import { until } from "../support/wait.ts";
 
 const app = sharedApp();
-/** A head is to be there within ten seconds; connections are looked at each second. */
+/** A head has ten seconds to arrive; connections are checked every second. */
 const SOON_MS = 14_000;
 
 Deno.test({
@@ -25,7 +25,7 @@ Deno.test({
     const drip = setInterval(() => void dripping.send("a: b\r\n").catch(() => {}), 500);
     const owed = { "Content-Length": "100", Authorization: `Bearer ${token}` };
     using owing = await RawHttp.open(app.url, half("POST /api/v1/nothing", owed, "{"));
-    // None of these routes takes a body.
+    // None of these routes reads a body.
     using owingGet = await RawHttp.open(app.url, half("GET /api/v1/users/me", owed));
     using owingHead = await RawHttp.open(app.url, half("HEAD /healthz", owed, "{"));
     using owingPage = await RawHttp.open(app.url, half("GET /", owed));
@@ -40,7 +40,7 @@ Deno.test({
       const begun = Date.now();
       const heard = live.next();
       await Promise.all([silent, halfHead, dripping, owing, ...answered].map((each) => each.closedWithin(SOON_MS)));
-      assert.ok(Date.now() - begun > 5_000, "each had its time");
+      assert.ok(Date.now() - begun > 5_000, "no connection was closed early");
       assert.equal(owing.status, 404);
       for (const each of answered) assert.equal(Math.floor(each.status! / 100), 2, each.received);
       const before = asking.received.length;
@@ -56,7 +56,7 @@ Deno.test({
   },
 });
 
-Deno.test("An address in the kernel's table is the one that requests come from", () => {
+Deno.test("An address in the kernel's table equals the address of requests", () => {
   assert.equal(hostnameOf("0100007F"), "127.0.0.1");
   assert.equal(hostnameOf("0000000000000000FFFF00000100007F"), "::ffff:127.0.0.1");
   assert.equal(hostnameOf("00000000000000000000000001000000"), "::1");

@@ -11,12 +11,13 @@ async function inbox(person: Person, from: TestApp = app): Promise<Json[]> {
   return (await from.letters(person.email)).filter(({ subject }) => !subject.startsWith("Confirm"));
 }
 
-/** No job about post emails is left. */
+/** Waits until no job about post emails is left. */
 async function settled(from: TestApp = app): Promise<void> {
-  await until("the letters to be dealt with", async () => {
+  await until("no email jobs are left", async () => {
     const left = await from.ctx.sql.query(
       `select 1 from jobs where kind in ('post.letters', 'post.letter') and state in ('waiting', 'running')
-      union all select 1 from events where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications')`,
+      union all select 1 from events
+        where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications')`,
     );
     return left.length === 0 ? true : undefined;
   });
@@ -44,9 +45,11 @@ Deno.test("A new post sends one readable email to each follower", async () => {
     assert.ok(text.includes("Look: 1 < 2 & more\nsecond line"), text);
     assert.ok(html.includes("Look: 1 &lt; 2 &amp; more") && !html.includes("<b>bees</b>"), html);
     const other = follower === bob ? eve : bob;
-    for (const part of [text, html]) assert.ok(!part.includes(other.login), "nobody learns who else follows");
+    for (const part of [text, html]) {
+      assert.ok(!part.includes(other.login), "the email does not reveal other followers");
+    }
   }
-  assert.deepEqual(await inbox(ann), [], "the author needs none");
+  assert.deepEqual(await inbox(ann), [], "the author gets no email");
   assert.deepEqual(await states(post.id), ["sent", "sent"]);
 });
 
@@ -66,16 +69,16 @@ Deno.test("Later followers and people with unconfirmed addresses get no email", 
   assert.deepEqual([await inbox(bob), await inbox(newcomer)], [[], []]);
 });
 
-/** Events between a post and its emails; after each the follower gets none. */
+/** Events between a post and its emails. After each, the follower gets none. */
 const MEANWHILE: Record<string, (ann: Person, bob: Person, page: string, post: string) => Promise<unknown>> = {
   "left": (_ann, bob, page) => app.ok("DELETE", `/pages/${page}/follow`, { token: bob.token }),
   "was removed": (ann, bob, page) => app.ok("DELETE", `/pages/${page}/followers/${bob.id}`, { token: ann.token }),
   "was blocked": async (_ann, bob) =>
     app.ok("POST", `/users/${bob.id}/block`, { token: (await app.admin()).token, body: { reason: "spam" } }),
-  "wants no letters any more": (_ann, bob) => settings(bob, { letters: "never" }),
+  "switched emails off": (_ann, bob) => settings(bob, { letters: "never" }),
   "cannot see the page, which was blocked": async (_ann, _bob, page) =>
     app.ok("POST", `/pages/${page}/block`, { token: (await app.admin()).token, body: { reason: "spam", until: null } }),
-  "cannot see the post, which is gone": (ann, _bob, _page, post) =>
+  "cannot see the post, which was deleted": (ann, _bob, _page, post) =>
     app.ok("DELETE", `/posts/${post}`, { token: ann.token }),
 };
 for (const [what, act] of Object.entries(MEANWHILE)) {
@@ -83,10 +86,12 @@ for (const [what, act] of Object.entries(MEANWHILE)) {
     const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
     const page = (await app.page(ann)).id;
     await app.follow(bob, page);
-    // Held back until it has happened: the job waits, and nobody claims it.
+    // The job is held until after the event.
     await app.ctx.sql.script(
-      `create or replace function hold() returns trigger language plpgsql as $$ begin new.state = 'dead'; return new; end $$;
-      create or replace trigger hold before insert on jobs for each row when (new.kind = 'post.letter') execute function hold()`,
+      `create or replace function hold() returns trigger language plpgsql as
+        $$ begin new.state = 'dead'; return new; end $$;
+      create or replace trigger hold before insert on jobs
+        for each row when (new.kind = 'post.letter') execute function hold()`,
     );
     const post = (await app.post(ann, { text: "to be missed" }, page)).id;
     await until("the ledger's row", async () => (await states(post)).length === 1);
@@ -106,7 +111,7 @@ for (const [what, act] of Object.entries(MEANWHILE)) {
   });
 }
 
-Deno.test("With digests a person gets one email a day with all posts, newest first, and none without posts", async () => {
+Deno.test("A daily digest has all posts, newest first, and there is none without posts", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   await settings(bob, { letters: "daily" });
   await app.follow(bob, ann.page_id);
@@ -114,7 +119,7 @@ Deno.test("With digests a person gets one email a day with all posts, newest fir
   const posts: Json[] = [];
   for (const text of texts) posts.push(await app.post(ann, { text }));
   await settled();
-  assert.deepEqual(await inbox(bob), [], "not yet");
+  assert.deepEqual(await inbox(bob), [], "no email before the digest is due");
   const [job] = await app.ctx.sql.query<{ id: string; run_at: string }>(
     "select id, run_at from jobs where kind = 'post.digest' and user_id = $1",
     [bob.id],
@@ -123,7 +128,7 @@ Deno.test("With digests a person gets one email a day with all posts, newest fir
   const ahead = Date.parse(job!.run_at) - Date.now();
   assert.ok(ahead > 0 && ahead <= 86_400_000 + 60_000, `${ahead} ms ahead`);
   await app.ok("DELETE", `/posts/${posts[2]!.id}`, { token: ann.token });
-  // The clock strikes.
+  // The digest becomes due.
   const strike = () =>
     app.ctx.sql.execute("update jobs set run_at = now() where kind = 'post.digest' and user_id = $1", [bob.id]);
   await strike();
@@ -143,11 +148,11 @@ Deno.test("With digests a person gets one email a day with all posts, newest fir
   assert.equal((await inbox(bob)).length, 1);
   await settings(bob, { letters: "never" });
   await strike();
-  await until("the digest's job to end", async () => {
+  await until("the end of the digest job", async () => {
     const left = await app.ctx.sql.query("select 1 from jobs where kind = 'post.digest' and user_id = $1", [bob.id]);
     return left.length === 0 ? true : undefined;
   });
-  assert.equal((await inbox(bob)).length, 1, "whoever wants none any more gets none");
+  assert.equal((await inbox(bob)).length, 1, "a person who switched emails off gets none");
 });
 
 Deno.test("Emails have the headers for one-click unsubscribe, which needs no sign-in", async () => {
@@ -156,7 +161,7 @@ Deno.test("Emails have the headers for one-click unsubscribe, which needs no sig
   const [ann, bob] = await other.people(2) as [Person, Person];
   await other.follow(bob, ann.page_id);
   await other.post(ann, { text: "a first" });
-  const { content } = await until("the letter", async () => trap.taken[0]);
+  const { content } = await until("the email", async () => trap.taken[0]);
   const headers = content.split("\r\n\r\n", 1)[0]!.replaceAll(/\r\n\s+/g, " ");
   assert.match(headers, /^List-Unsubscribe-Post: List-Unsubscribe=One-Click$/m);
   const url = /^List-Unsubscribe: <(\S+)>$/m.exec(headers)?.[1] ?? "";
@@ -187,5 +192,5 @@ Deno.test("An address that bounces gets no further emails about posts", async ()
   const [{ n }] = await other.ctx.sql.query<{ n: number }>("select count(*) as n from jobs where state = 'dead'") as [
     { n: number },
   ];
-  assert.equal(n, 0, "that is nobody's to look at");
+  assert.equal(n, 0, "no job is parked for it");
 });

@@ -8,7 +8,7 @@ const app = sharedApp();
 const JSON_TYPE = { "Content-Type": "application/json" };
 const SLACK_MS = 4_000;
 
-Deno.test("Four thousand incomplete bodies delay nobody else, and are closed after seconds", async () => {
+Deno.test("Four thousand incomplete bodies do not delay other requests, and are closed after seconds", async () => {
   const { token } = await app.person();
   const text = half("POST /api/v1/security/login", { ...JSON_TYPE, "Content-Length": "100" }, '{"login":"');
   const begun = Date.now();
@@ -18,18 +18,18 @@ Deno.test("Four thousand incomplete bodies delay nobody else, and are closed aft
     for (let i = 0; i < 20; i++) assert.equal((await app.call("GET", "/users/me", { token })).status, 200);
     const body = { name: "A page made meanwhile" };
     assert.equal((await app.call("POST", "/pages", { token, body })).status, 201);
-    assert.ok(Date.now() - begun < BODY_WITHIN_MS, "all that while the bodies were held");
+    assert.ok(Date.now() - begun < BODY_WITHIN_MS, "answered while the bodies were incomplete");
     await Promise.all(held.map((each) => each.closedWithin(30_000)));
     assert.deepEqual([...new Set(held.map(({ status }) => status))], [408]);
     const last = Math.max(...held.map(({ closedAt }) => closedAt!)) - sent;
-    assert.ok(last > BODY_WITHIN_MS / 2 && last < BODY_WITHIN_MS + SLACK_MS, `the last was let go after ${last} ms`);
-    await until("no request under way", async () => underWay(await metrics()) === 0);
+    assert.ok(last > BODY_WITHIN_MS / 2 && last < BODY_WITHIN_MS + SLACK_MS, `the last was closed after ${last} ms`);
+    await until("no request in progress", async () => inProgress(await metrics()) === 0);
   } finally {
     held.forEach((each) => each[Symbol.dispose]());
   }
 });
 
-Deno.test("A short body that does not arrive is 408 and closes its connection, for every route and framing", async () => {
+Deno.test("A short body that does not arrive is 408 and closes its connection, in every framing", async () => {
   const { token, id, page_id } = await app.person();
   const signed = { ...JSON_TYPE, Authorization: `Bearer ${token}` };
   const sized = { ...signed, "Content-Length": "100" };
@@ -43,7 +43,7 @@ Deno.test("A short body that does not arrive is 408 and closes its connection, f
     "of a change": half(`PATCH /api/v1/users/${id}`, sized, "{"),
     "of the store": half("POST /api/v1/kv/read", sized, "{"),
     "of a picture": half(`PUT /api/v1/users/${id}/avatar`, sized, "{"),
-    "of none at all": half("POST /api/v1/security/login", { ...JSON_TYPE, "Content-Length": "100" }),
+    "without a session": half("POST /api/v1/security/login", { ...JSON_TYPE, "Content-Length": "100" }),
   };
   await Promise.all(
     Object.entries(requests).map(async ([name, text]) => {
@@ -71,6 +71,6 @@ async function metrics(): Promise<string> {
   return await (await fetch(`${app.url}/metrics`)).text();
 }
 
-function underWay(text: string): number {
+function inProgress(text: string): number {
   return Number(/^rookery_http_requests_under_way (\d+)/m.exec(text)?.[1]);
 }

@@ -23,7 +23,7 @@ async function signInFrom({ login }: Person, device: string, password = PASSWORD
   return (await app.ok("POST", "/security/login", { body, headers: { "user-agent": device } })).access_token;
 }
 
-Deno.test("A sign-in from a new device is reported by email, one from a known device or its next version is not", async () => {
+Deno.test("A sign-in from a new device is reported by email, from a known device or version it is not", async () => {
   const person = await app.register();
   await signInFrom(person, "Deno/2.9.6");
   await signInFrom(person, "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0");
@@ -46,7 +46,7 @@ Deno.test("A new account's first sign-in is not reported, and unproven addresses
   assert.deepEqual(await notices(person.email, PASSWORD, 0), []);
 });
 
-Deno.test("A changed password is reported, whoever changed it", async () => {
+Deno.test("A changed password is reported, also when it was reset", async () => {
   const person = await app.register();
   const body = { current: PASSWORD, new: NEW_PASSWORD };
   await app.ok("POST", "/security/password", { token: person.token, body });

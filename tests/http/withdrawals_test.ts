@@ -51,7 +51,7 @@ Deno.test("A like on a blocked page and a request to it can be withdrawn, also b
   assert.deepEqual(await app.ok("DELETE", `/pages/${page.id}/follow`, { token: fan!.token }), { state: "none" });
 });
 
-Deno.test("An own reply can be deleted, whatever happened to its original", async () => {
+Deno.test("An own reply can be deleted in every state of its original", async () => {
   const [owner, guest] = await app.people(2);
   const page = await app.page(owner!);
   const post = await app.post(owner!, {}, page.id);
