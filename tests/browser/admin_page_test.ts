@@ -1,4 +1,4 @@
-/** The administration in a browser: the actions of administrators, and the refusal of everybody else. */
+/** The administration in a browser: actions of administrators, and the refusal of all others. */
 import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
@@ -48,7 +48,7 @@ browserTest(
     const account = page.locator("#accounts-list li").filter({ hasText: ann.login });
     await account.getByRole("button", { name: "Block" }).click();
     await dialog.getByText("This also hides: 1 page, 1 post. Followers: 1.").waitFor();
-    // Without a reason nothing happens.
+    // A reason is required.
     await dialog.getByRole("button", { name: "Block" }).click();
     await dialog.locator("[name=reason]").fill("Spam, again");
     await dialog.locator("[name=until]").selectOption({ label: "Permanently" });
@@ -64,7 +64,7 @@ browserTest(
     await account.getByRole("combobox").selectOption("moderator");
     await dialog.getByRole("button", { name: "Cancel" }).click();
     assert.equal(await account.getByRole("combobox").inputValue(), "user");
-    // Called off and asked again in one breath: the second question is not taken for the first.
+    // Cancelled and opened again at once: the second dialog is not confused with the first.
     // deno-lint-ignore no-explicit-any -- an element of the page
     await account.getByRole("combobox").evaluate((select: any) => {
       for (const again of [false, true]) {
@@ -98,7 +98,7 @@ browserTest(
     await page.locator("#accounts-filter").getByRole("button").click();
     const other = page.locator("#accounts-list li").filter({ hasText: bob.login });
     await other.getByRole("button", { name: "Delete" }).click();
-    await dialog.locator("[name=word]").fill("somebody else");
+    await dialog.locator("[name=word]").fill("another login");
     await dialog.getByRole("button", { name: "Delete" }).click();
     await dialog.getByText(`That is not "${bob.login}".`).waitFor();
     await dialog.locator("[name=word]").fill(bob.login);
@@ -129,7 +129,8 @@ browserTest(
     await page.getByText("No jobs in this state.").waitFor();
     await app.ctx.sql.execute(
       `insert into jobs (id, kind, payload, state, attempts, last_error, run_at)
-    select gen_random_uuid(), 'test', '{}', 'dead', 12, 'tried for the time no. ' || i, now() from generate_series(1, 2) i`,
+    select gen_random_uuid(), 'test', '{}', 'dead', 12, 'tried for the time no. ' || i, now()
+      from generate_series(1, 2) i`,
     );
     await page.locator("#jobs-filter").getByRole("button").click();
     const job = (n: number) => page.locator("#jobs-list li").filter({ hasText: `no. ${n}` });
@@ -142,7 +143,7 @@ browserTest(
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.locator("#sign-in").waitFor();
     assert.equal(await record.locator("li").count(), 0);
-    // What the server refuses on the way is the browser's to note.
+    // The browser itself logs refused requests.
     assert.deepEqual(complaints, []);
   },
 );
@@ -150,7 +151,7 @@ browserTest(
 browserTest("A report is viewed, taken and closed on the reports page", async (browser) => {
   const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
   const admin = await administrator();
-  // Of a private page, whose photos not everybody sees.
+  // On a private page, whose photos not everyone may see.
   const hidden = await app.page(ann, { name: "Hidden", is_private: true });
   await app.ok("PUT", `/pages/${hidden.id}/follow`, { token: bob.token });
   await app.ok("POST", `/pages/${hidden.id}/requests/accept`, { token: ann.token, body: { user_ids: [bob.id] } });
@@ -192,7 +193,7 @@ browserTest("A report is viewed, taken and closed on the reports page", async (b
 });
 
 browserTest(
-  "A late answer is not shown for another question, a started action cannot be cancelled, and an ended session closes the dialog",
+  "Late answers are dropped, a started action cannot be cancelled, and a session's end closes the dialog",
   async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const admin = await administrator();
@@ -231,7 +232,7 @@ browserTest(
     await dialog.getByRole("button", { name: "Block" }).click();
     await begun.promise;
     assert.equal(await dialog.getByRole("button", { name: "Cancel" }).isDisabled(), true);
-    // However often: a browser lets a dialog refuse only once.
+    // Several times, since a browser lets a dialog prevent only one close.
     for (let i = 0; i < 3; i++) await page.keyboard.press("Escape");
     going.resolve();
     await item(bob).getByText("Blocked until").waitFor();
@@ -266,7 +267,7 @@ browserTest(
     await page.locator("#sign-in").getByRole("button").click();
     await page.getByRole("link", { name: "Administration" }).click();
     await page.getByRole("heading", { name: "Reports" }).waitFor();
-    // Whose role is taken is out at the next step.
+    // Without the role the next request is rejected.
     const { token } = await app.admin();
     await app.ok("PUT", `/users/${admin.id}/role`, { token, body: { role: "user" } });
     await page.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: "Accounts" }).click();

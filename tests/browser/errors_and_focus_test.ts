@@ -1,4 +1,4 @@
-/** Where what went wrong is said, and where the keyboard is after each act. */
+/** The place of error messages, and the keyboard focus after each action. */
 import assert from "node:assert/strict";
 import type { Locator, Page, WebSocketRoute } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
@@ -11,7 +11,7 @@ import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 
-/** What has the focus, in a few words. */
+/** The focused element, as text. */
 function focused(page: Page): Promise<string> {
   return page.evaluate(() => {
     // deno-lint-ignore no-explicit-any -- this runs in the browser
@@ -25,12 +25,12 @@ async function press(control: Locator, key = "Enter"): Promise<void> {
   await control.press(key);
 }
 
-/** Until nothing is under way. */
+/** Waits until no request is in progress. */
 async function settled(page: Page): Promise<void> {
   await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
 }
 
-/** Whether all of it is inside the window. */
+/** Whether the element is completely inside the window. */
 function inView(place: Locator): Promise<boolean> {
   // deno-lint-ignore no-explicit-any -- an element of the page
   return place.evaluate((element: any) => {
@@ -78,7 +78,7 @@ browserTest(
     assert.equal(await page.locator("#alert").innerText(), "");
     const liked = await app.ctx.sql.query("select from likes where post_id = $1 and user_id = $2", [post.id, ann.id]);
     assert.equal(liked.length, 1);
-    // As often as one presses while the first is under way: the last one counts.
+    // Of several clicks during the first request the last one counts.
     const slow = Promise.withResolvers<void>();
     await intercept(page, "**/like", async (route) => {
       await slow.promise;
@@ -162,7 +162,7 @@ browserTest(
     await settled(page);
     assert.equal(await focused(page), "button Follow");
 
-    // The last page takes the button away: one goes on from the post before.
+    // The last page removes the button, so the focus moves to the post before.
     await press(page.getByRole("button", { name: "Older posts" }));
     await page.locator("#posts li", { hasText: "Post 0" }).waitFor();
     await page.locator("#more").waitFor({ state: "hidden" });
@@ -175,7 +175,7 @@ browserTest(
     await press(page.locator("#bell-list li").first().getByRole("button", { name: "Accept" }));
     await page.locator("#bell-list li").first().getByRole("button", { name: "Accept" }).waitFor({ state: "hidden" });
     await settled(page);
-    assert.equal(await focused(page), "button Accept", "of the next one");
+    assert.equal(await focused(page), "button Accept", "the button of the next entry");
     await intercept(page, "**/requests/*", (route) => route.abort());
     await page.keyboard.press("Enter");
     await page.locator("#bell-notice.bad", { hasText: "cannot be reached" }).waitFor();
@@ -216,11 +216,11 @@ browserTest(
     await press(failed.nth(1).getByRole("button", { name: "Delete" }));
     await failed.nth(2).waitFor({ state: "detached" });
     await settled(page);
-    assert.equal(await focused(page), "button Try again", "of the third");
+    assert.equal(await focused(page), "button Try again", "the button of the third post");
     await press(failed.nth(1).getByRole("button", { name: "Delete" }));
     await failed.nth(1).waitFor({ state: "detached" });
     await settled(page);
-    assert.equal(await focused(page), "button Delete", "of the first");
+    assert.equal(await focused(page), "button Delete", "the button of the first post");
     await page.keyboard.press("Enter");
     await page.locator("#unready").waitFor({ state: "hidden" });
     await settled(page);
@@ -325,7 +325,7 @@ browserTest(
     await page.locator("#sign-in [name=password]").fill(PASSWORD);
     await page.keyboard.press("Enter");
     await page.locator("#panel").waitFor();
-    assert.equal(await focused(page), "h1 reports-title", "while its list is on its way");
+    assert.equal(await focused(page), "h1 reports-title", "while its list loads");
     gate.resolve();
     await page.locator("#reports-list li").first().waitFor();
     await settled(page);
@@ -352,14 +352,14 @@ browserTest(
     await press(row(1).getByRole("button", { name: "Block" }));
     await page.keyboard.press("Escape");
     await settled(page);
-    assert.equal(await focused(page), "button Block", "called off");
+    assert.equal(await focused(page), "button Block", "cancelled");
     await page.keyboard.press("Enter");
     await dialog.locator("[name=reason]").fill("Spam");
     await page.keyboard.press("Enter");
     await row(1).getByRole("button", { name: "Unblock" }).waitFor();
     assert.equal(await focused(page), "button Unblock");
 
-    // A deleted row leaves one at the next.
+    // After the deletion of a row the focus is on the next row.
     await press(row(1).getByRole("button", { name: "Delete" }));
     await dialog.locator("[name=word]").fill(second);
     await intercept(page, `**/users/*`, (route) => route.abort());
@@ -384,8 +384,8 @@ browserTest(
     await press(dialog.getByRole("button", { name: "Delete" }));
     await page.locator("#posts-list > li").nth(1).waitFor({ state: "detached" });
     await settled(page);
-    assert.equal(await focused(page), "button Delete", "of the one before");
-    // In a list that is longer than the window, too.
+    assert.equal(await focused(page), "button Delete", "the button of the previous post");
+    // Also in a list that is longer than the window.
     await intercept(page, "**/posts?*", (route) => route.abort());
     const posts = page.locator("#pages-list li").first().getByRole("button", { name: "Posts" });
     await press(posts);

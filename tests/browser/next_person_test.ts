@@ -1,4 +1,4 @@
-/** What one person leaves at a page, and what the next one finds there: nothing. */
+/** The state of one person on a page is cleared for the next. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { Page } from "../packages/playwright.ts";
@@ -11,7 +11,7 @@ import { pngOf } from "../support/pictures.ts";
 const app = sharedApp();
 const SECRET = "Only Ann knows";
 
-/** All that can be seen, read or found on the page, whether it is shown or not, without what was just said. */
+/** The content of the page, hidden parts included, without messages. */
 function everything(page: Page): Promise<{ html: string; fields: string[]; html_of_said: string }> {
   return page.evaluate(() => {
     // deno-lint-ignore no-explicit-any -- this runs in the browser
@@ -20,7 +20,7 @@ function everything(page: Page): Promise<{ html: string; fields: string[]; html_
     const said = body.querySelector("#said");
     const html_of_said = said.outerHTML;
     said.remove();
-    // The heading that has the focus now.
+    // The heading that has the focus.
     body.querySelector("#door-title").removeAttribute("tabindex");
     return {
       html: body.innerHTML,
@@ -34,13 +34,13 @@ function everything(page: Page): Promise<{ html: string; fields: string[]; html_
   });
 }
 
-/** Types into every field there is, chooses in every list, and takes a file wherever one can be chosen. */
+/** Fills every field, selects in every list, and chooses a file in every file input. */
 async function fillAll(page: Page): Promise<void> {
   const file = { name: `${SECRET}.png`, mimeType: "image/png", buffer: Buffer.from(await pngOf(30, 30)) };
   for (const field of await page.locator("input, select, textarea").all()) {
     const type = await field.evaluate((one) => one.getAttribute("type") ?? one.tagName.toLowerCase());
     if (type === "file") {
-      // The picture is taken at once, and changes the account.
+      // The picture is uploaded at once and changes the account.
       if (await field.getAttribute("id") !== "picture") await field.setInputFiles([file]);
       continue;
     }
@@ -74,7 +74,7 @@ browserTest("The next person who signs in finds the page in its initial state", 
   await page.locator("#posts li", { hasText: SECRET }).getByRole("button", { name: "replies" }).click();
   await page.locator("#answers li").waitFor();
   await fillAll(page);
-  // The session ends while all of this is open.
+  // The session ends while these are open.
   await app.signIn(ann.login);
   await page.locator("#alert", { hasText: "You signed in elsewhere" }).waitFor();
   const after = await everything(page);
@@ -94,7 +94,7 @@ browserTest("The next person who signs in finds the page in its initial state", 
   const last = await everything(page);
   assert.equal(last.html, before.html);
   assert.deepEqual(last.fields, before.fields);
-  // What the browser itself notes of refusals.
+  // The browser itself logs refused requests.
   assert.deepEqual(complaints.filter((complaint) => !complaint.startsWith("Failed to load resource")), []);
 });
 
@@ -137,7 +137,7 @@ browserTest("A late answer for one person changes nothing for the next", async (
   await signIn(page, ann);
   const gate = Promise.withResolvers<void>();
   const asked: string[] = [];
-  // Answers of all kinds are kept back: a list, a search, a new post, a refresh of the tokens.
+  // The test holds several answers: a list, a search, a new post, a refresh of the tokens.
   await intercept(
     page,
     /\/api\/v1\/(search|feed\?|pages\/[^/]+\/posts$|security\/refresh|notifications\?)/,
@@ -169,7 +169,7 @@ browserTest("A late answer for one person changes nothing for the next", async (
   assert.equal(await page.locator("#who-name").innerText(), bob.login);
 });
 
-browserTest("The browser's back button shows nobody's page to another person", async () => {
+browserTest("The browser's back button does not show a person's page to another person", async () => {
   const admin = await app.person();
   await app.ok("PUT", `/users/${admin.id}/role`, { token: (await app.admin()).token, body: { role: "admin" } });
   await app.post(admin, { text: SECRET });

@@ -1,4 +1,4 @@
-/** What others wrote, as far as it could turn around, widen or lengthen what stands beside it. */
+/** Text of other people cannot reverse, widen or lengthen the page around it. */
 import assert from "node:assert/strict";
 import type { Locator, Page } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
@@ -7,7 +7,7 @@ import { counts, people, signIn } from "../support/bell_page.ts";
 import { browserTest } from "../support/browser.ts";
 
 const app = sharedApp();
-/** Right-to-left override: what follows it is drawn from right to left. */
+/** Right-to-left override: the text after it is drawn from right to left. */
 const RLO = "\u202e";
 /** One word for the line breaker, hundreds of characters wide. */
 const WIDE = `Z${"\u0489".repeat(450)}`;
@@ -21,8 +21,7 @@ interface Scene {
 }
 
 /**
- * All words of others are `word` with something before it. The API may refuse such names, but they may be there
- * already.
+ * All text of other people has `word`. The API may reject such names, but older rows may have them.
  */
 async function scene(word: string): Promise<Scene> {
   const [reader, author] = await people(app, "Ann", "Eve") as [Person, Person];
@@ -53,7 +52,7 @@ async function scene(word: string): Promise<Scene> {
   return { reader, author, admin, handle };
 }
 
-/** Goes to every place of the site where the scene's words are; `look` gets each with its name. */
+/** Visits every place of the site with such text, and calls `look` with each. */
 async function tour(page: Page, { reader, handle }: Scene, look: (place: Locator, name: string) => Promise<void>) {
   await page.goto(app.url);
   await signIn(page, reader);
@@ -63,14 +62,14 @@ async function tour(page: Page, { reader, handle }: Scene, look: (place: Locator
   await page.locator("#search [name=q]").fill(handle);
   await page.locator("#search").getByRole("button").click();
   await page.locator("#found li").first().waitFor();
-  for (const item of await page.locator("#found li").all()) await look(item, "what was found");
+  for (const item of await page.locator("#found li").all()) await look(item, "a search result");
   await page.locator("#bell").click();
   await page.locator("#bell-list li", { hasText: "liked" }).waitFor();
-  for (const item of await page.locator("#bell-list li").all()) await look(item, "the bell");
+  for (const item of await page.locator("#bell-list li").all()) await look(item, "the notification list");
   await page.keyboard.press("Escape");
   await page.locator("#posts li", { hasText: "Give" }).getByRole("button", { name: "replies" }).click();
   await page.locator("#answers li").waitFor();
-  for (const item of await page.locator("#post-view article").all()) await look(item, "a post by itself");
+  for (const item of await page.locator("#post-view article").all()) await look(item, "the post view");
   await page.getByRole("button", { name: "Close" }).click();
   await page.getByRole("button", { name: "Sign out" }).click();
 }
@@ -117,8 +116,8 @@ async function adminTour(
 }
 
 /**
- * Words of ours, and others' that hold nothing strange, run from left to right: each after the one before it, and in it
- * the last letter after the first. Returns what does not, as far as it is on one line.
+ * Our text, and other people's text without direction marks, runs from left to right: each word after the previous one,
+ * and in a word the last character after the first. Returns the words of one line that do not.
  */
 function turned(place: Locator): Promise<string[]> {
   // deno-lint-ignore no-explicit-any -- this runs in the browser
@@ -166,7 +165,7 @@ browserTest("Direction marks in a name or text affect nothing around it", async 
   await tour(page, set, look);
   await adminTour(page, set, look);
   assert.ok(places > 15, `${places} places`);
-  // The measure would see it.
+  // The check detects a wrong direction.
   await page.evaluate(`document.querySelector("#record-list p").replaceChildren("\u202eon Savings (", "@bank", ")")`);
   assert.notDeepEqual(await turned(page.locator("#record-list li").first()), []);
 });
@@ -185,10 +184,10 @@ browserTest("Unbreakable text does not widen the page, on phones and large scree
         }
         return Math.max(...holders.map(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth));
       });
-      // Nor is anything to press cut off.
+      // No button is cut off.
       for (const button of await place.getByRole("button").all()) {
         const box = await button.boundingBox();
-        assert.ok(!box || (box.x >= 0 && box.x + box.width <= width), `${name}: a button is beside the page`);
+        assert.ok(!box || (box.x >= 0 && box.x + box.width <= width), `${name}: a button is outside of the page`);
       }
       assert.ok(widest <= 1, `${name} is ${widest} px too wide at ${width} px`);
     };
@@ -224,7 +223,7 @@ browserTest("A long text is folded, and many blank lines are reduced", async (br
   assert.equal(await less.getAttribute("aria-expanded"), "true");
   assert.equal(await less.evaluate((button) => button.matches(":focus")), true);
   assert.ok(await height(post) > 1_000);
-  // Unfolded it stays, though others like it meanwhile.
+  // It stays unfolded while other people like it.
   await app.ok("PUT", `/posts/${tall.id}/like`, { token: bob.token });
   await post.locator(".like .count", { hasText: "1" }).waitFor();
   assert.ok(await height(post) > 1_000);

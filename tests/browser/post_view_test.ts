@@ -43,7 +43,7 @@ browserTest("A notification opens its post, with its replies and a form to reply
   await view.locator("#answers li", { hasText: "By the pond" }).locator(".like").click();
   await view.locator("#answers .like[aria-pressed=true]").waitFor();
   if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/post.png` });
-  // While it is shown it is kept true.
+  // It is updated while it is shown.
   await app.ok("DELETE", `/posts/${post.id}`, { token: await tokenOf(page) });
   await view.waitFor({ state: "hidden" });
 
@@ -106,7 +106,7 @@ browserTest("A post with an unusable photo shows the reason, can be retried, and
   const retried = page.waitForResponse((response) => response.url().endsWith("/retry"));
   await item.getByRole("button", { name: "Try again" }).click();
   await retried;
-  // The picture is no better than before.
+  // The picture is still damaged.
   await item.getByRole("button", { name: "Try again" }).waitFor();
   if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/unready.png` });
   await page.reload();

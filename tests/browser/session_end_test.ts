@@ -1,4 +1,4 @@
-/** A session that ends somewhere else: what is said of it, and when. */
+/** The message for a session that ends elsewhere. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { sharedApp } from "../support/app.ts";
@@ -25,7 +25,7 @@ browserTest(
         await app.post(ann);
         const page = await browser.newPage();
         if (silent) {
-          // The socket says nothing of it.
+          // The socket does not report it.
           await page.routeWebSocket("**/feed/live?*", (socket) => {
             const server = socket.connectToServer();
             server.onClose(() => {});
@@ -46,7 +46,7 @@ browserTest(
 );
 
 browserTest(
-  "A draft is restored for the same person after the session ended elsewhere, and for nobody else",
+  "A draft is restored only for the same person after the session ended elsewhere",
   async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const post = await app.post(ann, { text: "To be answered" });
@@ -71,7 +71,7 @@ browserTest(
     await signIn(page, ann);
     await page.locator("#notice", { hasText: "draft was restored" }).waitFor();
     assert.deepEqual([await write.inputValue(), await names()], ["A draft", [["a.png", 10]]]);
-    // An answer, in the post it belongs to.
+    // A reply, in the view of its post.
     await page.locator(`[data-post="${post.id}"] .answers`).click();
     await answer.fill("An answer");
     await endElsewhere();
@@ -81,7 +81,7 @@ browserTest(
     assert.match(await page.locator("#post-itself").innerText(), /To be answered/);
     await page.locator("#post-close").click();
     assert.equal(await write.inputValue(), "A draft");
-    // Somebody else comes between.
+    // Another person signs in between.
     await endElsewhere();
     await signIn(page, bob);
     assert.equal(await write.inputValue(), "");

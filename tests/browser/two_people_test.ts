@@ -10,7 +10,7 @@ import { until } from "../support/wait.ts";
 
 const app = ownApp({ ...ALL_ROLES, ACCESS_TOKEN_TTL: "4s" });
 
-/** Loads the picture of the page's only photo again, past what the browser keeps; whether it can be drawn. */
+/** Loads the picture of the only photo again without the browser's cache. Returns whether it can be drawn. */
 function draws(page: Page): Promise<boolean> {
   // deno-lint-ignore no-explicit-any -- an element of the page
   return page.locator("#posts .photos img").evaluate(async (img: any) => {
@@ -20,7 +20,7 @@ function draws(page: Page): Promise<boolean> {
 }
 
 browserTest(
-  "Signing in and out in another tab does not affect a person's private photos, nor does time",
+  "Another person's sign-in and the time do not affect a person's private photos",
   async (browser) => {
     const [ada, bob] = await app.people(2) as [Person, Person];
     for (const person of [ada, bob]) {
@@ -36,7 +36,7 @@ browserTest(
     await signIn(his, bob);
     assert.deepEqual([await draws(hers), await draws(his)], [true, true]);
     const began = Date.now();
-    // Longer than the cookie lives, while both only listen.
+    // Longer than the lifetime of the cookie, while both only listen.
     const renewed = await until("a renewed cookie", async () => {
       const [cookie] = await context.cookies(`${app.url}/api/v1/photos`);
       return cookie && cookie.expires * 1000 > began + 8_000 ? cookie : undefined;

@@ -1,4 +1,4 @@
-/** What a browser makes of a page whose server was replaced by another version. */
+/** A page in the browser while its server is upgraded. */
 import assert from "node:assert/strict";
 import { Hono } from "hono";
 import { docsRoutes } from "../../routes/docs.ts";
@@ -10,7 +10,7 @@ import { browserTest, intercept, watch } from "../support/browser.ts";
 
 const app = sharedApp();
 
-/** The site's files with every `from` become `to`. */
+/** The site's files with `from` replaced by `to`. */
 async function changedSite(from: string, to: string): Promise<URL> {
   const folder = new URL(`file://${await Deno.makeTempDir({ prefix: "rookery-web-" })}/`);
   const copy = async (source: URL, target: URL) => {
@@ -28,7 +28,7 @@ async function changedSite(from: string, to: string): Promise<URL> {
 }
 
 browserTest(
-  "After an upgrade a reload gives the new page with its own scripts, whatever is cached",
+  "After an upgrade a reload gives the new page with its own scripts, also with a cache",
   async (browser) => {
     const serve = (folder: URL, port: number) => {
       const site = new Hono();
@@ -48,7 +48,7 @@ browserTest(
     await page.reload();
     await page.locator("#porch").waitFor();
     assert.equal(await page.locator("#starting").count(), 0);
-    // A link brings it no older than a reload.
+    // A link gives the same version as a reload.
     await page.goto("about:blank");
     await page.goto(url);
     await page.locator("#porch").waitFor();

@@ -41,7 +41,7 @@ browserTest(
     await page.getByRole("button", { name: "Search" }).click();
     await page.locator("#found li", { hasText: other.login }).getByRole("button", { name: "Follow" }).click();
     await page.locator("#live[data-state=on]").waitFor();
-    // Until the page is followed for sure, a post would come by no stream.
+    // A post is sent only after the follow is complete.
     await page.locator("#notice", { hasText: other.login }).waitFor();
     const text = "Heard without reloading";
     await app.post(other, { text });

@@ -1,4 +1,4 @@
-/** What the answer to a block waits for, with a database that answers when the test lets it. */
+/** The wait of a block, with a database whose answers the test holds. */
 import assert from "node:assert/strict";
 import type { Json } from "../support/api.ts";
 import { startApp, type TestApp } from "../support/app.ts";
@@ -41,7 +41,7 @@ async function world(run: (world: World) => Promise<void>): Promise<void> {
 }
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const told = (frames: LiveFrame[]) =>
+const summary = (frames: LiveFrame[]) =>
   frames.filter(({ type }) => type.startsWith("post.") || type.startsWith("page.")).map(({ type, data }) =>
     `${type} ${data.text ?? data.reason ?? ""}`.trim()
   );
@@ -51,10 +51,10 @@ async function upToMark({ app, ann, beacon }: World, listener: Listener): Promis
   const text = `mark ${crypto.randomUUID()}`;
   await app.post(ann, { text }, beacon);
   await listener.next(({ type, data }) => type === "post.created" && data.text === text);
-  return told(listener.frames).filter((frame) => !frame.startsWith("post.created mark"));
+  return summary(listener.frames).filter((frame) => !frame.startsWith("post.created mark"));
 }
 
-Deno.test("A block is answered after the frames before it are sent, and nothing of the page follows the answer", () =>
+Deno.test("A block is answered after earlier frames, and no frame of the page follows the answer", () =>
   world(async (world) => {
     const { app, ann, bob, page, block } = world;
     await using listener = await app.listen(bob.token);
@@ -64,12 +64,12 @@ Deno.test("A block is answered after the frames before it are sent, and nothing 
     await held.isHolding();
     const call = await block();
     await wait(300);
-    assert.equal(call.answered, false, "the frame of the post is not out");
+    assert.equal(call.answered, false, "the frame of the post is not sent yet");
     held.letGo();
     assert.equal((await call.done).blocked.reason, "a test");
     const sent = app.ctx.gateway.stats.frames;
     await wait(200);
-    assert.equal(app.ctx.gateway.stats.frames, sent, "something was sent after the answer");
+    assert.equal(app.ctx.gateway.stats.frames, sent, "a frame was sent after the answer");
     assert.deepEqual(await upToMark(world, listener), ["post.created before", "page.hidden blocked"]);
   }));
 
@@ -93,11 +93,11 @@ Deno.test("Sockets that do not process a block in time are closed, except staff 
     assert.equal((await ofBob.ended()).code, 4408);
     assert.ok(ofEve.isOpen && ofModerator.isOpen);
     held.letGo();
-    assert.deepEqual(await upToMark(world, ofModerator).catch(() => told(ofModerator.frames)), [
+    assert.deepEqual(await upToMark(world, ofModerator).catch(() => summary(ofModerator.frames)), [
       "post.created before",
       "page.hidden blocked",
     ]);
-    assert.deepEqual(told(ofBob.frames), [], "nothing of the page after the answer");
+    assert.deepEqual(summary(ofBob.frames), [], "no frame of the page after the answer");
     await using again = await app.listen(bob.token, cursor!);
     assert.deepEqual(await upToMark(world, again), ["page.hidden blocked"]);
     for (const listener of listeners) await listener[Symbol.asyncDispose]();
@@ -117,7 +117,7 @@ for (const statement of ["event.live_posts", "event.replay"]) {
       await held.isHolding();
       const call = await block();
       await wait(300);
-      // A send in progress is waited for; a read in progress is not, and is checked again.
+      // The block waits for a send in progress, not for a read, whose result is checked again.
       assert.equal(call.answered, statement === "event.replay");
       held.letGo();
       await call.done;
@@ -148,9 +148,9 @@ Deno.test("The pages of a blocked account are hidden when the block is answered,
     await app.post(carl, { text: "mark" });
     await listener.next(({ type, data }) => type === "post.created" && data.text === "mark");
     const hidden = ["page.hidden blocked", "page.hidden blocked"];
-    assert.deepEqual(told(listener.frames), ["post.created before", ...hidden, "post.created mark"]);
+    assert.deepEqual(summary(listener.frames), ["post.created before", ...hidden, "post.created mark"]);
     await app.ok("DELETE", `/users/${ann.id}/block`, { token: admin.token });
     await app.post(carl, { text: "another" });
     await listener.next(({ type, data }) => type === "post.created" && data.text === "another");
-    assert.deepEqual(told(listener.frames).slice(4), ["page.shown", "page.shown", "post.created another"]);
+    assert.deepEqual(summary(listener.frames).slice(4), ["page.shown", "page.shown", "post.created another"]);
   }));

@@ -7,7 +7,7 @@ import { seededTest } from "../support/seeded.ts";
 const ROUNDS = 14;
 
 seededTest(
-  "During posting, no listener receives anything of a page between its block and the end of it",
+  "During posting no listener receives anything of a page while it is blocked",
   async (random) => {
     await using node = await NodeProcess.start();
     const admin = await administrator(node);

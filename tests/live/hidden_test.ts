@@ -5,7 +5,7 @@ import { administrator, makePeople, type Person } from "../support/person.ts";
 
 const UNTIL = () => new Date(Date.now() + 3_600_000).toISOString();
 
-/** Frames that show posts, or say that a page's are hidden. */
+/** Frames that show posts or hide pages. */
 const SHOWING = new Set(["post.created", "post.updated", "post.deleted", "post.likes", "page.hidden", "page.shown"]);
 
 Deno.test("The live feed of a page that is hidden and shown again", async (t) => {
@@ -15,7 +15,7 @@ Deno.test("The live feed of a page that is hidden and shown again", async (t) =>
   await admin.do("PUT", `/users/${moderator.id}/role`, { role: "moderator" });
   await moderator.signIn();
   const page = await ann.do("POST", "/pages", { name: "a page" });
-  const beacon = await ann.do("POST", "/pages", { name: "seen by all, always" });
+  const beacon = await ann.do("POST", "/pages", { name: "always visible to all" });
   for (const person of [bob, eve, moderator]) {
     await person.do("PUT", `/pages/${page.id}/follow`);
     await person.do("PUT", `/pages/${beacon.id}/follow`);
@@ -37,7 +37,7 @@ Deno.test("The live feed of a page that is hidden and shown again", async (t) =>
     }));
   };
 
-  await t.step("sends the block, then nothing of its posts except to staff, then the end of the block", async () => {
+  await t.step("sends the block, then no posts of it except to staff, then the end of the block", async () => {
     const post = await ann.post("before", {}, page.id);
     assert.deepEqual(await heardSince(), Array(3).fill(["post.created before"]));
     await admin.do("POST", `/pages/${page.id}/block`, { reason: "a test", until: UNTIL() });
@@ -68,7 +68,7 @@ Deno.test("The live feed of a page that is hidden and shown again", async (t) =>
     assert.deepEqual((await heardSince())[1], []);
     const cursor = ofEve.cursor;
     ofEve.cut();
-    await ann.post("nor while she is away", {}, page.id);
+    await ann.post("nor while she is offline", {}, page.id);
     await ofEve.connect(cursor);
     assert.deepEqual((await heardSince())[1], []);
     await ann.do("POST", `/pages/${page.id}/requests/accept`, { user_ids: [eve.id] });
@@ -118,11 +118,14 @@ Deno.test("The live feed of a page that is hidden and shown again", async (t) =>
     await bob.do("PUT", `/pages/${eve.page_id}/follow`);
     await admin.do("POST", `/users/${eve.id}/block`, { reason: "a test", until: UNTIL() });
     await ofBob.heard(
-      "that Eve's page is hidden",
+      "the hidden page of Eve",
       ({ type, data }) => type === "page.hidden" && data.page_id === eve.page_id,
     );
     await admin.do("DELETE", `/users/${eve.id}/block`);
-    await ofBob.heard("that it is back", ({ type, data }) => type === "page.shown" && data.page_id === eve.page_id);
+    await ofBob.heard(
+      "the end of the block",
+      ({ type, data }) => type === "page.shown" && data.page_id === eve.page_id,
+    );
   });
   for (const listener of [ofBob, ofEve, ofModerator]) listener.cut();
 });

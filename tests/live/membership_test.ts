@@ -1,4 +1,4 @@
-/** Sockets that are judged by what Postgres says, and let go where this node may not send to them. */
+/** Sockets are checked against Postgres, and closed if the node may not send to them. */
 import assert from "node:assert/strict";
 import { CLOSE, type Connection } from "../../live/connection.ts";
 import type { Caller } from "../../actors/account_cache.ts";
@@ -24,7 +24,7 @@ async function join(person: Person): Promise<{ socket: FakeSocket; connection: C
 Deno.test("Sockets are closed if session or account have ended in Postgres, and no others", async () => {
   const [ada, bob, eve, carl] = await app.people(4) as [Person, Person, Person, Person];
   const opened = await Promise.all([ada, bob, eve, carl].map(join));
-  // Past the actors: as another node did it.
+  // Written past the actors, like a change by another node.
   await app.ctx.sql.execute("update sessions set ended_at = now() where user_id = $1", [bob.id]);
   await app.ctx.sql.execute("update users set blocked_until = 'infinity' where id = $1", [eve.id]);
   await app.ctx.sql.execute("update users set role = 'moderator' where id = $1", [carl.id]);
@@ -34,21 +34,21 @@ Deno.test("Sockets are closed if session or account have ended in Postgres, and 
   for (const { connection } of opened) app.ctx.gateway.leave(connection);
 });
 
-Deno.test("A socket that opens while accounts are read is not judged by the earlier read", async () => {
+Deno.test("A socket that opens while accounts are read is not checked against the earlier read", async () => {
   const ada = await app.person();
   const former = await join(ada);
   const held = new HeldStatement(app.ctx.sql, "user.facets");
-  const judging = app.ctx.gateway.recheckAccounts(ada.id);
+  const checking = app.ctx.gateway.recheckAccounts(ada.id);
   await held.isHolding();
   await app.signIn(ada.login);
   const current = await join(ada);
   held.letGo();
-  await judging;
+  await checking;
   assert.deepEqual([former.socket.closedWith, current.socket.closedWith], [CLOSE.sessionEnded, undefined]);
   for (const { connection } of [former, current]) app.ctx.gateway.leave(connection);
 });
 
-Deno.test("Sockets that are closed get 1012, and their places are free at once", async () => {
+Deno.test("Closed sockets get 1012, and their places are free at once", async () => {
   const ada = await app.person();
   const { socket } = await join(ada);
   assert.equal(app.ctx.gateway.socketsOf(ada.id), 1);
@@ -56,7 +56,7 @@ Deno.test("Sockets that are closed get 1012, and their places are free at once",
   assert.deepEqual([socket.closedWith, app.ctx.gateway.socketsOf(ada.id)], [CLOSE.restarting, 0]);
 });
 
-Deno.test("A node whose lease has ended refuses listeners for the moment", async () => {
+Deno.test("A node whose lease has ended rejects listeners temporarily", async () => {
   const ada = await app.person();
   const { gateway } = app.ctx;
   Object.defineProperty(gateway, "takes", { get: () => false, configurable: true });
@@ -77,7 +77,7 @@ Deno.test("A socket of a person whose role changes while it opens is closed", as
   const moderator = await app.moderator();
   const { accounts } = app.ctx;
   const snapshot = accounts.snapshot;
-  // The handshake is judged by what is remembered; what is asked after it says otherwise.
+  // The handshake uses the cached account; the later check reads the new role.
   accounts.snapshot = async (id) => ({ ...(await snapshot.call(accounts, id))!, role: "user" });
   try {
     await using listener = new Listener(moderator);

@@ -27,7 +27,7 @@ Deno.test("Concurrent posts of several pages arrive in the order of the feed, by
   assert.deepEqual(heard.map(({ id }) => id).reverse(), feed.map(({ id }) => id));
   const times = feed.map(({ published_at }) => published_at);
   assert.deepEqual(times, times.toSorted().reverse());
-  assert.equal(new Set(times).size, times.length, "two posts were published at the same moment");
+  assert.equal(new Set(times).size, times.length, "two posts have the same published_at");
   const answered = new Map(posts.map(({ id, published_at }) => [id, published_at]));
   for (const { id, published_at } of feed) assert.equal(published_at, answered.get(id) ?? original.published_at);
 });

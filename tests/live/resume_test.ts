@@ -10,28 +10,28 @@ import { until } from "../support/wait.ts";
 
 const STRETCHES = 16;
 const STEPS = 160;
-const AT_ONCE = 6;
+const CONCURRENCY = 6;
 
 seededTest("Listeners that are disconnected at random get every event of their feed, in order", async (random) => {
   await using node = await NodeProcess.start();
   const world = await build(node, random);
   for (let stretch = 0; stretch < STRETCHES; stretch++) {
     await Promise.all([
-      inBatches(Array.from({ length: STEPS }), AT_ONCE, () => world.workload.step()),
+      inBatches(Array.from({ length: STEPS }), CONCURRENCY, () => world.workload.step()),
       ...world.listeners.map(({ listener }) => cutAndResume(listener, random, world)),
     ]);
     await catchUp(node, world);
-    await holdAgainstTable(node, world, stretch);
+    await compareWithTable(node, world, stretch);
   }
   for (
     const act of ["post", "edit", "remove_post", "like", "follow", "unfollow", "privacy", "block", "unblock"] as const
   ) {
-    assert.ok(world.workload.done.get(act), `nobody ever succeeded with ${act}`);
+    assert.ok(world.workload.done.get(act), `no ${act} has succeeded`);
   }
-  assert.ok(world.notified > 0, "somebody was told of something");
-  await holdTablesAgainstEvents(node, world);
+  assert.ok(world.notified > 0, "some notifications were sent");
+  await compareTablesWithEvents(node, world);
   await assertLikesCoalesced(node);
-  assert.equal(new Set(world.seqOfId.values()).size, world.seqOfId.size, "an event came under two ids");
+  assert.equal(new Set(world.seqOfId.values()).size, world.seqOfId.size, "an event has two ids");
   for (const { listener } of world.listeners) listener.cut();
 });
 
@@ -39,11 +39,11 @@ interface World {
   workload: Workload;
   admin: Person;
   listeners: { listener: Listener<Person>; oracle: LiveOracle; checked: number }[];
-  /** Up to here everything was compared. */
+  /** Events up to here were compared. */
   seq: number;
   events: Map<number, EventRow>;
   seqOfId: Map<string, number>;
-  /** Notifications that had to be heard, and were. */
+  /** The number of required notifications that were received. */
   notified: number;
 }
 
@@ -53,26 +53,26 @@ async function build(node: NodeProcess, random: Seeded): Promise<World> {
   const [moderator] = await makePeople(node, 1, "moderator");
   await admin.do("PUT", `/users/${moderator!.id}/role`, { role: "moderator" });
   await moderator!.signIn();
-  const everybody = [...people, moderator!];
-  for (const person of everybody) await person.do("PUT", `/pages/${admin.page_id}/follow`);
-  const pages = everybody.map((owner) => ({ id: owner.page_id, owner }));
+  const everyone = [...people, moderator!];
+  for (const person of everyone) await person.do("PUT", `/pages/${admin.page_id}/follow`);
+  const pages = everyone.map((owner) => ({ id: owner.page_id, owner }));
   for (const owner of people.slice(0, 4)) {
     pages.push({ id: (await owner.do("POST", "/pages", { name: "second page" })).id, owner });
   }
   const seq = await settled(node);
   const events = await readEvents(node.sql, 0, seq);
   const listeners = [];
-  for (const person of [people[0]!, ...everybody.slice(0, 5), moderator!]) {
+  for (const person of [people[0]!, ...everyone.slice(0, 5), moderator!]) {
     const oracle = new LiveOracle(person.id, person === moderator, [person.page_id]);
     oracle.take(events);
     listeners.push({ listener: await Listener.open(person), oracle, checked: 0 });
   }
-  const workload = new Workload(random, everybody, [admin, moderator!], pages);
+  const workload = new Workload(random, everyone, [admin, moderator!], pages);
   const known = new Map(events.map((event) => [event.seq, event]));
   return { workload, admin, listeners, seq, events: known, seqOfId: new Map(), notified: 0 };
 }
 
-/** Some cuts, at moments of the workload rather than of the clock; now and then from an older cursor, which repeats. */
+/** Cuts the connection at some points of the workload. Some resume from an older cursor, which repeats frames. */
 async function cutAndResume(listener: Listener<Person>, random: Seeded, { workload }: World): Promise<void> {
   const cuts = random.whole(0, 3);
   for (let i = 0; i < cuts; i++) {
@@ -85,14 +85,14 @@ async function cutAndResume(listener: Listener<Person>, random: Seeded, { worklo
   }
 }
 
-/** Until so many posts more were acknowledged, or half a second went by without. */
+/** Waits until more posts were acknowledged, or for half a second. */
 async function progressed({ acknowledged }: Workload, posts: number): Promise<void> {
   const from = acknowledged.size;
   const end = Date.now() + 500;
-  await until("the workload goes on", () => acknowledged.size >= from + posts / 4 || Date.now() > end);
+  await until("the workload continues", () => acknowledged.size >= from + posts / 4 || Date.now() > end);
 }
 
-/** The last number, when there is nothing without one. */
+/** The last event number, after every event has one. */
 async function settled(node: NodeProcess): Promise<number> {
   return await until("every event has its number", async () => {
     const [row] = await node.sql.query<{ seq: number; open: boolean }>(
@@ -107,7 +107,7 @@ async function settled(node: NodeProcess): Promise<number> {
 async function catchUp(node: NodeProcess, { listeners, admin }: World): Promise<void> {
   for (const { listener } of listeners) if (!listener.connected) await listener.connect();
   await settled(node);
-  const beacon = await admin.post("did everybody hear this?");
+  const beacon = await admin.post("beacon");
   await Promise.all(
     listeners.map(({ listener }) =>
       listener.heard("the beacon", ({ type, data }) => type === "post.created" && data.id === beacon.id)
@@ -115,11 +115,11 @@ async function catchUp(node: NodeProcess, { listeners, admin }: World): Promise<
   );
 }
 
-async function holdAgainstTable(node: NodeProcess, world: World, stretch: number): Promise<void> {
+async function compareWithTable(node: NodeProcess, world: World, stretch: number): Promise<void> {
   const upTo = await settled(node);
   const from = world.seq;
   const events = await readEvents(node.sql, from, upTo);
-  assert.deepEqual(events.map(({ seq }) => seq), events.map((_, i) => world.seq + 1 + i), "numbers without a gap");
+  assert.deepEqual(events.map(({ seq }) => seq), events.map((_, i) => world.seq + 1 + i), "numbers have no gap");
   world.seq = upTo;
   for (const event of events) world.events.set(event.seq, event);
   const posts = new Map(
@@ -142,20 +142,23 @@ async function holdAgainstTable(node: NodeProcess, world: World, stretch: number
     const heard = new Map(frames.map((frame) => [frame.seq, frame]));
     const missing = must.filter(({ seq }) => !heard.has(seq));
     const came = frames.map(({ seq, connection }) => `${seq}@${connection}`);
-    assert.deepEqual(missing, [], `${who} missed what they should have heard, and heard ${came}`);
+    assert.deepEqual(missing, [], `${who} missed required events, and received ${came}`);
     for (const { position, kind } of await notificationsToHear(node.sql, listener.person.id, from, upTo)) {
-      assert.ok(heard.has(position), `${who} missed the notification of a ${kind} at ${position}, and heard ${came}`);
+      assert.ok(
+        heard.has(position),
+        `${who} missed the notification of a ${kind} at ${position}, and received ${came}`,
+      );
       world.notified++;
     }
-    // What was repeated from before this stretch was judged in its own.
+    // Repeated events of an earlier stretch were checked there.
     const extra = frames.filter(({ seq }) => seq >= events[0]!.seq && !may.has(seq));
-    assert.deepEqual(extra, [], `${who} heard what was not for them`);
+    assert.deepEqual(extra, [], `${who} received events of others`);
     const lastText = new Map<string, string>();
     for (const { type, data } of frames) {
       if (type === "post.created" || type === "post.updated") lastText.set(data.id, data.text);
     }
     const replies = await repliesSeenBy(node, listener.person.id);
-    // A person who follows other pages meanwhile sees other replies, and reads the feed again.
+    // A person who follows other pages meanwhile sees different replies, and reads the feed again.
     const followed = events.findLast(({ kind, user_id }) =>
       kind === "follow.changed" && user_id === listener.person.id
     );
@@ -172,7 +175,7 @@ async function holdAgainstTable(node: NodeProcess, world: World, stretch: number
   }
 }
 
-/** How many replies to each post they can page through. */
+/** The number of replies to each post that this person can page through. */
 async function repliesSeenBy(node: NodeProcess, user: string): Promise<Map<string, number>> {
   const rows = await node.sql.query<{ id: string; n: number }>(
     `select r.reply_to as id, count(*) as n from posts r join visible_pages($1) g on g.id = r.page_id
@@ -182,11 +185,11 @@ async function repliesSeenBy(node: NodeProcess, user: string): Promise<Map<strin
   return new Map(rows.map(({ id, n }) => [id, n]));
 }
 
-/** The events are themselves complete: what they say adds up to what is stored. */
-async function holdTablesAgainstEvents(node: NodeProcess, { listeners, events, workload }: World): Promise<void> {
+/** The events are complete: together they equal the stored state. */
+async function compareTablesWithEvents(node: NodeProcess, { listeners, events, workload }: World): Promise<void> {
   const created = [...events.values()].filter(({ kind }) => kind === "post.created").map(({ post_id }) => post_id!);
-  assert.equal(new Set(created).size, created.length, "no post was created twice");
-  for (const id of workload.acknowledged) assert.ok(created.includes(id), `no event tells of the post ${id}`);
+  assert.equal(new Set(created).size, created.length, "each post has one created event");
+  for (const id of workload.acknowledged) assert.ok(created.includes(id), `the post ${id} has no event`);
   for (const { oracle } of listeners) {
     const rows = await node.sql.query<{ id: string }>(
       `select page_id as id from follows f join pages p on p.id = f.page_id
@@ -204,8 +207,9 @@ async function holdTablesAgainstEvents(node: NodeProcess, { listeners, events, w
 
 async function assertLikesCoalesced(node: NodeProcess): Promise<void> {
   const close = await node.sql.query(
-    `select post_id, gap from (select post_id, extract(epoch from at - lag(at) over (partition by post_id order by seq)) as gap
+    `select post_id, gap from (
+        select post_id, extract(epoch from at - lag(at) over (partition by post_id order by seq)) as gap
       from events where kind = 'post.likes') g where gap < 0.25`,
   );
-  assert.deepEqual(close, [], "two tellings of one post's likes within 250 ms");
+  assert.deepEqual(close, [], "two like events of one post within 250 ms");
 }

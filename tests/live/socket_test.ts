@@ -24,7 +24,7 @@ Deno.test("A live socket", async (t) => {
     assert.equal((await textOf(again)).type, "hello");
     const frame = await textOf(again);
     assert.deepEqual([frame.type, frame.data.id, frame.data.text], ["post.created", missed.id, "missed"]);
-    assert.ok(!("liked" in frame.data), "a frame goes to many, so nothing in it is about one viewer");
+    assert.ok(!("liked" in frame.data), "a frame is shared, so it has no fields about one viewer");
     again.cut();
   });
 
@@ -41,7 +41,7 @@ Deno.test("A live socket", async (t) => {
       Array.from({ length: 8 }, () => RawSocket.open(liveUrl(node, `ticket=${parallel}`))),
     );
     const opened = tries.flatMap((tried) => tried.status === "fulfilled" ? [tried.value] : []);
-    assert.equal(opened.length, 1, "of eight at once");
+    assert.equal(opened.length, 1, "of eight concurrent attempts");
     opened[0]!.cut();
   });
 
@@ -71,12 +71,12 @@ Deno.test("A live socket", async (t) => {
       const listener = await Listener.open(bob, btoa(cursor).replaceAll("=", ""));
       await until(`a reset as ${reason}`, () => listener.resets.includes(reason));
       const after = await ann.post(`after ${reason}`);
-      await listener.heard("what comes next", ({ data }) => data.id === after.id);
+      await listener.heard("the next post", ({ data }) => data.id === after.id);
       listener.cut();
     }
   });
 
-  await t.step("is refused to an account with sixteen, until one of them closes", async () => {
+  await t.step("is refused to an account with sixteen open sockets, until one of them closes", async () => {
     const sockets = await Promise.all(Array.from({ length: 16 }, () => Listener.open(eve)));
     assert.deepEqual(await refusal(liveUrl(node), bearer(eve)), [429, "rate-limited"]);
     sockets.pop()!.cut();
@@ -85,7 +85,7 @@ Deno.test("A live socket", async (t) => {
   });
 
   await t.step("never opens more than sixteen, even if many open at once", async () => {
-    await until("the earlier ones are gone", async () => {
+    await until("the earlier ones are deleted", async () => {
       const free = await Listener.open(eve).catch(() => undefined);
       free?.cut();
       return free;
@@ -102,7 +102,7 @@ Deno.test("A live socket", async (t) => {
   await t.step("sends likes at most once in 250 ms, and the latest count in the end", async () => {
     const post = await ann.post("much liked");
     const listener = await Listener.open(bob);
-    // Long enough for several tellings, however fast the machine.
+    // Long enough for several like frames on any machine.
     const end = performance.now() + 1_000;
     for (let round = 0; round < 20 || performance.now() < end; round++) {
       for (const act of ["PUT", "DELETE"]) {
@@ -110,12 +110,12 @@ Deno.test("A live socket", async (t) => {
       }
     }
     await Promise.all([ann, bob, eve].map((person) => person.do("PUT", `/posts/${post.id}/like`)));
-    const isTelling = ({ type, data }: LiveEvent) => type === "post.likes" && data.id === post.id;
-    await until("the latest count", () => listener.events.findLast(isTelling)?.data.like_count === 3);
-    const told = listener.events.filter(isTelling);
-    const span = told.at(-1)!.at - told[0]!.at;
-    assert.ok(told.length > 1, "a long workload is told more than once");
-    assert.ok((told.length - 1) * 250 <= span + 100, `${told.length} tellings in ${Math.round(span)} ms`);
+    const isLikeFrame = ({ type, data }: LiveEvent) => type === "post.likes" && data.id === post.id;
+    await until("the latest count", () => listener.events.findLast(isLikeFrame)?.data.like_count === 3);
+    const sent = listener.events.filter(isLikeFrame);
+    const span = sent.at(-1)!.at - sent[0]!.at;
+    assert.ok(sent.length > 1, "a long workload has more than one like frame");
+    assert.ok((sent.length - 1) * 250 <= span + 100, `${sent.length} like frames in ${Math.round(span)} ms`);
     listener.cut();
   });
 });
@@ -129,11 +129,11 @@ Deno.test("A live socket is pinged while it is idle, and closed when it does not
   const answeringEnds = pingsUntilEnd(answering).then(() => "gone");
   const pings = await Promise.race([
     pingsUntilEnd(silent),
-    new Promise<never>((_, no) => setTimeout(no, 60_000, new Error("never let go"))),
+    new Promise<never>((_, no) => setTimeout(no, 60_000, new Error("never closed"))),
   ]);
-  assert.ok(pings >= 1, "a ping came first");
-  await until("whoever answers is pinged as well", () => answering.pings > 0);
-  assert.equal(await Promise.race([answeringEnds, Promise.resolve("open")]), "open", "and stays");
+  assert.ok(pings >= 1, "a ping was sent first");
+  await until("the answering socket is pinged", () => answering.pings > 0);
+  assert.equal(await Promise.race([answeringEnds, Promise.resolve("open")]), "open", "it stays open");
   answering.cut();
 });
 
@@ -145,7 +145,7 @@ function bearer({ token }: Person): Record<string, string> {
   return { Authorization: `Bearer ${token}` };
 }
 
-// deno-lint-ignore no-explicit-any -- a frame as it came
+// deno-lint-ignore no-explicit-any -- a parsed frame
 async function textOf(socket: RawSocket): Promise<any> {
   for (let message = await socket.next(); message; message = await socket.next()) {
     if (message.kind === "text") return JSON.parse(message.text);
@@ -164,7 +164,7 @@ async function refusal(url: string, headers?: Record<string, string>): Promise<[
   throw new Error("The handshake was accepted");
 }
 
-/** How many pings came before the connection ended. */
+/** The number of pings before the connection ended. */
 async function pingsUntilEnd(socket: RawSocket): Promise<number> {
   let pings = 0;
   for (let message = await socket.next(); message; message = await socket.next()) {

@@ -1,4 +1,4 @@
-/** Roles and passwords from the machine itself. */
+/** Roles and passwords, changed on the machine itself. */
 import assert from "node:assert/strict";
 import { call } from "../support/api.ts";
 import { NodeProcess } from "../support/node_process.ts";
@@ -6,13 +6,13 @@ import { ADMIN, makePeople, Person } from "../support/person.ts";
 import { RawSocket } from "../support/raw_socket.ts";
 import { TaskProcess } from "../support/task_process.ts";
 
-const passwordIn = (said: string) => / is (\S+) \(printed only this once\)/.exec(said)![1]!;
+const passwordIn = (output: string) => / is (\S+) \(printed only this once\)/.exec(output)![1]!;
 
 Deno.test("deno task admin acts while the server runs, and the next request sees it", async () => {
   await using node = await NodeProcess.start();
   const admin = (...args: string[]) => TaskProcess.run("admin", args, node.settings);
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
-  // So that the node remembers what she was.
+  // The node caches her role.
   assert.equal((await ann.call("GET", "/moderation/log")).status, 403);
   const granted = await admin("grant", ann.login.toUpperCase());
   assert.deepEqual(granted, { code: 0, output: `"${ann.login}" is an administrator now\n` });
@@ -25,7 +25,11 @@ Deno.test("deno task admin acts while the server runs, and the next request sees
   const last = await admin("revoke", ann.login);
   assert.equal(last.code, 1);
   assert.match(last.output, /last administrator/);
-  assert.equal((await admin("grant", ann.login, "moderator")).code, 1, "another role takes her away as well");
+  assert.equal(
+    (await admin("grant", ann.login, "moderator")).code,
+    1,
+    "another role also removes the last administrator",
+  );
   assert.equal((await ann.do("GET", "/users/me")).role, "admin");
 
   const log = (await ann.do("GET", "/moderation/log")).items as { act: string; actor: unknown; reason: string }[];
@@ -38,20 +42,20 @@ Deno.test("deno task admin acts while the server runs, and the next request sees
   await TaskProcess.done("moderation_verify", [], node.settings);
 });
 
-Deno.test("deno task admin password: the new one works at once, the old one and its session do not", async () => {
+Deno.test("deno task admin password replaces the password at once and ends the session", async () => {
   await using node = await NodeProcess.start();
   const [ann] = await makePeople(node, 1) as [Person];
   const socket = await RawSocket.open(`${node.url}/api/v1/feed/live`, { Authorization: `Bearer ${ann.token}` });
   assert.equal((await socket.next())?.kind, "text");
-  const said = await TaskProcess.done("admin", ["password", ann.login], node.settings);
-  assert.equal((await ann.call("GET", "/users/me")).status, 401, "the old session goes on");
+  const output = await TaskProcess.done("admin", ["password", ann.login], node.settings);
+  assert.equal((await ann.call("GET", "/users/me")).status, 401, "the old session is still valid");
   const old = await call(node, "POST", "/security/login", { body: { login: ann.login, password: ann.password } });
-  assert.equal(old.status, 401, "the old password goes on");
+  assert.equal(old.status, 401, "the old password is still valid");
   let closed;
   for (let next = await socket.next(); next; next = await socket.next()) if (next.kind === "close") closed = next;
-  assert.ok(closed, "the old session's socket goes on");
-  await new Person(node, ann.login, passwordIn(said)).signIn();
-  assert.equal(node.output.includes(passwordIn(said)), false);
+  assert.ok(closed, "the old session's socket is still open");
+  await new Person(node, ann.login, passwordIn(output)).signIn();
+  assert.equal(node.output.includes(passwordIn(output)), false);
   const verified = await TaskProcess.done("moderation_verify", [], node.settings);
   assert.match(verified, /^1 entry/);
 });

@@ -1,4 +1,4 @@
-/** What Tab makes of a command line: in a bash and a zsh on a terminal, and in fish, where these are installed. */
+/** Completion with Tab, in bash and zsh on a terminal and in fish, if these are installed. */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { TASK_NAMES } from "../../tasks/commands/define.ts";
@@ -10,7 +10,7 @@ import { until } from "../support/wait.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const ENV = { TERM: "dumb", PATH: `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}` };
 
-/** What is typed before Tab, and what is there after it. */
+/** The line before and after Tab. */
 const LINES: [typed: string, completed: string][] = [
   ["deno task stats", "deno task stats:rebuild "],
   ["deno task jobs re", "deno task jobs retry "],
@@ -23,7 +23,7 @@ const LINES: [typed: string, completed: string][] = [
   ["deno task test --fil", "deno task test --filter "],
 ];
 
-/** Each binds Ctrl-G to show the line and empty it. */
+/** Each binds Ctrl-G to a function that shows and clears the line. */
 const SHELLS = {
   bash: {
     command: "bash --norc --noprofile -i",
@@ -31,8 +31,8 @@ const SHELLS = {
   },
   zsh: {
     command: "zsh -f -i",
-    bind:
-      `autoload -Uz compinit; compinit -D -u; show() { print -rn -- "<<$BUFFER>>"; BUFFER=; }; zle -N show; bindkey '^G' show`,
+    bind: `autoload -Uz compinit; compinit -D -u; ` +
+      `show() { print -rn -- "<<$BUFFER>>"; BUFFER=; }; zle -N show; bindkey '^G' show`,
   },
 } as const;
 
@@ -42,7 +42,7 @@ for (const [name, { command, bind }] of Object.entries(SHELLS)) {
     await using shell = new Terminal(command);
     await shell.run(`${bind}; source <(deno task --quiet completions ${name})`);
     for (const [typed, completed] of LINES) assert.equal(await shell.complete(typed), completed);
-    // Somewhere else these tasks are not there.
+    // In another folder these tasks do not exist.
     await shell.run("cd /");
     assert.equal(await shell.complete("deno task jobs re"), "deno task jobs re");
   });
@@ -101,7 +101,7 @@ function isInstalled(program: string): boolean {
   });
 }
 
-/** A shell that believes a person is typing. */
+/** An interactive shell on a terminal. */
 class Terminal implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #keys: WritableStreamDefaultWriter<Uint8Array>;
@@ -117,7 +117,7 @@ class Terminal implements AsyncDisposable {
   }
 
   async run(line: string): Promise<void> {
-    // What is echoed is not what is printed.
+    // The echoed command differs from its output.
     const mark = ++this.#runs;
     await this.#type(`${line}; echo ran$((${mark}))\n`);
     await until(`the shell ran ${line}`, () => this.#shown.includes(`ran${mark}\r\n`), { timeoutMs: 30_000 });

@@ -1,6 +1,5 @@
 /**
- * The very first start of a stranger: an empty cache, an empty data folder, the README's command. Needs the npm
- * registry.
+ * A first start with an empty cache and an empty data folder, by the README's command. Needs the npm registry.
  */
 import assert from "node:assert/strict";
 
@@ -18,7 +17,7 @@ Deno.test("A first start loads few packages, reports its steps and has no warnin
   const process = new Deno.Command(program, {
     args,
     cwd: ROOT,
-    // With the machine's own way to the registry.
+    // With the proxy and certificate settings of the machine.
     env: {
       DENO_DIR: `${home}/cache`,
       DATA_DIR: `${home}/data`,
@@ -45,7 +44,7 @@ Deno.test("A first start loads few packages, reports its steps and has no warnin
     const packages = await packagesIn(`${home}/cache/npm`);
     assert.ok(packages.length > 20, `only ${packages.length} packages were found`);
     assert.ok(packages.length <= MAX_PACKAGES, `${packages.length} packages:\n${packages.join("\n")}`);
-    assert.match(output, /creating the embedded database/i, "what takes its time says so");
+    assert.match(output, /creating the embedded database/i, "a slow step is reported");
     assert.doesNotMatch(output, /warn/i);
   } finally {
     // The task's shell and the node are one group.

@@ -1,4 +1,4 @@
-/** Every program of `deno.json` explains itself and refuses what it does not know, before it does anything. */
+/** Every task of `deno.json` prints its usage and rejects unknown arguments before it does anything. */
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
 
@@ -6,7 +6,7 @@ const ROOT = new URL("../../", import.meta.url);
 const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
   tasks: Record<string, { description: string; command: string }>;
 };
-/** Those that are commands of Deno itself. */
+/** Tasks that are commands of Deno itself. */
 const DENO = ["fmt", "lint", "check"];
 /** Those for people who change the project: they have no place in the image. */
 const DEVELOPMENT = [
@@ -21,7 +21,7 @@ const DEVELOPMENT = [
   "settings",
   "statements",
 ];
-/** What each may not do: a database, a backup or settings in this folder would be seen. */
+/** Addresses that do not exist, so that a task cannot reach a database or a data folder. */
 const NOWHERE = { DATA_DIR: "/nonexistent/data", DATABASE_URL: "postgres://nobody@127.0.0.1:9/none", SECRET_KEY: "s" };
 
 interface Result {
@@ -57,7 +57,7 @@ for (const [name] of Object.entries(tasks).filter(([name]) => !DENO.includes(nam
   });
 }
 
-/** Each with what its one line names. */
+/** Arguments, with the error. */
 const MISTAKES: [args: string[], named: RegExp][] = [
   [["jobs", "lst"], /"lst"\. Did you mean `list`\?/],
   [["jobs", "list", "--knd", "email"], /"--knd"\. Did you mean `--kind`\?/],

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { freePort } from "../support/servers.ts";
 import { ROOT } from "../support/sources.ts";
 
-/** One that loads the packages of each kind; the others load some of these. */
+/** Together these load all packages of the tasks. */
 const COMMANDS = [["migrate", "--help"], ["backup", "--help"], ["kv", "get", "--help"], ["vk:fake", "--help"]];
 
 /**

@@ -14,12 +14,12 @@ Deno.test("deno task kv writes, reads, lists and removes keys", async () => {
     return output;
   };
 
-  // Neither the long number nor the space in a value may change; "__proto__" is a key like others.
+  // Long numbers and spaces in a value are unchanged, and "__proto__" is an ordinary key.
   const long = '{ "n": 12345678901234567890.10, "a": [1e400] }';
   assert.equal(await kv("put", "a b", long, "__proto__", '"robin"', "twig/1", "null"), "");
   assert.equal(await kv("get", "twig/1", "a b", "__proto__"), `null\n${long}\n"robin"\n`);
   assert.equal(await kv("put", "twig/1", "--", "-1"), "");
-  assert.equal(await kv("get", "twig/1"), "-1\n", "what was there stays");
+  assert.equal(await kv("get", "twig/1"), "-1\n", "the existing value stays");
   assert.equal(await kv("ls"), '"__proto__"\n"a b"\n"twig/1"\n');
   assert.equal(await kv("ls", "twig/"), '"twig/1"\n');
 
@@ -31,7 +31,7 @@ Deno.test("deno task kv writes, reads, lists and removes keys", async () => {
   const missing = await run("--url", node.url, "get", "a b", "twig/1");
   assert.equal(missing.code, 1);
   assert.match(missing.output, /No such key: "twig\/1"/);
-  assert.ok(!missing.output.includes("12345"), "some of the values, though one is missing");
+  assert.ok(!missing.output.includes("12345"), "no value is printed if a key is missing");
 
   await kv("put", "--shared", "nest", "[]");
   assert.equal(await kv("ls", "nest"), "");
@@ -49,7 +49,7 @@ Deno.test("deno task kv reports errors with different exit codes", async () => {
     assert.equal(code, 2, words.join(" "));
     assert.match(output, /\(usage: deno task kv --help\)\n$/);
   }
-  assert.equal((await run("ls")).code, 2, "nobody asks");
+  assert.equal((await run("ls")).code, 2, "no account is given");
   const unquoted = await run(...token, "put", "a", "robin");
   assert.equal(unquoted.code, 2);
   assert.match(unquoted.output, /robin is no JSON.*'"robin"'/);
@@ -62,7 +62,7 @@ Deno.test("deno task kv reports errors with different exit codes", async () => {
   const signedIn = await run("--login", owner.login, "--password", owner.password, "ls");
   assert.equal(signedIn.code, 0);
   assert.match(signedIn.output, /ends the account's other session/);
-  assert.equal((await run(...token, "ls")).code, 3, "the other session goes on");
+  assert.equal((await run(...token, "ls")).code, 3, "the other session is still valid");
   await owner.signIn();
   const admin = await administrator(node);
   await admin.do("POST", `/users/${owner.id}/block`, { reason: "test" });

@@ -1,4 +1,4 @@
-/** The tasks that act on a running installation, as the processes they are. */
+/** Tasks that act on a running installation, as processes. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { freshDataDir } from "../support/database.ts";
@@ -23,7 +23,7 @@ interface Census {
 const SECRET_KEY = "the secret key of the tasks test, 32 characters";
 
 Deno.test("deno task listen shows the feed without gaps over a restart of the server", async () => {
-  // The same port again, as an installation has it.
+  // The same port after a restart, as in an installation.
   await using node = await NodeProcess.start({ env: { PORT: String(freePort()) } });
   const [reader, writer] = await makePeople(node, 2) as [Person, Person];
   await reader.do("PUT", `/pages/${writer.page_id}/follow`);
@@ -37,17 +37,17 @@ Deno.test("deno task listen shows the feed without gaps over a restart of the se
   ]);
   await task.says("ends the account's other session");
   await task.says("Listening at");
-  assert.equal((await reader.call("GET", "/feed")).status, 401, "the other session goes on");
+  assert.equal((await reader.call("GET", "/feed")).status, 401, "the other session is still valid");
   await writer.post("Before the restart \u001b[31m");
   await task.says("Before the restart [31m");
-  assert.ok(!task.output.includes("\u001b"), "colours, or a steered terminal, where there is none");
+  assert.ok(!task.output.includes("\u001b"), "no escape sequences without a terminal");
   await node.kill();
   await task.says("again in");
   await node.restart();
-  await writer.post("While nobody may be listening");
+  await writer.post("While the listener reconnects");
   await writer.post("After the restart");
   await task.says("After the restart");
-  const said = ["Before the restart", "While nobody may be listening", "After the restart"];
+  const said = ["Before the restart", "While the listener reconnects", "After the restart"];
   assert.deepEqual(said.map((text) => task.output.split(text).length - 1), [1, 1, 1], task.output);
   assert.equal(await task.interrupt(), 0);
 });
@@ -63,7 +63,7 @@ Deno.test("deno task listen renews its token while the server is unavailable", a
   await task.says("again in");
   await new Promise((resolve) => setTimeout(resolve, 5_100));
   await node.restart();
-  await until("it listens again", () => task.output.split("Listening at").length === 3, { timeoutMs: 30_000 });
+  await until("the task listens again", () => task.output.split("Listening at").length === 3, { timeoutMs: 30_000 });
 });
 
 Deno.test("deno task listen reports why it ended by its exit code", async () => {
@@ -102,7 +102,7 @@ Deno.test("deno task demo fills an empty installation, and a second run continue
   assert.match(other.output, /exists already with another password/);
 });
 
-Deno.test("deno task demo lets an administrator create the accounts if nobody else may", async () => {
+Deno.test("deno task demo lets an administrator create the accounts if registration is closed", async () => {
   await using node = await NodeProcess.start({ env: { REGISTRATION: "admin", REQUIRE_VERIFIED_EMAIL: "true" } });
   const args = ["--url", node.url, "--users", "4", "--posts", "6"];
   const refused = await TaskProcess.run("demo", args);
@@ -126,18 +126,18 @@ Deno.test("deno task keys rotate: old tokens stay valid, new ones have the new k
   const before = kidOf(old.token);
   assert.match(rotated.output, new RegExp(`${before}  signs, until the new one does\n${kid}  waits\n`));
   await until("the node knows the new key", async () => {
-    await makeItLook(node);
+    await makeItReadKeys(node);
     return (await jwks(node)).includes(kid);
   }, { timeoutMs: 20_000 });
   assert.deepEqual(new Set(await jwks(node)), new Set([before, kid]));
   await old.signIn();
-  assert.equal(kidOf(old.token), before, "a key signs before every node knows it");
-  // The minutes of waiting, gone by.
+  assert.equal(kidOf(old.token), before, "a key signs before every node has it");
+  // As if the waiting time had passed.
   await node.sql.execute("update signing_keys set created_at = created_at - interval '10 minutes'");
   const oldest = old.token;
   await until("the node signs with the new key", async () => {
-    await makeItLook(node);
-    assert.equal((await call(node, "GET", "/users/me", { token: oldest })).status, 200, "an old token is void");
+    await makeItReadKeys(node);
+    assert.equal((await call(node, "GET", "/users/me", { token: oldest })).status, 200, "an old token is invalid");
     return kidOf((await administrator(node)).token) === kid;
   }, { timeoutMs: 20_000 });
   assert.deepEqual(new Set(await jwks(node)), new Set([before, kid]));
@@ -216,8 +216,8 @@ async function jwks(node: NodeProcess): Promise<string[]> {
   return keys.map(({ kid }) => kid);
 }
 
-/** A key id that it does not know makes a node look for new keys. */
-async function makeItLook(node: NodeProcess): Promise<void> {
+/** A token with an unknown key id makes a node read the keys again. */
+async function makeItReadKeys(node: NodeProcess): Promise<void> {
   const header = { alg: "EdDSA", typ: "at+jwt", kid: crypto.randomUUID() };
   const token = `${encode(header)}.${encode({})}.${Buffer.alloc(64).toString("base64url")}`;
   assert.equal((await call(node, "GET", "/users/me", { token })).status, 401);
@@ -243,7 +243,8 @@ Deno.test("deno task jobs counts, lists, retries and drops jobs while a server r
   const [dead, unknown] = [crypto.randomUUID(), crypto.randomUUID()];
   await node.sql.execute(
     `insert into jobs (id, kind, payload, state, run_at, last_error)
-    values ($1, 'test.gone', '{}', 'dead', now(), E'no luck\\x1b[31m'), ($2, 'test.gone', '{}', 'unknown', now(), 'who knows')`,
+    values ($1, 'test.gone', '{}', 'dead', now(), E'no luck\\x1b[31m'),
+      ($2, 'test.gone', '{}', 'unknown', now(), 'who knows')`,
     [dead, unknown],
   );
   assert.match((await TaskProcess.run("jobs", [], env)).output, /^dead +1$/m);
@@ -252,7 +253,7 @@ Deno.test("deno task jobs counts, lists, retries and drops jobs while a server r
     listed.includes(dead) && !listed.includes(unknown) && listed.includes("no luck") && !listed.includes("\x1b[31m"),
   );
   assert.ok((await TaskProcess.run("jobs", ["list", "unknown", "--kind", "test.gone"], env)).output.includes(unknown));
-  assert.equal((await TaskProcess.run("jobs", ["retry", unknown], env)).code, 1, "nothing is sent twice");
+  assert.equal((await TaskProcess.run("jobs", ["retry", unknown], env)).code, 1, "an unknown job is not retried");
   const retried = await TaskProcess.run("jobs", ["retry", "--all"], env);
   assert.deepEqual([retried.code, retried.output], [0, `${dead} waits again\n`]);
   assert.match((await TaskProcess.run("jobs", ["drop", unknown], env)).output, /is gone/);

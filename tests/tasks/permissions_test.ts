@@ -26,7 +26,7 @@ Deno.test("The start and the image's entry point have exactly these permissions"
       '--allow-write="${DATA_DIR:-/data},${TMPDIR:-/tmp}"',
     ].sort(),
   );
-  assert.equal([...script.matchAll(/deno run/g)].length, 1, "every role and task is run there");
+  assert.equal([...script.matchAll(/deno run/g)].length, 1, "every role and task runs by this line");
 });
 
 const WAYS: Record<string, readonly string[]> = {
@@ -39,7 +39,7 @@ for (const [way, command] of Object.entries(WAYS)) {
     const [ada] = await makePeople(node, 1) as [Person];
     const photo = { name: "a.png", data: (await pngOf(60, 40)).toBase64() };
     const { id } = await ada.post("with a photo", { photos: [photo] });
-    await until("it is cropped", async () => (await ada.do("GET", `/posts/${id}`)).photos[0]?.url);
+    await until("the photo is cropped", async () => (await ada.do("GET", `/posts/${id}`)).photos[0]?.url);
     await ada.do("PUT", `/posts/${id}/like`);
     await ada.do("POST", "/kv/write", { data: { key: 1 } });
     assert.deepEqual((await ada.do("POST", "/kv/read", { keys: ["key"] })).data, { key: 1 });

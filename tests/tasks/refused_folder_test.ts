@@ -1,4 +1,4 @@
-/** Tasks on a data folder that cannot be used say what to do, as a start does, and end with 2. */
+/** Tasks on an unusable data folder print the same advice as a start, and end with 2. */
 import assert from "node:assert/strict";
 import { emptyFolder } from "../support/node_process.ts";
 import { TaskProcess } from "../support/task_process.ts";

@@ -1,11 +1,11 @@
-/** The README's tour, pasted into interactive shells: every line does what the text says. */
+/** The README's tour, pasted into interactive shells: every command succeeds. */
 import assert from "node:assert/strict";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 
 const README = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
 const SECTION = /## A first tour\n([\s\S]*?)\n## /.exec(README)![1]!;
 const BLOCKS = [...SECTION.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block]) => block!);
-/** Without anybody's start-up files. In CI all of them are there. */
+/** Options that skip start-up files. In CI all of these shells are installed. */
 const SHELLS: Record<string, string[]> = { dash: ["-i"], bash: ["--norc", "-i"], zsh: ["-f", "-i"] };
 
 Deno.test("The tour works in sh, bash and zsh", async (t) => {
@@ -18,7 +18,7 @@ Deno.test("The tour works in sh, bash and zsh", async (t) => {
 
 async function takeTour(url: string, shell: string, options: string[]): Promise<void> {
   await using folder = await emptyFolder();
-  // A person and a page for each shell; the program that is running in place of the one from npm.
+  // A person and a page for each shell; the running Deno in place of the one from npm.
   const text = BLOCKS.join("\n").replaceAll("http://127.0.0.1:8000", url)
     .replaceAll("ws://127.0.0.1:8000", url.replace("http", "ws"))
     .replaceAll("npx --yes deno@2.9.6", Deno.execPath())

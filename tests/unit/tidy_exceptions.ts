@@ -23,6 +23,6 @@ export const LONG_FUNCTIONS: readonly string[] = [
   "tests/live/socket_test.ts: A live socket",
   "tests/support/block_workload.ts: blockWorkload",
   "tests/support/visibility_acts.ts: async next(): Promise<Person> {",
-  "tests/tasks/backup/refused_test.ts: A damaged, incomplete or newer backup is rejected, and so are a running server and existing accounts",
+  "tests/tasks/backup/refused_test.ts: Invalid and newer backups, a running server and existing accounts are rejected",
   "workers/roles/node.ts: startNode",
 ];

@@ -1,4 +1,4 @@
-/** A backup and a restore that are killed in the middle of it. */
+/** A backup and a restore that are killed while they run. */
 import assert from "node:assert/strict";
 import { connectPostgres } from "../../../db/postgres.ts";
 import { finishRestore, putInPlace, restoringFolder } from "../../../db/restored_data.ts";
@@ -18,7 +18,7 @@ async function open({ path, env }: Place): Promise<Sql> {
   return url === undefined ? await openDataDir(path) : connectPostgres(url, { max: 1, applicationName: "test" });
 }
 
-/** Whose accounts are in a place where no server runs. */
+/** The accounts in a place without a running server. */
 async function logins(place: Place): Promise<string[]> {
   await using sql = await open(place);
   return (await sql.query<{ login: string }>("select login from users order by login")).map(({ login }) => login);
@@ -29,7 +29,7 @@ async function epochsOf(place: Place): Promise<number[]> {
   return (await sql.query<{ epoch: number }>("select epoch from partitions order by id")).map(({ epoch }) => epoch);
 }
 
-/** Starts a task and kills it when it has said this, some milliseconds later. */
+/** Starts a task and kills it some milliseconds after it prints this. */
 async function killed(
   name: string,
   args: string[],
@@ -53,7 +53,7 @@ for (const driver of DRIVERS) {
     {
       await using node = await nodeIn(place);
       await makePeople(node, 1, "early");
-      // Enough for the loading to take its time.
+      // Enough rows for a slow load.
       await node.sql.execute(
         `insert into letters (id, message_id, sender, recipient, subject, text)
         select gen_random_uuid(), i::text, 'a', 'b', 'c', repeat(md5(i::text), 30) from generate_series(1, 30000) i`,
@@ -69,8 +69,8 @@ for (const driver of DRIVERS) {
     assert.deepEqual(await logins(place), before);
     for (const afterMs of [0, 300]) {
       const output = await killed("restore", [backup, "--replace"], env, /^Tables: \d+ to do/m, afterMs);
-      assert.ok(!output.includes("The installation is"), "it was over before it was killed");
-      await until("its connection is gone", async () => (await logins(place).catch(() => [])).length > 0);
+      assert.ok(!output.includes("The installation is"), "it ended before it was killed");
+      await until("its connection is closed", async () => (await logins(place).catch(() => [])).length > 0);
       assert.deepEqual(await logins(place), before);
     }
     await TaskProcess.done("restore", [backup, "--replace"], env);
@@ -78,11 +78,11 @@ for (const driver of DRIVERS) {
     assert.ok(!await exists(restoringFolder(place.path)));
     // Files of a deleted embedded database have no owner.
     if (driver === "full") {
-      assert.ok((await epochsOf(place)).every((epoch, i) => epoch > epochs[i]!), "an epoch comes again");
+      assert.ok((await epochsOf(place)).every((epoch, i) => epoch > epochs[i]!), "an epoch is repeated");
     }
     await using node = await nodeIn(place);
     const [ann] = await makePeople(node, 1) as [Person];
-    await ann.post("it goes on");
+    await ann.post("after the restore");
   });
 
   Deno.test(`${driver}: a killed backup has no final name, and the next one removes it`, async () => {
@@ -107,7 +107,7 @@ for (const driver of DRIVERS) {
   });
 }
 
-Deno.test("A committed restore is finished by the next process on the data folder, wherever it was killed", async () => {
+Deno.test("A committed restore killed at any step is finished by the next process on the data folder", async () => {
   const make = async (path: string, name: string) => {
     await Deno.mkdir(`${path}/postgres`, { recursive: true });
     await Deno.writeTextFile(`${path}/postgres/of`, name);
@@ -116,7 +116,7 @@ Deno.test("A committed restore is finished by the next process on the data folde
   const names = async (
     path: string,
   ) => [await Deno.readTextFile(`${path}/postgres/of`), await Deno.readTextFile(`${path}/secret.key`)];
-  // After so many steps: the key in place, the old database gone, the new one in place.
+  // The steps: the key in place, the old database removed, the new one in place.
   const steps: ((path: string) => Promise<void>)[] = [
     (path) => Deno.rename(`${path}/restored/secret.key`, `${path}/secret.key`),
     (path) => Deno.remove(`${path}/postgres`, { recursive: true }),
@@ -131,7 +131,7 @@ Deno.test("A committed restore is finished by the next process on the data folde
     assert.deepEqual(await names(folder.path), ["new", "new"], `killed after ${killedAfter} steps`);
     assert.ok(!await exists(`${folder.path}/restored`));
   }
-  // An upgrade keeps the old database: killed after nothing, after it went aside, after the new one came.
+  // An upgrade keeps the old database: killed at the start, after it was moved, after the new one is in place.
   const upgradeSteps: ((path: string) => Promise<void>)[] = [
     (path) => Deno.rename(`${path}/postgres`, `${path}/postgres-17`),
     (path) => Deno.rename(`${path}/restored/postgres`, `${path}/postgres`),
@@ -151,7 +151,7 @@ Deno.test("A committed restore is finished by the next process on the data folde
   await make(folder.path, "old");
   await make(restoringFolder(folder.path), "new");
   await finishRestore(folder.path);
-  assert.deepEqual(await names(folder.path), ["old", "old"], "a restore that was not decided takes effect");
+  assert.deepEqual(await names(folder.path), ["old", "old"], "an uncommitted restore took effect");
   await make(restoringFolder(folder.path), "new");
   await putInPlace(folder.path);
   assert.deepEqual(await names(folder.path), ["new", "new"]);

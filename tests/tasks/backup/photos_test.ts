@@ -12,7 +12,7 @@ Deno.test("The files that a table of photos names are copied, and deleted ones a
   const rows = [
     ["ready", "a tab\\t and a break\\n", "ready", "{1080,320}", "\\N"],
     ["small", "\\N", "ready", "{}", "\\N"],
-    // Cropped since the tables were written: its upload is gone.
+    // Cropped since the tables were written, so its upload is deleted.
     ["cropped", "\\N", "processing", "{}", "upload1"],
     ["waits", "\\N", "processing", "{}", "upload2"],
     ["failed", "\\N", "failed", "{}", "\\N"],
@@ -22,10 +22,10 @@ Deno.test("The files that a table of photos names are copied, and deleted ones a
     await storage.put(key, new TextEncoder().encode(`bytes of ${key}`));
   }
   const text = Readable.from([new TextEncoder().encode(rows.map((row) => row.join("\t") + "\n").join(""))]);
-  const told: string[] = [];
-  const copied = await copyFiles(storage, namedFiles(text, COLUMNS), folder.path, (key) => void told.push(key));
+  const copiedKeys: string[] = [];
+  const copied = await copyFiles(storage, namedFiles(text, COLUMNS), folder.path, (key) => void copiedKeys.push(key));
   assert.deepEqual([copied.count, copied.gone.length], [6, 2]);
-  assert.deepEqual(new Set(told), new Set(["ready", "ready.1080", "ready.320", "small", "upload1", "upload2"]));
+  assert.deepEqual(new Set(copiedKeys), new Set(["ready", "ready.1080", "ready.320", "small", "upload1", "upload2"]));
   const instead = await Deno.readTextFile(`${folder.path}/upload1`);
-  assert.equal(instead, "bytes of cropped", "a square that stands in for its upload");
+  assert.equal(instead, "bytes of cropped", "the cropped photo is stored in place of its upload");
 });

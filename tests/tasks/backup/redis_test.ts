@@ -4,7 +4,7 @@ import { clearRedis } from "../../../lib/cache/redis.ts";
 import { startRedis } from "../../support/servers.ts";
 
 Deno.test({
-  name: "A restore removes the installation's keys from Redis, and no others",
+  name: "A restore removes only the installation's keys from Redis",
   ignore: !Deno.env.has("TEST_REDIS_URL"),
   async fn() {
     await using server = await startRedis();

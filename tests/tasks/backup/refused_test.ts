@@ -1,4 +1,4 @@
-/** What a restore refuses, before it changes anything; and what it does to what is there. */
+/** Backups that a restore rejects before it changes anything, and the state that it replaces. */
 import assert from "node:assert/strict";
 import { migrate } from "../../../db/migrate.ts";
 import { openDataDir } from "../../support/database.ts";
@@ -41,7 +41,7 @@ async function inside(dataDir: string, script: string): Promise<void> {
   await database.script(script);
 }
 
-Deno.test("A damaged, incomplete or newer backup is rejected, and so are a running server and existing accounts", async () => {
+Deno.test("Invalid and newer backups, a running server and existing accounts are rejected", async () => {
   await using place = await emptyFolder();
   const backup = `${place.path}/backup`;
   await using node = await NodeProcess.start({ full: false });
@@ -92,7 +92,7 @@ Deno.test("A damaged, incomplete or newer backup is rejected, and so are a runni
     );
     await Deno.remove(copy, { recursive: true });
   }
-  assert.deepEqual(await contentOf(node.dataDir), before, "a refused restore has changed something");
+  assert.deepEqual(await contentOf(node.dataDir), before, "a rejected restore has changed the data folder");
 
   const damaged = await TaskProcess.run("restore", [place.path, "--replace"], node.settings);
   assert.deepEqual([damaged.code, /The restore failed: There is no/.test(damaged.output)], [1, true], damaged.output);
@@ -147,7 +147,8 @@ Deno.test("A backup of an older version is migrated", async () => {
       values ('${user}', 'olga', '', 'Olga', 'Old', 'olga@example.com', '${page}', now());
       insert into pages (id, owner_id, is_personal, uuid, name, post_count, created_at)
       values ('${page}', '${user}', true, 'olga', 'Olga Old', 1, now());
-      insert into posts (id, page_id, text, published_at, created_at, updated_at) values ('${post}', '${page}', 'old', now(), now(), now())`);
+      insert into posts (id, page_id, text, published_at, created_at, updated_at)
+        values ('${post}', '${page}', 'old', now(), now(), now())`);
   }
   const env = { SECRET_KEY: "the secret key of an old one, 32 characters" };
   await inside(source.path, "create table strange (one int)");
@@ -162,7 +163,8 @@ Deno.test("A backup of an older version is migrated", async () => {
   await TaskProcess.done("restore", [backup], { ...env, DATA_DIR: target.path });
   await using restored = await openDataDir(target.path);
   const [row] = await restored.query(
-    `select (select count(*) from posts) as posts, (select count(*) from page_days) as days, (select count(*) from page_search) as found,
+    `select (select count(*) from posts) as posts, (select count(*) from page_days) as days,
+      (select count(*) from page_search) as found,
       (select count(*) from migrations) as migrations`,
   );
   const known = [...Deno.readDirSync(new URL("../../../db/migrations/", import.meta.url))].length;

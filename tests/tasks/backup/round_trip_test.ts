@@ -1,4 +1,4 @@
-/** A backup and what it brings back, on every way between the two kinds of databases. */
+/** A backup and its restore, between every pair of the two kinds of databases. */
 import assert from "node:assert/strict";
 import { readManifest } from "../../../tasks/backup/manifest.ts";
 import { BackupWorld, DRIVERS, emptyPlace, nodeIn } from "../../support/backup_world.ts";
@@ -27,13 +27,13 @@ for (const from of DRIVERS) {
         let stopped = false;
         const atWork = workload.run(6, () => stopped);
         await new Promise((resolve) => setTimeout(resolve, 1_000));
-        const said = await TaskProcess.done("backup", [backup], node.settings);
+        const output = await TaskProcess.done("backup", [backup], node.settings);
         stopped = true;
         await atWork;
-        assert.match(said, /need this SECRET_KEY/);
+        assert.match(output, /need this SECRET_KEY/);
         const { history } = await readManifest(backup);
         const [now] = await node.sql.query<{ seq: number }>("select seq from sequencer");
-        assert.ok(now!.seq > history.seq && history.seq > 50, `the workload was over: ${history.seq} of ${now!.seq}`);
+        assert.ok(now!.seq > history.seq && history.seq > 50, `the workload had ended: ${history.seq} of ${now!.seq}`);
         const listener = await Listener.open(world.people[0]);
         cursor = listener.cursor!;
         listener.cut();
@@ -55,7 +55,7 @@ for (const from of DRIVERS) {
       await ann.signIn();
       await listener.connect(cursor);
       await until("a cursor of the time after the backup is reset", () => listener.resets.length === 1);
-      assert.deepEqual(listener.resets, ["foreign"], "its number alone gave it away");
+      assert.deepEqual(listener.resets, ["foreign"], "its number alone identified it");
       listener.cut();
       await assertCountersTrue(node.sql);
     });

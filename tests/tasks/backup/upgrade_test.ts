@@ -1,4 +1,4 @@
-/** An embedded database of an older major version: refused at a start, and brought over by the task, all of it. */
+/** An embedded database of an older major version: rejected at a start, and upgraded completely by the task. */
 import assert from "node:assert/strict";
 import { linkLibraries } from "../../../db/embedded/binaries.ts";
 import { loadOlder } from "../../../db/embedded/older.ts";
@@ -13,7 +13,7 @@ import { TaskProcess } from "../../support/task_process.ts";
 const options = { ignore: Deno.build.os !== "linux", sanitizeOps: false, sanitizeResources: false };
 const OLD = 17;
 
-/** A folder of that version with a world in it, and a session of one of its people. */
+/** Creates a folder of that version with data, and a session of one of its people. */
 async function makeOld(path: string): Promise<{ world: BackupWorld; token: string }> {
   const binaries = await loadOlder(OLD);
   const cluster = `${path}/postgres`;
@@ -36,7 +36,7 @@ async function makeOld(path: string): Promise<{ world: BackupWorld; token: strin
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   });
   const world = await BackupWorld.make(node);
-  // Enough for the copying to take its time.
+  // Enough rows for a slow copy.
   await node.sql.execute(
     `insert into letters (id, message_id, sender, recipient, subject, text)
     select gen_random_uuid(), i::text, 'a', 'b', 'c', repeat(md5(i::text), 30) from generate_series(1, 30000) i`,
@@ -62,7 +62,7 @@ Deno.test(
       await task.says(/^Tables: \d+ to do/m);
       await new Promise((resolve) => setTimeout(resolve, afterMs));
       await task[Symbol.asyncDispose]();
-      assert.equal(version("postgres"), "17", "killed before it was decided, it changed the database");
+      assert.equal(version("postgres"), "17", "an upgrade killed before its commit changed the database");
     }
     const lock = await Deno.readTextFile(new URL("../../deno.lock", import.meta.url));
     const output = await TaskProcess.done("upgrade", [], env);
@@ -71,7 +71,7 @@ Deno.test(
     assert.equal(await Deno.readTextFile(new URL("../../deno.lock", import.meta.url)), lock);
     assert.deepEqual([version("postgres"), version("postgres-17")], ["18", "17"]);
     await using node = await NodeProcess.on({ path, [Symbol.asyncDispose]: () => Promise.resolve() }, {});
-    assert.equal((await call(node, "GET", "/users/me", { token })).status, 200, "a session has ended");
+    assert.equal((await call(node, "GET", "/users/me", { token })).status, 200, "the session is still valid");
     await world.holdsIn(node);
   },
 );
@@ -79,10 +79,10 @@ Deno.test(
 Deno.test("An impossible upgrade is refused with the reason", options, async () => {
   await using folder = await freshDataDir();
   const { path } = folder;
-  const refused = async (env: Record<string, string>, told: RegExp) => {
+  const refused = async (env: Record<string, string>, reason: RegExp) => {
     const { code, output } = await TaskProcess.run("upgrade", [], { SECRET_KEY, ...env });
     assert.equal(code, 2, output);
-    assert.match(output, told);
+    assert.match(output, reason);
   };
   const set = (major: number) => Deno.writeTextFile(`${path}/postgres/PG_VERSION`, `${major}\n`);
   await refused({ DATA_DIR: path }, /already has Postgres 18/);
@@ -91,7 +91,7 @@ Deno.test("An impossible upgrade is refused with the reason", options, async () 
   await set(9);
   await refused({ DATA_DIR: path }, /Postgres 9 cannot be upgraded/);
   await refused({ DATA_DIR: `${path}/none` }, /There is no database in/);
-  assert.ok(!await Deno.stat(`${path}/none`).then(() => true, () => false), "it made the folder");
+  assert.ok(!await Deno.stat(`${path}/none`).then(() => true, () => false), "it created the folder");
   await refused({ DATA_DIR: path, DATABASE_URL: "postgres://a@localhost/a" }, /DATABASE_URL is set/);
   await set(18);
   await using _node = await nodeIn({ path, env: {}, [Symbol.asyncDispose]: () => Promise.resolve() });

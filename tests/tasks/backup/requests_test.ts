@@ -5,7 +5,7 @@ import { makePeople, type Person } from "../../support/person.ts";
 import { TaskProcess } from "../../support/task_process.ts";
 
 const PAUSE_MS = 50;
-/** A machine of a test run may have other work; a request that waits for the whole backup takes longer. */
+/** Generous for a busy machine. A request that waits for the whole backup takes longer. */
 const MAX_WAIT_MS = 2_000;
 
 /** Posts at a steady rate until `done`; returns the duration of each. */
@@ -34,7 +34,7 @@ Deno.test("Posts are answered during a backup of the embedded default", async ()
   );
   const alone = await postsUntil(ann, new Promise((resolve) => setTimeout(resolve, 2_000)));
   const beside = await postsUntil(ann, TaskProcess.done("backup", [`${folder.path}/backup`], node.settings));
-  assert.ok(beside.length >= 5, `the backup was over after ${beside.length} posts`);
+  assert.ok(beside.length >= 5, `the backup ended after ${beside.length} posts`);
   const [longest, longestAlone] = [Math.max(...beside), Math.max(...alone)];
-  assert.ok(longest < MAX_WAIT_MS, `a post waited ${longest} ms beside a backup, ${longestAlone} ms without`);
+  assert.ok(longest < MAX_WAIT_MS, `a post took ${longest} ms during a backup, ${longestAlone} ms without`);
 });

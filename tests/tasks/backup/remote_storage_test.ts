@@ -1,4 +1,4 @@
-/** A backup where the photos are kept by a service elsewhere: the task finds them there, or refuses. */
+/** A backup with a storage on another machine: the task reads the photos there, or fails. */
 import assert from "node:assert/strict";
 import { Secret } from "../../../security/secret.ts";
 import { storageToken } from "../../../workers/roles/services.ts";
@@ -8,7 +8,7 @@ import { pngOf } from "../../support/pictures.ts";
 import { StorageProcess } from "../../support/storage_process.ts";
 import { TaskProcess } from "../../support/task_process.ts";
 
-const SECRET_KEY = "the secret of an installation with a storage elsewhere";
+const SECRET_KEY = "the secret of an installation with a remote storage";
 
 Deno.test("A backup reads photos from the server's storage, and rejects missing ones", async () => {
   await using place = await emptyFolder();
@@ -17,7 +17,7 @@ Deno.test("A backup reads photos from the server's storage, and rejects missing 
   const [ann] = await makePeople(node, 1) as [Person];
   await ann.post("with a photo", { photos: [{ name: "a.png", data: (await pngOf(40, 20)).toBase64() }] });
 
-  // Without a word of ROLES, as an operator calls it.
+  // Without ROLES, like the call of an operator.
   const done = await TaskProcess.done("backup", [`${place.path}/whole`], node.settings);
   assert.match(done, /and 1 files of photos/);
   assert.equal([...Deno.readDirSync(`${place.path}/whole/files`)].length, 1);

@@ -6,7 +6,7 @@ import { administrator, makePeople, type Person } from "../support/person.ts";
 import { RawSocket } from "../support/raw_socket.ts";
 import { until } from "../support/wait.ts";
 
-Deno.test("A socket that does not read is closed with 4408, with bounded memory, and resumes without loss", async () => {
+Deno.test("A socket that does not read is closed with 4408, uses limited memory and resumes without loss", async () => {
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page_id}/follow`);
@@ -33,20 +33,20 @@ Deno.test("A socket that does not read is closed with 4408, with bounded memory,
     last = frame.cursor;
   }
   assert.equal(code, 4408);
-  assert.ok(seen.length < ids.length, "not everything can have been sent");
-  // What was sent lies in the socket's queue, bounded at a mebibyte, and in the system's buffers.
-  assert.ok(slow.received < 12 * 1024 * 1024, `${slow.received} bytes were held for one socket`);
+  assert.ok(seen.length < ids.length, "only a part was sent");
+  // Sent bytes are in the socket's queue, which has a limit of a mebibyte, and in the system's buffers.
+  assert.ok(slow.received < 12 * 1024 * 1024, `${slow.received} bytes were buffered for one socket`);
 
   const listener = await Listener.open(bob, last);
   const end = await ann.post("the end");
   await listener.heard("the end", ({ data }) => data.id === end.id);
   const heard = [...seen, ...listener.events.map(({ data }) => data.id)];
-  assert.equal(new Set(heard).size, heard.length, "no frame came twice");
-  assert.deepEqual(heard.toSorted(), [...ids, end.id].sort(), "every post was heard");
+  assert.equal(new Set(heard).size, heard.length, "no frame was repeated");
+  assert.deepEqual(heard.toSorted(), [...ids, end.id].sort(), "every post was received");
   listener.cut();
 });
 
-Deno.test("A stopping node closes its sockets with 1012, and they miss nothing on the next", async () => {
+Deno.test("A stopping node closes its sockets with 1012, and they resume on the next without loss", async () => {
   await using node = await NodeProcess.start();
   const [ann, bob] = await makePeople(node, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page_id}/follow`);
@@ -67,10 +67,10 @@ Deno.test("A stopping node closes its sockets with 1012, and they miss nothing o
   await node.restart();
   await listener.connect();
   const after = await ann.post("after");
-  await listener.heard("what came after", ({ data }) => data.id === after.id);
+  await listener.heard("the later post", ({ data }) => data.id === after.id);
   const heard = listener.events.map(({ data }) => data.id);
   for (const id of [first.id, ...stored]) {
-    assert.equal(heard.filter((other) => other === id).length, 1, `${id} was heard once`);
+    assert.equal(heard.filter((other) => other === id).length, 1, `${id} was received once`);
   }
   listener.cut();
 });
@@ -84,7 +84,7 @@ Deno.test("A socket closes with 4401 at sign-out and with 4403 when its account 
   await until("the signed-out socket closes", () => first!.closed);
   assert.equal(first!.closed!.code, 4401);
   await admin.do("POST", `/users/${bob.id}/block`, { reason: "a test", until: null });
-  await until("the blocked one's socket closes", () => second!.closed);
+  await until("the socket of the blocked person closes", () => second!.closed);
   assert.equal(second!.closed!.code, 4403);
   await eve.signIn();
   await until("the socket of the earlier session closes", () => third!.closed);
@@ -105,11 +105,11 @@ Deno.test("A long replay of the longest posts does not count as a slow reader", 
   await bob.do("PUT", `/pages/${ann.page_id}/follow`);
   const listener = await Listener.open(bob);
   listener.cut();
-  // Two and a half megabytes in a replay, where a socket may hold back one.
+  // A replay of 2.5 megabytes; the queue of a socket has room for one.
   for (let i = 0; i < 20; i++) await Promise.all(Array.from({ length: 16 }, () => ann.post("я".repeat(4_000))));
   const last = await ann.post("the last");
   await listener.connect();
-  await listener.heard("the last of all", ({ data }) => data.id === last.id);
+  await listener.heard("the last post", ({ data }) => data.id === last.id);
   assert.equal(listener.events.filter(({ type }) => type === "post.created").length, 321);
   listener.cut();
 });

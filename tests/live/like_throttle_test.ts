@@ -5,9 +5,9 @@ import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
 import { FakeSocket } from "../support/fake_socket.ts";
 
-const LEAST_MS = 250;
+const MIN_MS = 250;
 
-/** Stands still until it is moved on. */
+/** A clock that the test moves. */
 class StoppedClock implements Clock {
   #now = 1_000;
   #timers = new Set<{ at: number; run: () => void }>();
@@ -37,14 +37,14 @@ class StoppedClock implements Clock {
   }
 }
 
-function pacedTest(name: string, run: (connection: Connection, socket: FakeSocket, clock: StoppedClock) => unknown) {
+function throttleTest(name: string, run: (connection: Connection, socket: FakeSocket, clock: StoppedClock) => unknown) {
   Deno.test(`A connection ${name}`, async () => {
     const [socket, clock] = [new FakeSocket(), new StoppedClock()];
     await run(new Connection(socket, "user", "session", false, { holds: true }, clock), socket, clock);
   });
 }
 
-pacedTest("sends everything at once unless a post's likes come too early", (connection, { sent }, clock) => {
+throttleTest("sends everything at once except likes that are too early", (connection, { sent }, clock) => {
   connection.send("likes of a", "a");
   connection.send("likes of b", "b");
   connection.send("post");
@@ -55,7 +55,7 @@ pacedTest("sends everything at once unless a post's likes come too early", (conn
   assert.equal(sent.length, 4);
 });
 
-pacedTest("holds likes that come too early, and later frames in order", (connection, { sent }, clock) => {
+throttleTest("holds early likes, and later frames in order", (connection, { sent }, clock) => {
   connection.send("a1", "a");
   clock.pass(100);
   connection.send("a2", "a");
@@ -68,7 +68,7 @@ pacedTest("holds likes that come too early, and later frames in order", (connect
   assert.equal(clock.timers, 0);
 });
 
-pacedTest("measures the interval from when held likes were sent", (connection, { sent }, clock) => {
+throttleTest("measures the interval from when held likes were sent", (connection, { sent }, clock) => {
   connection.send("a1", "a");
   connection.send("a2", "a");
   clock.pass(PACE_MS);
@@ -79,7 +79,7 @@ pacedTest("measures the interval from when held likes were sent", (connection, {
   assert.deepEqual(sent, ["a1", "a2", "a3"]);
 });
 
-pacedTest(
+throttleTest(
   "drops held likes for later ones, and releases frames that waited only for them",
   (connection, { sent }, clock) => {
     connection.send("a1", "a");
@@ -92,7 +92,7 @@ pacedTest(
   },
 );
 
-pacedTest("reports when everything held until then is sent or dropped", async (connection, { sent }, clock) => {
+throttleTest("reports when all frames held so far are sent or dropped", async (connection, { sent }, clock) => {
   await connection.flushed();
   connection.send("a1", "a");
   connection.send("a2", "a");
@@ -102,7 +102,7 @@ pacedTest("reports when everything held until then is sent or dropped", async (c
   connection.send("a3", "a");
   connection.send("later");
   await Promise.resolve();
-  assert.equal(flushed, "a1,post", "a3 is not waited for");
+  assert.equal(flushed, "a1,post", "a3 is later and does not count");
   connection.send("a4", "a");
   const closed = connection.flushed();
   clock.pass(PACE_MS - 1);
@@ -111,7 +111,7 @@ pacedTest("reports when everything held until then is sent or dropped", async (c
   assert.equal(clock.timers, 0);
 });
 
-pacedTest("wakes for the first held frame, also when it changes", (connection, { sent }, clock) => {
+throttleTest("wakes for the first held frame, also when it changes", (connection, { sent }, clock) => {
   connection.send("b1", "b");
   clock.pass(100);
   connection.send("a1", "a");
@@ -124,7 +124,7 @@ pacedTest("wakes for the first held frame, also when it changes", (connection, {
   assert.deepEqual(sent, ["b1", "a1", "b2", "a3"]);
 });
 
-pacedTest("counts held frames towards the socket's queue limit", (connection, socket, clock) => {
+throttleTest("counts held frames towards the socket's queue limit", (connection, socket, clock) => {
   const text = "ж".repeat(MAX_QUEUE_BYTES / 8);
   connection.send("a1", "a");
   connection.send("a2", "a");
@@ -135,7 +135,7 @@ pacedTest("counts held frames towards the socket's queue limit", (connection, so
   assert.deepEqual(socket.sent, ["a1"]);
 });
 
-pacedTest("does not count frames that were dropped or sent", (connection, { sent }, clock) => {
+throttleTest("does not count frames that were dropped or sent", (connection, { sent }, clock) => {
   const text = "x".repeat(MAX_QUEUE_BYTES / 2);
   for (let i = 0; i < 10; i++) assert.ok(connection.send(text, "a"));
   clock.pass(PACE_MS);
@@ -143,7 +143,7 @@ pacedTest("does not count frames that were dropped or sent", (connection, { sent
   for (let i = 0; i < 10; i++) assert.ok(connection.send(text));
 });
 
-pacedTest("has not drained while much is held", async (connection, _socket, clock) => {
+throttleTest("has not drained while many bytes are held", async (connection, _socket, clock) => {
   connection.send("a1", "a");
   connection.send("a2", "a");
   connection.send("x".repeat(MAX_QUEUE_BYTES / 2));
@@ -155,7 +155,7 @@ pacedTest("has not drained while much is held", async (connection, _socket, cloc
   await done;
 });
 
-pacedTest("closes at once, and sends nothing held", (connection, socket, clock) => {
+throttleTest("closes at once, and sends nothing held", (connection, socket, clock) => {
   connection.send("a1", "a");
   connection.send("a2", "a");
   connection.close(CLOSE.sessionEnded, "session ended");
@@ -165,7 +165,7 @@ pacedTest("closes at once, and sends nothing held", (connection, socket, clock) 
   assert.deepEqual(socket.sent, ["a1"]);
 });
 
-pacedTest("sends nothing held to a disconnected peer", (connection, socket, clock) => {
+throttleTest("sends nothing held to a disconnected peer", (connection, socket, clock) => {
   connection.send("a1", "a");
   connection.send("a2", "a");
   socket.readyState = WebSocket.CLOSED;
@@ -174,13 +174,13 @@ pacedTest("sends nothing held to a disconnected peer", (connection, socket, cloc
   assert.equal(clock.timers, 0);
 });
 
-pacedTest("throttles many posts at once", (connection, { sent }, clock) => {
+throttleTest("throttles many posts at once", (connection, { sent }, clock) => {
   for (const round of [1, 2]) for (let i = 0; i < 1_000; i++) connection.send(`${round}`, `post ${i}`);
   assert.equal(sent.length, 1_000);
   clock.pass(PACE_MS);
   assert.equal(sent.length, 2_000);
   clock.pass(PACE_MS);
-  // Those of before may be forgotten by now; what was sent a moment ago may not.
+  // Old times may be evicted by now, recent ones may not.
   for (let i = 1_000; i < 5_000; i++) connection.send("1", `post ${i}`);
   for (let i = 1_000; i < 5_000; i++) connection.send("2", `post ${i}`);
   assert.equal(sent.length, 6_000);
@@ -206,7 +206,7 @@ Deno.test("A popular post's likes reach a listener who reconnects repeatedly at 
   };
   for (let visits = 0; visits < 8; visits++) {
     await visit();
-    // Long enough for a replay with events, at a different phase of the beat each time.
+    // Long enough for a replay with events, at a different phase of the interval each time.
     await new Promise((resolve) => setTimeout(resolve, 300 + 30 * visits));
   }
   await using listener = await app.listen(bob.token, cursor);
@@ -215,10 +215,10 @@ Deno.test("A popular post's likes reach a listener who reconnects repeatedly at 
   for (const { token } of fans.slice(0, 4)) await app.ok("PUT", `/posts/${post.id}/like`, { token });
   await listener.next(({ type, data }) => type === "post.likes" && data.like_count === 4);
   assert.ok(server.gaps.length >= 16, `only ${server.gaps.length} gaps were seen`);
-  assert.deepEqual(server.gaps.filter((gap) => gap < LEAST_MS), []);
+  assert.deepEqual(server.gaps.filter((gap) => gap < MIN_MS), []);
 });
 
-/** Milliseconds between frames of likes on the same socket, as this process's server sends them. */
+/** Milliseconds between like frames on one socket, as the server of this process sends them. */
 function watchSending(): { gaps: number[] } & Disposable {
   const gaps: number[] = [];
   const sentAt = new WeakMap<WebSocket, number>();

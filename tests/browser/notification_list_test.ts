@@ -8,14 +8,14 @@ import { until } from "../support/wait.ts";
 const app = sharedApp();
 
 browserTest(
-  "Actions of others appear in the notification list live, once each, and read ones stay read",
+  "Other people's actions appear live in the notification list, once each, and read ones stay read",
   async (browser) => {
     const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
     const post = await app.post(ann, { text: "Hello <b>there</b>" });
     const page = await browser.newPage();
     const complaints = watch(page, app.url);
     await page.goto(app.url);
-    assert.equal(await page.locator("#bell").isVisible(), false, "nobody is signed in");
+    assert.equal(await page.locator("#bell").isVisible(), false, "without a session the list is hidden");
     await signIn(page, ann);
     await counts(page, 0);
     await like(app, bob, post.id);
@@ -48,14 +48,14 @@ browserTest(
 
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.locator("#bell").waitFor({ state: "hidden" });
-    assert.equal(await page.locator("#bell-list li").count(), 0, "nothing of hers is left");
+    assert.equal(await page.locator("#bell-list li").count(), 0, "her entries are removed");
     await signIn(page, bob);
     await page.locator("#bell").click();
     await page.locator("#bell-empty").waitFor();
     await says(page, []);
     await counts(page, 0);
     await page.locator("h1").last().click();
-    assert.equal(await page.locator("#bell-panel").isVisible(), false, "a click beside it closes it");
+    assert.equal(await page.locator("#bell-panel").isVisible(), false, "a click outside closes it");
     assert.deepEqual(complaints, []);
   },
 );
@@ -89,7 +89,7 @@ browserTest("Notifications that arrive while the list loads are not missed", asy
   const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
   const page = await browser.newPage();
   await page.goto(app.url);
-  // The answer is as old as the arrival of what follows it.
+  // The answer was read before the next notification.
   const arrivals = [
     async () => {
       await app.follow(bob, ann.page_id);
@@ -116,7 +116,7 @@ browserTest("Notifications that arrive while the list loads are not missed", asy
   await counts(page, 2);
 });
 
-browserTest("Signing out while the notification list loads leaves nothing behind", async (browser) => {
+browserTest("Signing out while the notification list loads leaves no entries", async (browser) => {
   const [ann, bob, eve] = await people(app, "Ann", "Bob", "Eve") as [Person, Person, Person];
   await app.follow(bob, ann.page_id);
   const page = await browser.newPage();
@@ -132,12 +132,12 @@ browserTest("Signing out while the notification list loads leaves nothing behind
     await rings;
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.locator("#door").waitFor();
-    // Nobody waits for it any more.
+    // Its answer is no longer used.
     await route.fulfill({ response }).catch(() => {});
   });
   await page.locator("#bell").click();
   await late;
-  await page.locator("#sign-in [name=login]").fill("somebody else");
+  await page.locator("#sign-in [name=login]").fill("another login");
   assert.equal(await page.locator("#bell-list li").count(), 0);
   assert.deepEqual(await page.locator("#bell-notice, #notice, #alert").allTextContents(), ["", "", ""]);
   assert.deepEqual(complaints, []);
@@ -183,28 +183,28 @@ browserTest(
   async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const page = await browser.newPage();
-    const told = Promise.withResolvers<void>();
+    const answered = Promise.withResolvers<void>();
     await page.routeWebSocket("**/feed/live?*", (socket) => {
       socket.connectToServer().onMessage((message) => {
         if (!String(message).includes('"notification"')) return socket.send(message);
-        // As if its history were gone.
+        // As if its history were deleted.
         socket.send(JSON.stringify({ type: "reset", reason: "too-old" }));
-        told.resolve();
+        answered.resolve();
       });
     });
     await page.goto(app.url);
     await signIn(page, ann);
     await app.follow(bob, ann.page_id);
-    await told.promise;
+    await answered.promise;
     await counts(page, 1);
     await page.locator("#bell").click();
     await says(page, ["● Bob Lovelace follows you"]);
     await page.keyboard.press("Escape");
-    // More than can be shown, and all of it newer than the list.
+    // More than the list can show, all newer than the list.
     const json = { items: [], next_cursor: null, unread: 1_000 };
     await intercept(page, "**/notifications?limit=10", (route) => route.fulfill({ json }));
     await page.locator("#bell").click();
     await page.locator("#bell-count", { hasText: /^999\+$/ }).waitFor();
-    assert.equal(await page.locator("#bell-read").isVisible(), false, "there is nothing to read up to");
+    assert.equal(await page.locator("#bell-read").isVisible(), false, "the list has no entry to mark as read");
   },
 );

@@ -17,12 +17,12 @@ Deno.test("A cursor older than the stored events gets a reset, and one renewed b
   await listener.heard("the post", ({ data }) => data.id === old.id);
   const oldCursor = listener.hellos[0]!.cursor;
   listener.cut();
-  await ann.post("forgotten as well");
+  await ann.post("deleted as well");
   await until("housekeeping has deleted the events", async () => {
     const [row] = await app.ctx.sql.query<{ n: number }>("select count(*) as n from events where seq is not null");
     return row!.n === 0;
   });
-  // Meanwhile there were only unrelated or delivered events; the last one was deleted.
+  // All events since are unrelated or delivered, and the last one was deleted.
   const beats = quiet.heartbeats;
   await until("a heartbeat", () => quiet.heartbeats > beats);
   quiet.cut();
@@ -31,8 +31,8 @@ Deno.test("A cursor older than the stored events gets a reset, and one renewed b
   await until("a reset", () => late.resets.length > 0);
   assert.deepEqual(late.resets, ["too-old"]);
   const fresh = await ann.post("fresh");
-  await late.heard("what comes next", ({ data }) => data.id === fresh.id);
-  await quiet.heard("it as well", ({ data }) => data.id === fresh.id);
+  await late.heard("the next post", ({ data }) => data.id === fresh.id);
+  await quiet.heard("the same post", ({ data }) => data.id === fresh.id);
   assert.deepEqual(quiet.resets, []);
   assert.deepEqual(late.events.map(({ data }) => data.id), [fresh.id]);
   for (const open of [late, quiet]) open.cut();

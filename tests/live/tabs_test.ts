@@ -13,7 +13,7 @@ async function tabs({ token }: Person): Promise<[Listener, Listener]> {
   return pair;
 }
 
-/** The same frame in every tab. */
+/** Waits for the same frame in every tab. */
 async function inAll(listeners: readonly Listener[], type: string, fits = (_: Json) => true): Promise<LiveFrame> {
   const frames = await Promise.all(
     listeners.map((tab) => tab.next((frame) => frame.type === type && fits(frame.data))),
@@ -22,7 +22,7 @@ async function inAll(listeners: readonly Listener[], type: string, fits = (_: Js
   return frames[0]!;
 }
 
-Deno.test("What is read in one tab is read in the other", async () => {
+Deno.test("Notifications read in one tab are read in the other", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const both = await tabs(ann);
   await app.follow(bob, ann.page_id);
@@ -34,7 +34,7 @@ Deno.test("What is read in one tab is read in the other", async () => {
   for (const tab of both) await tab[Symbol.asyncDispose]();
 });
 
-Deno.test("The unread count falls when what it counts is undone, deleted or hidden, and rises when it is shown again", async () => {
+Deno.test("The unread count falls when actions are undone, deleted or hidden, and rises when shown again", async () => {
   const [ann, bob, cid] = await app.people(3) as [Person, Person, Person];
   const admin = await app.admin();
   const post = await app.post(ann);
@@ -74,7 +74,7 @@ Deno.test("The unread count falls when what it counts is undone, deleted or hidd
   await tab[Symbol.asyncDispose]();
 });
 
-Deno.test("Changes of follow relations are sent to one's other tabs, and to nobody else", async () => {
+Deno.test("Changes of follow relations are sent to the person's other tabs only", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const page = await app.page(ann, { is_private: true });
   const both = await tabs(bob);
@@ -100,11 +100,11 @@ Deno.test("Changes of follow relations are sent to one's other tabs, and to nobo
   await state("own", own.id);
   await app.post(ann);
   await other.next("post.created");
-  assert.ok(!other.frames.some(({ type }) => type === "following.changed"), "the page's owner was told of it");
+  assert.ok(!other.frames.some(({ type }) => type === "following.changed"), "the page's owner got the frame");
   for (const tab of both) await tab[Symbol.asyncDispose]();
 });
 
-Deno.test("A like in one tab is sent to the others, and to nobody else", async () => {
+Deno.test("A like in one tab is sent to the person's other tabs only", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const post = await app.post(ann);
   const both = await tabs(bob);
@@ -115,12 +115,12 @@ Deno.test("A like in one tab is sent to the others, and to nobody else", async (
   }
   await other.next((frame) => frame.type === "post.likes" && frame.data.like_count === 0);
   assert.ok(!other.frames.some(({ type }) => type === "post.liked"));
-  const told = both[0].frames.filter(({ type }) => type === "post.liked");
-  assert.equal(told.length, 2, "a repeated like changes nothing");
+  const likes = both[0].frames.filter(({ type }) => type === "post.liked");
+  assert.equal(likes.length, 2, "a repeated like changes nothing");
   for (const tab of both) await tab[Symbol.asyncDispose]();
 });
 
-Deno.test("A new name or handle of a page and a new name of its owner are sent to those who see its posts", async () => {
+Deno.test("New names of a page, its handle and its owner are sent to those who see its posts", async () => {
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const page = await app.page(ann);
   await app.follow(bob, page.id);
@@ -163,7 +163,7 @@ Deno.test("Reply counts update on the socket, and a blocked page's name does not
   assert.ok(!listener.frames.some(({ type }) => type === "page.updated"));
 });
 
-Deno.test("A client that reconnects gets the latest state of each thing once", async () => {
+Deno.test("A client that reconnects gets the latest state of each object once", async () => {
   const [ann, bob] = await app.people(2) as [Person, Person];
   const page = await app.page(ann);
   await app.follow(bob, page.id);
@@ -181,10 +181,10 @@ Deno.test("A client that reconnects gets the latest state of each thing once", a
   const beacon = await app.post(ann, {}, page.id);
   await using again = await app.listen(bob.token, cursor);
   await again.next((frame) => frame.type === "post.created" && frame.data.id === beacon.id);
-  const told = (kind: string) => again.frames.filter(({ type }) => type === kind).map(({ data }) => data);
-  assert.deepEqual(told("post.liked").map(({ liked }) => liked), [false]);
-  assert.deepEqual(told("page.updated").map(({ page }) => page.name), ["name 2"]);
-  assert.deepEqual(told("post.replies").map(({ reply_count }) => reply_count), [3]);
-  assert.deepEqual(told("following.changed"), [{ page_id: ann.page_id, state: "none" }]);
-  assert.deepEqual(told("notifications.read"), [{ unread_count: 0 }]);
+  const dataOf = (kind: string) => again.frames.filter(({ type }) => type === kind).map(({ data }) => data);
+  assert.deepEqual(dataOf("post.liked").map(({ liked }) => liked), [false]);
+  assert.deepEqual(dataOf("page.updated").map(({ page }) => page.name), ["name 2"]);
+  assert.deepEqual(dataOf("post.replies").map(({ reply_count }) => reply_count), [3]);
+  assert.deepEqual(dataOf("following.changed"), [{ page_id: ann.page_id, state: "none" }]);
+  assert.deepEqual(dataOf("notifications.read"), [{ unread_count: 0 }]);
 });

@@ -50,14 +50,14 @@ Deno.test({
           await new Promise((resolve) => setTimeout(resolve, 200));
         }
       } catch {
-        // The server has let go of it.
+        // The server has closed it.
       }
       const code = await ended;
       socket.cut();
       assert.ok(code === 1009 || code === undefined, `closed with ${code}`);
       return sent;
     }));
-    assert.ok(Math.max(...sent) < 12 * MIB, `the server took ${Math.max(...sent) / MIB} MiB of one`);
+    assert.ok(Math.max(...sent) < 12 * MIB, `the server read ${Math.max(...sent) / MIB} MiB of one socket`);
     assert.equal((await other.next())?.kind, "text");
     other.cut();
   },

@@ -34,7 +34,7 @@ browserTest("Older notifications load page by page, each exactly once", async (b
   await older.click();
   await shows(21);
 
-  // The list is closed and opened while its third page is on the way.
+  // The list is closed and opened while its third page loads.
   const late = page.waitForResponse("**/notifications?limit=10&cursor=*");
   await intercept(page, "**/notifications?limit=10&cursor=*", async (route) => {
     const response = await route.fetch();

@@ -36,7 +36,7 @@ browserTest("Notification settings are saved, and a rejected change is reset", a
   const answered = Promise.withResolvers<void>();
   await intercept(page, "**/notifications/settings", (route) => answered.promise.then(() => route.continue()));
   await page.getByText("Settings", { exact: true }).click();
-  // What may be old is not to be changed.
+  // Settings that may be outdated cannot be changed.
   await page.locator("#bell-settings fieldset:disabled").waitFor();
   answered.resolve();
   await page.locator("#bell-settings fieldset:enabled").waitFor();
