@@ -2,22 +2,20 @@
 import assert from "node:assert/strict";
 import { Listener } from "../support/listener.ts";
 import { call } from "../support/api.ts";
-import { emptyFolder, NodeProcess } from "../support/node_process.ts";
+import { fullSeededTest } from "../support/full.ts";
+import { Installation } from "../support/installation.ts";
+import type { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
-import { type Seeded, seededTest } from "../support/seeded.ts";
-import { startNats, startPostgres, startRedis } from "../support/servers.ts";
+import type { Seeded } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
 import { until } from "../support/wait.ts";
 
-const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
-const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
-
-fullTest(
+fullSeededTest(
   "Postgres: terminated backends and a restart under load lose nothing, and the node keeps running",
   async (random) => {
-    await using postgres = await startPostgres({ fsync: false });
-    const DATABASE_URL = await postgres.createDatabase();
-    await using node = await NodeProcess.on(await emptyFolder(), { DATABASE_URL });
+    await using installation = await Installation.open({ redis: false, nats: false });
+    const { postgres } = installation;
+    const node = await installation.start();
     const world = await build(node, random);
     const { workload } = world;
     const pid = node.pid;
@@ -51,16 +49,10 @@ fullTest(
   },
 );
 
-fullTest("Redis and NATS: killed and wiped under load, they lose no write and no live event", async (random) => {
-  await using postgres = await startPostgres({ fsync: false });
-  await using redis = await startRedis();
-  await using nats = await startNats();
-  const DATABASE_URL = await postgres.createDatabase();
-  await using node = await NodeProcess.on(await emptyFolder(), {
-    DATABASE_URL,
-    REDIS_URL: redis.url,
-    NATS_URL: nats.url,
-  });
+fullSeededTest("Redis and NATS: killed and wiped under load, they lose no write and no live event", async (random) => {
+  await using installation = await Installation.open();
+  const { redis, nats } = installation;
+  const node = await installation.start();
   const world = await build(node, random);
   const [person] = world.people as [Person, ...Person[]];
   await underLoad(world.workload, async (grown) => {
@@ -90,27 +82,24 @@ fullTest("Redis and NATS: killed and wiped under load, they lose no write and no
   await holds(node, world);
 });
 
-fullTest("After everything was killed at once, including the node, all acknowledged writes exist", async (random) => {
-  await using postgres = await startPostgres({ fsync: false });
-  await using redis = await startRedis();
-  await using nats = await startNats();
-  const DATABASE_URL = await postgres.createDatabase();
-  await using node = await NodeProcess.on(await emptyFolder(), {
-    DATABASE_URL,
-    REDIS_URL: redis.url,
-    NATS_URL: nats.url,
-  });
-  const world = await build(node, random);
-  await underLoad(world.workload, async (grown) => {
-    await grown(80);
-    await Promise.all([node.kill(), postgres.kill(), redis.kill(), nats.kill()]);
-    await Promise.all([postgres.restart(), redis.restart({ wipe: true }), nats.restart({ wipe: true })]);
-    await node.restart();
-    await grown(80);
-  });
-  await world.listener.connect();
-  await holds(node, world);
-});
+fullSeededTest(
+  "After everything was killed at once, including the node, all acknowledged writes exist",
+  async (random) => {
+    await using installation = await Installation.open();
+    const { postgres, redis, nats } = installation;
+    const node = await installation.start();
+    const world = await build(node, random);
+    await underLoad(world.workload, async (grown) => {
+      await grown(80);
+      await Promise.all([node.kill(), postgres.kill(), redis.kill(), nats.kill()]);
+      await Promise.all([postgres.restart(), redis.restart({ wipe: true }), nats.restart({ wipe: true })]);
+      await node.restart();
+      await grown(80);
+    });
+    await world.listener.connect();
+    await holds(node, world);
+  },
+);
 
 interface World {
   workload: WriteWorkload;

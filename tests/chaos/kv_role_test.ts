@@ -1,40 +1,27 @@
 /** The key–value store as a process of its own: what it refuses by itself, and what its death leaves behind. */
 import assert from "node:assert/strict";
 import { call } from "../support/api.ts";
-import { emptyFolder, NodeProcess, SECRET_KEY } from "../support/node_process.ts";
+import { fullTest } from "../support/full.ts";
+import { Installation } from "../support/installation.ts";
+import { type NodeProcess, SECRET_KEY } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 
-import { freePort, startPostgres } from "../support/servers.ts";
+import { freePort } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 
-const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
-const fullTest = isFull
-  ? (name: string, body: () => Promise<void>) => Deno.test(name, body)
-  : (name: string) => Deno.test.ignore(name, () => {});
-
-interface Apart extends AsyncDisposable {
-  api: NodeProcess;
-  kv: NodeProcess;
-  services: { DATABASE_URL: string };
-}
-
 /** A node that has everything but the store, and the store, which keeps its port over a restart. */
-async function startApart(): Promise<Apart> {
+async function startApart(): Promise<{ installation: Installation; api: NodeProcess; kv: NodeProcess }> {
   await using stack = new AsyncDisposableStack();
-  const postgres = stack.use(await startPostgres({ fsync: false }));
-  const services = { DATABASE_URL: await postgres.createDatabase() };
-  const kv = stack.use(
-    await NodeProcess.on(await emptyFolder(), { ...services, ROLES: "kv", PORT: String(await freePort()) }),
-  );
-  const roles = { ROLES: "api,actors,jobs,storage,mail", KV_URL: kv.url };
-  const api = stack.use(await NodeProcess.on(await emptyFolder(), { ...services, ...roles }));
-  const owned = stack.move();
-  return { api, kv, services, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  const installation = stack.use(await Installation.open({ redis: false, nats: false }));
+  const kv = await installation.start({ ROLES: "kv", PORT: String(await freePort()) });
+  const api = await installation.start({ ROLES: "api,actors,jobs,storage,mail", KV_URL: kv.url });
+  stack.move();
+  return { installation, api, kv };
 }
 
 fullTest("A separate store authenticates callers itself, and its failure affects nothing else", async () => {
-  await using apart = await startApart();
-  const { api, kv, services } = apart;
+  const { installation, api, kv } = await startApart();
+  await using _ = installation;
   const [ada, blocked, gone] = await makePeople(api, 3) as [Person, Person, Person];
   const read = (node: NodeProcess, token: string) =>
     call(node, "POST", "/kv/read", { token, body: { keys: ["a"] }, declaredBy: api }).then(({ status, body }) => [
@@ -68,8 +55,7 @@ fullTest("A separate store authenticates callers itself, and its failure affects
   assert.deepEqual(await read(api, ada.token), [200, { a: ada.login }]);
 
   // While the secret changes, what the former one sealed still opens.
-  await using changed = await NodeProcess.on(await emptyFolder(), {
-    ...services,
+  const changed = await installation.start({
     ROLES: "kv",
     SECRET_KEY: "another secret key, 32 characters or more",
     SECRET_KEY_PREVIOUS: SECRET_KEY,
@@ -78,8 +64,8 @@ fullTest("A separate store authenticates callers itself, and its failure affects
 });
 
 fullTest("A killed store has written each batch completely once or not at all", async () => {
-  await using apart = await startApart();
-  const { api, kv } = apart;
+  const { installation, api, kv } = await startApart();
+  await using _ = installation;
   const [ada] = await makePeople(api, 1) as [Person];
   const batch = (n: number) => Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`${n}/${i}`, n]));
   let next = 0;
@@ -105,7 +91,7 @@ fullTest("A killed store has written each batch completely once or not at all", 
     const before = next;
     await until("writes are under way", () => next > before + 40);
     // Stopped first: what is on its way to it at that moment gets stuck there, and dies with it.
-    kv.signal("SIGSTOP");
+    kv.freeze();
     await new Promise((resolve) => setTimeout(resolve, 100));
     await kv.kill();
     // A killed process held its keys for a minute.

@@ -1,15 +1,12 @@
 /** What nodes without actors do while the node that has them is away, or NATS between them. */
 import assert from "node:assert/strict";
 import type { Answer, Node } from "../support/api.ts";
+import { fullSeededTest } from "../support/full.ts";
 import { startInstallation } from "../support/installation.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { Listener } from "../support/listener.ts";
-import { seededTest } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
 import { until } from "../support/wait.ts";
-
-const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
-const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
 
 const slugOf = ({ body }: Answer): string => body.type.split(/[/#]/).at(-1);
 
@@ -27,7 +24,7 @@ async function assertUnavailable(person: Person): Promise<void> {
   assert.equal((await person.call("GET", `/pages/${person.page_id}/posts`)).status, 200);
 }
 
-fullTest(
+fullSeededTest(
   "With the actors' node killed during writes through other nodes, each write is refused or unknown, then done once",
   async (random) => {
     await using installation = await startInstallation();
@@ -65,24 +62,27 @@ fullTest(
   },
 );
 
-fullTest("A call that was received but not answered is unknown, was sent once, and is safe to repeat", async () => {
-  await using installation = await startInstallation();
-  const { owner, a } = installation;
-  const [ada] = await makePeople(a, 1) as [Person];
-  const post = () => ada.call("POST", `/pages/${ada.page_id}/posts`, { text: "once" }, { "idempotency-key": "one" });
-  owner.signal("SIGSTOP");
-  const unknown = await post();
-  assert.deepEqual([unknown.status, slugOf(unknown)], [504, "outcome-unknown"]);
-  owner.signal("SIGCONT");
-  const done = await until("it is done", async () => {
-    const answer = await post();
-    return answer.status === 201 && answer;
-  });
-  const posts = await owner.sql.query<{ id: string }>("select id from posts");
-  assert.deepEqual(posts, [{ id: done.body.id }]);
-});
+fullSeededTest(
+  "A call that was received but not answered is unknown, was sent once, and is safe to repeat",
+  async () => {
+    await using installation = await startInstallation();
+    const { owner, a } = installation;
+    const [ada] = await makePeople(a, 1) as [Person];
+    const post = () => ada.call("POST", `/pages/${ada.page_id}/posts`, { text: "once" }, { "idempotency-key": "one" });
+    owner.freeze();
+    const unknown = await post();
+    assert.deepEqual([unknown.status, slugOf(unknown)], [504, "outcome-unknown"]);
+    owner.thaw();
+    const done = await until("it is done", async () => {
+      const answer = await post();
+      return answer.status === 201 && answer;
+    });
+    const posts = await owner.sql.query<{ id: string }>("select id from posts");
+    assert.deepEqual(posts, [{ id: done.body.id }]);
+  },
+);
 
-fullTest(
+fullSeededTest(
   "Without NATS, listeners of other nodes receive everything from Postgres and blocks hold; commands wait",
   async () => {
     await using installation = await startInstallation();

@@ -1,37 +1,37 @@
 /** A block is answered when no listener on any node receives anything more, whatever happens to the nodes. */
 import assert from "node:assert/strict";
 import { blockWorkload } from "../support/block_workload.ts";
-import { type Installation, startInstallation } from "../support/installation.ts";
+import { fullSeededTest } from "../support/full.ts";
+import { type OwnerAndTwo, startInstallation } from "../support/installation.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { Listener } from "../support/listener.ts";
-import { seededTest } from "../support/seeded.ts";
 import { until } from "../support/wait.ts";
-
-const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
-const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
 
 /** A lease, the margins on both sides and the time of a busy machine. */
 const LEASE_OVER_MS = 9_000;
 /** For less than a lease, for longer. */
 const STOPS_MS = [300, 6_500, 2_000];
 
-fullTest("A page blocked through one node during posting is shown to no listener of another node", async (random) => {
-  await using installation = await startInstallation();
-  const { owner, a, b } = installation;
-  const admin = await administrator(a);
-  const [ann, carl, mark, ...readers] = await makePeople(b, 7) as [Person, Person, Person, ...Person[]];
-  await blockWorkload(random, {
-    admin,
-    ann,
-    carl: carl.at(owner),
-    mark: mark.at(a),
-    readers: readers.map((reader, i) => reader.at([b, owner, a, b][i]!)),
-    sql: owner.sql,
-    rounds: 10,
-  });
-});
+fullSeededTest(
+  "A page blocked through one node during posting is shown to no listener of another node",
+  async (random) => {
+    await using installation = await startInstallation();
+    const { owner, a, b } = installation;
+    const admin = await administrator(a);
+    const [ann, carl, mark, ...readers] = await makePeople(b, 7) as [Person, Person, Person, ...Person[]];
+    await blockWorkload(random, {
+      admin,
+      ann,
+      carl: carl.at(owner),
+      mark: mark.at(a),
+      readers: readers.map((reader, i) => reader.at([b, owner, a, b][i]!)),
+      sql: owner.sql,
+      rounds: 10,
+    });
+  },
+);
 
-fullTest(
+fullSeededTest(
   "During blocks a node that is suspended repeatedly never shows hidden content",
   async (random) => {
     await using installation = await startInstallation();
@@ -50,9 +50,9 @@ fullTest(
       maxMs: 2_500,
       disturb: async (over) => {
         while (!over()) {
-          b.signal("SIGSTOP");
+          b.freeze();
           await new Promise((resolve) => setTimeout(resolve, STOPS_MS[stops % STOPS_MS.length]));
-          b.signal("SIGCONT");
+          b.thaw();
           stops++;
           await new Promise((resolve) => setTimeout(resolve, random.whole(50, 1_500)));
         }
@@ -71,7 +71,7 @@ interface World {
   block: () => Promise<number>;
 }
 
-async function worldOf({ a, b }: Installation): Promise<World> {
+async function worldOf({ a, b }: OwnerAndTwo): Promise<World> {
   const admin = await administrator(a);
   const [ann, bob] = await makePeople(a, 2) as [Person, Person];
   await bob.do("PUT", `/pages/${ann.page_id}/follow`);
@@ -89,38 +89,38 @@ async function worldOf({ a, b }: Installation): Promise<World> {
 /** What was heard of posts but the first. */
 const heard = ({ events }: Listener<Person>) => events.slice(1).filter(({ type }) => type.startsWith("post."));
 
-fullTest("A block is answered when a briefly suspended node has informed its listeners", async () => {
+fullSeededTest("A block is answered when a briefly suspended node has informed its listeners", async () => {
   await using installation = await startInstallation();
   const { admin, ann, listener, block } = await worldOf(installation);
   const usual = await block();
   assert.ok(usual < 1_500, `a block among nodes that live took ${Math.round(usual)} ms`);
   const { seq: first } = await listener.heard("the block", ({ type }) => type === "page.hidden");
   await admin.do("DELETE", `/pages/${ann.page_id}/block`);
-  installation.b.signal("SIGSTOP");
+  installation.b.freeze();
   let answered = false;
   const blocking = block().then(() => answered = true);
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   assert.equal(answered, false);
-  installation.b.signal("SIGCONT");
+  installation.b.thaw();
   await blocking;
   await listener.heard("the second block", ({ type, seq }) => type === "page.hidden" && seq > first);
   assert.ok(listener.connected, "its lease was not over");
   listener.cut();
 });
 
-fullTest(
+fullSeededTest(
   "A suspended node is waited for until its lease ends, and sends nothing when it resumes",
   async () => {
     await using installation = await startInstallation();
     const { a, b } = installation;
     const { ann, listener, block } = await worldOf(installation);
-    b.signal("SIGSTOP");
+    b.freeze();
     // On its way to the node's sockets, and no further.
     await ann.post("while it stands still");
     const ms = await block();
     assert.ok(ms > 3_000 && ms < LEASE_OVER_MS, `the block took ${Math.round(ms)} ms`);
     assert.equal((await listener.person.at(a).call("GET", `/pages/${ann.page_id}/posts`)).status, 403);
-    b.signal("SIGCONT");
+    b.thaw();
     await until("its listener is let go", () => !listener.connected);
     assert.equal(listener.closed?.code, 1012);
     assert.deepEqual(heard(listener), []);
@@ -132,7 +132,7 @@ fullTest(
   },
 );
 
-fullTest("A killed node delays a block until its lease ends, and nothing else", async () => {
+fullSeededTest("A killed node delays a block until its lease ends, and nothing else", async () => {
   await using installation = await startInstallation();
   const { b } = installation;
   const { admin, ann, listener, block } = await worldOf(installation);

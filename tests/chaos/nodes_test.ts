@@ -1,6 +1,7 @@
 /** Nodes that answer callers beside the one that has the actors, each a process of its own. */
 import assert from "node:assert/strict";
 import type { Json } from "../support/api.ts";
+import { fullTest } from "../support/full.ts";
 import { startInstallation } from "../support/installation.ts";
 import type { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, PASSWORD, type Person } from "../support/person.ts";
@@ -9,10 +10,6 @@ import { jpegOf } from "../support/pictures.ts";
 import { RawSocket } from "../support/raw_socket.ts";
 import { until } from "../support/wait.ts";
 
-const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
-const fullTest = isFull
-  ? (name: string, body: () => Promise<void>) => Deno.test(name, body)
-  : (name: string) => Deno.test.ignore(name, () => {});
 const photo = { name: "photo.jpg", data: (await jpegOf(900, 700)).toBase64() };
 
 fullTest("A node without actors behaves like any other node", async () => {
@@ -152,12 +149,12 @@ for (
     const { sockets } = await listenAt([b], ada);
     const [socket] = sockets as [Listener];
     // A suspended node receives nothing, and the answer waits for it.
-    b.signal("SIGSTOP");
+    b.freeze();
     let answered = false;
     const acting = act(admin, ada.id).then(() => answered = true);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     assert.equal(answered, false);
-    b.signal("SIGCONT");
+    b.thaw();
     await acting;
     await until("the word of it has come", () => !socket.connected, { timeoutMs: 500 });
     assert.equal(socket.closed?.code, code);

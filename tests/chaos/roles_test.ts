@@ -2,20 +2,16 @@
 import assert from "node:assert/strict";
 import { call } from "../support/api.ts";
 import { codesIn } from "../support/app.ts";
+import { fullTest } from "../support/full.ts";
+import { Installation } from "../support/installation.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person, registration } from "../support/person.ts";
 import { Listener } from "../support/listener.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { childrenOf } from "../support/processes.ts";
 import { startS3 } from "../support/s3_server.ts";
-
-import { startNats, startPostgres, startRedis } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 
-const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
-const fullTest = isFull
-  ? (name: string, body: () => Promise<void>) => Deno.test(name, body)
-  : (name: string) => Deno.test.ignore(name, () => {});
 const photo = { name: "photo.jpg", data: (await jpegOf(900, 700)).toBase64() };
 
 async function stateOf(person: Person, id: string): Promise<string> {
@@ -25,18 +21,14 @@ async function stateOf(person: Person, id: string): Promise<string> {
 fullTest(
   "Roles in separate processes: photos wait without a cropper and survive a Redis wipe and killed jobs",
   async () => {
-    await using postgres = await startPostgres({ fsync: false });
-    await using redis = await startRedis();
-    await using nats = await startNats();
-    const services = {
-      DATABASE_URL: await postgres.createDatabase(),
-      REDIS_URL: redis.url,
-      NATS_URL: nats.url,
-    };
+    await using installation = await Installation.open();
+    const { redis } = installation;
+    // A storage knows none of the servers.
     await using storage = await NodeProcess.on(await emptyFolder(), { ROLES: "storage" });
-    await using mail = await NodeProcess.on(await emptyFolder(), { ...services, ROLES: "mail" });
-    const env = { ...services, STORAGE_URL: storage.url, MAIL_URL: mail.url };
-    await using api = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "api,actors" });
+    const mail = await installation.start({ ROLES: "mail" });
+    const env = { STORAGE_URL: storage.url, MAIL_URL: mail.url };
+    const api = await installation.start({ ...env, ROLES: "api,actors" });
+    const startJobs = () => installation.start({ ...env, ROLES: "jobs", PUBLIC_URL: api.url });
     const [ada, fan, stranger] = await makePeople(api, 3) as [Person, Person, Person];
     await fan.do("PUT", `/pages/${ada.page_id}/follow`);
     const listener = await Listener.open(fan);
@@ -57,7 +49,7 @@ fullTest(
     assert.equal((await stranger.call("GET", `/pages/${ada.page_id}/posts?state=processing`)).status, 403);
 
     {
-      await using jobs = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "jobs", PUBLIC_URL: api.url });
+      const jobs = await startJobs();
       await listener.heard(
         "the post that waited",
         ({ type, data }) => type === "post.created" && data.id === waiting.id,
@@ -88,7 +80,7 @@ fullTest(
     }
     await redis.kill();
     await redis.restart({ wipe: true });
-    await using jobs = await NodeProcess.on(await emptyFolder(), { ...env, ROLES: "jobs", PUBLIC_URL: api.url });
+    const jobs = await startJobs();
     for (const { body } of posts) {
       await until(`${body.id} is ready`, async () => await stateOf(ada, body.id) === "ready");
     }

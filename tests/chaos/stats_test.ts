@@ -5,18 +5,18 @@ import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import { nothing } from "../../services/stats/store.ts";
-import { emptyFolder, NodeProcess } from "../support/node_process.ts";
+import { fullSeededTest } from "../support/full.ts";
+import { Installation } from "../support/installation.ts";
+import { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { childrenOf } from "../support/processes.ts";
 import { seededTest } from "../support/seeded.ts";
-import { freePort, startNats, startPostgres } from "../support/servers.ts";
+import { freePort } from "../support/servers.ts";
 import { countedPages, keptDays, statsSettled } from "../support/stats_oracle.ts";
 import { StatsWorkload } from "../support/stats_workload.ts";
 import { TaskProcess } from "../support/task_process.ts";
 import { until } from "../support/wait.ts";
 
-const isFull = Deno.env.get("TEST_NATS_URL") !== undefined;
-const fullTest = isFull ? seededTest : (name: string) => Deno.test.ignore(name, () => {});
 const ROUNDS = 4;
 const ACTS = 150;
 
@@ -67,29 +67,24 @@ seededTest(
   },
 );
 
-fullTest(
+fullSeededTest(
   "ROLES=stats alone with its own tables catches up from the bus after NATS was wiped and the service killed",
   async (random) => {
-    await using postgres = await startPostgres({ fsync: false });
-    await using nats = await startNats();
-    const services = { DATABASE_URL: await postgres.createDatabase(), NATS_URL: nats.url };
-    const STATS_DATABASE_URL = await postgres.createDatabase();
-    const PORT = String(await freePort());
+    await using installation = await Installation.open({ redis: false });
+    const { nats } = installation;
+    const STATS_DATABASE_URL = await installation.postgres.createDatabase();
     const STATS_PORT = String(await freePort());
-    const env = {
-      ...services,
-      PORT,
+    const node = await installation.start({
+      PORT: String(await freePort()),
       STATS_URL: `http://127.0.0.1:${STATS_PORT}`,
       ROLES: "api,actors,jobs,storage,mail",
-    };
-    await using node = await NodeProcess.on(await emptyFolder(), env);
+    });
     assert.ok(!(await childrenOf(node.pid)).some(({ command }) => command.includes("workers/children/stats.ts")));
     const people = await makePeople(node, 5);
     const [ada] = people as [Person];
     const refused = await ada.call("GET", `/pages/${ada.page_id}/stats`);
     assert.deepEqual([refused.status, refused.headers.has("retry-after")], [503, true]);
-    const settings = { ...services, STATS_DATABASE_URL, STATS_PORT, ROLES: "stats", SECRET_KEY: "" };
-    await using service = await NodeProcess.on(await emptyFolder(), settings);
+    const service = await installation.start({ STATS_DATABASE_URL, STATS_PORT, ROLES: "stats", SECRET_KEY: "" });
     await using own = connectPostgres(STATS_DATABASE_URL, { max: 1 });
     const workload = new StatsWorkload(random, people);
     const settled = async () =>

@@ -123,6 +123,15 @@ export class NodeProcess implements AsyncDisposable {
     return { code, ms: performance.now() - start };
   }
 
+  /** Suspends the process (SIGSTOP), but not what it has started, until `thaw`. */
+  freeze(): void {
+    this.signal("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.signal("SIGCONT");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
     await this.folder[Symbol.asyncDispose]();
