@@ -1,6 +1,6 @@
 /** What nodes without actors do while the node that has them is away, or NATS between them. */
 import assert from "node:assert/strict";
-import type { Answer, Node } from "../support/api.ts";
+import { type Answer, call, type Node } from "../support/api.ts";
 import { fullSeededTest } from "../support/full.ts";
 import { startInstallation } from "../support/installation.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
@@ -68,7 +68,13 @@ fullSeededTest(
     await using installation = await startInstallation();
     const { owner, a } = installation;
     const [ada] = await makePeople(a, 1) as [Person];
-    const post = () => ada.call("POST", `/pages/${ada.page_id}/posts`, { text: "once" }, { "idempotency-key": "one" });
+    const post = ({ undeclared = false } = {}) =>
+      call(a, "POST", `/pages/${ada.page_id}/posts`, {
+        token: ada.token,
+        body: { text: "once" },
+        headers: { "idempotency-key": "one" },
+        undeclared,
+      });
     owner.freeze();
     const unknown = await post();
     assert.deepEqual([unknown.status, slugOf(unknown)], [504, "outcome-unknown"]);
