@@ -1,1 +1,1 @@
-export { parse } from "npm:yaml@2.9.1";
+export { parse, parseAllDocuments } from "npm:yaml@2.9.1";

@@ -178,7 +178,7 @@ Deno.test("Lines of the documents have at most 120 characters, tables and code e
 });
 
 async function documents(): Promise<{ file: string; text: string }[]> {
-  const files = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md"];
+  const files = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "deploy/kubernetes/README.md"];
   for (const folder of ["docs/", "docs/decisions/"]) {
     for (const { name } of Deno.readDirSync(new URL(folder, ROOT))) if (name.endsWith(".md")) files.push(folder + name);
   }
