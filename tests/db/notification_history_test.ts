@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { emitLikeEvents } from "../../db/events.ts";
 import type { Json } from "../support/api.ts";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
@@ -148,7 +149,7 @@ class World {
 
   async compare(when: string): Promise<void> {
     for (const person of this.people.filter(({ id }) => !this.model.blocked.has(id))) {
-      const items = await bell(person);
+      const items = await bell(person, this.random.pick([7, 50]));
       const expected = this.model.bell(person.id);
       const got = items.map((item) => ({ line: lineOf(item, expected), unread: item.unread }));
       assert.deepEqual(got, expected.map(({ line, unread }) => ({ line, unread })), `${person.login} ${when}`);
@@ -176,10 +177,10 @@ function ids(people: Person[]): Set<string> {
 }
 
 /** The whole notification list, read in pages. */
-async function bell({ token }: Person): Promise<Json[]> {
+async function bell({ token }: Person, limit = 50): Promise<Json[]> {
   const items: Json[] = [];
   for (let cursor: string | null = ""; cursor !== null;) {
-    const page: Json = await app.ok("GET", `/notifications?limit=7${cursor && `&cursor=${cursor}`}`, { token });
+    const page: Json = await app.ok("GET", `/notifications?limit=${limit}${cursor && `&cursor=${cursor}`}`, { token });
     items.push(...page.items);
     cursor = page.next_cursor;
   }
@@ -195,8 +196,10 @@ function lineOf({ kind, actors, count, page, post }: Json, expected: { line: str
     : `like ${post.id} ${count} ${names.join("+")}`;
 }
 
-/** Waits until all events so far have been processed. */
+/** Waits until all events so far have been processed. Likes need not wait for their interval: any process may emit them. */
 async function settled(): Promise<void> {
+  const likes = await emitLikeEvents(app.ctx.sql, 100);
+  if (likes.length > 0) app.ctx.stream.offer(likes);
   await until("the notifications have read all events", async () => {
     const waiting = await app.ctx.sql.query(
       `select 1 from events
@@ -204,5 +207,5 @@ async function settled(): Promise<void> {
       union all select 1 from like_signals`,
     );
     return waiting.length === 0 ? true : undefined;
-  });
+  }, { everyMs: 5 });
 }

@@ -134,11 +134,11 @@ Deno.test("A person who only requested an address as a new email neither sees no
 });
 
 Deno.test("A rejection that does not concern the address is parked and is no bounce", async () => {
+  await using it = await world();
+  const { app, trap, admin, author } = it;
   for (
     const answer of ["550 relay not permitted", "550 5.7.1 not permitted", "553 5.1.8 bad sender", "554 5.4.4 no route"]
   ) {
-    await using it = await world();
-    const { app, trap, admin, author } = it;
     const bob = await app.person();
     await app.follow(bob, author.page_id);
     trap.trick = ({ step }) => step === "RCPT" ? answer : undefined;
@@ -150,6 +150,7 @@ Deno.test("A rejection that does not concern the address is parked and is no bou
     await app.ok("POST", `/jobs/${items[0].id}/retry`, { token: admin.token });
     await it.post("second");
     assert.equal(trap.taken.filter(({ to }) => to === bob.email).length, 2, answer);
+    await app.ok("DELETE", `/pages/${author.page_id}/follow`, { token: bob.token });
   }
 });
 
