@@ -20,8 +20,8 @@ export interface NotificationOptions {
 /** Events per statement and the pause between two statements (`docs/limits.md`). */
 const EVENT_BATCH = 500;
 const PACE_MS = 100;
-/** Events that may cause notifications. */
-const READ: ReadonlySet<EventKind> = new Set(
+/** Events that may cause notifications. Others wait for the sweep. */
+export const NOTIFYING_KINDS: ReadonlySet<EventKind> = new Set(
   ["follow.changed", "post.created", "post.updated", "post.deleted", "post.likes", "page.hidden", "page.shown"],
 );
 /** Events without a message are found after this time at most. */
@@ -50,7 +50,7 @@ export class Notification implements AsyncDisposable {
 
   /** These events were committed. */
   heard(events: readonly SequencedEvent[]): void {
-    if (events.some(({ kind }) => READ.has(kind))) this.#work.wake();
+    if (events.some(({ kind }) => NOTIFYING_KINDS.has(kind))) this.#work.wake();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

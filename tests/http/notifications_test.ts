@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { NOTIFYING_KINDS } from "../../actors/notification.ts";
 import { encodeCursor, listAbout } from "../../contract/cursors.ts";
 import type { Json } from "../support/api.ts";
 import { sharedApp } from "../support/app.ts";
@@ -33,8 +34,9 @@ async function settled(): Promise<void> {
   await until("the notifications have read all events", async () => {
     const waiting = await app.ctx.sql.query(
       `select 1 from events
-      where kind <> 'notification' and seq > (select seq from consumers where name = 'notifications')
+      where kind = any ($1) and seq > (select seq from consumers where name = 'notifications')
       union all select 1 from like_signals`,
+      [[...NOTIFYING_KINDS]],
     );
     return waiting.length === 0 ? true : undefined;
   });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { NOTIFYING_KINDS } from "../../actors/notification.ts";
 import { Listener } from "../support/listener.ts";
 import { assertOrderly, type EventRow, LiveOracle, notificationsToHear, readEvents } from "../support/live_oracle.ts";
 import { inBatches } from "../support/in_batches.ts";
@@ -97,8 +98,9 @@ async function settled(node: NodeProcess): Promise<number> {
   return await until("every event has its number", async () => {
     const [row] = await node.sql.query<{ seq: number; open: boolean }>(
       `select (select seq from sequencer) as seq, exists (select from events where seq is null)
-        or exists (select from like_signals) or exists (select from events where kind <> 'notification'
+        or exists (select from like_signals) or exists (select from events where kind = any ($1)
           and seq > (select seq from consumers where name = 'notifications')) as open`,
+      [[...NOTIFYING_KINDS]],
     );
     return row && !row.open && { seq: row.seq };
   }).then(({ seq }) => seq);
