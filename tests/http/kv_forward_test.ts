@@ -5,7 +5,7 @@ import { Secret } from "../../security/secret.ts";
 import { startApp, type TestApp } from "../support/app.ts";
 import { freePort } from "../support/servers.ts";
 
-const ROLES = "api,actors,jobs,storage,mail";
+const ROLES = "api,actors,storage";
 const SECRET_KEY = "a secret for tests only, long enough";
 
 interface Store extends AsyncDisposable {
