@@ -4,12 +4,14 @@ import { type Bus, BusUnavailable, MAX_REQUEST_BYTES, NobodyThere, NoReply } fro
 import { sleep } from "../../lib/sleep.ts";
 import { until } from "../support/wait.ts";
 
+type BusTest = (name: string, run: (bus: Bus, word: string) => Promise<void>) => void;
+
 /**
  * `open` returns a connected bus that pauses 50 ms before it repeats a message. Streams may have messages of earlier
  * tests.
  */
 export function busSuite(driver: string, open: () => Promise<Bus>): void {
-  const test = (name: string, run: (bus: Bus, word: string) => Promise<void>) =>
+  const test: BusTest = (name, run) =>
     Deno.test({
       name: `${driver}: ${name}`,
       sanitizeOps: false,
@@ -20,6 +22,14 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
       },
     });
 
+  subscriptionTests(test);
+  consumerTests(test);
+  requestTests(test);
+  serverTests(test);
+  connectionTests(test);
+}
+
+function subscriptionTests(test: BusTest): void {
   test("delivers to current subscribers in order", async (bus, word) => {
     await bus.publish(`t.${word}`, "too early");
     const [first, second]: string[][] = [[], []];
@@ -69,7 +79,9 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     await publishing;
     await until("the message", () => ran);
   });
+}
 
+function consumerTests(test: BusTest): void {
   test("gives a new consumer all stored messages in order, each id once", async (bus, word) => {
     const sent = Array.from({ length: 50 }, (_, i) => `${word} ${i}`);
     for (const [i, message] of sent.entries()) await bus.append("events", `${word}-${i}`, message);
@@ -133,7 +145,9 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     await until("the message", () => got.at(-1) === "last");
     assert.ok(!got.includes("early"));
   });
+}
 
+function requestTests(test: BusTest): void {
   test("answers concurrent requests, each with its own reply", async (bus, word) => {
     let waiting = 0;
     let most = 0;
@@ -161,7 +175,9 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     assert.equal(await bus.request(word, "x".repeat(MAX_REQUEST_BYTES), 5_000), String(MAX_REQUEST_BYTES));
     await assert.rejects(bus.request(word, "x".repeat(MAX_REQUEST_BYTES + 1), 5_000), RangeError);
   });
+}
 
+function serverTests(test: BusTest): void {
   test("reports at once that a subject has no server, also after the last one has left", async (bus, word) => {
     const start = Date.now();
     await assert.rejects(bus.request(word, "", 10_000), NobodyThere);
@@ -218,7 +234,9 @@ export function busSuite(driver: string, open: () => Promise<Bus>): void {
     assert.equal(ran, false);
     await asked;
   });
+}
 
+function connectionTests(test: BusTest): void {
   test("reports that it is connected", async (bus) => {
     assert.equal(bus.connected, true);
   });

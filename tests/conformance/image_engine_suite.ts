@@ -19,12 +19,25 @@ import {
   storedAs,
 } from "../services/images/pictures.ts";
 
-export function imageEngineSuite(engine: ImageEngine): void {
-  const test = (name: string, run: () => Promise<void>) => Deno.test(`${engine.name} ${name}`, run);
-  const crop = (bytes: Uint8Array) => engine.crop(bytes, probe(bytes));
-  const png = (raw: Raw) => paint(raw).png().toBuffer();
+interface Cropper {
+  engine: ImageEngine;
+  crop(bytes: Uint8Array): Promise<CroppedPhoto>;
+}
+type ImageTest = (name: string, run: (cropper: Cropper) => Promise<void>) => void;
 
-  test("crops the square around the centre, to the pixel", async () => {
+export function imageEngineSuite(engine: ImageEngine): void {
+  const crop = (bytes: Uint8Array) => engine.crop(bytes, probe(bytes));
+  const test: ImageTest = (name, run) => Deno.test(`${engine.name} ${name}`, () => run({ engine, crop }));
+
+  squareTests(test);
+  conversionTests(test);
+  damagedFileTests(test);
+  unusualFileTests(test);
+  placeholderTests(test);
+}
+
+function squareTests(test: ImageTest): void {
+  test("crops the square around the centre, to the pixel", async ({ crop }) => {
     const sizes = [[400, 200], [401, 200], [402, 200], [200, 401], [90, 250], [160, 160], [9, 8], [8, 9]];
     for (const [width, height] of sizes as [number, number][]) {
       const cropped = await crop(await png(cells(width, height)));
@@ -33,7 +46,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
     }
   });
 
-  test("crops 400×200 to the pixels x = 100 to 299", async () => {
+  test("crops 400×200 to the pixels x = 100 to 299", async ({ crop }) => {
     const stripe = (x: number) => x >= 100 && x < 300 ? 200 : 0;
     const { full } = await crop(await png(draw(400, 200, (x) => [stripe(x), stripe(x), stripe(x)])));
     const { data } = await pixelsOf(full);
@@ -43,7 +56,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
   });
 
   for (let orientation = 1; orientation <= 8; orientation++) {
-    test(`applies orientation ${orientation} before it crops`, async () => {
+    test(`applies orientation ${orientation} before it crops`, async ({ crop }) => {
       for (const [width, height] of [[145, 96], [96, 145]] as const) {
         const stored = paint(storedAs(cells(width, height), orientation)).withMetadata({ orientation });
         const { full } = await crop(await stored.jpeg({ quality: 100, chromaSubsampling: "4:4:4" }).toBuffer());
@@ -53,7 +66,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
     });
   }
 
-  test("creates the variants smaller than the square, without enlarging", async () => {
+  test("creates the variants smaller than the square, without enlarging", async ({ crop }) => {
     for (const [side, variants] of [[300, []], [320, []], [321, [320]], [1080, [320]], [1081, [1080, 320]]] as const) {
       const cropped = await crop(await png(draw(side + 20, side, () => [10, 200, 90])));
       assert.equal(cropped.side, side);
@@ -66,19 +79,21 @@ export function imageEngineSuite(engine: ImageEngine): void {
     }
   });
 
-  test("crops a picture of a single pixel", async () => {
+  test("crops a picture of a single pixel", async ({ crop }) => {
     const cropped = await crop(await png(draw(1, 1, () => [9, 99, 199])));
     assert.deepEqual([cropped.side, cropped.variants], [1, []]);
     near(pixel(await pixelsOf(cropped.full), 0, 0), [9, 99, 199], 6);
   });
+}
 
-  test("produces the same output for the same input", async () => {
+function conversionTests(test: ImageTest): void {
+  test("produces the same output for the same input", async ({ crop }) => {
     for (const bytes of [await paint(photo(700, 500)).jpeg().toBuffer(), await png(photo(500, 700))]) {
       assert.deepEqual(await crop(bytes), await crop(bytes));
     }
   });
 
-  test("removes EXIF, ICC and XMP", async () => {
+  test("removes EXIF, ICC and XMP", async ({ crop }) => {
     const tagged = paint(photo(400, 360))
       .withExif({ IFD0: { Copyright: "nobody" }, IFD3: { GPSLatitude: "51/1 30/1 0/1" } })
       .withIccProfile("p3")
@@ -89,7 +104,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
     await bare(await crop(await tagged.png().toBuffer()));
   });
 
-  test("crops grey, palette, progressive and 16-bit pictures", async () => {
+  test("crops grey, palette, progressive and 16-bit pictures", async ({ crop }) => {
     const picture = paint(cells(200, 160));
     await sameCells((await crop(await picture.clone().greyscale().jpeg({ quality: 100 }).toBuffer())).full, 160);
     await sameCells((await crop(await picture.clone().jpeg({ quality: 100, progressive: true }).toBuffer())).full, 160);
@@ -99,7 +114,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
     await sameCells((await crop(deep)).full, 160);
   });
 
-  test("turns CMYK into RGB", async () => {
+  test("turns CMYK into RGB", async ({ engine, crop }) => {
     const bytes = await paint(draw(120, 80, () => [150, 110, 90])).toColourspace("cmyk").jpeg({ quality: 95 })
       .toBuffer();
     assert.equal((await sharp(bytes).metadata()).space, "cmyk");
@@ -108,13 +123,15 @@ export function imageEngineSuite(engine: ImageEngine): void {
     near(pixel(pixels, 40, 40), [150, 110, 90], engine.name === "sharp" ? 12 : 40);
   });
 
-  test("converts a PNG with an opaque alpha channel to JPEG", async () => {
+  test("converts a PNG with an opaque alpha channel to JPEG", async ({ crop }) => {
     const cropped = await crop(await png(draw(64, 48, () => [10, 20, 200, 255])));
     assert.equal(cropped.format, "jpeg");
     near(pixel(await pixelsOf(cropped.full), 20, 20), [10, 20, 200], 5);
   });
+}
 
-  test("rejects truncated files", async () => {
+function damagedFileTests(test: ImageTest): void {
+  test("rejects truncated files", async ({ engine }) => {
     const picture = paint(photo(160, 240));
     const files = [await picture.clone().jpeg().toBuffer(), await picture.clone().png().toBuffer()];
     files.push(await picture.clone().jpeg({ progressive: true }).toBuffer());
@@ -126,8 +143,10 @@ export function imageEngineSuite(engine: ImageEngine): void {
       }
     }
   });
+}
 
-  test("accepts a sequential JPEG whose scans have no range of coefficients", async () => {
+function unusualFileTests(test: ImageTest): void {
+  test("accepts a sequential JPEG whose scans have no range of coefficients", async ({ crop }) => {
     for (const picture of [paint(cells(160, 96)), paint(cells(160, 96)).greyscale()]) {
       const file = await picture.jpeg({ quality: 100, chromaSubsampling: "4:4:4" }).toBuffer();
       const scan = file.indexOf(Buffer.from([0xff, 0xda]));
@@ -140,7 +159,7 @@ export function imageEngineSuite(engine: ImageEngine): void {
     }
   });
 
-  test("accepts what browsers accept: unusual metadata, wrong checksums outside of pixels, fill bytes", async () => {
+  test("accepts what browsers accept: unusual metadata, wrong checksums outside of pixels, fill bytes", async ({ crop }) => {
     const jpeg = await paint(cells(160, 96)).jpeg({ quality: 100 }).toBuffer();
     const segment = (marker: number, content: string) => {
       const data = Buffer.from(content, "latin1");
@@ -168,12 +187,12 @@ export function imageEngineSuite(engine: ImageEngine): void {
     }
   });
 
-  test("rejects a picture's header followed by garbage", async () => {
+  test("rejects a picture's header followed by garbage", async ({ crop }) => {
     const file = await png(photo(100, 100));
     await refuses(crop(Buffer.from(file).fill(0x55, file.indexOf("IDAT") + 8, file.length - 12)));
   });
 
-  test("ignores data hidden behind a picture", async () => {
+  test("ignores data hidden behind a picture", async ({ crop }) => {
     const zip = Buffer.from("PK\x03\x04 and an archive's content", "latin1");
     const page = Buffer.from("<script>alert('here')</script>");
     const jpeg = Buffer.concat([await paint(cells(96, 64)).jpeg({ quality: 100 }).toBuffer(), zip]);
@@ -183,13 +202,19 @@ export function imageEngineSuite(engine: ImageEngine): void {
       assert.ok(!Buffer.from(full).includes("PK\x03\x04") && !Buffer.from(full).includes("script"));
     }
   });
+}
 
-  test("computes a BlurHash of the square", async () => {
+function placeholderTests(test: ImageTest): void {
+  test("computes a BlurHash of the square", async ({ crop }) => {
     const half = await crop(await png(draw(96, 64, (x) => x < 48 ? [255, 0, 0] : [0, 0, 255])));
     assert.match(half.placeholder, /^[0-9A-Za-z#$%*+,\-.:;=?@[\]^_{|}~]{36}$/);
     const plain = await crop(await png(draw(96, 64, () => [255, 0, 0])));
     assert.notEqual(plain.placeholder, half.placeholder);
   });
+}
+
+function png(raw: Raw): Promise<Buffer> {
+  return paint(raw).png().toBuffer();
 }
 
 export async function refuses(cropping: Promise<CroppedPhoto>): Promise<void> {

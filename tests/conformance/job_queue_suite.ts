@@ -4,9 +4,11 @@ import type { JobQueue } from "../../jobs/queue/queue.ts";
 import { until } from "../support/wait.ts";
 import { sleep } from "../../lib/sleep.ts";
 
+type JobQueueTest = (name: string, run: (queue: JobQueue) => Promise<void>) => void;
+
 export function jobQueueSuite(driver: string, open: () => JobQueue): void {
   // Connections close a moment after the test.
-  const test = (name: string, run: (queue: JobQueue) => Promise<void>) =>
+  const test: JobQueueTest = (name, run) =>
     Deno.test({
       name: `${driver}: ${name}`,
       sanitizeOps: false,
@@ -17,6 +19,11 @@ export function jobQueueSuite(driver: string, open: () => JobQueue): void {
       },
     });
 
+  workTests(test);
+  stopTests(test);
+}
+
+function workTests(test: JobQueueTest): void {
   test("runs each id once, pushed before or after the consumer started", async (queue) => {
     const worker = new Worker();
     assert.equal(await queue.push(ids(0, 20)), true);
@@ -72,7 +79,9 @@ export function jobQueueSuite(driver: string, open: () => JobQueue): void {
     await until("all jobs are done", () => workers.flatMap(({ done }) => done).length >= 30);
     assert.deepEqual(workers.flatMap(({ started }) => started).toSorted(), ids(0, 30).toSorted());
   });
+}
 
+function stopTests(test: JobQueueTest): void {
   test("waits for work in progress when a consumer stops, and gives it no more", async (queue) => {
     const worker = new Worker();
     worker.hold();

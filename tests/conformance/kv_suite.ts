@@ -9,6 +9,8 @@ import { Seeded } from "../support/seeded.ts";
 
 const OPTIONS = { maxBytes: 1_000_000, versions: true };
 
+type KvTest = (name: string, body: (sql: Sql, owner: string) => Promise<void>) => void;
+
 export function kvSuite(database: string, open: () => Promise<Sql>): void {
   let sql: Sql;
   Deno.test.beforeAll(async () => {
@@ -16,9 +18,18 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
     await migrate(sql);
   });
   Deno.test.afterAll(async () => await sql[Symbol.asyncDispose]());
-  const test = (name: string, body: (sql: Sql, owner: string) => Promise<void>) =>
+  const test: KvTest = (name, body) =>
     Deno.test(`${database}: ${name}`, async () => await body(sql, await account(sql)));
 
+  newKeyTests(test);
+  concurrencyTests(test);
+  receiptTests(test);
+  writerTests(test);
+  batchTests(test);
+  limitTests(test);
+}
+
+function newKeyTests(test: KvTest): void {
   test(
     "Of many concurrent writes of a new key exactly one wins, and the others list it as ignored",
     async (sql, owner) => {
@@ -46,7 +57,9 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
       }
     },
   );
+}
 
+function concurrencyTests(test: KvTest): void {
   test("Batches in opposite orders never deadlock", async (sql, owner) => {
     await write(sql, owner, named(0, 40, "first"));
     const versions = async () =>
@@ -105,7 +118,9 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
       assert.deepEqual(await read(sql, owner, ["a", "b"]), { a: winners[0], b: winners[0] });
     }
   });
+}
 
+function receiptTests(test: KvTest): void {
   test("A write under one receipt happens once, and the receipt has its result", async (sql, owner) => {
     await write(sql, owner, { b: "there" });
     const receipt = await newReceipt(sql);
@@ -145,7 +160,9 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
       assert.equal(left!.n, 0);
     }
   });
+}
 
+function writerTests(test: KvTest): void {
   test("Waiting batches share a statement, and each gets its own answer", async (sql, owner) => {
     const others = [await account(sql), await account(sql), await account(sql)];
     const gone = newId();
@@ -194,7 +211,9 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
       assert.deepEqual(await read(sql, owner, ["a", "b", "c", "d", "e"]), { a: 6, b: 2, c: 3, d: 4, e: 5 });
     },
   );
+}
 
+function batchTests(test: KvTest): void {
   test("Of a batch deleted during a write all pairs are deleted or all stay", async (sql, owner) => {
     for (let round = 0; round < 30; round++) {
       await write(sql, owner, { a: round });
@@ -245,7 +264,9 @@ export function kvSuite(database: string, open: () => Promise<Sql>): void {
       }
     },
   );
+}
 
+function limitTests(test: KvTest): void {
   test("Only expired pairs are deleted, in limited batches", async (sql, owner) => {
     await write(sql, owner, named(0, 25), { ttlS: 60 });
     await write(sql, owner, named(100, 5), { ttlS: 600 });

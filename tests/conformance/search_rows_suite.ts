@@ -1,28 +1,32 @@
 /** The tables of search (`db/migrations/0006_search.sql`) with any query, name and deletion. */
 import assert from "node:assert/strict";
-import { migrate } from "../../db/migrate.ts";
 import { pruneSpellings } from "../../db/search/spellings.ts";
 import type { Sql } from "../../db/sql.ts";
-import { addPage, addPerson, namesFound } from "../support/search_town.ts";
+import { addPage, namesFound, openTown, type Town } from "../support/search_town.ts";
 import { Seeded } from "../support/seeded.ts";
 
+type SearchTest = (name: string, run: (town: Town) => Promise<void>) => void;
+
 export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void {
-  let sql: Sql;
-  let keeper: string;
-  const test = (name: string, run: () => Promise<void>) =>
-    Deno.test({ name: `${driver}: search ${name}`, fn: run, sanitizeOps: false, sanitizeResources: false });
-  const pages = (q: string) => namesFound(sql, keeper, "pages", q);
+  let town: Town;
+  const test: SearchTest = (name, run) =>
+    Deno.test({ name: `${driver}: search ${name}`, fn: () => run(town), sanitizeOps: false, sanitizeResources: false });
 
   Deno.test.beforeAll(async () => {
-    sql = await open();
-    await migrate(sql);
-    keeper = await addPerson(sql, { login: "townkeeper", first: "Town", last: "Keeper" });
+    town = await openTown(await open());
   });
   Deno.test.afterAll(async () => {
-    await sql?.[Symbol.asyncDispose]();
+    await town?.sql[Symbol.asyncDispose]();
   });
 
-  test("is not affected by posts, likes and other counts", async () => {
+  countTests(test);
+  inputTests(test);
+  spellingTests(test);
+  deletionTests(test);
+}
+
+function countTests(test: SearchTest): void {
+  test("is not affected by posts, likes and other counts", async ({ sql, keeper }) => {
     const page = await addPage(sql, keeper, { handle: "dunlin", followers: 4 });
     const version = async (table: string) =>
       (await sql.query<{ at: string }>(`select ctid::text || xmin::text as at from ${table} where page_id = $1`, [
@@ -39,8 +43,10 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     assert.equal(await version("page_search"), before[0]);
     assert.notEqual(await version("popular_pages"), before[1]);
   });
+}
 
-  test("answers any input", async () => {
+function inputTests(test: SearchTest): void {
+  test("answers any input", async ({ sql, keeper, pages }) => {
     const odd = [
       ..."'\"\\%_*:&|!()<>-+~^$#@.,;/?[]{}`=",
       " ",
@@ -106,8 +112,10 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     }
     for (const q of ["%", "\\", "'", "()", "👩‍🚀", " "]) assert.deepEqual(await pages(q), [], q);
   });
+}
 
-  test("treats different spellings alike", async () => {
+function spellingTests(test: SearchTest): void {
+  test("treats different spellings alike", async ({ sql }) => {
     const folded: [fold: string, spellings: string[]][] = [
       ["abvgdezi klmnoprstuf", ["абвгдезий клмнопрстуф", "АБВГДЕЗИЙ КЛМНОПРСТУФ"]],
       ["zh ts ch sh shch kh", ["ж ц ч ш щ х", "Ж Ц Ч Ш Щ Х"]],
@@ -131,7 +139,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     }
   });
 
-  test("accepts any name of a page", async () => {
+  test("accepts any name of a page", async ({ sql, keeper, pages }) => {
     const long = [
       "ﷺ".repeat(80),
       "я".repeat(80),
@@ -156,8 +164,10 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     await addPage(sql, keeper, { handle: "-_-", name: "***" });
     for (const q of ["-_-", "-_", "***"]) assert.deepEqual(await pages(q), ["-_-"], q);
   });
+}
 
-  test("keeps no rows of a deleted page that would block others", async () => {
+function deletionTests(test: SearchTest): void {
+  test("keeps no rows of a deleted page that would block others", async ({ sql, keeper }) => {
     const page = await addPage(sql, keeper, { handle: "p30", name: "Dodo", followers: 3 });
     await sql.execute("update pages set deleted_at = now() where id = $1", [page]);
     await sql.execute("update pages set follower_count = 2 where id = $1", [page]);
@@ -166,7 +176,7 @@ export function searchRowsSuite(driver: string, open: () => Promise<Sql>): void 
     }
   });
 
-  test("removes spellings of words that are no longer used", async () => {
+  test("removes spellings of words that are no longer used", async ({ sql, keeper }) => {
     const page = await addPage(sql, keeper, { handle: "p20", name: "Turnstone sandpiper" });
     const kept = await addPage(sql, keeper, { handle: "p21", name: "Sandpiper" });
     const left = async () =>

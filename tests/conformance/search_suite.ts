@@ -3,39 +3,45 @@
  * different words.
  */
 import assert from "node:assert/strict";
-import { migrate } from "../../db/migrate.ts";
 import { type Hit, idOf, type Place, search } from "../../db/search/search.ts";
 import type { Section } from "../../db/search/stages.ts";
 import type { Sql } from "../../db/sql.ts";
 import { ndcg } from "../support/ndcg.ts";
-import { addPage, addPerson, nameOf, namesFound } from "../support/search_town.ts";
+import { addPage, addPerson, nameOf, namesFound, openTown, type Town } from "../support/search_town.ts";
 import { PAGE_QUERIES, PAGES, PEOPLE, PEOPLE_QUERIES } from "./search_grades.ts";
 
 const LEAST_NDCG = 0.9;
 
+type SearchTest = (name: string, run: (town: Town) => Promise<void>) => void;
+
 export function searchSuite(driver: string, open: () => Promise<Sql>): void {
-  let sql: Sql;
-  let keeper: string;
-  const test = (name: string, run: () => Promise<void>) =>
-    Deno.test({ name: `${driver}: ${name}`, fn: run, sanitizeOps: false, sanitizeResources: false });
-  const pages = (q: string) => namesFound(sql, keeper, "pages", q);
-  const people = (q: string) => namesFound(sql, keeper, "users", q);
+  let town: Town;
+  const test: SearchTest = (name, run) =>
+    Deno.test({ name: `${driver}: ${name}`, fn: () => run(town), sanitizeOps: false, sanitizeResources: false });
 
   Deno.test.beforeAll(async () => {
-    sql = await open();
-    await migrate(sql);
-    keeper = await addPerson(sql, { login: "townkeeper", first: "Town", last: "Keeper" });
-    for (const [login, first, last, followers] of PEOPLE) await addPerson(sql, { login, first, last, followers });
+    town = await openTown(await open());
+    for (const [login, first, last, followers] of PEOPLE) await addPerson(town.sql, { login, first, last, followers });
     for (const [handle, name, description, tags, followers] of PAGES) {
-      await addPage(sql, keeper, { handle, name, description, tags: tags.split(" "), followers });
+      await addPage(town.sql, town.keeper, { handle, name, description, tags: tags.split(" "), followers });
     }
   });
   Deno.test.afterAll(async () => {
-    await sql?.[Symbol.asyncDispose]();
+    await town?.sql[Symbol.asyncDispose]();
   });
 
+  gradedQueryTests(test, driver);
+  scriptTests(test);
+  rankingTests(test);
+  wordTests(test);
+  similarityTests(test);
+  changeTests(test);
+  pagingTests(test);
+}
+
+function gradedQueryTests(test: SearchTest, driver: string): void {
   // First, while the database has only the graded data.
-  test("ranks the results of graded queries", async () => {
+  test("ranks the results of graded queries", async ({ sql, keeper }) => {
     assert.ok(PAGE_QUERIES.length + PEOPLE_QUERIES.length >= 60);
     const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
     const gained: number[] = [];
@@ -51,8 +57,10 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     }
     say(`${driver}: nDCG@10 of all ${gained.length}: ${mean(gained).toFixed(3)}`);
   });
+}
 
-  test("finds a part of text without spaces, in any width", async () => {
+function scriptTests(test: SearchTest): void {
+  test("finds a part of text without spaces, in any width", async ({ sql, keeper, pages }) => {
     const names = {
       jp: "日本語のページ",
       sasaki: "佐々木写真館",
@@ -96,7 +104,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     await sql.execute("delete from pages where uuid like 'run%'");
   });
 
-  test("finds a tag by every spelling that folds to it", async () => {
+  test("finds a tag by every spelling that folds to it", async ({ sql, keeper, pages }) => {
     await addPage(sql, keeper, { handle: "fold1", name: "One", tags: ["strasse"] });
     await addPage(sql, keeper, { handle: "fold2", name: "Two", tags: ["i\u0307zmir"] });
     await addPage(sql, keeper, { handle: "fold3", name: "Three", tags: ["οδοσ"] });
@@ -105,8 +113,10 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     for (const q of ["ΟΔΟΣ", "οδος", "ὀδός"]) assert.deepEqual(await pages(q), ["fold3"], q);
     await sql.execute("delete from pages where uuid like 'fold%'");
   });
+}
 
-  test("ranks the exact handle first, then names, prefixes, words, tags, descriptions", async () => {
+function rankingTests(test: SearchTest): void {
+  test("ranks the exact handle first, then names, prefixes, words, tags, descriptions", async ({ sql, keeper, pages }) => {
     const kinds = [
       { handle: "zebra" },
       { handle: "z-e-bra" },
@@ -123,7 +133,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await pages("zebra"), kinds.map(({ handle }) => handle));
   });
 
-  test("ranks equal matches by followers", async () => {
+  test("ranks equal matches by followers", async ({ sql, keeper, pages, people }) => {
     const followers = [3, 11, 0, 7, 2, 0];
     for (const [i, n] of followers.entries()) {
       await addPage(sql, keeper, { handle: `walrus${i}`, followers: n });
@@ -132,8 +142,10 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual((await pages("walr")).slice(0, 4), ["walrus1", "walrus3", "walrus0", "walrus4"]);
     assert.deepEqual((await people("otte")).slice(0, 4), ["otter1", "otter3", "otter0", "otter4"]);
   });
+}
 
-  test("finds a person by login, first name, last name and both in any order", async () => {
+function wordTests(test: SearchTest): void {
+  test("finds a person by login, first name, last name and both in any order", async ({ sql, people }) => {
     await addPerson(sql, { login: "quokka77", first: "Quentin", last: "Okavango" });
     for (
       const q of ["QUOKKA77", "quok", "quentin", "okavango", "oka", "quentin okavango", "Okavango Quentin", "quent oka"]
@@ -142,7 +154,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     }
   });
 
-  test("matches Cyrillic with Latin, without case, accents and ё", async () => {
+  test("matches Cyrillic with Latin, without case, accents and ё", async ({ sql, keeper, pages, people }) => {
     await addPage(sql, keeper, { handle: "privet-mir", name: "Привет, Мир!" });
     await addPage(sql, keeper, { handle: "p8", name: "Щёлковские Съёмки Юности" });
     await addPage(sql, keeper, { handle: "bazilik" });
@@ -161,7 +173,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     }
   });
 
-  test("finds words in any order and form, and the last one by its prefix", async () => {
+  test("finds words in any order and form, and the last one by its prefix", async ({ sql, keeper, pages }) => {
     await addPage(sql, keeper, {
       handle: "p14",
       name: "Красивая птица",
@@ -183,8 +195,10 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     }
     assert.deepEqual(await pages("красивая лодка"), []);
   });
+}
 
-  test("tolerates a missing, extra, wrong or swapped letter", async () => {
+function similarityTests(test: SearchTest): void {
+  test("tolerates a missing, extra, wrong or swapped letter", async ({ sql, keeper, pages }) => {
     await addPage(sql, keeper, { handle: "p10", name: "Kingfisher" });
     await addPage(sql, keeper, { handle: "p11", name: "Дрозд" });
     await addPage(sql, keeper, { handle: "p12", name: "Lark" });
@@ -196,7 +210,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await pages("kingfihser lrak"), []);
   });
 
-  test("takes words literally if all are known and found, and otherwise ranks by similarity", async () => {
+  test("takes words literally if all are known and found, and otherwise ranks by similarity", async ({ sql, keeper, pages }) => {
     await addPage(sql, keeper, { handle: "p15", name: "A nightjar", followers: 1 });
     await addPage(sql, keeper, { handle: "p16", name: "A nightjay", followers: 9 });
     assert.deepEqual(await pages("nightjay"), ["p16"]);
@@ -208,7 +222,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await pages("nigthjar kingfisher"), ["p18"]);
   });
 
-  test("sets the threshold of similarity for its own statement only", async () => {
+  test("sets the threshold of similarity for its own statement only", async ({ sql, keeper, pages }) => {
     const threshold = async () =>
       (await sql.query<{ value: string }>("select current_setting('pg_trgm.similarity_threshold') as value"))[0]!.value;
     await sql.query("select similarity('a', 'a')");
@@ -217,8 +231,10 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.deepEqual(await pages("nest"), ["p13"]);
     assert.equal(await threshold(), before);
   });
+}
 
-  test("follows every change of a page or a person", async () => {
+function changeTests(test: SearchTest): void {
+  test("follows every change of a page or a person", async ({ sql, keeper, pages, people }) => {
     const page = await addPage(sql, keeper, {
       handle: "heronry",
       name: "Herons",
@@ -238,8 +254,10 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     await sql.execute("delete from pages where id = $1", [page]);
     assert.deepEqual(await pages("storks"), []);
   });
+}
 
-  test("shows the most followed of many candidates and pages through all of them", async () => {
+function pagingTests(test: SearchTest): void {
+  test("shows the most followed of many candidates and pages through all of them", async ({ sql, keeper, pages }) => {
     await sql.execute(
       `insert into pages (id, owner_id, uuid, name, created_at)
       select gen_random_uuid(), $1, 'flamingo' || n, 'Colony ' || n, now() from generate_series(1, 1500) n`,
@@ -264,7 +282,7 @@ export function searchSuite(driver: string, open: () => Promise<Sql>): void {
     assert.equal(lagoon.length, 111);
   });
 
-  test("continues after any position", async () => {
+  test("continues after any position", async ({ sql, keeper }) => {
     for (let i = 0; i < 40; i++) {
       await addPage(sql, keeper, { handle: `puffin${i}`, name: i % 2 ? "Burrow" : "A burrow", followers: i % 3 });
     }

@@ -10,9 +10,11 @@ interface Options {
   takesLongSuffixes?: boolean;
 }
 
+type StorageTest = (name: string, run: (storage: Storage) => Promise<void>) => void;
+
 /** `open` returns an empty storage each time. */
 export function storageSuite(driver: string, open: () => Promise<Storage>, options: Options = {}): void {
-  const test = (name: string, run: (storage: Storage) => Promise<void>) =>
+  const test: StorageTest = (name, run) =>
     Deno.test({
       name: `${driver}: ${name}`,
       // Connections close a moment after the test.
@@ -24,6 +26,14 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
       },
     });
 
+  contentTests(test);
+  rangeTests(test, options);
+  interruptionTests(test);
+  keyTests(test);
+  concurrencyTests(test);
+}
+
+function contentTests(test: StorageTest): void {
   test("returns what was stored, complete and with its metadata", async (storage) => {
     const before = Date.now();
     const content = noise(300_000, 1);
@@ -92,7 +102,9 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     assert.equal(await storage.get("a"), undefined);
     assert.equal(await storage.head("a"), undefined);
   });
+}
 
+function rangeTests(test: StorageTest, options: Options): void {
   test("reads ranges", async (storage) => {
     const content = noise(200_000, 7);
     await storage.put("a", content);
@@ -116,7 +128,9 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     await fails("range", storage.get("a", { suffix: 0 }));
     assert.equal(await storage.get("none", { start: 0 }), undefined);
   });
+}
 
+function interruptionTests(test: StorageTest): void {
   test("stores nothing of a body that ends early", async (storage) => {
     await storage.put("a", text("first"));
     for (const after of [0, 3, 200]) {
@@ -141,7 +155,9 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     await fails("refused", storage.put("a", text("x"), { signal: AbortSignal.abort() }));
     assert.deepEqual(await keys(storage, 10), []);
   });
+}
 
+function keyTests(test: StorageTest): void {
   test("rejects an invalid key before anything else", async (storage) => {
     const bad = ["", "..", ".", "../x", "a/b", "%2e%2e", "%2e%2e%2fx", "a\0b", "a b", "é", "a.b.c", ".a", "a.", "a?b"];
     for (const key of [...bad, "a".repeat(65), `a.${"b".repeat(17)}`, "a\n"]) {
@@ -170,7 +186,9 @@ export function storageSuite(driver: string, open: () => Promise<Storage>, optio
     assert.deepEqual(rest.map(({ key }) => key), listed.slice(10));
     assert.deepEqual(await storage.list({ after: listed.at(-1)!, limit: 100 }), []);
   });
+}
 
+function concurrencyTests(test: StorageTest): void {
   test("lets one of many writers win, and readers always get a complete object", async (storage) => {
     const versions = Array.from({ length: 8 }, (_, i) => noise(150_000, i));
     await storage.put("a", versions[0]!);

@@ -1,6 +1,7 @@
 /** People and pages put straight into a database, for tests of the search itself. */
 import { type Hit, type Search, search } from "../../db/search/search.ts";
 import type { Section } from "../../db/search/stages.ts";
+import { migrate } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../lib/ids.ts";
 
@@ -66,4 +67,24 @@ export async function namesFound(
 
 export function nameOf(hit: Hit): string {
   return hit.section === "pages" ? hit.uuid : hit.owner.login;
+}
+
+/** A database to search, and who owns its pages. */
+export interface Town {
+  sql: Sql;
+  keeper: string;
+  /** The handles that a search of the keeper finds, and the logins. */
+  pages(q: string): Promise<string[]>;
+  people(q: string): Promise<string[]>;
+}
+
+export async function openTown(sql: Sql): Promise<Town> {
+  await migrate(sql);
+  const keeper = await addPerson(sql, { login: "townkeeper", first: "Town", last: "Keeper" });
+  return {
+    sql,
+    keeper,
+    pages: (q) => namesFound(sql, keeper, "pages", q),
+    people: (q) => namesFound(sql, keeper, "users", q),
+  };
 }
