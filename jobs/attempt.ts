@@ -3,6 +3,7 @@ import type { Sql } from "../db/sql.ts";
 import { backoff as exponential } from "../lib/backoff.ts";
 import type { Log } from "../lib/log.ts";
 import { histogram, secondsSince } from "../lib/metrics/registry.ts";
+import { inSpan, TRACING } from "../lib/tracing.ts";
 import { type JobKind, JobParked, JobPostponed } from "./kind.ts";
 
 const DURATION = histogram(
@@ -41,7 +42,10 @@ export async function attempt(
   const start = performance.now();
   let outcome = "finished";
   try {
-    if (await run(job, signal) !== "finished") await finishJob(sql, job);
+    const work = async () => {
+      if (await run(job, signal) !== "finished") await finishJob(sql, job);
+    };
+    await (TRACING ? inSpan(`job ${job.kind}`, { "rookery.job": job.id }, work) : work());
   } catch (error) {
     const { id, kind, attempts } = job;
     const reason = error instanceof Error ? error.message : String(error);

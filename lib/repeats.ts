@@ -1,3 +1,5 @@
+import { apart } from "./tracing.ts";
+
 /** Interval of a warning that repeats (`docs/limits.md`). */
 export const REPEAT_MS = 60_000;
 
@@ -31,13 +33,16 @@ export class Repeats {
 
   #begin(key: string, period: Period): void {
     this.#periods.set(key, period);
-    const timer = setTimeout(() => {
-      this.#periods.delete(key);
-      if (period.count === 0) return;
-      period.write(period.count);
-      this.#begin(key, { ...period, count: 0 });
-    }, this.periodMs);
+    // The line of several occurrences belongs to no single request.
+    const timer = apart(() => setTimeout(() => this.#end(key, period), this.periodMs));
     // The timer must not keep a process alive.
     Deno.unrefTimer(timer);
+  }
+
+  #end(key: string, period: Period): void {
+    this.#periods.delete(key);
+    if (period.count === 0) return;
+    period.write(period.count);
+    this.#begin(key, { ...period, count: 0 });
   }
 }

@@ -4,11 +4,14 @@ import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from "s
 import { storeLetter } from "../../db/letters.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Log } from "../../lib/log.ts";
+import { counter } from "../../lib/metrics/registry.ts";
 import { deliveryOf } from "./message_id.ts";
 
 /** Maximum length of an email, in bytes (`docs/limits.md`). */
 const MAX_EMAIL_BYTES = 1024 * 1024;
 const MAX_CLIENTS = 64;
+
+const RECEIVED = counter("mail_received_total", "Emails received by the bundled mail server", ["outcome"]);
 
 export interface MailServer extends AsyncDisposable {
   port: number;
@@ -33,7 +36,11 @@ export async function startMailServer(
     closeTimeout: 1_000,
     logger: false,
     onData: (stream, session, done) => {
-      receive(sql, stream, session).then(() => done(), (error) => {
+      receive(sql, stream, session).then(() => {
+        RECEIVED.inc({ outcome: "accepted" });
+        done();
+      }, (error) => {
+        RECEIVED.inc({ outcome: "refused" });
         log.warnOften("email refused", {}, { error });
         done(error instanceof Refused ? error : Object.assign(new Error("Try again later"), { responseCode: 451 }));
       });

@@ -31,6 +31,10 @@ async function metricsAt(url: string): Promise<Map<string, Family>> {
   return families;
 }
 
+async function lagAt(url: string): Promise<number | undefined> {
+  return valueOf(await metricsAt(url), "rookery_stats_lag_events");
+}
+
 function labelsOf(name: string): Record<string, string> {
   return name.endsWith("lag_seconds") ? { thread: "main" } : {};
 }
@@ -46,6 +50,7 @@ for (const role of ["storage", "stats"]) {
     const families = await metricsAt(process.url);
     const labels = { method: "GET", route: "/healthz", status: "2xx" };
     assert.equal(valueOf(families, "rookery_service_request_duration_seconds_count", labels), 1);
+    if (role === "stats") await until("no event waits", async () => await lagAt(process.url) === 0);
   });
 }
 

@@ -16,12 +16,12 @@ interface Pair extends AsyncDisposable {
   api: NodeProcess;
 }
 
-async function startPair(env: (service: string) => Record<string, string>): Promise<Pair> {
+async function startPair(env: (service: string) => Record<string, string>, more = ""): Promise<Pair> {
   await using stack = new AsyncDisposableStack();
   const services = { DATABASE_URL: await freshDatabase(), REDIS_URL: REDIS_URL!, NATS_URL: NATS_URL! };
   const start = async (service: string, more: Record<string, string>) =>
     stack.use(await NodeProcess.on(await emptyFolder(), { ...services, ...more, ...env(service) }));
-  const owner = await start("owner", { ROLES: "api,actors,storage", WORKERS: "1" });
+  const owner = await start("owner", { ROLES: `api,actors,storage${more}`, WORKERS: "1", CROP_PROCESSES: "1" });
   const api = await start("api", { ROLES: "api", STORAGE_URL: "http://127.0.0.1:1" });
   const started = stack.move();
   return { owner, api, [Symbol.asyncDispose]: () => started.disposeAsync() };
@@ -70,16 +70,19 @@ Deno.test({ name: "A post is one tree of spans over two processes, down to its s
 
 Deno.test({ name: "What runs later is not part of the request that caused it", ignore }, async () => {
   await using collector = new Collector();
-  await using pair = await startPair((service) => collector.settings(service));
+  await using pair = await startPair((service) => collector.settings(service), ",jobs,mail");
   const [ann, bob] = await makePeople(pair.owner, 2) as [Person, Person];
   const [first, second] = [newTraceId(), newTraceId()];
-  const post = await ann.do("POST", `/pages/${ann.page_id}/posts`, { text: "one" }, {
-    traceparent: `00-${first}-${PARENT}-01`,
-  });
-  await bob.do("PUT", `/posts/${post.id}/like`, undefined, { traceparent: `00-${second}-${PARENT}-01` });
-  await until("both", () => treeOf(collector.of(first)).length >= 4 && treeOf(collector.of(second)).length >= 4);
+  const headers = (traceId: string) => ({ traceparent: `00-${traceId}-${PARENT}-01` });
+  const post = await ann.do("POST", `/pages/${ann.page_id}/posts`, { text: "one" }, headers(first));
+  await bob.do("PUT", `/posts/${post.id}/like`, undefined, headers(second));
+  await until("both", () => [first, second].every((traceId) => treeOf(collector.of(traceId)).length >= 4));
   const names = collector.of(first).map(({ name }) => name);
   assert.ok(!names.some((name) => name.includes("like")), names.join(", "));
+  // The registrations have sent emails.
+  const job = await until("a job's span", () => collector.spans.find(({ name }) => name.startsWith("job ")));
+  assert.equal(job.parentSpanId, "");
+  await until("its statements", () => collector.spans.some(({ parentSpanId }) => parentSpanId === job.spanId));
 });
 
 Deno.test({ name: "Ids of a request are in the log lines of every node, and in the answer", ignore }, async () => {

@@ -17,6 +17,8 @@ import {
   withRequest,
 } from "../../lib/request_context.ts";
 import { apart, outgoingHeaders } from "../../lib/tracing.ts";
+import { StatsClient } from "../../services/stats/client.ts";
+import { openStorage } from "../../services/storage/open.ts";
 import { type CountCommand, started } from "../support/counter_actor.ts";
 import { until } from "../support/wait.ts";
 
@@ -74,6 +76,24 @@ Deno.test("Requests to other services carry the ids on", () => {
   assert.deepEqual(outgoingHeaders(), {});
   assert.deepEqual(withRequest(REQUEST, outgoingHeaders), { "x-request-id": "r-1", traceparent: TRACEPARENT });
   assert.equal(withRequest(REQUEST, currentRequestId), "r-1");
+});
+
+Deno.test("The statistics and the storage get the ids of the request that asks them", async () => {
+  const seen: (string | null)[][] = [];
+  using server = serveHttp({ hostname: "127.0.0.1", port: 0, log: quiet }, ({ headers }) => {
+    seen.push([headers.get("x-request-id"), headers.get("traceparent")]);
+    return Response.json({}, { status: 404 });
+  });
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  using stats = new StatsClient(() => Promise.resolve(url));
+  const storage = openStorage({ kind: "rest", url, token: "t" });
+  await withRequest(REQUEST, async () => {
+    await stats.pageStats(REF.id, { from: "2026-01-01", to: "2026-01-01" }, "Bearer x").catch(() => {});
+    assert.equal(await storage.head("a"), undefined);
+  });
+  await storage[Symbol.asyncDispose]();
+  await server.shutdown();
+  assert.deepEqual(seen, [["r-1", TRACEPARENT], ["r-1", TRACEPARENT]]);
 });
 
 Deno.test("A call to another node carries the ids in its message", async () => {

@@ -31,9 +31,9 @@ export async function boot(rolesOf: (config: Config) => readonly Role[]): Promis
     Deno.exit(EXIT.stopped);
   } catch (error) {
     const refused = error instanceof EmbeddedRefused;
-    // The message alone says what the operator has to do.
-    if (!refused) log.error("process failed", { error });
-    if (error instanceof Error) printLine(error.message, Deno.stderr);
+    // The message alone says what the operator has to do. Anything else is a line of the log.
+    if (refused) printLine(error.message, Deno.stderr);
+    else log.error("process failed", { error });
     Deno.exit(refused ? EXIT.refused : EXIT.failed);
   }
 }

@@ -1,9 +1,12 @@
 import { Stats } from "../../actors/stats.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
+import { sequencerState } from "../../db/events.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Log } from "../../lib/log.ts";
 import type { MetricsEndpoint } from "../../lib/http/metrics_endpoint.ts";
+import type { Metrics } from "../../lib/metrics/metrics.ts";
+import { sampled, type Samples } from "../../lib/metrics/samples.ts";
 import { serveHttp } from "../../lib/http/server.ts";
 import { statsService } from "../../services/stats/service.ts";
 import { StatsStore } from "../../services/stats/store.ts";
@@ -26,7 +29,10 @@ export interface StatsServerOptions {
   databaseUrl?: string | undefined;
   natsUrl?: string | undefined;
   log: Log;
-  metrics?: MetricsEndpoint | undefined;
+  /** Of the process. */
+  metrics?: Metrics;
+  /** Missing if `/metrics` is elsewhere. */
+  metricsEndpoint?: MetricsEndpoint | undefined;
   accessLog?: boolean;
 }
 
@@ -36,13 +42,14 @@ export interface StatsServer extends AsyncDisposable {
 
 /** Serves the statistics and keeps them up to date, as soon as the databases are reachable. */
 export async function startStatsServer(
-  { host, port, ledger, databaseUrl, natsUrl, log, metrics, accessLog = false }: StatsServerOptions,
+  { host, port, ledger, databaseUrl, natsUrl, log, metrics, metricsEndpoint, accessLog = false }: StatsServerOptions,
 ): Promise<StatsServer> {
   await using stack = new AsyncDisposableStack();
   const own = databaseUrl === undefined
     ? ledger
     : stack.use(connectPostgres(databaseUrl, { max: CONNECTIONS, applicationName: "rookery-stats" }));
   const store = new StatsStore(own, own === ledger);
+  metrics?.add(async () => [await lagSamples(store, ledger)]);
   const bus = natsUrl === undefined ? undefined : stack.use(new NatsBus(natsUrl, { log, name: "rookery-stats" }));
   const closed = new AbortController();
   const following = migrated(store, log, closed.signal).then(() =>
@@ -50,13 +57,20 @@ export async function startStatsServer(
   );
   stack.defer(async () => await (await following)?.[Symbol.asyncDispose]());
   stack.defer(() => closed.abort());
-  const { fetch } = statsService({ store, ledger, verifier: new Verifier(ledger), log, metrics });
+  const { fetch } = statsService({ store, ledger, verifier: new Verifier(ledger), log, metrics: metricsEndpoint });
   const server = stack.use(serveHttp({ hostname: host, port, log, accessLog }, (request) => fetch(request)));
   stack.defer(async () => {
     await within(STOP_MS, server.shutdown());
   });
   const running = stack.move();
   return { port: server.addr.port, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Nothing while the statistics are to be rebuilt. */
+async function lagSamples(store: StatsStore, ledger: Sql): Promise<Samples> {
+  const [at, { epoch, seq }] = await Promise.all([store.position(), sequencerState(ledger)]);
+  if (at?.epoch !== epoch) return [];
+  return [sampled("gauge", "stats_lag_events", "Events that the statistics have not counted yet", seq - at.seq)];
 }
 
 /** Retries until its tables exist. */
@@ -83,7 +97,8 @@ export async function statsRole({ config, log, metrics }: RoleParts): Promise<Ru
       databaseUrl: config.STATS_DATABASE_URL,
       natsUrl: config.NATS_URL,
       log,
-      metrics: roleMetrics(config, metrics),
+      metrics,
+      metricsEndpoint: roleMetrics(config, metrics),
       accessLog: config.ACCESS_LOG,
     }),
   );
