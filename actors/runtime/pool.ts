@@ -18,6 +18,7 @@ import {
 import type { SequencedEvent } from "../../db/event.ts";
 import { assertCanonical } from "./ref.ts";
 import { backoff } from "../../lib/backoff.ts";
+import { counter } from "../../lib/metrics/registry.ts";
 import { sleep } from "../../lib/sleep.ts";
 import { withRequest } from "../../lib/request_context.ts";
 import { carried, inSpan, TRACING } from "../../lib/tracing.ts";
@@ -61,6 +62,8 @@ interface Slot {
   scheduled: boolean;
   failures: number;
 }
+
+const RESTARTS = counter("actor_worker_restarts_total", "Worker threads that were replaced after a crash");
 
 export const ASK_TIMEOUT_MS = 10_000;
 /** Calls in progress over all workers. Beyond this calls are rejected at once. */
@@ -190,6 +193,7 @@ export class Pool implements ActorRouter {
     slot.thread = undefined;
     slot.outgoing = [];
     slot.failures++;
+    RESTARTS.inc();
     this.options.log.error("worker died, restarting it", { reason, failures: slot.failures });
     this.options.onPartitionsMoved(slot.partitions);
     for (const [id, call] of this.#calls) {

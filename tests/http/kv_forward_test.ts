@@ -58,6 +58,7 @@ Deno.test("A call is forwarded unchanged with the caller's address, and the answ
     cookie: "rookery_photos=secret",
     "x-rookery-address": "192.0.2.7",
     "x-rookery-token": "guessed",
+    "x-request-id": "ours",
   });
   assert.deepEqual([answer.status, await answer.text()], [418, '{"data":{"a":1e400}}']);
   for (const [name, value] of [["x-request-id", "theirs"], ["ratelimit", '"x";r=1;t=2'], ["retry-after", "7"]]) {
@@ -69,8 +70,9 @@ Deno.test("A call is forwarded unchanged with the caller's address, and the answ
     "/api/v1/kv/read?a=%20b",
   ]);
   assert.deepEqual(bodies, ['{"keys":["a"]}']);
-  const sent = ["authorization", "content-type", "idempotency-key", "cookie"].map((name) => asked!.headers.get(name));
-  assert.deepEqual(sent, ["Bearer token", "application/json", "key", null]);
+  const names = ["authorization", "content-type", "idempotency-key", "x-request-id", "cookie"];
+  const sent = names.map((name) => asked!.headers.get(name));
+  assert.deepEqual(sent, ["Bearer token", "application/json", "key", "ours", null]);
   assert.equal(new Hop(new Secret(SECRET_KEY)).addressOf(asked!, "the node"), "127.0.0.1");
 });
 

@@ -64,6 +64,16 @@ Deno.test({ name: "A post is one tree of spans over two processes, down to its s
   const statement = collector.of(traceId).find(({ name }) => name === "post.create")!;
   assert.equal(statement.kind, 3);
   assert.equal(statement.attributes["db.operation.batch.size"], "1");
+  const refused = newTraceId();
+  const answer = await ann.at(pair.api).call("PUT", `/pages/${ann.page_id}/follow`, undefined, {
+    traceparent: `00-${refused}-${PARENT}-01`,
+  });
+  assert.equal(answer.slug, "own-page");
+  const call = await until(
+    "the refused call",
+    () => collector.of(refused).find(({ service, name }) => service === "api" && name === "call page.follow"),
+  );
+  assert.equal(call.attributes["rookery.problem"], "own-page");
   const texts = JSON.stringify(collector.of(traceId));
   assert.ok(!texts.includes("traced") && !texts.includes(ann.token), "no content and no tokens");
 });
