@@ -10,10 +10,13 @@ COPY --from=deno /deno /usr/local/bin/deno
 ENV DENO_DIR=/deno DENO_NO_UPDATE_CHECK=1 NO_COLOR=1
 WORKDIR /app
 
+# All packages are loaded here. The entry point runs with --cached-only, so none can be loaded later.
+COPY deno.json deno.lock ./
+RUN deno install --frozen
+
+# Program and packages belong to root: the process can write to /data and /tmp only.
 COPY . .
-# All packages are loaded here. The entry point runs with --cached-only, so none can be loaded later. Program and packages
-# belong to root: the process can write to /data and /tmp only.
-RUN deno install --frozen \
+RUN chmod -R a+rX /app \
   && useradd --uid 1000 --no-create-home --home-dir /data --shell /usr/sbin/nologin rookery \
   && mkdir /data \
   && chown rookery:rookery /data
