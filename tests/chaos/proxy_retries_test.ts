@@ -69,6 +69,21 @@ Deno.test({
 });
 
 Deno.test({
+  name: "What nodes ask each other cannot be asked through the proxy",
+  ...options,
+  async fn() {
+    const port = await freePort();
+    await using node = new BreakingNode(port);
+    await using names = await NameServer.start();
+    names.addresses = [ADDRESS];
+    await using proxy = await startBundledProxy(names, port);
+    const response = await fetch(`${proxy.url}/internal/node-call`, { method: "POST" });
+    await response.body?.cancel();
+    assert.deepEqual([response.status, node.received], [404, []]);
+  },
+});
+
+Deno.test({
   name: "Without a node that is ready the proxy answers 503 with a problem",
   ...options,
   async fn() {

@@ -141,6 +141,8 @@ const FIXED = [
   "MAIL_URL",
   "METRICS_PORT",
   "NATS_URL",
+  // Its default, the container's name, is known to all containers.
+  "NODE_URL",
   "PORT",
   "REDIS_URL",
   "ROLES",
