@@ -4,6 +4,7 @@ import { Redis } from "ioredis";
 import { CAPTCHA_KEY } from "../../services/vk/fake/faults.ts";
 import type { Answer } from "../support/api.ts";
 import { startApp } from "../support/app.ts";
+import { freshDataDir } from "../support/database.ts";
 import { newLogin, type Person } from "../support/person.ts";
 import { innerCalls, sharedVkApp } from "../support/vk.ts";
 import { until } from "../support/wait.ts";
@@ -272,7 +273,8 @@ Deno.test({
 });
 
 Deno.test("In the embedded default VK is the bundled fake, and its tokens work", async () => {
-  const inside = { DATABASE_URL: "", REDIS_URL: "", NATS_URL: "", VK_API_URL: "" };
+  await using folder = await freshDataDir();
+  const inside = { DATA_DIR: folder.path, DATABASE_URL: "", REDIS_URL: "", NATS_URL: "", VK_API_URL: "" };
   await using embedded = await startApp(inside);
   assert.match(embedded.ctx.vk!.fakeUrl!, /^http:\/\/127\.0\.0\.1:\d+$/);
   const { token } = await embedded.person();
@@ -284,7 +286,9 @@ Deno.test("In the embedded default VK is the bundled fake, and its tokens work",
 
 Deno.test("Without an address outside of the embedded default VK routes report that VK is not configured", async () => {
   // With a bus address the installation is not the embedded default. The bus has no server.
+  await using folder = await freshDataDir();
   await using partly = await startApp({
+    DATA_DIR: folder.path,
     DATABASE_URL: "",
     REDIS_URL: "",
     NATS_URL: "nats://127.0.0.1:9",
