@@ -3,13 +3,13 @@
  * where the run has them. Every answer is held against the OpenAPI document.
  */
 import assert from "node:assert/strict";
+import { hash } from "@node-rs/argon2";
 import { readConfig } from "../../config.ts";
 import type { AppContext } from "../../context.ts";
 import type { AccountRole } from "../../db/account_role.ts";
 import { Log } from "../../lib/log.ts";
 import { type NodeOptions, type RunningNode, startNode } from "../../workers/roles/node.ts";
 import { accountRow } from "../../routes/users.ts";
-import { hashPassword } from "../../security/passwords.ts";
 import { deviceOf } from "../../security/devices.ts";
 import { newId } from "../../lib/ids.ts";
 import { type Answer, call, type CallOptions, contractOf, type Json, ok } from "./api.ts";
@@ -62,7 +62,8 @@ export async function startApp(overrides: Env = {}, intervals: NodeOptions["inte
   return app;
 }
 
-/** A hash costs what it has to; the people of a test share one. */
+/** The cheapest hash: signing in to accounts of `person` costs little. */
+const CHEAP = { algorithm: 2, memoryCost: 8, timeCost: 1, parallelism: 1 };
 let passwordHash: Promise<string> | undefined;
 
 export class TestApp implements AsyncDisposable {
@@ -147,7 +148,7 @@ export class TestApp implements AsyncDisposable {
     const fields = {
       ...registration(login),
       id: newId(),
-      password_hash: await (passwordHash ??= hashPassword(PASSWORD)),
+      password_hash: await (passwordHash ??= hash(PASSWORD, CHEAP)),
     };
     const row = accountRow(this.ctx, fields as unknown as Parameters<typeof accountRow>[1], verified, role);
     await this.ctx.actors.ask("user", row.id, "register", { row });
