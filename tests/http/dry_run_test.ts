@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import type { CallOptions, Json } from "../support/api.ts";
-import { sharedApp } from "../support/app.ts";
+import { ownApp } from "../support/app.ts";
 
-const app = sharedApp();
+/** Another administrator would change what is refused. */
+const app = ownApp();
 const UNTIL = () => new Date(Date.now() + 3_600_000).toISOString();
 
 /** Everything that a block writes. Notifications of earlier events may still arrive. */

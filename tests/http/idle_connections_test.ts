@@ -6,8 +6,8 @@ import { RawSocket } from "../support/raw_socket.ts";
 import { until } from "../support/wait.ts";
 
 const app = sharedApp();
-/** A head has ten seconds to arrive; connections are checked every second. */
-const SOON_MS = 14_000;
+/** A head has ten seconds to arrive; connections are checked every second, later on a busy machine. */
+const SOON_MS = 20_000;
 
 Deno.test({
   name: "A connection without a request is closed after ten seconds, and active ones are kept",

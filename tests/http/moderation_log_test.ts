@@ -3,13 +3,14 @@ import { isDeepStrictEqual } from "node:util";
 import { verifyChain } from "../../db/moderation_log.ts";
 import { pngOf } from "../support/pictures.ts";
 import type { Json } from "../support/api.ts";
-import { sharedApp } from "../support/app.ts";
+import { ALL_ROLES, ownApp } from "../support/app.ts";
 import { NodeProcess, SECRET_KEY } from "../support/node_process.ts";
 import { administrator, makePeople, newLogin, type Person, type Person as Caller } from "../support/person.ts";
 import { TaskProcess } from "../support/task_process.ts";
 import { until } from "../support/wait.ts";
 
-const app = sharedApp();
+/** Another administrator would change what is refused. */
+const app = ownApp(ALL_ROLES);
 const PICTURE = { name: "square.png", data: (await pngOf(400, 400)).toBase64() };
 const soon = (ms: number) => new Date(Date.now() + ms).toISOString();
 
