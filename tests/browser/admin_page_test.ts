@@ -1,20 +1,13 @@
 /** The administration in a browser: actions of administrators, and the refusal of all others. */
 import assert from "node:assert/strict";
-import type { Page } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
 import { PASSWORD, type Person } from "../support/person.ts";
 import { people } from "../support/bell_page.ts";
 import { browserTest, intercept, watch } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
+import { enter, shot } from "../support/web_page.ts";
 
 const app = sharedApp();
-
-async function enter(page: Page, { login }: Pick<Person, "login">, password = PASSWORD): Promise<void> {
-  await page.goto(`${app.url}/admin`);
-  await page.locator("#sign-in [name=login]").fill(login);
-  await page.locator("#sign-in [name=password]").fill(password);
-  await page.locator("#sign-in").getByRole("button").click();
-}
 
 /** A separate administrator per test, because a sign-in ends the earlier session. */
 async function administrator(): Promise<Person> {
@@ -22,11 +15,6 @@ async function administrator(): Promise<Person> {
   const { token } = await app.admin();
   await app.ok("PUT", `/users/${person.id}/role`, { token, body: { role: "admin" } });
   return person;
-}
-
-async function shot(page: Page, name: string): Promise<void> {
-  const folder = Deno.env.get("SCREENSHOTS");
-  if (folder) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
 }
 
 browserTest(
@@ -38,6 +26,7 @@ browserTest(
     await app.post(ann, { text: "A <b>bold</b> post" });
     const page = await browser.newPage();
     const complaints = watch(page, app.url);
+    await page.goto(`${app.url}/admin`);
     await enter(page, admin);
     const rooms = page.getByRole("navigation", { name: "Administration" });
     const dialog = page.getByRole("dialog");
@@ -163,6 +152,7 @@ browserTest("A report is viewed, taken and closed on the reports page", async (b
   await reported("account", ann.id, "She is a bot");
   const page = await browser.newPage();
   const complaints = watch(page, app.url);
+  await page.goto(`${app.url}/admin`);
   await enter(page, admin);
   const item = (text: string) => page.locator("#reports-list > li").filter({ hasText: text });
   const dialog = page.getByRole("dialog");
@@ -199,6 +189,7 @@ browserTest(
     const admin = await administrator();
     await app.post(ann, { text: "One" });
     const page = await browser.newPage();
+    await page.goto(`${app.url}/admin`);
     await enter(page, admin);
     await page.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: "Accounts" }).click();
     const dialog = page.getByRole("dialog");
@@ -255,6 +246,7 @@ browserTest(
     const [ann] = await people(app, "Ann") as [Person];
     const admin = await administrator();
     const page = await browser.newPage();
+    await page.goto(`${app.url}/admin`);
     await enter(page, ann);
     await page.getByText(`${ann.login} is not an administrator.`).waitFor();
     assert.equal(await page.locator("#panel").isVisible(), false);
@@ -262,9 +254,7 @@ browserTest(
     await page.locator("#live[data-state=on]").waitFor();
     assert.equal(await page.locator("#admin-link").isVisible(), false);
     await page.getByRole("button", { name: "Sign out" }).click();
-    await page.locator("#sign-in [name=login]").fill(admin.login);
-    await page.locator("#sign-in [name=password]").fill(PASSWORD);
-    await page.locator("#sign-in").getByRole("button").click();
+    await enter(page, admin);
     await page.getByRole("link", { name: "Administration" }).click();
     await page.getByRole("heading", { name: "Reports" }).waitFor();
     // Without the role the next request is rejected.

@@ -1,43 +1,16 @@
 /** The place of error messages, and the keyboard focus after each action. */
 import assert from "node:assert/strict";
-import type { Locator, Page, WebSocketRoute } from "../packages/playwright.ts";
+import type { WebSocketRoute } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
 import { newLogin, PASSWORD, type Person } from "../support/person.ts";
-import { counts, like, people, signIn } from "../support/bell_page.ts";
+import { counts, like, people } from "../support/bell_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
 import { failedPost } from "../support/failed_post.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { until } from "../support/wait.ts";
+import { enter, focused, inView, openAs, press, settled } from "../support/web_page.ts";
 
 const app = sharedApp();
-
-/** The focused element, as text. */
-function focused(page: Page): Promise<string> {
-  return page.evaluate(() => {
-    // deno-lint-ignore no-explicit-any -- this runs in the browser
-    const one = (globalThis as any).document.activeElement;
-    return `${one.localName} ${one.id || one.getAttribute("aria-label") || one.textContent.trim().slice(0, 30)}`.trim();
-  });
-}
-
-async function press(control: Locator, key = "Enter"): Promise<void> {
-  await control.focus();
-  await control.press(key);
-}
-
-/** Waits until no request is in progress. */
-async function settled(page: Page): Promise<void> {
-  await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
-}
-
-/** Whether the element is completely inside the window. */
-function inView(place: Locator): Promise<boolean> {
-  // deno-lint-ignore no-explicit-any -- an element of the page
-  return place.evaluate((element: any) => {
-    const { top, bottom, height } = element.getBoundingClientRect();
-    return height > 0 && top >= 0 && bottom <= element.ownerDocument.defaultView.innerHeight;
-  });
-}
 
 browserTest(
   "A like shows at once; if it fails it is reverted and the error is shown near it",
@@ -46,8 +19,7 @@ browserTest(
     const posts = [];
     for (let i = 0; i < 20; i++) posts.push(await app.post(ann, { text: `Post ${i}` }));
     const page = await browser.newPage({ viewport: { width: 390, height: 700 } });
-    await page.goto(app.url);
-    await signIn(page, ann);
+    await openAs(page, app, ann);
     const post = posts[4]!;
     const heart = page.locator(`[data-post="${post.id}"] .like`);
     await heart.scrollIntoViewIfNeeded();
@@ -104,8 +76,7 @@ browserTest(
     const post = await app.post(ann, { text: "The post" });
     for (let i = 0; i < 12; i++) await app.post(ann, { text: `Answer ${i}\n\nand\n\nmore`, reply_to: post.id });
     const page = await browser.newPage({ viewport: { width: 390, height: 700 } });
-    await page.goto(app.url);
-    await signIn(page, ann);
+    await openAs(page, app, ann);
     await page.locator("#posts li", { hasText: "The post" }).getByRole("button", { name: "replies" }).click();
     const view = page.getByRole("dialog");
     await view.locator("#post-itself .like").click();
@@ -208,8 +179,7 @@ browserTest(
     const half = whole.subarray(0, whole.length / 2);
     for (const text of ["One", "Two", "Three"]) await failedPost(app, ann, text, half);
     const page = await browser.newPage();
-    await page.goto(app.url);
-    await signIn(page, ann);
+    await openAs(page, app, ann);
     const failed = page.locator("#unready-posts > li", { hasText: "cannot be read" });
     await failed.nth(2).waitFor();
     await settled(page);
@@ -240,8 +210,7 @@ browserTest("A list that is updated keeps the keyboard focus", async (browser) =
     socket = opened;
     opened.connectToServer();
   });
-  await page.goto(app.url);
-  await signIn(page, ann);
+  await openAs(page, app, ann);
   await counts(page, 1);
   await page.locator("#bell").click();
   const bobs = page.locator("#bell-list li", { hasText: "Bob" });
@@ -276,8 +245,7 @@ browserTest("A list that is updated keeps the keyboard focus", async (browser) =
 browserTest("Several settings changed in quick succession are all saved", async (browser) => {
   const [ann] = await people(app, "Ann") as [Person];
   const page = await browser.newPage();
-  await page.goto(app.url);
-  await signIn(page, ann);
+  await openAs(page, app, ann);
   await page.locator("#bell").click();
   await page.getByText("Settings", { exact: true }).click();
   await page.locator("#bell-fields:enabled").waitFor();
@@ -321,9 +289,7 @@ browserTest(
       await gate.promise;
       await route.continue();
     });
-    await page.locator("#sign-in [name=login]").fill(admin.login);
-    await page.locator("#sign-in [name=password]").fill(PASSWORD);
-    await page.keyboard.press("Enter");
+    await enter(page, admin, "Enter");
     await page.locator("#panel").waitFor();
     assert.equal(await focused(page), "h1 reports-title", "while its list loads");
     gate.resolve();

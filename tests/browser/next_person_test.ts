@@ -4,9 +4,10 @@ import { Buffer } from "node:buffer";
 import type { Page } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
 import { ADMIN, type Person } from "../support/person.ts";
-import { counts, like, people, signIn } from "../support/bell_page.ts";
+import { counts, like, people } from "../support/bell_page.ts";
 import { browserTest, intercept, launchChromium, watch } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
+import { enter, openAs, signIn } from "../support/web_page.ts";
 
 const app = sharedApp();
 const SECRET = "Only Ann knows";
@@ -104,14 +105,12 @@ browserTest("The administration is reset for the next person, too", async (brows
   const page = await browser.newPage();
   await page.goto(`${app.url}/admin`);
   await page.locator("#door").waitFor();
-  const enter = async () => {
-    await page.locator("#sign-in [name=login]").fill(ADMIN.login);
-    await page.locator("#sign-in [name=password]").fill(ADMIN.password);
-    await page.locator("#sign-in").getByRole("button").click();
+  const enterPanel = async () => {
+    await enter(page, ADMIN);
     await page.locator("#panel").waitFor();
   };
   const before = await everything(page);
-  await enter();
+  await enterPanel();
   await page.getByRole("link", { name: "Pages" }).click();
   await page.locator("#pages-filter [name=q]").fill(ann.login);
   await page.locator("#pages-filter").getByRole("button").click();
@@ -133,8 +132,7 @@ browserTest("A late answer for one person changes nothing for the next", async (
   const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
   await app.post(ann, { text: SECRET });
   const page = await browser.newPage();
-  await page.goto(app.url);
-  await signIn(page, ann);
+  await openAs(page, app, ann);
   const gate = Promise.withResolvers<void>();
   const asked: string[] = [];
   // The test holds several answers: a list, a search, a new post, a refresh of the tokens.
@@ -175,8 +173,7 @@ browserTest("The browser's back button does not show a person's page to another 
   await app.post(admin, { text: SECRET });
   await using browser = await launchChromium({ keepPages: true });
   const page = await browser.newPage();
-  await page.goto(app.url);
-  await signIn(page, admin);
+  await openAs(page, app, admin);
   await page.evaluate(`addEventListener("pageshow", ({ persisted }) => document.body.dataset.persisted = persisted)`);
   await page.locator("#write textarea").fill(`${SECRET} as well`);
   await page.getByRole("link", { name: "Administration" }).click();
@@ -192,8 +189,7 @@ browserTest("The browser's back button does not show a person's page to another 
 browserTest("A browser does not fill a reloaded page with earlier input", async (browser) => {
   const [ann] = await people(app, "Ann") as [Person];
   const page = await browser.newPage();
-  await page.goto(app.url);
-  await signIn(page, ann);
+  await openAs(page, app, ann);
   await page.locator("#write textarea").fill(SECRET);
   await page.locator("#search [name=q]").fill(SECRET);
   await page.locator("#follow [name=handle]").fill(SECRET);

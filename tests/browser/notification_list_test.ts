@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
-import { counts, heard, like, people, says, signIn } from "../support/bell_page.ts";
+import { counts, heard, like, people, says } from "../support/bell_page.ts";
 import { browserTest, intercept, watch } from "../support/browser.ts";
 import { until } from "../support/wait.ts";
+import { openAs, signIn } from "../support/web_page.ts";
 
 const app = sharedApp();
 
@@ -66,8 +67,7 @@ browserTest('Notifications that arrive during "mark all as read" stay unread and
   const page = await browser.newPage();
   const complaints = watch(page, app.url);
   const rings = heard(page, "Fay");
-  await page.goto(app.url);
-  await signIn(page, ann);
+  await openAs(page, app, ann);
   await counts(page, 2);
   await page.locator("#bell").click();
   const newest = await page.locator("#bell-list li").first().getAttribute("data-cursor");
@@ -122,8 +122,7 @@ browserTest("Signing out while the notification list loads leaves no entries", a
   const page = await browser.newPage();
   const complaints = watch(page, app.url);
   const rings = heard(page, "Eve");
-  await page.goto(app.url);
-  await signIn(page, ann);
+  await openAs(page, app, ann);
   await counts(page, 1);
   const late = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/notifications?limit=10"));
   await intercept(page, "**/notifications?limit=10", async (route) => {
@@ -148,8 +147,7 @@ browserTest(
   async (browser) => {
     const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
     const page = await browser.newPage();
-    await page.goto(app.url);
-    await signIn(page, ann);
+    await openAs(page, app, ann);
     await page.locator("#bell").click();
     await page.getByText("Settings", { exact: true }).click();
     await page.locator("#bell-settings fieldset:enabled").waitFor();
@@ -170,8 +168,7 @@ browserTest(
     const page = await browser.newPage();
     const json = { type: "/problems/overloaded", title: "The server is busy" };
     await page.route("**/notifications?limit=10", (route) => route.fulfill({ status: 503, json }));
-    await page.goto(app.url);
-    await signIn(page, ann);
+    await openAs(page, app, ann);
     await page.locator("#alert", { hasText: "The server is busy" }).waitFor();
     await app.follow(bob, ann.page_id);
     await counts(page, 1);
@@ -192,8 +189,7 @@ browserTest(
         answered.resolve();
       });
     });
-    await page.goto(app.url);
-    await signIn(page, ann);
+    await openAs(page, app, ann);
     await app.follow(bob, ann.page_id);
     await answered.promise;
     await counts(page, 1);

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
-import { counts, like, people, signIn } from "../support/bell_page.ts";
+import { counts, like, people } from "../support/bell_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
 import { until } from "../support/wait.ts";
+import { openAs } from "../support/web_page.ts";
 
 const app = sharedApp();
 
@@ -17,8 +18,7 @@ browserTest("Older notifications load page by page, each exactly once", async (b
     async () => (await app.ok("GET", "/notifications", { token: ann.token })).unread === 22 || undefined,
   );
   const page = await browser.newPage();
-  await page.goto(app.url);
-  await signIn(page, ann);
+  await openAs(page, app, ann);
   await counts(page, 22);
   const items = page.locator("#bell-list li");
   const older = page.getByRole("button", { name: "Older" });

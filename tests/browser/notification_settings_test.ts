@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
-import { counts, like, people, says, signIn } from "../support/bell_page.ts";
+import { counts, like, people, says } from "../support/bell_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
+import { openAs } from "../support/web_page.ts";
 
 const app = sharedApp();
 
@@ -10,8 +11,7 @@ browserTest("Notification settings are saved, and a rejected change is reset", a
   const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
   const post = await app.post(ann);
   const page = await browser.newPage();
-  await page.goto(app.url);
-  await signIn(page, ann);
+  await openAs(page, app, ann);
   const open = async () => {
     await page.locator("#bell").click();
     await page.getByText("Settings", { exact: true }).click();

@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import type { Locator, Page } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
-import { newLogin, PASSWORD, type Person } from "../support/person.ts";
-import { counts, people, signIn } from "../support/bell_page.ts";
+import { newLogin, type Person } from "../support/person.ts";
+import { counts, people } from "../support/bell_page.ts";
 import { browserTest } from "../support/browser.ts";
+import { enter, openAs } from "../support/web_page.ts";
 
 const app = sharedApp();
 /** Right-to-left override: the text after it is drawn from right to left. */
@@ -54,8 +55,7 @@ async function scene(word: string): Promise<Scene> {
 
 /** Visits every place of the site with such text, and calls `look` with each. */
 async function tour(page: Page, { reader, handle }: Scene, look: (place: Locator, name: string) => Promise<void>) {
-  await page.goto(app.url);
-  await signIn(page, reader);
+  await openAs(page, app, reader);
   await counts(page, 2);
   await page.locator("#posts li", { hasText: "Give" }).waitFor();
   for (const item of await page.locator("#posts article").all()) await look(item, "a post in the feed");
@@ -81,9 +81,7 @@ async function adminTour(
   look: (place: Locator, name: string) => Promise<void>,
 ) {
   await page.goto(`${app.url}/admin`);
-  await page.locator("#sign-in [name=login]").fill(admin.login);
-  await page.locator("#sign-in [name=password]").fill(PASSWORD);
-  await page.locator("#sign-in").getByRole("button").click();
+  await enter(page, admin);
   const lookAt = async (room: string) => {
     const items = page.locator(`#${room}-list > li`);
     await items.first().waitFor();
@@ -209,8 +207,7 @@ browserTest("A long text is folded, and many blank lines are reduced", async (br
   });
   const admin = await app.person({ role: "admin" });
   const page = await browser.newPage({ viewport: { width: 390, height: 900 } });
-  await page.goto(app.url);
-  await signIn(page, ann);
+  await openAs(page, app, ann);
   const height = async (text: Locator) => (await text.boundingBox())!.height;
   const post = page.locator("#posts li", { hasText: "line 1" });
   const more = post.getByRole("button", { name: "Show more" });
@@ -243,9 +240,7 @@ browserTest("A long text is folded, and many blank lines are reduced", async (br
 
   await page.goto(`${app.url}/admin`);
   await page.getByText("is not an administrator").waitFor();
-  await page.locator("#sign-in [name=login]").fill(admin.login);
-  await page.locator("#sign-in [name=password]").fill(PASSWORD);
-  await page.locator("#sign-in").getByRole("button").click();
+  await enter(page, admin);
   const report = page.locator("#reports-list > li", { hasText: "too" });
   await report.getByRole("button", { name: "Show more" }).waitFor();
   assert.ok(await height(report) < 600);

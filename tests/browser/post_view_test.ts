@@ -1,26 +1,20 @@
 import assert from "node:assert/strict";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
-import { counts, like, people, signIn } from "../support/bell_page.ts";
-import type { Page } from "../packages/playwright.ts";
+import { counts, like, people } from "../support/bell_page.ts";
 import { browserTest, intercept, watch } from "../support/browser.ts";
 import { failedPost } from "../support/failed_post.ts";
 import { jpegOf } from "../support/pictures.ts";
+import { openAs, shot, tokenOf } from "../support/web_page.ts";
 
 const app = sharedApp();
-
-/** A sign-in on the page ends the person's other session. */
-function tokenOf(page: Page): Promise<string> {
-  return page.evaluate(() => JSON.parse(sessionStorage.getItem("tokens")!).access_token);
-}
 
 browserTest("A notification opens its post, with its replies and a form to reply", async (browser) => {
   const [ann, bob] = await people(app, "Ann", "Bob") as [Person, Person];
   const post = await app.post(ann, { text: "Who saw the <i>heron</i>?" });
   const page = await browser.newPage();
   const complaints = watch(page, app.url);
-  await page.goto(app.url);
-  await signIn(page, ann);
+  await openAs(page, app, ann);
   const answer = await app.post(bob, { text: "By the pond, at noon", reply_to: post.id });
   await counts(page, 1);
   await page.locator("#bell").click();
@@ -42,7 +36,7 @@ browserTest("A notification opens its post, with its replies and a form to reply
   await view.locator("#answers .text", { hasText: "Thank you!" }).waitFor();
   await view.locator("#answers li", { hasText: "By the pond" }).locator(".like").click();
   await view.locator("#answers .like[aria-pressed=true]").waitFor();
-  if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/post.png` });
+  await shot(page, "post");
   // It is updated while it is shown.
   await app.ok("DELETE", `/posts/${post.id}`, { token: await tokenOf(page) });
   await view.waitFor({ state: "hidden" });
@@ -63,8 +57,7 @@ browserTest(
     await app.ok("PATCH", `/pages/${ann.page_id}`, { token: ann.token, body: { is_private: true } });
     const post = await app.post(ann);
     const page = await browser.newPage();
-    await page.goto(app.url);
-    await signIn(page, ann);
+    await openAs(page, app, ann);
     for (const asking of [bob, eve]) await app.follow(asking, ann.page_id);
     await counts(page, 2);
     await page.locator("#bell").click();
@@ -91,8 +84,7 @@ browserTest(
 browserTest("A post with an unusable photo shows the reason, can be retried, and is published", async (browser) => {
   const person = await app.person();
   const page = await browser.newPage();
-  await page.goto(app.url);
-  await signIn(page, person);
+  await openAs(page, app, person);
   const whole = await jpegOf(900, 700);
   await failedPost(
     app,
@@ -108,7 +100,7 @@ browserTest("A post with an unusable photo shows the reason, can be retried, and
   await retried;
   // The picture is still damaged.
   await item.getByRole("button", { name: "Try again" }).waitFor();
-  if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/unready.png` });
+  await shot(page, "unready");
   await page.reload();
   await item.getByRole("button", { name: "Delete" }).click();
   await page.locator("#unready").waitFor({ state: "hidden" });

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
-import { people, signIn } from "../support/bell_page.ts";
+import { people } from "../support/bell_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
+import { openAs, signIn } from "../support/web_page.ts";
 
 const app = sharedApp();
 const ELSEWHERE = "You signed in elsewhere, so this session has ended. Please sign in again.";
@@ -31,8 +32,7 @@ browserTest(
             server.onClose(() => {});
           });
         }
-        await page.goto(app.url);
-        await signIn(page, ann);
+        await openAs(page, app, ann);
         await end(ann);
         if (silent) await page.locator("#posts .like").click();
         await page.locator("#alert", { hasText: /./ }).waitFor();
@@ -129,8 +129,7 @@ browserTest(
   async (browser) => {
     const [ann] = await people(app, "Ann") as [Person];
     const page = await browser.newPage();
-    await page.goto(app.url);
-    await signIn(page, ann);
+    await openAs(page, app, ann);
     await page.locator("#write textarea").fill("A draft");
     await intercept(page, "**/api/v1/**", (route) => route.abort());
     await app.signIn(ann.login);

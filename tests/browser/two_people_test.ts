@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
 import { ALL_ROLES, ownApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
-import { signIn } from "../support/bell_page.ts";
 import { browserTest } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
 import { until } from "../support/wait.ts";
+import { openAs } from "../support/web_page.ts";
 
 const app = ownApp({ ...ALL_ROLES, ACCESS_TOKEN_TTL: "4s" });
 
@@ -29,11 +29,9 @@ browserTest(
     }
     const context = await browser.newContext();
     const [hers, his] = [await context.newPage(), await context.newPage()];
-    await hers.goto(app.url);
-    await signIn(hers, ada);
+    await openAs(hers, app, ada);
     assert.equal(await draws(hers), true);
-    await his.goto(app.url);
-    await signIn(his, bob);
+    await openAs(his, app, bob);
     assert.deepEqual([await draws(hers), await draws(his)], [true, true]);
     const began = Date.now();
     // Longer than the lifetime of the cookie, while both only listen.

@@ -5,8 +5,8 @@ import { docsRoutes } from "../../routes/docs.ts";
 import { WEB_FOLDER } from "../../routes/assets.ts";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
-import { signIn } from "../support/bell_page.ts";
 import { browserTest, intercept, watch } from "../support/browser.ts";
+import { openAs } from "../support/web_page.ts";
 
 const app = sharedApp();
 
@@ -62,8 +62,7 @@ browserTest("An open page keeps working over an upgrade and offers the new versi
   const [ann] = await app.people(1) as [Person];
   const page = await browser.newPage();
   await page.clock.install();
-  await page.goto(app.url);
-  await signIn(page, ann);
+  await openAs(page, app, ann);
   assert.equal(await page.locator("#newer").isVisible(), false);
   await intercept(page, "**/assets/**", (route) => route.fulfill({ status: 404 }));
   await page.clock.fastForward("02:00");

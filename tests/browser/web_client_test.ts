@@ -5,6 +5,7 @@ import { newLogin, PASSWORD, type Person } from "../support/person.ts";
 import { jpegOf } from "../support/pictures.ts";
 import { browserTest, watch } from "../support/browser.ts";
 import { until } from "../support/wait.ts";
+import { openAs, shot } from "../support/web_page.ts";
 
 const app = sharedApp();
 
@@ -49,7 +50,7 @@ browserTest(
     await heard.waitFor();
     await heard.locator(".like").click();
     await heard.locator(".like[aria-pressed=true]").waitFor();
-    if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/client.png` });
+    await shot(page, "client");
     assert.deepEqual(complaints, []);
   },
 );
@@ -61,11 +62,7 @@ browserTest(
     const complaints = watch(page, app.url);
     const person = await app.person();
     await app.ok("PATCH", `/pages/${person.page_id}`, { token: person.token, body: { is_private: true } });
-    await page.goto(app.url);
-    await page.locator("#sign-in [name=login]").fill(person.login);
-    await page.locator("#sign-in [name=password]").fill(PASSWORD);
-    await page.locator("#sign-in").getByRole("button").click();
-    await page.locator("#live[data-state=on]").waitFor();
+    await openAs(page, app, person);
 
     const files = await Promise.all(([[1600, 900], [500, 800]] as const).map(async ([width, height], i) => ({
       name: `photo${i}.jpg`,
@@ -87,7 +84,7 @@ browserTest(
       );
     await until("drawn pictures", async () => (await drawn()).every((whole: boolean) => whole));
     assert.deepEqual(await drawn(), [true, true, true]);
-    if (Deno.env.get("SCREENSHOTS")) await page.screenshot({ path: `${Deno.env.get("SCREENSHOTS")}/photos.png` });
+    await shot(page, "photos");
     assert.deepEqual(complaints, []);
   },
 );

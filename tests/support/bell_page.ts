@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Page } from "../packages/playwright.ts";
 import type { TestApp } from "./app.ts";
-import { PASSWORD, type Person } from "./person.ts";
+import type { Person } from "./person.ts";
 import { until } from "./wait.ts";
 
 /** People of these first names; all are called Lovelace. */
@@ -12,13 +12,6 @@ export async function people(app: TestApp, ...names: string[]): Promise<Person[]
     made.map(({ id, token }, i) => app.ok("PATCH", `/users/${id}`, { token, body: { first_name: names[i] } })),
   );
   return made;
-}
-
-export async function signIn(page: Page, { login }: Person): Promise<void> {
-  await page.locator("#sign-in [name=login]").fill(login);
-  await page.locator("#sign-in [name=password]").fill(PASSWORD);
-  await page.locator("#sign-in").getByRole("button").click();
-  await page.locator("#live[data-state=on]").waitFor();
 }
 
 export function like(app: TestApp, { token }: Person, post: string): Promise<unknown> {
