@@ -3,6 +3,7 @@
  * there is room.
  */
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import type { Answer } from "../support/api.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
@@ -44,7 +45,7 @@ Deno.test(
     while (performance.now() < end) {
       await Promise.all([writes.post(), writes.pairs(), writes.photo()]);
       assert.equal((await fetch(`${node.url}/healthz`)).status, 200);
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await sleep(200);
     }
     const kinds = new Map<string, number>();
     for (const { status, headers, body } of writes.refused) {

@@ -1,5 +1,6 @@
 /** The embedded default under kill -9: of Rookery, of Postgres, of what stands between them, and of all at once. */
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import {
   awaitNoServer,
   killAll,
@@ -68,7 +69,7 @@ for (const [what, victims] of Object.entries(VICTIMS)) {
     const before = posts.stored.size;
     let stopped = false;
     const writing = Promise.all(Array.from({ length: 4 }, async () => {
-      while (!stopped) if (!await posts.write()) await new Promise((resolve) => setTimeout(resolve, 10));
+      while (!stopped) if (!await posts.write()) await sleep(10);
     }));
     await until("writes are under way", () => posts.stored.size > before + 8, { everyMs: 2 });
     const start = performance.now();
@@ -213,7 +214,7 @@ class PairLog {
         const pair = [`key ${number}`, this.people[number % this.people.length]!] as const;
         if (await this.#write(...pair).catch(() => false)) continue;
         this.#unanswered.push(pair);
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await sleep(20);
       }
     }));
   }

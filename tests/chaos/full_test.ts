@@ -9,6 +9,7 @@ import { administrator, makePeople, type Person } from "../support/person.ts";
 import type { Seeded } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
 import { until } from "../support/wait.ts";
+import { eventsNumbered } from "../support/settled.ts";
 
 fullSeededTest(
   "Postgres: terminated backends and a restart under load lose nothing, and the node keeps running",
@@ -143,12 +144,7 @@ async function holds(node: NodeProcess, { workload, admin, listener }: World): P
   await node.sql.execute("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
   await workload.retry();
   await workload.holdAgainst(node.sql);
-  await until("every event has its number", async () => {
-    const [row] = await node.sql.query<{ open: boolean }>(
-      "select exists (select from events where seq is null) or exists (select from like_signals) as open",
-    );
-    return !row!.open;
-  });
+  await eventsNumbered(node.sql);
   await assertCountersTrue(node.sql);
   await assertHistoryWhole(node.sql);
   const mark = await admin.post("did you hear it all?");

@@ -6,6 +6,7 @@ import { administrator, makePeople, type Person } from "../support/person.ts";
 import { seededTest } from "../support/seeded.ts";
 import { assertCountersTrue, assertHistoryWhole, WriteWorkload } from "../support/write_workload.ts";
 import { until } from "../support/wait.ts";
+import { eventsNumbered } from "../support/settled.ts";
 
 const ROUNDS = 4;
 
@@ -73,21 +74,10 @@ async function catchUp(
     await until("the cut is noticed", () => !listener.connected);
     await listener.connect();
   }
-  await settled(node);
+  await eventsNumbered(node.sql);
   const beacon = await admin.post("did everybody hear this?");
   for (const listener of listeners) await listener.heard("the beacon", ({ data }) => data.id === beacon.id);
-  return await readEvents(node.sql, after, await settled(node));
-}
-
-async function settled(node: NodeProcess): Promise<number> {
-  const { seq } = await until("every event has its number", async () => {
-    const [row] = await node.sql.query<{ seq: number | null; open: boolean }>(
-      `select (select max(seq) from events) as seq, exists (select from events where seq is null)
-        or exists (select from like_signals) as open`,
-    );
-    return row?.open === false && { seq: row.seq ?? 0 };
-  });
-  return seq;
+  return await readEvents(node.sql, after, await eventsNumbered(node.sql));
 }
 
 seededTest("SIGTERM under load lets requests in progress finish, and exits 0 within 10 seconds", async (random) => {

@@ -1,5 +1,6 @@
 /** The key–value store as a process of its own: what it refuses by itself, and what its death leaves behind. */
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import { call } from "../support/api.ts";
 import { fullTest } from "../support/full.ts";
 import { Installation } from "../support/installation.ts";
@@ -80,7 +81,7 @@ fullTest("A killed store has written each batch completely once or not at all", 
       while (answer.status !== 201) {
         assert.ok([409, 503, 504].includes(answer.status), JSON.stringify(answer.body));
         if (answer.status === 504) uncertain++;
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await sleep(50);
         answer = await write(n);
       }
       assert.deepEqual(answer.body, { status: "success", ignored: [] }, `batch ${n}`);
@@ -92,7 +93,7 @@ fullTest("A killed store has written each batch completely once or not at all", 
     await until("writes are under way", () => next > before + 40);
     // Stopped first: what is on its way to it at that moment gets stuck there, and dies with it.
     kv.freeze();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
     await kv.kill();
     // A killed process held its keys for a minute.
     await api.sql.execute("update receipts set lease_until = now() - interval '1 second' where state = 'running'");

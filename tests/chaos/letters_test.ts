@@ -1,5 +1,6 @@
 /** Emails to followers during failures: each follower gets one, or the record says "unknown". */
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { makeFollowers } from "../support/followers.ts";
@@ -77,7 +78,7 @@ seededTest(
     const followers = await makeFollowers(node.sql, ann.page_id, 80);
     trap.trick = async ({ step }) => {
       const roll = random.next();
-      if (roll < 0.1) await new Promise((resolve) => setTimeout(resolve, roll * 2_000));
+      if (roll < 0.1) await sleep(roll * 2_000);
       if (roll > 0.92 && step in tricks) return tricks[step];
       // Taken or refused, as the connection breaks.
       if (roll > 0.9 && step === "END") return "451 4.3.0 later";
@@ -118,7 +119,7 @@ Deno.test("Killed at each step of a delivery, each follower gets one email or it
     await killed;
     // Slowly, so that emails are left for the next step.
     trap.trick = async ({ step }) => {
-      if (step === "MAIL") await new Promise((resolve) => setTimeout(resolve, 100));
+      if (step === "MAIL") await sleep(100);
       return undefined;
     };
     await node.restart();

@@ -1,5 +1,6 @@
 /** A block is answered when no listener on any node receives anything more, whatever happens to the nodes. */
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import { blockWorkload } from "../support/block_workload.ts";
 import { fullSeededTest } from "../support/full.ts";
 import { type OwnerAndTwo, startInstallation } from "../support/installation.ts";
@@ -51,10 +52,10 @@ fullSeededTest(
       disturb: async (over) => {
         while (!over()) {
           b.freeze();
-          await new Promise((resolve) => setTimeout(resolve, STOPS_MS[stops % STOPS_MS.length]));
+          await sleep(STOPS_MS[stops % STOPS_MS.length]!);
           b.thaw();
           stops++;
-          await new Promise((resolve) => setTimeout(resolve, random.whole(50, 1_500)));
+          await sleep(random.whole(50, 1_500));
         }
       },
     });
@@ -99,7 +100,7 @@ fullSeededTest("A block is answered when a briefly suspended node has informed i
   installation.b.freeze();
   let answered = false;
   const blocking = block().then(() => answered = true);
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await sleep(1_500);
   assert.equal(answered, false);
   installation.b.thaw();
   await blocking;

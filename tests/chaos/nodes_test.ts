@@ -1,5 +1,6 @@
 /** Nodes that answer callers beside the one that has the actors, each a process of its own. */
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import type { Json } from "../support/api.ts";
 import { fullTest } from "../support/full.ts";
 import { startInstallation } from "../support/installation.ts";
@@ -152,7 +153,7 @@ for (
     b.freeze();
     let answered = false;
     const acting = act(admin, ada.id).then(() => answered = true);
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await sleep(1_000);
     assert.equal(answered, false);
     b.thaw();
     await acting;

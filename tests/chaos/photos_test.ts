@@ -4,6 +4,7 @@ import { openStorage } from "../../services/storage/open.ts";
 import type { Storage } from "../../services/storage/storage.ts";
 import { scrubFiles } from "../../services/storage/scrub_files.ts";
 import { storageToken } from "../../workers/roles/services.ts";
+import { sleep } from "../../lib/sleep.ts";
 import type { Json } from "../support/api.ts";
 import { NodeProcess, SECRET_KEY } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
@@ -24,7 +25,7 @@ async function workload(person: Person, stopped: () => boolean, acknowledged: Se
       if (status === 201 || status === 202) acknowledged.add(body.id);
     } catch {
       // The node is gone, so the outcome of this post is unknown.
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
     }
   }
 }
@@ -79,7 +80,7 @@ seededTest("Killed crop processes cost an attempt and no photo", async (random: 
   let stopped = false;
   const workloads = people.map((person) => workload(person, () => stopped, acknowledged));
   for (let kills = 0; kills < 4; kills++) {
-    await new Promise((resolve) => setTimeout(resolve, random.whole(300, 900)));
+    await sleep(random.whole(300, 900));
     await killOne(node, "workers/children/crop.ts");
   }
   await until("some are acknowledged", () => acknowledged.size > 5, TIMEOUT);
@@ -98,7 +99,7 @@ seededTest(
     let stopped = false;
     const workloads = people.map((person) => workload(person, () => stopped, acknowledged));
     for (let kills = 0; kills < 3; kills++) {
-      await new Promise((resolve) => setTimeout(resolve, random.whole(500, 1_200)));
+      await sleep(random.whole(500, 1_200));
       await killOne(node, "workers/children/storage.ts");
     }
     stopped = true;
@@ -119,7 +120,7 @@ seededTest(
       const before = acknowledged.size;
       const workloads = people.map((person) => workload(person, () => stopped, acknowledged));
       await until("some are acknowledged", () => acknowledged.size > before + 2, TIMEOUT);
-      await new Promise((resolve) => setTimeout(resolve, random.whole(0, 400)));
+      await sleep(random.whole(0, 400));
       const children = await childrenOf(node.pid);
       assert.ok(children.some(({ command }) => command.includes("workers/children/storage.ts")));
       await node.kill();
@@ -150,7 +151,7 @@ Deno.test("Posts and accounts deleted while their photos are cropped leave no fi
       );
       return row?.id;
     }, { everyMs: 1 });
-    await new Promise((resolve) => setTimeout(resolve, n * 15));
+    await sleep(n * 15);
     assert.ok([204, 404].includes((await ada.call("DELETE", `/posts/${id}`)).status));
   }
   await Promise.allSettled(made);
@@ -178,7 +179,7 @@ Deno.test("Ctrl-C reaches every process, and the node still stops cleanly", asyn
     );
   }
   for (const { pid } of children) Deno.kill(pid, "SIGINT");
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await sleep(300);
   assert.equal((await processesOf(children)).length, children.length, "they wait for their parent");
   assert.equal((await node.stop()).code, 0);
   assert.ok(!node.output.includes("exited, restarting"), node.output);

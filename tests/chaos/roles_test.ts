@@ -1,5 +1,6 @@
 /** A full installation with a process for each role, on servers of its own. */
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import { call } from "../support/api.ts";
 import { codesIn } from "../support/app.ts";
 import { fullTest } from "../support/full.ts";
@@ -118,7 +119,7 @@ Deno.test("A failed photo reports its reason to the author and can be retried; a
     }, { everyMs: 5 });
     const [crop] = (await childrenOf(node.pid)).filter(({ command }) => command.includes("workers/children/crop.ts"));
     if (crop && !failed) Deno.kill(crop.pid, "SIGKILL");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
   const { body: post } = await sent;
   const now = await ada.do("GET", `/posts/${post.id}`);

@@ -4,6 +4,7 @@ import { deletePairs, prunePairs, readPairs, writePairs } from "../../db/kv.ts";
 import type { Sql } from "../../db/sql.ts";
 import { PairCache } from "../../services/kv/pair_cache.ts";
 import { newId } from "../../lib/ids.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { openTestDatabase } from "../support/database.ts";
 import { Seeded } from "../support/seeded.ts";
 
@@ -97,7 +98,7 @@ Deno.test("A pair is not cached beyond its expiry", () =>
       assert.deepEqual(inside((await cache.read(space, ["a", "b"], OPTIONS)).pairs), { a: 1, b: 2 });
     }
     assert.equal(sql.asked["kv.read"], 2);
-    await new Promise((resolve) => setTimeout(resolve, ends + 50 - Date.now()));
+    await sleep(ends + 50 - Date.now());
     for (let i = 0; i < 4; i++) {
       assert.equal((await cache.read(space, ["a", "b"], OPTIONS)).pairs, null);
       assert.deepEqual(inside((await cache.read(space, ["a"], OPTIONS)).pairs), { a: 1 });

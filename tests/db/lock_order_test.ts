@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { follow } from "../../db/follows.ts";
 import { deleteUser } from "../../db/moderation.ts";
 import { stepNotifications } from "../../db/notification_step.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { ModerationWorld } from "../support/moderation_world.ts";
 
 const ROUNDS = 40;
@@ -35,7 +36,7 @@ Deno.test("An account deleted while it follows and is notified causes no deadloc
   );
   assert.equal(left!.n, 0);
   // Postgres reports a session's deadlocks after a second of idleness, or at its end.
-  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  await sleep(1_500);
   await world.sql.query("select 1");
   const [seen] = await world.sql.query<{ n: number }>(
     "select deadlocks as n from pg_stat_database where datname = current_database()",

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
-import { NOTIFYING_KINDS } from "../../actors/notification.ts";
 import { emitLikeEvents } from "../../db/events.ts";
 import type { Json } from "../support/api.ts";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
 import { BellModel } from "../support/bell_model.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
-import { until } from "../support/wait.ts";
+import { notificationsRead } from "../support/settled.ts";
 
 const app = sharedApp();
 const PEOPLE = 6;
@@ -201,13 +200,5 @@ function lineOf({ kind, actors, count, page, post }: Json, expected: { line: str
 async function settled(): Promise<void> {
   const likes = await emitLikeEvents(app.ctx.sql, 100);
   if (likes.length > 0) app.ctx.stream.offer(likes);
-  await until("the notifications have read all events", async () => {
-    const waiting = await app.ctx.sql.query(
-      `select 1 from events
-      where kind = any ($1) and seq > (select seq from consumers where name = 'notifications')
-      union all select 1 from like_signals`,
-      [[...NOTIFYING_KINDS]],
-    );
-    return waiting.length === 0 ? true : undefined;
-  }, { everyMs: 5 });
+  await notificationsRead(app.ctx.sql);
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connectPostgres } from "../../db/postgres.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 
@@ -67,7 +68,7 @@ Deno.test({
     }
     // Broken idle connections have no effect.
     await other.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'");
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
     assert.deepEqual(await sql.query("select 1 as one"), [{ one: 1 }]);
   },
 });
@@ -141,15 +142,15 @@ Deno.test({
           acknowledged.push(i);
         } catch (error) {
           kinds.add((error as SqlError).kind);
-          await new Promise((resolve) => setTimeout(resolve, 20));
+          await sleep(20);
         }
       }
     });
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await sleep(300);
     const before = acknowledged.length;
     await server.restart();
     for (const reached = acknowledged.length + 50; acknowledged.length < reached;) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
     }
     stop = true;
     await Promise.all(writers);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import { ALL_ROLES, freshServices, startApp } from "../support/app.ts";
 import { ADMIN, newLogin, PASSWORD, registration } from "../support/person.ts";
 import { until } from "../support/wait.ts";
@@ -34,7 +35,7 @@ Deno.test("An account not verified in time is deleted with all it owns; a verifi
   assert.notEqual(again.id, lapsing.id);
 
   const { created_at } = await app.ok("GET", "/users/me", { token: kept.token });
-  await new Promise((resolve) => setTimeout(resolve, Math.max(0, Date.parse(created_at) + 4_500 - Date.now())));
+  await sleep(Math.max(0, Date.parse(created_at) + 4_500 - Date.now()));
   await app.ok("GET", "/users/me", { token: kept.token });
   await app.ok("GET", "/users/me", { token });
 });

@@ -8,6 +8,7 @@ import { delayMs, FREE_GUESSES, Guesses, MAX_DELAY_MS, WINDOW_MS } from "../../r
 import { MAX_RECOVERY_GUESSES, RecoveryGuesses } from "../../security/guesses.ts";
 import { Secret } from "../../security/secret.ts";
 import { LIMITS, RateLimiter } from "../../routes/http/rate_limit.ts";
+import { sleep } from "../../lib/sleep.ts";
 import type { Answer, CallOptions } from "../support/api.ts";
 import { ALL_ROLES, ownApp } from "../support/app.ts";
 import { newLogin, PASSWORD, type Person } from "../support/person.ts";
@@ -124,7 +125,7 @@ Deno.test("Wrong guesses at a recovery code are reset when a new code is sent", 
     await guesses.asked("a", "Ada@rookery.test");
     const opened = await guesses.count("a", "ada@rookery.test").then(() => true, () => false);
     assert.equal(opened, i < 2, `asked ${i + 1} times`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await sleep(5);
   }
 });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { BODY_WITHIN_MS } from "../../contract/waiting_bodies.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { sharedApp } from "../support/app.ts";
 import { half, RawHttp } from "../support/raw_http.ts";
 import { until } from "../support/wait.ts";
@@ -61,7 +62,7 @@ Deno.test("A body that arrives in pieces within its time is accepted", async () 
   const body = JSON.stringify({ login: "nobody", password: "Wrong-Horse-1" });
   const head = { ...JSON_TYPE, "Content-Length": `${body.length}` };
   using raw = await RawHttp.open(app.url, half("POST /api/v1/security/login", head, body.slice(0, 10)));
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await sleep(300);
   await raw.send(body.slice(10));
   await until("an answer", async () => raw.status);
   assert.equal(raw.status, 401);

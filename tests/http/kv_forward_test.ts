@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Hop } from "../../services/kv/forwarded_address.ts";
 import { Secret } from "../../security/secret.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { startApp, type TestApp } from "../support/app.ts";
 import { freePort } from "../support/servers.ts";
 
@@ -158,7 +159,7 @@ Deno.test("A hanging store delays only its own calls, whose number is limited", 
   await using app = await nodeBefore(store.url);
   const { token } = await app.person();
   const waiting = Array.from({ length: 1_000 }, () => post(app, "/kv/read", "{}"));
-  while (store.asked.length < 1_000) await new Promise((resolve) => setTimeout(resolve, 20));
+  while (store.asked.length < 1_000) await sleep(20);
   await app.refused("overloaded", "POST", "/kv/read", { token, body: { keys: ["a"] } });
   await app.ok("GET", "/feed", { token });
   open.resolve(new Response("{}"));

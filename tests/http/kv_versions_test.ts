@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import type { Answer } from "../support/api.ts";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
@@ -156,6 +157,6 @@ Deno.test("ttl_s is in seconds", async () => {
   // Read several times, since pairs that are read often are cached.
   const ends = Date.now() + 1_100;
   while (Date.now() < ends - 400) assert.deepEqual(await data(person, "short"), { short: 1 });
-  await new Promise((resolve) => setTimeout(resolve, ends - Date.now()));
+  await sleep(ends - Date.now());
   await app.refused("keys-not-found", "POST", "/kv/read", { token: person.token, body: { keys: ["short"] } });
 });

@@ -2,6 +2,7 @@
  * A node behind the nginx block of `docs/deployment.md`. Each loopback address is a separate caller.
  */
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import { ownApp, type TestApp } from "../support/app.ts";
 import { registration } from "../support/person.ts";
 import { Listener } from "../support/listener.ts";
@@ -107,7 +108,7 @@ Deno.test(
     using halfBody = await RawHttp.open(nginx.url, half("POST /api/v1/security/login", login, '{"login":'));
     using slow = await RawHttp.open(nginx.url, half("POST /api/v1/security/login", login, '{"login":"nobody",'));
     const begun = Date.now();
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await sleep(3_000);
     await slow.send('"password":"Wrong-Horse-1"}'.padEnd(42));
     await until("an answer to the slow request", async () => slow.status);
     assert.equal(slow.status, 401);

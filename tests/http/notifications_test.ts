@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { NOTIFYING_KINDS } from "../../actors/notification.ts";
 import { encodeCursor, listAbout } from "../../contract/cursors.ts";
 import type { Json } from "../support/api.ts";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
 import { until } from "../support/wait.ts";
+import { notificationsRead } from "../support/settled.ts";
 
 const app = sharedApp();
 
@@ -27,19 +27,6 @@ async function says(person: Person, wanted: string[], what: string): Promise<voi
     last = await notifiedOf(person);
     return JSON.stringify(last) === JSON.stringify(wanted) ? true : undefined;
   }).catch(() => assert.deepEqual(last, wanted, what));
-}
-
-/** Waits until all events so far have been processed. */
-async function settled(): Promise<void> {
-  await until("the notifications have read all events", async () => {
-    const waiting = await app.ctx.sql.query(
-      `select 1 from events
-      where kind = any ($1) and seq > (select seq from consumers where name = 'notifications')
-      union all select 1 from like_signals`,
-      [[...NOTIFYING_KINDS]],
-    );
-    return waiting.length === 0 ? true : undefined;
-  });
 }
 
 const like = (person: Person, post: string, method = "PUT") =>
@@ -72,7 +59,7 @@ Deno.test("Likes of a post are one notification with a few names and the count",
   const post = await app.post(ann, { text: "Hello, world" });
   for (const liker of likers) {
     await like(liker, post.id);
-    await settled();
+    await notificationsRead(app.ctx.sql);
   }
   const names = likers.map(({ login }) => login).reverse();
   await says(ann, [`like ${names.slice(0, 3).join("+")} 5`], "five likes");
@@ -89,7 +76,7 @@ Deno.test("Own actions cause no notifications", async () => {
   const post = await app.post(ann);
   await like(ann, post.id);
   await app.post(ann, { text: "an answer to myself", reply_to: post.id, tagged_users: [ann.login] });
-  await settled();
+  await notificationsRead(app.ctx.sql);
   assert.deepEqual(await notifiedOf(ann), []);
 });
 
@@ -131,7 +118,7 @@ Deno.test("Notifications of hidden pages and people are hidden, and come back wi
   await app.post(bob, { text: "tags ann where she cannot see", tagged_users: [ann.login] }, closed.id);
   await app.post(bob, { text: "answers her there", reply_to: mine.id }, closed.id);
   await like(bob, mine.id);
-  await settled();
+  await notificationsRead(app.ctx.sql);
   await says(ann, [`like ${bob.login} 1`], "only visible notifications");
   await app.ok("POST", `/users/${bob.id}/block`, { token, body: { reason: "spam" } });
   await says(ann, [], "nothing from a blocked person");
@@ -146,7 +133,7 @@ Deno.test("Read marks apply up to a position, and later notifications stay unrea
   const [ann, bob, eve] = await app.people(3) as [Person, Person, Person];
   const post = await app.post(ann);
   await app.follow(bob, ann.page_id);
-  await settled();
+  await notificationsRead(app.ctx.sql);
   await like(bob, post.id);
   await says(ann, [`like ${bob.login} 1`, `follower ${bob.login} 1`], "two");
   const before = await bell(ann);
@@ -163,7 +150,7 @@ Deno.test("Read marks apply up to a position, and later notifications stay unrea
   assert.deepEqual(all, { unread: 0 });
   await like(eve, post.id, "DELETE");
   await like(eve, post.id);
-  await settled();
+  await notificationsRead(app.ctx.sql);
   assert.equal((await bell(ann)).unread, 0, "a repeated like is not unread");
 });
 
@@ -190,7 +177,7 @@ Deno.test("Notifications are listed in pages without repetition or gaps while ot
   const [ann, ...others] = await app.people(8) as [Person, ...Person[]];
   for (const other of others) {
     await app.follow(other, ann.page_id);
-    await settled();
+    await notificationsRead(app.ctx.sql);
   }
   const seen: string[] = [];
   for (let cursor: string | null = ""; cursor !== null;) {
@@ -198,7 +185,7 @@ Deno.test("Notifications are listed in pages without repetition or gaps while ot
     seen.push(...page.items.map(({ actors }: Json) => actors[0].login));
     cursor = page.next_cursor;
     await app.follow(await app.person(), ann.page_id);
-    await settled();
+    await notificationsRead(app.ctx.sql);
   }
   assert.deepEqual(seen, others.map(({ login }) => login).reverse());
   for (const cursor of ["nonsense", btoa('["x"]'), btoa("[]")]) {
@@ -240,9 +227,9 @@ Deno.test("Notifications are live, with a cursor that resumes, for the people co
   // Two likes while she is offline: one notification, sent once, in its current state.
   const post = await app.post(ann);
   await like(bob, post.id);
-  await settled();
+  await notificationsRead(app.ctx.sql);
   await like(eve, post.id);
-  await settled();
+  await notificationsRead(app.ctx.sql);
   const again = await app.listen(ann.token, frame.cursor);
   const replayed = await again.next("notification");
   assert.deepEqual([replayed.data.kind, replayed.data.count, replayed.data.unread_count], ["like", 2, 2]);

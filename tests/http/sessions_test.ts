@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
+import { sleep } from "../../lib/sleep.ts";
 import type { Json } from "../support/api.ts";
 import { sharedApp, startApp } from "../support/app.ts";
 import { PASSWORD, type Person } from "../support/person.ts";
@@ -157,7 +158,7 @@ Deno.test("A block with an end expires", async () => {
   const until = new Date(Date.now() + 1_500).toISOString();
   await app.ok("POST", `/users/${person.id}/block`, { token: admin.token, body: { reason: "a pause", until } });
   assert.equal((await me(person.token)).slug, "account-blocked");
-  await new Promise((resolve) => setTimeout(resolve, Date.parse(until) - Date.now() + 50));
+  await sleep(Date.parse(until) - Date.now() + 50);
   await app.signIn(person.login);
 });
 
@@ -207,7 +208,7 @@ Deno.test("Of several reasons the first applies: invalid, blocked, ended or refr
   await short.signIn(blocked!.login);
   const { token } = await short.signIn(admin.login);
   await short.ok("POST", `/users/${blocked!.id}/block`, { token, body: { reason: "spam" } });
-  await new Promise((resolve) => setTimeout(resolve, 2_100));
+  await sleep(2_100);
   assert.equal(await reason(expired!), "token-expired");
   assert.equal(await reason(outdated!), "token-outdated");
   assert.equal(await reason(refreshed!), "token-refreshed");
@@ -220,7 +221,7 @@ Deno.test("An expired refresh token is distinguished from an ended session", asy
   await using short = await startApp({ REFRESH_TOKEN_TTL: "1s", NATS_URL: "" });
   const [expired, outdated] = await short.people(2);
   await short.signIn(outdated!.login);
-  await new Promise((resolve) => setTimeout(resolve, 2_100));
+  await sleep(2_100);
   for (const [{ refresh_token }, slug] of [[expired!, "token-expired"], [outdated!, "token-outdated"]] as const) {
     await short.refused(slug, "POST", "/security/refresh", { body: { refresh_token } });
   }

@@ -1,5 +1,6 @@
 /** The wait of a block, with a database whose answers the test holds. */
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import type { Json } from "../support/api.ts";
 import { startApp, type TestApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
@@ -40,7 +41,6 @@ async function world(run: (world: World) => Promise<void>): Promise<void> {
   await run({ app, admin, ann, bob, page, beacon: ann.page_id, block });
 }
 
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const summary = (frames: LiveFrame[]) =>
   frames.filter(({ type }) => type.startsWith("post.") || type.startsWith("page.")).map(({ type, data }) =>
     `${type} ${data.text ?? data.reason ?? ""}`.trim()
@@ -63,12 +63,12 @@ Deno.test("A block is answered after earlier frames, and no frame of the page fo
     await app.post(ann, { text: "before" }, page);
     await held.isHolding();
     const call = await block();
-    await wait(300);
+    await sleep(300);
     assert.equal(call.answered, false, "the frame of the post is not sent yet");
     held.letGo();
     assert.equal((await call.done).blocked.reason, "a test");
     const sent = app.ctx.gateway.stats.frames;
-    await wait(200);
+    await sleep(200);
     assert.equal(app.ctx.gateway.stats.frames, sent, "a frame was sent after the answer");
     assert.deepEqual(await upToMark(world, listener), ["post.created before", "page.hidden blocked"]);
   }));
@@ -116,7 +116,7 @@ for (const statement of ["event.live_posts", "event.replay"]) {
       await listener.next("hello");
       await held.isHolding();
       const call = await block();
-      await wait(300);
+      await sleep(300);
       // The block waits for a send in progress, not for a read, whose result is checked again.
       assert.equal(call.answered, statement === "event.replay");
       held.letGo();
@@ -138,12 +138,12 @@ Deno.test("The pages of a blocked account are hidden when the block is answered,
     const call = { answered: false };
     const blocking = app.ok("POST", `/users/${ann.id}/block`, { token: admin.token, body: { reason: "a test" } })
       .then(() => call.answered = true);
-    await wait(400);
+    await sleep(400);
     assert.equal(call.answered, false);
     held.letGo();
     await blocking;
     const sent = app.ctx.gateway.stats.frames;
-    await wait(150);
+    await sleep(150);
     assert.equal(app.ctx.gateway.stats.frames, sent);
     await app.post(carl, { text: "mark" });
     await listener.next(({ type, data }) => type === "post.created" && data.text === "mark");

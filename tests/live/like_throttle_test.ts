@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { CLOSE, Connection, MAX_QUEUE_BYTES } from "../../live/connection.ts";
 import { type Clock, PACE_MS } from "../../live/like_throttle.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
 import { FakeSocket } from "../support/fake_socket.ts";
@@ -149,7 +150,7 @@ throttleTest("has not drained while many bytes are held", async (connection, _so
   connection.send("x".repeat(MAX_QUEUE_BYTES / 2));
   let drained = false;
   const done = connection.drained().then(() => drained = true);
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await sleep(60);
   assert.equal(drained, false);
   clock.pass(PACE_MS);
   await done;
@@ -207,7 +208,7 @@ Deno.test("A popular post's likes reach a listener who reconnects repeatedly at 
   for (let visits = 0; visits < 8; visits++) {
     await visit();
     // Long enough for a replay with events, at a different phase of the interval each time.
-    await new Promise((resolve) => setTimeout(resolve, 300 + 30 * visits));
+    await sleep(300 + 30 * visits);
   }
   await using listener = await app.listen(bob.token, cursor);
   atWork = false;

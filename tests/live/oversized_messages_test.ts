@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { sleep } from "../../lib/sleep.ts";
 import { sharedApp, startApp } from "../support/app.ts";
 import { HandshakeRefused, RawSocket } from "../support/raw_socket.ts";
 
@@ -47,7 +48,7 @@ Deno.test({
       try {
         for (; sent < 59 * MIB; sent += part.length) {
           await socket.push(part);
-          await new Promise((resolve) => setTimeout(resolve, 200));
+          await sleep(200);
         }
       } catch {
         // The server has closed it.

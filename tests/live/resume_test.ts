@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { NOTIFYING_KINDS } from "../../actors/notification.ts";
 import { Listener } from "../support/listener.ts";
 import { assertOrderly, type EventRow, LiveOracle, notificationsToHear, readEvents } from "../support/live_oracle.ts";
 import { inBatches } from "../support/in_batches.ts";
@@ -8,6 +7,7 @@ import { administrator, makePeople, type Person } from "../support/person.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
 import { Workload } from "../support/workload.ts";
 import { until } from "../support/wait.ts";
+import { eventsNumbered, notificationsRead } from "../support/settled.ts";
 
 const STRETCHES = 16;
 const STEPS = 160;
@@ -95,15 +95,9 @@ async function progressed({ acknowledged }: Workload, posts: number): Promise<vo
 
 /** The last event number, after every event has one. */
 async function settled(node: NodeProcess): Promise<number> {
-  return await until("every event has its number", async () => {
-    const [row] = await node.sql.query<{ seq: number; open: boolean }>(
-      `select (select seq from sequencer) as seq, exists (select from events where seq is null)
-        or exists (select from like_signals) or exists (select from events where kind = any ($1)
-          and seq > (select seq from consumers where name = 'notifications')) as open`,
-      [[...NOTIFYING_KINDS]],
-    );
-    return row && !row.open && { seq: row.seq };
-  }).then(({ seq }) => seq);
+  await eventsNumbered(node.sql);
+  await notificationsRead(node.sql);
+  return await eventsNumbered(node.sql);
 }
 
 async function catchUp(node: NodeProcess, { listeners, admin }: World): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { Listener, type LiveEvent } from "./listener.ts";
 import type { Person } from "./person.ts";
 import { type Seeded } from "./seeded.ts";
@@ -45,7 +46,7 @@ async function write(by: Person, page: string, random: Seeded, over: () => boole
       written++;
       if (random.chance(0.5)) await by.call("PUT", `/posts/${body.id}/like`);
       if (random.chance(0.3)) await by.call("PATCH", `/posts/${body.id}`, { text: "edited" });
-    } else await new Promise((resolve) => setTimeout(resolve, 20));
+    } else await sleep(20);
   }
   return written;
 }
@@ -53,7 +54,7 @@ async function write(by: Person, page: string, random: Seeded, over: () => boole
 /** Goes again and again until it has no reason to any more. */
 async function leave(listener: Listener<Person>, random: Seeded, over: () => boolean): Promise<void> {
   while (!over()) {
-    await new Promise((resolve) => setTimeout(resolve, random.whole(5, 150)));
+    await sleep(random.whole(5, 150));
     listener.cut();
     await until("a listener is back", () => listener.connected);
   }
@@ -66,7 +67,7 @@ async function leave(listener: Listener<Person>, random: Seeded, over: () => boo
 async function comeBack(listener: Listener<Person>, over: () => boolean): Promise<void> {
   while (!over()) {
     if (!listener.connected) await listener.connect().catch(() => {});
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await sleep(5);
   }
 }
 

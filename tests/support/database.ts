@@ -10,6 +10,7 @@ import { MAIN, migrate, readMigrations } from "../../db/migrate.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import { STATS, StatsStore } from "../../services/stats/store.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { isInBatch } from "./batch.ts";
 import { startPostgres } from "./servers.ts";
 
@@ -92,7 +93,7 @@ export async function removeFolder(path: string): Promise<void> {
       const isGone = await Deno.lstat(path).then(() => false, () => true);
       if (isGone) return;
       if (attempt === 20) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
     }
   }
 }

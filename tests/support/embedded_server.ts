@@ -1,3 +1,4 @@
+import { sleep } from "../../lib/sleep.ts";
 import { until } from "./wait.ts";
 /** The processes of an embedded database, for tests that kill them. */
 
@@ -57,7 +58,7 @@ export async function watchingServers(dataDir: string, work: () => Promise<void>
       const now = await postmastersOf(dataDir);
       if (now.length > 1 && now.join() === last) twice++;
       last = now.join();
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await sleep(20);
     }
   })();
   try {

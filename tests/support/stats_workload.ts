@@ -1,4 +1,5 @@
 /** What people do to each other's pages, all at once, for the statistics to count. */
+import { sleep } from "../../lib/sleep.ts";
 import { inBatches } from "./in_batches.ts";
 import type { Person } from "./person.ts";
 import type { Seeded } from "./seeded.ts";
@@ -35,7 +36,7 @@ export class StatsWorkload {
       try {
         await this.#act();
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await sleep(20);
       }
       this.done++;
     });

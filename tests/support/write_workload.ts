@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { type Answer, call } from "./api.ts";
 import { type Person, registration } from "./person.ts";
 import type { Seeded } from "./seeded.ts";
@@ -40,7 +41,7 @@ export class WriteWorkload {
       while (!stopped()) {
         const done = await this.#step();
         // A node that refuses or is gone is not asked without pause.
-        if (!done) await new Promise((resolve) => setTimeout(resolve, 20));
+        if (!done) await sleep(20);
       }
     }));
   }

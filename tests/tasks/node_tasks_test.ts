@@ -1,6 +1,7 @@
 /** Tasks that act on a running installation, as processes. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { sleep } from "../../lib/sleep.ts";
 import { freshDataDir } from "../support/database.ts";
 import { call } from "../support/api.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
@@ -61,7 +62,7 @@ Deno.test("deno task listen renews its token while the server is unavailable", a
   await task.says("Listening at");
   await node.kill();
   await task.says("again in");
-  await new Promise((resolve) => setTimeout(resolve, 5_100));
+  await sleep(5_100);
   await node.restart();
   await until("the task listens again", () => task.output.split("Listening at").length === 3, { timeoutMs: 30_000 });
 });

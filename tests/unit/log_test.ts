@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Log } from "../../lib/log.ts";
 import { withRequest } from "../../lib/request_context.ts";
 import { Repeats } from "../../lib/repeats.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { until } from "../support/wait.ts";
 
 /** The lines written to standard error during `work`. */
@@ -72,7 +73,7 @@ Deno.test("A repeated warning is one line per kind and period, with the number o
     for (let i = 1; i <= 500; i++) counted.warnOften("job failed", { kind: i % 2 ? "email" : "crop" }, { job: i });
     assert.equal(lines, 2, "the first of each kind is not delayed");
     await until("the end of the period", () => lines === 4);
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await sleep(250);
     counted.warnOften("job failed", { kind: "email" }, { job: 501 });
   });
   const shown = found.map(({ message, kind, job, count }) => ({ message, kind, job, count }));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Poller } from "../../lib/poller.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 const options = { everyMs: 60_000, onFailure: (error: unknown) => assert.fail(String(error)) };
 
@@ -58,11 +59,11 @@ Deno.test("Poller reports failures, and runs again when woken unless it is close
     },
   });
   await failed.promise;
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await sleep(0);
   poller.wake();
   await again.promise;
   await poller[Symbol.asyncDispose]();
   poller.wake();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await sleep(5);
   assert.deepEqual([steps, failures.map(String)], [2, ["Error: away"]]);
 });

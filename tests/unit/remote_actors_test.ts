@@ -8,6 +8,7 @@ import { RemoteActors } from "../../actors/runtime/remote_actors.ts";
 import { serveActors } from "../../actors/runtime/serve_actors.ts";
 import { AppError } from "../../lib/errors.ts";
 import { Log } from "../../lib/log.ts";
+import { sleep } from "../../lib/sleep.ts";
 
 const REF: Ref = { kind: "page", id: "01890000-0000-7000-8000-00000000000a" };
 const quiet = new class extends Log {
@@ -140,7 +141,7 @@ Deno.test("The answer waits until the asking node has its events", () =>
 Deno.test("A call without a node with actors is retried, and succeeds when one appears", () =>
   world(async () => "value", async ({ remote, asked, serve }) => {
     const asking = remote.ask(REF, { type: "x" });
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await sleep(400);
     await serve();
     assert.equal(await asking, "value");
     assert.equal(asked.length, 1);

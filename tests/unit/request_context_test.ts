@@ -17,6 +17,7 @@ import {
   withRequest,
 } from "../../lib/request_context.ts";
 import { apart, outgoingHeaders } from "../../lib/tracing.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { StatsClient } from "../../services/stats/client.ts";
 import { openStorage } from "../../services/storage/open.ts";
 import { type CountCommand, started } from "../support/counter_actor.ts";
@@ -57,7 +58,7 @@ Deno.test("A caller's traceparent is kept if it is valid, otherwise ignored", ()
 Deno.test("A server runs each request with the ids of its caller, and answers to others with its own", async () => {
   const seen: (RequestContext | undefined)[] = [];
   using server = serveHttp({ hostname: "127.0.0.1", port: 0, log: quiet }, async () => {
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await sleep(5);
     seen.push(currentRequest());
     return new Response();
   });

@@ -1,5 +1,6 @@
 /** A parent to be killed: it starts a crop, prints the id of the crop process and, at the end, the outcome. */
 import { CropSupervisor } from "../../../services/images/crop/supervisor.ts";
+import { sleep } from "../../../lib/sleep.ts";
 import { QUIET } from "./gated_storage.ts";
 import { CROP_ENTRY } from "../../../workers/children/start_crop.ts";
 
@@ -14,7 +15,7 @@ await Promise.resolve();
 say(child.pid);
 await outcome;
 say("done");
-await new Promise((resolve) => setTimeout(resolve, 60_000));
+await sleep(60_000);
 
 function say(value: unknown): void {
   Deno.stdout.writeSync(new TextEncoder().encode(`${value}\n`));

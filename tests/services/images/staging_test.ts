@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { AppError } from "../../../lib/errors.ts";
 import { Staging } from "../../../services/images/staging.ts";
 import type { Storage } from "../../../services/storage/storage.ts";
+import { sleep } from "../../../lib/sleep.ts";
 import { openTestDatabase } from "../../support/database.ts";
 import { pngOf } from "../../support/pictures.ts";
 
@@ -45,7 +46,7 @@ Deno.test("Staging buffers at most a megabyte beyond what the storage accepts", 
   const storage = slowStorage(gate);
   const { body, given } = await upload();
   const staged = new Staging(storage, sql, ["png"]).stage({ name: "a.png", alt: null, body, path: "photos.0.data" });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await sleep(300);
   assert.ok(given() - storage.taken() <= MAX_IN_MEMORY, `${given() - storage.taken()} bytes wait in memory`);
   assert.ok(storage.taken() > 0);
   open();

@@ -6,6 +6,7 @@ import { Log } from "../../../lib/log.ts";
 import { startMailChild } from "../../../workers/children/start_mail.ts";
 import { type MailServer, startMailServer } from "../../../services/mail/server.ts";
 import { newId } from "../../../lib/ids.ts";
+import { sleep } from "../../../lib/sleep.ts";
 import { openTestDatabase } from "../../support/database.ts";
 import { inbox, makeAddressee, openMailDatabase } from "./support.ts";
 import { until } from "../../support/wait.ts";
@@ -146,9 +147,9 @@ Deno.test("The mail process restarts on its port, ends when closed and gets no s
     assert.equal((await inbox(sql, "b@example.org")).length, 2);
     // Closed in the pause before a restart: no process starts after that.
     Deno.kill(mailProcesses(Deno.pid)[0]!, "SIGKILL");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
     await child[Symbol.asyncDispose]();
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await sleep(1_000);
     assert.deepEqual(mailProcesses(Deno.pid), []);
   } finally {
     Deno.env.delete("ADMIN_PASSWORD");

@@ -14,6 +14,7 @@ import { Log } from "../../../lib/log.ts";
 import { NUMBERS, type Numbers } from "../../../db/page_numbers.ts";
 import { rebuild } from "../../../services/stats/rebuild.ts";
 import { nothing, StatsStore } from "../../../services/stats/store.ts";
+import { sleep } from "../../../lib/sleep.ts";
 import { openTestDatabase } from "../../support/database.ts";
 import { type Seeded, seededTest } from "../../support/seeded.ts";
 import { until } from "../../support/wait.ts";
@@ -185,7 +186,7 @@ Deno.test("a message of another history is ignored, and another history causes a
   await settled(sql, store);
   await bus.append("events", "1", JSON.stringify({ epoch: crypto.randomUUID(), events: [event] }));
   await bus.append("events", "2", JSON.stringify({ epoch, events: [{ ...event, seq: 3 }] }));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await sleep(100);
   assert.deepEqual([await posts(), taken], [undefined, []]);
   await bus.append("events", "3", JSON.stringify({ epoch, events: [event] }));
   await until("it is counted", () => taken.includes(1));

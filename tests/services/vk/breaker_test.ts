@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Breaker } from "../../../services/vk/breaker.ts";
+import { sleep } from "../../../lib/sleep.ts";
 import { failureIn, startVk, valueOf } from "../../support/vk.ts";
 
 function breaker() {
@@ -48,11 +49,11 @@ Deno.test("An unavailable VK gets no calls for a while, and is used again later"
   vk.fake.fault({ kind: "html", status: 502 }, { times: 100 });
   for (let i = 0; i < 10; i++) assert.equal(failureIn(await ask()).kind, "unreachable");
   assert.equal(vk.asked().length, 3);
-  await new Promise((resolve) => setTimeout(resolve, 320));
+  await sleep(320);
   assert.equal(failureIn(await ask()).kind, "unreachable");
   assert.equal(vk.asked().length, 4, "one call probes");
   vk.fake.faults.clear();
-  await new Promise((resolve) => setTimeout(resolve, 320));
+  await sleep(320);
   assert.equal(valueOf(await ask()).length, 1);
   assert.equal(valueOf(await ask()).length, 1);
 });

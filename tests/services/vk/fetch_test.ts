@@ -11,6 +11,7 @@ import type { TokenKind } from "../../../db/vk_tokens.ts";
 import { targetOf } from "../../../services/vk/target.ts";
 import { VkToken } from "../../../services/vk/token.ts";
 import type { HeldToken } from "../../../services/vk/vault.ts";
+import { sleep } from "../../../lib/sleep.ts";
 import { innerCalls, startVk, type TestVkOptions } from "../../support/vk.ts";
 
 interface Holder {
@@ -92,7 +93,7 @@ Deno.test("Concurrent requests for one profile share one request", async () => {
   it.fake.fault({ kind: "latency", ms: 150 });
   const asked = ["101", "id101", "101"].map((target) => it.profile("ada", target));
   // Also while the request is in progress.
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await sleep(50);
   asked.push(it.profile("ada", "ID101"), it.profile("ada", "101"));
   const answers = await Promise.all(asked);
   for (const answer of answers) assert.deepEqual(answer, answers[0]);
@@ -124,7 +125,7 @@ Deno.test("A fresh response is returned again with its time; later VK is asked a
   assert.deepEqual(again, first);
   assert.equal(it.fake.log.length, 1);
   assert.ok(Math.abs(Date.parse(first.fetched_at) - Date.now()) < 5_000);
-  await new Promise((resolve) => setTimeout(resolve, 160));
+  await sleep(160);
   assert.ok((await it.profile("ada", "101")).fetched_at > first.fetched_at);
   assert.equal(it.fake.log.length, 2);
 });

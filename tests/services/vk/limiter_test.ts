@@ -3,6 +3,7 @@ import { type Cache, CacheUnavailable } from "../../../lib/cache/cache.ts";
 import { MemoryCache } from "../../../lib/cache/memory.ts";
 import { RedisCache } from "../../../lib/cache/redis.ts";
 import { CallLimiter, TooBusy } from "../../../services/vk/limiter.ts";
+import { sleep } from "../../../lib/sleep.ts";
 import { valueOf } from "../../support/vk.ts";
 import { VkClient } from "../../../services/vk/client.ts";
 import { startFakeServer } from "../../../services/vk/fake/server.ts";
@@ -111,7 +112,7 @@ Deno.test("Waiting is limited: a call that would wait too long is rejected", asy
   const passed = ends.filter(({ status }) => status === "fulfilled").length;
   assert.ok(passed >= 2 && passed <= 4, `${passed} passed`);
   for (const end of ends) if (end.status === "rejected") assert.ok(end.reason instanceof TooBusy);
-  await new Promise((resolve) => setTimeout(resolve, 250));
+  await sleep(250);
   await limiter.take("holder");
 });
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { connectPostgres } from "../../../db/postgres.ts";
 import { finishRestore, putInPlace, restoringFolder } from "../../../db/restored_data.ts";
 import type { Sql } from "../../../db/sql.ts";
+import { sleep } from "../../../lib/sleep.ts";
 import { DRIVERS, emptyPlace, nodeIn, type Place } from "../../support/backup_world.ts";
 import { emptyFolder, SECRET_KEY } from "../../support/node_process.ts";
 import { makePeople, type Person } from "../../support/person.ts";
@@ -39,7 +40,7 @@ async function killed(
 ): Promise<string> {
   const task = new TaskProcess(name, args, env);
   await task.says(said);
-  await new Promise((resolve) => setTimeout(resolve, afterMs));
+  await sleep(afterMs);
   await task[Symbol.asyncDispose]();
   return task.output;
 }

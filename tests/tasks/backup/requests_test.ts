@@ -1,5 +1,6 @@
 /** A backup of the embedded default does not block requests. */
 import assert from "node:assert/strict";
+import { sleep } from "../../../lib/sleep.ts";
 import { emptyFolder, NodeProcess } from "../../support/node_process.ts";
 import { makePeople, type Person } from "../../support/person.ts";
 import { TaskProcess } from "../../support/task_process.ts";
@@ -18,7 +19,7 @@ async function postsUntil(person: Person, done: Promise<unknown>): Promise<numbe
     const posting = person.post(`at ${waits.length}`).then(() => performance.now() - start);
     posting.catch(() => {});
     waits.push(posting);
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await sleep(PAUSE_MS);
   }
   await watched;
   return await Promise.all(waits);

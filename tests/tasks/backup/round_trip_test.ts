@@ -1,6 +1,7 @@
 /** A backup and its restore, between every pair of the two kinds of databases. */
 import assert from "node:assert/strict";
 import { readManifest } from "../../../tasks/backup/manifest.ts";
+import { sleep } from "../../../lib/sleep.ts";
 import { BackupWorld, DRIVERS, emptyPlace, nodeIn } from "../../support/backup_world.ts";
 import { Listener } from "../../support/listener.ts";
 import { emptyFolder, SECRET_KEY } from "../../support/node_process.ts";
@@ -26,7 +27,7 @@ for (const from of DRIVERS) {
         const workload = new WriteWorkload(new Seeded(7), people, people.map(({ page_id: page }) => page), "s");
         let stopped = false;
         const atWork = workload.run(6, () => stopped);
-        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        await sleep(1_000);
         const output = await TaskProcess.done("backup", [backup], node.settings);
         stopped = true;
         await atWork;

@@ -4,6 +4,7 @@ import { linkLibraries } from "../../../db/embedded/binaries.ts";
 import { loadOlder } from "../../../db/embedded/older.ts";
 import { runAs } from "../../../db/embedded/run_as.ts";
 import { startEmbedded } from "../../../db/embedded/server.ts";
+import { sleep } from "../../../lib/sleep.ts";
 import { BackupWorld, nodeIn } from "../../support/backup_world.ts";
 import { freshDataDir } from "../../support/database.ts";
 import { call } from "../../support/api.ts";
@@ -60,7 +61,7 @@ Deno.test(
     for (const afterMs of [0, 300]) {
       await using task = new TaskProcess("upgrade", [], env);
       await task.says(/^Tables: \d+ to do/m);
-      await new Promise((resolve) => setTimeout(resolve, afterMs));
+      await sleep(afterMs);
       await task[Symbol.asyncDispose]();
       assert.equal(version("postgres"), "17", "an upgrade killed before its commit changed the database");
     }
