@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 SERVICE=${1:-api}
 READY_S=${READY_S:-120}
 # The proxy asks each node twice a second, after it has found its address.
-PROXY_S=3
+PROXY_S=${PROXY_S:-3}
 
 running() {
   docker compose ps --quiet "$SERVICE"

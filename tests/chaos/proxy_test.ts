@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { hasHaproxy, startBundledProxy } from "../support/bundled_proxy.ts";
 import { freshDatabase } from "../support/database.ts";
 import { Listener } from "../support/listener.ts";
+import { checkPosts, checkStatuses, underLoad } from "../support/load.ts";
 import { NameServer } from "../support/name_server.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
@@ -120,74 +121,20 @@ proxyTest("Nodes count by the caller's address, which its own headers do not cha
   assert.equal(await guess(OUTER, 0, { "x-forwarded-for": "198.51.100.7" }), 401);
 });
 
-interface Seen {
-  /** How many calls got each status. */
-  reads: Record<number, number>;
-  writes: Record<number, number>;
-  /** Texts of acknowledged posts. */
-  posted: string[];
-}
-
-/** Reads and writes without pause, a few at a time, until `work` is done and the proxy has noticed. */
-async function underLoad(label: string, work: () => Promise<unknown>): Promise<Seen> {
-  const seen: Seen = { reads: {}, writes: {}, posted: [] };
-  let stopped = false;
-  let sent = 0;
-  const read = async (path: string) => {
-    const { status } = await person.call("GET", path);
-    seen.reads[status] = (seen.reads[status] ?? 0) + 1;
-  };
-  const write = async () => {
-    const text = `${label} ${sent++}`;
-    // HAProxy before 3.0 closes a connection that is used again in place of a 502, and fetch then sends the post again.
-    const headers = { connection: "close" };
-    const { status } = await person.call("POST", `/pages/${person.page_id}/posts`, { text }, headers);
-    seen.writes[status] = (seen.writes[status] ?? 0) + 1;
-    if (status === 201) seen.posted.push(text);
-  };
-  const loop = async (step: () => Promise<void>) => {
-    while (!stopped) {
-      await step();
-      await sleep(20);
-    }
-  };
-  const steps = [() => read("/users/me"), () => read("/users/me"), () => read("/search?q=proxied"), write, write];
-  const loops = steps.map(loop);
-  await sleep(500);
-  await work();
-  await sleep(1_500);
-  stopped = true;
-  await Promise.all(loops);
-  return seen;
-}
-
-/** Every acknowledged post is there once. */
-async function checkPosts({ posted }: Seen): Promise<void> {
-  const rows = await first.sql.query<{ text: string }>("select text from posts");
-  const texts = rows.map(({ text }) => text);
-  for (const text of posted) assert.equal(texts.filter((other) => other === text).length, 1, text);
-  assert.ok(posted.length > 20, `only ${posted.length} posts`);
-}
-
-function checkStatuses({ reads, writes }: Seen, allowed: readonly number[]): void {
-  assert.deepEqual(Object.keys(reads), ["200"]);
-  for (const status of Object.keys(writes)) assert.ok(allowed.includes(Number(status)), JSON.stringify(writes));
-}
-
 proxyTest("While a node shuts down no read fails, and writes succeed or are refused before any effect", async () => {
   await bothServe();
-  const seen = await underLoad("leaving", async () => assert.equal((await second.stop()).code, 0));
+  const seen = await underLoad(person, "leaving", async () => assert.equal((await second.stop()).code, 0));
   checkStatuses(seen, [201, 503]);
-  await checkPosts(seen);
+  await checkPosts(seen, first.sql);
   assert.equal((await answeredDuring(() => read(6)))[0], 6);
   await second.restart();
   await bothServe();
 });
 
 proxyTest("When a node is killed no read fails, and the outcome of a write may be unknown", async () => {
-  const seen = await underLoad("killed", () => second.kill());
+  const seen = await underLoad(person, "killed", () => second.kill());
   checkStatuses(seen, [201, 502]);
-  await checkPosts(seen);
+  await checkPosts(seen, first.sql);
   await second.restart();
   await bothServe();
 });
