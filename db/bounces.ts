@@ -86,11 +86,12 @@ export async function bounceOf(sql: Reader, userId: string): Promise<Bounce | nu
 export async function liftBounce(sql: Writer, userId: string, by: { id: string; role: AccountRole }): Promise<boolean> {
   const [row] = await sql.execute<{ found: boolean }>(
     `with account as (select id, login, lower(email) as email from users where id = $1),
-    lifted as (delete from bounces b using account a where b.email = a.email returning a.id, a.login, b.code, b.until),
+    lifted_bounces as (delete from bounces b using account a where b.email = a.email
+      returning a.id, a.login, b.code, b.until),
     acts as (
       select 1 as turn, $2::uuid as by_id, $3::text as by_role, null::text as reason, now() as at, id, login,
         jsonb_build_object('email_bounce', jsonb_build_object('code', code, 'until', until)) as before
-      from lifted where id <> $2 and until > now()),
+      from lifted_bounces where id <> $2 and until > now()),
     ${
       recording(
         record("account.profile", {
@@ -99,7 +100,7 @@ export async function liftBounce(sql: Writer, userId: string, by: { id: string; 
           after: `'{"email_bounce": null}'::jsonb`,
           from: "acts",
         }),
-        ["lifted"],
+        ["lifted_bounces"],
       )
     }
     select exists (select from account) as found`,
@@ -133,7 +134,7 @@ export async function takeBackBounces(sql: Writer, reason: string): Promise<numb
     `with deleted_bounces as (
       delete from bounces where at > now() - $1 * interval '1 millisecond' returning email),
     people as (select u.id from users u join deleted_bounces f on f.email = lower(u.email)),
-    parked as (
+    parked_emails as (
       insert into jobs (id, kind, payload, run_at, user_id, state, last_error)
       select gen_random_uuid(), '${POST_EMAIL_JOB}', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id),
         now(), d.user_id,

@@ -36,7 +36,7 @@ const REACHABLE = `u.email_verified_at is not null and (u.blocked_until is null 
 
 /**
  * CTEs that add emails and their jobs to the ledger, from `step`: rows of (event_id, published_at, user_id,
- * created_at), where `created_at` is when the person started to follow. `queued` has the jobs that are due now.
+ * created_at), where `created_at` is when the person started to follow. `queued_emails` has the jobs that are due now.
  * `digestAt` is SQL.
  */
 export function emailCtes(digestAt: string): string {
@@ -47,7 +47,7 @@ export function emailCtes(digestAt: string): string {
       from step s join users u on u.id = s.user_id left join notification_settings n on n.user_id = s.user_id
       where s.created_at <= s.published_at and coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}
       on conflict do nothing returning event_id, user_id, state),
-    queued as (
+    queued_emails as (
       insert into jobs (id, kind, payload, run_at, user_id)
       select gen_random_uuid(), '${POST_EMAIL_JOB}', jsonb_build_object('post_id', event_id, 'user_id', user_id),
         now(), user_id
@@ -80,11 +80,11 @@ export async function expandPost(sql: Writer, claim: Claim, most: number, digest
         select user_id, created_at from follows where page_id = p.page_id and user_id > p.after and state = 'following'
         order by user_id limit $4) f),
     ${emailCtes("$5")},
-    moved as (
+    new_position as (
       update jobs set payload = payload || jsonb_build_object('after',
         (select user_id from step order by user_id desc limit 1))
       where id in (select id from job) and exists (select from step))
-    select (select count(*) from step) as seen, array(select id::text from queued) as letters`,
+    select (select count(*) from step) as seen, array(select id::text from queued_emails) as letters`,
     [claim.id, claim.kind, claim.attempts, most, digestAt],
     "delivery.expand",
   );
@@ -146,13 +146,13 @@ export async function beginPostEmail(
       select t.*, case
         when t.state <> 'sending' and exists (select from post_email where letters = 'daily') then 'digest'
         else ${NEXT_STATE("t.state", "$3::boolean", "exists (select from post_email)")} end as next from target t),
-    marked as (
+    marked_deliveries as (
       update deliveries d set state = n.next, at = now(), digest_id = case when n.next = 'digest' then ${
       DIGEST_ID("d.user_id", "$4")
     } end
       from next n where d.event_id = n.event_id and d.user_id = n.user_id returning d.state),
     digests as (${DIGEST_OF("(select * from next where next = 'digest')", "$4")})
-    select m.state, l.email, l.post from marked m left join post_email l on true`,
+    select m.state, l.email, l.post from marked_deliveries m left join post_email l on true`,
     [event, user, repeats, digestAt],
     "delivery.begin",
   );
@@ -183,14 +183,14 @@ export async function beginDigest(
       select ${TOLD_POST} as post, row_number() over (order by p.published_at desc, p.id desc) as place,
         count(*) over () as total
       from deliveries d ${STILL_TOLD} where d.digest_id = $1 and d.user_id = $2 and d.state = 'digest'),
-    marked as (
+    marked_deliveries as (
       update deliveries d set state = ${
       NEXT_STATE("t.state", "$3::boolean", "exists (select from person) and exists (select from digest_posts)")
     }, at = now()
       from target t where d.event_id = t.event_id and d.user_id = t.user_id returning d.state)
     select m.state, (select email from person) as email, coalesce((select max(total) from digest_posts), 0) as total,
       coalesce((select jsonb_agg(t.post order by t.place) from digest_posts t where t.place <= $4), '[]') as posts
-    from marked m`,
+    from marked_deliveries m`,
     [event, user, repeats, most],
     "delivery.begin_digest",
   );
@@ -230,10 +230,10 @@ export async function recordDelivery(sql: Writer, { event, user }: DeliveryKey, 
 /** The server accepted the email: updates the row and deletes the job and the bounce in one statement. */
 export async function finishDelivery(sql: Writer, { event, user }: DeliveryKey, job: Claim, to: string): Promise<void> {
   await sql.execute(
-    `with sent as (
+    `with sent_deliveries as (
       update deliveries set state = 'sent', at = now()
       where event_id = $1 and user_id = $2 or digest_id = $1 and user_id = $2 and state = 'digest'),
-    lifted as (delete from bounces where email = lower($6))
+    lifted_bounces as (delete from bounces where email = lower($6))
     delete from jobs where id = $3 and kind = $4 and attempts = $5 and state = 'running'`,
     [event, user, job.id, job.kind, job.attempts, to],
     "delivery.finish",

@@ -21,7 +21,7 @@ export async function sequencerState(sql: Reader): Promise<SequencerRow> {
 /** Turns the likes since the last call into one event per post. The count is read when it is shown. */
 export async function emitLikeEvents(sql: Writer, most: number): Promise<SequencedEvent[]> {
   const [row] = await sql.execute<{ events: SequencedEvent[] | null }>(
-    `with taken as (
+    `with taken_signals as (
       delete from like_signals where post_id in (select post_id from like_signals order by post_id limit $1 for update)
       returning post_id, page_id, likers, change),
     ${
@@ -32,7 +32,7 @@ export async function emitLikeEvents(sql: Writer, most: number): Promise<Sequenc
           data: `jsonb_build_object('counts', jsonb_build_object('likes', change))
             || case when likers <> '{}' then jsonb_build_object('likers', likers) else '{}' end`,
           at: "now()",
-          from: "taken",
+          from: "taken_signals",
         }),
       )
     }
@@ -69,7 +69,7 @@ export async function replay(sql: Reader, { user, after, upTo, limit }: ReplayFi
     `with audience as materialized (
       select w.id, exists (select from visible_pages($1) v where v.id = w.id) as visible
       from (${LISTENED_PAGES}) w)
-    , own as materialized (
+    , own_events as materialized (
       select e.*, row_number() over (partition by e.kind, e.page_id, e.post_id order by e.seq desc) as place
       from events e where e.user_id = $1 and e.seq > $2 and e.seq <= $3)
     select * from (
@@ -90,7 +90,7 @@ export async function replay(sql: Reader, { user, after, upTo, limit }: ReplayFi
                   and l.seq <= $3)))
         order by e.seq limit $4) e
       union all
-      select ${COLUMNS} from own e
+      select ${COLUMNS} from own_events e
       where e.kind in ('page.hidden', 'page.shown')
         or e.kind in ('follow.changed', 'post.liked', 'notifications.read') and e.place = 1
         -- A notification with a newer event comes with that one.
@@ -147,15 +147,16 @@ export async function livePosts(sql: Reader, ids: readonly string[]): Promise<Ma
  */
 export async function pruneEvents(sql: Writer, retentionMs: number, most: number): Promise<number> {
   const rows = await sql.execute<{ seq: number }>(
-    `with old as (
+    `with old_events as (
       -- The oldest events, as far as they are past retention.
       delete from events where seq in (
         select seq from (select seq, at from events order by seq limit $2) e
         where e.seq <= (select coalesce(min(c.seq), e.seq) from consumers c)
           and e.at < now() - $1 * interval '1 millisecond')
       returning seq),
-    moved as (update sequencer set floor = greatest(floor, (select max(seq) from old)) where exists (select from old))
-    select seq from old`,
+    new_floor as (update sequencer set floor = greatest(floor, (select max(seq) from old_events))
+      where exists (select from old_events))
+    select seq from old_events`,
     [retentionMs, most],
     "event.forget",
   );
@@ -165,8 +166,8 @@ export async function pruneEvents(sql: Writer, retentionMs: number, most: number
 /** Deletes tombstones past retention, and the rows written together with them. */
 export async function pruneTombstones(sql: Writer, retentionMs: number): Promise<void> {
   await sql.execute(
-    `with old as (select id from pages where deleted_at < now() - $1 * interval '1 millisecond')
-    delete from posts where page_id in (select id from old)`,
+    `with old_tombstones as (select id from pages where deleted_at < now() - $1 * interval '1 millisecond')
+    delete from posts where page_id in (select id from old_tombstones)`,
     [retentionMs],
     "page.empty_tombstones",
   );

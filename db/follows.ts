@@ -45,29 +45,29 @@ export interface FollowRow {
 /** Follows or requests to follow. An existing state is kept and returned. */
 export const follow = defineCommit<FollowRow, { state: FollowState }>("page.follow", {
   columns: "page_id uuid, user_id uuid, state text, at timestamptz",
-  body: `had as materialized (
+  body: `previous as materialized (
   select t.turn, f.state from turns t join follows f on f.page_id = t.page_id and f.user_id = t.user_id),
 -- Deleting an account locks it before the sequencer. The foreign key would be checked after that.
-present as materialized (
+locked_users as materialized (
   select u.id from users u where u.id in (select user_id from turns) order by u.id for key share),
-followed as (
+new_follows as (
   insert into follows (page_id, user_id, state, created_at)
-  select page_id, user_id, state, at from turns where user_id in (select id from present)
+  select page_id, user_id, state, at from turns where user_id in (select id from locked_users)
   on conflict do nothing returning page_id, user_id, state, created_at),
-counted as (
+page_counts as (
   update pages p set follower_count = p.follower_count + f.followers, request_count = p.request_count + f.requests
   from (select page_id, count(*) filter (where state = 'following') as followers,
-      count(*) filter (where state = 'requested') as requests from followed group by page_id order by page_id) f
+      count(*) filter (where state = 'requested') as requests from new_follows group by page_id order by page_id) f
   where p.id = f.page_id)`,
   events: eventRow("follow.changed", {
     page: "page_id",
     user: "user_id",
     data: `jsonb_build_object('state', state, 'counts', jsonb_build_object(${counted("state")}, 1))`,
     at: "created_at",
-    from: "followed",
+    from: "new_follows",
   }),
   select: `select t.turn, jsonb_build_object('state', coalesce(h.state, t.state)) as result
-    from turns t left join had h on h.turn = t.turn`,
+    from turns t left join previous h on h.turn = t.turn`,
 });
 
 export interface UnfollowRow {
@@ -81,24 +81,26 @@ export interface UnfollowRow {
 /** Ends following or withdraws a request. */
 export const unfollow = defineCommit<UnfollowRow, { had: FollowState }>("page.unfollow", {
   columns: "page_id uuid, user_id uuid, loses_sight boolean, at timestamptz",
-  body: `ended as (
+  body: `ended_follows as (
   delete from follows f using turns t where f.page_id = t.page_id and f.user_id = t.user_id
   returning f.page_id, f.user_id, f.state, t.turn, t.loses_sight, t.at),
-counted as (
+page_counts as (
   update pages p set follower_count = p.follower_count - f.followers, request_count = p.request_count - f.requests
   from (select page_id, count(*) filter (where state = 'following') as followers,
-      count(*) filter (where state = 'requested') as requests from ended group by page_id order by page_id) f
+      count(*) filter (where state = 'requested') as requests from ended_follows group by page_id order by page_id) f
   where p.id = f.page_id)`,
   events: `${
     eventRow("page.hidden", {
       page: "page_id",
       user: "user_id",
       data: REMOVED,
-      from: "ended where loses_sight and state = 'following'",
+      from: "ended_follows where loses_sight and state = 'following'",
     })
-  } union all ${eventRow("follow.changed", { rank: 2, page: "page_id", user: "user_id", data: ENDED, from: "ended" })}`,
+  } union all ${
+    eventRow("follow.changed", { rank: 2, page: "page_id", user: "user_id", data: ENDED, from: "ended_follows" })
+  }`,
   select: `select t.turn, jsonb_build_object('had', coalesce(e.state, 'none')) as result
-    from turns t left join ended e on e.turn = t.turn`,
+    from turns t left join ended_follows e on e.turn = t.turn`,
 });
 
 export interface AnswerRequestsRow {
@@ -119,35 +121,35 @@ export const answerRequests = defineCommit<AnswerRequestsRow, { strangers: strin
   where not exists (
     select from follows f where f.page_id = t.page_id and f.user_id = n.user_id and f.state = 'requested')
   group by t.turn),
-valid as materialized (
+valid_turns as materialized (
   select t.* from turns t where not exists (select from strangers s where s.turn = t.turn)),
-accepted as (
-  update follows f set state = 'following', created_at = t.at from valid t
+accepted_requests as (
+  update follows f set state = 'following', created_at = t.at from valid_turns t
   where t.accept and f.page_id = t.page_id and f.state = 'requested'
     and (t.user_ids is null or f.user_id = any(t.user_ids))
   returning t.turn, f.page_id, f.user_id, t.at),
-rejected as (
-  delete from follows f using valid t
+rejected_requests as (
+  delete from follows f using valid_turns t
   where not t.accept and f.page_id = t.page_id and f.state = 'requested'
     and (t.user_ids is null or f.user_id = any(t.user_ids))
   returning t.turn, f.page_id, f.user_id, t.at),
-answered as materialized (
-  select turn, page_id, user_id, at, 'following' as state from accepted
-  union all select turn, page_id, user_id, at, 'none' from rejected),
-counted as (
+answered_requests as materialized (
+  select turn, page_id, user_id, at, 'following' as state from accepted_requests
+  union all select turn, page_id, user_id, at, 'none' from rejected_requests),
+page_counts as (
   update pages p set follower_count = p.follower_count + n.accepted, request_count = p.request_count - n.answered
   from (select page_id, count(*) filter (where state = 'following') as accepted, count(*) as answered
-    from answered group by page_id order by page_id) n
+    from answered_requests group by page_id order by page_id) n
   where p.id = n.page_id)`,
     events: eventRow("follow.changed", {
       page: "page_id",
       user: "user_id",
       data: `case when state = 'following' then ${ACCEPTED} else ${REJECTED} end`,
-      from: "answered",
+      from: "answered_requests",
     }),
     select: `select t.turn, jsonb_build_object('strangers',
         coalesce((select to_jsonb(s.ids) from strangers s where s.turn = t.turn), '[]'),
-      'answered', (select count(*) from answered a where a.turn = t.turn)) as result
+      'answered', (select count(*) from answered_requests a where a.turn = t.turn)) as result
     from turns t`,
   },
 );

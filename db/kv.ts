@@ -109,28 +109,28 @@ export interface Written {
 
 /**
  * The batches that may be written: their account exists and their receipt has no result. Then their spaces, created by
- * the first write, are locked and their revisions incremented, so that other writes wait. `taken` has the batches to
- * write.
+ * the first write, are locked and their revisions incremented, so that other writes wait. `locked_batches` has
+ * the batches to write.
  */
-const TAKEN = `batches as materialized (
+const LOCKED_BATCHES = `batches as materialized (
   select * from unnest($1::uuid[], $2::uuid[], $3::int[], string_to_array($4, $6), string_to_array($5, $6))
     with ordinality b (space, receipt, ttl_s, keys, vals, batch)),
-open as materialized (
+open_receipts as materialized (
   select id from receipts where id = any($2::uuid[]) and result is null order by id for update),
-judged as materialized (
+batch_checks as materialized (
   select b.batch, b.space, b.receipt,
     b.space <> '${SHARED_SPACE}' and (select true from users u where u.id = b.space) is null as gone,
-    b.receipt is not null and not exists (select from open o where o.id = b.receipt) as repeated
+    b.receipt is not null and not exists (select from open_receipts o where o.id = b.receipt) as repeated
   from batches b),
-fit as materialized (select * from judged where not gone and not repeated),
+valid_batches as materialized (select * from batch_checks where not gone and not repeated),
 spaces as (
-  insert into kv_spaces as s (id, owner_id) select distinct space, nullif(space, '${SHARED_SPACE}') from fit
+  insert into kv_spaces as s (id, owner_id) select distinct space, nullif(space, '${SHARED_SPACE}') from valid_batches
     order by space
   on conflict (id) do update set revision = s.revision + 1 returning s.id, s.revision),
-taken as (
+locked_batches as (
   select b.batch, b.space, s.revision, now() + b.ttl_s * interval '1 second' as ends,
     string_to_array(b.keys, $7) as keys, string_to_array(b.vals, $7) as vals
-  from fit f join spaces s on s.id = f.space join batches b on b.batch = f.batch)`;
+  from valid_batches f join spaces s on s.id = f.space join batches b on b.batch = f.batch)`;
 /** When the text is split, a single empty key is missing. */
 const KEY = "coalesce(g.key, '')";
 
@@ -144,12 +144,12 @@ export async function insertPairs(sql: Writer, batches: readonly PairsToWrite[])
     batches,
     [],
     "kv.insert",
-    `with ${TAKEN},
-    written as (
+    `with ${LOCKED_BATCHES},
+    written_pairs as (
       insert into kv (space, key, value, version, expires_at)
-      select t.space, ${KEY}, g.value, t.revision, t.ends from taken t, unnest(t.keys, t.vals) g (key, value)),
-    receipted as (update receipts r set result = '{"ignored": []}' from fit f where r.id = f.receipt)
-    select gone, repeated, '[]'::json as ignored, '[]'::json as changed from judged order by batch`,
+      select t.space, ${KEY}, g.value, t.revision, t.ends from locked_batches t, unnest(t.keys, t.vals) g (key, value)),
+    saved_receipts as (update receipts r set result = '{"ignored": []}' from valid_batches f where r.id = f.receipt)
+    select gone, repeated, '[]'::json as ignored, '[]'::json as changed from batch_checks order by batch`,
   );
 }
 
@@ -173,25 +173,25 @@ export async function writePairs(
     batches,
     [overwrite, batches.reduce((sum, { keys }) => sum + keys.length, 0)],
     "kv.write",
-    `with ${TAKEN},
-    written as (
+    `with ${LOCKED_BATCHES},
+    written_pairs as (
       insert into kv as k (space, key, value, version, expires_at)
-      select t.space, ${KEY}, g.value, t.revision, t.ends from taken t, unnest(t.keys, t.vals) g (key, value)
+      select t.space, ${KEY}, g.value, t.revision, t.ends from locked_batches t, unnest(t.keys, t.vals) g (key, value)
       on conflict (space, key) do update
         set value = excluded.value, version = excluded.version, expires_at = excluded.expires_at
         where $8 or k.expires_at <= now()
       returning k.space, k.key),
-    left_out as materialized (
+    ignored_keys as materialized (
       select t.batch, json_agg(${KEY} order by g.at) as keys
-      from taken t, unnest(t.keys, t.vals) with ordinality g (key, value, at)
-      where (select count(*) from written) < $9
-        and not exists (select from written w where w.space = t.space and w.key = ${KEY})
+      from locked_batches t, unnest(t.keys, t.vals) with ordinality g (key, value, at)
+      where (select count(*) from written_pairs) < $9
+        and not exists (select from written_pairs w where w.space = t.space and w.key = ${KEY})
       group by t.batch),
-    receipted as (
+    saved_receipts as (
       update receipts r set result = jsonb_build_object('ignored', coalesce(o.keys, '[]'))
-      from fit f left join left_out o on o.batch = f.batch where r.id = f.receipt)
+      from valid_batches f left join ignored_keys o on o.batch = f.batch where r.id = f.receipt)
     select gone, repeated, coalesce(o.keys, '[]') as ignored, '[]'::json as changed
-    from judged j left join left_out o on o.batch = j.batch order by j.batch`,
+    from batch_checks j left join ignored_keys o on o.batch = j.batch order by j.batch`,
   );
 }
 
@@ -203,23 +203,24 @@ export async function writeIfVersion(sql: Writer, batch: PairsToWrite, versions:
     [batch],
     [versions],
     "kv.write_if_version",
-    `with ${TAKEN},
-    given as materialized (
+    `with ${LOCKED_BATCHES},
+    new_pairs as materialized (
       select t.space, ${KEY} as key, g.value, t.revision, t.ends, g.version
-      from taken t, unnest(t.keys, t.vals, $8::bigint[]) g (key, value, version)),
-    held as materialized (
+      from locked_batches t, unnest(t.keys, t.vals, $8::bigint[]) g (key, value, version)),
+    current_pairs as materialized (
       select k.key, k.version from kv k
-      where k.space = ($1::uuid[])[1] and k.key in (select key from given) and ${ALIVE} for update),
-    changed as materialized (
-      select g.key from given g left join held h on h.key = g.key where h.version is distinct from g.version),
-    written as (
+      where k.space = ($1::uuid[])[1] and k.key in (select key from new_pairs) and ${ALIVE} for update),
+    conflicts as materialized (
+      select g.key from new_pairs g left join current_pairs h on h.key = g.key
+      where h.version is distinct from g.version),
+    written_pairs as (
       update kv k set value = g.value, version = g.revision, expires_at = g.ends
-      from given g where k.space = g.space and k.key = g.key and not exists (select from changed)),
-    receipted as (
-      update receipts r set result = '{"ignored": []}' from fit f
-      where r.id = f.receipt and not exists (select from changed))
-    select gone, repeated, '[]'::json as ignored, (select coalesce(json_agg(key), '[]') from changed) as changed
-      from judged`,
+      from new_pairs g where k.space = g.space and k.key = g.key and not exists (select from conflicts)),
+    saved_receipts as (
+      update receipts r set result = '{"ignored": []}' from valid_batches f
+      where r.id = f.receipt and not exists (select from conflicts))
+    select gone, repeated, '[]'::json as ignored, (select coalesce(json_agg(key), '[]') from conflicts) as changed
+      from batch_checks`,
   );
   return answer!;
 }
@@ -277,9 +278,9 @@ export async function prunePairs(sql: Writer, most: number): Promise<number> {
   // They are invisible already, so the revision stays. A pair that is written at this moment is skipped without
   // waiting.
   const rows = await sql.execute(
-    `with expired as materialized (
+    `with expired_pairs as materialized (
       select space, key from kv where expires_at <= now() order by expires_at limit $1 for update skip locked)
-    delete from kv k using expired e where k.space = e.space and k.key = e.key returning 1`,
+    delete from kv k using expired_pairs e where k.space = e.space and k.key = e.key returning 1`,
     [most],
     "kv.sweep",
   );

@@ -19,16 +19,17 @@ const lastAdmin = (removes = "true") =>
   where u.role = 'admin' and (u.blocked_until is null or u.blocked_until <= now())
     and exists (select from turns t join users x on x.id = t.id where x.role = 'admin')
   order by u.id for no key update),
-removing as materialized (
+admin_removals as materialized (
   select t.turn, row_number() over (order by t.turn) as place from turns t join admins a on a.id = t.id
     where ${removes}),
-guarded as materialized (
+admin_checks as materialized (
   select t.*, coalesce(r.place >= (select count(*) from admins), false) as last_admin
-  from turns t left join removing r on r.turn = t.turn)`;
+  from turns t left join admin_removals r on r.turn = t.turn)`;
 
 /** The account before the statement, as a statement does not see its own changes. */
 const PREVIOUS_USER = `previous as materialized (
-  select t.*, u.login, u.role as old_role, u.blocked_until, u.blocked_reason from guarded t join users u on u.id = t.id
+  select t.*, u.login, u.role as old_role, u.blocked_until, u.blocked_reason from admin_checks t
+    join users u on u.id = t.id
   where not t.last_admin order by u.id for no key update of u)`;
 const PREVIOUS_BLOCK = "jsonb_build_object('blocked', block_as_json(blocked_until, blocked_reason))";
 const NO_BLOCK = `'{"blocked": null}'::jsonb`;
@@ -50,7 +51,7 @@ changed_roles as (update users u set role = w.role from previous w where u.id = 
       from: "previous where role <> old_role",
     }),
     events: CHANGED_EVENTS,
-    select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
+    select: "select turn, jsonb_build_object('last_admin', last_admin) as result from admin_checks",
   },
 );
 
@@ -65,7 +66,7 @@ export const givePassword = defineCommit<
     body: `previous as materialized (
   select t.*, u.login, u.email, u.email_verified_at from turns t join users u on u.id = t.id
     order by u.id for no key update of u),
-changed_roles as (
+changed_passwords as (
   update users u set password_hash = w.password_hash, password_version = u.password_version + 1,
     verify_nonce = null, verify_expires_at = null, verify_attempts = 0, recover_nonce = null, recover_expires_at = null,
     mailbox_mark = null
@@ -98,7 +99,7 @@ export const blockUser = defineCommit<BlockRow, { last_admin: boolean }>("user.b
   columns: BLOCK_COLUMNS,
   body: `${lastAdmin()},
 ${PREVIOUS_USER},
-blocked as (
+blocked_users as (
   update users u set blocked_at = t.at, blocked_until = t.until, blocked_reason = t.reason from previous t
     where u.id = t.id),
 ended_sessions as (
@@ -119,7 +120,7 @@ hidden_pages as (
   events: `${eventRow("page.hidden", { page: "id", data: BLOCKED, from: "hidden_pages" })} union all ${
     replyAudienceEvents("hidden_pages")
   }`,
-  select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
+  select: "select turn, jsonb_build_object('last_admin', last_admin) as result from admin_checks",
 });
 
 /** Ends the account's block and shows its pages again, unless something else hides them. */
@@ -163,8 +164,8 @@ export const deleteUser = defineCommit<{ id: string; at: string } & ByRow, { las
   body: `${lastAdmin()},
 -- Lock order: accounts, pages, posts, sequencer; within each kind by id.
 deleted_users as materialized (
-  select g.* from guarded g join users u on u.id = g.id where not g.last_admin order by g.id for update of u),
-listed as materialized (
+  select g.* from admin_checks g join users u on u.id = g.id where not g.last_admin order by g.id for update of u),
+account_summaries as materialized (
   select g.*, u.login, jsonb_build_object('login', u.login, 'role', u.role, 'created_at', u.created_at,
       'blocked', block_as_json(u.blocked_until, u.blocked_reason),
       'pages', (select count(*) from pages p where p.owner_id = u.id and p.deleted_at is null),
@@ -181,7 +182,7 @@ own_pages as materialized (
     where p.id in (select id from affected_pages)),
 removed_likes as materialized (
   select l.post_id, count(*) as n from likes l join deleted_users g on l.user_id = g.id group by l.post_id),
-locked as materialized (
+locked_posts as materialized (
   select p.id from posts p
   where p.id in (
     select post_id from removed_likes
@@ -191,13 +192,13 @@ removed_replies as (
   select r.reply_to as post_id, count(*) as n, array_agg(distinct r.page_id) as via from posts r
     join own_pages on own_pages.id = r.page_id
   where r.reply_to is not null and r.state = 'ready' group by r.reply_to),
-recounted as (
+recounted_posts as (
   update posts p set like_count = p.like_count - coalesce(u.n, 0), reply_count = p.reply_count - coalesce(a.n, 0)
-  from locked k left join removed_likes u on u.post_id = k.id left join removed_replies a on a.post_id = k.id
+  from locked_posts k left join removed_likes u on u.post_id = k.id left join removed_replies a on a.post_id = k.id
   where p.id = k.id and p.page_id not in (select id from own_pages)
     returning p.id, p.page_id, u.n, -a.n as replies, a.via),
 signals as (
-  insert into like_signals (post_id, page_id, change) select id, page_id, -n from recounted where n is not null
+  insert into like_signals (post_id, page_id, change) select id, page_id, -n from recounted_posts where n is not null
   on conflict (post_id) do update
     set changes = like_signals.changes + 1, change = like_signals.change + excluded.change),
 deleted_posts as (delete from posts p using own_pages where p.page_id = own_pages.id),
@@ -221,13 +222,17 @@ deleted_jobs as (delete from jobs j using deleted_users g where j.user_id = g.id
 deleted_receipts as (delete from receipts r using deleted_users g where r.scope = g.id::text),
 deleted_accounts as (delete from users u using deleted_users g where u.id = g.id)`,
   // The expiry of an unverified account is no act of moderation.
-  records: record("account.delete", { name: "login", before: "previous", from: "listed where by_id is not null" }),
+  records: record("account.delete", {
+    name: "login",
+    before: "previous",
+    from: "account_summaries where by_id is not null",
+  }),
   events: `${eventRow("page.hidden", { page: "id", data: DELETED, from: "own_pages" })} union all ${
     eventRow("follow.changed", { page: "page_id", user: "user_id", data: ENDED, from: "ended_follows" })
   } union all ${eventRow("user.deleted", { rank: 2, user: "id", from: "deleted_users" })} union all ${
-    replyEvents("recounted where replies is not null")
+    replyEvents("recounted_posts where replies is not null")
   }`,
-  select: "select turn, jsonb_build_object('last_admin', last_admin) as result from guarded",
+  select: "select turn, jsonb_build_object('last_admin', last_admin) as result from admin_checks",
 });
 
 /** What a block would affect. */
@@ -271,7 +276,7 @@ const PREVIOUS_PAGE = `previous as materialized (
 export const blockPage = defineCommit<BlockRow, Record<string, never>>("page.block", {
   columns: BLOCK_COLUMNS,
   body: `${PREVIOUS_PAGE},
-blocked as (
+blocked_pages as (
   update pages p set blocked_at = t.at, blocked_until = t.until, blocked_reason = t.reason from previous t
     where p.id = t.id),
 expiry_jobs as (

@@ -68,7 +68,7 @@ export function actOn(act: Act, from: string): string {
 export function recording(records: string, writers: readonly string[] = []): string {
   const after = writers.map((writer) => `(select count(*) from ${writer}) >= 0`).join(" and ") || "true";
   return `entries as materialized (select * from (${records}) n where ${after}),
-recorded as (
+log_entries as (
   insert into moderation_log (at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason,
     before, after)
   select n.at, n.act, n.by_id, (select u.login from users u where u.id = n.by_id), coalesce(n.by_role, 'system'),

@@ -34,11 +34,11 @@ const ACTS = `
   where e.kind = 'post.likes' and e.data ? 'likers'
   union all
   select o.owner_id, 'reply', c.page_id, c.id, c.id, c.id, array[c.owner_id], c.at, c.seq
-  from written c join posts original on original.id = c.reply_to join pages o on o.id = original.page_id
+  from written_posts c join posts original on original.id = c.reply_to join pages o on o.id = original.page_id
   where c.kind = 'post.created' and c.reply_to is not null
   union all
   select t.id, 'tag', c.page_id, c.id, c.id, c.id, array[c.owner_id], c.at, c.seq
-  from written c cross join lateral unnest(c.tagged) t (id)
+  from written_posts c cross join lateral unnest(c.tagged) t (id)
   -- The author of the original gets the notification of the reply instead.
   where not exists (
     select from posts original join pages o on o.id = original.page_id where original.id = c.reply_to
@@ -70,7 +70,7 @@ const STEP = `with consumer as materialized (
 batch as materialized (
   select e.* from consumer c cross join lateral (select * from events where seq > c.seq order by seq limit $1) e),
 -- Posts that were written or edited, if they still exist, with their pages.
-written as materialized (
+written_posts as materialized (
   select e.kind, e.at, e.seq, p.id, p.page_id, p.reply_to, p.tagged, p.state, p.published_at, g.owner_id,
     g.follower_count, g.deleted_at
   from batch e join posts p on p.id = e.post_id join pages g on g.id = p.page_id
@@ -80,7 +80,7 @@ acts as materialized (
   where a.user_id is not null and a.actors is not null and a.user_id <> all (a.actors)
     and not exists (select from notification_settings s where s.user_id = a.user_id and a.kind = any (s.muted))),
 -- One notification of each, with the people who did it, latest first.
-wanted as materialized (
+candidates as materialized (
   select distinct on (user_id, kind, about, who) user_id, kind, page_id, post_id, about, who, at, (
     select array_agg(n.id order by n.seq desc, n.place) from (
       select distinct on (x.id) x.id, b.seq, x.place from acts b
@@ -89,45 +89,46 @@ wanted as materialized (
       order by x.id, b.seq desc, x.place) n) as actors
   from acts a order by user_id, kind, about, who, seq desc),
 -- Locked before the sequencer, as in deletions of accounts. The foreign keys would be checked after it.
-present as materialized (
-  select u.id from users u where u.id in (select user_id from wanted) order by u.id for key share),
-existing as materialized (
+recipients as materialized (
+  select u.id from users u where u.id in (select user_id from candidates) order by u.id for key share),
+existing_notifications as materialized (
   select n.* from notifications n
-    join wanted w on (n.user_id, n.kind, n.about, n.who) = (w.user_id, w.kind, w.about, w.who)
+    join candidates w on (n.user_id, n.kind, n.about, n.who) = (w.user_id, w.kind, w.about, w.who)
   order by n.user_id, n.kind, n.about, n.who for update of n),
 news as materialized (
   select coalesce(b.id, gen_random_uuid()) as id, w.user_id, w.kind, w.page_id, w.post_id, w.about, w.who, w.at,
     (w.actors || array(select k.id from unnest(b.actors) with ordinality k (id, place) where k.id <> all (w.actors)
       order by k.place))
       [1:${MAX_NAMED}] as actors
-  from wanted w join present p on p.id = w.user_id
-    left join existing b on (b.user_id, b.kind, b.about, b.who) = (w.user_id, w.kind, w.about, w.who)
+  from candidates w join recipients p on p.id = w.user_id
+    left join existing_notifications b on (b.user_id, b.kind, b.about, b.who) = (w.user_id, w.kind, w.about, w.who)
   where b.id is null
     -- A like that was removed and given again is not notified.
     or w.kind = 'like' and not b.actors @> w.actors
     or w.kind in ('follower', 'request', 'accepted') and b.at < w.at - ${AGAIN}),
 -- If something unread is affected, a frame brings the count, which is computed when the frame is made.
-recounted as materialized (
+recounted_users as materialized (
   select t.user_id from (${TOUCHED}) t left join notification_settings s on s.user_id = t.user_id
   where t.position > coalesce(s.read_position, 0) group by t.user_id),
-moved as (
+new_position as (
   update consumers set seq = (select max(seq) from batch) where name = 'notifications' and exists (select from batch)
     returning 1),
-published as materialized (
-  select id, page_id, published_at, follower_count from written
+published_posts as materialized (
+  select id, page_id, published_at, follower_count from written_posts
   where kind = 'post.created' and state = 'ready' and deleted_at is null),
 step as materialized (
   select p.id as event_id, p.published_at, f.user_id, f.created_at
-  from published p join follows f on f.page_id = p.page_id and f.state = 'following' where p.follower_count between 1
+  from published_posts p join follows f on f.page_id = p.page_id and f.state = 'following'
+    where p.follower_count between 1
     and ${FEW}),
 ${emailCtes("$2")},
-expanding as (
+expansion_jobs as (
   insert into jobs (id, kind, payload, run_at)
   select gen_random_uuid(), '${EXPAND_JOB}', jsonb_build_object('post_id', id, 'page_id', page_id), now()
-  from published where follower_count > ${FEW} returning id),
-turned as materialized (
+  from published_posts where follower_count > ${FEW} returning id),
+turned_pages as materialized (
   select distinct page_id from batch where kind in ('page.hidden', 'page.shown') and user_id is null),
-${beginningRecounts("turned")},
+${beginningRecounts("turned_pages")},
 ${
   eventCtes(
     `${
@@ -138,20 +139,20 @@ ${
         rank: "row_number() over (order by at)",
       })
     } union all ${
-      eventRow("notifications.read", { rank: 1_000_000, user: "user_id", at: "now()", from: "recounted" })
+      eventRow("notifications.read", { rank: 1_000_000, user: "user_id", at: "now()", from: "recounted_users" })
     }`,
-    ["moved", "ledger", "queued", "digests", "expanding", "recounting"],
+    ["new_position", "ledger", "queued_emails", "digests", "expansion_jobs", "recount_jobs"],
   )
 },
 saved_notifications as (
   insert into notifications (id, ${COLUMNS}, position)
   select n.id, ${COLUMNS.split(", ").map((column) => `n.${column}`).join(", ")}, e.seq
-  from news n join emitted e on e.kind = 'notification' and (e.data->>'id')::uuid = n.id
+  from news n join saved_events e on e.kind = 'notification' and (e.data->>'id')::uuid = n.id
   on conflict (user_id, kind, about, who) do update
     set actors = excluded.actors, at = excluded.at, position = excluded.position)
 select (select count(*) from batch) as seen, ${EVENTS_JSON} as events,
-  array(select id::text from expanding) as expanding,
-  array(select id::text from recounting) as recounting, array(select id::text from queued) as queued`;
+  array(select id::text from expansion_jobs) as expanding,
+  array(select id::text from recount_jobs) as recounting, array(select id::text from queued_emails) as queued`;
 
 export interface NotificationStep {
   /** Events read. */

@@ -143,7 +143,7 @@ export const changeNotificationSettings = defineCommit<ChangeSettingsRow, Notifi
   "notification.change_settings",
   {
     columns: "user_id uuid, letters text, mute text[], unmute text[]",
-    body: `changed as (
+    body: `changed_settings as (
   insert into notification_settings as s (user_id, letters, muted) select user_id, coalesce(letters, 'at_once'), mute
     from turns
   on conflict (user_id) do update set
@@ -153,7 +153,7 @@ export const changeNotificationSettings = defineCommit<ChangeSettingsRow, Notifi
       where k <> all ((select t.unmute from turns t where t.user_id = s.user_id)::text[]) group by k order by k)
   returning s.user_id, s.letters, s.muted)`,
     select: `select t.turn, jsonb_build_object('letters', c.letters, 'muted', c.muted) as result
-    from turns t join changed c on c.user_id = t.user_id`,
+    from turns t join changed_settings c on c.user_id = t.user_id`,
     violations: { notification_settings_user_id_fkey: "token-invalid" },
   },
 );
@@ -163,9 +163,9 @@ export const readNotifications = defineCommit<{ user_id: string; up_to: number |
   "notification.read",
   {
     columns: "user_id uuid, up_to bigint",
-    body: `had as materialized (
+    body: `previous as materialized (
   select s.user_id, s.read_position from notification_settings s join turns t on t.user_id = s.user_id),
-read as (
+read_marks as (
   insert into notification_settings as s (user_id, read_position)
   -- Without a position the null is ignored by least().
   select t.user_id, least(t.up_to, (select seq from sequencer)) from turns t
@@ -175,7 +175,8 @@ read as (
     events: eventRow("notifications.read", {
       user: "r.user_id",
       at: "now()",
-      from: "read r left join had h on h.user_id = r.user_id where r.read_position > coalesce(h.read_position, 0)",
+      from: `read_marks r left join previous h on h.user_id = r.user_id
+          where r.read_position > coalesce(h.read_position, 0)`,
     }),
     select: "select turn, '{}'::jsonb as result from turns",
     violations: { notification_settings_user_id_fkey: "token-invalid" },

@@ -10,7 +10,7 @@ const FOLD = `with consumer as materialized (select seq from consumers where ${C
 batch as materialized (
   select e.* from consumer c cross join lateral (select * from events where seq > c.seq order by seq limit $1) e),
 ${folding("page_days")},
-moved as (update consumers set seq = (select max(seq) from batch)
+new_position as (update consumers set seq = (select max(seq) from batch)
   where name = 'page_days' and exists (select from batch))
 select count(*) as seen from batch`;
 
@@ -91,17 +91,17 @@ export async function recountDays(sql: Writer): Promise<string[]> {
   const differences = NUMBERS.map((name) => `coalesce(c.${name}, 0) - coalesce(t.${name}, 0) as ${name}`).join(", ");
   const rows = await sql.execute<{ page_id: string }>(
     `with consumer as materialized (select seq from consumers where name = 'page_days' for update),
-    counted as materialized (${COUNTED}), in_events as materialized (${COUNTED_IN_EVENTS}),
-    wrong as materialized (
+    counted_days as materialized (${COUNTED}), event_days as materialized (${COUNTED_IN_EVENTS}),
+    wrong_days as materialized (
       select * from (select coalesce(c.page_id, t.page_id) as page_id, (now() at time zone 'UTC')::date as day,
         ${differences}
-        from counted c full join in_events t on t.page_id = c.page_id) d
+        from counted_days c full join event_days t on t.page_id = c.page_id) d
       where (${NUMBERS.join(", ")}) is distinct from (${
       NUMBERS.map(() => "0").join(", ")
     }) and exists (select from consumer)),
     deleted_days as (delete from page_days d
       where not exists (select from pages g where g.id = d.page_id and g.deleted_at is null))
-    insert into page_days as d (${DAY_COLUMNS}) select ${DAY_COLUMNS} from wrong
+    insert into page_days as d (${DAY_COLUMNS}) select ${DAY_COLUMNS} from wrong_days
     on conflict (page_id, day) do update set ${
       NUMBERS.map((name) => `${name} = d.${name} + excluded.${name}`).join(", ")
     }

@@ -155,24 +155,26 @@ export interface CreatePageRow {
 export const createPage = defineCommit<CreatePageRow, { taken: boolean; owner: CardRow | null }>("page.create", {
   columns:
     "id uuid, owner_id uuid, uuid text, name text, description text, tags text[], is_private boolean, at timestamptz",
-  body: `taken as materialized (
+  body: `availability as materialized (
   select t.turn, ${TAKEN("t.owner_id")} as taken,
     (select ${CARD} from users u where u.id = t.owner_id) as owner
   from turns t),
-fresh as materialized (select t.* from turns t join taken k on k.turn = t.turn
+valid_pages as materialized (select t.* from turns t join availability k on k.turn = t.turn
   where not k.taken and k.owner is not null),
 new_handles as (
-  insert into handles (handle, user_id) select lower(t.uuid), t.owner_id from fresh t where not ${IS_LOGIN("t.uuid")}),
-created as (
+  insert into handles (handle, user_id) select lower(t.uuid), t.owner_id from valid_pages t where not ${
+    IS_LOGIN("t.uuid")
+  }),
+new_pages as (
   insert into pages (id, owner_id, uuid, name, description, tags, is_private, created_at)
-  select id, owner_id, uuid, name, description, tags, is_private, at from fresh)`,
+  select id, owner_id, uuid, name, description, tags, is_private, at from valid_pages)`,
   events: eventRow("follow.changed", {
     page: "id",
     user: "owner_id",
     data: `'{"state": "own"}'::jsonb`,
-    from: "fresh",
+    from: "valid_pages",
   }),
-  select: "select turn, jsonb_build_object('taken', taken, 'owner', owner) as result from taken",
+  select: "select turn, jsonb_build_object('taken', taken, 'owner', owner) as result from availability",
   refused: "(a.result->>'taken')::boolean or a.result->>'owner' is null",
   violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken", pages_owner_id_fkey: "not-found" },
 });
@@ -196,65 +198,69 @@ export const updatePage = defineCommit<UpdatePageRow, { taken: boolean }>("page.
     `id uuid, owner_id uuid, uuid text, old_uuid text, name text, description text, tags text[], is_private boolean,
     was_private boolean, at timestamptz`,
   // A former handle of the page is its own: locked, since it may be released at this moment.
-  body: `own as materialized (
+  body: `own_handles as materialized (
   select o.handle, t.turn from old_handles o join turns t on o.page_id = t.id and o.handle = lower(t.uuid)
     for update of o),
-taken as materialized (
-  select t.turn, lower(t.uuid) <> lower(t.old_uuid) and not exists (select from own where own.turn = t.turn)
+availability as materialized (
+  select t.turn, lower(t.uuid) <> lower(t.old_uuid)
+    and not exists (select from own_handles where own_handles.turn = t.turn)
     and ${TAKEN("t.owner_id")} as taken from turns t),
-free as materialized (
-  select t.*, lower(t.uuid) <> lower(t.old_uuid) as renamed from turns t join taken k on k.turn = t.turn
+valid_changes as materialized (
+  select t.*, lower(t.uuid) <> lower(t.old_uuid) as renamed from turns t join availability k on k.turn = t.turn
     where not k.taken),
 new_handles as (
-  insert into handles (handle, user_id) select lower(t.uuid), t.owner_id from free t
-  where t.renamed and not ${IS_LOGIN("t.uuid")} and not exists (select from own where own.turn = t.turn)),
-resumed as (
-  delete from old_handles o using own join free t on t.turn = own.turn where o.handle = own.handle and t.renamed),
+  insert into handles (handle, user_id) select lower(t.uuid), t.owner_id from valid_changes t
+  where t.renamed and not ${
+    IS_LOGIN("t.uuid")
+  } and not exists (select from own_handles where own_handles.turn = t.turn)),
+resumed_handles as (
+  delete from old_handles o using own_handles join valid_changes t on t.turn = own_handles.turn
+    where o.handle = own_handles.handle and t.renamed),
 kept_handles as (
   insert into old_handles (handle, page_id, expires_at)
-  select h.handle, t.id, t.at + interval '${OLD_HANDLE_DAYS} days' from free t
+  select h.handle, t.id, t.at + interval '${OLD_HANDLE_DAYS} days' from valid_changes t
     join handles h on h.handle = lower(t.old_uuid)
   where t.renamed
   on conflict (handle) do update set page_id = excluded.page_id, expires_at = excluded.expires_at),
-surplus as materialized (
-  select o.handle from free t cross join lateral (
+surplus_handles as materialized (
+  select o.handle from valid_changes t cross join lateral (
     select o.handle from old_handles o
     where o.page_id = t.id and o.handle not in (lower(t.uuid), lower(t.old_uuid))
     -- The handle that is kept from now on is not among them.
     order by o.expires_at desc, o.handle offset ${MAX_OLD_HANDLES - 1}) o
   where t.renamed),
-released_handles as (delete from old_handles o using surplus s where o.handle = s.handle returning o.handle),
+released_handles as (delete from old_handles o using surplus_handles s where o.handle = s.handle returning o.handle),
 deleted_handles as (delete from handles h using released_handles k where h.handle = k.handle and not ${
     IS_LOGIN("h.handle")
   }),
-accepted as (
-  update follows f set state = 'following', created_at = t.at from free t
+accepted_requests as (
+  update follows f set state = 'following', created_at = t.at from valid_changes t
   where t.was_private and not t.is_private and f.page_id = t.id and f.state = 'requested'
   returning f.page_id, f.user_id, t.at),
-changed as (
+changed_pages as (
   update pages p set uuid = t.uuid, name = t.name, description = t.description, tags = t.tags,
     is_private = t.is_private,
-    follower_count = p.follower_count + (select count(*) from accepted a where a.page_id = p.id),
-    request_count = p.request_count - (select count(*) from accepted a where a.page_id = p.id)
-  from free t where p.id = t.id)`,
+    follower_count = p.follower_count + (select count(*) from accepted_requests a where a.page_id = p.id),
+    request_count = p.request_count - (select count(*) from accepted_requests a where a.page_id = p.id)
+  from valid_changes t where p.id = t.id)`,
   events: [
     eventRow("follow.changed", {
       page: "page_id",
       user: "user_id",
       data: ACCEPTED,
-      from: "accepted",
+      from: "accepted_requests",
     }),
-    eventRow("page.updated", { rank: 2, page: "id", from: "free" }),
+    eventRow("page.updated", { rank: 2, page: "id", from: "valid_changes" }),
     eventRow("page.hidden", {
       rank: 3,
       page: "id",
       data: `'{"reason": "private"}'::jsonb`,
-      from: "free where is_private and not was_private",
+      from: "valid_changes where is_private and not was_private",
     }),
-    eventRow("page.shown", { rank: 3, page: "id", from: "free where was_private and not is_private" }),
-    replyAudienceEvents("free where was_private <> is_private"),
+    eventRow("page.shown", { rank: 3, page: "id", from: "valid_changes where was_private and not is_private" }),
+    replyAudienceEvents("valid_changes where was_private <> is_private"),
   ].join(" union all "),
-  select: "select turn, jsonb_build_object('taken', taken) as result from taken",
+  select: "select turn, jsonb_build_object('taken', taken) as result from availability",
   // The last one if the old handle of a page renamed before is released at this moment.
   violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken", old_handles_handle_fkey: "uuid-taken" },
 });
@@ -262,11 +268,13 @@ changed as (
 /** Releases handles that pages have kept long enough, in a limited batch; returns the number. */
 export async function pruneOldHandles(sql: Writer): Promise<number> {
   const rows = await sql.execute(
-    `with due as materialized (
+    `with due_handles as materialized (
       select handle from old_handles where expires_at <= now() order by expires_at limit ${OLD_HANDLES_BATCH}
         for update skip locked),
-    expired as (delete from old_handles o using due d where o.handle = d.handle returning o.handle)
-    delete from handles h using expired e where h.handle = e.handle and not ${IS_LOGIN("h.handle")} returning h.handle`,
+    expired_handles as (delete from old_handles o using due_handles d where o.handle = d.handle returning o.handle)
+    delete from handles h using expired_handles e where h.handle = e.handle and not ${
+      IS_LOGIN("h.handle")
+    } returning h.handle`,
     [],
     "page.prune_old_handles",
   );
@@ -276,13 +284,14 @@ export async function pruneOldHandles(sql: Writer): Promise<number> {
 /** A tombstone with its followers stays, to notify them. Posts and handle are deleted. */
 export const deletePage = defineCommit<{ id: string; at: string }, Record<string, never>>("page.delete", {
   columns: "id uuid, at timestamptz",
-  body: `answered as materialized (
+  body: `answered_posts as materialized (
   select r.reply_to as post_id, count(*) as n, array_agg(distinct r.page_id) as via from posts r
     join turns t on r.page_id = t.id
   where r.reply_to is not null and r.state = 'ready' group by r.reply_to),
-locked as materialized (select p.id from posts p where p.id in (select post_id from answered) order by p.id for update),
-recounted as (
-  update posts p set reply_count = p.reply_count - a.n from answered a join locked k on k.id = a.post_id
+locked_posts as materialized (select p.id from posts p where p.id in (select post_id from answered_posts)
+  order by p.id for update),
+recounted_posts as (
+  update posts p set reply_count = p.reply_count - a.n from answered_posts a join locked_posts k on k.id = a.post_id
   where p.id = a.post_id and p.page_id not in (select id from turns) returning p.id, p.page_id, -a.n as replies, a.via),
 deleted_posts as (delete from posts p using turns t where p.page_id = t.id),
 tombstones as (update pages p set deleted_at = t.at, avatar_key = null from turns t
@@ -294,6 +303,6 @@ deleted_handles as (
     and h.handle in (select lower(uuid) from tombstones union select handle from released_handles))`,
   events: `${
     eventRow("page.hidden", { page: "id", data: `'{"reason": "deleted"}'::jsonb`, from: "turns" })
-  } union all ${replyEvents("recounted")}`,
+  } union all ${replyEvents("recounted_posts")}`,
   select: "select turn, '{}'::jsonb as result from turns",
 });

@@ -51,13 +51,13 @@ const NEW_PHOTO = "id uuid, key text, staged_key text, name text, alt text";
  * The uploads of all turns, locked against the sweeper until they have an owner. If the sweeper has taken one, it is
  * missing, and its turn must be refused (`STAGED`).
  */
-export const HELD = `held as materialized (
+export const HELD = `held_files as materialized (
   select u.key from unowned_files u where not u.taken and u.key in (
     select f.staged_key from turns t cross join lateral jsonb_to_recordset(t.photos) as f(staged_key text))
   order by u.key for update)`;
 /** The condition for a row `t` with photos. */
 export const STAGED = `not exists (select from jsonb_to_recordset(t.photos) as f(staged_key text)
-    where f.staged_key not in (select key from held))`;
+    where f.staged_key not in (select key from held_files))`;
 
 /** Stores the photos of `from` and their jobs. `owner` is the column of `photos` for the row's `id`. */
 export function picturing(from: string, owner: "post_id" | "user_id" | "page_id"): string {
@@ -68,7 +68,7 @@ export function picturing(from: string, owner: "post_id" | "user_id" | "page_id"
 saved_photos as (
   insert into photos (id, key, ${owner}, position, name, alt, staged_key, created_at)
   select id, key, owner, position, name, alt, staged_key, at from new_photos),
-queued as (
+crop_jobs as (
   insert into jobs (id, kind, payload, run_at)
   select id, '${CROP_JOB}', jsonb_build_object('staged', staged_key, 'key', key), at from new_photos),
 owned_files as (delete from unowned_files u using new_photos f where u.key = f.staged_key)`;
@@ -96,13 +96,13 @@ const SETTLE_COLUMNS =
   "id uuid, ok boolean, problem text, format text, side int, variants int[], placeholder text, at timestamptz";
 
 /** The upload of a ready photo is no longer needed. Uploads of failed photos of posts are kept for a retry. */
-const SETTLING = `settling as materialized (
+const CROP_RESULTS = `crop_results as materialized (
   select t.*, f.post_id, f.staged_key from photos f join turns t on t.id = f.id
   -- After their owners, in the lock order of deletions.
   where f.state = 'processing' and coalesce(f.post_id, f.user_id, f.page_id) in (select id from owners) order by f.id
     for update of f),
-unstaged as (
-  insert into unowned_files (key, due_at) select staged_key, at from settling where (ok or post_id is null)
+released_files as (
+  insert into unowned_files (key, due_at) select staged_key, at from crop_results where (ok or post_id is null)
     and staged_key is not null
   on conflict (key) do update set due_at = excluded.due_at, taken = false)`;
 
@@ -112,31 +112,32 @@ export const storePhotoResult = defineCommit<PhotoResultRow, { found: boolean }>
   body: `owners as materialized (
   select p.id, p.page_id, p.reply_to, p.state from posts p
   where p.id in (select f.post_id from photos f join turns t on t.id = f.id) order by p.id for update),
-${SETTLING},
-settled as (
+${CROP_RESULTS},
+finished_photos as (
   update photos f set state = case when s.ok then 'ready' else 'failed' end,
     problem = s.problem, format = s.format, side = s.side,
     variants = s.variants, placeholder = s.placeholder, staged_key = case when s.ok then null else f.staged_key end
-  from settling s where f.id = s.id),
-complete as materialized (
-  select o.*, (select max(s.at) from settling s where s.post_id = o.id) as at, ${
+  from crop_results s where f.id = s.id),
+post_states as materialized (
+  select o.*, (select max(s.at) from crop_results s where s.post_id = o.id) as at, ${
     stateOf(
-      `select coalesce((select case when s.ok then 'ready' else 'failed' end from settling s where s.id = f.id),
+      `select coalesce((select case when s.ok then 'ready' else 'failed' end from crop_results s where s.id = f.id),
         f.state) as state
       from photos f where f.post_id = o.id`,
     )
   } as next
-  from owners o where o.id in (select post_id from settling)),
+  from owners o where o.id in (select post_id from crop_results)),
 ${PUBLISHED},
-restated as (
+updated_posts as (
   update posts p set state = c.next,
-    published_at = coalesce((select d.published_at from timed d where d.id = c.id), p.published_at)
-  from complete c where p.id = c.id and (select count(*) from timed) >= 0
+    published_at = coalesce((select d.published_at from publications d where d.id = c.id), p.published_at)
+  from post_states c where p.id = c.id and (select count(*) from publications) >= 0
     returning p.id, p.page_id, p.reply_to, p.state, c.state as old_state, c.at),
 ${PUBLISHING}`,
   events: PUBLISHED_EVENTS,
-  publishes: "timed",
-  select: `select t.turn, jsonb_build_object('found', exists (select from settling s where s.turn = t.turn)) as result
+  publishes: "publications",
+  select:
+    `select t.turn, jsonb_build_object('found', exists (select from crop_results s where s.turn = t.turn)) as result
       from turns t`,
 });
 
@@ -148,24 +149,24 @@ export const retryPhotos = defineCommit<{ id: string; page_id: string; at: strin
     body: `owners as materialized (
   select p.id, t.turn, t.at from posts p join turns t on p.id = t.id and p.page_id = t.page_id where p.state = 'failed'
   order by p.id for update of p),
-again as materialized (
+retried_photos as materialized (
   select f.id, f.key, f.staged_key, o.turn, o.at from photos f join owners o on o.id = f.post_id
   where f.state = 'failed' and f.staged_key is not null
     -- All or none: if one cannot be retried, the post stays unchanged.
     and not exists (select from photos g where g.post_id = f.post_id and g.state = 'failed' and g.staged_key is null)
   order by f.id for update of f),
-restarted as (update photos f set state = 'processing', problem = null from again a where f.id = a.id),
-reopened as (
+restarted_photos as (update photos f set state = 'processing', problem = null from retried_photos a where f.id = a.id),
+reopened_posts as (
   update posts p set state = 'processing' from owners o where p.id = o.id
-    and exists (select from again a where a.turn = o.turn)),
-queued as (
+    and exists (select from retried_photos a where a.turn = o.turn)),
+crop_jobs as (
   insert into jobs (id, kind, payload, run_at)
-  select id, '${CROP_JOB}', jsonb_build_object('staged', staged_key, 'key', key), at from again
+  select id, '${CROP_JOB}', jsonb_build_object('staged', staged_key, 'key', key), at from retried_photos
   on conflict (id) do update
     set kind = excluded.kind, payload = excluded.payload, run_at = excluded.run_at, state = 'waiting',
     attempts = 0, lease_until = null)`,
-    select:
-      `select t.turn, jsonb_build_object('retried', array(select a.id from again a where a.turn = t.turn)) as result
+    select: `select t.turn, jsonb_build_object('retried', array(select a.id from retried_photos a
+        where a.turn = t.turn)) as result
         from turns t`,
   },
 );
@@ -189,11 +190,11 @@ function avatarCommits<Owner extends "user" | "page">(owner: Owner) {
       {
         columns: `id uuid, photos jsonb, at timestamptz${acted}`,
         body: `${HELD},
-valid as materialized (select t.* from turns t where ${STAGED}),
-${picturing("valid", column)}`,
-        ...recorded("valid"),
-        select:
-          `select t.turn, jsonb_build_object('staged', exists (select from valid v where v.turn = t.turn)) as result
+valid_uploads as materialized (select t.* from turns t where ${STAGED}),
+${picturing("valid_uploads", column)}`,
+        ...recorded("valid_uploads"),
+        select: `select t.turn, jsonb_build_object('staged', exists (select from valid_uploads v
+            where v.turn = t.turn)) as result
             from turns t`,
       },
     ),
@@ -205,33 +206,35 @@ ${picturing("valid", column)}`,
       columns: `owner uuid, ${SETTLE_COLUMNS}`,
       body: `owners as materialized (
   select o.id from ${table} o where o.id in (select owner from turns) order by o.id for update),
-${SETTLING},
-latest as materialized (
-  select s.* from settling s where s.ok and not exists (
+${CROP_RESULTS},
+latest_results as materialized (
+  select s.* from crop_results s where s.ok and not exists (
     select from photos g where g.${column} = s.owner and g.id > s.id and g.state = 'ready')),
-removed as (
-  delete from photos f using settling s where s.ok and f.${column} = s.owner
-    and case when s.id in (select id from latest) then f.id < s.id and f.state <> 'processing' else f.id = s.id end),
-failed as (update photos f set state = 'failed', problem = s.problem, staged_key = null from settling s
+deleted_photos as (
+  delete from photos f using crop_results s where s.ok and f.${column} = s.owner
+    and case when s.id in (select id from latest_results)
+      then f.id < s.id and f.state <> 'processing' else f.id = s.id end),
+failed_photos as (update photos f set state = 'failed', problem = s.problem, staged_key = null from crop_results s
   where f.id = s.id and not s.ok),
-settled as (
+finished_photos as (
   update photos f set state = 'ready', format = s.format, side = s.side, variants = s.variants,
     placeholder = s.placeholder,
     staged_key = null
-  from latest s where f.id = s.id returning f.${column} as id, f.key, s.at),
-shown as (update ${table} o set avatar_key = s.key from settled s where o.id = s.id)`,
-      events: avatarEvents("settled"),
-      select: `select t.turn, jsonb_build_object('key', (select s.key from settled s where s.id = t.owner)) as result
+  from latest_results s where f.id = s.id returning f.${column} as id, f.key, s.at),
+shown_avatars as (update ${table} o set avatar_key = s.key from finished_photos s where o.id = s.id)`,
+      events: avatarEvents("finished_photos"),
+      select:
+        `select t.turn, jsonb_build_object('key', (select s.key from finished_photos s where s.id = t.owner)) as result
           from turns t`,
     }),
     remove: defineCommit<Acted<{ id: string; at: string }>, Record<string, never>>(`${owner}.remove_avatar`, {
       columns: `id uuid, at timestamptz${acted}`,
-      body: `hidden as (
+      body: `removed_avatars as (
   update ${table} o set avatar_key = null from turns t where o.id = t.id and o.avatar_key is not null
     returning o.id, t.at),
-removed as (delete from photos f using turns t where f.${column} = t.id)`,
+deleted_photos as (delete from photos f using turns t where f.${column} = t.id)`,
       ...recorded("turns"),
-      events: avatarEvents("hidden"),
+      events: avatarEvents("removed_avatars"),
       select: "select turn, '{}'::jsonb as result from turns",
     }),
   };

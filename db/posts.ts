@@ -177,20 +177,21 @@ const ORIGINAL = `left join lateral (
     where q.id = t.reply_to and q.state = 'ready') o on t.reply_to is not null`;
 const NEW_POST_COLUMNS =
   "id uuid, page_id uuid, author_id uuid, text text, tagged uuid[], place text, reply_to uuid, at timestamptz";
-/** The events of new posts, for those that are `valid`. */
-const CREATED = `created as (
+/** The events of new posts, for those in `valid_posts`. */
+const CREATED = `new_posts as (
   insert into posts (id, page_id, text, tagged, place, reply_to, published_at, created_at, updated_at)
-  select id, page_id, text, tagged, place, reply_to, published_at, at, at from timed)`;
+  select id, page_id, text, tagged, place, reply_to, published_at, at, at from publications)`;
 /** Increments the counts of the pages. */
-const COUNTED = `counted as (
+const COUNTED = `page_counts as (
   update pages p set post_count = p.post_count + n.posts
-  from (select page_id, count(*) as posts from valid group by page_id order by page_id) n where p.id = n.page_id)`;
+  from (select page_id, count(*) as posts from valid_posts group by page_id order by page_id) n
+    where p.id = n.page_id)`;
 const CREATED_EVENTS = eventRow("post.created", {
   rank: "turn",
   page: "page_id",
   post: "id",
   data: ONE_POST,
-  from: "valid",
+  from: "valid_posts",
 });
 
 /**
@@ -199,44 +200,46 @@ const CREATED_EVENTS = eventRow("post.created", {
  */
 export const createPost = defineCommit<CreatePostRow, CreatePostResult>("post.create", {
   columns: NEW_POST_COLUMNS,
-  body: `counted as (
+  body: `page_counts as (
   update pages p set post_count = p.post_count + n.posts
   from (select page_id, author_id, count(*) as posts from turns group by page_id, author_id order by page_id) n
   where p.id = n.page_id and p.owner_id = n.author_id and ${IS_OPEN} returning p.id, p.owner_id),
-judged as materialized (
-  select t.*, c.id is not null as open from turns t left join counted c on c.id = t.page_id
+candidates as materialized (
+  select t.*, c.id is not null as open from turns t left join page_counts c on c.id = t.page_id
     and c.owner_id = t.author_id),
-valid as materialized (select * from judged where open),
-${publishing("timed", { from: "valid", rank: "turn", after: ["counted"] })},
+valid_posts as materialized (select * from candidates where open),
+${publishing("publications", { from: "valid_posts", rank: "turn", after: ["page_counts"] })},
 ${CREATED}`,
   events: CREATED_EVENTS,
-  publishes: "timed",
+  publishes: "publications",
   select: `select j.turn, jsonb_build_object('open', j.open, 'original', true, 'reply_page_id', null,
-    'published_at', ${exactTime("t.published_at")}) as result from judged j left join timed t on t.turn = j.turn`,
+    'published_at', ${
+    exactTime("t.published_at")
+  }) as result from candidates j left join publications t on t.turn = j.turn`,
   refused: "not (a.result->>'open')::boolean",
 });
 
 export const createReply = defineCommit<CreatePostRow, CreatePostResult>("post.reply", {
   columns: NEW_POST_COLUMNS,
   // A reply's insert locks its page: in the order of pages, as everywhere.
-  body: `judged as materialized (select t.*, ${OPEN}, o.page_id as reply_page_id from turns t ${ORIGINAL}),
-valid as materialized (select * from judged where open and reply_page_id is not null order by page_id, turn),
+  body: `candidates as materialized (select t.*, ${OPEN}, o.page_id as reply_page_id from turns t ${ORIGINAL}),
+valid_posts as materialized (select * from candidates where open and reply_page_id is not null order by page_id, turn),
 ${COUNTED},
-locked as materialized (
-  select p.id from posts p where p.id in (select reply_to from valid) order by p.id for update),
-${publishing("timed", { from: "valid", rank: "turn", after: ["counted", "locked"] })},
+locked_posts as materialized (
+  select p.id from posts p where p.id in (select reply_to from valid_posts) order by p.id for update),
+${publishing("publications", { from: "valid_posts", rank: "turn", after: ["page_counts", "locked_posts"] })},
 ${CREATED},
-answered as (
+answered_posts as (
   update posts p set reply_count = p.reply_count + n.replies
   from (select v.reply_to, count(*) as replies, array_agg(distinct v.page_id) as via
-    from valid v join locked k on k.id = v.reply_to group by v.reply_to) n
+    from valid_posts v join locked_posts k on k.id = v.reply_to group by v.reply_to) n
   where p.id = n.reply_to returning p.id, p.page_id, n.replies, n.via)`,
-  events: `${CREATED_EVENTS} union all ${replyEvents("answered")}`,
-  publishes: "timed",
+  events: `${CREATED_EVENTS} union all ${replyEvents("answered_posts")}`,
+  publishes: "publications",
   select: `select j.turn, jsonb_build_object('open', j.open, 'original', j.reply_page_id is not null,
     'reply_page_id', j.reply_page_id, 'published_at', ${
     exactTime("t.published_at")
-  }) as result from judged j left join timed t on t.turn = j.turn`,
+  }) as result from candidates j left join publications t on t.turn = j.turn`,
   refused: "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean",
 });
 
@@ -249,14 +252,16 @@ export const createPhotoPost = defineCommit<
   {
     columns: `${NEW_POST_COLUMNS}, photos jsonb`,
     body: `${HELD},
-judged as materialized (select t.*, ${OPEN}, o.page_id as reply_page_id, ${STAGED} as staged from turns t ${ORIGINAL}),
-valid as materialized (select * from judged where open and staged and (reply_to is null or reply_page_id is not null)),
-created as (
+candidates as materialized (
+  select t.*, ${OPEN}, o.page_id as reply_page_id, ${STAGED} as staged from turns t ${ORIGINAL}),
+valid_posts as materialized (select * from candidates where open and staged
+  and (reply_to is null or reply_page_id is not null)),
+new_posts as (
   insert into posts (id, page_id, text, tagged, place, reply_to, state, photo_count, created_at, updated_at)
-  select id, page_id, text, tagged, place, reply_to, 'processing', jsonb_array_length(photos), at, at from valid),
-${picturing("valid", "post_id")}`,
+  select id, page_id, text, tagged, place, reply_to, 'processing', jsonb_array_length(photos), at, at from valid_posts),
+${picturing("valid_posts", "post_id")}`,
     select: `select turn, jsonb_build_object('open', open, 'original', reply_to is null or reply_page_id is not null,
-    'reply_page_id', reply_page_id, 'published_at', null, 'staged', staged) as result from judged`,
+    'reply_page_id', reply_page_id, 'published_at', null, 'staged', staged) as result from candidates`,
     refused:
       "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean or not (a.result->>'staged')::boolean",
   },
@@ -283,53 +288,53 @@ export interface UpdatePostResult {
 }
 
 /** The pages of the replies that are published by the same statement as their original. */
-const VIA_RESTATED = `array(select distinct r.page_id from complete r
-    where r.reply_to = restated.id and r.state <> 'ready' and r.next = 'ready')`;
+const VIA_UPDATED = `array(select distinct r.page_id from post_states r
+    where r.reply_to = updated_posts.id and r.state <> 'ready' and r.next = 'ready')`;
 
 /** Removing failed photos may make the post ready; then it is published. */
 export const updatePost = defineCommit<UpdatePostRow, UpdatePostResult>("post.update", {
   columns:
     "id uuid, page_id uuid, photos uuid[], text text, tagged uuid[], place text, clear_place boolean, at timestamptz",
-  body: `target as materialized (
+  body: `targets as materialized (
   select p.id, p.page_id, p.reply_to, p.state, coalesce(t.text, p.text) as text, coalesce(t.tagged, p.tagged) as tagged,
     case when t.clear_place then null else coalesce(t.place, p.place) end as place, t.turn, t.photos, t.at,
     coalesce(cardinality(t.photos), p.photo_count) as photo_count
   from posts p join turns t on p.id = t.id and p.page_id = t.page_id order by p.id for update of p),
-judged as materialized (
+candidates as materialized (
   select x.*, array(select k from unnest(x.photos) k where not exists (
       select from photos f where f.id = k and f.post_id = x.id)) as unknown,
     x.photo_count = 0 and x.text = '' as empty
-  from target x),
-valid as materialized (select * from judged where unknown = '{}' and not empty),
-removed as (delete from photos f using valid v
+  from targets x),
+valid_posts as materialized (select * from candidates where unknown = '{}' and not empty),
+deleted_photos as (delete from photos f using valid_posts v
   where f.post_id = v.id and v.photos is not null and f.id <> all (v.photos)),
-moved as (
-  update photos f set position = k.place - 1 from valid v
+moved_photos as (
+  update photos f set position = k.place - 1 from valid_posts v
     cross join lateral unnest(v.photos) with ordinality k (id, place)
   where f.id = k.id and f.post_id = v.id),
-complete as materialized (
+post_states as materialized (
   select v.*, ${
     stateOf("select f.state from photos f where f.post_id = v.id and (v.photos is null or f.id = any (v.photos))")
-  } as next from valid v),
+  } as next from valid_posts v),
 -- A row changes once in a statement, so a reply published by the same statement is counted with its original.
 ${PUBLISHED},
-gaining as materialized (
-  select c.*, (select count(*) from complete r
+reply_gains as materialized (
+  select c.*, (select count(*) from post_states r
     where r.reply_to = c.id and r.state <> 'ready' and r.next = 'ready') as replies
-  from complete c),
-restated as (
+  from post_states c),
+updated_posts as (
   update posts p set text = c.text, tagged = c.tagged, place = c.place, photo_count = c.photo_count, updated_at = c.at,
-    state = c.next, published_at = coalesce((select d.published_at from timed d where d.id = c.id), p.published_at),
-    reply_count = p.reply_count + c.replies
-  from gaining c where p.id = c.id and (select count(*) from timed) >= 0
+    published_at = coalesce((select d.published_at from publications d where d.id = c.id), p.published_at),
+    state = c.next, reply_count = p.reply_count + c.replies
+  from reply_gains c where p.id = c.id and (select count(*) from publications) >= 0
   returning p.id, p.page_id, p.reply_to, p.state, c.state as old_state, c.at, c.replies),
 ${PUBLISHING}`,
   events: `${
-    eventRow("post.updated", { page: "page_id", post: "id", from: "restated where old_state = 'ready'" })
-  } union all ${PUBLISHED_EVENTS} union all ${replyEvents("restated where replies > 0", VIA_RESTATED)}`,
-  publishes: "timed",
+    eventRow("post.updated", { page: "page_id", post: "id", from: "updated_posts where old_state = 'ready'" })
+  } union all ${PUBLISHED_EVENTS} union all ${replyEvents("updated_posts where replies > 0", VIA_UPDATED)}`,
+  publishes: "publications",
   select: `select t.turn, jsonb_build_object('found', j.turn is not null, 'unknown', coalesce(j.unknown, '{}'),
-    'empty', coalesce(j.empty, false)) as result from turns t left join judged j on j.turn = t.turn`,
+    'empty', coalesce(j.empty, false)) as result from turns t left join candidates j on j.turn = t.turn`,
 });
 
 /**
@@ -338,10 +343,11 @@ ${PUBLISHING}`,
  */
 export const discardPost = defineCommit<{ id: string; page_id: string }, { discarded: boolean }>("post.discard", {
   columns: "id uuid, page_id uuid",
-  body: `removed as (
+  body: `deleted_posts as (
   delete from posts p using turns t where p.id = t.id and p.page_id = t.page_id and p.state = 'failed' returning p.id),
-deleted_receipts as (delete from receipts r using removed x where r.id = x.id)`,
-  select: `select t.turn, jsonb_build_object('discarded', exists (select from removed r where r.id = t.id)) as result
+deleted_receipts as (delete from receipts r using deleted_posts x where r.id = x.id)`,
+  select:
+    `select t.turn, jsonb_build_object('discarded', exists (select from deleted_posts r where r.id = t.id)) as result
   from turns t`,
 });
 
@@ -355,27 +361,29 @@ export interface DeletePostRow extends ByRow {
 
 export const deletePost = defineCommit<DeletePostRow, { found: boolean }>("post.delete", {
   columns: `id uuid, page_id uuid, moderated boolean, at timestamptz, ${BY_COLUMNS}`,
-  body: `removed as (
+  body: `deleted_posts as (
   delete from posts p using turns t where p.id = t.id and p.page_id = t.page_id
   returning t.*, p.reply_to, p.state, p.text, p.photo_count, p.published_at, p.like_count, p.reply_count),
-counted as (
+page_counts as (
   update pages p set post_count = p.post_count - n.posts
-  from (select page_id, count(*) as posts from removed where state = 'ready' group by page_id order by page_id) n
+  from (select page_id, count(*) as posts from deleted_posts where state = 'ready' group by page_id order by page_id) n
     where p.id = n.page_id),
-locked as materialized (
-  select p.id from posts p where p.id in (select reply_to from removed where state = 'ready') order by p.id for update),
-answered as (
+locked_posts as materialized (
+  select p.id from posts p where p.id in (select reply_to from deleted_posts where state = 'ready')
+  order by p.id for update),
+answered_posts as (
   update posts p set reply_count = p.reply_count - n.replies
   from (select r.reply_to, count(*) as replies, array_agg(distinct r.page_id) as via
-    from removed r join locked k on k.id = r.reply_to where r.state = 'ready' group by r.reply_to) n
+    from deleted_posts r join locked_posts k on k.id = r.reply_to where r.state = 'ready' group by r.reply_to) n
   where p.id = n.reply_to returning p.id, p.page_id, -n.replies as replies, n.via),
-unsignalled as (delete from like_signals s using removed r where s.post_id = r.id returning s.post_id, s.change)`,
+deleted_signals as (delete from like_signals s using deleted_posts r where s.post_id = r.id
+  returning s.post_id, s.change)`,
   records: record("post.delete", {
     name: "g.uuid || ': ' || left(x.text, 80)",
     id: "x.id",
     before: `jsonb_build_object('page_id', x.page_id, 'owner_id', g.owner_id, 'text', x.text, 'photos', x.photo_count,
       'published_at', x.published_at)`,
-    from: "removed x join pages g on g.id = x.page_id where x.moderated",
+    from: "deleted_posts x join pages g on g.id = x.page_id where x.moderated",
   }),
   events: `${
     eventRow("post.deleted", {
@@ -384,9 +392,9 @@ unsignalled as (delete from like_signals s using removed r where s.post_id = r.i
       // Likes without an event so far need no correction.
       data: `jsonb_build_object('counts', jsonb_build_object('posts', -1, 'replies', -r.reply_count,
         'likes', coalesce(s.change, 0) - r.like_count))`,
-      from: "removed r left join unsignalled s on s.post_id = r.id where r.state = 'ready'",
+      from: "deleted_posts r left join deleted_signals s on s.post_id = r.id where r.state = 'ready'",
     })
-  } union all ${replyEvents("answered")}`,
-  select: `select t.turn, jsonb_build_object('found', exists (select from removed r where r.turn = t.turn)) as result
-      from turns t`,
+  } union all ${replyEvents("answered_posts")}`,
+  select: `select t.turn, jsonb_build_object('found', exists (
+      select from deleted_posts r where r.turn = t.turn)) as result from turns t`,
 });

@@ -42,40 +42,43 @@ export function replyAudienceEvents(pages: string): string {
 export const ONE_POST = `'{"counts": {"posts": 1}}'::jsonb`;
 
 /**
- * The publication times of the posts of the CTE `complete` that are ready now. Other rows to change are locked before,
- * as the row of the sequencer comes last: first the pages, then the originals of replies.
+ * The publication times of the posts of the CTE `post_states` that are ready now. Other rows to change are locked
+ * before, as the row of the sequencer comes last: first the pages, then the originals of replies.
  */
-export const PUBLISHED = `coming as materialized (select * from complete where state <> 'ready' and next = 'ready'),
-their_pages as materialized (
-  select p.id from pages p where p.id in (select page_id from coming) order by p.id for no key update),
-their_originals as materialized (
-  select p.id from posts p where p.id in (select reply_to from coming) and (select count(*) from their_pages) >= 0
+export const PUBLISHED =
+  `ready_posts as materialized (select * from post_states where state <> 'ready' and next = 'ready'),
+locked_pages as materialized (
+  select p.id from pages p where p.id in (select page_id from ready_posts) order by p.id for no key update),
+locked_originals as materialized (
+  select p.id from posts p where p.id in (select reply_to from ready_posts) and (select count(*) from locked_pages) >= 0
   order by p.id for update),
-${publishing("timed", { from: "coming", rank: "id", after: ["their_originals"] })}`;
+${publishing("publications", { from: "ready_posts", rank: "id", after: ["locked_originals"] })}`;
 
 /**
- * The other effects of a post becoming ready: it counts from then on. `restated` has the posts whose state was computed
- * again: (id, page_id, reply_to, state, old_state, at).
+ * The other effects of a post becoming ready: it counts from then on. `updated_posts` has the posts whose state was
+ * computed again: (id, page_id, reply_to, state, old_state, at).
  */
-export const PUBLISHING = `published as materialized (select r.*, (
-    select count(*) from timed o
-      where o.published_at <= (select d.published_at from timed d where d.id = r.id)) as place
-  from restated r where r.state = 'ready' and r.old_state <> 'ready'),
-counted as (
+export const PUBLISHING = `published_posts as materialized (select r.*, (
+    select count(*) from publications o
+      where o.published_at <= (select d.published_at from publications d where d.id = r.id)) as place
+  from updated_posts r where r.state = 'ready' and r.old_state <> 'ready'),
+page_counts as (
   update pages p set post_count = p.post_count + n.posts
-  from (select page_id, count(*) as posts from published group by page_id order by page_id) n where p.id = n.page_id),
-originals as materialized (
-  select p.id from posts p where p.id in (select reply_to from published) and p.id not in (select id from restated)
+  from (select page_id, count(*) as posts from published_posts group by page_id order by page_id) n
+    where p.id = n.page_id),
+counted_originals as materialized (
+  select p.id from posts p where p.id in (select reply_to from published_posts) and p.id not in (select id
+    from updated_posts)
   order by p.id for update),
-answered as (
+answered_posts as (
   update posts p set reply_count = p.reply_count + n.replies
   from (select v.reply_to, count(*) as replies, array_agg(distinct v.page_id) as via
-    from published v join originals o on o.id = v.reply_to group by v.reply_to) n
+    from published_posts v join counted_originals o on o.id = v.reply_to group by v.reply_to) n
   where p.id = n.reply_to returning p.id, p.page_id, n.replies, n.via)`;
 
 export const PUBLISHED_EVENTS = `${
-  eventRow("post.created", { rank: "1 + place", page: "page_id", post: "id", data: ONE_POST, from: "published" })
-} union all ${replyEvents("answered")}`;
+  eventRow("post.created", { rank: "1 + place", page: "page_id", post: "id", data: ONE_POST, from: "published_posts" })
+} union all ${replyEvents("answered_posts")}`;
 
 /** The state of a post by its photos: one failed makes it failed, one in progress processing. */
 export function stateOf(photos: string): string {

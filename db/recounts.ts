@@ -22,9 +22,9 @@ const TOUCHED = [
     where g.is_personal and l.user_id = g.owner_id`,
 ];
 
-/** CTEs that create the jobs for the pages `(page_id)` of a CTE; `recounting` has their ids. */
+/** CTEs that create the jobs for the pages `(page_id)` of a CTE; `recount_jobs` has their ids. */
 export function beginningRecounts(pages: string): string {
-  return `recounting as (
+  return `recount_jobs as (
   insert into jobs (id, kind, payload, run_at)
   select gen_random_uuid(), '${RECOUNT_JOB}', jsonb_build_object('page_id', g.id), now()
   from ${pages} e join pages g on g.id = e.page_id
@@ -55,18 +55,22 @@ export async function recountStep(sql: Writer, claim: Claim, most: number): Prom
       select g.id, g.owner_id, g.is_personal, s.user_id from page g cross join lateral (
         select user_id from (${next.join(" union ")}) x order by user_id limit $4) s),
     -- If something unread is affected, a frame brings the count, which is computed when the frame is made.
-    recounted as materialized (
+    recounted_users as materialized (
       select g.user_id from step g left join notification_settings t on t.user_id = g.user_id
       where ${
       TOUCHED.map((rows) =>
         `exists (select from ${rows} and n.user_id = g.user_id and n.position > coalesce(t.read_position, 0))`
       ).join(" or ")
     }),
-    moved as (
+    new_position as (
       update jobs set payload = payload || jsonb_build_object('after',
         (select user_id from step order by user_id desc limit 1))
       where id in (select id from job) and exists (select from step) returning 1),
-    ${eventCtes(eventRow("notifications.read", { user: "user_id", at: "now()", from: "recounted" }), ["moved"])}
+    ${
+      eventCtes(eventRow("notifications.read", { user: "user_id", at: "now()", from: "recounted_users" }), [
+        "new_position",
+      ])
+    }
     select (select count(*) from step) as seen, ${EVENTS_JSON} as events`,
     [claim.id, claim.kind, claim.attempts, most],
     "notification.recount",

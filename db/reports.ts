@@ -67,17 +67,18 @@ export async function makeReport(
   // A second round only if another request created the same report between the two reads of the first.
   for (let round = 0; round < 2; round++) {
     const [row] = await sql.execute<ReportRow & { made: boolean }>(
-      `with known as materialized (
+      `with existing_reports as materialized (
         select r.* from reports r
         where r.id = $1 or r.reporter_id = $2 and r.target_kind = $3 and r.target_id = $4 and r.state <> 'closed'
         order by r.id = $1 desc limit 1),
-      made as (
+      new_reports as (
         insert into reports (id, reporter_id, target_kind, target_id, target_name, owner_id, reason)
         select $1, $2, $3, $4, $5, $6, $7
-        where not exists (select from known)
+        where not exists (select from existing_reports)
           and (select count(*) from reports where reporter_id = $2 and state <> 'closed') < $8
         on conflict do nothing returning *)
-      select ${COLUMNS}, r.id = $1 as made from made r union all select ${COLUMNS}, r.id = $1 from known r`,
+      select ${COLUMNS}, r.id = $1 as made from new_reports r union all select ${COLUMNS}, r.id = $1
+        from existing_reports r`,
       [id, reporter, target.kind, target.id, target.name, target.owner_id, reason, MAX_WAITING],
       "report.make",
     );
@@ -124,7 +125,7 @@ async function change(
 ): Promise<boolean> {
   const rows = await sql.execute(
     `with previous as materialized (select * from reports where id = $1 and ${from} for update),
-    changed as (
+    changed_reports as (
       update reports r set ${to}, changed_at = now() from previous where r.id = previous.id
       returning r.*, previous.state as old_state),
     ${
@@ -134,11 +135,11 @@ async function change(
           jsonb_build_object('state', r.old_state) as before,
           jsonb_strip_nulls(jsonb_build_object('state', r.state, 'outcome', r.outcome,
             'target_id', r.target_id)) as after,
-          now() as at from changed r`,
-        ["changed"],
+          now() as at from changed_reports r`,
+        ["changed_reports"],
       )
     }
-    select id from changed`,
+    select id from changed_reports`,
     params,
     `report.${name}`,
   );

@@ -25,22 +25,22 @@ const MAX_DEVICES = 50;
  */
 export const openSession = defineCommit<OpenSessionRow, { notified: boolean }>("session.open", {
   columns: `id uuid, user_id uuid, kid text, expires_at timestamptz, device jsonb, "to" text, job uuid, at timestamptz`,
-  body: `ended as (
+  body: `ended_sessions as (
   update sessions s set ended_at = t.at, end_reason = 'token-outdated' from turns t
   where s.user_id = t.user_id and s.ended_at is null returning s.id),
-opened as (
+new_sessions as (
   insert into sessions (id, user_id, issued_at, kid, started_at, expires_at)
   -- Counting the ended sessions runs that CTE first: an account has one live session at any moment.
-  select id, user_id, at, kid, at, expires_at from turns where (select count(*) from ended) >= 0),
-known as materialized (
+  select id, user_id, at, kid, at, expires_at from turns where (select count(*) from ended_sessions) >= 0),
+sign_ins as materialized (
   select t.*, d.mark is not null as known, exists (select from devices o where o.user_id = t.user_id) as used_before
   from turns t left join devices d on d.user_id = t.user_id and d.mark = t.device->>'mark'),
-remembered as (
-  insert into devices (user_id, mark, seen_at) select user_id, device->>'mark', at from known
+saved_devices as (
+  insert into devices (user_id, mark, seen_at) select user_id, device->>'mark', at from sign_ins
   on conflict (user_id, mark) do update set seen_at = excluded.seen_at),
 deleted_devices as (
   delete from devices d using (
-    select o.user_id, o.mark from known k cross join lateral (
+    select o.user_id, o.mark from sign_ins k cross join lateral (
       select * from devices where user_id = k.user_id order by seen_at desc offset ${MAX_DEVICES}) o
     where not k.known) o
   where d.user_id = o.user_id and d.mark = o.mark),
@@ -48,7 +48,7 @@ queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, '${EMAIL_JOB}', jsonb_build_object('user_id', user_id, 'to', "to",
     'notice', jsonb_build_object('notice', 'new_device', 'device', device->>'name', 'at', at)), at, user_id
-  from known where not known and used_before and "to" is not null
+  from sign_ins where not known and used_before and "to" is not null
   returning user_id)`,
   select: `select t.turn, jsonb_build_object('notified',
       exists (select from queued_emails l where l.user_id = t.user_id)) as result
@@ -66,7 +66,7 @@ export interface RefreshSessionRow {
 
 export const refreshSession = defineCommit<RefreshSessionRow, Record<string, never>>("session.refresh", {
   columns: "id uuid, generation int, kid text, expires_at timestamptz, at timestamptz",
-  body: `refreshed as (
+  body: `refreshed_sessions as (
   update sessions s set generation = t.generation, issued_at = t.at, kid = t.kid, expires_at = t.expires_at
   from turns t where s.id = t.id)`,
   select: "select turn, '{}'::jsonb as result from turns",
@@ -78,7 +78,8 @@ export const endSession = defineCommit<{ id: string; reason: EndReason; at: stri
   "session.end",
   {
     columns: "id uuid, reason text, at timestamptz",
-    body: "ended as (update sessions s set ended_at = t.at, end_reason = t.reason from turns t where s.id = t.id)",
+    body:
+      "ended_sessions as (update sessions s set ended_at = t.at, end_reason = t.reason from turns t where s.id = t.id)",
     select: "select turn, '{}'::jsonb as result from turns",
   },
 );

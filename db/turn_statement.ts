@@ -54,12 +54,12 @@ ${records === undefined ? "" : `, ${recording(records, writers)}`}
 ${
       events === undefined
         ? ""
-        : `, ${eventCtes(events, records === undefined ? writers : [...writers, "recorded"], publishes)}`
+        : `, ${eventCtes(events, records === undefined ? writers : [...writers, "log_entries"], publishes)}`
     }
 select a.turn, a.result, ${
       events === undefined
         ? "null as seq, null"
-        : `(select seq from numbered) as seq, case when row_number() over () = 1 then ${EVENTS_JSON}::text end`
+        : `(select seq from event_numbers) as seq, case when row_number() over () = 1 then ${EVENTS_JSON}::text end`
     } as events
 from answers a`;
   const receipted = refused === undefined
@@ -70,7 +70,7 @@ from answers a`;
 
 /** Stores the result in the turn's receipt, unless it was a refusal. */
 function receipting(refused: string): string {
-  return `, receipted as (
+  return `, saved_receipts as (
   update receipts r set result = a.result from turns t join answers a on a.turn = t.turn
   where r.id = t.receipt and not (${refused}))`;
 }
@@ -105,13 +105,14 @@ export function eventCtes(events: string, writers: readonly string[] = [], publi
   const after = writers.map((writer) => `(select count(*) from ${writer}) >= 0`).join(" and ") || "true";
   return `new_events as materialized (select * from (${events}) t where ${after}),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (update sequencer set seq = seq + (select n from event_count)${clock}
+event_numbers as (update sequencer set seq = seq + (select n from event_count)${clock}
   where (select n from event_count) > 0 returning seq),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
+  select (select seq from event_numbers) - (select n
+    from event_count) + row_number() over (order by rank), kind, page_id,
     post_id, user_id, data, at
-  from new_events where (select seq from numbered) is not null
+  from new_events where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at)`;
 }
 
@@ -133,7 +134,7 @@ ${name} as materialized (
 }
 
 /** The written events as one JSON array, or null. */
-export const EVENTS_JSON = "(select json_agg(e order by e.seq) from emitted e)";
+export const EVENTS_JSON = "(select json_agg(e order by e.seq) from saved_events e)";
 
 interface Cte {
   name: string;

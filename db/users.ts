@@ -181,34 +181,34 @@ export const registerUser = defineCommit<RegisterRow, { login_taken: boolean; em
     `id uuid, login text, password_hash text, first_name text, last_name text, email text, role text, page_id uuid,
     verified_at timestamptz, verify_nonce text, verify_expires_at timestamptz, letter_job uuid, expire_job uuid,
     expire_at timestamptz, at timestamptz`,
-  body: `taken as materialized (
+  body: `availability as materialized (
   select t.turn, exists (select from handles h where h.handle = lower(t.login)) as login_taken,
     exists (select from users u where lower(u.email) = lower(t.email)) as email_taken
   from turns t),
-fresh as materialized (select t.* from turns t join taken k on k.turn = t.turn
+new_accounts as materialized (select t.* from turns t join availability k on k.turn = t.turn
   where not k.login_taken and not k.email_taken),
-new_handles as (insert into handles (handle, user_id) select lower(login), id from fresh),
-registered as (
+new_handles as (insert into handles (handle, user_id) select lower(login), id from new_accounts),
+new_users as (
   insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, role, page_id,
     verify_nonce,
     verify_expires_at, created_at)
   select id, login, password_hash, first_name, last_name, email, verified_at, role, page_id, verify_nonce,
     verify_expires_at, at
-  from fresh),
+  from new_accounts),
 new_pages as (
   insert into pages (id, owner_id, is_personal, uuid, name, created_at)
-  select page_id, id, true, login, first_name || ' ' || last_name, at from fresh),
+  select page_id, id, true, login, first_name || ' ' || last_name, at from new_accounts),
 queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select letter_job, '${EMAIL_JOB}',
     jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', verify_nonce, 'to', email), at, id
-  from fresh where verify_nonce is not null),
-expiring as (
+  from new_accounts where verify_nonce is not null),
+expiry_jobs as (
   insert into jobs (id, kind, payload, run_at, user_id)
-  select expire_job, 'user.expire', jsonb_build_object('user_id', id), expire_at, id from fresh
+  select expire_job, 'user.expire', jsonb_build_object('user_id', id), expire_at, id from new_accounts
     where verified_at is null)`,
-  select:
-    "select turn, jsonb_build_object('login_taken', login_taken, 'email_taken', email_taken) as result from taken",
+  select: `select turn, jsonb_build_object('login_taken', login_taken, 'email_taken', email_taken) as result
+      from availability`,
   refused: "(a.result->>'login_taken')::boolean or (a.result->>'email_taken')::boolean",
   violations: {
     handles_pkey: "login-taken",
@@ -234,7 +234,7 @@ export interface CodeRow {
 export const sendCode = defineCommit<CodeRow, Record<string, never>>("user.send_code", {
   columns: `id uuid, purpose text, nonce text, expires_at timestamptz, asked_at timestamptz[], "to" text, job uuid,
       at timestamptz`,
-  body: `coded as (
+  body: `new_codes as (
   update users u set
     verify_nonce = case when t.purpose = 'verify' then t.nonce else u.verify_nonce end,
     verify_expires_at = case when t.purpose = 'verify' then t.expires_at else u.verify_expires_at end,
@@ -254,7 +254,8 @@ queued_emails as (
 /** An incorrect code is counted before the response. */
 export const countGuess = defineCommit<{ id: string }, Record<string, never>>("user.count_guess", {
   columns: "id uuid",
-  body: `guessed as (update users u set verify_attempts = u.verify_attempts + 1 from turns t where u.id = t.id)`,
+  body:
+    `counted_guesses as (update users u set verify_attempts = u.verify_attempts + 1 from turns t where u.id = t.id)`,
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
@@ -264,8 +265,8 @@ interface NoticeRow {
   job: string;
 }
 const NOTICE_COLUMNS = `"to" text, job uuid`;
-const NOTICED = (notice: string, to = '"to"', job = "job") =>
-  `noticed as (
+const NOTICE_EMAILS = (notice: string, to = '"to"', job = "job") =>
+  `notice_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select ${job}, '${EMAIL_JOB}', jsonb_build_object('user_id', id, 'to', ${to},
     'notice', jsonb_build_object('notice', '${notice}', 'at', at)), at, id from turns where ${to} is not null)`;
@@ -281,12 +282,12 @@ export const verifyUser = defineCommit<NoticeRow & { id: string; email: string; 
   "user.verify",
   {
     columns: `id uuid, email text, ${NOTICE_COLUMNS}, at timestamptz`,
-    body: `verified as (
+    body: `verified_users as (
   update users u set email = t.email, pending_email = null, mailbox_mark = null,
     email_verified_at = coalesce(u.email_verified_at, t.at), ${NO_CODES}
   from turns t where u.id = t.id),
-unscheduled as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.expire'),
-${NOTICED("email_changed")}`,
+deleted_expiry_jobs as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.expire'),
+${NOTICE_EMAILS("email_changed")}`,
     select: "select turn, '{}'::jsonb as result from turns",
     violations: { users_email: "email-taken" },
   },
@@ -300,14 +301,14 @@ export const changePassword = defineCommit<
   "user.change_password",
   {
     columns: `id uuid, password_hash text, mailbox_mark text, ${NOTICE_COLUMNS}, at timestamptz`,
-    body: `changed as (
+    body: `changed_users as (
   update users u set password_hash = t.password_hash, password_version = u.password_version + 1,
     mailbox_mark = t.mailbox_mark, ${NO_CODES}
   from turns t where u.id = t.id),
-ended as (
+ended_sessions as (
   update sessions s set ended_at = t.at, end_reason = 'session-ended' from turns t where s.user_id = t.id
     and s.ended_at is null),
-${NOTICED("password_changed")}`,
+${NOTICE_EMAILS("password_changed")}`,
     select: "select turn, '{}'::jsonb as result from turns",
   },
 );
@@ -340,7 +341,7 @@ export const updateProfile = defineCommit<ProfileRow, Record<string, never>>("us
       expires_at timestamptz,
     asked_at timestamptz[], "to" text, job uuid, notice_to text, notice_job uuid, renamed boolean, at timestamptz,
       ${ACT_COLUMNS}`,
-  body: `changed as (
+  body: `changed_users as (
   update users u set first_name = t.first_name, last_name = t.last_name, pending_email = t.pending_email,
     mailbox_mark = t.mailbox_mark, change_asked_at = t.asked_at,
     verify_nonce = t.nonce, verify_expires_at = t.expires_at, verify_attempts = case
@@ -350,7 +351,7 @@ queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, '${EMAIL_JOB}', jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', nonce, 'to', "to"), at, id
   from turns where "to" is not null),
-${NOTICED("email_change_asked", "notice_to", "notice_job")}`,
+${NOTICE_EMAILS("email_change_asked", "notice_to", "notice_job")}`,
   records: actOn("account.profile", "turns"),
   events: eventRow("page.updated", {
     page: "p.id",

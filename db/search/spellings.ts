@@ -10,14 +10,15 @@ export const SPELLING_BATCH = 500;
  */
 export async function pruneSpellings(sql: Writer, after: string): Promise<{ last: string; deleted: number }> {
   const [row] = await sql.execute<{ last: string | null; deleted: number }>(
-    `with looked as materialized (select word from spellings where word > $1 order by word limit ${SPELLING_BATCH}),
+    `with checked_words as materialized (select word from spellings where word > $1
+      order by word limit ${SPELLING_BATCH}),
     deleted_words as (
       delete from spellings where word in (
-        select word from looked l
+        select word from checked_words l
         where not exists (select from page_search s where s.words @@ quote_literal(l.word)::tsquery)
           and not exists (select from user_search s where s.words @@ quote_literal(l.word)::tsquery))
       returning word)
-    select (select max(word) from looked) as last, (select count(*) from deleted_words) as deleted`,
+    select (select max(word) from checked_words) as last, (select count(*) from deleted_words) as deleted`,
     [after],
     "search.forget_spellings",
   );

@@ -1,9 +1,11 @@
 with account as (select id, login, lower(email) as email from users where id = $1),
-lifted as (delete from bounces b using account a where b.email = a.email returning a.id, a.login, b.code, b.until),
+lifted_bounces as (
+  delete from bounces b using account a where b.email = a.email returning a.id, a.login, b.code, b.until
+),
 acts as (
   select 1 as turn, $2::uuid as by_id, $3::text as by_role, null::text as reason, now() as at, id, login,
     jsonb_build_object('email_bounce', jsonb_build_object('code', code, 'until', until)) as before
-  from lifted
+  from lifted_bounces
   where id <> $2 and until > now()
 ),
 entries as materialized (
@@ -13,9 +15,9 @@ entries as materialized (
       login as target_name, before as before, '{"email_bounce": null}'::jsonb as after, at
     from acts
   ) n
-  where (select count(*) from lifted) >= 0
+  where (select count(*) from lifted_bounces) >= 0
 ),
-recorded as (
+log_entries as (
   insert into moderation_log (
     at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
   )

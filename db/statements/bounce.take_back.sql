@@ -1,6 +1,6 @@
 with deleted_bounces as (delete from bounces where at > now() - $1 * interval '1 millisecond' returning email),
 people as (select u.id from users u join deleted_bounces f on f.email = lower(u.email)),
-parked as (
+parked_emails as (
   insert into jobs (id, kind, payload, run_at, user_id, state, last_error)
   select gen_random_uuid(), 'post.letter', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id), now(),
     d.user_id, 'dead', $2

@@ -32,7 +32,7 @@ next as materialized (
     end as next
   from target t
 ),
-marked as (
+marked_deliveries as (
   update deliveries d
   set state = n.next, at = now(),
     digest_id = case when n.next = 'digest' then md5(d.user_id::text || $4::text)::uuid end
@@ -49,5 +49,5 @@ digests as (
   returning 1
 )
 select m.state, l.email, l.post
-from marked m
+from marked_deliveries m
 left join post_email l on true

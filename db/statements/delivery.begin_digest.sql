@@ -23,7 +23,7 @@ digest_posts as materialized (
   join follows f on f.page_id = g.id and f.user_id = d.user_id and f.state = 'following'
   where d.digest_id = $1 and d.user_id = $2 and d.state = 'digest'
 ),
-marked as (
+marked_deliveries as (
   update deliveries d
   set
     state = case
@@ -39,4 +39,4 @@ marked as (
 )
 select m.state, (select email from person) as email, coalesce((select max(total) from digest_posts), 0) as total,
   coalesce((select jsonb_agg(t.post order by t.place) from digest_posts t where t.place <= $4), '[]') as posts
-from marked m
+from marked_deliveries m

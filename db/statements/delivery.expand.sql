@@ -35,7 +35,7 @@ ledger as (
   on conflict do nothing
   returning event_id, user_id, state
 ),
-queued as (
+queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select gen_random_uuid(), 'post.letter', jsonb_build_object('post_id', event_id, 'user_id', user_id), now(), user_id
   from ledger
@@ -50,9 +50,9 @@ digests as (
   on conflict (id) do nothing
   returning 1
 ),
-moved as (
+new_position as (
   update jobs
   set payload = payload || jsonb_build_object('after', (select user_id from step order by user_id desc limit 1))
   where id in (select id from job) and exists (select from step)
 )
-select (select count(*) from step) as seen, array(select id::text from queued) as letters
+select (select count(*) from step) as seen, array(select id::text from queued_emails) as letters

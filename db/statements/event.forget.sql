@@ -1,4 +1,4 @@
-with old as (
+with old_events as (
   -- The oldest events, as far as they are past retention.
   delete from events
   where seq in (
@@ -9,6 +9,8 @@ with old as (
   )
   returning seq
 ),
-moved as (update sequencer set floor = greatest(floor, (select max(seq) from old)) where exists (select from old))
+new_floor as (
+  update sequencer set floor = greatest(floor, (select max(seq) from old_events)) where exists (select from old_events)
+)
 select seq
-from old
+from old_events

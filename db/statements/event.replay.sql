@@ -10,7 +10,7 @@ with audience as materialized (
     where p.owner_id = $1
   ) w
 ),
-own as materialized (
+own_events as materialized (
   select e.*, row_number() over (partition by e.kind, e.page_id, e.post_id order by e.seq desc) as place
   from events e
   where e.user_id = $1 and e.seq > $2 and e.seq <= $3
@@ -65,7 +65,7 @@ from (
   ) e
   union all
   select e.seq, e.kind, e.page_id, e.post_id, e.user_id, e.data, e.at
-  from own e
+  from own_events e
   where e.kind in ('page.hidden', 'page.shown')
     or e.kind in ('follow.changed', 'post.liked', 'notifications.read') and e.place = 1
     -- A notification with a newer event comes with that one.

@@ -1,4 +1,4 @@
-with taken as (
+with taken_signals as (
   delete from like_signals
   where post_id in (select post_id from like_signals order by post_id limit $1 for update)
   returning post_id, page_id, likers, change
@@ -12,20 +12,20 @@ new_events as materialized (
         else '{}'
       end as data,
       now() as at
-    from taken
+    from taken_signals
   ) t
   where true
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select (select json_agg(e order by e.seq) from emitted e) as events
+select (select json_agg(e order by e.seq) from saved_events e) as events

@@ -6,7 +6,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-changed as (
+changed_settings as (
   insert into notification_settings as s (user_id, letters, muted)
   select user_id, coalesce(letters, 'at_once'), mute
   from turns
@@ -24,7 +24,7 @@ changed as (
 answers as materialized (
   select t.turn, jsonb_build_object('letters', c.letters, 'muted', c.muted) as result
   from turns t
-  join changed c on c.user_id = t.user_id
+  join changed_settings c on c.user_id = t.user_id
 )
 select a.turn, a.result, null as seq, null as events
 from answers a

@@ -41,7 +41,7 @@ step as materialized (
   ) s
 ),
 -- If something unread is affected, a frame brings the count, which is computed when the frame is made.
-recounted as materialized (
+recounted_users as materialized (
   select g.user_id
   from step g
   left join notification_settings t on t.user_id = g.user_id
@@ -69,7 +69,7 @@ recounted as materialized (
         and n.position > coalesce(t.read_position, 0)
     )
 ),
-moved as (
+new_position as (
   update jobs
   set payload = payload || jsonb_build_object('after', (select user_id from step order by user_id desc limit 1))
   where id in (select id from job) and exists (select from step)
@@ -80,20 +80,20 @@ new_events as materialized (
   from (
     select 1 as rank, 'notifications.read' as kind, null::uuid as page_id, null::uuid as post_id, user_id as user_id,
       null::jsonb as data, now() as at
-    from recounted
+    from recounted_users
   ) t
-  where (select count(*) from moved) >= 0
+  where (select count(*) from new_position) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select (select count(*) from step) as seen, (select json_agg(e order by e.seq) from emitted e) as events
+select (select count(*) from step) as seen, (select json_agg(e order by e.seq) from saved_events e) as events

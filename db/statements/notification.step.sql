@@ -3,7 +3,7 @@ batch as materialized (
   select e.* from consumer c cross join lateral (select * from events where seq > c.seq order by seq limit $1) e
 ),
 -- Posts that were written or edited, if they still exist, with their pages.
-written as materialized (
+written_posts as materialized (
   select e.kind, e.at, e.seq, p.id, p.page_id, p.reply_to, p.tagged, p.state, p.published_at, g.owner_id,
     g.follower_count, g.deleted_at
   from batch e
@@ -38,13 +38,13 @@ acts as materialized (
     where e.kind = 'post.likes' and e.data ? 'likers'
     union all
     select o.owner_id, 'reply', c.page_id, c.id, c.id, c.id, array[c.owner_id], c.at, c.seq
-    from written c
+    from written_posts c
     join posts original on original.id = c.reply_to
     join pages o on o.id = original.page_id
     where c.kind = 'post.created' and c.reply_to is not null
     union all
     select t.id, 'tag', c.page_id, c.id, c.id, c.id, array[c.owner_id], c.at, c.seq
-    from written c
+    from written_posts c
     cross join lateral unnest(c.tagged) t (id)
     -- The author of the original gets the notification of the reply instead.
     where not exists (
@@ -60,7 +60,7 @@ acts as materialized (
     and not exists (select from notification_settings s where s.user_id = a.user_id and a.kind = any (s.muted))
 ),
 -- One notification of each, with the people who did it, latest first.
-wanted as materialized (
+candidates as materialized (
   select distinct on (user_id, kind, about, who) user_id, kind, page_id, post_id, about, who, at,
     (
       select array_agg(n.id order by n.seq desc, n.place)
@@ -76,13 +76,13 @@ wanted as materialized (
   order by user_id, kind, about, who, seq desc
 ),
 -- Locked before the sequencer, as in deletions of accounts. The foreign keys would be checked after it.
-present as materialized (
-  select u.id from users u where u.id in (select user_id from wanted) order by u.id for key share
+recipients as materialized (
+  select u.id from users u where u.id in (select user_id from candidates) order by u.id for key share
 ),
-existing as materialized (
+existing_notifications as materialized (
   select n.*
   from notifications n
-  join wanted w on (n.user_id, n.kind, n.about, n.who) = (w.user_id, w.kind, w.about, w.who)
+  join candidates w on (n.user_id, n.kind, n.about, n.who) = (w.user_id, w.kind, w.about, w.who)
   order by n.user_id, n.kind, n.about, n.who
   for update of n
 ),
@@ -93,9 +93,9 @@ news as materialized (
         select k.id from unnest(b.actors) with ordinality k (id, place) where k.id <> all (w.actors) order by k.place
       )
     ) [1:3] as actors
-  from wanted w
-  join present p on p.id = w.user_id
-  left join existing b on (b.user_id, b.kind, b.about, b.who) = (w.user_id, w.kind, w.about, w.who)
+  from candidates w
+  join recipients p on p.id = w.user_id
+  left join existing_notifications b on (b.user_id, b.kind, b.about, b.who) = (w.user_id, w.kind, w.about, w.who)
   where b.id is null
     -- A like that was removed and given again is not notified.
     or w.kind = 'like'
@@ -103,7 +103,7 @@ news as materialized (
     or w.kind in ('follower', 'request', 'accepted') and b.at < w.at - interval '1 day'
 ),
 -- If something unread is affected, a frame brings the count, which is computed when the frame is made.
-recounted as materialized (
+recounted_users as materialized (
   select t.user_id
   from (
     select n.user_id, n.position
@@ -132,20 +132,20 @@ recounted as materialized (
   where t.position > coalesce(s.read_position, 0)
   group by t.user_id
 ),
-moved as (
+new_position as (
   update consumers
   set seq = (select max(seq) from batch)
   where name = 'notifications' and exists (select from batch)
   returning 1
 ),
-published as materialized (
+published_posts as materialized (
   select id, page_id, published_at, follower_count
-  from written
+  from written_posts
   where kind = 'post.created' and state = 'ready' and deleted_at is null
 ),
 step as materialized (
   select p.id as event_id, p.published_at, f.user_id, f.created_at
-  from published p
+  from published_posts p
   join follows f on f.page_id = p.page_id and f.state = 'following'
   where p.follower_count between 1 and 20
 ),
@@ -164,7 +164,7 @@ ledger as (
   on conflict do nothing
   returning event_id, user_id, state
 ),
-queued as (
+queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select gen_random_uuid(), 'post.letter', jsonb_build_object('post_id', event_id, 'user_id', user_id), now(), user_id
   from ledger
@@ -179,20 +179,20 @@ digests as (
   on conflict (id) do nothing
   returning 1
 ),
-expanding as (
+expansion_jobs as (
   insert into jobs (id, kind, payload, run_at)
   select gen_random_uuid(), 'post.letters', jsonb_build_object('post_id', id, 'page_id', page_id), now()
-  from published
+  from published_posts
   where follower_count > 20
   returning id
 ),
-turned as materialized (
+turned_pages as materialized (
   select distinct page_id from batch where kind in ('page.hidden', 'page.shown') and user_id is null
 ),
-recounting as (
+recount_jobs as (
   insert into jobs (id, kind, payload, run_at)
   select gen_random_uuid(), 'notification.recount', jsonb_build_object('page_id', g.id), now()
-  from turned e
+  from turned_pages e
   join pages g on g.id = e.page_id
   where exists (select from notifications n where n.page_id = g.id)
     or exists (
@@ -215,35 +215,35 @@ new_events as materialized (
     union all
     select 1000000 as rank, 'notifications.read' as kind, null::uuid as page_id, null::uuid as post_id,
       user_id as user_id, null::jsonb as data, now() as at
-    from recounted
+    from recounted_users
   ) t
-  where (select count(*) from moved) >= 0
+  where (select count(*) from new_position) >= 0
     and (select count(*) from ledger) >= 0
-    and (select count(*) from queued) >= 0
+    and (select count(*) from queued_emails) >= 0
     and (select count(*) from digests) >= 0
-    and (select count(*) from expanding) >= 0
-    and (select count(*) from recounting) >= 0
+    and (select count(*) from expansion_jobs) >= 0
+    and (select count(*) from recount_jobs) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 ),
 saved_notifications as (
   insert into notifications (id, user_id, kind, page_id, post_id, about, who, actors, at, position)
   select n.id, n.user_id, n.kind, n.page_id, n.post_id, n.about, n.who, n.actors, n.at, e.seq
   from news n
-  join emitted e on e.kind = 'notification' and (e.data->>'id')::uuid = n.id
+  join saved_events e on e.kind = 'notification' and (e.data->>'id')::uuid = n.id
   on conflict (user_id, kind, about, who) do update
   set actors = excluded.actors, at = excluded.at, position = excluded.position
 )
-select (select count(*) from batch) as seen, (select json_agg(e order by e.seq) from emitted e) as events,
-  array(select id::text from expanding) as expanding, array(select id::text from recounting) as recounting,
-  array(select id::text from queued) as queued
+select (select count(*) from batch) as seen, (select json_agg(e order by e.seq) from saved_events e) as events,
+  array(select id::text from expansion_jobs) as expanding, array(select id::text from recount_jobs) as recounting,
+  array(select id::text from queued_emails) as queued

@@ -15,38 +15,38 @@ strangers as materialized (
   )
   group by t.turn
 ),
-valid as materialized (select t.* from turns t where not exists (select from strangers s where s.turn = t.turn)),
-accepted as (
+valid_turns as materialized (select t.* from turns t where not exists (select from strangers s where s.turn = t.turn)),
+accepted_requests as (
   update follows f
   set state = 'following', created_at = t.at
-  from valid t
+  from valid_turns t
   where t.accept
     and f.page_id = t.page_id
     and f.state = 'requested'
     and (t.user_ids is null or f.user_id = any(t.user_ids))
   returning t.turn, f.page_id, f.user_id, t.at
 ),
-rejected as (
-  delete from follows f using valid t
+rejected_requests as (
+  delete from follows f using valid_turns t
   where not t.accept
     and f.page_id = t.page_id
     and f.state = 'requested'
     and (t.user_ids is null or f.user_id = any(t.user_ids))
   returning t.turn, f.page_id, f.user_id, t.at
 ),
-answered as materialized (
+answered_requests as materialized (
   select turn, page_id, user_id, at, 'following' as state
-  from accepted
+  from accepted_requests
   union all
   select turn, page_id, user_id, at, 'none'
-  from rejected
+  from rejected_requests
 ),
-counted as (
+page_counts as (
   update pages p
   set follower_count = p.follower_count + n.accepted, request_count = p.request_count - n.answered
   from (
     select page_id, count(*) filter (where state = 'following') as accepted, count(*) as answered
-    from answered
+    from answered_requests
     group by page_id
     order by page_id
   ) n
@@ -57,7 +57,7 @@ answers as materialized (
   select t.turn,
     jsonb_build_object(
       'strangers', coalesce((select to_jsonb(s.ids) from strangers s where s.turn = t.turn), '[]'), 'answered',
-      (select count(*) from answered a where a.turn = t.turn)
+      (select count(*) from answered_requests a where a.turn = t.turn)
     ) as result
   from turns t
 ),
@@ -70,24 +70,24 @@ new_events as materialized (
         else '{"state": "none", "counts": {"requests": -1}}'::jsonb
       end as data,
       at as at
-    from answered
+    from answered_requests
   ) t
-  where (select count(*) from accepted) >= 0
-    and (select count(*) from rejected) >= 0
-    and (select count(*) from counted) >= 0
+  where (select count(*) from accepted_requests) >= 0
+    and (select count(*) from rejected_requests) >= 0
+    and (select count(*) from page_counts) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

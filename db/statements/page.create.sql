@@ -7,7 +7,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-taken as materialized (
+availability as materialized (
   select t.turn,
     exists (
       select
@@ -30,44 +30,44 @@ taken as materialized (
     ) as owner
   from turns t
 ),
-fresh as materialized (
-  select t.* from turns t join taken k on k.turn = t.turn where not k.taken and k.owner is not null
+valid_pages as materialized (
+  select t.* from turns t join availability k on k.turn = t.turn where not k.taken and k.owner is not null
 ),
 new_handles as (
   insert into handles (handle, user_id)
   select lower(t.uuid), t.owner_id
-  from fresh t
+  from valid_pages t
   where not exists (select from users l where lower(l.login) = lower(t.uuid))
   returning 1
 ),
-created as (
+new_pages as (
   insert into pages (id, owner_id, uuid, name, description, tags, is_private, created_at)
   select id, owner_id, uuid, name, description, tags, is_private, at
-  from fresh
+  from valid_pages
   returning 1
 ),
-answers as materialized (select turn, jsonb_build_object('taken', taken, 'owner', owner) as result from taken),
+answers as materialized (select turn, jsonb_build_object('taken', taken, 'owner', owner) as result from availability),
 new_events as materialized (
   select *
   from (
     select 1 as rank, 'follow.changed' as kind, id as page_id, null::uuid as post_id, owner_id as user_id,
       '{"state": "own"}'::jsonb as data, at as at
-    from fresh
+    from valid_pages
   ) t
-  where (select count(*) from new_handles) >= 0 and (select count(*) from created) >= 0
+  where (select count(*) from new_handles) >= 0 and (select count(*) from new_pages) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

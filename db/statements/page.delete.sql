@@ -4,19 +4,21 @@ turns as materialized (
   from json_to_recordset($1::json) as i(turn int, part int, epoch bigint, receipt uuid, id uuid, at timestamptz)
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-answered as materialized (
+answered_posts as materialized (
   select r.reply_to as post_id, count(*) as n, array_agg(distinct r.page_id) as via
   from posts r
   join turns t on r.page_id = t.id
   where r.reply_to is not null and r.state = 'ready'
   group by r.reply_to
 ),
-locked as materialized (select p.id from posts p where p.id in (select post_id from answered) order by p.id for update),
-recounted as (
+locked_posts as materialized (
+  select p.id from posts p where p.id in (select post_id from answered_posts) order by p.id for update
+),
+recounted_posts as (
   update posts p
   set reply_count = p.reply_count - a.n
-  from answered a
-  join locked k on k.id = a.post_id
+  from answered_posts a
+  join locked_posts k on k.id = a.post_id
   where p.id = a.post_id and p.page_id not in (select id from turns)
   returning p.id, p.page_id, -a.n as replies, a.via
 ),
@@ -56,9 +58,9 @@ new_events as materialized (
         )
       ) as data,
       now() as at
-    from recounted
+    from recounted_posts
   ) t
-  where (select count(*) from recounted) >= 0
+  where (select count(*) from recounted_posts) >= 0
     and (select count(*) from deleted_posts) >= 0
     and (select count(*) from tombstones) >= 0
     and (select count(*) from deleted_photos) >= 0
@@ -66,17 +68,17 @@ new_events as materialized (
     and (select count(*) from deleted_handles) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

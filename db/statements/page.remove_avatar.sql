@@ -4,32 +4,32 @@ turns as materialized (
   from json_to_recordset($1::json) as i(turn int, part int, epoch bigint, receipt uuid, id uuid, at timestamptz)
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-hidden as (
+removed_avatars as (
   update pages o set avatar_key = null from turns t where o.id = t.id and o.avatar_key is not null returning o.id, t.at
 ),
-removed as (delete from photos f using turns t where f.page_id = t.id returning 1),
+deleted_photos as (delete from photos f using turns t where f.page_id = t.id returning 1),
 answers as materialized (select turn, '{}'::jsonb as result from turns),
 new_events as materialized (
   select *
   from (
     select 1 as rank, 'page.updated' as kind, id as page_id, null::uuid as post_id, null::uuid as user_id,
       null::jsonb as data, at as at
-    from hidden
+    from removed_avatars
   ) t
-  where (select count(*) from hidden) >= 0 and (select count(*) from removed) >= 0
+  where (select count(*) from removed_avatars) >= 0 and (select count(*) from deleted_photos) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

@@ -6,18 +6,18 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-ended as (
+ended_follows as (
   delete from follows f using turns t
   where f.page_id = t.page_id and f.user_id = t.user_id
   returning f.page_id, f.user_id, f.state, t.turn, t.loses_sight, t.at
 ),
-counted as (
+page_counts as (
   update pages p
   set follower_count = p.follower_count - f.followers, request_count = p.request_count - f.requests
   from (
     select page_id, count(*) filter (where state = 'following') as followers,
       count(*) filter (where state = 'requested') as requests
-    from ended
+    from ended_follows
     group by page_id
     order by page_id
   ) f
@@ -27,14 +27,14 @@ counted as (
 answers as materialized (
   select t.turn, jsonb_build_object('had', coalesce(e.state, 'none')) as result
   from turns t
-  left join ended e on e.turn = t.turn
+  left join ended_follows e on e.turn = t.turn
 ),
 new_events as materialized (
   select *
   from (
     select 1 as rank, 'page.hidden' as kind, page_id as page_id, null::uuid as post_id, user_id as user_id,
       '{"reason": "removed"}'::jsonb as data, at as at
-    from ended
+    from ended_follows
     where loses_sight and state = 'following'
     union all
     select 2 as rank, 'follow.changed' as kind, page_id as page_id, null::uuid as post_id, user_id as user_id,
@@ -43,22 +43,22 @@ new_events as materialized (
         jsonb_build_object(case state when 'following' then 'followers' else 'requests' end, -1)
       ) as data,
       at as at
-    from ended
+    from ended_follows
   ) t
-  where (select count(*) from ended) >= 0 and (select count(*) from counted) >= 0
+  where (select count(*) from ended_follows) >= 0 and (select count(*) from page_counts) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

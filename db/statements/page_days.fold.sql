@@ -7,7 +7,7 @@ with consumer as materialized (
 batch as materialized (
   select e.* from consumer c cross join lateral (select * from events where seq > c.seq order by seq limit $1) e
 ),
-ended as materialized (
+deleted_pages as materialized (
   select distinct page_id from batch where kind = 'page.hidden' and data->>'reason' = 'deleted' and page_id is not null
 ),
 changes as materialized (
@@ -18,11 +18,11 @@ changes as materialized (
     coalesce(sum((b.data->'counts'->>'likes')::int), 0) as likes,
     coalesce(sum((b.data->'counts'->>'replies')::int), 0) as replies
   from batch b
-  where b.data ? 'counts' and b.page_id is not null and b.page_id not in (select page_id from ended)
+  where b.data ? 'counts' and b.page_id is not null and b.page_id not in (select page_id from deleted_pages)
   group by 1, 2
 ),
-deleted_days as (delete from page_days d using ended e where d.page_id = e.page_id),
-added as (
+deleted_days as (delete from page_days d using deleted_pages e where d.page_id = e.page_id),
+saved_days as (
   insert into page_days as d (page_id, day, posts, followers, requests, likes, replies)
   select page_id, day, posts, followers, requests, likes, replies
   from changes
@@ -31,7 +31,7 @@ added as (
   set posts = d.posts + excluded.posts, followers = d.followers + excluded.followers,
     requests = d.requests + excluded.requests, likes = d.likes + excluded.likes, replies = d.replies + excluded.replies
 ),
-moved as (
+new_position as (
   update consumers set seq = (select max(seq) from batch) where name = 'page_days' and exists (select from batch)
 )
 select count(*) as seen

@@ -14,7 +14,7 @@ owners as materialized (
   order by p.id
   for update of p
 ),
-again as materialized (
+retried_photos as materialized (
   select f.id, f.key, f.staged_key, o.turn, o.at
   from photos f
   join owners o on o.id = f.post_id
@@ -24,25 +24,27 @@ again as materialized (
   order by f.id
   for update of f
 ),
-restarted as (update photos f set state = 'processing', problem = null from again a where f.id = a.id returning 1),
-reopened as (
+restarted_photos as (
+  update photos f set state = 'processing', problem = null from retried_photos a where f.id = a.id returning 1
+),
+reopened_posts as (
   update posts p
   set state = 'processing'
   from owners o
-  where p.id = o.id and exists (select from again a where a.turn = o.turn)
+  where p.id = o.id and exists (select from retried_photos a where a.turn = o.turn)
   returning 1
 ),
-queued as (
+crop_jobs as (
   insert into jobs (id, kind, payload, run_at)
   select id, 'photo.crop', jsonb_build_object('staged', staged_key, 'key', key), at
-  from again
+  from retried_photos
   on conflict (id) do update
   set kind = excluded.kind, payload = excluded.payload, run_at = excluded.run_at, state = 'waiting', attempts = 0,
     lease_until = null
   returning 1
 ),
 answers as materialized (
-  select t.turn, jsonb_build_object('retried', array(select a.id from again a where a.turn = t.turn)) as result
+  select t.turn, jsonb_build_object('retried', array(select a.id from retried_photos a where a.turn = t.turn)) as result
   from turns t
 )
 select a.turn, a.result, null as seq, null as events

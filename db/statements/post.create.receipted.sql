@@ -7,7 +7,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-counted as (
+page_counts as (
   update pages p
   set post_count = p.post_count + n.posts
   from (select page_id, author_id, count(*) as posts from turns group by page_id, author_id order by page_id) n
@@ -17,28 +17,30 @@ counted as (
     and coalesce(greatest(p.blocked_until, p.owner_blocked_until), '-infinity') <= now()
   returning p.id, p.owner_id
 ),
-judged as materialized (
-  select t.*, c.id is not null as open from turns t left join counted c on c.id = t.page_id and c.owner_id = t.author_id
+candidates as materialized (
+  select t.*, c.id is not null as open
+  from turns t
+  left join page_counts c on c.id = t.page_id and c.owner_id = t.author_id
 ),
-valid as materialized (select * from judged where open),
+valid_posts as materialized (select * from candidates where open),
 clock as materialized (
   select s.published_at
   from sequencer s
-  where (select count(*) from valid where true) > 0 and (select count(*) from counted) >= 0
+  where (select count(*) from valid_posts where true) > 0 and (select count(*) from page_counts) >= 0
   for update
 ),
-timed as materialized (
+publications as materialized (
   select f.*,
-    greatest(c.published_at + interval '1 microsecond', (select max(at) from valid where true)) + (
+    greatest(c.published_at + interval '1 microsecond', (select max(at) from valid_posts where true)) + (
       row_number() over (order by turn) - 1
     ) * interval '1 microsecond' as published_at
-  from (select * from valid where true) f
+  from (select * from valid_posts where true) f
   cross join clock c
 ),
-created as (
+new_posts as (
   insert into posts (id, page_id, text, tagged, place, reply_to, published_at, created_at, updated_at)
   select id, page_id, text, tagged, place, reply_to, published_at, at, at
-  from timed
+  from publications
   returning 1
 ),
 answers as materialized (
@@ -47,10 +49,10 @@ answers as materialized (
       'open', j.open, 'original', true, 'reply_page_id', null, 'published_at',
       to_char(t.published_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
     ) as result
-  from judged j
-  left join timed t on t.turn = j.turn
+  from candidates j
+  left join publications t on t.turn = j.turn
 ),
-receipted as (
+saved_receipts as (
   update receipts r
   set result = a.result
   from turns t
@@ -62,26 +64,26 @@ new_events as materialized (
   from (
     select turn as rank, 'post.created' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
       '{"counts": {"posts": 1}}'::jsonb as data, at as at
-    from valid
+    from valid_posts
   ) t
-  where (select count(*) from counted) >= 0 and (select count(*) from created) >= 0
+  where (select count(*) from page_counts) >= 0 and (select count(*) from new_posts) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer
   set seq = seq + (select n from event_count),
-    published_at = greatest(published_at, (select max(published_at) from timed))
+    published_at = greatest(published_at, (select max(published_at) from publications))
   where (select n from event_count) > 0
   returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

@@ -7,7 +7,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-held as materialized (
+held_files as materialized (
   select u.key from unowned_files u
   where not u.taken
     and u.key in (
@@ -15,7 +15,7 @@ held as materialized (
     )
   order by u.key for update
 ),
-judged as materialized (
+candidates as materialized (
   select t.*,
     exists (
       select
@@ -27,7 +27,9 @@ judged as materialized (
     ) as open,
     o.page_id as reply_page_id,
     not exists (
-      select from jsonb_to_recordset(t.photos) as f(staged_key text) where f.staged_key not in (select key from held)
+      select
+      from jsonb_to_recordset(t.photos) as f(staged_key text)
+      where f.staged_key not in (select key from held_files)
     ) as staged
   from turns t
   left join lateral (
@@ -37,16 +39,18 @@ judged as materialized (
     where q.id = t.reply_to and q.state = 'ready'
   ) o on t.reply_to is not null
 ),
-valid as materialized (select * from judged where open and staged and (reply_to is null or reply_page_id is not null)),
-created as (
+valid_posts as materialized (
+  select * from candidates where open and staged and (reply_to is null or reply_page_id is not null)
+),
+new_posts as (
   insert into posts (id, page_id, text, tagged, place, reply_to, state, photo_count, created_at, updated_at)
   select id, page_id, text, tagged, place, reply_to, 'processing', jsonb_array_length(photos), at, at
-  from valid
+  from valid_posts
   returning 1
 ),
 new_photos as materialized (
   select v.id as owner, f.*, f.place - 1 as position, v.at
-  from valid v
+  from valid_posts v
   cross join lateral rows
   from (jsonb_to_recordset(v.photos) as (id uuid, key text, staged_key text, name text, alt text)) with ordinality as f(
     id, key, staged_key, name, alt, place
@@ -58,7 +62,7 @@ saved_photos as (
   from new_photos
   returning 1
 ),
-queued as (
+crop_jobs as (
   insert into jobs (id, kind, payload, run_at)
   select id, 'photo.crop', jsonb_build_object('staged', staged_key, 'key', key), at
   from new_photos
@@ -71,9 +75,9 @@ answers as materialized (
       'open', open, 'original', reply_to is null or reply_page_id is not null, 'reply_page_id', reply_page_id,
       'published_at', null, 'staged', staged
     ) as result
-  from judged
+  from candidates
 ),
-receipted as (
+saved_receipts as (
   update receipts r
   set result = a.result
   from turns t

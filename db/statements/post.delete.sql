@@ -7,37 +7,43 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-removed as (
+deleted_posts as (
   delete from posts p using turns t
   where p.id = t.id and p.page_id = t.page_id
   returning t.*, p.reply_to, p.state, p.text, p.photo_count, p.published_at, p.like_count, p.reply_count
 ),
-counted as (
+page_counts as (
   update pages p
   set post_count = p.post_count - n.posts
-  from (select page_id, count(*) as posts from removed where state = 'ready' group by page_id order by page_id) n
+  from (select page_id, count(*) as posts from deleted_posts where state = 'ready' group by page_id order by page_id) n
   where p.id = n.page_id
   returning 1
 ),
-locked as materialized (
-  select p.id from posts p where p.id in (select reply_to from removed where state = 'ready') order by p.id for update
+locked_posts as materialized (
+  select p.id
+  from posts p
+  where p.id in (select reply_to from deleted_posts where state = 'ready')
+  order by p.id
+  for update
 ),
-answered as (
+answered_posts as (
   update posts p
   set reply_count = p.reply_count - n.replies
   from (
     select r.reply_to, count(*) as replies, array_agg(distinct r.page_id) as via
-    from removed r
-    join locked k on k.id = r.reply_to
+    from deleted_posts r
+    join locked_posts k on k.id = r.reply_to
     where r.state = 'ready'
     group by r.reply_to
   ) n
   where p.id = n.reply_to
   returning p.id, p.page_id, -n.replies as replies, n.via
 ),
-unsignalled as (delete from like_signals s using removed r where s.post_id = r.id returning s.post_id, s.change),
+deleted_signals as (
+  delete from like_signals s using deleted_posts r where s.post_id = r.id returning s.post_id, s.change
+),
 answers as materialized (
-  select t.turn, jsonb_build_object('found', exists (select from removed r where r.turn = t.turn)) as result
+  select t.turn, jsonb_build_object('found', exists (select from deleted_posts r where r.turn = t.turn)) as result
   from turns t
 ),
 entries as materialized (
@@ -50,16 +56,16 @@ entries as materialized (
         x.published_at
       ) as before,
       null::jsonb as after, at
-    from removed x
+    from deleted_posts x
     join pages g on g.id = x.page_id
     where x.moderated
   ) n
-  where (select count(*) from removed) >= 0
-    and (select count(*) from counted) >= 0
-    and (select count(*) from answered) >= 0
-    and (select count(*) from unsignalled) >= 0
+  where (select count(*) from deleted_posts) >= 0
+    and (select count(*) from page_counts) >= 0
+    and (select count(*) from answered_posts) >= 0
+    and (select count(*) from deleted_signals) >= 0
 ),
-recorded as (
+log_entries as (
   insert into moderation_log (
     at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
   )
@@ -78,8 +84,8 @@ new_events as materialized (
         jsonb_build_object('posts', -1, 'replies', -r.reply_count, 'likes', coalesce(s.change, 0) - r.like_count)
       ) as data,
       at as at
-    from removed r
-    left join unsignalled s on s.post_id = r.id
+    from deleted_posts r
+    left join deleted_signals s on s.post_id = r.id
     where r.state = 'ready'
     union all
     select 1000000 as rank, 'replies.changed' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
@@ -98,26 +104,26 @@ new_events as materialized (
         )
       ) as data,
       now() as at
-    from answered
+    from answered_posts
   ) t
-  where (select count(*) from removed) >= 0
-    and (select count(*) from counted) >= 0
-    and (select count(*) from answered) >= 0
-    and (select count(*) from unsignalled) >= 0
-    and (select count(*) from recorded) >= 0
+  where (select count(*) from deleted_posts) >= 0
+    and (select count(*) from page_counts) >= 0
+    and (select count(*) from answered_posts) >= 0
+    and (select count(*) from deleted_signals) >= 0
+    and (select count(*) from log_entries) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

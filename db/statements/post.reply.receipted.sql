@@ -7,7 +7,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-judged as materialized (
+candidates as materialized (
   select t.*,
     exists (
       select
@@ -26,44 +26,46 @@ judged as materialized (
     where q.id = t.reply_to and q.state = 'ready'
   ) o on t.reply_to is not null
 ),
-valid as materialized (select * from judged where open and reply_page_id is not null order by page_id, turn),
-counted as (
+valid_posts as materialized (select * from candidates where open and reply_page_id is not null order by page_id, turn),
+page_counts as (
   update pages p
   set post_count = p.post_count + n.posts
-  from (select page_id, count(*) as posts from valid group by page_id order by page_id) n
+  from (select page_id, count(*) as posts from valid_posts group by page_id order by page_id) n
   where p.id = n.page_id
   returning 1
 ),
-locked as materialized (select p.id from posts p where p.id in (select reply_to from valid) order by p.id for update),
+locked_posts as materialized (
+  select p.id from posts p where p.id in (select reply_to from valid_posts) order by p.id for update
+),
 clock as materialized (
   select s.published_at
   from sequencer s
-  where (select count(*) from valid where true) > 0
-    and (select count(*) from counted) >= 0
-    and (select count(*) from locked) >= 0
+  where (select count(*) from valid_posts where true) > 0
+    and (select count(*) from page_counts) >= 0
+    and (select count(*) from locked_posts) >= 0
   for update
 ),
-timed as materialized (
+publications as materialized (
   select f.*,
-    greatest(c.published_at + interval '1 microsecond', (select max(at) from valid where true)) + (
+    greatest(c.published_at + interval '1 microsecond', (select max(at) from valid_posts where true)) + (
       row_number() over (order by turn) - 1
     ) * interval '1 microsecond' as published_at
-  from (select * from valid where true) f
+  from (select * from valid_posts where true) f
   cross join clock c
 ),
-created as (
+new_posts as (
   insert into posts (id, page_id, text, tagged, place, reply_to, published_at, created_at, updated_at)
   select id, page_id, text, tagged, place, reply_to, published_at, at, at
-  from timed
+  from publications
   returning 1
 ),
-answered as (
+answered_posts as (
   update posts p
   set reply_count = p.reply_count + n.replies
   from (
     select v.reply_to, count(*) as replies, array_agg(distinct v.page_id) as via
-    from valid v
-    join locked k on k.id = v.reply_to
+    from valid_posts v
+    join locked_posts k on k.id = v.reply_to
     group by v.reply_to
   ) n
   where p.id = n.reply_to
@@ -75,10 +77,10 @@ answers as materialized (
       'open', j.open, 'original', j.reply_page_id is not null, 'reply_page_id', j.reply_page_id, 'published_at',
       to_char(t.published_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
     ) as result
-  from judged j
-  left join timed t on t.turn = j.turn
+  from candidates j
+  left join publications t on t.turn = j.turn
 ),
-receipted as (
+saved_receipts as (
   update receipts r
   set result = a.result
   from turns t
@@ -90,7 +92,7 @@ new_events as materialized (
   from (
     select turn as rank, 'post.created' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
       '{"counts": {"posts": 1}}'::jsonb as data, at as at
-    from valid
+    from valid_posts
     union all
     select 1000000 as rank, 'replies.changed' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
       jsonb_strip_nulls(
@@ -108,28 +110,28 @@ new_events as materialized (
         )
       ) as data,
       now() as at
-    from answered
+    from answered_posts
   ) t
-  where (select count(*) from counted) >= 0
-    and (select count(*) from created) >= 0
-    and (select count(*) from answered) >= 0
+  where (select count(*) from page_counts) >= 0
+    and (select count(*) from new_posts) >= 0
+    and (select count(*) from answered_posts) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer
   set seq = seq + (select n from event_count),
-    published_at = greatest(published_at, (select max(published_at) from timed))
+    published_at = greatest(published_at, (select max(published_at) from publications))
   where (select n from event_count) > 0
   returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

@@ -7,7 +7,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-target as materialized (
+targets as materialized (
   select p.id, p.page_id, p.reply_to, p.state, coalesce(t.text, p.text) as text, coalesce(t.tagged, p.tagged) as tagged,
     case when t.clear_place then null else coalesce(t.place, p.place) end as place, t.turn, t.photos, t.at,
     coalesce(cardinality(t.photos), p.photo_count) as photo_count
@@ -16,29 +16,29 @@ target as materialized (
   order by p.id
   for update of p
 ),
-judged as materialized (
+candidates as materialized (
   select x.*,
     array(
       select k from unnest(x.photos) k where not exists (select from photos f where f.id = k and f.post_id = x.id)
     ) as unknown,
     x.photo_count = 0 and x.text = '' as empty
-  from target x
+  from targets x
 ),
-valid as materialized (select * from judged where unknown = '{}' and not empty),
-removed as (
-  delete from photos f using valid v
+valid_posts as materialized (select * from candidates where unknown = '{}' and not empty),
+deleted_photos as (
+  delete from photos f using valid_posts v
   where f.post_id = v.id and v.photos is not null and f.id <> all (v.photos)
   returning 1
 ),
-moved as (
+moved_photos as (
   update photos f
   set position = k.place - 1
-  from valid v
+  from valid_posts v
   cross join lateral unnest(v.photos) with ordinality k (id, place)
   where f.id = k.id and f.post_id = v.id
   returning 1
 ),
-complete as materialized (
+post_states as materialized (
   select v.*,
     coalesce(
       (
@@ -50,76 +50,78 @@ complete as materialized (
       ),
       'ready'
     ) as next
-  from valid v
+  from valid_posts v
 ),
-coming as materialized (select * from complete where state <> 'ready' and next = 'ready'),
-their_pages as materialized (
-  select p.id from pages p where p.id in (select page_id from coming) order by p.id for no key update
+ready_posts as materialized (select * from post_states where state <> 'ready' and next = 'ready'),
+locked_pages as materialized (
+  select p.id from pages p where p.id in (select page_id from ready_posts) order by p.id for no key update
 ),
-their_originals as materialized (
+locked_originals as materialized (
   select p.id
   from posts p
-  where p.id in (select reply_to from coming) and (select count(*) from their_pages) >= 0
+  where p.id in (select reply_to from ready_posts) and (select count(*) from locked_pages) >= 0
   order by p.id
   for update
 ),
 clock as materialized (
   select s.published_at
   from sequencer s
-  where (select count(*) from coming where true) > 0 and (select count(*) from their_originals) >= 0
+  where (select count(*) from ready_posts where true) > 0 and (select count(*) from locked_originals) >= 0
   for update
 ),
-timed as materialized (
+publications as materialized (
   select f.*,
-    greatest(c.published_at + interval '1 microsecond', (select max(at) from coming where true)) + (
+    greatest(c.published_at + interval '1 microsecond', (select max(at) from ready_posts where true)) + (
       row_number() over (order by id) - 1
     ) * interval '1 microsecond' as published_at
-  from (select * from coming where true) f
+  from (select * from ready_posts where true) f
   cross join clock c
 ),
-gaining as materialized (
+reply_gains as materialized (
   select c.*,
-    (select count(*) from complete r where r.reply_to = c.id and r.state <> 'ready' and r.next = 'ready') as replies
-  from complete c
+    (select count(*) from post_states r where r.reply_to = c.id and r.state <> 'ready' and r.next = 'ready') as replies
+  from post_states c
 ),
-restated as (
+updated_posts as (
   update posts p
-  set text = c.text, tagged = c.tagged, place = c.place, photo_count = c.photo_count, updated_at = c.at, state = c.next,
-    published_at = coalesce((select d.published_at from timed d where d.id = c.id), p.published_at),
-    reply_count = p.reply_count + c.replies
-  from gaining c
-  where p.id = c.id and (select count(*) from timed) >= 0
+  set text = c.text, tagged = c.tagged, place = c.place, photo_count = c.photo_count, updated_at = c.at,
+    published_at = coalesce((select d.published_at from publications d where d.id = c.id), p.published_at),
+    state = c.next, reply_count = p.reply_count + c.replies
+  from reply_gains c
+  where p.id = c.id and (select count(*) from publications) >= 0
   returning p.id, p.page_id, p.reply_to, p.state, c.state as old_state, c.at, c.replies
 ),
-published as materialized (
+published_posts as materialized (
   select r.*,
     (
-      select count(*) from timed o where o.published_at <= (select d.published_at from timed d where d.id = r.id)
+      select count(*)
+      from publications o
+      where o.published_at <= (select d.published_at from publications d where d.id = r.id)
     ) as place
-  from restated r
+  from updated_posts r
   where r.state = 'ready' and r.old_state <> 'ready'
 ),
-counted as (
+page_counts as (
   update pages p
   set post_count = p.post_count + n.posts
-  from (select page_id, count(*) as posts from published group by page_id order by page_id) n
+  from (select page_id, count(*) as posts from published_posts group by page_id order by page_id) n
   where p.id = n.page_id
   returning 1
 ),
-originals as materialized (
+counted_originals as materialized (
   select p.id
   from posts p
-  where p.id in (select reply_to from published) and p.id not in (select id from restated)
+  where p.id in (select reply_to from published_posts) and p.id not in (select id from updated_posts)
   order by p.id
   for update
 ),
-answered as (
+answered_posts as (
   update posts p
   set reply_count = p.reply_count + n.replies
   from (
     select v.reply_to, count(*) as replies, array_agg(distinct v.page_id) as via
-    from published v
-    join originals o on o.id = v.reply_to
+    from published_posts v
+    join counted_originals o on o.id = v.reply_to
     group by v.reply_to
   ) n
   where p.id = n.reply_to
@@ -131,19 +133,19 @@ answers as materialized (
       'found', j.turn is not null, 'unknown', coalesce(j.unknown, '{}'), 'empty', coalesce(j.empty, false)
     ) as result
   from turns t
-  left join judged j on j.turn = t.turn
+  left join candidates j on j.turn = t.turn
 ),
 new_events as materialized (
   select *
   from (
     select 1 as rank, 'post.updated' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
       null::jsonb as data, at as at
-    from restated
+    from updated_posts
     where old_state = 'ready'
     union all
     select 1 + place as rank, 'post.created' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
       '{"counts": {"posts": 1}}'::jsonb as data, at as at
-    from published
+    from published_posts
     union all
     select 1000000 as rank, 'replies.changed' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
       jsonb_strip_nulls(
@@ -161,7 +163,7 @@ new_events as materialized (
         )
       ) as data,
       now() as at
-    from answered
+    from answered_posts
     union all
     select 1000000 as rank, 'replies.changed' as kind, page_id as page_id, id as post_id, null::uuid as user_id,
       jsonb_strip_nulls(
@@ -174,8 +176,8 @@ new_events as materialized (
               where g.id = any(
                 array(
                   select distinct r.page_id
-                  from complete r
-                  where r.reply_to = restated.id and r.state <> 'ready' and r.next = 'ready'
+                  from post_states r
+                  where r.reply_to = updated_posts.id and r.state <> 'ready' and r.next = 'ready'
                 )
               )
                 and not g.is_private
@@ -183,39 +185,39 @@ new_events as materialized (
             ) then to_jsonb(
               array(
                 select distinct r.page_id
-                from complete r
-                where r.reply_to = restated.id and r.state <> 'ready' and r.next = 'ready'
+                from post_states r
+                where r.reply_to = updated_posts.id and r.state <> 'ready' and r.next = 'ready'
               )
             )
           end
         )
       ) as data,
       now() as at
-    from restated
+    from updated_posts
     where replies > 0
   ) t
-  where (select count(*) from removed) >= 0
-    and (select count(*) from moved) >= 0
-    and (select count(*) from restated) >= 0
-    and (select count(*) from counted) >= 0
-    and (select count(*) from answered) >= 0
+  where (select count(*) from deleted_photos) >= 0
+    and (select count(*) from moved_photos) >= 0
+    and (select count(*) from updated_posts) >= 0
+    and (select count(*) from page_counts) >= 0
+    and (select count(*) from answered_posts) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer
   set seq = seq + (select n from event_count),
-    published_at = greatest(published_at, (select max(published_at) from timed))
+    published_at = greatest(published_at, (select max(published_at) from publications))
   where (select n from event_count) > 0
   returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

@@ -4,7 +4,7 @@ with previous as materialized (
   where id = $1 and (state = 'open' or state = 'taken' and (handler_id = $2 or $3 = 'admin'))
   for update
 ),
-changed as (
+changed_reports as (
   update reports r
   set state = 'closed', handler_id = $2, outcome = $4, note = $5, changed_at = now()
   from previous
@@ -19,11 +19,11 @@ entries as materialized (
       jsonb_build_object('state', r.old_state) as before,
       jsonb_strip_nulls(jsonb_build_object('state', r.state, 'outcome', r.outcome, 'target_id', r.target_id)) as after,
       now() as at
-    from changed r
+    from changed_reports r
   ) n
-  where (select count(*) from changed) >= 0
+  where (select count(*) from changed_reports) >= 0
 ),
-recorded as (
+log_entries as (
   insert into moderation_log (
     at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
   )
@@ -34,4 +34,4 @@ recorded as (
   returning seq
 )
 select id
-from changed
+from changed_reports

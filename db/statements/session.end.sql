@@ -6,7 +6,9 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-ended as (update sessions s set ended_at = t.at, end_reason = t.reason from turns t where s.id = t.id returning 1),
+ended_sessions as (
+  update sessions s set ended_at = t.at, end_reason = t.reason from turns t where s.id = t.id returning 1
+),
 answers as materialized (select turn, '{}'::jsonb as result from turns)
 select a.turn, a.result, null as seq, null as events
 from answers a

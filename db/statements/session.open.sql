@@ -7,29 +7,29 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-ended as (
+ended_sessions as (
   update sessions s
   set ended_at = t.at, end_reason = 'token-outdated'
   from turns t
   where s.user_id = t.user_id and s.ended_at is null
   returning s.id
 ),
-opened as (
+new_sessions as (
   insert into sessions (id, user_id, issued_at, kid, started_at, expires_at)
   select id, user_id, at, kid, at, expires_at
   from turns
-  where (select count(*) from ended) >= 0
+  where (select count(*) from ended_sessions) >= 0
   returning 1
 ),
-known as materialized (
+sign_ins as materialized (
   select t.*, d.mark is not null as known, exists (select from devices o where o.user_id = t.user_id) as used_before
   from turns t
   left join devices d on d.user_id = t.user_id and d.mark = t.device->>'mark'
 ),
-remembered as (
+saved_devices as (
   insert into devices (user_id, mark, seen_at)
   select user_id, device->>'mark', at
-  from known
+  from sign_ins
   on conflict (user_id, mark) do update
   set seen_at = excluded.seen_at
   returning 1
@@ -37,7 +37,7 @@ remembered as (
 deleted_devices as (
   delete from devices d using (
     select o.user_id, o.mark
-    from known k
+    from sign_ins k
     cross join lateral (select * from devices where user_id = k.user_id order by seen_at desc offset 50) o
     where not k.known
   ) o
@@ -52,7 +52,7 @@ queued_emails as (
       jsonb_build_object('notice', 'new_device', 'device', device->>'name', 'at', at)
     ),
     at, user_id
-  from known
+  from sign_ins
   where not known and used_before and "to" is not null
   returning user_id
 ),

@@ -7,7 +7,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-refreshed as (
+refreshed_sessions as (
   update sessions s
   set generation = t.generation, issued_at = t.at, kid = t.kid, expires_at = t.expires_at
   from turns t

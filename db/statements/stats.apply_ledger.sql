@@ -12,7 +12,7 @@ batch as materialized (
   from held h
   cross join lateral (select seq, kind, page_id, data, at from public.events where seq > h.seq order by seq limit $3) e
 ),
-ended as materialized (
+deleted_pages as materialized (
   select distinct page_id from batch where kind = 'page.hidden' and data->>'reason' = 'deleted' and page_id is not null
 ),
 changes as materialized (
@@ -23,11 +23,11 @@ changes as materialized (
     coalesce(sum((b.data->'counts'->>'likes')::int), 0) as likes,
     coalesce(sum((b.data->'counts'->>'replies')::int), 0) as replies
   from batch b
-  where b.data ? 'counts' and b.page_id is not null and b.page_id not in (select page_id from ended)
+  where b.data ? 'counts' and b.page_id is not null and b.page_id not in (select page_id from deleted_pages)
   group by 1, 2
 ),
-deleted_days as (delete from stats.days d using ended e where d.page_id = e.page_id),
-added as (
+deleted_days as (delete from stats.days d using deleted_pages e where d.page_id = e.page_id),
+saved_days as (
   insert into stats.days as d (page_id, day, posts, followers, requests, likes, replies)
   select page_id, day, posts, followers, requests, likes, replies
   from changes

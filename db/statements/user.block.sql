@@ -16,23 +16,23 @@ admins as materialized (
   order by u.id
   for no key update
 ),
-removing as materialized (
+admin_removals as materialized (
   select t.turn, row_number() over (order by t.turn) as place from turns t join admins a on a.id = t.id where true
 ),
-guarded as materialized (
+admin_checks as materialized (
   select t.*, coalesce(r.place >= (select count(*) from admins), false) as last_admin
   from turns t
-  left join removing r on r.turn = t.turn
+  left join admin_removals r on r.turn = t.turn
 ),
 previous as materialized (
   select t.*, u.login, u.role as old_role, u.blocked_until, u.blocked_reason
-  from guarded t
+  from admin_checks t
   join users u on u.id = t.id
   where not t.last_admin
   order by u.id
   for no key update of u
 ),
-blocked as (
+blocked_users as (
   update users u
   set blocked_at = t.at, blocked_until = t.until, blocked_reason = t.reason
   from previous t
@@ -60,7 +60,7 @@ hidden_pages as (
   where p.owner_id = t.id and p.deleted_at is null
   returning p.id, t.at
 ),
-answers as materialized (select turn, jsonb_build_object('last_admin', last_admin) as result from guarded),
+answers as materialized (select turn, jsonb_build_object('last_admin', last_admin) as result from admin_checks),
 entries as materialized (
   select *
   from (
@@ -69,12 +69,12 @@ entries as materialized (
       jsonb_build_object('blocked', block_as_json(until, reason)) as after, at
     from previous
   ) n
-  where (select count(*) from blocked) >= 0
+  where (select count(*) from blocked_users) >= 0
     and (select count(*) from ended_sessions) >= 0
     and (select count(*) from expiry_jobs) >= 0
     and (select count(*) from hidden_pages) >= 0
 ),
-recorded as (
+log_entries as (
   insert into moderation_log (
     at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
   )
@@ -100,24 +100,24 @@ new_events as materialized (
     ) d
     join posts o on o.id = d.id
   ) t
-  where (select count(*) from blocked) >= 0
+  where (select count(*) from blocked_users) >= 0
     and (select count(*) from ended_sessions) >= 0
     and (select count(*) from expiry_jobs) >= 0
     and (select count(*) from hidden_pages) >= 0
-    and (select count(*) from recorded) >= 0
+    and (select count(*) from log_entries) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

@@ -7,7 +7,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-changed as (
+changed_users as (
   update users u
   set password_hash = t.password_hash, password_version = u.password_version + 1, mailbox_mark = t.mailbox_mark,
     verify_nonce = null, verify_expires_at = null, verify_attempts = 0, recover_nonce = null, recover_expires_at = null
@@ -15,14 +15,14 @@ changed as (
   where u.id = t.id
   returning 1
 ),
-ended as (
+ended_sessions as (
   update sessions s
   set ended_at = t.at, end_reason = 'session-ended'
   from turns t
   where s.user_id = t.id and s.ended_at is null
   returning 1
 ),
-noticed as (
+notice_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, 'letter',
     jsonb_build_object('user_id', id, 'to', "to", 'notice', jsonb_build_object('notice', 'password_changed', 'at', at)),

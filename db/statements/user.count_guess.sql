@@ -4,7 +4,9 @@ turns as materialized (
   from json_to_recordset($1::json) as i(turn int, part int, epoch bigint, receipt uuid, id uuid)
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-guessed as (update users u set verify_attempts = u.verify_attempts + 1 from turns t where u.id = t.id returning 1),
+counted_guesses as (
+  update users u set verify_attempts = u.verify_attempts + 1 from turns t where u.id = t.id returning 1
+),
 answers as materialized (select turn, '{}'::jsonb as result from turns)
 select a.turn, a.result, null as seq, null as events
 from answers a

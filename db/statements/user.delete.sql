@@ -15,18 +15,18 @@ admins as materialized (
   order by u.id
   for no key update
 ),
-removing as materialized (
+admin_removals as materialized (
   select t.turn, row_number() over (order by t.turn) as place from turns t join admins a on a.id = t.id where true
 ),
-guarded as materialized (
+admin_checks as materialized (
   select t.*, coalesce(r.place >= (select count(*) from admins), false) as last_admin
   from turns t
-  left join removing r on r.turn = t.turn
+  left join admin_removals r on r.turn = t.turn
 ),
 deleted_users as materialized (
-  select g.* from guarded g join users u on u.id = g.id where not g.last_admin order by g.id for update of u
+  select g.* from admin_checks g join users u on u.id = g.id where not g.last_admin order by g.id for update of u
 ),
-listed as materialized (
+account_summaries as materialized (
   select g.*, u.login,
     jsonb_build_object(
       'login', u.login, 'role', u.role, 'created_at', u.created_at, 'blocked',
@@ -58,7 +58,7 @@ own_pages as materialized (
 removed_likes as materialized (
   select l.post_id, count(*) as n from likes l join deleted_users g on l.user_id = g.id group by l.post_id
 ),
-locked as materialized (
+locked_posts as materialized (
   select p.id
   from posts p
   where p.id in (
@@ -80,10 +80,10 @@ removed_replies as (
   where r.reply_to is not null and r.state = 'ready'
   group by r.reply_to
 ),
-recounted as (
+recounted_posts as (
   update posts p
   set like_count = p.like_count - coalesce(u.n, 0), reply_count = p.reply_count - coalesce(a.n, 0)
-  from locked k
+  from locked_posts k
   left join removed_likes u on u.post_id = k.id
   left join removed_replies a on a.post_id = k.id
   where p.id = k.id and p.page_id not in (select id from own_pages)
@@ -92,7 +92,7 @@ recounted as (
 signals as (
   insert into like_signals (post_id, page_id, change)
   select id, page_id, -n
-  from recounted
+  from recounted_posts
   where n is not null
   on conflict (post_id) do update
   set changes = like_signals.changes + 1, change = like_signals.change + excluded.change
@@ -130,16 +130,16 @@ deleted_handles as (delete from handles h using deleted_users g where h.user_id 
 deleted_jobs as (delete from jobs j using deleted_users g where j.user_id = g.id returning 1),
 deleted_receipts as (delete from receipts r using deleted_users g where r.scope = g.id::text returning 1),
 deleted_accounts as (delete from users u using deleted_users g where u.id = g.id returning 1),
-answers as materialized (select turn, jsonb_build_object('last_admin', last_admin) as result from guarded),
+answers as materialized (select turn, jsonb_build_object('last_admin', last_admin) as result from admin_checks),
 entries as materialized (
   select *
   from (
     select turn as place, 'account.delete' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
       login as target_name, previous as before, null::jsonb as after, at
-    from listed
+    from account_summaries
     where by_id is not null
   ) n
-  where (select count(*) from recounted) >= 0
+  where (select count(*) from recounted_posts) >= 0
     and (select count(*) from signals) >= 0
     and (select count(*) from deleted_posts) >= 0
     and (select count(*) from left_page_counts) >= 0
@@ -150,7 +150,7 @@ entries as materialized (
     and (select count(*) from deleted_receipts) >= 0
     and (select count(*) from deleted_accounts) >= 0
 ),
-recorded as (
+log_entries as (
   insert into moderation_log (
     at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
   )
@@ -195,10 +195,10 @@ new_events as materialized (
         )
       ) as data,
       now() as at
-    from recounted
+    from recounted_posts
     where replies is not null
   ) t
-  where (select count(*) from recounted) >= 0
+  where (select count(*) from recounted_posts) >= 0
     and (select count(*) from signals) >= 0
     and (select count(*) from deleted_posts) >= 0
     and (select count(*) from left_page_counts) >= 0
@@ -208,20 +208,20 @@ new_events as materialized (
     and (select count(*) from deleted_jobs) >= 0
     and (select count(*) from deleted_receipts) >= 0
     and (select count(*) from deleted_accounts) >= 0
-    and (select count(*) from recorded) >= 0
+    and (select count(*) from log_entries) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

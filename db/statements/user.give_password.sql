@@ -14,7 +14,7 @@ previous as materialized (
   order by u.id
   for no key update of u
 ),
-changed_roles as (
+changed_passwords as (
   update users u
   set password_hash = w.password_hash, password_version = u.password_version + 1, verify_nonce = null,
     verify_expires_at = null, verify_attempts = 0, recover_nonce = null, recover_expires_at = null, mailbox_mark = null
@@ -48,11 +48,11 @@ entries as materialized (
       login as target_name, null::jsonb as before, null::jsonb as after, at
     from previous
   ) n
-  where (select count(*) from changed_roles) >= 0
+  where (select count(*) from changed_passwords) >= 0
     and (select count(*) from ended_sessions) >= 0
     and (select count(*) from queued_emails) >= 0
 ),
-recorded as (
+log_entries as (
   insert into moderation_log (
     at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
   )
@@ -70,23 +70,23 @@ new_events as materialized (
     from previous
     where by_id is null
   ) t
-  where (select count(*) from changed_roles) >= 0
+  where (select count(*) from changed_passwords) >= 0
     and (select count(*) from ended_sessions) >= 0
     and (select count(*) from queued_emails) >= 0
-    and (select count(*) from recorded) >= 0
+    and (select count(*) from log_entries) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

@@ -8,48 +8,48 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-taken as materialized (
+availability as materialized (
   select t.turn, exists (select from handles h where h.handle = lower(t.login)) as login_taken,
     exists (select from users u where lower(u.email) = lower(t.email)) as email_taken
   from turns t
 ),
-fresh as materialized (
-  select t.* from turns t join taken k on k.turn = t.turn where not k.login_taken and not k.email_taken
+new_accounts as materialized (
+  select t.* from turns t join availability k on k.turn = t.turn where not k.login_taken and not k.email_taken
 ),
-new_handles as (insert into handles (handle, user_id) select lower(login), id from fresh returning 1),
-registered as (
+new_handles as (insert into handles (handle, user_id) select lower(login), id from new_accounts returning 1),
+new_users as (
   insert into users (
     id, login, password_hash, first_name, last_name, email, email_verified_at, role, page_id, verify_nonce,
     verify_expires_at, created_at
   )
   select id, login, password_hash, first_name, last_name, email, verified_at, role, page_id, verify_nonce,
     verify_expires_at, at
-  from fresh
+  from new_accounts
   returning 1
 ),
 new_pages as (
   insert into pages (id, owner_id, is_personal, uuid, name, created_at)
   select page_id, id, true, login, first_name || ' ' || last_name, at
-  from fresh
+  from new_accounts
   returning 1
 ),
 queued_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select letter_job, 'letter',
     jsonb_build_object('letter', 'verify', 'user_id', id, 'nonce', verify_nonce, 'to', email), at, id
-  from fresh
+  from new_accounts
   where verify_nonce is not null
   returning 1
 ),
-expiring as (
+expiry_jobs as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select expire_job, 'user.expire', jsonb_build_object('user_id', id), expire_at, id
-  from fresh
+  from new_accounts
   where verified_at is null
   returning 1
 ),
 answers as materialized (
-  select turn, jsonb_build_object('login_taken', login_taken, 'email_taken', email_taken) as result from taken
+  select turn, jsonb_build_object('login_taken', login_taken, 'email_taken', email_taken) as result from availability
 )
 select a.turn, a.result, null as seq, null as events
 from answers a

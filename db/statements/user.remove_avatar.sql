@@ -7,10 +7,10 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-hidden as (
+removed_avatars as (
   update users o set avatar_key = null from turns t where o.id = t.id and o.avatar_key is not null returning o.id, t.at
 ),
-removed as (delete from photos f using turns t where f.user_id = t.id returning 1),
+deleted_photos as (delete from photos f using turns t where f.user_id = t.id returning 1),
 answers as materialized (select turn, '{}'::jsonb as result from turns),
 entries as materialized (
   select *
@@ -20,9 +20,9 @@ entries as materialized (
     from turns
     where after is not null
   ) n
-  where (select count(*) from hidden) >= 0 and (select count(*) from removed) >= 0
+  where (select count(*) from removed_avatars) >= 0 and (select count(*) from deleted_photos) >= 0
 ),
-recorded as (
+log_entries as (
   insert into moderation_log (
     at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
   )
@@ -37,25 +37,25 @@ new_events as materialized (
   from (
     select 1 as rank, 'page.updated' as kind, p.id as page_id, null::uuid as post_id, null::uuid as user_id,
       null::jsonb as data, t.at as at
-    from hidden t
+    from removed_avatars t
     join pages p on p.owner_id = t.id
   ) t
-  where (select count(*) from hidden) >= 0
-    and (select count(*) from removed) >= 0
-    and (select count(*) from recorded) >= 0
+  where (select count(*) from removed_avatars) >= 0
+    and (select count(*) from deleted_photos) >= 0
+    and (select count(*) from log_entries) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

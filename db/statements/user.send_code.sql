@@ -7,7 +7,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-coded as (
+new_codes as (
   update users u
   set verify_nonce = case when t.purpose = 'verify' then t.nonce else u.verify_nonce end,
     verify_expires_at = case when t.purpose = 'verify' then t.expires_at else u.verify_expires_at end,

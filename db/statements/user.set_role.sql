@@ -16,27 +16,27 @@ admins as materialized (
   order by u.id
   for no key update
 ),
-removing as materialized (
+admin_removals as materialized (
   select t.turn, row_number() over (order by t.turn) as place
   from turns t
   join admins a on a.id = t.id
   where t.role <> 'admin'
 ),
-guarded as materialized (
+admin_checks as materialized (
   select t.*, coalesce(r.place >= (select count(*) from admins), false) as last_admin
   from turns t
-  left join removing r on r.turn = t.turn
+  left join admin_removals r on r.turn = t.turn
 ),
 previous as materialized (
   select t.*, u.login, u.role as old_role, u.blocked_until, u.blocked_reason
-  from guarded t
+  from admin_checks t
   join users u on u.id = t.id
   where not t.last_admin
   order by u.id
   for no key update of u
 ),
 changed_roles as (update users u set role = w.role from previous w where u.id = w.id returning 1),
-answers as materialized (select turn, jsonb_build_object('last_admin', last_admin) as result from guarded),
+answers as materialized (select turn, jsonb_build_object('last_admin', last_admin) as result from admin_checks),
 entries as materialized (
   select *
   from (
@@ -48,7 +48,7 @@ entries as materialized (
   ) n
   where (select count(*) from changed_roles) >= 0
 ),
-recorded as (
+log_entries as (
   insert into moderation_log (
     at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
   )
@@ -66,20 +66,20 @@ new_events as materialized (
     from previous
     where by_id is null
   ) t
-  where (select count(*) from changed_roles) >= 0 and (select count(*) from recorded) >= 0
+  where (select count(*) from changed_roles) >= 0 and (select count(*) from log_entries) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

@@ -8,7 +8,7 @@ turns as materialized (
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
 owners as materialized (select o.id from users o where o.id in (select owner from turns) order by o.id for update),
-settling as materialized (
+crop_results as materialized (
   select t.*, f.post_id, f.staged_key
   from photos f
   join turns t on t.id = f.id
@@ -16,72 +16,76 @@ settling as materialized (
   order by f.id
   for update of f
 ),
-unstaged as (
+released_files as (
   insert into unowned_files (key, due_at)
   select staged_key, at
-  from settling
+  from crop_results
   where (ok or post_id is null) and staged_key is not null
   on conflict (key) do update
   set due_at = excluded.due_at, taken = false
   returning 1
 ),
-latest as materialized (
+latest_results as materialized (
   select s.*
-  from settling s
+  from crop_results s
   where s.ok and not exists (select from photos g where g.user_id = s.owner and g.id > s.id and g.state = 'ready')
 ),
-removed as (
-  delete from photos f using settling s
+deleted_photos as (
+  delete from photos f using crop_results s
   where s.ok
     and f.user_id = s.owner
-    and case when s.id in (select id from latest) then f.id < s.id and f.state <> 'processing' else f.id = s.id end
+    and case
+      when s.id in (select id from latest_results) then f.id < s.id and f.state <> 'processing'
+      else f.id = s.id
+    end
   returning 1
 ),
-failed as (
+failed_photos as (
   update photos f
   set state = 'failed', problem = s.problem, staged_key = null
-  from settling s
+  from crop_results s
   where f.id = s.id and not s.ok
   returning 1
 ),
-settled as (
+finished_photos as (
   update photos f
   set state = 'ready', format = s.format, side = s.side, variants = s.variants, placeholder = s.placeholder,
     staged_key = null
-  from latest s
+  from latest_results s
   where f.id = s.id
   returning f.user_id as id, f.key, s.at
 ),
-shown as (update users o set avatar_key = s.key from settled s where o.id = s.id returning 1),
+shown_avatars as (update users o set avatar_key = s.key from finished_photos s where o.id = s.id returning 1),
 answers as materialized (
-  select t.turn, jsonb_build_object('key', (select s.key from settled s where s.id = t.owner)) as result from turns t
+  select t.turn, jsonb_build_object('key', (select s.key from finished_photos s where s.id = t.owner)) as result
+  from turns t
 ),
 new_events as materialized (
   select *
   from (
     select 1 as rank, 'page.updated' as kind, p.id as page_id, null::uuid as post_id, null::uuid as user_id,
       null::jsonb as data, t.at as at
-    from settled t
+    from finished_photos t
     join pages p on p.owner_id = t.id
   ) t
-  where (select count(*) from unstaged) >= 0
-    and (select count(*) from removed) >= 0
-    and (select count(*) from failed) >= 0
-    and (select count(*) from settled) >= 0
-    and (select count(*) from shown) >= 0
+  where (select count(*) from released_files) >= 0
+    and (select count(*) from deleted_photos) >= 0
+    and (select count(*) from failed_photos) >= 0
+    and (select count(*) from finished_photos) >= 0
+    and (select count(*) from shown_avatars) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

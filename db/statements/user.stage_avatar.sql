@@ -7,7 +7,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-held as materialized (
+held_files as materialized (
   select u.key from unowned_files u
   where not u.taken
     and u.key in (
@@ -15,16 +15,18 @@ held as materialized (
     )
   order by u.key for update
 ),
-valid as materialized (
+valid_uploads as materialized (
   select t.*
   from turns t
   where not exists (
-    select from jsonb_to_recordset(t.photos) as f(staged_key text) where f.staged_key not in (select key from held)
+    select
+    from jsonb_to_recordset(t.photos) as f(staged_key text)
+    where f.staged_key not in (select key from held_files)
   )
 ),
 new_photos as materialized (
   select v.id as owner, f.*, f.place - 1 as position, v.at
-  from valid v
+  from valid_uploads v
   cross join lateral rows
   from (jsonb_to_recordset(v.photos) as (id uuid, key text, staged_key text, name text, alt text)) with ordinality as f(
     id, key, staged_key, name, alt, place
@@ -36,7 +38,7 @@ saved_photos as (
   from new_photos
   returning 1
 ),
-queued as (
+crop_jobs as (
   insert into jobs (id, kind, payload, run_at)
   select id, 'photo.crop', jsonb_build_object('staged', staged_key, 'key', key), at
   from new_photos
@@ -44,21 +46,22 @@ queued as (
 ),
 owned_files as (delete from unowned_files u using new_photos f where u.key = f.staged_key returning 1),
 answers as materialized (
-  select t.turn, jsonb_build_object('staged', exists (select from valid v where v.turn = t.turn)) as result from turns t
+  select t.turn, jsonb_build_object('staged', exists (select from valid_uploads v where v.turn = t.turn)) as result
+  from turns t
 ),
 entries as materialized (
   select *
   from (
     select turn as place, 'account.profile' as act, by_id, by_role, reason, 'account' as target_kind, id as target_id,
       login as target_name, before as before, after as after, at
-    from valid
+    from valid_uploads
     where after is not null
   ) n
   where (select count(*) from saved_photos) >= 0
-    and (select count(*) from queued) >= 0
+    and (select count(*) from crop_jobs) >= 0
     and (select count(*) from owned_files) >= 0
 ),
-recorded as (
+log_entries as (
   insert into moderation_log (
     at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
   )

@@ -42,7 +42,7 @@ entries as materialized (
     and (select count(*) from shown_pages) >= 0
     and (select count(*) from deleted_jobs) >= 0
 ),
-recorded as (
+log_entries as (
   insert into moderation_log (
     at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
   )
@@ -74,20 +74,20 @@ new_events as materialized (
   where (select count(*) from unblocked_users) >= 0
     and (select count(*) from shown_pages) >= 0
     and (select count(*) from deleted_jobs) >= 0
-    and (select count(*) from recorded) >= 0
+    and (select count(*) from log_entries) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

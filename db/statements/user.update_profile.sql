@@ -9,7 +9,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-changed as (
+changed_users as (
   update users u
   set first_name = t.first_name, last_name = t.last_name, pending_email = t.pending_email,
     mailbox_mark = t.mailbox_mark, change_asked_at = t.asked_at, verify_nonce = t.nonce,
@@ -26,7 +26,7 @@ queued_emails as (
   where "to" is not null
   returning 1
 ),
-noticed as (
+notice_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select notice_job, 'letter',
     jsonb_build_object(
@@ -46,11 +46,11 @@ entries as materialized (
     from turns
     where after is not null
   ) n
-  where (select count(*) from changed) >= 0
+  where (select count(*) from changed_users) >= 0
     and (select count(*) from queued_emails) >= 0
-    and (select count(*) from noticed) >= 0
+    and (select count(*) from notice_emails) >= 0
 ),
-recorded as (
+log_entries as (
   insert into moderation_log (
     at, act, actor_id, actor_login, actor_role, target_kind, target_id, target_name, reason, before, after
   )
@@ -69,23 +69,23 @@ new_events as materialized (
     join pages p on p.owner_id = t.id
     where t.renamed
   ) t
-  where (select count(*) from changed) >= 0
+  where (select count(*) from changed_users) >= 0
     and (select count(*) from queued_emails) >= 0
-    and (select count(*) from noticed) >= 0
-    and (select count(*) from recorded) >= 0
+    and (select count(*) from notice_emails) >= 0
+    and (select count(*) from log_entries) >= 0
 ),
 event_count as materialized (select count(*) as n from new_events),
-numbered as (
+event_numbers as (
   update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
 ),
-emitted as (
+saved_events as (
   insert into events (seq, kind, page_id, post_id, user_id, data, at)
-  select (select seq from numbered) - (select n from event_count) + row_number() over (order by rank), kind, page_id,
-    post_id, user_id, data, at
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
   from new_events
-  where (select seq from numbered) is not null
+  where (select seq from event_numbers) is not null
   returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, (select seq from numbered) as seq,
-  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from emitted e)::text end as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

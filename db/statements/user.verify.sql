@@ -6,7 +6,7 @@ turns as materialized (
   )
   join fence f on f.id = i.part and f.epoch = i.epoch
 ),
-verified as (
+verified_users as (
   update users u
   set email = t.email, pending_email = null, mailbox_mark = null,
     email_verified_at = coalesce(u.email_verified_at, t.at), verify_nonce = null, verify_expires_at = null,
@@ -15,8 +15,8 @@ verified as (
   where u.id = t.id
   returning 1
 ),
-unscheduled as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.expire' returning 1),
-noticed as (
+deleted_expiry_jobs as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.expire' returning 1),
+notice_emails as (
   insert into jobs (id, kind, payload, run_at, user_id)
   select job, 'letter',
     jsonb_build_object('user_id', id, 'to', "to", 'notice', jsonb_build_object('notice', 'email_changed', 'at', at)),
