@@ -19,6 +19,38 @@ async function stateOf(person: Person, id: string): Promise<string> {
   return (await person.do("GET", `/posts/${id}`)).state;
 }
 
+/** Nobody crops: the post is accepted, and only its author knows. */
+async function uncroppedPost(author: Person, fan: Person, stranger: Person): Promise<{ id: string }> {
+  const { status, body: waiting } = await author.call("POST", `/pages/${author.page_id}/posts`, {
+    text: "later",
+    photos: [photo],
+  });
+  assert.deepEqual([status, waiting.state, waiting.photos[0].url], [202, "processing", null]);
+  assert.equal(await stateOf(author, waiting.id), "processing");
+  assert.equal((await stranger.call("GET", `/posts/${waiting.id}`)).status, 404);
+  assert.deepEqual((await fan.do("GET", "/feed")).items, []);
+  assert.deepEqual(
+    (await author.do("GET", `/pages/${author.page_id}/posts?state=processing`)).items.map(({ id }: { id: string }) =>
+      id
+    ),
+    [waiting.id],
+  );
+  assert.equal((await stranger.call("GET", `/pages/${author.page_id}/posts?state=processing`)).status, 403);
+  return waiting;
+}
+
+/** Emails go through the separate mail server. */
+async function emailArrives(api: NodeProcess): Promise<void> {
+  const robin = registration("robin");
+  await call(api, "POST", "/users", { body: robin });
+  await until("the letter is there", async () => {
+    const inbox = await call(api, "POST", "/mail/inbox", {
+      body: { email: robin.email, password: robin.password },
+    });
+    return codesIn(inbox.body.letters[0]?.text ?? "").length === 1;
+  });
+}
+
 fullTest(
   "Roles in separate processes: photos wait without a cropper and survive a Redis wipe and killed jobs",
   async () => {
@@ -34,20 +66,7 @@ fullTest(
     await fan.do("PUT", `/pages/${ada.page_id}/follow`);
     const listener = await Listener.open(fan);
 
-    // Nobody crops: the post is accepted, and only its author knows.
-    const { status, body: waiting } = await ada.call("POST", `/pages/${ada.page_id}/posts`, {
-      text: "later",
-      photos: [photo],
-    });
-    assert.deepEqual([status, waiting.state, waiting.photos[0].url], [202, "processing", null]);
-    assert.equal(await stateOf(ada, waiting.id), "processing");
-    assert.equal((await stranger.call("GET", `/posts/${waiting.id}`)).status, 404);
-    assert.deepEqual((await fan.do("GET", "/feed")).items, []);
-    assert.deepEqual(
-      (await ada.do("GET", `/pages/${ada.page_id}/posts?state=processing`)).items.map(({ id }: { id: string }) => id),
-      [waiting.id],
-    );
-    assert.equal((await stranger.call("GET", `/pages/${ada.page_id}/posts?state=processing`)).status, 403);
+    const waiting = await uncroppedPost(ada, fan, stranger);
 
     {
       const jobs = await startJobs();
@@ -58,15 +77,7 @@ fullTest(
       assert.equal((await fan.do("GET", "/feed")).items[0].photos[0].state, "ready");
       const beside = await ada.call("POST", `/pages/${ada.page_id}/posts`, { photos: [photo] });
       assert.equal(beside.status, 201);
-      // Emails go through the separate mail server.
-      const robin = registration("robin");
-      await call(api, "POST", "/users", { body: robin });
-      await until("the letter is there", async () => {
-        const inbox = await call(api, "POST", "/mail/inbox", {
-          body: { email: robin.email, password: robin.password },
-        });
-        return codesIn(inbox.body.letters[0]?.text ?? "").length === 1;
-      });
+      await emailArrives(api);
       await jobs.kill();
     }
 

@@ -96,6 +96,70 @@ Deno.test("an empty record is valid, and one without its end is not", async () =
   assert.match(places(await verifyChain(world.sql))[1], /end is missing/);
 });
 
+/** A way to tamper with a log whose last entry is `last`: the problem that is reported, and where. */
+type Tampering = [name: string, text: string, expected: [number, RegExp], known?: { seq: number; hash: string }];
+
+function tamperings(entries: readonly LogRow[]): Tampering[] {
+  const last = entries.length;
+  return [
+    ...CHANGED.map(([what, set]): Tampering => [
+      `changed: ${what}`,
+      `update moderation_log set ${set} where seq = 4`,
+      [4, /was changed/],
+    ]),
+    ["the first is deleted", "delete from moderation_log where seq = 1", [1, /missing/]],
+    ["one in the middle is deleted", "delete from moderation_log where seq = 5", [5, /missing/]],
+    ["the last is deleted", `delete from moderation_log where seq = ${last}`, [last, /missing/]],
+    ["all are deleted", "delete from moderation_log", [1, /missing/]],
+    [
+      "one is deleted, and those after it close the gap",
+      "delete from moderation_log where seq = 5; update moderation_log set seq = seq - 1 where seq > 5",
+      [5, /does not follow/],
+    ],
+    [
+      "two are swapped",
+      `update moderation_log set seq = 100 where seq = 2; update moderation_log set seq = 2 where seq = 3;
+    update moderation_log set seq = 3 where seq = 100`,
+      [2, /does not follow/],
+    ],
+    [
+      "one is changed with its hash",
+      `update moderation_log set reason = 'x' where seq = 4;
+    update moderation_log e set hash = moderation_hash(e) where seq = 4`,
+      [5, /does not follow/],
+    ],
+    [
+      "the last is changed with its hash",
+      `update moderation_log set reason = 'x' where seq = ${last};
+    update moderation_log e set hash = moderation_hash(e) where seq = ${last}`,
+      [last, /not that of the chain's end/],
+    ],
+    [
+      "one is appended past the chain's end",
+      `insert into moderation_log
+      select (jsonb_populate_record(e, jsonb_build_object('seq', ${last} + 1, 'previous', hash))).*
+      from moderation_log e where seq = ${last};
+    update moderation_log e set hash = moderation_hash(e) where seq = ${last} + 1`,
+      [last + 1, /past the end of the chain/],
+    ],
+    [
+      "the last is deleted and the end moved back: found with a known end",
+      `delete from moderation_log where seq = ${last};
+    update moderation_chain set seq = ${last} - 1, hash = (select hash from moderation_log where seq = ${last} - 1)`,
+      [last, /missing/],
+      { seq: last, hash: entries[last - 1]!.hash },
+    ],
+    [
+      "the last is rewritten with the end: found with a known end",
+      `update moderation_log set reason = 'x' where seq = ${last};
+    update moderation_log e set hash = moderation_hash(e) where seq = ${last};
+    update moderation_chain set hash = (select hash from moderation_log where seq = ${last})`,
+      [last, /not the one that was known/],
+      { seq: last, hash: entries[last - 1]!.hash },
+    ],
+  ];
+}
+
 Deno.test("every changed, missing and swapped entry is found, and the first is reported", async (t) => {
   const { world, entries } = await filled();
   await using _ = world;
@@ -104,8 +168,8 @@ Deno.test("every changed, missing and swapped entry is found, and the first is r
   await sql.script(
     "create table kept as select * from moderation_log; create table kept_end as select * from moderation_chain",
   );
-  const step = (name: string, text: string, expected: [number, RegExp], known?: { seq: number; hash: string }) =>
-    t.step(name, async () => {
+  for (const [name, text, expected, known] of tamperings(entries)) {
+    await t.step(name, async () => {
       await tamper(sql, text);
       const [seq, problem] = places(await verifyChain(sql, known, 3));
       assert.equal(seq, expected[0]);
@@ -117,60 +181,7 @@ Deno.test("every changed, missing and swapped entry is found, and the first is r
       );
       assert.deepEqual(await verifyChain(sql), sound, "the test restores the log");
     });
-  for (const [what, set] of CHANGED) {
-    await step(`changed: ${what}`, `update moderation_log set ${set} where seq = 4`, [4, /was changed/]);
   }
-  const last = entries.length;
-  await step("the first is deleted", "delete from moderation_log where seq = 1", [1, /missing/]);
-  await step("one in the middle is deleted", "delete from moderation_log where seq = 5", [5, /missing/]);
-  await step("the last is deleted", `delete from moderation_log where seq = ${last}`, [last, /missing/]);
-  await step("all are deleted", "delete from moderation_log", [1, /missing/]);
-  await step(
-    "one is deleted, and those after it close the gap",
-    "delete from moderation_log where seq = 5; update moderation_log set seq = seq - 1 where seq > 5",
-    [5, /does not follow/],
-  );
-  await step(
-    "two are swapped",
-    `update moderation_log set seq = 100 where seq = 2; update moderation_log set seq = 2 where seq = 3;
-    update moderation_log set seq = 3 where seq = 100`,
-    [2, /does not follow/],
-  );
-  await step(
-    "one is changed with its hash",
-    `update moderation_log set reason = 'x' where seq = 4;
-    update moderation_log e set hash = moderation_hash(e) where seq = 4`,
-    [5, /does not follow/],
-  );
-  await step(
-    "the last is changed with its hash",
-    `update moderation_log set reason = 'x' where seq = ${last};
-    update moderation_log e set hash = moderation_hash(e) where seq = ${last}`,
-    [last, /not that of the chain's end/],
-  );
-  await step(
-    "one is appended past the chain's end",
-    `insert into moderation_log
-      select (jsonb_populate_record(e, jsonb_build_object('seq', ${last} + 1, 'previous', hash))).*
-      from moderation_log e where seq = ${last};
-    update moderation_log e set hash = moderation_hash(e) where seq = ${last} + 1`,
-    [last + 1, /past the end of the chain/],
-  );
-  await step(
-    "the last is deleted and the end moved back: found with a known end",
-    `delete from moderation_log where seq = ${last};
-    update moderation_chain set seq = ${last} - 1, hash = (select hash from moderation_log where seq = ${last} - 1)`,
-    [last, /missing/],
-    { seq: last, hash: entries[last - 1]!.hash },
-  );
-  await step(
-    "the last is rewritten with the end: found with a known end",
-    `update moderation_log set reason = 'x' where seq = ${last};
-    update moderation_log e set hash = moderation_hash(e) where seq = ${last};
-    update moderation_chain set hash = (select hash from moderation_log where seq = ${last})`,
-    [last, /not the one that was known/],
-    { seq: last, hash: entries[last - 1]!.hash },
-  );
 });
 
 Deno.test("concurrent acts from many connections form one chain", async () => {

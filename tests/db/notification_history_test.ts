@@ -54,12 +54,31 @@ class World {
   constructor(private readonly random: Seeded, private readonly people: Person[], private readonly admin: string) {}
 
   async act(act: keyof typeof WEIGHTS): Promise<void> {
-    const { random, model } = this;
     const who = this.#someone();
-    const page = random.pick(this.people).page_id;
-    const owner = this.people.find(({ page_id }) => page_id === page)!;
-    const posts = [...model.posts.values()];
+    const page = this.random.pick(this.people).page_id;
+    switch (act) {
+      case "follow":
+      case "unfollow":
+      case "accept":
+      case "private":
+        return await this.#actOnPage(act, who, page);
+      case "post":
+      case "reply":
+      case "tag":
+      case "remove":
+        return await this.#actOnPost(act, who);
+      case "like":
+      case "unlike":
+        return await this.#like(act, who);
+      default:
+        return await this.#actOnPerson(act, who);
+    }
+  }
+
+  async #actOnPage(act: "follow" | "unfollow" | "accept" | "private", who: Person, page: string): Promise<void> {
+    const { random, model } = this;
     const { token } = who;
+    const owner = this.people.find(({ page_id }) => page_id === page)!;
     switch (act) {
       case "follow":
         if (owner.id === who.id || model.blocked.has(owner.id)) return;
@@ -77,6 +96,14 @@ class World {
         await app.ok("PATCH", `/pages/${who.page_id}`, { token, body: { is_private } });
         return model.setPrivate(who.page_id, is_private);
       }
+    }
+  }
+
+  async #actOnPost(act: "post" | "reply" | "tag" | "remove", who: Person): Promise<void> {
+    const { random, model } = this;
+    const { token } = who;
+    const posts = [...model.posts.values()];
+    switch (act) {
       case "post":
       case "reply": {
         const seen = posts.filter(({ page }) => model.sees(who.id, page));
@@ -104,14 +131,23 @@ class World {
         await app.ok("DELETE", `/posts/${id}`, { token });
         return void model.posts.delete(id);
       }
-      case "like":
-      case "unlike": {
-        const seen = posts.filter(({ page }) => model.sees(who.id, page));
-        if (seen.length === 0) return;
-        const { id } = random.pick(seen);
-        await app.ok(act === "like" ? "PUT" : "DELETE", `/posts/${id}/like`, { token });
-        return act === "like" ? model.like(id, who.id) : model.unlike(id, who.id);
-      }
+    }
+  }
+
+  async #like(act: "like" | "unlike", who: Person): Promise<void> {
+    const { random, model } = this;
+    const { token } = who;
+    const seen = [...model.posts.values()].filter(({ page }) => model.sees(who.id, page));
+    if (seen.length === 0) return;
+    const { id } = random.pick(seen);
+    await app.ok(act === "like" ? "PUT" : "DELETE", `/posts/${id}/like`, { token });
+    return act === "like" ? model.like(id, who.id) : model.unlike(id, who.id);
+  }
+
+  async #actOnPerson(act: "block" | "unblock" | "mute" | "read", who: Person): Promise<void> {
+    const { random, model } = this;
+    const { token } = who;
+    switch (act) {
       case "block":
         if (model.blocked.size >= 2) return;
         await app.ok("POST", `/users/${who.id}/block`, { token: this.admin, body: { reason: "spam" } });

@@ -42,6 +42,69 @@ Deno.test("The cursor of a list is rejected by every other list, and accepted by
 });
 
 Deno.test("The cursor of a list about one target is rejected by the same list about another", async () => {
+  const lists = listsOfTwo(await twoPeople());
+  for (const list of lists) {
+    const cursors: string[] = [];
+    for (const [path, { token }] of list) {
+      const { body } = await app.call("GET", `${path}&limit=1`.replace("?&", "?"), { token });
+      const { next_cursor } = path.includes("pages&q=") ? body.pages : path.includes("users&q=") ? body.users : body;
+      assert.ok(next_cursor, `${path} has only one page: ${JSON.stringify(body)}`);
+      cursors.push(next_cursor);
+    }
+    for (const [i, [path, { token }]] of list.entries()) {
+      for (const [j, cursor] of cursors.entries()) {
+        const { slug } = await app.call("GET", `${path}&limit=1&cursor=${cursor}`.replace("?&", "?"), { token });
+        assert.equal(slug, i === j ? undefined : "invalid-cursor", `${path} with that of ${list[j]![0]}`);
+      }
+    }
+  }
+});
+
+Deno.test("The live feed and read marks accept their own cursors, and none of a list", async () => {
+  const { cursors, reader: { token } } = await theWorld();
+  for (const [of, cursor] of cursors) {
+    const live = await app.call("GET", `/feed/live?cursor=${cursor}`, { token, undeclared: true });
+    assert.equal(
+      live.slug,
+      of === "live" ? "upgrade-required" : "invalid-cursor",
+      `the cursor of ${of} at the live feed`,
+    );
+    const read = await app.call("POST", "/notifications/read", { token, body: { up_to: cursor } });
+    assert.equal(read.slug, of === "read mark" ? undefined : "invalid-cursor", `the cursor of ${of} as a read mark`);
+  }
+});
+
+let world: Promise<World> | undefined;
+function theWorld(): Promise<World> {
+  return world ??= makeWorld();
+}
+
+async function makeWorld(): Promise<World> {
+  const { lists, owner } = await fillLists();
+  const { token } = owner;
+  const cursors = new Map<string, string>();
+  for (const { name, path, caller } of lists) {
+    const body = await app.ok("GET", path, { token: caller.token });
+    const section = name.startsWith("/search") ? body[name.includes("type=pages") ? "pages" : "users"] : body;
+    assert.ok(section.next_cursor, `${name} has only one page: ${JSON.stringify(body)}`);
+    cursors.set(name, section.next_cursor);
+  }
+  const { live_cursor } = await app.ok("GET", "/feed", { token });
+  cursors.set("live", live_cursor);
+  cursors.set("read mark", (await app.ok("GET", "/notifications", { token })).items[0].cursor);
+  return { lists, cursors, reader: owner };
+}
+
+interface TwoPeople {
+  admin: Person;
+  one: Person;
+  other: Person;
+  /** Two of each. */
+  posts: Json[];
+}
+
+/** Two people with the same lists, each with more than one item. */
+async function twoPeople(): Promise<TwoPeople> {
   const [admin, ada, bob] = await Promise.all([app.person({ role: "admin" }), ...await app.people(2)]) as Person[];
   const fans = await app.people(2);
   const posts: Json[] = [];
@@ -85,10 +148,15 @@ Deno.test("The cursor of a list about one target is rejected by the same list ab
     select gen_random_uuid(), 'kind' || n % 2, '{}', 'dead', now() from generate_series(1, 4) n`,
     [],
   );
+  return { admin: admin!, one, other, posts };
+}
+
+/** The same list of both: each as its path and its caller. */
+function listsOfTwo({ admin, one, other, posts }: TwoPeople): [string, Person][][] {
   const own = (path: string): [string, Person][] => [[path, one], [path, other]];
   const two = (first: string, second: string, caller = one): [string, Person][] => [[first, caller], [second, caller]];
   const secret = ({ page_id }: Person) => `/pages/secret-${page_id.slice(-8)}`;
-  const lists = [
+  return [
     two("/users?role=user", "/users?role=user&q=a", admin),
     own("/pages?owner=me"),
     two(`/people/${one.login}/pages?`, `/people/${other.login}/pages?`),
@@ -111,43 +179,10 @@ Deno.test("The cursor of a list about one target is rejected by the same list ab
     two(`/moderation/log?target=${one.id}`, `/moderation/log?target=${other.id}`, admin),
     two("/moderation/log?act=account.block", "/moderation/log?act=account.unblock", admin),
   ];
-  for (const list of lists) {
-    const cursors: string[] = [];
-    for (const [path, { token }] of list) {
-      const { body } = await app.call("GET", `${path}&limit=1`.replace("?&", "?"), { token });
-      const { next_cursor } = path.includes("pages&q=") ? body.pages : path.includes("users&q=") ? body.users : body;
-      assert.ok(next_cursor, `${path} has only one page: ${JSON.stringify(body)}`);
-      cursors.push(next_cursor);
-    }
-    for (const [i, [path, { token }]] of list.entries()) {
-      for (const [j, cursor] of cursors.entries()) {
-        const { slug } = await app.call("GET", `${path}&limit=1&cursor=${cursor}`.replace("?&", "?"), { token });
-        assert.equal(slug, i === j ? undefined : "invalid-cursor", `${path} with that of ${list[j]![0]}`);
-      }
-    }
-  }
-});
-
-Deno.test("The live feed and read marks accept their own cursors, and none of a list", async () => {
-  const { cursors, reader: { token } } = await theWorld();
-  for (const [of, cursor] of cursors) {
-    const live = await app.call("GET", `/feed/live?cursor=${cursor}`, { token, undeclared: true });
-    assert.equal(
-      live.slug,
-      of === "live" ? "upgrade-required" : "invalid-cursor",
-      `the cursor of ${of} at the live feed`,
-    );
-    const read = await app.call("POST", "/notifications/read", { token, body: { up_to: cursor } });
-    assert.equal(read.slug, of === "read mark" ? undefined : "invalid-cursor", `the cursor of ${of} as a read mark`);
-  }
-});
-
-let world: Promise<World> | undefined;
-function theWorld(): Promise<World> {
-  return world ??= makeWorld();
 }
 
-async function makeWorld(): Promise<World> {
+/** People and more than one item for each list; returns the lists. */
+async function fillLists(): Promise<{ lists: List[]; owner: Person }> {
   const [admin, owner, ada, bob] = await Promise.all([app.person({ role: "admin" }), ...await app.people(3)]);
   const { token } = owner!;
   const secret = await app.page(owner!, { is_private: true });
@@ -212,17 +247,7 @@ async function makeWorld(): Promise<World> {
     path: `${path}?limit=1${query ? `&${query}` : ""}`,
     caller: caller as Person,
   }));
-  const cursors = new Map<string, string>();
-  for (const { name, path, caller } of lists) {
-    const body = await app.ok("GET", path, { token: caller.token });
-    const section = name.startsWith("/search") ? body[name.includes("type=pages") ? "pages" : "users"] : body;
-    assert.ok(section.next_cursor, `${name} has only one page: ${JSON.stringify(body)}`);
-    cursors.set(name, section.next_cursor);
-  }
-  const { live_cursor } = await app.ok("GET", "/feed", { token });
-  cursors.set("live", live_cursor);
-  cursors.set("read mark", (await app.ok("GET", "/notifications", { token })).items[0].cursor);
-  return { lists, cursors, reader: owner! };
+  return { lists, owner: owner! };
 }
 
 function template(path: string): string {

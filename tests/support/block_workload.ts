@@ -86,9 +86,7 @@ export async function blockWorkload(random: Seeded, workload: BlockWorkload): Pr
 
   const blocks = { page: `/pages/${page}/block`, account: `/users/${carl.id}/block` };
   const hiddenBy = { page: page as string, account: carl.page_id };
-  /** Of each answered block, when that was, and the post that was made after the answer. */
-  const marks: { page: string; mark: string; answeredAt: number }[] = [];
-  /** By page, when each of its blocks was asked to be lifted. */
+  const marks: Mark[] = [];
   const lifts: Record<string, number[]> = { [hiddenBy.page]: [], [hiddenBy.account]: [] };
   const pause = (mostMs = 250) => new Promise((resolve) => setTimeout(resolve, random.whole(20, mostMs)));
   for (let round = 0; round < rounds; round++) {
@@ -115,6 +113,29 @@ export async function blockWorkload(random: Seeded, workload: BlockWorkload): Pr
   heard = true;
   await Promise.all(coming);
 
+  await checkFrames(listeners, { sql, marks, lifts, mark });
+  for (const listener of listeners) listener.cut();
+}
+
+/** What is known of the blocks. */
+interface Blocks {
+  sql: Sql;
+  marks: Mark[];
+  /** By page, when each of its blocks was asked to be lifted. */
+  lifts: Record<string, number[]>;
+  mark: Person;
+}
+
+/** Of an answered block, when that was, and the post that was made after the answer. */
+interface Mark {
+  page: string;
+  mark: string;
+  answeredAt: number;
+}
+
+/** No frame of a page that is hidden, except in a replay after its end. */
+async function checkFrames(listeners: readonly Listener<Person>[], blocks: Blocks): Promise<void> {
+  const { sql, marks, lifts, mark } = blocks;
   const turns = await sql.query<{ seq: number; kind: string; page_id: string }>(
     "select seq, kind, page_id from events where kind in ('page.hidden', 'page.shown') order by seq",
   );
@@ -151,5 +172,4 @@ export async function blockWorkload(random: Seeded, workload: BlockWorkload): Pr
     assert.ok(shown > 5, `${person.login} was shown only ${shown} frames`);
     assert.equal(frames.filter(({ data }) => marks.some(({ mark }) => mark === data.id)).length, marks.length);
   }
-  for (const listener of listeners) listener.cut();
 }

@@ -58,62 +58,21 @@ export class Acts {
         return person;
       case "follow":
         return await this.#follow(person, page);
-      case "unfollow": {
-        const status = page.deleted ? 404 : 200;
-        await this.#expect(person, status, "DELETE", `/pages/${page.id}/follow`);
-        if (status === 200) page.following.delete(person.id), page.requested.delete(person.id);
-        return person;
-      }
+      case "unfollow":
+        return await this.#unfollow(person, page);
       case "privacy":
         return await this.#privacy(page, random.chance(0.5));
-      case "accept": {
-        const owner = this.#owner(page);
-        const status = page.deleted ? 404 : page.blocked ? 403 : 200;
-        await this.#expect(owner, status, "POST", `/pages/${page.id}/requests/accept`, { all: true });
-        if (status === 200) {
-          for (const id of page.requested) page.following.add(id);
-          page.requested.clear();
-        }
-        return owner;
-      }
-      case "remove_follower": {
-        const owner = this.#owner(page);
-        const had = page.following.has(person.id) || page.requested.has(person.id);
-        const status = page.deleted ? 404 : page.blocked ? 403 : had ? 204 : 404;
-        await this.#expect(owner, status, "DELETE", `/pages/${page.id}/followers/${person.id}`);
-        if (status === 204) page.following.delete(person.id), page.requested.delete(person.id);
-        return owner;
-      }
+      case "accept":
+        return await this.#accept(page);
+      case "remove_follower":
+        return await this.#removeFollower(person, page);
       case "block":
-      case "unblock": {
-        const body = {
-          reason: "a test",
-          until: random.chance(0.5) ? null : new Date(Date.now() + 3_600_000).toISOString(),
-        };
-        const path = `/pages/${page.id}/block`;
-        const status = page.deleted ? 404 : 200;
-        if (act === "block") await this.#expect(this.admin, status, "POST", path, body);
-        else await this.#expect(this.admin, status, "DELETE", path);
-        page.blocked = act === "block";
-        return this.admin;
-      }
-      case "create_page": {
-        const is_private = random.chance(0.4);
-        const made = await this.#expect(person, 201, "POST", "/pages", { name: `page ${++this.#number}`, is_private });
-        model.addPage(made.id, person.id, false, is_private);
-        return person;
-      }
-      case "delete_page": {
-        const owner = this.#owner(page);
-        const status = page.deleted ? 404 : page.blocked || page.personal ? 403 : 204;
-        if (page.personal) return owner;
-        await this.#expect(owner, status, "DELETE", `/pages/${page.id}`);
-        if (status === 204) {
-          page.deleted = true;
-          for (const each of posts) if (each.page === page) each.deleted = true;
-        }
-        return owner;
-      }
+      case "unblock":
+        return await this.#block(page, act === "block");
+      case "create_page":
+        return await this.#createPage(person);
+      case "delete_page":
+        return await this.#deletePage(page);
     }
   }
 
@@ -181,6 +140,65 @@ export class Acts {
     if (!page.following.has(person.id)) (page.isPrivate ? page.requested : page.following).add(person.id);
     assert.equal(body.state, page.following.has(person.id) ? "following" : "requested");
     return person;
+  }
+
+  async #unfollow(person: Person, page: ModelPage): Promise<Person> {
+    const status = page.deleted ? 404 : 200;
+    await this.#expect(person, status, "DELETE", `/pages/${page.id}/follow`);
+    if (status === 200) page.following.delete(person.id), page.requested.delete(person.id);
+    return person;
+  }
+
+  async #accept(page: ModelPage): Promise<Person> {
+    const owner = this.#owner(page);
+    const status = page.deleted ? 404 : page.blocked ? 403 : 200;
+    await this.#expect(owner, status, "POST", `/pages/${page.id}/requests/accept`, { all: true });
+    if (status === 200) {
+      for (const id of page.requested) page.following.add(id);
+      page.requested.clear();
+    }
+    return owner;
+  }
+
+  async #removeFollower(person: Person, page: ModelPage): Promise<Person> {
+    const owner = this.#owner(page);
+    const had = page.following.has(person.id) || page.requested.has(person.id);
+    const status = page.deleted ? 404 : page.blocked ? 403 : had ? 204 : 404;
+    await this.#expect(owner, status, "DELETE", `/pages/${page.id}/followers/${person.id}`);
+    if (status === 204) page.following.delete(person.id), page.requested.delete(person.id);
+    return owner;
+  }
+
+  async #block(page: ModelPage, blocks: boolean): Promise<Person> {
+    const body = {
+      reason: "a test",
+      until: this.random.chance(0.5) ? null : new Date(Date.now() + 3_600_000).toISOString(),
+    };
+    const path = `/pages/${page.id}/block`;
+    const status = page.deleted ? 404 : 200;
+    if (blocks) await this.#expect(this.admin, status, "POST", path, body);
+    else await this.#expect(this.admin, status, "DELETE", path);
+    page.blocked = blocks;
+    return this.admin;
+  }
+
+  async #createPage(person: Person): Promise<Person> {
+    const is_private = this.random.chance(0.4);
+    const made = await this.#expect(person, 201, "POST", "/pages", { name: `page ${++this.#number}`, is_private });
+    this.model.addPage(made.id, person.id, false, is_private);
+    return person;
+  }
+
+  async #deletePage(page: ModelPage): Promise<Person> {
+    const owner = this.#owner(page);
+    const status = page.deleted ? 404 : page.blocked || page.personal ? 403 : 204;
+    if (page.personal) return owner;
+    await this.#expect(owner, status, "DELETE", `/pages/${page.id}`);
+    if (status === 204) {
+      page.deleted = true;
+      for (const each of this.model.posts.values()) if (each.page === page) each.deleted = true;
+    }
+    return owner;
   }
 
   async #privacy(page: ModelPage, isPrivate: boolean): Promise<Person> {

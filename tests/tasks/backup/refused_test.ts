@@ -41,6 +41,50 @@ async function inside(dataDir: string, script: string): Promise<void> {
   await database.script(script);
 }
 
+/** What can be wrong with a backup that has a file of this name: the reason of its refusal, and how to cause it. */
+function damagesOf(file: string): [why: RegExp, damage: (copy: string) => Promise<void>][] {
+  return [
+    [
+      /"tables\/users.copy.gz" is damaged/,
+      (copy) => changed(`${copy}/tables/users.copy.gz`, (b) => b[b.length >> 1]! ^= 1),
+    ],
+    [/lacks "tables\/follows.copy.gz"/, (copy) => Deno.remove(`${copy}/tables/follows.copy.gz`)],
+    [/"files\/.*" is damaged/, (copy) => changed(`${copy}/files/${file}`, (b) => b[9]! ^= 1)],
+    [/lacks "files\//, (copy) => Deno.remove(`${copy}/files/${file}`)],
+    [/"files.sha256" is damaged/, (copy) => Deno.truncate(`${copy}/files.sha256`)],
+    [/no manifest.json/, (copy) => Deno.remove(`${copy}/manifest.json`)],
+    [/manifest.json" is damaged/, (copy) => Deno.truncate(`${copy}/manifest.json`, 100)],
+    [
+      /which this program does not know: it is older/,
+      (copy) => manifestOf(copy, ({ migrations }) => migrations.push({ number: 9_999, name: "9999_later.sql" })),
+    ],
+    [/newer version/, (copy) => manifestOf(copy, (manifest) => (manifest as { format: number }).format = 2)],
+    [
+      /is damaged: tables/,
+      (copy) => manifestOf(copy, ({ tables }) => tables["users; drop table users"] = tables["users"]!),
+    ],
+    [/lacks the table "likes"/, (copy) => manifestOf(copy, ({ tables }) => delete tables["likes"])],
+  ];
+}
+
+/** Checks that each kind of damage is refused and that the refusals change nothing. */
+async function refusesDamage(node: NodeProcess, backup: string, copy: string): Promise<void> {
+  const [file] = [...Deno.readDirSync(`${backup}/files`)];
+  const config = readConfig(node.settings);
+  const nobody: Watcher = { begin: () => {}, step: () => {}, end: () => {} };
+  const before = await contentOf(node.dataDir);
+  for (const [why, damage] of damagesOf(file!.name)) {
+    await new Deno.Command("cp", { args: ["-R", backup, copy] }).output();
+    await damage(copy);
+    await assert.rejects(
+      checkBackup(config, copy, nobody).then((checked) => restoreBackup(config, checked, true, nobody)),
+      why,
+    );
+    await Deno.remove(copy, { recursive: true });
+  }
+  assert.deepEqual(await contentOf(node.dataDir), before, "a rejected restore has changed the data folder");
+}
+
 Deno.test("Invalid and newer backups, a running server and existing accounts are rejected", async () => {
   await using place = await emptyFolder();
   const backup = `${place.path}/backup`;
@@ -56,44 +100,7 @@ Deno.test("Invalid and newer backups, a running server and existing accounts are
   assert.deepEqual([running.code, /is running/.test(running.output)], [1, true], running.output);
   await node.stop();
 
-  const [file] = [...Deno.readDirSync(`${backup}/files`)];
-  const damages: [why: RegExp, damage: (copy: string) => Promise<void>][] = [
-    [
-      /"tables\/users.copy.gz" is damaged/,
-      (copy) => changed(`${copy}/tables/users.copy.gz`, (b) => b[b.length >> 1]! ^= 1),
-    ],
-    [/lacks "tables\/follows.copy.gz"/, (copy) => Deno.remove(`${copy}/tables/follows.copy.gz`)],
-    [/"files\/.*" is damaged/, (copy) => changed(`${copy}/files/${file!.name}`, (b) => b[9]! ^= 1)],
-    [/lacks "files\//, (copy) => Deno.remove(`${copy}/files/${file!.name}`)],
-    [/"files.sha256" is damaged/, (copy) => Deno.truncate(`${copy}/files.sha256`)],
-    [/no manifest.json/, (copy) => Deno.remove(`${copy}/manifest.json`)],
-    [/manifest.json" is damaged/, (copy) => Deno.truncate(`${copy}/manifest.json`, 100)],
-    [
-      /which this program does not know: it is older/,
-      (copy) => manifestOf(copy, ({ migrations }) => migrations.push({ number: 9_999, name: "9999_later.sql" })),
-    ],
-    [/newer version/, (copy) => manifestOf(copy, (manifest) => (manifest as { format: number }).format = 2)],
-    [
-      /is damaged: tables/,
-      (copy) => manifestOf(copy, ({ tables }) => tables["users; drop table users"] = tables["users"]!),
-    ],
-    [/lacks the table "likes"/, (copy) => manifestOf(copy, ({ tables }) => delete tables["likes"])],
-  ];
-  const config = readConfig(node.settings);
-  const nobody: Watcher = { begin: () => {}, step: () => {}, end: () => {} };
-  const before = await contentOf(node.dataDir);
-  for (const [why, damage] of damages) {
-    const copy = `${place.path}/copy`;
-    await new Deno.Command("cp", { args: ["-R", backup, copy] }).output();
-    await damage(copy);
-    await assert.rejects(
-      checkBackup(config, copy, nobody).then((checked) => restoreBackup(config, checked, true, nobody)),
-      why,
-    );
-    await Deno.remove(copy, { recursive: true });
-  }
-  assert.deepEqual(await contentOf(node.dataDir), before, "a rejected restore has changed the data folder");
-
+  await refusesDamage(node, backup, `${place.path}/copy`);
   const damaged = await TaskProcess.run("restore", [place.path, "--replace"], node.settings);
   assert.deepEqual([damaged.code, /The restore failed: There is no/.test(damaged.output)], [1, true], damaged.output);
   const full = await TaskProcess.run("restore", [backup], node.settings);
