@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { prometheusContentType } from "prom-client";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics/metrics.ts";
+import { Registry } from "../metrics/prom_client.ts";
 import { type HttpServer, serveHttp } from "./server.ts";
 
 /** Answers a request for `/metrics` by its `Authorization` header. */
@@ -21,7 +21,7 @@ export function metricsEndpoint(metrics: Metrics, token: string | undefined): Me
         },
       });
     }
-    const headers = { "content-type": prometheusContentType, "cache-control": "no-store" };
+    const headers = { "content-type": Registry.PROMETHEUS_CONTENT_TYPE, "cache-control": "no-store" };
     return new Response(await metrics.text(), { headers });
   };
 }

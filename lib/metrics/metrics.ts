@@ -1,7 +1,7 @@
-import { AggregatorRegistry } from "prom-client";
 import { within } from "../sleep.ts";
 import { lagSample, LoopLag } from "./loop_lag.ts";
 import { processSamples } from "./process_metrics.ts";
+import { AggregatorRegistry } from "./prom_client.ts";
 import { threadSamples } from "./registry.ts";
 import type { Samples } from "./samples.ts";
 

@@ -1,5 +1,6 @@
 /** Counters and histograms of this thread, kept by `prom-client`. The main thread adds those of the others. */
-import { Counter, Histogram, Registry } from "prom-client";
+import type { Counter as CounterOf, Histogram as HistogramOf } from "prom-client";
+import { Counter, Histogram, Registry } from "./prom_client.ts";
 import { PREFIX, type Samples } from "./samples.ts";
 
 /** Upper bounds of histograms, in seconds: from an answer out of memory to the time limit of a call. */
@@ -12,7 +13,7 @@ export function counter<Label extends string = never>(
   name: string,
   help: string,
   labelNames: readonly Label[] = [],
-): Counter<Label> {
+): CounterOf<Label> {
   return new Counter({ name: PREFIX + name, help, labelNames, registers: [registry] });
 }
 
@@ -22,7 +23,7 @@ export function histogram<Label extends string = never>(
   help: string,
   labelNames: readonly Label[] = [],
   buckets: number[] = SECONDS,
-): Histogram<Label> {
+): HistogramOf<Label> {
   return new Histogram({ name: PREFIX + name, help, labelNames, buckets, registers: [registry] });
 }
 
