@@ -336,21 +336,36 @@ function locate(program: string): string | undefined {
   });
 }
 
-/** A port nobody listens on, taken from the system. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
+/** Below the ports that systems give to outgoing connections, which would take a free one before its server does. */
+const PORTS = { first: 10_000, count: 22_000 };
+const ANSWER_MS = 2_000;
+
+/** A port of 127.0.0.1 that nobody listens on. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer().on("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
   });
+}
+
+function closeAfter(connection: Deno.Conn, ms: number): Disposable {
+  const timer = setTimeout(() => connection.close(), ms);
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
 /** Connects, sends `request`, and tells whether the answer begins with `expected`. */
 export async function answers(port: number, request: string, expected: string): Promise<boolean> {
   try {
     using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    // Another program at this port may never answer.
+    using _ = closeAfter(connection, ANSWER_MS);
     if (request) await connection.write(new TextEncoder().encode(request));
     const buffer = new Uint8Array(64);
     const size = await connection.read(buffer) ?? 0;
