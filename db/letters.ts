@@ -19,7 +19,7 @@ export function emailJob(job: string): JobRef[] {
   return [{ kind: EMAIL_JOB, id: job }];
 }
 
-export interface NewLetter {
+export interface NewEmail {
   message_id: string;
   /** The row of the ledger that the Message-ID names, if any. */
   delivery: { event: string; user: string } | undefined;
@@ -34,9 +34,9 @@ export interface NewLetter {
  * Stores an email in the mailbox of its account: the one for which the ledger is sending it, otherwise the one that has
  * verified the address. An email for no account is dropped, since nobody could read it, and so is a known Message-ID.
  */
-export async function storeLetter(
+export async function storeEmail(
   sql: Writer,
-  { message_id, delivery, sender, recipient, subject, text, html }: NewLetter,
+  { message_id, delivery, sender, recipient, subject, text, html }: NewEmail,
 ): Promise<void> {
   await sql.execute(
     `insert into letters (id, user_id, message_id, sender, recipient, subject, text, html)
@@ -62,7 +62,7 @@ export async function storeLetter(
   );
 }
 
-export interface Letter {
+export interface StoredEmail {
   from: string;
   to: string;
   subject: string;
@@ -72,11 +72,11 @@ export interface Letter {
 }
 
 /** The emails in an account's mailbox that were sent to this address, newest first. */
-export async function lettersOf(
+export async function emailsOf(
   sql: Reader,
   { owner, address, limit }: { owner: string; address: string; limit: number },
-): Promise<Letter[]> {
-  return await sql.query<Letter>(
+): Promise<StoredEmail[]> {
+  return await sql.query<StoredEmail>(
     `select sender as "from", recipient as "to", subject, text, html, at from letters
     where user_id = $1 and recipient = $2 order by at desc, id desc limit $3`,
     [owner, folded(address), limit],

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { lettersOf } from "../db/letters.ts";
+import { emailsOf } from "../db/letters.ts";
 import { AppError } from "../lib/errors.ts";
 import { foldName } from "../lib/folding.ts";
 import { mailboxOwner } from "../security/mailbox.ts";
@@ -24,7 +24,7 @@ export function mailRoutes(api: Api): void {
   }, async ({ ctx, body: { email, password } }) => {
     if (ctx.config.SMTP_URL) throw new AppError("not-found", "This server sends emails through SMTP and keeps none");
     const owner = await mailboxOwner(ctx, email, password);
-    const letters = await lettersOf(ctx.sql, { owner: owner.id, address: email, limit: MAX_LETTERS });
+    const letters = await emailsOf(ctx.sql, { owner: owner.id, address: email, limit: MAX_LETTERS });
     // A guesser could use an own account with the same pending address to reset the count.
     return { ...answer(200, { letters }), otherSecret: owner.isPending };
   });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import PostalMime from "postal-mime";
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from "smtp-server";
-import { storeLetter } from "../../db/letters.ts";
+import { storeEmail } from "../../db/letters.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Log } from "../../lib/log.ts";
 import { counter } from "../../lib/metrics/registry.ts";
@@ -85,7 +85,7 @@ async function receive(sql: Sql, stream: SMTPServerDataStream, session: SMTPServ
   // Without a Message-ID duplicates cannot be detected: each counts as a new email.
   const message_id = email.messageId ? messageId(email.messageId) : `<${crypto.randomUUID()}@unnamed>`;
   for (const { address } of session.envelope.rcptTo) {
-    await storeLetter(sql, {
+    await storeEmail(sql, {
       message_id,
       delivery: deliveryOf(message_id),
       sender: clean(email.from?.address ?? sender),

@@ -11,17 +11,17 @@ browserTest(
     const ann = await app.person();
     const context = await browser.newContext({ javaScriptEnabled: false });
     const page = await context.newPage();
-    const lettersOf = async () => (await app.ok("GET", "/notifications/settings", { token: ann.token })).letters;
+    const emailsOf = async () => (await app.ok("GET", "/notifications/settings", { token: ann.token })).letters;
     const link = emailLinks(app.ctx.secret, app.url, ann.id).unsubscribe;
     await page.goto(link.slice(0, -1));
     await page.getByRole("heading", { name: "The link is invalid" }).waitFor();
     assert.equal(await page.getByRole("button").count(), 0);
     const complaints = watch(page, app.url);
     await page.goto(link);
-    assert.equal(await lettersOf(), "at_once");
+    assert.equal(await emailsOf(), "at_once");
     await page.getByRole("button", { name: "Unsubscribe" }).click();
     await page.getByRole("heading", { name: "You have unsubscribed from emails about posts" }).waitFor();
-    assert.equal(await lettersOf(), "never");
+    assert.equal(await emailsOf(), "never");
     assert.deepEqual(complaints, []);
   },
 );

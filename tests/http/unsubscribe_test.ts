@@ -30,7 +30,7 @@ async function sent(head: string): Promise<string> {
   return new TextDecoder().decode(value).split("\r\n", 1)[0]!;
 }
 
-async function lettersOf({ token }: Person): Promise<string> {
+async function emailsOf({ token }: Person): Promise<string> {
   return (await app.ok("GET", "/notifications/settings", { token })).letters;
 }
 
@@ -45,14 +45,14 @@ Deno.test("Opening the unsubscribe page changes nothing, and its button unsubscr
     assert.equal(looked.status, 200, method);
     if (method === "GET") assert.match(looked.text, /<form method="post"><button>/);
   }
-  assert.equal(await lettersOf(ann), "daily");
+  assert.equal(await emailsOf(ann), "daily");
   for (let press = 1; press <= 2; press++) {
     const { status, text } = await ask(unsubscribe, { method: "POST", headers: FORM, body: "" });
     assert.deepEqual([status, titleOf(text)], [200, "You have unsubscribed from emails about posts"], `press ${press}`);
     assert.match(text, /change the notification settings/);
-    assert.equal(await lettersOf(ann), "never");
+    assert.equal(await emailsOf(ann), "never");
   }
-  assert.equal(await lettersOf(bob), "at_once", "other people's settings are unchanged");
+  assert.equal(await emailsOf(bob), "at_once", "other people's settings are unchanged");
 });
 
 Deno.test("The button leaves notification settings unchanged", async () => {
@@ -121,7 +121,7 @@ Deno.test("A foreign token is rejected with a text, by the page and by the API, 
     assert.match(await sent(`${method} /unsubscribe?token=x HTTP/1.1\r\nHost: %%\\`), / 4\d\d /, "no host");
     assert.match(await sent(`${method} /unsubscribe?token=\xff\xfe HTTP/1.1\r\nHost: x`), / 4\d\d /, "no UTF-8");
   }
-  assert.deepEqual([await lettersOf(ann), await lettersOf(bob)], ["at_once", "at_once"]);
+  assert.deepEqual([await emailsOf(ann), await emailsOf(bob)], ["at_once", "at_once"]);
 });
 
 Deno.test("Other methods are 405 with the allowed ones", async () => {
@@ -131,7 +131,7 @@ Deno.test("Other methods are 405 with the allowed ones", async () => {
     assert.deepEqual([status, headers.get("allow")], [405, "GET, HEAD, POST, OPTIONS"], method);
   }
   assert.equal((await ask(linksOf(ann).oneClick)).status, 405, "a GET of the one-click address");
-  assert.equal(await lettersOf(ann), "at_once");
+  assert.equal(await emailsOf(ann), "at_once");
 });
 
 Deno.test("The links need no sign-in, and a signed-in person may follow another's", async () => {
@@ -145,7 +145,7 @@ Deno.test("The links need no sign-in, and a signed-in person may follow another'
     const headers: Record<string, string> = caller ? { authorization: `Bearer ${caller.token}` } : {};
     assert.equal((await ask(linksOf(ann).unsubscribe, { headers })).status, 200);
     assert.equal((await ask(linksOf(ann).unsubscribe, { method: "POST", headers })).status, 200);
-    assert.equal(await lettersOf(ann), "never");
+    assert.equal(await emailsOf(ann), "never");
   }
 });
 
@@ -180,7 +180,7 @@ Deno.test("A mail program unsubscribes by one POST with any body (RFC 8058)", as
     const ann = await app.person();
     const { status, text } = await ask(linksOf(ann).oneClick, { method: "POST", ...init });
     assert.deepEqual([status, JSON.parse(text)], [200, { letters: "never" }], what);
-    assert.equal(await lettersOf(ann), "never", what);
+    assert.equal(await emailsOf(ann), "never", what);
   }
 });
 

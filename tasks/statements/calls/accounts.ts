@@ -24,7 +24,7 @@ export const ACCOUNT_CALLS: readonly Call[] = [
   (sql) => bounces.takeBackBounces(sql, "the relay is at fault"),
 
   (sql) =>
-    letters.storeLetter(sql, {
+    letters.storeEmail(sql, {
       message_id: "<id@example.org>",
       delivery: undefined,
       sender: EMAIL,
@@ -33,7 +33,7 @@ export const ACCOUNT_CALLS: readonly Call[] = [
       text: "",
       html: null,
     }),
-  (sql) => letters.lettersOf(sql, { owner: ID, address: EMAIL, limit: 20 }),
+  (sql) => letters.emailsOf(sql, { owner: ID, address: EMAIL, limit: 20 }),
   (sql) => letters.codeInForce(sql, { user: ID, purpose: "verify", address: EMAIL }, "nonce"),
   (sql) => letters.codeInForce(sql, { user: ID, purpose: "recover", address: EMAIL }, "nonce"),
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import nodemailer from "nodemailer";
-import { lettersOf } from "../../../db/letters.ts";
+import { emailsOf } from "../../../db/letters.ts";
 import type { Sql } from "../../../db/sql.ts";
 import { Log } from "../../../lib/log.ts";
 import { startMailChild } from "../../../workers/children/start_mail.ts";
@@ -74,8 +74,8 @@ Deno.test("An email belongs to the account it was sent for, or to the one with t
     for (const to of ["new@example.org", "bob@example.org"]) {
       assert.equal(await send({ to, messageId: `<${event}.${ann}@rookery>`, text: "sent for ann" }), "taken");
     }
-    assert.equal((await lettersOf(sql, { owner: ann, address: "new@example.org", limit: 9 })).length, 1);
-    assert.equal((await lettersOf(sql, { owner: ann, address: "bob@example.org", limit: 9 })).length, 1);
+    assert.equal((await emailsOf(sql, { owner: ann, address: "new@example.org", limit: 9 })).length, 1);
+    assert.equal((await emailsOf(sql, { owner: ann, address: "bob@example.org", limit: 9 })).length, 1);
     assert.deepEqual(await inbox(sql, "bob@example.org"), []);
     // An unknown Message-ID has no owner, so nothing is stored.
     const made = `<${newId()}.${ann}@rookery>`;
@@ -83,7 +83,7 @@ Deno.test("An email belongs to the account it was sent for, or to the one with t
     assert.equal((await inbox(sql, "bob@example.org")).length, 1);
     assert.equal(await send({ to: "nobody@example.org", messageId: "<1@test>" }), "taken");
     const later = await makeAddressee(sql, "nobody@example.org");
-    assert.deepEqual(await lettersOf(sql, { owner: later, address: "nobody@example.org", limit: 9 }), []);
+    assert.deepEqual(await emailsOf(sql, { owner: later, address: "nobody@example.org", limit: 9 }), []);
     await sql.execute("update users set email_verified_at = null where id = $1", [later]);
     assert.equal(await send({ to: "nobody@example.org", messageId: "<2@test>" }), "taken");
     assert.deepEqual(await inbox(sql, "nobody@example.org"), []);

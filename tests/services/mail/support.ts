@@ -1,4 +1,4 @@
-import { type Letter, lettersOf } from "../../../db/letters.ts";
+import { emailsOf, type StoredEmail } from "../../../db/letters.ts";
 import { connectPostgres } from "../../../db/postgres.ts";
 import type { Sql } from "../../../db/sql.ts";
 import { newId } from "../../../lib/ids.ts";
@@ -29,9 +29,9 @@ export async function makeAddressee(sql: Sql, email: string): Promise<string> {
 }
 
 /** The mailbox of the owner of this address, newest first. */
-export async function inbox(sql: Sql, address: string): Promise<Letter[]> {
+export async function inbox(sql: Sql, address: string): Promise<StoredEmail[]> {
   const [row] = await sql.query<{ id: string }>("select id from users where lower(email) = lower($1)", [address]);
-  return row ? await lettersOf(sql, { owner: row.id, address, limit: 10 }) : [];
+  return row ? await emailsOf(sql, { owner: row.id, address, limit: 10 }) : [];
 }
 
 export async function countLetters(sql: Sql): Promise<number> {
