@@ -46,7 +46,8 @@ function open({ path, token }: { path: string; token?: string }): Promise<Socket
     socket.on("connect", () => {
       const authorization = token ? `Authorization: Bearer ${token}\r\n` : "";
       socket.write(
-        `GET ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
+        `GET ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\n` +
+          "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
           `${authorization}Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}\r\n\r\n`,
       );
     });
@@ -77,7 +78,7 @@ function takeFrames(data: Uint8Array): Uint8Array<ArrayBuffer> {
       head = 4;
     }
     if (at + head + length > data.length) break;
-    // Greetings arrive before a burst is expected, and they are short.
+    // `hello` frames arrive before a burst is expected, and they are short.
     if ((data[at]! & 0x0f) === 1 && length > 300) arrived();
     at += head + length;
   }

@@ -17,10 +17,9 @@ with newest as materialized (
     select p.id, p.published_at from posts p where p.page_id = w.id and p.state = 'ready'
     order by p.published_at desc, p.id desc limit 21) n
   order by n.published_at desc, n.id desc limit 21)
-select p.id, p.page_id, g.uuid, g.name, u.id, u.login, u.first_name, u.last_name, u.page_id, p.text, p.tagged, p.place, p.reply_to,
-  p.like_count, p.reply_count, exists (select from likes l where l.post_id = p.id and l.user_id = ${
-  idOf("user", ":r")
-}) as liked,
+select p.id, p.page_id, g.uuid, g.name, u.id, u.login, u.first_name, u.last_name, u.page_id,
+  p.text, p.tagged, p.place, p.reply_to, p.like_count, p.reply_count,
+  exists (select from likes l where l.post_id = p.id and l.user_id = ${idOf("user", ":r")}) as liked,
   p.state, p.published_at, p.created_at, p.updated_at
 from newest n join posts p on p.id = n.id join pages g on g.id = p.page_id join users u on u.id = g.owner_id
 order by p.published_at desc, p.id desc;
@@ -30,10 +29,9 @@ order by p.published_at desc, p.id desc;
  * The alternative: walks all posts by time and keeps those of followed pages. Which one is faster depends on the data.
  */
 const SCAN = `\\set r random(1, ${READERS})
-select p.id, p.page_id, g.uuid, g.name, u.id, u.login, u.first_name, u.last_name, u.page_id, p.text, p.tagged, p.place, p.reply_to,
-  p.like_count, p.reply_count, exists (select from likes l where l.post_id = p.id and l.user_id = ${
-  idOf("user", ":r")
-}) as liked,
+select p.id, p.page_id, g.uuid, g.name, u.id, u.login, u.first_name, u.last_name, u.page_id,
+  p.text, p.tagged, p.place, p.reply_to, p.like_count, p.reply_count,
+  exists (select from likes l where l.post_id = p.id and l.user_id = ${idOf("user", ":r")}) as liked,
   p.state, p.published_at, p.created_at, p.updated_at
 from posts p join pages g on g.id = p.page_id join users u on u.id = g.owner_id
 where p.state = 'ready' and p.page_id = any(array(

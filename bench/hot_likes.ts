@@ -26,14 +26,15 @@ export async function benchHotLikes({ seconds }: { seconds: number }): Promise<R
   await using installation = await startInstallation(async (sql) => {
     await fillWorld(sql, { people: 1_000, posts: 20_000, follows: 20, readers: LIKERS });
     await sql.script(
-      `create table bench_likes (post_id uuid not null, user_id uuid not null, created_at timestamptz not null default now(),
-      primary key (post_id, user_id));
+      `create table bench_likes (
+        post_id uuid not null, user_id uuid not null, created_at timestamptz not null default now(),
+        primary key (post_id, user_id));
       create index on bench_likes (user_id, created_at desc, post_id desc);
       create table bench_posts as select * from posts; alter table bench_posts add primary key (id)`,
     );
   });
   const tokens = await signIn(installation.url, LIKERS);
-  // Everybody likes, then everybody unlikes, and so on, so that each request has an effect.
+  // All people like, then all unlike, and so on, so that each request has an effect.
   const path = `/api/v1/posts/${uuidOf("post", 1)}/like`;
   const script = repeating(
     (["PUT", "DELETE"] as const).flatMap((method) => tokens.map((token) => ({ method, path, token }))),
@@ -47,9 +48,8 @@ export async function benchHotLikes({ seconds }: { seconds: number }): Promise<R
       (seconds) => pgbench(installation.databaseUrl, { clients, seconds, script: REFERENCE }),
     );
     const [row] = await installation.sql.query<{ counted: number; kept: number }>(
-      `select (select count(*) from likes where post_id = p.id) as counted, p.like_count as kept from posts p where p.id = ${
-        idOf("post", "1")
-      }`,
+      `select (select count(*) from likes where post_id = p.id) as counted, p.like_count as kept
+      from posts p where p.id = ${idOf("post", "1")}`,
     );
     if (row?.counted !== row?.kept) {
       throw new Error(`The counter says ${row?.kept}, and there are ${row?.counted} likes`);

@@ -18,7 +18,8 @@ const LIMIT = 21;
  * The plain alternative: finds the same characters with `ILIKE`, ordered by followers, both sections in one statement.
  */
 const REFERENCE = `(select id, follower_count from pages
-  where deleted_at is null and (uuid ilike $1 or name ilike $1 or description ilike $1 or array_to_string(tags, ' ') ilike $1)
+  where deleted_at is null
+    and (uuid ilike $1 or name ilike $1 or description ilike $1 or array_to_string(tags, ' ') ilike $1)
   order by follower_count desc, id limit ${LIMIT})
 union all
 (select u.id, p.follower_count from users u join pages p on p.id = u.page_id

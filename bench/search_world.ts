@@ -22,7 +22,8 @@ export async function fillSearchWorld(sql: Sql, people: number): Promise<void> {
     const rows = numbers.map((number) => somebody(number, random));
     const column = <Name extends keyof Row>(name: Name): Param => rows.map((row) => row[name]);
     await sql.execute(
-      `insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, page_id, created_at)
+      `insert into users
+        (id, login, password_hash, first_name, last_name, email, email_verified_at, page_id, created_at)
       select ${idOf("user", "n")}, login, $2, first, last, login || '@example.org', now(), ${idOf("page", "n")}, now()
       from unnest($1::int[], $3::text[], $4::text[], $5::text[]) w (n, login, first, last)`,
       [numbers, hash, column("login"), column("first"), column("last")],

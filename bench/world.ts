@@ -55,7 +55,8 @@ export async function fillWorld(sql: Sql, { people, posts, follows, readers }: W
   await sql.execute(
     `insert into follows (page_id, user_id, state, created_at)
     select ${idOf("page", `(1 + (r * 131 + f * 17) % $1::int)`)}, ${idOf("user", "r")}, 'following', now()
-    from generate_series(1, $2::int) r cross join generate_series(1, $3::int) f where (1 + (r * 131 + f * 17) % $1::int) <> r
+    from generate_series(1, $2::int) r cross join generate_series(1, $3::int) f
+    where (1 +  (r * 131 + f * 17) % $1::int) <> r
     on conflict do nothing`,
     [people, readers, follows],
   );
@@ -65,13 +66,16 @@ export async function fillWorld(sql: Sql, { people, posts, follows, readers }: W
       idOf("page", `(1 + (n::bigint * 7919 % $2::int)::int)`)
     }, 'Post number ' || n || ', some words that a person might have written about their day',
       t, t, t
-    from (select n, date_trunc('milliseconds', now() - ($1::int - n) * interval '30 seconds') as t from generate_series(1, $1::int) n) s`,
+    from (select n, date_trunc('milliseconds', now() - ($1::int - n) * interval '30 seconds') as t
+      from generate_series(1, $1::int) n) s`,
     [posts, people],
   );
   await sql.execute(
-    "update pages p set post_count = n.posts from (select page_id, count(*) as posts from posts group by page_id) n where n.page_id = p.id",
+    `update pages p set post_count = n.posts
+    from (select page_id, count(*) as posts from posts group by page_id) n where n.page_id = p.id`,
   );
   await sql.execute(
-    "update pages p set follower_count = n.f from (select page_id, count(*) as f from follows group by page_id) n where n.page_id = p.id",
+    `update pages p set follower_count = n.f
+    from (select page_id, count(*) as f from follows group by page_id) n where n.page_id = p.id`,
   );
 }

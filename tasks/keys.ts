@@ -42,7 +42,8 @@ async function reseal(sql: Sql, keys: Keys, secret: Secret): Promise<void> {
   await using copies = new MemoryCache();
   const { done, lost } = await new TokenVault({ sql, copies, secret, log: new Log("error") }).reseal();
   say(
-    `Re-encrypted: ${signing} signing keys, ${done} VK tokens; remove SECRET_KEY_PREVIOUS once every process has SECRET_KEY`,
+    `Re-encrypted: ${signing} signing keys, ${done} VK tokens; ` +
+      "remove SECRET_KEY_PREVIOUS once every process has SECRET_KEY",
   );
   if (lost > 0) remark(`${lost} VK tokens cannot be decrypted with either key: their owners must store them again`);
 }

@@ -14,8 +14,8 @@ const GROUPS: Record<string, string> = {
   LOG_LEVEL: "Operation",
 };
 
-const HEAD =
-  `# Copy to .env and start with \`deno run --env-file …\`, or set these in the environment. An unset variable has its default.
+const HEAD = `# Copy to .env and start with \`deno run --env-file …\`, or set these in the environment.
+# An unset variable has its default.
 # Durations are numbers with a unit: 500ms, 3s, 30m, 48h, 7d.
 `;
 

@@ -1,8 +1,7 @@
 /**
- * Runs the tests, some files beside each other (`--jobs 1`: none), and ends with one line: `N passed, N failed`, or
- * with `, N skipped`. Fails when one failed, when none ran, and when the run itself broke; in CI also over its budget
- * of processor time. `deno task` says which sets there are; arguments narrow them to files whose path contains one of
- * the words.
+ * Runs the tests, some files in parallel (`--jobs 1`: none), and ends with one line: `N passed, N failed`, and
+ * `, N skipped` if any were. Fails if a test failed, if none ran, and if the run itself failed; in CI also over its
+ * budget of processor time. `deno task` lists the sets; arguments select files whose path has one of the words.
  */
 import { readCommandLine } from "../lib/command_line.ts";
 import { browser, chaos, tasks, test } from "../tasks/commands/test.ts";

@@ -9,7 +9,8 @@ export function quoted(names: readonly string[]): string {
 
 /** Excludes objects that belong to an extension. */
 const OURS = (catalogue: string, relation: string) =>
-  `not exists (select from pg_depend x where x.classid = '${catalogue}'::regclass and x.objid = ${relation}.oid and x.deptype = 'e')`;
+  `not exists (select from pg_depend x
+    where x.classid = '${catalogue}'::regclass and x.objid = ${relation}.oid and x.deptype = 'e')`;
 const TABLES = `pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and ${
   OURS("pg_class", "c")
 }`;
@@ -21,7 +22,8 @@ export async function storedTables(
 ): Promise<Map<string, string[]>> {
   const rows = await sql.query<{ name: string; columns: string[] }>(
     `select c.relname as name, array(select a.attname::text from pg_attribute a
-      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum) as columns
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+      order by a.attnum) as columns
     from ${TABLES} and c.relname <> all ($1::text[]) order by c.relname`,
     [leftOut],
   );

@@ -68,9 +68,10 @@ async function checkSecret(
   for await (const { kid, sealed_private } of copyRows(readTable(`${folder}/${tableFile("signing_keys")}`), columns)) {
     if (!kid || !sealed_private || opensSigningKey(secret, { kid, sealed_private: bytes(sealed_private) })) continue;
     throw new Error(
-      kept
-        ? `SECRET_KEY does not decrypt the backup: set it to the content of "${folder}/${SECRET_FILE}", or SECRET_KEY_PREVIOUS`
-        : "SECRET_KEY does not decrypt the backup: set SECRET_KEY or SECRET_KEY_PREVIOUS to the key in use when it was made",
+      "SECRET_KEY does not decrypt the backup: set " +
+        (kept
+          ? `it to the content of "${folder}/${SECRET_FILE}", or SECRET_KEY_PREVIOUS`
+          : "SECRET_KEY or SECRET_KEY_PREVIOUS to the key in use when it was made"),
     );
   }
   return { secret, key };

@@ -62,7 +62,8 @@ async function postgresTarget(url: string, { replace }: TargetOptions): Promise<
   const sql = new TransactionSql(client);
   // The lock of migrations: a node that starts meanwhile waits, then finds the result.
   await client.query(
-    `begin; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0; set local lock_timeout = '${LOCK_WAIT}';
+    `begin; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0;
+    set local lock_timeout = '${LOCK_WAIT}';
     select pg_advisory_xact_lock(${MAIN.lock})`,
   );
   await checkOwn(sql);

@@ -25,7 +25,8 @@ export const CONNECTION = {
 };
 
 export const CONNECTION_NOTES = [
-  "Give --login with a password, or a token. Other users of the machine see a command line, so prefer the environment for both. " +
+  "Give --login with a password, or a token. Other users of the machine see a command line, " +
+  "so prefer the environment for both. " +
   "Signing in ends the account's other session. A token ends none, and is not renewed.",
 ];
 

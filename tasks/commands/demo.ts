@@ -41,7 +41,8 @@ export const demo = defineTask(
   {
     examples: ["deno task demo --users 20 --posts 100"],
     notes: [
-      "A second run with the same seed continues the first. People register and confirm their email through the bundled mailbox. " +
+      "A second run with the same seed continues the first. " +
+      "People register and confirm their email through the bundled mailbox. " +
       "Signing in as the administrator ends the account's other session.",
       "All accounts have the same password: do not fill an installation that strangers can reach.",
     ],

@@ -25,7 +25,8 @@ const arguments_ = object({
 });
 
 const NOTES = [
-  "Postgres is embedded. What needs Redis, NATS, Chromium, nginx or Debian's Postgres 15 is left out where that is not installed.",
+  "Postgres is embedded. " +
+  "Tests that need Redis, NATS, Chromium, nginx or Debian's Postgres 15 are skipped where these are not installed.",
 ];
 
 export const test = defineTask("test", arguments_, {

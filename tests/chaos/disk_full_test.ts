@@ -1,6 +1,6 @@
 /**
- * A data folder without room: writes are refused with the reason, nothing that was acknowledged is lost, and it goes on
- * with room.
+ * A full disk: writes are rejected with the reason, no acknowledged write is lost, and the node recovers when there is
+ * space.
  */
 import assert from "node:assert/strict";
 import type { Answer } from "../support/api.ts";
@@ -10,7 +10,7 @@ import { smallDisk, takeRoom } from "../support/small_disk.ts";
 import { until } from "../support/wait.ts";
 
 const CI = Deno.env.get("CI") === "true";
-/** Mounting is root's; in CI that is who runs the tests. */
+/** Mounting needs root, which runs the tests in CI. */
 const options = { ignore: Deno.uid() !== 0 && !CI, sanitizeOps: false, sanitizeResources: false };
 const SIZE = "140m";
 
@@ -31,7 +31,7 @@ Deno.test(
     };
     assert.equal(await post(), 201);
     await takeRoom(`${disk.path}/filler`);
-    // What is in files that have room goes on.
+    // Writes into existing space of files still succeed.
     await until("a post is refused", async () => await post() !== 201);
     for (let i = 0; i < 20; i++) await post();
     for (const { status, headers, body } of refused) {
@@ -39,10 +39,10 @@ Deno.test(
       assert.ok(Number(headers.get("retry-after")) > 0);
     }
     assert.match(node.output, /"level":"error","message":"disk full, writes are refused"/);
-    assert.equal((await ada.call("GET", "/feed")).status, 200, "reading goes on");
+    assert.equal((await ada.call("GET", "/feed")).status, 200, "reads still succeed");
 
     await Deno.remove(`${disk.path}/filler`);
-    await until("posts are taken again", async () => await post() === 201);
+    await until("posts are accepted again", async () => await post() === 201);
     const rows = await node.sql.query<{ id: string }>("select id from posts");
     assert.deepEqual(new Set(rows.map(({ id }) => id)), stored);
   },

@@ -1,6 +1,6 @@
 /**
- * The embedded database on a disk that stays full until the log of its writes has no room: it ends, and is back when
- * there is room.
+ * The embedded database on a disk that stays full until its write-ahead log has no space: it ends, and restarts when
+ * there is space.
  */
 import assert from "node:assert/strict";
 import { sleep } from "../../lib/sleep.ts";
@@ -12,16 +12,16 @@ import { postmastersOf } from "../support/embedded_server.ts";
 import { smallDisk, takeRoom } from "../support/small_disk.ts";
 import { until } from "../support/wait.ts";
 
-/** Mounting is root's. */
+/** Mounting needs root. */
 const options = {
   ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
   sanitizeOps: false,
   sanitizeResources: false,
 };
 const SIZE = "160m";
-/** Time limit for the writes that fill the log's disk; there are many of them. */
+/** Time limit for the many writes that fill the log's disk. */
 const FILL_MS = 240_000;
-/** How long the database stays without room; longer than a start may take, to be tried by hand. */
+/** How long the disk stays full. A value above the time limit of a start can be tried by hand. */
 const FULL_S = Number(Deno.env.get("TEST_FULL_SECONDS") ?? 15);
 
 Deno.test(
@@ -35,8 +35,8 @@ Deno.test(
     for (let i = 0; i < 5; i++) assert.equal(await writes.post(), 201);
     assert.equal(await writes.photo(), 201);
     await takeRoom(`${disk.path}/filler`);
-    // Pairs that are written over and over need no room but that of the log.
-    await until("the log has no room", async () => {
+    // Overwritten pairs need space only in the log.
+    await until("the log has no space", async () => {
       await Promise.all(Array.from({ length: 8 }, (_, writer) => writes.pairs(writer)));
       if (/No space left/.test(node.output)) await takeRoom(`${disk.path}/filler`);
       return /"message":"embedded Postgres exited, restarting"/.test(node.output);
@@ -57,9 +57,9 @@ Deno.test(
     say(`full for ${FULL_S} s: ${JSON.stringify(Object.fromEntries(kinds))}; ${writes.stored.size} posts stored`);
     await Deno.remove(`${disk.path}/filler`);
     const start = performance.now();
-    await until("posts are taken again", async () => await writes.post() === 201, { everyMs: 50 });
-    say(`with room again after ${Math.round(performance.now() - start)} ms`);
-    await until("photos are taken again", async () => await writes.photo() === 201, { everyMs: 100 });
+    await until("posts are accepted again", async () => await writes.post() === 201, { everyMs: 50 });
+    say(`with space again after ${Math.round(performance.now() - start)} ms`);
+    await until("photos are accepted again", async () => await writes.photo() === 201, { everyMs: 100 });
     assert.equal((await postmastersOf(disk.path)).length, 1);
     await writes.holdAgainst(node);
     assert.equal((await node.stop()).code, 0);
@@ -68,7 +68,7 @@ Deno.test(
   },
 );
 
-Deno.test("A node whose database has no space to start ends cleanly and soon", options, async () => {
+Deno.test("A node whose database has no space to start ends cleanly within 10 seconds", options, async () => {
   await using disk = await smallDisk(SIZE);
   await using node = await NodeProcess.on({ path: disk.path, [Symbol.asyncDispose]: async () => {} }, {});
   const [ada] = await makePeople(node, 1) as [Person];
@@ -89,7 +89,7 @@ class Writes {
   readonly stored = new Set<string>();
   readonly refused: Answer[] = [];
   #batch = 0;
-  /** Writer → its last batch. */
+  /** Writer → number of its last batch. */
   readonly #acknowledged = new Map<number, number>();
 
   constructor(private readonly person: Person, private readonly picture: Uint8Array) {}
@@ -107,7 +107,7 @@ class Writes {
     );
   }
 
-  /** A batch of a writer's few pairs, over what was there: small enough for the room that older versions leave. */
+  /** Overwrites a writer's few pairs. Small enough for the space that old row versions free. */
   async pairs(writer = 0): Promise<void> {
     const number = ++this.#batch;
     const value = { number, text: crypto.randomUUID().repeat(40) };
@@ -124,8 +124,8 @@ class Writes {
     for (const [writer, number] of this.#acknowledged) {
       const { data } = await this.person.do("POST", "/kv/read", { keys: keysOf(writer) });
       const numbers = new Set(Object.values<{ number: number }>(data).map(({ number }) => number));
-      assert.equal(numbers.size, 1, "a batch is there as a whole");
-      // A write refused at its commit may still exist.
+      assert.equal(numbers.size, 1, "a batch is complete");
+      // A write that was rejected at its commit may still exist.
       assert.ok([...numbers][0]! >= number, `the pairs of writer ${writer}`);
     }
   }

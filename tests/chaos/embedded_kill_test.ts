@@ -1,4 +1,4 @@
-/** The embedded default under kill -9: of Rookery, of Postgres, of what stands between them, and of all at once. */
+/** The embedded default under SIGKILL of Rookery, of Postgres, of the shell between them, and of all at once. */
 import assert from "node:assert/strict";
 import { sleep } from "../../lib/sleep.ts";
 import {
@@ -35,7 +35,7 @@ Deno.test("A killed node leaves no Postgres behind, and an immediate start never
       await node.kill();
       await node.restart();
     });
-    assert.equal(twice, 0, "two servers in one folder");
+    assert.equal(twice, 0, "two servers on one folder");
     assert.notEqual((await serverOf(node.dataDir)).postmaster, old.postmaster);
     await posts.write();
   }
@@ -53,7 +53,7 @@ const VICTIMS = {
   },
   "all of Postgres": postgresOf,
 };
-/** On an empty machine it is a third of this. */
+/** An idle machine needs a third of this. */
 const BACK_WITHIN_MS = 3_000;
 
 for (const [what, victims] of Object.entries(VICTIMS)) {
@@ -71,10 +71,10 @@ for (const [what, victims] of Object.entries(VICTIMS)) {
     const writing = Promise.all(Array.from({ length: 4 }, async () => {
       while (!stopped) if (!await posts.write()) await sleep(10);
     }));
-    await until("writes are under way", () => posts.stored.size > before + 8, { everyMs: 2 });
+    await until("writes are in progress", () => posts.stored.size > before + 8, { everyMs: 2 });
     const start = performance.now();
     killAll(pids);
-    // A backend's death is the postmaster's to mend: it ends all the others as well.
+    // After the death of a backend the postmaster itself restarts all others.
     const isMended = async () => {
       const [now, ...others] = await postmastersOf(node.dataDir);
       if (now === undefined || others.length > 0) return false;
@@ -82,13 +82,13 @@ for (const [what, victims] of Object.entries(VICTIMS)) {
       const left = await postgresOf(node.dataDir);
       return backends.every((pid) => !left.includes(pid));
     };
-    await until("there is a server again", isMended, { everyMs: 5 });
-    // Begun now: one that was under way may have been stored before.
-    await until("a post is taken", () => posts.write(), { everyMs: 5 });
+    await until("a server runs again", isMended, { everyMs: 5 });
+    // A new write, since one in progress may have been stored before.
+    await until("a post is accepted", () => posts.write(), { everyMs: 5 });
     const ms = performance.now() - start;
     stopped = true;
     await writing;
-    say(`${what}: written again after ${Math.round(ms)} ms, ${posts.refused.length} refused meanwhile`);
+    say(`${what}: writes succeed again after ${Math.round(ms)} ms, ${posts.refused.length} rejected meanwhile`);
     assert.ok(ms < BACK_WITHIN_MS, `it took ${Math.round(ms)} ms`);
     assert.equal(node.pid, pid);
     for (const { status, headers, body } of posts.refused) {
@@ -115,7 +115,7 @@ seededTest(
       let stopped = false;
       const wanted = [workload.posts.size + random.whole(10, 60), pairs.stored.size + 5] as const;
       const atWork = [workload.run(8, () => stopped), pairs.run(4, () => stopped)];
-      await until("there are writes", () => workload.posts.size >= wanted[0] && pairs.stored.size >= wanted[1], {
+      await until("some writes", () => workload.posts.size >= wanted[0] && pairs.stored.size >= wanted[1], {
         everyMs: 1,
       });
       const all = [node.pid, ...(await childrenOf(node.pid)).map(({ pid }) => pid), ...await postgresOf(node.dataDir)];
@@ -133,7 +133,7 @@ seededTest(
     await assertHistoryWhole(node.sql);
     const { posts, likes, follows, accounts } = workload;
     const sizes = { posts: posts.size, likes: likes.size, follows: follows.size, accounts: accounts.size };
-    say(`${ROUNDS} kills; acknowledged and there: ${JSON.stringify({ ...sizes, pairs: pairs.stored.size })}`);
+    say(`${ROUNDS} kills; acknowledged and stored: ${JSON.stringify({ ...sizes, pairs: pairs.stored.size })}`);
   },
 );
 
@@ -165,14 +165,14 @@ Deno.test(
       await node.restart();
       await posts.holdAgainst(node);
       Deno.kill(other.pid, "SIGTERM");
-      assert.equal((await other.status).signal, "SIGTERM", "nobody else's process was ended");
+      assert.equal((await other.status).signal, "SIGTERM", "no other process was ended");
     } finally {
       killAll([other.pid]);
     }
   },
 );
 
-/** Posts of one person, each with a text of its own. */
+/** Posts of one person, each with its own text. */
 class PostLog {
   readonly stored = new Map<string, string>();
   readonly refused: Answer[] = [];
@@ -192,7 +192,7 @@ class PostLog {
     const rows = await node.sql.query<{ text: string; id: string }>("select text, id from posts");
     const refused = rows.length - this.stored.size;
     assert.ok(refused >= 0 && refused <= this.refused.length, `${rows.length} posts, ${this.stored.size} acknowledged`);
-    assert.equal(new Set(rows.map(({ text }) => text)).size, rows.length, "nothing is there twice");
+    assert.equal(new Set(rows.map(({ text }) => text)).size, rows.length, "no post is stored twice");
     const ids = new Map(rows.map(({ text, id }) => [text, id]));
     for (const [text, id] of this.stored) assert.equal(ids.get(text), id, text);
   }
@@ -200,7 +200,7 @@ class PostLog {
 
 /** Pairs of the key–value store, each written once. */
 class PairLog {
-  /** Key → whose it is. */
+  /** Key → its owner. */
   readonly stored = new Map<string, Person>();
   #unanswered: (readonly [string, Person])[] = [];
   #number = 0;

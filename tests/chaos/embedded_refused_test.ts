@@ -1,4 +1,4 @@
-/** Starts that the embedded default refuses: each ends with 2, says what to do, and leaves the folder as it is. */
+/** Starts that the embedded default rejects: each ends with 2, prints advice, and does not change the folder. */
 import assert from "node:assert/strict";
 import { freshDataDir, openDataDir } from "../support/database.ts";
 import { postgresOf, serverOf } from "../support/embedded_server.ts";
@@ -11,11 +11,11 @@ import { until } from "../support/wait.ts";
 
 const isRoot = Deno.uid() === 0;
 const options = { ignore: Deno.build.os !== "linux", sanitizeOps: false, sanitizeResources: false };
-/** Mounting and giving folders away is root's. */
+/** Mounting and changing owners need root. */
 const asRoot = { ...options, ignore: options.ignore || !isRoot };
 
 interface Refusal {
-  /** Makes it what is refused. */
+  /** Changes the folder so that it is rejected. */
   change: (path: string) => Promise<void>;
   message: RegExp;
   ignore?: boolean;
@@ -53,7 +53,7 @@ for (const [what, { change, message, ignore = false }] of Object.entries(REFUSAL
   Deno.test(`A folder ${what} is refused`, { ...options, ignore: options.ignore || ignore }, async () => {
     await using folder = await freshDataDir();
     await change(folder.path);
-    // What Rookery itself has there is no part of the database.
+    // Rookery's own files are not part of the database.
     const before = await listing(`${folder.path}/postgres`);
     const ended = await runToEnd(folder.path);
     assertRefused(ended, message);
@@ -73,8 +73,8 @@ Deno.test("A second Rookery on a folder is refused with the process id of the fi
     new RegExp(`"${node.dataDir}" is in use by process ${node.pid}; stop that one, or set DATA_DIR`),
   );
   assert.equal((await serverOf(node.dataDir)).postmaster, postmaster);
-  await ada.post("the first one goes on");
-  // The number in the lock is still the first one's.
+  await ada.post("the first one still works");
+  // The lock still has the process id of the first.
   assertRefused(await runToEnd(node.dataDir), new RegExp(`is in use by process ${node.pid};`));
 });
 
@@ -122,7 +122,7 @@ Deno.test("A disk without space for a database is refused and left unchanged", a
   assertRefused(await runToEnd(disk.path), /disk of ".*" is full; free some space, or set DATA_DIR/);
   const left = [...Deno.readDirSync(disk.path)].map(({ name }) => name).toSorted();
   assert.deepEqual(left, ["lock", "postgres.lib"]);
-  // With room it is made.
+  // With space the database is created.
   await run("mount", "-o", "remount,size=300m", disk.path);
   await using node = await NodeProcess.on({ path: disk.path, [Symbol.asyncDispose]: async () => {} }, {});
   await node.stop();
@@ -134,22 +134,22 @@ Deno.test("A folder with a path too long for a socket works", options, async () 
   await Deno.mkdir(path);
   await using node = await NodeProcess.on({ path, [Symbol.asyncDispose]: async () => {} }, {});
   const [ada] = await makePeople(node, 1) as [Person];
-  await ada.post("through a socket elsewhere");
+  await ada.post("through a socket in another folder");
   const url = await Deno.readTextFile(`${path}/postgres.url`);
   const elsewhere = new URL(url).searchParams.get("host")!;
   assert.equal((await Deno.stat(elsewhere)).mode! & 0o777, 0o700);
   await TaskProcess.done("jobs", [], node.settings);
   assert.equal((await node.stop()).code, 0);
-  await until("the socket's folder is gone", () => Deno.stat(elsewhere).then(() => false, () => true));
+  await until("the socket's folder is deleted", () => Deno.stat(elsewhere).then(() => false, () => true));
 });
 
 function assertRefused({ code, message }: { code: number; message: string }, expected: RegExp): void {
   assert.equal(code, 2, message);
   assert.match(message, expected);
-  assert.equal(message.trim().split("\n").length, 1, `one sentence is enough: ${message}`);
+  assert.equal(message.trim().split("\n").length, 1, `the message is one line: ${message}`);
 }
 
-/** Each file below it, with what changes when it is written or given away. */
+/** Each file below a folder, with its time, mode and owner. */
 async function listing(folder: string): Promise<string[]> {
   const found: string[] = [];
   for await (const { name } of Deno.readDir(folder)) {

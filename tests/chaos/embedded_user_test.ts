@@ -1,4 +1,4 @@
-/** Whose processes the embedded database has, who may reach it, and how it ends with a terminal's Ctrl-C. */
+/** The users of the embedded database's processes, access to it, and its end by Ctrl-C. */
 import assert from "node:assert/strict";
 import { removeFolder } from "../support/database.ts";
 import { killAll, postgresOf, postmastersOf, serverOf, watchingServers } from "../support/embedded_server.ts";
@@ -6,14 +6,14 @@ import { NodeProcess, START } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { childrenOf } from "../support/processes.ts";
 
-/** Changing users is root's. */
+/** Changing users needs root. */
 const asRoot = {
   ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
   sanitizeOps: false,
   sanitizeResources: false,
 };
 const ROOT = new URL("../../", import.meta.url).pathname;
-/** Of the project, what a node does not run. */
+/** Parts of the project that a node does not need. */
 const NOT_RUN = [".git", "backups", "bench", "data", "docs", "tests"];
 const NOBODY = 65_534;
 const OWN_GROUP = 65_432;
@@ -43,7 +43,7 @@ Deno.test("Every user other than root can run everything", asRoot, async () => {
   await using programs = await reachablePrograms();
   await using node = await NodeProcess.on(home, programs.env, AS_NOBODY, programs.start);
   const [ada] = await makePeople(node, 1) as [Person];
-  await ada.post("as nobody");
+  await ada.post("as another user");
   const { postmaster } = await serverOf(home.path);
   const { uids, capabilities } = await statusOf(postmaster);
   assert.deepEqual([uids, capabilities], [[NOBODY, NOBODY, NOBODY, NOBODY], 0n]);
@@ -70,7 +70,7 @@ Deno.test("A folder of another user is refused with advice for users other than 
 });
 
 Deno.test(
-  "Root's database has only the right to traverse folders, and not even that if it needs none",
+  "Root's database has only the right to traverse folders, and only if it needs it",
   asRoot,
   async () => {
     await using programs = await reachablePrograms();
@@ -80,7 +80,7 @@ Deno.test(
       await Deno.mkdir(path, { recursive: true, mode: 0o700 });
       if (!isReachable) await Deno.chmod(`${home.path}/hidden`, 0o700);
       const env = { DENO_DIR: programs.env.DENO_DIR! };
-      // What it makes for the database is the database's to read, also where new files are private.
+      // The database can read the files made for it, also with a private umask.
       const umask = ["sh", "-c", 'umask 077; exec "$@"', "sh"];
       await using node = await NodeProcess.on({ path, [Symbol.asyncDispose]: async () => {} }, env, umask);
       const { uids, gids, groups, capabilities } = await statusOf((await serverOf(path)).postmaster);
@@ -92,7 +92,7 @@ Deno.test(
   },
 );
 
-/** What Docker leaves to root. */
+/** The capabilities of root in Docker. */
 const CONTAINER =
   "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,sys_chroot,mknod,setfcap";
 
@@ -110,15 +110,17 @@ Deno.test(
       const { postmaster, guard } = await serverOf(home.path);
       const twice = await watchingServers(home.path, async () => {
         if (round === 1) {
-          // Nobody is left to end it but the next start.
+          // Only the next start can end it.
           const shells = (await childrenOf(guard)).filter(({ command }) => command.startsWith("sh "));
           killAll([node.pid, guard, ...shells.map(({ pid }) => pid)]);
         }
         await node.kill();
-        if (round === 1) assert.deepEqual(await postmastersOf(home.path), [postmaster], "it was left");
+        if (round === 1) {
+          assert.deepEqual(await postmastersOf(home.path), [postmaster], "the old postmaster still runs");
+        }
         await node.restart();
       });
-      assert.equal(twice, 0, "two servers in one folder");
+      assert.equal(twice, 0, "two servers on one folder");
     }
     assert.equal((await ada.do("GET", `/pages/${ada.page_id}/posts`)).items.length, 3);
   },
@@ -150,7 +152,7 @@ Deno.test("Ctrl-C ends the node and its database cleanly", {
   await using node = await NodeProcess.on(home, {}, ["setsid"]);
   const [ada] = await makePeople(node, 1) as [Person];
   await ada.post("before the end");
-  // All of its group get it, as from a terminal.
+  // The whole process group gets the signal, as from a terminal.
   Deno.kill(-node.pid, "SIGINT");
   const { code, ms } = await node.stop();
   assert.equal(code, 0, node.output);
@@ -164,13 +166,13 @@ Deno.test("Ctrl-C ends the node and its database cleanly", {
   assert.doesNotMatch(again, /was not properly shut down/);
 });
 
-/** In a folder that everybody may be in, as the project's may be in root's home. */
+/** Runs in a folder that everyone may enter, since the project may be in root's home. */
 function asUser(uid: number): string[] {
   const change = ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"];
   return ["sh", "-c", 'cd / && exec "$@"', "sh", ...change];
 }
 
-/** A data folder that others may pass, of this user or another. */
+/** A data folder of this or another user, in a folder that others may traverse. */
 async function reachableFolder(owner = Deno.uid()!): Promise<{ path: string } & AsyncDisposable> {
   const path = await Deno.makeTempDir({ prefix: "rookery-test-" });
   await Deno.chmod(path, 0o755);
@@ -180,17 +182,17 @@ async function reachableFolder(owner = Deno.uid()!): Promise<{ path: string } & 
 
 interface Programs extends AsyncDisposable {
   deno: string;
-  /** The folder of the packages, for the user of the test. */
+  /** The folder of the packages for the user of the test. */
   env: Record<string, string>;
-  /** As `deno task start` has it. */
+  /** The arguments of `deno task start`. */
   start: string[];
 }
 
-/** A copy of Deno, its cache and the project that anybody may read, since this user's may be in a home of its own. */
+/** A copy of Deno, its cache and the project that everyone may read, since the originals may be in a private home. */
 async function reachablePrograms(): Promise<Programs> {
   const path = await Deno.makeTempDir({ prefix: "rookery-deno-" });
   const { denoDir } = JSON.parse(await output(Deno.execPath(), "info", "--json")) as { denoDir: string };
-  // Links where that is possible, as it is large.
+  // Hard links where possible, since it is large.
   const copy = (from: string, to: string) =>
     output("sh", "-c", 'test ! -e "$1" || cp -al "$1" "$2" 2>/dev/null || cp -a "$1" "$2"', "sh", from, to);
   for (const name of ["npm", "gen", "remote"]) await copy(`${denoDir}/${name}`, path);
@@ -224,7 +226,7 @@ async function statusOf(
   };
 }
 
-/** Sockets of the internet that these processes listen at. */
+/** Internet sockets on which these processes listen. */
 async function portsOf(pids: readonly number[]): Promise<string[]> {
   const found: string[] = [];
   for (const pid of pids) {

@@ -1,5 +1,5 @@
 /**
- * Statements that waited still write only what is allowed: epochs fence writes, and blocks apply to work in progress.
+ * Statements that waited write only what is still allowed: epochs fence writes, and blocks apply to work in progress.
  */
 import assert from "node:assert/strict";
 import pg from "../../db/pg.ts";
@@ -44,12 +44,12 @@ fencingTest(
       taken = true;
       return grants;
     });
-    await until("the taking waits for a lock", () => someoneWaits(sql));
+    await until("the write waits for a lock", () => someoneWaits(sql));
     assert.equal(taken, false);
     await zombie.commit();
     const [next] = await taking;
     assert.equal(next!.epoch, grant!.epoch + 1);
-    assert.equal((await everything(sql)).posts, 1, "what was in flight has happened");
+    assert.equal((await everything(sql)).posts, 1, "the statement in flight was committed");
   },
 );
 
@@ -87,7 +87,7 @@ fencingTest(
       onSnapshot: () => {},
       onJobs: () => {},
       onPartitionsMoved: (partitions) => assert.equal(partitions.length, PARTITIONS),
-      onFenced: () => assert.fail("a replaced worker is no other node"),
+      onFenced: () => assert.fail("a replaced worker does not count as another node"),
     };
     await using pool = await Pool.start(options);
     const post = async () => {
@@ -102,7 +102,7 @@ fencingTest(
       const asked = Array.from({ length: 300 }, () => post());
       await Promise.any(asked);
       dying.thread.terminate();
-      dying.die("the test ended it");
+      dying.die("ended by the test");
       let unknown = 0;
       for (const outcome of await Promise.allSettled(asked)) {
         if (outcome.status === "fulfilled") acknowledged.add(outcome.value);
@@ -112,15 +112,15 @@ fencingTest(
           unknown++;
         }
       }
-      assert.ok(unknown > 0, "it died with calls under way");
+      assert.ok(unknown > 0, "it died with calls in progress");
       acknowledged.add(await until("another worker answers", () => post().catch(() => undefined)));
       assert.equal(threads.length, round + 2);
     }
     const stored = await sql.query<{ id: string }>("select id from posts");
     const ids = new Set(stored.map(({ id }) => id));
-    for (const id of acknowledged) assert.ok(ids.has(id), `${id} was acknowledged and is lost`);
+    for (const id of acknowledged) assert.ok(ids.has(id), `${id} was acknowledged and is missing`);
     const { posts, events, post_count } = await everything(sql);
-    assert.deepEqual([events, post_count], [posts, posts], "each post with its event and counted");
+    assert.deepEqual([events, post_count], [posts, posts], "each post has an event and is counted");
   },
 );
 
@@ -153,7 +153,8 @@ function fencingTest(name: string, body: (ground: Ground) => Promise<void>): voi
       await sql.execute(
         `with u as (insert into users (id, login, password_hash, first_name, last_name, email, page_id, created_at)
           values ($1, 'ann', '', 'Ann', 'Lee', 'ann@example.com', $2, now()))
-        insert into pages (id, owner_id, uuid, name, is_personal, created_at) values ($2, $1, 'ann', 'Ann', true, now())`,
+        insert into pages (id, owner_id, uuid, name, is_personal, created_at)
+      values ($2, $1, 'ann', 'Ann', true, now())`,
         [owner, page],
       );
       await body({ sql, url, page, owner });
@@ -194,7 +195,7 @@ async function someoneWaits(sql: Sql): Promise<boolean> {
   return rows.length > 0;
 }
 
-/** A connection of its own with an open transaction. */
+/** A separate connection with an open transaction. */
 async function transaction(url: string) {
   const client = new pg.Client({ connectionString: url });
   client.on("error", () => {});

@@ -24,7 +24,7 @@ seededTest("A node killed under heavy writes keeps every acknowledged write, onc
       heardBefore: 0,
     });
   }
-  // The listeners' follows are not the workload's to change.
+  // The workload does not change the listeners' follows.
   const workload = new WriteWorkload(random, people, [hidden, ...people.map(({ page_id: page }) => page)], "w");
   let seq = 0;
   const oracles = listening.map(({ listener }) => new LiveOracle(listener.person.id, false, [listener.person.page_id]));
@@ -32,13 +32,13 @@ seededTest("A node killed under heavy writes keeps every acknowledged write, onc
     let stopped = false;
     const wanted = workload.posts.size + random.whole(60, 200);
     const atWork = workload.run(16, () => stopped);
-    await until("the workload has grown", () => workload.posts.size >= wanted, { everyMs: 1 });
+    await until("enough writes of the workload", () => workload.posts.size >= wanted, { everyMs: 1 });
     if (round === 1) listening[0]!.listener.cut();
     await node.kill();
     stopped = true;
     await atWork;
     await node.restart();
-    // The clock of those who held a key when they died runs on.
+    // The leases of keys that dead processes held are still running.
     await node.sql.execute("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
     await workload.retry();
     await workload.holdAgainst(node.sql);
@@ -52,14 +52,14 @@ seededTest("A node killed under heavy writes keeps every acknowledged write, onc
       entry.heardBefore = entry.listener.events.length;
       const seqs = new Set(heard.map((frame) => frame.seq));
       const missed = must.filter((event) => event.seq > firstOf(entry.listener) && !seqs.has(event.seq));
-      assert.deepEqual(missed, [], `${entry.listener.person.login} missed something in round ${round}`);
-      assert.equal(seqs.size, heard.length, "nothing came twice");
+      assert.deepEqual(missed, [], `${entry.listener.person.login} missed events in round ${round}`);
+      assert.equal(seqs.size, heard.length, "no event was repeated");
     }
   }
   for (const { listener } of listening) listener.cut();
 });
 
-/** Where the listener began. */
+/** The position where the listener began. */
 function firstOf(listener: Listener<Person>): number {
   return Number(atob(listener.hellos[0]!.cursor).split(":")[1]);
 }
@@ -87,7 +87,7 @@ seededTest("SIGTERM under load lets requests in progress finish, and exits 0 wit
     const workload = new WriteWorkload(random, people, people.map(({ page_id: page }) => page), `t${round}`);
     let stopped = false;
     const atWork = workload.run(16, () => stopped);
-    await until("the workload has grown", () => workload.posts.size >= 40, { everyMs: 1 });
+    await until("enough writes of the workload", () => workload.posts.size >= 40, { everyMs: 1 });
     const { code, ms } = await node.stop();
     stopped = true;
     await atWork;

@@ -1,4 +1,4 @@
-/** The key–value store as a process of its own: what it refuses by itself, and what its death leaves behind. */
+/** The key–value store as a separate process: its own checks, and the state after its death. */
 import assert from "node:assert/strict";
 import { sleep } from "../../lib/sleep.ts";
 import { call } from "../support/api.ts";
@@ -10,7 +10,7 @@ import { administrator, makePeople, type Person } from "../support/person.ts";
 import { freePort } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 
-/** A node that has everything but the store, and the store, which keeps its port over a restart. */
+/** A node without the store, and the store, which keeps its port over a restart. */
 async function startApart(): Promise<{ installation: Installation; api: NodeProcess; kv: NodeProcess }> {
   await using stack = new AsyncDisposableStack();
   const installation = stack.use(await Installation.open({ redis: false, nats: false }));
@@ -30,7 +30,7 @@ fullTest("A separate store authenticates callers itself, and its failure affects
       body.data ?? body.type.split(/[/#]/).at(-1),
     ]);
   for (const person of [ada, blocked, gone]) await person.do("POST", "/kv/write", { data: { a: person.login } });
-  // Through the node or past it, it is one store.
+  // Through the node or directly, it is the same store.
   for (const node of [api, kv]) assert.deepEqual(await read(node, ada.token), [200, { a: ada.login }]);
   assert.equal((await fetch(`${kv.url}/readyz`).then((answer) => answer.json())).status, "ready");
   assert.equal((await call(kv, "GET", "/feed", { token: ada.token, undeclared: true })).status, 404);
@@ -49,13 +49,13 @@ fullTest("A separate store authenticates callers itself, and its failure affects
 
   assert.equal((await kv.stop()).code, 0);
   assert.deepEqual(await read(api, ada.token), [503, "kv-unavailable"]);
-  await ada.post("Words go on");
+  await ada.post("Posts still work");
   assert.equal((await ada.do("GET", "/feed")).items.length, 1);
   assert.equal((await fetch(`${api.url}/readyz`).then((answer) => answer.json())).status, "ready");
   await kv.restart();
   assert.deepEqual(await read(api, ada.token), [200, { a: ada.login }]);
 
-  // While the secret changes, what the former one sealed still opens.
+  // While the secret changes, the previous one still decrypts.
   const changed = await installation.start({
     ROLES: "kv",
     SECRET_KEY: "another secret key, 32 characters or more",
@@ -73,7 +73,7 @@ fullTest("A killed store has written each batch completely once or not at all", 
   let uncertain = 0;
   let done = false;
   const write = (n: number) => ada.call("POST", "/kv/write", { data: batch(n) }, { "idempotency-key": `batch-${n}` });
-  /** Writes until stopped. Unacknowledged batches are retried under their key and must not find themselves. */
+  /** Writes until stopped. Unacknowledged batches are retried with their key and must not conflict with themselves. */
   const writer = async () => {
     while (!done) {
       const n = next++;
@@ -90,22 +90,23 @@ fullTest("A killed store has written each batch completely once or not at all", 
   const writers = Array.from({ length: 8 }, writer);
   for (let kills = 1; kills <= 3; kills++) {
     const before = next;
-    await until("writes are under way", () => next > before + 40);
-    // Stopped first: what is on its way to it at that moment gets stuck there, and dies with it.
+    await until("writes are in progress", () => next > before + 40);
+    // Stopped first: requests that arrive at that moment wait there and are lost with it.
     kv.freeze();
     await sleep(100);
     await kv.kill();
-    // A killed process held its keys for a minute.
+    // A killed process held its keys for a minute at most.
     await api.sql.execute("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
     await kv.restart();
   }
   done = true;
   await Promise.all(writers);
-  assert.ok(uncertain >= 3, `each kill met writes, ${uncertain} are told`);
+  assert.ok(uncertain >= 3, `each kill must interrupt writes, got ${uncertain} unknown outcomes`);
   const [row] = await api.sql.query<{ pairs: number; torn: number }>(
     `select count(*)::int as pairs,
       (select count(*)::int from (
-        select from kv group by space, split_part(key, '/', 1) having count(*) <> 50 or count(distinct version) <> 1) batches) as torn
+        select from kv group by space, split_part(key, '/', 1)
+        having count(*) <> 50 or count(distinct version) <> 1) batches) as torn
     from kv`,
   );
   assert.deepEqual(row, { pairs: next * 50, torn: 0 });

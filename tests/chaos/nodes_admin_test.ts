@@ -1,4 +1,4 @@
-/** `deno task admin` where several nodes run. */
+/** `deno task admin` with several nodes. */
 import assert from "node:assert/strict";
 import { fullTest } from "../support/full.ts";
 import { startInstallation } from "../support/installation.ts";

@@ -1,4 +1,4 @@
-/** A block is answered when no listener on any node receives anything more, whatever happens to the nodes. */
+/** A block is answered after the last frame of the page on every node, also when nodes fail. */
 import assert from "node:assert/strict";
 import { sleep } from "../../lib/sleep.ts";
 import { blockWorkload } from "../support/block_workload.ts";
@@ -8,9 +8,9 @@ import { administrator, makePeople, type Person } from "../support/person.ts";
 import { Listener } from "../support/listener.ts";
 import { until } from "../support/wait.ts";
 
-/** A lease, the margins on both sides and the time of a busy machine. */
+/** A lease with its margins, and time for a busy machine. */
 const LEASE_OVER_MS = 9_000;
-/** For less than a lease, for longer. */
+/** Shorter and longer than a lease. */
 const STOPS_MS = [300, 6_500, 2_000];
 
 fullSeededTest(
@@ -87,14 +87,14 @@ async function worldOf({ a, b }: OwnerAndTwo): Promise<World> {
   return { admin, ann, listener, block };
 }
 
-/** What was heard of posts but the first. */
+/** The received posts without the first. */
 const heard = ({ events }: Listener<Person>) => events.slice(1).filter(({ type }) => type.startsWith("post."));
 
 fullSeededTest("A block is answered when a briefly suspended node has informed its listeners", async () => {
   await using installation = await startInstallation();
   const { admin, ann, listener, block } = await worldOf(installation);
   const usual = await block();
-  assert.ok(usual < 1_500, `a block among nodes that live took ${Math.round(usual)} ms`);
+  assert.ok(usual < 1_500, `a block among live nodes took ${Math.round(usual)} ms`);
   const { seq: first } = await listener.heard("the block", ({ type }) => type === "page.hidden");
   await admin.do("DELETE", `/pages/${ann.page_id}/block`);
   installation.b.freeze();
@@ -105,7 +105,7 @@ fullSeededTest("A block is answered when a briefly suspended node has informed i
   installation.b.thaw();
   await blocking;
   await listener.heard("the second block", ({ type, seq }) => type === "page.hidden" && seq > first);
-  assert.ok(listener.connected, "its lease was not over");
+  assert.ok(listener.connected, "its lease had not ended");
   listener.cut();
 });
 
@@ -116,19 +116,19 @@ fullSeededTest(
     const { a, b } = installation;
     const { ann, listener, block } = await worldOf(installation);
     b.freeze();
-    // On its way to the node's sockets, and no further.
-    await ann.post("while it stands still");
+    // It reaches the node's host, but not its sockets.
+    await ann.post("while the node is suspended");
     const ms = await block();
     assert.ok(ms > 3_000 && ms < LEASE_OVER_MS, `the block took ${Math.round(ms)} ms`);
     assert.equal((await listener.person.at(a).call("GET", `/pages/${ann.page_id}/posts`)).status, 403);
     b.thaw();
-    await until("its listener is let go", () => !listener.connected);
+    await until("its listener is closed", () => !listener.connected);
     assert.equal(listener.closed?.code, 1012);
     assert.deepEqual(heard(listener), []);
 
-    await until("it takes listeners again", () => listener.connect().then(() => true, () => false));
+    await until("it accepts listeners again", () => listener.connect().then(() => true, () => false));
     await listener.heard("the block", ({ type }) => type === "page.hidden");
-    assert.deepEqual(heard(listener), [], "nor by what it missed");
+    assert.deepEqual(heard(listener), [], "nothing is replayed either");
     listener.cut();
   },
 );
@@ -138,19 +138,19 @@ fullSeededTest("A killed node delays a block until its lease ends, and nothing e
   const { b } = installation;
   const { admin, ann, listener, block } = await worldOf(installation);
   await b.kill();
-  await ann.post("nobody minds");
+  await ann.post("after the kill");
   const ms = await block();
   assert.ok(ms > 3_000 && ms < LEASE_OVER_MS, `the block took ${Math.round(ms)} ms`);
   const start = performance.now();
   await admin.do("DELETE", `/pages/${ann.page_id}/block`);
-  assert.ok(performance.now() - start < 1_500, "the dead one is waited for once");
+  assert.ok(performance.now() - start < 1_500, "a block waits for a dead node only once");
   await b.restart();
-  // At its new address, another one for the same person.
+  // Another listener of the same person, at the new address.
   const again = await Listener.open(listener.person.at(b), listener.cursor);
   await again.heard("the end of the block", ({ type }) => type === "page.shown");
   again.cut();
 
-  // One that stops in order is not waited for at all.
+  // A block does not wait for a node that stopped cleanly.
   assert.equal((await b.stop()).code, 0, b.output);
   const quick = await block();
   assert.ok(quick < 1_500, `${Math.round(quick)} ms`);

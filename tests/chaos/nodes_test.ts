@@ -1,4 +1,4 @@
-/** Nodes that answer callers beside the one that has the actors, each a process of its own. */
+/** Nodes without actors beside the one with the actors, as separate processes. */
 import assert from "node:assert/strict";
 import { sleep } from "../../lib/sleep.ts";
 import type { Json } from "../support/api.ts";
@@ -33,7 +33,7 @@ fullTest("A node without actors behaves like any other node", async () => {
   assert.deepEqual((await feedOf(ada)).map(({ id }: Json) => id), [post.id]);
   assert.equal((await feedOf(bob.at(b)))[0].liked, false);
 
-  // Liked through one node, and read through another where the feed was read before.
+  // A like through one node is visible in a cached feed on another.
   await bob.at(a).do("PUT", `/posts/${post.id}/like`);
   const [read] = await feedOf(bob.at(b));
   assert.deepEqual([read.liked, read.like_count], [true, 1]);
@@ -43,18 +43,18 @@ fullTest("A node without actors behaves like any other node", async () => {
   await listeners[2]!.heard("a notification", ({ type, data }) => type === "notification" && data.kind === "like");
   assert.ok((await ada.at(owner).do("GET", "/notifications")).items.some(({ kind }: Json) => kind === "like"));
 
-  // What one did through a node is in what one reads next through it.
+  // An own write through a node is visible in the next read through it.
   for (let i = 0; i < 20; i++) {
     const { id } = await eve.post(`own words ${i}`);
     assert.equal((await feedOf(eve))[0].id, id);
   }
   const reply = await bob.at(b).post("an answer", { reply_to: post.id });
-  await listeners[0]!.heard("one's own answer", ({ data }) => data.id === reply.id);
-  // Longer than one message of NATS.
+  await listeners[0]!.heard("the own reply", ({ data }) => data.id === reply.id);
+  // A body longer than one message of NATS.
   await Promise.all(Array.from({ length: 90 }, () => ada.post("ж".repeat(4_000))));
   const long = await bob.at(b).do("GET", "/feed?limit=100");
   assert.equal(long.items.filter(({ text }: Json) => text.length === 4_000).length, 90);
-  // A ticket of one node opens a socket at another.
+  // A ticket of one node is valid on another.
   const { ticket } = await ada.do("POST", "/feed/ticket");
   const socket = await RawSocket.open(`${b.url}/api/v1/feed/live?ticket=${ticket}`);
   assert.equal((await socket.next())?.kind, "text");
@@ -74,7 +74,7 @@ fullTest("An Idempotency-Key used on one node is known on every other", async ()
     assert.equal((await send(node, "once", "one")).body.id, first.body.id);
     assert.equal((await send(node, "another", "one")).status, 422);
   }
-  // At the same moment through all of them, there is one post.
+  // Concurrent requests through all nodes create one post.
   const raced = await Promise.all([a, b, owner, a, b].map((node) => send(node, "raced", "two")));
   assert.ok(raced.every(({ status }) => [201, 409].includes(status)), `${raced.map(({ status }) => status)}`);
   assert.equal(new Set(raced.filter(({ status }) => status === 201).map(({ body }) => body.id)).size, 1);
@@ -92,11 +92,11 @@ async function listenAt(nodes: readonly NodeProcess[], who: Person): Promise<Lis
   return { who, nodes, sockets: await Promise.all(nodes.map((node) => Listener.open(who.at(node)))) };
 }
 
-/** What the next call is answered, and how the sockets were closed: once, where that is the same on all nodes. */
+/** The answers to the next call and the close codes of the sockets. Equal values of all nodes are listed once. */
 async function fateOf({ who, nodes, sockets }: Listened): Promise<[refusals: string[], codes: unknown[]]> {
   const answers = await Promise.all(nodes.map((node) => who.at(node).call("GET", "/users/me/requests")));
   const refusals = answers.map(({ status, body }) => status < 300 ? "fine" : body.type.split(/[/#]/).at(-1));
-  // Sooner than a node looks by itself.
+  // Sooner than a node polls.
   const soon = { timeoutMs: 1_500 };
   await until(`the sockets of ${who.login} are closed`, () => sockets.every(({ connected }) => !connected), soon);
   return [[...new Set(refusals)], [...new Set(sockets.map(({ closed }) => closed?.code))]];
@@ -149,7 +149,7 @@ for (
     await admin.do("PUT", `/users/${ada.id}/role`, { role: "moderator" });
     const { sockets } = await listenAt([b], ada);
     const [socket] = sockets as [Listener];
-    // A suspended node receives nothing, and the answer waits for it.
+    // A suspended node receives no message, and the answer waits for it.
     b.freeze();
     let answered = false;
     const acting = act(admin, ada.id).then(() => answered = true);
@@ -157,7 +157,7 @@ for (
     assert.equal(answered, false);
     b.thaw();
     await acting;
-    await until("the word of it has come", () => !socket.connected, { timeoutMs: 500 });
+    await until("the message about it", () => !socket.connected, { timeoutMs: 500 });
     assert.equal(socket.closed?.code, code);
   });
 }

@@ -34,19 +34,19 @@ async function allReady(node: NodeProcess, ids: Iterable<string>): Promise<void>
   for (const id of ids) {
     await until(`the post ${id} is ready`, async () => {
       const [row] = await node.sql.query<{ state: string }>("select state from posts where id = $1", [id]);
-      assert.ok(row, `the acknowledged post ${id} is lost`);
+      assert.ok(row, `the acknowledged post ${id} is missing`);
       assert.notEqual(row.state, "failed", node.output.slice(-2_000));
       return row.state === "ready";
     }, TIMEOUT);
   }
 }
 
-/** Every file that is expected is there, and when the sweeper is through, no other. */
+/** Every expected file exists, and after a sweep no other. */
 async function assertFilesTrue(node: NodeProcess): Promise<void> {
   await using storage = await storageOf(node);
-  // Uploads that a crash cut off wait out their hour otherwise.
+  // Aborted uploads would be kept for an hour.
   await node.sql.execute("update unowned_files set due_at = now()");
-  await until("the sweeper is through", async () => {
+  await until("the end of the sweep", async () => {
     const [row] = await node.sql.query<{ n: number }>("select count(*) as n from unowned_files");
     return row!.n === 0;
   }, TIMEOUT);
@@ -66,7 +66,7 @@ async function killOne(node: NodeProcess, entry: string): Promise<void> {
       if (found) Deno.kill(found.pid, "SIGKILL");
       return found !== undefined;
     } catch (error) {
-      // It has just ended by itself, for another to take its place.
+      // It has just ended by itself and is replaced.
       if (error instanceof Deno.errors.NotFound) return false;
       throw error;
     }
@@ -83,7 +83,7 @@ seededTest("Killed crop processes cost an attempt and no photo", async (random: 
     await sleep(random.whole(300, 900));
     await killOne(node, "workers/children/crop.ts");
   }
-  await until("some are acknowledged", () => acknowledged.size > 5, TIMEOUT);
+  await until("some acknowledged writes", () => acknowledged.size > 5, TIMEOUT);
   stopped = true;
   await Promise.all(workloads);
   await allReady(node, acknowledged);
@@ -91,7 +91,7 @@ seededTest("Killed crop processes cost an attempt and no photo", async (random: 
 });
 
 seededTest(
-  "A storage killed during uploads and crops restarts, and nothing acknowledged is lost",
+  "A storage killed during uploads and crops restarts, and no acknowledged photo is lost",
   async (random: Seeded) => {
     await using node = await NodeProcess.start();
     const people = await makePeople(node, 3);
@@ -110,7 +110,7 @@ seededTest(
 );
 
 seededTest(
-  "A node killed during uploads leaves no process behind, and finishes every acknowledged post after a restart",
+  "A node killed during uploads leaves no process, and finishes every acknowledged post later",
   async (random: Seeded) => {
     await using node = await NodeProcess.start();
     const people = await makePeople(node, 3);
@@ -126,9 +126,9 @@ seededTest(
       await node.kill();
       stopped = true;
       await Promise.all(workloads);
-      await until("no process of it is left", async () => (await processesOf(children)).length === 0, TIMEOUT);
+      await until("its processes have ended", async () => (await processesOf(children)).length === 0, TIMEOUT);
       await node.restart();
-      // Claims of those who died run on.
+      // Claims of dead processes are still running.
       await node.sql.execute("update jobs set lease_until = now() where state = 'running'");
     }
     await allReady(node, acknowledged);
@@ -143,7 +143,7 @@ Deno.test("Posts and accounts deleted while their photos are cropped leave no fi
   for (let n = 0; n < 12; n++) {
     const sent = ada.call("POST", `/pages/${ada.page_id}/posts`, { photos: [photo, photo] });
     made.push(sent);
-    // Found as soon as it is committed, which is long before it is answered.
+    // Found right after its commit, long before its answer.
     const id = await until("it is committed", async () => {
       const [row] = await node.sql.query<{ id: string }>(
         "select id from posts where page_id = $1 and state = 'processing' order by id desc limit 1",
@@ -166,7 +166,7 @@ Deno.test("Ctrl-C reaches every process, and the node still stops cleanly", asyn
   await using node = await NodeProcess.start();
   const [ada] = await makePeople(node, 1) as [Person];
   await ada.post("", { photos: [photo] });
-  // The last of them to come up: until then it has not said what it does with signals.
+  // The last child to start. Before that, signals are not handled.
   await until(
     "the statistics answer",
     async () => (await ada.call("GET", `/pages/${ada.page_id}/stats`)).status === 200,

@@ -1,4 +1,4 @@
-/** The proxy of `compose.yaml` in front of two nodes: what reaches which node, and what callers see of one that leaves. */
+/** The proxy of `compose.yaml` in front of two nodes: routing, and a node that stops. */
 import assert from "node:assert/strict";
 import { hasHaproxy, startBundledProxy } from "../support/bundled_proxy.ts";
 import { freshDatabase } from "../support/database.ts";

@@ -1,4 +1,4 @@
-/** The `Idempotency-Key` of a request whose node was killed in the middle of it. */
+/** The `Idempotency-Key` of a request whose node was killed during it. */
 import assert from "node:assert/strict";
 import { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
@@ -6,7 +6,7 @@ import { pngOf } from "../support/pictures.ts";
 import { seededTest } from "../support/seeded.ts";
 import { until } from "../support/wait.ts";
 
-/** A node's lease, and what a loaded machine takes to ask. */
+/** A node's lease, and the time of a request on a busy machine. */
 const FREE_WITHIN_MS = 8_000;
 
 for (const full of [false, true]) {
@@ -21,7 +21,7 @@ for (const full of [false, true]) {
       const post = () =>
         ada.call("POST", `/pages/${ada.page_id}/posts`, { text: "once", photos }, { "idempotency-key": "one" });
       const broken = post().then(({ status }) => status, () => "broken");
-      await until("it is under way", async () => {
+      await until("the work is in progress", async () => {
         const rows = await node.sql.query("select from receipts where state = 'running'");
         return rows.length === 1;
       });
@@ -35,7 +35,7 @@ for (const full of [false, true]) {
         return answer.status !== 409 && answer;
       }, { timeoutMs: 20_000 });
       assert.ok([201, 202].includes(answer.status), JSON.stringify(answer.body));
-      // The answer itself may take its five seconds for the photos.
+      // The answer may wait five seconds for the photos.
       const allowed = full ? killed + FREE_WITHIN_MS : restarted;
       assert.ok(performance.now() - allowed < 6_500, `it took ${Math.round(performance.now() - killed)} ms`);
       assert.deepEqual(await node.sql.query("select id from posts"), [{ id: answer.body.id }]);

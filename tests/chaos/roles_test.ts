@@ -1,4 +1,4 @@
-/** A full installation with a process for each role, on servers of its own. */
+/** A full installation with a process for each role, on its own servers. */
 import assert from "node:assert/strict";
 import { sleep } from "../../lib/sleep.ts";
 import { call } from "../support/api.ts";
@@ -71,7 +71,7 @@ fullTest(
     {
       const jobs = await startJobs();
       await listener.heard(
-        "the post that waited",
+        "the waiting post",
         ({ type, data }) => type === "post.created" && data.id === waiting.id,
       );
       assert.equal((await fan.do("GET", "/feed")).items[0].photos[0].state, "ready");
@@ -99,17 +99,20 @@ fullTest(
     for (const child of await childrenOf(jobs.pid)) assert.match(child.command, /workers\/children\/crop\.ts/);
     assert.equal((await jobs.stop()).code, 0);
     assert.equal((await storage.stop()).code, 0);
-    // With the storage away a photo is a 503, and nothing else suffers.
+    // Without the storage photos are 503, and everything else works.
     const { url } = (await ada.do("GET", `/posts/${waiting.id}`)).photos[0];
     assert.equal((await fetch(api.url + url)).status, 503);
     const refused = await ada.call("POST", `/pages/${ada.page_id}/posts`, { photos: [photo] });
     assert.deepEqual([refused.status, refused.headers.has("retry-after")], [503, true]);
-    assert.equal((await ada.call("POST", `/pages/${ada.page_id}/posts`, { text: "words go on" })).status, 201);
+    assert.equal(
+      (await ada.call("POST", `/pages/${ada.page_id}/posts`, { text: "text posts still work" })).status,
+      201,
+    );
     listener.cut();
   },
 );
 
-Deno.test("A failed photo reports its reason to the author and can be retried; an unreadable one stays failed", async () => {
+Deno.test("A failed photo shows its reason and can be retried; an unreadable one stays failed", async () => {
   await using node = await NodeProcess.start({ env: { CROP_PROCESSES: "1" } });
   const [ada] = await makePeople(node, 1) as [Person];
   await ada.post("", { photos: [photo] });
@@ -117,9 +120,9 @@ Deno.test("A failed photo reports its reason to the author and can be retried; a
   const sent = ada.call("POST", `/pages/${ada.page_id}/posts`, { photos: [photo, big] });
   let failed = false;
   for (let kills = 0; !failed; kills++) {
-    assert.ok(kills < 12, "it fails in the end");
-    // The pauses between its tries are no concern of this test.
-    await until("it is tried", async () => {
+    assert.ok(kills < 12, "the crop fails after its last attempt");
+    // The test skips the pauses between attempts.
+    await until("an attempt", async () => {
       await node.sql.execute("update jobs set run_at = now() where kind = 'photo.crop' and state = 'waiting'");
       const [row] = await node.sql.query<{ running: boolean; failed: boolean }>(
         `select exists (select from jobs where kind = 'photo.crop' and state = 'running') as running,
@@ -139,7 +142,7 @@ Deno.test("A failed photo reports its reason to the author and can be retried; a
     now.photos.some(({ problem }: { problem: string | null }) => problem === "crashed"),
     JSON.stringify(now.photos),
   );
-  await until("nothing is under way", async () => {
+  await until("no work in progress", async () => {
     const [row] = await node.sql.query<{ n: number }>("select count(*) as n from jobs where kind like 'photo.%'");
     return row!.n === 0;
   });

@@ -1,5 +1,5 @@
 /**
- * The statistics, their process and the node killed in the middle: in the end every number is what a count in SQL says.
+ * Statistics while their process and the node are killed: finally every number equals a count in SQL.
  */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
@@ -31,7 +31,7 @@ seededTest(
       const atWork = workload.run(ACTS);
       for (let kills = random.whole(1, 3); kills > 0; kills--) {
         const wanted = workload.done + random.whole(10, 40);
-        await until("something happened", () => workload.done >= wanted || workload.done % ACTS === 0, { everyMs: 5 });
+        await until("some actions", () => workload.done >= wanted || workload.done % ACTS === 0, { everyMs: 5 });
         await killStatistics(node);
       }
       if (round % 2 === 1) {
@@ -50,17 +50,19 @@ seededTest(
     const rebuilt = await rebuild(node);
     assert.match(rebuilt, /All pages had correct counts/);
     await statsSettled(node.sql);
-    assert.deepEqual(await keptDays(node.sql), before, "rebuilt, they are what they were");
+    assert.deepEqual(await keptDays(node.sql), before, "a rebuild has the same numbers");
     await compare(node, node.sql, workload, people);
 
-    // Somebody writes past the program: the rebuild finds it.
+    // Writes past the program are found by the rebuild.
     await node.sql.execute(
-      "delete from follows where (page_id, user_id) in (select page_id, user_id from follows f where f.state = 'following' limit 1)",
+      `delete from follows where (page_id, user_id) in (
+        select page_id, user_id from follows f where f.state = 'following' limit 1)`,
     );
     await node.sql.execute(
       `delete from posts where id in (
         select id from posts p
-        where state = 'ready' and reply_to is null and not exists (select from posts r where r.reply_to = p.id) limit 1)`,
+        where state = 'ready' and reply_to is null
+          and not exists (select from posts r where r.reply_to = p.id) limit 1)`,
     );
     assert.match(await rebuild(node), /[12] pages had wrong counts, corrected from today on/);
     await compare(node, node.sql, workload, people);
@@ -88,7 +90,7 @@ fullSeededTest(
     await using own = connectPostgres(STATS_DATABASE_URL, { max: 1 });
     const workload = new StatsWorkload(random, people);
     const settled = async () =>
-      await until("all is taken in", async () => {
+      await until("all events are counted", async () => {
         const [position] = await own.query<{ seq: number }>("select seq from stats.position").catch(() => []);
         const [row] = await node.sql.query<{ seq: number; open: boolean }>(
           "select seq, exists (select from like_signals) as open from sequencer",
@@ -117,7 +119,7 @@ fullSeededTest(
 
     const atWork = workload.run(2 * ACTS);
     await nats.kill();
-    await until("it goes on without NATS", () => workload.done % 50 === 0 || workload.done > 2.5 * ACTS, {
+    await until("it continues without NATS", () => workload.done % 50 === 0 || workload.done > 2.5 * ACTS, {
       everyMs: 5,
     });
     await nats.restart({ wipe: true });
@@ -126,7 +128,7 @@ fullSeededTest(
     await atWork;
     await holds("after NATS was wiped");
 
-    // The tables are lost: the service rebuilds them by itself.
+    // After the loss of its tables the service rebuilds them.
     await service.kill();
     await own.script("drop schema stats cascade");
     await service.restart();
@@ -135,7 +137,7 @@ fullSeededTest(
   },
 );
 
-/** What the service shows the owners, and what it keeps, against a count. */
+/** Compares the statistics for owners, and the stored ones, with a count. */
 async function compare(
   node: NodeProcess,
   own: Sql,

@@ -1,4 +1,4 @@
-/** What one test process runs: the files of `TEST_FILES`, one after another, on one node where they share it. */
+/** One test process: runs the files of `TEST_FILES` one after another, on one node if they share it. */
 import { collect, type FileReport } from "./collect.ts";
 import { endOfBatch } from "../support/batch.ts";
 
@@ -7,7 +7,7 @@ const files = JSON.parse(Deno.env.get("TEST_FILES")!) as string[];
 const filter = Deno.env.get("TEST_FILTER") ?? "";
 const reportPath = Deno.env.get("TEST_REPORT")!;
 
-/** As Deno's own: a part of the name, or an expression between slashes. */
+/** Like Deno's filter: a part of the name, or a regular expression between slashes. */
 function fits(name: string): boolean {
   const expression = /^\/(.*)\/$/.exec(filter)?.[1];
   return expression === undefined ? name.includes(filter) : new RegExp(expression).test(name);

@@ -1,6 +1,6 @@
 /**
- * How much a run may cost. The measure is processor time: it does not grow while the machine is busy with something
- * else. What a fixed computation takes meanwhile scales it, so that a slower processor has as much more.
+ * The budget of a run in processor time, which does not grow while the machine is busy with something else. It is
+ * scaled by the time of a fixed computation, so that a slower processor has a larger budget.
  */
 import { cpuUsage } from "node:process";
 import { isCi } from "./servers.ts";
@@ -18,18 +18,18 @@ const BUDGETS_S: Record<Name, number> = { fast: 60, test: 550, tasks: 400, brows
 const REFERENCE_MS = 20;
 const EVERY_MS = 5_000;
 
-/** How much slower this machine is than the reference, as it turns out while the run lasts. */
+/** How much slower this machine is than the reference, measured during the run. */
 export class Calibration implements Disposable {
   #samples: number[] = [];
   #timer = setInterval(() => this.#sample(), EVERY_MS);
 
   constructor() {
-    // The first ones are for the compiler.
+    // The first ones warm up the compiler.
     for (let i = 0; i < 5; i++) computationMs();
     this.#sample();
   }
 
-  /** Over 1 on a slower machine. The median: now and then one is interrupted. */
+  /** Over 1 on a slower machine. The median, since single samples are interrupted. */
   get factor(): number {
     return this.#samples.toSorted((a, b) => a - b)[this.#samples.length >> 1]! / REFERENCE_MS;
   }
@@ -43,7 +43,7 @@ export class Calibration implements Disposable {
   }
 }
 
-/** Says what the run took; whether that is too much, which counts in CI. To be asked when all processes have ended. */
+/** Prints the processor time of the run. Returns whether it is over the budget in CI. For the end of a run. */
 export function isOverBudget(set: Name, calibration: Calibration): boolean {
   const usedS = processorMs() / 1_000;
   const allowedS = BUDGETS_S[set] * calibration.factor;
@@ -55,7 +55,7 @@ export function isOverBudget(set: Name, calibration: Calibration): boolean {
   return isOver && isCi();
 }
 
-/** Processor time of work like a server's: objects made, written as JSON and read again. */
+/** Processor time of work like that of a server: objects are created, written as JSON and parsed. */
 function computationMs(): number {
   const begin = cpuUsage();
   let seed = 1;

@@ -1,7 +1,6 @@
 /**
- * Many test files in one process. `Deno.test` is replaced while a file is loaded: its tests carry the file's name, its
- * `beforeAll` and
- * `afterAll` surround its own tests only, and it tells what it took.
+ * Many test files in one process. `Deno.test` is replaced while a file is loaded: its tests have the file's name, its
+ * `beforeAll` and `afterAll` apply to its own tests only, and its time is reported.
  */
 import { processorMs } from "./processor_time.ts";
 
@@ -10,7 +9,7 @@ type Definition = Partial<Deno.TestDefinition>;
 
 export interface FileReport {
   file: string;
-  /** Absent where the file has only begun. */
+  /** Absent if the file has only begun. */
   ms?: number;
   /** Processor time of this process and of the children it has waited for. */
   cpuMs?: number;
@@ -21,7 +20,7 @@ export interface FileReport {
 
 const register = Deno.test;
 
-/** Loads a file and registers its tests whose name fits. */
+/** Loads a file and registers its tests whose names match. */
 export async function collect(file: string, url: string, fits: (name: string) => boolean, report: Reporter) {
   const tests = new FileTests(file, report);
   replaceTest(tests.collector());
@@ -35,7 +34,7 @@ export async function collect(file: string, url: string, fits: (name: string) =>
   tests.register(fits);
 }
 
-/** It is a plain property, though its type says that it is read only. */
+/** A plain property, although its type is read-only. */
 function replaceTest(test: unknown): void {
   (Deno as { test: unknown }).test = test;
 }
@@ -55,7 +54,7 @@ class FileTests {
       ignore: add({ ignore: true }),
       beforeAll: (hook: Hook) => void this.#hooks.beforeAll.push(hook),
       beforeEach: (hook: Hook) => void this.#hooks.beforeEach.push(hook),
-      // As Deno has it, the last one first.
+      // In Deno's order: the last one first.
       afterAll: (hook: Hook) => void this.#hooks.afterAll.unshift(hook),
       afterEach: (hook: Hook) => void this.#hooks.afterEach.unshift(hook),
     });
@@ -86,7 +85,7 @@ class FileTests {
     if (isFirst) await this.#begin();
     let failed = true;
     try {
-      // What all tests of the file need is not there: each of them fails.
+      // Without its setup every test of the file fails.
       if (this.#broken !== undefined) throw this.#broken;
       for (const hook of this.#hooks.beforeEach) await hook();
       try {
@@ -121,7 +120,7 @@ class FileTests {
   }
 }
 
-/** Of a test in any of the forms that `Deno.test` takes. */
+/** The definition of a test in any form of `Deno.test`. */
 function definitionOf(args: unknown[]): Definition {
   const definition: Definition = {};
   for (const arg of args) {

@@ -1,6 +1,6 @@
 /**
- * Runs a plan: some batches beside each other, each lane with servers of its own, then what needs the machine for
- * itself.
+ * Runs a plan: batches in parallel lanes, each with its own servers, then the files that need the machine for
+ * themselves.
  */
 import type { FileReport } from "./collect.ts";
 import { print } from "./output.ts";
@@ -30,10 +30,10 @@ export interface RunOutcome {
   failures: string[];
 }
 
-/** Undefined where a server that has to be there did not start. */
+/** Undefined if a required server did not start. */
 export async function runPlan({ beside, alone }: Plan, options: RunOptions): Promise<RunOutcome | undefined> {
   const running = new Set<Deno.ChildProcess>();
-  // The servers are to stop in order as well.
+  // The servers also stop in order.
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
       beside.length = alone.length = 0;
@@ -78,7 +78,7 @@ const SLOWEST = 10;
 function printSlowest(reports: FileReport[]): void {
   const slowest = reports.toSorted((a, b) => b.ms! - a.ms!).slice(0, SLOWEST);
   if (slowest.length < 2) return;
-  print(`The slowest files, in seconds, and the processor's share of them:`);
+  print(`The slowest files, in seconds, with their processor time:`);
   for (const { file, ms, cpuMs } of slowest) print(`${seconds(ms!)}  ${seconds(cpuMs!)}  ${file}`);
 }
 
@@ -90,6 +90,6 @@ function kill(child: Deno.ChildProcess): void {
   try {
     child.kill("SIGTERM");
   } catch {
-    // It has ended already.
+    // It has already ended.
   }
 }

@@ -1,4 +1,4 @@
-/** Lines of the run, and of the processes it runs. */
+/** Output of the run and of its processes. */
 const ENCODER = new TextEncoder();
 
 export function print(message: string): void {
@@ -6,13 +6,13 @@ export function print(message: string): void {
   for (let sent = 0; sent < bytes.length;) sent += Deno.stdout.writeSync(bytes.subarray(sent));
 }
 
-/** What one process says of one test, shown together, so that processes beside each other can be told apart. */
+/** The output of one test, printed as a block, so that parallel processes are not mixed. */
 export class Block {
   #lines: string[] = [];
 
   push(line: string): void {
     this.#lines.push(line);
-    // A test's own lines are indented or between these; its last one stands alone.
+    // A test's own lines are indented or between these lines; its last line is separate.
     if (/^\S.* \.\.\. .*\(.*\)$/.test(plain(line)) || this.#lines.length > 400) this.flush();
   }
 
@@ -29,7 +29,7 @@ export async function* linesOf(output: ReadableStream<Uint8Array>): AsyncGenerat
     line = lines.pop()!;
     yield* lines;
   }
-  // A process that died left its line unfinished.
+  // A process that died may have left an incomplete line.
   if (line !== "") yield line;
 }
 

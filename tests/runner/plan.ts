@@ -1,4 +1,4 @@
-/** Which files run, which of them together, and in what order. */
+/** Selects the files of a run, and divides them into batches. */
 import { msOf } from "./times.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -33,7 +33,7 @@ const ALONE = [
   "tests/live/block_workload_test.ts",
 ];
 
-/** These look at all that their process has started: nothing of another file is in it. */
+/** These check everything that their process has started, so they have their own process. */
 const OWN_PROCESS = [
   "tests/chaos/",
   "tests/http/stats_test.ts",
@@ -52,7 +52,7 @@ export interface Sets {
   chaos?: boolean | undefined;
 }
 
-/** The name of what is chosen. */
+/** The name of the selected set. */
 export function setOf({ fast, tasks, browser, chaos }: Sets): "fast" | "tasks" | "browser" | "chaos" | "test" {
   return fast ? "fast" : tasks ? "tasks" : browser ? "browser" : chaos ? "chaos" : "test";
 }

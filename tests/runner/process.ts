@@ -16,9 +16,9 @@ export interface Outcome {
   counts: Counts;
   /** Names of the tests that failed. */
   failures?: string[];
-  /** Of the files that ran to their end. */
+  /** Reports of the files that finished. */
   reports: FileReport[];
-  /** It died before it came to these. */
+  /** Files that did not run because the process died. */
   left: string[];
 }
 
@@ -62,7 +62,7 @@ export async function runFiles(files: string[], { env, filter, running }: Work):
   }
 }
 
-/** A process that died has no summary: what it finished counts as reported, and the file it died of as one failure. */
+/** A process that died has no summary: finished files count as reported, and the current file as one failure. */
 export function outcomeOf(
   files: string[],
   success: boolean,
@@ -71,7 +71,7 @@ export function outcomeOf(
 ): Outcome {
   const ended = reports.filter(({ ms }) => ms !== undefined);
   const begun = new Set(reports.map(({ file }) => file));
-  // Where not even one has begun, it would not begin again either.
+  // If no file has begun, a retry would not help.
   const left = success || begun.size === 0 ? [] : files.filter((file) => !begun.has(file));
   if (summary && (success || summary.failed > 0)) return { counts: summary, reports: ended, left };
   const counts = { passed: 0, failed: 1, ignored: 0 };
@@ -89,7 +89,7 @@ async function reportsIn(path: string): Promise<FileReport[]> {
 }
 
 /**
- * Passes the output on; its closing line, like `FAILED | 4 passed (2 steps) | 1 failed | 3 ignored (5s)`, as numbers.
+ * Prints the output, and parses its last line, like `FAILED | 4 passed (2 steps) | 1 failed | 3 ignored (5s)`.
  */
 async function follow(
   output: ReadableStream<Uint8Array>,
@@ -100,7 +100,7 @@ async function follow(
   for await (const line of linesOf(output)) {
     block.push(line);
     summary = countsIn(plain(line)) ?? summary;
-    // As Deno names them after the last test.
+    // Deno lists them after the last test.
     const [, failed] = /^(\S.*?)(?: => \.\/\S+)$/.exec(plain(line)) ?? [];
     if (failed !== undefined && !failures.includes(failed)) failures.push(failed);
   }

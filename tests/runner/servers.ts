@@ -1,10 +1,10 @@
-/** The servers of one lane, and their addresses as its tests know them. */
+/** The servers of one lane, and the variables with their addresses. */
 import { startNats, startPostgres, startRedis } from "../support/servers.ts";
 import { print } from "./output.ts";
 
 type Env = Record<string, string>;
 
-/** What is not installed is left out, and its tests with it; in CI that is a failure. */
+/** Servers that are not installed are skipped with their tests; in CI that is a failure. */
 export async function startServers(stack: AsyncDisposableStack, fast: boolean): Promise<Env | undefined> {
   const env: Env = {};
   const starts = {
@@ -17,11 +17,11 @@ export async function startServers(stack: AsyncDisposableStack, fast: boolean): 
   };
   const wanted = Object.entries(starts).filter(([name]) => !fast || name === "Postgres");
   const missing = (await Promise.all(wanted.map(([name, start]) => started(name, start)))).includes(false);
-  // Postgres comes with Rookery: without it there is nothing to test.
+  // Postgres is bundled with Rookery. Without it no test can run.
   return env.TEST_POSTGRES_URL === undefined || (missing && isCi()) ? undefined : env;
 }
 
-/** Debian's, where it is installed. */
+/** Debian's Postgres 15, if it is installed. */
 export async function startPostgres15(stack: AsyncDisposableStack): Promise<Env | undefined> {
   const env: Env = {};
   await started("Postgres 15", async () => {

@@ -1,16 +1,16 @@
-/** What each file took when it was measured last, for batches that take equally long. */
+/** The last measured time of each file, for batches of equal length. */
 import times from "./times.json" with { type: "json" };
 import type { FileReport } from "./collect.ts";
 
 const PATH = new URL("./times.json", import.meta.url);
-/** For a file without a measurement. */
+/** The time of a file without a measurement. */
 const UNKNOWN_MS = 3_000;
 
 export function msOf(file: string): number {
   return (times as Record<string, number>)[file] ?? UNKNOWN_MS;
 }
 
-/** Keeps what this run did not measure, and forgets files that are gone. */
+/** Keeps the times of files that did not run, and drops deleted files. */
 export async function writeTimes(reports: FileReport[]): Promise<void> {
   const all: Record<string, number> = { ...times };
   for (const { file, ms } of reports) all[file] = Math.round(ms! / 100) * 100;

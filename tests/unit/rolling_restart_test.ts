@@ -1,4 +1,4 @@
-/** `docker/rolling_restart.sh`, with a stand-in for Docker that keeps its containers in a folder and notes all calls. */
+/** `docker/rolling_restart.sh`, with a fake Docker that keeps its containers in a folder and records all calls. */
 import assert from "node:assert/strict";
 import { ROOT } from "../support/sources.ts";
 

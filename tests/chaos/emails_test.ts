@@ -21,36 +21,39 @@ async function ledger(node: NodeProcess, post: string): Promise<Ledger[]> {
   );
 }
 
-/** Pauses between tries and leases of the dead take their time; a test moves the clock instead. */
+/** Ends pauses between attempts and leases of dead processes at once. */
 async function hurry(node: NodeProcess): Promise<void> {
   await node.sql.execute(
-    `update jobs set run_at = now() where state = 'waiting' and run_at > now() and kind in ('post.letter', 'post.letters')`,
+    `update jobs set run_at = now()
+      where state = 'waiting' and run_at > now() and kind in ('post.letter', 'post.letters')`,
   );
 }
 
-/** Until nothing is under way any more. */
+/** Waits until no email job is left. */
 async function finished(node: NodeProcess): Promise<void> {
-  await until("all letters are dealt with", async () => {
+  await until("no email jobs are left", async () => {
     await hurry(node);
     const [row] = await node.sql.query<{ left: number }>(
-      `select (select count(*) from jobs where kind in ('post.letter', 'post.letters') and state in ('waiting', 'running'))
-        + (select count(*) from events where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications'))
+      `select (select count(*) from jobs
+          where kind in ('post.letter', 'post.letters') and state in ('waiting', 'running'))
+        + (select count(*) from events
+          where kind = 'post.created' and seq > (select seq from consumers where name = 'notifications'))
         as left`,
     );
     return row!.left === 0;
   }, { timeoutMs: 120_000, everyMs: 100 });
 }
 
-/** The promise, follower by follower. */
+/** Each follower got one email, or the delivery is marked unknown. */
 async function judge(node: NodeProcess, trap: SmtpTrap, post: string, followers: readonly string[]): Promise<void> {
   const states = new Map((await ledger(node, post)).map(({ email, user_id, state }) => [email, { user_id, state }]));
   const counts = trap.counts();
-  assert.equal(states.size, followers.length, "everybody stands in the ledger");
+  assert.equal(states.size, followers.length, "every follower has a delivery");
   let unknown = 0;
   for (const email of followers) {
     const { user_id, state } = states.get(email)!;
     const got = counts.get(`<${post}.${user_id}@rookery.test>`) ?? 0;
-    if (state === "sent") assert.equal(got, 1, `${email} has one letter`);
+    if (state === "sent") assert.equal(got, 1, `${email} has one email`);
     else {
       assert.equal(state, "unknown", email);
       assert.ok(got <= 1, `${email} has ${got} letters`);
@@ -58,8 +61,8 @@ async function judge(node: NodeProcess, trap: SmtpTrap, post: string, followers:
     }
   }
   const [parked] = await node.sql.query<{ n: number }>("select count(*) as n from jobs where state = 'unknown'");
-  assert.equal(parked!.n, unknown, "whoever runs this sees each of them");
-  for (const { to } of trap.taken) assert.ok(!to.includes(","), "nobody sees another's address");
+  assert.equal(parked!.n, unknown, "operators see every unknown delivery");
+  for (const { to } of trap.taken) assert.ok(!to.includes(","), "no email shows another address");
 }
 
 seededTest(
@@ -80,7 +83,7 @@ seededTest(
       const roll = random.next();
       if (roll < 0.1) await sleep(roll * 2_000);
       if (roll > 0.92 && step in tricks) return tricks[step];
-      // Taken or refused, as the connection breaks.
+      // Accepted or rejected while the connection breaks.
       if (roll > 0.9 && step === "END") return "451 4.3.0 later";
     };
     const post = await ann.post("to everybody");
@@ -89,13 +92,13 @@ seededTest(
   },
 );
 
-/** Kills the node at the so-many-th moment of a kind, then lets it go on. */
+/** Kills the node at the n-th step of a kind, and restarts it. */
 const STEPS: [name: string, nth: number, fits: (moment: SmtpMoment) => boolean, answered: boolean][] = [
-  ["before a letter's recipient is said", 3, ({ step }) => step === "MAIL", false],
-  ["before a letter is sent", 5, ({ step }) => step === "DATA", false],
-  ["after a letter was sent, before the answer", 7, ({ step }) => step === "END", false],
-  ["as the answer comes", 6, ({ step }) => step === "END", true],
-  ["as a recipient is taken", 4, ({ step }) => step === "RCPT", true],
+  ["before the recipient of an email is sent", 3, ({ step }) => step === "MAIL", false],
+  ["before an email is sent", 5, ({ step }) => step === "DATA", false],
+  ["after an email was sent, before the answer", 7, ({ step }) => step === "END", false],
+  ["with the answer", 6, ({ step }) => step === "END", true],
+  ["with the acceptance of a recipient", 4, ({ step }) => step === "RCPT", true],
 ];
 Deno.test("Killed at each step of a delivery, each follower gets one email or it is marked unknown", async () => {
   await using trap = await SmtpTrap.open();
@@ -132,7 +135,7 @@ Deno.test("Killed at each step of a delivery, each follower gets one email or it
   await finished(node);
   await judge(node, trap, post, followers);
   const unknown = (await ledger(node, post)).filter(({ state }) => state === "unknown").length;
-  assert.ok(unknown > 0, "a hand-over that nobody heard the end of is left unknown");
+  assert.ok(unknown > 0, "a delivery without an answer is left unknown");
 });
 
 Deno.test("A node stopped while a mail server hangs ends in time, and the next one sends its emails", async () => {
@@ -148,7 +151,7 @@ Deno.test("A node stopped while a mail server hangs ends in time, and the next o
     return hanging.promise;
   };
   const post = await ann.post("to everybody");
-  await until("letters are under way", () => begun > 0);
+  await until("emails are in progress", () => begun > 0);
   const { code, ms } = await node.stop();
   assert.ok(code === 0 && ms < 10_000, `it ended with ${code} after ${Math.round(ms)} ms`);
   hanging.resolve(undefined);
@@ -157,16 +160,16 @@ Deno.test("A node stopped while a mail server hangs ends in time, and the next o
   await finished(node);
   await judge(node, trap, post.id, followers);
   const left = (await ledger(node, post.id)).filter(({ state }) => state !== "sent");
-  assert.deepEqual(left, [], "none of them had been handed over");
+  assert.deepEqual(left, [], "none of them was delivered before");
 });
 
-Deno.test("Killed between the steps of an expansion, the bundled server has one email for each of a thousand followers", async () => {
+Deno.test("A node killed while it expands a post to a thousand followers delivers one email to each", async () => {
   await using node = await NodeProcess.start();
   const [ann] = await makePeople(node, 1) as [Person];
   const followers = await makeFollowers(node.sql, ann.page_id, 1_200);
   const post = (await ann.post("to everybody")).id;
   for (const part of [1, 400, 501, 900]) {
-    await until(`${part} stand in the ledger`, async () => (await ledger(node, post)).length >= part, { everyMs: 5 });
+    await until(`${part} deliveries`, async () => (await ledger(node, post)).length >= part, { everyMs: 5 });
     await node.kill();
     await node.restart();
     await node.sql.execute("update jobs set lease_until = now() where state = 'running'");

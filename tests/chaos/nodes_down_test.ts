@@ -1,4 +1,4 @@
-/** What nodes without actors do while the node that has them is away, or NATS between them. */
+/** Nodes without actors while the node with the actors or NATS is unavailable. */
 import assert from "node:assert/strict";
 import { type Answer, call, type Node } from "../support/api.ts";
 import { fullSeededTest } from "../support/full.ts";
@@ -18,14 +18,14 @@ async function readiness(node: Node): Promise<{ status: number; actors: string }
 async function assertUnavailable(person: Person): Promise<void> {
   const refused = await person.call("POST", `/pages/${person.page_id}/posts`, { text: "nobody is there" });
   assert.deepEqual([refused.status, slugOf(refused)], [503, "actors-unavailable"]);
-  assert.ok(Number(refused.headers.get("retry-after")) > 0, "a refusal says when to come again");
+  assert.ok(Number(refused.headers.get("retry-after")) > 0, "a rejection has Retry-After");
   assert.deepEqual(await readiness(person.node), { status: 503, actors: "failed" });
-  // What needs no actor goes on.
+  // Calls that need no actor still work.
   assert.equal((await person.call("GET", `/pages/${person.page_id}/posts`)).status, 200);
 }
 
 fullSeededTest(
-  "With the actors' node killed during writes through other nodes, each write is refused or unknown, then done once",
+  "Without the actors' node writes are rejected or unknown, and happen once after its restart",
   async (random) => {
     await using installation = await startInstallation();
     const { owner, a, b } = installation;
@@ -37,14 +37,14 @@ fullSeededTest(
     const atWork = workload.run(8, () => stopped);
     const grown = async (posts: number) => {
       const wanted = workload.posts.size + posts;
-      await until("the workload goes on", () => workload.posts.size >= wanted);
+      await until("the workload continues", () => workload.posts.size >= wanted);
     };
     await grown(40);
     await owner.kill();
     await assertUnavailable(first);
     await owner.restart();
     await grown(40);
-    // A stop in order: those who ask wait for the next owner instead.
+    // During a clean stop callers wait for the next owner instead.
     assert.equal((await owner.stop()).code, 0, owner.output);
     await owner.restart();
     await grown(40);
@@ -55,7 +55,7 @@ fullSeededTest(
     await assertCountersTrue(owner.sql);
     await assertHistoryWhole(owner.sql);
     assert.deepEqual(await readiness(a), { status: 200, actors: "ok" });
-    assert.ok(listener.connected, "a listener of another node notices nothing");
+    assert.ok(listener.connected, "a listener of another node stays connected");
     const last = await first.post("did you hear it all?");
     await listener.heard("the last post", ({ data }) => data.id === last.id);
     listener.cut();
@@ -79,7 +79,7 @@ fullSeededTest(
     const unknown = await post();
     assert.deepEqual([unknown.status, slugOf(unknown)], [504, "outcome-unknown"]);
     owner.thaw();
-    const done = await until("it is done", async () => {
+    const done = await until("the job is done", async () => {
       const answer = await post();
       return answer.status === 201 && answer;
     });
@@ -89,7 +89,7 @@ fullSeededTest(
 );
 
 fullSeededTest(
-  "Without NATS, listeners of other nodes receive everything from Postgres and blocks hold; commands wait",
+  "Without NATS listeners of other nodes read from Postgres and blocks hold; commands wait",
   async () => {
     await using installation = await startInstallation();
     const { owner, a, b, nats } = installation;
@@ -99,31 +99,31 @@ fullSeededTest(
     const listener = await Listener.open(bob.at(b));
     const ofCarl = await Listener.open(carl.at(b));
     await nats.kill();
-    // With actors of its own a node goes on by itself.
-    const post = await ann.post("heard by the ledger");
+    // A node with actors works alone.
+    const post = await ann.post("read from the ledger");
     await listener.heard("a post without NATS", ({ data }) => data.id === post.id);
     await assertUnavailable(ann.at(a));
 
     await admin.do("POST", `/pages/${ann.page_id}/block`, { reason: "a test", until: null });
     const mark = await carl.post("after the answer");
     await listener.heard("the mark", ({ data }) => data.id === mark.id);
-    const told = listener.events.filter(({ type }) => type === "post.created" || type === "page.hidden");
-    assert.deepEqual(told.map(({ type, data }) => data.text ?? type), [
-      "heard by the ledger",
+    const received = listener.events.filter(({ type }) => type === "post.created" || type === "page.hidden");
+    assert.deepEqual(received.map(({ type, data }) => data.text ?? type), [
+      "read from the ledger",
       "page.hidden",
       "after the answer",
     ]);
     await admin.do("POST", `/users/${carl.id}/block`, { reason: "a test" });
-    await until("the word of it has come", () => !ofCarl.connected, { timeoutMs: 500 });
+    await until("the message about it", () => !ofCarl.connected, { timeoutMs: 500 });
     assert.equal(ofCarl.closed?.code, 4403);
     assert.equal((await carl.at(a).call("GET", "/users/me/requests")).status, 403);
-    // The other nodes get no message; they read it themselves.
+    // The other nodes get no message and read Postgres themselves.
     await bob.signIn();
     await until("the socket of the former session is closed", () => !listener.connected, { timeoutMs: 8_000 });
     assert.equal(listener.closed?.code, 4401);
 
     await nats.restart();
-    await until("commands are taken again", async () => (await readiness(a)).status === 200);
-    await bob.at(a).post("there again");
+    await until("commands are accepted again", async () => (await readiness(a)).status === 200);
+    await bob.at(a).post("after the outage");
   },
 );

@@ -1,5 +1,5 @@
 /**
- * Losing Redis or NATS costs speed only: what every route answers, and readiness. Servers of its own, which it kills.
+ * Without Redis or NATS every route answers as usual, and a node is ready. The servers are its own, and are killed.
  */
 import assert from "node:assert/strict";
 import { ALL_ROLES, startApp } from "../support/app.ts";
@@ -27,10 +27,10 @@ Deno.test("Without Redis and NATS every route answers as usual", options, async 
     },
   });
   const { success, stdout } = await run.output();
-  const told = new TextDecoder().decode(stdout);
-  assert.ok(success, told.slice(-6_000));
-  const [, passed] = /(\d+) passed/.exec(told) ?? [];
-  assert.ok(Number(passed) > 50, `only ${passed} routes were asked`);
+  const output = new TextDecoder().decode(stdout);
+  assert.ok(success, output.slice(-6_000));
+  const [, passed] = /(\d+) passed/.exec(output) ?? [];
+  assert.ok(Number(passed) > 50, `only ${passed} routes were tested`);
 });
 
 Deno.test(
@@ -47,7 +47,7 @@ Deno.test(
     assert.equal((await readiness()).status, 200);
     const { token } = await app.person();
     await Promise.all([redis.kill(), nats.kill()]);
-    await until("both are missed", async () => (await readiness()).degraded?.length === 2);
+    await until("both are reported missing", async () => (await readiness()).degraded?.length === 2);
     const { status, word, degraded, checks } = await readiness();
     assert.deepEqual({ status, word, degraded }, { status: 200, word: "degraded", degraded: ["cache", "bus"] });
     assert.deepEqual([checks.sql, checks.actors, checks.cache, checks.bus], ["ok", "ok", "failed", "failed"]);
@@ -58,7 +58,7 @@ Deno.test(
     assert.equal(opened.length, 1, "a ticket is used once");
     await opened[0]!.next("hello");
     await Promise.all([redis.restart(), nats.restart()]);
-    await assert.rejects(() => app.listen({ ticket }), "nor once more when they are back");
+    await assert.rejects(() => app.listen({ ticket }), "nor after the servers are back");
     await until("it is ready again", async () => (await readiness()).word === "ready");
     await opened[0]![Symbol.asyncDispose]();
   },

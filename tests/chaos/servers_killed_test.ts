@@ -1,4 +1,4 @@
-/** What becomes of a node whose Postgres, Redis or NATS is killed; servers of its own, which it may kill. */
+/** A node whose Postgres, Redis or NATS is killed. The servers are its own. */
 import assert from "node:assert/strict";
 import { Listener } from "../support/listener.ts";
 import { call } from "../support/api.ts";
@@ -24,7 +24,8 @@ fullSeededTest(
       for (let i = 0; i < 4; i++) {
         await grown(40);
         await node.sql.query(
-          "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'rookery%' and pid <> pg_backend_pid()",
+          `select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name like 'rookery%' and pid <> pg_backend_pid()`,
         );
       }
       await grown(40);
@@ -34,7 +35,7 @@ fullSeededTest(
         const answer = await person!.call("POST", `/pages/${person!.page_id}/posts`, { text: "while it is away" });
         return answer.status === 503 && answer;
       });
-      assert.ok(Number(refused.headers.get("retry-after")) > 0, "a refusal says when to come again");
+      assert.ok(Number(refused.headers.get("retry-after")) > 0, "a rejection has Retry-After");
       const read = await person!.call("GET", "/users/me/likes");
       assert.deepEqual([read.status, read.headers.has("retry-after")], [503, true]);
       const ready = await fetch(`${node.url}/readyz`);
@@ -43,8 +44,8 @@ fullSeededTest(
       await postgres.restart();
       await grown(80);
     });
-    assert.equal(node.pid, pid, "the same process all along");
-    // Over its lease a node lets its listeners go; by the cursor they miss nothing.
+    assert.equal(node.pid, pid, "the process did not restart");
+    // After its lease a node closes its sockets. With the cursor listeners miss nothing.
     if (!world.listener.connected) await world.listener.connect();
     await holds(node, world);
   },
@@ -79,7 +80,7 @@ fullSeededTest("Redis and NATS: killed and wiped under load, they lose no write 
     await ready.body?.cancel();
     return ready.status === 200;
   });
-  assert.ok(world.listener.connected, "the listener's socket was never closed");
+  assert.ok(world.listener.connected, "the listener's socket stayed open");
   await holds(node, world);
 });
 
@@ -112,13 +113,13 @@ interface World {
 async function build(node: NodeProcess, random: Seeded): Promise<World> {
   const admin = await administrator(node);
   const people = await makePeople(node, 5);
-  // The administrator follows all, and the workload leaves that alone.
+  // The administrator follows all pages, which the workload does not change.
   for (const { page_id: page } of people) await admin.do("PUT", `/pages/${page}/follow`);
   const workload = new WriteWorkload(random, people, people.map(({ page_id: page }) => page), "f");
   return { workload, people, admin, listener: await Listener.open(admin) };
 }
 
-/** Runs the workload while `work` goes on; `grown` waits until so many posts more were acknowledged. */
+/** Runs the workload during `work`; `grown` waits until more posts were acknowledged. */
 async function underLoad(
   workload: WriteWorkload,
   work: (grown: (posts: number) => Promise<void>) => Promise<void>,
@@ -128,7 +129,7 @@ async function underLoad(
   try {
     await work(async (posts) => {
       const wanted = workload.posts.size + posts;
-      await until("the workload goes on", () => workload.posts.size >= wanted);
+      await until("the workload continues", () => workload.posts.size >= wanted);
     });
   } finally {
     stopped = true;
@@ -138,7 +139,7 @@ async function underLoad(
 
 async function holds(node: NodeProcess, { workload, admin, listener }: World): Promise<void> {
   await until(
-    "writes are taken",
+    "writes are accepted",
     async () => (await call(node, "GET", "/users/me", { token: admin.token })).status === 200,
   );
   await node.sql.execute("update receipts set lease_until = now() - interval '1 second' where state = 'running'");
@@ -151,6 +152,6 @@ async function holds(node: NodeProcess, { workload, admin, listener }: World): P
   await listener.heard("the mark", ({ data }) => data.id === mark.id);
   const heard = listener.events.filter(({ type }) => type === "post.created").map(({ data }) => data.id).sort();
   const posts = await node.sql.query<{ id: string }>("select id from posts order by id");
-  assert.deepEqual(heard, posts.map(({ id }) => id), "every post was heard once");
+  assert.deepEqual(heard, posts.map(({ id }) => id), "every post was received once");
   listener.cut();
 }
