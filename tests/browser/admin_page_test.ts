@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { sharedApp } from "../support/app.ts";
 import { PASSWORD, type Person } from "../support/person.ts";
-import { people } from "../support/bell_page.ts";
+import { people } from "../support/notification_page.ts";
 import { browserTest, intercept, watch } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
 import { enter, shot } from "../support/web_page.ts";

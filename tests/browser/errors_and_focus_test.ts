@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { WebSocketRoute } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
 import { newLogin, PASSWORD, type Person } from "../support/person.ts";
-import { counts, like, people } from "../support/bell_page.ts";
+import { counts, like, people } from "../support/notification_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
 import { failedPost } from "../support/failed_post.ts";
 import { jpegOf } from "../support/pictures.ts";

@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import type { Page } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
 import { ADMIN, type Person } from "../support/person.ts";
-import { counts, like, people } from "../support/bell_page.ts";
+import { counts, like, people } from "../support/notification_page.ts";
 import { browserTest, intercept, launchChromium, watch } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
 import { enter, openAs, signIn } from "../support/web_page.ts";

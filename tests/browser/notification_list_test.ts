@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
-import { counts, heard, like, people, says } from "../support/bell_page.ts";
+import { counts, heard, like, people, says } from "../support/notification_page.ts";
 import { browserTest, intercept, watch } from "../support/browser.ts";
 import { until } from "../support/wait.ts";
 import { openAs, signIn } from "../support/web_page.ts";

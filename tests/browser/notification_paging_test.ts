@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
-import { counts, like, people } from "../support/bell_page.ts";
+import { counts, like, people } from "../support/notification_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
 import { until } from "../support/wait.ts";
 import { openAs } from "../support/web_page.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { Locator, Page } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
 import { newLogin, type Person } from "../support/person.ts";
-import { counts, people } from "../support/bell_page.ts";
+import { counts, people } from "../support/notification_page.ts";
 import { browserTest } from "../support/browser.ts";
 import { enter, openAs } from "../support/web_page.ts";
 

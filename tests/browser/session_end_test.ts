@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
-import { people } from "../support/bell_page.ts";
+import { people } from "../support/notification_page.ts";
 import { browserTest, intercept } from "../support/browser.ts";
 import { openAs, signIn } from "../support/web_page.ts";
 

@@ -24,7 +24,7 @@ async function workload(person: Person, stopped: () => boolean, acknowledged: Se
       const { status, body } = await person.call("POST", `/pages/${person.page_id}/posts`, { text: `${n}`, photos });
       if (status === 201 || status === 202) acknowledged.add(body.id);
     } catch {
-      // The node is gone, so the outcome of this post is unknown.
+      // The node was killed, so the outcome of this post is unknown.
       await sleep(100);
     }
   }
@@ -119,7 +119,7 @@ seededTest(
       let stopped = false;
       const before = acknowledged.size;
       const workloads = people.map((person) => workload(person, () => stopped, acknowledged));
-      await until("some are acknowledged", () => acknowledged.size > before + 2, TIMEOUT);
+      await until("some acknowledged writes", () => acknowledged.size > before + 2, TIMEOUT);
       await sleep(random.whole(0, 400));
       const children = await childrenOf(node.pid);
       assert.ok(children.some(({ command }) => command.includes("workers/children/storage.ts")));
@@ -180,7 +180,7 @@ Deno.test("Ctrl-C reaches every process, and the node still stops cleanly", asyn
   }
   for (const { pid } of children) Deno.kill(pid, "SIGINT");
   await sleep(300);
-  assert.equal((await processesOf(children)).length, children.length, "they wait for their parent");
+  assert.equal((await processesOf(children)).length, children.length, "children wait for their parent");
   assert.equal((await node.stop()).code, 0);
   assert.ok(!node.output.includes("exited, restarting"), node.output);
   assert.deepEqual(await processesOf(children), []);

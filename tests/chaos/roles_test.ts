@@ -43,7 +43,7 @@ async function uncroppedPost(author: Person, fan: Person, stranger: Person): Pro
 async function emailArrives(api: NodeProcess): Promise<void> {
   const robin = registration("robin");
   await call(api, "POST", "/users", { body: robin });
-  await until("the letter is there", async () => {
+  await until("the email", async () => {
     const inbox = await call(api, "POST", "/mail/inbox", {
       body: { email: robin.email, password: robin.password },
     });

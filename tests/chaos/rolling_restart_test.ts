@@ -1,5 +1,5 @@
 /**
- * `docker/rolling_restart.sh` on real nodes behind the proxy of `compose.yaml`, under load. A stand-in for Docker passes
+ * `docker/rolling_restart.sh` on real nodes behind the proxy of `compose.yaml`, under load. A fake Docker passes
  * its calls to this test, which starts and stops nodes in place of containers.
  */
 import assert from "node:assert/strict";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { pruneSpellings } from "../../db/search/spellings.ts";
 import type { Sql } from "../../db/sql.ts";
-import { addPage, namesFound, openTown, type Town } from "../support/search_town.ts";
+import { addPage, namesFound, openTown, type Town } from "../support/search_data.ts";
 import { Seeded } from "../support/seeded.ts";
 
 type SearchTest = (name: string, run: (town: Town) => Promise<void>) => void;

@@ -7,7 +7,7 @@ import { type Hit, idOf, type Place, search } from "../../db/search/search.ts";
 import type { Section } from "../../db/search/stages.ts";
 import type { Sql } from "../../db/sql.ts";
 import { ndcg } from "../support/ndcg.ts";
-import { addPage, addPerson, nameOf, namesFound, openTown, type Town } from "../support/search_town.ts";
+import { addPage, addPerson, nameOf, namesFound, openTown, type Town } from "../support/search_data.ts";
 import { PAGE_QUERIES, PAGES, PEOPLE, PEOPLE_QUERIES } from "./search_grades.ts";
 
 const LEAST_NDCG = 0.9;
@@ -116,7 +116,7 @@ function scriptTests(test: SearchTest): void {
 }
 
 function rankingTests(test: SearchTest): void {
-  test("ranks the exact handle first, then names, prefixes, words, tags, descriptions", async ({ sql, keeper, pages }) => {
+  test("ranks exact handles first, then names, prefixes, words, tags, descriptions", async ({ sql, keeper, pages }) => {
     const kinds = [
       { handle: "zebra" },
       { handle: "z-e-bra" },
@@ -210,7 +210,7 @@ function similarityTests(test: SearchTest): void {
     assert.deepEqual(await pages("kingfihser lrak"), []);
   });
 
-  test("takes words literally if all are known and found, and otherwise ranks by similarity", async ({ sql, keeper, pages }) => {
+  test("matches words exactly if all are found, otherwise by similarity", async ({ sql, keeper, pages }) => {
     await addPage(sql, keeper, { handle: "p15", name: "A nightjar", followers: 1 });
     await addPage(sql, keeper, { handle: "p16", name: "A nightjay", followers: 9 });
     assert.deepEqual(await pages("nightjay"), ["p16"]);

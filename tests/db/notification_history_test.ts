@@ -3,7 +3,7 @@ import { emitLikeEvents } from "../../db/events.ts";
 import type { Json } from "../support/api.ts";
 import { sharedApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
-import { BellModel } from "../support/bell_model.ts";
+import { NotificationModel } from "../support/notification_model.ts";
 import { type Seeded, seededTest } from "../support/seeded.ts";
 import { notificationsRead } from "../support/settled.ts";
 
@@ -49,7 +49,7 @@ seededTest(
 
 /** Random acts of people, on the server and in the model. */
 class World {
-  readonly model = new BellModel();
+  readonly model = new NotificationModel();
 
   constructor(private readonly random: Seeded, private readonly people: Person[], private readonly admin: string) {}
 
@@ -232,7 +232,7 @@ function lineOf({ kind, actors, count, page, post }: Json, expected: { line: str
     : `like ${post.id} ${count} ${names.join("+")}`;
 }
 
-/** Waits until all events so far have been processed. Likes need not wait for their interval: any process may emit them. */
+/** Waits until all events so far have been processed. Likes are emitted without waiting for their interval. */
 async function settled(): Promise<void> {
   const likes = await emitLikeEvents(app.ctx.sql, 100);
   if (likes.length > 0) app.ctx.stream.offer(likes);

@@ -6,7 +6,7 @@ import { SEARCH_STATEMENTS } from "../../db/search/statement.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../lib/ids.ts";
 import { databaseOn, freshDatabase, openTestDatabase, testServer } from "../support/database.ts";
-import { addPage, addPerson, namesFound } from "../support/search_town.ts";
+import { addPage, addPerson, namesFound } from "../support/search_data.ts";
 
 const MIGRATIONS = new URL("../../db/migrations/", import.meta.url);
 /** Connections of `pg` close a moment after the test. */

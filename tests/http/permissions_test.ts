@@ -288,7 +288,7 @@ Deno.test("Every declared endpoint is in the table of permissions, and the table
 });
 
 /**
- * `tests/chaos/cache_and_bus_down_test.ts` compares the answers while these servers are unavailable. Crops wait for them.
+ * `tests/chaos/cache_and_bus_down_test.ts` compares the answers without these servers. Crops wait for them.
  */
 const killed = Deno.env.get("TEST_KILLED")?.split(" ") ?? [];
 

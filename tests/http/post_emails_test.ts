@@ -90,8 +90,8 @@ for (const [what, act] of Object.entries(MEANWHILE)) {
     await app.ctx.sql.script(
       `create or replace function hold() returns trigger language plpgsql as
         $$ begin new.state = 'dead'; return new; end $$;
-      create or replace trigger hold before insert on jobs
-        for each row when (new.kind = 'post.letter') execute function hold()`,
+      create or replace trigger hold before insert on jobs for each row when (new.kind = 'post.letter')
+        execute function hold()`,
     );
     const post = (await app.post(ann, { text: "to be missed" }, page)).id;
     await until("the ledger's row", async () => (await states(post)).length === 1);

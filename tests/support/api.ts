@@ -1,14 +1,14 @@
-/** Calls of a node over HTTP. Every answer is held against the OpenAPI document that the node itself serves. */
+/** Calls of a node over HTTP. Every answer is checked against the OpenAPI document of the node. */
 import assert from "node:assert/strict";
 import { Contract, slugOf } from "./contract.ts";
 
-// deno-lint-ignore no-explicit-any -- a test reads what it expects, and the contract has judged the shape
+// deno-lint-ignore no-explicit-any -- the contract checks the shape
 export type Json = any;
 
-/** Whatever listens at an address. A node that starts again may have another one. */
+/** A node by its address, which may change at a restart. */
 export interface Node {
   readonly url: string;
-  /** What its process wrote, for the message of a failure. */
+  /** The output of its process, for messages of failures. */
   readonly output?: string;
 }
 
@@ -25,9 +25,9 @@ export interface CallOptions {
   /** Sent as JSON; a string and a form go as they are. */
   body?: unknown;
   headers?: Record<string, string> | undefined;
-  /** The document knows nothing of this call, on purpose. */
+  /** This call is not in the document on purpose. */
   undeclared?: boolean;
-  /** The node whose document counts, for one that serves none. */
+  /** The node with the document, for a node without one. */
   declaredBy?: Node;
 }
 
@@ -60,7 +60,7 @@ export async function call(node: Node, method: string, path: string, options: Ca
   return answer;
 }
 
-/** A call that is to succeed; its body. */
+/** A call that must succeed. Returns its body. */
 export async function ok(node: Node, method: string, path: string, options: CallOptions = {}): Promise<Json> {
   const { status, body } = await call(node, method, path, options);
   const failure = `${method} ${path} is ${status}: ${JSON.stringify(body)}`;
@@ -69,7 +69,7 @@ export async function ok(node: Node, method: string, path: string, options: Call
 }
 
 const byUrl = new Map<string, Promise<Contract>>();
-/** Compiling its schemas takes long; the nodes of a process mostly have the same document. */
+/** Compiling the schemas takes long, and most nodes of a process have the same document. */
 const byText = new Map<string, Contract>();
 
 /** The document of the node at this address, read once. */

@@ -55,7 +55,7 @@ export function ownApp(overrides: Env = {}): TestApp {
   return app;
 }
 
-/** As `ownApp`, for one test. */
+/** Like `ownApp`, for one test. */
 export async function startApp(overrides: Env = {}, intervals: NodeOptions["intervals"] = {}): Promise<TestApp> {
   const app = new TestApp(overrides, intervals);
   await app.start();
@@ -123,14 +123,14 @@ export class TestApp implements AsyncDisposable {
     return ok(this, method, path, options);
   }
 
-  /** A call that is to be refused for this reason; the problem. */
+  /** A call that must be rejected for this reason. Returns the problem. */
   async refused(slug: string, method: string, path: string, options: CallOptions = {}): Promise<Json> {
     const answer = await this.call(method, path, options);
     assert.equal(answer.slug, slug, `${method} ${path} is ${answer.status}: ${JSON.stringify(answer.body)}`);
     return answer.body;
   }
 
-  /** The long way, as a person goes it: registers, reads the code in the mailbox, verifies. */
+  /** Registers, reads the code in the mailbox, and verifies. */
   async register(login = newLogin()): Promise<Person> {
     const fields = registration(login);
     const account = await this.ok("POST", "/users", { body: fields });
@@ -142,7 +142,7 @@ export class TestApp implements AsyncDisposable {
     return Object.assign(new Person(this, login), { id: account.id, page_id: account.page_id, ...tokens });
   }
 
-  /** The short way, straight through the actor: for tests that are about something else. */
+  /** Registers directly through the actor, for tests of other behaviour. */
   async person(options: { role?: AccountRole; verified?: boolean; login?: string } = {}): Promise<Person> {
     const { role = "user", verified = true, login = newLogin() } = options;
     const fields = {
@@ -186,7 +186,7 @@ export class TestApp implements AsyncDisposable {
       const admin = await known;
       if ((await this.call("GET", "/users/me", { token: admin.token })).status === 200) return admin;
     }
-    // Whoever asks at the same time signs in once together.
+    // Concurrent callers share one sign-in.
     if (this.#admin === known) this.#admin = administrator(this);
     return await this.#admin!;
   }
@@ -195,12 +195,12 @@ export class TestApp implements AsyncDisposable {
     return signIn(this, login, password);
   }
 
-  /** A page of theirs. */
+  /** A page of this person. */
   page({ token }: Caller, fields: Record<string, unknown> = {}): Promise<Json> {
     return this.ok("POST", "/pages", { token, body: { name: "A page", ...fields } });
   }
 
-  /** On their personal page unless told otherwise. */
+  /** Posts on the personal page by default. */
   post(
     { token, page_id }: Caller & Pick<Person, "page_id">,
     fields: Record<string, unknown> = {},
@@ -217,9 +217,9 @@ export class TestApp implements AsyncDisposable {
     return (await this.ok("POST", "/mail/inbox", { body: { email, password } })).letters;
   }
 
-  /** The code of the newest of so many letters, waited for. */
+  /** Waits for this many emails, and returns the code of the newest. */
   async code(email: string, { letters: least = 1, password = PASSWORD } = {}): Promise<string> {
-    const letters = await until(`${least} letters to ${email}`, async () => {
+    const letters = await until(`${least} emails to ${email}`, async () => {
       const found = await this.letters(email, password);
       return found.length >= least ? found : undefined;
     });

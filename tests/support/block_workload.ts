@@ -1,6 +1,5 @@
 /**
- * Posting and blocking at the same time: nothing of a page is shown between its block and the end of it, on whatever
- * node.
+ * Concurrent posts and blocks: nothing of a page is shown while it is blocked, on any node.
  */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
@@ -10,14 +9,14 @@ import type { Person } from "./person.ts";
 import { type Seeded } from "./seeded.ts";
 import { until } from "./wait.ts";
 
-/** How late a frame that was sent before the answer may be read by this process, which has much to do. */
+/** How late this busy process may read a frame that was sent before the answer. */
 const LATE_MS = 1_000;
 
 export interface BlockWorkload {
   admin: Person;
-  /** Writes on a page of theirs, which is blocked. */
+  /** Writes on an own page, which is blocked. */
   ann: Person;
-  /** Writes on their personal page, and is blocked as a whole. */
+  /** Writes on the personal page. The account is blocked. */
   carl: Person;
   /** Posts after each answer. */
   mark: Person;
@@ -28,15 +27,15 @@ export interface BlockWorkload {
   readers: Person[];
   sql: Sql;
   rounds: number;
-  /** The longest that a block holds, in milliseconds. */
+  /** The maximum length of a block, in milliseconds. */
   maxMs?: number;
-  /** Goes on beside it all until it is over. */
+  /** Runs concurrently until the end. */
   disturb?: (over: () => boolean) => Promise<void>;
 }
 
 const pageOf = ({ data }: LiveEvent): string | undefined => data.page?.id ?? data.page_id;
 
-/** Writes on a page for as long as it may, whatever comes back. */
+/** Writes on a page until the end, with any answer. */
 async function write(by: Person, page: string, random: Seeded, over: () => boolean): Promise<number> {
   let written = 0;
   while (!over()) {
@@ -51,7 +50,7 @@ async function write(by: Person, page: string, random: Seeded, over: () => boole
   return written;
 }
 
-/** Goes again and again until it has no reason to any more. */
+/** Disconnects and reconnects until the end. */
 async function leave(listener: Listener<Person>, random: Seeded, over: () => boolean): Promise<void> {
   while (!over()) {
     await sleep(random.whole(5, 150));
@@ -61,8 +60,8 @@ async function leave(listener: Listener<Person>, random: Seeded, over: () => boo
 }
 
 /**
- * Comes back whenever it is let go, each time with the last cursor heard: a node that stood still lets all go, and each
- * node those that took a word too late. It may have reasons to refuse them for a while.
+ * Reconnects after each close with the last received cursor. A node that was suspended closes all sockets, and any node
+ * closes slow ones. It may reject listeners for a while.
  */
 async function comeBack(listener: Listener<Person>, over: () => boolean): Promise<void> {
   while (!over()) {
@@ -121,7 +120,7 @@ export async function blockWorkload(random: Seeded, workload: BlockWorkload): Pr
 interface Blocks {
   sql: Sql;
   marks: Mark[];
-  /** By page, when each of its blocks was asked to be lifted. */
+  /** By page: when the end of each block was requested. */
   lifts: Record<string, number[]>;
   mark: Person;
 }
@@ -141,7 +140,7 @@ async function checkFrames(listeners: readonly Listener<Person>[], blocks: Block
   );
   const isHiddenAt = (page: string, seq: number) =>
     turns.findLast((turn) => turn.page_id === page && turn.seq <= seq)?.kind === "page.hidden";
-  /** A replay tells what was missed of a page that may be seen again, also of the time when it could not be. */
+  /** A replay shows missed events of a page that is visible again, also from the time when it was hidden. */
   const isReplayed = ({ at, seq, connection }: LiveEvent, page: string) => {
     const nth = turns.filter((turn) => turn.page_id === page && turn.kind === "page.hidden" && turn.seq <= seq).length;
     return connection > 1 && at >= lifts[page]![nth - 1]!;

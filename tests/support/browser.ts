@@ -3,7 +3,7 @@ import { endOfBatch, isInBatch, whenBatchEnds } from "./batch.ts";
 
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** Where a Chromium is installed; undefined where there is none. In CI that is a failure, never a skip. */
+/** The path of an installed Chromium, or undefined. In CI its absence is a failure. */
 function chromiumPath(): string | undefined {
   const found = PLACES.find((path) => {
     try {
@@ -16,13 +16,13 @@ function chromiumPath(): string | undefined {
   return found;
 }
 
-/** A browser as one test has it: windows that share nothing with those of other tests, closed with it. */
+/** The browser of one test: its windows share nothing with other tests and are closed after it. */
 export type TestBrowser = Pick<Browser, "newPage" | "newContext"> & AsyncDisposable;
 
 const executable = chromiumPath();
 let shared: Promise<Browser> | undefined;
 
-/** A test in a browser, left out where there is none. Playwright keeps a connection to the browser between steps. */
+/** A test in a browser, skipped without one. Playwright keeps a connection to the browser between steps. */
 export function browserTest(name: string, fn: (browser: TestBrowser) => Promise<void>): void {
   const options = { ignore: executable === undefined, sanitizeOps: false, sanitizeResources: false };
   if (!isInBatch()) Deno.test.afterAll(endOfBatch);
@@ -32,7 +32,7 @@ export function browserTest(name: string, fn: (browser: TestBrowser) => Promise<
   });
 }
 
-/** One for all tests of a batch: what a page stores and caches is its context's. */
+/** One browser for all tests of a batch. Storage and cache belong to a context. */
 async function launchShared(): Promise<Browser> {
   const browser = await launchChromium();
   whenBatchEnds(() => browser.close());
@@ -56,7 +56,7 @@ function windowsOf(browser: Browser): TestBrowser {
 }
 
 /**
- * Headless, alone, and talking to nobody but the page's own server; `keepPages`: as in daily use, for Back (bfcache).
+ * Headless, without requests to other servers. `keepPages` enables the back/forward cache.
  */
 export function launchChromium({ keepPages = false } = {}): Promise<Browser> {
   return chromium.launch({
@@ -74,7 +74,7 @@ export function launchChromium({ keepPages = false } = {}): Promise<Browser> {
   });
 }
 
-/** Errors on the page, and requests to anywhere but `origin`. */
+/** Errors on the page, and requests to origins other than `origin`. */
 export function watch(page: Page, origin: string): string[] {
   const complaints: string[] = [];
   page.on("pageerror", (error) => complaints.push(error.message));
@@ -91,8 +91,8 @@ export function watch(page: Page, origin: string): string[] {
 }
 
 /**
- * `page.route()` for a page that is open already, in force when it returns. Playwright's own returns when the browser
- * knows of it; the page's process may hear of it after the next key or click, whose request then goes to the server.
+ * `page.route()` for an open page, in force when it returns. Playwright's own function returns when the browser has the
+ * route. The page's process may get it after the next key or click, whose request then goes to the server.
  */
 export async function intercept(page: Page, ...route: Parameters<Page["route"]>): Promise<void> {
   await page.route(...route);

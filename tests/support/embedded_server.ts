@@ -29,7 +29,7 @@ export async function postmastersOf(dataDir: string): Promise<number[]> {
 }
 
 export async function serverOf(dataDir: string): Promise<ServerProcesses> {
-  return await until("there is one server", async () => {
+  return await until("one server runs", async () => {
     const masters = await postmastersOf(dataDir);
     const [postmaster] = masters;
     if (postmaster === undefined || masters.length !== 1) return false;

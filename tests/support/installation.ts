@@ -46,7 +46,7 @@ export class Installation implements AsyncDisposable {
     return this.servers.nats!;
   }
 
-  /** One more node, in a folder of its own. Those without the role `storage` use the storage of the first that has it. */
+  /** One more node, in its own folder. Nodes without the role `storage` use the storage of the first that has it. */
   async start(env: Env = {}): Promise<NodeProcess> {
     const storage: Env = {};
     const isStorage = env.ROLES?.split(",").includes("storage") ?? false;

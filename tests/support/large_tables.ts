@@ -1,8 +1,8 @@
-/** A database with tables that the planner takes for large. */
+/** A database whose tables look large to the planner. */
 import { fillWorld, idOf } from "../../bench/world.ts";
 import type { Sql } from "../../db/sql.ts";
 
-/** Tables that stay small: of one row, or of one for each node, partition or signing key. */
+/** Tables that stay small: with one row, or one for each node, partition or signing key. */
 const SMALL_TABLES = new Set([
   "consumers",
   "installation",
@@ -18,14 +18,14 @@ const SMALL_TABLES = new Set([
 const PEOPLE = 500;
 const POSTS = 2_000;
 const ROWS = 2_000;
-/** The planner takes each row for so many. */
+/** Each row counts as this many for the planner. */
 const SCALE = 1_000;
 
 const PAGE = idOf("page", `1 + n % ${PEOPLE}`);
 const USER = idOf("user", `1 + n % ${PEOPLE}`);
 const OTHER = idOf("user", `1 + n * 7 % ${PEOPLE}`);
 const POST = idOf("post", `1 + n % ${POSTS}`);
-/** Rows came one after another. */
+/** Rows have increasing times. */
 const AT = `now() - (${ROWS} - n) * interval '1 hour'`;
 
 /** The columns of row `n` of each table. States that are rare, as of running jobs, are rare here. */
@@ -43,7 +43,8 @@ const TABLES: Readonly<Record<string, string>> = {
   kv_spaces: `${idOf("user", "n")}, ${idOf("user", "n")}, 1`,
   kv: `${USER}, 'key' || n, '1', n, case n % 50 when 0 then ${AT} end`,
   letters:
-    `gen_random_uuid(), 'message' || n, 'rookery@example.org', 'bench' || n || '@example.org', 's', 't', null, ${AT}, ${USER}`,
+    `gen_random_uuid(), 'message' || n, 'rookery@example.org', 'bench' || n || '@example.org', 's', 't', null, ${AT},
+    ${USER}`,
   like_signals: `${POST}, ${PAGE}, 1, '{}', 1`,
   likes: `${POST}, ${OTHER}, ${AT}`,
   moderation_log:
@@ -90,7 +91,8 @@ export async function fillLargeTables(sql: Sql): Promise<void> {
   await sql.execute(
     `with large as (select to_regclass(name)::oid as id from unnest($1::text[]) g (name))
     update pg_class c set reltuples = c.reltuples * ${SCALE} where c.reltuples > 0 and (
-      c.oid in (select id from large) or c.oid in (select indexrelid from pg_index where indrelid in (select id from large)))`,
+      c.oid in (select id from large)
+      or c.oid in (select indexrelid from pg_index where indrelid in (select id from large)))`,
     [tables],
   );
 }
@@ -99,7 +101,8 @@ export async function fillLargeTables(sql: Sql): Promise<void> {
 export async function largeTables(sql: Sql): Promise<Map<string, number>> {
   const rows = await sql.query<{ name: string; rows: number }>(
     `select case nspname when 'public' then '' else nspname || '.' end || relname as name, reltuples::int as rows
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace where relkind = 'r' and nspname in ('public', 'stats')`,
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where relkind = 'r' and nspname in ('public', 'stats')`,
   );
   return new Map(rows.filter(({ name }) => !SMALL_TABLES.has(name)).map(({ name, rows }) => [name, rows]));
 }

@@ -9,7 +9,7 @@ import { checkFrame, isDeclaredClose } from "./frames.ts";
 import { RawSocket } from "./raw_socket.ts";
 import { until } from "./wait.ts";
 
-/** As it came. */
+/** The parsed frame. */
 export interface LiveFrame {
   type: string;
   id?: string;
@@ -19,12 +19,12 @@ export interface LiveFrame {
   data?: Json;
 }
 
-/** A frame that is about something: neither `hello` nor `reset` nor a heartbeat. */
+/** A frame other than `hello`, `reset` and heartbeat. */
 export interface LiveEvent extends LiveFrame {
   id: string;
   cursor: string;
   seq: number;
-  /** Which of the listener's connections it came by. */
+  /** The number of the listener's connection. */
   connection: number;
   /** Milliseconds, of `performance.now()`. */
   at: number;
@@ -43,7 +43,7 @@ export class Listener<By extends Credentials = Credentials> implements AsyncDisp
   readonly events: LiveEvent[] = [];
   readonly hellos: Json[] = [];
   readonly resets: string[] = [];
-  /** The first thing that came and is not declared. */
+  /** The first undeclared frame or code. */
   wrong: unknown;
   pings = 0;
   heartbeats = 0;
@@ -88,7 +88,7 @@ export class Listener<By extends Credentials = Credentials> implements AsyncDisp
     return this.connected && !this.closed;
   }
 
-  /** From here on nothing more is received, and the connection ends without a word. */
+  /** Stops receiving, and ends the connection without a closing handshake. */
   cut(): void {
     this.connected = false;
     const socket = this.#socket;
@@ -96,7 +96,7 @@ export class Listener<By extends Credentials = Credentials> implements AsyncDisp
     socket?.cut();
   }
 
-  /** The next frame that fits; those before it are passed over for good. */
+  /** The next frame that matches. Earlier frames are skipped. */
   async next(fits: string | ((frame: LiveFrame) => boolean), timeoutMs = 5_000): Promise<LiveFrame> {
     const predicate = typeof fits === "string" ? (frame: LiveFrame) => frame.type === fits : fits;
     return await this.#found(`a frame that is ${fits}`, timeoutMs, () => {
@@ -109,7 +109,7 @@ export class Listener<By extends Credentials = Credentials> implements AsyncDisp
     });
   }
 
-  /** An event that fits, of all there are and those still to come. */
+  /** The first event that matches, received or future. */
   heard(what: string, fits: (event: LiveEvent) => boolean, timeoutMs = 60_000): Promise<LiveEvent> {
     let looked = 0;
     return this.#found(what, timeoutMs, () => {
@@ -121,7 +121,7 @@ export class Listener<By extends Credentials = Credentials> implements AsyncDisp
     });
   }
 
-  /** How it ended; fails where it stays open. */
+  /** How it ended. Fails if it stays open. */
   ended(timeoutMs = 5_000): Promise<Ending> {
     return this.#found("the end of the connection", timeoutMs, () => this.closed);
   }
@@ -185,7 +185,7 @@ export class Listener<By extends Credentials = Credentials> implements AsyncDisp
   }
 }
 
-/** The place a cursor names; opaque to callers, but an oracle compares it with the table. */
+/** The position in a cursor. It is opaque to callers, but an oracle compares it with the table. */
 export function seqOf(cursor: string): number {
   return Number(atob(cursor.replaceAll("-", "+").replaceAll("_", "/")).split(":")[1]);
 }

@@ -1,7 +1,7 @@
 /**
- * What a listener has to have heard, told from the `events` table alone. Between two moments at which the listener had
- * caught up, an event must be heard when its page was in their feed, and visible, from before the event to the end; it
- * may be heard when that was so at any moment since, because a resumed stream is judged by what the feed shows then.
+ * The events that a listener must have received, from the `events` table alone. Between two moments at which the
+ * listener had caught up, an event is required if its page was in the feed and visible from the event to the end. It is
+ * allowed if that was so at any moment since, because a resumed stream shows what the feed shows then.
  */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
@@ -15,7 +15,7 @@ export interface EventRow {
   user_id: string | null;
   reason: string | null;
   state: string | null;
-  /** The pages that replied, where not everybody sees any of them. */
+  /** The pages with replies, if some of them are not visible to everyone. */
   withheld: string[] | null;
 }
 
@@ -29,9 +29,8 @@ export async function readEvents(sql: Sql, after: number, upTo: number): Promise
 }
 
 /**
- * Where the notifications of a stretch stand that a person must have heard of: those they see now and saw ever since,
- * as what they tell of was neither undone nor hidden in between. Not of likes: one that is taken back as it is told,
- * and given again, is no news.
+ * The positions of required notifications in a stretch: visible ones that were neither undone nor hidden in between.
+ * Without likes: a like that is removed while it is sent, and added again, is not new.
  */
 export async function notificationsToHear(
   sql: Sql,
@@ -47,19 +46,20 @@ export async function notificationsToHear(
       and (n.kind <> 'accepted' or exists (
         select from follows f where f.page_id = n.about and f.user_id = n.user_id and f.created_at <= n.at))
       and not exists (
-        select from events e where e.page_id = n.page_id and e.kind in ('page.hidden', 'page.shown') and e.seq > $2 and e.seq <= $3)
-      -- Whoever left a private page and came back to it saw nothing of it between.
+        select from events e
+        where e.page_id = n.page_id and e.kind in ('page.hidden', 'page.shown') and e.seq > $2 and e.seq <= $3)
+      -- A person who left a private page and came back saw nothing of it in between.
       and not (n.kind in ('reply', 'tag')
         and exists (select from pages p join users u on u.id = $1
           where p.id = n.page_id and p.is_private and p.owner_id <> u.id and u.role = 'user')
         and exists (select from events e
-          where e.page_id = n.page_id and e.kind = 'follow.changed' and e.user_id = $1 and e.data->>'state' = 'following'
-            and e.seq > n.position and e.seq <= $3))`,
+          where e.page_id = n.page_id and e.kind = 'follow.changed' and e.user_id = $1
+            and e.data->>'state' = 'following' and e.seq > n.position and e.seq <= $3))`,
     [user, after, upTo],
   );
 }
 
-/** What has a state: of several events only the last must be heard. */
+/** Events with a state: of several only the last is required. */
 const LATEST = new Set([
   "post.likes",
   "replies.changed",
@@ -68,14 +68,14 @@ const LATEST = new Set([
   "post.liked",
   "notifications.read",
 ]);
-/** What is told to the sockets of one account. */
+/** Events for the sockets of one account. */
 const OWN = new Set(["page.hidden", "page.shown", "follow.changed", "post.liked", "notifications.read"]);
-/** Frames that are called otherwise than their events. */
+/** Frames with a name other than that of their events. */
 const TYPES = new Map([["follow.changed", "following.changed"], ["replies.changed", "post.replies"]]);
 
 type Audience = "none" | "pages" | "posts";
 
-/** One listener's feed, moved along the events. */
+/** One listener's feed, updated with the events. */
 export class LiveOracle {
   readonly pages = new Set<string>();
   readonly #blocked = new Set<string>();
@@ -84,7 +84,7 @@ export class LiveOracle {
     for (const page of pages) this.pages.add(page);
   }
 
-  /** The seqs of a stretch that must and that may be heard in it; moves to its end. */
+  /** The required and the allowed events of a stretch. Moves to its end. */
   take(events: readonly EventRow[]): { must: EventRow[]; may: Set<number> } {
     const gone = new Map<string, number>();
     const last = new Map<string, number>();
@@ -112,7 +112,7 @@ export class LiveOracle {
     const must: EventRow[] = [];
     const may = new Set<number>();
     for (const event of events) {
-      // What must be heard of these, the notifications themselves say.
+      // Required ones are found in the notifications.
       if (event.kind === "notification" && event.user_id === this.user) may.add(event.seq);
       const needed = neededFor(event, this.user);
       if (!needed || !isOne(event, ever)) continue;
@@ -157,7 +157,7 @@ export class LiveOracle {
   }
 }
 
-/** What the listener has to be to the event's page to be told; undefined for what is told to nobody. */
+/** The relation to the event's page that a listener needs; undefined for events that are not sent. */
 function neededFor(event: EventRow, user: string): Audience | undefined {
   if (event.user_id !== null) return OWN.has(event.kind) && event.user_id === user ? "none" : undefined;
   if (event.kind === "page.hidden" || event.kind === "page.shown") return "pages";
@@ -166,8 +166,7 @@ function neededFor(event: EventRow, user: string): Audience | undefined {
 }
 
 /**
- * Within a connection strictly in order; an event that came again, to whomever, came under the same id, which no other
- * has.
+ * Frames of a connection are in order, and an event has one id in every connection.
  */
 export function assertOrderly(
   frames: readonly LiveEvent[],

@@ -1,4 +1,4 @@
-/** A person who speaks to a node, in this process or in another: all they need is its address. */
+/** A person who calls a node in any process, by its address. */
 import { type Answer, call, type Json, type Node, ok } from "./api.ts";
 import { inBatches } from "./in_batches.ts";
 
@@ -22,7 +22,7 @@ export class Person {
     return call(this.node, method, path, { token: this.token, body, headers });
   }
 
-  /** A call that has to succeed; its body. */
+  /** A call that must succeed. Returns its body. */
   do(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Json> {
     return ok(this.node, method, path, { token: this.token, body, headers });
   }
@@ -54,7 +54,7 @@ export async function signIn(
   return { token: body.access_token, refresh_token: body.refresh_token };
 }
 
-/** Registered through the API and signed in, some at a time: a password costs its time. */
+/** Registers and signs in people through the API, a few at a time, since passwords are slow. */
 export async function makePeople(node: Node, count: number, prefix = "person"): Promise<Person[]> {
   const people = Array.from({ length: count }, (_, i) => new Person(node, `${prefix}${i}`));
   await inBatches(people, 4, async (person) => {
@@ -64,12 +64,12 @@ export async function makePeople(node: Node, count: number, prefix = "person"): 
   return people;
 }
 
-/** The first administrator, signed in anew. */
+/** The first administrator, with a new session. */
 export async function administrator(node: Node): Promise<Person> {
   return await new Person(node, ADMIN.login, ADMIN.password).signIn();
 }
 
-/** Nobody else in this run has it. */
+/** A login that is unique in this run. */
 export function newLogin(word = "p"): string {
   return `${word}${(++logins).toString(36)}x${crypto.randomUUID().slice(0, 8)}`;
 }

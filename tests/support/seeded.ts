@@ -1,6 +1,6 @@
 import process from "node:process";
 
-/** Random numbers that come again with the same seed. */
+/** Random numbers that are the same for the same seed. */
 export class Seeded {
   #state: number;
 
@@ -31,7 +31,7 @@ export class Seeded {
     return values[Math.floor(this.next() * values.length)]!;
   }
 
-  /** A name by its weight, `{ post: 5, like: 20 }`. */
+  /** A name, chosen by weight: `{ post: 5, like: 20 }`. */
   weighted<Name extends string>(weights: Record<Name, number>): Name {
     const entries = Object.entries<number>(weights) as [Name, number][];
     let left = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0);
@@ -40,15 +40,15 @@ export class Seeded {
   }
 }
 
-/** A test with a seed of its own, `TEST_SEED` if set; a failure names the seed that brings it back. */
+/** A test with a random seed, or `TEST_SEED` if set. A failure names the seed. */
 export function seededTest(name: string, body: (random: Seeded) => Promise<void>): void {
   Deno.test(name, async () => {
     const seed = Number(process.env.TEST_SEED ?? crypto.getRandomValues(new Uint32Array(1))[0]);
     try {
       await body(new Seeded(seed));
     } catch (error) {
-      const told = error instanceof Error ? error.stack ?? error.message : String(error);
-      throw new Error(`With TEST_SEED=${seed}: ${told}`, { cause: error });
+      const text = error instanceof Error ? error.stack ?? error.message : String(error);
+      throw new Error(`With TEST_SEED=${seed}: ${text}`, { cause: error });
     }
   });
 }

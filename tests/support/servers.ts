@@ -1,6 +1,6 @@
 /**
- * Real servers for tests: each on a free port of 127.0.0.1, in a temporary folder of its own, gone with its test run. A
- * server dies with the process that started it (`setpriv --pdeathsig`), however that one died.
+ * Real servers for tests: each on a free port of 127.0.0.1, in its own temporary folder, removed after the run.
+ * A server ends with the process that started it (`setpriv --pdeathsig`), also after SIGKILL.
  */
 import { createServer } from "node:net";
 import pg from "../../db/pg.ts";
@@ -14,7 +14,7 @@ export const TEST_LOCK = `--lock=${new URL("../deno.lock", import.meta.url).path
 export interface Server extends AsyncDisposable {
   readonly url: string;
   readonly pid: number;
-  /** Ends it in order and removes its folder. */
+  /** Stops it cleanly and removes its folder. */
   stop(): Promise<void>;
   /** SIGKILL; the data stays for `restart`. */
   kill(): Promise<void>;
@@ -25,7 +25,7 @@ export interface Server extends AsyncDisposable {
 }
 
 export interface PostgresServer extends Server {
-  /** Makes an empty database and tells its address. */
+  /** Creates an empty database and returns its address. */
   createDatabase(): Promise<string>;
 }
 
@@ -35,14 +35,14 @@ export interface NatsServer extends Server {
 }
 
 export interface PostgresOptions {
-  /** False: it forgets on power loss, as tests may; what a benchmark measures would change. */
+  /** False: data may be lost on power loss, which is fine for tests but not for benchmarks. */
   fsync?: boolean;
   settings?: Record<string, string>;
   /** Debian's Postgres 15 in place of the embedded one's programs. */
   debian?: boolean;
 }
 
-/** At a port of the loopback, for whoever connects. */
+/** At a port of the loopback interface, without a password. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const port = await freePort();
   const home = await Deno.makeTempDir({ prefix: "rookery-postgres-" });
@@ -65,8 +65,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const server = await launch({
     url,
     home,
-    // SIGQUIT ends its children as well; of SIGKILL they learn by themselves. A change of user forgets it, so it comes
-    // after that.
+    // SIGQUIT also ends its children. A change of user resets the signal, so it is set after that.
     command: [
       ...as.prefix,
       ...words(boundToParent([...environment, programs.postgres, "-D", data, ...settings], "QUIT")),
@@ -100,7 +99,7 @@ function debianPrograms(): Binaries {
   return { postgres, initdb, libraries: "", links: new Map() };
 }
 
-/** Makes an empty database on the server at `url` and tells its address. */
+/** Creates an empty database on the server at `url` and returns its address. */
 async function createDatabase(url: string): Promise<string> {
   const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
   const client = new pg.Client({ connectionString: url });
@@ -177,7 +176,7 @@ async function launchNats(
 /** Replaces several texts, each of which has to be there. */
 export function replaceAll(text: string, replacements: Record<string, string>): string {
   for (const [from, to] of Object.entries(replacements)) {
-    if (!text.includes(from)) throw new Error(`There is no ${from} to replace`);
+    if (!text.includes(from)) throw new Error(`The text has no ${from}`);
     text = text.replaceAll(from, to);
   }
   return text;
@@ -231,7 +230,7 @@ export interface Plan {
   user?: { uid: number; gid: number };
   command: string[];
   stopSignal?: Deno.Signal;
-  /** Makes the data folder anew. */
+  /** Creates the data folder again. */
   prepare: () => Promise<void>;
   isReady: () => Promise<boolean>;
 }
@@ -239,7 +238,7 @@ export interface Plan {
 const running = new Set<Deno.ChildProcess>();
 globalThis.addEventListener("unload", () => running.forEach((child) => signal(child, "SIGKILL")));
 
-/** Starts a server as its plan says; it is ready when this resolves. */
+/** Starts a server by its plan. It is ready when this resolves. */
 export async function launch(plan: Plan): Promise<Server> {
   await plan.prepare();
   const log = `${plan.home}/log`;
@@ -265,12 +264,12 @@ export async function launch(plan: Plan): Promise<Server> {
         if (await plan.isReady()) return { child, end };
         await sleep(25);
       }
-      // Postgres refuses while children of a killed one still leave.
+      // Postgres refuses to start while children of a killed one still end.
       if (!ended || Date.now() > deadline) {
         signal(child, "SIGKILL");
         await end;
-        const told = (await Deno.readTextFile(log).catch(() => "")).slice(-2000);
-        throw new Error(`${plan.command[0]} did not start; its last words:\n${told}`);
+        const output = (await Deno.readTextFile(log).catch(() => "")).slice(-2000);
+        throw new Error(`${plan.command[0]} did not start; its last words:\n${output}`);
       }
       await sleep(100);
     }
@@ -305,7 +304,7 @@ export async function launch(plan: Plan): Promise<Server> {
   };
 }
 
-/** A command that is killed when the process that spawns it ends, however that ends, where the system can. */
+/** A command that is killed when its parent ends, also by SIGKILL, if the system supports it. */
 export function boundToParent(command: string[], deathSignal = "KILL"): [program: string, args: string[]] {
   const setpriv = locate("setpriv");
   if (!setpriv) return [command[0]!, command.slice(1)];
@@ -325,7 +324,7 @@ function locate(program: string): string | undefined {
     const versions = [...Deno.readDirSync("/usr/lib/postgresql")].map((entry) => Number(entry.name));
     folders.push(...versions.sort((a, b) => b - a).map((version) => `/usr/lib/postgresql/${version}/bin`));
   } catch {
-    // No Debian, or no Postgres on it.
+    // Not Debian, or no Postgres installed.
   }
   return folders.map((folder) => `${folder}/${program}`).find((path) => {
     try {
@@ -360,7 +359,7 @@ function closeAfter(connection: Deno.Conn, ms: number): Disposable {
   return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
-/** Connects, sends `request`, and tells whether the answer begins with `expected`. */
+/** Connects, sends `request`, and returns whether the answer begins with `expected`. */
 export async function answers(port: number, request: string, expected: string): Promise<boolean> {
   try {
     using connection = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -389,6 +388,6 @@ function signal(child: Deno.ChildProcess, name: Deno.Signal): void {
   try {
     child.kill(name);
   } catch {
-    // It has ended already.
+    // It has already ended.
   }
 }

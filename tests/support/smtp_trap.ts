@@ -1,21 +1,20 @@
 /**
- * A mail server that a test makes fail as it likes: it says what was asked of it at each step, and may refuse, hang or
- * break.
+ * A mail server with failures that a test controls: it reports each step, and may reject, hang or disconnect.
  */
 import { createServer, type Socket } from "node:net";
 import { freePort } from "./servers.ts";
 
-/** After `END` the client has sent its whole letter and waits for the answer. */
+/** At `END` the client has sent the whole email and waits for the answer. */
 export type SmtpStep = "CONNECT" | "EHLO" | "AUTH" | "MAIL" | "RCPT" | "DATA" | "END" | "QUIT";
 
 export interface SmtpMoment {
   step: SmtpStep;
-  /** Of the letter under way. */
+  /** Of the email in progress. */
   to: string | undefined;
   messageId: string | undefined;
 }
 
-/** The answer instead of the usual one; null breaks the connection, undefined leaves it. */
+/** The answer in place of the usual one; null breaks the connection, undefined keeps the usual answer. */
 export type SmtpTrick = (moment: SmtpMoment) => string | null | undefined | Promise<string | null | undefined>;
 
 const USUAL: Record<SmtpStep, string> = {
@@ -32,16 +31,16 @@ const USUAL: Record<SmtpStep, string> = {
 export interface TrappedLetter {
   to: string;
   messageId: string;
-  /** As it came, headers and all. */
+  /** The raw content with headers. */
   content: string;
 }
 
 export class SmtpTrap implements AsyncDisposable {
-  /** What clients said, line by line. */
+  /** The lines that clients sent. */
   readonly lines: string[] = [];
-  /** Letters that were read to their end and not refused, whether or not the client heard so. */
+  /** Emails that were read completely and accepted, also if the client did not get the answer. */
   readonly taken: TrappedLetter[] = [];
-  /** May be set anew at any time. */
+  /** Can be replaced at any time. */
   trick: SmtpTrick = () => undefined;
   readonly #sockets = new Set<Socket>();
   readonly #server = createServer((socket) => this.#serve(socket));
@@ -65,7 +64,7 @@ export class SmtpTrap implements AsyncDisposable {
     return `smtp://127.0.0.1:${this.#port}`;
   }
 
-  /** How often each Message-ID was taken. */
+  /** How often each Message-ID was accepted. */
   counts(): Map<string, number> {
     const counts = new Map<string, number>();
     for (const { messageId } of this.taken) counts.set(messageId, (counts.get(messageId) ?? 0) + 1);
@@ -84,7 +83,7 @@ export class SmtpTrap implements AsyncDisposable {
     let buffer = "";
     let to: string | undefined;
     let content: string[] | undefined;
-    // One line after another, however long the trick takes.
+    // One line after another, also if the trick takes long.
     let turn = this.#answer(socket, { step: "CONNECT", to, messageId: undefined });
     const line = async (text: string) => {
       this.lines.push(text);
@@ -115,7 +114,7 @@ export class SmtpTrap implements AsyncDisposable {
   }
 
   /**
-   * True where the usual was answered. `take` happens before the client can hear of it, also where the connection
+   * True if the usual answer was sent. `take` is called before the client gets the answer, also if the connection
    * breaks.
    */
   async #answer(socket: Socket, moment: SmtpMoment, take?: () => void): Promise<boolean> {
@@ -128,7 +127,7 @@ export class SmtpTrap implements AsyncDisposable {
   }
 }
 
-/** What a node that sends to a real mail server needs; its public address is the one it listens at. */
+/** The settings of a node with an external mail server. Its public address is the one it listens at. */
 export async function smtpSettings(url: string): Promise<Record<string, string>> {
   const port = String(await freePort());
   return {

@@ -1,4 +1,4 @@
-/** What people do to each other's pages, all at once, for the statistics to count. */
+/** Concurrent actions of people on pages, for the statistics. */
 import { sleep } from "../../lib/sleep.ts";
 import { inBatches } from "./in_batches.ts";
 import type { Person } from "./person.ts";
@@ -18,10 +18,10 @@ const WEIGHTS = {
   page: 3,
   drop: 1,
 };
-const AT_ONCE = 8;
+const CONCURRENCY = 8;
 
 export class StatsWorkload {
-  /** Every page, by its owner; those dropped stay in the list. */
+  /** Every page with its owner. Deleted pages stay in the list. */
   readonly pages: { id: string; owner: Person }[];
   #posts: { id: string; owner: Person }[] = [];
   done = 0;
@@ -30,9 +30,9 @@ export class StatsWorkload {
     this.pages = people.map((owner) => ({ id: owner.page_id, owner }));
   }
 
-  /** So many acts, some beside each other. What is refused, or breaks with the node, is nothing to this. */
+  /** Runs this many acts, some concurrently. Rejections and broken connections are ignored. */
   async run(acts: number): Promise<void> {
-    await inBatches(Array.from({ length: acts }), AT_ONCE, async () => {
+    await inBatches(Array.from({ length: acts }), CONCURRENCY, async () => {
       try {
         await this.#act();
       } catch {

@@ -1,4 +1,4 @@
-/** Random acts, done to the product and to the model alike; whether an act is allowed is the model's to say, too. */
+/** Random acts on the server and on the model. The model also decides whether an act is allowed. */
 import assert from "node:assert/strict";
 import type { Json } from "./api.ts";
 import type { Person } from "./person.ts";
@@ -35,7 +35,7 @@ export class Acts {
     private readonly admin: Person,
   ) {}
 
-  /** One act; tells who did it. */
+  /** One act. Returns the person who did it. */
   async next(): Promise<Person> {
     const { random, model } = this;
     const act = random.weighted(WEIGHTS);
@@ -121,7 +121,7 @@ export class Acts {
     const own = post.page.owner === person.id;
     let status: number = post.deleted ? 404 : this.model.statusFor(person.id, post.page);
     if (status === 200 && post.page.blocked && own) status = 403;
-    // Taken back, whatever there is to be seen.
+    // A like can be removed in every state of its post.
     if (!likes) status = 200;
     const answer = await this.#expect(person, status, likes ? "PUT" : "DELETE", `/posts/${post.id}/like`);
     if (!likes) assert.equal(answer.like_count !== null, this.model.maySeePost(person.id, post.id), "the count");
@@ -216,8 +216,10 @@ export class Acts {
 
   async #expect(person: Person, status: number, method: string, path: string, body?: unknown): Promise<Json> {
     const answer = await person.call(method, path, body);
-    const told = `${method} ${path} ${JSON.stringify(body) ?? ""} of ${person.login}: ${JSON.stringify(answer.body)}`;
-    assert.equal(answer.status, status, told);
+    const message = `${method} ${path} ${JSON.stringify(body) ?? ""} of ${person.login}: ${
+      JSON.stringify(answer.body)
+    }`;
+    assert.equal(answer.status, status, message);
     if (status >= 400) this.refused.add(`${method} ${status}`);
     return answer.body;
   }

@@ -1,4 +1,4 @@
-/** Who may see what, told from what was done alone: the other opinion that the product is held against. */
+/** A model of visibility, computed from the acts alone, with which the server is compared. */
 export type Role = "user" | "moderator" | "admin";
 
 export interface ModelPage {
@@ -19,14 +19,14 @@ export interface ModelPost {
   replyTo: string | null;
   publishedAt: string;
   deleted: boolean;
-  /** By whom, in order. */
+  /** People who like it, in order. */
   likes: string[];
 }
 
 export class VisibilityModel {
   readonly pages = new Map<string, ModelPage>();
   readonly posts = new Map<string, ModelPost>();
-  /** What each person likes, in the order of liking. */
+  /** The likes of each person, in order. */
   readonly liked = new Map<string, string[]>();
 
   constructor(private readonly roles: ReadonlyMap<string, Role>) {}
@@ -48,7 +48,7 @@ export class VisibilityModel {
     return !page.isPrivate || page.owner === user || page.following.has(user);
   }
 
-  /** The page itself, by its name: a private one is found by anybody, and shown without posts. */
+  /** The page itself: a private one is visible to everyone, without its posts. */
   mayFind(user: string, page: ModelPage): boolean {
     return !page.deleted && (!page.blocked || this.isStaff(user));
   }
@@ -58,7 +58,7 @@ export class VisibilityModel {
     return post !== undefined && !post.deleted && this.maySee(user, post.page);
   }
 
-  /** What a call for something on the page is answered. */
+  /** The status of a call about something on the page. */
   statusFor(user: string, page: ModelPage): 200 | 403 | 404 {
     if (page.deleted) return 404;
     if (page.blocked && !this.isStaff(user)) return 403;
@@ -83,7 +83,7 @@ export class VisibilityModel {
     return (this.liked.get(user) ?? []).toReversed().filter((id) => this.maySeePost(user, id));
   }
 
-  /** What of a post can be told by the model, as this person is shown it. */
+  /** The fields of a post that the model knows, as shown to this person. */
   shown(user: string, id: string): Record<string, unknown> {
     const post = this.posts.get(id)!;
     const replies = this.repliesTo(user, id);

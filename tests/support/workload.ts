@@ -1,4 +1,4 @@
-/** People who do at random all that changes feeds, through the API. */
+/** Random actions of people that change feeds, through the API. */
 import assert from "node:assert/strict";
 import type { Answer } from "./api.ts";
 import type { Person } from "./person.ts";
@@ -29,7 +29,7 @@ const WEIGHTS = {
 export type WorkloadAct = keyof typeof WEIGHTS;
 
 export class Workload {
-  /** Posts that were acknowledged and are not known to be gone. */
+  /** Acknowledged posts that are not known to be deleted. */
   readonly posts: { id: string; page: WorkloadPage }[] = [];
   readonly acknowledged = new Set<string>();
   readonly done = new Map<WorkloadAct, number>();
@@ -43,7 +43,7 @@ export class Workload {
     private readonly weights: Record<WorkloadAct, number> = WEIGHTS,
   ) {}
 
-  /** Begins with every choice, so that the order of beginnings is the order of choices. */
+  /** Chooses everything at the start of a step, so that steps start in the order of choices. */
   async step(): Promise<void> {
     const { random } = this;
     const act = random.weighted(this.weights);

@@ -1,6 +1,5 @@
 /**
- * Writes under a node that dies: what was acknowledged is remembered, what was not is left open or, with a key, tried
- * again.
+ * Writes on a node that is killed: acknowledged writes are recorded, others are open or, with a key, repeated.
  */
 import assert from "node:assert/strict";
 import type { Sql } from "../../db/sql.ts";
@@ -17,10 +16,10 @@ interface Keyed {
 export class WriteWorkload {
   /** Text of a post → the id it was acknowledged under. */
   readonly posts = new Map<string, string>();
-  /** Texts and logins that may be there or not, never twice. */
+  /** Texts and logins that may exist once or not at all. */
   readonly open = new Set<string>();
   readonly accounts = new Map<string, string>();
-  /** `post/user` or `page/user` → whether it is there, as last acknowledged. */
+  /** `post/user` or `page/user` → whether it exists, as last acknowledged. */
   readonly likes = new Map<string, boolean>();
   readonly follows = new Map<string, boolean>();
   #unanswered: Keyed[] = [];
@@ -35,18 +34,18 @@ export class WriteWorkload {
     private readonly prefix: string,
   ) {}
 
-  /** Goes on until `stopped`; a broken connection or a 5xx leaves open what happened. */
+  /** Runs until `stopped`. After a broken connection or a 5xx the outcome is open. */
   async run(concurrency: number, stopped: () => boolean): Promise<void> {
     await Promise.all(Array.from({ length: concurrency }, async () => {
       while (!stopped()) {
         const done = await this.#step();
-        // A node that refuses or is gone is not asked without pause.
+        // Pauses while the node rejects or is down.
         if (!done) await sleep(20);
       }
     }));
   }
 
-  /** What has a key and no answer is sent again, as it was, until it has one. */
+  /** Repeats unanswered requests with a key, unchanged, until they are answered. */
   async retry(): Promise<number> {
     const again = this.#unanswered.splice(0);
     for (const keyed of again) {
@@ -57,14 +56,14 @@ export class WriteWorkload {
     return again.length;
   }
 
-  /** Everything acknowledged is there once, and nothing else that was done is there twice. */
+  /** Every acknowledged write exists once, and no other write exists twice. */
   async holdAgainst(sql: Sql): Promise<void> {
     const posts = await counted(
       sql,
       "select text as name, count(*) as n, min(id::text) as id from posts group by text",
     );
     for (const [text, id] of this.posts) assert.deepEqual(posts.get(text), { n: 1, id }, `the post "${text}"`);
-    for (const text of this.open) assert.ok((posts.get(text)?.n ?? 0) <= 1, `"${text}" is there twice`);
+    for (const text of this.open) assert.ok((posts.get(text)?.n ?? 0) <= 1, `"${text}" exists twice`);
     const users = await counted(
       sql,
       "select login as name, count(*) as n, min(id::text) as id from users group by login",
@@ -76,7 +75,7 @@ export class WriteWorkload {
     for (const [key, there] of this.follows) assert.equal(follows.has(key), there, `the follow ${key}`);
   }
 
-  /** False where the node did not do it, as far as anybody can tell. */
+  /** False if the node did not confirm it. */
   async #step(): Promise<boolean> {
     const { random } = this;
     const act = random.weighted({ post: 12, like: 12, follow: 5, register: 1 });
@@ -127,7 +126,7 @@ export class WriteWorkload {
   }
 }
 
-/** The counts that are kept beside what they count. */
+/** Stored counters equal the counted rows. */
 export async function assertCountersTrue(sql: Sql): Promise<void> {
   const wrong = await sql.query(
     `select 'like_count' as what, p.id from posts p
@@ -141,10 +140,10 @@ export async function assertCountersTrue(sql: Sql): Promise<void> {
     union all select 'request_count', g.id from pages g
       where request_count <> (select count(*) from follows f where f.page_id = g.id and f.state = 'requested')`,
   );
-  assert.deepEqual(wrong, [], "counters that tell another number than there is");
+  assert.deepEqual(wrong, [], "counters that differ from the rows");
 }
 
-/** Numbers from 1 to the last without a gap, and one creation for each post. */
+/** Events are numbered from 1 without a gap, and each post has one created event. */
 export async function assertHistoryWhole(sql: Sql): Promise<void> {
   const [row] = await sql.query(
     `select (select count(*) from events where seq is not null) - coalesce((select max(seq) from events), 0) as gaps,
@@ -155,19 +154,19 @@ export async function assertHistoryWhole(sql: Sql): Promise<void> {
 }
 
 /**
- * The answer, where it says that it was done; refusals other than of a loaded or leaving node are mistakes of the test.
+ * The answer if it confirms the write. Rejections other than of a busy or stopping node are errors of the test.
  */
 async function attempt(send: () => Promise<Answer>): Promise<Answer | undefined> {
   const answer = await send().catch((error) => {
-    // What the contract does not know is a mistake of the node, not a broken connection.
+    // An undeclared answer is an error of the node, not a broken connection.
     if (error instanceof assert.AssertionError) throw error;
     return undefined;
   });
   if (answer && answer.status < 300) return answer;
   if (!answer) return undefined;
-  const told = `${answer.status} ${JSON.stringify(answer.body)}`;
-  assert.ok([409, 503, 504].includes(answer.status), told);
-  if (answer.status === 503) assert.ok(answer.headers.has("retry-after"), `${told} without Retry-After`);
+  const text = `${answer.status} ${JSON.stringify(answer.body)}`;
+  assert.ok([409, 503, 504].includes(answer.status), text);
+  if (answer.status === 503) assert.ok(answer.headers.has("retry-after"), `${text} without Retry-After`);
   return undefined;
 }
 

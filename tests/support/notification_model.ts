@@ -1,6 +1,5 @@
 /**
- * What each person's bell must say, told by the rules alone: an independent second opinion, with nothing of the
- * server's in it.
+ * The expected notification list of each person, computed from the rules alone, without code of the server.
  */
 
 export interface ModelPost {
@@ -8,11 +7,11 @@ export interface ModelPost {
   page: string;
   replyTo: string | null;
   tagged: Set<string>;
-  /** In the order in which they liked it. */
+  /** In the order of their likes. */
   likers: string[];
 }
 
-interface Told {
+interface Notification {
   kind: string;
   page: string;
   post: string | null;
@@ -24,14 +23,14 @@ interface Told {
 
 const NAMED = 3;
 
-export class BellModel {
+export class NotificationModel {
   readonly owners = new Map<string, string>();
   readonly privates = new Set<string>();
   readonly follows = new Map<string, "following" | "requested">();
   readonly posts = new Map<string, ModelPost>();
   readonly blocked = new Set<string>();
   readonly muted = new Map<string, Set<string>>();
-  readonly #told = new Map<string, Map<string, Told>>();
+  readonly #notified = new Map<string, Map<string, Notification>>();
   readonly #read = new Map<string, number>();
   #order = 0;
 
@@ -40,7 +39,7 @@ export class BellModel {
     if (this.follows.has(key)) return;
     const state = this.privates.has(page) ? "requested" : "following";
     this.follows.set(key, state);
-    this.#tell(this.owners.get(page)!, state === "following" ? "follower" : "request", page, null, who, page);
+    this.#notify(this.owners.get(page)!, state === "following" ? "follower" : "request", page, null, who, page);
   }
 
   unfollow(page: string, who: string): void {
@@ -52,7 +51,7 @@ export class BellModel {
       const [of, who] = key.split(" ") as [string, string];
       if (of !== page || state !== "requested") continue;
       this.follows.set(key, "following");
-      this.#tell(who, "accepted", page, null, this.owners.get(page)!, page);
+      this.#notify(who, "accepted", page, null, this.owners.get(page)!, page);
     }
   }
 
@@ -66,22 +65,22 @@ export class BellModel {
     const author = this.owners.get(post.page)!;
     const original = post.replyTo === null ? undefined : this.posts.get(post.replyTo);
     const addressee = original && this.owners.get(original.page);
-    if (addressee) this.#tell(addressee, "reply", post.page, post.id, author, post.id);
-    this.#tellTags(post, addressee);
+    if (addressee) this.#notify(addressee, "reply", post.page, post.id, author, post.id);
+    this.#notifyTags(post, addressee);
   }
 
   tag(id: string, tagged: Set<string>): void {
     const post = this.posts.get(id)!;
     post.tagged = tagged;
     const original = post.replyTo === null ? undefined : this.posts.get(post.replyTo);
-    this.#tellTags(post, original && this.owners.get(original.page));
+    this.#notifyTags(post, original && this.owners.get(original.page));
   }
 
   like(id: string, who: string): void {
     const post = this.posts.get(id)!;
     if (post.likers.includes(who)) return;
     post.likers.push(who);
-    this.#tell(this.owners.get(post.page)!, "like", post.page, id, who, id);
+    this.#notify(this.owners.get(post.page)!, "like", post.page, id, who, id);
   }
 
   unlike(id: string, who: string): void {
@@ -93,7 +92,7 @@ export class BellModel {
     this.#read.set(who, Math.max(this.#read.get(who) ?? 0, order));
   }
 
-  /** Whether they may see the posts of a page. */
+  /** Whether a person may see the posts of a page. */
   sees(who: string, page: string): boolean {
     const owner = this.owners.get(page)!;
     if (this.blocked.has(owner)) return false;
@@ -102,24 +101,24 @@ export class BellModel {
 
   /** Latest first. */
   bell(user: string): { line: string; unread: boolean; order: number }[] {
-    return [...this.#told.get(user)?.values() ?? []].filter((told) => this.#visible(user, told))
+    return [...this.#notified.get(user)?.values() ?? []].filter((entry) => this.#visible(user, entry))
       .sort((a, b) => b.order - a.order)
-      .map((told) => ({
-        line: this.#line(user, told),
-        unread: told.order > (this.#read.get(user) ?? 0),
-        order: told.order,
+      .map((entry) => ({
+        line: this.#line(user, entry),
+        unread: entry.order > (this.#read.get(user) ?? 0),
+        order: entry.order,
       }));
   }
 
-  #line(user: string, { kind, page, post, who, named }: Told): string {
+  #line(user: string, { kind, page, post, who, named }: Notification): string {
     if (kind !== "like") return `${kind} ${post ?? page} by ${who}`;
     const others = this.posts.get(post!)!.likers.filter((liker) => liker !== user && !this.blocked.has(liker));
     const still = named.filter((name) => others.includes(name));
-    // Whom it names where none of those who were told is left is not said.
+    // If all named people have removed their likes, the rules do not define who is named.
     return `like ${post} ${others.length} ${still.length > 0 ? still.join("+") : "somebody"}`;
   }
 
-  #visible(user: string, { kind, page, post, who }: Told): boolean {
+  #visible(user: string, { kind, page, post, who }: Notification): boolean {
     if (!this.sees(user, page)) return false;
     if (kind !== "like" && this.blocked.has(who)) return false;
     const shown = post === null ? undefined : this.posts.get(post);
@@ -139,20 +138,20 @@ export class BellModel {
     }
   }
 
-  #tellTags(post: ModelPost, addressee: string | undefined): void {
+  #notifyTags(post: ModelPost, addressee: string | undefined): void {
     const author = this.owners.get(post.page)!;
-    // Whoever is answered hears of the answer.
-    for (const who of post.tagged) if (who !== addressee) this.#tell(who, "tag", post.page, post.id, author, post.id);
+    // The author of the original is notified of the reply instead.
+    for (const who of post.tagged) if (who !== addressee) this.#notify(who, "tag", post.page, post.id, author, post.id);
   }
 
-  #tell(user: string, kind: string, page: string, post: string | null, who: string, about: string): void {
+  #notify(user: string, kind: string, page: string, post: string | null, who: string, about: string): void {
     if (user === who || this.muted.get(user)?.has(kind)) return;
-    const told = this.#told.get(user) ?? new Map<string, Told>();
-    this.#told.set(user, told);
+    const list = this.#notified.get(user) ?? new Map<string, Notification>();
+    this.#notified.set(user, list);
     const key = `${kind} ${about} ${kind === "like" ? "" : who}`;
-    const before = told.get(key);
+    const before = list.get(key);
     if (before && (kind !== "like" || before.named.includes(who))) return;
     const named = [who, ...before?.named ?? []].slice(0, NAMED);
-    told.set(key, { kind, page, post, who, named, order: ++this.#order });
+    list.set(key, { kind, page, post, who, named, order: ++this.#order });
   }
 }

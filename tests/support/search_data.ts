@@ -1,11 +1,11 @@
-/** People and pages put straight into a database, for tests of the search itself. */
+/** People and pages inserted directly into a database, for tests of the search. */
 import { type Hit, type Search, search } from "../../db/search/search.ts";
 import type { Section } from "../../db/search/stages.ts";
 import { migrate } from "../../db/migrate.ts";
 import type { Sql } from "../../db/sql.ts";
 import { newId } from "../../lib/ids.ts";
 
-export interface Townsman {
+export interface NewPerson {
   login: string;
   first?: string;
   last?: string;
@@ -14,7 +14,7 @@ export interface Townsman {
   role?: "user" | "moderator";
 }
 
-export interface TownPage {
+export interface NewPage {
   handle: string;
   name?: string;
   description?: string;
@@ -23,12 +23,13 @@ export interface TownPage {
   owner?: string;
 }
 
-/** Adds somebody with their personal page; tells their id. */
-export async function addPerson(sql: Sql, { login, ...rest }: Townsman): Promise<string> {
+/** Adds a person with a personal page. Returns the id of the person. */
+export async function addPerson(sql: Sql, { login, ...rest }: NewPerson): Promise<string> {
   const { first = "Ada", last = "Lovelace", followers = 0, verified = true, role = "user" } = rest;
   const [id, page] = [newId(), newId()];
   await sql.execute(
-    `insert into users (id, login, password_hash, first_name, last_name, email, email_verified_at, role, page_id, created_at)
+    `insert into users
+      (id, login, password_hash, first_name, last_name, email, email_verified_at, role, page_id, created_at)
     values ($1, $2, '', $3, $4, $2 || '@rookery.test', case when $5 then now() end, $6, $7, now())`,
     [id, login, first, last, verified, role, page],
   );
@@ -36,14 +37,14 @@ export async function addPerson(sql: Sql, { login, ...rest }: Townsman): Promise
   return id;
 }
 
-/** Adds a page of `owner`; tells its id. */
-export async function addPage(sql: Sql, owner: string, page: TownPage): Promise<string> {
+/** Adds a page of `owner`. Returns its id. */
+export async function addPage(sql: Sql, owner: string, page: NewPage): Promise<string> {
   const id = newId();
   await addRow(sql, id, owner, false, page);
   return id;
 }
 
-async function addRow(sql: Sql, id: string, owner: string, personal: boolean, page: TownPage): Promise<void> {
+async function addRow(sql: Sql, id: string, owner: string, personal: boolean, page: NewPage): Promise<void> {
   const { handle, name = "A page", description = "", tags = [], followers = 0 } = page;
   await sql.execute(
     `insert into pages (id, owner_id, is_personal, uuid, name, description, tags, created_at)
@@ -53,7 +54,7 @@ async function addRow(sql: Sql, id: string, owner: string, personal: boolean, pa
   if (followers > 0) await sql.execute("update pages set follower_count = $2 where id = $1", [id, followers]);
 }
 
-/** What a search finds, by handle or login, in order. */
+/** The results of a search, by handle or login, in order. */
 export async function namesFound(
   sql: Sql,
   viewer: string,
