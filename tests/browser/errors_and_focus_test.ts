@@ -1,6 +1,6 @@
 /** The place of error messages, and the keyboard focus after each action. */
 import assert from "node:assert/strict";
-import type { WebSocketRoute } from "../packages/playwright.ts";
+import type { Page, WebSocketRoute } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
 import { newLogin, PASSWORD, type Person } from "../support/person.ts";
 import { counts, like, people } from "../support/notification_page.ts";
@@ -139,30 +139,7 @@ browserTest(
     await page.locator("#more").waitFor({ state: "hidden" });
     assert.match(await focused(page), /^button ↩/);
 
-    await press(page.locator("#bell"));
-    await page.locator("#bell-list li").nth(1).waitFor();
-    await settled(page);
-    assert.equal(await focused(page), "button bell");
-    await press(page.locator("#bell-list li").first().getByRole("button", { name: "Accept" }));
-    await page.locator("#bell-list li").first().getByRole("button", { name: "Accept" }).waitFor({ state: "hidden" });
-    await settled(page);
-    assert.equal(await focused(page), "button Accept", "the button of the next entry");
-    await intercept(page, "**/requests/*", (route) => route.abort());
-    await page.keyboard.press("Enter");
-    await page.locator("#bell-notice.bad", { hasText: "cannot be reached" }).waitFor();
-    assert.equal(await focused(page), "button Accept");
-    await page.unrouteAll();
-    await press(page.getByRole("button", { name: "Mark all as read" }));
-    await counts(page, 0);
-    await settled(page);
-    assert.equal(await focused(page), "summary Settings");
-    await page.keyboard.press("Enter");
-    await page.locator("#bell-fields:enabled").waitFor();
-    await press(page.getByLabel("Likes"), "Space");
-    await page.locator("#bell-notice", { hasText: "Saved." }).waitFor();
-    assert.equal(await focused(page), "input");
-    await page.keyboard.press("Escape");
-    assert.equal(await focused(page), "button bell");
+    await focusInNotifications(page);
 
     await press(page.getByRole("button", { name: "Sign out" }));
     await page.locator("#sign-in").waitFor();
@@ -339,24 +316,58 @@ browserTest(
     await settled(page);
     assert.equal(await focused(page), `select Role of \u2068${third}\u2069`);
 
-    await page.locator("#rooms").getByRole("link", { name: "Pages" }).press("Enter");
-    await page.locator("#pages-filter [name=q]").fill(ann.login);
-    await press(page.locator("#pages-filter [name=q]"));
-    await press(page.locator("#pages-list li").first().getByRole("button", { name: "Posts" }));
-    await page.locator("#posts-list > li").nth(1).waitFor();
-    await settled(page);
-    assert.equal(await focused(page), "button Posts");
-    await press(page.locator("#posts-list > li").last().getByRole("button", { name: "Delete" }));
-    await press(dialog.getByRole("button", { name: "Delete" }));
-    await page.locator("#posts-list > li").nth(1).waitFor({ state: "detached" });
-    await settled(page);
-    assert.equal(await focused(page), "button Delete", "the button of the previous post");
-    // Also in a list that is longer than the window.
-    await intercept(page, "**/posts?*", (route) => route.abort());
-    const posts = page.locator("#pages-list li").first().getByRole("button", { name: "Posts" });
-    await press(posts);
-    await page.locator("#alert", { hasText: "cannot be reached" }).waitFor();
-    assert.ok(await inView(page.locator("#alert")));
-    assert.equal(await focused(page), "button Posts");
+    await focusOnPages(page, ann.login);
   },
 );
+
+/** The focus in the list of notifications and in its settings. */
+async function focusInNotifications(page: Page): Promise<void> {
+  await press(page.locator("#bell"));
+  await page.locator("#bell-list li").nth(1).waitFor();
+  await settled(page);
+  assert.equal(await focused(page), "button bell");
+  await press(page.locator("#bell-list li").first().getByRole("button", { name: "Accept" }));
+  await page.locator("#bell-list li").first().getByRole("button", { name: "Accept" }).waitFor({ state: "hidden" });
+  await settled(page);
+  assert.equal(await focused(page), "button Accept", "the button of the next entry");
+  await intercept(page, "**/requests/*", (route) => route.abort());
+  await page.keyboard.press("Enter");
+  await page.locator("#bell-notice.bad", { hasText: "cannot be reached" }).waitFor();
+  assert.equal(await focused(page), "button Accept");
+  await page.unrouteAll();
+  await press(page.getByRole("button", { name: "Mark all as read" }));
+  await counts(page, 0);
+  await settled(page);
+  assert.equal(await focused(page), "summary Settings");
+  await page.keyboard.press("Enter");
+  await page.locator("#bell-fields:enabled").waitFor();
+  await press(page.getByLabel("Likes"), "Space");
+  await page.locator("#bell-notice", { hasText: "Saved." }).waitFor();
+  assert.equal(await focused(page), "input");
+  await page.keyboard.press("Escape");
+  assert.equal(await focused(page), "button bell");
+}
+
+/** The focus in the lists of pages and of their posts. */
+async function focusOnPages(page: Page, login: string): Promise<void> {
+  const dialog = page.getByRole("dialog");
+  await page.locator("#rooms").getByRole("link", { name: "Pages" }).press("Enter");
+  await page.locator("#pages-filter [name=q]").fill(login);
+  await press(page.locator("#pages-filter [name=q]"));
+  await press(page.locator("#pages-list li").first().getByRole("button", { name: "Posts" }));
+  await page.locator("#posts-list > li").nth(1).waitFor();
+  await settled(page);
+  assert.equal(await focused(page), "button Posts");
+  await press(page.locator("#posts-list > li").last().getByRole("button", { name: "Delete" }));
+  await press(dialog.getByRole("button", { name: "Delete" }));
+  await page.locator("#posts-list > li").nth(1).waitFor({ state: "detached" });
+  await settled(page);
+  assert.equal(await focused(page), "button Delete", "the button of the previous post");
+  // Also in a list that is longer than the window.
+  await intercept(page, "**/posts?*", (route) => route.abort());
+  const posts = page.locator("#pages-list li").first().getByRole("button", { name: "Posts" });
+  await press(posts);
+  await page.locator("#alert", { hasText: "cannot be reached" }).waitFor();
+  assert.ok(await inView(page.locator("#alert")));
+  assert.equal(await focused(page), "button Posts");
+}

@@ -5,6 +5,5 @@ export const LONG_FILES: readonly string[] = [];
 export const LONG_FUNCTIONS: readonly string[] = [
   "tests/browser/admin_page_test.ts: async (browser) => {",
   "tests/browser/errors_and_focus_test.ts: async (browser) => {",
-  "tests/browser/errors_and_focus_test.ts: async (browser) => {",
   "workers/roles/node.ts: startNode",
 ];
