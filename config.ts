@@ -4,7 +4,7 @@ import { duration, flag, port, ranges, s3Url, sender, url, vkUrl, whole } from "
 import { email, login, password } from "./contract/schemas.ts";
 import { VK_LANGS } from "./services/vk/lang.ts";
 
-/** What a process may run. `actors` needs `api` and belongs to one process only; the others may run alone. */
+/** What a process may run. `actors` needs `api`; the others may run alone. */
 export const ROLES = ["api", "actors", "jobs", "storage", "stats", "kv", "mail"] as const;
 export type ProcessRole = typeof ROLES[number];
 
@@ -47,6 +47,11 @@ const SETTINGS = {
     schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
     description: "The public URL of the server, if it differs from the address it listens on",
   },
+  NODE_URL: {
+    schema: url("http", "https").transform((value) => value.replace(/\/+$/, "")).optional(),
+    defaultText: "the machine's name or `HOST`, and the port",
+    description: "Where other nodes reach this one over HTTP, while NATS is unavailable",
+  },
   TRUSTED_PROXIES: {
     schema: ranges(),
     description:
@@ -83,8 +88,8 @@ const SETTINGS = {
     schema: roles(),
     default: "all",
     description:
-      "The roles of this process: `all`, or some of `api,actors,jobs,storage,stats,kv,mail`; only one process " +
-      "may have `actors`, together with `api`",
+      "The roles of this process: `all`, or some of `api,actors,jobs,storage,stats,kv,mail`; `actors` needs `api`, " +
+      "and all processes with it share the actors",
   },
   REGISTRATION: {
     schema: z.enum(["open", "admin"]),
@@ -268,18 +273,18 @@ function conflicts(config: Partial<Config>): { setting: string; message: string 
   const { DATABASE_URL, SECRET_KEY, ROLES: roles = [], S3_URL, STORAGE_URL, MAIL_URL, SMTP_URL, PUBLIC_URL } = config;
   const found: { setting: string; message: string }[] = [];
   const alone = !roles.includes("api");
-  // Such a process answers callers and asks the process with the actors.
+  // A node without actors sends commands to the nodes that have them.
   const remote = roles.includes("api") && !roles.includes("actors");
   if ((alone || remote) && DATABASE_URL === undefined && roles.some((role) => role !== "storage")) {
     found.push({
       setting: "DATABASE_URL",
-      message: "Expected Postgres: the embedded database belongs to the one process with `actors`",
+      message: "Expected Postgres: only a process with `api,actors` runs the embedded database",
     });
   }
   if (remote && config.NATS_URL === undefined) {
     found.push({
       setting: "NATS_URL",
-      message: "Expected NATS: without `actors` this process reaches the actors of another process over it",
+      message: "Expected NATS: a node without `actors` sends commands to other nodes over it",
     });
   }
   if (remote && config.REDIS_URL === undefined) {
@@ -342,7 +347,7 @@ function roles() {
     } else if (chosen.includes("actors") && !chosen.includes("api")) {
       context.addIssue({
         code: "custom",
-        message: "Expected api with actors: the process with the actors also answers callers",
+        message: "Expected api with actors: a node with actors also answers callers",
       });
     }
     return Object.freeze(chosen);

@@ -1,4 +1,5 @@
 import type { Actors } from "./actors/actors.ts";
+import type { CallServer } from "./actors/runtime/serve_calls.ts";
 import type { Bus } from "./lib/bus/bus.ts";
 import type { Config } from "./config.ts";
 import type { Cache } from "./lib/cache/cache.ts";
@@ -6,6 +7,7 @@ import type { JobRef } from "./db/jobs.ts";
 import type { Sql } from "./db/sql.ts";
 import type { Staging } from "./services/images/staging.ts";
 import type { PhotoReadiness } from "./services/images/photo_readiness.ts";
+import type { AccountSockets } from "./live/account_sockets.ts";
 import type { DeliveryBarrier } from "./live/delivery_barrier.ts";
 import type { EventStream } from "./live/event_stream.ts";
 import type { Gateway } from "./live/gateway.ts";
@@ -29,19 +31,25 @@ export interface ServiceContext {
   readonly tokens: Pick<Tokens, "verify">;
   readonly accounts: Pick<Accounts, "authenticate">;
   readonly metrics: Metrics;
-  /** Set once the process is stopping: new work is refused. */
+  /** Set until a node has started, and once the process is stopping: new work is refused. */
   draining: boolean;
 }
 
 /** What a route may use. Built once, in `workers/roles/node.ts`; tests may build their own. */
 export interface AppContext extends ServiceContext {
+  /** This node, for as long as its process lives. */
+  readonly nodeId: string;
   readonly bus: Bus;
   readonly actors: Actors;
+  /** Answers calls of other nodes. */
+  readonly calls: CallServer;
   readonly accounts: Accounts;
   readonly keys: Keys;
   readonly tokens: Tokens;
   readonly stream: EventStream;
   readonly gateway: Gateway;
+  /** The sockets of an account on all nodes. */
+  readonly accountSockets: AccountSockets;
   /** All listeners, on this node and others. */
   readonly deliveryBarrier: DeliveryBarrier;
   readonly storage: Storage;

@@ -1,5 +1,3 @@
-import type { Actors } from "./actors.ts";
-import { partitionOf } from "../db/partitions.ts";
 import { type AccountSnapshot, accountSnapshot } from "../db/users.ts";
 import type { AccountRole } from "../db/account_role.ts";
 import type { Reader } from "../db/sql.ts";
@@ -31,55 +29,49 @@ export interface Accounts {
 const MAX_ACCOUNTS = 100_000;
 
 /**
- * Caches accounts, so that a request needs no query. Every commit of a user actor that changes an account updates the
- * cache before its reply. The cache is authoritative while this node owns the partition.
+ * Caches accounts, so that a request needs no query. Every change of a session, role, block or password is an event
+ * that reaches every node, and is acknowledged when each node with a lease has it. So the cache counts while this
+ * node's lease holds; otherwise Postgres is read.
  */
 export class AccountCache implements Accounts {
-  #snapshots = new Map<string, AccountSnapshot | null>();
-  #listeners: ((userId: string, snapshot: AccountSnapshot | null) => void)[] = [];
+  #snapshots = new Map<string, AccountSnapshot>();
+  /** Reads in progress, by account. A change makes their results obsolete. */
+  #reads = new Map<string, Set<{ obsolete: boolean }>>();
 
-  constructor(private readonly actors: () => Pick<Actors, "ask">, private readonly sql: Reader) {}
+  constructor(private readonly sql: Reader, private readonly license: { readonly holds: boolean }) {}
 
-  /** Called at every change of an account's session, role, block or existence. */
-  onChange(listener: (userId: string, snapshot: AccountSnapshot | null) => void): void {
-    this.#listeners.push(listener);
-  }
-
-  changed(userId: string, snapshot: AccountSnapshot | null): void {
-    this.#remember(userId, snapshot);
-    for (const listen of this.#listeners) listen(userId, snapshot);
-  }
-
-  /** The account was changed without its actor, which knows the change by now. Later requests see the new state. */
-  async renew(userId: string): Promise<void> {
+  /** The account has changed. Later requests see the new state. */
+  changed(userId: string): void {
     this.#snapshots.delete(userId);
-    const snapshot = await this.snapshot(userId).catch(() => accountSnapshot(this.sql, userId)).catch(() => undefined);
-    if (snapshot === undefined) return;
-    for (const listen of this.#listeners) listen(userId, snapshot);
-  }
-
-  forget(partitions: readonly number[]): void {
-    const moved = new Set(partitions);
-    for (const id of this.#snapshots.keys()) if (moved.has(partitionOf(id))) this.#snapshots.delete(id);
+    for (const read of this.#reads.get(userId) ?? []) read.obsolete = true;
   }
 
   async snapshot(userId: string): Promise<AccountSnapshot | null> {
-    const known = this.#snapshots.get(userId);
-    if (known !== undefined) return known;
-    const snapshot = await this.actors().ask("user", userId, "snapshot");
-    // A change received meanwhile is newer than this read.
-    const newer = this.#snapshots.get(userId);
-    if (newer !== undefined) return newer;
-    this.#remember(userId, snapshot);
-    return snapshot;
+    if (!this.license.holds) return await accountSnapshot(this.sql, userId);
+    return this.#snapshots.get(userId) ?? await this.#read(userId);
   }
 
   async authenticate(claims: AccessClaims, now = Date.now()): Promise<Caller> {
-    return await judge(this.sql, this.#snapshots.get(claims.sub) ?? await this.snapshot(claims.sub), claims, now);
+    const known = this.license.holds ? this.#snapshots.get(claims.sub) : undefined;
+    return await judge(this.sql, known ?? await this.snapshot(claims.sub), claims, now);
   }
 
-  #remember(userId: string, snapshot: AccountSnapshot | null): void {
-    this.#snapshots.delete(userId);
+  async #read(userId: string): Promise<AccountSnapshot | null> {
+    const read = { obsolete: false };
+    const reads = this.#reads.get(userId) ?? new Set();
+    this.#reads.set(userId, reads.add(read));
+    try {
+      const snapshot = await accountSnapshot(this.sql, userId);
+      // A change that arrived meanwhile may be newer than what was read.
+      if (!read.obsolete && snapshot) this.#remember(userId, snapshot);
+      return snapshot;
+    } finally {
+      reads.delete(read);
+      if (reads.size === 0) this.#reads.delete(userId);
+    }
+  }
+
+  #remember(userId: string, snapshot: AccountSnapshot): void {
     this.#snapshots.set(userId, snapshot);
     if (this.#snapshots.size <= MAX_ACCOUNTS) return;
     const oldest = this.#snapshots.keys().next();
@@ -87,7 +79,7 @@ export class AccountCache implements Accounts {
   }
 }
 
-/** For a process without actors: reads Postgres at each request and caches nothing. */
+/** For a process without an event stream: reads Postgres at each request and caches nothing. */
 export class AccountReader implements Accounts {
   constructor(private readonly sql: Reader) {}
 

@@ -1,9 +1,8 @@
-import { type Effects, NONE } from "./effects.ts";
-import { FEED_EFFECTS, type FeedCommands } from "./feed_commands.ts";
-import { PAGE_EFFECTS, type PageCommands } from "./page_commands.ts";
-import type { Command, HostStats, KindName, Ref } from "./runtime/protocol.ts";
+import type { FeedCommands } from "./feed_commands.ts";
+import type { PageCommands } from "./page_commands.ts";
+import type { HostStats, KindName } from "./runtime/protocol.ts";
 import type { ActorRouter, AskOptions } from "./runtime/router.ts";
-import { USER_EFFECTS, type UserCommands } from "./user_commands.ts";
+import type { UserCommands } from "./user_commands.ts";
 
 /** The commands of each kind of actor, with their replies. */
 export interface Commands {
@@ -37,7 +36,7 @@ export class Actors {
     return this.router.ask({ kind, id }, { type: name, ...fields }, options) as Promise<ReplyOf<Kind, Name>>;
   }
 
-  /** Resolves when the actors can be reached; rejects if they cannot. */
+  /** Resolves when every actor has a node; rejects otherwise. */
   reach(): Promise<void> {
     return this.router.reach();
   }
@@ -56,22 +55,4 @@ export class Actors {
   drain(timeoutMs: number): Promise<void> {
     return this.router.drain(timeoutMs);
   }
-}
-
-/** Sends a command without waiting for a reply, to an actor that is active. */
-export function tell<Kind extends KindName, Name extends NameOf<Kind>>(
-  host: { tell(ref: Ref, command: Command): void },
-  kind: Kind,
-  id: string,
-  name: Name,
-  fields: FieldsOf<Kind, Name>,
-): void {
-  host.tell({ kind, id }, { type: name, ...fields });
-}
-
-const EFFECTS: Readonly<Record<KindName, object>> = { page: PAGE_EFFECTS, user: USER_EFFECTS, feed: FEED_EFFECTS };
-
-/** The effects of a command. None if it is unknown, as from a node of another version: its actor rejects it. */
-export function effectsOf({ kind }: Ref, { type }: Command): Effects<Command> {
-  return (EFFECTS[kind] as Record<string, Effects<Command> | undefined>)[type] ?? NONE;
 }

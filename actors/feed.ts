@@ -44,7 +44,7 @@ export interface FeedState {
   kept: Kept | null;
 }
 
-const HANDLERS: Handlers<FeedState, FeedCommands> = { first_page: first, refresh };
+const HANDLERS: Handlers<FeedState, FeedCommands> = { first_page: first };
 
 export const feedActor: ActorKind<FeedState, FeedCommand> = {
   name: "feed",
@@ -53,12 +53,6 @@ export const feedActor: ActorKind<FeedState, FeedCommand> = {
   absorb,
   watches: (state) => state.kept?.watches ?? [],
 };
-
-function refresh({ user, kept }: FeedState, { post_id }: { post_id: string }): Decision<FeedState, null> {
-  if (!kept?.items.some(({ id }) => id === post_id)) return reply(null);
-  const touched = { user, kept: outdated(kept, [post_id], kept.seq) };
-  return { type: "read", run: () => Promise.resolve({ state: touched, value: null }) };
-}
 
 function first(
   { user, kept }: FeedState,
@@ -96,6 +90,7 @@ function absorb(state: FeedState, event: SequencedEvent): FeedState {
     case "post.created":
       return post_id && page_id && kept.pages.has(page_id) ? { user, kept: outdated(kept, [post_id], seq) } : state;
     case "post.updated":
+    case "post.liked":
     case "post.likes":
     case "replies.changed":
       return kept.items.some(({ id }) => id === post_id) ? { user, kept: outdated(kept, [post_id!], seq) } : state;

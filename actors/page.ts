@@ -1,7 +1,7 @@
 import { answerRequests, follow, type FollowState, unfollow } from "../db/follows.ts";
 import { expirePageBlock } from "../db/moderation.ts";
 import { deletePage, loadPageActor, type PageRow } from "../db/pages.ts";
-import { discardPost } from "../db/posts.ts";
+import { discardPost } from "../db/post_deletion.ts";
 import { cropJobs, pageAvatar, type PhotoResult, photoResultRow, retryPhotos, storePhotoResult } from "../db/photos.ts";
 import { blockOf } from "../db/blocks.ts";
 import type { ActingAccount } from "./moderator.ts";

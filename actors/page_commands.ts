@@ -3,7 +3,6 @@ import type { Reach } from "../db/moderation.ts";
 import type { PageRow, ShownPageRow } from "../db/pages.ts";
 import type { NewPhoto, PhotoResult } from "../db/photos.ts";
 import type { ActingAccount } from "./moderator.ts";
-import { type Effects, type EffectsOf, NONE } from "./effects.ts";
 import type { CommandOf } from "./runtime/commands.ts";
 
 export interface NewPage {
@@ -84,35 +83,3 @@ export type PageCommand = CommandOf<PageCommands>;
 
 /** Null for a page that does not exist. */
 export type PageState = PageRow | null;
-
-/** Only the person sees `liked` change at once. The count reaches everybody by an event. */
-const LIKED = {
-  changesFor: ({ by, post_id }) => ({ user: by.id, post: post_id }),
-  countsLikes: true,
-} satisfies Effects<OfPost>;
-
-export const PAGE_EFFECTS: EffectsOf<PageCommands> = {
-  create: NONE,
-  update: NONE,
-  add_tag: NONE,
-  remove_tag: NONE,
-  delete: NONE,
-  follow: NONE,
-  unfollow: NONE,
-  remove_follower: NONE,
-  answer_requests: NONE,
-  create_post: NONE,
-  update_post: NONE,
-  retry_photos: NONE,
-  store_photo_result: NONE,
-  stage_avatar: NONE,
-  store_avatar_result: NONE,
-  remove_avatar: NONE,
-  delete_post: NONE,
-  discard_post: NONE,
-  like: LIKED,
-  unlike: LIKED,
-  block: NONE,
-  unblock: NONE,
-  expire_block: NONE,
-};

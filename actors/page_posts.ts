@@ -1,12 +1,12 @@
 import { like, unlike } from "../db/likes.ts";
 import type { PageRow } from "../db/pages.ts";
 import { cropJobs, type NewPhoto, type PhotoRow } from "../db/photos.ts";
+import { deletePost } from "../db/post_deletion.ts";
 import {
   createPhotoPost,
   createPost,
   type CreatePostResult,
   createReply,
-  deletePost,
   type PostRow,
   updatePost,
 } from "../db/posts.ts";

@@ -10,11 +10,11 @@ import { recoveryCode, requestCode, setPassword, verifyCode, wrongCurrent } from
 import type { UserCommand, UserCommands, UserState } from "./user_commands.ts";
 import { profile } from "./user_profile.ts";
 import { endOf, refresh, signIn } from "./user_sessions.ts";
-import { fromRow, snapshot } from "./user_state.ts";
+import { fromRow } from "./user_state.ts";
 
 type State = UserState | null;
 /** Commands that are decided even if there is no account. */
-type Anyway = "snapshot" | "register" | "check_recovery" | "reset_password";
+type Anyway = "register" | "check_recovery" | "reset_password";
 
 export function userActor(codeKey: Uint8Array): ActorKind<State, UserCommand> {
   const anyway = handlersWithout(codeKey);
@@ -31,19 +31,17 @@ export function userActor(codeKey: Uint8Array): ActorKind<State, UserCommand> {
       return dispatch(handlers, state, command, now);
     },
     // The account was changed by an operator's task (`tasks/admin/operator.ts`).
-    absorb: (state, { kind }) => kind === "account.changed" ? "drop" : state,
-    snapshot,
+    absorb: (state, { kind, data }) => kind === "account.changed" && data?.["outside"] === true ? "drop" : state,
   };
 }
 
 function isDecidedAnyway(command: UserCommand): command is CommandOf<UserCommands, Anyway> {
   const { type } = command;
-  return type === "snapshot" || type === "register" || type === "check_recovery" || type === "reset_password";
+  return type === "register" || type === "check_recovery" || type === "reset_password";
 }
 
 function handlersWithout(codeKey: Uint8Array): Handlers<State, Pick<UserCommands, Anyway>> {
   return {
-    snapshot: (state) => reply(snapshot(state)),
     register: (state, { row }) => register(state, row),
     check_recovery: (state, command, now) =>
       recoveryCode(codeKey, state, command, now, ({ pending_email }) => reply({ pending_email })),

@@ -3,9 +3,8 @@ import type { Reach } from "../db/moderation.ts";
 import type { LetterTime, NotificationKind, NotificationSettings } from "../db/notifications.ts";
 import type { AccountRole } from "../db/account_role.ts";
 import type { NewPhoto, PhotoResult } from "../db/photos.ts";
-import type { AccountSnapshot, RegisterRow, SentCode, UserRow } from "../db/users.ts";
+import type { RegisterRow, SentCode, UserRow } from "../db/users.ts";
 import type { ActingAccount } from "./moderator.ts";
-import { type EffectsOf, NONE } from "./effects.ts";
 import type { CommandOf } from "./runtime/commands.ts";
 
 export interface Session {
@@ -57,7 +56,6 @@ type Nothing = Record<never, never>;
 type Why = By & { reason?: string | undefined };
 
 export interface UserCommands {
-  snapshot: { command: Nothing; reply: AccountSnapshot | null };
   account: { command: Nothing; reply: Account };
   register: { command: { row: RegisterRow }; reply: Account };
   sign_in: {
@@ -101,30 +99,3 @@ export interface UserCommands {
 }
 
 export type UserCommand = CommandOf<UserCommands>;
-
-export const USER_EFFECTS: EffectsOf<UserCommands> = {
-  snapshot: NONE,
-  account: NONE,
-  register: NONE,
-  sign_in: NONE,
-  refresh: NONE,
-  sign_out: NONE,
-  send_code: NONE,
-  verify: NONE,
-  recover: NONE,
-  check_recovery: NONE,
-  reset_password: NONE,
-  change_password: NONE,
-  update_profile: NONE,
-  stage_avatar: NONE,
-  store_avatar_result: NONE,
-  remove_avatar: NONE,
-  read_notifications: NONE,
-  change_notifications: NONE,
-  set_role: NONE,
-  block: NONE,
-  unblock: NONE,
-  expire_block: NONE,
-  delete: NONE,
-  expire: NONE,
-};

@@ -1,18 +1,5 @@
-import type { AccountSnapshot, SentCode, UserActorRow } from "../db/users.ts";
+import type { SentCode, UserActorRow } from "../db/users.ts";
 import type { UserState } from "./user_commands.ts";
-
-/** What requests are checked against, without asking the actor. */
-export function snapshot(state: UserState | null): AccountSnapshot | null {
-  if (!state) return null;
-  const { role, blocked_until, blocked_reason, session } = state;
-  return {
-    role,
-    verified: state.email_verified_at !== null,
-    blocked_until,
-    blocked_reason,
-    session: session && { id: session.id, generation: session.generation },
-  };
-}
 
 export function fromRow(row: UserActorRow): UserState {
   const {

@@ -250,7 +250,7 @@ export class VkFetch {
       this.#loggedAt = Date.now();
       log.warnOften("VK does not answer", {}, { reason: message });
     }
-    if (kind === "bug" || kind === "app" || kind === "script") log.error("VK refuses what was asked", { kind, code });
+    if (kind === "bug" || kind === "app" || kind === "script") log.error("VK rejected a request", { kind, code });
   }
 }
 

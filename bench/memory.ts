@@ -23,7 +23,7 @@ export async function benchActorMemory(): Promise<Row[]> {
     feed: [1_000, "–"],
   };
   const commands = {
-    user: { type: "snapshot" },
+    user: { type: "account" },
     page: { type: "expire_block" },
     feed: { type: "first_page", limit: 20, bypass: false },
   };
@@ -33,7 +33,6 @@ export async function benchActorMemory(): Promise<Row[]> {
   for (const [kind, [count, target]] of Object.entries(targets) as [KindName, [number, string]][]) {
     const host = new Host({ user: userActor(new Uint8Array(32)), page: pageActor, feed: feedActor }, sql, {
       committed: () => {},
-      snapshot: () => {},
       fenced: () => {},
       fault: (_, error) => {
         throw error;
@@ -64,7 +63,7 @@ function activate(host: Host, kind: KindName, n: number, command: { type: string
       command,
       deadline: Infinity,
       arrived: Date.now(),
-      answer: (reply) => reply.ok ? resolve() : reject(new Error(reply.refusal.code)),
+      answer: (reply) => reply.ok ? resolve() : reject(new Error(JSON.stringify(reply))),
     })
   );
 }

@@ -30,6 +30,12 @@ export async function readJsonText(request: Request, wait: BodyWait, bound = MAX
   }
 }
 
+/** The bytes of a body that other nodes send. Throws `body-too-large` and `request-timeout`. */
+export async function readBytes(request: Request, { bodies, address }: BodyWait, bound: number): Promise<Uint8Array> {
+  if (!request.body) return new Uint8Array();
+  return await bodies.wait(address, chunksOf(request.body, bound));
+}
+
 async function read(request: Request, { bodies, address }: BodyWait, bound: number): Promise<string> {
   const announced = request.headers.get("content-length");
   if (announced !== null && Number(announced) > bound) throw tooLarge(bound);
@@ -44,6 +50,10 @@ async function read(request: Request, { bodies, address }: BodyWait, bound: numb
 }
 
 async function readChunks(body: AsyncIterable<Uint8Array>, bound: number): Promise<string> {
+  return decoded(await chunksOf(body, bound));
+}
+
+async function chunksOf(body: AsyncIterable<Uint8Array>, bound: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
@@ -51,7 +61,7 @@ async function readChunks(body: AsyncIterable<Uint8Array>, bound: number): Promi
     if (size > bound) throw tooLarge(bound);
     chunks.push(chunk);
   }
-  return decoded(await new Blob(chunks as BlobPart[]).bytes());
+  return await new Blob(chunks as BlobPart[]).bytes();
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });

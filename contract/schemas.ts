@@ -188,6 +188,17 @@ export const Job = z.object({
   created_at: time,
 }).meta({ id: "Job" });
 
+export const Node = z.object({
+  id: z.uuid(),
+  url: z.string().nullable().meta({ description: "Where other nodes reach it; null if that is not known yet" }),
+  started_at: time,
+  lease_ms: z.int().meta({ description: "Milliseconds until its lease ends unless it is renewed; 0 if it is over" }),
+  live: z.boolean().meta({ description: "Whether its lease is in force" }),
+  actors: z.boolean().meta({ description: "Whether it takes partitions" }),
+  partitions: z.int().meta({ description: "How many of the 64 partitions it has" }),
+  is_this_node: z.boolean().meta({ description: "Whether it is the node that answers" }),
+}).meta({ id: "Node" });
+
 /** Returns what an act would affect, without doing it. */
 export const dryRun = z.enum(["true", "false"]).optional().meta({
   description: "Only report what the act would affect. Refused like the act itself; changes nothing",

@@ -102,11 +102,12 @@ export interface EmailPost {
   published_at: string;
 }
 
-const TOLD_POST =
+/** An `EmailPost` of the post `p`. */
+const EMAIL_POST =
   `jsonb_build_object('id', p.id, 'text', p.text, 'photos', p.photo_count, 'is_reply', p.reply_to is not null,
   'page', g.name, 'author', a.first_name || ' ' || a.last_name, 'published_at', p.published_at)`;
 /** Posts `p` that a follower `d.user_id` may see and still follows. */
-const STILL_TOLD = `join posts p on p.id = d.event_id and p.state = 'ready'
+const FOLLOWED_POSTS = `join posts p on p.id = d.event_id and p.state = 'ready'
       join visible_pages(d.user_id) g on g.id = p.page_id join users a on a.id = g.owner_id
       join follows f on f.page_id = g.id and f.user_id = d.user_id and f.state = 'following'`;
 
@@ -138,8 +139,9 @@ export async function beginPostEmail(
   const [row] = await sql.execute<Begun & { post: EmailPost | null }>(
     `with target as materialized (select * from deliveries where event_id = $1 and user_id = $2 for update),
     post_email as materialized (
-      select u.email, ${TOLD_POST} as post, coalesce(n.letters, 'at_once') as letters
-      from target d ${STILL_TOLD} join users u on u.id = d.user_id left join notification_settings n on n.user_id = u.id
+      select u.email, ${EMAIL_POST} as post, coalesce(n.letters, 'at_once') as letters
+      from target d ${FOLLOWED_POSTS} join users u on u.id = d.user_id
+        left join notification_settings n on n.user_id = u.id
       where coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}),
     -- A person who has changed to digests gets the post in a digest.
     next as materialized (
@@ -180,9 +182,9 @@ export async function beginDigest(
       select u.email from users u left join notification_settings n on n.user_id = u.id
       where u.id = $2 and coalesce(n.letters, 'at_once') <> 'never' and ${REACHABLE}),
     digest_posts as materialized (
-      select ${TOLD_POST} as post, row_number() over (order by p.published_at desc, p.id desc) as place,
+      select ${EMAIL_POST} as post, row_number() over (order by p.published_at desc, p.id desc) as place,
         count(*) over () as total
-      from deliveries d ${STILL_TOLD} where d.digest_id = $1 and d.user_id = $2 and d.state = 'digest'),
+      from deliveries d ${FOLLOWED_POSTS} where d.digest_id = $1 and d.user_id = $2 and d.state = 'digest'),
     marked_deliveries as (
       update deliveries d set state = ${
       NEXT_STATE("t.state", "$3::boolean", "exists (select from person) and exists (select from digest_posts)")

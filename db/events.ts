@@ -1,3 +1,4 @@
+import type { Grant } from "./partitions.ts";
 import type { SequencedEvent } from "./event.ts";
 import { POST_COLUMNS, type PostRow, UNSEEN_REPLIES } from "./posts.ts";
 import { LISTENED_PAGES } from "./feed.ts";
@@ -18,11 +19,20 @@ export async function sequencerState(sql: Reader): Promise<SequencerRow> {
   return row;
 }
 
-/** Turns the likes since the last call into one event per post. The count is read when it is shown. */
-export async function emitLikeEvents(sql: Writer, most: number): Promise<SequencedEvent[]> {
+/**
+ * Turns the likes since the last call into one event per post. The count is read when it is shown. Does nothing unless
+ * the partition has this epoch: only its node emits.
+ */
+export async function emitLikeEvents(
+  sql: Writer,
+  { partition, epoch }: Grant,
+  most: number,
+): Promise<SequencedEvent[]> {
   const [row] = await sql.execute<{ events: SequencedEvent[] | null }>(
-    `with taken_signals as (
-      delete from like_signals where post_id in (select post_id from like_signals order by post_id limit $1 for update)
+    `with fence as materialized (select from partitions where id = $2 and epoch = $3 for share),
+    taken_signals as (
+      delete from like_signals where exists (select from fence)
+        and post_id in (select post_id from like_signals order by post_id limit $1 for update)
       returning post_id, page_id, likers, change),
     ${
       eventCtes(
@@ -37,7 +47,7 @@ export async function emitLikeEvents(sql: Writer, most: number): Promise<Sequenc
       )
     }
     select ${EVENTS_JSON} as events`,
-    [most],
+    [most, partition, epoch],
     "event.tell_likes",
   );
   return row?.events ?? [];

@@ -16,14 +16,14 @@ export interface Job extends JobRef {
 
 /** Identifies a claim. If the claim was lost, or the job has another owner, statements with it change nothing. */
 export type Claim = Pick<Job, "id" | "kind" | "attempts">;
-const HELD = "id = $1 and kind = $2 and attempts = $3 and state = 'running'";
+const IS_CLAIMED = "id = $1 and kind = $2 and attempts = $3 and state = 'running'";
 
-const CLAIM = (due: string) =>
-  `with due as materialized (${due} for update skip locked)
+const CLAIM = (candidates: string) =>
+  `with claimable_jobs as materialized (${candidates} for update skip locked)
     update jobs j set state = 'running', attempts = j.attempts + 1, abandoned = false,
       lease_until = now() + $2 * interval '1 millisecond'
-    from (select d.id, b.abandoned from due d join jobs b on b.id = d.id) due where j.id = due.id
-    returning j.id, j.kind, j.payload, j.attempts, due.abandoned`;
+    from (select c.id, b.abandoned from claimable_jobs c join jobs b on b.id = c.id) previous where j.id = previous.id
+    returning j.id, j.kind, j.payload, j.attempts, previous.abandoned`;
 
 /** Claims due jobs of a kind for some milliseconds, the longest due first. */
 export async function claimDueJobs(sql: Writer, kind: string, most: number, leaseMs: number): Promise<Job[]> {
@@ -62,7 +62,7 @@ export async function sweepJobs(sql: Writer, kinds: readonly string[]): Promise<
 /** Extends a claim to this many milliseconds from now. */
 export async function renewJob(sql: Writer, { id, kind, attempts }: Claim, leaseMs: number): Promise<void> {
   await sql.execute(
-    `update jobs set lease_until = now() + $4 * interval '1 millisecond' where ${HELD}`,
+    `update jobs set lease_until = now() + $4 * interval '1 millisecond' where ${IS_CLAIMED}`,
     [id, kind, attempts, leaseMs],
     "job.renew",
   );
@@ -92,7 +92,7 @@ export async function passJobOn(
   const rows = await sql.execute(
     `update jobs set kind = $4, payload = payload || $5::jsonb, state = 'waiting', attempts = 0, run_at = now(),
       lease_until = null
-    where ${HELD} returning id`,
+    where ${IS_CLAIMED} returning id`,
     [id, kind, attempts, to, JSON.stringify(payload)],
     "job.pass_on",
   );
@@ -100,7 +100,7 @@ export async function passJobOn(
 }
 
 export async function finishJob(sql: Writer, { id, kind, attempts }: Claim): Promise<void> {
-  await sql.execute(`delete from jobs where ${HELD}`, [id, kind, attempts], "job.finish");
+  await sql.execute(`delete from jobs where ${IS_CLAIMED}`, [id, kind, attempts], "job.finish");
 }
 
 /**
@@ -118,7 +118,7 @@ export async function returnJob(
   await sql.execute(
     `update jobs set state = $4, attempts = attempts - case when $7 then 0 else 1 end,
       run_at = now() + $5 * interval '1 millisecond', lease_until = null, last_error = $6
-    where ${HELD}`,
+    where ${IS_CLAIMED}`,
     [id, kind, attempts, state, pauseMs, error.slice(0, 500), counts],
     "job.return",
   );

@@ -1,3 +1,4 @@
+import { accountChanged, accountChangedBy } from "./account_events.ts";
 import { defineCommit, eventRow } from "./turn_statement.ts";
 import { EMAIL_JOB } from "./letters.ts";
 import { ENDED } from "./follows.ts";
@@ -34,8 +35,7 @@ const PREVIOUS_USER = `previous as materialized (
 const PREVIOUS_BLOCK = "jsonb_build_object('blocked', block_as_json(blocked_until, blocked_reason))";
 const NO_BLOCK = `'{"blocked": null}'::jsonb`;
 
-/** For the account's actor, unless it wrote the change itself: the operator has no account. */
-const CHANGED_EVENTS = eventRow("account.changed", { user: "id", from: "previous where by_id is null" });
+const CHANGED_EVENTS = accountChangedBy("id", "previous");
 
 export const setRole = defineCommit<{ id: string; role: AccountRole; at: string } & ByRow, { last_admin: boolean }>(
   "user.set_role",
@@ -119,7 +119,7 @@ hidden_pages as (
   }),
   events: `${eventRow("page.hidden", { page: "id", data: BLOCKED, from: "hidden_pages" })} union all ${
     replyAudienceEvents("hidden_pages")
-  }`,
+  } union all ${accountChanged("id", "previous")}`,
   select: "select turn, jsonb_build_object('last_admin', last_admin) as result from admin_checks",
 });
 
@@ -134,7 +134,9 @@ shown_pages as (
   where p.owner_id = t.id and p.owner_blocked_until is not null and p.deleted_at is null
   returning p.id, t.at, p.blocked_until)`;
 const SHOWN = "shown_pages where blocked_until is null or blocked_until <= now()";
-const SHOWN_EVENTS = `${eventRow("page.shown", { page: "id", from: SHOWN })} union all ${replyAudienceEvents(SHOWN)}`;
+const SHOWN_EVENTS = `${eventRow("page.shown", { page: "id", from: SHOWN })} union all ${
+  replyAudienceEvents(SHOWN)
+} union all ${accountChanged("id", "previous")}`;
 const FREED_USER = { name: "login", before: PREVIOUS_BLOCK, after: NO_BLOCK, from: "previous" };
 
 export const unblockUser = defineCommit<{ id: string; at: string } & ByRow, Record<string, never>>("user.unblock", {

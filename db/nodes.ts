@@ -1,21 +1,65 @@
 import type { Reader, Writer } from "./sql.ts";
 
+/** A node as the others know it. */
+export interface NodeRow {
+  id: string;
+  /** Where other nodes reach its HTTP server; null if it is not known. */
+  url: string | null;
+  /** Whether it takes partitions. */
+  actors: boolean;
+  /** Milliseconds until its lease ends; not positive once it is over. */
+  left_ms: number;
+  started_at: string;
+}
+
+/** All nodes and the owner of each partition, at one moment. */
+export interface DirectoryRow {
+  nodes: NodeRow[];
+  /** By partition. */
+  owners: { epoch: number; node: string | null }[];
+  /** The clock of the database, in Unix milliseconds. */
+  now_ms: number;
+}
+
+const DIRECTORY = `
+  (select coalesce(json_agg(json_build_object('id', n.id, 'url', n.url, 'actors', n.actors, 'started_at', n.started_at,
+      'left_ms', extract(epoch from n.lease_until - clock_timestamp()) * 1000) order by n.started_at, n.id), '[]')
+    from nodes n) as nodes,
+  (select json_agg(json_build_object('epoch', p.epoch, 'node', p.node) order by p.id) from partitions p) as owners,
+  extract(epoch from clock_timestamp())::float8 * 1000 as now_ms`;
+
+export interface LeaseRequest {
+  id: string;
+  url: string | null;
+  actors: boolean;
+  leaseMs: number;
+  /** The acknowledgement up to which its sockets and caches are current. */
+  acknowledged: number;
+}
+
 /**
- * Renews the lease of a node by the clock of the database, records the acknowledgement up to which its sockets are
- * current, and reads the last one issued.
+ * Renews the lease of a node by the clock of the database. Returns the last acknowledgement issued, and the directory
+ * as it was before this renewal.
  */
-export async function renewLease(
-  sql: Writer,
-  node: { id: string; leaseMs: number; acknowledged: number },
-): Promise<number> {
-  const [row] = await sql.execute<{ mark: number }>(
-    `insert into nodes (id, lease_until, told) values ($1, clock_timestamp() + $2 * interval '1 millisecond', $3)
-    on conflict (id) do update set lease_until = excluded.lease_until, told = excluded.told
-    returning (select last_value from acknowledgements) as mark`,
-    [node.id, node.leaseMs, node.acknowledged],
+export async function renewLease(sql: Writer, node: LeaseRequest): Promise<DirectoryRow & { mark: number }> {
+  const [row] = await sql.execute<DirectoryRow & { mark: number }>(
+    `with renewed as (
+      insert into nodes (id, lease_until, told, url, actors)
+      values ($1, clock_timestamp() + $2 * interval '1 millisecond', $3, $4, $5)
+      on conflict (id) do update set lease_until = excluded.lease_until, told = excluded.told, url = excluded.url,
+        actors = excluded.actors
+      returning 1)
+    select (select last_value from acknowledgements) as mark, ${DIRECTORY} from renewed`,
+    [node.id, node.leaseMs, node.acknowledged, node.url, node.actors],
     "node.renew",
   );
-  return row!.mark;
+  return row!;
+}
+
+/** Nodes, and who has which partition. */
+export async function readDirectory(sql: Reader): Promise<DirectoryRow> {
+  const [row] = await sql.query<DirectoryRow>(`select ${DIRECTORY}`, [], "node.directory");
+  return row!;
 }
 
 export async function leave(sql: Writer, id: string): Promise<void> {
@@ -42,8 +86,8 @@ export async function lastAcknowledgement(sql: Reader): Promise<number> {
 }
 
 /**
- * The other nodes with a lease in force, or until recently, whose sockets may not have what was committed before this
- * number.
+ * The other nodes with a lease in force, or until recently, whose sockets and caches may not have what was committed
+ * before this number.
  */
 export async function nodesToAcknowledge(sql: Reader, { id, mark, marginMs }: {
   id: string;

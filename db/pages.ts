@@ -176,7 +176,13 @@ new_pages as (
   }),
   select: "select turn, jsonb_build_object('taken', taken, 'owner', owner) as result from availability",
   refused: "(a.result->>'taken')::boolean or a.result->>'owner' is null",
-  violations: { handles_pkey: "uuid-taken", pages_uuid: "uuid-taken", pages_owner_id_fkey: "not-found" },
+  violations: {
+    // The first try of a repeated request was written after all; its receipt has the result.
+    pages_pkey: "idempotency-key-running",
+    handles_pkey: "uuid-taken",
+    pages_uuid: "uuid-taken",
+    pages_owner_id_fkey: "not-found",
+  },
 });
 
 export interface UpdatePageRow {

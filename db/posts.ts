@@ -1,5 +1,4 @@
 import { defineCommit, eventRow, publishing } from "./turn_statement.ts";
-import { BY_COLUMNS, type ByRow, record } from "./moderation_log.ts";
 import { HELD, type NewPhoto, type PhotoRow, PHOTOS, picturing, STAGED } from "./photos.ts";
 import { ONE_POST, PUBLISHED, PUBLISHED_EVENTS, PUBLISHING, replyEvents, stateOf } from "./publishing.ts";
 import type { Reader } from "./sql.ts";
@@ -194,6 +193,9 @@ const CREATED_EVENTS = eventRow("post.created", {
   from: "valid_posts",
 });
 
+/** A repeated request runs under the same id. Its first try was written after all; its receipt has the result. */
+const REPEATED = { posts_pkey: "idempotency-key-running" } as const;
+
 /**
  * A post that is no reply. Separate, since what a reply needs would cost every statement a fifth of its time. The
  * update of the count also checks whether the page is open.
@@ -217,6 +219,7 @@ ${CREATED}`,
     exactTime("t.published_at")
   }) as result from candidates j left join publications t on t.turn = j.turn`,
   refused: "not (a.result->>'open')::boolean",
+  violations: REPEATED,
 });
 
 export const createReply = defineCommit<CreatePostRow, CreatePostResult>("post.reply", {
@@ -241,6 +244,7 @@ answered_posts as (
     exactTime("t.published_at")
   }) as result from candidates j left join publications t on t.turn = j.turn`,
   refused: "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean",
+  violations: REPEATED,
 });
 
 /** A post whose photos are not ready: only its author sees it, and it does not count, until they are. */
@@ -264,6 +268,7 @@ ${picturing("valid_posts", "post_id")}`,
     'reply_page_id', reply_page_id, 'published_at', null, 'staged', staged) as result from candidates`,
     refused:
       "not (a.result->>'open')::boolean or not (a.result->>'original')::boolean or not (a.result->>'staged')::boolean",
+    violations: REPEATED,
   },
 );
 
@@ -335,66 +340,4 @@ ${PUBLISHING}`,
   publishes: "publications",
   select: `select t.turn, jsonb_build_object('found', j.turn is not null, 'unknown', coalesce(j.unknown, '{}'),
     'empty', coalesce(j.empty, false)) as result from turns t left join candidates j on j.turn = t.turn`,
-});
-
-/**
- * Discards a failed post without trace: only its author could see it, and no frame was sent. The receipt of its request
- * has the same id and is deleted too, so that its Idempotency-Key can be used again, as after any refusal.
- */
-export const discardPost = defineCommit<{ id: string; page_id: string }, { discarded: boolean }>("post.discard", {
-  columns: "id uuid, page_id uuid",
-  body: `deleted_posts as (
-  delete from posts p using turns t where p.id = t.id and p.page_id = t.page_id and p.state = 'failed' returning p.id),
-deleted_receipts as (delete from receipts r using deleted_posts x where r.id = x.id)`,
-  select:
-    `select t.turn, jsonb_build_object('discarded', exists (select from deleted_posts r where r.id = t.id)) as result
-  from turns t`,
-});
-
-export interface DeletePostRow extends ByRow {
-  id: string;
-  page_id: string;
-  /** Whether it is recorded, as an act on the post of somebody else. */
-  moderated: boolean;
-  at: string;
-}
-
-export const deletePost = defineCommit<DeletePostRow, { found: boolean }>("post.delete", {
-  columns: `id uuid, page_id uuid, moderated boolean, at timestamptz, ${BY_COLUMNS}`,
-  body: `deleted_posts as (
-  delete from posts p using turns t where p.id = t.id and p.page_id = t.page_id
-  returning t.*, p.reply_to, p.state, p.text, p.photo_count, p.published_at, p.like_count, p.reply_count),
-page_counts as (
-  update pages p set post_count = p.post_count - n.posts
-  from (select page_id, count(*) as posts from deleted_posts where state = 'ready' group by page_id order by page_id) n
-    where p.id = n.page_id),
-locked_posts as materialized (
-  select p.id from posts p where p.id in (select reply_to from deleted_posts where state = 'ready')
-  order by p.id for update),
-answered_posts as (
-  update posts p set reply_count = p.reply_count - n.replies
-  from (select r.reply_to, count(*) as replies, array_agg(distinct r.page_id) as via
-    from deleted_posts r join locked_posts k on k.id = r.reply_to where r.state = 'ready' group by r.reply_to) n
-  where p.id = n.reply_to returning p.id, p.page_id, -n.replies as replies, n.via),
-deleted_signals as (delete from like_signals s using deleted_posts r where s.post_id = r.id
-  returning s.post_id, s.change)`,
-  records: record("post.delete", {
-    name: "g.uuid || ': ' || left(x.text, 80)",
-    id: "x.id",
-    before: `jsonb_build_object('page_id', x.page_id, 'owner_id', g.owner_id, 'text', x.text, 'photos', x.photo_count,
-      'published_at', x.published_at)`,
-    from: "deleted_posts x join pages g on g.id = x.page_id where x.moderated",
-  }),
-  events: `${
-    eventRow("post.deleted", {
-      page: "r.page_id",
-      post: "r.id",
-      // Likes without an event so far need no correction.
-      data: `jsonb_build_object('counts', jsonb_build_object('posts', -1, 'replies', -r.reply_count,
-        'likes', coalesce(s.change, 0) - r.like_count))`,
-      from: "deleted_posts r left join deleted_signals s on s.post_id = r.id where r.state = 'ready'",
-    })
-  } union all ${replyEvents("answered_posts")}`,
-  select: `select t.turn, jsonb_build_object('found', exists (
-      select from deleted_posts r where r.turn = t.turn)) as result from turns t`,
 });

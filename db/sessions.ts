@@ -1,3 +1,4 @@
+import { accountChanged } from "./account_events.ts";
 import { defineCommit } from "./turn_statement.ts";
 import type { ProblemCode } from "../lib/errors.ts";
 import { EMAIL_JOB } from "./letters.ts";
@@ -50,6 +51,7 @@ queued_emails as (
     'notice', jsonb_build_object('notice', 'new_device', 'device', device->>'name', 'at', at)), at, user_id
   from sign_ins where not known and used_before and "to" is not null
   returning user_id)`,
+  events: accountChanged("user_id", "turns"),
   select: `select t.turn, jsonb_build_object('notified',
       exists (select from queued_emails l where l.user_id = t.user_id)) as result
     from turns t`,
@@ -69,6 +71,7 @@ export const refreshSession = defineCommit<RefreshSessionRow, Record<string, nev
   body: `refreshed_sessions as (
   update sessions s set generation = t.generation, issued_at = t.at, kid = t.kid, expires_at = t.expires_at
   from turns t where s.id = t.id)`,
+  events: accountChanged("s.user_id", "turns t join sessions s on s.id = t.id", "t.at"),
   select: "select turn, '{}'::jsonb as result from turns",
 });
 
@@ -80,6 +83,7 @@ export const endSession = defineCommit<{ id: string; reason: EndReason; at: stri
     columns: "id uuid, reason text, at timestamptz",
     body:
       "ended_sessions as (update sessions s set ended_at = t.at, end_reason = t.reason from turns t where s.id = t.id)",
+    events: accountChanged("s.user_id", "turns t join sessions s on s.id = t.id", "t.at"),
     select: "select turn, '{}'::jsonb as result from turns",
   },
 );

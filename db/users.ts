@@ -1,3 +1,4 @@
+import { accountChanged } from "./account_events.ts";
 import { defineCommit, eventRow } from "./turn_statement.ts";
 import { foldLogin } from "../lib/folding.ts";
 import { EMAIL_JOB } from "./letters.ts";
@@ -211,6 +212,8 @@ expiry_jobs as (
       from availability`,
   refused: "(a.result->>'login_taken')::boolean or (a.result->>'email_taken')::boolean",
   violations: {
+    // The first try of a repeated request was written after all; its receipt has the result.
+    users_pkey: "idempotency-key-running",
     handles_pkey: "login-taken",
     users_login: "login-taken",
     pages_uuid: "login-taken",
@@ -288,6 +291,7 @@ export const verifyUser = defineCommit<NoticeRow & { id: string; email: string; 
   from turns t where u.id = t.id),
 deleted_expiry_jobs as (delete from jobs j using turns t where j.user_id = t.id and j.kind = 'user.expire'),
 ${NOTICE_EMAILS("email_changed")}`,
+    events: accountChanged("id", "turns"),
     select: "select turn, '{}'::jsonb as result from turns",
     violations: { users_email: "email-taken" },
   },
@@ -309,6 +313,7 @@ ended_sessions as (
   update sessions s set ended_at = t.at, end_reason = 'session-ended' from turns t where s.user_id = t.id
     and s.ended_at is null),
 ${NOTICE_EMAILS("password_changed")}`,
+    events: accountChanged("id", "turns"),
     select: "select turn, '{}'::jsonb as result from turns",
   },
 );

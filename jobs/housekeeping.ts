@@ -23,19 +23,24 @@ const PAIR_BATCH = 5_000;
 /** How long a failed photo can be retried (`docs/limits.md`). */
 const FAILED_UPLOADS_MS = 7 * 86_400_000;
 
+export interface HousekeepingOptions {
+  sql: Sql;
+  log: Log;
+  eventRetentionMs: number;
+  /** Whether this node does it now. Two at once would only wait for each other. */
+  isMine: () => boolean;
+  everyMs?: number | undefined;
+}
+
 /** Deletes expired data in bounded batches. */
 export function startHousekeeping(
-  { sql, log, eventRetentionMs, everyMs = EVERY_MS }: {
-    sql: Sql;
-    log: Log;
-    eventRetentionMs: number;
-    everyMs?: number | undefined;
-  },
+  { sql, log, eventRetentionMs, isMine, everyMs = EVERY_MS }: HousekeepingOptions,
 ): AsyncDisposable {
   let running = Promise.resolve();
   let closed = false;
   let spelling = { last: "", deleted: 0 };
   const round = async () => {
+    if (!isMine()) return;
     try {
       while (!closed && await foldEvents(sql, EVENT_BATCH) === EVENT_BATCH);
       while (!closed && await pruneEvents(sql, eventRetentionMs, EVENT_BATCH) === EVENT_BATCH);
@@ -50,7 +55,7 @@ export function startHousekeeping(
       while (!closed && await pruneDeliveries(sql, DELIVERIES_MS, ROW_BATCH) === ROW_BATCH);
       await cropForgotten(sql);
       await pruneFailedUploads(sql, FAILED_UPLOADS_MS);
-      // Without a pause while there is much to delete, because somebody may be inventing words.
+      // No pause while there is more to delete, because a client may add words quickly.
       do spelling = await pruneSpellings(sql, spelling.last); while (
         !closed && spelling.deleted > SPELLING_BATCH / 10
       );

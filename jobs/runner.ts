@@ -52,7 +52,7 @@ export class JobRunner implements AsyncDisposable {
   }
 
   offer(refs: readonly JobRef[]): void {
-    // A request that commits a job is not part of its run.
+    // A job does not run in the context of the request that committed it.
     apart(() => this.#offer(refs));
   }
 

@@ -26,7 +26,7 @@ export class Poller implements AsyncDisposable {
     this.#again = true;
     if (this.#closed || this.#running) return;
     clearTimeout(this.#timer);
-    // A request that wakes it is not what it works for.
+    // Its work is not part of the request that wakes it.
     this.#running = apart(() => this.#run()).finally(() => {
       this.#running = undefined;
       if (this.#again) return this.wake();

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
-/** What a request carries along, through threads and nodes. */
+/** The context of a request, passed on between threads and nodes. */
 export interface RequestContext {
   /** `X-Request-Id`. */
   readonly id: string;
@@ -29,7 +29,7 @@ export function currentRequestId(): string {
   return storage.getStore()?.id ?? newRequestId();
 }
 
-/** Runs work for a request, also what it starts and does not wait for. */
+/** Runs work in the context of a request, including work that it starts without waiting. */
 export function withRequest<T>(context: RequestContext | undefined, work: () => T): T {
   return storage.run(context, work);
 }

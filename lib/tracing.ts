@@ -6,7 +6,7 @@ import { type Attributes, context, ROOT_CONTEXT, type Span, SpanKind, SpanStatus
 import { AppError } from "./errors.ts";
 import { currentRequest, partsOf, receivedContext, type RequestContext, withRequest } from "./request_context.ts";
 
-/** Deno registers its exporter there before the program starts. No permission is needed to look. */
+/** Deno registers its exporter there before the program starts. Reading it needs no permission. */
 const REGISTERED = Symbol.for("opentelemetry.js.api.1");
 export const TRACING: boolean = (globalThis as { [REGISTERED]?: { trace?: unknown } })[REGISTERED]?.trace !== undefined;
 
@@ -45,7 +45,7 @@ export function beginPart(parent: string, name: string, attributes: Attributes, 
   };
 }
 
-/** Runs work below a span; without one, below none. */
+/** Runs work as a child of a span, or without a parent if there is none. */
 export function below<T>(traceparent: string | undefined, work: () => T): T {
   return context.with(traceparent === undefined ? ROOT_CONTEXT : contextOf(traceparent), work);
 }
@@ -75,7 +75,7 @@ export function outgoingHeaders(): Record<string, string> {
   return { "x-request-id": id, ...(TRACING || traceparent === undefined ? {} : { traceparent }) };
 }
 
-/** What goes with a message to another thread or node. Undefined outside of requests. */
+/** The context to send with a message to another thread or node. Undefined outside of requests. */
 export function carried(): RequestContext | undefined {
   const request = currentRequest();
   if (!TRACING || !request) return request;
@@ -83,7 +83,7 @@ export function carried(): RequestContext | undefined {
   return span ? { id: request.id, traceparent: traceparentOf(span) } : request;
 }
 
-/** Continues a request that came with a message. */
+/** Continues the request of a received message. */
 export function continued<T>(request: RequestContext | undefined, work: () => T): T {
   return withRequest(request, TRACING ? () => below(request?.traceparent, work) : work);
 }

@@ -5,7 +5,7 @@ import { hide } from "./frames.ts";
 interface Joiner {
   /** The event up to which its pages are known; -1 while they are being read. */
   asOf: number;
-  /** For each page, the last block that the gateway's loop has met since this socket joined. */
+  /** For each page, the last block that the gateway's loop has processed since this socket joined. */
   blocks: Map<string, number>;
 }
 
@@ -38,7 +38,7 @@ export class CatchUps {
     }
   }
 
-  /** The loop has met a block. */
+  /** The loop has processed a block. */
   hide({ seq, page_id }: SequencedEvent): void {
     for (const [connection, { asOf, blocks }] of this.#joiners) {
       blocks.set(page_id!, seq);

@@ -6,6 +6,8 @@ type Consumer = (events: SequencedEvent[]) => void;
 export interface Consumers {
   actors?: Consumer;
   accounts?: Consumer;
+  likes?: Consumer;
+  photos?: Consumer;
   gateway?: Consumer;
   vk?: Consumer;
   notifications?: Consumer;
@@ -15,11 +17,13 @@ export interface Consumers {
 export function deliver(consumers: Consumers, events: SequencedEvent[]): void {
   // First: a client may read as soon as it learns of an event. Commands sent afterwards find the event applied.
   consumers.actors?.(events);
-  // Asks actors whose rows were changed by others. They must have dropped their state by then.
+  // Before a caller resumes: the next request of the account sees its new state.
   consumers.accounts?.(events);
   // A frame makes clients read again, so the caches they read from must not be older than the frame.
   consumers.gateway?.(events);
   // These start work that no caller waits for.
+  consumers.likes?.(events);
+  consumers.photos?.(events);
   consumers.vk?.(events);
   consumers.notifications?.(events);
 }

@@ -1,14 +1,17 @@
 import type { Bus } from "../lib/bus/bus.ts";
 import { nextAcknowledgement, nodesToAcknowledge } from "../db/nodes.ts";
 import type { Reader, Sql } from "../db/sql.ts";
-import { MARGIN_MS } from "./send_lease.ts";
+import { MARGIN_MS } from "../actors/runtime/node_lease.ts";
 import type { Membership } from "./membership.ts";
 import { backoff } from "../lib/backoff.ts";
 import { sleep } from "../lib/sleep.ts";
 
 /** All listeners. With one node this is its gateway, with several `SharedDeliveryBarrier`. */
 export interface DeliveryBarrier {
-  /** Resolves when no open socket receives anything more that a change committed before this call forbids. */
+  /**
+   * Resolves when no node answers a request and no open socket receives anything more that a change committed before
+   * this call forbids.
+   */
   wait(): Promise<void>;
 }
 

@@ -8,7 +8,7 @@ const APPLIED_TIMEOUT_MS = 1_000;
 /** Recent events kept in memory, for joining sockets and for `applied`. */
 const RING = 8_192;
 const BEAT_MS = 50;
-/** How long an event waits for missing predecessors before they are read from Postgres. */
+/** How long an event waits for missing predecessors, or a caller for an event, before Postgres is read. */
 const GAP_MS = 50;
 /** Beats between reads of Postgres without a reason. A message lost between nodes costs this much time. */
 const CATCH_UP_BEATS = 20;
@@ -24,8 +24,8 @@ export class EventStream implements AsyncDisposable {
   #early = new Map<number, SequencedEvent[]>();
   #earlySince = 0;
   #waiters: { seq: number; resolve: () => void; since: number }[] = [];
-  #catchingUp: Promise<void> | undefined;
-  #catchingUpNext: Promise<void> | undefined;
+  #catchingUp: Promise<boolean> | undefined;
+  #catchingUpNext: Promise<boolean> | undefined;
   #timer: ReturnType<typeof setInterval>;
   #beats = 0;
   #stalled = false;
@@ -83,20 +83,29 @@ export class EventStream implements AsyncDisposable {
     return this.#ring.slice(seq + 1 - first.seq);
   }
 
-  /** Reads from Postgres everything committed before this call that was not offered. */
-  catchUp(): Promise<void> {
+  /** Why the events after this position cannot be read any more, if so. Rejects if Postgres does not answer. */
+  async foreign(): Promise<string | undefined> {
+    const { epoch, floor } = await sequencerState(this.sql);
+    if (epoch !== this.historyId) return "The database was restored from a backup; this node stops";
+    if (this.#position < floor) return "Events were deleted that this node does not have; this node stops";
+  }
+
+  /** Reads from Postgres everything committed before this call that was not offered. False if that failed. */
+  catchUp(): Promise<boolean> {
     // A read in progress may have started before this call.
     if (this.#catchingUp) {
       return this.#catchingUpNext ??= this.#catchingUp.then(() => {
         this.#catchingUpNext = undefined;
-        return this.#closed ? undefined : this.catchUp();
+        return this.#closed ? false : this.catchUp();
       });
     }
     return this.#catchingUp = this.#readOn().then(() => {
       // The caches now have everything that Postgres has.
       this.#stalled = false;
+      return !this.#closed;
     }, (error) => {
       if (!this.#closed) this.log.warn("event stream catch-up failed", { error });
+      return false;
     }).finally(() => this.#catchingUp = undefined);
   }
 
@@ -153,8 +162,9 @@ export class EventStream implements AsyncDisposable {
       if (!this.#stalled) this.log.warn("events delayed, bypassing caches");
       this.#stalled = true;
     }
-    const gap = this.#early.size > 0 && now - this.#earlySince >= GAP_MS;
-    if (!gap && !this.#stalled && ++this.#beats % CATCH_UP_BEATS !== 0) return;
+    const isMissing = (this.#early.size > 0 && now - this.#earlySince >= GAP_MS) ||
+      this.#waiters.some(({ since }) => now - since >= GAP_MS);
+    if (!isMissing && !this.#stalled && ++this.#beats % CATCH_UP_BEATS !== 0) return;
     void this.catchUp().then(() => {
       this.#applyEarly();
       this.#earlySince = Date.now();

@@ -1,11 +1,10 @@
 import type { SequencedEvent } from "../db/event.ts";
-import { type AccountSnapshot, accountSnapshots } from "../db/users.ts";
 import { replay, sequencerState } from "../db/events.ts";
 import { listenerSnapshot } from "../db/feed.ts";
 import type { Reader } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import type { Caller } from "../actors/account_cache.ts";
-import { isBlocked } from "../db/blocks.ts";
+import { AccountChecks } from "./account_checks.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
@@ -46,14 +45,15 @@ export class Gateway implements AsyncDisposable {
   #listeners = new Listeners();
   #queue: Item[] = [];
   #looping = false;
-  /** The last event the loop has dealt with. */
+  /** The last event that the loop has processed. */
   #position: number;
   #waiters: { seq: number; resolve: () => void }[] = [];
   #joiners = new CatchUps();
-  /** Which of them are sent something at this moment. */
+  /** Those that are being sent something now. */
   #sending = new Map<Connection, Promise<void>>();
   #joining = new Semaphore({ concurrency: JOIN_CONCURRENCY });
   #closed = false;
+  readonly accounts: AccountChecks;
   readonly #shown: ShownReader;
   readonly #heart: ReturnType<typeof setInterval>;
   readonly stats = { frames: 0, resets: 0, tooSlow: 0 };
@@ -66,6 +66,7 @@ export class Gateway implements AsyncDisposable {
     private readonly heartbeatMs = HEARTBEAT_S * 1_000,
   ) {
     this.#position = stream.position;
+    this.accounts = new AccountChecks(sql, this.#listeners, log);
     this.#shown = new ShownReader(sql, log);
     this.#heart = setInterval(() => this.#enqueue({ beats: true }), heartbeatMs);
   }
@@ -81,6 +82,11 @@ export class Gateway implements AsyncDisposable {
 
   socketsOf(userId: string): number {
     return this.#listeners.countOf(userId);
+  }
+
+  /** The accounts with open sockets, with their number. */
+  socketCounts(): Iterable<[userId: string, sockets: number]> {
+    return this.#listeners.counts();
   }
 
   /** Milliseconds; undefined if the node needs no lease. */
@@ -134,22 +140,6 @@ export class Gateway implements AsyncDisposable {
   leave(connection: Connection): void {
     connection.close(1000, "");
     this.#listeners.remove(connection);
-  }
-
-  /** An account changed: closes its sockets if the session ended, the role changed or the account is blocked. */
-  accountChanged(userId: string, snapshot: AccountSnapshot | null): void {
-    for (const connection of this.#listeners.of(userId)) closeIfRevoked(connection, snapshot);
-  }
-
-  /** Rechecks one account, or all accounts with sockets, against Postgres. Used for changes made on another node. */
-  async recheckAccounts(userId?: string): Promise<void> {
-    // Only sockets open before the read: for later ones it may be stale.
-    const connections = userId === undefined ? this.#listeners.all() : this.#listeners.of(userId);
-    if (connections.length === 0) return;
-    const snapshots = await accountSnapshots(this.sql, [
-      ...new Set(connections.map((connection) => connection.userId)),
-    ]);
-    for (const connection of connections) closeIfRevoked(connection, snapshots.get(connection.userId) ?? null);
   }
 
   /** Closes all sockets, because this node may not send to them any more. Clients reconnect to this node or another. */
@@ -312,6 +302,8 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #take(events: SequencedEvent[]): Promise<void> {
+    // Whose session ended by one of these events receives none of them.
+    if (events.some((event) => this.accounts.isConcerned(event))) await this.accounts.finish().catch(() => {});
     // A page that somebody starts to follow in this batch has an audience for the rest of it.
     const coming = new Set(
       events.filter((event) => event.user_id && this.#listeners.countOf(event.user_id) > 0).map((e) => e.page_id),
@@ -366,12 +358,5 @@ export class Gateway implements AsyncDisposable {
 
   #cursor(seq: number): string {
     return encodeLiveCursor({ historyId: this.stream.historyId, seq });
-  }
-}
-
-function closeIfRevoked(connection: Connection, snapshot: AccountSnapshot | null): void {
-  if (snapshot && isBlocked(snapshot, Date.now())) connection.close(CLOSE.blocked, "account blocked");
-  else if (snapshot?.session?.id !== connection.sessionId || (snapshot.role !== "user") !== connection.staff) {
-    connection.close(CLOSE.sessionEnded, "session ended");
   }
 }

@@ -1,47 +1,27 @@
-import { effectsOf } from "../actors/actors.ts";
-import type { ActorRouter, AskOptions } from "../actors/runtime/router.ts";
 import type { Pool } from "../actors/runtime/pool.ts";
-import type { Command, HostStats, Ref } from "../actors/runtime/protocol.ts";
+import type { Command, Ref } from "../actors/runtime/protocol.ts";
+import type { AskOptions, LocalActors } from "../actors/runtime/router.ts";
 import type { ActiveFeeds } from "./active_feeds.ts";
 
-/** The actors of this process, with the effects of commands from any node. */
-export class HostedActors implements ActorRouter {
+/**
+ * The actors of this process. Feeds are read models that any node has: this one keeps the feeds of those who read here,
+ * and answers from them only while its lease holds and its events are current.
+ */
+export class HostedActors implements LocalActors {
   constructor(
-    private readonly pool: Pool,
-    private readonly feeds: Pick<ActiveFeeds, "read" | "refresh">,
-    private readonly likes: { hint(): void },
-    private readonly stream: { readonly stalled: boolean },
+    private readonly pool: Pick<Pool, "ask">,
+    private readonly feeds: Pick<ActiveFeeds, "read">,
+    private readonly license: { readonly holds: boolean },
   ) {}
 
   async ask(ref: Ref, command: Command, options?: AskOptions): Promise<unknown> {
-    const { readsFeed, whenBehind, changesFor, countsLikes } = effectsOf(ref, command);
-    if (readsFeed) this.feeds.read(ref.id);
-    // This node's caches decide, not the requesting node's.
-    const asked = whenBehind && this.stream.stalled ? whenBehind(command) : command;
-    const value = await this.pool.ask(ref, asked, options);
-    const changed = changesFor?.(command);
-    if (changed) this.feeds.refresh(changed.user, changed.post);
-    if (countsLikes) this.likes.hint();
-    return value;
-  }
-
-  reach(): Promise<void> {
-    return this.pool.reach();
-  }
-
-  stats(): Promise<HostStats[]> {
-    return this.pool.stats();
-  }
-
-  get waiting(): number {
-    return this.pool.waiting;
-  }
-
-  drain(timeoutMs: number): Promise<void> {
-    return this.pool.drain(timeoutMs);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.pool[Symbol.asyncDispose]();
+    if (ref.kind !== "feed") return await this.pool.ask(ref, command, options);
+    this.feeds.read(ref.id);
+    if (this.license.holds) {
+      const value = await this.pool.ask(ref, command, options);
+      // It may have ended while the feed was read.
+      if (this.license.holds) return value;
+    }
+    return await this.pool.ask(ref, { ...command, bypass: true } as Command, options);
   }
 }

@@ -1,5 +1,6 @@
 import type { SequencedEvent } from "../db/event.ts";
 import { emitLikeEvents } from "../db/events.ts";
+import type { Grant } from "../db/partitions.ts";
 import type { Writer } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 
@@ -11,8 +12,8 @@ const IDLE_BEATS = 4;
 const MAX_POSTS = 1_000;
 
 /**
- * Emits at most one event per post and beat for any number of likes; the count is read when the event is sent. Pending
- * events are stored in Postgres with the likes, so a crash delays them and loses none.
+ * Emits at most one event per post and beat for any number of likes. The count is read when the event is sent. One node
+ * emits at a time. Pending events are stored in Postgres with the likes, so a crash delays them and loses none.
  */
 export class LikeEventEmitter implements AsyncDisposable {
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -21,9 +22,11 @@ export class LikeEventEmitter implements AsyncDisposable {
   #hint = true;
   #idle = 0;
 
+  /** `grant`: the partition that allows this node to emit; undefined while another node has it. */
   constructor(
     private readonly sql: Writer,
     private readonly log: Log,
+    private readonly grant: () => Grant | undefined,
     private readonly committed: (events: SequencedEvent[]) => void,
   ) {
     this.#wait();
@@ -56,7 +59,9 @@ export class LikeEventEmitter implements AsyncDisposable {
   }
 
   async #emit(): Promise<void> {
-    const events = await emitLikeEvents(this.sql, MAX_POSTS);
+    const grant = this.grant();
+    if (!grant) return;
+    const events = await emitLikeEvents(this.sql, grant, MAX_POSTS);
     if (events.length === MAX_POSTS) this.#hint = true;
     if (events.length > 0) this.committed(events);
   }

@@ -41,6 +41,10 @@ export class Listeners {
     return [...this.#byUser.get(userId) ?? []];
   }
 
+  *counts(): Iterable<[userId: string, sockets: number]> {
+    for (const [userId, connections] of this.#byUser) yield [userId, connections.size];
+  }
+
   countOf(userId: string): number {
     return this.#byUser.get(userId)?.size ?? 0;
   }

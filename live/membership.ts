@@ -1,9 +1,9 @@
-import { lastAcknowledgement, leave, renewLease } from "../db/nodes.ts";
+import { type DirectoryRow, lastAcknowledgement, leave, renewLease } from "../db/nodes.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import type { EventStream } from "./event_stream.ts";
 import type { Gateway } from "./gateway.ts";
-import { LEASE_MS, RENEW_MS, type SendLease } from "./send_lease.ts";
+import { LEASE_MS, type NodeLease, RENEW_MS } from "../actors/runtime/node_lease.ts";
 
 /** After this time without an acknowledgement the node gives up its lease, and with it its sockets. */
 const ACKNOWLEDGE_WITHIN_MS = 4_000;
@@ -11,20 +11,31 @@ const ACKNOWLEDGE_WITHIN_MS = 4_000;
 const ACCOUNTS_MS = 3_000;
 
 interface Options {
+  /** The node's id, for as long as its process lives. */
+  id: string;
+  /** Where other nodes reach its HTTP server, if that is known by now. */
+  url: () => string | null;
+  /** Whether it takes partitions now. */
+  actors: () => boolean;
   sql: Sql;
   stream: EventStream;
   gateway: Gateway;
-  lease: SendLease;
+  lease: NodeLease;
   log: Log;
+  /** The node had no lease for a while and is about to get one. */
+  onLapse: () => void;
+  /** The database was restored or has deleted events that this node does not have: it cannot go on. */
+  onForeign: (reason: string) => void;
+  /** With each renewal: all nodes and the owners of partitions. */
+  onDirectory: (directory: DirectoryRow) => void;
 }
 
 /**
- * This node's entry in Postgres. It records the last acknowledgement: everything committed before it has reached the
- * node's sockets. A block waits for that record, or for the end of the lease, after which this node sends nothing
- * (`connection.ts`).
+ * This node's row in Postgres, which is its lease. It records the last acknowledgement: everything committed before it
+ * has reached the node's caches and sockets. A block or the end of a session waits for that record, or for the end of
+ * the lease, after which this node answers nothing from memory and sends nothing (`connection.ts`).
  */
 export class Membership implements AsyncDisposable {
-  readonly id: string = crypto.randomUUID();
   #acknowledged = 0;
   /** The last requested acknowledgement, and since when it is due. */
   #wanted = 0;
@@ -49,7 +60,16 @@ export class Membership implements AsyncDisposable {
     return membership;
   }
 
-  /** Resolves when this node's sockets have everything committed before this mark was taken. */
+  get id(): string {
+    return this.options.id;
+  }
+
+  /** Renews the lease now, so that other nodes read this node's new state at once. */
+  async renew(): Promise<void> {
+    await this.#renew();
+  }
+
+  /** Resolves when this node's caches and sockets have everything committed before this mark was taken. */
   async acknowledge(mark: number): Promise<void> {
     while (this.#acknowledged < mark && !this.#closed) {
       this.#acknowledging ??= this.#acknowledge().finally(() => this.#acknowledging = undefined);
@@ -92,9 +112,9 @@ export class Membership implements AsyncDisposable {
     // Read first: everything read after it is covered by the mark.
     const mark = await lastAcknowledgement(sql);
     this.#owe(mark);
-    await stream.catchUp();
+    if (!await stream.catchUp()) throw new Error("The events could not be read");
     await gateway.flush();
-    await gateway.recheckAccounts();
+    await gateway.accounts.finish();
     this.#acknowledged = mark;
     this.#owedSince = this.#wanted > mark ? performance.now() : Infinity;
     await this.#renew();
@@ -108,13 +128,34 @@ export class Membership implements AsyncDisposable {
   }
 
   async #askForLease(): Promise<void> {
-    const { sql, lease, gateway } = this.options;
+    const { id, url, actors, sql, lease, onDirectory } = this.options;
     const askedAt = performance.now();
-    const mark = await renewLease(sql, { id: this.id, leaseMs: LEASE_MS, acknowledged: this.#acknowledged });
-    // The lease ended in between, so others may not have waited for these sockets.
-    if (!lease.holds) gateway.closeAll();
-    lease.granted(askedAt);
+    const askedAtWall = Date.now();
+    const { mark, ...directory } = await renewLease(sql, {
+      id,
+      leaseMs: LEASE_MS,
+      acknowledged: this.#acknowledged,
+      url: url(),
+      actors: actors(),
+    });
+    // Also due if it cannot catch up: others wait for this node until it gives up its lease.
     this.#owe(mark);
+    if (!lease.holds) await this.#afterLapse();
+    lease.granted(askedAt, askedAtWall);
+    onDirectory(directory);
+  }
+
+  /** Others did not wait for this node, so it first learns everything committed before the new lease. */
+  async #afterLapse(): Promise<void> {
+    const { stream, gateway, onLapse, onForeign } = this.options;
+    gateway.closeAll();
+    onLapse();
+    const foreign = await stream.foreign();
+    if (foreign !== undefined) {
+      onForeign(foreign);
+      throw new Error(foreign);
+    }
+    if (!await stream.catchUp()) throw new Error("The events could not be read");
   }
 
   #owe(mark: number): void {
@@ -124,7 +165,7 @@ export class Membership implements AsyncDisposable {
   }
 
   async #lookAtAccounts(): Promise<void> {
-    await this.options.gateway.recheckAccounts().catch((error) =>
+    await this.options.gateway.accounts.recheck().catch((error) =>
       this.options.log.warn("rechecking listeners' accounts failed, retrying", { error })
     );
   }

@@ -19,9 +19,7 @@ export function publish(bus: Bus, historyId: string, events: SequencedEvent[]): 
   );
 }
 
-/**
- * The subject on which the node with the actors announces changed accounts. Other nodes also check every few seconds.
- */
-export function accountsSubject(historyId: string): string {
-  return `rookery.accounts.${historyId}`;
+/** The subject on which nodes announce that partitions became free or have a new owner. */
+export function placementSubject(historyId: string): string {
+  return `rookery.placement.${historyId}`;
 }

@@ -24,6 +24,8 @@ import { forwardKv } from "./kv_forward.ts";
 import { liveRoute } from "./live.ts";
 import { mailRoutes } from "./mail.ts";
 import { moderationRoutes } from "./moderation.ts";
+import { nodeCallRoute } from "./node_calls.ts";
+import { nodeRoutes } from "./nodes.ts";
 import { notificationRoutes } from "./notifications.ts";
 import { openApiDocument } from "./openapi.ts";
 import { pageRoutes } from "./pages.ts";
@@ -67,6 +69,7 @@ export function buildApi(ctx: AppContext): Api {
       (api: Api) => kvRoutes(hasKv ? api : { ...api, app: new Hono() }),
       mailRoutes,
       jobRoutes,
+      nodeRoutes,
       vkRoutes,
       moderationRoutes,
       reportRoutes,
@@ -76,6 +79,7 @@ export function buildApi(ctx: AppContext): Api {
   }
   liveRoute(api);
   systemRoutes(api);
+  nodeCallRoute(api);
   unsubscribePage(api);
   const document = JSON.stringify(openApiDocument(api));
   docsRoutes(api, document);

@@ -48,7 +48,7 @@ export function liveRoute(api: Api): void {
         throw new AppError("overloaded", "This node accepts no listeners now; try again", { retryAfter: 1 });
       }
       const mayHold = caller.verified || !ctx.config.REQUIRE_VERIFIED_EMAIL ? MAX_SOCKETS : MAX_UNVERIFIED_SOCKETS;
-      if (ctx.gateway.socketsOf(caller.id) + (opening.get(caller.id) ?? 0) >= mayHold) throw tooMany(mayHold);
+      await checkAccount(ctx, caller.id, opening, mayHold);
       const address = addressOf(c);
       const from = (openFrom.get(address) ?? 0) + (openingFrom.get(address) ?? 0);
       if (ctx.config.RATE_LIMITS && from >= MAX_ADDRESS_SOCKETS) throw tooMany(MAX_ADDRESS_SOCKETS);
@@ -63,7 +63,10 @@ export function liveRoute(api: Api): void {
         opened();
         if (isOpen) countDown(openFrom, address);
         isOpen = false;
-        void joined?.then((connection) => ctx.gateway.leave(connection));
+        void joined?.then((connection) => {
+          ctx.gateway.leave(connection);
+          ctx.accountSockets.changed(caller.id, ctx.gateway.socketsOf(caller.id));
+        });
       };
       socket.onopen = () => {
         isOpen = true;
@@ -87,6 +90,22 @@ export function liveRoute(api: Api): void {
       return problem(error, place);
     }
   });
+}
+
+/** Throws if the account has this many sockets, on this node and others, opened or being opened. */
+async function checkAccount(
+  { gateway, accountSockets }: AppContext,
+  userId: string,
+  opening: Map<string, number>,
+  max: number,
+): Promise<void> {
+  const here = () => gateway.socketsOf(userId) + (opening.get(userId) ?? 0);
+  if (here() >= max) throw tooMany(max);
+  const elsewhere = await accountSockets.elsewhere(userId, here() + 1);
+  // Others may have begun here meanwhile.
+  if (here() + elsewhere < max) return;
+  accountSockets.changed(userId, here());
+  throw tooMany(max);
 }
 
 /** Counts one more until the returned function is called (once or more). */

@@ -29,7 +29,7 @@ export async function nodeSamples(ctx: AppContext): Promise<readonly Samples[]> 
     sampled("counter", "live_resets_total", "Listeners that had to read the feed again", resets),
     sampled("counter", "live_too_slow_total", "Listeners closed because they were too slow", tooSlow),
     ...(leaseLeftMs === undefined ? [] : [
-      sampled("gauge", "live_lease_seconds", "Seconds until the lease to send to sockets ends", leaseLeftMs / 1000),
+      sampled("gauge", "live_lease_seconds", "Seconds until the lease of this node ends", leaseLeftMs / 1000),
     ]),
     sampled("gauge", "stream_position", "The last event this node knows", ctx.stream.position),
     sampled("gauge", "stream_stalled", "1 while this node's caches may be stale", Number(ctx.stream.stalled)),

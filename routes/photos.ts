@@ -50,8 +50,7 @@ export function photoRoutes(api: Api): void {
     method: "put",
     path: "/photos/cookie",
     access: "signed-in",
-    summary:
-      "For browsers: a cookie of this account's, good for pictures only, as long as an access token and its session",
+    summary: "For browsers: set a cookie for this account's pictures, valid as long as an access token and its session",
     tags,
     answers: { 204: { description: "The cookie is set" } },
   }, ({ ctx, caller, secure }) => answer(204, undefined, { "set-cookie": photoCookie(ctx, caller, secure) }));

@@ -27,6 +27,7 @@ export function securityRoutes(api: Api): void {
   sessionRoutes(api);
   emailCodeRoutes(api);
   passwordRoutes(api);
+  recoveryRoutes(api);
 }
 
 function sessionRoutes(api: Api): void {
@@ -36,6 +37,7 @@ function sessionRoutes(api: Api): void {
     access: "anyone",
     summary: "Sign in; ends the account's earlier session",
     tags,
+    hides: true,
     limit: "signin",
     guesses: ({ body }) => `password of ${foldName(body.login)}`,
     body: z.strictObject({ login: z.string().min(1).max(254), password: schemas.givenPassword }),
@@ -61,6 +63,7 @@ function sessionRoutes(api: Api): void {
       REFRESH_GRACE_MS / 1000
     } seconds`,
     tags,
+    hides: true,
     limit: "refresh",
     body: z.strictObject({ refresh_token: z.string().min(1).max(4096) }),
     answers: { 200: { description: "A pair of tokens", schema: schemas.TokenPair } },
@@ -73,11 +76,11 @@ function sessionRoutes(api: Api): void {
     if (isBlocked(snapshot, Date.now())) throw new AppError("account-blocked", blockDetail(snapshot));
     if (snapshot.session?.id !== sid) throw new AppError(await endReason(ctx.sql, sub, sid));
     if (exp * 1000 <= Date.now()) throw new AppError("token-expired");
-    const refreshed = await ctx.actors.ask("user", sub, "refresh", {
-      sid,
-      generation: gen,
-      kid: ctx.keys.currentKid,
-      expires_at: sessionEnd(ctx),
+    const command = { sid, generation: gen, kid: ctx.keys.currentKid, expires_at: sessionEnd(ctx) };
+    const refreshed = await ctx.actors.ask("user", sub, "refresh", command).catch(async (error) => {
+      // This refusal ends the session, so it waits like any other end.
+      if (error instanceof AppError && error.code === "token-reused") await ctx.deliveryBarrier.wait();
+      throw error;
     });
     if ("ended" in refreshed) throw new AppError(await endReason(ctx.sql, sub, sid));
     return answer(200, pair(ctx, sub, refreshed.session));
@@ -89,6 +92,7 @@ function sessionRoutes(api: Api): void {
     access: "signed-in",
     summary: "Sign out",
     tags,
+    hides: true,
     answers: { 204: { description: "The session has ended" } },
   }, async ({ ctx, caller }) => {
     await ctx.actors.ask("user", caller.id, "sign_out", { sid: caller.sid });
@@ -116,6 +120,7 @@ function emailCodeRoutes(api: Api): void {
     access: "signed-in",
     summary: "Confirm the email by its code",
     tags,
+    hides: true,
     limit: "codes",
     body: z.strictObject({ code }),
     answers: { 204: { description: "The email is verified" } },
@@ -126,18 +131,13 @@ function emailCodeRoutes(api: Api): void {
 }
 
 function passwordRoutes(api: Api): void {
-  const guesses = new RecoveryGuesses(api.ctx.cache, api.ctx.secret, {
-    pauseMs: CODE_PAUSE_MS,
-    max: MAX_CODES,
-    windowMs: CODE_WINDOW_MS,
-  });
-
   endpoint(api, {
     method: "post",
     path: "/security/password",
     access: "signed-in",
     summary: "Change the password and end every session",
     tags,
+    hides: true,
     limit: "signin",
     guesses: ({ caller }) => `password of account ${caller.id}`,
     body: z.strictObject({ current: schemas.givenPassword, new: schemas.password }),
@@ -148,6 +148,14 @@ function passwordRoutes(api: Api): void {
     const fresh = await newPassword(ctx, body.new, pending_email);
     await ctx.actors.ask("user", caller.id, "change_password", { password_version, ...fresh });
     return answer(204);
+  });
+}
+
+function recoveryRoutes(api: Api): void {
+  const guesses = new RecoveryGuesses(api.ctx.cache, api.ctx.secret, {
+    pauseMs: CODE_PAUSE_MS,
+    max: MAX_CODES,
+    windowMs: CODE_WINDOW_MS,
   });
 
   endpoint(api, {
@@ -176,6 +184,7 @@ function passwordRoutes(api: Api): void {
     access: "anyone",
     summary: "Set a new password by a recovery code",
     tags,
+    hides: true,
     limit: "codes",
     guesses: ({ body }) => `code of ${foldName(body.email)}`,
     body: z.strictObject({ email: schemas.email, code, new: schemas.password }),

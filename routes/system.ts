@@ -13,8 +13,11 @@ const CHECK_MS = 1_000;
 
 type Check = "ok" | "failed";
 
-/** A node works without these, only slower: limits are counted per node, and events are read from Postgres. */
-const DISPENSABLE: ReadonlySet<string> = new Set(["cache", "bus", "stream"]);
+/**
+ * A node can serve without these: limits are counted per node, events are read from Postgres, calls wait until every
+ * actor has a node.
+ */
+const DISPENSABLE: ReadonlySet<string> = new Set(["cache", "bus", "stream", "actors"]);
 
 /** Endpoints for machines: liveness, readiness, public keys and metrics. */
 export function systemRoutes({ app, ctx, stats }: Pick<Api, "app" | "ctx" | "stats">): void {
@@ -59,11 +62,15 @@ function healthRoutes(app: Hono, ctx: ServiceContext, look: () => Promise<Record
   });
 }
 
-async function checkParts(ctx: AppContext): Promise<Record<"sql" | "cache" | "actors" | "bus" | "stream", Check>> {
+type Part = "sql" | "cache" | "lease" | "actors" | "bus" | "stream";
+
+async function checkParts(ctx: AppContext): Promise<Record<Part, Check>> {
   const [stores, actors] = await Promise.all([checkStores(ctx), check(ctx.actors.reach())]);
   return {
     ...stores,
-    // On a node without actors: whether the node that has them answers.
+    // Without a lease it may show nothing from memory and accepts no listeners.
+    lease: ctx.gateway.takes ? "ok" : "failed",
+    // Whether every actor has a node.
     actors,
     bus: ctx.bus.connected ? "ok" : "failed",
     stream: ctx.stream.stalled ? "failed" : "ok",

@@ -34,7 +34,7 @@ try {
     } else {
       const role = command.verb === "grant" ? ROLES[command.role] : "user";
       if (!await operator.setRole(account.id, role)) {
-        fail(`"${account.login}" is the last administrator who can sign in; grant it to somebody else first`);
+        fail(`"${account.login}" is the last administrator who can sign in; grant the role to another account first`);
       }
       say(`"${account.login}" is ${role === "admin" ? "an administrator" : `a ${role}`} now`);
     }

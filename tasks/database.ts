@@ -18,10 +18,10 @@ export interface TaskDatabase extends AsyncDisposable {
   by: "postgres" | "server" | "task";
 }
 
-/** The settings. Ends the task if any are wrong and names all of them. */
-export function configOrExit(): Config {
+/** The settings, with some overrides. Ends the task if any are wrong and names all of them. */
+export function configOrExit(overrides: Record<string, string> = {}): Config {
   try {
-    return readConfig(Deno.env.toObject());
+    return readConfig({ ...Deno.env.toObject(), ...overrides });
   } catch (error) {
     if (error instanceof ConfigError) fail(error.message, 2);
     throw error;

@@ -59,7 +59,7 @@ async function each(
   for await (const given of typeof which === "string" ? idsOf(sql, which) : which) {
     const id = given.toLowerCase();
     const did = ID.test(id) && await act(id);
-    say(did ? `${id} ${done}` : `${harmless(id)} ${styled("red", "is not one of those")}`);
+    say(did ? `${id} ${done}` : `${harmless(id)} ${styled("red", "is missing or in another state")}`);
     if (!did) missing++;
   }
   return missing > 0 ? 1 : 0;

@@ -32,7 +32,7 @@ for (let failures = 0;;) {
   else failures = ended.heard ? 0 : failures + 1;
   const pause = RETRY_BACKOFF(failures + 1);
   const why = ended === "again" ? "no connection" : `connection closed (${ended.code} ${harmless(ended.reason)})`;
-  remark(dim(`… ${why}; again in ${(pause / 1_000).toFixed(1)} s`));
+  remark(dim(`… ${why}; retrying in ${(pause / 1_000).toFixed(1)} s`));
   await sleep(pause);
 }
 

@@ -17,11 +17,12 @@ import { reasonOf, whenAnotherReturns } from "./app/visit.js";
 import "./app/version.js";
 import * as accounts from "./admin/accounts.js";
 import * as jobs from "./admin/jobs.js";
+import * as nodes from "./admin/nodes.js";
 import * as pages from "./admin/pages.js";
 import * as record from "./admin/record.js";
 import * as reports from "./admin/reports.js";
 
-const ROOMS = { reports, accounts, pages, record, jobs };
+const ROOMS = { reports, accounts, pages, record, jobs, nodes };
 
 async function enter() {
   const known = await call("GET", "/users/me");

@@ -15,8 +15,6 @@ export interface ActorKind<State, C extends Command> {
   decide(state: State, command: C, now: number): Decision<State>;
   /** Commands with different keys may share a turn, and so a statement. They must not change the state. */
   batchKey?(command: C): string | undefined;
-  /** What the main thread may cache of this actor. Sent whenever a commit changed it. */
-  snapshot?(state: State): unknown;
   /** Applies an event that concerns this actor. After `"drop"` the next turn loads the state again. */
   absorb?(state: State, event: SequencedEvent): State | "drop";
   /** Pages whose events this actor receives; read after each turn. */

@@ -3,10 +3,11 @@ import { counter, histogram, secondsSince } from "../../lib/metrics/registry.ts"
 const DURATION = histogram("node_call_duration_seconds", "Time of a call to another node", ["outcome"]);
 const RETRIES = counter(
   "node_call_retries_total",
-  "Calls to another node that were sent again, as nobody received them",
+  "Calls that were sent again after nothing was done: the partition had moved, or its node did not receive the call",
+  ["reason"],
 );
 
-/** A refusal is an answer, too. `unknown`: sent, but no answer came. `unreachable`: nobody received it. */
+/** A refusal is an answer, too. `unknown`: sent, but no answer came. `unreachable`: no node received it. */
 export type CallOutcome = "answered" | "unknown" | "unreachable";
 
 /** `start` is a time of `performance.now()`. */
@@ -14,6 +15,6 @@ export function recordNodeCall(outcome: CallOutcome, start: number): void {
   DURATION.observe({ outcome }, secondsSince(start));
 }
 
-export function recordNodeCallRetry(): void {
-  RETRIES.inc();
+export function recordNodeCallRetry(reason: "moved" | "unreachable"): void {
+  RETRIES.inc({ reason });
 }

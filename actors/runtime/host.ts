@@ -2,9 +2,17 @@ import { FULL_RETRY_S } from "../../lib/errors.ts";
 import { type Reader, type Sql, SqlError } from "../../db/sql.ts";
 import type { ActorKind, CommitDecision, Outcome } from "./actor.ts";
 import { Committer, Fenced } from "./committer.ts";
-import { type Mail, Mailbox } from "./mailbox.ts";
+import { type Committed, type Mail, Mailbox } from "./mailbox.ts";
 import { partitionOf } from "../../db/partitions.ts";
-import type { Command, HostStats, KindName, Ref, Refusal, Reply } from "./protocol.ts";
+import {
+  type Command,
+  type HostStats,
+  type KindName,
+  READ_MODELS,
+  type Ref,
+  type Refusal,
+  type Reply,
+} from "./protocol.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 import { WatchIndex } from "./watch_index.ts";
 import { backoff } from "../../lib/backoff.ts";
@@ -19,10 +27,12 @@ export type AnyKind = ActorKind<any, any>;
 interface Activation {
   ref: Ref;
   kind: AnyKind;
-  partition: number;
+  /** Undefined for a read model, which needs none. */
+  partition: number | undefined;
   state: unknown;
   loaded: boolean;
-  snapshot: string | undefined;
+  /** Of the partition when the state was loaded. The state counts under this epoch only. */
+  epoch: number | undefined;
   mailbox: Mailbox;
   running: boolean;
   lastUsed: number;
@@ -34,8 +44,7 @@ interface Activation {
 export interface HostPorts {
   /** `events`: of one statement, as a JSON array. */
   committed(events: string): void;
-  snapshot(ref: Ref, value: unknown): void;
-  fenced(partition: number): void;
+  fenced(partition: number, epoch: number): void;
   /** `origin`: the request whose command failed, or the first of several. */
   fault(ref: Ref, error: unknown, origin: RequestContext | undefined): void;
 }
@@ -56,6 +65,7 @@ const FREE_FAULTS = 2;
 const FAULT_BACKOFF = backoff({ firstMs: 500, maxMs: 60_000 });
 const BUSY: Refusal = { code: "overloaded", retryAfter: 1 };
 const BUSY_REPLY: Reply = { ok: false, refusal: BUSY };
+const MOVED_REPLY: Reply = { ok: false, moved: true };
 
 /**
  * Runs the actors of its partitions: activation, mailbox, turn, commit, passivation. No effect leaves a turn before its
@@ -82,18 +92,28 @@ export class Host {
 
   grant(partition: number, epoch: number): void {
     this.#epochs.set(partition, epoch);
-    this.#dropPartition(partition);
+  }
+
+  revoke(partition: number): void {
+    this.#epochs.delete(partition);
   }
 
   ask(ref: Ref, mail: Mail): void {
     const key = `${ref.kind}/${ref.id}`;
     const pause = this.#paused.get(key);
     if (pause && pause.until > this.now()) {
-      return mail.answer({ ok: false, refusal: { ...BUSY, retryAfter: Math.ceil((pause.until - this.now()) / 1000) } });
+      return answer(mail, {
+        ok: false,
+        refusal: { ...BUSY, retryAfter: Math.ceil((pause.until - this.now()) / 1000) },
+      });
     }
     let actor = this.#actors.get(key);
-    if (!actor) this.#actors.set(key, actor = this.#activate(ref));
-    if (!actor.mailbox.offer(mail)) return mail.answer(BUSY_REPLY);
+    if (!actor) {
+      actor = this.#activate(ref);
+      if (!this.#isHere(actor)) return answer(mail, MOVED_REPLY);
+      this.#actors.set(key, actor);
+    }
+    if (!actor.mailbox.offer(mail)) return answer(mail, BUSY_REPLY);
     if (!actor.running) void this.#drain(key, actor);
   }
 
@@ -151,10 +171,10 @@ export class Host {
     return {
       ref,
       kind,
-      partition: partitionOf(ref.id),
+      partition: READ_MODELS.has(ref.kind) ? undefined : partitionOf(ref.id),
       state: undefined,
       loaded: false,
-      snapshot: undefined,
+      epoch: undefined,
       mailbox: new Mailbox(),
       running: false,
       lastUsed: this.now(),
@@ -171,10 +191,14 @@ export class Host {
       const live = turn.filter((mail) => {
         this.#stats.mailboxMs += start - mail.arrived;
         if (mail.deadline > start) return true;
-        mail.answer(BUSY_REPLY);
+        answer(mail, BUSY_REPLY);
         return false;
       });
       if (live.length === 0) continue;
+      if (!this.#isHere(actor)) {
+        for (const mail of live) answer(mail, MOVED_REPLY);
+        continue;
+      }
       this.#stats.turns++;
       const begun = performance.now();
       if (TRACING) await inTurnSpans(actor.ref, live, () => this.#attempt(key, actor, live));
@@ -193,7 +217,8 @@ export class Host {
 
   async #attempt(key: string, actor: Activation, mails: Mail[]): Promise<void> {
     try {
-      if (!actor.loaded) await this.#load(actor);
+      const epoch = this.#epochOf(actor);
+      if (!actor.loaded || actor.epoch !== epoch) await this.#load(actor, epoch);
       await this.#turn(actor, mails);
       actor.faults = 0;
       if (this.#paused.size > 0) this.#paused.delete(key);
@@ -202,34 +227,30 @@ export class Host {
     }
   }
 
-  async #load(actor: Activation): Promise<void> {
+  /** `epoch`: from before the load. If the partition has moved since, what is decided on this state is fenced. */
+  async #load(actor: Activation, epoch: number | undefined): Promise<void> {
     actor.state = await actor.kind.load(this.sql as Reader, actor.ref.id);
     actor.loaded = true;
+    actor.epoch = epoch;
     this.#afterTurn(actor);
-    if (!actor.kind.snapshot) return;
-    const value = actor.kind.snapshot(actor.state);
-    const snapshot = JSON.stringify(value);
-    // The cached snapshot is outdated: another process changed the account.
-    if (actor.snapshot !== undefined && actor.snapshot !== snapshot) this.ports.snapshot(actor.ref, value);
-    actor.snapshot = snapshot;
   }
 
   async #turn(actor: Activation, mails: Mail[]): Promise<void> {
     const commits: { mail: Mail; decision: CommitDecision<unknown> }[] = [];
     for (const mail of mails) {
       const decision = actor.kind.decide(actor.state, mail.command, this.now());
-      if (decision.type === "refuse") mail.answer({ ok: false, refusal: decision.refusal });
-      else if (decision.type === "reply") mail.answer({ ok: true, value: decision.value });
+      if (decision.type === "refuse") answer(mail, { ok: false, refusal: decision.refusal }, "memory");
+      else if (decision.type === "reply") answer(mail, { ok: true, value: decision.value }, "memory");
       else if (decision.type === "commit") commits.push({ mail, decision });
       else {
         const read = await decision.run(this.sql);
         if ("refusal" in read) {
-          mail.answer({ ok: false, refusal: read.refusal });
+          answer(mail, { ok: false, refusal: read.refusal }, "memory");
           continue;
         }
         actor.state = read.state;
         this.#afterTurn(actor);
-        mail.answer({ ok: true, value: read.value });
+        answer(mail, { ok: true, value: read.value }, "memory");
       }
     }
     if (commits.length === 0) return;
@@ -239,11 +260,13 @@ export class Host {
   }
 
   async #commit(actor: Activation, mail: Mail, decision: CommitDecision<unknown>): Promise<void> {
-    const epoch = this.#epochs.get(actor.partition) ?? -1;
+    const { partition } = actor;
+    if (partition === undefined) throw new Error(`A ${actor.kind.name} actor is a read model and commits nothing`);
+    const epoch = actor.epoch ?? -1;
     let outcome: Outcome<unknown>;
     let seq: number | null = null;
     try {
-      const turn = { partition: actor.partition, epoch, row: decision.row, traceparent: mail.origin?.traceparent };
+      const turn = { partition, epoch, row: decision.row, traceparent: mail.origin?.traceparent };
       const committed = await this.#committer.submit(
         decision.commit,
         mail.receipt === undefined ? turn : { ...turn, receipt: mail.receipt },
@@ -256,25 +279,15 @@ export class Host {
         : undefined;
       if (!code) throw error;
       actor.loaded = false;
-      return mail.answer({ ok: false, refusal: { code } });
+      return answer(mail, { ok: false, refusal: { code } });
     }
     if (outcome.state === "drop") actor.loaded = false;
     else if (outcome.state !== undefined) {
       actor.state = outcome.state;
       this.#afterTurn(actor);
     }
-    this.#sendSnapshot(actor, outcome.state);
-    if ("refusal" in outcome) return mail.answer({ ok: false, refusal: outcome.refusal });
-    mail.answer({ ok: true, value: outcome.value }, { seq, jobs: outcome.jobs ?? [] });
-  }
-
-  #sendSnapshot(actor: Activation, state: unknown): void {
-    if (!actor.kind.snapshot || state === undefined) return;
-    const value = state === "drop" ? null : actor.kind.snapshot(state);
-    const snapshot = JSON.stringify(value);
-    if (snapshot === actor.snapshot) return;
-    actor.snapshot = snapshot;
-    this.ports.snapshot(actor.ref, value);
+    if ("refusal" in outcome) return answer(mail, { ok: false, refusal: outcome.refusal }, { seq, jobs: [] });
+    answer(mail, { ok: true, value: outcome.value }, { seq, jobs: outcome.jobs ?? [] });
   }
 
   #afterTurn(actor: Activation): void {
@@ -300,8 +313,9 @@ export class Host {
     let refusal: Refusal = { code: "internal" };
     if (error instanceof Fenced) {
       this.#stats.fenced++;
-      this.ports.fenced(actor.partition);
-      refusal = BUSY;
+      this.ports.fenced(actor.partition!, actor.epoch ?? -1);
+      for (const mail of mails) answer(mail, MOVED_REPLY);
+      return;
     } else if (error instanceof SqlError && error.kind === "unavailable") {
       refusal = { code: "database-unavailable", retryAfter: 1 };
     } else if (error instanceof SqlError && error.kind === "full") {
@@ -321,10 +335,21 @@ export class Host {
         this.#paused.set(key, { until: this.now() + pause, faults: actor.faults });
       }
     }
-    for (const mail of mails) mail.answer({ ok: false, refusal });
+    for (const mail of mails) answer(mail, { ok: false, refusal });
   }
 
-  #dropPartition(partition: number): void {
-    for (const actor of this.#actors.values()) if (actor.partition === partition) actor.loaded = false;
+  #isHere({ partition }: Activation): boolean {
+    return partition === undefined || this.#epochs.has(partition);
   }
+
+  #epochOf({ partition }: Activation): number | undefined {
+    return partition === undefined ? undefined : this.#epochs.get(partition);
+  }
+}
+
+/** Only the first answer counts: a fault after it concerns other messages of the turn. */
+function answer(mail: Mail, reply: Reply, from?: Committed | "memory"): void {
+  if (mail.answered) return;
+  mail.answered = true;
+  mail.answer(reply, from);
 }

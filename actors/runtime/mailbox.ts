@@ -11,7 +11,15 @@ export interface Mail {
   /** The request that sent it; in a turn that is traced, the turn's span is its place. */
   origin?: RequestContext | undefined;
   arrived: number;
-  answer(reply: Reply, committed?: { seq: number | null; jobs: readonly JobRef[] }): void;
+  answered?: true;
+  /** `from`: what the turn committed, or that the reply was decided from the actor's cached state. */
+  answer(reply: Reply, from?: Committed | "memory"): void;
+}
+
+export interface Committed {
+  /** The statement's last event, if it wrote any. */
+  seq: number | null;
+  jobs: readonly JobRef[];
 }
 
 /** Messages that may wait for one actor (`docs/limits.md`). */

@@ -6,6 +6,9 @@ import { AppError, type FieldError, type ProblemCode } from "../../lib/errors.ts
 
 export type KindName = "user" | "page" | "feed";
 
+/** Kinds that any node may have at the same time: they only read, and events keep them up to date. */
+export const READ_MODELS: ReadonlySet<KindName> = new Set(["feed"]);
+
 /** `user/<id>`, `page/<id>`, `feed/<user id>`. */
 export interface Ref {
   kind: KindName;
@@ -30,11 +33,21 @@ export function nameOf({ kind }: Ref, { type }: Command): string {
   return `${kind}.${type}`;
 }
 
-export type Reply = { ok: true; value: unknown } | { ok: false; refusal: Refusal };
+export type Reply =
+  | { ok: true; value: unknown }
+  | { ok: false; refusal: Refusal }
+  /** The actor is not on this node, or not any more. The call had no effect, so it can be sent to the owner. */
+  | { ok: false; moved: true };
 
-/** The reply's value. Throws a refusal as an `AppError`. */
+/** Another node has the actor, or none has it yet. The call had no effect. */
+export class Moved extends Error {
+  override readonly name = "Moved";
+}
+
+/** The reply's value. Throws a refusal as an `AppError`, and `Moved`. */
 export function unwrapReply(reply: Reply): unknown {
   if (reply.ok) return reply.value;
+  if ("moved" in reply) throw new Moved();
   const { code, detail, errors, retryAfter } = reply.refusal;
   throw new AppError(code, detail, {
     ...(errors === undefined ? {} : { errors }),
@@ -57,6 +70,8 @@ export type ToWorker =
     origin?: RequestContext;
   }
   | { type: "grant"; partition: number; epoch: number }
+  /** The node releases the partition. Waiting messages to its actors are answered as moved. */
+  | { type: "revoke"; partition: number }
   | { type: "events"; events: SequencedEvent[] }
   | { type: "tell"; ref: Ref; command: Command }
   | { type: "inspect"; call: number };
@@ -67,13 +82,15 @@ export type ToWorker =
  */
 export type FromWorker =
   | { type: "ready" }
-  /** `seq`: the last event of the turn's statement, to wait for. `jobs`: committed jobs that are due now. */
-  | { type: "reply"; call: number; reply: Reply; seq?: number; jobs?: readonly JobRef[] }
+  /**
+   * `seq`: the last event of the turn's statement, to wait for. `jobs`: committed jobs that are due now. `remembered`:
+   * decided from memory, so it counts only while the node's lease holds.
+   */
+  | { type: "reply"; call: number; reply: Reply; seq?: number; jobs?: readonly JobRef[]; remembered?: true }
   /** Committed events in order, as written by Postgres. Sent before the replies. */
   | { type: "committed"; events: string }
-  /** What the main thread may cache of an actor. Sent before the reply of the commit that changed it. */
-  | { type: "snapshot"; ref: Ref; value: unknown }
-  | { type: "fenced"; partition: number }
+  /** The epoch is the one under which the commit was refused. */
+  | { type: "fenced"; partition: number; epoch: number }
   /** `origin`: the request whose command failed, or the first of several. */
   | { type: "fault"; ref: Ref; error: string; origin?: RequestContext }
   | { type: "stats"; call: number; stats: HostStats };

@@ -6,16 +6,19 @@ export interface AskOptions {
   receipt?: string | undefined;
 }
 
-/**
- * Transports commands to actors: in this process (`pool.ts`) or over the bus to the node that has them
- * (`remote_actors.ts`). Callers use `actors/actors.ts`, which has the types.
- */
-export interface ActorRouter extends AsyncDisposable {
+/** The actors of this node. */
+export interface LocalActors {
+  /** Throws `Moved` if the actor is not on this node, and `AppError`. */
+  ask(ref: Ref, command: Command, options?: AskOptions): Promise<unknown>;
+}
+
+/** Transports commands to actors, wherever they are. Callers use `actors/actors.ts`, which has the types. */
+export interface ActorRouter {
   /**
    * Sends a command and waits until its reply and every event it committed are known on this node. Throws `AppError`.
    */
   ask(ref: Ref, command: Command, options?: AskOptions): Promise<unknown>;
-  /** Resolves when the actors can be reached; rejects if they cannot. */
+  /** Resolves when every partition has an owner whose lease is in force; rejects otherwise. */
   reach(): Promise<void>;
   /** Counters of the actors in this process. */
   stats(): Promise<HostStats[]>;

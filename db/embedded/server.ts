@@ -26,7 +26,7 @@ export interface EmbeddedOptions {
   log?: Log;
   /** The lock of the data folder, if the caller has it. The caller keeps it. */
   lock?: DataLock;
-  /** Overrides of the default settings. For tests. */
+  /** Overrides of the default settings. */
   settings?: Record<string, string>;
   /** The programs and the version of an older folder, to read it. */
   older?: { binaries: Binaries; major: number };

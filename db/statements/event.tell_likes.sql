@@ -1,6 +1,8 @@
-with taken_signals as (
+with fence as materialized (select from partitions where id = $2 and epoch = $3 for share),
+taken_signals as (
   delete from like_signals
-  where post_id in (select post_id from like_signals order by post_id limit $1 for update)
+  where exists (select from fence)
+    and post_id in (select post_id from like_signals order by post_id limit $1 for update)
   returning post_id, page_id, likers, change
 ),
 new_events as materialized (

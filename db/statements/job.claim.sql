@@ -1,8 +1,8 @@
-with due as materialized (
+with claimable_jobs as materialized (
   select id from jobs where kind = $1 and id = any($3::uuid[]) and state = 'waiting' for update skip locked
 )
 update jobs j
 set state = 'running', attempts = j.attempts + 1, abandoned = false, lease_until = now() + $2 * interval '1 millisecond'
-from (select d.id, b.abandoned from due d join jobs b on b.id = d.id) due
-where j.id = due.id
-returning j.id, j.kind, j.payload, j.attempts, due.abandoned
+from (select c.id, b.abandoned from claimable_jobs c join jobs b on b.id = c.id) previous
+where j.id = previous.id
+returning j.id, j.kind, j.payload, j.attempts, previous.abandoned

@@ -1,4 +1,4 @@
-with asked as materialized (
+with search_input as materialized (
   select ltrim(lower($3), '@#') as handle, key, key || chr(1114111) as key_end, grams,
     (spelled && grams) || (stemmed && grams) as words,
     -- The last word may be a prefix, if it is long enough; after other words in any form.
@@ -7,7 +7,7 @@ with asked as materialized (
         when numnode(stemmed) > 1 then (spelled::text || ':*')::tsquery || (stemmed::text || ':*')::tsquery
         else (spelled::text || ':*')::tsquery
       end && grams
-    end as begun,
+    end as prefix,
     not exists (
       select
       from unnest(string_to_array(search_fold(search_spaced($3)), ' ')) w (word)
@@ -21,12 +21,12 @@ with asked as materialized (
       plainto_tsquery('russian', search_lower(search_spaced($3))) as stemmed
   ) a
 ),
-misspelled as materialized (
-  select word, place, place <= 3 as mendable, least_like,
+input_words as materialized (
+  select word, place, place <= 3 as correctable, least_like,
     set_config('pg_trgm.similarity_threshold', (min(least_like) over ())::text, true),
     array(
       select overlay(word placing reverse(substr(word, i, 2)) from i for 2) from generate_series(1, length(word) - 1) i
-    ) as exchanged
+    ) as transpositions
   from (
     select word, row_number() over (order by length(word) desc, word) as place,
       case length(word) when 4 then 0.25 when 5 then 0.3 else 0.4 end::real as least_like
@@ -34,42 +34,42 @@ misspelled as materialized (
     where length(word) between 4 and 40
   ) w
 ),
-meant as (
+candidate_words as (
   select w.place, quote_literal(n.word) as word, n.nearness, max(n.nearness) over (partition by w.place) as nearest
-  from misspelled w
+  from input_words w
   cross join lateral (
     select word, max(nearness) as nearness
     from (
       (
         select s.word, similarity(s.word, w.word)
         from spellings s
-        where w.mendable and s.word % w.word and similarity(s.word, w.word) >= w.least_like
+        where w.correctable and s.word % w.word and similarity(s.word, w.word) >= w.least_like
         order by similarity(s.word, w.word) desc, s.word
         limit 6
       )
       union all
       select s.word, 0.7
       from spellings s
-      where w.mendable and s.word = any(w.exchanged)
+      where w.correctable and s.word = any(w.transpositions)
       union all
       select w.word, 0
     ) c (word, nearness)
     group by word
   ) n
 ),
-mended as materialized (
-  select string_agg(nearest, ' & ')::tsquery && (select grams from asked) as nearest,
-    string_agg(near, ' & ')::tsquery && (select grams from asked) as near
+corrections as materialized (
+  select string_agg(nearest, ' & ')::tsquery && (select grams from search_input) as nearest,
+    string_agg(near, ' & ')::tsquery && (select grams from search_input) as near
   from (
     select '(' || string_agg(word, '|') filter (where nearness = nearest) || ')' as nearest,
       '(' || string_agg(word, '|') || ')' as near
     -- Not much less similar than the nearest. A word that is known itself is unlikely to mean a very different one.
-    from meant
+    from candidate_words
     where nearness >= nearest * 2 / 3
     group by place
   ) m
 ),
-pages_begins_rows as materialized (
+pages_prefix_rows as materialized (
   select *
   from (
     (
@@ -84,8 +84,9 @@ pages_begins_rows as materialized (
           end
         end as rank,
         0 as source
-      from asked a, page_search s
-      where s.handle_key >= (select key from asked) and s.handle_key < any(array[(select key_end from asked)])
+      from search_input a, page_search s
+      where s.handle_key >= (select key from search_input)
+        and s.handle_key < any(array[(select key_end from search_input)])
       order by s.handle_key
       limit 300
     )
@@ -101,27 +102,27 @@ pages_begins_rows as materialized (
           end
         end as rank,
         1 as source
-      from asked a, page_search s
-      where s.name_key >= (select key from asked) and s.name_key < any(array[(select key_end from asked)])
+      from search_input a, page_search s
+      where s.name_key >= (select key from search_input) and s.name_key < any(array[(select key_end from search_input)])
       order by s.name_key
       limit 300
     )
   ) r
-  where coalesce((select after_rank from asked), 0) <= 4 and 0 < (select most from asked)
+  where coalesce((select after_rank from search_input), 0) <= 4 and 0 < (select most from search_input)
 ),
-pages_begins as materialized (
+pages_prefix as materialized (
   select c.*
   from (
     select c.id, c.rank, coalesce(n.followers, 0) as followers
     from (
       select id, rank
-      from pages_begins_rows
+      from pages_prefix_rows
       union
       select r.*
       from (
         select page_id
         from popular_pages
-        where page_id is not null and exists (select from pages_begins_rows group by source having count(*) = 300)
+        where page_id is not null and exists (select from pages_prefix_rows group by source having count(*) = 300)
         order by followers desc, page_id
         limit 400
       ) top
@@ -136,13 +137,13 @@ pages_begins as materialized (
               else 4
             end
           end
-        from asked a, page_search s
+        from search_input a, page_search s
         where s.page_id = top.page_id
         limit 1
       ) r
     ) c
     left join lateral (select n.followers from popular_pages n where n.page_id = c.id limit 1) n on true
-    cross join asked a
+    cross join search_input a
     where c.rank is not null
       and (
         a.after_rank is null
@@ -153,9 +154,9 @@ pages_begins as materialized (
   ) c
   cross join lateral (select from findable_pages($1, $2) f where f.id = c.id limit 1) f
   order by c.rank, c.followers desc, c.id
-  limit (select most from asked)
+  limit (select most from search_input)
 ),
-pages_holds_rows as materialized (
+pages_words_rows as materialized (
   select *
   from (
     (
@@ -167,26 +168,26 @@ pages_holds_rows as materialized (
           when s.words @@ a.words then 7
         end as rank,
         0 as source
-      from asked a, (select * from page_search where words @@ (select words from asked) offset 0) s
+      from search_input a, (select * from page_search where words @@ (select words from search_input) offset 0) s
       limit 600
     )
   ) r
-  where coalesce((select after_rank from asked), 0) <= 7
-    and (select count(*) from pages_begins) < (select most from asked)
+  where coalesce((select after_rank from search_input), 0) <= 7
+    and (select count(*) from pages_prefix) < (select most from search_input)
 ),
-pages_holds as materialized (
+pages_words as materialized (
   select c.*
   from (
     select c.id, c.rank, coalesce(n.followers, 0) as followers
     from (
       select id, rank
-      from pages_holds_rows
+      from pages_words_rows
       union
       select r.*
       from (
         select page_id
         from popular_pages
-        where page_id is not null and exists (select from pages_holds_rows group by source having count(*) = 600)
+        where page_id is not null and exists (select from pages_words_rows group by source having count(*) = 600)
         order by followers desc, page_id
         limit 400
       ) top
@@ -198,13 +199,13 @@ pages_holds as materialized (
             when ts_filter(s.words, '{a,b}') @@ a.words then 6
             when s.words @@ a.words then 7
           end
-        from asked a, page_search s
+        from search_input a, page_search s
         where s.page_id = top.page_id
         limit 1
       ) r
     ) c
     left join lateral (select n.followers from popular_pages n where n.page_id = c.id limit 1) n on true
-    cross join asked a
+    cross join search_input a
     where c.rank is not null
       and (
         a.after_rank is null
@@ -215,38 +216,38 @@ pages_holds as materialized (
   ) c
   cross join lateral (select from findable_pages($1, $2) f where f.id = c.id limit 1) f
   order by c.rank, c.followers desc, c.id
-  limit (select most from asked)
+  limit (select most from search_input)
 ),
-pages_holds_begun_rows as materialized (
+pages_word_prefix_rows as materialized (
   select *
   from (
     (
       select s.page_id as id,
         case
           when starts_with(s.handle_key, a.key) or starts_with(s.name_key, a.key) or s.words @@ a.words then null
-          when s.words @@ a.begun then 8
+          when s.words @@ a.prefix then 8
         end as rank,
         0 as source
-      from asked a, (select * from page_search where words @@ (select begun from asked) offset 0) s
+      from search_input a, (select * from page_search where words @@ (select prefix from search_input) offset 0) s
       limit 600
     )
   ) r
-  where coalesce((select after_rank from asked), 0) <= 8
-    and (select count(*) from pages_begins) + (select count(*) from pages_holds) < (select most from asked)
+  where coalesce((select after_rank from search_input), 0) <= 8
+    and (select count(*) from pages_prefix) + (select count(*) from pages_words) < (select most from search_input)
 ),
-pages_holds_begun as materialized (
+pages_word_prefix as materialized (
   select c.*
   from (
     select c.id, c.rank, coalesce(n.followers, 0) as followers
     from (
       select id, rank
-      from pages_holds_begun_rows
+      from pages_word_prefix_rows
       union
       select r.*
       from (
         select page_id
         from popular_pages
-        where page_id is not null and exists (select from pages_holds_begun_rows group by source having count(*) = 600)
+        where page_id is not null and exists (select from pages_word_prefix_rows group by source having count(*) = 600)
         order by followers desc, page_id
         limit 400
       ) top
@@ -254,15 +255,15 @@ pages_holds_begun as materialized (
         select s.page_id,
           case
             when starts_with(s.handle_key, a.key) or starts_with(s.name_key, a.key) or s.words @@ a.words then null
-            when s.words @@ a.begun then 8
+            when s.words @@ a.prefix then 8
           end
-        from asked a, page_search s
+        from search_input a, page_search s
         where s.page_id = top.page_id
         limit 1
       ) r
     ) c
     left join lateral (select n.followers from popular_pages n where n.page_id = c.id limit 1) n on true
-    cross join asked a
+    cross join search_input a
     where c.rank is not null
       and (
         a.after_rank is null
@@ -273,9 +274,9 @@ pages_holds_begun as materialized (
   ) c
   cross join lateral (select from findable_pages($1, $2) f where f.id = c.id limit 1) f
   order by c.rank, c.followers desc, c.id
-  limit (select most from asked)
+  limit (select most from search_input)
 ),
-pages_holds_nearest_rows as materialized (
+pages_nearest_corrections_rows as materialized (
   select *
   from (
     (
@@ -283,39 +284,40 @@ pages_holds_nearest_rows as materialized (
         case
           when starts_with(s.handle_key, a.key) or starts_with(
             s.name_key, a.key
-          ) or s.words @@ a.words or s.words @@ a.begun then null
+          ) or s.words @@ a.words or s.words @@ a.prefix then null
           when s.words @@ m.nearest then 9
         end as rank,
         0 as source
-      from asked a, mended m, (select * from page_search where words @@ (select nearest from mended) offset 0) s
+      from search_input a, corrections m,
+        (select * from page_search where words @@ (select nearest from corrections) offset 0) s
       limit 600
     )
   ) r
-  where coalesce((select after_rank from asked), 0) <= 9
-    and (select count(*) from pages_begins) + (select count(*) from pages_holds) + (
-      select count(*) from pages_holds_begun
-    ) < (select most from asked)
+  where coalesce((select after_rank from search_input), 0) <= 9
+    and (select count(*) from pages_prefix) + (select count(*) from pages_words) + (
+      select count(*) from pages_word_prefix
+    ) < (select most from search_input)
     and (
-      not (select known from asked)
-      or (select count(*) from pages_begins) + (select count(*) from pages_holds) + (
-        select count(*) from pages_holds_begun
+      not (select known from search_input)
+      or (select count(*) from pages_prefix) + (select count(*) from pages_words) + (
+        select count(*) from pages_word_prefix
       ) = 0
     )
 ),
-pages_holds_nearest as materialized (
+pages_nearest_corrections as materialized (
   select c.*
   from (
     select c.id, c.rank, coalesce(n.followers, 0) as followers
     from (
       select id, rank
-      from pages_holds_nearest_rows
+      from pages_nearest_corrections_rows
       union
       select r.*
       from (
         select page_id
         from popular_pages
         where page_id is not null
-          and exists (select from pages_holds_nearest_rows group by source having count(*) = 600)
+          and exists (select from pages_nearest_corrections_rows group by source having count(*) = 600)
         order by followers desc, page_id
         limit 400
       ) top
@@ -324,16 +326,16 @@ pages_holds_nearest as materialized (
           case
             when starts_with(s.handle_key, a.key) or starts_with(
               s.name_key, a.key
-            ) or s.words @@ a.words or s.words @@ a.begun then null
+            ) or s.words @@ a.words or s.words @@ a.prefix then null
             when s.words @@ m.nearest then 9
           end
-        from asked a, mended m, page_search s
+        from search_input a, corrections m, page_search s
         where s.page_id = top.page_id
         limit 1
       ) r
     ) c
     left join lateral (select n.followers from popular_pages n where n.page_id = c.id limit 1) n on true
-    cross join asked a
+    cross join search_input a
     where c.rank is not null
       and (
         a.after_rank is null
@@ -344,9 +346,9 @@ pages_holds_nearest as materialized (
   ) c
   cross join lateral (select from findable_pages($1, $2) f where f.id = c.id limit 1) f
   order by c.rank, c.followers desc, c.id
-  limit (select most from asked)
+  limit (select most from search_input)
 ),
-pages_holds_near_rows as materialized (
+pages_near_corrections_rows as materialized (
   select *
   from (
     (
@@ -354,38 +356,40 @@ pages_holds_near_rows as materialized (
         case
           when starts_with(s.handle_key, a.key) or starts_with(
             s.name_key, a.key
-          ) or s.words @@ a.words or s.words @@ a.begun or s.words @@ m.nearest then null
+          ) or s.words @@ a.words or s.words @@ a.prefix or s.words @@ m.nearest then null
           when s.words @@ m.near then 10
         end as rank,
         0 as source
-      from asked a, mended m, (select * from page_search where words @@ (select near from mended) offset 0) s
+      from search_input a, corrections m,
+        (select * from page_search where words @@ (select near from corrections) offset 0) s
       limit 600
     )
   ) r
-  where coalesce((select after_rank from asked), 0) <= 10
-    and (select count(*) from pages_begins) + (select count(*) from pages_holds) + (
-      select count(*) from pages_holds_begun
-    ) + (select count(*) from pages_holds_nearest) < (select most from asked)
+  where coalesce((select after_rank from search_input), 0) <= 10
+    and (select count(*) from pages_prefix) + (select count(*) from pages_words) + (
+      select count(*) from pages_word_prefix
+    ) + (select count(*) from pages_nearest_corrections) < (select most from search_input)
     and (
-      not (select known from asked)
-      or (select count(*) from pages_begins) + (select count(*) from pages_holds) + (
-        select count(*) from pages_holds_begun
+      not (select known from search_input)
+      or (select count(*) from pages_prefix) + (select count(*) from pages_words) + (
+        select count(*) from pages_word_prefix
       ) = 0
     )
 ),
-pages_holds_near as materialized (
+pages_near_corrections as materialized (
   select c.*
   from (
     select c.id, c.rank, coalesce(n.followers, 0) as followers
     from (
       select id, rank
-      from pages_holds_near_rows
+      from pages_near_corrections_rows
       union
       select r.*
       from (
         select page_id
         from popular_pages
-        where page_id is not null and exists (select from pages_holds_near_rows group by source having count(*) = 600)
+        where page_id is not null
+          and exists (select from pages_near_corrections_rows group by source having count(*) = 600)
         order by followers desc, page_id
         limit 400
       ) top
@@ -394,16 +398,16 @@ pages_holds_near as materialized (
           case
             when starts_with(s.handle_key, a.key) or starts_with(
               s.name_key, a.key
-            ) or s.words @@ a.words or s.words @@ a.begun or s.words @@ m.nearest then null
+            ) or s.words @@ a.words or s.words @@ a.prefix or s.words @@ m.nearest then null
             when s.words @@ m.near then 10
           end
-        from asked a, mended m, page_search s
+        from search_input a, corrections m, page_search s
         where s.page_id = top.page_id
         limit 1
       ) r
     ) c
     left join lateral (select n.followers from popular_pages n where n.page_id = c.id limit 1) n on true
-    cross join asked a
+    cross join search_input a
     where c.rank is not null
       and (
         a.after_rank is null
@@ -414,7 +418,7 @@ pages_holds_near as materialized (
   ) c
   cross join lateral (select from findable_pages($1, $2) f where f.id = c.id limit 1) f
   order by c.rank, c.followers desc, c.id
-  limit (select most from asked)
+  limit (select most from search_input)
 )
 select h.section, h.rank, h.followers, p.id, p.uuid, p.name, p.description, p.tags, p.is_private, p.is_personal,
   p.blocked_until, p.blocked_reason, p.owner_blocked_until, p.created_at, p.avatar_key,
@@ -429,22 +433,22 @@ from (
     select 'pages' as section, h.*
     from (
       select *
-      from pages_begins
+      from pages_prefix
       union all
       select *
-      from pages_holds
+      from pages_words
       union all
       select *
-      from pages_holds_begun
+      from pages_word_prefix
       union all
       select *
-      from pages_holds_nearest
+      from pages_nearest_corrections
       union all
       select *
-      from pages_holds_near
+      from pages_near_corrections
     ) h
     order by h.rank, h.followers desc, h.id
-    limit (select most from asked)
+    limit (select most from search_input)
   )
 ) h
 left join pages p on h.section = 'pages' and p.id = h.id

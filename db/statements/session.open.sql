@@ -60,6 +60,32 @@ answers as materialized (
   select t.turn,
     jsonb_build_object('notified', exists (select from queued_emails l where l.user_id = t.user_id)) as result
   from turns t
+),
+new_events as materialized (
+  select *
+  from (
+    select 1 as rank, 'account.changed' as kind, null::uuid as page_id, null::uuid as post_id, user_id as user_id,
+      null::jsonb as data, at as at
+    from turns
+  ) t
+  where (select count(*) from ended_sessions) >= 0
+    and (select count(*) from new_sessions) >= 0
+    and (select count(*) from saved_devices) >= 0
+    and (select count(*) from deleted_devices) >= 0
+    and (select count(*) from queued_emails) >= 0
+),
+event_count as materialized (select count(*) as n from new_events),
+event_numbers as (
+  update sequencer set seq = seq + (select n from event_count) where (select n from event_count) > 0 returning seq
+),
+saved_events as (
+  insert into events (seq, kind, page_id, post_id, user_id, data, at)
+  select (select seq from event_numbers) - (select n from event_count) + row_number() over (order by rank), kind,
+    page_id, post_id, user_id, data, at
+  from new_events
+  where (select seq from event_numbers) is not null
+  returning seq, kind, page_id, post_id, user_id, data, at
 )
-select a.turn, a.result, null as seq, null as events
+select a.turn, a.result, (select seq from event_numbers) as seq,
+  case when row_number() over () = 1 then (select json_agg(e order by e.seq) from saved_events e)::text end as events
 from answers a

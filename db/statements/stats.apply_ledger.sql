@@ -1,4 +1,4 @@
-with held as materialized (
+with old_position as materialized (
   select seq
   from stats.position
   -- Events that the ledger has deleted must not be skipped.
@@ -9,8 +9,8 @@ with held as materialized (
 ),
 batch as materialized (
   select e.*
-  from held h
-  cross join lateral (select seq, kind, page_id, data, at from public.events where seq > h.seq order by seq limit $3) e
+  from old_position p
+  cross join lateral (select seq, kind, page_id, data, at from public.events where seq > p.seq order by seq limit $3) e
 ),
 deleted_pages as materialized (
   select distinct page_id from batch where kind = 'page.hidden' and data->>'reason' = 'deleted' and page_id is not null
@@ -36,6 +36,6 @@ saved_days as (
   set posts = d.posts + excluded.posts, followers = d.followers + excluded.followers,
     requests = d.requests + excluded.requests, likes = d.likes + excluded.likes, replies = d.replies + excluded.replies
 ),
-moved as (update stats.position set seq = (select max(seq) from batch) where exists (select from batch))
+new_position as (update stats.position set seq = (select max(seq) from batch) where exists (select from batch))
 select count(*)::int as seen, max(seq) as seq
 from batch

@@ -99,6 +99,10 @@ new_events as materialized (
       where r.reply_to is not null and r.state = 'ready' and r.page_id in (select id from hidden_pages)
     ) d
     join posts o on o.id = d.id
+    union all
+    select 1 as rank, 'account.changed' as kind, null::uuid as page_id, null::uuid as post_id, id as user_id,
+      null::jsonb as data, at as at
+    from previous
   ) t
   where (select count(*) from blocked_users) >= 0
     and (select count(*) from ended_sessions) >= 0

@@ -68,6 +68,10 @@ new_events as materialized (
         and r.page_id in (select id from shown_pages where blocked_until is null or blocked_until <= now())
     ) d
     join posts o on o.id = d.id
+    union all
+    select 1 as rank, 'account.changed' as kind, null::uuid as page_id, null::uuid as post_id, id as user_id,
+      null::jsonb as data, at as at
+    from previous
   ) t
   where (select count(*) from unblocked_users) >= 0
     and (select count(*) from shown_pages) >= 0

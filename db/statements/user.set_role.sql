@@ -62,9 +62,8 @@ new_events as materialized (
   select *
   from (
     select 1 as rank, 'account.changed' as kind, null::uuid as page_id, null::uuid as post_id, id as user_id,
-      null::jsonb as data, at as at
+      case when by_id is null then '{"outside": true}'::jsonb end as data, at as at
     from previous
-    where by_id is null
   ) t
   where (select count(*) from changed_roles) >= 0 and (select count(*) from log_entries) >= 0
 ),

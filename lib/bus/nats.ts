@@ -14,6 +14,7 @@ import { connect } from "@nats-io/transport-node";
 import { Log } from "../log.ts";
 import { type Bus, BusUnavailable, type ConsumeOptions, type StreamName, type Subscription } from "./bus.ts";
 import { natsAddress } from "./nats_address.ts";
+import { Outbox } from "./outbox.ts";
 import { NatsRequests, NatsServing } from "./nats_requests.ts";
 import { SerialHandler } from "./serial_handler.ts";
 import { sleep } from "../sleep.ts";
@@ -59,6 +60,7 @@ export class NatsBus implements Bus {
   private readonly consumers = new Set<Consumer>();
   private readonly listeners = new Set<(connected: boolean) => void>();
   private readonly running: Promise<void>;
+  private readonly outbox = new Outbox();
   private closed = false;
 
   constructor(private readonly url: string, private readonly options: NatsBusOptions = {}) {
@@ -70,11 +72,16 @@ export class NatsBus implements Bus {
   async publish(subject: string, message: string): Promise<void> {
     // While it reconnects, the client would buffer messages without limit.
     const connection = this.usable();
-    try {
-      connection.publish(subject, message);
-    } catch (error) {
-      throw unavailable(error);
-    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.outbox.post(() => {
+      try {
+        connection.publish(subject, message);
+        resolve();
+      } catch (error) {
+        reject(unavailable(error));
+      }
+    });
+    await promise;
   }
 
   async subscribe(
@@ -95,11 +102,11 @@ export class NatsBus implements Bus {
   }
 
   async request(subject: string, message: string, timeoutMs: number): Promise<string> {
-    return await this.requests.ask(this.usable(), subject, message, timeoutMs);
+    return await this.requests.ask(this.usable(), this.outbox, subject, message, timeoutMs);
   }
 
   async serve(subject: string, handler: (message: string) => Promise<string>): Promise<Subscription> {
-    const own = new NatsServing(subject, handler, this.log);
+    const own = new NatsServing(subject, handler, this.outbox, this.log);
     this.servings.add(own);
     if (this.connection) own.attach(this.connection);
     if (this.connected) await within(CALL_TIMEOUT_MS, this.connection?.flush()).catch(() => {});
@@ -113,7 +120,11 @@ export class NatsBus implements Bus {
 
   async append(stream: StreamName, id: string, message: string): Promise<void> {
     const store = () =>
-      jetstream(this.usable()).publish(STREAMS[stream].subject, message, { msgID: id, timeout: CALL_TIMEOUT_MS });
+      new Promise((resolve, reject) => {
+        const client = jetstream(this.usable());
+        const options = { msgID: id, timeout: CALL_TIMEOUT_MS };
+        this.outbox.post(() => client.publish(STREAMS[stream].subject, message, options).then(resolve, reject));
+      });
     try {
       await store().catch(async () => {
         // A server that lost its data has no streams. The same id makes the retry safe.

@@ -3,6 +3,7 @@
  */
 import { createInbox, headers, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
 import type { Log } from "../log.ts";
+import type { Outbox } from "./outbox.ts";
 import { BusUnavailable, MAX_REQUEST_BYTES, NobodyThere, NoReply } from "./bus.ts";
 
 /** The queue group of the servers of a subject. */
@@ -33,19 +34,27 @@ export class NatsRequests {
     connection.subscribe(`${this.#inbox}.*`, { callback: (error, message) => error ? undefined : this.#take(message) });
   }
 
-  async ask(connection: NatsConnection, subject: string, message: string, timeoutMs: number): Promise<string> {
+  async ask(
+    connection: NatsConnection,
+    outbox: Outbox,
+    subject: string,
+    message: string,
+    timeoutMs: number,
+  ): Promise<string> {
     const payload = ENCODER.encode(message);
     if (payload.length > MAX_REQUEST_BYTES) throw new RangeError(`A request of ${payload.length} bytes is too long`);
     const token = String(this.#next++);
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     this.#waiting.set(token, { pieces: [], resolve, reject });
     const timer = setTimeout(() => reject(new NoReply(`No reply within ${timeoutMs} ms`)), timeoutMs);
-    try {
+    outbox.post(() => {
       try {
         connection.publish(subject, payload, { reply: `${this.#inbox}.${token}` });
       } catch (error) {
-        throw new BusUnavailable(error instanceof Error ? error.message : String(error));
+        reject(new BusUnavailable(error instanceof Error ? error.message : String(error)));
       }
+    });
+    try {
       return await promise;
     } finally {
       clearTimeout(timer);
@@ -74,6 +83,7 @@ export class NatsServing {
   constructor(
     private readonly subject: string,
     private readonly handler: (message: string) => Promise<string>,
+    private readonly outbox: Outbox,
     private readonly log: Log,
   ) {}
 
@@ -93,13 +103,21 @@ export class NatsServing {
   async #answer(message: Msg): Promise<void> {
     try {
       const reply = ENCODER.encode(await this.handler(message.string()));
+      this.outbox.post(() => this.#respond(message, reply));
+    } catch (error) {
+      this.log.error("request handler failed", { subject: this.subject, error });
+    }
+  }
+
+  #respond(message: Msg, reply: Uint8Array): void {
+    try {
       const pieces = Math.max(1, Math.ceil(reply.length / PIECE_BYTES));
       for (let i = 0; i < pieces; i++) {
         const piece = reply.subarray(i * PIECE_BYTES, (i + 1) * PIECE_BYTES);
         message.respond(piece, pieces === 1 ? {} : { headers: numbered(i + 1, pieces) });
       }
     } catch (error) {
-      this.log.error("request handler failed", { subject: this.subject, error });
+      this.log.error("reply failed", { subject: this.subject, error });
     }
   }
 }

@@ -22,7 +22,7 @@ export class SerialHandler {
       return;
     }
     this.waiting.push([message, subject]);
-    // A request that publishes is not what the listeners work for.
+    // Listeners do not run in the context of the request that publishes.
     if (!this.running) apart(() => this.run());
   }
 

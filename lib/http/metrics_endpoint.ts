@@ -35,13 +35,13 @@ export function serveMetrics(
     await request.body?.cancel();
     const { pathname } = new URL(request.url);
     if (pathname !== "/metrics" && pathname !== "/healthz") {
-      return new Response("Only /metrics and /healthz are here\n", { status: 404 });
+      return new Response("This port serves only /metrics and /healthz\n", { status: 404 });
     }
     if (request.method !== "GET" && request.method !== "HEAD") {
       return new Response(null, { status: 405, headers: { allow: "GET, HEAD" } });
     }
     if (pathname === "/metrics") return await endpoint(request.headers.get("authorization"));
-    // For roles that answer nobody: it comes as long as the event loop runs.
+    // For roles without an API: 200 as long as the event loop runs.
     return Response.json({ status: "ok" }, { headers: { "cache-control": "no-store" } });
   });
 }

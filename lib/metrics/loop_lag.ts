@@ -27,6 +27,6 @@ export class LoopLag {
 }
 
 export function lagSample(thread: string, lagMs: number): Sample {
-  const help = "The latest the event loop of a thread ran since the last reading";
+  const help = "Largest delay of a thread's event loop since the last reading";
   return sampled("gauge", "event_loop_lag_seconds", help, [[{ thread }, lagMs / 1000]]);
 }

@@ -8,12 +8,12 @@ import type { Samples } from "./samples.ts";
 /** A source that takes longer is left out (`docs/limits.md`). */
 const SOURCE_MS = 1_000;
 
-/** What one process reports. Roles add what only they know. */
+/** The metrics of one process. Each role adds its own. */
 export class Metrics {
   readonly #lag = new LoopLag();
   readonly #sources: (() => Promise<readonly Samples[]>)[] = [];
 
-  /** Asked at every report. If it fails or takes too long, its metrics are missing. */
+  /** Called at every report. If it fails or takes too long, its metrics are missing. */
   add(source: () => Promise<readonly Samples[]>): void {
     this.#sources.push(source);
   }

@@ -6,7 +6,7 @@ import process from "node:process";
 import { ProcFiles } from "../proc_files.ts";
 import { type Samples, standard } from "./samples.ts";
 
-/** A part that the platform does not tell is left out. */
+/** Values that the platform does not provide are left out. */
 export function processSamples(): Samples {
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed, heapTotal, external } = Deno.memoryUsage();

@@ -3,7 +3,7 @@ import type { Counter as CounterOf, Histogram as HistogramOf } from "prom-client
 import { Counter, Histogram, Registry } from "./prom_client.ts";
 import { PREFIX, type Samples } from "./samples.ts";
 
-/** Upper bounds of histograms, in seconds: from an answer out of memory to the time limit of a call. */
+/** Upper bounds of histograms, in seconds: from an answer from memory to the time limit of a call. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 10];
 
 const registry = new Registry();

@@ -9,7 +9,7 @@ export const PREFIX = "rookery_";
 
 type Value = number | readonly (readonly [labels: Record<string, string>, value: number])[];
 
-/** A value that is read when it is asked for; with labels, one for each. */
+/** A value that is read at each report; with labels, one value for each. */
 export function sampled(type: "gauge" | "counter", name: string, help: string, value: Value): Sample {
   return standard(type, PREFIX + name, help, value);
 }

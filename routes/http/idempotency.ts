@@ -8,13 +8,13 @@ import {
   renewReceipts,
   takeOverReceipt,
 } from "../../db/receipts.ts";
+import { LEASE_MS, RENEW_MS } from "../../actors/runtime/node_lease.ts";
 import type { Sql } from "../../db/sql.ts";
 import { AppError } from "../../lib/errors.ts";
 import { newId } from "../../lib/ids.ts";
 
-/** A request that has not renewed its hold on a key for this long counts as dead (`docs/limits.md`). */
-const LEASE_S = 5;
-const RENEW_MS = 1_000;
+/** As long as the lease of a node: a request that has not renewed its hold on a key for this long counts as dead. */
+const LEASE_S = LEASE_MS / 1_000;
 const ROUNDS = 5;
 
 export interface Asked {
@@ -39,6 +39,8 @@ export function validKey(key: string): boolean {
 export class Idempotency implements Disposable {
   /** Receipts of requests in progress here, with their start times. */
   #held = new Map<string, number>();
+  /** Receipts that could not be released, as the database was away, and whether they were refused. */
+  #unreleased = new Map<string, boolean>();
   #renewing: ReturnType<typeof setInterval> | undefined;
 
   constructor(
@@ -85,6 +87,17 @@ export class Idempotency implements Disposable {
   async release(id: string, error?: unknown): Promise<void> {
     this.#letGo(id);
     const refused = error === undefined || (error instanceof AppError && error.status < 500);
+    try {
+      await this.#release(id, refused);
+    } catch (failure) {
+      // Otherwise the key would stay reserved until its lease ends, although no request uses it.
+      this.#unreleased.set(id, refused);
+      this.#watch();
+      throw failure;
+    }
+  }
+
+  async #release(id: string, refused: boolean): Promise<void> {
     if (refused) await deleteReceipt(this.sql, id);
     // Also ends a receipt that was not deleted because its effect has happened.
     await endReceiptLease(this.sql, id);
@@ -97,18 +110,26 @@ export class Idempotency implements Disposable {
 
   #hold(id: string): void {
     this.#held.set(id, performance.now());
-    this.#renewing ??= setInterval(() => this.#renew(), RENEW_MS);
+    this.#watch();
+  }
+
+  #watch(): void {
+    if (this.#renewing !== undefined) return;
+    this.#renewing = setInterval(() => this.#renew(), RENEW_MS);
     Deno.unrefTimer(this.#renewing as unknown as number);
   }
 
   #letGo(id: string): void {
     this.#held.delete(id);
-    if (this.#held.size > 0) return;
+    if (this.#held.size > 0 || this.#unreleased.size > 0) return;
     clearInterval(this.#renewing);
     this.#renewing = undefined;
   }
 
   #renew(): void {
+    for (const [id, refused] of this.#unreleased) {
+      this.#release(id, refused).then(() => this.#unreleased.delete(id), () => {});
+    }
     const since = performance.now() - RENEW_MS;
     const long = [...this.#held].filter(([, begun]) => begun <= since).map(([id]) => id);
     // If this fails, the next renewal follows soon. A takeover meanwhile uses the same id, so there is still one

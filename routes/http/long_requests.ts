@@ -10,7 +10,7 @@ export function longRequests(limits: Required<Omit<SemaphoreOptions, "refusal">>
 
 function refusal(limit: SemaphoreLimit): AppError {
   const detail = limit === "key"
-    ? "Some of your long requests are still under way"
-    : "Too many long requests are under way";
+    ? "Some of your long requests are still in progress"
+    : "Too many long requests are in progress";
   return new AppError("overloaded", detail, { retryAfter: 2 });
 }

@@ -25,24 +25,24 @@ export interface Changes {
   after: Numbers;
 }
 
-const APPLY = `with moved as (
+const APPLY = `with new_position as (
   update stats.position set seq = $3 where epoch = $1::uuid and seq = $2 returning seq),
 batch as materialized (
   select e.* from jsonb_to_recordset($4::jsonb) as e(seq bigint, kind text, page_id uuid, data jsonb, at timestamptz)
-  where exists (select from moved)),
+  where exists (select from new_position)),
 ${folding("stats.days")}
-select seq from moved`;
+select seq from new_position`;
 
 /** With the ledger in the same database, events need not be transferred. */
-const APPLY_LEDGER = `with held as materialized (
+const APPLY_LEDGER = `with old_position as materialized (
   select seq from stats.position
   -- Events that the ledger has deleted must not be skipped.
   where epoch = $1::uuid and seq = $2 and exists (select from public.events where seq = $2 + 1) for update),
 batch as materialized (
-  select e.* from held h cross join lateral (
-    select seq, kind, page_id, data, at from public.events where seq > h.seq order by seq limit $3) e),
+  select e.* from old_position p cross join lateral (
+    select seq, kind, page_id, data, at from public.events where seq > p.seq order by seq limit $3) e),
 ${folding("stats.days")},
-moved as (update stats.position set seq = (select max(seq) from batch) where exists (select from batch))
+new_position as (update stats.position set seq = (select max(seq) from batch) where exists (select from batch))
 select count(*)::int as seen, max(seq) as seq from batch`;
 
 const DAY_RECORD = `page_id uuid, day date, ${NUMBERS.map((name) => `${name} int`).join(", ")}`;

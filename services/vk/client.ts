@@ -45,14 +45,17 @@ type Results<C extends readonly Call<unknown>[]> = {
 /** Timeouts of one attempt, and of a call with all attempts, queueing and pauses (`docs/limits.md`). */
 const ATTEMPT_MS = 4_000;
 const WITHIN_MS = 9_000;
-/** The minimum time of an attempt, however near the deadline: otherwise VK would count as down because we are late. */
+/**
+ * The minimum time of an attempt, however near the deadline: otherwise an attempt that starts late would count as a
+ * failure of VK.
+ */
 const LEAST_MS = 1_000;
 /**
  * After these refusals a method is paused for the token: its daily quota is used up (29), or calls were too similar
  * (9).
  */
 const REST_MS = { quota: 30 * 60_000, flood: 60_000 } as const;
-const LEFT_ALONE = unreachable("VK failed recently and is not called for now");
+const LEFT_ALONE = unreachable("VK failed recently; calls are paused");
 /** Tokens for which VK refuses `execute`. */
 const MAX_ALONE = 10_000;
 

@@ -72,7 +72,7 @@ export const video = {
 };
 
 export const utils = {
-  /** Undefined if nobody has the name. */
+  /** Undefined if no user has the name. */
   resolveScreenName: (params: { screen_name: string }) => call("utils.resolveScreenName", params, Resolved),
   /** Seconds. */
   getServerTime: (_params?: void) => call("utils.getServerTime", {}, z.int()),

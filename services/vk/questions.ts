@@ -78,7 +78,7 @@ export async function askVideos(
   return { count: null, items: [], unavailable: { videos: reason } };
 }
 
-/** The response may contain others, or nobody. */
+/** The response may contain other users, or none. */
 function theUser(rows: readonly UserRow[], target: Target): UserRow {
   const user = target.by === "id" ? rows.find(({ id }) => id === target.id) : rows[0];
   if (!user) throw new Refused({ kind: "not-found", code: 0, message: "The user does not exist" });

@@ -138,7 +138,9 @@ const LOCK = ".lock";
 
 /** Claims the partial folder for this process and empties it of a killed backup's files. */
 async function takePlace(partial: string): Promise<Disposable> {
-  if (await exists(partial) && !await exists(`${partial}/${LOCK}`)) throw new Error(`"${partial}" is in the way`);
+  if (await exists(partial) && !await exists(`${partial}/${LOCK}`)) {
+    throw new Error(`"${partial}" exists already; move it away`);
+  }
   await Deno.mkdir(partial, { recursive: true, mode: 0o700 });
   const lock = await Deno.open(`${partial}/${LOCK}`, { create: true, write: true, mode: 0o600 });
   if (!await lock.tryLock(true)) {

@@ -24,7 +24,7 @@ export const demo = defineTask(
       500,
     ),
     seed: withDefault(
-      option("--seed", number(0, 2 ** 32 - 1), { description: message`The same seed makes the same world` }),
+      option("--seed", number(0, 2 ** 32 - 1), { description: message`The same seed creates the same data` }),
       1,
     ),
     password: withDefault(

@@ -1,5 +1,6 @@
 /** The administration in a browser: actions of administrators, and the refusal of all others. */
 import assert from "node:assert/strict";
+import type { Page } from "../packages/playwright.ts";
 import { sharedApp } from "../support/app.ts";
 import { PASSWORD, type Person } from "../support/person.ts";
 import { people } from "../support/notification_page.ts";
@@ -28,110 +29,16 @@ browserTest(
     const complaints = watch(page, app.url);
     await page.goto(`${app.url}/admin`);
     await enter(page, admin);
-    const rooms = page.getByRole("navigation", { name: "Administration" });
-    const dialog = page.getByRole("dialog");
-
-    await rooms.getByRole("link", { name: "Accounts" }).click();
-    await page.locator("#accounts-filter [name=q]").fill(ann.login);
-    await page.locator("#accounts-filter").getByRole("button").click();
-    const account = page.locator("#accounts-list li").filter({ hasText: ann.login });
-    await account.getByRole("button", { name: "Block" }).click();
-    await dialog.getByText("This also hides: 1 page, 1 post. Followers: 1.").waitFor();
-    // A reason is required.
-    await dialog.getByRole("button", { name: "Block" }).click();
-    await dialog.locator("[name=reason]").fill("Spam, again");
-    await dialog.locator("[name=until]").selectOption({ label: "Permanently" });
-    await shot(page, "admin_block");
-    await dialog.getByRole("button", { name: "Block" }).click();
-    await account.getByText("Blocked permanently: Spam, again").waitFor();
-    assert.equal((await app.call("GET", "/feed", { token: ann.token })).status, 403);
-    await shot(page, "admin_accounts");
-    await account.getByRole("button", { name: "Unblock" }).click();
-    await dialog.getByRole("button", { name: "Unblock" }).click();
-    await account.getByText("Blocked permanently").waitFor({ state: "detached" });
-
-    await account.getByRole("combobox").selectOption("moderator");
-    await dialog.getByRole("button", { name: "Cancel" }).click();
-    assert.equal(await account.getByRole("combobox").inputValue(), "user");
-    // Cancelled and opened again at once: the second dialog is not confused with the first.
-    // deno-lint-ignore no-explicit-any -- an element of the page
-    await account.getByRole("combobox").evaluate((select: any) => {
-      for (const again of [false, true]) {
-        select.value = "moderator";
-        select.dispatchEvent(new Event("change"));
-        if (!again) select.ownerDocument.getElementById("act-cancel").click();
-      }
-    });
-    await dialog.getByRole("button", { name: "Change the role" }).click();
-    await dialog.waitFor({ state: "hidden" });
-    assert.equal(await account.getByRole("combobox").inputValue(), "moderator");
-
-    await rooms.getByRole("link", { name: "Pages" }).click();
-    await page.locator("#pages-filter [name=q]").fill(ann.login);
-    await page.locator("#pages-filter").getByRole("button").click();
-    const found = page.locator("#pages-list li").filter({ hasText: `@${ann.login}` });
-    await found.getByRole("button", { name: "Block" }).click();
-    await dialog.locator("[name=reason]").fill("For a while");
-    await dialog.getByRole("button", { name: "Block" }).click();
-    await found.getByText(/^Blocked until .*: For a while$/).waitFor();
-    await found.getByRole("button", { name: "Posts" }).click();
-    const post = page.locator("#posts-list li").filter({ hasText: "A <b>bold</b> post" });
-    await shot(page, "admin_pages");
-    await post.getByRole("button", { name: "Delete" }).click();
-    await dialog.locator("[name=reason]").fill("Too bold");
-    await dialog.getByRole("button", { name: "Delete" }).click();
-    await post.waitFor({ state: "detached" });
-
-    await rooms.getByRole("link", { name: "Accounts" }).click();
-    await page.locator("#accounts-filter [name=q]").fill(bob.login);
-    await page.locator("#accounts-filter").getByRole("button").click();
-    const other = page.locator("#accounts-list li").filter({ hasText: bob.login });
-    await other.getByRole("button", { name: "Delete" }).click();
-    await dialog.locator("[name=word]").fill("another login");
-    await dialog.getByRole("button", { name: "Delete" }).click();
-    await dialog.getByText(`That is not "${bob.login}".`).waitFor();
-    await dialog.locator("[name=word]").fill(bob.login);
-    await dialog.getByRole("button", { name: "Delete" }).click();
-    await other.waitFor({ state: "detached" });
-    assert.equal((await app.call("GET", "/feed", { token: bob.token })).status, 401);
-
-    await rooms.getByRole("link", { name: "Log", exact: true }).click();
-    const record = page.locator("#record-list");
-    await record.getByText("Too bold").waitFor();
-    const lines = (await record.locator("li > p:first-child").allInnerTexts()).slice(0, 6);
-    assert.deepEqual(lines.map((line) => line.replaceAll(ann.login, "ann").replaceAll(bob.login, "bob")), [
-      `${admin.login} (admin) deleted an account: bob`,
-      `${admin.login} (admin) deleted a post: ann: A <b>bold</b> post`,
-      `${admin.login} (admin) blocked a page: ann`,
-      `${admin.login} (admin) changed a role: ann`,
-      `${admin.login} (admin) unblocked an account: ann`,
-      `${admin.login} (admin) blocked an account: ann`,
-    ]);
-    await page.locator("#record-filter [name=act]").selectOption("account.role");
-    await page.locator("#record-filter").getByRole("button").click();
-    await record.getByText("Too bold").waitFor({ state: "detached" });
-    await record.locator("li").filter({ hasText: ann.login }).getByText("Before and after").click();
-    assert.match(await record.locator("pre").first().innerText(), /"moderator"/);
-    await shot(page, "admin_record");
-
-    await rooms.getByRole("link", { name: "Jobs" }).click();
-    await page.getByText("No jobs in this state.").waitFor();
-    await app.ctx.sql.execute(
-      `insert into jobs (id, kind, payload, state, attempts, last_error, run_at)
-    select gen_random_uuid(), 'test', '{}', 'dead', 12, 'tried for the time no. ' || i, now()
-      from generate_series(1, 2) i`,
-    );
-    await page.locator("#jobs-filter").getByRole("button").click();
-    const job = (n: number) => page.locator("#jobs-list li").filter({ hasText: `no. ${n}` });
-    await job(1).getByRole("button", { name: "Try again" }).click();
-    await job(1).waitFor({ state: "detached" });
-    await job(2).getByRole("button", { name: "Delete" }).click();
-    await page.getByText("No jobs in this state.").waitFor();
-    const left = await app.ctx.sql.query("select last_error from jobs where kind = 'test' and state <> 'dead'");
-    assert.equal(left.length, 1);
+    await blockAndUnblock(page, ann);
+    await changeRole(page, ann);
+    await moderatePage(page, ann);
+    await deleteAccount(page, bob);
+    await readLog(page, { admin, ann, bob });
+    await handleJobs(page);
+    await watchNodes(page);
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.locator("#sign-in").waitFor();
-    assert.equal(await record.locator("li").count(), 0);
+    assert.equal(await page.locator("#record-list li").count(), 0);
     // The browser itself logs refused requests.
     assert.deepEqual(complaints, []);
   },
@@ -264,3 +171,146 @@ browserTest(
     await page.locator("#sign-in").waitFor();
   },
 );
+
+/** The administration opens one of its parts. */
+async function room(page: Page, name: string): Promise<void> {
+  const links = page.getByRole("navigation", { name: "Administration" });
+  await links.getByRole("link", { name, exact: true }).click();
+}
+
+/** A block hides pages and posts, needs a reason, and ends the person's access until it is lifted. */
+async function blockAndUnblock(page: Page, ann: Person): Promise<void> {
+  const dialog = page.getByRole("dialog");
+  await room(page, "Accounts");
+  await page.locator("#accounts-filter [name=q]").fill(ann.login);
+  await page.locator("#accounts-filter").getByRole("button").click();
+  const account = page.locator("#accounts-list li").filter({ hasText: ann.login });
+  await account.getByRole("button", { name: "Block" }).click();
+  await dialog.getByText("This also hides: 1 page, 1 post. Followers: 1.").waitFor();
+  // A reason is required.
+  await dialog.getByRole("button", { name: "Block" }).click();
+  await dialog.locator("[name=reason]").fill("Spam, again");
+  await dialog.locator("[name=until]").selectOption({ label: "Permanently" });
+  await shot(page, "admin_block");
+  await dialog.getByRole("button", { name: "Block" }).click();
+  await account.getByText("Blocked permanently: Spam, again").waitFor();
+  assert.equal((await app.call("GET", "/feed", { token: ann.token })).status, 403);
+  await shot(page, "admin_accounts");
+  await account.getByRole("button", { name: "Unblock" }).click();
+  await dialog.getByRole("button", { name: "Unblock" }).click();
+  await account.getByText("Blocked permanently").waitFor({ state: "detached" });
+}
+
+/** A role that was cancelled is not changed; one that was confirmed is. */
+async function changeRole(page: Page, ann: Person): Promise<void> {
+  const dialog = page.getByRole("dialog");
+  const account = page.locator("#accounts-list li").filter({ hasText: ann.login });
+  await account.getByRole("combobox").selectOption("moderator");
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  assert.equal(await account.getByRole("combobox").inputValue(), "user");
+  // Cancelled and opened again at once: the second dialog is not confused with the first.
+  // deno-lint-ignore no-explicit-any -- an element of the page
+  await account.getByRole("combobox").evaluate((select: any) => {
+    for (const again of [false, true]) {
+      select.value = "moderator";
+      select.dispatchEvent(new Event("change"));
+      if (!again) select.ownerDocument.getElementById("act-cancel").click();
+    }
+  });
+  await dialog.getByRole("button", { name: "Change the role" }).click();
+  await dialog.waitFor({ state: "hidden" });
+  assert.equal(await account.getByRole("combobox").inputValue(), "moderator");
+}
+
+/** A page is blocked for a while and one of its posts is deleted. */
+async function moderatePage(page: Page, ann: Person): Promise<void> {
+  const dialog = page.getByRole("dialog");
+  await room(page, "Pages");
+  await page.locator("#pages-filter [name=q]").fill(ann.login);
+  await page.locator("#pages-filter").getByRole("button").click();
+  const found = page.locator("#pages-list li").filter({ hasText: `@${ann.login}` });
+  await found.getByRole("button", { name: "Block" }).click();
+  await dialog.locator("[name=reason]").fill("For a while");
+  await dialog.getByRole("button", { name: "Block" }).click();
+  await found.getByText(/^Blocked until .*: For a while$/).waitFor();
+  await found.getByRole("button", { name: "Posts" }).click();
+  const post = page.locator("#posts-list li").filter({ hasText: "A <b>bold</b> post" });
+  await shot(page, "admin_pages");
+  await post.getByRole("button", { name: "Delete" }).click();
+  await dialog.locator("[name=reason]").fill("Too bold");
+  await dialog.getByRole("button", { name: "Delete" }).click();
+  await post.waitFor({ state: "detached" });
+}
+
+/** An account is deleted only after its login was typed. */
+async function deleteAccount(page: Page, bob: Person): Promise<void> {
+  const dialog = page.getByRole("dialog");
+  await room(page, "Accounts");
+  await page.locator("#accounts-filter [name=q]").fill(bob.login);
+  await page.locator("#accounts-filter").getByRole("button").click();
+  const other = page.locator("#accounts-list li").filter({ hasText: bob.login });
+  await other.getByRole("button", { name: "Delete" }).click();
+  await dialog.locator("[name=word]").fill("another login");
+  await dialog.getByRole("button", { name: "Delete" }).click();
+  await dialog.getByText(`That is not "${bob.login}".`).waitFor();
+  await dialog.locator("[name=word]").fill(bob.login);
+  await dialog.getByRole("button", { name: "Delete" }).click();
+  await other.waitFor({ state: "detached" });
+  assert.equal((await app.call("GET", "/feed", { token: bob.token })).status, 401);
+}
+
+/** The log has an entry per act, newest first, and a filter by kind of act. */
+async function readLog(page: Page, { admin, ann, bob }: Record<"admin" | "ann" | "bob", Person>): Promise<void> {
+  const record = page.locator("#record-list");
+  await room(page, "Log");
+  await record.getByText("Too bold").waitFor();
+  const lines = (await record.locator("li > p:first-child").allInnerTexts()).slice(0, 6);
+  assert.deepEqual(lines.map((line) => line.replaceAll(ann.login, "ann").replaceAll(bob.login, "bob")), [
+    `${admin.login} (admin) deleted an account: bob`,
+    `${admin.login} (admin) deleted a post: ann: A <b>bold</b> post`,
+    `${admin.login} (admin) blocked a page: ann`,
+    `${admin.login} (admin) changed a role: ann`,
+    `${admin.login} (admin) unblocked an account: ann`,
+    `${admin.login} (admin) blocked an account: ann`,
+  ]);
+  await page.locator("#record-filter [name=act]").selectOption("account.role");
+  await page.locator("#record-filter").getByRole("button").click();
+  await record.getByText("Too bold").waitFor({ state: "detached" });
+  await record.locator("li").filter({ hasText: ann.login }).getByText("Before and after").click();
+  assert.match(await record.locator("pre").first().innerText(), /"moderator"/);
+  await shot(page, "admin_record");
+}
+
+/** Dead jobs are tried again or deleted. */
+async function handleJobs(page: Page): Promise<void> {
+  await room(page, "Jobs");
+  await page.getByText("No jobs in this state.").waitFor();
+  await app.ctx.sql.execute(
+    `insert into jobs (id, kind, payload, state, attempts, last_error, run_at)
+  select gen_random_uuid(), 'test', '{}', 'dead', 12, 'tried for the time no. ' || i, now()
+    from generate_series(1, 2) i`,
+  );
+  await page.locator("#jobs-filter").getByRole("button").click();
+  const job = (n: number) => page.locator("#jobs-list li").filter({ hasText: `no. ${n}` });
+  await job(1).getByRole("button", { name: "Try again" }).click();
+  await job(1).waitFor({ state: "detached" });
+  await job(2).getByRole("button", { name: "Delete" }).click();
+  await page.getByText("No jobs in this state.").waitFor();
+  const left = await app.ctx.sql.query("select last_error from jobs where kind = 'test' and state <> 'dead'");
+  assert.equal(left.length, 1);
+}
+
+/** A node whose lease is over is shown as such, without a reload. */
+async function watchNodes(page: Page): Promise<void> {
+  await room(page, "Nodes");
+  const nodes = page.locator("#nodes-list li");
+  await nodes.filter({ hasText: "this node answered" }).getByText("64 of 64 partitions").waitFor();
+  await app.ctx.sql.execute(
+    `insert into nodes (id, url, actors, lease_until, told)
+    values (gen_random_uuid(), 'http://10.0.0.2:8000', true, now() - interval '1 minute', 0)`,
+  );
+  // It is read again by itself.
+  await nodes.filter({ hasText: "10.0.0.2" }).getByText("Its lease is over").waitFor();
+  await shot(page, "admin_nodes");
+  await app.ctx.sql.execute("delete from nodes where url = 'http://10.0.0.2:8000'");
+}

@@ -245,80 +245,24 @@ browserTest("Several settings changed in quick succession are all saved", async 
   }
 });
 
-browserTest(
-  "Keyboard focus stays in place in the administration, and errors are visible",
-  async (browser) => {
-    const [ann] = await people(app, "Ann") as [Person];
-    const admin = await app.person({ role: "admin" });
-    const crowd = newLogin("crowd");
-    const names = ["a", "b", "c"].map((letter) => `${crowd}${letter}`);
-    for (const login of names) await app.person({ login });
-    for (const text of ["One", "Two"]) await app.post(ann, { text });
-    for (let i = 0; i < 2; i++) {
-      const body = { target: { kind: "account", id: ann.id }, reason: `Reason ${i}` };
-      const { token } = await app.person();
-      await app.ok("POST", "/reports", { token, body });
-    }
-    const page = await browser.newPage({ viewport: { width: 1280, height: 500 } });
-    await page.goto(`${app.url}/admin`);
-    const gate = Promise.withResolvers<void>();
-    await intercept(page, "**/reports?*", async (route) => {
-      await gate.promise;
-      await route.continue();
-    });
-    await enter(page, admin, "Enter");
-    await page.locator("#panel").waitFor();
-    assert.equal(await focused(page), "h1 reports-title", "while its list loads");
-    gate.resolve();
-    await page.locator("#reports-list li").first().waitFor();
-    await settled(page);
-    assert.equal(await focused(page), "h1 reports-title");
-    const report = page.locator("#reports-list > li", { hasText: "Reason 0" });
-    await press(report.getByRole("button", { name: "Take" }));
-    await report.getByText("Taken by").waitFor();
-    assert.equal(await focused(page), "button Release");
-    await press(report.getByRole("button", { name: "View" }));
-    await page.locator("#accounts-list li", { hasText: ann.login }).waitFor();
-    await settled(page);
-    assert.equal(await focused(page), "h1 accounts-title");
-
-    await page.locator("#accounts-filter [name=q]").fill(crowd);
-    await press(page.locator("#accounts-filter [name=q]"));
-    await page.locator("#accounts-list > li").nth(2).waitFor();
-    await page.locator("#accounts-list > li").nth(3).waitFor({ state: "detached" });
-    await settled(page);
-    assert.equal(await focused(page), "input");
-    const row = (nth: number) => page.locator("#accounts-list > li").nth(nth);
-    const dialog = page.getByRole("dialog");
-    const second = await row(1).locator("strong").innerText();
-    const third = await row(2).locator("strong").innerText();
-    await press(row(1).getByRole("button", { name: "Block" }));
-    await page.keyboard.press("Escape");
-    await settled(page);
-    assert.equal(await focused(page), "button Block", "cancelled");
-    await page.keyboard.press("Enter");
-    await dialog.locator("[name=reason]").fill("Spam");
-    await page.keyboard.press("Enter");
-    await row(1).getByRole("button", { name: "Unblock" }).waitFor();
-    assert.equal(await focused(page), "button Unblock");
-
-    // After the deletion of a row the focus is on the next row.
-    await press(row(1).getByRole("button", { name: "Delete" }));
-    await dialog.locator("[name=word]").fill(second);
-    await intercept(page, `**/users/*`, (route) => route.abort());
-    await page.keyboard.press("Enter");
-    await page.locator("#act-notice", { hasText: "cannot be reached" }).waitFor();
-    assert.ok(await inView(page.locator("#act-notice")));
-    assert.equal(await focused(page), "input");
-    await page.unrouteAll();
-    await page.keyboard.press("Enter");
-    await page.locator("#accounts-list strong", { hasText: second }).waitFor({ state: "detached" });
-    await settled(page);
-    assert.equal(await focused(page), `select Role of \u2068${third}\u2069`);
-
-    await focusOnPages(page, ann.login);
-  },
-);
+browserTest("Keyboard focus stays in place in the administration, and errors are visible", async (browser) => {
+  const [ann] = await people(app, "Ann") as [Person];
+  const admin = await app.person({ role: "admin" });
+  const crowd = newLogin("crowd");
+  const names = ["a", "b", "c"].map((letter) => `${crowd}${letter}`);
+  for (const login of names) await app.person({ login });
+  for (const text of ["One", "Two"]) await app.post(ann, { text });
+  for (let i = 0; i < 2; i++) {
+    const body = { target: { kind: "account", id: ann.id }, reason: `Reason ${i}` };
+    const { token } = await app.person();
+    await app.ok("POST", "/reports", { token, body });
+  }
+  const page = await browser.newPage({ viewport: { width: 1280, height: 500 } });
+  await page.goto(`${app.url}/admin`);
+  await focusOnReports(page, admin, ann.login);
+  await focusOnAccounts(page, crowd);
+  await focusOnPages(page, ann.login);
+});
 
 /** The focus in the list of notifications and in its settings. */
 async function focusInNotifications(page: Page): Promise<void> {
@@ -346,6 +290,67 @@ async function focusInNotifications(page: Page): Promise<void> {
   assert.equal(await focused(page), "input");
   await page.keyboard.press("Escape");
   assert.equal(await focused(page), "button bell");
+}
+
+/** The focus after the sign-in, while the reports load, and after an act on one of them. */
+async function focusOnReports(page: Page, admin: Person, login: string): Promise<void> {
+  const gate = Promise.withResolvers<void>();
+  await intercept(page, "**/reports?*", async (route) => {
+    await gate.promise;
+    await route.continue();
+  });
+  await enter(page, admin, "Enter");
+  await page.locator("#panel").waitFor();
+  assert.equal(await focused(page), "h1 reports-title", "while its list loads");
+  gate.resolve();
+  await page.locator("#reports-list li").first().waitFor();
+  await settled(page);
+  assert.equal(await focused(page), "h1 reports-title");
+  const report = page.locator("#reports-list > li", { hasText: "Reason 0" });
+  await press(report.getByRole("button", { name: "Take" }));
+  await report.getByText("Taken by").waitFor();
+  assert.equal(await focused(page), "button Release");
+  await press(report.getByRole("button", { name: "View" }));
+  await page.locator("#accounts-list li", { hasText: login }).waitFor();
+  await settled(page);
+  assert.equal(await focused(page), "h1 accounts-title");
+}
+
+/** The focus in the list of accounts, after a block and after a deletion. */
+async function focusOnAccounts(page: Page, crowd: string): Promise<void> {
+  await page.locator("#accounts-filter [name=q]").fill(crowd);
+  await press(page.locator("#accounts-filter [name=q]"));
+  await page.locator("#accounts-list > li").nth(2).waitFor();
+  await page.locator("#accounts-list > li").nth(3).waitFor({ state: "detached" });
+  await settled(page);
+  assert.equal(await focused(page), "input");
+  const row = (nth: number) => page.locator("#accounts-list > li").nth(nth);
+  const dialog = page.getByRole("dialog");
+  const second = await row(1).locator("strong").innerText();
+  const third = await row(2).locator("strong").innerText();
+  await press(row(1).getByRole("button", { name: "Block" }));
+  await page.keyboard.press("Escape");
+  await settled(page);
+  assert.equal(await focused(page), "button Block", "cancelled");
+  await page.keyboard.press("Enter");
+  await dialog.locator("[name=reason]").fill("Spam");
+  await page.keyboard.press("Enter");
+  await row(1).getByRole("button", { name: "Unblock" }).waitFor();
+  assert.equal(await focused(page), "button Unblock");
+
+  // After the deletion of a row the focus is on the next row.
+  await press(row(1).getByRole("button", { name: "Delete" }));
+  await dialog.locator("[name=word]").fill(second);
+  await intercept(page, `**/users/*`, (route) => route.abort());
+  await page.keyboard.press("Enter");
+  await page.locator("#act-notice", { hasText: "cannot be reached" }).waitFor();
+  assert.ok(await inView(page.locator("#act-notice")));
+  assert.equal(await focused(page), "input");
+  await page.unrouteAll();
+  await page.keyboard.press("Enter");
+  await page.locator("#accounts-list strong", { hasText: second }).waitFor({ state: "detached" });
+  await settled(page);
+  assert.equal(await focused(page), `select Role of \u2068${third}\u2069`);
 }
 
 /** The focus in the lists of pages and of their posts. */

@@ -33,6 +33,8 @@ browserTest(
           });
         }
         await openAs(page, app, ann);
+        // A request of the start that meets the end would report it before the click.
+        await page.waitForLoadState("networkidle");
         await end(ann);
         if (silent) await page.locator("#posts .like").click();
         await page.locator("#alert", { hasText: /./ }).waitFor();

@@ -4,9 +4,11 @@
 import assert from "node:assert/strict";
 import pg from "../../db/pg.ts";
 import { Actors } from "../../actors/actors.ts";
-import { LocalPartitionLeases } from "../../actors/runtime/local_partition_leases.ts";
-import { partitionOf, PARTITIONS } from "../../db/partitions.ts";
+import { type Grant, partitionOf, PARTITIONS, takePartitions } from "../../db/partitions.ts";
 import { type HostThread, Pool, type PoolOptions } from "../../actors/runtime/pool.ts";
+import { Moved } from "../../actors/runtime/protocol.ts";
+import type { ActorRouter } from "../../actors/runtime/router.ts";
+import { readDirectory, renewLease } from "../../db/nodes.ts";
 import { startWorkerThread } from "../../workers/threads/start_actors.ts";
 import { connectPostgres } from "../../db/postgres.ts";
 import { createPost } from "../../db/posts.ts";
@@ -19,11 +21,11 @@ import { newId } from "../../lib/ids.ts";
 import { freshDatabase } from "../support/database.ts";
 import { until } from "../support/wait.ts";
 
-fencingTest("A commit under an old epoch writes nothing", async ({ sql, page, owner }) => {
+fencingTest("A commit under an old epoch writes nothing", async ({ sql, node, page, owner }) => {
   const partition = partitionOf(page);
-  const [first] = await new LocalPartitionLeases(sql).acquire([partition]);
+  const [first] = await taken(sql, node, [partition]);
   assert.equal((await commitPost(sql, page, owner, first!.epoch)).length, 1);
-  const [second] = await new LocalPartitionLeases(sql).acquire([partition]);
+  const [second] = await taken(sql, node, [partition]);
   assert.ok(second!.epoch > first!.epoch);
   const before = await everything(sql);
   assert.deepEqual(await commitPost(sql, page, owner, first!.epoch), []);
@@ -33,19 +35,19 @@ fencingTest("A commit under an old epoch writes nothing", async ({ sql, page, ow
 
 fencingTest(
   "Taking a partition waits for statements in progress under its old epoch",
-  async ({ sql, url, page, owner }) => {
+  async ({ sql, node, url, page, owner }) => {
     const partition = partitionOf(page);
-    const [grant] = await new LocalPartitionLeases(sql).acquire([partition]);
+    const [grant] = await taken(sql, node, [partition]);
     await using zombie = await transaction(url);
     const rows = await zombie.query(...statement(page, owner, grant!.epoch));
     assert.equal(rows.length, 1);
-    let taken = false;
-    const taking = new LocalPartitionLeases(sql).acquire([partition]).then((grants) => {
-      taken = true;
+    let isTaken = false;
+    const taking = taken(sql, node, [partition]).then((grants) => {
+      isTaken = true;
       return grants;
     });
     await until("the write waits for a lock", () => someoneWaits(sql));
-    assert.equal(taken, false);
+    assert.equal(isTaken, false);
     await zombie.commit();
     const [next] = await taking;
     assert.equal(next!.epoch, grant!.epoch + 1);
@@ -55,9 +57,9 @@ fencingTest(
 
 fencingTest(
   "A statement that waited while its partition was taken writes nothing",
-  async ({ sql, url, page, owner }) => {
+  async ({ sql, node, url, page, owner }) => {
     const partition = partitionOf(page);
-    const [grant] = await new LocalPartitionLeases(sql).acquire([partition]);
+    const [grant] = await taken(sql, node, [partition]);
     await using taker = await transaction(url);
     await taker.query("update partitions set epoch = epoch + 1 where id = $1", [partition]);
     const late = commitPost(sql, page, owner, grant!.epoch);
@@ -70,7 +72,7 @@ fencingTest(
 
 fencingTest(
   "A worker that dies during turns is replaced, and every call is answered",
-  async ({ sql, url, page, owner }) => {
+  async ({ sql, node, url, page, owner }) => {
     const threads: { thread: HostThread; die: (reason: string) => void }[] = [];
     const options: PoolOptions = {
       threads: 1,
@@ -80,20 +82,23 @@ fencingTest(
         const place = threads.at(-1)!;
         return { ...thread, onDeath: (listen) => thread.onDeath(place.die = listen) };
       },
-      leases: new LocalPartitionLeases(sql),
+      lease: { holds: true },
       log: new Log("error"),
       onCommitted: () => {},
       applied: () => Promise.resolve(),
-      onSnapshot: () => {},
       onJobs: () => {},
-      onPartitionsMoved: (partitions) => assert.equal(partitions.length, PARTITIONS),
       onFenced: () => assert.fail("a replaced worker does not count as another node"),
+      onReplaced: () => void takeAll(),
     };
     await using pool = await Pool.start(options);
+    const all = Array.from({ length: PARTITIONS }, (_, partition) => partition);
+    const takeAll = async () => pool.grant(await taken(sql, node, all));
+    await takeAll();
+    const router = pool as Partial<ActorRouter> as ActorRouter;
     const post = async () => {
       const id = newId();
       const content = { id, text: id, tagged: [], tagged_logins: [], place: null, reply_to: null, photos: [] };
-      await new Actors(pool).ask("page", page, "create_post", { by: { id: owner, role: "user" }, post: content });
+      await new Actors(router).ask("page", page, "create_post", { by: { id: owner, role: "user" }, post: content });
       return id;
     };
     const acknowledged = new Set<string>();
@@ -107,8 +112,9 @@ fencingTest(
       for (const outcome of await Promise.allSettled(asked)) {
         if (outcome.status === "fulfilled") acknowledged.add(outcome.value);
         else {
-          assert.ok(outcome.reason instanceof AppError, String(outcome.reason));
-          assert.ok(["outcome-unknown", "overloaded"].includes(outcome.reason.code), outcome.reason.code);
+          const { reason } = outcome;
+          const code = reason instanceof AppError ? reason.code : reason instanceof Moved ? "moved" : String(reason);
+          assert.ok(["outcome-unknown", "overloaded", "moved"].includes(code), code);
           unknown++;
         }
       }
@@ -124,8 +130,8 @@ fencingTest(
   },
 );
 
-fencingTest("A post that waited while its page was blocked is not written", async ({ sql, url, page, owner }) => {
-  const [grant] = await new LocalPartitionLeases(sql).acquire([partitionOf(page)]);
+fencingTest("A post that waited while its page was blocked is not written", async ({ sql, node, url, page, owner }) => {
+  const [grant] = await taken(sql, node, [partitionOf(page)]);
   await using blocking = await transaction(url);
   await blocking.query("update pages set owner_blocked_until = 'infinity' where id = $1", [page]);
   const posting = commitPost(sql, page, owner, grant!.epoch) as Promise<{ result: { open: boolean } }[]>;
@@ -137,6 +143,8 @@ fencingTest("A post that waited while its page was blocked is not written", asyn
 
 interface Ground {
   sql: Sql;
+  /** A node with a lease. */
+  node: string;
   url: string;
   page: string;
   owner: string;
@@ -157,9 +165,21 @@ function fencingTest(name: string, body: (ground: Ground) => Promise<void>): voi
       values ($2, $1, 'ann', 'Ann', true, now())`,
         [owner, page],
       );
-      await body({ sql, url, page, owner });
+      const node = newId();
+      await renewLease(sql, { id: node, leaseMs: 3_600_000, acknowledged: 0, url: null, actors: true });
+      await body({ sql, node, url, page, owner });
     },
   });
+}
+
+/** Takes these partitions, which are free or the node's own. */
+async function taken(sql: Sql, node: string, partitions: readonly number[]): Promise<Grant[]> {
+  const { owners } = await readDirectory(sql);
+  return await takePartitions(
+    sql,
+    node,
+    partitions.map((partition) => ({ partition, epoch: owners[partition]!.epoch })),
+  );
 }
 
 function statement(page: string, owner: string, epoch: number): [text: string, params: (string | number[])[]] {

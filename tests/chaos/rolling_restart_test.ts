@@ -96,10 +96,10 @@ Deno.test({
       NATS_URL: Deno.env.get("TEST_NATS_URL")!,
       WORKERS: "1",
     };
-    const owner = { ...stores, ROLES: "api,actors,storage", STORAGE_PORT: storagePort };
-    const first = stack.use(await NodeProcess.on(await emptyFolder(), owner));
+    const photos = { ...stores, ROLES: "storage", STORAGE_PORT: storagePort };
+    const storage = stack.use(await NodeProcess.on(await emptyFolder(), photos));
     const names = stack.use(await NameServer.start());
-    const api = { ...stores, ROLES: "api", PORT: String(port), STORAGE_URL: `http://127.0.0.1:${storagePort}` };
+    const api = { ...stores, ROLES: "api,actors", PORT: String(port), STORAGE_URL: `http://127.0.0.1:${storagePort}` };
     const containers = stack.use(new Containers(names, api));
     for (let i = 0; i < 2; i++) await containers.start();
     const old = [...containers.nodes.keys()];
@@ -116,7 +116,7 @@ Deno.test({
     })();
     const seen = await underLoad(person, "rolling", () => restart(containers));
     checkStatuses(seen, [201, 503]);
-    await checkPosts(seen, first.sql);
+    await checkPosts(seen, storage.sql);
     assert.equal(containers.leastReady, 2);
     assert.ok([...containers.nodes.keys()].every((address) => !old.includes(address)));
     const received = () =>

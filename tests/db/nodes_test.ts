@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { LocalBus } from "../../lib/bus/local.ts";
 import {
+  type DirectoryRow,
   lastAcknowledgement,
   leave,
   nextAcknowledgement,
   nodesToAcknowledge,
   pruneNodes,
+  readDirectory,
   renewLease,
 } from "../../db/nodes.ts";
 import type { Sql } from "../../db/sql.ts";
@@ -14,9 +16,10 @@ import { accountSnapshot, accountSnapshots } from "../../db/users.ts";
 import { SharedDeliveryBarrier } from "../../live/delivery_barrier.ts";
 import type { EventStream } from "../../live/event_stream.ts";
 import type { Gateway } from "../../live/gateway.ts";
-import { LEASE_MS, MARGIN_MS, SendLease } from "../../live/send_lease.ts";
+import { LEASE_MS, MARGIN_MS, NodeLease } from "../../actors/runtime/node_lease.ts";
 import { Membership } from "../../live/membership.ts";
 import { Log } from "../../lib/log.ts";
+import { PARTITIONS } from "../../db/partitions.ts";
 import { newId } from "../../lib/ids.ts";
 import { ModerationWorld } from "../support/moderation_world.ts";
 import { until } from "../support/wait.ts";
@@ -27,7 +30,10 @@ const quiet = new class extends Log {
 
 const unacknowledged = (sql: Sql, id: string, mark: number) => nodesToAcknowledge(sql, { id, mark, marginMs: 0 });
 
-/** One database for this file. */
+const renew = (sql: Sql, id: string, leaseMs: number, acknowledged: number) =>
+  renewLease(sql, { id, leaseMs, acknowledged, url: null, actors: true });
+
+/** One for the file. */
 let world: ModerationWorld;
 Deno.test.beforeAll(async () => {
   world = await ModerationWorld.open();
@@ -45,26 +51,23 @@ const test = (name: string, run: (sql: Sql, world: ModerationWorld) => Promise<v
 
 test("acknowledgements are numbered, starting after a node without any", async (sql) => {
   const id = newId();
-  assert.ok(
-    await renewLease(sql, { id, leaseMs: 60_000, acknowledged: 0 }) > 0,
-    "an acknowledgement is due from the beginning",
-  );
+  assert.ok((await renew(sql, id, 60_000, 0)).mark > 0, "it owes from the beginning");
   const mark = await nextAcknowledgement(sql);
   assert.ok(mark > 0);
   assert.equal(await nextAcknowledgement(sql), mark + 1);
   assert.equal(await lastAcknowledgement(sql), mark + 1);
-  assert.equal(await renewLease(sql, { id, leaseMs: 60_000, acknowledged: 0 }), mark + 1);
+  assert.equal((await renew(sql, id, 60_000, 0)).mark, mark + 1);
 });
 
 test("nodes with a lease that have not acknowledged are waited for, except the requesting one", async (sql) => {
   const [asking, live, dead, acknowledged] = [newId(), newId(), newId(), newId()];
   const mark = await nextAcknowledgement(sql);
-  for (const id of [asking, live]) await renewLease(sql, { id, leaseMs: 60_000, acknowledged: mark - 1 });
-  await renewLease(sql, { id: dead, leaseMs: -1_000, acknowledged: 0 });
-  await renewLease(sql, { id: acknowledged, leaseMs: 60_000, acknowledged: mark });
+  for (const id of [asking, live]) await renew(sql, id, 60_000, mark - 1);
+  await renew(sql, dead, -1_000, 0);
+  await renew(sql, acknowledged, 60_000, mark);
   assert.deepEqual(await unacknowledged(sql, asking, mark), [live]);
   assert.deepEqual((await nodesToAcknowledge(sql, { id: asking, mark, marginMs: 5_000 })).sort(), [live, dead].sort());
-  await renewLease(sql, { id: live, leaseMs: 60_000, acknowledged: mark });
+  await renew(sql, live, 60_000, mark);
   assert.deepEqual(await unacknowledged(sql, asking, mark), []);
   assert.deepEqual((await unacknowledged(sql, asking, mark + 1)).sort(), [live, acknowledged].sort());
   await leave(sql, live);
@@ -72,11 +75,40 @@ test("nodes with a lease that have not acknowledged are waited for, except the r
 });
 
 test("entries of nodes that died long ago are deleted", async (sql) => {
-  await renewLease(sql, { id: newId(), leaseMs: -2 * 3_600_000, acknowledged: 0 });
-  await renewLease(sql, { id: newId(), leaseMs: -1_000, acknowledged: 0 });
+  await renew(sql, newId(), -2 * 3_600_000, 0);
+  await renew(sql, newId(), -1_000, 0);
   await pruneNodes(sql);
   const rows = await sql.query("select from nodes");
   assert.equal(rows.length, 1);
+});
+
+test("the directory has each node with its remaining lease, and the owner of each partition", async (sql) => {
+  const [first, second] = [newId(), newId()];
+  await renewLease(sql, { id: first, leaseMs: 5_000, acknowledged: 0, url: "http://first:8000", actors: true });
+  await renewLease(sql, { id: second, leaseMs: -1_000, acknowledged: 0, url: null, actors: false });
+  await sql.execute("update partitions set node = case when id = 3 then $1::uuid end", [first]);
+  const { nodes, owners, now_ms } = await readDirectory(sql);
+  assert.deepEqual(nodes.map(({ id, url, actors }) => [id, url, actors]), [
+    [first, "http://first:8000", true],
+    [second, null, false],
+  ]);
+  const [live, dead] = nodes.map(({ left_ms }) => left_ms) as [number, number];
+  assert.ok(live > 3_000 && live <= 5_000 && dead <= -1_000, `${live} ${dead}`);
+  assert.equal(owners.length, PARTITIONS);
+  assert.deepEqual(owners.map(({ node }) => node).filter(Boolean), [first]);
+  assert.equal(owners[3]!.node, first);
+  assert.ok(owners.every(({ epoch }) => typeof epoch === "number"));
+  assert.ok(Math.abs(now_ms - Date.now()) < 60_000);
+});
+
+test("a renewal returns the directory as it was before, and keeps when the node began", async (sql) => {
+  const id = newId();
+  assert.deepEqual((await renew(sql, id, 5_000, 0)).nodes, []);
+  const [before] = (await renew(sql, id, 60_000, 0)).nodes;
+  assert.ok(before!.left_ms <= 5_000);
+  const [after] = (await readDirectory(sql)).nodes;
+  assert.ok(after!.left_ms > 5_000);
+  assert.equal(after!.started_at, before!.started_at);
 });
 
 test("accounts read together are the same as accounts read one by one", async (sql, world) => {
@@ -91,8 +123,12 @@ test("accounts read together are the same as accounts read one by one", async (s
 /** A node without sockets that records its calls. */
 class Node implements AsyncDisposable {
   readonly done: string[] = [];
-  readonly lease = new SendLease();
+  /** What its renewals told it. */
+  readonly directories: DirectoryRow[] = [];
+  readonly lease = new NodeLease();
   membership!: Membership;
+  /** Why its events do not fit the database any more. */
+  foreign: string | undefined;
   /** Flushes wait for it. */
   gate: Promise<void> = Promise.resolve();
   #stack = new AsyncDisposableStack();
@@ -102,16 +138,32 @@ class Node implements AsyncDisposable {
     const act = (what: string) => async () => {
       node.done.push(what);
       await node.gate;
+      return true;
     };
-    const stream = { catchUp: act("catches up") } as unknown as EventStream;
+    const stream = {
+      catchUp: act("catches up"),
+      foreign: () => Promise.resolve(node.foreign),
+    } as unknown as EventStream;
     const gateway = {
       flush: act("flushes"),
-      recheckAccounts: act("rechecks"),
+      accounts: { finish: act("rechecks"), recheck: () => Promise.resolve() },
       closeAll: () => void node.done.push("closes"),
     } as unknown as Gateway;
     // Closed by the test that opened it.
     const own: Sql = Object.assign(Object.create(sql), { [Symbol.asyncDispose]: async () => {} });
-    node.membership = await Membership.join({ sql: own, stream, gateway, lease: node.lease, log: quiet });
+    node.membership = await Membership.join({
+      id: newId(),
+      url: () => "http://here",
+      actors: () => true,
+      sql: own,
+      stream,
+      gateway,
+      lease: node.lease,
+      log: quiet,
+      onLapse: () => void node.done.push("lapses"),
+      onForeign: (reason) => void node.done.push(reason),
+      onDirectory: (directory) => node.directories.push(directory),
+    });
     node.#stack.use(node.membership);
     return node;
   }
@@ -131,8 +183,11 @@ Deno.test("A node holds its lease from joining until leaving", () =>
     const node = await Node.start(sql);
     assert.ok(node.lease.holds);
     const mark = await lastAcknowledgement(sql);
-    assert.deepEqual(await unacknowledged(sql, newId(), mark), [], "without sockets there is nothing to acknowledge");
+    assert.deepEqual(await unacknowledged(sql, newId(), mark), [], "without sockets nothing is left to tell");
     assert.deepEqual(await unacknowledged(sql, newId(), mark + 1), [node.membership.id]);
+    assert.equal(node.directories.length, 1, "it knows the others");
+    const [row] = (await readDirectory(sql)).nodes;
+    assert.deepEqual([row!.id, row!.url, row!.actors], [node.membership.id, "http://here", true]);
     await node[Symbol.asyncDispose]();
     assert.deepEqual(await unacknowledged(sql, newId(), mark + 1), []);
   }));
@@ -183,7 +238,7 @@ Deno.test("An acknowledgement waits for live nodes, and for a silent one until i
     await using node = await Node.start(sql);
     await using other = await Node.start(sql);
     const silent = newId();
-    await renewLease(sql, { id: silent, leaseMs: 1_000, acknowledged: 0 });
+    await renew(sql, silent, 1_000, 0);
     const audience = new SharedDeliveryBarrier({ sql, bus, history: "h", membership: node.membership });
     const start = performance.now();
     await audience.wait();
@@ -213,6 +268,20 @@ Deno.test("A node that cannot acknowledge gives up its lease", () =>
     await until("the node has acknowledged", async () => await acknowledgedBy(sql, node.membership.id) === mark);
   }));
 
+Deno.test("A node whose database was restored while it had no lease does not take part again", () =>
+  nodeTest(async (sql) => {
+    const database = { isAway: false };
+    const execute: Sql["execute"] = (...all) =>
+      database.isAway ? Promise.reject(new Error("expected")) : sql.execute(...all);
+    await using node = await Node.start(Object.assign(Object.create(sql), { execute }));
+    database.isAway = true;
+    await until("its lease ends", () => !node.lease.holds, { timeoutMs: 15_000 });
+    node.foreign = "restored";
+    database.isAway = false;
+    await until("it gives up", () => node.done.includes("restored"), { timeoutMs: 15_000 });
+    assert.equal(node.lease.holds, false);
+  }));
+
 Deno.test("A node whose database is unavailable closes its sockets, and rejoins when it returns", () =>
   nodeTest(async (sql) => {
     const database = { isAway: false };
@@ -224,6 +293,13 @@ Deno.test("A node whose database is unavailable closes its sockets, and rejoins 
     database.isAway = true;
     await until("its sockets are closed", () => node.done.includes("closes"), { timeoutMs: 15_000 });
     assert.ok(!node.lease.holds);
+    node.done.length = 0;
     database.isAway = false;
-    await until("the node has a lease again", () => node.lease.holds);
+    await until("it is there again", () => node.lease.holds);
+    const since = node.done.slice(node.done.indexOf("lapses") - 1);
+    assert.deepEqual(
+      since.slice(0, 3),
+      ["closes", "lapses", "catches up"],
+      "it learns what it missed before it answers",
+    );
   }));

@@ -234,7 +234,8 @@ function lineOf({ kind, actors, count, page, post }: Json, expected: { line: str
 
 /** Waits until all events so far have been processed. Likes are emitted without waiting for their interval. */
 async function settled(): Promise<void> {
-  const likes = await emitLikeEvents(app.ctx.sql, 100);
+  const [first] = await app.ctx.sql.query<{ epoch: number }>("select epoch from partitions where id = 0");
+  const likes = await emitLikeEvents(app.ctx.sql, { partition: 0, epoch: first!.epoch }, 100);
   if (likes.length > 0) app.ctx.stream.offer(likes);
   await notificationsRead(app.ctx.sql);
 }

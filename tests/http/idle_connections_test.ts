@@ -23,6 +23,7 @@ Deno.test({
     using halfHead = await RawHttp.open(app.url, "GET /api/v1/users/me HTTP/1.1\r\nHost: rookery.test\r\n");
     const dripping = await RawHttp.open(app.url, "GET / HTTP/1.1\r\n");
     const drip = setInterval(() => void dripping.send("a: b\r\n").catch(() => {}), 500);
+    const keep = setInterval(() => void asking.send(ask).catch(() => {}), 2_000);
     const owed = { "Content-Length": "100", Authorization: `Bearer ${token}` };
     using owing = await RawHttp.open(app.url, half("POST /api/v1/nothing", owed, "{"));
     // None of these routes reads a body.
@@ -51,6 +52,7 @@ Deno.test({
       live.cut();
     } finally {
       clearInterval(drip);
+      clearInterval(keep);
       dripping[Symbol.dispose]();
     }
   },

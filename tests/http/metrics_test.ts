@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { LEASE_MS } from "../../live/send_lease.ts";
+import { LEASE_MS } from "../../actors/runtime/node_lease.ts";
 import { sharedApp, startApp } from "../support/app.ts";
 import { type Family, parseMetrics, valueOf } from "../support/prometheus.ts";
 

@@ -163,6 +163,7 @@ const TABLE: Record<string, Row> = {
       `/notifications/unsubscribe?token=${unsubscribeToken(app.ctx.secret, (await spare()).id)}`,
   },
 
+  "get /nodes": { statuses: ADMIN_ONLY },
   "get /jobs": { statuses: ADMIN_ONLY },
   "post /jobs/{id}/retry": { statuses: ADMIN_ONLY, path: async () => `/jobs/${await deadJob()}/retry` },
   "delete /jobs/{id}": {

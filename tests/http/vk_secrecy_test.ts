@@ -105,7 +105,7 @@ Deno.test("A VK token appears only in requests to VK", async () => {
   assertClean("NATS", bus.heard.join("\n"));
   await node.stop();
   assertClean("the log", node.output);
-  assert.match(node.output, /VK refuses what was asked/);
+  assert.match(node.output, /VK rejected a request/);
   for await (const [path, text] of filesIn(node.dataDir)) assertClean(path, text);
 });
 

@@ -5,6 +5,7 @@ import type { Caller } from "../../actors/account_cache.ts";
 import { sharedApp } from "../support/app.ts";
 import { Listener } from "../support/listener.ts";
 import type { Person } from "../support/person.ts";
+import { until } from "../support/wait.ts";
 import { HeldStatement } from "../support/held_statement.ts";
 import { FakeSocket } from "../support/fake_socket.ts";
 
@@ -28,22 +29,27 @@ Deno.test("Sockets are closed if session or account have ended in Postgres, and 
   await app.ctx.sql.execute("update sessions set ended_at = now() where user_id = $1", [bob.id]);
   await app.ctx.sql.execute("update users set blocked_until = 'infinity' where id = $1", [eve.id]);
   await app.ctx.sql.execute("update users set role = 'moderator' where id = $1", [carl.id]);
-  await app.ctx.gateway.recheckAccounts();
+  await app.ctx.gateway.accounts.recheck();
   const codes = opened.map(({ socket }) => socket.closedWith);
   assert.deepEqual(codes, [undefined, CLOSE.sessionEnded, CLOSE.blocked, CLOSE.sessionEnded]);
   for (const { connection } of opened) app.ctx.gateway.leave(connection);
 });
 
-Deno.test("A socket that opens while accounts are read is not checked against the earlier read", async () => {
+Deno.test("A socket that opens after accounts were read is not checked against the earlier read", async () => {
   const ada = await app.person();
   const former = await join(ada);
-  const held = new HeldStatement(app.ctx.sql, "user.facets");
-  const checking = app.ctx.gateway.recheckAccounts(ada.id);
+  const held = new HeldStatement(app.ctx.sql, "user.facets", 1);
+  const checking = app.ctx.gateway.accounts.recheck();
   await held.isHolding();
-  await app.signIn(ada.login);
-  const current = await join(ada);
+  // Its answer waits for the check, so no socket of the new session is open before.
+  const signingIn = app.signIn(ada.login);
+  await until("the new session", async () => {
+    const rows = await app.ctx.sql.query("select from sessions where user_id = $1", [ada.id]);
+    return rows.length === 2;
+  });
   held.letGo();
-  await checking;
+  await Promise.all([checking, signingIn]);
+  const current = await join(ada);
   assert.deepEqual([former.socket.closedWith, current.socket.closedWith], [CLOSE.sessionEnded, undefined]);
   for (const { connection } of [former, current]) app.ctx.gateway.leave(connection);
 });
@@ -76,6 +82,7 @@ Deno.test("A node whose lease has ended rejects listeners temporarily", async ()
 Deno.test("A socket of a person whose role changes while it opens is closed", async () => {
   const moderator = await app.moderator();
   const { accounts } = app.ctx;
+  await accounts.snapshot(moderator.id);
   const snapshot = accounts.snapshot;
   // The handshake uses the cached account; the later check reads the new role.
   accounts.snapshot = async (id) => ({ ...(await snapshot.call(accounts, id))!, role: "user" });

@@ -10,13 +10,11 @@ import { type Counts, runFiles } from "./process.ts";
 import { isCi, startPostgres15, startServers } from "./servers.ts";
 
 /**
- * Files of these sets wait more than they compute, so each processor has two lanes. Tasks and browsers keep one busy:
- * more of them would be late for tests that measure time.
+ * Files of the set `test` wait more than they compute, so each processor has two lanes. The other sets start whole
+ * installations, which keep a processor busy and would lose their leases beside more of them.
  */
-const WAITING_SETS = ["test", "chaos"];
-
 function defaultLanes(set: ReturnType<typeof setOf>): number {
-  return Math.min(navigator.hardwareConcurrency * (WAITING_SETS.includes(set) ? 2 : 1), 6);
+  return Math.min(navigator.hardwareConcurrency * (set === "test" ? 2 : 1), 6);
 }
 
 export interface RunOptions extends Sets {

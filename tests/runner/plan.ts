@@ -25,8 +25,10 @@ const ON_POSTGRES_15 = [
 
 /** These count seconds of what keeps the machine busy: nothing runs beside them. */
 const ALONE = [
+  "tests/chaos/access_ends_test.ts",
   "tests/chaos/embedded_disk_full_test.ts",
   "tests/chaos/embedded_kill_test.ts",
+  "tests/chaos/failover_test.ts",
   "tests/chaos/nodes_blocks_test.ts",
   "tests/chaos/receipts_test.ts",
   "tests/http/incomplete_bodies_test.ts",
@@ -40,6 +42,8 @@ const OWN_PROCESS = [
   "tests/services/mail/smtp_server_test.ts",
   "tests/services/storage/child_test.ts",
   "tests/services/vk/child_test.ts",
+  // It replaces the clocks and timers of its process.
+  "tests/unit/simulation_test.ts",
 ];
 
 /** So many that each lane ends at about the same time, and so few that starting them costs little. */

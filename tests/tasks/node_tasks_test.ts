@@ -43,7 +43,7 @@ Deno.test("deno task listen shows the feed without gaps over a restart of the se
   await task.says("Before the restart [31m");
   assert.ok(!task.output.includes("\u001b"), "no escape sequences without a terminal");
   await node.kill();
-  await task.says("again in");
+  await task.says("retrying in");
   await node.restart();
   await writer.post("While the listener reconnects");
   await writer.post("After the restart");
@@ -61,7 +61,7 @@ Deno.test("deno task listen renews its token while the server is unavailable", a
   });
   await task.says("Listening at");
   await node.kill();
-  await task.says("again in");
+  await task.says("retrying in");
   await sleep(5_100);
   await node.restart();
   await until("the task listens again", () => task.output.split("Listening at").length === 3, { timeoutMs: 30_000 });

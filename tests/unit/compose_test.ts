@@ -137,6 +137,7 @@ const FIXED = [
   "DATA_DIR",
   "HOST",
   "KV_URL",
+  "NODE_URL",
   "MAIL_PORT",
   "MAIL_URL",
   "METRICS_PORT",

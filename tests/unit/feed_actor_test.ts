@@ -208,12 +208,11 @@ Deno.test("FeedActor caches a bounded number of posts", async () => {
 
 Deno.test("FeedActor shows the own like at once, if the post is cached", async () => {
   const { sql, state } = await loaded();
-  assert.equal(word(feedActor.decide(state, { type: "refresh", post_id: "x" }, NOW)), "reply");
-  assert.equal(word(feedActor.decide({ user: ME, kept: null }, { type: "refresh", post_id: "post002" }, NOW)), "reply");
+  assert.equal(absorb(state, event("post.liked", { user_id: ME, post_id: "x" })), state);
+  assert.equal(absorb(state, event("post.liked", { user_id: "ada", post_id: "post002" })), state);
   sql.posts[1] = post(2, { liked: true, like_count: 1 });
-  const { state: touched } = await asked(state, { type: "refresh", post_id: "post002" }, sql);
-  const { page } = await asked(touched, FIRST, sql);
+  const { page } = await asked(absorb(state, event("post.liked", { user_id: ME, post_id: "post002" })), FIRST, sql);
   const { items } = JSON.parse(`{${page.json}}`);
   assert.deepEqual(items.map(({ liked }: { liked: boolean }) => liked), [false, true, false]);
-  assert.equal(page.seq, 7);
+  assert.equal(page.seq, 8);
 });

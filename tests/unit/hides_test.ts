@@ -7,12 +7,18 @@ import { Log } from "../../lib/log.ts";
 import { buildApi } from "../../routes/app.ts";
 import { Secret } from "../../security/secret.ts";
 
-/** These hide pages or end the access of staff. Lifting a block waits like the block itself. */
+/** They hide pages or end access of an account or a token. Lifting a block waits like the block itself. */
 const HIDES = [
   "delete /pages/{id}/block",
   "delete /users/{id}",
   "delete /users/{id}/block",
   "post /pages/{id}/block",
+  "post /security/login",
+  "post /security/logout",
+  "post /security/password",
+  "post /security/refresh",
+  "post /security/reset",
+  "post /security/verify",
   "post /users/{id}/block",
   "put /users/{id}/role",
 ];
@@ -52,13 +58,7 @@ const HIDES_NOTHING = [
   "post /reports/{id}/close",
   "post /reports/{id}/take",
   "post /security/code",
-  "post /security/login",
-  "post /security/logout",
-  "post /security/password",
   "post /security/recover",
-  "post /security/refresh",
-  "post /security/reset",
-  "post /security/verify",
   "post /users",
   "post /vk/captcha",
   "put /notifications/settings",

@@ -1,15 +1,15 @@
 /** What a process reports: its threads added up, and counters of what is hard to cause in a whole node. */
 import assert from "node:assert/strict";
-import { type HostThread, Pool } from "../../actors/runtime/pool.ts";
-import { RemoteActors } from "../../actors/runtime/remote_actors.ts";
+import { Moved } from "../../actors/runtime/protocol.ts";
 import { type Bus, BusUnavailable, NoReply } from "../../lib/bus/bus.ts";
-import { Log } from "../../lib/log.ts";
+import { AppError } from "../../lib/errors.ts";
 import { Metrics } from "../../lib/metrics/metrics.ts";
 import { sampled } from "../../lib/metrics/samples.ts";
+import { directoryRow } from "../support/directories.ts";
+import { FakePool } from "../support/fake_threads.ts";
+import { HERE, NodeWorld, THERE } from "../support/node_world.ts";
 import { parseMetrics, valueOf } from "../support/prometheus.ts";
 import { until } from "../support/wait.ts";
-
-const REF = { kind: "page", id: "01890000-0000-7000-8000-00000000000a" } as const;
 
 async function read(metrics = new Metrics()) {
   return parseMetrics(await metrics.text());
@@ -34,58 +34,51 @@ Deno.test("Values of labels are escaped", async () => {
   assert.equal(valueOf(await read(metrics), "rookery_odd", { word: 'a\\"b\\\\c' }), 1);
 });
 
-Deno.test("Calls to another node are counted by their outcome, and those sent again", async () => {
+Deno.test("Calls to another node are counted by their outcome, and those sent again by the reason", async () => {
   const counted = async () => {
     const found = await read();
-    const outcome = (name: string) =>
-      valueOf(found, "rookery_node_call_duration_seconds_count", { outcome: name }) ?? 0;
-    const retries = valueOf(found, "rookery_node_call_retries_total") ?? 0;
-    return [outcome("answered"), outcome("unknown"), outcome("unreachable"), retries];
+    const outcomes = ["answered", "unknown", "unreachable"].map((outcome) =>
+      valueOf(found, "rookery_node_call_duration_seconds_count", { outcome }) ?? 0
+    );
+    const retries = ["moved", "unreachable"].map((reason) =>
+      valueOf(found, "rookery_node_call_retries_total", { reason }) ?? 0
+    );
+    return [...outcomes, ...retries];
   };
   const before = await counted();
-  const answers: (() => string)[] = [];
-  const bus = { request: async () => answers.shift()!() } as unknown as Bus;
-  await using remote = new RemoteActors({ bus, history: "h", stream: { position: 0, applied: async () => {} } });
-  const refuse = (error: Error) => () => {
-    throw error;
+  const ways: (Error | undefined)[] = [];
+  const answers: (Error | undefined)[] = [];
+  const fails = async (error: Error | undefined, otherwise: () => Promise<unknown>) => {
+    if (error) throw error;
+    return await otherwise();
   };
-  const away = refuse(new BusUnavailable("away"));
-  const refusal = { ok: false, refusal: { code: "not-found" } };
-  answers.push(away, () => JSON.stringify({ reply: { ok: true, value: 1 }, seq: 0 }));
-  assert.equal(await remote.ask(REF, { type: "x" }), 1);
-  answers.push(() => JSON.stringify({ reply: refusal, seq: 0 }), refuse(new NoReply("late")), away);
-  await assert.rejects(remote.ask(REF, { type: "x" }), { code: "not-found" });
-  await assert.rejects(remote.ask(REF, { type: "x" }), { code: "outcome-unknown" });
-  await assert.rejects(remote.ask(REF, { type: "x" }, { timeoutMs: 100 }), { code: "actors-unavailable" });
+  await using world = new NodeWorld(
+    () => fails(answers.shift(), () => Promise.resolve(1)),
+    (bus) =>
+      Object.assign(Object.create(bus), {
+        request: (...call: Parameters<Bus["request"]>) => fails(ways.shift(), () => bus.request(...call)),
+      }),
+  );
+  // Without an address, so that the bus is the only way.
+  world.directory.update(directoryRow({ [HERE]: {}, [THERE]: { url: null } }, () => THERE));
+  await world.serve();
+  ways.push(new BusUnavailable("away"));
+  assert.equal(await world.ask(), 1);
+  answers.push(new Moved());
+  assert.equal(await world.ask(), 1);
+  answers.push(new AppError("not-found"));
+  await assert.rejects(world.ask(), { code: "not-found" });
+  ways.push(new NoReply("late"));
+  await assert.rejects(world.ask(), { code: "outcome-unknown" });
   const after = await counted();
-  assert.deepEqual(after.map((value, i) => value - before[i]!), [2, 1, 1, 1]);
+  assert.deepEqual(after.map((value, i) => value - before[i]!), [4, 1, 1, 1, 1]);
 });
 
 Deno.test("A worker thread that is replaced is counted", async () => {
   const count = async () => valueOf(await read(), "rookery_actor_worker_restarts_total") ?? 0;
   const before = await count();
-  const deaths: ((reason: string) => void)[] = [];
-  const thread: HostThread = {
-    post: () => {},
-    onMessages: () => {},
-    onDeath: (listener) => void deaths.push(listener),
-    terminate: () => {},
-  };
-  await using _pool = await Pool.start({
-    threads: 1,
-    start: async () => ({ ...thread }),
-    leases: { acquire: async () => [], [Symbol.asyncDispose]: async () => {} },
-    log: new class extends Log {
-      override error() {}
-    }("error"),
-    onCommitted: () => {},
-    applied: async () => {},
-    onSnapshot: () => {},
-    onJobs: () => {},
-    onPartitionsMoved: () => {},
-    onFenced: () => {},
-  });
-  deaths[0]!("a crash");
-  await until("the next one", () => deaths.length === 2);
+  await using world = await FakePool.start();
+  world.threads[0]!.die();
+  await until("the next one", () => world.threads.length === 2);
   assert.equal(await count(), before + 1);
 });

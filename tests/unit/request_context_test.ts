@@ -1,11 +1,7 @@
 /** The ids of a request: which are accepted, where they go, and where they must not. */
 import assert from "node:assert/strict";
-import { type HostThread, Pool } from "../../actors/runtime/pool.ts";
-import type { FromWorker, ToWorker } from "../../actors/runtime/protocol.ts";
-import { RemoteActors } from "../../actors/runtime/remote_actors.ts";
-import type { ActorRouter } from "../../actors/runtime/router.ts";
-import { serveActors } from "../../actors/runtime/serve_actors.ts";
-import { LocalBus } from "../../lib/bus/local.ts";
+import { partitionOf } from "../../db/partitions.ts";
+import type { Bus } from "../../lib/bus/bus.ts";
 import { serveHttp } from "../../lib/http/server.ts";
 import { Log } from "../../lib/log.ts";
 import { Poller } from "../../lib/poller.ts";
@@ -21,9 +17,12 @@ import { sleep } from "../../lib/sleep.ts";
 import { StatsClient } from "../../services/stats/client.ts";
 import { openStorage } from "../../services/storage/open.ts";
 import { type CountCommand, started } from "../support/counter_actor.ts";
+import { FakePool, type FakeThread } from "../support/fake_threads.ts";
+import { NodeWorld, REF } from "../support/node_world.ts";
 import { until } from "../support/wait.ts";
 
-const REF = { kind: "page", id: "01890000-0000-7000-8000-00000000000a" } as const;
+type Call = Parameters<Bus["request"]>;
+
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const REQUEST: RequestContext = { id: "r-1", traceparent: TRACEPARENT };
 const quiet = new Log("error");
@@ -98,57 +97,35 @@ Deno.test("The statistics and the storage get the ids of the request that asks t
 });
 
 Deno.test("A call to another node carries the ids in its message", async () => {
-  // As over NATS: the other node knows of the request what the message says.
-  await using bus = new class extends LocalBus {
-    override request(subject: string, message: string, timeoutMs: number): Promise<string> {
-      return apart(() => super.request(subject, message, timeoutMs));
-    }
-  }();
   const seen: (RequestContext | undefined)[] = [];
-  const actors = { ask: async () => void seen.push(currentRequest()) } as unknown as ActorRouter;
-  const stream = { position: 1, applied: () => Promise.resolve() };
-  await using _serving = await serveActors({ bus, history: "h", actors, stream, log: quiet });
-  await using remote = new RemoteActors({ bus, history: "h", stream });
-  await withRequest(REQUEST, () => remote.ask(REF, { type: "x" }));
-  await remote.ask(REF, { type: "x" });
+  // As over NATS: the other node knows of the request what the message says.
+  await using world = new NodeWorld(
+    () => Promise.resolve(void seen.push(currentRequest())),
+    (bus) => Object.assign(Object.create(bus), { request: (...call: Call) => apart(() => bus.request(...call)) }),
+  );
+  await world.serve();
+  await withRequest(REQUEST, () => world.ask());
+  await world.ask();
   assert.deepEqual(seen, [REQUEST, undefined]);
 });
 
 Deno.test("A message to a thread carries the ids, and a failure in the thread is logged with them", async () => {
-  const sent: ToWorker[] = [];
-  let answer: (messages: FromWorker[]) => void = () => {};
-  const thread: HostThread = {
-    post: (messages) => void sent.push(...messages),
-    onMessages: (listener) => answer = listener,
-    onDeath: () => {},
-    terminate: () => {},
-  };
   const logged: (RequestContext | undefined)[] = [];
   const log = new class extends Log {
     override error() {
       logged.push(currentRequest());
     }
   }("error");
-  await using pool = await Pool.start({
-    threads: 1,
-    start: () => Promise.resolve(thread),
-    leases: { acquire: () => Promise.resolve([]) } as unknown as Parameters<typeof Pool.start>[0]["leases"],
-    log,
-    onCommitted: () => {},
-    applied: () => Promise.resolve(),
-    onSnapshot: () => {},
-    onJobs: () => {},
-    onPartitionsMoved: () => {},
-    onFenced: () => {},
-  });
-  const asked = withRequest(REQUEST, () => pool.ask(REF, { type: "x" }));
-  const message = await until("the message", () => sent.find(({ type }) => type === "ask"));
-  assert.ok(message.type === "ask");
+  await using world = await FakePool.start(1, log);
+  world.pool.grant([{ partition: partitionOf(REF.id), epoch: 1 }]);
+  const asked = withRequest(REQUEST, () => world.pool.ask(REF, { type: "x" }));
+  const [thread] = world.threads as [FakeThread];
+  const message = await until("the message", () => thread.calls[0]);
   assert.deepEqual(message.origin, REQUEST);
-  answer([
+  thread.say(
     { type: "fault", ref: REF, error: "broken", origin: message.origin! },
     { type: "reply", call: message.call, reply: { ok: true, value: 1 } },
-  ]);
+  );
   assert.equal(await asked, 1);
   assert.deepEqual(logged, [REQUEST]);
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { partitionOf } from "../../db/partitions.ts";
 import { MAX_MAILBOX } from "../../actors/runtime/mailbox.ts";
 import { SqlError } from "../../db/sql.ts";
-import { type CountCommand, settled, started } from "../support/counter_actor.ts";
+import { type CountCommand, settled, started, word } from "../support/counter_actor.ts";
 
 Deno.test("Host loads an actor once, at its first message, and decides by its state", async () => {
   const { sql, ask } = started();
@@ -58,7 +58,7 @@ Deno.test("Host fails only the turn that violates a constraint: the others get t
   await settled();
   const together = [1, 13, 1].map(async (n, i) => {
     const answer = await ask({ type: "add", n }, { id: `b${i}` });
-    return { said: answer.ok ? "ok" : answer.refusal.code, statements: sql.statements.length };
+    return { said: word(answer), statements: sql.statements.length };
   });
   await settled();
   gate.resolve();

@@ -21,12 +21,10 @@ import {
 } from "../support/user_decisions.ts";
 
 const TABLE: [keyof typeof STATES, UserCommand, string][] = [
-  ["nobody", { type: "snapshot" }, "reply"],
   ["nobody", { type: "account" }, "refuse not-found"],
   ["nobody", signIn, "refuse not-found"],
   ["nobody", { type: "delete", by }, "refuse not-found"],
   ["nobody", { type: "expire" }, "refuse not-found"],
-  ["active", { type: "snapshot" }, "reply"],
   ["active", { type: "account" }, "reply"],
 
   ["active", signIn, "commit session.open"],

@@ -3,7 +3,6 @@ import type { Bus } from "../../lib/bus/bus.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 import { Actors } from "../../actors/actors.ts";
-import { RemoteActors } from "../../actors/runtime/remote_actors.ts";
 import type { Config } from "../../config.ts";
 import type { AppContext } from "../../context.ts";
 import type { Cache } from "../../lib/cache/cache.ts";
@@ -18,27 +17,29 @@ import type { Sql } from "../../db/sql.ts";
 import { READS } from "../../services/images/engine.ts";
 import { Staging } from "../../services/images/staging.ts";
 import { PhotoReadiness } from "../../services/images/photo_readiness.ts";
-import { acknowledgementSubject, type DeliveryBarrier, SharedDeliveryBarrier } from "../../live/delivery_barrier.ts";
+import { AccountSockets } from "../../live/account_sockets.ts";
 import { type Consumers, deliver } from "../../live/consumers.ts";
 import { EventStream } from "../../live/event_stream.ts";
-import { Gateway } from "../../live/gateway.ts";
-import { SendLease } from "../../live/send_lease.ts";
-import { Membership } from "../../live/membership.ts";
-import { accountsSubject, publish, subjectOf } from "../../live/publisher.ts";
+import type { Gateway } from "../../live/gateway.ts";
+import { publish, subjectOf } from "../../live/publisher.ts";
 import type { Log } from "../../lib/log.ts";
 import { Metrics } from "../../lib/metrics/metrics.ts";
 import { buildApi } from "../../routes/app.ts";
-import { serveHttp } from "../../lib/http/server.ts";
+import { type HttpServer, serveHttp } from "../../lib/http/server.ts";
+import type { Api } from "../../routes/http/endpoint.ts";
+import type { Membership } from "../../live/membership.ts";
+import { joinNodes } from "./join_nodes.ts";
 import { createAdministrator } from "./administrator.ts";
 import { TrustedProxies } from "../../security/addresses.ts";
 import { Keys } from "../../security/keys.ts";
-import { AccountReader } from "../../actors/account_cache.ts";
+import { AccountCache } from "../../actors/account_cache.ts";
 import { Secret } from "../../security/secret.ts";
 import { Tokens } from "../../security/tokens.ts";
 import { LoggedStorage } from "../../services/storage/logged_storage.ts";
 import { openStorage } from "../../services/storage/open.ts";
+import type { Storage } from "../../services/storage/storage.ts";
 import { openVk } from "./vk.ts";
-import { startActors } from "./actors.ts";
+import { type NodeActors, startActors } from "./actors.ts";
 import { startHousekeeping } from "../../jobs/housekeeping.ts";
 import { JobNotifier } from "../../jobs/notifier.ts";
 import { JobRunner } from "../../jobs/runner.ts";
@@ -57,10 +58,10 @@ export interface RunningNode {
 }
 
 export interface NodeOptions {
-  /** Another node took over, so this one cannot continue. */
-  onLost?: (reason: Error) => void;
   /** Of the process; its own by default. */
   metrics?: Metrics;
+  /** The node cannot continue. */
+  onLost?: (reason: Error) => void;
   /** For tests (`db/postgres.ts`). */
   checkReads?: boolean;
   /** Shorter in tests. */
@@ -85,11 +86,110 @@ export async function nodeRole({ config, log, metrics, onLost }: RoleParts): Pro
 export async function startNode(
   config: Config,
   log: Log,
-  { onLost = () => {}, metrics = new Metrics(), checkReads = false, intervals = {} }: NodeOptions = {},
+  { metrics = new Metrics(), onLost = () => {}, checkReads = false, intervals = {} }: NodeOptions = {},
 ): Promise<RunningNode> {
   await using stack = new AsyncDisposableStack();
-  const lost = (reason: string) => onLost(new Error(reason));
 
+  const stores = await openStores(config, log, stack, checkReads);
+  const { sql, cache } = stores;
+  const events = await openEvents(stores, { config, log, stack });
+  const { stream, consumers, committed, notifier } = events;
+  const parts = { ...stores, config, log, stack };
+  const leaseSql = stack.use(connectPostgres(stores.databaseUrl, { max: 2, applicationName: "rookery-lease" }));
+  const node = await startActors({ ...parts, ...events, leaseSql, checkReads });
+  const actors = new Actors(node.router);
+  const accounts = new AccountCache(sql, node.license);
+  let reachedAt: string | null = null;
+  const { gateway, deliveryBarrier, membership } = await joinNodes({
+    ...parts,
+    ...events,
+    leaseSql,
+    accounts,
+    node,
+    heartbeatMs: intervals.heartbeatMs,
+    onForeign: (reason) => onLost(new Error(reason)),
+    url: () => config.NODE_URL ?? reachedAt,
+  });
+  const { storageSpec, served, ...services } = await openServices(parts, consumers);
+
+  const ctx: AppContext = {
+    ...stores,
+    ...services,
+    ...derived(config, stores, services.storage),
+    nodeId: node.id,
+    config,
+    log,
+    actors,
+    calls: node.calls,
+    accounts,
+    metrics,
+    stream,
+    gateway,
+    accountSockets: stack.use(countSockets(node, cache, gateway)),
+    deliveryBarrier,
+    notifyJobs: (jobs) => notifier.notify(jobs),
+    // Until it has its share of the actors and an administrator, only other nodes are answered.
+    draining: true,
+  };
+  await startBackground({ ctx, node, consumers, notifier, stack, housekeepingMs: intervals.housekeepingMs });
+  const listening = Promise.withResolvers<string>();
+  if (config.ROLES.includes("jobs")) {
+    const publicUrl = () => listening.promise;
+    const jobParts = { ...parts, notifier, storageSpec, storage: ctx.storage, publicUrl, onCommitted: committed };
+    consumers.notifications = (await startJobs(jobParts)).heard;
+  }
+
+  const server = stack.use(serveApi(ctx, buildApi(ctx)));
+  reachedAt = nodeUrl(server.addr);
+  node.begin();
+  await membership.renew();
+  if (config.ROLES.includes("actors")) await createAdministrator(ctx);
+  ctx.draining = false;
+  const url = config.PUBLIC_URL ?? urlOf(server.addr.hostname, server.addr.port);
+  listening.resolve(url);
+  served.resolve();
+  const running = stack.move();
+
+  return { url, ctx, stop: () => stopNode(ctx, node, membership, server, running) };
+}
+
+/** Finishes work in progress. Releases the actors first, so that other nodes take them over at once. */
+async function stopNode(
+  ctx: AppContext,
+  node: NodeActors,
+  membership: Membership,
+  server: HttpServer,
+  running: AsyncDisposableStack,
+): Promise<void> {
+  ctx.draining = true;
+  node.end();
+  // Otherwise others would leave free partitions to this node for a while. Without Postgres they learn it later.
+  await membership.renew().catch(() => {});
+  await node.placement.leave();
+  const stopped = node.stopServing();
+  await ctx.gateway[Symbol.asyncDispose]();
+  await stopped;
+  await ctx.actors.drain(DRAIN_MS);
+  await within(1_500, server.shutdown());
+  await running.disposeAsync();
+}
+
+interface Stores {
+  databaseUrl: string;
+  sql: Sql;
+  cache: Cache;
+  bus: Bus;
+  secret: Secret;
+  keys: Keys;
+}
+
+/** Opens the stores and the bus of the node: embedded, or on servers. */
+async function openStores(
+  config: Config,
+  log: Log,
+  stack: AsyncDisposableStack,
+  checkReads: boolean,
+): Promise<Stores> {
   const embedded = config.DATABASE_URL === undefined;
   const databaseUrl = config.DATABASE_URL ?? stack.use(await startEmbedded(config.DATA_DIR, { log })).url;
   const sql = await openDatabase({ log, stack }, databaseUrl, {
@@ -103,154 +203,121 @@ export async function startNode(
   const bus: Bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
   const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);
   const keys = stack.use(await Keys.load(sql, secret, log));
+  return { databaseUrl, sql, cache, bus, secret, keys };
+}
 
+interface Events {
+  stream: EventStream;
+  consumers: Consumers;
+  /** Events were committed here. */
+  committed: (events: SequencedEvent[]) => void;
+  notifier: JobNotifier;
+}
+
+/** Opens the event stream and the publishers of events and jobs. */
+async function openEvents(
+  { sql, bus }: Stores,
+  { config, log, stack }: { config: Config; log: Log; stack: AsyncDisposableStack },
+): Promise<Events> {
   const consumers: Consumers = {};
   const stream = stack.use(await EventStream.open(sql, log, (events) => deliver(consumers, events)));
+  const notifier = stack.use(new JobNotifier(bus, stream.historyId, log));
+  // With a single process the event stream replaces the bus.
+  if (!config.NATS_URL) return { stream, consumers, notifier, committed: (events) => stream.offer(events) };
+  await bus.subscribe(
+    subjectOf(stream.historyId),
+    (message) => stream.offer(JSON.parse(message) as SequencedEvent[]),
+  );
   const committed = (events: SequencedEvent[]) => {
     stream.offer(events);
-    // With a single process the event stream replaces the bus.
-    if (config.NATS_URL) publish(bus, stream.historyId, events);
+    publish(bus, stream.historyId, events);
   };
-  const notifier = stack.use(new JobNotifier(bus, stream.historyId, log));
-  const parts = { config, log, secret, sql, databaseUrl, stack };
-  const hosted = config.ROLES.includes("actors")
-    ? await startActors({
-      ...parts,
-      bus,
-      stream,
-      consumers,
-      notifier,
-      codeKey: secret.subkey("codes"),
-      checkReads,
-      committed,
-      lost,
-    })
-    : undefined;
-  const router = hosted?.router ?? stack.use(new RemoteActors({ bus, history: stream.historyId, stream }));
-  const actors = new Actors(router);
-  const accounts = hosted?.accounts ?? new AccountReader(sql);
-  if (config.NATS_URL) {
-    await bus.subscribe(
-      subjectOf(stream.historyId),
-      (message) => stream.offer(JSON.parse(message) as SequencedEvent[]),
-    );
-  }
-  const { gateway, deliveryBarrier } = await openGateway({
-    ...parts,
-    bus,
-    stream,
-    consumers,
-    heartbeatMs: intervals.heartbeatMs,
-  });
-  if (hosted) hosted.accounts.onChange((userId, snapshot) => gateway.accountChanged(userId, snapshot));
-  else await bus.subscribe(accountsSubject(stream.historyId), (userId) => gateway.recheckAccounts(userId));
+  return { stream, consumers, notifier, committed };
+}
 
+type ServiceParts = Stores & { config: Config; log: Log; stack: AsyncDisposableStack };
+
+/** Opens the services that routes use. The statistics start when `served` resolves. */
+async function openServices(parts: ServiceParts, consumers: Consumers) {
+  const { log, stack } = parts;
   const storageSpec = await photoStorage(parts);
   const storage = stack.use(new LoggedStorage(openStorage(storageSpec), log));
-  const vk = await openVk({ ...parts, cache });
+  const vk = await openVk(parts);
   if (vk) consumers.vk = (events) => vk.fetch.absorb(events);
   const served = Promise.withResolvers<void>();
-  const stats = statistics({ config, log, databaseUrl, stack, listening: served.promise });
+  const stats = statistics({ ...parts, listening: served.promise });
   // A failed start must not leave callers waiting for the statistics.
   stack.defer(() => served.reject(new Error("The node stopped")));
+  return { storageSpec, storage, vk, stats, served };
+}
 
-  const ctx: AppContext = {
-    config,
-    log,
-    sql,
-    cache,
-    bus,
-    actors,
-    accounts,
-    metrics,
-    secret,
-    keys,
-    tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
-    stream,
-    gateway,
-    deliveryBarrier,
-    storage,
-    vk,
-    stats,
-    photos: { staging: new Staging(storage, sql, READS[config.IMAGE_ENGINE]), waiting: new PhotoReadiness(sql) },
-    notifyJobs: (jobs) => notifier.notify(jobs),
-    pageOfPost: rememberingPages(sql),
-    draining: false,
-  };
-
-  if (hosted) {
-    // Jobs that only send commands run where the actors are.
-    const onActors = stack.use(
-      new JobRunner(sql, {
-        ...expiryJobs(actors, { verifiedOnly: config.REQUIRE_VERIFIED_EMAIL }),
-        ...photoResultJobs({ sql, actors, readiness: ctx.photos.waiting }),
-      }, log),
-    );
-    await notifier.subscribe("actors", (jobs) => onActors.offer(jobs));
-    stack.use(
-      startHousekeeping({ sql, log, eventRetentionMs: config.EVENT_RETENTION, everyMs: intervals.housekeepingMs }),
-    );
-  }
-  const listening = Promise.withResolvers<string>();
-  if (config.ROLES.includes("jobs")) {
-    const publicUrl = () => listening.promise;
-    const { heard } = await startJobs({ ...parts, notifier, storageSpec, storage, publicUrl, onCommitted: committed });
-    consumers.notifications = heard;
-  }
-
-  const api = buildApi(ctx);
-  if (hosted) await createAdministrator(ctx);
-  const proxies = new TrustedProxies(config.TRUSTED_PROXIES, config.PUBLIC_URL);
-  const server = stack.use(serveHttp(
-    { hostname: config.HOST, port: config.PORT, log, accessLog: config.ACCESS_LOG },
-    (request, address, peer) => api.app.fetch(request, { ...proxies.origin(request.headers, address), peer }),
-  ));
-  const url = config.PUBLIC_URL ??
-    `http://${
-      server.addr.hostname.includes(":") ? `[${server.addr.hostname}]` : server.addr.hostname
-    }:${server.addr.port}`;
-  listening.resolve(url);
-  served.resolve();
-  const running = stack.move();
-
+/** Parts that depend only on the settings and stores. */
+function derived(config: Config, { sql, keys }: Stores, storage: Storage) {
   return {
-    url,
-    ctx,
-    async stop() {
-      ctx.draining = true;
-      const leaving = hosted?.leave();
-      await gateway[Symbol.asyncDispose]();
-      await leaving;
-      await actors.drain(DRAIN_MS);
-      await within(1_500, server.shutdown());
-      await running.disposeAsync();
-    },
+    tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
+    photos: { staging: new Staging(storage, sql, READS[config.IMAGE_ENGINE]), waiting: new PhotoReadiness(sql) },
+    pageOfPost: rememberingPages(sql),
   };
 }
 
-/** Opens the node's gateway and registers the node among those with sockets. */
-async function openGateway(
-  { databaseUrl, log, sql, bus, stream, consumers, heartbeatMs, stack }: {
-    databaseUrl: string;
-    log: Log;
-    sql: Sql;
-    bus: Bus;
-    stream: EventStream;
-    consumers: Consumers;
-    heartbeatMs: number | undefined;
-    stack: AsyncDisposableStack;
-  },
-): Promise<{ gateway: Gateway; deliveryBarrier: DeliveryBarrier }> {
-  const lease = new SendLease();
-  const gateway = stack.use(new Gateway(sql, stream, log, lease, heartbeatMs));
-  // Synchronously after its creation, so that it misses no event.
-  consumers.gateway = (events) => gateway.offer(events);
-  // A dedicated connection, so that a busy pool never costs the lease.
-  const own = stack.use(connectPostgres(databaseUrl, { max: 1, applicationName: "rookery-lease" }));
-  const membership = stack.use(await Membership.join({ sql: own, stream, gateway, lease, log }));
-  const history = stream.historyId;
-  await bus.subscribe(acknowledgementSubject(history), () => void membership.acknowledgeLatest());
-  return { gateway, deliveryBarrier: new SharedDeliveryBarrier({ sql, bus, history, membership }) };
+function countSockets({ id, directory }: NodeActors, cache: Cache, gateway: Gateway): AccountSockets {
+  return new AccountSockets({
+    cache,
+    id,
+    others: () => directory.nodes.map((node) => node.id).filter((other) => other !== id && directory.isLive(other)),
+    counts: () => gateway.socketCounts(),
+  });
+}
+
+interface BackgroundParts {
+  ctx: AppContext;
+  node: NodeActors;
+  consumers: Consumers;
+  notifier: JobNotifier;
+  stack: AsyncDisposableStack;
+  housekeepingMs: number | undefined;
+}
+
+/** Starts work that no request waits for: jobs that send commands, and housekeeping. */
+async function startBackground(
+  { ctx, node, consumers, notifier, stack, housekeepingMs }: BackgroundParts,
+): Promise<void> {
+  const { config, sql, log, actors } = ctx;
+  const photos = ctx.photos.waiting;
+  // A photo was processed on another node.
+  consumers.photos = (events) => {
+    if (events.some(({ kind }) => kind.startsWith("post."))) photos.changed();
+  };
+  if (config.ROLES.includes("actors")) {
+    // Jobs that only send commands run where actors are.
+    const onActors = stack.use(
+      new JobRunner(sql, {
+        ...expiryJobs(actors, { verifiedOnly: config.REQUIRE_VERIFIED_EMAIL }),
+        ...photoResultJobs({ sql, actors, readiness: photos }),
+      }, log),
+    );
+    await notifier.subscribe("actors", (jobs) => onActors.offer(jobs));
+    const isMine = () => node.single("housekeeping") !== undefined;
+    const housekeeping = { sql, log, eventRetentionMs: config.EVENT_RETENTION, everyMs: housekeepingMs };
+    stack.use(startHousekeeping({ ...housekeeping, isMine }));
+  }
+}
+
+function serveApi({ config, log }: AppContext, { app }: Api): HttpServer {
+  const proxies = new TrustedProxies(config.TRUSTED_PROXIES, config.PUBLIC_URL);
+  return serveHttp(
+    { hostname: config.HOST, port: config.PORT, log, accessLog: config.ACCESS_LOG },
+    (request, address, peer) => app.fetch(request, { ...proxies.origin(request.headers, address), peer }),
+  );
+}
+
+/** The URL of a server for other nodes: by the machine's name if it listens on all addresses. */
+function nodeUrl({ hostname, port }: Deno.NetAddr): string {
+  return urlOf(hostname === "0.0.0.0" || hostname === "::" ? Deno.hostname() : hostname, port);
+}
+
+function urlOf(host: string, port: number): string {
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 /** Caches the page of a post, which never changes. */

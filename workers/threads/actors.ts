@@ -4,7 +4,8 @@ import { feedActor } from "../../actors/feed.ts";
 import { pageActor } from "../../actors/page.ts";
 import { userActor } from "../../actors/user.ts";
 import { Host } from "../../actors/runtime/host.ts";
-import type { FromWorker, ToWorker } from "../../actors/runtime/protocol.ts";
+import type { Committed } from "../../actors/runtime/mailbox.ts";
+import type { FromWorker, Reply, ToWorker } from "../../actors/runtime/protocol.ts";
 import { LoopLag } from "../../lib/metrics/loop_lag.ts";
 import { threadSamples } from "../../lib/metrics/registry.ts";
 import { connectPostgres } from "../../db/postgres.ts";
@@ -47,8 +48,7 @@ function begin({ databaseUrl, codeKey, checkReads }: WorkerInit): void {
   });
   const host = new Host({ user: userActor(codeKey), page: pageActor, feed: feedActor }, sql, {
     committed: (events) => send({ type: "committed", events }),
-    snapshot: (ref, value) => send({ type: "snapshot", ref, value }),
-    fenced: (partition) => send({ type: "fenced", partition }),
+    fenced: (partition, epoch) => send({ type: "fenced", partition, epoch }),
     fault: (ref, error, origin) =>
       send({
         type: "fault",
@@ -73,14 +73,7 @@ function handle(host: Host, message: ToWorker): void {
         ...(message.receipt === undefined ? {} : { receipt: message.receipt }),
         origin: message.origin,
         arrived: Date.now(),
-        answer: (reply, committed) =>
-          send({
-            type: "reply",
-            call: message.call,
-            reply,
-            ...(committed && committed.seq !== null ? { seq: committed.seq } : {}),
-            ...(committed?.jobs.length ? { jobs: committed.jobs } : {}),
-          }),
+        answer: (reply, from) => send(replyMessage(message.call, reply, from)),
       });
     case "tell":
       return host.tell(message.ref, message.command);
@@ -88,12 +81,21 @@ function handle(host: Host, message: ToWorker): void {
       return host.absorb(message.events);
     case "grant":
       return host.grant(message.partition, message.epoch);
+    case "revoke":
+      return host.revoke(message.partition);
     case "inspect":
       return void threadSamples().then((samples) => {
         const stats = { ...host.stats(), samples, lagMs: loopLag.take() };
         send({ type: "stats", call: message.call, stats });
       });
   }
+}
+
+function replyMessage(call: number, reply: Reply, from: Committed | "memory" | undefined): FromWorker {
+  if (from === "memory") return { type: "reply", call, reply, remembered: true };
+  if (from === undefined) return { type: "reply", call, reply };
+  const { seq, jobs } = from;
+  return { type: "reply", call, reply, ...(seq === null ? {} : { seq }), ...(jobs.length > 0 ? { jobs } : {}) };
 }
 
 self.onmessage = ({ data }: MessageEvent<WorkerInit>) => begin(data);

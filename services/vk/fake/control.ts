@@ -11,13 +11,13 @@ export interface Controlled {
 /** The commands at `/fake`, listed there. */
 const HELP = {
   "GET /fake": "this",
-  "GET /fake/log": "the calls so far, without tokens; DELETE forgets them",
+  "GET /fake/log": "the calls so far, without tokens; DELETE clears the log",
   "POST /fake/faults":
     '{"fault": {"kind": "error", "code": 6}, "method"?: "users.get", "holder"?: "user 101", "times"?: 1}; ' +
     "DELETE removes all",
-  "PUT /fake/switches": "what is not confirmed of VK, the other way",
+  "PUT /fake/switches": "changes behaviour that is not confirmed of VK",
   "PUT /fake/clock": '{"frozen_at": ms | null} or {"advance_ms": ms}',
-  "PUT /fake/reset": "everything as at the start",
+  "PUT /fake/reset": "restores the initial state",
 };
 
 /** Controls the fake over HTTP, for tests in another process and for people. */

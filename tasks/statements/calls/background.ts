@@ -4,6 +4,7 @@ import * as jobs from "../../../db/jobs.ts";
 import * as nodes from "../../../db/nodes.ts";
 import { stepNotifications } from "../../../db/notification_step.ts";
 import * as days from "../../../db/page_days.ts";
+import * as partitions from "../../../db/partitions.ts";
 import * as receipts from "../../../db/receipts.ts";
 import { recountStep } from "../../../db/recounts.ts";
 import { publicKeys } from "../../../db/signing_keys.ts";
@@ -13,6 +14,7 @@ import { AFTER, AT, type Call, CLAIM, EMAIL, ID } from "./call.ts";
 
 const DELIVERY = { event: ID, user: ID };
 const POSITION = { epoch: ID, seq: 1 };
+const GRANT: partitions.Grant = { partition: 0, epoch: 1 };
 
 export const BACKGROUND_CALLS: readonly Call[] = [
   (sql) => deliveries.expandPost(sql, CLAIM, 100, AT),
@@ -39,13 +41,17 @@ export const BACKGROUND_CALLS: readonly Call[] = [
   (sql) => jobs.dropJob(sql, ID),
 
   (sql) => publicKeys(sql),
-  (sql) => nodes.renewLease(sql, { id: ID, leaseMs: 1_000, acknowledged: 1 }),
+  (sql) => nodes.renewLease(sql, { id: ID, url: null, actors: true, leaseMs: 1_000, acknowledged: 1 }),
+  (sql) => nodes.readDirectory(sql),
   (sql) => nodes.leave(sql, ID),
   (sql) => nodes.nextAcknowledgement(sql),
   (sql) => nodes.lastAcknowledgement(sql),
   (sql) => nodes.nodesToAcknowledge(sql, { id: ID, mark: 1, marginMs: 1_000 }),
   (sql) => nodes.deleteAllNodes(sql),
   (sql) => nodes.pruneNodes(sql),
+
+  (sql) => partitions.takePartitions(sql, ID, [GRANT]),
+  (sql) => partitions.releasePartitions(sql, ID, [GRANT]),
 
   (sql) => stepNotifications(sql, 100, AT),
   (sql) => recountStep(sql, CLAIM, 100),

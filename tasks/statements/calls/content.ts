@@ -16,7 +16,7 @@ const SEARCH: Omit<Search, "sections"> = { q: "words", limit: 20, verifiedOnly: 
 
 export const CONTENT_CALLS: readonly Call[] = [
   (sql) => events.sequencerState(sql),
-  (sql) => events.emitLikeEvents(sql, 100),
+  (sql) => events.emitLikeEvents(sql, { partition: 0, epoch: 1 }, 100),
   (sql) => events.eventsAfter(sql, 1, 100),
   (sql) => events.replay(sql, { user: ID, after: 1, upTo: 2, limit: 100 }),
   (sql) => events.livePosts(sql, [ID]),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CLOSE, Connection } from "../../live/connection.ts";
-import { LEASE_MS, MARGIN_MS, RENEW_MS, SendLease } from "../../live/send_lease.ts";
+import { LEASE_MS, MARGIN_MS, NodeLease, RENEW_MS } from "../../actors/runtime/node_lease.ts";
 import { FakeSocket } from "../support/fake_socket.ts";
 
 /** When a lease was requested and granted by the node's clock, and whether it holds. */
@@ -16,13 +16,22 @@ const TABLE: [what: string, asked: number[], now: number, holds: boolean][] = [
 
 for (const [what, asked, now, holds] of TABLE) {
   Deno.test(`A lease ${holds ? "holds" : "does not hold"}: ${what}`, () => {
-    const lease = new SendLease(() => now);
-    for (const at of asked) lease.granted(at);
+    const lease = new NodeLease(() => now, () => now);
+    for (const at of asked) lease.granted(at, at);
     assert.equal(lease.holds, holds);
     assert.equal(lease.leftMs > 0, holds);
     assert.ok(lease.leftMs <= LEASE_MS - MARGIN_MS);
   });
 }
+
+Deno.test("A lease ends while the machine is suspended, though the monotonic clock stands still", () => {
+  let wall = 5_000;
+  const lease = new NodeLease(() => 100, () => wall);
+  lease.granted(100, wall);
+  assert.ok(lease.holds);
+  wall += LEASE_MS;
+  assert.equal(lease.holds, false);
+});
 
 Deno.test("A lease outlasts several failed renewals", () => {
   assert.ok(LEASE_MS - MARGIN_MS > 3 * RENEW_MS);

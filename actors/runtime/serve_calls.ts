@@ -1,0 +1,97 @@
+import { AppError } from "../../lib/errors.ts";
+import type { Log } from "../../lib/log.ts";
+import { continued } from "../../lib/tracing.ts";
+import type { Directory } from "./directory.ts";
+import type { NodeAnswer, NodeCall } from "./node_calls.ts";
+import { Moved, type Refusal, type Reply } from "./protocol.ts";
+import type { LocalActors } from "./router.ts";
+
+export interface CallServerOptions {
+  /** This node. */
+  id: string;
+  actors: LocalActors;
+  /** This node's event stream. */
+  stream: { readonly position: number; applied(seq: number): Promise<void> };
+  directory: Pick<Directory, "databaseTime">;
+  log: Log;
+}
+
+/** How long an answer is kept for the same call over the other transport. */
+const KEPT_MS = 2_000;
+/** How long after a call's deadline its id is remembered. Clocks are exact to a round trip. */
+const MEMORY_MS = 2_000;
+
+/** Answers calls of other nodes. Each is executed once, even if it arrives several times or over both transports. */
+export class CallServer implements Disposable {
+  #answers = new Map<string, { answer: Promise<NodeAnswer> | undefined; until: number; keptUntil: number }>();
+  #sweeper = setInterval(() => this.#sweep(), 500);
+
+  constructor(private readonly options: CallServerOptions) {}
+
+  /** Whether the call is for this node, and not for one that had its address before. */
+  isFor({ to }: NodeCall): boolean {
+    return to === this.options.id;
+  }
+
+  answer(call: NodeCall): Promise<NodeAnswer> {
+    const { directory, stream } = this.options;
+    const known = this.#answers.get(call.id);
+    if (known) return known.answer ?? Promise.resolve(unknown(stream.position));
+    const leftMs = call.deadline - directory.databaseTime;
+    // Too late, for example after a network outage: the caller has given up.
+    if (leftMs <= 0 || !this.isFor(call)) return Promise.resolve(unknown(stream.position));
+    const answer = continued(call.origin, () => this.#do(call, leftMs));
+    const entry = { answer, until: performance.now() + leftMs + MEMORY_MS, keptUntil: Infinity };
+    this.#answers.set(call.id, entry);
+    void answer.finally(() => entry.keptUntil = performance.now() + KEPT_MS);
+    return answer;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#sweeper);
+    this.#answers.clear();
+  }
+
+  async #do({ ref, command, receipt, after }: NodeCall, leftMs: number): Promise<NodeAnswer> {
+    const { actors, stream, log } = this.options;
+    const deadline = performance.now() + leftMs;
+    let reply: Reply;
+    try {
+      await stream.applied(after);
+      // The caller knows events that this node does not have yet, so an answer might be older than what it has seen.
+      if (stream.position < after) {
+        throw new AppError("overloaded", "The actors lag behind; try again", { retryAfter: 1 });
+      }
+      reply = { ok: true, value: await actors.ask(ref, command, { timeoutMs: deadline - performance.now(), receipt }) };
+    } catch (error) {
+      if (error instanceof Moved) reply = { ok: false, moved: true };
+      else if (error instanceof AppError) reply = { ok: false, refusal: refusalOf(error) };
+      else {
+        log.error("call from another node failed", { ref, error });
+        reply = { ok: false, refusal: { code: "internal" } };
+      }
+    }
+    return { reply, seq: stream.position };
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const [id, entry] of this.#answers) {
+      if (entry.keptUntil <= now) entry.answer = undefined;
+      if (entry.answer === undefined && entry.until <= now) this.#answers.delete(id);
+    }
+  }
+}
+
+function unknown(seq: number): NodeAnswer {
+  return { reply: { ok: false, refusal: { code: "outcome-unknown", retryAfter: 1 } }, seq };
+}
+
+function refusalOf({ code, message, errors, retryAfter }: AppError): Refusal {
+  return {
+    code,
+    detail: message,
+    ...(errors === undefined ? {} : { errors }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  };
+}
