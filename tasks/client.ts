@@ -123,10 +123,12 @@ export class Client {
 
 const UNREACHABLE_BACKOFF = backoff({ firstMs: 500, maxMs: 15_000 });
 
-/** Milliseconds before the next attempt; undefined if there is none. */
+/** Milliseconds before the next attempt; undefined if there is none. A proxy returns 502 if a node dies. */
 function pauseMs(error: unknown, attempt: number): number | undefined {
   if (error instanceof Unreachable) return UNREACHABLE_BACKOFF(attempt);
-  if (!(error instanceof Problem) || ![429, 503, 504].includes(error.status)) return undefined;
+  if (!(error instanceof Problem)) return undefined;
+  // The earlier attempt may have been at a node that died, which holds the key until its lease ends.
+  if (![429, 502, 503, 504].includes(error.status) && error.slug !== "idempotency-key-running") return undefined;
   // Random, because callers that wait together would be rejected together again.
   return ((error.retryAfterS ?? 1) + Math.random()) * 1_000;
 }

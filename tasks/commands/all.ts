@@ -2,6 +2,7 @@
 import { admin } from "./admin.ts";
 import { backup, restore } from "./backup.ts";
 import { bench } from "./bench.ts";
+import { cluster } from "./cluster.ts";
 import { completions } from "./completions.ts";
 import type { TaskCommand, TaskName } from "./define.ts";
 import { demo } from "./demo.ts";
@@ -22,6 +23,7 @@ export const COMMANDS: ReadonlyMap<TaskName, TaskCommand> = new Map(
       backup,
       restore,
       bench,
+      cluster,
       completions,
       demo,
       jobs,

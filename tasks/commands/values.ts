@@ -33,6 +33,25 @@ export function serverUrl(): ValueParser<"sync", string> {
   };
 }
 
+/** A duration in seconds or minutes, such as `15s`; its text stays, for help. */
+export function seconds(): ValueParser<"sync", string> {
+  return {
+    mode: "sync",
+    metavar: "DURATION",
+    placeholder: "",
+    parse: (input) =>
+      /^0*[1-9]\d{0,5}[sm]$/.test(input)
+        ? { success: true, value: input }
+        : { success: false, error: message`Expected a duration such as 15s or 2m, got ${input}.` },
+    format: (value) => value,
+  };
+}
+
+/** The milliseconds of such a duration. */
+export function millisecondsOf(duration: string): number {
+  return parseInt(duration) * (duration.endsWith("m") ? 60_000 : 1_000);
+}
+
 /** The text of a JSON value, as it is: parsing would round its numbers. */
 export function jsonText(): ValueParser<"sync", string> {
   return {

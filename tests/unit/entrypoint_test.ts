@@ -8,11 +8,12 @@ import { ROOT } from "../support/sources.ts";
 const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT))) as {
   tasks: Record<string, { command: string }>;
 };
-/** These need the sources of the tests, a compiler or a working copy. */
+/** These need the sources of the tests, a compiler, a working copy, or servers that the image does not have. */
 const DEVELOPMENT = [
   "bench",
   "chaos",
   "check",
+  "cluster",
   "dev",
   "fmt",
   "lint",
