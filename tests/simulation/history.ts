@@ -1,0 +1,307 @@
+/**
+ * One history of a few nodes under faults, determined by its seed, and what must hold in every one: one writer an
+ * epoch, nothing lost or doubled, no answer from memory that a lease does not allow, no gap in the stream of events,
+ * and after the faults every partition has a node again.
+ */
+import assert from "node:assert/strict";
+import { partitionOf, PARTITIONS } from "../../db/partitions.ts";
+import { Seeded } from "../support/seeded.ts";
+import { type Process, SimulatedClock } from "./clock.ts";
+import { SimulatedDatabase } from "./database.ts";
+import { SimulatedNetwork } from "./network.ts";
+import { SimulatedNode, type World } from "./node.ts";
+
+const NODES = 3;
+const PAGES = Array.from({ length: 6 }, (_, i) => uuid(i));
+const ACCOUNTS = 10;
+const FAULTY_MS = 12_000;
+/** Longer than a lease, the time that calls wait, and a few hand-overs. */
+const CALM_MS = 12_000;
+
+const FAULTS = {
+  freeze: 3,
+  freezeShortly: 3,
+  kill: 1,
+  stop: 1,
+  swallow: 2,
+  refuse: 1,
+  busDown: 1,
+  databaseDown: 1,
+  isolate: 2,
+  wallClock: 1,
+};
+
+export interface HistoryResult {
+  events: number;
+  acknowledged: number;
+  reads: number;
+  takeovers: number;
+}
+
+export async function runHistory(seed: number): Promise<HistoryResult> {
+  const random = new Seeded(seed);
+  const clock = new SimulatedClock();
+  using _installed = clock.install();
+  const history = new History(random, clock);
+  return await history.run();
+}
+
+class History {
+  readonly #world: World;
+  readonly #nodes: SimulatedNode[] = [];
+  readonly #adds = new Map<string, { page: string; begun: number; acknowledged?: number }>();
+  readonly #ended = new Map<string, number>();
+  #names = 0;
+  #operations = 0;
+  #reads = 0;
+  #takeovers = 0;
+  #isOver = false;
+  #failure: unknown;
+
+  constructor(private readonly random: Seeded, private readonly clock: SimulatedClock) {
+    const network = new SimulatedNetwork(clock, random, { loss: 0.01, maxDelayMs: random.pick([20, 200, 900]) });
+    const database = new SimulatedDatabase(clock, random);
+    this.#world = { clock, network, database };
+    database.onTaken = (partition, from) => {
+      this.#takeovers++;
+      const owner = this.#nodes.find(({ id }) => id === from);
+      if (!owner || owner.process.isDead) return;
+      const holds = clock.within(owner.process, () => owner.lease.holds);
+      assert.ok(!holds, `partition ${partition} was taken from ${from}, whose lease holds`);
+    };
+  }
+
+  async run(): Promise<HistoryResult> {
+    for (let i = 0; i < NODES; i++) this.#startNode();
+    await this.#pass(2_000);
+    for (let i = 0; i < 4; i++) this.#client();
+    this.#faults();
+    await this.#pass(FAULTY_MS);
+    this.#isOver = true;
+    this.#heal();
+    await this.#pass(CALM_MS);
+    await this.#assertWell();
+    this.#assertWrites();
+    const acknowledged = [...this.#adds.values()].filter(({ acknowledged }) => acknowledged !== undefined).length;
+    return { events: this.clock.events, acknowledged, reads: this.#reads, takeovers: this.#takeovers };
+  }
+
+  async #pass(ms: number): Promise<void> {
+    await this.clock.run(ms);
+    if (this.#failure) throw this.#failure;
+  }
+
+  #startNode(): void {
+    const { random } = this;
+    const process: Process = {
+      name: `${random.whole(0, 255).toString(16).padStart(8, "0")}-${++this.#names}`,
+      isDead: false,
+      frozenUntil: 0,
+      rate: 0.98 + random.next() * 0.04,
+      offset: random.next() * 1e9,
+      wallOffset: 0,
+    };
+    this.clock.after(random.next() * 500, process, () => {
+      // A supervisor starts another one after a failed start.
+      const failed = () => {
+        process.isDead = true;
+        this.clock.after(500, undefined, () => this.#startNode());
+      };
+      this.#watch(SimulatedNode.start(this.#world, process).then((node) => void this.#nodes.push(node), failed));
+    });
+  }
+
+  /** Live ones, which may be frozen or cut off. */
+  get #live(): SimulatedNode[] {
+    return this.#nodes.filter(({ process }) => !process.isDead);
+  }
+
+  /** Does one thing after the other, each at a random node. */
+  #client(): void {
+    if (this.#isOver) return;
+    const { random, clock } = this;
+    const next = () => clock.after(random.next() * 60, undefined, () => this.#client());
+    const node = this.#live.length > 0 ? random.pick(this.#live) : undefined;
+    if (!node) return void next();
+    const act = random.weighted({ add: 5, get: 4, account: 4, endSession: 1 });
+    // A client gives up on a node that does not answer, as on a frozen or dead one.
+    let isDone = false;
+    const done = () => {
+      if (!isDone) next();
+      isDone = true;
+    };
+    clock.after(3_000, undefined, done);
+    clock.after(
+      1,
+      node.process,
+      () => this.#watch(this.#act(act, node).finally(() => clock.after(0, undefined, done))),
+    );
+  }
+
+  async #act(act: "add" | "get" | "account" | "endSession", node: SimulatedNode): Promise<void> {
+    const page = this.random.pick(PAGES);
+    if (act === "add") return await this.#add(node, page);
+    if (act === "get") return await this.#get(node, page);
+    // Others from time to time, as a session ends only once.
+    const first = 1_000 + ACCOUNTS * Math.floor(this.clock.now / 4_000);
+    if (act === "endSession") return await this.#endSession(node, uuid(first + this.random.whole(0, ACCOUNTS - 1)));
+    await Promise.all(Array.from({ length: ACCOUNTS }, (_, i) => this.#readAccount(node, uuid(first + i))));
+  }
+
+  async #add(node: SimulatedNode, page: string): Promise<void> {
+    const operation = `operation ${++this.#operations}`;
+    const add: { page: string; begun: number; acknowledged?: number } = { page, begun: this.clock.now };
+    this.#adds.set(operation, add);
+    const ref = { kind: "page", id: page } as const;
+    if (await refused(node.router.ask(ref, { type: "add", operation } as { type: string }))) return;
+    add.acknowledged = this.clock.now;
+  }
+
+  /** At least what was acknowledged before, at most what was begun until now. */
+  async #get(node: SimulatedNode, page: string): Promise<void> {
+    const begun = this.clock.now;
+    const of = (isCounted: (add: { begun: number; acknowledged?: number }) => boolean) =>
+      [...this.#adds.values()].filter((add) => add.page === page && isCounted(add)).length;
+    const least = of(({ acknowledged }) => acknowledged !== undefined && acknowledged < begun);
+    let total: unknown;
+    const reading = node.router.ask({ kind: "page", id: page }, { type: "get" }).then((value) => total = value);
+    if (await refused(reading)) return;
+    this.#reads++;
+    const most = of((add) => add.begun <= this.clock.now);
+    const text = `node ${node.id} answered ${total} at ${Math.round(this.clock.now)} ms`;
+    assert.ok(Number(total) >= least, `${text}, although ${least} were acknowledged before`);
+    assert.ok(Number(total) <= most, `${text}, although only ${most} were begun`);
+  }
+
+  async #endSession(node: SimulatedNode, account: string): Promise<void> {
+    const ref = { kind: "user", id: account } as const;
+    const operation = `operation ${++this.#operations}`;
+    if (await refused(node.router.ask(ref, { type: "revoke", operation } as { type: string }))) return;
+    if (await refused(node.barrier.wait())) return;
+    this.#ended.set(account, Math.min(this.#ended.get(account) ?? Infinity, this.clock.now));
+  }
+
+  async #readAccount(node: SimulatedNode, account: string): Promise<void> {
+    const begun = this.clock.now;
+    const ended = this.#ended.get(account) ?? Infinity;
+    let session: unknown;
+    const reading = node.accounts.snapshot(account).then((snapshot) => session = snapshot?.session);
+    if (await refused(reading)) return;
+    this.#reads++;
+    if (ended >= begun) return;
+    assert.equal(session, null, `node ${node.id} accepted a session that had ended ${begun - ended} ms before`);
+  }
+
+  #faults(): void {
+    const { random, clock } = this;
+    for (let at = 0; at < FAULTY_MS - 1_000; at += 200 + random.next() * 2_500) {
+      clock.after(at, undefined, () => this.#fault(random.weighted(FAULTS)));
+    }
+  }
+
+  #fault(fault: keyof typeof FAULTS): void {
+    const { random, clock } = this;
+    const { network, database } = this.#world;
+    const { process } = random.pick(this.#live);
+    const later = (ms: number, end: () => void) => clock.after(ms, undefined, end);
+    switch (fault) {
+      case "freeze":
+      case "freezeShortly": {
+        const ms = fault === "freeze" ? 2_000 + random.next() * 4_000 : random.next() * 2_600;
+        process.frozenUntil = Math.max(process.frozenUntil, clock.now + ms);
+        return;
+      }
+      case "kill":
+        process.isDead = true;
+        return this.#startNode();
+      case "stop": {
+        const node = this.#nodes.find((each) => each.process === process)!;
+        clock.after(0, process, () => this.#watch(node.stop().then(() => void (process.isDead = true))));
+        return this.#startNode();
+      }
+      case "swallow":
+      case "refuse":
+        network.cuts.set(process, fault);
+        return void later(random.next() * 4_000, () => network.cuts.delete(process));
+      case "isolate":
+        // From everything but its clients.
+        network.cuts.set(process, random.pick(["swallow", "refuse"]));
+        database.cutOff.add(process);
+        return void later(random.next() * 6_000, () => {
+          network.cuts.delete(process);
+          database.cutOff.delete(process);
+        });
+      case "busDown":
+        network.isDown = true;
+        return void later(random.next() * 3_000, () => network.isDown = false);
+      case "databaseDown":
+        database.isDown = true;
+        return void later(random.next() * 4_000, () => database.isDown = false);
+      case "wallClock":
+        process.wallOffset += (random.next() - 0.5) * 7_200_000;
+    }
+  }
+
+  #heal(): void {
+    const { network, database } = this.#world;
+    for (const { process } of this.#live) process.frozenUntil = 0;
+    network.cuts.clear();
+    network.isDown = database.isDown = false;
+    database.cutOff.clear();
+    database.loss = 0;
+  }
+
+  /** Every partition has a node, shares are even, and every node can write and has all events. */
+  async #assertWell(): Promise<void> {
+    const { database } = this.#world;
+    const live = this.#live;
+    const shares = live.map(({ id }) => database.partitions.filter(({ node }) => node === id).length);
+    assert.equal(shares.reduce((sum, share) => sum + share, 0), PARTITIONS, `shares ${shares} of ${live.length} nodes`);
+    assert.ok(Math.max(...shares) - Math.min(...shares) <= 2, `shares ${shares} are not even`);
+    const written: string[] = [];
+    for (const node of live) {
+      for (const page of PAGES) {
+        this.clock.after(1, node.process, () => this.#watch(this.#add(node, page).then(() => void written.push(page))));
+      }
+    }
+    await this.#pass(3_000);
+    assert.equal(written.length, live.length * PAGES.length);
+    for (const { id, position } of live) assert.equal(position, database.events.length, `node ${id} lacks events`);
+    const unanswered = [...this.#adds.values()].slice(-written.length).filter((add) => add.acknowledged === undefined);
+    assert.deepEqual(unanswered, [], "writes failed although all is well");
+  }
+
+  #assertWrites(): void {
+    const stored = new Map<string, number>();
+    for (const operations of this.#world.database.pages.values()) {
+      for (const operation of operations) stored.set(operation, (stored.get(operation) ?? 0) + 1);
+    }
+    for (const [operation, { acknowledged }] of this.#adds) {
+      const times = stored.get(operation) ?? 0;
+      assert.ok(times <= 1, `${operation} was done ${times} times`);
+      if (acknowledged !== undefined) assert.equal(times, 1, `${operation} was acknowledged and is lost`);
+    }
+  }
+
+  #watch(work: Promise<unknown>): void {
+    work.catch((error) => this.#failure ??= error);
+  }
+}
+
+/** Whether it was refused or its outcome is unknown. A broken invariant is neither. */
+async function refused(work: Promise<unknown>): Promise<boolean> {
+  try {
+    await work;
+    return false;
+  } catch (error) {
+    if (error instanceof assert.AssertionError) throw error;
+    return true;
+  }
+}
+
+/** Ids of different partitions. */
+function uuid(n: number): string {
+  const id = `01890000-0000-7000-8000-${n.toString(16).padStart(12, "0")}`;
+  assert.ok(partitionOf(id) < PARTITIONS);
+  return id;
+}
