@@ -1,0 +1,76 @@
+/** A listener that reconnects to the next node with its cursor whenever its connection ends, as a good client does. */
+import { sleep } from "../../lib/sleep.ts";
+import { Listener } from "./listener.ts";
+import type { NodeProcess } from "./node_process.ts";
+import type { Person } from "./person.ts";
+
+const LOOK_MS = 10;
+/** A frozen node accepts connections and says nothing. */
+const HELLO_MS = 1_000;
+
+export class SteadyListener implements AsyncDisposable {
+  /** Post → when it was received first. */
+  readonly received = new Map<string, number>();
+  readonly doubled: string[] = [];
+  /** Frames that came after a later one. */
+  disordered = 0;
+  resets = 0;
+  connections = 0;
+  #cursor: string | undefined;
+  #last = 0;
+  #closed = false;
+  #running: Promise<void>;
+
+  constructor(private readonly person: Person, private readonly nodes: readonly NodeProcess[], first: number) {
+    this.#running = this.#run(first);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await this.#running;
+  }
+
+  async #run(first: number): Promise<void> {
+    for (let i = first; !this.#closed; i++) {
+      const listener = await this.#connect(this.nodes[i % this.nodes.length]!);
+      if (!listener) {
+        await sleep(LOOK_MS);
+        continue;
+      }
+      this.connections++;
+      while (listener.connected && !this.#closed) {
+        this.#take(listener);
+        await sleep(LOOK_MS);
+      }
+      this.#take(listener);
+      listener.cut();
+    }
+  }
+
+  async #connect(node: NodeProcess): Promise<Listener | undefined> {
+    const opening = Listener.open(this.person.at(node), this.#cursor);
+    const late = new AbortController();
+    const listener = await Promise.race([
+      opening.catch(() => undefined),
+      sleep(HELLO_MS, late.signal).then(() => undefined),
+    ]);
+    late.abort();
+    if (!listener) void opening.then((opened) => opened.cut(), () => {});
+    return listener;
+  }
+
+  #take(listener: Listener): void {
+    if (listener.wrong) throw listener.wrong;
+    this.resets += listener.resets.splice(0).length;
+    listener.frames.length = 0;
+    for (const frame of listener.events.splice(0)) {
+      if (frame.seq <= this.#last) this.disordered++;
+      this.#last = frame.seq;
+      if (frame.type !== "post.created") continue;
+      if (this.received.has(frame.data.id)) this.doubled.push(frame.data.id);
+      else this.received.set(frame.data.id, frame.at);
+    }
+    // Of frames that were taken: a connection that was given up too early may have had more.
+    this.#cursor = listener.cursor ?? this.#cursor;
+  }
+}
