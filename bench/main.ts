@@ -4,6 +4,7 @@
  */
 import { readCommandLine } from "../lib/command_line.ts";
 import { bench, type BenchName } from "../tasks/commands/bench.ts";
+import { benchCluster } from "./cluster.ts";
 import { benchEmbedded } from "./embedded.ts";
 import { benchFanout } from "./fanout.ts";
 import { benchFeedRead } from "./feed_read.ts";
@@ -25,6 +26,7 @@ const BENCHES: Record<BenchName, () => Promise<Row[]>> = {
   search: benchSearch,
   kv: () => benchKv({ seconds }),
   memory: benchActorMemory,
+  cluster: () => benchCluster({ seconds }),
   embedded: () => benchEmbedded({ seconds, against }),
 };
 

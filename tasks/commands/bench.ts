@@ -6,7 +6,18 @@ import { choice, integer } from "@optique/core/valueparser";
 import { defineTask } from "./define.ts";
 import { folder } from "./values.ts";
 
-export const BENCHES = ["feed", "post", "likes", "fanout", "photos", "search", "kv", "memory", "embedded"] as const;
+export const BENCHES = [
+  "feed",
+  "post",
+  "likes",
+  "fanout",
+  "photos",
+  "search",
+  "kv",
+  "memory",
+  "cluster",
+  "embedded",
+] as const;
 export type BenchName = typeof BENCHES[number];
 
 const number = () => integer({ metavar: "NUMBER", min: 1, max: 9_999_999_999 });
