@@ -34,8 +34,12 @@ Deno.test("A body with photos is limited in lists and objects, and is rejected b
   }
 });
 
+/** Milliseconds of the fastest of several runs: now and then one is interrupted. */
 function timed(work: () => unknown): number {
-  const begun = performance.now();
-  work();
-  return performance.now() - begun;
+  const times = Array.from({ length: 7 }, () => {
+    const begun = performance.now();
+    work();
+    return performance.now() - begun;
+  });
+  return Math.min(...times);
 }
