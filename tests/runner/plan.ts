@@ -29,9 +29,9 @@ const ALONE = [
   "tests/chaos/embedded_disk_full_test.ts",
   "tests/chaos/embedded_kill_test.ts",
   "tests/chaos/failover_test.ts",
+  "tests/chaos/incomplete_bodies_test.ts",
   "tests/chaos/nodes_blocks_test.ts",
   "tests/chaos/receipts_test.ts",
-  "tests/http/incomplete_bodies_test.ts",
   "tests/live/block_workload_test.ts",
 ];
 
