@@ -1,5 +1,5 @@
 import type { DirectoryRow, NodeRow } from "../../db/nodes.ts";
-import { type Grant, PARTITIONS } from "../../db/partitions.ts";
+import { type Grant } from "../../db/partitions.ts";
 
 export interface KnownNode extends NodeRow {
   /** When its lease is over unless it was renewed, by this node's monotonic clock. Never earlier than it really is. */
@@ -91,9 +91,5 @@ export class Directory {
   /** The clock of the database, in Unix milliseconds: one clock for all nodes, exact to a round trip. */
   get databaseTime(): number {
     return this.now() + this.#clockOffsetMs;
-  }
-
-  get isComplete(): boolean {
-    return this.#owners.length === PARTITIONS;
   }
 }

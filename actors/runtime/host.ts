@@ -117,12 +117,6 @@ export class Host {
     if (!actor.running) void this.#drain(key, actor);
   }
 
-  /** Reaches active actors only: others load the current state anyway. */
-  tell(ref: Ref, command: Command): void {
-    if (!this.#actors.has(`${ref.kind}/${ref.id}`)) return;
-    this.ask(ref, { command, deadline: Infinity, arrived: this.now(), answer: () => {} });
-  }
-
   /** Applies committed events to every watching actor, before any later message. */
   absorb(events: readonly SequencedEvent[]): void {
     for (const event of events) {

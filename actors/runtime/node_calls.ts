@@ -185,8 +185,8 @@ export class NodeCalls implements Disposable {
 
   /** A node without a lease sends no more answers. */
   #giveUpOnGone(): void {
-    if (this.#pending.size === 0) return;
     const { directory } = this.options;
+    for (const id of this.#silent.keys()) if (!directory.isLive(id)) this.#silent.delete(id);
     for (const pending of this.#pending) {
       const { id } = pending.node;
       if (!directory.isLive(id)) pending.settle("unknown", new OutcomeUnknown(`Node ${id} has no lease any more`));

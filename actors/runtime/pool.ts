@@ -198,12 +198,6 @@ export class Pool implements LocalActors, AsyncDisposable {
     });
   }
 
-  /** Reaches active actors only, and before any later ask of the same actor. */
-  tell(ref: Ref, command: Command): void {
-    assertCanonical(ref);
-    this.#post(this.#slotOf(partitionOf(ref.id)), { type: "tell", ref, command });
-  }
-
   /** Sends committed events to every worker. A later ask finds them applied. */
   events(events: SequencedEvent[]): void {
     for (const slot of this.#slots) this.#post(slot, { type: "events", events });

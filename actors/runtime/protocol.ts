@@ -73,7 +73,6 @@ export type ToWorker =
   /** The node releases the partition. Waiting messages to its actors are answered as moved. */
   | { type: "revoke"; partition: number }
   | { type: "events"; events: SequencedEvent[] }
-  | { type: "tell"; ref: Ref; command: Command }
   | { type: "inspect"; call: number };
 
 /**

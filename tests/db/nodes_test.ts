@@ -123,7 +123,7 @@ test("accounts read together are the same as accounts read one by one", async (s
 /** A node without sockets that records its calls. */
 class Node implements AsyncDisposable {
   readonly done: string[] = [];
-  /** What its renewals told it. */
+  /** What its renewals received. */
   readonly directories: DirectoryRow[] = [];
   readonly lease = new NodeLease();
   membership!: Membership;

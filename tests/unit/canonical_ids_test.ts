@@ -16,7 +16,6 @@ Deno.test("The pool rejects an id that is not in canonical form before any worke
   for (const id of WRONG) {
     const ref: Ref = { kind: "user", id };
     await assert.rejects(pool.ask(ref, command), /Expected a UUID in lower case/, id);
-    assert.throws(() => pool.tell(ref, command), /Expected a UUID in lower case/, id);
   }
   await posted();
   assert.deepEqual(world.threads[0]!.calls.map(({ ref }) => ref.id), [ID]);

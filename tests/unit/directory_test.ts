@@ -50,11 +50,6 @@ Deno.test("An update replaces everything known before", () => {
   assert.deepEqual([directory.isLive("a"), directory.ownerOf(0)?.id], [false, "b"]);
 });
 
-Deno.test("A directory is complete once it was read", () => {
-  assert.equal(new Directory().isComplete, false);
-  assert.equal(directoryOf({}).directory.isComplete, true);
-});
-
 Deno.test("The clock of the database goes on between updates", () => {
   const { clock, directory } = directoryOf({});
   const { databaseTime } = directory;

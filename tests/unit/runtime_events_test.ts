@@ -141,13 +141,3 @@ Deno.test("Host applies an event that arrives during a turn after it, and before
   await first;
   assert.deepEqual(await next, { ok: true, value: { total: 1, seen: 9 } });
 });
-
-Deno.test("Host passes messages without a reply to active actors only", async () => {
-  const { sql, host, ask } = started();
-  host.tell({ kind: "page", id: "a" }, { type: "add", n: 1 } as CountCommand);
-  await settled();
-  assert.deepEqual([sql.loads, sql.total], [0, 0]);
-  await ask({ type: "get" });
-  host.tell({ kind: "page", id: "a" }, { type: "add", n: 1 } as CountCommand);
-  assert.deepEqual(await ask({ type: "get" }), { ok: true, value: { total: 1, seen: 0 } });
-});

@@ -6,10 +6,10 @@ export interface Word {
   unless?: RegExp;
 }
 
-/** In names. An actor has `tell` beside `ask`, as everywhere in the field. */
+/** In names. */
 export const NAMES: readonly Word[] = [
   { word: /(?<![\w.$#])#?(?:told|tells|telling)\b(?!:)/, better: "events, notified, acknowledged" },
-  { word: /(?<![\w.$#])tell\b(?!:)/, better: "notify, show", unless: /\b(?:ref|host|actors?|kind)\b|\bimport\b/i },
+  { word: /(?<![\w.$#])tell\b(?!:)/, better: "notify, show" },
   { word: /\b(?:MOST|LONGEST)_[A-Z]/, better: "MAX_" },
   { word: /\b[A-Z_]+_BOUND\b/, better: "MAX_" },
   { word: /\b(?:[A-Z_]+_)?AT_ONCE\b/, better: "_BATCH, _CONCURRENCY" },

@@ -75,8 +75,6 @@ function handle(host: Host, message: ToWorker): void {
         arrived: Date.now(),
         answer: (reply, from) => send(replyMessage(message.call, reply, from)),
       });
-    case "tell":
-      return host.tell(message.ref, message.command);
     case "events":
       return host.absorb(message.events);
     case "grant":
