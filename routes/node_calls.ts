@@ -15,8 +15,9 @@ import { addressOf, type Api } from "./http/endpoint.ts";
  * for anybody else the path does not exist. Also answered while the node drains, because it may still have actors.
  */
 export function nodeCallRoute({ app, ctx, bodies }: Pick<Api, "app" | "ctx" | "bodies">): void {
-  app.post(NODE_CALL_PATH, async (c) => {
-    const call = isFromNode(ctx.secret, c.req.header(NODE_CALL_HEADER))
+  // For all methods: a 405 would say that there is something.
+  app.all(NODE_CALL_PATH, async (c) => {
+    const call = c.req.method === "POST" && isFromNode(ctx.secret, c.req.header(NODE_CALL_HEADER))
       ? openCall(ctx.secret, await readBytes(c.req.raw, { bodies, address: addressOf(c) }, MAX_SEALED_BYTES))
       : undefined;
     if (!call) throw new AppError("not-found", "No endpoint has this path");

@@ -63,6 +63,11 @@ Deno.test("To anybody without the secret the path of node calls does not exist, 
     return response.status;
   };
   assert.equal(await post({}, sealed), 404);
+  for (const method of ["GET", "PUT", "DELETE", "OPTIONS"]) {
+    const response = await fetch(app.url + NODE_CALL_PATH, { method });
+    await response.body?.cancel();
+    assert.equal(response.status, 404, method);
+  }
   assert.equal(await post({ authorization: `Bearer ${token}` }, JSON.stringify(call)), 404);
   assert.equal(await post({ [NODE_CALL_HEADER]: `${call.id}.forged` }, sealed), 404);
   // A body that never ends is not waited for.
