@@ -10,12 +10,12 @@ import {
   RetentionPolicy,
   StorageType,
 } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
 import { Log } from "../log.ts";
 import { type Bus, BusUnavailable, type ConsumeOptions, type StreamName, type Subscription } from "./bus.ts";
 import { natsAddress } from "./nats_address.ts";
 import { Outbox } from "./outbox.ts";
 import { NatsRequests, NatsServing } from "./nats_requests.ts";
+import { connectNats } from "./nats_transport.ts";
 import { SerialHandler } from "./serial_handler.ts";
 import { sleep } from "../sleep.ts";
 
@@ -189,7 +189,8 @@ export class NatsBus implements Bus {
     };
     while (!this.closed) {
       try {
-        const connection = this.connection = await (this.url.startsWith("ws") ? wsconnect(options) : connect(options));
+        const connection = this.connection =
+          await (this.url.startsWith("ws") ? wsconnect(options) : connectNats(options));
         for (const part of [...this.subjects, ...this.servings, this.requests]) part.attach(connection);
         // Before any await, or a change of status would be missed.
         const status = connection.status();

@@ -40,6 +40,30 @@ Deno.test({
 });
 
 Deno.test({
+  name: "A client that is refused again and again reports no error but its missing connection",
+  ...full,
+  fn: async () => {
+    await using server = await startBundledNats(PASSWORD);
+    const errors: unknown[] = [];
+    const note = (event: ErrorEvent) => {
+      event.preventDefault();
+      errors.push(event.error);
+    };
+    addEventListener("error", note);
+    const clients = Array.from({ length: 60 }, () => new NatsBus(server.url, options));
+    // A busy event loop reads the refusal and the reset of the connection in one turn.
+    for (const end = Date.now() + 3_000; Date.now() < end; await sleep(Math.random() * 5)) busyFor(Math.random() * 8);
+    await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+    removeEventListener("error", note);
+    assert.deepEqual(errors, []);
+  },
+});
+
+function busyFor(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end;);
+}
+
+Deno.test({
   name: "The bundled NATS disconnects a client that is silent for some seconds",
   ...full,
   fn: async () => {
