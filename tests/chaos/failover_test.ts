@@ -1,11 +1,12 @@
 /**
- * Three equal nodes under load and faults: every acknowledged write is there once, every listener receives every post
- * once and in order, and nobody waits longer than the fault allows. `CHAOS_WRITES` says how many writes are made at
- * least; in CI each fault has one round.
+ * Three equal nodes under a mixed load and faults: every acknowledged write is there once, every listener receives the
+ * posts for it once and in order and nothing else, and nobody waits longer than the fault allows. `CHAOS_WRITES` says
+ * how many writes are made at least; in CI each fault has one round.
  */
 import { print } from "../runner/output.ts";
 import { startCluster } from "../support/cluster.ts";
 import { Failover } from "../support/failover.ts";
+import { FailoverServices } from "../support/failover_services.ts";
 import { faults } from "../support/faults.ts";
 import { fullSeededTest } from "../support/full.ts";
 
@@ -15,8 +16,9 @@ const WRITES = Number(Deno.env.get("CHAOS_WRITES") ?? (isCi ? 1 : 200_000));
 const SLACK = Number(Deno.env.get("CHAOS_SLACK") ?? 1);
 
 fullSeededTest("No fault of a node or a server loses, doubles or reorders a write", async (random) => {
-  await using cluster = await startCluster(3);
-  await using failover = await Failover.start(cluster, random, isCi ? 3 : SLACK);
+  await using services = await FailoverServices.open();
+  await using cluster = await startCluster(3, services.settings);
+  await using failover = await Failover.start(cluster, services, random, isCi ? 3 : SLACK);
   do {
     for (const fault of faults({ frozenMs: isCi ? 5_000 : 20_000 })) {
       const { writes, worstGapMs } = await failover.round(fault);
@@ -25,4 +27,5 @@ fullSeededTest("No fault of a node or a server loses, doubles or reorders a writ
     await failover.holdHistory();
   } while (failover.writes < WRITES);
   print(failover.table);
+  print(failover.summary);
 });

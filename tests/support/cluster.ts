@@ -30,7 +30,7 @@ export async function startCluster(count: number, env: Record<string, string> = 
         DATABASE_URL: database,
         REDIS_URL: redis.url,
         NATS_URL: `nats://127.0.0.1:${proxy.port}`,
-        // Nobody posts photos here.
+        // Where nobody posts photos.
         STORAGE_URL: "http://127.0.0.1:9",
         ...env,
       }),

@@ -2,11 +2,13 @@
 import assert from "node:assert/strict";
 import { sleep } from "../../lib/sleep.ts";
 import type { Cluster } from "./cluster.ts";
+import { FailoverAudience } from "./failover_audience.ts";
+import { holdEmails } from "./failover_emails.ts";
+import { type FailoverPeople, makeFailoverPeople } from "./failover_people.ts";
+import type { FailoverServices } from "./failover_services.ts";
+import { fetchFromVk, storeVkTokens } from "./failover_vk.ts";
 import { FailoverWorkload } from "./failover_workload.ts";
-import { makePeople, type Person } from "./person.ts";
 import type { Seeded } from "./seeded.ts";
-import { SteadyListener } from "./steady_listener.ts";
-import { until } from "./wait.ts";
 import { assertCountersTrue, assertHistoryWhole } from "./write_workload.ts";
 
 export interface Fault {
@@ -14,6 +16,8 @@ export interface Fault {
   name: string;
   /** The longest time without an acknowledged write, in milliseconds, that the fault may cause. */
   maxGapMs: number;
+  /** Connections to the database end: what was sent by email may not be recorded. */
+  endsDatabase?: boolean;
   /** Causes the fault and resolves when it is over. Returns how long a server was away, which extends the limit. */
   cause(cluster: Cluster, random: Seeded): Promise<number | void>;
 }
@@ -33,58 +37,75 @@ const CLIENTS = 6;
 const BEFORE_MS = 500;
 const AFTER_MS = 1_500;
 
+/** What was checked beside the writes. */
+interface Checked {
+  photos: number;
+  replies: number;
+  privatePosts: number;
+  emails: number;
+  unknownEmails: number;
+  vkProfiles: number;
+}
+
 export class Failover implements AsyncDisposable {
   readonly results = new Map<string, FaultResult>();
   writes = 0;
   #rounds = 0;
+  #checked: Checked = { photos: 0, replies: 0, privatePosts: 0, emails: 0, unknownEmails: 0, vkProfiles: 0 };
 
   private constructor(
     private readonly cluster: Cluster,
+    private readonly services: FailoverServices,
     private readonly random: Seeded,
     private readonly slack: number,
-    private readonly people: readonly Person[],
-    private readonly listeners: readonly SteadyListener[],
+    private readonly people: FailoverPeople,
+    private readonly audience: FailoverAudience,
   ) {}
 
-  /**
-   * People follow each other, and some listen, each first at another node. On a machine that does other work as well,
-   * gaps may be `slack` times as long.
-   */
-  static async start(cluster: Cluster, random: Seeded, slack: number): Promise<Failover> {
-    const people = await makePeople(cluster.nodes[0]!, 6);
-    for (const person of people) {
-      for (const other of people) if (person !== other) await person.do("PUT", `/pages/${other.page_id}/follow`);
-    }
-    const listeners = people.slice(0, cluster.nodes.length).map((person, i) =>
-      new SteadyListener(person, cluster.nodes, i)
-    );
-    await until("all listen", () => listeners.every(({ connections }) => connections > 0));
-    return new Failover(cluster, random, slack, people, listeners);
+  /** On a machine that does other work as well, gaps may be `slack` times as long. */
+  static async start(
+    cluster: Cluster,
+    services: FailoverServices,
+    random: Seeded,
+    slack: number,
+  ): Promise<Failover> {
+    await services.serve(cluster);
+    const people = await makeFailoverPeople(cluster);
+    await storeVkTokens(people.all);
+    const audience = await FailoverAudience.start(cluster, people);
+    return new Failover(cluster, services, random, slack, people, audience);
   }
 
   /** One round: load before, during and after the fault, then everything is held against the database. */
   async round(fault: Fault): Promise<FaultResult> {
-    const { cluster, random } = this;
-    const workload = new FailoverWorkload(random, cluster.nodes, this.people, `round ${++this.#rounds} `);
+    const { cluster, random, people } = this;
+    const workload = new FailoverWorkload(random, cluster.nodes, people, `round ${++this.#rounds} `);
     let stopped = false;
-    const running = workload.run(CLIENTS, () => stopped);
+    const running = Promise.all([
+      workload.run(CLIENTS, () => stopped),
+      fetchFromVk(workload.client, people.all, random),
+    ]);
+    // A failure ends the load, and is thrown below.
+    running.catch(() => void (stopped = true));
     await sleep(BEFORE_MS);
     const awayMs = await fault.cause(cluster, random) ?? 0;
     await sleep(AFTER_MS);
     stopped = true;
-    await running;
-    const deliveryMs = await this.#delivered(workload);
+    const [, vkProfiles] = await running;
+    await workload.posts.photosReady(cluster.nodes[0]!.sql);
+    const deliveryMs = await this.audience.hold(workload.posts);
     await workload.holdAgainst(cluster.nodes[0]!.sql);
-    this.writes += workload.acknowledged.length;
-    const gapMs = Math.max(0, workload.longestGap() - awayMs);
+    await this.#holdEmails(workload, fault);
+    this.#count(workload, vkProfiles);
+    const gapMs = Math.max(0, workload.longestGapMs - awayMs);
     const before = this.results.get(fault.name);
     const result = {
       name: fault.name,
       rounds: (before?.rounds ?? 0) + 1,
-      writes: (before?.writes ?? 0) + workload.acknowledged.length,
+      writes: (before?.writes ?? 0) + workload.client.writes,
       worstGapMs: Math.max(before?.worstGapMs ?? 0, Math.round(gapMs)),
       worstDeliveryMs: Math.max(before?.worstDeliveryMs ?? 0, Math.round(deliveryMs - awayMs)),
-      slowestWriteMs: Math.max(before?.slowestWriteMs ?? 0, Math.round(workload.slowest)),
+      slowestWriteMs: Math.max(before?.slowestWriteMs ?? 0, Math.round(workload.client.slowest)),
     };
     this.results.set(fault.name, result);
     const max = fault.maxGapMs * this.slack;
@@ -114,20 +135,32 @@ export class Failover implements AsyncDisposable {
     ].join("\n");
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const listener of this.listeners) await listener[Symbol.asyncDispose]();
+  /** What the load had beside posts and likes. */
+  get summary(): string {
+    const { photos, replies, privatePosts, emails, unknownEmails, vkProfiles } = this.#checked;
+    return `Once each: ${photos} photo posts, ${replies} replies, ${privatePosts} private posts, ` +
+      `${emails} emails (${unknownEmails} of unknown outcome, as the database ended), ${vkProfiles} own VK profiles`;
   }
 
-  /** Every listener received every post once and in order. The longest time from acknowledgement to receipt. */
-  async #delivered({ posts }: FailoverWorkload): Promise<number> {
-    let worst = 0;
-    for (const listener of this.listeners) {
-      await until("every post was received", () => [...posts.values()].every(({ id }) => listener.received.has(id)));
-      const { doubled, disordered, resets } = listener;
-      assert.deepEqual({ doubled, disordered, resets }, { doubled: [], disordered: 0, resets: 0 });
-      for (const { id, at } of posts.values()) worst = Math.max(worst, listener.received.get(id)! - at);
-    }
-    return worst;
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.audience[Symbol.asyncDispose]();
+  }
+
+  async #holdEmails({ posts }: FailoverWorkload, { name, endsDatabase }: Fault): Promise<void> {
+    const { cluster, services, people } = this;
+    const emailed = posts.of("emailed");
+    const unknown = await holdEmails(cluster.nodes[0]!.sql, services.mail, emailed, people.emails);
+    assert.ok(endsDatabase || unknown === 0, `${name}: ${unknown} emails of unknown outcome`);
+    this.#checked.emails += emailed.length * people.emails.length;
+    this.#checked.unknownEmails += unknown;
+  }
+
+  #count({ posts, client }: FailoverWorkload, vkProfiles: number): void {
+    this.writes += client.writes;
+    this.#checked.photos += posts.of("photo").length;
+    this.#checked.replies += posts.of("reply").length;
+    this.#checked.privatePosts += posts.of("private").length;
+    this.#checked.vkProfiles += vkProfiles;
   }
 }
 

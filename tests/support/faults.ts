@@ -96,6 +96,7 @@ const SERVICE_FAULTS: Fault[] = [
   {
     name: "Postgres killed, started again",
     maxGapMs: DATABASE_MS,
+    endsDatabase: true,
     cause: async ({ postgres }) => {
       const start = performance.now();
       await postgres.restart();
@@ -105,6 +106,7 @@ const SERVICE_FAULTS: Fault[] = [
   {
     name: "all Postgres connections terminated, three times",
     maxGapMs: DATABASE_MS,
+    endsDatabase: true,
     cause: async ({ nodes }) => {
       for (let i = 0; i < 3; i++) {
         await nodes[0]!.sql.query(

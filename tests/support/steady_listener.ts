@@ -9,11 +9,13 @@ const LOOK_MS = 10;
 const HELLO_MS = 1_000;
 
 export class SteadyListener implements AsyncDisposable {
-  /** Post → when it was received first. */
-  readonly received = new Map<string, number>();
+  /** Post → when it was received first, and what it replies to. */
+  readonly received = new Map<string, { at: number; replyTo: string | null }>();
   readonly doubled: string[] = [];
   /** Frames that came after a later one. */
   disordered = 0;
+  /** Frames that show something of a page that is not for this listener. */
+  readonly leaked: string[] = [];
   resets = 0;
   connections = 0;
   #cursor: string | undefined;
@@ -21,7 +23,13 @@ export class SteadyListener implements AsyncDisposable {
   #closed = false;
   #running: Promise<void>;
 
-  constructor(private readonly person: Person, private readonly nodes: readonly NodeProcess[], first: number) {
+  /** `hiddenPage`: a page of which the person must receive nothing. */
+  constructor(
+    readonly person: Person,
+    private readonly nodes: readonly NodeProcess[],
+    first: number,
+    private readonly hiddenPage?: string,
+  ) {
     this.#running = this.#run(first);
   }
 
@@ -66,9 +74,13 @@ export class SteadyListener implements AsyncDisposable {
     for (const frame of listener.events.splice(0)) {
       if (frame.seq <= this.#last) this.disordered++;
       this.#last = frame.seq;
+      if (this.hiddenPage !== undefined) {
+        const text = JSON.stringify(frame);
+        if (text.includes(this.hiddenPage)) this.leaked.push(text);
+      }
       if (frame.type !== "post.created") continue;
       if (this.received.has(frame.data.id)) this.doubled.push(frame.data.id);
-      else this.received.set(frame.data.id, frame.at);
+      else this.received.set(frame.data.id, { at: frame.at, replyTo: frame.data.reply_to?.id ?? null });
     }
     // Of frames that were taken: a connection that was given up too early may have had more.
     this.#cursor = listener.cursor ?? this.#cursor;
