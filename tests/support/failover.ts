@@ -93,7 +93,7 @@ export class Failover implements AsyncDisposable {
     stopped = true;
     const [, vkProfiles] = await running;
     await workload.posts.photosReady(cluster.nodes[0]!.sql);
-    const deliveryMs = await this.audience.hold(workload.posts);
+    const deliveryMs = await this.audience.hold(workload);
     await workload.holdAgainst(cluster.nodes[0]!.sql);
     await this.#holdEmails(workload, fault);
     this.#count(workload, vkProfiles);

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import type { Cluster } from "./cluster.ts";
 import type { FailoverPeople } from "./failover_people.ts";
-import type { FailoverPosts } from "./failover_posts.ts";
+import type { FailoverPosts, MadePost } from "./failover_posts.ts";
+import type { FailoverWorkload } from "./failover_workload.ts";
 import { SteadyListener } from "./steady_listener.ts";
 import { until } from "./wait.ts";
 
@@ -22,8 +23,9 @@ export class FailoverAudience implements AsyncDisposable {
   }
 
   /** Returns the longest time from acknowledgement to receipt. Photos are received when they are ready. */
-  async hold(posts: FailoverPosts): Promise<number> {
+  async hold({ posts, states }: FailoverWorkload): Promise<number> {
     let worst = 0;
+    const likes = countsOf([...states.values.like].flatMap(([key, isLiked]) => isLiked ? [key.split("/")[0]!] : []));
     for (const listener of this.listeners) {
       const isInsider = listener.person === this.people.insider;
       const expected = [...posts.made.values()].filter(({ kind }) => kind !== "private" || isInsider);
@@ -35,6 +37,9 @@ export class FailoverAudience implements AsyncDisposable {
         assert.equal(received.replyTo, replyTo, `the original of ${id}`);
         if (kind !== "photo") worst = Math.max(worst, received.at - at);
       }
+      const replies = countsOf(expected.flatMap(({ replyTo }) => replyTo ?? []));
+      await holdCounts("likes", likes, listener.likeCounts, expected);
+      await holdCounts("replies", replies, listener.replyCounts, expected);
     }
     await this.#holdPrivate(posts);
     return worst;
@@ -55,4 +60,25 @@ export class FailoverAudience implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const listener of this.listeners) await listener[Symbol.asyncDispose]();
   }
+}
+
+/** How often each occurs. */
+function countsOf(ids: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return counts;
+}
+
+/** The last count that a listener receives of each post is the true one. */
+async function holdCounts(
+  what: string,
+  counts: ReadonlyMap<string, number>,
+  received: ReadonlyMap<string, number>,
+  posts: readonly MadePost[],
+): Promise<void> {
+  const wrong = () =>
+    posts.filter(({ id }) => received.get(id) !== (counts.get(id) ?? 0))
+      .map(({ id }) => ({ id, received: received.get(id), counted: counts.get(id) ?? 0 }));
+  const late = () => JSON.stringify(wrong());
+  await until(`the last numbers of ${what} are true`, () => wrong().length === 0, { timeoutMs: 20_000, late });
 }

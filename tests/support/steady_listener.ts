@@ -1,6 +1,6 @@
 /** A listener that reconnects to the next node with its cursor whenever its connection ends, as a good client does. */
 import { sleep } from "../../lib/sleep.ts";
-import { Listener } from "./listener.ts";
+import { Listener, type LiveEvent } from "./listener.ts";
 import type { NodeProcess } from "./node_process.ts";
 import type { Person } from "./person.ts";
 
@@ -11,6 +11,9 @@ const HELLO_MS = 1_000;
 export class SteadyListener implements AsyncDisposable {
   /** Post → when it was received first, and what it replies to. */
   readonly received = new Map<string, { at: number; replyTo: string | null }>();
+  /** Post → the last counts received. */
+  readonly likeCounts = new Map<string, number>();
+  readonly replyCounts = new Map<string, number>();
   readonly doubled: string[] = [];
   /** Frames that came after a later one. */
   disordered = 0;
@@ -78,11 +81,17 @@ export class SteadyListener implements AsyncDisposable {
         const text = JSON.stringify(frame);
         if (text.includes(this.hiddenPage)) this.leaked.push(text);
       }
-      if (frame.type !== "post.created") continue;
-      if (this.received.has(frame.data.id)) this.doubled.push(frame.data.id);
-      else this.received.set(frame.data.id, { at: frame.at, replyTo: frame.data.reply_to?.id ?? null });
+      this.#takeContent(frame);
     }
     // Of frames that were taken: a connection that was given up too early may have had more.
     this.#cursor = listener.cursor ?? this.#cursor;
+  }
+
+  #takeContent({ type, at, data }: LiveEvent): void {
+    if (type === "post.created" || type === "post.likes") this.likeCounts.set(data.id, data.like_count);
+    if (type === "post.created" || type === "post.replies") this.replyCounts.set(data.id, data.reply_count);
+    if (type !== "post.created") return;
+    if (this.received.has(data.id)) this.doubled.push(data.id);
+    else this.received.set(data.id, { at, replyTo: data.reply_to?.id ?? null });
   }
 }
