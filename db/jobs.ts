@@ -82,6 +82,15 @@ export async function unnotifiedJobs(sql: Writer, kind: string, most: number, ag
   return rows.map(({ id }) => id);
 }
 
+/** Makes these jobs due again, because their queue did not accept them. */
+export async function requeueJobs(sql: Writer, kind: string, ids: readonly string[]): Promise<void> {
+  await sql.execute(
+    "update jobs set run_at = now() where id = any($1::uuid[]) and kind = $2 and state = 'waiting' and run_at > now()",
+    [[...ids], kind],
+    "job.requeue",
+  );
+}
+
 /** Turns a job into one of another kind, with the same id; false if the claim was lost. */
 export async function passJobOn(
   sql: Writer,

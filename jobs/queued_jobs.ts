@@ -1,4 +1,4 @@
-import { claimJobs, unnotifiedJobs } from "../db/jobs.ts";
+import { claimJobs, requeueJobs, unnotifiedJobs } from "../db/jobs.ts";
 import type { Sql } from "../db/sql.ts";
 import type { Log } from "../lib/log.ts";
 import { Poller } from "../lib/poller.ts";
@@ -49,7 +49,11 @@ export class QueuedJobs implements AsyncDisposable {
   async #feed(): Promise<boolean> {
     const { sql, name, kind: { queue } } = this.options;
     const ids = await unnotifiedJobs(sql, name, NOTIFY_BATCH, NOTIFY_AGAIN_MS);
-    if (ids.length > 0) await queue.push(ids);
+    if (ids.length > 0 && !await queue.push(ids)) {
+      // The next sweep tries again.
+      await requeueJobs(sql, name, ids);
+      return false;
+    }
     return ids.length === NOTIFY_BATCH;
   }
 

@@ -255,6 +255,22 @@ Deno.test("An offered job goes into its queue at once, and ids without a job are
     assert.equal(done[0], refs[0]!.id);
   }));
 
+Deno.test("Jobs that a queue refused are pushed again at the next sweep", () =>
+  withSql(async (sql) => {
+    await using queue = new LocalJobQueue();
+    let refusals = 2;
+    const refusing = {
+      push: async (ids: readonly string[]) => refusals-- <= 0 && await queue.push(ids),
+      consume: queue.consume.bind(queue),
+    };
+    const done: string[] = [];
+    const kind: JobKind = { queue: refusing, run: async ({ id }) => void done.push(id) };
+    const refs = await add(sql, "kind", 2);
+    await using _runner = new JobRunner(sql, { kind }, quiet);
+    await until("both are done", () => done.length === 2, { timeoutMs: 10_000 });
+    assert.deepEqual(done.toSorted(), refs.map(({ id }) => id).toSorted());
+  }));
+
 Deno.test("A stopping runner aborts jobs from a queue and returns them", () =>
   withSql(async (sql) => {
     await using queue = new LocalJobQueue();

@@ -30,6 +30,7 @@ export const BACKGROUND_CALLS: readonly Call[] = [
   (sql) => jobs.sweepJobs(sql, ["kind"]),
   (sql) => jobs.renewJob(sql, CLAIM, 1_000),
   (sql) => jobs.unnotifiedJobs(sql, "kind", 100, 1_000),
+  (sql) => jobs.requeueJobs(sql, "kind", [ID]),
   (sql) => jobs.passJobOn(sql, CLAIM, "other", {}),
   (sql) => jobs.finishJob(sql, CLAIM),
   (sql) => jobs.returnJob(sql, CLAIM, "waiting", 1_000, "error"),
