@@ -1,7 +1,8 @@
 /** `Sql` through `pg`, with a pool of connections. */
 import { setImmediate } from "node:timers";
 import { CheckedReads } from "./checked_reads.ts";
-import { counter, histogram, secondsSince } from "../lib/metrics/registry.ts";
+import type { Observations } from "../lib/metrics/bound_histogram.ts";
+import { boundHistogram, counter, secondsSince } from "../lib/metrics/registry.ts";
 import { inSpan, isTraced, TRACING } from "../lib/tracing.ts";
 import pg from "./pg.ts";
 import { kindOfState, type Param, type Sql, SqlError } from "./sql.ts";
@@ -31,10 +32,9 @@ const READ_ONLY = " -c default_transaction_read_only=on";
 /** How often a statement runs that changed nothing and may succeed the next time. */
 const ATTEMPTS = 4;
 
-const WAITED = histogram(
+const WAITED = boundHistogram<"pool">(
   "sql_connection_wait_seconds",
   "Time until a statement had a connection, by the pool's name in Postgres",
-  ["pool"],
 );
 const RETRIES = counter("sql_retries_total", "Statements that ran again after a deadlock or with a new plan");
 
@@ -46,15 +46,16 @@ export function connectPostgres(url: string, options: PostgresOptions): Sql {
 
 class PostgresSql implements Sql {
   private readonly pool: pg.Pool;
-  private readonly name: string;
+  private readonly waited: Observations;
   private kept: Link | undefined;
 
   constructor(url: string, options: PostgresOptions, more = "") {
-    this.name = options.applicationName ?? "rookery";
+    const name = options.applicationName ?? "rookery";
+    this.waited = WAITED.bind({ pool: name });
     this.pool = new pg.Pool({
       connectionString: url,
       max: options.max,
-      application_name: this.name,
+      application_name: name,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       // No timer at every release; a connection stays open until it breaks.
       idleTimeoutMillis: 0,
@@ -97,7 +98,7 @@ class PostgresSql implements Sql {
     }
     const start = performance.now();
     this.pool.connect((refused, client, release) => {
-      WAITED.observe({ pool: this.name }, secondsSince(start));
+      this.waited.observe(secondsSince(start));
       if (refused || !client) fail(unavailable(refused));
       else this.send({ client, release }, statement, attempt, done, fail);
     });

@@ -14,8 +14,11 @@ export class HostedActors implements LocalActors {
     private readonly license: { readonly holds: boolean },
   ) {}
 
-  async ask(ref: Ref, command: Command, options?: AskOptions): Promise<unknown> {
-    if (ref.kind !== "feed") return await this.pool.ask(ref, command, options);
+  ask(ref: Ref, command: Command, options?: AskOptions): Promise<unknown> {
+    return ref.kind === "feed" ? this.#feed(ref, command, options) : this.pool.ask(ref, command, options);
+  }
+
+  async #feed(ref: Ref, command: Command, options?: AskOptions): Promise<unknown> {
     this.feeds.read(ref.id);
     if (this.license.holds) {
       const value = await this.pool.ask(ref, command, options);

@@ -1,11 +1,12 @@
 import { AppError } from "../lib/errors.ts";
 import { Hop } from "../services/kv/forwarded_address.ts";
+import { methodLabel } from "../lib/http/measured.ts";
 import { Semaphore } from "../lib/semaphore.ts";
 import { IdleTimeout } from "../lib/idle_timeout.ts";
 import { type BodyWait, MAX_BODY_BYTES, patient, refuseEncoded } from "../contract/body.ts";
 import { outgoingHeaders } from "../lib/tracing.ts";
 import { addressOf, type Api, PREFIX } from "./http/endpoint.ts";
-import { recordRequest } from "./http/request_metrics.ts";
+import { RouteMetrics } from "./http/request_metrics.ts";
 
 /** Beyond this a request is rejected at once, so that a hanging store does not exhaust the node (`docs/limits.md`). */
 const FORWARD_CONCURRENCY = 1_000;
@@ -27,6 +28,12 @@ export function forwardKv({ app, ctx, bodies }: Pick<Api, "app" | "ctx" | "bodie
     maxWaiting: 0,
     refusal: () => new AppError("overloaded", undefined, { retryAfter: 1 }),
   });
+  const metrics = new Map<string, RouteMetrics>();
+  const metricsOf = (method: string) => {
+    let found = metrics.get(method);
+    if (!found) metrics.set(method, found = new RouteMetrics(method, `${PREFIX}/kv/*`));
+    return found;
+  };
   app.all(`${PREFIX}/kv/*`, async (c) => {
     const start = performance.now();
     if (base === undefined) throw new AppError("kv-unavailable", "The key–value store is not configured");
@@ -35,7 +42,7 @@ export function forwardKv({ app, ctx, bodies }: Pick<Api, "app" | "ctx" | "bodie
     const short = await shortBody(c.req.raw, { bodies, address: addressOf(c) });
     return await places.run(async () => {
       const response = await ask(c.req.raw, short, base, hop.headers(addressOf(c)));
-      recordRequest(c.req.method, `${PREFIX}/kv/*`, response, start);
+      metricsOf(methodLabel(c.req.method)).record(response, start);
       return response;
     });
   });

@@ -21,11 +21,26 @@ const MAX_FORWARDED_LENGTH = 4_096;
 const SITE_BITS = 64;
 const NAT64: AddressRange = [ipaddr.IPv6.parse("64:ff9b::"), 96];
 
+/** Parsed addresses that are kept, since the same callers come again and again, and the longest text of one. */
+const MAX_PARSED = 4_096;
+const MAX_PARSED_LENGTH = 64;
+const parsed = new Map<string, Address | undefined>();
+
 /**
  * An address, possibly with a port or in brackets; a zone is dropped. An IPv4 address in IPv6 form becomes IPv4.
  * Undefined for anything else.
  */
 export function parseAddress(text: string): Address | undefined {
+  const known = parsed.get(text);
+  if (known !== undefined || parsed.has(text)) return known;
+  const address = parse(text);
+  if (text.length > MAX_PARSED_LENGTH) return address;
+  if (parsed.size >= MAX_PARSED) parsed.clear();
+  parsed.set(text, address);
+  return address;
+}
+
+function parse(text: string): Address | undefined {
   const [, bracketed, dotted] = /^\[([^\]]+)\](?::\d{1,5})?$|^([\d.]+)(?::\d{1,5})?$/.exec(text) ?? [];
   if (dotted !== undefined) {
     return ipaddr.IPv4.isValidFourPartDecimal(dotted) ? ipaddr.IPv4.parse(dotted) : undefined;

@@ -3,7 +3,8 @@ import type { Commit } from "../../db/turn_statement.ts";
 import { keptList } from "../../db/values.ts";
 import { TRACING } from "../../lib/tracing.ts";
 import { inStatementSpans } from "./turn_spans.ts";
-import { histogram, secondsSince } from "../../lib/metrics/registry.ts";
+import type { Observations } from "../../lib/metrics/bound_histogram.ts";
+import { boundHistogram, secondsSince } from "../../lib/metrics/registry.ts";
 
 /** Another node has taken the partition; nothing was written. */
 export class Fenced extends Error {
@@ -43,10 +44,9 @@ interface Lane {
   inFlight: number;
 }
 
-const COMMIT = histogram(
+const COMMIT = boundHistogram<"statement">(
   "actor_commit_duration_seconds",
   "Time of a statement that carries commits, by its name",
-  ["statement"],
 );
 
 /** Concurrent statements of one kind per worker, and turns per statement (`docs/limits.md`). */
@@ -59,6 +59,8 @@ const MAX_TURNS = 256;
  */
 export class Committer {
   #lanes = new Map<string, Lane>();
+  /** By the name of the statement. */
+  #durations = new Map<string, Observations>();
   readonly stats = { commits: 0, statements: 0, ms: 0 };
 
   /** `onEvents` receives each statement's events as a JSON array. */
@@ -128,11 +130,17 @@ export class Committer {
     const execute = () => this.sql.execute<Answer>(text, [JSON.stringify(rows), keptList(partitions)], name);
     const answers = await (TRACING ? inStatementSpans(name, turns, execute) : execute()).finally(() => {
       this.stats.ms += performance.now() - start;
-      COMMIT.observe({ statement: name }, secondsSince(start));
+      this.#durationsOf(name).observe(secondsSince(start));
     });
     // One of the rows has the events of the whole statement.
     const events = answers.find((answer) => answer.events)?.events;
     if (events) this.onEvents(events);
     return new Map(answers.map(({ turn, result, seq }) => [turn, { result, seq }]));
+  }
+
+  #durationsOf(name: string): Observations {
+    let durations = this.#durations.get(name);
+    if (!durations) this.#durations.set(name, durations = COMMIT.bind({ statement: name }));
+    return durations;
   }
 }

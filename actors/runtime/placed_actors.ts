@@ -44,14 +44,13 @@ export class PlacedActors implements ActorRouter {
 
   constructor(private readonly options: Options) {}
 
-  async ask(ref: Ref, command: Command, { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions = {}): Promise<unknown> {
-    assertCanonical(ref);
+  async ask(ref: Ref, command: Command, options: AskOptions = {}): Promise<unknown> {
     if (this.#closed) throw new AppError("draining", undefined, { retryAfter: 1 });
     if (this.#underWay >= MAX_CALLS) throw new AppError("overloaded", undefined, { retryAfter: 1 });
     this.#underWay++;
     try {
-      if (READ_MODELS.has(ref.kind)) return await this.options.local.ask(ref, command, { timeoutMs, receipt });
-      return await this.#askOwner(ref, command, performance.now() + timeoutMs, receipt);
+      if (READ_MODELS.has(ref.kind)) return await this.options.local.ask(ref, command, options);
+      return await this.#askOwner(ref, command, options);
     } finally {
       this.#underWay--;
     }
@@ -79,10 +78,16 @@ export class PlacedActors implements ActorRouter {
     this.#closed = true;
   }
 
-  async #askOwner(ref: Ref, command: Command, deadline: number, receipt: string | undefined): Promise<unknown> {
+  async #askOwner(
+    ref: Ref,
+    command: Command,
+    { timeoutMs: withinMs = ASK_TIMEOUT_MS, receipt }: AskOptions,
+  ): Promise<unknown> {
     const { id, pool, local, directory, placement, lease } = this.options;
+    assertCanonical(ref);
     const partition = partitionOf(ref.id);
     const begun = performance.now();
+    const deadline = begun + withinMs;
     for (let failures = 0;;) {
       const timeoutMs = deadline - performance.now();
       try {

@@ -165,9 +165,9 @@ export class Pool implements LocalActors, AsyncDisposable {
   }
 
   /** Throws `Moved` if the actor is not on this node. */
-  async ask(ref: Ref, command: Command, options: AskOptions = {}): Promise<unknown> {
-    if (!TRACING) return await this.#ask(ref, command, options);
-    return await inSpan(`call ${nameOf(ref, command)}`, {}, () => this.#ask(ref, command, options));
+  ask(ref: Ref, command: Command, options: AskOptions = {}): Promise<unknown> {
+    if (!TRACING) return this.#ask(ref, command, options);
+    return inSpan(`call ${nameOf(ref, command)}`, {}, () => this.#ask(ref, command, options));
   }
 
   async #ask(ref: Ref, command: Command, { timeoutMs = ASK_TIMEOUT_MS, receipt }: AskOptions): Promise<unknown> {

@@ -9,13 +9,20 @@ const DURATION = histogram(
   ["method", "route", "status"],
 );
 
+const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+/** Any word can be a method, so unknown ones are counted together. */
+export function methodLabel(method: string): string {
+  return METHODS.has(method) ? method : "OTHER";
+}
+
 /** Measures the requests to a service by its routes. Declared before them. */
 export function measureRoutes(app: Hono): void {
   app.use(async (c, next) => {
     const start = performance.now();
     await next();
     const { status } = c.res;
-    const labels = { method: c.req.method, route: routePath(c), status: `${Math.floor(status / 100)}xx` };
+    const labels = { method: methodLabel(c.req.method), route: routePath(c), status: `${Math.floor(status / 100)}xx` };
     DURATION.observe(labels, secondsSince(start));
   });
 }

@@ -15,7 +15,7 @@ import { once } from "./once.ts";
 import { problem } from "../../contract/problem.ts";
 import { NO_QUERY, queried } from "./query.ts";
 import { type LimitName, RateLimited, type RateLimiter, type RateState } from "./rate_limit.ts";
-import { recordRequest } from "./request_metrics.ts";
+import { RouteMetrics } from "./request_metrics.ts";
 import { render } from "./response.ts";
 import { type Received, type UploadRules, Uploads } from "./uploads.ts";
 import type { WaitingBodies } from "../../contract/waiting_bodies.ts";
@@ -133,10 +133,12 @@ export function endpoint<
   const declared = definition as unknown as AnyDefinition<C>;
   api.endpoints.push(declared);
   const path = PREFIX + definition.path.replaceAll(/\{(\w+)\}/g, ":$1");
+  const metrics = new RouteMetrics(definition.method, PREFIX + definition.path);
+  const route = { definition: declared, handler: handler as unknown as Handler<C>, metrics };
   api.app.on(
     definition.method.toUpperCase(),
     path,
-    (c) => serve(api, declared, handler as unknown as Handler<C>, c),
+    (c) => serve(api, route, c),
   );
 }
 
@@ -152,10 +154,15 @@ interface Held {
   place?: Disposable | undefined;
 }
 
+interface Route<C> {
+  definition: AnyDefinition<C>;
+  handler: Handler<C>;
+  metrics: RouteMetrics;
+}
+
 async function serve<C extends ServiceContext>(
   api: Api<C>,
-  definition: AnyDefinition<C>,
-  handler: Handler<C>,
+  { definition, handler, metrics }: Route<C>,
   c: Context,
 ): Promise<Response> {
   const { ctx, stats } = api;
@@ -183,7 +190,7 @@ async function serve<C extends ServiceContext>(
     held.place?.[Symbol.dispose]();
     if (held.received) await held.received[Symbol.asyncDispose]();
   }
-  recordRequest(definition.method, PREFIX + definition.path, response, start);
+  metrics.record(response, start);
   return response;
 }
 

@@ -45,7 +45,9 @@ export function render(
 function nextUrl({ config }: ServiceContext, current: string, cursor: string): string {
   const target = current.slice(current.indexOf("/", current.indexOf("//") + 2));
   const [path = ""] = target.split("?", 1);
-  const search = new URLSearchParams(target.slice(path.length + 1));
+  const query = target.slice(path.length + 1);
+  if (query === "") return `${config.PUBLIC_URL ?? ""}${path}?cursor=${encodeURIComponent(cursor)}`;
+  const search = new URLSearchParams(query);
   search.set("cursor", cursor);
   return `${config.PUBLIC_URL ?? ""}${path}?${search}`;
 }

@@ -4,6 +4,7 @@ import { Hop } from "../../services/kv/forwarded_address.ts";
 import { Secret } from "../../security/secret.ts";
 import { sleep } from "../../lib/sleep.ts";
 import { startApp, type TestApp } from "../support/app.ts";
+import { parseMetrics, valueOf } from "../support/prometheus.ts";
 import { freePort } from "../support/servers.ts";
 
 const ROLES = "api,actors,storage";
@@ -75,6 +76,20 @@ Deno.test("A call is forwarded unchanged with the caller's address, and the answ
   const sent = names.map((name) => asked!.headers.get(name));
   assert.deepEqual(sent, ["Bearer token", "application/json", "key", "ours", null]);
   assert.equal(new Hop(new Secret(SECRET_KEY)).addressOf(asked!, "the node"), "127.0.0.1");
+});
+
+Deno.test("Methods that nobody knows are counted together", async () => {
+  await using store = play(() => new Response(null, { status: 405 }));
+  await using app = await nodeBefore(store.url);
+  for (const method of ["PURGE", "BREW", "WHEN"]) {
+    const answer = await fetch(`${app.url}/api/v1/kv/read`, { method });
+    assert.equal(answer.status, 405);
+    await answer.body?.cancel();
+  }
+  const metrics = parseMetrics(await (await fetch(`${app.url}/metrics`)).text());
+  const counted = (method: string) =>
+    valueOf(metrics, "rookery_http_request_duration_seconds_count", { method, route: "/api/v1/kv/*", status: "4xx" });
+  assert.deepEqual(["OTHER", "PURGE", "BREW", "WHEN"].map(counted), [3, undefined, undefined, undefined]);
 });
 
 Deno.test("Long bodies and answers are streamed", async () => {

@@ -53,7 +53,9 @@ Deno.test("docs/tasks.md has every task with its commands and arguments", async 
 Deno.test("docs/monitoring.md has every metric, and no other", async () => {
   const sources = projectFiles(".ts").filter((file) => !file.startsWith("tests/")).map(readSource).join("\n");
   const made = [
-    ...[...sources.matchAll(/\b(counter|histogram)\(\s*"(\w+)"/g)].map(([, type, name]) => `${type} ${name}`),
+    ...[...sources.matchAll(/\b(counter|histogram|boundHistogram)(?:<[^>]+>)?\(\s*"(\w+)"/g)].map(([, type, name]) =>
+      `${type === "counter" ? type : "histogram"} ${name}`
+    ),
     ...[...sources.matchAll(/\b(?:sampled|standard)\(\s*"(gauge|counter)",\s*"(\w+)"/g)].map(([, type, name]) =>
       `${type} ${name}`
     ),

@@ -4,6 +4,7 @@ import { Moved } from "../../actors/runtime/protocol.ts";
 import { type Bus, BusUnavailable, NoReply } from "../../lib/bus/bus.ts";
 import { AppError } from "../../lib/errors.ts";
 import { Metrics } from "../../lib/metrics/metrics.ts";
+import { boundHistogram, histogram } from "../../lib/metrics/registry.ts";
 import { sampled } from "../../lib/metrics/samples.ts";
 import { directoryRow } from "../support/directories.ts";
 import { FakePool } from "../support/fake_threads.ts";
@@ -81,4 +82,23 @@ Deno.test("A worker thread that is replaced is counted", async () => {
   world.threads[0]!.die();
   await until("the next one", () => world.threads.length === 2);
   assert.equal(await count(), before + 1);
+});
+
+Deno.test("A bound histogram reports like that of prom-client", async () => {
+  const values = [0, 0.001, 0.0011, 0.03, 0.25, 9.9, 10, 10.1, 1_000];
+  const help = "Times of a test";
+  const reference = histogram("reference_seconds", help, ["kind"]);
+  const bound = boundHistogram<"kind">("bound_seconds", help);
+  for (const kind of ["a", "b"]) {
+    const observations = bound.bind({ kind });
+    for (const value of kind === "a" ? values : values.slice(3)) {
+      reference.observe({ kind }, value);
+      observations.observe(value);
+    }
+  }
+  const text = await new Metrics().text();
+  const linesOf = (name: string) =>
+    text.split("\n").filter((line) => line.includes(name)).map((line) => line.replaceAll(name, "x")).sort();
+  assert.equal(linesOf("bound_seconds").length, 2 + 2 * 14);
+  assert.deepEqual(linesOf("bound_seconds"), linesOf("reference_seconds"));
 });
