@@ -111,7 +111,7 @@ export class PlacedActors implements ActorRouter {
     }
   }
 
-  async #remote(
+  #remote(
     owner: KnownNode,
     ref: Ref,
     command: Command,
@@ -119,8 +119,8 @@ export class PlacedActors implements ActorRouter {
     receipt: string | undefined,
   ): Promise<unknown> {
     const send = () => this.#send(owner, ref, command, timeoutMs, receipt);
-    if (!TRACING) return await send();
-    return await inSpan(`call ${nameOf(ref, command)}`, { "rpc.system": "rookery" }, send, "client");
+    if (!TRACING) return send();
+    return inSpan(`call ${nameOf(ref, command)}`, { "rpc.system": "rookery" }, send, "client");
   }
 
   async #send(

@@ -21,9 +21,18 @@ const KEPT_MS = 2_000;
 /** How long after a call's deadline its id is remembered. Clocks are exact to a round trip. */
 const MEMORY_MS = 2_000;
 
+/** A call that was received, by `performance.now()`. */
+interface Entry {
+  answer: Promise<NodeAnswer> | undefined;
+  /** How long its id is remembered. */
+  until: number;
+  /** How long its answer is kept. */
+  keptUntil: number;
+}
+
 /** Answers calls of other nodes. Each is executed once, even if it arrives several times or over both transports. */
 export class CallServer implements Disposable {
-  #answers = new Map<string, { answer: Promise<NodeAnswer> | undefined; until: number; keptUntil: number }>();
+  #answers = new Map<string, Entry>();
   #sweeper = setInterval(() => this.#sweep(), 500);
 
   constructor(private readonly options: CallServerOptions) {}
@@ -40,11 +49,10 @@ export class CallServer implements Disposable {
     const leftMs = call.deadline - directory.databaseTime;
     // Too late, for example after a network outage: the caller has given up.
     if (leftMs <= 0 || !this.isFor(call)) return Promise.resolve(unknown(stream.position));
-    const answer = continued(call.origin, () => this.#do(call, leftMs));
-    const entry = { answer, until: performance.now() + leftMs + MEMORY_MS, keptUntil: Infinity };
+    const now = performance.now();
+    const entry: Entry = { answer: undefined, until: now + leftMs + MEMORY_MS, keptUntil: Infinity };
     this.#answers.set(call.id, entry);
-    void answer.finally(() => entry.keptUntil = performance.now() + KEPT_MS);
-    return answer;
+    return entry.answer = continued(call.origin, () => this.#do(call, now + leftMs, entry));
   }
 
   [Symbol.dispose](): void {
@@ -52,9 +60,8 @@ export class CallServer implements Disposable {
     this.#answers.clear();
   }
 
-  async #do({ ref, command, receipt, after }: NodeCall, leftMs: number): Promise<NodeAnswer> {
+  async #do({ ref, command, receipt, after }: NodeCall, deadline: number, entry: Entry): Promise<NodeAnswer> {
     const { actors, stream, log } = this.options;
-    const deadline = performance.now() + leftMs;
     let reply: Reply;
     try {
       await stream.applied(after);
@@ -71,6 +78,7 @@ export class CallServer implements Disposable {
         reply = { ok: false, refusal: { code: "internal" } };
       }
     }
+    entry.keptUntil = performance.now() + KEPT_MS;
     return { reply, seq: stream.position };
   }
 

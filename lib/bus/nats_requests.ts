@@ -1,131 +1,148 @@
 /**
- * Requests over NATS: core messages. Long replies are sent in pieces. The server reports when nobody serves a subject.
+ * Requests over NATS: core messages. The requests of one turn of the event loop to one subject share a message, as a
+ * message costs more than its content, and so do replies. The server reports when nobody serves a subject.
  */
-import { createInbox, headers, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
-import type { Log } from "../log.ts";
+import { createInbox, type Msg, type NatsConnection } from "@nats-io/nats-core";
+import { joinFrames, splitFrames } from "./frames.ts";
 import type { Outbox } from "./outbox.ts";
 import { BusUnavailable, MAX_REQUEST_BYTES, NobodyThere, NoReply } from "./bus.ts";
 
-/** The queue group of the servers of a subject. */
-const QUEUE = "serving";
-/** The length of a piece of a reply, in bytes: half of the default message limit of NATS. */
-const PIECE_BYTES = 512 * 1024;
-/** `<number of this piece>/<number of pieces>`, if there are several. */
-const PIECE_HEADER = "Rookery-Piece";
+/** `<token>/<number of this piece>/<number of pieces>`, for a reply in several messages. */
+export const PIECE_HEADER = "Rookery-Piece";
 /** The status of the server's answer to a request without subscribers. */
 const NO_RESPONDERS = 503;
+/** Interval of looks for requests without a reply. A timer for each would cost as much as its message. */
+const LOOK_MS = 100;
+/** Texts up to this length are not measured. */
+const SHORT_BYTES = 16 * 1024;
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder();
 
 interface Waiting {
+  text: string;
+  /** When it ends without a reply, by `performance.now()`. */
+  until: number;
+  timeoutMs: number;
   pieces: Uint8Array[];
   resolve(reply: string): void;
   reject(error: Error): void;
 }
 
+/** Requests that will share a message. */
+interface Batch {
+  subject: string;
+  /** In UTF-8, without the heads of the frames: half a message is free for them. */
+  bytes: number;
+  requests: Waiting[];
+}
+
 /** The client side: one inbox for all requests. */
 export class NatsRequests {
   readonly #inbox = createInbox();
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new Map<number, Waiting>();
+  /** By subject. */
+  readonly #open = new Map<string, Batch>();
   #next = 1;
+  #watch: ReturnType<typeof setInterval> | undefined;
 
   attach(connection: NatsConnection): void {
     if (connection.isClosed()) return;
-    connection.subscribe(`${this.#inbox}.*`, { callback: (error, message) => error ? undefined : this.#take(message) });
+    connection.subscribe(`${this.#inbox}.>`, { callback: (error, message) => error ? undefined : this.#take(message) });
   }
 
-  async ask(
+  ask(
     connection: NatsConnection,
     outbox: Outbox,
     subject: string,
-    message: string,
+    text: string,
     timeoutMs: number,
   ): Promise<string> {
-    const payload = ENCODER.encode(message);
-    if (payload.length > MAX_REQUEST_BYTES) throw new RangeError(`A request of ${payload.length} bytes is too long`);
-    const token = String(this.#next++);
-    const { promise, resolve, reject } = Promise.withResolvers<string>();
-    this.#waiting.set(token, { pieces: [], resolve, reject });
-    const timer = setTimeout(() => reject(new NoReply(`No reply within ${timeoutMs} ms`)), timeoutMs);
-    outbox.post(() => {
-      try {
-        connection.publish(subject, payload, { reply: `${this.#inbox}.${token}` });
-      } catch (error) {
-        reject(new BusUnavailable(error instanceof Error ? error.message : String(error)));
-      }
+    const bytes = byteLength(text);
+    if (bytes > MAX_REQUEST_BYTES) return Promise.reject(new RangeError(`A request of ${bytes} bytes is too long`));
+    return new Promise((resolve, reject) => {
+      const until = performance.now() + timeoutMs;
+      const batch = this.#batch(connection, outbox, subject, bytes);
+      batch.requests.push({ text, until, timeoutMs, pieces: [], resolve, reject });
     });
+  }
+
+  #batch(connection: NatsConnection, outbox: Outbox, subject: string, bytes: number): Batch {
+    const open = this.#open.get(subject);
+    if (open && open.bytes + bytes <= MAX_REQUEST_BYTES) {
+      open.bytes += bytes;
+      return open;
+    }
+    const batch = { subject, bytes, requests: [] };
+    this.#open.set(subject, batch);
+    outbox.post(() => this.#send(connection, batch));
+    return batch;
+  }
+
+  #send(connection: NatsConnection, batch: Batch): void {
+    const { subject, requests } = batch;
+    if (this.#open.get(subject) === batch) this.#open.delete(subject);
+    const first = this.#next;
+    this.#next += requests.length;
+    requests.forEach((request, i) => this.#waiting.set(first + i, request));
+    this.#watch ??= setInterval(() => this.#look(), LOOK_MS);
+    const frames = requests.map(({ text }, i) => ({ token: first + i, text }));
     try {
-      return await promise;
-    } finally {
-      clearTimeout(timer);
-      this.#waiting.delete(token);
+      const reply = `${this.#inbox}.${first}.${requests.length}`;
+      connection.publish(subject, ENCODER.encode(joinFrames(frames)), { reply });
+    } catch (error) {
+      const unavailable = new BusUnavailable(error instanceof Error ? error.message : String(error));
+      for (const { token } of frames) this.#end(token)?.reject(unavailable);
     }
   }
 
   #take({ subject, data, headers }: Msg): void {
-    const waiting = this.#waiting.get(subject.slice(this.#inbox.length + 1));
+    if (data.length === 0 && headers?.code === NO_RESPONDERS) return this.#refused(subject);
+    const piece = headers?.get(PIECE_HEADER);
+    if (piece) return this.#takePiece(piece, data);
+    for (const { token, text } of splitFrames(DECODER.decode(data))) this.#end(token)?.resolve(text);
+  }
+
+  /** The status comes for the reply's subject, which has the requests' tokens. */
+  #refused(subject: string): void {
+    const [first, count] = subject.split(".").slice(-2).map(Number) as [number, number];
+    for (let token = first; token < first + count; token++) {
+      this.#end(token)?.reject(new NobodyThere("Nobody serves the subject"));
+    }
+  }
+
+  #takePiece(header: string, data: Uint8Array): void {
+    const [token, piece, pieces] = header.split("/").map(Number) as [number, number, number];
+    const waiting = this.#waiting.get(token);
     if (!waiting) return;
-    if (data.length === 0 && headers?.code === NO_RESPONDERS) {
-      return waiting.reject(new NobodyThere("Nobody serves the subject"));
-    }
-    const [piece, pieces] = (headers?.get(PIECE_HEADER) || "1/1").split("/").map(Number) as [number, number];
     // One connection delivers pieces in order. After a reconnect some may be lost.
-    if (piece !== waiting.pieces.length + 1) return waiting.reject(new NoReply("A piece of the reply was lost"));
+    if (piece !== waiting.pieces.length + 1) {
+      return this.#end(token)!.reject(new NoReply("A piece of the reply was lost"));
+    }
     waiting.pieces.push(data);
-    if (piece === pieces) waiting.resolve(pieces === 1 ? DECODER.decode(data) : joined(waiting.pieces));
+    if (piece === pieces) this.#end(token)!.resolve(joined(waiting.pieces));
+  }
+
+  #end(token: number): Waiting | undefined {
+    const waiting = this.#waiting.get(token);
+    this.#waiting.delete(token);
+    return waiting;
+  }
+
+  #look(): void {
+    const now = performance.now();
+    for (const [token, { until, timeoutMs }] of this.#waiting) {
+      if (until <= now) this.#end(token)!.reject(new NoReply(`No reply within ${timeoutMs} ms`));
+    }
+    if (this.#waiting.size > 0) return;
+    clearInterval(this.#watch);
+    this.#watch = undefined;
   }
 }
 
-/** The server side of one subject. */
-export class NatsServing {
-  #current: Subscription | undefined;
-
-  constructor(
-    private readonly subject: string,
-    private readonly handler: (message: string) => Promise<string>,
-    private readonly outbox: Outbox,
-    private readonly log: Log,
-  ) {}
-
-  attach(connection: NatsConnection): void {
-    if (connection.isClosed()) return;
-    this.#current = connection.subscribe(this.subject, {
-      queue: QUEUE,
-      callback: (error, message) => error ? undefined : void this.#answer(message),
-    });
-  }
-
-  /** Accepts no more requests. Those received before are still answered. */
-  async stop(): Promise<void> {
-    if (this.#current && !this.#current.isClosed()) await this.#current.drain();
-  }
-
-  async #answer(message: Msg): Promise<void> {
-    try {
-      const reply = ENCODER.encode(await this.handler(message.string()));
-      this.outbox.post(() => this.#respond(message, reply));
-    } catch (error) {
-      this.log.error("request handler failed", { subject: this.subject, error });
-    }
-  }
-
-  #respond(message: Msg, reply: Uint8Array): void {
-    try {
-      const pieces = Math.max(1, Math.ceil(reply.length / PIECE_BYTES));
-      for (let i = 0; i < pieces; i++) {
-        const piece = reply.subarray(i * PIECE_BYTES, (i + 1) * PIECE_BYTES);
-        message.respond(piece, pieces === 1 ? {} : { headers: numbered(i + 1, pieces) });
-      }
-    } catch (error) {
-      this.log.error("reply failed", { subject: this.subject, error });
-    }
-  }
-}
-
-function numbered(piece: number, pieces: number) {
-  const head = headers();
-  head.set(PIECE_HEADER, `${piece}/${pieces}`);
-  return head;
+/** In UTF-8; for a short text the most that it can be. */
+function byteLength(text: string): number {
+  const most = text.length * 3;
+  return most <= SHORT_BYTES ? most : ENCODER.encode(text).length;
 }
 
 function joined(pieces: readonly Uint8Array[]): string {

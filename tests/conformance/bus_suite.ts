@@ -170,6 +170,21 @@ function requestTests(test: BusTest): void {
     }
   });
 
+  test("transports requests and replies of any length at the same time", async (bus, word) => {
+    // The reply repeats the request; a request for none gets none.
+    await using _serving = await bus.serve(word, async (message) => {
+      if (message === "none") throw new Error("expected");
+      return `${message}|${message}`;
+    });
+    const lengths = [0, 1, 400_000, 20_000, 2, 33_000, 170_000, 3, 70_000, 380_000, 5];
+    const messages = lengths.map((length, i) => `${i} 7\n`.padEnd(length, "ж".repeat(i % 2) + "x\n"));
+    const silent = assert.rejects(bus.request(word, "none", 300), NoReply);
+    const nobody = assert.rejects(bus.request(`${word}.nobody`, "", 5_000), NobodyThere);
+    const replies = await Promise.all(messages.map((message) => bus.request(word, message, 5_000)));
+    assert.ok(replies.every((reply, i) => reply === `${messages[i]}|${messages[i]}`), "each has its own reply");
+    await Promise.all([silent, nobody]);
+  });
+
   test("accepts requests up to the size limit", async (bus, word) => {
     await using _serving = await bus.serve(word, async (message) => String(message.length));
     assert.equal(await bus.request(word, "x".repeat(MAX_REQUEST_BYTES), 5_000), String(MAX_REQUEST_BYTES));
