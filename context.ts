@@ -31,7 +31,9 @@ export interface ServiceContext {
   readonly tokens: Pick<Tokens, "verify">;
   readonly accounts: Pick<Accounts, "authenticate">;
   readonly metrics: Metrics;
-  /** Set until a node has started, and once the process is stopping: new work is refused. */
+  /** Set until a node has started: nobody is answered. */
+  starting: boolean;
+  /** Set as well once the process is stopping: it is not ready, and accepts no more live sockets. */
   draining: boolean;
 }
 

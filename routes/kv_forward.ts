@@ -37,7 +37,7 @@ export function forwardKv({ app, ctx, bodies }: Pick<Api, "app" | "ctx" | "bodie
   app.all(`${PREFIX}/kv/*`, async (c) => {
     const start = performance.now();
     if (base === undefined) throw new AppError("kv-unavailable", "The key–value store is not configured");
-    if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
+    if (ctx.starting) throw new AppError("draining", undefined, { retryAfter: 1 });
     refuseEncoded(c.req.raw);
     const short = await shortBody(c.req.raw, { bodies, address: addressOf(c) });
     return await places.run(async () => {

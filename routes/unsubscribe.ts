@@ -66,7 +66,7 @@ async function answered(
   work: (token: string) => string | Promise<string>,
 ): Promise<Response> {
   try {
-    if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
+    if (ctx.starting) throw new AppError("draining", undefined, { retryAfter: 1 });
     await limiter.check("general_address", addressOf(c));
     return page(await work(c.req.query("token") ?? ""));
   } catch (error) {

@@ -26,7 +26,7 @@ interface Options {
   /** The actors of this node. */
   local: LocalActors;
   directory: Directory;
-  placement: Pick<Placement, "refresh">;
+  placement: Pick<Placement, "refresh" | "isLeaving">;
   calls: NodeCalls;
   lease: { readonly holds: boolean };
   /** This node's event stream. */
@@ -102,6 +102,10 @@ export class PlacedActors implements ActorRouter {
       const leftMs = deadline - performance.now() - pause;
       if (!lease.holds && performance.now() - begun > LEASE_WAIT_MS) {
         throw new AppError("overloaded", "This node has no lease now; try again", { retryAfter: 1 });
+      }
+      // Nobody takes over from the last node, so a call would only delay its stop.
+      if (placement.isLeaving && directory.owners.every((owner) => owner.id === id)) {
+        throw new AppError("draining", undefined, { retryAfter: 1 });
       }
       if (this.#closed || leftMs < MIN_ATTEMPT_MS) {
         throw new AppError("actors-unavailable", undefined, { retryAfter: 1 });

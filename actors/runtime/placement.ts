@@ -90,6 +90,11 @@ export class Placement {
     void this.refresh();
   }
 
+  /** Whether the node is stopping, and has or will have no partition. */
+  get isLeaving(): boolean {
+    return this.#leaving;
+  }
+
   /** Releases all partitions and takes no more. */
   async leave(): Promise<void> {
     this.#leaving = true;

@@ -172,7 +172,7 @@ async function serve<C extends ServiceContext>(
   let response: Response;
   stats.underWay++;
   try {
-    if (ctx.draining) throw new AppError("draining", undefined, { retryAfter: 1 });
+    if (ctx.starting) throw new AppError("draining", undefined, { retryAfter: 1 });
     refuseOverload(api);
     const answered = await handle(api, definition, handler, c, held);
     response = render(api, definition, answered, c.req.raw, requestId, held.rate);

@@ -25,7 +25,14 @@ const secret = new Secret("a secret for tests only, long enough");
 /** The minimum that endpoints need. No test here signs in. */
 function testApi(cache: MemoryCache, sql?: Sql): Api {
   const config = { RATE_LIMITS: false, REQUIRE_VERIFIED_EMAIL: true };
-  const ctx = { config, log: new Log("error"), cache, secret, draining: false } as unknown as AppContext;
+  const ctx = {
+    config,
+    log: new Log("error"),
+    cache,
+    secret,
+    starting: false,
+    draining: false,
+  } as unknown as AppContext;
   const idempotency = new Idempotency(sql as Sql, secret);
   const stats = { requests: {}, underWay: 0 };
   const bodies = new WaitingBodies(stats);

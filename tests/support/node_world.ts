@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Directory } from "../../actors/runtime/directory.ts";
 import { type NodeCall, NodeCalls } from "../../actors/runtime/node_calls.ts";
 import { PlacedActors } from "../../actors/runtime/placed_actors.ts";
+import type { Placement } from "../../actors/runtime/placement.ts";
 import type { Command, Ref } from "../../actors/runtime/protocol.ts";
 import type { AskOptions, LocalActors } from "../../actors/runtime/router.ts";
 import { CallServer } from "../../actors/runtime/serve_calls.ts";
@@ -73,6 +74,7 @@ export class NodeWorld implements AsyncDisposable {
   readonly mine = { accepts: false };
   readonly local: FakeActors;
   readonly placed: PlacedActors;
+  isLeaving = false;
   refreshes = 0;
   /** What a look at the directory finds. */
   onRefresh = () => {};
@@ -101,18 +103,26 @@ export class NodeWorld implements AsyncDisposable {
       pool: { accepts: () => this.mine.accepts, stats: () => Promise.resolve([]) },
       local: this.local,
       directory: this.directory,
-      placement: {
-        refresh: () => {
-          this.refreshes++;
-          this.onRefresh();
-          return Promise.resolve();
-        },
-      },
+      placement: this.#placement(),
       calls,
       lease: this.lease,
       stream: this.here,
     });
     this.ownedBy(THERE);
+  }
+
+  #placement(): Pick<Placement, "refresh" | "isLeaving"> {
+    const isLeaving = () => this.isLeaving;
+    return {
+      get isLeaving() {
+        return isLeaving();
+      },
+      refresh: () => {
+        this.refreshes++;
+        this.onRefresh();
+        return Promise.resolve();
+      },
+    };
   }
 
   /** This node has everything of this one, or of nobody. */

@@ -200,3 +200,19 @@ Deno.test("Calls in progress are counted and waited for", async () => {
   assert.equal(await asking, "value");
   assert.equal((await refusal(world.ask())).code, "draining");
 });
+
+Deno.test("A call of a leaving node waits for the next owner; the last node refuses it at once", async () => {
+  await using world = new NodeWorld(value);
+  await world.serve();
+  world.isLeaving = true;
+  world.ownedBy(null);
+  const asking = world.ask();
+  await soon();
+  world.ownedBy(THERE);
+  assert.equal(await asking, "value");
+
+  world.ownedBy(null, [HERE]);
+  const start = performance.now();
+  assert.equal((await refusal(world.ask())).code, "draining");
+  assert.ok(performance.now() - start < 200);
+});

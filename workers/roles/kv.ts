@@ -36,6 +36,7 @@ export async function kvRole({ config, log, metrics }: RoleParts): Promise<Runni
     tokens: new Tokens(keys, { accessMs: config.ACCESS_TOKEN_TTL, refreshMs: config.REFRESH_TOKEN_TTL }),
     accounts: new AccountReader(sql),
     metrics,
+    starting: false,
     draining: false,
   };
   const { app } = buildKvApi(ctx);

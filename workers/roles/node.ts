@@ -48,7 +48,7 @@ import { openDatabase, type RoleParts, type RunningRole } from "./role.ts";
 import { expiryJobs } from "../../jobs/expiry.ts";
 import { photoStorage, statistics } from "./services.ts";
 import { photoResultJobs } from "../../jobs/photo_results.ts";
-import { within } from "../../lib/sleep.ts";
+import { sleep, within } from "../../lib/sleep.ts";
 
 export interface RunningNode {
   url: string;
@@ -70,6 +70,8 @@ export interface NodeOptions {
 
 /** Milliseconds that requests in progress get at a stop. */
 const DRAIN_MS = 5_000;
+/** Milliseconds until open connections are ended that have no request in progress. */
+const CLOSE_MS = 1_500;
 const MAIN_CONNECTIONS = 12;
 const POSTS_REMEMBERED = 50_000;
 
@@ -89,7 +91,6 @@ export async function startNode(
   { metrics = new Metrics(), onLost = () => {}, checkReads = false, intervals = {} }: NodeOptions = {},
 ): Promise<RunningNode> {
   await using stack = new AsyncDisposableStack();
-
   const stores = await openStores(config, log, stack, checkReads);
   const { sql, cache } = stores;
   const events = await openEvents(stores, { config, log, stack });
@@ -129,6 +130,7 @@ export async function startNode(
     deliveryBarrier,
     notifyJobs: (jobs) => notifier.notify(jobs),
     // Until it has its share of the actors and an administrator, only other nodes are answered.
+    starting: true,
     draining: true,
   };
   await startBackground({ ctx, node, consumers, notifier, stack, housekeepingMs: intervals.housekeepingMs });
@@ -139,28 +141,35 @@ export async function startNode(
     consumers.notifications = (await startJobs(jobParts)).heard;
   }
 
-  const server = stack.use(serveApi(ctx, buildApi(ctx)));
+  const api = buildApi(ctx);
+  const server = stack.use(serveApi(ctx, api));
   reachedAt = nodeUrl(server.addr);
   node.begin();
   await membership.renew();
   if (config.ROLES.includes("actors")) await createAdministrator(ctx);
-  ctx.draining = false;
+  ctx.starting = ctx.draining = false;
   const url = config.PUBLIC_URL ?? urlOf(server.addr.hostname, server.addr.port);
   listening.resolve(url);
   served.resolve();
   const running = stack.move();
-
-  return { url, ctx, stop: () => stopNode(ctx, node, membership, server, running) };
+  return { url, ctx, stop: () => stopNode({ api, node, membership, server, running }) };
 }
 
-/** Finishes work in progress. Releases the actors first, so that other nodes take them over at once. */
-async function stopNode(
-  ctx: AppContext,
-  node: NodeActors,
-  membership: Membership,
-  server: HttpServer,
-  running: AsyncDisposableStack,
-): Promise<void> {
+interface StopParts {
+  api: Api;
+  node: NodeActors;
+  membership: Membership;
+  server: HttpServer;
+  running: AsyncDisposableStack;
+}
+
+/**
+ * Finishes work in progress. Releases the actors first, so that other nodes take them over at once. Callers are
+ * answered until the address refuses connections: a proxy sends what it refused to another node, but no write that has
+ * an answer.
+ */
+async function stopNode({ api, node, membership, server, running }: StopParts): Promise<void> {
+  const { ctx } = api;
   ctx.draining = true;
   node.end();
   // Otherwise others would leave free partitions to this node for a while. Without Postgres they learn it later.
@@ -169,8 +178,12 @@ async function stopNode(
   const stopped = node.stopServing();
   await ctx.gateway[Symbol.asyncDispose]();
   await stopped;
-  await ctx.actors.drain(DRAIN_MS);
-  await within(1_500, server.shutdown());
+  const end = performance.now() + DRAIN_MS;
+  const closed = server.shutdown();
+  await within(CLOSE_MS, closed);
+  // What remains is slow, or a body that does not arrive, which is not waited for.
+  while (api.stats.underWay > 0 && performance.now() < end) await sleep(20);
+  await ctx.actors.drain(end - performance.now());
   await running.disposeAsync();
 }
 
