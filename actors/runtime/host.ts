@@ -14,6 +14,7 @@ import {
   type Reply,
 } from "./protocol.ts";
 import type { SequencedEvent } from "../../db/event.ts";
+import { TurnEvents } from "./turn_events.ts";
 import { WatchIndex } from "./watch_index.ts";
 import { backoff } from "../../lib/backoff.ts";
 import type { RequestContext } from "../../lib/request_context.ts";
@@ -83,6 +84,8 @@ export class Host {
   /** Failing actors, and until when they are paused. */
   #paused = new Map<string, { until: number; faults: number }>();
   #watchers = new WatchIndex<Activation>();
+  /** For kinds that watch pages. */
+  #turnEvents = new TurnEvents<Activation>();
   #committer: Committer;
   #stats = { turns: 0, fenced: 0, faults: 0, mailboxMs: 0 };
 
@@ -126,6 +129,7 @@ export class Host {
   /** Applies committed events to every watching actor, before any later message. */
   absorb(events: readonly SequencedEvent[]): void {
     for (const event of events) {
+      this.#turnEvents.add(event);
       if (event.kind === "user.deleted") {
         for (const actor of this.#actors.values()) if (actor.ref.kind === "feed") this.#absorb(actor, event);
       }
@@ -201,10 +205,12 @@ export class Host {
       }
       this.#stats.turns++;
       const begun = performance.now();
+      if (actor.kind.watches) this.#turnEvents.begin(actor);
       if (TRACING) await inTurnSpans(actor.ref, live, () => this.#attempt(key, actor, live));
       else await this.#attempt(key, actor, live);
       TURNS[actor.ref.kind].observe(secondsSince(begun));
       for (const event of actor.late.splice(0)) this.#take(actor, event);
+      for (const event of this.#turnEvents.end(actor)) if (this.#concerns(event, actor)) this.#take(actor, event);
     }
     actor.running = false;
     actor.lastUsed = this.now();
@@ -296,8 +302,15 @@ export class Host {
 
   #absorb(actor: Activation | undefined, event: SequencedEvent): void {
     if (!actor?.kind.absorb) return;
-    if (actor.running) actor.late.push(event);
-    else this.#take(actor, event);
+    if (!actor.running) this.#take(actor, event);
+    else if (!actor.kind.watches) actor.late.push(event);
+  }
+
+  /** Whether an actor that watches pages receives the event. */
+  #concerns({ kind, user_id, page_id }: SequencedEvent, actor: Activation): boolean {
+    const { id } = actor.ref;
+    return kind === "user.deleted" || user_id === id || page_id === id ||
+      (page_id !== null && this.#watchers.has(actor, page_id));
   }
 
   #take(actor: Activation, event: SequencedEvent): void {

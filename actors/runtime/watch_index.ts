@@ -7,6 +7,10 @@ export class WatchIndex<Watcher extends object> {
     return this.#byPage.get(page) ?? [];
   }
 
+  has(watcher: Watcher, page: string): boolean {
+    return this.#byWatcher.get(watcher)?.has(page) ?? false;
+  }
+
   /** Replaces the pages that this one watches. */
   set(watcher: Watcher, pages: Iterable<string>): void {
     const wanted = pages instanceof Set ? pages as Set<string> : new Set(pages);

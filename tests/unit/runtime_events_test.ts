@@ -141,3 +141,15 @@ Deno.test("Host applies an event that arrives during a turn after it, and before
   await first;
   assert.deepEqual(await next, { ok: true, value: { total: 1, seen: 9 } });
 });
+
+Deno.test("Host applies events of a turn that concern a page which it begins to watch", async () => {
+  const { sql, host, ask } = started();
+  const gate = Promise.withResolvers<void>();
+  sql.loading = gate.promise;
+  const first = ask({ type: "get" });
+  await settled();
+  host.absorb([event({ seq: 7, page_id: "watched" }), event({ seq: 8, page_id: "another" })]);
+  gate.resolve();
+  assert.deepEqual(await first, { ok: true, value: { total: 0, seen: 0 } });
+  assert.deepEqual(await ask({ type: "get" }), { ok: true, value: { total: 0, seen: 7 } });
+});
