@@ -92,6 +92,8 @@ export class Membership implements AsyncDisposable {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#acknowledging?.catch(() => {});
     await this.#renewing?.catch(() => {});
+    // Partitions that could not be released are free for others without this row, so nothing here counts any more.
+    this.options.lease.end();
     // The sockets are closed by now. If this fails, others wait for the end of the lease.
     await leave(this.options.sql, this.id).catch(() => {});
   }

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { CLOSE, Connection } from "../../live/connection.ts";
 import { LEASE_MS, MARGIN_MS, NodeLease, RENEW_MS } from "../../actors/runtime/node_lease.ts";
+import type { Sql } from "../../db/sql.ts";
+import { Log } from "../../lib/log.ts";
+import type { EventStream } from "../../live/event_stream.ts";
+import type { Gateway } from "../../live/gateway.ts";
+import { Membership } from "../../live/membership.ts";
 import { FakeSocket } from "../support/fake_socket.ts";
 
 /** When a lease was requested and granted by the node's clock, and whether it holds. */
@@ -31,6 +36,28 @@ Deno.test("A lease ends while the machine is suspended, though the monotonic clo
   assert.ok(lease.holds);
   wall += LEASE_MS;
   assert.equal(lease.holds, false);
+});
+
+Deno.test("A node that leaves has no lease when its row is deleted", async () => {
+  const lease = new NodeLease();
+  let held: boolean | undefined;
+  const query = (_text: string, _params?: readonly unknown[], name?: string) => {
+    if (name === "node.leave") held = lease.holds;
+    return Promise.resolve([{ mark: 1, nodes: [], owners: [], now_ms: 0 }]);
+  };
+  const parts = { id: "node", url: () => null, actors: () => true, lease, log: new Log("error") };
+  const membership = await Membership.join({
+    ...parts,
+    sql: { query, execute: query } as unknown as Sql,
+    stream: { foreign: () => Promise.resolve(), catchUp: () => Promise.resolve(true) } as unknown as EventStream,
+    gateway: { closeAll: () => {} } as unknown as Gateway,
+    onLapse: () => {},
+    onForeign: () => {},
+    onDirectory: () => {},
+  });
+  assert.ok(lease.holds);
+  await membership[Symbol.asyncDispose]();
+  assert.equal(held, false);
 });
 
 Deno.test("A lease outlasts several failed renewals", () => {
