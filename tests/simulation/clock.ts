@@ -6,6 +6,8 @@ export interface Process {
   isDead: boolean;
   /** Until when nothing of it runs. */
   frozenUntil: number;
+  /** Until when messages between its threads wait, as one of them is busy. */
+  threadsBusyUntil: number;
   /** Its monotonic clock: `rate * now + offset`. */
   rate: number;
   offset: number;

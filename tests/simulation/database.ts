@@ -19,6 +19,12 @@ export interface CommitRow {
   operation: string;
 }
 
+export const PAGES: readonly string[] = Array.from({ length: 6 }, (_, i) => uuid(i));
+
+const LOADS: ReadonlySet<string> = new Set(["page.total", "feed.posts", "user.facets"]);
+/** How much later some of them are answered. */
+const LATE_MS = 4_000;
+
 interface NodeRow {
   id: string;
   leaseUntil: number;
@@ -32,6 +38,8 @@ export class SimulatedDatabase {
   isDown = false;
   /** The share of statements whose answer is lost though they happened. */
   loss = 0.001;
+  /** Processes whose loads are answered about when this time has come, if a partition may have come back as well. */
+  readonly slowUntil = new Map<Process, number>();
   /** Processes that cannot reach it. */
   readonly cutOff = new Set<Process>();
   readonly nodes = new Map<string, NodeRow>();
@@ -71,7 +79,9 @@ export class SimulatedDatabase {
         // A dead process's statement was under way, and may happen.
         const text = JSON.stringify(this.#execute(process, name, params));
         if (random.chance(this.loss)) return void fail("lost");
-        clock.after(latency(random), process, () => resolve(JSON.parse(text)));
+        const slowMs = LOADS.has(name) ? Math.max(0, (this.slowUntil.get(process) ?? 0) - clock.now) : 0;
+        const lateMs = slowMs > 0 ? slowMs + (random.next() - 0.2) * LATE_MS : 0;
+        clock.after(latency(random) + lateMs, process, () => resolve(JSON.parse(text)));
       });
     });
   }
@@ -103,6 +113,8 @@ export class SimulatedDatabase {
         return (params[0] as string[]).map((id) => this.#account(id));
       case "page.total":
         return [{ total: this.pages.get(params[0] as string)?.length ?? 0 }];
+      case "feed.posts":
+        return [{ seq: this.events.length, posts: [...this.pages.values()].flat() }];
       case "simulation.add":
       case "simulation.revoke":
         return this.#commit(process, name, JSON.parse(params[0] as string));
@@ -180,7 +192,7 @@ export class SimulatedDatabase {
         page_id: kind === "post.created" ? id : null,
         post_id: null,
         user_id: kind === "account.changed" ? id : null,
-        data: null,
+        data: kind === "post.created" ? { operation } : null,
         at: String(this.clock.now),
       });
     }
@@ -197,4 +209,9 @@ export class SimulatedDatabase {
 
 function latency(random: Seeded): number {
   return random.chance(0.97) ? 0.2 + random.next() : random.next() * 60;
+}
+
+/** Ids of different partitions. */
+export function uuid(n: number): string {
+  return `01890000-0000-7000-8000-${n.toString(16).padStart(12, "0")}`;
 }

@@ -1,19 +1,28 @@
 /**
- * One history of a few nodes under faults, determined by its seed, and what must hold in every one: one writer an
- * epoch, nothing lost or doubled, no answer from memory that a lease does not allow, no gap in the stream of events,
- * and after the faults every partition has a node again.
+ * One history of a few nodes under faults, determined by its seed, and what must hold in every one:
+ *
+ * - one writer an epoch, nothing lost or doubled, and no partition taken from a node whose lease holds
+ * - a reply reflects every write that was acknowledged before its call, also if its state was loaded or its thread was
+ *   busy while the partition went away and came back
+ * - a feed shows what its node acknowledged before, and what every node knew before, and no session is accepted that
+ *   ended before; both also at once after a node without a lease, which missed events, has one again
+ * - the stream of events has no gap
+ * - after the faults every partition has a node again
  */
 import assert from "node:assert/strict";
-import { partitionOf, PARTITIONS } from "../../db/partitions.ts";
+import { PARTITIONS } from "../../db/partitions.ts";
 import { Seeded } from "../support/seeded.ts";
 import { type Process, SimulatedClock } from "./clock.ts";
-import { SimulatedDatabase } from "./database.ts";
+import { PAGES, SimulatedDatabase, uuid } from "./database.ts";
 import { SimulatedNetwork } from "./network.ts";
 import { SimulatedNode, type World } from "./node.ts";
 
 const NODES = 3;
-const PAGES = Array.from({ length: 6 }, (_, i) => uuid(i));
 const ACCOUNTS = 10;
+const FEEDS = 6;
+/** When actors are unloaded: soon, so that many loads overlap with faults, or never. */
+const IDLE_MS = [500, 500, 60_000];
+const CLIENTS = 6;
 const FAULTY_MS = 12_000;
 /** Longer than a lease, the time that calls wait, and a few hand-overs. */
 const CALM_MS = 12_000;
@@ -27,9 +36,21 @@ const FAULTS = {
   refuse: 1,
   busDown: 1,
   databaseDown: 1,
-  isolate: 2,
+  isolate: 4,
   wallClock: 1,
 };
+
+/** What clients do. `hide`: a write that has reached every node once it is answered, as a block. */
+const ACTS = { add: 5, hide: 1, get: 8, feed: 2, account: 4, endSession: 2 };
+
+interface Add {
+  page: string;
+  node: SimulatedNode;
+  begun: number;
+  acknowledged?: number;
+  /** When every node without it had no lease any more. */
+  known?: number;
+}
 
 export interface HistoryResult {
   events: number;
@@ -49,7 +70,7 @@ export async function runHistory(seed: number): Promise<HistoryResult> {
 class History {
   readonly #world: World;
   readonly #nodes: SimulatedNode[] = [];
-  readonly #adds = new Map<string, { page: string; begun: number; acknowledged?: number }>();
+  readonly #adds = new Map<string, Add>();
   readonly #ended = new Map<string, number>();
   #names = 0;
   #operations = 0;
@@ -61,7 +82,7 @@ class History {
   constructor(private readonly random: Seeded, private readonly clock: SimulatedClock) {
     const network = new SimulatedNetwork(clock, random, { loss: 0.01, maxDelayMs: random.pick([20, 200, 900]) });
     const database = new SimulatedDatabase(clock, random);
-    this.#world = { clock, network, database };
+    this.#world = { clock, network, database, idleMs: random.pick(IDLE_MS), onLapse: (node) => this.#readAgain(node) };
     database.onTaken = (partition, from) => {
       this.#takeovers++;
       const owner = this.#nodes.find(({ id }) => id === from);
@@ -74,7 +95,7 @@ class History {
   async run(): Promise<HistoryResult> {
     for (let i = 0; i < NODES; i++) this.#startNode();
     await this.#pass(2_000);
-    for (let i = 0; i < 4; i++) this.#client();
+    for (let i = 0; i < CLIENTS; i++) this.#client();
     this.#faults();
     await this.#pass(FAULTY_MS);
     this.#isOver = true;
@@ -97,6 +118,7 @@ class History {
       name: `${random.whole(0, 255).toString(16).padStart(8, "0")}-${++this.#names}`,
       isDead: false,
       frozenUntil: 0,
+      threadsBusyUntil: 0,
       rate: 0.98 + random.next() * 0.04,
       offset: random.next() * 1e9,
       wallOffset: 0,
@@ -123,14 +145,14 @@ class History {
     const next = () => clock.after(random.next() * 60, undefined, () => this.#client());
     const node = this.#live.length > 0 ? random.pick(this.#live) : undefined;
     if (!node) return void next();
-    const act = random.weighted({ add: 5, get: 4, account: 4, endSession: 1 });
+    const act = random.weighted(ACTS);
     // A client gives up on a node that does not answer, as on a frozen or dead one.
     let isDone = false;
     const done = () => {
       if (!isDone) next();
       isDone = true;
     };
-    clock.after(3_000, undefined, done);
+    clock.after(1_500, undefined, done);
     clock.after(
       1,
       node.process,
@@ -138,29 +160,66 @@ class History {
     );
   }
 
-  async #act(act: "add" | "get" | "account" | "endSession", node: SimulatedNode): Promise<void> {
+  async #act(act: keyof typeof ACTS, node: SimulatedNode): Promise<void> {
     const page = this.random.pick(PAGES);
-    if (act === "add") return await this.#add(node, page);
+    if (act === "add") return void await this.#add(node, page);
+    if (act === "hide") return await this.#hide(node, page);
     if (act === "get") return await this.#get(node, page);
-    // Others from time to time, as a session ends only once.
-    const first = 1_000 + ACCOUNTS * Math.floor(this.clock.now / 4_000);
-    if (act === "endSession") return await this.#endSession(node, uuid(first + this.random.whole(0, ACCOUNTS - 1)));
-    await Promise.all(Array.from({ length: ACCOUNTS }, (_, i) => this.#readAccount(node, uuid(first + i))));
+    if (act === "feed") return await this.#readFeed(node, uuid(this.random.whole(0, FEEDS - 1)));
+    const accounts = this.#accounts(this.random.whole(0, 2));
+    if (act === "endSession") return await this.#endSession(node, this.random.pick(accounts));
+    await Promise.all(accounts.map((account) => this.#readAccount(node, account)));
   }
 
-  async #add(node: SimulatedNode, page: string): Promise<void> {
+  /** Others from time to time, as a session ends only once. */
+  #accounts(ago: number): string[] {
+    const first = 1_000 + ACCOUNTS * (Math.floor(this.clock.now / 4_000) - ago);
+    return Array.from({ length: ACCOUNTS }, (_, i) => uuid(first + i));
+  }
+
+  /** The sockets of a node that had no lease are closed, so its clients read all they show as soon as it has one. */
+  #readAgain(node: SimulatedNode): void {
+    if (!node.lease.holds) return void this.clock.after(2, node.process, () => this.#readAgain(node));
+    for (const page of PAGES) this.#watch(this.#get(node, page));
+    for (let i = 0; i < FEEDS; i++) this.#watch(this.#readFeed(node, uuid(i)));
+    for (const account of [0, 1, 2].flatMap((ago) => this.#accounts(ago))) {
+      this.#watch(this.#readAccount(node, account));
+    }
+  }
+
+  async #add(node: SimulatedNode, page: string): Promise<Add | undefined> {
     const operation = `operation ${++this.#operations}`;
-    const add: { page: string; begun: number; acknowledged?: number } = { page, begun: this.clock.now };
+    const add: Add = { page, node, begun: this.clock.now };
     this.#adds.set(operation, add);
     const ref = { kind: "page", id: page } as const;
     if (await refused(node.router.ask(ref, { type: "add", operation } as { type: string }))) return;
     add.acknowledged = this.clock.now;
+    return add;
+  }
+
+  async #hide(node: SimulatedNode, page: string): Promise<void> {
+    const add = await this.#add(node, page);
+    if (add && !await refused(node.barrier.wait())) add.known = this.clock.now;
+  }
+
+  /** Everything that this node acknowledged before, and everything that all nodes knew before. */
+  async #readFeed(node: SimulatedNode, id: string): Promise<void> {
+    const begun = this.clock.now;
+    const least = [...this.#adds].filter(([, add]) =>
+      (add.known ?? Infinity) < begun || (add.node === node && (add.acknowledged ?? Infinity) < begun)
+    );
+    let posts: unknown;
+    if (await refused(node.router.ask({ kind: "feed", id }, { type: "get" }).then((value) => posts = value))) return;
+    this.#reads++;
+    const shown = new Set(posts as string[]);
+    const missing = least.filter(([operation]) => !shown.has(operation));
+    assert.deepEqual(missing.map(([operation]) => operation), [], `a feed of node ${node.id} lacks posts`);
   }
 
   /** At least what was acknowledged before, at most what was begun until now. */
   async #get(node: SimulatedNode, page: string): Promise<void> {
     const begun = this.clock.now;
-    const of = (isCounted: (add: { begun: number; acknowledged?: number }) => boolean) =>
+    const of = (isCounted: (add: Add) => boolean) =>
       [...this.#adds.values()].filter((add) => add.page === page && isCounted(add)).length;
     const least = of(({ acknowledged }) => acknowledged !== undefined && acknowledged < begun);
     let total: unknown;
@@ -209,7 +268,10 @@ class History {
       case "freezeShortly": {
         const ms = fault === "freeze" ? 2_000 + random.next() * 4_000 : random.next() * 2_600;
         process.frozenUntil = Math.max(process.frozenUntil, clock.now + ms);
-        return;
+        // A broker drops what a frozen client does not read.
+        if (random.chance(0.5)) return;
+        network.cuts.set(process, "swallow");
+        return void later(ms, () => network.cuts.delete(process));
       }
       case "kill":
         process.isDead = true;
@@ -224,13 +286,7 @@ class History {
         network.cuts.set(process, fault);
         return void later(random.next() * 4_000, () => network.cuts.delete(process));
       case "isolate":
-        // From everything but its clients.
-        network.cuts.set(process, random.pick(["swallow", "refuse"]));
-        database.cutOff.add(process);
-        return void later(random.next() * 6_000, () => {
-          network.cuts.delete(process);
-          database.cutOff.delete(process);
-        });
+        return this.#isolate(process);
       case "busDown":
         network.isDown = true;
         return void later(random.next() * 3_000, () => network.isDown = false);
@@ -242,6 +298,25 @@ class History {
     }
   }
 
+  /** From everything but its clients. What it read before, or asked its threads meanwhile, may be answered after. */
+  #isolate(process: Process): void {
+    const { random, clock } = this;
+    const { network, database } = this.#world;
+    const later = (ms: number, end: () => void) => clock.after(ms, undefined, () => this.#isOver || end());
+    const beginsIn = random.next() * 1_000;
+    const endsIn = beginsIn + 2_000 + random.next() * 4_000;
+    database.slowUntil.set(process, clock.now + endsIn);
+    later(beginsIn, () => {
+      database.slowUntil.delete(process);
+      database.cutOff.add(process);
+      network.cuts.set(process, random.pick(["swallow", "refuse"]));
+      if (random.chance(0.3)) process.threadsBusyUntil = clock.now + endsIn - beginsIn + random.next() * 2_000;
+    });
+    later(endsIn, () => database.cutOff.delete(process));
+    // A client of the bus waits longer between its attempts.
+    later(endsIn + random.pick([0, 1_000, 3_000]), () => network.cuts.delete(process));
+  }
+
   #heal(): void {
     const { network, database } = this.#world;
     for (const { process } of this.#live) process.frozenUntil = 0;
@@ -249,6 +324,7 @@ class History {
     network.isDown = database.isDown = false;
     database.cutOff.clear();
     database.loss = 0;
+    database.slowUntil.clear();
   }
 
   /** Every partition has a node, shares are even, and every node can write and has all events. */
@@ -297,11 +373,4 @@ async function refused(work: Promise<unknown>): Promise<boolean> {
     if (error instanceof assert.AssertionError) throw error;
     return true;
   }
-}
-
-/** Ids of different partitions. */
-function uuid(n: number): string {
-  const id = `01890000-0000-7000-8000-${n.toString(16).padStart(12, "0")}`;
-  assert.ok(partitionOf(id) < PARTITIONS);
-  return id;
 }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { AccountCache } from "../../actors/account_cache.ts";
 import { type ActorKind, commit, reply } from "../../actors/runtime/actor.ts";
 import { Directory } from "../../actors/runtime/directory.ts";
-import { type AnyKind, Host } from "../../actors/runtime/host.ts";
+import { Host, type HostPorts } from "../../actors/runtime/host.ts";
 import { NodeCalls, nodeSubject } from "../../actors/runtime/node_calls.ts";
 import { NodeLease } from "../../actors/runtime/node_lease.ts";
 import { PlacedActors } from "../../actors/runtime/placed_actors.ts";
@@ -17,6 +17,7 @@ import type { Sql } from "../../db/sql.ts";
 import { defineCommit } from "../../db/turn_statement.ts";
 import type { Bus } from "../../lib/bus/bus.ts";
 import { Log } from "../../lib/log.ts";
+import { type Consumers, deliver } from "../../live/consumers.ts";
 import { acknowledgementSubject, SharedDeliveryBarrier } from "../../live/delivery_barrier.ts";
 import { EventStream } from "../../live/event_stream.ts";
 import type { Gateway } from "../../live/gateway.ts";
@@ -24,7 +25,7 @@ import { HostedActors } from "../../live/hosted_actors.ts";
 import { Membership } from "../../live/membership.ts";
 import { placementSubject, subjectOf } from "../../live/publisher.ts";
 import type { Process, SimulatedClock } from "./clock.ts";
-import type { SimulatedDatabase } from "./database.ts";
+import { PAGES, type SimulatedDatabase } from "./database.ts";
 import type { SimulatedNetwork } from "./network.ts";
 
 const HISTORY = "history";
@@ -64,6 +65,27 @@ const account: ActorKind<string, { type: "revoke"; operation: string }> = {
   decide: (id, { operation }) => commit(revoke, { id, operation }, () => ({ value: null })),
 };
 
+/** The posts of all pages, as read at once and kept up to date by events. */
+interface Feed {
+  kept: { posts: readonly string[]; seq: number } | null;
+}
+
+const feed: ActorKind<Feed, { type: "get"; bypass?: boolean }> = {
+  name: "feed",
+  load: () => Promise.resolve({ kept: null }),
+  decide: ({ kept }, { bypass }) =>
+    kept && !bypass ? reply(kept.posts) : {
+      type: "read",
+      run: async (sql) => {
+        const [kept] = await sql.query<NonNullable<Feed["kept"]>>("", [], "feed.posts");
+        return { state: { kept: kept! }, value: kept!.posts };
+      },
+    },
+  absorb: ({ kept }, { seq, data }) => // It may have been read already.
+  ({ kept: kept && seq > kept.seq ? { posts: [...kept.posts, data!["operation"] as string], seq } : kept }),
+  watches: ({ kept }) => kept ? PAGES : [],
+};
+
 const silent = new class extends Log {
   override debug() {}
   override info() {}
@@ -81,6 +103,10 @@ export interface World {
   clock: SimulatedClock;
   network: SimulatedNetwork;
   database: SimulatedDatabase;
+  /** Actors without a message for so long are unloaded. */
+  idleMs: number;
+  /** Called when a node finds that its lease was over. */
+  onLapse: (node: SimulatedNode) => void;
 }
 
 export class SimulatedNode {
@@ -89,49 +115,48 @@ export class SimulatedNode {
   readonly accounts: AccountCache;
   readonly router: PlacedActors;
   readonly placement: Placement;
-  /** The last event that was consumed. */
-  position: number;
 
   private constructor(
     readonly process: Process,
     readonly pool: Pool,
     readonly barrier: SharedDeliveryBarrier,
     parts: Pick<SimulatedNode, "id" | "lease" | "accounts" | "router" | "placement">,
-    position: number,
+    private readonly consumed: { seq: number },
     private readonly stream: EventStream,
     private readonly membership: Membership,
     private readonly serving: AsyncDisposable,
   ) {
     ({ id: this.id, lease: this.lease, accounts: this.accounts, router: this.router, placement: this.placement } =
       parts);
-    this.position = position;
+  }
+
+  /** The last event that was consumed. */
+  get position(): number {
+    return this.consumed.seq;
   }
 
   /** Starts as `workers/roles/node.ts` does. */
-  static async start({ clock, network, database }: World, process: Process): Promise<SimulatedNode> {
+  static async start(world: World, process: Process): Promise<SimulatedNode> {
+    const { clock, network, database } = world;
     const sql = database.sqlOf(process);
     const bus = network.busOf(process) as unknown as Bus;
     const id = process.name;
     const url = `http://${id}`;
     let node: SimulatedNode | undefined;
-    let position = 0;
+    const consumed = { seq: 0 };
     const lease = new NodeLease();
-    const consume = (events: SequencedEvent[]) => {
-      for (const { seq, kind, user_id } of events) {
-        assert.equal(seq, position + 1, `node ${id} missed an event`);
-        position = seq;
-        if (node) node.position = seq;
-        if (kind === "account.changed") accounts.changed(user_id!);
-      }
-    };
-    const stream = await EventStream.open(sql, silent, consume);
-    position = stream.position;
+    const consumers: Consumers = {};
+    const stream = await EventStream.open(sql, silent, inOrder(id, consumed, consumers));
+    consumed.seq = stream.position;
     const license = licenseOf(lease, stream);
     const accounts = new AccountCache(sql, license);
+    consumers.accounts = (events) => {
+      for (const { kind, user_id } of events) if (kind === "account.changed") accounts.changed(user_id!);
+    };
     const directory = new Directory();
     const pool = await Pool.start({
       threads: 1,
-      start: () => Promise.resolve(threadOn(sql, clock, process)),
+      start: () => Promise.resolve(threadOn(sql, world, process)),
       lease,
       log: silent,
       onCommitted: (events) => {
@@ -144,6 +169,7 @@ export class SimulatedNode {
       onReplaced: () => placement.replaced(),
       schedule: (work) => void clock.after(0, process, work),
     });
+    consumers.actors = (events) => pool.events(events);
     const announce = () => void bus.publish(placementSubject(HISTORY), id).catch(() => {});
     const placement = new Placement({ id, sql, pool, directory, lease, log: silent, takes: () => true, announce });
     await bus.subscribe(placementSubject(HISTORY), () => void placement.refresh());
@@ -166,14 +192,17 @@ export class SimulatedNode {
       gateway: noListeners,
       lease,
       log: silent,
-      onLapse: () => placement.lapsed(),
+      onLapse: () => {
+        placement.lapsed();
+        if (node) world.onLapse(node);
+      },
       onForeign: (reason) => assert.fail(reason),
       onDirectory: (row) => placement.update(row),
     });
     await bus.subscribe(acknowledgementSubject(HISTORY), () => void membership.acknowledgeLatest());
     const barrier = new SharedDeliveryBarrier({ sql, bus, history: HISTORY, membership });
     const parts = { id, lease, accounts, router, placement };
-    return node = new SimulatedNode(process, pool, barrier, parts, position, stream, membership, serving);
+    return node = new SimulatedNode(process, pool, barrier, parts, consumed, stream, membership, serving);
   }
 
   /** In order, as after SIGTERM. */
@@ -188,6 +217,17 @@ export class SimulatedNode {
   }
 }
 
+/** Delivers events, of which none may be missing. */
+function inOrder(id: string, consumed: { seq: number }, consumers: Consumers): (events: SequencedEvent[]) => void {
+  return (events) => {
+    for (const { seq } of events) {
+      assert.equal(seq, consumed.seq + 1, `node ${id} missed an event`);
+      consumed.seq = seq;
+    }
+    deliver(consumers, events);
+  };
+}
+
 /** As `workers/roles/actors.ts` has it. */
 function licenseOf(lease: NodeLease, stream: EventStream): { readonly holds: boolean } {
   return {
@@ -198,16 +238,21 @@ function licenseOf(lease: NodeLease, stream: EventStream): { readonly holds: boo
 }
 
 /** A worker thread as another host in the same process. */
-function threadOn(sql: Sql, clock: SimulatedClock, process: Process): HostThread {
+function threadOn(sql: Sql, { clock, idleMs }: World, process: Process): HostThread {
   let listener: (messages: FromWorker[]) => void = () => {};
-  const send = (message: FromWorker) => void clock.after(0.05, process, () => listener([message]));
-  const host = new Host({ page, user: account, feed: page as AnyKind }, sql, {
+  const pass = (work: () => void) => {
+    clock.after(Math.max(0.05, process.threadsBusyUntil - clock.now), process, work);
+  };
+  const send = (message: FromWorker) => pass(() => listener([message]));
+  const ports: HostPorts = {
     committed: (events) => send({ type: "committed", events }),
     fenced: (partition, epoch) => send({ type: "fenced", partition, epoch }),
     fault: (_, error) => {
       throw error;
     },
-  });
+  };
+  const host = new Host({ page, user: account, feed }, sql, ports, { idleMs, maxActivations: 1_000 });
+  setInterval(() => host.sweep(), idleMs / 2);
   const answer = (call: number) => (value: Reply, from?: Committed | "memory") => {
     const message: FromWorker = { type: "reply", call, reply: value };
     if (from === "memory") message.remembered = true;
@@ -217,11 +262,12 @@ function threadOn(sql: Sql, clock: SimulatedClock, process: Process): HostThread
   const take = (message: ToWorker) => {
     if (message.type === "ask") {
       host.ask(message.ref, { ...message, arrived: Date.now(), answer: answer(message.call) });
-    } else if (message.type === "grant") host.grant(message.partition, message.epoch);
+    } else if (message.type === "events") host.absorb(message.events);
+    else if (message.type === "grant") host.grant(message.partition, message.epoch);
     else if (message.type === "revoke") host.revoke(message.partition);
   };
   return {
-    post: (messages) => void clock.after(0.05, process, () => messages.forEach(take)),
+    post: (messages) => pass(() => messages.forEach(take)),
     onMessages: (listen) => listener = listen,
     onDeath: () => {},
     terminate: () => {},
