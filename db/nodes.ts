@@ -56,6 +56,20 @@ export async function renewLease(sql: Writer, node: LeaseRequest): Promise<Direc
   return row!;
 }
 
+/**
+ * Ends leases a lease from now that are longer than two: they were written before the clock of the database was set
+ * back, and dead nodes would look alive for as long. No running node is robbed: it counts on its own lease for less
+ * than a lease from the renewal that wrote it, which was before, and the next renewal replaces what this writes.
+ */
+export async function shortenLeases(sql: Writer, leaseMs: number): Promise<void> {
+  await sql.execute(
+    `update nodes set lease_until = clock_timestamp() + $1::float8 * interval '1 millisecond'
+    where lease_until > clock_timestamp() + 2 * $1::float8 * interval '1 millisecond'`,
+    [leaseMs],
+    "node.shorten",
+  );
+}
+
 /** Nodes, and who has which partition. */
 export async function readDirectory(sql: Reader): Promise<DirectoryRow> {
   const [row] = await sql.query<DirectoryRow>(`select ${DIRECTORY}`, [], "node.directory");

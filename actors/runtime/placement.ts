@@ -1,4 +1,4 @@
-import { type DirectoryRow, readDirectory } from "../../db/nodes.ts";
+import { type DirectoryRow, readDirectory, shortenLeases } from "../../db/nodes.ts";
 import { type Grant, releasePartitions, takePartitions } from "../../db/partitions.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Log } from "../../lib/log.ts";
@@ -46,6 +46,7 @@ export class Placement {
   #again = false;
   #leaving = false;
   #refreshing: Promise<void> | undefined;
+  #shortening: Promise<void> | undefined;
   #freeSince = Infinity;
   #lateUntil = -Infinity;
   #leaseEnd: ReturnType<typeof setTimeout> | undefined;
@@ -112,6 +113,7 @@ export class Placement {
   }
 
   #check(): void {
+    this.#shortenLeases();
     this.#watchLeases();
     if (this.#leaving || !this.options.takes()) return;
     if (this.#balancing) {
@@ -127,6 +129,17 @@ export class Placement {
         this.#check();
       }
     });
+  }
+
+  /** The clock of the database was set back if another node's lease is longer than a renewal makes it. */
+  #shortenLeases(): void {
+    const { directory, id, sql, log } = this.options;
+    const latest = performance.now() + 2 * LEASE_MS;
+    if (this.#shortening || !directory.nodes.some((node) => node.id !== id && node.until > latest)) return;
+    log.warn("the database's clock was set back, shortening older leases");
+    this.#shortening = shortenLeases(sql, LEASE_MS).then(() => void this.refresh(), (error) => {
+      log.warn("shortening leases failed, retrying", { error });
+    }).finally(() => this.#shortening = undefined);
   }
 
   /** Looks again when the next lease of another node ends, if that is before the next renewal. */

@@ -10,6 +10,7 @@ import {
   pruneNodes,
   readDirectory,
   renewLease,
+  shortenLeases,
 } from "../../db/nodes.ts";
 import type { Sql } from "../../db/sql.ts";
 import { accountSnapshot, accountSnapshots } from "../../db/users.ts";
@@ -109,6 +110,26 @@ test("a renewal returns the directory as it was before, and keeps when the node 
   const [after] = (await readDirectory(sql)).nodes;
   assert.ok(after!.left_ms > 5_000);
   assert.equal(after!.started_at, before!.started_at);
+});
+
+test("leases from before the database's clock was set back end a lease from now, and no others change", async (sql) => {
+  const [present, former] = [newId(), newId()];
+  await renew(sql, present, 2 * LEASE_MS - 1, 0);
+  await renew(sql, former, 3_600_000, 0);
+  const leaseOf = async (id: string) => {
+    const [row] = await sql.query<{ lease: string; left: number }>(
+      `select lease_until::text as lease, extract(epoch from lease_until - clock_timestamp())::float8 * 1000 as left
+      from nodes where id = $1`,
+      [id],
+    );
+    return row!;
+  };
+  const before = await leaseOf(present);
+  const begun = performance.now();
+  await shortenLeases(sql, LEASE_MS);
+  assert.equal((await leaseOf(present)).lease, before.lease);
+  const { left } = await leaseOf(former);
+  assert.ok(left <= LEASE_MS && left > LEASE_MS - (performance.now() - begun) - 100, `${left} ms are left`);
 });
 
 test("accounts read together are the same as accounts read one by one", async (sql, world) => {

@@ -40,6 +40,8 @@ export class SimulatedDatabase {
   loss = 0.001;
   /** Processes whose loads are answered about when this time has come, if a partition may have come back as well. */
   readonly slowUntil = new Map<Process, number>();
+  /** How far its clock is from the true one. */
+  clockOffset = 0;
   /** Processes that cannot reach it. */
   readonly cutOff = new Set<Process>();
   readonly nodes = new Map<string, NodeRow>();
@@ -55,6 +57,10 @@ export class SimulatedDatabase {
   onTaken: (partition: number, from: string, by: string) => void = () => {};
 
   constructor(readonly clock: SimulatedClock, readonly random: Seeded) {}
+
+  get #now(): number {
+    return this.clock.now + this.clockOffset;
+  }
 
   sqlOf(process: Process): Sql {
     const run = <Row>(name: string | undefined, params: readonly unknown[] = []) =>
@@ -92,6 +98,12 @@ export class SimulatedDatabase {
         return [this.#renew(params as [string, number, number, string | null, boolean])];
       case "node.directory":
         return [this.#directory()];
+      case "node.shorten":
+        for (const node of this.nodes.values()) {
+          const leaseMs = params[0] as number;
+          if (node.leaseUntil > this.#now + 2 * leaseMs) node.leaseUntil = this.#now + leaseMs;
+        }
+        return [];
       case "node.leave":
         this.nodes.delete(params[0] as string);
         return [];
@@ -126,7 +138,7 @@ export class SimulatedDatabase {
   #renew([id, leaseMs, acknowledged, url, actors]: [string, number, number, string | null, boolean]): unknown {
     const before = this.#directory();
     const startedAt = this.nodes.get(id)?.startedAt ?? this.clock.now;
-    this.nodes.set(id, { id, leaseUntil: this.clock.now + leaseMs, acknowledged, url, actors, startedAt });
+    this.nodes.set(id, { id, leaseUntil: this.#now + leaseMs, acknowledged, url, actors, startedAt });
     return { ...before, mark: this.acknowledgement };
   }
 
@@ -136,19 +148,19 @@ export class SimulatedDatabase {
       url,
       actors,
       started_at: String(startedAt),
-      left_ms: leaseUntil - this.clock.now,
+      left_ms: leaseUntil - this.#now,
     }));
-    return { nodes, owners: this.partitions.map((partition) => ({ ...partition })), now_ms: this.clock.now };
+    return { nodes, owners: this.partitions.map((partition) => ({ ...partition })), now_ms: this.#now };
   }
 
   #unacknowledged([id, mark, marginMs]: [string, number, number]): unknown[] {
     return [...this.nodes.values()]
-      .filter((node) => node.id !== id && node.acknowledged < mark && node.leaseUntil > this.clock.now - marginMs)
+      .filter((node) => node.id !== id && node.acknowledged < mark && node.leaseUntil > this.#now - marginMs)
       .map((node) => ({ id: node.id }));
   }
 
   #take([by, ids, epochs]: [string, number[], number[]]): unknown[] {
-    const isLive = (id: string) => (this.nodes.get(id)?.leaseUntil ?? 0) > this.clock.now;
+    const isLive = (id: string) => (this.nodes.get(id)?.leaseUntil ?? -Infinity) > this.#now;
     if (!isLive(by)) return [];
     return ids.flatMap((id, i) => {
       const partition = this.partitions[id]!;

@@ -97,6 +97,9 @@ class History {
     await this.#pass(2_000);
     for (let i = 0; i < CLIENTS; i++) this.#client();
     this.#faults();
+    if (this.random.seed % 4 === 0) {
+      this.clock.after(this.random.next() * FAULTY_MS, undefined, () => this.#setClockBack());
+    }
     await this.#pass(FAULTY_MS);
     this.#isOver = true;
     this.#heal();
@@ -315,6 +318,11 @@ class History {
     later(endsIn, () => database.cutOff.delete(process));
     // A client of the bus waits longer between its attempts.
     later(endsIn + random.pick([0, 1_000, 3_000]), () => network.cuts.delete(process));
+  }
+
+  /** The clock of the database, by longer than a history lasts. */
+  #setClockBack(): void {
+    this.#world.database.clockOffset -= 60_000;
   }
 
   #heal(): void {

@@ -1,6 +1,7 @@
 /** Nodes that share partitions over a database of two tables, which does as the statements do. */
 import assert from "node:assert/strict";
 import { Directory } from "../../actors/runtime/directory.ts";
+import { LEASE_MS } from "../../actors/runtime/node_lease.ts";
 import { Placement } from "../../actors/runtime/placement.ts";
 import type { DirectoryRow } from "../../db/nodes.ts";
 import { type Grant, PARTITIONS } from "../../db/partitions.ts";
@@ -57,6 +58,10 @@ export class PartitionTables implements Sql {
 
   async execute<Row>(_: string, params: readonly Param[] = [], name?: string): Promise<Row[]> {
     await this.#answering();
+    if (name === "node.shorten") {
+      this.#shorten(params[0] as number);
+      return [];
+    }
     const [node, partitions, epochs] = params as [string, number[], number[]];
     const rows: Grant[] = [];
     for (const [i, id] of partitions.entries()) {
@@ -83,6 +88,11 @@ export class PartitionTables implements Sql {
   async #answering(): Promise<void> {
     await this.pause();
     if (this.isAway) throw new Error("expected");
+  }
+
+  #shorten(leaseMs: number): void {
+    const now = performance.now();
+    for (const lease of this.leases.values()) if (lease.until > now + 2 * leaseMs) lease.until = now + leaseMs;
   }
 
   #isLive(id: string): boolean {
@@ -155,7 +165,7 @@ export class PlacedNode implements Disposable {
   /** As a renewal of its lease does. */
   renew({ actors = this.options.takes ?? true } = {}): void {
     if (this.tables.isAway) return;
-    this.placement.update(this.tables.renew(this.id, this.options.leaseMs ?? 60_000, actors));
+    this.placement.update(this.tables.renew(this.id, this.options.leaseMs ?? 2 * LEASE_MS, actors));
   }
 
   /** Its process ends without a word. Its lease goes on for a while. */

@@ -1,5 +1,6 @@
 /** What nodes with leases do so that each partition has one of them. */
 import assert from "node:assert/strict";
+import { LEASE_MS, RENEW_MS } from "../../actors/runtime/node_lease.ts";
 import { PARTITIONS } from "../../db/partitions.ts";
 import { sleep } from "../../lib/sleep.ts";
 import { checkOwners, PartitionTables, PlacedNode, type PlacedNodeOptions } from "../support/placements.ts";
@@ -68,6 +69,26 @@ Deno.test("Nodes that start at the same time share the partitions, each with one
   for (let i = 0; i < 4; i++) world.add();
   await world.shares(16, 16, 16, 16);
   checkOwners(world.nodes);
+});
+
+Deno.test("After the database's clock was set back, a dead node keeps its partitions for a lease", async () => {
+  using world = new World();
+  const dead = world.add();
+  await world.shares(64);
+  const node = world.add();
+  await world.shares(32, 32);
+  dead.die();
+  // As if its lease had been written by a clock that was ahead.
+  world.tables.renew(dead.id, 3_600_000);
+  const begun = performance.now();
+  node.renew();
+  const renewing = setInterval(() => node.renew(), RENEW_MS);
+  try {
+    await until("all partitions", () => node.share === PARTITIONS);
+  } finally {
+    clearInterval(renewing);
+  }
+  assert.ok(performance.now() - begun >= LEASE_MS, "not before its own lease was certainly over");
 });
 
 Deno.test("A node that takes no partitions gets none", async () => {

@@ -44,6 +44,7 @@ export const BACKGROUND_CALLS: readonly Call[] = [
   (sql) => publicKeys(sql),
   (sql) => nodes.renewLease(sql, { id: ID, url: null, actors: true, leaseMs: 1_000, acknowledged: 1 }),
   (sql) => nodes.readDirectory(sql),
+  (sql) => nodes.shortenLeases(sql, 1_000),
   (sql) => nodes.leave(sql, ID),
   (sql) => nodes.nextAcknowledgement(sql),
   (sql) => nodes.lastAcknowledgement(sql),
