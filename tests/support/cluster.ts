@@ -10,8 +10,6 @@ export interface Cluster extends AsyncDisposable {
   nodes: NodeProcess[];
   /** Between each node and NATS. */
   proxies: TcpProxy[];
-  /** Adds a node; resolves when it is ready. */
-  add(): Promise<NodeProcess>;
 }
 
 export async function startCluster(count: number, env: Record<string, string> = {}): Promise<Cluster> {
@@ -37,9 +35,8 @@ export async function startCluster(count: number, env: Record<string, string> = 
     );
     nodes.push(node);
     proxies.push(proxy);
-    return node;
   };
   for (let i = 0; i < count; i++) await add();
   const started = stack.move();
-  return { postgres, redis, nats, nodes, proxies, add, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  return { postgres, redis, nats, nodes, proxies, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
