@@ -24,7 +24,7 @@ export class AccountChecks {
   changed(userId: string): void {
     if (this.listeners.countOf(userId) === 0) return;
     this.#unchecked.add(userId);
-    void this.finish().catch((error) => this.log.warn("checking listeners' accounts failed", { error }));
+    void this.finish().catch((error) => this.log.warnOften("checking listeners' accounts failed", {}, { error }));
   }
 
   /** Resolves when the sockets of all accounts that changed before this call were checked. */

@@ -104,7 +104,7 @@ export class EventStream implements AsyncDisposable {
       this.#stalled = false;
       return !this.#closed;
     }, (error) => {
-      if (!this.#closed) this.log.warn("event stream catch-up failed", { error });
+      if (!this.#closed) this.log.warnOften("event stream catch-up failed", {}, { error });
       return false;
     }).finally(() => this.#catchingUp = undefined);
   }

@@ -128,7 +128,7 @@ export class Gateway implements AsyncDisposable {
     try {
       await this.#catchUp(connection, cursor);
     } catch (error) {
-      this.log.warn("listener failed to join", { error });
+      this.log.warnOften("listener failed to join", {}, { error });
       connection.close(CLOSE.restarting, "try again");
     } finally {
       this.#joiners.remove(connection);

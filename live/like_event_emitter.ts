@@ -54,7 +54,7 @@ export class LikeEventEmitter implements AsyncDisposable {
     this.#idle = 0;
     this.#running = this.#emit().catch((error) => {
       this.#hint = true;
-      this.log.warn("like events failed, retrying", { error });
+      this.log.warnOften("like events failed, retrying", {}, { error });
     }).finally(() => this.#wait());
   }
 

@@ -82,7 +82,7 @@ export class Membership implements AsyncDisposable {
     try {
       await this.acknowledge(await lastAcknowledgement(this.options.sql));
     } catch (error) {
-      this.options.log.warn("acknowledgement failed", { error });
+      this.options.log.warnOften("acknowledgement failed", {}, { error });
     }
   }
 
@@ -104,7 +104,7 @@ export class Membership implements AsyncDisposable {
     if (performance.now() - this.#owedSince > ACKNOWLEDGE_WITHIN_MS) {
       log.warn("acknowledgement overdue, giving up the node's lease");
     } else if (!this.#renewing) {
-      this.#renew().catch((error) => log.warn("renewing the node's lease failed, retrying", { error }));
+      this.#renew().catch((error) => log.warnOften("renewing the node's lease failed, retrying", {}, { error }));
     }
     if (this.#wanted > this.#acknowledged && !this.#acknowledging) void this.acknowledgeLatest();
   }
@@ -168,7 +168,7 @@ export class Membership implements AsyncDisposable {
 
   async #lookAtAccounts(): Promise<void> {
     await this.options.gateway.accounts.recheck().catch((error) =>
-      this.options.log.warn("rechecking listeners' accounts failed, retrying", { error })
+      this.options.log.warnOften("rechecking listeners' accounts failed, retrying", {}, { error })
     );
   }
 }

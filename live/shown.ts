@@ -48,7 +48,7 @@ export class ShownReader {
         return await read(ids);
       } catch (error) {
         if (this.#closed) return NONE;
-        this.log.warn("reading frames failed, retrying", { error });
+        this.log.warnOften("reading frames failed, retrying", {}, { error });
         await sleep(RETRY_BACKOFF(failures));
       }
     }

@@ -121,7 +121,7 @@ export class Placement {
       return;
     }
     this.#balancing = this.#balance().catch((error) => {
-      this.options.log.warn("taking partitions failed, retrying", { error });
+      this.options.log.warnOften("taking partitions failed, retrying", {}, { error });
     }).finally(() => {
       this.#balancing = undefined;
       if (this.#again) {

@@ -189,7 +189,7 @@ class LocalStream {
         await group.handlers[group.position % group.handlers.length]!(message);
         group.position++;
       } catch (error) {
-        this.log.warn("consumer failed, retrying", { error });
+        this.log.warnOften("consumer failed, retrying", {}, { error });
         await sleep(this.retryMs, this.closing.signal);
       }
     }

@@ -323,7 +323,7 @@ class Consumer {
       await this.handler(message.string());
     } catch (error) {
       handled = false;
-      this.log.warn("consumer failed, retrying", { consumer: this.name, error });
+      this.log.warnOften("consumer failed, retrying", { consumer: this.name }, { error });
     } finally {
       clearInterval(alive);
     }
