@@ -1,6 +1,6 @@
 import { partitionOf } from "../db/partitions.ts";
 import { processCpuMs } from "./processor_time.ts";
-import { type LoadRequest, repeating, type Row, say, signIn, wrk } from "./harness.ts";
+import { type LoadRequest, repeating, type Row, say, signIn, WARM_UP_S, wrk } from "./harness.ts";
 import { type Cluster, startCluster } from "../tests/support/cluster.ts";
 import type { NodeProcess } from "../tests/support/node_process.ts";
 import { fillWorld, uuidOf } from "./world.ts";
@@ -8,6 +8,7 @@ import { fillWorld, uuidOf } from "./world.ts";
 const PEOPLE = 200;
 const READERS = 64;
 const CONNECTIONS = 16;
+const ROUNDS = 5;
 
 /** Milliseconds of processor time an operation, by process. */
 interface Cost {
@@ -21,39 +22,38 @@ interface Cost {
  * has the page and at another. Processor time, because all nodes share this machine's processors.
  */
 export async function benchCluster({ seconds }: { seconds: number }): Promise<Row[]> {
-  const rounds = 3;
-  const alone = await measured(
-    1,
-    async (cluster, tokens) => await repeated(rounds, () => read(cluster, tokens, seconds)),
-  );
-  const together = await measured(2, async (cluster, tokens) => ({
-    read: await repeated(rounds, () => read(cluster, tokens, seconds)),
-    own: await repeated(rounds, () => post(cluster, tokens, 0, seconds)),
-    other: await repeated(rounds, () => post(cluster, tokens, 1, seconds)),
-  }));
-  const [reading, readingAlone] = [total(together.read), total(alone)];
-  const [own, other] = [total(together.own), total(together.other)];
-  say(`  read ${describe(together.read)}, alone ${describe(alone)}`);
-  say(`  post at the page's node ${describe(together.own)}, at another ${describe(together.other)}`);
+  const [alone] = await measured(1, (cluster, tokens) => byTurns([() => read(cluster, tokens, seconds)]));
+  const [reading] = await measured(2, (cluster, tokens) => byTurns([() => read(cluster, tokens, seconds)]));
+  const [own, other] = await measured(2, (cluster, tokens) => {
+    const posts = (owner: number) => () => post(cluster, tokens, owner, seconds);
+    return byTurns([posts(0), posts(1)]);
+  });
+  say(`  read ${describe(reading!)}, alone ${describe(alone!)}`);
+  say(`  post at the page's node ${describe(own!)}, at another ${describe(other!)}`);
   return [
-    costRow("GET /feed at one node of two, both nodes", reading, readingAlone, 1.1),
-    costRow("POST a text post at a node without the page, both nodes", other, own, 1.5),
+    costRow("GET /feed at one node of two, both nodes", total(reading!), total(alone!), 1.1),
+    costRow("POST a text post at a node without the page, both nodes", total(other!), total(own!), 1.5),
   ];
 }
 
 async function measured<T>(nodes: number, work: (cluster: Cluster, tokens: string[]) => Promise<T>): Promise<T> {
-  await using cluster = await startCluster(nodes);
+  await using cluster = await startCluster(nodes, {}, { hasProxies: false });
   const [first] = cluster.nodes as [NodeProcess];
   await fillWorld(first.sql, { people: PEOPLE, posts: 20_000, follows: 50, readers: READERS });
   await first.sql.execute("vacuum analyze");
   return await work(cluster, await signIn(first.url, READERS));
 }
 
-/** The one in the middle by the sum of its nodes. */
-async function repeated(rounds: number, once: () => Promise<Cost>): Promise<Cost> {
-  const costs: Cost[] = [];
-  while (costs.length < rounds) costs.push(await once());
-  return costs.toSorted((a, b) => total(a) - total(b))[rounds >> 1]!;
+/** Of each load its round in the middle, by the sum of its nodes. Rounds until the JIT is warm do not count. */
+async function byTurns(loads: (() => Promise<Cost>)[]): Promise<Cost[]> {
+  const costs: Cost[][] = loads.map(() => []);
+  for (const end = Date.now() + WARM_UP_S * 1_000 * loads.length; Date.now() < end;) {
+    for (const load of loads) await load();
+  }
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [i, load] of loads.entries()) costs[i]!.push(await load());
+  }
+  return costs.map((each) => each.toSorted((a, b) => total(a) - total(b))[ROUNDS >> 1]!);
 }
 
 async function read(cluster: Cluster, tokens: string[], seconds: number): Promise<Cost> {
@@ -80,7 +80,6 @@ async function loaded(cluster: Cluster, requests: readonly LoadRequest[], second
   const pids = [...cluster.nodes.map(({ pid }) => pid), cluster.nats.pid];
   const script = repeating(requests);
   const url = cluster.nodes[0]!.url;
-  await wrk(url, { connections: CONNECTIONS, seconds: 1, script });
   const before = pids.map(processCpuMs);
   const { perSecond } = await wrk(url, { connections: CONNECTIONS, seconds, script });
   const costs = pids.map((pid, i) => (processCpuMs(pid) - before[i]!) / (perSecond * seconds));

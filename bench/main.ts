@@ -14,6 +14,7 @@ import { benchKv } from "./kv.ts";
 import { benchActorMemory } from "./memory.ts";
 import { benchPhotos } from "./photos.ts";
 import { benchPostWrite } from "./post_write.ts";
+import { benchSequencer } from "./sequencer.ts";
 import { benchSearch } from "./search.ts";
 
 const { names, seconds, posts, against } = readCommandLine(bench);
@@ -27,6 +28,7 @@ const BENCHES: Record<BenchName, () => Promise<Row[]>> = {
   kv: () => benchKv({ seconds }),
   memory: benchActorMemory,
   cluster: () => benchCluster({ seconds }),
+  sequencer: () => benchSequencer({ seconds }),
   embedded: () => benchEmbedded({ seconds, against }),
 };
 

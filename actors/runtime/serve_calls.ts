@@ -64,7 +64,7 @@ export class CallServer implements Disposable {
     const { actors, stream, log } = this.options;
     let reply: Reply;
     try {
-      await stream.applied(after);
+      if (stream.position < after) await stream.applied(after);
       // The caller knows events that this node does not have yet, so an answer might be older than what it has seen.
       if (stream.position < after) {
         throw new AppError("overloaded", "The actors lag behind; try again", { retryAfter: 1 });

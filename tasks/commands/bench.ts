@@ -16,6 +16,7 @@ export const BENCHES = [
   "kv",
   "memory",
   "cluster",
+  "sequencer",
   "embedded",
 ] as const;
 export type BenchName = typeof BENCHES[number];
