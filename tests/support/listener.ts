@@ -97,7 +97,7 @@ export class Listener<By extends Credentials = Credentials> implements AsyncDisp
   }
 
   /** The next frame that matches. Earlier frames are skipped. */
-  async next(fits: string | ((frame: LiveFrame) => boolean), timeoutMs = 5_000): Promise<LiveFrame> {
+  async next(fits: string | ((frame: LiveFrame) => boolean), timeoutMs = 60_000): Promise<LiveFrame> {
     const predicate = typeof fits === "string" ? (frame: LiveFrame) => frame.type === fits : fits;
     return await this.#found(`a frame that is ${fits}`, timeoutMs, () => {
       while (this.#taken < this.frames.length) {
@@ -122,7 +122,7 @@ export class Listener<By extends Credentials = Credentials> implements AsyncDisp
   }
 
   /** How it ended. Fails if it stays open. */
-  ended(timeoutMs = 5_000): Promise<Ending> {
+  ended(timeoutMs = 60_000): Promise<Ending> {
     return this.#found("the end of the connection", timeoutMs, () => this.closed);
   }
 
