@@ -28,9 +28,13 @@ export interface Bounce {
 
 let recorded = 0;
 
-/** Number of bounces that this process has recorded. */
+/** Number of bounces that this process has recorded, without those for which the relay is at fault. */
 export function recordedBounces(): number {
   return recorded;
+}
+
+export function countRecordedBounce(): void {
+  recorded++;
 }
 
 /** Number of addresses with a bounce in force. */
@@ -55,7 +59,6 @@ export async function recordBounce(sql: Writer, email: string, code: string, rea
     [email, reason.slice(0, 500), code, BOUNCE_MS, MAX_BOUNCE_MS],
     "bounce.record",
   );
-  recorded++;
   return row!.until;
 }
 

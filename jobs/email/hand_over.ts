@@ -1,4 +1,4 @@
-import { recordBounce, relayRefuses, takeBackBounces } from "../../db/bounces.ts";
+import { countRecordedBounce, isBounced, recordBounce, relayRefuses, takeBackBounces } from "../../db/bounces.ts";
 import { type DeliveryKey, finishDelivery, recordDelivery } from "../../db/deliveries.ts";
 import type { Claim } from "../../db/jobs.ts";
 import type { Sql } from "../../db/sql.ts";
@@ -67,15 +67,20 @@ export async function handOver(
  */
 async function bounced({ sql, log }: EmailParts, user_id: string, to: string, error: MailError): Promise<void> {
   const code = error.code ?? "";
+  // Before the check, so that the email that finds the relay at fault removes it.
+  const until = await recordBounce(sql, to, code, error.message);
   if (await relayRefuses(sql)) {
     const freed = await takeBackBounces(sql, error.message);
-    // The other emails are logged by their own jobs.
-    if (freed > 0) {
+    // Once, for all before. The other emails are logged by their own jobs.
+    if (freed > 1) {
       log.error("mail relay refuses many recipients, removing bounces and parking emails", { code, freed });
     }
     throw new JobParked(error.message, "dead");
   }
-  log.warn("email bounced", { user_id, code, until: await recordBounce(sql, to, code, error.message) });
+  // Removed since the check: this email is left to this job.
+  if (!await isBounced(sql, to)) throw new JobParked(error.message, "dead");
+  countRecordedBounce();
+  log.warn("email bounced", { user_id, code, until });
 }
 
 /** The job's last attempt ended while its row said `sending`, so the server may have accepted the email. */

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { verifyChain } from "../../db/moderation_log.ts";
 import { startApp, type TestApp } from "../support/app.ts";
+import { HeldStatement } from "../support/held_statement.ts";
 import type { Person } from "../support/person.ts";
 import { smtpSettings, SmtpTrap } from "../support/smtp_trap.ts";
 import { until } from "../support/wait.ts";
@@ -172,6 +173,21 @@ Deno.test("If a relay rejects many people at once, their bounces are removed and
   await until("the emails to arrive", async () => trap.taken.length >= followers.length);
   assert.deepEqual(trap.taken.map(({ to }) => to).sort(), followers.map(({ email }) => email).sort());
   assert.ok(trap.taken.every(({ content }) => content.includes(post)));
+});
+
+Deno.test("An email refused while others find the relay at fault leaves no bounce and is not lost", async () => {
+  await using it = await world();
+  const { app, trap, admin, author } = it;
+  const followers = await app.people(12);
+  for (const follower of followers) await app.follow(follower, author.page_id);
+  trap.trick = ({ step }) => step === "RCPT" ? NOBODY : undefined;
+  const held = new HeldStatement(app.ctx.sql, "bounce.relay_refuses", 1);
+  const posted = it.post("to everybody");
+  const dead = async () => (await app.ok("GET", "/jobs?state=dead&limit=100", { token: admin.token })).items.length;
+  await until("the other emails", async () => await dead() >= followers.length - 1);
+  held.letGo();
+  await posted;
+  assert.deepEqual([await dead(), await app.ctx.sql.query("select email from bounces")], [followers.length, []]);
 });
 
 Deno.test("An email has its sender, is marked as automatic, and links to the post", async () => {
