@@ -49,6 +49,8 @@ interface Checked {
 
 export class Failover implements AsyncDisposable {
   readonly results = new Map<string, FaultResult>();
+  /** Write gaps over their limits. Judged at the end, so that a long run shows all that it found. */
+  readonly tooLong: string[] = [];
   writes = 0;
   #rounds = 0;
   #checked: Checked = { photos: 0, replies: 0, privatePosts: 0, emails: 0, unknownEmails: 0, vkProfiles: 0 };
@@ -109,7 +111,7 @@ export class Failover implements AsyncDisposable {
     };
     this.results.set(fault.name, result);
     const max = fault.maxGapMs * this.slack;
-    assert.ok(gapMs <= max, `${fault.name}: ${Math.round(gapMs)} ms without an acknowledged write`);
+    if (gapMs > max) this.tooLong.push(`${fault.name}: ${Math.round(gapMs)} ms without an acknowledged write`);
     return result;
   }
 

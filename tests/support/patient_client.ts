@@ -7,8 +7,8 @@ import type { Person } from "./person.ts";
 import type { Seeded } from "./seeded.ts";
 import { until } from "./wait.ts";
 
-/** How long it waits for one answer before it asks another node. */
-const TIMEOUT_MS = 3_000;
+/** How long it waits for one answer before it asks another node: as long as a lease, after which others answer. */
+const TIMEOUT_MS = 2_500;
 const RETRY_MS = 25;
 /** No fault lasts as long. */
 const GIVE_UP_MS = 60_000;
