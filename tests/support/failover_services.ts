@@ -20,9 +20,10 @@ export class FailoverServices implements AsyncDisposable {
     return new FailoverServices(stack.move(), mail, vk, String(await freePort()));
   }
 
-  /** The settings of the nodes. */
+  /** The settings of the nodes. Nobody signs in again, however long the run is. */
   get settings(): Record<string, string> {
-    return { STORAGE_URL: `http://127.0.0.1:${this.storagePort}`, VK_API_URL: this.vk.url };
+    const STORAGE_URL = `http://127.0.0.1:${this.storagePort}`;
+    return { STORAGE_URL, VK_API_URL: this.vk.url, ACCESS_TOKEN_TTL: "12h" };
   }
 
   /** Starts the jobs of this cluster. */
