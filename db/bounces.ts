@@ -4,6 +4,7 @@
  * email has no bounce.
  */
 import { POST_EMAIL_JOB } from "./deliveries.ts";
+import type { Claim } from "./jobs.ts";
 import { record, recording } from "./moderation_log.ts";
 import type { Reader, Writer } from "./sql.ts";
 import type { AccountRole } from "./account_role.ts";
@@ -25,6 +26,15 @@ export interface Bounce {
   at: string;
   until: string;
 }
+
+/** Of `people`, for whom the relay was at fault. */
+const PARKED_EMAILS = `insert into jobs (id, kind, payload, run_at, user_id, state, last_error)
+      select gen_random_uuid(), '${POST_EMAIL_JOB}', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id),
+        now(), d.user_id, 'dead', $2
+      from deliveries d join people on people.id = d.user_id join posts p on p.id = d.event_id
+      where d.state = 'failed' and d.at > now() - $1 * interval '1 millisecond'
+        and not exists (select from jobs j where j.kind = '${POST_EMAIL_JOB}' and j.user_id = d.user_id
+          and j.payload ->> 'post_id' = d.event_id::text)`;
 
 let recorded = 0;
 
@@ -129,26 +139,48 @@ export async function relayRefuses(sql: Reader): Promise<boolean> {
 }
 
 /**
+ * Deletes the job of an email that bounced. False if its bounce has been removed meanwhile: the job then remains. The
+ * lock on the bounce makes a removal wait until the job is deleted.
+ */
+export async function finishBounced(sql: Writer, { id, kind, attempts }: Claim, email: string): Promise<boolean> {
+  const [row] = await sql.execute<{ in_force: boolean }>(
+    `with bounce as (select email from bounces where email = lower($4) and until > now() for share),
+    finished_jobs as (
+      delete from jobs using bounce where id = $1 and kind = $2 and attempts = $3 and state = 'running')
+    select exists (select from bounce) as in_force`,
+    [id, kind, attempts, email],
+    "bounce.finish_job",
+  );
+  return row!.in_force;
+}
+
+/**
  * Removes the bounces recorded meanwhile, and parks the emails about posts to these people for an administrator to
  * retry. Returns the number of addresses.
  */
 export async function takeBackBounces(sql: Writer, reason: string): Promise<number> {
-  const [row] = await sql.execute<{ deleted_bounces: number }>(
+  const [row] = await sql.execute<{ emails: string[] }>(
     `with deleted_bounces as (
       delete from bounces where at > now() - $1 * interval '1 millisecond' returning email),
     people as (select u.id from users u join deleted_bounces f on f.email = lower(u.email)),
     parked_emails as (
-      insert into jobs (id, kind, payload, run_at, user_id, state, last_error)
-      select gen_random_uuid(), '${POST_EMAIL_JOB}', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id),
-        now(), d.user_id,
-        'dead', $2
-      from deliveries d join people on people.id = d.user_id join posts p on p.id = d.event_id
-      where d.state = 'failed' and d.at > now() - $1 * interval '1 millisecond'
-        and not exists (select from jobs j where j.kind = '${POST_EMAIL_JOB}' and j.user_id = d.user_id
-          and j.payload ->> 'post_id' = d.event_id::text))
-    select count(*)::int as deleted_bounces from deleted_bounces`,
+      ${PARKED_EMAILS})
+    select coalesce(array_agg(email), '{}') as emails from deleted_bounces`,
     [RELAY_WINDOW_MS, reason.slice(0, 500)],
     "bounce.take_back",
   );
-  return row!.deleted_bounces;
+  const { emails } = row!;
+  // Jobs that were deleted while the statement waited for their bounces are still there in its snapshot.
+  if (emails.length > 0) await parkEmails(sql, emails, reason);
+  return emails.length;
+}
+
+/** Parks the emails about posts that failed lately for these addresses and have no job. */
+export async function parkEmails(sql: Writer, emails: readonly string[], reason: string): Promise<void> {
+  await sql.execute(
+    `with people as (select id from users where lower(email) = any($3::text[]))
+    ${PARKED_EMAILS}`,
+    [RELAY_WINDOW_MS, reason.slice(0, 500), emails],
+    "bounce.park_emails",
+  );
 }

@@ -15,5 +15,5 @@ parked_emails as (
       where j.kind = 'post.letter' and j.user_id = d.user_id and j.payload ->> 'post_id' = d.event_id::text
     )
 )
-select count(*)::int as deleted_bounces
+select coalesce(array_agg(email), '{}') as emails
 from deleted_bounces

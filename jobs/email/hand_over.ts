@@ -1,4 +1,4 @@
-import { countRecordedBounce, isBounced, recordBounce, relayRefuses, takeBackBounces } from "../../db/bounces.ts";
+import { countRecordedBounce, finishBounced, recordBounce, relayRefuses, takeBackBounces } from "../../db/bounces.ts";
 import { type DeliveryKey, finishDelivery, recordDelivery } from "../../db/deliveries.ts";
 import type { Claim } from "../../db/jobs.ts";
 import type { Sql } from "../../db/sql.ts";
@@ -29,13 +29,13 @@ export interface HandOver {
 
 /**
  * Delivers an email whose row says `sending`, and records the outcome. If that fails the row stays `sending`, and the
- * next attempt treats the email as possibly delivered. Returns `finished` if the server accepted it (the job is then
- * deleted), and nothing if the mailbox does not exist. Throws to retry or park the job.
+ * next attempt treats the email as possibly delivered. Returns `finished` if the server accepted it, or has no
+ * such mailbox; the job is then deleted. Throws to retry or park the job.
  */
 export async function handOver(
   parts: EmailParts,
   { job, key, message, signal }: HandOver,
-): Promise<"finished" | void> {
+): Promise<"finished"> {
   const { sql, mailer, bundled } = parts;
   try {
     await mailer.send({ ...message, messageId: messageId(key, mailer.domain) }, signal);
@@ -47,7 +47,7 @@ export async function handOver(
         throw error;
       case "bounced":
         await recordDelivery(sql, key, "failed");
-        return await bounced(parts, key.user, message.to, error);
+        return await bounced(parts, job, key.user, message.to, error);
       case "permanent":
         await recordDelivery(sql, key, "failed");
         throw new JobParked(error.message, "dead");
@@ -65,7 +65,13 @@ export async function handOver(
  * The server says that the address does not exist. If it says so for many people at once, the server is at fault, and
  * the bounces are removed.
  */
-async function bounced({ sql, log }: EmailParts, user_id: string, to: string, error: MailError): Promise<void> {
+async function bounced(
+  { sql, log }: EmailParts,
+  job: Claim,
+  user_id: string,
+  to: string,
+  error: MailError,
+): Promise<"finished"> {
   const code = error.code ?? "";
   // Before the check, so that the email that finds the relay at fault removes it.
   const until = await recordBounce(sql, to, code, error.message);
@@ -78,9 +84,10 @@ async function bounced({ sql, log }: EmailParts, user_id: string, to: string, er
     throw new JobParked(error.message, "dead");
   }
   // Removed since the check: this email is left to this job.
-  if (!await isBounced(sql, to)) throw new JobParked(error.message, "dead");
+  if (!await finishBounced(sql, job, to)) throw new JobParked(error.message, "dead");
   countRecordedBounce();
   log.warn("email bounced", { user_id, code, until });
+  return "finished";
 }
 
 /** The job's last attempt ended while its row said `sending`, so the server may have accepted the email. */

@@ -10,7 +10,7 @@ import * as sessions from "../../../db/sessions.ts";
 import * as tickets from "../../../db/tickets.ts";
 import * as users from "../../../db/users.ts";
 import * as tokens from "../../../db/vk_tokens.ts";
-import { AFTER, AT, type Call, EMAIL, ID } from "./call.ts";
+import { AFTER, AT, type Call, CLAIM, EMAIL, ID } from "./call.ts";
 
 const ADMIN = { id: ID, role: "admin" } as const;
 
@@ -22,6 +22,8 @@ export const ACCOUNT_CALLS: readonly Call[] = [
   (sql) => bounces.liftBounce(sql, ID, ADMIN),
   (sql) => bounces.relayRefuses(sql),
   (sql) => bounces.takeBackBounces(sql, "the relay is at fault"),
+  (sql) => bounces.parkEmails(sql, [EMAIL], "the relay is at fault"),
+  (sql) => bounces.finishBounced(sql, CLAIM, EMAIL),
 
   (sql) =>
     letters.storeEmail(sql, {

@@ -1,0 +1,14 @@
+with people as (select id from users where lower(email) = any($3::text[]))
+insert into jobs (id, kind, payload, run_at, user_id, state, last_error)
+select gen_random_uuid(), 'post.letter', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id), now(),
+  d.user_id, 'dead', $2
+from deliveries d
+join people on people.id = d.user_id
+join posts p on p.id = d.event_id
+where d.state = 'failed'
+  and d.at > now() - $1 * interval '1 millisecond'
+  and not exists (
+    select
+    from jobs j
+    where j.kind = 'post.letter' and j.user_id = d.user_id and j.payload ->> 'post_id' = d.event_id::text
+  )
