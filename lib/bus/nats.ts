@@ -56,7 +56,7 @@ export class NatsBus implements Bus {
   private readonly log: Log;
   private readonly retryMs: number;
   private readonly subjects = new Set<Subject>();
-  private readonly requests = new NatsRequests();
+  private readonly requests: NatsRequests;
   private readonly servings = new Set<NatsServing>();
   private readonly consumers = new Set<Consumer>();
   private readonly listeners = new Set<(connected: boolean) => void>();
@@ -66,6 +66,7 @@ export class NatsBus implements Bus {
 
   constructor(private readonly url: string, private readonly options: NatsBusOptions = {}) {
     this.log = options.log ?? new Log("warn");
+    this.requests = new NatsRequests(this.log);
     this.retryMs = options.retryMs ?? 1000;
     this.running = this.run();
   }

@@ -3,6 +3,7 @@
  * message costs more than its content, and so do replies. The server reports when nobody serves a subject.
  */
 import { createInbox, type Msg, type NatsConnection } from "@nats-io/nats-core";
+import type { Log } from "../log.ts";
 import { joinFrames, splitFrames } from "./frames.ts";
 import type { Outbox } from "./outbox.ts";
 import { BusUnavailable, MAX_REQUEST_BYTES, NobodyThere, NoReply } from "./bus.ts";
@@ -45,9 +46,13 @@ export class NatsRequests {
   #next = 1;
   #watch: ReturnType<typeof setInterval> | undefined;
 
+  constructor(private readonly log: Log) {}
+
   attach(connection: NatsConnection): void {
     if (connection.isClosed()) return;
-    connection.subscribe(`${this.#inbox}.>`, { callback: (error, message) => error ? undefined : this.#take(message) });
+    connection.subscribe(`${this.#inbox}.>`, {
+      callback: (error, message) => error ? undefined : this.#receive(message),
+    });
   }
 
   ask(
@@ -92,6 +97,15 @@ export class NatsRequests {
     } catch (error) {
       const unavailable = new BusUnavailable(error instanceof Error ? error.message : String(error));
       for (const { token } of frames) this.#end(token)?.reject(unavailable);
+    }
+  }
+
+  #receive(message: Msg): void {
+    try {
+      this.#take(message);
+    } catch (error) {
+      // The client would stop reading from the server. The requests end without a reply.
+      this.log.warnOften("malformed reply over NATS", {}, { error });
     }
   }
 

@@ -36,7 +36,7 @@ class TolerantTransport extends NodeTransport {
   }
 }
 
-/** Always with a listener for errors. What they mean is told by the event `close`. */
+/** Always with a listener for errors, which ignores them: the event `close` follows each. */
 function tolerant<Kind extends Socket>(socket: Kind): Kind {
   const ignore = () => {};
   const remove = socket.removeAllListeners.bind(socket);

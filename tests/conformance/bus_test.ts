@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { BusUnavailable } from "../../lib/bus/bus.ts";
+import { BusUnavailable, NoReply } from "../../lib/bus/bus.ts";
 import { LocalBus } from "../../lib/bus/local.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
+import { connectNats } from "../../lib/bus/nats_transport.ts";
 import { Log } from "../../lib/log.ts";
 import { freePort, startNats } from "../support/servers.ts";
 import { busSuite } from "./bus_suite.ts";
@@ -11,6 +12,7 @@ import { until } from "../support/wait.ts";
 // Some tests fail handlers on purpose.
 const options = { log: new Log("error"), retryMs: 50 };
 const quiet = new class extends Log {
+  override warn() {}
   override error() {}
 }("error");
 
@@ -46,6 +48,24 @@ Deno.test({
     await assert.rejects(bus.publish("a", ""), BusUnavailable);
     await assert.rejects(bus.append("events", "a", ""), BusUnavailable);
     await assert.rejects(bus.request("a", "", 5_000), BusUnavailable);
+  },
+});
+
+Deno.test({
+  name: "NatsBus survives a reply that it cannot read",
+  ...full,
+  fn: async () => {
+    const url = Deno.env.get("TEST_NATS_URL")!;
+    const word = crypto.randomUUID();
+    await using bus = new NatsBus(url, { log: quiet });
+    await until("it is connected", () => bus.connected);
+    await using _serving = await bus.serve(word, async (message) => message);
+    const stranger = await connectNats({ servers: url });
+    stranger.subscribe(`${word}.odd`, { callback: (_error, message) => void message.respond("{no frames}") });
+    await stranger.flush();
+    await assert.rejects(bus.request(`${word}.odd`, "", 200), NoReply);
+    assert.equal(await bus.request(word, "still here", 1_000), "still here");
+    await stranger.close();
   },
 });
 
