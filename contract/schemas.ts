@@ -11,8 +11,8 @@ import { OUTCOMES, REPORT_STATES, REPORTED } from "../db/reports.ts";
 
 /** Lower case is the canonical form (RFC 9562 §4): actors, caches and cursors compare text. */
 export const id = z.uuid({ version: "v7" }).toLowerCase().meta({ description: "An id" });
-/** An id of any UUID version. */
-export const anyId = z.uuid().toLowerCase().meta({ description: "An id" });
+/** An id of any version or none: the job of a digest has a hash. */
+export const anyId = z.guid().toLowerCase().meta({ description: "An id" });
 const time = z.iso.datetime().meta({ description: "RFC 3339, UTC" });
 
 const notReserved = [
@@ -177,7 +177,7 @@ export const NotificationSettings = z.object({
 }).meta({ id: "NotificationSettings" });
 
 export const Job = z.object({
-  id: z.uuid(),
+  id: z.guid(),
   kind: z.string(),
   state: z.enum(["waiting", "running", "dead", "unknown"]),
   attempts: z.int(),

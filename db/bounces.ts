@@ -3,7 +3,7 @@
  * bounce expires, is cleared, or the address accepts an email again. The key is the address in lower case, so a changed
  * email has no bounce.
  */
-import { POST_EMAIL_JOB } from "./deliveries.ts";
+import { DIGEST_JOB, POST_EMAIL_JOB } from "./deliveries.ts";
 import type { Claim } from "./jobs.ts";
 import { record, recording } from "./moderation_log.ts";
 import type { Reader, Writer } from "./sql.ts";
@@ -27,14 +27,20 @@ export interface Bounce {
   until: string;
 }
 
-/** Of `people`, for whom the relay was at fault. */
+/** Jobs for the emails about posts, and digests, that failed lately for `people` and have none. */
 const PARKED_EMAILS = `insert into jobs (id, kind, payload, run_at, user_id, state, last_error)
       select gen_random_uuid(), '${POST_EMAIL_JOB}', jsonb_build_object('post_id', d.event_id, 'user_id', d.user_id),
         now(), d.user_id, 'dead', $2
       from deliveries d join people on people.id = d.user_id join posts p on p.id = d.event_id
       where d.state = 'failed' and d.at > now() - $1 * interval '1 millisecond'
         and not exists (select from jobs j where j.kind = '${POST_EMAIL_JOB}' and j.user_id = d.user_id
-          and j.payload ->> 'post_id' = d.event_id::text)`;
+          and j.payload ->> 'post_id' = d.event_id::text)
+      union all
+      select d.event_id, '${DIGEST_JOB}', jsonb_build_object('user_id', d.user_id), now(), d.user_id, 'dead', $2
+      from deliveries d join people on people.id = d.user_id
+      where d.state = 'failed' and d.at > now() - $1 * interval '1 millisecond'
+        and exists (select from deliveries p where p.digest_id = d.event_id and p.user_id = d.user_id)
+      on conflict (id) do nothing`;
 
 let recorded = 0;
 
@@ -175,7 +181,7 @@ export async function takeBackBounces(sql: Writer, reason: string): Promise<numb
   return emails.length;
 }
 
-/** Parks the emails about posts that failed lately for these addresses and have no job. */
+/** Parks the emails about posts that failed lately for these addresses. */
 export async function parkEmails(sql: Writer, emails: readonly string[], reason: string): Promise<void> {
   await sql.execute(
     `with people as (select id from users where lower(email) = any($3::text[]))

@@ -12,3 +12,11 @@ where d.state = 'failed'
     from jobs j
     where j.kind = 'post.letter' and j.user_id = d.user_id and j.payload ->> 'post_id' = d.event_id::text
   )
+union all
+select d.event_id, 'post.digest', jsonb_build_object('user_id', d.user_id), now(), d.user_id, 'dead', $2
+from deliveries d
+join people on people.id = d.user_id
+where d.state = 'failed'
+  and d.at > now() - $1 * interval '1 millisecond'
+  and exists (select from deliveries p where p.digest_id = d.event_id and p.user_id = d.user_id)
+on conflict (id) do nothing

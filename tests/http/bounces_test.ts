@@ -176,6 +176,31 @@ Deno.test("If a relay rejects many people at once, their bounces are removed and
   assert.ok(trap.taken.every(({ content }) => content.includes(post)));
 });
 
+Deno.test("A digest that bounced before the relay was found at fault is parked, and sent on a retry", async () => {
+  await using it = await world();
+  const { app, trap, admin, author } = it;
+  const [reader, ...followers] = await app.people(14) as [Person, ...Person[]];
+  await app.follow(reader, author.page_id);
+  await app.ok("PUT", "/notifications/settings", { token: reader.token, body: { letters: "daily" } });
+  trap.trick = ({ step }) => step === "RCPT" ? NOBODY : undefined;
+  const post = await it.post("for the digest");
+  const digests = async () =>
+    await app.ctx.sql.query<{ id: string; state: string }>("select id, state from jobs where kind = 'post.digest'");
+  const due = async () => {
+    await app.ctx.sql.execute("update jobs set run_at = now() where kind = 'post.digest' and state = 'waiting'");
+    return (await digests()).length === 0;
+  };
+  await until("the digest has bounced", due);
+  assert.equal((await bounceOf(app, reader)).address, reader.email);
+  for (const follower of followers) await app.follow(follower, author.page_id);
+  await it.post("refused");
+  const [digest, ...others] = await digests();
+  assert.deepEqual([digest!.state, others], ["dead", []]);
+  trap.trick = () => undefined;
+  await app.ok("POST", `/jobs/${digest!.id}/retry`, { token: admin.token });
+  await until("the digest", () => trap.taken.some(({ to, content }) => to === reader.email && content.includes(post)));
+});
+
 Deno.test("An email refused while others find the relay at fault leaves no bounce and is not lost", async () => {
   await using it = await world();
   const { app, trap, admin, author } = it;
