@@ -57,9 +57,10 @@ export async function renewLease(sql: Writer, node: LeaseRequest): Promise<Direc
 }
 
 /**
- * Ends leases a lease from now that are longer than two: they were written before the clock of the database was set
- * back, and dead nodes would look alive for as long. No running node is robbed: it counts on its own lease for less
- * than a lease from the renewal that wrote it, which was before, and the next renewal replaces what this writes.
+ * Cuts leases of more than twice the usual length to the usual length from now. They were written before the clock of
+ * the database was set back, and dead nodes would look alive for as long. No running node is robbed: it counts on its
+ * own lease for less than the usual length from the renewal that wrote it, which was before, and the next renewal
+ * replaces what this writes.
  */
 export async function shortenLeases(sql: Writer, leaseMs: number): Promise<void> {
   await sql.execute(
