@@ -68,6 +68,21 @@ Deno.test({
   },
 });
 
+for (const without of ["reads", "writes", "live"] as const) {
+  Deno.test({
+    name: `A proxy whose backend "${without}" has no node says that it is not ready`,
+    ...options,
+    async fn() {
+      const port = await freePort();
+      await using _node = new BreakingNode(port);
+      await using names = await NameServer.start();
+      names.addresses = [ADDRESS];
+      await using proxy = await startBundledProxy(names, port, { without });
+      assert.equal(await proxy.healthy(), false);
+    },
+  });
+}
+
 Deno.test({
   name: "What nodes ask each other cannot be asked through the proxy",
   ...options,
@@ -77,6 +92,7 @@ Deno.test({
     await using names = await NameServer.start();
     names.addresses = [ADDRESS];
     await using proxy = await startBundledProxy(names, port);
+    assert.equal(await proxy.healthy(), true);
     const response = await fetch(`${proxy.url}/internal/node-call`, { method: "POST" });
     await response.body?.cancel();
     assert.deepEqual([response.status, node.received], [404, []]);

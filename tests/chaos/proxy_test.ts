@@ -1,6 +1,6 @@
 /** The proxy of `compose.yaml` in front of two nodes: routing, and a node that stops. */
 import assert from "node:assert/strict";
-import { hasHaproxy, startBundledProxy } from "../support/bundled_proxy.ts";
+import { type BundledProxy, hasHaproxy, startBundledProxy } from "../support/bundled_proxy.ts";
 import { freshDatabase } from "../support/database.ts";
 import { Listener } from "../support/listener.ts";
 import { checkPosts, checkStatuses, underLoad } from "../support/load.ts";
@@ -8,7 +8,7 @@ import { NameServer } from "../support/name_server.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
 import { parseMetrics, valueOf } from "../support/prometheus.ts";
-import { freePort, type Server } from "../support/servers.ts";
+import { freePort } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 import { sleep } from "../../lib/sleep.ts";
 
@@ -19,7 +19,7 @@ const OUTER = "127.0.7.9";
 const SIGN_INS = 20;
 
 let names: NameServer;
-let proxy: Server;
+let proxy: BundledProxy;
 let first: NodeProcess;
 let second: NodeProcess;
 let person: Person;
@@ -74,9 +74,11 @@ async function read(times: number): Promise<void> {
   for (let i = 0; i < times; i++) await person.do("GET", "/users/me");
 }
 
-/** Until the proxy sends requests to both. */
+/** Until the proxy sends each kind of request to both. */
 async function bothServe(): Promise<void> {
   names.addresses = [FIRST!, SECOND!];
+  const bothPass = async () => Object.values(await proxy.nodes()).every((count) => count === 2);
+  await until("both nodes pass the checks of the proxy", bothPass, { everyMs: 100 });
   const bothAnswer = async () => (await answeredDuring(() => read(4))).every((n) => n > 0);
   await until("both nodes get requests", bothAnswer, { everyMs: 100 });
 }

@@ -12,27 +12,65 @@ export function hasHaproxy(): boolean {
   }
 }
 
-/** Nodes listen at `nodePort`, each at an address of its own. */
-export async function startBundledProxy(names: NameServer, nodePort: number): Promise<Server> {
+export interface BundledProxy extends Server {
+  /** How many nodes answered the last check of each backend. */
+  nodes(): Promise<Record<Backend, number>>;
+  /** Whether the health check of its container passes. */
+  healthy(): Promise<boolean>;
+}
+
+export type Backend = "reads" | "writes" | "live";
+
+/** Nodes listen at `nodePort`, each at an address of its own. A backend that is `without` nodes gets none. */
+export async function startBundledProxy(
+  names: NameServer,
+  nodePort: number,
+  { without }: { without?: Backend } = {},
+): Promise<BundledProxy> {
   const haproxy = find("haproxy");
   const [port, healthPort] = [await freePort(), await freePort()];
   const home = await Deno.makeTempDir({ prefix: "rookery-haproxy-" });
   const text = await Deno.readTextFile(new URL("../../docker/haproxy.cfg", import.meta.url));
   const config = replaceAll(text, {
     "bind :8080": `bind 127.0.0.1:${port}`,
-    "bind 127.0.0.1:8404": `bind 127.0.0.1:${healthPort}`,
+    "bind 127.0.0.1:8404": `bind 127.0.0.1:${healthPort}\n  stats enable\n  stats uri ${STATS}`,
     // Two descriptors a connection are more than a test machine may allow.
     "maxconn 20000": "maxconn 1000",
     "127.0.0.11:53": `127.0.0.1:${names.port}`,
     " api:8000": ` api:${nodePort}`,
+    ...(without === undefined
+      ? {}
+      : { [`\nbackend ${without}\n`]: `\nbackend ${without}\n  default-server disabled\n` }),
   });
   await Deno.writeTextFile(`${home}/haproxy.cfg`, config);
-  return await launch({
+  const nodes = async () => passedChecks(await (await fetch(`http://127.0.0.1:${healthPort}${STATS};csv`)).text());
+  const server = await launch({
     url: `http://127.0.0.1:${port}`,
     home,
     command: [haproxy, "-db", "-f", `${home}/haproxy.cfg`],
     prepare: () => emptyFolder(`${home}/data`),
-    // What the health check of its container asks: fails while no node is ready.
-    isReady: () => answers(healthPort, "GET /healthz HTTP/1.0\r\n\r\n", "HTTP/1.1 200"),
+    // Each backend checks at moments of its own, and takes a node for ready until its first check.
+    isReady: () =>
+      nodes().then(
+        (counts) => Object.entries(counts).every(([backend, count]) => backend === without || count > 0),
+        () => false,
+      ),
   });
+  const healthy = () => answers(healthPort, "GET /healthz HTTP/1.0\r\n\r\n", "HTTP/1.1 200");
+  return Object.assign(server, { nodes, healthy });
+}
+
+const STATS = "/stats";
+
+/** Of HAProxy's table of figures: https://docs.haproxy.org/2.6/management.html#9.1. */
+function passedChecks(csv: string): Record<Backend, number> {
+  const [head = "", ...lines] = csv.trim().split("\n");
+  const names = head.replace("# ", "").split(",");
+  const counts = { reads: 0, writes: 0, live: 0 };
+  for (const line of lines) {
+    const values = line.split(",");
+    const [backend, status, check] = ["pxname", "status", "check_status"].map((name) => values[names.indexOf(name)]!);
+    if (backend! in counts && status === "UP" && check === "L7OK") counts[backend as Backend]++;
+  }
+  return counts;
 }
