@@ -1,10 +1,10 @@
 # One image for all roles and tasks; docker/entrypoint.sh chooses. Deno comes from npm, as everywhere in this project, and
 # is all that is taken from the first stage: the image has neither Node nor npm.
-FROM node:26-trixie-slim AS deno
+FROM node:26.10.0-trixie-slim AS deno
 RUN npm install --global deno@2.9.6 \
   && cp "$(deno eval --no-config 'console.log(Deno.execPath())')" /deno
 
-FROM debian:trixie-slim
+FROM debian:13.7-slim
 COPY --from=deno /deno /usr/local/bin/deno
 
 ENV DENO_DIR=/deno DENO_NO_UPDATE_CHECK=1 NO_COLOR=1

@@ -67,11 +67,14 @@ Deno.test("What the Dockerfile loads is enough for tasks and server, with no rig
   }
 });
 
-Deno.test("The image has the Deno of CI, an unprivileged user and a health check", async () => {
+Deno.test("The image has the Deno of CI, exact base images, an unprivileged user and a health check", async () => {
   const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
   const dockerfile = await read("Dockerfile");
   const version = /^DENO=(deno@[\d.]+)$/m.exec(await read(".ci/run"))![1]!;
   assert.ok(dockerfile.includes(`npm install --global ${version} `));
+  const bases = [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, base]) => base!);
+  assert.equal(bases.length, 2);
+  for (const base of bases) assert.match(base, /^\w+:\d+\.\d+(\.\d+)?(-trixie)?-slim$/);
   assert.match(dockerfile, /^USER [1-9]\d*:[1-9]\d*$/m);
   assert.match(dockerfile, /^HEALTHCHECK .*CMD \["\/app\/docker\/healthcheck.sh"\]$/m);
   assert.ok(dockerfile.lastIndexOf("\nUSER ") > dockerfile.lastIndexOf("\nRUN "));
