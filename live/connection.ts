@@ -70,10 +70,15 @@ export class Connection {
     return true;
   }
 
-  /** For long replays: waits until the socket has sent most of its queue. Returns false on timeout. */
+  /** Whether the socket has sent most of its queue. */
+  get isDrained(): boolean {
+    return this.#waiting <= MAX_QUEUE_BYTES / 4;
+  }
+
+  /** For long replays: waits until the socket is drained. Returns false on timeout, or if it is closed. */
   async drained(timeoutMs = 15_000): Promise<boolean> {
     const end = Date.now() + timeoutMs;
-    while (this.open && this.#waiting > MAX_QUEUE_BYTES / 4) {
+    while (this.open && !this.isDrained) {
       if (Date.now() > end) {
         this.close(CLOSE.tooSlow, "too slow: reconnect with the last cursor");
         return false;

@@ -23,7 +23,10 @@ const REPLAY_PAGE = 500;
  * Frames sent to a catching-up socket between checks of its queue. That many frames of the longest posts fit the queue.
  */
 const FRAME_BATCH = 16;
-/** Listeners that catch up from Postgres at the same time. Others wait. */
+/**
+ * Listeners that read Postgres at the same time to catch up. Others wait, but never for a socket that is slow to
+ * receive what was read.
+ */
 const JOIN_CONCURRENCY = 16;
 
 /** How long a stopping node waits for its sockets to close. */
@@ -123,7 +126,6 @@ export class Gateway implements AsyncDisposable {
       connection.close(CLOSE.sessionEnded, "session ended");
       return connection;
     }
-    using _place = await this.#joining.acquire();
     this.#joiners.add(connection);
     try {
       await this.#catchUp(connection, cursor);
@@ -204,8 +206,8 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #catchUp(connection: Connection, cursor: LiveCursor | undefined): Promise<void> {
-    let { seq: head, pages } = await listenerSnapshot(this.sql, connection.userId);
-    const reason = cursor && await this.#resetReason(cursor, head);
+    let { seq: head, pages } = await this.#snapshot(connection);
+    const reason = cursor && await this.#joining.run(() => this.#resetReason(cursor, head));
     const start = cursor && !reason ? cursor.seq : head;
     connection.send(JSON.stringify({ type: "hello", cursor: this.#cursor(start), heartbeat_s: this.heartbeatS }));
     if (reason) {
@@ -218,8 +220,12 @@ export class Gateway implements AsyncDisposable {
       this.#joiners.know(connection, head, pages);
       if (!await this.#replay(connection, head)) return;
       if (await new Promise<boolean>((done) => this.#enqueue({ joins: connection, done }))) return;
-      ({ seq: head, pages } = await listenerSnapshot(this.sql, connection.userId));
+      ({ seq: head, pages } = await this.#snapshot(connection));
     }
+  }
+
+  #snapshot({ userId }: Connection): ReturnType<typeof listenerSnapshot> {
+    return this.#joining.run(() => listenerSnapshot(this.sql, userId));
   }
 
   async #resetReason(cursor: LiveCursor, head: number): Promise<string | undefined> {
@@ -230,22 +236,32 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #replay(connection: Connection, upTo: number): Promise<boolean> {
+    const filter = { user: connection.userId, upTo, limit: REPLAY_PAGE };
     while (connection.from < upTo) {
-      const events = await replay(this.sql, {
-        user: connection.userId,
-        after: connection.from,
-        upTo,
-        limit: REPLAY_PAGE,
-      });
-      for (let i = 0; i < events.length; i += FRAME_BATCH) {
-        const sending = this.#send(events.slice(i, i + FRAME_BATCH), () => [connection]);
-        this.#sending.set(connection, sending);
-        await sending.finally(() => this.#sending.delete(connection));
+      let events: SequencedEvent[] | undefined;
+      let rest: SequencedEvent[] = [];
+      do {
+        // A page is read and sent in one place, so that only slow sockets keep the rest of one.
+        [events, rest] = await this.#joining.run(async () => {
+          const page = events ?? await replay(this.sql, { ...filter, after: connection.from });
+          return [page, await this.#sendReplayed(connection, events ? rest : page)];
+        });
         if (!await connection.drained()) return false;
-      }
+      } while (rest.length > 0);
       connection.from = events.length < REPLAY_PAGE ? upTo : events.at(-1)!.seq;
     }
     return connection.open;
+  }
+
+  /** Sends events of a replay as long as the socket takes them. Returns the others. */
+  async #sendReplayed(connection: Connection, events: SequencedEvent[]): Promise<SequencedEvent[]> {
+    for (let i = 0; i < events.length; i += FRAME_BATCH) {
+      if (!connection.open || !connection.isDrained) return events.slice(i);
+      const sending = this.#send(events.slice(i, i + FRAME_BATCH), () => [connection]);
+      this.#sending.set(connection, sending);
+      await sending.finally(() => this.#sending.delete(connection));
+    }
+    return [];
   }
 
   #enqueue(item: Item): void {

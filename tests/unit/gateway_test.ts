@@ -9,6 +9,15 @@ import { seqOf } from "../support/listener.ts";
 import { until } from "../support/wait.ts";
 
 const PAGE = "p";
+const HISTORY = "history";
+
+interface Joining {
+  role?: Caller["role"];
+  /** The event of its cursor. */
+  from?: number;
+  /** Bytes that its peer has not received. */
+  buffered?: number;
+}
 
 /** A stream and a database whose answers the test controls. */
 class World {
@@ -16,6 +25,8 @@ class World {
   position = 10;
   /** The next snapshot of a joining socket's pages. */
   snapshot = { seq: 10, pages: [{ id: PAGE, visible: true }] };
+  /** What the listeners of each account missed. */
+  readonly missed = new Map<string, SequencedEvent[]>();
   /** Held statements, by name. */
   readonly gates = new Map<string, Promise<void>>();
   readonly gateway: Gateway;
@@ -23,7 +34,7 @@ class World {
 
   constructor(heartbeatMs?: number) {
     const stream = {
-      epoch: "history",
+      historyId: HISTORY,
       position: this.position,
       since: (seq: number) => this.events.filter((event) => event.seq > seq),
     };
@@ -52,31 +63,39 @@ class World {
     };
   }
 
-  /** The frames of a listener, as `type post` or `type page`. */
-  listen(id: string, role: Caller["role"] = "user"): { received: string[]; beats: number[]; joined: Promise<unknown> } {
+  /** The frames of a listener, as `type post` or `type page`. It missed everything after the event `from`. */
+  listen(id: string, { role = "user", from, buffered = 0 }: Joining = {}) {
     const received: string[] = [];
     const beats: number[] = [];
+    const hellos: number[] = [];
     const socket = {
-      readyState: WebSocket.OPEN,
-      bufferedAmount: 0,
+      readyState: WebSocket.OPEN as number,
+      bufferedAmount: buffered,
       send: (text: string) => {
         const { type, cursor, data } = JSON.parse(text);
+        if (type === "hello") hellos.push(seqOf(cursor));
         if (type === "heartbeat") beats.push(seqOf(cursor));
         if (data) received.push(`${type} ${type.startsWith("post.") ? data.id : data.page_id}`);
       },
       close: () => {},
     };
     const caller = { id, sid: "s", role, verified: true } as Caller;
-    const joined = this.gateway.join(socket, caller, undefined, () => Promise.resolve(true));
+    const cursor = from === undefined ? undefined : { historyId: HISTORY, seq: from };
+    const joined = this.gateway.join(socket, caller, cursor, () => Promise.resolve(true));
     void joined.then((connection) => this.#leaving.push(() => this.gateway.leave(connection)));
-    return { received, beats, joined };
+    return { socket, received, beats, hellos, joined };
   }
 
   async #answer(name: string, params: unknown[]): Promise<unknown[]> {
     // A statement sees the state at its begin.
-    const { snapshot } = this;
+    const { snapshot, position } = this;
     await this.gates.get(name);
     if (name === "feed.listener_snapshot") return [snapshot];
+    if (name === "sequencer.state") return [{ epoch: HISTORY, seq: position, floor: 0 }];
+    if (name === "event.replay") {
+      const [user, after, upTo, limit] = params as [string, number, number, number];
+      return (this.missed.get(user) ?? []).filter(({ seq }) => seq > after && seq <= upTo).slice(0, limit);
+    }
     assert.equal(name, "event.live_posts");
     return (params[1] as string[]).map((id) => ({ id, page_id: PAGE, author: {}, photos: [], reply_to: null }));
   }
@@ -113,7 +132,7 @@ Deno.test("Gateway hides a page blocked after its pages were read from a joining
   // The snapshot from before the block arrives after the loop has processed the block.
   const release = world.hold("feed.listener_snapshot");
   const second = world.listen("second");
-  const staff = world.listen("staff", "moderator");
+  const staff = world.listen("staff", { role: "moderator" });
   await passed();
   world.snapshot = { seq: 12, pages: [{ id: PAGE, visible: false }] };
   world.happen([blocked(11), post(12)]);
@@ -151,4 +170,42 @@ Deno.test("Gateway renews the cursors of idle listeners, but not of a joining so
   stop();
   await joining.joined;
   await until("its first heartbeat", () => joining.beats.length > 0);
+});
+
+Deno.test("Gateway lets others join while sockets that catch up are slow to receive", async () => {
+  await using world = new World();
+  world.missed.set("slow", [1, 2, 3].map(post));
+  // As many as may read at the same time; each has a queue of which more than a quarter is full.
+  const slow = Array.from({ length: 16 }, () => world.listen("slow", { from: 0, buffered: 512 * 1024 }));
+  await until("their hellos", () => slow.every(({ hellos }) => hellos.length > 0));
+  const other = world.listen("other");
+  await until("another listener has joined", () => other.hellos.length > 0, { timeoutMs: 2_000 });
+  await other.joined;
+  world.happen([post(11)]);
+  await until("a live frame", () => other.received.length > 0);
+  assert.deepEqual(other.received, ["post.created post 11"]);
+  for (const { socket } of slow) socket.bufferedAmount = 0;
+  await Promise.all(slow.map(({ joined }) => joined));
+  for (const { received } of slow) {
+    assert.deepEqual(received, [1, 2, 3, 11].map((seq) => `post.created post ${seq}`));
+  }
+});
+
+Deno.test("Gateway pauses a replay for a socket that does not take it, and sends each event once", async () => {
+  await using world = new World();
+  const sent = Array.from({ length: 600 }, (_, i) => i + 1);
+  world.position = 700;
+  world.snapshot.seq = 700;
+  world.missed.set("slow", sent.map(post));
+  const slow = world.listen("slow", { from: 0 });
+  const { send } = slow.socket;
+  // Each frame fills the queue, which is empty again a moment later.
+  slow.socket.send = (text) => {
+    send(text);
+    slow.socket.bufferedAmount += 20 * 1024;
+  };
+  const draining = setInterval(() => slow.socket.bufferedAmount = 0, 1);
+  await slow.joined;
+  clearInterval(draining);
+  assert.deepEqual(slow.received, sent.map((seq) => `post.created post ${seq}`));
 });
