@@ -16,10 +16,15 @@ export function splitFrames(joined: string): Frame[] {
   for (let at = 0; at < joined.length;) {
     const end = joined.indexOf("\n", at);
     const [token, length] = joined.slice(at, end).split(" ").map(Number);
-    if (end < 0 || !Number.isSafeInteger(token) || !Number.isSafeInteger(length)) throw new Error("Malformed frames");
-    at = end + 1 + length!;
+    if (end < 0 || !isCount(token) || !isCount(length)) throw new Error("Malformed frames");
+    at = end + 1 + length;
     if (at > joined.length) throw new Error("A frame is cut off");
-    frames.push({ token: token!, text: joined.slice(end + 1, at) });
+    frames.push({ token, text: joined.slice(end + 1, at) });
   }
   return frames;
+}
+
+/** A negative length would lead backwards, again and again. */
+function isCount(n: number | undefined): n is number {
+  return Number.isSafeInteger(n) && n! >= 0;
 }

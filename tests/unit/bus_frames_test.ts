@@ -9,7 +9,22 @@ Deno.test("Frames are read as they were joined, whatever their texts", () => {
 });
 
 Deno.test("A text that is no frames is refused", () => {
-  for (const text of ["a", "1", "1\n", "1 x\nabc", "x 1\na", "1 5\nabc", "1 1\nab", '{"id":1}']) {
+  for (
+    const text of [
+      "a",
+      "1",
+      "1\n",
+      "1 x\nabc",
+      "x 1\na",
+      "1 5\nabc",
+      "1 1\nab",
+      "1 -1\n",
+      "1 -5\n",
+      "-1 1\na",
+      "1 1e999\na",
+      '{"id":1}',
+    ]
+  ) {
     assert.throws(() => splitFrames(text), /frame/i, text);
   }
 });
