@@ -6,6 +6,7 @@ import type { Position, StatsStore } from "../services/stats/store.ts";
 import { Poller } from "../lib/poller.ts";
 import type { Bus, Subscription } from "../lib/bus/bus.ts";
 import type { SequencedEvent } from "../db/event.ts";
+import { readEventsMessage } from "./events_message.ts";
 import { sleep } from "../lib/sleep.ts";
 
 export interface StatsOptions {
@@ -15,12 +16,6 @@ export interface StatsOptions {
   /** If undefined, only the main database is read. */
   bus?: Bus | undefined;
   log: Log;
-}
-
-/** A message of the stream `events`. */
-interface StreamMessage {
-  epoch: string;
-  events: SequencedEvent[];
 }
 
 /** Events per statement, the pause between two, and the interval of reads without a reason (`docs/limits.md`). */
@@ -63,10 +58,10 @@ export class Stats implements AsyncDisposable {
   async #listen(bus: Bus): Promise<Subscription> {
     const { epoch } = await this.#known(() => sequencerState(this.options.ledger));
     return await bus.consume("events", `stats_${epoch}`, async (message) => {
-      const batch = JSON.parse(message) as StreamMessage;
+      const { historyId, events } = readEventsMessage(message);
       // From another installation on the same bus.
-      if (batch.epoch !== epoch) return;
-      if (this.options.store.besideLedger || batch.epoch !== this.#at?.epoch || !await this.#take(batch.events)) {
+      if (historyId !== epoch) return;
+      if (this.options.store.besideLedger || historyId !== this.#at?.epoch || !await this.#take(events)) {
         this.#work.wake();
       }
       // Earlier events are in the database.

@@ -1,3 +1,4 @@
+import { eventsMessage } from "../actors/events_message.ts";
 import type { Bus } from "../lib/bus/bus.ts";
 import type { SequencedEvent } from "../db/event.ts";
 
@@ -13,10 +14,7 @@ export function subjectOf(historyId: string): string {
 export function publish(bus: Bus, historyId: string, events: SequencedEvent[]): void {
   const message = JSON.stringify(events);
   void bus.publish(subjectOf(historyId), message).catch(() => {});
-  // All installations on the bus share this stream, so the message names the history.
-  void bus.append("events", `${historyId}:${events[0]!.seq}`, `{"historyId":"${historyId}","events":${message}}`).catch(
-    () => {},
-  );
+  void bus.append("events", `${historyId}:${events[0]!.seq}`, eventsMessage(historyId, message)).catch(() => {});
 }
 
 /** The subject on which nodes announce that partitions became free or have a new owner. */

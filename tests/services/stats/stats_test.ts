@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { LocalBus } from "../../../lib/bus/local.ts";
 import type { EventKind, SequencedEvent } from "../../../db/event.ts";
+import { eventsMessage } from "../../../actors/events_message.ts";
 import { Stats } from "../../../actors/stats.ts";
 import { pruneEvents, sequencerState } from "../../../db/events.ts";
 import { migrate } from "../../../db/migrate.ts";
@@ -12,6 +13,7 @@ import { foldEvents, recountDays } from "../../../db/page_days.ts";
 import type { Sql } from "../../../db/sql.ts";
 import { Log } from "../../../lib/log.ts";
 import { NUMBERS, type Numbers } from "../../../db/page_numbers.ts";
+import { publish } from "../../../live/publisher.ts";
 import { rebuild } from "../../../services/stats/rebuild.ts";
 import { nothing, StatsStore } from "../../../services/stats/store.ts";
 import { sleep } from "../../../lib/sleep.ts";
@@ -121,7 +123,7 @@ for (const besideLedger of [true, false]) {
         held.push(await history.go());
         while (held.length > 0 && random.chance(0.7)) {
           const [batch] = held.splice(random.whole(0, held.length - 1), 1);
-          const message = JSON.stringify({ epoch: random.chance(0.9) ? epoch : crypto.randomUUID(), events: batch });
+          const message = eventsMessage(random.chance(0.9) ? epoch : crypto.randomUUID(), JSON.stringify(batch));
           if (random.chance(0.15)) continue;
           await bus.append("events", crypto.randomUUID(), message);
           if (random.chance(0.3)) await bus.append("events", crypto.randomUUID(), message);
@@ -184,11 +186,11 @@ Deno.test("a message of another history is ignored, and another history causes a
   };
   await using _stats = new Stats({ store, ledger: sql, bus, log });
   await settled(sql, store);
-  await bus.append("events", "1", JSON.stringify({ epoch: crypto.randomUUID(), events: [event] }));
-  await bus.append("events", "2", JSON.stringify({ epoch, events: [{ ...event, seq: 3 }] }));
+  await bus.append("events", "1", eventsMessage(crypto.randomUUID(), JSON.stringify([event])));
+  await bus.append("events", "2", eventsMessage(epoch, JSON.stringify([{ ...event, seq: 3 }])));
   await sleep(100);
   assert.deepEqual([await posts(), taken], [undefined, []]);
-  await bus.append("events", "3", JSON.stringify({ epoch, events: [event] }));
+  publish(bus, epoch, [event]);
   await until("it is counted", () => taken.includes(1));
   // A restore has this effect.
   await until("the numbers are those of the ledger", async () => await posts() === undefined);
