@@ -219,6 +219,8 @@ export class NatsBus implements Bus {
       await ensureStreams(connection);
     } catch (error) {
       this.log.debug("NATS became unavailable during the handshake", { error });
+      // A connection that is only slow would never report a change.
+      if (!this.connected) void connection.reconnect().catch(() => {});
     }
     for (const consumer of this.consumers) consumer.renew();
   }

@@ -1,5 +1,7 @@
 /** A TCP proxy that a test can make fail: it passes bytes on, swallows them silently, or resets connections. */
 export class TcpProxy implements AsyncDisposable {
+  /** What the target sends waits for this. */
+  beforeReply: (bytes: Uint8Array) => Promise<void> = async () => {};
   #mode: "pass" | "swallow" | "refuse" = "pass";
   #connections = new Set<Deno.TcpConn>();
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -55,13 +57,14 @@ export class TcpProxy implements AsyncDisposable {
     this.#connections.add(server);
     // Small messages must not wait for the acknowledgement of earlier ones.
     for (const connection of [client, server]) connection.setNoDelay();
-    void this.#copy(client, server);
-    void this.#copy(server, client);
+    void this.#copy(client, server, async () => {});
+    void this.#copy(server, client, (bytes) => this.beforeReply(bytes));
   }
 
-  async #copy(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
+  async #copy(from: Deno.TcpConn, to: Deno.TcpConn, before: (bytes: Uint8Array) => Promise<void>): Promise<void> {
     try {
       for await (const bytes of from.readable) {
+        await before(bytes);
         if (this.#mode === "swallow") continue;
         for (let sent = 0; sent < bytes.length;) sent += await to.write(bytes.subarray(sent));
       }
