@@ -4,6 +4,7 @@ import { CheckedReads } from "./checked_reads.ts";
 import type { Observations } from "../lib/metrics/bound_histogram.ts";
 import { boundHistogram, counter, secondsSince } from "../lib/metrics/registry.ts";
 import { inSpan, isTraced, TRACING } from "../lib/tracing.ts";
+import { within } from "../lib/sleep.ts";
 import pg from "./pg.ts";
 import { kindOfState, type Param, type Sql, SqlError } from "./sql.ts";
 import { encodeParam, keptName, parserOf } from "./values.ts";
@@ -18,9 +19,19 @@ export interface PostgresOptions {
   checkReads?: boolean;
   /** The server cancels statements that run longer (`fault`, 57014). */
   statementTimeoutMs?: number;
+  /**
+   * A statement without an answer for this long is `lost`, and all connections are made again: a network that drops
+   * packets silently reports nothing for minutes or hours. No limit by default. `script` has none.
+   */
+  answerWithinMs?: number;
 }
 
 const CONNECT_TIMEOUT_MS = 3000;
+const CLOSE_MS = 2_000;
+/** `answerWithinMs` of what answers callers or shows live events. Shorter than a call to an actor waits. */
+export const ANSWER_MS = 8_000;
+/** `answerWithinMs` of background work. */
+export const WORK_ANSWER_MS = 60_000;
 /** The output formats that `values.ts` parses. JIT is off, as it takes 50 ms for statements of one. */
 export const SETTINGS = "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex -c jit=off";
 /**
@@ -36,6 +47,14 @@ const WAITED = boundHistogram<"pool">(
   "sql_connection_wait_seconds",
   "Time until a statement had a connection, by the pool's name in Postgres",
 );
+/** The error of `pg` for `query_timeout`. */
+const NO_ANSWER = "Query read timeout";
+
+const TIMEOUTS = counter<"pool">(
+  "sql_timeouts_total",
+  "Statements that got no answer, so that all connections were made again, by the pool's name in Postgres",
+  ["pool"],
+);
 const RETRIES = counter("sql_retries_total", "Statements that ran again after a deadlock or with a new plan");
 
 /** Connects lazily: an unreachable server shows at the first statement. */
@@ -45,17 +64,24 @@ export function connectPostgres(url: string, options: PostgresOptions): Sql {
 }
 
 class PostgresSql implements Sql {
-  private readonly pool: pg.Pool;
+  private pool: pg.Pool;
   private readonly waited: Observations;
   private kept: Link | undefined;
+  /** `pg` knows it, its types do not. */
+  private readonly limit: { query_timeout?: number };
 
-  constructor(url: string, options: PostgresOptions, more = "") {
-    const name = options.applicationName ?? "rookery";
-    this.waited = WAITED.bind({ pool: name });
-    this.pool = new pg.Pool({
+  constructor(private readonly url: string, private readonly options: PostgresOptions, private readonly more = "") {
+    this.waited = WAITED.bind({ pool: options.applicationName ?? "rookery" });
+    this.limit = options.answerWithinMs === undefined ? {} : { query_timeout: options.answerWithinMs };
+    this.pool = this.open();
+  }
+
+  private open(): pg.Pool {
+    const { url, options, more } = this;
+    const pool = new pg.Pool({
       connectionString: url,
       max: options.max,
-      application_name: name,
+      application_name: options.applicationName ?? "rookery",
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       // No timer at every release; a connection stays open until it breaks.
       idleTimeoutMillis: 0,
@@ -65,8 +91,19 @@ class PostgresSql implements Sql {
       ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
     });
     // Without these two a server that goes away ends the process. A running statement gets the error by its callback.
-    this.pool.on("error", () => {});
-    this.pool.on("connect", (client) => client.on("error", () => {}));
+    pool.on("error", () => {});
+    pool.on("connect", (client) => client.on("error", () => {}));
+    return pool;
+  }
+
+  /** Connections that are idle have probably failed as well, and each would cost another wait. */
+  private reopen(failed: pg.Pool): void {
+    if (this.pool !== failed || failed.ending) return;
+    TIMEOUTS.inc({ pool: this.options.applicationName ?? "rookery" });
+    this.pool = this.open();
+    this.kept?.release();
+    this.kept = undefined;
+    void failed.end().catch(() => {});
   }
 
   query<Row>(text: string, params: readonly Param[] = [], name?: string): Promise<Row[]> {
@@ -97,10 +134,11 @@ class PostgresSql implements Sql {
       return this.send(kept, statement, attempt, done, fail);
     }
     const start = performance.now();
-    this.pool.connect((refused, client, release) => {
+    const { pool } = this;
+    pool.connect((refused, client, release) => {
       this.waited.observe(secondsSince(start));
       if (refused || !client) fail(unavailable(refused));
-      else this.send({ client, release }, statement, attempt, done, fail);
+      else this.send({ client, pool, release }, statement, attempt, done, fail);
     });
   }
 
@@ -113,7 +151,8 @@ class PostgresSql implements Sql {
       link.release();
       return fail(new SqlError(messageOf(error), "fault"));
     }
-    link.client.query(name ? { text, values, name } : { text, values }, (error: unknown, result: pg.QueryResult) => {
+    const query = { text, values, ...(name ? { name } : {}), ...this.limit };
+    link.client.query(query, (error: unknown, result: pg.QueryResult) => {
       if (!error) {
         this.keep(link);
         return done(result.rows);
@@ -122,6 +161,7 @@ class PostgresSql implements Sql {
       // Such a prepared statement stays broken on its connection. It was refused before it ran.
       const stale = name !== undefined && (mapped.code === "0A000" || mapped.code === "26000");
       link.release(stale || mapped.kind === "lost");
+      if (messageOf(error) === NO_ANSWER) this.reopen(link.pool);
       // A deadlock: this statement was rolled back, and the other can continue.
       const deadlocked = mapped.code === "40P01";
       if (!(stale || deadlocked) || attempt === ATTEMPTS) return fail(mapped);
@@ -135,7 +175,8 @@ class PostgresSql implements Sql {
    * tick and a timer.
    */
   private keep(link: Link): void {
-    if (this.kept || this.pool.ending || this.pool.waitingCount > 0) return link.release();
+    const { pool } = this;
+    if (this.kept || link.pool !== pool || pool.ending || pool.waitingCount > 0) return link.release();
     this.kept = link;
     setImmediate(() => {
       if (this.kept !== link) return;
@@ -161,7 +202,8 @@ class PostgresSql implements Sql {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.pool.ending) await this.pool.end();
+    // Not for connections that are dead without an error.
+    if (!this.pool.ending) await within(CLOSE_MS, this.pool.end());
   }
 }
 
@@ -173,6 +215,7 @@ interface Statement {
 /** A connection taken out of the pool. */
 interface Link {
   client: pg.PoolClient;
+  pool: pg.Pool;
   release: (broken?: boolean) => void;
 }
 type Resolve = (rows: unknown[]) => void;

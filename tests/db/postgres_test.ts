@@ -7,6 +7,7 @@ import { makePeople, type Person } from "../support/person.ts";
 
 import { freshDatabase, testServer } from "../support/database.ts";
 import { freePort, startPostgres } from "../support/servers.ts";
+import { TcpProxy } from "../support/tcp_proxy.ts";
 import { until } from "../support/wait.ts";
 
 // Sockets and timers of `pg` outlive their statement.
@@ -50,6 +51,29 @@ Deno.test({
       return row!.n_tup_del >= 20 ? row : undefined;
     }, { everyMs: 200 });
     assert.ok(likes.seq_scan < 10, `likes was read from end to end ${likes.seq_scan} times`);
+  },
+});
+
+Deno.test({
+  name: "Postgres statements on connections that lose everything silently are lost once, not one after another",
+  ...options,
+  fn: async () => {
+    const url = new URL(await freshDatabase());
+    await using proxy = new TcpProxy(Number(url.port));
+    url.port = `${proxy.port}`;
+    await using sql = connectPostgres(url.href, { max: 4, answerWithinMs: 1_000 });
+    const sleeping = () => sql.query("select pg_sleep(0.1)");
+    await Promise.all(Array.from({ length: 4 }, sleeping));
+    proxy.forget();
+    const begun = performance.now();
+    assert.equal(await kindOf(sql.query("select 1")), "lost");
+    assert.ok(performance.now() - begun >= 990);
+    // The other three were idle, and failed as well.
+    const again = performance.now();
+    await Promise.all(Array.from({ length: 4 }, sleeping));
+    assert.ok(performance.now() - again < 900);
+    // Migrations may take long.
+    await sql.script("select pg_sleep(1.2)");
   },
 });
 

@@ -4,6 +4,8 @@ export class TcpProxy implements AsyncDisposable {
   beforeReply: (bytes: Uint8Array) => Promise<void> = async () => {};
   #mode: "pass" | "swallow" | "refuse" = "pass";
   #connections = new Set<Deno.TcpConn>();
+  /** Their bytes are swallowed for ever. */
+  #forgotten = new Set<Deno.TcpConn>();
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
 
   constructor(private readonly target: number) {
@@ -23,6 +25,11 @@ export class TcpProxy implements AsyncDisposable {
   /** Both ends stay connected and receive nothing, as behind a broken switch. */
   swallow(): void {
     this.#mode = "swallow";
+  }
+
+  /** Both ends of each connection stay connected and receive nothing. New ones go through, as at a new router. */
+  forget(): void {
+    for (const connection of this.#connections) this.#forgotten.add(connection);
   }
 
   /** Ends all connections, and each new one at once. */
@@ -65,7 +72,7 @@ export class TcpProxy implements AsyncDisposable {
     try {
       for await (const bytes of from.readable) {
         await before(bytes);
-        if (this.#mode === "swallow") continue;
+        if (this.#mode === "swallow" || this.#forgotten.has(from)) continue;
         for (let sent = 0; sent < bytes.length;) sent += await to.write(bytes.subarray(sent));
       }
     } catch {
@@ -81,6 +88,7 @@ export class TcpProxy implements AsyncDisposable {
 
   #end(connection: Deno.TcpConn): void {
     this.#connections.delete(connection);
+    this.#forgotten.delete(connection);
     close(connection);
   }
 }

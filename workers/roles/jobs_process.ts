@@ -10,6 +10,7 @@ import { openStorage } from "../../services/storage/open.ts";
 import { jobSamples } from "../../jobs/metrics.ts";
 import { JobNotifier } from "../../jobs/notifier.ts";
 import { startJobs } from "./jobs.ts";
+import { WORK_ANSWER_MS } from "../../db/postgres.ts";
 import { openDatabase, type RoleParts, running, type RunningRole } from "./role.ts";
 import { photoStorage } from "./services.ts";
 
@@ -19,7 +20,11 @@ const CONNECTIONS = 6;
 export async function jobsRole({ config, log, metrics }: RoleParts): Promise<RunningRole> {
   await using stack = new AsyncDisposableStack();
   const databaseUrl = config.DATABASE_URL!;
-  const sql = await openDatabase({ log, stack }, databaseUrl, { max: CONNECTIONS, applicationName: "rookery-jobs" });
+  const sql = await openDatabase({ log, stack }, databaseUrl, {
+    max: CONNECTIONS,
+    applicationName: "rookery-jobs",
+    answerWithinMs: WORK_ANSWER_MS,
+  });
   const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR));
   const bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
   const { epoch } = await sequencerState(sql);

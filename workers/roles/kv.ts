@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { ServiceContext } from "../../context.ts";
+import { ANSWER_MS } from "../../db/postgres.ts";
 import { MemoryCache } from "../../lib/cache/memory.ts";
 import { RedisCache } from "../../lib/cache/redis.ts";
 import { Hop } from "../../services/kv/forwarded_address.ts";
@@ -23,7 +24,7 @@ const DRAIN_MS = 5_000;
  */
 export async function kvRole({ config, log, metrics }: RoleParts): Promise<RunningRole> {
   await using stack = new AsyncDisposableStack();
-  const options = { max: CONNECTIONS, applicationName: "rookery-kv" };
+  const options = { max: CONNECTIONS, applicationName: "rookery-kv", answerWithinMs: ANSWER_MS };
   const sql = await openDatabase({ log, stack }, config.DATABASE_URL!, options);
   const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR), config.SECRET_KEY_PREVIOUS);
   const keys = stack.use(await Keys.load(sql, secret, log));

@@ -8,7 +8,8 @@ import type { AppContext } from "../../context.ts";
 import type { Cache } from "../../lib/cache/cache.ts";
 import { MemoryCache } from "../../lib/cache/memory.ts";
 import { startEmbedded } from "../../db/embedded/server.ts";
-import { connectPostgres } from "../../db/postgres.ts";
+import { ANSWER_MS, connectPostgres } from "../../db/postgres.ts";
+import { LEASE_MS } from "../../actors/runtime/node_lease.ts";
 import { deleteAllNodes } from "../../db/nodes.ts";
 import { pageOfPost } from "../../db/posts.ts";
 import { endAllReceiptLeases } from "../../db/receipts.ts";
@@ -73,6 +74,8 @@ const DRAIN_MS = 5_000;
 /** Milliseconds until open connections are ended that have no request in progress. */
 const CLOSE_MS = 1_500;
 const MAIN_CONNECTIONS = 12;
+/** A renewal that takes longer than a lease is of no use. */
+const LEASE_CONNECTION = { max: 2, applicationName: "rookery-lease", answerWithinMs: LEASE_MS };
 const POSTS_REMEMBERED = 50_000;
 
 /** `ROLES` with `api`: a node. */
@@ -96,7 +99,7 @@ export async function startNode(
   const events = await openEvents(stores, { config, log, stack });
   const { stream, consumers, committed, notifier } = events;
   const parts = { ...stores, config, log, stack };
-  const leaseSql = stack.use(connectPostgres(stores.databaseUrl, { max: 2, applicationName: "rookery-lease" }));
+  const leaseSql = stack.use(connectPostgres(stores.databaseUrl, LEASE_CONNECTION));
   const node = await startActors({ ...parts, ...events, leaseSql, checkReads });
   const actors = new Actors(node.router);
   const accounts = new AccountCache(sql, node.license);
@@ -208,6 +211,7 @@ async function openStores(
   const sql = await openDatabase({ log, stack }, databaseUrl, {
     max: MAIN_CONNECTIONS,
     applicationName: "rookery",
+    answerWithinMs: ANSWER_MS,
     checkReads,
   });
   // No other node can use this folder, so recorded nodes are gone.

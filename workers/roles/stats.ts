@@ -14,8 +14,10 @@ import { Verifier } from "../../services/stats/verifier.ts";
 import { sleep, within } from "../../lib/sleep.ts";
 import { roleMetrics, type RoleParts, running, type RunningRole } from "./role.ts";
 
-const CONNECTIONS = 4;
+/** A rebuild replaces the numbers of all pages in one statement. */
+export const STATS_ANSWER_MS = 600_000;
 const RETRY_MS = 500;
+const CONNECTION = { max: 4, applicationName: "rookery-stats", answerWithinMs: STATS_ANSWER_MS };
 /** Callers still connected after this time are dropped. */
 const STOP_MS = 2_000;
 
@@ -45,9 +47,7 @@ export async function startStatsServer(
   { host, port, ledger, databaseUrl, natsUrl, log, metrics, metricsEndpoint, accessLog = false }: StatsServerOptions,
 ): Promise<StatsServer> {
   await using stack = new AsyncDisposableStack();
-  const own = databaseUrl === undefined
-    ? ledger
-    : stack.use(connectPostgres(databaseUrl, { max: CONNECTIONS, applicationName: "rookery-stats" }));
+  const own = databaseUrl === undefined ? ledger : stack.use(connectPostgres(databaseUrl, CONNECTION));
   const store = new StatsStore(own, own === ledger);
   metrics?.add(async () => [await lagSamples(store, ledger)]);
   const bus = natsUrl === undefined ? undefined : stack.use(new NatsBus(natsUrl, { log, name: "rookery-stats" }));
@@ -88,12 +88,11 @@ async function migrated(store: StatsStore, log: Log, signal: AbortSignal): Promi
 /** `ROLES=stats`: the statistics service of a full installation. */
 export async function statsRole({ config, log, metrics }: RoleParts): Promise<RunningRole> {
   await using stack = new AsyncDisposableStack();
-  const options = { max: CONNECTIONS, applicationName: "rookery-stats" };
   const server = stack.use(
     await startStatsServer({
       host: config.HOST,
       port: config.STATS_PORT,
-      ledger: stack.use(connectPostgres(config.DATABASE_URL!, options)),
+      ledger: stack.use(connectPostgres(config.DATABASE_URL!, CONNECTION)),
       databaseUrl: config.STATS_DATABASE_URL,
       natsUrl: config.NATS_URL,
       log,

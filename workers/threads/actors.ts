@@ -8,7 +8,7 @@ import type { Committed } from "../../actors/runtime/mailbox.ts";
 import type { FromWorker, Reply, ToWorker } from "../../actors/runtime/protocol.ts";
 import { LoopLag } from "../../lib/metrics/loop_lag.ts";
 import { threadSamples } from "../../lib/metrics/registry.ts";
-import { connectPostgres } from "../../db/postgres.ts";
+import { ANSWER_MS, connectPostgres } from "../../db/postgres.ts";
 
 /** What a worker needs to start: its SQL and the keys of its actors. */
 export interface WorkerInit {
@@ -44,6 +44,7 @@ function begin({ databaseUrl, codeKey, checkReads }: WorkerInit): void {
     max: CONNECTIONS,
     applicationName: "rookery-actors",
     byIndex: true,
+    answerWithinMs: ANSWER_MS,
     checkReads,
   });
   const host = new Host({ user: userActor(codeKey), page: pageActor, feed: feedActor }, sql, {
