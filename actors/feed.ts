@@ -48,6 +48,7 @@ const HANDLERS: Handlers<FeedState, FeedCommands> = { first_page: first };
 
 export const feedActor: ActorKind<FeedState, FeedCommand> = {
   name: "feed",
+  handles: (type) => Object.hasOwn(HANDLERS, type),
   load: (_, id) => Promise.resolve({ user: id, kept: null }),
   decide: (state, command, now) => dispatch(HANDLERS, state, command, now),
   absorb,

@@ -22,28 +22,32 @@ function headerOf(secret: Hashing, id: string): string {
   return `${id}.${secret.mac(HEADER, id)}`;
 }
 
-/** Whether a process with the installation's secret makes this request. */
-export function isFromNode(secret: Hashing, header: string | undefined): boolean {
+/** The id of the call, if a process with the installation's secret makes this request. */
+export function callId(secret: Hashing, header: string | undefined): string | undefined {
   const [id, mac] = (header ?? "").slice(0, 200).split(".");
-  return id !== undefined && mac !== undefined && secret.macMatches(HEADER, id, mac);
+  return id !== undefined && mac !== undefined && secret.macMatches(HEADER, id, mac) ? id : undefined;
 }
 
 export function sealCall(secret: Sealing, call: NodeCall): Uint8Array {
   return secret.seal(CALL, encode(call), "");
 }
 
-/** Undefined if it was not encrypted with the installation's secret. */
-export function openCall(secret: Sealing, sealed: Uint8Array): NodeCall | undefined {
+/**
+ * Undefined if it was not encrypted with the installation's secret, or is not the call of this id. Its other fields are
+ * not checked.
+ */
+export function openCall(secret: Sealing, id: string, sealed: Uint8Array): unknown {
   try {
-    return decode(secret.open(CALL, sealed, "")) as NodeCall;
+    const call = decode(secret.open(CALL, sealed, ""));
+    return (call as Partial<NodeCall> | null)?.id === id ? call : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** Bound to its call, so that it is not valid for another one. */
-export function sealAnswer(secret: Sealing, call: NodeCall, answer: NodeAnswer): Uint8Array {
-  return secret.seal(ANSWER, encode(answer), call.id);
+/** Bound to the call's id, so that it is not valid for another one. */
+export function sealAnswer(secret: Sealing, id: string, answer: NodeAnswer): Uint8Array {
+  return secret.seal(ANSWER, encode(answer), id);
 }
 
 export function httpCaller(secret: Sealing & Hashing): HttpCaller {

@@ -14,6 +14,7 @@ import { type CommandOf, dispatch, type Handlers } from "./runtime/commands.ts";
 
 export const pageActor: ActorKind<PageState, PageCommand> = {
   name: "page",
+  handles: (type) => type === "create" || Object.hasOwn(HANDLERS, type),
   load: async (sql, id) => await loadPageActor(sql, id) ?? null,
   decide,
   // Likes of a popular post and posts of a busy page share a statement. None of them changes the page's state.

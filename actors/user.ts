@@ -21,6 +21,7 @@ export function userActor(codeKey: Uint8Array): ActorKind<State, UserCommand> {
   const handlers = handlersWith(codeKey);
   return {
     name: "user",
+    handles: (type) => Object.hasOwn(anyway, type) || Object.hasOwn(handlers, type),
     load: async (sql, id) => {
       const row = await loadUserActor(sql, id);
       return row ? fromRow(row) : null;

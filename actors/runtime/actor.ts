@@ -10,6 +10,8 @@ import type { SequencedEvent } from "../../db/event.ts";
  */
 export interface ActorKind<State, C extends Command> {
   readonly name: KindName;
+  /** Whether there is a command of this name. A node of another version may send others. */
+  handles(type: string): boolean;
   load(sql: Reader, id: string): Promise<State>;
   /** Pure: everything it needs is passed in, everything it wants is returned. */
   decide(state: State, command: C, now: number): Decision<State>;

@@ -4,15 +4,7 @@ import type { ActorKind, CommitDecision, Outcome } from "./actor.ts";
 import { Committer, Fenced } from "./committer.ts";
 import { type Committed, type Mail, Mailbox } from "./mailbox.ts";
 import { partitionOf } from "../../db/partitions.ts";
-import {
-  type Command,
-  type HostStats,
-  type KindName,
-  READ_MODELS,
-  type Ref,
-  type Refusal,
-  type Reply,
-} from "./protocol.ts";
+import { type HostStats, type KindName, READ_MODELS, type Ref, type Refusal, type Reply } from "./protocol.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 import { TurnEvents } from "./turn_events.ts";
 import { WatchIndex } from "./watch_index.ts";
@@ -73,6 +65,11 @@ const FAULT_BACKOFF = backoff({ firstMs: 500, maxMs: 60_000 });
 const BUSY: Refusal = { code: "overloaded", retryAfter: 1 };
 const BUSY_REPLY: Reply = { ok: false, refusal: BUSY };
 const MOVED_REPLY: Reply = { ok: false, moved: true };
+/** As during an upgrade: another node may know it. */
+const UNKNOWN_REPLY: Reply = {
+  ok: false,
+  refusal: { code: "actors-unavailable", detail: "The node of this actor does not know the command", retryAfter: 1 },
+};
 
 /**
  * Runs the actors of its partitions: activation, mailbox, turn, commit, passivation. No effect leaves a turn before its
@@ -108,6 +105,7 @@ export class Host {
   }
 
   ask(ref: Ref, mail: Mail): void {
+    if (!this.#accepts(ref, mail)) return answer(mail, UNKNOWN_REPLY);
     const key = `${ref.kind}/${ref.id}`;
     const pause = this.#paused.get(key);
     if (pause && pause.until > this.now()) {
@@ -169,6 +167,19 @@ export class Host {
     return { partitions: this.#epochs.size, activations, waiting, ...this.#stats, commits, statements, commitMs: ms };
   }
 
+  /** Not in a turn: what another version sends is not a fault of the actor, which would be paused. */
+  #accepts(ref: Ref, mail: Mail): boolean {
+    const kind = Object.hasOwn(this.kinds, ref.kind) ? this.kinds[ref.kind] : undefined;
+    if (!kind?.handles(mail.command?.type)) return false;
+    try {
+      mail.batchKey = kind.batchKey?.(mail.command);
+      return true;
+    } catch (error) {
+      this.ports.fault(ref, error, mail.origin);
+      return false;
+    }
+  }
+
   #activate(ref: Ref): Activation {
     if (this.#actors.size >= this.limits.maxActivations + 1_000) this.sweep();
     const kind = this.kinds[ref.kind];
@@ -189,28 +200,15 @@ export class Host {
 
   async #drain(key: string, actor: Activation): Promise<void> {
     actor.running = true;
-    const batchKey = (command: Command) => actor.kind.batchKey?.(command);
-    for (let turn = actor.mailbox.take(batchKey); turn.length > 0; turn = actor.mailbox.take(batchKey)) {
-      const start = this.now();
-      const live = turn.filter((mail) => {
-        this.#stats.mailboxMs += start - mail.arrived;
-        if (mail.deadline > start) return true;
-        answer(mail, BUSY_REPLY);
-        return false;
-      });
-      if (live.length === 0) continue;
-      if (!this.#isHere(actor)) {
-        for (const mail of live) answer(mail, MOVED_REPLY);
-        continue;
+    for (let turn = actor.mailbox.take(); turn.length > 0; turn = actor.mailbox.take()) {
+      try {
+        await this.#runTurn(key, actor, turn);
+      } catch (error) {
+        // Nobody waits for this promise, and an unhandled rejection would end the thread with all its actors.
+        this.#fail(key, actor, turn, error);
+        this.#turnEvents.end(actor);
+        actor.late = [];
       }
-      this.#stats.turns++;
-      const begun = performance.now();
-      if (actor.kind.watches) this.#turnEvents.begin(actor);
-      if (TRACING) await inTurnSpans(actor.ref, live, () => this.#attempt(key, actor, live));
-      else await this.#attempt(key, actor, live);
-      TURNS[actor.ref.kind].observe(secondsSince(begun));
-      for (const event of actor.late.splice(0)) this.#take(actor, event);
-      for (const event of this.#turnEvents.end(actor)) if (this.#concerns(event, actor)) this.#take(actor, event);
     }
     actor.running = false;
     actor.lastUsed = this.now();
@@ -219,6 +217,29 @@ export class Host {
       this.#actors.delete(key);
       this.#actors.set(key, actor);
     }
+  }
+
+  async #runTurn(key: string, actor: Activation, turn: readonly Mail[]): Promise<void> {
+    const start = this.now();
+    const live = turn.filter((mail) => {
+      this.#stats.mailboxMs += start - mail.arrived;
+      if (mail.deadline > start) return true;
+      answer(mail, BUSY_REPLY);
+      return false;
+    });
+    if (live.length === 0) return;
+    if (!this.#isHere(actor)) {
+      for (const mail of live) answer(mail, MOVED_REPLY);
+      return;
+    }
+    this.#stats.turns++;
+    const begun = performance.now();
+    if (actor.kind.watches) this.#turnEvents.begin(actor);
+    if (TRACING) await inTurnSpans(actor.ref, live, () => this.#attempt(key, actor, live));
+    else await this.#attempt(key, actor, live);
+    TURNS[actor.ref.kind].observe(secondsSince(begun));
+    for (const event of actor.late.splice(0)) this.#take(actor, event);
+    for (const event of this.#turnEvents.end(actor)) if (this.#concerns(event, actor)) this.#take(actor, event);
   }
 
   async #attempt(key: string, actor: Activation, mails: Mail[]): Promise<void> {
@@ -315,13 +336,19 @@ export class Host {
 
   #take(actor: Activation, event: SequencedEvent): void {
     if (!actor.loaded || !actor.kind.absorb) return;
-    const next = actor.kind.absorb(actor.state, event);
-    if (next === "drop") actor.loaded = false;
-    else actor.state = next;
+    try {
+      const next = actor.kind.absorb(actor.state, event);
+      if (next === "drop") actor.loaded = false;
+      else actor.state = next;
+    } catch (error) {
+      // What is loaded again has the effects of the event.
+      actor.loaded = false;
+      this.ports.fault(actor.ref, error, undefined);
+    }
   }
 
   /** A fault ends the activation: its state is dropped, its callers get an error, its mailbox continues. */
-  #fail(key: string, actor: Activation, mails: Mail[], error: unknown): void {
+  #fail(key: string, actor: Activation, mails: readonly Mail[], error: unknown): void {
     actor.loaded = false;
     let refusal: Refusal = { code: "internal" };
     if (error instanceof Fenced) {

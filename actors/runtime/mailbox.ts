@@ -11,6 +11,8 @@ export interface Mail {
   /** The request that sent it; in a turn that is traced, the turn's span is its place. */
   origin?: RequestContext | undefined;
   arrived: number;
+  /** The key of its command, if it has one (`ActorKind.batchKey`). */
+  batchKey?: string | undefined;
   answered?: true;
   /** `from`: what the turn committed, or that the reply was decided from the actor's cached state. */
   answer(reply: Reply, from?: Committed | "memory"): void;
@@ -44,19 +46,17 @@ export class Mailbox {
   }
 
   /** The messages of the next turn: one, or several of one type with different keys. */
-  take(batchKey: (command: Command) => string | undefined): Mail[] {
+  take(): Mail[] {
     const first = this.#shift();
     if (!first) return [];
     const turn = [first];
-    const key = batchKey(first.command);
-    if (key === undefined) return turn;
-    const keys = new Set([key]);
+    if (first.batchKey === undefined) return turn;
+    const keys = new Set([first.batchKey]);
     while (turn.length < MAX_BATCH) {
       const next = this.#mails[this.#head];
       if (!next || next.command.type !== first.command.type) break;
-      const nextKey = batchKey(next.command);
-      if (nextKey === undefined || keys.has(nextKey)) break;
-      keys.add(nextKey);
+      if (next.batchKey === undefined || keys.has(next.batchKey)) break;
+      keys.add(next.batchKey);
       this.#shift();
       turn.push(next);
     }

@@ -4,7 +4,8 @@ import type { Samples } from "../../lib/metrics/samples.ts";
 import type { RequestContext } from "../../lib/request_context.ts";
 import { AppError, type FieldError, type ProblemCode } from "../../lib/errors.ts";
 
-export type KindName = "user" | "page" | "feed";
+export const KIND_NAMES = ["user", "page", "feed"] as const;
+export type KindName = typeof KIND_NAMES[number];
 
 /** Kinds that any node may have at the same time: they only read, and events keep them up to date. */
 export const READ_MODELS: ReadonlySet<KindName> = new Set(["feed"]);

@@ -4,6 +4,7 @@ import { continued } from "../../lib/tracing.ts";
 import type { Directory } from "./directory.ts";
 import type { NodeAnswer, NodeCall } from "./node_calls.ts";
 import { Moved, type Refusal, type Reply } from "./protocol.ts";
+import { isObject, malformedField } from "./received_call.ts";
 import type { LocalActors } from "./router.ts";
 
 export interface CallServerOptions {
@@ -20,6 +21,8 @@ export interface CallServerOptions {
 const KEPT_MS = 2_000;
 /** How long after a call's deadline its id is remembered. Clocks are exact to a round trip. */
 const MEMORY_MS = 2_000;
+/** A later deadline is malformed: the call's id would be remembered for as long. A clock may have been set back. */
+const MAX_LEFT_MS = 3_600_000;
 
 /** A call that was received, by `performance.now()`. */
 interface Entry {
@@ -38,17 +41,22 @@ export class CallServer implements Disposable {
   constructor(private readonly options: CallServerOptions) {}
 
   /** Whether the call is for this node, and not for one that had its address before. */
-  isFor({ to }: NodeCall): boolean {
-    return to === this.options.id;
+  isFor(received: unknown): boolean {
+    return isObject(received) && received["to"] === this.options.id;
   }
 
-  answer(call: NodeCall): Promise<NodeAnswer> {
+  /** Of what was received, as other nodes may have another version. A malformed call has no effect. */
+  answer(received: unknown): Promise<NodeAnswer> {
     const { directory, stream } = this.options;
+    const malformed = malformedField(received);
+    if (malformed !== undefined) return Promise.resolve(this.#malformed(malformed));
+    const call = received as NodeCall;
     const known = this.#answers.get(call.id);
     if (known) return known.answer ?? Promise.resolve(unknown(stream.position));
     const leftMs = call.deadline - directory.databaseTime;
     // Too late, for example after a network outage: the caller has given up.
     if (leftMs <= 0 || !this.isFor(call)) return Promise.resolve(unknown(stream.position));
+    if (leftMs > MAX_LEFT_MS) return Promise.resolve(this.#malformed("deadline"));
     const now = performance.now();
     const entry: Entry = { answer: undefined, until: now + leftMs + MEMORY_MS, keptUntil: Infinity };
     this.#answers.set(call.id, entry);
@@ -80,6 +88,13 @@ export class CallServer implements Disposable {
     }
     entry.keptUntil = performance.now() + KEPT_MS;
     return { reply, seq: stream.position };
+  }
+
+  #malformed(field: string): NodeAnswer {
+    const { log, stream } = this.options;
+    log.warnOften("malformed call from another node", { field });
+    const refusal: Refusal = { code: "internal", detail: `The call from another node has a malformed field: ${field}` };
+    return { reply: { ok: false, refusal }, seq: stream.position };
   }
 
   #sweep(): void {

@@ -46,6 +46,7 @@ type PageCommand = { type: "add"; operation: string } | { type: "get" };
 /** A page that counts what was added, in its memory and in the database. */
 const page: ActorKind<Page, PageCommand> = {
   name: "page",
+  handles: () => true,
   load: async (sql, id) => {
     const [row] = await sql.query<{ total: number }>("", [id], "page.total");
     return { id, total: row!.total };
@@ -61,6 +62,7 @@ const page: ActorKind<Page, PageCommand> = {
 
 const account: ActorKind<string, { type: "revoke"; operation: string }> = {
   name: "user",
+  handles: () => true,
   load: (_, id) => Promise.resolve(id),
   decide: (id, { operation }) => commit(revoke, { id, operation }, () => ({ value: null })),
 };
@@ -72,6 +74,7 @@ interface Feed {
 
 const feed: ActorKind<Feed, { type: "get"; bypass?: boolean }> = {
   name: "feed",
+  handles: () => true,
   load: () => Promise.resolve({ kept: null }),
   decide: ({ kept }, { bypass }) =>
     kept && !bypass ? reply(kept.posts) : {

@@ -26,6 +26,7 @@ export type CountCommand =
 /** A counter: small enough to see the runtime itself. */
 export const counter: ActorKind<Count, CountCommand> = {
   name: "page",
+  handles: (type) => ["add", "like", "get", "refuse", "break", "guess"].includes(type),
   load: async (sql) => ({ total: (await sql.query<{ total: number }>("load", [], "load"))[0]!.total, seen: 0 }),
   decide(state, command) {
     switch (command.type) {
@@ -47,8 +48,12 @@ export const counter: ActorKind<Count, CountCommand> = {
         throw new Error("A mistake in decide");
     }
   },
-  batchKey: (command) => command.type === "like" ? command.key : undefined,
-  absorb: (state, event) => event.kind === "page.updated" ? "drop" : { ...state, seen: event.seq },
+  // Throws, as kinds do, for a command without its fields.
+  batchKey: (command) => command.type === "like" ? `like ${command.key}` : undefined,
+  absorb: (state, event) => {
+    if ((event.kind as string) === "malformed") throw new Error("A mistake in absorb");
+    return event.kind === "page.updated" ? "drop" : { ...state, seen: event.seq };
+  },
   watches: () => ["watched"],
 };
 

@@ -8,14 +8,19 @@ interface Keyed extends Command {
   n?: number;
 }
 
-const mail = (command: Keyed): Mail => ({ command, deadline: Infinity, arrived: 0, answer: () => {} });
-const keyOf = (command: Keyed) => command.key;
+const mail = (command: Keyed): Mail => ({
+  command,
+  deadline: Infinity,
+  arrived: 0,
+  batchKey: command.key,
+  answer: () => {},
+});
 /** The messages of each turn, until the mailbox is empty. */
 function turns(commands: Keyed[]): string[] {
   const mailbox = new Mailbox();
   for (const command of commands) mailbox.offer(mail(command));
   const taken: string[] = [];
-  for (let turn = mailbox.take(keyOf); turn.length > 0; turn = mailbox.take(keyOf)) {
+  for (let turn = mailbox.take(); turn.length > 0; turn = mailbox.take()) {
     taken.push(turn.map(({ command }) => `${command.type}${(command as Keyed).key ?? ""}`).join(" "));
   }
   return taken;
@@ -56,14 +61,14 @@ Deno.test("Mailbox is bounded, and has room again after a message is taken", () 
   for (let i = 0; i < MAX_MAILBOX; i++) assert.equal(mailbox.offer(mail({ type: "a" })), true);
   assert.equal(mailbox.offer(mail({ type: "late" })), false);
   assert.equal(mailbox.size, MAX_MAILBOX);
-  mailbox.take(keyOf);
+  mailbox.take();
   assert.equal(mailbox.offer(mail({ type: "a" })), true);
 });
 
 Deno.test("Mailbox keeps its order under continuous use", () => {
   const mailbox = new Mailbox();
   let [sent, taken] = [0, 0];
-  const take = () => assert.equal((mailbox.take(keyOf)[0]!.command as Keyed).n, taken++);
+  const take = () => assert.equal((mailbox.take()[0]!.command as Keyed).n, taken++);
   for (let round = 0; round < 50; round++) {
     for (let i = 0; i < 100; i++) assert.ok(mailbox.offer(mail({ type: "a", n: sent++ })));
     for (let i = 0; i < 95; i++) take();
@@ -71,7 +76,7 @@ Deno.test("Mailbox keeps its order under continuous use", () => {
   assert.equal(mailbox.size, 250);
   while (mailbox.size > 0) take();
   assert.equal(taken, 5_000);
-  assert.deepEqual(mailbox.take(keyOf), []);
+  assert.deepEqual(mailbox.take(), []);
 });
 
 Deno.test("WatchIndex knows the current watchers of a page", () => {

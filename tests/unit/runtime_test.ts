@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
-import { partitionOf } from "../../db/partitions.ts";
+import { feedActor } from "../../actors/feed.ts";
+import { pageActor } from "../../actors/page.ts";
 import { MAX_MAILBOX } from "../../actors/runtime/mailbox.ts";
+import type { Command, KindName, Refusal } from "../../actors/runtime/protocol.ts";
+import { userActor } from "../../actors/user.ts";
+import type { EventKind } from "../../db/event.ts";
+import { partitionOf } from "../../db/partitions.ts";
 import { SqlError } from "../../db/sql.ts";
-import { type CountCommand, settled, started, word } from "../support/counter_actor.ts";
+import { type CountCommand, event, settled, started, word } from "../support/counter_actor.ts";
 
 Deno.test("Host loads an actor once, at its first message, and decides by its state", async () => {
   const { sql, ask } = started();
@@ -175,4 +180,53 @@ Deno.test("Partitions are spread evenly, and an id never changes its partition",
   for (let i = 0; i < 6_400; i++) counts[partitionOf(crypto.randomUUID())]++;
   assert.ok(Math.min(...counts) > 40 && Math.max(...counts) < 180, String(counts));
   assert.equal(partitionOf("018f0000-0000-7000-8000-000000000001"), 8);
+});
+
+Deno.test("Host refuses a command that it does not know, and does not count it as a fault", async () => {
+  const { effects, ask, code } = started();
+  const unknown = { type: "of_a_newer_version" } as unknown as CountCommand;
+  for (let i = 0; i < 5; i++) {
+    const { refusal } = await ask(unknown) as { refusal: Refusal };
+    assert.deepEqual([refusal.code, refusal.retryAfter], ["actors-unavailable", 1]);
+  }
+  assert.equal(await code({ type: "get" }), "ok", "the actor is not paused");
+  assert.equal(effects.faults, 0);
+});
+
+Deno.test("Host answers a malformed command, and its thread goes on", async () => {
+  const { host, code, effects } = started();
+  const answers: string[] = [];
+  const send = (kind: string, command: unknown) =>
+    host.ask({ kind: kind as KindName, id: "a" }, {
+      command: command as Command,
+      deadline: Infinity,
+      arrived: 0,
+      answer: (reply) => answers.push(word(reply)),
+    });
+  send("page", null);
+  send("page", {});
+  send("planet", { type: "get" });
+  send("toString", { type: "get" });
+  // The counter reads the key of a like.
+  send("page", { type: "like", key: { toString: null } });
+  await settled();
+  assert.deepEqual(answers, Array(5).fill("actors-unavailable"));
+  assert.equal(await code({ type: "get" }), "ok");
+  assert.equal(effects.faults, 1, "the last one is logged");
+});
+
+Deno.test("Host drops a state to which an event cannot be applied", async () => {
+  const { sql, host, effects, code } = started();
+  await code({ type: "get" });
+  host.absorb([event({ kind: "malformed" as EventKind })]);
+  assert.deepEqual([await code({ type: "get" }), sql.loads, effects.faults], ["ok", 2, 1]);
+});
+
+Deno.test("Each kind of actor handles its commands and no others", () => {
+  const kinds = { page: pageActor, user: userActor(new Uint8Array(32)), feed: feedActor };
+  const known = { page: ["create", "like", "follow"], user: ["register", "set_role"], feed: ["first_page"] };
+  for (const [name, kind] of Object.entries(kinds)) {
+    const handled = [...Object.values(known).flat(), "toString", "__proto__", ""].filter((type) => kind.handles(type));
+    assert.deepEqual(handled, known[name as KindName]);
+  }
 });

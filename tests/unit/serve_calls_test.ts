@@ -85,6 +85,50 @@ Deno.test("Actors that stay behind the asking node are not asked", async () => {
   assert.equal(world.actors.asked.length, 0);
 });
 
+const MALFORMED: [field: string, fields: Record<string, unknown>][] = [
+  ["id", { id: 7 }],
+  ["to", { to: null }],
+  ["ref", { ref: null }],
+  ["ref", { ref: { ...REF, kind: "planet" } }],
+  ["ref", { ref: { ...REF, kind: "toString" } }],
+  ["ref", { ref: { ...REF, id: REF.id.toUpperCase() } }],
+  // As a text it would be an id.
+  ["ref", { ref: { ...REF, id: [REF.id] } }],
+  ["command", { command: null }],
+  ["command", { command: [] }],
+  ["command", { command: {} }],
+  ["command", { command: { type: { toString: null } } }],
+  ["receipt", { receipt: 5 }],
+  ["origin", { origin: null }],
+  ["origin", { origin: { id: "r", traceparent: 5 } }],
+  ["deadline", { deadline: NaN }],
+  ["deadline", { deadline: null }],
+  ["deadline", { deadline: "1000000" }],
+  ["deadline", { deadline: 1e300 }],
+  ["after", { after: undefined }],
+  ["after", { after: Infinity }],
+];
+
+for (const [field, fields] of MALFORMED) {
+  const what = Deno.inspect(fields, { breakLength: Infinity });
+  Deno.test(`A call is refused for a malformed ${field}: ${what}`, async () => {
+    using world = new World();
+    const { reply } = await world.call(fields as Partial<NodeCall>);
+    const detail = `The call from another node has a malformed field: ${field}`;
+    assert.deepEqual(reply, { ok: false, refusal: { code: "internal", detail } });
+    assert.equal(world.actors.asked.length, 0);
+    assert.equal(word(await world.call()), "value", "its id is not remembered");
+  });
+}
+
+Deno.test("What is no call is refused", async () => {
+  using world = new World();
+  for (const received of [null, undefined, 5, "call", [], {}]) {
+    assert.equal(word(await world.server.answer(received)), "internal");
+    assert.equal(world.server.isFor(received), false);
+  }
+});
+
 Deno.test("A call that arrives twice is done once, and both get its answer", async () => {
   const gate = Promise.withResolvers<string>();
   using world = new World(() => gate.promise);
