@@ -1,7 +1,7 @@
-import { FULL_RETRY_S } from "../../lib/errors.ts";
 import { type Reader, type Sql, SqlError } from "../../db/sql.ts";
 import type { ActorKind, CommitDecision, Outcome } from "./actor.ts";
 import { Committer, Fenced } from "./committer.ts";
+import { type Failure, failureReply, isFault, MOVED_REPLY } from "./failures.ts";
 import { type Committed, type Mail, Mailbox } from "./mailbox.ts";
 import { partitionOf } from "../../db/partitions.ts";
 import { type HostStats, type KindName, READ_MODELS, type Ref, type Refusal, type Reply } from "./protocol.ts";
@@ -64,7 +64,6 @@ const FREE_FAULTS = 2;
 const FAULT_BACKOFF = backoff({ firstMs: 500, maxMs: 60_000 });
 const BUSY: Refusal = { code: "overloaded", retryAfter: 1 };
 const BUSY_REPLY: Reply = { ok: false, refusal: BUSY };
-const MOVED_REPLY: Reply = { ok: false, moved: true };
 /** As during an upgrade: another node may know it. */
 const UNKNOWN_REPLY: Reply = {
   ok: false,
@@ -205,7 +204,7 @@ export class Host {
         await this.#runTurn(key, actor, turn);
       } catch (error) {
         // Nobody waits for this promise, and an unhandled rejection would end the thread with all its actors.
-        this.#fail(key, actor, turn, error);
+        this.#fail(key, actor, turn.map((mail) => ({ mail, error })));
         this.#turnEvents.end(actor);
         actor.late = [];
       }
@@ -246,11 +245,12 @@ export class Host {
     try {
       const epoch = this.#epochOf(actor);
       if (!actor.loaded || actor.epoch !== epoch) await this.#load(actor, epoch);
-      await this.#turn(actor, mails);
+      const failures = await this.#turn(actor, mails);
+      if (failures.length > 0) return this.#fail(key, actor, failures);
       actor.faults = 0;
       if (this.#paused.size > 0) this.#paused.delete(key);
     } catch (error) {
-      this.#fail(key, actor, mails, error);
+      this.#fail(key, actor, mails.map((mail) => ({ mail, error })));
     }
   }
 
@@ -262,7 +262,8 @@ export class Host {
     this.#afterTurn(actor);
   }
 
-  async #turn(actor: Activation, mails: Mail[]): Promise<void> {
+  /** The messages whose commits failed, each for itself: commits of different kinds are different statements. */
+  async #turn(actor: Activation, mails: Mail[]): Promise<Failure[]> {
     const commits: { mail: Mail; decision: CommitDecision<unknown> }[] = [];
     for (const mail of mails) {
       const decision = actor.kind.decide(actor.state, mail.command, this.now());
@@ -280,10 +281,9 @@ export class Host {
         answer(mail, { ok: true, value: read.value }, "memory");
       }
     }
-    if (commits.length === 0) return;
-    const answers = await Promise.allSettled(commits.map(({ mail, decision }) => this.#commit(actor, mail, decision)));
-    const failed = answers.find((answer) => answer.status === "rejected");
-    if (failed) throw failed.reason;
+    if (commits.length === 0) return [];
+    const ends = await Promise.allSettled(commits.map(({ mail, decision }) => this.#commit(actor, mail, decision)));
+    return ends.flatMap((end, i) => end.status === "rejected" ? [{ mail: commits[i]!.mail, error: end.reason }] : []);
   }
 
   async #commit(actor: Activation, mail: Mail, decision: CommitDecision<unknown>): Promise<void> {
@@ -347,35 +347,27 @@ export class Host {
     }
   }
 
-  /** A fault ends the activation: its state is dropped, its callers get an error, its mailbox continues. */
-  #fail(key: string, actor: Activation, mails: readonly Mail[], error: unknown): void {
+  /**
+   * A failure ends the activation: its state is dropped, its mailbox continues. Each caller gets the error of its own
+   * message. A turn is at most one fault.
+   */
+  #fail(key: string, actor: Activation, failures: readonly Failure[]): void {
     actor.loaded = false;
-    let refusal: Refusal = { code: "internal" };
-    if (error instanceof Fenced) {
+    if (failures.some(({ error }) => error instanceof Fenced)) {
       this.#stats.fenced++;
       this.ports.fenced(actor.partition!, actor.epoch ?? -1);
-      for (const mail of mails) answer(mail, MOVED_REPLY);
-      return;
-    } else if (error instanceof SqlError && error.kind === "unavailable") {
-      refusal = { code: "database-unavailable", retryAfter: 1 };
-    } else if (error instanceof SqlError && error.kind === "full") {
-      refusal = { code: "disk-full", retryAfter: FULL_RETRY_S };
-    } else if (error instanceof SqlError && error.kind === "lost") {
-      refusal = {
-        code: "database-unavailable",
-        detail: "The outcome is unknown, as the database connection was lost; repeat with the same Idempotency-Key",
-        retryAfter: 1,
-      };
-    } else {
+    }
+    const faults = failures.filter(({ error }) => isFault(error));
+    if (faults.length > 0) {
       this.#stats.faults++;
       actor.faults++;
-      this.ports.fault(actor.ref, error, mails.find(({ origin }) => origin)?.origin);
+      this.ports.fault(actor.ref, faults[0]!.error, faults.find(({ mail }) => mail.origin)?.mail.origin);
       if (actor.faults > FREE_FAULTS) {
         const pause = FAULT_BACKOFF(actor.faults - FREE_FAULTS);
         this.#paused.set(key, { until: this.now() + pause, faults: actor.faults });
       }
     }
-    for (const mail of mails) answer(mail, { ok: false, refusal });
+    for (const { mail, error } of failures) answer(mail, failureReply(error));
   }
 
   #isHere({ partition }: Activation): boolean {

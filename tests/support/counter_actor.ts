@@ -7,17 +7,20 @@ import type { SequencedEvent } from "../../db/event.ts";
 import type { RequestContext } from "../../lib/request_context.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
 
-export const add = defineCommit<{ n: number }, { total: number }>("test.add", {
+const definition = {
   columns: "n int",
   body: "added as (select 1)",
   select: "select turn, '{}'::jsonb as result from turns",
   violations: { too_much: "uuid-taken" },
-});
+} as const;
+export const add = defineCommit<{ n: number }, { total: number }>("test.add", definition);
+/** Another statement for the same, as a page has for posts and replies. */
+const addApart = defineCommit<{ n: number }, { total: number }>("test.add_apart", definition);
 
 export type Count = { total: number; seen: number };
 export type CountCommand =
   | { type: "add"; n: number }
-  | { type: "like"; key: string }
+  | { type: "like"; key: string; apart?: boolean }
   | { type: "get" }
   | { type: "refuse" }
   | { type: "break" }
@@ -33,7 +36,7 @@ export const counter: ActorKind<Count, CountCommand> = {
       case "add":
         return commit(add, { n: command.n }, ({ total }) => ({ value: total, state: { ...state, total } }));
       case "like":
-        return commit(add, { n: 1 }, ({ total }) => ({ value: total }));
+        return commit(command.apart ? addApart : add, { n: 1 }, ({ total }) => ({ value: total }));
       case "get":
         return reply(state);
       case "refuse":
@@ -65,6 +68,8 @@ export class FakeSql implements Sql {
   /** Rows of each statement. */
   statements: number[] = [];
   error: Error | undefined;
+  /** Lost answers, by the name of the statement. */
+  lost = new Set<string>();
   /** Breaks the rule of `add`, with whatever goes in the same statement. */
   unlucky: number | undefined;
   gate: PromiseWithResolvers<void> | undefined;
@@ -77,7 +82,7 @@ export class FakeSql implements Sql {
     await this.loading;
     return [{ total }] as Row[];
   }
-  async execute<Row>(_: string, params: readonly unknown[] = []): Promise<Row[]> {
+  async execute<Row>(_: string, params: readonly unknown[] = [], name = ""): Promise<Row[]> {
     const rows: { turn: number; n: number; epoch: number }[] = JSON.parse(params[0] as string);
     this.statements.push(rows.length);
     await this.gate?.promise;
@@ -85,12 +90,14 @@ export class FakeSql implements Sql {
     if (rows.some(({ n }) => n === this.unlucky)) {
       throw new SqlError("a rule is broken", "constraint", "23505", "too_much");
     }
-    return rows.filter(({ epoch }) => epoch === this.epoch).map(({ turn, n }) => ({
+    const answers = rows.filter(({ epoch }) => epoch === this.epoch).map(({ turn, n }) => ({
       turn,
       result: { total: this.total += n },
       seq: null,
       events: null,
-    })) as Row[];
+    }));
+    if (this.lost.has(name)) throw new SqlError("The connection was lost", "lost");
+    return answers as Row[];
   }
   script(): Promise<void> {
     return Promise.resolve();

@@ -151,6 +151,39 @@ Deno.test("Host answers the other messages of a failing actor", async () => {
   assert.deepEqual(codes, ["ok", "internal", "ok"]);
 });
 
+for (const [lost, ends] of [["test.add_apart", ["moved", "lost"]], ["test.add", ["lost", "moved"]]] as const) {
+  Deno.test(`Host answers each message of a turn by its own statement, if the answer of ${lost} is lost`, async () => {
+    const { sql, ask, effects } = started();
+    // Both wait for the load and share the next turn.
+    const gate = Promise.withResolvers<void>();
+    sql.loading = gate.promise;
+    const first = ask({ type: "get" });
+    const both = [ask({ type: "like", key: "1" }), ask({ type: "like", key: "2", apart: true })];
+    sql.epoch = 2;
+    sql.lost.add(lost);
+    gate.resolve();
+    await first;
+    const answers = await Promise.all(both);
+    assert.deepEqual(sql.statements, [1, 1]);
+    assert.deepEqual(answers.map((each) => word(each) === "database-unavailable" ? "lost" : word(each)), ends);
+    assert.deepEqual([effects.faults, effects.fenced.length], [0, 1]);
+  });
+}
+
+Deno.test("Host counts one fault for a turn in which several messages fail", async () => {
+  const { sql, ask, code, effects } = started();
+  sql.error = new SqlError("broken", "fault");
+  for (let turn = 1; turn <= 2; turn++) {
+    const first = ask({ type: "get" });
+    const likes = Array.from({ length: 10 }, (_, i) => ask({ type: "like", key: `${i}` }));
+    await first;
+    assert.deepEqual((await Promise.all(likes)).map(word), Array(10).fill("internal"));
+    assert.equal(effects.faults, turn);
+  }
+  sql.error = undefined;
+  assert.equal(await code({ type: "get" }), "ok", "it is not paused");
+});
+
 Deno.test("Host pauses an actor that fails three times in a row, longer each time, and no other", async () => {
   const { clock, code, ask } = started();
   for (let i = 0; i < 3; i++) assert.equal(await code({ type: "break" }), "internal");
