@@ -77,6 +77,11 @@ export function hides({ kind, user_id, data }: SequencedEvent): boolean {
   return kind === "page.hidden" && user_id === null && data?.["reason"] === "blocked";
 }
 
+/** Whether the event ends following, or a request: the page is not in its account's feed after it. */
+export function unfollows({ kind, data }: SequencedEvent): boolean {
+  return kind === "follow.changed" && data?.["state"] !== "following" && data?.["state"] !== "own";
+}
+
 export function hide(connection: Connection, page: string): void {
   if (!connection.staff && connection.pages.has(page)) connection.hidden.add(page);
 }

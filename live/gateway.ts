@@ -8,7 +8,7 @@ import { AccountChecks } from "./account_checks.ts";
 import { CLOSE, Connection, type Socket } from "./connection.ts";
 import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
-import { concerns, Frame, hides, isHidden, reachesListeners, type Shown } from "./frames.ts";
+import { concerns, Frame, hides, reachesListeners, type Shown } from "./frames.ts";
 import { CatchUps } from "./catch_ups.ts";
 import { Listeners } from "./listeners.ts";
 import { ShownReader } from "./shown.ts";
@@ -126,7 +126,6 @@ export class Gateway implements AsyncDisposable {
       connection.close(CLOSE.sessionEnded, "session ended");
       return connection;
     }
-    this.#joiners.add(connection);
     try {
       await this.#catchUp(connection, cursor);
     } catch (error) {
@@ -206,7 +205,7 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #catchUp(connection: Connection, cursor: LiveCursor | undefined): Promise<void> {
-    let { seq: head, pages } = await this.#snapshot(connection);
+    let head = await this.#readPages(connection);
     const reason = cursor && await this.#joining.run(() => this.#resetReason(cursor, head));
     const start = cursor && !reason ? cursor.seq : head;
     connection.send(JSON.stringify({ type: "hello", cursor: this.#cursor(start), heartbeat_s: this.heartbeatS }));
@@ -216,16 +215,17 @@ export class Gateway implements AsyncDisposable {
     }
     connection.from = start;
     for (;;) {
-      // The replay must use the same pages with which the live stream starts.
-      this.#joiners.know(connection, head, pages);
+      // The replay uses the same pages with which the live stream starts.
       if (!await this.#replay(connection, head)) return;
       if (await new Promise<boolean>((done) => this.#enqueue({ joins: connection, done }))) return;
-      ({ seq: head, pages } = await this.#snapshot(connection));
+      head = await this.#readPages(connection);
     }
   }
 
-  #snapshot({ userId }: Connection): ReturnType<typeof listenerSnapshot> {
-    return this.#joining.run(() => listenerSnapshot(this.sql, userId));
+  /** Returns the event as of which they are known. */
+  #readPages(connection: Connection): Promise<number> {
+    const read = () => listenerSnapshot(this.sql, connection.userId);
+    return this.#joining.run(() => this.#joiners.know(connection, read));
   }
 
   async #resetReason(cursor: LiveCursor, head: number): Promise<string | undefined> {
@@ -257,7 +257,7 @@ export class Gateway implements AsyncDisposable {
   async #sendReplayed(connection: Connection, events: SequencedEvent[]): Promise<SequencedEvent[]> {
     for (let i = 0; i < events.length; i += FRAME_BATCH) {
       if (!connection.open || !connection.isDrained) return events.slice(i);
-      const sending = this.#send(events.slice(i, i + FRAME_BATCH), () => [connection]);
+      const sending = this.#send(events.slice(i, i + FRAME_BATCH), connection);
       this.#sending.set(connection, sending);
       await sending.finally(() => this.#sending.delete(connection));
     }
@@ -308,7 +308,7 @@ export class Gateway implements AsyncDisposable {
       if (!missed || due > FRAME_BATCH) return false;
       for (const event of missed) {
         // Sent before it is followed, so that the last frame of a hidden page still goes out.
-        if (reachesListeners(event) && concerns(connection, event)) await this.#send([event], () => [connection]);
+        if (reachesListeners(event) && concerns(connection, event)) await this.#send([event], connection);
         this.#listeners.follow(event, [connection]);
       }
       connection.from = this.#position;
@@ -328,9 +328,9 @@ export class Gateway implements AsyncDisposable {
       events.filter((event) => coming.has(event.page_id) || this.#listeners.audienceOf(event).length > 0),
     );
     for (const event of events) {
-      if (hides(event)) this.#joiners.hide(event);
-      const audience = this.#listeners.audienceOf(event)
-        .filter((connection) => connection.live && event.seq > connection.from);
+      const connections = this.#listeners.audienceOf(event);
+      this.#joiners.follow(event, connections);
+      const audience = connections.filter((connection) => connection.live && event.seq > connection.from);
       if (audience.length === 0) continue;
       if (reachesListeners(event)) this.#deliver(event, shown, audience);
       this.#listeners.follow(event, audience);
@@ -338,15 +338,12 @@ export class Gateway implements AsyncDisposable {
     this.#position = events.at(-1)!.seq;
   }
 
-  async #send(events: SequencedEvent[], audience: () => Connection[]): Promise<void> {
+  /** To a socket that is not live yet. */
+  async #send(events: SequencedEvent[], connection: Connection): Promise<void> {
     const shown = await this.#shown.read(events);
     for (const event of events) {
-      const frame = new Frame(event, shown, this.stream.historyId);
-      for (const connection of audience()) {
-        // The page may have been hidden since the read.
-        if (isHidden(connection, event)) continue;
-        this.#put(connection, frame);
-      }
+      // The page may have been withdrawn since the events were read.
+      if (concerns(connection, event)) this.#put(connection, new Frame(event, shown, this.stream.historyId));
     }
   }
 

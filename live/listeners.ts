@@ -1,6 +1,6 @@
 import type { SequencedEvent } from "../db/event.ts";
 import type { Connection } from "./connection.ts";
-import { hide, hides } from "./frames.ts";
+import { hide, hides, unfollows } from "./frames.ts";
 
 /** The open sockets of a node, by account, and the live ones by page. */
 export class Listeners {
@@ -61,11 +61,11 @@ export class Listeners {
     if (!page) return;
     for (const connection of connections) {
       if (event.kind === "follow.changed" && event.user_id === connection.userId) {
-        const state = event.data?.["state"];
-        if (state === "following" || state === "own") {
+        if (unfollows(event)) this.#forget(connection, page);
+        else {
           connection.pages.add(page);
           if (connection.live) add(this.#byPage, page, connection);
-        } else this.#forget(connection, page);
+        }
       } else if (event.kind === "page.hidden" && event.user_id === null) {
         if (event.data?.["reason"] === "deleted") this.#forget(connection, page);
         else if (hides(event)) hide(connection, page);

@@ -105,6 +105,17 @@ const about = { page_id: PAGE, post_id: null, user_id: null, data: null, at: "" 
 const post = (seq: number): SequencedEvent => ({ ...about, seq, kind: "post.created", post_id: `post ${seq}` });
 const blocked = (seq: number): SequencedEvent => ({ ...about, seq, kind: "page.hidden", data: { reason: "blocked" } });
 const shown = (seq: number): SequencedEvent => ({ ...about, seq, kind: "page.shown" });
+const following = (seq: number, user_id: string, state: string): SequencedEvent => ({
+  ...about,
+  seq,
+  kind: "follow.changed",
+  user_id,
+  data: { state },
+});
+const removed = (seq: number, user_id: string): SequencedEvent[] => [
+  { ...about, seq, kind: "page.hidden", user_id, data: { reason: "removed" } },
+  following(seq + 1, user_id, "none"),
+];
 const passed = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 Deno.test("Gateway does not hide a page from a joining socket if it is visible when its pages are read", async () => {
@@ -208,4 +219,57 @@ Deno.test("Gateway pauses a replay for a socket that does not take it, and sends
   await slow.joined;
   clearInterval(draining);
   assert.deepEqual(slow.received, sent.map((seq) => `post.created post ${seq}`));
+});
+
+Deno.test("Gateway sends no more posts of a replay after the follower was removed, also to staff", async () => {
+  await using world = new World();
+  const slow = (["user", "moderator"] as const).map((role) => {
+    world.missed.set(role, [1, 2, 3].map(post));
+    return world.listen(role, { role, from: 0, buffered: 512 * 1024 });
+  });
+  await until("their hellos", () => slow.every(({ hellos }) => hellos.length > 0));
+  await passed();
+  world.happen([...removed(11, "user"), ...removed(13, "moderator")]);
+  await passed();
+  for (const { socket } of slow) socket.bufferedAmount = 0;
+  await Promise.all(slow.map(({ joined }) => joined));
+  world.happen([post(15)]);
+  await passed();
+  for (const { received } of slow) assert.deepEqual(received, ["page.hidden p", "following.changed p"]);
+});
+
+Deno.test("Gateway withdraws a page from a joining socket if its follower is removed during the read", async () => {
+  await using world = new World();
+  world.missed.set("second", [post(1)]);
+  const release = world.hold("feed.listener_snapshot");
+  const second = world.listen("second", { from: 0 });
+  await passed();
+  world.happen(removed(11, "second"));
+  await passed();
+  release();
+  await second.joined;
+  world.happen([post(13), following(14, "second", "following"), post(15)]);
+  await passed();
+  assert.deepEqual(second.received, [
+    ...["page.hidden p", "following.changed p"],
+    ...["following.changed p", "post.created post 15"],
+  ]);
+});
+
+Deno.test("Gateway keeps a page of a joining socket that is followed again by the time of the read", async () => {
+  await using world = new World();
+  await world.listen("first").joined;
+  // The loop waits for the posts of the first event; the other events wait behind it.
+  const release = world.hold("event.live_posts");
+  world.happen([post(11)]);
+  world.happen([following(12, "second", "none"), following(13, "second", "following")]);
+  world.snapshot = { seq: 13, pages: [{ id: PAGE, visible: true }] };
+  world.missed.set("second", [post(1)]);
+  const second = world.listen("second", { from: 0, buffered: 512 * 1024 });
+  await until("its hello", () => second.hellos.length > 0);
+  release();
+  await passed();
+  second.socket.bufferedAmount = 0;
+  await second.joined;
+  assert.deepEqual(second.received, ["post.created post 1"]);
 });
