@@ -7,6 +7,8 @@ import type { Log } from "../lib/log.ts";
 const APPLIED_TIMEOUT_MS = 1_000;
 /** Recent events kept in memory, for joining sockets and for `applied`. */
 const RING = 8_192;
+/** Events kept that arrived before their predecessors. Later ones are read from Postgres, as the missing ones are. */
+export const MAX_EARLY_EVENTS = 8_192;
 const BEAT_MS = 50;
 /** How long an event waits for missing predecessors, or a caller for an event, before Postgres is read. */
 const GAP_MS = 50;
@@ -22,6 +24,7 @@ export class EventStream implements AsyncDisposable {
   #ring: SequencedEvent[] = [];
   /** Batches that arrived before their predecessors, by first sequence number. */
   #early = new Map<number, SequencedEvent[]>();
+  #earlyEvents = 0;
   #earlySince = 0;
   #waiters: { seq: number; resolve: () => void; since: number }[] = [];
   #catchingUp: Promise<boolean> | undefined;
@@ -126,15 +129,23 @@ export class EventStream implements AsyncDisposable {
   }
 
   #keepEarly(events: readonly SequencedEvent[]): void {
+    if (this.#earlyEvents >= MAX_EARLY_EVENTS) return;
     if (this.#early.size === 0) this.#earlySince = Date.now();
+    this.#forgetEarly(events[0]!.seq);
     this.#early.set(events[0]!.seq, [...events]);
+    this.#earlyEvents += events.length;
   }
 
   #applyEarly(): void {
     for (let next = this.#early.get(this.#position + 1); next; next = this.#early.get(this.#position + 1)) {
       this.#apply(next);
     }
-    for (const seq of this.#early.keys()) if (seq <= this.#position) this.#early.delete(seq);
+    for (const seq of this.#early.keys()) if (seq <= this.#position) this.#forgetEarly(seq);
+  }
+
+  #forgetEarly(seq: number): void {
+    this.#earlyEvents -= this.#early.get(seq)?.length ?? 0;
+    this.#early.delete(seq);
   }
 
   #apply(events: readonly SequencedEvent[]): void {
