@@ -10,6 +10,7 @@ import { encodeLiveCursor, type LiveCursor } from "./cursor.ts";
 import type { EventStream } from "./event_stream.ts";
 import { concerns, Frame, hides, reachesListeners, type Shown } from "./frames.ts";
 import { CatchUps } from "./catch_ups.ts";
+import { type GatewayItem, GatewayQueue } from "./gateway_queue.ts";
 import { Listeners } from "./listeners.ts";
 import { ShownReader } from "./shown.ts";
 import { Semaphore } from "../lib/semaphore.ts";
@@ -29,6 +30,12 @@ const FRAME_BATCH = 16;
  */
 const JOIN_CONCURRENCY = 16;
 
+/**
+ * Events that wait for the gateway, because what their frames show cannot be read. Beyond it all sockets are closed;
+ * their clients resume from Postgres.
+ */
+export const MAX_QUEUED_EVENTS = 65_536;
+
 /** How long a stopping node waits for its sockets to close. */
 const GOODBYE_MS = 1_000;
 
@@ -38,15 +45,13 @@ const FLUSH_MS = 2_000;
 /** The lease of a single node: no other node waits for its end. */
 const PERMANENT_LEASE = { holds: true };
 
-type Item = { events: SequencedEvent[] } | { joins: Connection; done: (joined: boolean) => void } | { beats: true };
-
 /**
  * The node's open sockets. One loop processes event batches and joining sockets in sequence, so a socket goes live
  * between two batches: its replay ends exactly where its live stream begins.
  */
 export class Gateway implements AsyncDisposable {
   #listeners = new Listeners();
-  #queue: Item[] = [];
+  #queue = new GatewayQueue();
   #looping = false;
   /** The last event that the loop has processed. */
   #position: number;
@@ -71,12 +76,22 @@ export class Gateway implements AsyncDisposable {
     this.#position = stream.position;
     this.accounts = new AccountChecks(sql, this.#listeners, log);
     this.#shown = new ShownReader(sql, log);
-    this.#heart = setInterval(() => this.#enqueue({ beats: true }), heartbeatMs);
+    this.#heart = setInterval(() => this.#listeners.size > 0 && this.#enqueue({ beats: true }), heartbeatMs);
   }
 
   /** The stream's next events. */
   offer(events: SequencedEvent[]): void {
+    // A socket that is registered later reads its pages later, so these events need not be processed for it.
+    if (this.#listeners.size === 0) return this.#enqueue({ position: events.at(-1)!.seq });
     this.#enqueue({ events });
+    if (this.queuedEvents <= MAX_QUEUED_EVENTS) return;
+    this.log.warn("live events delayed too long, sockets closed", { sockets: this.#listeners.size });
+    this.closeAll();
+  }
+
+  /** Events that wait to be sent to listeners. */
+  get queuedEvents(): number {
+    return this.#queue.events;
   }
 
   get sockets(): number {
@@ -141,6 +156,7 @@ export class Gateway implements AsyncDisposable {
   leave(connection: Connection): void {
     connection.close(1000, "");
     this.#listeners.remove(connection);
+    if (this.#listeners.size === 0) this.#queue.forgetEvents();
   }
 
   /** Closes all sockets, because this node may not send to them any more. Clients reconnect to this node or another. */
@@ -264,7 +280,7 @@ export class Gateway implements AsyncDisposable {
     return [];
   }
 
-  #enqueue(item: Item): void {
+  #enqueue(item: GatewayItem): void {
     this.#queue.push(item);
     if (this.#looping) return;
     this.#looping = true;
@@ -275,8 +291,8 @@ export class Gateway implements AsyncDisposable {
     for (let item = this.#queue.shift(); item; item = this.#queue.shift()) {
       if ("joins" in item) item.done(await this.#makeLive(item.joins));
       else if ("beats" in item) this.#beat();
-      else if (this.#listeners.size > 0) await this.#take(item.events);
-      else this.#position = item.events.at(-1)!.seq;
+      else if ("position" in item) this.#position = item.position;
+      else await this.#take(item.events);
       this.#release();
     }
     // No `await` since the queue was empty, so the next item starts the loop again.
@@ -326,6 +342,8 @@ export class Gateway implements AsyncDisposable {
     );
     const shown = await this.#shown.read(
       events.filter((event) => coming.has(event.page_id) || this.#listeners.audienceOf(event).length > 0),
+      // Nobody goes live before this batch is delivered.
+      () => this.#listeners.hasLive(),
     );
     for (const event of events) {
       const connections = this.#listeners.audienceOf(event);
@@ -340,7 +358,7 @@ export class Gateway implements AsyncDisposable {
 
   /** To a socket that is not live yet. */
   async #send(events: SequencedEvent[], connection: Connection): Promise<void> {
-    const shown = await this.#shown.read(events);
+    const shown = await this.#shown.read(events, () => connection.open);
     for (const event of events) {
       // The page may have been withdrawn since the events were read.
       if (concerns(connection, event)) this.#put(connection, new Frame(event, shown, this.stream.historyId));

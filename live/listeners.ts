@@ -37,6 +37,11 @@ export class Listeners {
     return [...this.#byUser.values()].flatMap((connections) => [...connections]);
   }
 
+  /** Whether an open socket receives the live stream. */
+  hasLive(): boolean {
+    return this.all().some(({ live, open }) => live && open);
+  }
+
   of(userId: string): Connection[] {
     return [...this.#byUser.get(userId) ?? []];
   }

@@ -18,18 +18,19 @@ export class ShownReader {
   constructor(private readonly sql: Reader, private readonly log: Log) {}
 
   /**
-   * What these events' frames show. No event may be skipped, so live delivery waits while the database is unavailable.
+   * What these events' frames show. No event may be skipped, so live delivery waits while the database is unavailable,
+   * as long as somebody needs the frames. The result is incomplete if nobody does.
    */
-  async read(events: readonly SequencedEvent[]): Promise<Shown> {
+  async read(events: readonly SequencedEvent[], isNeeded: () => boolean): Promise<Shown> {
     const posts = unique(events.filter(needsPost).map((event) => event.post_id!));
     const notifications = unique(events.flatMap((event) => notificationOf(event) ?? []));
     const pages = unique(events.filter(needsPage).map((event) => event.page_id!));
     const readers = unique(events.filter(needsUnread).map((event) => event.user_id!));
     return {
-      posts: await this.#withRetry(posts, (ids) => livePosts(this.sql, ids)),
-      notifications: await this.#withRetry(notifications, (ids) => liveNotifications(this.sql, ids)),
-      pages: await this.#withRetry(pages, (ids) => livePages(this.sql, ids)),
-      unread: await this.#withRetry(readers, (ids) => unreadOfAll(this.sql, ids)),
+      posts: await this.#withRetry(posts, (ids) => livePosts(this.sql, ids), isNeeded),
+      notifications: await this.#withRetry(notifications, (ids) => liveNotifications(this.sql, ids), isNeeded),
+      pages: await this.#withRetry(pages, (ids) => livePages(this.sql, ids), isNeeded),
+      unread: await this.#withRetry(readers, (ids) => unreadOfAll(this.sql, ids), isNeeded),
     };
   }
 
@@ -41,13 +42,14 @@ export class ShownReader {
   async #withRetry<T>(
     ids: string[],
     read: (ids: string[]) => Promise<Map<string, T>>,
+    isNeeded: () => boolean,
   ): Promise<ReadonlyMap<string, T>> {
     if (ids.length === 0) return NONE;
     for (let failures = 1;; failures++) {
       try {
         return await read(ids);
       } catch (error) {
-        if (this.#closed) return NONE;
+        if (this.#closed || !isNeeded()) return NONE;
         this.log.warnOften("reading frames failed, retrying", {}, { error });
         await sleep(RETRY_BACKOFF(failures));
       }

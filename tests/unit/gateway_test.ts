@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import type { SequencedEvent } from "../../db/event.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { EventStream } from "../../live/event_stream.ts";
-import { Gateway } from "../../live/gateway.ts";
+import { Gateway, MAX_QUEUED_EVENTS } from "../../live/gateway.ts";
 import { Log } from "../../lib/log.ts";
 import type { Caller } from "../../actors/account_cache.ts";
 import { seqOf } from "../support/listener.ts";
+import { within } from "../../lib/sleep.ts";
 import { until } from "../support/wait.ts";
 
 const PAGE = "p";
@@ -27,6 +28,8 @@ class World {
   snapshot = { seq: 10, pages: [{ id: PAGE, visible: true }] };
   /** What the listeners of each account missed. */
   readonly missed = new Map<string, SequencedEvent[]>();
+  /** Names of statements that fail. */
+  readonly failing = new Set<string>();
   /** Held statements, by name. */
   readonly gates = new Map<string, Promise<void>>();
   readonly gateway: Gateway;
@@ -68,6 +71,7 @@ class World {
     const received: string[] = [];
     const beats: number[] = [];
     const hellos: number[] = [];
+    const closes: number[] = [];
     const socket = {
       readyState: WebSocket.OPEN as number,
       bufferedAmount: buffered,
@@ -77,19 +81,20 @@ class World {
         if (type === "heartbeat") beats.push(seqOf(cursor));
         if (data) received.push(`${type} ${type.startsWith("post.") ? data.id : data.page_id}`);
       },
-      close: () => {},
+      close: (code: number) => void closes.push(code),
     };
     const caller = { id, sid: "s", role, verified: true } as Caller;
     const cursor = from === undefined ? undefined : { historyId: HISTORY, seq: from };
     const joined = this.gateway.join(socket, caller, cursor, () => Promise.resolve(true));
     void joined.then((connection) => this.#leaving.push(() => this.gateway.leave(connection)));
-    return { socket, received, beats, hellos, joined };
+    return { socket, received, beats, hellos, closes, joined };
   }
 
   async #answer(name: string, params: unknown[]): Promise<unknown[]> {
     // A statement sees the state at its begin.
     const { snapshot, position } = this;
     await this.gates.get(name);
+    if (this.failing.has(name)) throw new Error("unavailable");
     if (name === "feed.listener_snapshot") return [snapshot];
     if (name === "sequencer.state") return [{ epoch: HISTORY, seq: position, floor: 0 }];
     if (name === "event.replay") {
@@ -272,4 +277,60 @@ Deno.test("Gateway keeps a page of a joining socket that is followed again by th
   second.socket.bufferedAmount = 0;
   await second.joined;
   assert.deepEqual(second.received, ["post.created post 1"]);
+});
+
+Deno.test("Gateway stops reading for listeners that are gone, and keeps no events while nobody listens", async () => {
+  await using world = new World();
+  const first = world.listen("first");
+  await first.joined;
+  world.failing.add("event.live_posts");
+  world.happen([post(11)]);
+  world.happen([post(12), post(13)]);
+  await passed();
+  assert.equal(world.gateway.queuedEvents, 2);
+  world.gateway.closeAll();
+  assert.equal(world.gateway.queuedEvents, 0);
+  world.happen([post(14)]);
+  assert.equal(world.gateway.queuedEvents, 0);
+  // The reads still fail, so the loop continues only if it gives them up.
+  world.snapshot.seq = 14;
+  const second = world.listen("second");
+  const isLive = second.joined.then(() => true);
+  assert.ok(await within(10_000, isLive), "the loop continues");
+  world.failing.clear();
+  world.missed.set("third", [11, 12, 13, 14].map(post));
+  const third = world.listen("third", { from: 10 });
+  await third.joined;
+  world.happen([post(15)]);
+  await until("the live event", () => third.received.length === 5);
+  assert.deepEqual(first.received, []);
+  assert.deepEqual(second.received, ["post.created post 15"]);
+  assert.deepEqual(third.received, [11, 12, 13, 14, 15].map((seq) => `post.created post ${seq}`));
+});
+
+Deno.test("Gateway closes all sockets if too many events wait, and their clients resume without a gap", async () => {
+  await using world = new World();
+  const first = world.listen("first");
+  await first.joined;
+  const release = world.hold("event.live_posts");
+  world.happen([post(11)]);
+  await passed();
+  const other = (seq: number): SequencedEvent => ({ ...about, seq, kind: "account.changed", page_id: null });
+  const last = 11 + MAX_QUEUED_EVENTS;
+  world.gateway.offer(Array.from({ length: MAX_QUEUED_EVENTS }, (_, i) => other(12 + i)));
+  assert.deepEqual(first.closes, [], "as many may wait");
+  world.gateway.offer([other(last + 1)]);
+  assert.deepEqual(first.closes, [1012]);
+  assert.equal(world.gateway.queuedEvents, 0);
+  world.snapshot.seq = last + 1;
+  world.position = last + 1;
+  world.missed.set("first", [post(11)]);
+  const again = world.listen("first", { from: 10 });
+  await passed();
+  release();
+  await again.joined;
+  world.happen([post(last + 2)]);
+  await until("the live event", () => again.received.length === 2);
+  assert.deepEqual(again.received, ["post.created post 11", `post.created post ${last + 2}`]);
+  assert.deepEqual(first.received, []);
 });
