@@ -179,7 +179,8 @@ const SETTINGS = {
   SECRET_KEY: {
     schema: z.string().min(SECRET_KEY_LENGTH, `Expected at least ${SECRET_KEY_LENGTH} characters`).optional(),
     description:
-      "Encrypts keys and tokens in the database; required with `DATABASE_URL`, otherwise generated in `DATA_DIR`",
+      "Encrypts keys and tokens in the database, and messages between processes; required with `DATABASE_URL`, " +
+      "otherwise generated in `DATA_DIR`",
     secret: true,
   },
   SECRET_KEY_PREVIOUS: {

@@ -49,6 +49,16 @@ export interface Bus extends AsyncDisposable {
 
 export interface Subscription extends AsyncDisposable {}
 
+/**
+ * Encrypts and authenticates messages, so that only processes with the same key can send and read them. Both need the
+ * same `context`.
+ */
+export interface Sealing {
+  seal(plain: Uint8Array, context: string): Uint8Array;
+  /** Undefined if it was sealed with another key or for another context, or was changed. */
+  open(sealed: Uint8Array, context: string): Uint8Array | undefined;
+}
+
 export interface ConsumeOptions {
   /** Where a new name starts: `oldest` by default. */
   from?: "oldest" | "next";

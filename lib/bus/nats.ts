@@ -1,4 +1,4 @@
-import { type ConnectionOptions, type NatsConnection, wsconnect } from "@nats-io/nats-core";
+import { type ConnectionOptions, type Msg, type NatsConnection, wsconnect } from "@nats-io/nats-core";
 import {
   AckPolicy,
   type ConsumerMessages,
@@ -11,7 +11,15 @@ import {
   StorageType,
 } from "@nats-io/jetstream";
 import { Log } from "../log.ts";
-import { type Bus, BusUnavailable, type ConsumeOptions, type StreamName, type Subscription } from "./bus.ts";
+import {
+  type Bus,
+  BusUnavailable,
+  type ConsumeOptions,
+  type Sealing,
+  type StreamName,
+  type Subscription,
+} from "./bus.ts";
+import { Envelope } from "./envelope.ts";
 import { natsAddress } from "./nats_address.ts";
 import { Outbox } from "./outbox.ts";
 import { NatsRequests } from "./nats_requests.ts";
@@ -36,6 +44,8 @@ const ACK_WAIT_MS = 3000;
 const FORGOTTEN_MS = 60_000;
 const CALL_TIMEOUT_MS = 2000;
 const RECONNECT_MS = 100;
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder();
 
 export interface NatsBusOptions {
   log?: Log;
@@ -43,6 +53,8 @@ export interface NatsBusOptions {
   name?: string;
   /** Pause before a failed message is delivered again; 1 s by default. */
   retryMs?: number;
+  /** For signals, requests and replies, not for streams: the statistics have no key. Plain if undefined. */
+  sealing?: Sealing;
 }
 
 /**
@@ -62,11 +74,13 @@ export class NatsBus implements Bus {
   private readonly listeners = new Set<(connected: boolean) => void>();
   private readonly running: Promise<void>;
   private readonly outbox = new Outbox();
+  private readonly envelope: Envelope;
   private closed = false;
 
   constructor(private readonly url: string, private readonly options: NatsBusOptions = {}) {
     this.log = options.log ?? new Log("warn");
-    this.requests = new NatsRequests(this.log);
+    this.envelope = new Envelope(options.sealing, this.log);
+    this.requests = new NatsRequests(this.envelope, this.log);
     this.retryMs = options.retryMs ?? 1000;
     this.running = this.run();
   }
@@ -77,7 +91,7 @@ export class NatsBus implements Bus {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.outbox.post(() => {
       try {
-        connection.publish(subject, message);
+        connection.publish(subject, this.envelope.seal(ENCODER.encode(message), signalContext(subject)));
         resolve();
       } catch (error) {
         reject(unavailable(error));
@@ -90,7 +104,7 @@ export class NatsBus implements Bus {
     subject: string,
     handler: (message: string, subject: string) => void | Promise<void>,
   ): Promise<Subscription> {
-    const own = new Subject(subject, new SerialHandler(handler, this.log));
+    const own = new Subject(subject, new SerialHandler(handler, this.log), this.envelope);
     this.subjects.add(own);
     if (this.connection) own.attach(this.connection);
     // Wait until the server has the subscription: callers rely on receiving what is published next.
@@ -108,7 +122,7 @@ export class NatsBus implements Bus {
   }
 
   async serve(subject: string, handler: (message: string) => Promise<string>): Promise<Subscription> {
-    const own = new NatsServing(subject, handler, this.outbox, this.log);
+    const own = new NatsServing(subject, handler, this.outbox, this.envelope, this.log);
     this.servings.add(own);
     if (this.connection) own.attach(this.connection);
     if (this.connected) await within(CALL_TIMEOUT_MS, this.connection?.flush()).catch(() => {});
@@ -237,13 +251,22 @@ export class NatsBus implements Bus {
 class Subject {
   private current: { unsubscribe(): void } | undefined;
 
-  constructor(private readonly subject: string, private readonly serial: SerialHandler) {}
+  constructor(
+    private readonly subject: string,
+    private readonly serial: SerialHandler,
+    private readonly envelope: Envelope,
+  ) {}
 
   attach(connection: NatsConnection): void {
     if (connection.isClosed()) return;
     this.current = connection.subscribe(this.subject, {
-      callback: (error, message) => error ? undefined : this.serial.push(message.string(), message.subject),
+      callback: (error, message) => error ? undefined : this.#receive(message),
     });
+  }
+
+  #receive({ subject, data }: Msg): void {
+    const plain = this.envelope.open(data, signalContext(subject), subject);
+    if (plain) this.serial.push(DECODER.decode(plain), subject);
   }
 
   stop(): void {
@@ -332,6 +355,10 @@ class Consumer {
     }
     attempt(() => handled ? message.ack() : message.nak(this.retryMs));
   }
+}
+
+function signalContext(subject: string): string {
+  return `signal ${subject}`;
 }
 
 function attempt(send: () => void): void {

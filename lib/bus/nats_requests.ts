@@ -5,11 +5,20 @@
 import { createInbox, type Msg, type NatsConnection } from "@nats-io/nats-core";
 import type { Log } from "../log.ts";
 import { joinFrames, splitFrames } from "./frames.ts";
+import type { Envelope } from "./envelope.ts";
 import type { Outbox } from "./outbox.ts";
 import { BusUnavailable, MAX_REQUEST_BYTES, NobodyThere, NoReply } from "./bus.ts";
 
 /** `<token>/<number of this piece>/<number of pieces>`, for a reply in several messages. */
 export const PIECE_HEADER = "Rookery-Piece";
+export function requestContext(subject: string): string {
+  return `request ${subject}`;
+}
+
+export function replyContext(inbox: string, piece = "whole"): string {
+  return `reply ${inbox} ${piece}`;
+}
+
 /** The status of the server's answer to a request without subscribers. */
 const NO_RESPONDERS = 503;
 /** Interval of looks for requests without a reply. A timer for each would cost as much as its message. */
@@ -46,7 +55,7 @@ export class NatsRequests {
   #next = 1;
   #watch: ReturnType<typeof setInterval> | undefined;
 
-  constructor(private readonly log: Log) {}
+  constructor(private readonly envelope: Envelope, private readonly log: Log) {}
 
   attach(connection: NatsConnection): void {
     if (connection.isClosed()) return;
@@ -93,7 +102,9 @@ export class NatsRequests {
     const frames = requests.map(({ text }, i) => ({ token: first + i, text }));
     try {
       const reply = `${this.#inbox}.${first}.${requests.length}`;
-      connection.publish(subject, ENCODER.encode(joinFrames(frames)), { reply });
+      // With the inbox, to which replies are bound: the subject of the reply is not protected.
+      const text = `${this.#inbox}\n${joinFrames(frames)}`;
+      connection.publish(subject, this.envelope.seal(ENCODER.encode(text), requestContext(subject)), { reply });
     } catch (error) {
       const unavailable = new BusUnavailable(error instanceof Error ? error.message : String(error));
       for (const { token } of frames) this.#end(token)?.reject(unavailable);
@@ -111,9 +122,11 @@ export class NatsRequests {
 
   #take({ subject, data, headers }: Msg): void {
     if (data.length === 0 && headers?.code === NO_RESPONDERS) return this.#refused(subject);
-    const piece = headers?.get(PIECE_HEADER);
-    if (piece) return this.#takePiece(piece, data);
-    for (const { token, text } of splitFrames(DECODER.decode(data))) this.#end(token)?.resolve(text);
+    const piece = headers?.get(PIECE_HEADER) || undefined;
+    const plain = this.envelope.open(data, replyContext(this.#inbox, piece), subject);
+    if (!plain) return;
+    if (piece !== undefined) return this.#takePiece(piece, plain);
+    for (const { token, text } of splitFrames(DECODER.decode(plain))) this.#end(token)?.resolve(text);
   }
 
   /** The status comes for the reply's subject, which has the requests' tokens. */

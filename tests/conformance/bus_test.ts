@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { BusUnavailable, NoReply } from "../../lib/bus/bus.ts";
 import { LocalBus } from "../../lib/bus/local.ts";
-import { NatsBus } from "../../lib/bus/nats.ts";
+import { NatsBus, type NatsBusOptions } from "../../lib/bus/nats.ts";
 import { connectNats } from "../../lib/bus/nats_transport.ts";
 import { Log } from "../../lib/log.ts";
+import { BusSealing } from "../../security/bus_sealing.ts";
+import { Secret } from "../../security/secret.ts";
 import { freePort, startNats } from "../support/servers.ts";
 import { busSuite } from "./bus_suite.ts";
 import { sleep } from "../../lib/sleep.ts";
@@ -32,6 +34,9 @@ for (const [driver, url] of [["NatsBus", "TEST_NATS_URL"], ["NatsBus through ws"
   const address = Deno.env.get(url!);
   if (address) busSuite(driver!, () => open(address));
 }
+const sealing = new BusSealing(new Secret("a".repeat(32)));
+const sealedAt = Deno.env.get("TEST_NATS_URL");
+if (sealedAt) busSuite("NatsBus with sealed messages", () => open(sealedAt, { sealing }));
 
 const full = { ignore: !Deno.env.get("TEST_NATS_URL"), sanitizeOps: false, sanitizeResources: false };
 
@@ -154,8 +159,8 @@ Deno.test({
   },
 });
 
-async function open(url: string): Promise<NatsBus> {
-  const bus = new NatsBus(url, { ...options, log: quiet });
+async function open(url: string, more: NatsBusOptions = {}): Promise<NatsBus> {
+  const bus = new NatsBus(url, { ...options, log: quiet, ...more });
   await until("the message", () => bus.connected);
   return bus;
 }

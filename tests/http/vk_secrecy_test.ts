@@ -5,12 +5,15 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { Redis } from "ioredis";
+import type { Sealing } from "../../lib/bus/bus.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
+import { BusSealing } from "../../security/bus_sealing.ts";
+import { Secret } from "../../security/secret.ts";
 import { Log } from "../../lib/log.ts";
 import type { Fault } from "../../services/vk/fake/faults.ts";
 import { startFakeServer } from "../../services/vk/fake/server.ts";
 import { Listener } from "../support/listener.ts";
-import { NodeProcess } from "../support/node_process.ts";
+import { NodeProcess, SECRET_KEY } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { TaskProcess } from "../support/task_process.ts";
 
@@ -144,9 +147,22 @@ async function overheard(): Promise<{ heard: string[] } & AsyncDisposable> {
   const url = Deno.env.get("TEST_NATS_URL");
   const heard: string[] = [];
   if (url === undefined) return { heard, [Symbol.asyncDispose]: () => Promise.resolve() };
-  const bus = new NatsBus(url, { log: new Log("error") });
+  const { seal, open } = busKey();
+  const bus = new NatsBus(url, {
+    log: new Log("error"),
+    sealing: { seal, open: (data, to) => open(data, to) ?? data },
+  });
   await bus.subscribe("rookery.>", (message, subject) => void heard.push(`${subject} ${message}`));
   return { heard, [Symbol.asyncDispose]: async () => await bus[Symbol.asyncDispose]() };
+}
+
+/** As the nodes have it. It opens requests, too, though it only listens. */
+function busKey(): Sealing {
+  const sealing = new BusSealing(new Secret(SECRET_KEY));
+  return {
+    seal: (data, context) => sealing.seal(data, context),
+    open: (data, context) => sealing.open(data, context) ?? sealing.open(data, context.replace("signal", "request")),
+  };
 }
 
 /** With the embedded database these include its files and its write-ahead log. */

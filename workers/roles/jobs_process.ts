@@ -1,7 +1,5 @@
 import { resolve } from "node:path";
-import { LocalBus } from "../../lib/bus/local.ts";
 import type { SequencedEvent } from "../../db/event.ts";
-import { NatsBus } from "../../lib/bus/nats.ts";
 import { sequencerState } from "../../db/events.ts";
 import { publish, subjectOf } from "../../live/publisher.ts";
 import { Secret } from "../../security/secret.ts";
@@ -11,6 +9,7 @@ import { jobSamples } from "../../jobs/metrics.ts";
 import { JobNotifier } from "../../jobs/notifier.ts";
 import { startJobs } from "./jobs.ts";
 import { WORK_ANSWER_MS } from "../../db/postgres.ts";
+import { openBus } from "./bus.ts";
 import { openDatabase, type RoleParts, running, type RunningRole } from "./role.ts";
 import { photoStorage } from "./services.ts";
 
@@ -26,7 +25,7 @@ export async function jobsRole({ config, log, metrics }: RoleParts): Promise<Run
     answerWithinMs: WORK_ANSWER_MS,
   });
   const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR));
-  const bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
+  const bus = stack.use(openBus(config.NATS_URL, secret, log));
   const { epoch } = await sequencerState(sql);
   const notifier = stack.use(new JobNotifier(bus, epoch, log));
   const parts = {

@@ -1,6 +1,4 @@
-import { LocalBus } from "../../lib/bus/local.ts";
 import type { Bus } from "../../lib/bus/bus.ts";
-import { NatsBus } from "../../lib/bus/nats.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 import { Actors } from "../../actors/actors.ts";
 import type { Config } from "../../config.ts";
@@ -45,6 +43,7 @@ import { startHousekeeping } from "../../jobs/housekeeping.ts";
 import { JobNotifier } from "../../jobs/notifier.ts";
 import { JobRunner } from "../../jobs/runner.ts";
 import { startJobs } from "./jobs.ts";
+import { openBus } from "./bus.ts";
 import { openDatabase, type RoleParts, type RunningRole } from "./role.ts";
 import { expiryJobs } from "../../jobs/expiry.ts";
 import { photoStorage, statistics } from "./services.ts";
@@ -217,8 +216,8 @@ async function openStores(
   // No other node can use this folder, so recorded nodes are gone.
   if (embedded) await Promise.all([endAllReceiptLeases(sql), deleteAllNodes(sql)]);
   const cache: Cache = stack.use(config.REDIS_URL ? new RedisCache(config.REDIS_URL) : new MemoryCache());
-  const bus: Bus = stack.use(config.NATS_URL ? new NatsBus(config.NATS_URL, { log }) : new LocalBus({ log }));
   const secret = await Secret.load(config.SECRET_KEY, config.DATA_DIR, config.SECRET_KEY_PREVIOUS);
+  const bus = stack.use(openBus(config.NATS_URL, secret, log));
   const keys = stack.use(await Keys.load(sql, secret, log));
   return { databaseUrl, sql, cache, bus, secret, keys };
 }
