@@ -1,8 +1,10 @@
 /** The manifests of `deploy/kubernetes`: that they fit each other, the settings, and `compose.yaml`. */
 import assert from "node:assert/strict";
 import { readConfig, settings } from "../../config.ts";
+import { MAX_MEMORY_BYTES } from "../../services/images/crop/supervisor.ts";
 import { readCompose } from "../support/compose.ts";
 import { type Manifest, MANIFESTS, readManifests } from "../support/manifests.ts";
+import { ROOT } from "../support/sources.ts";
 
 interface Variable {
   name: string;
@@ -14,6 +16,7 @@ interface Variable {
   };
 }
 
+const GIB = 1024 ** 3;
 const manifests = await readManifests();
 const kinds = (...names: string[]) => manifests.filter(({ kind }) => names.includes(kind));
 const one = (kind: string) => kinds(kind)[0]!;
@@ -23,7 +26,7 @@ const podOf = ({ spec }: Manifest) => spec.template.spec;
 const labelsOf = ({ spec }: Manifest) => spec.template.metadata.labels as Record<string, string>;
 const containerOf = (workload: Manifest) => podOf(workload).containers[0];
 const variablesOf = (workload: Manifest) => containerOf(workload).env as Variable[];
-const nameOf = ({ metadata, kind }: Manifest) => metadata.name ?? kind;
+const nameOf = ({ metadata, file }: Manifest) => metadata.name ?? file;
 /** What Kubernetes alone sets. */
 const ADDRESSES = ["POD_IP", "NODE_URL"];
 
@@ -31,9 +34,9 @@ function selects(selector: Record<string, string>, labels: Record<string, string
   return Object.entries(selector).every(([key, value]) => labels[key] === value);
 }
 
-Deno.test("The kustomization lists every file but the example and the backup", () => {
+Deno.test("The kustomization lists every file but the example, the backup and the restore", () => {
   const files = [...Deno.readDirSync(MANIFESTS)].map(({ name }) => name).filter((name) => name.endsWith(".yaml"));
-  const others = ["kustomization.yaml", "secret.example.yaml", "backup.yaml"];
+  const others = ["kustomization.yaml", "secret.example.yaml", "backup.yaml", "restore.yaml"];
   const expected = [...files.filter((file) => !others.includes(file)), "secret.yaml"];
   assert.deepEqual([...one("Kustomization").resources!].sort(), expected.sort());
 });
@@ -79,6 +82,21 @@ Deno.test("Every lasting container has the three probes, at ports that it has", 
   for (const name of ["api", "kv"]) {
     assert.equal(containerOf(lasting.find((each) => nameOf(each) === name)!).readinessProbe.httpGet.path, "/readyz");
   }
+});
+
+Deno.test("A pod that applies migrations for long is not restarted meanwhile", () => {
+  // The port of the role answers after them, the port of the metrics before (`workers/roles/boot.ts`).
+  for (const workload of lasting.filter((each) => ["api", "jobs", "kv"].includes(nameOf(each)))) {
+    const { startupProbe, livenessProbe } = containerOf(workload);
+    for (const { httpGet } of [startupProbe, livenessProbe]) assert.equal(httpGet.port, "metrics", nameOf(workload));
+  }
+});
+
+Deno.test("As many crops as run at once fit into the memory of a pod of jobs, beside the process itself", () => {
+  const jobs = lasting.find((each) => nameOf(each) === "jobs")!;
+  const crops = Number(variablesOf(jobs).find(({ name }) => name === "CROP_PROCESSES")!.value);
+  const [, memory] = /^(\d+)Gi$/.exec(containerOf(jobs).resources.limits.memory)!;
+  assert.ok(Number(memory) * GIB >= crops * MAX_MEMORY_BYTES + GIB / 2);
 });
 
 Deno.test("Nodes are replaced without an interruption", () => {
@@ -137,6 +155,19 @@ Deno.test("Every pod is closed but to those that use it", () => {
 /** Of what the template of the Secret has, also in its comments. */
 const template = await Deno.readTextFile(new URL("secret.example.yaml", MANIFESTS));
 const SECRET_KEYS = [...template.matchAll(/^ {2}(?:# )?([A-Z_\d]+): /gm)].map(([, name]) => name!);
+
+Deno.test("Pods that decrypt what is stored have the previous key, too, and the Secret is not committed", async () => {
+  const { services } = readCompose();
+  const previous = ({ name }: Variable) => name === "SECRET_KEY_PREVIOUS";
+  for (const workload of lasting) {
+    const inCompose = "SECRET_KEY_PREVIOUS" in services[nameOf(workload)]!.environment!;
+    assert.equal(variablesOf(workload).some(previous), inCompose, nameOf(workload));
+  }
+  const restore = workloads.find(({ file }) => file === "restore.yaml")!;
+  assert.ok(variablesOf(restore).some(previous));
+  const ignored = await Deno.readTextFile(new URL(".gitignore", ROOT));
+  assert.ok(ignored.split("\n").includes("/deploy/kubernetes/secret.yaml"));
+});
 
 Deno.test("A secret is only in the pods that use it, as in compose.yaml", () => {
   const known = settings().filter(([, { secret }]) => secret).map(([name]) => name);
