@@ -31,6 +31,11 @@ export function isFault(error: unknown): boolean {
   return failureReply(error) === FAULT_REPLY;
 }
 
+/** The connection broke while the statement was under way. The server may still execute it. */
+export function isLost(error: unknown): boolean {
+  return error instanceof SqlError && error.kind === "lost";
+}
+
 export function failureReply(error: unknown): Reply {
   if (error instanceof Fenced) return MOVED_REPLY;
   return error instanceof SqlError ? SQL_REPLIES[error.kind] ?? FAULT_REPLY : FAULT_REPLY;

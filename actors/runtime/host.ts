@@ -1,7 +1,7 @@
 import { type Reader, type Sql, SqlError } from "../../db/sql.ts";
 import type { ActorKind, CommitDecision, Outcome } from "./actor.ts";
 import { Committer, Fenced } from "./committer.ts";
-import { type Failure, failureReply, isFault, MOVED_REPLY } from "./failures.ts";
+import { type Failure, failureReply, isFault, isLost, MOVED_REPLY } from "./failures.ts";
 import { type Committed, type Mail, Mailbox } from "./mailbox.ts";
 import { partitionOf } from "../../db/partitions.ts";
 import { type HostStats, type KindName, READ_MODELS, type Ref, type Refusal, type Reply } from "./protocol.ts";
@@ -38,7 +38,8 @@ interface Activation {
 export interface HostPorts {
   /** `events`: of one statement, as a JSON array. */
   committed(events: string): void;
-  fenced(partition: number, epoch: number): void;
+  /** A commit was fenced, or its outcome is unknown. */
+  outdated(partition: number, epoch: number): void;
   /** `origin`: the request whose command failed, or the first of several. */
   fault(ref: Ref, error: unknown, origin: RequestContext | undefined): void;
 }
@@ -353,10 +354,10 @@ export class Host {
    */
   #fail(key: string, actor: Activation, failures: readonly Failure[]): void {
     actor.loaded = false;
-    if (failures.some(({ error }) => error instanceof Fenced)) {
-      this.#stats.fenced++;
-      this.ports.fenced(actor.partition!, actor.epoch ?? -1);
-    }
+    if (failures.some(({ error }) => error instanceof Fenced)) this.#stats.fenced++;
+    // What is in memory may be out of date, also after the next load: a lost commit may happen until the epoch changes.
+    const isOutdated = failures.some(({ error }) => error instanceof Fenced || isLost(error));
+    if (isOutdated && actor.partition !== undefined) this.ports.outdated(actor.partition, actor.epoch ?? -1);
     const faults = failures.filter(({ error }) => isFault(error));
     if (faults.length > 0) {
       this.#stats.faults++;

@@ -80,8 +80,11 @@ export class Placement {
     pool.revoke(had);
   }
 
-  /** A commit was fenced: another node has the partition. */
-  fenced(partition: number): void {
+  /**
+   * A commit was fenced, so another node has the partition, or its outcome is unknown. Then the partition is taken again
+   * under a new epoch: a statement that the server has not finished is waited for or fenced, and state is loaded anew.
+   */
+  outdated(partition: number): void {
     this.options.pool.revoke([partition]);
     void this.refresh();
   }

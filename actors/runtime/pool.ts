@@ -43,8 +43,8 @@ export interface PoolOptions {
   /** Resolves when this node's caches have all events up to this one. */
   applied: (seq: number) => Promise<void>;
   onJobs: (jobs: readonly JobRef[]) => void;
-  /** Another node has taken a partition. */
-  onFenced: (partition: number) => void;
+  /** What this node knows of a partition may be out of date, as a commit was fenced or its outcome is unknown. */
+  onOutdated: (partition: number) => void;
   /** Runs the work soon. Messages until then share one post; `setImmediate` by default. */
   schedule?: (work: () => void) => void;
   /** A worker was replaced: its partitions need new epochs, so that the old one's pending writes fail. */
@@ -312,9 +312,9 @@ export class Pool implements LocalActors, AsyncDisposable {
           message.origin,
           () => this.options.log.error("actor failed", { ref: message.ref, error: message.error }),
         );
-      case "fenced":
+      case "outdated":
         // One under a former epoch says nothing about the present one.
-        if (this.#epochs.get(message.partition) === message.epoch) this.options.onFenced(message.partition);
+        if (this.#epochs.get(message.partition) === message.epoch) this.options.onOutdated(message.partition);
         return;
       case "ready":
         slot.failures = 0;

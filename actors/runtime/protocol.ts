@@ -89,8 +89,8 @@ export type FromWorker =
   | { type: "reply"; call: number; reply: Reply; seq?: number; jobs?: readonly JobRef[]; remembered?: true }
   /** Committed events in order, as written by Postgres. Sent before the replies. */
   | { type: "committed"; events: string }
-  /** The epoch is the one under which the commit was refused. */
-  | { type: "fenced"; partition: number; epoch: number }
+  /** A commit under this epoch was fenced, or its outcome is unknown. */
+  | { type: "outdated"; partition: number; epoch: number }
   /** `origin`: the request whose command failed, or the first of several. */
   | { type: "fault"; ref: Ref; error: string; origin?: RequestContext }
   | { type: "stats"; call: number; stats: HostStats };

@@ -87,7 +87,7 @@ fencingTest(
       onCommitted: () => {},
       applied: () => Promise.resolve(),
       onJobs: () => {},
-      onFenced: () => assert.fail("a replaced worker does not count as another node"),
+      onOutdated: () => assert.fail("a replaced worker does not count as another node"),
       onReplaced: () => void takeAll(),
     };
     await using pool = await Pool.start(options);

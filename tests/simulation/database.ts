@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { partitionOf, PARTITIONS } from "../../db/partitions.ts";
 import type { SequencedEvent } from "../../db/event.ts";
 import { type Sql, SqlError } from "../../db/sql.ts";
-import type { Seeded } from "../support/seeded.ts";
+import { Seeded } from "../support/seeded.ts";
 import type { Process, SimulatedClock } from "./clock.ts";
 
 /** A row of a commit: an addition to a page, or the end of an account's session. */
@@ -21,9 +21,12 @@ export interface CommitRow {
 
 export const PAGES: readonly string[] = Array.from({ length: 6 }, (_, i) => uuid(i));
 
+const COMMITS: ReadonlySet<string> = new Set(["simulation.add", "simulation.revoke"]);
 const LOADS: ReadonlySet<string> = new Set(["page.total", "feed.posts", "user.facets"]);
 /** How much later some of them are answered. */
 const LATE_MS = 4_000;
+/** How much later some of those happen whose connection broke. */
+const DELAYED_MS = 1_000;
 
 interface NodeRow {
   id: string;
@@ -36,8 +39,12 @@ interface NodeRow {
 
 export class SimulatedDatabase {
   isDown = false;
-  /** The share of statements whose answer is lost though they happened. */
+  /** The share of statements whose answer is lost though they happen, at once or later. */
   loss = 0.001;
+  /** The same for commits, in some histories. */
+  commitLoss = 0;
+  /** Which, and when they happen. Apart, so that it changes nothing else of a history. */
+  readonly #later: Seeded;
   /** Processes whose loads are answered about when this time has come, if a partition may have come back as well. */
   readonly slowUntil = new Map<Process, number>();
   /** How far its clock is from the true one. */
@@ -56,7 +63,9 @@ export class SimulatedDatabase {
   /** Called when a partition is taken from a node. */
   onTaken: (partition: number, from: string, by: string) => void = () => {};
 
-  constructor(readonly clock: SimulatedClock, readonly random: Seeded) {}
+  constructor(readonly clock: SimulatedClock, readonly random: Seeded) {
+    this.#later = new Seeded(random.seed + 1);
+  }
 
   get #now(): number {
     return this.clock.now + this.clockOffset;
@@ -83,8 +92,13 @@ export class SimulatedDatabase {
       clock.after(latency(random), undefined, () => {
         if (isAway()) return void fail("unavailable");
         // A dead process's statement was under way, and may happen.
-        const text = JSON.stringify(this.#execute(process, name, params));
-        if (random.chance(this.loss)) return void fail("lost");
+        const execute = () => JSON.stringify(this.#execute(process, name, params));
+        if (random.chance(this.loss) || (COMMITS.has(name) && this.#later.chance(this.commitLoss))) {
+          if (this.#later.chance(0.5)) execute();
+          else clock.after(this.#later.next() * DELAYED_MS, undefined, execute);
+          return void fail("lost");
+        }
+        const text = execute();
         const slowMs = LOADS.has(name) ? Math.max(0, (this.slowUntil.get(process) ?? 0) - clock.now) : 0;
         const lateMs = slowMs > 0 ? slowMs + (random.next() - 0.2) * LATE_MS : 0;
         clock.after(latency(random) + lateMs, process, () => resolve(JSON.parse(text)));

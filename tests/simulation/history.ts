@@ -24,6 +24,8 @@ const FEEDS = 6;
 const IDLE_MS = [500, 500, 60_000];
 const CLIENTS = 6;
 const FAULTY_MS = 12_000;
+/** One of so many histories loses the answers of many commits. */
+const LOSSY = 7;
 /** Longer than a lease, the time that calls wait, and a few hand-overs. */
 const CALM_MS = 12_000;
 
@@ -97,6 +99,7 @@ class History {
     await this.#pass(2_000);
     for (let i = 0; i < CLIENTS; i++) this.#client();
     this.#faults();
+    if (this.random.seed % LOSSY === 0) this.#world.database.commitLoss = 0.05;
     if (this.random.seed % 4 === 0) {
       this.clock.after(this.random.next() * FAULTY_MS, undefined, () => this.#setClockBack());
     }
@@ -235,6 +238,13 @@ class History {
     assert.ok(Number(total) <= most, `${text}, although only ${most} were begun`);
   }
 
+  /** Everything that was stored, also by a statement whose connection broke before it happened. */
+  async #getStored(node: SimulatedNode, page: string): Promise<void> {
+    const stored = this.#world.database.pages.get(page)?.length ?? 0;
+    const total = await node.router.ask({ kind: "page", id: page }, { type: "get" });
+    assert.ok(Number(total) >= stored, `node ${node.id} answered ${total}, although ${stored} were stored before`);
+  }
+
   async #endSession(node: SimulatedNode, account: string): Promise<void> {
     const ref = { kind: "user", id: account } as const;
     const operation = `operation ${++this.#operations}`;
@@ -327,11 +337,10 @@ class History {
 
   #heal(): void {
     const { network, database } = this.#world;
-    for (const { process } of this.#live) process.frozenUntil = 0;
     network.cuts.clear();
     network.isDown = database.isDown = false;
     database.cutOff.clear();
-    database.loss = 0;
+    database.loss = database.commitLoss = 0;
     database.slowUntil.clear();
   }
 
@@ -342,6 +351,10 @@ class History {
     const shares = live.map(({ id }) => database.partitions.filter(({ node }) => node === id).length);
     assert.equal(shares.reduce((sum, share) => sum + share, 0), PARTITIONS, `shares ${shares} of ${live.length} nodes`);
     assert.ok(Math.max(...shares) - Math.min(...shares) <= 2, `shares ${shares} are not even`);
+    for (const page of PAGES) {
+      for (const node of live) this.clock.after(1, node.process, () => this.#watch(this.#getStored(node, page)));
+    }
+    await this.#pass(1_000);
     const written: string[] = [];
     for (const node of live) {
       for (const page of PAGES) {

@@ -168,7 +168,7 @@ export class SimulatedNode {
       },
       applied: (seq) => stream.applied(seq),
       onJobs: () => {},
-      onFenced: (partition) => placement.fenced(partition),
+      onOutdated: (partition) => placement.outdated(partition),
       onReplaced: () => placement.replaced(),
       schedule: (work) => void clock.after(0, process, work),
     });
@@ -240,16 +240,23 @@ function licenseOf(lease: NodeLease, stream: EventStream): { readonly holds: boo
   };
 }
 
+/** A channel between threads: messages arrive in order, and wait while a thread is busy. */
+function inTurn(clock: SimulatedClock, process: Process): (work: () => void) => void {
+  let last = 0;
+  return (work) => {
+    last = Math.max(last, clock.now + 0.05, process.threadsBusyUntil);
+    clock.after(last - clock.now, process, work);
+  };
+}
+
 /** A worker thread as another host in the same process. */
 function threadOn(sql: Sql, { clock, idleMs }: World, process: Process): HostThread {
   let listener: (messages: FromWorker[]) => void = () => {};
-  const pass = (work: () => void) => {
-    clock.after(Math.max(0.05, process.threadsBusyUntil - clock.now), process, work);
-  };
-  const send = (message: FromWorker) => pass(() => listener([message]));
+  const [toThread, fromThread] = [inTurn(clock, process), inTurn(clock, process)];
+  const send = (message: FromWorker) => fromThread(() => listener([message]));
   const ports: HostPorts = {
     committed: (events) => send({ type: "committed", events }),
-    fenced: (partition, epoch) => send({ type: "fenced", partition, epoch }),
+    outdated: (partition, epoch) => send({ type: "outdated", partition, epoch }),
     fault: (_, error) => {
       throw error;
     },
@@ -270,7 +277,7 @@ function threadOn(sql: Sql, { clock, idleMs }: World, process: Process): HostThr
     else if (message.type === "revoke") host.revoke(message.partition);
   };
   return {
-    post: (messages) => pass(() => messages.forEach(take)),
+    post: (messages) => toThread(() => messages.forEach(take)),
     onMessages: (listen) => listener = listen,
     onDeath: () => {},
     terminate: () => {},

@@ -108,10 +108,10 @@ export class FakeSql implements Sql {
 export function started({ limits = { idleMs: 1_000, maxActivations: 10 } } = {}) {
   const sql = new FakeSql();
   const clock = { now: 1_000_000 };
-  const effects = { fenced: [] as number[], faults: 0, origins: [] as (RequestContext | undefined)[] };
+  const effects = { outdated: [] as number[], faults: 0, origins: [] as (RequestContext | undefined)[] };
   const ports = {
     committed: () => {},
-    fenced: (partition: number) => effects.fenced.push(partition),
+    outdated: (partition: number) => effects.outdated.push(partition),
     fault: (_: unknown, __: unknown, origin: RequestContext | undefined) => {
       effects.faults++;
       effects.origins.push(origin);

@@ -47,7 +47,7 @@ export class FakePool implements AsyncDisposable {
   pool!: Pool;
   readonly threads: FakeThread[] = [];
   readonly lease = { holds: true };
-  readonly reports = { events: [] as SequencedEvent[][], fenced: [] as number[], replaced: 0 };
+  readonly reports = { events: [] as SequencedEvent[][], outdated: [] as number[], replaced: 0 };
   /** Starting a thread waits for it. */
   gate: Promise<void> | undefined;
   /** Waits of replies for the node's caches. */
@@ -68,7 +68,7 @@ export class FakePool implements AsyncDisposable {
       onCommitted: (events) => world.reports.events.push(events),
       applied: (seq) => new Promise((done) => world.waits.push({ seq, done })),
       onJobs: () => {},
-      onFenced: (partition) => world.reports.fenced.push(partition),
+      onOutdated: (partition) => world.reports.outdated.push(partition),
       onReplaced: () => world.reports.replaced++,
     });
     return world;

@@ -27,7 +27,7 @@ const empty: Sql = {
 /** As `workers/threads/actors.ts`: messages are JSON, and an unhandled rejection would end it. */
 function thread(): HostThread {
   let listener: (messages: FromWorker[]) => void = () => {};
-  const ports = { committed: () => {}, fenced: () => {}, fault: () => {} };
+  const ports = { committed: () => {}, outdated: () => {}, fault: () => {} };
   const host = new Host({ user: userActor(new Uint8Array(32)), page: pageActor, feed: feedActor }, empty, ports);
   const take = (message: ToWorker) => {
     if (message.type === "grant") host.grant(message.partition, message.epoch);
@@ -74,7 +74,7 @@ seededTest("No malformed call ends a thread: each is answered, and so is the nex
     onCommitted: () => {},
     applied: () => Promise.resolve(),
     onJobs: () => {},
-    onFenced: () => {},
+    onOutdated: () => {},
     onReplaced: () => {},
   });
   await using _pool = pool;

@@ -176,7 +176,7 @@ Deno.test("A node whose commit was refused gives the partition up and looks who 
   await world.shares(64);
   world.tables.leases.set("other", { until: performance.now() + 60_000, actors: true });
   Object.assign(world.tables.partitions[5]!, { node: "other", epoch: 2 });
-  node.placement.fenced(5);
+  node.placement.outdated(5);
   assert.equal(node.epochs.has(5), false);
   await until("it knows", () => node.directory.ownerOf(5)?.id === "other");
 });
@@ -305,7 +305,7 @@ seededTest(
           world.tables.leases.delete(node.id);
         }
         if (what === "lapse") node.placement.lapsed();
-        if (what === "fence") node.placement.fenced(random.whole(0, PARTITIONS - 1));
+        if (what === "fence") node.placement.outdated(random.whole(0, PARTITIONS - 1));
         if (what === "replace") {
           for (const partition of [...node.epochs.keys()]) if (partition % 2 === 1) node.epochs.delete(partition);
           node.placement.replaced();

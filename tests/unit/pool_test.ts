@@ -164,10 +164,10 @@ Deno.test("Answers that the worker refuses as moved, and fences, are passed on",
   const call = ask(world.pool);
   await answered(world, { ok: false, moved: true });
   assert.equal(await call, new Moved().name);
-  world.threads[0]!.say({ type: "fenced", partition: PARTITION, epoch: 0 });
-  assert.deepEqual(world.reports.fenced, [], "a former epoch says nothing about this one");
-  world.threads[0]!.say({ type: "fenced", partition: PARTITION, epoch: world.pool.grants[0]!.epoch });
-  assert.deepEqual(world.reports.fenced, [PARTITION]);
+  world.threads[0]!.say({ type: "outdated", partition: PARTITION, epoch: 0 });
+  assert.deepEqual(world.reports.outdated, [], "a former epoch says nothing about this one");
+  world.threads[0]!.say({ type: "outdated", partition: PARTITION, epoch: world.pool.grants[0]!.epoch });
+  assert.deepEqual(world.reports.outdated, [PARTITION]);
 });
 
 Deno.test("After a worker's death its calls have an unknown outcome, and its partitions need new epochs", async () => {

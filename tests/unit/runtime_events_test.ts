@@ -9,7 +9,7 @@ Deno.test("Host stops writing after another node took the partition", async () =
   await code({ type: "add", n: 1 });
   sql.epoch = 2;
   assert.equal(await code({ type: "add", n: 1 }), "moved");
-  assert.deepEqual([sql.total, effects.fenced, effects.faults], [1, [partitionOf("a")], 0]);
+  assert.deepEqual([sql.total, effects.outdated, effects.faults], [1, [partitionOf("a")], 0]);
   sql.total = 9;
   host.grant(partitionOf("a"), 2);
   assert.equal(await code({ type: "add", n: 1 }), "ok");

@@ -166,7 +166,7 @@ for (const [lost, ends] of [["test.add_apart", ["moved", "lost"]], ["test.add", 
     const answers = await Promise.all(both);
     assert.deepEqual(sql.statements, [1, 1]);
     assert.deepEqual(answers.map((each) => word(each) === "database-unavailable" ? "lost" : word(each)), ends);
-    assert.deepEqual([effects.faults, effects.fenced.length], [0, 1]);
+    assert.deepEqual([effects.faults, effects.outdated.length], [0, 1]);
   });
 }
 

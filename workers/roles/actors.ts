@@ -78,7 +78,7 @@ export async function startActors(parts: ActorParts): Promise<NodeActors> {
   };
   const directory = new Directory();
   const pool = stack.use(
-    await startPool(parts, lease, (partition) => placement.fenced(partition), () => placement.replaced()),
+    await startPool(parts, lease, (partition) => placement.outdated(partition), () => placement.replaced()),
   );
   const announce = () => void bus.publish(placementSubject(history), id).catch(() => {});
   let isWarm = false;
@@ -118,7 +118,7 @@ export async function startActors(parts: ActorParts): Promise<NodeActors> {
 async function startPool(
   { config, log, stream, notifier, databaseUrl, secret, checkReads, committed }: ActorParts,
   lease: NodeLease,
-  onFenced: (partition: number) => void,
+  onOutdated: (partition: number) => void,
   onReplaced: () => void,
 ): Promise<Pool> {
   return await Pool.start({
@@ -129,7 +129,7 @@ async function startPool(
     onCommitted: committed,
     applied: (seq) => stream.applied(seq),
     onJobs: (jobs) => notifier.notify(jobs),
-    onFenced,
+    onOutdated,
     onReplaced,
   });
 }

@@ -49,7 +49,7 @@ function begin({ databaseUrl, codeKey, checkReads }: WorkerInit): void {
   });
   const host = new Host({ user: userActor(codeKey), page: pageActor, feed: feedActor }, sql, {
     committed: (events) => send({ type: "committed", events }),
-    fenced: (partition, epoch) => send({ type: "fenced", partition, epoch }),
+    outdated: (partition, epoch) => send({ type: "outdated", partition, epoch }),
     fault: (ref, error, origin) =>
       send({
         type: "fault",
