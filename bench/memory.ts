@@ -33,7 +33,7 @@ export async function benchActorMemory(): Promise<Row[]> {
   for (const [kind, [count, target]] of Object.entries(targets) as [KindName, [number, string]][]) {
     const host = new Host({ user: userActor(new Uint8Array(32)), page: pageActor, feed: feedActor }, sql, {
       committed: () => {},
-      fenced: () => {},
+      outdated: () => {},
       fault: (_, error) => {
         throw error;
       },

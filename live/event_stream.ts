@@ -32,6 +32,8 @@ export class EventStream implements AsyncDisposable {
   #timer: ReturnType<typeof setInterval>;
   #beats = 0;
   #stalled = false;
+  /** The highest number that was waited for. */
+  #known = 0;
   #closed = false;
 
   private constructor(
@@ -57,6 +59,14 @@ export class EventStream implements AsyncDisposable {
     return this.#position;
   }
 
+  /**
+   * The last event that this node knows to be committed. After a wait timed out it is beyond the position: who learns of
+   * a commit from this node must wait for this one.
+   */
+  get known(): number {
+    return Math.max(this.#position, this.#known);
+  }
+
   /** True after a wait timed out: caches may be stale, so reads bypass them. */
   get stalled(): boolean {
     return this.#stalled;
@@ -75,6 +85,7 @@ export class EventStream implements AsyncDisposable {
   /** Resolves when all events up to this one were consumed, or after a second; `stalled` is then set. */
   applied(seq: number): Promise<void> {
     if (seq <= this.#position) return Promise.resolve();
+    if (seq > this.#known) this.#known = seq;
     return new Promise((resolve) => this.#waiters.push({ seq, resolve, since: Date.now() }));
   }
 
@@ -102,9 +113,10 @@ export class EventStream implements AsyncDisposable {
         return this.#closed ? false : this.catchUp();
       });
     }
+    const known = this.#known;
     return this.#catchingUp = this.#readOn().then(() => {
-      // The caches now have everything that Postgres has.
-      this.#stalled = false;
+      // The caches now have everything that Postgres had when the read began.
+      if (this.#known === known) this.#stalled = false;
       return !this.#closed;
     }, (error) => {
       if (!this.#closed) this.log.warnOften("event stream catch-up failed", {}, { error });
@@ -153,6 +165,7 @@ export class EventStream implements AsyncDisposable {
     this.#ring.push(...events);
     if (this.#ring.length > RING * 2) this.#ring.splice(0, this.#ring.length - RING);
     this.consume(events as SequencedEvent[]);
+    if (this.#stalled && this.#position >= this.#known) this.#stalled = false;
     if (this.#waiters.length === 0) return;
     const waiting = this.#waiters;
     this.#waiters = [];
@@ -160,7 +173,6 @@ export class EventStream implements AsyncDisposable {
       if (waiter.seq <= this.#position) waiter.resolve();
       else this.#waiters.push(waiter);
     }
-    if (this.#stalled && this.#waiters.length === 0) this.#stalled = false;
   }
 
   /** Releases callers that waited too long, and reads Postgres if events seem to be missing. */

@@ -30,7 +30,7 @@ interface Options {
   calls: NodeCalls;
   lease: { readonly holds: boolean };
   /** This node's event stream. */
-  stream: { readonly position: number; applied(seq: number): Promise<void> };
+  stream: { readonly known: number; applied(seq: number): Promise<void> };
 }
 
 /**
@@ -143,7 +143,7 @@ export class PlacedActors implements ActorRouter {
       ...(receipt === undefined ? {} : { receipt }),
       origin: carried(),
       deadline: directory.databaseTime + timeoutMs,
-      after: stream.position,
+      after: stream.known,
     };
     try {
       const { reply, seq } = await calls.send(owner, call, timeoutMs);

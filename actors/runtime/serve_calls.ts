@@ -12,7 +12,7 @@ export interface CallServerOptions {
   id: string;
   actors: LocalActors;
   /** This node's event stream. */
-  stream: { readonly position: number; applied(seq: number): Promise<void> };
+  stream: { readonly position: number; readonly known: number; applied(seq: number): Promise<void> };
   directory: Pick<Directory, "databaseTime">;
   log: Log;
 }
@@ -87,7 +87,7 @@ export class CallServer implements Disposable {
       }
     }
     entry.keptUntil = performance.now() + KEPT_MS;
-    return { reply, seq: stream.position };
+    return { reply, seq: stream.known };
   }
 
   #malformed(field: string): NodeAnswer {

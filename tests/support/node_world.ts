@@ -27,9 +27,16 @@ export class Stream {
   /** Lets go of who waits though nothing came, as after a second. */
   gaveUp = false;
 
+  #known = 0;
+
   constructor(public position = 5) {}
 
+  get known(): number {
+    return Math.max(this.position, this.#known);
+  }
+
   applied(seq: number): Promise<void> {
+    this.#known = Math.max(this.#known, seq);
     if (seq <= this.position || this.gaveUp) return Promise.resolve();
     return new Promise((resolve) => this.#waiters.push({ seq, resolve }));
   }

@@ -3,6 +3,11 @@ import type { SequencedEvent } from "../../db/event.ts";
 import type { Reader } from "../../db/sql.ts";
 import { EventStream, MAX_EARLY_EVENTS } from "../../live/event_stream.ts";
 import { Log } from "../../lib/log.ts";
+import { until } from "../support/wait.ts";
+
+const quiet = new class extends Log {
+  override warn() {}
+}("error");
 
 const event = (seq: number): SequencedEvent => ({
   ...{ seq, kind: "page.updated", page_id: null, post_id: null },
@@ -13,6 +18,13 @@ const event = (seq: number): SequencedEvent => ({
 class HeldLedger implements Reader {
   readonly committed: SequencedEvent[] = [];
   readonly held: (() => void)[] = [];
+  #isOpen = false;
+
+  /** Holds nothing back any more. */
+  release(): void {
+    this.#isOpen = true;
+    for (const answer of this.held.splice(0)) answer();
+  }
 
   commit(): void {
     this.committed.push(event(this.committed.length + 1));
@@ -21,9 +33,15 @@ class HeldLedger implements Reader {
   async query<Row>(text: string, params: readonly unknown[] = []): Promise<Row[]> {
     if (text.includes("from sequencer")) return [{ epoch: "one", seq: 0, floor: 0 }] as Row[];
     const read = this.committed.filter(({ seq }) => seq > Number(params[0]));
-    await new Promise<void>((resolve) => this.held.push(resolve));
+    if (!this.#isOpen) await new Promise<void>((resolve) => this.held.push(resolve));
     return read as Row[];
   }
+}
+
+/** Waits until the stream gives up. Its own timer does not keep the process alive. */
+async function inVain(waiting: Promise<void>): Promise<void> {
+  const alive = setInterval(() => {}, 1_000);
+  await waiting.finally(() => clearInterval(alive));
 }
 
 Deno.test("EventStream catches up with everything committed before the call, even during another read", async () => {
@@ -40,6 +58,33 @@ Deno.test("EventStream catches up with everything committed before the call, eve
   assert.equal(stream.position, 1);
   await stream[Symbol.asyncDispose]();
   clearInterval(releasing);
+});
+
+Deno.test("EventStream is stalled until it has the event that somebody waited for in vain", async () => {
+  const ledger = new HeldLedger();
+  await using stream = await EventStream.open(ledger, quiet, () => {});
+  // What is held back would hold back the end, too.
+  using _end = { [Symbol.dispose]: () => ledger.release() };
+  for (let i = 0; i < 3; i++) ledger.commit();
+  await inVain(stream.applied(3));
+  assert.deepEqual([stream.stalled, stream.position, stream.known], [true, 0, 3]);
+  stream.offer([event(1)]);
+  assert.ok(stream.stalled, "two events are missing");
+  stream.offer([event(2), event(3)]);
+  assert.deepEqual([stream.stalled, stream.known], [false, 3]);
+});
+
+Deno.test("EventStream stays stalled after a read that began before somebody waited", async () => {
+  const ledger = new HeldLedger();
+  await using stream = await EventStream.open(ledger, quiet, () => {});
+  const reading = stream.catchUp();
+  ledger.commit();
+  await inVain(stream.applied(1));
+  ledger.held.shift()!();
+  await reading;
+  assert.deepEqual([stream.stalled, stream.position], [true, 0]);
+  ledger.release();
+  await until("the next read", () => !stream.stalled && stream.position === 1);
 });
 
 Deno.test("EventStream keeps a limited number of early events, and reads the others from Postgres", async () => {

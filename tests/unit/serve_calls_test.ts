@@ -41,6 +41,16 @@ Deno.test("A call is answered with the position of the node's events", async () 
   assert.deepEqual(await world.call(), { reply: { ok: true, value: "value" }, seq: 7 });
 });
 
+Deno.test("A call whose event does not arrive in time is answered with that event", async () => {
+  using world = new World(async () => {
+    await world.stream.applied(9);
+    return "value";
+  });
+  world.stream.gaveUp = true;
+  const { seq } = await world.call();
+  assert.deepEqual([seq, world.stream.position], [9, 5]);
+});
+
 Deno.test("A call has the time until its deadline by the database's clock", async () => {
   using world = new World();
   await world.call({ receipt: "r" });
