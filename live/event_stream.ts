@@ -60,8 +60,8 @@ export class EventStream implements AsyncDisposable {
   }
 
   /**
-   * The last event that this node knows to be committed. After a wait timed out it is beyond the position: who learns of
-   * a commit from this node must wait for this one.
+   * The last event that this node knows to be committed. After a wait timed out it is beyond the position. Who learns
+   * of a commit from this node must wait for it.
    */
   get known(): number {
     return Math.max(this.#position, this.#known);

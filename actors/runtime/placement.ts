@@ -81,8 +81,8 @@ export class Placement {
   }
 
   /**
-   * A commit was fenced, so another node has the partition, or its outcome is unknown. Then the partition is taken again
-   * under a new epoch: a statement that the server has not finished is waited for or fenced, and state is loaded anew.
+   * A commit was fenced, so another node has the partition, or its outcome is unknown. Then the partition is taken
+   * again under a new epoch: what the server has not finished is waited for or fenced, and actors load once more.
    */
   outdated(partition: number): void {
     this.options.pool.revoke([partition]);
