@@ -11,6 +11,12 @@ export function eventsMessage(historyId: string, events: string): string {
   return `{"historyId":${JSON.stringify(historyId)},"events":${events}}`;
 }
 
-export function readEventsMessage(message: string): EventsMessage {
-  return JSON.parse(message) as EventsMessage;
+/** Undefined for a message of a stranger: streams are not sealed. It must not hold up the ones after it. */
+export function readEventsMessage(message: string): EventsMessage | undefined {
+  try {
+    const received = JSON.parse(message) as EventsMessage | null;
+    return received?.events.every(({ seq }) => Number.isSafeInteger(seq)) ? received : undefined;
+  } catch {
+    return undefined;
+  }
 }

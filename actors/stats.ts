@@ -58,10 +58,10 @@ export class Stats implements AsyncDisposable {
   async #listen(bus: Bus): Promise<Subscription> {
     const { epoch } = await this.#known(() => sequencerState(this.options.ledger));
     return await bus.consume("events", `stats_${epoch}`, async (message) => {
-      const { historyId, events } = readEventsMessage(message);
+      const received = readEventsMessage(message);
       // From another installation on the same bus.
-      if (historyId !== epoch) return;
-      if (this.options.store.besideLedger || historyId !== this.#at?.epoch || !await this.#take(events)) {
+      if (received?.historyId !== epoch) return;
+      if (this.options.store.besideLedger || epoch !== this.#at?.epoch || !await this.#take(received.events)) {
         this.#work.wake();
       }
       // Earlier events are in the database.

@@ -27,8 +27,8 @@ export class JobNotifier implements AsyncDisposable {
     this.#listeners.push(listener);
     this.#subscriptions.push(
       await this.bus.consume("jobs", `ring-${crew}-${this.history}`, async (text) => {
-        const { history, at, jobs } = JSON.parse(text) as Message;
-        if (history === this.history && Date.now() - at < FRESH_MS) listener(jobs);
+        const message = readMessage(text);
+        if (message?.history === this.history && Date.now() - message.at < FRESH_MS) listener(message.jobs);
       }, { from: "next", passing: true }),
     );
   }
@@ -44,5 +44,17 @@ export class JobNotifier implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const subscription of this.#subscriptions) await subscription[Symbol.asyncDispose]();
+  }
+}
+
+/** Undefined for a message of a stranger: streams are not sealed. It must not hold up the ones after it. */
+function readMessage(text: string): Message | undefined {
+  try {
+    const message = JSON.parse(text) as Message | null;
+    return message?.jobs.every(({ kind, id }) => typeof kind === "string" && typeof id === "string")
+      ? message
+      : undefined;
+  } catch {
+    return undefined;
   }
 }

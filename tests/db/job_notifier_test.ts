@@ -62,6 +62,34 @@ for (const [name, open] of BUSES) {
 }
 
 Deno.test({
+  name: "JobNotifier ignores malformed messages, and receives the next one",
+  sanitizeOps: false,
+  sanitizeResources: false,
+  fn: async () => {
+    await using bus = new LocalBus({ log, retryMs: 10 });
+    const history = crypto.randomUUID();
+    await using notifier = new JobNotifier(bus, history, log);
+    const received: string[] = [];
+    await notifier.subscribe("group", (jobs) => void received.push(...jobs.map(({ id }) => id)));
+    const messageOf = (jobs: unknown) => JSON.stringify({ history, at: Date.now(), jobs });
+    const malformed = [
+      "{",
+      "null",
+      "5",
+      "{}",
+      messageOf(null),
+      messageOf("job"),
+      messageOf([null]),
+      messageOf([{ kind: 1, id: "2" }]),
+    ];
+    for (const [i, message] of malformed.entries()) await bus.append("jobs", `${i}`, message);
+    notifier.notify([job("job")]);
+    await until("the job", () => received.length > 0);
+    assert.deepEqual(received, ["job"]);
+  },
+});
+
+Deno.test({
   name: "JobNotifier offers jobs to its own process while the bus is unavailable",
   sanitizeOps: false,
   sanitizeResources: false,

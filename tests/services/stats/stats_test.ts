@@ -160,7 +160,7 @@ for (const besideLedger of [true, false]) {
   );
 }
 
-Deno.test("a message of another history is ignored, and another history causes a rebuild", async () => {
+Deno.test("malformed messages and those of another history are ignored; another history causes a rebuild", async () => {
   await using sql = await openTestDatabase();
   const store = await prepare(sql);
   await using bus = new LocalBus({ retryMs: 10 });
@@ -188,6 +188,9 @@ Deno.test("a message of another history is ignored, and another history causes a
   await settled(sql, store);
   await bus.append("events", "1", eventsMessage(crypto.randomUUID(), JSON.stringify([event])));
   await bus.append("events", "2", eventsMessage(epoch, JSON.stringify([{ ...event, seq: 3 }])));
+  // Of strangers. Repeated until it is accepted, each would hold up what follows.
+  const malformed = ["{", "null", "[]", eventsMessage(epoch, "null"), eventsMessage(epoch, "[null]")];
+  for (const [i, message] of malformed.entries()) await bus.append("events", `malformed ${i}`, message);
   await sleep(100);
   assert.deepEqual([await posts(), taken], [undefined, []]);
   publish(bus, epoch, [event]);
