@@ -74,7 +74,8 @@ export async function unreadNotifications(sql: Reader, user: string): Promise<nu
     `select count(*) as n from (
       select from visible_notifications($1) n
       where n.position > coalesce((select read_position from notification_settings where user_id = $1), 0)
-      order by n.position desc limit ${MAX_COUNTED}) n`,
+      -- In any order: a sort would look at all of them first.
+      limit ${MAX_COUNTED}) n`,
     [user],
     "notification.unread",
   );
@@ -103,12 +104,16 @@ export async function liveNotifications(
   ids: readonly string[],
 ): Promise<Map<string, LiveNotificationRow>> {
   const rows = await sql.query<LiveNotificationRow>(
-    `select ${COLUMNS}, (select count(*) from (
-        select from visible_notifications(n.user_id) o where o.position > coalesce(s.read_position, 0)
-          limit ${MAX_COUNTED}) o)
-      as unread_count
-    from (select id, user_id from notifications where id = any($1::uuid[])) w
-    cross join lateral (select * from visible_notifications(w.user_id) v where v.id = w.id) n ${JOINS}`,
+    `with wanted as materialized (select id, user_id from notifications where id = any($1::uuid[])),
+    -- Once for each person, however many notifications they get.
+    counts as materialized (
+      select u.user_id, (select count(*) from (
+          select from visible_notifications(u.user_id) o where o.position > coalesce(s.read_position, 0)
+            limit ${MAX_COUNTED}) o) as unread
+      from (select distinct user_id from wanted) u left join notification_settings s on s.user_id = u.user_id)
+    select ${COLUMNS}, c.unread as unread_count
+    from wanted w cross join lateral (select * from visible_notifications(w.user_id) v where v.id = w.id) n ${JOINS}
+      join counts c on c.user_id = n.user_id`,
     [[...ids]],
     "notification.live",
   );

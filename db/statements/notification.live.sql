@@ -1,3 +1,14 @@
+with wanted as materialized (select id, user_id from notifications where id = any($1::uuid[])),
+-- Once for each person, however many notifications they get.
+counts as materialized (
+  select u.user_id,
+    (
+      select count(*)
+      from (select from visible_notifications(u.user_id) o where o.position > coalesce(s.read_position, 0) limit 1000) o
+    ) as unread
+  from (select distinct user_id from wanted) u
+  left join notification_settings s on s.user_id = u.user_id
+)
 select n.id, n.kind, n.at, n.position, n.position > coalesce(s.read_position, 0) as unread,
   case
     when n.kind = 'like' then p.like_count - (
@@ -57,12 +68,10 @@ select n.id, n.kind, n.at, n.position, n.position > coalesce(s.read_position, 0)
   end as actors,
   json_build_object('id', g.id, 'uuid', g.uuid, 'name', g.name, 'avatar_key', g.avatar_key) as page,
   case when p.id is not null then json_build_object('id', p.id, 'text', left(p.text, 200)) end as post,
-  (
-    select count(*)
-    from (select from visible_notifications(n.user_id) o where o.position > coalesce(s.read_position, 0) limit 1000) o
-  ) as unread_count
-from (select id, user_id from notifications where id = any($1::uuid[])) w
+  c.unread as unread_count
+from wanted w
 cross join lateral (select * from visible_notifications(w.user_id) v where v.id = w.id) n
 join pages g on g.id = n.page_id
 left join posts p on p.id = n.post_id
 left join notification_settings s on s.user_id = n.user_id
+join counts c on c.user_id = n.user_id

@@ -35,6 +35,12 @@ Deno.test("Reading notifications costs the same however many likes and posts the
       assert.deepEqual(scanned, [], "it reads the whole table");
     });
   }
+
+  await t.step("Unread ones are counted once for each person", async () => {
+    const text = texts.get("notification.live")!;
+    const [one, many] = [await blocksRead(sql, text, IDS.slice(0, 1)), await blocksRead(sql, text, IDS)];
+    assert.ok(many < one * 2, `${many} blocks for ${IDS.length} notifications, ${one} for one`);
+  });
 });
 
 /**
@@ -54,4 +60,13 @@ async function fillNotifications(sql: Sql): Promise<void> {
         p.page_id, p.id, p.id, p.id, array[${idOf("user", "2")}], now(), n
       from generate_series(1, ${POSTS}) n join posts p on p.id = ${post};`);
   await sql.execute("vacuum (analyze)");
+}
+
+/** Blocks of tables and indexes that the statement reads. */
+async function blocksRead(sql: Sql, text: string, ids: readonly string[]): Promise<number> {
+  const [row] = await sql.query<{ "QUERY PLAN": { Plan: Record<string, number> }[] }>(
+    `explain (analyze, buffers, format json) ${text.replaceAll("$1", `'{${ids.join(",")}}'`)}`,
+  );
+  const { "Shared Hit Blocks": hit, "Shared Read Blocks": read } = row!["QUERY PLAN"][0]!.Plan;
+  return hit! + read!;
 }
