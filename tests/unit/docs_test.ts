@@ -96,6 +96,19 @@ Deno.test("Links between the documents lead to a file, and to a heading in it", 
   assert.ok(links > 50, `only ${links} links were found`);
 });
 
+Deno.test("A document that begins with its contents lists each of its parts, in their order", async () => {
+  let lists = 0;
+  for (const { file, text } of await documents()) {
+    const [contents] = /^- \[[^\]]+\]\(#[\s\S]*/m.exec(text.split("\n## ")[0]!) ?? [];
+    if (contents === undefined) continue;
+    const listed = [...contents.matchAll(/\]\(#(\S+)\)/g)].map(([, anchor]) => anchor!);
+    const parts = [...headings([...prose(text).matchAll(/^## .+$/gm)].join("\n"))];
+    assert.deepEqual(listed.filter((anchor) => parts.includes(anchor)), parts, file);
+    lists++;
+  }
+  assert.ok(lists > 5, `only ${lists} lists of contents were found`);
+});
+
 Deno.test("docs/README.md links every document", async () => {
   const front = await read("docs/README.md");
   for (const { file } of await documents()) {
