@@ -212,6 +212,34 @@ Deno.test("Only the proxy is published, it reaches only the nodes, and they trus
   assert.equal(compose.networks.inner?.internal, true);
 });
 
+Deno.test("The documents have the numbers of nodes, connections and workers that the files have", async () => {
+  const read = (path: string) => Deno.readTextFile(new URL(path, ROOT));
+  const numbers = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(([, number]) => Number(number));
+  const deployment = await read("docs/deployment.md");
+  const proxy = await read("docker/haproxy.cfg");
+  const known = numbers(proxy, /^ {2}server-template api 1-(\d+) /gm);
+  assert.equal(known.length, 3);
+  assert.equal(new Set(known).size, 1);
+  assert.match(deployment, new RegExp(`^\\| \`api\` \\| The nodes\\. Up to ${known[0]! - 1} `, "m"));
+  const [maximum] = numbers(proxy, /^ {2}maxconn (\d+)$/gm);
+  assert.ok(deployment.includes(`knows up to ${known[0]} nodes, one of them for a rolling restart`));
+  assert.ok(deployment.includes(`holds ${maximum!.toLocaleString("en")} connections`));
+
+  const node = await read("workers/roles/node.ts");
+  const main = numbers(node, /^const (?:MAIN_CONNECTIONS = |LEASE_CONNECTION = \{ max: )(\d+)/gm);
+  assert.equal(main.length, 2);
+  const [each] = numbers(await read("workers/threads/actors.ts"), /^const CONNECTIONS = (\d+)/gm);
+  const own = main[0]! + main[1]!;
+  const sentence = new RegExp(`up to ${own} connections to Postgres,? and ${each} for each worker`);
+  for (const text of [deployment, await read("deploy/kubernetes/README.md")]) {
+    assert.match(text.replaceAll(/\s+/g, " "), sentence);
+  }
+  const [workers] = numbers(await read("config.ts"), /^const MAX_WORKERS = (\d+)/gm);
+  assert.ok(COMPOSE_TEXT.includes(`An api container has up to ${own + each! * workers!} connections`));
+  const [, limit] = /max_connections=(\d+)/.exec(services.postgres!.command!.join(" "))!;
+  assert.ok(deployment.includes(`\`max_connections\` is ${limit}`));
+});
+
 function networksOf({ networks = [] }: Service): string[] {
   return Array.isArray(networks) ? networks : Object.keys(networks);
 }
