@@ -1,8 +1,11 @@
 /** Every role has `/metrics`: those with HTTP at their port, the others at `METRICS_PORT`. */
 import assert from "node:assert/strict";
+import { MAIN } from "../../db/migrate.ts";
+import { connectPostgres } from "../../db/postgres.ts";
 import { freshDatabase } from "../support/database.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { type Family, parseMetrics, valueOf } from "../support/prometheus.ts";
+import { freePort } from "../support/servers.ts";
 import { until } from "../support/wait.ts";
 
 const TOKEN = "a-token-of-the-operator";
@@ -84,4 +87,24 @@ Deno.test("A node with METRICS_PORT has its metrics there alone, and logs no tok
   assert.equal(valueOf(families, "rookery_actor_partitions"), 64);
   assert.equal((await fetch(`${process.url}/metrics`)).status, 404);
   assert.ok(!process.output.includes(TOKEN));
+});
+
+Deno.test("A process that waits for migrations answers at METRICS_PORT, so nothing restarts it", async () => {
+  const DATABASE_URL = await freshDatabase();
+  await using sql = connectPostgres(DATABASE_URL, { max: 1 });
+  await sql.execute("select pg_advisory_lock($1)", [MAIN.lock]);
+  const port = await freePort();
+  const starting = NodeProcess.on(await emptyFolder(), { DATABASE_URL, ROLES: "kv", METRICS_PORT: String(port) });
+  await until("it waits for the lock of the migrations", async () => {
+    const waiting = await sql.query(
+      `select from pg_locks l join pg_database d on d.oid = l.database
+      where d.datname = current_database() and l.locktype = 'advisory' and not l.granted`,
+    );
+    return waiting.length > 0;
+  });
+  const { status, body } = await fetch(`http://127.0.0.1:${port}/healthz`);
+  await body?.cancel();
+  await sql.execute("select pg_advisory_unlock($1)", [MAIN.lock]);
+  await using _process = await starting;
+  assert.equal(status, 200);
 });
