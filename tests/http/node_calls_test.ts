@@ -37,6 +37,32 @@ Deno.test("A node calls another over HTTP, once per call, and only if it is the 
   await assert.rejects(other(app.url, { ...call, id: newId() }, 3_000), Unreachable);
 });
 
+Deno.test("A malformed call over HTTP is refused, and one that its header does not name is not there", async () => {
+  await using app = await startApp();
+  const { id } = await app.person();
+  const { secret } = app.ctx;
+  const call = await callOf(app, id);
+  for (const [field, value] of [["command", null], ["ref", { kind: "planet", id }], ["deadline", "soon"]] as const) {
+    const { reply } = await httpCaller(secret)(app.url, { ...call, id: newId(), [field]: value } as NodeCall, 3_000);
+    assert.deepEqual(reply, {
+      ok: false,
+      refusal: { code: "internal", detail: `The call from another node has a malformed field: ${field}` },
+    });
+  }
+  const command = { type: "of_a_newer_version" };
+  const { reply } = await httpCaller(secret)(app.url, { ...call, id: newId(), command }, 3_000);
+  assert.ok(!reply.ok && "refusal" in reply && reply.refusal.code === "actors-unavailable", JSON.stringify(reply));
+  // The answer to one call would be accepted for another.
+  const other = newId();
+  const headers = { [NODE_CALL_HEADER]: `${other}.${secret.mac("node-call-header", other)}` };
+  for (const each of [call, null]) {
+    const body = sealCall(secret, each as NodeCall) as Uint8Array<ArrayBuffer>;
+    const response = await fetch(app.url + NODE_CALL_PATH, { method: "POST", headers, body });
+    await response.body?.cancel();
+    assert.equal(response.status, 404);
+  }
+});
+
 Deno.test("If something between two nodes fails, nobody knows whether the call arrived", async () => {
   await using app = await startApp();
   const { id } = await app.person();
