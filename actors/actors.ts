@@ -20,6 +20,9 @@ export type ReplyOf<Kind extends KindName, Name extends NameOf<Kind>> = Commands
 type Rest<Fields> = object extends Fields ? [fields?: Fields, options?: AskOptions]
   : [fields: Fields, options?: AskOptions];
 
+/** Commands without an effect. Feeds are read by their node alone. */
+const READS: ReadonlySet<string> = new Set<`user ${NameOf<"user">}`>(["user account"]);
+
 /** Typed access to the actors. Names, fields and replies are checked against `Commands`. */
 export class Actors {
   constructor(private readonly router: ActorRouter) {}
@@ -33,7 +36,8 @@ export class Actors {
     name: Name,
     ...[fields, options]: Rest<FieldsOf<Kind, Name>>
   ): Promise<ReplyOf<Kind, Name>> {
-    return this.router.ask({ kind, id }, { type: name, ...fields }, options) as Promise<ReplyOf<Kind, Name>>;
+    const all = READS.has(`${kind} ${name}`) ? { ...options, isRead: true } : options;
+    return this.router.ask({ kind, id }, { type: name, ...fields }, all) as Promise<ReplyOf<Kind, Name>>;
   }
 
   /** Resolves when every actor has a node; rejects otherwise. */

@@ -22,6 +22,8 @@ export function recordNodeCall(outcome: CallOutcome, start: number): void {
   DURATIONS[outcome].observe(secondsSince(start));
 }
 
-export function recordNodeCallRetry(reason: "moved" | "unreachable"): void {
+export type RetryReason = "moved" | "unreachable" | "unknown";
+
+export function recordNodeCallRetry(reason: RetryReason): void {
   RETRIES.inc({ reason });
 }

@@ -3,7 +3,7 @@ import { backoff } from "../../lib/backoff.ts";
 import { newId } from "../../lib/ids.ts";
 import { sleep } from "../../lib/sleep.ts";
 import { carried, inSpan, TRACING } from "../../lib/tracing.ts";
-import { recordNodeCallRetry } from "./call_metrics.ts";
+import { recordNodeCallRetry, type RetryReason } from "./call_metrics.ts";
 import { partitionOf, PARTITIONS } from "../../db/partitions.ts";
 import type { Directory, KnownNode } from "./directory.ts";
 import { type NodeCall, type NodeCalls, OutcomeUnknown, Unreachable } from "./node_calls.ts";
@@ -81,7 +81,7 @@ export class PlacedActors implements ActorRouter {
   async #askOwner(
     ref: Ref,
     command: Command,
-    { timeoutMs: withinMs = ASK_TIMEOUT_MS, receipt }: AskOptions,
+    { timeoutMs: withinMs = ASK_TIMEOUT_MS, receipt, isRead = false }: AskOptions,
   ): Promise<unknown> {
     const { id, pool, local, directory, placement, lease } = this.options;
     assertCanonical(ref);
@@ -95,8 +95,9 @@ export class PlacedActors implements ActorRouter {
         const owner = directory.ownerOf(partition);
         if (owner && owner.id !== id) return await this.#remote(owner, ref, command, timeoutMs, receipt);
       } catch (error) {
-        if (!(error instanceof Moved) && !(error instanceof Unreachable)) throw error;
-        recordNodeCallRetry(error instanceof Moved ? "moved" : "unreachable");
+        const reason = reasonToRepeat(error, isRead);
+        if (!reason) throw error;
+        recordNodeCallRetry(reason);
       }
       const pause = RETRY_BACKOFF(++failures);
       const leftMs = deadline - performance.now() - pause;
@@ -157,4 +158,12 @@ export class PlacedActors implements ActorRouter {
       throw error;
     }
   }
+}
+
+/** Undefined if the command may have had its effect, or was refused. */
+function reasonToRepeat(error: unknown, isRead: boolean): RetryReason | undefined {
+  if (error instanceof Moved) return "moved";
+  if (error instanceof Unreachable) return "unreachable";
+  // The node that was asked died, for example.
+  if (isRead && error instanceof AppError && error.code === "outcome-unknown") return "unknown";
 }

@@ -4,6 +4,8 @@ export interface AskOptions {
   /** Milliseconds after which the outcome counts as unknown (`docs/limits.md`). */
   timeoutMs?: number;
   receipt?: string | undefined;
+  /** It has no effect, so it may be done twice. */
+  isRead?: boolean;
 }
 
 /** The actors of this node. */

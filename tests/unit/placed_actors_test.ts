@@ -179,6 +179,18 @@ Deno.test("When the lease of the asked node ends, its calls end at once with an 
   assert.ok(performance.now() - start < 200);
 });
 
+Deno.test("A read whose node dies is asked again at the next owner", async () => {
+  await using world = new NodeWorld(() => new Promise(() => {}));
+  await world.serve();
+  const reading = world.placed.ask(REF, { type: "account" }, { isRead: true });
+  await soon();
+  world.actors.answer = () => Promise.resolve("from the next owner");
+  world.ownedBy(THERE, [HERE]);
+  world.onRefresh = () => world.ownedBy(THERE);
+  assert.equal(await reading, "from the next owner");
+  assert.equal(world.actors.asked.length, 2);
+});
+
 Deno.test("A command over the limit is rejected and not sent", async () => {
   await using world = new NodeWorld(value);
   await world.serve();
