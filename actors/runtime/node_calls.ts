@@ -51,6 +51,8 @@ const HEDGE_MS = 300;
 const LOOK_MS = 50;
 /** How long HTTP is tried first for a node, after the bus did not deliver. */
 const AVOID_BUS_MS = 2_000;
+/** How long the answer of a node that has left may take, when the news of its end was faster. */
+const LAST_ANSWER_MS = 100;
 /** How long after the deadline the asking node gives up, so that the other node's error arrives first. */
 const GRACE_MS = 500;
 
@@ -72,6 +74,8 @@ interface Pending {
   /** False while it has certainly not been received. */
   mayHaveArrived: boolean;
   isHedged: boolean;
+  /** The node has no lease any more. */
+  isLast: boolean;
   settle(outcome: CallOutcome, result: NodeAnswer | Error): void;
 }
 
@@ -106,6 +110,7 @@ export class NodeCalls implements Disposable {
         ways: 0,
         mayHaveArrived: false,
         isHedged: false,
+        isLast: false,
         settle: (outcome, result) => {
           if (!this.#pending.delete(pending)) return;
           recordNodeCall(outcome, pending.begun);
@@ -183,13 +188,16 @@ export class NodeCalls implements Disposable {
     }
   }
 
-  /** A node without a lease sends no more answers. */
+  /** A node without a lease sends no more answers. What a stopping node sent before may still be on its way. */
   #giveUpOnGone(): void {
     const { directory } = this.options;
     for (const id of this.#silent.keys()) if (!directory.isLive(id)) this.#silent.delete(id);
     for (const pending of this.#pending) {
       const { id } = pending.node;
-      if (!directory.isLive(id)) pending.settle("unknown", new OutcomeUnknown(`Node ${id} has no lease any more`));
+      if (directory.isLive(id) || pending.isLast) continue;
+      pending.isLast = true;
+      const error = new OutcomeUnknown(`Node ${id} has no lease any more`);
+      setTimeout(() => pending.settle("unknown", error), LAST_ANSWER_MS);
     }
   }
 

@@ -179,6 +179,17 @@ Deno.test("When the lease of the asked node ends, its calls end at once with an 
   assert.ok(performance.now() - start < 200);
 });
 
+Deno.test("An answer that a stopping node sent counts, although the node has left before it arrives", async () => {
+  const answered = Promise.withResolvers<string>();
+  await using world = new NodeWorld(() => answered.promise);
+  await world.serve();
+  const asking = world.ask();
+  await soon();
+  world.ownedBy(THERE, [HERE]);
+  answered.resolve("value");
+  assert.equal(await asking, "value");
+});
+
 Deno.test("A read whose node dies is asked again at the next owner", async () => {
   await using world = new NodeWorld(() => new Promise(() => {}));
   await world.serve();
