@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
+import { concatBytes } from "../lib/bytes.ts";
 
 /** The file with the secret of the embedded installation. */
 const FILE = "secret.key";
@@ -70,7 +71,7 @@ export class Secret {
     const nonce = randomBytes(12);
     const cipher = createCipheriv("aes-256-gcm", this.subkey(purpose), nonce).setAAD(new TextEncoder().encode(context));
     const sealed = [cipher.update(plain), cipher.final()];
-    return joined([nonce, cipher.getAuthTag(), ...sealed]);
+    return concatBytes([nonce, cipher.getAuthTag(), ...sealed]);
   }
 
   /** Throws if the key or the context is another, or the data was changed. */
@@ -97,16 +98,6 @@ export class Secret {
     const decipher = createDecipheriv("aes-256-gcm", this.subkey(purpose), sealed.subarray(0, 12))
       .setAAD(new TextEncoder().encode(context));
     decipher.setAuthTag(sealed.subarray(12, 28));
-    return joined([decipher.update(sealed.subarray(28)), decipher.final()]);
+    return concatBytes([decipher.update(sealed.subarray(28)), decipher.final()]);
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

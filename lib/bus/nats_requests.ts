@@ -8,6 +8,7 @@ import { joinFrames, splitFrames } from "./frames.ts";
 import type { Envelope } from "./envelope.ts";
 import type { Outbox } from "./outbox.ts";
 import { BusUnavailable, MAX_REQUEST_BYTES, NobodyThere, NoReply } from "./bus.ts";
+import { concatBytes } from "../bytes.ts";
 
 /** `<token>/<number of this piece>/<number of pieces>`, for a reply in several messages. */
 export const PIECE_HEADER = "Rookery-Piece";
@@ -146,7 +147,7 @@ export class NatsRequests {
       return this.#end(token)!.reject(new NoReply("A piece of the reply was lost"));
     }
     waiting.pieces.push(data);
-    if (piece === pieces) this.#end(token)!.resolve(joined(waiting.pieces));
+    if (piece === pieces) this.#end(token)!.resolve(DECODER.decode(concatBytes(waiting.pieces)));
   }
 
   #end(token: number): Waiting | undefined {
@@ -170,14 +171,4 @@ export class NatsRequests {
 function byteLength(text: string): number {
   const most = text.length * 3;
   return most <= SHORT_BYTES ? most : ENCODER.encode(text).length;
-}
-
-function joined(pieces: readonly Uint8Array[]): string {
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return DECODER.decode(whole);
 }

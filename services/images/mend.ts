@@ -1,3 +1,4 @@
+import { concatBytes } from "../../lib/bytes.ts";
 import { startsWith } from "./exif.ts";
 import type { Format } from "./picture.ts";
 
@@ -43,7 +44,7 @@ function mendJpeg(bytes: Uint8Array): Mended {
   }
   // Half a marker at the end belongs to no pixel.
   const whole = copy.at(-1) === 0xff ? copy.subarray(0, -1) : copy;
-  return { bytes: concat(whole, EOI), cut: true };
+  return { bytes: concatBytes([whole, EOI]), cut: true };
 }
 
 function pngEnds(bytes: Uint8Array): boolean {
@@ -62,11 +63,4 @@ function mendWebp(bytes: Uint8Array): Mended {
   const copy = bytes.slice();
   new DataView(copy.buffer).setUint32(4, (copy.length - 8) & ~1, true);
   return { bytes: copy, cut };
-}
-
-function concat(one: Uint8Array, other: Uint8Array): Uint8Array {
-  const all = new Uint8Array(one.length + other.length);
-  all.set(one);
-  all.set(other, one.length);
-  return all;
 }

@@ -15,6 +15,7 @@ import {
   StorageError,
   type StoredObject,
 } from "./storage.ts";
+import { concatBytes } from "../../lib/bytes.ts";
 
 /** S3 needs the length of a body first: this much is sent at once, and longer objects in parts of it. */
 const PART_BYTES = 8 * 1024 * 1024;
@@ -49,7 +50,7 @@ export class S3Storage implements Storage {
     const sendPart = async () => {
       upload ??= await this.begin(key, signal);
       const query = { partNumber: String(parts.length + 1), uploadId: upload };
-      const { headers } = await this.done("PUT", { key, query, body: joined(held), signal });
+      const { headers } = await this.done("PUT", { key, query, body: concatBytes(held), signal });
       parts.push(headers.get("etag") ?? "");
       [held, holding] = [[], 0];
     };
@@ -61,7 +62,7 @@ export class S3Storage implements Storage {
         if (holding >= PART_BYTES) await sendPart();
       }
       if (upload === undefined) {
-        const { headers } = await this.done("PUT", { key, body: joined(held), signal });
+        const { headers } = await this.done("PUT", { key, body: concatBytes(held), signal });
         return { key, size, etag: bare(headers.get("etag")), stored_at: instant(headers.get("date")) };
       }
       if (holding > 0) await sendPart();
@@ -172,16 +173,6 @@ export class S3Storage implements Storage {
       ...(signal ? { signal } : {}),
     });
   }
-}
-
-function joined(chunks: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return whole;
 }
 
 function completion(etags: string[]): string {
