@@ -99,7 +99,7 @@ export function buildKvApi(ctx: ServiceContext): Api<ServiceContext> {
 
 function emptyApi<C extends ServiceContext>(ctx: C): Api<C> {
   const limiter = new RateLimiter(ctx.cache, ctx.config.RATE_LIMITS);
-  const stats = { underWay: 0 };
+  const stats = { underWay: 0, lastAt: -Infinity };
   return {
     app: answerHeads(new Hono({ router: new PathRouter() })),
     ctx,

@@ -107,8 +107,8 @@ export interface Api<C extends ServiceContext = AppContext> {
   deliveryBarrier?: DeliveryBarrier;
   /** All declarations, for the OpenAPI document and for tests. */
   endpoints: AnyDefinition<C>[];
-  /** Requests in progress, except those that wait for a short body. */
-  stats: { underWay: number };
+  /** Requests in progress, except those that wait for a short body, and when the last began, by `performance.now()`. */
+  stats: { underWay: number; lastAt: number };
 }
 
 /** Concurrent requests. Beyond this a new one is rejected at once (`docs/limits.md`). */
@@ -171,6 +171,7 @@ async function serve<C extends ServiceContext>(
   const held: Held = {};
   let response: Response;
   stats.underWay++;
+  stats.lastAt = start;
   try {
     if (ctx.starting) throw new AppError("draining", undefined, { retryAfter: 1 });
     refuseOverload(api);

@@ -4,10 +4,42 @@ import { fullTest } from "../support/full.ts";
 import { Installation } from "../support/installation.ts";
 import type { NodeProcess } from "../support/node_process.ts";
 import { makePeople, type Person } from "../support/person.ts";
+import { sleep } from "../../lib/sleep.ts";
 import { RawSocket } from "../support/raw_socket.ts";
 
+/** A proxy that looks every quarter of a second, and believes the second look. */
+const NOTICED_MS = 700;
+/** A caller who pauses for this long is still expected. */
+const PAUSE_MS = 350;
+const SOON_MS = 2_000;
+/** A stopping node waits at least this long for proxies. */
+const AT_ONCE_MS = 1_000;
 /** As `deno task cluster` and containers have it: no node has services of its own. */
 const EQUAL = { ROLES: "api,actors", WORKERS: "1", STORAGE_URL: "http://127.0.0.1:9" };
+
+fullTest("A node that stops beside others answers until a proxy has seen that it leaves", async () => {
+  await using installation = await Installation.open();
+  const [leaving, other] = await installation.startEqual(2, EQUAL) as [NodeProcess, NodeProcess];
+  const [ada] = await makePeople(leaving, 1) as [Person];
+  const begun = performance.now();
+  const stopping = leaving.stop();
+  const ready: number[] = [];
+  const statuses: number[] = [];
+  for (; performance.now() - begun < NOTICED_MS; await sleep(PAUSE_MS)) {
+    const path = `/pages/${ada.page_id}/posts`;
+    statuses.push((await ada.call("POST", path, { text: "while the proxy looks" })).status);
+    const answer = await fetch(`${leaving.url}/readyz`);
+    await answer.body?.cancel();
+    ready.push(answer.status);
+  }
+  // The proxy has noticed.
+  const { code, ms } = await stopping;
+  assert.deepEqual([code, [...new Set(statuses)], ready.at(-1)], [0, [201], 503], leaving.output);
+  assert.ok(ms < NOTICED_MS + SOON_MS, `stopped after ${Math.round(ms)} ms`);
+  // Nobody else could be asked.
+  const { ms: lastMs } = await other.stop();
+  assert.ok(lastMs < AT_ONCE_MS, `the last node stopped after ${Math.round(lastMs)} ms`);
+});
 
 fullTest("A node that stops answers reads and writes until its address refuses connections", async () => {
   await using installation = await Installation.open();

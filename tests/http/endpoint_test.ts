@@ -34,7 +34,7 @@ function testApi(cache: MemoryCache, sql?: Sql): Api {
     draining: false,
   } as unknown as AppContext;
   const idempotency = new Idempotency(sql as Sql, secret);
-  const stats = { requests: {}, underWay: 0 };
+  const stats = { underWay: 0, lastAt: -Infinity };
   const bodies = new WaitingBodies(stats);
   const uploads = new Uploads(undefined as unknown as Staging);
   const limiter = new RateLimiter(cache, false);

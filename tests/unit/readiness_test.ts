@@ -34,7 +34,7 @@ async function readiness(faults: Faults): Promise<[http: number, status: string,
     stream: { stalled: faults.stream ?? false },
   } as unknown as AppContext;
   const app = new Hono();
-  systemRoutes({ app, ctx, stats: { underWay: 0 } } as Parameters<typeof systemRoutes>[0]);
+  systemRoutes({ app, ctx, stats: { underWay: 0, lastAt: -Infinity } } as Parameters<typeof systemRoutes>[0]);
   const response = await app.request("/readyz");
   assert.equal(response.headers.has("retry-after"), response.status === 503);
   assert.equal((await app.request("/healthz")).status, 200);

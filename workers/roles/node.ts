@@ -70,6 +70,13 @@ export interface NodeOptions {
 
 /** Milliseconds that requests in progress get at a stop. */
 const DRAIN_MS = 5_000;
+/**
+ * Milliseconds from a stop until proxies send nothing more: the bundled one looks every half second and believes the
+ * second look. Then the node goes on answering until it got no request for a while.
+ */
+const NOTICED_MS = 1_000;
+const QUIET_MS = 250;
+const LINGER_MS = 2_500;
 /** Milliseconds until open connections are ended that have no request in progress. */
 const CLOSE_MS = 1_500;
 const MAIN_CONNECTIONS = 12;
@@ -167,11 +174,13 @@ interface StopParts {
 
 /**
  * Finishes work in progress. Releases the actors first, so that other nodes take them over at once. Callers are
- * answered until the address refuses connections: a proxy sends what it refused to another node, but no write that has
- * an answer.
+ * answered until the address refuses connections: a proxy sends what it refused to another node. It does not send a
+ * write again whose connection was made and broken, as those are that nobody has accepted yet when the address closes.
+ * So where other nodes are, it closes when proxies have seen that this one is not ready.
  */
 async function stopNode({ api, node, membership, server, running }: StopParts): Promise<void> {
   const { ctx } = api;
+  const begun = performance.now();
   ctx.draining = true;
   node.end();
   // Otherwise others would leave free partitions to this node for a while. Without Postgres they learn it later.
@@ -180,6 +189,9 @@ async function stopNode({ api, node, membership, server, running }: StopParts): 
   const stopped = node.stopServing();
   await ctx.gateway[Symbol.asyncDispose]();
   await stopped;
+  if (node.directory.nodes.some(({ id }) => id !== node.id && node.directory.isLive(id))) {
+    await noRequests(api.stats, begun);
+  }
   const end = performance.now() + DRAIN_MS;
   const closed = server.shutdown();
   await within(CLOSE_MS, closed);
@@ -187,6 +199,16 @@ async function stopNode({ api, node, membership, server, running }: StopParts): 
   while (api.stats.underWay > 0 && performance.now() < end) await sleep(20);
   await ctx.actors.drain(end - performance.now());
   await running.disposeAsync();
+}
+
+/** Resolves when proxies send no more requests to the node, which stops since `begun`. */
+async function noRequests(stats: Api["stats"], begun: number): Promise<void> {
+  await sleep(begun + NOTICED_MS - performance.now());
+  for (;;) {
+    const now = performance.now();
+    if (now - stats.lastAt >= QUIET_MS || now - begun >= LINGER_MS) return;
+    await sleep(20);
+  }
 }
 
 interface Stores {
