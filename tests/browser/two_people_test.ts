@@ -5,6 +5,7 @@ import { ALL_ROLES, ownApp } from "../support/app.ts";
 import type { Person } from "../support/person.ts";
 import { browserTest } from "../support/browser.ts";
 import { pngOf } from "../support/pictures.ts";
+import { lasting } from "../support/session_tokens.ts";
 import { until } from "../support/wait.ts";
 import { openAs } from "../support/web_page.ts";
 
@@ -24,8 +25,9 @@ browserTest(
   async (browser) => {
     const [ada, bob] = await app.people(2) as [Person, Person];
     for (const person of [ada, bob]) {
-      await app.ok("PATCH", `/pages/${person.page_id}`, { token: person.token, body: { is_private: true } });
-      await app.post(person, { photos: [{ name: "a.png", data: (await pngOf(90, 60)).toBase64() }] });
+      const { token } = lasting(60_000, app, person);
+      await app.ok("PATCH", `/pages/${person.page_id}`, { token, body: { is_private: true } });
+      await app.post({ ...person, token }, { photos: [{ name: "a.png", data: (await pngOf(90, 60)).toBase64() }] });
     }
     const context = await browser.newContext();
     const [hers, his] = [await context.newPage(), await context.newPage()];

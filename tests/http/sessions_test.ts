@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 import { sleep } from "../../lib/sleep.ts";
 import type { Json } from "../support/api.ts";
-import { sharedApp, startApp } from "../support/app.ts";
+import { sharedApp } from "../support/app.ts";
 import { PASSWORD, type Person } from "../support/person.ts";
+import { lasting } from "../support/session_tokens.ts";
 
 const app = sharedApp();
 const refresh = (refresh_token: string) => app.call("POST", "/security/refresh", { body: { refresh_token } });
@@ -198,33 +199,29 @@ Deno.test("A ticket opens one socket, once, and only while its session is valid"
   await assert.rejects(() => app.listen({ ticket: "made-up" }));
 });
 
+const expired = (person: Person) => lasting(-1_000, app, person);
+
 Deno.test("Of several reasons the first applies: invalid, blocked, ended or refreshed, expired", async () => {
-  await using short = await startApp({ ACCESS_TOKEN_TTL: "1s", NATS_URL: "" });
-  const [expired, outdated, refreshed, blocked] = await short.people(4);
-  const reason = async ({ token }: { token: string }) => (await short.call("GET", "/users/me", { token })).slug;
-  const admin = await short.person({ role: "admin" });
-  await short.signIn(outdated!.login);
-  await short.ok("POST", "/security/refresh", { body: { refresh_token: refreshed!.refresh_token } });
-  await short.signIn(blocked!.login);
-  const { token } = await short.signIn(admin.login);
-  await short.ok("POST", `/users/${blocked!.id}/block`, { token, body: { reason: "spam" } });
-  await sleep(2_100);
-  assert.equal(await reason(expired!), "token-expired");
-  assert.equal(await reason(outdated!), "token-outdated");
-  assert.equal(await reason(refreshed!), "token-refreshed");
-  assert.equal(await reason(blocked!), "account-blocked");
-  const { body } = await short.call("POST", "/security/refresh", { body: { refresh_token: expired!.refresh_token } });
-  assert.equal(await reason({ token: body.access_token }), undefined);
+  const [late, outdated, refreshed, blocked] = await app.people(4) as [Person, Person, Person, Person];
+  const reason = async (person: Person) => (await me(expired(person).token)).slug;
+  const { token } = await app.admin();
+  await app.signIn(outdated.login);
+  await app.ok("POST", "/security/refresh", { body: { refresh_token: refreshed.refresh_token } });
+  await app.signIn(blocked.login);
+  await app.ok("POST", `/users/${blocked.id}/block`, { token, body: { reason: "spam" } });
+  assert.equal(await reason(late), "token-expired");
+  assert.equal(await reason(outdated), "token-outdated");
+  assert.equal(await reason(refreshed), "token-refreshed");
+  assert.equal(await reason(blocked), "account-blocked");
+  const { body } = await refresh(late.refresh_token);
+  assert.equal((await me(body.access_token)).slug, undefined);
 });
 
 Deno.test("An expired refresh token is distinguished from an ended session", async () => {
-  await using short = await startApp({ REFRESH_TOKEN_TTL: "1s", NATS_URL: "" });
-  const [expired, outdated] = await short.people(2);
-  await short.signIn(outdated!.login);
-  await sleep(2_100);
-  for (const [{ refresh_token }, slug] of [[expired!, "token-expired"], [outdated!, "token-outdated"]] as const) {
-    await short.refused(slug, "POST", "/security/refresh", { body: { refresh_token } });
-  }
+  const [late, outdated] = await app.people(2) as [Person, Person];
+  await app.signIn(outdated.login);
+  assert.equal((await refresh(expired(late).refresh_token)).slug, "token-expired");
+  assert.equal((await refresh(expired(outdated).refresh_token)).slug, "token-outdated");
 });
 
 Deno.test("A token that was changed in any way is invalid", async () => {
