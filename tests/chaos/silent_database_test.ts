@@ -29,6 +29,8 @@ seededTest(
       const { body } = await client.write(person, "POST", `/pages/${person.page_id}/posts`, { text });
       await until("the listener has received it", () => listener.received.has(body.id));
     };
+    // It receives what is posted from now on.
+    await until("the listener is connected", () => listener.connections > 0);
     await post("before");
     const begun = performance.now();
     proxy.forget();
