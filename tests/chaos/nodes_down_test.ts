@@ -138,7 +138,7 @@ fullSeededTest(
       "after the answer",
     ]);
     await admin.do("POST", `/users/${carl.id}/block`, { reason: "a test" });
-    await until("the message about it", () => !ofCarl.connected, { timeoutMs: 500 });
+    await until("the message about it", () => !ofCarl.connected, { timeoutMs: 1_500 });
     assert.equal(ofCarl.closed?.code, 4403);
     assert.equal((await carl.at(a).call("GET", "/users/me/requests")).status, 403);
     // The other nodes get no message and read Postgres themselves.

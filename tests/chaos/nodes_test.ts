@@ -157,7 +157,7 @@ for (
     assert.equal(answered, false);
     b.thaw();
     await acting;
-    await until("the message about it", () => !socket.connected, { timeoutMs: 500 });
+    await until("the message about it", () => !socket.connected, { timeoutMs: 1_500 });
     assert.equal(socket.closed?.code, code);
   });
 }

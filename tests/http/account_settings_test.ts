@@ -5,7 +5,7 @@ import { ADMIN, newLogin, PASSWORD, registration } from "../support/person.ts";
 import { until } from "../support/wait.ts";
 
 Deno.test("An account not verified in time is deleted with all it owns; a verified one never is", async () => {
-  await using app = await startApp({ ...ALL_ROLES, UNVERIFIED_TTL: "3s" });
+  await using app = await startApp({ ...ALL_ROLES, UNVERIFIED_TTL: "6s" });
   const { token } = await app.admin();
   const fields = registration();
   const lapsing = await app.ok("POST", "/users", { body: fields });
@@ -35,7 +35,7 @@ Deno.test("An account not verified in time is deleted with all it owns; a verifi
   assert.notEqual(again.id, lapsing.id);
 
   const { created_at } = await app.ok("GET", "/users/me", { token: kept.token });
-  await sleep(Math.max(0, Date.parse(created_at) + 4_500 - Date.now()));
+  await sleep(Math.max(0, Date.parse(created_at) + 7_500 - Date.now()));
   await app.ok("GET", "/users/me", { token: kept.token });
   await app.ok("GET", "/users/me", { token });
 });
