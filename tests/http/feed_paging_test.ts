@@ -34,6 +34,8 @@ class Changes {
   readonly deleted = new Set<string>();
   /** Pages followed or left since the read began: their posts may appear and disappear. */
   readonly moved = new Set<string>();
+  /** An edit in progress: another change of the post could come before or after it. */
+  #editing: string | undefined;
   #number = 0;
 
   constructor(private readonly random: Seeded, readonly pages: Page[], private readonly reader: Person) {}
@@ -49,7 +51,7 @@ class Changes {
   async next(): Promise<void> {
     const { random } = this;
     const change = random.weighted({ publish: 10, edit: 4, remove: 3, follow: 2, unfollow: 1 });
-    const id = random.pick([...this.texts.keys()]);
+    const id = random.pick([...this.texts.keys()].filter((id) => id !== this.#editing));
     const page = random.pick(this.pages.filter(({ owner }) => owner !== this.reader));
     const { owner } = this.pageOf.get(id)!;
     switch (change) {
@@ -57,7 +59,8 @@ class Changes {
         return await this.publish();
       case "edit": {
         const text = `text ${++this.#number}`;
-        await owner.do("PATCH", `/posts/${id}`, { text });
+        this.#editing = id;
+        await owner.do("PATCH", `/posts/${id}`, { text }).finally(() => this.#editing = undefined);
         return void this.texts.set(id, text);
       }
       case "remove":
