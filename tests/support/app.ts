@@ -19,6 +19,7 @@ import { Listener } from "./listener.ts";
 import { freshDatabase } from "./database.ts";
 import { emptyFolder } from "./node_process.ts";
 import { ADMIN, administrator, newLogin, PASSWORD, Person, registration, signIn } from "./person.ts";
+import { readyPost } from "./ready_post.ts";
 import { until } from "./wait.ts";
 
 type Env = Record<string, string | undefined>;
@@ -200,13 +201,14 @@ export class TestApp implements AsyncDisposable {
     return this.ok("POST", "/pages", { token, body: { name: "A page", ...fields } });
   }
 
-  /** Posts on the personal page by default. */
-  post(
+  /** Posts on the personal page by default. Returns the post when its photos are ready. */
+  async post(
     { token, page_id }: Caller & Pick<Person, "page_id">,
     fields: Record<string, unknown> = {},
     page = page_id,
   ): Promise<Json> {
-    return this.ok("POST", `/pages/${page}/posts`, { token, body: { text: "A post", ...fields } });
+    const post = await this.ok("POST", `/pages/${page}/posts`, { token, body: { text: "A post", ...fields } });
+    return await readyPost(this, token, post);
   }
 
   async follow({ token }: Caller, page: string): Promise<string> {

@@ -1,6 +1,7 @@
 /** A person who calls a node in any process, by its address. */
 import { type Answer, call, type Json, type Node, ok } from "./api.ts";
 import { inBatches } from "./in_batches.ts";
+import { readyPost } from "./ready_post.ts";
 
 export const PASSWORD = "Correct-Horse1";
 export const ADMIN = { login: "admin", password: "Admin-Horse-1", email: "admin@rookery.test" };
@@ -27,8 +28,9 @@ export class Person {
     return ok(this.node, method, path, { token: this.token, body, headers });
   }
 
-  post(text: string, more: Record<string, unknown> = {}, page: string = this.page_id): Promise<Json> {
-    return this.do("POST", `/pages/${page}/posts`, { text, ...more });
+  /** Returns the post when its photos are ready. */
+  async post(text: string, more: Record<string, unknown> = {}, page: string = this.page_id): Promise<Json> {
+    return await readyPost(this.node, this.token, await this.do("POST", `/pages/${page}/posts`, { text, ...more }));
   }
 
   async signIn(): Promise<this> {
