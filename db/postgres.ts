@@ -4,7 +4,7 @@ import { CheckedReads } from "./checked_reads.ts";
 import type { Observations } from "../lib/metrics/bound_histogram.ts";
 import { boundHistogram, counter, secondsSince } from "../lib/metrics/registry.ts";
 import { inSpan, isTraced, TRACING } from "../lib/tracing.ts";
-import { within } from "../lib/sleep.ts";
+import { sleep, within } from "../lib/sleep.ts";
 import pg from "./pg.ts";
 import { kindOfState, type Param, type Sql, SqlError } from "./sql.ts";
 import { encodeParam, keptName, parserOf } from "./values.ts";
@@ -20,18 +20,22 @@ export interface PostgresOptions {
   /** The server cancels statements that run longer (`fault`, 57014). */
   statementTimeoutMs?: number;
   /**
-   * A statement without an answer for this long is `lost`, and all connections are made again: a network that drops
-   * packets silently reports nothing for minutes or hours. No limit by default. `script` has none.
+   * A network that drops packets silently reports nothing for minutes or hours. So after this time without an answer
+   * the server is asked over another connection whether it still works on the statement. If not, or if it does not
+   * answer, the statement is `lost`, and all connections are made again. Never by default, and never for `script`.
    */
   answerWithinMs?: number;
 }
 
 const CONNECT_TIMEOUT_MS = 3000;
 const CLOSE_MS = 2_000;
-/** `answerWithinMs` of what answers callers or shows live events. Shorter than a call to an actor waits. */
+/** The usual `answerWithinMs`. */
 export const ANSWER_MS = 8_000;
-/** `answerWithinMs` of background work. */
-export const WORK_ANSWER_MS = 60_000;
+/** How often the age of statements is looked at within `answerWithinMs`. A process that stands still does not count. */
+const LOOKS = 8;
+/** How long an answer may take that the server has sent, when the news that it has finished was faster. */
+const LAST_ANSWER_MS = 100;
+const TOO_MANY_CONNECTIONS = "53300";
 /** The output formats that `values.ts` parses. JIT is off, as it takes 50 ms for statements of one. */
 export const SETTINGS = "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex -c jit=off";
 /**
@@ -47,12 +51,9 @@ const WAITED = boundHistogram<"pool">(
   "sql_connection_wait_seconds",
   "Time until a statement had a connection, by the pool's name in Postgres",
 );
-/** The error of `pg` for `query_timeout`. */
-const NO_ANSWER = "Query read timeout";
-
 const TIMEOUTS = counter<"pool">(
   "sql_timeouts_total",
-  "Statements that got no answer, so that all connections were made again, by the pool's name in Postgres",
+  "Lost statements, after which all connections of the pool were made again, by its name in Postgres",
   ["pool"],
 );
 const RETRIES = counter("sql_retries_total", "Statements that ran again after a deadlock or with a new plan");
@@ -67,33 +68,42 @@ class PostgresSql implements Sql {
   private pool: pg.Pool;
   private readonly waited: Observations;
   private kept: Link | undefined;
-  /** `pg` knows it, its types do not. */
-  private readonly limit: { query_timeout?: number };
+  /** Statements without an answer, oldest first, if there is a time limit. */
+  private readonly sent = new Set<Sent>();
+  private watch: ReturnType<typeof setInterval> | undefined;
+  private looks = 0;
+  private asking = false;
 
   constructor(private readonly url: string, private readonly options: PostgresOptions, private readonly more = "") {
     this.waited = WAITED.bind({ pool: options.applicationName ?? "rookery" });
-    this.limit = options.answerWithinMs === undefined ? {} : { query_timeout: options.answerWithinMs };
     this.pool = this.open();
   }
 
   private open(): pg.Pool {
-    const { url, options, more } = this;
+    const { options } = this;
     const pool = new pg.Pool({
-      connectionString: url,
+      ...this.connection(),
       max: options.max,
-      application_name: options.applicationName ?? "rookery",
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       // No timer at every release; a connection stays open until it breaks.
       idleTimeoutMillis: 0,
-      keepAlive: true,
-      options: `${SETTINGS}${options.byIndex ? BY_INDEX : ""}${more}`,
-      types: { getTypeParser: parserOf } as pg.CustomTypesConfig,
       ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
     });
     // Without these two a server that goes away ends the process. A running statement gets the error by its callback.
     pool.on("error", () => {});
     pool.on("connect", (client) => client.on("error", () => {}));
     return pool;
+  }
+
+  private connection(): pg.ClientConfig {
+    const { url, options, more } = this;
+    return {
+      connectionString: url,
+      application_name: options.applicationName ?? "rookery",
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      options: `${SETTINGS}${options.byIndex ? BY_INDEX : ""}${more}`,
+      types: { getTypeParser: parserOf } as pg.CustomTypesConfig,
+    };
   }
 
   /** Connections that are idle have probably failed as well, and each would cost another wait. */
@@ -137,7 +147,9 @@ class PostgresSql implements Sql {
     const { pool } = this;
     pool.connect((refused, client, release) => {
       this.waited.observe(secondsSince(start));
-      if (refused || !client) fail(unavailable(refused));
+      // It has been replaced, and serves nobody any more.
+      if (refused && pool !== this.pool) this.run(statement, attempt, done, fail);
+      else if (refused || !client) fail(unavailable(refused));
       else this.send({ client, pool, release }, statement, attempt, done, fail);
     });
   }
@@ -151,8 +163,10 @@ class PostgresSql implements Sql {
       link.release();
       return fail(new SqlError(messageOf(error), "fault"));
     }
-    const query = { text, values, ...(name ? { name } : {}), ...this.limit };
-    link.client.query(query, (error: unknown, result: pg.QueryResult) => {
+    const sent = this.options.answerWithinMs === undefined ? undefined : this.watched(link, fail);
+    link.client.query({ text, values, ...(name ? { name } : {}) }, (error: unknown, result: pg.QueryResult) => {
+      // It is lost, and its connection is closed.
+      if (sent && !this.sent.delete(sent)) return;
       if (!error) {
         this.keep(link);
         return done(result.rows);
@@ -161,13 +175,71 @@ class PostgresSql implements Sql {
       // Such a prepared statement stays broken on its connection. It was refused before it ran.
       const stale = name !== undefined && (mapped.code === "0A000" || mapped.code === "26000");
       link.release(stale || mapped.kind === "lost");
-      if (messageOf(error) === NO_ANSWER) this.reopen(link.pool);
       // A deadlock: this statement was rolled back, and the other can continue.
       const deadlocked = mapped.code === "40P01";
       if (!(stale || deadlocked) || attempt === ATTEMPTS) return fail(mapped);
       RETRIES.inc();
       this.run(statement, attempt + 1, done, fail);
     });
+  }
+
+  private watched(link: Link, fail: Fail): Sent {
+    const sent = { link, at: this.looks, fail };
+    this.sent.add(sent);
+    // One timer for all: a timer for each would cost a microsecond.
+    this.watch ??= setInterval(() => this.look(), this.options.answerWithinMs! / LOOKS);
+    return sent;
+  }
+
+  private look(): void {
+    this.looks++;
+    if (this.sent.size === 0) {
+      clearInterval(this.watch);
+      this.watch = undefined;
+    }
+    const late: Sent[] = [];
+    for (const sent of this.sent) {
+      if (this.looks - sent.at <= LOOKS) break;
+      late.push(sent);
+    }
+    if (late.length > 0 && !this.asking) void this.ask(late);
+  }
+
+  /** Statements may take long, or wait for locks. What the server does not work on has no answer. */
+  private async ask(late: readonly Sent[]): Promise<void> {
+    this.asking = true;
+    const working = await this.working(late.map(({ link }) => pidOf(link)));
+    await sleep(LAST_ANSWER_MS);
+    this.asking = false;
+    for (const sent of late) {
+      if (!this.sent.delete(sent)) continue;
+      if (working.includes(pidOf(sent.link))) {
+        sent.at = this.looks;
+        this.sent.add(sent);
+        continue;
+      }
+      sent.link.release(true);
+      this.reopen(sent.link.pool);
+      sent.fail(new SqlError("The server gave no answer", "lost"));
+    }
+  }
+
+  /** Those of the server's processes that work on a statement. None if it does not answer. */
+  private async working(pids: readonly number[]): Promise<readonly number[]> {
+    // `pg` knows `query_timeout`, its types do not.
+    const client = new pg.Client({ ...this.connection(), query_timeout: CONNECT_TIMEOUT_MS } as pg.ClientConfig);
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      // One that waits for a client waits for what this process has sent, or should have read.
+      const text = `select pid from pg_stat_activity
+        where pid = any($1::int[]) and state = 'active' and wait_event_type is distinct from 'Client'`;
+      return (await client.query<{ pid: number }>(text, [pids])).rows.map(({ pid }) => pid);
+    } catch (error) {
+      return codeOf(error) === TOO_MANY_CONNECTIONS ? pids : [];
+    } finally {
+      void client.end().catch(() => {});
+    }
   }
 
   /**
@@ -202,6 +274,7 @@ class PostgresSql implements Sql {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.watch);
     // Not for connections that are dead without an error.
     if (!this.pool.ending) await within(CLOSE_MS, this.pool.end());
   }
@@ -218,8 +291,19 @@ interface Link {
   pool: pg.Pool;
   release: (broken?: boolean) => void;
 }
+/** A statement without an answer. `at`: the number of looks before it was sent. */
+interface Sent {
+  link: Link;
+  at: number;
+  fail: Fail;
+}
 type Resolve = (rows: unknown[]) => void;
 type Fail = (error: SqlError) => void;
+
+/** The process of the server, as it said when the connection was made. `pg` knows it, its types do not. */
+function pidOf({ client }: Link): number {
+  return (client as pg.PoolClient & { processID: number }).processID;
+}
 
 function unavailable(error: unknown): SqlError {
   return new SqlError(messageOf(error), "unavailable", codeOf(error));

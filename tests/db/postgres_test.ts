@@ -78,6 +78,43 @@ Deno.test({
 });
 
 Deno.test({
+  name: "Postgres statements that wait for a connection which is lost get another",
+  ...options,
+  fn: async () => {
+    const url = new URL(await freshDatabase());
+    await using proxy = new TcpProxy(Number(url.port));
+    url.port = `${proxy.port}`;
+    await using sql = connectPostgres(url.href, { max: 1, answerWithinMs: 500 });
+    await sql.query("select 1");
+    proxy.forget();
+    assert.deepEqual(await Promise.all([kindOf(sql.query("select 1")), sql.query("select 2 as two")]), [
+      "lost",
+      [{ two: 2 }],
+    ]);
+  },
+});
+
+Deno.test({
+  name: "Postgres statements on which the server works, or which wait for a lock, are not lost",
+  ...options,
+  fn: async () => {
+    const url = await freshDatabase();
+    await using sql = connectPostgres(url, { max: 3, answerWithinMs: 200 });
+    await using other = connectPostgres(url, { max: 1 });
+    await sql.script("create table t (id int)");
+    const holding = other.script("lock table t; select pg_sleep(1.5)");
+    await waitFor(sql, "select 1 from pg_locks where relation = 't'::regclass and granted", 1);
+    const [slept, counted] = await Promise.all([
+      sql.query("select pg_sleep(1.2)::text as slept"),
+      sql.query("select count(*)::int as n from t"),
+      sql.query("select 1"),
+    ]);
+    assert.deepEqual([slept, counted], [[{ slept: "" }], [{ n: 0 }]]);
+    await holding;
+  },
+});
+
+Deno.test({
   name: "Postgres statements fail with their connection, and later ones get another",
   ...options,
   fn: async () => {

@@ -1,5 +1,5 @@
 /** The process of the bundled mail server. */
-import { connectPostgres, WORK_ANSWER_MS } from "../../db/postgres.ts";
+import { ANSWER_MS, connectPostgres } from "../../db/postgres.ts";
 import { Log } from "../../lib/log.ts";
 import { startMailServer } from "../../services/mail/server.ts";
 import { runChild } from "./run_child.ts";
@@ -8,7 +8,7 @@ await runChild((setting) => {
   const sql = connectPostgres(setting("DATABASE_URL") ?? "", {
     max: 2,
     applicationName: "rookery-mail",
-    answerWithinMs: WORK_ANSWER_MS,
+    answerWithinMs: ANSWER_MS,
   });
   const log = new Log("info", { part: "mail" });
   return startMailServer(sql, { host: "127.0.0.1", port: Number(setting("MAIL_PORT") ?? 0), log });

@@ -1,7 +1,7 @@
 /** The process of the bundled statistics. */
-import { connectPostgres } from "../../db/postgres.ts";
+import { ANSWER_MS, connectPostgres } from "../../db/postgres.ts";
 import { Log } from "../../lib/log.ts";
-import { startStatsServer, STATS_ANSWER_MS } from "../roles/stats.ts";
+import { startStatsServer } from "../roles/stats.ts";
 import { runChild } from "./run_child.ts";
 
 await runChild((setting) =>
@@ -11,7 +11,7 @@ await runChild((setting) =>
     ledger: connectPostgres(setting("DATABASE_URL") ?? "", {
       max: 2,
       applicationName: "rookery-stats",
-      answerWithinMs: STATS_ANSWER_MS,
+      answerWithinMs: ANSWER_MS,
     }),
     databaseUrl: setting("STATS_DATABASE_URL"),
     natsUrl: setting("NATS_URL"),

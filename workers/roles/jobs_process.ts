@@ -8,7 +8,7 @@ import { openStorage } from "../../services/storage/open.ts";
 import { jobSamples } from "../../jobs/metrics.ts";
 import { JobNotifier } from "../../jobs/notifier.ts";
 import { startJobs } from "./jobs.ts";
-import { WORK_ANSWER_MS } from "../../db/postgres.ts";
+import { ANSWER_MS } from "../../db/postgres.ts";
 import { openBus } from "./bus.ts";
 import { openDatabase, type RoleParts, running, type RunningRole } from "./role.ts";
 import { photoStorage } from "./services.ts";
@@ -22,7 +22,7 @@ export async function jobsRole({ config, log, metrics }: RoleParts): Promise<Run
   const sql = await openDatabase({ log, stack }, databaseUrl, {
     max: CONNECTIONS,
     applicationName: "rookery-jobs",
-    answerWithinMs: WORK_ANSWER_MS,
+    answerWithinMs: ANSWER_MS,
   });
   const secret = await Secret.load(config.SECRET_KEY, resolve(config.DATA_DIR));
   const bus = stack.use(openBus(config.NATS_URL, secret, log));

@@ -1,4 +1,4 @@
-import { connectPostgres, WORK_ANSWER_MS } from "../../db/postgres.ts";
+import { ANSWER_MS, connectPostgres } from "../../db/postgres.ts";
 import { startMailServer } from "../../services/mail/server.ts";
 import { type RoleParts, running, type RunningRole } from "./role.ts";
 
@@ -10,7 +10,7 @@ export async function mailRole({ config, log }: RoleParts): Promise<RunningRole>
   }
   await using stack = new AsyncDisposableStack();
   const sql = stack.use(
-    connectPostgres(DATABASE_URL, { max: 4, applicationName: "rookery-mail", answerWithinMs: WORK_ANSWER_MS }),
+    connectPostgres(DATABASE_URL, { max: 4, applicationName: "rookery-mail", answerWithinMs: ANSWER_MS }),
   );
   const server = stack.use(await startMailServer(sql, { host: HOST, port: MAIL_PORT || 2525, log }));
   return running(stack, `Rookery's mail server is ready at smtp://${HOST}:${server.port}`);

@@ -1,7 +1,7 @@
 import { Stats } from "../../actors/stats.ts";
 import { NatsBus } from "../../lib/bus/nats.ts";
 import { sequencerState } from "../../db/events.ts";
-import { connectPostgres } from "../../db/postgres.ts";
+import { ANSWER_MS, connectPostgres } from "../../db/postgres.ts";
 import type { Sql } from "../../db/sql.ts";
 import type { Log } from "../../lib/log.ts";
 import type { MetricsEndpoint } from "../../lib/http/metrics_endpoint.ts";
@@ -14,10 +14,8 @@ import { Verifier } from "../../services/stats/verifier.ts";
 import { sleep, within } from "../../lib/sleep.ts";
 import { roleMetrics, type RoleParts, running, type RunningRole } from "./role.ts";
 
-/** A rebuild replaces the numbers of all pages in one statement. */
-export const STATS_ANSWER_MS = 600_000;
 const RETRY_MS = 500;
-const CONNECTION = { max: 4, applicationName: "rookery-stats", answerWithinMs: STATS_ANSWER_MS };
+const CONNECTION = { max: 4, applicationName: "rookery-stats", answerWithinMs: ANSWER_MS };
 /** Callers still connected after this time are dropped. */
 const STOP_MS = 2_000;
 
