@@ -357,7 +357,7 @@ export class Host {
     if (failures.some(({ error }) => error instanceof Fenced)) this.#stats.fenced++;
     // What is in memory may be out of date, also after the next load: a lost commit may happen until the epoch changes.
     const isOutdated = failures.some(({ error }) => error instanceof Fenced || isLost(error));
-    if (isOutdated && actor.partition !== undefined) this.ports.outdated(actor.partition, actor.epoch ?? -1);
+    if (isOutdated && actor.partition !== undefined) this.#giveUp(actor.partition, actor.epoch ?? -1);
     const faults = failures.filter(({ error }) => isFault(error));
     if (faults.length > 0) {
       this.#stats.faults++;
@@ -369,6 +369,12 @@ export class Host {
       }
     }
     for (const { mail, error } of failures) answer(mail, failureReply(error));
+  }
+
+  /** At once: what waits in a mailbox must not be done beside a commit that is not over. */
+  #giveUp(partition: number, epoch: number): void {
+    if (this.#epochs.get(partition) === epoch) this.#epochs.delete(partition);
+    this.ports.outdated(partition, epoch);
   }
 
   #isHere({ partition }: Activation): boolean {

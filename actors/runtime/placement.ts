@@ -5,6 +5,7 @@ import type { Log } from "../../lib/log.ts";
 import { counter } from "../../lib/metrics/registry.ts";
 import { nextStep } from "./balance.ts";
 import type { Directory } from "./directory.ts";
+import { within } from "../../lib/sleep.ts";
 import { LEASE_MS, RENEW_MS } from "./node_lease.ts";
 import type { Pool } from "./pool.ts";
 
@@ -12,6 +13,8 @@ import type { Pool } from "./pool.ts";
 const FINISH_MS = 1_000;
 /** Partitions handed over together. Few, so that none waits for the slow calls of many others. */
 const HAND_OVER = 8;
+/** How long releasing may take at a stop. Then the end of the lease frees what is left. */
+const LEAVE_MS = 3_000;
 /** When partitions are free for this long, any node takes them, and keeps them for this long. */
 const LATE_MS = 1_000;
 const FORGIVE_MS = 5_000;
@@ -102,12 +105,12 @@ export class Placement {
   /** Releases all partitions and takes no more. */
   async leave(): Promise<void> {
     this.#leaving = true;
-    await this.#balancing;
-    try {
-      await this.#release(this.options.pool.grants.length);
-    } catch (error) {
-      this.options.log.warn("releasing partitions failed, others wait for the end of the lease", { error });
-    }
+    const { log } = this.options;
+    const released = this.#releaseAll().catch((error) => {
+      log.warn("releasing partitions failed, others wait for the end of the lease", { error });
+    });
+    // A commit that takes long keeps its partition.
+    await within(LEAVE_MS, released);
   }
 
   [Symbol.dispose](): void {
@@ -193,6 +196,14 @@ export class Placement {
       announce();
     }
     await this.refresh();
+  }
+
+  async #releaseAll(): Promise<void> {
+    const { sql, id, pool, directory } = this.options;
+    await this.#balancing;
+    await this.#release(pool.grants.length);
+    // What became outdated meanwhile is not granted any more, but is still the node's.
+    await releasePartitions(sql, id, directory.ownedBy(id));
   }
 
   async #release(count: number): Promise<void> {

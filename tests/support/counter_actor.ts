@@ -118,7 +118,10 @@ export function started({ limits = { idleMs: 1_000, maxActivations: 10 } } = {})
     },
   };
   const host = new Host({ user: counter, page: counter, feed: counter }, sql, ports, limits, () => clock.now);
-  for (let partition = 0; partition < 64; partition++) host.grant(partition, 1);
+  const grant = (epoch: number) => {
+    for (let partition = 0; partition < 64; partition++) host.grant(partition, epoch);
+  };
+  grant(1);
   const ask = (command: CountCommand, { id = "a", deadline = Infinity } = {}) =>
     new Promise<Reply>((answer) =>
       host.ask({ kind: "page", id }, { command, deadline, arrived: clock.now, answer: (reply) => answer(reply) })
@@ -127,7 +130,7 @@ export function started({ limits = { idleMs: 1_000, maxActivations: 10 } } = {})
     const answer = await ask(command, options);
     return word(answer);
   };
-  return { sql, clock, effects, host, ask, code };
+  return { sql, clock, effects, host, grant, ask, code };
 }
 
 /** `ok`, `moved` if the actor is elsewhere, or the code of the refusal. */

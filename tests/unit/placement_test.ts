@@ -249,6 +249,16 @@ Deno.test("A node that leaves gives up everything, for the others at once, and t
   assert.equal(leaving.share, 0);
 });
 
+Deno.test("A node that leaves gives up a partition, too, whose commit was lost at that moment", async () => {
+  using world = new World();
+  const node = world.add();
+  await world.shares(64);
+  const leaving = node.placement.leave();
+  node.placement.outdated(5);
+  await leaving;
+  assert.deepEqual(world.tables.partitions.filter(({ node }) => node !== null), []);
+});
+
 Deno.test("A node that leaves while it takes partitions gives those up, too", async () => {
   using world = new World();
   world.tables.pause = () => sleep(10);

@@ -134,11 +134,13 @@ for (
   ] as const
 ) {
   Deno.test(`Host unloads an actor after an SQL error that is ${kind}, and answers ${expected}`, async () => {
-    const { sql, effects, code } = started();
+    const { sql, effects, grant, code } = started();
     await code({ type: "get" });
     sql.error = new SqlError("broken", kind, "XX000", "unknown_rule");
     assert.equal(await code({ type: "add", n: 1 }), expected);
     sql.error = undefined;
+    assert.equal(await code({ type: "get" }), kind === "lost" ? "moved" : "ok");
+    grant(1);
     assert.equal(await code({ type: "get" }), "ok");
     assert.equal(sql.loads, 2);
     assert.equal(effects.faults, expected === "internal" ? 1 : 0);
@@ -169,6 +171,22 @@ for (const [lost, ends] of [["test.add_apart", ["moved", "lost"]], ["test.add", 
     assert.deepEqual([effects.faults, effects.outdated.length], [0, 1]);
   });
 }
+
+Deno.test("Host begins no turn of a partition after a lost commit, until the partition is granted again", async () => {
+  const { sql, code, grant, effects } = started();
+  sql.gate = Promise.withResolvers();
+  sql.lost.add("test.add");
+  const first = code({ type: "add", n: 1 });
+  await settled();
+  const waiting = code({ type: "add", n: 10 });
+  sql.gate.resolve();
+  assert.deepEqual([await first, await waiting], ["database-unavailable", "moved"]);
+  assert.deepEqual([sql.statements, effects.outdated.length], [[1], 1]);
+  sql.lost.clear();
+  sql.epoch = 2;
+  grant(2);
+  assert.deepEqual([await code({ type: "add", n: 10 }), sql.total], ["ok", 11]);
+});
 
 Deno.test("Host counts one fault for a turn in which several messages fail", async () => {
   const { sql, ask, code, effects } = started();
