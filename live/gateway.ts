@@ -325,6 +325,8 @@ export class Gateway implements AsyncDisposable {
       for (const event of missed) {
         // Sent before it is followed, so that the last frame of a hidden page still goes out.
         if (reachesListeners(event) && concerns(connection, event)) await this.#send([event], connection);
+        // It was closed meanwhile: what it follows is forgotten, and would be kept for ever.
+        if (!connection.open) return true;
         this.#listeners.follow(event, [connection]);
       }
       connection.from = this.#position;
