@@ -36,8 +36,12 @@ const LOOKS = 8;
 /** How long an answer may take that the server has sent, when the news that it has finished was faster. */
 const LAST_ANSWER_MS = 100;
 const TOO_MANY_CONNECTIONS = "53300";
-/** The output formats that `values.ts` parses. JIT is off, as it takes 50 ms for statements of one. */
-export const SETTINGS = "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex -c jit=off";
+/**
+ * The output formats that `values.ts` parses. JIT is off, as it takes 50 ms for statements of one. The server looks for
+ * connections whose node is gone after a minute of silence, not after two hours: they count against `max_connections`.
+ */
+export const SETTINGS = "-c timezone=UTC -c datestyle=ISO -c bytea_output=hex -c jit=off " +
+  "-c tcp_keepalives_idle=60 -c tcp_keepalives_interval=10";
 /**
  * A connection keeps the plan of a statement. A plan from when a table was nearly empty scans it sequentially, and
  * still does when it has many rows, until the table is analyzed again, which can take minutes.
