@@ -69,7 +69,7 @@ Deno.test({
     stranger.subscribe(`${word}.odd`, { callback: (_error, message) => void message.respond("{no frames}") });
     await stranger.flush();
     await assert.rejects(bus.request(`${word}.odd`, "", 200), NoReply);
-    assert.equal(await bus.request(word, "still here", 1_000), "still here");
+    assert.equal(await bus.request(word, "still here", 5_000), "still here");
     await stranger.close();
   },
 });
@@ -123,9 +123,9 @@ for (const wipe of [false, true]) {
         await bus.publish("word.a", "2");
         await bus.append("events", "2", "2");
         await until("the message", () => core!.length === 2 && stream!.includes("2"));
-        assert.ok(Date.now() - start < 6000, `back after ${Date.now() - start} ms`);
+        assert.ok(Date.now() - start < 15_000, `back after ${Date.now() - start} ms`);
         assert.deepEqual(core, ["1", "2"]);
-        assert.equal(await bus.request("served", "2", 2_000), "2!");
+        assert.equal(await bus.request("served", "2", 5_000), "2!");
         assert.equal(stream!.at(-1), "2");
         // Delivery is at least once. A server that was not wiped knows what was acknowledged.
         if (!wipe) assert.ok(stream!.length <= 3);

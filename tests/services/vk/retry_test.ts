@@ -15,24 +15,32 @@ async function tried(kind: FailureKind, failures: number, options: RetryOptions,
   return { ok: result.ok, times, gaps: times.slice(1).map((time, i) => time - times[i]!) };
 }
 
+/** Each gap at its shortest in three runs: a busy machine only makes them longer. */
+async function shortest(...args: Parameters<typeof tried>) {
+  const runs = [await tried(...args), await tried(...args), await tried(...args)];
+  const gaps = runs[0]!.gaps.map((_, i) => Math.min(...runs.map((run) => run.gaps[i]!)));
+  return { ok: runs.every(({ ok }) => ok), gaps };
+}
+
 const near = (gap: number, ms: number) => gap >= ms - 5 && gap < ms + 150;
 
 Deno.test("Pauses double, with jitter from half to one and a half", async () => {
   for (const [random, factor] of [[0, 0.5], [0.5, 1], [0.999, 1.5]] as const) {
-    const { ok, gaps } = await tried("failing", 3, { pauseMs: 40, random: () => random });
+    const { ok, gaps } = await shortest("failing", 3, { pauseMs: 40, random: () => random });
     assert.equal(ok, true);
     for (const [i, gap] of gaps.entries()) assert.ok(near(gap, 40 * 2 ** i * factor), `${gaps} with ${random}`);
   }
 });
 
 Deno.test("After code 6 the pause is VK's window", async () => {
-  const { gaps } = await tried("too-fast", 2, { pauseMs: 1, windowMs: 80, random: () => 0.5 });
+  const { gaps } = await shortest("too-fast", 2, { pauseMs: 1, windowMs: 80, random: () => 0.5 });
   assert.ok(gaps.length === 2 && gaps.every((gap) => near(gap, 80)), `${gaps}`);
 });
 
 Deno.test("Attempts end at their number, or if the next pause would exceed the deadline", async () => {
   assert.deepEqual((await tried("unreachable", 99, { pauseMs: 1 })).times.length, 4);
-  const { ok, times } = await tried("unreachable", 99, { pauseMs: 100, tries: 50, random: () => 0.5 }, true, 500);
+  // The third pause would end at 4.2 s.
+  const { ok, times } = await tried("unreachable", 99, { pauseMs: 600, tries: 50, random: () => 0.5 }, true, 3_600);
   assert.deepEqual([ok, times.length], [false, 3]);
 });
 
