@@ -24,7 +24,8 @@ fullSeededTest(
     const running = ends.run(() => stopped);
     // A failure ends the faults, too.
     const failed = running.then(() => {}, () => void (stopped = true));
-    for (let round = 0; round < ROUNDS && !stopped; round++) {
+    // A slow machine needs more faults for as many ends.
+    for (let round = 0; (round < ROUNDS || ends.rounds < 50 * ROUNDS) && !stopped; round++) {
       for (const fault of FAULTS) if (!stopped) await fault(cluster, random);
     }
     stopped = true;

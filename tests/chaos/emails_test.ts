@@ -120,9 +120,10 @@ Deno.test("Killed at each step of a delivery, each follower gets one email or it
   for (const [i, [name]] of STEPS.entries()) {
     await until(`it was killed ${name}`, () => killed !== undefined);
     await killed;
-    // Slowly, so that emails are left for the next step.
+    // None until then, so that emails are left for the next step.
+    const armed = Promise.withResolvers<void>();
     trap.trick = async ({ step }) => {
-      if (step === "MAIL") await sleep(100);
+      if (step === "MAIL") await armed.promise;
       return undefined;
     };
     await node.restart();
@@ -131,6 +132,7 @@ Deno.test("Killed at each step of a delivery, each follower gets one email or it
     const next = STEPS[i + 1];
     if (next) arm(next);
     else trap.trick = () => undefined;
+    armed.resolve();
   }
   await finished(node);
   await judge(node, trap, post, followers);

@@ -26,7 +26,7 @@ Deno.test("A killed node leaves no Postgres behind, and an immediate start never
   for (let i = 0; i < 20; i++) await posts.write();
   await node.kill();
   const ms = await awaitNoServer(node.dataDir);
-  assert.ok(ms < 3_000, `Postgres outlived the node by ${Math.round(ms)} ms`);
+  assert.ok(ms < 6_000, `Postgres outlived the node by ${Math.round(ms)} ms`);
   await node.restart();
   for (let round = 0; round < 4; round++) {
     await posts.write();
@@ -53,8 +53,8 @@ const VICTIMS = {
   },
   "all of Postgres": postgresOf,
 };
-/** An idle machine needs a third of this. */
-const BACK_WITHIN_MS = 3_000;
+/** An idle machine needs a sixth of this. */
+const BACK_WITHIN_MS = 6_000;
 
 for (const [what, victims] of Object.entries(VICTIMS)) {
   Deno.test(`With ${what} killed, the node continues with another server`, options, async () => {

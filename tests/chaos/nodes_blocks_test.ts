@@ -4,14 +4,15 @@ import { sleep } from "../../lib/sleep.ts";
 import { blockWorkload } from "../support/block_workload.ts";
 import { fullSeededTest } from "../support/full.ts";
 import { type OwnerAndTwo, startInstallation } from "../support/installation.ts";
+import type { NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
 import { Listener } from "../support/listener.ts";
 import { until } from "../support/wait.ts";
 
-/** A lease with the margin of those who wait, and the last of their looks on a busy machine. */
-const LEASE_OVER_MS = 2_750 + 250;
-/** What is left of a lease at least: it is renewed every 600 ms, and a busy machine is late. */
-const LEASE_LEFT_MS = 1_200;
+/** Those who wait for the end of a lease add a margin; the rest is for a busy machine. */
+const AFTER_LEASE_MS = 250 + 2_500;
+/** No lease is waited for. */
+const USUAL_MS = 1_500;
 /** Shorter and longer than a lease. */
 const STOPS_MS = [300, 4_000, 1_500];
 
@@ -66,12 +67,15 @@ fullSeededTest(
 );
 
 interface World {
-  admin: Person;
   ann: Person;
   /** A listener of a follower of Ann, at the node `b`. */
   listener: Listener<Person>;
   /** Blocks Ann's page through the node `a`; returns the milliseconds it took. */
   block: () => Promise<number>;
+  /** Ends the block. */
+  unblock: () => Promise<unknown>;
+  /** The milliseconds of the shortest of three blocks, as a busy machine only makes them longer. The last one stays. */
+  shortestBlock: () => Promise<number>;
 }
 
 async function worldOf({ a, b }: OwnerAndTwo): Promise<World> {
@@ -84,9 +88,38 @@ async function worldOf({ a, b }: OwnerAndTwo): Promise<World> {
     await admin.do("POST", `/pages/${ann.page_id}/block`, { reason: "a test", until: null });
     return performance.now() - start;
   };
+  const unblock = () => admin.do("DELETE", `/pages/${ann.page_id}/block`);
+  const shortestBlock = async () => {
+    let shortest = await block();
+    for (let i = 0; i < 2; i++) {
+      await unblock();
+      shortest = Math.min(shortest, await block());
+    }
+    return shortest;
+  };
   const before = await ann.post("before");
   await listener.heard("a post before all", ({ data }) => data.id === before.id);
-  return { admin, ann, listener, block };
+  return { ann, listener, block, unblock, shortestBlock };
+}
+
+/** Between which moments of this process the lease of a node ends that does not renew it. */
+async function leaseEnd(node: NodeProcess, by: NodeProcess): Promise<[earliest: number, latest: number]> {
+  const asked = performance.now();
+  const [row] = await by.sql.query<{ left_ms: number }>(
+    `select extract(epoch from lease_until - clock_timestamp())::float8 * 1000 as left_ms
+      from nodes where url like $1`,
+    [`%:${new URL(node.url).port}`],
+  );
+  return [asked + row!.left_ms, performance.now() + row!.left_ms];
+}
+
+/** Blocks the page. The answer waits until the lease of a node is over, and not much longer. */
+async function blockAfterLease({ block }: World, node: NodeProcess, by: NodeProcess): Promise<void> {
+  const [earliest, latest] = await leaseEnd(node, by);
+  const ms = await block();
+  const now = performance.now();
+  const said = `after ${Math.round(ms)} ms, ${Math.round(now - latest)} ms after the end of the lease`;
+  assert.ok(now >= earliest && now < latest + AFTER_LEASE_MS, said);
 }
 
 /** The received posts without the first. */
@@ -94,19 +127,26 @@ const heard = ({ events }: Listener<Person>) => events.slice(1).filter(({ type }
 
 fullSeededTest("A block is answered when a briefly suspended node has informed its listeners", async () => {
   await using installation = await startInstallation();
-  const { admin, ann, listener, block } = await worldOf(installation);
-  const usual = await block();
-  assert.ok(usual < 1_500, `a block among live nodes took ${Math.round(usual)} ms`);
-  const { seq: first } = await listener.heard("the block", ({ type }) => type === "page.hidden");
-  await admin.do("DELETE", `/pages/${ann.page_id}/block`);
-  installation.b.freeze();
+  const { a, b } = installation;
+  const { ann, listener, block, unblock, shortestBlock } = await worldOf(installation);
+  const usual = await shortestBlock();
+  assert.ok(usual < USUAL_MS, `a block among live nodes took ${Math.round(usual)} ms`);
+  const blocks = () => listener.events.filter(({ type }) => type === "page.hidden").length;
+  await until("its listener receives the blocks", () => blocks() === 3);
+  await unblock();
+  b.freeze();
   let answered = false;
   const blocking = block().then(() => answered = true);
-  await sleep(800);
+  await until("the block is stored", async () => {
+    const rows = await a.sql.query("select from pages where id = $1 and blocked_until is not null", [ann.page_id]);
+    return rows.length === 1;
+  }, { everyMs: 5 });
+  // Longer than an answer that waits for nobody, and well below the rest of the lease.
+  await sleep(200);
   assert.equal(answered, false);
-  installation.b.thaw();
+  b.thaw();
   await blocking;
-  await listener.heard("the second block", ({ type, seq }) => type === "page.hidden" && seq > first);
+  await until("its listener receives the last block", () => blocks() === 4);
   assert.ok(listener.connected, "its lease had not ended");
   listener.cut();
 });
@@ -116,12 +156,12 @@ fullSeededTest(
   async () => {
     await using installation = await startInstallation();
     const { a, b } = installation;
-    const { ann, listener, block } = await worldOf(installation);
+    const world = await worldOf(installation);
+    const { ann, listener } = world;
     b.freeze();
     // It reaches the node's host, but not its sockets.
     await ann.post("while the node is suspended");
-    const ms = await block();
-    assert.ok(ms > LEASE_LEFT_MS && ms < LEASE_OVER_MS, `the block took ${Math.round(ms)} ms`);
+    await blockAfterLease(world, b, a);
     assert.equal((await listener.person.at(a).call("GET", `/pages/${ann.page_id}/posts`)).status, 403);
     b.thaw();
     await until("its listener is closed", () => !listener.connected);
@@ -137,15 +177,15 @@ fullSeededTest(
 
 fullSeededTest("A killed node delays a block until its lease ends, and nothing else", async () => {
   await using installation = await startInstallation();
-  const { b } = installation;
-  const { admin, ann, listener, block } = await worldOf(installation);
+  const { a, b } = installation;
+  const world = await worldOf(installation);
+  const { ann, listener, unblock, shortestBlock } = world;
   await b.kill();
   await ann.post("after the kill");
-  const ms = await block();
-  assert.ok(ms > LEASE_LEFT_MS && ms < LEASE_OVER_MS, `the block took ${Math.round(ms)} ms`);
-  const start = performance.now();
-  await admin.do("DELETE", `/pages/${ann.page_id}/block`);
-  assert.ok(performance.now() - start < 1_500, "a block waits for a dead node only once");
+  await blockAfterLease(world, b, a);
+  await unblock();
+  assert.ok(await shortestBlock() < USUAL_MS, "a block waits for a dead node only once");
+  await unblock();
   await b.restart();
   // Another listener of the same person, at the new address.
   const again = await Listener.open(listener.person.at(b), listener.cursor);
@@ -154,6 +194,6 @@ fullSeededTest("A killed node delays a block until its lease ends, and nothing e
 
   // A block does not wait for a node that stopped cleanly.
   assert.equal((await b.stop()).code, 0, b.output);
-  const quick = await block();
-  assert.ok(quick < 1_500, `${Math.round(quick)} ms`);
+  const quick = await shortestBlock();
+  assert.ok(quick < USUAL_MS, `${Math.round(quick)} ms`);
 });

@@ -97,7 +97,7 @@ async function fateOf({ who, nodes, sockets }: Listened): Promise<[refusals: str
   const answers = await Promise.all(nodes.map((node) => who.at(node).call("GET", "/users/me/requests")));
   const refusals = answers.map(({ status, body }) => status < 300 ? "fine" : body.type.split(/[/#]/).at(-1));
   // Sooner than a node polls.
-  const soon = { timeoutMs: 1_500 };
+  const soon = { timeoutMs: 2_500 };
   await until(`the sockets of ${who.login} are closed`, () => sockets.every(({ connected }) => !connected), soon);
   return [[...new Set(refusals)], [...new Set(sockets.map(({ closed }) => closed?.code))]];
 }
@@ -153,11 +153,16 @@ for (
     b.freeze();
     let answered = false;
     const acting = act(admin, ada.id).then(() => answered = true);
-    await sleep(1_000);
+    await until("it is stored", async () => {
+      const before = "select from users where id = $1 and role = 'moderator' and blocked_until is null";
+      return (await a.sql.query(before, [ada.id])).length === 0;
+    }, { everyMs: 5 });
+    // Longer than an answer that waits for nobody, and well below the rest of the lease.
+    await sleep(200);
     assert.equal(answered, false);
     b.thaw();
     await acting;
-    await until("the message about it", () => !socket.connected, { timeoutMs: 1_500 });
+    await until("the message about it", () => !socket.connected, { timeoutMs: 2_500 });
     assert.equal(socket.closed?.code, code);
   });
 }

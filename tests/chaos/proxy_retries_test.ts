@@ -92,7 +92,7 @@ Deno.test({
     await using names = await NameServer.start();
     names.addresses = [ADDRESS];
     await using proxy = await startBundledProxy(names, port);
-    assert.equal(await proxy.healthy(), true);
+    await until("the proxy is ready", () => proxy.healthy());
     const response = await fetch(`${proxy.url}/internal/node-call`, { method: "POST" });
     await response.body?.cancel();
     assert.deepEqual([response.status, node.received], [404, []]);

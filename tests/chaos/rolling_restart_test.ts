@@ -107,10 +107,11 @@ Deno.test({
     const [person] = await makePeople(proxy, 1, "proxied") as [Person];
     const listener = stack.use(await Listener.open(person));
     let stopped = false;
+    stack.defer(() => void (stopped = true));
     // As the web client does: with its last cursor, as soon as it is asked to.
     const resuming = (async () => {
       while (!stopped) {
-        await until("the socket is closed", () => !listener.connected || stopped);
+        await until("the socket is closed", () => !listener.connected || stopped, { timeoutMs: 600_000 });
         if (!stopped) await listener.connect().catch(() => {});
       }
     })();

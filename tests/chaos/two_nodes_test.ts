@@ -42,7 +42,7 @@ fullTest("Two nodes keep their halves of the actors, and one that is left alone 
     await until(`${person.login} can post`, async () => (await post(person, second)).status === 201);
   }
   assert.ok(performance.now() - killed < TAKEN_OVER_MS, `it took ${Math.round(performance.now() - killed)} ms`);
-  assert.equal(await metricOf(second, "rookery_actor_partitions"), 64);
+  await until("it has all partitions", async () => await metricOf(second, "rookery_actor_partitions") === 64);
   // It reads the directory again once it has taken them.
   const isReady = async () => (await (await fetch(`${second.url}/readyz`)).json()).status === "ready";
   await until("the node that is left is ready", isReady, { everyMs: 50 });

@@ -7,9 +7,10 @@ import { sleep } from "../../lib/sleep.ts";
 import { Listener, type LiveEvent } from "./listener.ts";
 import type { Person } from "./person.ts";
 import { type Seeded } from "./seeded.ts";
+import { Standstills } from "./standstills.ts";
 import { until } from "./wait.ts";
 
-/** How late this busy process may read a frame that was sent before the answer. */
+/** How late this busy process may read a frame that was sent before the answer, unless it stood still. */
 const LATE_MS = 1_000;
 
 export interface BlockWorkload {
@@ -77,6 +78,7 @@ export async function blockWorkload(random: Seeded, workload: BlockWorkload): Pr
     for (const followed of [page, carl.page_id, mark.page_id]) await reader.do("PUT", `/pages/${followed}/follow`);
   }
   const listeners = await Promise.all(readers.map((reader) => Listener.open(reader)));
+  using standstills = new Standstills();
   let over = false;
   let heard = false;
   const writing = [write(ann, page, random, () => over), write(carl, carl.page_id, random, () => over)];
@@ -112,7 +114,7 @@ export async function blockWorkload(random: Seeded, workload: BlockWorkload): Pr
   heard = true;
   await Promise.all(coming);
 
-  await checkFrames(listeners, { sql, marks, lifts, mark });
+  await checkFrames(listeners, { sql, marks, lifts, mark, standstills });
   for (const listener of listeners) listener.cut();
 }
 
@@ -123,6 +125,7 @@ interface Blocks {
   /** By page: when the end of each block was requested. */
   lifts: Record<string, number[]>;
   mark: Person;
+  standstills: Standstills;
 }
 
 /** Of an answered block, when that was, and the post that was made after the answer. */
@@ -134,7 +137,7 @@ interface Mark {
 
 /** No frame of a page that is hidden, except in a replay after its end. */
 async function checkFrames(listeners: readonly Listener<Person>[], blocks: Blocks): Promise<void> {
-  const { sql, marks, lifts, mark } = blocks;
+  const { sql, marks, lifts, mark, standstills } = blocks;
   const turns = await sql.query<{ seq: number; kind: string; page_id: string }>(
     "select seq, kind, page_id from events where kind in ('page.hidden', 'page.shown') order by seq",
   );
@@ -162,7 +165,8 @@ async function checkFrames(listeners: readonly Listener<Person>[], blocks: Block
         if (made) assert.ok(hidden.has(made.page), `${where}: the answer came before ${made.page} was hidden`);
         const late = marks.find(({ page, answeredAt }, nth) => {
           const lifted = lifts[page]![marks.slice(0, nth + 1).filter((each) => each.page === page).length - 1]!;
-          return page === about && frame.at > answeredAt + LATE_MS && frame.at < lifted;
+          if (page !== about || frame.at <= answeredAt + LATE_MS || frame.at >= lifted) return false;
+          return frame.at - standstills.within(answeredAt, frame.at) > answeredAt + LATE_MS;
         });
         assert.ok(!late, `${where}: ${Math.round(frame.at - (late?.answeredAt ?? 0))} ms after the answer`);
         if (about !== mark.page_id) shown++;

@@ -15,6 +15,8 @@ export function hasHaproxy(): boolean {
 export interface BundledProxy extends Server {
   /** How many nodes answered the last check of each backend. */
   nodes(): Promise<Record<Backend, number>>;
+  /** How many nodes are taken out of the backend for reads. */
+  takenOut(): Promise<number>;
   /** Whether the health check of its container passes. */
   healthy(): Promise<boolean>;
 }
@@ -43,7 +45,10 @@ export async function startBundledProxy(
       : { [`\nbackend ${without}\n`]: `\nbackend ${without}\n  default-server disabled\n` }),
   });
   await Deno.writeTextFile(`${home}/haproxy.cfg`, config);
-  const nodes = async () => passedChecks(await (await fetch(`http://127.0.0.1:${healthPort}${STATS};csv`)).text());
+  const servers = async () => serversOf(await (await fetch(`http://127.0.0.1:${healthPort}${STATS};csv`)).text());
+  const nodes = async () => passedChecks(await servers());
+  const takenOut = async () =>
+    (await servers()).filter(({ backend, status }) => backend === "reads" && status.startsWith("DOWN")).length;
   const server = await launch({
     url: `http://127.0.0.1:${port}`,
     home,
@@ -57,20 +62,32 @@ export async function startBundledProxy(
       ),
   });
   const healthy = () => answers(healthPort, "GET /healthz HTTP/1.0\r\n\r\n", "HTTP/1.1 200");
-  return Object.assign(server, { nodes, healthy });
+  return Object.assign(server, { nodes, takenOut, healthy });
 }
 
 const STATS = "/stats";
 
+interface ProxiedServer {
+  backend: string;
+  status: string;
+  check: string;
+}
+
 /** Of HAProxy's table of figures: https://docs.haproxy.org/2.6/management.html#9.1. */
-function passedChecks(csv: string): Record<Backend, number> {
+function serversOf(csv: string): ProxiedServer[] {
   const [head = "", ...lines] = csv.trim().split("\n");
   const names = head.replace("# ", "").split(",");
+  return lines.map((line) => line.split(",")).filter((values) => values[names.indexOf("svname")] !== "BACKEND")
+    .map((values) => {
+      const of = (name: string) => values[names.indexOf(name)]!;
+      return { backend: of("pxname"), status: of("status"), check: of("check_status") };
+    });
+}
+
+function passedChecks(servers: readonly ProxiedServer[]): Record<Backend, number> {
   const counts = { reads: 0, writes: 0, live: 0 };
-  for (const line of lines) {
-    const values = line.split(",");
-    const [backend, status, check] = ["pxname", "status", "check_status"].map((name) => values[names.indexOf(name)]!);
-    if (backend! in counts && status === "UP" && check === "L7OK") counts[backend as Backend]++;
+  for (const { backend, status, check } of servers) {
+    if (backend in counts && status === "UP" && check === "L7OK") counts[backend as Backend]++;
   }
   return counts;
 }

@@ -81,7 +81,7 @@ export class Failover implements AsyncDisposable {
   /** One round: load before, during and after the fault, then everything is held against the database. */
   async round(fault: Fault): Promise<FaultResult> {
     const { cluster, random, people } = this;
-    const workload = new FailoverWorkload(random, cluster.nodes, people, `round ${++this.#rounds} `);
+    using workload = new FailoverWorkload(random, cluster.nodes, people, `round ${++this.#rounds} `);
     let stopped = false;
     const running = Promise.all([
       workload.run(CLIENTS, () => stopped),

@@ -6,6 +6,7 @@ import { FailoverStates } from "./failover_states.ts";
 import { PatientClient } from "./patient_client.ts";
 import type { NodeProcess } from "./node_process.ts";
 import type { Seeded } from "./seeded.ts";
+import { Standstills } from "./standstills.ts";
 
 /** Per thousand writes. */
 const WEIGHTS = {
@@ -19,10 +20,11 @@ const WEIGHTS = {
   photo: 5,
 };
 
-export class FailoverWorkload {
+export class FailoverWorkload implements Disposable {
   readonly client: PatientClient;
   readonly posts: FailoverPosts;
   readonly states: FailoverStates;
+  readonly #standstills = new Standstills();
 
   /** `prefix` starts the texts of its posts. */
   constructor(
@@ -44,10 +46,16 @@ export class FailoverWorkload {
     await this.client.settled();
   }
 
-  /** The longest time without an acknowledged write, in milliseconds. */
+  /** The longest time without an acknowledged write, in milliseconds, less that in which this process stood still. */
   get longestGapMs(): number {
     const times = this.client.acknowledged;
-    return times.slice(1).reduce((longest, at, i) => Math.max(longest, at - times[i]!), 0);
+    return times.slice(1).reduce((longest, at, i) => {
+      return Math.max(longest, at - times[i]! - this.#standstills.within(times[i]!, at));
+    }, 0);
+  }
+
+  [Symbol.dispose](): void {
+    this.#standstills[Symbol.dispose]();
   }
 
   /** Everything acknowledged is there, once. */

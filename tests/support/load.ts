@@ -43,14 +43,16 @@ export async function underLoad(person: Person, label: string, work: () => Promi
     }
   };
   const steps = [() => read("/users/me"), () => read("/users/me"), () => read("/search?q=proxied"), write, write];
-  const loops = steps.map(loop);
+  const ended = Promise.all(steps.map(loop));
+  // A failure is thrown below.
+  ended.catch(() => {});
   await sleep(500);
   // A failure must not leave the loops running.
   const done = await work().then(() => undefined, (error) => ({ error }));
   // Longer than the lease of a killed node, for which some writes wait.
   await sleep(3_000);
   stopped = true;
-  await Promise.all(loops);
+  await ended;
   if (done) throw done.error;
   return seen;
 }

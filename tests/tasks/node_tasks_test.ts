@@ -6,8 +6,7 @@ import { freshDataDir } from "../support/database.ts";
 import { call } from "../support/api.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
 import { administrator, makePeople, type Person } from "../support/person.ts";
-import { boundToParent } from "../support/servers.ts";
-
+import { boundToParent, freePort } from "../support/servers.ts";
 import { TaskProcess } from "../support/task_process.ts";
 import { until } from "../support/wait.ts";
 
@@ -25,7 +24,7 @@ const SECRET_KEY = "the secret key of the tasks test, 32 characters";
 
 Deno.test("deno task listen shows the feed without gaps over a restart of the server", async () => {
   // The same port after a restart, as in an installation.
-  await using node = await NodeProcess.start({ env: { PORT: String(freePort()) } });
+  await using node = await NodeProcess.start({ env: { PORT: String(await freePort()) } });
   const [reader, writer] = await makePeople(node, 2) as [Person, Person];
   await reader.do("PUT", `/pages/${writer.page_id}/follow`);
   await using task = new TaskProcess("listen", [
@@ -54,7 +53,7 @@ Deno.test("deno task listen shows the feed without gaps over a restart of the se
 });
 
 Deno.test("deno task listen renews its token while the server is unavailable", async () => {
-  await using node = await NodeProcess.start({ env: { PORT: String(freePort()), ACCESS_TOKEN_TTL: "5s" } });
+  await using node = await NodeProcess.start({ env: { PORT: String(await freePort()), ACCESS_TOKEN_TTL: "5s" } });
   const [reader] = await makePeople(node, 1) as [Person];
   await using task = new TaskProcess("listen", ["--url", node.url, "--login", reader.login], {
     ROOKERY_PASSWORD: reader.password,
@@ -64,7 +63,7 @@ Deno.test("deno task listen renews its token while the server is unavailable", a
   await task.says("retrying in");
   await sleep(5_100);
   await node.restart();
-  await until("the task listens again", () => task.output.split("Listening at").length === 3, { timeoutMs: 30_000 });
+  await until("the task listens again", () => task.output.split("Listening at").length >= 3, { timeoutMs: 30_000 });
 });
 
 Deno.test("deno task listen reports why it ended by its exit code", async () => {
@@ -230,12 +229,6 @@ function kidOf(token: string): string {
 
 function encode(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString("base64url");
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  listener.close();
-  return listener.addr.port;
 }
 
 Deno.test("deno task jobs counts, lists, retries and drops jobs while a server runs", async () => {

@@ -1,6 +1,11 @@
 /** The README's tour, pasted into interactive shells: every command succeeds. */
 import assert from "node:assert/strict";
+import { call } from "../support/api.ts";
+import { codesIn } from "../support/app.ts";
+import { killAll } from "../support/embedded_server.ts";
 import { emptyFolder, NodeProcess } from "../support/node_process.ts";
+import { childrenOf } from "../support/processes.ts";
+import { until } from "../support/wait.ts";
 
 const README = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
 const SECTION = /## A first tour\n([\s\S]*?)\n## /.exec(README)![1]!;
@@ -26,21 +31,21 @@ async function takeTour(url: string, shell: string, options: string[]): Promise<
       "pages/nests/",
       `pages/nests-${shell}/`,
     );
-  const child = new Deno.Command(shell, {
-    args: options,
-    cwd: folder.path,
-    env: { NO_COLOR: "1", PS1: "", PS2: "" },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(text));
-  await writer.close();
-  const { stdout, stderr } = await child.output();
-  const said = new TextDecoder().decode(stdout);
-  const remarks = new TextDecoder().decode(stderr);
-  const all = `${said}\n${remarks}`;
+  const [account = "", socket = "", rest = "", ...none] = text.split(/(?<=\nsleep \d+\n)/);
+  assert.deepEqual(none, [], "nothing else takes time");
+  await using pasted = new PastedInto(shell, options, folder.path);
+  await pasted.write(account);
+  // The pauses of the README are enough for a machine with nothing else to do.
+  const mailbox = { body: { email: `robin${shell}@rookery.example`, password: `Nest-4-robin${shell}` } };
+  await until("the account", () => pasted.said.includes(`"login":"robin${shell}"`), { late: () => pasted.all });
+  await until("the email with the code", async () => {
+    const { status, body } = await call({ url }, "POST", "/mail/inbox", mailbox);
+    return status === 200 && codesIn(body.letters[0]?.text ?? "").length > 0;
+  });
+  await pasted.write(socket);
+  await until("the socket is open", () => pasted.said.includes('"type":"hello"'), { late: () => pasted.all });
+  await pasted.write(rest);
+  const { said, all } = await pasted.end();
   assert.doesNotMatch(all, /not found:|command not found|unmatched|syntax error|parse error|Unterminated/i, all);
   assert.doesNotMatch(said, /"status":[45]\d\d/, all);
   for (
@@ -57,6 +62,58 @@ async function takeTour(url: string, shell: string, options: string[]): Promise<
       '"first_name"',
     ]
   ) assert.ok(said.includes(expected), `${shell} never showed ${expected}:\n${all}`);
+}
+
+/** A shell that gets text as if someone pasted it. */
+class PastedInto implements AsyncDisposable {
+  said = "";
+  #remarks = "";
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #ended: Promise<void>;
+
+  constructor(shell: string, options: string[], cwd: string) {
+    this.#child = new Deno.Command(shell, {
+      args: options,
+      cwd,
+      env: { NO_COLOR: "1", PS1: "", PS2: "" },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    const said = read(this.#child.stdout, (text) => void (this.said += text));
+    const remarks = read(this.#child.stderr, (text) => void (this.#remarks += text));
+    this.#ended = Promise.all([said, remarks, this.#child.status]).then(() => {});
+  }
+
+  get all(): string {
+    return `${this.said}\n${this.#remarks}`;
+  }
+
+  async write(text: string): Promise<void> {
+    await this.#writer.write(new TextEncoder().encode(text));
+  }
+
+  /** Resolves when the shell and all that it started have ended. */
+  async end(): Promise<this> {
+    await this.#writer.close();
+    let hasEnded = false;
+    void this.#ended.then(() => hasEnded = true);
+    await until("the end of the shell", () => hasEnded, { late: () => this.all });
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // After a failure it may wait for a program that never ends.
+    const { pid } = this.#child;
+    killAll([pid, ...(await childrenOf(pid)).map((child) => child.pid)]);
+    await this.#ended;
+  }
+}
+
+async function read(stream: ReadableStream<Uint8Array<ArrayBuffer>>, take: (text: string) => void): Promise<void> {
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) take(text);
 }
 
 async function isInstalled(program: string): Promise<boolean> {

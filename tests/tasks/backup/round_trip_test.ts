@@ -1,7 +1,6 @@
 /** A backup and its restore, between every pair of the two kinds of databases. */
 import assert from "node:assert/strict";
 import { readManifest } from "../../../tasks/backup/manifest.ts";
-import { sleep } from "../../../lib/sleep.ts";
 import { BackupWorld, DRIVERS, emptyPlace, nodeIn } from "../../support/backup_world.ts";
 import { Listener } from "../../support/listener.ts";
 import { emptyFolder, SECRET_KEY } from "../../support/node_process.ts";
@@ -27,14 +26,15 @@ for (const from of DRIVERS) {
         const workload = new WriteWorkload(new Seeded(7), people, people.map(({ page_id: page }) => page), "s");
         let stopped = false;
         const atWork = workload.run(6, () => stopped);
-        await sleep(1_000);
+        const seqOf = async () => (await node.sql.query<{ seq: number }>("select seq from sequencer"))[0]!.seq;
+        await until("there is a history", async () => workload.posts.size >= 40 && await seqOf() > 50);
         const output = await TaskProcess.done("backup", [backup], node.settings);
         stopped = true;
         await atWork;
         assert.match(output, /need this SECRET_KEY/);
         const { history } = await readManifest(backup);
-        const [now] = await node.sql.query<{ seq: number }>("select seq from sequencer");
-        assert.ok(now!.seq > history.seq && history.seq > 50, `the workload had ended: ${history.seq} of ${now!.seq}`);
+        const now = await seqOf();
+        assert.ok(now > history.seq && history.seq > 50, `the workload had ended: ${history.seq} of ${now}`);
         const listener = await Listener.open(world.people[0]);
         cursor = listener.cursor!;
         listener.cut();
