@@ -79,10 +79,14 @@ browserTest("A report is viewed, taken and closed on the reports page", async (b
   await dialog.getByRole("button", { name: "Close" }).click();
   await item("It is an advertisement").getByText(`Closed by ${admin.login}, with action taken: Deleted`).waitFor();
 
+  // deno-lint-ignore no-explicit-any -- an element of the page
+  await item("She is a bot").evaluate((one: any) => one.dataset.before = "");
   await item("She is a bot").getByRole("button", { name: "View" }).click();
   await page.locator("#accounts-list li").filter({ hasText: ann.login }).waitFor();
   assert.equal(new URL(page.url()).hash, "#accounts");
   await page.goBack();
+  // The list is read again: an answer could not change an item that is replaced meanwhile.
+  await item("She is a bot").and(page.locator(":not([data-before])")).waitFor();
   await item("She is a bot").getByRole("button", { name: "Dismiss" }).click();
   await dialog.getByRole("button", { name: "Close" }).click();
   await item("She is a bot").getByText("without action").waitFor();
@@ -164,6 +168,7 @@ browserTest(
     await enter(page, admin);
     await page.getByRole("link", { name: "Administration" }).click();
     await page.getByRole("heading", { name: "Reports" }).waitFor();
+    await page.locator("#reports-list > li, #reports-empty:not([hidden])").first().waitFor();
     // Without the role the next request is rejected.
     const { token } = await app.admin();
     await app.ok("PUT", `/users/${admin.id}/role`, { token, body: { role: "user" } });

@@ -193,7 +193,9 @@ browserTest(
     await app.follow(bob, ann.page_id);
     await answered.promise;
     await counts(page, 1);
+    const opened = page.waitForResponse("**/notifications?limit=10");
     await page.locator("#bell").click();
+    await (await opened).finished();
     await says(page, ["● Bob Lovelace follows you"]);
     await page.keyboard.press("Escape");
     // More than the list can show, all newer than the list.

@@ -27,7 +27,10 @@ browserTest("Older notifications load page by page, each exactly once", async (b
     const cursors = await items.evaluateAll((all) => all.map((item) => item.getAttribute("data-cursor")));
     assert.deepEqual([cursors.length, new Set(cursors).size], [count, count]);
   };
+  const opened = page.waitForResponse("**/notifications?limit=10");
   await page.locator("#bell").click();
+  // A list that is read after the like would have it as one of its ten.
+  await (await opened).finished();
   await shows(10);
   await like(app, others[0]!, post.id);
   await counts(page, 23);

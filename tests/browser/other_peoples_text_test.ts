@@ -77,7 +77,7 @@ async function tour(page: Page, { reader, handle }: Scene, look: (place: Locator
 /** The same in the administration. */
 async function adminTour(
   page: Page,
-  { admin, author, handle }: Scene,
+  { reader, admin, author, handle }: Scene,
   look: (place: Locator, name: string) => Promise<void>,
 ) {
   await page.goto(`${app.url}/admin`);
@@ -89,7 +89,8 @@ async function adminTour(
   };
   const go = (room: string) => page.locator("#rooms").getByRole("link", { name: room }).click();
   await lookAt("reports");
-  await page.locator("#reports-list").getByRole("button", { name: "View" }).first().click();
+  const own = page.locator("#reports-list > li").filter({ hasText: reader.login });
+  await own.getByRole("button", { name: "View" }).click();
   await page.locator("#reports-list .list li").first().waitFor();
   await lookAt("reports");
   await go("Accounts");

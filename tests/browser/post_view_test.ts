@@ -35,7 +35,7 @@ browserTest("A notification opens its post, with its replies and a form to reply
   await view.getByRole("button", { name: "Reply", exact: true }).click();
   await view.locator("#answers .text", { hasText: "Thank you!" }).waitFor();
   await view.locator("#answers li", { hasText: "By the pond" }).locator(".like").click();
-  await view.locator("#answers .like[aria-pressed=true]").waitFor();
+  await view.locator("#answers .like[aria-pressed=true]:not([aria-busy])").waitFor();
   await shot(page, "post");
   // It is updated while it is shown.
   await app.ok("DELETE", `/posts/${post.id}`, { token: await tokenOf(page) });

@@ -9,7 +9,7 @@ import { lasting } from "../support/session_tokens.ts";
 import { until } from "../support/wait.ts";
 import { openAs } from "../support/web_page.ts";
 
-const app = ownApp({ ...ALL_ROLES, ACCESS_TOKEN_TTL: "4s" });
+const app = ownApp({ ...ALL_ROLES, ACCESS_TOKEN_TTL: "6s" });
 
 /** Loads the picture of the only photo again without the browser's cache. Returns whether it can be drawn. */
 function draws(page: Page): Promise<boolean> {
@@ -39,8 +39,8 @@ browserTest(
     // Longer than the lifetime of the cookie, while both only listen.
     const renewed = await until("a renewed cookie", async () => {
       const [cookie] = await context.cookies(`${app.url}/api/v1/photos`);
-      return cookie && cookie.expires * 1000 > began + 8_000 ? cookie : undefined;
-    }, { timeoutMs: 15_000 });
+      return cookie && cookie.expires * 1000 > began + 12_000 ? cookie : undefined;
+    }, { timeoutMs: 40_000 });
     assert.equal(renewed.httpOnly, true);
     assert.deepEqual([await draws(hers), await draws(his)], [true, true]);
     await his.getByRole("button", { name: "Sign out" }).click();

@@ -82,8 +82,11 @@ browserTest(
           img.complete && img.naturalWidth > 0
         )
       );
-    await until("drawn pictures", async () => (await drawn()).every((whole: boolean) => whole));
-    assert.deepEqual(await drawn(), [true, true, true]);
+    const shown = await until("drawn pictures", async () => {
+      const pictures: boolean[] = await drawn();
+      return pictures.every((whole) => whole) ? pictures : undefined;
+    });
+    assert.deepEqual(shown, [true, true, true]);
     await shot(page, "photos");
     assert.deepEqual(complaints, []);
   },

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { LEASE_MS } from "../../actors/runtime/node_lease.ts";
 import { sharedApp, startApp } from "../support/app.ts";
 import { type Family, parseMetrics, valueOf } from "../support/prometheus.ts";
+import { until } from "../support/wait.ts";
 
 const app = sharedApp();
 const TOKEN = "a-token-of-the-operator";
@@ -15,6 +16,7 @@ async function metrics(): Promise<Map<string, Family>> {
 
 Deno.test("The metrics count requests, events and commits", async () => {
   const person = await app.person();
+  await until("the sockets of earlier tests are gone", () => app.ctx.gateway.sockets === 0);
   const before = await metrics();
   for (
     const name of [
@@ -32,7 +34,8 @@ Deno.test("The metrics count requests, events and commits", async () => {
   const grown = (name: string, labels: Record<string, string> = {}) =>
     (valueOf(after, `rookery_${name}`, labels) ?? 0) - (valueOf(before, `rookery_${name}`, labels) ?? 0);
   assert.equal(grown("live_sockets"), 1);
-  assert.equal(grown("actor_commits_total"), 1);
+  // An earlier test may still cause commits; the post's is counted exactly below.
+  assert.ok(grown("actor_commits_total") >= 1);
   assert.equal(grown("http_requests_total", { status: "2xx" }), 1, "only calls of the API count");
   const route = { method: "POST", route: "/api/v1/pages/{id}/posts", status: "2xx" };
   assert.equal(grown("http_request_duration_seconds_count", route), 1, "by the pattern of the route");

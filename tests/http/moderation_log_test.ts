@@ -6,6 +6,7 @@ import type { Json } from "../support/api.ts";
 import { ALL_ROLES, ownApp } from "../support/app.ts";
 import { NodeProcess, SECRET_KEY } from "../support/node_process.ts";
 import { administrator, makePeople, newLogin, type Person, type Person as Caller } from "../support/person.ts";
+import { readyAvatar } from "../support/ready_avatar.ts";
 import { TaskProcess } from "../support/task_process.ts";
 import { until } from "../support/wait.ts";
 
@@ -76,19 +77,13 @@ Deno.test("An administrator's change of another profile is recorded, an own chan
   const ann = await app.person();
   const path = `/users/${ann.id}`;
   await app.ok("PATCH", path, { token: ann.token, body: { first_name: "Own" } });
-  // Cropping a picture may take longer than the answer waits.
-  const avatar = async (token: string): Promise<string> => {
-    const answer = await app.ok("PUT", `${path}/avatar`, { token, body: PICTURE });
-    const shown = async () => (await app.ok("GET", path, { token })).avatar_url;
-    return answer.avatar_url ?? await until("the picture is shown", shown);
-  };
-  await avatar(ann.token);
+  await readyAvatar(app, { token: ann.token, path: `${path}/avatar`, shownAt: "/users/me", body: PICTURE });
   await app.ok("DELETE", `${path}/avatar`, { token: ann.token });
   const email = `${newLogin()}@rookery.test`;
   const { token } = admin;
   await app.ok("PATCH", path, { token, body: { first_name: "Grace", email } });
   await app.ok("PATCH", path, { token, body: { first_name: "Grace" } });
-  const avatar_url = await avatar(token);
+  const avatar_url = await readyAvatar(app, { token, path: `${path}/avatar`, shownAt: path, body: PICTURE });
   await app.ok("DELETE", `${path}/avatar`, { token });
   await app.ok("DELETE", `${path}/avatar`, { token });
   const entries = await entriesAbout(ann.id);
@@ -113,8 +108,8 @@ Deno.test("A block that expires is recorded without an actor", async () => {
   const { token } = await app.admin();
   const ann = await app.person();
   const page = await app.page(ann);
-  await app.ok("POST", `/pages/${page.id}/block`, { token, body: { reason: "a moment", until: soon(700) } });
-  await app.ok("POST", `/users/${ann.id}/block`, { token, body: { reason: "a moment", until: soon(700) } });
+  await app.ok("POST", `/pages/${page.id}/block`, { token, body: { reason: "a moment", until: soon(3_000) } });
+  await app.ok("POST", `/users/${ann.id}/block`, { token, body: { reason: "a moment", until: soon(3_000) } });
   const lapsed = await until("both ends", async () => {
     const entries = (await entriesAbout(page.id, ann.id)).filter(({ act }) => act.endsWith("_lapsed"));
     return entries.length === 2 ? entries : undefined;

@@ -102,5 +102,5 @@ Deno.test("To anybody without the secret the path of node calls does not exist, 
   const answer = await fetch(app.url + NODE_CALL_PATH, { method: "POST", body: endless });
   assert.equal(answer.status, 404);
   await answer.body?.cancel();
-  assert.ok(Date.now() - begun < 2_000);
+  assert.ok(Date.now() - begun < 8_000);
 });

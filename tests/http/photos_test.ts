@@ -4,6 +4,7 @@ import type { Person } from "../support/person.ts";
 import { jpegOf, pngOf, webpOf } from "../support/pictures.ts";
 import { until } from "../support/wait.ts";
 import { bearer, form, keysOf, photosOf } from "../support/photos.ts";
+import { readyPost } from "../support/ready_post.ts";
 
 const app = sharedApp();
 const { read, stored } = photosOf(app);
@@ -35,7 +36,8 @@ Deno.test("A post accepts photos as multipart/form-data, in order, with an alter
   const body = form([["one.jpg", await jpegOf(300, 200)], ["two.webp", await webpOf(200, 300)]], { text: "Two" });
   body.append("alt", "The first");
   body.append("alt", "The second");
-  const post = await app.ok("POST", `/pages/${ada.page_id}/posts`, { token: ada.token, body });
+  const answer = await app.ok("POST", `/pages/${ada.page_id}/posts`, { token: ada.token, body });
+  const post = await readyPost(app, ada.token, answer);
   assert.equal(post.text, "Two");
   assert.deepEqual(post.photos.map(({ width, alt }: { width: number; alt: string }) => [width, alt]), [
     [200, "The first"],

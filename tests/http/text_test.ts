@@ -146,7 +146,12 @@ Deno.test("Places, alternative texts, and reasons of blocks and reports have no 
 
 Deno.test("White space of any length is rejected quickly", async () => {
   const person = await app.person();
-  const begun = performance.now();
-  await broken(person, "POST", "/pages", { name: `${" ".repeat(60_000)}x` });
-  assert.ok(performance.now() - begun < 1_000);
+  const took: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const begun = performance.now();
+    await broken(person, "POST", "/pages", { name: `${" ".repeat(60_000)}x` });
+    took.push(performance.now() - begun);
+  }
+  // A busy machine can only make them longer.
+  assert.ok(Math.min(...took) < 1_000, `${took}`);
 });

@@ -132,9 +132,13 @@ async function compareWithTable(node: NodeProcess, world: World, stretch: number
     const who = `${listener.person.login} in stretch ${stretch}`;
     const { must, may } = oracle.take(events);
     // Some may follow the beacon. What is still missing then is a failure below.
-    const received = () => new Set(listener.events.slice(entry.checked).map(({ seq }) => seq));
-    const isComplete = () => must.every(({ seq }) => received().has(seq));
-    await until("the last events", isComplete, { timeoutMs: 3_000 }).catch(() => {});
+    const notified = await notificationsToHear(node.sql, listener.person.id, from, upTo);
+    const positions = [...must.map(({ seq }) => seq), ...notified.map(({ position }) => position)];
+    const isComplete = () => {
+      const received = new Set(listener.events.slice(entry.checked).map(({ seq }) => seq));
+      return positions.every((position) => received.has(position));
+    };
+    await until("the last events", isComplete, { timeoutMs: 15_000 }).catch(() => {});
     const frames = listener.events.slice(entry.checked);
     entry.checked = listener.events.length;
     assert.deepEqual(listener.resets, [], `${who} was reset`);
@@ -143,7 +147,7 @@ async function compareWithTable(node: NodeProcess, world: World, stretch: number
     const missing = must.filter(({ seq }) => !heard.has(seq));
     const came = frames.map(({ seq, connection }) => `${seq}@${connection}`);
     assert.deepEqual(missing, [], `${who} missed required events, and received ${came}`);
-    for (const { position, kind } of await notificationsToHear(node.sql, listener.person.id, from, upTo)) {
+    for (const { position, kind } of notified) {
       assert.ok(
         heard.has(position),
         `${who} missed the notification of a ${kind} at ${position}, and received ${came}`,

@@ -62,7 +62,7 @@ Deno.test("A stopping node closes its sockets with 1012, and they resume on the 
   const { code, ms } = await node.stop();
   assert.equal(code, 0, node.output);
   assert.ok(ms < 10_000, `${ms} ms`);
-  assert.equal(listener.closed?.code, 1012);
+  assert.equal((await listener.ended()).code, 1012);
   const stored = (await writing).flatMap((answer) => answer?.status === 201 ? [answer.body.id as string] : []);
   await node.restart();
   await listener.connect();

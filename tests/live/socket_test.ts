@@ -19,9 +19,9 @@ Deno.test("A live socket", async (t) => {
   await t.step("sends likes at most once in 250 ms, and the latest count in the end", async () => {
     const post = await ann.post("much liked");
     const listener = await Listener.open(bob);
+    const start = performance.now();
     // Long enough for several like frames on any machine.
-    const end = performance.now() + 1_000;
-    for (let round = 0; round < 20 || performance.now() < end; round++) {
+    for (let round = 0; round < 20 || performance.now() < start + 1_000; round++) {
       for (const act of ["PUT", "DELETE"]) {
         await Promise.all(people.map((person) => person.do(act, `/posts/${post.id}/like`)));
       }
@@ -30,15 +30,16 @@ Deno.test("A live socket", async (t) => {
     const isLikeFrame = ({ type, data }: LiveEvent) => type === "post.likes" && data.id === post.id;
     await until("the latest count", () => listener.events.findLast(isLikeFrame)?.data.like_count === 3);
     const sent = listener.events.filter(isLikeFrame);
-    const span = sent.at(-1)!.at - sent[0]!.at;
+    // From the first like on: a busy process may read the first frame late.
+    const span = sent.at(-1)!.at - start;
     assert.ok(sent.length > 1, "a long workload has more than one like frame");
-    assert.ok((sent.length - 1) * 250 <= span + 100, `${sent.length} like frames in ${Math.round(span)} ms`);
+    assert.ok((sent.length - 1) * 250 <= span, `${sent.length} like frames in ${Math.round(span)} ms`);
     listener.cut();
   });
 });
 
 Deno.test("A live socket is pinged while it is idle, and closed when it does not answer", async () => {
-  await using app = await startApp({}, { heartbeatMs: 2_000 });
+  await using app = await startApp({}, { heartbeatMs: 3_000 });
   const [answering, silent] = await Promise.all(
     (await app.people(2)).map((person) => RawSocket.open(liveUrl(app), bearer(person))),
   ) as [RawSocket, RawSocket];

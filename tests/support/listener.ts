@@ -128,7 +128,8 @@ export class Listener<By extends Credentials = Credentials> implements AsyncDisp
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.isOpen) {
-      await this.#socket!.close();
+      // The server may have ended it at this moment.
+      await this.#socket!.close().catch(() => {});
       await until("the closing handshake", () => !this.connected);
     }
     this.cut();
