@@ -1,6 +1,7 @@
 /** The log of processes whose database is away: one JSON object a line, one line a minute per kind, no secret. */
 import assert from "node:assert/strict";
 import { sleep } from "../../lib/sleep.ts";
+import { freshDatabase } from "../support/database.ts";
 import { Installation } from "../support/installation.ts";
 import { emptyFolder, runToEnd, SECRET_KEY } from "../support/node_process.ts";
 import { ADMIN, makePeople, PASSWORD, type Person } from "../support/person.ts";
@@ -56,4 +57,14 @@ Deno.test("A process that cannot start says why in one line of the log, without 
     assert.deepEqual([code, lines.map(({ level, message }) => `${level} ${message}`)], [1, ["error process failed"]]);
     assert.ok(!message.includes("hunter2hunter2"), message);
   }
+});
+
+Deno.test("A node whose port is taken says so, and leaves no rejection unhandled", async () => {
+  await using folder = await emptyFolder();
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const DATABASE_URL = await freshDatabase();
+  const roles = { ROLES: "api,actors", STORAGE_URL: "http://127.0.0.1:9" };
+  const { code, message } = await runToEnd(folder.path, { ...roles, DATABASE_URL, PORT: `${taken.addr.port}` });
+  const said = linesOf(message).filter(({ level }) => level === "error").map(({ message }) => message);
+  assert.deepEqual([code, said.at(-1), said.includes("unhandled rejection")], [1, "process failed", false], message);
 });

@@ -283,6 +283,8 @@ async function openServices(parts: ServiceParts, consumers: Consumers) {
   const vk = await openVk(parts);
   if (vk) consumers.vk = (events) => vk.fetch.absorb(events);
   const served = Promise.withResolvers<void>();
+  // Nobody waits for it where the statistics are elsewhere.
+  served.promise.catch(() => {});
   const stats = statistics({ ...parts, listening: served.promise });
   // A failed start must not leave callers waiting for the statistics.
   stack.defer(() => served.reject(new Error("The node stopped")));
