@@ -15,6 +15,7 @@ import { refusalOf } from "./refused.ts";
 import { type RunAs, runAs } from "./run_as.ts";
 import { settingArguments } from "./settings.ts";
 import { backoff } from "../../lib/backoff.ts";
+import { freePorts } from "../../lib/free_ports.ts";
 import { sleep } from "../../lib/sleep.ts";
 
 export interface EmbeddedPostgres extends AsyncDisposable {
@@ -119,8 +120,7 @@ class Server implements AsyncDisposable {
       const file = `${this.dataDir}/postgres.password`;
       this.#password = await Deno.readTextFile(file).catch(() => "") || crypto.randomUUID();
       await Deno.writeTextFile(file, this.#password, { mode: 0o600 });
-      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-      this.#port = listener.addr.port;
+      [this.#port = 0] = freePorts(1);
       this.url = loopbackAddress(this.#port, this.#password);
       return;
     }

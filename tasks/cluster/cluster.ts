@@ -9,12 +9,13 @@ import { connectPostgres } from "../../db/postgres.ts";
 import { endAllReceiptLeases } from "../../db/receipts.ts";
 import type { Sql } from "../../db/sql.ts";
 import { hasUsers } from "../../db/users.ts";
+import { freePorts } from "../../lib/free_ports.ts";
 import { Secret } from "../../security/secret.ts";
 import { makePassword } from "../../workers/roles/administrator.ts";
 import { ClusterNode } from "./node.ts";
 import { startProxy } from "./proxy.ts";
 import { START, startServices } from "./services.ts";
-import { findPrograms, freePorts, startNats, startRedis } from "./servers.ts";
+import { findPrograms, startNats, startRedis } from "./servers.ts";
 
 export interface ClusterOptions {
   config: Config;

@@ -65,14 +65,6 @@ export async function startRedis(program: string, folder: string, port: number):
   });
 }
 
-/** Ports of the loopback interface that no process listens on. */
-export function freePorts(count: number): number[] {
-  const listeners = Array.from({ length: count }, () => Deno.listen({ hostname: "127.0.0.1", port: 0 }));
-  const ports = listeners.map(({ addr }) => addr.port);
-  for (const listener of listeners) listener.close();
-  return ports;
-}
-
 /** Whether a server's answer begins with `expected`. */
 async function answers(port: number, request: string, expected: string): Promise<boolean> {
   try {

@@ -3,7 +3,7 @@ import type { Config } from "../../config.ts";
 import project from "../../deno.json" with { type: "json" };
 import { startFakeServer } from "../../services/vk/fake/server.ts";
 import { KeptProcess } from "./kept_process.ts";
-import { freePorts } from "./servers.ts";
+import { freePorts } from "../../lib/free_ports.ts";
 
 /** As `deno task start`, with its permissions. */
 export const START = [Deno.execPath(), ...project.tasks.start.command.split(" ").slice(1)];

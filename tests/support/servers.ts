@@ -2,10 +2,10 @@
  * Real servers for tests: each on a free port of 127.0.0.1, in its own temporary folder, removed after the run.
  * A server ends with the process that started it (`setpriv --pdeathsig`), also after SIGKILL.
  */
-import { createServer } from "node:net";
 import pg from "../../db/pg.ts";
 import { type Binaries, findBinaries, linkLibraries } from "../../db/embedded/binaries.ts";
 import { runAs } from "../../db/embedded/run_as.ts";
+import { freePorts } from "../../lib/free_ports.ts";
 import { sleep } from "../../lib/sleep.ts";
 
 /** For `deno`: the lock file with the packages that only tests and benches need, so that a start loads none of them. */
@@ -335,23 +335,11 @@ function locate(program: string): string | undefined {
   });
 }
 
-/** Below the ports that systems give to outgoing connections, which would take a free one before its server does. */
-const PORTS = { first: 10_000, count: 22_000 };
 const ANSWER_MS = 2_000;
 
 /** A port of 127.0.0.1 that nobody listens on. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
-    if (await isFree(port)) return port;
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer().on("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
+export function freePort(): Promise<number> {
+  return Promise.resolve(freePorts(1)[0]!);
 }
 
 function closeAfter(connection: Deno.Conn, ms: number): Disposable {
